@@ -1,0 +1,35 @@
+// One run for every workspace, so that `npm test` ends with one summary. Projects only name what failed.
+const shared = {
+  testEnvironment: 'node',
+  testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } }],
+  },
+  modulePathIgnorePatterns: ['/dist/', '/\\.countersign/'],
+  testTimeout: 30_000,
+};
+
+const project = (path) => ({
+  ...shared,
+  displayName: path.replace('packages/', ''),
+  rootDir: import.meta.dirname,
+  roots: [`<rootDir>/${path}`],
+  testMatch: ['**/*.test.ts'],
+});
+
+export default {
+  maxWorkers: 2,
+  projects: [
+    'packages/identity',
+    'packages/jwks',
+    'packages/service-kit',
+    'packages/database',
+    'packages/testing',
+    'gateway',
+    'auth-service',
+    'users-service',
+    'complaint-service',
+    'infra',
+  ].map(project),
+};

@@ -1,0 +1,126 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import pg from 'pg';
+import type { Database } from './database.ts';
+import type { Migration } from './migrate.ts';
+import { type Location, openDatabase } from './open-database.ts';
+
+type Schema = { notes: { tenant_id: string; text: string } };
+
+const app = 'countersign_dbtest_app';
+const migrations: Migration[] = [
+  {
+    name: '0001-notes',
+    statements: [
+      `create table notes (tenant_id text not null, text text not null)`,
+      `alter table notes enable row level security`,
+      `alter table notes force row level security`,
+      `create policy tenant on notes using (tenant_id = nullif(current_setting('app.tenant_id', true), ''))
+         with check (tenant_id = nullif(current_setting('app.tenant_id', true), ''))`,
+      `grant select, insert, update, delete on notes to ${app}`,
+    ],
+  },
+];
+
+const serverUrl = process.env.DATABASE_URL;
+const name = `countersign_dbtest_${process.pid}`;
+const locations: [string, Location][] = [['pglite', { dataDir: undefined }]];
+if (serverUrl !== undefined) locations.push(['postgres', { serverUrl }]);
+const options = { name, login: 'countersign_dbtest', roles: [app], migrations };
+
+describe.each(locations)('a database on %s', (kind, location) => {
+  let db: Database<Schema>;
+  beforeAll(async () => {
+    db = await openDatabase<Schema>({ ...options, location });
+  });
+  afterAll(async () => {
+    await db.close();
+    if (kind === 'postgres') await dropDatabase();
+  });
+  const insert = (tenantId: string, text: string, rowTenant = tenantId) =>
+    db.transaction({ role: app, tenantId }, (trx) =>
+      trx.insertInto('notes').values({ tenant_id: rowTenant, text }).execute(),
+    );
+  const texts = (scope: { tenantId?: string }) =>
+    db.transaction({ role: app, ...scope }, async (trx) =>
+      (await trx.selectFrom('notes').select('text').execute()).map((row) => row.text),
+    );
+
+  test('shows a tenant its own rows, and nothing to nobody', async () => {
+    await insert('a', 'of a');
+    await insert('b', 'of b');
+    expect(await texts({ tenantId: 'a' })).toEqual(['of a']);
+    expect(await texts({ tenantId: '' })).toEqual([]);
+    expect(await texts({})).toEqual([]);
+  });
+
+  test('refuses a row of another tenant', async () => {
+    await expect(insert('a', 'forged', 'b')).rejects.toThrow(/row-level security/);
+  });
+
+  test('leaves no role and no tenant behind after an error in the transaction', async () => {
+    await expect(db.transaction({ role: app, tenantId: 'a' }, (trx) => sql`select 1/0`.execute(trx))).rejects.toThrow(
+      /zero/,
+    );
+    const after = await db.transaction({ role: app }, async (trx) => {
+      const { rows } = await sql<{ tenant: string }>`select current_setting('app.tenant_id') as tenant`.execute(trx);
+      return rows[0]?.tenant;
+    });
+    expect(after).toBe('');
+    expect(await texts({ tenantId: 'b' })).toEqual(['of b']);
+  });
+
+  test('a notification wakes who listens', async () => {
+    const woken = Promise.withResolvers<string | undefined>();
+    const stop = await db.listen('wake', woken.resolve);
+    await db.transaction({ role: app }, (trx) => sql`select pg_notify('wake', 'now')`.execute(trx));
+    expect(await woken.promise).toBe('now');
+    await stop();
+  });
+
+  test('is migrated once, however often it is opened', async () => {
+    if (kind === 'pglite') return expect(await db.ping()).toBeUndefined();
+    const again = await openDatabase<Schema>({ ...options, location });
+    await again.close();
+    expect(await texts({ tenantId: 'a' })).toContain('of a');
+  });
+});
+
+test('a PGlite directory is held by one process at a time, and a dead process holds nothing', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'countersign-db-'));
+  const dataDir = join(home, 'data');
+  const db = await openDatabase<Schema>({ ...options, location: { dataDir } });
+  await expect(openDatabase<Schema>({ ...options, location: { dataDir } })).rejects.toThrow(
+    /is held by the running process/,
+  );
+  await db.close();
+  writeFileSync(`${dataDir}.lock`, '4194999');
+  const again = await openDatabase<Schema>({ ...options, location: { dataDir } });
+  await again.close();
+  rmSync(home, { recursive: true });
+});
+
+if (serverUrl !== undefined) {
+  test('refuses to run as a superuser on postgres', async () => {
+    await expect(
+      openDatabase<Schema>({ ...options, migrations: [], location: { databaseUrl: serverUrl } }),
+    ).rejects.toThrow(/bypasses row-level security/);
+  });
+}
+
+test('says in one sentence that a server cannot be reached', async () => {
+  const location = { serverUrl: 'postgres://nobody@127.0.0.1:1/postgres' };
+  await expect(openDatabase<Schema>({ ...options, location })).rejects.toThrow(
+    /^database: cannot prepare .*ECONNREFUSED/,
+  );
+});
+
+async function dropDatabase(): Promise<void> {
+  const admin = new pg.Client({ connectionString: serverUrl });
+  await admin.connect();
+  await admin.query(`drop database if exists ${name} with (force)`);
+  await admin.end();
+}

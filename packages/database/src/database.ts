@@ -1,0 +1,69 @@
+import { type Kysely, sql, type Transaction } from 'kysely';
+import { asUnavailable } from './failure.ts';
+
+/**
+ * As whom, and for which tenant or user, a transaction runs. Row-level security decides from these alone.
+ */
+export type Scope = Readonly<{
+  /** A NOLOGIN role that migrations granted no more than this kind of work needs. */
+  role: string;
+  /** The tenant whose rows may be seen and written; absent means none. */
+  tenantId?: string;
+  /** For the narrow policies that read one user's own rows across tenants. */
+  userId?: string;
+}>;
+
+/** What a driver must bring besides Kysely. */
+export type Driver = Readonly<{
+  kind: 'pglite' | 'postgres';
+  /**
+   * Calls back for each NOTIFY on the channel, and once with `undefined` after a lost connection was made again, since
+   * notifications may have been missed meanwhile.
+   */
+  listen(channel: string, onNotify: (payload: string | undefined) => void): Promise<() => Promise<void>>;
+  close(): Promise<void>;
+}>;
+
+export type Database<Schema> = Readonly<{
+  kind: 'pglite' | 'postgres';
+  /**
+   * Runs one transaction. Role and settings are local to it, so a pooled connection carries nothing to the next user.
+   * No network call, stream or bcrypt belongs inside; on PGlite any query outside it would wait for ever.
+   *
+   * @throws AppError `unavailable` when the database cannot be reached or is shutting down.
+   */
+  transaction<T>(scope: Scope, work: (trx: Transaction<Schema>) => Promise<T>): Promise<T>;
+  listen: Driver['listen'];
+  /** @returns undefined when the database answers, else a sentence; fits a health check. */
+  ping(): Promise<string | undefined>;
+  close(): Promise<void>;
+}>;
+
+export function makeDatabase<Schema>(kysely: Kysely<Schema>, driver: Driver): Database<Schema> {
+  return {
+    kind: driver.kind,
+    listen: driver.listen,
+    close: driver.close,
+    async transaction(scope, work) {
+      try {
+        return await kysely.transaction().execute(async (trx) => {
+          // set_config('role', …, true) is SET LOCAL ROLE, and lets all three travel in one round trip.
+          await sql`select set_config('role', ${scope.role}, true),
+                           set_config('app.tenant_id', ${scope.tenantId ?? ''}, true),
+                           set_config('app.user_id', ${scope.userId ?? ''}, true)`.execute(trx);
+          return work(trx);
+        });
+      } catch (error) {
+        throw asUnavailable(error);
+      }
+    },
+    async ping() {
+      try {
+        await sql`select 1`.execute(kysely);
+        return undefined;
+      } catch {
+        return 'the database does not answer';
+      }
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import { AppError } from '@countersign/service-kit';
+
+const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EHOSTUNREACH']);
+
+/**
+ * SQLSTATE classes that say the server, not the statement, is the trouble: 08 connection, 53 resources, 57P shutdown,
+ * and 57014, our own statement_timeout (PostgreSQL, appendix A).
+ */
+function isServerTrouble(code: string): boolean {
+  return /^(08...|53...|57P..|57014)$/.test(code);
+}
+
+/** Turns "cannot reach the database" into a 503; every other error passes unchanged. */
+export function asUnavailable(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof AppError) return error;
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'string' && (networkCodes.has(code) || isServerTrouble(code))) return unavailable(error);
+  // pg gives these no code (pg-pool and client, 8.x).
+  if (
+    /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection)/.test(
+      error.message,
+    )
+  ) {
+    return unavailable(error);
+  }
+  return error;
+}
+
+const unavailable = (cause: Error) => new AppError('unavailable', { cause });
+
+/** True for a unique violation, optionally of one constraint (SQLSTATE 23505). */
+export function isUniqueViolation(error: unknown, constraint?: string): boolean {
+  const { code, constraint: violated } = error as { code?: unknown; constraint?: unknown };
+  return code === '23505' && (constraint === undefined || violated === constraint);
+}

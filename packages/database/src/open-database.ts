@@ -1,0 +1,55 @@
+import type { Kysely } from 'kysely';
+import { type Database, makeDatabase } from './database.ts';
+import { type Migration, migrate } from './migrate.ts';
+import { openPglite } from './open-pglite.ts';
+import { openPostgres } from './open-postgres.ts';
+import { provision } from './provision.ts';
+import { checkRoles } from './role-check.ts';
+
+/** Which database: a server where ours is made, one that exists, or PGlite in a directory or in memory. */
+export type Location =
+  | Readonly<{ serverUrl: string }>
+  | Readonly<{ databaseUrl: string }>
+  | Readonly<{ dataDir: string | undefined }>;
+
+export type OpenOptions = Readonly<{
+  location: Location;
+  /** The database's name on a server, e.g. `countersign_auth`. */
+  name: string;
+  /** The role that connects to and owns it there. */
+  login: string;
+  /** The NOLOGIN roles that transactions run as. */
+  roles: readonly string[];
+  migrations: readonly Migration[];
+  /** Told of connections lost while idle. */
+  onError?: (error: Error) => void;
+}>;
+
+/** Opens, migrates and checks a service's database; the same SQL runs on every location. */
+export async function openDatabase<Schema>(options: OpenOptions): Promise<Database<Schema>> {
+  const { kysely, driver } = await open<Schema>(options);
+  try {
+    await migrate(kysely as unknown as Kysely<unknown>, options.migrations);
+    await checkRoles(kysely as unknown as Kysely<unknown>, driver.kind, options.roles);
+  } catch (error) {
+    await driver.close();
+    throw error;
+  }
+  return makeDatabase(kysely, driver);
+}
+
+async function open<Schema>({ location, onError = () => {}, ...wanted }: OpenOptions) {
+  if ('dataDir' in location) return openPglite<Schema>(location.dataDir, wanted.roles);
+  const url = 'serverUrl' in location ? await provision(location.serverUrl, wanted) : location.databaseUrl;
+  return openPostgres<Schema>(url, onError);
+}
+
+/** DESIGN section 7: the service's own URL, else the server's, else PGlite under COUNTERSIGN_HOME. */
+export function locationFrom(
+  databaseUrl: string | undefined,
+  serverUrl: string | undefined,
+  dataDir: string,
+): Location {
+  if (databaseUrl !== undefined) return { databaseUrl };
+  return serverUrl !== undefined ? { serverUrl } : { dataDir };
+}

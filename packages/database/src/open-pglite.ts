@@ -1,0 +1,50 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { StartupError } from '@countersign/service-kit';
+import { PGlite } from '@electric-sql/pglite';
+import { Kysely, PGliteDialect, sql } from 'kysely';
+import { lockFile } from './lock-file.ts';
+import type { Opened } from './open-postgres.ts';
+
+const int8 = 20;
+
+/**
+ * Real Postgres inside this process, for development and tests.
+ *
+ * @param dataDir Where it keeps its files; undefined keeps everything in memory.
+ */
+export async function openPglite<Schema>(
+  dataDir: string | undefined,
+  roles: readonly string[],
+): Promise<Opened<Schema>> {
+  if (dataDir !== undefined) mkdirSync(dirname(dataDir), { recursive: true });
+  // PGlite opens a directory twice without a word and then corrupts it.
+  const unlock = dataDir === undefined ? () => {} : lockFile(`${dataDir}.lock`);
+  let pglite: PGlite;
+  try {
+    pglite = await PGlite.create({ ...(dataDir !== undefined && { dataDir }), parsers: { [int8]: Number } });
+  } catch (error) {
+    unlock();
+    throw new StartupError(`database: cannot open ${dataDir ?? 'in memory'}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  const kysely = new Kysely<Schema>({ dialect: new PGliteDialect({ pglite }) });
+  for (const role of roles) {
+    await sql`do ${sql.raw(`$$ begin create role ${role} nologin; exception when duplicate_object then null; end $$`)}`.execute(
+      kysely,
+    );
+  }
+  return {
+    kysely,
+    driver: {
+      kind: 'pglite',
+      listen: (channel, onNotify) => pglite.listen(channel, onNotify),
+      async close() {
+        await kysely.destroy();
+        if (!pglite.closed) await pglite.close();
+        unlock();
+      },
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { StartupError } from '@countersign/service-kit';
+import { Kysely, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import type { Driver } from './database.ts';
+import { describe } from './provision.ts';
+
+// int8 as a number: our sequences stay below 2^53, and PGlite already answers numbers.
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === pg.types.builtins.INT8 && format !== 'binary'
+      ? Number
+      : pg.types.getTypeParser(oid, format as 'text')) as pg.CustomTypesConfig['getTypeParser'],
+};
+
+export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
+
+/** @param onError Told of connections lost while idle; the pool replaces them by itself. */
+export async function openPostgres<Schema>(url: string, onError: (error: Error) => void): Promise<Opened<Schema>> {
+  const pool = new pg.Pool({
+    connectionString: url,
+    types,
+    max: 10,
+    connectionTimeoutMillis: 3_000,
+    statement_timeout: 10_000,
+    idle_in_transaction_session_timeout: 10_000,
+  });
+  pool.on('error', onError);
+  try {
+    (await pool.connect()).release();
+  } catch (error) {
+    await pool.end();
+    throw new StartupError(`database: cannot connect: ${describe(error)}`, { cause: error });
+  }
+  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const listeners = new Set<() => Promise<void>>();
+  return {
+    kysely,
+    driver: {
+      kind: 'postgres',
+      async listen(channel, onNotify) {
+        const stop = await listenOn(url, channel, onNotify, onError);
+        listeners.add(stop);
+        return async () => {
+          listeners.delete(stop);
+          await stop();
+        };
+      },
+      async close() {
+        await Promise.all([...listeners].map((stop) => stop()));
+        await kysely.destroy();
+      },
+    },
+  };
+}
+
+/** A connection of its own that LISTENs, and is made again with backoff whenever it is lost. */
+async function listenOn(
+  url: string,
+  channel: string,
+  onNotify: (payload: string | undefined) => void,
+  onError: (error: Error) => void,
+): Promise<() => Promise<void>> {
+  const stopped = new AbortController();
+  let client = await connect();
+
+  async function connect(): Promise<pg.Client> {
+    const next = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 3_000 });
+    next.on('notification', (message) => onNotify(message.payload));
+    next.on('error', onError);
+    try {
+      await next.connect();
+      await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+    } catch (error) {
+      await next.end().catch(onError);
+      throw error;
+    }
+    next.once('end', () => void reconnect());
+    return next;
+  }
+
+  async function reconnect(): Promise<void> {
+    for (let waitMs = 100; !stopped.signal.aborted; waitMs = Math.min(waitMs * 2, 5_000)) {
+      try {
+        await delay(waitMs, undefined, { signal: stopped.signal });
+        client = await connect();
+        onNotify(undefined);
+        return;
+      } catch (error) {
+        if (!stopped.signal.aborted) onError(error as Error);
+      }
+    }
+  }
+
+  return async () => {
+    stopped.abort();
+    await client.end();
+  };
+}

@@ -1,0 +1,77 @@
+import { createHmac } from 'node:crypto';
+import { StartupError } from '@countersign/service-kit';
+import pg from 'pg';
+
+export type Provisioned = Readonly<{ name: string; login: string; roles: readonly string[] }>;
+
+/**
+ * Makes a service's database, its login role and the roles its requests run as, where they do not exist.
+ * The login role is neither superuser nor able to bypass row-level security, whatever the server's URL names.
+ *
+ * @param serverUrl A user who may create databases and roles.
+ * @returns The URL the service itself connects with.
+ * @throws StartupError when the server cannot be reached or the user may not create what is missing.
+ */
+export async function provision(serverUrl: string, wanted: Provisioned): Promise<string> {
+  const admin = new pg.Client({ connectionString: serverUrl, connectionTimeoutMillis: 5_000 });
+  const password = loginPassword(serverUrl, wanted.login);
+  try {
+    await admin.connect();
+    // Several services and instances start together; CREATE … IF NOT EXISTS does not exist for roles and databases.
+    await admin.query(`select pg_advisory_lock(hashtext('countersign provision'))`);
+    await createRole(
+      admin,
+      wanted.login,
+      `LOGIN${password === undefined ? '' : ` PASSWORD ${pg.escapeLiteral(password)}`}`,
+    );
+    for (const role of wanted.roles) {
+      await createRole(admin, role, 'NOLOGIN');
+      await admin.query(`grant ${pg.escapeIdentifier(role)} to ${pg.escapeIdentifier(wanted.login)}`);
+    }
+    const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [wanted.name]);
+    if (rowCount === 0) {
+      const database = pg.escapeIdentifier(wanted.name);
+      // A creator who is no superuser must be a member of the owner it names.
+      await admin.query(`grant ${pg.escapeIdentifier(wanted.login)} to current_user`).catch(ignoreSelfGrant);
+      await admin.query(`create database ${database} owner ${pg.escapeIdentifier(wanted.login)}`);
+      await admin.query(`revoke all on database ${database} from public`);
+    }
+  } catch (error) {
+    throw new StartupError(
+      `database: cannot prepare ${wanted.name} on the server of DATABASE_URL: ${describe(error)}`,
+      { cause: error },
+    );
+  } finally {
+    await admin.end();
+  }
+  const url = new URL(serverUrl);
+  url.username = wanted.login;
+  url.password = password ?? '';
+  url.pathname = `/${wanted.name}`;
+  return url.href;
+}
+
+async function createRole(admin: pg.Client, role: string, attributes: string): Promise<void> {
+  const { rowCount } = await admin.query('select 1 from pg_roles where rolname = $1', [role]);
+  const verb = rowCount === 0 ? 'create' : 'alter';
+  if (verb === 'alter' && attributes === 'NOLOGIN') return;
+  await admin.query(`${verb} role ${pg.escapeIdentifier(role)} ${attributes}`);
+}
+
+/** Derived, so that every instance knows it and nobody has to hand it out; without a server password there is none. */
+function loginPassword(serverUrl: string, login: string): string | undefined {
+  const { password } = new URL(serverUrl);
+  if (password === '') return undefined;
+  return createHmac('sha256', decodeURIComponent(password)).update(`countersign login ${login}`).digest('base64url');
+}
+
+// A superuser who already is everything may not be granted to itself (0LP01, and 42501 where it is the same role).
+function ignoreSelfGrant(error: unknown): void {
+  const { code } = error as { code?: string };
+  if (code !== '0LP01') throw error;
+}
+
+export function describe(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  return message !== undefined && message !== '' ? message : (code ?? 'unknown error');
+}

@@ -1,0 +1,47 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { ConfigError, commonConfig, gatewayKeysUrl, port, readConfig } from './config.ts';
+
+const schema = z.object({ ...commonConfig, USERS_PORT: port(8082), PEPPER: z.string().min(3) });
+
+test('takes defaults, also for a variable that is there but empty', () => {
+  const config = readConfig(schema, { PEPPER: 'abc', USERS_PORT: '', UNRELATED: 'x' });
+  expect(config).toMatchObject({ USERS_PORT: 8082, HOST: '127.0.0.1', LOG_LEVEL: 'info', PEPPER: 'abc' });
+  expect(config).not.toHaveProperty('UNRELATED');
+});
+
+test('names every problem at once, and never the value', () => {
+  const problems = problemsOf({ USERS_PORT: '70000', LOG_LEVEL: 'loud-secret' });
+  expect(problems).toHaveLength(3);
+  expect(problems.join('\n')).toMatch(/USERS_PORT: .*\n?.*/);
+  expect(problems).toContain('PEPPER: is required');
+  expect(problems.join('\n')).not.toContain('loud-secret');
+});
+
+test('reads a secret from NAME_FILE, and refuses both or an unreadable one', () => {
+  const home = mkdtempSync(join(tmpdir(), 'config-'));
+  const file = join(home, 'pepper');
+  writeFileSync(file, 'from the file\n');
+  expect(readConfig(schema, { PEPPER_FILE: file }).PEPPER).toBe('from the file');
+  expect(problemsOf({ PEPPER_FILE: file, PEPPER: 'too' })).toEqual(['PEPPER and PEPPER_FILE are both set: set one']);
+  expect(problemsOf({ PEPPER_FILE: `${file}-gone` })).toEqual([`PEPPER_FILE: cannot read ${file}-gone (ENOENT)`]);
+  rmSync(home, { recursive: true });
+});
+
+test('knows where the gateway publishes its keys', () => {
+  expect(gatewayKeysUrl(readConfig(schema, { PEPPER: 'abc' }))).toBe('http://127.0.0.1:8090/.well-known/jwks.json');
+  expect(gatewayKeysUrl({ GATEWAY_KEYS_URL: 'https://gw/keys', GATEWAY_INTERNAL_PORT: 1 })).toBe('https://gw/keys');
+});
+
+function problemsOf(env: Record<string, string>): readonly string[] {
+  try {
+    readConfig(schema, env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}

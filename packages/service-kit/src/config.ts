@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The process cannot start as it is configured. `problems` says all of it, one sentence each. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/**
+ * Checks the environment against a schema whose keys are variable names.
+ * An empty variable counts as absent, so that `PORT=` takes the default. `NAME_FILE` supplies `NAME` from a file.
+ *
+ * @throws ConfigError with every problem at once; values are never echoed, since some are secrets.
+ */
+export function readConfig<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  env: Environment,
+): z.infer<z.ZodObject<Shape>> {
+  const given: Record<string, string> = {};
+  const problems: string[] = [];
+  for (const name of Object.keys(schema.shape)) {
+    const file = env[`${name}_FILE`];
+    const value = env[name];
+    if (file !== undefined && file !== '' && value !== undefined && value !== '') {
+      problems.push(`${name} and ${name}_FILE are both set: set one`);
+    } else if (file !== undefined && file !== '') {
+      try {
+        given[name] = readFileSync(file, 'utf8').trim();
+      } catch (error) {
+        problems.push(`${name}_FILE: cannot read ${file} (${(error as NodeJS.ErrnoException).code ?? 'error'})`);
+      }
+    } else if (value !== undefined && value !== '') {
+      given[name] = value;
+    }
+  }
+  const parsed = schema.safeParse(given);
+  if (parsed.success && problems.length === 0) return parsed.data;
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = issue.path.join('.');
+    if (problems.some((line) => line.startsWith(name))) continue;
+    const absent = given[name] === undefined && issue.code === 'invalid_type';
+    problems.push(`${name}: ${absent ? 'is required' : issue.message}`);
+  }
+  throw new ConfigError(problems);
+}
+
+/** A TCP port; 0 lets the system choose (tests). */
+export const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
+
+/** A whole number of milliseconds. */
+export const milliseconds = (fallback: number) => z.coerce.number().int().min(0).max(600_000).default(fallback);
+
+/** What every service reads. Spread into a service's own schema. */
+export const commonConfig = {
+  HOST: z.string().default('127.0.0.1'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+  NODE_ENV: z.enum(['development', 'production', 'test']).default('development'),
+  COUNTERSIGN_HOME: z.string().default('.countersign'),
+  GATEWAY_INTERNAL_PORT: port(8090),
+  GATEWAY_KEYS_URL: z.url().optional(),
+  DATABASE_URL: z.url().optional(),
+  REDIS_URL: z.url().optional(),
+  DRAIN_DELAY_MS: milliseconds(500),
+  SHUTDOWN_GRACE_MS: milliseconds(10_000),
+};
+
+/** Where the gateway publishes the keys that sign identity. */
+export function gatewayKeysUrl(config: {
+  GATEWAY_KEYS_URL?: string | undefined;
+  GATEWAY_INTERNAL_PORT: number;
+}): string {
+  return config.GATEWAY_KEYS_URL ?? `http://127.0.0.1:${config.GATEWAY_INTERNAL_PORT}/.well-known/jwks.json`;
+}

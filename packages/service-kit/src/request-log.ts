@@ -1,0 +1,61 @@
+import type { NextFunction, Request, RequestHandler, Response } from 'express';
+import { validate as isUuid, v7 as uuidv7 } from 'uuid';
+import type { Logger } from './logger.ts';
+
+/** What the one log line of a request is made from; handlers may add fields through `res.locals.log`. */
+export type RequestLocals = {
+  requestId: string;
+  log: Record<string, unknown>;
+};
+
+/** The request's id, for a problem body or a log line. */
+export function requestIdOf(res: Response): string {
+  return (res.locals as RequestLocals).requestId;
+}
+
+/** Adds fields to the request's one log line. Never a secret. */
+export function addToLog(res: Response, fields: Record<string, unknown>): void {
+  Object.assign((res.locals as RequestLocals).log, fields);
+}
+
+/**
+ * Gives the request an id and writes one line when it ends, however it ends.
+ * The id is ours until a verified identity brings the gateway's ({@link adoptRequestId}).
+ */
+export function requestLog(logger: Logger) {
+  return (req: Request, res: Response, next: NextFunction): void => {
+    const startedAt = performance.now();
+    const locals = res.locals as RequestLocals;
+    const path = req.path;
+    locals.requestId = uuidv7();
+    locals.log = {};
+    res.setHeader('x-request-id', locals.requestId);
+    res.once('close', () => {
+      const line = {
+        request_id: locals.requestId,
+        method: req.method,
+        path,
+        status: res.statusCode,
+        duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
+        ...(res.writableFinished ? {} : { aborted: true }),
+        ...locals.log,
+      };
+      if (res.statusCode >= 500) logger.error(line, 'request');
+      else logger.info(line, 'request');
+    });
+    next();
+  };
+}
+
+/**
+ * Takes over the request id of a verified identity, so that one id follows the request through every log.
+ * Stands behind the identity middleware: before it, the header is anybody's.
+ */
+export const adoptRequestId: RequestHandler = (req, res, next) => {
+  const id = req.headers['x-request-id'];
+  if (typeof id === 'string' && isUuid(id)) {
+    (res.locals as RequestLocals).requestId = id;
+    res.setHeader('x-request-id', id);
+  }
+  next();
+};

@@ -1,0 +1,54 @@
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
+import { ZodError } from 'zod';
+import { AppError, type ErrorTable } from './errors.ts';
+import type { Logger } from './logger.ts';
+import { answerOf } from './problem.ts';
+import { addToLog, requestIdOf } from './request-log.ts';
+
+/** Nothing matched: 404, as a problem like every other error. */
+export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
+
+/**
+ * The only place of a service that answers an error. What is not an {@link AppError} is a 500 with nothing of it shown.
+ */
+export function respondWithProblem(table: ErrorTable, logger: Logger): ErrorRequestHandler {
+  return (thrown: unknown, req: Request, res: Response, _next) => {
+    const error = toAppError(thrown);
+    const { status, headers, body, entry } = answerOf(error, table, { id: requestIdOf(res), path: req.path });
+    addToLog(res, { code: error.code, fault: entry.fault, ...(error.detail && { detail: error.detail }) });
+    if (status >= 500)
+      logger.error({ request_id: requestIdOf(res), code: error.code, err: error.cause ?? error }, 'fault');
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    res.writeHead(status, headers).end(body);
+  };
+}
+
+/** Express and its parsers throw errors of their own; each known kind gets its code, the rest is ours. */
+function toAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  if (thrown instanceof ZodError) {
+    return new AppError('validation_failed', {
+      errors: thrown.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
+    });
+  }
+  const type = (thrown as { type?: unknown } | null)?.type;
+  switch (type) {
+    case 'entity.too.large':
+      return new AppError('payload_too_large', { cause: thrown });
+    case 'encoding.unsupported':
+    case 'charset.unsupported':
+      return new AppError('unsupported_media_type', { cause: thrown });
+    case 'entity.parse.failed':
+    case 'entity.verify.failed':
+    case 'request.size.invalid':
+    case 'request.aborted':
+      return new AppError('invalid_request', { detail: { parser: type } });
+  }
+  // Express decodes :params itself; a bad percent there is the caller's.
+  if (thrown instanceof URIError)
+    return new AppError('invalid_request', { detail: { reason: 'bad percent-encoding' } });
+  return new AppError('internal_error', { cause: thrown });
+}

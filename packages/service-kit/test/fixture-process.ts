@@ -1,0 +1,41 @@
+// A small real process for lifecycle.int.test.ts: /slow answers only after SIGTERM began to drain it.
+import { createServer } from 'node:http';
+import express from 'express';
+import { z } from 'zod';
+import {
+  commonConfig,
+  createHealth,
+  createLogger,
+  createMetrics,
+  drainServer,
+  healthRoutes,
+  listen,
+  port,
+  readConfig,
+  runProcess,
+} from '../src/index.ts';
+
+await runProcess('fixture', async () => {
+  const config = readConfig(z.object({ ...commonConfig, FIXTURE_PORT: port(0) }), process.env);
+  const logger = createLogger('fixture', config.LOG_LEVEL);
+  const health = createHealth({});
+  const app = express();
+  app.use(healthRoutes(health, createMetrics()));
+  app.get('/slow', (_req, res) => {
+    const look = setInterval(() => {
+      if (!health.draining) return;
+      clearInterval(look);
+      res.end('answered');
+    }, 10);
+    process.stdout.write('slow request is in\n');
+  });
+  const server = createServer(app);
+  const bound = await listen(server, { host: config.HOST, port: config.FIXTURE_PORT }, 'listener');
+  process.stdout.write(`listening on ${bound}\n`);
+  return {
+    health,
+    logger,
+    drainDelayMs: config.DRAIN_DELAY_MS,
+    stop: () => drainServer(server, config.SHUTDOWN_GRACE_MS),
+  };
+});

@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type CapturingLogger, capturingLogger, rawRequest } from '@countersign/testing';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { Express, RequestHandler } from 'express';
+import supertest from 'supertest';
+import { z } from 'zod';
+import {
+  AppError,
+  addToLog,
+  commonErrors,
+  createHealth,
+  createMetrics,
+  createRouter,
+  createServiceApp,
+  type Health,
+  requestIdOf,
+} from '../src/index.ts';
+
+const errors = {
+  ...commonErrors,
+  teapot: { status: 418, fault: 'caller', title: 'Short and stout.', retryAfterSec: 7 },
+} as const;
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const passAll: RequestHandler = (_req, _res, next) => next();
+
+let log: CapturingLogger;
+let health: Health;
+let app: Express;
+let usable: string | undefined;
+
+beforeEach(() => {
+  log = capturingLogger();
+  usable = undefined;
+  health = createHealth({ store: () => usable });
+  const routes = createRouter();
+  routes.get('/teapot', () => {
+    throw new AppError('teapot', { detail: { why: 'internal reason' }, headers: { 'x-lid': 'on' } });
+  });
+  routes.get('/crash', async () => {
+    throw new Error('SELECT secret FROM table');
+  });
+  routes.post('/echo', (req, res) => {
+    addToLog(res, { kind: 'echo' });
+    res.json({ got: z.strictObject({ name: z.string().max(5) }).parse(req.body), id: requestIdOf(res) });
+  });
+  routes.get('/item/:id', (req, res) => void res.json({ id: req.params.id }));
+  app = createServiceApp({ logger: log.logger, health, metrics: createMetrics(), errors, identity: passAll, routes });
+});
+
+describe('every error is a problem with a code and a request id', () => {
+  test.each([
+    ['an application error', 'GET', '/teapot', undefined, 418, 'teapot'],
+    ['an unexpected error', 'GET', '/crash', undefined, 500, 'internal_error'],
+    ['an unknown path', 'GET', '/nothing', undefined, 404, 'not_found'],
+    ['a path in other case', 'GET', '/TEAPOT', undefined, 404, 'not_found'],
+    ['malformed JSON', 'POST', '/echo', '{"name":', 400, 'invalid_request'],
+    [
+      'a body that is too large',
+      'POST',
+      '/echo',
+      JSON.stringify({ name: 'x'.repeat(200_000) }),
+      413,
+      'payload_too_large',
+    ],
+    ['wrong fields', 'POST', '/echo', '{"name":"too long","role":"admin"}', 422, 'validation_failed'],
+    ['a bad percent in a parameter', 'GET', '/item/%zz', undefined, 400, 'invalid_request'],
+  ])('%s', async (_what, method, path, body, status, code) => {
+    const request =
+      method === 'GET'
+        ? supertest(app).get(path)
+        : supertest(app).post(path).set('content-type', 'application/json').send(body);
+    const response = await request;
+    expect(response.status).toBe(status);
+    expect(response.headers['content-type']).toBe('application/problem+json');
+    expect(response.body).toMatchObject({ code, status, instance: path, type: `urn:countersign:error:${code}` });
+    expect(response.body.request_id).toMatch(uuid);
+    expect(response.headers['x-request-id']).toBe(response.body.request_id);
+    const lines = log.lines().filter((line) => line.msg === 'request');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatchObject({ request_id: response.body.request_id, status, code, path });
+  });
+});
+
+test('shows the client nothing of an internal fault, and the log everything', async () => {
+  const response = await supertest(app).get('/crash');
+  expect(response.text).not.toMatch(/SELECT|Error|\.ts/);
+  expect(log.text()).toContain('SELECT secret FROM table');
+});
+
+test('sends the headers of the error and its Retry-After, and keeps its detail to the log', async () => {
+  const response = await supertest(app).get('/teapot');
+  expect(response.headers).toMatchObject({ 'retry-after': '7', 'x-lid': 'on' });
+  expect(response.text).not.toContain('internal reason');
+  expect(log.text()).toContain('internal reason');
+});
+
+test('names the wrong fields by their wire names', async () => {
+  const response = await supertest(app).post('/echo').send({ name: 'too long' });
+  expect(response.body.errors).toEqual([{ path: 'name', message: expect.any(String) }]);
+});
+
+test('logs one line a request, without the query, and with what the handler added', async () => {
+  await supertest(app).post('/echo?token=canary').send({ name: 'ok' });
+  const lines = log.lines().filter((line) => line.msg === 'request');
+  expect(lines).toEqual([expect.objectContaining({ method: 'POST', path: '/echo', status: 200, kind: 'echo' })]);
+  expect(log.text()).not.toContain('canary');
+});
+
+test('the request id of a verified identity replaces our own', async () => {
+  const id = '01890a5d-ac96-774b-bcce-b302099a8057';
+  const response = await supertest(app).post('/echo').set('x-request-id', id).send({ name: 'ok' });
+  expect(response.body.id).toBe(id);
+});
+
+test('is alive while it is not ready, and not ready while it drains', async () => {
+  usable = 'the store is away';
+  expect((await supertest(app).get('/readyz')).status).toBe(503);
+  expect((await supertest(app).get('/healthz')).status).toBe(200);
+  usable = undefined;
+  expect((await supertest(app).get('/readyz')).body).toEqual({ status: 'ready', checks: { store: 'ok' } });
+  health.drain();
+  expect((await supertest(app).get('/readyz')).status).toBe(503);
+});
+
+test('counts requests by route pattern, never by path', async () => {
+  await supertest(app).get('/item/42');
+  const { text } = await supertest(app).get('/metrics');
+  expect(text).toContain('route="/item/:id"');
+  expect(text).not.toContain('/item/42');
+});
+
+test('an upgrade nobody asked for is an ordinary request', async () => {
+  const server = createServer(app).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const answer = await rawRequest(
+    (server.address() as AddressInfo).port,
+    'GET /nothing HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n',
+  );
+  expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+  server.closeAllConnections();
+  server.close();
+});

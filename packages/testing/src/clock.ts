@@ -1,0 +1,21 @@
+/** A clock that stands still until it is told otherwise. */
+export type TestClock = Readonly<{
+  /** Unix milliseconds. Pass it where a `nowMs` is asked for. */
+  nowMs(): number;
+  advance(ms: number): void;
+  set(ms: number): void;
+}>;
+
+/** @param startMs Unix milliseconds; a whole second by default, so that rounding never decides a test. */
+export function testClock(startMs = Date.UTC(2026, 0, 1)): TestClock {
+  let now = startMs;
+  return {
+    nowMs: () => now,
+    advance(ms) {
+      now += ms;
+    },
+    set(ms) {
+      now = ms;
+    },
+  };
+}

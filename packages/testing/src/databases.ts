@@ -1,0 +1,75 @@
+import { type Database, type Location, type OpenOptions, openDatabase } from '@countersign/database';
+import pg from 'pg';
+
+export type ThrowAway<Schema> = Readonly<{
+  db: Database<Schema>;
+  location: Location;
+  name: string;
+  /** Closes it and, on a server, drops it. */
+  close(): Promise<void>;
+}>;
+
+export type TestDatabase = Readonly<{
+  kind: 'pglite' | 'postgres';
+  /** An empty database, migrated. */
+  open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>): Promise<ThrowAway<Schema>>;
+  /** A location for a service that opens it itself, and what drops it afterwards. */
+  locate(): Readonly<{ location: Location; name: string; drop(): Promise<void> }>;
+}>;
+
+/**
+ * The databases that a suite runs on, for `describe.each(databases())`: PGlite always, Postgres where `DATABASE_URL` names a
+ * server.
+ */
+export function databases(serverUrl = process.env.DATABASE_URL): [kind: string, database: TestDatabase][] {
+  const found: [string, TestDatabase][] = [['pglite', testDatabase('pglite', undefined)]];
+  if (serverUrl !== undefined && serverUrl !== '') found.push(['postgres', testDatabase('postgres', serverUrl)]);
+  return found;
+}
+
+let made = 0;
+
+function testDatabase(kind: TestDatabase['kind'], serverUrl: string | undefined): TestDatabase {
+  const locate: TestDatabase['locate'] = () => {
+    made += 1;
+    const name = `countersign_test_${process.pid}_${Date.now().toString(36)}_${made}`;
+    return serverUrl === undefined
+      ? { location: { dataDir: undefined }, name, drop: async () => {} }
+      : { location: { serverUrl }, name, drop: () => dropDatabase(serverUrl, name) };
+  };
+  return {
+    kind,
+    locate,
+    async open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>) {
+      const { location, name, drop } = locate();
+      const db = await openDatabase<Schema>({ ...options, location, name });
+      return {
+        db,
+        location,
+        name,
+        async close() {
+          await db.close();
+          await drop();
+        },
+      };
+    },
+  };
+}
+
+async function dropDatabase(serverUrl: string, name: string): Promise<void> {
+  const admin = new pg.Client({ connectionString: serverUrl });
+  await admin.connect();
+  try {
+    await admin.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+  } finally {
+    await admin.end();
+  }
+}
+
+/** Tables with a `tenant_id` that row-level security does not hold for everybody, the owner included. Must be none. */
+export const tablesWithoutForcedRowSecurity = `
+  select c.relname as name from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
+  join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
+  where c.relkind in ('r', 'p') and not (c.relrowsecurity and c.relforcerowsecurity)
+  order by 1`;

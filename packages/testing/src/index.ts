@@ -1,0 +1,15 @@
+export { type CapturingLogger, capturingLogger, silentLogger } from './capturing-logger.ts';
+export { type TestClock, testClock } from './clock.ts';
+export { databases, type TestDatabase, type ThrowAway, tablesWithoutForcedRowSecurity } from './databases.ts';
+export { eventually } from './eventually.ts';
+export { freePorts } from './free-ports.ts';
+export { type IssuerOptions, mintIssuer, type TestIssuer } from './mint-issuer.ts';
+export { rawRequest } from './raw-request.ts';
+export {
+  type RecordedRequest,
+  type RecordingUpstream,
+  recordingUpstream,
+  type UpstreamOptions,
+} from './recording-upstream.ts';
+export { redisServers } from './redis-servers.ts';
+export { type ProcessOptions, type StartedProcess, startProcess } from './start-process.ts';

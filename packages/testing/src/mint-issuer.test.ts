@@ -1,0 +1,14 @@
+import { expect, test } from '@jest/globals';
+import { createLocalJWKSet, jwtVerify } from 'jose';
+import { mintIssuer } from './mint-issuer.ts';
+
+test('mints a token that verifies against its key set, and drops a claim on request', async () => {
+  const issuer = await mintIssuer();
+  const token = await issuer.accessToken({ role: 'admin', jti: undefined });
+  const { payload, protectedHeader } = await jwtVerify(token, createLocalJWKSet(issuer.jwks), {
+    issuer: issuer.issuer,
+  });
+  expect(payload).toMatchObject({ role: 'admin', aud: 'complaints-api' });
+  expect(payload).not.toHaveProperty('jti');
+  expect(protectedHeader).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: issuer.kid });
+});

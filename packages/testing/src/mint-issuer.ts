@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type CryptoKey,
+  exportJWK,
+  generateKeyPair,
+  type JWK,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  SignJWT,
+} from 'jose';
+
+export type TestIssuer = Readonly<{
+  issuer: string;
+  kid: string;
+  alg: string;
+  jwks: { keys: JWK[] };
+  privateKey: CryptoKey;
+  /** Signs any claims with any header: also what must be refused. */
+  sign(claims: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
+  /** An access token as the auth-service makes it, with any claim replaced, or removed by `undefined`. */
+  accessToken(claims?: Record<string, unknown>, header?: Partial<JWTHeaderParameters>): Promise<string>;
+}>;
+
+export type IssuerOptions = Readonly<{
+  issuer?: string;
+  audience?: string;
+  kid?: string;
+  alg?: string;
+  nowMs?: () => number;
+}>;
+
+/** An issuer with a key of its own: real tokens, and a key set to serve. */
+export async function mintIssuer(options: IssuerOptions = {}): Promise<TestIssuer> {
+  const {
+    issuer = 'http://issuer.test',
+    audience = 'complaints-api',
+    kid = `test-${randomUUID()}`,
+    alg = 'ES256',
+    nowMs = Date.now,
+  } = options;
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  const jwk: JWK = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' };
+  const sign: TestIssuer['sign'] = (claims, header) =>
+    new SignJWT(claims).setProtectedHeader({ alg, typ: 'at+jwt', kid, ...header }).sign(privateKey);
+  return {
+    issuer,
+    kid,
+    alg,
+    jwks: { keys: [jwk] },
+    privateKey,
+    sign,
+    accessToken(claims = {}, header = {}) {
+      const nowSec = Math.floor(nowMs() / 1000);
+      const userId = typeof claims.user_id === 'string' ? claims.user_id : '01890a5d-ac96-774b-bcce-b302099a8057';
+      const whole: Record<string, unknown> = {
+        iss: issuer,
+        aud: audience,
+        sub: userId,
+        user_id: userId,
+        tenant_id: '01890a5d-ac96-774b-bcce-b302099a8001',
+        role: 'agent',
+        sid: randomUUID(),
+        client_id: 'web',
+        jti: randomUUID(),
+        iat: nowSec,
+        exp: nowSec + 900,
+        auth_time: nowSec,
+        amr: ['pwd'],
+        ...claims,
+      };
+      return sign(Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== undefined)), header);
+    },
+  };
+}

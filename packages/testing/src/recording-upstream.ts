@@ -1,0 +1,101 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+export type RecordedRequest = Readonly<{
+  method: string;
+  /** The request target as it came over the wire. */
+  target: string;
+  rawHeaders: readonly string[];
+  /** Lower-case names; values of repeated ones joined by `, `. */
+  headers: Readonly<Record<string, string>>;
+  /** How often each lower-case name came. */
+  count(name: string): number;
+  body: Buffer;
+}>;
+
+export type RecordingUpstream = Readonly<{
+  url: string;
+  port: number;
+  requests: readonly RecordedRequest[];
+  /** The last request; throws when there was none, which is a finding of its own. */
+  last(): RecordedRequest;
+  close(): Promise<void>;
+}>;
+
+export type UpstreamOptions = Readonly<{
+  /** Answers after the whole body was recorded. Default: 200 with `{"ok":true}`. */
+  answer?: (request: RecordedRequest, res: ServerResponse) => void;
+  /** Takes an upgrade after it was recorded. Default: none, so that an upgrade arrives as a plain request. */
+  upgrade?: (request: RecordedRequest, socket: Duplex) => void;
+}>;
+
+/** A real HTTP server that remembers what arrived: the judge of every gateway test. */
+export async function recordingUpstream(options: UpstreamOptions = {}): Promise<RecordingUpstream> {
+  const requests: RecordedRequest[] = [];
+  const answer =
+    options.answer ?? ((_request, res) => void res.setHeader('content-type', 'application/json').end('{"ok":true}'));
+  const server = createServer(async (req, res) => {
+    const chunks: Buffer[] = [];
+    try {
+      for await (const chunk of req) chunks.push(chunk as Buffer);
+    } catch {
+      return; // The sender went away in the middle of the body: nothing whole arrived.
+    }
+    const recorded = record(req, Buffer.concat(chunks));
+    requests.push(recorded);
+    answer(recorded, res);
+  });
+  const upgraded = new Set<Duplex>();
+  const { upgrade } = options;
+  if (upgrade !== undefined) {
+    server.on('upgrade', (req, socket) => {
+      upgraded.add(socket);
+      socket.once('close', () => upgraded.delete(socket));
+      socket.on('error', () => socket.destroy());
+      const recorded = record(req, Buffer.alloc(0));
+      requests.push(recorded);
+      upgrade(recorded, socket);
+    });
+  }
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    requests,
+    last() {
+      const request = requests.at(-1);
+      if (request === undefined) throw new Error('nothing arrived upstream');
+      return request;
+    },
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of upgraded) socket.destroy();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function record(req: IncomingMessage, body: Buffer): RecordedRequest {
+  const headers: Record<string, string> = Object.create(null);
+  const counts = new Map<string, number>();
+  for (let index = 0; index < req.rawHeaders.length; index += 2) {
+    const name = (req.rawHeaders[index] ?? '').toLowerCase();
+    const value = req.rawHeaders[index + 1] ?? '';
+    headers[name] = headers[name] === undefined ? value : `${headers[name]}, ${value}`;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return {
+    method: req.method ?? '',
+    target: req.url ?? '',
+    rawHeaders: req.rawHeaders,
+    headers,
+    count: (name) => counts.get(name) ?? 0,
+    body,
+  };
+}

@@ -1,0 +1,13 @@
+import { expect, test } from '@jest/globals';
+import { startProcess } from './start-process.ts';
+
+test('waits for what a process prints, and tells how it ended', async () => {
+  const started = startProcess({ args: ['--eval', "console.log('up'); setInterval(() => {}, 1000)"] });
+  await started.waitFor(/up/);
+  expect(await started.stop()).toBe('SIGTERM');
+});
+
+test('rejects with the output when the process ends before it is ready', async () => {
+  const started = startProcess({ args: ['--eval', "console.error('cannot'); process.exit(3)"] });
+  await expect(started.waitFor(/never/)).rejects.toThrow(/ended with 3 .*\ncannot/s);
+});

@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+export type StartedProcess = Readonly<{
+  pid: number;
+  /** Everything it wrote so far, standard output and error in order of arrival. */
+  output(): string;
+  /** Settles when it ended: the exit code, or the signal's name. */
+  exited: Promise<number | string>;
+  /** Sends a signal (SIGTERM by default) and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<number | string>;
+  /** Settles when its output matches; rejects when it ends first. */
+  waitFor(pattern: RegExp): Promise<void>;
+}>;
+
+export type ProcessOptions = Readonly<{
+  /** For Node, after `--conditions=source`: the file and its arguments. */
+  args: readonly string[];
+  env?: Readonly<Record<string, string | undefined>>;
+  cwd?: string;
+}>;
+
+/** Starts a real Node process from source, on the Node that runs the tests. */
+export function startProcess({ args, env = {}, cwd }: ProcessOptions): StartedProcess {
+  const child: ChildProcess = spawn(process.execPath, ['--conditions=source', ...args], {
+    env: { ...process.env, NODE_OPTIONS: '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(cwd !== undefined && { cwd }),
+  });
+  let output = '';
+  const watchers = new Set<() => void>();
+  const append = (chunk: Buffer) => {
+    output += chunk.toString();
+    for (const watcher of watchers) watcher();
+  };
+  child.stdout?.on('data', append);
+  child.stderr?.on('data', append);
+  const exited = once(child, 'close').then(([code, signal]) => (code as number | null) ?? String(signal));
+  return {
+    pid: child.pid ?? 0,
+    output: () => output,
+    exited,
+    stop(signal = 'SIGTERM') {
+      child.kill(signal);
+      return exited;
+    },
+    waitFor(pattern) {
+      return new Promise((resolve, reject) => {
+        const watcher = () => {
+          if (!pattern.test(output)) return;
+          watchers.delete(watcher);
+          resolve();
+        };
+        watchers.add(watcher);
+        watcher();
+        void exited.then((code) => reject(new Error(`ended with ${code} before ${pattern} appeared:\n${output}`)));
+      });
+    },
+  };
+}

@@ -66,6 +66,10 @@ export const commonConfig = {
   GATEWAY_INTERNAL_PORT: port(8090),
   GATEWAY_KEYS_URL: z.url().optional(),
   DATABASE_URL: z.url().optional(),
+  DATABASE_PREFIX: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,30}$/, 'must be lower-case letters, digits and _')
+    .default('countersign'),
   REDIS_URL: z.url().optional(),
   DRAIN_DELAY_MS: milliseconds(500),
   SHUTDOWN_GRACE_MS: milliseconds(10_000),

@@ -58,7 +58,7 @@ export type Running = Readonly<{
 
 /**
  * The life of a process: start, wait for SIGTERM or SIGINT, answer `/readyz` with 503 for `drainDelayMs`, stop.
- * A second signal ends at once. A configuration or start-up problem is one clear message and exit code 1.
+ * A second signal ends at once. A launcher with an IPC channel to us takes us along when it dies. A configuration or start-up problem is one clear message and exit code 1.
  */
 export async function runProcess(name: string, start: () => Promise<Running>): Promise<void> {
   let running: Running;
@@ -83,15 +83,17 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
   process.exit(0);
 }
 
-function nextSignal(): Promise<NodeJS.Signals> {
+type Stop = 'SIGTERM' | 'SIGINT' | 'disconnect';
+
+function nextSignal(): Promise<Stop> {
+  const stops: Stop[] = ['SIGTERM', 'SIGINT', 'disconnect'];
   return new Promise((resolve) => {
-    const received = (signal: NodeJS.Signals) => {
-      process.off('SIGTERM', received);
-      process.off('SIGINT', received);
-      resolve(signal);
+    const listeners = stops.map((stop) => [stop, () => received(stop)] as const);
+    const received = (stop: Stop) => {
+      for (const [event, listener] of listeners) process.off(event, listener);
+      resolve(stop);
     };
-    process.on('SIGTERM', received);
-    process.on('SIGINT', received);
+    for (const [event, listener] of listeners) process.on(event, listener);
   });
 }
 

@@ -56,11 +56,30 @@ function testDatabase(kind: TestDatabase['kind'], serverUrl: string | undefined)
   };
 }
 
-async function dropDatabase(serverUrl: string, name: string): Promise<void> {
+function dropDatabase(serverUrl: string, name: string): Promise<void> {
+  return asAdmin(serverUrl, (admin) => drop(admin, name));
+}
+
+/** Drops every database whose name begins so: what processes made for themselves during an end-to-end test. */
+export function dropDatabases(serverUrl: string, prefix: string): Promise<void> {
+  return asAdmin(serverUrl, async (admin) => {
+    const { rows } = await admin.query<{ datname: string }>(
+      'select datname from pg_database where starts_with(datname, $1)',
+      [prefix],
+    );
+    for (const { datname } of rows) await drop(admin, datname);
+  });
+}
+
+async function drop(admin: pg.Client, name: string): Promise<void> {
+  await admin.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+}
+
+async function asAdmin(serverUrl: string, work: (admin: pg.Client) => Promise<void>): Promise<void> {
   const admin = new pg.Client({ connectionString: serverUrl });
   await admin.connect();
   try {
-    await admin.query(`drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+    await work(admin);
   } finally {
     await admin.end();
   }

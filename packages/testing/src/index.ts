@@ -1,6 +1,12 @@
 export { type CapturingLogger, capturingLogger, silentLogger } from './capturing-logger.ts';
 export { type TestClock, testClock } from './clock.ts';
-export { databases, type TestDatabase, type ThrowAway, tablesWithoutForcedRowSecurity } from './databases.ts';
+export {
+  databases,
+  dropDatabases,
+  type TestDatabase,
+  type ThrowAway,
+  tablesWithoutForcedRowSecurity,
+} from './databases.ts';
 export { eventually } from './eventually.ts';
 export { freePorts } from './free-ports.ts';
 export { type IssuerOptions, mintIssuer, type TestIssuer } from './mint-issuer.ts';

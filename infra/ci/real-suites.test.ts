@@ -1,0 +1,39 @@
+import { expect, test } from '@jest/globals';
+import { missingSuites } from './real-suites.ts';
+
+const file = (room: string, titles: string[]) => ({
+  name: `/repo/${room}/test/x.int.test.ts`,
+  assertionResults: titles.map((title) => ({
+    status: 'passed',
+    ancestorTitles: [`a store on ${title}`],
+    title: 'keeps',
+  })),
+});
+const whole = {
+  numTotalTests: 9,
+  numPassedTests: 9,
+  numFailedTests: 0,
+  numPendingTests: 0,
+  testResults: [
+    file('packages/database', ['postgres']),
+    file('auth-service', ['postgres', 'redis']),
+    file('users-service', ['postgres']),
+    file('complaint-service', ['postgres']),
+    file('infra', ['postgres']),
+    file('packages/identity', ['redis']),
+    file('gateway', ['redis']),
+  ],
+};
+
+test('is content when every room ran on its servers', () => {
+  expect(missingSuites(whole)).toEqual([]);
+});
+
+test('names the room whose real-server suite did not run, and tests that were skipped', () => {
+  const lacking = {
+    ...whole,
+    numPendingTests: 2,
+    testResults: whole.testResults.filter(({ name }) => !name.includes('gateway')),
+  };
+  expect(missingSuites(lacking)).toEqual(['gateway: nothing ran on redis', '2 tests were skipped']);
+});

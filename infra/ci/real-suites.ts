@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+
+// Called by .ci/run with jest's JSON report: a real-server suite that was quietly skipped is a failure.
+
+type Report = {
+  numTotalTests: number;
+  numPassedTests: number;
+  numFailedTests: number;
+  numPendingTests: number;
+  testResults: { name: string; assertionResults: { status: string; ancestorTitles: string[]; title: string }[] }[];
+};
+
+/** Every room that keeps something in a server, and the servers its suites must have run on. */
+const required: readonly [room: string, server: 'postgres' | 'redis'][] = [
+  ['packages/database', 'postgres'],
+  ['auth-service', 'postgres'],
+  ['users-service', 'postgres'],
+  ['complaint-service', 'postgres'],
+  ['infra', 'postgres'],
+  ['packages/identity', 'redis'],
+  ['gateway', 'redis'],
+  ['auth-service', 'redis'],
+];
+
+/** @returns What is missing, a sentence each. */
+export function missingSuites(report: Report): string[] {
+  const problems: string[] = [];
+  for (const [room, server] of required) {
+    const ran = report.testResults
+      .filter((file) => file.name.includes(`/${room}/`))
+      .flatMap((file) => file.assertionResults)
+      .filter((test) => test.status === 'passed')
+      .filter((test) =>
+        [...test.ancestorTitles, test.title].some((title) => new RegExp(`\\b${server}\\b`, 'i').test(title)),
+      );
+    if (ran.length === 0) problems.push(`${room}: nothing ran on ${server}`);
+  }
+  if (report.numPendingTests > 0) problems.push(`${report.numPendingTests} tests were skipped`);
+  return problems;
+}
+
+const [file] = process.argv.slice(2);
+if (file !== undefined && import.meta.main) {
+  const report = JSON.parse(readFileSync(file, 'utf8')) as Report;
+  const problems = missingSuites(report);
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  if (problems.length > 0) process.exitCode = 1;
+  process.stdout.write(
+    `${report.numPassedTests} passed, ${report.numFailedTests} failed, ${report.numPendingTests} skipped\n`,
+  );
+}

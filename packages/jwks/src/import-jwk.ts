@@ -1,0 +1,121 @@
+import { createPublicKey, type KeyObject } from 'node:crypto';
+
+export type JwkRefusal =
+  | 'malformed'
+  | 'symmetric'
+  | 'private'
+  | 'not_for_signatures'
+  | 'algorithm_not_allowed'
+  | 'algorithm_mismatch'
+  | 'algorithm_ambiguous'
+  | 'weak';
+
+export type ImportedJwk = { alg: string; key: KeyObject } | { refused: JwkRefusal };
+
+type Jwk = Readonly<Record<string, unknown>>;
+
+/** Curve to its one algorithm (RFC 7518 section 3.4, RFC 8037) and the length of a coordinate in bytes. */
+const curves: Readonly<Record<string, { kty: string; alg: string; bytes: number }>> = {
+  'P-256': { kty: 'EC', alg: 'ES256', bytes: 32 },
+  'P-384': { kty: 'EC', alg: 'ES384', bytes: 48 },
+  'P-521': { kty: 'EC', alg: 'ES512', bytes: 66 },
+  Ed25519: { kty: 'OKP', alg: 'EdDSA', bytes: 32 },
+};
+
+const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
+const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
+
+/**
+ * Imports one public key (RFC 7517, RFC 7518 section 6), or says why it must not be used.
+ *
+ * @param algorithms JOSE names that this signer may use; the key ends up serving exactly one of them.
+ */
+export function importPublicJwk(jwk: Jwk, algorithms: readonly string[]): ImportedJwk {
+  if (jwk.kty === 'oct') return { refused: 'symmetric' };
+  // A published private key is everybody's key.
+  if (privateMembers.some((member) => jwk[member] !== undefined)) return { refused: 'private' };
+  if (!isForSignatures(jwk)) return { refused: 'not_for_signatures' };
+  const chosen = algorithmOf(jwk, algorithms);
+  if ('refused' in chosen) return chosen;
+  if (!algorithms.includes(chosen.alg)) return { refused: 'algorithm_not_allowed' };
+  const material = materialOf(jwk);
+  if (material === undefined) return { refused: 'malformed' };
+  let key: KeyObject;
+  try {
+    key = createPublicKey({ key: material, format: 'jwk' });
+  } catch {
+    // OpenSSL says no in many ways: a point off its curve, a number that is none.
+    return { refused: 'malformed' };
+  }
+  return isWeak(key, material) ? { refused: 'weak' } : { alg: chosen.alg, key };
+}
+
+function isForSignatures(jwk: Jwk): boolean {
+  if (jwk.use !== undefined && jwk.use !== 'sig') return false;
+  return jwk.key_ops === undefined || (Array.isArray(jwk.key_ops) && jwk.key_ops.includes('verify'));
+}
+
+function algorithmOf(jwk: Jwk, algorithms: readonly string[]): { alg: string } | { refused: JwkRefusal } {
+  if (jwk.alg !== undefined && typeof jwk.alg !== 'string') return { refused: 'malformed' };
+  if (jwk.kty === 'RSA') return rsaAlgorithmOf(jwk.alg, algorithms);
+  const curve = typeof jwk.crv === 'string' && Object.hasOwn(curves, jwk.crv) ? curves[jwk.crv] : undefined;
+  if (curve === undefined) return { refused: 'algorithm_not_allowed' };
+  if (curve.kty !== jwk.kty) return { refused: 'algorithm_mismatch' };
+  // RFC 9864 renames EdDSA to Ed25519; both name the same signature.
+  const named = jwk.alg === 'Ed25519' ? 'EdDSA' : jwk.alg;
+  return named === undefined || named === curve.alg ? { alg: curve.alg } : { refused: 'algorithm_mismatch' };
+}
+
+function rsaAlgorithmOf(named: string | undefined, algorithms: readonly string[]) {
+  if (named !== undefined) {
+    return rsaAlgorithms.includes(named) ? { alg: named } : ({ refused: 'algorithm_mismatch' } as const);
+  }
+  const [only, ...others] = algorithms.filter((alg) => rsaAlgorithms.includes(alg));
+  if (only === undefined) return { refused: 'algorithm_not_allowed' } as const;
+  return others.length === 0 ? { alg: only } : ({ refused: 'algorithm_ambiguous' } as const);
+}
+
+/** Only the members that make the key, each in its one spelling: nothing else of the entry reaches OpenSSL. */
+function materialOf(jwk: Jwk): Record<string, string> | undefined {
+  const { kty, crv, x, y, n, e } = jwk;
+  if (kty === 'RSA') {
+    return isBase64url(n) && isBase64url(e) && n.length <= 2000 && e.length <= 12 ? { kty, n, e } : undefined;
+  }
+  const bytes = curves[String(crv)]?.bytes;
+  if (!isBase64url(x, bytes)) return undefined;
+  if (kty === 'OKP') return { kty, crv: String(crv), x };
+  return kty === 'EC' && isBase64url(y, bytes) ? { kty, crv: String(crv), x, y } : undefined;
+}
+
+/** Canonical base64url of exactly `bytes` bytes, where given. */
+function isBase64url(value: unknown, bytes?: number): value is string {
+  if (typeof value !== 'string' || value.length === 0) return false;
+  const decoded = Buffer.from(value, 'base64url');
+  return (bytes === undefined || decoded.length === bytes) && decoded.toString('base64url') === value;
+}
+
+function isWeak(key: KeyObject, material: Record<string, string>): boolean {
+  if (key.asymmetricKeyType === 'rsa') {
+    const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
+    // Under 2048 bits: RFC 7518 section 3.3. An exponent of 1 makes every message its own signature.
+    return modulusLength < 2048 || publicExponent < 3n || publicExponent % 2n === 0n;
+  }
+  return key.asymmetricKeyType === 'ed25519' && isSmallOrder(Buffer.from(material.x ?? '', 'base64url'));
+}
+
+/** Points of order 1, 2, 4 and 8, other spellings included: with such a key anybody can sign (libsodium's list). */
+const smallOrderPoints = [
+  '0000000000000000000000000000000000000000000000000000000000000000',
+  '0100000000000000000000000000000000000000000000000000000000000000',
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+];
+
+function isSmallOrder(point: Buffer): boolean {
+  const unsigned = Buffer.from(point);
+  unsigned.writeUInt8(unsigned.readUInt8(31) & 0x7f, 31); // The top bit is the sign of x, not part of y.
+  return smallOrderPoints.includes(unsigned.toString('hex'));
+}

@@ -1,0 +1,94 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { ed25519, es256, rsa } from '../test/make-keys.ts';
+import { parseJwks } from './parse-jwks.ts';
+
+const all = ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256'];
+const good = es256('k');
+const point = ed25519('k');
+
+function verdict(entry: unknown, algorithms = all): string {
+  const parsed = parseJwks({ keys: [entry] }, algorithms);
+  return parsed?.ignored[0]?.reason ?? [...(parsed?.keys.keys() ?? [])].join();
+}
+
+describe('one key', () => {
+  test.each<[string, unknown, string]>([
+    ['a P-256 key', good, 'ES256 k'],
+    ['a P-256 key without alg', { ...good, alg: undefined }, 'ES256 k'],
+    ['an ed25519 key under the name of RFC 8037', point, 'EdDSA k'],
+    ['an ed25519 key under the name of RFC 9864', { ...point, alg: 'Ed25519' }, 'EdDSA k'],
+    ['an RSA key of 2048 bits', rsa('k', 2048), 'RS256 k'],
+    ['an RSA key without alg, where one RSA algorithm is allowed', { ...rsa('k', 2048), alg: undefined }, 'RS256 k'],
+    ['a key for verifying', { ...good, use: undefined, key_ops: ['verify'] }, 'ES256 k'],
+    ['no object', 'k', 'malformed'],
+    ['null', null, 'malformed'],
+    ['no kid', { ...good, kid: undefined }, 'kid_missing'],
+    ['an empty kid', { ...good, kid: '' }, 'kid_missing'],
+    ['a kid that is a number', { ...good, kid: 7 }, 'kid_missing'],
+    ['an oct key', { kty: 'oct', k: 'c2VjcmV0', kid: 'k', alg: 'HS256' }, 'symmetric'],
+    ['a private key', { ...good, d: good.x }, 'private'],
+    ['an RSA key with a prime', { ...rsa('k', 2048), p: 'AQAB' }, 'private'],
+    ['use: enc', { ...good, use: 'enc' }, 'not_for_signatures'],
+    ['use: sig twice', { ...good, use: ['sig'] }, 'not_for_signatures'],
+    ['key_ops for wrapping', { ...good, key_ops: ['wrapKey'] }, 'not_for_signatures'],
+    ['RSA of 1024 bits', rsa('k', 1024), 'weak'],
+    ['RSA of 2040 bits', rsa('k', 2040), 'weak'],
+    ['e = 1', rsa('k', 2048, 'AQ'), 'weak'],
+    ['e = 2', rsa('k', 2048, 'Ag'), 'weak'],
+    ['the neutral point', { ...point, x: 'AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' }, 'weak'],
+    ['a point of order 4', { ...point, x: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' }, 'weak'],
+    ['a P-256 key that says ES384', { ...good, alg: 'ES384' }, 'algorithm_mismatch'],
+    ['a P-256 key that says RS256', { ...good, alg: 'RS256' }, 'algorithm_mismatch'],
+    ['a P-256 key that says HS256', { ...good, alg: 'HS256' }, 'algorithm_mismatch'],
+    ['a P-256 key that says none', { ...good, alg: 'none' }, 'algorithm_mismatch'],
+    ['a P-256 key that says it is P-384', { ...good, crv: 'P-384', alg: 'ES384' }, 'malformed'],
+    ['an RSA key that says ES256', { ...rsa('k', 2048), alg: 'ES256' }, 'algorithm_mismatch'],
+    ['EC with an Edwards curve', { ...point, kty: 'EC' }, 'algorithm_mismatch'],
+    ['alg that is a list', { ...good, alg: ['ES256'] }, 'malformed'],
+    ['an encryption algorithm', { ...rsa('k', 2048), alg: 'RSA-OAEP' }, 'algorithm_mismatch'],
+    ['secp256k1', { ...good, crv: 'secp256k1', alg: 'ES256K' }, 'algorithm_not_allowed'],
+    ['X25519', { ...point, crv: 'X25519' }, 'algorithm_not_allowed'],
+    ['crv from the prototype', { ...good, crv: 'constructor' }, 'algorithm_not_allowed'],
+    ['an unknown kty', { ...good, kty: 'XYZ' }, 'algorithm_mismatch'],
+    ['a point off its curve', { ...good, y: good.x }, 'malformed'],
+    ['a coordinate that is too short', { ...good, x: String(good.x).slice(0, -2) }, 'malformed'],
+    ['a coordinate in base64 with padding', { ...good, x: `${String(good.x)}=` }, 'malformed'],
+    ['no y', { ...good, y: undefined }, 'malformed'],
+    ['an RSA modulus of 16384 bits', rsa('k', 16_384), 'malformed'],
+    ['a large exponent', rsa('k', 2048, 'AQAAAAAAAAAAAAAA'), 'malformed'],
+  ])('%s', (_name, entry, expected) => {
+    expect(verdict(entry)).toBe(expected);
+  });
+
+  test('an algorithm that the signer may not use is not allowed, though the key is good', () => {
+    expect(verdict(good, ['RS256'])).toBe('algorithm_not_allowed');
+    expect(verdict({ ...rsa('k', 2048), alg: undefined }, ['ES256'])).toBe('algorithm_not_allowed');
+  });
+
+  test('an RSA key without alg serves none of several', () => {
+    expect(verdict({ ...rsa('k', 2048), alg: undefined }, ['RS256', 'PS256'])).toBe('algorithm_ambiguous');
+  });
+});
+
+test('of several keys under one kid none is used, even if all but one are unusable', () => {
+  const parsed = parseJwks({ keys: [good, { ...good, use: 'enc' }, es256('other')] }, all);
+  expect([...(parsed?.keys.keys() ?? [])]).toEqual(['ES256 other']);
+  expect(parsed?.ignored.map(({ reason }) => reason)).toEqual(['kid_duplicate', 'kid_duplicate']);
+});
+
+test('the fingerprint tells key material apart under one kid, and does not depend on order', () => {
+  const [a, b] = [es256('a'), es256('b')];
+  const print = (keys: unknown[]) => parseJwks({ keys }, all)?.fingerprint;
+  expect(print([a, b])).toBe(print([b, a]));
+  expect(print([a, b])).not.toBe(print([es256('a'), b]));
+});
+
+test('never throws, whatever JSON it is given', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      parseJwks(value, all);
+      parseJwks({ keys: [value, { ...good, x: value }, { ...point, kid: value }] }, all);
+    }),
+  );
+});

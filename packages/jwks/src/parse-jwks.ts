@@ -1,0 +1,66 @@
+import type { KeyObject } from 'node:crypto';
+import { importPublicJwk, type JwkRefusal } from './import-jwk.ts';
+import { keyIndex } from './key-set.ts';
+
+export type IgnoredReason = JwkRefusal | 'kid_missing' | 'kid_duplicate';
+export type IgnoredKey = Readonly<{ kid: string | undefined; reason: IgnoredReason }>;
+
+export type ParsedJwks = Readonly<{
+  /** By {@link keyIndex}. */
+  keys: ReadonlyMap<string, KeyObject>;
+  ignored: readonly IgnoredKey[];
+  /** Equal for two sets exactly when their usable keys are equal. */
+  fingerprint: string;
+}>;
+
+/** Far above any real set, and low enough that importing one stays within a few milliseconds. */
+const maxKeys = 100;
+
+/**
+ * Reads a JSON Web Key Set (RFC 7517 section 5). What cannot be used safely is left out with a reason.
+ *
+ * @returns undefined when the value is not a key set at all.
+ */
+export function parseJwks(value: unknown, algorithms: readonly string[]): ParsedJwks | undefined {
+  if (!isRecord(value) || !Array.isArray(value.keys) || value.keys.length > maxKeys) return undefined;
+  const entries: unknown[] = value.keys;
+  const seen = countKids(entries);
+  const keys = new Map<string, KeyObject>();
+  const ignored: IgnoredKey[] = [];
+  const prints: string[] = [];
+  for (const entry of entries) {
+    const kid = kidOf(entry);
+    if (!isRecord(entry)) ignored.push({ kid, reason: 'malformed' });
+    else if (kid === undefined) ignored.push({ kid, reason: 'kid_missing' });
+    // Of two keys under one name neither is used: "first match wins" lets whoever adds a key choose which one counts.
+    else if (seen.get(kid) !== 1) ignored.push({ kid, reason: 'kid_duplicate' });
+    else {
+      const result = importPublicJwk(entry, algorithms);
+      if ('refused' in result) ignored.push({ kid, reason: result.refused });
+      else {
+        keys.set(keyIndex(kid, result.alg), result.key);
+        prints.push(`${kid} ${result.alg} ${result.key.export({ format: 'der', type: 'spki' }).toString('base64')}`);
+      }
+    }
+  }
+  return { keys, ignored, fingerprint: JSON.stringify(prints.sort()) };
+}
+
+function countKids(entries: readonly unknown[]): Map<string, number> {
+  const seen = new Map<string, number>();
+  for (const entry of entries) {
+    const kid = kidOf(entry);
+    if (kid !== undefined) seen.set(kid, (seen.get(kid) ?? 0) + 1);
+  }
+  return seen;
+}
+
+function kidOf(entry: unknown): string | undefined {
+  if (!isRecord(entry)) return undefined;
+  const { kid } = entry;
+  return typeof kid === 'string' && kid.length > 0 && kid.length <= 256 ? kid : undefined;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,30 @@
+import { type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
+import { type IgnoredKey, parseJwks } from './parse-jwks.ts';
+
+export type StaticKeySetOptions = Readonly<{
+  /** JOSE names this signer may use. */
+  algorithms: readonly string[];
+  onIgnored?: (ignored: IgnoredKey) => void;
+}>;
+
+/**
+ * A key set that never changes, under the same rules as a fetched one.
+ *
+ * @throws KeySetUnavailable when it holds no usable key: better at start than for every request.
+ */
+export function staticKeySet(jwks: { keys: readonly unknown[] }, options: StaticKeySetOptions): KeySet {
+  const parsed = parseJwks(jwks, options.algorithms);
+  for (const ignored of parsed?.ignored ?? []) options.onIgnored?.(ignored);
+  if (parsed === undefined || parsed.keys.size === 0) throw new KeySetUnavailable('the key set holds no usable key');
+  const { keys } = parsed;
+  const find = (kid: string, alg: string) => keys.get(keyIndex(kid, alg));
+  return {
+    generation: 1,
+    ready: true,
+    stats: { ageMs: 0, fetches: 0, failures: 0, keys: keys.size },
+    find,
+    lookup: async (kid, alg) => find(kid, alg),
+    start() {},
+    stop() {},
+  };
+}

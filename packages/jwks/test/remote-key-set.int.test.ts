@@ -1,0 +1,311 @@
+import type { RequestListener } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  type KeySet,
+  type KeySetEvent,
+  KeySetUnavailable,
+  type RemoteKeySetOptions,
+  remoteKeySet,
+} from '../src/index.ts';
+import { json, type KeyServer, startKeyServer, status, text } from './key-server.ts';
+import { es256, type PublicJwk, rsa } from './make-keys.ts';
+import { TurnedTimers } from './turned-timers.ts';
+
+const first = es256('first');
+const second = es256('second');
+
+let server: KeyServer;
+let timers: TurnedTimers;
+let set: KeySet;
+let events: KeySetEvent[];
+let waiters: (() => void)[];
+
+beforeEach(async () => {
+  server = await startKeyServer(json({ keys: [first] }));
+  timers = new TurnedTimers();
+  events = [];
+  waiters = [];
+});
+
+afterEach(async () => {
+  set.stop();
+  await server.close();
+});
+
+function open(options: Partial<RemoteKeySetOptions> = {}): KeySet {
+  set = remoteKeySet({
+    url: server.url,
+    algorithms: ['ES256'],
+    maxStaleMs: 86_400_000,
+    nowMs: timers.now,
+    timers,
+    random: () => 1,
+    onEvent: (event) => {
+      events.push(event);
+      for (const wake of waiters.splice(0)) wake();
+    },
+    ...options,
+  });
+  return set;
+}
+
+/** Resolves once `count` fetches have ended, well or badly. */
+async function ended(count: number): Promise<KeySetEvent> {
+  for (;;) {
+    const endings = events.filter(({ type }) => type !== 'key_ignored');
+    const last = endings[count - 1];
+    if (last !== undefined) return last;
+    await new Promise<void>((resolve) => waiters.push(resolve));
+  }
+}
+
+async function openWith(keys: PublicJwk[], options: Partial<RemoteKeySetOptions> = {}): Promise<KeySet> {
+  server.answer = json({ keys });
+  open(options).start();
+  await ended(1);
+  return set;
+}
+
+const hang: RequestListener = () => {};
+const garbage: readonly (readonly [string, RequestListener, string])[] = [
+  ['500', status(500), 'status'],
+  ['404', status(404), 'status'],
+  ['206', status(206), 'status'],
+  ['a 304 nobody asked for', status(304), 'status'],
+  ['a redirect', status(302, { location: 'http://169.254.169.254/' }), 'redirect'],
+  ['a permanent redirect to itself', status(308, { location: '/jwks.json' }), 'redirect'],
+  ['an empty set', json({ keys: [] }), 'empty'],
+  ['a set of unusable keys', json({ keys: [rsa('weak', 1024)] }), 'empty'],
+  ['HTML', text('<!doctype html><title>Login</title>'), 'malformed'],
+  ['truncated JSON', text(JSON.stringify({ keys: [second] }).slice(0, -5)), 'malformed'],
+  ['null', text('null'), 'malformed'],
+  ['an array', json([second]), 'malformed'],
+  ['keys that are no array', json({ keys: { 0: second } }), 'malformed'],
+  ['no keys', json({}), 'malformed'],
+  ['an empty body', text(''), 'malformed'],
+  ['invalid UTF-8', (_req, res) => void res.end(Buffer.from([0x22, 0xff, 0x22])), 'malformed'],
+  ['a thousand keys', json({ keys: Array.from({ length: 1000 }, (_, n) => ({ kid: `${n}` })) }), 'malformed'],
+  ['a set padded beyond 256 KiB', json({ keys: [second], padding: ' '.repeat(256 * 1024) }), 'oversized'],
+  [
+    'a gzip bomb',
+    (_req, res) =>
+      void res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(50 * 1024 * 1024))),
+    'oversized',
+  ],
+  ['bad gzip', (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('{"keys":[]}'), 'network'],
+  ['a closed connection', (req) => void req.socket.destroy(), 'network'],
+  [
+    'a body cut short',
+    (_req, res) => void res.writeHead(200, { 'content-length': '900' }).write('{', () => res.destroy()),
+    'network',
+  ],
+];
+
+describe('a set that was good once', () => {
+  test.each(garbage)('is kept when the endpoint answers %s', async (_name, answer, reason) => {
+    await openWith([first], { maxStaleMs: 3_600_000 });
+    server.answer = answer;
+    timers.advance(600_000);
+    expect(await ended(2)).toMatchObject({ type: 'failed', reason });
+    expect(set.find('first', 'ES256')).toBeDefined();
+    expect(set.find('second', 'ES256')).toBeUndefined();
+    expect(set).toMatchObject({ ready: true, generation: 1 });
+    expect(server.requests).toHaveLength(2);
+  });
+
+  test.each([
+    ['never answers', hang],
+    ['never finishes', (_req, res) => void res.writeHead(200).write('{"keys":[')],
+  ] as [string, RequestListener][])('is kept when the endpoint %s', async (_name, answer) => {
+    await openWith([first], { timeoutMs: 50 });
+    server.answer = answer;
+    timers.advance(600_000);
+    expect(await ended(2)).toMatchObject({ type: 'failed', reason: 'timeout' });
+    expect(set.find('first', 'ES256')).toBeDefined();
+  });
+
+  test('is kept when the endpoint drips one byte at a time, for longer than the whole exchange may take', async () => {
+    await openWith([first], { timeoutMs: 80 });
+    server.answer = (_req, res) => {
+      const drip = setInterval(() => res.write(' '), 10);
+      res.once('close', () => clearInterval(drip));
+    };
+    timers.advance(600_000);
+    expect(await ended(2)).toMatchObject({ type: 'failed', reason: 'timeout' });
+  });
+
+  test('answers until maxStale has passed since its last confirmation, and recovers unaided', async () => {
+    await openWith([first], { maxStaleMs: 3_600_000 });
+    server.answer = status(500);
+    timers.advance(3_600_000);
+    await ended(2);
+    expect(set.find('first', 'ES256')).toBeDefined();
+    timers.nowMs += 1;
+    expect(set.ready).toBe(false);
+    expect(set.find('first', 'ES256')).toBeUndefined();
+    await expect(set.lookup('first', 'ES256')).rejects.toThrow(KeySetUnavailable);
+    server.answer = json({ keys: [first] });
+    timers.advance(60_000);
+    await ended(3);
+    expect(set.find('first', 'ES256')).toBeDefined();
+  });
+});
+
+describe('before the first success', () => {
+  test('retries from 250 ms, doubling to 5 s, and a lookup says unavailable', async () => {
+    server.answer = status(503);
+    open().start();
+    const delays: number[] = [];
+    for (let attempt = 1; attempt <= 7; attempt += 1) {
+      const event = await ended(attempt);
+      if (event.type !== 'failed') throw new Error('it worked?');
+      delays.push(event.nextInMs);
+      timers.advance(event.nextInMs);
+    }
+    expect(delays).toEqual([250, 500, 1000, 2000, 4000, 5000, 5000]);
+    await ended(8);
+    await expect(set.lookup('first', 'ES256')).rejects.toThrow(KeySetUnavailable);
+    expect(set).toMatchObject({ ready: false, generation: 0, stats: { ageMs: undefined, keys: 0, failures: 8 } });
+  });
+
+  test('a flood of lookups does not add a fetch to the backoff', async () => {
+    server.answer = status(503);
+    open().start();
+    await ended(1);
+    const answers = await Promise.allSettled(Array.from({ length: 50 }, (_, n) => set.lookup(`k${n}`, 'ES256')));
+    expect(answers.every(({ status: outcome }) => outcome === 'rejected')).toBe(true);
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('a lookup waits for the fetch that is under way', async () => {
+    open().start();
+    expect(await set.lookup('first', 'ES256')).toBeDefined();
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test('a set that was never started fetches when first asked', async () => {
+    expect(await open().lookup('first', 'ES256')).toBeDefined();
+    expect(timers.delays).toEqual([]);
+  });
+});
+
+describe('an unknown kid', () => {
+  test('refetches at once, so that a rotation is seen', async () => {
+    await openWith([first]);
+    server.answer = json({ keys: [first, second] });
+    expect(await set.lookup('second', 'ES256')).toBeDefined();
+    expect(set.generation).toBe(2);
+  });
+
+  test.each([
+    ['healthy', json({ keys: [first] })],
+    ['failing', status(500)],
+  ] as [string, RequestListener][])(
+    'costs one fetch per cool-down, however many ask, on a %s endpoint',
+    async (_name, answer) => {
+      await openWith([first]);
+      server.answer = answer;
+      const flood = () => Promise.all(Array.from({ length: 50 }, (_, n) => set.lookup(`made-up-${n}`, 'ES256')));
+      expect((await flood()).every((key) => key === undefined)).toBe(true);
+      await flood();
+      expect(server.requests).toHaveLength(2);
+      expect(set.find('first', 'ES256')).toBeDefined();
+      timers.nowMs += 29_999;
+      await flood();
+      expect(server.requests).toHaveLength(2);
+      timers.nowMs += 1;
+      await flood();
+      expect(server.requests).toHaveLength(3);
+    },
+  );
+
+  test('is not found under the algorithm of another key', async () => {
+    await openWith([first], { algorithms: ['ES256', 'EdDSA', 'RS256'] });
+    expect(await set.lookup('first', 'RS256')).toBeUndefined();
+  });
+
+  test('waits no longer than the exchange may take while the endpoint hangs, and known keys do not wait at all', async () => {
+    await openWith([first], { timeoutMs: 50 });
+    server.answer = hang;
+    const asked = set.lookup('made-up', 'ES256');
+    expect(await set.lookup('first', 'ES256')).toBeDefined();
+    expect(await asked).toBeUndefined();
+  });
+});
+
+describe('refreshing', () => {
+  test.each([
+    ['no Cache-Control', {}, 540_000],
+    ['max-age within bounds', { 'cache-control': 'public, max-age=120' }, 108_000],
+    ['max-age less Age', { 'cache-control': 'max-age=120', age: '20' }, 90_000],
+    ['an absurdly long max-age', { 'cache-control': 'max-age=31536000' }, 540_000],
+    ['max-age=0', { 'cache-control': 'max-age=0' }, 27_000],
+    ['no-store', { 'cache-control': 'no-store' }, 27_000],
+    ['a max-age that is no number', { 'cache-control': 'max-age=1e9' }, 540_000],
+  ])('comes before the set expires: %s', async (_name, headers, delayMs) => {
+    server.answer = json({ keys: [first] }, headers as Record<string, string>);
+    open().start();
+    expect(await ended(1)).toMatchObject({ type: 'fetched', nextInMs: delayMs });
+    expect(timers.delays).toEqual([delayMs]);
+  });
+
+  test('sends the ETag, and a 304 confirms the set', async () => {
+    server.answer = json({ keys: [first] }, { etag: '"v1"' });
+    open().start();
+    await ended(1);
+    server.answer = status(304);
+    timers.advance(540_000);
+    expect(await ended(2)).toMatchObject({ type: 'fetched', changed: false, generation: 1 });
+    expect(server.requests[1]?.headers['if-none-match']).toBe('"v1"');
+    expect(set.stats).toMatchObject({ ageMs: 0, fetches: 2, failures: 0, keys: 1 });
+  });
+
+  test('drops a key that was withdrawn, and steps the generation only when keys changed', async () => {
+    await openWith([first, second]);
+    server.answer = json({ keys: [{ ...second, 'x-note': 'another order and member' }, first] });
+    timers.advance(600_000);
+    await ended(2);
+    expect(set.generation).toBe(1);
+    server.answer = json({ keys: [second] });
+    timers.advance(600_000);
+    await ended(3);
+    expect(set.generation).toBe(2);
+    expect(set.find('first', 'ES256')).toBeUndefined();
+  });
+
+  test('backs off with jitter when it fails, and starts over after a success', async () => {
+    await openWith([first], { random: () => 0 });
+    server.answer = status(500);
+    timers.advance(600_000);
+    expect(await ended(2)).toMatchObject({ nextInMs: 500, failuresInARow: 1 });
+    timers.advance(500);
+    expect(await ended(3)).toMatchObject({ nextInMs: 1_000, failuresInARow: 2 });
+    server.answer = json({ keys: [first] });
+    timers.advance(1_000);
+    expect(await ended(4)).toMatchObject({ type: 'fetched', nextInMs: 450_000 });
+  });
+
+  test('stops, and starts again', async () => {
+    await openWith([first]);
+    set.stop();
+    expect(timers.delays).toEqual([]);
+    set.start();
+    await ended(2);
+    expect(timers.delays).toHaveLength(1);
+  });
+});
+
+test('says which keys it ignored, and why', async () => {
+  await openWith([first, es256('twice'), es256('twice'), rsa('weak', 1024)], { algorithms: ['ES256', 'RS256'] });
+  expect(events.filter(({ type }) => type === 'key_ignored')).toEqual([
+    { type: 'key_ignored', kid: 'twice', reason: 'kid_duplicate' },
+    { type: 'key_ignored', kid: 'twice', reason: 'kid_duplicate' },
+    { type: 'key_ignored', kid: 'weak', reason: 'weak' },
+  ]);
+});
+
+test.each(['file:///etc/passwd', 'http://user:secret@127.0.0.1/jwks', 'not a url'])('refuses the URL %s', (url) => {
+  open();
+  expect(() => remoteKeySet({ url, algorithms: ['ES256'], maxStaleMs: 1 })).toThrow();
+});

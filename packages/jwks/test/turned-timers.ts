@@ -1,0 +1,32 @@
+import type { Timers } from '../src/index.ts';
+
+/** A clock and its timers, both turned by hand. */
+export class TurnedTimers implements Timers {
+  nowMs = 1_000_000;
+  readonly #waiting: { atMs: number; call: () => void }[] = [];
+
+  readonly now = () => this.nowMs;
+
+  after(delayMs: number, call: () => void): () => void {
+    const timer = { atMs: this.nowMs + delayMs, call };
+    this.#waiting.push(timer);
+    return () => {
+      const at = this.#waiting.indexOf(timer);
+      if (at !== -1) this.#waiting.splice(at, 1);
+    };
+  }
+
+  /** How long until each waiting timer, soonest first. */
+  get delays(): number[] {
+    return this.#waiting.map(({ atMs }) => atMs - this.nowMs).sort((a, b) => a - b);
+  }
+
+  /** Moves the clock and calls what became due. */
+  advance(ms: number): void {
+    this.nowMs += ms;
+    for (const timer of this.#waiting.filter(({ atMs }) => atMs <= this.nowMs)) {
+      this.#waiting.splice(this.#waiting.indexOf(timer), 1);
+      timer.call();
+    }
+  }
+}

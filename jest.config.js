@@ -4,10 +4,12 @@ const shared = {
   testEnvironmentOptions: { customExportConditions: ['source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } }],
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } },
+    ],
   },
   modulePathIgnorePatterns: ['/dist/', '/\\.countersign/'],
-  testTimeout: 30_000,
 };
 
 const project = (path) => ({
@@ -20,6 +22,7 @@ const project = (path) => ({
 
 export default {
   maxWorkers: 2,
+  testTimeout: 30_000,
   projects: [
     'packages/identity',
     'packages/jwks',

@@ -22,6 +22,8 @@ export { drainServer, explain, listen, type Running, runProcess, StartupError } 
 export { createLogger, type Logger } from './logger.ts';
 export { createMetrics, type Registry, requestMetrics, serveMetrics } from './metrics.ts';
 export { type Answer, answerOf, type Problem, problemMediaType, problemOf } from './problem.ts';
+export { connectRedis } from './redis.ts';
 export { addToLog, requestIdOf, requestLog } from './request-log.ts';
 export { notFound, respondWithProblem } from './respond.ts';
 export { createRouter, createServiceApp, healthRoutes, type ServiceParts } from './service-app.ts';
+export { type GatewayTrust, type TrustOptions, trustGateway } from './trust-gateway.ts';

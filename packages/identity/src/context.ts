@@ -1,0 +1,70 @@
+import { type DictionaryValue, parseDictionary } from './dictionary.ts';
+import type { IdentityContext } from './identity.ts';
+import { isAddress, isAuthMethod, isId, isIssuer, isThumbprint, isUnixSeconds } from './values.ts';
+
+const maxLength = 2048;
+const maxAuthMethods = 16;
+
+const isAuthMethods = (value: readonly string[]) => value.length <= maxAuthMethods && value.every(isAuthMethod);
+
+/**
+ * `x-identity-context` without its `ip`, which alone differs between two requests of one token.
+ *
+ * @throws RangeError on a value outside the contract.
+ */
+export function serializeContext(context: Omit<IdentityContext, 'ip'>): string {
+  const { iss, sid, authTime, amr, jkt } = context;
+  const members: string[] = [];
+  if (iss !== undefined) members.push(`iss="${within('iss', iss, isIssuer)}"`);
+  if (sid !== undefined) members.push(`sid="${within('sid', sid, isId)}"`);
+  if (authTime !== undefined) members.push(`auth-time=${within('auth-time', authTime, isUnixSeconds)}`);
+  if (amr !== undefined && amr.length > 0) {
+    members.push(
+      `amr=(${within('amr', amr, isAuthMethods)
+        .map((method) => `"${method}"`)
+        .join(' ')})`,
+    );
+  }
+  if (jkt !== undefined) members.push(`jkt="${within('jkt', jkt, isThumbprint)}"`);
+  return members.join(', ');
+}
+
+/** Puts the address in front of what {@link serializeContext} made. */
+export function contextWithAddress(ip: string | undefined, rest: string): string {
+  if (ip === undefined) return rest;
+  return rest === '' ? `ip="${within('ip', ip, isAddress)}"` : `ip="${within('ip', ip, isAddress)}", ${rest}`;
+}
+
+/** @returns undefined for anything but a dictionary of the known members, each of its type and grammar, each at most once. */
+export function parseContext(value: string): IdentityContext | undefined {
+  if (value.length > maxLength) return undefined;
+  const members = parseDictionary(value);
+  if (members === undefined) return undefined;
+  const context: { -readonly [K in keyof IdentityContext]: IdentityContext[K] } = {};
+  for (const [key, member] of members) if (!put(context, key, member)) return undefined;
+  return context;
+}
+
+function put(
+  context: { -readonly [K in keyof IdentityContext]: IdentityContext[K] },
+  key: string,
+  value: DictionaryValue,
+): boolean {
+  if (typeof value === 'number') {
+    if (key !== 'auth-time' || !isUnixSeconds(value)) return false;
+    context.authTime = value;
+  } else if (typeof value !== 'string') {
+    if (key !== 'amr' || !isAuthMethods(value)) return false;
+    context.amr = value;
+  } else if (key === 'ip' && isAddress(value)) context.ip = value;
+  else if (key === 'iss' && isIssuer(value)) context.iss = value;
+  else if (key === 'sid' && isId(value)) context.sid = value;
+  else if (key === 'jkt' && isThumbprint(value)) context.jkt = value;
+  else return false;
+  return true;
+}
+
+function within<T>(member: string, value: T, allowed: (value: T) => boolean): T {
+  if (!allowed(value)) throw new RangeError(`${member} is outside the identity contract`);
+  return value;
+}

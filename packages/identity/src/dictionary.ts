@@ -1,0 +1,89 @@
+export type DictionaryValue = string | number | readonly string[];
+
+/**
+ * The part of an RFC 9651 dictionary that the contract uses: strings, integers and inner lists of strings, without
+ * parameters. One pass, no backtracking. Stricter than the RFC in one place: a key given twice is refused, where the RFC lets
+ * the last one win.
+ */
+export function parseDictionary(input: string): Map<string, DictionaryValue> | undefined {
+  const members = new Map<string, DictionaryValue>();
+  const cursor = new Cursor(input);
+  cursor.skip(' ');
+  while (!cursor.atEnd) {
+    const key = cursor.take(keyPattern);
+    if (key === undefined || members.has(key) || !cursor.eat('=')) return undefined;
+    const value = takeValue(cursor);
+    if (value === undefined) return undefined;
+    members.set(key, value);
+    cursor.skip(' \t');
+    if (cursor.atEnd) break;
+    if (!cursor.eat(',')) return undefined;
+    cursor.skip(' \t');
+    if (cursor.atEnd) return undefined; // A comma promises a member.
+  }
+  return members;
+}
+
+const keyPattern = /[a-z*][a-z0-9_.*-]*/y;
+const integerPattern = /-?[0-9]{1,15}(?![0-9.])/y;
+const stringPattern = /"(?:[ !#-[\]-~]|\\["\\])*"/y;
+
+function takeValue(cursor: Cursor): DictionaryValue | undefined {
+  if (cursor.next === '"') return takeString(cursor);
+  if (cursor.eat('(')) return takeInnerList(cursor);
+  const digits = cursor.take(integerPattern);
+  return digits === undefined ? undefined : Number(digits);
+}
+
+function takeString(cursor: Cursor): string | undefined {
+  return cursor
+    .take(stringPattern)
+    ?.slice(1, -1)
+    .replace(/\\(["\\])/g, '$1');
+}
+
+function takeInnerList(cursor: Cursor): string[] | undefined {
+  const items: string[] = [];
+  for (;;) {
+    cursor.skip(' ');
+    if (cursor.eat(')')) return items;
+    const item = takeString(cursor);
+    if (item === undefined || (cursor.next !== ' ' && cursor.next !== ')')) return undefined;
+    items.push(item);
+  }
+}
+
+class Cursor {
+  readonly #input: string;
+  #at = 0;
+
+  constructor(input: string) {
+    this.#input = input;
+  }
+
+  get atEnd(): boolean {
+    return this.#at >= this.#input.length;
+  }
+
+  get next(): string {
+    return this.#input.charAt(this.#at);
+  }
+
+  eat(character: string): boolean {
+    if (this.next !== character) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  skip(characters: string): void {
+    while (!this.atEnd && characters.includes(this.next)) this.#at += 1;
+  }
+
+  /** @param pattern A sticky expression. */
+  take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#at;
+    const match = pattern.exec(this.#input)?.[0];
+    if (match !== undefined) this.#at += match.length;
+    return match;
+  }
+}

@@ -1,0 +1,54 @@
+import { expect, test } from '@jest/globals';
+import { contractHeaders, foldHeaderName, isIdentityHeader, isReservedHeader } from './header-names.ts';
+
+test.each(contractHeaders)('%s is an identity header and reserved', (name) => {
+  expect(isIdentityHeader(name)).toBe(true);
+  expect(isReservedHeader(name)).toBe(true);
+});
+
+test.each(['X_User_Id', 'X.User.Id', 'X-User_Id', 'x user id', 'X\u00e4User\u00e4Id'])(
+  '%s folds to x-user-id',
+  (name) => {
+    expect(foldHeaderName(name)).toBe('x-user-id');
+  },
+);
+
+test.each([
+  'x-identity-refused',
+  'x-user-email',
+  'x-username',
+  'x-tenant',
+  'x-service-name',
+  'x-forwarded-for',
+  'x-forwarded',
+  'x-original-url',
+  'x-rewrite-url',
+  'x-middleware-subrequest',
+  'forwarded',
+  'x-real-ip',
+  'true-client-ip',
+  'x-client-ip',
+  'remote-user',
+  'x-remote-user',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'proxy',
+])('%s is reserved', (name) => {
+  expect(isReservedHeader(name)).toBe(true);
+});
+
+test.each([
+  'accept',
+  'content-type',
+  'x-custom',
+  'traceparent',
+  'cookie',
+  'authorization',
+  'signature-agent',
+  'proxy-status',
+  'xuser',
+])('%s is not', (name) => {
+  expect(isReservedHeader(name)).toBe(false);
+  expect(isIdentityHeader(name)).toBe(false);
+});

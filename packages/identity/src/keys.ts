@@ -1,0 +1,37 @@
+import { createHmac, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
+
+/** Names from the HTTP Signature Algorithms registry (RFC 9421 section 6.2). */
+export type SignatureAlgorithm = 'ed25519' | 'hmac-sha256';
+
+export type SigningKey =
+  | Readonly<{ algorithm: 'ed25519'; keyid: string; privateKey: KeyObject }>
+  | Readonly<{ algorithm: 'hmac-sha256'; keyid: string; secret: Uint8Array }>;
+
+/** The algorithm belongs to the key; what a signature says of its algorithm can only agree or be refused. */
+export type VerifyingKey =
+  | Readonly<{ algorithm: 'ed25519'; publicKey: KeyObject }>
+  | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array }>;
+
+/** Shorter secrets are refused: who guesses one can be anybody. */
+export const minSecretBytes = 32;
+
+/** @throws RangeError on a secret under 32 bytes. */
+export function assertStrongSecret(secret: Uint8Array): void {
+  if (secret.byteLength < minSecretBytes) throw new RangeError(`an HMAC secret needs ${minSecretBytes} bytes or more`);
+}
+
+/** Signs a signature base (RFC 9421 sections 3.3.3 and 3.3.6). The base is ASCII. */
+export function signBase(key: SigningKey, base: string): Buffer {
+  if (key.algorithm === 'ed25519') return sign(null, Buffer.from(base, 'latin1'), key.privateKey);
+  assertStrongSecret(key.secret);
+  return createHmac('sha256', key.secret).update(base, 'latin1').digest();
+}
+
+/** Constant time for HMAC, where the comparison itself must not tell how much of a guess was right. */
+export function verifyBase(key: VerifyingKey, base: string, signature: Uint8Array): boolean {
+  if (key.algorithm === 'ed25519') {
+    return signature.byteLength === 64 && verify(null, Buffer.from(base, 'latin1'), key.publicKey, signature);
+  }
+  const expected = createHmac('sha256', key.secret).update(base, 'latin1').digest();
+  return signature.byteLength === expected.byteLength && timingSafeEqual(expected, signature);
+}

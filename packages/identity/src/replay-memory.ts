@@ -1,0 +1,76 @@
+import { IdentityUnavailable } from './refusal.ts';
+import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
+
+export type MemoryReplayOptions = Readonly<{
+  /** Live nonces at most; about 120 bytes each. Full: refused as unavailable, never forgotten early. Default 500,000. */
+  maxNonces?: number;
+  /**
+   * By how much the gateway's clock may run ahead of this one, in seconds. Lengthens the quiet time after a start by as much:
+   * a request that was created "in the future" may have been used before this process began. Default 0.
+   */
+  gatewayAheadSec?: number;
+  nowMs?: () => number;
+}>;
+
+export interface MemoryReplay extends ReplayStore {
+  /** Unix milliseconds. Requests created earlier are refused; a service is best not called ready before. */
+  readonly startsAtMs: number;
+  /** Live nonces held, for a metric. */
+  readonly size: number;
+}
+
+/**
+ * Nonce memory of one process. It begins at the next whole second and refuses whatever was created before, so a restart opens no
+ * window. Right for a service with one instance; several instances need a shared store.
+ */
+export function memoryReplay(options: MemoryReplayOptions = {}): MemoryReplay {
+  const { maxNonces = 500_000, gatewayAheadSec = 0, nowMs = Date.now } = options;
+  return new Memory(Math.floor(nowMs() / 1000) + 1 + gatewayAheadSec, maxNonces);
+}
+
+class Memory implements MemoryReplay {
+  readonly #startsAtSec: number;
+  readonly #maxNonces: number;
+  readonly #live = new Set<string>();
+  /** By the last second of their life. A life is bounded, so there are never more than about a hundred. */
+  readonly #dyingAt = new Map<number, string[]>();
+  #sweptSec = 0;
+
+  constructor(startsAtSec: number, maxNonces: number) {
+    this.#startsAtSec = startsAtSec;
+    this.#maxNonces = maxNonces;
+  }
+
+  get startsAtMs(): number {
+    return this.#startsAtSec * 1000;
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  claim(claim: NonceClaim): NonceVerdict {
+    if (claim.createdSec < this.#startsAtSec) return 'before_start';
+    this.#sweep(claim.nowSec);
+    // The clock was set back: this nonce may have been here and have been forgotten.
+    if (claim.keepUntilSec < this.#sweptSec) return 'before_start';
+    const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
+    if (this.#live.has(key)) return 'replayed';
+    if (this.#live.size >= this.#maxNonces) throw new IdentityUnavailable('the nonce memory is full');
+    this.#live.add(key);
+    const dying = this.#dyingAt.get(claim.keepUntilSec);
+    if (dying === undefined) this.#dyingAt.set(claim.keepUntilSec, [key]);
+    else dying.push(key);
+    return 'fresh';
+  }
+
+  #sweep(nowSec: number): void {
+    if (nowSec <= this.#sweptSec) return;
+    this.#sweptSec = nowSec;
+    for (const [diesSec, keys] of this.#dyingAt) {
+      if (diesSec >= nowSec) continue;
+      for (const key of keys) this.#live.delete(key);
+      this.#dyingAt.delete(diesSec);
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { IdentityUnavailable } from './refusal.ts';
+import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
+import { memoryReplay } from './replay-memory.ts';
+
+/** What is needed of an ioredis client. */
+export interface RedisForReplay {
+  call(command: string, ...args: (string | number)[]): Promise<unknown>;
+  readonly options?: { readonly enableOfflineQueue?: boolean | undefined };
+}
+
+export type RedisReplayOptions = Readonly<{
+  /**
+   * While Redis does not answer: `refuse` (503; the default), or `memory`: this instance goes on with what it alone remembers,
+   * and a captured request could be used once at each other instance.
+   */
+  onUnavailable?: 'refuse' | 'memory';
+  /** A claim waits this long at most. Default 200 ms. */
+  timeoutMs?: number;
+  /** After a failure Redis is left alone this long, so that not every request waits for the time-out. Default 1 s. */
+  retryAfterMs?: number;
+  /** Default `countersign:replay:`. One prefix for all services and instances that share a Redis. */
+  prefix?: string;
+  nowMs?: () => number;
+  /** Called when claims stop reaching Redis and when they reach it again. */
+  onStateChange?: (state: 'available' | 'unavailable', cause?: unknown) => void;
+}>;
+
+/**
+ * KEYS: nonce, since. ARGV: created second, life in milliseconds. One round trip, atomic.
+ * `since` gone means that Redis lost its memory (flushed, evicted): nothing that is older can be known.
+ */
+const claimScript = `
+local since = redis.call('GET', KEYS[2])
+if not since then
+  since = redis.call('TIME')[1] + 1
+  redis.call('SET', KEYS[2], since)
+end
+if tonumber(ARGV[1]) < tonumber(since) then return 'before_start' end
+if redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then return 'fresh' end
+return 'replayed'`;
+
+/** Forgets the past, for a Redis process that may have been started from an old snapshot. */
+const startScript = `redis.call('SET', KEYS[1], redis.call('TIME')[1] + 1)`;
+
+const claimSha = createHash('sha1').update(claimScript).digest('hex');
+
+/**
+ * Nonce memory that several instances of a service share. A restart of Redis opens no window: its script cache does not survive
+ * one, so the first claim after it finds the script missing and moves the start of memory to the next whole second. The clocks of
+ * Redis and of the gateway are taken to agree within a second.
+ *
+ * @throws TypeError when the client queues commands while offline: a claim that waits there would be made long after its request.
+ */
+export function redisReplay(redis: RedisForReplay, options: RedisReplayOptions = {}): ReplayStore {
+  if (redis.options?.enableOfflineQueue !== false) {
+    throw new TypeError('redisReplay needs an ioredis client with enableOfflineQueue: false');
+  }
+  return new RedisReplay(redis, options);
+}
+
+class RedisReplay implements ReplayStore {
+  readonly #redis: RedisForReplay;
+  readonly #options: RedisReplayOptions;
+  readonly #prefix: string;
+  readonly #nowMs: () => number;
+  /** Always kept up, so that there is something to fall back to, and so that losing Redis never lets this instance accept twice. */
+  readonly #own: ReplayStore;
+  #downUntilMs = Number.NEGATIVE_INFINITY;
+  #available = true;
+
+  constructor(redis: RedisForReplay, options: RedisReplayOptions) {
+    this.#redis = redis;
+    this.#options = options;
+    this.#prefix = options.prefix ?? 'countersign:replay:';
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#own = memoryReplay({ nowMs: () => 0 });
+  }
+
+  async claim(claim: NonceClaim): Promise<NonceVerdict> {
+    const own = await this.#own.claim(claim);
+    if (own !== 'fresh') return own;
+    if (this.#nowMs() < this.#downUntilMs) return this.#without(undefined);
+    try {
+      const verdict = await this.#inTime(this.#claimShared(claim));
+      this.#noteState('available');
+      return verdict;
+    } catch (cause) {
+      this.#downUntilMs = this.#nowMs() + (this.#options.retryAfterMs ?? 1_000);
+      return this.#without(cause);
+    }
+  }
+
+  #without(cause: unknown): NonceVerdict {
+    if (cause !== undefined) this.#noteState('unavailable', cause);
+    if (this.#options.onUnavailable === 'memory') return 'fresh';
+    throw new IdentityUnavailable('the nonce store does not answer', { cause });
+  }
+
+  async #claimShared(claim: NonceClaim): Promise<NonceVerdict> {
+    const since = `${this.#prefix}since`;
+    const key = `${this.#prefix}${claim.audience} ${claim.keyid} ${claim.nonce}`;
+    const lifeMs = (claim.keepUntilSec - claim.nowSec + 1) * 1000;
+    const run = () => this.#redis.call('EVALSHA', claimSha, 2, key, since, claim.createdSec, lifeMs);
+    try {
+      return verdictOf(await run());
+    } catch (error) {
+      if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+      // The order matters: whoever finds the script there must also find the new start.
+      await this.#redis.call('EVAL', startScript, 1, since);
+      await this.#redis.call('SCRIPT', 'LOAD', claimScript);
+      return verdictOf(await run());
+    }
+  }
+
+  async #inTime<T>(answer: Promise<T>): Promise<T> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error('Redis did not answer in time')), this.#options.timeoutMs ?? 200);
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #noteState(state: 'available' | 'unavailable', cause?: unknown): void {
+    if ((state === 'available') === this.#available) return;
+    this.#available = state === 'available';
+    this.#options.onStateChange?.(state, cause);
+  }
+}
+
+function verdictOf(answer: unknown): NonceVerdict {
+  if (answer === 'fresh' || answer === 'replayed' || answer === 'before_start') return answer;
+  throw new Error('unexpected answer from Redis');
+}

@@ -1,0 +1,85 @@
+import type { SignatureAlgorithm } from './keys.ts';
+
+/** The one label under which a Countersign signature travels. */
+const label = 'countersign';
+
+/** Enough for every component of the contract and the longest keyid; longer values are refused unread. */
+const maxSignatureInputLength = 1024;
+
+export type SignatureParams = Readonly<{
+  createdSec: number;
+  expiresSec: number;
+  nonce: string;
+  keyid: string;
+  algorithm: string;
+  tag: string;
+}>;
+
+export type SignatureInput = SignatureParams &
+  Readonly<{
+    /** The covered components as they were written, parentheses included. */
+    list: string;
+    /** The value of `@signature-params`, exactly as received. */
+    raw: string;
+  }>;
+
+/** The inner list of RFC 9421 section 2.5. Names are our own constants, so nothing needs escaping. */
+export function componentList(names: readonly string[]): string {
+  return `(${names.map((name) => `"${name}"`).join(' ')})`;
+}
+
+/** One line of a signature base (RFC 9421 section 2.5), without its line feed. */
+export function componentLine(name: string, value: string): string {
+  return `"${name}": ${value}`;
+}
+
+/** @param lines Each ends in a line feed. */
+export function signatureBase(lines: string, rawParams: string): string {
+  return `${lines}"@signature-params": ${rawParams}`;
+}
+
+/** Parameters in the contract's order; all of them, always. */
+export function serializeParams(
+  list: string,
+  params: Omit<SignatureParams, 'algorithm'> & { algorithm: SignatureAlgorithm },
+): string {
+  return `${list};created=${params.createdSec};expires=${params.expiresSec};nonce="${params.nonce}";keyid="${params.keyid}";alg="${params.algorithm}";tag="${params.tag}"`;
+}
+
+/** The two headers that carry a signature. */
+export function signatureHeaders(rawParams: string, signature: Buffer): [[string, string], [string, string]] {
+  return [
+    ['signature-input', `${label}=${rawParams}`],
+    ['signature', `${label}=:${signature.toString('base64')}:`],
+  ];
+}
+
+/**
+ * One label, one list of plain component names, the six parameters in the contract's order, one space between names. Every
+ * alternative starts with a different character, so a match is linear; the length is checked first all the same.
+ */
+const signatureInputPattern = new RegExp(
+  `^${label}=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: (?="))?)*\\))` +
+    ';created=(?<created>0|[1-9][0-9]{0,11});expires=(?<expires>0|[1-9][0-9]{0,11})' +
+    ';nonce="(?<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?<keyid>[A-Za-z0-9._~:@|-]{1,128})"' +
+    ';alg="(?<alg>[a-z0-9-]{1,32})";tag="(?<tag>[a-z0-9-]{1,64})")$',
+);
+
+/** @returns undefined for anything but the contract's form: several labels, other parameters, another order, escapes. */
+export function parseSignatureInput(value: string): SignatureInput | undefined {
+  if (value.length > maxSignatureInputLength) return undefined;
+  const groups = signatureInputPattern.exec(value)?.groups;
+  if (groups === undefined) return undefined;
+  const { raw = '', list = '', created, expires, nonce = '', keyid = '', alg = '', tag = '' } = groups;
+  return { raw, list, createdSec: Number(created), expiresSec: Number(expires), nonce, keyid, algorithm: alg, tag };
+}
+
+const signaturePattern = new RegExp(`^${label}=:([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==):$`);
+
+/** @returns The signature's bytes; undefined unless it is 32 or 64 bytes in canonical base64. */
+export function parseSignature(value: string): Buffer | undefined {
+  const encoded = signaturePattern.exec(value)?.[1];
+  if (encoded === undefined) return undefined;
+  const bytes = Buffer.from(encoded, 'base64');
+  return bytes.toString('base64') === encoded ? bytes : undefined;
+}

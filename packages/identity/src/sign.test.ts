@@ -1,0 +1,103 @@
+import { describe, expect, test } from '@jest/globals';
+import { edKey, requestId, user } from '../test/forge.ts';
+import {
+  emptyContentDigest,
+  type IdentityFacts,
+  newNonce,
+  newRequestId,
+  prepareIdentity,
+  type RequestToSign,
+  signRequest,
+} from './index.ts';
+
+const options = { createdSec: 1, lifetimeSec: 30, nonce: newNonce() };
+const request: RequestToSign = { method: 'GET', path: '/', query: '', requestId, ip: '192.0.2.1' };
+const txn = { txnToken: 'a.b.c' };
+
+test('writes every header that applies, in lower case, signature last', () => {
+  const names = (facts: IdentityFacts, more: Partial<RequestToSign> = {}) =>
+    signRequest(edKey, prepareIdentity(facts, 'svc'), { ...request, ...more }, options).map(([name]) => name);
+  const always = ['x-request-id', 'x-identity', 'x-identity-audience', 'x-identity-context'];
+  const last = ['signature-input', 'signature'];
+  expect(names({ kind: 'anonymous' })).toEqual([...always, ...last]);
+  expect(names(user, { ...txn, contentDigest: emptyContentDigest, contentType: 'text/plain' })).toEqual([
+    ...always,
+    'x-user-id',
+    'x-user-role',
+    'x-tenant-id',
+    'txn-token',
+    'content-digest',
+    ...last,
+  ]);
+  expect(names({ kind: 'service', serviceId: 's' })).toEqual([...always, 'x-service-id', ...last]);
+});
+
+describe('refuses what is outside the contract', () => {
+  const person = { kind: 'user', userId: 'u', role: 'r', tenantId: 't' } as const;
+  test.each<IdentityFacts>([
+    { ...person, userId: '' },
+    { ...person, userId: 'a b' },
+    { ...person, userId: 'a\r\nx: y' },
+    { ...person, userId: 'ü' },
+    { ...person, userId: 'a'.repeat(129) },
+    { ...person, role: 'Admin' },
+    { ...person, role: 'a,b' },
+    { ...person, role: 'a'.repeat(65) },
+    { ...person, tenantId: 't/1' },
+    { ...person, context: { sid: 'a b' } },
+    { kind: 'service', serviceId: '' },
+    { kind: 'service', serviceId: 's', user: { userId: 'u', role: '', tenantId: 't' } },
+  ])('in an identity: %j', (facts) => {
+    expect(() => prepareIdentity(facts, 'svc')).toThrow(RangeError);
+  });
+
+  test.each<unknown>([7, null, ['u'], { toString: () => 'u' }, undefined])(
+    'in an identity that came from JSON: %j',
+    (userId) => {
+      expect(() => prepareIdentity({ ...person, userId } as IdentityFacts, 'svc')).toThrow(RangeError);
+    },
+  );
+
+  test('in an audience', () => {
+    expect(() => prepareIdentity(person, 'a service')).toThrow(RangeError);
+  });
+
+  test.each<Partial<RequestToSign>>([
+    { method: 'get' },
+    { method: 'GET\r\nX: y' },
+    { path: '' },
+    { path: 'a' },
+    { path: '/a?b' },
+    { path: '/a#b' },
+    { path: '/a b' },
+    { path: '/ü' },
+    { query: 'a' },
+    { query: '?a#b' },
+    { query: '?\n' },
+    { requestId: 'x' },
+    { ip: 'localhost' },
+    { contentDigest: 'sha-512=:AAAA:' },
+    { contentDigest: emptyContentDigest, contentType: 'text/plain\r\nx: y' },
+    { contentDigest: emptyContentDigest, contentType: '' },
+    { contentDigest: emptyContentDigest, contentType: 'tëxt' },
+    { txnToken: 'a b' },
+    { upgrade: { protocol: 'a b', key: 'dGhlIHNhbXBsZSBub25jZQ==' } },
+    { upgrade: { protocol: 'websocket', key: 'short' } },
+  ])('in a request: %j', (over) => {
+    const sign = () => signRequest(edKey, prepareIdentity(person, 'svc'), { ...request, ...over }, options);
+    expect(sign).toThrow(RangeError);
+  });
+
+  test.each(['anonymous', 'gateway'] as const)('a txn-token for %s', (kind) => {
+    expect(() => signRequest(edKey, prepareIdentity({ kind }, 'svc'), { ...request, ...txn }, options)).toThrow(
+      RangeError,
+    );
+  });
+});
+
+test('request ids are UUIDv7 of their millisecond, nonces 128 bits, and none comes twice', () => {
+  expect(newRequestId(0x01_23_45_67_89_ab)).toMatch(/^01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(newNonce()).toMatch(/^[A-Za-z0-9_-]{22}$/);
+  const made = Array.from({ length: 5000 }, () => [newNonce(), newRequestId()]).flat();
+  expect(new Set(made).size).toBe(made.length);
+});

@@ -1,0 +1,55 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Identity, IdentityKind } from './identity.ts';
+import { requestIdOf, stripIdentityHeaders } from './node-request.ts';
+import { type Answer, answer, answerToError } from './problem.ts';
+import { allowKinds, rememberIdentity } from './verified.ts';
+import type { Verifier } from './verify.ts';
+
+export type VerifyUpgradeOptions = Readonly<{
+  verifier: Verifier;
+  /** Default: users only. */
+  kinds?: readonly IdentityKind[];
+  onRefused?: (req: IncomingMessage, refusal: { reason: string }) => void;
+}>;
+
+/**
+ * For a server's `upgrade` event, which no middleware sees: a WebSocket that was not verified here was not verified at all.
+ *
+ * @returns The identity, or undefined when the request was refused and its socket answered and closed. Other errors reject, after
+ *   the socket was closed.
+ */
+export function verifyUpgrade(
+  options: VerifyUpgradeOptions,
+): (req: IncomingMessage, socket: Duplex) => Promise<Identity | undefined> {
+  const { verifier, kinds = ['user'], onRefused } = options;
+  return async (req, socket) => {
+    const target = req.url ?? '';
+    try {
+      const head = await verifier.verifyHead({ method: req.method ?? '', target, rawHeaders: req.rawHeaders });
+      rememberIdentity(req, await head.complete());
+    } catch (error) {
+      const refusal = answerToError(error, { target, requestId: requestIdOf(req) });
+      stripIdentityHeaders(req);
+      if (refusal === undefined) {
+        socket.destroy();
+        throw error;
+      }
+      onRefused?.(req, { reason: refusal.reason });
+      endWith(socket, refusal);
+      return undefined;
+    }
+    const identity = allowKinds(req, kinds);
+    if (identity === undefined) {
+      endWith(socket, answer('identity_not_allowed', { target, requestId: requestIdOf(req) }));
+    }
+    return identity;
+  };
+}
+
+/** The server no longer speaks HTTP on an upgrading socket, so the answer is written by hand. */
+function endWith(socket: Duplex, { status, headers, body }: Answer): void {
+  const fields = { ...headers, connection: 'close', 'content-length': String(Buffer.byteLength(body)) };
+  const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head.join('')}\r\n${body}`);
+}

@@ -1,0 +1,122 @@
+import { readClaimed } from './claimed.ts';
+import { coveredComponents, identityTag } from './components.ts';
+import { contentDigest } from './digest.ts';
+import { assertFresh, type FreshnessRules } from './freshness.ts';
+import type { GatewayKeys } from './gateway-keys.ts';
+import type { Identity } from './identity.ts';
+import { receiveHeaders } from './received.ts';
+import { IdentityRefused } from './refusal.ts';
+import type { ReplayStore } from './replay.ts';
+import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from './signed-message.ts';
+import { splitTarget } from './target.ts';
+import { isId } from './values.ts';
+
+export type VerifierOptions = Readonly<{
+  /** This service's name in gateway.yaml. A request that was signed for another service is refused. */
+  audience: string;
+  keys: GatewayKeys;
+  replay: ReplayStore;
+  /** Clock difference allowed either way, in seconds. Default 5. */
+  toleranceSec?: number;
+  /** Longest `expires - created` accepted, whatever the signer says. Default 60. */
+  maxLifetimeSec?: number;
+  nowMs?: () => number;
+}>;
+
+export type RequestHead = Readonly<{
+  method: string;
+  /** The raw request target: path and query as they came, before any router or framework touched them. */
+  target: string;
+  /** Name, value, name, value, as they came. */
+  rawHeaders: readonly string[];
+  /** Where headers do not tell: whether there is a body. */
+  hasBody?: boolean;
+  /** This path takes bodies without a digest (a route with `body: { mode: stream }`). Decided by the service, from its own code. */
+  stream?: boolean;
+}>;
+
+/** A head whose signature holds. The request is good only when `complete` says so. */
+export interface VerifiedHead {
+  /** The whole body has to be read and handed to {@link complete}. */
+  readonly needsBody: boolean;
+  /**
+   * Compares the digest and uses up the nonce.
+   *
+   * @throws IdentityRefused
+   */
+  complete(body?: Uint8Array): Promise<Identity>;
+}
+
+/** Verifies that requests come from the gateway, for this service, now, and for the first time. */
+export interface Verifier {
+  /**
+   * Everything that can be said before the body is read, so that no stranger's body is buffered.
+   *
+   * @throws IdentityRefused, IdentityUnavailable
+   */
+  verifyHead(head: RequestHead): Promise<VerifiedHead>;
+  /**
+   * The whole request at once.
+   *
+   * @throws IdentityRefused, IdentityUnavailable
+   */
+  verify(request: RequestHead & Readonly<{ body?: Uint8Array }>): Promise<Identity>;
+}
+
+/**
+ * A verifier for one audience. What it must know is required: there is no default key, and no trust on first use.
+ *
+ * @throws RangeError on an audience or bounds outside the contract.
+ * @see docs/identity-contract.md
+ */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const { audience, keys, replay, toleranceSec = 5, maxLifetimeSec = 60, nowMs = Date.now } = options;
+  if (!isId(audience)) throw new RangeError('audience is outside the identity contract');
+  if (!(toleranceSec >= 0 && toleranceSec <= 60)) throw new RangeError('toleranceSec must be from 0 to 60');
+  if (!(maxLifetimeSec > 0 && maxLifetimeSec <= 300)) throw new RangeError('maxLifetimeSec must be from 1 to 300');
+  const rules: FreshnessRules = { toleranceSec, maxLifetimeSec };
+  const nowSec = () => Math.floor(nowMs() / 1000);
+
+  async function verifyHead(head: RequestHead): Promise<VerifiedHead> {
+    const target = splitTarget(head.method, head.target);
+    const { values: headers, hasBody } = receiveHeaders(head.rawHeaders);
+    const signature = readSignature(headers, identityTag);
+    const claimed = readClaimed(headers);
+    const covered = coveredComponents(claimed.shape);
+    if (signature.input.list !== covered.list) throw new IdentityRefused('coverage_insufficient');
+    if (claimed.audience !== audience) throw new IdentityRefused('audience_mismatch');
+    assertFresh(signature.input, nowSec(), rules);
+    assertDigestWhereNeeded(head, headers, hasBody);
+    const key = await keys.lookup(signature.input.keyid);
+    assertSignature(key, signature, linesOf(covered.names, componentOf(head.method, target, headers)));
+
+    const expected = headers.get('content-digest');
+    return {
+      needsBody: expected !== undefined,
+      async complete(body = noBody) {
+        // The service said `stream` or there is none to compare; a body that turned up all the same is nobody's.
+        if (expected === undefined && body.byteLength > 0 && head.stream !== true) {
+          throw new IdentityRefused('content_digest_missing');
+        }
+        if (expected !== undefined && contentDigest(body) !== expected) {
+          throw new IdentityRefused('content_digest_mismatch');
+        }
+        await claimNonce(replay, audience, signature.input, { nowSec: nowSec(), rules });
+        return claimed.identity;
+      },
+    };
+  }
+
+  return {
+    verifyHead,
+    verify: async (request) => (await verifyHead(request)).complete(request.body),
+  };
+}
+
+const noBody = new Uint8Array(0);
+
+function assertDigestWhereNeeded(head: RequestHead, headers: ReadonlyMap<string, string>, hasBody: boolean): void {
+  if (head.stream === true || headers.has('content-digest')) return;
+  const bodiless = head.method === 'GET' || head.method === 'HEAD';
+  if (!bodiless || hasBody || head.hasBody === true) throw new IdentityRefused('content_digest_missing');
+}

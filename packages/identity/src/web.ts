@@ -1,0 +1,127 @@
+import { isExempt } from './exempt.ts';
+import { foldHeaderName, isIdentityHeader } from './header-names.ts';
+import type { Identity, IdentityKind, UserIdentity } from './identity.ts';
+import { type Answer, type AnswerCode, answer, answerToError, BodyTooLarge } from './problem.ts';
+import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
+import type { Verifier } from './verify.ts';
+
+export type WebIdentityOptions = Readonly<{
+  verifier: Verifier;
+  /** Largest body read into memory to compare its digest. Default 1 MiB. */
+  maxBodyBytes?: number;
+  /** Whether this request's body may come without a digest. */
+  stream?: (request: Request) => boolean;
+  onRefused?: (request: Request, refusal: { reason: string }) => void;
+}>;
+
+/** What to answer instead of calling the handler. Hono answers it by itself, since it has `getResponse`. */
+export class IdentityResponse extends Error {
+  override readonly name = 'IdentityResponse';
+  readonly status: number;
+  readonly #answer: Answer;
+
+  constructor(reply: Answer, cause?: unknown) {
+    super(`answered with ${reply.status}`, { cause });
+    this.status = reply.status;
+    this.#answer = reply;
+  }
+
+  getResponse(): Response {
+    const { status, headers, body } = this.#answer;
+    return new Response(body, { status, headers });
+  }
+}
+
+/**
+ * Verifies Web `Request`s (Hono, Next.js, Deno, Bun). A URL that was normalised on the way is no loss: the gateway only signs targets
+ * that equal their own normal form.
+ *
+ * @returns A function that gives back the request to go on with: its body is whole and unread, whether or not it was read here. On
+ *   exempt paths (`/healthz`, `/readyz`, `/metrics`, `/.well-known/*`) that request has no identity headers and no identity.
+ * @throws IdentityResponse (from that function) with the answer, 401, 413 or 503.
+ */
+export function verifyIdentity(options: WebIdentityOptions): (request: Request) => Promise<Request> {
+  const { verifier, maxBodyBytes = 1024 * 1024, stream, onRefused } = options;
+
+  async function verify(request: Request, target: string): Promise<Request> {
+    const head = await verifier.verifyHead({
+      method: request.method,
+      target,
+      rawHeaders: [...request.headers].flat(),
+      hasBody: request.body !== null,
+      stream: stream?.(request) ?? false,
+    });
+    if (!head.needsBody) return remembering(request, await head.complete());
+    const body = await readAtMost(request, maxBodyBytes);
+    const identity = await head.complete(body);
+    return remembering(request.body === null ? request : new Request(request, { body }), identity);
+  }
+
+  return async (request) => {
+    const { pathname, search } = new URL(request.url);
+    const target = pathname + search;
+    if (isExempt(target)) return withoutIdentityHeaders(request);
+    try {
+      return await verify(request, target);
+    } catch (error) {
+      const refusal = answerToError(error, { target, requestId: request.headers.get('x-request-id') ?? undefined });
+      if (refusal === undefined) throw error;
+      onRefused?.(request, { reason: refusal.reason });
+      throw new IdentityResponse(refusal, error);
+    }
+  };
+}
+
+/**
+ * The identity of a request that {@link verifyIdentity} gave back, if it is of one of these kinds. Default: users only.
+ *
+ * @throws IdentityResponse 403 for another kind; Error for a request that was never verified.
+ */
+export function requireIdentity(request: Request): UserIdentity;
+export function requireIdentity<K extends IdentityKind>(
+  request: Request,
+  ...kinds: K[]
+): Extract<Identity, { kind: K }>;
+export function requireIdentity(request: Request, ...kinds: IdentityKind[]): Identity {
+  return allowKinds(request, kinds.length === 0 ? ['user'] : kinds) ?? refuse(request, 'identity_not_allowed');
+}
+
+/**
+ * The identity of a user, or of a service acting for one, with one of these roles.
+ *
+ * @throws IdentityResponse 403 `insufficient_role`; Error for a request that was never verified.
+ */
+export function requireRole(request: Request, ...roles: string[]): Identity {
+  return allowRoles(request, roles) ?? refuse(request, 'insufficient_role');
+}
+
+/** @throws Error when neither requireIdentity nor requireRole let this request through before. */
+export { identityOf };
+
+function refuse(request: Request, code: AnswerCode): never {
+  const { pathname } = new URL(request.url);
+  const requestId = request.headers.get('x-request-id') ?? undefined;
+  throw new IdentityResponse(answer(code, { target: pathname, requestId }));
+}
+
+function remembering(request: Request, identity: Identity): Request {
+  rememberIdentity(request, identity);
+  return request;
+}
+
+function withoutIdentityHeaders(request: Request): Request {
+  const headers = new Headers(request.headers);
+  for (const name of [...headers.keys()]) if (isIdentityHeader(foldHeaderName(name))) headers.delete(name);
+  return new Request(request, { headers });
+}
+
+async function readAtMost(request: Request, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of request.body ?? []) {
+    total += chunk.byteLength;
+    if (total > maxBytes) throw new BodyTooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, total);
+}

@@ -1,0 +1,138 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { newRequestId } from '@countersign/identity';
+import { type Health, healthRoutes, type Registry } from '@countersign/service-kit';
+import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
+import helmet from 'helmet';
+import { AppError } from './errors.ts';
+import type { Arrival, RequestRecord } from './exchange.ts';
+import type { Observe } from './observe.ts';
+import type { Pipeline } from './pipeline.ts';
+import type { Respond } from './respond.ts';
+
+/** What the public listener hands its requests to. */
+export type PublicHandlers = Readonly<{
+  request(request: IncomingMessage, response: ServerResponse): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** What never became a request. */
+  refused(error: AppError, socket: Duplex): void;
+  /** A request whose body turned out to be malformed. */
+  broken(error: AppError, response: ServerResponse, socket: Duplex): void;
+  expectationFailed(request: IncomingMessage, response: ServerResponse): void;
+}>;
+
+type Locals = { record: RequestRecord };
+
+/** The public listener's app. Everything that is served there is in the route table; the app itself has no paths. */
+export function createPublicHandlers(
+  parts: Readonly<{ pipeline: Pipeline; respond: Respond; observe: Observe; isDraining(): boolean }>,
+): PublicHandlers {
+  const { pipeline, respond, observe, isDraining } = parts;
+  const app = bareApp();
+  app.use((req: Request, res: Response, next: NextFunction) => {
+    const { record } = res.locals as Locals;
+    const arrival: Arrival = { request: req, kind: 'http', record, acceptBody: () => acceptBody(req, res) };
+    pipeline.http(arrival, res).catch(next);
+  });
+
+  function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
+    const record = recordOf(request);
+    response.once('close', () => {
+      const status = record.status ?? response.statusCode;
+      observe(record, { status, aborted: record.status === undefined && !response.writableFinished });
+    });
+    return record;
+  }
+
+  return {
+    request(request, response) {
+      const record = begin(request, response);
+      const locals: Locals = { record };
+      Object.assign(response, { locals });
+      // Whatever Express itself dislikes ends here too, never in its own error page.
+      app(request as Request, response as Response, (error?: unknown) => {
+        respond.http(error ?? new AppError('no_route'), record, request, response);
+      });
+    },
+    expectationFailed(request, response) {
+      respond.http(new AppError('expectation_failed'), begin(request, response), request, response);
+    },
+    upgrade(request, socket, head) {
+      const record = recordOf(request);
+      socket.once('close', () => observe(record, { status: record.status ?? 0, aborted: record.status === undefined }));
+      socket.on('error', () => socket.destroy());
+      if (isDraining()) {
+        respond.socket(new AppError('unavailable'), record, socket);
+        return;
+      }
+      pipeline
+        .upgrade({ request, kind: 'upgrade', record, acceptBody: () => {} }, socket, head)
+        .catch((error: unknown) => respond.socket(error, record, socket));
+    },
+    broken(error, response, socket) {
+      const { record } = (response as Response).locals as Locals;
+      if (!response.headersSent) respond.socket(error, record, socket);
+      // A refusal that waits for the rest of the body waits no longer; an answer of the service must not look whole.
+      else if (record.code !== undefined) response.end();
+      else response.destroy();
+    },
+    refused(error, socket) {
+      const record: RequestRecord = { requestId: newRequestId(), method: '', path: '', startedAt: performance.now() };
+      socket.once('close', () => observe(record, { status: record.status ?? 0, aborted: false }));
+      respond.socket(error, record, socket);
+    },
+  };
+}
+
+/** For operators and the orchestrator; never public. */
+export function createAdminApp(parts: Readonly<{ health: Health; metrics: Registry; keySet: () => unknown }>): Express {
+  const app = bareApp();
+  app.use(helmet());
+  app.use(healthRoutes(parts.health, parts.metrics));
+  app.use(keySetRoute(parts.keySet));
+  return app;
+}
+
+/** For services: the keys that their verifiers need. */
+export function createInternalApp(keySet: () => unknown): Express {
+  const app = bareApp();
+  app.use(helmet());
+  app.use(keySetRoute(keySet));
+  return app;
+}
+
+function bareApp(): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+  return app;
+}
+
+function keySetRoute(keySet: () => unknown): Router {
+  const router = express.Router({ caseSensitive: true, strict: true });
+  router.get('/.well-known/jwks.json', (_req, res) => {
+    res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
+  });
+  return router;
+}
+
+const longestLoggedPath = 1024;
+
+function recordOf(request: IncomingMessage): RequestRecord {
+  const target = request.url ?? '';
+  const query = target.indexOf('?');
+  return {
+    requestId: newRequestId(),
+    method: request.method ?? '',
+    path: (query === -1 ? target : target.slice(0, query)).slice(0, longestLoggedPath),
+    startedAt: performance.now(),
+  };
+}
+
+/** Only who asked for it may get a 100 (RFC 9110 section 10.1.1), and only now: who is refused never sends the body. */
+function acceptBody(request: IncomingMessage, response: ServerResponse): void {
+  if (request.httpVersion === '1.1' && request.headers.expect?.toLowerCase() === '100-continue')
+    response.writeContinue();
+}

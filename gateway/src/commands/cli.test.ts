@@ -1,0 +1,240 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
+import { readKeys } from '../keys/gateway-keys.ts';
+import { overview, runCli } from './cli.ts';
+import type { Terminal } from './terminal.ts';
+
+let directory = '';
+let file = '';
+let nowMs = Date.parse('2027-01-15T08:00:00Z');
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'countersign-cli-'));
+  file = join(directory, 'gateway.yaml');
+  nowMs = Date.parse('2027-01-15T08:00:00Z');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+async function run(...args: readonly string[]) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const terminal: Terminal = {
+    out: (line) => void out.push(line),
+    err: (line) => void err.push(line),
+    paint: (_style, text) => text,
+    env: {},
+    nowMs: () => nowMs,
+  };
+  const code = await runCli(args, terminal);
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+const policyTests = `tests:
+  - request: { method: GET, path: /v1/users/me, as: { userId: u1, role: agent, tenantId: acme } }
+    expect: { allowed: true, route: me }
+  - request: { method: GET, path: /v1/users/me }
+    expect: { allowed: false, status: 401, code: token_missing }
+`;
+
+describe('countersign', () => {
+  test('shows its commands', async () => {
+    expect(await run('--help')).toEqual({ code: 0, out: overview(), err: '' });
+    expect((await run()).code).toBe(2);
+  });
+
+  test('names its commands when it is asked for another', async () => {
+    const { code, err } = await run('start');
+    expect(code).toBe(2);
+    expect(err).toBe('countersign: there is no command "start" (serve, check, test, explain, schema, keys)');
+  });
+
+  test.each(['serve', 'check', 'test', 'explain', 'schema', 'keys'])('%s has a help of its own', async (name) => {
+    const { code, out } = await run(name, '--help');
+    expect(code).toBe(0);
+    expect(out).toMatch(new RegExp(`^Usage: countersign ${name}`));
+  });
+
+  test.each([
+    ['an option that is not there', ['check', '--fast']],
+    ['two files', ['check', 'a', 'b']],
+    ['a file twice', ['check', 'a', '--config', 'b']],
+    ['no path', ['explain', 'GET']],
+    ['a tenant without a role', ['explain', 'GET', '/', '--tenant', 'acme']],
+    ['a role that cannot be', ['explain', 'GET', '/', '--role', 'Admin']],
+    ['no action', ['keys']],
+    ['an unknown action', ['keys', 'burn', '--dir', 'x']],
+    ['no key to retire', ['keys', 'retire', '--dir', 'x']],
+  ])('wrongly called with %s, it says so and ends with 2', async (_name, args) => {
+    const { code, err } = await run(...args);
+    expect(code).toBe(2);
+    expect(err).toMatch(/Help: countersign/);
+  });
+});
+
+describe('check', () => {
+  test('says that a file is good', async () => {
+    writeFileSync(file, exampleHead + exampleRoutes + policyTests);
+    expect(await run('check', '--config', file)).toEqual({
+      code: 0,
+      out: `good ${file}: 1 route, 1 upstream, 1 issuer, 2 tests`,
+      err: '',
+    });
+  });
+
+  test('shows every problem and ends with 1', async () => {
+    writeFileSync(file, `${exampleHead}routes: []\nrutes: []\n`);
+    const { code, err } = await run('check', file);
+    expect(code).toBe(1);
+    expect(err.split('\n')).toEqual([
+      `${file}:10:9: routes: must have at least 1 item`,
+      expect.stringMatching(/:11:1: unknown key "rutes"; did you mean "routes"\?/),
+      '2 problems',
+    ]);
+  });
+});
+
+describe('test', () => {
+  test('passes what is as expected', async () => {
+    writeFileSync(file, exampleHead + exampleRoutes + policyTests);
+    const { code, out } = await run('test', file);
+    expect(code).toBe(0);
+    expect(out).toBe(
+      'pass GET /v1/users/me as agent u1 of acme\npass GET /v1/users/me as anonymous\n\n2 passed, 0 failed',
+    );
+  });
+
+  test('shows what differs, where it is written, and ends with 1', async () => {
+    writeFileSync(
+      file,
+      exampleHead + exampleRoutes + policyTests.replace('status: 401, code: token_missing', 'status: 403'),
+    );
+    const { code, out } = await run('test', file);
+    expect(code).toBe(1);
+    expect(out.split('\n').slice(1)).toEqual([
+      `FAIL GET /v1/users/me as anonymous  ${file}:15:5`,
+      '       expected  status: 403',
+      '       got       status: 401',
+      '',
+      '1 passed, 1 failed',
+    ]);
+  });
+
+  test('shows a broken file as check does', async () => {
+    writeFileSync(file, 'version: 1\n');
+    expect((await run('test', file)).code).toBe(1);
+  });
+});
+
+describe('explain', () => {
+  beforeEach(() => {
+    writeFileSync(
+      file,
+      `${exampleHead}routes:
+  - name: settings
+    path: /v1/tenants/:tenantId/settings
+    methods: [GET, PUT]
+    upstream: users-service
+    auth: required
+    allow: { roles: [admin], tenant: ":tenantId" }
+    limits: [{ requests: 60, per: 1m, by: user }]
+    rewrite: { prefix: { from: /v1, to: / } }
+`,
+    );
+  });
+  const settings = '/v1/tenants/acme/settings?full=1';
+
+  test('shows the route, each rule, and the exact headers', async () => {
+    const { code, out } = await run('explain', 'put', settings, '--role', 'admin', '--tenant', 'acme', '-c', file);
+    expect(code).toBe(0);
+    expect(out).toContain(`PUT ${settings} as admin example-user of acme`);
+    expect(out).toContain('route     settings  /v1/tenants/:tenantId/settings');
+    expect(out).toMatch(/rule {6}allow\.tenant: :tenantId {2}holds {2}\(the caller's tenant is acme\)/);
+    expect(out).toContain('limit     60 in 60 s by user');
+    expect(out).toContain('upstream  users-service  http://127.0.0.1:8082');
+    expect(out).toContain('sends     PUT /tenants/acme/settings?full=1');
+    expect(out).toContain('x-identity-audience: users-service');
+    expect(out).toContain('x-user-role: admin');
+    expect(out).toMatch(
+      /signature-input: countersign=\("@method" "@path" "@query" .*"content-type" "content-digest"\);created=1800000000;/,
+    );
+    expect(out).toContain('signature: countersign=:SIGNATURE:');
+  });
+
+  test('shows which rule refuses, and no headers', async () => {
+    const { code, out } = await run('explain', 'PUT', settings, '--role', 'admin', '--tenant', 'globex', '-c', file);
+    expect(code).toBe(0);
+    expect(out).toMatch(/rule {6}allow\.tenant: :tenantId {2}tenant_mismatch {2}\(the path says acme/);
+    expect(out).toContain('answer    403 tenant_mismatch');
+    expect(out).not.toContain('x-user-role');
+  });
+
+  test.each([
+    ['DELETE', settings, 'answer    405 method_not_allowed', 'allow: GET, HEAD, PUT'],
+    ['GET', '/v1/nowhere', 'answer    404 no_route', 'no route has this path'],
+    ['GET', '/v1/../x', 'answer    400 invalid_target', 'a dot segment'],
+    ['GET', settings, 'answer    401 token_missing', 'the caller is anonymous'],
+  ])('%s %s: %s', async (method, path, answer, why) => {
+    const { out } = await run('explain', method, path, '-c', file);
+    expect(out).toContain(answer);
+    expect(out).toContain(why);
+  });
+});
+
+describe('keys', () => {
+  const dir = () => join(directory, 'gateway-keys');
+  const keyids = () => readKeys(dir()).map((key) => key.keyid);
+
+  test('creates the first key beside the configuration, and only the first', async () => {
+    writeFileSync(file, exampleHead + exampleRoutes);
+    expect((await run('keys', 'create', '-c', file)).code).toBe(0);
+    expect(keyids()).toHaveLength(1);
+    const again = await run('keys', 'create', '-c', file);
+    expect(again.code).toBe(1);
+    expect(again.err).toContain('has keys already');
+    expect(keyids()).toHaveLength(1);
+  });
+
+  test('changes over: rotate, wait, retire', async () => {
+    await run('keys', 'create', '--dir', dir());
+    const [first] = keyids();
+    if (first === undefined) throw new Error('no key');
+    const rotated = await run('keys', 'rotate', '--dir', dir());
+    expect(rotated.out).toMatch(/published now, signs from 2027-01-15T08:15:00Z$/);
+    expect((await run('keys', 'retire', first, '--dir', dir())).code).toBe(1);
+    nowMs += 15 * 60_000;
+    expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/published, a newer one signs: can be retired/);
+    const retired = await run('keys', 'retire', first, '--dir', dir());
+    expect(retired).toMatchObject({ code: 0, out: `${first}  accepted until 2027-01-15T08:16:05Z, then gone` });
+    nowMs += 66_000;
+    expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/ended 2027-01-15T08:16:05Z/);
+  });
+
+  test('in an emergency changes over at once', async () => {
+    await run('keys', 'create', '--dir', dir());
+    const [first] = keyids();
+    if (first === undefined) throw new Error('no key');
+    expect((await run('keys', 'retire', first, '--now', '--dir', dir())).err).toContain(
+      'the only key that may sign now',
+    );
+    nowMs += 1000;
+    expect((await run('keys', 'rotate', '--now', '--dir', dir())).code).toBe(0);
+    expect((await run('keys', 'retire', first, '--now', '--dir', dir())).code).toBe(0);
+    expect(keyids()).toHaveLength(1);
+    expect(keyids()).not.toContain(first);
+  });
+
+  test('shows nothing private', async () => {
+    await run('keys', 'create', '--dir', dir());
+    const [name] = readdirSync(dir());
+    const { d } = JSON.parse(readFileSync(join(dir(), name ?? ''), 'utf8')) as { d: string };
+    expect((await run('keys', 'list', '--dir', dir())).out).not.toContain(d);
+  });
+
+  test('says what to do where there are none', async () => {
+    const { code, err } = await run('keys', 'list', '--dir', dir());
+    expect(code).toBe(1);
+    expect(err).toContain('Make one: countersign keys create');
+  });
+});

@@ -1,0 +1,83 @@
+import { ConfigError, StartupError } from '@countersign/service-kit';
+import { check } from './check.ts';
+import { type Command, parseCommandLine, UsageError } from './command.ts';
+import { explain } from './explain.ts';
+import { keys } from './keys.ts';
+import { schema } from './schema.ts';
+import { serve } from './serve.ts';
+import type { Terminal } from './terminal.ts';
+import { test } from './test.ts';
+
+const commands: readonly Command[] = [serve, check, test, explain, schema, keys];
+
+/**
+ * The whole command line.
+ *
+ * @param args What stands behind `countersign`.
+ * @returns The exit code: 0 good, 1 a problem that was shown, 2 wrongly called.
+ */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    terminal.out(overview());
+    return name === undefined ? 2 : 0;
+  }
+  const command = commands.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    terminal.err(`countersign: there is no command "${name}" (${commands.map((known) => known.name).join(', ')})`);
+    return 2;
+  }
+  return runCommand(command, rest, terminal);
+}
+
+async function runCommand(command: Command, args: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    const { values, positionals } = parseCommandLine(command, args);
+    if (values.help === true) {
+      terminal.out(helpOf(command));
+      return 0;
+    }
+    return await command.run(terminal, values, positionals);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      terminal.err(`countersign ${command.name}: ${error.message}\nHelp: countersign ${command.name} --help`);
+      return 2;
+    }
+    if (error instanceof ConfigError) {
+      for (const problem of error.problems) terminal.err(problem);
+      return 1;
+    }
+    if (error instanceof StartupError) {
+      terminal.err(`countersign ${command.name}: ${error.message}`);
+      return 1;
+    }
+    throw error;
+  }
+}
+
+/** `countersign --help`; the gateway's README holds the same, and a test compares them. */
+export function overview(): string {
+  const width = Math.max(...commands.map((command) => usageOf(command).length));
+  const lines = commands.map((command) => `  ${usageOf(command).padEnd(width)}  ${command.summary}`);
+  return [
+    'Usage: countersign COMMAND [options]',
+    '',
+    ...lines,
+    '',
+    'countersign COMMAND --help shows its options.',
+  ].join('\n');
+}
+
+function helpOf(command: Command): string {
+  const options = [...command.options, ['-h, --help', 'this'] as const];
+  const width = Math.max(...options.map(([flag]) => flag.length));
+  return [
+    `Usage: countersign ${usageOf(command)}`,
+    '',
+    `${command.summary[0]?.toUpperCase()}${command.summary.slice(1)}.`,
+    '',
+    ...options.map(([flag, meaning]) => `  ${flag.padEnd(width)}  ${meaning}`),
+  ].join('\n');
+}
+
+const usageOf = (command: Command) => `${command.name} ${command.usage}`.trim();

@@ -1,0 +1,69 @@
+import type { PolicyTest } from '../config/config.ts';
+import { errorTable } from '../errors.ts';
+import { createDecider, type Decision } from '../routing/decide.ts';
+import type { Caller } from '../routing/policy.ts';
+import { type Command, configOption, loadNamed } from './command.ts';
+import type { Terminal } from './terminal.ts';
+
+export const test: Command = {
+  name: 'test',
+  usage: '[FILE]',
+  summary: 'run the `tests:` of a configuration, without a gateway',
+  options: [configOption.help],
+  parse: configOption.parse,
+  run(terminal, values, positionals) {
+    const config = loadNamed(terminal, values, positionals);
+    const decide = createDecider(config);
+    let failed = 0;
+    for (const expected of config.tests) {
+      const { method, target } = expected.request;
+      const differences = compare(expected, decide({ method, target, caller: callerOf(expected) }));
+      if (differences.length > 0) failed += 1;
+      report(terminal, expected, differences);
+    }
+    const passed = config.tests.length - failed;
+    terminal.out('');
+    terminal.out(`${passed} passed, ${terminal.paint(failed > 0 ? 'bad' : 'good', `${failed} failed`)}`);
+    return failed > 0 ? 1 : 0;
+  },
+};
+
+type Difference = Readonly<{ what: string; expected: unknown; got: unknown }>;
+
+function compare({ expect }: PolicyTest, decision: Decision): readonly Difference[] {
+  const got = {
+    allowed: decision.refusal === undefined,
+    status: decision.refusal && errorTable[decision.refusal].status,
+    code: decision.refusal,
+    route: decision.route?.name,
+    upstream: decision.refusal === undefined ? decision.route?.upstream.name : undefined,
+    path: decision.path,
+  };
+  const keys = ['allowed', 'status', 'code', 'route', 'upstream', 'path'] as const;
+  return keys
+    .filter((key) => expect[key] !== undefined && expect[key] !== got[key])
+    .map((key) => ({ what: key, expected: expect[key], got: got[key] }));
+}
+
+function report(terminal: Terminal, { request, at }: PolicyTest, differences: readonly Difference[]): void {
+  const sentence = `${request.method} ${request.target} as ${callerText(request)}`;
+  if (differences.length === 0) {
+    terminal.out(`${terminal.paint('good', 'pass')} ${sentence}`);
+    return;
+  }
+  terminal.out(`${terminal.paint('bad', 'FAIL')} ${sentence}  ${terminal.paint('quiet', at)}`);
+  for (const { what, expected, got } of differences) {
+    terminal.out(terminal.paint('good', `       expected  ${what}: ${String(expected)}`));
+    terminal.out(terminal.paint('bad', `       got       ${what}: ${got === undefined ? 'none' : String(got)}`));
+  }
+}
+
+function callerOf({ request }: PolicyTest): Caller {
+  if (request.service !== undefined) return { kind: 'service', serviceId: request.service };
+  return request.as === undefined ? { kind: 'anonymous' } : { kind: 'user', ...request.as };
+}
+
+function callerText({ as, service }: PolicyTest['request']): string {
+  if (service !== undefined) return `service ${service}`;
+  return as === undefined ? 'anonymous' : `${as.role} ${as.userId} of ${as.tenantId}`;
+}

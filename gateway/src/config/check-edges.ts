@@ -1,0 +1,84 @@
+import type { Address } from './config.ts';
+import type { Parts } from './parts.ts';
+import type { Finding } from './problems.ts';
+import { isLoopback, isLoopbackHost } from './scalars.ts';
+
+/** What holds between listeners, issuers and upstreams. */
+export function checkEdges(parts: Parts): readonly Finding[] {
+  return [...listenersApart(parts), ...issuersApart(parts), ...plainHttp(parts), ...ownListeners(parts)];
+}
+
+function listenersApart({ listen }: Parts): readonly Finding[] {
+  if (listen === undefined) return [];
+  const seen = new Map<string, string>();
+  return Object.entries(listen).flatMap(([name, { host, port }]) => {
+    const other = seen.get(`${host}:${port}`);
+    seen.set(`${host}:${port}`, name);
+    if (other === undefined || port === 0) return [];
+    return [{ path: ['listen', name], message: `is the same address as listen.${other}: each needs its own` }];
+  });
+}
+
+function issuersApart({ issuers }: Parts): readonly Finding[] {
+  const findings: Finding[] = [];
+  const seen = new Set<string>();
+  for (const [index, issuer] of issuers.entries()) {
+    if (issuer === undefined) continue;
+    const path = ['issuers', index];
+    if (seen.has(issuer.issuer)) findings.push({ path: [...path, 'issuer'], message: 'stands here twice' });
+    seen.add(issuer.issuer);
+    if (issuers.length === 1) continue;
+    // Otherwise each could name the other's users (a hostile issuer is a case of docs/threat-model.md).
+    for (const key of ['tenants', 'roles'] as const) {
+      if (issuer[key] !== undefined) continue;
+      findings.push({ path, message: `"${key}" is required with two or more issuers: the ${key} this one may name` });
+    }
+  }
+  return findings;
+}
+
+function* calledUrls({ issuers, upstreams }: Parts): Generator<readonly [Finding['path'], string]> {
+  for (const [index, issuer] of issuers.entries()) {
+    if (issuer === undefined) continue;
+    yield [['issuers', index, 'jwks'], issuer.jwks];
+    if (issuer.revocations !== undefined) yield [['issuers', index, 'revocations', 'url'], issuer.revocations.url];
+  }
+  for (const [name, upstream] of upstreams) {
+    for (const [index, target] of (upstream?.targets ?? []).entries()) {
+      yield [['upstreams', name, 'targets', index], target];
+    }
+  }
+}
+
+function plainHttp(parts: Parts): readonly Finding[] {
+  if (parts.insecureTransport) return [];
+  return [...calledUrls(parts)]
+    .filter(([, url]) => url.startsWith('http:') && !isLoopback(url))
+    .map(([path]) => ({
+      path,
+      message: 'plain http leaves this machine: use https, or set insecureTransport: true where the network is trusted',
+    }));
+}
+
+// A route to our own admin listener would publish it (CVE-2020-11710).
+function ownListeners({ listen, upstreams }: Parts): readonly Finding[] {
+  if (listen === undefined) return [];
+  const findings: Finding[] = [];
+  for (const [name, upstream] of upstreams) {
+    for (const [index, target] of (upstream?.targets ?? []).entries()) {
+      const own = Object.entries(listen).find(([, address]) => reaches(target, address));
+      if (own === undefined) continue;
+      findings.push({ path: ['upstreams', name, 'targets', index], message: `is the gateway's own listen.${own[0]}` });
+    }
+  }
+  return findings;
+}
+
+function reaches(target: string, address: Address): boolean {
+  const url = new URL(target);
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+  if (port !== address.port) return false;
+  const everywhere = address.host === '0.0.0.0' || address.host === '::';
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return host === address.host || (isLoopback(target) && (everywhere || isLoopbackHost(address.host)));
+}

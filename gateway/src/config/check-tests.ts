@@ -1,0 +1,31 @@
+import type { Parts } from './parts.ts';
+import type { Finding } from './problems.ts';
+
+/** What holds between a test and the routes it speaks of. */
+export function checkTests({ tests, routes, upstreams, services }: Parts): readonly Finding[] {
+  const findings: Finding[] = [];
+  const names = new Set(routes.map((route) => route?.name));
+  for (const [index, test] of tests.entries()) {
+    if (test === undefined) continue;
+    const refuse = (path: readonly string[], message: string) =>
+      findings.push({ path: ['tests', index, ...path], message });
+    const { request, expect } = test;
+    if (request.as !== undefined && request.service !== undefined) {
+      refuse(['request', 'service'], 'stands beside "as": a caller is a user or a service');
+    }
+    if (request.service !== undefined && !services.has(request.service)) {
+      refuse(['request', 'service'], `"${request.service}" is not a service of this file`);
+    }
+    if (expect.route !== undefined && !names.has(expect.route)) {
+      refuse(['expect', 'route'], `"${expect.route}" is not a route of this file`);
+    }
+    if (expect.upstream !== undefined && !upstreams.has(expect.upstream)) {
+      refuse(['expect', 'upstream'], `"${expect.upstream}" is not an upstream of this file`);
+    }
+    for (const key of expect.allowed ? (['status', 'code'] as const) : (['upstream', 'path'] as const)) {
+      if (expect[key] === undefined) continue;
+      refuse(['expect', key], expect.allowed ? 'belongs to a refusal' : 'a refused request has none');
+    }
+  }
+  return findings;
+}

@@ -1,0 +1,125 @@
+/** Where one listener listens. Port 0 lets the system choose. */
+export type Address = Readonly<{ host: string; port: number }>;
+
+/** A network in the form that `net.BlockList.addSubnet` takes. */
+export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4' | 'ipv6' }>;
+
+type SigningAlgorithm =
+  | 'ES256'
+  | 'ES384'
+  | 'ES512'
+  | 'EdDSA'
+  | 'RS256'
+  | 'RS384'
+  | 'RS512'
+  | 'PS256'
+  | 'PS384'
+  | 'PS512';
+
+/** Who may issue tokens, and what such a token may say. */
+export type Issuer = Readonly<{
+  /** Compared with `iss` byte by byte. */
+  issuer: string;
+  audience: string;
+  jwks: string;
+  algorithms: readonly SigningAlgorithm[];
+  /** The claims' names in this issuer's tokens. */
+  claims: Readonly<{ userId: string; role: string; tenantId: string }>;
+  /** Undefined: this issuer may name any. Never undefined where there are two issuers or more. */
+  tenants: ReadonlySet<string> | undefined;
+  roles: ReadonlySet<string> | undefined;
+  revocations: Readonly<{ url: string; maxStalenessMs: number; onStale: 'allow' | 'deny' }> | undefined;
+}>;
+
+/**
+ * How the gateway signs towards one upstream. `secret` signs. `next` is what `secret` will become: it is checked and
+ * its keyid shown by `countersign keys list`, so that services can be seen to know it, but it signs nothing yet.
+ */
+export type UpstreamIdentity =
+  | Readonly<{ algorithm: 'ed25519' }>
+  | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>;
+
+/** A service behind the gateway. Its name is the audience of what is signed for it. */
+export type Upstream = Readonly<{
+  name: string;
+  /** Origins, as `new URL(target).origin`; at least one. */
+  targets: readonly string[];
+  identity: UpstreamIdentity;
+  txnToken: boolean;
+  timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
+}>;
+
+type LimitBy = 'user' | 'tenant' | 'address' | 'route';
+
+/** `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
+export type Limit = Readonly<{ requests: number; perSec: number; by: LimitBy }>;
+
+export type AuthMode = 'required' | 'optional' | 'public' | 'service';
+
+export type Route = Readonly<{
+  name: string;
+  /** The pattern as written, e.g. `/v1/tenants/:tenantId/**`. */
+  path: string;
+  /** Upper case, as written: GET's HEAD is not in it. */
+  methods: readonly string[];
+  upstream: Upstream;
+  auth: AuthMode;
+  /** Undefined: not asked. `tenantParam` is the `:param`, without its colon, that must equal the caller's tenant. */
+  allow: Readonly<{ roles: ReadonlySet<string> | undefined; tenantParam: string | undefined }>;
+  /** Services that may call it on the internal listener; empty unless `auth` is `service`. */
+  callers: ReadonlySet<string>;
+  limits: readonly Limit[];
+  body: Readonly<{ mode: 'digest' | 'stream' | 'none'; maxBytes: number }>;
+  websocket: boolean;
+  /** Whole segments, no trailing slash except for the root `/`. */
+  rewrite: Readonly<{ from: string; to: string }> | undefined;
+  /** What is otherwise stripped and may pass here: cookies by name (both ways), the client's own credentials. */
+  forward: Readonly<{ cookies: ReadonlySet<string>; authorization: boolean; dpop: boolean }>;
+}>;
+
+/** A service that may call on the internal listener, and the file with its public keys. */
+type CallingService = Readonly<{ name: string; keysFile: string }>;
+
+/** One entry of the `tests:` block. */
+export type PolicyTest = Readonly<{
+  request: Readonly<{
+    method: string;
+    /** The request target, query included. */
+    target: string;
+    as: Readonly<{ userId: string; role: string; tenantId: string }> | undefined;
+    service: string | undefined;
+  }>;
+  expect: Readonly<{
+    allowed: boolean;
+    status: number | undefined;
+    code: string | undefined;
+    route: string | undefined;
+    upstream: string | undefined;
+    /** The path that the upstream gets. */
+    path: string | undefined;
+  }>;
+  /** `file:line:column`, for the report. */
+  at: string;
+}>;
+
+/** A whole, checked configuration. Immutable: a reload makes another one. */
+export type GatewayConfig = Readonly<{
+  /** Absolute path of the file. */
+  file: string;
+  /** SHA-256 of the file's text, hex. Variables are not part of it: they hold secrets. */
+  hash: string;
+  listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
+  /** Origins clients may name; empty: any Host is taken. */
+  publicOrigins: readonly string[];
+  trustedProxies: readonly Network[];
+  insecureTransport: boolean;
+  /** A `redis:` or `rediss:` URL; undefined: limits are this process's own. */
+  redis: string | undefined;
+  issuers: readonly Issuer[];
+  identity: Readonly<{ keysDir: string; lifetimeSec: number }>;
+  services: ReadonlyMap<string, CallingService>;
+  upstreams: ReadonlyMap<string, Upstream>;
+  routes: readonly Route[];
+  headers: Readonly<{ strip: readonly string[] }>;
+  tests: readonly PolicyTest[];
+}>;

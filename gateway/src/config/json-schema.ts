@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import { schema } from './schema.ts';
+import type { Path } from './yaml.ts';
+
+/** The part of JSON Schema 2020-12 that zod writes for us. */
+export type JsonSchema = {
+  type?: string;
+  description?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: readonly unknown[];
+  properties?: Record<string, JsonSchema>;
+  required?: readonly string[];
+  additionalProperties?: boolean | JsonSchema;
+  items?: JsonSchema;
+  oneOf?: readonly JsonSchema[];
+  anyOf?: readonly JsonSchema[];
+  minimum?: number;
+  maximum?: number;
+  minItems?: number;
+  maxItems?: number;
+  'x-type'?: string;
+  'x-bounds'?: string;
+};
+
+/** What `countersign schema` prints: the shape of the file as it is written, for editors. */
+export function jsonSchema(): JsonSchema {
+  return { ...(z.toJSONSchema(schema, { io: 'input' }) as JsonSchema), title: 'gateway.yaml' } as JsonSchema;
+}
+
+/** The schema of the value at a path; of every alternative, where there are several. */
+export function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
+  let found: readonly JsonSchema[] = [root];
+  for (const step of path) {
+    found = found.flatMap(alternatives).flatMap((part) => {
+      const child = typeof step === 'number' ? part.items : (part.properties?.[step] ?? part.additionalProperties);
+      return typeof child === 'object' ? [child] : [];
+    });
+  }
+  return found.flatMap(alternatives);
+}
+
+function alternatives(part: JsonSchema): readonly JsonSchema[] {
+  return part.oneOf ?? [part];
+}

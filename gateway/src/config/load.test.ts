@@ -1,0 +1,179 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { exampleConfig } from '../../test/kit/example-config.ts';
+import { changed, problemsOf, route } from '../../test/kit/problems-of.ts';
+import { loadConfig } from './load.ts';
+
+const secret = 'a-secret-of-thirty-two-bytes-or-more';
+
+describe('a configuration', () => {
+  test('has its defaults filled in, and its names resolved', () => {
+    const config = exampleConfig();
+    expect(config.listen.public).toEqual({ host: '127.0.0.1', port: 8080 });
+    expect(config.identity).toEqual({ keysDir: '/etc/countersign/gateway-keys', lifetimeSec: 30 });
+    expect(config.redis).toBeUndefined();
+    const [me] = config.routes;
+    expect(me?.upstream).toBe(config.upstreams.get('users-service'));
+    expect(me?.upstream.timeouts).toEqual({ connectMs: 2000, responseMs: 30_000, idleMs: 60_000 });
+    expect(me?.body).toEqual({ mode: 'digest', maxBytes: 1024 * 1024 });
+    expect(config.issuers[0]?.claims).toEqual({ userId: 'user_id', role: 'role', tenantId: 'tenant_id' });
+  });
+
+  test('takes every key there is', () => {
+    const config = exampleConfig(
+      `  hmac-service:
+    targets: ["https://a.example.test:8443", "https://b.example.test"]
+    identity: { algorithm: hmac-sha256, secret: "\${SECRET}", next: "\${NEXT}" }
+    txnToken: true
+    timeouts: { connect: 250ms, response: 1m, idle: 1h }
+listen: { public: "[::1]:80", admin: "0.0.0.0:81", internal: "localhost:82" }
+publicOrigins: ["https://api.example.test"]
+trustedProxies: [10.0.0.0/8, "fd00::/8", 192.0.2.1]
+redis: "redis://:pw@127.0.0.1:6379/1"
+services: { complaint-service: { keys: ./keys/c.jwks.json } }
+headers: { strip: [X-Secret] }
+routes:
+  - name: events
+    path: /v1/x/:tenantId/**
+    methods: [GET, POST]
+    upstream: hmac-service
+    auth: required
+    allow: { roles: [admin], tenant: ":tenantId" }
+    limits: [{ requests: 10, per: 1m, by: user }]
+    body: { mode: stream, maxBytes: 1GiB }
+    websocket: true
+    rewrite: { prefix: { from: /v1/x, to: / } }
+    forward: { cookies: [__Host-rt], authorization: true, dpop: true }
+  - { name: lookup, path: "/internal/:id", methods: [GET], upstream: users-service, auth: service, callers: [complaint-service] }
+tests:
+  - request: { method: GET, path: "/v1/x/t/y?q=1", as: { userId: u, role: admin, tenantId: t } }
+    expect: { allowed: true, route: events, upstream: hmac-service, path: /t/y }
+`,
+      { SECRET: secret, NEXT: `${secret}-next` },
+    );
+    expect(config.upstreams.get('hmac-service')).toMatchObject({
+      targets: ['https://a.example.test:8443', 'https://b.example.test'],
+      identity: { algorithm: 'hmac-sha256', secret: Buffer.from(secret), next: Buffer.from(`${secret}-next`) },
+      timeouts: { connectMs: 250, responseMs: 60_000, idleMs: 3_600_000 },
+    });
+    expect(config.listen.public).toEqual({ host: '::1', port: 80 });
+    expect(config.trustedProxies).toEqual([
+      { address: '10.0.0.0', prefix: 8, family: 'ipv4' },
+      { address: 'fd00::', prefix: 8, family: 'ipv6' },
+      { address: '192.0.2.1', prefix: 32, family: 'ipv4' },
+    ]);
+    expect(config.headers.strip).toEqual(['x-secret']);
+    expect(config.services.get('complaint-service')?.keysFile).toBe('/etc/countersign/keys/c.jwks.json');
+    expect(config.routes[0]).toMatchObject({
+      allow: { roles: new Set(['admin']), tenantParam: 'tenantId' },
+      limits: [{ requests: 10, perSec: 60, by: 'user' }],
+      body: { mode: 'stream', maxBytes: 1024 ** 3 },
+      rewrite: { from: '/v1/x', to: '/' },
+      forward: { cookies: new Set(['__Host-rt']), authorization: true, dpop: true },
+    });
+    expect(config.tests[0]?.at).toBe('/etc/countersign/gateway.yaml:35:5');
+  });
+
+  test('shows every problem at once, in the order of the file', () => {
+    const problems = problemsOf(`version: 2
+insecureTransport: "false"
+issuers: []
+identity: { keys: "\${HOME_OF_KEYS}/k", lifetme: 5s }
+upstreams: { users-service: { targets: [] } }
+routes:
+  - { name: a, path: /a//b, methods: [GTE], upstream: user-service, auth: maybe }
+  - { name: b, path: /b, methods: [GET], upstream: users-service }
+`);
+    expect(problems).toEqual([
+      'gateway.yaml:1:10: version: must be 1',
+      'gateway.yaml:2:20: insecureTransport: must be true or false, without quotes',
+      'gateway.yaml:4:19: the variable HOME_OF_KEYS is not set, and has no default ("${HOME_OF_KEYS:-default}")',
+      'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, lifetime)',
+      'gateway.yaml:5:40: upstreams.users-service.targets: must have at least 1 item',
+      'gateway.yaml:7:22: routes[0].path: the path has an empty segment ("//")',
+      'gateway.yaml:7:39: routes[0].methods[0]: must be one of "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"',
+      'gateway.yaml:7:55: routes[0].upstream: "user-service" is not an upstream of this file; did you mean "users-service"? (there are: users-service)',
+      'gateway.yaml:7:75: routes[0].auth: must be one of "required", "optional", "public", "service"',
+      'gateway.yaml:8:5: routes[1]: "auth" is required: must be one of "required", "optional", "public", "service"',
+    ]);
+  });
+
+  test('plain http to elsewhere is taken where the admin says so', () => {
+    expect(problemsOf(`${changed('http://127.0.0.1:8082', 'http://10.0.0.1:8082')}insecureTransport: true\n`)).toEqual(
+      [],
+    );
+  });
+
+  test('two issuers that say what they may name are fine', () => {
+    const limits = 'tenants: [acme], roles: [agent]';
+    const text = changed('algorithms: [ES256]\n', 'algorithms: [ES256]\n    tenants: [globex]\n    roles: [admin]\n');
+    const second = `  - { issuer: "https://b.test", audience: x, jwks: "https://b.test/k", algorithms: [EdDSA], ${limits} }\nidentity:`;
+    expect(problemsOf(text.replace('identity:', second))).toEqual([]);
+  });
+
+  test('one place on each listener is not one place', () => {
+    const text = `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [GET], upstream: users-service, auth: service, callers: [c] }\nservices: { c: { keys: k.json } }\n`;
+    expect(problemsOf(text)).toEqual([]);
+  });
+});
+
+describe('a secret', () => {
+  const hmac = (more: string) =>
+    changed('"http://127.0.0.1:8082"] }', `"http://127.0.0.1:8082"], identity: { algorithm: hmac-sha256, ${more} } }`);
+  let directory = '';
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'countersign-secrets-'));
+    writeFileSync(join(directory, 'secret'), `${secret}\n`);
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  test.each<[string, string, Record<string, string>, string]>([
+    ['absent', 'algorithm: hmac-sha256', {}, '"secret" or "secretFile" is required'],
+    ['written into the file', `secret: ${secret}`, {}, 'must come from a variable without a default'],
+    ['a default', `secret: "\${S:-${secret}}"`, {}, 'must come from a variable without a default'],
+    ['of a variable that is not set', 'secret: "${S}"', {}, 'the variable S is not set'],
+    ['too short', 'secret: "${S}"', { S: 'x'.repeat(31) }, 'must be at least 32 bytes'],
+    ['no secret at all', 'secret: "${S}"', { S: 'x'.repeat(64) }, 'must be random'],
+    ['the same as the next', 'secret: "${S}", next: "${S}"', { S: secret }, "is the same as users-service's secret"],
+    ['set twice', 'secret: "${S}", secretFile: ./s', { S: secret }, 'are both set'],
+    ['in a file that is not there', 'secretFile: ./nowhere', {}, 'cannot be read (ENOENT)'],
+  ])('is refused when it is %s, and never shown', (_name, more, env, problem) => {
+    const text = more.startsWith('algorithm') ? hmac('').replace(', }', ' }') : hmac(more);
+    const problems = problemsOf(text, env);
+    expect(problems).toEqual([expect.stringContaining(problem)]);
+    expect(problems.join()).not.toContain(secret);
+  });
+
+  test('comes from a file, without the newline at its end', () => {
+    const file = join(directory, 'gateway.yaml');
+    writeFileSync(file, hmac('secretFile: ./secret'));
+    expect(loadConfig(file, {}).upstreams.get('users-service')?.identity).toEqual({
+      algorithm: 'hmac-sha256',
+      secret: Buffer.from(secret),
+      next: undefined,
+    });
+  });
+});
+
+describe('a file', () => {
+  test('that is no YAML at all shows the first problems and how many more there are', () => {
+    const problems = problemsOf('[] '.repeat(1000));
+    expect(problems.length).toBeLessThan(203);
+    expect(problems.at(-1)).toMatch(/^gateway\.yaml: and \d+ more$/);
+  });
+
+  test('that is not there is one clear problem', () => {
+    expect(() => loadConfig('/nowhere/gateway.yaml', {})).toThrow('/nowhere/gateway.yaml: cannot be read (ENOENT)');
+  });
+
+  test('that is not UTF-8 is one clear problem', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'countersign-utf8-'));
+    const file = join(directory, 'gateway.yaml');
+    writeFileSync(file, Buffer.from([0x61, 0x3a, 0xff]));
+    expect(() => loadConfig(file, {})).toThrow(`${file}:1:1: is not UTF-8`);
+    rmSync(directory, { recursive: true });
+  });
+});

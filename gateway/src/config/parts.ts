@@ -1,0 +1,44 @@
+import type { z } from 'zod';
+import { type RoutePart, route } from './route-schema.ts';
+import { type Document, type IssuerPart, issuer, schema, type UpstreamPart, upstream } from './schema.ts';
+
+/** What of a file is well-formed, piece by piece; undefined where a piece is not, and its problem is already known. */
+export type Parts = Readonly<{
+  listen: Document['listen'] | undefined;
+  insecureTransport: boolean;
+  issuers: readonly (IssuerPart | undefined)[];
+  upstreams: ReadonlyMap<string, UpstreamPart | undefined>;
+  services: ReadonlySet<string>;
+  routes: readonly (RoutePart | undefined)[];
+  /** The upstream that each route names, also where the rest of the route is not well-formed. */
+  routeUpstreams: readonly (string | undefined)[];
+  tests: readonly (Document['tests'][number] | undefined)[];
+}>;
+
+/** Takes the good pieces of a file that may have bad ones, so that all its problems show at once. */
+export function partsOf(raw: unknown): Parts {
+  const file = recordOf(raw);
+  return {
+    listen: part(schema.shape.listen, file.listen),
+    insecureTransport: file.insecureTransport === true,
+    issuers: listOf(file.issuers).map((value) => part(issuer, value)),
+    upstreams: new Map(Object.entries(recordOf(file.upstreams)).map(([name, value]) => [name, part(upstream, value)])),
+    services: new Set(Object.keys(recordOf(file.services))),
+    routes: listOf(file.routes).map((value) => part(route, value)),
+    routeUpstreams: listOf(file.routes).map((value) => part(route.shape.upstream, recordOf(value).upstream)),
+    tests: listOf(file.tests).map((value) => part(schema.shape.tests, [value])?.[0]),
+  };
+}
+
+function part<Schema extends z.ZodType>(of: Schema, value: unknown): z.output<Schema> | undefined {
+  const parsed = of.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
+}
+
+function recordOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,223 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+import { describe, expect, test } from '@jest/globals';
+import { exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
+import { changed, problemsOf, route } from '../../test/kit/problems-of.ts';
+
+describe('a configuration', () => {
+  test.each([
+    [
+      'a route without auth',
+      route(''),
+      '"auth" is required: must be one of "required", "optional", "public", "service"',
+    ],
+    ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
+    ['a key that nobody knows', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
+    ['keys of later', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
+    ['cors, until it is carried out', `${exampleHead}${exampleRoutes}cors: { origins: [] }\n`, 'unknown key "cors"'],
+    ['a merge key', `${exampleHead}${exampleRoutes}<<: { version: 1 }\n`, 'unknown key "<<"'],
+    ['no roles', route(', auth: required, allow: { roles: [] }'), 'allow.roles: must have at least 1 item'],
+    ['rules without anything in them', route(', auth: required, allow: {}'), 'names neither roles nor tenant'],
+    ['a role that cannot be', route(', auth: required, allow: { roles: [Admin] }'), 'must be a role'],
+    ['roles on a public route', route(', auth: public, allow: { roles: [a] }'), 'needs auth: required'],
+    ['roles on an optional route', route(', auth: optional, allow: { roles: [a] }'), 'needs auth: required'],
+    ['a tenant that the path has not', route(', auth: required, allow: { tenant: ":t" }'), 'the path has no ":t"'],
+    ['a service route that nobody may call', route(', auth: service'), '"callers" is required'],
+    ['callers of a route for users', route(', auth: required, callers: [x]'), 'needs auth: service'],
+    ['a caller that is not there', route(', auth: service, callers: [x]'), '"x" is not a service of this file'],
+    ['a method twice', route(', auth: public').replace('[GET]', '[GET, GET]'), 'names something twice'],
+    ['TRACE', route(', auth: public').replace('[GET]', '[TRACE]'), 'must be one of "GET"'],
+    ['a lower-case method', route(', auth: public').replace('[GET]', '[get]'), 'must be one of "GET"'],
+    ['no methods', route(', auth: public').replace('[GET]', '[]'), 'must have at least 1 item'],
+    [
+      'users counted where nobody is known',
+      route(', auth: public, limits: [{ requests: 1, per: 1s, by: user }]'),
+      'nobody has a user',
+    ],
+    ['a limit of zero', route(', auth: public, limits: [{ requests: 0, per: 1s, by: route }]'), 'must be at least 1'],
+    [
+      'a limit per half a second',
+      route(', auth: public, limits: [{ requests: 1, per: 1500ms, by: route }]'),
+      'whole number of seconds',
+    ],
+    [
+      'a duration without a unit',
+      route(', auth: public, limits: [{ requests: 1, per: 60, by: route }]'),
+      'must be a duration',
+    ],
+    ['a body too large to hold', route(', auth: public, body: { maxBytes: 65MiB }'), 'at most 64MiB in mode digest'],
+    ['a size in other units', route(', auth: public, body: { maxBytes: 1MB }'), 'must be a size from'],
+    ['an upgrade without GET', route(', auth: public, websocket: true').replace('[GET]', '[POST]'), 'needs GET'],
+    [
+      'a rewrite of half a segment',
+      route(', auth: public, rewrite: { prefix: { from: /a/i, to: / } }'),
+      'at the front of the path',
+    ],
+    [
+      'a rewrite to a slash at the end',
+      route(', auth: public, rewrite: { prefix: { from: /a, to: /b/ } }'),
+      'whole literal segments',
+    ],
+    ['a rewrite upwards', route(', auth: public, rewrite: { prefix: { from: /a, to: /.. } }'), 'no dot segments'],
+    ['no routes', `${exampleHead}routes: []\n`, 'routes: must have at least 1 item'],
+    [
+      'two routes of one shape',
+      `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [HEAD], upstream: users-service, auth: public }\n`,
+      'route "a" serves HEAD at the same place',
+    ],
+    [
+      'two routes of one name',
+      `${route(', auth: public')}  - { name: a, path: /b, methods: [GET], upstream: users-service, auth: public }\n`,
+      'routes[0] is called "a" too',
+    ],
+    [
+      'an unknown upstream',
+      changed('upstream: users-service', 'upstream: nowhere'),
+      '"nowhere" is not an upstream of this file',
+    ],
+    [
+      'a route that needs tokens without an issuer',
+      exampleHead.replace(/issuers:[\s\S]*?identity/, 'issuers: []\nidentity') + exampleRoutes,
+      'there are no issuers',
+    ],
+    ['a symmetric algorithm', changed('[ES256]', '[HS256]'), 'must be one of "ES256"'],
+    ['no algorithm at all', changed('[ES256]', '[none]'), 'must be one of "ES256"'],
+    [
+      'an issuer with a query',
+      changed('issuer: http://127.0.0.1:8080', 'issuer: "http://127.0.0.1:8080?"'),
+      'exactly as `iss` says it',
+    ],
+    [
+      'a second issuer that may say anything',
+      changed(
+        'identity:',
+        '  - { issuer: "https://b.test", audience: x, jwks: "https://b.test/k", algorithms: [ES256] }\nidentity:',
+      ),
+      '"tenants" is required with two or more issuers',
+    ],
+    ['an upstream name with a capital', changed('  users-service: {', '  Users: {'), 'must be a name'],
+    [
+      'credentials in a target',
+      changed('http://127.0.0.1:8082', 'http://u:p@127.0.0.1:8082'),
+      'no path, user or password',
+    ],
+    [
+      'an empty user in a target',
+      changed('http://127.0.0.1:8082', 'http://@127.0.0.1:8082'),
+      'no path, user or password',
+    ],
+    ['a path in a target', changed('http://127.0.0.1:8082', 'http://127.0.0.1:8082/api'), 'no path'],
+    ['another scheme', changed('http://127.0.0.1:8082', 'ftp://127.0.0.1:8082'), 'must be an http or https origin'],
+    [
+      'plain http to elsewhere',
+      changed('http://127.0.0.1:8082', 'http://10.0.0.1:8082'),
+      'plain http leaves this machine',
+    ],
+    [
+      'plain http to a name that begins like loopback',
+      changed('http://127.0.0.1:8082', 'http://127.0.0.1.evil.test'),
+      'plain http leaves this machine',
+    ],
+    [
+      'keys over plain http',
+      changed('http://127.0.0.1:8081/', 'http://issuer.test/'),
+      'plain http leaves this machine',
+    ],
+    [
+      'the metadata service',
+      changed('http://127.0.0.1:8082', 'https://169.254.169.254'),
+      'not a link-local or metadata address',
+    ],
+    [
+      'the metadata service in one number',
+      changed('http://127.0.0.1:8082', 'https://2852039166'),
+      'not a link-local or metadata address',
+    ],
+    [
+      'the metadata service in hexadecimal',
+      changed('http://127.0.0.1:8082', 'https://0xA9FEA9FE'),
+      'not a link-local or metadata address',
+    ],
+    [
+      'the metadata service through IPv6',
+      changed('http://127.0.0.1:8082', 'https://[::ffff:169.254.169.254]'),
+      'not a link-local or metadata address',
+    ],
+    [
+      'the metadata service by name',
+      changed('http://127.0.0.1:8082', 'https://metadata.google.internal.'),
+      'not a link-local or metadata address',
+    ],
+    ['link-local IPv6', changed('http://127.0.0.1:8082', 'https://[fe80::1]'), 'not a link-local or metadata address'],
+    [
+      'keys from the metadata service',
+      changed('http://127.0.0.1:8081/.well', 'https://169.254.169.254/.well'),
+      'not a link-local or metadata address',
+    ],
+    [
+      'its own admin listener as a target',
+      changed('http://127.0.0.1:8082', 'http://localhost:9090'),
+      "is the gateway's own listen.admin",
+    ],
+    [
+      'two listeners at one address',
+      `${exampleHead}${exampleRoutes}listen: { public: "127.0.0.1:9090" }\n`,
+      'is the same address as listen.',
+    ],
+    [
+      'an address that is none',
+      `${exampleHead}${exampleRoutes}listen: { public: "8080" }\n`,
+      'must be an address to listen on',
+    ],
+    [
+      'a port that is none',
+      `${exampleHead}${exampleRoutes}listen: { public: "h:98777" }\n`,
+      'must be an address to listen on',
+    ],
+    [
+      'everybody as a trusted proxy',
+      `${exampleHead}${exampleRoutes}trustedProxies: [0.0.0.0/0]\n`,
+      'would let every client choose its address',
+    ],
+    [
+      'a network that is none',
+      `${exampleHead}${exampleRoutes}trustedProxies: [10.0.0.0/33]\n`,
+      'must be an address or a network',
+    ],
+    [
+      'a public origin with a path',
+      `${exampleHead}${exampleRoutes}publicOrigins: ["https://a.test/x"]\n`,
+      'must be an origin',
+    ],
+    [
+      'a redis that is none',
+      `${exampleHead}${exampleRoutes}redis: "http://127.0.0.1"\n`,
+      'must be a redis: or rediss: URL',
+    ],
+    ['a key without a value', `${exampleHead}${exampleRoutes}redis:\n`, 'redis: has no value'],
+    ['a list as the whole file', '- a\n', 'must be a map of keys and values'],
+    [
+      'a list where a map belongs',
+      changed('identity: { keys: ./gateway-keys }', 'identity: []'),
+      'identity: must be a map of keys and values',
+    ],
+    [
+      'a signature that holds for an hour',
+      changed('{ keys: ./gateway-keys }', '{ keys: ./k, lifetime: 1h }'),
+      'must be a duration from 1s to 60s',
+    ],
+    [
+      'a test that expects two things',
+      `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, status: 404 } }]\n`,
+      'belongs to a refusal',
+    ],
+    [
+      'a test of a route that is not there',
+      `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, route: x } }]\n`,
+      '"x" is not a route of this file',
+    ],
+  ])('is refused for %s', (_name, text, problem) => {
+    const problems = problemsOf(text);
+    expect(problems[0]).toContain(problem);
+    expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);
+  });
+});

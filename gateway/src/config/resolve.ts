@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { dirname, resolve } from 'node:path';
+import type { GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
+import type { RoutePart } from './route-schema.ts';
+import type { Document, IssuerPart } from './schema.ts';
+import type { Identities } from './secrets.ts';
+
+export type ResolveOptions = Readonly<{
+  /** Absolute. */
+  file: string;
+  text: string;
+  identities: Identities;
+  /** `file:line:column` of a test. */
+  placeOfTest: (index: number) => string;
+}>;
+
+/** Turns a checked document into what the gateway runs on: names become what they name, paths become absolute. */
+export function resolveConfig(document: Document, options: ResolveOptions): GatewayConfig {
+  const directory = dirname(options.file);
+  const upstreams = new Map(
+    Object.entries(document.upstreams).map(([name, part]): [string, Upstream] => [
+      name,
+      {
+        name,
+        targets: part.targets,
+        identity: known(options.identities, name),
+        txnToken: part.txnToken,
+        timeouts: {
+          connectMs: part.timeouts.connect,
+          responseMs: part.timeouts.response,
+          idleMs: part.timeouts.idle,
+        },
+      },
+    ]),
+  );
+  return {
+    file: options.file,
+    hash: createHash('sha256').update(options.text).digest('hex'),
+    listen: document.listen,
+    publicOrigins: document.publicOrigins,
+    trustedProxies: document.trustedProxies,
+    insecureTransport: document.insecureTransport,
+    redis: document.redis,
+    issuers: document.issuers.map(resolveIssuer),
+    identity: { keysDir: resolve(directory, document.identity.keys), lifetimeSec: document.identity.lifetime },
+    services: new Map(
+      Object.entries(document.services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
+    ),
+    upstreams,
+    routes: document.routes.map((part) => resolveRoute(part, known(upstreams, part.upstream))),
+    headers: { strip: document.headers.strip.map((name) => name.toLowerCase()) },
+    tests: document.tests.map((test, index) => resolveTest(test, options.placeOfTest(index))),
+  };
+}
+
+function resolveIssuer(part: IssuerPart): Issuer {
+  const { revocations } = part;
+  return {
+    issuer: part.issuer,
+    audience: part.audience,
+    jwks: part.jwks,
+    algorithms: part.algorithms,
+    claims: part.claims,
+    tenants: part.tenants && new Set(part.tenants),
+    roles: part.roles && new Set(part.roles),
+    revocations: revocations && {
+      url: revocations.url,
+      maxStalenessMs: revocations.maxStaleness,
+      onStale: revocations.onStale,
+    },
+  };
+}
+
+function resolveRoute(part: RoutePart, upstream: Upstream): Route {
+  return {
+    name: part.name,
+    path: part.path,
+    methods: part.methods,
+    upstream,
+    auth: part.auth,
+    allow: {
+      roles: part.allow?.roles && new Set(part.allow.roles),
+      tenantParam: part.allow?.tenant?.slice(1),
+    },
+    callers: new Set(part.callers),
+    limits: part.limits.map((limit) => ({ requests: limit.requests, perSec: limit.per, by: limit.by })),
+    body: part.body,
+    websocket: part.websocket,
+    rewrite: part.rewrite?.prefix,
+    forward: { ...part.forward, cookies: new Set(part.forward.cookies) },
+  };
+}
+
+function resolveTest({ request, expect }: Document['tests'][number], at: string): PolicyTest {
+  return {
+    at,
+    request: { method: request.method, target: request.path, as: request.as, service: request.service },
+    expect: {
+      allowed: expect.allowed,
+      status: expect.status,
+      code: expect.code,
+      route: expect.route,
+      upstream: expect.upstream,
+      path: expect.path,
+    },
+  };
+}
+
+function known<Value>(values: ReadonlyMap<string, Value>, name: string): Value {
+  const value = values.get(name);
+  if (value === undefined) throw new Error(`${name} was not checked`);
+  return value;
+}

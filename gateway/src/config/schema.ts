@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import { method, route } from './route-schema.ts';
+import {
+  address,
+  calledUrl,
+  claimName,
+  duration,
+  filePath,
+  headerName,
+  id,
+  issuerIdentifier,
+  name,
+  network,
+  publicOrigin,
+  redisUrl,
+  role,
+  seconds,
+  targetOrigin,
+  text,
+  unique,
+} from './scalars.ts';
+
+const signingAlgorithm = z.enum([
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+]);
+
+const listen = z.strictObject({
+  public: address.prefault('127.0.0.1:8080').describe('Where clients call.'),
+  admin: address
+    .prefault('127.0.0.1:9090')
+    .describe('Health, metrics and the key set, for operators. Never for clients.'),
+  internal: address.prefault('127.0.0.1:8090').describe('The key set for services, and calls between services.'),
+});
+
+export const issuer = z.strictObject({
+  issuer: issuerIdentifier.describe('Compared with `iss`, byte by byte.'),
+  audience: text.describe('What `aud` must contain.'),
+  jwks: calledUrl.describe('Where the issuer publishes its keys.'),
+  algorithms: unique(signingAlgorithm)
+    .min(1)
+    .describe('What this issuer signs with. Nothing else is accepted from it.'),
+  claims: z
+    .strictObject({
+      userId: claimName.prefault('user_id').describe('The claim with the user.'),
+      role: claimName.prefault('role').describe('The claim with the role.'),
+      tenantId: claimName.prefault('tenant_id').describe('The claim with the tenant.'),
+    })
+    .prefault({})
+    .describe('Where its tokens say who the caller is.'),
+  tenants: unique(id).min(1).optional().describe('The tenants it may speak for. Required with two or more issuers.'),
+  roles: unique(role).min(1).optional().describe('The roles it may give. Required with two or more issuers.'),
+  revocations: z
+    .strictObject({
+      url: calledUrl.describe('The feed. Called with a signed `x-identity: gateway`.'),
+      maxStaleness: duration({ min: '1s', max: '1h' }).prefault('30s').describe('How old the last news may be.'),
+      onStale: z.enum(['allow', 'deny']).prefault('allow').describe('What happens to tokens when it is older.'),
+    })
+    .optional()
+    .describe('Where revoked sessions, users, tenants and keys are announced. Makes `sid` required.'),
+});
+
+const secretOptions = {
+  secret: text.optional().describe('32 bytes or more, from a variable without a default. One upstream, one secret.'),
+  secretFile: filePath.optional().describe('Instead of `secret`: a file with it.'),
+  next: text.optional().describe('What `secret` will be. Checked and listed by `keys list`, signs nothing yet.'),
+  nextFile: filePath.optional().describe('Instead of `next`: a file with it.'),
+};
+
+const algorithmMeaning = 'With `ed25519` a service needs public keys only.';
+
+const upstreamIdentity = z
+  .discriminatedUnion('algorithm', [
+    z.strictObject({ algorithm: z.literal('ed25519').describe(algorithmMeaning) }),
+    z.strictObject({ algorithm: z.literal('hmac-sha256').describe(algorithmMeaning), ...secretOptions }),
+  ])
+  .prefault({ algorithm: 'ed25519' })
+  .describe('How identity is signed for it. Whoever reads an hmac secret can be anyone, to that upstream alone.');
+
+export const upstream = z.strictObject({
+  targets: unique(targetOrigin).min(1).max(64).describe('Its instances.'),
+  identity: upstreamIdentity,
+  txnToken: z.boolean().default(false).describe('Whether it is handed a `txn-token` for calls to other services.'),
+  timeouts: z
+    .strictObject({
+      connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('For a connection to be made.'),
+      response: duration({ min: '1ms', max: '1h' })
+        .prefault('30s')
+        .describe('From the whole request to the first byte of the answer.'),
+      idle: duration({ min: '1ms', max: '1d' }).prefault('60s').describe('Between two pieces of the answer.'),
+    })
+    .prefault({})
+    .describe('How long it may take.'),
+});
+
+const testCase = z.strictObject({
+  request: z
+    .strictObject({
+      method: method.describe('The method.'),
+      path: text.describe('The request target.'),
+      as: z
+        .strictObject({
+          userId: id.describe('The user in its token.'),
+          role: role.describe('The role in its token.'),
+          tenantId: id.describe('The tenant in its token.'),
+        })
+        .optional()
+        .describe('A user with a good token. Without it, and without `service`: anonymous.'),
+      service: name.optional().describe('A calling service, on the internal listener.'),
+    })
+    .describe('What is asked.'),
+  expect: z
+    .strictObject({
+      allowed: z.boolean().describe('Whether it reaches an upstream.'),
+      status: z.int().min(400).max(599).optional().describe('Of the refusal.'),
+      code: text.optional().describe('Of the refusal.'),
+      route: name.optional().describe('The route that is chosen.'),
+      upstream: name.optional().describe('The upstream that gets it.'),
+      path: text.optional().describe('The path that the upstream gets.'),
+    })
+    .describe('What must become of it.'),
+});
+
+/** The one source: checks, `countersign schema` and docs/gateway-yaml.md all come from here. */
+export const schema = z
+  .strictObject({
+    version: z.literal(1).describe('Of this format.'),
+    listen: listen.prefault({}).describe('Where the gateway listens.'),
+    publicOrigins: unique(publicOrigin).prefault([]).describe('What clients call it. If any, another Host is 421.'),
+    trustedProxies: z.array(network).prefault([]).describe('Whose `X-Forwarded-For` counts.'),
+    insecureTransport: z.boolean().default(false).describe('Whether http may leave this machine.'),
+    redis: redisUrl.optional().describe('Shares limits between gateways. Without it each counts for itself.'),
+    issuers: z.array(issuer).prefault([]).describe('Whose tokens are good.'),
+    identity: z
+      .strictObject({
+        keys: filePath.describe('Directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),
+        lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature holds.'),
+      })
+      .describe('How identity is signed.'),
+    services: z
+      .record(name, z.strictObject({ keys: filePath.describe('Its public keys, a JWK set.') }))
+      .prefault({})
+      .describe('Who may call on the internal listener.'),
+    upstreams: z.record(name, upstream).describe('The services behind the gateway, by name.'),
+    routes: z.array(route).min(1).max(10_000).describe('What is served. Their order does not matter.'),
+    headers: z
+      .strictObject({
+        strip: unique(headerName).prefault([]).describe('More request headers that never reach a service.'),
+      })
+      .prefault({})
+      .describe('Headers, on every route.'),
+    tests: z.array(testCase).prefault([]).describe('Run by `countersign test`.'),
+  })
+  .describe('The configuration of a Countersign gateway.');
+
+export type Document = z.output<typeof schema>;
+export type IssuerPart = z.output<typeof issuer>;
+export type UpstreamPart = z.output<typeof upstream>;

@@ -1,0 +1,113 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+import { describe, expect, test } from '@jest/globals';
+import { readYaml } from './yaml.ts';
+
+const problemsOf = (text: string, env: Record<string, string> = {}) => {
+  const source = readYaml(text, env);
+  return source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
+};
+
+describe('readYaml', () => {
+  test('reads values, and knows where each begins', () => {
+    const source = readYaml('a: 1\nb:\n  - c: "x"\n    d: true\n', {});
+    expect(source.value).toEqual({ a: 1, b: [{ c: 'x', d: true }] });
+    expect(source.problems).toEqual([]);
+    expect(source.lineColumn(source.offsetOf(['b', 0, 'c']))).toBe('3:8');
+    expect(source.lineColumn(source.keyOffsetOf(['b', 0, 'd']))).toBe('4:5');
+    expect(source.lineColumn(source.offsetOf(['b', 0, 'absent']))).toBe('3:5');
+  });
+
+  test('puts variables into strings only, after parsing', () => {
+    const source = readYaml('a: "${A}"\nb: ${A}\nn: 1\n"${A}": k\n', { A: 'x\nevil: true #' });
+    expect(source.value).toEqual({ a: 'x\nevil: true #', b: 'x\nevil: true #', n: 1, '${A}': 'k' });
+  });
+
+  test('a value from a variable stays a string', () => {
+    expect(readYaml('a: ${A}\nb: ${B:-true}\n', { A: '8080' }).value).toEqual({ a: '8080', b: 'true' });
+  });
+
+  test('an empty variable is as if the key were absent; a written empty string stays', () => {
+    expect(readYaml('a: "${A}"\nb: ""\nc: "${C:-}"\n', { A: '' }).value).toEqual({ b: '' });
+  });
+
+  test('takes aliases of anchors', () => {
+    expect(readYaml('a: &x [1, 2]\nb: *x\n', {}).value).toEqual({ a: [1, 2], b: [1, 2] });
+  });
+
+  test.each([
+    ['a key twice', 'a: 1\na: 2\n', ['2:1 this key is written twice']],
+    ['a key twice, deep', 'a:\n  b: {c: 1, c: 2}\n', ['2:13 this key is written twice']],
+    [
+      'an unquoted variable in braces',
+      'a: { b: ${X} }\n',
+      ['1:9 an unquoted "${" inside braces or brackets: write "${NAME}" in quotes'],
+    ],
+    [
+      'an unquoted variable in brackets',
+      'a: [${X}]\n',
+      ['1:5 an unquoted "${" inside braces or brackets: write "${NAME}" in quotes'],
+    ],
+    [
+      'an unquoted variable inside a word',
+      'a: { b: http://${X}:80 }\n',
+      ['1:16 an unquoted "${" inside braces or brackets: write "${NAME}" in quotes'],
+    ],
+    ['an unset variable', 'a: 1\nb: "${X}"\n', ['2:4 the variable X is not set, and has no default ("${X:-default}")']],
+    ['two documents', 'a: 1\n---\nb: 2\n', ['2:1 a second document begins here: one file, one configuration']],
+    ['another version', '%YAML 1.1\n---\na: yes\n', ['1:1 only YAML 1.2 is read here']],
+    ['a foreign tag', 'a: !!js/function x\n', ['1:18 tags ("!…") are not used here']],
+    ['a binary tag', 'a: !!binary aGk=\n', ['1:13 tags ("!…") are not used here']],
+    ['__proto__', '__proto__: { admin: true }\n', ['1:1 not a key: keys are plain words']],
+    ['constructor', 'a: { constructor: 1 }\n', ['1:6 not a key: keys are plain words']],
+    ['a list as key', '? [a]\n: 1\n', ['1:3 not a key: keys are plain words']],
+    ['a number as key', '1: a\n', ['1:1 not a key: keys are plain words']],
+    ['nothing', '', ['1:1 the file is empty']],
+    ['a comment alone', '# a\n', ['1:1 the file is empty']],
+  ])('refuses %s', (_name, text, problems) => {
+    expect(problemsOf(text).toSorted()).toEqual(problems);
+  });
+
+  test.each([
+    'a: [1',
+    'a: {',
+    'a: "x',
+    '\ta: 1',
+    'a: 1\n  b: 2',
+    'a: b: c',
+    '@a',
+    'a: %b',
+    '- a\nb: 1',
+    'a: *nowhere',
+    '&a &b c',
+    'a: |\n x\n\ty',
+    '[a]]',
+    '}',
+    "a: 'x'y",
+  ])('refuses %j as not YAML', (text) => {
+    expect(problemsOf(text)).not.toEqual([]);
+  });
+
+  test('a merge key is a key like any other', () => {
+    expect(readYaml('a: &a { x: 1 }\nb: { <<: *a }\n', {}).value).toEqual({ a: { x: 1 }, b: { '<<': { x: 1 } } });
+  });
+
+  const laughs = Array.from({ length: 9 }, (_, index) => {
+    const items = index === 0 ? 'lol' : `*a${index - 1}`;
+    return `a${index}: &a${index} [${Array(9).fill(items).join(', ')}]`;
+  }).join('\n');
+
+  test.each([
+    ['a billion laughs', laughs, /too many values|nested deeper/],
+    ['a hundred thousand aliases', `a: &a [x, y]\nb: [${'*a,'.repeat(100_000)}]\n`, /too many values/],
+    ['an alias of itself', 'a: &x [*x]\n', /nested deeper|not YAML/],
+    ['deep brackets', '['.repeat(100_000), /nested deeper/],
+    ['deep braces', '{a: '.repeat(100_000), /nested deeper/],
+    ['deep dashes', '- '.repeat(200_000), /nested deeper/],
+    ['deep question marks', '? '.repeat(200_000), /nested deeper/],
+    ['deep keys', Array.from({ length: 500 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'), /nested deeper/],
+    ['a file of 2 MiB', `a: "${'x'.repeat(2 * 1024 * 1024)}"\n`, /larger than 512 KiB/],
+  ])('stays small before %s', (_name, text, problem) => {
+    const [first] = problemsOf(text);
+    expect(first).toMatch(problem);
+  });
+});

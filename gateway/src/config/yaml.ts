@@ -1,0 +1,233 @@
+import type { Environment } from '@countersign/service-kit';
+import {
+  type Alias,
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type ParsedNode,
+  parseDocument,
+  visit,
+  type YAMLError,
+  type YAMLMap,
+} from 'yaml';
+import { type Origin, substitute } from './variables.ts';
+import { findTooDeep } from './yaml-depth.ts';
+
+export type Path = readonly (string | number)[];
+
+/** Something wrong, at an offset of the text. */
+export type Problem = Readonly<{ offset: number; message: string }>;
+
+/** A YAML file as plain values, and where each came from. */
+export type Source = Readonly<{
+  value: unknown;
+  problems: readonly Problem[];
+  /** Where the value at a path begins, or that of its nearest ancestor. */
+  offsetOf(path: Path): number;
+  /** Where the key at a path begins. */
+  keyOffsetOf(path: Path): number;
+  originOf(path: Path): Origin;
+  /** Whether the variables of the string at a path could not be put in. */
+  isBroken(path: Path): boolean;
+  /** `line:column`, from 1. */
+  lineColumn(offset: number): string;
+}>;
+
+/** Bounds for a file that somebody hostile may have written. */
+const bounds = { bytes: 512 * 1024, depth: 24, nodes: 200_000 };
+
+const unsafeKeys = new Set(['__proto__', 'constructor', 'prototype']);
+
+/**
+ * Reads YAML 1.2 with the core schema: no merge keys, no tags, no second document, no key written twice. Variables are
+ * put in after parsing, in string values only, so that a value can never become structure.
+ */
+export function readYaml(text: string, env: Environment): Source {
+  const lines = new LineCounter();
+  const lineColumn = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${Math.max(line, 1)}:${Math.max(col, 1)}`;
+  };
+  const none = { ...nothing, lineColumn };
+  if (Buffer.byteLength(text) > bounds.bytes) return { ...none, problems: [tooLarge] };
+
+  const deep = findTooDeep(text, bounds.depth);
+  if (deep !== undefined) {
+    lines.lineStarts = [...text.matchAll(/^/gm)].map((match) => match.index);
+    return { ...none, problems: [{ offset: deep, message: tooDeep }] };
+  }
+
+  const document = parse(text, lines);
+  const syntax = syntaxProblems(document, text);
+  if (document.errors.some((error) => error.code !== 'DUPLICATE_KEY') || document.contents === null) {
+    return { ...none, problems: syntax.length > 0 ? syntax : [{ offset: 0, message: 'the file is empty' }] };
+  }
+
+  const walk = new Walk(document, env);
+  const value = walk.valueOf(document.contents, [], 0);
+  return {
+    value,
+    problems: [...syntax, ...walk.problems],
+    offsetOf: (path) => nearest(walk.values, path),
+    keyOffsetOf: (path) => walk.keys.get(keyOf(path)) ?? nearest(walk.values, path),
+    originOf: (path) => walk.origins.get(keyOf(path)) ?? 'written',
+    isBroken: (path) => walk.broken.has(keyOf(path)),
+    lineColumn,
+  };
+}
+
+const nothing = {
+  value: undefined,
+  offsetOf: () => 0,
+  keyOffsetOf: () => 0,
+  originOf: () => 'written' as const,
+  isBroken: () => false,
+};
+const tooLarge: Problem = { offset: 0, message: `the file is larger than ${bounds.bytes / 1024} KiB` };
+const tooDeep = `nested deeper than ${bounds.depth} levels`;
+
+function parse(text: string, lineCounter: LineCounter): Document.Parsed {
+  return parseDocument(text, { lineCounter, version: '1.2', schema: 'core', merge: false, prettyErrors: false });
+}
+
+function syntaxProblems(document: Document.Parsed, text: string): Problem[] {
+  // Tags are refused by the walk, known or not.
+  const warnings = document.warnings.filter((warning) => warning.code !== 'TAG_RESOLVE_FAILED');
+  const errors = [...document.errors, ...warnings];
+  const unquoted = errors
+    .filter((error) => text[error.pos[0]] === '{' && text[error.pos[0] - 1] === '$')
+    .map(
+      (error): Problem => ({
+        offset: error.pos[0] - 1,
+        message: `an unquoted "\${" inside braces or brackets: write "\${NAME}" in quotes`,
+      }),
+    );
+  // Braces that were never meant as YAML's make everything after them look wrong.
+  const problems =
+    unquoted.length > 0 ? unquoted : errors.map((error) => ({ offset: error.pos[0], message: wording(error) }));
+  const { explicit, version } = document.directives.yaml;
+  if (explicit === true && version !== '1.2') problems.push({ offset: 0, message: 'only YAML 1.2 is read here' });
+  return problems;
+}
+
+function wording(error: YAMLError): string {
+  switch (error.code) {
+    case 'DUPLICATE_KEY':
+      return 'this key is written twice';
+    case 'MULTIPLE_DOCS':
+      return 'a second document begins here: one file, one configuration';
+    default:
+      return `not YAML: ${error.message}`;
+  }
+}
+
+/** Turns nodes into plain values; counts what it visits, since aliases can make much of little. */
+class Walk {
+  readonly problems: Problem[] = [];
+  readonly values = new Map<string, number>();
+  readonly keys = new Map<string, number>();
+  readonly origins = new Map<string, Origin>();
+  readonly broken = new Set<string>();
+  readonly #anchored: ReadonlyMap<Alias, Node>;
+  readonly #env: Environment;
+  #visited = 0;
+
+  constructor(document: Document.Parsed, env: Environment) {
+    this.#anchored = anchoredNodes(document);
+    this.#env = env;
+  }
+
+  valueOf(node: Node | null, path: Path, depth: number): unknown {
+    const offset = node?.range?.[0] ?? nearest(this.values, path);
+    if (!this.values.has(keyOf(path))) this.values.set(keyOf(path), offset);
+    this.#visited += 1;
+    if (depth > bounds.depth) return this.#stop(offset, tooDeep);
+    if (this.#visited > bounds.nodes) return this.#stop(offset, 'too many values, counting what aliases repeat');
+
+    if (isAlias(node)) {
+      const anchored = this.#anchored.get(node);
+      if (anchored !== undefined) return this.valueOf(anchored, path, depth + 1);
+      this.problems.push({ offset, message: `there is no anchor "&${node.source}" before this` });
+      return undefined;
+    }
+    if (node !== null && 'tag' in node && isForeignTag(node.tag)) {
+      this.problems.push({ offset, message: 'tags ("!…") are not used here' });
+      return undefined;
+    }
+    if (isMap(node)) return this.#mapOf(node, path, depth);
+    if (isSeq(node))
+      return node.items.map((item, index) => this.valueOf(item as Node | null, [...path, index], depth + 1));
+    if (!isScalar(node)) return null;
+    return typeof node.value === 'string' ? this.#textOf(node.value, path, offset) : node.value;
+  }
+
+  #mapOf(node: YAMLMap, path: Path, depth: number): Record<string, unknown> {
+    const map: Record<string, unknown> = {};
+    for (const { key, value } of node.items) {
+      const offset = (key as ParsedNode | null)?.range?.[0] ?? node.range?.[0] ?? 0;
+      if (!isScalar(key) || typeof key.value !== 'string' || unsafeKeys.has(key.value)) {
+        this.problems.push({ offset, message: 'not a key: keys are plain words' });
+        continue;
+      }
+      const at = [...path, key.value];
+      this.keys.set(keyOf(at), offset);
+      const item = this.valueOf(value as Node | null, at, depth + 1);
+      // An empty variable is as if the key were not there; an empty string that is written stays.
+      if (item === '' && this.#originOf(at) !== 'written') continue;
+      map[key.value] = item;
+    }
+    return map;
+  }
+
+  #textOf(text: string, path: Path, offset: number): string {
+    const { text: replaced, origin, problems } = substitute(text, this.#env);
+    this.origins.set(keyOf(path), origin);
+    if (problems.length > 0) this.broken.add(keyOf(path));
+    for (const message of problems) this.problems.push({ offset, message });
+    return replaced;
+  }
+
+  #originOf(path: Path): Origin {
+    return this.origins.get(keyOf(path)) ?? 'written';
+  }
+
+  // Said once, however many values it cuts off.
+  #stop(offset: number, message: string): undefined {
+    if (!this.problems.some((problem) => problem.message === message)) this.problems.push({ offset, message });
+    return undefined;
+  }
+}
+
+/** What each alias stands for; found in one pass, where the library looks through the document for every alias. */
+function anchoredNodes(document: Document.Parsed): ReadonlyMap<Alias, Node> {
+  const anchors = new Map<string, Node>();
+  const anchored = new Map<Alias, Node>();
+  visit(document, {
+    Value: (_key, node) => void (node.anchor !== undefined && anchors.set(node.anchor, node)),
+    Alias: (_key, node) => {
+      const target = anchors.get(node.source);
+      if (target !== undefined) anchored.set(node, target);
+    },
+  });
+  return anchored;
+}
+
+const coreTag = /^tag:yaml\.org,2002:(map|seq|str|null|bool|int|float)$/;
+
+function isForeignTag(tag: string | undefined): boolean {
+  return tag !== undefined && !coreTag.test(tag);
+}
+
+const keyOf = (path: Path) => JSON.stringify(path);
+
+function nearest(offsets: ReadonlyMap<string, number>, path: Path): number {
+  for (let length = path.length; length >= 0; length -= 1) {
+    const offset = offsets.get(keyOf(path.slice(0, length)));
+    if (offset !== undefined) return offset;
+  }
+  return 0;
+}

@@ -1,0 +1,74 @@
+import { commonErrors, type ErrorTable, AppError as KitError } from '@countersign/service-kit';
+
+/** A token was presented and is not good: 401 with `error="invalid_token"` (RFC 6750 section 3.1). */
+const refusedToken = (title: string) => ({ status: 401, fault: 'caller', title }) as const;
+
+/** Every code the gateway answers with. `docs/errors.md` lists the same, and a test compares them. */
+export const errorTable = {
+  ...commonErrors,
+
+  invalid_target: { status: 400, fault: 'caller', title: 'The request target is not in its one accepted form.' },
+  invalid_host: { status: 400, fault: 'caller', title: 'The Host header is missing, repeated or malformed.' },
+  body_not_allowed: { status: 400, fault: 'caller', title: 'A body is not taken here.' },
+  upgrade_not_allowed: { status: 400, fault: 'caller', title: 'This path does not take this upgrade.' },
+  no_route: { status: 404, fault: 'caller', title: 'Nothing is served at this path.' },
+  request_timeout: { status: 408, fault: 'caller', title: 'The request took too long to arrive.' },
+  uri_too_long: { status: 414, fault: 'caller', title: 'The request target is too long.' },
+  expectation_failed: { status: 417, fault: 'caller', title: 'This expectation cannot be met.' },
+  misdirected_request: { status: 421, fault: 'caller', title: 'This host is not served here.' },
+  rate_limited: { status: 429, fault: 'caller', title: 'Too many requests. Wait, then try again.' },
+  headers_too_large: { status: 431, fault: 'caller', title: 'The request has too many or too large headers.' },
+
+  token_missing: { status: 401, fault: 'caller', title: 'This needs an access token.' },
+  token_malformed: refusedToken('The access token is not a well-formed JWT.'),
+  token_too_large: refusedToken('The access token is too large.'),
+  token_header_refused: refusedToken('The access token has a header that is not accepted.'),
+  token_type_refused: refusedToken('The token is not an access token.'),
+  token_algorithm_refused: refusedToken('The access token is signed with an algorithm that is not accepted.'),
+  token_issuer_unknown: refusedToken('The access token is from an issuer that is not trusted here.'),
+  token_key_unknown: refusedToken('The access token is signed with a key that its issuer does not publish.'),
+  token_signature_invalid: refusedToken('The signature of the access token does not hold.'),
+  token_audience_refused: refusedToken('The access token was issued for somebody else.'),
+  token_expired: refusedToken('The access token has expired.'),
+  token_not_yet_valid: refusedToken('The access token is not valid yet.'),
+  token_claims_invalid: refusedToken('A claim of the access token is missing or not acceptable.'),
+  token_tenant_refused: refusedToken('The issuer of the access token may not speak for this tenant.'),
+  token_role_refused: refusedToken('The issuer of the access token may not give this role.'),
+  token_revoked: refusedToken('The access token has been revoked.'),
+  token_proof_missing: refusedToken('The access token is bound to a key, and no proof of that key came with it.'),
+  insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  tenant_mismatch: { status: 403, fault: 'caller', title: 'This belongs to another tenant.' },
+
+  caller_missing: { status: 401, fault: 'caller', title: 'This needs the signature of a known service.' },
+  caller_not_allowed: { status: 403, fault: 'caller', title: 'This service may not call this.' },
+
+  issuer_keys_unavailable: {
+    status: 503,
+    fault: 'ours',
+    title: 'Tokens cannot be checked right now. Try again shortly.',
+    retryAfterSec: 2,
+  },
+  revocations_unavailable: {
+    status: 503,
+    fault: 'ours',
+    title: 'Revocations cannot be checked right now. Try again shortly.',
+    retryAfterSec: 2,
+  },
+  limit_store_unavailable: {
+    status: 503,
+    fault: 'capacity',
+    title: 'Limits cannot be checked right now. Try again shortly.',
+    retryAfterSec: 2,
+  },
+
+  identity_refused: { status: 502, fault: 'configuration', title: 'The service did not accept the gateway.' },
+  upstream_unreachable: { status: 502, fault: 'upstream', title: 'The service cannot be reached.' },
+  upstream_broken: { status: 502, fault: 'upstream', title: 'The service broke off before it had answered.' },
+  upstream_invalid_response: { status: 502, fault: 'upstream', title: 'The service gave an answer that is not valid.' },
+  upstream_timeout: { status: 504, fault: 'upstream', title: 'The service did not answer in time.' },
+} as const satisfies ErrorTable;
+
+export type Code = keyof typeof errorTable;
+
+export const AppError = KitError<Code>;
+export type AppError = KitError<Code>;

@@ -1,0 +1,120 @@
+import { createPublicKey, sign, verify } from 'node:crypto';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createGatewayKey, loadGatewayKeys, readKeys, removeGatewayKey, retireGatewayKey } from './gateway-keys.ts';
+import { newKeyFile } from './key-file.ts';
+
+const now = 1_800_000_000;
+let directory = '';
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), 'countersign-keys-')), 'gateway-keys');
+});
+afterEach(() => rmSync(join(directory, '..'), { recursive: true }));
+
+const fileOf = (keyid: string) => join(directory, `${keyid}.jwk.json`);
+const rewrite = (keyid: string, change: (jwk: Record<string, unknown>) => void) => {
+  const jwk = JSON.parse(readFileSync(fileOf(keyid), 'utf8')) as Record<string, unknown>;
+  change(jwk);
+  writeFileSync(fileOf(keyid), JSON.stringify(jwk));
+};
+
+describe('the gateway keys', () => {
+  test('a new key signs, and its published half verifies', () => {
+    const keyid = createGatewayKey(directory, now);
+    const set = loadGatewayKeys(directory, now);
+    const key = set.signingKey(now);
+    expect(key.keyid).toBe(keyid);
+    const { keys } = set.publicJwks(now);
+    expect(keys).toEqual([{ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid: keyid, x: expect.any(String) }]);
+    const [jwk] = keys;
+    const publicKey = createPublicKey({ format: 'jwk', key: { ...jwk } });
+    expect(verify(null, Buffer.from('a'), publicKey, sign(null, Buffer.from('a'), key.privateKey))).toBe(true);
+  });
+
+  test('nobody else may read what it writes', () => {
+    const keyid = createGatewayKey(directory, now);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(statSync(fileOf(keyid)).mode & 0o777).toBe(0o600);
+    expect(readdirSync(directory)).toEqual([`${keyid}.jwk.json`]);
+  });
+
+  test('the next key is published before it signs, and signs when its time has come', () => {
+    const first = createGatewayKey(directory, now);
+    const second = createGatewayKey(directory, now + 900);
+    const set = loadGatewayKeys(directory, now);
+    expect(set.publicJwks(now).keys.map((key) => key.kid)).toEqual([first, second]);
+    expect(set.signingKey(now + 899).keyid).toBe(first);
+    expect(set.signingKey(now + 900).keyid).toBe(second);
+  });
+
+  test('a retired key stays published until its last signatures have run out', () => {
+    const first = createGatewayKey(directory, now - 1000);
+    createGatewayKey(directory, now - 10);
+    const [oldest] = readKeys(directory);
+    if (oldest === undefined) throw new Error('no key');
+    retireGatewayKey(directory, oldest, now + 65);
+    const set = loadGatewayKeys(directory, now);
+    const published = (at: number) => set.publicJwks(at).keys.some((key) => key.kid === first);
+    expect([published(now), published(now + 69), published(now + 70)]).toEqual([true, true, false]);
+  });
+
+  test('never signs with a key before its time or after its end', () => {
+    const keyid = createGatewayKey(directory, now);
+    rewrite(keyid, (jwk) => Object.assign(jwk, { exp: now + 10 }));
+    const set = loadGatewayKeys(directory, now);
+    expect(() => set.signingKey(now - 1)).toThrow('no key may sign now');
+    expect(() => set.signingKey(now + 10)).toThrow('no key may sign now');
+    expect(() => loadGatewayKeys(directory, now + 10)).toThrow('no key may sign now');
+  });
+
+  test('no keyid begins with a dash: `keys retire -x…` would be an option', () => {
+    const keyids = Array.from({ length: 500 }, () => newKeyFile(now).keyid);
+    expect(keyids.filter((keyid) => keyid.startsWith('-'))).toEqual([]);
+  });
+
+  test('a removed key is gone', () => {
+    createGatewayKey(directory, now - 10);
+    const [key] = readKeys(directory);
+    if (key === undefined) throw new Error('no key');
+    createGatewayKey(directory, now);
+    removeGatewayKey(directory, key);
+    expect(readKeys(directory).map((other) => other.keyid)).not.toContain(key.keyid);
+  });
+
+  test('refuses a directory that is not there, or empty', () => {
+    expect(() => loadGatewayKeys(directory, now)).toThrow(`${directory}: cannot be read (ENOENT). Make one:`);
+    mkdirSync(directory);
+    writeFileSync(join(directory, 'README'), '');
+    expect(() => loadGatewayKeys(directory, now)).toThrow('holds no keys');
+  });
+
+  test.each([0o644, 0o640, 0o604, 0o620])('refuses a key that others may reach, mode %o', (mode) => {
+    chmodSync(fileOf(createGatewayKey(directory, now)), mode);
+    expect(() => loadGatewayKeys(directory, now)).toThrow(`others may read it (mode ${mode.toString(8)})`);
+  });
+
+  test.each<[string, (jwk: Record<string, unknown>) => void, string]>([
+    ['another curve', (jwk) => Object.assign(jwk, { crv: 'X25519' }), 'is not an ed25519 private JWK (crv)'],
+    ['no private half', (jwk) => void Reflect.deleteProperty(jwk, 'd'), 'is not an ed25519 private JWK (d)'],
+    ['a short x', (jwk) => Object.assign(jwk, { x: 'AAAA' }), 'is not an ed25519 private JWK (x)'],
+    ["another key's kid", (jwk) => Object.assign(jwk, { kid: 'mine' }), 'not its RFC 7638 thumbprint'],
+    ['an end before its beginning', (jwk) => Object.assign(jwk, { exp: now - 1 }), 'expires before it begins'],
+    ['something more', (jwk) => Object.assign(jwk, { note: 'x' }), 'is not an ed25519 private JWK'],
+    ['a d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not belong to its d'],
+  ])('refuses a key with %s, beside a good one, and shows nothing of it', (_name, change, problem) => {
+    createGatewayKey(directory, now);
+    const keyid = createGatewayKey(directory, now);
+    const { d } = JSON.parse(readFileSync(fileOf(keyid), 'utf8')) as { d: string };
+    rewrite(keyid, change);
+    expect(() => loadGatewayKeys(directory, now)).toThrow(problem);
+    expect(() => loadGatewayKeys(directory, now)).not.toThrow(d);
+  });
+
+  test('refuses a file that is not JSON', () => {
+    const keyid = createGatewayKey(directory, now);
+    writeFileSync(fileOf(keyid), '{');
+    expect(() => loadGatewayKeys(directory, now)).toThrow(`${fileOf(keyid)}: is not JSON`);
+  });
+});

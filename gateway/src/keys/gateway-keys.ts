@@ -1,0 +1,136 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { StartupError } from '@countersign/service-kit';
+import { type GatewayKey, newKeyFile, type PublicJwk, parseKeyFile, publicJwkOf, withExpiry } from './key-file.ts';
+
+export type { GatewayKey } from './key-file.ts';
+
+/** The keys of one directory, read once. Which of them signs follows from the time alone. */
+export type GatewayKeySet = Readonly<{
+  /** Newest `nbf` last. */
+  keys: readonly GatewayKey[];
+  /**
+   * The newest key whose time it is.
+   *
+   * @throws StartupError when there is none: nothing goes out unsigned.
+   */
+  signingKey(nowSec: number): GatewayKey;
+  /** All that have not expired, those to come included: a key is published before it is used. */
+  publicJwks(nowSec: number): Readonly<{ keys: readonly PublicJwk[] }>;
+}>;
+
+const suffix = '.jwk.json';
+
+/** A verifier's tolerance for clocks; a key stays published this long after its end. */
+const toleranceSec = 5;
+
+/**
+ * Reads the directory of `identity.keys`. All or nothing: one bad file is a reason to ask a person, not to sign with
+ * whatever else is there.
+ *
+ * @param nowSec Unix seconds; at least one key must be able to sign now.
+ * @throws StartupError when the directory is missing, empty, unreadable or open to others, or a file is malformed.
+ */
+export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySet {
+  const set = keySetOf(readKeys(directory), directory);
+  set.signingKey(nowSec);
+  return set;
+}
+
+/** The same without asking that one can sign now: for the commands that mend that. */
+export function readKeys(directory: string): readonly GatewayKey[] {
+  const files = keyFiles(directory);
+  if (files.length === 0) throw new StartupError(`${directory}: holds no keys (*${suffix}). ${remedy}`);
+  const keys = files.map((name) => readKey(join(directory, name)));
+  return keys.sort((a, b) => a.notBeforeSec - b.notBeforeSec || (a.keyid < b.keyid ? -1 : 1));
+}
+
+/** @param notBeforeSec When it begins to sign. Services must have fetched it by then. */
+export function createGatewayKey(directory: string, notBeforeSec: number): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const { keyid, text } = newKeyFile(notBeforeSec);
+  writePrivate(join(directory, keyid + suffix), text);
+  return keyid;
+}
+
+/** Ends a key at a time, which lets signatures under way run out. */
+export function retireGatewayKey(directory: string, key: GatewayKey, expiresSec: number): void {
+  writePrivate(join(directory, key.keyid + suffix), withExpiry(key, expiresSec));
+}
+
+/** Takes a key away at once: what it signed a moment ago is refused too. */
+export function removeGatewayKey(directory: string, key: GatewayKey): void {
+  unlinkSync(join(directory, key.keyid + suffix));
+}
+
+function keySetOf(keys: readonly GatewayKey[], directory: string): GatewayKeySet {
+  const active = (key: GatewayKey, nowSec: number) =>
+    key.notBeforeSec <= nowSec && (key.expiresSec === undefined || nowSec < key.expiresSec);
+  const jwks = new Map(keys.map((key) => [key, publicJwkOf(key)]));
+  return {
+    keys,
+    signingKey(nowSec) {
+      const key = keys.findLast((candidate) => active(candidate, nowSec));
+      if (key === undefined) throw new StartupError(`${directory}: no key may sign now. ${remedy}`);
+      return key;
+    },
+    publicJwks(nowSec) {
+      const published = keys.filter((key) => key.expiresSec === undefined || nowSec < key.expiresSec + toleranceSec);
+      return { keys: published.flatMap((key) => jwks.get(key) ?? []) };
+    },
+  };
+}
+
+const remedy = 'Make one: countersign keys create';
+
+/** Whether there is a key to begin with; a directory that is not there holds none. */
+export function hasGatewayKeys(directory: string): boolean {
+  return existsSync(directory) && keyFiles(directory).length > 0;
+}
+
+function keyFiles(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).filter((name) => name.endsWith(suffix) && !name.startsWith('.'));
+  } catch (error) {
+    throw new StartupError(`${directory}: cannot be read (${codeOf(error)}). ${remedy}`, { cause: error });
+  }
+}
+
+function readKey(path: string): GatewayKey {
+  let text: string;
+  let mode: number;
+  try {
+    mode = statSync(path).mode;
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new StartupError(`${path}: cannot be read (${codeOf(error)})`, { cause: error });
+  }
+  if ((mode & 0o077) !== 0) {
+    throw new StartupError(`${path}: others may read it (mode ${(mode & 0o777).toString(8)}). chmod 600 it`);
+  }
+  const key = parseKeyFile(text);
+  if (typeof key === 'string') throw new StartupError(`${path}: ${key}`);
+  return key;
+}
+
+// Beside it, then renamed: a gateway that reads meanwhile sees the old file or the new one, never half.
+function writePrivate(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  chmodSync(temporary, 0o600);
+  renameSync(temporary, path);
+}
+
+function codeOf(error: unknown): string {
+  return (error as NodeJS.ErrnoException).code ?? 'error';
+}

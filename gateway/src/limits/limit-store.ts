@@ -1,0 +1,56 @@
+import type { Logger } from '@countersign/service-kit';
+import { Redis } from 'ioredis';
+
+/** Redis, as far as limits need it: never waited for longer than the time limit, and left alone for a while after it failed. */
+export type LimitStore = Readonly<{
+  redis: Redis;
+  /** Runs the first where Redis answers in time, otherwise the second. */
+  attempt<T>(shared: () => Promise<T>, local: () => Promise<T>): Promise<T>;
+  close(): void;
+}>;
+
+// Together with everything else, a request is answered within 300 ms while Redis hangs.
+const answerWithinMs = 200;
+// While it hangs, one request in this time asks again; the others do not wait, nor pile up commands that it would run later.
+const pauseAfterFailureMs = 1_000;
+
+/** Connects in the background, and keeps trying. */
+export function openLimitStore(url: string, logger: Logger): LimitStore {
+  const redis = new Redis(url, {
+    // Queued commands would be run late, when Redis is back, and count requests that were long answered.
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: answerWithinMs,
+    connectTimeout: 2_000,
+    retryStrategy: (attempts) => Math.min(2_000, 100 * attempts),
+  });
+  let pausedUntilMs = 0;
+  let failing = false;
+  redis.on('error', (error) => {
+    if (!failing) logger.warn({ err: error }, 'redis is gone: limits are local until it is back');
+    failing = true;
+  });
+  redis.on('ready', () => {
+    if (failing) logger.info('redis is back: limits are shared again');
+    failing = false;
+    pausedUntilMs = 0;
+  });
+
+  return {
+    redis,
+    async attempt(shared, local) {
+      if (redis.status !== 'ready' || performance.now() < pausedUntilMs) return local();
+      try {
+        return await shared();
+      } catch (error) {
+        pausedUntilMs = performance.now() + pauseAfterFailureMs;
+        logger.warn({ err: error }, 'redis did not answer: limits are local for a moment');
+        return local();
+      }
+    },
+    close() {
+      redis.disconnect();
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import type { Limit } from '../config/config.ts';
+import type { LimitStore } from './limit-store.ts';
+
+/** What one take from a bucket came to. A refusal is a value, not an error. */
+export type Taken = Readonly<{ allowed: boolean; remaining: number; resetSec: number }>;
+
+/** One limit of one route. */
+export type Limiter = Readonly<{
+  /** Takes one request from the bucket of this key; answers within the store's time limit, whatever Redis does. */
+  take(key: string): Promise<Taken>;
+}>;
+
+/**
+ * Counts in Redis where there is one, so that all gateways share a limit, and in this process where there is none or while
+ * it is gone: a limit becomes local then, it does not vanish, and nobody is locked out.
+ *
+ * @param name Tells the limits apart; unique in the configuration.
+ */
+export function createLimiter(name: string, limit: Limit, store: LimitStore | undefined): Limiter {
+  const bucket = { points: limit.requests, duration: limit.perSec, keyPrefix: name };
+  const local = new RateLimiterMemory(bucket);
+  if (store === undefined) return { take: (key) => take(local, key) };
+
+  const shared = new RateLimiterRedis({
+    ...bucket,
+    keyPrefix: `countersign:limit:${name}`,
+    storeClient: store.redis,
+    rejectIfRedisNotReady: true,
+  });
+  return {
+    take: (key) =>
+      store.attempt(
+        () => take(shared, key),
+        () => take(local, key),
+      ),
+  };
+}
+
+async function take(limiter: RateLimiterMemory | RateLimiterRedis, key: string): Promise<Taken> {
+  try {
+    return takenOf(await limiter.consume(key), true);
+  } catch (refusal) {
+    // The library throws its result when a bucket is empty, and an Error when its store failed.
+    if (refusal instanceof RateLimiterRes) return takenOf(refusal, false);
+    throw refusal;
+  }
+}
+
+const takenOf = (result: RateLimiterRes, allowed: boolean): Taken => ({
+  allowed,
+  remaining: result.remainingPoints,
+  resetSec: Math.max(1, Math.ceil(result.msBeforeNext / 1000)),
+});

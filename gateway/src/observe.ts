@@ -1,0 +1,133 @@
+import type { Logger, Registry } from '@countersign/service-kit';
+import { Counter, Gauge, Histogram } from 'prom-client';
+import type { RequestRecord } from './exchange.ts';
+import type { AccessTokens } from './tokens/access-tokens.ts';
+import type { RevocationFeed } from './tokens/revocation-feed.ts';
+import type { TrustedIssuer } from './tokens/verified-token.ts';
+import type { OpenConnections } from './upstreams/open-connections.ts';
+
+/** Writes the request's one log line and counts it. Called once, when it is over however it ended. */
+export type Observe = (record: RequestRecord, outcome: Readonly<{ status: number; aborted: boolean }>) => void;
+
+export function createObserve(logger: Logger, registry: Registry): Observe {
+  const seconds = new Histogram({
+    name: 'countersign_request_duration_seconds',
+    help: 'From the request read to its answer finished, by route and status.',
+    labelNames: ['route', 'status'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  const refusals = new Counter({
+    name: 'countersign_refusals_total',
+    help: 'Requests that the gateway answered itself, by code and by whose fault it was.',
+    labelNames: ['code', 'fault'],
+    registers: [registry],
+  });
+  const upstreamSeconds = new Histogram({
+    name: 'countersign_upstream_duration_seconds',
+    help: 'From a signed request sent to the beginning of the answer.',
+    labelNames: ['upstream'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  });
+
+  // Redaction costs more than the rest of the line. Fields that are named below need none; what a refusal adds in `detail`
+  // is open, and keeps that last line of defence.
+  const plain = logger.child({}, { redact: [] });
+
+  return (record, { status, aborted }) => {
+    const durationMs = performance.now() - record.startedAt;
+    seconds.observe({ route: record.route ?? 'none', status: String(status) }, durationMs / 1000);
+    if (record.code !== undefined) refusals.inc({ code: record.code, fault: record.fault ?? 'ours' });
+    if (record.upstreamMs !== undefined) {
+      upstreamSeconds.observe({ upstream: record.upstream ?? 'none' }, record.upstreamMs / 1000);
+    }
+    const line = {
+      request_id: record.requestId,
+      method: record.method,
+      path: record.path,
+      status,
+      route: record.route,
+      code: record.code,
+      fault: record.fault,
+      detail: record.detail,
+      identity: record.identity,
+      user_id: record.userId,
+      tenant_id: record.tenantId,
+      ip: record.address,
+      upstream: record.upstream,
+      duration_ms: rounded(durationMs),
+      decided_ms: rounded(record.decidedMs),
+      upstream_ms: rounded(record.upstreamMs),
+      ...(aborted && { aborted }),
+    };
+    const lines = record.detail === undefined ? plain : logger;
+    if (status >= 500) lines.error(line, 'request');
+    else lines.info(line, 'request');
+  };
+}
+
+const rounded = (ms: number | undefined): number | undefined =>
+  ms === undefined ? undefined : Math.round(ms * 100) / 100;
+
+type Watched = Readonly<{
+  issuers: Iterable<TrustedIssuer>;
+  feeds: ReadonlyMap<string, RevocationFeed>;
+  tokens: AccessTokens;
+  open: OpenConnections;
+  nowMs(): number;
+}>;
+
+/** Gauges that are read when somebody asks. A gauge of something that was never there has no value, rather than a false one. */
+export function watch({ issuers, feeds, tokens, open, nowMs }: Watched, registry: Registry): void {
+  const trusted = [...issuers];
+  const gauge = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined) =>
+    new Gauge({
+      name: `countersign_${name}`,
+      help,
+      labelNames: ['issuer'],
+      registers: [registry],
+      collect() {
+        for (const issuer of trusted) {
+          const value = read(issuer);
+          if (value !== undefined) this.set({ issuer: issuer.config.issuer }, value);
+        }
+      },
+    });
+  const feedOf = (issuer: TrustedIssuer) => feeds.get(issuer.config.issuer)?.stats;
+  const inSeconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
+
+  gauge('jwks_age_seconds', 'Since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs));
+  gauge('jwks_keys', 'Usable keys held.', ({ keys }) => keys.stats.keys);
+  gauge('jwks_fetches', 'Attempts to fetch the key set so far.', ({ keys }) => keys.stats.fetches);
+  gauge('jwks_fetch_failures', 'Attempts that failed so far.', ({ keys }) => keys.stats.failures);
+  gauge('revocations_staleness_seconds', 'Since the feed last said that there was nothing more.', ({ revocations }) =>
+    inSeconds(revocations?.stalenessMs(nowMs())),
+  );
+  gauge('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size);
+  gauge('revocation_feed_answers', 'Answers of the feed so far.', (issuer) => feedOf(issuer)?.answers);
+  gauge('revocation_feed_failures', 'Failed attempts to read the feed so far.', (issuer) => feedOf(issuer)?.failures);
+  gauge('revocation_feed_snapshots', 'Whole snapshots read so far.', (issuer) => feedOf(issuer)?.snapshots);
+  gauge(
+    'revocation_feed_unknown_items',
+    'Items that were not understood, and so not obeyed.',
+    (issuer) => feedOf(issuer)?.unknownItems,
+  );
+  new Gauge({
+    name: 'countersign_token_cache',
+    help: 'Verified tokens: held, answered from memory, verified, refused from memory.',
+    labelNames: ['what'],
+    registers: [registry],
+    collect() {
+      for (const [what, value] of Object.entries(tokens.stats)) this.set({ what }, value);
+    },
+  });
+  new Gauge({
+    name: 'countersign_open_connections',
+    help: 'WebSockets and event streams that are open.',
+    registers: [registry],
+    collect() {
+      this.set(open.size);
+    },
+  });
+}

@@ -1,0 +1,46 @@
+import type { ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
+
+/** One function a stage. Each takes what the one before it made and returns the next type, or throws an `AppError`. */
+export type Stages = Readonly<{
+  sanitize(arrival: Arrival): Incoming;
+  match(incoming: Incoming): Matched;
+  authenticate(matched: Matched): Authenticated | Promise<Authenticated>;
+  authorize(authenticated: Authenticated): Permitted;
+  limit(permitted: Permitted): Admitted | Promise<Admitted>;
+  sign(admitted: Admitted): Signed | Promise<Signed>;
+  forwardHttp(signed: Signed, response: ServerResponse): Promise<void>;
+  forwardUpgrade(signed: Signed, socket: Duplex, head: Buffer): Promise<void>;
+}>;
+
+/** Both settle when the exchange is over. They reject, with an `AppError` for every known reason, while nothing was answered. */
+export type Pipeline = Readonly<{
+  http(arrival: Arrival, response: ServerResponse): Promise<void>;
+  upgrade(arrival: Arrival, socket: Duplex, head: Buffer): Promise<void>;
+}>;
+
+/**
+ * The straight line. Plain requests and upgrades differ in their last step only, so there is no second way in.
+ *
+ *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign ─► forward
+ */
+export function createPipeline(stages: Stages): Pipeline {
+  async function signed(arrival: Arrival): Promise<Signed> {
+    const incoming = stages.sanitize(arrival);
+    const matched = stages.match(incoming);
+    const authenticated = await stages.authenticate(matched);
+    const permitted = stages.authorize(authenticated);
+    const admitted = await stages.limit(permitted);
+    return stages.sign(admitted);
+  }
+
+  return {
+    async http(arrival, response) {
+      await stages.forwardHttp(await signed(arrival), response);
+    },
+    async upgrade(arrival, socket, head) {
+      await stages.forwardUpgrade(await signed(arrival), socket, head);
+    },
+  };
+}

@@ -1,0 +1,94 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { PublicHandlers } from './app.ts';
+import { AppError, type Code } from './errors.ts';
+import { maxTargetBytes } from './routing/target.ts';
+
+// Room for a target of 8 KiB beside 12 KiB of headers; both have a limit of their own, with a better answer.
+const maxHeaderSize = 20 * 1024;
+const headersTimeoutMs = 15_000;
+const keepAliveTimeoutMs = 60_000;
+
+/** The requests of one connection that are not answered yet, and what waits for all of them to be. */
+type UnderWay = { readonly answers: Map<IncomingMessage, ServerResponse>; whenIdle?: () => void };
+
+/**
+ * The listener that faces the world. Parsing is node's, strict; what its parser refuses is answered like everything else.
+ * Bodies have no total time limit here, since a stream may be long: those that are read whole have one, streams an idle one.
+ */
+export function createPublicListener(handlers: PublicHandlers): Server {
+  const server = createServer({
+    maxHeaderSize,
+    insecureHTTPParser: false,
+    // Judged by us, so that its absence is answered like everything else.
+    requireHostHeader: false,
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: 0,
+    connectionsCheckingInterval: 5_000,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    noDelay: true,
+    // Anything else that wants to be upgraded is a plain request whose `Upgrade` is dropped (h2c smuggling).
+    shouldUpgradeCallback: ({ method, headers }) => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
+  });
+  // Node would silently drop headers beyond its own count; ours refuses.
+  server.maxHeadersCount = 0;
+
+  const connections = new WeakMap<Duplex, UnderWay>();
+
+  function take(request: IncomingMessage, response: ServerResponse): void {
+    const underWay: UnderWay = connections.get(request.socket) ?? { answers: new Map() };
+    connections.set(request.socket, underWay);
+    underWay.answers.set(request, response);
+    response.once('close', () => {
+      underWay.answers.delete(request);
+      if (underWay.answers.size === 0) underWay.whenIdle?.();
+    });
+    handlers.request(request, response);
+  }
+
+  function refuseBroken(error: ParserError, socket: Duplex): void {
+    if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+      socket.destroy();
+      return;
+    }
+    const refusal = new AppError(codeFor(error), { cause: error, detail: { parser: error.code } });
+    const underWay = connections.get(socket);
+    const [last] = [...(underWay?.answers ?? [])].slice(-1);
+    if (underWay === undefined || last === undefined) handlers.refused(refusal, socket);
+    // After whole requests, whose answers come first: one of them would otherwise get this in its place.
+    else if (last[0].complete) underWay.whenIdle = () => handlers.refused(refusal, socket);
+    // The body of the request under way is broken.
+    else if (underWay.answers.size === 1) handlers.broken(refusal, last[1], socket);
+    else socket.destroy();
+  }
+
+  server.on('request', take);
+  server.on('checkContinue', take);
+  server.on('checkExpectation', handlers.expectationFailed);
+  server.on('upgrade', handlers.upgrade);
+  server.on('connect', (_request, socket) => handlers.refused(new AppError('invalid_target'), socket));
+  server.on('clientError', refuseBroken);
+  return server;
+}
+
+type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer };
+
+function codeFor({ code, rawPacket }: ParserError): Code {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return isLongTarget(rawPacket) ? 'uri_too_long' : 'headers_too_large';
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout';
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'payload_too_large';
+    default:
+      return 'invalid_request';
+  }
+}
+
+/** The packet that was one too many begins a request, whose first line goes on beyond the longest target. */
+function isLongTarget(packet: Buffer | undefined): boolean {
+  if (packet === undefined || !/^[A-Z]+ /.test(packet.toString('latin1', 0, 16))) return false;
+  const end = packet.indexOf('\n');
+  return end === -1 || end > maxTargetBytes;
+}

@@ -1,0 +1,118 @@
+import { IncomingMessage, type OutgoingHttpHeaders, ServerResponse, STATUS_CODES } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type Answer, answerOf, type Logger } from '@countersign/service-kit';
+import helmet from 'helmet';
+import { AppError, errorTable } from './errors.ts';
+import type { RequestRecord } from './exchange.ts';
+
+/** The only place that turns an error into HTTP. */
+export type Respond = Readonly<{
+  /** Answers a request that got no answer yet; breaks the connection off where one had begun. */
+  http(thrown: unknown, record: RequestRecord, request: IncomingMessage, response: ServerResponse): void;
+  /** Answers on a bare socket, for upgrades and parser errors, and ends it. */
+  socket(thrown: unknown, record: RequestRecord, socket: Duplex): void;
+}>;
+
+// How much of an unread body is waited for, so that a client in the middle of sending it gets to read the answer.
+const lingerBytes = 1024 * 1024;
+const lingerMs = 2_000;
+
+export function createRespond(logger: Logger): Respond {
+  /** What is to be sent, with the record told about it. */
+  function answerTo(thrown: unknown, record: RequestRecord): Answer {
+    const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
+    const answer = answerOf(error, errorTable, { id: record.requestId, path: record.path });
+    record.code = error.code;
+    record.fault = answer.entry.fault;
+    if (error.detail !== undefined) record.detail = error.detail;
+    if (answer.status >= 500) {
+      logger.error({ request_id: record.requestId, code: error.code, err: error.cause ?? error }, 'fault');
+    }
+    return {
+      ...answer,
+      headers: {
+        ...securityHeaders,
+        ...challengeFor(error.code),
+        ...answer.headers,
+        'content-length': String(Buffer.byteLength(answer.body)),
+        'x-request-id': record.requestId,
+      },
+    };
+  }
+
+  return {
+    http(thrown, record, request, response) {
+      // Its body was malformed, and the socket has been answered.
+      if (record.status !== undefined) return;
+      const { status, headers, body } = answerTo(thrown, record);
+      if (response.headersSent || response.destroyed) {
+        response.destroy();
+        return;
+      }
+      if (request.complete || !hasUnreadBody(request)) {
+        response.writeHead(status, headers).end(body);
+        return;
+      }
+      response.writeHead(status, { ...headers, connection: 'close' });
+      if (request.method !== 'HEAD') response.write(body);
+      lingerOver(request, () => response.end());
+    },
+    socket(thrown, record, socket) {
+      const { status, headers, body } = answerTo(thrown, record);
+      record.status = status;
+      if (!socket.writable) {
+        socket.destroy();
+        return;
+      }
+      const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
+      // A client that does not close its side keeps nothing of ours.
+      const cut = setTimeout(() => socket.destroy(), lingerMs);
+      socket.once('close', () => clearTimeout(cut));
+      socket.resume();
+    },
+  };
+}
+
+const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/** Closing a socket with unread bytes in it resets it, and the reset overtakes the answer (RFC 9112 section 9.6). */
+function lingerOver(request: IncomingMessage, end: () => void): void {
+  let bytes = 0;
+  const finish = () => {
+    clearTimeout(timer);
+    request.off('data', count).off('end', finish).off('close', finish);
+    end();
+  };
+  const count = (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > lingerBytes) finish();
+  };
+  const timer = setTimeout(finish, lingerMs);
+  request.on('data', count).once('end', finish).once('close', finish);
+  request.resume();
+}
+
+/** RFC 6750 section 3: who brought no token is told how to, and nothing else. */
+function challengeFor(code: AppError['code']): Record<string, string> {
+  if (code === 'token_missing') return { 'www-authenticate': 'Bearer' };
+  if (code === 'insufficient_role') return { 'www-authenticate': 'Bearer error="insufficient_scope"' };
+  const { status, title } = errorTable[code];
+  if (status !== 401 || !code.startsWith('token_')) return {};
+  return { 'www-authenticate': `Bearer error="invalid_token", error_description="${title}"` };
+}
+
+/** What helmet sets, taken once: parser errors have a socket to be answered on, but no response. */
+const securityHeaders: Readonly<Record<string, string>> = (() => {
+  const response = new ServerResponse(new IncomingMessage(new Socket()));
+  helmet({ contentSecurityPolicy: { directives: { 'default-src': ["'none'"] }, useDefaults: false } })(
+    response.req,
+    response,
+    () => {},
+  );
+  return Object.fromEntries(
+    Object.entries(response.getHeaders() as OutgoingHttpHeaders).map(([k, v]) => [k, String(v)]),
+  );
+})();

@@ -1,0 +1,51 @@
+import { describe, expect, test } from '@jest/globals';
+import { exampleConfig } from '../../test/kit/example-config.ts';
+import { createDecider } from './decide.ts';
+import type { Caller } from './policy.ts';
+
+const anonymous: Caller = { kind: 'anonymous' };
+const admin: Caller = { kind: 'user', userId: 'u1', role: 'admin', tenantId: 'acme' };
+const service: Caller = { kind: 'service', serviceId: 'complaint-service' };
+
+describe('the decider', () => {
+  const decide = createDecider(
+    exampleConfig(`
+services: { complaint-service: { keys: ./keys.json } }
+routes:
+  - { name: open, path: /open, methods: [GET], upstream: users-service, auth: public }
+  - name: settings
+    path: /v1/tenants/:tenantId/settings
+    methods: [GET, PUT]
+    upstream: users-service
+    auth: required
+    allow: { roles: [admin], tenant: ":tenantId" }
+    rewrite: { prefix: { from: /v1, to: / } }
+  - { name: lookup, path: "/internal/users/:id", methods: [GET], upstream: users-service, auth: service, callers: [complaint-service] }
+`),
+  );
+
+  test.each([
+    ['GET', '/open', anonymous, undefined],
+    ['GET', '/open/', anonymous, 'no_route'],
+    ['POST', '/open', anonymous, 'method_not_allowed'],
+    ['GET', '/../open', anonymous, 'invalid_target'],
+    ['GET', `/${'a'.repeat(9000)}`, anonymous, 'uri_too_long'],
+    ['PUT', '/v1/tenants/acme/settings', admin, undefined],
+    ['PUT', '/v1/tenants/globex/settings', admin, 'tenant_mismatch'],
+    ['PUT', '/v1/tenants/acme/settings', anonymous, 'token_missing'],
+    ['GET', '/internal/users/1', service, undefined],
+    ['GET', '/internal/users/1', admin, 'no_route'],
+    ['GET', '/open', service, 'no_route'],
+  ])('%s %s', (method, target, caller, refusal) => {
+    expect(decide({ method, target, caller }).refusal).toBe(refusal);
+  });
+
+  test('says what the upstream gets', () => {
+    const decision = decide({ method: 'GET', target: '/v1/tenants/acme/settings?full=1', caller: admin });
+    expect(decision).toMatchObject({ path: '/tenants/acme/settings', query: '?full=1', route: { name: 'settings' } });
+  });
+
+  test('names the methods of a place that does not take this one', () => {
+    expect(decide({ method: 'DELETE', target: '/open', caller: anonymous }).allow).toEqual(['GET', 'HEAD']);
+  });
+});

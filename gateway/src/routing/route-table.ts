@@ -1,0 +1,122 @@
+import type { GatewayConfig, Route } from '../config/config.ts';
+import { parsePattern, type Segment, servedMethods } from './pattern.ts';
+
+/** Values of the path's `:params`, decoded once. */
+export type Params = Readonly<Record<string, string>>;
+
+type Match =
+  | Readonly<{ kind: 'route'; route: Route; params: Params }>
+  | Readonly<{ kind: 'no_route' }>
+  /** `allow` is sorted, and names HEAD where it names GET. */
+  | Readonly<{ kind: 'method_not_allowed'; allow: readonly string[] }>;
+
+/**
+ * Chooses the route of a request. Segment by segment, left to right, a literal beats `:param` beats `**`; where a more
+ * specific branch leads nowhere the next is tried, so the winner is the most specific of all patterns that fit the whole
+ * path. The path alone chooses the place; a method that is not listed there is refused, never served by a broader route.
+ */
+export type RouteTable = Readonly<{
+  /**
+   * Never does I/O and holds no state. Each node of the tree is visited at most once, so the cost is bounded by the
+   * number of routes and the length of the path, whatever the path says.
+   *
+   * @param path From {@link parseTarget}.
+   */
+  match(method: string, path: string): Match;
+}>;
+
+type Place = {
+  readonly routes: Map<string, Readonly<{ route: Route; params: readonly (readonly [index: number, name: string])[] }>>;
+  allow: readonly string[];
+};
+
+type Node = {
+  readonly literals: Map<string, Node>;
+  param: Node | undefined;
+  /** The path ends here. */
+  end: Place | undefined;
+  /** `**` stands here. */
+  rest: Place | undefined;
+};
+
+const noRoute: Match = { kind: 'no_route' };
+
+/** The routes of one listener: `auth: service` is served on the internal one alone, everything else on the public one. */
+export function routesOn(listener: 'public' | 'internal', config: Pick<GatewayConfig, 'routes'>): readonly Route[] {
+  return config.routes.filter((route) => (route.auth === 'service') === (listener === 'internal'));
+}
+
+/**
+ * Builds the table. Their order does not matter.
+ *
+ * @throws Error on a malformed path and on two routes of one shape with a method in common; the configuration check
+ *   refuses both with their places, so here they are a fault of ours.
+ */
+export function compileRoutes(routes: readonly Route[]): RouteTable {
+  const root = newNode();
+  for (const route of routes) insert(root, route);
+
+  return {
+    match(method, path) {
+      const segments = path.slice(1).split('/');
+      const place = find(root, segments, 0);
+      if (place === undefined) return noRoute;
+      const found = place.routes.get(method);
+      if (found === undefined) return { kind: 'method_not_allowed', allow: place.allow };
+      // Without a prototype: a parameter may be called anything.
+      const params: Record<string, string> = Object.create(null);
+      for (const [index, name] of found.params) params[name] = decodeURIComponent(segments[index] ?? '');
+      return { kind: 'route', route: found.route, params };
+    },
+  };
+}
+
+function insert(root: Node, route: Route): void {
+  const segments = parsePattern(route.path);
+  if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
+  const place = placeFor(root, segments);
+  const params = segments.flatMap((segment, index) =>
+    segment.kind === 'param' ? [[index, segment.name] as const] : [],
+  );
+  for (const method of servedMethods(route.methods)) {
+    if (place.routes.has(method)) throw new Error(`route ${route.name}: ${method} is already served at ${route.path}`);
+    place.routes.set(method, { route, params });
+  }
+  place.allow = [...place.routes.keys()].sort();
+}
+
+function placeFor(root: Node, segments: readonly Segment[]): Place {
+  let node = root;
+  for (const segment of segments) {
+    if (segment.kind === 'rest') {
+      node.rest ??= newPlace();
+      return node.rest;
+    }
+    if (segment.kind === 'param') {
+      node.param ??= newNode();
+      node = node.param;
+    } else {
+      const next = node.literals.get(segment.text) ?? newNode();
+      node.literals.set(segment.text, next);
+      node = next;
+    }
+  }
+  node.end ??= newPlace();
+  return node.end;
+}
+
+function find(node: Node, segments: readonly string[], depth: number): Place | undefined {
+  const segment = segments[depth];
+  if (segment === undefined) return node.end ?? node.rest;
+
+  const literal = node.literals.get(segment);
+  const byLiteral = literal && find(literal, segments, depth + 1);
+  if (byLiteral !== undefined) return byLiteral;
+
+  // An empty segment is a trailing slash, not a value.
+  const byParam = segment === '' ? undefined : node.param && find(node.param, segments, depth + 1);
+  return byParam ?? node.rest;
+}
+
+const newNode = (): Node => ({ literals: new Map(), param: undefined, end: undefined, rest: undefined });
+const newPlace = (): Place => ({ routes: new Map(), allow: [] });

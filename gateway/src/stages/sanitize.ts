@@ -1,0 +1,133 @@
+import { foldHeaderName } from '@countersign/identity';
+import type { GatewayConfig } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import type { Arrival, Header, InboundBody, Incoming, Unmarked } from '../exchange.ts';
+import { createClientAddress } from './client-address.ts';
+import { createDispositions, namedByConnection, type ReadHeader } from './inbound-headers.ts';
+import { createHostCheck } from './public-host.ts';
+
+const maxHeaders = 100;
+const maxHeaderBytes = 12 * 1024;
+const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
+const maxContentType = 1024;
+const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
+
+/** RFC 9110 section 5.3 lets none of these repeat; readers that take the first and readers that take the last would differ. */
+const single: ReadonlySet<ReadHeader> = new Set([
+  'host',
+  'authorization',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'transfer-encoding',
+  'dpop',
+  'sec-websocket-key',
+]);
+
+/**
+ * First of all, and on every route: judges what the parser let through, drops every header that only the gateway may write,
+ * in whatever spelling, and everything that belongs to the client's own hop. Credentials are taken aside.
+ *
+ * It reads `rawHeaders`: node keeps the first of two and joins others, and so hides what was really sent.
+ *
+ * The stage throws AppError `headers_too_large`, `invalid_host`, `misdirected_request`, `invalid_request`.
+ * @see DESIGN section 3, "Strip, then sign"
+ */
+export function createSanitize(
+  config: Pick<GatewayConfig, 'headers' | 'publicOrigins' | 'trustedProxies'>,
+): (arrival: Arrival) => Incoming {
+  const dispositionOf = createDispositions(config.headers.strip);
+  const checkHost = createHostCheck(config.publicOrigins);
+  const clientAddress = createClientAddress(config.trustedProxies);
+
+  return (arrival) => {
+    const { request, record, kind } = arrival;
+    const { rawHeaders, socket, httpVersion } = request;
+    // Node's parser also lets a line without a version through (as 0.9), and the name of HTTP/2.
+    if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+      throw new AppError('invalid_request', { detail: { reason: 'version', version: httpVersion } });
+    }
+    if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
+
+    const passing: Header[] = [];
+    const read = new Map<ReadHeader, string[]>();
+    let bytes = 0;
+    for (let at = 0; at < rawHeaders.length; at += 2) {
+      const name = rawHeaders[at] ?? '';
+      const value = rawHeaders[at + 1] ?? '';
+      bytes += name.length + value.length + 4;
+      const disposition = dispositionOf(name);
+      if (disposition === 'pass') passing.push([name, value]);
+      else if (disposition !== 'drop') note(read, disposition, value);
+    }
+    if (bytes > maxHeaderBytes) throw new AppError('headers_too_large', { detail: { reason: 'bytes' } });
+
+    const address = clientAddress(socket.remoteAddress ?? '', read.get('x-forwarded-for') ?? []);
+    // No address: the socket is closed already, and nobody waits for an answer.
+    if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client is gone' } });
+    record.address = address;
+    const host = checkHost(only(read, 'host'));
+    const named = namedByConnection(read.get('connection') ?? []);
+    const isNamed = (name: string) => named?.has(foldHeaderName(name)) === true;
+    const take = (name: ReadHeader) => (isNamed(name) ? undefined : only(read, name));
+    const body = readBody(read, take);
+    const headers = named === undefined ? passing : passing.filter(([name]) => !isNamed(name));
+    if (body.type !== undefined) headers.push(['content-type', body.type]);
+    if (body.encoding !== undefined) headers.push(['content-encoding', body.encoding]);
+    const incoming: Unmarked<Incoming> = {
+      ...arrival,
+      method: request.method ?? '',
+      rawTarget: request.url ?? '',
+      headers,
+      credentials: {
+        authorization: take('authorization'),
+        dpop: take('dpop'),
+        cookie: isNamed('cookie') ? undefined : read.get('cookie')?.join('; '),
+      },
+      client: { address, protocol: 'encrypted' in socket ? 'https' : 'http', host },
+      body,
+      upgrade: kind === 'upgrade' ? readUpgrade(read, body, headers) : undefined,
+    };
+    return incoming as Incoming;
+  };
+}
+
+function note(read: Map<ReadHeader, string[]>, name: ReadHeader, value: string): void {
+  const values = read.get(name);
+  if (values === undefined) {
+    read.set(name, [value]);
+    return;
+  }
+  if (single.has(name)) throw name === 'host' ? new AppError('invalid_host') : repeated(name);
+  values.push(value);
+}
+
+function readBody(read: Map<ReadHeader, string[]>, take: (name: ReadHeader) => string | undefined): InboundBody {
+  const length = only(read, 'content-length');
+  const type = take('content-type');
+  if (type !== undefined && (type.length > maxContentType || !contentTypeGrammar.test(type))) {
+    throw new AppError('invalid_request', { detail: { reason: 'content-type' } });
+  }
+  const bytes = length === undefined ? undefined : Number(length);
+  return {
+    present: only(read, 'transfer-encoding') !== undefined || (bytes ?? 0) > 0,
+    length: bytes,
+    type,
+    encoding: take('content-encoding'),
+  };
+}
+
+function readUpgrade(read: Map<ReadHeader, string[]>, body: InboundBody, headers: Header[]): Incoming['upgrade'] {
+  const key = only(read, 'sec-websocket-key');
+  if (body.present) throw new AppError('body_not_allowed');
+  if (key === undefined || !webSocketKey.test(key)) {
+    throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
+  }
+  headers.push(['sec-websocket-key', key]);
+  return { protocol: 'websocket', key };
+}
+
+const only = (read: Map<ReadHeader, string[]>, name: ReadHeader): string | undefined => read.get(name)?.[0];
+
+const repeated = (name: string): AppError =>
+  new AppError('invalid_request', { detail: { reason: 'repeated header', header: name } });

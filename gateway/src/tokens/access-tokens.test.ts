@@ -1,0 +1,102 @@
+import { type KeySet, staticKeySet } from '@countersign/jwks';
+import { mintIssuer, type TestClock, type TestIssuer, testClock } from '@countersign/testing';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { type AccessTokens, createAccessTokens } from './access-tokens.ts';
+import { createRevocations, type Revocations } from './revocations.ts';
+
+describe('remembered access tokens', () => {
+  let clock: TestClock;
+  let issuer: TestIssuer;
+  let revocations: Revocations;
+  let generation: number;
+  let tokens: AccessTokens;
+
+  beforeEach(async () => {
+    clock = testClock();
+    issuer = await mintIssuer({ nowMs: clock.nowMs });
+    revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+    revocations.replace([], clock.nowMs());
+    generation = 1;
+    const held = staticKeySet(issuer.jwks, { algorithms: ['ES256'] });
+    const keys: KeySet = {
+      get generation() {
+        return generation;
+      },
+      ready: true,
+      stats: held.stats,
+      find: (kid, alg) => held.find(kid, alg),
+      lookup: (kid, alg) => held.lookup(kid, alg),
+      start() {},
+      stop() {},
+    };
+    const config = {
+      issuer: issuer.issuer,
+      audience: 'complaints-api',
+      jwks: '',
+      algorithms: ['ES256'],
+      claims: { userId: 'user_id', role: 'role', tenantId: 'tenant_id' },
+      tenants: undefined,
+      roles: undefined,
+      revocations: { url: '', maxStalenessMs: 30_000, onStale: 'allow' },
+    } as const;
+    tokens = createAccessTokens(new Map([[issuer.issuer, { config, keys, revocations }]]), clock.nowMs);
+  });
+
+  test('are verified once', async () => {
+    const text = await issuer.accessToken();
+    expect(tokens.recall(text)).toBeUndefined();
+    const token = await tokens.verify(text);
+    expect(tokens.recall(text)).toBe(token);
+    expect(tokens.stats).toMatchObject({ hits: 1, misses: 1, size: 1 });
+  });
+
+  test('are known by every character of theirs', async () => {
+    const text = await issuer.accessToken();
+    await tokens.verify(text);
+    expect(tokens.recall(text.slice(0, -1))).toBeUndefined();
+    expect(tokens.recall(`${text}A`)).toBeUndefined();
+  });
+
+  test('expire while they are remembered', async () => {
+    const text = await issuer.accessToken();
+    await tokens.verify(text);
+    clock.advance(904_000);
+    expect(tokens.recall(text)).toBeDefined();
+    clock.advance(1_000);
+    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_expired' }));
+  });
+
+  test('are refused from the moment their session is revoked', async () => {
+    const text = await issuer.accessToken({ sid: 's1' });
+    await tokens.verify(text);
+    const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
+    revocations.apply([{ kind: 'session', sessionId: 's1', ...times }], clock.nowMs());
+    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
+    await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
+  });
+
+  test('are verified again when the key set changed', async () => {
+    const text = await issuer.accessToken();
+    await tokens.verify(text);
+    generation += 1;
+    expect(tokens.recall(text)).toBeUndefined();
+  });
+
+  test('that are bad are remembered too, for a short while, and as what they were', async () => {
+    const text = await issuer.accessToken({ aud: 'other' });
+    await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_audience_refused' });
+    for (let times = 0; times < 50; times += 1) {
+      expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_audience_refused' }));
+    }
+    expect(tokens.stats).toMatchObject({ misses: 1, refusedFromMemory: 50 });
+    clock.advance(5_000);
+    expect(tokens.recall(text)).toBeUndefined();
+  });
+
+  test('that may become good are not remembered as bad', async () => {
+    const text = await issuer.accessToken({ iat: clock.nowMs() / 1000 + 7 });
+    await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_not_yet_valid' });
+    clock.advance(2_000);
+    await expect(tokens.verify(text)).resolves.toBeDefined();
+  });
+});

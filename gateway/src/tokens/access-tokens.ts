@@ -1,0 +1,94 @@
+import { LRUCache } from 'lru-cache';
+import { AppError, type Code } from '../errors.ts';
+import { assertStillGood, type TrustedIssuer, type VerifiedToken } from './verified-token.ts';
+import { createTokenVerifier } from './verify.ts';
+
+export type AccessTokens = Readonly<{
+  /**
+   * What is known of this very token, so that the usual request waits for nothing.
+   *
+   * @returns Undefined when it has to be verified.
+   * @throws AppError where it was refused before, has expired since or was revoked; `revocations_unavailable`.
+   */
+  recall(token: string): VerifiedToken | undefined;
+  /** @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`. */
+  verify(token: string): Promise<VerifiedToken>;
+  readonly stats: Readonly<{ hits: number; misses: number; refusedFromMemory: number; size: number }>;
+}>;
+
+type Refusal = Readonly<{ code: Code; detail: AppError['detail']; untilMs: number }>;
+
+const maxTokens = 20_000;
+const maxCharacters = 16 * 1024 * 1024;
+const maxRefused = 2_000;
+const refusedForMs = 5_000;
+
+// Only what stays true of a token whatever happens next. A missing key or a token from the future may be good in a second.
+const lasting: ReadonlySet<Code> = new Set([
+  'token_malformed',
+  'token_header_refused',
+  'token_type_refused',
+  'token_algorithm_refused',
+  'token_issuer_unknown',
+  'token_signature_invalid',
+  'token_audience_refused',
+  'token_claims_invalid',
+  'token_tenant_refused',
+  'token_role_refused',
+  'token_proof_missing',
+  'token_expired',
+]);
+
+/**
+ * Verifies each token once. The cache's key is the whole token, and what it holds is void as soon as the issuer's key set
+ * changes (CVE-2026-33496, CVE-2026-35039); expiry and revocation are looked at on every hit, the route's rules by their own stage.
+ * A flood of one bad token costs one verification.
+ */
+export function createAccessTokens(issuers: ReadonlyMap<string, TrustedIssuer>, nowMs: () => number): AccessTokens {
+  const verify = createTokenVerifier(issuers, nowMs);
+  const verified = new LRUCache<string, VerifiedToken>({
+    max: maxTokens,
+    maxSize: maxCharacters,
+    sizeCalculation: (_token, text) => text.length,
+  });
+  const refused = new LRUCache<string, Refusal>({ max: maxRefused });
+  const stats = { hits: 0, misses: 0, refusedFromMemory: 0 };
+
+  return {
+    recall(text) {
+      const token = verified.get(text);
+      if (token !== undefined) {
+        const { keys } = token.issuer;
+        if (token.generation !== keys.generation || !keys.ready) {
+          verified.delete(text);
+          return undefined;
+        }
+        assertStillGood(token, nowMs());
+        stats.hits += 1;
+        return token;
+      }
+      const refusal = refused.get(text);
+      if (refusal === undefined || nowMs() >= refusal.untilMs) return undefined;
+      stats.refusedFromMemory += 1;
+      // A new error each time: the first one's cause belongs to another request.
+      throw new AppError(refusal.code, { detail: { ...refusal.detail, remembered: true } });
+    },
+    async verify(text) {
+      stats.misses += 1;
+      try {
+        const token = await verify(text);
+        assertStillGood(token, nowMs());
+        verified.set(text, token);
+        return token;
+      } catch (error) {
+        if (error instanceof AppError && lasting.has(error.code)) {
+          refused.set(text, { code: error.code, detail: error.detail, untilMs: nowMs() + refusedForMs });
+        }
+        throw error;
+      }
+    },
+    get stats() {
+      return { ...stats, size: verified.size };
+    },
+  };
+}

@@ -1,0 +1,152 @@
+import { describe, expect, test } from '@jest/globals';
+import type { Issuer } from '../config/config.ts';
+import { readClaims } from './claims.ts';
+
+const nowMs = Date.UTC(2026, 0, 1);
+const nowSec = nowMs / 1000;
+const issuer: Issuer = {
+  issuer: 'http://issuer.test',
+  audience: 'complaints-api',
+  jwks: 'http://issuer.test/jwks.json',
+  algorithms: ['ES256'],
+  claims: { userId: 'user_id', role: 'role', tenantId: 'tenant_id' },
+  tenants: undefined,
+  roles: undefined,
+  revocations: { url: 'http://issuer.test/feed', maxStalenessMs: 30_000, onStale: 'allow' },
+};
+const good: Record<string, unknown> = {
+  iss: 'http://issuer.test',
+  aud: 'complaints-api',
+  sub: 'u1',
+  jti: 'j1',
+  user_id: 'u1',
+  role: 'agent',
+  tenant_id: 't1',
+  sid: 's1',
+  iat: nowSec,
+  exp: nowSec + 900,
+};
+const read = (changes: Record<string, unknown> = {}, by: Issuer = issuer, at = nowMs) => {
+  const payload = Object.fromEntries(
+    Object.entries({ ...good, ...changes }).filter(([, value]) => value !== undefined),
+  );
+  return readClaims(payload, by, at);
+};
+const refusedWith = (code: string) => expect.objectContaining({ code });
+
+describe('claims', () => {
+  test('are read, typed', () => {
+    expect(read({ auth_time: nowSec, amr: ['pwd', 'otp'] })).toEqual({
+      issuer: 'http://issuer.test',
+      subject: 'u1',
+      tokenId: 'j1',
+      userId: 'u1',
+      role: 'agent',
+      tenantId: 't1',
+      sessionId: 's1',
+      issuedAtSec: nowSec,
+      expiresAtSec: nowSec + 900,
+      authTimeSec: nowSec,
+      authMethods: ['pwd', 'otp'],
+    });
+  });
+
+  test.each(['sub', 'jti', 'user_id', 'role', 'tenant_id', 'sid', 'iat', 'exp'])('are refused without %s', (name) => {
+    expect(() => read({ [name]: undefined })).toThrow(refusedWith('token_claims_invalid'));
+  });
+
+  test('are not found on the prototype', () => {
+    const payload = Object.create(good) as Record<string, unknown>;
+    expect(() => readClaims(payload, issuer, nowMs)).toThrow(refusedWith('token_audience_refused'));
+  });
+
+  test('need no session where nothing is revoked', () => {
+    const { sessionId } = read({ sid: undefined }, { ...issuer, revocations: undefined });
+    expect(sessionId).toBeUndefined();
+  });
+
+  test.each([
+    ['role', ['agent']],
+    ['role', 'Agent'],
+    ['role', ''],
+    ['role', 'a'.repeat(65)],
+    ['role', 'agent,admin'],
+    ['tenant_id', 't1,t2'],
+    ['tenant_id', 't1\r\nX-User-Role: admin'],
+    ['tenant_id', 't1\0'],
+    ['tenant_id', 't\u202e1'],
+    ['tenant_id', ' t1'],
+    ['tenant_id', 1],
+    ['tenant_id', null],
+    ['user_id', { id: 'u1' }],
+    ['user_id', 'a'.repeat(129)],
+    ['user_id', 'u/1'],
+    ['sub', ''],
+    ['sub', 7],
+    ['jti', 'with space'],
+    ['sid', 's 1'],
+    ['exp', String(nowSec + 900)],
+    ['exp', 1e308],
+    ['exp', Number.NaN],
+    ['exp', nowSec + 0.5],
+    ['exp', -1],
+    ['exp', null],
+    ['iat', true],
+    ['nbf', 'now'],
+    ['auth_time', 'now'],
+    ['amr', 'pwd'],
+    ['amr', ['pwd', 1]],
+    ['amr', ['p"wd']],
+    ['amr', Array.from({ length: 17 }, () => 'pwd')],
+  ])('are refused when %s is %p', (name, value) => {
+    expect(() => read({ [name]: value })).toThrow(refusedWith('token_claims_invalid'));
+  });
+
+  test.each([
+    ['ours', 'complaints-api', true],
+    ['ours among others', ['other', 'complaints-api'], true],
+    ['another', 'other', false],
+    ['ours as part of a text', 'complaints-api,other', false],
+    ['a list without ours', ['other'], false],
+    ['an empty list', [], false],
+    ['a list of more than texts', ['complaints-api', 1], false],
+    ['an object', { 'complaints-api': true }, false],
+    ['nothing', undefined, false],
+  ])('for the audience %s', (_name, aud, isAccepted) => {
+    if (isAccepted) expect(read({ aud }).userId).toBe('u1');
+    else expect(() => read({ aud })).toThrow(refusedWith('token_audience_refused'));
+  });
+
+  test.each([
+    ['expired within the tolerance', { exp: nowSec - 4 }, undefined],
+    ['expired at its end', { exp: nowSec - 5 }, 'token_expired'],
+    ['expired past it', { exp: nowSec - 6 }, 'token_expired'],
+    ['issued a little in the future', { iat: nowSec + 5 }, undefined],
+    ['issued in the future', { iat: nowSec + 6 }, 'token_not_yet_valid'],
+    ['valid from a little later', { nbf: nowSec + 5 }, undefined],
+    ['valid from later', { nbf: nowSec + 6 }, 'token_not_yet_valid'],
+  ])('of a token %s', (_name, times, code) => {
+    if (code === undefined) expect(read(times).userId).toBe('u1');
+    else expect(() => read(times)).toThrow(refusedWith(code));
+  });
+
+  test('are refused for a tenant or a role that the issuer may not name', () => {
+    const bound: Issuer = { ...issuer, tenants: new Set(['t1']), roles: new Set(['agent']) };
+    expect(read({}, bound).tenantId).toBe('t1');
+    expect(() => read({ tenant_id: 't2' }, bound)).toThrow(refusedWith('token_tenant_refused'));
+    expect(() => read({ role: 'admin' }, bound)).toThrow(refusedWith('token_role_refused'));
+  });
+
+  test('of a token that is bound to a key are not a bearer token', () => {
+    expect(() => read({ cnf: { jkt: 'x' } })).toThrow(refusedWith('token_proof_missing'));
+  });
+
+  test('may have other names', () => {
+    const renamed: Issuer = { ...issuer, claims: { userId: 'uid', role: 'https://x.test/role', tenantId: 'org' } };
+    expect(read({ uid: 'u9', 'https://x.test/role': 'admin', org: 'o1' }, renamed)).toMatchObject({
+      userId: 'u9',
+      role: 'admin',
+      tenantId: 'o1',
+    });
+  });
+});

@@ -1,0 +1,105 @@
+import type { Issuer } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+
+/** What a verified access token says, typed, and within the grammar of the identity contract. */
+export type Claims = Readonly<{
+  issuer: string;
+  subject: string;
+  tokenId: string;
+  userId: string;
+  role: string;
+  tenantId: string;
+  sessionId: string | undefined;
+  issuedAtSec: number;
+  expiresAtSec: number;
+  authTimeSec: number | undefined;
+  authMethods: readonly string[] | undefined;
+}>;
+
+/** How far two clocks may be apart. */
+export const toleranceMs = 5000;
+
+const identifier = /^[A-Za-z0-9._~:@|-]{1,128}$/;
+const roleName = /^[a-z0-9_-]{1,64}$/;
+const visible = /^[\x21-\x7e]{1,256}$/;
+const authMethod = /^[A-Za-z0-9._:-]{1,64}$/;
+const maxAuthMethods = 16;
+// Ten digits, until the year 2286: what the identity contract takes (and 1e308 is a number, too).
+const latestSec = 9_999_999_999;
+
+type Payload = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the claims of a token whose signature holds. Nothing is cleaned up: a value that does not fit refuses the token.
+ *
+ * @param nowMs Unix milliseconds.
+ * @throws AppError `token_audience_refused`, `token_claims_invalid` (the claim's name is in the detail), `token_proof_missing`,
+ *   `token_tenant_refused`, `token_role_refused`, `token_expired`, `token_not_yet_valid`.
+ * @see RFC 9068 section 4, RFC 7519 section 4.1
+ */
+export function readClaims(payload: Payload, issuer: Issuer, nowMs: number): Claims {
+  checkAudience(payload, issuer.audience);
+  const claims: Claims = {
+    issuer: issuer.issuer,
+    subject: text(payload, 'sub', visible),
+    tokenId: text(payload, 'jti', visible),
+    userId: text(payload, issuer.claims.userId, identifier),
+    role: text(payload, issuer.claims.role, roleName),
+    tenantId: text(payload, issuer.claims.tenantId, identifier),
+    sessionId: issuer.revocations !== undefined || has(payload, 'sid') ? text(payload, 'sid', identifier) : undefined,
+    issuedAtSec: time(payload, 'iat'),
+    expiresAtSec: time(payload, 'exp'),
+    authTimeSec: has(payload, 'auth_time') ? time(payload, 'auth_time') : undefined,
+    authMethods: has(payload, 'amr') ? authMethods(payload) : undefined,
+  };
+  // Bound to a key (RFC 7800): as a bearer token, it would be worth as much to whoever stole it.
+  if (has(payload, 'cnf')) throw new AppError('token_proof_missing');
+  if (issuer.tenants?.has(claims.tenantId) === false) throw new AppError('token_tenant_refused');
+  if (issuer.roles?.has(claims.role) === false) throw new AppError('token_role_refused');
+
+  assertUnexpired(claims, nowMs);
+  const notBeforeSec = has(payload, 'nbf') ? time(payload, 'nbf') : claims.issuedAtSec;
+  if (Math.max(notBeforeSec, claims.issuedAtSec) * 1000 > nowMs + toleranceMs) {
+    throw new AppError('token_not_yet_valid');
+  }
+  return claims;
+}
+
+/** @throws AppError `token_expired`. Asked again on every use of a token, since being verified once does not last. */
+export function assertUnexpired(claims: Pick<Claims, 'expiresAtSec'>, nowMs: number): void {
+  if (nowMs >= claims.expiresAtSec * 1000 + toleranceMs) throw new AppError('token_expired');
+}
+
+function checkAudience(payload: Payload, ours: string): void {
+  const audience = has(payload, 'aud') ? payload.aud : undefined;
+  if (audience === ours) return;
+  if (Array.isArray(audience) && audience.every((one) => typeof one === 'string') && audience.includes(ours)) return;
+  throw new AppError('token_audience_refused');
+}
+
+function text(payload: Payload, name: string, grammar: RegExp): string {
+  const value = has(payload, name) ? payload[name] : undefined;
+  if (typeof value !== 'string' || !grammar.test(value)) throw invalid(name);
+  return value;
+}
+
+function time(payload: Payload, name: string): number {
+  const value = has(payload, name) ? payload[name] : undefined;
+  if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > latestSec) throw invalid(name);
+  return value as number;
+}
+
+function authMethods(payload: Payload): readonly string[] {
+  const value = payload.amr;
+  const fits =
+    Array.isArray(value) &&
+    value.length <= maxAuthMethods &&
+    value.every((one) => typeof one === 'string' && authMethod.test(one));
+  if (!fits) throw invalid('amr');
+  return value;
+}
+
+// Own names only: a payload without `sub` must not find one on Object.prototype.
+const has = (payload: Payload, name: string): boolean => Object.hasOwn(payload, name);
+
+const invalid = (claim: string): AppError => new AppError('token_claims_invalid', { detail: { claim } });

@@ -1,0 +1,136 @@
+import { capturingLogger, testClock } from '@countersign/testing';
+import { describe, expect, test } from '@jest/globals';
+import { type FeedQuestion, followRevocations } from './revocation-feed.ts';
+import { createRevocations } from './revocations.ts';
+
+const item = (sid: string) => ({
+  kind: 'session',
+  sid,
+  not_before: '2026-01-01T00:00:01.000Z',
+  expires_at: '2026-01-01T00:15:01.000Z',
+});
+const page = (cursor: number, items: unknown[] = [], complete = true, log = 'L1') => ({ log, cursor, complete, items });
+
+/** Follows a script of answers, and ends when it is used up. */
+async function follow(answers: readonly (object | Error)[]) {
+  const clock = testClock();
+  const log = capturingLogger();
+  const revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+  const questions: FeedQuestion[] = [];
+  const pauses: number[] = [];
+  const left = [...answers];
+  await new Promise<void>((end) => {
+    const feed = followRevocations({
+      issuer: 'http://issuer.test',
+      revocations,
+      maxStalenessMs: 30_000,
+      logger: log.logger,
+      nowMs: clock.nowMs,
+      random: () => 1,
+      pause: async (ms) => void pauses.push(ms),
+      ask: async (question) => {
+        questions.push(question);
+        const answer = left.shift();
+        if (answer === undefined) {
+          feed.stop();
+          end();
+          return page(0);
+        }
+        if (answer instanceof Error) throw answer;
+        return answer;
+      },
+    });
+    feed.start();
+  });
+  const has = (sid: string) => {
+    try {
+      const issuedAtSec = clock.nowMs() / 1000;
+      revocations.assertNotRevoked({ sessionId: sid, userId: 'u', tenantId: 't', issuedAtSec }, 'k', clock.nowMs());
+      return false;
+    } catch (error) {
+      return (error as { code: string }).code === 'token_revoked';
+    }
+  };
+  return { revocations, questions, pauses, has, log };
+}
+
+describe('the follower of a revocation feed', () => {
+  test('reads a snapshot page by page, and is ready when it has the whole of it', async () => {
+    const { questions, has } = await follow([page(1, [item('s1')], false), page(2, [item('s2')])]);
+    expect(questions).toEqual([
+      { position: undefined, waitSec: 0 },
+      { position: { log: 'L1', cursor: 1 }, waitSec: 0 },
+      { position: { log: 'L1', cursor: 2 }, waitSec: 25 },
+    ]);
+    expect([has('s1'), has('s2'), has('s3')]).toEqual([true, true, false]);
+  });
+
+  test('is not ready after half a snapshot', async () => {
+    const { revocations } = await follow([page(1, [item('s1')], false)]);
+    expect(revocations.ready).toBe(false);
+  });
+
+  test('goes on from its cursor, and keeps what it had', async () => {
+    const { questions, has } = await follow([page(1, [item('s1')]), page(2, [item('s2')]), page(2)]);
+    expect(questions.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 2, 2]);
+    expect([has('s1'), has('s2')]).toEqual([true, true]);
+  });
+
+  test('reads another log from the start, and swaps it in whole', async () => {
+    const { questions, has } = await follow([
+      page(5, [item('s1')]),
+      page(9, [item('s8')], true, 'L2'),
+      page(1, [item('s2')], false, 'L2'),
+      page(2, [item('s3')], true, 'L2'),
+    ]);
+    expect(questions[2]).toEqual({ position: undefined, waitSec: 0 });
+    expect([has('s1'), has('s2'), has('s3')]).toEqual([false, true, true]);
+  });
+
+  test('keeps what was in force until the new snapshot is whole', async () => {
+    const { has } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(1, [item('s2')], false, 'L2')]);
+    expect([has('s1'), has('s2')]).toEqual([true, false]);
+  });
+
+  test('reads everything anew when the log ends before its cursor', async () => {
+    const { questions, has } = await follow([page(5, [item('s1')]), page(3), page(3, [item('s2')])]);
+    expect(questions[2]?.position).toBeUndefined();
+    expect([has('s1'), has('s2')]).toEqual([false, true]);
+  });
+
+  test('tries again after failures, less and less often, and asks for the same again', async () => {
+    const gone = new Error('gone');
+    const { questions, pauses } = await follow([page(1), gone, gone, gone, gone, gone, gone, page(1)]);
+    expect(pauses.slice(0, 6)).toEqual([250, 500, 1000, 2000, 4000, 5000]);
+    expect(questions[7]?.position).toEqual({ log: 'L1', cursor: 1 });
+  });
+
+  test.each([
+    ['no page', { hello: 1 }],
+    ['a cursor that is no number', { ...page(0), cursor: 'x' }],
+    [
+      'more items than a page has',
+      page(
+        9_000,
+        Array.from({ length: 5_001 }, () => item('s')),
+      ),
+    ],
+    ['null', null as unknown as object],
+  ])('does not believe %s', async (_name, answer) => {
+    const { revocations } = await follow([answer]);
+    expect(revocations.ready).toBe(false);
+  });
+
+  test('obeys what it understands of a page, and says that there is more', async () => {
+    const { has, log } = await follow([
+      page(3, [item('s1'), { kind: 'planet', id: 'x' }, { kind: 'user' }, item('s2')]),
+    ]);
+    expect([has('s1'), has('s2')]).toEqual([true, true]);
+    expect(log.lines()).toContainEqual(expect.objectContaining({ level: 50, items: 2 }));
+  });
+
+  test('does not ask in a tight loop when the feed does not wait', async () => {
+    const { pauses } = await follow([page(1), page(1), page(1)]);
+    expect(pauses).toEqual([200, 200]);
+  });
+});

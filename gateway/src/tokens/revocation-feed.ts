@@ -1,0 +1,131 @@
+import type { Logger } from '@countersign/service-kit';
+import { type RevocationPage, readRevocationPage } from './revocation-page.ts';
+import type { Revocation, Revocations } from './revocations.ts';
+
+/** Where to go on reading, and how long the answer may wait for news. Without a position: from the start. */
+export type FeedQuestion = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
+export type FeedPosition = Readonly<{ log: string; cursor: number }>;
+
+export type RevocationFeed = Readonly<{
+  start(): void;
+  stop(): void;
+  readonly stats: Readonly<{ answers: number; failures: number; snapshots: number; unknownItems: number }>;
+}>;
+
+export type FeedOptions = Readonly<{
+  issuer: string;
+  revocations: Revocations;
+  /** Asks the auth-service, and gives back the answer's JSON. */
+  ask(question: FeedQuestion, signal: AbortSignal): Promise<unknown>;
+  maxStalenessMs: number;
+  logger: Logger;
+  nowMs(): number;
+  /** Between 0 and 1. */
+  random(): number;
+  pause(ms: number, signal: AbortSignal): Promise<void>;
+}>;
+
+const longestWaitSec = 25;
+const firstRetryMs = 250;
+const lastRetryMs = 5_000;
+// A feed that answers at once without news would otherwise be asked in a tight loop.
+const emptyAnswerPauseMs = 200;
+const maxSnapshotPages = 1_000;
+
+/**
+ * Follows one issuer's revocations: a whole snapshot first, swapped in at once, then page after page by long-poll. A log
+ * with another id, or one that ends before our cursor, is another log (a restored backup): everything is read anew,
+ * and what was known stays in force until then.
+ */
+export function followRevocations(options: FeedOptions): RevocationFeed {
+  const { revocations, logger, issuer, nowMs } = options;
+  // So that an answer without news comes well before knowledge counts as stale.
+  const waitSec = Math.max(1, Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000)));
+  const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
+  let stopping: AbortController | undefined;
+
+  async function ask(question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
+    const page = readRevocationPage(await options.ask(question, signal));
+    stats.answers += 1;
+    if (page.unknown > 0) {
+      stats.unknownItems += page.unknown;
+      logger.error(
+        { issuer, items: page.unknown, cursor: page.cursor },
+        'revocations of an unknown kind are not obeyed',
+      );
+    }
+    return page;
+  }
+
+  async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
+    const entries: Revocation[] = [];
+    let position: FeedPosition | undefined;
+    for (let pages = 0; pages < maxSnapshotPages; pages += 1) {
+      const page = await ask({ position, waitSec: 0 }, signal);
+      if (position !== undefined && !follows(page, position)) throw new Error('the log changed while it was read');
+      for (const entry of page.entries) entries.push(entry);
+      if (page.complete) {
+        revocations.replace(entries, nowMs());
+        revocations.confirmCurrent(nowMs());
+        stats.snapshots += 1;
+        logger.info({ issuer, entries: entries.length, log: page.log }, 'revocations read');
+        return positionAfter(page);
+      }
+      if (position?.cursor === page.cursor) throw new Error('the log does not go on');
+      position = positionAfter(page);
+    }
+    throw new Error('the log has no end');
+  }
+
+  async function readOn(position: FeedPosition, signal: AbortSignal): Promise<FeedPosition | undefined> {
+    const askedAt = performance.now();
+    const page = await ask({ position, waitSec }, signal);
+    if (!follows(page, position)) {
+      logger.warn({ issuer, log: page.log, cursor: page.cursor }, 'another revocation log: reading it from the start');
+      return undefined;
+    }
+    revocations.apply(page.entries, nowMs());
+    if (page.complete) revocations.confirmCurrent(nowMs());
+    const isNews = page.cursor > position.cursor;
+    if (!isNews && performance.now() - askedAt < emptyAnswerPauseMs) await options.pause(emptyAnswerPauseMs, signal);
+    return positionAfter(page);
+  }
+
+  async function follow(signal: AbortSignal): Promise<void> {
+    let position: FeedPosition | undefined;
+    let failuresInARow = 0;
+    while (!signal.aborted) {
+      try {
+        position = position === undefined ? await readSnapshot(signal) : await readOn(position, signal);
+        if (failuresInARow > 0) logger.info({ issuer, failures: failuresInARow }, 'revocation feed is back');
+        failuresInARow = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        failuresInARow += 1;
+        stats.failures += 1;
+        logger.warn({ issuer, err: error, failures: failuresInARow }, 'revocation feed cannot be read');
+        const backoffMs = Math.min(lastRetryMs, firstRetryMs * 2 ** (failuresInARow - 1));
+        await options.pause(backoffMs * (0.5 + options.random() / 2), signal);
+      }
+    }
+  }
+
+  return {
+    start() {
+      if (stopping !== undefined) return;
+      stopping = new AbortController();
+      void follow(stopping.signal);
+    },
+    stop() {
+      stopping?.abort();
+    },
+    get stats() {
+      return { ...stats };
+    },
+  };
+}
+
+const positionAfter = (page: RevocationPage): FeedPosition => ({ log: page.log, cursor: page.cursor });
+
+const follows = (page: RevocationPage, position: FeedPosition): boolean =>
+  page.log === position.log && page.cursor >= position.cursor;

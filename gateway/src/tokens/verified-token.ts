@@ -1,0 +1,35 @@
+import type { PreparedIdentity } from '@countersign/identity';
+import type { KeySet } from '@countersign/jwks';
+import type { Issuer } from '../config/config.ts';
+import { assertUnexpired, type Claims } from './claims.ts';
+import type { Revocations } from './revocations.ts';
+
+/** An issuer that is trusted, and what is known of it now. */
+export type TrustedIssuer = Readonly<{
+  config: Issuer;
+  keys: KeySet;
+  /** Undefined: this issuer's tokens end at `exp` only. */
+  revocations: Revocations | undefined;
+}>;
+
+/** A token whose signature and claims held when it was verified. Whether it still does is {@link assertStillGood}. */
+export type VerifiedToken = Readonly<{
+  claims: Claims;
+  kid: string;
+  issuer: TrustedIssuer;
+  /** The issuer's key set that verified it. */
+  generation: number;
+  /** What is signed for each audience, made once a token. */
+  prepared: Map<string, PreparedIdentity>;
+}>;
+
+/**
+ * Asked whenever a token is used: from the cache, again when signing (a slow body can outlive a logout), and while a
+ * connection stays open.
+ *
+ * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
+ */
+export function assertStillGood(token: VerifiedToken, nowMs: number): void {
+  assertUnexpired(token.claims, nowMs);
+  token.issuer.revocations?.assertNotRevoked(token.claims, token.kid, nowMs);
+}

@@ -1,0 +1,205 @@
+import { createHmac, createPublicKey, type JsonWebKey, KeyObject, sign } from 'node:crypto';
+import { type KeySet, remoteKeySet, staticKeySet } from '@countersign/jwks';
+import { mintIssuer, type TestIssuer } from '@countersign/testing';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import type { Issuer } from '../config/config.ts';
+import type { TrustedIssuer } from './verified-token.ts';
+import { createTokenVerifier } from './verify.ts';
+
+const configOf = (issuer: string, algorithms: Issuer['algorithms'] = ['ES256']): Issuer => ({
+  issuer,
+  audience: 'complaints-api',
+  jwks: `${issuer}/jwks.json`,
+  algorithms,
+  claims: { userId: 'user_id', role: 'role', tenantId: 'tenant_id' },
+  tenants: undefined,
+  roles: undefined,
+  revocations: undefined,
+});
+
+function trusting(...issuers: [issuer: TestIssuer, config?: Issuer, keys?: KeySet][]) {
+  const trusted = new Map<string, TrustedIssuer>();
+  for (const [issuer, config = configOf(issuer.issuer), keys] of issuers) {
+    const { algorithms } = config;
+    trusted.set(issuer.issuer, {
+      config,
+      keys: keys ?? staticKeySet(issuer.jwks, { algorithms }),
+      revocations: undefined,
+    });
+  }
+  return createTokenVerifier(trusted, Date.now);
+}
+
+const json = (value: unknown) =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+describe('the verification of an access token', () => {
+  let issuer: TestIssuer;
+  let verify: ReturnType<typeof trusting>;
+  let token: string;
+  beforeAll(async () => {
+    issuer = await mintIssuer();
+    verify = trusting([issuer]);
+    token = await issuer.accessToken();
+  });
+  const payloadOf = (text: string) => text.split('.')[1] ?? '';
+  const signatureOf = (text: string) => text.split('.')[2] ?? '';
+  const withHeader = (header: unknown) => `${json(header)}.${payloadOf(token)}.${signatureOf(token)}`;
+  const refusal = (text: string) =>
+    verify(text).then(
+      () => 'accepted',
+      (error: { code: string }) => error.code,
+    );
+  const header = () => ({ alg: 'ES256', typ: 'at+jwt', kid: issuer.kid });
+
+  test('accepts a good one, and says whose it is', async () => {
+    await expect(verify(token)).resolves.toMatchObject({
+      kid: issuer.kid,
+      claims: { role: 'agent', issuer: issuer.issuer },
+    });
+  });
+
+  test('accepts the long form of its type', async () => {
+    await expect(verify(await issuer.accessToken({}, { typ: 'application/at+jwt' }))).resolves.toBeDefined();
+  });
+
+  test.each(['none', 'None', 'NONE', 'nOnE', '', null, ['ES256'], 7, 'HS256', 'RS256', 'ES384', 'es256'])(
+    'refuses the algorithm %p',
+    async (alg) => {
+      expect(await refusal(withHeader({ ...header(), alg }))).toBe('token_algorithm_refused');
+      const unsigned = `${json({ ...header(), alg })}.${payloadOf(token)}.`;
+      expect(await refusal(unsigned)).toBe('token_algorithm_refused');
+    },
+  );
+
+  test('refuses an HMAC under the public key, in each of its forms', async () => {
+    const publicKey = createPublicKey({ key: issuer.jwks.keys[0] as JsonWebKey, format: 'jwk' });
+    const forms = [
+      publicKey.export({ type: 'spki', format: 'pem' }),
+      publicKey.export({ type: 'spki', format: 'pem' }).toString().trimEnd(),
+      publicKey.export({ type: 'spki', format: 'der' }),
+      JSON.stringify(issuer.jwks.keys[0]),
+    ];
+    for (const secret of forms) {
+      const signed = `${json({ ...header(), alg: 'HS256' })}.${payloadOf(token)}`;
+      const mac = createHmac('sha256', secret).update(signed).digest('base64url');
+      expect(await refusal(`${signed}.${mac}`)).toBe('token_algorithm_refused');
+    }
+  });
+
+  test.each([
+    ['jwk', { kty: 'EC' }],
+    ['jku', 'http://127.0.0.1:1/jwks.json'],
+    ['x5u', 'http://127.0.0.1:1/cert.pem'],
+    ['x5c', ['MII']],
+    ['crit', ['exp']],
+    ['crit', []],
+    ['b64', false],
+    ['b64', true],
+  ])('refuses a header with %s, however well signed', async (name, value) => {
+    const head = json({ ...header(), [name]: value });
+    const privateKey = KeyObject.from(issuer.privateKey);
+    const signature = sign('sha256', Buffer.from(`${head}.${payloadOf(token)}`), {
+      key: privateKey,
+      dsaEncoding: 'ieee-p1363',
+    });
+    expect(await refusal(`${head}.${payloadOf(token)}.${signature.toString('base64url')}`)).toBe(
+      'token_header_refused',
+    );
+  });
+
+  test.each(['JWT', 'rt+jwt', 'txntoken+jwt', 'id+jwt', 'AT+JWT', '', null, undefined, ['at+jwt']])(
+    'refuses the type %p, though the issuer signed it',
+    async (typ) => {
+      expect(await refusal(withHeader({ ...header(), typ }))).toBe('token_type_refused');
+    },
+  );
+
+  test.each([
+    '../../etc/passwd',
+    "' OR 1=1 --",
+    '__proto__',
+    'constructor',
+    'a\0b',
+    'a\r\nb',
+    'k'.repeat(4096),
+    '',
+    7,
+    null,
+    undefined,
+    {},
+  ])('refuses the kid %p', async (kid) => {
+    expect(await refusal(withHeader({ ...header(), kid }))).toMatch(/^token_(key_unknown|too_large)$/);
+  });
+
+  test.each([
+    ['another issuer', 'http://evil.test'],
+    ['ours with a slash', 'http://issuer.test/'],
+    ['ours in capitals', 'HTTP://issuer.test'],
+    ['a list', ['http://issuer.test']],
+    ['nothing', undefined],
+    ['a name of every object', '__proto__'],
+  ])('refuses %s', async (_name, iss) => {
+    expect(await refusal(await issuer.accessToken({ iss }))).toBe('token_issuer_unknown');
+  });
+
+  test('refuses a changed payload, and a changed signature', async () => {
+    const claims = JSON.parse(Buffer.from(payloadOf(token), 'base64url').toString()) as object;
+    const [head] = token.split('.');
+    expect(await refusal(`${head}.${json({ ...claims, role: 'admin' })}.${signatureOf(token)}`)).toBe(
+      'token_signature_invalid',
+    );
+    const bytes = Buffer.from(signatureOf(token), 'base64url');
+    bytes.writeUInt8(bytes.readUInt8(9) ^ 1, 9);
+    expect(await refusal(`${head}.${payloadOf(token)}.${bytes.toString('base64url')}`)).toBe('token_signature_invalid');
+  });
+
+  test.each([
+    ['r = s = 0', Buffer.alloc(64)],
+    ['DER', Buffer.from('3006020101020101', 'hex')],
+    ['63 bytes', Buffer.alloc(63, 1)],
+    ['65 bytes', Buffer.alloc(65, 1)],
+  ])('refuses an ECDSA signature of %s', async (_name, signature) => {
+    const [head] = token.split('.');
+    expect(await refusal(`${head}.${payloadOf(token)}.${signature.toString('base64url')}`)).toBe(
+      'token_signature_invalid',
+    );
+  });
+
+  test('refuses every respelling of a good one', async () => {
+    const last = token.at(-1) ?? '';
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const at = alphabet.indexOf(last);
+    const respelled = [1, 2, 3].map((bit) => token.slice(0, -1) + alphabet[at ^ bit]);
+    for (const text of respelled) expect(await refusal(text)).toMatch(/^token_(malformed|signature_invalid)$/);
+    for (const text of respelled.slice(0, 1)) expect(await refusal(text)).toBe('token_malformed');
+  });
+
+  test('refuses a payload with a repeated name, however well signed', async () => {
+    const payload = Buffer.from(payloadOf(token), 'base64url').toString().replace('{', '{"role":"admin",');
+    const [head] = token.split('.');
+    expect(await refusal(`${head}.${json(payload)}.${signatureOf(token)}`)).toBe('token_malformed');
+  });
+
+  test("never lets one issuer's key speak for another", async () => {
+    const other = await mintIssuer({ issuer: 'http://other.test' });
+    const both = trusting([issuer], [other]);
+    const forged = await other.accessToken({ iss: issuer.issuer });
+    await expect(both(forged)).rejects.toMatchObject({ code: 'token_key_unknown' });
+    // The same, with a kid that the named issuer has.
+    const borrowed = await other.accessToken({ iss: issuer.issuer }, { kid: issuer.kid });
+    await expect(both(borrowed)).rejects.toMatchObject({ code: 'token_signature_invalid' });
+  });
+
+  test('is a fault of ours, not of the token, when there are no keys', async () => {
+    const keys = remoteKeySet({ url: 'http://127.0.0.1:1/jwks.json', algorithms: ['ES256'], maxStaleMs: 1000 });
+    const blind = trusting([issuer, configOf(issuer.issuer), keys]);
+    await expect(blind(token)).rejects.toMatchObject({ code: 'issuer_keys_unavailable' });
+    keys.stop();
+  });
+
+  test.each(['EdDSA', 'RS256', 'PS256', 'ES384'] as const)('accepts %s where the issuer may use it', async (alg) => {
+    const signer = await mintIssuer({ alg });
+    await expect(trusting([signer, configOf(signer.issuer, [alg])])(await signer.accessToken())).resolves.toBeDefined();
+  });
+});

@@ -1,0 +1,71 @@
+import { KeySetUnavailable } from '@countersign/jwks';
+import { compactVerify } from 'jose';
+import { AppError } from '../errors.ts';
+import { readClaims } from './claims.ts';
+import { parseCompactToken } from './compact-token.ts';
+import type { TrustedIssuer, VerifiedToken } from './verified-token.ts';
+
+const accessTokenTypes: readonly unknown[] = ['at+jwt', 'application/at+jwt'];
+// Each of them lets a token say how it is to be verified (CVE-2018-0114, RFC 8725 section 3.10); `crit` and `b64` change what
+// the signature means (RFC 7515 section 4.1.11, RFC 7797).
+const refusedParameters = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
+const keyName = /^[\x21-\x7e]{1,256}$/;
+
+/**
+ * Verifies access tokens of the trusted issuers (RFC 9068). The token names its issuer, and so its key set; algorithm and
+ * key are then that issuer's alone, so a key of one issuer never verifies a token of another.
+ *
+ * The returned function throws AppError: `token_*` where the token is at fault, `issuer_keys_unavailable` where we are.
+ */
+export function createTokenVerifier(
+  issuers: ReadonlyMap<string, TrustedIssuer>,
+  nowMs: () => number,
+): (token: string) => Promise<VerifiedToken> {
+  return async (token) => {
+    const { header, payload } = parseCompactToken(token);
+    const { algorithm, kid } = readHeader(header);
+    const issuer = typeof payload.iss === 'string' ? issuers.get(payload.iss) : undefined;
+    if (issuer === undefined) throw new AppError('token_issuer_unknown');
+    if (!(issuer.config.algorithms as readonly string[]).includes(algorithm)) {
+      throw new AppError('token_algorithm_refused', { detail: { algorithm: algorithm.slice(0, 32) } });
+    }
+
+    if (!issuer.keys.ready || issuer.keys.find(kid, algorithm) === undefined) await lookUpKey(issuer, kid, algorithm);
+    // Both from one moment: a set that changes from here on makes what we remember of this token void.
+    const { generation } = issuer.keys;
+    const key = issuer.keys.find(kid, algorithm);
+    if (key === undefined) throw new AppError('token_key_unknown', { detail: { kid } });
+    try {
+      await compactVerify(token, key, { algorithms: [algorithm] });
+    } catch (cause) {
+      // Whatever jose dislikes about it (also an ECDSA signature in DER, or r = s = 0) is the token's fault.
+      throw new AppError('token_signature_invalid', { cause });
+    }
+    const claims = readClaims(payload, issuer.config, nowMs());
+    return { claims, kid, issuer, generation, prepared: new Map() };
+  };
+}
+
+function readHeader(header: Readonly<Record<string, unknown>>): { algorithm: string; kid: string } {
+  for (const name of refusedParameters) {
+    if (Object.hasOwn(header, name)) throw new AppError('token_header_refused', { detail: { parameter: name } });
+  }
+  if (!Object.hasOwn(header, 'typ') || !accessTokenTypes.includes(header.typ)) {
+    throw new AppError('token_type_refused');
+  }
+  const algorithm = Object.hasOwn(header, 'alg') ? header.alg : undefined;
+  if (typeof algorithm !== 'string') throw new AppError('token_algorithm_refused');
+  const kid = Object.hasOwn(header, 'kid') ? header.kid : undefined;
+  if (typeof kid !== 'string' || !keyName.test(kid)) throw new AppError('token_key_unknown');
+  return { algorithm, kid };
+}
+
+/** A kid that is not known yet may be a new key: the set may fetch again, within its own limits. */
+async function lookUpKey({ keys, config }: TrustedIssuer, kid: string, algorithm: string): Promise<void> {
+  try {
+    await keys.lookup(kid, algorithm);
+  } catch (cause) {
+    if (!(cause instanceof KeySetUnavailable)) throw cause;
+    throw new AppError('issuer_keys_unavailable', { cause, detail: { issuer: config.issuer } });
+  }
+}

@@ -1,0 +1,91 @@
+import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
+import { mayPass } from '../stages/cookies.ts';
+
+export type AnswerHeaders = Readonly<{
+  /** Names and values in turn, as `writeHead` takes them; repeated ones stay apart. */
+  passing: string[];
+  /** The service did not accept our signature, and says why. */
+  identityRefused: string | undefined;
+}>;
+
+type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused';
+
+const dropped: ReadonlySet<string> = new Set([
+  // Of the connection to the service, which is not the client's.
+  'proxy-connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'proxy-authenticate',
+  'proxy-authorization',
+  // What runs inside is nobody's business.
+  'x-powered-by',
+]);
+
+const verdicts = new Map<string, Verdict>();
+// Services choose these names; a hostile one must not fill our memory.
+const maxRemembered = 1_000;
+
+function verdictOn(name: string): Verdict {
+  const known = verdicts.get(name);
+  if (known !== undefined) return known;
+  const folded = foldHeaderName(name);
+  const verdict = judge(folded);
+  if (verdicts.size < maxRemembered) verdicts.set(name, verdict);
+  return verdict;
+}
+
+function judge(folded: string): Verdict {
+  if (folded === 'x-identity-refused') return 'identity-refused';
+  if (folded === 'connection' || folded === 'set-cookie') return folded;
+  return dropped.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
+}
+
+/**
+ * What of a service's answer reaches the client: everything but identity headers, what belongs to the inner connection, and
+ * guarded cookies on routes that do not name them.
+ *
+ * @param raw Names and values in turn, as they came.
+ */
+export function answerHeaders(raw: readonly (string | Buffer)[], cookies: ReadonlySet<string>): AnswerHeaders {
+  const passing: string[] = [];
+  let identityRefused: string | undefined;
+  let connection: string | undefined;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = text(raw[at]);
+    const value = text(raw[at + 1]);
+    switch (verdictOn(name)) {
+      case 'pass':
+        passing.push(name, value);
+        break;
+      case 'set-cookie':
+        if (mayPass(value, cookies)) passing.push(name, value);
+        break;
+      case 'connection':
+        connection = connection === undefined ? value : `${connection},${value}`;
+        break;
+      case 'identity-refused':
+        identityRefused = value;
+    }
+  }
+  return { passing: connection === undefined ? passing : withoutNamed(passing, connection), identityRefused };
+}
+
+function withoutNamed(headers: string[], connection: string): string[] {
+  const named = new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
+  named.delete('keep-alive');
+  named.delete('close');
+  if (named.size === 0) return headers;
+  const left: string[] = [];
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? '';
+    if (!named.has(foldHeaderName(name))) left.push(name, headers[at + 1] ?? '');
+  }
+  return left;
+}
+
+// Latin-1 keeps every byte as it is, and is what node writes headers in.
+const text = (part: string | Buffer | undefined): string =>
+  typeof part === 'string' ? part : (part?.toString('latin1') ?? '');

@@ -1,0 +1,166 @@
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { AppError } from '../errors.ts';
+import type { Signed } from '../exchange.ts';
+import { answerHeaders } from './answer-headers.ts';
+import type { OpenConnections } from './open-connections.ts';
+import type { Target, UpstreamPools } from './pools.ts';
+import { requestBody } from './request-body.ts';
+import { toUpstreamError } from './upstream-error.ts';
+
+export type ForwardHttpOptions = Readonly<{
+  pools: UpstreamPools;
+  open: OpenConnections;
+  /** While it is true, each answer ends its connection. */
+  isDraining(): boolean;
+}>;
+
+/**
+ * Carries a signed request to its service and the answer back, both as streams. Takes nothing but a `Signed`, and adds
+ * nothing to it. Redirects and errors of the service are the client's to see.
+ *
+ * The stage throws AppError `upstream_unreachable`, `upstream_timeout`, `upstream_broken`, `upstream_invalid_response`, `identity_refused`
+ * while nothing was answered. After that the client's connection is broken off: half an answer must not look whole.
+ */
+export function createForwardHttp(
+  options: ForwardHttpOptions,
+): (signed: Signed, response: ServerResponse) => Promise<void> {
+  return (signed, response) => {
+    const target = options.pools.next(signed.route.upstream);
+    return new Promise((resolve, reject) => {
+      const relay = new Relay(signed, response, target, options, resolve, reject);
+      const { outbound } = signed;
+      const headers: string[] = [];
+      for (const [name, value] of outbound.headers) headers.push(name, value);
+      if (outbound.body === 'stream' && signed.body.length !== undefined) {
+        headers.push('content-length', String(signed.body.length));
+      }
+      target.pool.dispatch(
+        { method: outbound.method, path: outbound.target, headers, body: relay.body ?? null },
+        relay,
+      );
+    });
+  };
+}
+
+const clientGone = new AppError('invalid_request', { detail: { reason: 'the client went away' } });
+
+/** One attempt: undici calls it back as the answer comes. */
+class Relay implements Dispatcher.DispatchHandler {
+  readonly body: Dispatcher.DispatchOptions['body'] | undefined;
+  readonly #signed: Signed;
+  readonly #response: ServerResponse;
+  readonly #target: Target;
+  readonly #options: ForwardHttpOptions;
+  readonly #done: () => void;
+  readonly #failed: (error: AppError) => void;
+  #controller: Dispatcher.DispatchController | undefined;
+  #slowReader: NodeJS.Timeout | undefined;
+  #release: (() => void) | undefined;
+  #sentAt = performance.now();
+
+  constructor(
+    signed: Signed,
+    response: ServerResponse,
+    target: Target,
+    options: ForwardHttpOptions,
+    done: () => void,
+    failed: (error: AppError) => void,
+  ) {
+    this.#signed = signed;
+    this.#response = response;
+    this.#target = target;
+    this.#options = options;
+    this.#done = done;
+    this.#failed = failed;
+    const { body } = signed.outbound;
+    const { route, request } = signed;
+    if (body === 'stream') {
+      signed.acceptBody();
+      this.body = requestBody(request, { maxBytes: route.body.maxBytes, idleMs: route.upstream.timeouts.idleMs });
+    } else {
+      this.body = body;
+    }
+    response.once('close', this.#onClientClose);
+  }
+
+  // An abort travels inward: nobody is left to answer to.
+  readonly #onClientClose = (): void => {
+    if (!this.#response.writableFinished) this.#controller?.abort(clientGone);
+  };
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    this.#sentAt = performance.now();
+    // It may have waited for a connection longer than the client did for it.
+    if (this.#response.destroyed) controller.abort(clientGone);
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    if (status < 200) return;
+    const { record, route } = this.#signed;
+    record.upstreamMs = performance.now() - this.#sentAt;
+    const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
+    const { passing, identityRefused } = answerHeaders(raw, route.forward.cookies);
+    if (status === 401 && identityRefused !== undefined) {
+      // Never the client's fault: a clock or a key in here is wrong.
+      throw new AppError('identity_refused', {
+        detail: { upstream: route.upstream.name, target: this.#target.origin, reason: identityRefused.slice(0, 64) },
+      });
+    }
+    passing.push('x-request-id', record.requestId);
+    if (this.#options.isDraining()) passing.push('connection', 'close');
+    this.#response.writeHead(status, passing);
+    if (isEventStream(passing)) this.#keepWatch();
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#response.write(chunk)) return;
+    controller.pause();
+    // The service's own time-out stands still while we do not read; a client that never reads would hold both for ever.
+    this.#slowReader = setTimeout(() => this.#response.destroy(), this.#signed.route.upstream.timeouts.idleMs);
+    this.#response.once('drain', () => {
+      clearTimeout(this.#slowReader);
+      controller.resume();
+    });
+  }
+
+  onResponseEnd(): void {
+    this.#settle();
+    this.#response.end();
+    this.#done();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#settle();
+    const failure = toUpstreamError(error, this.#signed.route.upstream.name, this.#target.origin);
+    if (!this.#response.headersSent) {
+      this.#failed(failure);
+      return;
+    }
+    this.#signed.record.code = failure.code;
+    this.#signed.record.fault = 'upstream';
+    this.#response.destroy();
+    this.#done();
+  }
+
+  /** A stream of events may stay open for hours, and must not outlive the token that opened it. */
+  #keepWatch(): void {
+    const { caller } = this.#signed;
+    if (caller.kind === 'user') this.#release = this.#options.open.add(caller.token, () => this.#response.destroy());
+    this.#response.flushHeaders();
+  }
+
+  #settle(): void {
+    this.#response.off('close', this.#onClientClose);
+    clearTimeout(this.#slowReader);
+    this.#release?.();
+  }
+}
+
+function isEventStream(headers: readonly string[]): boolean {
+  for (let at = 0; at < headers.length; at += 2) {
+    if (headers[at]?.toLowerCase() === 'content-type') return headers[at + 1]?.startsWith('text/event-stream') === true;
+  }
+  return false;
+}

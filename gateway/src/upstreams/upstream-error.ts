@@ -1,0 +1,42 @@
+import { errors } from 'undici';
+import { AppError, type Code } from '../errors.ts';
+
+const codes: Readonly<Record<string, Code>> = {
+  ECONNREFUSED: 'upstream_unreachable',
+  ENOTFOUND: 'upstream_unreachable',
+  EAI_AGAIN: 'upstream_unreachable',
+  EHOSTUNREACH: 'upstream_unreachable',
+  ENETUNREACH: 'upstream_unreachable',
+  EADDRNOTAVAIL: 'upstream_unreachable',
+  UND_ERR_CONNECT_TIMEOUT: 'upstream_timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'upstream_timeout',
+  UND_ERR_BODY_TIMEOUT: 'upstream_timeout',
+  ETIMEDOUT: 'upstream_timeout',
+  UND_ERR_SOCKET: 'upstream_broken',
+  ECONNRESET: 'upstream_broken',
+  EPIPE: 'upstream_broken',
+  UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
+  ERR_INVALID_CHAR: 'upstream_invalid_response',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
+};
+
+/**
+ * Gives a failed attempt its code. By the error's own code, never by its text.
+ *
+ * @returns The error itself when it is an AppError already: our own stream stopped the attempt.
+ */
+export function toUpstreamError(error: unknown, upstream: string, origin: string): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError(codeFor(firstOf(error)), { cause: error, detail: { upstream, target: origin } });
+}
+
+/** A name with several addresses fails with one error for each of them. */
+const firstOf = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
+
+function codeFor(cause: unknown): Code {
+  if (cause instanceof errors.HTTPParserError) return 'upstream_invalid_response';
+  const name = (cause as { code?: unknown } | null)?.code;
+  if (typeof name !== 'string') return 'internal_error';
+  // Node's own parser, which reads the answers to upgrades.
+  return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes[name] ?? 'internal_error');
+}

@@ -1,0 +1,85 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts, startProcess } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { exampleHead, exampleRoutes } from './kit/example-config.ts';
+
+const bin = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'countersign-bin-'));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const countersign = (...args: readonly string[]) =>
+  startProcess({ args: [bin, ...args], cwd: directory, env: { LOG_LEVEL: 'info', DRAIN_DELAY_MS: '0' } });
+
+async function run(...args: readonly string[]) {
+  const running = countersign(...args);
+  return { code: await running.exited, output: running.output() };
+}
+
+const write = (text: string) => writeFileSync(join(directory, 'gateway.yaml'), text);
+const withPorts = ([publicPort, admin, internal]: readonly number[]) =>
+  `${exampleHead}${exampleRoutes}listen: { public: "127.0.0.1:${publicPort}", admin: "127.0.0.1:${admin}", internal: "127.0.0.1:${internal}" }\n`;
+
+describe('the countersign command', () => {
+  test('ends with 0, 1 or 2, and writes no colours where nobody is looking', async () => {
+    write(exampleHead + exampleRoutes);
+    const good = await run('check');
+    expect(good).toEqual({ code: 0, output: 'good gateway.yaml: 1 route, 1 upstream, 1 issuer, 0 tests\n' });
+    write('routes: [\n');
+    const bad = await run('check');
+    expect(bad.code).toBe(1);
+    expect(bad.output).toMatch(/^gateway\.yaml:2:1: not YAML: /);
+    expect((await run('chekc')).code).toBe(2);
+  });
+
+  test('a broken file is every problem and exit code 1, never a stack', async () => {
+    write(`${exampleHead}routes:\n  - { name: a, path: /a, methods: [GET], upstream: users-service }\n`);
+    const { code, output } = await run('serve');
+    expect(code).toBe(1);
+    expect(output).toBe(
+      'gateway: configuration\n  gateway.yaml:11:5: routes[0]: "auth" is required: must be one of "required", "optional", "public", "service"\n',
+    );
+  });
+
+  test('no keys is one clear message and exit code 1', async () => {
+    write(exampleHead + exampleRoutes);
+    const { code, output } = await run('serve');
+    expect(code).toBe(1);
+    expect(output).toBe(
+      `gateway: ${directory}/gateway-keys: cannot be read (ENOENT). Make one: countersign keys create\n`,
+    );
+  });
+
+  test('a port in use is one clear message and exit code 1', async () => {
+    const ports = await freePorts(3);
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(ports[0], '127.0.0.1', resolve));
+    write(withPorts(ports));
+    await run('keys', 'create');
+    const { code, output } = await run('serve');
+    await new Promise((resolve) => taken.close(resolve));
+    expect(code).toBe(1);
+    expect(output).toContain(`gateway: public listener: 127.0.0.1:${ports[0]} is already in use\n`);
+  });
+
+  test('serves until SIGTERM, with a key that it made', async () => {
+    const ports = await freePorts(3);
+    write(withPorts(ports));
+    expect((await run('keys', 'create')).code).toBe(0);
+    const gateway = countersign('serve', '--config', 'gateway.yaml');
+    await gateway.waitFor(/gateway listens/);
+    const keys = await fetch(`http://127.0.0.1:${ports[2]}/.well-known/jwks.json`);
+    const answer = await fetch(`http://127.0.0.1:${ports[0]}/nowhere`);
+    const problem = await answer.json();
+    expect(await gateway.stop()).toBe(0);
+    expect(await keys.json()).toEqual({ keys: [expect.objectContaining({ kty: 'OKP', alg: 'EdDSA' })] });
+    expect([answer.status, problem]).toEqual([404, expect.objectContaining({ code: 'no_route' })]);
+  });
+});

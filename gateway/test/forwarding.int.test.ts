@@ -1,0 +1,251 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { eventually, type RecordedRequest, rawRequest } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
+
+const big = Buffer.alloc(4 * 1024 * 1024, 'x');
+
+describe('what a service answers', () => {
+  let gateway: GatewayUnderTest;
+  let token: string;
+  const open = new Map<string, ServerResponse>();
+  const closed: string[] = [];
+
+  function answer(request: RecordedRequest, res: ServerResponse): void {
+    const path = request.target.slice('/v1/things/'.length);
+    res.once('close', () => closed.push(path));
+    switch (path) {
+      case 'big':
+        res.end(big);
+        break;
+      case 'slow-reader':
+        res.write(big);
+        open.set(path, res);
+        break;
+      case 'half':
+        res.writeHead(200, { 'content-length': '100' });
+        res.write('half of it', () => res.destroy());
+        break;
+      case 'half-chunked':
+        res.write('half of it', () => setImmediate(() => res.destroy()));
+        break;
+      case 'events':
+        res.writeHead(200, { 'content-type': 'text/event-stream' });
+        res.write('data: 1\n\n');
+        open.set(path, res);
+        break;
+      case 'hang':
+        open.set(path, res);
+        break;
+      case 'stall':
+        res.write('begun');
+        break;
+      case 'hints':
+        res.writeEarlyHints({ link: '</a.css>; rel=preload' });
+        res.end('after hints');
+        break;
+      case '204':
+        res.writeHead(204, { etag: '"1"' }).end();
+        break;
+      case '304':
+        res.writeHead(304, { etag: '"1"' }).end();
+        break;
+      case 'length':
+        res.writeHead(200, { 'content-length': '5' }).end(request.method === 'HEAD' ? undefined : 'abcde');
+        break;
+      case 'trailers':
+        res.writeHead(200, { trailer: 'X-Sum' });
+        res.write('body');
+        res.addTrailers({ 'X-Sum': '1' });
+        res.end();
+        break;
+      default:
+        res.writeHead(418, { etag: '"v1"', 'cache-control': 'max-age=1' }).end('teapot');
+    }
+  }
+
+  beforeAll(async () => {
+    gateway = await gatewayUnderTest({ upstream: { answer } });
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(() => gateway.close());
+
+  const request = (path: string, method = 'GET') =>
+    `${method} /v1/things/${path} HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`;
+  const get = (path: string, method?: string) => gateway.raw(request(path, method));
+  async function begin(path: string): Promise<Socket> {
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.on('error', () => socket.destroy());
+    await once(socket, 'connect');
+    socket.write(request(path));
+    return socket;
+  }
+
+  test('reaches the client untouched', async () => {
+    const { status, headers, body } = await get('anything');
+    expect([status, headers.etag, headers['cache-control'], body]).toEqual([418, '"v1"', 'max-age=1', 'teapot']);
+    expect(headers['x-frame-options']).toBeUndefined();
+  });
+
+  test.each([
+    ['204', 'GET', 204, ''],
+    ['304', 'GET', 304, ''],
+    ['length', 'HEAD', 200, ''],
+    ['length', 'GET', 200, 'abcde'],
+  ])('%s to %s has the body it may have', async (path, method, status, body) => {
+    const answered = await get(path, method);
+    expect([answered.status, answered.body]).toEqual([status, body]);
+    if (path === 'length') expect(answered.headers['content-length']).toBe('5');
+  });
+
+  test('after early hints is the answer', async () => {
+    const { status, body } = await get('hints');
+    expect(status).toBe(200);
+    expect(body).toContain('after hints');
+  });
+
+  test('has no trailers here', async () => {
+    const { text } = await get('trailers');
+    expect(text).toContain('body');
+    expect(text).not.toMatch(/x-sum/i);
+  });
+
+  test('may be large', async () => {
+    expect((await gateway.ask('/v1/things/big', { token })).body.byteLength).toBe(big.length);
+  });
+
+  test.each(['half', 'half-chunked'])('that breaks off never looks whole: %s', async (path) => {
+    const text = await rawRequest(gateway.port, request(path));
+    expect(text).toContain('half of it');
+    expect(text).not.toMatch(/0\r\n\r\n$/);
+    const { headers, body } = parseAnswer(text);
+    if (headers['content-length'] !== undefined) expect(body.length).toBeLessThan(Number(headers['content-length']));
+  });
+
+  test('event by event, and is over when the client goes', async () => {
+    const socket = await begin('events');
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    expect(first.toString()).toContain('200 OK');
+    await eventually(() => expect(open.has('events')).toBe(true));
+    open.get('events')?.write('data: 2\n\n');
+    let text = first.toString();
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    await eventually(() => expect(text).toContain('data: 2'));
+    socket.destroy();
+    await eventually(() => expect(closed).toContain('events'));
+  });
+
+  test('is no longer waited for when the client is gone', async () => {
+    const socket = await begin('hang');
+    await eventually(() => expect(open.has('hang')).toBe(true));
+    socket.destroy();
+    await eventually(() => expect(closed).toContain('hang'));
+  });
+
+  test('does not come in time: 504', async () => {
+    const { status, code } = await get('hang');
+    expect([status, code]).toEqual([504, 'upstream_timeout']);
+  });
+
+  test('stops in the middle: broken off after the idle time', async () => {
+    const text = await rawRequest(gateway.port, request('stall'));
+    expect(text).toContain('begun');
+    expect(text).not.toMatch(/0\r\n\r\n$/);
+  });
+
+  test('is held back while the client does not read, and given up when it never does', async () => {
+    const socket = await begin('slow-reader');
+    socket.pause();
+    await eventually(() => expect(closed).toContain('slow-reader'));
+    socket.destroy();
+  });
+});
+
+describe('a service that is not well', () => {
+  let gateway: GatewayUnderTest;
+  let token: string;
+  let hostile: Server;
+  let answer: (socket: Socket) => void;
+  let connections = 0;
+  beforeAll(async () => {
+    hostile = createServer((socket) => {
+      connections += 1;
+      socket.on('error', () => socket.destroy());
+      socket.once('data', () => answer(socket));
+    });
+    hostile.listen(0, '127.0.0.1');
+    await once(hostile, 'listening');
+    const { port } = hostile.address() as AddressInfo;
+    gateway = await gatewayUnderTest({
+      edits: [
+        [
+          'things: { targets: ["',
+          `things: { targets: ["http://127.0.0.1:${port}"], timeouts: { connect: 1s, response: 2s, idle: 2s } }\n  unused: { targets: ["`,
+        ],
+      ],
+    });
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(async () => {
+    await gateway.close();
+    hostile.close();
+  });
+  const ask = (method = 'GET', body = '') =>
+    gateway.raw(
+      `${method} /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nContent-Length: ${body.length}\r\n<close>\r\n\r\n${body}`,
+    );
+
+  test.each([
+    ['closes at once', '', 502, 'upstream_broken'],
+    ['sends no HTTP', 'SSH-2.0-OpenSSH\r\n', 502, 'upstream_invalid_response'],
+    [
+      'sends length and chunks',
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'switches protocols unasked',
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      502,
+      'upstream_broken',
+    ],
+    [
+      'sends headers without end',
+      `HTTP/1.1 200 OK\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(2000)}`,
+      502,
+      'upstream_invalid_response',
+    ],
+    ['breaks off in its headers', 'HTTP/1.1 200 OK\r\nX-A: b', 502, 'upstream_broken'],
+  ])('%s', async (_name, bytes, status, code) => {
+    answer = (socket) => socket.end(bytes);
+    const answered = await ask();
+    expect([answered.status, answered.code]).toEqual([status, code]);
+  });
+
+  test('is asked once, whatever the method', async () => {
+    for (const method of ['GET', 'POST']) {
+      const before = connections;
+      answer = (socket) => socket.destroy();
+      expect((await ask(method, method === 'POST' ? 'a' : '')).status).toBe(502);
+      expect(connections).toBe(before + 1);
+    }
+  });
+
+  test('an answer too many on an idle connection goes to nobody', async () => {
+    const good = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+    answer = (socket) => socket.write(`${good}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`);
+    for (let count = 0; count < 5; count += 1) expect((await ask()).text).not.toContain('evil');
+  });
+
+  test('that is not there is 502, and says nothing of where it was', async () => {
+    hostile.close();
+    const { status, code, body } = await ask();
+    expect([status, code]).toEqual([502, 'upstream_unreachable']);
+    expect(body).not.toMatch(/127\.0\.0\.1|ECONN|undici/);
+  });
+});

@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+
+describe('the framing of a request', () => {
+  let gateway: GatewayUnderTest;
+  let token: string;
+  beforeAll(async () => {
+    gateway = await gatewayUnderTest();
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(() => gateway.close());
+
+  const fields = () => `Host: gateway.test\r\nAuthorization: Bearer ${token}\r\n`;
+  const post = (headers: string, body: string, path = '/v1/things') =>
+    `POST ${path} HTTP/1.1\r\n${fields()}${headers}\r\n${body}`;
+  const hidden = 'GET /v1/admin HTTP/1.1\r\nHost: gateway.test\r\nX-User-Id: root\r\n\r\n';
+
+  async function refused(bytes: string) {
+    const before = gateway.upstream.requests.length;
+    const { status, code, headers } = await gateway.raw(bytes);
+    expect(gateway.upstream.requests.length).toBe(before);
+    expect(headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+    return [status, code, headers.connection];
+  }
+
+  test.each([
+    ['length and chunks', 'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'],
+    ['chunks and length', 'Transfer-Encoding: chunked\r\nContent-Length: 5\r\n', '0\r\n\r\n'],
+    ['two lengths', 'Content-Length: 5\r\nContent-Length: 6\r\n', 'abcdef'],
+    ['two equal lengths', 'Content-Length: 5\r\nContent-Length: 5\r\n', 'abcde'],
+    ['a list of lengths', 'Content-Length: 5,5\r\n', 'abcde'],
+    ['a signed length', 'Content-Length: +5\r\n', 'abcde'],
+    ['a negative length', 'Content-Length: -5\r\n', 'abcde'],
+    ['a hexadecimal length', 'Content-Length: 0x5\r\n', 'abcde'],
+    ['an empty length', 'Content-Length:\r\n', ''],
+    ['a length beyond 64 bits', 'Content-Length: 18446744073709551621\r\n', 'abcde'],
+    ['another encoding', 'Transfer-Encoding: gzip\r\n', '0\r\n\r\n'],
+    ['chunked, but not last', 'Transfer-Encoding: chunked, identity\r\n', '0\r\n\r\n'],
+    ['chunked in disguise', 'Transfer-Encoding: xchunked\r\n', '0\r\n\r\n'],
+    ['chunked twice', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'],
+    ['chunked with a vertical tab', 'Transfer-Encoding: \x0bchunked\r\n', '0\r\n\r\n'],
+    ['a space before the colon', 'Content-Length : 5\r\n', 'abcde'],
+    ['a folded line', 'X-A: b\r\n c\r\n', ''],
+    ['a line that begins with a space', ' Content-Length: 5\r\n', 'abcde'],
+    ['a NUL in a value', 'X-A: a\0b\r\n', ''],
+    ['a bare CR in a value', 'X-A: a\rX-B: c\r\n', ''],
+    ['a chunk size in hexadecimal dress', 'Transfer-Encoding: chunked\r\n', '0x5\r\nabcde\r\n0\r\n\r\n'],
+    ['a signed chunk size', 'Transfer-Encoding: chunked\r\n', '+5\r\nabcde\r\n0\r\n\r\n'],
+    ['a chunk size with a line', 'Transfer-Encoding: chunked\r\n', '5_0\r\nabcde\r\n0\r\n\r\n'],
+    ['a chunk that is longer than it says', 'Transfer-Encoding: chunked\r\n', '3\r\nabcde\r\n0\r\n\r\n'],
+    ['a chunk size of 17 digits', 'Transfer-Encoding: chunked\r\n', '10000000000000005\r\nabcde\r\n0\r\n\r\n'],
+  ])('with %s is refused, and the connection closed', async (_name, headers, body) => {
+    expect(await refused(post(headers, body))).toEqual([400, expect.stringMatching(/^invalid_request$/), 'close']);
+  });
+
+  test.each([
+    ['a bare LF', `GET /v1/things/1 HTTP/1.1\nHost: gateway.test\n\n`],
+    ['no version', 'GET /v1/things/1\r\nHost: gateway.test\r\n\r\n'],
+    ['the name of HTTP/2', 'GET /v1/things/1 HTTP/2.0\r\nHost: gateway.test\r\nConnection: close\r\n\r\n'],
+    ['another version', `GET /v1/things/1 HTTP/3.7\r\nHost: gateway.test\r\n\r\n`],
+    ['another protocol', 'SSH-2.0-OpenSSH_9.0\r\n'],
+    ['a TLS greeting', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+  ])('%s is no request', async (_name, bytes) => {
+    expect(await refused(bytes)).toEqual([400, expect.stringMatching(/^invalid_(request|target)$/), 'close']);
+  });
+
+  test('an expectation that nobody can meet is 417', async () => {
+    expect(
+      (await refused(post('Expect: 200-ok\r\nContent-Length: 1\r\nConnection: close\r\n', 'a'))).slice(0, 2),
+    ).toEqual([417, 'expectation_failed']);
+  });
+
+  test.each(['DELETE', 'OPTIONS'])(
+    'a request hidden in the chunks of %s is a body and nothing else',
+    async (method) => {
+      const before = gateway.upstream.requests.length;
+      const { status } = await gateway.raw(
+        `${method} /v1/things/1 HTTP/1.1\r\n${fields()}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n` +
+          `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`,
+      );
+      expect(status).toBe(200);
+      expect(gateway.upstream.requests.length).toBe(before + 1);
+      expect(gateway.upstream.last().body.toString()).toBe(hidden);
+      expect(gateway.upstream.last().headers).toMatchObject({ 'content-length': String(hidden.length) });
+    },
+  );
+
+  test.each(['GET', 'HEAD'])('%s with a body is refused, and what was hidden in it never runs', async (method) => {
+    const before = gateway.upstream.requests.length;
+    const { status, code, text } = await gateway.raw(
+      `${method} /v1/things/1 HTTP/1.1\r\n${fields()}Content-Length: ${hidden.length}\r\nConnection: close\r\n\r\n${hidden}`,
+    );
+    expect(status).toBe(400);
+    if (method === 'GET') expect(code).toBe('body_not_allowed');
+    expect(text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+    expect(gateway.upstream.requests.length).toBe(before);
+  });
+
+  test('100 pipelined requests, half of them without a token: each answer belongs to its own, in order', async () => {
+    const requests = Array.from({ length: 100 }, (_, at) =>
+      at % 2 === 0
+        ? `GET /v1/things/${at} HTTP/1.1\r\n${fields()}\r\n`
+        : `GET /v1/things/${at} HTTP/1.1\r\nHost: gateway.test\r\n${at === 99 ? 'Connection: close\r\n' : ''}\r\n`,
+    );
+    const { text } = await gateway.raw(requests.join(''));
+    const statuses = [...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status);
+    expect(statuses).toEqual(requests.map((_, at) => (at % 2 === 0 ? '200' : '401')));
+    const refusals = [...text.matchAll(/"instance":"\/v1\/things\/(\d+)"/g)].map(([, at]) => Number(at));
+    expect(refusals).toEqual(requests.map((_, at) => at).filter((at) => at % 2 === 1));
+  });
+
+  test('nonsense after a good request is answered after it', async () => {
+    const { text } = await gateway.raw(`GET /v1/things/1 HTTP/1.1\r\n${fields()}\r\nNONSENSE\r\n\r\n`);
+    expect([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual(['200', '400']);
+    expect(text).toContain('{"ok":true}');
+  });
+
+  test('an upgrade to anything but a WebSocket is a plain request without it', async () => {
+    for (const protocol of ['h2c', 'TLS/1.0', 'websocket, h2c']) {
+      const { status } = await gateway.raw(
+        `GET /v1/things/1 HTTP/1.1\r\n${fields()}Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: ${protocol}\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n`,
+      );
+      expect(status).toBe(200);
+      expect(Object.keys(gateway.upstream.last().headers)).not.toEqual(
+        expect.arrayContaining([expect.stringMatching(/^(upgrade|http2-settings)$/)]),
+      );
+    }
+  });
+});

@@ -1,0 +1,206 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
+import {
+  type CapturingLogger,
+  capturingLogger,
+  eventually,
+  mintIssuer,
+  type RecordingUpstream,
+  rawRequest,
+  recordingUpstream,
+  type TestIssuer,
+  type UpstreamOptions,
+} from '@countersign/testing';
+import { request } from 'undici';
+import { parseConfig } from '../src/config/load.ts';
+import { createGatewayKey } from '../src/keys/gateway-keys.ts';
+import { type RunningGateway, serveGateway } from '../src/serve.ts';
+import { type IssuerServer, issuerServer } from './issuer-server.ts';
+
+export const acme = '01890a5d-ac96-774b-bcce-b302099a8001';
+
+/** Every kind of route, to one recording upstream. */
+const routes = `
+  - { name: things, path: "/v1/things/**", methods: [GET, POST, PUT, PATCH, DELETE, OPTIONS], upstream: things, auth: required, body: { mode: digest, maxBytes: 64KiB } }
+  - { name: admin, path: /v1/admin, methods: [GET, POST], upstream: things, auth: required, allow: { roles: [admin] } }
+  - { name: tenant, path: "/v1/tenants/:tenantId/settings", methods: [GET], upstream: things, auth: required, allow: { tenant: ":tenantId" } }
+  - { name: open, path: "/v1/open/**", methods: [GET, POST], upstream: things, auth: public, forward: { cookies: [__Host-rt] } }
+  - { name: maybe, path: /v1/maybe, methods: [GET], upstream: things, auth: optional }
+  - { name: upload, path: /v1/upload, methods: [POST], upstream: things, auth: required, body: { mode: stream, maxBytes: 8MiB } }
+  - { name: bare, path: /v1/bare, methods: [POST, DELETE], upstream: things, auth: required, body: { mode: none } }
+  - { name: socket, path: /v1/socket, methods: [GET], upstream: things, auth: required, websocket: true }
+  - { name: limited, path: /v1/limited, methods: [GET, POST], upstream: things, auth: public, limits: [{ requests: 3, per: 1m, by: address }] }
+  - { name: limited-user, path: /v1/limited-user, methods: [GET], upstream: things, auth: required, limits: [{ requests: 2, per: 1m, by: user }] }
+  - { name: moved, path: "/v2/things/**", methods: [GET], upstream: things, auth: required, rewrite: { prefix: { from: /v2, to: /v1 } } }
+  - { name: hashed, path: /v1/hashed, methods: [GET, POST], upstream: hashed, auth: required }
+`;
+
+export type GatewayOptions = Readonly<{
+  upstream?: UpstreamOptions;
+  /** Replaces lines of the file, e.g. `['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]']`. */
+  edits?: readonly (readonly [from: string, to: string])[];
+  pageSize?: number;
+  nowMs?: () => number;
+  redis?: string;
+  /** False: the gateway starts without having read its keys and revocations, and is handed out like that. */
+  isIssuerHealthy?: boolean;
+  isFeedHealthy?: boolean;
+}>;
+
+export type GatewayUnderTest = Readonly<{
+  port: number;
+  running: RunningGateway;
+  upstream: RecordingUpstream;
+  issuer: TestIssuer;
+  issuerServer: IssuerServer;
+  log: CapturingLogger;
+  hmacSecret: string;
+  /** Sends exactly these bytes, and `Host`, `Connection: close` where the text says `<host>` and `<close>`. */
+  raw(text: string): Promise<RawAnswer>;
+  /** A request by a client that minds the rules, over a connection of its own. */
+  ask(
+    path: string,
+    options?: AskOptions,
+  ): Promise<Readonly<{ status: number; code: string | undefined; body: Buffer }>>;
+  admin(path: string): Promise<Response>;
+  close(): Promise<void>;
+}>;
+
+export type AskOptions = Readonly<{
+  method?: 'GET' | 'POST';
+  token?: string;
+  headers?: Readonly<Record<string, string>>;
+  body?: Buffer | ReadableStream<Uint8Array>;
+}>;
+
+export type RawAnswer = Readonly<{
+  status: number;
+  text: string;
+  headers: Readonly<Record<string, string>>;
+  body: string;
+  code: string | undefined;
+}>;
+
+/** A whole gateway on free ports, with a real issuer and a recording upstream, ready to be asked. */
+export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<GatewayUnderTest> {
+  const home = mkdtempSync(join(tmpdir(), 'countersign-gateway-'));
+  const nowMs = options.nowMs ?? Date.now;
+  createGatewayKey(join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
+  const issuer = await mintIssuer({ nowMs });
+  const auth = await issuerServer(issuer, options.pageSize);
+  auth.setHealthy(options.isIssuerHealthy ?? true);
+  auth.setFeedHealthy(options.isFeedHealthy ?? true);
+  const upstream = await recordingUpstream(options.upstream);
+  const hmacSecret = randomBytes(32).toString('base64url');
+  let yaml = `
+version: 1
+listen: { public: "127.0.0.1:0", admin: "127.0.0.1:0", internal: "127.0.0.1:0" }
+publicOrigins: ["http://gateway.test"]
+trustedProxies: []
+redis: "\${REDIS_URL:-}"
+issuers:
+  - issuer: "${issuer.issuer}"
+    audience: complaints-api
+    jwks: "${auth.url}/jwks.json"
+    algorithms: [ES256]
+    revocations: { url: "${auth.url}/internal/revocations", maxStaleness: 30s, onStale: allow }
+identity: { keys: "${join(home, 'keys')}", lifetime: 30s }
+upstreams:
+  auth: { targets: ["${auth.url}"] }
+  things: { targets: ["${upstream.url}"], timeouts: { connect: 1s, response: 2s, idle: 2s } }
+  hashed: { targets: ["${upstream.url}"], identity: { algorithm: hmac-sha256, secret: "\${HASHED_SECRET}" } }
+routes:${routes}
+`;
+  for (const [from, to] of options.edits ?? []) {
+    if (!yaml.includes(from)) throw new Error(`nothing to edit: ${from}`);
+    yaml = yaml.replace(from, () => to);
+  }
+  const config = parseConfig(yaml, {
+    file: join(home, 'gateway.yaml'),
+    env: { REDIS_URL: options.redis, HASHED_SECRET: hmacSecret },
+  });
+  const log = capturingLogger();
+  const closeAround = async () => {
+    await auth.close();
+    await upstream.close();
+    rmSync(home, { recursive: true });
+  };
+  let running: RunningGateway;
+  try {
+    running = await serveGateway(config, {
+      logger: log.logger,
+      drainDelayMs: 0,
+      shutdownGraceMs: 2_000,
+      ...(options.nowMs && { nowMs: options.nowMs }),
+    });
+  } catch (error) {
+    await closeAround();
+    throw error;
+  }
+  const { ports } = running;
+  const gateway: GatewayUnderTest = {
+    port: ports.public,
+    running,
+    upstream,
+    issuer,
+    issuerServer: auth,
+    log,
+    hmacSecret,
+    async raw(text) {
+      const bytes = text.replace('<host>', 'Host: gateway.test').replace('<close>', 'Connection: close');
+      return parseAnswer(await rawRequest(ports.public, Buffer.from(bytes, 'latin1')));
+    },
+    async ask(path, { method = 'GET', token, headers, body } = {}) {
+      const answer = await request(`http://127.0.0.1:${ports.public}${path}`, {
+        method,
+        headers: { host: 'gateway.test', ...(token !== undefined && { authorization: `Bearer ${token}` }), ...headers },
+        body: body instanceof ReadableStream ? Readable.fromWeb(body) : (body ?? null),
+      });
+      const bytes = Buffer.from(await answer.body.arrayBuffer());
+      const isProblem = answer.headers['content-type'] === 'application/problem+json';
+      const code = isProblem ? (JSON.parse(bytes.toString()) as { code: string }).code : undefined;
+      return { status: answer.statusCode, code, body: bytes };
+    },
+    admin: (path) => fetch(`http://127.0.0.1:${ports.admin}${path}`),
+    async close() {
+      await running.stop();
+      await closeAround();
+    },
+  };
+  const { isIssuerHealthy = true, isFeedHealthy = true } = options;
+  if (!isIssuerHealthy || !isFeedHealthy) return gateway;
+  await eventually(async () => {
+    const { ok, checks } = await running.health.ready();
+    if (!ok) throw new Error(`not ready: ${JSON.stringify(checks)}`);
+  });
+  return gateway;
+}
+
+/** The first answer in these bytes. */
+export function parseAnswer(text: string): RawAnswer {
+  const [head = '', ...rest] = text.split('\r\n\r\n');
+  const [line = '', ...fields] = head.split('\r\n');
+  const headers = Object.fromEntries(
+    fields.map((field) => [
+      field.slice(0, field.indexOf(':')).toLowerCase(),
+      field.slice(field.indexOf(':') + 1).trim(),
+    ]),
+  );
+  const raw = rest.join('\r\n\r\n');
+  const body = headers['transfer-encoding'] === 'chunked' ? unchunked(raw) : raw;
+  const code =
+    headers['content-type'] === 'application/problem+json' ? /"code":"([a-z_]+)"/.exec(body)?.[1] : undefined;
+  return { status: Number(line.split(' ')[1]), text, headers, body, code };
+}
+
+/** What chunks hold, as far as they came. */
+function unchunked(text: string): string {
+  const end = text.indexOf('\r\n');
+  const size = Number.parseInt(text.slice(0, end), 16);
+  if (end === -1 || !(size > 0)) return '';
+  return text.slice(end + 2, end + 2 + size) + unchunked(text.slice(end + 4 + size));
+}

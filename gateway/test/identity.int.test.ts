@@ -1,0 +1,133 @@
+import {
+  createVerifier,
+  memoryReplay,
+  secretGatewayKeys,
+  staticGatewayKeys,
+  type Verifier,
+} from '@countersign/identity';
+import type { RecordedRequest } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { secretKeyid } from '../src/keys/secret-keyid.ts';
+import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+
+describe('what the gateway signs', () => {
+  let gateway: GatewayUnderTest;
+  let token: string;
+  let jwks: { keys: Record<string, unknown>[] };
+  beforeAll(async () => {
+    gateway = await gatewayUnderTest();
+    token = await gateway.issuer.accessToken({ sid: 's-1', amr: ['pwd'], auth_time: 1_700_000_000 });
+    jwks = (await (
+      await fetch(`http://127.0.0.1:${gateway.running.ports.internal}/.well-known/jwks.json`)
+    ).json()) as typeof jwks;
+  });
+  afterAll(() => gateway.close());
+
+  const verifierFor = (audience: string): Verifier =>
+    createVerifier({
+      audience,
+      keys: staticGatewayKeys(jwks),
+      replay: memoryReplay({ nowMs: () => Date.now() - 60_000 }),
+    });
+  const verify = (verifier: Verifier, { method, target, rawHeaders, body }: RecordedRequest) =>
+    verifier.verify({ method, target, rawHeaders, body });
+
+  test('is what a service accepts, and says who calls', async () => {
+    await gateway.ask('/v1/things/1?a=b', {
+      token,
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: Buffer.from('{}'),
+    });
+    await expect(verify(verifierFor('things'), gateway.upstream.last())).resolves.toEqual({
+      kind: 'user',
+      requestId: gateway.upstream.last().headers['x-request-id'],
+      userId: '01890a5d-ac96-774b-bcce-b302099a8057',
+      role: 'agent',
+      tenantId: acme,
+      context: { ip: '127.0.0.1', iss: 'http://issuer.test', sid: 's-1', authTime: 1_700_000_000, amr: ['pwd'] },
+    });
+  });
+
+  test.each([
+    ['/v1/things/1', 'GET'],
+    ['/v1/things/a%20b?q=%C3%A9&x[]=1&y=a+b', 'GET'],
+    ['/v1/things/', 'GET'],
+    ['/v1/things/1', 'POST'],
+  ] as const)('holds for %s by %s', async (path, method) => {
+    await gateway.ask(path, { token, method });
+    await expect(verify(verifierFor('things'), gateway.upstream.last())).resolves.toMatchObject({ kind: 'user' });
+  });
+
+  test('holds for a rewritten path', async () => {
+    await gateway.ask('/v2/things/7?x=1', { token });
+    expect(gateway.upstream.last().target).toBe('/v1/things/7?x=1');
+    await expect(verify(verifierFor('things'), gateway.upstream.last())).resolves.toMatchObject({ kind: 'user' });
+  });
+
+  test('says so when nobody is known', async () => {
+    await gateway.ask('/v1/open/1');
+    await expect(verify(verifierFor('things'), gateway.upstream.last())).resolves.toMatchObject({ kind: 'anonymous' });
+  });
+
+  test('is for one service', async () => {
+    await gateway.ask('/v1/things/1', { token });
+    await expect(verify(verifierFor('hashed'), gateway.upstream.last())).rejects.toMatchObject({
+      name: 'IdentityRefused',
+    });
+  });
+
+  test('is good once, and for nothing else', async () => {
+    await gateway.ask('/v1/things/1', { token, method: 'POST', body: Buffer.from('abc') });
+    const arrived = gateway.upstream.last();
+    const verifier = verifierFor('things');
+    for (const change of [
+      { target: '/v1/things/2' },
+      { target: '/v1/things/1?x' },
+      { method: 'PUT' },
+      { body: Buffer.from('abd') },
+    ]) {
+      await expect(verify(verifier, { ...arrived, ...change })).rejects.toMatchObject({ name: 'IdentityRefused' });
+    }
+    await verify(verifier, arrived);
+    await expect(verify(verifier, arrived)).rejects.toMatchObject({ name: 'IdentityRefused' });
+  });
+
+  test('never repeats a nonce or a request id', async () => {
+    const before = gateway.upstream.requests.length;
+    await Promise.all(Array.from({ length: 50 }, () => gateway.ask('/v1/things/1', { token })));
+    const arrived = gateway.upstream.requests.slice(before);
+    const nonces = arrived.map(({ headers }) => /;nonce="([^"]+)"/.exec(headers['signature-input'] ?? '')?.[1]);
+    expect(new Set(nonces).size).toBe(50);
+    expect(new Set(arrived.map(({ headers }) => headers['x-request-id'])).size).toBe(50);
+  });
+
+  test('may be a MAC, where the upstream says so', async () => {
+    await gateway.ask('/v1/hashed', { token, method: 'POST', body: Buffer.from('abc') });
+    const secret = Buffer.from(gateway.hmacSecret);
+    const keys = secretGatewayKeys([{ keyid: secretKeyid(secret), secret }]);
+    const verifier = createVerifier({
+      audience: 'hashed',
+      keys,
+      replay: memoryReplay({ nowMs: () => Date.now() - 60_000 }),
+    });
+    await expect(verify(verifier, gateway.upstream.last())).resolves.toMatchObject({ kind: 'user', tenantId: acme });
+    await expect(verify(verifierFor('hashed'), gateway.upstream.last())).rejects.toMatchObject({
+      name: 'IdentityRefused',
+    });
+  });
+
+  test('is its own name towards the revocation feed', async () => {
+    const [question] = gateway.issuerServer.questions;
+    const rawHeaders = Object.entries(question?.headers ?? {}).flatMap(([name, value]) => [name, String(value)]);
+    const identity = await verifierFor('auth').verify({ method: 'GET', target: question?.target ?? '', rawHeaders });
+    expect(identity.kind).toBe('gateway');
+  });
+
+  test('is published without its private half, on the internal and the admin listener', async () => {
+    const admin = (await (await gateway.admin('/.well-known/jwks.json')).json()) as typeof jwks;
+    expect(admin).toEqual(jwks);
+    expect(jwks.keys).toHaveLength(1);
+    for (const key of jwks.keys) expect(key.d).toBeUndefined();
+  });
+});

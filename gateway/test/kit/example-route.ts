@@ -1,0 +1,27 @@
+import type { Route, Upstream } from '../../src/config/config.ts';
+
+const exampleUpstream: Upstream = {
+  name: 'users-service',
+  targets: ['http://127.0.0.1:8082'],
+  identity: { algorithm: 'ed25519' },
+  txnToken: false,
+  timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 60_000 },
+};
+
+/** A whole route from what a test is about. */
+export function exampleRoute(part: Partial<Route> & { path: string }): Route {
+  return {
+    name: 'example',
+    methods: ['GET'],
+    upstream: exampleUpstream,
+    auth: 'required',
+    allow: { roles: undefined, tenantParam: undefined },
+    callers: new Set(),
+    limits: [],
+    body: { mode: 'digest', maxBytes: 1024 },
+    websocket: false,
+    rewrite: undefined,
+    forward: { cookies: new Set(), authorization: false, dpop: false },
+    ...part,
+  };
+}

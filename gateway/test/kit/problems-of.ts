@@ -1,0 +1,26 @@
+import { ConfigError } from '@countersign/service-kit';
+import { expect } from '@jest/globals';
+import { parseConfig } from '../../src/config/load.ts';
+import { exampleHead, exampleRoutes } from './example-config.ts';
+
+/** What is wrong with a file's text; nothing when it is good. */
+export function problemsOf(text: string, env: Record<string, string> = {}): readonly string[] {
+  try {
+    parseConfig(text, { file: 'gateway.yaml', env });
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+/** The example, with one piece of it changed. */
+export const changed = (from: string, to: string) => {
+  const whole = exampleHead + exampleRoutes;
+  expect(whole).toContain(from);
+  return whole.replace(from, to);
+};
+
+/** The example with one route of its own, `/a/:id`. */
+export const route = (more: string) =>
+  `${exampleHead}routes:\n  - { name: a, path: "/a/:id", methods: [GET], upstream: users-service${more} }\n`;

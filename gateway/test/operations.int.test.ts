@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { connect } from 'node:net';
+import { eventually } from '@countersign/testing';
+import { describe, expect, test } from '@jest/globals';
+import { gatewayUnderTest } from './gateway-under-test.ts';
+
+describe('a gateway in operation', () => {
+  test('writes one line for every request, with all that was decided and no secret', async () => {
+    const gateway = await gatewayUnderTest();
+    const token = await gateway.issuer.accessToken();
+    await gateway.ask('/v1/things/1?secret=query', { token, headers: { cookie: 'a=cookie-value' } });
+    await gateway.ask('/v1/nothing');
+    await gateway.raw('NONSENSE\r\n\r\n');
+    await eventually(() => expect(gateway.log.lines().filter(({ msg }) => msg === 'request')).toHaveLength(3));
+    const [good, lost, broken] = gateway.log.lines().filter(({ msg }) => msg === 'request');
+    expect(good).toMatchObject({
+      request_id: gateway.upstream.last().headers['x-request-id'],
+      method: 'GET',
+      path: '/v1/things/1',
+      status: 200,
+      route: 'things',
+      upstream: 'things',
+      identity: 'user',
+      user_id: '01890a5d-ac96-774b-bcce-b302099a8057',
+      ip: '127.0.0.1',
+      duration_ms: expect.any(Number),
+      decided_ms: expect.any(Number),
+      upstream_ms: expect.any(Number),
+    });
+    expect(lost).toMatchObject({ status: 404, code: 'no_route', fault: 'caller' });
+    expect(broken).toMatchObject({ status: 400, code: 'invalid_request' });
+    const text = gateway.log.text();
+    for (const secret of [token, 'secret=query', 'cookie-value', gateway.upstream.last().headers.signature ?? '']) {
+      expect(text).not.toContain(secret);
+    }
+    await gateway.close();
+  });
+
+  test('keeps what was written in a path on one line', async () => {
+    const gateway = await gatewayUnderTest();
+    await gateway.raw('GET /v1/\x1b[31mred HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n');
+    await gateway.raw('GET /v1/"},{"level":60 HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n');
+    await eventually(() => expect(gateway.log.lines().filter(({ msg }) => msg === 'request')).toHaveLength(2));
+    expect(gateway.log.text()).not.toContain('\x1b');
+    await gateway.close();
+  });
+
+  test('counts requests, refusals by code, keys and revocations', async () => {
+    const gateway = await gatewayUnderTest();
+    await gateway.ask('/v1/things/1', { token: await gateway.issuer.accessToken() });
+    await gateway.ask('/v1/things/1');
+    await eventually(async () => {
+      const metrics = await (await gateway.admin('/metrics')).text();
+      expect(metrics).toMatch(/countersign_request_duration_seconds_count\{route="things",status="200"\} 1/);
+      expect(metrics).toMatch(/countersign_refusals_total\{code="token_missing",fault="caller"\} 1/);
+      expect(metrics).toMatch(/countersign_jwks_keys\{issuer="http:\/\/issuer.test"\} 1/);
+      expect(metrics).toMatch(/countersign_jwks_fetches\{issuer="http:\/\/issuer.test"\} 1/);
+      expect(metrics).toMatch(/countersign_revocations_staleness_seconds\{issuer="http:\/\/issuer.test"\} [\d.]+/);
+      expect(metrics).toMatch(/countersign_token_cache\{what="misses"\} 1/);
+    });
+    await gateway.close();
+  });
+
+  test('serves nothing of the admin listener on the others', async () => {
+    const gateway = await gatewayUnderTest();
+    const internal = `http://127.0.0.1:${gateway.running.ports.internal}`;
+    for (const path of ['/metrics', '/healthz', '/readyz']) expect((await fetch(internal + path)).status).toBe(404);
+    for (const path of ['/metrics', '/healthz', '/readyz']) {
+      const { status } = await gateway.ask(path, { headers: { 'x-forwarded-for': '127.0.0.1' } });
+      expect(status).toBe(404);
+    }
+    await gateway.close();
+  });
+
+  test('stops gracefully: not ready first, what is in flight is answered, connections end', async () => {
+    const waiting: ServerResponse[] = [];
+    const gateway = await gatewayUnderTest({ upstream: { answer: (_request, res) => void waiting.push(res) } });
+    const token = await gateway.issuer.accessToken();
+    const inFlight = gateway.raw(`GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+    const idle = connect(gateway.port, '127.0.0.1');
+    await once(idle, 'connect');
+    await eventually(() => expect(waiting).toHaveLength(1));
+    gateway.running.health.drain();
+    expect((await gateway.admin('/readyz')).status).toBe(503);
+    const closing = gateway.close();
+    await eventually(() =>
+      expect(fetch(`http://127.0.0.1:${gateway.port}/`)).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } }),
+    );
+    waiting[0]?.end('done');
+    const { status, body, headers } = await inFlight;
+    expect([status, body, headers.connection]).toEqual([200, 'done', 'close']);
+    await closing;
+    idle.destroy();
+  });
+
+  test('does not start on a port that is taken, and leaves nothing open', async () => {
+    const gateway = await gatewayUnderTest();
+    await expect(
+      gatewayUnderTest({ edits: [['public: "127.0.0.1:0"', `public: "127.0.0.1:${gateway.port}"`]] }),
+    ).rejects.toMatchObject({
+      name: 'StartupError',
+      message: expect.stringContaining('is already in use'),
+    });
+    await gateway.close();
+  });
+});

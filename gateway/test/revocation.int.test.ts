@@ -1,0 +1,107 @@
+import { eventually } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { feedItem } from './issuer-server.ts';
+
+describe('a revoked token', () => {
+  let gateway: GatewayUnderTest;
+  beforeEach(async () => {
+    gateway = await gatewayUnderTest({ pageSize: 2 });
+  });
+  afterEach(() => gateway.close());
+
+  const ask = async (token: string) => {
+    const { status, code } = await gateway.ask('/v1/things/1', { token });
+    return [status, code];
+  };
+
+  test('is refused within a second, though it was remembered as good', async () => {
+    const token = await gateway.issuer.accessToken({ sid: 's-1' });
+    const other = await gateway.issuer.accessToken({ sid: 's-2' });
+    for (let count = 0; count < 3; count += 1) expect(await ask(token)).toEqual([200, undefined]);
+    const revokedAt = performance.now();
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
+    await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']), 2_000);
+    expect(performance.now() - revokedAt).toBeLessThan(1_000);
+    const before = gateway.upstream.requests.length;
+    for (let count = 0; count < 20; count += 1) expect(await ask(token)).toEqual([401, 'token_revoked']);
+    expect(gateway.upstream.requests.length).toBe(before);
+    expect(await ask(other)).toEqual([200, undefined]);
+  });
+
+  test('while its body is still on the way never reaches the service', async () => {
+    const token = await gateway.issuer.accessToken({ sid: 's-1' });
+    expect(await ask(token)).toEqual([200, undefined]);
+    const before = gateway.upstream.requests.length;
+    let finish: () => void = () => {};
+    const slow = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(Buffer.from('half '));
+        finish = () => {
+          controller.enqueue(Buffer.from('and half'));
+          controller.close();
+        };
+      },
+    });
+    const answer = gateway.ask('/v1/things', { token, method: 'POST', body: slow });
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
+    await eventually(async () => expect((await ask(token))[1]).toBe('token_revoked'));
+    finish();
+    expect(await answer).toMatchObject({ status: 401, code: 'token_revoked' });
+    expect(gateway.upstream.requests.length).toBe(before);
+  });
+
+  test('stays refused while the feed is gone, and others pass; new revocations arrive when it is back', async () => {
+    const token = await gateway.issuer.accessToken({ sid: 's-1' });
+    const other = await gateway.issuer.accessToken({ sid: 's-2' });
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
+    await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
+    gateway.issuerServer.setHealthy(false);
+    expect(await ask(token)).toEqual([401, 'token_revoked']);
+    expect(await ask(other)).toEqual([200, undefined]);
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-2' }));
+    gateway.issuerServer.setHealthy(true);
+    await eventually(async () => expect(await ask(other)).toEqual([401, 'token_revoked']), 4_000);
+  });
+
+  test('stays refused through a snapshot of many pages, and another log', async () => {
+    const sessions = ['s-1', 's-2', 's-3', 's-4', 's-5'];
+    const tokens = await Promise.all(sessions.map((sid) => gateway.issuer.accessToken({ sid })));
+    gateway.issuerServer.revoke(...sessions.map((sid) => feedItem('session', { sid })));
+    for (const token of tokens) await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
+    gateway.issuerServer.replaceLog('restored', ...sessions.slice(0, 3).map((sid) => feedItem('session', { sid })));
+    await eventually(async () => expect(await ask(tokens[4] ?? '')).toEqual([200, undefined]));
+    for (const token of tokens.slice(0, 3)) expect(await ask(token)).toEqual([401, 'token_revoked']);
+  });
+});
+
+describe('before anything is known of revocations or keys', () => {
+  test('a token is 503 with Retry-After, never 401, and a public route is served', async () => {
+    const gateway = await gatewayUnderTest({ isIssuerHealthy: false });
+    const token = await gateway.issuer.accessToken();
+    const { status, code, headers } = await gateway.raw(
+      `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n<close>\r\n\r\n`,
+    );
+    expect([status, code]).toEqual([503, 'issuer_keys_unavailable']);
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0);
+    expect(headers['www-authenticate']).toBeUndefined();
+    expect((await gateway.admin('/readyz')).status).toBe(503);
+    expect((await gateway.admin('/healthz')).status).toBe(200);
+    expect((await gateway.ask('/v1/open/1')).status).toBe(200);
+    gateway.issuerServer.setHealthy(true);
+    await eventually(async () => expect((await gateway.admin('/readyz')).status).toBe(200));
+    await eventually(async () => expect((await gateway.ask('/v1/things/1', { token })).status).toBe(200));
+    await gateway.close();
+  });
+
+  test('keys alone are not enough', async () => {
+    const gateway = await gatewayUnderTest({ isFeedHealthy: false });
+    const token = await gateway.issuer.accessToken();
+    await eventually(async () => {
+      const { status, code } = await gateway.ask('/v1/things/1', { token });
+      expect([status, code]).toEqual([503, 'revocations_unavailable']);
+    });
+    expect(gateway.upstream.requests.length).toBe(0);
+    await gateway.close();
+  });
+});

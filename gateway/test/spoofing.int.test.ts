@@ -1,0 +1,300 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+
+const contract = [
+  'x-request-id',
+  'x-identity',
+  'x-identity-audience',
+  'x-identity-context',
+  'x-user-id',
+  'x-user-role',
+  'x-tenant-id',
+  'x-service-id',
+  'txn-token',
+  'content-digest',
+  'signature-input',
+  'signature',
+];
+const user = '01890a5d-ac96-774b-bcce-b302099a8057';
+
+describe('what a client says about who it is', () => {
+  let gateway: GatewayUnderTest;
+  let token: string;
+  let seen: number;
+  beforeAll(async () => {
+    gateway = await gatewayUnderTest({ edits: [['trustedProxies: []', 'headers: { strip: [x-internal-debug] }']] });
+    token = await gateway.issuer.accessToken();
+  });
+  beforeEach(() => {
+    seen = gateway.upstream.requests.length;
+  });
+  afterAll(() => gateway.close());
+
+  const send = (lines: string, path = '/v1/things/1') =>
+    gateway.raw(`GET ${path} HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n${lines}<close>\r\n\r\n`);
+  const arrived = () => {
+    expect(gateway.upstream.requests.length).toBe(seen + 1);
+    return gateway.upstream.last();
+  };
+
+  function expectOnlyTheGatewaysWord(): void {
+    const { headers, count } = arrived();
+    expect(headers).toMatchObject({
+      'x-identity': 'user',
+      'x-user-id': user,
+      'x-user-role': 'agent',
+      'x-tenant-id': acme,
+    });
+    for (const name of contract)
+      expect([name, count(name)]).toEqual([
+        name,
+        ['x-service-id', 'txn-token', 'content-digest'].includes(name) ? 0 : 1,
+      ]);
+    expect(JSON.stringify(gateway.upstream.last().rawHeaders)).not.toContain('evil');
+  }
+
+  test.each(contract)('%s is replaced, in any case, once and twice', async (name) => {
+    const capitals = name.replace(/(?:^|-)[a-z]/g, (letter) => letter.toUpperCase());
+    const { status } = await send(`${name}: evil\r\n${name.toUpperCase()}: evil\r\n${capitals}: evil\r\n`);
+    expect(status).toBe(200);
+    expectOnlyTheGatewaysWord();
+  });
+
+  test.each([
+    'X_User_Id',
+    'X.User.Id',
+    'X-User_Id',
+    'x_tenant_id',
+    'X~User~Role',
+    'x!user!id',
+    'X-Identity-Anything',
+    'x-users',
+    'X-Tenant',
+    'X-Service-Name',
+    'SIGNATURE_INPUT',
+    'Content_Digest',
+    'X-Internal-Debug',
+    'x_internal_debug',
+    'x-middleware-subrequest',
+    'X-Original-URL',
+    'X-Rewrite-URL',
+    'X-HTTP-Method-Override',
+    'X-HTTP-Method',
+    'X-Method-Override',
+    'Forwarded',
+    'X-Real-IP',
+    'True-Client-IP',
+    'X-Client-IP',
+    'X-Forwarded-User',
+    'X-Forwarded-Prefix',
+    'Remote-User',
+    'Remote_User',
+    'X-Remote-User',
+    'Proxy',
+    'Proxy-Authorization',
+    'Content_Length',
+    'Transfer_Encoding',
+    'TE',
+    'Keep-Alive',
+    'HTTP2-Settings',
+  ])('%s never reaches a service', async (name) => {
+    const { status } = await send(`${name}: evil\r\n`);
+    expect(status).toBe(200);
+    expectOnlyTheGatewaysWord();
+    expect(Object.keys(arrived().headers)).not.toContain(name.toLowerCase());
+  });
+
+  test('Expect: 100-continue changes nothing', async () => {
+    const { text } = await send('Expect: 100-continue\r\nX-User-Id: evil\r\n');
+    expect(text).toContain('HTTP/1.1 200');
+    expectOnlyTheGatewaysWord();
+    expect(arrived().headers.expect).toBeUndefined();
+  });
+
+  test('Expect: 100-continue with a body is answered 100 by the gateway, and the identity is there', async () => {
+    const body = '{"a":1}';
+    const { text } = await gateway.raw(
+      `POST /v1/things HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nX-User-Id: evil\r\nX-User-Role: admin\r\n` +
+        `Expect: 100-continue\r\nContent-Length: ${body.length}\r\n<close>\r\n\r\n${body}`,
+    );
+    expect(text).toMatch(/^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 /);
+    expect(arrived()).toMatchObject({ headers: { 'x-user-id': user, 'x-user-role': 'agent' } });
+    expect(arrived().body.toString()).toBe(body);
+  });
+
+  test('Expect: 100-continue without a token is answered 401, never 100', async () => {
+    const { status, text } = await gateway.raw(
+      'POST /v1/things HTTP/1.1\r\n<host>\r\nExpect: 100-continue\r\nContent-Length: 5\r\n<close>\r\n\r\n',
+    );
+    expect(status).toBe(401);
+    expect(text).not.toContain('100 Continue');
+    expect(gateway.upstream.requests.length).toBe(seen);
+  });
+
+  test.each([
+    'keep-alive, x-user-id, x-tenant-id, signature',
+    'close, X_User_Id, signature-input, x-request-id',
+    'x-identity',
+  ])('Connection: %s takes nothing from the service', async (connection) => {
+    const { status } = await gateway.raw(
+      `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nX-User-Id: evil\r\nConnection: ${connection}\r\n<close>\r\n\r\n`,
+    );
+    expect(status).toBe(200);
+    expectOnlyTheGatewaysWord();
+    expect(arrived().headers.connection).toBe('keep-alive');
+  });
+
+  test('Connection takes away what it names of the client itself', async () => {
+    await send('Connection: x-mine\r\nX-Mine: 1\r\nX_Mine: 2\r\nX-Other: 3\r\n');
+    const { headers } = arrived();
+    expect(headers['x-other']).toBe('3');
+    expect(headers['x-mine']).toBeUndefined();
+    expect(headers.x_mine).toBeUndefined();
+  });
+
+  test('on a public route a spoofed identity is anonymous', async () => {
+    const { status } = await send(
+      'X-User-Id: evil\r\nX_User_Role: evil\r\nX-Identity: user\r\nSignature: evil\r\n',
+      '/v1/open/1',
+    );
+    expect(status).toBe(200);
+    const { headers } = arrived();
+    expect(headers['x-identity']).toBe('anonymous');
+    for (const name of ['x-user-id', 'x-user-role', 'x-tenant-id', 'authorization'])
+      expect(headers[name]).toBeUndefined();
+    expect(JSON.stringify(arrived().rawHeaders)).not.toContain('evil');
+  });
+
+  test('in a trailer is not forwarded', async () => {
+    const { status } = await gateway.raw(
+      `POST /v1/things HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nTransfer-Encoding: chunked\r\nTrailer: X-User-Id\r\n<close>\r\n\r\n` +
+        '3\r\nabc\r\n0\r\nX-User-Id: evil\r\n\r\n',
+    );
+    expect(status).toBe(200);
+    expect(arrived()).toMatchObject({ headers: { 'x-user-id': user, 'content-length': '3' } });
+    expect(arrived().headers.trailer).toBeUndefined();
+    expect(JSON.stringify(arrived().rawHeaders)).not.toContain('evil');
+  });
+
+  test('about where it comes from is overwritten by what the gateway saw', async () => {
+    await send(
+      'X-Forwarded-For: 8.8.8.8\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nForwarded: for=evil\r\n',
+    );
+    const { headers, count } = arrived();
+    expect(headers).toMatchObject({
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+      'x-forwarded-host': 'gateway.test',
+    });
+    expect(count('x-forwarded-for')).toBe(1);
+    expect(headers['x-identity-context']).toContain('ip="127.0.0.1"');
+    expect(headers['x-identity-context']).not.toContain('8.8.8.8');
+  });
+
+  test('credentials stay at the edge', async () => {
+    await send('Cookie: lang=en; __Host-rt=evil; theme=dark\r\nDPoP: evil\r\n');
+    const { headers } = arrived();
+    expect(headers.cookie).toBe('lang=en; theme=dark');
+    expect(headers.authorization).toBeUndefined();
+    expect(headers.dpop).toBeUndefined();
+  });
+
+  test('the refresh cookie passes where the route names it', async () => {
+    await send('Cookie: lang=en; __Host-rt=r1\r\n', '/v1/open/1');
+    expect(arrived().headers.cookie).toBe('lang=en; __Host-rt=r1');
+  });
+
+  test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
+    'a header called %s does no harm',
+    async (name) => {
+      const { status } = await send(`${name}: x\r\nX-After: 1\r\n`);
+      expect(status).toBe(200);
+      expect(arrived().headers).toMatchObject({ 'x-after': '1', 'x-user-id': user });
+      expect(arrived().rawHeaders).toContain(name);
+    },
+  );
+
+  test('an empty header name is refused', async () => {
+    const { status, code } = await send(': x\r\n');
+    expect([status, code]).toEqual([400, 'invalid_request']);
+    expect(gateway.upstream.requests.length).toBe(seen);
+  });
+});
+
+describe('what a service says about itself', () => {
+  let gateway: GatewayUnderTest;
+  let token: string;
+  beforeAll(async () => {
+    gateway = await gatewayUnderTest({
+      upstream: {
+        answer(request, res) {
+          if (request.target.endsWith('/redirect')) {
+            res.writeHead(307, { location: 'http://evil.test/steal' }).end();
+          } else if (request.target.endsWith('/refused')) {
+            res.writeHead(401, { 'x-identity-refused': 'expired', 'www-authenticate': 'Bearer' }).end('{}');
+          } else if (request.target.endsWith('/denied')) {
+            res.writeHead(401, { 'www-authenticate': 'Basic' }).end('mine');
+          } else {
+            res.writeHead(
+              200,
+              [
+                ['X-User-Id', 'evil'],
+                ['X_User_Role', 'evil'],
+                ['Signature', 'evil'],
+                ['Signature-Input', 'evil'],
+                ['X-Identity', 'evil'],
+                ['X-Request-Id', 'evil'],
+                ['Txn-Token', 'evil'],
+                ['X-Powered-By', 'Express'],
+                ['Connection', 'x-hop'],
+                ['X-Hop', 'evil'],
+                ['Set-Cookie', 'a=1; Path=/'],
+                ['Set-Cookie', '__Host-rt=evil; Path=/; Secure'],
+                ['Set-Cookie', 'b=2; Path=/'],
+                ['X-Mine', 'yes'],
+              ].flat(),
+            );
+            res.end('ok');
+          }
+        },
+      },
+    });
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(() => gateway.close());
+  const get = (path: string) =>
+    gateway.raw(`GET ${path} HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n<close>\r\n\r\n`);
+
+  test('does not reach the client, except for what is the answer itself', async () => {
+    const { text, headers } = await get('/v1/things/1');
+    expect(text).not.toMatch(/evil|Express/);
+    expect(headers['x-mine']).toBe('yes');
+    expect(headers['x-request-id']).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect(text.match(/Set-Cookie: [ab]=\d; Path=\//g)).toHaveLength(2);
+    expect(headers['content-security-policy']).toBeUndefined();
+  });
+
+  test('in a redirect is the client’s to follow', async () => {
+    const { status, headers } = await get('/v1/things/redirect');
+    expect([status, headers.location]).toEqual([307, 'http://evil.test/steal']);
+  });
+
+  test('when it does not accept the gateway is 502 and an alarm, never a 401', async () => {
+    const { status, code, headers } = await get('/v1/things/refused');
+    expect([status, code]).toEqual([502, 'identity_refused']);
+    expect(headers['www-authenticate']).toBeUndefined();
+    expect(gateway.log.lines()).toContainEqual(
+      expect.objectContaining({
+        level: 50,
+        msg: 'request',
+        code: 'identity_refused',
+        detail: expect.objectContaining({ reason: 'expired' }),
+      }),
+    );
+  });
+
+  test('in a 401 of its own is passed on', async () => {
+    const { status, headers, body } = await get('/v1/things/denied');
+    expect([status, headers['www-authenticate'], body]).toEqual([401, 'Basic', 'mine']);
+  });
+});

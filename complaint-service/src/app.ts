@@ -1,0 +1,16 @@
+import { createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
+import type { Express, RequestHandler } from 'express';
+import { errors } from './errors.ts';
+import { complaintServiceRoutes, type RouteParts } from './routes/routes.ts';
+
+export type AppParts = Readonly<{
+  /** Refuses whatever the gateway did not sign for this service. */
+  identity: RequestHandler;
+  health: Health;
+  metrics: Registry;
+  logger: Logger;
+}>;
+
+export function createApp(parts: AppParts, routes: RouteParts): Express {
+  return createServiceApp({ ...parts, errors, routes: complaintServiceRoutes(routes) });
+}

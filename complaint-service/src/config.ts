@@ -1,0 +1,13 @@
+import { commonConfig, type Environment, port, readConfig } from '@countersign/service-kit';
+import { z } from 'zod';
+
+const schema = z.object({
+  ...commonConfig,
+  COMPLAINTS_PORT: port(8083),
+  COMPLAINTS_DATABASE_URL: z.url().optional(),
+});
+
+export type ComplaintsConfig = z.infer<typeof schema>;
+
+/** @throws ConfigError with every problem at once. */
+export const readComplaintsConfig = (env: Environment): ComplaintsConfig => readConfig(schema, env);

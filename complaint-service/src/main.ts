@@ -1,0 +1,5 @@
+import { runProcess } from '@countersign/service-kit';
+import { readComplaintsConfig } from './config.ts';
+import { start } from './service.ts';
+
+await runProcess('complaint-service', async () => start(readComplaintsConfig(process.env)));

@@ -1,0 +1,42 @@
+import { requireRole, userOf } from '@countersign/identity/express';
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { staffRoles } from '../domain/access.ts';
+import type { AssigneeDirectory } from '../domain/assignees.ts';
+import { mayBeAssigned } from '../domain/workflow.ts';
+import { AppError } from '../errors.ts';
+import { changeComplaint } from '../store/complaints.ts';
+import { addHistory } from '../store/history.ts';
+import { inTenant } from '../store/in-tenant.ts';
+import { assignment } from './fields.ts';
+import { sendComplaint } from './json.ts';
+import { jsonBody } from './json-body.ts';
+import { reachComplaint } from './reach-complaint.ts';
+import type { RouteParts } from './routes.ts';
+
+/** Giving a complaint to somebody. */
+export function assignRoutes({ db, newId, now }: RouteParts, assignees: AssigneeDirectory): Router {
+  const router = createRouter();
+
+  router.post('/v1/complaints/:id/assign', requireRole(...staffRoles), async (req, res) => {
+    const user = userOf(req);
+    const id = String(req.params.id);
+    const { assignee_id: assigneeId } = assignment.parse(jsonBody(req));
+    // First whether there is such a complaint, or the answer about the assignee would be given for any id.
+    await inTenant(db, user.tenantId, (trx) => reachComplaint(trx, user, id, 'read'));
+    if (!(await assignees(user, assigneeId))) throw new AppError('unknown_assignee');
+    const complaint = await inTenant(db, user.tenantId, async (trx) => {
+      const current = await reachComplaint(trx, user, id, 'change');
+      if (!mayBeAssigned(current)) throw new AppError('complaint_locked');
+      if (current.assignee_id === assigneeId) return current;
+      const at = now();
+      const assigned = await changeComplaint(trx, current, { assignee_id: assigneeId }, { revision: newId(), at });
+      const detail = { from: current.assignee_id, to: assigneeId };
+      await addHistory(trx, assigned, { id: newId(), at, actor: user, event: { action: 'assigned', detail } });
+      return assigned;
+    });
+    sendComplaint(res, complaint);
+  });
+
+  return router;
+}

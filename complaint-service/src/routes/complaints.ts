@@ -1,0 +1,88 @@
+import { userOf } from '@countersign/identity/express';
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { reachOf } from '../domain/access.ts';
+import { pageOf } from '../domain/cursor.ts';
+import { changedFields, searchedText } from '../domain/editing.ts';
+import { termsOf } from '../domain/terms.ts';
+import { mayEdit } from '../domain/workflow.ts';
+import { AppError } from '../errors.ts';
+import { changeComplaint, insertComplaint, listComplaints } from '../store/complaints.ts';
+import { addHistory } from '../store/history.ts';
+import { inTenant } from '../store/in-tenant.ts';
+import { replaceTerms } from '../store/terms.ts';
+import { demandMatch } from './entity-tag.ts';
+import { complaintPatch, complaintsQuery, newComplaint } from './fields.ts';
+import { complaintJson, sendComplaint } from './json.ts';
+import { jsonBody } from './json-body.ts';
+import { reachComplaint } from './reach-complaint.ts';
+import type { RouteParts } from './routes.ts';
+
+/** Filing, finding, reading and correcting complaints. */
+export function complaintRoutes({ db, newId, now }: RouteParts): Router {
+  const router = createRouter();
+
+  router.post('/v1/complaints', async (req, res) => {
+    const user = userOf(req);
+    const text = newComplaint.parse(jsonBody(req));
+    const terms = termsOf(searchedText(text));
+    const at = now();
+    const complaint = await inTenant(db, user.tenantId, async (trx) => {
+      const filed = await insertComplaint(trx, {
+        ...text,
+        tenant_id: user.tenantId,
+        id: newId(),
+        status: 'open',
+        complainant_id: user.userId,
+        assignee_id: null,
+        revision: newId(),
+        created_at: at,
+        updated_at: at,
+      });
+      await replaceTerms(trx, filed, terms);
+      await addHistory(trx, filed, { id: newId(), at, actor: user, event: { action: 'filed', detail: {} } });
+      return filed;
+    });
+    sendComplaint(res.status(201).location(`/v1/complaints/${complaint.id}`), complaint);
+  });
+
+  router.get('/v1/complaints', async (req, res) => {
+    const user = userOf(req);
+    const { status, q, cursor, limit } = complaintsQuery.parse(req.query);
+    const filter = { status, words: q, after: cursor, limit: limit + 1 };
+    const found = await inTenant(db, user.tenantId, (trx) => listComplaints(trx, reachOf(user), filter));
+    const { rows, nextCursor } = pageOf(found, limit);
+    res.json({ items: rows.map(complaintJson), next_cursor: nextCursor });
+  });
+
+  router.get('/v1/complaints/:id', async (req, res) => {
+    const user = userOf(req);
+    const { id } = req.params;
+    sendComplaint(res, await inTenant(db, user.tenantId, (trx) => reachComplaint(trx, user, id, 'read')));
+  });
+
+  router.patch('/v1/complaints/:id', async (req, res) => {
+    const user = userOf(req);
+    const { id } = req.params;
+    const wanted = complaintPatch.parse(jsonBody(req));
+    const complaint = await inTenant(db, user.tenantId, async (trx) => {
+      const current = await reachComplaint(trx, user, id, 'change');
+      if (!mayEdit(user, current)) throw new AppError('complaint_locked');
+      demandMatch(req, current.revision);
+      const changes = changedFields(current, wanted);
+      const fields = Object.keys(changes);
+      if (fields.length === 0) return current;
+      const at = now();
+      const changed = await changeComplaint(trx, current, changes, { revision: newId(), at });
+      if (searchedText(changed) !== searchedText(current)) {
+        await replaceTerms(trx, changed, termsOf(searchedText(changed)));
+      }
+      const event = { action: 'edited', detail: { fields } } as const;
+      await addHistory(trx, changed, { id: newId(), at, actor: user, event });
+      return changed;
+    });
+    sendComplaint(res, complaint);
+  });
+
+  return router;
+}

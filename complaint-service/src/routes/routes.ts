@@ -1,0 +1,41 @@
+import type { Database } from '@countersign/database';
+import { requireIdentity, requireRole, userOf } from '@countersign/identity/express';
+import { addToLog, createRouter } from '@countersign/service-kit';
+import type { RequestHandler, Router } from 'express';
+import { knownRoles } from '../domain/access.ts';
+import type { AssigneeDirectory } from '../domain/assignees.ts';
+import type { ComplaintsSchema } from '../store/schema.ts';
+import { assignRoutes } from './assign.ts';
+import { commentRoutes } from './comments.ts';
+import { complaintRoutes } from './complaints.ts';
+import { historyRoutes } from './history.ts';
+import { transitionRoutes } from './transition.ts';
+
+export type RouteParts = Readonly<{
+  db: Database<ComplaintsSchema>;
+  /** A new UUIDv7, for rows and revisions. */
+  newId: () => string;
+  now: () => Date;
+  /** Without one nobody can tell whether an assignee exists, and there is no route to assign. */
+  assignees?: AssigneeDirectory;
+}>;
+
+/** Everything under /v1 is for signed-in people of one tenant. */
+export function complaintServiceRoutes(parts: RouteParts): Router {
+  const router = createRouter();
+  router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);
+  router.use(complaintRoutes(parts));
+  router.use(transitionRoutes(parts));
+  if (parts.assignees !== undefined) router.use(assignRoutes(parts, parts.assignees));
+  router.use(commentRoutes(parts));
+  router.use(historyRoutes(parts));
+  return router;
+}
+
+const describeCaller: RequestHandler = (req, res, next) => {
+  const { tenantId, userId, role } = userOf(req);
+  addToLog(res, { tenant_id: tenantId, user_id: userId, role });
+  // One path answers each person differently: no cache may give it to the next without asking.
+  res.set('cache-control', 'private, no-cache');
+  next();
+};

@@ -1,0 +1,14 @@
+import type { Database } from '@countersign/database';
+import type { Transaction } from 'kysely';
+import { appRole, type ComplaintsSchema } from './schema.ts';
+
+export type Trx = Transaction<ComplaintsSchema>;
+
+/** The one way to the rows: one transaction, as the narrow role, in the tenant that the gateway signed for. */
+export function inTenant<T>(
+  db: Database<ComplaintsSchema>,
+  tenantId: string,
+  work: (trx: Trx) => Promise<T>,
+): Promise<T> {
+  return db.transaction({ role: appRole, tenantId }, work);
+}

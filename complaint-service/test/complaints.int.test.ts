@@ -1,0 +1,226 @@
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, neighbour, agent, stranger } = people;
+type World = Awaited<ReturnType<typeof complaintsWorld>>;
+type Item = { id: string; title: string };
+const noise = { title: 'Noise at night', description: 'Every night, from eleven.\nPlease help.', category: 'noise' };
+
+describe.each(databases())('complaints on %s', (_kind, database) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+  });
+  afterAll(() => world.close());
+  const file = (who = complainant, more: object = {}) =>
+    world.call(who, 'POST', '/v1/complaints', { body: { ...noise, ...more } }).expect(201);
+  const read = (id: string, who = complainant) => world.call(who, 'GET', `/v1/complaints/${id}`).expect(200);
+  const patch = (id: string, body: unknown, who = complainant, headers = {}) =>
+    world.call(who, 'PATCH', `/v1/complaints/${id}`, { body, headers });
+  const history = async (id: string) => {
+    const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
+    return body.items as Record<string, unknown>[];
+  };
+
+  test('are filed, found where Location says, and remembered', async () => {
+    const { body, headers } = await file();
+    expect(body).toEqual({
+      ...noise,
+      id: expect.stringMatching(/^[0-9a-f]{8}-[0-9a-f]{4}-7/),
+      tenant_id: complainant.tenantId,
+      status: 'open',
+      complainant_id: complainant.userId,
+      assignee_id: null,
+      created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      updated_at: body.created_at,
+    });
+    expect(headers.location).toBe(`/v1/complaints/${body.id}`);
+    const found = await read(body.id);
+    expect(found.body).toEqual(body);
+    expect(found.headers.etag).toBe(headers.etag);
+    expect(found.headers['cache-control']).toBe('private, no-cache');
+    expect(await history(body.id)).toMatchObject([
+      { action: 'filed', actor_id: complainant.userId, actor_role: 'complainant', complaint_id: body.id },
+    ]);
+  });
+
+  test('are not sent again to who has them', async () => {
+    const { body, headers } = await file();
+    const known = { headers: { 'if-none-match': `"x", W/${headers.etag}` } };
+    await world.call(agent, 'GET', `/v1/complaints/${body.id}`, known).expect(304);
+  });
+
+  test.each([
+    ['a tenant', { tenant_id: stranger.tenantId }],
+    ['a complainant', { complainant_id: neighbour.userId }],
+    ['a role', { role: 'admin' }],
+    ['a status', { status: 'closed' }],
+    ['an id', { id: '0197c2a0-0000-7000-8000-000000000000' }],
+    ['no title', { title: undefined }],
+    ['an empty title', { title: '  ' }],
+    ['a long title', { title: 'x'.repeat(201) }],
+    ['two lines for a title', { title: 'a\nb' }],
+    ['a long description', { description: 'x'.repeat(10_001) }],
+    ['NUL', { description: 'a\0b' }],
+    ['an escape sequence', { description: '\u001b[2J' }],
+    ['half a character', { description: '\ud800' }],
+    ['an object for a category', { category: { $gt: '' } }],
+    ['a list for a title', { title: ['a'] }],
+  ])('are refused with %s, and nothing is written', async (_what, wrong) => {
+    const before = await world.rows();
+    const { body } = await world
+      .call(complainant, 'POST', '/v1/complaints', { body: { ...noise, ...wrong } })
+      .expect(422);
+    expect(body).toMatchObject({ code: 'validation_failed', errors: [expect.anything()] });
+    expect(await world.rows()).toEqual(before);
+  });
+
+  test('are refused as what is no JSON', async () => {
+    const raw = (rawBody: string, contentType = 'application/json') =>
+      world.call(complainant, 'POST', '/v1/complaints', { rawBody, contentType });
+    expect((await raw('{"title":').expect(400)).body.code).toBe('invalid_request');
+    expect((await raw('"title"').expect(400)).body.code).toBe('invalid_request');
+    expect((await raw('title=x', 'text/plain').expect(415)).body.code).toBe('unsupported_media_type');
+    expect((await raw(`{"title":"${'x'.repeat(110_000)}"}`).expect(413)).body.code).toBe('payload_too_large');
+    expect((await raw('{"__proto__":{"title":"x"}}').expect(422)).body.code).toBe('validation_failed');
+    await world.call(complainant, 'POST', '/v1/complaints').expect(422);
+  });
+
+  test('are corrected, and what is the same changes nothing', async () => {
+    const { body, headers } = await file();
+    const changed = await patch(body.id, { title: 'Noise by day' }).expect(200);
+    expect(changed.body).toMatchObject({ ...noise, title: 'Noise by day', status: 'open' });
+    expect(changed.headers.etag).not.toBe(headers.etag);
+    const again = await patch(body.id, { title: 'Noise by day' }).expect(200);
+    expect(again.headers.etag).toBe(changed.headers.etag);
+    expect((await history(body.id)).slice(1)).toMatchObject([{ action: 'edited', fields: ['title'] }]);
+    await patch(body.id, { status: 'closed' }).expect(422);
+  });
+
+  test('are changed only as they were seen, where If-Match asks for that', async () => {
+    const { body, headers } = await file();
+    const seen = headers.etag ?? '';
+    await patch(body.id, { title: 'Second' }, agent, { 'if-match': `"x", ${seen}` }).expect(200);
+    const refused = await patch(body.id, { title: 'Third' }, agent, { 'if-match': seen }).expect(412);
+    const now = await read(body.id);
+    expect(refused.body.code).toBe('precondition_failed');
+    expect(refused.headers.etag).toBe(now.headers.etag);
+    await patch(body.id, { title: 'Third' }, agent, { 'if-match': `W/${now.headers.etag}` }).expect(412);
+    expect((await read(body.id)).body.title).toBe('Second');
+    await patch(body.id, { title: 'Third' }, agent, { 'if-match': '*' }).expect(200);
+  });
+
+  test('of two changes of the same state at once, one is refused', async () => {
+    const { body, headers } = await file();
+    const answers = await Promise.all(
+      ['A', 'B'].map((title) => patch(body.id, { title }, agent, { 'if-match': headers.etag })),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412]);
+    expect(await history(body.id)).toHaveLength(2);
+  });
+});
+
+describe.each(databases())('the list of complaints on %s', (_kind, database) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+  });
+  afterAll(() => world.close());
+  const file = async (title: string, who = complainant) => {
+    const body = { title, description: 'Straßenlärm und Größe', category: 'noise' };
+    return (await world.call(who, 'POST', '/v1/complaints', { body }).expect(201)).body.id as string;
+  };
+  const list = async (query = '', who = agent) => {
+    const { body } = await world.call(who, 'GET', `/v1/complaints${query}`).expect(200);
+    return body as { items: Item[]; next_cursor: string | null };
+  };
+  const titles = async (query: string, who = agent) => (await list(query, who)).items.map(({ title }) => title);
+
+  test('is the newest first; the tenant’s for an agent, their own for a complainant', async () => {
+    await file('Lamp broken');
+    await file('Door broken', neighbour);
+    await file('Elsewhere', stranger);
+    expect(await titles('')).toEqual(['Door broken', 'Lamp broken']);
+    expect(await titles('', complainant)).toEqual(['Lamp broken']);
+    expect(await titles('', neighbour)).toEqual(['Door broken']);
+    expect(await titles('', stranger)).toEqual(['Elsewhere']);
+    expect(await titles('', people.strangerComplainant)).toEqual([]);
+  });
+
+  test('is narrowed to a status', async () => {
+    const id = await file('Moved on');
+    await world.call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'in_progress' } }).expect(200);
+    expect(await titles('?status=in_progress')).toEqual(['Moved on']);
+    expect(await titles('?status=open')).not.toContain('Moved on');
+    expect(await titles('?status=closed')).toEqual([]);
+  });
+
+  test('is searched by the beginnings of words, all of them', async () => {
+    await file('Résumé of a lift, lost');
+    expect(await titles('?q=lost%20lif')).toEqual(['Résumé of a lift, lost']);
+    expect(await titles('?q=LOST')).toEqual(['Résumé of a lift, lost']);
+    expect(await titles('?q=lost%20lamp')).toEqual([]);
+    expect(await titles('?q=ift')).toEqual([]);
+    expect(await titles(`?q=${encodeURIComponent('re\u0301sume\u0301')}`)).toEqual(['Résumé of a lift, lost']);
+    expect(await titles('?q=GROESSE')).toEqual([]);
+    expect(await titles('?q=GR%C3%96SSE%20lost')).toEqual(['Résumé of a lift, lost']);
+    expect(await titles('?q=%25')).toEqual([]);
+    expect(await titles('?q=noise')).toEqual([]);
+  });
+
+  test('is searched within what the caller sees', async () => {
+    await file('Secretword here', neighbour);
+    await file('Secretword there', stranger);
+    expect(await titles('?q=secretword')).toEqual(['Secretword here']);
+    expect(await titles('?q=secretword', complainant)).toEqual([]);
+    expect(await titles('?q=secretword', stranger)).toEqual(['Secretword there']);
+  });
+
+  test('forgets a word that was corrected away', async () => {
+    const id = await file('Typpo');
+    await world.call(complainant, 'PATCH', `/v1/complaints/${id}`, { body: { title: 'Typo' } }).expect(200);
+    expect(await titles('?q=typpo')).toEqual([]);
+    expect(await titles('?q=typo')).toEqual(['Typo']);
+  });
+
+  test('is read to its end in pages, each complaint once, while others are filed', async () => {
+    const there = (await list('?limit=100')).items.map(({ id }) => id);
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const page: Awaited<ReturnType<typeof list>> = await list(`?limit=2${cursor && `&cursor=${cursor}`}`);
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      seen.push(...page.items.map(({ id }) => id));
+      cursor = page.next_cursor;
+      await file('Filed meanwhile');
+    }
+    expect(seen).toEqual(there);
+  });
+
+  test('is stable where many were filed in the same millisecond', async () => {
+    const only = 'Simultaneous';
+    await Promise.all(Array.from({ length: 7 }, () => file(only, neighbour)));
+    const one = await list(`?q=${only}&limit=3`);
+    const two = await list(`?q=${only}&limit=3&cursor=${one.next_cursor}`);
+    const three = await list(`?q=${only}&limit=3&cursor=${two.next_cursor}`);
+    expect(three.next_cursor).toBeNull();
+    expect(new Set([one, two, three].flatMap(({ items }) => items.map(({ id }) => id))).size).toBe(7);
+  });
+
+  test.each([
+    ['cursor', '?cursor=nonsense'],
+    ['cursor', '?cursor='],
+    ['limit', '?limit=0'],
+    ['limit', '?limit=101'],
+    ['limit', '?limit=ten'],
+    ['limit', '?limit=1&limit=2'],
+    ['status', '?status=lost'],
+    ['status', '?status=open&status=closed'],
+    ['q', '?q='],
+    ['q', `?q=${'x'.repeat(201)}`],
+  ])('names %s as wrong in %s', async (field, query) => {
+    const { body } = await world.call(agent, 'GET', `/v1/complaints${query}`).expect(422);
+    expect(body).toMatchObject({ code: 'validation_failed', errors: [{ path: field }] });
+  });
+});

@@ -1,0 +1,163 @@
+import { databases, tablesWithoutForcedRowSecurity } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { appRole } from '../src/store/schema.ts';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
+
+describe.each(databases())('tenants and complainants on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  let id: string;
+  beforeAll(async () => {
+    world = await complaintsWorld(database, async () => true);
+    const body = { title: 'Lamp', description: 'Dark', category: 'light' };
+    id = (await world.call(complainant, 'POST', '/v1/complaints', { body }).expect(201)).body.id;
+  });
+  afterAll(() => world.close());
+
+  const calls: [string, string, string, unknown][] = [
+    ['read', 'GET', '', undefined],
+    ['read the comments of', 'GET', '/comments', undefined],
+    ['read the history of', 'GET', '/history', undefined],
+    ['change', 'PATCH', '', { title: 'Mine' }],
+    ['move', 'POST', '/transition', { to: 'in_progress' }],
+    ['close', 'POST', '/transition', { to: 'closed' }],
+    ['comment on', 'POST', '/comments', { body: 'Hello' }],
+  ];
+
+  describe.each([
+    ['an admin of another tenant', stranger],
+    ['the same person in another tenant', strangerComplainant],
+    ['another complainant', neighbour],
+  ])('%s', (_who, who) => {
+    test.each(calls)(
+      'cannot %s a complaint: 404 as for none, and nothing is written',
+      async (_what, method, path, body) => {
+        const before = await world.rows();
+        const options = body === undefined ? {} : { body };
+        const foreign = await world.call(who, method, `/v1/complaints/${id}${path}`, options).expect(404);
+        const none = await world
+          .call(who, method, `/v1/complaints/0197c2a0-0000-7000-8000-000000000000${path}`, options)
+          .expect(404);
+        const anonymous = { request_id: '', instance: '' };
+        expect({ ...foreign.body, ...anonymous }).toEqual({ ...none.body, ...anonymous });
+        expect(await world.rows()).toEqual(before);
+      },
+    );
+  });
+
+  test('an admin of another tenant cannot assign it', async () => {
+    const body = { assignee_id: stranger.userId };
+    await world.call(stranger, 'POST', `/v1/complaints/${id}/assign`, { body }).expect(404);
+  });
+
+  test.each(['1', 'me', 'a%00b', "'%20or%20true--", '0197c2a0-0000-7000-8000-00000000000', 'x'.repeat(2_000)])(
+    'what is no id names nothing: %s',
+    async (no) => {
+      await world.call(admin, 'GET', `/v1/complaints/${no}`).expect(404);
+      await world.call(admin, 'PATCH', `/v1/complaints/${no}`, { body: {} }).expect(404);
+    },
+  );
+
+  test('a role that is unknown here gets nothing', async () => {
+    const before = world.transactions();
+    const auditor = { ...agent, role: 'auditor' };
+    const { body } = await world.call(auditor, 'GET', '/v1/complaints').expect(403);
+    expect(body.code).toBe('insufficient_role');
+    expect(world.transactions()).toBe(before);
+  });
+
+  test('there is no table with tenants that row-level security does not hold for everybody', async () => {
+    const rows = await world.db.transaction({ role: appRole }, async (trx) => ({
+      unprotected: (await sql.raw(tablesWithoutForcedRowSecurity).execute(trx)).rows,
+      policies: (
+        await sql`select tablename as table, bool_and(qual is not null and with_check is not null) as complete
+                  from pg_policies where schemaname = 'public' group by tablename order by tablename`.execute(trx)
+      ).rows,
+    }));
+    expect(rows).toEqual({
+      unprotected: [],
+      policies: ['comments', 'complaints', 'history', 'terms'].map((table) => ({ table, complete: true })),
+    });
+  });
+
+  test.each(['complaints', 'comments', 'history', 'terms'] as const)(
+    'without a tenant there is no row of %s, and one of another tenant cannot be written',
+    async (table) => {
+      for (const tenantId of [undefined, '', 'x', stranger.tenantId]) {
+        const scope = { role: appRole, ...(tenantId !== undefined && { tenantId }) };
+        const rows = await world.db.transaction(scope, (trx) => trx.selectFrom(table).selectAll().execute());
+        expect(rows).toEqual([]);
+      }
+      const columns = {
+        complaints: `id, title, description, category, status, complainant_id, revision, created_at, updated_at)
+          values ($t, gen_random_uuid(), '', '', '', 'open', '', gen_random_uuid(), now(), now())`,
+        comments: `id, complaint_id, author_id, author_role, body, internal, created_at)
+          values ($t, gen_random_uuid(), '${id}', '', '', '', false, now())`,
+        history: `id, complaint_id, actor_id, actor_role, action, detail, created_at)
+          values ($t, gen_random_uuid(), '${id}', '', '', 'filed', '{}', now())`,
+        terms: `term, complaint_id) values ($t, 'mole', '${id}')`,
+      }[table].replace('$t', `'${agent.tenantId}'`);
+      const forged = world.db.transaction({ role: appRole, tenantId: stranger.tenantId }, (trx) =>
+        sql.raw(`insert into ${table} (tenant_id, ${columns}`).execute(trx),
+      );
+      await expect(forged).rejects.toThrow(/row-level security/);
+    },
+  );
+
+  test.each([
+    ['move a complaint to another tenant', `update complaints set tenant_id = 'x'`],
+    ['give a complaint to another complainant', `update complaints set complainant_id = 'x'`],
+    ['delete a complaint', `delete from complaints`],
+    ['change a comment', `update comments set body = 'x'`],
+    ['delete a comment', `delete from comments`],
+    ['rewrite history', `update history set actor_id = 'x'`],
+    ['delete history', `delete from history`],
+  ])('no request can %s', async (_what, statement) => {
+    const change = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, (trx) =>
+      sql.raw(statement).execute(trx),
+    );
+    await expect(change).rejects.toThrow(/permission denied/);
+  });
+
+  test('a pooled connection leaves nothing of one to the next after an error in between', async () => {
+    const pid = sql<{ pid: number }>`select pg_backend_pid() as pid`;
+    const before = await world.rows();
+    let failedOn: number | undefined;
+    const failing = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, async (trx) => {
+      failedOn = (await pid.execute(trx)).rows[0]?.pid;
+      await trx.updateTable('complaints').set({ status: 'closed' }).execute();
+      throw new Error('in the middle');
+    });
+    await expect(failing).rejects.toThrow('in the middle');
+    const after = await world.db.transaction({ role: appRole }, async (trx) => ({
+      pid: (await pid.execute(trx)).rows[0]?.pid,
+      tenant: (await sql`select current_setting('app.tenant_id') as tenant`.execute(trx)).rows,
+      rows: await trx.selectFrom('complaints').selectAll().execute(),
+    }));
+    expect(after).toEqual({ pid: failedOn, tenant: [{ tenant: '' }], rows: [] });
+    const { body } = await world.call(stranger, 'GET', '/v1/complaints').expect(200);
+    expect(body.items).toEqual([]);
+    expect(await world.rows()).toEqual(before);
+  });
+
+  test('a change and its history are there together or not at all, and a fault shows nothing of itself', async () => {
+    const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
+    const before = await world.rows();
+    world.nextIds(body.items[0].id); // Taken: the row of history fails after the complaint was changed.
+    const failed = await world
+      .call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'in_progress' } })
+      .expect(500);
+    world.nextIds(undefined);
+    expect(failed.body).toEqual({
+      type: 'urn:countersign:error:internal_error',
+      title: 'Something went wrong on our side.',
+      status: 500,
+      instance: `/v1/complaints/${id}/transition`,
+      code: 'internal_error',
+      request_id: failed.headers['x-request-id'],
+    });
+    expect(await world.rows()).toEqual(before);
+  });
+});

@@ -1,0 +1,114 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { databases, dropDatabases, eventually, freePorts, redisServers, silentLogger } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import supertest from 'supertest';
+import { readComplaintsConfig } from '../src/config.ts';
+import { start } from '../src/service.ts';
+import { asUser, type TestGateway, testGateway } from './gateway.ts';
+import { audience, people } from './world.ts';
+
+const home = mkdtempSync(join(tmpdir(), 'countersign-complaints-'));
+let gateway: TestGateway;
+beforeAll(async () => {
+  gateway = await testGateway({ nowMs: Date.now });
+});
+afterAll(async () => {
+  await gateway.close();
+  rmSync(home, { recursive: true });
+});
+
+const run = (more: Record<string, string | undefined> = {}) => {
+  const environment = {
+    COMPLAINTS_PORT: '0',
+    LOG_LEVEL: 'silent',
+    COUNTERSIGN_HOME: home,
+    GATEWAY_KEYS_URL: gateway.keysUrl,
+    ...more,
+  };
+  return start(readComplaintsConfig(environment), silentLogger());
+};
+
+const signed = (method: string, body?: string) =>
+  gateway.sign({
+    method,
+    target: '/v1/complaints',
+    body,
+    facts: asUser(people.complainant),
+    audience,
+    ...(body !== undefined && { contentType: 'application/json' }),
+  });
+
+/** Until it has the keys and its replay memory has begun, a service refuses even the gateway. */
+const titles = (port: number) =>
+  eventually(async () => {
+    const { status, body } = await supertest(`http://127.0.0.1:${port}`).get('/v1/complaints').set(signed('GET'));
+    expect(status).toBe(200);
+    return (body.items as { title: string }[]).map(({ title }) => title);
+  });
+
+const file = (port: number, title: string) => {
+  const body = JSON.stringify({ title, description: 'Dark', category: 'light' });
+  const headers = { ...signed('POST', body), 'content-type': 'application/json' };
+  return supertest(`http://127.0.0.1:${port}`).post('/v1/complaints').set(headers).send(body).expect(201);
+};
+
+// Made and migrated by the service itself, on a database of this test's own.
+const prefix = `complaints_test_${process.pid}`;
+const serverUrl = process.env.DATABASE_URL;
+if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
+
+describe.each(databases())('the service as it is started, on %s', (kind) => {
+  test.each(redisServers())(
+    'with %s for replays, keeps its complaints through a restart',
+    async (store, redis) => {
+      const where = {
+        DATABASE_URL: kind === 'postgres' ? serverUrl : undefined,
+        DATABASE_PREFIX: `${prefix}_${store}`,
+        COUNTERSIGN_HOME: mkdtempSync(join(home, 'run-')),
+        REDIS_URL: redis.url,
+      };
+      const first = await run(where);
+      expect(await titles(first.port)).toEqual([]);
+      await file(first.port, 'Lamp broken');
+      await first.stop();
+      const second = await run(where);
+      expect(await titles(second.port)).toEqual(['Lamp broken']);
+      await second.stop();
+    },
+    30_000,
+  );
+});
+
+test('listens before there is a gateway, and is ready once it has the keys', async () => {
+  const [port = 0] = await freePorts(1);
+  const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });
+  const client = supertest(`http://127.0.0.1:${service.port}`);
+  const { body } = await client.get('/readyz').expect(503);
+  expect(body.checks).toMatchObject({ database: 'ok', gateway_keys: expect.stringContaining('not loaded') });
+  await client.get('/v1/complaints').set(signed('GET')).expect(503);
+  await service.stop();
+
+  const ready = await run();
+  await eventually(() => supertest(`http://127.0.0.1:${ready.port}`).get('/readyz').expect(200));
+  await ready.stop();
+}, 30_000);
+
+test('has no route to assign while it can ask nobody who the assignee is', async () => {
+  const service = await run();
+  await titles(service.port);
+  const target = '/v1/complaints/0197c2a0-0000-7000-8000-000000000000/assign';
+  const headers = gateway.sign({ method: 'POST', target, facts: asUser(people.agent), audience });
+  await supertest(`http://127.0.0.1:${service.port}`).post(target).set(headers).expect(404);
+  await service.stop();
+});
+
+test('says in a sentence that its port is taken, and lets go of its data', async () => {
+  const first = await run();
+  const busy = { COMPLAINTS_PORT: String(first.port), COUNTERSIGN_HOME: mkdtempSync(join(home, 'busy-')) };
+  await expect(run(busy)).rejects.toThrow(/^complaint-service: 127\.0\.0\.1:\d+ is already in use$/);
+  const again = await run({ ...busy, COMPLAINTS_PORT: '0' });
+  await again.stop();
+  await first.stop();
+}, 30_000);

@@ -1,0 +1,37 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { decodeCursor, encodeCursor } from './cursor.ts';
+
+const text = fc.string({ unit: 'grapheme' }).filter((value) => !value.includes('\0'));
+
+test('a cursor comes back as the place it was made of', () => {
+  fc.assert(
+    fc.property(text, text, (foldedName, userId) =>
+      expect(decodeCursor(encodeCursor({ foldedName, userId }))).toEqual({ foldedName, userId }),
+    ),
+  );
+});
+
+test('nothing else is a cursor', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.base64String(), fc.json()), (value) => {
+      const decoded = decodeCursor(value);
+      if (decoded !== undefined) expect(encodeCursor(decoded)).toBe(value);
+    }),
+  );
+});
+
+const encoded = (value: string) => Buffer.from(value).toString('base64url');
+test.each([
+  ['empty', ''],
+  ['words', 'next page please'],
+  ['no list', encoded('{"0":"a","1":"b"}')],
+  ['too short', encoded('["a"]')],
+  ['too long', encoded('["a","b","c"]')],
+  ['of numbers', encoded('[1,2]')],
+  ['spaced', encoded('["a", "b"]')],
+  ['padded', `${encoded('["a","b"]')}=`],
+  ['a NUL', encoded('["\\u0000","b"]')],
+])('refuses one that is %s', (_what, cursor) => {
+  expect(decodeCursor(cursor)).toBeUndefined();
+});

@@ -1,0 +1,11 @@
+import { commonErrors, type ErrorTable, AppError as KitError } from '@countersign/service-kit';
+
+/** Every code this service answers with. */
+export const errors = {
+  ...commonErrors,
+  insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  precondition_failed: { status: 412, fault: 'caller', title: 'It has changed since you read it. Read it again.' },
+} as const satisfies ErrorTable;
+
+export type Code = keyof typeof errors;
+export const AppError = KitError<Code>;

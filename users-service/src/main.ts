@@ -1,0 +1,5 @@
+import { runProcess } from '@countersign/service-kit';
+import { readUsersConfig } from './config.ts';
+import { start } from './service.ts';
+
+await runProcess('users-service', async () => start(readUsersConfig(process.env)));

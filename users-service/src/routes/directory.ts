@@ -1,0 +1,38 @@
+import { requireRole, userOf } from '@countersign/identity/express';
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { encodeCursor } from '../domain/cursor.ts';
+import { directoryRoles, maySee } from '../domain/profile.ts';
+import { AppError } from '../errors.ts';
+import { inTenant } from '../store/in-tenant.ts';
+import { findMember, listMembers } from '../store/members.ts';
+import { directoryQuery, userIdPattern } from './fields.ts';
+import { profileJson, sendProfile } from './profile-json.ts';
+import type { RouteParts } from './routes.ts';
+
+/** The members of the caller's tenant. */
+export function directoryRoutes({ db }: RouteParts): Router {
+  const router = createRouter();
+
+  router.get('/v1/users', requireRole(...directoryRoles), async (req, res) => {
+    const { role, q, cursor, limit } = directoryQuery.parse(req.query);
+    const filter = { role, part: q, after: cursor, limit: limit + 1 };
+    const found = await inTenant(db, userOf(req).tenantId, (trx) => listMembers(trx, filter));
+    const page = found.slice(0, limit);
+    const last = found.length > limit ? page.at(-1) : undefined;
+    const position = last && encodeCursor({ foldedName: last.folded_name, userId: last.user_id });
+    res.json({ items: page.map(profileJson), next_cursor: position ?? null });
+  });
+
+  router.get('/v1/users/:id', async (req, res) => {
+    const user = userOf(req);
+    const { id } = req.params;
+    // The same answer for nobody, for another tenant's and for whom the caller may not see: it tells nothing apart.
+    if (!userIdPattern.test(id) || !maySee(user, id)) throw new AppError('not_found');
+    const member = await inTenant(db, user.tenantId, (trx) => findMember(trx, id));
+    if (member === undefined) throw new AppError('not_found');
+    sendProfile(res, member);
+  });
+
+  return router;
+}

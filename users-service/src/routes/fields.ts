@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { decodeCursor } from '../domain/cursor.ts';
+import { foldName } from '../domain/profile.ts';
+
+/** One line of text a person typed. Control characters would end up in logs, mails and terminals. */
+const line = (max: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), 'must be one line of text');
+
+const locale = z.string().max(35).refine(isLocale, 'must be a language tag such as en-GB (BCP 47)');
+const timeZone = z.string().max(64).refine(isTimeZone, 'must be a time zone such as Europe/Vienna (IANA)');
+const phone = z.string().regex(/^\+?[0-9][0-9 ()./-]{2,30}$/, 'must be a telephone number');
+
+/** PATCH /v1/users/me. Strict: a body that names `role` or `tenant_id` is refused, not cleaned. */
+export const profilePatch = z
+  .strictObject({
+    display_name: line(100).optional(),
+    phone: phone.nullable().optional(),
+    locale: locale.nullable().optional(),
+    time_zone: timeZone.nullable().optional(),
+  })
+  .transform((body) => ({
+    displayName: body.display_name,
+    phone: body.phone,
+    locale: body.locale,
+    timeZone: body.time_zone,
+  }));
+
+/** GET /v1/users. Parameters it does not know are ignored, as everywhere in HTTP; a repeated one is refused. */
+export const directoryQuery = z.object({
+  role: z
+    .string()
+    .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
+    .optional(),
+  q: line(100).transform(foldName).optional(),
+  cursor: z
+    .string()
+    .max(4_000)
+    .transform((value, context) => {
+      const position = decodeCursor(value);
+      if (position !== undefined) return position;
+      context.addIssue({ code: 'custom', message: 'is not a cursor of this list' });
+      return z.NEVER;
+    })
+    .optional(),
+  limit: z
+    .string()
+    .regex(/^[0-9]{1,3}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(1).max(100))
+    .default(20),
+});
+
+/** The contract's alphabet for ids (packages/identity); nobody has another one. */
+export const userIdPattern = /^[A-Za-z0-9._~:@|-]{1,128}$/;
+
+function isLocale(value: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(value).length === 1;
+  } catch {
+    return false;
+  }
+}
+
+function isTimeZone(value: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: value }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,31 @@
+import type { Database } from '@countersign/database';
+import { requireIdentity, userOf } from '@countersign/identity/express';
+import { addToLog, createRouter } from '@countersign/service-kit';
+import type { RequestHandler, Router } from 'express';
+import type { Written } from '../store/members.ts';
+import type { UsersSchema } from '../store/schema.ts';
+import { directoryRoutes } from './directory.ts';
+import { meRoutes } from './me.ts';
+
+export type RouteParts = Readonly<{
+  db: Database<UsersSchema>;
+  /** A fresh revision and the time, for one write. */
+  stamp: () => Written;
+}>;
+
+/** Everything under /v1 is for signed-in people of one tenant. */
+export function usersRoutes(parts: RouteParts): Router {
+  const router = createRouter();
+  router.use('/v1', requireIdentity('user'), describeCaller);
+  router.use(meRoutes(parts)); // Before the directory, for which `me` would be an id.
+  router.use(directoryRoutes(parts));
+  return router;
+}
+
+const describeCaller: RequestHandler = (req, res, next) => {
+  const { tenantId, userId, role } = userOf(req);
+  addToLog(res, { tenant_id: tenantId, user_id: userId, role });
+  // One path answers each person differently: no cache may give it to the next without asking.
+  res.set('cache-control', 'private, no-cache');
+  next();
+};

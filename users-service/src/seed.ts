@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs';
+import type { Database } from '@countersign/database';
+import { StartupError } from '@countersign/service-kit';
+import { z } from 'zod';
+import { foldName } from './domain/profile.ts';
+import { inTenant } from './store/in-tenant.ts';
+import { addMember, type Written } from './store/members.ts';
+import type { UsersSchema } from './store/schema.ts';
+
+// The auth-service reads the same file; what is its alone (password, slug, …) is no concern here.
+const seedFile = z.object({
+  tenants: z.array(
+    z.object({
+      id: z.string().min(1),
+      members: z.array(
+        z.object({
+          user_id: z.string().min(1),
+          email: z.email(),
+          role: z.string().min(1),
+          display_name: z.string().min(1),
+        }),
+      ),
+    }),
+  ),
+});
+
+export type Seed = z.infer<typeof seedFile>;
+
+/** @throws StartupError when the file cannot be read or is not a list of tenants. */
+export function readSeed(path: string): Seed {
+  let content: unknown;
+  try {
+    content = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new StartupError(`SEED_FILE: cannot read ${path}: ${(error as Error).message}`, { cause: error });
+  }
+  const parsed = seedFile.safeParse(content);
+  if (parsed.success) return parsed.data;
+  throw new StartupError(`SEED_FILE: ${path} is not as expected:\n${z.prettifyError(parsed.error)}`);
+}
+
+/** Adds the members that are not there yet; one who is there keeps every change made since. */
+export async function seedMembers(db: Database<UsersSchema>, seed: Seed, stamp: () => Written): Promise<void> {
+  for (const { id: tenantId, members } of seed.tenants) {
+    await inTenant(db, tenantId, async (trx) => {
+      for (const member of members) {
+        const { revision, at } = stamp();
+        await addMember(trx, {
+          ...member,
+          tenant_id: tenantId,
+          folded_name: foldName(member.display_name),
+          revision,
+          created_at: at,
+          updated_at: at,
+        });
+      }
+    });
+  }
+}

@@ -1,0 +1,30 @@
+import type { Selectable } from 'kysely';
+
+type MemberStatus = 'active' | 'inactive';
+
+/** A person in one tenant. The same person in another tenant is another row, and neither sees the other. */
+export type MembersTable = {
+  tenant_id: string;
+  user_id: string;
+  role: string;
+  status: MemberStatus;
+  email: string | null;
+  display_name: string | null;
+  /** The display name as it is sorted and searched; '' without one. */
+  folded_name: string;
+  phone: string | null;
+  locale: string | null;
+  time_zone: string | null;
+  /** New with every change. The entity tag, so it must never repeat, not even between people. */
+  revision: string;
+  created_at: Date;
+  updated_at: Date;
+};
+
+export type Member = Selectable<MembersTable>;
+export type UsersSchema = { members: MembersTable };
+
+/** The role of every request. It may change what a person may change about themselves, and nothing else. */
+export const appRole = 'countersign_users_app';
+/** The role that connects, owns the tables, and is held by row-level security all the same. */
+export const loginRole = 'countersign_users';

@@ -1,0 +1,104 @@
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { people, usersWorld } from './world.ts';
+
+const { complainant, agent, admin, stranger } = people;
+type Item = { id: string; tenant_id: string; display_name: string | null };
+
+describe.each(databases())('the directory on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof usersWorld>>;
+  beforeAll(async () => {
+    world = await usersWorld(database);
+  });
+  afterAll(() => world.close());
+  const list = async (query = '', who = agent) => {
+    const { body } = await world.call(who, 'GET', `/v1/users${query}`).expect(200);
+    return body as { items: Item[]; next_cursor: string | null };
+  };
+  const names = async (query: string, who = agent) => (await list(query, who)).items.map((item) => item.display_name);
+  const join = (userId: string, displayName: string) =>
+    world.call({ ...agent, userId }, 'PATCH', '/v1/users/me', { body: { display_name: displayName } }).expect(200);
+
+  test('shows a tenant its own people, by name', async () => {
+    expect(await names('')).toEqual(['Admin Smith', 'Agent Smith', 'Complainant Smith']);
+    expect(await names('', admin)).toEqual(await names(''));
+    expect(await names('', stranger)).toEqual(['Stranger Smith']);
+  });
+
+  test('finds by role, and by part of a name or an address', async () => {
+    expect(await names('?role=admin')).toEqual(['Admin Smith']);
+    expect(await names('?role=nobody')).toEqual([]);
+    expect(await names('?q=AGENT%20sm')).toEqual(['Agent Smith']);
+    expect(await names('?q=complainant@')).toEqual(['Complainant Smith']);
+    expect(await names('?q=smith&role=agent')).toEqual(['Agent Smith']);
+    expect(await names('?q=%25')).toEqual([]);
+    expect(await names('?q=_gent')).toEqual([]);
+    expect(await names('?q=%5C')).toEqual([]);
+    expect(await names('?q=%27%20or%20true--')).toEqual([]);
+  });
+
+  test('is read to its end in pages, each member once, while others join', async () => {
+    for (let n = 0; n < 5; n += 1) await join(`twin-${n}`, 'Émile Twin');
+    const seen: string[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const page: Awaited<ReturnType<typeof list>> = await list(
+        `?limit=2${cursor && `&cursor=${encodeURIComponent(cursor)}`}`,
+      );
+      expect(page.items.length).toBeLessThanOrEqual(2);
+      seen.push(...page.items.map((item) => item.id));
+      cursor = page.next_cursor;
+      await join(`early-${seen.length}`, 'Aaron Early');
+    }
+    expect(new Set(seen).size).toBe(seen.length);
+    expect(seen).toHaveLength(3 + 5);
+  });
+
+  test('ignores what it does not know, a tenant in the query too', async () => {
+    const { items } = await list(`?tenant_id=${stranger.tenantId}&sort=tenant_id&include=all&limit=100`);
+    expect(new Set(items.map((item) => item.tenant_id))).toEqual(new Set([agent.tenantId]));
+  });
+
+  test.each([
+    ['cursor', '?cursor=nonsense'],
+    ['cursor', '?cursor='],
+    ['limit', '?limit=0'],
+    ['limit', '?limit=101'],
+    ['limit', '?limit=-1'],
+    ['limit', '?limit=1e1'],
+    ['limit', '?limit='],
+    ['limit', '?limit=1&limit=2'],
+    ['role', '?role=Admin%00'],
+    ['q', '?q='],
+    ['q', '?q=%00'],
+    ['q', '?q=a&q=b'],
+  ])('names %s as wrong in %s', async (field, query) => {
+    const { body } = await world.call(agent, 'GET', `/v1/users${query}`).expect(422);
+    expect(body).toMatchObject({ code: 'validation_failed', errors: [{ path: field }] });
+  });
+
+  test('is closed to complainants, who find themselves alone', async () => {
+    const before = world.transactions();
+    const { body } = await world.call(complainant, 'GET', '/v1/users').expect(403);
+    expect(body.code).toBe('insufficient_role');
+    await world.call(complainant, 'GET', `/v1/users/${agent.userId}`).expect(404);
+    expect(world.transactions()).toBe(before);
+    await world.call(complainant, 'GET', `/v1/users/${complainant.userId}`).expect(200);
+  });
+
+  test('gives the same answer for another tenant’s, for nobody and for what is no id', async () => {
+    const answers = [];
+    for (const id of [stranger.userId, 'nobody', 'a%00b', 'x'.repeat(129), '%F0%9F%98%80', 'a%20b']) {
+      const { body } = await world.call(admin, 'GET', `/v1/users/${id}`).expect(404);
+      answers.push({ ...body, request_id: '', instance: '' });
+    }
+    for (const answer of answers) expect(answer).toEqual(answers[0]);
+  });
+
+  test('answers 404 to paths and methods that are not its own', async () => {
+    await world.call(admin, 'GET', '/v1/users/').expect(404);
+    await world.call(admin, 'GET', '/V1/users').expect(404);
+    await world.call(admin, 'DELETE', `/v1/users/${agent.userId}`).expect(404);
+    await world.call(admin, 'GET', '/').expect(404);
+  });
+});

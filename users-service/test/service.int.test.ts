@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { databases, dropDatabases, eventually, freePorts, redisServers, silentLogger } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import supertest from 'supertest';
+import { readUsersConfig } from '../src/config.ts';
+import { start } from '../src/service.ts';
+import { asUser, type TestGateway, testGateway } from './gateway.ts';
+import { audience, people, seed } from './world.ts';
+
+const { agent } = people;
+const home = mkdtempSync(join(tmpdir(), 'countersign-users-'));
+const seedFile = join(home, 'tenants.json');
+let gateway: TestGateway;
+beforeAll(async () => {
+  writeFileSync(seedFile, JSON.stringify({ password: 'not ours to read', ...seed }));
+  gateway = await testGateway({ nowMs: Date.now });
+});
+afterAll(async () => {
+  await gateway.close();
+  rmSync(home, { recursive: true });
+});
+
+const environment = (more: Record<string, string | undefined>) => ({
+  USERS_PORT: '0',
+  LOG_LEVEL: 'silent',
+  COUNTERSIGN_HOME: home,
+  GATEWAY_KEYS_URL: gateway.keysUrl,
+  SEED_FILE: seedFile,
+  ...more,
+});
+const run = (more: Record<string, string | undefined> = {}) =>
+  start(readUsersConfig(environment(more)), silentLogger());
+
+/** Until it has the keys and its replay memory has begun, a service refuses even the gateway. */
+const me = (port: number, change?: object) =>
+  eventually(async () => {
+    const method = change === undefined ? 'GET' : 'PATCH';
+    const body = change && JSON.stringify(change);
+    const typed = body === undefined ? {} : { contentType: 'application/json' };
+    const headers = gateway.sign({ method, target: '/v1/users/me', body, facts: asUser(agent), audience, ...typed });
+    const asked = supertest(`http://127.0.0.1:${port}`)
+      [method === 'GET' ? 'get' : 'patch']('/v1/users/me')
+      .set(headers);
+    const answer = await (body === undefined ? asked : asked.type('application/json').send(body));
+    expect(answer.status).toBe(200);
+    return answer.body as Record<string, unknown>;
+  });
+
+// Made, migrated and seeded by the service itself, on a database of this test's own.
+const prefix = `users_test_${process.pid}`;
+const serverUrl = process.env.DATABASE_URL;
+if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
+
+describe.each(databases())('the service as it is started, on %s', (kind) => {
+  test.each(redisServers())(
+    'with %s for replays, seeds its members once, and a second start keeps what they changed',
+    async (store, redis) => {
+      const where = {
+        DATABASE_URL: kind === 'postgres' ? serverUrl : undefined,
+        DATABASE_PREFIX: `${prefix}_${store}`,
+        COUNTERSIGN_HOME: mkdtempSync(join(home, 'run-')),
+        REDIS_URL: redis.url,
+      };
+      const first = await run(where);
+      expect((await me(first.port)).email).toBe('agent@acme.test');
+      await me(first.port, { display_name: 'Changed since' });
+      await first.stop();
+      const second = await run(where);
+      expect((await me(second.port)).display_name).toBe('Changed since');
+      await second.stop();
+    },
+    30_000,
+  );
+});
+
+test('listens before there is a gateway, and is ready once it has the keys', async () => {
+  const [port = 0] = await freePorts(1);
+  const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });
+  const client = supertest(`http://127.0.0.1:${service.port}`);
+  const { body } = await client.get('/readyz').expect(503);
+  expect(body.checks).toMatchObject({ database: 'ok', gateway_keys: expect.stringContaining('not loaded') });
+  const headers = gateway.sign({ method: 'GET', target: '/v1/users/me', facts: asUser(agent), audience });
+  await client.get('/v1/users/me').set(headers).expect(503);
+  await service.stop();
+
+  const ready = await run();
+  await eventually(() => supertest(`http://127.0.0.1:${ready.port}`).get('/readyz').expect(200));
+  await ready.stop();
+}, 30_000);
+
+test('never seeds a production', () => {
+  expect(() => readUsersConfig(environment({ NODE_ENV: 'production' }))).toThrow(/^SEED_FILE: .*production/);
+  expect(readUsersConfig(environment({ NODE_ENV: 'production', SEED_FILE: '' })).SEED_FILE).toBeUndefined();
+});
+
+test.each([
+  ['is not there', undefined, /cannot read .*ENOENT/],
+  ['is no JSON', '{', /cannot read/],
+  ['has no tenants', '{}', /is not as expected/],
+])('says in a sentence that the seed file %s', async (_what, content, message) => {
+  const path = join(home, 'other.json');
+  rmSync(path, { force: true });
+  if (content !== undefined) writeFileSync(path, content);
+  await expect(run({ SEED_FILE: path })).rejects.toThrow(message);
+});
+
+test('says in a sentence that its port is taken, and lets go of its data', async () => {
+  const first = await run();
+  const busy = { USERS_PORT: String(first.port), COUNTERSIGN_HOME: mkdtempSync(join(home, 'busy-')) };
+  await expect(run(busy)).rejects.toThrow(/^users-service: 127\.0\.0\.1:\d+ is already in use$/);
+  const again = await run({ ...busy, USERS_PORT: '0' });
+  await again.stop();
+  await first.stop();
+}, 30_000);

@@ -1,0 +1,38 @@
+import { createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
+import { type Express, type RequestHandler, Router } from 'express';
+import { errors } from './errors.ts';
+import type { Feed } from './flows/follow-revocations.ts';
+import type { LoginParts } from './flows/log-in.ts';
+import { keySetRoutes } from './routes/key-set.ts';
+import { loginRoutes } from './routes/login.ts';
+import { logoutRoutes } from './routes/logout.ts';
+import { refreshRoutes } from './routes/refresh.ts';
+import { revocationRoutes } from './routes/revocations.ts';
+import { sessionRoutes } from './routes/sessions.ts';
+import type { TokenSigner } from './routes/token-answer.ts';
+
+export type AppParts = LoginParts &
+  TokenSigner &
+  Readonly<{ feed: Feed; identity: RequestHandler; health: Health; metrics: Registry; logger: Logger }>;
+
+const maxBodyBytes = 16 * 1024;
+
+export function createApp(parts: AppParts): Express {
+  const routes = Router({ caseSensitive: true, strict: true }).use(
+    loginRoutes(parts),
+    refreshRoutes(parts),
+    logoutRoutes(parts),
+    sessionRoutes(parts),
+    revocationRoutes(parts.feed),
+  );
+  return createServiceApp({
+    logger: parts.logger,
+    health: parts.health,
+    metrics: parts.metrics,
+    errors,
+    open: keySetRoutes(parts.signingKeys),
+    identity: parts.identity,
+    maxBodyBytes,
+    routes,
+  });
+}

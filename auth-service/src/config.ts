@@ -1,0 +1,60 @@
+import { join } from 'node:path';
+import { type Location, locationFrom } from '@countersign/database';
+import {
+  ConfigError,
+  commonConfig,
+  type Environment,
+  gatewayKeysUrl,
+  port,
+  readConfig,
+} from '@countersign/service-kit';
+import { z } from 'zod';
+import { parseKeyRing } from './domain/key-ring.ts';
+
+const keyRing = z.string().transform((text, context) => {
+  try {
+    return parseKeyRing(text);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+const schema = z.object({
+  ...commonConfig,
+  AUTH_PORT: port(8081),
+  GATEWAY_PORT: port(8080),
+  AUTH_DATABASE_URL: z.url().optional(),
+  AUTH_ISSUER: z.url().optional(),
+  AUTH_AUDIENCE: z.string().min(1).default('complaints-api'),
+  AUTH_SIGNING_KEK: keyRing,
+  AUTH_PASSWORD_PEPPERS: keyRing,
+  AUTH_REFRESH_MAC_KEYS: keyRing,
+  AUTH_BCRYPT_COST: z.coerce.number().int().min(4).max(15).default(12),
+  AUTH_HASH_CONCURRENCY: z.coerce.number().int().min(1).max(16).default(2),
+  AUTH_HASH_QUEUE: z.coerce.number().int().min(0).max(10_000).default(32),
+  SEED_FILE: z.string().optional(),
+});
+
+/** Everything the service is told from outside. */
+export type AuthConfig = z.infer<typeof schema>;
+
+/** @throws ConfigError with every problem at once. */
+export function readAuthConfig(env: Environment): AuthConfig {
+  const config = readConfig(schema, env);
+  const problems: string[] = [];
+  if (config.NODE_ENV === 'production') {
+    if (config.SEED_FILE !== undefined) problems.push('SEED_FILE: demo accounts are never made in production');
+    if (config.AUTH_BCRYPT_COST < 10) problems.push('AUTH_BCRYPT_COST: must be 10 or more in production');
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** The `iss` of our tokens: the URL that clients know us by. */
+export const issuerOf = (config: AuthConfig): string => config.AUTH_ISSUER ?? `http://127.0.0.1:${config.GATEWAY_PORT}`;
+
+export const databaseLocation = (config: AuthConfig): Location =>
+  locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
+
+export { gatewayKeysUrl };

@@ -1,0 +1,46 @@
+import type { KeyObject } from 'node:crypto';
+import { SignJWT } from 'jose';
+import { v7 as uuidv7 } from 'uuid';
+import { accessTokenLifetimeSec } from './session-rules.ts';
+
+/** All that the token says about its session. Seconds are Unix seconds, by the database's clock. */
+export type AccessFacts = Readonly<{
+  userId: string;
+  tenantId: string;
+  role: string;
+  sessionId: string;
+  clientId: string;
+  issuedAtSec: number;
+  authTimeSec: number;
+  amr: readonly string[];
+  /** Thumbprint of the client's key, when the session is bound to one. */
+  jkt: string | null;
+}>;
+
+export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
+
+/** An RFC 9068 access token: ES256, `typ: at+jwt`, 900 s. */
+export function signAccessToken(
+  facts: AccessFacts,
+  { issuer, audience }: TokenIssuer,
+  key: Readonly<{ kid: string; privateKey: KeyObject }>,
+): Promise<string> {
+  return new SignJWT({
+    user_id: facts.userId,
+    tenant_id: facts.tenantId,
+    role: facts.role,
+    sid: facts.sessionId,
+    client_id: facts.clientId,
+    auth_time: facts.authTimeSec,
+    amr: facts.amr,
+    ...(facts.jkt !== null && { cnf: { jkt: facts.jkt } }),
+  })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
+    .setIssuer(issuer)
+    .setAudience(audience)
+    .setSubject(facts.userId)
+    .setJti(uuidv7())
+    .setIssuedAt(facts.issuedAtSec)
+    .setExpirationTime(facts.issuedAtSec + accessTokenLifetimeSec)
+    .sign(key.privateKey);
+}

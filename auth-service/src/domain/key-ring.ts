@@ -1,0 +1,28 @@
+export type SecretKey = Readonly<{ id: string; bytes: Uint8Array }>;
+
+/** Secrets of one purpose: the current one makes new things, the others still read old ones. */
+export type KeyRing = Readonly<{
+  current: SecretKey;
+  find(id: string): Uint8Array | undefined;
+}>;
+
+/**
+ * Reads `id:base64url32bytes[,id:…]`; the first is current.
+ *
+ * @throws Error saying which entry is wrong, by its number: the text itself is secret.
+ */
+export function parseKeyRing(text: string): KeyRing {
+  const keys = text.split(',').map(parseKey);
+  const [current] = keys;
+  const byId = new Map(keys.map((key) => [key.id, key.bytes]));
+  if (current === undefined || byId.size !== keys.length) throw new Error('two keys have the same id');
+  return { current, find: (id) => byId.get(id) };
+}
+
+function parseKey(entry: string, index: number): SecretKey {
+  const [, id, encoded] = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9_-]{43})$/.exec(entry.trim()) ?? [];
+  if (id === undefined || encoded === undefined) {
+    throw new Error(`key ${index + 1} is not of the form id:base64url, with 32 bytes in base64url`);
+  }
+  return { id, bytes: Buffer.from(encoded, 'base64url') };
+}

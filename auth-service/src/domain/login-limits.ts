@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+
+/** One counted thing. `refuseAbove` undefined: it never refuses, so that nobody can lock a victim out by e-mail alone. */
+export type Limit = Readonly<{ key: string; windowSec: number; refuseAbove: number | undefined }>;
+
+export type LoginLimits = Readonly<{ pair: Limit; address: Limit; email: Limit }>;
+
+const quarterHourSec = 900;
+const hourSec = 3600;
+const emailFreeAttempts = 100;
+
+/** @param network An IPv4 address or IPv6 /64, see `networkOf`. @param email Canonical. */
+export function loginLimits(email: string, network: string): LoginLimits {
+  return {
+    pair: { key: keyOf('pair', email, network), windowSec: quarterHourSec, refuseAbove: 10 },
+    address: addressLimit(network),
+    email: { key: keyOf('email', email), windowSec: hourSec, refuseAbove: undefined },
+  };
+}
+
+export const addressLimit = (network: string): Limit => ({
+  key: keyOf('address', network),
+  windowSec: quarterHourSec,
+  refuseAbove: 100,
+});
+
+/** How long an attempt waits once an e-mail was tried more than 100 times in the hour: slower and slower, up to 2 s. */
+export function slowdownMs(emailAttempts: number): number {
+  return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);
+}
+
+/** A hash, so that the store holds no address and no part can run into the next. */
+function keyOf(...parts: string[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
+}

@@ -1,0 +1,67 @@
+import { describe, expect, test } from '@jest/globals';
+import { createHashQueue } from './hash-queue.ts';
+import { parseKeyRing } from './key-ring.ts';
+import { createPasswords } from './passwords.ts';
+
+const pepper = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill).toString('base64url')}`;
+const queue = createHashQueue({ concurrency: 2, maxWaiting: 100 });
+const make = (peppers = pepper('a', 1), cost = 4) => createPasswords({ peppers: parseKeyRing(peppers), cost, queue });
+
+describe('passwords', () => {
+  const a = (count: number) => 'a'.repeat(count);
+  test.each([
+    ['72 and 73 bytes', a(72), a(73)],
+    ['equal first 72 bytes', `${a(72)}one`, `${a(72)}two`],
+    ['255 bytes and 256', a(255), a(256)],
+    ['a NUL inside', 'before\0after', 'before\0other'],
+    ['a NUL at the end', 'before', 'before\0'],
+    ['emoji at the limit', `${a(70)}😀`, `${a(70)}😁`],
+    ['empty and one space', '', ' '],
+  ])('with %s are told apart', async (_, right, wrong) => {
+    const passwords = await make();
+    const stored = await passwords.hash(right);
+    expect(await passwords.verify(right, stored)).toBe(true);
+    expect(await passwords.verify(wrong, stored)).toBe(false);
+  });
+
+  test('of nobody never match', async () => {
+    const passwords = await make();
+    expect(await passwords.verify('', undefined)).toBe(false);
+  });
+
+  test('under a pepper that is no longer held do not match', async () => {
+    const stored = await (await make(pepper('gone', 3))).hash('correct horse');
+    expect(await (await make()).verify('correct horse', stored)).toBe(false);
+  });
+
+  test('are stale when cost or pepper are no longer current', async () => {
+    const old = await (await make()).hash('correct horse');
+    const rotated = await make(`${pepper('b', 2)},${pepper('a', 1)}`);
+    expect(await rotated.verify('correct horse', old)).toBe(true);
+    expect(rotated.isStale(old)).toBe(true);
+    expect((await make(pepper('a', 1), 5)).isStale(old)).toBe(true);
+    expect((await make()).isStale(old)).toBe(false);
+  });
+});
+
+describe('the hash queue', () => {
+  test('runs a few at a time, lets a few wait in order, and refuses the rest', async () => {
+    const bounded = createHashQueue({ concurrency: 2, maxWaiting: 3 });
+    const gates = Array.from({ length: 5 }, () => Promise.withResolvers<void>());
+    const started: number[] = [];
+    const done = gates.map(({ promise }, index) =>
+      bounded.run(async () => {
+        started.push(index);
+        await promise;
+      }),
+    );
+    await expect(bounded.run(async () => {})).rejects.toMatchObject({ code: 'login_busy' });
+    expect([started, bounded.waiting]).toEqual([[0, 1], 3]);
+    for (const [index, { resolve }] of gates.entries()) {
+      resolve();
+      await done[index];
+    }
+    expect(started).toEqual([0, 1, 2, 3, 4]);
+    await expect(bounded.run(async () => 'free again')).resolves.toBe('free again');
+  });
+});

@@ -1,0 +1,59 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import bcrypt from 'bcrypt';
+import type { HashQueue } from './hash-queue.ts';
+import type { KeyRing } from './key-ring.ts';
+
+/** Longest password taken, in UTF-16 units. */
+export const maxPasswordLength = 256;
+
+export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
+
+export type Passwords = Readonly<{
+  hash(password: string): Promise<StoredPassword>;
+  /**
+   * Exactly one bcrypt, whatever is stored: an account that does not exist takes as long as one that does.
+   *
+   * @param stored undefined for an account that does not exist or has no password.
+   * @throws AppError `login_busy` when the queue is full.
+   */
+  verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
+  /** Made with another cost or pepper than are current. */
+  isStale(stored: StoredPassword): boolean;
+}>;
+
+/**
+ * @param onHash Told of every bcrypt that starts, for the metrics.
+ * @param options.cost bcrypt's, 4 to 15.
+ */
+export async function createPasswords(
+  options: Readonly<{ peppers: KeyRing; cost: number; queue: HashQueue }>,
+  onHash: () => void = () => {},
+): Promise<Passwords> {
+  const { peppers, cost, queue } = options;
+  // A real hash of something nobody knows: bcrypt answers a malformed one at once, and that would tell.
+  const dummy = await bcrypt.hash(randomBytes(32).toString('base64'), cost);
+  return {
+    async hash(password) {
+      const hash = await queue.run(() => {
+        onHash();
+        return bcrypt.hash(peppered(peppers.current.bytes, password), cost);
+      });
+      return { hash, pepperKid: peppers.current.id };
+    },
+    async verify(password, stored) {
+      const pepper = stored && peppers.find(stored.pepperKid);
+      const known = stored !== undefined && pepper !== undefined;
+      const matches = await queue.run(() => {
+        onHash();
+        return bcrypt.compare(peppered(pepper ?? peppers.current.bytes, password), known ? stored.hash : dummy);
+      });
+      return known && matches;
+    },
+    isStale: (stored) => stored.pepperKid !== peppers.current.id || bcrypt.getRounds(stored.hash) !== cost,
+  };
+}
+
+/** 64 characters of base64 whatever the password: bcrypt would stop at a NUL and cut after 72 bytes (CVE-2020-7689). */
+function peppered(pepper: Uint8Array, password: string): string {
+  return createHmac('sha384', pepper).update(password, 'utf8').digest('base64');
+}

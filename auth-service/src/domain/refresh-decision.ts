@@ -1,0 +1,47 @@
+import type { EndReason } from './session-rules.ts';
+
+/** The session as the database holds it, under lock, by the database's clock. */
+export type FamilyState = Readonly<{
+  counter: number;
+  revoked: boolean;
+  /** Past its idle or its absolute end. */
+  expired: boolean;
+  /** User, membership and tenant may all still log in. */
+  holderActive: boolean;
+  /** No more than 30 s since the last rotation. */
+  withinGrace: boolean;
+}>;
+
+/** A token whose MAC is ours. */
+export type Presented = Readonly<{
+  counter: number;
+  /** Its random part hashes to the one in the row. */
+  hashMatches: boolean;
+  /** What the row's sealed successor opened to under its random part. */
+  successor: string | undefined;
+}>;
+
+export type Decision =
+  | Readonly<{ kind: 'rotate' }>
+  | Readonly<{ kind: 'repeat'; successor: string }>
+  | Readonly<{ kind: 'refuse'; code: 'session_revoked' | 'session_expired' }>
+  | Readonly<{
+      kind: 'end';
+      reason: Exclude<EndReason, 'logout'>;
+      code: 'session_revoked' | 'refresh_token_reused' | 'invalid_refresh_token';
+    }>;
+
+/** The state table of `refresh`, in the order in which its lines are looked at. */
+export function decideRefresh(family: FamilyState, presented: Presented): Decision {
+  // First, so that no grace ever revives what has ended (supabase discussion 52614).
+  if (family.revoked) return { kind: 'refuse', code: 'session_revoked' };
+  if (family.expired) return { kind: 'refuse', code: 'session_expired' };
+  if (!family.holderActive) return { kind: 'end', reason: 'inactive', code: 'session_revoked' };
+  if (presented.counter > family.counter) return { kind: 'end', reason: 'ahead', code: 'invalid_refresh_token' };
+  if (presented.counter === family.counter && presented.hashMatches) return { kind: 'rotate' };
+  const isPrevious = presented.counter === family.counter - 1;
+  if (isPrevious && family.withinGrace && presented.successor !== undefined) {
+    return { kind: 'repeat', successor: presented.successor };
+  }
+  return { kind: 'end', reason: 'reuse', code: 'refresh_token_reused' };
+}

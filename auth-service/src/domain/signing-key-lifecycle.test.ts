@@ -1,0 +1,65 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { activeKey, dueKey, type KeyTimes, keyState, publishAheadMs, publishedKeys } from './signing-key-lifecycle.ts';
+
+const start = Date.parse('2026-01-01T00:00:00Z');
+const hourMs = 3_600_000;
+
+/** A year of a service that looks after its keys at these intervals. */
+function live(gapsHours: readonly number[]) {
+  const keys: KeyTimes[] = [];
+  const moments: Date[] = [];
+  let now = start;
+  for (const gap of gapsHours) {
+    const due = dueKey(keys, new Date(now));
+    if (due !== undefined) keys.push({ ...due, revokedAt: null });
+    moments.push(new Date(now));
+    now += gap * hourMs;
+  }
+  return { keys, moments };
+}
+
+describe('signing keys', () => {
+  test('the first is active at once, and none is made beside it', () => {
+    const now = new Date(start);
+    const first = dueKey([], now);
+    const key = { ...first, revokedAt: null } as KeyTimes;
+    expect(keyState(key, [key], now)).toBe('active');
+    expect(dueKey([key], now)).toBeUndefined();
+  });
+
+  test('there is always one that signs, and every verifier has had 25 h to learn it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 600, maxLength: 900 }), (gaps) => {
+        const { keys, moments } = live(gaps);
+        expect(keys.length).toBeGreaterThan(1);
+        for (const now of moments) {
+          const signing = activeKey(keys, now);
+          if (signing === undefined) throw new Error(`none at ${now.toISOString()}`);
+          expect(publishedKeys(keys, now)).toContain(signing);
+          const isFirst = signing === keys[0];
+          expect(isFirst || now.getTime() - signing.publishAt.getTime() >= publishAheadMs).toBe(true);
+        }
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test('pass through their states in order, the old one signing until the next is active', () => {
+    const { keys } = live(Array(120).fill(20));
+    const [first, second] = keys;
+    if (first === undefined || second === undefined) throw new Error('two keys were expected');
+    const states = (now: number) => [keyState(first, keys, new Date(now)), keyState(second, keys, new Date(now))];
+    const activation = second.activateAt.getTime();
+    expect(states(activation - 1)).toEqual(['active', 'pending']);
+    expect(states(activation)).toEqual(['retiring', 'active']);
+    expect(states(first.removeAt.getTime())).toEqual(['removed', 'active']);
+  });
+
+  test('a revoked key neither signs nor is shown, and one takes its place at once when there is no other', () => {
+    const now = new Date(start);
+    const revoked = { ...dueKey([], now), revokedAt: now } as KeyTimes;
+    expect([activeKey([revoked], now), publishedKeys([revoked], now)]).toEqual([undefined, []]);
+    expect(dueKey([revoked], now)?.activateAt).toEqual(now);
+  });
+});

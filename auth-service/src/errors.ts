@@ -1,0 +1,29 @@
+import { commonErrors, type ErrorTable, AppError as KitError } from '@countersign/service-kit';
+
+/** Every code this service can answer with; `docs/errors.md` lists the same ones. */
+export const errors = {
+  ...commonErrors,
+  // One code for every cause: the answer must not tell a guesser which part was wrong.
+  invalid_credentials: { status: 401, fault: 'caller', title: 'E-mail, password or tenant is wrong.' },
+  tenant_selection_required: { status: 409, fault: 'caller', title: 'Choose one of your tenants.' },
+  invalid_selection_token: { status: 401, fault: 'caller', title: 'Log in again to choose a tenant.' },
+  too_many_attempts: { status: 429, fault: 'caller', title: 'Too many attempts. Try again later.' },
+  login_busy: {
+    status: 503,
+    fault: 'capacity',
+    title: 'Too many logins right now. Try again shortly.',
+    retryAfterSec: 2,
+  },
+  invalid_refresh_token: { status: 401, fault: 'caller', title: 'The refresh token is not valid.' },
+  refresh_token_reused: {
+    status: 401,
+    fault: 'caller',
+    title: 'The refresh token was used before; the session has ended.',
+  },
+  session_expired: { status: 401, fault: 'caller', title: 'The session has expired.' },
+  session_revoked: { status: 401, fault: 'caller', title: 'The session has ended.' },
+} as const satisfies ErrorTable;
+
+export type ErrorCode = keyof typeof errors;
+
+export class AppError extends KitError<ErrorCode> {}

@@ -1,0 +1,31 @@
+import { decideRefresh } from '../domain/refresh-decision.ts';
+import { decodeRefreshToken } from '../domain/refresh-token.ts';
+import { graceSec } from '../domain/session-rules.ts';
+import { AppError } from '../errors.ts';
+import { roles } from '../store/roles.ts';
+import { findSessionUser, lockSession } from '../store/sessions.ts';
+import type { SessionOwner } from './end-sessions.ts';
+import { presentedTo, type RefreshParts } from './refresh.ts';
+
+/**
+ * Whose session a refresh token names, for a logout without an access token.
+ *
+ * @returns undefined when the session is gone. `current`: the token would still refresh; an older one, which may be a
+ * stolen one, ends no more than its own session.
+ * @throws AppError `invalid_refresh_token` for what we never made.
+ */
+export async function identifySession(
+  { db, macKeys }: RefreshParts,
+  text: string,
+): Promise<Readonly<{ owner: SessionOwner; current: boolean }> | undefined> {
+  const token = decodeRefreshToken(text, macKeys);
+  if (token === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'not of our making' } });
+  const { tenantId, sessionId } = token;
+  return db.transaction({ role: roles.app, tenantId }, async (trx) => {
+    const userId = await findSessionUser(trx, tenantId, sessionId);
+    const session = await lockSession(trx, token, graceSec);
+    if (userId === undefined || session === undefined) return undefined;
+    const { kind } = decideRefresh({ ...session, holderActive: true }, presentedTo(session, token));
+    return { owner: { userId, sessionId }, current: kind === 'rotate' || kind === 'repeat' };
+  });
+}

@@ -1,0 +1,101 @@
+import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { StartupError } from '@countersign/service-kit';
+import { calculateJwkThumbprint, type JWK } from 'jose';
+import type { KeyRing } from '../domain/key-ring.ts';
+import { seal, unseal } from '../domain/sealing.ts';
+import { activeKey, dueKey, publishedKeys } from '../domain/signing-key-lifecycle.ts';
+import { AppError } from '../errors.ts';
+import type { AuthDatabase } from '../store/database.ts';
+import { addDueKey, type KeysNow, readSigningKeys, type StoredKey } from '../store/signing-keys.ts';
+
+/** The key set as it is served. */
+export type PublishedKeySet = Readonly<{ body: string; etag: string }>;
+
+export type SigningKeys = Readonly<{
+  /** @throws AppError `unavailable` when there is none. */
+  current(): Readonly<{ kid: string; privateKey: KeyObject }>;
+  published(): PublishedKeySet;
+  /** Looks again, and makes the next key when it is due. Keys that were good stay when it fails. */
+  refresh(): Promise<void>;
+  readonly ready: boolean;
+}>;
+
+type Held = Readonly<{ signing: { kid: string; privateKey: KeyObject } | undefined; published: PublishedKeySet }>;
+
+/**
+ * Reads the signing keys, and makes the first one.
+ *
+ * @throws StartupError when a key in the database does not open under AUTH_SIGNING_KEK: going on with another would
+ * leave every token that is out there unverifiable.
+ */
+export async function openSigningKeys(db: AuthDatabase, keks: KeyRing): Promise<SigningKeys> {
+  const load = async (): Promise<Held> => hold(await currentKeys(db, keks), keks);
+  let held = await load();
+  return {
+    current() {
+      if (held.signing === undefined) throw new AppError('unavailable', { detail: { reason: 'no signing key' } });
+      return held.signing;
+    },
+    published: () => held.published,
+    async refresh() {
+      held = await load();
+    },
+    get ready() {
+      return held.signing !== undefined;
+    },
+  };
+}
+
+async function currentKeys(db: AuthDatabase, keks: KeyRing): Promise<KeysNow> {
+  const found = await readSigningKeys(db);
+  if (dueKey(found.keys, found.now) === undefined) return found;
+  return addDueKey(db, async ({ keys, now }) => {
+    // All that exist must open first: a wrong master key must not be answered with a new key beside them.
+    for (const key of keys) openPrivateKey(key, keks);
+    const times = dueKey(keys, now);
+    return times && { ...(await makeKey(keks)), ...times, revokedAt: null };
+  });
+}
+
+function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
+  const opened = new Map(keys.map((key) => [key.kid, openPrivateKey(key, keks)]));
+  const active = activeKey(keys, now);
+  const privateKey = active && opened.get(active.kid);
+  const body = JSON.stringify({
+    keys: publishedKeys(keys, now).map((key) => JSON.parse(key.publicJwk) as unknown),
+  });
+  return {
+    signing: active && privateKey && { kid: active.kid, privateKey },
+    published: { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` },
+  };
+}
+
+async function makeKey(keks: KeyRing) {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { kty, crv, x, y } = publicKey.export({ format: 'jwk' }) as JWK & { kty: 'EC' };
+  const kid = await calculateJwkThumbprint({ kty, crv, x, y } as JWK);
+  const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+  return {
+    kid,
+    // Written field by field, so that nothing private can come along.
+    publicJwk: JSON.stringify({ kty, crv, x, y, kid, use: 'sig', alg: 'ES256' }),
+    sealedPrivate: seal(keks.current.bytes, pkcs8, kid),
+    kekId: keks.current.id,
+  };
+}
+
+function openPrivateKey({ kid, kekId, sealedPrivate }: StoredKey, keks: KeyRing): KeyObject {
+  const kek = keks.find(kekId);
+  if (kek === undefined) {
+    throw new StartupError(
+      `signing key ${kid} is sealed under the key "${kekId}", which AUTH_SIGNING_KEK does not have`,
+    );
+  }
+  const pkcs8 = unseal(kek, sealedPrivate, kid);
+  if (pkcs8 === undefined) {
+    throw new StartupError(
+      `signing key ${kid} does not open: the key "${kekId}" in AUTH_SIGNING_KEK is not the one it was sealed under`,
+    );
+  }
+  return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+}

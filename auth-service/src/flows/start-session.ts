@@ -1,0 +1,86 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { v7 as uuidv7 } from 'uuid';
+import type { KeyRing } from '../domain/key-ring.ts';
+import { encodeRefreshToken } from '../domain/refresh-token.ts';
+import { absoluteLifetimeSec, idleLifetimeSec } from '../domain/session-rules.ts';
+import { lockHolder } from '../store/accounts.ts';
+import { appendAudit } from '../store/audit.ts';
+import type { AuthDatabase } from '../store/database.ts';
+import { issueTimeSec } from '../store/revocations.ts';
+import { roles } from '../store/roles.ts';
+import { insertSession } from '../store/sessions.ts';
+import type { Caller, Grant } from './grant.ts';
+
+/** Our own clients; registered third-party clients would bring ids of their own. */
+const clientId = 'first-party';
+
+/** Somebody who has just shown who they are. */
+export type Proof = Readonly<{
+  userId: string;
+  tenantId: string;
+  /** When the password was read that proved it. */
+  provenAt: Date;
+  amr: readonly string[];
+}>;
+
+/**
+ * Begins a family: session, first refresh token, audit row.
+ *
+ * @returns undefined when the person may not log in to this tenant (any more), or the password was changed meanwhile.
+ */
+export async function startSession(
+  parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
+  proof: Proof,
+  caller: Caller,
+): Promise<Grant | undefined> {
+  const { userId, tenantId, provenAt, amr } = proof;
+  const sessionId = uuidv7();
+  const random = randomBytes(32);
+  const { current } = parts.macKeys;
+  return parts.db.transaction({ role: roles.app, tenantId, userId }, async (trx) => {
+    const holder = await lockHolder(trx, userId, tenantId);
+    if (holder === undefined || !holder.active) return undefined;
+    if (holder.passwordChangedAt === undefined || holder.passwordChangedAt >= provenAt) return undefined;
+    await insertSession(trx, {
+      id: sessionId,
+      tenantId,
+      userId,
+      tokenHash: createHash('sha256').update(random).digest(),
+      macKeyId: current.id,
+      clientId,
+      userAgent: caller.userAgent,
+      ip: caller.ip,
+      authTime: provenAt,
+      amr,
+      jkt: caller.jkt,
+      idleLifetimeSec,
+      absoluteLifetimeSec,
+    });
+    const issuedAtSec = await issueTimeSec(trx, userId, tenantId);
+    await appendAudit(trx, {
+      tenantId,
+      action: 'session.started',
+      userId,
+      sessionId,
+      requestId: caller.requestId,
+      detail: { ip: caller.ip, amr },
+    });
+    return {
+      access: {
+        userId,
+        tenantId,
+        role: holder.role,
+        sessionId,
+        clientId,
+        issuedAtSec,
+        authTimeSec: Math.floor(provenAt.getTime() / 1000),
+        amr,
+        jkt: caller.jkt,
+      },
+      refreshToken: encodeRefreshToken({ tenantId, sessionId, counter: 1, random }, current),
+      refreshExpiresInSec: idleLifetimeSec,
+      email: holder.email,
+      tenantSlug: holder.slug,
+    };
+  });
+}

@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '@countersign/service-kit';
+import { addressLimit, type Limit, loginLimits, slowdownMs } from '../domain/login-limits.ts';
+import { AppError } from '../errors.ts';
+import type { Attempts, Count } from '../store/attempts.ts';
+
+/** An attempt that is already counted as a failure. */
+export type Reservation = Readonly<{
+  /** It was no guess: takes it back from every count, and forgets the earlier slips of this pair. */
+  succeeded(): Promise<void>;
+  /** It was never tried, for want of capacity. */
+  cancelled(): Promise<void>;
+}>;
+
+/** The guard before every flow that issues a token: reserve first, verify after, so that parallel guesses cannot slip by. */
+export type Throttle = Readonly<{
+  /** @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveLogin(email: string, network: string): Promise<Reservation>;
+  /** For tokens that prove who somebody is. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveToken(network: string): Promise<Reservation>;
+}>;
+
+export function createThrottle(attempts: Attempts): Throttle {
+  const reserve = async (limits: readonly Limit[]) => {
+    const counts = await attempts.add(limits);
+    refuseAboveLimits(limits, counts);
+    return counts;
+  };
+  return {
+    async reserveLogin(email, network) {
+      const { pair, address, email: perEmail } = loginLimits(email, network);
+      const all = [pair, address, perEmail];
+      const [, , emailCount] = await reserve(all);
+      await delay(slowdownMs(emailCount?.count ?? 0));
+      return {
+        async succeeded() {
+          await attempts.clear(pair);
+          await attempts.takeBack([address, perEmail]);
+        },
+        cancelled: () => attempts.takeBack(all),
+      };
+    },
+    async reserveToken(network) {
+      const limits = [addressLimit(network)];
+      await reserve(limits);
+      const takeBack = () => attempts.takeBack(limits);
+      return { succeeded: takeBack, cancelled: takeBack };
+    },
+  };
+}
+
+function refuseAboveLimits(limits: readonly Limit[], counts: readonly Count[]): void {
+  const waits = limits.flatMap(({ refuseAbove }, index) => {
+    const { count, resetsInSec } = counts[index] ?? { count: 0, resetsInSec: 0 };
+    return refuseAbove !== undefined && count > refuseAbove ? [resetsInSec] : [];
+  });
+  if (waits.length > 0) {
+    throw new AppError('too_many_attempts', { headers: { 'retry-after': String(Math.max(...waits)) } });
+  }
+}
+
+/** Uses the second store while the first fails; counts differ then, but guessing never becomes free. */
+export function withFallback(first: Attempts, second: Attempts, logger: Logger): Attempts {
+  const either = async <T>(use: (store: Attempts) => Promise<T>): Promise<T> => {
+    try {
+      return await use(first);
+    } catch (error) {
+      logger.warn({ err: error }, 'attempts are counted in the database: redis does not answer');
+      return use(second);
+    }
+  };
+  return {
+    add: (limits) => either((store) => store.add(limits)),
+    takeBack: (limits) => either((store) => store.takeBack(limits)),
+    clear: (limit) => either((store) => store.clear(limit)),
+  };
+}

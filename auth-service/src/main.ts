@@ -1,0 +1,5 @@
+import { runProcess } from '@countersign/service-kit';
+import { readAuthConfig } from './config.ts';
+import { start } from './service.ts';
+
+await runProcess('auth-service', () => start(readAuthConfig(process.env)));

@@ -1,0 +1,127 @@
+import { createServer } from 'node:http';
+import { openDatabase } from '@countersign/database';
+import {
+  connectRedis,
+  createHealth,
+  createLogger,
+  createMetrics,
+  drainServer,
+  type Logger,
+  listen,
+  type Running,
+  trustGateway,
+} from '@countersign/service-kit';
+import { Counter, Gauge } from 'prom-client';
+import { createApp } from './app.ts';
+import { type AuthConfig, databaseLocation, gatewayKeysUrl, issuerOf } from './config.ts';
+import { createHashQueue } from './domain/hash-queue.ts';
+import { createPasswords } from './domain/passwords.ts';
+import { openFeed } from './flows/follow-revocations.ts';
+import { startHousekeeping } from './flows/housekeeping.ts';
+import { seed } from './flows/seed.ts';
+import { openSigningKeys } from './flows/signing-keys.ts';
+import { createThrottle, withFallback } from './flows/throttle.ts';
+import { databaseAttempts } from './store/attempts-database.ts';
+import { redisAttempts } from './store/attempts-redis.ts';
+import { type AuthDatabase, authDatabase } from './store/database.ts';
+
+const name = 'auth-service';
+
+export type RunningService = Running & Readonly<{ port: number }>;
+
+/** Starts the service as it is configured. @throws StartupError when it cannot. */
+export async function start(config: AuthConfig): Promise<RunningService> {
+  const logger = createLogger(name, config.LOG_LEVEL);
+  const db: AuthDatabase = await openDatabase({
+    ...authDatabase,
+    location: databaseLocation(config),
+    name: `${config.DATABASE_PREFIX}_auth`,
+    onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
+  });
+  try {
+    return await serve(config, { db, logger });
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+/** Starts the service on an open database, which it closes when it stops. */
+export async function serve(
+  config: AuthConfig,
+  { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
+): Promise<RunningService> {
+  const metrics = createMetrics();
+  const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK);
+  const passwords = await openPasswords(config, metrics);
+  if (config.SEED_FILE !== undefined) await seed(db, passwords, config.SEED_FILE);
+
+  const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
+  const inDatabase = databaseAttempts(db);
+  const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
+  const gateway = trustGateway({ audience: name, keysUrl: gatewayKeysUrl(config), redis });
+  const feed = await openFeed(db);
+  const health = createHealth({
+    database: () => db.ping(),
+    signing_key: () => (signingKeys.ready ? undefined : 'there is none'),
+    gateway_keys: gateway.check,
+  });
+  const app = createApp({
+    db,
+    logger,
+    metrics,
+    health,
+    passwords,
+    throttle: createThrottle(attempts),
+    macKeys: config.AUTH_REFRESH_MAC_KEYS,
+    signingKeys,
+    issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
+    feed,
+    identity: gateway.handler,
+  });
+
+  const server = createServer(app);
+  const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
+  // Only now: the gateway's readiness may need our key set, and ours its; both are served before either is ready.
+  gateway.start();
+  const stopHousekeeping = startHousekeeping(db, signingKeys, logger);
+  logger.info({ port, database: db.kind }, 'listening');
+  return {
+    port,
+    health,
+    logger,
+    drainDelayMs: config.DRAIN_DELAY_MS,
+    async stop() {
+      const drained = drainServer(server, config.SHUTDOWN_GRACE_MS);
+      await feed.end();
+      await drained;
+      await stopHousekeeping();
+      gateway.stop();
+      redis?.disconnect();
+      await db.close();
+    },
+  };
+}
+
+async function openPasswords(config: AuthConfig, metrics: ReturnType<typeof createMetrics>) {
+  const queue = createHashQueue({
+    concurrency: config.AUTH_HASH_CONCURRENCY,
+    maxWaiting: config.AUTH_HASH_QUEUE,
+  });
+  const hashes = new Counter({
+    name: 'auth_password_hashes_total',
+    help: 'bcrypt computations begun: one a login attempt, one more where a hash is renewed.',
+    registers: [metrics],
+  });
+  new Gauge({
+    name: 'auth_password_hashes_waiting',
+    help: 'Login attempts that wait for a place to compute their hash.',
+    registers: [metrics],
+    collect() {
+      this.set(queue.waiting);
+    },
+  });
+  return createPasswords({ peppers: config.AUTH_PASSWORD_PEPPERS, cost: config.AUTH_BCRYPT_COST, queue }, () =>
+    hashes.inc(),
+  );
+}

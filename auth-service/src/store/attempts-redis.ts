@@ -1,0 +1,43 @@
+import type { Redis } from 'ioredis';
+import type { Attempts } from './attempts.ts';
+
+const prefix = 'countersign:auth:attempts:';
+
+// KEYS counted, ARGV the window of each in milliseconds; a window begins with its first attempt.
+const addScript = `
+local answer = {}
+for i, key in ipairs(KEYS) do
+  local count = redis.call('INCR', key)
+  if count == 1 then redis.call('PEXPIRE', key, ARGV[i]) end
+  answer[#answer + 1] = count
+  answer[#answer + 1] = redis.call('PTTL', key)
+end
+return answer`;
+
+// A key that has expired meanwhile must not come back as -1 without an end.
+const takeBackScript = `
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
+end`;
+
+/** Counts in Redis: one round trip, and shared by all instances. */
+export function redisAttempts(redis: Redis): Attempts {
+  return {
+    async add(limits) {
+      const keys = limits.map(({ key }) => prefix + key);
+      const windows = limits.map(({ windowSec }) => windowSec * 1000);
+      const flat = (await redis.eval(addScript, keys.length, ...keys, ...windows)) as number[];
+      return limits.map((_, index) => ({
+        count: flat[2 * index] ?? 0,
+        resetsInSec: Math.max(1, Math.ceil((flat[2 * index + 1] ?? 0) / 1000)),
+      }));
+    },
+    async takeBack(limits) {
+      const keys = limits.map(({ key }) => prefix + key);
+      await redis.eval(takeBackScript, keys.length, ...keys);
+    },
+    async clear({ key }) {
+      await redis.del(prefix + key);
+    },
+  };
+}

@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto';
+
+export type AuditEntry = Readonly<{
+  tenantId: string;
+  seq: number;
+  at: Date;
+  action: string;
+  userId: string | null;
+  sessionId: string | null;
+  requestId: string;
+  /** JSON. */
+  detail: string;
+}>;
+
+/** What stands before a tenant's first entry. */
+export const chainStart = Buffer.alloc(32);
+
+/** Each entry's hash covers the one before it, so that none can be changed, removed or put in between unseen. */
+export function auditHash(previous: Uint8Array, entry: AuditEntry): Buffer {
+  const { tenantId, seq, at, action, userId, sessionId, requestId, detail } = entry;
+  const fields = JSON.stringify([tenantId, seq, at.toISOString(), action, userId, sessionId, requestId, detail]);
+  return createHash('sha256').update(previous).update(fields).digest();
+}

@@ -1,0 +1,10 @@
+import { sql } from 'kysely';
+import type { Trx } from './scope.ts';
+
+/** The one clock that all instances share, in whole milliseconds: what a Date can carry. */
+export async function databaseNow(trx: Trx): Promise<Date> {
+  const { rows } = await sql<{ now: Date }>`select date_trunc('milliseconds', clock_timestamp()) as now`.execute(trx);
+  const [row] = rows;
+  if (row === undefined) throw new Error('the database gave no time');
+  return row.now;
+}

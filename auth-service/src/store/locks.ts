@@ -1,0 +1,13 @@
+import { sql } from 'kysely';
+import type { Trx } from './scope.ts';
+
+/*
+ * The order in which everything here locks, so that no two transactions wait for each other:
+ * user → membership → tenant → session → audit chain → revocation log.
+ */
+const names = { auditChain: 1, revocationLog: 2, signingKeys: 3 } as const;
+
+/** Holds a named lock until the transaction ends; `of` splits it, e.g. by tenant. */
+export async function holdLock(trx: Trx, name: keyof typeof names, of = ''): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${names[name]}::int, hashtext(${of}))`.execute(trx);
+}

@@ -1,0 +1,17 @@
+import type { Migration } from '@countersign/database';
+import { accountsMigration } from './0001-accounts.ts';
+import { sessionsMigration } from './0002-sessions.ts';
+import { loginMigration } from './0003-login.ts';
+import { signingKeysMigration } from './0004-signing-keys.ts';
+import { revocationsMigration } from './0005-revocations.ts';
+import { auditLogMigration } from './0006-audit-log.ts';
+
+/** In order; one that was released is never edited again. */
+export const migrations: readonly Migration[] = [
+  accountsMigration,
+  sessionsMigration,
+  loginMigration,
+  signingKeysMigration,
+  revocationsMigration,
+  auditLogMigration,
+];

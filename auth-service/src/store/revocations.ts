@@ -1,0 +1,114 @@
+import { sql } from 'kysely';
+import type { AuthDatabase } from './database.ts';
+import { holdLock } from './locks.ts';
+import { roles } from './roles.ts';
+import type { RevocationKind } from './schema.ts';
+import type { Trx } from './scope.ts';
+
+export const revocationsChannel = 'countersign_revocations';
+export const pageSize = 5_000;
+
+export type NewRevocation =
+  | Readonly<{ kind: 'session'; sid: string; userId: string; tenantId: string }>
+  | Readonly<{ kind: 'user'; userId: string }>;
+
+/**
+ * Writes entries of the log; the last thing a transaction does, after its FOR UPDATE locks.
+ *
+ * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
+ * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
+ * counts whole seconds and everything issued before now must be older.
+ *
+ * @param inForceSec How long after that a token can live that the entry is about.
+ */
+export async function appendRevocations(
+  trx: Trx,
+  entries: readonly NewRevocation[],
+  inForceSec: number,
+): Promise<void> {
+  if (entries.length === 0) return;
+  await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
+  await holdLock(trx, 'revocationLog');
+  const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
+  const lifetime = sql`make_interval(secs => ${inForceSec}::int)`;
+  await trx
+    .insertInto('revocations')
+    .values(
+      entries.map((entry) => ({
+        kind: entry.kind,
+        user_id: entry.userId,
+        ...(entry.kind === 'session' && { sid: entry.sid, tenant_id: entry.tenantId }),
+        not_before: notBefore,
+        expires_at: sql<Date>`${notBefore} + ${lifetime}`,
+      })),
+    )
+    .execute();
+}
+
+/**
+ * The `iat` for a token of this person in this tenant: now, and not before the latest revocation that concerns them.
+ * Stands behind the locks on the holder, so that a revocation is either seen here or comes after the token.
+ */
+export async function issueTimeSec(trx: Trx, userId: string, tenantId: string): Promise<number> {
+  const { rows } = await sql<{ sec: number }>`
+    select greatest(
+      floor(extract(epoch from clock_timestamp())),
+      (select extract(epoch from max(not_before)) from revocations
+       where (kind = 'user' and user_id = ${userId})
+          or (kind = 'tenant' and tenant_id = ${tenantId})
+          or (kind = 'member' and user_id = ${userId} and tenant_id = ${tenantId}))
+    )::bigint as sec`.execute(trx);
+  const [row] = rows;
+  if (row === undefined) throw new Error('the database gave no time');
+  return row.sec;
+}
+
+export type Revocation = Readonly<{
+  seq: number;
+  kind: RevocationKind;
+  sid: string | null;
+  user_id: string | null;
+  tenant_id: string | null;
+  kid: string | null;
+  not_before: Date;
+  expires_at: Date;
+}>;
+
+export type FeedPage = Readonly<{
+  log: string;
+  /** Where to go on from. */
+  cursor: number;
+  /** Nothing more was there. */
+  complete: boolean;
+  items: readonly Revocation[];
+  /** Read from the beginning, because the cursor given was none of this log's. */
+  fromStart: boolean;
+}>;
+
+/** One page of what is still in force behind a cursor; from the beginning for a cursor of another log, or ahead of this. */
+export async function readFeed(
+  db: AuthDatabase,
+  position: Readonly<{ log: string | undefined; after: number }>,
+): Promise<FeedPage> {
+  return db.transaction({ role: roles.feed }, async (trx) => {
+    const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();
+    // Before the page: what is written between the two statements is then on the page, or behind this head.
+    const { head } = await trx
+      .selectFrom('revocations')
+      .select(sql<number>`coalesce(max(seq), 0)`.as('head'))
+      .executeTakeFirstOrThrow();
+    const fromStart = position.log !== log || position.after > head;
+    const after = fromStart ? 0 : position.after;
+    const items = await trx
+      .selectFrom('revocations')
+      .selectAll()
+      .where('seq', '>', after)
+      .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+      .orderBy('seq')
+      .limit(pageSize)
+      .execute();
+    const complete = items.length < pageSize;
+    const last = items.at(-1)?.seq ?? after;
+    return { log, cursor: complete ? Math.max(last, head) : last, complete, items, fromStart };
+  });
+}

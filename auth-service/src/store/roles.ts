@@ -1,0 +1,20 @@
+/**
+ * Whom a transaction runs as. Each may do one kind of work; migrations grant it no more, and its policies are what
+ * decides which rows it sees.
+ */
+export const roles = {
+  /** Before a tenant is known: finds a person by e-mail, and reads that one person's credential and memberships. */
+  login: 'countersign_auth_login',
+  /** Inside one tenant: starts, continues and ends its sessions. */
+  app: 'countersign_auth_app',
+  /** One person's own sessions in every tenant. */
+  self: 'countersign_auth_self',
+  /** Creates tenants, people and memberships. */
+  accounts: 'countersign_auth_accounts',
+  /** The signing keys, and nothing else. */
+  keys: 'countersign_auth_keys',
+  /** Reads the revocation log of all tenants. */
+  feed: 'countersign_auth_feed',
+  /** Deletes what has expired, and sees only that. */
+  upkeep: 'countersign_auth_upkeep',
+} as const;

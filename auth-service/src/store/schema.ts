@@ -1,0 +1,102 @@
+import type { ColumnType, Generated } from 'kysely';
+
+type Status = 'active' | 'disabled';
+/** The database writes it: time is the database's, never a process's. */
+type DatabaseTime = ColumnType<Date, never, Date>;
+
+export type TenantsTable = { id: string; slug: string; name: string; status: Generated<Status> };
+
+export type UsersTable = { id: string; email_ci: string; email_verified_at: Date | null; status: Generated<Status> };
+
+export type CredentialsTable = { user_id: string; hash: string; pepper_kid: string; changed_at: DatabaseTime };
+
+export type MembershipsTable = { tenant_id: string; user_id: string; role: string; status: Generated<Status> };
+
+export type SessionsTable = {
+  id: string;
+  tenant_id: string;
+  user_id: string;
+  counter: number;
+  token_hash: Buffer;
+  sealed_successor: Buffer | null;
+  mac_kid: string;
+  rotated_at: Date | null;
+  absolute_expires_at: Date;
+  idle_expires_at: Date;
+  revoked_at: Date | null;
+  revoked_reason: string | null;
+  client_id: string;
+  user_agent: string | null;
+  ip: string | null;
+  auth_time: Date;
+  amr: string[];
+  jkt: string | null;
+  created_at: DatabaseTime;
+  last_used_at: DatabaseTime;
+};
+
+export type SigningKeysTable = {
+  kid: string;
+  alg: string;
+  public_jwk: string;
+  private_enc: Buffer;
+  kek_id: string;
+  publish_at: Date;
+  activate_at: Date;
+  retire_at: Date;
+  remove_at: Date;
+  revoked_at: Date | null;
+};
+
+export type OneTimeTokensTable = {
+  hash: Buffer;
+  purpose: 'tenant_selection';
+  user_id: string;
+  tenant_id: string | null;
+  created_at: Date;
+  expires_at: Date;
+};
+
+export type LoginAttemptsTable = { key: string; count: number; window_ends_at: Date };
+
+export type RevocationKind = 'session' | 'member' | 'user' | 'tenant' | 'key';
+
+export type RevocationsTable = {
+  seq: ColumnType<number, never, never>;
+  kind: RevocationKind;
+  sid: string | null;
+  user_id: string | null;
+  tenant_id: string | null;
+  kid: string | null;
+  not_before: Date;
+  expires_at: Date;
+};
+
+export type RevocationLogTable = { id: string };
+
+export type AuditLogTable = {
+  tenant_id: string;
+  seq: number;
+  at: Date;
+  action: string;
+  user_id: string | null;
+  session_id: string | null;
+  request_id: string;
+  detail: string;
+  prev_hash: Buffer;
+  hash: Buffer;
+};
+
+export type AuthSchema = {
+  tenants: TenantsTable;
+  users: UsersTable;
+  credentials: CredentialsTable;
+  memberships: MembershipsTable;
+  sessions: SessionsTable;
+  signing_keys: SigningKeysTable;
+  one_time_tokens: OneTimeTokensTable;
+  login_attempts: LoginAttemptsTable;
+  revocations: RevocationsTable;
+  revocation_log: RevocationLogTable;
+  audit_log: AuditLogTable;
+};

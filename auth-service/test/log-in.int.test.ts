@@ -1,0 +1,232 @@
+import { databases, redisServers, silentLogger, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { createHashQueue } from '../src/domain/hash-queue.ts';
+import { parseKeyRing } from '../src/domain/key-ring.ts';
+import { createPasswords } from '../src/domain/passwords.ts';
+import { chooseTenant, type LoginParts, logIn } from '../src/flows/log-in.ts';
+import { createThrottle, withFallback } from '../src/flows/throttle.ts';
+import type { Attempts } from '../src/store/attempts.ts';
+import { databaseAttempts } from '../src/store/attempts-database.ts';
+import { redisAttempts } from '../src/store/attempts-redis.ts';
+import { auditHash, chainStart } from '../src/store/audit-chain.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { caller, codeOf, loginParts } from './support/flows.ts';
+import { makePerson, makeTenant, type Person, password, peppers, ring, type Tenant } from './support/people.ts';
+import { openProbed, probing } from './support/probed-database.ts';
+
+describe.each(databases())('logging in on %s', (_, database) => {
+  let store: ThrowAway<AuthSchema>;
+  let parts: LoginParts;
+  let tenant: Tenant;
+  beforeAll(async () => {
+    store = await openProbed(database);
+    parts = await loginParts(store.db);
+    tenant = await makeTenant(store.db, 'acme');
+  });
+  afterAll(() => store.close());
+
+  const person = () => makePerson(store.db, parts.passwords, [tenant]);
+  const attempt = (email: string, secret = password, more: { tenant?: string; ip?: string } = {}) =>
+    logIn(parts, { email, password: secret, tenant: more.tenant }, { ...caller, ip: more.ip ?? caller.ip });
+
+  test('takes the e-mail in any case', async () => {
+    const { email, userId } = await person();
+    expect(await attempt(email.toUpperCase())).toMatchObject({ kind: 'granted', grant: { access: { userId } } });
+  });
+
+  test('chains its audit rows, so that none can be changed or taken out unseen', async () => {
+    const { email } = await person();
+    for (let count = 0; count < 3; count += 1) await attempt(email);
+    const rows = await probing(store.db, (trx) =>
+      trx.selectFrom('audit_log').selectAll().where('tenant_id', '=', tenant.id).orderBy('seq').execute(),
+    );
+    let previous: Buffer = chainStart;
+    for (const [index, row] of rows.entries()) {
+      expect(row.seq).toBe(index + 1);
+      const { tenant_id: tenantId, user_id: userId, session_id: sessionId, request_id: requestId } = row;
+      const { seq, at, action, detail } = row;
+      const hash = auditHash(previous, { tenantId, seq, at, action, userId, sessionId, requestId, detail });
+      expect(Buffer.from(row.hash)).toEqual(hash);
+      previous = hash;
+    }
+    expect(rows.length).toBeGreaterThanOrEqual(3);
+  });
+
+  test('asks which tenant when there are several, and the answer works once', async () => {
+    const other = await makeTenant(store.db, 'globex');
+    const both = await makePerson(store.db, parts.passwords, [tenant, other]);
+    const result = await attempt(both.email);
+    if (result.kind !== 'choose') throw new Error('no choice was asked for');
+    expect(result.tenants.map(({ slug }) => slug)).toEqual(['acme', 'globex']);
+    const choice = { selectionToken: result.selectionToken, tenantId: other.id };
+    expect(await chooseTenant(parts, choice, caller)).toMatchObject({ tenantSlug: 'globex' });
+    expect(await codeOf(chooseTenant(parts, choice, caller))).toBe('invalid_selection_token');
+    expect(await attempt(both.email, password, { tenant: 'acme' })).toMatchObject({ grant: { tenantSlug: 'acme' } });
+  });
+
+  test('gives no tenant that the person does not belong to', async () => {
+    const stranger = await makeTenant(store.db, 'initech');
+    const other = await makeTenant(store.db, 'hooli');
+    const { email } = await makePerson(store.db, parts.passwords, [tenant, other]);
+    expect(await codeOf(attempt(email, password, { tenant: 'initech' }))).toBe('invalid_credentials');
+    const result = await attempt(email);
+    if (result.kind !== 'choose') throw new Error('no choice was asked for');
+    const choice = { selectionToken: result.selectionToken, tenantId: stranger.id };
+    expect(await codeOf(chooseTenant(parts, choice, caller))).toBe('invalid_selection_token');
+  });
+
+  test('keeps neither a selection token nor a refresh token, only what proves them', async () => {
+    const other = await makeTenant(store.db, 'umbrella');
+    const both = await makePerson(store.db, parts.passwords, [tenant, other]);
+    const result = await attempt(both.email);
+    const tokens = await probing(store.db, (trx) => trx.selectFrom('one_time_tokens').selectAll().execute());
+    if (result.kind !== 'choose') throw new Error('no choice was asked for');
+    expect(tokens.some(({ hash }) => Buffer.from(hash).equals(Buffer.from(result.selectionToken, 'base64url')))).toBe(
+      false,
+    );
+    expect(tokens.length).toBeGreaterThan(0);
+  });
+
+  test('does exactly one bcrypt, whoever asks and whatever is wrong', async () => {
+    let hashes = 0;
+    const queue = createHashQueue({ concurrency: 2, maxWaiting: 10 });
+    const counting = await createPasswords({ peppers: parseKeyRing(peppers), cost: 4, queue }, () => {
+      hashes += 1;
+    });
+    const counted = { ...parts, passwords: counting };
+    const known = await person();
+    const disabled = await disable(await person());
+    const noTenant = await makePerson(store.db, parts.passwords, [await makeTenant(store.db, 'gone')]);
+    await probing(store.db, (trx) =>
+      trx.updateTable('memberships').set({ status: 'disabled' }).where('user_id', '=', noTenant.userId).execute(),
+    );
+    const cases: [email: string, secret: string][] = [
+      [known.email, password],
+      [known.email, 'wrong'],
+      [known.email, ''],
+      ['nobody@acme.test', password],
+      ['nobody@acme.test', ''],
+      [disabled.email, password],
+      [disabled.email, 'wrong'],
+      [noTenant.email, password],
+    ];
+    for (const [email, secret] of cases) {
+      hashes = 0;
+      const code = await codeOf(logIn(counted, { email, password: secret, tenant: undefined }, caller));
+      expect([code, hashes]).toEqual([email === known.email && secret === password ? 'ok' : 'invalid_credentials', 1]);
+    }
+  });
+
+  test('renews a hash that was made under an older pepper, and keeps the password', async () => {
+    const { email, userId } = await person();
+    const newer = await createPasswords({
+      peppers: parseKeyRing(`${ring('newer', 5)},${peppers}`),
+      cost: 5,
+      queue: createHashQueue({ concurrency: 2, maxWaiting: 10 }),
+    });
+    const stored = () =>
+      probing(store.db, (trx) =>
+        trx.selectFrom('credentials').selectAll().where('user_id', '=', userId).executeTakeFirstOrThrow(),
+      );
+    const before = await stored();
+    const given = { email, password, tenant: undefined };
+    expect(await codeOf(logIn({ ...parts, passwords: newer }, given, caller))).toBe('ok');
+    const after = await stored();
+    expect([before.pepper_kid, after.pepper_kid]).toEqual(['pepper', 'newer']);
+    expect(after.changed_at).toEqual(before.changed_at);
+    expect(await codeOf(logIn({ ...parts, passwords: newer }, given, caller))).toBe('ok');
+  });
+
+  async function disable(who: Person): Promise<Person> {
+    await probing(store.db, (trx) =>
+      trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', who.userId).execute(),
+    );
+    return who;
+  }
+});
+
+describe.each(databases())('the login throttle over %s', (_, database) => {
+  describe.each(redisServers())('with attempts in %s', (kind, { url }) => {
+    let store: ThrowAway<AuthSchema>;
+    let parts: LoginParts;
+    let tenant: Tenant;
+    let redis: Redis | undefined;
+    beforeAll(async () => {
+      store = await openProbed(database);
+      redis = url === undefined ? undefined : new Redis(url);
+      const attempts: Attempts = redis === undefined ? databaseAttempts(store.db) : redisAttempts(redis);
+      parts = { ...(await loginParts(store.db)), throttle: createThrottle(attempts) };
+      tenant = await makeTenant(store.db, 'acme');
+    });
+    afterAll(async () => {
+      redis?.disconnect();
+      await store.close();
+    });
+    let place = 0;
+    /** An address that nothing was counted on yet, in this run or an earlier one. */
+    const freshAddress = () => {
+      place += 1;
+      const parts16 = [process.pid % 65536, Date.now() % 65536, place];
+      return `2001:db8:${kind === 'redis' ? 'a' : 'b'}:${(parts16[0] ?? 0).toString(16)}::1`.replace(
+        'db8',
+        (((parts16[1] ?? 0) + place) % 65536).toString(16),
+      );
+    };
+    const attempt = (email: string, secret: string, ip: string) =>
+      codeOf(logIn(parts, { email, password: secret, tenant: undefined }, { ...caller, ip }));
+
+    test('counts 40 guesses at once exactly: ten are looked at, and the right one is then refused too', async () => {
+      const { email } = await makePerson(store.db, parts.passwords, [tenant]);
+      const ip = freshAddress();
+      const codes = await Promise.all(Array.from({ length: 40 }, (__, index) => attempt(email, `wrong ${index}`, ip)));
+      expect(codes.filter((code) => code === 'invalid_credentials')).toHaveLength(10);
+      expect(codes.filter((code) => code === 'too_many_attempts')).toHaveLength(30);
+      expect(await attempt(email, password, ip)).toBe('too_many_attempts');
+    });
+
+    test('lets the victim in from elsewhere', async () => {
+      const { email } = await makePerson(store.db, parts.passwords, [tenant]);
+      const attacker = freshAddress();
+      for (let count = 0; count < 12; count += 1) await attempt(email, 'wrong', attacker);
+      expect(await attempt(email, password, freshAddress())).toBe('ok');
+    });
+
+    test('forgets slips once the password was right', async () => {
+      const { email } = await makePerson(store.db, parts.passwords, [tenant]);
+      const ip = freshAddress();
+      for (let round = 0; round < 3; round += 1) {
+        for (let count = 0; count < 9; count += 1) await attempt(email, 'wrong', ip);
+        expect(await attempt(email, password, ip)).toBe('ok');
+      }
+    });
+
+    test('refuses an address that tries many e-mails, known or not, and says when to come back', async () => {
+      const ip = freshAddress();
+      const codes = await Promise.all(
+        Array.from({ length: 110 }, (__, index) => attempt(`guess-${index}@acme.test`, 'wrong', ip)),
+      );
+      expect(codes.filter((code) => code === 'invalid_credentials')).toHaveLength(100);
+      await expect(
+        logIn(parts, { email: 'new@acme.test', password, tenant: undefined }, { ...caller, ip }),
+      ).rejects.toMatchObject({
+        code: 'too_many_attempts',
+        headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
+      });
+      const neighbour = ip.replace(/::1$/, '::2');
+      expect(await attempt('x@acme.test', 'wrong', neighbour)).toBe('too_many_attempts');
+    });
+
+    test('goes on in the database when the first store fails', async () => {
+      const { email } = await makePerson(store.db, parts.passwords, [tenant]);
+      const gone = new Redis(1, '127.0.0.1', { enableOfflineQueue: false, retryStrategy: () => null });
+      gone.on('error', () => {});
+      const attempts = withFallback(redisAttempts(gone), databaseAttempts(store.db), silentLogger());
+      const guarded = { ...parts, throttle: createThrottle(attempts) };
+      const given = { email, tenant: undefined, password: 'wrong' };
+      const from = { ...caller, ip: freshAddress() };
+      const codes = await Promise.all(Array.from({ length: 12 }, () => codeOf(logIn(guarded, given, from))));
+      expect(codes.filter((code) => code === 'too_many_attempts')).toHaveLength(2);
+    });
+  });
+});

@@ -1,0 +1,214 @@
+import { databases, eventually, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import { revocationInForceSec } from '../src/domain/session-rules.ts';
+import { endOwnSession, logOut } from '../src/flows/end-sessions.ts';
+import { type Feed, openFeed } from '../src/flows/follow-revocations.ts';
+import type { LoginParts } from '../src/flows/log-in.ts';
+import { refresh } from '../src/flows/refresh.ts';
+import { lockUser } from '../src/store/accounts.ts';
+import { appendRevocations, pageSize, readFeed } from '../src/store/revocations.ts';
+import { roles } from '../src/store/roles.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { listOwnSessions } from '../src/store/sessions.ts';
+import { removeExpired } from '../src/store/upkeep.ts';
+import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
+import { makePerson, makeTenant, type Tenant } from './support/people.ts';
+import { openProbed, probing } from './support/probed-database.ts';
+
+const never = new AbortController().signal;
+
+describe.each(databases())('the revocation log on %s', (_, database) => {
+  let store: ThrowAway<AuthSchema>;
+  let parts: LoginParts;
+  let tenant: Tenant;
+  let feed: Feed;
+  beforeAll(async () => {
+    store = await openProbed(database);
+    parts = await loginParts(store.db);
+    tenant = await makeTenant(store.db, 'acme');
+    feed = await openFeed(store.db);
+  });
+  afterAll(async () => {
+    await feed.end();
+    await store.close();
+  });
+
+  const newPerson = (...tenants: Tenant[]) =>
+    makePerson(store.db, parts.passwords, tenants.length === 0 ? [tenant] : tenants);
+  const head = () => readFeed(store.db, { log: undefined, after: 0 });
+  const since = async (position: { log: string; cursor: number }) =>
+    (await readFeed(store.db, { log: position.log, after: position.cursor })).items;
+  const revoke = (userId: string) =>
+    store.db.transaction({ role: roles.self, userId }, (trx) =>
+      appendRevocations(trx, [{ kind: 'user', userId }], revocationInForceSec),
+    );
+
+  test('holds what a logout ended: this session, the others, or all and every token before', async () => {
+    const who = await newPerson();
+    const [a, b, c] = [
+      await grantFor(parts, who, tenant),
+      await grantFor(parts, who, tenant),
+      await grantFor(parts, who, tenant),
+    ].map(({ access }) => access.sessionId) as [string, string, string];
+    const told = async (scope: 'this' | 'others' | 'all', sessionId: string) => {
+      const before = await head();
+      await logOut(store.db, { userId: who.userId, sessionId }, scope, 'test');
+      return (await since(before)).map(({ kind, sid }) => sid ?? kind);
+    };
+    expect(await told('this', a)).toEqual([a]);
+    expect(await told('this', a)).toEqual([]);
+    expect(await told('others', b)).toEqual([c]);
+    expect(await told('all', b)).toEqual([b, 'user']);
+    expect(await listOwnSessions(store.db, who.userId)).toEqual([]);
+  });
+
+  test('ends sessions in every tenant of the person, and nobody else’s', async () => {
+    const other = await makeTenant(store.db, 'globex');
+    const who = await newPerson(tenant, other);
+    const bystander = await newPerson();
+    const kept = await grantFor(parts, bystander, tenant);
+    const here = await grantFor(parts, who, tenant);
+    const there = await grantFor(parts, who, other);
+    const owner = { userId: bystander.userId, sessionId: there.access.sessionId };
+    expect(await endOwnSession(store.db, owner, 'test')).toBe(false);
+    await logOut(store.db, { userId: who.userId, sessionId: here.access.sessionId }, 'all', 'test');
+    expect(await codeOf(refresh(parts, there.refreshToken, caller))).toBe('session_revoked');
+    expect(await codeOf(refresh(parts, kept.refreshToken, caller))).toBe('ok');
+  });
+
+  test('refuses nothing that is issued after it: a login in the same second carries its not_before', async () => {
+    const who = await newPerson();
+    for (let round = 0; round < 3; round += 1) {
+      const before = await head();
+      await logOut(store.db, { userId: who.userId, sessionId: uuidv7() }, 'all', 'test');
+      const { access } = await grantFor(parts, who, tenant);
+      const [entry] = await since(before);
+      expect(access.issuedAtSec * 1000).toBeGreaterThanOrEqual(entry?.not_before.getTime() ?? Infinity);
+      expect(entry?.not_before.getMilliseconds()).toBe(0);
+    }
+  });
+
+  test('wakes who waits', async () => {
+    const { log, cursor } = await head();
+    const asked = feed.next({ log, after: cursor, waitMs: 30_000 }, never);
+    const userId = uuidv7();
+    await revoke(userId);
+    expect((await asked).items).toMatchObject([{ kind: 'user', user_id: userId }]);
+  });
+
+  test('answers with nothing when the wait is over, or the asker gone', async () => {
+    const { log, cursor } = await head();
+    expect(await feed.next({ log, after: cursor, waitMs: 20 }, never)).toMatchObject({ items: [], cursor });
+    const gone = new AbortController();
+    const asked = feed.next({ log, after: cursor, waitMs: 30_000 }, gone.signal);
+    gone.abort();
+    expect(await asked).toMatchObject({ items: [], complete: true });
+  });
+
+  test('is read from the start by a cursor of another log, or one ahead of this', async () => {
+    await revoke(uuidv7());
+    const { log, cursor, items } = await head();
+    for (const position of [
+      { log: 'another', after: cursor },
+      { log, after: cursor + 1_000 },
+    ]) {
+      const page = await feed.next({ ...position, waitMs: 30_000 }, never);
+      expect([page.log, page.cursor, page.items.length]).toEqual([log, cursor, items.length]);
+    }
+  });
+
+  test('comes in pages, none lost between them', async () => {
+    const { log, cursor } = await head();
+    const count = pageSize + 3;
+    await probing(store.db, (trx) =>
+      sql`insert into revocations (kind, user_id, not_before, expires_at)
+          select 'user', 'bulk-' || n, clock_timestamp(), clock_timestamp() + interval '1 hour'
+          from generate_series(1, ${count}::int) n`.execute(trx),
+    );
+    const first = await readFeed(store.db, { log, after: cursor });
+    const second = await readFeed(store.db, { log, after: first.cursor });
+    expect([first.items.length, first.complete]).toEqual([pageSize, false]);
+    expect([second.items.length, second.complete]).toEqual([3, true]);
+    await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
+  });
+
+  test('lets go of what has expired, and a cursor stays good', async () => {
+    await revoke(uuidv7());
+    await revoke(uuidv7());
+    const { log, cursor } = await head();
+    await probing(store.db, (trx) =>
+      trx.updateTable('revocations').set({ expires_at: sql<Date>`clock_timestamp() - interval '1 second'` }).execute(),
+    );
+    expect((await head()).items).toEqual([]);
+    await removeExpired(store.db);
+    expect(await readFeed(store.db, { log, after: cursor })).toMatchObject({
+      fromStart: false,
+      cursor,
+      complete: true,
+    });
+  });
+
+  // PGlite runs one transaction at a time, so there nothing can overtake anything.
+  if (database.kind === 'postgres') {
+    const somebodyWaits = () =>
+      eventually(async () => {
+        const { rows } = await probing(store.db, (trx) =>
+          sql`select from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())
+              union all select from pg_locks where not granted and locktype = 'transactionid'`.execute(trx),
+        );
+        if (rows.length === 0) throw new Error('nobody waits');
+      });
+
+    test('shows no entry before an earlier number that is still being written', async () => {
+      const before = await head();
+      const [slow, fast] = [uuidv7(), uuidv7()];
+      const written = Promise.withResolvers<void>();
+      const mayCommit = Promise.withResolvers<void>();
+      const slowWriter = store.db.transaction({ role: roles.self, userId: slow }, async (trx) => {
+        await appendRevocations(trx, [{ kind: 'user', userId: slow }], revocationInForceSec);
+        written.resolve();
+        await mayCommit.promise;
+      });
+      await written.promise;
+      const fastWriter = revoke(fast);
+      await somebodyWaits();
+      expect(await since(before)).toEqual([]);
+      mayCommit.resolve();
+      await Promise.all([slowWriter, fastWriter]);
+      expect((await since(before)).map(({ user_id }) => user_id)).toEqual([slow, fast]);
+    });
+
+    test('is ahead of a token that was being issued meanwhile', async () => {
+      const who = await newPerson();
+      const before = await head();
+      const locked = Promise.withResolvers<void>();
+      const mayRevoke = Promise.withResolvers<void>();
+      const revoking = store.db.transaction({ role: roles.self, userId: who.userId }, async (trx) => {
+        await lockUser(trx, who.userId);
+        locked.resolve();
+        await mayRevoke.promise;
+        await appendRevocations(trx, [{ kind: 'user', userId: who.userId }], revocationInForceSec);
+      });
+      await locked.promise;
+      const issuing = grantFor(parts, who, tenant);
+      await somebodyWaits();
+      mayRevoke.resolve();
+      await revoking;
+      const [entry] = await since(before);
+      expect((await issuing).access.issuedAtSec * 1000).toBeGreaterThanOrEqual(
+        entry?.not_before.getTime() ?? Number.POSITIVE_INFINITY,
+      );
+    });
+  }
+
+  test('lets everybody go when the service stops', async () => {
+    const own = await openFeed(store.db);
+    const { log, cursor } = await head();
+    const asked = own.next({ log, after: cursor, waitMs: 30_000 }, never);
+    await own.end();
+    expect(await asked).toMatchObject({ items: [] });
+    expect(own.ended).toBe(true);
+  });
+});

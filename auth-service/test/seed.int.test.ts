@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { databases, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import type { LoginParts } from '../src/flows/log-in.ts';
+import { logIn } from '../src/flows/log-in.ts';
+import { seed } from '../src/flows/seed.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { caller, codeOf, loginParts } from './support/flows.ts';
+import { password } from './support/people.ts';
+import { openProbed, probing } from './support/probed-database.ts';
+
+describe.each(databases())('seeding on %s', (_, database) => {
+  let store: ThrowAway<AuthSchema>;
+  let parts: LoginParts;
+  const home = mkdtempSync(join(tmpdir(), 'countersign-seed-'));
+  beforeAll(async () => {
+    store = await openProbed(database);
+    parts = await loginParts(store.db);
+  });
+  afterAll(async () => {
+    rmSync(home, { recursive: true });
+    await store.close();
+  });
+
+  const member = (role: string, slug: string) => ({
+    user_id: uuidv7(),
+    email: `${role}@${slug}.test`,
+    role,
+    display_name: role,
+  });
+  const tenants = ['acme', 'globex'].map((slug) => ({
+    id: uuidv7(),
+    slug,
+    name: slug,
+    members: ['complainant', 'agent', 'admin'].map((role) => member(role, slug)),
+  }));
+  const file = (content: string) => {
+    const path = join(home, 'tenants.json');
+    writeFileSync(path, content);
+    return path;
+  };
+  const attempt = (email: string, secret = password) =>
+    codeOf(logIn(parts, { email, password: secret, tenant: undefined }, caller));
+
+  test('makes accounts that can log in, and a second time changes nothing', async () => {
+    const path = file(JSON.stringify({ password, tenants }));
+    await seed(store.db, parts.passwords, path);
+    expect(await attempt('admin@globex.test')).toBe('ok');
+    const rows = () =>
+      probing(store.db, (trx) => trx.selectFrom('credentials').selectAll().orderBy('user_id').execute());
+    const before = await rows();
+    expect(before).toHaveLength(6);
+    await seed(store.db, parts.passwords, path);
+    expect(await rows()).toEqual(before);
+  });
+
+  test('keeps a password that was changed', async () => {
+    await seed(store.db, parts.passwords, file(JSON.stringify({ password: 'another demo password', tenants })));
+    expect(await attempt('agent@acme.test')).toBe('ok');
+    expect(await attempt('agent@acme.test', 'another demo password')).toBe('invalid_credentials');
+  });
+
+  test('says in one sentence that a file is no good', async () => {
+    await expect(seed(store.db, parts.passwords, file('{'))).rejects.toThrow(
+      /^SEED_FILE: .*tenants.json cannot be used/,
+    );
+    await expect(seed(store.db, parts.passwords, join(home, 'none.json'))).rejects.toThrow(/ENOENT/);
+  });
+});

@@ -1,0 +1,109 @@
+import { databases } from '@countersign/testing';
+import { describe, expect, test } from '@jest/globals';
+import { createLocalJWKSet, jwtVerify } from 'jose';
+import { signAccessToken } from '../src/domain/access-token.ts';
+import { parseKeyRing } from '../src/domain/key-ring.ts';
+import { openSigningKeys } from '../src/flows/signing-keys.ts';
+import { ring } from './support/people.ts';
+import { openProbed, probing } from './support/probed-database.ts';
+
+const keks = parseKeyRing(ring('kek-1', 3));
+const parse = (body: string) => JSON.parse(body) as { keys: Record<string, string>[] };
+
+describe.each(databases())('signing keys on %s', (_, database) => {
+  const withStore = async (work: (store: Awaited<ReturnType<typeof openProbed>>) => Promise<void>) => {
+    const store = await openProbed(database);
+    try {
+      await work(store);
+    } finally {
+      await store.close();
+    }
+  };
+
+  test('ten instances that start at once make one, and show nothing private', () =>
+    withStore(async ({ db }) => {
+      const instances = await Promise.all(Array.from({ length: 10 }, () => openSigningKeys(db, keks)));
+      expect(new Set(instances.map((keys) => keys.current().kid)).size).toBe(1);
+      const [published] = instances.map((keys) => parse(keys.published().body));
+      expect(published?.keys).toHaveLength(1);
+      expect(Object.keys(published?.keys[0] ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
+    }));
+
+  test('sign an access token as RFC 9068 has it', () =>
+    withStore(async ({ db }) => {
+      const keys = await openSigningKeys(db, keks);
+      const issuedAtSec = Math.floor(Date.now() / 1000);
+      const facts = {
+        userId: 'u1',
+        tenantId: 't1',
+        role: 'agent',
+        sessionId: 's1',
+        clientId: 'first-party',
+        issuedAtSec,
+        authTimeSec: issuedAtSec - 5,
+        amr: ['pwd'],
+        jkt: null,
+      };
+      const issuer = { issuer: 'https://id.example', audience: 'complaints-api' };
+      const token = await signAccessToken(facts, issuer, keys.current());
+      const keySet = createLocalJWKSet(JSON.parse(keys.published().body));
+      const { payload, protectedHeader } = await jwtVerify(token, keySet, { ...issuer, typ: 'at+jwt' });
+      expect(protectedHeader).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: keys.current().kid });
+      expect(payload).toEqual({
+        iss: issuer.issuer,
+        aud: issuer.audience,
+        sub: 'u1',
+        user_id: 'u1',
+        tenant_id: 't1',
+        role: 'agent',
+        sid: 's1',
+        client_id: 'first-party',
+        jti: expect.any(String),
+        iat: issuedAtSec,
+        exp: issuedAtSec + 900,
+        auth_time: issuedAtSec - 5,
+        amr: ['pwd'],
+      });
+    }));
+
+  test('stay closed under a wrong master key, with a sentence that says so, and none is made beside them', () =>
+    withStore(async ({ db }) => {
+      const { kid } = (await openSigningKeys(db, keks)).current();
+      const wrong = openSigningKeys(db, parseKeyRing(ring('kek-1', 4)));
+      await expect(wrong).rejects.toThrow(/does not open: the key "kek-1" in AUTH_SIGNING_KEK/);
+      const missing = openSigningKeys(db, parseKeyRing(ring('kek-2', 3)));
+      await expect(missing).rejects.toThrow(/sealed under the key "kek-1", which AUTH_SIGNING_KEK does not have/);
+      const rotated = await openSigningKeys(db, parseKeyRing(`${ring('kek-2', 5)},${ring('kek-1', 3)}`));
+      expect(rotated.current().kid).toBe(kid);
+    }));
+
+  test('cannot be swapped in the database for one another', () =>
+    withStore(async ({ db }) => {
+      await openSigningKeys(db, keks);
+      await probing(db, (trx) => trx.updateTable('signing_keys').set({ kid: 'another' }).execute());
+      await expect(openSigningKeys(db, keks)).rejects.toThrow(/does not open/);
+    }));
+
+  test('give way to a successor that is published while the old one still signs', () =>
+    withStore(async ({ db }) => {
+      const keys = await openSigningKeys(db, keks);
+      const first = keys.current().kid;
+      const { etag } = keys.published();
+      await probing(db, (trx) =>
+        trx
+          .updateTable('signing_keys')
+          .set({ retire_at: new Date(Date.now() + 3_600_000) })
+          .execute(),
+      );
+      await keys.refresh();
+      expect(keys.current().kid).toBe(first);
+      expect(parse(keys.published().body).keys).toHaveLength(2);
+      expect(keys.published().etag).not.toBe(etag);
+      await probing(db, (trx) =>
+        trx.updateTable('signing_keys').set({ activate_at: new Date() }).where('kid', '!=', first).execute(),
+      );
+      await keys.refresh();
+      expect(keys.current().kid).not.toBe(first);
+      expect(parse(keys.published().body).keys.map(({ kid }) => kid)).toContain(first);
+    }));
+});

@@ -1,0 +1,40 @@
+import type { Database } from '@countersign/database';
+import { silentLogger } from '@countersign/testing';
+import { parseKeyRing } from '../../src/domain/key-ring.ts';
+import type { Caller, Grant } from '../../src/flows/grant.ts';
+import { type LoginParts, logIn } from '../../src/flows/log-in.ts';
+import { createThrottle } from '../../src/flows/throttle.ts';
+import { databaseAttempts } from '../../src/store/attempts-database.ts';
+import type { AuthSchema } from '../../src/store/schema.ts';
+import { type Person, password, ring, type Tenant, testPasswords } from './people.ts';
+
+export const macKeys = parseKeyRing(ring('mac', 2));
+
+export const caller: Caller = { requestId: 'test', ip: '192.0.2.1', userAgent: 'jest', jkt: null };
+
+/** The real parts that the flows are called with. */
+export async function loginParts(db: Database<AuthSchema>): Promise<LoginParts> {
+  return {
+    db,
+    passwords: await testPasswords(),
+    throttle: createThrottle(databaseAttempts(db)),
+    macKeys,
+    logger: silentLogger(),
+  };
+}
+
+export async function grantFor(parts: LoginParts, { email }: Person, tenant: Tenant): Promise<Grant> {
+  const result = await logIn(parts, { email, password, tenant: tenant.slug }, caller);
+  if (result.kind !== 'granted') throw new Error('no grant');
+  return result.grant;
+}
+
+/** The code that a refusal carries, or the value. */
+export async function codeOf(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work;
+    return 'ok';
+  } catch (error) {
+    return (error as { code?: unknown }).code ?? error;
+  }
+}

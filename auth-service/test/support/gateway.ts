@@ -1,0 +1,57 @@
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  contentDigest,
+  type IdentityFacts,
+  newNonce,
+  newRequestId,
+  prepareIdentity,
+  signRequest,
+} from '@countersign/identity';
+import { recordingUpstream } from '@countersign/testing';
+import request, { type Test } from 'supertest';
+
+export const anonymous: IdentityFacts = { kind: 'anonymous' };
+export const gatewayItself: IdentityFacts = { kind: 'gateway' };
+
+export type Call = Readonly<{ as?: IdentityFacts; body?: unknown; ip?: string; audience?: string }>;
+
+/** A gateway's signing half: a throw-away key, its key set on a real port, and requests signed with it. */
+export async function testGateway() {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const keyid = 'test-gateway-key';
+  const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: keyid, alg: 'EdDSA', use: 'sig' }] };
+  const keySet = await recordingUpstream({
+    answer: (_req, res) => void res.setHeader('content-type', 'application/json').end(JSON.stringify(jwks)),
+  });
+
+  /** Sends what the gateway would send to the service on this port. A string body goes as it is. */
+  function call(port: number, method: 'GET' | 'POST' | 'DELETE', target: string, options: Call = {}): Test {
+    const { as = anonymous, ip = '192.0.2.7', audience = 'auth-service' } = options;
+    const [path = '', query] = target.split('?');
+    const hasBody = options.body !== undefined;
+    const body = typeof options.body === 'string' ? options.body : hasBody ? JSON.stringify(options.body) : '';
+    const headers = signRequest(
+      { algorithm: 'ed25519', keyid, privateKey },
+      prepareIdentity(as, audience),
+      {
+        method,
+        path,
+        query: query === undefined ? '' : `?${query}`,
+        requestId: newRequestId(),
+        ip,
+        ...(method !== 'GET' && { contentDigest: contentDigest(Buffer.from(body)) }),
+        ...(hasBody && { contentType: 'application/json' }),
+      },
+      // A second ahead: a service that has just started takes nothing from the second in which it did.
+      { createdSec: Math.floor(Date.now() / 1000) + 1, lifetimeSec: 30, nonce: newNonce() },
+    );
+    const agent = request(`http://127.0.0.1:${port}`);
+    const sent = method === 'GET' ? agent.get(target) : method === 'POST' ? agent.post(target) : agent.delete(target);
+    sent.set(Object.fromEntries(headers)).set('user-agent', 'jest');
+    return hasBody ? sent.set('content-type', 'application/json').send(body) : sent;
+  }
+
+  return { keysUrl: `${keySet.url}/.well-known/jwks.json`, call, close: () => keySet.close() };
+}
+
+export type TestGateway = Awaited<ReturnType<typeof testGateway>>;

@@ -1,0 +1,34 @@
+import type { Database, Migration } from '@countersign/database';
+import type { TestDatabase } from '@countersign/testing';
+import type { Transaction } from 'kysely';
+import { authDatabase } from '../../src/store/database.ts';
+import type { AuthSchema } from '../../src/store/schema.ts';
+
+const probe = 'countersign_auth_probe';
+const tables = [
+  ...['tenants', 'users', 'credentials', 'memberships', 'sessions', 'one_time_tokens', 'login_attempts'],
+  ...['signing_keys', 'revocations', 'revocation_log', 'audit_log'],
+];
+
+/** A role for tests, that sees and changes everything: what an operator with a superuser would do. */
+const probeMigration: Migration = {
+  name: '9999-probe',
+  statements: tables.flatMap((table) => [
+    `grant all on ${table} to ${probe}`,
+    `create policy ${probe} on ${table} to ${probe} using (true) with check (true)`,
+  ]),
+};
+
+/** The service's own migrations, and the probe. */
+export const probedDatabase = {
+  ...authDatabase,
+  roles: [...authDatabase.roles, probe],
+  migrations: [...authDatabase.migrations, probeMigration],
+};
+
+export const openProbed = (database: TestDatabase) => database.open<AuthSchema>(probedDatabase);
+
+/** Looks or meddles, past every policy. */
+export function probing<T>(db: Database<AuthSchema>, work: (trx: Transaction<AuthSchema>) => Promise<T>): Promise<T> {
+  return db.transaction({ role: probe }, work);
+}

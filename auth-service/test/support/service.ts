@@ -1,0 +1,37 @@
+import type { Logger } from '@countersign/service-kit';
+import { eventually } from '@countersign/testing';
+import request from 'supertest';
+import { readAuthConfig } from '../../src/config.ts';
+import { type RunningService, serve } from '../../src/service.ts';
+import type { AuthDatabase } from '../../src/store/database.ts';
+import type { TestGateway } from './gateway.ts';
+import { peppers, ring } from './people.ts';
+
+export const issuer = 'https://id.example.test';
+
+/** The whole service on a port of its own, ready. It closes the database when it stops. */
+export async function startService(
+  db: AuthDatabase,
+  gateway: TestGateway,
+  logger: Logger,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<RunningService> {
+  const config = readAuthConfig({
+    AUTH_PORT: '0',
+    AUTH_ISSUER: issuer,
+    AUTH_SIGNING_KEK: ring('kek', 3),
+    AUTH_PASSWORD_PEPPERS: peppers,
+    AUTH_REFRESH_MAC_KEYS: ring('mac', 2),
+    AUTH_BCRYPT_COST: '4',
+    AUTH_HASH_QUEUE: '500',
+    GATEWAY_KEYS_URL: gateway.keysUrl,
+    DRAIN_DELAY_MS: '0',
+    ...env,
+  });
+  const service = await serve(config, { db, logger });
+  await eventually(async () => {
+    const { status, text } = await request(`http://127.0.0.1:${service.port}`).get('/readyz');
+    if (status !== 200) throw new Error(text);
+  });
+  return service;
+}

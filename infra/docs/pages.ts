@@ -1,0 +1,26 @@
+import { overview } from '../../gateway/src/commands/cli.ts';
+import { jsonSchema } from '../../gateway/src/config/json-schema.ts';
+import { referenceTable } from '../../gateway/src/config/reference.ts';
+import { errorsPage } from './errors-page.ts';
+
+/** Makes a page from the code and from what stands there by hand. */
+type Render = (current: string) => string;
+
+/** Pages that are made from the code, wholly or between marks: the path in the repository, and what it must say. */
+export const pages: readonly [file: string, render: Render][] = [
+  ['docs/errors.md', errorsPage],
+  ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],
+  [
+    'gateway/README.md',
+    (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),
+  ],
+  ['infra/gateway.schema.json', () => `${JSON.stringify(jsonSchema(), null, 2)}\n`],
+];
+
+/** @throws Error when the page has lost its marks. */
+function between(page: string, mark: string, content: string): string {
+  const [before, rest] = page.split(`<!-- ${mark} -->\n`);
+  const after = rest?.split(`<!-- /${mark} -->`)[1];
+  if (before === undefined || after === undefined) throw new Error(`the marks of ${mark} are missing`);
+  return `${before}<!-- ${mark} -->\n${content}\n<!-- /${mark} -->${after}`;
+}

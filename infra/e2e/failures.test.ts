@@ -1,0 +1,61 @@
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { eventually, type StartedProcess } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { launch, makePlace, type Place, startEverything } from './stack.ts';
+
+describe('npm start, when something is wrong', () => {
+  let place: Place;
+  let started: StartedProcess | undefined;
+
+  beforeEach(async () => {
+    place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
+  });
+  afterEach(async () => {
+    await started?.stop();
+    started = undefined;
+    await place.remove();
+  });
+
+  test('a port in use is named with the variable that moves it, and nothing is started', async () => {
+    const holder = createServer().listen(place.ports.users, '127.0.0.1');
+    await once(holder, 'listening');
+    started = launch(place);
+    expect(await started.exited).toBe(1);
+    expect(started.output().trim()).toBe(`port ${place.ports.users} is already in use; set USERS_PORT to another one`);
+    holder.close();
+  });
+
+  test('a broken gateway.yaml stops everything with file, line and column', async () => {
+    const file = join(place.home, 'broken.yaml');
+    writeFileSync(
+      file,
+      'version: 1\nlisten: { public: "127.0.0.1:0", admin: "127.0.0.1:0", internal: "127.0.0.1:0" }\nroots: []\n',
+    );
+    started = launch(place, { GATEWAY_CONFIG: file });
+    expect(await started.exited).toBe(1);
+    expect(started.output()).toMatch(/gateway ended \(exit code 1\)[\s\S]*broken\.yaml:3:1: .*roots/);
+  }, 60_000);
+
+  test('a process that dies stops the rest, with its last lines shown', async () => {
+    started = await startEverything(place);
+    const launcher = started.pid;
+    const children = execFileSync('ps', ['-o', 'pid=,args=', '--ppid', String(launcher)])
+      .toString()
+      .trim()
+      .split('\n');
+    const victim = Number(
+      children
+        .find((line) => line.includes('users-service'))
+        ?.trim()
+        .split(' ')[0],
+    );
+    process.kill(victim, 'SIGKILL');
+    expect(await started.exited).toBe(1);
+    expect(started.output()).toMatch(/users-service ended \(SIGKILL\)\. Its last lines:/);
+    await eventually(() => expect(() => execFileSync('ps', ['-o', 'pid=', '--ppid', String(launcher)])).toThrow());
+  }, 120_000);
+});

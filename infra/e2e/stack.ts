@@ -1,0 +1,88 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { dropDatabases, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
+import { parseDocument } from 'yaml';
+
+export const repository = resolve(import.meta.dirname, '../..');
+const launcher = resolve(repository, 'infra/local/start.ts');
+
+export type Stores = Readonly<{ databaseUrl: string | undefined; redisUrl: string | undefined }>;
+
+/** What an end-to-end suite runs on: nothing but this repository always, and the real servers where they are named. */
+export function storesToRunOn(env = process.env): [name: string, stores: Stores][] {
+  const found: ReturnType<typeof storesToRunOn> = [
+    ['pglite and memory', { databaseUrl: undefined, redisUrl: undefined }],
+  ];
+  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = env;
+  if (databaseUrl)
+    found.push([`postgres and ${redisUrl ? 'redis' : 'memory'}`, { databaseUrl, redisUrl: redisUrl || undefined }]);
+  return found;
+}
+
+/** A place of its own for one installation: home, ports, databases. Nothing of it outlives `remove`. */
+export type Place = Readonly<{
+  home: string;
+  ports: Readonly<Record<'gateway' | 'admin' | 'internal' | 'auth' | 'users' | 'complaints', number>>;
+  env: Readonly<Record<string, string>>;
+  remove(): Promise<void>;
+}>;
+
+export async function makePlace(stores: Stores): Promise<Place> {
+  const home = mkdtempSync(join(tmpdir(), 'countersign-e2e-'));
+  const [gateway = 0, admin = 0, internal = 0, auth = 0, users = 0, complaints = 0] = await freePorts(6);
+  const prefix = `countersign_e2e_${process.pid}_${gateway}`;
+  return {
+    home,
+    ports: { gateway, admin, internal, auth, users, complaints },
+    env: {
+      COUNTERSIGN_HOME: home,
+      GATEWAY_PORT: String(gateway),
+      GATEWAY_ADMIN_PORT: String(admin),
+      GATEWAY_INTERNAL_PORT: String(internal),
+      AUTH_PORT: String(auth),
+      USERS_PORT: String(users),
+      COMPLAINTS_PORT: String(complaints),
+      DATABASE_URL: stores.databaseUrl ?? '',
+      REDIS_URL: stores.redisUrl ?? '',
+      DATABASE_PREFIX: prefix,
+      DRAIN_DELAY_MS: '100',
+    },
+    async remove() {
+      if (stores.databaseUrl !== undefined) await dropDatabases(stores.databaseUrl, `${prefix}_`);
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** `npm start`, as a process; settles once the banner is printed. */
+export async function startEverything(place: Place, env: Record<string, string> = {}): Promise<StartedProcess> {
+  const started = launch(place, env);
+  await started.waitFor(/Ctrl-C stops everything/);
+  return started;
+}
+
+export function launch(place: Place, env: Record<string, string> = {}): StartedProcess {
+  return startProcess({ args: [launcher], env: { ...place.env, ...env }, cwd: repository });
+}
+
+/**
+ * The shipped gateway.yaml with one more upstream, written into the place.
+ *
+ * @param change Edits the parsed document's plain value.
+ */
+export function writeGatewayConfig(place: Place, name: string, change: (config: GatewayYaml) => void): string {
+  const config = parseDocument(readFileSync(resolve(repository, 'infra/gateway.yaml'), 'utf8')).toJS() as GatewayYaml;
+  change(config);
+  const file = join(place.home, name);
+  writeFileSync(file, JSON.stringify(config));
+  return file;
+}
+
+export type GatewayYaml = {
+  listen: Record<string, string>;
+  publicOrigins: string[];
+  upstreams: Record<string, { targets: string[] }>;
+  routes: Record<string, unknown>[];
+  tests?: unknown;
+};

@@ -1,0 +1,62 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+
+export type ChildSpec = Readonly<{
+  name: string;
+  /** The file to run and its arguments. */
+  args: readonly string[];
+  env: Readonly<Record<string, string>>;
+  /** Answers 200 once this process can be used. */
+  readyUrl: string;
+  logFile: string;
+}>;
+
+export type Child = Readonly<{
+  name: string;
+  readyUrl: string;
+  logFile: string;
+  /** How it ended, for a person: `exit code 1` or `SIGKILL`. */
+  ended: Promise<string>;
+  /** Its last lines, newest last. */
+  lastLines(): string;
+  stop(): void;
+  kill(): void;
+}>;
+
+const keptLines = 15;
+
+/**
+ * Starts a process whose output goes to its log file. It leads its own process group, so that Ctrl-C reaches only us and we
+ * stop them in order; the IPC channel ends with us, and with it the process, even when we are killed.
+ */
+export function startChild(spec: ChildSpec, repository: string): Child {
+  const child: ChildProcess = spawn(process.execPath, ['--conditions=source', ...spec.args], {
+    cwd: repository,
+    env: { ...process.env, ...spec.env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    detached: true,
+  });
+  const log = createWriteStream(spec.logFile, { flags: 'a' });
+  let tail = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.pipe(log, { end: false });
+    stream?.on('data', (chunk: Buffer) => {
+      tail = (tail + chunk.toString())
+        .split('\n')
+        .slice(-keptLines - 1)
+        .join('\n');
+    });
+  }
+  const ended = once(child, 'close').then(([code, signal]) => (code === null ? String(signal) : `exit code ${code}`));
+  void ended.then(() => log.end());
+  return {
+    name: spec.name,
+    readyUrl: spec.readyUrl,
+    logFile: spec.logFile,
+    ended,
+    lastLines: () => tail.trimEnd(),
+    stop: () => void child.kill('SIGTERM'),
+    kill: () => void child.kill('SIGKILL'),
+  };
+}

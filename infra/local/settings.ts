@@ -1,0 +1,51 @@
+import { resolve } from 'node:path';
+import { type Environment, port, readConfig } from '@countersign/service-kit';
+import { z } from 'zod';
+
+const repository = resolve(import.meta.dirname, '../..');
+
+const schema = z.object({
+  GATEWAY_PORT: port(8080),
+  GATEWAY_ADMIN_PORT: port(9090),
+  GATEWAY_INTERNAL_PORT: port(8090),
+  AUTH_PORT: port(8081),
+  USERS_PORT: port(8082),
+  COMPLAINTS_PORT: port(8083),
+  COUNTERSIGN_HOME: z.string().default('.countersign'),
+  GATEWAY_CONFIG: z.string().default('infra/gateway.yaml'),
+  SEED_FILE: z.string().default('infra/local/demo-tenants.json'),
+  NODE_ENV: z.string().optional(),
+  /** How long everything together may take until it is ready. */
+  START_TIMEOUT_MS: z.coerce.number().int().positive().default(120_000),
+});
+
+export type Ports = Readonly<
+  Record<
+    'GATEWAY_PORT' | 'GATEWAY_ADMIN_PORT' | 'GATEWAY_INTERNAL_PORT' | 'AUTH_PORT' | 'USERS_PORT' | 'COMPLAINTS_PORT',
+    number
+  >
+>;
+
+/** What `npm start` runs with. Paths are absolute; relative ones in variables are relative to the repository. */
+export type Settings = Readonly<{
+  repository: string;
+  ports: Ports;
+  home: string;
+  gatewayConfig: string;
+  /** Undefined in production, which is never seeded. */
+  seedFile: string | undefined;
+  startTimeoutMs: number;
+}>;
+
+/** @throws ConfigError naming every variable that is wrong. */
+export function readSettings(env: Environment): Settings {
+  const { COUNTERSIGN_HOME, GATEWAY_CONFIG, SEED_FILE, NODE_ENV, START_TIMEOUT_MS, ...ports } = readConfig(schema, env);
+  return {
+    repository,
+    ports,
+    home: resolve(repository, COUNTERSIGN_HOME),
+    gatewayConfig: resolve(repository, GATEWAY_CONFIG),
+    seedFile: NODE_ENV === 'production' ? undefined : resolve(repository, SEED_FILE),
+    startTimeoutMs: START_TIMEOUT_MS,
+  };
+}

@@ -1,0 +1,38 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ChildSpec } from './child.ts';
+import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
+import type { Settings } from './settings.ts';
+
+/** The four processes, with everything each is told; what a process need not know, it is not told. */
+export async function describeStack(settings: Settings): Promise<readonly ChildSpec[]> {
+  const { ports, home, seedFile } = settings;
+  const logs = join(home, 'logs');
+  mkdirSync(logs, { recursive: true, mode: 0o700 });
+  ensureGatewayKey(home);
+  const shared: Record<string, string> = { COUNTERSIGN_HOME: home };
+  for (const [variable, port] of Object.entries(ports)) shared[variable] = String(port);
+  const seeded: Record<string, string> = seedFile === undefined ? {} : { SEED_FILE: seedFile };
+  const { privateFile } = await ensureServiceKey(home, 'complaint-service');
+  const logFile = (name: string) => join(logs, `${name}.log`);
+  const ready = (port: number) => `http://127.0.0.1:${port}/readyz`;
+  const service = (name: string, port: number, env: Record<string, string>): ChildSpec => ({
+    name,
+    args: [`${name}/src/main.ts`],
+    env: { ...shared, ...env },
+    readyUrl: ready(port),
+    logFile: logFile(name),
+  });
+  return [
+    {
+      name: 'gateway',
+      args: ['gateway/src/main.ts', 'serve', '--config', settings.gatewayConfig],
+      env: shared,
+      readyUrl: ready(ports.GATEWAY_ADMIN_PORT),
+      logFile: logFile('gateway'),
+    },
+    service('auth-service', ports.AUTH_PORT, { ...seeded, ...ensureAuthSecrets(home) }),
+    service('users-service', ports.USERS_PORT, seeded),
+    service('complaint-service', ports.COMPLAINTS_PORT, { SERVICE_KEY_FILE: privateFile }),
+  ];
+}

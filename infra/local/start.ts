@@ -1,0 +1,100 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { explain, StartupError } from '@countersign/service-kit';
+import { banner } from './banner.ts';
+import { type Child, startChild } from './child.ts';
+import { requireFreePorts } from './ports-free.ts';
+import { readSettings, type Settings } from './settings.ts';
+import { describeStack } from './stack.ts';
+
+// `npm start`: the whole of Countersign on this machine, four processes from source.
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Settles with a sentence when a process ends that should not have. */
+function firstToEnd(children: readonly Child[]): Promise<never> {
+  return Promise.race(
+    children.map(async (child) => {
+      const how = await child.ended;
+      throw new StartupError(
+        `${child.name} ended (${how}). Its last lines:\n\n${indent(child.lastLines())}\n\nMore in ${child.logFile}`,
+      );
+    }),
+  );
+}
+
+async function untilReady(child: Child, startedAt: number, deadline: number, given: AbortSignal): Promise<void> {
+  for (;;) {
+    const signal = AbortSignal.any([given, AbortSignal.timeout(2_000)]);
+    const answer = await fetch(child.readyUrl, { signal }).catch(() => undefined);
+    if (given.aborted) return;
+    await answer?.body?.cancel();
+    if (answer?.status === 200) break;
+    if (performance.now() > deadline) {
+      throw new StartupError(
+        `${child.name} is not ready (${child.readyUrl}). Its last lines:\n\n${indent(child.lastLines())}`,
+      );
+    }
+    await delay(100);
+  }
+  say(`  ready  ${child.name.padEnd(18)} ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+}
+
+/** Services first, the gateway last: what comes through it while stopping still finds its service. */
+async function stopAll(children: readonly Child[]): Promise<void> {
+  const [gateway, ...services] = children;
+  const kill = setTimeout(() => {
+    for (const child of children) child.kill();
+  }, 20_000);
+  gateway?.stop();
+  await gateway?.ended;
+  for (const service of services) service.stop();
+  await Promise.all(services.map((service) => service.ended));
+  clearTimeout(kill);
+}
+
+async function run(settings: Settings, interrupted: Promise<void>): Promise<void> {
+  await requireFreePorts(settings.ports);
+  say('Starting Countersign: gateway, auth-service, users-service, complaint-service');
+  const specs = await describeStack(settings);
+  const startedAt = performance.now();
+  const children = specs.map((spec) => startChild(spec, settings.repository));
+  const ended = firstToEnd(children);
+  const givenUp = new AbortController();
+  const deadline = startedAt + settings.startTimeoutMs;
+  const ready = Promise.all(children.map((child) => untilReady(child, startedAt, deadline, givenUp.signal)));
+  try {
+    const outcome = await Promise.race([ready, ended, interrupted]);
+    if (outcome !== undefined) {
+      const demo = settings.seedFile === undefined ? undefined : JSON.parse(readFileSync(settings.seedFile, 'utf8'));
+      say(`\n${banner(settings, demo)}`);
+      await Promise.race([ended, interrupted]);
+    }
+    say('\nStopping …');
+  } finally {
+    // Whichever of these settles now is the stop itself.
+    ended.catch(() => {});
+    ready.catch(() => {});
+    givenUp.abort();
+    await stopAll(children);
+  }
+  say('Stopped.');
+}
+
+function indent(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `  ${line}`)
+    .join('\n');
+}
+
+const interrupted = new Promise<void>((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+});
+
+try {
+  await run(readSettings(process.env), interrupted);
+} catch (error) {
+  process.stderr.write(`\n${explain(error)}\n`);
+  process.exitCode = 1;
+}

@@ -101,7 +101,7 @@ describe('the follower of a revocation feed', () => {
   test('tries again after failures, less and less often, and asks for the same again', async () => {
     const gone = new Error('gone');
     const { questions, pauses } = await follow([page(1), gone, gone, gone, gone, gone, gone, page(1)]);
-    expect(pauses.slice(0, 6)).toEqual([250, 500, 1000, 2000, 4000, 5000]);
+    expect(pauses.slice(0, 6)).toEqual([100, 200, 400, 500, 500, 500]);
     expect(questions[7]?.position).toEqual({ log: 'L1', cursor: 1 });
   });
 

@@ -26,8 +26,9 @@ export type FeedOptions = Readonly<{
 }>;
 
 const longestWaitSec = 25;
-const firstRetryMs = 250;
-const lastRetryMs = 5_000;
+// Short, since a logout that is answered just after the auth-service came back must be known within a second.
+const firstRetryMs = 100;
+const lastRetryMs = 500;
 // A feed that answers at once without news would otherwise be asked in a tight loop.
 const emptyAnswerPauseMs = 200;
 const maxSnapshotPages = 1_000;

@@ -104,6 +104,24 @@ test('a PGlite directory is held by one process at a time, and a dead process ho
 });
 
 if (serverUrl !== undefined) {
+  test('lives through a connection that is lost in the middle of a transaction on postgres, and says 503', async () => {
+    const lost: Error[] = [];
+    const db = await openDatabase<Schema>({
+      ...options,
+      name: `${name}_lost`,
+      location: { serverUrl },
+      onError: (error) => lost.push(error),
+    });
+    const kill = sql`select pg_terminate_backend(pg_backend_pid())`;
+    await expect(db.transaction({ role: options.login }, (trx) => kill.execute(trx))).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(await db.ping()).toBeUndefined();
+    expect(lost.length).toBeGreaterThan(0);
+    await db.close();
+    await dropDatabase(`${name}_lost`);
+  });
+
   test('refuses to run as a superuser on postgres', async () => {
     await expect(
       openDatabase<Schema>({ ...options, migrations: [], location: { databaseUrl: serverUrl } }),
@@ -118,9 +136,9 @@ test('says in one sentence that a server cannot be reached', async () => {
   );
 });
 
-async function dropDatabase(): Promise<void> {
+async function dropDatabase(database = name): Promise<void> {
   const admin = new pg.Client({ connectionString: serverUrl });
   await admin.connect();
-  await admin.query(`drop database if exists ${name} with (force)`);
+  await admin.query(`drop database if exists ${database} with (force)`);
   await admin.end();
 }

@@ -12,21 +12,16 @@ function isServerTrouble(code: string): boolean {
 
 /** Turns "cannot reach the database" into a 503; every other error passes unchanged. */
 export function asUnavailable(error: unknown): unknown {
-  if (!(error instanceof Error) || error instanceof AppError) return error;
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === 'string' && (networkCodes.has(code) || isServerTrouble(code))) return unavailable(error);
-  // pg gives these no code (pg-pool and client, 8.x).
-  if (
-    /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection)/.test(
-      error.message,
-    )
-  ) {
-    return unavailable(error);
-  }
-  return error;
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  const isTrouble =
+    (typeof code === 'string' && (networkCodes.has(code) || isServerTrouble(code))) ||
+    (typeof message === 'string' && withoutCode.test(message));
+  return isTrouble ? new AppError('unavailable', { cause: error }) : error;
 }
 
-const unavailable = (cause: Error) => new AppError('unavailable', { cause });
+// pg gives these no code (pg-pool and client, 8.x).
+const withoutCode =
+  /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection|Cannot use a pool after)/;
 
 /** True for a unique violation, optionally of one constraint (SQLSTATE 23505). */
 export function isUniqueViolation(error: unknown, constraint?: string): boolean {

@@ -26,6 +26,8 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
     idle_in_transaction_session_timeout: 10_000,
   });
   pool.on('error', onError);
+  // The pool listens while a client is idle only: a connection lost while in use would end the process.
+  pool.on('connect', (client) => client.on('error', onError));
   try {
     (await pool.connect()).release();
   } catch (error) {

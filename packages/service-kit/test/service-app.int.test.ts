@@ -101,6 +101,12 @@ test('names the wrong fields by their wire names', async () => {
   expect(response.body.errors).toEqual([{ path: 'name', message: expect.any(String) }]);
 });
 
+test('names each field that should not be there', async () => {
+  const response = await supertest(app).post('/echo').send({ name: 'ok', role: 'admin', tenant_id: 't' });
+  expect(response.status).toBe(422);
+  expect(response.body.errors.map(({ path }: { path: string }) => path)).toEqual(['role', 'tenant_id']);
+});
+
 test('logs one line a request, without the query, and with what the handler added', async () => {
   await supertest(app).post('/echo?token=canary').send({ name: 'ok' });
   const lines = log.lines().filter((line) => line.msg === 'request');

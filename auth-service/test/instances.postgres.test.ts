@@ -1,0 +1,144 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { openDatabase } from '@countersign/database';
+import { capturingLogger, databases, silentLogger, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { RunningService } from '../src/service.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { gatewayItself, type TestGateway, testGateway } from './support/gateway.ts';
+import { makePerson, makeTenant, type Person, password, type Tenant, testPasswords } from './support/people.ts';
+import { openProbed, probedDatabase, probing } from './support/probed-database.ts';
+import { startService } from './support/service.ts';
+
+const servers = databases().filter(([kind]) => kind === 'postgres');
+
+// Two processes can only share a server; PGlite has one opener.
+if (servers.length > 0) {
+  describe.each(servers)('two instances on one %s', (_, database) => {
+    let store: ThrowAway<AuthSchema>;
+    let gateway: TestGateway;
+    let one: RunningService;
+    let two: RunningService;
+    let tenant: Tenant;
+    let ann: Person;
+    beforeAll(async () => {
+      store = await openProbed(database);
+      gateway = await testGateway();
+      [one, two] = await Promise.all([
+        startService(await openAgain(store), gateway, silentLogger()),
+        startService(await openAgain(store), gateway, silentLogger()),
+      ]);
+      tenant = await makeTenant(store.db, 'acme');
+      ann = await makePerson(store.db, await testPasswords(), [tenant]);
+    });
+    afterAll(async () => {
+      await Promise.all([one.stop(), two.stop()]);
+      await gateway.close();
+      await store.close();
+    });
+
+    const login = async (port = one.port) =>
+      (await gateway.call(port, 'POST', '/v1/auth/login', { body: { email: ann.email, password } })).body;
+
+    test('step a family once for 50 refreshes at once, and all get the same successor', async () => {
+      const { refresh_token, session_id } = await login();
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (__, index) =>
+          gateway.call(index % 2 === 0 ? one.port : two.port, 'POST', '/v1/auth/refresh', { body: { refresh_token } }),
+        ),
+      );
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+      expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
+      const row = await probing(store.db, (trx) =>
+        trx.selectFrom('sessions').select('counter').where('id', '=', session_id).executeTakeFirstOrThrow(),
+      );
+      expect(row.counter).toBe(2);
+    });
+
+    test('show one key set, and tell one’s logout at the other at once', async () => {
+      const { refresh_token, session_id } = await login();
+      const ask = (query: string) =>
+        gateway.call(two.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself });
+      const { log, cursor } = (await ask('')).body;
+      const waiting = ask(`?log=${log}&after=${cursor}&wait=30`).then((answer) => answer);
+      await gateway.call(one.port, 'POST', '/v1/auth/logout', { body: { refresh_token } });
+      expect((await waiting).body.items).toMatchObject([{ kind: 'session', sid: session_id }]);
+      const [a, b] = await Promise.all(
+        [one, two].map(({ port }) => fetch(`http://127.0.0.1:${port}/.well-known/jwks.json`)),
+      );
+      expect(await a?.text()).toBe(await b?.text());
+    });
+
+    test('answer those who wait at once when they stop', async () => {
+      const third = await startService(await openAgain(store), gateway, silentLogger());
+      const ask = (query: string) =>
+        gateway.call(third.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself });
+      const { log, cursor } = (await ask('')).body;
+      const waiting = ask(`?log=${log}&after=${cursor}&wait=30`).then((answer) => answer);
+      const stopped = waiting.then(() => performance.now());
+      const startedAt = performance.now();
+      // The request has to be there before the listener goes.
+      await ask('');
+      await third.stop();
+      expect((await waiting).status).toBe(200);
+      expect((await stopped) - startedAt).toBeLessThan(5_000);
+    });
+
+    test('answer 503 when there is no place in the queue for another hash', async () => {
+      const busy = await startService(await openAgain(store), gateway, silentLogger(), {
+        AUTH_HASH_CONCURRENCY: '1',
+        AUTH_HASH_QUEUE: '1',
+        AUTH_BCRYPT_COST: '10',
+      });
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (__, index) =>
+          gateway.call(busy.port, 'POST', '/v1/auth/login', { body: { email: `busy-${index}@acme.test`, password } }),
+        ),
+      );
+      await busy.stop();
+      const refused = answers.filter(({ status }) => status === 503);
+      expect(refused.length).toBeGreaterThan(0);
+      expect(refused[0]?.body.code).toBe('login_busy');
+      expect(refused[0]?.headers['retry-after']).toBe('2');
+    });
+
+    test('answer 503 to a logout, never 204, while the database cannot be reached', async () => {
+      if (!('serverUrl' in store.location)) throw new Error('a server was expected');
+      const cable = await cuttable(store.location.serverUrl);
+      const databaseUrl = `postgres://countersign_auth@127.0.0.1:${cable.port}/${store.name}`;
+      const db = await openDatabase<AuthSchema>({ ...probedDatabase, location: { databaseUrl }, name: store.name });
+      const caplog = capturingLogger(); const cut = await startService(db, gateway, caplog.logger);
+      const { refresh_token } = await login();
+      cable.cut();
+      const logout = () => gateway.call(cut.port, 'POST', '/v1/auth/logout', { body: { refresh_token } });
+      const answer = await logout();
+      process.stderr.write(caplog.text().split('\n').filter((l) => l.includes('err')).join('\n'));
+      expect([answer.status, answer.body.code]).toEqual([503, 'unavailable']);
+      await cut.stop();
+    });
+  });
+}
+
+const openAgain = (store: ThrowAway<AuthSchema>) =>
+  openDatabase<AuthSchema>({ ...probedDatabase, location: store.location, name: store.name });
+
+/** A connection to the database that can be cut. */
+async function cuttable(serverUrl: string) {
+  const { hostname, port } = new URL(serverUrl);
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(port || 5432), hostname);
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    }
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

@@ -1,0 +1,24 @@
+import { expect, test } from '@jest/globals';
+import { createLogger } from './logger.ts';
+
+function logged(fields: object, message = 'x'): string {
+  const lines: string[] = [];
+  createLogger('test', 'info', { write: (line: string) => void lines.push(line) }).info(fields, message);
+  return lines.join('');
+}
+
+test.each([
+  ['at the top', { password: 'canary' }],
+  ['in detail', { detail: { refresh_token: 'canary' } }],
+  ['in a header', { headers: { authorization: 'Bearer canary', 'set-cookie': 'canary' } }],
+  ['on an error', { err: Object.assign(new Error('x'), { token: 'canary' }) }],
+])('shows no secret that slipped in %s', (_where, fields) => {
+  expect(logged(fields)).not.toContain('canary');
+  expect(logged(fields)).toContain('[redacted]');
+});
+
+test('keeps whatever a client sent on one line, escaped', () => {
+  const line = logged({ path: '/a\r\n{"level":60}\u001b[2J' });
+  expect(line.trimEnd().split('\n')).toHaveLength(1);
+  expect(line).not.toContain('\u001b');
+});

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { explain, StartupError } from '@countersign/service-kit';
 import { banner } from './banner.ts';
@@ -40,7 +40,7 @@ async function untilReady(child: Child, startedAt: number, deadline: number, giv
   say(`  ready  ${child.name.padEnd(18)} ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
 }
 
-/** Services first, the gateway last: what comes through it while stopping still finds its service. */
+/** The gateway first, then the services: what is in flight through it still finds its service. */
 async function stopAll(children: readonly Child[]): Promise<void> {
   const [gateway, ...services] = children;
   const kill = setTimeout(() => {
@@ -56,6 +56,8 @@ async function stopAll(children: readonly Child[]): Promise<void> {
 async function run(settings: Settings, interrupted: Promise<void>): Promise<void> {
   await requireFreePorts(settings.ports);
   say('Starting Countersign: gateway, auth-service, users-service, complaint-service');
+  if (!existsSync(settings.home))
+    say('The first start makes keys, secrets and three databases; later ones are faster.');
   const specs = await describeStack(settings);
   const startedAt = performance.now();
   const children = specs.map((spec) => startChild(spec, settings.repository));

@@ -21,6 +21,7 @@ test('what is written is read back', () => {
         ip === undefined ? facts : { ip, ...facts },
       );
     }),
+    { numRuns: 40 },
   );
 });
 

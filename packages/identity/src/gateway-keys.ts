@@ -6,7 +6,7 @@ import {
   remoteKeySet,
   staticKeySet,
 } from '@countersign/jwks';
-import { assertStrongSecret, type VerifyingKey } from './keys.ts';
+import { assertStrongSecret, secretKeyid, type VerifyingKey } from './keys.ts';
 import { IdentityUnavailable } from './refusal.ts';
 
 /** Where a service finds the key that a signature names. Pinned by the service: nothing in a request chooses it. */
@@ -56,14 +56,17 @@ export function staticGatewayKeys(jwks: { keys: readonly unknown[] }): GatewayKe
   return { lookup: (keyid) => lookupIn(set, keyid) };
 }
 
+/** The keyid is {@link secretKeyid} unless the gateway is told otherwise. */
+export type SharedSecret = Readonly<{ secret: Uint8Array; keyid?: string }>;
+
 /**
  * Secrets that the gateway shares with this one service: the current one and, while rotating, the next.
  *
  * @throws RangeError on a secret under 32 bytes, no secret, or one keyid used twice.
  */
-export function secretGatewayKeys(secrets: readonly Readonly<{ keyid: string; secret: Uint8Array }>[]): GatewayKeys {
+export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys {
   const keys = new Map<string, VerifyingKey>();
-  for (const { keyid, secret } of secrets) {
+  for (const { secret, keyid = secretKeyid(secret) } of secrets) {
     assertStrongSecret(secret);
     keys.set(keyid, { algorithm: 'hmac-sha256', secret });
   }

@@ -11,6 +11,7 @@ export {
   type GatewayKeysOptions,
   gatewayKeys,
   type RemoteGatewayKeys,
+  type SharedSecret,
   secretGatewayKeys,
   staticGatewayKeys,
 } from './gateway-keys.ts';
@@ -27,7 +28,7 @@ export type {
   UserIdentity,
 } from './identity.ts';
 export { newNonce, newRequestId } from './ids.ts';
-export type { SignatureAlgorithm, SigningKey, VerifyingKey } from './keys.ts';
+export { type SignatureAlgorithm, type SigningKey, secretKeyid, type VerifyingKey } from './keys.ts';
 export { type PreparedIdentity, prepareIdentity } from './prepare.ts';
 export { IdentityRefused, IdentityUnavailable, type RefusalReason, refusalReasons } from './refusal.ts';
 export type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';

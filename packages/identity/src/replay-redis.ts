@@ -21,7 +21,10 @@ export type RedisReplayOptions = Readonly<{
   retryAfterMs?: number;
   /** Default `countersign:replay:`. One prefix for all services and instances that share a Redis. */
   prefix?: string;
+  /** Wall clock, in Unix milliseconds. */
   nowMs?: () => number;
+  /** For `retryAfterMs`: a clock that is never set back. */
+  monotonicMs?: () => number;
   /** Called when claims stop reaching Redis and when they reach it again. */
   onStateChange?: (state: 'available' | 'unavailable', cause?: unknown) => void;
 }>;
@@ -63,7 +66,9 @@ class RedisReplay implements ReplayStore {
   readonly #redis: RedisForReplay;
   readonly #options: RedisReplayOptions;
   readonly #prefix: string;
-  readonly #nowMs: () => number;
+  readonly #monotonicMs: () => number;
+  /** What this process can know by itself begins here; it counts only while Redis is gone. */
+  readonly #ownStartSec: number;
   /** Always kept up, so that there is something to fall back to, and so that losing Redis never lets this instance accept twice. */
   readonly #own: ReplayStore;
   #downUntilMs = Number.NEGATIVE_INFINITY;
@@ -73,28 +78,31 @@ class RedisReplay implements ReplayStore {
     this.#redis = redis;
     this.#options = options;
     this.#prefix = options.prefix ?? 'countersign:replay:';
-    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
+    this.#ownStartSec = Math.floor((options.nowMs ?? Date.now)() / 1000) + 1;
     this.#own = memoryReplay({ nowMs: () => 0 });
   }
 
   async claim(claim: NonceClaim): Promise<NonceVerdict> {
     const own = await this.#own.claim(claim);
     if (own !== 'fresh') return own;
-    if (this.#nowMs() < this.#downUntilMs) return this.#without(undefined);
+    if (this.#monotonicMs() < this.#downUntilMs) return this.#without(claim, undefined);
     try {
       const verdict = await this.#inTime(this.#claimShared(claim));
       this.#noteState('available');
       return verdict;
     } catch (cause) {
-      this.#downUntilMs = this.#nowMs() + (this.#options.retryAfterMs ?? 1_000);
-      return this.#without(cause);
+      this.#downUntilMs = this.#monotonicMs() + (this.#options.retryAfterMs ?? 1_000);
+      return this.#without(claim, cause);
     }
   }
 
-  #without(cause: unknown): NonceVerdict {
+  #without(claim: NonceClaim, cause: unknown): NonceVerdict {
     if (cause !== undefined) this.#noteState('unavailable', cause);
-    if (this.#options.onUnavailable === 'memory') return 'fresh';
-    throw new IdentityUnavailable('the nonce store does not answer', { cause });
+    if (this.#options.onUnavailable !== 'memory') {
+      throw new IdentityUnavailable('the nonce store does not answer', { cause });
+    }
+    return claim.createdSec < this.#ownStartSec ? 'before_start' : 'fresh';
   }
 
   async #claimShared(claim: NonceClaim): Promise<NonceVerdict> {

@@ -125,7 +125,7 @@ export function componentsOf(message: Message): string[] {
   return [...input.matchAll(/"([^"]+)"(?=[ )])/g)].map(([, name = '']) => name);
 }
 
-function componentValue({ method, target, headers }: Message, name: string): string {
+export function componentValue({ method, target, headers }: Message, name: string): string {
   const [path = '', query] = target.split(/(?=\?)(.*)/s, 2);
   if (name === '@method') return method;
   if (name === '@path') return path;

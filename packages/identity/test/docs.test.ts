@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { coveredComponents } from '../src/components.ts';
+import { contractHeaders, refusalReasons } from '../src/index.ts';
+import { genuine } from './forge.ts';
+
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
+const contract = read('../../../docs/identity-contract.md');
+const readme = read('../README.md');
+
+describe('docs/identity-contract.md', () => {
+  test('names every header of the contract', () => {
+    for (const header of contractHeaders) expect(contract).toContain(`\`${header}\``);
+  });
+
+  test('has every reason in its table of answers, and no other', () => {
+    const section = contract.slice(contract.indexOf('## 6.'), contract.indexOf('## 7.'));
+    const named = [...section.matchAll(/^\|[^|]*\|[^|]*\| `([a-z_]+)` \|$/gm)].map(([, reason]) => reason);
+    expect([...new Set(named)].sort()).toEqual([...refusalReasons].sort());
+  });
+
+  test('has the covered components in their order', () => {
+    const section = contract.slice(contract.indexOf('## 2.'), contract.indexOf('## 3.'));
+    const named = [...section.matchAll(/^\| \d+ \| `([^`]+)` \|/gm)].map(([, component]) => component);
+    const all = { service: true, user: true, txnToken: true, contentDigest: true, contentType: true, upgrade: true };
+    expect(named).toEqual(coveredComponents(all).names);
+  });
+
+  test('shows a request that the code signs to these bytes', () => {
+    for (const [name, value] of genuine().headers.filter(([header]) => header.startsWith('x-'))) {
+      expect(contract).toContain(`    "${name}": ${value}\n`);
+    }
+    const [, raw = ''] = genuine().headers.find(([name]) => name === 'signature-input') ?? [];
+    expect(contract).toContain(`"@signature-params": ${raw.slice('countersign='.length)}`);
+  });
+});
+
+test('README: every example is a file that our tests run', () => {
+  const examples = [...readme.matchAll(/<!-- (\S+) -->\n```ts\n(.*?)```\n/gs)];
+  expect(examples).toHaveLength(2);
+  for (const [, path = '', code] of examples) expect(code).toBe(read(`../${path}`));
+});
+
+test('README: the first example is ten lines', () => {
+  const lines = read('./readme-example.ts')
+    .split('\n')
+    .filter((line) => line !== '');
+  expect(lines.length).toBeLessThanOrEqual(10);
+});

@@ -1,0 +1,237 @@
+import { generateKeyPairSync } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  type CallService,
+  contentDigest,
+  createServiceVerifier,
+  emptyContentDigest,
+  IdentityRefused,
+  memoryReplay,
+  type ServiceKey,
+  serviceCaller,
+  serviceKeyFromJwk,
+  signServiceRequest,
+} from '../src/index.ts';
+import { signBase } from '../src/keys.ts';
+import { componentList, signatureBase } from '../src/rfc9421.ts';
+import { genuine, nowSec } from './forge.ts';
+import { listen } from './wire.ts';
+
+const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+const key: ServiceKey = { keyid: 'complaint-1', privateKey };
+const options = { createdSec: nowSec, lifetimeSec: 30, nonce: 'AAECAwQFBgcICQoLDA0ODw' };
+const txnToken = 'eyJh.eyJi.c2ln';
+
+const verifierAt = (atSec = nowSec) =>
+  createServiceVerifier({
+    findKey: (keyid) => (keyid === key.keyid ? { serviceId: 'complaint-service', publicKey } : undefined),
+    replay: memoryReplay({ nowMs: () => 0 }),
+    nowMs: () => atSec * 1000,
+  });
+
+type Call = { method: string; target: string; headers: (readonly [string, string])[]; body: Buffer };
+
+function call(over: { method?: string; target?: string; body?: string; txnToken?: string | undefined } = {}): Call {
+  const { method = 'GET', target = '/internal/users/1?full=1', body = '' } = over;
+  const [path = '', query] = target.split('?');
+  const token = 'txnToken' in over ? over.txnToken : txnToken;
+  const headers = signServiceRequest(
+    key,
+    {
+      method,
+      path,
+      query: query === undefined ? '' : `?${query}`,
+      contentDigest: contentDigest(Buffer.from(body)),
+      ...(token !== undefined && { txnToken: token }),
+    },
+    options,
+  );
+  return { method, target, headers: [...headers], body: Buffer.from(body) };
+}
+
+async function verdictOn({ method, target, headers, body }: Call, verifier = verifierAt()): Promise<string> {
+  try {
+    const head = verifier.verifyHead({ method, target, rawHeaders: headers.flat() });
+    await head.complete(body);
+    return `${head.serviceId} ${head.txnToken ?? 'alone'}`;
+  } catch (error) {
+    if (error instanceof IdentityRefused) return error.reason;
+    throw error;
+  }
+}
+
+const change = (original: Call, name: string, value: string): Call => ({
+  ...original,
+  headers: original.headers.map(([known, old]) => [known, known === name ? value : old]),
+});
+const drop = (original: Call, name: string): Call => ({
+  ...original,
+  headers: original.headers.filter(([known]) => known !== name),
+});
+
+describe('a nested call', () => {
+  test('says which service makes it, and carries its txn-token', async () => {
+    expect(await verdictOn(call())).toBe(`complaint-service ${txnToken}`);
+    expect(await verdictOn(call({ method: 'POST', body: '{"a":1}' }))).toBe(`complaint-service ${txnToken}`);
+  });
+
+  test('without a txn-token is made by the service alone', async () => {
+    expect(await verdictOn(call({ txnToken: undefined }))).toBe('complaint-service alone');
+  });
+
+  const stranger = generateKeyPairSync('ed25519').privateKey;
+  test.each<[string, Call, string]>([
+    ['unsigned', { ...call(), headers: [] }, 'signature_missing'],
+    ['signed by the gateway as if for a service', { ...call(), headers: genuine().headers }, 'tag_mismatch'],
+    [
+      'under an unknown key',
+      {
+        ...call(),
+        headers: [
+          ...signServiceRequest(
+            { keyid: 'other', privateKey },
+            { method: 'GET', path: '/', query: '', contentDigest: emptyContentDigest },
+            options,
+          ),
+        ],
+        target: '/',
+      },
+      'key_unknown',
+    ],
+    [
+      "with another's key under this keyid",
+      {
+        ...call(),
+        headers: [
+          ...signServiceRequest(
+            { keyid: key.keyid, privateKey: stranger },
+            { method: 'GET', path: '/', query: '', contentDigest: emptyContentDigest },
+            options,
+          ),
+        ],
+        target: '/',
+      },
+      'signature_invalid',
+    ],
+    ['on another path', { ...call(), target: '/internal/users/2?full=1' }, 'signature_invalid'],
+    ['with another query', { ...call(), target: '/internal/users/1?full=0' }, 'signature_invalid'],
+    ['with another method', { ...call(), method: 'DELETE' }, 'signature_invalid'],
+    [
+      'with another body',
+      { ...call({ method: 'POST', body: 'a' }), body: Buffer.from('b') },
+      'content_digest_mismatch',
+    ],
+    ['with a body on a GET', { ...call(), body: Buffer.from('b') }, 'content_digest_mismatch'],
+    ["with another's txn-token", change(call(), 'txn-token', 'eyJo.eyJi.c2ln'), 'signature_invalid'],
+    ['without its txn-token', drop(call(), 'txn-token'), 'coverage_insufficient'],
+    [
+      'with a txn-token put on',
+      {
+        ...call({ txnToken: undefined }),
+        headers: [...call({ txnToken: undefined }).headers, ['txn-token', txnToken]],
+      },
+      'coverage_insufficient',
+    ],
+    [
+      'with a second txn-token',
+      { ...call(), headers: [...call().headers, ['Txn-Token', txnToken]] },
+      'header_duplicated',
+    ],
+    ['with a txn-token that is none', change(call(), 'txn-token', 'x'), 'header_malformed'],
+    ['without a digest', drop(call(), 'content-digest'), 'content_digest_missing'],
+    ['with a digest of another algorithm', change(call(), 'content-digest', 'md5=:AAAA:'), 'header_malformed'],
+  ])('%s is refused', async (_name, changed, reason) => {
+    expect(await verdictOn(changed)).toBe(reason);
+  });
+
+  test('claiming hmac-sha256 with the public key as its secret is refused', async () => {
+    const raw = `${componentList(['@method', '@path', '@query', 'content-digest'])};created=${nowSec};expires=${nowSec + 30};nonce="${options.nonce}";keyid="${key.keyid}";alg="hmac-sha256";tag="countersign-service-v1"`;
+    const lines = `"@method": GET\n"@path": /\n"@query": ?\n"content-digest": ${emptyContentDigest}\n`;
+    const secret = publicKey.export({ format: 'der', type: 'spki' });
+    const signature = signBase({ algorithm: 'hmac-sha256', keyid: key.keyid, secret }, signatureBase(lines, raw));
+    const headers: Call['headers'] = [
+      ['content-digest', emptyContentDigest],
+      ['signature-input', `countersign=${raw}`],
+      ['signature', `countersign=:${signature.toString('base64')}:`],
+    ];
+    expect(await verdictOn({ method: 'GET', target: '/', headers, body: Buffer.alloc(0) })).toBe('algorithm_mismatch');
+  });
+
+  test('is good once, and for its lifetime', async () => {
+    const verifier = verifierAt();
+    expect(await verdictOn(call(), verifier)).toContain('complaint-service');
+    expect(await verdictOn(call(), verifier)).toBe('replayed');
+    expect(await verdictOn(call(), verifierAt(nowSec + 36))).toBe('expired');
+  });
+});
+
+describe('callService', () => {
+  let open: { port: number; close(): Promise<void> };
+  let verdicts: string[];
+  let received: IncomingMessage[];
+  let callService: CallService;
+
+  beforeEach(async () => {
+    verdicts = [];
+    received = [];
+    const verifier = verifierAt();
+    open = await listen(async (req, res) => {
+      received.push(req);
+      const chunks: Buffer[] = [];
+      for await (const chunk of req) chunks.push(chunk);
+      const headers = req.rawHeaders.flatMap((name, at, all) =>
+        at % 2 === 0 ? [[name, all[at + 1] ?? ''] as const] : [],
+      );
+      verdicts.push(
+        await verdictOn(
+          { method: req.method ?? '', target: req.url ?? '', headers, body: Buffer.concat(chunks) },
+          verifier,
+        ),
+      );
+      if (req.url === '/moved') res.writeHead(302, { location: '/elsewhere' });
+      if (req.url !== '/silent') res.end('{}');
+    });
+    callService = serviceCaller({
+      gatewayUrl: `http://127.0.0.1:${open.port}`,
+      key,
+      nowMs: () => nowSec * 1000,
+      timeoutMs: 100,
+    });
+  });
+  afterEach(() => open.close());
+
+  test('signs what it sends', async () => {
+    expect((await callService({ method: 'GET', path: '/internal/users/1?full=1', txnToken })).status).toBe(200);
+    await callService({ method: 'POST', path: '/internal/notes', json: { text: 'ü' } });
+    await callService({ method: 'DELETE', path: '/internal/notes/%C3%A9' });
+    expect(verdicts).toEqual([`complaint-service ${txnToken}`, 'complaint-service alone', 'complaint-service alone']);
+    expect(received.map((req) => req.headers['content-type'])).toEqual([undefined, 'application/json', undefined]);
+  });
+
+  test.each(['/a/../b', 'internal', '@evil.test/', '/a b', '/a#b', ':1/x', ''])(
+    'refuses a path that would be sent otherwise: %j',
+    async (path) => {
+      await expect(callService({ method: 'GET', path })).rejects.toThrow();
+      expect(received).toHaveLength(0);
+    },
+  );
+
+  test('follows no redirect', async () => {
+    await expect(callService({ method: 'GET', path: '/moved' })).rejects.toThrow();
+    expect(received).toHaveLength(1);
+  });
+
+  test('waits no longer than told', async () => {
+    await expect(callService({ method: 'GET', path: '/silent' })).rejects.toThrow(/timeout|aborted/i);
+  });
+});
+
+test('a service key is read from a private JWK', () => {
+  const jwk = { ...privateKey.export({ format: 'jwk' }), kid: 'k-1' };
+  expect(serviceKeyFromJwk(jwk)).toMatchObject({ keyid: 'k-1' });
+  expect(() => serviceKeyFromJwk({ ...jwk, kid: undefined })).toThrow(RangeError);
+  expect(() => serviceKeyFromJwk({ ...jwk, kid: 'a b' })).toThrow(RangeError);
+  expect(() => serviceKeyFromJwk({ ...jwk, d: undefined })).toThrow(RangeError);
+  expect(() => serviceKeyFromJwk({ kty: 'EC', crv: 'P-256', kid: 'k' })).toThrow(RangeError);
+});

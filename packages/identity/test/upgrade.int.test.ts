@@ -1,0 +1,80 @@
+import { createServer } from 'node:http';
+import { afterEach, expect, test } from '@jest/globals';
+import { type Identity, verifyUpgrade } from '../src/index.ts';
+import { genuine, type Message, plus, requestId, withHeader } from './forge.ts';
+import { verifierAt } from './verifier.ts';
+import { exchange, headOf, listen } from './wire.ts';
+
+let open: { close(): Promise<void> } | undefined;
+let accepted: (Identity | undefined)[] = [];
+let refusals: string[] = [];
+afterEach(async () => {
+  await open?.close();
+  accepted = [];
+  refusals = [];
+});
+
+async function start(): Promise<number> {
+  const verify = verifyUpgrade({ verifier: verifierAt(), onRefused: (_req, { reason }) => refusals.push(reason) });
+  const server = createServer();
+  server.on('upgrade', async (req, socket) => {
+    const identity = await verify(req, socket);
+    if (identity === undefined) return;
+    accepted.push(identity);
+    socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\nhello');
+  });
+  const listening = await listen(server);
+  open = listening;
+  return listening.port;
+}
+
+const upgrade = { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' };
+const send = (port: number, message: Message) =>
+  exchange(port, headOf(message).replace('connection: close', 'connection: upgrade'));
+
+test('an upgrade that the gateway signed is let through', async () => {
+  expect(await send(await start(), genuine({ target: '/events', upgrade }))).toMatchObject({
+    status: 101,
+    body: 'hello',
+  });
+  expect(accepted).toMatchObject([{ kind: 'user', userId: 'u-1' }]);
+});
+
+test.each<[string, Message, string]>([
+  [
+    'without a signature',
+    {
+      ...genuine({ target: '/events', upgrade }),
+      headers: [
+        ['upgrade', 'websocket'],
+        ['sec-websocket-key', upgrade.key],
+        ['x-user-id', 'root'],
+      ],
+    },
+    'signature_missing',
+  ],
+  [
+    'signed as a plain GET',
+    plus(genuine({ target: '/events' }), ['upgrade', 'websocket'], ['sec-websocket-key', upgrade.key]),
+    'coverage_insufficient',
+  ],
+  [
+    'with another key',
+    withHeader(genuine({ target: '/events', upgrade }), 'sec-websocket-key', 'AAAAAAAAAAAAAAAAAAAAAA=='),
+    'signature_invalid',
+  ],
+  ['to another path', { ...genuine({ target: '/events', upgrade }), target: '/admin' }, 'signature_invalid'],
+])('%s it is answered 401 and the socket closed', async (_name, message, reason) => {
+  const answer = await send(await start(), message);
+  expect(answer.status).toBe(401);
+  expect(answer.headers.get('x-identity-refused')).toBe(reason);
+  expect(JSON.parse(answer.body).code).toBe('identity_refused');
+  expect(accepted).toEqual([]);
+  expect(refusals).toEqual([reason]);
+});
+
+test('another kind of caller is answered 403', async () => {
+  const answer = await send(await start(), genuine({ target: '/events', upgrade, as: { kind: 'anonymous' } }));
+  expect(JSON.parse(answer.body)).toMatchObject({ status: 403, code: 'identity_not_allowed', request_id: requestId });
+  expect(accepted).toEqual([]);
+});

@@ -8,6 +8,12 @@ export const errors = {
   complaint_locked: { status: 409, fault: 'caller', title: 'The complaint cannot be changed any more.' },
   precondition_failed: { status: 412, fault: 'caller', title: 'It has changed since you read it. Read it again.' },
   unknown_assignee: { status: 422, fault: 'caller', title: 'Nobody who could take the complaint has this id.' },
+  assignees_unavailable: {
+    status: 503,
+    fault: 'upstream',
+    title: 'Who may take the complaint cannot be checked right now. Try again shortly.',
+    retryAfterSec: 2,
+  },
 } as const satisfies ErrorTable;
 
 export type Code = keyof typeof errors;

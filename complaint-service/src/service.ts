@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
+import { serviceCaller } from '@countersign/identity';
 import {
   connectRedis,
   createHealth,
@@ -14,11 +15,14 @@ import {
 } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
-import type { ComplaintsConfig } from './config.ts';
+import { createAssigneeDirectory } from './assignee-directory.ts';
+import { type ComplaintsConfig, gatewayInternalUrl } from './config.ts';
 import { migrations } from './store/migrations.ts';
 import { appRole, type ComplaintsSchema, loginRole } from './store/schema.ts';
 
 const name = 'complaint-service';
+// Somebody waits for the answer, and can try again.
+const nestedCallMs = 3_000;
 
 /**
  * Starts the service. It listens before it knows the gateway's keys, and answers 503 until then: two processes that wait for
@@ -45,6 +49,11 @@ export async function start(
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const trust = trustGateway({ audience: name, keysUrl: gatewayKeysUrl(config), redis });
   trust.start();
+  const callService = serviceCaller({
+    gatewayUrl: gatewayInternalUrl(config),
+    key: config.SERVICE_KEY,
+    timeoutMs: nestedCallMs,
+  });
   const release = async () => {
     trust.stop();
     redis?.disconnect();
@@ -55,7 +64,7 @@ export async function start(
     const metrics = createMetrics();
     const app = createApp(
       { identity: trust.handler, health, metrics, logger },
-      { db, newId: uuidv7, now: () => new Date() },
+      { db, newId: uuidv7, now: () => new Date(), assignees: createAssigneeDirectory(callService) },
     );
     const server = createServer(app);
     const port = await listen(server, { host: config.HOST, port: config.COMPLAINTS_PORT }, name);

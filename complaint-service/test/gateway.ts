@@ -19,6 +19,7 @@ export type Unsigned = Readonly<{
   facts: IdentityFacts;
   audience: string;
   createdSec?: number;
+  txnToken?: string | undefined;
 }>;
 
 export const asUser = (person: Person): IdentityFacts => ({ kind: 'user', ...person });
@@ -38,7 +39,16 @@ export async function testGateway(clock: Pick<TestClock, 'nowMs'>) {
     keys,
     keysUrl,
     /** The headers that a service would receive, for exactly this request. */
-    sign({ method, target, body, contentType, facts, audience, createdSec }: Unsigned): Record<string, string> {
+    sign({
+      method,
+      target,
+      body,
+      contentType,
+      facts,
+      audience,
+      createdSec,
+      txnToken,
+    }: Unsigned): Record<string, string> {
       const at = target.indexOf('?');
       const hasDigest = method !== 'GET' && method !== 'HEAD';
       const headers = signRequest(
@@ -50,6 +60,7 @@ export async function testGateway(clock: Pick<TestClock, 'nowMs'>) {
           query: at < 0 ? '' : target.slice(at),
           requestId: newRequestId(),
           ip: '192.0.2.7',
+          ...(txnToken !== undefined && { txnToken }),
           ...(hasDigest && { contentDigest: contentDigest(Buffer.from(body ?? '')) }),
           ...(hasDigest && contentType !== undefined && { contentType }),
         },

@@ -1,7 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { databases, dropDatabases, eventually, freePorts, redisServers, silentLogger } from '@countersign/testing';
+import {
+  databases,
+  dropDatabases,
+  eventually,
+  freePorts,
+  recordingUpstream,
+  redisServers,
+  silentLogger,
+} from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { readComplaintsConfig } from '../src/config.ts';
@@ -10,6 +19,10 @@ import { asUser, type TestGateway, testGateway } from './gateway.ts';
 import { audience, people } from './world.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-complaints-'));
+const serviceKey = {
+  ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }),
+  kid: 'complaint-service-test',
+};
 let gateway: TestGateway;
 beforeAll(async () => {
   gateway = await testGateway({ nowMs: Date.now });
@@ -25,6 +38,7 @@ const run = (more: Record<string, string | undefined> = {}) => {
     LOG_LEVEL: 'silent',
     COUNTERSIGN_HOME: home,
     GATEWAY_KEYS_URL: gateway.keysUrl,
+    SERVICE_KEY: JSON.stringify(serviceKey),
     ...more,
   };
   return start(readComplaintsConfig(environment), silentLogger());
@@ -95,13 +109,75 @@ test('listens before there is a gateway, and is ready once it has the keys', asy
   await ready.stop();
 }, 30_000);
 
-test('has no route to assign while it can ask nobody who the assignee is', async () => {
-  const service = await run();
+test('asks the gateway who an assignee is, with its own key and the txn-token it was handed', async () => {
+  const internal = await recordingUpstream({
+    answer: (_request, res) =>
+      void res.setHeader('content-type', 'application/json').end('{"id":"new-agent","role":"agent","status":"active"}'),
+  });
+  const service = await run({ GATEWAY_INTERNAL_URL: internal.url });
   await titles(service.port);
-  const target = '/v1/complaints/0197c2a0-0000-7000-8000-000000000000/assign';
-  const headers = gateway.sign({ method: 'POST', target, facts: asUser(people.agent), audience });
-  await supertest(`http://127.0.0.1:${service.port}`).post(target).set(headers).expect(404);
+  await file(service.port, 'Assigned');
+  const client = supertest(`http://127.0.0.1:${service.port}`);
+  const listed = await client.get('/v1/complaints').set(signed('GET')).expect(200);
+  const target = `/v1/complaints/${listed.body.items[0].id}/assign`;
+  const assign = (txnToken?: string) => {
+    const body = '{"assignee_id":"new-agent"}';
+    const facts = asUser(people.agent);
+    const headers = gateway.sign({
+      method: 'POST',
+      target,
+      body,
+      contentType: 'application/json',
+      facts,
+      audience,
+      txnToken,
+    });
+    return client
+      .post(target)
+      .set({ ...headers, 'content-type': 'application/json' })
+      .send(body);
+  };
+  expect((await assign('eyJh.eyJi.c2ln').expect(200)).body.assignee_id).toBe('new-agent');
+  const [asked] = internal.requests;
+  expect(asked).toMatchObject({
+    method: 'GET',
+    target: '/internal/users/new-agent',
+    headers: { 'txn-token': 'eyJh.eyJi.c2ln' },
+  });
+  expect(asked?.headers['signature-input']).toContain(`keyid="${serviceKey.kid}"`);
+
+  const refused = await assign().expect(503);
+  expect(refused.body.code).toBe('assignees_unavailable');
+  expect(refused.headers['retry-after']).toBe('2');
+  expect(internal.requests).toHaveLength(1);
   await service.stop();
+  await internal.close();
+}, 30_000);
+
+describe('its own key', () => {
+  const keyFile = (mode: number, text = JSON.stringify(serviceKey)) => {
+    const path = join(mkdtempSync(join(home, 'key-')), 'key.jwk.json');
+    writeFileSync(path, text, { mode });
+    return path;
+  };
+  test('comes from a file that nobody else may read', () => {
+    expect(readComplaintsConfig({ SERVICE_KEY_FILE: keyFile(0o600) }).SERVICE_KEY.keyid).toBe(serviceKey.kid);
+    const open = keyFile(0o644);
+    expect(() => readComplaintsConfig({ SERVICE_KEY_FILE: open })).toThrow(`others may read ${open}. chmod 600 it`);
+  });
+
+  test.each([
+    ['none', {}, 'SERVICE_KEY: is required'],
+    ['none that is JSON', { SERVICE_KEY: 'secret-text' }, 'must be an ed25519 private JWK with a kid'],
+    [
+      'a public one',
+      { SERVICE_KEY: JSON.stringify({ ...serviceKey, d: undefined }) },
+      'must be an ed25519 private JWK',
+    ],
+  ])('must be there: %s is refused without being shown', (_what, env, problem) => {
+    expect(() => readComplaintsConfig(env)).toThrow(problem);
+    expect(() => readComplaintsConfig(env)).not.toThrow(/secret-text/);
+  });
 });
 
 test('says in a sentence that its port is taken, and lets go of its data', async () => {

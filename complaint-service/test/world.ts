@@ -32,8 +32,10 @@ export type CallOptions = Readonly<{
   headers?: Record<string, string>;
 }>;
 
+const nobody: AssigneeDirectory = async () => false;
+
 /** The real app on a real database, behind a gateway that signs for anybody. */
-export async function complaintsWorld(database: TestDatabase, assignees?: AssigneeDirectory) {
+export async function complaintsWorld(database: TestDatabase, assignees: AssigneeDirectory = nobody) {
   const clock = testClock(Math.floor(Date.now() / 1000) * 1000);
   const gateway = await testGateway(clock);
   const verifier = createVerifier({
@@ -54,7 +56,7 @@ export async function complaintsWorld(database: TestDatabase, assignees?: Assign
       metrics: createMetrics(),
       logger: log.logger,
     },
-    { db: counted.db, newId: () => forcedId ?? uuidv7(), now: () => new Date(), ...(assignees && { assignees }) },
+    { db: counted.db, newId: () => forcedId ?? uuidv7(), now: () => new Date(), assignees },
   );
 
   const send = (method: string, target: string, headers: Record<string, string>, body?: string) => {

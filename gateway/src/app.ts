@@ -10,8 +10,8 @@ import type { Observe } from './observe.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Respond } from './respond.ts';
 
-/** What the public listener hands its requests to. */
-export type PublicHandlers = Readonly<{
+/** What a listener hands its requests to. */
+export type Handlers = Readonly<{
   request(request: IncomingMessage, response: ServerResponse): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** What never became a request. */
@@ -23,12 +23,19 @@ export type PublicHandlers = Readonly<{
 
 type Locals = { record: RequestRecord };
 
-/** The public listener's app. Everything that is served there is in the route table; the app itself has no paths. */
-export function createPublicHandlers(
-  parts: Readonly<{ pipeline: Pipeline; respond: Respond; observe: Observe; isDraining(): boolean }>,
-): PublicHandlers {
-  const { pipeline, respond, observe, isDraining } = parts;
+export type HandlerParts = Readonly<{
+  pipeline: Pipeline;
+  respond: Respond;
+  observe: Observe;
+  isDraining(): boolean;
+  /** What the app serves itself. */
+  own?: Router;
+}>;
+
+/** The app of the public or the internal listener. What is served there is in the route table; on the public one nothing else is. */
+export function createHandlers({ pipeline, respond, observe, isDraining, own }: HandlerParts): Handlers {
   const app = bareApp();
+  if (own !== undefined) app.use(own);
   app.use((req: Request, res: Response, next: NextFunction) => {
     const { record } = res.locals as Locals;
     const arrival: Arrival = { request: req, kind: 'http', record, acceptBody: () => acceptBody(req, res) };
@@ -93,14 +100,6 @@ export function createAdminApp(parts: Readonly<{ health: Health; metrics: Regist
   return app;
 }
 
-/** For services: the keys that their verifiers need. */
-export function createInternalApp(keySet: () => unknown): Express {
-  const app = bareApp();
-  app.use(helmet());
-  app.use(keySetRoute(keySet));
-  return app;
-}
-
 function bareApp(): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -110,9 +109,10 @@ function bareApp(): Express {
   return app;
 }
 
-function keySetRoute(keySet: () => unknown): Router {
+/** The keys that the services' verifiers need, on the internal listener too. */
+export function keySetRoute(keySet: () => unknown): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
-  router.get('/.well-known/jwks.json', (_req, res) => {
+  router.get('/.well-known/jwks.json', helmet(), (_req, res) => {
     res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
   });
   return router;

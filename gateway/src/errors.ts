@@ -3,6 +3,9 @@ import { commonErrors, type ErrorTable, AppError as KitError } from '@countersig
 /** A token was presented and is not good: 401 with `error="invalid_token"` (RFC 6750 section 3.1). */
 const refusedToken = (title: string) => ({ status: 401, fault: 'caller', title }) as const;
 
+/** A nested call that does not prove which service makes it, or for whom. Internal listener only. */
+const refusedCall = (title: string) => ({ status: 401, fault: 'caller', title }) as const;
+
 /** Every code the gateway answers with. `docs/errors.md` lists the same, and a test compares them. */
 export const errorTable = {
   ...commonErrors,
@@ -39,8 +42,16 @@ export const errorTable = {
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
   tenant_mismatch: { status: 403, fault: 'caller', title: 'This belongs to another tenant.' },
 
-  caller_missing: { status: 401, fault: 'caller', title: 'This needs the signature of a known service.' },
+  caller_missing: refusedCall('This needs the signature of a service.'),
+  caller_unknown: refusedCall('No service of this gateway signs with this key.'),
+  caller_signature_refused: refusedCall("The service's signature does not hold for this call."),
+  call_expired: refusedCall("The service's signature is too old, or from the future."),
+  call_replayed: refusedCall('This call has been made already.'),
+  txn_token_invalid: refusedCall('The txn-token is not one of this gateway, or was changed.'),
+  txn_token_expired: refusedCall('The txn-token has expired.'),
+  txn_token_foreign: refusedCall('The txn-token was handed to another service.'),
   caller_not_allowed: { status: 403, fault: 'caller', title: 'This service may not call this.' },
+  call_too_deep: { status: 403, fault: 'caller', title: 'Too many services have called one another for this request.' },
 
   issuer_keys_unavailable: {
     status: 503,

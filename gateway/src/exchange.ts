@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Route } from './config/config.ts';
 import type { Params } from './routing/route-table.ts';
-import type { VerifiedToken } from './tokens/verified-token.ts';
+import type { Transaction } from './tokens/txn-token.ts';
+import type { Standing, VerifiedToken } from './tokens/verified-token.ts';
 
 // A request is a value that gains a type at each stage. The mark cannot be written outside a stage without a cast, and
 // each cast stands in one file: `stages/` has exactly one `as Matched`, one `as Permitted` and so on (stages.test.ts).
@@ -24,6 +25,9 @@ export type RequestRecord = {
   route?: string;
   identity?: 'user' | 'anonymous' | 'service';
   userId?: string;
+  serviceId?: string;
+  /** On nested calls for a user: the id of the request that began it all. */
+  transactionId?: string;
   tenantId?: string;
   upstream?: string;
   /** Of the answer, where no `ServerResponse` knows it: upgrades and parser errors. */
@@ -80,9 +84,23 @@ export type Matched = Incoming &
 /** Who asks. `anonymous` is a statement too: this request brought no identity, and the route lets that pass so far. */
 export type Caller =
   | Readonly<{ kind: 'anonymous' }>
-  | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; token: VerifiedToken }>;
+  | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; token: VerifiedToken }>
+  /** On the internal listener. Without `user` it acts for nobody but itself. */
+  | Readonly<{ kind: 'service'; serviceId: string; user?: Transaction }>;
 
-export type Authenticated = Matched & Readonly<{ caller: Caller }> & Passed<'authenticate'>;
+/** The user's token behind a request, for as long as the request goes on. */
+export function standingOf(caller: Caller): Standing | undefined {
+  if (caller.kind === 'user') return caller.token;
+  return caller.kind === 'service' ? caller.user?.token : undefined;
+}
+
+export type Authenticated = Matched &
+  Readonly<{
+    caller: Caller;
+    /** The body, where it had to be read to know who asks. */
+    content: Buffer | undefined;
+  }> &
+  Passed<'authenticate'>;
 
 /** Every rule of the route holds for this caller. */
 export type Permitted = Authenticated & Passed<'authorize'>;

@@ -1,22 +1,15 @@
 import { createServer } from 'node:http';
 import { createHealth, createMetrics, drainServer, type Logger, listen, type Running } from '@countersign/service-kit';
-import { createAdminApp, createInternalApp, createPublicHandlers } from './app.ts';
+import { createAdminApp, createHandlers, keySetRoute } from './app.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { type GatewayKeySet, loadGatewayKeys } from './keys/gateway-keys.ts';
+import { openKeys } from './keys/current-keys.ts';
+import type { GatewayKeySet } from './keys/gateway-keys.ts';
 import { openLimitStore } from './limits/limit-store.ts';
+import { createListener } from './listener.ts';
 import { createObserve, watch } from './observe.ts';
-import { createPipeline } from './pipeline.ts';
-import { createPublicListener } from './public-listener.ts';
+import { createPipelines } from './pipelines.ts';
 import { createRespond } from './respond.ts';
-import { compileRoutes, routesOn } from './routing/route-table.ts';
-import { createAuthenticate } from './stages/authenticate.ts';
-import { authorize } from './stages/authorize.ts';
-import { createLimit } from './stages/limit.ts';
-import { createMatch } from './stages/match.ts';
-import { createSanitize } from './stages/sanitize.ts';
-import { createSign } from './stages/sign.ts';
 import { createAccessTokens } from './tokens/access-tokens.ts';
-import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import { createTrust, type Trust } from './trust.ts';
 import { createForwardHttp } from './upstreams/forward-http.ts';
 import { createForwardUpgrade } from './upstreams/forward-upgrade.ts';
@@ -37,7 +30,6 @@ export type GatewayDeps = Readonly<{
 export type RunningGateway = Running &
   Readonly<{ ports: Readonly<{ public: number; admin: number; internal: number }> }>;
 
-const refusedTokensPerMinute = 600;
 const reviewMs = 1_000;
 
 /**
@@ -49,8 +41,8 @@ const reviewMs = 1_000;
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now } = deps;
   const nowSec = () => Math.floor(nowMs() / 1000);
-  const keys = loadGatewayKeys(config.identity.keysDir, nowSec());
-  const keyFor = createSigningKeys(keys);
+  const keys = openKeys(config, nowSec, logger);
+  const keyFor = createSigningKeys(keys.gateway);
   const metrics = createMetrics();
   const respond = createRespond(logger);
   const pools = createPools(config.upstreams.values());
@@ -58,28 +50,21 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const trust = createTrust(config, { pools, keyFor, nowMs, logger });
   const tokens = createAccessTokens(trust.issuers, nowMs);
   const store = config.redis === undefined ? undefined : openLimitStore(config.redis, logger);
-  const health = createHealth(readinessOf(keys, trust, nowSec));
+  const health = createHealth(readinessOf(keys.gateway, trust, nowSec));
   watch({ issuers: trust.issuers.values(), feeds: trust.feeds, tokens, open, nowMs }, metrics);
 
-  const routes = routesOn('public', config);
   const isDraining = () => health.draining;
-  const pipeline = createPipeline({
-    sanitize: createSanitize(config),
-    match: createMatch(compileRoutes(routes)),
-    authenticate: createAuthenticate(tokens, createFailureThrottle(refusedTokensPerMinute, nowMs)),
-    authorize,
-    limit: createLimit(routes, store),
-    sign: createSign({ keyFor, lifetimeSec: config.identity.lifetimeSec, nowMs }),
+  const forward = {
     forwardHttp: createForwardHttp({ pools, open, isDraining }),
     forwardUpgrade: createForwardUpgrade({ pools, open, refuse: respond.socket }),
-  });
-
-  const keySet = () => keys.publicJwks(nowSec());
-  const handlers = createPublicHandlers({ pipeline, respond, observe: createObserve(logger, metrics), isDraining });
+  };
+  const pipelines = createPipelines({ config, keys, keyFor, tokens, trust, store, forward, nowMs });
+  const around = { respond, observe: createObserve(logger, metrics), isDraining };
+  const keySet = () => keys.gateway.publicJwks(nowSec());
   const servers = {
-    internal: createServer(createInternalApp(keySet)),
+    internal: createListener(createHandlers({ ...around, pipeline: pipelines.internal, own: keySetRoute(keySet) })),
     admin: createServer(createAdminApp({ health, metrics, keySet })),
-    public: createPublicListener(handlers),
+    public: createListener(createHandlers({ ...around, pipeline: pipelines.public })),
   };
   for (const { revocations } of trust.issuers.values()) revocations?.onChange(open.review);
   const review = setInterval(open.review, reviewMs).unref();
@@ -88,11 +73,13 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     health.drain();
     open.endAll();
     await drainServer(servers.public, shutdownGraceMs);
+    // Later: a public request that is being finished may need nested calls.
+    await drainServer(servers.internal, shutdownGraceMs);
     clearInterval(review);
+    keys.stop();
     trust.stop();
     store?.close();
     await pools.close();
-    await drainServer(servers.internal, shutdownGraceMs);
     // Last, so that an orchestrator sees "not ready" rather than nothing until the end.
     await drainServer(servers.admin, shutdownGraceMs);
   }
@@ -100,9 +87,10 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   try {
     const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
     const admin = await listen(servers.admin, config.listen.admin, 'admin listener');
+    keys.start();
     trust.start();
     const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
-    logger.info({ ports, routes: routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
+    logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
     return { health, logger, drainDelayMs, ports, stop };
   } catch (error) {
     await stop();

@@ -2,12 +2,12 @@ import {
   createVerifier,
   memoryReplay,
   secretGatewayKeys,
+  secretKeyid,
   staticGatewayKeys,
   type Verifier,
 } from '@countersign/identity';
 import type { RecordedRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { secretKeyid } from '../src/keys/secret-keyid.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
 describe('what the gateway signs', () => {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -282,6 +283,55 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect((await call(`${gateway}/v1/complaints?limit=100`, { token: foreigner })).text).not.toContain(
       String(filed.body.id),
     );
+  });
+
+  test('a complaint is given to an agent of its tenant and to nobody else, as the users-service says', async () => {
+    const { token } = await logIn(gateway, 'agent@acme.test');
+    const { token: admin } = await logIn(gateway, 'admin@acme.test');
+    const idOf = async (email: string) =>
+      String((await call(`${gateway}/v1/users/me`, { token: (await logIn(gateway, email)).token })).body.id);
+    const agentId = await idOf('agent@acme.test');
+    const filed = await call(`${gateway}/v1/complaints`, {
+      token,
+      body: { title: 'Assigned', description: 'To an agent, and to nobody else.', category: 'other' },
+    });
+    const url = `${gateway}/v1/complaints/${filed.body.id}`;
+    const assign = (assigneeId: string, by = token) =>
+      call(`${url}/assign`, { token: by, body: { assignee_id: assigneeId } });
+    for (const nobody of [
+      acmeComplainant,
+      await idOf('admin@acme.test'),
+      await idOf('agent@globex.test'),
+      randomUUID(),
+      'a|b',
+      '..',
+    ]) {
+      const { status, body } = await assign(nobody);
+      expect([nobody, status, body.code]).toEqual([nobody, 422, 'unknown_assignee']);
+    }
+    expect((await call(url, { token })).body.assignee_id).toBeNull();
+    const assigned = await assign(agentId, admin);
+    expect([assigned.status, assigned.body.assignee_id]).toEqual([200, agentId]);
+
+    // Both halves of it stand in the logs, under the id that the client got.
+    const id = assigned.headers.get('x-request-id');
+    await eventually(() => {
+      const nested = readFileSync(join(place.home, 'logs', 'gateway.log'), 'utf8')
+        .split('\n')
+        .filter((line) => line.includes(`"transaction_id":"${id}"`));
+      expect(nested.map((line) => JSON.parse(line))).toMatchObject([
+        { route: 'user-lookup', service_id: 'complaint-service', upstream: 'users-service', status: 200 },
+      ]);
+    });
+  });
+
+  test('what services ask one another cannot be asked by a client, nor by somebody inside without a key', async () => {
+    const { token } = await logIn(gateway, 'admin@acme.test');
+    const path = `/internal/users/${acmeComplainant}`;
+    expect((await call(`${gateway}${path}`, { token })).body.code).toBe('no_route');
+    const internal = `http://127.0.0.1:${place.ports.internal}`;
+    expect((await call(`${internal}${path}`, { token })).body.code).toBe('caller_missing');
+    expect((await call(`${internal}/v1/users/me`, { token })).body.code).toBe('no_route');
   });
 
   test("a person reads and changes their own profile; the directory is the tenant's", async () => {

@@ -2,7 +2,6 @@ import { requireRole, userOf } from '@countersign/identity/express';
 import { createRouter } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { staffRoles } from '../domain/access.ts';
-import type { AssigneeDirectory } from '../domain/assignees.ts';
 import { mayBeAssigned } from '../domain/workflow.ts';
 import { AppError } from '../errors.ts';
 import { changeComplaint } from '../store/complaints.ts';
@@ -15,7 +14,7 @@ import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './routes.ts';
 
 /** Giving a complaint to somebody. */
-export function assignRoutes({ db, newId, now }: RouteParts, assignees: AssigneeDirectory): Router {
+export function assignRoutes({ db, newId, now, assignees }: RouteParts): Router {
   const router = createRouter();
 
   router.post('/v1/complaints/:id/assign', requireRole(...staffRoles), async (req, res) => {

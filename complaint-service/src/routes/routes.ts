@@ -16,8 +16,7 @@ export type RouteParts = Readonly<{
   /** A new UUIDv7, for rows and revisions. */
   newId: () => string;
   now: () => Date;
-  /** Without one nobody can tell whether an assignee exists, and there is no route to assign. */
-  assignees?: AssigneeDirectory;
+  assignees: AssigneeDirectory;
 }>;
 
 /** Everything under /v1 is for signed-in people of one tenant. */
@@ -26,7 +25,7 @@ export function complaintServiceRoutes(parts: RouteParts): Router {
   router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);
   router.use(complaintRoutes(parts));
   router.use(transitionRoutes(parts));
-  if (parts.assignees !== undefined) router.use(assignRoutes(parts, parts.assignees));
+  router.use(assignRoutes(parts));
   router.use(commentRoutes(parts));
   router.use(historyRoutes(parts));
   return router;

@@ -206,9 +206,9 @@ describe('keys', () => {
     nowMs += 15 * 60_000;
     expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/published, a newer one signs: can be retired/);
     const retired = await run('keys', 'retire', first, '--dir', dir());
-    expect(retired).toMatchObject({ code: 0, out: `${first}  accepted until 2027-01-15T08:16:05Z, then gone` });
-    nowMs += 66_000;
-    expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/ended 2027-01-15T08:16:05Z/);
+    expect(retired).toMatchObject({ code: 0, out: `${first}  accepted until 2027-01-15T08:16:10Z, then gone` });
+    nowMs += 71_000;
+    expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/ended 2027-01-15T08:16:10Z/);
   });
 
   test('in an emergency changes over at once', async () => {

@@ -126,6 +126,7 @@ function exampleHeaders(
       query: decision.query,
       requestId: newRequestId(),
       ip: exampleAddress,
+      ...(route.upstream.txnToken && hasUser(caller) && { txnToken: 'a.b.c' }),
       ...(digested && { contentDigest: contentDigest(new Uint8Array()), contentType: 'application/json' }),
     },
     {
@@ -141,6 +142,7 @@ function exampleHeaders(
     ['x-forwarded-host', new URL(config.publicOrigins[0] ?? 'http://HOST').host],
     ...signed.map(([name, value]): readonly [string, string] => {
       if (name === 'signature') return [name, 'countersign=:SIGNATURE:'];
+      if (name === 'txn-token') return [name, 'TXN-TOKEN'];
       return [name, value.replace('alg="ed25519"', `alg="${algorithm}"`)];
     }),
   ];
@@ -153,9 +155,11 @@ function factsOf(config: GatewayConfig, route: Route, caller: Caller): IdentityF
   // A public route does not look at tokens.
   if (caller.kind === 'anonymous' || route.auth === 'public') return { kind: 'anonymous' };
   const [issuer] = config.issuers;
-  if (caller.kind === 'service' || issuer === undefined) return caller;
+  if (!hasUser(caller) || issuer === undefined) return caller;
   return { ...caller, context: { iss: issuer.issuer, ...(issuer.revocations && { sid: 'SESSION' }) } };
 }
+
+const hasUser = (caller: Caller) => caller.kind === 'user' || (caller.kind === 'service' && caller.user !== undefined);
 
 function describe(caller: Caller): string {
   if (caller.kind === 'anonymous') return 'anonymous';

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { secretKeyid } from '@countersign/identity';
 import {
   createGatewayKey,
   type GatewayKey,
@@ -7,14 +8,13 @@ import {
   removeGatewayKey,
   retireGatewayKey,
 } from '../keys/gateway-keys.ts';
-import { secretKeyid } from '../keys/secret-keyid.ts';
 import { type Command, configOption, loadNamed, text, UsageError, type Values } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
 /** As long as a service may hold a key set before it looks again (10 min), and some time to reach it. */
 const publishAheadSec = 15 * 60;
-/** Signatures live 60 s at most, and clocks differ by 5. */
-const runOutSec = 65;
+/** Signatures and txn-tokens live 60 s at most, clocks differ by 5, and a gateway may see it 5 s late. */
+const runOutSec = 70;
 
 export const keys: Command = {
   name: 'keys',

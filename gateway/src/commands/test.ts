@@ -59,11 +59,13 @@ function report(terminal: Terminal, { request, at }: PolicyTest, differences: re
 }
 
 function callerOf({ request }: PolicyTest): Caller {
-  if (request.service !== undefined) return { kind: 'service', serviceId: request.service };
-  return request.as === undefined ? { kind: 'anonymous' } : { kind: 'user', ...request.as };
+  const { as: user, service: serviceId } = request;
+  if (serviceId !== undefined) return { kind: 'service', serviceId, ...(user && { user }) };
+  return user === undefined ? { kind: 'anonymous' } : { kind: 'user', ...user };
 }
 
 function callerText({ as, service }: PolicyTest['request']): string {
-  if (service !== undefined) return `service ${service}`;
-  return as === undefined ? 'anonymous' : `${as.role} ${as.userId} of ${as.tenantId}`;
+  const person = as && `${as.role} ${as.userId} of ${as.tenantId}`;
+  if (service === undefined) return person ?? 'anonymous';
+  return person === undefined ? `service ${service}` : `service ${service} for ${person}`;
 }

@@ -5,7 +5,13 @@ import { isLoopback, isLoopbackHost } from './scalars.ts';
 
 /** What holds between listeners, issuers and upstreams. */
 export function checkEdges(parts: Parts): readonly Finding[] {
-  return [...listenersApart(parts), ...issuersApart(parts), ...plainHttp(parts), ...ownListeners(parts)];
+  return [
+    ...listenersApart(parts),
+    ...issuersApart(parts),
+    ...plainHttp(parts),
+    ...ownListeners(parts),
+    ...txnTokens(parts),
+  ];
 }
 
 function listenersApart({ listen }: Parts): readonly Finding[] {
@@ -35,6 +41,16 @@ function issuersApart({ issuers }: Parts): readonly Finding[] {
     }
   }
   return findings;
+}
+
+/** A txn-token is good in the hands of the service that it was handed to, and that is known by its key. */
+function txnTokens({ upstreams, services }: Parts): readonly Finding[] {
+  return [...upstreams]
+    .filter(([name, upstream]) => upstream?.txnToken === true && !services.has(name))
+    .map(([name]) => ({
+      path: ['upstreams', name, 'txnToken'],
+      message: `"${name}" has no keys under services, so it could make no calls with it`,
+    }));
 }
 
 function* calledUrls({ issuers, upstreams }: Parts): Generator<readonly [Finding['path'], string]> {

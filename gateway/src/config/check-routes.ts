@@ -69,6 +69,10 @@ function consistency(route: RoutePart, at: At): readonly Finding[] {
     refuse(['auth'], '"callers" is required with auth: service: who may call');
   }
   if (route.auth !== 'service' && route.callers !== undefined) refuse(['callers'], 'needs auth: service');
+  if (route.auth === 'service' && route.websocket) refuse(['websocket'], 'is for clients: services make plain calls');
+  if (route.auth === 'service' && route.body.mode === 'stream') {
+    refuse(['body', 'mode'], "must be digest or none with auth: service: the caller's signature covers the whole body");
+  }
   for (const [index, limit] of route.limits.entries()) {
     if (route.auth === 'public' && (limit.by === 'user' || limit.by === 'tenant')) {
       refuse(['limits', index, 'by'], `nobody has a ${limit.by} on a public route: count by address or route`);

@@ -10,9 +10,6 @@ export function checkTests({ tests, routes, upstreams, services }: Parts): reado
     const refuse = (path: readonly string[], message: string) =>
       findings.push({ path: ['tests', index, ...path], message });
     const { request, expect } = test;
-    if (request.as !== undefined && request.service !== undefined) {
-      refuse(['request', 'service'], 'stands beside "as": a caller is a user or a service');
-    }
     if (request.service !== undefined && !services.has(request.service)) {
       refuse(['request', 'service'], `"${request.service}" is not a service of this file`);
     }

@@ -33,7 +33,7 @@ listen: { public: "[::1]:80", admin: "0.0.0.0:81", internal: "localhost:82" }
 publicOrigins: ["https://api.example.test"]
 trustedProxies: [10.0.0.0/8, "fd00::/8", 192.0.2.1]
 redis: "redis://:pw@127.0.0.1:6379/1"
-services: { complaint-service: { keys: ./keys/c.jwks.json } }
+services: { complaint-service: { keys: ./keys/c.jwks.json }, hmac-service: { keys: ./keys/h.jwks.json } }
 headers: { strip: [X-Secret] }
 routes:
   - name: events

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { routesOn } from '../routing/route-table.ts';
 import { jsonSchema, schemasAt } from './json-schema.ts';
 import { loadConfig } from './load.ts';
 import { referenceTable } from './reference.ts';
@@ -45,7 +46,7 @@ describe('infra/gateway.yaml', () => {
   });
 
   test('publishes no path of the services that is not for clients', () => {
-    const paths = loadConfig(file, {}).routes.map((route) => route.path);
+    const paths = routesOn('public', loadConfig(file, {})).map((route) => route.path);
     expect(paths.filter((path) => /internal|metrics|healthz|readyz|\*\*/.test(path))).toEqual([]);
   });
 });

@@ -23,6 +23,21 @@ describe('a configuration', () => {
     ['a tenant that the path has not', route(', auth: required, allow: { tenant: ":t" }'), 'the path has no ":t"'],
     ['a service route that nobody may call', route(', auth: service'), '"callers" is required'],
     ['callers of a route for users', route(', auth: required, callers: [x]'), 'needs auth: service'],
+    [
+      'an upgrade between services',
+      `${route(', auth: service, callers: [c], websocket: true')}services: { c: { keys: k.json } }\n`,
+      'services make plain calls',
+    ],
+    [
+      'a streamed body between services',
+      `${route(', auth: service, callers: [c], body: { mode: stream }')}services: { c: { keys: k.json } }\n`,
+      "the caller's signature covers the whole body",
+    ],
+    [
+      'a txn-token for a service without keys',
+      changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], txnToken: true }'),
+      '"users-service" has no keys under services',
+    ],
     ['a caller that is not there', route(', auth: service, callers: [x]'), '"x" is not a service of this file'],
     ['a method twice', route(', auth: public').replace('[GET]', '[GET, GET]'), 'names something twice'],
     ['TRACE', route(', auth: public').replace('[GET]', '[TRACE]'), 'must be one of "GET"'],

@@ -113,7 +113,9 @@ const testCase = z.strictObject({
           tenantId: id.describe('The tenant in its token.'),
         })
         .optional()
-        .describe('A user with a good token. Without it, and without `service`: anonymous.'),
+        .describe(
+          'A user with a good token, or whom `service` acts for. Without it, and without `service`: anonymous.',
+        ),
       service: name.optional().describe('A calling service, on the internal listener.'),
     })
     .describe('What is asked.'),

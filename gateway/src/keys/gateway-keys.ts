@@ -25,6 +25,8 @@ export type GatewayKeySet = Readonly<{
    * @throws StartupError when there is none: nothing goes out unsigned.
    */
   signingKey(nowSec: number): GatewayKey;
+  /** One that has not ended, or only just: what it made lately is still to be accepted. */
+  find(keyid: string, nowSec: number): GatewayKey | undefined;
   /** All that have not expired, those to come included: a key is published before it is used. */
   publicJwks(nowSec: number): Readonly<{ keys: readonly PublicJwk[] }>;
 }>;
@@ -76,6 +78,8 @@ export function removeGatewayKey(directory: string, key: GatewayKey): void {
 function keySetOf(keys: readonly GatewayKey[], directory: string): GatewayKeySet {
   const active = (key: GatewayKey, nowSec: number) =>
     key.notBeforeSec <= nowSec && (key.expiresSec === undefined || nowSec < key.expiresSec);
+  const published = (key: GatewayKey, nowSec: number) =>
+    key.expiresSec === undefined || nowSec < key.expiresSec + toleranceSec;
   const jwks = new Map(keys.map((key) => [key, publicJwkOf(key)]));
   return {
     keys,
@@ -84,10 +88,10 @@ function keySetOf(keys: readonly GatewayKey[], directory: string): GatewayKeySet
       if (key === undefined) throw new StartupError(`${directory}: no key may sign now. ${remedy}`);
       return key;
     },
-    publicJwks(nowSec) {
-      const published = keys.filter((key) => key.expiresSec === undefined || nowSec < key.expiresSec + toleranceSec);
-      return { keys: published.flatMap((key) => jwks.get(key) ?? []) };
-    },
+    find: (keyid, nowSec) => keys.find((key) => key.keyid === keyid && published(key, nowSec)),
+    publicJwks: (nowSec) => ({
+      keys: keys.filter((key) => published(key, nowSec)).flatMap((key) => jwks.get(key) ?? []),
+    }),
   };
 }
 

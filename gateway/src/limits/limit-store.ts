@@ -23,6 +23,7 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
     maxRetriesPerRequest: 0,
     commandTimeout: answerWithinMs,
     connectTimeout: 2_000,
+    disconnectTimeout: 100,
     retryStrategy: (attempts) => Math.min(2_000, 100 * attempts),
   });
   let pausedUntilMs = 0;

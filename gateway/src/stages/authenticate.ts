@@ -1,9 +1,10 @@
 import { AppError, type Code, errorTable } from '../errors.ts';
-import type { Authenticated, Caller, Matched, Unmarked } from '../exchange.ts';
+import type { Authenticated, Caller, Matched } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { AccessTokens } from '../tokens/access-tokens.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';
+import { asCaller } from './as-caller.ts';
 
 // RFC 6750 section 2.1: the scheme (in any case, RFC 9110 section 11.1), one space, one token. No list, no parameters.
 const bearer = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
@@ -23,11 +24,11 @@ export function createAuthenticate(
 ): (matched: Matched) => Authenticated | Promise<Authenticated> {
   return (matched) => {
     const { authorization } = matched.credentials;
-    if (matched.route.auth === 'public' || authorization === undefined) return asCaller(matched, anonymous);
+    if (matched.route.auth === 'public' || authorization === undefined) return asCaller(matched, anonymous, undefined);
     const text = readBearer(authorization);
     try {
       const remembered = tokens.recall(text);
-      if (remembered !== undefined) return asCaller(matched, user(remembered));
+      if (remembered !== undefined) return asCaller(matched, user(remembered), undefined);
     } catch (error) {
       throw counted(error, matched, throttle);
     }
@@ -43,7 +44,7 @@ export function createAuthenticate(
       });
     }
     try {
-      return asCaller(matched, user(await tokens.verify(text)));
+      return asCaller(matched, user(await tokens.verify(text)), undefined);
     } catch (error) {
       throw counted(error, matched, throttle);
     }
@@ -74,15 +75,4 @@ const anonymous: Caller = { kind: 'anonymous' };
 function user(token: VerifiedToken): Caller {
   const { userId, role, tenantId } = token.claims;
   return { kind: 'user', userId, role, tenantId, token };
-}
-
-function asCaller(matched: Matched, caller: Caller): Authenticated {
-  const { record } = matched;
-  record.identity = caller.kind;
-  if (caller.kind === 'user') {
-    record.userId = caller.userId;
-    record.tenantId = caller.tenantId;
-  }
-  const authenticated: Unmarked<Authenticated> = { ...matched, caller };
-  return authenticated as Authenticated;
 }

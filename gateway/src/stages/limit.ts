@@ -4,6 +4,7 @@ import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { LimitStore } from '../limits/limit-store.ts';
 import { createLimiter, type Limiter, type Taken } from '../limits/limiter.ts';
+import type { Standing } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter }>;
 
@@ -45,13 +46,22 @@ export function createLimit(
 
 /**
  * Whose bucket. Spaces part its pieces, since no identifier has one: `a:b` and `a` with `b` never share a bucket. A caller
- * without identity is counted by address.
+ * without identity is counted by address, a service that acts for nobody by its name.
  */
 export function bucketKey({ by }: Pick<Limit, 'by'>, { caller, client }: Pick<Permitted, 'caller' | 'client'>): string {
   if (by === 'route') return 'route';
   if (by === 'address' || caller.kind === 'anonymous') return `address ${addressKey(client.address)}`;
-  const { issuer } = caller.token.claims;
-  return by === 'tenant' ? `tenant ${issuer} ${caller.tenantId}` : `user ${issuer} ${caller.userId}`;
+  if (caller.kind === 'user') return personKey(by, caller);
+  return caller.user === undefined ? `service ${caller.serviceId}` : personKey(by, caller.user);
+}
+
+/** Also of whom a service acts for: what it does for one user uses up that user's share. */
+function personKey(
+  by: 'user' | 'tenant',
+  person: Readonly<{ userId: string; tenantId: string; token: Standing }>,
+): string {
+  const { issuer } = person.token.issuer.config;
+  return by === 'tenant' ? `tenant ${issuer} ${person.tenantId}` : `user ${issuer} ${person.userId}`;
 }
 
 /** @see draft-ietf-httpapi-ratelimit-headers-10 */

@@ -11,7 +11,7 @@ describe('the types that a request gains', () => {
   test.each([
     ['Incoming', 'stages/sanitize.ts'],
     ['Matched', 'stages/match.ts'],
-    ['Authenticated', 'stages/authenticate.ts'],
+    ['Authenticated', 'stages/as-caller.ts'],
     ['Permitted', 'stages/authorize.ts'],
     ['Admitted', 'stages/limit.ts'],
     ['Signed', 'stages/sign.ts'],

@@ -12,6 +12,13 @@ export type TrustedIssuer = Readonly<{
   revocations: Revocations | undefined;
 }>;
 
+/** What has to be known of a user's token to say whether it is good at this moment, after its signature is out of sight too. */
+export type Standing = Readonly<{
+  claims: Pick<Claims, 'userId' | 'tenantId' | 'sessionId' | 'issuedAtSec' | 'expiresAtSec'>;
+  kid: string;
+  issuer: TrustedIssuer;
+}>;
+
 /** A token whose signature and claims held when it was verified. Whether it still does is {@link assertStillGood}. */
 export type VerifiedToken = Readonly<{
   claims: Claims;
@@ -29,7 +36,7 @@ export type VerifiedToken = Readonly<{
  *
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
-export function assertStillGood(token: VerifiedToken, nowMs: number): void {
+export function assertStillGood(token: Standing, nowMs: number): void {
   assertUnexpired(token.claims, nowMs);
   token.issuer.revocations?.assertNotRevoked(token.claims, token.kid, nowMs);
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { AppError } from '../errors.ts';
-import type { Signed } from '../exchange.ts';
+import { type Signed, standingOf } from '../exchange.ts';
 import { answerHeaders } from './answer-headers.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { Target, UpstreamPools } from './pools.ts';
@@ -146,8 +146,8 @@ class Relay implements Dispatcher.DispatchHandler {
 
   /** A stream of events may stay open for hours, and must not outlive the token that opened it. */
   #keepWatch(): void {
-    const { caller } = this.#signed;
-    if (caller.kind === 'user') this.#release = this.#options.open.add(caller.token, () => this.#response.destroy());
+    const standing = standingOf(this.#signed.caller);
+    if (standing !== undefined) this.#release = this.#options.open.add(standing, () => this.#response.destroy());
     this.#response.flushHeaders();
   }
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../errors.ts';
-import type { Header, RequestRecord, Signed } from '../exchange.ts';
+import { type Header, type RequestRecord, type Signed, standingOf } from '../exchange.ts';
 import { answerHeaders } from './answer-headers.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { Target, UpstreamPools } from './pools.ts';
@@ -74,7 +74,7 @@ export function createForwardUpgrade(
             socket.destroy();
             service.destroy();
           };
-          const release = options.open.add(caller.kind === 'user' ? caller.token : undefined, end);
+          const release = options.open.add(standingOf(caller), end);
           // Either side's end is the other's, whether it said so or just went. A WebSocket has no half-open state, and a
           // peer that keeps its half open would keep ours.
           socket.once('end', () => service.destroySoon());

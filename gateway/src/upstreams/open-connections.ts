@@ -1,9 +1,9 @@
-import { assertStillGood, type VerifiedToken } from '../tokens/verified-token.ts';
+import { assertStillGood, type Standing } from '../tokens/verified-token.ts';
 
 /** WebSockets and event streams, each opened with a token that may end before they do. */
 export type OpenConnections = Readonly<{
   /** @param end Closes the connection. @returns Takes it off the list again. */
-  add(token: VerifiedToken | undefined, end: () => void): () => void;
+  add(token: Standing | undefined, end: () => void): () => void;
   /** Ends all whose token is no longer good: called when revocations came in, and every second for expiry. */
   review(): void;
   /** Ends all of them: the process stops. */
@@ -12,7 +12,7 @@ export type OpenConnections = Readonly<{
 }>;
 
 export function createOpenConnections(nowMs: () => number): OpenConnections {
-  const open = new Set<Readonly<{ token: VerifiedToken | undefined; end: () => void }>>();
+  const open = new Set<Readonly<{ token: Standing | undefined; end: () => void }>>();
   return {
     add(token, end) {
       const connection = { token, end };
@@ -36,7 +36,7 @@ export function createOpenConnections(nowMs: () => number): OpenConnections {
   };
 }
 
-function isGood(token: VerifiedToken, nowMs: number): boolean {
+function isGood(token: Standing, nowMs: number): boolean {
   try {
     assertStillGood(token, nowMs);
     return true;

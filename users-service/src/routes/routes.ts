@@ -6,6 +6,7 @@ import type { Written } from '../store/members.ts';
 import type { UsersSchema } from '../store/schema.ts';
 import { directoryRoutes } from './directory.ts';
 import { meRoutes } from './me.ts';
+import { userLookupRoutes } from './user-lookup.ts';
 
 export type RouteParts = Readonly<{
   db: Database<UsersSchema>;
@@ -13,12 +14,13 @@ export type RouteParts = Readonly<{
   stamp: () => Written;
 }>;
 
-/** Everything under /v1 is for signed-in people of one tenant. */
+/** Everything under /v1 is for signed-in people of one tenant, everything under /internal for other services. */
 export function usersRoutes(parts: RouteParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user'), describeCaller);
   router.use(meRoutes(parts)); // Before the directory, for which `me` would be an id.
   router.use(directoryRoutes(parts));
+  router.use(userLookupRoutes(parts));
   return router;
 }
 

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { PublicHandlers } from './app.ts';
+import type { Handlers } from './app.ts';
 import { AppError, type Code } from './errors.ts';
 import { maxTargetBytes } from './routing/target.ts';
 
@@ -13,10 +13,10 @@ const keepAliveTimeoutMs = 60_000;
 type UnderWay = { readonly answers: Map<IncomingMessage, ServerResponse>; whenIdle?: () => void };
 
 /**
- * The listener that faces the world. Parsing is node's, strict; what its parser refuses is answered like everything else.
+ * A listener that may face the world; the internal one is the same, since what is behind it is not trusted either. Parsing is node's, strict; what its parser refuses is answered like everything else.
  * Bodies have no total time limit here, since a stream may be long: those that are read whole have one, streams an idle one.
  */
-export function createPublicListener(handlers: PublicHandlers): Server {
+export function createListener(handlers: Handlers): Server {
   const server = createServer({
     maxHeaderSize,
     insecureHTTPParser: false,

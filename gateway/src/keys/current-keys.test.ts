@@ -1,0 +1,125 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { capturingLogger } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openKeys } from './current-keys.ts';
+import { createGatewayKey } from './gateway-keys.ts';
+
+const now = 1_800_000_000;
+let home = '';
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
+  createGatewayKey(join(home, 'gateway'), now - 60);
+  writeService('complaint-service', publicJwk('c-1'));
+  writeService('mail-service', publicJwk('m-1'));
+});
+afterEach(() => rmSync(home, { recursive: true }));
+
+const publicJwk = (kid: string, more: Record<string, unknown> = {}) => ({
+  ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }),
+  kid,
+  ...more,
+});
+const fileOf = (service: string) => join(home, `${service}.jwks.json`);
+const writeService = (service: string, ...keys: unknown[]) => writeFileSync(fileOf(service), JSON.stringify({ keys }));
+const open = (log = capturingLogger()) => {
+  const services = ['complaint-service', 'mail-service'].map(
+    (name) => [name, { name, keysFile: fileOf(name) }] as const,
+  );
+  const config = { identity: { keysDir: join(home, 'gateway'), lifetimeSec: 30 }, services: new Map(services) };
+  return openKeys(config, () => now, log.logger);
+};
+
+describe("the gateway's own keys, while it runs", () => {
+  test('a new one is published by every replica before any signs with it, and all change over at once', () => {
+    const replicas = [open(), open()];
+    const first = replicas[0]?.gateway.signingKey(now).keyid;
+    const second = createGatewayKey(join(home, 'gateway'), now + 900);
+    for (const { reload, gateway } of replicas) {
+      reload();
+      expect(gateway.publicJwks(now).keys.map(({ kid }) => kid)).toEqual([first, second]);
+      expect(gateway.signingKey(now + 899).keyid).toBe(first);
+      expect(gateway.signingKey(now + 900).keyid).toBe(second);
+    }
+  });
+
+  test('a directory that went bad changes nothing, and is said once', () => {
+    const log = capturingLogger();
+    const { gateway, reload } = open(log);
+    const { keyid } = gateway.signingKey(now);
+    const bad = createGatewayKey(join(home, 'gateway'), now);
+    chmodSync(join(home, 'gateway', `${bad}.jwk.json`), 0o644);
+    for (let count = 0; count < 3; count += 1) reload();
+    expect(gateway.signingKey(now).keyid).toBe(keyid);
+    expect(log.lines().filter(({ msg }) => String(msg).includes('the last good ones stay in use'))).toHaveLength(1);
+    chmodSync(join(home, 'gateway', `${bad}.jwk.json`), 0o600);
+    reload();
+    expect(gateway.keys).toHaveLength(2);
+    expect(log.lines().map(({ msg }) => msg)).toContain('gateway keys can be read again');
+  });
+
+  test('stay the very same while nothing changes', () => {
+    const { gateway, reload } = open();
+    const key = gateway.signingKey(now);
+    reload();
+    expect(gateway.signingKey(now)).toBe(key);
+  });
+});
+
+describe('the keys of services', () => {
+  test('are found by keyid, with whose they are', () => {
+    const { services } = open();
+    expect(services.find('c-1')?.serviceId).toBe('complaint-service');
+    expect(services.find('m-1')?.serviceId).toBe('mail-service');
+    expect(services.find('x')).toBeUndefined();
+  });
+
+  test('are exchanged while the gateway runs; what cannot be read exchanges nothing', () => {
+    const { services, reload } = open();
+    writeService('complaint-service', publicJwk('c-1'), publicJwk('c-2'));
+    reload();
+    expect(services.find('c-2')?.serviceId).toBe('complaint-service');
+    writeFileSync(fileOf('complaint-service'), '{');
+    reload();
+    expect(services.find('c-2')?.serviceId).toBe('complaint-service');
+    writeService('complaint-service', publicJwk('c-3'));
+    reload();
+    expect([services.find('c-1'), services.find('c-3')?.serviceId]).toEqual([undefined, 'complaint-service']);
+  });
+
+  test.each<[string, () => void, RegExp]>([
+    [
+      'is missing',
+      () => rmSync(fileOf('mail-service')),
+      /mail-service\.jwks\.json: keys of mail-service: cannot be read \(ENOENT\)/,
+    ],
+    ['is not JSON', () => writeFileSync(fileOf('mail-service'), '{'), /is not JSON/],
+    ['is no key set', () => writeFileSync(fileOf('mail-service'), '[]'), /holds no ed25519 public key/],
+    ['is empty', () => writeService('mail-service'), /holds no ed25519 public key/],
+    ['has a private key', () => writeService('mail-service', publicJwk('m-1', { d: 'A'.repeat(43) })), /m-1: /],
+    [
+      'has a key of another kind beside a good one',
+      () =>
+        writeService('mail-service', publicJwk('m-1'), {
+          ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
+          kid: 'm-2',
+        }),
+      /m-2: /,
+    ],
+    [
+      'has a key without kid',
+      () => writeService('mail-service', publicJwk('m-1', { kid: undefined })),
+      /a key: kid_missing/,
+    ],
+    [
+      "has another service's keyid",
+      () => writeService('mail-service', publicJwk('c-1')),
+      /the key c-1 of mail-service is one of complaint-service too/,
+    ],
+  ])('refuse to start when a file %s', (_name, spoil, problem) => {
+    spoil();
+    expect(() => open()).toThrow(problem);
+  });
+});

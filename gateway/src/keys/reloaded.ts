@@ -1,0 +1,65 @@
+import type { Logger } from '@countersign/service-kit';
+
+/** Something read from files, and read again from time to time. */
+export type Reloaded<T> = Readonly<{
+  /** The last that could be read. */
+  current(): T;
+  /** Looks at once; a failure is logged and changes nothing. */
+  reload(): void;
+  start(): void;
+  stop(): void;
+}>;
+
+export type ReloadOptions<T> = Readonly<{
+  /** For the log. */
+  what: string;
+  /** Reads everything, all or nothing. */
+  load(): T;
+  /** Equal for two that are the same, so that one that did not change stays the very same value. */
+  fingerprint(value: T): string;
+  logger: Logger;
+}>;
+
+/** Soon enough for a key that is published 15 minutes ahead, and for one that must go. */
+const everyMs = 5_000;
+
+/**
+ * Reads files at once, then every 5 s. What cannot be read never replaces what could.
+ *
+ * @throws Whatever `load` throws, the first time.
+ */
+export function reloaded<T>({ what, load, fingerprint, logger }: ReloadOptions<T>): Reloaded<T> {
+  let held = load();
+  let print = fingerprint(held);
+  let trouble: string | undefined;
+  let timer: NodeJS.Timeout | undefined;
+
+  function reload(): void {
+    let fresh: T;
+    try {
+      fresh = load();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      // Once for each kind of trouble, not every five seconds.
+      if (message !== trouble) logger.error({ err: error }, `${what} cannot be read: the last good ones stay in use`);
+      trouble = message;
+      return;
+    }
+    if (trouble !== undefined) logger.info(`${what} can be read again`);
+    trouble = undefined;
+    const freshPrint = fingerprint(fresh);
+    if (freshPrint === print) return;
+    held = fresh;
+    print = freshPrint;
+    logger.info(`${what} changed`);
+  }
+
+  return {
+    current: () => held,
+    reload,
+    start() {
+      timer = setInterval(reload, everyMs).unref();
+    },
+    stop: () => clearInterval(timer),
+  };
+}

@@ -1,0 +1,65 @@
+import type { KeyObject } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
+import { StartupError } from '@countersign/service-kit';
+import type { GatewayConfig } from '../config/config.ts';
+
+/** The public keys of the services that may call on the internal listener. */
+export type ServiceKeys = Readonly<{
+  /** Whose key this is; a keyid belongs to one service. */
+  find(keyid: string): Readonly<{ serviceId: string; publicKey: KeyObject }> | undefined;
+  /** Equal for two that hold the same keys of the same services. */
+  fingerprint: string;
+}>;
+
+const algorithm = 'EdDSA';
+
+/**
+ * Reads the files of `services`, all or nothing.
+ *
+ * @throws StartupError naming the file that cannot be read or holds no ed25519 key, or the keyid that two services claim.
+ */
+export function loadServiceKeys(services: GatewayConfig['services']): ServiceKeys {
+  const owners = new Map<string, { serviceId: string; publicKey: KeyObject }>();
+  for (const { name, keysFile } of services.values()) {
+    for (const [keyid, publicKey] of readKeysFile(name, keysFile)) {
+      const other = owners.get(keyid);
+      if (other !== undefined) {
+        throw new StartupError(`${keysFile}: the key ${keyid} of ${name} is one of ${other.serviceId} too`);
+      }
+      owners.set(keyid, { serviceId: name, publicKey });
+    }
+  }
+  const prints = [...owners].map(
+    ([keyid, { serviceId, publicKey }]) =>
+      `${serviceId} ${keyid} ${publicKey.export({ format: 'der', type: 'spki' }).toString('base64')}`,
+  );
+  return { find: (keyid) => owners.get(keyid), fingerprint: prints.sort().join('\n') };
+}
+
+function readKeysFile(service: string, file: string): readonly (readonly [keyid: string, key: KeyObject])[] {
+  const refuse = (why: string, cause?: unknown) => new StartupError(`${file}: keys of ${service}: ${why}`, { cause });
+  let jwks: { keys: readonly { kid?: unknown }[] };
+  try {
+    jwks = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw refuse(code === undefined ? 'is not JSON' : `cannot be read (${code})`, error);
+  }
+  const ignored: string[] = [];
+  try {
+    const set = staticKeySet(jwks, {
+      algorithms: [algorithm],
+      onIgnored: ({ kid, reason }) => ignored.push(`${kid ?? 'a key'}: ${reason}`),
+    });
+    // A file that a person wrote is right or it is not: a key that would silently not count is a call refused at night.
+    if (ignored.length > 0) throw refuse(ignored.join(', '));
+    return jwks.keys.flatMap(({ kid }) => {
+      const key = typeof kid === 'string' ? set.find(kid, algorithm) : undefined;
+      return key === undefined ? [] : [[String(kid), key] as const];
+    });
+  } catch (error) {
+    if (!(error instanceof KeySetUnavailable)) throw error;
+    throw refuse(['holds no ed25519 public key', ...ignored].join(', '), error);
+  }
+}

@@ -1,0 +1,66 @@
+import { memoryReplay, redisReplay, type SigningKey } from '@countersign/identity';
+import type { GatewayConfig, Route, Upstream } from './config/config.ts';
+import type { CurrentKeys } from './keys/current-keys.ts';
+import type { LimitStore } from './limits/limit-store.ts';
+import { createPipeline, type Pipeline, type Stages } from './pipeline.ts';
+import { compileRoutes, routesOn } from './routing/route-table.ts';
+import { createAuthenticate } from './stages/authenticate.ts';
+import { createAuthenticateService } from './stages/authenticate-service.ts';
+import { authorize } from './stages/authorize.ts';
+import { createLimit } from './stages/limit.ts';
+import { createMatch } from './stages/match.ts';
+import { createSanitize } from './stages/sanitize.ts';
+import { createSign } from './stages/sign.ts';
+import type { AccessTokens } from './tokens/access-tokens.ts';
+import { createFailureThrottle } from './tokens/failure-throttle.ts';
+import { createTxnTokens } from './tokens/txn-token.ts';
+import type { Trust } from './trust.ts';
+
+export type PipelineParts = Readonly<{
+  config: GatewayConfig;
+  keys: CurrentKeys;
+  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  tokens: AccessTokens;
+  trust: Trust;
+  store: LimitStore | undefined;
+  forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
+  nowMs(): number;
+}>;
+
+const refusedTokensPerMinute = 600;
+
+/**
+ * The two listeners' lines: one definition, two sets of routes, and two ways to say who asks. On the public one that is a user with
+ * a token, on the internal one a service with a signature.
+ */
+export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeline; internal: Pipeline }> {
+  const { config, keys, keyFor, tokens, trust, store, forward, nowMs } = parts;
+  const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
+  const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
+  const onRoutes = (routes: readonly Route[]) => ({
+    match: createMatch(compileRoutes(routes)),
+    authorize,
+    limit: createLimit(routes, store),
+    sign,
+    ...forward,
+  });
+  return {
+    public: createPipeline({
+      ...onRoutes(routesOn('public', config)),
+      sanitize: createSanitize(config),
+      authenticate: createAuthenticate(tokens, createFailureThrottle(refusedTokensPerMinute, nowMs)),
+    }),
+    internal: createPipeline({
+      ...onRoutes(routesOn('internal', config)),
+      // Services call it by whatever name they reach it, and stand behind no proxy of ours.
+      sanitize: createSanitize({ headers: config.headers, publicOrigins: [], trustedProxies: [] }),
+      authenticate: createAuthenticateService({
+        findKey: keys.services.find,
+        // Where Redis is gone a nested call waits for it: whether this is a replay can then not be known.
+        replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
+        txnTokens,
+        nowMs,
+      }),
+    }),
+  };
+}

@@ -1,0 +1,194 @@
+import { hkdfSync } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { staticKeySet } from '@countersign/jwks';
+import { mintIssuer, type TestClock, testClock } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
+import { exampleConfig } from '../../test/kit/example-config.ts';
+import {
+  createGatewayKey,
+  loadGatewayKeys,
+  readKeys,
+  removeGatewayKey,
+  retireGatewayKey,
+} from '../keys/gateway-keys.ts';
+import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';
+import type { TrustedIssuer } from './verified-token.ts';
+
+const requestId = '0197c2a0-0000-7000-8000-000000000001';
+
+describe('a txn-token', () => {
+  let home: string;
+  let clock: TestClock;
+  let issuer: TrustedIssuer;
+  beforeEach(async () => {
+    home = mkdtempSync(join(tmpdir(), 'countersign-txn-'));
+    clock = testClock();
+    createGatewayKey(home, nowSec() - 60);
+    const [config] = exampleConfig().issuers;
+    if (config === undefined) throw new Error('no issuer');
+    const { jwks } = await mintIssuer();
+    issuer = { config, keys: staticKeySet(jwks, { algorithms: ['ES256'] }), revocations: undefined };
+  });
+  afterEach(() => rmSync(home, { recursive: true }));
+
+  const nowSec = () => Math.floor(clock.nowMs() / 1000);
+  /** A gateway that has just read the directory. */
+  const replica = (issuers = [issuer]) =>
+    createTxnTokens({
+      keys: loadGatewayKeys(home, nowSec()),
+      issuers: new Map(issuers.map((one) => [one.config.issuer, one])),
+      nowMs: clock.nowMs,
+    });
+  const transaction = (over: Partial<Transaction> = {}, lifeSec = 900): Transaction => ({
+    id: requestId,
+    depth: 1,
+    userId: 'u-1',
+    role: 'agent',
+    tenantId: 't-1',
+    token: {
+      claims: {
+        userId: 'u-1',
+        tenantId: 't-1',
+        sessionId: 's-1',
+        issuedAtSec: nowSec(),
+        expiresAtSec: nowSec() + lifeSec,
+      },
+      kid: 'k-1',
+      issuer,
+    },
+    ...over,
+  });
+  const refusal = (code: string) => expect.objectContaining({ code });
+
+  test('gives back what went in, at another gateway with the same keys too', () => {
+    const word = fc.stringMatching(/^[A-Za-z0-9._~:@|-]{1,128}$/);
+    const issuedAtSec = nowSec();
+    const anyone = fc.record({
+      userId: word,
+      tenantId: word,
+      role: fc.stringMatching(/^[a-z0-9_-]{1,64}$/),
+      sessionId: fc.option(word, { nil: undefined }),
+      depth: fc.integer({ min: 1, max: maxDepth }),
+      kid: fc.string(),
+    });
+    fc.assert(
+      fc.property(anyone, ({ userId, tenantId, role, sessionId, depth, kid }) => {
+        const claims = { userId, tenantId, sessionId, issuedAtSec, expiresAtSec: issuedAtSec + 900 };
+        const whole: Transaction = { id: requestId, depth, userId, role, tenantId, token: { claims, kid, issuer } };
+        const token = replica().mint(whole, 'complaint-service');
+        expect(token).toMatch(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/);
+        expect(replica().read(token, 'complaint-service')).toEqual(whole);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('is what the draft has it be', () => {
+    const token = replica().mint(transaction(), 'complaint-service');
+    const [key] = readKeys(home);
+    expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'txntoken+jwt', kid: key?.keyid });
+    expect(decodeJwt(token)).toEqual({
+      aud: 'countersign-internal',
+      iat: nowSec(),
+      exp: nowSec() + 60,
+      txn: requestId,
+      sub: 'u-1',
+      tenant_id: 't-1',
+      role: 'agent',
+      sid: 's-1',
+      req_wl: 'complaint-service',
+      depth: 1,
+      token: { iss: issuer.config.issuer, kid: 'k-1', iat: nowSec(), exp: nowSec() + 900 },
+    });
+  });
+
+  test('is read by another library too, under the secret that the gateway key makes', async () => {
+    const token = replica().mint(transaction(), 'complaint-service');
+    const { d = '' } = readKeys(home)[0]?.privateKey.export({ format: 'jwk' }) ?? {};
+    const secret = hkdfSync('sha256', Buffer.from(d, 'base64url'), '', 'countersign txn-token v1', 32);
+    const options = { audience: 'countersign-internal', typ: 'txntoken+jwt', currentDate: new Date(clock.nowMs()) };
+    const { payload } = await jwtVerify(token, Buffer.from(secret), options);
+    expect(payload.txn).toBe(requestId);
+  });
+
+  test('with any character changed is refused', () => {
+    const tokens = replica();
+    const token = tokens.mint(transaction(), 'complaint-service');
+    fc.assert(
+      fc.property(fc.nat(token.length - 1), fc.stringMatching(/^[A-Za-z0-9_.-]$/), (at, character) => {
+        fc.pre(token[at] !== character);
+        const changed = token.slice(0, at) + character + token.slice(at + 1);
+        expect(() => tokens.read(changed, 'complaint-service')).toThrow(refusal('txn_token_invalid'));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test.each(['', 'a', 'a.b.c', '..', 'x'.repeat(9_000)])('that is no token (%#) is refused', (text) => {
+    expect(() => replica().read(text, 'complaint-service')).toThrow(refusal('txn_token_invalid'));
+  });
+
+  test('is for the service that it was handed to', () => {
+    const token = replica().mint(transaction(), 'complaint-service');
+    expect(() => replica().read(token, 'users-service')).toThrow(refusal('txn_token_foreign'));
+  });
+
+  test('lives a minute, and never longer than the token it stands for', () => {
+    const tokens = replica();
+    const whole = tokens.mint(transaction(), 'a');
+    const short = tokens.mint(transaction({}, 10), 'a');
+    clock.advance(14_999);
+    tokens.read(short, 'a');
+    clock.advance(1);
+    expect(() => tokens.read(short, 'a')).toThrow(refusal('txn_token_expired'));
+    clock.advance(49_999);
+    tokens.read(whole, 'a');
+    clock.advance(1);
+    expect(() => tokens.read(whole, 'a')).toThrow(refusal('txn_token_expired'));
+  });
+
+  test('from the future is refused', () => {
+    clock.advance(6_000);
+    const token = replica().mint(transaction(), 'a');
+    clock.advance(-6_000);
+    expect(() => replica().read(token, 'a')).toThrow(refusal('txn_token_invalid'));
+  });
+
+  test('of an issuer that is trusted no more is refused', () => {
+    const token = replica().mint(transaction(), 'a');
+    expect(() => replica([]).read(token, 'a')).toThrow(refusal('txn_token_invalid'));
+  });
+
+  test('outlives a rotation of the gateway keys, and the end of the key that made it', () => {
+    const before = replica().mint(transaction(), 'a');
+    createGatewayKey(home, nowSec());
+    const after = replica().mint(transaction(), 'a');
+    expect(decodeProtectedHeader(after).kid).not.toBe(decodeProtectedHeader(before).kid);
+    replica().read(before, 'a');
+    replica().read(after, 'a');
+    const [old] = readKeys(home);
+    if (old === undefined) throw new Error('no key');
+    retireGatewayKey(home, old, nowSec() + 70);
+    clock.advance(64_000);
+    replica().read(before, 'a');
+  });
+
+  test('ends at once with a key that was taken away', () => {
+    const token = replica().mint(transaction(), 'a');
+    const [old] = readKeys(home);
+    if (old === undefined) throw new Error('no key');
+    createGatewayKey(home, nowSec());
+    removeGatewayKey(home, old);
+    expect(() => replica().read(token, 'a')).toThrow(refusal('txn_token_invalid'));
+  });
+
+  test('is not made while no key may sign', () => {
+    const tokens = replica();
+    clock.advance(-3_600_000);
+    expect(() => tokens.mint(transaction(), 'a')).toThrow(refusal('unavailable'));
+  });
+});

@@ -1,0 +1,176 @@
+import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import { id, name, role } from '../config/scalars.ts';
+import { AppError } from '../errors.ts';
+import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
+import { requireSigningKey } from '../keys/require-signing-key.ts';
+import { toleranceMs } from './claims.ts';
+import { parseCompactToken } from './compact-token.ts';
+import type { Standing, TrustedIssuer } from './verified-token.ts';
+
+/** What one user's request set in motion, and how far it has come. */
+export type Transaction = Readonly<{
+  /** The id of the request at the edge; the same along the whole chain of calls. */
+  id: string;
+  /** 1: the service was called by the user. One more for each service that called the next. */
+  depth: number;
+  userId: string;
+  role: string;
+  tenantId: string;
+  /** The user's own token, as far as it has to be known to ask again whether it is good. */
+  token: Standing;
+}>;
+
+/** Made and read by gateways alone; to services they are opaque. */
+export type TxnTokens = Readonly<{
+  /** @param service Whom it is handed to, and who alone may present it. */
+  mint(transaction: Transaction, service: string): string;
+  /**
+   * Says nothing about revocation: ask `assertStillGood` about what comes back.
+   *
+   * @param service Who presents it, as its signature proved.
+   * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
+   */
+  read(token: string, service: string): Transaction;
+}>;
+
+/** Longest chain of services that call one another for one request. */
+export const maxDepth = 4;
+
+const lifetimeSec = 60;
+const type = 'txntoken+jwt';
+const audience = 'countersign-internal';
+const algorithm = 'HS256';
+
+const seconds = z.int().min(0).max(9_999_999_999);
+const payloadShape = z.strictObject({
+  aud: z.literal(audience),
+  iat: seconds,
+  exp: seconds,
+  txn: z.uuid(),
+  sub: id,
+  tenant_id: id,
+  role,
+  sid: id.optional(),
+  req_wl: name,
+  depth: z.int().min(1).max(maxDepth),
+  /** The user's token: whose it was, and what revocations are compared with. */
+  token: z.strictObject({ iss: z.string(), kid: z.string(), iat: seconds, exp: seconds }),
+});
+const headerShape = z.strictObject({ alg: z.literal(algorithm), typ: z.literal(type), kid: z.string() });
+
+export type TxnTokenOptions = Readonly<{
+  keys: Pick<GatewayKeySet, 'signingKey' | 'find'>;
+  issuers: ReadonlyMap<string, TrustedIssuer>;
+  nowMs(): number;
+}>;
+
+/**
+ * Transaction tokens (draft-ietf-oauth-transaction-tokens) under a MAC. The secret comes from the gateway's signing key, which
+ * replicas share already, and which nobody else has. Why this and why not with jose: docs/decisions/0003.
+ */
+export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnTokens {
+  const nowSec = () => Math.floor(nowMs() / 1000);
+
+  return {
+    mint({ id: txn, depth, userId, role, tenantId, token }, service) {
+      const { claims, kid, issuer } = token;
+      const iat = nowSec();
+      const key = requireSigningKey(keys, iat);
+      const payload: z.input<typeof payloadShape> = {
+        aud: audience,
+        iat,
+        // It must not outlive what it stands for.
+        exp: Math.min(iat + lifetimeSec, claims.expiresAtSec),
+        txn,
+        sub: userId,
+        tenant_id: tenantId,
+        role,
+        ...(claims.sessionId !== undefined && { sid: claims.sessionId }),
+        req_wl: service,
+        depth,
+        token: { iss: issuer.config.issuer, kid, iat: claims.issuedAtSec, exp: claims.expiresAtSec },
+      };
+      const header: z.input<typeof headerShape> = { alg: algorithm, typ: type, kid: key.keyid };
+      const signed = `${encode(header)}.${encode(payload)}`;
+      return `${signed}.${macOf(key, signed).toString('base64url')}`;
+    },
+
+    read(text, service) {
+      const { header, payload } = takeApart(text);
+      const key = keys.find(shaped(headerShape, header).kid, nowSec());
+      if (key === undefined) throw invalid('no key of this gateway');
+      if (!hasMac(text, key)) throw invalid('the MAC does not hold');
+      const claims = shaped(payloadShape, payload);
+      if (nowMs() >= claims.exp * 1000 + toleranceMs) throw new AppError('txn_token_expired');
+      if (claims.iat * 1000 > nowMs() + toleranceMs) throw invalid('from the future');
+      if (claims.req_wl !== service) {
+        throw new AppError('txn_token_foreign', { detail: { handedTo: claims.req_wl, presentedBy: service } });
+      }
+      const issuer = issuers.get(claims.token.iss);
+      if (issuer === undefined) throw invalid('its issuer is not trusted any more');
+      return transactionOf(claims, issuer);
+    },
+  };
+}
+
+function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIssuer): Transaction {
+  const { txn, depth, sub: userId, role, tenant_id: tenantId, sid: sessionId, token } = claims;
+  return {
+    id: txn,
+    depth,
+    userId,
+    role,
+    tenantId,
+    token: {
+      claims: { userId, tenantId, sessionId, issuedAtSec: token.iat, expiresAtSec: token.exp },
+      kid: token.kid,
+      issuer,
+    },
+  };
+}
+
+const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+/** HS256 (RFC 7518 section 3.2). */
+function macOf(key: GatewayKey, signed: string): Buffer {
+  return createHmac('sha256', macKeyOf(key)).update(signed).digest();
+}
+
+function hasMac(token: string, key: GatewayKey): boolean {
+  const end = token.lastIndexOf('.');
+  const given = Buffer.from(token.slice(end + 1), 'base64url');
+  const made = macOf(key, token.slice(0, end));
+  return given.length === made.length && timingSafeEqual(given, made);
+}
+
+const macKeys = new WeakMap<GatewayKey, KeyObject>();
+
+/** RFC 5869: from the private bytes, apart from whatever else is made of them. */
+function macKeyOf(key: GatewayKey): KeyObject {
+  let mac = macKeys.get(key);
+  if (mac === undefined) {
+    const { d = '' } = key.privateKey.export({ format: 'jwk' });
+    const secret = hkdfSync('sha256', Buffer.from(d, 'base64url'), '', 'countersign txn-token v1', 32);
+    mac = createSecretKey(Buffer.from(secret));
+    macKeys.set(key, mac);
+  }
+  return mac;
+}
+
+function takeApart(text: string): ReturnType<typeof parseCompactToken> {
+  try {
+    return parseCompactToken(text);
+  } catch (cause) {
+    throw invalid('not a JWT', cause);
+  }
+}
+
+function shaped<Shape extends z.ZodType>(shape: Shape, value: unknown): z.output<Shape> {
+  const parsed = shape.safeParse(value);
+  if (!parsed.success) throw invalid(`${parsed.error.issues[0]?.path.join('.') || 'a member'} does not fit`);
+  return parsed.data;
+}
+
+const invalid = (reason: string, cause?: unknown): AppError =>
+  new AppError('txn_token_invalid', { cause, detail: { reason } });

@@ -1,0 +1,403 @@
+import { createVerifier, memoryReplay, staticGatewayKeys } from '@countersign/identity';
+import { eventually, redisServers, type TestClock, testClock } from '@countersign/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { SignJWT } from 'jose';
+import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { feedItem } from './issuer-server.ts';
+import { callingServices, type NestedCall, sendCall, signCall } from './nested-caller.ts';
+
+type Headers = readonly (readonly [name: string, value: string])[];
+
+describe('a nested call', () => {
+  const services = callingServices();
+  let clock: TestClock;
+  let gateway: GatewayUnderTest;
+  /** Handed to `things` with a request of an agent of acme. */
+  let txnToken: string;
+  let requestId: string | undefined;
+
+  beforeAll(async () => {
+    clock = testClock(Math.floor(Date.now() / 1000) * 1000);
+    gateway = await gatewayUnderTest({ nowMs: clock.nowMs, edits: services.edits });
+    clock.advance(1_000); // The replay memory refuses what was created before it was there.
+  });
+  afterAll(async () => {
+    await gateway.close();
+    services.remove();
+  });
+  beforeEach(async () => {
+    txnToken = await handedTo('things', { sid: 's-1' });
+    requestId = gateway.upstream.last().headers['x-request-id'];
+  });
+
+  async function handedTo(service: 'things' | 'hashed', claims: Record<string, unknown> = {}): Promise<string> {
+    const token = await gateway.issuer.accessToken(claims);
+    const { status } = await gateway.ask(service === 'things' ? '/v1/things/1' : '/v1/hashed', { token });
+    expect(status).toBe(200);
+    return gateway.upstream.last().headers['txn-token'] ?? '';
+  }
+  const sign = (call: NestedCall = {}, service = 'things') =>
+    signCall(services.keyOf(service), clock.nowMs(), { txnToken, ...call });
+  const make = (call: NestedCall = {}, service = 'things') => sendCall(gateway, call, sign(call, service));
+  const replaced = (headers: Headers, name: string, value: string): Headers =>
+    headers.map(([known, old]) => [known, known === name ? value : old]);
+  async function expectRefused(answer: ReturnType<typeof sendCall>, status: number, code: string): Promise<void> {
+    const before = gateway.upstream.requests.length;
+    const { status: got, code: gotCode } = await answer;
+    expect([got, gotCode]).toEqual([status, code]);
+    expect(gateway.upstream.requests.length).toBe(before);
+  }
+  const verifyArrived = async () => {
+    const { internal } = gateway.running.ports;
+    const jwks = await (await fetch(`http://127.0.0.1:${internal}/.well-known/jwks.json`)).json();
+    const keys = staticGatewayKeys(jwks as { keys: unknown[] });
+    const { method, target, rawHeaders, body } = gateway.upstream.last();
+    const verifier = createVerifier({
+      audience: 'things',
+      keys,
+      replay: memoryReplay({ nowMs: () => 0 }),
+      nowMs: clock.nowMs,
+    });
+    return verifier.verify({ method, target, rawHeaders, body });
+  };
+
+  test('arrives signed afresh, and says which service calls and for whom', async () => {
+    const call = { method: 'POST', target: '/internal/lookup/7?a=b', body: '{"a":1}' };
+    const { status } = await sendCall(gateway, call, [['content-type', 'application/json'], ...sign(call)]);
+    expect(status).toBe(200);
+    expect(await verifyArrived()).toMatchObject({
+      kind: 'service',
+      serviceId: 'things',
+      user: { userId: '01890a5d-ac96-774b-bcce-b302099a8057', role: 'agent', tenantId: acme },
+      context: { iss: 'http://issuer.test', sid: 's-1' },
+    });
+    const arrived = gateway.upstream.last();
+    expect(arrived).toMatchObject({ method: 'POST', target: '/internal/lookup/7?a=b', body: Buffer.from(call.body) });
+    expect(arrived.headers['x-request-id']).not.toBe(requestId);
+    for (const name of ['signature', 'signature-input', 'content-digest', 'txn-token']) {
+      expect(arrived.rawHeaders.filter((header) => header.toLowerCase() === name)).toHaveLength(1);
+    }
+    expect(arrived.headers['signature-input']).not.toContain('countersign-service-v1');
+    expect(arrived.headers['txn-token']).not.toBe(txnToken);
+  });
+
+  test('without a txn-token acts for nobody, and hands none on', async () => {
+    expect((await make({ txnToken: undefined })).status).toBe(200);
+    const identity = await verifyArrived();
+    expect(identity).toMatchObject({ kind: 'service', serviceId: 'things' });
+    expect(identity).not.toHaveProperty('user');
+    expect(gateway.upstream.last().headers).not.toHaveProperty('txn-token');
+    expect(gateway.upstream.last().headers).not.toHaveProperty('x-user-id');
+  });
+
+  test('leaves one line in the log that leads back to the request that began it', async () => {
+    await make();
+    await eventually(() => {
+      const line = gateway.log.lines().find(({ identity, status }) => identity === 'service' && status === 200);
+      expect(line).toBeDefined();
+      expect(gateway.log.lines().some((one) => one.transaction_id === requestId && one.service_id === 'things')).toBe(
+        true,
+      );
+    });
+    expect(gateway.log.text()).not.toContain(txnToken);
+  });
+
+  test('identity headers that the service made up never arrive', async () => {
+    const call = {};
+    const spoofed: Headers = [
+      ['X-User-Id', 'admin'],
+      ['x-user-role', 'admin'],
+      ['x-tenant-id', 'globex'],
+      ['x-service-id', 'hashed'],
+      ['x-identity', 'user'],
+      ['x-forwarded-for', '203.0.113.9'],
+      ['authorization', 'Bearer stolen'],
+    ];
+    const { status } = await sendCall(gateway, call, [...spoofed, ...sign(call)]);
+    expect(status).toBe(200);
+    const { headers } = gateway.upstream.last();
+    expect(headers).toMatchObject({
+      'x-identity': 'service',
+      'x-service-id': 'things',
+      'x-user-role': 'agent',
+      'x-tenant-id': acme,
+      'x-forwarded-for': '127.0.0.1',
+    });
+    expect(headers).not.toHaveProperty('authorization');
+    await expectRefused(sendCall(gateway, call, spoofed), 401, 'caller_missing');
+    await expectRefused(
+      sendCall(gateway, call, [['X_User_Id', 'admin'], ...sign(call)]),
+      401,
+      'caller_signature_refused',
+    );
+  });
+
+  test.each<[string, number, string, () => ReturnType<typeof sendCall>]>([
+    ['unsigned', 401, 'caller_missing', () => sendCall(gateway, {}, [['txn-token', txnToken]])],
+    [
+      'with a user token instead',
+      401,
+      'caller_missing',
+      async () => sendCall(gateway, {}, [['authorization', `Bearer ${await gateway.issuer.accessToken()}`]]),
+    ],
+    [
+      'under a key that nobody knows',
+      401,
+      'caller_unknown',
+      () =>
+        sendCall(gateway, {}, signCall({ ...services.keyOf('things'), keyid: 'unknown' }, clock.nowMs(), { txnToken })),
+    ],
+    [
+      "with another's key under this keyid",
+      401,
+      'caller_signature_refused',
+      () => {
+        const key = { ...services.keyOf('stranger'), keyid: services.keyOf('things').keyid };
+        return sendCall(gateway, {}, signCall(key, clock.nowMs(), { txnToken }));
+      },
+    ],
+    [
+      'of a service that the route does not name',
+      403,
+      'caller_not_allowed',
+      () => make({ txnToken: undefined }, 'stranger'),
+    ],
+    ["with another service's txn-token", 401, 'txn_token_foreign', () => make({}, 'hashed')],
+    [
+      'with a txn-token that was put on afterwards',
+      401,
+      'caller_signature_refused',
+      () => sendCall(gateway, {}, [['txn-token', txnToken], ...sign({ txnToken: undefined })]),
+    ],
+    [
+      'with its txn-token taken off',
+      401,
+      'caller_signature_refused',
+      () =>
+        sendCall(
+          gateway,
+          {},
+          sign().filter(([name]) => name !== 'txn-token'),
+        ),
+    ],
+    [
+      'with a txn-token exchanged for another',
+      401,
+      'caller_signature_refused',
+      async () => sendCall(gateway, {}, replaced(sign(), 'txn-token', await handedTo('things'))),
+    ],
+    [
+      'sent to another path',
+      401,
+      'caller_signature_refused',
+      () => sendCall(gateway, { target: '/internal/lookup/2' }, sign()),
+    ],
+    [
+      'sent with another query',
+      401,
+      'caller_signature_refused',
+      () => sendCall(gateway, { target: '/internal/lookup/1?admin=1' }, sign()),
+    ],
+    ['sent with another method', 401, 'caller_signature_refused', () => sendCall(gateway, { method: 'POST' }, sign())],
+    [
+      'with a tampered body',
+      401,
+      'caller_signature_refused',
+      () => sendCall(gateway, { method: 'POST', body: '{"b":2}' }, sign({ method: 'POST', body: '{"a":1}' })),
+    ],
+    ['with a body that was not signed', 400, 'body_not_allowed', () => sendCall(gateway, { body: 'x' }, sign())],
+    [
+      'with a body where none is taken',
+      400,
+      'body_not_allowed',
+      () => make({ method: 'POST', target: '/internal/bodiless', body: 'x' }),
+    ],
+    ['signed long ago', 401, 'call_expired', () => make({ createdSec: Math.floor(clock.nowMs() / 1000) - 36 })],
+    ['signed in the future', 401, 'call_expired', () => make({ createdSec: Math.floor(clock.nowMs() / 1000) + 6 })],
+    ['signed for a year', 401, 'caller_signature_refused', () => make({ lifetimeSec: 31_536_000 })],
+    ['for a user without the role', 403, 'insufficient_role', () => make({ target: '/internal/staff' })],
+    [
+      'for nobody where a role is asked for',
+      403,
+      'insufficient_role',
+      () => make({ target: '/internal/staff', txnToken: undefined }),
+    ],
+    ['for a user of another tenant', 403, 'tenant_mismatch', () => make({ target: '/internal/tenants/globex' })],
+    ['to a route for clients', 404, 'no_route', () => make({ target: '/v1/things/1' })],
+    ['to nothing', 404, 'no_route', () => make({ target: '/internal/nothing' })],
+    ['by a method that is not listed', 405, 'method_not_allowed', () => make({ method: 'DELETE' })],
+    [
+      'to a target that must be normalized',
+      400,
+      'invalid_target',
+      () => sendCall(gateway, { target: '/internal/x/../lookup/1' }, sign()),
+    ],
+  ])('%s is refused with %s %s, and nothing arrives', async (_name, status, code, call) => {
+    // Some of them make a token of their own first, and that request does arrive.
+    const arrived = () => gateway.upstream.requests.filter(({ target }) => target !== '/v1/things/1').length;
+    const before = arrived();
+    const { status: got, code: gotCode } = await call();
+    expect([got, gotCode]).toEqual([status, code]);
+    expect(arrived()).toBe(before);
+  });
+
+  const payloadOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+  const headerOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString());
+  const encoded = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  test.each<[string, () => string | Promise<string>]>([
+    [
+      'with another role',
+      () => {
+        const [header, , mac] = txnToken.split('.');
+        return `${header}.${encoded({ ...payloadOf(txnToken), role: 'admin' })}.${mac}`;
+      },
+    ],
+    ['without a MAC', () => `${encoded({ ...headerOf(txnToken), alg: 'none' })}.${txnToken.split('.')[1]}.AA`],
+    [
+      'under a secret of another gateway',
+      () => new SignJWT(payloadOf(txnToken)).setProtectedHeader(headerOf(txnToken)).sign(Buffer.alloc(32, 7)),
+    ],
+    [
+      'under a key that is not there',
+      () =>
+        new SignJWT(payloadOf(txnToken))
+          .setProtectedHeader({ ...headerOf(txnToken), kid: 'x' })
+          .sign(Buffer.alloc(32, 7)),
+    ],
+    [
+      'made with the public key as the secret',
+      async () => {
+        const { internal } = gateway.running.ports;
+        const { keys } = (await (await fetch(`http://127.0.0.1:${internal}/.well-known/jwks.json`)).json()) as {
+          keys: { x: string }[];
+        };
+        const secret = Buffer.from(keys[0]?.x ?? '', 'base64url');
+        return new SignJWT(payloadOf(txnToken)).setProtectedHeader(headerOf(txnToken)).sign(secret);
+      },
+    ],
+    ["that is the user's access token", () => gateway.issuer.accessToken()],
+  ])('with a txn-token %s is refused', async (_name, forge) => {
+    await expectRefused(make({ txnToken: await forge() }), 401, 'txn_token_invalid');
+  });
+
+  test('is made once: its copy is refused', async () => {
+    const headers = sign();
+    expect((await sendCall(gateway, {}, headers)).status).toBe(200);
+    await expectRefused(sendCall(gateway, {}, headers), 401, 'call_replayed');
+  });
+
+  test('with two signatures is refused', async () => {
+    await expectRefused(sendCall(gateway, {}, [...sign(), ...sign()]), 401, 'caller_signature_refused');
+  });
+
+  test('goes four services deep, and no further', async () => {
+    for (let depth = 1; depth < 4; depth += 1) {
+      expect((await make()).status).toBe(200);
+      txnToken = gateway.upstream.last().headers['txn-token'] ?? '';
+      expect(payloadOf(txnToken)).toMatchObject({ depth: depth + 1, txn: requestId, req_wl: 'things' });
+    }
+    await expectRefused(make(), 403, 'call_too_deep');
+  });
+
+  test("counts against the user's limit, whoever calls", async () => {
+    const call = { target: '/internal/counted' };
+    expect((await make(call)).status).toBe(200);
+    expect((await make(call)).status).toBe(200);
+    await expectRefused(make(call), 429, 'rate_limited');
+    txnToken = await handedTo('things', { user_id: 'somebody-else' });
+    expect((await make(call)).status).toBe(200);
+  });
+
+  test('the public listener serves no route for services, signed or not', async () => {
+    const lines = sign()
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('');
+    const token = await gateway.issuer.accessToken({ role: 'admin' });
+    for (const more of ['', lines, `authorization: Bearer ${token}\r\n`]) {
+      const before = gateway.upstream.requests.length;
+      const answer = await gateway.raw(`GET /internal/lookup/1 HTTP/1.1\r\n<host>\r\n<close>\r\n${more}\r\n`);
+      expect([answer.status, answer.code]).toEqual([404, 'no_route']);
+      expect(gateway.upstream.requests.length).toBe(before);
+    }
+  });
+
+  test('the internal listener upgrades nothing', async () => {
+    const upgrade: Headers = [
+      ['upgrade', 'websocket'],
+      ['connection', 'upgrade'],
+      ['sec-websocket-version', '13'],
+      ['sec-websocket-key', 'AAAAAAAAAAAAAAAAAAAAAA=='],
+    ];
+    const answer = sendCall(gateway, {}, [...upgrade, ...sign()]);
+    await expectRefused(answer, 400, 'upgrade_not_allowed');
+  });
+
+  test('a client that brings a txn-token has brought nothing', async () => {
+    const token = await gateway.issuer.accessToken();
+    await gateway.ask('/v1/things/1', { token, headers: { 'txn-token': txnToken } });
+    expect(gateway.upstream.last().headers['txn-token']).not.toBe(txnToken);
+    await gateway.ask('/v1/open/1', { headers: { 'txn-token': txnToken } });
+    expect(gateway.upstream.last().headers).not.toHaveProperty('txn-token');
+  });
+
+  describe.each([
+    ['session', { sid: 's-9' }],
+    ['user', { user_id: 'u-9' }],
+    ['member', { user_id: 'u-9', tenant_id: acme }],
+    ['tenant', { tenant_id: acme }],
+    ['key', { kid: '' }],
+  ])('after the %s was revoked', (kind, names) => {
+    let own: GatewayUnderTest;
+    afterEach(() => own.close());
+
+    test('is refused, with a txn-token that was handed out before', async () => {
+      own = await gatewayUnderTest({ edits: services.edits });
+      await own.ask('/v1/things/1', { token: await own.issuer.accessToken({ sid: 's-9', user_id: 'u-9' }) });
+      const held = own.upstream.last().headers['txn-token'];
+      const nested = () => {
+        // A second ahead of the clock: whatever the replay memory has seen begin, this is later.
+        const call = { txnToken: held, createdSec: Math.floor(Date.now() / 1000) + 1 };
+        return sendCall(own, {}, signCall(services.keyOf('things'), Date.now(), call));
+      };
+      expect((await nested()).status).toBe(200);
+      own.issuerServer.revoke(feedItem(kind, kind === 'key' ? { kid: own.issuer.kid } : names));
+      await eventually(async () => expect((await nested()).code).toBe('token_revoked'));
+      const before = own.upstream.requests.length;
+      expect((await nested()).status).toBe(401);
+      expect(own.upstream.requests.length).toBe(before);
+    });
+  });
+
+  test.each(redisServers())(
+    'its copy is refused by every gateway that shares the memory: %s',
+    async (_kind, { url }) => {
+      const shared = { edits: services.edits, ...(url !== undefined && { redis: url }) };
+      const one = await gatewayUnderTest(shared);
+      const other = url === undefined ? one : await gatewayUnderTest(shared);
+      const call = { createdSec: Math.floor(Date.now() / 1000) + 1 };
+      const headers = signCall(services.keyOf('things'), Date.now(), call);
+      // Until Redis is connected, nobody can know whether it is a copy.
+      await eventually(async () => expect((await sendCall(one, {}, headers)).status).toBe(200));
+      await eventually(async () => expect((await sendCall(other, {}, headers)).code).toBe('call_replayed'));
+      expect(one.upstream.requests.length + (other === one ? 0 : other.upstream.requests.length)).toBe(1);
+      await one.close();
+      if (other !== one) await other.close();
+    },
+  );
+
+  // Last, since time does not go back.
+  test('with an expired txn-token is refused, a minute and the tolerance after it was handed out', async () => {
+    clock.advance(64_999);
+    expect((await make()).status).toBe(200);
+    clock.advance(1);
+    await expectRefused(make(), 401, 'txn_token_expired');
+  });
+
+  test('with a key that the service has exchanged is taken within seconds, and the old one is not', async () => {
+    txnToken = await handedTo('things');
+    const old = sign();
+    services.renew('things');
+    await eventually(async () => expect((await make()).status).toBe(200));
+    await expectRefused(sendCall(gateway, {}, old), 401, 'caller_unknown');
+  }, 15_000);
+});

@@ -1,0 +1,61 @@
+import type { IdentityFacts } from '@countersign/identity';
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { asUser, type Person } from './gateway.ts';
+import { people, usersWorld } from './world.ts';
+
+const { complainant, agent, admin, stranger } = people;
+const service = (user?: Person): IdentityFacts => ({
+  kind: 'service',
+  serviceId: 'complaint-service',
+  ...(user && { user }),
+});
+
+describe.each(databases())('looking a user up for another service, on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof usersWorld>>;
+  beforeAll(async () => {
+    world = await usersWorld(database);
+  });
+  afterAll(() => world.close());
+  const ask = (facts: IdentityFacts, id: string) => {
+    const target = `/internal/users/${id}`;
+    return world.send('GET', target, world.sign({ method: 'GET', target, facts }));
+  };
+
+  test('says what they are in the tenant, and nothing more', async () => {
+    const { body } = await ask(service(admin), agent.userId).expect(200);
+    expect(body).toEqual({ id: agent.userId, role: 'agent', status: 'active' });
+    expect((await ask(service(agent), complainant.userId).expect(200)).body.role).toBe('complainant');
+  });
+
+  test('has the same answer for another tenant’s, for nobody and for what is no id', async () => {
+    for (const [facts, id] of [
+      [service(agent), stranger.userId],
+      [service(stranger), agent.userId],
+      [service(agent), '0197c2a0-0000-7000-8000-0000000000ff'],
+      [service(agent), 'a%00b'],
+    ] as const) {
+      const { body } = await ask(facts, id).expect(404);
+      expect(body.code).toBe('unknown_user');
+    }
+  });
+
+  test('is for services that act for a user, and reads no row for anybody else', async () => {
+    const before = world.transactions();
+    expect((await ask(service(), agent.userId).expect(403)).body.code).toBe('acting_user_required');
+    for (const facts of [asUser(admin), { kind: 'anonymous' }, { kind: 'gateway' }] as const) {
+      expect((await ask(facts, agent.userId).expect(403)).body.code).toBe('identity_not_allowed');
+    }
+    await world.send('GET', `/internal/users/${agent.userId}`, {}).expect(401);
+    expect(world.transactions()).toBe(before);
+  });
+
+  test('a service sees nothing of what is for people', async () => {
+    for (const target of ['/v1/users', '/v1/users/me', `/v1/users/${agent.userId}`]) {
+      const { body } = await world
+        .send('GET', target, world.sign({ method: 'GET', target, facts: service(admin) }))
+        .expect(403);
+      expect(body.code).toBe('identity_not_allowed');
+    }
+  });
+});

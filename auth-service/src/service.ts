@@ -1,10 +1,10 @@
-import { createServer } from 'node:http';
 import { openDatabase } from '@countersign/database';
 import {
   connectRedis,
   createHealth,
   createLogger,
   createMetrics,
+  createServiceServer,
   drainServer,
   type Logger,
   listen,
@@ -80,7 +80,7 @@ export async function serve(
     identity: gateway.handler,
   });
 
-  const server = createServer(app);
+  const server = createServiceServer(app);
   const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
   // Only now: the gateway's readiness may need our key set, and ours its; both are served before either is ready.
   gateway.start();

@@ -1,12 +1,12 @@
-import { commonErrors, type ErrorTable, AppError as KitError } from '@countersign/service-kit';
+import { commonErrors, type ErrorTable, AppError as KitError, preconditionErrors } from '@countersign/service-kit';
 
 /** Every code this service answers with. */
 export const errors = {
   ...commonErrors,
+  ...preconditionErrors,
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
   illegal_transition: { status: 409, fault: 'caller', title: 'A complaint cannot move there from where it is.' },
   complaint_locked: { status: 409, fault: 'caller', title: 'The complaint cannot be changed any more.' },
-  precondition_failed: { status: 412, fault: 'caller', title: 'It has changed since you read it. Read it again.' },
   unknown_assignee: { status: 422, fault: 'caller', title: 'Nobody who could take the complaint has this id.' },
   assignees_unavailable: {
     status: 503,

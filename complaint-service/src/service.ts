@@ -1,18 +1,7 @@
-import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
 import { serviceCaller } from '@countersign/identity';
-import {
-  connectRedis,
-  createHealth,
-  createLogger,
-  createMetrics,
-  drainServer,
-  gatewayKeysUrl,
-  listen,
-  type Running,
-  trustGateway,
-} from '@countersign/service-kit';
+import { createLogger, type Running, serveBehindGateway } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import { createAssigneeDirectory } from './assignee-directory.ts';
@@ -24,12 +13,7 @@ const name = 'complaint-service';
 // Somebody waits for the answer, and can try again.
 const nestedCallMs = 3_000;
 
-/**
- * Starts the service. It listens before it knows the gateway's keys, and answers 503 until then: two processes that wait for
- * each other never start.
- *
- * @throws StartupError when the database or the port is the trouble.
- */
+/** Starts the service. @throws StartupError when the database or the port is the trouble. */
 export async function start(
   config: ComplaintsConfig,
   logger = createLogger(name, config.LOG_LEVEL),
@@ -46,36 +30,18 @@ export async function start(
     migrations,
     onError: (error) => logger.warn({ err: error }, 'database connection lost'),
   });
-  const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
-  const trust = trustGateway({ audience: name, keysUrl: gatewayKeysUrl(config), redis });
-  trust.start();
   const callService = serviceCaller({
     gatewayUrl: gatewayInternalUrl(config),
     key: config.SERVICE_KEY,
     timeoutMs: nestedCallMs,
   });
-  const release = async () => {
-    trust.stop();
-    redis?.disconnect();
-    await db.close();
-  };
-  try {
-    const health = createHealth({ database: db.ping, gateway_keys: trust.check });
-    const metrics = createMetrics();
-    const app = createApp(
-      { identity: trust.handler, health, metrics, logger },
-      { db, newId: uuidv7, now: () => new Date(), assignees: createAssigneeDirectory(callService) },
-    );
-    const server = createServer(app);
-    const port = await listen(server, { host: config.HOST, port: config.COMPLAINTS_PORT }, name);
-    logger.info({ port, database: db.kind }, 'listening');
-    const stop = async () => {
-      await drainServer(server, config.SHUTDOWN_GRACE_MS);
-      await release();
-    };
-    return { health, logger, port, drainDelayMs: config.DRAIN_DELAY_MS, stop };
-  } catch (error) {
-    await release();
-    throw error;
-  }
+  const assignees = createAssigneeDirectory(callService);
+  return serveBehindGateway({
+    name,
+    port: config.COMPLAINTS_PORT,
+    config,
+    logger,
+    database: db,
+    createApp: (parts) => createApp(parts, { db, newId: uuidv7, now: () => new Date(), assignees }),
+  });
 }

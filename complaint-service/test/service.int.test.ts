@@ -3,19 +3,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
+  asUser,
   databases,
   dropDatabases,
   eventually,
-  freePorts,
   recordingUpstream,
   redisServers,
   silentLogger,
+  type TestGateway,
+  testGateway,
 } from '@countersign/testing';
+import { describeStart } from '@countersign/testing/service';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { readComplaintsConfig } from '../src/config.ts';
 import { start } from '../src/service.ts';
-import { asUser, type TestGateway, testGateway } from './gateway.ts';
 import { audience, people } from './world.ts';
 
 const home = mkdtempSync(join(tmpdir(), 'countersign-complaints-'));
@@ -25,7 +27,7 @@ const serviceKey = {
 };
 let gateway: TestGateway;
 beforeAll(async () => {
-  gateway = await testGateway({ nowMs: Date.now });
+  gateway = await testGateway();
 });
 afterAll(async () => {
   await gateway.close();
@@ -95,19 +97,13 @@ describe.each(databases())('the service as it is started, on %s', (kind) => {
   );
 });
 
-test('listens before there is a gateway, and is ready once it has the keys', async () => {
-  const [port = 0] = await freePorts(1);
-  const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });
-  const client = supertest(`http://127.0.0.1:${service.port}`);
-  const { body } = await client.get('/readyz').expect(503);
-  expect(body.checks).toMatchObject({ database: 'ok', gateway_keys: expect.stringContaining('not loaded') });
-  await client.get('/v1/complaints').set(signed('GET')).expect(503);
-  await service.stop();
-
-  const ready = await run();
-  await eventually(() => supertest(`http://127.0.0.1:${ready.port}`).get('/readyz').expect(200));
-  await ready.stop();
-}, 30_000);
+describeStart({
+  name: audience,
+  portVariable: 'COMPLAINTS_PORT',
+  home,
+  run,
+  signed: () => ({ target: '/v1/complaints', headers: signed('GET') }),
+});
 
 test('asks the gateway who an assignee is, with its own key and the txn-token it was handed', async () => {
   const internal = await recordingUpstream({
@@ -179,12 +175,3 @@ describe('its own key', () => {
     expect(() => readComplaintsConfig(env)).not.toThrow(/secret-text/);
   });
 });
-
-test('says in a sentence that its port is taken, and lets go of its data', async () => {
-  const first = await run();
-  const busy = { COMPLAINTS_PORT: String(first.port), COUNTERSIGN_HOME: mkdtempSync(join(home, 'busy-')) };
-  await expect(run(busy)).rejects.toThrow(/^complaint-service: 127\.0\.0\.1:\d+ is already in use$/);
-  const again = await run({ ...busy, COMPLAINTS_PORT: '0' });
-  await again.stop();
-  await first.stop();
-}, 30_000);

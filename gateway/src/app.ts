@@ -1,10 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
-import { type Health, healthRoutes, type Registry } from '@countersign/service-kit';
+import {
+  type Health,
+  healthRoutes,
+  type Logger,
+  notFound,
+  type Registry,
+  requestLog,
+  respondWithProblem,
+} from '@countersign/service-kit';
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
 import helmet from 'helmet';
-import { AppError } from './errors.ts';
+import { AppError, errorTable } from './errors.ts';
 import type { Arrival, RequestRecord } from './exchange.ts';
 import type { Observe } from './observe.ts';
 import type { Pipeline } from './pipeline.ts';
@@ -45,7 +53,8 @@ export function createHandlers({ pipeline, respond, observe, isDraining, own }: 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
     const record = recordOf(request);
     response.once('close', () => {
-      const status = record.status ?? response.statusCode;
+      // Nobody got an answer where the client left before there was one, whatever node's default says.
+      const status = record.status ?? (response.headersSent ? response.statusCode : 0);
       observe(record, { status, aborted: record.status === undefined && !response.writableFinished });
     });
     return record;
@@ -92,11 +101,14 @@ export function createHandlers({ pipeline, respond, observe, isDraining, own }: 
 }
 
 /** For operators and the orchestrator; never public. */
-export function createAdminApp(parts: Readonly<{ health: Health; metrics: Registry; keySet: () => unknown }>): Express {
+export function createAdminApp(
+  parts: Readonly<{ health: Health; metrics: Registry; keySet: () => unknown; logger: Logger }>,
+): Express {
   const app = bareApp();
-  app.use(helmet());
+  app.use(requestLog(parts.logger), helmet());
   app.use(healthRoutes(parts.health, parts.metrics));
   app.use(keySetRoute(parts.keySet));
+  app.use(notFound, respondWithProblem(errorTable));
   return app;
 }
 

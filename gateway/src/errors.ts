@@ -20,7 +20,6 @@ export const errorTable = {
   expectation_failed: { status: 417, fault: 'caller', title: 'This expectation cannot be met.' },
   misdirected_request: { status: 421, fault: 'caller', title: 'This host is not served here.' },
   rate_limited: { status: 429, fault: 'caller', title: 'Too many requests. Wait, then try again.' },
-  headers_too_large: { status: 431, fault: 'caller', title: 'The request has too many or too large headers.' },
 
   token_missing: { status: 401, fault: 'caller', title: 'This needs an access token.' },
   token_malformed: refusedToken('The access token is not a well-formed JWT.'),

@@ -38,6 +38,8 @@ export type RequestRecord = {
   code?: string;
   fault?: string;
   detail?: Readonly<Record<string, unknown>>;
+  /** What was behind a 5xx. */
+  err?: unknown;
 };
 
 /** A request as node's parser hands it over: nothing in it is trusted yet. */

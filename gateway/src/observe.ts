@@ -47,6 +47,7 @@ export function createObserve(logger: Logger, registry: Registry): Observe {
       code: record.code,
       fault: record.fault,
       detail: record.detail,
+      err: record.err,
       identity: record.identity,
       user_id: record.userId,
       service_id: record.serviceId,

@@ -1,7 +1,7 @@
 import { IncomingMessage, type OutgoingHttpHeaders, ServerResponse, STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Answer, answerOf, type Logger } from '@countersign/service-kit';
+import { type Answer, answerOf } from '@countersign/service-kit';
 import helmet from 'helmet';
 import { AppError, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
@@ -18,7 +18,7 @@ export type Respond = Readonly<{
 const lingerBytes = 1024 * 1024;
 const lingerMs = 2_000;
 
-export function createRespond(logger: Logger): Respond {
+export function createRespond(): Respond {
   /** What is to be sent, with the record told about it. */
   function answerTo(thrown: unknown, record: RequestRecord): Answer {
     const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
@@ -26,9 +26,7 @@ export function createRespond(logger: Logger): Respond {
     record.code = error.code;
     record.fault = answer.entry.fault;
     if (error.detail !== undefined) record.detail = error.detail;
-    if (answer.status >= 500) {
-      logger.error({ request_id: record.requestId, code: error.code, err: error.cause ?? error }, 'fault');
-    }
+    if (answer.status >= 500) record.err = error.cause ?? error;
     return {
       ...answer,
       headers: {

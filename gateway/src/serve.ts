@@ -44,7 +44,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const keys = openKeys(config, nowSec, logger);
   const keyFor = createSigningKeys(keys.gateway);
   const metrics = createMetrics();
-  const respond = createRespond(logger);
+  const respond = createRespond();
   const pools = createPools(config.upstreams.values());
   const open = createOpenConnections(nowMs);
   const trust = createTrust(config, { pools, keyFor, nowMs, logger });
@@ -63,7 +63,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const keySet = () => keys.gateway.publicJwks(nowSec());
   const servers = {
     internal: createListener(createHandlers({ ...around, pipeline: pipelines.internal, own: keySetRoute(keySet) })),
-    admin: createServer(createAdminApp({ health, metrics, keySet })),
+    admin: createServer(createAdminApp({ health, metrics, keySet, logger })),
     public: createListener(createHandlers({ ...around, pipeline: pipelines.public })),
   };
   for (const { revocations } of trust.issuers.values()) revocations?.onChange(open.review);

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { explain, StartupError } from '@countersign/service-kit';
+import { explain, StartupError, stopRequested } from '@countersign/service-kit';
 import { banner } from './banner.ts';
 import { type Child, startChild } from './child.ts';
 import { requireFreePorts } from './ports-free.ts';
@@ -90,9 +90,7 @@ function indent(text: string): string {
     .join('\n');
 }
 
-const interrupted = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
-});
+const interrupted = stopRequested(['SIGINT', 'SIGTERM', 'SIGHUP']).then(() => undefined);
 
 try {
   await run(readSettings(process.env), interrupted);

@@ -1,12 +1,12 @@
-import { commonErrors, type ErrorTable, AppError as KitError } from '@countersign/service-kit';
+import { commonErrors, type ErrorTable, AppError as KitError, preconditionErrors } from '@countersign/service-kit';
 
 /** Every code this service answers with. */
 export const errors = {
   ...commonErrors,
+  ...preconditionErrors,
   acting_user_required: { status: 403, fault: 'caller', title: 'This is answered only for a user.' },
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
   unknown_user: { status: 404, fault: 'caller', title: 'Nobody in this tenant has this id.' },
-  precondition_failed: { status: 412, fault: 'caller', title: 'It has changed since you read it. Read it again.' },
 } as const satisfies ErrorTable;
 
 export type Code = keyof typeof errors;

@@ -1,6 +1,6 @@
-import { databases } from '@countersign/testing';
+import { databases, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { people, usersWorld } from './world.ts';
+import { usersWorld } from './world.ts';
 
 const { complainant, agent, admin, stranger } = people;
 let fresh = 0;

@@ -1,13 +1,23 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { databases, dropDatabases, eventually, freePorts, redisServers, silentLogger } from '@countersign/testing';
+import {
+  asUser,
+  databases,
+  dropDatabases,
+  eventually,
+  people,
+  redisServers,
+  silentLogger,
+  type TestGateway,
+  testGateway,
+} from '@countersign/testing';
+import { describeStart } from '@countersign/testing/service';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import supertest from 'supertest';
 import { readUsersConfig } from '../src/config.ts';
 import { start } from '../src/service.ts';
-import { asUser, type TestGateway, testGateway } from './gateway.ts';
-import { audience, people, seed } from './world.ts';
+import { audience, seed } from './world.ts';
 
 const { agent } = people;
 const home = mkdtempSync(join(tmpdir(), 'countersign-users-'));
@@ -15,7 +25,7 @@ const seedFile = join(home, 'tenants.json');
 let gateway: TestGateway;
 beforeAll(async () => {
   writeFileSync(seedFile, JSON.stringify({ password: 'not ours to read', ...seed }));
-  gateway = await testGateway({ nowMs: Date.now });
+  gateway = await testGateway();
 });
 afterAll(async () => {
   await gateway.close();
@@ -75,20 +85,16 @@ describe.each(databases())('the service as it is started, on %s', (kind) => {
   );
 });
 
-test('listens before there is a gateway, and is ready once it has the keys', async () => {
-  const [port = 0] = await freePorts(1);
-  const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });
-  const client = supertest(`http://127.0.0.1:${service.port}`);
-  const { body } = await client.get('/readyz').expect(503);
-  expect(body.checks).toMatchObject({ database: 'ok', gateway_keys: expect.stringContaining('not loaded') });
-  const headers = gateway.sign({ method: 'GET', target: '/v1/users/me', facts: asUser(agent), audience });
-  await client.get('/v1/users/me').set(headers).expect(503);
-  await service.stop();
-
-  const ready = await run();
-  await eventually(() => supertest(`http://127.0.0.1:${ready.port}`).get('/readyz').expect(200));
-  await ready.stop();
-}, 30_000);
+describeStart({
+  name: audience,
+  portVariable: 'USERS_PORT',
+  home,
+  run,
+  signed: () => ({
+    target: '/v1/users/me',
+    headers: gateway.sign({ method: 'GET', target: '/v1/users/me', facts: asUser(agent), audience }),
+  }),
+});
 
 test('never seeds a production', () => {
   expect(() => readUsersConfig(environment({ NODE_ENV: 'production' }))).toThrow(/^SEED_FILE: .*production/);
@@ -105,12 +111,3 @@ test.each([
   if (content !== undefined) writeFileSync(path, content);
   await expect(run({ SEED_FILE: path })).rejects.toThrow(message);
 });
-
-test('says in a sentence that its port is taken, and lets go of its data', async () => {
-  const first = await run();
-  const busy = { USERS_PORT: String(first.port), COUNTERSIGN_HOME: mkdtempSync(join(home, 'busy-')) };
-  await expect(run(busy)).rejects.toThrow(/^users-service: 127\.0\.0\.1:\d+ is already in use$/);
-  const again = await run({ ...busy, USERS_PORT: '0' });
-  await again.stop();
-  await first.stop();
-}, 30_000);

@@ -1,8 +1,7 @@
 import type { IdentityFacts } from '@countersign/identity';
-import { databases } from '@countersign/testing';
+import { asUser, databases, type Person, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { asUser, type Person } from './gateway.ts';
-import { people, usersWorld } from './world.ts';
+import { usersWorld } from './world.ts';
 
 const { complainant, agent, admin, stranger } = people;
 const service = (user?: Person): IdentityFacts => ({

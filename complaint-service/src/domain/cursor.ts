@@ -20,14 +20,7 @@ export function decodeCursor(cursor: string): Position | undefined {
   return encodeCursor(position) === cursor ? position : undefined;
 }
 
-/**
- * Cuts a page out of what was read with one row more than asked for; that one says whether there is a next page.
- */
-export function pageOf<Row extends { created_at: Date; id: string }>(
-  rows: readonly Row[],
-  limit: number,
-): Readonly<{ rows: readonly Row[]; nextCursor: string | null }> {
-  const page = rows.slice(0, limit);
-  const last = rows.length > limit ? page.at(-1) : undefined;
-  return { rows: page, nextCursor: last ? encodeCursor({ createdAt: last.created_at, id: last.id }) : null };
+/** The place behind a row as it is stored. */
+export function cursorAt({ created_at, id }: Readonly<{ created_at: Date; id: string }>): string {
+  return encodeCursor({ createdAt: created_at, id });
 }

@@ -1,5 +1,5 @@
 import { requireRole, userOf } from '@countersign/identity/express';
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, jsonBody } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { staffRoles } from '../domain/access.ts';
 import { mayBeAssigned } from '../domain/workflow.ts';
@@ -9,7 +9,6 @@ import { addHistory } from '../store/history.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { assignment } from './fields.ts';
 import { sendComplaint } from './json.ts';
-import { jsonBody } from './json-body.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './routes.ts';
 

@@ -1,14 +1,13 @@
 import { userOf } from '@countersign/identity/express';
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, jsonBody, pageOf } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { commentReachOf, isStaff } from '../domain/access.ts';
-import { pageOf } from '../domain/cursor.ts';
+import { cursorAt } from '../domain/cursor.ts';
 import { AppError } from '../errors.ts';
 import { insertComment, listComments } from '../store/comments.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { newComment, pageQuery } from './fields.ts';
 import { commentJson } from './json.ts';
-import { jsonBody } from './json-body.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './routes.ts';
 
@@ -45,7 +44,7 @@ export function commentRoutes({ db, newId, now }: RouteParts): Router {
       const complaint = await reachComplaint(trx, user, id, 'read');
       return listComments(trx, complaint.id, commentReachOf(user), { after: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit);
+    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
     res.json({ items: rows.map(commentJson), next_cursor: nextCursor });
   });
 

@@ -1,8 +1,8 @@
 import { userOf } from '@countersign/identity/express';
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, demandMatch, jsonBody, pageOf } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { reachOf } from '../domain/access.ts';
-import { pageOf } from '../domain/cursor.ts';
+import { cursorAt } from '../domain/cursor.ts';
 import { changedFields, searchedText } from '../domain/editing.ts';
 import { termsOf } from '../domain/terms.ts';
 import { mayEdit } from '../domain/workflow.ts';
@@ -11,10 +11,8 @@ import { changeComplaint, insertComplaint, listComplaints } from '../store/compl
 import { addHistory } from '../store/history.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { replaceTerms } from '../store/terms.ts';
-import { demandMatch } from './entity-tag.ts';
 import { complaintPatch, complaintsQuery, newComplaint } from './fields.ts';
 import { complaintJson, sendComplaint } from './json.ts';
-import { jsonBody } from './json-body.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './routes.ts';
 
@@ -51,7 +49,7 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
     const { status, q, cursor, limit } = complaintsQuery.parse(req.query);
     const filter = { status, words: q, after: cursor, limit: limit + 1 };
     const found = await inTenant(db, user.tenantId, (trx) => listComplaints(trx, reachOf(user), filter));
-    const { rows, nextCursor } = pageOf(found, limit);
+    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
     res.json({ items: rows.map(complaintJson), next_cursor: nextCursor });
   });
 

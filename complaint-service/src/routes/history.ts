@@ -1,7 +1,7 @@
 import { userOf } from '@countersign/identity/express';
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, pageOf } from '@countersign/service-kit';
 import type { Router } from 'express';
-import { pageOf } from '../domain/cursor.ts';
+import { cursorAt } from '../domain/cursor.ts';
 import { listHistory } from '../store/history.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { pageQuery } from './fields.ts';
@@ -21,7 +21,7 @@ export function historyRoutes({ db }: RouteParts): Router {
       const complaint = await reachComplaint(trx, user, id, 'read');
       return listHistory(trx, complaint.id, { after: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit);
+    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
     res.json({ items: rows.map(historyJson), next_cursor: nextCursor });
   });
 

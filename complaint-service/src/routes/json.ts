@@ -1,6 +1,6 @@
+import { entityTag } from '@countersign/service-kit';
 import type { Response } from 'express';
 import type { Comment, Complaint, HistoryEntry } from '../store/schema.ts';
-import { entityTag } from './entity-tag.ts';
 
 /** A complaint looks the same to everybody who may see it. */
 export function complaintJson(complaint: Complaint) {

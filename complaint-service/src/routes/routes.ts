@@ -1,7 +1,7 @@
 import type { Database } from '@countersign/database';
-import { requireIdentity, requireRole, userOf } from '@countersign/identity/express';
-import { addToLog, createRouter } from '@countersign/service-kit';
-import type { RequestHandler, Router } from 'express';
+import { requireIdentity, requireRole } from '@countersign/identity/express';
+import { createRouter, describeCaller } from '@countersign/service-kit';
+import type { Router } from 'express';
 import { knownRoles } from '../domain/access.ts';
 import type { AssigneeDirectory } from '../domain/assignees.ts';
 import type { ComplaintsSchema } from '../store/schema.ts';
@@ -30,11 +30,3 @@ export function complaintServiceRoutes(parts: RouteParts): Router {
   router.use(historyRoutes(parts));
   return router;
 }
-
-const describeCaller: RequestHandler = (req, res, next) => {
-  const { tenantId, userId, role } = userOf(req);
-  addToLog(res, { tenant_id: tenantId, user_id: userId, role });
-  // One path answers each person differently: no cache may give it to the next without asking.
-  res.set('cache-control', 'private, no-cache');
-  next();
-};

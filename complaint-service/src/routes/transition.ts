@@ -1,5 +1,5 @@
 import { userOf } from '@countersign/identity/express';
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, jsonBody } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { judgeTransition, nextOf } from '../domain/workflow.ts';
 import { AppError } from '../errors.ts';
@@ -9,7 +9,6 @@ import { inTenant } from '../store/in-tenant.ts';
 import type { Status } from '../store/schema.ts';
 import { transition } from './fields.ts';
 import { sendComplaint } from './json.ts';
-import { jsonBody } from './json-body.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './routes.ts';
 

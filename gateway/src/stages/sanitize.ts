@@ -9,6 +9,7 @@ import { createHostCheck } from './public-host.ts';
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;
 const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
+const contentLengthGrammar = /^(?:0|[1-9][0-9]{0,15})$/;
 const maxContentType = 1024;
 const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
 
@@ -70,7 +71,7 @@ export function createSanitize(
     const named = namedByConnection(read.get('connection') ?? []);
     const isNamed = (name: string) => named?.has(foldHeaderName(name)) === true;
     const take = (name: ReadHeader) => (isNamed(name) ? undefined : only(read, name));
-    const body = readBody(read, take);
+    const body = readBody(read, take, request.httpVersion);
     const headers = named === undefined ? passing : passing.filter(([name]) => !isNamed(name));
     if (body.type !== undefined) headers.push(['content-type', body.type]);
     if (body.encoding !== undefined) headers.push(['content-encoding', body.encoding]);
@@ -102,18 +103,31 @@ function note(read: Map<ReadHeader, string[]>, name: ReadHeader, value: string):
   values.push(value);
 }
 
-function readBody(read: Map<ReadHeader, string[]>, take: (name: ReadHeader) => string | undefined): InboundBody {
+function readBody(
+  read: Map<ReadHeader, string[]>,
+  take: (name: ReadHeader) => string | undefined,
+  httpVersion: string,
+): InboundBody {
   const length = only(read, 'content-length');
+  const coding = only(read, 'transfer-encoding');
   const type = take('content-type');
   if (type !== undefined && (type.length > maxContentType || !contentTypeGrammar.test(type))) {
     throw new AppError('invalid_request', { detail: { reason: 'content-type' } });
   }
+  if (length !== undefined && !contentLengthGrammar.test(length)) {
+    throw unframed('content-length');
+  }
+  // Node undoes `chunked` and nothing else: behind any other coding the bytes are not the body (RFC 9112 sections 6.1, 6.3).
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion !== '1.1')) {
+    throw unframed('transfer-encoding');
+  }
   const bytes = length === undefined ? undefined : Number(length);
   return {
-    present: only(read, 'transfer-encoding') !== undefined || (bytes ?? 0) > 0,
+    present: coding !== undefined || (bytes ?? 0) > 0,
     length: bytes,
     type,
-    encoding: take('content-encoding'),
+    // Also where Connection names it: dropping the name would not undo the coding.
+    encoding: only(read, 'content-encoding'),
   };
 }
 
@@ -131,3 +145,7 @@ const only = (read: Map<ReadHeader, string[]>, name: ReadHeader): string | undef
 
 const repeated = (name: string): AppError =>
   new AppError('invalid_request', { detail: { reason: 'repeated header', header: name } });
+
+/** Where the body ends is in doubt, and so is where the next request on this connection begins. */
+const unframed = (header: string): AppError =>
+  new AppError('invalid_request', { detail: { reason: 'framing', header }, headers: { connection: 'close' } });

@@ -17,6 +17,8 @@ const codes: Readonly<Record<string, Code>> = {
   EPIPE: 'upstream_broken',
   UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
   ERR_INVALID_CHAR: 'upstream_invalid_response',
+  // What undici asserts of an answer, e.g. a status of three digits that begins with 1 to 9.
+  ERR_ASSERTION: 'upstream_invalid_response',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
 };
 

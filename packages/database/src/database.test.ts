@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -93,6 +93,7 @@ test('a PGlite directory is held by one process at a time, and a dead process ho
   const home = mkdtempSync(join(tmpdir(), 'countersign-db-'));
   const dataDir = join(home, 'data');
   const db = await openDatabase<Schema>({ ...options, location: { dataDir } });
+  expect(statSync(dataDir).mode & 0o777).toBe(0o700);
   await expect(openDatabase<Schema>({ ...options, location: { dataDir } })).rejects.toThrow(
     /is held by the running process/,
   );

@@ -1,5 +1,4 @@
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { StartupError } from '@countersign/service-kit';
 import { PGlite } from '@electric-sql/pglite';
 import { Kysely, PGliteDialect, sql } from 'kysely';
@@ -17,7 +16,7 @@ export async function openPglite<Schema>(
   dataDir: string | undefined,
   roles: readonly string[],
 ): Promise<Opened<Schema>> {
-  if (dataDir !== undefined) mkdirSync(dirname(dataDir), { recursive: true });
+  if (dataDir !== undefined) makePrivate(dataDir);
   // PGlite opens a directory twice without a word and then corrupts it.
   const unlock = dataDir === undefined ? () => {} : lockFile(`${dataDir}.lock`);
   let pglite: PGlite;
@@ -47,4 +46,10 @@ export async function openPglite<Schema>(
       },
     },
   };
+}
+
+/** PGlite writes files that anybody may read and write, whatever the umask: the directory is what keeps them out. */
+function makePrivate(dataDir: string): void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  chmodSync(dataDir, 0o700);
 }

@@ -53,6 +53,7 @@ export const commonErrors = {
   method_not_allowed: { status: 405, fault: 'caller', title: 'This method is not allowed here.' },
   payload_too_large: { status: 413, fault: 'caller', title: 'The body is larger than this endpoint takes.' },
   unsupported_media_type: { status: 415, fault: 'caller', title: 'This kind of body is not understood here.' },
+  headers_too_large: { status: 431, fault: 'caller', title: 'The request has too many or too large headers.' },
   validation_failed: { status: 422, fault: 'caller', title: 'Some fields are not acceptable.' },
   internal_error: { status: 500, fault: 'ours', title: 'Something went wrong on our side.' },
   unavailable: { status: 503, fault: 'ours', title: 'Not available right now. Try again shortly.', retryAfterSec: 1 },

@@ -58,7 +58,8 @@ export type Running = Readonly<{
 
 /**
  * The life of a process: start, wait for SIGTERM or SIGINT, answer `/readyz` with 503 for `drainDelayMs`, stop.
- * A second signal ends at once. A launcher with an IPC channel to us takes us along when it dies. A configuration or start-up problem is one clear message and exit code 1.
+ * A launcher with an IPC channel to us takes us along when it dies. A configuration or start-up problem is one clear message
+ * and exit code 1.
  */
 export async function runProcess(name: string, start: () => Promise<Running>): Promise<void> {
   let running: Running;
@@ -73,8 +74,7 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
     logger.fatal({ err: error }, 'uncaught');
     process.exit(1);
   });
-  const signal = await nextSignal();
-  void nextSignal().then(() => process.exit(1));
+  const signal = await stopRequested();
   logger.info({ signal }, 'draining');
   health.drain();
   await delay(running.drainDelayMs);
@@ -83,17 +83,28 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
   process.exit(0);
 }
 
-type Stop = 'SIGTERM' | 'SIGINT' | 'disconnect';
+export type Stop = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'disconnect';
 
-function nextSignal(): Promise<Stop> {
-  const stops: Stop[] = ['SIGTERM', 'SIGINT', 'disconnect'];
+const impatientAfterMs = 2_000;
+
+/**
+ * Settles when the process is asked to stop. A repeat is ignored at first, since Ctrl-C under npm arrives twice, from the
+ * terminal and from npm; one after two seconds means "now" and ends the process with exit code 1.
+ *
+ * @param stops `disconnect` is the end of a launcher that holds an IPC channel to us; it never hurries.
+ */
+export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'disconnect']): Promise<Stop> {
   return new Promise((resolve) => {
-    const listeners = stops.map((stop) => [stop, () => received(stop)] as const);
+    let firstAtMs: number | undefined;
     const received = (stop: Stop) => {
-      for (const [event, listener] of listeners) process.off(event, listener);
-      resolve(stop);
+      if (firstAtMs === undefined) {
+        firstAtMs = performance.now();
+        resolve(stop);
+      } else if (stop !== 'disconnect' && performance.now() - firstAtMs > impatientAfterMs) {
+        process.exit(1);
+      }
     };
-    for (const [event, listener] of listeners) process.on(event, listener);
+    for (const stop of stops) process.on(stop, () => received(stop));
   });
 }
 

@@ -18,6 +18,9 @@ export function addToLog(res: Response, fields: Record<string, unknown>): void {
   Object.assign((res.locals as RequestLocals).log, fields);
 }
 
+/** Asked every second by orchestrators: their lines would bury the rest, and not being ready yet is no error. */
+const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
 /**
  * Gives the request an id and writes one line when it ends, however it ends.
  * The id is ours until a verified identity brings the gateway's ({@link adoptRequestId}).
@@ -35,12 +38,14 @@ export function requestLog(logger: Logger) {
         request_id: locals.requestId,
         method: req.method,
         path,
-        status: res.statusCode,
+        // Nobody got an answer where the client left before there was one, whatever node's default says.
+        status: res.headersSent ? res.statusCode : 0,
         duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
         ...(res.writableFinished ? {} : { aborted: true }),
         ...locals.log,
       };
-      if (res.statusCode >= 500) logger.error(line, 'request');
+      if (probes.has(path)) logger.debug(line, 'request');
+      else if (res.statusCode >= 500) logger.error(line, 'request');
       else logger.info(line, 'request');
     });
     next();

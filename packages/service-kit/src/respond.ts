@@ -1,7 +1,6 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { ZodError, type z } from 'zod';
 import { AppError, type ErrorTable, type FieldError } from './errors.ts';
-import type { Logger } from './logger.ts';
 import { answerOf } from './problem.ts';
 import { addToLog, requestIdOf } from './request-log.ts';
 
@@ -11,13 +10,12 @@ export const notFound: RequestHandler = (_req, _res, next) => next(new AppError(
 /**
  * The only place of a service that answers an error. What is not an {@link AppError} is a 500 with nothing of it shown.
  */
-export function respondWithProblem(table: ErrorTable, logger: Logger): ErrorRequestHandler {
+export function respondWithProblem(table: ErrorTable): ErrorRequestHandler {
   return (thrown: unknown, req: Request, res: Response, _next) => {
     const error = toAppError(thrown);
     const { status, headers, body, entry } = answerOf(error, table, { id: requestIdOf(res), path: req.path });
     addToLog(res, { code: error.code, fault: entry.fault, ...(error.detail && { detail: error.detail }) });
-    if (status >= 500)
-      logger.error({ request_id: requestIdOf(res), code: error.code, err: error.cause ?? error }, 'fault');
+    if (status >= 500) addToLog(res, { err: error.cause ?? error });
     if (res.headersSent) {
       res.destroy();
       return;

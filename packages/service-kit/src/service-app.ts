@@ -35,7 +35,7 @@ export function createServiceApp(parts: ServiceParts): Express {
   app.use(express.json({ limit: parts.maxBodyBytes ?? 100 * 1024, inflate: false, strict: true }));
   app.use(parts.routes);
   app.use(notFound);
-  app.use(respondWithProblem(parts.errors, parts.logger));
+  app.use(respondWithProblem(parts.errors));
   return app;
 }
 

@@ -15,6 +15,7 @@ import {
   createRouter,
   createServiceApp,
   type Health,
+  jsonBody,
   requestIdOf,
 } from '../src/index.ts';
 
@@ -45,6 +46,7 @@ beforeEach(() => {
     addToLog(res, { kind: 'echo' });
     res.json({ got: z.strictObject({ name: z.string().max(5) }).parse(req.body), id: requestIdOf(res) });
   });
+  routes.post('/json', (req, res) => void res.json({ got: jsonBody(req) ?? 'nothing' }));
   routes.get('/item/:id', (req, res) => void res.json({ id: req.params.id }));
   app = createServiceApp({ logger: log.logger, health, metrics: createMetrics(), errors, identity: passAll, routes });
 });
@@ -105,6 +107,19 @@ test('names each field that should not be there', async () => {
   const response = await supertest(app).post('/echo').send({ name: 'ok', role: 'admin', tenant_id: 't' });
   expect(response.status).toBe(422);
   expect(response.body.errors.map(({ path }: { path: string }) => path)).toEqual(['role', 'tenant_id']);
+});
+
+test.each([
+  ['application/json', '{"a":1}', 200, { got: { a: 1 } }],
+  ['application/json; charset=utf-8', '[]', 200, { got: [] }],
+  ['application/json', '', 200, { got: 'nothing' }],
+  ['text/plain', '', 200, { got: 'nothing' }],
+  ['text/plain', '{"a":1}', 415, { code: 'unsupported_media_type' }],
+  ['application/x-www-form-urlencoded', 'a=1', 415, { code: 'unsupported_media_type' }],
+])('a body is JSON or nothing: %s %j is %d', async (type, sent, status, answer) => {
+  const response = await supertest(app).post('/json').set('content-type', type).send(sent);
+  expect(response.status).toBe(status);
+  expect(response.body).toMatchObject(answer);
 });
 
 test('logs one line a request, without the query, and with what the handler added', async () => {

@@ -10,6 +10,7 @@ export {
 export { eventually } from './eventually.ts';
 export { freePorts } from './free-ports.ts';
 export { type IssuerOptions, mintIssuer, type TestIssuer } from './mint-issuer.ts';
+export { asUser, type Person, people, tenants } from './people.ts';
 export { rawRequest } from './raw-request.ts';
 export {
   type RecordedRequest,
@@ -19,3 +20,4 @@ export {
 } from './recording-upstream.ts';
 export { redisServers } from './redis-servers.ts';
 export { type ProcessOptions, type StartedProcess, startProcess } from './start-process.ts';
+export { type TestGateway, testGateway, type Unsigned } from './test-gateway.ts';

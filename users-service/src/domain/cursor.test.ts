@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { cursorAt, decodeCursor, encodeCursor } from './cursor.ts';
 
 const text = fc.string({ unit: 'grapheme' }).filter((value) => !value.includes('\0'));
 
@@ -10,6 +10,10 @@ test('a cursor comes back as the place it was made of', () => {
       expect(decodeCursor(encodeCursor({ foldedName, userId }))).toEqual({ foldedName, userId }),
     ),
   );
+});
+
+test('the cursor at a row is its place', () => {
+  expect(decodeCursor(cursorAt({ folded_name: 'a', user_id: 'b' }))).toEqual({ foldedName: 'a', userId: 'b' });
 });
 
 test('nothing else is a cursor', () => {

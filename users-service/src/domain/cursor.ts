@@ -5,6 +5,11 @@ export function encodeCursor({ foldedName, userId }: DirectoryPosition): string 
   return Buffer.from(JSON.stringify([foldedName, userId])).toString('base64url');
 }
 
+/** The place behind a member as it is stored. */
+export function cursorAt({ folded_name, user_id }: Readonly<{ folded_name: string; user_id: string }>): string {
+  return encodeCursor({ foldedName: folded_name, userId: user_id });
+}
+
 /** @returns undefined for anything that {@link encodeCursor} did not write. */
 export function decodeCursor(cursor: string): DirectoryPosition | undefined {
   let parts: unknown;

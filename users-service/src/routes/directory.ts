@@ -1,7 +1,7 @@
 import { requireRole, userOf } from '@countersign/identity/express';
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, pageOf } from '@countersign/service-kit';
 import type { Router } from 'express';
-import { encodeCursor } from '../domain/cursor.ts';
+import { cursorAt } from '../domain/cursor.ts';
 import { directoryRoles, maySee } from '../domain/profile.ts';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
@@ -18,10 +18,8 @@ export function directoryRoutes({ db }: RouteParts): Router {
     const { role, q, cursor, limit } = directoryQuery.parse(req.query);
     const filter = { role, part: q, after: cursor, limit: limit + 1 };
     const found = await inTenant(db, userOf(req).tenantId, (trx) => listMembers(trx, filter));
-    const page = found.slice(0, limit);
-    const last = found.length > limit ? page.at(-1) : undefined;
-    const position = last && encodeCursor({ foldedName: last.folded_name, userId: last.user_id });
-    res.json({ items: page.map(profileJson), next_cursor: position ?? null });
+    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
+    res.json({ items: rows.map(profileJson), next_cursor: nextCursor });
   });
 
   router.get('/v1/users/:id', async (req, res) => {

@@ -1,15 +1,7 @@
+import { lineField, pageFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodeCursor } from '../domain/cursor.ts';
 import { foldName } from '../domain/profile.ts';
-
-/** One line of text a person typed. Control characters would end up in logs, mails and terminals. */
-const line = (max: number) =>
-  z
-    .string()
-    .trim()
-    .min(1)
-    .max(max)
-    .refine((value) => value.isWellFormed() && !/\p{Cc}/u.test(value), 'must be one line of text');
 
 const locale = z.string().max(35).refine(isLocale, 'must be a language tag such as en-GB (BCP 47)');
 const timeZone = z.string().max(64).refine(isTimeZone, 'must be a time zone such as Europe/Vienna (IANA)');
@@ -18,7 +10,7 @@ const phone = z.string().regex(/^\+?[0-9][0-9 ()./-]{2,30}$/, 'must be a telepho
 /** PATCH /v1/users/me. Strict: a body that names `role` or `tenant_id` is refused, not cleaned. */
 export const profilePatch = z
   .strictObject({
-    display_name: line(100).optional(),
+    display_name: lineField(100).optional(),
     phone: phone.nullable().optional(),
     locale: locale.nullable().optional(),
     time_zone: timeZone.nullable().optional(),
@@ -36,23 +28,8 @@ export const directoryQuery = z.object({
     .string()
     .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
     .optional(),
-  q: line(100).transform(foldName).optional(),
-  cursor: z
-    .string()
-    .max(4_000)
-    .transform((value, context) => {
-      const position = decodeCursor(value);
-      if (position !== undefined) return position;
-      context.addIssue({ code: 'custom', message: 'is not a cursor of this list' });
-      return z.NEVER;
-    })
-    .optional(),
-  limit: z
-    .string()
-    .regex(/^[0-9]{1,3}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(1).max(100))
-    .default(20),
+  q: lineField(100).transform(foldName).optional(),
+  ...pageFields({ maxLength: 4_000, decode: decodeCursor }),
 });
 
 /** The contract's alphabet for ids (packages/identity); nobody has another one. */

@@ -1,15 +1,13 @@
 import type { UserIdentity } from '@countersign/identity';
 import { userOf } from '@countersign/identity/express';
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, demandMatch, jsonBody } from '@countersign/service-kit';
 import type { Router } from 'express';
 import type { Transaction } from 'kysely';
 import { changesTo } from '../domain/profile.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { addMember, changeMember, findMember, lockMember, setRole, type Written } from '../store/members.ts';
 import type { Member, UsersSchema } from '../store/schema.ts';
-import { demandMatch } from './entity-tag.ts';
 import { profilePatch } from './fields.ts';
-import { jsonBody } from './json-body.ts';
 import { sendProfile } from './profile-json.ts';
 import type { RouteParts } from './routes.ts';
 

@@ -1,6 +1,6 @@
+import { entityTag } from '@countersign/service-kit';
 import type { Response } from 'express';
 import type { Member } from '../store/schema.ts';
-import { entityTag } from './entity-tag.ts';
 
 /** A member as clients see one, in the directory and alone. */
 export function profileJson(member: Member) {

@@ -1,7 +1,7 @@
 import type { Database } from '@countersign/database';
-import { requireIdentity, userOf } from '@countersign/identity/express';
-import { addToLog, createRouter } from '@countersign/service-kit';
-import type { RequestHandler, Router } from 'express';
+import { requireIdentity } from '@countersign/identity/express';
+import { createRouter, describeCaller } from '@countersign/service-kit';
+import type { Router } from 'express';
 import type { Written } from '../store/members.ts';
 import type { UsersSchema } from '../store/schema.ts';
 import { directoryRoutes } from './directory.ts';
@@ -23,11 +23,3 @@ export function usersRoutes(parts: RouteParts): Router {
   router.use(userLookupRoutes(parts));
   return router;
 }
-
-const describeCaller: RequestHandler = (req, res, next) => {
-  const { tenantId, userId, role } = userOf(req);
-  addToLog(res, { tenant_id: tenantId, user_id: userId, role });
-  // One path answers each person differently: no cache may give it to the next without asking.
-  res.set('cache-control', 'private, no-cache');
-  next();
-};

@@ -1,7 +1,12 @@
 import type { Request } from 'express';
-import { AppError } from '../errors.ts';
+import { AppError, type ErrorTable } from './errors.ts';
 
-/** A strong tag: a revision names one state of one member, in every detail. */
+/** What {@link demandMatch} refuses with. Spread it into the table of a service that calls it. */
+export const preconditionErrors = {
+  precondition_failed: { status: 412, fault: 'caller', title: 'It has changed since you read it. Read it again.' },
+} as const satisfies ErrorTable;
+
+/** A strong tag: a revision names one state of one thing, in every detail. */
 export const entityTag = (revision: string): string => `"${revision}"`;
 
 /**
@@ -15,5 +20,7 @@ export function demandMatch(req: Request, revision: string): void {
   if (header === undefined || header.trim() === '*') return;
   const tags: readonly string[] = header.match(/(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g) ?? [];
   if (tags.includes(entityTag(revision))) return;
-  throw new AppError('precondition_failed', { headers: { etag: entityTag(revision) } });
+  throw new AppError<keyof typeof preconditionErrors>('precondition_failed', {
+    headers: { etag: entityTag(revision) },
+  });
 }

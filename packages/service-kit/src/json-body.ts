@@ -1,8 +1,8 @@
 import type { Request } from 'express';
-import { AppError } from '../errors.ts';
+import { AppError } from './errors.ts';
 
 /**
- * What the parser made of the body; undefined without one, which no schema takes.
+ * What the parser of {@link createServiceApp} made of the body; undefined without one, which no schema takes.
  *
  * @throws AppError `unsupported_media_type`
  */

@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import { z } from 'zod';
+import { pageFields, pageOf } from './page.ts';
+
+const query = z.object(
+  pageFields({ maxLength: 5, decode: (cursor) => (cursor.startsWith('at-') ? Number(cursor.slice(3)) : undefined) }),
+);
+
+test('a page knows whether another follows, and where it begins', () => {
+  const rows = [1, 2, 3];
+  const cursorAt = (row: number) => `at-${row}`;
+  expect(pageOf(rows, 3, cursorAt)).toEqual({ rows, nextCursor: null });
+  expect(pageOf(rows, 2, cursorAt)).toEqual({ rows: [1, 2], nextCursor: 'at-2' });
+  expect(pageOf([], 2, cursorAt)).toEqual({ rows: [], nextCursor: null });
+});
+
+test('a query has its place and its limit, 20 where it names none', () => {
+  expect(query.parse({ cursor: 'at-0', limit: '100' })).toEqual({ cursor: 0, limit: 100 });
+  expect(query.parse({})).toEqual({ limit: 20 });
+});
+
+test.each([
+  ['another cursor', { cursor: 'x' }],
+  ['a longer one', { cursor: 'at-123' }],
+  ['two', { cursor: ['at-1', 'at-2'] }],
+  ['a limit of none', { limit: '0' }],
+  ['more than a hundred', { limit: '101' }],
+  ['a limit that is no number', { limit: '1e1' }],
+])('a query refuses %s', (_what, params) => {
+  expect(query.safeParse(params).success).toBe(false);
+});

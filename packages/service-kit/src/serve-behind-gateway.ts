@@ -1,0 +1,58 @@
+import type { RequestListener } from 'node:http';
+import type { z } from 'zod';
+import { type commonConfig, gatewayKeysUrl } from './config.ts';
+import { createHealth } from './health.ts';
+import { drainServer, listen, type Running } from './lifecycle.ts';
+import type { Logger } from './logger.ts';
+import { createMetrics } from './metrics.ts';
+import { connectRedis } from './redis.ts';
+import type { ServiceParts } from './service-app.ts';
+import { createServiceServer } from './service-server.ts';
+import { trustGateway } from './trust-gateway.ts';
+
+export type BehindGateway = Readonly<{
+  /** The service's name: its audience in gateway.yaml. */
+  name: string;
+  port: number;
+  config: z.infer<z.ZodObject<typeof commonConfig>>;
+  logger: Logger;
+  /** Open already; closed when the service stops or cannot start. */
+  database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
+  createApp(
+    parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>,
+  ): RequestListener | Promise<RequestListener>;
+}>;
+
+/**
+ * Serves an app whose one dependency is its database. It listens before it knows the gateway's keys, and answers 503 until
+ * then: two processes that wait for each other never start.
+ *
+ * @returns What is running, and the port in use.
+ * @throws StartupError when the port is the trouble, and whatever `createApp` throws.
+ */
+export async function serveBehindGateway(options: BehindGateway): Promise<Running & Readonly<{ port: number }>> {
+  const { name, config, logger, database } = options;
+  const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
+  const trust = trustGateway({ audience: name, keysUrl: gatewayKeysUrl(config), redis });
+  trust.start();
+  const release = async () => {
+    trust.stop();
+    redis?.disconnect();
+    await database.close();
+  };
+  try {
+    const health = createHealth({ database: () => database.ping(), gateway_keys: trust.check });
+    const metrics = createMetrics();
+    const server = createServiceServer(await options.createApp({ identity: trust.handler, health, metrics, logger }));
+    const port = await listen(server, { host: config.HOST, port: options.port }, name);
+    logger.info({ port, database: database.kind }, 'listening');
+    const stop = async () => {
+      await drainServer(server, config.SHUTDOWN_GRACE_MS);
+      await release();
+    };
+    return { health, logger, port, drainDelayMs: config.DRAIN_DELAY_MS, stop };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}

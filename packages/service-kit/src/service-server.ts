@@ -1,0 +1,33 @@
+import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { v7 as uuidv7 } from 'uuid';
+import { AppError, type CommonCode, commonErrors } from './errors.ts';
+import { answerOf } from './problem.ts';
+
+/**
+ * The HTTP server of a service. What node would answer by itself, without a body, is answered like everything else: a request
+ * without Host or with a strange expectation goes to the app, which refuses it; one that is no request at all gets a problem.
+ */
+export function createServiceServer(app: RequestListener): Server {
+  const server = createServer({ requireHostHeader: false }, app);
+  server.on('checkExpectation', app);
+  server.on('clientError', refuse);
+  return server;
+}
+
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
+    socket.destroy();
+    return;
+  }
+  const code: CommonCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'invalid_request';
+  const id = uuidv7();
+  const { status, headers, body } = answerOf(new AppError(code), commonErrors, { id, path: '/' });
+  const lines = Object.entries({
+    ...headers,
+    'x-request-id': id,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  }).map(([name, value]) => `${name}: ${value}`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('\r\n')}\r\n\r\n${body}`);
+}

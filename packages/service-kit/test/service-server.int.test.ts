@@ -1,0 +1,46 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { rawRequest } from '@countersign/testing';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { createServiceServer } from '../src/index.ts';
+
+let server: Server;
+let reached: string[];
+const port = () => (server.address() as AddressInfo).port;
+
+beforeEach(async () => {
+  reached = [];
+  server = createServiceServer((req, res) => {
+    reached.push(`${req.method} ${req.url}`);
+    res.writeHead(401).end();
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterEach(async () => {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+});
+
+test.each([
+  ['without Host', 'GET /x HTTP/1.1\r\nConnection: close\r\n\r\n'],
+  ['with a strange expectation', 'GET /x HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\nConnection: close\r\n\r\n'],
+])('a request %s is for the app to refuse', async (_what, bytes) => {
+  expect(await rawRequest(port(), bytes)).toMatch(/^HTTP\/1\.1 401 /);
+  expect(reached).toEqual(['GET /x']);
+});
+
+test.each([
+  ['what is no request', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
+  ['headers without end', `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+])('%s gets a problem, and reaches nothing', async (_what, bytes, status, code) => {
+  const [head = '', body = ''] = (await rawRequest(port(), bytes)).split('\r\n\r\n');
+  expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  expect(head).toMatch(/content-type: application\/problem\+json/);
+  expect(JSON.parse(body)).toMatchObject({ status, code });
+  expect(head).toContain(JSON.parse(body).request_id);
+  expect(reached).toEqual([]);
+});

@@ -1,0 +1,47 @@
+import { mkdtempSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Running } from '@countersign/service-kit';
+import { expect, test } from '@jest/globals';
+import supertest from 'supertest';
+import { eventually } from './eventually.ts';
+import { freePorts } from './free-ports.ts';
+
+export type StartFacts = Readonly<{
+  /** The service's name, with which its start-up problems begin. */
+  name: string;
+  /** The variable of its port. */
+  portVariable: string;
+  /** Where its data may go. */
+  home: string;
+  /** Starts it on any port, with a gateway's keys to fetch, and these variables over its usual ones. */
+  run(more?: Record<string, string | undefined>): Promise<Running & Readonly<{ port: number }>>;
+  /** A GET that a signed-in person may make, as the gateway would send it. */
+  signed(): Readonly<{ target: string; headers: Record<string, string> }>;
+}>;
+
+/** What each of our services promises about its start, whatever else it does. */
+export function describeStart({ name, portVariable, home, run, signed }: StartFacts): void {
+  test('listens before there is a gateway, and is ready once it has the keys', async () => {
+    const [port = 0] = await freePorts(1);
+    const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });
+    const client = supertest(`http://127.0.0.1:${service.port}`);
+    const { body } = await client.get('/readyz').expect(503);
+    expect(body.checks).toMatchObject({ database: 'ok', gateway_keys: expect.stringContaining('not loaded') });
+    const { target, headers } = signed();
+    await client.get(target).set(headers).expect(503);
+    await service.stop();
+
+    const ready = await run();
+    await eventually(() => supertest(`http://127.0.0.1:${ready.port}`).get('/readyz').expect(200));
+    await ready.stop();
+  }, 30_000);
+
+  test('says in a sentence that its port is taken, and lets go of its data', async () => {
+    const first = await run();
+    const busy = { [portVariable]: String(first.port), COUNTERSIGN_HOME: mkdtempSync(join(home, 'busy-')) };
+    await expect(run(busy)).rejects.toThrow(new RegExp(`^${name}: 127\\.0\\.0\\.1:\\d+ is already in use$`));
+    const again = await run({ ...busy, [portVariable]: '0' });
+    await again.stop();
+    await first.stop();
+  }, 30_000);
+}

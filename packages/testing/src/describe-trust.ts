@@ -1,0 +1,139 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Test } from 'supertest';
+import { databases, type TestDatabase } from './databases.ts';
+import { asUser, people } from './people.ts';
+import type { ServiceWorld } from './service-world.ts';
+
+type World = Omit<ServiceWorld<unknown>, 'db'>;
+
+export type TrustFacts = Readonly<{
+  world: (database: TestDatabase) => Promise<World>;
+  /** A path that an agent of acme may read. */
+  target: string;
+  /** A path that an admin of acme may read. */
+  otherTarget: string;
+  /** What an agent may send to `target`: JSON with a `Mallory` in it. */
+  change: Readonly<{ method: string; body: string }>;
+  /** A service that is not this one. */
+  otherService: string;
+}>;
+
+const { agent, admin, stranger } = people;
+const json = { 'content-type': 'application/json' };
+
+/** What each of our services promises: nobody but the gateway is believed, and nothing is read for anybody else. */
+export function describeTrust(facts: TrustFacts): void {
+  describe.each(databases())('trust in the gateway alone, on %s', (_kind, database) => {
+    let world: World;
+    beforeAll(async () => {
+      world = await facts.world(database);
+    });
+    afterAll(() => world.close());
+    const get = { method: 'GET', target: facts.target, facts: asUser(agent) };
+
+    test.each(attacks(facts))('refuses %s, and no row is read', async (_what, attack) => {
+      const before = world.transactions();
+      const { status, headers, body: problem } = await attack(world);
+      expect(status).toBe(401);
+      expect(headers['x-identity-refused']).toMatch(/^[a-z_]+$/);
+      expect(headers['content-type']).toMatch(/^application\/problem\+json/);
+      expect(problem).toMatchObject({ status: 401, request_id: headers['x-request-id'] });
+      expect(world.transactions()).toBe(before);
+    });
+
+    test('refuses a signed request that comes twice', async () => {
+      const headers = world.sign(get);
+      await world.send('GET', facts.target, headers).expect(200);
+      const before = world.transactions();
+      const again = await world.send('GET', facts.target, headers).expect(401);
+      expect(again.headers['x-identity-refused']).toBe('replayed');
+      expect(world.transactions()).toBe(before);
+    });
+
+    test.each(['anonymous', 'gateway'] as const)('gives the identity %s nothing', async (kind) => {
+      const before = world.transactions();
+      const { body: problem } = await world
+        .send('GET', facts.target, world.sign({ ...get, facts: { kind } }))
+        .expect(403);
+      expect(problem.code).toBe('identity_not_allowed');
+      expect(world.transactions()).toBe(before);
+    });
+
+    test('answers health without a signature', async () => {
+      await world.send('GET', '/healthz', {}).expect(200);
+      await world.send('GET', '/readyz', {}).expect(200);
+      await world.send('GET', '/metrics', {}).expect(200);
+    });
+
+    test('writes one line a request, with who it was and nothing secret', async () => {
+      const from = world.log.lines().length;
+      const target = `${facts.target}?q=%0d%0aforged`;
+      const headers = world.sign({ ...get, target });
+      await world.send('GET', target, headers).expect(200);
+      await world.send('GET', facts.target, {}).expect(401);
+      const lines = world.log.lines().slice(from);
+      expect(lines).toMatchObject([
+        {
+          msg: 'request',
+          request_id: headers['x-request-id'],
+          method: 'GET',
+          path: facts.target,
+          status: 200,
+          tenant_id: agent.tenantId,
+          user_id: agent.userId,
+        },
+        { msg: 'request', status: 401 },
+      ]);
+      const text = world.log.text();
+      const signature = headers.signature?.split(':')[1] ?? '';
+      expect(signature).toHaveLength(88);
+      expect(text).not.toContain(signature);
+      expect(text).not.toContain('forged');
+    });
+  });
+}
+
+/** Each is something that the gateway did not sign just so, for this service, now. */
+function attacks({ target, otherTarget, change, otherService }: TrustFacts): [what: string, (world: World) => Test][] {
+  const get = { method: 'GET', target, facts: asUser(agent) };
+  const { method, body } = change;
+  const changed = { ...get, method, body, contentType: 'application/json' };
+  const spoofed = {
+    'x-identity': 'user',
+    'x-user-id': admin.userId,
+    'x-user-role': 'admin',
+    'x-tenant-id': admin.tenantId,
+  };
+  /** A good signature, and one header set over it. */
+  const withHeader =
+    (header: Record<string, string>) =>
+    ({ send, sign }: World) =>
+      send('GET', target, { ...sign(get), ...header });
+  return [
+    ['no signature', ({ send }) => send('GET', target, {})],
+    ['no signature on a path that is not there', ({ send }) => send('GET', '/nothing', {})],
+    ['no signature and a body', ({ send }) => send(method, target, json, body)],
+    ['identity headers that nobody signed', ({ send }) => send('GET', target, spoofed)],
+    [
+      'what was signed for another service',
+      ({ send, sign }) => send('GET', target, sign({ ...get, audience: otherService })),
+    ],
+    ['another path', ({ send, sign }) => send('GET', otherTarget, sign({ ...get, facts: asUser(admin) }))],
+    ['another query', ({ send, sign }) => send('GET', `${target}?x=1`, sign(get))],
+    ['another method', ({ send, sign }) => send('GET', target, sign({ ...get, method: 'HEAD' }))],
+    [
+      'another body',
+      ({ send, sign }) => send(method, target, { ...sign(changed), ...json }, body.replace('Mallory', 'Trudy')),
+    ],
+    ['a body after a bodiless signature', ({ send, sign }) => send(method, target, { ...sign(get), ...json }, body)],
+    ['another user', withHeader({ 'x-user-id': admin.userId })],
+    ['another role', withHeader({ 'x-user-role': 'admin' })],
+    ['another tenant', withHeader({ 'x-tenant-id': stranger.tenantId })],
+    ['an identity header more', withHeader({ 'x-service-id': otherService })],
+    [
+      'a signature that has expired',
+      ({ send, sign, clock }) =>
+        send('GET', target, sign({ ...get, createdSec: Math.floor(clock.nowMs() / 1000) - 36 })),
+    ],
+  ];
+}

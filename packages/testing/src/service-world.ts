@@ -1,0 +1,113 @@
+import type { RequestListener } from 'node:http';
+import type { Database } from '@countersign/database';
+import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
+import { verifyIdentity } from '@countersign/identity/express';
+import { createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
+import supertest, { type Test } from 'supertest';
+import { type CapturingLogger, capturingLogger } from './capturing-logger.ts';
+import { type TestClock, testClock } from './clock.ts';
+import type { ThrowAway } from './databases.ts';
+import { asUser, type Person } from './people.ts';
+import { testGateway, type Unsigned } from './test-gateway.ts';
+
+export type CallOptions = Readonly<{
+  /** Sent as JSON. */
+  body?: unknown;
+  /** Sent as it is. */
+  rawBody?: string;
+  /** Default `application/json`, where there is a body. */
+  contentType?: string;
+  headers?: Record<string, string>;
+}>;
+
+export type ServiceWorld<Schema> = Readonly<{
+  db: Database<Schema>;
+  log: CapturingLogger;
+  clock: TestClock;
+  /** How many transactions the app has begun: none is no row read. */
+  transactions(): number;
+  /** Exactly these headers, whoever signed them. */
+  send(method: string, target: string, headers: Record<string, string>, body?: string): Test;
+  /** Headers as the gateway makes them for this service, or for another `audience`. */
+  sign(unsigned: Omit<Unsigned, 'audience'> & { audience?: string }): Record<string, string>;
+  /** One request as the gateway would forward it. */
+  call(who: Person, method: string, target: string, options?: CallOptions): Test;
+  close(): Promise<void>;
+}>;
+
+export type WorldOptions<Schema> = Readonly<{
+  /** The service's name. */
+  audience: string;
+  /** Open, with whatever should be in it; closed with the world. */
+  database: ThrowAway<Schema>;
+  createApp(
+    parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'> & { db: Database<Schema> },
+  ): RequestListener;
+}>;
+
+/** A service's real app on a real database, behind a gateway that signs for anybody. */
+export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promise<ServiceWorld<Schema>> {
+  const { audience, database } = options;
+  const clock = testClock(Math.floor(Date.now() / 1000) * 1000);
+  const gateway = await testGateway(clock);
+  const keys = gatewayKeys({ url: gateway.keysUrl });
+  keys.start();
+  const verifier = createVerifier({
+    audience,
+    keys,
+    replay: memoryReplay({ nowMs: clock.nowMs }),
+    nowMs: clock.nowMs,
+  });
+  clock.advance(1_000); // Memory refuses what was created before it was there.
+  const counted = countTransactions(database.db);
+  const log = capturingLogger();
+  const app = options.createApp({
+    db: counted.db,
+    identity: verifyIdentity({ verifier }),
+    health: createHealth({}),
+    metrics: createMetrics(),
+    logger: log.logger,
+  });
+
+  const send: ServiceWorld<Schema>['send'] = (method, target, headers, body) => {
+    const request = supertest(app)[method.toLowerCase() as 'get'](target).set(headers);
+    return body === undefined ? request : request.send(body);
+  };
+  return {
+    db: database.db,
+    log,
+    clock,
+    send,
+    transactions: counted.transactions,
+    sign: (unsigned) => gateway.sign({ audience, ...unsigned }),
+    call(who, method, target, { rawBody, body: json, contentType = 'application/json', headers: more } = {}) {
+      const body = rawBody ?? (json === undefined ? undefined : JSON.stringify(json));
+      const typed = body === undefined ? {} : { contentType };
+      const headers = gateway.sign({ method, target, body, facts: asUser(who), audience, ...typed });
+      return send(
+        method,
+        target,
+        { ...headers, ...(body !== undefined && { 'content-type': contentType }), ...more },
+        body,
+      );
+    },
+    async close() {
+      keys.stop();
+      await gateway.close();
+      await database.close();
+    },
+  };
+}
+
+/** Every read and write goes through a transaction. */
+function countTransactions<Schema>(db: Database<Schema>) {
+  let begun = 0;
+  const counting: Database<Schema> = {
+    ...db,
+    transaction(scope, work) {
+      begun += 1;
+      return db.transaction(scope, work);
+    },
+  };
+  return { db: counting, transactions: () => begun };
+}

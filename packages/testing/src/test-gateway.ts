@@ -1,0 +1,76 @@
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  contentDigest,
+  type IdentityFacts,
+  newNonce,
+  newRequestId,
+  prepareIdentity,
+  signRequest,
+} from '@countersign/identity';
+import type { TestClock } from './clock.ts';
+import { recordingUpstream } from './recording-upstream.ts';
+
+export type Unsigned = Readonly<{
+  method: string;
+  /** Path and query. */
+  target: string;
+  body?: string | undefined;
+  contentType?: string;
+  facts: IdentityFacts;
+  /** The service that may take it. */
+  audience: string;
+  /** Unix seconds. Default: now, on the gateway's clock. */
+  createdSec?: number;
+  ip?: string;
+  txnToken?: string | undefined;
+}>;
+
+export type TestGateway = Readonly<{
+  /** Where its key set is, for the `GATEWAY_KEYS_URL` of a service. */
+  keysUrl: string;
+  /** The headers that a service would receive, for exactly this request; without `content-type`. */
+  sign(unsigned: Unsigned): Record<string, string>;
+  close(): Promise<void>;
+}>;
+
+/**
+ * A gateway's signing half: a throw-away key, its key set on a real port, and what signs with it, for any service and at any
+ * time. A service author without the port takes the one of `@countersign/identity/testing`.
+ */
+export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Date.now }): Promise<TestGateway> {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  const keyid = 'test-gateway-key';
+  const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: keyid, alg: 'EdDSA', use: 'sig' }] };
+  const keySet = await recordingUpstream({
+    answer: (_request, res) => void res.setHeader('content-type', 'application/json').end(JSON.stringify(jwks)),
+  });
+  return {
+    keysUrl: `${keySet.url}/.well-known/jwks.json`,
+    sign(unsigned) {
+      const { method, target, body = '', contentType, facts, audience, ip = '192.0.2.7', txnToken } = unsigned;
+      const at = target.indexOf('?');
+      const hasDigest = method !== 'GET' && method !== 'HEAD';
+      const headers = signRequest(
+        { algorithm: 'ed25519', keyid, privateKey },
+        prepareIdentity(facts, audience),
+        {
+          method,
+          path: at < 0 ? target : target.slice(0, at),
+          query: at < 0 ? '' : target.slice(at),
+          requestId: newRequestId(),
+          ip,
+          ...(hasDigest && { contentDigest: contentDigest(Buffer.from(body)) }),
+          ...(hasDigest && contentType !== undefined && { contentType }),
+          ...(txnToken !== undefined && { txnToken }),
+        },
+        {
+          createdSec: unsigned.createdSec ?? Math.floor(clock.nowMs() / 1000),
+          lifetimeSec: 30,
+          nonce: newNonce(),
+        },
+      );
+      return Object.fromEntries(headers);
+    },
+    close: () => keySet.close(),
+  };
+}

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { eventually, type StartedProcess } from '@countersign/testing';
@@ -38,6 +38,18 @@ describe('npm start, when something is wrong', () => {
     started = launch(place, { GATEWAY_CONFIG: file });
     expect(await started.exited).toBe(1);
     expect(started.output()).toMatch(/gateway ended \(exit code 1\)[\s\S]*broken\.yaml:3:1: .*roots/);
+  }, 60_000);
+
+  test('Ctrl-C, which under npm arrives twice, is one orderly stop', async () => {
+    started = await startEverything(place);
+    const exit = started.stop('SIGINT');
+    process.kill(started.pid, 'SIGINT');
+    expect(await exit).toBe(0);
+    expect(started.output().trimEnd()).toMatch(/Stopping …\nStopped\.$/);
+    const log = readFileSync(join(place.home, 'logs', 'gateway.log'), 'utf8')
+      .trimEnd()
+      .split('\n');
+    expect(JSON.parse(log.at(-1) ?? '{}').msg).toBe('stopped');
   }, 60_000);
 
   test('a process that dies stops the rest, with its last lines shown', async () => {

@@ -53,6 +53,11 @@ describe('the body of a request', () => {
       expect(gateway.upstream.last().headers['content-digest']).toBe(digestOf(''));
     });
 
+    test('that is not there has no encoding either', async () => {
+      expect((await post('/v1/things/1', 'Content-Encoding: gzip\r\n', '', 'DELETE')).status).toBe(200);
+      expect(gateway.upstream.last().headers).not.toHaveProperty('content-encoding');
+    });
+
     test('of GET has none', async () => {
       await post('/v1/things/1', '', '', 'GET');
       expect(gateway.upstream.last().headers['content-digest']).toBeUndefined();

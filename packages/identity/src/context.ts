@@ -5,7 +5,8 @@ import { isAddress, isAuthMethod, isId, isIssuer, isThumbprint, isUnixSeconds } 
 const maxLength = 2048;
 const maxAuthMethods = 16;
 
-const isAuthMethods = (value: readonly string[]) => value.length <= maxAuthMethods && value.every(isAuthMethod);
+const isAuthMethods = (value: readonly string[]) =>
+  value.length >= 1 && value.length <= maxAuthMethods && value.every(isAuthMethod);
 
 /**
  * `x-identity-context` without its `ip`, which alone differs between two requests of one token.
@@ -37,7 +38,8 @@ export function contextWithAddress(ip: string | undefined, rest: string): string
 
 /** @returns undefined for anything but a dictionary of the known members, each of its type and grammar, each at most once. */
 export function parseContext(value: string): IdentityContext | undefined {
-  if (value.length > maxLength) return undefined;
+  // RFC 9651 allows a tab around a comma; no value of the contract holds one.
+  if (value.length > maxLength || value.includes('\t')) return undefined;
   const members = parseDictionary(value);
   if (members === undefined) return undefined;
   const context: { -readonly [K in keyof IdentityContext]: IdentityContext[K] } = {};

@@ -8,10 +8,10 @@ test.each<[string, [string, DictionaryValue][]]>([
   ['   ', []],
   ['a="x"', [['a', 'x']]],
   [
-    'a=1,b=-2',
+    'a=1,b=0',
     [
       ['a', 1],
-      ['b', -2],
+      ['b', 0],
     ],
   ],
   [
@@ -60,6 +60,9 @@ test.each([
   'a=1234567890123456',
   '__proto__',
   'a=--1',
+  'a=-1',
+  'a=-0',
+  'a=0001',
   'a=1a="x"',
 ])('refuses %j', (input) => {
   expect(parseDictionary(input)).toBeUndefined();

@@ -2,8 +2,8 @@ export type DictionaryValue = string | number | readonly string[];
 
 /**
  * The part of an RFC 9651 dictionary that the contract uses: strings, integers and inner lists of strings, without
- * parameters. One pass, no backtracking. Stricter than the RFC in one place: a key given twice is refused, where the RFC lets
- * the last one win.
+ * parameters. One pass, no backtracking. Stricter than the RFC in two places: a key given twice is refused, where the RFC lets
+ * the last one win, and an integer has one spelling, without sign or leading zero.
  */
 export function parseDictionary(input: string): Map<string, DictionaryValue> | undefined {
   const members = new Map<string, DictionaryValue>();
@@ -25,7 +25,7 @@ export function parseDictionary(input: string): Map<string, DictionaryValue> | u
 }
 
 const keyPattern = /[a-z*][a-z0-9_.*-]*/y;
-const integerPattern = /-?[0-9]{1,15}(?![0-9.])/y;
+const integerPattern = /(?:0|[1-9][0-9]{0,14})(?![0-9.])/y;
 const stringPattern = /"(?:[ !#-[\]-~]|\\["\\])*"/y;
 
 function takeValue(cursor: Cursor): DictionaryValue | undefined {

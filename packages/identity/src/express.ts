@@ -39,8 +39,8 @@ export type VerifyIdentityOptions = Readonly<{
 }>;
 
 /**
- * Refuses every request that the gateway did not sign for this service, except on `/healthz`, `/readyz`, `/metrics` and
- * `/.well-known/*`. Goes first: before any parser, before routing, before anything that rewrites `req.url`. Parsers behind it read
+ * Refuses every request that the gateway did not sign for this service, except GET and HEAD on `/healthz`,
+ * `/readyz`, `/metrics` and `/.well-known/*`. Goes first: before any parser, before routing, before anything that rewrites `req.url`. Parsers behind it read
  * the body as usual.
  */
 export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
@@ -58,7 +58,7 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
       next(new Error('verifyIdentity must come before whatever rewrites req.url: it verifies originalUrl'));
       return;
     }
-    if (isExempt(req.originalUrl)) {
+    if (isExempt(req.method, req.originalUrl)) {
       stripIdentityHeaders(req);
       next();
       return;

@@ -36,7 +36,7 @@ async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions)
   fastify.addHook('onRequest', async (request, reply) => {
     const { raw, method, originalUrl: target } = request;
     if (raw.url !== target) throw new Error('rewriteUrl changes what is routed after it was signed: do not use it');
-    if (isExempt(target)) {
+    if (isExempt(method, target)) {
       stripIdentityHeaders(raw);
       return;
     }
@@ -56,8 +56,8 @@ async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions)
 }
 
 /**
- * Fastify plugin: refuses every request that the gateway did not sign for this service, except on `/healthz`, `/readyz`,
- * `/metrics` and `/.well-known/*`. Register it first and at the root; it covers every route, unknown ones included.
+ * Fastify plugin: refuses every request that the gateway did not sign for this service, except GET and HEAD on `/healthz`,
+ * `/readyz`, `/metrics` and `/.well-known/*`. Register it first and at the root; it covers every route, unknown ones included.
  */
 export const verifyIdentity = Object.assign(plugin, {
   // Fastify's mark for a plugin that works on the instance it is registered on, instead of on a child of it.

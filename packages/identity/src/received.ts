@@ -1,7 +1,7 @@
 import { foldHeaderName, isIdentityHeader } from './header-names.ts';
 import { IdentityRefused } from './refusal.ts';
 
-/** Headers the verifier reads: those of the contract, and those of the message that a signature may cover. */
+/** Headers the verifier reads: those of the contract, and those of the message that a signature covers or that say what its body is. */
 const tracked: ReadonlySet<string> = new Set([
   'x-request-id',
   'x-identity',
@@ -16,6 +16,9 @@ const tracked: ReadonlySet<string> = new Set([
   'signature-input',
   'signature',
   'content-type',
+  'content-encoding',
+  'content-length',
+  'transfer-encoding',
   'upgrade',
   'sec-websocket-key',
 ]);
@@ -26,30 +29,38 @@ const maxHeaders = 256;
 const maxFoldedLength = 64;
 const plainName = /^[a-z0-9-]*$/;
 
-export type ReceivedHeaders = Readonly<{ values: ReadonlyMap<string, string>; hasBody: boolean }>;
+export type ReceivedHeaders = Readonly<{
+  values: ReadonlyMap<string, string> /** One is announced. */;
+  hasBody: boolean;
+}>;
 
 /**
  * Reads raw headers once: name, value, name, value, as they came off the wire. A parsed header object would not do, since it has
  * already dropped or joined duplicates.
  *
- * @throws IdentityRefused on a duplicate, on another spelling of an identity header, and on an identity header that the contract
+ * @throws IdentityRefused on a duplicate, on a body of two lengths, on another spelling of an identity header, and on an identity header that the contract
  *   does not know and no signature could cover.
  */
 export function receiveHeaders(rawHeaders: readonly string[]): ReceivedHeaders {
   if (rawHeaders.length > maxHeaders * 2) throw new IdentityRefused('header_malformed');
   const values = new Map<string, string>();
-  let hasBody = false;
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = (rawHeaders[index] ?? '').toLowerCase();
     const value = rawHeaders[index + 1] ?? '';
     if (tracked.has(name)) {
       if (values.has(name)) throw new IdentityRefused('header_duplicated', name);
       values.set(name, trimOws(value));
-    } else if (name === 'transfer-encoding') hasBody = true;
-    else if (name === 'content-length') hasBody ||= value.trim() !== '0';
-    else refuseStranger(name);
+    } else refuseStranger(name);
   }
-  return { values, hasBody };
+  return { values, hasBody: announcesBody(values) };
+}
+
+function announcesBody(values: ReadonlyMap<string, string>): boolean {
+  const length = values.get('content-length');
+  if (!values.has('transfer-encoding')) return length !== undefined && length !== '0';
+  // Two ends for one body: somebody between would see another one (RFC 9112 section 6.3).
+  if (length !== undefined) throw new IdentityRefused('header_malformed', 'content-length');
+  return true;
 }
 
 function refuseStranger(name: string): void {

@@ -6,7 +6,8 @@ export type MemoryReplayOptions = Readonly<{
   maxNonces?: number;
   /**
    * By how much the gateway's clock may run ahead of this one, in seconds. Lengthens the quiet time after a start by as much:
-   * a request that was created "in the future" may have been used before this process began. Default 0.
+   * a request that was created "in the future" may have been used before this process began. Default 0: with a gateway ahead by up to
+   * the verifier's tolerance, what was used just before a restart could then be used again just after it.
    */
   gatewayAheadSec?: number;
   nowMs?: () => number;
@@ -21,7 +22,8 @@ export interface MemoryReplay extends ReplayStore {
 
 /**
  * Nonce memory of one process. It begins at the next whole second and refuses whatever was created before, so a restart opens no
- * window. Right for a service with one instance; several instances need a shared store.
+ * window, as long as the gateway's clock is not ahead of this one: see `gatewayAheadSec`. Right for a service with one instance;
+ * several instances need a shared store.
  */
 export function memoryReplay(options: MemoryReplayOptions = {}): MemoryReplay {
   const { maxNonces = 500_000, gatewayAheadSec = 0, nowMs = Date.now } = options;

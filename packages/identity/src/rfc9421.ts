@@ -55,11 +55,11 @@ export function signatureHeaders(rawParams: string, signature: Buffer): [[string
 }
 
 /**
- * One label, one list of plain component names, the six parameters in the contract's order, one space between names. Every
- * alternative starts with a different character, so a match is linear; the length is checked first all the same.
+ * One label, one list of plain component names, the six parameters in the contract's order, one space between names. What may
+ * follow always starts with a different character, so a match is linear; the length is checked first all the same.
  */
 const signatureInputPattern = new RegExp(
-  `^${label}=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: (?="))?)*\\))` +
+  `^${label}=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\\))` +
     ';created=(?<created>0|[1-9][0-9]{0,11});expires=(?<expires>0|[1-9][0-9]{0,11})' +
     ';nonce="(?<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?<keyid>[A-Za-z0-9._~:@|-]{1,128})"' +
     ';alg="(?<alg>[a-z0-9-]{1,32})";tag="(?<tag>[a-z0-9-]{1,64})")$',

@@ -83,6 +83,12 @@ describe('refuses what is outside the contract', () => {
     { txnToken: 'a b' },
     { upgrade: { protocol: 'a b', key: 'dGhlIHNhbXBsZSBub25jZQ==' } },
     { upgrade: { protocol: 'websocket', key: 'short' } },
+    { method: 'POST', upgrade: { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' } },
+    { path: '//a' },
+    { path: '/a/../b' },
+    { path: '/a/%2e' },
+    { path: '/a\\b' },
+    { query: "?a='" },
   ])('in a request: %j', (over) => {
     const sign = () => signRequest(edKey, prepareIdentity(person, 'svc'), { ...request, ...over }, options);
     expect(sign).toThrow(RangeError);

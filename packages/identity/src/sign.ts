@@ -92,6 +92,7 @@ function assertWithinContract(prepared: PreparedIdentity, request: RequestToSign
     if (!values.isTxnToken(txnToken)) outside('txn-token');
   }
   if (upgrade !== undefined) {
+    if (request.method !== 'GET') outside('upgrade of another method than GET');
     if (!values.isUpgradeProtocol(upgrade.protocol)) outside('upgrade');
     if (!values.isWebSocketKey(upgrade.key)) outside('sec-websocket-key');
   }

@@ -5,7 +5,7 @@ import { isMethod, isPath, isQuery } from './values.ts';
 /**
  * Splits a request target at its first `?`. No query and an empty one are the same in RFC 9421.
  *
- * @throws IdentityRefused `target_malformed` for anything but origin form in printable ASCII.
+ * @throws IdentityRefused `target_malformed` for anything but origin form in the characters and segments that a WHATWG URL keeps.
  */
 export function splitTarget(method: string, target: string): SignedTarget {
   const mark = target.indexOf('?');

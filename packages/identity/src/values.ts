@@ -5,9 +5,14 @@ const id = /^[A-Za-z0-9._~:@|-]{1,128}$/;
 const role = /^[a-z0-9_-]{1,64}$/;
 const requestId = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const method = /^[A-Z]{1,20}(?:-[A-Z]{1,20})?$/;
-/** RFC 9421 makes a base of printable ASCII; anything else would be signed in one encoding and read in another. */
-const path = /^\/[!-"$->@-~]*$/;
-const query = /^(?:\?[!-"$-~]*)?$/;
+/**
+ * Printable ASCII, as RFC 9421 makes a base of it, without what a WHATWG URL would write in another way (`"<>^{}` and backtick, `\`,
+ * `'` in a query) and without `|`, which RFC 3986 does not know: who sees a URL and who sees the request line read the same bytes.
+ */
+const path = /^\/(?!\/)[!$-;=@-[\]_a-z~]*$/;
+const query = /^(?:\?[!$-&(-;=?-[\]_a-z~]*)?$/;
+/** Resolved by a URL parser, `%2e` too, so that the path routed would not be the path signed. */
+const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 const txnToken = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 const mediaType = /^[!-~](?:[ -~]*[!-~])?$/;
 const upgradeProtocol = /^[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}$/;
@@ -23,7 +28,7 @@ export const isRole = (value: string) => role.test(value);
 /** A UUIDv7 in lower case (RFC 9562). */
 export const isRequestId = (value: string) => requestId.test(value);
 export const isMethod = (value: string) => method.test(value);
-export const isPath = (value: string) => value.length <= maxTargetLength && path.test(value);
+export const isPath = (value: string) => value.length <= maxTargetLength && path.test(value) && !dotSegment.test(value);
 /** Empty, or `?` and what follows it. */
 export const isQuery = (value: string) => value.length <= maxTargetLength && query.test(value);
 export const isTxnToken = (value: string) => value.length <= 4096 && txnToken.test(value);

@@ -1,3 +1,7 @@
+// A header more in the contract: its grammar in values.ts, when it is there and what it means in claimed.ts and identity.ts, its
+// place in the list in components.ts, that it is read at all in received.ts and header-names.ts, and the signer in prepare.ts (the
+// same for every request of a token) or sign.ts. Then docs/identity-contract.md and, in test/vector-cases.ts, a vector that fails
+// without it.
 import { readClaimed } from './claimed.ts';
 import { coveredComponents, identityTag } from './components.ts';
 import { contentDigest } from './digest.ts';
@@ -82,11 +86,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const { values: headers, hasBody } = receiveHeaders(head.rawHeaders);
     const signature = readSignature(headers, identityTag);
     const claimed = readClaimed(headers);
+    assertUpgradeIsGet(head.method, headers);
     const covered = coveredComponents(claimed.shape);
     if (signature.input.list !== covered.list) throw new IdentityRefused('coverage_insufficient');
     if (claimed.audience !== audience) throw new IdentityRefused('audience_mismatch');
     assertFresh(signature.input, nowSec(), rules);
-    assertDigestWhereNeeded(head, headers, hasBody);
+    assertBodyCovered(head, headers, hasBody || head.hasBody === true);
     const key = await keys.lookup(signature.input.keyid);
     assertSignature(key, signature, linesOf(covered.names, componentOf(head.method, target, headers)));
 
@@ -115,8 +120,19 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
 const noBody = new Uint8Array(0);
 
-function assertDigestWhereNeeded(head: RequestHead, headers: ReadonlyMap<string, string>, hasBody: boolean): void {
-  if (head.stream === true || headers.has('content-digest')) return;
+/** A WebSocket begins with GET (RFC 6455 section 4.1); the gateway upgrades nothing else. */
+function assertUpgradeIsGet(method: string, headers: ReadonlyMap<string, string>): void {
+  if (headers.has('upgrade') && method !== 'GET') throw new IdentityRefused('header_malformed', 'upgrade');
+}
+
+function assertBodyCovered(head: RequestHead, headers: ReadonlyMap<string, string>, hasBody: boolean): void {
+  if (headers.has('content-digest')) {
+    // The digest is of the coded bytes, the coding is not covered: a parser that undoes it would read what nobody signed.
+    const coding = headers.get('content-encoding')?.toLowerCase() ?? 'identity';
+    if (hasBody && coding !== 'identity') throw new IdentityRefused('header_malformed', 'content-encoding');
+    return;
+  }
+  if (head.stream === true) return;
   const bodiless = head.method === 'GET' || head.method === 'HEAD';
-  if (!bodiless || hasBody || head.hasBody === true) throw new IdentityRefused('content_digest_missing');
+  if (!bodiless || hasBody) throw new IdentityRefused('content_digest_missing');
 }

@@ -36,8 +36,8 @@ export class IdentityResponse extends Error {
  * Verifies Web `Request`s (Hono, Next.js, Deno, Bun). A URL that was normalised on the way is no loss: the gateway only signs targets
  * that equal their own normal form.
  *
- * @returns A function that gives back the request to go on with: its body is whole and unread, whether or not it was read here. On
- *   exempt paths (`/healthz`, `/readyz`, `/metrics`, `/.well-known/*`) that request has no identity headers and no identity.
+ * @returns A function that gives back the request to go on with: its body is whole and unread, whether or not it was read here. For
+ *   GET and HEAD on exempt paths (`/healthz`, `/readyz`, `/metrics`, `/.well-known/*`) that request has no identity headers and no identity.
  * @throws IdentityResponse (from that function) with the answer, 401, 413 or 503.
  */
 export function verifyIdentity(options: WebIdentityOptions): (request: Request) => Promise<Request> {
@@ -60,7 +60,7 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
   return async (request) => {
     const { pathname, search } = new URL(request.url);
     const target = pathname + search;
-    if (isExempt(target)) return withoutIdentityHeaders(request);
+    if (isExempt(request.method, target)) return withoutIdentityHeaders(request);
     try {
       return await verify(request, target);
     } catch (error) {

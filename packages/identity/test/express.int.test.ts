@@ -151,6 +151,10 @@ describe('a request that did not come through the gateway is answered 401 before
 
   test.each([
     ...['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((method) => [method, '/whoami']),
+    ...['POST', 'PUT', 'DELETE', 'OPTIONS'].flatMap((method) => [
+      [method, '/healthz'],
+      [method, '/.well-known/jwks.json'],
+    ]),
     ['GET', '/'],
     ['GET', '/nowhere'],
     ['GET', '/open'],
@@ -255,6 +259,11 @@ test.each(['/healthz', '/readyz', '/metrics', '/.well-known/jwks.json', '/health
     expect(answer.body).toContain('accept');
   },
 );
+
+test('HEAD on an exempt path needs no identity', async () => {
+  const message = { method: 'HEAD', target: '/healthz', headers: [], body: Buffer.alloc(0) };
+  expect((await sendMessage(await start(), message)).status).toBe(200);
+});
 
 describe('a body too large to be compared', () => {
   test('announced', async () => {

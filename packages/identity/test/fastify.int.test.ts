@@ -138,6 +138,12 @@ describe('on a real Fastify', () => {
     expect(answer.body).not.toMatch(/x-user|x-identity|signature/);
   });
 
+  test.each(['POST', 'DELETE', 'OPTIONS'])('an exempt path is exempt for reading alone: %s', async (method) => {
+    const answer = await sendMessage(await start(), { method, target: '/healthz', headers: [], body: Buffer.alloc(0) });
+    expect(answer.status).toBe(401);
+    expect(reached).toBe(0);
+  });
+
   test('a rewritten URL is an error', async () => {
     const port = await start({ rewriteUrl: () => '/whoami' });
     expect((await sendMessage(port, get('/open'))).status).toBe(500);

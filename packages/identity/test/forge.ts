@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { contentDigest, type IdentityFacts, prepareIdentity, type SigningKey, signRequest } from '../src/index.ts';
-import { signBase } from '../src/keys.ts';
+import { secretKeyid, signBase } from '../src/keys.ts';
 import { componentList, signatureBase } from '../src/rfc9421.ts';
 
 /** 2027-01-15T08:00:00Z */
@@ -21,8 +21,21 @@ export const secret = Buffer.from('countersign test vectors: a secret everybody 
 const privateKey = createPrivateKey({ key: ed25519Jwk, format: 'jwk' });
 export const publicKey: KeyObject = createPublicKey(privateKey);
 export const edKey: SigningKey = { algorithm: 'ed25519', keyid: 'ed-1', privateKey };
-export const hmacKey: SigningKey = { algorithm: 'hmac-sha256', keyid: 'hmac-1', secret };
+export const hmacKey: SigningKey = { algorithm: 'hmac-sha256', keyid: secretKeyid(secret), secret };
+/** RFC 8032 section 7.1, test 2: in the set under one kid with another key, so that neither may be used. */
+const secondJwk = { kty: 'OKP', crv: 'Ed25519', x: 'PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw' };
+const secondSeed = 'TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs';
+export const twiceKeys: readonly SigningKey[] = [ed25519Jwk, { ...secondJwk, d: secondSeed }].map((key) => ({
+  algorithm: 'ed25519',
+  keyid: 'ed-twice',
+  privateKey: createPrivateKey({ key, format: 'jwk' }),
+}));
 export const { d: _private, ...publicJwk } = { ...ed25519Jwk, kid: 'ed-1', alg: 'EdDSA', use: 'sig' };
+
+/** The gateway's key set: one key to use, and two under one kid. */
+export const jwks = {
+  keys: [publicJwk, ...[ed25519Jwk.x, secondJwk.x].map((x) => ({ ...publicJwk, x, kid: 'ed-twice' }))],
+};
 
 export const user: IdentityFacts = {
   kind: 'user',
@@ -57,6 +70,8 @@ export type Draft = {
   upgrade?: { protocol: string; key: string };
   /** No digest, as on a route with `body: { mode: stream }`. */
   streamed?: boolean;
+  /** A digest on GET too. */
+  digested?: true;
 };
 
 /** A request as the gateway makes it. */
@@ -64,7 +79,7 @@ export function genuine(draft: Draft = {}): Message {
   const { method = 'GET', target = '/v1/complaints?status=open', body = '', contentType, txnToken, upgrade } = draft;
   const [path = '', query] = target.split(/(?=\?)(.*)/s, 2);
   const bytes = Buffer.from(body);
-  const digested = draft.streamed !== true && method !== 'GET' && method !== 'HEAD';
+  const digested = draft.digested ?? (draft.streamed !== true && method !== 'GET' && method !== 'HEAD');
   const signed = signRequest(
     draft.key ?? edKey,
     prepareIdentity(draft.as ?? user, draft.audience ?? audience),

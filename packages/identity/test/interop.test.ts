@@ -17,7 +17,7 @@ import { deliver, verifierAt } from './verifier.ts';
 /** An independent implementation of RFC 9421, from npm. */
 const theirs = {
   ed25519: { id: 'ed-1', verify: createTheirVerifier(publicKey, 'ed25519') },
-  'hmac-sha256': { id: 'hmac-1', verify: createTheirVerifier(secret, 'hmac-sha256') },
+  'hmac-sha256': { id: hmacKey.keyid, verify: createTheirVerifier(secret, 'hmac-sha256') },
 };
 
 const messages: [string, Message][] = [edKey, hmacKey].flatMap((key): [string, Message][] => [

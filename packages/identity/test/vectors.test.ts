@@ -6,17 +6,20 @@ import {
   IdentityRefused,
   refusalReasons,
   secretGatewayKeys,
+  secretKeyid,
   staticGatewayKeys,
 } from '../src/index.ts';
 import { makeVectors, startedAt, toSnake } from './vectors.ts';
 
+type VectorRequest = { method: string; target: string; headers: [string, string][]; body_base64: string };
 type Vector = {
   name: string;
   now: number;
   stream: boolean;
   memory_began: number;
   delivered_before: number;
-  request: { method: string; target: string; headers: [string, string][]; body_base64: string };
+  requests_before?: VectorRequest[];
+  request: VectorRequest;
   identity?: unknown;
   signature_base?: string;
   refused?: string;
@@ -31,11 +34,12 @@ const file: {
 
 const ed = staticGatewayKeys(file.keys.jwks);
 const hmac = secretGatewayKeys(
-  file.keys.secrets.map(({ keyid, secret_base64 }) => ({ keyid, secret: Buffer.from(secret_base64, 'base64') })),
+  file.keys.secrets.map(({ secret_base64 }) => ({ secret: Buffer.from(secret_base64, 'base64') })),
 );
 const keys: GatewayKeys = { lookup: async (keyid) => (await ed.lookup(keyid)) ?? hmac.lookup(keyid) };
 
-async function verdictOn({ now, stream, memory_began, delivered_before, request }: Vector): Promise<unknown> {
+async function verdictOn(vector: Vector): Promise<unknown> {
+  const { now, stream, memory_began, delivered_before, requests_before = [], request } = vector;
   const verifier = createVerifier({
     audience: file.verifier.audience,
     toleranceSec: file.verifier.tolerance_sec,
@@ -44,12 +48,12 @@ async function verdictOn({ now, stream, memory_began, delivered_before, request 
     replay: startedAt(memory_began),
     nowMs: () => now * 1000,
   });
-  const { method, target, headers, body_base64 } = request;
-  const deliver = () =>
+  const deliver = ({ method, target, headers, body_base64 }: VectorRequest) =>
     verifier.verify({ method, target, rawHeaders: headers.flat(), body: Buffer.from(body_base64, 'base64'), stream });
-  for (let before = 0; before < delivered_before; before += 1) await deliver().catch(() => {});
+  const earlier = [...requests_before, ...Array.from({ length: delivered_before }, () => request)];
+  for (const before of earlier) await deliver(before).catch(() => {});
   try {
-    return { identity: toSnake(await deliver()) };
+    return { identity: toSnake(await deliver(request)) };
   } catch (error) {
     if (error instanceof IdentityRefused) return { refused: error.reason };
     throw error;
@@ -60,6 +64,12 @@ describe('vectors.json', () => {
   test.each(file.vectors.map((vector): [string, Vector] => [vector.name, vector]))('%s', async (_name, vector) => {
     const { identity, refused } = vector;
     expect(await verdictOn(vector)).toEqual(refused === undefined ? { identity } : { refused });
+  });
+
+  test('has each secret under the keyid that follows from it', () => {
+    for (const { keyid, secret_base64 } of file.keys.secrets) {
+      expect(keyid).toBe(secretKeyid(Buffer.from(secret_base64, 'base64')));
+    }
   });
 
   test('shows every reason, and at least twenty good requests', () => {

@@ -9,10 +9,10 @@ import {
   type Verifier,
   type VerifierOptions,
 } from '../src/index.ts';
-import { audience, type Message, nowSec, publicJwk, secret } from './forge.ts';
+import { audience, jwks, type Message, nowSec, secret } from './forge.ts';
 
-const ed = staticGatewayKeys({ keys: [publicJwk] });
-const hmac = secretGatewayKeys([{ keyid: 'hmac-1', secret }]);
+const ed = staticGatewayKeys(jwks);
+const hmac = secretGatewayKeys([{ secret }]);
 /** Both keys, as a service that is moving from one to the other would have them. */
 export const bothKeys: GatewayKeys = { lookup: async (keyid) => (await ed.lookup(keyid)) ?? hmac.lookup(keyid) };
 

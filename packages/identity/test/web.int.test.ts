@@ -106,6 +106,11 @@ describe('on a real Hono', () => {
   test('an exempt path shows no claimed identity', async () => {
     expect(await (await send({ ...get('/healthz') })).text()).not.toMatch(/x-user|x-identity|signature/);
   });
+
+  test.each(['POST', 'DELETE', 'OPTIONS'])('an exempt path is exempt for reading alone: %s', async (method) => {
+    expect((await send({ method, target: '/healthz', headers: [], body: Buffer.alloc(0) })).status).toBe(401);
+    expect(reached).toBe(0);
+  });
 });
 
 test('without a framework, the answer is one call away', async () => {

@@ -1,0 +1,46 @@
+import type { IdentityFacts, RefusalReason } from '../src/index.ts';
+import { componentsOf, forged, genuine, type Message, standardParams, withHeader } from './forge.ts';
+
+/** One request and what a verifier must make of it. */
+export type VectorCase = {
+  name: string;
+  message: Message;
+  /** Unix seconds on the verifier's clock. Default: when the request was signed. */
+  at?: number;
+  /** The service takes bodies without a digest on this path. */
+  stream?: true;
+  /** Other requests that were delivered before, whatever became of them. */
+  before?: Message[];
+  /** How often the same request was delivered before. */
+  deliveredBefore?: number;
+  /** The first second of which the nonce memory knows. Default: long before. */
+  memoryBegan?: number;
+  refused?: RefusalReason;
+};
+
+export type Refused = Partial<Record<RefusalReason, Record<string, Message | Partial<VectorCase>>>>;
+
+export const txn = 'eyJ0eXAiOiJ0eG50b2tlbitqd3QifQ.eyJ0eG4iOiIxIn0.c2lnbmF0dXJl';
+export const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
+export const forUser: IdentityFacts = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
+export const anonymous: IdentityFacts = { kind: 'anonymous' };
+export const upgrade = { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' };
+export const emptyDigest = 'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:';
+
+export const get = () => genuine();
+export const post = () =>
+  genuine({ method: 'POST', target: '/v1/complaints', body: '{"title":"Noise"}', contentType: 'application/json' });
+export const upgrading = () => genuine({ target: '/v1/complaints/events', upgrade });
+
+/** With this header, and signed with it: only its grammar can be wrong. */
+export const signedWith = (message: Message, name: string, value: string) =>
+  forged(withHeader(message, name, value), {});
+export const withContext = (value: string) => signedWith(get(), 'x-identity-context', value);
+export const withTarget = (target: string) => forged({ ...get(), target }, {});
+export const params = (over: Parameters<typeof standardParams>[0]) => forged(get(), { params: standardParams(over) });
+export const dropped = (message: Message, name: string) =>
+  forged(message, { components: componentsOf(message).filter((known) => known !== name) });
+
+export function changed(message: Message, name: string, change: (value: string) => string): Message {
+  return withHeader(message, name, change(message.headers.find(([known]) => known === name)?.[1] ?? ''));
+}

@@ -1,13 +1,6 @@
 import { join } from 'node:path';
 import { type Location, locationFrom } from '@countersign/database';
-import {
-  ConfigError,
-  commonConfig,
-  type Environment,
-  gatewayKeysUrl,
-  port,
-  readConfig,
-} from '@countersign/service-kit';
+import { ConfigError, commonConfig, type Environment, port, readConfig } from '@countersign/service-kit';
 import { z } from 'zod';
 import { parseKeyRing } from './domain/key-ring.ts';
 
@@ -56,5 +49,3 @@ export const issuerOf = (config: AuthConfig): string => config.AUTH_ISSUER ?? `h
 
 export const databaseLocation = (config: AuthConfig): Location =>
   locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
-
-export { gatewayKeysUrl };

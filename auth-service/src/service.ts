@@ -13,7 +13,7 @@ import {
 } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
-import { type AuthConfig, databaseLocation, gatewayKeysUrl, issuerOf } from './config.ts';
+import { type AuthConfig, databaseLocation, issuerOf } from './config.ts';
 import { createHashQueue } from './domain/hash-queue.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { openFeed } from './flows/follow-revocations.ts';
@@ -59,7 +59,7 @@ export async function serve(
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
-  const gateway = trustGateway({ audience: name, keysUrl: gatewayKeysUrl(config), redis });
+  const gateway = trustGateway({ audience: name, config, redis });
   const feed = await openFeed(db);
   const health = createHealth({
     database: () => db.ping(),

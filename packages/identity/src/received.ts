@@ -1,20 +1,9 @@
-import { foldHeaderName, isIdentityHeader } from './header-names.ts';
+import { contractHeaders, foldHeaderName, isIdentityHeader } from './header-names.ts';
 import { IdentityRefused } from './refusal.ts';
 
 /** Headers the verifier reads: those of the contract, and those of the message that a signature covers or that say what its body is. */
 const tracked: ReadonlySet<string> = new Set([
-  'x-request-id',
-  'x-identity',
-  'x-identity-audience',
-  'x-identity-context',
-  'x-user-id',
-  'x-user-role',
-  'x-tenant-id',
-  'x-service-id',
-  'txn-token',
-  'content-digest',
-  'signature-input',
-  'signature',
+  ...contractHeaders,
   'content-type',
   'content-encoding',
   'content-length',
@@ -30,7 +19,8 @@ const maxFoldedLength = 64;
 const plainName = /^[a-z0-9-]*$/;
 
 export type ReceivedHeaders = Readonly<{
-  values: ReadonlyMap<string, string> /** One is announced. */;
+  values: ReadonlyMap<string, string>;
+  /** One is announced. */
   hasBody: boolean;
 }>;
 

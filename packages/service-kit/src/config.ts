@@ -57,6 +57,12 @@ export const port = (fallback: number) => z.coerce.number().int().min(0).max(65_
 /** A whole number of milliseconds. */
 export const milliseconds = (fallback: number) => z.coerce.number().int().min(0).max(600_000).default(fallback);
 
+/** The bytes of the text, as gateway.yaml takes it. */
+const sharedSecret = z
+  .string()
+  .refine((text) => Buffer.byteLength(text) >= 32, 'must have 32 bytes or more')
+  .transform((text) => Buffer.from(text));
+
 /** What every service reads. Spread into a service's own schema. */
 export const commonConfig = {
   HOST: z.string().default('127.0.0.1'),
@@ -65,6 +71,11 @@ export const commonConfig = {
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   GATEWAY_INTERNAL_PORT: port(8090),
   GATEWAY_KEYS_URL: z.url().optional(),
+  /** Where the gateway signs for this service with `hmac-sha256`: that secret, and the one it will change to. */
+  GATEWAY_SECRET: sharedSecret.optional(),
+  GATEWAY_SECRET_NEXT: sharedSecret.optional(),
+  /** What replay memory does while Redis is gone: refuse with 503, or go on with what this process saw itself. */
+  REPLAY_WITHOUT_REDIS: z.enum(['refuse', 'memory']).default('refuse'),
   DATABASE_URL: z.url().optional(),
   DATABASE_PREFIX: z
     .string()
@@ -75,10 +86,9 @@ export const commonConfig = {
   SHUTDOWN_GRACE_MS: milliseconds(10_000),
 };
 
+export type CommonConfig = z.infer<z.ZodObject<typeof commonConfig>>;
+
 /** Where the gateway publishes the keys that sign identity. */
-export function gatewayKeysUrl(config: {
-  GATEWAY_KEYS_URL?: string | undefined;
-  GATEWAY_INTERNAL_PORT: number;
-}): string {
+export function gatewayKeysUrl(config: Pick<CommonConfig, 'GATEWAY_KEYS_URL' | 'GATEWAY_INTERNAL_PORT'>): string {
   return config.GATEWAY_KEYS_URL ?? `http://127.0.0.1:${config.GATEWAY_INTERNAL_PORT}/.well-known/jwks.json`;
 }

@@ -1,6 +1,5 @@
 import type { RequestListener } from 'node:http';
-import type { z } from 'zod';
-import { type commonConfig, gatewayKeysUrl } from './config.ts';
+import type { CommonConfig } from './config.ts';
 import { createHealth } from './health.ts';
 import { drainServer, listen, type Running } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
@@ -14,7 +13,7 @@ export type BehindGateway = Readonly<{
   /** The service's name: its audience in gateway.yaml. */
   name: string;
   port: number;
-  config: z.infer<z.ZodObject<typeof commonConfig>>;
+  config: CommonConfig;
   logger: Logger;
   /** Open already; closed when the service stops or cannot start. */
   database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
@@ -33,7 +32,7 @@ export type BehindGateway = Readonly<{
 export async function serveBehindGateway(options: BehindGateway): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
-  const trust = trustGateway({ audience: name, keysUrl: gatewayKeysUrl(config), redis });
+  const trust = trustGateway({ audience: name, config, redis });
   trust.start();
   const release = async () => {
     trust.stop();

@@ -1,15 +1,27 @@
-import { createVerifier, gatewayKeys, memoryReplay, redisReplay } from '@countersign/identity';
+import {
+  createVerifier,
+  type GatewayKeys,
+  gatewayKeys,
+  memoryReplay,
+  redisReplay,
+  secretGatewayKeys,
+} from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
 import type { RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
+import { type CommonConfig, gatewayKeysUrl } from './config.ts';
 import type { HealthCheck } from './health.ts';
 import { addToLog } from './request-log.ts';
+
+type TrustConfig = Pick<
+  CommonConfig,
+  'GATEWAY_KEYS_URL' | 'GATEWAY_INTERNAL_PORT' | 'GATEWAY_SECRET' | 'GATEWAY_SECRET_NEXT' | 'REPLAY_WITHOUT_REDIS'
+>;
 
 export type TrustOptions = Readonly<{
   /** Our name in gateway.yaml: what was signed for another service is refused. */
   audience: string;
-  /** Where the gateway publishes its keys. */
-  keysUrl: string;
+  config: TrustConfig;
   /** Where several instances share which nonces were used; undefined keeps them in this process. */
   redis: Redis | undefined;
 }>;
@@ -24,21 +36,34 @@ export type GatewayTrust = Readonly<{
 }>;
 
 /** How each of our services trusts the gateway, and nothing else. */
-export function trustGateway({ audience, keysUrl, redis }: TrustOptions): GatewayTrust {
-  const keys = gatewayKeys({ url: keysUrl });
+export function trustGateway({ audience, config, redis }: TrustOptions): GatewayTrust {
+  const source = keySource(config);
   const memory = memoryReplay();
-  const replay = redis === undefined ? memory : redisReplay(redis);
+  const replay = redis === undefined ? memory : redisReplay(redis, { onUnavailable: config.REPLAY_WITHOUT_REDIS });
   return {
     handler: verifyIdentity({
-      verifier: createVerifier({ audience, keys, replay }),
+      verifier: createVerifier({ audience, keys: source.keys, replay }),
       onRefused: (_req, res, { reason }) => addToLog(res, { code: 'identity_refused', fault: 'caller', reason }),
     }),
     check() {
-      if (!keys.ready) return "the gateway's keys are not loaded";
+      if (!source.isReady()) return "the gateway's keys are not loaded";
       // What was signed before is refused, since it may have been used before a restart.
       return replay === memory && Date.now() < memory.startsAtMs ? 'the replay memory has just begun' : undefined;
     },
-    start: () => keys.start(),
-    stop: () => keys.stop(),
+    start: source.start,
+    stop: source.stop,
   };
+}
+
+type KeySource = Readonly<{ keys: GatewayKeys; isReady(): boolean; start(): void; stop(): void }>;
+
+/** A shared secret where there is one, and then nothing else; otherwise the gateway's published keys. */
+function keySource(config: TrustConfig): KeySource {
+  const secrets = [config.GATEWAY_SECRET, config.GATEWAY_SECRET_NEXT].filter((secret) => secret !== undefined);
+  if (secrets.length > 0) {
+    const keys = secretGatewayKeys(secrets.map((secret) => ({ secret })));
+    return { keys, isReady: () => true, start() {}, stop() {} };
+  }
+  const keys = gatewayKeys({ url: gatewayKeysUrl(config) });
+  return { keys, isReady: () => keys.ready, start: () => keys.start(), stop: () => keys.stop() };
 }

@@ -1,0 +1,81 @@
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  newNonce,
+  newRequestId,
+  prepareIdentity,
+  type SigningKey,
+  secretKeyid,
+  signRequest,
+} from '@countersign/identity';
+import { requireIdentity, userOf } from '@countersign/identity/express';
+import { silentLogger } from '@countersign/testing';
+import { expect, test } from '@jest/globals';
+import supertest from 'supertest';
+import { z } from 'zod';
+import {
+  commonConfig,
+  commonErrors,
+  createHealth,
+  createMetrics,
+  createRouter,
+  createServiceApp,
+  readConfig,
+  trustGateway,
+} from '../src/index.ts';
+
+const schema = z.object(commonConfig);
+const current = 'the-secret-of-this-service-alone-1';
+const next = 'the-secret-of-this-service-alone-2';
+
+const hmac = (text: string): SigningKey => {
+  const secret = Buffer.from(text);
+  return { algorithm: 'hmac-sha256', keyid: secretKeyid(secret), secret };
+};
+
+function serviceWith(env: Record<string, string>) {
+  const trust = trustGateway({ audience: 'my-service', config: readConfig(schema, env), redis: undefined });
+  const routes = createRouter();
+  routes.get('/me', requireIdentity(), (req, res) => void res.json({ id: userOf(req).userId }));
+  const logger = silentLogger();
+  const app = createServiceApp({
+    logger,
+    health: createHealth({ keys: trust.check }),
+    metrics: createMetrics(),
+    errors: commonErrors,
+    identity: trust.handler,
+    routes,
+  });
+  return async (key: SigningKey) => {
+    const user = prepareIdentity({ kind: 'user', userId: 'u1', role: 'agent', tenantId: 't1' }, 'my-service');
+    const headers = signRequest(
+      key,
+      user,
+      { method: 'GET', path: '/me', query: '', requestId: newRequestId() },
+      // A second ahead: the replay memory begins with the next whole one.
+      { createdSec: Math.floor(Date.now() / 1000) + 1, lifetimeSec: 30, nonce: newNonce() },
+    );
+    return supertest(app).get('/me').set(Object.fromEntries(headers));
+  };
+}
+
+test('a service with a shared secret takes what was signed with it, and with the one it will change to', async () => {
+  const ask = serviceWith({ GATEWAY_SECRET: current, GATEWAY_SECRET_NEXT: next });
+  expect((await ask(hmac(current))).body).toEqual({ id: 'u1' });
+  expect((await ask(hmac(next))).body).toEqual({ id: 'u1' });
+});
+
+test('a service with a shared secret takes nothing else: no other secret, and no key', async () => {
+  const ask = serviceWith({ GATEWAY_SECRET: current });
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const others: SigningKey[] = [
+    hmac(next),
+    { ...hmac(next), keyid: hmac(current).keyid },
+    { algorithm: 'ed25519', keyid: hmac(current).keyid, privateKey },
+  ];
+  const reasons = await Promise.all(others.map(async (key) => (await ask(key)).headers['x-identity-refused']));
+  expect(reasons).toEqual(['key_unknown', 'signature_invalid', 'algorithm_mismatch']);
+});
+
+test('a secret under 32 bytes is refused at start', () => {
+  expect(() => serviceWith({ GATEWAY_SECRET: 'short' })).toThrow('GATEWAY_SECRET: must have 32 bytes or more');
+});

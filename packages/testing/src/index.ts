@@ -21,3 +21,4 @@ export {
 export { redisServers } from './redis-servers.ts';
 export { type ProcessOptions, type StartedProcess, startProcess } from './start-process.ts';
 export { type TestGateway, testGateway, type Unsigned } from './test-gateway.ts';
+export { type ThrowAwayRedis, throwAwayRedis } from './throw-away-redis.ts';

@@ -1,0 +1,168 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { dropDatabases, eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
+import { ensureAuthSecrets, ensureGatewayKey } from '../local/secrets.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+
+export type FleetOptions = Readonly<{
+  authServices: number;
+  gateways: number;
+  /** The server that all auth-services share; a database of its own is made there. */
+  databaseUrl: string;
+  redisUrl: string;
+  /** What stands behind the routes under `/recorded`. */
+  recorderUrl: string;
+}>;
+
+/** One process, and how to have it again after a kill. */
+export type Member = Readonly<{
+  url: string;
+  /** Answers 200 when it is ready. */
+  readyUrl: string;
+  start(): void;
+  ready(): Promise<void>;
+  /** Without a signal: SIGTERM. Settles when it ended. */
+  stop(signal?: NodeJS.Signals): Promise<unknown>;
+  output(): string;
+}>;
+
+export type Fleet = Readonly<{
+  authServices: readonly Member[];
+  gateways: readonly Member[];
+  /** Stops what runs, and drops the database. */
+  remove(): Promise<void>;
+}>;
+
+/**
+ * Several auth-services and gateways, each a process, on one Postgres and one Redis: what a cluster runs, on this machine.
+ * Settles when all are ready.
+ */
+export async function startFleet(options: FleetOptions): Promise<Fleet> {
+  const home = mkdtempSync(join(tmpdir(), 'countersign-fleet-'));
+  const ports = await freePorts(options.authServices + 3 * options.gateways);
+  const take = () => ports.shift() ?? 0;
+  const prefix = `countersign_fleet_${process.pid}_${ports[0]}`;
+  ensureGatewayKey(home);
+  const secrets = ensureAuthSecrets(home);
+  const authPorts = Array.from({ length: options.authServices }, take);
+  const gatewayPorts = Array.from({ length: options.gateways }, () => ({
+    GATEWAY_PORT: take(),
+    GATEWAY_ADMIN_PORT: take(),
+    GATEWAY_INTERNAL_PORT: take(),
+  }));
+  const config = join(home, 'gateway.yaml');
+  writeFileSync(config, JSON.stringify(gatewayConfig(home, authPorts, options)));
+  const common = { LOG_LEVEL: 'warn', DRAIN_DELAY_MS: '100', COUNTERSIGN_HOME: home };
+
+  const authServices = authPorts.map((port, index) =>
+    member(`http://127.0.0.1:${port}`, `http://127.0.0.1:${port}/readyz`, ['auth-service/src/main.ts'], {
+      ...common,
+      ...secrets,
+      AUTH_PORT: String(port),
+      AUTH_ISSUER: issuer,
+      // What is measured is not the time of a hash.
+      AUTH_BCRYPT_COST: '4',
+      DATABASE_URL: options.databaseUrl,
+      DATABASE_PREFIX: prefix,
+      REDIS_URL: options.redisUrl,
+      REPLAY_WITHOUT_REDIS: 'memory',
+      GATEWAY_KEYS_URL: `http://127.0.0.1:${gatewayPorts[0]?.GATEWAY_INTERNAL_PORT}/.well-known/jwks.json`,
+      SEED_FILE: index === 0 ? resolve(repository, 'infra/local/demo-tenants.json') : '',
+    }),
+  );
+  const gateways = gatewayPorts.map((own) =>
+    member(
+      `http://127.0.0.1:${own.GATEWAY_PORT}`,
+      `http://127.0.0.1:${own.GATEWAY_ADMIN_PORT}/readyz`,
+      ['gateway/src/main.ts', 'serve', '--config', config],
+      { ...common, ...mapValues(own, String) },
+    ),
+  );
+  const all = [...authServices, ...gateways];
+  const fleet: Fleet = {
+    authServices,
+    gateways,
+    async remove() {
+      await Promise.all(all.map(({ stop }) => stop()));
+      await dropDatabases(options.databaseUrl, `${prefix}_`);
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+  for (const { start } of all) start();
+  try {
+    await Promise.all(all.map(({ ready }) => ready()));
+  } catch (error) {
+    const outputs = all.map(({ url, output }) => `${url}\n${output()}`);
+    await fleet.remove();
+    throw new Error(`the fleet did not start:\n${outputs.join('\n')}`, { cause: error });
+  }
+  return fleet;
+}
+
+function member(url: string, readyUrl: string, args: readonly string[], env: Readonly<Record<string, string>>): Member {
+  let running: StartedProcess | undefined;
+  return {
+    url,
+    readyUrl,
+    start() {
+      running = startProcess({ args, env, cwd: repository });
+    },
+    async ready() {
+      await eventually(async () => {
+        const { status } = await fetch(readyUrl);
+        if (status !== 200) throw new Error(`${readyUrl} answers ${status}`);
+      }, 60_000);
+    },
+    async stop(signal = 'SIGTERM') {
+      const was = running;
+      running = undefined;
+      await was?.stop(signal);
+    },
+    output: () => running?.output() ?? '',
+  };
+}
+
+const issuer = 'http://fleet.test';
+
+function gatewayConfig(home: string, authPorts: readonly number[], { redisUrl, recorderUrl }: FleetOptions): object {
+  const at = (variable: string) => `127.0.0.1:\${${variable}}`;
+  const auths = authPorts.map((port) => `http://127.0.0.1:${port}`);
+  const [first = ''] = auths;
+  mkdirSync(join(home, 'gateway-keys'), { recursive: true });
+  return {
+    version: 1,
+    listen: { public: at('GATEWAY_PORT'), admin: at('GATEWAY_ADMIN_PORT'), internal: at('GATEWAY_INTERNAL_PORT') },
+    // So that each login can come from an address of its own: what is throttled there is not the subject here.
+    trustedProxies: ['127.0.0.1/32'],
+    redis: redisUrl,
+    issuers: [
+      {
+        issuer,
+        audience: 'complaints-api',
+        jwks: `${first}/.well-known/jwks.json`,
+        algorithms: ['ES256'],
+        revocations: { url: `${first}/internal/revocations`, maxStaleness: '30s', onStale: 'allow' },
+      },
+    ],
+    identity: { keys: join(home, 'gateway-keys') },
+    upstreams: { 'auth-service': { targets: auths }, recorder: { targets: [recorderUrl] } },
+    routes: [
+      { name: 'login', path: '/v1/auth/login', methods: ['POST'], upstream: 'auth-service', auth: 'public' },
+      { name: 'logout', path: '/v1/auth/logout', methods: ['POST'], upstream: 'auth-service', auth: 'optional' },
+      { name: 'recorded', path: '/recorded/**', methods: ['GET', 'POST'], upstream: 'recorder', auth: 'required' },
+      {
+        name: 'recorded-socket',
+        path: '/recorded/socket',
+        methods: ['GET'],
+        upstream: 'recorder',
+        auth: 'required',
+        websocket: true,
+      },
+    ],
+  };
+}
+
+const mapValues = <Key extends string, From, To>(record: Readonly<Record<Key, From>>, map: (value: From) => To) =>
+  Object.fromEntries(Object.entries<From>(record).map(([key, value]) => [key, map(value)])) as Record<Key, To>;

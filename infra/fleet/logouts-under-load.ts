@@ -1,0 +1,124 @@
+import { Pool } from 'undici';
+
+export type Session = Readonly<{ token: string }>;
+
+/** What happened to one session while it was in use everywhere. */
+export type LogoutMeasure = Readonly<{
+  /** From the logout's answer until the last gateway had answered with its first refusal. */
+  everywhereMs: number;
+  /** Requests that were sent after that gateway had refused this very token, and passed all the same. Must be none. */
+  relapses: number;
+}>;
+
+export type LoadResult = Readonly<{
+  logouts: readonly LogoutMeasure[];
+  requests: number;
+  perSecond: number;
+  /** Answers that were neither 200 nor a revoked token's 401, as `status code`, and requests that got none. Must be empty. */
+  unexpected: readonly string[];
+}>;
+
+export type LoadOptions = Readonly<{
+  gateways: readonly string[];
+  path: string;
+  sessions: readonly Session[];
+  requestsPerSecond: number;
+  /** Logs the session out at one gateway; settles when that is answered. */
+  logOut(gateway: string, session: Session): Promise<void>;
+}>;
+
+type Seen = { acceptedOnce: boolean; refusedAtMs: number | undefined };
+
+const giveUpAfterMs = 10_000;
+
+/**
+ * Uses each session in turn at all gateways, logs it out in the middle of that, and goes on until every gateway refuses it.
+ *
+ * @throws Error when a gateway still takes a token 10 s after its logout.
+ */
+export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult> {
+  const { gateways, path, sessions, requestsPerSecond, logOut } = options;
+  const pools = gateways.map((url) => new Pool(url, { pipelining: 1 }));
+  const logouts: LogoutMeasure[] = [];
+  const unexpected: string[] = [];
+  const underWay = new Set<Promise<void>>();
+  let requests = 0;
+  let use: (turn: number) => Promise<void> = async () => {};
+  const startedAt = performance.now();
+  const load = setInterval(() => {
+    // As many as are due by now: a timer alone would fall behind.
+    while (requests < ((performance.now() - startedAt) / 1000) * requestsPerSecond) {
+      const request = use(requests).catch((error: Error) => void unexpected.push(error.message));
+      underWay.add(request);
+      void request.finally(() => underWay.delete(request));
+      requests += 1;
+    }
+  }, 2);
+
+  async function measure(session: Session, index: number): Promise<LogoutMeasure> {
+    const seen = gateways.map((): Seen => ({ acceptedOnce: false, refusedAtMs: undefined }));
+    const acceptedEverywhere = Promise.withResolvers<void>();
+    const refusedEverywhere = Promise.withResolvers<void>();
+    let relapses = 0;
+    use = async (turn) => {
+      const at = turn % gateways.length;
+      const gateway = seen[at];
+      const pool = pools[at];
+      if (gateway === undefined || pool === undefined) return;
+      const sentAtMs = performance.now();
+      const { statusCode, body } = await pool.request({
+        path,
+        method: 'GET',
+        headers: { authorization: `Bearer ${session.token}` },
+      });
+      const text = await body.text();
+      if (statusCode === 200) {
+        if (gateway.refusedAtMs !== undefined && sentAtMs > gateway.refusedAtMs) relapses += 1;
+        gateway.acceptedOnce = true;
+        if (seen.every(({ acceptedOnce }) => acceptedOnce)) acceptedEverywhere.resolve();
+      } else if (statusCode === 401 && text.includes('token_revoked')) {
+        gateway.refusedAtMs ??= performance.now();
+        if (seen.every(({ refusedAtMs }) => refusedAtMs !== undefined)) refusedEverywhere.resolve();
+      } else {
+        unexpected.push(`${statusCode} ${/"code":"([a-z_]+)"/.exec(text)?.[1] ?? ''}`);
+      }
+    };
+    await within(acceptedEverywhere.promise, 'the session is not taken everywhere');
+    await logOut(gateways[index % gateways.length] ?? '', session);
+    const loggedOutAtMs = performance.now();
+    await within(refusedEverywhere.promise, 'the session is still taken somewhere');
+    const everywhereMs = Math.max(...seen.map(({ refusedAtMs = Infinity }) => refusedAtMs)) - loggedOutAtMs;
+    return {
+      everywhereMs,
+      get relapses() {
+        return relapses;
+      },
+    };
+  }
+
+  try {
+    for (const [index, session] of sessions.entries()) logouts.push(await measure(session, index));
+  } finally {
+    clearInterval(load);
+    await Promise.allSettled(underWay);
+    await Promise.all(pools.map((pool) => pool.close()));
+  }
+  const perSecond = requests / ((performance.now() - startedAt) / 1000);
+  return { logouts, requests, perSecond, unexpected };
+}
+
+async function within(promise: Promise<void>, complaint: string): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(complaint)), giveUpAfterMs);
+  try {
+    await Promise.race([promise, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @param share Between 0 and 1. @returns The smallest value that this share of all does not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}

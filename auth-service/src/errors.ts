@@ -7,6 +7,7 @@ export const errors = {
   invalid_credentials: { status: 401, fault: 'caller', title: 'E-mail, password or tenant is wrong.' },
   tenant_selection_required: { status: 409, fault: 'caller', title: 'Choose one of your tenants.' },
   invalid_selection_token: { status: 401, fault: 'caller', title: 'Log in again to choose a tenant.' },
+  mfa_required: { status: 401, fault: 'caller', title: 'Enter a code of your second factor.' },
   too_many_attempts: { status: 429, fault: 'caller', title: 'Too many attempts. Try again later.' },
   login_busy: {
     status: 503,

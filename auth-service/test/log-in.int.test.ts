@@ -15,6 +15,8 @@ import { caller, codeOf, loginParts } from './support/flows.ts';
 import { makePerson, makeTenant, type Person, password, peppers, ring, type Tenant } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 
+const transport = 'body' as const;
+
 describe.each(databases())('logging in on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
   let parts: LoginParts;
@@ -28,7 +30,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
 
   const person = () => makePerson(store.db, parts.passwords, [tenant]);
   const attempt = (email: string, secret = password, more: { tenant?: string; ip?: string } = {}) =>
-    logIn(parts, { email, password: secret, tenant: more.tenant }, { ...caller, ip: more.ip ?? caller.ip });
+    logIn(parts, { email, password: secret, tenant: more.tenant, transport }, { ...caller, ip: more.ip ?? caller.ip });
 
   test('takes the e-mail in any case', async () => {
     const { email, userId } = await person();
@@ -60,7 +62,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     if (result.kind !== 'choose') throw new Error('no choice was asked for');
     expect(result.tenants.map(({ slug }) => slug)).toEqual(['acme', 'globex']);
     const choice = { selectionToken: result.selectionToken, tenantId: other.id };
-    expect(await chooseTenant(parts, choice, caller)).toMatchObject({ tenantSlug: 'globex' });
+    expect(await chooseTenant(parts, choice, caller)).toMatchObject({ grant: { tenantSlug: 'globex' } });
     expect(await codeOf(chooseTenant(parts, choice, caller))).toBe('invalid_selection_token');
     expect(await attempt(both.email, password, { tenant: 'acme' })).toMatchObject({ grant: { tenantSlug: 'acme' } });
   });
@@ -113,7 +115,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     ];
     for (const [email, secret] of cases) {
       hashes = 0;
-      const code = await codeOf(logIn(counted, { email, password: secret, tenant: undefined }, caller));
+      const code = await codeOf(logIn(counted, { email, password: secret, tenant: undefined, transport }, caller));
       expect([code, hashes]).toEqual([email === known.email && secret === password ? 'ok' : 'invalid_credentials', 1]);
     }
   });
@@ -130,7 +132,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
         trx.selectFrom('credentials').selectAll().where('user_id', '=', userId).executeTakeFirstOrThrow(),
       );
     const before = await stored();
-    const given = { email, password, tenant: undefined };
+    const given = { email, password, tenant: undefined, transport };
     expect(await codeOf(logIn({ ...parts, passwords: newer }, given, caller))).toBe('ok');
     const after = await stored();
     expect([before.pepper_kid, after.pepper_kid]).toEqual(['pepper', 'newer']);
@@ -174,7 +176,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       );
     };
     const attempt = (email: string, secret: string, ip: string) =>
-      codeOf(logIn(parts, { email, password: secret, tenant: undefined }, { ...caller, ip }));
+      codeOf(logIn(parts, { email, password: secret, tenant: undefined, transport }, { ...caller, ip }));
 
     test('counts 40 guesses at once exactly: ten are looked at, and the right one is then refused too', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
@@ -208,7 +210,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       );
       expect(codes.filter((code) => code === 'invalid_credentials')).toHaveLength(100);
       await expect(
-        logIn(parts, { email: 'new@acme.test', password, tenant: undefined }, { ...caller, ip }),
+        logIn(parts, { email: 'new@acme.test', password, tenant: undefined, transport }, { ...caller, ip }),
       ).rejects.toMatchObject({
         code: 'too_many_attempts',
         headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
@@ -223,7 +225,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       gone.on('error', () => {});
       const attempts = withFallback(redisAttempts(gone), databaseAttempts(store.db), silentLogger());
       const guarded = { ...parts, throttle: createThrottle(attempts) };
-      const given = { email, tenant: undefined, password: 'wrong' };
+      const given = { email, tenant: undefined, password: 'wrong', transport };
       const from = { ...caller, ip: freshAddress() };
       const codes = await Promise.all(Array.from({ length: 12 }, () => codeOf(logIn(guarded, given, from))));
       expect(codes.filter((code) => code === 'too_many_attempts')).toHaveLength(2);

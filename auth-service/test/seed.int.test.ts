@@ -43,7 +43,7 @@ describe.each(databases())('seeding on %s', (_, database) => {
     return path;
   };
   const attempt = (email: string, secret = password) =>
-    codeOf(logIn(parts, { email, password: secret, tenant: undefined }, caller));
+    codeOf(logIn(parts, { email, password: secret, tenant: undefined, transport: 'body' }, caller));
 
   test('makes accounts that can log in, and a second time changes nothing', async () => {
     const path = file(JSON.stringify({ password, tenants }));

@@ -3,6 +3,7 @@ export const accessTokenLifetimeSec = 900;
 export const idleLifetimeSec = 14 * 24 * 3600;
 export const absoluteLifetimeSec = 90 * 24 * 3600;
 export const selectionLifetimeSec = 300;
+export const mfaLifetimeSec = 300;
 /** A client that lost the answer to a refresh may ask again this long. The upkeep policies name the same time. */
 export const graceSec = 30;
 /** Clocks of verifiers may be this far behind. */
@@ -10,5 +11,8 @@ const clockToleranceSec = 5;
 
 /** How long a revocation is told to verifiers: as long as one of them could take a token from before it. */
 export const revocationInForceSec = accessTokenLifetimeSec + clockToleranceSec;
+
+/** How a client carries its refresh token: in bodies, or in a cookie that scripts cannot read. */
+export type Transport = 'body' | 'cookie';
 
 export type EndReason = 'logout' | 'reuse' | 'ahead' | 'inactive';

@@ -8,6 +8,7 @@ import { appendAudit } from '../store/audit.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import { issueTimeSec } from '../store/revocations.ts';
 import { roles } from '../store/roles.ts';
+import { hasSecondFactor } from '../store/second-factors.ts';
 import { insertSession } from '../store/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
@@ -24,15 +25,15 @@ export type Proof = Readonly<{
 }>;
 
 /**
- * Begins a family: session, first refresh token, audit row.
+ * Begins a family: session, first refresh token, audit row. Only `admit` calls it.
  *
- * @returns undefined when the person may not log in to this tenant (any more), or the password was changed meanwhile.
+ * @returns `needs_mfa` when the person has a second factor and did not show it; undefined when the person may not log in to this tenant (any more), or the password was changed meanwhile.
  */
 export async function startSession(
   parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
   proof: Proof,
   caller: Caller,
-): Promise<Grant | undefined> {
+): Promise<Grant | 'needs_mfa' | undefined> {
   const { userId, tenantId, provenAt, amr } = proof;
   const sessionId = uuidv7();
   const random = randomBytes(32);
@@ -41,6 +42,7 @@ export async function startSession(
     const holder = await lockHolder(trx, userId, tenantId);
     if (holder === undefined || !holder.active) return undefined;
     if (holder.passwordChangedAt === undefined || holder.passwordChangedAt >= provenAt) return undefined;
+    if (!amr.includes('otp') && (await hasSecondFactor(trx, userId))) return 'needs_mfa';
     await insertSession(trx, {
       id: sessionId,
       tenantId,

@@ -1,21 +1,34 @@
-import { allowAnonymous } from '@countersign/identity/express';
-import { requestIdOf } from '@countersign/service-kit';
-import { type Request, Router } from 'express';
+import type { Identity } from '@countersign/identity';
+import { createRouter, requestIdOf } from '@countersign/service-kit';
+import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { type LogoutScope, logOut, type SessionOwner } from '../flows/end-sessions.ts';
 import { identifySession } from '../flows/identify-session.ts';
 import type { RefreshParts } from '../flows/refresh.ts';
+import { endpoint, serve } from './endpoint.ts';
 
-const logoutBody = z
-  .object({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: z.string().max(1024).optional() })
-  .default({ scope: 'this' });
+export const logOutEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/logout',
+  operationId: 'logOut',
+  summary: 'End this session, the others, or all; without an access token the refresh token names the session',
+  access: 'anybody',
+  body: z
+    .object({
+      scope: z.enum(['this', 'others', 'all']).default('this'),
+      refresh_token: z.string().max(1024).optional(),
+    })
+    .default({ scope: 'this' }),
+  answers: { 204: null },
+  refusals: ['invalid_refresh_token'],
+});
 
 export function logoutRoutes(parts: RefreshParts): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  router.post('/v1/auth/logout', allowAnonymous(), async (req, res) => {
-    const { scope, refresh_token: token } = logoutBody.parse(req.body);
-    const asked = bearerOf(req, scope) ?? (await refreshTokenOf(parts, token, scope));
+  const router = createRouter();
+  serve(router, logOutEndpoint, async ({ res, identity, body }) => {
+    const { scope, refresh_token: token } = body;
+    const asked = bearerOf(identity, scope) ?? (await refreshTokenOf(parts, token, scope));
     if (asked !== undefined) await logOut(parts.db, asked.owner, asked.scope, requestIdOf(res));
     res.status(204).end();
   });
@@ -24,7 +37,7 @@ export function logoutRoutes(parts: RefreshParts): Router {
 
 type Asked = Readonly<{ owner: SessionOwner; scope: LogoutScope }>;
 
-function bearerOf({ identity }: Request, scope: LogoutScope): Asked | undefined {
+function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
   if (identity.kind !== 'user' || identity.context.sid === undefined) return undefined;
   return { owner: { userId: identity.userId, sessionId: identity.context.sid }, scope };
 }

@@ -2,41 +2,50 @@ import { createHash } from 'node:crypto';
 import { sql } from 'kysely';
 import type { AuthDatabase } from './database.ts';
 import { roles } from './roles.ts';
+import type { Trx } from './scope.ts';
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-/** @param provenAt When the password was read that proved who this is. */
-export async function saveSelectionToken(
-  db: AuthDatabase,
-  token: string,
-  holder: Readonly<{ userId: string; provenAt: Date; lifetimeSec: number }>,
-): Promise<void> {
-  await db.transaction({ role: roles.login, userId: holder.userId }, (trx) =>
+/** What the next step of a login goes on from. */
+export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: 'body' | 'cookie' }>;
+
+export type StepPurpose = 'tenant_selection' | 'mfa';
+
+type NewStep = Step &
+  (Readonly<{ purpose: 'tenant_selection' }> | Readonly<{ purpose: 'mfa'; tenantId: string }>) &
+  Readonly<{ lifetimeSec: number }>;
+
+export async function saveStep(db: AuthDatabase, token: string, step: NewStep): Promise<void> {
+  await db.transaction({ role: roles.login, userId: step.userId }, (trx) =>
     trx
       .insertInto('one_time_tokens')
       .values({
         hash: hashOf(token),
-        purpose: 'tenant_selection',
-        user_id: holder.userId,
-        created_at: holder.provenAt,
-        expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${holder.lifetimeSec}::int)`,
+        purpose: step.purpose,
+        user_id: step.userId,
+        tenant_id: step.purpose === 'mfa' ? step.tenantId : null,
+        amr: [...step.amr],
+        transport: step.transport,
+        created_at: step.provenAt,
+        expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${step.lifetimeSec}::int)`,
       })
       .execute(),
   );
 }
 
 /** Uses it up: of two at once, one gets it. @returns undefined for one that is unknown, used or expired. */
-export async function takeSelectionToken(
-  db: AuthDatabase,
-  token: string,
-): Promise<Readonly<{ userId: string; provenAt: Date }> | undefined> {
-  return db.transaction({ role: roles.login }, (trx) =>
-    trx
-      .deleteFrom('one_time_tokens')
-      .where('hash', '=', hashOf(token))
-      .where('purpose', '=', 'tenant_selection')
-      .where('expires_at', '>', sql<Date>`clock_timestamp()`)
-      .returning(['user_id as userId', 'created_at as provenAt'])
-      .executeTakeFirst(),
-  );
+export async function takeStep(db: AuthDatabase, token: string, purpose: StepPurpose): Promise<Step | undefined> {
+  return db.transaction({ role: roles.login }, (trx) => takeStepIn(trx, token, purpose));
+}
+
+async function takeStepIn(trx: Trx, token: string, purpose: StepPurpose): Promise<Step | undefined> {
+  const row = await trx
+    .deleteFrom('one_time_tokens')
+    .where('hash', '=', hashOf(token))
+    .where('purpose', '=', purpose)
+    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])
+    .executeTakeFirst();
+  // Both are there for these purposes, by a check of the table.
+  return row && { userId: row.userId, provenAt: row.provenAt, amr: row.amr ?? [], transport: row.transport ?? 'body' };
 }

@@ -9,6 +9,8 @@ export const roles = {
   app: 'countersign_auth_app',
   /** One person's own sessions in every tenant. */
   self: 'countersign_auth_self',
+  /** One person's second factor: its secret, its recovery codes, and the steps of logins that ask for it. */
+  factors: 'countersign_auth_factors',
   /** Creates tenants, people and memberships. */
   accounts: 'countersign_auth_accounts',
   /** The signing keys, and nothing else. */

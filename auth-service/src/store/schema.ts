@@ -50,12 +50,28 @@ export type SigningKeysTable = {
 
 export type OneTimeTokensTable = {
   hash: Buffer;
-  purpose: 'tenant_selection';
+  purpose: 'tenant_selection' | 'mfa';
   user_id: string;
   tenant_id: string | null;
+  /** What the next step of a login goes on with; null for other purposes. */
+  amr: string[] | null;
+  transport: 'body' | 'cookie' | null;
   created_at: Date;
   expires_at: Date;
 };
+
+export type TotpTable = {
+  user_id: string;
+  secret_enc: Buffer;
+  kek_id: string;
+  /** null while the person has not yet shown that their app knows the secret. */
+  confirmed_at: Date | null;
+  /** The time step of the last code that was taken; none of this step or before is taken again. */
+  last_step: number | null;
+  created_at: DatabaseTime;
+};
+
+export type RecoveryCodesTable = { hash: Buffer; user_id: string; created_at: DatabaseTime };
 
 export type LoginAttemptsTable = { key: string; count: number; window_ends_at: Date };
 
@@ -95,6 +111,8 @@ export type AuthSchema = {
   sessions: SessionsTable;
   signing_keys: SigningKeysTable;
   one_time_tokens: OneTimeTokensTable;
+  totp: TotpTable;
+  recovery_codes: RecoveryCodesTable;
   login_attempts: LoginAttemptsTable;
   revocations: RevocationsTable;
   revocation_log: RevocationLogTable;

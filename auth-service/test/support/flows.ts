@@ -24,7 +24,7 @@ export async function loginParts(db: Database<AuthSchema>): Promise<LoginParts> 
 }
 
 export async function grantFor(parts: LoginParts, { email }: Person, tenant: Tenant): Promise<Grant> {
-  const result = await logIn(parts, { email, password, tenant: tenant.slug }, caller);
+  const result = await logIn(parts, { email, password, tenant: tenant.slug, transport: 'body' }, caller);
   if (result.kind !== 'granted') throw new Error('no grant');
   return result.grant;
 }

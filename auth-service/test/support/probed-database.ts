@@ -7,6 +7,7 @@ import type { AuthSchema } from '../../src/store/schema.ts';
 const probe = 'countersign_auth_probe';
 const tables = [
   ...['tenants', 'users', 'credentials', 'memberships', 'sessions', 'one_time_tokens', 'login_attempts'],
+  ...['totp', 'recovery_codes'],
   ...['signing_keys', 'revocations', 'revocation_log', 'audit_log'],
 ];
 

@@ -5,6 +5,7 @@ import { loginMigration } from './0003-login.ts';
 import { signingKeysMigration } from './0004-signing-keys.ts';
 import { revocationsMigration } from './0005-revocations.ts';
 import { auditLogMigration } from './0006-audit-log.ts';
+import { secondFactorsMigration } from './0010-second-factors.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   signingKeysMigration,
   revocationsMigration,
   auditLogMigration,
+  secondFactorsMigration,
 ];

@@ -1,8 +1,9 @@
-import { createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
-import { type Express, type RequestHandler, Router } from 'express';
+import { createRouter, createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
+import type { Express, RequestHandler } from 'express';
 import { errors } from './errors.ts';
 import type { Feed } from './flows/follow-revocations.ts';
 import type { LoginParts } from './flows/log-in.ts';
+import { descriptionRoutes } from './routes/description.ts';
 import { keySetRoutes } from './routes/key-set.ts';
 import { loginRoutes } from './routes/login.ts';
 import { logoutRoutes } from './routes/logout.ts';
@@ -18,7 +19,7 @@ export type AppParts = LoginParts &
 const maxBodyBytes = 16 * 1024;
 
 export function createApp(parts: AppParts): Express {
-  const routes = Router({ caseSensitive: true, strict: true }).use(
+  const routes = createRouter().use(
     loginRoutes(parts),
     refreshRoutes(parts),
     logoutRoutes(parts),
@@ -30,7 +31,7 @@ export function createApp(parts: AppParts): Express {
     health: parts.health,
     metrics: parts.metrics,
     errors,
-    open: keySetRoutes(parts.signingKeys),
+    open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes()),
     identity: parts.identity,
     maxBodyBytes,
     routes,

@@ -1,3 +1,5 @@
+import { endpoints } from '../../auth-service/src/routes/endpoints.ts';
+import { describeEndpoints } from '../../auth-service/src/routes/openapi.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
 import { jsonSchema } from '../../gateway/src/config/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/reference.ts';
@@ -14,6 +16,7 @@ export const pages: readonly [file: string, render: Render][] = [
     'gateway/README.md',
     (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),
   ],
+  ['docs/openapi/auth-service.json', () => `${JSON.stringify(describeEndpoints(endpoints), null, 2)}\n`],
   ['infra/gateway.schema.json', () => `${JSON.stringify(jsonSchema(), null, 2)}\n`],
 ];
 

@@ -23,6 +23,8 @@ export type Endpoint<
   /** A verb and its object, unique: names the operation in generated clients. */
   operationId: string;
   summary: string;
+  /** What the schemas do not say. */
+  description?: string;
   access: Who;
   /** Absent: no body is read. */
   body?: Body;

@@ -8,6 +8,8 @@ import { databaseAttempts } from '../../src/store/attempts-database.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
 import { type Person, password, ring, type Tenant, testPasswords } from './people.ts';
 
+export const keks = parseKeyRing(ring('kek', 3));
+
 export const macKeys = parseKeyRing(ring('mac', 2));
 
 export const caller: Caller = { requestId: 'test', ip: '192.0.2.1', userAgent: 'jest', jkt: null };

@@ -1,0 +1,18 @@
+import { createHash } from 'node:crypto';
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { endpoints } from './endpoints.ts';
+import { describeEndpoints } from './openapi.ts';
+
+/** Where the description is served, to everybody: it says nothing that the repository does not. */
+export const descriptionPath = '/.well-known/openapi.json';
+
+export function descriptionRoutes(): Router {
+  const body = JSON.stringify(describeEndpoints(endpoints));
+  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
+  const router = createRouter();
+  router.get(descriptionPath, (_req, res) => {
+    res.set({ 'cache-control': 'public, max-age=300', etag }).type('application/json').send(body);
+  });
+  return router;
+}

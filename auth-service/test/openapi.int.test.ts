@@ -1,0 +1,84 @@
+import { createHealth, createMetrics } from '@countersign/service-kit';
+import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import request from 'supertest';
+import { createApp } from '../src/app.ts';
+import { openFeed } from '../src/flows/follow-revocations.ts';
+import { openSigningKeys } from '../src/flows/signing-keys.ts';
+import { endpoints } from '../src/routes/endpoints.ts';
+import { describeEndpoints } from '../src/routes/openapi.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { keks, loginParts } from './support/flows.ts';
+import { openProbed } from './support/probed-database.ts';
+
+/** Served before any identity is looked at, and described elsewhere. */
+const open = [
+  'get /healthz',
+  'get /readyz',
+  'get /metrics',
+  'get /.well-known/jwks.json',
+  'get /.well-known/openapi.json',
+];
+
+describe('the description of the service', () => {
+  const [first] = databases();
+  let store: ThrowAway<AuthSchema>;
+  let app: ReturnType<typeof createApp>;
+  let close: () => Promise<void>;
+  beforeAll(async () => {
+    if (first === undefined) throw new Error('there is no database');
+    store = await openProbed(first[1]);
+    const feed = await openFeed(store.db);
+    app = createApp({
+      ...(await loginParts(store.db)),
+      signingKeys: await openSigningKeys(store.db, keks),
+      issuer: { issuer: 'https://id.example.test', audience: 'complaints-api' },
+      feed,
+      identity: (_req, _res, next) => next(),
+      health: createHealth({}),
+      metrics: createMetrics(),
+      logger: silentLogger(),
+    });
+    close = () => feed.end();
+  });
+  afterAll(async () => {
+    await close();
+    await store.close();
+  });
+
+  test('names every route that is served, and no other', () => {
+    const described = endpoints.map(({ method, path }) => `${method} ${path}`);
+    expect(served(app).sort()).toEqual([...described, ...open].sort());
+  });
+
+  test('is valid OpenAPI 3.1, and names each operation once', async () => {
+    const document = describeEndpoints(endpoints);
+    expect(await new Validator().validate(document)).toMatchObject({ valid: true });
+    expect(new Set(endpoints.map(({ operationId }) => operationId)).size).toBe(endpoints.length);
+  });
+
+  test('is served to everybody', async () => {
+    const answer = await request(app).get('/.well-known/openapi.json');
+    expect(answer.status).toBe(200);
+    expect(answer.body).toEqual(JSON.parse(JSON.stringify(describeEndpoints(endpoints))));
+    const again = await request(app).get('/.well-known/openapi.json').set('if-none-match', String(answer.headers.etag));
+    expect(again.status).toBe(304);
+  });
+});
+
+type Layer = {
+  route?: { path: string; methods: Record<string, boolean> };
+  handle: { stack?: Layer[] };
+};
+
+/** What Express would route, from its own tables. */
+function served(app: ReturnType<typeof createApp>): string[] {
+  const walk = (layers: Layer[]): string[] =>
+    layers.flatMap(({ route, handle }) =>
+      route === undefined
+        ? walk(handle.stack ?? [])
+        : Object.keys(route.methods).map((method) => `${method} ${route.path}`),
+    );
+  return walk((app as unknown as { router: { stack: Layer[] } }).router.stack);
+}

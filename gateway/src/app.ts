@@ -14,6 +14,7 @@ import express, { type Express, type NextFunction, type Request, type Response, 
 import helmet from 'helmet';
 import { AppError, errorTable } from './errors.ts';
 import type { Arrival, RequestRecord } from './exchange.ts';
+import type { InFlight } from './in-flight.ts';
 import type { Observe } from './observe.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Respond } from './respond.ts';
@@ -36,23 +37,32 @@ export type HandlerParts = Readonly<{
   respond: Respond;
   observe: Observe;
   isDraining(): boolean;
+  inFlight: InFlight;
   /** What the app serves itself. */
   own?: Router;
 }>;
 
 /** The app of the public or the internal listener. What is served there is in the route table; on the public one nothing else is. */
-export function createHandlers({ pipeline, respond, observe, isDraining, own }: HandlerParts): Handlers {
+export function createHandlers({ pipeline, respond, observe, isDraining, inFlight, own }: HandlerParts): Handlers {
   const app = bareApp();
   if (own !== undefined) app.use(own);
   app.use((req: Request, res: Response, next: NextFunction) => {
     const { record } = res.locals as Locals;
-    const arrival: Arrival = { request: req, kind: 'http', record, acceptBody: () => acceptBody(req, res) };
+    const arrival: Arrival = {
+      request: req,
+      kind: 'http',
+      record,
+      acceptBody: () => acceptBody(req, res),
+      detach: () => inFlight.end(record),
+    };
     pipeline.http(arrival, res).catch(next);
   });
 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
     const record = recordOf(request);
+    inFlight.begin(record);
     response.once('close', () => {
+      inFlight.end(record);
       // Nobody got an answer where the client left before there was one, whatever node's default says.
       const status = record.status ?? (response.headersSent ? response.statusCode : 0);
       observe(record, { status, aborted: record.status === undefined && !response.writableFinished });
@@ -75,14 +85,19 @@ export function createHandlers({ pipeline, respond, observe, isDraining, own }: 
     },
     upgrade(request, socket, head) {
       const record = recordOf(request);
-      socket.once('close', () => observe(record, { status: record.status ?? 0, aborted: record.status === undefined }));
+      const detach = () => inFlight.end(record);
+      inFlight.begin(record);
+      socket.once('close', () => {
+        detach();
+        observe(record, { status: record.status ?? 0, aborted: record.status === undefined });
+      });
       socket.on('error', () => socket.destroy());
       if (isDraining()) {
         respond.socket(new AppError('unavailable'), record, socket);
         return;
       }
       pipeline
-        .upgrade({ request, kind: 'upgrade', record, acceptBody: () => {} }, socket, head)
+        .upgrade({ request, kind: 'upgrade', record, acceptBody: () => {}, detach }, socket, head)
         .catch((error: unknown) => respond.socket(error, record, socket));
     },
     broken(error, response, socket) {

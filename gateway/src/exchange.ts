@@ -49,6 +49,8 @@ export type Arrival = Readonly<{
   record: RequestRecord;
   /** Sends `100 Continue` where the client waits for it; called once, just before the body is read. */
   acceptBody(): void;
+  /** It has become a connection that may stay open for long, and no longer keeps the configuration in use that let it in. */
+  detach(): void;
 }>;
 
 /** The body's framing, as the parser understood it. The bytes are still in the socket. */

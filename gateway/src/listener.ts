@@ -15,8 +15,11 @@ type UnderWay = { readonly answers: Map<IncomingMessage, ServerResponse>; whenId
 /**
  * A listener that may face the world; the internal one is the same, since what is behind it is not trusted either. Parsing is node's, strict; what its parser refuses is answered like everything else.
  * Bodies have no total time limit here, since a stream may be long: those that are read whole have one, streams an idle one.
+ *
+ * @param handlersNow Who takes requests at this moment. Asked once a request, so that each is served under one configuration from
+ *   its first stage to its last, also on a connection that is older than it.
  */
-export function createListener(handlers: Handlers): Server {
+export function createListener(handlersNow: () => Handlers): Server {
   const server = createServer({
     maxHeaderSize,
     insecureHTTPParser: false,
@@ -43,7 +46,7 @@ export function createListener(handlers: Handlers): Server {
       underWay.answers.delete(request);
       if (underWay.answers.size === 0) underWay.whenIdle?.();
     });
-    handlers.request(request, response);
+    handlersNow().request(request, response);
   }
 
   function refuseBroken(error: ParserError, socket: Duplex): void {
@@ -54,19 +57,19 @@ export function createListener(handlers: Handlers): Server {
     const refusal = new AppError(codeFor(error), { cause: error, detail: { parser: error.code } });
     const underWay = connections.get(socket);
     const [last] = [...(underWay?.answers ?? [])].slice(-1);
-    if (underWay === undefined || last === undefined) handlers.refused(refusal, socket);
+    if (underWay === undefined || last === undefined) handlersNow().refused(refusal, socket);
     // After whole requests, whose answers come first: one of them would otherwise get this in its place.
-    else if (last[0].complete) underWay.whenIdle = () => handlers.refused(refusal, socket);
+    else if (last[0].complete) underWay.whenIdle = () => handlersNow().refused(refusal, socket);
     // The body of the request under way is broken.
-    else if (underWay.answers.size === 1) handlers.broken(refusal, last[1], socket);
+    else if (underWay.answers.size === 1) handlersNow().broken(refusal, last[1], socket);
     else socket.destroy();
   }
 
   server.on('request', take);
   server.on('checkContinue', take);
-  server.on('checkExpectation', handlers.expectationFailed);
-  server.on('upgrade', handlers.upgrade);
-  server.on('connect', (_request, socket) => handlers.refused(new AppError('invalid_target'), socket));
+  server.on('checkExpectation', (request, response) => handlersNow().expectationFailed(request, response));
+  server.on('upgrade', (request, socket, head) => handlersNow().upgrade(request, socket, head));
+  server.on('connect', (_request, socket) => handlersNow().refused(new AppError('invalid_target'), socket));
   server.on('clientError', refuseBroken);
   return server;
 }

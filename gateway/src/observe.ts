@@ -1,8 +1,7 @@
 import type { Logger, Registry } from '@countersign/service-kit';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import type { RequestRecord } from './exchange.ts';
-import type { AccessTokens } from './tokens/access-tokens.ts';
-import type { RevocationFeed } from './tokens/revocation-feed.ts';
+import type { Generation } from './generation.ts';
 import type { TrustedIssuer } from './tokens/verified-token.ts';
 import type { OpenConnections } from './upstreams/open-connections.ts';
 
@@ -69,16 +68,14 @@ const rounded = (ms: number | undefined): number | undefined =>
   ms === undefined ? undefined : Math.round(ms * 100) / 100;
 
 type Watched = Readonly<{
-  issuers: Iterable<TrustedIssuer>;
-  feeds: ReadonlyMap<string, RevocationFeed>;
-  tokens: AccessTokens;
+  /** Of the configuration in force. */
+  current(): Pick<Generation, 'trust' | 'tokens'>;
   open: OpenConnections;
   nowMs(): number;
 }>;
 
 /** Gauges that are read when somebody asks. A gauge of something that was never there has no value, rather than a false one. */
-export function watch({ issuers, feeds, tokens, open, nowMs }: Watched, registry: Registry): void {
-  const trusted = [...issuers];
+export function watch({ current, open, nowMs }: Watched, registry: Registry): void {
   const gauge = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined) =>
     new Gauge({
       name: `countersign_${name}`,
@@ -86,13 +83,15 @@ export function watch({ issuers, feeds, tokens, open, nowMs }: Watched, registry
       labelNames: ['issuer'],
       registers: [registry],
       collect() {
-        for (const issuer of trusted) {
+        // Those of an issuer that is trusted no more must not stay.
+        this.reset();
+        for (const issuer of current().trust.issuers.values()) {
           const value = read(issuer);
           if (value !== undefined) this.set({ issuer: issuer.config.issuer }, value);
         }
       },
     });
-  const feedOf = (issuer: TrustedIssuer) => feeds.get(issuer.config.issuer)?.stats;
+  const feedOf = (issuer: TrustedIssuer) => current().trust.followed.get(issuer.config.issuer)?.feed.stats;
   const inSeconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
 
   gauge('jwks_age_seconds', 'Since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs));
@@ -117,7 +116,7 @@ export function watch({ issuers, feeds, tokens, open, nowMs }: Watched, registry
     labelNames: ['what'],
     registers: [registry],
     collect() {
-      for (const [what, value] of Object.entries(tokens.stats)) this.set({ what }, value);
+      for (const [what, value] of Object.entries(current().tokens.stats)) this.set({ what }, value);
     },
   });
   new Gauge({

@@ -1,7 +1,8 @@
-import { memoryReplay, redisReplay, type SigningKey } from '@countersign/identity';
-import type { GatewayConfig, Route, Upstream } from './config/config.ts';
-import type { CurrentKeys } from './keys/current-keys.ts';
-import type { LimitStore } from './limits/limit-store.ts';
+import type { ReplayStore, SigningKey } from '@countersign/identity';
+import type { GatewayConfig, Limit, Route, Upstream } from './config/config.ts';
+import type { GatewayKeySet } from './keys/gateway-keys.ts';
+import type { ServiceKeys } from './keys/service-keys.ts';
+import type { Limiter } from './limits/limiter.ts';
 import { createPipeline, type Pipeline, type Stages } from './pipeline.ts';
 import { compileRoutes, routesOn } from './routing/route-table.ts';
 import { createAuthenticate } from './stages/authenticate.ts';
@@ -12,35 +13,36 @@ import { createMatch } from './stages/match.ts';
 import { createSanitize } from './stages/sanitize.ts';
 import { createSign } from './stages/sign.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
-import { createFailureThrottle } from './tokens/failure-throttle.ts';
+import type { FailureThrottle } from './tokens/failure-throttle.ts';
 import { createTxnTokens } from './tokens/txn-token.ts';
 import type { Trust } from './trust.ts';
 
 export type PipelineParts = Readonly<{
   config: GatewayConfig;
-  keys: CurrentKeys;
+  keys: Readonly<{ gateway: GatewayKeySet; services: Pick<ServiceKeys, 'find'> }>;
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
   tokens: AccessTokens;
   trust: Trust;
-  store: LimitStore | undefined;
+  limiterFor(name: string, limit: Limit): Limiter;
+  throttle: FailureThrottle;
+  /** Nonces of nested calls. */
+  replay: ReplayStore;
   forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
   nowMs(): number;
 }>;
-
-const refusedTokensPerMinute = 600;
 
 /**
  * The two listeners' lines: one definition, two sets of routes, and two ways to say who asks. On the public one that is a user with
  * a token, on the internal one a service with a signature.
  */
 export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeline; internal: Pipeline }> {
-  const { config, keys, keyFor, tokens, trust, store, forward, nowMs } = parts;
+  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, forward, nowMs } = parts;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
   const onRoutes = (routes: readonly Route[]) => ({
     match: createMatch(compileRoutes(routes)),
     authorize,
-    limit: createLimit(routes, store),
+    limit: createLimit(routes, limiterFor),
     sign,
     ...forward,
   });
@@ -48,7 +50,7 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
     public: createPipeline({
       ...onRoutes(routesOn('public', config)),
       sanitize: createSanitize(config),
-      authenticate: createAuthenticate(tokens, createFailureThrottle(refusedTokensPerMinute, nowMs)),
+      authenticate: createAuthenticate(tokens, throttle),
     }),
     internal: createPipeline({
       ...onRoutes(routesOn('internal', config)),
@@ -56,8 +58,7 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
       sanitize: createSanitize({ headers: config.headers, publicOrigins: [], trustedProxies: [] }),
       authenticate: createAuthenticateService({
         findKey: keys.services.find,
-        // Where Redis is gone a nested call waits for it: whether this is a replay can then not be known.
-        replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
+        replay,
         txnTokens,
         nowMs,
       }),

@@ -1,21 +1,17 @@
 import { createServer } from 'node:http';
+import { memoryReplay, redisReplay } from '@countersign/identity';
 import { createHealth, createMetrics, drainServer, type Logger, listen, type Running } from '@countersign/service-kit';
-import { createAdminApp, createHandlers, keySetRoute } from './app.ts';
+import { createAdminApp } from './app.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { openKeys } from './keys/current-keys.ts';
-import type { GatewayKeySet } from './keys/gateway-keys.ts';
+import type { Generation, Lasting } from './generation.ts';
+import { createGenerations, type Generations } from './generations.ts';
+import { createKeptParts } from './kept-parts.ts';
 import { openLimitStore } from './limits/limit-store.ts';
 import { createListener } from './listener.ts';
 import { createObserve, watch } from './observe.ts';
-import { createPipelines } from './pipelines.ts';
 import { createRespond } from './respond.ts';
-import { createAccessTokens } from './tokens/access-tokens.ts';
-import { createTrust, type Trust } from './trust.ts';
-import { createForwardHttp } from './upstreams/forward-http.ts';
-import { createForwardUpgrade } from './upstreams/forward-upgrade.ts';
+import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import { createOpenConnections } from './upstreams/open-connections.ts';
-import { createPools } from './upstreams/pools.ts';
-import { createSigningKeys } from './upstreams/signing-keys.ts';
 
 export type GatewayDeps = Readonly<{
   logger: Logger;
@@ -28,45 +24,52 @@ export type GatewayDeps = Readonly<{
 }>;
 
 export type RunningGateway = Running &
-  Readonly<{ ports: Readonly<{ public: number; admin: number; internal: number }> }>;
+  Readonly<{
+    ports: Readonly<{ public: number; admin: number; internal: number }>;
+    /** Puts another configuration into force. `listen` and `redis` are those of the first one. */
+    replace: Generations['replace'];
+  }>;
 
 const reviewMs = 1_000;
+const refusedTokensPerMinute = 600;
 
 /**
  * Starts a gateway. The key set is served before anything else, since services need it to become ready, and the gateway
  * needs them: nobody's readiness waits for a peer's.
+ *
+ * What is made here lives as long as the process; what is made from one configuration is a {@link Generation}.
  *
  * @throws StartupError, with everything closed again, when keys cannot be loaded or a port is taken.
  */
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now } = deps;
   const nowSec = () => Math.floor(nowMs() / 1000);
-  const keys = openKeys(config, nowSec, logger);
-  const keyFor = createSigningKeys(keys.gateway);
   const metrics = createMetrics();
   const respond = createRespond();
-  const pools = createPools(config.upstreams.values());
   const open = createOpenConnections(nowMs);
-  const trust = createTrust(config, { pools, keyFor, nowMs, logger });
-  const tokens = createAccessTokens(trust.issuers, nowMs);
   const store = config.redis === undefined ? undefined : openLimitStore(config.redis, logger);
-  const health = createHealth(readinessOf(keys.gateway, trust, nowSec));
-  watch({ issuers: trust.issuers.values(), feeds: trust.feeds, tokens, open, nowMs }, metrics);
-
-  const isDraining = () => health.draining;
-  const forward = {
-    forwardHttp: createForwardHttp({ pools, open, isDraining }),
-    forwardUpgrade: createForwardUpgrade({ pools, open, refuse: respond.socket }),
+  const parts = createKeptParts({ store, open, nowMs, logger });
+  const lasting: Lasting = {
+    parts,
+    open,
+    throttle: createFailureThrottle(refusedTokensPerMinute, nowMs),
+    // Where Redis is gone a nested call waits for it: whether this is a replay can then not be known.
+    replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
+    respond,
+    observe: createObserve(logger, metrics),
+    isDraining: () => health.draining,
+    nowMs,
   };
-  const pipelines = createPipelines({ config, keys, keyFor, tokens, trust, store, forward, nowMs });
-  const around = { respond, observe: createObserve(logger, metrics), isDraining };
-  const keySet = () => keys.gateway.publicJwks(nowSec());
+  const generations = firstGeneration(config, lasting, () => store?.close());
+  const { current } = generations;
+  const health = createHealth(readinessOf(current, nowSec));
+  watch({ current, open, nowMs }, metrics);
+  const keySet = () => current().gatewayKeys.publicJwks(nowSec());
   const servers = {
-    internal: createListener(createHandlers({ ...around, pipeline: pipelines.internal, own: keySetRoute(keySet) })),
+    internal: createListener(() => current().handlers.internal),
     admin: createServer(createAdminApp({ health, metrics, keySet, logger })),
-    public: createListener(createHandlers({ ...around, pipeline: pipelines.public })),
+    public: createListener(() => current().handlers.public),
   };
-  for (const { revocations } of trust.issuers.values()) revocations?.onChange(open.review);
   const review = setInterval(open.review, reviewMs).unref();
 
   async function stop(): Promise<void> {
@@ -76,10 +79,9 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     // Later: a public request that is being finished may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
     clearInterval(review);
-    keys.stop();
-    trust.stop();
+    generations.end();
     store?.close();
-    await pools.close();
+    await parts.closed();
     // Last, so that an orchestrator sees "not ready" rather than nothing until the end.
     await drainServer(servers.admin, shutdownGraceMs);
   }
@@ -87,30 +89,35 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   try {
     const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
     const admin = await listen(servers.admin, config.listen.admin, 'admin listener');
-    keys.start();
-    trust.start();
+    current().start();
     const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
     logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
-    return { health, logger, drainDelayMs, ports, stop };
+    return { health, logger, drainDelayMs, ports, replace: generations.replace, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
+function firstGeneration(config: GatewayConfig, lasting: Lasting, closeAround: () => void): Generations {
+  try {
+    return createGenerations(config, lasting);
+  } catch (error) {
+    closeAround();
+    throw error;
+  }
+}
+
 /** Own parts, and what has to be known of the issuers before any token can be judged. */
-function readinessOf(keys: GatewayKeySet, trust: Trust, nowSec: () => number): Parameters<typeof createHealth>[0] {
-  const issuers = [...trust.issuers.values()];
-  const missing = (what: string, names: string[]) =>
+function readinessOf(current: () => Generation, nowSec: () => number): Parameters<typeof createHealth>[0] {
+  const missing = (what: string, names: readonly string[]) =>
     names.length === 0 ? undefined : `no ${what} of ${names.join(', ')} yet`;
-  const namesOf = (some: typeof issuers) => some.map(({ config }) => config.issuer);
   return {
     signing_key() {
-      keys.signingKey(nowSec());
+      current().gatewayKeys.signingKey(nowSec());
       return undefined;
     },
-    issuer_keys: () => missing('keys', namesOf(issuers.filter((issuer) => !issuer.keys.ready))),
-    revocations: () =>
-      missing('revocations', namesOf(issuers.filter(({ revocations }) => revocations?.ready === false))),
+    issuer_keys: () => missing('keys', current().missing().keys),
+    revocations: () => missing('revocations', current().missing().revocations),
   };
 }

@@ -39,10 +39,12 @@ const routes = `
   - { name: hashed, path: /v1/hashed, methods: [GET, POST], upstream: hashed, auth: required }
 `;
 
+type Edits = readonly (readonly [from: string, to: string])[];
+
 export type GatewayOptions = Readonly<{
   upstream?: UpstreamOptions;
   /** Replaces lines of the file, e.g. `['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]']`. */
-  edits?: readonly (readonly [from: string, to: string])[];
+  edits?: Edits;
   pageSize?: number;
   nowMs?: () => number;
   redis?: string;
@@ -67,6 +69,8 @@ export type GatewayUnderTest = Readonly<{
     options?: AskOptions,
   ): Promise<Readonly<{ status: number; code: string | undefined; body: Buffer }>>;
   admin(path: string): Promise<Response>;
+  /** Puts another configuration into force: the file as it was at first, with these edits instead. */
+  reload(edits?: Edits): Promise<void>;
   close(): Promise<void>;
 }>;
 
@@ -96,7 +100,7 @@ export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<Ga
   auth.setFeedHealthy(options.isFeedHealthy ?? true);
   const upstream = await recordingUpstream(options.upstream);
   const hmacSecret = randomBytes(32).toString('base64url');
-  let yaml = `
+  const yaml = `
 version: 1
 listen: { public: "127.0.0.1:0", admin: "127.0.0.1:0", internal: "127.0.0.1:0" }
 publicOrigins: ["http://gateway.test"]
@@ -115,14 +119,8 @@ upstreams:
   hashed: { targets: ["${upstream.url}"], identity: { algorithm: hmac-sha256, secret: "\${HASHED_SECRET}" } }
 routes:${routes}
 `;
-  for (const [from, to] of options.edits ?? []) {
-    if (!yaml.includes(from)) throw new Error(`nothing to edit: ${from}`);
-    yaml = yaml.replace(from, () => to);
-  }
-  const config = parseConfig(yaml, {
-    file: join(home, 'gateway.yaml'),
-    env: { REDIS_URL: options.redis, HASHED_SECRET: hmacSecret },
-  });
+  const env = { REDIS_URL: options.redis, HASHED_SECRET: hmacSecret };
+  const configWith = (edits: Edits = []) => parseConfig(edited(yaml, edits), { file: join(home, 'gateway.yaml'), env });
   const log = capturingLogger();
   const closeAround = async () => {
     await auth.close();
@@ -131,7 +129,7 @@ routes:${routes}
   };
   let running: RunningGateway;
   try {
-    running = await serveGateway(config, {
+    running = await serveGateway(configWith(options.edits), {
       logger: log.logger,
       drainDelayMs: 0,
       shutdownGraceMs: 2_000,
@@ -166,6 +164,7 @@ routes:${routes}
       return { status: answer.statusCode, code, body: bytes };
     },
     admin: (path) => fetch(`http://127.0.0.1:${ports.admin}${path}`),
+    reload: (edits) => running.replace(configWith(edits), AbortSignal.timeout(10_000)),
     async close() {
       await running.stop();
       await closeAround();
@@ -178,6 +177,15 @@ routes:${routes}
     if (!ok) throw new Error(`not ready: ${JSON.stringify(checks)}`);
   });
   return gateway;
+}
+
+function edited(yaml: string, edits: Edits): string {
+  let text = yaml;
+  for (const [from, to] of edits) {
+    if (!text.includes(from)) throw new Error(`nothing to edit: ${from}`);
+    text = text.replace(from, () => to);
+  }
+  return text;
 }
 
 /** The first answer in these bytes. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capturingLogger } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openKeys } from './current-keys.ts';
+import { openGatewayKeys, openServiceKeys } from './current-keys.ts';
 import { createGatewayKey } from './gateway-keys.ts';
 
 const now = 1_800_000_000;
@@ -28,8 +28,15 @@ const open = (log = capturingLogger()) => {
   const services = ['complaint-service', 'mail-service'].map(
     (name) => [name, { name, keysFile: fileOf(name) }] as const,
   );
-  const config = { identity: { keysDir: join(home, 'gateway'), lifetimeSec: 30 }, services: new Map(services) };
-  return openKeys(config, () => now, log.logger);
+  const keys = {
+    gateway: openGatewayKeys(join(home, 'gateway'), () => now, log.logger),
+    services: openServiceKeys(new Map(services), log.logger),
+  };
+  const reload = () => {
+    keys.gateway.reload();
+    keys.services.reload();
+  };
+  return { ...keys, reload };
 };
 
 describe("the gateway's own keys, while it runs", () => {

@@ -4,15 +4,13 @@ import { type GatewayKeySet, loadGatewayKeys } from './gateway-keys.ts';
 import { type Reloaded, reloaded } from './reloaded.ts';
 import { loadServiceKeys, type ServiceKeys } from './service-keys.ts';
 
-/** Every key that is kept in files, as the files are now. */
-export type CurrentKeys = Readonly<{
-  gateway: GatewayKeySet;
-  services: Pick<ServiceKeys, 'find'>;
-  /** Looks at the files at once. */
-  reload(): void;
-  start(): void;
-  stop(): void;
-}>;
+type Reloading = Pick<Reloaded<unknown>, 'reload' | 'start' | 'stop'>;
+
+/** The keys of the gateway's directory, as its files are now. */
+export type CurrentGatewayKeys = GatewayKeySet & Reloading;
+
+/** The keys of the services that call, as their files are now. */
+export type CurrentServiceKeys = Pick<ServiceKeys, 'find'> & Reloading;
 
 /**
  * Which key signs follows from the files and the time alone, so replicas that share the directory agree without asking each
@@ -20,42 +18,31 @@ export type CurrentKeys = Readonly<{
  *
  * @throws StartupError when any of them cannot be read.
  */
-export function openKeys(
-  config: Pick<GatewayConfig, 'identity' | 'services'>,
-  nowSec: () => number,
-  logger: Logger,
-): CurrentKeys {
-  const gateway = reloaded({
+export function openGatewayKeys(directory: string, nowSec: () => number, logger: Logger): CurrentGatewayKeys {
+  const { current, ...reloading } = reloaded({
     what: 'gateway keys',
-    load: () => loadGatewayKeys(config.identity.keysDir, nowSec()),
+    load: () => loadGatewayKeys(directory, nowSec()),
     fingerprint: ({ keys }) => JSON.stringify(keys.map((key) => [key.keyid, key.notBeforeSec, key.expiresSec])),
     logger,
   });
-  const services = reloaded({
+  return {
+    get keys() {
+      return current().keys;
+    },
+    signingKey: (at) => current().signingKey(at),
+    find: (keyid, at) => current().find(keyid, at),
+    publicJwks: (at) => current().publicJwks(at),
+    ...reloading,
+  };
+}
+
+/** @throws StartupError when any of the files cannot be read. */
+export function openServiceKeys(services: GatewayConfig['services'], logger: Logger): CurrentServiceKeys {
+  const { current, ...reloading } = reloaded({
     what: 'service keys',
-    load: () => loadServiceKeys(config.services),
+    load: () => loadServiceKeys(services),
     fingerprint: (keys) => keys.fingerprint,
     logger,
   });
-  const both: readonly Reloaded<unknown>[] = [gateway, services];
-  return {
-    gateway: {
-      get keys() {
-        return gateway.current().keys;
-      },
-      signingKey: (at) => gateway.current().signingKey(at),
-      find: (keyid, at) => gateway.current().find(keyid, at),
-      publicJwks: (at) => gateway.current().publicJwks(at),
-    },
-    services: { find: (keyid) => services.current().find(keyid) },
-    reload() {
-      for (const files of both) files.reload();
-    },
-    start() {
-      for (const files of both) files.start();
-    },
-    stop() {
-      for (const files of both) files.stop();
-    },
-  };
+  return { find: (keyid) => current().find(keyid), ...reloading };
 }

@@ -58,7 +58,7 @@ export function reloaded<T>({ what, load, fingerprint, logger }: ReloadOptions<T
     current: () => held,
     reload,
     start() {
-      timer = setInterval(reload, everyMs).unref();
+      timer ??= setInterval(reload, everyMs).unref();
     },
     stop: () => clearInterval(timer),
   };

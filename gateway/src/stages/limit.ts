@@ -2,8 +2,7 @@ import type { Limit, Route } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
-import type { LimitStore } from '../limits/limit-store.ts';
-import { createLimiter, type Limiter, type Taken } from '../limits/limiter.ts';
+import type { Limiter, Taken } from '../limits/limiter.ts';
 import type { Standing } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter }>;
@@ -11,12 +10,12 @@ type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter }>;
 /**
  * Takes one request from each of the route's buckets. After authorize, so that a refused caller uses up nobody's share.
  *
- * @param store Undefined: buckets are this process's own.
+ * @param limiterFor The limiter that holds the buckets of one limit; its name is unique in the configuration.
  * The stage throws AppError `rate_limited` with `Retry-After` and the RateLimit headers of the bucket that is empty.
  */
 export function createLimit(
   routes: readonly Route[],
-  store: LimitStore | undefined,
+  limiterFor: (name: string, limit: Limit) => Limiter,
 ): (permitted: Permitted) => Admitted | Promise<Admitted> {
   const limitsOf = new Map<Route, readonly RouteLimit[]>();
   for (const route of routes) {
@@ -25,7 +24,7 @@ export function createLimit(
       route,
       route.limits.map((limit, index) => ({
         limit,
-        limiter: createLimiter(`${route.name} ${index} ${limit.by}`, limit, store),
+        limiter: limiterFor(`${route.name} ${index} ${limit.by}`, limit),
       })),
     );
   }

@@ -13,6 +13,8 @@ export type AccessTokens = Readonly<{
   recall(token: string): VerifiedToken | undefined;
   /** @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`. */
   verify(token: string): Promise<VerifiedToken>;
+  /** What is held, the longest unused first: for the configuration that comes after this one. */
+  held(): Iterable<readonly [token: string, verified: VerifiedToken]>;
   readonly stats: Readonly<{ hits: number; misses: number; refusedFromMemory: number; size: number }>;
 }>;
 
@@ -43,8 +45,15 @@ const lasting: ReadonlySet<Code> = new Set([
  * Verifies each token once. The cache's key is the whole token, and what it holds is void as soon as the issuer's key set
  * changes (CVE-2026-33496, CVE-2026-35039); expiry and revocation are looked at on every hit, the route's rules by their own stage.
  * A flood of one bad token costs one verification.
+ *
+ * @param before Those of the configuration before this one. What it holds of issuers that stayed the very same is taken over, so
+ *   that a reload does not make everybody's token be verified again.
  */
-export function createAccessTokens(issuers: ReadonlyMap<string, TrustedIssuer>, nowMs: () => number): AccessTokens {
+export function createAccessTokens(
+  issuers: ReadonlyMap<string, TrustedIssuer>,
+  nowMs: () => number,
+  before?: Pick<AccessTokens, 'held' | 'stats'>,
+): AccessTokens {
   const verify = createTokenVerifier(issuers, nowMs);
   const verified = new LRUCache<string, VerifiedToken>({
     max: maxTokens,
@@ -52,7 +61,11 @@ export function createAccessTokens(issuers: ReadonlyMap<string, TrustedIssuer>, 
     sizeCalculation: (_token, text) => text.length,
   });
   const refused = new LRUCache<string, Refusal>({ max: maxRefused });
-  const stats = { hits: 0, misses: 0, refusedFromMemory: 0 };
+  const { hits, misses, refusedFromMemory } = before?.stats ?? { hits: 0, misses: 0, refusedFromMemory: 0 };
+  const stats = { hits, misses, refusedFromMemory };
+  for (const [text, token] of before?.held() ?? []) {
+    if (issuers.get(token.issuer.config.issuer) === token.issuer) verified.set(text, token);
+  }
 
   return {
     recall(text) {
@@ -85,6 +98,12 @@ export function createAccessTokens(issuers: ReadonlyMap<string, TrustedIssuer>, 
           refused.set(text, { code: error.code, detail: error.detail, untilMs: nowMs() + refusedForMs });
         }
         throw error;
+      }
+    },
+    *held() {
+      for (const text of verified.rkeys()) {
+        const token = verified.peek(text);
+        if (token !== undefined) yield [text, token];
       }
     },
     get stats() {

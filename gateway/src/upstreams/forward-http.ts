@@ -144,10 +144,12 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#done();
   }
 
-  /** A stream of events may stay open for hours, and must not outlive the token that opened it. */
+  /** A stream of events may stay open for hours, and must not outlive what let it in. */
   #keepWatch(): void {
-    const standing = standingOf(this.#signed.caller);
-    if (standing !== undefined) this.#release = this.#options.open.add(standing, () => this.#response.destroy());
+    const { route, caller } = this.#signed;
+    const admission = { route, token: standingOf(caller) };
+    this.#release = this.#options.open.add(admission, () => this.#response.destroy());
+    this.#signed.detach();
     this.#response.flushHeaders();
   }
 

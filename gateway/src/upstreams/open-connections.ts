@@ -1,34 +1,50 @@
+import type { Route } from '../config/config.ts';
 import { assertStillGood, type Standing } from '../tokens/verified-token.ts';
 
-/** WebSockets and event streams, each opened with a token that may end before they do. */
+/** What an open connection was let in with. */
+export type Admission = Readonly<{ route: Route; token: Standing | undefined }>;
+
+/** WebSockets and event streams. Each was opened with a token and under a configuration that may end before it does. */
 export type OpenConnections = Readonly<{
-  /** @param end Closes the connection. @returns Takes it off the list again. */
-  add(token: Standing | undefined, end: () => void): () => void;
+  /** @param end Closes the connection; called at once where it would not be let in any more. @returns Takes it off the list again. */
+  add(admission: Admission, end: () => void): () => void;
   /** Ends all whose token is no longer good: called when revocations came in, and every second for expiry. */
   review(): void;
+  /** From now on only those may be open that this says. Ends the others. */
+  keepOnly(mayStay: (admission: Admission) => boolean): void;
   /** Ends all of them: the process stops. */
   endAll(): void;
   readonly size: number;
 }>;
 
 export function createOpenConnections(nowMs: () => number): OpenConnections {
-  const open = new Set<Readonly<{ token: Standing | undefined; end: () => void }>>();
+  const open = new Set<Readonly<{ admission: Admission; end: () => void }>>();
+  let mayStay = (_admission: Admission) => true;
+
+  function endUnless(isFine: (admission: Admission) => boolean): void {
+    for (const connection of open) {
+      if (isFine(connection.admission)) continue;
+      open.delete(connection);
+      connection.end();
+    }
+  }
+
   return {
-    add(token, end) {
-      const connection = { token, end };
-      open.add(connection);
+    add(admission, end) {
+      const connection = { admission, end };
+      if (mayStay(admission)) open.add(connection);
+      else end();
       return () => open.delete(connection);
     },
     review() {
-      for (const connection of open) {
-        if (connection.token === undefined || isGood(connection.token, nowMs())) continue;
-        open.delete(connection);
-        connection.end();
-      }
+      endUnless(({ token }) => token === undefined || isGood(token, nowMs()));
+    },
+    keepOnly(next) {
+      mayStay = next;
+      endUnless(next);
     },
     endAll() {
-      for (const { end } of open) end();
-      open.clear();
+      endUnless(() => false);
     },
     get size() {
       return open.size;

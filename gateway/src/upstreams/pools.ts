@@ -4,34 +4,45 @@ import type { Upstream } from '../config/config.ts';
 /** One address of a service, with its connections. */
 export type Target = Readonly<{ origin: string; host: string; pool: Pool }>;
 
-export type UpstreamPools = Readonly<{
+/** One upstream's targets. */
+export type UpstreamPool = Readonly<{
   /** The target whose turn it is. */
-  next(upstream: Upstream): Target;
+  next(): Target;
   /** Ends idle connections at once, the others when their requests are answered. */
   close(): Promise<void>;
 }>;
+
+/** The upstreams of one configuration. */
+export type UpstreamPools = Readonly<{ next(upstream: Upstream): Target }>;
 
 const maxConnectionsPerTarget = 256;
 // Shorter than the 5 s after which a node service closes an idle connection, so that none is used just as it closes.
 const idleConnectionMs = 4_000;
 
 /** Connections are made when they are first needed. */
-export function createPools(upstreams: Iterable<Upstream>): UpstreamPools {
-  const rings = new Map<string, { targets: readonly Target[]; turn: number }>();
-  for (const upstream of upstreams) {
-    rings.set(upstream.name, { targets: upstream.targets.map((origin) => openTarget(origin, upstream)), turn: 0 });
-  }
+export function openUpstream(upstream: Upstream): UpstreamPool {
+  const targets = upstream.targets.map((origin) => openTarget(origin, upstream));
+  let turn = 0;
   return {
-    next(upstream) {
-      const ring = rings.get(upstream.name);
-      const target = ring?.targets[ring.turn];
-      if (ring === undefined || target === undefined) throw new Error(`upstream ${upstream.name} has no targets`);
-      ring.turn = (ring.turn + 1) % ring.targets.length;
+    next() {
+      const target = targets[turn];
+      if (target === undefined) throw new Error(`upstream ${upstream.name} has no targets`);
+      turn = (turn + 1) % targets.length;
       return target;
     },
     async close() {
-      const targets = [...rings.values()].flatMap((ring) => ring.targets);
       await Promise.all(targets.map(({ pool }) => pool.close()));
+    },
+  };
+}
+
+/** @param opened By name. */
+export function poolsOf(opened: ReadonlyMap<string, UpstreamPool>): UpstreamPools {
+  return {
+    next({ name }) {
+      const upstream = opened.get(name);
+      if (upstream === undefined) throw new Error(`upstream ${name} is not open`);
+      return upstream.next();
     },
   };
 }

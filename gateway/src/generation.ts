@@ -1,0 +1,122 @@
+import type { ReplayStore } from '@countersign/identity';
+import { createHandlers, type Handlers, keySetRoute } from './app.ts';
+import type { GatewayConfig } from './config/config.ts';
+import { createInFlight } from './in-flight.ts';
+import type { Held } from './kept.ts';
+import type { KeptParts } from './kept-parts.ts';
+import type { CurrentGatewayKeys } from './keys/current-keys.ts';
+import type { Observe } from './observe.ts';
+import { createPipelines } from './pipelines.ts';
+import type { Respond } from './respond.ts';
+import { type AccessTokens, createAccessTokens } from './tokens/access-tokens.ts';
+import type { FailureThrottle } from './tokens/failure-throttle.ts';
+import { createTrust, type Trust } from './trust.ts';
+import { createForwardHttp } from './upstreams/forward-http.ts';
+import { createForwardUpgrade } from './upstreams/forward-upgrade.ts';
+import type { OpenConnections } from './upstreams/open-connections.ts';
+import { poolsOf } from './upstreams/pools.ts';
+import { createSigningKeys } from './upstreams/signing-keys.ts';
+
+/** What is there once, however many configurations come and go. */
+export type Lasting = Readonly<{
+  parts: KeptParts;
+  open: OpenConnections;
+  throttle: FailureThrottle;
+  /** Nonces of nested calls: forgotten with a configuration, they could be used again. */
+  replay: ReplayStore;
+  respond: Respond;
+  observe: Observe;
+  isDraining(): boolean;
+  nowMs(): number;
+}>;
+
+/** One configuration at work. A reload makes another, and requests go to it from one moment on. */
+export type Generation = Readonly<{
+  config: GatewayConfig;
+  handlers: Readonly<{ public: Handlers; internal: Handlers }>;
+  gatewayKeys: CurrentGatewayKeys;
+  trust: Trust;
+  tokens: AccessTokens;
+  /** Begins to fetch keys and to follow revocations, where that is not under way already. */
+  start(): void;
+  /** What is not known yet and has to be, before any token can be judged: nothing once all is there. */
+  missing(): Readonly<{ keys: readonly string[]; revocations: readonly string[] }>;
+  /** Lets go of its parts once the last of its requests is over. Called when no more requests come to it. */
+  retire(): void;
+}>;
+
+/**
+ * @param before The generation that serves now, whose parts are kept where the configuration is the same.
+ * @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then.
+ */
+export function createGeneration(config: GatewayConfig, lasting: Lasting, before?: Generation): Generation {
+  const { parts, open, respond, observe, isDraining, nowMs } = lasting;
+  const held: Held<unknown>[] = [];
+  const hold = <Part>(taken: Held<Part>): Part => {
+    held.push(taken);
+    return taken.part;
+  };
+  const release = () => {
+    for (const taken of held) taken.release();
+  };
+
+  function build(): Generation {
+    const gatewayKeys = hold(parts.gatewayKeys.take(config.identity.keysDir));
+    const serviceKeys = hold(parts.serviceKeys.take(config.services));
+    const pools = poolsOf(
+      new Map([...config.upstreams].map(([name, upstream]) => [name, hold(parts.upstreams.take(upstream))])),
+    );
+    const trust = createTrust(config, { parts, gatewayKeys, hold, before: before?.trust.issuers });
+    const tokens = createAccessTokens(trust.issuers, nowMs, before?.tokens);
+    const pipelines = createPipelines({
+      config,
+      keys: { gateway: gatewayKeys, services: serviceKeys },
+      keyFor: createSigningKeys(gatewayKeys),
+      tokens,
+      trust,
+      limiterFor: (name, limit) => hold(parts.limiters.take({ name, limit })),
+      throttle: lasting.throttle,
+      replay: lasting.replay,
+      forward: {
+        forwardHttp: createForwardHttp({ pools, open, isDraining }),
+        forwardUpgrade: createForwardUpgrade({ pools, open, refuse: respond.socket }),
+      },
+      nowMs,
+    });
+    const inFlight = createInFlight();
+    const around = { respond, observe, isDraining, inFlight };
+    const own = keySetRoute(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
+    return {
+      config,
+      handlers: {
+        public: createHandlers({ ...around, pipeline: pipelines.public }),
+        internal: createHandlers({ ...around, pipeline: pipelines.internal, own }),
+      },
+      gatewayKeys,
+      trust,
+      tokens,
+      start() {
+        gatewayKeys.start();
+        serviceKeys.start();
+        for (const { keys } of trust.issuers.values()) keys.start();
+        for (const { feed } of trust.followed.values()) feed.start();
+      },
+      missing() {
+        const issuers = [...trust.issuers.values()];
+        const namesOf = (some: typeof issuers) => some.map((issuer) => issuer.config.issuer);
+        return {
+          keys: namesOf(issuers.filter(({ keys }) => !keys.ready)),
+          revocations: namesOf(issuers.filter(({ revocations }) => revocations?.ready === false)),
+        };
+      },
+      retire: () => inFlight.whenIdle(release),
+    };
+  }
+
+  try {
+    return build();
+  } catch (error) {
+    release();
+    throw error;
+  }
+}

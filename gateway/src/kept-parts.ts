@@ -1,0 +1,101 @@
+import type { KeySet } from '@countersign/jwks';
+import type { Logger } from '@countersign/service-kit';
+import type { GatewayConfig, Limit, Upstream } from './config/config.ts';
+import { createKept, type Held, type Kept } from './kept.ts';
+import {
+  type CurrentGatewayKeys,
+  type CurrentServiceKeys,
+  openGatewayKeys,
+  openServiceKeys,
+} from './keys/current-keys.ts';
+import type { LimitStore } from './limits/limit-store.ts';
+import { createLimiter, type Limiter } from './limits/limiter.ts';
+import {
+  type FollowedRevocations,
+  type IssuerKeysWish,
+  openIssuerKeys,
+  openRevocations,
+  type RevocationsWish,
+} from './tokens/issuer-parts.ts';
+import type { OpenConnections } from './upstreams/open-connections.ts';
+import { openUpstream, type UpstreamPool } from './upstreams/pools.ts';
+import { createSigningKeys } from './upstreams/signing-keys.ts';
+
+/** What a reload keeps where its configuration is the same: connections, keys, revocations and counters. */
+export type KeptParts = Readonly<{
+  gatewayKeys: Kept<string, CurrentGatewayKeys>;
+  serviceKeys: Kept<GatewayConfig['services'], CurrentServiceKeys>;
+  upstreams: Kept<Upstream, UpstreamPool>;
+  issuerKeys: Kept<IssuerKeysWish, KeySet>;
+  revocations: Kept<RevocationsWish, FollowedRevocations, readonly [CurrentGatewayKeys]>;
+  limiters: Kept<LimiterWish, Limiter>;
+  /** Settles when all that was released so far is closed. */
+  closed(): Promise<void>;
+}>;
+
+type LimiterWish = Readonly<{ name: string; limit: Limit }>;
+
+export type KeptPartsOptions = Readonly<{
+  store: LimitStore | undefined;
+  open: OpenConnections;
+  nowMs(): number;
+  logger: Logger;
+}>;
+
+/** Nothing is opened yet. Parts work in the background from their `start` on, which may be called again. */
+export function createKeptParts({ store, open, nowMs, logger }: KeptPartsOptions): KeptParts {
+  const nowSec = () => Math.floor(nowMs() / 1000);
+  const gatewayKeys = createKept<string, CurrentGatewayKeys>({
+    nameOf: (directory) => directory,
+    open: (directory) => openGatewayKeys(directory, nowSec, logger),
+    close: (keys) => keys.stop(),
+  });
+  const serviceKeys = createKept<GatewayConfig['services'], CurrentServiceKeys>({
+    nameOf: () => '',
+    open: (services) => openServiceKeys(services, logger),
+    close: (keys) => keys.stop(),
+  });
+  const upstreams = createKept<Upstream, UpstreamPool>({
+    nameOf: ({ name }) => name,
+    open: openUpstream,
+    close: (pool) => pool.close(),
+  });
+  const issuerKeys = createKept<IssuerKeysWish, KeySet>({
+    nameOf: ({ issuer }) => issuer,
+    open: (wish) => openIssuerKeys(wish, logger),
+    close: (keys) => keys.stop(),
+  });
+
+  // A feed is asked through its upstream's connections, so it is one more who holds them.
+  const upstreamOf = new WeakMap<FollowedRevocations, Held<UpstreamPool>>();
+  const revocations = createKept<RevocationsWish, FollowedRevocations, readonly [CurrentGatewayKeys]>({
+    nameOf: ({ issuer }) => issuer,
+    open(wish, keys) {
+      const held = upstreams.take(wish.upstream);
+      const followed = openRevocations(wish, { pool: held.part, keyFor: createSigningKeys(keys), nowMs, logger });
+      followed.revocations.onChange(open.review);
+      upstreamOf.set(followed, held);
+      return followed;
+    },
+    close(followed) {
+      followed.feed.stop();
+      upstreamOf.get(followed)?.release();
+    },
+  });
+  const limiters = createKept<LimiterWish, Limiter>({
+    nameOf: ({ name }) => name,
+    open: ({ name, limit }) => createLimiter(name, limit, store),
+    close() {},
+  });
+  return {
+    gatewayKeys,
+    serviceKeys,
+    upstreams,
+    issuerKeys,
+    revocations,
+    limiters,
+    async closed() {
+      await upstreams.closed();
+    },
+  };
+}

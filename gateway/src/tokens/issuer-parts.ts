@@ -1,0 +1,70 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SigningKey } from '@countersign/identity';
+import { type KeySet, remoteKeySet } from '@countersign/jwks';
+import type { Logger } from '@countersign/service-kit';
+import type { Issuer, Upstream } from '../config/config.ts';
+import type { UpstreamPool } from '../upstreams/pools.ts';
+import { createRevocationSource } from '../upstreams/revocation-source.ts';
+import { followRevocations, type RevocationFeed } from './revocation-feed.ts';
+import { createRevocations, type Revocations } from './revocations.ts';
+
+/** What an issuer's key set follows from. */
+export type IssuerKeysWish = Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>;
+
+/** What the knowledge of an issuer's revocations follows from. `upstream`: whose target the feed is at. */
+export type RevocationsWish = Readonly<{
+  issuer: string;
+  feed: NonNullable<Issuer['revocations']>;
+  upstream: Upstream;
+  lifetimeSec: number;
+}>;
+
+export type FollowedRevocations = Readonly<{ revocations: Revocations; feed: RevocationFeed }>;
+
+const maxStaleMs = 24 * 60 * 60 * 1000;
+
+export function openIssuerKeys({ issuer, jwks, algorithms }: IssuerKeysWish, logger: Logger): KeySet {
+  return remoteKeySet({
+    url: jwks,
+    algorithms,
+    maxStaleMs,
+    onEvent(event) {
+      if (event.type === 'fetched' && !event.changed) return;
+      const { type, ...facts } = event;
+      if (type === 'fetched') logger.info({ issuer, ...facts }, 'issuer keys fetched');
+      else
+        logger.warn({ issuer, ...facts }, type === 'failed' ? 'issuer keys cannot be fetched' : 'issuer key ignored');
+    },
+  });
+}
+
+export type RevocationsOptions = Readonly<{
+  pool: UpstreamPool;
+  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  nowMs(): number;
+  logger: Logger;
+}>;
+
+export function openRevocations(
+  { issuer, feed, upstream, lifetimeSec }: RevocationsWish,
+  { pool, keyFor, nowMs, logger }: RevocationsOptions,
+): FollowedRevocations {
+  const revocations = createRevocations(feed);
+  const ask = createRevocationSource({ url: feed.url, upstream, pool, keyFor, lifetimeSec, nowMs });
+  return {
+    revocations,
+    feed: followRevocations({
+      issuer,
+      revocations,
+      ask,
+      maxStalenessMs: feed.maxStalenessMs,
+      logger,
+      nowMs,
+      random: Math.random,
+      async pause(ms, signal) {
+        // Aborted: the follower stops, and looks at the signal itself.
+        await delay(ms, undefined, { signal, ref: false }).catch(() => {});
+      },
+    }),
+  };
+}

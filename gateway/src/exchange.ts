@@ -40,6 +40,8 @@ export type RequestRecord = {
   detail?: Readonly<Record<string, unknown>>;
   /** What was behind a 5xx. */
   err?: unknown;
+  /** For the answer, whoever gives it, names and values in turn: what is left of the route's limits. */
+  limits?: readonly string[];
 };
 
 /** A request as node's parser hands it over: nothing in it is trusted yet. */

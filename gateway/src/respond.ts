@@ -33,6 +33,7 @@ export function createRespond(): Respond {
         ...securityHeaders,
         ...challengeFor(error.code),
         ...answer.headers,
+        ...named(record.limits),
         'content-length': String(Buffer.byteLength(answer.body)),
         'x-request-id': record.requestId,
       },
@@ -71,6 +72,12 @@ export function createRespond(): Respond {
       socket.resume();
     },
   };
+}
+
+function named(flat: readonly string[] = []): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < flat.length; at += 2) headers[flat[at] ?? ''] = flat[at + 1] ?? '';
+  return headers;
 }
 
 const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>

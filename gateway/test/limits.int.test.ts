@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { redisServers } from '@countersign/testing';
+import { redisServers, type UpstreamOptions } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
@@ -11,9 +11,16 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     ['name: limited,', `name: limited-${process.pid}-${Date.now() % 100_000},`],
     ['name: limited-user,', `name: limited-user-${process.pid}-${Date.now() % 100_000},`],
   ] as const;
+  const upstream: UpstreamOptions = {
+    answer: (_request, res) => void res.writeHead(200, { RateLimit: '"theirs";r=9;t=9', Server: 'inner/1.0' }).end(),
+  };
   const start = async (...edits: (readonly [string, string])[]) => {
     const unique = names.map(([from, to]) => [from, `${to.slice(0, -1)}-${Math.floor(performance.now())},`] as const);
-    gateway = await gatewayUnderTest({ edits: [...unique, ...edits], ...(url !== undefined && { redis: url }) });
+    gateway = await gatewayUnderTest({
+      upstream,
+      edits: [...unique, ...edits],
+      ...(url !== undefined && { redis: url }),
+    });
   };
   afterEach(() => gateway.close());
 
@@ -29,6 +36,40 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(headers['ratelimit-policy']).toBe('"address";q=3;w=60');
     expect(headers.ratelimit).toMatch(/^"address";r=0;t=\d+$/);
     expect(gateway.upstream.requests.length).toBe(3);
+  });
+
+  test('is told with every answer that was counted, in place of the service’s own word on it', async () => {
+    await start();
+    const seen = [];
+    for (let count = 0; count < 4; count += 1) {
+      const { headers, text } = await get();
+      expect(headers['ratelimit-policy']).toBe('"address";q=3;w=60');
+      expect(text.match(/^ratelimit: /gim)).toHaveLength(1);
+      expect(headers['retry-after'] === undefined).toBe(count < 3);
+      seen.push(/^"address";r=(\d);t=(?:[1-5]?\d|60)$/.exec(headers.ratelimit ?? '')?.[1]);
+    }
+    expect(seen).toEqual(['2', '1', '0', '0']);
+    const { headers } = await gateway.raw('GET /v1/open/1 HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n');
+    expect(headers.ratelimit).toBe('"theirs";r=9;t=9');
+  });
+
+  test('among several names them all, shows the tightest, and asks the caller’s own first', async () => {
+    await start([
+      'limits: [{ requests: 2, per: 1m, by: user }]',
+      'limits: [{ requests: 3, per: 1m, by: route }, { requests: 2, per: 1m, by: user }, { requests: 100, per: 1h, by: user }]',
+    ]);
+    const policies = '"route";q=3;w=60, "user";q=2;w=60, "user-2";q=100;w=3600';
+    const token = await gateway.issuer.accessToken({ user_id: 'u-7', sub: 'u-7' });
+    const ask = (bearer: string) => get(`Authorization: Bearer ${bearer}\r\n`, '/v1/limited-user');
+    const answers = [];
+    for (let count = 0; count < 6; count += 1) answers.push(await ask(token));
+    const other = await ask(await gateway.issuer.accessToken({ user_id: 'u-8', sub: 'u-8' }));
+    for (const { headers } of [...answers, other]) expect(headers['ratelimit-policy']).toBe(policies);
+    expect(answers[0]?.headers.ratelimit).toMatch(/^"user";r=1;t=\d+$/);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    // What the first was refused for itself, the second could still have.
+    expect([other.status, other.headers.ratelimit]).toEqual([200, expect.stringMatching(/^"route";r=0;t=\d+$/)]);
   });
 
   test('is not widened by whatever a client says of its address', async () => {

@@ -103,7 +103,8 @@ function conditions(route: Route): readonly string[] {
   ];
 }
 
-const limitText = ({ requests, perSec, by }: Limit) => `${requests} in ${perSec} s by ${by}`;
+const limitText = ({ requests, perSec, by, onStoreFailure }: Limit) =>
+  `${requests} in ${perSec} s by ${by}${onStoreFailure === 'deny' ? '; 503 while Redis is gone' : ''}`;
 
 /**
  * The headers as they would be signed, by the code that signs, with a key made for this and thrown away: what differs

@@ -52,7 +52,13 @@ export type Upstream = Readonly<{
 type LimitBy = 'user' | 'tenant' | 'address' | 'route';
 
 /** `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
-export type Limit = Readonly<{ requests: number; perSec: number; by: LimitBy }>;
+export type Limit = Readonly<{
+  requests: number;
+  perSec: number;
+  by: LimitBy;
+  /** While Redis does not answer: count in this process, or refuse with 503. */
+  onStoreFailure: 'local' | 'deny';
+}>;
 
 export type AuthMode = 'required' | 'optional' | 'public' | 'service';
 

@@ -69,7 +69,7 @@ tests:
     expect(config.services.get('complaint-service')?.keysFile).toBe('/etc/countersign/keys/c.jwks.json');
     expect(config.routes[0]).toMatchObject({
       allow: { roles: new Set(['admin']), tenantParam: 'tenantId' },
-      limits: [{ requests: 10, perSec: 60, by: 'user' }],
+      limits: [{ requests: 10, perSec: 60, by: 'user', onStoreFailure: 'local' }],
       body: { mode: 'stream', maxBytes: 1024 ** 3 },
       rewrite: { from: '/v1/x', to: '/' },
       forward: { cookies: new Set(['__Host-rt']), authorization: true, dpop: true },

@@ -83,7 +83,7 @@ function resolveRoute(part: RoutePart, upstream: Upstream): Route {
       tenantParam: part.allow?.tenant?.slice(1),
     },
     callers: new Set(part.callers),
-    limits: part.limits.map((limit) => ({ requests: limit.requests, perSec: limit.per, by: limit.by })),
+    limits: part.limits.map(({ per, ...limit }) => ({ ...limit, perSec: per })),
     body: part.body,
     websocket: part.websocket,
     rewrite: part.rewrite?.prefix,

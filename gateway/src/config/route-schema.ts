@@ -24,6 +24,10 @@ const limit = z.strictObject({
   requests: z.int().min(1).max(1_000_000).describe('How many.'),
   per: seconds({ min: '1s', max: '1d' }).describe('In how long.'),
   by: z.enum(['user', 'tenant', 'address', 'route']).describe('Counted for whom. An anonymous user counts by address.'),
+  onStoreFailure: z
+    .enum(['local', 'deny'])
+    .default('local')
+    .describe('While Redis does not answer: `local` counts in each process, `deny` answers 503.'),
 });
 
 export const route = z.strictObject({

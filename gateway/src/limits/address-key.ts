@@ -6,23 +6,28 @@ import { isIPv6 } from 'node:net';
  * (CVE-2026-30827).
  */
 export function addressKey(address: string): string {
-  if (!isIPv6(address)) return address;
-  const groups = expandIPv6(address);
-  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
-  if (mapped) {
-    const [high = 0, low = 0] = groups.slice(6);
-    return [high >> 8, high & 255, low >> 8, low & 255].join('.');
-  }
-  return `${groups
-    .slice(0, 4)
-    .map((group) => group.toString(16))
-    .join(':')}::/64`;
+  const plain = plainAddress(address);
+  if (!isIPv6(plain)) return plain;
+  const network = expandIPv6(plain).slice(0, 4);
+  return `${network.map((group) => group.toString(16)).join(':')}::/64`;
 }
 
-/** @param address A valid IPv6 address, perhaps with a zone. */
+/** An address without its zone, and IPv4 in its own clothes however IPv6 spells it. What is no address stays as it is. */
+export function plainAddress(address: string): string {
+  if (!isIPv6(address)) return address;
+  const zone = address.indexOf('%');
+  const bare = zone === -1 ? address : address.slice(0, zone);
+  // No other address begins or ends so; the usual one is not taken apart.
+  if (!/^[0:]*:ffff:[^:]+(?::[^:]+)?$/i.test(bare)) return bare;
+  const groups = expandIPv6(bare);
+  if (groups.length !== 8 || groups[5] !== 0xffff || groups.slice(0, 5).some((group) => group !== 0)) return bare;
+  const [high = 0, low = 0] = groups.slice(6);
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
+
+/** @param address A valid IPv6 address, without a zone. */
 function expandIPv6(address: string): number[] {
-  const [withoutZone = ''] = address.split('%');
-  const [head = '', tail] = withoutZone.split('::');
+  const [head = '', tail] = address.split('::');
   const before = groupsOf(head);
   if (tail === undefined) return before;
   const after = groupsOf(tail);

@@ -4,13 +4,17 @@ import { Redis } from 'ioredis';
 /** Redis, as far as limits need it: never waited for longer than the time limit, and left alone for a while after it failed. */
 export type LimitStore = Readonly<{
   redis: Redis;
-  /** Runs the first where Redis answers in time, otherwise the second. */
-  attempt<T>(shared: () => Promise<T>, local: () => Promise<T>): Promise<T>;
+  /**
+   * Runs the first where Redis answers in time, otherwise the second.
+   *
+   * @param untilMs By `performance.now()`: how long the whole request may wait for Redis, however many limits it has.
+   */
+  attempt<T>(shared: () => Promise<T>, otherwise: () => Promise<T>, untilMs: number): Promise<T>;
   close(): void;
 }>;
 
-// Together with everything else, a request is answered within 300 ms while Redis hangs.
-const answerWithinMs = 200;
+/** Together with everything else, a request is answered within 300 ms while Redis hangs. */
+export const answerWithinMs = 200;
 // While it hangs, one request in this time asks again; the others do not wait, nor pile up commands that it would run later.
 const pauseAfterFailureMs = 1_000;
 
@@ -29,7 +33,7 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
   let pausedUntilMs = 0;
   let failing = false;
   redis.on('error', (error) => {
-    if (!failing) logger.warn({ err: error }, 'redis is gone: limits are local until it is back');
+    if (!failing) logger.warn({ err: error }, 'redis is gone: limits do without it until it is back');
     failing = true;
   });
   redis.on('ready', () => {
@@ -40,18 +44,32 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
 
   return {
     redis,
-    async attempt(shared, local) {
-      if (redis.status !== 'ready' || performance.now() < pausedUntilMs) return local();
+    async attempt(shared, otherwise, untilMs) {
+      const leftMs = untilMs - performance.now();
+      if (redis.status !== 'ready' || leftMs <= 0 || performance.now() < pausedUntilMs) return otherwise();
       try {
-        return await shared();
+        return await within(shared(), leftMs);
       } catch (error) {
         pausedUntilMs = performance.now() + pauseAfterFailureMs;
-        logger.warn({ err: error }, 'redis did not answer: limits are local for a moment');
-        return local();
+        logger.warn({ err: error }, 'redis did not answer: limits do without it for a moment');
+        return otherwise();
       }
     },
     close() {
       redis.disconnect();
     },
   };
+}
+
+/** The client's own time limit is for one command; this one is for what a request with several limits has left. */
+async function within<T>(answer: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), ms);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

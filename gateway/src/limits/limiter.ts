@@ -1,5 +1,6 @@
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Limit } from '../config/config.ts';
+import { AppError } from '../errors.ts';
 import type { LimitStore } from './limit-store.ts';
 
 /** What one take from a bucket came to. A refusal is a value, not an error. */
@@ -7,15 +8,23 @@ export type Taken = Readonly<{ allowed: boolean; remaining: number; resetSec: nu
 
 /** One limit of one route. */
 export type Limiter = Readonly<{
-  /** Takes one request from the bucket of this key; answers within the store's time limit, whatever Redis does. */
-  take(key: string): Promise<Taken>;
+  /**
+   * Takes one request from the bucket of this key.
+   *
+   * @param untilMs How long it may wait for Redis, by `performance.now()`; then the limit's own policy answers.
+   * @throws AppError `limit_store_unavailable` where that policy is `deny`.
+   */
+  take(key: string, untilMs: number): Promise<Taken>;
 }>;
 
 /**
- * Counts in Redis where there is one, so that all gateways share a limit, and in this process where there is none or while
- * it is gone: a limit becomes local then, it does not vanish, and nobody is locked out.
+ * Counts in Redis where there is one, so that all gateways share a limit, and in this process where there is none. While
+ * Redis is gone `onStoreFailure` rules. `local`: each process counts for itself, so the limit becomes one per process; it does
+ * not vanish, and nobody is locked out. `deny`: 503.
  *
- * @param name Tells the limits apart; unique in the configuration.
+ * One command counts and sets the end of the window, so no key is left without one.
+ *
+ * @param name Tells the limits apart; unique in the configuration, without a colon.
  */
 export function createLimiter(name: string, limit: Limit, store: LimitStore | undefined): Limiter {
   const bucket = { points: limit.requests, duration: limit.perSec, keyPrefix: name };
@@ -28,11 +37,16 @@ export function createLimiter(name: string, limit: Limit, store: LimitStore | un
     storeClient: store.redis,
     rejectIfRedisNotReady: true,
   });
+  const otherwise =
+    limit.onStoreFailure === 'deny'
+      ? () => Promise.reject(new AppError('limit_store_unavailable', { detail: { limit: name } }))
+      : (key: string) => take(local, key);
   return {
-    take: (key) =>
+    take: (key, untilMs) =>
       store.attempt(
         () => take(shared, key),
-        () => take(local, key),
+        () => otherwise(key),
+        untilMs,
       ),
   };
 }

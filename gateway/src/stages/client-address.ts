@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import type { Network } from '../config/config.ts';
+import { plainAddress } from '../limits/address-key.ts';
 
 /**
  * Who is at the other end. `X-Forwarded-For` counts only as far as trusted proxies wrote it: from the right, each address
@@ -21,20 +22,23 @@ export function createClientAddress(trustedProxies: readonly Network[]): ClientA
     let address = plainAddress(peer);
     const hops = forwardedFor.join(',').split(',');
     while (hops.length > 0 && isTrusted(address)) {
-      const hop = plainAddress((hops.pop() ?? '').trim());
+      const hop = hopAddress(hops.pop() ?? '');
       // What is no address vouches for nothing: the proxy that passed it on is the last that is known.
-      if (isIP(hop) === 0) break;
+      if (hop === undefined) break;
       address = hop;
     }
     return address;
   };
 }
 
-const mappedPrefix = '::ffff:';
+// Some proxies write the client's port too; IPv6 stands in brackets then, or the port would be part of it.
+const withPort = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/;
 
-/** Without a zone, and IPv4 in its own clothes. */
-function plainAddress(address: string): string {
-  const zone = address.indexOf('%');
-  const bare = zone === -1 ? address : address.slice(0, zone);
-  return bare.startsWith(mappedPrefix) && bare.includes('.') ? bare.slice(mappedPrefix.length) : bare;
+function hopAddress(entry: string): string | undefined {
+  const text = entry.trim();
+  const [, v6, other] = withPort.exec(text) ?? [];
+  const address = v6 ?? other ?? text;
+  const version = isIP(address);
+  if (version === 0 || (v6 !== undefined && version !== 6)) return undefined;
+  return plainAddress(address);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { mayPass, passingCookies } from './cookies.ts';
+import { mayBeSet, passingCookies } from './cookies.ts';
 
 const none = new Set<string>();
 const refresh = new Set(['__Host-rt']);
@@ -21,8 +21,31 @@ describe('cookies', () => {
 
   test('a service sets the guarded one only where the route names it', () => {
     const setCookie = '__Host-rt=x; Path=/; Secure; HttpOnly';
-    expect(mayPass(setCookie, refresh)).toBe(true);
-    expect(mayPass(setCookie, none)).toBe(false);
-    expect(mayPass('lang=en; Path=/', none)).toBe(true);
+    expect(mayBeSet(setCookie, refresh, 'gateway.test')).toBe(true);
+    expect(mayBeSet(setCookie, none, 'gateway.test')).toBe(false);
+    expect(mayBeSet('lang=en; Path=/', none, 'gateway.test')).toBe(true);
+  });
+
+  test.each([
+    ['a=1; Domain=api.example.test', true],
+    ['a=1; Domain=.example.test', true],
+    ['a=1; domain = EXAMPLE.test ; Path=/', true],
+    ['a=1; Domain=', true],
+    ['a=1; Domain', true],
+    ['a=domain=evil.test; Path=/', true],
+    ['a=1; Domain=evil.test', false],
+    ['a=1;Domain=.evil.test;Path=/', false],
+    ['a=1; Domain=evil.test; Domain=example.test', false],
+    ['a=1; Domain=example.test; Domain=evil.test', false],
+    ['a=1; Domain=ample.test', false],
+    ['a=1; Domain=v1.api.example.test', false],
+    ['a=1; Domain=api.example.test.evil.test', false],
+  ])('of a service at api.example.test: %s', (setCookie, passes) => {
+    expect(mayBeSet(setCookie, none, 'api.example.test:8080')).toBe(passes);
+  });
+
+  test('an address is its own domain and no other', () => {
+    expect(mayBeSet('a=1; Domain=127.0.0.1', none, '127.0.0.1:8080')).toBe(true);
+    expect(mayBeSet('a=1; Domain=0.1', none, '127.0.0.1:8080')).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
-import { mayPass } from '../stages/cookies.ts';
+import type { Signed } from '../exchange.ts';
+import { mayBeSet } from '../stages/cookies.ts';
 
 export type AnswerHeaders = Readonly<{
   /** Names and values in turn, as `writeHead` takes them; repeated ones stay apart. */
@@ -8,7 +9,7 @@ export type AnswerHeaders = Readonly<{
   identityRefused: string | undefined;
 }>;
 
-type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused';
+type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused' | 'limits';
 
 const dropped: ReadonlySet<string> = new Set([
   // Of the connection to the service, which is not the client's.
@@ -21,8 +22,11 @@ const dropped: ReadonlySet<string> = new Set([
   'proxy-authenticate',
   'proxy-authorization',
   // What runs inside is nobody's business.
+  'server',
   'x-powered-by',
 ]);
+
+const limitHeaders: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy']);
 
 const verdicts = new Map<string, Verdict>();
 // Services choose these names; a hostile one must not fill our memory.
@@ -40,16 +44,21 @@ function verdictOn(name: string): Verdict {
 function judge(folded: string): Verdict {
   if (folded === 'x-identity-refused') return 'identity-refused';
   if (folded === 'connection' || folded === 'set-cookie') return folded;
+  if (limitHeaders.has(folded)) return 'limits';
   return dropped.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
 }
 
 /**
- * What of a service's answer reaches the client: everything but identity headers, what belongs to the inner connection, and
- * guarded cookies on routes that do not name them.
+ * What of a service's answer reaches the client: everything but identity headers, what belongs to the inner connection,
+ * what says what runs inside, guarded cookies on routes that do not name them, and cookies for a foreign domain. Then what the gateway has to say itself, in
+ * place of the service's own word on the same thing.
  *
  * @param raw Names and values in turn, as they came.
  */
-export function answerHeaders(raw: readonly (string | Buffer)[], cookies: ReadonlySet<string>): AnswerHeaders {
+export function answerHeaders(
+  raw: readonly (string | Buffer)[],
+  { route, client, record }: Pick<Signed, 'route' | 'client' | 'record'>,
+): AnswerHeaders {
   const passing: string[] = [];
   let identityRefused: string | undefined;
   let connection: string | undefined;
@@ -61,16 +70,21 @@ export function answerHeaders(raw: readonly (string | Buffer)[], cookies: Readon
         passing.push(name, value);
         break;
       case 'set-cookie':
-        if (mayPass(value, cookies)) passing.push(name, value);
+        if (mayBeSet(value, route.forward.cookies, client.host)) passing.push(name, value);
         break;
       case 'connection':
         connection = connection === undefined ? value : `${connection},${value}`;
+        break;
+      case 'limits':
+        if (record.limits === undefined) passing.push(name, value);
         break;
       case 'identity-refused':
         identityRefused = value;
     }
   }
-  return { passing: connection === undefined ? passing : withoutNamed(passing, connection), identityRefused };
+  const left = connection === undefined ? passing : withoutNamed(passing, connection);
+  if (record.limits !== undefined) left.push(...record.limits);
+  return { passing: left, identityRefused };
 }
 
 function withoutNamed(headers: string[], connection: string): string[] {

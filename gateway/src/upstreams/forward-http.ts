@@ -101,7 +101,7 @@ class Relay implements Dispatcher.DispatchHandler {
     const { record, route } = this.#signed;
     record.upstreamMs = performance.now() - this.#sentAt;
     const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
-    const { passing, identityRefused } = answerHeaders(raw, route.forward.cookies);
+    const { passing, identityRefused } = answerHeaders(raw, this.#signed);
     if (status === 401 && identityRefused !== undefined) {
       // Never the client's fault: a clock or a key in here is wrong.
       throw new AppError('identity_refused', {

@@ -119,7 +119,7 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
     clearTimeout(timer);
     socket.off('close', giveUp);
     record.upstreamMs = performance.now() - sentAt;
-    const { passing, identityRefused } = answerHeaders(answer.rawHeaders, route.forward.cookies);
+    const { passing, identityRefused } = answerHeaders(answer.rawHeaders, signed);
     answer.headers = asObject([...passing, 'x-request-id', record.requestId]);
     return identityRefused;
   };

@@ -1,0 +1,35 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { Caller } from '../exchange.ts';
+import type { VerifiedToken } from '../tokens/verified-token.ts';
+import { bucketKey } from './limit.ts';
+
+const idText = fc.stringMatching(/^[A-Za-z0-9._~:@|*-]{1,12}$/);
+const issuerText = fc.constantFrom('https://a.test', 'https://a.test/', 'https://a.test:8443', 'http://a.test/user:x');
+const person = fc.record({ issuer: issuerText, tenantId: idText, userId: idText });
+type Person = Readonly<{ issuer: string; tenantId: string; userId: string }>;
+
+const caller = ({ issuer, tenantId, userId }: Person): Caller => {
+  const token = { issuer: { config: { issuer } } } as VerifiedToken;
+  return { kind: 'user', userId, role: 'agent', tenantId, token };
+};
+const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test' } as const;
+const keyOf = (by: 'user' | 'tenant', who: Person) => bucketKey({ by }, { caller: caller(who), client });
+
+describe('whose bucket a request is taken from', () => {
+  test('two users share one only where issuer and id are the same, whatever characters ids are made of', () => {
+    fc.assert(
+      fc.property(person, person, (one, other) => {
+        const same = one.issuer === other.issuer && one.userId === other.userId;
+        expect(keyOf('user', one) === keyOf('user', other)).toBe(same);
+        const sameTenant = one.issuer === other.issuer && one.tenantId === other.tenantId;
+        expect(keyOf('tenant', one) === keyOf('tenant', other)).toBe(sameTenant);
+        expect(keyOf('user', one)).not.toBe(keyOf('tenant', other));
+      }),
+    );
+  });
+
+  test('somebody without identity counts by address', () => {
+    expect(bucketKey({ by: 'user' }, { caller: { kind: 'anonymous' }, client })).toBe('address 192.0.2.1');
+  });
+});

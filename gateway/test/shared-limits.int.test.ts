@@ -1,0 +1,109 @@
+import { eventually } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { type OwnRedis, ownRedis } from './kit/own-redis.ts';
+
+const written = 'limits: [{ requests: 3, per: 1m, by: address }]';
+const limited = (limits: string): readonly [string, string] => [written, `limits: [${limits}]`];
+
+// Only where the suite may use Redis is there one to start.
+const describeWithRedis = process.env.REDIS_URL ? describe : describe.skip;
+
+describeWithRedis('a limit shared over a Redis', () => {
+  let redis: OwnRedis;
+  let client: Redis;
+  let gateways: GatewayUnderTest[];
+  const start = async (limits: string) => {
+    const gateway = await gatewayUnderTest({ redis: redis.url, edits: [limited(limits)] });
+    gateways.push(gateway);
+    // Once Redis has counted for it, it counts there.
+    await eventually(async () => {
+      await gateway.ask('/v1/limited');
+      expect((await client.keys('countersign:limit:limited *')).length).toBeGreaterThan(0);
+    });
+    await client.flushall();
+    return gateway;
+  };
+  beforeEach(async () => {
+    gateways = [];
+    redis = await ownRedis();
+    client = new Redis(redis.url, { retryStrategy: () => 50 });
+    client.on('error', () => {});
+  });
+  afterEach(async () => {
+    redis.signal('SIGCONT');
+    await Promise.all(gateways.map((gateway) => gateway.close()));
+    client.disconnect();
+    await redis.close();
+  });
+
+  async function timed(gateway: GatewayUnderTest): Promise<number> {
+    const startedAt = performance.now();
+    const { status } = await gateway.ask('/v1/limited');
+    // 300 ms is the promise; a test machine may be busy with seven other things.
+    expect(performance.now() - startedAt).toBeLessThan(500);
+    return status;
+  }
+  const counted = async () => {
+    const keys = await client.keys('countersign:limit:limited *');
+    const values = await Promise.all(keys.map((key) => client.get(key)));
+    return values.reduce((sum, value) => sum + Number(value), 0);
+  };
+
+  test('lets exactly 100 of 1,000 pass that come to two gateways at once, and leaves no key for ever', async () => {
+    const limit = '{ requests: 100, per: 1h, by: address }';
+    const [one, two] = [await start(limit), await start(limit)];
+    const before = one.upstream.requests.length + two.upstream.requests.length;
+    const answers = await Promise.all(
+      Array.from({ length: 1_000 }, (_, at) => (at % 2 === 0 ? one : two).ask('/v1/limited')),
+    );
+    const passed = answers.filter(({ status }) => status === 200).length;
+    expect(answers.filter(({ status }) => status === 429).length).toBe(1_000 - passed);
+    expect(passed).toBe(100);
+    expect(one.upstream.requests.length + two.upstream.requests.length - before).toBe(100);
+    const keys = await client.keys('*');
+    expect(keys.length).toBeGreaterThan(0);
+    for (const key of keys) expect([key, await client.ttl(key)]).not.toEqual([key, -1]);
+  });
+
+  test.each([
+    ['local', [200, 200, 429, 429]],
+    ['deny', [503, 503, 503, 503]],
+  ])(
+    'answers by its policy, %s, within 300 ms while Redis is stopped, and nothing is counted late',
+    async (policy, expected) => {
+      const gateway = await start(
+        `{ requests: 2, per: 1h, by: address, onStoreFailure: ${policy} }, { requests: 50, per: 1h, by: route }`,
+      );
+      redis.signal('SIGSTOP');
+      const statuses = [];
+      for (const _ of expected) statuses.push(await timed(gateway));
+      expect(statuses).toEqual(expected);
+      redis.signal('SIGCONT');
+      // The one command that was on its way; the other requests never asked.
+      await eventually(async () => expect(await counted()).toBe(1));
+      await eventually(async () => expect((await gateway.ask('/v1/limited')).status).toBe(200));
+      expect(await counted()).toBeLessThanOrEqual(3);
+    },
+  );
+
+  test.each([
+    ['local', [200, 200, 429]],
+    ['deny', [503, 503, 503]],
+  ])(
+    'answers by its policy, %s, once Redis is killed, and is shared again when it is back',
+    async (policy, expected) => {
+      const gateway = await start(`{ requests: 2, per: 1h, by: address, onStoreFailure: ${policy} }`);
+      await redis.kill();
+      const statuses = [];
+      for (const _ of expected) statuses.push(await timed(gateway));
+      expect(statuses).toEqual(expected);
+      await redis.start();
+      await eventually(async () => {
+        await gateway.ask('/v1/limited');
+        expect(await counted()).toBeGreaterThan(0);
+      });
+    },
+  );
+});

@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { isRocaModulus } from './roca.ts';
 
 export type JwkRefusal =
   | 'malformed'
@@ -98,7 +99,8 @@ function isWeak(key: KeyObject, material: Record<string, string>): boolean {
   if (key.asymmetricKeyType === 'rsa') {
     const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
     // Under 2048 bits: RFC 7518 section 3.3. An exponent of 1 makes every message its own signature.
-    return modulusLength < 2048 || publicExponent < 3n || publicExponent % 2n === 0n;
+    if (modulusLength < 2048 || publicExponent < 3n || publicExponent % 2n === 0n) return true;
+    return isRocaModulus(Buffer.from(material.n ?? '', 'base64url'));
   }
   return key.asymmetricKeyType === 'ed25519' && isSmallOrder(Buffer.from(material.x ?? '', 'base64url'));
 }

@@ -6,6 +6,9 @@ import { parseJwks } from './parse-jwks.ts';
 const all = ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256'];
 const good = es256('k');
 const point = ed25519('k');
+// Made by gateway/test/kit/roca-key.ts, its primes forgotten.
+const rocaModulus =
+  'm09lpLycRMOXSeC16mIVXyFafViq-TjB3JRLK5vHy6BVYZhDqG3tEP2b7rcv_ixu-mU0DOE3rSdg1bv3ssh8eCz_ZL5BToyzeV7KdLvFZTZG7-juHPT4xg5thHFyjWhkI-EhhtNnHLY17LQ8gaPba1GTpdY-AGWXsyNjeGzRqDKrCAXS7BdFQek3NlzDW5fA7qZHHgUzef764GWkmGiZ_rP393rbqovEExCi5ufpqWRxFuSkTY9WGb2yg_-qToW5YNcF2jx1VQ_Nl-my33z9UwCqFPdNWz7ymtPrwB6-DN2hrbg8rAVFvLAywk4rGqqc2zJYOgYsJa6X4wK4YXqqiQ';
 
 function verdict(entry: unknown, algorithms = all): string {
   const parsed = parseJwks({ keys: [entry] }, algorithms);
@@ -36,6 +39,7 @@ describe('one key', () => {
     ['RSA of 2040 bits', rsa('k', 2040), 'weak'],
     ['e = 1', rsa('k', 2048, 'AQ'), 'weak'],
     ['e = 2', rsa('k', 2048, 'Ag'), 'weak'],
+    ['a modulus of the library of CVE-2017-15361', { ...rsa('k', 2048), n: rocaModulus }, 'weak'],
     ['the neutral point', { ...point, x: 'AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' }, 'weak'],
     ['a point of order 4', { ...point, x: 'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA' }, 'weak'],
     ['a P-256 key that says ES384', { ...good, alg: 'ES384' }, 'algorithm_mismatch'],

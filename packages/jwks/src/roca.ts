@@ -1,0 +1,37 @@
+/** The odd primes that divide what the library's primes were built from, whatever the size of the key. */
+const primes = primesUpTo(167).slice(1);
+const generator = 65_537;
+
+/** What is left over, by each prime, when a vulnerable modulus is divided by it: powers of 65537, and nothing else. */
+const residues: ReadonlyMap<bigint, ReadonlySet<bigint>> = new Map(
+  primes.map((prime) => [BigInt(prime), powersOf(generator, prime)]),
+);
+
+/**
+ * Whether an RSA modulus was made by the Infineon library whose keys can be factored (CVE-2017-15361, "ROCA"). Its primes are
+ * `k * M + (65537^a mod M)`, so the modulus is a power of 65537 modulo every small prime. One in 10^8 others is too, at most.
+ *
+ * @param modulus Big-endian.
+ * @see Nemec et al., The Return of Coppersmith's Attack, CCS 2017, section 3
+ */
+export function isRocaModulus(modulus: Uint8Array): boolean {
+  const n = BigInt(`0x${Buffer.from(modulus).toString('hex') || '0'}`);
+  for (const [prime, powers] of residues) {
+    if (!powers.has(n % prime)) return false;
+  }
+  return true;
+}
+
+function powersOf(base: number, modulo: number): ReadonlySet<bigint> {
+  const powers = new Set<bigint>();
+  for (let power = 1; !powers.has(BigInt(power)); power = (power * base) % modulo) powers.add(BigInt(power));
+  return powers;
+}
+
+function primesUpTo(last: number): number[] {
+  const found: number[] = [];
+  for (let number = 2; number <= last; number += 1) {
+    if (found.every((prime) => number % prime !== 0)) found.push(number);
+  }
+  return found;
+}

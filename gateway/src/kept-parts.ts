@@ -13,6 +13,7 @@ import { createLimiter, type Limiter } from './limits/limiter.ts';
 import {
   type FollowedRevocations,
   type IssuerKeysWish,
+  type KeySetTiming,
   openIssuerKeys,
   openRevocations,
   type RevocationsWish,
@@ -40,10 +41,11 @@ export type KeptPartsOptions = Readonly<{
   open: OpenConnections;
   nowMs(): number;
   logger: Logger;
+  keySets?: KeySetTiming | undefined;
 }>;
 
 /** Nothing is opened yet. Parts work in the background from their `start` on, which may be called again. */
-export function createKeptParts({ store, open, nowMs, logger }: KeptPartsOptions): KeptParts {
+export function createKeptParts({ store, open, nowMs, logger, keySets }: KeptPartsOptions): KeptParts {
   const nowSec = () => Math.floor(nowMs() / 1000);
   const gatewayKeys = createKept<string, CurrentGatewayKeys>({
     nameOf: (directory) => directory,
@@ -62,7 +64,7 @@ export function createKeptParts({ store, open, nowMs, logger }: KeptPartsOptions
   });
   const issuerKeys = createKept<IssuerKeysWish, KeySet>({
     nameOf: ({ issuer }) => issuer,
-    open: (wish) => openIssuerKeys(wish, logger),
+    open: (wish) => openIssuerKeys(wish, logger, keySets),
     close: (keys) => keys.stop(),
   });
 

@@ -11,6 +11,7 @@ import { createListener } from './listener.ts';
 import { createObserve, watch } from './observe.ts';
 import { createRespond } from './respond.ts';
 import { createFailureThrottle } from './tokens/failure-throttle.ts';
+import type { KeySetTiming } from './tokens/issuer-parts.ts';
 import { createOpenConnections } from './upstreams/open-connections.ts';
 
 export type GatewayDeps = Readonly<{
@@ -21,6 +22,7 @@ export type GatewayDeps = Readonly<{
   shutdownGraceMs?: number;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
+  keySets?: KeySetTiming;
 }>;
 
 export type RunningGateway = Running &
@@ -42,13 +44,13 @@ const refusedTokensPerMinute = 600;
  * @throws StartupError, with everything closed again, when keys cannot be loaded or a port is taken.
  */
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
-  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now } = deps;
+  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, keySets } = deps;
   const nowSec = () => Math.floor(nowMs() / 1000);
   const metrics = createMetrics();
   const respond = createRespond();
   const open = createOpenConnections(nowMs);
   const store = config.redis === undefined ? undefined : openLimitStore(config.redis, logger);
-  const parts = createKeptParts({ store, open, nowMs, logger });
+  const parts = createKeptParts({ store, open, nowMs, logger, keySets });
   const lasting: Lasting = {
     parts,
     open,

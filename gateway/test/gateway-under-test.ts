@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -18,7 +19,7 @@ import {
 import { request } from 'undici';
 import { parseConfig } from '../src/config/load.ts';
 import { createGatewayKey } from '../src/keys/gateway-keys.ts';
-import { type RunningGateway, serveGateway } from '../src/serve.ts';
+import { type GatewayDeps, type RunningGateway, serveGateway } from '../src/serve.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
 export const acme = '01890a5d-ac96-774b-bcce-b302099a8001';
@@ -47,10 +48,15 @@ export type GatewayOptions = Readonly<{
   edits?: Edits;
   pageSize?: number;
   nowMs?: () => number;
+  keySets?: GatewayDeps['keySets'];
+  /** What the issuer's key set is answered with from the beginning. Default: its keys. */
+  answerKeys?: RequestListener;
   redis?: string;
   /** False: the gateway starts without having read its keys and revocations, and is handed out like that. */
   isIssuerHealthy?: boolean;
   isFeedHealthy?: boolean;
+  /** False: not waited for. */
+  isReady?: boolean;
 }>;
 
 export type GatewayUnderTest = Readonly<{
@@ -97,6 +103,7 @@ export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<Ga
   const issuer = await mintIssuer({ nowMs });
   const auth = await issuerServer(issuer, options.pageSize);
   auth.setHealthy(options.isIssuerHealthy ?? true);
+  if (options.answerKeys !== undefined) auth.answerKeys(options.answerKeys);
   auth.setFeedHealthy(options.isFeedHealthy ?? true);
   const upstream = await recordingUpstream(options.upstream);
   const hmacSecret = randomBytes(32).toString('base64url');
@@ -134,6 +141,7 @@ routes:${routes}
       drainDelayMs: 0,
       shutdownGraceMs: 2_000,
       ...(options.nowMs && { nowMs: options.nowMs }),
+      ...(options.keySets && { keySets: options.keySets }),
     });
   } catch (error) {
     await closeAround();
@@ -170,8 +178,8 @@ routes:${routes}
       await closeAround();
     },
   };
-  const { isIssuerHealthy = true, isFeedHealthy = true } = options;
-  if (!isIssuerHealthy || !isFeedHealthy) return gateway;
+  const { isIssuerHealthy = true, isFeedHealthy = true, isReady = isIssuerHealthy && isFeedHealthy } = options;
+  if (!isReady) return gateway;
   await eventually(async () => {
     const { ok, checks } = await running.health.ready();
     if (!ok) throw new Error(`not ready: ${JSON.stringify(checks)}`);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestIssuer } from '@countersign/testing';
 
@@ -18,6 +18,8 @@ export type IssuerServer = Readonly<{
   setHealthy(healthy: boolean): void;
   /** The same for the feed alone. */
   setFeedHealthy(healthy: boolean): void;
+  /** How requests for the key set are answered from now on. Undefined: with the issuer's keys. */
+  answerKeys(answer: RequestListener | undefined): void;
   keyFetches(): number;
   close(): Promise<void>;
 }>;
@@ -28,6 +30,8 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
   let healthy = true;
   let feedHealthy = true;
   let keyFetches = 0;
+  const ownKeys: RequestListener = (_req, res) => void res.end(JSON.stringify(issuer.jwks));
+  let keysAnswer = ownKeys;
   const questions: IssuerServer['questions'][number][] = [];
   const waiting = new Set<() => void>();
   const wake = () => {
@@ -59,7 +63,7 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
     if (url.pathname === '/jwks.json') keyFetches += 1;
     else questions.push({ target: req.url ?? '', headers: req.headers as Record<string, string> });
     if (!healthy) res.writeHead(500).end();
-    else if (url.pathname === '/jwks.json') res.end(JSON.stringify(issuer.jwks));
+    else if (url.pathname === '/jwks.json') keysAnswer(req, res);
     else if (!feedHealthy) res.writeHead(500).end();
     else answerFeed(url.searchParams, res);
   });
@@ -82,6 +86,9 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
     },
     setFeedHealthy(value) {
       feedHealthy = value;
+    },
+    answerKeys(answer = ownKeys) {
+      keysAnswer = answer;
     },
     keyFetches: () => keyFetches,
     async close() {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SigningKey } from '@countersign/identity';
-import { type KeySet, remoteKeySet } from '@countersign/jwks';
+import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
 import type { UpstreamPool } from '../upstreams/pools.ts';
@@ -10,6 +10,9 @@ import { createRevocations, type Revocations } from './revocations.ts';
 
 /** What an issuer's key set follows from. */
 export type IssuerKeysWish = Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>;
+
+/** How keys are fetched. Default: what packages/jwks says. */
+export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' | 'nowMs' | 'random' | 'timers'>;
 
 /** What the knowledge of an issuer's revocations follows from. `upstream`: whose target the feed is at. */
 export type RevocationsWish = Readonly<{
@@ -23,8 +26,13 @@ export type FollowedRevocations = Readonly<{ revocations: Revocations; feed: Rev
 
 const maxStaleMs = 24 * 60 * 60 * 1000;
 
-export function openIssuerKeys({ issuer, jwks, algorithms }: IssuerKeysWish, logger: Logger): KeySet {
+export function openIssuerKeys(
+  { issuer, jwks, algorithms }: IssuerKeysWish,
+  logger: Logger,
+  timing: KeySetTiming = {},
+): KeySet {
   return remoteKeySet({
+    ...timing,
     url: jwks,
     algorithms,
     maxStaleMs,

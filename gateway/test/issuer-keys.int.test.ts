@@ -1,0 +1,242 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { TurnedTimers } from '../../packages/jwks/test/turned-timers.ts';
+import { type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import * as answers from './kit/key-answers.ts';
+
+const minuteMs = 60_000;
+
+async function metric(gateway: GatewayUnderTest, name: string): Promise<number> {
+  const text = await (await gateway.admin('/metrics')).text();
+  return Number(new RegExp(`^countersign_${name}\\{[^}]*\\} (\\S+)$`, 'm').exec(text)?.[1]);
+}
+
+/** A gateway whose idea of time, as far as issuers' keys go, is turned by hand. */
+async function turnedGateway(options: GatewayOptions = {}) {
+  const clock = new TurnedTimers();
+  const gateway = await gatewayUnderTest({
+    ...options,
+    keySets: { nowMs: clock.now, timers: clock, timeoutMs: 300, random: () => 0.5 },
+  });
+  const status = async (token: string) => {
+    const { status, code } = await gateway.ask('/v1/things/1', { token });
+    return code === undefined ? String(status) : `${status} ${code}`;
+  };
+  /** Lets so much time pass that the set is fetched once more, and waits for what comes of it. */
+  async function refresh(): Promise<void> {
+    const before = (await metric(gateway, 'jwks_fetches')) || 0;
+    clock.advance(10 * minuteMs);
+    await eventually(async () => {
+      expect(await metric(gateway, 'jwks_fetches')).toBe(before + 1);
+      expect(clock.delays).toHaveLength(1);
+    });
+  }
+  return { gateway, clock, status, refresh };
+}
+
+describe('while the endpoint of the issuer’s keys', () => {
+  let world: Awaited<ReturnType<typeof turnedGateway>>;
+  let stranger: TestIssuer;
+  let visits = 0;
+  const trap = createServer((_req, res) => res.end('{}')).on('connection', () => {
+    visits += 1;
+  });
+  beforeAll(async () => {
+    world = await turnedGateway();
+    stranger = await mintIssuer();
+    trap.listen(0, '127.0.0.1');
+    await once(trap, 'listening');
+  });
+  afterAll(async () => {
+    trap.close();
+    await world.gateway.close();
+  });
+
+  const good = () => world.gateway.issuer.jwks;
+  const elsewhere = () => `http://127.0.0.1:${(trap.address() as AddressInfo).port}/jwks.json`;
+  const redirect =
+    (code: number): RequestListener =>
+    (req, res) =>
+      answers.status(code, { location: elsewhere() })(req, res);
+
+  test.each<[name: string, answer: RequestListener]>([
+    ['breaks connections off', answers.breakOff],
+    ['hangs', answers.hang],
+    ['stalls in the middle', answers.stall],
+    ['drips', answers.drip],
+    ['answers 500', answers.status(500)],
+    ['answers 404', answers.status(404)],
+    ['answers 204', answers.status(204)],
+    ['answers 304, though nothing was conditional', answers.status(304)],
+    ['redirects with 301', redirect(301)],
+    ['redirects with 302', redirect(302)],
+    ['redirects with 307', redirect(307)],
+    ['redirects with 308', redirect(308)],
+    ['redirects to the metadata of a cloud', answers.status(302, { location: 'http://169.254.169.254/' })],
+    ['has no keys', answers.json({ keys: [] })],
+    ['has other keys, and none that may be used', answers.json({ keys: [{ kty: 'oct', k: 'AAAA', kid: 'a' }] })],
+    [
+      'has too many keys',
+      answers.json({ keys: Array.from({ length: 101 }, (_, at) => ({ kty: 'EC', kid: `${at}` })) }),
+    ],
+    ['says null', answers.json(null)],
+    ['says a list', answers.json([])],
+    ['says keys that are no list', answers.json({ keys: { 0: {} } })],
+    ['says HTML', answers.text('<!doctype html><title>502</title>', { 'content-type': 'text/html' })],
+    ['says half of it', answers.text('{"keys":[{"kty":"EC","crv"')],
+    ['says nothing', answers.text('')],
+    ['says what is not UTF-8', answers.text(Buffer.from('{"keys":["\xff"]}', 'latin1'))],
+    ['nests without end', answers.text('['.repeat(100_000))],
+    ['ends before its length', answers.cutShort('{"keys":[]}')],
+    ['says gzip, and it is not', answers.text('{"keys":[]}', { 'content-encoding': 'gzip' })],
+    ['sends a gzip bomb', answers.gzipBomb],
+  ])('%s, known keys go on, and unknown ones cost one fetch', async (_name, answer) => {
+    const { gateway, status, refresh } = world;
+    const known = await gateway.issuer.accessToken();
+    const failures = await metric(gateway, 'jwks_fetch_failures');
+    gateway.issuerServer.answerKeys(answer);
+    await refresh();
+    expect(await metric(gateway, 'jwks_fetch_failures')).toBe(failures + 1);
+    expect(await metric(gateway, 'jwks_keys')).toBe(1);
+    expect(await metric(gateway, 'jwks_age_seconds')).toBeGreaterThanOrEqual(600);
+
+    const fetches = gateway.issuerServer.keyFetches();
+    const before = gateway.upstream.requests.length;
+    const flood = Array.from({ length: 12 }, async (_, at) =>
+      status(await stranger.accessToken({}, { kid: `k${at}` })),
+    );
+    expect(await status(known)).toBe('200');
+    expect(new Set(await Promise.all(flood))).toEqual(new Set(['401 token_key_unknown']));
+    expect(gateway.issuerServer.keyFetches()).toBeLessThanOrEqual(fetches + 1);
+    expect(await status(await gateway.issuer.accessToken())).toBe('200');
+    expect(gateway.upstream.requests.length).toBe(before + 2);
+    expect((await gateway.admin('/readyz')).status).toBe(200);
+
+    gateway.issuerServer.answerKeys(undefined);
+    await refresh();
+    expect(await metric(gateway, 'jwks_age_seconds')).toBe(0);
+    expect(visits).toBe(0);
+  });
+
+  test('never ends, it is left after a few hundred KiB', async () => {
+    const { gateway, status, refresh } = world;
+    let bytes = 0;
+    gateway.issuerServer.answerKeys(
+      answers.endless((more) => {
+        bytes += more;
+      }),
+    );
+    await refresh();
+    // 256 KiB, and what sockets hold.
+    expect(bytes).toBeLessThan(8 * 1024 * 1024);
+    expect(await status(await gateway.issuer.accessToken())).toBe('200');
+    gateway.issuerServer.answerKeys(undefined);
+    await refresh();
+    expect(good().keys).toHaveLength(1);
+  });
+});
+
+describe('the keys of an issuer', () => {
+  let world: Awaited<ReturnType<typeof turnedGateway>>;
+  afterEach(() => world.gateway.close());
+
+  test('rotate under load without one good request refused, and a retired one ends within ten minutes', async () => {
+    world = await turnedGateway();
+    const { gateway, clock, status, refresh } = world;
+    let signer = gateway.issuer;
+    const statuses = new Map<string, number>();
+    let isOver = false;
+    const client = async () => {
+      while (!isOver) {
+        const answer = await status(await signer.accessToken());
+        statuses.set(answer, (statuses.get(answer) ?? 0) + 1);
+      }
+    };
+    const clients = Array.from({ length: 4 }, client);
+    const retired: TestIssuer[] = [];
+    for (let rotation = 0; rotation < 5; rotation += 1) {
+      const next = await mintIssuer();
+      gateway.issuerServer.answerKeys(answers.json({ keys: [...signer.jwks.keys, ...next.jwks.keys] }));
+      // Not waited for: the first token of the new key makes the gateway look, as long as it has not just looked.
+      clock.advance(minuteMs / 2);
+      retired.push(signer);
+      signer = next;
+      const before = statuses.get('200') ?? 0;
+      await eventually(() => expect(statuses.get('200') ?? 0).toBeGreaterThan(before + 20));
+    }
+    gateway.issuerServer.answerKeys(answers.json(signer.jwks));
+    await refresh();
+    for (const old of retired) expect(await status(await old.accessToken())).toBe('401 token_key_unknown');
+    isOver = true;
+    await Promise.all(clients);
+    expect([...statuses.keys()]).toEqual(['200']);
+  });
+
+  test('that is gone refuses also the tokens that were verified with it', async () => {
+    world = await turnedGateway();
+    const { gateway, status, refresh } = world;
+    const remembered = await gateway.issuer.accessToken();
+    expect(await status(remembered)).toBe('200');
+    gateway.issuerServer.answerKeys(answers.json((await mintIssuer()).jwks));
+    await refresh();
+    expect(await status(remembered)).toBe('401 token_key_unknown');
+  });
+
+  test('outlive their endpoint by a day, and then it is our fault; it heals by itself', async () => {
+    world = await turnedGateway();
+    const { gateway, clock, status, refresh } = world;
+    const token = await gateway.issuer.accessToken();
+    gateway.issuerServer.answerKeys(answers.status(500));
+    clock.advance(24 * 60 * minuteMs - 11 * minuteMs);
+    await refresh();
+    expect(await status(token)).toBe('200');
+    await refresh();
+    const before = gateway.upstream.requests.length;
+    const { status: code, headers } = await gateway.raw(
+      `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n<close>\r\n\r\n`,
+    );
+    expect([code, headers['retry-after'], headers['www-authenticate']]).toEqual([503, '2', undefined]);
+    expect(await status(await gateway.issuer.accessToken())).toBe('503 issuer_keys_unavailable');
+    expect((await gateway.admin('/readyz')).status).toBe(503);
+    expect(gateway.upstream.requests.length).toBe(before);
+    gateway.issuerServer.answerKeys(undefined);
+    await refresh();
+    expect(await status(token)).toBe('200');
+  });
+});
+
+describe('a gateway that starts while the issuer is down', () => {
+  test.each<[name: string, answer: RequestListener]>([
+    ['breaks connections off', answers.breakOff],
+    ['hangs', answers.hang],
+    ['answers 500', answers.status(500)],
+    ['has no keys', answers.json({ keys: [] })],
+  ])('and %s says so, serves what is public, and recovers by itself', async (_name, answer) => {
+    const gateway = await gatewayUnderTest({ isReady: false, answerKeys: answer, keySets: { timeoutMs: 300 } });
+    const token = await gateway.issuer.accessToken();
+    await eventually(async () => expect(await metric(gateway, 'jwks_fetch_failures')).toBeGreaterThan(0));
+    expect((await gateway.admin('/healthz')).status).toBe(200);
+    const ready = await gateway.admin('/readyz');
+    expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining('no keys of http://issuer.test')]);
+    const { status, code, headers } = await gateway.raw(
+      `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n<close>\r\n\r\n`,
+    );
+    expect([status, code, headers['retry-after']]).toEqual([503, 'issuer_keys_unavailable', '2']);
+    expect(await gateway.ask('/v1/maybe', { token })).toMatchObject({ status: 503, code: 'issuer_keys_unavailable' });
+    expect(await gateway.ask('/v1/things/1')).toMatchObject({ status: 401, code: 'token_missing' });
+    expect(gateway.upstream.requests).toEqual([]);
+    expect(await gateway.ask('/v1/open/1')).toMatchObject({ status: 200 });
+
+    const fetches = gateway.issuerServer.keyFetches();
+    await Promise.all(Array.from({ length: 50 }, async () => gateway.ask('/v1/things/1', { token })));
+    expect(gateway.issuerServer.keyFetches() - fetches).toBeLessThanOrEqual(3);
+
+    gateway.issuerServer.answerKeys(undefined);
+    await eventually(async () => expect((await gateway.admin('/readyz')).status).toBe(200));
+    expect(await gateway.ask('/v1/things/1', { token })).toMatchObject({ status: 200 });
+    await gateway.close();
+  });
+});

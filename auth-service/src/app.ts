@@ -3,16 +3,19 @@ import type { Express, RequestHandler } from 'express';
 import { errors } from './errors.ts';
 import type { Feed } from './flows/follow-revocations.ts';
 import type { LoginParts } from './flows/log-in.ts';
+import type { SecondStepParts } from './flows/second-step.ts';
 import { descriptionRoutes } from './routes/description.ts';
 import { keySetRoutes } from './routes/key-set.ts';
 import { loginRoutes } from './routes/login.ts';
 import { logoutRoutes } from './routes/logout.ts';
 import { refreshRoutes } from './routes/refresh.ts';
 import { revocationRoutes } from './routes/revocations.ts';
+import { secondFactorRoutes } from './routes/second-factor.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import type { TokenSigner } from './routes/token-answer.ts';
 
 export type AppParts = LoginParts &
+  SecondStepParts &
   TokenSigner &
   Readonly<{ feed: Feed; identity: RequestHandler; health: Health; metrics: Registry; logger: Logger }>;
 
@@ -24,6 +27,7 @@ export function createApp(parts: AppParts): Express {
     refreshRoutes(parts),
     logoutRoutes(parts),
     sessionRoutes(parts),
+    secondFactorRoutes(parts),
     revocationRoutes(parts.feed),
   );
   return createServiceApp({

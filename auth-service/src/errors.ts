@@ -7,6 +7,11 @@ export const errors = {
   invalid_credentials: { status: 401, fault: 'caller', title: 'E-mail, password or tenant is wrong.' },
   tenant_selection_required: { status: 409, fault: 'caller', title: 'Choose one of your tenants.' },
   invalid_selection_token: { status: 401, fault: 'caller', title: 'Log in again to choose a tenant.' },
+  invalid_mfa_token: { status: 401, fault: 'caller', title: 'Log in again to show your second factor.' },
+  invalid_code: { status: 401, fault: 'caller', title: 'The code is wrong, was used already, or has expired.' },
+  fresh_login_required: { status: 401, fault: 'caller', title: 'Log in again, then repeat this within five minutes.' },
+  mfa_not_enrolled: { status: 404, fault: 'caller', title: 'There is no second factor.' },
+  mfa_already_enabled: { status: 409, fault: 'caller', title: 'There is a second factor already; remove it first.' },
   mfa_required: { status: 401, fault: 'caller', title: 'Enter a code of your second factor.' },
   too_many_attempts: { status: 429, fault: 'caller', title: 'Too many attempts. Try again later.' },
   login_busy: {

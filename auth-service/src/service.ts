@@ -74,6 +74,7 @@ export async function serve(
     passwords,
     throttle: createThrottle(attempts),
     macKeys: config.AUTH_REFRESH_MAC_KEYS,
+    keks: config.AUTH_SIGNING_KEK,
     signingKeys,
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     feed,

@@ -24,6 +24,15 @@ export const addressLimit = (network: string): Limit => ({
   refuseAbove: 100,
 });
 
+/**
+ * Six digits are soon guessed: 30 wrong ones an hour for a person, from wherever, are one chance in ten thousand. Whoever
+ * gets so far as to use them up has the password.
+ */
+export const codeLimits = (userId: string, network: string): readonly [pair: Limit, person: Limit] => [
+  { key: keyOf('code', userId, network), windowSec: quarterHourSec, refuseAbove: 10 },
+  { key: keyOf('code', userId), windowSec: hourSec, refuseAbove: 30 },
+];
+
 /** How long an attempt waits once an e-mail was tried more than 100 times in the hour: slower and slower, up to 2 s. */
 export function slowdownMs(emailAttempts: number): number {
   return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);

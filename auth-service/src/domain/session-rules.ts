@@ -6,6 +6,8 @@ export const selectionLifetimeSec = 300;
 export const mfaLifetimeSec = 300;
 /** A client that lost the answer to a refresh may ask again this long. The upkeep policies name the same time. */
 export const graceSec = 30;
+/** How recent a login must be for changes to what a login needs. */
+export const freshLoginSec = 300;
 /** Clocks of verifiers may be this far behind. */
 const clockToleranceSec = 5;
 
@@ -15,4 +17,4 @@ export const revocationInForceSec = accessTokenLifetimeSec + clockToleranceSec;
 /** How a client carries its refresh token: in bodies, or in a cookie that scripts cannot read. */
 export type Transport = 'body' | 'cookie';
 
-export type EndReason = 'logout' | 'reuse' | 'ahead' | 'inactive';
+export type EndReason = 'logout' | 'reuse' | 'ahead' | 'inactive' | 'mfa_enabled';

@@ -29,7 +29,7 @@ export async function logOut(
     const open = await lockOwnSessions(trx, userId);
     const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));
     const everything: NewRevocation[] = scope === 'all' ? [{ kind: 'user', userId }] : [];
-    await endSessions(trx, userId, doomed, { requestId, revocations: everything });
+    await endSessions(trx, userId, doomed, { requestId, reason: 'logout', revocations: everything });
   });
 }
 
@@ -39,18 +39,18 @@ export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, reque
   return db.transaction({ role: roles.self, userId }, async (trx) => {
     if (!(await isOwnSession(trx, userId, sessionId))) return false;
     const doomed = (await lockOwnSessions(trx, userId)).filter(({ id }) => id === sessionId);
-    await endSessions(trx, userId, doomed, { requestId, revocations: [] });
+    await endSessions(trx, userId, doomed, { requestId, reason: 'logout', revocations: [] });
     return true;
   });
 }
 
-async function endSessions(
+/** Rows, audit and revocations; the last thing a transaction does. */
+export async function endSessions(
   trx: Trx,
   userId: string,
   doomed: readonly OwnSession[],
-  { requestId, revocations }: Readonly<{ requestId: string; revocations: NewRevocation[] }>,
+  { requestId, reason, revocations }: Readonly<{ requestId: string; reason: EndReason; revocations: NewRevocation[] }>,
 ): Promise<void> {
-  const reason: EndReason = 'logout';
   await markRevoked(
     trx,
     doomed.map(({ id }) => id),

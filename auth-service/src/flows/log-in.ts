@@ -3,7 +3,7 @@ import { canonicalEmail } from '../domain/email.ts';
 import type { Passwords } from '../domain/passwords.ts';
 import type { Transport } from '../domain/session-rules.ts';
 import { type Candidate, findCandidate, replaceHash } from '../store/accounts.ts';
-import { takeStep } from '../store/one-time-tokens.ts';
+import { takeSelection } from '../store/one-time-tokens.ts';
 import { type Admission, type AdmitParts, admit } from './admit.ts';
 import type { Caller } from './grant.ts';
 
@@ -56,7 +56,7 @@ export async function chooseTenant(
       refusal: 'invalid_selection_token',
       reserve: (throttle, network) => throttle.reserveToken(network),
       async verify() {
-        const step = await takeStep(parts.db, given.selectionToken, 'tenant_selection');
+        const step = await takeSelection(parts.db, given.selectionToken);
         return step && { ...step, tenants: { id: given.tenantId } };
       },
     },

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@countersign/service-kit';
-import { addressLimit, type Limit, loginLimits, slowdownMs } from '../domain/login-limits.ts';
+import { addressLimit, codeLimits, type Limit, loginLimits, slowdownMs } from '../domain/login-limits.ts';
 import { AppError } from '../errors.ts';
 import type { Attempts, Count } from '../store/attempts.ts';
 
@@ -18,6 +18,8 @@ export type Throttle = Readonly<{
   reserveLogin(email: string, network: string): Promise<Reservation>;
   /** For tokens that prove who somebody is. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveToken(network: string): Promise<Reservation>;
+  /** For codes of this person's second factor. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveCode(userId: string, network: string): Promise<Reservation>;
 }>;
 
 export function createThrottle(attempts: Attempts): Throttle {
@@ -45,6 +47,18 @@ export function createThrottle(attempts: Attempts): Throttle {
       await reserve(limits);
       const takeBack = () => attempts.takeBack(limits);
       return { succeeded: takeBack, cancelled: takeBack };
+    },
+    async reserveCode(userId, network) {
+      const [pair, person] = codeLimits(userId, network);
+      const address = addressLimit(network);
+      await reserve([pair, person, address]);
+      return {
+        async succeeded() {
+          await attempts.clear(pair);
+          await attempts.takeBack([person, address]);
+        },
+        cancelled: () => attempts.takeBack([pair, person, address]),
+      };
     },
   };
 }

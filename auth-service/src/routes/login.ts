@@ -3,6 +3,7 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../domain/passwords.ts';
 import { chooseTenant, type LoginParts, logIn } from '../flows/log-in.ts';
+import { type SecondStepParts, showSecondFactor } from '../flows/second-step.ts';
 import { admissionAnswers, answerAdmission } from './admission-answer.ts';
 import { callerOf } from './caller.ts';
 import { endpoint, serve } from './endpoint.ts';
@@ -36,7 +37,18 @@ export const chooseTenantEndpoint = endpoint({
   refusals: ['invalid_selection_token', 'mfa_required', 'too_many_attempts'],
 });
 
-export function loginRoutes(parts: LoginParts & TokenSigner): Router {
+export const showSecondFactorEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/login/mfa',
+  operationId: 'showSecondFactor',
+  summary: 'Finish a login with a code of the authenticator app, or a recovery code',
+  access: 'anybody',
+  body: z.object({ mfa_token: text(64), code: text(64) }),
+  answers: admissionAnswers.answers,
+  refusals: ['invalid_mfa_token', 'invalid_code', 'too_many_attempts'],
+});
+
+export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner): Router {
   const router = createRouter();
 
   serve(router, logInEndpoint, async ({ req, res, identity, body }) => {
@@ -48,6 +60,11 @@ export function loginRoutes(parts: LoginParts & TokenSigner): Router {
   serve(router, chooseTenantEndpoint, async ({ req, res, identity, body }) => {
     const given = { selectionToken: body.selection_token, tenantId: body.tenant_id };
     await answerAdmission(req, res, parts, await chooseTenant(parts, given, callerOf(req, res, identity)));
+  });
+
+  serve(router, showSecondFactorEndpoint, async ({ req, res, identity, body }) => {
+    const given = { mfaToken: body.mfa_token, code: body.code };
+    await answerAdmission(req, res, parts, await showSecondFactor(parts, given, callerOf(req, res, identity)));
   });
 
   return router;

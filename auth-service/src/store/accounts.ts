@@ -116,6 +116,11 @@ export async function lockHolder(trx: Trx, userId: string, tenantId: string): Pr
   };
 }
 
+export async function emailOf(trx: Trx, userId: string): Promise<string> {
+  const row = await trx.selectFrom('users').select('email_ci').where('id', '=', userId).executeTakeFirstOrThrow();
+  return row.email_ci;
+}
+
 /** Keeps the person from being issued anything until the transaction ends. */
 export async function lockUser(trx: Trx, userId: string): Promise<void> {
   await trx.selectFrom('users').select('id').where('id', '=', userId).forUpdate().execute();

@@ -5,9 +5,15 @@ import type { Trx } from './scope.ts';
 
 export type AuditEvent = Readonly<{
   tenantId: string;
-  action: 'session.started' | 'session.ended';
+  action:
+    | 'session.started'
+    | 'session.ended'
+    | 'mfa.enabled'
+    | 'mfa.removed'
+    | 'mfa.codes_renewed'
+    | 'mfa.recovery_code_used';
   userId: string;
-  sessionId: string;
+  sessionId: string | null;
   requestId: string;
   /** Never a secret. */
   detail: Readonly<Record<string, unknown>>;

@@ -9,7 +9,7 @@ const hashOf = (token: string): Buffer => createHash('sha256').update(token).dig
 /** What the next step of a login goes on from. */
 export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: 'body' | 'cookie' }>;
 
-export type StepPurpose = 'tenant_selection' | 'mfa';
+type StepPurpose = 'tenant_selection' | 'mfa';
 
 type NewStep = Step &
   (Readonly<{ purpose: 'tenant_selection' }> | Readonly<{ purpose: 'mfa'; tenantId: string }>) &
@@ -34,11 +34,28 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
 }
 
 /** Uses it up: of two at once, one gets it. @returns undefined for one that is unknown, used or expired. */
-export async function takeStep(db: AuthDatabase, token: string, purpose: StepPurpose): Promise<Step | undefined> {
-  return db.transaction({ role: roles.login }, (trx) => takeStepIn(trx, token, purpose));
+export async function takeSelection(db: AuthDatabase, token: string): Promise<Step | undefined> {
+  return db.transaction({ role: roles.login }, (trx) => takeStep(trx, token, 'tenant_selection'));
 }
 
-async function takeStepIn(trx: Trx, token: string, purpose: StepPurpose): Promise<Step | undefined> {
+/** Whose code is asked for, and where they want to go; the token stays. */
+export async function findMfaHolder(
+  trx: Trx,
+  token: string,
+): Promise<Readonly<{ userId: string; tenantId: string }> | undefined> {
+  const row = await trx
+    .selectFrom('one_time_tokens')
+    .select(['user_id as userId', 'tenant_id as tenantId'])
+    .where('hash', '=', hashOf(token))
+    .where('purpose', '=', 'mfa')
+    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .executeTakeFirst();
+  return row?.tenantId == null ? undefined : { userId: row.userId, tenantId: row.tenantId };
+}
+
+export const takeMfaStep = (trx: Trx, token: string): Promise<Step | undefined> => takeStep(trx, token, 'mfa');
+
+async function takeStep(trx: Trx, token: string, purpose: StepPurpose): Promise<Step | undefined> {
   const row = await trx
     .deleteFrom('one_time_tokens')
     .where('hash', '=', hashOf(token))

@@ -3,6 +3,7 @@ import { silentLogger } from '@countersign/testing';
 import { parseKeyRing } from '../../src/domain/key-ring.ts';
 import type { Caller, Grant } from '../../src/flows/grant.ts';
 import { type LoginParts, logIn } from '../../src/flows/log-in.ts';
+import type { SecondStepParts } from '../../src/flows/second-step.ts';
 import { createThrottle } from '../../src/flows/throttle.ts';
 import { databaseAttempts } from '../../src/store/attempts-database.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
@@ -15,12 +16,13 @@ export const macKeys = parseKeyRing(ring('mac', 2));
 export const caller: Caller = { requestId: 'test', ip: '192.0.2.1', userAgent: 'jest', jkt: null };
 
 /** The real parts that the flows are called with. */
-export async function loginParts(db: Database<AuthSchema>): Promise<LoginParts> {
+export async function loginParts(db: Database<AuthSchema>): Promise<LoginParts & SecondStepParts> {
   return {
     db,
     passwords: await testPasswords(),
     throttle: createThrottle(databaseAttempts(db)),
     macKeys,
+    keks,
     logger: silentLogger(),
   };
 }

@@ -6,6 +6,7 @@ import { signingKeysMigration } from './0004-signing-keys.ts';
 import { revocationsMigration } from './0005-revocations.ts';
 import { auditLogMigration } from './0006-audit-log.ts';
 import { secondFactorsMigration } from './0010-second-factors.ts';
+import { secondFactorChangesMigration } from './0011-second-factor-changes.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -16,4 +17,5 @@ export const migrations: readonly Migration[] = [
   revocationsMigration,
   auditLogMigration,
   secondFactorsMigration,
+  secondFactorChangesMigration,
 ];

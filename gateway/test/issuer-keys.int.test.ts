@@ -1,10 +1,13 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { TurnedTimers } from '../../packages/jwks/test/turned-timers.ts';
-import { type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { acme, type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import * as answers from './kit/key-answers.ts';
 
 const minuteMs = 60_000;
@@ -206,6 +209,33 @@ describe('the keys of an issuer', () => {
     await refresh();
     expect(await status(token)).toBe('200');
   });
+});
+
+test('keys in a file are as good as fetched ones, and each issuer has its own', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-issuer-'));
+  const filed = await mintIssuer({ issuer: 'http://filed.test' });
+  writeFileSync(join(directory, 'filed.jwks.json'), JSON.stringify(filed.jwks));
+  const speaks = `tenants: [${acme}], roles: [agent]`;
+  const gateway = await gatewayUnderTest({
+    edits: [
+      ['algorithms: [ES256]', `algorithms: [ES256]\n    tenants: [${acme}]\n    roles: [agent]`],
+      [
+        'identity: {',
+        `  - { issuer: "http://filed.test", audience: complaints-api, jwks: "${directory}/filed.jwks.json", algorithms: [ES256], ${speaks} }\nidentity: {`,
+      ],
+    ],
+  });
+  const ask = async (token: string) => (await gateway.ask('/v1/things/1', { token })).code;
+  expect(await ask(await filed.accessToken())).toBeUndefined();
+  expect(await ask(await gateway.issuer.accessToken())).toBeUndefined();
+  const before = gateway.upstream.requests.length;
+  expect(await ask(await filed.accessToken({ iss: 'http://issuer.test' }))).toBe('token_key_unknown');
+  expect(await ask(await gateway.issuer.accessToken({ iss: 'http://filed.test' }))).toBe('token_key_unknown');
+  expect(await ask(await filed.accessToken({ role: 'admin' }))).toBe('token_role_refused');
+  expect(await ask(await filed.accessToken({ tenant_id: 'globex' }))).toBe('token_tenant_refused');
+  expect(gateway.upstream.requests.length).toBe(before);
+  await gateway.close();
+  rmSync(directory, { recursive: true });
 });
 
 describe('a gateway that starts while the issuer is down', () => {

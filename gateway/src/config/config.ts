@@ -21,6 +21,7 @@ export type Issuer = Readonly<{
   /** Compared with `iss` byte by byte. */
   issuer: string;
   audience: string;
+  /** A URL, or the absolute path of a file. */
   jwks: string;
   algorithms: readonly SigningAlgorithm[];
   /** The claims' names in this issuer's tokens. */

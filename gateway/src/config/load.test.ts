@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import { changed, problemsOf, route } from '../../test/kit/problems-of.ts';
-import { loadConfig } from './load.ts';
+import { loadConfig, parseConfig } from './load.ts';
 
 const secret = 'a-secret-of-thirty-two-bytes-or-more';
 
@@ -118,6 +118,16 @@ routes:
     const text = `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [GET], upstream: users-service, auth: service, callers: [c] }\nservices: { c: { keys: k.json } }\n`;
     expect(problemsOf(text)).toEqual([]);
   });
+});
+
+test.each([
+  ['./keys/a.jwks.json', '/etc/countersign/keys/a.jwks.json'],
+  ['/keys/a.jwks.json', '/keys/a.jwks.json'],
+  ['a.json', '/etc/countersign/a.json'],
+  ['https://a.test/jwks', 'https://a.test/jwks'],
+])('keys of an issuer at %s', (jwks, expected) => {
+  const text = changed('http://127.0.0.1:8081/.well-known/jwks.json', jwks);
+  expect(parseConfig(text, { file: '/etc/countersign/gateway.yaml', env: {} }).issuers[0]?.jwks).toBe(expected);
 });
 
 describe('a secret', () => {

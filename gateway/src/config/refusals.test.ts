@@ -10,6 +10,12 @@ describe('a configuration', () => {
       route(''),
       '"auth" is required: must be one of "required", "optional", "public", "service"',
     ],
+    [
+      'keys behind another scheme',
+      changed('http://127.0.0.1:8081/.well', 'file:///etc/.well'),
+      'must be the path of a',
+    ],
+    ['keys behind a password', changed('http://127.0.0.1:8081/.well', 'https://u:p@a.test/'), 'must be the path of a'],
     ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
     ['a key that nobody knows', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
     ['keys of later', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import type { GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
 import type { RoutePart } from './route-schema.ts';
+import { isFetched } from './scalars.ts';
 import type { Document, IssuerPart } from './schema.ts';
 import type { Identities } from './secrets.ts';
 
@@ -41,7 +42,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     trustedProxies: document.trustedProxies,
     insecureTransport: document.insecureTransport,
     redis: document.redis,
-    issuers: document.issuers.map(resolveIssuer),
+    issuers: document.issuers.map((part) => resolveIssuer(part, directory)),
     identity: { keysDir: resolve(directory, document.identity.keys), lifetimeSec: document.identity.lifetime },
     services: new Map(
       Object.entries(document.services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
@@ -53,12 +54,12 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
   };
 }
 
-function resolveIssuer(part: IssuerPart): Issuer {
+function resolveIssuer(part: IssuerPart, directory: string): Issuer {
   const { revocations } = part;
   return {
     issuer: part.issuer,
     audience: part.audience,
-    jwks: part.jwks,
+    jwks: isFetched(part.jwks) ? part.jwks : resolve(directory, part.jwks),
     algorithms: part.algorithms,
     claims: part.claims,
     tenants: part.tenants && new Set(part.tenants),

@@ -107,6 +107,23 @@ export const calledUrl = parsed(
   (text) => callable(text)?.href,
 );
 
+const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/;
+
+/** Where keys are: an URL that is fetched, or a file. */
+export const keySource = parsed(
+  'URL or path',
+  'the path of a JWK set, or an http or https URL without user, password or fragment, that is not a link-local or metadata address',
+  (text) => {
+    if (scheme.test(text)) return callable(text)?.href;
+    return text === '' || text.includes('\0') ? undefined : text;
+  },
+);
+
+/** Whether a {@link keySource} is fetched. */
+export function isFetched(source: string): boolean {
+  return scheme.test(source);
+}
+
 /** The same, and nothing but scheme, host and port. */
 export const targetOrigin = parsed(
   'origin',

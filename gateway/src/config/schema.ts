@@ -9,6 +9,7 @@ import {
   headerName,
   id,
   issuerIdentifier,
+  keySource,
   name,
   network,
   publicOrigin,
@@ -44,7 +45,9 @@ const listen = z.strictObject({
 export const issuer = z.strictObject({
   issuer: issuerIdentifier.describe('Compared with `iss`, byte by byte.'),
   audience: text.describe('What `aud` must contain.'),
-  jwks: calledUrl.describe('Where the issuer publishes its keys.'),
+  jwks: keySource.describe(
+    'Where the issuer publishes its keys: a URL, or the path of a JWK set, read again every 5 s.',
+  ),
   algorithms: unique(signingAlgorithm)
     .min(1)
     .describe('What this issuer signs with. Nothing else is accepted from it.'),

@@ -3,6 +3,8 @@ import type { SigningKey } from '@countersign/identity';
 import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
+import { isFetched } from '../config/scalars.ts';
+import { openIssuerKeyFile } from '../keys/issuer-key-file.ts';
 import type { UpstreamPool } from '../upstreams/pools.ts';
 import { createRevocationSource } from '../upstreams/revocation-source.ts';
 import { followRevocations, type RevocationFeed } from './revocation-feed.ts';
@@ -26,11 +28,10 @@ export type FollowedRevocations = Readonly<{ revocations: Revocations; feed: Rev
 
 const maxStaleMs = 24 * 60 * 60 * 1000;
 
-export function openIssuerKeys(
-  { issuer, jwks, algorithms }: IssuerKeysWish,
-  logger: Logger,
-  timing: KeySetTiming = {},
-): KeySet {
+/** @throws StartupError when the keys are in a file, and that cannot be read. */
+export function openIssuerKeys(wish: IssuerKeysWish, logger: Logger, timing: KeySetTiming = {}): KeySet {
+  const { issuer, jwks, algorithms } = wish;
+  if (!isFetched(jwks)) return openIssuerKeyFile(wish, logger);
   return remoteKeySet({
     ...timing,
     url: jwks,

@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StartupError } from '@countersign/service-kit';
+import { capturingLogger, mintIssuer, type TestIssuer } from '@countersign/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { openIssuerKeyFile } from './issuer-key-file.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'countersign-issuer-keys-'));
+const file = join(directory, 'issuer.jwks.json');
+afterAll(() => rmSync(directory, { recursive: true }));
+
+describe('keys of an issuer in a file', () => {
+  let first: TestIssuer;
+  let second: TestIssuer;
+  beforeAll(async () => {
+    [first, second] = [await mintIssuer(), await mintIssuer()];
+  });
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['performance'] });
+    write(first.jwks);
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  const write = (jwks: unknown) => writeFileSync(file, typeof jwks === 'string' ? jwks : JSON.stringify(jwks));
+  const log = capturingLogger();
+  const open = () => openIssuerKeyFile({ issuer: 'http://issuer.test', jwks: file, algorithms: ['ES256'] }, log.logger);
+
+  test('are there from the start, and what the file says later replaces them', async () => {
+    const keys = open();
+    keys.start();
+    expect(keys.ready).toBe(true);
+    expect(keys.find(first.kid, 'ES256')).toBeDefined();
+    expect(keys.find(first.kid, 'RS256')).toBeUndefined();
+    const { generation } = keys;
+    write(second.jwks);
+    jest.advanceTimersByTime(5_000);
+    expect(keys.find(first.kid, 'ES256')).toBeUndefined();
+    expect(await keys.lookup(second.kid, 'ES256')).toBeDefined();
+    expect(keys.generation).toBe(generation + 1);
+    keys.stop();
+    write(first.jwks);
+    jest.advanceTimersByTime(60_000);
+    expect(keys.find(second.kid, 'ES256')).toBeDefined();
+  });
+
+  test.each([
+    ['is empty', ''],
+    ['is half a set', '{"keys":[{'],
+    ['has no keys', '{"keys":[]}'],
+    ['has a secret', '{"keys":[{"kty":"oct","k":"AAAA","kid":"a","alg":"HS256"}]}'],
+    ['says null', 'null'],
+  ])('stay when the file %s, and such a file is no start', (_name, text) => {
+    const keys = open();
+    keys.start();
+    const { generation } = keys;
+    write(text);
+    jest.advanceTimersByTime(5_000);
+    expect(keys.find(first.kid, 'ES256')).toBeDefined();
+    expect(keys.generation).toBe(generation);
+    keys.stop();
+    expect(open).toThrow(StartupError);
+    expect(open).toThrow(/issuer\.jwks\.json: (?:is not a JWK set|holds no key)/);
+  });
+
+  test('that is not there is named', () => {
+    rmSync(file);
+    expect(open).toThrow(/issuer\.jwks\.json: cannot be read \(ENOENT\)/);
+  });
+});

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import { type KeySet, KeySetUnavailable, staticKeySet } from '@countersign/jwks';
+import { type Logger, StartupError } from '@countersign/service-kit';
+import type { Issuer } from '../config/config.ts';
+import { reloaded } from './reloaded.ts';
+
+/**
+ * The keys of an issuer that has no endpoint for them: a JWK set in a file, read again every 5 s under the rules of a fetched one.
+ * A file that cannot be read, or holds no usable key, never replaces what was there.
+ *
+ * @throws StartupError when the first reading fails.
+ */
+export function openIssuerKeyFile(
+  { issuer, jwks: file, algorithms }: Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>,
+  logger: Logger,
+): KeySet {
+  const { current, start, stop } = reloaded({
+    what: `keys of ${issuer}`,
+    load: () => readKeys(file, (text) => ({ text, keys: keysIn(text) })),
+    fingerprint: ({ text }) => text,
+    logger,
+  });
+
+  function keysIn(text: string): KeySet {
+    return staticKeySet(JSON.parse(text), {
+      algorithms,
+      onIgnored: (ignored) => logger.warn({ issuer, ...ignored }, 'issuer key ignored'),
+    });
+  }
+
+  let seen = current();
+  let generation = 1;
+  const keysNow = () => {
+    if (current() !== seen) {
+      seen = current();
+      generation += 1;
+    }
+    return seen.keys;
+  };
+  return {
+    get generation() {
+      keysNow();
+      return generation;
+    },
+    ready: true,
+    get stats() {
+      return keysNow().stats;
+    },
+    find: (kid, algorithm) => keysNow().find(kid, algorithm),
+    lookup: (kid, algorithm) => keysNow().lookup(kid, algorithm),
+    start,
+    stop,
+  };
+}
+
+function readKeys<T>(file: string, read: (text: string) => T): T {
+  try {
+    return read(readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new StartupError(`${file}: ${whyUnreadable(error)}`, { cause: error });
+  }
+}
+
+function whyUnreadable(error: unknown): string {
+  if (error instanceof KeySetUnavailable) return 'holds no key that this issuer may sign with';
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined ? 'is not a JWK set' : `cannot be read (${code})`;
+}

@@ -38,5 +38,10 @@ export type VerifiedToken = Readonly<{
  */
 export function assertStillGood(token: Standing, nowMs: number): void {
   assertUnexpired(token.claims, nowMs);
-  token.issuer.revocations?.assertNotRevoked(token.claims, token.kid, nowMs);
+  assertUnrevoked(token, nowMs);
+}
+
+/** For what was begun in time and ends by itself. @throws AppError `token_revoked`, `revocations_unavailable`. */
+export function assertUnrevoked({ issuer, claims, kid }: Standing, nowMs: number): void {
+  issuer.revocations?.assertNotRevoked(claims, kid, nowMs);
 }

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
-import { AppError } from '../errors.ts';
+import { AppError, type Code, errorTable } from '../errors.ts';
 import { type Signed, standingOf } from '../exchange.ts';
 import { answerHeaders } from './answer-headers.ts';
-import type { OpenConnections } from './open-connections.ts';
+import { type AnswerLife, lifeOfAnswer } from './answer-life.ts';
+import type { EndConnection, OpenConnections } from './open-connections.ts';
 import type { Target, UpstreamPools } from './pools.ts';
 import { requestBody } from './request-body.ts';
 import { toUpstreamError } from './upstream-error.ts';
@@ -44,6 +45,7 @@ export function createForwardHttp(
 }
 
 const clientGone = new AppError('invalid_request', { detail: { reason: 'the client went away' } });
+const stopping = new AppError('unavailable', { detail: { reason: 'the gateway stops' } });
 
 /** One attempt: undici calls it back as the answer comes. */
 class Relay implements Dispatcher.DispatchHandler {
@@ -57,6 +59,7 @@ class Relay implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #slowReader: NodeJS.Timeout | undefined;
   #release: (() => void) | undefined;
+  #endedBy: AppError | undefined;
   #sentAt = performance.now();
 
   constructor(
@@ -78,6 +81,7 @@ class Relay implements Dispatcher.DispatchHandler {
     if (body === 'stream') {
       signed.acceptBody();
       this.body = requestBody(request, { maxBytes: route.body.maxBytes, idleMs: route.upstream.timeouts.idleMs });
+      this.#keepWatch('long');
     } else {
       this.body = body;
     }
@@ -92,8 +96,9 @@ class Relay implements Dispatcher.DispatchHandler {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
     this.#sentAt = performance.now();
-    // It may have waited for a connection longer than the client did for it.
+    // It may have waited for a connection longer than the client did for it, or than its token was good.
     if (this.#response.destroyed) controller.abort(clientGone);
+    else if (this.#endedBy !== undefined) controller.abort(this.#endedBy);
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
@@ -111,7 +116,7 @@ class Relay implements Dispatcher.DispatchHandler {
     passing.push('x-request-id', record.requestId);
     if (this.#options.isDraining()) passing.push('connection', 'close');
     this.#response.writeHead(status, passing);
-    if (isEventStream(passing)) this.#keepWatch();
+    this.#keepWatch(lifeOfAnswer(passing));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -138,31 +143,43 @@ class Relay implements Dispatcher.DispatchHandler {
       this.#failed(failure);
       return;
     }
-    this.#signed.record.code = failure.code;
-    this.#signed.record.fault = 'upstream';
-    this.#response.destroy();
+    if (!this.#response.writableEnded) {
+      this.#signed.record.code = failure.code;
+      this.#signed.record.fault = errorTable[failure.code as Code].fault;
+      this.#response.destroy();
+    }
     this.#done();
   }
 
-  /** A stream of events may stay open for hours, and must not outlive what let it in. */
-  #keepWatch(): void {
+  /** Nothing that may go on for long outlives what let it in. */
+  #keepWatch(life: AnswerLife): void {
+    this.#release?.();
+    this.#release = undefined;
     const { route, caller } = this.#signed;
-    const admission = { route, token: standingOf(caller) };
-    this.#release = this.#options.open.add(admission, () => this.#response.destroy());
-    this.#signed.detach();
-    this.#response.flushHeaders();
+    const token = standingOf(caller);
+    const { open } = this.#options;
+    if (life === 'endless') {
+      this.#release = open.addEndless({ route, token }, this.#end);
+      this.#signed.detach();
+      this.#response.flushHeaders();
+    } else if (life === 'long' && token !== undefined) {
+      this.#release = open.addLong(token, this.#end);
+    }
   }
+
+  readonly #end: EndConnection = (reason) => {
+    if (reason === undefined) {
+      // All events so far are whole, and the next connection goes to somebody who stays.
+      const { socket } = this.#response;
+      this.#response.end(() => socket?.destroySoon());
+    }
+    this.#endedBy = reason ?? stopping;
+    this.#controller?.abort(this.#endedBy);
+  };
 
   #settle(): void {
     this.#response.off('close', this.#onClientClose);
     clearTimeout(this.#slowReader);
     this.#release?.();
   }
-}
-
-function isEventStream(headers: readonly string[]): boolean {
-  for (let at = 0; at < headers.length; at += 2) {
-    if (headers[at]?.toLowerCase() === 'content-type') return headers[at + 1]?.startsWith('text/event-stream') === true;
-  }
-  return false;
 }

@@ -74,7 +74,7 @@ export function createForwardUpgrade(
             socket.destroy();
             service.destroy();
           };
-          const release = options.open.add({ route, token: standingOf(caller) }, end);
+          const release = options.open.addEndless({ route, token: standingOf(caller) }, end);
           signed.detach();
           // Either side's end is the other's, whether it said so or just went. A WebSocket has no half-open state, and a
           // peer that keeps its half open would keep ours.

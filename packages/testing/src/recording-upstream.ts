@@ -21,6 +21,8 @@ export type RecordingUpstream = Readonly<{
   requests: readonly RecordedRequest[];
   /** The last request; throws when there was none, which is a finding of its own. */
   last(): RecordedRequest;
+  /** Requests that have begun to arrive, or are answered at this moment. */
+  underWay(): number;
   close(): Promise<void>;
 }>;
 
@@ -36,7 +38,12 @@ export async function recordingUpstream(options: UpstreamOptions = {}): Promise<
   const requests: RecordedRequest[] = [];
   const answer =
     options.answer ?? ((_request, res) => void res.setHeader('content-type', 'application/json').end('{"ok":true}'));
+  let underWay = 0;
   const server = createServer(async (req, res) => {
+    underWay += 1;
+    res.once('close', () => {
+      underWay -= 1;
+    });
     const chunks: Buffer[] = [];
     try {
       for await (const chunk of req) chunks.push(chunk as Buffer);
@@ -71,6 +78,7 @@ export async function recordingUpstream(options: UpstreamOptions = {}): Promise<
       if (request === undefined) throw new Error('nothing arrived upstream');
       return request;
     },
+    underWay: () => underWay,
     async close() {
       const closed = once(server, 'close');
       server.close();

@@ -39,6 +39,7 @@ export const errorTable = {
   token_revoked: refusedToken('The access token has been revoked.'),
   token_proof_missing: refusedToken('The access token is bound to a key, and no proof of that key came with it.'),
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  origin_not_allowed: { status: 403, fault: 'caller', title: 'Pages of this origin may not call here.' },
   tenant_mismatch: { status: 403, fault: 'caller', title: 'This belongs to another tenant.' },
 
   caller_missing: refusedCall('This needs the signature of a service.'),

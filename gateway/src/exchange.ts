@@ -42,6 +42,10 @@ export type RequestRecord = {
   err?: unknown;
   /** For the answer, whoever gives it, names and values in turn: what is left of the route's limits. */
   limits?: readonly string[];
+  /** The same: who may read it. Where it is set the service is not asked. */
+  cors?: readonly string[];
+  /** The same, where the service says nothing on it. */
+  defaults?: readonly string[];
 };
 
 /** A request as node's parser hands it over: nothing in it is trusted yet. */
@@ -75,7 +79,13 @@ export type Incoming = Arrival &
     /** Taken aside: they pass only where the route says so. */
     credentials: Readonly<{ authorization: string | undefined; dpop: string | undefined; cookie: string | undefined }>;
     /** As the gateway saw it; `address` goes by `trustedProxies`. */
-    client: Readonly<{ address: string; protocol: 'http' | 'https'; host: string }>;
+    client: Readonly<{
+      address: string;
+      protocol: 'http' | 'https';
+      host: string;
+      /** The page that a browser asks for, as the browser says it (RFC 6454 section 7). */
+      origin: string | undefined;
+    }>;
     body: InboundBody;
     /** Upgrades only. */
     upgrade: Readonly<{ protocol: string; key: string }> | undefined;

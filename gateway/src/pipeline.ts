@@ -1,10 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
+import type { PreflightHeaders } from './stages/cors.ts';
 
 /** One function a stage. Each takes what the one before it made and returns the next type, or throws an `AppError`. */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;
+  /** On the public listener, where pages of other origins may call. What it returns is the answer. */
+  cors?: ((incoming: Incoming) => PreflightHeaders | undefined) | undefined;
   match(incoming: Incoming): Matched;
   authenticate(matched: Matched): Authenticated | Promise<Authenticated>;
   authorize(authenticated: Authenticated): Permitted;
@@ -26,8 +29,7 @@ export type Pipeline = Readonly<{
  *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign ─► forward
  */
 export function createPipeline(stages: Stages): Pipeline {
-  async function signed(arrival: Arrival): Promise<Signed> {
-    const incoming = stages.sanitize(arrival);
+  async function signed(incoming: Incoming): Promise<Signed> {
     const matched = stages.match(incoming);
     const authenticated = await stages.authenticate(matched);
     const permitted = stages.authorize(authenticated);
@@ -37,10 +39,13 @@ export function createPipeline(stages: Stages): Pipeline {
 
   return {
     async http(arrival, response) {
-      await stages.forwardHttp(await signed(arrival), response);
+      const incoming = stages.sanitize(arrival);
+      const preflight = stages.cors?.(incoming);
+      if (preflight !== undefined) response.writeHead(204, preflight).end();
+      else await stages.forwardHttp(await signed(incoming), response);
     },
     async upgrade(arrival, socket, head) {
-      await stages.forwardUpgrade(await signed(arrival), socket, head);
+      await stages.forwardUpgrade(await signed(stages.sanitize(arrival)), socket, head);
     },
   };
 }

@@ -8,6 +8,7 @@ import { compileRoutes, routesOn } from './routing/route-table.ts';
 import { createAuthenticate } from './stages/authenticate.ts';
 import { createAuthenticateService } from './stages/authenticate-service.ts';
 import { authorize } from './stages/authorize.ts';
+import { createCors } from './stages/cors.ts';
 import { createLimit } from './stages/limit.ts';
 import { createMatch } from './stages/match.ts';
 import { createSanitize } from './stages/sanitize.ts';
@@ -39,8 +40,9 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
   const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, forward, nowMs } = parts;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
-  const onRoutes = (routes: readonly Route[]) => ({
-    match: createMatch(compileRoutes(routes)),
+  const publicTable = compileRoutes(routesOn('public', config));
+  const onRoutes = (routes: readonly Route[], table = compileRoutes(routes)) => ({
+    match: createMatch(table),
     authorize,
     limit: createLimit(routes, limiterFor),
     sign,
@@ -48,14 +50,19 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
   });
   return {
     public: createPipeline({
-      ...onRoutes(routesOn('public', config)),
+      ...onRoutes(routesOn('public', config), publicTable),
       sanitize: createSanitize(config),
+      cors: config.cors && createCors(config.cors, publicTable),
       authenticate: createAuthenticate(tokens, throttle),
     }),
     internal: createPipeline({
       ...onRoutes(routesOn('internal', config)),
       // Services call it by whatever name they reach it, and stand behind no proxy of ours.
-      sanitize: createSanitize({ headers: config.headers, publicOrigins: [], trustedProxies: [] }),
+      sanitize: createSanitize({
+        headers: { ...config.headers, security: false },
+        publicOrigins: [],
+        trustedProxies: [],
+      }),
       authenticate: createAuthenticateService({
         findKey: keys.services.find,
         replay,

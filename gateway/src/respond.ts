@@ -1,10 +1,9 @@
-import { IncomingMessage, type OutgoingHttpHeaders, ServerResponse, STATUS_CODES } from 'node:http';
-import { Socket } from 'node:net';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
-import helmet from 'helmet';
 import { AppError, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
+import { securityHeaders } from './security-headers.ts';
 
 /** The only place that turns an error into HTTP. */
 export type Respond = Readonly<{
@@ -34,6 +33,7 @@ export function createRespond(): Respond {
         ...challengeFor(error.code),
         ...answer.headers,
         ...named(record.limits),
+        ...named(record.cors),
         'content-length': String(Buffer.byteLength(answer.body)),
         'x-request-id': record.requestId,
       },
@@ -108,16 +108,3 @@ function challengeFor(code: AppError['code']): Record<string, string> {
   if (status !== 401 || !code.startsWith('token_')) return {};
   return { 'www-authenticate': `Bearer error="invalid_token", error_description="${title}"` };
 }
-
-/** What helmet sets, taken once: parser errors have a socket to be answered on, but no response. */
-const securityHeaders: Readonly<Record<string, string>> = (() => {
-  const response = new ServerResponse(new IncomingMessage(new Socket()));
-  helmet({ contentSecurityPolicy: { directives: { 'default-src': ["'none'"] }, useDefaults: false } })(
-    response.req,
-    response,
-    () => {},
-  );
-  return Object.fromEntries(
-    Object.entries(response.getHeaders() as OutgoingHttpHeaders).map(([k, v]) => [k, String(v)]),
-  );
-})();

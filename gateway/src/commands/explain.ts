@@ -78,6 +78,9 @@ function explanation(
     lines.push(row('rule', `${rule}  ${verdict}  ${terminal.paint('quiet', `(${why})`)}`));
   }
   if (route !== undefined) lines.push(...conditions(route));
+  if (config.cors !== undefined && route !== undefined && route.auth !== 'service') {
+    lines.push(row('cors', `answered here, preflights too, for ${config.cors.origins.join(' ')}`));
+  }
   if (refusal !== undefined) {
     lines.push(row('answer', terminal.paint('bad', `${errorTable[refusal].status} ${refusal}`)));
     if (decision.allow !== undefined) lines.push(row('', `allow: ${decision.allow.join(', ')}`));

@@ -84,6 +84,16 @@ export type Route = Readonly<{
   forward: Readonly<{ cookies: ReadonlySet<string>; authorization: boolean; dpop: boolean }>;
 }>;
 
+/** Whose pages may read answers. `headers` and `expose` come on top of what the gateway itself needs. */
+export type Cors = Readonly<{
+  /** As browsers write them. */
+  origins: readonly string[];
+  credentials: boolean;
+  headers: readonly string[];
+  expose: readonly string[];
+  maxAgeSec: number;
+}>;
+
 /** A service that may call on the internal listener, and the file with its public keys. */
 type CallingService = Readonly<{ name: string; keysFile: string }>;
 
@@ -127,6 +137,8 @@ export type GatewayConfig = Readonly<{
   services: ReadonlyMap<string, CallingService>;
   upstreams: ReadonlyMap<string, Upstream>;
   routes: readonly Route[];
-  headers: Readonly<{ strip: readonly string[] }>;
+  /** Undefined: browsers are told nothing. */
+  cors: Cors | undefined;
+  headers: Readonly<{ strip: readonly string[]; security: boolean }>;
   tests: readonly PolicyTest[];
 }>;

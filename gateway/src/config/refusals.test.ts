@@ -19,7 +19,6 @@ describe('a configuration', () => {
     ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
     ['a key that nobody knows', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
     ['keys of later', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
-    ['cors, until it is carried out', `${exampleHead}${exampleRoutes}cors: { origins: [] }\n`, 'unknown key "cors"'],
     ['a merge key', `${exampleHead}${exampleRoutes}<<: { version: 1 }\n`, 'unknown key "<<"'],
     ['no roles', route(', auth: required, allow: { roles: [] }'), 'allow.roles: must have at least 1 item'],
     ['rules without anything in them', route(', auth: required, allow: {}'), 'names neither roles nor tenant'],

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
-import type { GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
+import type { Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
 import type { RoutePart } from './route-schema.ts';
 import { isFetched } from './scalars.ts';
 import type { Document, IssuerPart } from './schema.ts';
@@ -49,7 +49,8 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     ),
     upstreams,
     routes: document.routes.map((part) => resolveRoute(part, known(upstreams, part.upstream))),
-    headers: { strip: document.headers.strip.map((name) => name.toLowerCase()) },
+    cors: document.cors && resolveCors(document.cors),
+    headers: { ...document.headers, strip: document.headers.strip.map((name) => name.toLowerCase()) },
     tests: document.tests.map((test, index) => resolveTest(test, options.placeOfTest(index))),
   };
 }
@@ -90,6 +91,10 @@ function resolveRoute(part: RoutePart, upstream: Upstream): Route {
     rewrite: part.rewrite?.prefix,
     forward: { ...part.forward, cookies: new Set(part.forward.cookies) },
   };
+}
+
+function resolveCors({ maxAge, ...part }: NonNullable<Document['cors']>): Cors {
+  return { ...part, maxAgeSec: maxAge };
 }
 
 function resolveTest({ request, expect }: Document['tests'][number], at: string): PolicyTest {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { cors } from './browser-schema.ts';
 import { method, route } from './route-schema.ts';
 import {
   address,
@@ -156,9 +157,14 @@ export const schema = z
       .describe('Who may call on the internal listener.'),
     upstreams: z.record(name, upstream).describe('The services behind the gateway, by name.'),
     routes: z.array(route).min(1).max(10_000).describe('What is served. Their order does not matter.'),
+    cors: cors.optional().describe('Lets pages of other origins call. Answered here; services are not asked.'),
     headers: z
       .strictObject({
         strip: unique(headerName).prefault([]).describe('More request headers that never reach a service.'),
+        security: z
+          .boolean()
+          .default(false)
+          .describe('Whether answers of services get HSTS, nosniff, frame and referrer headers where they have none.'),
       })
       .prefault({})
       .describe('Headers, on every route.'),

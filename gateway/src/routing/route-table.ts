@@ -23,6 +23,8 @@ export type RouteTable = Readonly<{
    * @param path From {@link parseTarget}.
    */
   match(method: string, path: string): Match;
+  /** What this path takes, sorted; undefined where nothing is served. */
+  methodsAt(path: string): readonly string[] | undefined;
 }>;
 
 type Place = {
@@ -68,6 +70,7 @@ export function compileRoutes(routes: readonly Route[]): RouteTable {
       for (const [index, name] of found.params) params[name] = decodeURIComponent(segments[index] ?? '');
       return { kind: 'route', route: found.route, params };
     },
+    methodsAt: (path) => find(root, path.slice(1).split('/'), 0)?.allow,
   };
 }
 

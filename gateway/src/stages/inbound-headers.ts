@@ -18,6 +18,7 @@ const readHeaders = [
   'connection',
   'sec-websocket-key',
   'x-forwarded-for',
+  'origin',
 ] as const;
 export type ReadHeader = (typeof readHeaders)[number];
 
@@ -47,8 +48,11 @@ export function createDispositions(strip: readonly string[]): (rawName: string) 
 
   function judge(rawName: string): Disposition {
     const folded = foldHeaderName(rawName);
-    if (read.has(folded))
-      return rawName.toLowerCase() === folded && !stripped.has(folded) ? (folded as ReadHeader) : 'drop';
+    if (read.has(folded)) {
+      // What is decided by Origin is decided by it also where services do not get it.
+      const isTaken = !stripped.has(folded) || folded === 'origin';
+      return rawName.toLowerCase() === folded && isTaken ? (folded as ReadHeader) : 'drop';
+    }
     return isReservedHeader(folded) || hopByHop.has(folded) || stripped.has(folded) ? 'drop' : 'pass';
   }
 

@@ -13,7 +13,7 @@ const caller = ({ issuer, tenantId, userId }: Person): Caller => {
   const token = { issuer: { config: { issuer } } } as VerifiedToken;
   return { kind: 'user', userId, role: 'agent', tenantId, token };
 };
-const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test' } as const;
+const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
 const keyOf = (by: 'user' | 'tenant', who: Person) => bucketKey({ by }, { caller: caller(who), client });
 
 describe('whose bucket a request is taken from', () => {

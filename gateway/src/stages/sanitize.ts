@@ -2,6 +2,7 @@ import { foldHeaderName } from '@countersign/identity';
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Arrival, Header, InboundBody, Incoming, Unmarked } from '../exchange.ts';
+import { defaultSecurityHeaders } from '../security-headers.ts';
 import { createClientAddress } from './client-address.ts';
 import { createDispositions, namedByConnection, type ReadHeader } from './inbound-headers.ts';
 import { createHostCheck } from './public-host.ts';
@@ -23,6 +24,7 @@ const single: ReadonlySet<ReadHeader> = new Set([
   'transfer-encoding',
   'dpop',
   'sec-websocket-key',
+  'origin',
 ]);
 
 /**
@@ -40,6 +42,7 @@ export function createSanitize(
   const dispositionOf = createDispositions(config.headers.strip);
   const checkHost = createHostCheck(config.publicOrigins);
   const clientAddress = createClientAddress(config.trustedProxies);
+  const passesOrigin = !config.headers.strip.includes('origin');
 
   return (arrival) => {
     const { request, record, kind } = arrival;
@@ -67,6 +70,7 @@ export function createSanitize(
     // No address: the socket is closed already, and nobody waits for an answer.
     if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client is gone' } });
     record.address = address;
+    if (config.headers.security) record.defaults = defaultSecurityHeaders;
     const host = checkHost(only(read, 'host'));
     const named = namedByConnection(read.get('connection') ?? []);
     const isNamed = (name: string) => named?.has(foldHeaderName(name)) === true;
@@ -76,6 +80,8 @@ export function createSanitize(
     if (body.type !== undefined) headers.push(['content-type', body.type]);
     // Without a body it says nothing, and a service that trusts digests refuses what it could not have covered.
     if (body.encoding !== undefined && body.present) headers.push(['content-encoding', body.encoding]);
+    const origin = only(read, 'origin');
+    if (origin !== undefined && passesOrigin && !isNamed('origin')) headers.push(['origin', origin]);
     const incoming: Unmarked<Incoming> = {
       ...arrival,
       method: request.method ?? '',
@@ -86,7 +92,7 @@ export function createSanitize(
         dpop: take('dpop'),
         cookie: isNamed('cookie') ? undefined : read.get('cookie')?.join('; '),
       },
-      client: { address, protocol: 'encrypted' in socket ? 'https' : 'http', host },
+      client: { address, protocol: 'encrypted' in socket ? 'https' : 'http', host, origin },
       body,
       upgrade: kind === 'upgrade' ? readUpgrade(read, body, headers) : undefined,
     };

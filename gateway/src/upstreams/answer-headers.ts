@@ -9,7 +9,7 @@ export type AnswerHeaders = Readonly<{
   identityRefused: string | undefined;
 }>;
 
-type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused' | 'limits';
+type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused' | 'limits' | 'cors';
 
 const dropped: ReadonlySet<string> = new Set([
   // Of the connection to the service, which is not the client's.
@@ -45,6 +45,7 @@ function judge(folded: string): Verdict {
   if (folded === 'x-identity-refused') return 'identity-refused';
   if (folded === 'connection' || folded === 'set-cookie') return folded;
   if (limitHeaders.has(folded)) return 'limits';
+  if (folded.startsWith('access-control-')) return 'cors';
   return dropped.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
 }
 
@@ -78,12 +79,17 @@ export function answerHeaders(
       case 'limits':
         if (record.limits === undefined) passing.push(name, value);
         break;
+      case 'cors':
+        if (record.cors === undefined) passing.push(name, value);
+        break;
       case 'identity-refused':
         identityRefused = value;
     }
   }
   const left = connection === undefined ? passing : withoutNamed(passing, connection);
   if (record.limits !== undefined) left.push(...record.limits);
+  if (record.cors !== undefined) left.push(...record.cors);
+  if (record.defaults !== undefined) addMissing(left, record.defaults);
   return { passing: left, identityRefused };
 }
 
@@ -98,6 +104,14 @@ function withoutNamed(headers: string[], connection: string): string[] {
     if (!named.has(foldHeaderName(name))) left.push(name, headers[at + 1] ?? '');
   }
   return left;
+}
+
+function addMissing(headers: string[], defaults: readonly string[]): void {
+  const present = new Set(headers.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase()));
+  for (let at = 0; at < defaults.length; at += 2) {
+    const name = defaults[at] ?? '';
+    if (!present.has(name)) headers.push(name, defaults[at + 1] ?? '');
+  }
 }
 
 // Latin-1 keeps every byte as it is, and is what node writes headers in.

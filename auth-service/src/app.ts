@@ -4,6 +4,7 @@ import { errors } from './errors.ts';
 import type { Feed } from './flows/follow-revocations.ts';
 import type { LoginParts } from './flows/log-in.ts';
 import type { SecondStepParts } from './flows/second-step.ts';
+import type { BrowserParts } from './routes/browser.ts';
 import { descriptionRoutes } from './routes/description.ts';
 import { keySetRoutes } from './routes/key-set.ts';
 import { loginRoutes } from './routes/login.ts';
@@ -17,6 +18,7 @@ import type { TokenSigner } from './routes/token-answer.ts';
 export type AppParts = LoginParts &
   SecondStepParts &
   TokenSigner &
+  BrowserParts &
   Readonly<{ feed: Feed; identity: RequestHandler; health: Health; metrics: Registry; logger: Logger }>;
 
 const maxBodyBytes = 16 * 1024;

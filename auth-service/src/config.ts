@@ -13,6 +13,15 @@ const keyRing = z.string().transform((text, context) => {
   }
 });
 
+/** As browsers write them in `Origin`; `null` and wildcards are none. */
+const originList = z.string().transform((text, context) => {
+  const origins = text.split(',').map((entry) => entry.trim());
+  const wrong = origins.find((entry) => !URL.canParse(entry) || new URL(entry).origin !== entry);
+  if (wrong === undefined) return origins;
+  context.addIssue({ code: 'custom', message: 'must be origins like https://app.example.com, with commas between' });
+  return z.NEVER;
+});
+
 const schema = z.object({
   ...commonConfig,
   AUTH_PORT: port(8081),
@@ -26,6 +35,7 @@ const schema = z.object({
   AUTH_BCRYPT_COST: z.coerce.number().int().min(4).max(15).default(12),
   AUTH_HASH_CONCURRENCY: z.coerce.number().int().min(1).max(16).default(2),
   AUTH_HASH_QUEUE: z.coerce.number().int().min(0).max(10_000).default(32),
+  AUTH_BROWSER_ORIGINS: originList.optional(),
   SEED_FILE: z.string().optional(),
 });
 
@@ -46,6 +56,13 @@ export function readAuthConfig(env: Environment): AuthConfig {
 
 /** The `iss` of our tokens: the URL that clients know us by. */
 export const issuerOf = (config: AuthConfig): string => config.AUTH_ISSUER ?? `http://127.0.0.1:${config.GATEWAY_PORT}`;
+
+/** Pages that may use the session cookie: those that are named, else those of the gateway's own origin. */
+export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {
+  if (config.AUTH_BROWSER_ORIGINS !== undefined) return new Set(config.AUTH_BROWSER_ORIGINS);
+  const local = ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${config.GATEWAY_PORT}`);
+  return new Set([new URL(issuerOf(config)).origin, ...(config.NODE_ENV === 'production' ? [] : local)]);
+}
 
 export const databaseLocation = (config: AuthConfig): Location =>
   locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));

@@ -13,7 +13,7 @@ import {
 } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
-import { type AuthConfig, databaseLocation, issuerOf } from './config.ts';
+import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf } from './config.ts';
 import { createHashQueue } from './domain/hash-queue.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { openFeed } from './flows/follow-revocations.ts';
@@ -75,6 +75,7 @@ export async function serve(
     throttle: createThrottle(attempts),
     macKeys: config.AUTH_REFRESH_MAC_KEYS,
     keks: config.AUTH_SIGNING_KEK,
+    browserOrigins: browserOriginsOf(config),
     signingKeys,
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     feed,

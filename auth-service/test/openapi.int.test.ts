@@ -34,6 +34,7 @@ describe('the description of the service', () => {
       ...(await loginParts(store.db)),
       signingKeys: await openSigningKeys(store.db, keks),
       issuer: { issuer: 'https://id.example.test', audience: 'complaints-api' },
+      browserOrigins: new Set(),
       feed,
       identity: (_req, _res, next) => next(),
       health: createHealth({}),

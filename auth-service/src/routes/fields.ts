@@ -16,3 +16,6 @@ export const transport = z
   .enum(['body', 'cookie'])
   .default('body')
   .describe('`cookie`: for browsers; the refresh token goes into a cookie that scripts cannot read.');
+
+/** Longer than ours ever are. */
+export const refreshToken = z.string().max(1024).optional();

@@ -5,6 +5,7 @@ import { maxPasswordLength } from '../domain/passwords.ts';
 import { chooseTenant, type LoginParts, logIn } from '../flows/log-in.ts';
 import { type SecondStepParts, showSecondFactor } from '../flows/second-step.ts';
 import { admissionAnswers, answerAdmission } from './admission-answer.ts';
+import { type BrowserParts, refuseForeignPage } from './browser.ts';
 import { callerOf } from './caller.ts';
 import { endpoint, serve } from './endpoint.ts';
 import { secretText, text, transport } from './fields.ts';
@@ -23,7 +24,14 @@ export const logInEndpoint = endpoint({
     transport,
   }),
   ...admissionAnswers,
-  refusals: ['invalid_credentials', 'tenant_selection_required', 'mfa_required', 'too_many_attempts', 'login_busy'],
+  refusals: [
+    'invalid_credentials',
+    'tenant_selection_required',
+    'mfa_required',
+    'cross_site_refused',
+    'too_many_attempts',
+    'login_busy',
+  ],
 });
 
 export const chooseTenantEndpoint = endpoint({
@@ -48,12 +56,13 @@ export const showSecondFactorEndpoint = endpoint({
   refusals: ['invalid_mfa_token', 'invalid_code', 'too_many_attempts'],
 });
 
-export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner): Router {
+export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner & BrowserParts): Router {
   const router = createRouter();
 
   serve(router, logInEndpoint, async ({ req, res, identity, body }) => {
-    const { email, password, tenant } = body;
-    const given = { email, password, tenant, transport: body.transport };
+    refuseForeignPage(parts, req, body.transport);
+    const { email, password, tenant, transport: by } = body;
+    const given = { email, password, tenant, transport: by };
     await answerAdmission(req, res, parts, await logIn(parts, given, callerOf(req, res, identity)));
   });
 

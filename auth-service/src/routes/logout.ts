@@ -6,30 +6,33 @@ import { AppError } from '../errors.ts';
 import { type LogoutScope, logOut, type SessionOwner } from '../flows/end-sessions.ts';
 import { identifySession } from '../flows/identify-session.ts';
 import type { RefreshParts } from '../flows/refresh.ts';
+import { type BrowserParts, clearCookie, type PresentedRefreshToken, refreshTokenOf } from './browser.ts';
 import { endpoint, serve } from './endpoint.ts';
+import { refreshToken } from './fields.ts';
 
 export const logOutEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/logout',
   operationId: 'logOut',
   summary: 'End this session, the others, or all; without an access token the refresh token names the session',
+  description:
+    'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
   access: 'anybody',
   body: z
-    .object({
-      scope: z.enum(['this', 'others', 'all']).default('this'),
-      refresh_token: z.string().max(1024).optional(),
-    })
+    .object({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
     .default({ scope: 'this' }),
   answers: { 204: null },
-  refusals: ['invalid_refresh_token'],
+  refusals: ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'],
 });
 
-export function logoutRoutes(parts: RefreshParts): Router {
+export function logoutRoutes(parts: RefreshParts & BrowserParts): Router {
   const router = createRouter();
-  serve(router, logOutEndpoint, async ({ res, identity, body }) => {
-    const { scope, refresh_token: token } = body;
-    const asked = bearerOf(identity, scope) ?? (await refreshTokenOf(parts, token, scope));
+  serve(router, logOutEndpoint, async ({ req, res, identity, body }) => {
+    const { scope } = body;
+    const asked =
+      bearerOf(identity, scope) ?? (await namedBy(parts, refreshTokenOf(parts, req, body.refresh_token), scope));
     if (asked !== undefined) await logOut(parts.db, asked.owner, asked.scope, requestIdOf(res));
+    if (scope !== 'others') clearCookie(req, res);
     res.status(204).end();
   });
   return router;
@@ -43,13 +46,13 @@ function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
 }
 
 /** @returns undefined when the session is gone, which is what was asked for. */
-async function refreshTokenOf(
+async function namedBy(
   parts: RefreshParts,
-  token: string | undefined,
+  presented: PresentedRefreshToken | undefined,
   scope: LogoutScope,
 ): Promise<Asked | undefined> {
-  if (token === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
-  const named = await identifySession(parts, token);
+  if (presented === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
+  const named = await identifySession(parts, presented.token);
   if (named === undefined) return undefined;
   // An old token may be a stolen one: it ends its own session, never the others.
   return { owner: named.owner, scope: named.current ? scope : 'this' };

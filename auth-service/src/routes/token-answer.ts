@@ -1,6 +1,7 @@
 import type { Response } from 'express';
 import { z } from 'zod';
 import { signAccessToken, type TokenIssuer } from '../domain/access-token.ts';
+import { refreshCookie } from '../domain/refresh-cookie.ts';
 import { accessTokenLifetimeSec, type Transport } from '../domain/session-rules.ts';
 import type { Grant } from '../flows/grant.ts';
 import type { SigningKeys } from '../flows/signing-keys.ts';
@@ -39,5 +40,6 @@ export async function answerWithTokens(
     user: { id: access.userId, email: grant.email },
     tenant: { id: access.tenantId, slug: grant.tenantSlug, role: access.role },
   };
+  if (transport === 'cookie') res.append('set-cookie', refreshCookie(grant.refreshToken, grant.refreshExpiresInSec));
   res.set('cache-control', 'no-store').json(answer);
 }

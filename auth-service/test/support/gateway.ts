@@ -13,7 +13,14 @@ import request, { type Test } from 'supertest';
 export const anonymous: IdentityFacts = { kind: 'anonymous' };
 export const gatewayItself: IdentityFacts = { kind: 'gateway' };
 
-export type Call = Readonly<{ as?: IdentityFacts; body?: unknown; ip?: string; audience?: string }>;
+export type Call = Readonly<{
+  as?: IdentityFacts;
+  body?: unknown;
+  ip?: string;
+  audience?: string;
+  /** The client's own, which the gateway passes on unsigned. */
+  headers?: Readonly<Record<string, string>>;
+}>;
 
 /** A gateway's signing half: a throw-away key, its key set on a real port, and requests signed with it. */
 export async function testGateway() {
@@ -47,7 +54,7 @@ export async function testGateway() {
     );
     const agent = request(`http://127.0.0.1:${port}`);
     const sent = method === 'GET' ? agent.get(target) : method === 'POST' ? agent.post(target) : agent.delete(target);
-    sent.set(Object.fromEntries(headers)).set('user-agent', 'jest');
+    sent.set(Object.fromEntries(headers)).set({ 'user-agent': 'jest', ...options.headers });
     return hasBody ? sent.set('content-type', 'application/json').send(body) : sent;
   }
 

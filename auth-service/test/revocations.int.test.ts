@@ -1,4 +1,4 @@
-import { databases, eventually, type ThrowAway } from '@countersign/testing';
+import { databases, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
@@ -7,7 +7,6 @@ import { endOwnSession, logOut } from '../src/flows/end-sessions.ts';
 import { type Feed, openFeed } from '../src/flows/follow-revocations.ts';
 import type { LoginParts } from '../src/flows/log-in.ts';
 import { refresh } from '../src/flows/refresh.ts';
-import { lockUser } from '../src/store/accounts.ts';
 import { appendRevocations, pageSize, readFeed } from '../src/store/revocations.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
@@ -149,59 +148,6 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       complete: true,
     });
   });
-
-  // PGlite runs one transaction at a time, so there nothing can overtake anything.
-  if (database.kind === 'postgres') {
-    const somebodyWaits = () =>
-      eventually(async () => {
-        const { rows } = await probing(store.db, (trx) =>
-          sql`select from pg_locks where not granted and database = (select oid from pg_database where datname = current_database())
-              union all select from pg_locks where not granted and locktype = 'transactionid'`.execute(trx),
-        );
-        if (rows.length === 0) throw new Error('nobody waits');
-      });
-
-    test('shows no entry before an earlier number that is still being written', async () => {
-      const before = await head();
-      const [slow, fast] = [uuidv7(), uuidv7()];
-      const written = Promise.withResolvers<void>();
-      const mayCommit = Promise.withResolvers<void>();
-      const slowWriter = store.db.transaction({ role: roles.self, userId: slow }, async (trx) => {
-        await appendRevocations(trx, [{ kind: 'user', userId: slow }], revocationInForceSec);
-        written.resolve();
-        await mayCommit.promise;
-      });
-      await written.promise;
-      const fastWriter = revoke(fast);
-      await somebodyWaits();
-      expect(await since(before)).toEqual([]);
-      mayCommit.resolve();
-      await Promise.all([slowWriter, fastWriter]);
-      expect((await since(before)).map(({ user_id }) => user_id)).toEqual([slow, fast]);
-    });
-
-    test('is ahead of a token that was being issued meanwhile', async () => {
-      const who = await newPerson();
-      const before = await head();
-      const locked = Promise.withResolvers<void>();
-      const mayRevoke = Promise.withResolvers<void>();
-      const revoking = store.db.transaction({ role: roles.self, userId: who.userId }, async (trx) => {
-        await lockUser(trx, who.userId);
-        locked.resolve();
-        await mayRevoke.promise;
-        await appendRevocations(trx, [{ kind: 'user', userId: who.userId }], revocationInForceSec);
-      });
-      await locked.promise;
-      const issuing = grantFor(parts, who, tenant);
-      await somebodyWaits();
-      mayRevoke.resolve();
-      await revoking;
-      const [entry] = await since(before);
-      expect((await issuing).access.issuedAtSec * 1000).toBeGreaterThanOrEqual(
-        entry?.not_before.getTime() ?? Number.POSITIVE_INFINITY,
-      );
-    });
-  }
 
   test('lets everybody go when the service stops', async () => {
     const own = await openFeed(store.db);

@@ -1,0 +1,175 @@
+import { databases, eventually, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import { revocationInForceSec } from '../src/domain/session-rules.ts';
+import { logOut } from '../src/flows/end-sessions.ts';
+import type { Grant } from '../src/flows/grant.ts';
+import type { LoginParts } from '../src/flows/log-in.ts';
+import { refresh } from '../src/flows/refresh.ts';
+import { appendRevocations, readFeed } from '../src/store/revocations.ts';
+import { roles } from '../src/store/roles.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
+import { makePerson, makeTenant, type Person, type Tenant } from './support/people.ts';
+import { openProbed, probing } from './support/probed-database.ts';
+
+/*
+ * What several connections can do to one another while a token is revoked. PGlite runs one transaction at a time, so nothing
+ * of this can happen there. Each of these tests goes red when the lock that it is about is taken away.
+ */
+const servers = databases().filter(([kind]) => kind === 'postgres');
+
+describe.each(servers)('revoking on %s, while something else happens', (_, database) => {
+  let store: ThrowAway<AuthSchema>;
+  let parts: LoginParts;
+  let tenant: Tenant;
+  let who: Person;
+  beforeAll(async () => {
+    store = await openProbed(database);
+    parts = await loginParts(store.db);
+    tenant = await makeTenant(store.db, 'acme');
+    who = await makePerson(store.db, parts.passwords, [tenant]);
+  });
+  afterAll(() => store.close());
+
+  const head = () => readFeed(store.db, { log: undefined, after: 0 });
+  const since = (position: { log: string; cursor: number }) =>
+    readFeed(store.db, { log: position.log, after: position.cursor });
+
+  /** Settles once so many connections to this database wait for a lock. */
+  const waiting = (count: number) =>
+    eventually(async () => {
+      const { rows } = await probing(store.db, (trx) =>
+        sql`select distinct pid from pg_locks where not granted
+            and pid in (select pid from pg_stat_activity where datname = current_database())`.execute(trx),
+      );
+      expect(rows).toHaveLength(count);
+    });
+
+  /** Holds up whoever writes a session, until it is let go. */
+  async function holdSessions(): Promise<() => Promise<void>> {
+    const held = Promise.withResolvers<void>();
+    const mayEnd = Promise.withResolvers<void>();
+    const holding = probing(store.db, async (trx) => {
+      await sql`lock table sessions in share mode`.execute(trx);
+      held.resolve();
+      await mayEnd.promise;
+    });
+    await held.promise;
+    return () => {
+      mayEnd.resolve();
+      return holding;
+    };
+  }
+
+  const secondNow = async () => {
+    const { rows } = await probing(store.db, (trx) =>
+      sql<{ sec: number }>`select floor(extract(epoch from clock_timestamp()))::bigint as sec`.execute(trx),
+    );
+    return Number(rows[0]?.sec);
+  };
+
+  test('a follower misses nobody: a slow writer with a lower number does not turn up behind its cursor', async () => {
+    const before = await head();
+    const [slow, fast] = [uuidv7(), uuidv7()];
+    const revoke = (userId: string, beforeCommit?: Promise<void>, written?: () => void) =>
+      store.db.transaction({ role: roles.self, userId }, async (trx) => {
+        await appendRevocations(trx, [{ kind: 'user', userId }], revocationInForceSec);
+        written?.();
+        await beforeCommit;
+      });
+    const written = Promise.withResolvers<void>();
+    const mayCommit = Promise.withResolvers<void>();
+    const slowWriter = revoke(slow, mayCommit.promise, written.resolve);
+    await written.promise;
+    const fastWriter = revoke(fast);
+    await Promise.race([fastWriter, waiting(1)]);
+    const first = await since(before);
+    mayCommit.resolve();
+    await Promise.all([slowWriter, fastWriter]);
+    const second = await since(first);
+    const seen = [...first.items, ...second.items].map(({ user_id }) => user_id);
+    expect(seen).toEqual([slow, fast]);
+  });
+
+  test('nobody slips through: a login under way while everything is logged out is ended too', async () => {
+    const before = await head();
+    const letGo = await holdSessions();
+    const issuing = grantFor(parts, who, tenant);
+    await waiting(1);
+    const startedSec = await secondNow();
+    const revoking = logOut(store.db, { userId: who.userId, sessionId: uuidv7() }, 'all', 'test');
+    await Promise.race([revoking, waiting(2)]);
+    // The token's `iat` is then later than the second in which the revocation began.
+    await eventually(async () => expect(await secondNow()).toBeGreaterThan(startedSec));
+    await letGo();
+    const [{ access, refreshToken }] = await Promise.all([issuing, revoking]);
+    const { items } = await since(before);
+    expect(items.map(({ kind, sid }) => sid ?? kind)).toEqual([access.sessionId, 'user']);
+    const user = items.find(({ kind }) => kind === 'user');
+    expect(access.issuedAtSec * 1000).toBeLessThan(user?.not_before.getTime() ?? 0);
+    expect(await codeOf(refresh(parts, refreshToken, caller))).toBe('session_revoked');
+  });
+
+  test('a login that waits for a revocation is good after it', async () => {
+    const before = await head();
+    const revoked = Promise.withResolvers<void>();
+    const mayCommit = Promise.withResolvers<void>();
+    const revoking = store.db.transaction({ role: roles.self, userId: who.userId }, async (trx) => {
+      await sql`select id from users where id = ${who.userId} for update`.execute(trx);
+      await appendRevocations(trx, [{ kind: 'user', userId: who.userId }], revocationInForceSec);
+      revoked.resolve();
+      await mayCommit.promise;
+    });
+    await revoked.promise;
+    const issuing = grantFor(parts, who, tenant);
+    await Promise.race([issuing, waiting(1)]);
+    mayCommit.resolve();
+    await revoking;
+    const { access } = await issuing;
+    const [entry] = (await since(before)).items;
+    expect(access.issuedAtSec * 1000).toBeGreaterThanOrEqual(entry?.not_before.getTime() ?? Infinity);
+  });
+
+  test.each(['user', 'member', 'tenant'] as const)(
+    'in the second of a revocation of a %s: what was issued before is refused, what is issued after is not',
+    async (kind) => {
+      // Three times, since one of them may fall on the turn of a second.
+      for (let round = 0; round < 3; round += 1) {
+        const own = await makeTenant(store.db, `${kind}-${uuidv7()}`);
+        const person = await makePerson(store.db, parts.passwords, [own]);
+        const earlier = await grantFor(parts, person, own);
+        const before = await head();
+        await probing(store.db, (trx) =>
+          trx
+            .insertInto('revocations')
+            .values({
+              kind,
+              ...(kind !== 'tenant' && { user_id: person.userId }),
+              ...(kind !== 'user' && { tenant_id: own.id }),
+              not_before: sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`,
+              expires_at: sql<Date>`clock_timestamp() + interval '1 hour'`,
+            })
+            .execute(),
+        );
+        const later = await grantFor(parts, person, own);
+        const refreshed = await refresh(parts, later.refreshToken, caller);
+        const notBefore = (await since(before)).items[0]?.not_before.getTime() ?? Number.NaN;
+        const isRefused = ({ access }: Grant) => access.issuedAtSec * 1000 < notBefore;
+        expect([earlier, later, refreshed].map(isRefused)).toEqual([true, false, false]);
+      }
+    },
+  );
+
+  test('a login between two logouts from everywhere, all in one second, is ended by the second: by its session', async () => {
+    const person = await makePerson(store.db, parts.passwords, [tenant]);
+    const everywhere = () => logOut(store.db, { userId: person.userId, sessionId: uuidv7() }, 'all', 'test');
+    await everywhere();
+    // Its `iat` is the first's not_before, which may be the second's too: that entry alone would let it pass.
+    const { access } = await grantFor(parts, person, tenant);
+    const before = await head();
+    await everywhere();
+    expect((await since(before)).items.map(({ sid }) => sid)).toContain(access.sessionId);
+  });
+});

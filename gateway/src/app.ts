@@ -1,18 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
-import {
-  type Health,
-  healthRoutes,
-  type Logger,
-  notFound,
-  type Registry,
-  requestLog,
-  respondWithProblem,
-} from '@countersign/service-kit';
 import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
 import helmet from 'helmet';
-import { AppError, errorTable } from './errors.ts';
+import { AppError } from './errors.ts';
 import type { Arrival, RequestRecord } from './exchange.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Observe } from './observe.ts';
@@ -115,19 +106,8 @@ export function createHandlers({ pipeline, respond, observe, isDraining, inFligh
   };
 }
 
-/** For operators and the orchestrator; never public. */
-export function createAdminApp(
-  parts: Readonly<{ health: Health; metrics: Registry; keySet: () => unknown; logger: Logger }>,
-): Express {
-  const app = bareApp();
-  app.use(requestLog(parts.logger), helmet());
-  app.use(healthRoutes(parts.health, parts.metrics));
-  app.use(keySetRoute(parts.keySet));
-  app.use(notFound, respondWithProblem(errorTable));
-  return app;
-}
-
-function bareApp(): Express {
+/** Matches as the gateway does, and tells nothing about itself. */
+export function bareApp(): Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { StartupError } from '@countersign/service-kit';
 import type { GatewayConfig, Route } from './config/config.ts';
 import { createGeneration, type Generation, type Lasting } from './generation.ts';
 import type { Admission } from './upstreams/open-connections.ts';
@@ -10,10 +11,11 @@ export type Generations = Readonly<{
   /**
    * Builds a generation aside, waits until it can judge tokens, and puts it into force whole, between two requests.
    *
-   * @param signal Gives up waiting. What is in force stays.
-   * @throws StartupError when a file that it names cannot be read. What is in force stays.
+   * @param withinMs How long it may wait for that.
+   * @throws StartupError when a file that it names cannot be read, or an issuer's keys or revocations did not come in time. What is
+   *   in force stays.
    */
-  replace(config: GatewayConfig, signal: AbortSignal): Promise<void>;
+  replace(config: GatewayConfig, withinMs: number): Promise<void>;
   /** Lets go of everything. Called when no more requests come. */
   end(): void;
 }>;
@@ -32,11 +34,11 @@ export function createGenerations(first: GatewayConfig, lasting: Lasting): Gener
 
   return {
     current: () => current,
-    async replace(config, signal) {
+    async replace(config, withinMs) {
       const fresh = createGeneration(config, lasting, current);
       try {
         fresh.start();
-        await warmedUp(fresh, signal);
+        await warmedUp(fresh, current, withinMs);
       } catch (error) {
         fresh.retire();
         throw error;
@@ -47,15 +49,29 @@ export function createGenerations(first: GatewayConfig, lasting: Lasting): Gener
   };
 }
 
-/** Without this the first tokens of a new issuer would be answered 503. */
-async function warmedUp(generation: Generation, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  while (!isWarm(generation)) await delay(warmUpLookMs, undefined, { signal, ref: false });
-}
-
-function isWarm(generation: Generation): boolean {
-  const { keys, revocations } = generation.missing();
-  return keys.length === 0 && revocations.length === 0;
+/**
+ * Waits until what is new in it is known: without this the first tokens of a new issuer would be answered 503. An issuer that is
+ * silent already keeps nobody from changing something else.
+ */
+async function warmedUp({ trust }: Generation, old: Generation, withinMs: number): Promise<void> {
+  const added = [...trust.issuers.values()].map((issuer) => ({
+    issuer,
+    before: old.trust.issuers.get(issuer.config.issuer),
+  }));
+  const missing = () =>
+    added.flatMap(({ issuer: { config, keys, revocations }, before }) => [
+      ...(keys.ready || keys === before?.keys ? [] : [`keys of ${config.issuer}`]),
+      ...(revocations?.ready !== false || revocations === before?.revocations
+        ? []
+        : [`revocations of ${config.issuer}`]),
+    ]);
+  const untilMs = performance.now() + withinMs;
+  while (missing().length > 0) {
+    if (performance.now() > untilMs) {
+      throw new StartupError(`could not be read within ${withinMs / 1000} s: ${missing().join(', ')}`);
+    }
+    await delay(warmUpLookMs, undefined, { ref: false });
+  }
 }
 
 /**

@@ -1,25 +1,39 @@
 import { createServer } from 'node:http';
 import { memoryReplay, redisReplay } from '@countersign/identity';
-import { createHealth, createMetrics, drainServer, type Logger, listen, type Running } from '@countersign/service-kit';
-import { createAdminApp } from './app.ts';
+import {
+  createHealth,
+  createMetrics,
+  drainServer,
+  type Environment,
+  type Logger,
+  listen,
+  type Running,
+} from '@countersign/service-kit';
+import { createAdminApp } from './admin.ts';
 import type { GatewayConfig } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { createGenerations, type Generations } from './generations.ts';
 import { createKeptParts } from './kept-parts.ts';
 import { openLimitStore } from './limits/limit-store.ts';
 import { createListener } from './listener.ts';
 import { createObserve, watch } from './observe.ts';
+import { watchReloads } from './observe-reloads.ts';
+import { createReloader, type Reloader, type ReloadTiming } from './reload.ts';
 import { createRespond } from './respond.ts';
 import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import type { KeySetTiming } from './tokens/issuer-parts.ts';
 import { createOpenConnections } from './upstreams/open-connections.ts';
 
 export type GatewayDeps = Readonly<{
+  /** Where the file's variables come from when it is read again. */
+  env: Environment;
   logger: Logger;
   /** Default 500 ms. */
   drainDelayMs?: number;
   /** How long requests in flight may take when the gateway stops. Default 10 s. */
   shutdownGraceMs?: number;
+  reloadTiming?: ReloadTiming | undefined;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
   keySets?: KeySetTiming;
@@ -28,8 +42,8 @@ export type GatewayDeps = Readonly<{
 export type RunningGateway = Running &
   Readonly<{
     ports: Readonly<{ public: number; admin: number; internal: number }>;
-    /** Puts another configuration into force. `listen` and `redis` are those of the first one. */
-    replace: Generations['replace'];
+    /** Reads the file anew, changed or not. */
+    reload: Reloader['reload'];
   }>;
 
 const reviewMs = 1_000;
@@ -44,7 +58,7 @@ const refusedTokensPerMinute = 600;
  * @throws StartupError, with everything closed again, when keys cannot be loaded or a port is taken.
  */
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
-  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, keySets } = deps;
+  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, env, reloadTiming, keySets } = deps;
   const nowSec = () => Math.floor(nowMs() / 1000);
   const metrics = createMetrics();
   const respond = createRespond();
@@ -66,15 +80,24 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { current } = generations;
   const health = createHealth(readinessOf(current, nowSec));
   watch({ current, open, nowMs }, metrics);
+  const reloader: Reloader = createReloader({
+    generations,
+    load: () => loadConfig(config.file, env, config),
+    count: watchReloads({ current, reloads: () => reloader.state() }, metrics),
+    logger,
+    nowMs,
+    timing: reloadTiming,
+  });
   const keySet = () => current().gatewayKeys.publicJwks(nowSec());
   const servers = {
     internal: createListener(() => current().handlers.internal),
-    admin: createServer(createAdminApp({ health, metrics, keySet, logger })),
+    admin: createServer(createAdminApp({ health, metrics, keySet, current, reloads: reloader.state, logger })),
     public: createListener(() => current().handlers.public),
   };
   const review = setInterval(open.review, reviewMs).unref();
 
   async function stop(): Promise<void> {
+    reloader.stop();
     health.drain();
     open.endAll();
     await drainServer(servers.public, shutdownGraceMs);
@@ -92,9 +115,10 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
     const admin = await listen(servers.admin, config.listen.admin, 'admin listener');
     current().start();
+    reloader.start();
     const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
     logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
-    return { health, logger, drainDelayMs, ports, replace: generations.replace, stop };
+    return { health, logger, drainDelayMs, ports, reload: reloader.reload, stop };
   } catch (error) {
     await stop();
     throw error;

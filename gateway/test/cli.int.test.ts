@@ -82,4 +82,22 @@ describe('the countersign command', () => {
     expect(await keys.json()).toEqual({ keys: [expect.objectContaining({ kty: 'OKP', alg: 'EdDSA' })] });
     expect([answer.status, problem]).toEqual([404, expect.objectContaining({ code: 'no_route' })]);
   });
+
+  test('follows its file, reads it at once on SIGHUP, and goes on with the last good one', async () => {
+    const ports = await freePorts(3);
+    write(withPorts(ports));
+    await run('keys', 'create');
+    const gateway = countersign('serve');
+    await gateway.waitFor(/gateway listens/);
+    const status = async () => (await fetch(`http://127.0.0.1:${ports[0]}/v1/users/you`)).status;
+    expect(await status()).toBe(404);
+    write(withPorts(ports).replace('/v1/users/me', '/v1/users/you'));
+    await gateway.waitFor(/configuration reloaded/);
+    expect(await status()).toBe(401);
+    write('routes: [\n');
+    process.kill(gateway.pid, 'SIGHUP');
+    await gateway.waitFor(/gateway\.yaml:2:1: not YAML: .*configuration refused/);
+    expect(await status()).toBe(401);
+    expect(await gateway.stop()).toBe(0);
+  });
 });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,8 +17,9 @@ import {
   type UpstreamOptions,
 } from '@countersign/testing';
 import { request } from 'undici';
-import { parseConfig } from '../src/config/load.ts';
+import { loadConfig } from '../src/config/load.ts';
 import { createGatewayKey } from '../src/keys/gateway-keys.ts';
+import type { ReloadTiming } from '../src/reload.ts';
 import { type GatewayDeps, type RunningGateway, serveGateway } from '../src/serve.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
@@ -47,6 +48,7 @@ export type GatewayOptions = Readonly<{
   /** Replaces lines of the file, e.g. `['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]']`. */
   edits?: Edits;
   pageSize?: number;
+  reloadTiming?: ReloadTiming;
   nowMs?: () => number;
   keySets?: GatewayDeps['keySets'];
   /** What the issuer's key set is answered with from the beginning. Default: its keys. */
@@ -67,6 +69,9 @@ export type GatewayUnderTest = Readonly<{
   issuerServer: IssuerServer;
   log: CapturingLogger;
   hmacSecret: string;
+  /** The configuration's file, and its text as it was at first. */
+  file: string;
+  yaml: string;
   /** Sends exactly these bytes, and `Host`, `Connection: close` where the text says `<host>` and `<close>`. */
   raw(text: string): Promise<RawAnswer>;
   /** A request by a client that minds the rules, over a connection of its own. */
@@ -75,7 +80,7 @@ export type GatewayUnderTest = Readonly<{
     options?: AskOptions,
   ): Promise<Readonly<{ status: number; code: string | undefined; body: Buffer }>>;
   admin(path: string): Promise<Response>;
-  /** Puts another configuration into force: the file as it was at first, with these edits instead. */
+  /** Writes another file (the one at first, with these edits instead) and reads it. Throws where it is refused. */
   reload(edits?: Edits): Promise<void>;
   close(): Promise<void>;
 }>;
@@ -127,7 +132,9 @@ upstreams:
 routes:${routes}
 `;
   const env = { REDIS_URL: options.redis, HASHED_SECRET: hmacSecret };
-  const configWith = (edits: Edits = []) => parseConfig(edited(yaml, edits), { file: join(home, 'gateway.yaml'), env });
+  const file = join(home, 'gateway.yaml');
+  const write = (edits: Edits = []) => writeFileSync(file, edited(yaml, edits));
+  write(options.edits);
   const log = capturingLogger();
   const closeAround = async () => {
     await auth.close();
@@ -136,7 +143,9 @@ routes:${routes}
   };
   let running: RunningGateway;
   try {
-    running = await serveGateway(configWith(options.edits), {
+    running = await serveGateway(loadConfig(file, env), {
+      env,
+      reloadTiming: options.reloadTiming,
       logger: log.logger,
       drainDelayMs: 0,
       shutdownGraceMs: 2_000,
@@ -156,6 +165,8 @@ routes:${routes}
     issuerServer: auth,
     log,
     hmacSecret,
+    file,
+    yaml: edited(yaml, options.edits),
     async raw(text) {
       const bytes = text.replace('<host>', 'Host: gateway.test').replace('<close>', 'Connection: close');
       return parseAnswer(await rawRequest(ports.public, Buffer.from(bytes, 'latin1')));
@@ -172,7 +183,11 @@ routes:${routes}
       return { status: answer.statusCode, code, body: bytes };
     },
     admin: (path) => fetch(`http://127.0.0.1:${ports.admin}${path}`),
-    reload: (edits) => running.replace(configWith(edits), AbortSignal.timeout(10_000)),
+    async reload(edits) {
+      write(edits);
+      const { refused } = await running.reload();
+      if (refused !== undefined) throw new Error(refused.problems.join('\n'));
+    },
     async close() {
       await running.stop();
       await closeAround();
@@ -187,7 +202,7 @@ routes:${routes}
   return gateway;
 }
 
-function edited(yaml: string, edits: Edits): string {
+export function edited(yaml: string, edits: Edits = []): string {
   let text = yaml;
   for (const [from, to] of edits) {
     if (!text.includes(from)) throw new Error(`nothing to edit: ${from}`);

@@ -65,8 +65,9 @@ describe('a gateway in operation', () => {
   test('serves nothing of the admin listener on the others', async () => {
     const gateway = await gatewayUnderTest();
     const internal = `http://127.0.0.1:${gateway.running.ports.internal}`;
-    for (const path of ['/metrics', '/healthz', '/readyz']) expect((await fetch(internal + path)).status).toBe(404);
-    for (const path of ['/metrics', '/healthz', '/readyz']) {
+    const paths = ['/metrics', '/healthz', '/readyz', '/config', '/routes', '/upstreams'];
+    for (const path of paths) expect((await fetch(internal + path)).status).toBe(404);
+    for (const path of paths) {
       const { status } = await gateway.ask(path, { headers: { 'x-forwarded-for': '127.0.0.1' } });
       expect(status).toBe(404);
     }

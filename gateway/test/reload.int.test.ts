@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { eventually } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { Client } from 'undici';
+import { Client, request } from 'undici';
 import { type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem, issuerServer } from './issuer-server.ts';
 
@@ -107,6 +108,20 @@ describe('a configuration that replaces another', () => {
     await other.close();
   });
 
+  test('is refused where a new issuer does not answer in time, and can change something else while an old one is silent', async () => {
+    await start({ reloadTiming: { warmUpMs: 100 } });
+    const token = await gateway.issuer.accessToken();
+    const { url } = gateway.issuerServer;
+    const elsewhere = gateway.reload([[`jwks: "${url}`, 'jwks: "http://127.0.0.1:1']]);
+    await expect(elsewhere).rejects.toThrow('could not be read within 0.1 s: keys of http://issuer.test');
+    expect(await codeOf('/v1/things/1', token)).toBe(200);
+    await gateway.close();
+
+    await start({ isIssuerHealthy: false, reloadTiming: { warmUpMs: 100 } });
+    await gateway.reload([[openPath, closedPath]]);
+    expect(await codeOf('/v1/open/1')).toBe('token_missing');
+  });
+
   test('refuses the tokens of an issuer that is gone from it, also those verified before', async () => {
     await start();
     const token = await gateway.issuer.accessToken();
@@ -127,7 +142,9 @@ describe('a configuration that replaces another', () => {
   });
 
   test('ends event streams whose route is another in it, and leaves the others open', async () => {
+    const long = ['idle: 2s', 'idle: 60s'] as const;
     await start({
+      edits: [long],
       upstream: {
         answer: (_request, res) =>
           void res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n'),
@@ -135,28 +152,20 @@ describe('a configuration that replaces another', () => {
     });
     const token = await gateway.issuer.accessToken();
     const stream = async (path: string) => {
-      const answer = await fetch(`http://127.0.0.1:${gateway.port}${path}`, {
+      const { statusCode, body } = await request(`http://127.0.0.1:${gateway.port}${path}`, {
         headers: { host: 'gateway.test', authorization: `Bearer ${token}` },
       });
-      const reader = answer.body?.getReader();
-      await reader?.read();
-      let ended = false;
-      void reader?.read().then(
-        () => {
-          ended = true;
-        },
-        () => {
-          ended = true;
-        },
-      );
-      return { ended: () => ended };
+      expect(statusCode).toBe(200);
+      body.on('error', () => {});
+      await once(body, 'data');
+      return { ended: () => body.closed };
     };
     const open = await stream('/v1/open/1');
     const things = await stream('/v1/things/1');
-    await gateway.reload([[openPath, closedPath]]);
+    await gateway.reload([long, [openPath, closedPath]]);
     await eventually(() => expect(open.ended()).toBe(true));
     expect(things.ended()).toBe(false);
-    await gateway.reload([['issuer: "http://issuer.test"', 'issuer: "http://another.test"']]);
+    await gateway.reload([long, ['issuer: "http://issuer.test"', 'issuer: "http://another.test"']]);
     await eventually(() => expect(things.ended()).toBe(true));
   });
 
@@ -164,5 +173,76 @@ describe('a configuration that replaces another', () => {
     await start();
     await expect(gateway.reload([['/keys"', '/no-keys"']])).rejects.toThrow('cannot be read (ENOENT)');
     expect(await codeOf('/v1/open/1')).toBe(200);
+  });
+
+  describe('under load', () => {
+    /** Asks on kept connections, one after the other on each, until it is told to stop. */
+    function load(connections: number, headers: Readonly<Record<string, string>> = {}) {
+      let stopped = false;
+      let opened = 0;
+      const statuses = new Map<number, number>();
+      const clients = Array.from({ length: connections }, () => new Client(`http://127.0.0.1:${gateway.port}`));
+      const loops = clients.map(async (client) => {
+        client.on('connect', () => {
+          opened += 1;
+        });
+        while (!stopped) {
+          const path = '/v1/open/1';
+          const answer = await client.request({ method: 'GET', path, headers: { host: 'gateway.test', ...headers } });
+          await answer.body.dump();
+          statuses.set(answer.statusCode, (statuses.get(answer.statusCode) ?? 0) + 1);
+        }
+        await client.close();
+      });
+      return {
+        async stop() {
+          stopped = true;
+          await Promise.all(loops);
+          return { statuses: Object.fromEntries(statuses), opened };
+        },
+      };
+    }
+
+    test('good files and bad ones in turn fail no request and break no connection', async () => {
+      await start();
+      const requests = load(8);
+      const things = 'upstream: things, auth: required, websocket: true';
+      for (let round = 0; round < 15; round += 1) {
+        await gateway.reload([['connect: 1s', `connect: ${round + 1}s`]]);
+        await expect(gateway.reload([['auth: optional', 'auth: maybe']])).rejects.toThrow('routes[4].auth');
+        await gateway.reload([[things, things.replace('required', 'public')]]);
+      }
+      const { statuses, opened } = await requests.stop();
+      expect(Object.keys(statuses)).toEqual(['200']);
+      expect(statuses[200]).toBeGreaterThan(100);
+      expect(opened).toBe(8);
+    });
+
+    test('each request is wholly under one of them: the first stage, the last, and auth between them', async () => {
+      await start();
+      const under = (strip: string, to: string): [string, string][] => [
+        ['trustedProxies: []', `trustedProxies: []\nheaders: { strip: [${strip}] }`],
+        [openPath, `${openPath}, rewrite: { prefix: { from: /v1/open, to: /${to} } }`],
+      ];
+      await gateway.reload(under('x-b', 'a'));
+      const requests = load(8, { 'x-a': '1', 'x-b': '1' });
+      for (let round = 0; round < 10; round += 1) {
+        await gateway.reload(under('x-a', 'b'));
+        await gateway.reload(under('x-b', 'a'));
+      }
+      await gateway.reload([[openPath, closedPath]]);
+      const arrived = gateway.upstream.requests.length;
+      const before = gateway.upstream.requests.slice();
+      await eventually(async () => expect((await gateway.ask('/v1/open/1')).code).toBe('token_missing'));
+      const { statuses, opened } = await requests.stop();
+      expect(opened).toBe(8);
+      expect(Object.keys(statuses).sort()).toEqual(['200', '401']);
+      const seen = new Set(
+        before.map(({ target, count }) => `${target} ${count('x-a') > 0 ? 'x-a' : ''}${count('x-b') > 0 ? 'x-b' : ''}`),
+      );
+      expect([...seen].sort()).toEqual(['/a/1 x-a', '/b/1 x-b']);
+      // At most those that were under way: from then on each connection got 401 alone.
+      expect(gateway.upstream.requests.length - arrived).toBeLessThanOrEqual(8);
+    });
   });
 });

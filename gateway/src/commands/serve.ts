@@ -11,7 +11,7 @@ const environment = z.object({
 export const serve: Command = {
   name: 'serve',
   usage: '[FILE]',
-  summary: 'run the gateway until SIGTERM or SIGINT',
+  summary: 'run the gateway until SIGTERM or SIGINT; its file is followed, SIGHUP reads it at once',
   options: [configOption.help],
   parse: configOption.parse,
   async run(terminal, values, positionals) {
@@ -20,11 +20,14 @@ export const serve: Command = {
       const config = loadNamed(terminal, values, positionals);
       // Here, not above: the other commands need no server, and start five times as fast without one.
       const { serveGateway } = await import('../serve.ts');
-      return serveGateway(config, {
+      const gateway = await serveGateway(config, {
+        env: terminal.env,
         logger: createLogger('gateway', settings.LOG_LEVEL),
         drainDelayMs: settings.DRAIN_DELAY_MS,
         shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
       });
+      process.on('SIGHUP', () => void gateway.reload());
+      return gateway;
     });
     return 0;
   },

@@ -1,3 +1,5 @@
+import type { FileRead } from './files.ts';
+
 /** Where one listener listens. Port 0 lets the system choose. */
 export type Address = Readonly<{ host: string; port: number }>;
 
@@ -125,6 +127,10 @@ export type GatewayConfig = Readonly<{
   file: string;
   /** SHA-256 of the file's text, hex. Variables are not part of it: they hold secrets. */
   hash: string;
+  /** All that it was read from: the file first, then those with secrets. */
+  files: readonly FileRead[];
+  /** The file's values, without anything secret, to be looked at. */
+  shown: unknown;
   listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
   /** Origins clients may name; empty: any Host is taken. */
   publicOrigins: readonly string[];

@@ -1,15 +1,17 @@
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import { checkEdges } from './check-edges.ts';
 import { checkRoutes } from './check-routes.ts';
+import { checkRunning, type Settled } from './check-running.ts';
 import { checkTests } from './check-tests.ts';
 import type { GatewayConfig } from './config.ts';
+import { hashOf, readConfigFile } from './files.ts';
 import { partsOf } from './parts.ts';
 import { type Finding, findingsOf, placed } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
 import { schema } from './schema.ts';
-import { readSecrets } from './secrets.ts';
+import { noSecrets, readSecrets, type Secrets } from './secrets.ts';
+import { shownConfig } from './shown.ts';
 import { readYaml, type Source } from './yaml.ts';
 
 /** A file that is no YAML at all can have a problem a byte. */
@@ -19,30 +21,21 @@ const mostShown = 200;
  * Reads a gateway.yaml.
  *
  * @param file Relative to the working directory, or absolute; problems name it as it is given here.
+ * @param running What a gateway that runs already was started with: a file that wants it otherwise is refused.
  * @throws ConfigError with every problem at once, each as `file:line:column: what is wrong, and what is allowed`.
  */
-export function loadConfig(file: string, env: Environment): GatewayConfig {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    throw new ConfigError([`${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`]);
-  }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    throw new ConfigError([`${file}:1:1: is not UTF-8`]);
-  }
-  return parseConfig(text, { file, env });
+export function loadConfig(file: string, env: Environment, running?: Settled): GatewayConfig {
+  return parseConfig(readConfigFile(file), { file, env, running });
 }
 
+type ParseOptions = Readonly<{ file: string; env: Environment; running?: Settled | undefined }>;
+
 /** The same, from text that is already read. */
-export function parseConfig(text: string, { file, env }: { file: string; env: Environment }): GatewayConfig {
+export function parseConfig(text: string, { file, env, running }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
   const parsed = schema.safeParse(source.value);
-  const { identities, findings } = checkAll(source, parsed.error?.issues ?? [], dirname(absolute));
+  const { secrets, findings } = checkAll(source, parsed.error?.issues ?? [], dirname(absolute), running);
 
   const problems = [...source.problems, ...findings.map((finding) => placed(finding, source))];
   if (problems.length > 0 || !parsed.success) {
@@ -54,15 +47,21 @@ export function parseConfig(text: string, { file, env }: { file: string; env: En
   }
   return resolveConfig(parsed.data, {
     file: absolute,
-    text,
-    identities,
+    hash: hashOf(text),
+    secrets,
+    shown: shownConfig(source),
     placeOfTest: (index) => `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`,
   });
 }
 
-function checkAll(source: Source, issues: Parameters<typeof findingsOf>[0], directory: string) {
+function checkAll(
+  source: Source,
+  issues: Parameters<typeof findingsOf>[0],
+  directory: string,
+  running: Settled | undefined,
+): Readonly<{ secrets: Secrets; findings: readonly Finding[] }> {
   // No structure: what the schema would say about that is noise.
-  if (source.value === undefined) return { identities: new Map(), findings: [] as readonly Finding[] };
+  if (source.value === undefined) return { secrets: noSecrets, findings: [] };
   const parts = partsOf(source.value);
   const secrets = readSecrets(parts, source, directory);
   const findings: readonly Finding[] = [
@@ -71,8 +70,9 @@ function checkAll(source: Source, issues: Parameters<typeof findingsOf>[0], dire
     ...secrets.findings,
     ...checkRoutes(parts),
     ...checkTests(parts),
+    ...(running === undefined ? [] : checkRunning(parts, running)),
   ];
-  return { identities: secrets.identities, findings: findings.filter((finding) => !isEcho(finding, source)) };
+  return { secrets, findings: findings.filter((finding) => !isEcho(finding, source)) };
 }
 
 // A variable that is not set is one problem, not also a missing key.

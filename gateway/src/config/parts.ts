@@ -6,6 +6,7 @@ import { type Document, type IssuerPart, issuer, schema, type UpstreamPart, upst
 export type Parts = Readonly<{
   listen: Document['listen'] | undefined;
   insecureTransport: boolean;
+  redis: string | undefined;
   issuers: readonly (IssuerPart | undefined)[];
   upstreams: ReadonlyMap<string, UpstreamPart | undefined>;
   services: ReadonlySet<string>;
@@ -21,6 +22,7 @@ export function partsOf(raw: unknown): Parts {
   return {
     listen: part(schema.shape.listen, file.listen),
     insecureTransport: file.insecureTransport === true,
+    redis: part(schema.shape.redis, file.redis),
     issuers: listOf(file.issuers).map((value) => part(issuer, value)),
     upstreams: new Map(Object.entries(recordOf(file.upstreams)).map(([name, value]) => [name, part(upstream, value)])),
     services: new Set(Object.keys(recordOf(file.services))),

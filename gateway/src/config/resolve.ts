@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import type { Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
 import type { RoutePart } from './route-schema.ts';
 import { isFetched } from './scalars.ts';
 import type { Document, IssuerPart } from './schema.ts';
-import type { Identities } from './secrets.ts';
+import type { Secrets } from './secrets.ts';
 
 export type ResolveOptions = Readonly<{
   /** Absolute. */
   file: string;
-  text: string;
-  identities: Identities;
+  hash: string;
+  secrets: Secrets;
+  shown: unknown;
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
 }>;
@@ -24,7 +24,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
       {
         name,
         targets: part.targets,
-        identity: known(options.identities, name),
+        identity: known(options.secrets.identities, name),
         txnToken: part.txnToken,
         timeouts: {
           connectMs: part.timeouts.connect,
@@ -36,7 +36,9 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
   );
   return {
     file: options.file,
-    hash: createHash('sha256').update(options.text).digest('hex'),
+    hash: options.hash,
+    files: [{ path: options.file, hash: options.hash }, ...options.secrets.files],
+    shown: options.shown,
     listen: document.listen,
     publicOrigins: document.publicOrigins,
     trustedProxies: document.trustedProxies,

@@ -1,12 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { UpstreamIdentity } from './config.ts';
+import { type FileRead, hashOf } from './files.ts';
 import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
 import type { UpstreamPart } from './schema.ts';
 import type { Source } from './yaml.ts';
 
-export type Identities = ReadonlyMap<string, UpstreamIdentity>;
+/** How each upstream's identity is signed, and the files that this was read from. */
+export type Secrets = Readonly<{ identities: ReadonlyMap<string, UpstreamIdentity>; files: readonly FileRead[] }>;
+
+export const noSecrets: Secrets = { identities: new Map(), files: [] };
 
 const shortest = 32;
 
@@ -18,17 +22,18 @@ export function readSecrets(
   parts: Parts,
   source: Source,
   directory: string,
-): { identities: Identities; findings: Finding[] } {
+): Secrets & Readonly<{ findings: readonly Finding[] }> {
   const findings: Finding[] = [];
   const identities = new Map<string, UpstreamIdentity>();
   const owners = new Map<string, string>();
+  const files: FileRead[] = [];
   for (const [name, upstream] of parts.upstreams) {
     if (upstream === undefined) continue;
-    const reader = { upstream: name, source, directory, owners, findings };
+    const reader = { upstream: name, source, directory, owners, files, findings };
     const identity = identityOf(upstream, reader);
     if (identity !== undefined) identities.set(name, identity);
   }
-  return { identities, findings };
+  return { identities, files, findings };
 }
 
 type Reader = {
@@ -36,6 +41,7 @@ type Reader = {
   readonly source: Source;
   readonly directory: string;
   readonly owners: Map<string, string>;
+  readonly files: FileRead[];
   readonly findings: Finding[];
 };
 
@@ -68,7 +74,7 @@ function readSecret(
   if (text !== undefined && reader.source.originOf(path) !== 'variable') {
     return refuse(`must come from a variable without a default, such as "\${COMPLAINT_SECRET}", or from "${key}File"`);
   }
-  const bytes = text === undefined ? readFile(resolve(reader.directory, file ?? '')) : Buffer.from(text);
+  const bytes = text === undefined ? readFile(file ?? '', reader) : Buffer.from(text);
   if (typeof bytes === 'string') return refuse(bytes);
   if (bytes.length < shortest) return refuse(`must be at least ${shortest} bytes`);
   if (new Set(bytes).size < 8) return refuse('must be random: it repeats a few characters');
@@ -78,9 +84,12 @@ function readSecret(
   return bytes;
 }
 
-function readFile(path: string): Buffer | string {
+function readFile(file: string, { directory, files }: Reader): Buffer | string {
+  const path = resolve(directory, file);
   try {
-    return Buffer.from(readFileSync(path, 'utf8').replace(/\r?\n$/, ''));
+    const bytes = readFileSync(path);
+    files.push({ path, hash: hashOf(bytes) });
+    return Buffer.from(bytes.toString('utf8').replace(/\r?\n$/, ''));
   } catch (error) {
     return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
   }

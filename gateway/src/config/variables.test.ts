@@ -20,7 +20,17 @@ test.each([
   ['${PORT}${ABSENT:-x}', '8080x', 'default'],
   ['plain', 'plain', 'written'],
 ])('%s becomes %s (%s)', (text, expected, origin) => {
-  expect(substitute(text, env)).toEqual({ text: expected, origin, problems: [] });
+  expect(substitute(text, env)).toMatchObject({ text: expected, origin, problems: [] });
+});
+
+test.each([
+  ['http://h:${PORT}/', 'http://h:${PORT}/'],
+  ['${PORT:-9}', '${PORT:-9}'],
+  ['${PORT}${ABSENT:-x}', '${PORT}x'],
+  ['${EMPTY:-9}$$', '9$'],
+  ['plain', 'plain'],
+])('%s is shown as %s, without what came from the environment', (text, shown) => {
+  expect(substitute(text, env).shown).toBe(shown);
 });
 
 test('an unset variable without a default is a problem', () => {
@@ -30,8 +40,11 @@ test('an unset variable without a default is a problem', () => {
   ]);
 });
 
-test.each(['${}', '${', '${A', '${odd name}', '${A-b}', '${9}', '${A:b}'])('%s is malformed', (text) => {
-  expect(substitute(text, env).problems).toEqual([
-    'malformed variable: write "${NAME}", "${NAME:-default}", or "$$" for a dollar',
-  ]);
-});
+test.each(['${}', '${', '${A', '${odd name}', '${A-b}', '${9}', '${A:b}', '${ABSENT:-${PORT}}', '${${PORT}}'])(
+  '%s is malformed',
+  (text) => {
+    expect(substitute(text, env).problems).toEqual([
+      'malformed variable: write "${NAME}", "${NAME:-default}", or "$$" for a dollar; they do not nest',
+    ]);
+  },
+);

@@ -31,6 +31,8 @@ export type Source = Readonly<{
   /** Where the key at a path begins. */
   keyOffsetOf(path: Path): number;
   originOf(path: Path): Origin;
+  /** The string at a path for somebody to look at: what came from the environment stays the variable that it is. */
+  shownAt(path: Path): string;
   /** Whether the variables of the string at a path could not be put in. */
   isBroken(path: Path): boolean;
   /** `line:column`, from 1. */
@@ -38,7 +40,10 @@ export type Source = Readonly<{
 }>;
 
 /** Bounds for a file that somebody hostile may have written. */
-const bounds = { bytes: 512 * 1024, depth: 24, nodes: 200_000 };
+const bounds = { depth: 24, nodes: 200_000 };
+
+export const maxBytes = 512 * 1024;
+export const tooLarge = `the file is larger than ${maxBytes / 1024} KiB`;
 
 const unsafeKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
@@ -53,7 +58,7 @@ export function readYaml(text: string, env: Environment): Source {
     return `${Math.max(line, 1)}:${Math.max(col, 1)}`;
   };
   const none = { ...nothing, lineColumn };
-  if (Buffer.byteLength(text) > bounds.bytes) return { ...none, problems: [tooLarge] };
+  if (Buffer.byteLength(text) > maxBytes) return { ...none, problems: [{ offset: 0, message: tooLarge }] };
 
   const deep = findTooDeep(text, bounds.depth);
   if (deep !== undefined) {
@@ -75,6 +80,7 @@ export function readYaml(text: string, env: Environment): Source {
     offsetOf: (path) => nearest(walk.values, path),
     keyOffsetOf: (path) => walk.keys.get(keyOf(path)) ?? nearest(walk.values, path),
     originOf: (path) => walk.origins.get(keyOf(path)) ?? 'written',
+    shownAt: (path) => walk.shown.get(keyOf(path)) ?? '',
     isBroken: (path) => walk.broken.has(keyOf(path)),
     lineColumn,
   };
@@ -85,9 +91,9 @@ const nothing = {
   offsetOf: () => 0,
   keyOffsetOf: () => 0,
   originOf: () => 'written' as const,
+  shownAt: () => '',
   isBroken: () => false,
 };
-const tooLarge: Problem = { offset: 0, message: `the file is larger than ${bounds.bytes / 1024} KiB` };
 const tooDeep = `nested deeper than ${bounds.depth} levels`;
 
 function parse(text: string, lineCounter: LineCounter): Document.Parsed {
@@ -131,6 +137,7 @@ class Walk {
   readonly values = new Map<string, number>();
   readonly keys = new Map<string, number>();
   readonly origins = new Map<string, Origin>();
+  readonly shown = new Map<string, string>();
   readonly broken = new Set<string>();
   readonly #anchored: ReadonlyMap<Alias, Node>;
   readonly #env: Environment;
@@ -184,8 +191,9 @@ class Walk {
   }
 
   #textOf(text: string, path: Path, offset: number): string {
-    const { text: replaced, origin, problems } = substitute(text, this.#env);
+    const { text: replaced, shown, origin, problems } = substitute(text, this.#env);
     this.origins.set(keyOf(path), origin);
+    this.shown.set(keyOf(path), shown);
     if (problems.length > 0) this.broken.add(keyOf(path));
     for (const message of problems) this.problems.push({ offset, message });
     return replaced;

@@ -1,0 +1,75 @@
+import {
+  type Health,
+  healthRoutes,
+  type Logger,
+  notFound,
+  type Registry,
+  requestLog,
+  respondWithProblem,
+} from '@countersign/service-kit';
+import type { Express } from 'express';
+import helmet from 'helmet';
+import { bareApp, keySetRoute } from './app.ts';
+import type { Route } from './config/config.ts';
+import { errorTable } from './errors.ts';
+import type { Generation } from './generation.ts';
+import type { ReloadState } from './reload.ts';
+import { servedMethods } from './routing/pattern.ts';
+
+export type AdminParts = Readonly<{
+  health: Health;
+  metrics: Registry;
+  keySet(): unknown;
+  /** The configuration in force, and what became of its file. */
+  current(): Pick<Generation, 'config'>;
+  reloads(): ReloadState;
+  logger: Logger;
+}>;
+
+/** For operators and the orchestrator; never public. What it shows holds no secret, but tells an attacker where to go. */
+export function createAdminApp({ health, metrics, keySet, current, reloads, logger }: AdminParts): Express {
+  const app = bareApp();
+  app.use(requestLog(logger), helmet());
+  app.use(healthRoutes(health, metrics));
+  app.use(keySetRoute(keySet));
+  app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloads())));
+  app.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
+  app.use(notFound, respondWithProblem(errorTable));
+  return app;
+}
+
+function describeConfig({ file, hash, shown }: Generation['config'], { loadedAtMs, refused }: ReloadState) {
+  return {
+    file,
+    hash,
+    loaded_at: timeOf(loadedAtMs),
+    /** The file as it is now, where it is not what is in force. */
+    refused:
+      refused === undefined
+        ? null
+        : { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems },
+    config: shown,
+  };
+}
+
+const timeOf = (ms: number): string => new Date(ms).toISOString();
+
+/** A route with all its defaults, in the words of the file. */
+export function describeRoute(route: Route) {
+  const { roles, tenantParam } = route.allow;
+  return {
+    name: route.name,
+    listener: route.auth === 'service' ? 'internal' : 'public',
+    path: route.path,
+    methods: servedMethods(route.methods),
+    upstream: route.upstream.name,
+    auth: route.auth,
+    allow: { ...(roles && { roles: [...roles] }), ...(tenantParam !== undefined && { tenant: `:${tenantParam}` }) },
+    callers: [...route.callers],
+    limits: route.limits.map(({ perSec, ...limit }) => ({ ...limit, per: `${perSec}s` })),
+    body: route.body,
+    websocket: route.websocket,
+    rewrite: route.rewrite ?? null,
+    forward: { ...route.forward, cookies: [...route.forward.cookies] },
+  };
+}

@@ -1,0 +1,33 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+import { expect, test } from '@jest/globals';
+import { exampleConfig, exampleRoutes } from '../../test/kit/example-config.ts';
+
+test('a configuration is shown as it is written, and nothing of what came from the environment', () => {
+  const env = { SECRET: 'a-canary-of-thirty-two-bytes-or-more', ROLE: 'canary-role', HOST_OF_REDIS: 'canary.test' };
+  const { shown } = exampleConfig(
+    `  other:
+    targets: ["http://127.0.0.1:\${PORT:-8083}"]
+    identity: { algorithm: hmac-sha256, secret: "\${SECRET}" }
+redis: "redis://user:canary-password@\${HOST_OF_REDIS}:\${PORT:-6379}/1"
+${exampleRoutes.trimEnd().slice(0, -2)}, allow: { roles: ["\${ROLE}"] } }
+`,
+    env,
+  );
+  expect(JSON.stringify(shown)).not.toContain('canary');
+  expect(shown).toMatchObject({
+    version: 1,
+    redis: 'redis://[redacted]@${HOST_OF_REDIS}:6379/1',
+    upstreams: {
+      other: {
+        targets: ['http://127.0.0.1:8083'],
+        identity: { algorithm: 'hmac-sha256', secret: '${SECRET}' },
+      },
+    },
+    routes: [{ name: 'me', auth: 'required', allow: { roles: ['${ROLE}'] } }],
+  });
+});
+
+test('a password with an @ or a slash in it does not show either', () => {
+  const { shown } = exampleConfig(`redis: "redis://:ca@nary/x@127.0.0.1:6379"\n${exampleRoutes}`);
+  expect(JSON.stringify(shown)).not.toContain('nary');
+});

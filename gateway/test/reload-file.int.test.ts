@@ -1,0 +1,165 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { eventually } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+
+const isOpen = 'upstream: things, auth: public, forward';
+const isClosed = 'upstream: things, auth: required, forward';
+
+describe("the configuration's file", () => {
+  let gateway: GatewayUnderTest;
+  let home: string;
+  let closed: string;
+  beforeEach(async () => {
+    gateway = await gatewayUnderTest({ reloadTiming: { lookEveryMs: 20, retryEveryMs: 50 } });
+    home = dirname(gateway.file);
+    closed = gateway.yaml.replace(isOpen, isClosed);
+    expect(closed).not.toBe(gateway.yaml);
+  });
+  afterEach(() => gateway.close());
+
+  const status = async () => (await gateway.ask('/v1/open/1')).status;
+  const config = async () => (await (await gateway.admin('/config')).json()) as Record<string, unknown>;
+  const metric = async (name: string) => {
+    const text = await (await gateway.admin('/metrics')).text();
+    return text
+      .split('\n')
+      .find((line) => line.startsWith(name))
+      ?.slice(name.length + 1);
+  };
+  const refusals = () => gateway.log.lines().filter(({ msg }) => msg === 'configuration refused');
+
+  /** Turns the file into a link to `..data/gateway.yaml`, as in a Kubernetes volume. */
+  function asConfigMap(): (text: string) => void {
+    let count = 0;
+    const swap = (text: string) => {
+      count += 1;
+      mkdirSync(join(home, `..${count}`));
+      writeFileSync(join(home, `..${count}`, 'gateway.yaml'), text);
+      symlinkSync(`..${count}`, join(home, '..data_tmp'));
+      renameSync(join(home, '..data_tmp'), join(home, '..data'));
+    };
+    swap(gateway.yaml);
+    symlinkSync('..data/gateway.yaml', join(home, 'link'));
+    renameSync(join(home, 'link'), gateway.file);
+    return swap;
+  }
+
+  test.each<[string, () => (text: string) => void]>([
+    ['is written in place', () => (text) => writeFileSync(gateway.file, text)],
+    [
+      'is renamed over',
+      () => (text) => {
+        writeFileSync(join(home, '.gateway.yaml.swp'), text);
+        renameSync(join(home, '.gateway.yaml.swp'), gateway.file);
+      },
+    ],
+    [
+      'is removed and comes again',
+      () => (text) => {
+        unlinkSync(gateway.file);
+        writeFileSync(gateway.file, text);
+      },
+    ],
+    ['is in a ConfigMap whose link moves', asConfigMap],
+    [
+      'is in a directory that is exchanged',
+      () => {
+        mkdirSync(join(home, 'release'));
+        writeFileSync(join(home, 'release', 'gateway.yaml'), gateway.yaml);
+        symlinkSync('release/gateway.yaml', join(home, 'link'));
+        renameSync(join(home, 'link'), gateway.file);
+        return (text) => {
+          mkdirSync(join(home, 'next'));
+          writeFileSync(join(home, 'next', 'gateway.yaml'), text);
+          renameSync(join(home, 'release'), join(home, 'before'));
+          renameSync(join(home, 'next'), join(home, 'release'));
+        };
+      },
+    ],
+  ])('is followed when it %s', async (_how, prepare) => {
+    const write = prepare();
+    expect(await status()).toBe(200);
+    write(closed);
+    await eventually(async () => expect(await status()).toBe(401));
+    expect(await metric('countersign_config_reloads_total{result="applied"}')).toBe('1');
+    expect(refusals()).toEqual([]);
+  });
+
+  test('when it is bad changes nothing, and everybody who looks is told', async () => {
+    const { hash } = await config();
+    const bad = closed.replace('auth: optional', 'auth: maybe').replace('trustedProxies: []', 'trustedProxy: []');
+    writeFileSync(gateway.file, bad);
+    await eventually(async () => expect(await metric('countersign_config_last_reload_successful')).toBe('0'));
+    const problems = [
+      expect.stringMatching(/gateway\.yaml:5:1: unknown key "trustedProxy"; did you mean "trustedProxies"\?/),
+      expect.stringMatching(/gateway\.yaml:\d+:\d+: routes\[4\]\.auth: must be one of "required"/),
+    ];
+    expect(await config()).toMatchObject({
+      hash,
+      refused: { hash: expect.not.stringContaining(String(hash)), problems },
+    });
+    expect(refusals().map(({ problem }) => problem)).toEqual(problems);
+    expect(await metric(`countersign_config_info{hash="${hash}"}`)).toBe('1');
+    expect(await metric('countersign_config_reloads_total{result="refused"}')).toBe('1');
+    expect(await status()).toBe(200);
+
+    writeFileSync(gateway.file, closed);
+    await eventually(async () => expect(await status()).toBe(401));
+    expect(await config()).toMatchObject({ hash: expect.not.stringContaining(String(hash)), refused: null });
+    expect(await metric('countersign_config_last_reload_successful')).toBe('1');
+  });
+
+  test('when it is gone changes nothing', async () => {
+    rmSync(gateway.file);
+    await eventually(async () => expect(await config()).toMatchObject({ refused: { hash: null } }));
+    expect(refusals()).toEqual([
+      expect.objectContaining({ problem: expect.stringMatching(/cannot be read \(ENOENT\)/) }),
+    ]);
+    expect(await status()).toBe(200);
+  });
+
+  test.each([
+    [
+      'public: "127.0.0.1:0"',
+      'public: "127.0.0.1:1"',
+      /gateway\.yaml:3:\d+: listen\.public: cannot change while the gateway runs/,
+    ],
+    [
+      'redis: "${REDIS_URL:-}"',
+      'redis: "redis://127.0.0.1:1"',
+      /gateway\.yaml:6:8: redis: cannot change while the gateway runs/,
+    ],
+  ])('that wants what only a restart can do is refused: %s to %s', async (from, to, problem) => {
+    writeFileSync(gateway.file, closed.replace(from, to));
+    await eventually(() =>
+      expect(refusals()).toEqual([expect.objectContaining({ problem: expect.stringMatching(problem) })]),
+    );
+    expect(await status()).toBe(200);
+  });
+
+  test('that names a secret which is not there yet is taken when it comes, and again when the secret changes', async () => {
+    const hashed = 'secret: "${HASHED_SECRET}"';
+    expect(closed).toContain(hashed);
+    writeFileSync(gateway.file, closed.replace(hashed, 'secretFile: secret'));
+    await eventually(() => expect(refusals()).toHaveLength(1));
+    const secret = join(home, 'secret');
+    writeFileSync(secret, 'a-secret-of-thirty-two-bytes-or-more\n');
+    await eventually(async () => expect(await status()).toBe(401));
+    writeFileSync(secret, 'another-secret-of-thirty-two-bytes-or-more\n');
+    await eventually(async () => expect(await metric('countersign_config_reloads_total{result="applied"}')).toBe('2'));
+    expect(refusals()).toHaveLength(1);
+  });
+
+  test('is waited for while it is being written', async () => {
+    // Every piece is good YAML, and the first ones even a good configuration.
+    const lines = closed.split('\n');
+    for (let end = lines.length - 6; end <= lines.length; end += 1)
+      writeFileSync(gateway.file, lines.slice(0, end).join('\n'));
+    await eventually(async () => expect(await status()).toBe(401));
+    expect(await metric('countersign_config_reloads_total{result="applied"}')).toBe('1');
+    expect(refusals()).toEqual([]);
+  });
+});

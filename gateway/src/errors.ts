@@ -74,9 +74,26 @@ export const errorTable = {
 
   identity_refused: { status: 502, fault: 'configuration', title: 'The service did not accept the gateway.' },
   upstream_unreachable: { status: 502, fault: 'upstream', title: 'The service cannot be reached.' },
+  upstream_untrusted: {
+    status: 502,
+    fault: 'configuration',
+    title: 'The service and the gateway do not accept each other.',
+  },
   upstream_broken: { status: 502, fault: 'upstream', title: 'The service broke off before it had answered.' },
   upstream_invalid_response: { status: 502, fault: 'upstream', title: 'The service gave an answer that is not valid.' },
   upstream_timeout: { status: 504, fault: 'upstream', title: 'The service did not answer in time.' },
+  upstream_circuit_open: {
+    status: 503,
+    fault: 'upstream',
+    title: 'The service did not answer lately, and is given time. Try again later.',
+    retryAfterSec: 1,
+  },
+  upstream_overloaded: {
+    status: 503,
+    fault: 'capacity',
+    title: 'Too many requests wait for this service. Try again shortly.',
+    retryAfterSec: 1,
+  },
 } as const satisfies ErrorTable;
 
 export type Code = keyof typeof errorTable;

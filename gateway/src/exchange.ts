@@ -32,8 +32,14 @@ export type RequestRecord = {
   upstream?: string;
   /** Of the answer, where no `ServerResponse` knows it: upgrades and parser errors. */
   status?: number;
-  /** Milliseconds: until signed, and from then until the service's answer began. */
+  /** The origin that was asked last, and how many attempts there were. */
+  target?: string;
+  attempts?: number;
+  /** The code of the attempt before the last. */
+  retriedAfter?: string;
+  /** Milliseconds: until signed, from then until there was a connection, and from then until the service's answer began. */
   decidedMs?: number;
+  waitedMs?: number;
   upstreamMs?: number;
   code?: string;
   fault?: string;

@@ -14,7 +14,7 @@ import { createTrust, type Trust } from './trust.ts';
 import { createForwardHttp } from './upstreams/forward-http.ts';
 import { createForwardUpgrade } from './upstreams/forward-upgrade.ts';
 import type { OpenConnections } from './upstreams/open-connections.ts';
-import { poolsOf } from './upstreams/pools.ts';
+import { upstreamsOf } from './upstreams/open-upstream.ts';
 import { createSigningKeys } from './upstreams/signing-keys.ts';
 
 /** What is there once, however many configurations come and go. */
@@ -63,7 +63,7 @@ export function createGeneration(config: GatewayConfig, lasting: Lasting, before
   function build(): Generation {
     const gatewayKeys = hold(parts.gatewayKeys.take(config.identity.keysDir));
     const serviceKeys = hold(parts.serviceKeys.take(config.services));
-    const pools = poolsOf(
+    const upstreams = upstreamsOf(
       new Map([...config.upstreams].map(([name, upstream]) => [name, hold(parts.upstreams.take(upstream))])),
     );
     const trust = createTrust(config, { parts, gatewayKeys, hold, before: before?.trust.issuers });
@@ -78,8 +78,8 @@ export function createGeneration(config: GatewayConfig, lasting: Lasting, before
       throttle: lasting.throttle,
       replay: lasting.replay,
       forward: {
-        forwardHttp: createForwardHttp({ pools, open, isDraining }),
-        forwardUpgrade: createForwardUpgrade({ pools, open, refuse: respond.socket }),
+        forwardHttp: createForwardHttp({ upstreams, open, isDraining }),
+        forwardUpgrade: createForwardUpgrade({ upstreams, open, refuse: respond.socket }),
       },
       nowMs,
     });

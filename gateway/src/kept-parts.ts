@@ -19,14 +19,14 @@ import {
   type RevocationsWish,
 } from './tokens/issuer-parts.ts';
 import type { OpenConnections } from './upstreams/open-connections.ts';
-import { openUpstream, type UpstreamPool } from './upstreams/pools.ts';
+import { type OpenUpstream, openUpstream } from './upstreams/open-upstream.ts';
 import { createSigningKeys } from './upstreams/signing-keys.ts';
 
 /** What a reload keeps where its configuration is the same: connections, keys, revocations and counters. */
 export type KeptParts = Readonly<{
   gatewayKeys: Kept<string, CurrentGatewayKeys>;
   serviceKeys: Kept<GatewayConfig['services'], CurrentServiceKeys>;
-  upstreams: Kept<Upstream, UpstreamPool>;
+  upstreams: Kept<Upstream, OpenUpstream>;
   issuerKeys: Kept<IssuerKeysWish, KeySet>;
   revocations: Kept<RevocationsWish, FollowedRevocations, readonly [CurrentGatewayKeys]>;
   limiters: Kept<LimiterWish, Limiter>;
@@ -57,10 +57,10 @@ export function createKeptParts({ store, open, nowMs, logger, keySets }: KeptPar
     open: (services) => openServiceKeys(services, logger),
     close: (keys) => keys.stop(),
   });
-  const upstreams = createKept<Upstream, UpstreamPool>({
+  const upstreams = createKept<Upstream, OpenUpstream>({
     nameOf: ({ name }) => name,
-    open: openUpstream,
-    close: (pool) => pool.close(),
+    open: (upstream) => openUpstream(upstream, { logger }),
+    close: (opened) => opened.close(),
   });
   const issuerKeys = createKept<IssuerKeysWish, KeySet>({
     nameOf: ({ issuer }) => issuer,
@@ -69,12 +69,12 @@ export function createKeptParts({ store, open, nowMs, logger, keySets }: KeptPar
   });
 
   // A feed is asked through its upstream's connections, so it is one more who holds them.
-  const upstreamOf = new WeakMap<FollowedRevocations, Held<UpstreamPool>>();
+  const upstreamOf = new WeakMap<FollowedRevocations, Held<OpenUpstream>>();
   const revocations = createKept<RevocationsWish, FollowedRevocations, readonly [CurrentGatewayKeys]>({
     nameOf: ({ issuer }) => issuer,
     open(wish, keys) {
       const held = upstreams.take(wish.upstream);
-      const followed = openRevocations(wish, { pool: held.part, keyFor: createSigningKeys(keys), nowMs, logger });
+      const followed = openRevocations(wish, { opened: held.part, keyFor: createSigningKeys(keys), nowMs, logger });
       followed.revocations.onChange(open.review);
       upstreamOf.set(followed, held);
       return followed;

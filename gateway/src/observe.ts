@@ -54,8 +54,12 @@ export function createObserve(logger: Logger, registry: Registry): Observe {
       tenant_id: record.tenantId,
       ip: record.address,
       upstream: record.upstream,
+      target: record.target,
+      attempts: record.attempts,
+      retried_after: record.retriedAfter,
       duration_ms: rounded(durationMs),
       decided_ms: rounded(record.decidedMs),
+      waited_ms: rounded(record.waitedMs),
       upstream_ms: rounded(record.upstreamMs),
       ...(aborted && { aborted }),
     };

@@ -13,7 +13,9 @@ export type Stages = Readonly<{
   authorize(authenticated: Authenticated): Permitted;
   limit(permitted: Permitted): Admitted | Promise<Admitted>;
   sign(admitted: Admitted): Signed | Promise<Signed>;
-  forwardHttp(signed: Signed, response: ServerResponse): Promise<void>;
+  /** Each attempt of a retry is signed afresh. */
+  signAgain(signed: Signed): Signed;
+  forwardHttp(signed: Signed, response: ServerResponse, signAgain: (signed: Signed) => Signed): Promise<void>;
   forwardUpgrade(signed: Signed, socket: Duplex, head: Buffer): Promise<void>;
 }>;
 
@@ -42,7 +44,7 @@ export function createPipeline(stages: Stages): Pipeline {
       const incoming = stages.sanitize(arrival);
       const preflight = stages.cors?.(incoming);
       if (preflight !== undefined) response.writeHead(204, preflight).end();
-      else await stages.forwardHttp(await signed(incoming), response);
+      else await stages.forwardHttp(await signed(incoming), response, stages.signAgain);
     },
     async upgrade(arrival, socket, head) {
       await stages.forwardUpgrade(await signed(stages.sanitize(arrival)), socket, head);

@@ -45,7 +45,7 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
     match: createMatch(table),
     authorize,
     limit: createLimit(routes, limiterFor),
-    sign,
+    ...sign,
     ...forward,
   });
   return {

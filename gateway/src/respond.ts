@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
 import { AppError, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
+import { lingerOver } from './linger.ts';
 import { securityHeaders } from './security-headers.ts';
 
 /** The only place that turns an error into HTTP. */
@@ -13,8 +14,7 @@ export type Respond = Readonly<{
   socket(thrown: unknown, record: RequestRecord, socket: Duplex): void;
 }>;
 
-// How much of an unread body is waited for, so that a client in the middle of sending it gets to read the answer.
-const lingerBytes = 1024 * 1024;
+// For a client on a bare socket to read the answer and close its side.
 const lingerMs = 2_000;
 
 export function createRespond(): Respond {
@@ -82,23 +82,6 @@ function named(flat: readonly string[] = []): Record<string, string> {
 
 const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-
-/** Closing a socket with unread bytes in it resets it, and the reset overtakes the answer (RFC 9112 section 9.6). */
-function lingerOver(request: IncomingMessage, end: () => void): void {
-  let bytes = 0;
-  const finish = () => {
-    clearTimeout(timer);
-    request.off('data', count).off('end', finish).off('close', finish);
-    end();
-  };
-  const count = (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > lingerBytes) finish();
-  };
-  const timer = setTimeout(finish, lingerMs);
-  request.on('data', count).once('end', finish).once('close', finish);
-  request.resume();
-}
 
 /** RFC 6750 section 3: who brought no token is told how to, and nothing else. */
 function challengeFor(code: AppError['code']): Record<string, string> {

@@ -50,6 +50,28 @@ export type Upstream = Readonly<{
   identity: UpstreamIdentity;
   txnToken: boolean;
   timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
+  balance: 'round-robin' | 'least-pending';
+  /** Undefined: nothing is asked but what clients ask. */
+  health:
+    | Readonly<{ path: string; intervalMs: number; timeoutMs: number; unhealthyAfter: number; healthyAfter: number }>
+    | undefined;
+  /** Further attempts, beyond the first. */
+  retry: Readonly<{ attempts: number }>;
+  /** Undefined: it is always asked. */
+  breaker: Readonly<{ failureRate: number; minimum: number; windowMs: number; cooldownMs: number }> | undefined;
+  /** Absolute paths of PEM files, read at start and whenever they change. Undefined: the system's CAs, and no certificate of ours. */
+  tls: UpstreamTls | undefined;
+}>;
+
+/** How an https upstream is known, and how it knows us. */
+export type UpstreamTls = Readonly<{
+  /** Instead of the system's CAs, not besides them. */
+  caFile: string | undefined;
+  /** Both or neither. */
+  certFile: string | undefined;
+  keyFile: string | undefined;
+  /** The name its certificate must be for, where that is not the target's host. */
+  serverName: string | undefined;
 }>;
 
 type LimitBy = 'user' | 'tenant' | 'address' | 'route';

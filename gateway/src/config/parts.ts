@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type RoutePart, route } from './route-schema.ts';
-import { type Document, type IssuerPart, issuer, schema, type UpstreamPart, upstream } from './schema.ts';
+import { type Document, type IssuerPart, issuer, schema } from './schema.ts';
+import { type UpstreamPart, upstream } from './upstream-schema.ts';
 
 /** What of a file is well-formed, piece by piece; undefined where a piece is not, and its problem is already known. */
 export type Parts = Readonly<{

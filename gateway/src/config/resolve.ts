@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
+import { resolveUpstream } from './resolve-upstream.ts';
 import type { RoutePart } from './route-schema.ts';
 import { isFetched } from './scalars.ts';
 import type { Document, IssuerPart } from './schema.ts';
@@ -21,17 +22,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
   const upstreams = new Map(
     Object.entries(document.upstreams).map(([name, part]): [string, Upstream] => [
       name,
-      {
-        name,
-        targets: part.targets,
-        identity: known(options.secrets.identities, name),
-        txnToken: part.txnToken,
-        timeouts: {
-          connectMs: part.timeouts.connect,
-          responseMs: part.timeouts.response,
-          idleMs: part.timeouts.idle,
-        },
-      },
+      resolveUpstream(name, part, known(options.secrets.identities, name), directory),
     ]),
   );
   return {

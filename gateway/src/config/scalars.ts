@@ -228,6 +228,17 @@ export const cookieName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name 
 
 export const filePath = named(/^[^\0]+$/, 'a path; a relative one starts at the directory of this file');
 
+/** A path without query, in the form that is sent. */
+export const pathOnly = parsed('path', 'a path without query, such as /healthz', (text) => {
+  const url = URL.parse(text, 'http://a');
+  return text.startsWith('/') && url?.origin === 'http://a' && url.pathname === text ? text : undefined;
+});
+
+export const hostName = named(
+  /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
+  'a host name, such as "complaints.internal"',
+);
+
 export const text = named(/^[^\0]+$/, 'a text');
 
 /** A list without repetitions. */

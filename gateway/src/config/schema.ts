@@ -17,10 +17,10 @@ import {
   redisUrl,
   role,
   seconds,
-  targetOrigin,
   text,
   unique,
 } from './scalars.ts';
+import { upstream } from './upstream-schema.ts';
 
 const signingAlgorithm = z.enum([
   'ES256',
@@ -70,39 +70,6 @@ export const issuer = z.strictObject({
     })
     .optional()
     .describe('Where revoked sessions, users, tenants and keys are announced. Makes `sid` required.'),
-});
-
-const secretOptions = {
-  secret: text.optional().describe('32 bytes or more, from a variable without a default. One upstream, one secret.'),
-  secretFile: filePath.optional().describe('Instead of `secret`: a file with it.'),
-  next: text.optional().describe('What `secret` will be. Checked and listed by `keys list`, signs nothing yet.'),
-  nextFile: filePath.optional().describe('Instead of `next`: a file with it.'),
-};
-
-const algorithmMeaning = 'With `ed25519` a service needs public keys only.';
-
-const upstreamIdentity = z
-  .discriminatedUnion('algorithm', [
-    z.strictObject({ algorithm: z.literal('ed25519').describe(algorithmMeaning) }),
-    z.strictObject({ algorithm: z.literal('hmac-sha256').describe(algorithmMeaning), ...secretOptions }),
-  ])
-  .prefault({ algorithm: 'ed25519' })
-  .describe('How identity is signed for it. Whoever reads an hmac secret can be anyone, to that upstream alone.');
-
-export const upstream = z.strictObject({
-  targets: unique(targetOrigin).min(1).max(64).describe('Its instances.'),
-  identity: upstreamIdentity,
-  txnToken: z.boolean().default(false).describe('Whether it is handed a `txn-token` for calls to other services.'),
-  timeouts: z
-    .strictObject({
-      connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('For a connection to be made.'),
-      response: duration({ min: '1ms', max: '1h' })
-        .prefault('30s')
-        .describe('From the whole request to the first byte of the answer.'),
-      idle: duration({ min: '1ms', max: '1d' }).prefault('60s').describe('Between two pieces of the answer.'),
-    })
-    .prefault({})
-    .describe('How long it may take.'),
 });
 
 const testCase = z.strictObject({
@@ -174,4 +141,3 @@ export const schema = z
 
 export type Document = z.output<typeof schema>;
 export type IssuerPart = z.output<typeof issuer>;
-export type UpstreamPart = z.output<typeof upstream>;

@@ -4,7 +4,7 @@ import type { UpstreamIdentity } from './config.ts';
 import { type FileRead, hashOf } from './files.ts';
 import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
-import type { UpstreamPart } from './schema.ts';
+import type { UpstreamPart } from './upstream-schema.ts';
 import type { Source } from './yaml.ts';
 
 /** How each upstream's identity is signed, and the files that this was read from. */

@@ -2,6 +2,7 @@ import { contentDigest, newNonce, type PreparedIdentity, type SigningKey, signRe
 import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { type Admitted, type Caller, type Header, type Signed, standingOf, type Unmarked } from '../exchange.ts';
+import type { Stages } from '../pipeline.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillGood } from '../tokens/verified-token.ts';
 import { hasContent, takeContent } from './content.ts';
@@ -21,12 +22,13 @@ const emptyDigest = contentDigest(new Uint8Array(0));
 
 /**
  * Writes down who calls, bound to this one request, and settles everything that goes to the service. The route's body
- * mode is carried out here, since in digest mode the signature covers the body. Called again for each attempt.
+ * mode is carried out here, since in digest mode the signature covers the body. `signAgain` is for another attempt: the same
+ * request id and body, another nonce and time.
  *
- * The stage throws AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout`, `call_too_deep`, and
+ * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout`, `call_too_deep`, and
  * whatever has become true of the token since it was verified: a slow body can outlive a logout.
  */
-export function createSign(options: SignOptions): (admitted: Admitted) => Signed | Promise<Signed> {
+export function createSign(options: SignOptions): Pick<Stages, 'sign' | 'signAgain'> {
   const { keyFor, txnTokens, lifetimeSec, nowMs } = options;
   const anonymous = new Map<string, PreparedIdentity>();
 
@@ -67,15 +69,18 @@ export function createSign(options: SignOptions): (admitted: Admitted) => Signed
       },
       { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
     );
-    record.decidedMs = performance.now() - record.startedAt;
+    record.decidedMs ??= performance.now() - record.startedAt;
     const headers = [...forwardedHeaders(admitted), ...identityHeaders];
     const signed: Unmarked<Signed> = { ...admitted, outbound: { method, target: path + query, headers, body } };
     return signed as Signed;
   }
 
-  return (admitted) => {
-    const content = admitted.content ?? takeContent(admitted);
-    return content instanceof Promise ? content.then((bytes) => seal(admitted, bytes)) : seal(admitted, content);
+  return {
+    sign(admitted) {
+      const content = admitted.content ?? takeContent(admitted);
+      return content instanceof Promise ? content.then((bytes) => seal(admitted, bytes)) : seal(admitted, content);
+    },
+    signAgain: (signed) => seal(signed, signed.outbound.body),
   };
 }
 

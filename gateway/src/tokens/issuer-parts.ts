@@ -5,7 +5,7 @@ import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
 import { isFetched } from '../config/scalars.ts';
 import { openIssuerKeyFile } from '../keys/issuer-key-file.ts';
-import type { UpstreamPool } from '../upstreams/pools.ts';
+import type { OpenUpstream } from '../upstreams/open-upstream.ts';
 import { createRevocationSource } from '../upstreams/revocation-source.ts';
 import { followRevocations, type RevocationFeed } from './revocation-feed.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
@@ -48,7 +48,7 @@ export function openIssuerKeys(wish: IssuerKeysWish, logger: Logger, timing: Key
 }
 
 export type RevocationsOptions = Readonly<{
-  pool: UpstreamPool;
+  opened: OpenUpstream;
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
   nowMs(): number;
   logger: Logger;
@@ -56,10 +56,10 @@ export type RevocationsOptions = Readonly<{
 
 export function openRevocations(
   { issuer, feed, upstream, lifetimeSec }: RevocationsWish,
-  { pool, keyFor, nowMs, logger }: RevocationsOptions,
+  { opened, keyFor, nowMs, logger }: RevocationsOptions,
 ): FollowedRevocations {
   const revocations = createRevocations(feed);
-  const ask = createRevocationSource({ url: feed.url, upstream, pool, keyFor, lifetimeSec, nowMs });
+  const ask = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
   return {
     revocations,
     feed: followRevocations({

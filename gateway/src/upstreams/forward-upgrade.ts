@@ -1,16 +1,19 @@
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../errors.ts';
 import { type Header, type RequestRecord, type Signed, standingOf } from '../exchange.ts';
 import { answerHeaders } from './answer-headers.ts';
+import type { Outcome } from './breaker.ts';
 import type { OpenConnections } from './open-connections.ts';
-import type { Target, UpstreamPools } from './pools.ts';
+import type { Upstreams } from './open-upstream.ts';
+import { isOutage, type Target } from './target.ts';
 import { toUpstreamError } from './upstream-error.ts';
 
 export type ForwardUpgradeOptions = Readonly<{
-  pools: UpstreamPools;
+  upstreams: Upstreams;
   open: OpenConnections;
   /** Answers on the raw socket. Synchronous: http-proxy-middleware ends the socket as soon as an error was reported. */
   refuse(error: AppError, record: RequestRecord, socket: Duplex): void;
@@ -24,6 +27,9 @@ type Carried = Readonly<{
   signed: Signed;
   target: Target;
   fail(error: unknown): void;
+  onConnected(): void;
+  /** The service said something, whatever it was. */
+  onAnswered(): void;
   onUpgraded(service: Socket): void;
 }>;
 
@@ -31,16 +37,106 @@ type Carried = Readonly<{
  * Carries a signed upgrade with http-proxy-middleware. It is called after the pipeline and never subscribes to the server's
  * `upgrade` event (its `ws: true` does, and then no rule of ours is asked), and it sees the signed headers in place of
  * the client's. An answer other than 101 is passed on and ends the connection: bytes that the client sent after it are
- * never relayed (websocket smuggling).
+ * never relayed (websocket smuggling). Upgrades count for the target's health and the circuit breaker, and are never tried twice.
  *
- * The promise settles when the connection is over. Failures are answered here, since the socket does not wait.
+ * The promise settles when the connection is over. Once it has begun failures are answered here, since the socket does not wait. Before that
+ * the stage throws AppError `upstream_circuit_open`, `upstream_overloaded`.
  */
 export function createForwardUpgrade(
   options: ForwardUpgradeOptions,
 ): (signed: Signed, socket: Duplex, head: Buffer) => Promise<void> {
   const carriedBy = new WeakMap<IncomingMessage, Carried>();
-  const proxy = createProxyMiddleware<IncomingMessage>({
-    router: (request) => carriedBy.get(request)?.target.origin ?? '',
+  const proxies = new WeakMap<Target, ReturnType<typeof proxyTo>>();
+
+  function proxyOf(target: Target) {
+    let proxy = proxies.get(target);
+    if (proxy === undefined) {
+      proxy = proxyTo(target, carriedBy);
+      proxies.set(target, proxy);
+    }
+    return proxy;
+  }
+
+  return async (signed, socket, head) => {
+    const { request, record, caller, outbound, route } = signed;
+    const upstream = options.upstreams.of(route.upstream);
+    const permit = upstream.admit();
+    let isSettled = false;
+    const settle = (outcome: Outcome) => {
+      if (!isSettled) upstream.settle(permit, outcome);
+      isSettled = true;
+    };
+    let target: Target;
+    try {
+      target = upstream.choose();
+    } catch (refusal) {
+      settle('neutral');
+      throw refusal;
+    }
+    target.pending += 1;
+    record.target = target.origin;
+    record.attempts = 1;
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    let isConnected = false;
+    let isAnswered = false;
+    let isOver = false;
+    carriedBy.set(request, {
+      signed,
+      target,
+      fail(error) {
+        if (isOver || socket.destroyed) return;
+        isOver = true;
+        const failure = toUpstreamError(error, {
+          upstream: upstream.upstream.name,
+          target: target.origin,
+          isConnected,
+        });
+        if (isAnswered) target.broke(failure.code);
+        else target.failed(failure.code);
+        settle(isOutage(failure.code) ? 'failure' : 'neutral');
+        options.refuse(failure, record, socket);
+      },
+      onConnected() {
+        isConnected = true;
+      },
+      onAnswered() {
+        isAnswered = true;
+        target.succeeded();
+        settle('success');
+      },
+      onUpgraded(service) {
+        isOver = true;
+        const end = () => {
+          socket.destroy();
+          service.destroy();
+        };
+        const release = options.open.addEndless({ route, token: standingOf(caller) }, end);
+        signed.detach();
+        // Either side's end is the other's, whether it said so or just went. A WebSocket has no half-open state, and a
+        // peer that keeps its half open would keep ours.
+        socket.once('end', () => service.destroySoon());
+        service.once('end', () => (socket as Socket).destroySoon());
+        socket.once('close', () => {
+          release();
+          service.destroy();
+        });
+        service.once('close', () => socket.destroy());
+      },
+    });
+    request.url = outbound.target;
+    request.headers = headersFor(outbound.headers, target.host);
+    proxyOf(target).upgrade(request, socket as Socket, head);
+    await closed;
+    target.pending -= 1;
+    settle('neutral');
+  };
+}
+
+/** For one target, since an agent cannot be chosen for each request. */
+function proxyTo(target: Target, carriedBy: WeakMap<IncomingMessage, Carried>) {
+  return createProxyMiddleware<IncomingMessage>({
+    target: target.origin,
+    agent: agentFor(target),
     // Its own plugins log to the console and answer errors in their own words.
     ejectPlugins: true,
     plugins: [
@@ -54,44 +150,16 @@ export function createForwardUpgrade(
       },
     ],
   });
+}
 
-  return (signed, socket, head) =>
-    new Promise((resolve) => {
-      const { request, record, caller, outbound, route } = signed;
-      const target = options.pools.next(route.upstream);
-      let answered = false;
-      carriedBy.set(request, {
-        signed,
-        target,
-        fail(error) {
-          if (answered || socket.destroyed) return;
-          answered = true;
-          options.refuse(toUpstreamError(error, route.upstream.name, target.origin), record, socket);
-        },
-        onUpgraded(service) {
-          answered = true;
-          const end = () => {
-            socket.destroy();
-            service.destroy();
-          };
-          const release = options.open.addEndless({ route, token: standingOf(caller) }, end);
-          signed.detach();
-          // Either side's end is the other's, whether it said so or just went. A WebSocket has no half-open state, and a
-          // peer that keeps its half open would keep ours.
-          socket.once('end', () => service.destroySoon());
-          service.once('end', () => (socket as Socket).destroySoon());
-          socket.once('close', () => {
-            release();
-            service.destroy();
-          });
-          service.once('close', () => socket.destroy());
-        },
-      });
-      socket.once('close', () => resolve());
-      request.url = outbound.target;
-      request.headers = headersFor(outbound.headers, target.host);
-      proxy.upgrade(request, socket as Socket, head);
-    });
+/** Opens connections as requests do: the same time limit, the same certificates. */
+function agentFor({ origin, connect }: Target): HttpAgent {
+  const { protocol, hostname, host, port } = new URL(origin);
+  const agent = protocol === 'https:' ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });
+  // What went wrong is heard from the socket.
+  agent.createConnection = () =>
+    connect({ protocol, hostname: hostname.replace(/^\[|\]$/g, ''), host, port }, () => {});
+  return agent;
 }
 
 function headersFor(headers: readonly Header[], host: string): IncomingHttpHeaders {
@@ -105,7 +173,7 @@ function headersFor(headers: readonly Header[], host: string): IncomingHttpHeade
 }
 
 /** Sees the service's answer before http-proxy-middleware does, which only then hangs its own listeners on the request. */
-function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, fail, onUpgraded }: Carried): void {
+function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, fail, ...told }: Carried): void {
   const { route, record } = signed;
   const sentAt = performance.now();
   const timer = setTimeout(
@@ -117,6 +185,7 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
 
   const begin = (answer: IncomingMessage) => {
     clearTimeout(timer);
+    told.onAnswered();
     socket.off('close', giveUp);
     record.upstreamMs = performance.now() - sentAt;
     const { passing, identityRefused } = answerHeaders(answer.rawHeaders, signed);
@@ -124,6 +193,9 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
     return identityRefused;
   };
   outgoing.once('close', () => clearTimeout(timer));
+  outgoing.once('socket', (service: Socket) => {
+    service.once(target.origin.startsWith('https:') ? 'secureConnect' : 'connect', told.onConnected);
+  });
   outgoing.once('response', (answer: IncomingMessage) => {
     const framing = answer.headers['transfer-encoding'];
     const reason = begin(answer);
@@ -149,7 +221,7 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
     }
     record.status = 101;
     answer.headers = { ...answer.headers, connection: 'Upgrade', upgrade: 'websocket' };
-    onUpgraded(service);
+    told.onUpgraded(service);
   });
 }
 

@@ -8,13 +8,13 @@ import {
 } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
 import type { FeedQuestion } from '../tokens/revocation-feed.ts';
-import type { UpstreamPool } from './pools.ts';
+import type { OpenUpstream } from './open-upstream.ts';
 
 export type RevocationSourceOptions = Readonly<{
   /** The feed, at one of the upstream's targets. */
   url: string;
   upstream: Upstream;
-  pool: UpstreamPool;
+  opened: OpenUpstream;
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
   lifetimeSec: number;
   nowMs(): number;
@@ -32,7 +32,7 @@ const graceMs = 5_000;
 export function createRevocationSource(
   options: RevocationSourceOptions,
 ): (question: FeedQuestion, signal: AbortSignal) => Promise<unknown> {
-  const { upstream, pool, keyFor, lifetimeSec, nowMs } = options;
+  const { upstream, opened, keyFor, lifetimeSec, nowMs } = options;
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
@@ -46,7 +46,7 @@ export function createRevocationSource(
       { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
     );
     const timeoutMs = question.waitSec * 1000 + graceMs;
-    const { statusCode, body } = await pool.next().pool.request({
+    const { statusCode, body } = await opened.choose().pool.request({
       method: 'GET',
       path: pathname + query,
       headers: [...signed.flat(), 'accept', 'application/json'],

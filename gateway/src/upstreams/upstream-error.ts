@@ -14,6 +14,7 @@ const codes: Readonly<Record<string, Code>> = {
   ETIMEDOUT: 'upstream_timeout',
   UND_ERR_SOCKET: 'upstream_broken',
   ECONNRESET: 'upstream_broken',
+  ERR_UPSTREAM_RESET: 'upstream_broken',
   EPIPE: 'upstream_broken',
   UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
   ERR_INVALID_CHAR: 'upstream_invalid_response',
@@ -22,23 +23,42 @@ const codes: Readonly<Record<string, Code>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
 };
 
+/** Which attempt failed, and how far it had come. */
+export type FailedAt = Readonly<{
+  upstream: string;
+  /** The target's origin. */
+  target: string;
+  /** There was a connection, TLS included. */
+  isConnected: boolean;
+}>;
+
 /**
  * Gives a failed attempt its code. By the error's own code, never by its text.
  *
  * @returns The error itself when it is an AppError already: our own stream stopped the attempt.
  */
-export function toUpstreamError(error: unknown, upstream: string, origin: string): AppError {
+export function toUpstreamError(error: unknown, { isConnected, ...detail }: FailedAt): AppError {
   if (error instanceof AppError) return error;
-  return new AppError(codeFor(firstOf(error)), { cause: error, detail: { upstream, target: origin } });
+  return new AppError(codeFor(firstOf(error), isConnected), { cause: error, detail });
 }
 
 /** A name with several addresses fails with one error for each of them. */
 const firstOf = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
 
-function codeFor(cause: unknown): Code {
+function codeFor(cause: unknown, isConnected: boolean): Code {
   if (cause instanceof errors.HTTPParserError) return 'upstream_invalid_response';
   const name = (cause as { code?: unknown } | null)?.code;
   if (typeof name !== 'string') return 'internal_error';
+  if (isAboutTrust(name)) return 'upstream_untrusted';
+  // Whatever it was, there was no connection.
+  if (!isConnected) return codes[name] === 'upstream_timeout' ? 'upstream_timeout' : 'upstream_unreachable';
   // Node's own parser, which reads the answers to upgrades.
   return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes[name] ?? 'internal_error');
 }
+
+/** One side does not take the other's certificate, or they cannot agree on TLS at all. The names are OpenSSL's. */
+const isAboutTrust = (name: string): boolean =>
+  name.startsWith('ERR_SSL_') ||
+  name.startsWith('ERR_TLS_') ||
+  /(^|_)(CERT|CERTIFICATE|ISSUER|CRL|CA)(_|$)/.test(name) ||
+  name === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE';

@@ -6,6 +6,11 @@ const exampleUpstream: Upstream = {
   identity: { algorithm: 'ed25519' },
   txnToken: false,
   timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 60_000 },
+  balance: 'round-robin',
+  health: undefined,
+  retry: { attempts: 0 },
+  breaker: undefined,
+  tls: undefined,
 };
 
 /** A whole route from what a test is about. */

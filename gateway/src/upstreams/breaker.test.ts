@@ -1,0 +1,145 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type BreakerRules, createBreaker, type Outcome, type Permit, slices, trials } from './breaker.ts';
+
+const rules: BreakerRules = { failureRate: 0.5, minimum: 4, windowMs: 1_000, cooldownMs: 500 };
+
+/** What a breaker should do, said with lists of everything that happened. */
+function modelOf({ failureRate, minimum, windowMs, cooldownMs }: BreakerRules) {
+  const slice = (ms: number) => Math.floor(ms / (windowMs / slices));
+  let state: 'closed' | 'open' | 'half-open' = 'closed';
+  let period = 0;
+  let openedAtMs = 0;
+  let outcomes: { at: number; outcome: Outcome }[] = [];
+  let waiting = 0;
+  let passed = 0;
+  const enter = (next: typeof state) => {
+    state = next;
+    period += 1;
+    outcomes = [];
+    waiting = 0;
+    passed = 0;
+  };
+  const open = (nowMs: number) => {
+    enter('open');
+    openedAtMs = nowMs;
+  };
+  return {
+    admit(nowMs: number): number | undefined {
+      if (state === 'open' && nowMs >= openedAtMs + cooldownMs) enter('half-open');
+      if (state === 'open' || (state === 'half-open' && waiting + passed === trials)) return undefined;
+      waiting += 1;
+      return period;
+    },
+    settle(permit: number, outcome: Outcome, nowMs: number): void {
+      if (permit !== period) return;
+      waiting -= 1;
+      if (state === 'half-open') {
+        if (outcome === 'failure') open(nowMs);
+        if (outcome === 'success') passed += 1;
+        if (passed === trials) enter('closed');
+        return;
+      }
+      if (outcome === 'neutral') return;
+      outcomes.push({ at: slice(nowMs), outcome });
+      const counted = outcomes.filter(({ at }) => at > slice(nowMs) - slices);
+      const failures = counted.filter((one) => one.outcome === 'failure').length;
+      if (counted.length >= minimum && failures / counted.length >= failureRate) open(nowMs);
+    },
+    state: (nowMs: number) => (state === 'open' && nowMs >= openedAtMs + cooldownMs ? 'half-open' : state),
+  };
+}
+
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('admit' as const) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('settle' as const),
+      which: fc.nat(20),
+      outcome: fc.constantFrom<Outcome>('success', 'failure', 'failure', 'neutral'),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 700 }) }) },
+);
+
+describe('a circuit breaker', () => {
+  test('does what its model does, whatever happens in whatever order', () => {
+    const anyRules = fc.record({
+      failureRate: fc.constantFrom(0.1, 0.5, 0.9, 1),
+      minimum: fc.integer({ min: 1, max: 6 }),
+      windowMs: fc.constantFrom(100, 1_000),
+      cooldownMs: fc.constantFrom(100, 500),
+    });
+    let opened = 0;
+    fc.assert(
+      fc.property(anyRules, fc.array(step, { maxLength: 120, size: 'max' }), (given, steps) => {
+        const breaker = createBreaker(given);
+        const model = modelOf(given);
+        const pending: { ours: Permit; models: number }[] = [];
+        let nowMs = 12_345;
+        for (const one of steps) {
+          if (one.do === 'wait') nowMs += one.ms;
+          if (one.do === 'admit') {
+            const [ours, models] = [breaker.admit(nowMs), model.admit(nowMs)];
+            expect(ours === undefined).toBe(models === undefined);
+            // Never a refusal that does not say when to come again.
+            if (ours === undefined) expect(breaker.retryAfterMs(nowMs)).toBeGreaterThan(0);
+            if (ours !== undefined && models !== undefined) pending.push({ ours, models });
+          }
+          if (one.do === 'settle' && pending.length > 0) {
+            const [{ ours, models }] = pending.splice(one.which % pending.length, 1) as [(typeof pending)[number]];
+            breaker.settle(ours, one.outcome, nowMs);
+            model.settle(models, one.outcome, nowMs);
+          }
+          expect(breaker.state(nowMs)).toBe(model.state(nowMs));
+        }
+        opened += breaker.opened;
+      }),
+      { numRuns: 200 },
+    );
+    expect(opened).toBeGreaterThan(100);
+  });
+
+  const fail = (breaker: ReturnType<typeof createBreaker>, times: number, nowMs: number) => {
+    for (let count = 0; count < times; count += 1) breaker.settle(breaker.admit(nowMs) as Permit, 'failure', nowMs);
+  };
+
+  test('opens at the rate, not before the minimum, and says how long to wait', () => {
+    const breaker = createBreaker(rules);
+    fail(breaker, 3, 0);
+    expect(breaker.state(0)).toBe('closed');
+    fail(breaker, 1, 0);
+    expect([breaker.state(0), breaker.admit(0), breaker.retryAfterMs(100)]).toEqual(['open', undefined, 400]);
+  });
+
+  test('lets three try after the cool-down, and closes when they succeed', () => {
+    const breaker = createBreaker(rules);
+    fail(breaker, 4, 0);
+    const permits = [breaker.admit(500), breaker.admit(500), breaker.admit(500)] as Permit[];
+    expect(breaker.admit(500)).toBeUndefined();
+    for (const permit of permits) breaker.settle(permit, 'success', 510);
+    expect([breaker.state(510), breaker.counts(510)]).toEqual(['closed', { successes: 0, failures: 0 }]);
+  });
+
+  test('opens again at the first failure of a trial, and gives a trial that says nothing to another', () => {
+    const breaker = createBreaker(rules);
+    fail(breaker, 4, 0);
+    const [first, second] = [breaker.admit(500), breaker.admit(500)] as [Permit, Permit];
+    breaker.settle(first, 'neutral', 510);
+    expect(
+      [breaker.admit(510), breaker.admit(510), breaker.admit(510)].filter((permit) => permit !== undefined),
+    ).toHaveLength(2);
+    breaker.settle(second, 'failure', 520);
+    expect([breaker.state(520), breaker.retryAfterMs(520), breaker.opened]).toEqual(['open', 500, 2]);
+  });
+
+  test('does not count what was let through in an earlier state', () => {
+    const breaker = createBreaker(rules);
+    const early = [breaker.admit(0), breaker.admit(0), breaker.admit(0)] as Permit[];
+    fail(breaker, 4, 0);
+    expect(breaker.admit(500)).toBeDefined();
+    for (const permit of early) breaker.settle(permit, 'success', 510);
+    expect(breaker.state(510)).toBe('half-open');
+  });
+});

@@ -1,0 +1,152 @@
+export type BreakerRules = Readonly<{
+  /** Share of failures, above 0 and at most 1, at which it opens. */
+  failureRate: number;
+  /** Outcomes in the window without which nothing is concluded. */
+  minimum: number;
+  windowMs: number;
+  /** How long it stays open before it tries again. */
+  cooldownMs: number;
+}>;
+
+export type BreakerState = 'closed' | 'half-open' | 'open';
+
+/** `neutral`: says nothing about the service, e.g. because the client went away. */
+export type Outcome = 'success' | 'failure' | 'neutral';
+
+/** Stands for one request that was let through, until its outcome is told. */
+export type Permit = number;
+
+/**
+ * Stops asking a service that does not answer, so that neither it nor the gateway is held up by requests without hope.
+ * It is a state machine without a clock: closed until the share of failures in the window is too high, then open, after the
+ * cool-down half open for a few trials, of which one failure opens it again and enough successes close it.
+ */
+export type Breaker = Readonly<{
+  /** @returns Undefined: not now. Every permit must be settled, once. */
+  admit(nowMs: number): Permit | undefined;
+  /** An outcome of an earlier state says nothing about this one, and is not counted. */
+  settle(permit: Permit, outcome: Outcome, nowMs: number): void;
+  /** As it would be for a request now. */
+  state(nowMs: number): BreakerState;
+  /** How long to wait at least; 0 when it is closed. */
+  retryAfterMs(nowMs: number): number;
+  /** Outcomes in the window. */
+  counts(nowMs: number): Readonly<{ successes: number; failures: number }>;
+  /** How often it has opened so far. */
+  readonly opened: number;
+}>;
+
+/** Requests that may try a service at the same time, and must succeed before all may. */
+export const trials = 3;
+/** Slices of the window: an outcome is forgotten between nine and ten tenths of `windowMs` after it. */
+export const slices = 10;
+
+/** @param rules `nowMs` of the methods is from a clock that never goes back. */
+export function createBreaker(rules: BreakerRules): Breaker {
+  const window = createWindow(rules.windowMs / slices);
+  let now: BreakerState = 'closed';
+  // Changes with every change of state, so that late outcomes are known as such.
+  let epoch = 0;
+  let openedAtMs = 0;
+  let opened = 0;
+  let underWay = 0;
+  let passed = 0;
+
+  function become(state: BreakerState): void {
+    now = state;
+    epoch += 1;
+    underWay = 0;
+    passed = 0;
+    window.clear();
+  }
+
+  function open(nowMs: number): void {
+    become('open');
+    openedAtMs = nowMs;
+    opened += 1;
+  }
+
+  const isCool = (nowMs: number) => nowMs - openedAtMs >= rules.cooldownMs;
+
+  return {
+    admit(nowMs) {
+      if (now === 'open' && isCool(nowMs)) become('half-open');
+      if (now === 'closed') return epoch;
+      if (now === 'open' || underWay + passed >= trials) return undefined;
+      underWay += 1;
+      return epoch;
+    },
+    settle(permit, outcome, nowMs) {
+      if (permit !== epoch) return;
+      if (now === 'half-open') {
+        underWay -= 1;
+        if (outcome === 'failure') open(nowMs);
+        else if (outcome === 'success') {
+          passed += 1;
+          if (passed >= trials) become('closed');
+        }
+        return;
+      }
+      if (outcome === 'neutral') return;
+      window.add(outcome, nowMs);
+      const { successes, failures } = window.counts(nowMs);
+      const total = successes + failures;
+      if (total >= rules.minimum && failures / total >= rules.failureRate) open(nowMs);
+    },
+    state: (nowMs) => (now === 'open' && isCool(nowMs) ? 'half-open' : now),
+    retryAfterMs(nowMs) {
+      if (now === 'open') return Math.max(0, openedAtMs + rules.cooldownMs - nowMs);
+      // Trials are under way; whether they pass is known no sooner than this.
+      return now === 'half-open' ? 1_000 : 0;
+    },
+    counts: window.counts,
+    get opened() {
+      return opened;
+    },
+  };
+}
+
+/** Counts of the last ten slices. Memory and time are the same however many outcomes there are. */
+function createWindow(sliceMs: number) {
+  const successes = new Uint32Array(slices);
+  const failures = new Uint32Array(slices);
+  let last = Number.NEGATIVE_INFINITY;
+
+  function clear(): void {
+    successes.fill(0);
+    failures.fill(0);
+  }
+
+  /** Empties the slices that have passed since. */
+  function advance(nowMs: number): number {
+    const slice = Math.floor(nowMs / sliceMs);
+    if (slice - last >= slices) clear();
+    else {
+      for (let passing = last + 1; passing <= slice; passing += 1) {
+        successes[passing % slices] = 0;
+        failures[passing % slices] = 0;
+      }
+    }
+    last = Math.max(last, slice);
+    return slice % slices;
+  }
+
+  return {
+    clear,
+    add(outcome: 'success' | 'failure', nowMs: number): void {
+      const at = advance(nowMs);
+      const counted = outcome === 'success' ? successes : failures;
+      counted[at] = (counted[at] ?? 0) + 1;
+    },
+    counts(nowMs: number) {
+      advance(nowMs);
+      return { successes: sum(successes), failures: sum(failures) };
+    },
+  };
+}
+
+function sum(counts: Uint32Array): number {
+  let total = 0;
+  for (const count of counts) total += count;
+  return total;
+}

@@ -1,0 +1,197 @@
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import { AppError, errorTable } from '../errors.ts';
+import { type Signed, standingOf } from '../exchange.ts';
+import { lingerOver } from '../linger.ts';
+import { answerHeaders } from './answer-headers.ts';
+import { type AnswerLife, lifeOfAnswer } from './answer-life.ts';
+import { AnswerWriter } from './answer-writer.ts';
+import type { EndConnection, OpenConnections } from './open-connections.ts';
+import { requestBody } from './request-body.ts';
+import type { Progress } from './retry-rule.ts';
+import type { Target } from './target.ts';
+import { toUpstreamError } from './upstream-error.ts';
+
+/** Who is told what becomes of an attempt. `failed` or `done` is called once, `answered` before `done`. */
+export type Attempt = Readonly<{
+  signed: Signed;
+  response: ServerResponse;
+  target: Target;
+  open: OpenConnections;
+  isDraining(): boolean;
+  answered(): void;
+  /** Nothing of an answer has reached the client. */
+  failed(error: AppError, progress: Progress): void;
+  /** The client has the answer, or its connection was broken off with half of one, for this reason. */
+  done(failure?: AppError): void;
+}>;
+
+const stopping = new AppError('unavailable', { detail: { reason: 'the gateway stops' } });
+const clientGone = new AppError('invalid_request', { detail: { reason: 'the client went away' } });
+
+// Of one request. A service that says nothing but `103` would otherwise begin to answer for ever.
+const mostInformational = 16;
+
+/** One attempt: undici calls it back as the answer comes. */
+export class Relay implements Dispatcher.DispatchHandler {
+  readonly #attempt: Attempt;
+  readonly #writer: AnswerWriter;
+  #controller: Dispatcher.DispatchController | undefined;
+  #progress: Progress = 'unsent';
+  #isOver = false;
+  #informational = 0;
+  #waiting: NodeJS.Timeout | undefined;
+  #release: (() => void) | undefined;
+  #startedAt = 0;
+  #sentAt = 0;
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt;
+    this.#writer = new AnswerWriter(attempt.response, attempt.signed.route.upstream.timeouts.idleMs);
+  }
+
+  send(): void {
+    const { signed, response, target } = this.#attempt;
+    const { outbound, route, request } = signed;
+    const { timeouts, name } = route.upstream;
+    const headers: string[] = [];
+    for (const [name, value] of outbound.headers) headers.push(name, value);
+    let { body } = outbound as { body?: Dispatcher.DispatchOptions['body'] };
+    if (outbound.body === 'stream') {
+      if (signed.body.length !== undefined) headers.push('content-length', String(signed.body.length));
+      signed.acceptBody();
+      body = requestBody(request, { maxBytes: route.body.maxBytes, idleMs: timeouts.idleMs });
+      this.#keepWatch('long');
+    }
+    response.once('close', this.#onClientClose);
+    target.pending += 1;
+    this.#startedAt = performance.now();
+    if (target.isBusy()) {
+      const refusal = () => new AppError('upstream_overloaded', { detail: { upstream: name, target: target.origin } });
+      this.#waiting = setTimeout(() => this.#fail(refusal()), timeouts.connectMs);
+    }
+    const { method, target: path } = outbound;
+    target.pool.dispatch({ method, path, headers, body: body ?? null }, this);
+  }
+
+  // An abort travels inward: nobody is left to answer to.
+  readonly #onClientClose = (): void => {
+    if (!this.#attempt.response.writableFinished) this.#stop(clientGone);
+  };
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    // It waited for a connection longer than anybody waited for it. Thrown, this leaves the connection to the next; aborted, it would not.
+    if (this.#isOver) throw clientGone;
+    clearTimeout(this.#waiting);
+    this.#controller = controller;
+    this.#progress = 'unanswered';
+    this.#sentAt = performance.now();
+    this.#attempt.signed.record.waitedMs = this.#sentAt - this.#startedAt;
+  }
+
+  onResponseStarted(): void {
+    this.#progress = 'answered';
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+    const { signed, response, target, isDraining } = this.#attempt;
+    const { record, route, request } = signed;
+    if (status < 200) {
+      this.#informational += 1;
+      if (this.#informational <= mostInformational) return;
+      throw new AppError('upstream_invalid_response', {
+        detail: { upstream: route.upstream.name, target: target.origin, reason: 'informational answers without end' },
+      });
+    }
+    this.#attempt.answered();
+    record.upstreamMs = performance.now() - this.#sentAt;
+    const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
+    const { passing, identityRefused } = answerHeaders(raw, signed);
+    if (status === 401 && identityRefused !== undefined) {
+      // Never the client's fault: a clock or a key in here is wrong.
+      throw new AppError('identity_refused', {
+        detail: { upstream: route.upstream.name, target: target.origin, reason: identityRefused.slice(0, 64) },
+      });
+    }
+    passing.push('x-request-id', record.requestId);
+    // Answered before all of the request was there: where the next one would begin is then not for us to wait for.
+    if (isDraining() || !(request.complete || signed.outbound.body !== 'stream')) passing.push('connection', 'close');
+    response.writeHead(status, passing);
+    this.#keepWatch(lifeOfAnswer(passing));
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#writer.write(chunk, () => controller.resume())) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    const { response, signed, done } = this.#attempt;
+    this.#settle();
+    if (signed.outbound.body === 'stream' && !signed.request.complete) lingerOver(signed.request, () => response.end());
+    else this.#writer.end();
+    done();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const { signed, target } = this.#attempt;
+    const isConnected = this.#progress !== 'unsent';
+    this.#fail(toUpstreamError(error, { upstream: signed.route.upstream.name, target: target.origin, isConnected }));
+  }
+
+  #fail(failure: AppError): void {
+    if (this.#isOver) return;
+    const { signed, response, failed, done } = this.#attempt;
+    this.#settle();
+    this.#writer.stop();
+    if (!response.headersSent) {
+      failed(failure, this.#progress);
+      return;
+    }
+    if (!response.writableEnded) {
+      signed.record.code = failure.code;
+      signed.record.fault = errorTable[failure.code].fault;
+      response.destroy();
+    }
+    done(failure);
+  }
+
+  /** Nothing that may go on for long outlives what let it in. */
+  #keepWatch(life: AnswerLife): void {
+    this.#release?.();
+    this.#release = undefined;
+    const { signed, response, open } = this.#attempt;
+    const { route, caller } = signed;
+    const token = standingOf(caller);
+    if (life === 'endless') {
+      this.#release = open.addEndless({ route, token }, this.#end);
+      signed.detach();
+      response.flushHeaders();
+    } else if (life === 'long' && token !== undefined) {
+      this.#release = open.addLong(token, this.#end);
+    }
+  }
+
+  readonly #end: EndConnection = (reason) => {
+    const { response } = this.#attempt;
+    if (reason === undefined) {
+      // All events so far are whole, and the next connection goes to somebody who stays.
+      const { socket } = response;
+      response.end(() => socket?.destroySoon());
+    }
+    this.#stop(reason ?? stopping);
+  };
+
+  /** Also where it still waits for a connection, which might take longer than anybody waits for it. */
+  #stop(reason: AppError): void {
+    if (this.#controller === undefined) this.#fail(reason);
+    else this.#controller.abort(reason);
+  }
+
+  #settle(): void {
+    this.#isOver = true;
+    this.#attempt.target.pending -= 1;
+    this.#attempt.response.off('close', this.#onClientClose);
+    clearTimeout(this.#waiting);
+    this.#release?.();
+  }
+}

@@ -1,0 +1,56 @@
+import { describe, expect, test } from '@jest/globals';
+import { createTargetHealth, ejectedAfter, firstEjectionMs, longestEjectionMs } from './target-health.ts';
+
+const create = () => createTargetHealth({ unhealthyAfter: 2, healthyAfter: 3 });
+
+describe("a target's health", () => {
+  test('is good until something says otherwise', () => {
+    const health = create();
+    expect([health.isAvailable(0), health.state(0)]).toEqual([true, { checks: 'none', ejectedForMs: 0, ejections: 0 }]);
+  });
+
+  test.each([
+    ['one bad check is not enough', 'b', true],
+    ['as many in a row as it takes', 'bb', false],
+    ['not in a row', 'bgb', true],
+    ['good before', 'gggbb', false],
+    ['back too soon', 'bbgg', false],
+    ['back, interrupted', 'bbggbg', false],
+    ['back', 'bbggg', true],
+    ['back, and one bad one since', 'bbgggb', true],
+  ])('%s: %s', (_name, checks, isAvailable) => {
+    const health = create();
+    for (const check of checks) health.checked(check === 'g');
+    expect(health.isAvailable(0)).toBe(isAvailable);
+  });
+
+  test('ejects after failures in a row, for longer each time, and forgets them at a success', () => {
+    const health = create();
+    let nowMs = 1_000;
+    const failUntilEjected = () => {
+      let failures = 0;
+      while (health.isAvailable(nowMs)) {
+        health.failed(nowMs);
+        failures += 1;
+      }
+      const { ejectedForMs } = health.state(nowMs);
+      nowMs += ejectedForMs;
+      return [failures, ejectedForMs];
+    };
+    expect(failUntilEjected()).toEqual([ejectedAfter, firstEjectionMs]);
+    expect(failUntilEjected()).toEqual([1, firstEjectionMs * 2]);
+    expect(failUntilEjected()).toEqual([1, firstEjectionMs * 4]);
+    for (let count = 0; count < 100; count += 1) failUntilEjected();
+    expect(failUntilEjected()).toEqual([1, longestEjectionMs]);
+    health.succeeded();
+    expect(failUntilEjected()).toEqual([ejectedAfter, firstEjectionMs]);
+  });
+
+  test('counts nothing against it that was under way when it was ejected', () => {
+    const health = create();
+    for (let count = 0; count < 50; count += 1) health.failed(0);
+    expect(health.state(0)).toMatchObject({ ejectedForMs: firstEjectionMs, ejections: 1 });
+    health.failed(firstEjectionMs);
+    expect(health.state(firstEjectionMs).ejectedForMs).toBe(firstEjectionMs * 2);
+  });
+});

@@ -1,0 +1,130 @@
+import type { Logger } from '@countersign/service-kit';
+import { Pool } from 'undici';
+import type { Upstream } from '../config/config.ts';
+import type { Code } from '../errors.ts';
+import { type Connect, forRequests } from './connector.ts';
+import { type HealthChecks, startHealthChecks } from './health-checks.ts';
+import { createTargetHealth, type TargetHealth } from './target-health.ts';
+
+/** What went wrong last, for operators. */
+export type LastError = Readonly<{ code: string; atMs: number }>;
+
+/** One address of a service, with its connections and what is known of its health. */
+export type Target = {
+  readonly origin: string;
+  readonly host: string;
+  readonly pool: Pool;
+  readonly connect: Connect;
+  /** Requests and upgraded connections that are not over. Whoever raises it lowers it again. */
+  pending: number;
+  readonly health: ReturnType<TargetHealth['state']>;
+  readonly lastError: LastError | undefined;
+  isAvailable(nowMs: number): boolean;
+  /** It has as much to do as may wait for it. */
+  isFull(): boolean;
+  /** A request has to wait until another one's connection is free. */
+  isBusy(): boolean;
+  /** A request was answered, whatever with. */
+  succeeded(): void;
+  /** A request got no answer. Only outages count against it. */
+  failed(code: Code): void;
+  /** An answer broke off. For operators; it says nothing about whether the next request will be answered. */
+  broke(code: Code): void;
+  close(): Promise<void>;
+};
+
+export const maxConnectionsPerTarget = 256;
+/** Connections in use and requests that wait for one. */
+export const maxPendingPerTarget = 1_024;
+// Shorter than the 5 s after which a node service closes an idle connection, so that none is used just as it closes.
+const idleConnectionMs = 4_000;
+const maxHeaderSize = 16 * 1024;
+
+type TargetDeps = Readonly<{
+  upstream: Upstream;
+  connect: Connect;
+  logger: Logger;
+  monotonicMs(): number;
+  random(): number;
+}>;
+
+/** Connect errors and time-outs: nobody is there, or nobody who answers. Whatever else goes wrong, somebody answered. */
+export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
+
+/** Opens one address. Connections are made when they are first needed; checks, if there are any, begin at once. */
+export function openTarget(origin: string, deps: TargetDeps): Target {
+  const { upstream, connect, logger, monotonicMs, random } = deps;
+  const { timeouts, health: rules } = upstream;
+  const health = createTargetHealth(rules ?? { unhealthyAfter: 1, healthyAfter: 1 });
+  const about = { upstream: upstream.name, target: origin };
+  const pool = new Pool(origin, {
+    // One request at a time: with pipelining, one that hangs would hold up others of other people.
+    pipelining: 1,
+    connections: maxConnectionsPerTarget,
+    connect: forRequests(connect),
+    headersTimeout: timeouts.responseMs,
+    bodyTimeout: timeouts.idleMs,
+    keepAliveTimeout: idleConnectionMs,
+    maxHeaderSize,
+    allowH2: false,
+  });
+  let lastError: LastError | undefined;
+  const checks: HealthChecks | undefined = rules && startHealthChecks({ origin, rules, connect, onChecked, random });
+
+  function onChecked(reason: string | undefined): void {
+    const before = health.state(monotonicMs()).checks;
+    health.checked(reason === undefined);
+    const { checks: after } = health.state(monotonicMs());
+    if (reason !== undefined) lastError = { code: `health check: ${reason}`, atMs: Date.now() };
+    if (after === before) return;
+    if (after === 'failing') logger.warn({ ...about, reason }, 'target is out: its health checks fail');
+    else if (before === 'failing') logger.info(about, 'target is back: its health checks pass');
+  }
+
+  function broke(code: Code): void {
+    lastError = { code, atMs: Date.now() };
+  }
+
+  return {
+    origin,
+    host: new URL(origin).host,
+    pool,
+    connect,
+    pending: 0,
+    get health() {
+      return health.state(monotonicMs());
+    },
+    get lastError() {
+      return lastError;
+    },
+    isAvailable(nowMs) {
+      return health.isAvailable(nowMs) && this.pending < maxPendingPerTarget;
+    },
+    isFull() {
+      return this.pending >= maxPendingPerTarget;
+    },
+    isBusy() {
+      return this.pending > maxConnectionsPerTarget;
+    },
+    succeeded: health.succeeded,
+    broke,
+    failed(code) {
+      broke(code);
+      if (!isOutage(code)) return;
+      const nowMs = monotonicMs();
+      const { ejections } = health.state(nowMs);
+      health.failed(nowMs);
+      const after = health.state(nowMs);
+      if (after.ejections > ejections) {
+        logger.warn(
+          { ...about, code, for_ms: after.ejectedForMs },
+          'target is left out for a while: its requests fail',
+        );
+      }
+    },
+    async close() {
+      await checks?.stop();
+      await pool.close();
+    },
+  };
+}

@@ -1,0 +1,219 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { eventually, freePorts, type RecordingUpstream, recordingUpstream } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { feedItem } from './issuer-server.ts';
+import { headerIn, type RawService, rawService, thingsAt } from './kit/raw-service.ts';
+
+const nonceOf = (signatureInput: string | undefined): string | undefined =>
+  /;nonce="([^"]+)"/.exec(signatureInput ?? '')?.[1];
+
+const ask = (gateway: GatewayUnderTest, token: string, method = 'GET', body = '', path = '/v1/things/1') =>
+  gateway.raw(
+    `${method} ${path} HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nContent-Length: ${body.length}\r\n<close>\r\n\r\n${body}`,
+  );
+
+describe('an upstream with several targets', () => {
+  let services: RecordingUpstream[];
+  beforeAll(async () => {
+    services = [await recordingUpstream(), await recordingUpstream()];
+  });
+  afterAll(async () => {
+    for (const service of services) await service.close();
+  });
+
+  test('gives each its turn', async () => {
+    const gateway = await gatewayUnderTest({ edits: [thingsAt(services.map(({ url }) => url))] });
+    const token = await gateway.issuer.accessToken();
+    for (let count = 0; count < 10; count += 1) expect((await ask(gateway, token)).status).toBe(200);
+    expect(services.map(({ requests }) => requests.length)).toEqual([5, 5]);
+    await gateway.close();
+  });
+
+  test('of which one is gone loses nothing, and leaves that one alone', async () => {
+    const [service] = services as [RecordingUpstream];
+    const [port] = await freePorts(1);
+    const gateway = await gatewayUnderTest({
+      edits: [thingsAt([`http://127.0.0.1:${port}`, service.url], 'retry: { attempts: 1 }')],
+    });
+    const token = await gateway.issuer.accessToken();
+    const before = service.requests.length;
+    for (const method of ['GET', 'POST', 'PUT', 'GET', 'POST', 'PUT', 'DELETE', 'GET']) {
+      expect((await ask(gateway, token, method, method === 'POST' ? '{}' : '')).status).toBe(200);
+    }
+    expect(service.requests.length).toBe(before + 8);
+    const lines = gateway.log.lines();
+    expect(lines.filter(({ msg }) => String(msg).startsWith('target is left out'))).toHaveLength(1);
+    // Three that had to be sent elsewhere, until it was left out.
+    const again = lines.filter(({ attempts }) => attempts === 2);
+    expect(again).toHaveLength(3);
+    expect(again[0]).toMatchObject({ target: service.url, retried_after: 'upstream_unreachable', status: 200 });
+    await gateway.close();
+  });
+});
+
+describe('a service that closes the connection without an answer', () => {
+  let broken: RawService;
+  let good: RecordingUpstream;
+  let gateway: GatewayUnderTest;
+  let token: string;
+  let asked: number;
+  beforeAll(async () => {
+    broken = await rawService();
+    good = await recordingUpstream();
+    gateway = await gatewayUnderTest({ edits: [thingsAt([broken.url, good.url], 'retry: { attempts: 1 }')] });
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(async () => {
+    await gateway.close();
+    await broken.close();
+    await good.close();
+  });
+
+  /** Asks until it was the broken one's turn. */
+  async function askBroken(method: string, body = '', path?: string) {
+    for (;;) {
+      asked = good.requests.length;
+      const before = broken.heads.length;
+      const answer = await ask(gateway, token, method, body, path);
+      if (broken.heads.length > before) return answer;
+    }
+  }
+
+  test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('is not asked again, but another is: %s', async (method) => {
+    const { status, headers } = await askBroken(method, method === 'PUT' ? '{"a":1}' : '');
+    expect([status, good.requests.length]).toEqual([200, asked + 1]);
+    const [first, second] = [broken.heads.at(-1) ?? '', good.last()];
+    expect(second.method).toBe(method);
+    expect(second.headers['x-request-id']).toBe(headerIn(first, 'x-request-id'));
+    expect(headers['x-request-id']).toBe(second.headers['x-request-id']);
+    const nonces = [nonceOf(headerIn(first, 'signature-input')), nonceOf(second.headers['signature-input'])];
+    expect(nonces.every((nonce) => nonce !== undefined && nonce !== '')).toBe(true);
+    expect(new Set(nonces).size).toBe(2);
+    expect(second.headers['content-digest']).toBe(headerIn(first, 'content-digest'));
+  });
+
+  test.each([
+    ['POST', '{"a":1}', '/v1/things/1'],
+    ['PATCH', '{"a":1}', '/v1/things/1'],
+    ['POST', '', '/v1/bare'],
+    ['POST', 'streamed', '/v1/upload'],
+  ])('is the only one to be asked: %s %p to %s', async (method, body, path) => {
+    const { status, code } = await askBroken(method, body, path);
+    expect([status, code, good.requests.length]).toEqual([502, 'upstream_broken', asked]);
+  });
+
+  test('and during which the session ended is not tried again: the token is looked at for each attempt', async () => {
+    const mine = await gateway.issuer.accessToken({ sid: 's-retry' });
+    broken.answerWith(async (socket) => {
+      gateway.issuerServer.revoke(feedItem('session', { sid: 's-retry' }));
+      await eventually(async () =>
+        expect(await (await gateway.admin('/metrics')).text()).toMatch(/revocations_held\{[^}]*\} 1/),
+      );
+      socket.destroy();
+    });
+    const before = broken.heads.length;
+    let arrived: number;
+    let answer: Awaited<ReturnType<typeof ask>>;
+    do {
+      arrived = good.requests.length;
+      answer = await ask(gateway, mine);
+    } while (broken.heads.length === before);
+    expect([answer.status, answer.code, good.requests.length]).toEqual([401, 'token_revoked', arrived]);
+  });
+});
+
+test('retries never cost more than a fifth beyond what was saved up', async () => {
+  const services = [await rawService(), await rawService()];
+  const gateway = await gatewayUnderTest({
+    edits: [
+      thingsAt(
+        services.map(({ url }) => url),
+        'retry: { attempts: 3 }',
+      ),
+    ],
+  });
+  const token = await gateway.issuer.accessToken();
+  for (let count = 0; count < 50; count += 1) expect((await ask(gateway, token)).code).toBe('upstream_broken');
+  const arrived = services.reduce((sum, { heads }) => sum + heads.length, 0);
+  expect(arrived).toBeGreaterThan(50 + 10);
+  expect(arrived).toBeLessThanOrEqual(50 + 10 + 10);
+  await gateway.close();
+  for (const service of services) await service.close();
+});
+
+describe('a circuit breaker', () => {
+  const breaker = 'breaker: { failureRate: 0.5, minimum: 4, window: 10s, cooldown: 500ms }';
+
+  test('stops asking a service that is gone, says when to come again, and notices that it is back', async () => {
+    const [port] = await freePorts(1);
+    const gateway = await gatewayUnderTest({ edits: [thingsAt([`http://127.0.0.1:${port}`], breaker)] });
+    const token = await gateway.issuer.accessToken();
+    for (let count = 0; count < 4; count += 1) expect((await ask(gateway, token)).code).toBe('upstream_unreachable');
+    let arrived = 0;
+    const service = createServer((_request, response) => {
+      arrived += 1;
+      response.end('ok');
+    }).listen(port, '127.0.0.1');
+    await once(service, 'listening');
+    const refused = await ask(gateway, token);
+    expect([refused.status, refused.code, refused.headers['retry-after'], arrived]).toEqual([
+      503,
+      'upstream_circuit_open',
+      '1',
+      0,
+    ]);
+    const upgrade = await gateway.raw(
+      `GET /v1/socket HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    );
+    expect([upgrade.status, upgrade.code, arrived]).toEqual([503, 'upstream_circuit_open', 0]);
+    await eventually(async () => expect((await ask(gateway, token)).status).toBe(200));
+    for (let count = 0; count < 6; count += 1) expect((await ask(gateway, token)).status).toBe(200);
+    expect(arrived).toBe(7);
+    await gateway.close();
+    service.close();
+  });
+
+  test.each<[string, (service: RawService) => void]>([
+    [
+      'answers 500',
+      (service) => service.answerWith((socket) => socket.end('HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n')),
+    ],
+    ['breaks off', (service) => service.answerWith((socket) => socket.destroy())],
+    ['speaks no HTTP', (service) => service.answerWith((socket) => socket.end('SSH-2.0-OpenSSH\r\n'))],
+  ])('leaves a service alone that %s: somebody is there', async (_name, misbehave) => {
+    const service = await rawService();
+    misbehave(service);
+    const gateway = await gatewayUnderTest({ edits: [thingsAt([service.url], breaker)] });
+    const token = await gateway.issuer.accessToken();
+    for (let count = 0; count < 8; count += 1)
+      expect((await ask(gateway, token)).code).not.toBe('upstream_circuit_open');
+    expect(service.heads).toHaveLength(8);
+    await gateway.close();
+    await service.close();
+  });
+
+  test('counts time-outs, and clients that go away it does not', async () => {
+    const service = await rawService(() => {});
+    const gateway = await gatewayUnderTest({
+      edits: [
+        thingsAt([service.url], breaker.replace('minimum: 4', 'minimum: 2')),
+        ['response: 2s', 'response: 500ms'],
+      ],
+    });
+    const token = await gateway.issuer.accessToken();
+    for (let count = 1; count <= 6; count += 1) {
+      const client = connect(gateway.port, '127.0.0.1');
+      client.write('GET /v1/open/1 HTTP/1.1\r\nHost: gateway.test\r\n\r\n');
+      await eventually(() => expect(service.heads).toHaveLength(count));
+      client.destroy();
+    }
+    for (let count = 0; count < 2; count += 1) expect((await ask(gateway, token)).code).toBe('upstream_timeout');
+    expect((await ask(gateway, token)).code).toBe('upstream_circuit_open');
+    expect(service.heads).toHaveLength(8);
+    await gateway.close();
+    await service.close();
+  });
+});

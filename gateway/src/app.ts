@@ -12,13 +12,13 @@ import type { Respond } from './respond.ts';
 
 /** What a listener hands its requests to. */
 export type Handlers = Readonly<{
-  request(request: IncomingMessage, response: ServerResponse): void;
+  /** @param refusal Why it is refused before any stage sees it. */
+  request(request: IncomingMessage, response: ServerResponse, refusal?: AppError): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** What never became a request. */
   refused(error: AppError, socket: Duplex): void;
   /** A request whose body turned out to be malformed. */
   broken(error: AppError, response: ServerResponse, socket: Duplex): void;
-  expectationFailed(request: IncomingMessage, response: ServerResponse): void;
 }>;
 
 type Locals = { record: RequestRecord };
@@ -62,17 +62,18 @@ export function createHandlers({ pipeline, respond, observe, isDraining, inFligh
   }
 
   return {
-    request(request, response) {
+    request(request, response, refusal) {
       const record = begin(request, response);
       const locals: Locals = { record };
       Object.assign(response, { locals });
+      if (refusal !== undefined) {
+        respond.http(refusal, record, request, response);
+        return;
+      }
       // Whatever Express itself dislikes ends here too, never in its own error page.
       app(request as Request, response as Response, (error?: unknown) => {
         respond.http(error ?? new AppError('no_route'), record, request, response);
       });
-    },
-    expectationFailed(request, response) {
-      respond.http(new AppError('expectation_failed'), begin(request, response), request, response);
     },
     upgrade(request, socket, head) {
       const record = recordOf(request);

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import type { Handlers } from './app.ts';
 import { AppError, type Code } from './errors.ts';
+import { type RequestLines, watchRequestLines } from './request-lines.ts';
 import { maxTargetBytes } from './routing/target.ts';
 
 // Room for a target of 8 KiB beside 12 KiB of headers; both have a limit of their own, with a better answer.
@@ -9,8 +10,13 @@ const maxHeaderSize = 20 * 1024;
 const headersTimeoutMs = 15_000;
 const keepAliveTimeoutMs = 60_000;
 
-/** The requests of one connection that are not answered yet, and what waits for all of them to be. */
-type UnderWay = { readonly answers: Map<IncomingMessage, ServerResponse>; whenIdle?: () => void };
+type Connection = {
+  /** Requests that are not answered yet. */
+  readonly answers: Map<IncomingMessage, ServerResponse>;
+  readonly lines: RequestLines;
+  /** What waits for all of them to be. */
+  whenIdle?: () => void;
+};
 
 /**
  * A listener that may face the world; the internal one is the same, since what is behind it is not trusted either. Parsing is node's, strict; what its parser refuses is answered like everything else.
@@ -36,17 +42,32 @@ export function createListener(handlersNow: () => Handlers): Server {
   // Node would silently drop headers beyond its own count; ours refuses.
   server.maxHeadersCount = 0;
 
-  const connections = new WeakMap<Duplex, UnderWay>();
+  const connections = new WeakMap<Duplex, Connection>();
 
-  function take(request: IncomingMessage, response: ServerResponse): void {
-    const underWay: UnderWay = connections.get(request.socket) ?? { answers: new Map() };
-    connections.set(request.socket, underWay);
-    underWay.answers.set(request, response);
+  function take(request: IncomingMessage, response: ServerResponse, refusal?: AppError): void {
+    const connection = connections.get(request.socket) as Connection;
+    connection.answers.set(request, response);
     response.once('close', () => {
-      underWay.answers.delete(request);
-      if (underWay.answers.size === 0) underWay.whenIdle?.();
+      connection.answers.delete(request);
+      if (connection.answers.size > 0) return;
+      connection.lines.rest();
+      connection.whenIdle?.();
     });
-    handlersNow().request(request, response);
+    const isCanonical = connection.lines.isCanonical(request);
+    handlersNow().request(request, response, isCanonical ? refusal : notCanonical());
+  }
+
+  /** Node takes an expectation for `100-continue` when that is among others; no other can be met (RFC 9110 section 10.1.1). */
+  function takeExpecting(request: IncomingMessage, response: ServerResponse): void {
+    const isMet = request.headers.expect?.toLowerCase() === '100-continue';
+    take(request, response, isMet ? undefined : new AppError('expectation_failed'));
+  }
+
+  function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const isCanonical = connections.get(socket)?.lines.isCanonical(request) === true;
+    connections.get(socket)?.lines.leave();
+    if (isCanonical) handlersNow().upgrade(request, socket, head);
+    else handlersNow().refused(notCanonical(), socket);
   }
 
   function refuseBroken(error: ParserError, socket: Duplex): void {
@@ -55,24 +76,30 @@ export function createListener(handlersNow: () => Handlers): Server {
       return;
     }
     const refusal = new AppError(codeFor(error), { cause: error, detail: { parser: error.code } });
-    const underWay = connections.get(socket);
-    const [last] = [...(underWay?.answers ?? [])].slice(-1);
-    if (underWay === undefined || last === undefined) handlersNow().refused(refusal, socket);
+    const connection = connections.get(socket);
+    const [last] = [...(connection?.answers ?? [])].slice(-1);
+    if (connection === undefined || last === undefined) handlersNow().refused(refusal, socket);
     // After whole requests, whose answers come first: one of them would otherwise get this in its place.
-    else if (last[0].complete) underWay.whenIdle = () => handlersNow().refused(refusal, socket);
+    else if (last[0].complete) connection.whenIdle = () => handlersNow().refused(refusal, socket);
     // The body of the request under way is broken.
-    else if (underWay.answers.size === 1) handlersNow().broken(refusal, last[1], socket);
+    else if (connection.answers.size === 1) handlersNow().broken(refusal, last[1], socket);
     else socket.destroy();
   }
 
-  server.on('request', take);
-  server.on('checkContinue', take);
-  server.on('checkExpectation', (request, response) => handlersNow().expectationFailed(request, response));
-  server.on('upgrade', (request, socket, head) => handlersNow().upgrade(request, socket, head));
+  server.on('connection', (socket) => {
+    connections.set(socket, { answers: new Map(), lines: watchRequestLines(socket, maxHeaderSize) });
+  });
+  server.on('request', (request, response) => take(request, response));
+  server.on('checkContinue', takeExpecting);
+  server.on('checkExpectation', takeExpecting);
+  server.on('upgrade', upgrade);
   server.on('connect', (_request, socket) => handlersNow().refused(new AppError('invalid_target'), socket));
   server.on('clientError', refuseBroken);
   return server;
 }
+
+const notCanonical = () =>
+  new AppError('invalid_request', { detail: { reason: 'request line' }, headers: { connection: 'close' } });
 
 type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer };
 

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
 import type { PreflightHeaders } from './stages/cors.ts';
+import { answerServerOptions } from './stages/server-options.ts';
 
 /** One function a stage. Each takes what the one before it made and returns the next type, or throws an `AppError`. */
 export type Stages = Readonly<{
@@ -42,8 +43,8 @@ export function createPipeline(stages: Stages): Pipeline {
   return {
     async http(arrival, response) {
       const incoming = stages.sanitize(arrival);
-      const preflight = stages.cors?.(incoming);
-      if (preflight !== undefined) response.writeHead(204, preflight).end();
+      const own = stages.cors?.(incoming) ?? answerServerOptions(incoming);
+      if (own !== undefined) response.writeHead(204, own).end();
       else await stages.forwardHttp(await signed(incoming), response, stages.signAgain);
     },
     async upgrade(arrival, socket, head) {

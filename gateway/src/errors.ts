@@ -19,6 +19,8 @@ export const errorTable = {
   uri_too_long: { status: 414, fault: 'caller', title: 'The request target is too long.' },
   expectation_failed: { status: 417, fault: 'caller', title: 'This expectation cannot be met.' },
   misdirected_request: { status: 421, fault: 'caller', title: 'This host is not served here.' },
+  websocket_version_refused: { status: 426, fault: 'caller', title: 'Only version 13 of WebSocket is spoken here.' },
+  too_many_sockets: { status: 429, fault: 'caller', title: 'Too many WebSockets are open. Close one, then try again.' },
   rate_limited: { status: 429, fault: 'caller', title: 'Too many requests. Wait, then try again.' },
 
   token_missing: { status: 401, fault: 'caller', title: 'This needs an access token.' },

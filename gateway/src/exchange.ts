@@ -75,6 +75,17 @@ export type InboundBody = Readonly<{
   encoding: string | undefined;
 }>;
 
+/** What a WebSocket handshake asks for. */
+export type Upgrade = Readonly<{
+  protocol: 'websocket';
+  key: string;
+  version: string | undefined;
+  /** What the service may choose from. */
+  subprotocols: readonly string[];
+  /** Where it chooses none, `countersign` is answered. */
+  isMarked: boolean;
+}>;
+
 /** Cleaned: `headers` holds nothing that the gateway writes itself, no hop-by-hop header and no credentials. */
 export type Incoming = Arrival &
   Readonly<{
@@ -94,7 +105,7 @@ export type Incoming = Arrival &
     }>;
     body: InboundBody;
     /** Upgrades only. */
-    upgrade: Readonly<{ protocol: string; key: string }> | undefined;
+    upgrade: Upgrade | undefined;
   }> &
   Passed<'sanitize'>;
 

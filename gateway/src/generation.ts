@@ -5,6 +5,7 @@ import { createInFlight } from './in-flight.ts';
 import type { Held } from './kept.ts';
 import type { KeptParts } from './kept-parts.ts';
 import type { CurrentGatewayKeys } from './keys/current-keys.ts';
+import type { SocketCount } from './limits/socket-count.ts';
 import type { Observe } from './observe.ts';
 import { createPipelines } from './pipelines.ts';
 import type { Respond } from './respond.ts';
@@ -24,6 +25,8 @@ export type Lasting = Readonly<{
   throttle: FailureThrottle;
   /** Nonces of nested calls: forgotten with a configuration, they could be used again. */
   replay: ReplayStore;
+  /** Sockets stay open across configurations, and so does their count. */
+  sockets: SocketCount;
   respond: Respond;
   observe: Observe;
   isDraining(): boolean;
@@ -77,6 +80,7 @@ export function createGeneration(config: GatewayConfig, lasting: Lasting, before
       limiterFor: (name, limit) => hold(parts.limiters.take({ name, limit })),
       throttle: lasting.throttle,
       replay: lasting.replay,
+      sockets: lasting.sockets,
       forward: {
         forwardHttp: createForwardHttp({ upstreams, open, isDraining }),
         forwardUpgrade: createForwardUpgrade({ upstreams, open, refuse: respond.socket }),

@@ -16,6 +16,9 @@ export type Stages = Readonly<{
   sign(admitted: Admitted): Signed | Promise<Signed>;
   /** Each attempt of a retry is signed afresh. */
   signAgain(signed: Signed): Signed;
+  /** Upgrades only: whose page asks, and whether there is a place left for another socket. They throw. */
+  checkOrigin?(incoming: Incoming): void;
+  admitSocket(signed: Signed, socket: Duplex): void;
   forwardHttp(signed: Signed, response: ServerResponse, signAgain: (signed: Signed) => Signed): Promise<void>;
   forwardUpgrade(signed: Signed, socket: Duplex, head: Buffer): Promise<void>;
 }>;
@@ -48,7 +51,11 @@ export function createPipeline(stages: Stages): Pipeline {
       else await stages.forwardHttp(await signed(incoming), response, stages.signAgain);
     },
     async upgrade(arrival, socket, head) {
-      await stages.forwardUpgrade(await signed(stages.sanitize(arrival)), socket, head);
+      const incoming = stages.sanitize(arrival);
+      stages.checkOrigin?.(incoming);
+      const upgrade = await signed(incoming);
+      stages.admitSocket(upgrade, socket);
+      await stages.forwardUpgrade(upgrade, socket, head);
     },
   };
 }

@@ -3,8 +3,10 @@ import type { GatewayConfig, Limit, Route, Upstream } from './config/config.ts';
 import type { GatewayKeySet } from './keys/gateway-keys.ts';
 import type { ServiceKeys } from './keys/service-keys.ts';
 import type { Limiter } from './limits/limiter.ts';
+import type { SocketCount } from './limits/socket-count.ts';
 import { createPipeline, type Pipeline, type Stages } from './pipeline.ts';
 import { compileRoutes, routesOn } from './routing/route-table.ts';
+import { createAdmitSocket } from './stages/admit-socket.ts';
 import { createAuthenticate } from './stages/authenticate.ts';
 import { createAuthenticateService } from './stages/authenticate-service.ts';
 import { authorize } from './stages/authorize.ts';
@@ -13,6 +15,7 @@ import { createLimit } from './stages/limit.ts';
 import { createMatch } from './stages/match.ts';
 import { createSanitize } from './stages/sanitize.ts';
 import { createSign } from './stages/sign.ts';
+import { createUpgradeOrigin } from './stages/upgrade-origin.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
 import type { FailureThrottle } from './tokens/failure-throttle.ts';
 import { createTxnTokens } from './tokens/txn-token.ts';
@@ -28,6 +31,7 @@ export type PipelineParts = Readonly<{
   throttle: FailureThrottle;
   /** Nonces of nested calls. */
   replay: ReplayStore;
+  sockets: SocketCount;
   forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
   nowMs(): number;
 }>;
@@ -37,7 +41,7 @@ export type PipelineParts = Readonly<{
  * a token, on the internal one a service with a signature.
  */
 export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeline; internal: Pipeline }> {
-  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, forward, nowMs } = parts;
+  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, forward, nowMs } = parts;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
   const publicTable = compileRoutes(routesOn('public', config));
@@ -46,6 +50,7 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
     authorize,
     limit: createLimit(routes, limiterFor),
     ...sign,
+    admitSocket: createAdmitSocket(sockets, config.websockets.maxPerUser),
     ...forward,
   });
   return {
@@ -53,6 +58,7 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
       ...onRoutes(routesOn('public', config), publicTable),
       sanitize: createSanitize(config),
       cors: config.cors && createCors(config.cors, publicTable),
+      checkOrigin: createUpgradeOrigin(config),
       authenticate: createAuthenticate(tokens, throttle),
     }),
     internal: createPipeline({

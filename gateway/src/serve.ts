@@ -16,6 +16,7 @@ import type { Generation, Lasting } from './generation.ts';
 import { createGenerations, type Generations } from './generations.ts';
 import { createKeptParts } from './kept-parts.ts';
 import { openLimitStore } from './limits/limit-store.ts';
+import { createSocketCount } from './limits/socket-count.ts';
 import { createListener } from './listener.ts';
 import { createObserve, watch } from './observe.ts';
 import { watchReloads } from './observe-reloads.ts';
@@ -71,6 +72,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     throttle: createFailureThrottle(refusedTokensPerMinute, nowMs),
     // Where Redis is gone a nested call waits for it: whether this is a replay can then not be known.
     replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
+    sockets: createSocketCount(),
     respond,
     observe: createObserve(logger, metrics),
     isDraining: () => health.draining,

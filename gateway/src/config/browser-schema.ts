@@ -16,3 +16,15 @@ export const cors = z.strictObject({
   expose: unique(namedHeader).prefault([]).describe('More headers of answers that pages may read.'),
   maxAge: seconds({ min: '1s', max: '1d' }).prefault('10m').describe('How long browsers may remember this.'),
 });
+
+export const websockets = z
+  .strictObject({
+    maxPerUser: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .default(100)
+      .describe('How many one user may have open, over all routes of a process. An anonymous one counts by address.'),
+  })
+  .prefault({})
+  .describe('WebSockets, on every route that takes them.');

@@ -167,6 +167,7 @@ export type GatewayConfig = Readonly<{
   routes: readonly Route[];
   /** Undefined: browsers are told nothing. */
   cors: Cors | undefined;
+  websockets: Readonly<{ maxPerUser: number }>;
   headers: Readonly<{ strip: readonly string[]; security: boolean }>;
   tests: readonly PolicyTest[];
 }>;

@@ -43,6 +43,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     upstreams,
     routes: document.routes.map((part) => resolveRoute(part, known(upstreams, part.upstream))),
     cors: document.cors && resolveCors(document.cors),
+    websockets: document.websockets,
     headers: { ...document.headers, strip: document.headers.strip.map((name) => name.toLowerCase()) },
     tests: document.tests.map((test, index) => resolveTest(test, options.placeOfTest(index))),
   };

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cors } from './browser-schema.ts';
+import { cors, websockets } from './browser-schema.ts';
 import { method, route } from './route-schema.ts';
 import {
   address,
@@ -125,6 +125,7 @@ export const schema = z
     upstreams: z.record(name, upstream).describe('The services behind the gateway, by name.'),
     routes: z.array(route).min(1).max(10_000).describe('What is served. Their order does not matter.'),
     cors: cors.optional().describe('Lets pages of other origins call. Answered here; services are not asked.'),
+    websockets,
     headers: z
       .strictObject({
         strip: unique(headerName).prefault([]).describe('More request headers that never reach a service.'),

@@ -17,6 +17,8 @@ const readHeaders = [
   'transfer-encoding',
   'connection',
   'sec-websocket-key',
+  'sec-websocket-version',
+  'sec-websocket-protocol',
   'x-forwarded-for',
   'origin',
 ] as const;

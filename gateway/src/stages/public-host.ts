@@ -19,8 +19,8 @@ export function createHostCheck(publicOrigins: readonly string[]): (host: string
   };
 }
 
-/** An origin on its default port may be named with the port or without. */
-function hostsOf(origin: string): readonly string[] {
+/** An origin on its default port may be named with the port or without. @param origin As `URL` writes it. */
+export function hostsOf(origin: string): readonly string[] {
   const { host, port, protocol } = new URL(origin);
   return port === '' ? [host, `${host}:${protocol === 'https:' ? 443 : 80}`] : [host];
 }

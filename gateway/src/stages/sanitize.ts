@@ -1,11 +1,12 @@
 import { foldHeaderName } from '@countersign/identity';
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { Arrival, Header, InboundBody, Incoming, Unmarked } from '../exchange.ts';
+import type { Arrival, Header, InboundBody, Incoming, Unmarked, Upgrade } from '../exchange.ts';
 import { defaultSecurityHeaders } from '../security-headers.ts';
 import { createClientAddress } from './client-address.ts';
 import { createDispositions, namedByConnection, type ReadHeader } from './inbound-headers.ts';
 import { createHostCheck } from './public-host.ts';
+import { readSubprotocols } from './subprotocols.ts';
 
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;
@@ -24,6 +25,7 @@ const single: ReadonlySet<ReadHeader> = new Set([
   'transfer-encoding',
   'dpop',
   'sec-websocket-key',
+  'sec-websocket-version',
   'origin',
 ]);
 
@@ -82,19 +84,20 @@ export function createSanitize(
     if (body.encoding !== undefined && body.present) headers.push(['content-encoding', body.encoding]);
     const origin = only(read, 'origin');
     if (origin !== undefined && passesOrigin && !isNamed('origin')) headers.push(['origin', origin]);
+    const upgrade = kind === 'upgrade' ? readUpgrade(read, isNamed, body, headers) : undefined;
     const incoming: Unmarked<Incoming> = {
       ...arrival,
       method: request.method ?? '',
       rawTarget: request.url ?? '',
       headers,
       credentials: {
-        authorization: take('authorization'),
+        authorization: oneCredential(take('authorization'), upgrade?.authorization),
         dpop: take('dpop'),
         cookie: isNamed('cookie') ? undefined : read.get('cookie')?.join('; '),
       },
       client: { address, protocol: 'encrypted' in socket ? 'https' : 'http', host, origin },
       body,
-      upgrade: kind === 'upgrade' ? readUpgrade(read, body, headers) : undefined,
+      upgrade: upgrade?.upgrade,
     };
     return incoming as Incoming;
   };
@@ -138,14 +141,35 @@ function readBody(
   };
 }
 
-function readUpgrade(read: Map<ReadHeader, string[]>, body: InboundBody, headers: Header[]): Incoming['upgrade'] {
+function readUpgrade(
+  read: Map<ReadHeader, string[]>,
+  isNamed: (name: string) => boolean,
+  body: InboundBody,
+  headers: Header[],
+): Readonly<{ upgrade: Upgrade; authorization: string | undefined }> {
   const key = only(read, 'sec-websocket-key');
   if (body.present) throw new AppError('body_not_allowed');
   if (key === undefined || !webSocketKey.test(key)) {
     throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
   }
+  const version = only(read, 'sec-websocket-version');
+  const protocols = isNamed('sec-websocket-protocol') ? [] : (read.get('sec-websocket-protocol') ?? []);
+  const { offered, isMarked, token } = readSubprotocols(protocols);
   headers.push(['sec-websocket-key', key]);
-  return { protocol: 'websocket', key };
+  if (version !== undefined) headers.push(['sec-websocket-version', version]);
+  if (offered.length > 0) headers.push(['sec-websocket-protocol', offered.join(', ')]);
+  return {
+    upgrade: { protocol: 'websocket', key, version, subprotocols: offered, isMarked },
+    authorization: token === undefined ? undefined : `Bearer ${token}`,
+  };
+}
+
+/** Whose word would hold, if both said something else? */
+function oneCredential(header: string | undefined, subprotocol: string | undefined): string | undefined {
+  if (header !== undefined && subprotocol !== undefined) {
+    throw new AppError('invalid_request', { detail: { reason: 'a token in Authorization and in a subprotocol' } });
+  }
+  return header ?? subprotocol;
 }
 
 const only = (read: Map<ReadHeader, string[]>, name: ReadHeader): string | undefined => read.get(name)?.[0];

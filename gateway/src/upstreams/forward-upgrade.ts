@@ -4,13 +4,15 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../errors.ts';
-import { type Header, type RequestRecord, type Signed, standingOf } from '../exchange.ts';
+import { type Header, type RequestRecord, type Signed, standingOf, type Upgrade } from '../exchange.ts';
+import { mark } from '../stages/subprotocols.ts';
 import { answerHeaders } from './answer-headers.ts';
 import type { Outcome } from './breaker.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { Upstreams } from './open-upstream.ts';
 import { isOutage, type Target } from './target.ts';
 import { toUpstreamError } from './upstream-error.ts';
+import { tieEnds } from './websocket-ends.ts';
 
 export type ForwardUpgradeOptions = Readonly<{
   upstreams: Upstreams;
@@ -106,21 +108,10 @@ export function createForwardUpgrade(
       },
       onUpgraded(service) {
         isOver = true;
-        const end = () => {
-          socket.destroy();
-          service.destroy();
-        };
+        const end = tieEnds(socket as Socket, service);
         const release = options.open.addEndless({ route, token: standingOf(caller) }, end);
         signed.detach();
-        // Either side's end is the other's, whether it said so or just went. A WebSocket has no half-open state, and a
-        // peer that keeps its half open would keep ours.
-        socket.once('end', () => service.destroySoon());
-        service.once('end', () => (socket as Socket).destroySoon());
-        socket.once('close', () => {
-          release();
-          service.destroy();
-        });
-        service.once('close', () => socket.destroy());
+        socket.once('close', release);
       },
     });
     request.url = outbound.target;
@@ -219,10 +210,29 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
       socket.destroySoon();
       return;
     }
+    const subprotocol = chosenSubprotocol(answer.headers['sec-websocket-protocol'], signed.upgrade);
+    if (subprotocol === 'none of these') {
+      service.destroy();
+      fail(new AppError('upstream_invalid_response', { detail: { reason: 'a subprotocol that was not offered' } }));
+      socket.destroySoon();
+      return;
+    }
     record.status = 101;
-    answer.headers = { ...answer.headers, connection: 'Upgrade', upgrade: 'websocket' };
+    answer.headers = { ...answer.headers, ...subprotocol, connection: 'Upgrade', upgrade: 'websocket' };
     told.onUpgraded(service);
   });
+}
+
+/**
+ * A browser fails a connection whose answer chooses none of what it offered, or something else. The gateway's own mark was not offered
+ * to the service, so where that chose nothing the gateway chooses it (RFC 6455 section 4.2.2).
+ */
+function chosenSubprotocol(
+  chosen: string | string[] | undefined,
+  upgrade: Upgrade | undefined,
+): Readonly<{ 'sec-websocket-protocol'?: string }> | 'none of these' {
+  if (chosen === undefined) return upgrade?.isMarked ? { 'sec-websocket-protocol': mark } : {};
+  return typeof chosen === 'string' && upgrade?.subprotocols.includes(chosen) ? {} : 'none of these';
 }
 
 function endAfter(socket: Socket, ms: number): void {

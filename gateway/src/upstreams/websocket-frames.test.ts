@@ -1,0 +1,67 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { closeFrame, createFrameCursor } from './websocket-frames.ts';
+
+/** A frame as RFC 6455 section 5.2 draws it. */
+function frame(opcode: number, length: number, isMasked: boolean): Buffer {
+  const mask = isMasked ? 0x80 : 0;
+  const head = [0x80 | opcode];
+  if (length < 126) head.push(mask | length);
+  else if (length < 0x1_0000) head.push(mask | 126, length >> 8, length & 0xff);
+  else head.push(mask | 127, 0, 0, 0, 0, 0, length >> 16, (length >> 8) & 0xff, length & 0xff);
+  // Payload that looks like frames, so that a wrong count shows.
+  return Buffer.concat([Buffer.from(head), Buffer.alloc(isMasked ? 4 : 0, 0x88), Buffer.alloc(length, 0x88)]);
+}
+
+describe('a cursor over frames', () => {
+  const lengths = fc.oneof(fc.nat(130), fc.constantFrom(0, 125, 126, 127, 0xffff, 0x1_0000, 70_000));
+  const frames = fc.array(fc.tuple(fc.constantFrom(0, 1, 2, 9, 10), lengths, fc.boolean()), { maxLength: 6 });
+
+  test('knows where one ends, however the bytes are cut up', () => {
+    fc.assert(
+      fc.property(frames, fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1 }), (drawn, steps) => {
+        const parts = drawn.map(([opcode, length, isMasked]) => frame(opcode, length, isMasked));
+        const whole = Buffer.concat(parts);
+        const ends = new Set([0]);
+        for (const part of parts) ends.add(Math.max(...ends) + part.length);
+        const cursor = createFrameCursor();
+        for (let at = 0, turn = 0; at < whole.length; turn += 1) {
+          const next = Math.min(whole.length, at + (steps[turn % steps.length] ?? 1));
+          cursor.pass(whole.subarray(at, next));
+          at = next;
+          expect([at, cursor.isBetween]).toEqual([at, ends.has(at)]);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('has nothing to come after a close frame', () => {
+    for (const side of ['server', 'client'] as const) {
+      const cursor = createFrameCursor();
+      cursor.pass(closeFrame(side, 1008, 'token_revoked'));
+      expect(cursor.isBetween).toBe(false);
+    }
+  });
+
+  test('does not believe that the largest frame there can be has an end', () => {
+    const cursor = createFrameCursor();
+    cursor.pass(Buffer.from([0x82, 127, ...Array<number>(8).fill(0xff)]));
+    cursor.pass(Buffer.alloc(100_000));
+    expect(cursor.isBetween).toBe(false);
+  });
+});
+
+describe('a close frame', () => {
+  test('of a server is not masked, of a client it is', () => {
+    expect(closeFrame('server', 1001)).toEqual(Buffer.from([0x88, 2, 0x03, 0xe9]));
+    const masked = closeFrame('client', 1008, 'x');
+    expect(masked.subarray(0, 2)).toEqual(Buffer.from([0x88, 0x83]));
+    const key = masked.subarray(2, 6);
+    expect(masked.subarray(6).map((byte, at) => byte ^ (key[at % 4] ?? 0))).toEqual(Buffer.from([0x03, 0xf0, 0x78]));
+  });
+
+  test('holds no longer reason than a control frame can', () => {
+    expect(() => closeFrame('server', 1008, 'x'.repeat(124))).toThrow(RangeError);
+  });
+});

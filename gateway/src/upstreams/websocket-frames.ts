@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+
+/** Where one direction of a WebSocket is in its frames. Holds at most one frame's header. */
+export type FrameCursor = Readonly<{
+  pass(chunk: Buffer): void;
+  /** Between two frames, with more to come: only there may another one be put in. */
+  readonly isBetween: boolean;
+}>;
+
+const closeOpcode = 8;
+
+/** @see RFC 6455 section 5.2 */
+export function createFrameCursor(): FrameCursor {
+  const header: number[] = [];
+  let payloadLeft = 0;
+  let isClosed = false;
+
+  return {
+    pass(chunk) {
+      for (let at = 0; at < chunk.length; ) {
+        if (payloadLeft > 0) {
+          const step = Math.min(payloadLeft, chunk.length - at);
+          payloadLeft -= step;
+          at += step;
+          continue;
+        }
+        header.push(chunk[at] ?? 0);
+        at += 1;
+        if (header.length < headerLength(header)) continue;
+        payloadLeft = payloadLength(header);
+        if (((header[0] ?? 0) & 0x0f) === closeOpcode) isClosed = true;
+        header.length = 0;
+      }
+    },
+    get isBetween() {
+      return header.length === 0 && payloadLeft === 0 && !isClosed;
+    },
+  };
+}
+
+/** At least two: with those it is known. */
+function headerLength([, second]: readonly number[]): number {
+  if (second === undefined) return 2;
+  const short = second & 0x7f;
+  return 2 + (short === 127 ? 8 : short === 126 ? 2 : 0) + (second & 0x80 ? 4 : 0);
+}
+
+function payloadLength(header: readonly number[]): number {
+  const short = (header[1] ?? 0) & 0x7f;
+  if (short < 126) return short;
+  return header.slice(2, short === 126 ? 4 : 10).reduce((length, byte) => length * 256 + byte, 0);
+}
+
+/** Why a WebSocket ends (RFC 6455 section 7.4.1). */
+export type CloseCode = 1001 | 1008;
+
+/**
+ * A close frame as a server sends it, or as a client does, masked.
+ *
+ * @param reason 123 bytes at most, and no secret: the other side reads it.
+ */
+export function closeFrame(side: 'server' | 'client', code: CloseCode, reason = ''): Buffer {
+  const payload = Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]);
+  if (payload.length > 125) throw new RangeError('a close reason has at most 123 bytes');
+  const first = 0x80 | closeOpcode;
+  if (side === 'server') return Buffer.concat([Buffer.from([first, payload.length]), payload]);
+  const key = randomBytes(4);
+  const masked = payload.map((byte, at) => byte ^ (key[at % 4] ?? 0));
+  return Buffer.concat([Buffer.from([first, 0x80 | payload.length]), key, masked]);
+}

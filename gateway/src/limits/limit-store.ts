@@ -25,7 +25,8 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    commandTimeout: answerWithinMs,
+    // Only so that what was never answered is forgotten one day. How long is waited is each caller's to say.
+    commandTimeout: 5_000,
     connectTimeout: 2_000,
     disconnectTimeout: 100,
     retryStrategy: (attempts) => Math.min(2_000, 100 * attempts),
@@ -61,15 +62,22 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
   };
 }
 
-/** The client's own time limit is for one command; this one is for what a request with several limits has left. */
+/**
+ * Judged only after the answers that are there were read: where this process itself was busy for so long, timers come first, and
+ * Redis would be blamed for it.
+ */
 async function within<T>(answer: Promise<T>, ms: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
+  let turn: NodeJS.Immediate | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), ms);
+    timer = setTimeout(() => {
+      turn = setImmediate(() => reject(new Error('no answer in time')));
+    }, ms);
   });
   try {
     return await Promise.race([answer, late]);
   } finally {
     clearTimeout(timer);
+    clearImmediate(turn);
   }
 }

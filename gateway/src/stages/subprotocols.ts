@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts';
+import type { Upgrade } from '../exchange.ts';
 
 /** What a client offers in `Sec-WebSocket-Protocol`, and what of it is for the gateway. */
 export type Subprotocols = Readonly<{
@@ -11,7 +12,7 @@ export type Subprotocols = Readonly<{
 }>;
 
 /** Browsers can set no header on a WebSocket but this one, so the token comes here: `countersign, bearer.TOKEN`. */
-export const mark = 'countersign';
+const mark = 'countersign';
 const prefix = 'bearer.';
 const tokenGrammar = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
@@ -44,6 +45,20 @@ export function readSubprotocols(values: readonly string[]): Subprotocols {
   }
   if (token !== undefined && (!isMarked || token === '')) throw malformed();
   return { offered, isMarked, token };
+}
+
+/**
+ * A browser fails a connection whose answer chooses none of what it offered, or something else. The gateway's own mark was not offered
+ * to the service, so where that chose nothing the gateway chooses it (RFC 6455 section 4.2.2).
+ *
+ * @returns What to write over the service's answer; undefined where the service chose what it was not offered.
+ */
+export function chosenSubprotocol(
+  chosen: string | string[] | undefined,
+  upgrade: Upgrade | undefined,
+): Readonly<{ 'sec-websocket-protocol'?: string }> | undefined {
+  if (chosen === undefined) return upgrade?.isMarked ? { 'sec-websocket-protocol': mark } : {};
+  return typeof chosen === 'string' && upgrade?.subprotocols.includes(chosen) ? {} : undefined;
 }
 
 const malformed = () => new AppError('invalid_request', { detail: { reason: 'sec-websocket-protocol' } });

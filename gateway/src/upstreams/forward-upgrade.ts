@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError } from '../errors.ts';
-import { type Header, type RequestRecord, type Signed, standingOf, type Upgrade } from '../exchange.ts';
-import { mark } from '../stages/subprotocols.ts';
+import { type Header, type RequestRecord, type Signed, standingOf } from '../exchange.ts';
+import { chosenSubprotocol } from '../stages/subprotocols.ts';
 import { answerHeaders } from './answer-headers.ts';
 import type { Outcome } from './breaker.ts';
 import type { OpenConnections } from './open-connections.ts';
@@ -211,7 +211,7 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
       return;
     }
     const subprotocol = chosenSubprotocol(answer.headers['sec-websocket-protocol'], signed.upgrade);
-    if (subprotocol === 'none of these') {
+    if (subprotocol === undefined) {
       service.destroy();
       fail(new AppError('upstream_invalid_response', { detail: { reason: 'a subprotocol that was not offered' } }));
       socket.destroySoon();
@@ -221,18 +221,6 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
     answer.headers = { ...answer.headers, ...subprotocol, connection: 'Upgrade', upgrade: 'websocket' };
     told.onUpgraded(service);
   });
-}
-
-/**
- * A browser fails a connection whose answer chooses none of what it offered, or something else. The gateway's own mark was not offered
- * to the service, so where that chose nothing the gateway chooses it (RFC 6455 section 4.2.2).
- */
-function chosenSubprotocol(
-  chosen: string | string[] | undefined,
-  upgrade: Upgrade | undefined,
-): Readonly<{ 'sec-websocket-protocol'?: string }> | 'none of these' {
-  if (chosen === undefined) return upgrade?.isMarked ? { 'sec-websocket-protocol': mark } : {};
-  return typeof chosen === 'string' && upgrade?.subprotocols.includes(chosen) ? {} : 'none of these';
 }
 
 function endAfter(socket: Socket, ms: number): void {

@@ -3,6 +3,9 @@ import { commonErrors, type ErrorTable, AppError as KitError } from '@countersig
 /** A token was presented and is not good: 401 with `error="invalid_token"` (RFC 6750 section 3.1). */
 const refusedToken = (title: string) => ({ status: 401, fault: 'caller', title }) as const;
 
+/** A bound token came with a proof that is not good: 401 with `invalid_dpop_proof` or `use_dpop_nonce` (RFC 9449 section 7.1). */
+const refusedProof = refusedToken;
+
 /** A nested call that does not prove which service makes it, or for whom. Internal listener only. */
 const refusedCall = (title: string) => ({ status: 401, fault: 'caller', title }) as const;
 
@@ -40,6 +43,19 @@ export const errorTable = {
   token_role_refused: refusedToken('The issuer of the access token may not give this role.'),
   token_revoked: refusedToken('The access token has been revoked.'),
   token_proof_missing: refusedToken('The access token is bound to a key, and no proof of that key came with it.'),
+  token_unbound: refusedToken('The access token is not bound to a key, and a bound one is needed.'),
+  token_key_mismatch: refusedToken('The proof was made with another key than the access token is bound to.'),
+  dpop_proof_invalid: refusedProof('The DPoP proof is malformed, or its signature does not hold.'),
+  dpop_proof_mismatch: refusedProof('The DPoP proof was made for another method, address or access token.'),
+  dpop_proof_expired: refusedProof('The DPoP proof is too old, or from the future.'),
+  dpop_proof_replayed: refusedProof('The DPoP proof has been used already.'),
+  dpop_nonce_required: refusedProof('The DPoP proof needs the nonce that comes with this answer.'),
+  invalid_dpop_proof: { status: 400, fault: 'caller', title: 'The DPoP proof is not good for this request.' },
+  use_dpop_nonce: {
+    status: 400,
+    fault: 'caller',
+    title: 'The DPoP proof needs the nonce that comes with this answer.',
+  },
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
   origin_not_allowed: { status: 403, fault: 'caller', title: 'Pages of this origin may not call here.' },
   tenant_mismatch: { status: 403, fault: 'caller', title: 'This belongs to another tenant.' },
@@ -65,6 +81,12 @@ export const errorTable = {
     status: 503,
     fault: 'ours',
     title: 'Revocations cannot be checked right now. Try again shortly.',
+    retryAfterSec: 2,
+  },
+  dpop_replay_unavailable: {
+    status: 503,
+    fault: 'ours',
+    title: 'Whether this DPoP proof was used before cannot be known right now. Try again shortly.',
     retryAfterSec: 2,
   },
   limit_store_unavailable: {

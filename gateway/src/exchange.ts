@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { Route } from './config/config.ts';
+import type { Route, Scheme } from './config/config.ts';
 import type { Params } from './routing/route-table.ts';
 import type { Transaction } from './tokens/txn-token.ts';
 import type { Standing, VerifiedToken } from './tokens/verified-token.ts';
@@ -23,6 +23,9 @@ export type RequestRecord = {
   readonly startedAt: number;
   address?: string;
   route?: string;
+  /** How the route may be asked with a token, and how this client did: what a 401 goes by. */
+  schemes?: readonly Scheme[];
+  scheme?: Scheme;
   identity?: 'user' | 'anonymous' | 'service';
   userId?: string;
   serviceId?: string;
@@ -50,6 +53,8 @@ export type RequestRecord = {
   limits?: readonly string[];
   /** The same: who may read it. Where it is set the service is not asked. */
   cors?: readonly string[];
+  /** The same: what a client is to put into its next DPoP proof. */
+  nonce?: readonly string[];
   /** The same, where the service says nothing on it. */
   defaults?: readonly string[];
 };
@@ -116,8 +121,18 @@ export type Matched = Incoming &
 
 /** Who asks. `anonymous` is a statement too: this request brought no identity, and the route lets that pass so far. */
 export type Caller =
-  | Readonly<{ kind: 'anonymous' }>
-  | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; token: VerifiedToken }>
+  | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
+  | Readonly<{
+      kind: 'user';
+      userId: string;
+      role: string;
+      tenantId: string;
+      token: VerifiedToken;
+      /** Whether the token is bound to a key. If so, that key's holder sent this request. */
+      bound: boolean;
+      /** Thumbprint of the key that a proof came from with this request; also of a token endpoint's client without a bound token. */
+      jkt: string | undefined;
+    }>
   /** On the internal listener. Without `user` it acts for nobody but itself. */
   | Readonly<{ kind: 'service'; serviceId: string; user?: Transaction }>;
 

@@ -23,7 +23,7 @@ export type Lasting = Readonly<{
   parts: KeptParts;
   open: OpenConnections;
   throttle: FailureThrottle;
-  /** Nonces of nested calls: forgotten with a configuration, they could be used again. */
+  /** Nonces of nested calls, and DPoP proofs: forgotten with a configuration, they could be used again. */
   replay: ReplayStore;
   /** Sockets stay open across configurations, and so does their count. */
   sockets: SocketCount;

@@ -17,6 +17,7 @@ import { createSanitize } from './stages/sanitize.ts';
 import { createSign } from './stages/sign.ts';
 import { createUpgradeOrigin } from './stages/upgrade-origin.ts';
 import type { AccessTokens } from './tokens/access-tokens.ts';
+import { createDpop } from './tokens/dpop.ts';
 import type { FailureThrottle } from './tokens/failure-throttle.ts';
 import { createTxnTokens } from './tokens/txn-token.ts';
 import type { Trust } from './trust.ts';
@@ -29,7 +30,7 @@ export type PipelineParts = Readonly<{
   trust: Trust;
   limiterFor(name: string, limit: Limit): Limiter;
   throttle: FailureThrottle;
-  /** Nonces of nested calls. */
+  /** Nonces of nested calls, and DPoP proofs. */
   replay: ReplayStore;
   sockets: SocketCount;
   forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
@@ -59,7 +60,7 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
       sanitize: createSanitize(config),
       cors: config.cors && createCors(config.cors, publicTable),
       checkOrigin: createUpgradeOrigin(config),
-      authenticate: createAuthenticate(tokens, throttle),
+      authenticate: createAuthenticate({ tokens, throttle, dpop: createDpop({ config, replay, nowMs }) }),
     }),
     internal: createPipeline({
       ...onRoutes(routesOn('internal', config)),

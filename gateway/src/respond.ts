@@ -1,6 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
+import { challengeFor } from './challenge.ts';
 import { AppError, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
 import { lingerOver } from './linger.ts';
@@ -30,10 +31,11 @@ export function createRespond(): Respond {
       ...answer,
       headers: {
         ...securityHeaders,
-        ...challengeFor(error.code),
+        ...challengeFor(error.code, record),
         ...answer.headers,
         ...named(record.limits),
         ...named(record.cors),
+        ...named(record.nonce),
         'content-length': String(Buffer.byteLength(answer.body)),
         'x-request-id': record.requestId,
       },
@@ -82,12 +84,3 @@ function named(flat: readonly string[] = []): Record<string, string> {
 
 const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-
-/** RFC 6750 section 3: who brought no token is told how to, and nothing else. */
-function challengeFor(code: AppError['code']): Record<string, string> {
-  if (code === 'token_missing') return { 'www-authenticate': 'Bearer' };
-  if (code === 'insufficient_role') return { 'www-authenticate': 'Bearer error="insufficient_scope"' };
-  const { status, title } = errorTable[code];
-  if (status !== 401 || !code.startsWith('token_')) return {};
-  return { 'www-authenticate': `Bearer error="invalid_token", error_description="${title}"` };
-}

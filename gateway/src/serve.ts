@@ -70,7 +70,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     parts,
     open,
     throttle: createFailureThrottle(refusedTokensPerMinute, nowMs),
-    // Where Redis is gone a nested call waits for it: whether this is a replay can then not be known.
+    // Where Redis is gone nested calls and proofs wait for it: whether one is a replay can then not be known.
     replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
     sockets: createSocketCount(),
     respond,

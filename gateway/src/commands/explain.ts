@@ -1,5 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { contentDigest, type IdentityFacts, newRequestId, prepareIdentity, signRequest } from '@countersign/identity';
+import {
+  contentDigest,
+  type IdentityContext,
+  type IdentityFacts,
+  newRequestId,
+  prepareIdentity,
+  signRequest,
+} from '@countersign/identity';
 import type { GatewayConfig, Limit, Route } from '../config/config.ts';
 import { id, role } from '../config/scalars.ts';
 import { errorTable } from '../errors.ts';
@@ -17,6 +24,7 @@ export const explain: Command = {
     ['--role ROLE', 'the caller has a good token with this role; without it: anonymous'],
     ['--tenant ID', 'the tenant in that token; example-tenant if not given'],
     ['--user ID', 'the user in that token; example-user if not given'],
+    ['--bound', 'that token is bound to a key (DPoP), and its proof is good'],
     ['--service NAME', 'a service calls, on the internal listener'],
   ],
   parse: {
@@ -24,6 +32,7 @@ export const explain: Command = {
     role: { type: 'string' },
     tenant: { type: 'string' },
     user: { type: 'string' },
+    bound: { type: 'boolean' },
     service: { type: 'string' },
   },
   run(terminal, values, [method, target, ...more]) {
@@ -44,7 +53,9 @@ function callerOf(values: Values): Caller {
   const tenantId = text(values.tenant);
   const userId = text(values.user);
   if (userRole === undefined) {
-    if (tenantId !== undefined || userId !== undefined) throw new UsageError('--tenant and --user need --role');
+    if (tenantId !== undefined || userId !== undefined || values.bound === true) {
+      throw new UsageError('--tenant, --user and --bound need --role');
+    }
     return service === undefined ? { kind: 'anonymous' } : { kind: 'service', serviceId: service };
   }
   const user = {
@@ -52,7 +63,9 @@ function callerOf(values: Values): Caller {
     role: fitting('--role', userRole, role),
     tenantId: fitting('--tenant', tenantId ?? 'example-tenant', id),
   };
-  return service === undefined ? { kind: 'user', ...user } : { kind: 'service', serviceId: service, user };
+  return service === undefined
+    ? { kind: 'user', ...user, bound: values.bound === true }
+    : { kind: 'service', serviceId: service, user };
 }
 
 function fitting(option: string, value: string, type: typeof id): string {
@@ -152,6 +165,8 @@ function exampleHeaders(
   ];
 }
 
+// Of RFC 7638's own example.
+const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
 // From the range for documentation (RFC 5737).
 const exampleAddress = '192.0.2.1';
 
@@ -160,7 +175,12 @@ function factsOf(config: GatewayConfig, route: Route, caller: Caller): IdentityF
   if (caller.kind === 'anonymous' || route.auth === 'public') return { kind: 'anonymous' };
   const [issuer] = config.issuers;
   if (!hasUser(caller) || issuer === undefined) return caller;
-  return { ...caller, context: { iss: issuer.issuer, ...(issuer.revocations && { sid: 'SESSION' }) } };
+  const context: IdentityContext = {
+    iss: issuer.issuer,
+    ...(issuer.revocations && { sid: 'SESSION' }),
+    ...(caller.kind === 'user' && caller.bound && { jkt: exampleThumbprint }),
+  };
+  return { ...caller, context };
 }
 
 const hasUser = (caller: Caller) => caller.kind === 'user' || (caller.kind === 'service' && caller.user !== undefined);
@@ -169,7 +189,7 @@ function describe(caller: Caller): string {
   if (caller.kind === 'anonymous') return 'anonymous';
   const user = caller.kind === 'user' ? caller : caller.user;
   const person = user && `${user.role} ${user.userId} of ${user.tenantId}`;
-  if (caller.kind === 'user') return person ?? '';
+  if (caller.kind === 'user') return `${person}${caller.bound ? ', bound to a key' : ''}`;
   return person === undefined ? `service ${caller.serviceId}` : `service ${caller.serviceId} for ${person}`;
 }
 

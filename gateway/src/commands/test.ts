@@ -65,7 +65,7 @@ function callerOf({ request }: PolicyTest): Caller {
 }
 
 function callerText({ as, service }: PolicyTest['request']): string {
-  const person = as && `${as.role} ${as.userId} of ${as.tenantId}`;
+  const person = as && `${as.role} ${as.userId} of ${as.tenantId}${as.bound ? ', bound to a key' : ''}`;
   if (service === undefined) return person ?? 'anonymous';
   return person === undefined ? `service ${service}` : `service ${service} for ${person}`;
 }

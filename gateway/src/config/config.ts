@@ -87,6 +87,9 @@ export type Limit = Readonly<{
 
 export type AuthMode = 'required' | 'optional' | 'public' | 'service';
 
+/** How a client may present a token. */
+export type Scheme = 'Bearer' | 'DPoP';
+
 export type Route = Readonly<{
   name: string;
   /** The pattern as written, e.g. `/v1/tenants/:tenantId/**`. */
@@ -97,6 +100,10 @@ export type Route = Readonly<{
   auth: AuthMode;
   /** Undefined: not asked. `tenantParam` is the `:param`, without its colon, that must equal the caller's tenant. */
   allow: Readonly<{ roles: ReadonlySet<string> | undefined; tenantParam: string | undefined }>;
+  /** A token has to be bound to its client's key. */
+  senderConstrained: boolean;
+  /** What a client without a token is offered; `DPoP` where `publicOrigins` make it possible. */
+  schemes: readonly Scheme[];
   /** Services that may call it on the internal listener; empty unless `auth` is `service`. */
   callers: ReadonlySet<string>;
   limits: readonly Limit[];
@@ -118,6 +125,9 @@ export type Cors = Readonly<{
   maxAgeSec: number;
 }>;
 
+/** One nonce is handed out for `lifetimeSec`; the one before is still taken. */
+export type DpopNonceSettings = Readonly<{ secret: Uint8Array; lifetimeSec: number }>;
+
 /** A service that may call on the internal listener, and the file with its public keys. */
 type CallingService = Readonly<{ name: string; keysFile: string }>;
 
@@ -127,7 +137,7 @@ export type PolicyTest = Readonly<{
     method: string;
     /** The request target, query included. */
     target: string;
-    as: Readonly<{ userId: string; role: string; tenantId: string }> | undefined;
+    as: Readonly<{ userId: string; role: string; tenantId: string; bound: boolean }> | undefined;
     service: string | undefined;
   }>;
   expect: Readonly<{
@@ -162,6 +172,7 @@ export type GatewayConfig = Readonly<{
   redis: string | undefined;
   issuers: readonly Issuer[];
   identity: Readonly<{ keysDir: string; lifetimeSec: number }>;
+  dpop: Readonly<{ nonces: DpopNonceSettings | undefined }>;
   services: ReadonlyMap<string, CallingService>;
   upstreams: ReadonlyMap<string, Upstream>;
   routes: readonly Route[];

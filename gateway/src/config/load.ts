@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
+import { checkDpop } from './check-dpop.ts';
 import { checkEdges } from './check-edges.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkRunning, type Settled } from './check-running.ts';
@@ -69,6 +70,7 @@ function checkAll(
     ...checkEdges(parts),
     ...secrets.findings,
     ...checkRoutes(parts),
+    ...checkDpop(parts),
     ...checkTests(parts),
     ...(running === undefined ? [] : checkRunning(parts, running)),
   ];

@@ -6,8 +6,10 @@ import { type UpstreamPart, upstream } from './upstream-schema.ts';
 /** What of a file is well-formed, piece by piece; undefined where a piece is not, and its problem is already known. */
 export type Parts = Readonly<{
   listen: Document['listen'] | undefined;
+  publicOrigins: Document['publicOrigins'] | undefined;
   insecureTransport: boolean;
   redis: string | undefined;
+  dpop: Document['dpop'] | undefined;
   issuers: readonly (IssuerPart | undefined)[];
   upstreams: ReadonlyMap<string, UpstreamPart | undefined>;
   services: ReadonlySet<string>;
@@ -22,6 +24,8 @@ export function partsOf(raw: unknown): Parts {
   const file = recordOf(raw);
   return {
     listen: part(schema.shape.listen, file.listen),
+    publicOrigins: part(schema.shape.publicOrigins, file.publicOrigins),
+    dpop: part(schema.shape.dpop, file.dpop),
     insecureTransport: file.insecureTransport === true,
     redis: part(schema.shape.redis, file.redis),
     issuers: listOf(file.issuers).map((value) => part(issuer, value)),

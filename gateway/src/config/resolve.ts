@@ -25,6 +25,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
       resolveUpstream(name, part, known(options.secrets.identities, name), directory),
     ]),
   );
+  const hasOrigins = document.publicOrigins.length > 0;
   return {
     file: options.file,
     hash: options.hash,
@@ -37,11 +38,15 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     redis: document.redis,
     issuers: document.issuers.map((part) => resolveIssuer(part, directory)),
     identity: { keysDir: resolve(directory, document.identity.keys), lifetimeSec: document.identity.lifetime },
+    dpop: { nonces: options.secrets.nonces },
     services: new Map(
       Object.entries(document.services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
     ),
     upstreams,
-    routes: document.routes.map((part) => resolveRoute(part, known(upstreams, part.upstream))),
+    routes: document.routes.map((part) => ({
+      ...resolveRoute(part, known(upstreams, part.upstream)),
+      schemes: schemesOf(part, hasOrigins),
+    })),
     cors: document.cors && resolveCors(document.cors),
     websockets: document.websockets,
     headers: { ...document.headers, strip: document.headers.strip.map((name) => name.toLowerCase()) },
@@ -67,7 +72,12 @@ function resolveIssuer(part: IssuerPart, directory: string): Issuer {
   };
 }
 
-function resolveRoute(part: RoutePart, upstream: Upstream): Route {
+function schemesOf({ senderConstrained }: RoutePart, hasOrigins: boolean): Route['schemes'] {
+  if (!hasOrigins) return ['Bearer'];
+  return senderConstrained === 'required' ? ['DPoP'] : ['Bearer', 'DPoP'];
+}
+
+function resolveRoute(part: RoutePart, upstream: Upstream): Omit<Route, 'schemes'> {
   return {
     name: part.name,
     path: part.path,
@@ -78,6 +88,7 @@ function resolveRoute(part: RoutePart, upstream: Upstream): Route {
       roles: part.allow?.roles && new Set(part.allow.roles),
       tenantParam: part.allow?.tenant?.slice(1),
     },
+    senderConstrained: part.senderConstrained === 'required',
     callers: new Set(part.callers),
     limits: part.limits.map(({ per, ...limit }) => ({ ...limit, perSec: per })),
     body: part.body,

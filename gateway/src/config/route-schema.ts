@@ -53,6 +53,12 @@ export const route = z.strictObject({
     })
     .optional()
     .describe('Further conditions; needs `auth: required` or `service`.'),
+  senderConstrained: z
+    .literal('required')
+    .optional()
+    .describe(
+      'A token must be bound to its client (DPoP). Absent: a bound token needs its proof, others pass as Bearer.',
+    ),
   callers: unique(name).min(1).optional().describe('With `auth: service`: who may call, keys of `services`.'),
   limits: z.array(limit).max(8).prefault([]).describe('All of them hold.'),
   body: z
@@ -85,7 +91,12 @@ export const route = z.strictObject({
     .strictObject({
       cookies: unique(cookieName).prefault([]).describe('Cookies that are otherwise stripped and may pass, both ways.'),
       authorization: z.boolean().default(false).describe("Whether the client's own `Authorization` passes."),
-      dpop: z.boolean().default(false).describe("Whether the client's own `DPoP` passes."),
+      dpop: z
+        .boolean()
+        .default(false)
+        .describe(
+          'For token endpoints: a `DPoP` proof is checked here also without an access token, named inwards as `jkt`, and passes.',
+        ),
     })
     .prefault({})
     .describe('What is otherwise stripped and may pass here.'),

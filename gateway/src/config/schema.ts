@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { cors, websockets } from './browser-schema.ts';
+import { dpop } from './dpop-schema.ts';
 import { method, route } from './route-schema.ts';
 import {
   address,
@@ -82,6 +83,7 @@ const testCase = z.strictObject({
           userId: id.describe('The user in its token.'),
           role: role.describe('The role in its token.'),
           tenantId: id.describe('The tenant in its token.'),
+          bound: z.boolean().default(false).describe('Whether its token is bound to a key (DPoP), with a good proof.'),
         })
         .optional()
         .describe(
@@ -118,6 +120,7 @@ export const schema = z
         lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature holds.'),
       })
       .describe('How identity is signed.'),
+    dpop: dpop.prefault({}).describe('Proofs of possession (RFC 9449). They need `publicOrigins`.'),
     services: z
       .record(name, z.strictObject({ keys: filePath.describe('Its public keys, a JWK set.') }))
       .prefault({})

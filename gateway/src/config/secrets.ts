@@ -1,22 +1,26 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { UpstreamIdentity } from './config.ts';
+import type { DpopNonceSettings, UpstreamIdentity } from './config.ts';
 import { type FileRead, hashOf } from './files.ts';
 import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
 import type { UpstreamPart } from './upstream-schema.ts';
-import type { Source } from './yaml.ts';
+import type { Path, Source } from './yaml.ts';
 
-/** How each upstream's identity is signed, and the files that this was read from. */
-export type Secrets = Readonly<{ identities: ReadonlyMap<string, UpstreamIdentity>; files: readonly FileRead[] }>;
+/** How each upstream's identity is signed, what DPoP nonces are made of, and the files that this was read from. */
+export type Secrets = Readonly<{
+  identities: ReadonlyMap<string, UpstreamIdentity>;
+  nonces: DpopNonceSettings | undefined;
+  files: readonly FileRead[];
+}>;
 
-export const noSecrets: Secrets = { identities: new Map(), files: [] };
+export const noSecrets: Secrets = { identities: new Map(), nonces: undefined, files: [] };
 
 const shortest = 32;
 
 /**
- * Reads the hmac secrets of all upstreams. A secret is the bytes of its text, without the newline that ends a file.
- * Written into the YAML, or given by a default, it would be no secret; shared, it would let one service be another.
+ * Reads the hmac secrets of all upstreams, and the one that DPoP nonces are made of. A secret is the bytes of its text, without
+ * the newline that ends a file. Written into the YAML, or given by a default, it would be no secret; shared, it would let one service be another.
  */
 export function readSecrets(
   parts: Parts,
@@ -25,19 +29,17 @@ export function readSecrets(
 ): Secrets & Readonly<{ findings: readonly Finding[] }> {
   const findings: Finding[] = [];
   const identities = new Map<string, UpstreamIdentity>();
-  const owners = new Map<string, string>();
   const files: FileRead[] = [];
+  const reader = { source, directory, owners: new Map<string, string>(), files, findings };
   for (const [name, upstream] of parts.upstreams) {
     if (upstream === undefined) continue;
-    const reader = { upstream: name, source, directory, owners, files, findings };
-    const identity = identityOf(upstream, reader);
+    const identity = identityOf(name, upstream, reader);
     if (identity !== undefined) identities.set(name, identity);
   }
-  return { identities, files, findings };
+  return { identities, nonces: noncesOf(parts, reader), files, findings };
 }
 
 type Reader = {
-  readonly upstream: string;
   readonly source: Source;
   readonly directory: string;
   readonly owners: Map<string, string>;
@@ -45,26 +47,42 @@ type Reader = {
   readonly findings: Finding[];
 };
 
-function identityOf({ identity }: UpstreamPart, reader: Reader): UpstreamIdentity | undefined {
+function identityOf(name: string, { identity }: UpstreamPart, reader: Reader): UpstreamIdentity | undefined {
   if (identity.algorithm === 'ed25519') return { algorithm: 'ed25519' };
-  const path = ['upstreams', reader.upstream, 'identity'];
-  if (identity.secret === undefined && identity.secretFile === undefined) {
-    const message = '"secret" or "secretFile" is required: from a variable, or the path of a file';
-    reader.findings.push({ path, message, absent: 'secret' });
-    return undefined;
-  }
-  const secret = readSecret('secret', identity.secret, identity.secretFile, reader);
-  const next = readSecret('next', identity.next, identity.nextFile, reader);
+  const at = { path: ['upstreams', name, 'identity'], owner: name };
+  const secret = readRequired(at, identity, reader);
+  const next = readSecret({ ...at, key: 'next' }, identity.next, identity.nextFile, reader);
   return secret === undefined ? undefined : { algorithm: 'hmac-sha256', secret, next };
 }
 
+function noncesOf({ dpop }: Parts, reader: Reader): DpopNonceSettings | undefined {
+  if (dpop?.nonces === undefined) return undefined;
+  const secret = readRequired({ path: ['dpop', 'nonces'], owner: 'dpop.nonces' }, dpop.nonces, reader);
+  return secret && { secret, lifetimeSec: dpop.nonces.lifetime };
+}
+
+type Place = Readonly<{ path: Path; owner: string }>;
+
+function readRequired(
+  at: Place,
+  { secret, secretFile }: Readonly<{ secret?: string | undefined; secretFile?: string | undefined }>,
+  reader: Reader,
+): Uint8Array | undefined {
+  if (secret === undefined && secretFile === undefined) {
+    const message = '"secret" or "secretFile" is required: from a variable, or the path of a file';
+    reader.findings.push({ path: at.path, message, absent: 'secret' });
+    return undefined;
+  }
+  return readSecret({ ...at, key: 'secret' }, secret, secretFile, reader);
+}
+
 function readSecret(
-  key: 'secret' | 'next',
+  { path: parent, owner: holder, key }: Place & Readonly<{ key: 'secret' | 'next' }>,
   text: string | undefined,
   file: string | undefined,
   reader: Reader,
 ): Uint8Array | undefined {
-  const path = ['upstreams', reader.upstream, 'identity', text === undefined ? `${key}File` : key];
+  const path = [...parent, text === undefined ? `${key}File` : key];
   const refuse = (message: string) => {
     reader.findings.push({ path, message });
     return undefined;
@@ -79,8 +97,8 @@ function readSecret(
   if (bytes.length < shortest) return refuse(`must be at least ${shortest} bytes`);
   if (new Set(bytes).size < 8) return refuse('must be random: it repeats a few characters');
   const owner = reader.owners.get(bytes.toString('base64'));
-  if (owner !== undefined) return refuse(`is the same as ${owner}: each upstream needs its own`);
-  reader.owners.set(bytes.toString('base64'), `${reader.upstream}'s ${key}`);
+  if (owner !== undefined) return refuse(`is the same as ${owner}: each needs its own`);
+  reader.owners.set(bytes.toString('base64'), `${holder}'s ${key}`);
   return bytes;
 }
 

@@ -4,7 +4,7 @@ import { createDecider } from './decide.ts';
 import type { Caller } from './policy.ts';
 
 const anonymous: Caller = { kind: 'anonymous' };
-const admin: Caller = { kind: 'user', userId: 'u1', role: 'admin', tenantId: 'acme' };
+const admin: Caller = { kind: 'user', bound: false, userId: 'u1', role: 'admin', tenantId: 'acme' };
 const service: Caller = { kind: 'service', serviceId: 'complaint-service' };
 
 describe('the decider', () => {

@@ -4,7 +4,7 @@ import type { AuthMode } from '../config/config.ts';
 import { type Caller, refusalOf, verdictsOn } from './policy.ts';
 
 const anonymous: Caller = { kind: 'anonymous' };
-const agent: Caller = { kind: 'user', userId: 'u1', role: 'agent', tenantId: 'acme' };
+const agent: Caller = { kind: 'user', bound: false, userId: 'u1', role: 'agent', tenantId: 'acme' };
 const service: Caller = { kind: 'service', serviceId: 'complaint-service' };
 const delegated: Caller = { ...service, user: { userId: 'u1', role: 'agent', tenantId: 'acme' } };
 

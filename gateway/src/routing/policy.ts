@@ -5,7 +5,7 @@ import type { Params } from './route-table.ts';
 /** Who asks, as far as a route's rules are concerned. */
 export type Caller =
   | Readonly<{ kind: 'anonymous' }>
-  | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }>
+  | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; bound: boolean }>
   | Readonly<{
       kind: 'service';
       serviceId: string;
@@ -21,6 +21,7 @@ export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: s
  */
 export function verdictsOn(route: Route, params: Params, caller: Caller): readonly Verdict[] {
   const verdicts = [judgeAuth(route, caller)];
+  if (route.senderConstrained) verdicts.push(judgeBinding(caller));
   const user = userOf(caller);
   const { roles, tenantParam } = route.allow;
   if (roles !== undefined) verdicts.push(judgeRole(roles, user?.role));
@@ -40,6 +41,14 @@ function judgeAuth(route: Route, caller: Caller): Verdict {
     return { rule, refusal: 'token_missing', why: 'the caller is anonymous' };
   }
   return { rule, refusal: undefined, why: `the caller is ${caller.kind}` };
+}
+
+/** An anonymous caller has no token that could be unbound: whether it may come at all is `auth`'s to say. */
+function judgeBinding(caller: Caller): Verdict {
+  const rule = 'senderConstrained: required';
+  if (caller.kind !== 'user') return { rule, refusal: undefined, why: 'there is no token' };
+  if (caller.bound) return { rule, refusal: undefined, why: 'the token is bound to a key' };
+  return { rule, refusal: 'token_unbound', why: 'the token is not bound to a key' };
 }
 
 function judgeCaller(route: Route, caller: Caller): Verdict {

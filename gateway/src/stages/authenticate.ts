@@ -2,77 +2,107 @@ import { AppError, type Code, errorTable } from '../errors.ts';
 import type { Authenticated, Caller, Matched } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { AccessTokens } from '../tokens/access-tokens.ts';
+import type { Dpop } from '../tokens/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';
 import { asCaller } from './as-caller.ts';
+import { readCredentials } from './credentials.ts';
+import { createProve } from './prove.ts';
 
-// RFC 6750 section 2.1: the scheme (in any case, RFC 9110 section 11.1), one space, one token. No list, no parameters.
-const bearer = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
-const bearerScheme = /^bearer(?:\s|,|$)/i;
+export type AuthenticateOptions = Readonly<{
+  tokens: AccessTokens;
+  throttle: FailureThrottle;
+  /** Undefined: no proof can be checked, so a bound token is good for nothing. */
+  dpop: Dpop | undefined;
+}>;
 
 /**
  * Says who asks. Whether that is enough is authorize's question. `public` routes ignore the header; on `optional` ones a token
- * may be absent, but not invalid (CVE-2021-21378).
+ * may be absent, but not invalid (CVE-2021-21378). A token that is bound to a key counts with a proof of that key only.
  *
- * The stage throws AppError `invalid_request` for a malformed header, `token_*`, `rate_limited` for an address that tried
- * too many bad tokens, and `issuer_keys_unavailable` or `revocations_unavailable` where the fault is ours. At once for a
- * token that is remembered, otherwise as a rejection.
+ * The stage throws AppError `invalid_request` for a malformed header, `token_*` and `dpop_*`, at token endpoints `invalid_dpop_proof` and
+ * `use_dpop_nonce`, `rate_limited` for an address that tried too many bad tokens, and `issuer_keys_unavailable`,
+ * `revocations_unavailable` or `dpop_replay_unavailable` where the fault is ours. At once for a bearer token that is remembered,
+ * otherwise as a rejection.
  */
-export function createAuthenticate(
-  tokens: AccessTokens,
-  throttle: FailureThrottle,
-): (matched: Matched) => Authenticated | Promise<Authenticated> {
+export function createAuthenticate({
+  tokens,
+  throttle,
+  dpop,
+}: AuthenticateOptions): (matched: Matched) => Authenticated | Promise<Authenticated> {
+  const prove = createProve(dpop);
+
   return (matched) => {
+    const { route, record } = matched;
     const { authorization } = matched.credentials;
-    if (matched.route.auth === 'public' || authorization === undefined) return asCaller(matched, anonymous, undefined);
-    const text = readBearer(authorization);
+    if (route.auth === 'public' || authorization === undefined) {
+      return prove.isWanted(matched) ? withoutToken(matched) : asCaller(matched, anonymous, undefined);
+    }
+    const { scheme, text } = readCredentials(authorization, route.schemes);
+    record.scheme = scheme;
+    let remembered: VerifiedToken | undefined;
     try {
-      const remembered = tokens.recall(text);
-      if (remembered !== undefined) return asCaller(matched, user(remembered), undefined);
+      remembered = tokens.recall(text);
     } catch (error) {
       throw counted(error, matched, throttle);
     }
-    return verify(matched, text);
+    if (remembered === undefined || scheme === 'DPoP' || prove.isWanted(matched)) {
+      return withToken(matched, text, remembered);
+    }
+    return asCaller(matched, user(bearer(remembered), undefined), undefined);
   };
 
-  async function verify(matched: Matched, text: string): Promise<Authenticated> {
-    const waitSec = throttle.waitSec(addressKey(matched.client.address));
-    if (waitSec > 0) {
-      throw new AppError('rate_limited', {
-        headers: { 'retry-after': String(waitSec) },
-        detail: { limit: 'refused tokens by address' },
-      });
-    }
+  async function withToken(matched: Matched, text: string, remembered: VerifiedToken | undefined) {
+    refuseThrottled(matched);
     try {
-      return asCaller(matched, user(await tokens.verify(text)), undefined);
+      const token = remembered ?? (await tokens.verify(text));
+      const isBound = matched.record.scheme === 'DPoP';
+      if (isBound) return asCaller(matched, user(token, await prove.token(matched, text, token)), undefined);
+      const jkt = prove.isWanted(matched) ? await prove.sender(matched) : undefined;
+      return asCaller(matched, user(bearer(token), jkt), undefined);
     } catch (error) {
       throw counted(error, matched, throttle);
     }
   }
-}
 
-/** @throws AppError `invalid_request` on a malformed Bearer header, `token_missing` on another scheme. */
-function readBearer(authorization: string): string {
-  const token = bearer.exec(authorization)?.[1];
-  if (token !== undefined) return token;
-  if (bearerScheme.test(authorization)) {
-    throw new AppError('invalid_request', {
-      detail: { reason: 'malformed Authorization' },
-      headers: { 'www-authenticate': 'Bearer error="invalid_request"' },
+  async function withoutToken(matched: Matched): Promise<Authenticated> {
+    refuseThrottled(matched);
+    try {
+      return asCaller(matched, { kind: 'anonymous', jkt: await prove.sender(matched) }, undefined);
+    } catch (error) {
+      throw counted(error, matched, throttle);
+    }
+  }
+
+  function refuseThrottled({ client }: Matched): void {
+    const waitSec = throttle.waitSec(addressKey(client.address));
+    if (waitSec === 0) return;
+    throw new AppError('rate_limited', {
+      headers: { 'retry-after': String(waitSec) },
+      detail: { limit: 'refused tokens by address' },
     });
   }
-  throw new AppError('token_missing', { detail: { reason: 'another scheme than Bearer' } });
 }
 
+/** Being asked for a nonce is how a client learns of it, and no attempt at anything. */
+const uncounted: ReadonlySet<Code> = new Set(['dpop_nonce_required', 'use_dpop_nonce']);
+
 function counted(error: unknown, matched: Matched, throttle: FailureThrottle): unknown {
-  if (error instanceof AppError && errorTable[error.code as Code].fault === 'caller')
+  if (error instanceof AppError && errorTable[error.code as Code].fault === 'caller' && !uncounted.has(error.code)) {
     throttle.failed(addressKey(matched.client.address));
+  }
   return error;
 }
 
-const anonymous: Caller = { kind: 'anonymous' };
+/** @throws AppError `token_proof_missing`: as a bearer token it would be worth as much to whoever stole it. */
+function bearer(token: VerifiedToken): VerifiedToken {
+  if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
+  return token;
+}
 
-function user(token: VerifiedToken): Caller {
+const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
+
+function user(token: VerifiedToken, jkt: string | undefined): Caller {
   const { userId, role, tenantId } = token.claims;
-  return { kind: 'user', userId, role, tenantId, token };
+  return { kind: 'user', userId, role, tenantId, token, bound: token.claims.jkt !== undefined, jkt };
 }

@@ -24,14 +24,15 @@ export function prepareCaller(caller: Caller, audience: string): PreparedIdentit
 function factsOf(caller: Caller): IdentityFacts {
   switch (caller.kind) {
     case 'anonymous':
-      return { kind: 'anonymous' };
+      return caller.jkt === undefined ? { kind: 'anonymous' } : { kind: 'anonymous', context: { jkt: caller.jkt } };
     case 'user': {
-      const { userId, role, tenantId, token } = caller;
+      const { userId, role, tenantId, token, jkt } = caller;
       const { issuer, sessionId, authTimeSec, authMethods } = token.claims;
       const context: IdentityContext = {
         ...originOf(issuer, sessionId),
         ...(authTimeSec !== undefined && { authTime: authTimeSec }),
         ...(authMethods !== undefined && { amr: authMethods }),
+        ...(jkt !== undefined && { jkt }),
       };
       return { kind: 'user', userId, role, tenantId, context };
     }

@@ -11,7 +11,7 @@ type Person = Readonly<{ issuer: string; tenantId: string; userId: string }>;
 
 const caller = ({ issuer, tenantId, userId }: Person): Caller => {
   const token = { issuer: { config: { issuer } } } as VerifiedToken;
-  return { kind: 'user', userId, role: 'agent', tenantId, token };
+  return { kind: 'user', userId, role: 'agent', tenantId, token, bound: false, jkt: undefined };
 };
 const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
 const keyOf = (by: 'user' | 'tenant', who: Person) => bucketKey({ by }, { caller: caller(who), client });
@@ -30,6 +30,8 @@ describe('whose bucket a request is taken from', () => {
   });
 
   test('somebody without identity counts by address', () => {
-    expect(bucketKey({ by: 'user' }, { caller: { kind: 'anonymous' }, client })).toBe('address 192.0.2.1');
+    expect(bucketKey({ by: 'user' }, { caller: { kind: 'anonymous', jkt: undefined }, client })).toBe(
+      'address 192.0.2.1',
+    );
   });
 });

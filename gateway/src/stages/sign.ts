@@ -35,6 +35,8 @@ export function createSign(options: SignOptions): Pick<Stages, 'sign' | 'signAga
   function prepared(caller: Caller, audience: string): PreparedIdentity {
     // Nested calls come with a txn-token of their own each time, so there is nothing to remember.
     if (caller.kind === 'service') return prepareCaller(caller, audience);
+    // A key that is not the token's is this request's alone.
+    if (caller.jkt !== undefined && !(caller.kind === 'user' && caller.bound)) return prepareCaller(caller, audience);
     const known = caller.kind === 'user' ? caller.token.prepared : anonymous;
     let identity = known.get(audience);
     if (identity === undefined) {

@@ -37,7 +37,6 @@ const lasting: ReadonlySet<Code> = new Set([
   'token_claims_invalid',
   'token_tenant_refused',
   'token_role_refused',
-  'token_proof_missing',
   'token_expired',
 ]);
 

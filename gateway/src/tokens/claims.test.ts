@@ -137,8 +137,12 @@ describe('claims', () => {
     expect(() => read({ role: 'admin' }, bound)).toThrow(refusedWith('token_role_refused'));
   });
 
-  test('of a token that is bound to a key are not a bearer token', () => {
-    expect(() => read({ cnf: { jkt: 'x' } })).toThrow(refusedWith('token_proof_missing'));
+  test('say which key the token is bound to', () => {
+    const jkt = '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I';
+    expect(read({ cnf: { jkt } }).jkt).toBe(jkt);
+    expect(read({}).jkt).toBeUndefined();
+    expect(() => read({ cnf: { jkt: 'x' } })).toThrow(refusedWith('token_claims_invalid'));
+    expect(() => read({ cnf: { jkt, kid: 'x' } })).toThrow(refusedWith('token_claims_invalid'));
   });
 
   test('may have other names', () => {

@@ -1,5 +1,6 @@
 import type { Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
+import { isCanonicalBase64url } from './compact-token.ts';
 
 /** What a verified access token says, typed, and within the grammar of the identity contract. */
 export type Claims = Readonly<{
@@ -14,6 +15,8 @@ export type Claims = Readonly<{
   expiresAtSec: number;
   authTimeSec: number | undefined;
   authMethods: readonly string[] | undefined;
+  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1); undefined: a bearer token. */
+  jkt: string | undefined;
 }>;
 
 /** How far two clocks may be apart. */
@@ -33,7 +36,7 @@ type Payload = Readonly<Record<string, unknown>>;
  * Reads the claims of a token whose signature holds. Nothing is cleaned up: a value that does not fit refuses the token.
  *
  * @param nowMs Unix milliseconds.
- * @throws AppError `token_audience_refused`, `token_claims_invalid` (the claim's name is in the detail), `token_proof_missing`,
+ * @throws AppError `token_audience_refused`, `token_claims_invalid` (the claim's name is in the detail),
  *   `token_tenant_refused`, `token_role_refused`, `token_expired`, `token_not_yet_valid`.
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
@@ -51,9 +54,8 @@ export function readClaims(payload: Payload, issuer: Issuer, nowMs: number): Cla
     expiresAtSec: time(payload, 'exp'),
     authTimeSec: has(payload, 'auth_time') ? time(payload, 'auth_time') : undefined,
     authMethods: has(payload, 'amr') ? authMethods(payload) : undefined,
+    jkt: has(payload, 'cnf') ? confirmation(payload) : undefined,
   };
-  // Bound to a key (RFC 7800): as a bearer token, it would be worth as much to whoever stole it.
-  if (has(payload, 'cnf')) throw new AppError('token_proof_missing');
   if (issuer.tenants?.has(claims.tenantId) === false) throw new AppError('token_tenant_refused');
   if (issuer.roles?.has(claims.role) === false) throw new AppError('token_role_refused');
 
@@ -97,6 +99,15 @@ function authMethods(payload: Payload): readonly string[] {
     value.every((one) => typeof one === 'string' && authMethod.test(one));
   if (!fits) throw invalid('amr');
   return value;
+}
+
+/** One way to confirm, and no other: a member that we do not know may bind the token to something that we do not check (RFC 7800). */
+function confirmation({ cnf }: Payload): string {
+  if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) throw invalid('cnf');
+  const { jkt, ...others } = cnf as Payload;
+  const fits = Object.hasOwn(cnf, 'jkt') && typeof jkt === 'string' && jkt.length === 43 && isCanonicalBase64url(jkt);
+  if (!fits || Object.keys(others).length > 0) throw invalid('cnf');
+  return jkt;
 }
 
 // Own names only: a payload without `sub` must not find one on Object.prototype.

@@ -9,7 +9,7 @@ export type AnswerHeaders = Readonly<{
   identityRefused: string | undefined;
 }>;
 
-type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused' | 'limits' | 'cors';
+type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused' | 'limits' | 'cors' | 'nonce';
 
 const dropped: ReadonlySet<string> = new Set([
   // Of the connection to the service, which is not the client's.
@@ -46,6 +46,7 @@ function judge(folded: string): Verdict {
   if (folded === 'connection' || folded === 'set-cookie') return folded;
   if (limitHeaders.has(folded)) return 'limits';
   if (folded.startsWith('access-control-')) return 'cors';
+  if (folded === 'dpop-nonce') return 'nonce';
   return dropped.has(folded) || isIdentityHeader(folded) ? 'drop' : 'pass';
 }
 
@@ -82,6 +83,9 @@ export function answerHeaders(
       case 'cors':
         if (record.cors === undefined) passing.push(name, value);
         break;
+      case 'nonce':
+        if (record.nonce === undefined && route.forward.dpop) passing.push(name, value);
+        break;
       case 'identity-refused':
         identityRefused = value;
     }
@@ -89,6 +93,7 @@ export function answerHeaders(
   const left = connection === undefined ? passing : withoutNamed(passing, connection);
   if (record.limits !== undefined) left.push(...record.limits);
   if (record.cors !== undefined) left.push(...record.cors);
+  if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.defaults !== undefined) addMissing(left, record.defaults);
   return { passing: left, identityRefused };
 }

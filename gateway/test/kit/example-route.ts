@@ -21,6 +21,8 @@ export function exampleRoute(part: Partial<Route> & { path: string }): Route {
     upstream: exampleUpstream,
     auth: 'required',
     allow: { roles: undefined, tenantParam: undefined },
+    senderConstrained: false,
+    schemes: ['Bearer'],
     callers: new Set(),
     limits: [],
     body: { mode: 'digest', maxBytes: 1024 },

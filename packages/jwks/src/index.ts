@@ -1,4 +1,5 @@
 export { fileKeySet } from './file-key-set.ts';
+export { importPublicJwk } from './import-jwk.ts';
 export { type KeySet, type KeySetStats, KeySetUnavailable } from './key-set.ts';
 export type { IgnoredKey, IgnoredReason } from './parse-jwks.ts';
 export { type KeySetEvent, type RemoteKeySetOptions, remoteKeySet } from './remote-key-set.ts';

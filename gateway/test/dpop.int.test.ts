@@ -1,0 +1,495 @@
+import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { calculateThumbprint, generateKeyPair as generateDpopKeys, generateProof } from 'dpop';
+import { type DpopClient, dpopClient } from './dpop-client.ts';
+import { type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+
+const origin = 'http://gateway.test';
+const path = '/v1/things/1';
+const url = origin + path;
+
+const moreRoutes = [
+  '  - { name: bare,',
+  `  - { name: bound, path: "/v1/bound", methods: [GET], upstream: things, auth: required, senderConstrained: required }
+  - { name: bound-maybe, path: "/v1/bound-maybe", methods: [GET], upstream: things, auth: optional, senderConstrained: required }
+  - { name: token, path: "/v1/token", methods: [POST], upstream: things, auth: public, forward: { dpop: true } }
+  - { name: switch, path: "/v1/switch", methods: [POST], upstream: things, auth: required, forward: { dpop: true } }
+  - { name: bare,`,
+] as const;
+
+/** A clock that stood 100 s back when the gateway started: its replay memory knows everything of this moment. */
+export async function dpopGateway(options: GatewayOptions = {}) {
+  const clock = { aheadMs: -100_000 };
+  const nowMs = () => Date.now() + clock.aheadMs;
+  const gateway = await gatewayUnderTest({ ...options, nowMs, edits: [moreRoutes, ...(options.edits ?? [])] });
+  clock.aheadMs = 0;
+  return { gateway, clock, nowMs };
+}
+
+type Ask = Readonly<{
+  method?: string;
+  path?: string;
+  auth?: string | undefined;
+  proofs?: readonly string[];
+  host?: string;
+  lines?: string;
+}>;
+
+function asker(gateway: GatewayUnderTest) {
+  return ({ method = 'GET', path: target = path, auth, proofs = [], host = 'gateway.test', lines = '' }: Ask) =>
+    gateway.raw(
+      `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${auth === undefined ? '' : `Authorization: ${auth}\r\n`}${proofs
+        .map((proof) => `DPoP: ${proof}\r\n`)
+        .join('')}${lines}<close>\r\n\r\n`,
+    );
+}
+
+describe('a token that is bound to a key', () => {
+  let gateway: GatewayUnderTest;
+  let clock: { aheadMs: number };
+  let ask: ReturnType<typeof asker>;
+  let client: DpopClient;
+  let other: DpopClient;
+  let token: string;
+  let unbound: string;
+  beforeAll(async () => {
+    ({ gateway, clock } = await dpopGateway());
+    ask = asker(gateway);
+    client = dpopClient();
+    other = dpopClient();
+    token = await gateway.issuer.accessToken({ cnf: { jkt: client.thumbprint } });
+    unbound = await gateway.issuer.accessToken();
+  });
+  afterAll(() => gateway.close());
+
+  const good = (claims = {}, header = {}) => client.proof({ url, token }, claims, header);
+  async function refused(asked: Ask) {
+    const before = gateway.upstream.requests.length;
+    const answer = await ask(asked);
+    expect(gateway.upstream.requests.length).toBe(before);
+    return answer;
+  }
+
+  describe('opens the route with a proof of that key', () => {
+    test.each(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] as const)('by %s', async (alg) => {
+      const holder = dpopClient(alg);
+      const bound = await gateway.issuer.accessToken({ cnf: { jkt: holder.thumbprint } });
+      const answer = await ask({ auth: `DPoP ${bound}`, proofs: [holder.proof({ url, token: bound })] });
+      expect(answer.status).toBe(200);
+      const { headers } = gateway.upstream.last();
+      expect(headers['x-identity']).toBe('user');
+      expect(headers['x-identity-context']).toContain(`jkt="${holder.thumbprint}"`);
+      expect(headers).not.toHaveProperty('authorization');
+      expect(headers).not.toHaveProperty('dpop');
+    });
+
+    test.each(['ES256', 'Ed25519', 'RS256', 'PS256'] as const)('by somebody else’s client, %s', async (alg) => {
+      const keys = await generateDpopKeys(alg);
+      const bound = await gateway.issuer.accessToken({ cnf: { jkt: await calculateThumbprint(keys.publicKey) } });
+      const proof = await generateProof(keys, url, 'GET', undefined, bound);
+      expect((await ask({ auth: `DPoP ${bound}`, proofs: [proof] })).status).toBe(200);
+    });
+
+    test.each<[name: string, make: () => Ask]>([
+      ['under the scheme in lower case', () => ({ auth: `dpop ${token}`, proofs: [good()] })],
+      [
+        'for a path with a query, which htu does not have',
+        () => ({ path: `${path}?a=1`, auth: `DPoP ${token}`, proofs: [good()] }),
+      ],
+      [
+        'with a query and a fragment in htu, which do not count',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ htu: `${url}?b=2#c` })] }),
+      ],
+      [
+        'with scheme and host in capitals',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ htu: `HTTP://GATEWAY.TEST${path}` })] }),
+      ],
+      [
+        'with the default port',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ htu: `http://gateway.test:80${path}` })] }),
+      ],
+      [
+        'with an unreserved character escaped',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v1/%74hings/1` })] }),
+      ],
+      [
+        'with the digits of an escape in the other case',
+        () => ({
+          path: '/v1/things/%C3%BC',
+          auth: `DPoP ${token}`,
+          proofs: [good({ htu: `${origin}/v1/things/%c3%bc` })],
+        }),
+      ],
+      [
+        'for the address before a rewrite',
+        () => ({ path: '/v2/things/1', auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v2/things/1` })] }),
+      ],
+      [
+        'almost a minute ago',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ iat: Math.floor(Date.now() / 1000) - 58 })] }),
+      ],
+      [
+        'by a clock a little ahead',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ iat: Math.floor(Date.now() / 1000) + 4 })] }),
+      ],
+      [
+        'for HEAD',
+        () => ({ method: 'HEAD', auth: `DPoP ${token}`, proofs: [client.proof({ method: 'HEAD', url, token })] }),
+      ],
+      ['with a nonce that nobody asked for', () => ({ auth: `DPoP ${token}`, proofs: [good({ nonce: 'x' })] })],
+      [
+        'with members that nobody knows',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ extra: [1] }, { kid: 'mine' })] }),
+      ],
+      [
+        'on a route that wants it',
+        () => ({ path: '/v1/bound', auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v1/bound` })] }),
+      ],
+    ])('%s', async (_name, make) => {
+      expect((await ask(make())).status).toBe(200);
+    });
+
+    test('as often as there are proofs, from memory', async () => {
+      const before = await gateway.admin('/metrics').then((answer) => answer.text());
+      for (let count = 0; count < 5; count += 1)
+        expect((await ask({ auth: `DPoP ${token}`, proofs: [good()] })).status).toBe(200);
+      const after = await gateway.admin('/metrics').then((answer) => answer.text());
+      const misses = (text: string) => Number(/countersign_token_cache\{what="misses"\} (\d+)/.exec(text)?.[1]);
+      expect(misses(after)).toBe(misses(before));
+    });
+  });
+
+  const encode = (value: unknown) =>
+    Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+  const now = () => Math.floor(Date.now() / 1000);
+  const header = () => ({ typ: 'dpop+jwt', alg: 'ES256', jwk: client.jwk });
+  const payload = () => ({ jti: randomUUID(), htm: 'GET', htu: url, iat: now(), ath: 'x' });
+  const respelled = (proof: string) => {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    return proof.slice(0, -1) + alphabet[alphabet.indexOf(proof.at(-1) ?? '') ^ 1];
+  };
+  const rsa1024 = () => generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+
+  type Case = [name: string, make: () => string | readonly string[], code: string, status?: number];
+  const invalid: Case[] = [
+    ['another key’s proof', () => other.proof({ url, token }), 'token_key_mismatch'],
+    [
+      'another key’s proof with this key’s jwk',
+      () => other.proof({ url, token }, {}, { jwk: client.jwk }),
+      'dpop_proof_invalid',
+    ],
+    ['a proof for another method', () => good({ htm: 'POST' }), 'dpop_proof_mismatch'],
+    ['a proof for the method in lower case', () => good({ htm: 'get' }), 'dpop_proof_mismatch'],
+    ['a proof for HEAD', () => good({ htm: 'HEAD' }), 'dpop_proof_mismatch'],
+    ['a proof for another path', () => good({ htu: `${origin}/v1/things/2` }), 'dpop_proof_mismatch'],
+    ['a proof for a path below', () => good({ htu: `${url}/` }), 'dpop_proof_mismatch'],
+    ['a proof for the path in capitals', () => good({ htu: `${origin}/v1/THINGS/1` }), 'dpop_proof_mismatch'],
+    ['a proof for an escaped slash', () => good({ htu: `${origin}/v1/things%2F1` }), 'dpop_proof_mismatch'],
+    ['a proof for a path with dots', () => good({ htu: `${origin}/v1/x/../things/1` }), 'dpop_proof_mismatch'],
+    ['a proof for the path alone', () => good({ htu: path }), 'dpop_proof_mismatch'],
+    ['a proof for another origin', () => good({ htu: `http://evil.test${path}` }), 'dpop_proof_mismatch'],
+    [
+      'a proof for a name that ours begins',
+      () => good({ htu: `http://gateway.test.evil.test${path}` }),
+      'dpop_proof_mismatch',
+    ],
+    ['a proof for another port', () => good({ htu: `http://gateway.test:81${path}` }), 'dpop_proof_mismatch'],
+    ['a proof for https', () => good({ htu: `https://gateway.test${path}` }), 'dpop_proof_mismatch'],
+    ['a proof for ws', () => good({ htu: `ws://gateway.test${path}` }), 'dpop_proof_mismatch'],
+    [
+      'a proof with a user in its address',
+      () => good({ htu: `http://gateway.test@evil.test${path}` }),
+      'dpop_proof_mismatch',
+    ],
+    [
+      'a proof with a backslash in its address',
+      () => good({ htu: 'http://gateway.test\\v1\\things\\1' }),
+      'dpop_proof_mismatch',
+    ],
+    ['a proof with a space before its address', () => good({ htu: ` ${url}` }), 'dpop_proof_mismatch'],
+    ['a proof with a list of addresses', () => good({ htu: [url] }), 'dpop_proof_mismatch'],
+    ['a proof for another token', () => client.proof({ url, token: unbound }), 'dpop_proof_mismatch'],
+    ['a proof for no token', () => client.proof({ url }), 'dpop_proof_mismatch'],
+    ['an old proof', () => good({ iat: now() - 66 }), 'dpop_proof_expired'],
+    ['a proof from the future', () => good({ iat: now() + 8 }), 'dpop_proof_expired'],
+    ['a proof without iat', () => good({ iat: undefined }), 'dpop_proof_invalid'],
+    ['a proof whose iat is a text', () => good({ iat: String(now()) }), 'dpop_proof_invalid'],
+    ['a proof whose iat is beyond numbers', () => good({ iat: 1e308 }), 'dpop_proof_invalid'],
+    ['a proof without jti', () => good({ jti: undefined }), 'dpop_proof_invalid'],
+    ['a proof with an empty jti', () => good({ jti: '' }), 'dpop_proof_invalid'],
+    ['a proof whose jti is a number', () => good({ jti: 7 }), 'dpop_proof_invalid'],
+    ['a proof whose jti breaks lines', () => good({ jti: 'a\r\nb' }), 'dpop_proof_invalid'],
+    ['a proof with a long jti', () => good({ jti: 'a'.repeat(257) }), 'dpop_proof_invalid'],
+    ['typ JWT', () => good({}, { typ: 'JWT' }), 'dpop_proof_invalid'],
+    ['typ at+jwt', () => good({}, { typ: 'at+jwt' }), 'dpop_proof_invalid'],
+    ['no typ', () => good({}, { typ: undefined }), 'dpop_proof_invalid'],
+    ['the access token as a proof', () => token, 'dpop_proof_invalid'],
+    ['alg none', () => `${encode({ ...header(), alg: 'none' })}.${encode(payload())}.`, 'dpop_proof_invalid'],
+    ['alg none with a signature', () => good({}, { alg: 'none' }), 'dpop_proof_invalid'],
+    [
+      'HS256 with an oct key',
+      () => {
+        const key = 'a-key-of-thirty-two-bytes-or-more';
+        const jwk = { kty: 'oct', k: encode(key) };
+        const signed = `${encode({ ...header(), alg: 'HS256', jwk })}.${encode(payload())}`;
+        return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
+      },
+      'dpop_proof_invalid',
+    ],
+    ['ES256 with an oct key', () => good({}, { jwk: { kty: 'oct', k: 'AAAA' } }), 'dpop_proof_invalid'],
+    ['an alg that is not on the list', () => good({}, { alg: 'ES512' }), 'dpop_proof_invalid'],
+    ['an alg of another curve', () => good({}, { alg: 'ES384' }), 'dpop_proof_invalid'],
+    ['an alg that is a list', () => good({}, { alg: ['ES256'] }), 'dpop_proof_invalid'],
+    ['the private key as jwk', () => good({}, { jwk: client.privateJwk }), 'dpop_proof_invalid'],
+    ['no jwk', () => good({}, { jwk: undefined }), 'dpop_proof_invalid'],
+    ['a jwk that is null', () => good({}, { jwk: null }), 'dpop_proof_invalid'],
+    ['a jwk that is a text', () => good({}, { jwk: JSON.stringify(client.jwk) }), 'dpop_proof_invalid'],
+    ['a jwk for encryption', () => good({}, { jwk: { ...client.jwk, use: 'enc' } }), 'dpop_proof_invalid'],
+    ['a jwk off its curve', () => good({}, { jwk: { ...client.jwk, x: client.jwk.y } }), 'dpop_proof_invalid'],
+    ['a respelled jwk', () => good({}, { jwk: { ...client.jwk, x: `${client.jwk.x}=` } }), 'dpop_proof_invalid'],
+    ['an RSA key of 1024 bits', () => good({}, { alg: 'RS256', jwk: rsa1024() }), 'dpop_proof_invalid'],
+    [
+      'an ed25519 key of small order',
+      () => good({}, { alg: 'EdDSA', jwk: { kty: 'OKP', crv: 'Ed25519', x: encode('\0'.repeat(32)) } }),
+      'dpop_proof_invalid',
+    ],
+    ['jku', () => good({}, { jku: 'http://evil.test/keys' }), 'dpop_proof_invalid'],
+    ['x5u', () => good({}, { x5u: 'http://evil.test/cert' }), 'dpop_proof_invalid'],
+    ['x5c', () => good({}, { x5c: ['AAAA'] }), 'dpop_proof_invalid'],
+    ['crit', () => good({}, { crit: ['exp'] }), 'dpop_proof_invalid'],
+    ['an empty crit', () => good({}, { crit: [] }), 'dpop_proof_invalid'],
+    ['b64', () => good({}, { b64: false }), 'dpop_proof_invalid'],
+    ['respelled base64url', () => respelled(good()), 'dpop_proof_invalid'],
+    ['padding', () => `${good()}=`, 'dpop_proof_invalid'],
+    [
+      'a changed payload',
+      () => good().replace(/\.[^.]+\./, `.${encode({ ...payload(), ath: undefined })}.`),
+      'dpop_proof_mismatch',
+    ],
+    ['two parts', () => good().split('.').slice(0, 2).join('.'), 'dpop_proof_invalid'],
+    ['four parts', () => `${good()}.AAAA`, 'dpop_proof_invalid'],
+    ['an empty header', () => '', 'dpop_proof_invalid'],
+    ['two proofs in one header', () => `${good()}, ${good()}`, 'dpop_proof_invalid'],
+    ['two proofs in one header, joined', () => `${good()},${good()}`, 'dpop_proof_invalid'],
+    ['an oversized proof', () => good({ padding: 'x'.repeat(4096) }), 'dpop_proof_invalid'],
+    [
+      'a name twice in the payload',
+      () => client.signText(JSON.stringify(header()), `{"htm":"POST",${JSON.stringify(payload()).slice(1)}`),
+      'dpop_proof_invalid',
+    ],
+    [
+      'a name twice in the jwk',
+      () =>
+        client.signText(JSON.stringify(header()).replace('"kty":', '"kty":"oct","kty":'), JSON.stringify(payload())),
+      'dpop_proof_invalid',
+    ],
+    ['a payload that is a list', () => client.signText(JSON.stringify(header()), '[]'), 'dpop_proof_invalid'],
+    ['no proof', () => [], 'token_proof_missing'],
+    ['two headers', () => [good(), good()], 'invalid_request', 400],
+  ];
+  const oauthError = (code: string) =>
+    code.startsWith('dpop_') ? 'invalid_dpop_proof' : code.startsWith('token_') ? 'invalid_token' : undefined;
+
+  test.each(invalid)('is refused with %s', async (_name, make, code, status = 401) => {
+    const made = make();
+    const answer = await refused({ auth: `DPoP ${token}`, proofs: typeof made === 'string' ? [made] : made });
+    expect([answer.status, answer.code]).toEqual([status, code]);
+    const error = oauthError(code);
+    if (error !== undefined) expect(answer.headers['www-authenticate']).toMatch(challengeOf(error));
+  });
+
+  const presented: [name: string, make: () => Ask | Promise<Ask>, status: number, code: string, challenge?: RegExp][] =
+    [
+      ['as Bearer', () => ({ auth: `Bearer ${token}` }), 401, 'token_proof_missing', challengeOf('invalid_token')],
+      [
+        'as Bearer with its proof',
+        () => ({ auth: `Bearer ${token}`, proofs: [good()] }),
+        401,
+        'token_proof_missing',
+        challengeOf('invalid_token'),
+      ],
+      [
+        'as Bearer on a route that wants it bound',
+        () => ({ path: '/v1/bound', auth: `Bearer ${token}` }),
+        401,
+        'token_proof_missing',
+        challengeOf('invalid_token'),
+      ],
+      [
+        'on an optional route as Bearer',
+        () => ({ path: '/v1/maybe', auth: `Bearer ${token}` }),
+        401,
+        'token_proof_missing',
+      ],
+      [
+        'on an optional route without a proof',
+        () => ({ path: '/v1/maybe', auth: `DPoP ${token}` }),
+        401,
+        'token_proof_missing',
+      ],
+      [
+        'with two spaces',
+        () => ({ auth: `DPoP  ${token}`, proofs: [good()] }),
+        400,
+        'invalid_request',
+        /^DPoP error="invalid_request"$/,
+      ],
+      ['with a tab', () => ({ auth: `DPoP\t${token}`, proofs: [good()] }), 400, 'invalid_request'],
+      ['in a list', () => ({ auth: `DPoP ${token}, DPoP ${token}`, proofs: [good()] }), 400, 'invalid_request'],
+      [
+        'in a list with Bearer',
+        () => ({ auth: `DPoP ${token}, Bearer ${unbound}`, proofs: [good()] }),
+        400,
+        'invalid_request',
+      ],
+      ['behind the scheme alone', () => ({ auth: 'DPoP', proofs: [good()] }), 400, 'invalid_request'],
+      ['as a parameter', () => ({ auth: `DPoP token="${token}"`, proofs: [good()] }), 400, 'invalid_request'],
+      [
+        'in two headers',
+        () => ({ auth: `DPoP ${token}`, proofs: [good()], lines: `Authorization: Bearer ${unbound}\r\n` }),
+        400,
+        'invalid_request',
+      ],
+      ['under a scheme that begins alike', () => ({ auth: `DPoP2 ${token}`, proofs: [good()] }), 401, 'token_missing'],
+      ['in the proof’s place only', () => ({ proofs: [good()] }), 401, 'token_missing', /^Bearer, DPoP algs="ES256 /],
+      [
+        'with a proof that Connection names',
+        () => ({ auth: `DPoP ${token}`, proofs: [good()], lines: 'Connection: dpop\r\n' }),
+        401,
+        'token_proof_missing',
+      ],
+      [
+        'with a proof under another spelling',
+        () => ({ auth: `DPoP ${token}`, lines: `D_PoP: ${good()}\r\n` }),
+        401,
+        'token_proof_missing',
+      ],
+      [
+        'with another Host and a proof for it',
+        () => ({ host: 'evil.test', auth: `DPoP ${token}`, proofs: [good({ htu: `http://evil.test${path}` })] }),
+        421,
+        'misdirected_request',
+      ],
+      [
+        'with another forwarded host and a proof for it',
+        () => ({
+          auth: `DPoP ${token}`,
+          proofs: [good({ htu: `https://evil.test${path}` })],
+          lines: 'X-Forwarded-Host: evil.test\r\nX-Forwarded-Proto: https\r\nForwarded: host=evil.test\r\n',
+        }),
+        401,
+        'dpop_proof_mismatch',
+      ],
+      [
+        'with a proof for GET at HEAD',
+        () => ({ method: 'HEAD', auth: `DPoP ${token}`, proofs: [good()] }),
+        401,
+        undefined as never,
+      ],
+      [
+        'for a GET overridden to POST',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ htm: 'POST' })], lines: 'X-HTTP-Method-Override: POST\r\n' }),
+        401,
+        'dpop_proof_mismatch',
+      ],
+      [
+        'with a proof for what a rewrite makes of it',
+        () => ({ path: '/v2/things/1', auth: `DPoP ${token}`, proofs: [good()] }),
+        401,
+        'dpop_proof_mismatch',
+      ],
+      [
+        'that expired',
+        async () => {
+          const expired = await gateway.issuer.accessToken({ cnf: { jkt: client.thumbprint }, exp: now() - 6 });
+          return { auth: `DPoP ${expired}`, proofs: [client.proof({ url, token: expired })] };
+        },
+        401,
+        'token_expired',
+        challengeOf('invalid_token'),
+      ],
+      [
+        'of the wrong role',
+        () => ({ path: '/v1/admin', auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v1/admin` })] }),
+        403,
+        'insufficient_role',
+        /^DPoP error="insufficient_scope"/,
+      ],
+    ];
+  // As objects: jest takes a parameter without a value for a callback.
+  test.each(presented.map(([name, ...rest]) => ({ name, rest })))('is refused $name', async ({ rest }) => {
+    const [make, status, code, challenge] = rest;
+    const answer = await refused(await make());
+    expect([answer.status, answer.code]).toEqual([status, code]);
+    if (challenge !== undefined) expect(answer.headers['www-authenticate']).toMatch(challenge);
+  });
+
+  test.each<[name: string, cnf: unknown]>([
+    ['a text', 'jkt'],
+    ['null', null],
+    ['a list', ['jkt']],
+    ['empty', {}],
+    ['without jkt', { kid: 'a' }],
+    ['a short jkt', { jkt: 'A'.repeat(42) }],
+    ['a long jkt', { jkt: 'A'.repeat(44) }],
+    ['a jkt in the other alphabet', { jkt: `+${'A'.repeat(42)}` }],
+    ['a respelled jkt', { jkt: `${'A'.repeat(42)}B` }],
+    ['a list of jkt', { jkt: ['A'.repeat(43)] }],
+    ['another member too', { jkt: 'A'.repeat(43), 'x5t#S256': 'A'.repeat(43) }],
+  ])('is refused when its cnf is %s', async (_name, cnf) => {
+    const bad = await gateway.issuer.accessToken({ cnf });
+    for (const auth of [`DPoP ${bad}`, `Bearer ${bad}`]) {
+      const { status, code } = await refused({ auth, proofs: [client.proof({ url, token: bad })] });
+      expect([status, code]).toEqual([401, 'token_claims_invalid']);
+    }
+  });
+
+  test('a proof is good once, whatever it is used for next', async () => {
+    const proof = good();
+    expect((await ask({ auth: `DPoP ${token}`, proofs: [proof] })).status).toBe(200);
+    const again = await refused({ auth: `DPoP ${token}`, proofs: [proof] });
+    expect([again.status, again.code]).toEqual([401, 'dpop_proof_replayed']);
+    expect(again.headers['www-authenticate']).toMatch(challengeOf('invalid_dpop_proof'));
+    const jti = randomUUID();
+    expect((await ask({ auth: `DPoP ${token}`, proofs: [good({ jti })] })).status).toBe(200);
+    expect((await refused({ auth: `DPoP ${token}`, proofs: [good({ jti, iat: now() - 1 })] })).code).toBe(
+      'dpop_proof_replayed',
+    );
+  });
+
+  test('a jti is its key’s own: nobody uses up another’s, nor by a bad signature', async () => {
+    const jti = randomUUID();
+    const foreign = await gateway.issuer.accessToken({ cnf: { jkt: other.thumbprint } });
+    expect(
+      (await ask({ auth: `DPoP ${foreign}`, proofs: [other.proof({ url, token: foreign }, { jti })] })).status,
+    ).toBe(200);
+    const forged = other.proof({ url, token }, { jti }, { jwk: client.jwk });
+    expect((await refused({ auth: `DPoP ${token}`, proofs: [forged] })).code).toBe('dpop_proof_invalid');
+    expect((await ask({ auth: `DPoP ${token}`, proofs: [good({ jti })] })).status).toBe(200);
+  });
+
+  test('a proof is good once among 20 at the same time', async () => {
+    const proof = good();
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => ask({ auth: `DPoP ${token}`, proofs: [proof] })),
+    );
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(new Set(answers.map(({ code }) => code))).toEqual(new Set([undefined, 'dpop_proof_replayed']));
+  });
+
+  test('a proof that was used is never good again, until it is too old to be', async () => {
+    const proof = good();
+    expect((await ask({ auth: `DPoP ${token}`, proofs: [proof] })).status).toBe(200);
+    const codes = new Set<string | undefined>();
+    for (const aheadMs of [10_000, 59_000, 63_000, 64_500, 66_000, 80_000, 63_000, 0]) {
+      clock.aheadMs = aheadMs;
+      codes.add((await refused({ auth: `DPoP ${token}`, proofs: [proof] })).code);
+    }
+    clock.aheadMs = 0;
+    expect(codes).toEqual(new Set(['dpop_proof_replayed', 'dpop_proof_expired']));
+  });
+});
+
+function challengeOf(error: string): RegExp {
+  return new RegExp(`^DPoP error="${error}", error_description="[^"]+", algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"$`);
+}

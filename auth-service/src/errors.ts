@@ -21,6 +21,7 @@ export const errors = {
     retryAfterSec: 2,
   },
   invalid_refresh_token: { status: 401, fault: 'caller', title: 'The refresh token is not valid.' },
+  audit_broken: { status: 409, fault: 'ours', title: 'The audit log was changed: a chain does not hold.' },
   two_refresh_tokens: { status: 400, fault: 'caller', title: 'Send one refresh token, in the body or in the cookie.' },
   cross_site_refused: { status: 403, fault: 'caller', title: 'This page may not use the session cookie.' },
   refresh_token_reused: {

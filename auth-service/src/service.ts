@@ -13,7 +13,7 @@ import {
 } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
-import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf } from './config.ts';
+import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf, operatorSocketOf } from './config.ts';
 import { createHashQueue } from './domain/hash-queue.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { openFeed } from './flows/follow-revocations.ts';
@@ -21,9 +21,11 @@ import { startHousekeeping } from './flows/housekeeping.ts';
 import { seed } from './flows/seed.ts';
 import { openSigningKeys } from './flows/signing-keys.ts';
 import { createThrottle, withFallback } from './flows/throttle.ts';
+import { listenForOperator } from './operator/listener.ts';
 import { databaseAttempts } from './store/attempts-database.ts';
 import { redisAttempts } from './store/attempts-redis.ts';
 import { type AuthDatabase, authDatabase } from './store/database.ts';
+import { signingKeysChannel } from './store/signing-keys.ts';
 
 const name = 'auth-service';
 
@@ -87,6 +89,13 @@ export async function serve(
   // Only now: the gateway's readiness may need our key set, and ours its; both are served before either is ready.
   gateway.start();
   const stopHousekeeping = startHousekeeping(db, signingKeys, logger);
+  // Whichever instance an operator spoke to, all of them sign with the right key at once.
+  const stopFollowing = await db.listen(signingKeysChannel, () => {
+    signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be read again'));
+  });
+  const operatorSocket = operatorSocketOf(config);
+  const stopOperator =
+    operatorSocket && (await listenForOperator(operatorSocket, { db, keks: config.AUTH_SIGNING_KEK }, logger));
   logger.info({ port, database: db.kind }, 'listening');
   return {
     port,
@@ -97,6 +106,8 @@ export async function serve(
       const drained = drainServer(server, config.SHUTDOWN_GRACE_MS);
       await feed.end();
       await drained;
+      if (stopOperator) await stopOperator();
+      await stopFollowing();
       await stopHousekeeping();
       gateway.stop();
       redis?.disconnect();

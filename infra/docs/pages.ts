@@ -1,3 +1,4 @@
+import { usage as operatorUsage } from '../../auth-service/src/operator/commands.ts';
 import { endpoints } from '../../auth-service/src/routes/endpoints.ts';
 import { describeEndpoints } from '../../auth-service/src/routes/openapi.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
@@ -16,6 +17,7 @@ export const pages: readonly [file: string, render: Render][] = [
     'gateway/README.md',
     (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),
   ],
+  ['auth-service/README.md', (current) => between(current, 'operator', `\`\`\`text\n${operatorUsage()}\n\`\`\``)],
   ['docs/openapi/auth-service.json', () => `${JSON.stringify(describeEndpoints(endpoints), null, 2)}\n`],
   ['infra/gateway.schema.json', () => `${JSON.stringify(jsonSchema(), null, 2)}\n`],
 ];

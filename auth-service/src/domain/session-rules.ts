@@ -1,3 +1,5 @@
+import { publishAheadMs } from './signing-key-lifecycle.ts';
+
 /** How long things live, in seconds. */
 export const accessTokenLifetimeSec = 900;
 export const idleLifetimeSec = 14 * 24 * 3600;
@@ -17,4 +19,7 @@ export const revocationInForceSec = accessTokenLifetimeSec + clockToleranceSec;
 /** How a client carries its refresh token: in bodies, or in a cookie that scripts cannot read. */
 export type Transport = 'body' | 'cookie';
 
-export type EndReason = 'logout' | 'reuse' | 'ahead' | 'inactive' | 'mfa_enabled';
+/** How long a verifier may go on with a key set in which a revoked key still is: as long as it may keep a stale one. */
+export const keyRevocationInForceSec = publishAheadMs / 1000;
+
+export type EndReason = 'logout' | 'reuse' | 'ahead' | 'inactive' | 'mfa_enabled' | 'user_disabled' | 'operator';

@@ -1,6 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { activeKey, dueKey, type KeyTimes, keyState, publishAheadMs, publishedKeys } from './signing-key-lifecycle.ts';
+import {
+  activeKey,
+  dueKey,
+  type KeyTimes,
+  keyState,
+  lifeFrom,
+  nextKey,
+  publishAheadMs,
+  publishedKeys,
+  retiredAt,
+} from './signing-key-lifecycle.ts';
 
 const start = Date.parse('2026-01-01T00:00:00Z');
 const hourMs = 3_600_000;
@@ -62,4 +72,52 @@ describe('signing keys', () => {
     expect([activeKey([revoked], now), publishedKeys([revoked], now)]).toEqual([undefined, []]);
     expect(dueKey([revoked], now)?.activateAt).toEqual(now);
   });
+});
+
+test('a verifier whose key set is as old as it may be refuses nothing, however often an operator rotates', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ gapHours: fc.integer({ min: 1, max: 100 }), rotates: fc.boolean() }), {
+        minLength: 10,
+        maxLength: 40,
+      }),
+      (steps) => {
+        const keys: (KeyTimes & { id: number })[] = [];
+        /** What the set showed, and when. */
+        const shown: { at: number; ids: number[] }[] = [];
+        let now = start;
+        const add = (times: Omit<KeyTimes, 'revokedAt'>) => keys.push({ ...times, revokedAt: null, id: keys.length });
+        const look = () => {
+          const at = new Date(now);
+          const due = dueKey(keys, at);
+          if (due !== undefined) add(due);
+          shown.push({ at: now, ids: publishedKeys(keys, at).map(({ id }) => id) });
+          const signing = activeKey(keys, at);
+          const stalest = shown.findLast((set) => set.at <= now - publishAheadMs) ?? shown[0];
+          expect(stalest?.ids).toContain(signing?.id);
+        };
+        look();
+        for (const { gapHours, rotates } of steps) {
+          for (let hour = 0; hour < gapHours; hour += 1) {
+            now += hourMs;
+            look();
+          }
+          if (!rotates) continue;
+          // As `keys rotate` does it.
+          const at = new Date(now);
+          const next = nextKey(keys, at);
+          const takesOver = new Date(Math.max(now, next?.knownAt.getTime() ?? now + publishAheadMs));
+          const active = activeKey(keys, at);
+          if (active !== undefined) Object.assign(active, retiredAt(takesOver));
+          if (next !== undefined) Object.assign(next.key, lifeFrom(next.key, takesOver));
+          else {
+            const fresh = { publishAt: at, activateAt: takesOver, retireAt: at, removeAt: at, revokedAt: null };
+            add(lifeFrom(fresh, takesOver));
+          }
+          look();
+        }
+      },
+    ),
+    { numRuns: 15 },
+  );
 });

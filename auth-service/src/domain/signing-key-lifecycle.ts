@@ -13,8 +13,11 @@ const hourMs = 3_600_000;
 /** Longest that a verifier may not have seen a new key: our `max-age`, its stale key set (24 h), and tolerance. */
 export const publishAheadMs = 25 * hourMs;
 const activeForMs = 90 * 24 * hourMs;
-/** When the next key is made: with time to spare over `publishAheadMs` for an instance that was not running. */
-const planAheadMs = 48 * hourMs;
+/**
+ * When the next key is made: a minute after the last came into use. So there is always one that every verifier has known
+ * for long, and when the one in use is revoked it takes over at once.
+ */
+const planAheadMs = activeForMs - 60_000;
 /** After its retirement a key stays while a successor that was made late is still being published. */
 const retireForMs = publishAheadMs + 2 * hourMs;
 
@@ -52,7 +55,27 @@ export function dueKey(keys: readonly KeyTimes[], now: Date): Omit<KeyTimes, 're
   return timesFrom(now, new Date(Math.max(lastRetirement, now.getTime() + publishAheadMs)));
 }
 
+/** The key that takes over next, and when it can: once every verifier has had the time to learn it. */
+export function nextKey<Key extends KeyTimes>(
+  keys: readonly Key[],
+  now: Date,
+): Readonly<{ key: Key; knownAt: Date }> | undefined {
+  const [key] = publishedKeys(keys, now)
+    .filter(({ activateAt }) => activateAt > now)
+    .sort((a, b) => a.activateAt.getTime() - b.activateAt.getTime());
+  return key && { key, knownAt: new Date(key.publishAt.getTime() + publishAheadMs) };
+}
+
+/** The rest of a key's life when it comes into use at `activateAt`. */
+export const lifeFrom = (key: KeyTimes, activateAt: Date): Omit<KeyTimes, 'revokedAt'> =>
+  timesFrom(key.publishAt, activateAt);
+
+/** The rest of a key's life when another takes its place at `retireAt`. */
+export const retiredAt = (retireAt: Date): Pick<KeyTimes, 'retireAt' | 'removeAt'> => ({
+  retireAt,
+  removeAt: new Date(retireAt.getTime() + retireForMs),
+});
+
 function timesFrom(publishAt: Date, activateAt: Date): Omit<KeyTimes, 'revokedAt'> {
-  const retireAt = new Date(activateAt.getTime() + activeForMs);
-  return { publishAt, activateAt, retireAt, removeAt: new Date(retireAt.getTime() + retireForMs) };
+  return { publishAt, activateAt, ...retiredAt(new Date(activateAt.getTime() + activeForMs)) };
 }

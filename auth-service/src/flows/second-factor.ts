@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { KeyRing } from '../domain/key-ring.ts';
 import { newRecoveryCodes, recoveryCodeHash } from '../domain/recovery-codes.ts';
-import { seal, unseal } from '../domain/sealing.ts';
 import { freshLoginSec } from '../domain/session-rules.ts';
 import { base32, matchTotp, totpSecretBytes, totpUri } from '../domain/totp.ts';
 import { AppError } from '../errors.ts';
@@ -24,6 +23,7 @@ import {
 import { lockOwnSessions } from '../store/sessions.ts';
 import { endSessions } from './end-sessions.ts';
 import type { Throttle } from './throttle.ts';
+import { openSecret, sealSecret } from './totp-secret.ts';
 
 export type FactorParts = Readonly<{ db: AuthDatabase; keks: KeyRing; throttle: Throttle }>;
 
@@ -51,8 +51,7 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
   return changing(db, asking, async (trx, totp) => {
     if (totp?.confirmed) throw new AppError('mfa_already_enabled');
     const secret = randomBytes(totpSecretBytes);
-    const sealedSecret = seal(keks.current.bytes, secret, sealContext(userId));
-    await savePendingTotp(trx, userId, { sealedSecret, kekId: keks.current.id });
+    await savePendingTotp(trx, userId, sealSecret(secret, userId, keks));
     return { secret: base32(secret), uri: totpUri(secret, await emailOf(trx, userId)) };
   });
 }
@@ -125,11 +124,10 @@ export async function stepOf(
   keks: KeyRing,
   { userId, totp, code }: Readonly<{ userId: string; totp: StoredTotp; code: string }>,
 ): Promise<number | undefined> {
-  const kek = keks.find(totp.kekId);
-  const secret = kek && unseal(kek, totp.sealedSecret, sealContext(userId));
-  // A fault of ours: nobody is told that a right code is wrong.
-  if (secret === undefined) throw new Error(`a TOTP secret does not open under the key "${totp.kekId}"`);
-  return matchTotp(secret, code, { now: await databaseNow(trx), lastStep: totp.lastStep });
+  return matchTotp(openSecret({ userId, ...totp }, keks), code, {
+    now: await databaseNow(trx),
+    lastStep: totp.lastStep,
+  });
 }
 
 /** Under the user's lock, which a login in progress waits for, and only soon after a login with all there is. */
@@ -165,5 +163,3 @@ function audit(trx: Trx, asking: Asking, action: AuditEvent['action']): Promise<
   const { tenantId, userId, sessionId, requestId } = asking;
   return appendAudit(trx, { tenantId, action, userId, sessionId, requestId, detail: {} });
 }
-
-const sealContext = (userId: string): string => `totp ${userId}`;

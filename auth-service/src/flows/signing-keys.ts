@@ -70,7 +70,8 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
   };
 }
 
-async function makeKey(keks: KeyRing) {
+/** A new key, sealed; when it lives is the caller's to say. */
+export async function makeKey(keks: KeyRing) {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const { kty, crv, x, y } = publicKey.export({ format: 'jwk' }) as JWK & { kty: 'EC' };
   const kid = await calculateJwkThumbprint({ kty, crv, x, y } as JWK);
@@ -82,6 +83,12 @@ async function makeKey(keks: KeyRing) {
     sealedPrivate: seal(keks.current.bytes, pkcs8, kid),
     kekId: keks.current.id,
   };
+}
+
+/** The same key under the current master key. */
+export function resealPrivateKey(key: StoredKey, keks: KeyRing) {
+  const pkcs8 = openPrivateKey(key, keks).export({ format: 'der', type: 'pkcs8' });
+  return { sealedPrivate: seal(keks.current.bytes, pkcs8, key.kid), kekId: keks.current.id };
 }
 
 function openPrivateKey({ kid, kekId, sealedPrivate }: StoredKey, keks: KeyRing): KeyObject {

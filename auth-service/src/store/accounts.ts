@@ -116,6 +116,24 @@ export async function lockHolder(trx: Trx, userId: string, tenantId: string): Pr
   };
 }
 
+/** Locks every tenant, in the order of their ids: nothing is issued in any of them until the transaction ends. */
+export async function lockTenants(trx: Trx): Promise<string[]> {
+  const rows = await trx.selectFrom('tenants').select('id').orderBy('id').forUpdate().execute();
+  return rows.map(({ id }) => id);
+}
+
+/** Locks the person. @returns undefined when nobody has this e-mail. */
+export async function lockUserByEmail(
+  trx: Trx,
+  email: string,
+): Promise<Readonly<{ id: string; status: string }> | undefined> {
+  return trx.selectFrom('users').select(['id', 'status']).where('email_ci', '=', email).forUpdate().executeTakeFirst();
+}
+
+export async function setUserStatus(trx: Trx, userId: string, status: 'active' | 'disabled'): Promise<void> {
+  await trx.updateTable('users').set({ status }).where('id', '=', userId).execute();
+}
+
 export async function emailOf(trx: Trx, userId: string): Promise<string> {
   const row = await trx.selectFrom('users').select('email_ci').where('id', '=', userId).executeTakeFirstOrThrow();
   return row.email_ci;

@@ -11,13 +11,23 @@ export type AuditEvent = Readonly<{
     | 'mfa.enabled'
     | 'mfa.removed'
     | 'mfa.codes_renewed'
-    | 'mfa.recovery_code_used';
-  userId: string;
+    | 'mfa.recovery_code_used'
+    | 'mfa.reset'
+    | 'user.disabled'
+    | 'user.enabled'
+    | 'tenant.sessions_ended'
+    | 'key.rotated'
+    | 'key.revoked'
+    | 'keys.rewrapped';
+  userId: string | null;
   sessionId: string | null;
   requestId: string;
   /** Never a secret. */
   detail: Readonly<Record<string, unknown>>;
 }>;
+
+/** The chain of what concerns no tenant: an operator's commands. */
+export const operatorChain = 'operator';
 
 /** Adds the next link to the chain of the tenant that the transaction works in. */
 export async function appendAudit(trx: Trx, event: AuditEvent): Promise<void> {
@@ -51,4 +61,40 @@ export async function appendAudit(trx: Trx, event: AuditEvent): Promise<void> {
       hash: auditHash(previous, entry),
     })
     .execute();
+}
+
+const auditPage = 1_000;
+
+/** Every tenant that has a chain, and the operator's. */
+export async function listChains(trx: Trx): Promise<string[]> {
+  const rows = await trx.selectFrom('audit_log').select('tenant_id').distinct().orderBy('tenant_id').execute();
+  return rows.map(({ tenant_id }) => tenant_id);
+}
+
+export type StoredEntry = Readonly<{ entry: AuditEntry; previous: Buffer; hash: Buffer }>;
+
+/** The next entries of a chain behind this number, a thousand at a time. */
+export async function readChain(trx: Trx, tenantId: string, after: number): Promise<StoredEntry[]> {
+  const rows = await trx
+    .selectFrom('audit_log')
+    .selectAll()
+    .where('tenant_id', '=', tenantId)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(auditPage)
+    .execute();
+  return rows.map((row) => ({
+    entry: {
+      tenantId,
+      seq: row.seq,
+      at: row.at,
+      action: row.action,
+      userId: row.user_id,
+      sessionId: row.session_id,
+      requestId: row.request_id,
+      detail: row.detail,
+    },
+    previous: Buffer.from(row.prev_hash),
+    hash: Buffer.from(row.hash),
+  }));
 }

@@ -10,14 +10,17 @@ export const pageSize = 5_000;
 
 export type NewRevocation =
   | Readonly<{ kind: 'session'; sid: string; userId: string; tenantId: string }>
-  | Readonly<{ kind: 'user'; userId: string }>;
+  | Readonly<{ kind: 'user'; userId: string }>
+  | Readonly<{ kind: 'tenant'; tenantId: string }>
+  | Readonly<{ kind: 'key'; kid: string }>;
 
 /**
  * Writes entries of the log; the last thing a transaction does, after its FOR UPDATE locks.
  *
  * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
  * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
- * counts whole seconds and everything issued before now must be older.
+ * counts whole seconds and everything issued before now must be older. Of a key it is the end of the entry: whoever stole
+ * the key writes whatever `iat` they like.
  *
  * @param inForceSec How long after that a token can live that the entry is about.
  */
@@ -30,19 +33,36 @@ export async function appendRevocations(
   await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
   await holdLock(trx, 'revocationLog');
   const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
-  const lifetime = sql`make_interval(secs => ${inForceSec}::int)`;
+  const end = sql<Date>`${notBefore} + make_interval(secs => ${inForceSec}::int)`;
   await trx
     .insertInto('revocations')
     .values(
       entries.map((entry) => ({
         kind: entry.kind,
-        user_id: entry.userId,
-        ...(entry.kind === 'session' && { sid: entry.sid, tenant_id: entry.tenantId }),
-        not_before: notBefore,
-        expires_at: sql<Date>`${notBefore} + ${lifetime}`,
+        ...subjectOf(entry),
+        not_before: entry.kind === 'key' ? end : notBefore,
+        expires_at: end,
       })),
     )
     .execute();
+}
+
+function subjectOf(entry: NewRevocation) {
+  switch (entry.kind) {
+    case 'session':
+      return { sid: entry.sid, user_id: entry.userId, tenant_id: entry.tenantId };
+    case 'user':
+      return { user_id: entry.userId };
+    case 'tenant':
+      return { tenant_id: entry.tenantId };
+    case 'key':
+      return { kid: entry.kid };
+  }
+}
+
+/** A cursor of the log as it was means nothing any more: everybody who follows it reads it from the beginning. */
+export async function renewLog(trx: Trx): Promise<void> {
+  await trx.updateTable('revocation_log').set({ id: sql<string>`gen_random_uuid()::text` }).execute();
 }
 
 /**

@@ -13,8 +13,10 @@ export const roles = {
   factors: 'countersign_auth_factors',
   /** Creates tenants, people and memberships. */
   accounts: 'countersign_auth_accounts',
-  /** The signing keys, and nothing else. */
+  /** The signing keys, what revokes them, and what else is sealed under the master key. */
   keys: 'countersign_auth_keys',
+  /** What an operator's commands do across tenants. */
+  operator: 'countersign_auth_operator',
   /** Reads the revocation log of all tenants. */
   feed: 'countersign_auth_feed',
   /** Deletes what has expired, and sees only that. */

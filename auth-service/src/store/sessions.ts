@@ -171,6 +171,21 @@ export async function markRevoked(trx: Trx, ids: readonly string[], reason: stri
     .execute();
 }
 
+/**
+ * Ends every open session there is, in the order of their ids.
+ *
+ * @returns How many of each tenant.
+ */
+export async function endEverySession(trx: Trx, reason: string): Promise<Map<string, number>> {
+  const { rows } = await sql<{ tenant_id: string; ended: number }>`
+    with open as (select id from sessions where revoked_at is null order by id for update),
+    done as (
+      update sessions set revoked_at = clock_timestamp(), revoked_reason = ${reason}, sealed_successor = null
+      where id in (select id from open) returning tenant_id)
+    select tenant_id, count(*)::int as ended from done group by tenant_id`.execute(trx);
+  return new Map(rows.map(({ tenant_id, ended }) => [tenant_id, ended]));
+}
+
 export type OwnSession = Readonly<{ id: string; tenantId: string }>;
 
 /** Locks those of a person's sessions that were not ended, in the order of their ids. */

@@ -26,6 +26,7 @@ export async function startService(
     AUTH_HASH_QUEUE: '500',
     GATEWAY_KEYS_URL: gateway.keysUrl,
     DRAIN_DELAY_MS: '0',
+    AUTH_OPERATOR_SOCKET: 'off',
     ...env,
   });
   const service = await serve(config, { db, logger });

@@ -7,6 +7,7 @@ import { revocationsMigration } from './0005-revocations.ts';
 import { auditLogMigration } from './0006-audit-log.ts';
 import { secondFactorsMigration } from './0010-second-factors.ts';
 import { secondFactorChangesMigration } from './0011-second-factor-changes.ts';
+import { operatorMigration } from './0012-operator.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   auditLogMigration,
   secondFactorsMigration,
   secondFactorChangesMigration,
+  operatorMigration,
 ];

@@ -1,0 +1,76 @@
+import { canonicalEmail } from '../domain/email.ts';
+import { revocationInForceSec } from '../domain/session-rules.ts';
+import { AppError } from '../errors.ts';
+import { lockTenants, lockUserByEmail, setUserStatus } from '../store/accounts.ts';
+import { type AuditEvent, appendAudit, operatorChain } from '../store/audit.ts';
+import type { AuthDatabase } from '../store/database.ts';
+import { appendRevocations, renewLog } from '../store/revocations.ts';
+import { roles } from '../store/roles.ts';
+import type { Trx } from '../store/scope.ts';
+import { removeSecondFactor } from '../store/second-factors.ts';
+import { endEverySession, lockOwnSessions } from '../store/sessions.ts';
+import { endSessions } from './end-sessions.ts';
+
+/**
+ * Ends every session of every tenant, and begins the revocation log anew. For after a restore from backup: sessions and
+ * revocations since then are unknown here, while clients and gateways still hold them.
+ */
+export async function endAllSessions(db: AuthDatabase, requestId: string): Promise<{ ended: number; tenants: number }> {
+  return db.transaction({ role: roles.operator }, async (trx) => {
+    const tenants = await lockTenants(trx);
+    const ended = await endEverySession(trx, 'operator');
+    for (const tenantId of tenants) {
+      const detail = { reason: 'operator', ended: ended.get(tenantId) ?? 0 };
+      const event = { tenantId, userId: null, sessionId: null, requestId, detail };
+      await appendAudit(trx, { ...event, action: 'tenant.sessions_ended' });
+    }
+    await renewLog(trx);
+    const all = tenants.map((tenantId) => ({ kind: 'tenant', tenantId }) as const);
+    await appendRevocations(trx, all, revocationInForceSec);
+    return { ended: [...ended.values()].reduce((sum, count) => sum + count, 0), tenants: tenants.length };
+  });
+}
+
+/** Nobody logs in as this person any more; their sessions end. @throws AppError `not_found` */
+export async function disableUser(db: AuthDatabase, email: string, requestId: string): Promise<{ ended: number }> {
+  return changeUser(db, email, async (trx, userId) => {
+    await setUserStatus(trx, userId, 'disabled');
+    const open = await lockOwnSessions(trx, userId);
+    await audit(trx, 'user.disabled', userId, requestId);
+    const revocations = [{ kind: 'user', userId } as const];
+    await endSessions(trx, userId, open, { requestId, reason: 'user_disabled', revocations });
+    return { ended: open.length };
+  });
+}
+
+/** @throws AppError `not_found` */
+export async function enableUser(db: AuthDatabase, email: string, requestId: string): Promise<void> {
+  await changeUser(db, email, async (trx, userId) => {
+    await setUserStatus(trx, userId, 'active');
+    await audit(trx, 'user.enabled', userId, requestId);
+  });
+}
+
+/** For somebody who lost their device and their recovery codes, once it is certain who asks. @throws AppError `not_found` */
+export async function resetSecondFactor(db: AuthDatabase, email: string, requestId: string): Promise<void> {
+  await changeUser(db, email, async (trx, userId) => {
+    await removeSecondFactor(trx, userId);
+    await audit(trx, 'mfa.reset', userId, requestId);
+  });
+}
+
+async function changeUser<T>(
+  db: AuthDatabase,
+  email: string,
+  change: (trx: Trx, userId: string) => Promise<T>,
+): Promise<T> {
+  return db.transaction({ role: roles.operator }, async (trx) => {
+    const user = await lockUserByEmail(trx, canonicalEmail(email));
+    if (user === undefined) throw new AppError('not_found');
+    return change(trx, user.id);
+  });
+}
+
+function audit(trx: Trx, action: AuditEvent['action'], userId: string, requestId: string): Promise<void> {
+  return appendAudit(trx, { tenantId: operatorChain, action, userId, sessionId: null, requestId, detail: {} });
+}

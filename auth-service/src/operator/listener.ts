@@ -1,0 +1,84 @@
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+import { type Logger, notFound, requestIdOf, requestLog, respondWithProblem } from '@countersign/service-kit';
+import express from 'express';
+import { z } from 'zod';
+import { AppError, errors } from '../errors.ts';
+import { findCommand, type OperatorParts } from './commands.ts';
+
+const maxBodyBytes = 4 * 1024;
+// The kernel's struct has 108 bytes for it, the last of which ends it.
+const maxPathBytes = 107;
+
+const commandBody = z.object({ command: z.array(z.string().max(256)).max(4) });
+
+/**
+ * Takes an operator's commands on a Unix socket in a directory that only our own user can enter: whoever gets there could
+ * as well read our secrets. It goes through the running service, since PGlite has one opener and a key that was revoked
+ * must be out of use at once. Where another instance holds the socket, that one takes them; the database is the same.
+ *
+ * @returns Stops it.
+ */
+export async function listenForOperator(
+  path: string,
+  parts: OperatorParts,
+  logger: Logger,
+): Promise<() => Promise<void>> {
+  const nothing = async () => {};
+  if (Buffer.byteLength(path) > maxPathBytes) {
+    logger.warn({ path }, `operator commands are off: a socket's path has at most ${maxPathBytes} bytes`);
+    return nothing;
+  }
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  chmodSync(dirname(path), 0o700);
+  if (await answers(path)) {
+    logger.warn({ path }, 'operator commands are taken by another instance');
+    return nothing;
+  }
+  // Left behind by a process that was killed.
+  rmSync(path, { force: true });
+  const server = createServer(operatorApp(parts, logger));
+  server.listen(path);
+  await once(server, 'listening');
+  chmodSync(path, 0o600);
+  return async () => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  };
+}
+
+function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
+  const app = express();
+  app.disable('x-powered-by');
+  app.use(requestLog(logger), express.json({ limit: maxBodyBytes, strict: true }));
+  app.post('/', async (req, res) => {
+    const found = findCommand(commandBody.parse(req.body).command);
+    if (found === undefined) throw new AppError('invalid_request', { detail: { reason: 'no such command' } });
+    const { command, argument } = found;
+    const requestId = requestIdOf(res);
+    logger.warn({ command: command.name, argument, request_id: requestId }, 'operator command');
+    res.json({ lines: await command.run(parts, argument, requestId) });
+  });
+  app.use(notFound);
+  app.use(respondWithProblem(errors));
+  return app;
+}
+
+async function answers(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return false;
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+}

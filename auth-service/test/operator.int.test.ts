@@ -1,0 +1,258 @@
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { capturingLogger, databases, eventually, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
+import { sql } from 'kysely';
+import { parseKeyRing } from '../src/domain/key-ring.ts';
+import { totpCode, totpStep } from '../src/domain/totp.ts';
+import { rotateKeys } from '../src/flows/manage-keys.ts';
+import { confirmEnrolment } from '../src/flows/second-factor.ts';
+import { openSigningKeys } from '../src/flows/signing-keys.ts';
+import { sendCommand } from '../src/operator/client.ts';
+import { listenForOperator } from '../src/operator/listener.ts';
+import type { RunningService } from '../src/service.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { keks, loginParts } from './support/flows.ts';
+import { gatewayItself, type TestGateway, testGateway } from './support/gateway.ts';
+import { makePerson, makeTenant, type Person, password, ring, type Tenant, testPasswords } from './support/people.ts';
+import { openProbed, probing } from './support/probed-database.ts';
+import { startService } from './support/service.ts';
+
+describe.each(databases())('an operator of the auth-service on %s', (_, database) => {
+  let home: string;
+  let socket: string;
+  let store: ThrowAway<AuthSchema>;
+  let gateway: TestGateway;
+  let service: RunningService;
+  let tenant: Tenant;
+  const log = capturingLogger();
+  beforeAll(async () => {
+    home = mkdtempSync(join(tmpdir(), 'countersign-operator-'));
+    socket = join(home, 'operator', 'auth.sock');
+    store = await openProbed(database);
+    gateway = await testGateway();
+    service = await startService(store.db, gateway, log.logger, { AUTH_OPERATOR_SOCKET: socket });
+    tenant = await makeTenant(store.db, 'acme');
+  });
+  afterAll(async () => {
+    await service.stop();
+    await gateway.close();
+    await store.close();
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  const run = (...command: string[]) => sendCommand(socket, command);
+  const person = async () => makePerson(store.db, await testPasswords(), [tenant]);
+  const post = (target: string, body: object) => gateway.call(service.port, 'POST', target, { body });
+  const logIn = async (who: Person) => (await post('/v1/auth/login', { email: who.email, password })).body;
+  const kidOf = (token: string) => decodeProtectedHeader(token).kid;
+  const keySet = async () =>
+    (await (await fetch(`http://127.0.0.1:${service.port}/.well-known/jwks.json`)).json()) as {
+      keys: { kid: string }[];
+    };
+  const feed = async (query = '') =>
+    (await gateway.call(service.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself })).body;
+
+  test('is heard on a socket that nobody else can reach', () => {
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+    expect(statSync(join(home, 'operator')).mode & 0o777).toBe(0o700);
+  });
+
+  test.each([[['keys']], [['keys', 'steal']], [['keys', 'revoke']], [['keys', 'list', 'x']], [[]]])(
+    'is told so when there is no such command: %j',
+    async (command) => {
+      expect(await sendCommand(socket, command)).toMatchObject({ ok: false });
+    },
+  );
+
+  test('revokes a key: the next signs at once, the set has it no more, the gateways hear it within a second', async () => {
+    const before = await logIn(await person());
+    const old = String(kidOf(before.access_token));
+    const { log: logId, cursor } = await feed();
+    const heard = feed(`?log=${logId}&after=${cursor}&wait=30`);
+    const startedAt = performance.now();
+    const { ok, lines } = await run('keys', 'revoke', old);
+    expect([ok, lines[0]]).toEqual([true, `${old} is revoked`]);
+    const { items } = await heard;
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(items).toMatchObject([{ kind: 'key', kid: old }]);
+    // Whoever holds the key writes the `iat` they like: nothing before the end of the entry may pass.
+    expect(items[0].not_before).toBe(items[0].expires_at);
+    expect(Date.parse(items[0].expires_at) - Date.now()).toBeGreaterThan(24.9 * 3_600_000);
+    await eventually(async () => {
+      const { access_token } = await logIn(await person());
+      expect(kidOf(access_token)).not.toBe(old);
+      expect(lines[1]).toContain(kidOf(access_token));
+    });
+    expect((await keySet()).keys.map(({ kid }) => kid)).not.toContain(old);
+    expect((await post('/v1/auth/refresh', { refresh_token: before.refresh_token })).status).toBe(200);
+    expect(await run('keys', 'revoke', old)).toMatchObject({ ok: false });
+    expect((await run('keys', 'list')).lines.join('\n')).toMatch(new RegExp(`${old}\\s+revoked`));
+  });
+
+  test('takes the key that every verifier knows, when there is one, in place of a revoked one', async () => {
+    const [active] = (await keySet()).keys;
+    // As it stands a minute after the start of the one in use.
+    await probing(store.db, (trx) =>
+      sql`update signing_keys set retire_at = retire_at - interval '2 minutes', remove_at = remove_at - interval '2 minutes'
+          where revoked_at is null`.execute(trx),
+    );
+    const other = await openSigningKeys(store.db, keks);
+    const next = (JSON.parse(other.published().body) as { keys: { kid: string }[] }).keys.find(
+      ({ kid }) => kid !== active?.kid,
+    );
+    await run('keys', 'revoke', String(active?.kid));
+    await eventually(async () => expect(kidOf((await logIn(await person())).access_token)).toBe(next?.kid));
+  });
+
+  test('rotates: nothing is refused by a verifier whose key set is as old as it may be', async () => {
+    const oldSet = createLocalJWKSet((await keySet()) as never);
+    const verify = (token: string, set = oldSet) => jwtVerify(token, set, { typ: 'at+jwt' });
+    const { ok } = await run('keys', 'rotate');
+    expect(ok).toBe(true);
+    // Published only now: nobody may have to know it yet.
+    await verify((await logIn(await person())).access_token);
+    const pending = await openSigningKeys(store.db, keks);
+    const published = createLocalJWKSet(JSON.parse(pending.published().body));
+    await probing(store.db, (trx) =>
+      sql`update signing_keys set publish_at = publish_at - interval '25 hours 1 minute',
+            activate_at = activate_at - interval '25 hours 1 minute',
+            retire_at = retire_at - interval '25 hours 1 minute'`.execute(trx),
+    );
+    const service2 = await openSigningKeys(store.db, keks);
+    expect(service2.current().kid).not.toBe(pending.current().kid);
+    await rotateKeys({ db: store.db, keks }, 'test');
+    await eventually(async () => {
+      const { access_token } = await logIn(await person());
+      expect(kidOf(access_token)).toBe(service2.current().kid);
+      await verify(access_token, published);
+    });
+  });
+
+  test('changes the master key: everything opens under the new one alone, and nothing under a wrong one', async () => {
+    const who = await person();
+    const first = await logIn(who);
+    const context = { sid: first.session_id, amr: ['pwd'], authTime: Math.floor(Date.now() / 1000) };
+    const as = { kind: 'user', userId: who.userId, role: 'agent', tenantId: tenant.id, context } as const;
+    const call = (target: string, body: object) => gateway.call(service.port, 'POST', target, { as, body });
+    const { secret } = (await call('/v1/auth/mfa/totp', {})).body;
+    const newer = parseKeyRing(`${ring('kek-new', 8)},${ring('kek', 3)}`);
+    const path = join(home, 'rewrap', 'auth.sock');
+    const stop = await listenForOperator(path, { db: store.db, keks: newer }, log.logger);
+    const { lines } = await sendCommand(path, ['keys', 'rewrap']);
+    expect(lines[0]).toMatch(/^sealed anew under "kek-new": [1-9]\d* signing keys, [1-9]\d* second factors$/);
+    expect((await sendCommand(path, ['keys', 'rewrap'])).lines[0]).toContain(': 0 signing keys, 0 second factors');
+    await stop();
+    const only = parseKeyRing(ring('kek-new', 8));
+    expect((await openSigningKeys(store.db, only)).ready).toBe(true);
+    await expect(openSigningKeys(store.db, keks)).rejects.toThrow(/which AUTH_SIGNING_KEK does not have/);
+    const codes = await confirmEnrolment(
+      { ...(await loginParts(store.db)), keks: only },
+      {
+        ...context,
+        userId: who.userId,
+        tenantId: tenant.id,
+        sessionId: context.sid,
+        authTimeSec: context.authTime,
+        requestId: 'test',
+        network: 'test',
+      },
+      totpCode(decode32(secret), totpStep(new Date())),
+    );
+    expect(codes).toHaveLength(10);
+    // And back, for the tests that follow: the old key is current again where it stands first.
+    const back = parseKeyRing(`${ring('kek', 3)},${ring('kek-new', 8)}`);
+    const stopBack = await listenForOperator(path, { db: store.db, keks: back }, log.logger);
+    expect((await sendCommand(path, ['keys', 'rewrap'])).ok).toBe(true);
+    await stopBack();
+  });
+
+  test('ends all sessions after a restore, and every gateway begins the log anew', async () => {
+    const [a, b] = [await logIn(await person()), await logIn(await person())];
+    const before = await feed();
+    const { lines } = await run('sessions', 'end-all');
+    expect(lines[0]).toMatch(/^\d+ sessions ended in 1 tenants/);
+    for (const { refresh_token } of [a, b]) {
+      expect((await post('/v1/auth/refresh', { refresh_token })).body.code).toBe('session_revoked');
+    }
+    const after = await feed(`?log=${before.log}&after=${before.cursor}&wait=5`);
+    expect(after.log).not.toBe(before.log);
+    expect(after.items).toContainEqual(expect.objectContaining({ kind: 'tenant', tenant_id: tenant.id }));
+    // Somebody who logs in again is let in at once.
+    const { access_token } = await logIn(await person());
+    const { iat } = JSON.parse(Buffer.from(access_token.split('.')[1], 'base64url').toString());
+    const { not_before } = after.items.find(({ kind }: { kind: string }) => kind === 'tenant');
+    expect(iat * 1000).toBeGreaterThanOrEqual(Date.parse(not_before));
+  });
+
+  test('disables a person, in any spelling of the e-mail, and enables them again', async () => {
+    const who = await person();
+    const { refresh_token, session_id } = await logIn(who);
+    expect((await run('users', 'disable', who.email.toUpperCase())).lines[0]).toContain('1 sessions ended');
+    expect((await logIn(who)).code).toBe('invalid_credentials');
+    expect((await post('/v1/auth/refresh', { refresh_token })).body.code).toBe('session_revoked');
+    const kinds = await probing(store.db, (trx) =>
+      trx.selectFrom('revocations').select(['kind', 'sid']).where('user_id', '=', who.userId).execute(),
+    );
+    expect(kinds).toEqual([
+      { kind: 'session', sid: session_id },
+      { kind: 'user', sid: null },
+    ]);
+    await run('users', 'enable', who.email);
+    expect((await logIn(who)).access_token).toEqual(expect.any(String));
+    expect(await run('users', 'disable', 'nobody@acme.test')).toMatchObject({ ok: false });
+  });
+
+  test('takes a second factor from somebody who lost it', async () => {
+    const who = await person();
+    const first = await logIn(who);
+    const context = { sid: first.session_id, amr: ['pwd'], authTime: Math.floor(Date.now() / 1000) };
+    const as = { kind: 'user', userId: who.userId, role: 'agent', tenantId: tenant.id, context } as const;
+    const { secret } = (await gateway.call(service.port, 'POST', '/v1/auth/mfa/totp', { as, body: {} })).body;
+    const code = totpCode(decode32(secret), totpStep(new Date()));
+    await gateway.call(service.port, 'POST', '/v1/auth/mfa/totp/confirm', { as, body: { code } });
+    expect((await logIn(who)).code).toBe('mfa_required');
+    await run('mfa', 'reset', who.email);
+    expect((await logIn(who)).access_token).toEqual(expect.any(String));
+  });
+
+  test('sees that the audit log was changed, and where', async () => {
+    expect((await run('audit', 'verify')).lines.join('\n')).toMatch(/operator\s+\d+\s+[0-9a-f]{64}/);
+    const change = (action: string) =>
+      probing(store.db, (trx) =>
+        trx.updateTable('audit_log').set({ action }).where('tenant_id', '=', tenant.id).where('seq', '=', 2).execute(),
+      );
+    await change('session.forged');
+    expect(await run('audit', 'verify')).toMatchObject({
+      ok: false,
+      lines: [expect.any(String), `${tenant.id}: entry 2 does not follow from the one before`],
+    });
+    await change('session.started');
+    expect((await run('audit', 'verify')).ok).toBe(true);
+  });
+
+  test('takes over a socket that a killed process left behind, and leaves one in use alone', async () => {
+    const path = join(home, 'left', 'auth.sock');
+    const parts = { db: store.db, keks };
+    mkdirSync(join(home, 'left'));
+    writeFileSync(path, '');
+    const stop = await listenForOperator(path, parts, log.logger);
+    const stopSecond = await listenForOperator(path, parts, log.logger);
+    expect(log.text()).toContain('taken by another instance');
+    await stopSecond();
+    expect((await sendCommand(path, ['keys', 'list'])).ok).toBe(true);
+    await stop();
+    await expect(sendCommand(path, ['keys', 'list'])).rejects.toThrow(/no auth-service listens/);
+  });
+
+  test('leaves a trace of every command in the log', () => {
+    expect(log.text()).toMatch(/"command":"users disable"/);
+  });
+});
+
+function decode32(base32: string): Buffer {
+  const bits = [...base32].map((char) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(char).toString(2).padStart(5, '0'));
+  return Buffer.from((bits.join('').match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+}

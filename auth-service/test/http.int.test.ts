@@ -232,8 +232,11 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     });
 
     test('shows the feed to the gateway alone, and sessions to users alone', async () => {
-      const refused = await get('/internal/revocations', asUser('s'));
-      expect([refused.status, refused.body.code]).toEqual([403, 'identity_not_allowed']);
+      const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
+      for (const somebody of [asUser('s'), service, { kind: 'anonymous' } as const]) {
+        const refused = await get('/internal/revocations', somebody);
+        expect([refused.status, refused.body.code]).toEqual([403, 'identity_not_allowed']);
+      }
       expect((await get('/v1/auth/sessions', gatewayItself)).status).toBe(403);
       expect((await get('/v1/auth/sessions', { kind: 'anonymous' })).status).toBe(403);
       expect((await get('/internal/revocations?wait=31', gatewayItself)).status).toBe(422);

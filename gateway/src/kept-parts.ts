@@ -42,10 +42,12 @@ export type KeptPartsOptions = Readonly<{
   nowMs(): number;
   logger: Logger;
   keySets?: KeySetTiming | undefined;
+  /** Told how late a revocation came into force here. */
+  onRevocationLag?: (issuer: string, lagMs: number) => void;
 }>;
 
 /** Nothing is opened yet. Parts work in the background from their `start` on, which may be called again. */
-export function createKeptParts({ store, open, nowMs, logger, keySets }: KeptPartsOptions): KeptParts {
+export function createKeptParts({ store, open, nowMs, logger, keySets, onRevocationLag }: KeptPartsOptions): KeptParts {
   const nowSec = () => Math.floor(nowMs() / 1000);
   const gatewayKeys = createKept<string, CurrentGatewayKeys>({
     nameOf: (directory) => directory,
@@ -74,7 +76,13 @@ export function createKeptParts({ store, open, nowMs, logger, keySets }: KeptPar
     nameOf: ({ issuer }) => issuer,
     open(wish, keys) {
       const held = upstreams.take(wish.upstream);
-      const followed = openRevocations(wish, { opened: held.part, keyFor: createSigningKeys(keys), nowMs, logger });
+      const followed = openRevocations(wish, {
+        opened: held.part,
+        keyFor: createSigningKeys(keys),
+        nowMs,
+        logger,
+        onLag: onRevocationLag,
+      });
       followed.revocations.onChange(open.review);
       upstreamOf.set(followed, held);
       return followed;

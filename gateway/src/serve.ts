@@ -18,7 +18,7 @@ import { createKeptParts } from './kept-parts.ts';
 import { openLimitStore } from './limits/limit-store.ts';
 import { createSocketCount } from './limits/socket-count.ts';
 import { createListener } from './listener.ts';
-import { createObserve, watch } from './observe.ts';
+import { createObserve, observeLag, watch } from './observe.ts';
 import { watchReloads } from './observe-reloads.ts';
 import { createReloader, type Reloader, type ReloadTiming } from './reload.ts';
 import { createRespond } from './respond.ts';
@@ -65,7 +65,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const respond = createRespond();
   const open = createOpenConnections(nowMs);
   const store = config.redis === undefined ? undefined : openLimitStore(config.redis, logger);
-  const parts = createKeptParts({ store, open, nowMs, logger, keySets });
+  const parts = createKeptParts({ store, open, nowMs, logger, keySets, onRevocationLag: observeLag(metrics) });
   const lasting: Lasting = {
     parts,
     open,

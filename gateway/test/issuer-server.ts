@@ -20,6 +20,8 @@ export type IssuerServer = Readonly<{
   setFeedHealthy(healthy: boolean): void;
   /** How requests for the key set are answered from now on. Undefined: with the issuer's keys. */
   answerKeys(answer: RequestListener | undefined): void;
+  /** The same for questions to the feed. Undefined: by the log. */
+  answerFeed(answer: RequestListener | undefined): void;
   keyFetches(): number;
   close(): Promise<void>;
 }>;
@@ -32,6 +34,7 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
   let keyFetches = 0;
   const ownKeys: RequestListener = (_req, res) => void res.end(JSON.stringify(issuer.jwks));
   let keysAnswer = ownKeys;
+  let feedAnswer: RequestListener | undefined;
   const questions: IssuerServer['questions'][number][] = [];
   const waiting = new Set<() => void>();
   const wake = () => {
@@ -65,6 +68,7 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
     if (!healthy) res.writeHead(500).end();
     else if (url.pathname === '/jwks.json') keysAnswer(req, res);
     else if (!feedHealthy) res.writeHead(500).end();
+    else if (feedAnswer !== undefined) feedAnswer(req, res);
     else answerFeed(url.searchParams, res);
   });
   server.listen(0, '127.0.0.1');
@@ -89,6 +93,11 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
     },
     answerKeys(answer = ownKeys) {
       keysAnswer = answer;
+    },
+    answerFeed(answer) {
+      feedAnswer = answer;
+      // Who waits for an answer of before asks again.
+      server.closeAllConnections();
     },
     keyFetches: () => keyFetches,
     async close() {

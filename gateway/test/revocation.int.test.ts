@@ -1,7 +1,7 @@
-import { eventually } from '@countersign/testing';
+import { eventually, mintIssuer } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
-import { feedItem } from './issuer-server.ts';
+import { feedItem, issuerServer } from './issuer-server.ts';
 
 describe('a revoked token', () => {
   let gateway: GatewayUnderTest;
@@ -28,6 +28,31 @@ describe('a revoked token', () => {
     expect(gateway.upstream.requests.length).toBe(before);
     expect(await ask(other)).toEqual([200, undefined]);
   });
+
+  test.each([
+    ['member', { user_id: 'u-1', tenant_id: 't-1' }],
+    ['user', { user_id: 'u-1' }],
+    ['tenant', { tenant_id: 't-1' }],
+    ['key', {}],
+  ])(
+    'by its %s is refused though it was remembered as good, and one that is issued after is not',
+    async (kind, names) => {
+      const { issuer, issuerServer } = gateway;
+      const subject = { user_id: 'u-1', sub: 'u-1', tenant_id: 't-1' };
+      const token = await issuer.accessToken(subject);
+      const others = await Promise.all([
+        issuer.accessToken({ ...subject, user_id: 'u-2', sub: 'u-2', tenant_id: 't-2' }),
+        issuer.accessToken({ ...subject, iat: Math.floor(Date.now() / 1000) + 3 }),
+      ]);
+      for (const each of [token, ...others]) expect(await ask(each)).toEqual([200, undefined]);
+      issuerServer.revoke(feedItem(kind, kind === 'key' ? { kid: issuer.kid } : names));
+      await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
+      const [stranger, later] = await Promise.all(others.map(ask));
+      // A key speaks for everybody.
+      expect(stranger?.[0]).toBe(kind === 'key' ? 401 : 200);
+      expect(later).toEqual([200, undefined]);
+    },
+  );
 
   test('while its body is still on the way never reaches the service', async () => {
     const token = await gateway.issuer.accessToken({ sid: 's-1' });
@@ -72,6 +97,39 @@ describe('a revoked token', () => {
     gateway.issuerServer.replaceLog('restored', ...sessions.slice(0, 3).map((sid) => feedItem('session', { sid })));
     await eventually(async () => expect(await ask(tokens[4] ?? '')).toEqual([200, undefined]));
     for (const token of tokens.slice(0, 3)) expect(await ask(token)).toEqual([401, 'token_revoked']);
+  });
+});
+
+describe('two issuers', () => {
+  test('revoke their own tokens only, whatever their logs say, and whichever kind it is', async () => {
+    const other = await mintIssuer({ issuer: 'http://other.test' });
+    const otherServer = await issuerServer(other);
+    const gateway = await gatewayUnderTest({
+      edits: [
+        ['algorithms: [ES256]\n', 'algorithms: [ES256]\n    tenants: [t-1]\n    roles: [agent]\n'],
+        [
+          'identity: { keys',
+          `  - { issuer: "http://other.test", audience: complaints-api, jwks: "${otherServer.url}/jwks.json", algorithms: [ES256], tenants: [t-1], roles: [agent], revocations: { url: "${otherServer.url}/internal/revocations" } }\nidentity: { keys`,
+        ],
+        ['upstreams:\n', `upstreams:\n  other: { targets: ["${otherServer.url}"] }\n`],
+      ],
+    });
+    const subject = { sid: 's-1', user_id: 'u-1', sub: 'u-1', tenant_id: 't-1' };
+    const [mine, theirs] = [await gateway.issuer.accessToken(subject), await other.accessToken(subject)];
+    const ask = async (token: string) => (await gateway.ask('/v1/things/1', { token })).code ?? 200;
+    expect([await ask(mine), await ask(theirs)]).toEqual([200, 200]);
+    otherServer.revoke(
+      feedItem('session', { sid: 's-1' }),
+      feedItem('user', { user_id: 'u-1' }),
+      feedItem('member', { user_id: 'u-1', tenant_id: 't-1' }),
+      feedItem('tenant', { tenant_id: 't-1' }),
+      feedItem('key', { kid: gateway.issuer.kid }),
+      feedItem('key', { kid: other.kid }),
+    );
+    await eventually(async () => expect(await ask(theirs)).toBe('token_revoked'));
+    expect(await ask(mine)).toBe(200);
+    await gateway.close();
+    await otherServer.close();
   });
 });
 

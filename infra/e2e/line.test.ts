@@ -329,6 +329,8 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     const { token } = await logIn(gateway, 'admin@acme.test');
     const path = `/internal/users/${acmeComplainant}`;
     expect((await call(`${gateway}${path}`, { token })).body.code).toBe('no_route');
+    expect((await call(`${gateway}/internal/revocations`, { token })).body.code).toBe('no_route');
+    expect((await call(`http://127.0.0.1:${place.ports.internal}/internal/revocations`)).status).toBe(404);
     const internal = `http://127.0.0.1:${place.ports.internal}`;
     expect((await call(`${internal}${path}`, { token })).body.code).toBe('caller_missing');
     expect((await call(`${internal}/v1/users/me`, { token })).body.code).toBe('no_route');

@@ -52,11 +52,12 @@ export type RevocationsOptions = Readonly<{
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
   nowMs(): number;
   logger: Logger;
+  onLag?: ((issuer: string, lagMs: number) => void) | undefined;
 }>;
 
 export function openRevocations(
   { issuer, feed, upstream, lifetimeSec }: RevocationsWish,
-  { opened, keyFor, nowMs, logger }: RevocationsOptions,
+  { opened, keyFor, nowMs, logger, onLag }: RevocationsOptions,
 ): FollowedRevocations {
   const revocations = createRevocations(feed);
   const ask = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
@@ -68,6 +69,7 @@ export function openRevocations(
       ask,
       maxStalenessMs: feed.maxStalenessMs,
       logger,
+      onLag: (lagMs) => onLag?.(issuer, lagMs),
       nowMs,
       random: Math.random,
       async pause(ms, signal) {

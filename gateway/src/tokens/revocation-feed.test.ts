@@ -102,7 +102,8 @@ describe('the follower of a revocation feed', () => {
     const gone = new Error('gone');
     const { questions, pauses } = await follow([page(1), gone, gone, gone, gone, gone, gone, page(1)]);
     expect(pauses.slice(0, 6)).toEqual([100, 200, 400, 500, 500, 500]);
-    expect(questions[7]?.position).toEqual({ log: 'L1', cursor: 1 });
+    expect(questions[7]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 0 });
+    expect(questions[8]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 25 });
   });
 
   test.each([

@@ -19,6 +19,8 @@ export type FeedOptions = Readonly<{
   ask(question: FeedQuestion, signal: AbortSignal): Promise<unknown>;
   maxStalenessMs: number;
   logger: Logger;
+  /** Told of each entry how many milliseconds after its `not_before` it came into force here. Not of a snapshot's. */
+  onLag?: ((lagMs: number) => void) | undefined;
   nowMs(): number;
   /** Between 0 and 1. */
   random(): number;
@@ -31,7 +33,8 @@ const firstRetryMs = 100;
 const lastRetryMs = 500;
 // A feed that answers at once without news would otherwise be asked in a tight loop.
 const emptyAnswerPauseMs = 200;
-const maxSnapshotPages = 1_000;
+// A million entries, and some 200 MB: more logouts in the life of a token than this design is for.
+const maxSnapshotPages = 200;
 
 /**
  * Follows one issuer's revocations: a whole snapshot first, swapped in at once, then page after page by long-poll. A log
@@ -78,7 +81,11 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     throw new Error('the log has no end');
   }
 
-  async function readOn(position: FeedPosition, signal: AbortSignal): Promise<FeedPosition | undefined> {
+  async function readOn(
+    position: FeedPosition,
+    waitSec: number,
+    signal: AbortSignal,
+  ): Promise<FeedPosition | undefined> {
     const askedAt = performance.now();
     const page = await ask({ position, waitSec }, signal);
     if (!follows(page, position)) {
@@ -86,6 +93,8 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
       return undefined;
     }
     revocations.apply(page.entries, nowMs());
+    // That moment is rounded up to a whole second: what is in force before it is not late at all.
+    for (const { notBeforeMs } of page.entries) options.onLag?.(Math.max(0, nowMs() - notBeforeMs));
     if (page.complete) revocations.confirmCurrent(nowMs());
     const isNews = page.cursor > position.cursor;
     if (!isNews && performance.now() - askedAt < emptyAnswerPauseMs) await options.pause(emptyAnswerPauseMs, signal);
@@ -97,7 +106,9 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     let failuresInARow = 0;
     while (!signal.aborted) {
       try {
-        position = position === undefined ? await readSnapshot(signal) : await readOn(position, signal);
+        // After a failure without waiting: that there is no news is itself news to one whose knowledge may be stale.
+        const wait = failuresInARow > 0 ? 0 : waitSec;
+        position = position === undefined ? await readSnapshot(signal) : await readOn(position, wait, signal);
         if (failuresInARow > 0) logger.info({ issuer, failures: failuresInARow }, 'revocation feed is back');
         failuresInARow = 0;
       } catch (error) {

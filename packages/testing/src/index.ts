@@ -1,4 +1,5 @@
 export { type CapturingLogger, capturingLogger, silentLogger } from './capturing-logger.ts';
+export { type CertificateAndKey, type TestAuthority, testAuthority } from './certificates.ts';
 export { type TestClock, testClock } from './clock.ts';
 export {
   databases,

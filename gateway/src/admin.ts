@@ -15,13 +15,14 @@ import { errorTable } from './errors.ts';
 import type { Generation } from './generation.ts';
 import type { ReloadState } from './reload.ts';
 import { servedMethods } from './routing/pattern.ts';
+import { describeUpstream } from './upstreams/describe-upstream.ts';
 
 export type AdminParts = Readonly<{
   health: Health;
   metrics: Registry;
   keySet(): unknown;
   /** The configuration in force, and what became of its file. */
-  current(): Pick<Generation, 'config'>;
+  current(): Pick<Generation, 'config' | 'upstreams'>;
   reloads(): ReloadState;
   logger: Logger;
 }>;
@@ -34,6 +35,10 @@ export function createAdminApp({ health, metrics, keySet, current, reloads, logg
   app.use(keySetRoute(keySet));
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloads())));
   app.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
+  app.get(
+    '/upstreams',
+    (_req, res) => void res.json({ upstreams: [...current().upstreams.all()].map(describeUpstream) }),
+  );
   app.use(notFound, respondWithProblem(errorTable));
   return app;
 }

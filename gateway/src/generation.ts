@@ -15,7 +15,7 @@ import { createTrust, type Trust } from './trust.ts';
 import { createForwardHttp } from './upstreams/forward-http.ts';
 import { createForwardUpgrade } from './upstreams/forward-upgrade.ts';
 import type { OpenConnections } from './upstreams/open-connections.ts';
-import { upstreamsOf } from './upstreams/open-upstream.ts';
+import { type Upstreams, upstreamsOf } from './upstreams/open-upstream.ts';
 import { createSigningKeys } from './upstreams/signing-keys.ts';
 
 /** What is there once, however many configurations come and go. */
@@ -39,6 +39,7 @@ export type Generation = Readonly<{
   handlers: Readonly<{ public: Handlers; internal: Handlers }>;
   gatewayKeys: CurrentGatewayKeys;
   trust: Trust;
+  upstreams: Upstreams;
   tokens: AccessTokens;
   /** Begins to fetch keys and to follow revocations, where that is not under way already. */
   start(): void;
@@ -98,6 +99,7 @@ export function createGeneration(config: GatewayConfig, lasting: Lasting, before
       },
       gatewayKeys,
       trust,
+      upstreams,
       tokens,
       start() {
         gatewayKeys.start();

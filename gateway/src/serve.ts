@@ -25,6 +25,7 @@ import { createRespond } from './respond.ts';
 import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import type { KeySetTiming } from './tokens/issuer-parts.ts';
 import { createOpenConnections } from './upstreams/open-connections.ts';
+import { watchUpstreams } from './upstreams/upstream-metrics.ts';
 
 export type GatewayDeps = Readonly<{
   /** Where the file's variables come from when it is read again. */
@@ -82,6 +83,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { current } = generations;
   const health = createHealth(readinessOf(current, nowSec));
   watch({ current, open, nowMs }, metrics);
+  watchUpstreams(() => current().upstreams.all(), metrics);
   const reloader: Reloader = createReloader({
     generations,
     load: () => loadConfig(config.file, env, config),

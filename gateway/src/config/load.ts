@@ -5,6 +5,7 @@ import { checkEdges } from './check-edges.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkRunning, type Settled } from './check-running.ts';
 import { checkTests } from './check-tests.ts';
+import { checkTls } from './check-tls.ts';
 import type { GatewayConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
 import { partsOf } from './parts.ts';
@@ -69,6 +70,7 @@ function checkAll(
     ...findingsOf(issues, source.value),
     ...checkEdges(parts),
     ...secrets.findings,
+    ...checkTls(parts, directory),
     ...checkRoutes(parts),
     ...checkDpop(parts),
     ...checkTests(parts),

@@ -43,6 +43,41 @@ describe('a configuration', () => {
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], txnToken: true }'),
       '"users-service" has no keys under services',
     ],
+    [
+      'TLS for a target that speaks none',
+      changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], tls: { serverName: a.test } }'),
+      'is for https targets only',
+    ],
+    [
+      'a certificate without its key',
+      changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { cert: c.pem } }'),
+      '"cert" and "key" go together',
+    ],
+    [
+      'a CA that is not there',
+      changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { ca: nowhere.pem } }'),
+      'nowhere.pem: cannot be read (ENOENT)',
+    ],
+    [
+      'certificates that are not checked',
+      changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { secure: false } }'),
+      'unknown key "secure"',
+    ],
+    [
+      'a health path with a query',
+      changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], health: { path: "/healthz?a" } }'),
+      'must be a path without query',
+    ],
+    [
+      'a breaker that any request opens',
+      changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], breaker: { failureRate: 0 } }'),
+      'failureRate: must be at least 0.01',
+    ],
+    [
+      'retries without end',
+      changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], retry: { attempts: 100 } }'),
+      'attempts: must be at most 3',
+    ],
     ['a caller that is not there', route(', auth: service, callers: [x]'), '"x" is not a service of this file'],
     ['a method twice', route(', auth: public').replace('[GET]', '[GET, GET]'), 'names something twice'],
     ['TRACE', route(', auth: public').replace('[GET]', '[TRACE]'), 'must be one of "GET"'],

@@ -35,7 +35,11 @@ export function resolveUpstream(
   };
 }
 
-function resolveTls({ ca, cert, key, serverName }: NonNullable<UpstreamPart['tls']>, directory: string): UpstreamTls {
+/** Makes its paths absolute. */
+export function resolveTls(
+  { ca, cert, key, serverName }: NonNullable<UpstreamPart['tls']>,
+  directory: string,
+): UpstreamTls {
   const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(directory, path));
   return { caFile: absolute(ca), certFile: absolute(cert), keyFile: absolute(key), serverName };
 }

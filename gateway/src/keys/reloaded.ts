@@ -4,6 +4,8 @@ import type { Logger } from '@countersign/service-kit';
 export type Reloaded<T> = Readonly<{
   /** The last that could be read. */
   current(): T;
+  /** Why what is there now could not be read; undefined where it could. */
+  trouble(): string | undefined;
   /** Looks at once; a failure is logged and changes nothing. */
   reload(): void;
   start(): void;
@@ -56,6 +58,7 @@ export function reloaded<T>({ what, load, fingerprint, logger }: ReloadOptions<T
 
   return {
     current: () => held,
+    trouble: () => trouble,
     reload,
     start() {
       timer ??= setInterval(reload, everyMs).unref();

@@ -1,7 +1,8 @@
 import { Socket } from 'node:net';
 import { buildConnector } from 'undici';
+import type { TlsMaterial } from '../config/tls-material.ts';
 import { ignoreContinue } from './ignore-continue.ts';
-import type { TlsFiles, TlsMaterial } from './tls-files.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 /** Opens connections to one upstream's targets: for requests, upgrades and health checks alike. */
 export type Connect = (

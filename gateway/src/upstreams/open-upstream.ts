@@ -16,6 +16,8 @@ export type OpenUpstream = Readonly<{
   budget: RetryBudget;
   tls: TlsFiles | undefined;
   stats: UpstreamStats;
+  /** The clock that its parts go by. */
+  nowMs(): number;
   /**
    * Lets one request through. What is returned must be given to `settle`, once.
    *
@@ -67,6 +69,7 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
     budget: createRetryBudget(),
     tls,
     stats,
+    nowMs: monotonicMs,
     admit() {
       if (breaker === undefined) return noPermit;
       const nowMs = monotonicMs();
@@ -98,11 +101,12 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
 }
 
 /** The upstreams of one configuration. */
-export type Upstreams = Readonly<{ of(upstream: Upstream): OpenUpstream }>;
+export type Upstreams = Readonly<{ of(upstream: Upstream): OpenUpstream; all(): Iterable<OpenUpstream> }>;
 
 /** @param opened By name. */
 export function upstreamsOf(opened: ReadonlyMap<string, OpenUpstream>): Upstreams {
   return {
+    all: () => opened.values(),
     of({ name }) {
       const upstream = opened.get(name);
       if (upstream === undefined) throw new Error(`upstream ${name} is not open`);

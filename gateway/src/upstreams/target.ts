@@ -19,6 +19,8 @@ export type Target = {
   pending: number;
   readonly health: ReturnType<TargetHealth['state']>;
   readonly lastError: LastError | undefined;
+  /** Checks that failed so far. */
+  readonly failedChecks: number;
   isAvailable(nowMs: number): boolean;
   /** It has as much to do as may wait for it. */
   isFull(): boolean;
@@ -69,13 +71,17 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     allowH2: false,
   });
   let lastError: LastError | undefined;
+  let failedChecks = 0;
   const checks: HealthChecks | undefined = rules && startHealthChecks({ origin, rules, connect, onChecked, random });
 
   function onChecked(reason: string | undefined): void {
     const before = health.state(monotonicMs()).checks;
     health.checked(reason === undefined);
     const { checks: after } = health.state(monotonicMs());
-    if (reason !== undefined) lastError = { code: `health check: ${reason}`, atMs: Date.now() };
+    if (reason !== undefined) {
+      failedChecks += 1;
+      lastError = { code: `health check: ${reason}`, atMs: Date.now() };
+    }
     if (after === before) return;
     if (after === 'failing') logger.warn({ ...about, reason }, 'target is out: its health checks fail');
     else if (before === 'failing') logger.info(about, 'target is back: its health checks pass');
@@ -96,6 +102,9 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     },
     get lastError() {
       return lastError;
+    },
+    get failedChecks() {
+      return failedChecks;
     },
     isAvailable(nowMs) {
       return health.isAvailable(nowMs) && this.pending < maxPendingPerTarget;

@@ -1,6 +1,6 @@
 import type { Route, Upstream } from '../../src/config/config.ts';
 
-const exampleUpstream: Upstream = {
+export const exampleUpstream: Upstream = {
   name: 'users-service',
   targets: ['http://127.0.0.1:8082'],
   identity: { algorithm: 'ed25519' },

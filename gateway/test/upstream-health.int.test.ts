@@ -1,0 +1,200 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { eventually } from '@countersign/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { rawService, thingsAt } from './kit/raw-service.ts';
+
+const health = 'health: { path: /healthz, interval: 100ms, timeout: 100ms, unhealthyAfter: 2, healthyAfter: 2 }';
+
+type Checked = {
+  server: Server;
+  url: string;
+  requests: number;
+  checks: number;
+  status: number | 'hang';
+  seen: string[];
+};
+
+/** A service whose health the test decides. */
+async function checkedService(): Promise<Checked> {
+  const server = createServer((request, response) => {
+    if (request.url !== '/healthz') {
+      checked.requests += 1;
+      response.end('ok');
+      return;
+    }
+    checked.checks += 1;
+    checked.seen = request.rawHeaders;
+    if (checked.status !== 'hang') response.writeHead(checked.status, { location: '/elsewhere' }).end();
+  });
+  const checked: Checked = { server, url: '', requests: 0, checks: 0, status: 200, seen: [] };
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  checked.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return checked;
+}
+
+type Described = {
+  upstreams: {
+    name: string;
+    breaker: unknown;
+    pending: number;
+    targets: {
+      origin: string;
+      healthy: boolean;
+      checks: string;
+      pending: number;
+      last_error: { code: string } | null;
+    }[];
+  }[];
+};
+
+const described = async (gateway: GatewayUnderTest) => {
+  const { upstreams } = (await (await gateway.admin('/upstreams')).json()) as Described;
+  const things = upstreams.find(({ name }) => name === 'things');
+  if (things === undefined) throw new Error('no upstream things');
+  return things;
+};
+
+describe('health checks', () => {
+  let good: Checked;
+  let other: Checked;
+  let gateway: GatewayUnderTest;
+  let token: string;
+  beforeAll(async () => {
+    [good, other] = [await checkedService(), await checkedService()];
+    gateway = await gatewayUnderTest({ edits: [thingsAt([good.url, other.url], health)] });
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(async () => {
+    await gateway.close();
+    for (const { server } of [good, other]) {
+      server.close();
+      server.closeAllConnections();
+    }
+  });
+  beforeEach(async () => {
+    good.status = 200;
+    other.status = 200;
+    await eventually(async () =>
+      expect((await described(gateway)).targets.map(({ checks }) => checks)).toEqual(['passing', 'passing']),
+    );
+    good.requests = 0;
+    other.requests = 0;
+  });
+
+  const askMany = async (times: number) => {
+    for (let count = 0; count < times; count += 1) {
+      expect((await gateway.ask('/v1/things/1', { token })).status).toBe(200);
+    }
+  };
+  const isOut = (healthy: boolean[]) =>
+    eventually(async () => expect((await described(gateway)).targets.map((target) => target.healthy)).toEqual(healthy));
+
+  test.each<[number | 'hang', string]>([
+    [503, 'health check: status 503'],
+    [500, 'health check: status 500'],
+    [302, 'health check: status 302'],
+    [404, 'health check: status 404'],
+    ['hang', 'health check: no answer in time'],
+  ])('that answer %s take a target out, and good ones bring it back', async (status, reason) => {
+    other.status = status;
+    await isOut([true, false]);
+    expect((await described(gateway)).targets[1]?.last_error).toMatchObject({ code: reason });
+    await askMany(4);
+    expect([good.requests, other.requests]).toEqual([4, 0]);
+    other.status = 200;
+    await isOut([true, true]);
+    await askMany(4);
+    expect(other.requests).toBe(2);
+  });
+
+  test('that fail everywhere take nothing away: all are tried', async () => {
+    good.status = 503;
+    other.status = 503;
+    await isOut([false, false]);
+    await askMany(4);
+    expect([good.requests, other.requests]).toEqual([2, 2]);
+  });
+
+  test('say who they are and nothing about anybody else', () => {
+    expect(good.seen.join('\n')).toContain('countersign-health');
+    expect(good.seen.join('\n')).not.toMatch(/identity|signature|authorization/i);
+  });
+
+  test('go on after a reload that changes other things, from what is known', async () => {
+    other.status = 503;
+    await isOut([true, false]);
+    await gateway.reload([thingsAt([good.url, other.url], health), ['/v1/maybe', '/v1/perhaps']]);
+    expect((await described(gateway)).targets.map(({ checks }) => checks)).toEqual(['passing', 'failing']);
+  });
+
+  test('are in the metrics, with everything else about targets', async () => {
+    other.status = 503;
+    await isOut([true, false]);
+    const metrics = await (await gateway.admin('/metrics')).text();
+    expect(metrics).toContain(`countersign_upstream_target_healthy{upstream="things",target="${good.url}"} 1`);
+    expect(metrics).toContain(`countersign_upstream_target_healthy{upstream="things",target="${other.url}"} 0`);
+    expect(metrics).toContain(`countersign_upstream_target_pending{upstream="things",target="${good.url}"} 0`);
+    expect(metrics).toMatch(/countersign_upstream_target_failed_checks_total\{[^}]*\} [1-9]/);
+  });
+
+  test('end with the gateway, or with the upstream', async () => {
+    await gateway.reload([thingsAt([good.url])]);
+    const { checks } = good;
+    await eventually(async () => expect((await described(gateway)).targets).toHaveLength(1));
+    await askMany(20);
+    expect(good.checks).toBeLessThanOrEqual(checks + 1);
+    await gateway.reload([thingsAt([good.url, other.url], health)]);
+  });
+});
+
+describe('GET /upstreams', () => {
+  let closers: (() => unknown)[] = [];
+  afterEach(async () => {
+    for (const close of closers) await close();
+    closers = [];
+  });
+
+  test('shows pending requests, the breaker, and what went wrong last', async () => {
+    const service = await rawService(() => {});
+    const gateway = await gatewayUnderTest({
+      edits: [thingsAt([service.url], 'breaker: { minimum: 1, cooldown: 10s }'), ['response: 2s', 'response: 500ms']],
+    });
+    closers = [() => gateway.close(), () => service.close()];
+    expect(await described(gateway)).toMatchObject({
+      breaker: { state: 'closed' },
+      pending: 0,
+      targets: [{ healthy: true, checks: 'none', last_error: null }],
+    });
+    const asked = gateway.ask('/v1/open/1');
+    await eventually(async () => expect((await described(gateway)).pending).toBe(1));
+    expect((await asked).code).toBe('upstream_timeout');
+    expect(await described(gateway)).toMatchObject({
+      breaker: { state: 'open', opened: 1, refused: 0 },
+      pending: 0,
+      targets: [{ pending: 0, last_error: { code: 'upstream_timeout' } }],
+    });
+    const metrics = await (await gateway.admin('/metrics')).text();
+    expect(metrics).toContain('countersign_upstream_breaker_state{upstream="things"} 2');
+    expect(metrics).toContain('countersign_upstream_breaker_opened_total{upstream="things"} 1');
+    expect((await fetch(`http://127.0.0.1:${gateway.port}/upstreams`)).status).not.toBe(200);
+  });
+
+  test('keeps what is known of an upstream over a reload that does not touch it', async () => {
+    const service = await rawService(() => {});
+    const edits = [
+      thingsAt([service.url], 'breaker: { minimum: 1, cooldown: 10s }'),
+      ['response: 2s', 'response: 300ms'],
+    ] as const;
+    const gateway = await gatewayUnderTest({ edits });
+    closers = [() => gateway.close(), () => service.close()];
+    expect((await gateway.ask('/v1/open/1')).code).toBe('upstream_timeout');
+    await gateway.reload([...edits, ['/v1/maybe', '/v1/perhaps']]);
+    expect((await gateway.ask('/v1/open/1')).code).toBe('upstream_circuit_open');
+    await gateway.reload([thingsAt([service.url]), ['response: 2s', 'response: 300ms']]);
+    expect((await gateway.ask('/v1/open/1')).code).toBe('upstream_timeout');
+  });
+});

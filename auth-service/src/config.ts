@@ -1,4 +1,4 @@
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { type Location, locationFrom } from '@countersign/database';
 import { ConfigError, commonConfig, type Environment, port, readConfig } from '@countersign/service-kit';
 import { z } from 'zod';
@@ -53,22 +53,6 @@ export function readAuthConfig(env: Environment): AuthConfig {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
-}
-
-/** Where an operator's commands are taken; undefined where they are switched off. */
-export function operatorSocketOf(
-  config: Pick<AuthConfig, 'AUTH_OPERATOR_SOCKET' | 'COUNTERSIGN_HOME'>,
-): string | undefined {
-  if (config.AUTH_OPERATOR_SOCKET === 'off') return undefined;
-  return resolve(config.AUTH_OPERATOR_SOCKET ?? join(config.COUNTERSIGN_HOME, 'operator', 'auth-service.sock'));
-}
-
-/** The same, for the command line, which needs no secrets. @throws ConfigError where the commands are switched off. */
-export function readOperatorSocket(env: Environment): string {
-  const { AUTH_OPERATOR_SOCKET, COUNTERSIGN_HOME } = schema.shape;
-  const path = operatorSocketOf(readConfig(z.object({ AUTH_OPERATOR_SOCKET, COUNTERSIGN_HOME }), env));
-  if (path === undefined) throw new ConfigError(['AUTH_OPERATOR_SOCKET: operator commands are switched off']);
-  return path;
 }
 
 /** The `iss` of our tokens: the URL that clients know us by. */

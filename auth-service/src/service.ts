@@ -13,7 +13,7 @@ import {
 } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
-import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf, operatorSocketOf } from './config.ts';
+import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf } from './config.ts';
 import { createHashQueue } from './domain/hash-queue.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { openFeed } from './flows/follow-revocations.ts';
@@ -22,6 +22,7 @@ import { seed } from './flows/seed.ts';
 import { openSigningKeys } from './flows/signing-keys.ts';
 import { createThrottle, withFallback } from './flows/throttle.ts';
 import { listenForOperator } from './operator/listener.ts';
+import { operatorSocketPath } from './operator/socket-path.ts';
 import { databaseAttempts } from './store/attempts-database.ts';
 import { redisAttempts } from './store/attempts-redis.ts';
 import { type AuthDatabase, authDatabase } from './store/database.ts';
@@ -93,7 +94,7 @@ export async function serve(
   const stopFollowing = await db.listen(signingKeysChannel, () => {
     signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be read again'));
   });
-  const operatorSocket = operatorSocketOf(config);
+  const operatorSocket = operatorSocketPath(config);
   const stopOperator =
     operatorSocket && (await listenForOperator(operatorSocket, { db, keks: config.AUTH_SIGNING_KEK }, logger));
   logger.info({ port, database: db.kind }, 'listening');

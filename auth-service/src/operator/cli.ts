@@ -1,7 +1,8 @@
-import { explain } from '@countersign/service-kit';
-import { readOperatorSocket } from '../config.ts';
-import { sendCommand } from './client.ts';
+import { NotReached, sendCommand } from './client.ts';
 import { findCommand, usage } from './commands.ts';
+import { operatorSocketPath } from './socket-path.ts';
+
+// Imports nothing but Node and its neighbours: in an emergency a command starts in a blink.
 
 /**
  * `countersign-auth`.
@@ -9,17 +10,20 @@ import { findCommand, usage } from './commands.ts';
  * @returns The exit code: 0 done, 1 refused or not reached, 2 wrongly called.
  */
 export async function runOperatorCli(args: readonly string[], env = process.env): Promise<number> {
-  const asksForHelp = args.length === 0 || ['help', '--help', '-h'].includes(args[0] ?? '');
-  if (asksForHelp || findCommand(args) === undefined) {
-    process.stderr.write(`${usage()}\n`);
-    return asksForHelp && args.length > 0 ? 0 : 2;
-  }
+  if (['help', '--help', '-h'].includes(args[0] ?? '')) return say(`${usage()}\n`, 0);
+  if (findCommand(args) === undefined) return say(`${usage()}\n`, 2);
+  const path = operatorSocketPath(env);
+  if (path === undefined) return say('countersign-auth: operator commands are switched off\n', 1);
   try {
-    const { ok, lines } = await sendCommand(readOperatorSocket(env), args);
-    (ok ? process.stdout : process.stderr).write(`${lines.join('\n')}\n`);
-    return ok ? 0 : 1;
+    const { ok, lines } = await sendCommand(path, args);
+    return say(`${lines.join('\n')}\n`, ok ? 0 : 1);
   } catch (error) {
-    process.stderr.write(`countersign-auth: ${explain(error)}\n`);
-    return 1;
+    if (error instanceof NotReached) return say(`countersign-auth: ${error.message}\n`, 1);
+    throw error;
   }
+}
+
+function say(text: string, exitCode: number): number {
+  (exitCode === 0 ? process.stdout : process.stderr).write(text);
+  return exitCode;
 }

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { StartupError } from '@countersign/service-kit';
+
+/** There is no service to speak to; the message says where it was looked for. */
+export class NotReached extends Error {}
 
 export type OperatorAnswer = Readonly<{ ok: boolean; lines: readonly string[] }>;
 
-/** Sends one command to the running service. @throws StartupError when none listens there. */
+/** Sends one command to the running service. @throws NotReached when none listens there. */
 export async function sendCommand(socketPath: string, command: readonly string[]): Promise<OperatorAnswer> {
   const body = JSON.stringify({ command });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
@@ -15,7 +17,7 @@ export async function sendCommand(socketPath: string, command: readonly string[]
     [response] = (await once(sent, 'response')) as [IncomingMessage];
   } catch (error) {
     const { code = 'error' } = error as NodeJS.ErrnoException;
-    throw new StartupError(
+    throw new NotReached(
       `no auth-service listens at ${socketPath} (${code}); is it running, with this COUNTERSIGN_HOME?`,
     );
   }

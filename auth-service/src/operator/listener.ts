@@ -7,7 +7,8 @@ import { type Logger, notFound, requestIdOf, requestLog, respondWithProblem } fr
 import express from 'express';
 import { z } from 'zod';
 import { AppError, errors } from '../errors.ts';
-import { findCommand, type OperatorParts } from './commands.ts';
+import { findCommand } from './commands.ts';
+import { type OperatorParts, run } from './run-command.ts';
 
 const maxBodyBytes = 4 * 1024;
 // The kernel's struct has 108 bytes for it, the last of which ends it.
@@ -62,7 +63,7 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
     const { command, argument } = found;
     const requestId = requestIdOf(res);
     logger.warn({ command: command.name, argument, request_id: requestId }, 'operator command');
-    res.json({ lines: await command.run(parts, argument, requestId) });
+    res.json({ lines: await run[command.name](parts, argument, requestId) });
   });
   app.use(notFound);
   app.use(respondWithProblem(errors));

@@ -1,12 +1,12 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { openDatabase } from '@countersign/database';
 import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { RunningService } from '../src/service.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import { databaseCable } from './support/database-cable.ts';
 import { gatewayItself, type TestGateway, testGateway } from './support/gateway.ts';
 import { makePerson, makeTenant, type Person, password, type Tenant, testPasswords } from './support/people.ts';
-import { openProbed, probedDatabase, probing } from './support/probed-database.ts';
+import { openAgain, openProbed, probedDatabase, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
 
 const servers = databases().filter(([kind]) => kind === 'postgres');
@@ -103,7 +103,7 @@ if (servers.length > 0) {
 
     test('answer 503 to a logout, never 204, while the database cannot be reached', async () => {
       if (!('serverUrl' in store.location)) throw new Error('a server was expected');
-      const cable = await cuttable(store.location.serverUrl);
+      const cable = await databaseCable(store.location.serverUrl);
       const databaseUrl = `postgres://countersign_auth@127.0.0.1:${cable.port}/${store.name}`;
       const db = await openDatabase<AuthSchema>({ ...probedDatabase, location: { databaseUrl }, name: store.name });
       const cut = await startService(db, gateway, silentLogger());
@@ -114,29 +114,4 @@ if (servers.length > 0) {
       expect([answer.status, answer.body.code]).toEqual([503, 'unavailable']);
     });
   });
-}
-
-const openAgain = (store: ThrowAway<AuthSchema>) =>
-  openDatabase<AuthSchema>({ ...probedDatabase, location: store.location, name: store.name });
-
-/** A connection to the database that can be cut. */
-async function cuttable(serverUrl: string) {
-  const { hostname, port } = new URL(serverUrl);
-  const sockets = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = connect(Number(port || 5432), hostname);
-    for (const socket of [near, far]) {
-      sockets.add(socket);
-      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
-    }
-    near.pipe(far).pipe(near);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    cut() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
 }

@@ -1,5 +1,5 @@
-import type { Database, Migration } from '@countersign/database';
-import type { TestDatabase } from '@countersign/testing';
+import { type Database, type Migration, openDatabase } from '@countersign/database';
+import type { TestDatabase, ThrowAway } from '@countersign/testing';
 import type { Transaction } from 'kysely';
 import { authDatabase } from '../../src/store/database.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
@@ -28,6 +28,10 @@ export const probedDatabase = {
 };
 
 export const openProbed = (database: TestDatabase) => database.open<AuthSchema>(probedDatabase);
+
+/** Another opening of the same database, as another instance has it. */
+export const openAgain = (store: ThrowAway<AuthSchema>) =>
+  openDatabase<AuthSchema>({ ...probedDatabase, location: store.location, name: store.name });
 
 /** Looks or meddles, past every policy. */
 export function probing<T>(db: Database<AuthSchema>, work: (trx: Transaction<AuthSchema>) => Promise<T>): Promise<T> {

@@ -9,6 +9,19 @@ import { peppers, ring } from './people.ts';
 
 export const issuer = 'https://id.example.test';
 
+/** What every instance of the tests is told. */
+export const serviceEnv = (gateway: TestGateway): Record<string, string> => ({
+  AUTH_ISSUER: issuer,
+  AUTH_SIGNING_KEK: ring('kek', 3),
+  AUTH_PASSWORD_PEPPERS: peppers,
+  AUTH_REFRESH_MAC_KEYS: ring('mac', 2),
+  AUTH_BCRYPT_COST: '4',
+  AUTH_HASH_QUEUE: '500',
+  GATEWAY_KEYS_URL: gateway.keysUrl,
+  DRAIN_DELAY_MS: '0',
+  AUTH_OPERATOR_SOCKET: 'off',
+});
+
 /** The whole service on a port of its own, ready. It closes the database when it stops. */
 export async function startService(
   db: AuthDatabase,
@@ -16,19 +29,7 @@ export async function startService(
   logger: Logger,
   env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<RunningService> {
-  const config = readAuthConfig({
-    AUTH_PORT: '0',
-    AUTH_ISSUER: issuer,
-    AUTH_SIGNING_KEK: ring('kek', 3),
-    AUTH_PASSWORD_PEPPERS: peppers,
-    AUTH_REFRESH_MAC_KEYS: ring('mac', 2),
-    AUTH_BCRYPT_COST: '4',
-    AUTH_HASH_QUEUE: '500',
-    GATEWAY_KEYS_URL: gateway.keysUrl,
-    DRAIN_DELAY_MS: '0',
-    AUTH_OPERATOR_SOCKET: 'off',
-    ...env,
-  });
+  const config = readAuthConfig({ AUTH_PORT: '0', ...serviceEnv(gateway), ...env });
   const service = await serve(config, { db, logger });
   await eventually(async () => {
     const { status, text } = await request(`http://127.0.0.1:${service.port}`).get('/readyz');

@@ -1,0 +1,15 @@
+import { openDatabase } from '@countersign/database';
+import { createLogger, runProcess } from '@countersign/service-kit';
+import { databaseLocation, readAuthConfig } from '../../src/config.ts';
+import { serve } from '../../src/service.ts';
+import type { AuthSchema } from '../../src/store/schema.ts';
+import { probedDatabase } from './probed-database.ts';
+
+// The service as a process that a test can kill, on a database that the test can look into.
+await runProcess('auth-service', async () => {
+  const config = readAuthConfig(process.env);
+  const location = databaseLocation(config);
+  const db = await openDatabase<AuthSchema>({ ...probedDatabase, location, name: 'unused' });
+  const service = await serve(config, { db, logger: createLogger('auth-service', 'info') });
+  return service;
+});

@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { databases, eventually, freePorts, silentLogger, startProcess, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
@@ -11,7 +10,7 @@ import { openAgain, openProbed, probing } from './support/probed-database.ts';
 import { serviceEnv, startService } from './support/service.ts';
 
 const servers = databases().filter(([kind]) => kind === 'postgres');
-const main = resolve(import.meta.dirname, 'support/service-process.ts');
+const main = new URL('./support/service-process.ts', import.meta.url).pathname;
 
 /*
  * One process is killed at a chosen moment, and the client tries again at another. What holds the first up is real: a

@@ -1,0 +1,312 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { eventually } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
+import { type RawService, rawService, thingsAt } from './kit/raw-service.ts';
+
+const good = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+const unasked = 'HTTP/1.1 100 Continue\r\n\r\n';
+const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n';
+
+/** Writes piece by piece, each in a packet of its own. */
+function write(socket: Socket, ...pieces: readonly string[]): void {
+  const [piece, ...rest] = pieces;
+  if (piece === undefined) return;
+  socket.write(piece, 'latin1', () => setImmediate(() => write(socket, ...rest)));
+}
+
+/** The other side closed it, in whichever way. */
+function whenOver(socket: Socket, call: () => void): void {
+  socket.once('end', call).once('close', call);
+}
+
+describe('a service that is not well', () => {
+  let service: RawService;
+  let gateway: GatewayUnderTest;
+  let token: string;
+  beforeAll(async () => {
+    service = await rawService();
+    gateway = await gatewayUnderTest({
+      edits: [
+        thingsAt([service.url], 'retry: { attempts: 1 }'),
+        ['response: 2s, idle: 2s', 'response: 600ms, idle: 600ms'],
+      ],
+    });
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(async () => {
+    await gateway.close();
+    await service.close();
+  });
+
+  const request = (method = 'GET', path = '/v1/things/1', extra = '', body = '') =>
+    `${method} ${path} HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n${extra}${body === '' ? '' : `Content-Length: ${body.length}\r\n`}<close>\r\n\r\n${body}`;
+  const ask = (method?: string, body?: string) => gateway.raw(request(method, '/v1/things/1', '', body));
+  /** After whatever it did, the next request to it is answered as if nothing had been. */
+  async function staysWell() {
+    service.answerWith((socket) => socket.write(good));
+    for (let count = 0; count < 3; count += 1) {
+      const { status, body } = await ask();
+      expect([status, body]).toEqual([200, 'ok']);
+    }
+  }
+
+  test.each<[string, (socket: Socket) => void, number, string]>([
+    ['closes at once', (socket) => socket.end(), 502, 'upstream_broken'],
+    ['resets at once', (socket) => socket.resetAndDestroy(), 502, 'upstream_broken'],
+    ['closes its half and says nothing', (socket) => socket.end(), 502, 'upstream_broken'],
+    ['says nothing', () => {}, 504, 'upstream_timeout'],
+    [
+      'says too little, ever slower',
+      (socket) => write(socket, 'HTTP/1.1 2', '00 OK\r\n', 'X-A'),
+      504,
+      'upstream_timeout',
+    ],
+    ['breaks off in its status line', (socket) => socket.end('HTTP/1.1 20'), 502, 'upstream_broken'],
+    ['breaks off in its headers', (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A: b'), 502, 'upstream_broken'],
+    ['sends no HTTP', (socket) => socket.end('SSH-2.0-OpenSSH\r\n'), 502, 'upstream_invalid_response'],
+    ['sends HTTP/0.9', (socket) => socket.end('<html>hello</html>'), 502, 'upstream_invalid_response'],
+    [
+      'sends HTTP/2',
+      (socket) => socket.end(Buffer.from('00001204000000000000030000006400', 'hex')),
+      502,
+      'upstream_invalid_response',
+    ],
+    ['sends a status that is none', (socket) => socket.end('HTTP/1.1 99 Hm\r\n\r\n'), 502, 'upstream_invalid_response'],
+    ['sends a status of a word', (socket) => socket.end('HTTP/1.1 OK\r\n\r\n'), 502, 'upstream_invalid_response'],
+    [
+      'sends length and chunks',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'sends chunks and length',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'sends two lengths',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'sends a length of a word',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'sends a negative length',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nok'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'folds a header',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A: b\r\n c: d\r\nContent-Length: 0\r\n\r\n'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'puts a NUL into a header',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'puts a space before a colon',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A : b\r\nContent-Length: 0\r\n\r\n'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'sends headers without end',
+      (socket) => socket.end(`HTTP/1.1 200 OK\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(2000)}`),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'sends one header without end',
+      (socket) => socket.end(`HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(64 * 1024)}`),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
+      'switches protocols unasked',
+      (socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
+      502,
+      'upstream_broken',
+    ],
+    ['sends nothing but hints', (socket) => socket.write(hints.repeat(1000)), 502, 'upstream_invalid_response'],
+    ['sends nothing but 100', (socket) => socket.write(unasked.repeat(1000)), 502, 'upstream_broken'],
+    ['promises to continue, and does not', (socket) => socket.write(unasked), 504, 'upstream_timeout'],
+    ['hints, and then nothing', (socket) => socket.write(hints), 504, 'upstream_timeout'],
+  ])('and %s', async (_name, misbehave, status, code) => {
+    service.answerWith(misbehave);
+    const answered = await ask('POST', 'a');
+    expect([answered.status, answered.code]).toEqual([status, code]);
+    expect(answered.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
+    expect(answered.body).not.toMatch(/127\.0\.0\.1|ECONN|undici|HPE_/);
+    await staysWell();
+  });
+
+  test.each<[string, readonly string[], string]>([
+    ['continues unasked', [unasked, good], 'ok'],
+    ['continues in the same breath', [unasked + good], 'ok'],
+    ['continues again and again', [unasked, unasked + unasked, good], 'ok'],
+    ['continues letter by letter', [...(unasked + good)], 'ok'],
+    ['continues with headers', ['HTTP/1.1 100 Continue\r\nX-User-Id: evil\r\n\r\n', good], 'ok'],
+    ['continues, then hints', [unasked, hints, good], 'ok'],
+    ['hints', [hints, good], 'ok'],
+    ['begins its body like a 100', [`HTTP/1.1 200 OK\r\nContent-Length: ${unasked.length}\r\n\r\n`, unasked], unasked],
+  ])('answers whole although it %s', async (_name, pieces, body) => {
+    service.answerWith((socket) => write(socket, ...pieces));
+    for (const method of ['GET', 'POST']) {
+      const answered = await ask(method, method === 'POST' ? 'a' : '');
+      expect([answered.status, answered.body]).toEqual([200, body]);
+      expect(answered.text).not.toMatch(/100 Continue\r\n|evil/.test(body) ? /evil/ : /HTTP\/1.1 100|evil/);
+    }
+    await staysWell();
+  });
+
+  test.each<[string, string, (socket: Socket) => void]>([
+    ['a length, closed', 'Content-Length: 10\r\n', (socket) => socket.end()],
+    ['a length, reset', 'Content-Length: 10\r\n', (socket) => socket.resetAndDestroy()],
+    ['a length, silent', 'Content-Length: 10\r\n', () => {}],
+    ['chunks, closed', 'Transfer-Encoding: chunked\r\n', (socket) => socket.end()],
+    ['chunks, reset', 'Transfer-Encoding: chunked\r\n', (socket) => socket.resetAndDestroy()],
+    ['chunks, malformed', 'Transfer-Encoding: chunked\r\n', (socket) => socket.end('zz\r\n')],
+    ['chunks, silent', 'Transfer-Encoding: chunked\r\n', () => {}],
+    ['the end of the connection, reset', '', (socket) => socket.resetAndDestroy()],
+    ['the end of the connection, silent', '', () => {}],
+  ])('and half an answer is never a whole one: %s', async (_name, framing, end) => {
+    service.answerWith((socket) => {
+      const half = framing.startsWith('Transfer') ? '5\r\nhalf!\r\n' : 'half!';
+      // The client has this half, whatever happens to the other.
+      socket.write(`HTTP/1.1 200 OK\r\n${framing}\r\n${half}`, () => void arrived.then(() => end(socket)));
+    });
+    const client = connect(gateway.port, '127.0.0.1');
+    client.on('error', () => client.destroy());
+    let text = '';
+    const arrived = new Promise<void>((resolve) => {
+      client.on('data', (chunk) => {
+        text += chunk;
+        if (text.includes('half!')) resolve();
+      });
+    });
+    client.write(request().replace('<host>', 'Host: gateway.test').replace('<close>', 'Connection: close'));
+    await once(client, 'close');
+    expect(text).toContain('half!');
+    const { headers, body } = parseAnswer(text);
+    if (headers['content-length'] !== undefined) expect(body.length).toBeLessThan(Number(headers['content-length']));
+    else expect(text).not.toMatch(/0\r\n\r\n$/);
+    await staysWell();
+  });
+
+  test('and whose answer ends with its connection is passed on whole', async () => {
+    service.answerWith((socket) => socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it'));
+    const { status, body, text } = await ask();
+    expect([status, body]).toEqual([200, 'all of it']);
+    expect(text).toMatch(/0\r\n\r\n$/);
+  });
+
+  test.each(['HEAD', 'GET'])(
+    'and sends a body where none may be, to %s: nobody gets it as an answer',
+    async (method) => {
+      service.answerWith((socket) =>
+        write(
+          socket,
+          method === 'HEAD'
+            ? 'HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n'
+            : 'HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n',
+          'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil',
+        ),
+      );
+      for (let count = 0; count < 5; count += 1) {
+        const { status, body } = await ask(method);
+        expect([status, body]).toEqual([method === 'HEAD' ? 200 : 304, '']);
+      }
+      await staysWell();
+    },
+  );
+
+  test('and an answer too many on an idle connection goes to nobody', async () => {
+    service.answerWith((socket) => socket.write(`${good}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`));
+    for (let count = 0; count < 5; count += 1) expect((await ask()).text).not.toContain('evil');
+    await staysWell();
+  });
+
+  test('and redirects: the client is told, nobody goes there', async () => {
+    service.answerWith((socket) =>
+      socket.write(
+        `HTTP/1.1 307 Temporary Redirect\r\nLocation: ${service.url}/elsewhere\r\nContent-Length: 0\r\n\r\n`,
+      ),
+    );
+    const before = service.heads.length;
+    const { status, headers } = await ask();
+    expect([status, headers.location, service.heads.length]).toEqual([307, `${service.url}/elsewhere`, before + 1]);
+  });
+
+  test('and answers before the upload is over: the client reads it, and the upload ends', async () => {
+    let cut = false;
+    service.answerWith((socket) => {
+      whenOver(socket, () => {
+        cut = true;
+      });
+      socket.write('HTTP/1.1 413 Too Much\r\nContent-Length: 8\r\n\r\ntoo much');
+    });
+    const client = connect(gateway.port, '127.0.0.1');
+    client.on('error', () => client.destroy());
+    let text = '';
+    client.on('data', (chunk) => {
+      text += chunk;
+    });
+    client.write(
+      `POST /v1/upload HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\nContent-Length: 4000000\r\n\r\n`,
+    );
+    client.write(Buffer.alloc(64 * 1024));
+    await eventually(() => expect(text).toContain('too much'));
+    expect(parseAnswer(text)).toMatchObject({ status: 413, headers: { connection: 'close' } });
+    await eventually(() => expect([cut, client.closed]).toEqual([true, true]));
+    await staysWell();
+  });
+
+  test('and an upload that its client gives up is given up to the service', async () => {
+    let cut = false;
+    service.answerWith((socket) => {
+      whenOver(socket, () => {
+        cut = true;
+      });
+    });
+    const before = service.heads.length;
+    const client = connect(gateway.port, '127.0.0.1');
+    client.write(
+      `POST /v1/upload HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n`,
+    );
+    await eventually(() => expect(service.heads.length).toBe(before + 1));
+    client.destroy();
+    await eventually(() => expect(cut).toBe(true));
+  });
+
+  test('and goes on for longer than an answer may take to begin: what flows is not cut', async () => {
+    service.answerWith((socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
+      let left = 8;
+      const drip = setInterval(() => {
+        socket.write('1\r\n.\r\n');
+        left -= 1;
+        if (left > 0) return;
+        clearInterval(drip);
+        socket.write('0\r\nX-Sum: 1\r\n\r\n');
+      }, 200);
+    });
+    const { status, body, text } = await ask();
+    expect([status, body]).toEqual([200, '........']);
+    // Trailers are not passed on: nobody asked for them (`TE` ends here), and nothing of them is checked.
+    expect(text).not.toMatch(/x-sum/i);
+  });
+});

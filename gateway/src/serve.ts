@@ -22,6 +22,7 @@ import { createObserve, observeLag, watch } from './observe.ts';
 import { watchReloads } from './observe-reloads.ts';
 import { createReloader, type Reloader, type ReloadTiming } from './reload.ts';
 import { createRespond } from './respond.ts';
+import { createReplayCheck } from './tokens/dpop-readiness.ts';
 import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import type { KeySetTiming } from './tokens/issuer-parts.ts';
 import { createOpenConnections } from './upstreams/open-connections.ts';
@@ -81,7 +82,10 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   };
   const generations = firstGeneration(config, lasting, () => store?.close());
   const { current } = generations;
-  const health = createHealth(readinessOf(current, nowSec));
+  const health = createHealth({
+    ...readinessOf(current, nowSec),
+    dpop_replay: createReplayCheck(() => current().config, lasting.replay, nowMs),
+  });
   watch({ current, open, nowMs }, metrics);
   watchUpstreams(() => current().upstreams.all(), metrics);
   const reloader: Reloader = createReloader({

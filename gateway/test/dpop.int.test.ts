@@ -2,47 +2,11 @@ import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { calculateThumbprint, generateKeyPair as generateDpopKeys, generateProof } from 'dpop';
 import { type DpopClient, dpopClient } from './dpop-client.ts';
-import { type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { type Ask, asker, dpopGateway, origin } from './dpop-gateway.ts';
+import type { GatewayUnderTest } from './gateway-under-test.ts';
 
-const origin = 'http://gateway.test';
 const path = '/v1/things/1';
 const url = origin + path;
-
-const moreRoutes = [
-  '  - { name: bare,',
-  `  - { name: bound, path: "/v1/bound", methods: [GET], upstream: things, auth: required, senderConstrained: required }
-  - { name: bound-maybe, path: "/v1/bound-maybe", methods: [GET], upstream: things, auth: optional, senderConstrained: required }
-  - { name: token, path: "/v1/token", methods: [POST], upstream: things, auth: public, forward: { dpop: true } }
-  - { name: switch, path: "/v1/switch", methods: [POST], upstream: things, auth: required, forward: { dpop: true } }
-  - { name: bare,`,
-] as const;
-
-/** A clock that stood 100 s back when the gateway started: its replay memory knows everything of this moment. */
-export async function dpopGateway(options: GatewayOptions = {}) {
-  const clock = { aheadMs: -100_000 };
-  const nowMs = () => Date.now() + clock.aheadMs;
-  const gateway = await gatewayUnderTest({ ...options, nowMs, edits: [moreRoutes, ...(options.edits ?? [])] });
-  clock.aheadMs = 0;
-  return { gateway, clock, nowMs };
-}
-
-type Ask = Readonly<{
-  method?: string;
-  path?: string;
-  auth?: string | undefined;
-  proofs?: readonly string[];
-  host?: string;
-  lines?: string;
-}>;
-
-function asker(gateway: GatewayUnderTest) {
-  return ({ method = 'GET', path: target = path, auth, proofs = [], host = 'gateway.test', lines = '' }: Ask) =>
-    gateway.raw(
-      `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${auth === undefined ? '' : `Authorization: ${auth}\r\n`}${proofs
-        .map((proof) => `DPoP: ${proof}\r\n`)
-        .join('')}${lines}<close>\r\n\r\n`,
-    );
-}
 
 describe('a token that is bound to a key', () => {
   let gateway: GatewayUnderTest;
@@ -493,3 +457,141 @@ describe('a token that is bound to a key', () => {
 function challengeOf(error: string): RegExp {
   return new RegExp(`^DPoP error="${error}", error_description="[^"]+", algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"$`);
 }
+
+describe('a route that wants tokens bound', () => {
+  let gateway: GatewayUnderTest;
+  let ask: ReturnType<typeof asker>;
+  beforeAll(async () => {
+    ({ gateway } = await dpopGateway());
+    ask = asker(gateway);
+  });
+  afterAll(() => gateway.close());
+
+  test('offers nothing but DPoP', async () => {
+    const { status, code, headers } = await ask({ path: '/v1/bound' });
+    expect([status, code]).toEqual([401, 'token_missing']);
+    expect(headers['www-authenticate']).toBe('DPoP algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"');
+  });
+
+  test.each([
+    ['/v1/bound', 'Bearer'],
+    ['/v1/bound-maybe', 'Bearer'],
+    ['/v1/bound', 'DPoP'],
+    ['/v1/things/1', 'DPoP'],
+  ])('refuses a token without a key at %s as %s', async (target, scheme) => {
+    const token = await gateway.issuer.accessToken();
+    const proofs = [dpopClient().proof({ url: `${origin}${target}`, token })];
+    const answer = await ask({ path: target, auth: `${scheme} ${token}`, proofs });
+    expect([answer.status, answer.code]).toEqual([401, 'token_unbound']);
+    expect(answer.headers['www-authenticate']).toMatch(challengeOf('invalid_token'));
+    expect(gateway.upstream.requests).toHaveLength(0);
+  });
+
+  test('lets an anonymous caller pass where a token is optional', async () => {
+    expect((await ask({ path: '/v1/bound-maybe' })).status).toBe(200);
+    expect(gateway.upstream.last().headers['x-identity']).toBe('anonymous');
+  });
+});
+
+describe('a token endpoint', () => {
+  let gateway: GatewayUnderTest;
+  let ask: ReturnType<typeof asker>;
+  let client: DpopClient;
+  beforeAll(async () => {
+    ({ gateway } = await dpopGateway());
+    ask = asker(gateway);
+    client = dpopClient('EdDSA');
+  });
+  afterAll(() => gateway.close());
+
+  const at = `${origin}/v1/token`;
+  const post = (...proofs: string[]) =>
+    ask({ method: 'POST', path: '/v1/token', proofs, lines: 'Content-Length: 0\r\n' });
+
+  test('tells the service whose key the proof was made with', async () => {
+    expect((await post(client.proof({ method: 'POST', url: at }))).status).toBe(200);
+    const { headers } = gateway.upstream.last();
+    expect(headers['x-identity']).toBe('anonymous');
+    expect(headers['x-identity-context']).toBe(`ip="127.0.0.1", jkt="${client.thumbprint}"`);
+    expect(headers.dpop).toBeDefined();
+    const other = dpopClient();
+    expect((await post(other.proof({ method: 'POST', url: at }))).status).toBe(200);
+    expect(gateway.upstream.last().headers['x-identity-context']).toContain(other.thumbprint);
+    expect((await post()).status).toBe(200);
+    expect(gateway.upstream.last().headers['x-identity-context']).toBe('ip="127.0.0.1"');
+  });
+
+  test('does not look at an access token, nor at its hash', async () => {
+    const proof = client.proof({ method: 'POST', url: at, token: 'whatever' });
+    const asked = {
+      method: 'POST',
+      path: '/v1/token',
+      auth: 'DPoP x.y.z',
+      proofs: [proof],
+      lines: 'Content-Length: 0\r\n',
+    };
+    expect((await ask(asked)).status).toBe(200);
+  });
+
+  test.each<[name: string, make: () => readonly string[], code: string]>([
+    ['nonsense', () => ['nonsense'], 'invalid_dpop_proof'],
+    ['an empty proof', () => [''], 'invalid_dpop_proof'],
+    ['a proof for another address', () => [client.proof({ method: 'POST', url })], 'invalid_dpop_proof'],
+    ['a proof for GET', () => [client.proof({ url: at })], 'invalid_dpop_proof'],
+    [
+      'an old proof',
+      () => [client.proof({ method: 'POST', url: at }, { iat: Math.floor(Date.now() / 1000) - 70 })],
+      'invalid_dpop_proof',
+    ],
+    [
+      'another’s signature',
+      () => [dpopClient('EdDSA').proof({ method: 'POST', url: at }, {}, { jwk: client.jwk })],
+      'invalid_dpop_proof',
+    ],
+    [
+      'two proofs',
+      () => [client.proof({ method: 'POST', url: at }), client.proof({ method: 'POST', url: at })],
+      'invalid_request',
+    ],
+  ])('refuses %s with 400, and lets nothing through', async (_name, make, code) => {
+    const before = gateway.upstream.requests.length;
+    const answer = await post(...make());
+    expect([answer.status, answer.code]).toEqual([400, code]);
+    expect(answer.headers).not.toHaveProperty('www-authenticate');
+    expect(gateway.upstream.requests.length).toBe(before);
+  });
+
+  test('takes a proof once', async () => {
+    const proof = client.proof({ method: 'POST', url: at });
+    const answers = [await post(proof), await post(proof)];
+    expect(answers.map(({ status, code }) => [status, code])).toEqual([
+      [200, undefined],
+      [400, 'invalid_dpop_proof'],
+    ]);
+  });
+
+  test('for users learns of a key that is not yet the token’s, for this request alone', async () => {
+    const token = await gateway.issuer.accessToken();
+    const lines = 'Content-Length: 0\r\n';
+    const ask2 = (proofs: readonly string[]) =>
+      ask({ method: 'POST', path: '/v1/switch', auth: `Bearer ${token}`, proofs, lines });
+    const contexts: (string | undefined)[] = [];
+    for (const proofs of [[client.proof({ method: 'POST', url: `${origin}/v1/switch` })], []]) {
+      expect((await ask2(proofs)).status).toBe(200);
+      contexts.push(gateway.upstream.last().headers['x-identity-context']);
+    }
+    expect(contexts[0]).toContain(`jkt="${client.thumbprint}"`);
+    expect(contexts[1]).not.toContain('jkt');
+    expect((await ask2(['nonsense'])).code).toBe('invalid_dpop_proof');
+  });
+
+  test('where no such route is, a proof is dropped unread', async () => {
+    const answer = await ask({ path: '/v1/open/1', proofs: ['nonsense'] });
+    expect(answer.status).toBe(200);
+    expect(gateway.upstream.last().headers).not.toHaveProperty('dpop');
+  });
+
+  test('never shows a proof in the log', () => {
+    expect(gateway.log.text()).not.toContain('eyJ');
+  });
+});

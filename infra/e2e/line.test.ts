@@ -14,6 +14,7 @@ import {
   startProcess,
 } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { testBoundSessions } from './bound-session.ts';
 import { call, logIn, password } from './client.ts';
 import { makePlace, type Place, repository, startEverything, storesToRunOn, writeGatewayConfig } from './stack.ts';
 
@@ -210,7 +211,10 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     // A second gateway with the same keys believes that the recorder is the complaint-service: a man in the middle.
     const config = writeGatewayConfig(place, 'tapped.yaml', (yaml) => {
       yaml.listen = { public: '127.0.0.1:0', admin: '127.0.0.1:0', internal: '127.0.0.1:0' };
+      // It does not know its port yet, so it can take no proofs: the routes that ask for them stay out.
       yaml.publicOrigins = [];
+      yaml.routes = yaml.routes.filter(({ upstream }) => upstream === 'complaint-service');
+      delete yaml.tests;
       yaml.upstreams['complaint-service'] = { ...yaml.upstreams['complaint-service'], targets: [recorder.url] };
     });
     const tapped = startProcess({
@@ -383,6 +387,8 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     for (const secret of [token, refreshToken, password, token.split('.')[2] ?? '', 'canary-in-query', 'keyid='])
       expect(all.includes(secret)).toBe(false);
   });
+
+  testBoundSessions(() => gateway);
 
   test('a second start keeps the data', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');

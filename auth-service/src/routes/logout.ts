@@ -29,8 +29,10 @@ export function logoutRoutes(parts: RefreshParts & BrowserParts): Router {
   const router = createRouter();
   serve(router, logOutEndpoint, async ({ req, res, identity, body }) => {
     const { scope } = body;
+    const jkt = identity.context.jkt ?? null;
     const asked =
-      bearerOf(identity, scope) ?? (await namedBy(parts, refreshTokenOf(parts, req, body.refresh_token), scope));
+      bearerOf(identity, scope) ??
+      (await namedBy(parts, refreshTokenOf(parts, req, body.refresh_token), { scope, jkt }));
     if (asked !== undefined) await logOut(parts.db, asked.owner, asked.scope, requestIdOf(res));
     if (scope !== 'others') clearCookie(req, res);
     res.status(204).end();
@@ -49,10 +51,10 @@ function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
 async function namedBy(
   parts: RefreshParts,
   presented: PresentedRefreshToken | undefined,
-  scope: LogoutScope,
+  { scope, jkt }: Readonly<{ scope: LogoutScope; jkt: string | null }>,
 ): Promise<Asked | undefined> {
   if (presented === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
-  const named = await identifySession(parts, presented.token);
+  const named = await identifySession(parts, presented.token, jkt);
   if (named === undefined) return undefined;
   // An old token may be a stolen one: it ends its own session, never the others.
   return { owner: named.owner, scope: named.current ? scope : 'this' };

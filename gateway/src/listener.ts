@@ -1,14 +1,30 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Handlers } from './app.ts';
+import type { Certificate } from './config/config.ts';
 import { AppError, type Code } from './errors.ts';
 import { type RequestLines, watchRequestLines } from './request-lines.ts';
 import { maxTargetBytes } from './routing/target.ts';
 
 // Room for a target of 8 KiB beside 12 KiB of headers; both have a limit of their own, with a better answer.
 const maxHeaderSize = 20 * 1024;
-const headersTimeoutMs = 15_000;
-const keepAliveTimeoutMs = 60_000;
+
+/** In milliseconds. Whoever keeps a connection open without saying anything costs a file descriptor until then. */
+export type ListenerTimes = Readonly<{
+  /** For a TLS handshake, and from there, or from the first byte of a further request, to the end of its head. Default 15 s. */
+  headMs?: number;
+  /** How long a connection is kept between two requests. Default 60 s. */
+  keepAliveMs?: number;
+  /** How often that is looked at. Default 5 s. */
+  lookEveryMs?: number;
+}>;
+
+export type ListenerOptions = Readonly<{
+  /** Makes it speak TLS. What it proves itself with at this moment; asked once a connection. */
+  certificateNow?: (() => Certificate) | undefined;
+  times?: ListenerTimes | undefined;
+}>;
 
 type Connection = {
   /** Requests that are not answered yet. */
@@ -25,20 +41,24 @@ type Connection = {
  * @param handlersNow Who takes requests at this moment. Asked once a request, so that each is served under one configuration from
  *   its first stage to its last, also on a connection that is older than it.
  */
-export function createListener(handlersNow: () => Handlers): Server {
-  const server = createServer({
+export function createListener(handlersNow: () => Handlers, options: ListenerOptions = {}): Server {
+  const { headMs = 15_000, keepAliveMs = 60_000, lookEveryMs = 5_000 } = options.times ?? {};
+  const httpOptions: ServerOptions = {
     maxHeaderSize,
     insecureHTTPParser: false,
     // Judged by us, so that its absence is answered like everything else.
     requireHostHeader: false,
-    headersTimeout: headersTimeoutMs,
+    headersTimeout: headMs,
     requestTimeout: 0,
-    connectionsCheckingInterval: 5_000,
-    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: lookEveryMs,
+    keepAliveTimeout: keepAliveMs,
     noDelay: true,
     // Anything else that wants to be upgraded is a plain request whose `Upgrade` is dropped (h2c smuggling).
     shouldUpgradeCallback: ({ method, headers }) => method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket',
-  });
+  };
+  const { certificateNow } = options;
+  const server =
+    certificateNow === undefined ? createServer(httpOptions) : tlsServer(httpOptions, certificateNow, headMs);
   // Node would silently drop headers beyond its own count; ours refuses.
   server.maxHeadersCount = 0;
 
@@ -78,7 +98,9 @@ export function createListener(handlersNow: () => Handlers): Server {
     const refusal = new AppError(codeFor(error), { cause: error, detail: { parser: error.code } });
     const connection = connections.get(socket);
     const [last] = [...(connection?.answers ?? [])].slice(-1);
-    if (connection === undefined || last === undefined) handlersNow().refused(refusal, socket);
+    // No TLS was agreed on: there is nobody to answer.
+    if (connection === undefined) socket.destroy();
+    else if (last === undefined) handlersNow().refused(refusal, socket);
     // After whole requests, whose answers come first: one of them would otherwise get this in its place.
     else if (last[0].complete) connection.whenIdle = () => handlersNow().refused(refusal, socket);
     // The body of the request under way is broken.
@@ -86,7 +108,7 @@ export function createListener(handlersNow: () => Handlers): Server {
     else socket.destroy();
   }
 
-  server.on('connection', (socket) => {
+  server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
     connections.set(socket, { answers: new Map(), lines: watchRequestLines(socket, maxHeaderSize) });
   });
   server.on('request', (request, response) => take(request, response));
@@ -95,6 +117,26 @@ export function createListener(handlersNow: () => Handlers): Server {
   server.on('upgrade', upgrade);
   server.on('connect', (_request, socket) => handlersNow().refused(new AppError('invalid_target'), socket));
   server.on('clientError', refuseBroken);
+  return server;
+}
+
+/** TLS 1.2 and 1.3 with node's ciphers, and HTTP/1.1 inside. A renewed certificate is shown to who comes then. */
+function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate, headMs: number): Server {
+  const contextOf = ({ cert, key }: Certificate) => ({ cert, key, minVersion: 'TLSv1.2' as const });
+  let shown = certificateNow();
+  const server = createTlsServer({
+    ...httpOptions,
+    ...contextOf(shown),
+    ALPNProtocols: ['http/1.1'],
+    handshakeTimeout: headMs,
+  });
+  // Before node's own listener, which begins the handshake.
+  server.prependListener('connection', () => {
+    const now = certificateNow();
+    if (now.cert === shown.cert && now.key === shown.key) return;
+    server.setSecureContext(contextOf(now));
+    shown = now;
+  });
   return server;
 }
 

@@ -85,7 +85,7 @@ export function observeLag(registry: Registry): (issuer: string, lagMs: number) 
 
 type Watched = Readonly<{
   /** Of the configuration in force. */
-  current(): Pick<Generation, 'trust' | 'tokens'>;
+  current(): Pick<Generation, 'config' | 'trust' | 'tokens'>;
   open: OpenConnections;
   nowMs(): number;
 }>;
@@ -141,6 +141,16 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
     registers: [registry],
     collect() {
       this.set(open.size);
+    },
+  });
+  new Gauge({
+    name: 'countersign_certificate_expires_timestamp_seconds',
+    help: 'When the certificate of the public listener ends; no value where it speaks plain HTTP.',
+    registers: [registry],
+    collect() {
+      const { certificate } = current().config;
+      if (certificate === undefined) this.remove();
+      else this.set(certificate.expiresAtMs / 1000);
     },
   });
 }

@@ -17,7 +17,7 @@ import { createGenerations, type Generations } from './generations.ts';
 import { createKeptParts } from './kept-parts.ts';
 import { openLimitStore } from './limits/limit-store.ts';
 import { createSocketCount } from './limits/socket-count.ts';
-import { createListener } from './listener.ts';
+import { createListener, type ListenerTimes } from './listener.ts';
 import { createObserve, observeLag, watch } from './observe.ts';
 import { watchReloads } from './observe-reloads.ts';
 import { createReloader, type Reloader, type ReloadTiming } from './reload.ts';
@@ -40,6 +40,7 @@ export type GatewayDeps = Readonly<{
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
   keySets?: KeySetTiming;
+  listenerTimes?: ListenerTimes;
 }>;
 
 export type RunningGateway = Running &
@@ -61,7 +62,17 @@ const refusedTokensPerMinute = 600;
  * @throws StartupError, with everything closed again, when keys cannot be loaded or a port is taken.
  */
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
-  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, env, reloadTiming, keySets } = deps;
+  const {
+    logger,
+    drainDelayMs = 500,
+    shutdownGraceMs = 10_000,
+    nowMs = Date.now,
+    env,
+    reloadTiming,
+    keySets,
+    listenerTimes,
+  } = deps;
+  const { certificate } = config;
   const nowSec = () => Math.floor(nowMs() / 1000);
   const metrics = createMetrics();
   const respond = createRespond();
@@ -98,9 +109,13 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   });
   const keySet = () => current().gatewayKeys.publicJwks(nowSec());
   const servers = {
-    internal: createListener(() => current().handlers.internal),
+    internal: createListener(() => current().handlers.internal, { times: listenerTimes }),
     admin: createServer(createAdminApp({ health, metrics, keySet, current, reloads: reloader.state, logger })),
-    public: createListener(() => current().handlers.public),
+    public: createListener(() => current().handlers.public, {
+      // Whether there is one is settled when the process starts.
+      certificateNow: certificate && (() => current().config.certificate ?? certificate),
+      times: listenerTimes,
+    }),
   };
   const review = setInterval(open.review, reviewMs).unref();
 

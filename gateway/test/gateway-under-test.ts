@@ -51,6 +51,7 @@ export type GatewayOptions = Readonly<{
   reloadTiming?: ReloadTiming;
   nowMs?: () => number;
   keySets?: GatewayDeps['keySets'];
+  listenerTimes?: GatewayDeps['listenerTimes'];
   /** What the issuer's key set is answered with from the beginning. Default: its keys. */
   answerKeys?: RequestListener;
   redis?: string;
@@ -151,6 +152,7 @@ routes:${routes}
       shutdownGraceMs: 2_000,
       ...(options.nowMs && { nowMs: options.nowMs }),
       ...(options.keySets && { keySets: options.keySets }),
+      ...(options.listenerTimes && { listenerTimes: options.listenerTimes }),
     });
   } catch (error) {
     await closeAround();

@@ -17,13 +17,19 @@ export function checkEdges(parts: Parts): readonly Finding[] {
 function listenersApart({ listen }: Parts): readonly Finding[] {
   if (listen === undefined) return [];
   const seen = new Map<string, string>();
-  return Object.entries(listen).flatMap(([name, { host, port }]) => {
+  return addressesOf(listen).flatMap(([name, { host, port }]) => {
     const other = seen.get(`${host}:${port}`);
     seen.set(`${host}:${port}`, name);
     if (other === undefined || port === 0) return [];
     return [{ path: ['listen', name], message: `is the same address as listen.${other}: each needs its own` }];
   });
 }
+
+const addressesOf = (listen: NonNullable<Parts['listen']>): readonly (readonly [name: string, Address])[] => [
+  ['public', listen.public],
+  ['admin', listen.admin],
+  ['internal', listen.internal],
+];
 
 function issuersApart({ issuers }: Parts): readonly Finding[] {
   const findings: Finding[] = [];
@@ -82,7 +88,7 @@ function ownListeners({ listen, upstreams }: Parts): readonly Finding[] {
   const findings: Finding[] = [];
   for (const [name, upstream] of upstreams) {
     for (const [index, target] of (upstream?.targets ?? []).entries()) {
-      const own = Object.entries(listen).find(([, address]) => reaches(target, address));
+      const own = addressesOf(listen).find(([, address]) => reaches(target, address));
       if (own === undefined) continue;
       findings.push({ path: ['upstreams', name, 'targets', index], message: `is the gateway's own listen.${own[0]}` });
     }

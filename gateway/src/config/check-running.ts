@@ -4,7 +4,7 @@ import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
 
 /** What was settled when the process started. */
-export type Settled = Pick<GatewayConfig, 'listen' | 'redis'>;
+export type Settled = Pick<GatewayConfig, 'listen' | 'redis' | 'certificate'>;
 
 /** What cannot change while the gateway runs. Taken half, such a file would be neither the old configuration nor the new one. */
 export function checkRunning(parts: Pick<Parts, 'listen' | 'redis'>, running: Settled): readonly Finding[] {
@@ -14,6 +14,11 @@ export function checkRunning(parts: Pick<Parts, 'listen' | 'redis'>, running: Se
   for (const [name, address] of Object.entries(running.listen)) {
     const wanted = parts.listen?.[name as keyof Settled['listen']];
     if (parts.listen !== undefined && !isDeepStrictEqual(wanted, address)) refuse(['listen', name]);
+  }
+  // Which certificate may change; whether there is one is settled.
+  const speaksTls = parts.listen?.tls !== undefined;
+  if (parts.listen !== undefined && speaksTls !== (running.certificate !== undefined)) {
+    refuse(speaksTls ? ['listen', 'tls'] : ['listen']);
   }
   if (parts.redis !== running.redis) refuse(['redis']);
   return findings;

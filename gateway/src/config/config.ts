@@ -3,6 +3,9 @@ import type { FileRead } from './files.ts';
 /** Where one listener listens. Port 0 lets the system choose. */
 export type Address = Readonly<{ host: string; port: number }>;
 
+/** In PEM: a chain, its own first, and its private key. */
+export type Certificate = Readonly<{ cert: string; key: string; expiresAtMs: number }>;
+
 /** A network in the form that `net.BlockList.addSubnet` takes. */
 export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4' | 'ipv6' }>;
 
@@ -159,11 +162,13 @@ export type GatewayConfig = Readonly<{
   file: string;
   /** SHA-256 of the file's text, hex. Variables are not part of it: they hold secrets. */
   hash: string;
-  /** All that it was read from: the file first, then those with secrets. */
+  /** All that it was read from: the file first, then those with secrets and the certificate. */
   files: readonly FileRead[];
   /** The file's values, without anything secret, to be looked at. */
   shown: unknown;
   listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
+  /** Of the public listener; undefined: it speaks plain HTTP. */
+  certificate: Certificate | undefined;
   /** Origins clients may name; empty: any Host is taken. */
   publicOrigins: readonly string[];
   trustedProxies: readonly Network[];

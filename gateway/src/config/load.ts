@@ -1,6 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
+import { type CertificateRead, noCertificate, readCertificate } from './certificate.ts';
 import { checkDpop } from './check-dpop.ts';
+
 import { checkEdges } from './check-edges.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkRunning, type Settled } from './check-running.ts';
@@ -37,7 +39,7 @@ export function parseConfig(text: string, { file, env, running }: ParseOptions):
   const absolute = resolve(file);
   const source = readYaml(text, env);
   const parsed = schema.safeParse(source.value);
-  const { secrets, findings } = checkAll(source, parsed.error?.issues ?? [], dirname(absolute), running);
+  const { secrets, certificate, findings } = checkAll(source, parsed.error?.issues ?? [], dirname(absolute), running);
 
   const problems = [...source.problems, ...findings.map((finding) => placed(finding, source))];
   if (problems.length > 0 || !parsed.success) {
@@ -51,6 +53,8 @@ export function parseConfig(text: string, { file, env, running }: ParseOptions):
     file: absolute,
     hash: hashOf(text),
     secrets,
+    certificate: certificate.certificate,
+    files: [...secrets.files, ...certificate.files],
     shown: shownConfig(source),
     placeOfTest: (index) => `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`,
   });
@@ -61,22 +65,24 @@ function checkAll(
   issues: Parameters<typeof findingsOf>[0],
   directory: string,
   running: Settled | undefined,
-): Readonly<{ secrets: Secrets; findings: readonly Finding[] }> {
+): Readonly<{ secrets: Secrets; certificate: CertificateRead; findings: readonly Finding[] }> {
   // No structure: what the schema would say about that is noise.
-  if (source.value === undefined) return { secrets: noSecrets, findings: [] };
+  if (source.value === undefined) return { secrets: noSecrets, certificate: noCertificate, findings: [] };
   const parts = partsOf(source.value);
   const secrets = readSecrets(parts, source, directory);
+  const certificate = readCertificate(parts.listen, directory);
   const findings: readonly Finding[] = [
     ...findingsOf(issues, source.value),
     ...checkEdges(parts),
     ...secrets.findings,
     ...checkTls(parts, directory),
+    ...certificate.findings,
     ...checkRoutes(parts),
     ...checkDpop(parts),
     ...checkTests(parts),
     ...(running === undefined ? [] : checkRunning(parts, running)),
   ];
-  return { secrets, findings: findings.filter((finding) => !isEcho(finding, source)) };
+  return { secrets, certificate, findings: findings.filter((finding) => !isEcho(finding, source)) };
 }
 
 // A variable that is not set is one problem, not also a missing key.

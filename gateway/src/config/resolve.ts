@@ -1,5 +1,6 @@
 import { dirname, resolve } from 'node:path';
-import type { Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
+import type { Certificate, Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
+import type { FileRead } from './files.ts';
 import { resolveUpstream } from './resolve-upstream.ts';
 import type { RoutePart } from './route-schema.ts';
 import { isFetched } from './scalars.ts';
@@ -11,6 +12,9 @@ export type ResolveOptions = Readonly<{
   file: string;
   hash: string;
   secrets: Secrets;
+  certificate: Certificate | undefined;
+  /** All that it was read from besides `file`. */
+  files: readonly FileRead[];
   shown: unknown;
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
@@ -29,9 +33,10 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
   return {
     file: options.file,
     hash: options.hash,
-    files: [{ path: options.file, hash: options.hash }, ...options.secrets.files],
+    files: [{ path: options.file, hash: options.hash }, ...options.files],
     shown: options.shown,
-    listen: document.listen,
+    listen: { public: document.listen.public, admin: document.listen.admin, internal: document.listen.internal },
+    certificate: options.certificate,
     publicOrigins: document.publicOrigins,
     trustedProxies: document.trustedProxies,
     insecureTransport: document.insecureTransport,

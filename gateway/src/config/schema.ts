@@ -42,6 +42,13 @@ const listen = z.strictObject({
     .prefault('127.0.0.1:9090')
     .describe('Health, metrics and the key set, for operators. Never for clients.'),
   internal: address.prefault('127.0.0.1:8090').describe('The key set for services, and calls between services.'),
+  tls: z
+    .strictObject({
+      cert: filePath.describe('The certificate in PEM, its chain behind it.'),
+      key: filePath.describe('Its private key in PEM, without a passphrase.'),
+    })
+    .optional()
+    .describe('Makes `public` speak TLS 1.2 and 1.3, and nothing else. The files are read again when they change.'),
 });
 
 export const issuer = z.strictObject({

@@ -6,6 +6,7 @@ import type { Certificate } from './config/config.ts';
 import { AppError, type Code } from './errors.ts';
 import { type RequestLines, watchRequestLines } from './request-lines.ts';
 import { maxTargetBytes } from './routing/target.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 // Room for a target of 8 KiB beside 12 KiB of headers; both have a limit of their own, with a better answer.
 const maxHeaderSize = 20 * 1024;
@@ -30,6 +31,7 @@ type Connection = {
   /** Requests that are not answered yet. */
   readonly answers: Map<IncomingMessage, ServerResponse>;
   readonly lines: RequestLines;
+  readonly turns: Turns;
   /** What waits for all of them to be. */
   whenIdle?: () => void;
 };
@@ -69,12 +71,13 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
     connection.answers.set(request, response);
     response.once('close', () => {
       connection.answers.delete(request);
+      connection.turns.gone(request);
       if (connection.answers.size > 0) return;
       connection.lines.rest();
       connection.whenIdle?.();
     });
-    const isCanonical = connection.lines.isCanonical(request);
-    handlersNow().request(request, response, isCanonical ? refusal : notCanonical());
+    const refused = connection.lines.isCanonical(request) ? refusal : notCanonical();
+    connection.turns.come(request, () => handlersNow().request(request, response, refused));
   }
 
   /** Node takes an expectation for `100-continue` when that is among others; no other can be met (RFC 9110 section 10.1.1). */
@@ -84,10 +87,12 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
   }
 
   function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const isCanonical = connections.get(socket)?.lines.isCanonical(request) === true;
-    connections.get(socket)?.lines.leave();
-    if (isCanonical) handlersNow().upgrade(request, socket, head);
-    else handlersNow().refused(notCanonical(), socket);
+    const { lines, turns } = connections.get(socket) as Connection;
+    const isCanonical = lines.isCanonical(request);
+    lines.leave();
+    const run = () =>
+      isCanonical ? handlersNow().upgrade(request, socket, head) : handlersNow().refused(notCanonical(), socket);
+    turns.come(request, run, 'upgrade');
   }
 
   function refuseBroken(error: ParserError, socket: Duplex): void {
@@ -109,7 +114,8 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
   }
 
   server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
-    connections.set(socket, { answers: new Map(), lines: watchRequestLines(socket, maxHeaderSize) });
+    const lines = watchRequestLines(socket, maxHeaderSize);
+    connections.set(socket, { answers: new Map(), lines, turns: createTurns() });
   });
   server.on('request', (request, response) => take(request, response));
   server.on('checkContinue', takeExpecting);

@@ -1,3 +1,4 @@
+import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
@@ -128,5 +129,44 @@ describe('the framing of a request', () => {
         expect.arrayContaining([expect.stringMatching(/^(upgrade|http2-settings)$/)]),
       );
     }
+  });
+
+  test('what is written behind a request that changes something does not overtake it, and an upgrade overtakes nothing', async () => {
+    const answers = new Map<string, () => void>();
+    const slow = await gatewayUnderTest({
+      upstream: {
+        answer: ({ target }, res) => void answers.set(target, () => res.end(target)),
+        upgrade: (_request, socket) =>
+          socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
+      },
+    });
+    const own = `Host: gateway.test\r\nAuthorization: Bearer ${await slow.issuer.accessToken()}\r\n`;
+    const get = (target: string) => `GET ${target} HTTP/1.1\r\n${own}\r\n`;
+    const answered = slow.raw(
+      `${get('/v1/things/1')}${get('/v1/things/2')}POST /v1/things/3 HTTP/1.1\r\n${own}Content-Length: 1\r\n\r\na${get('/v1/things/4')}` +
+        `GET /v1/socket HTTP/1.1\r\n${own}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    );
+    const arrived = () => slow.upstream.requests.map(({ target }) => target.slice('/v1/'.length));
+    // Those that change nothing go side by side.
+    await eventually(() => expect(arrived().sort()).toEqual(['things/1', 'things/2']));
+    for (const [next, so] of [
+      ['things/3', ['things/1', 'things/2']],
+      ['things/4', ['things/3']],
+      ['socket', ['things/4']],
+    ] as const) {
+      expect(arrived()).not.toContain(next);
+      for (const target of so) answers.get(`/v1/${target}`)?.();
+      await eventually(() => expect(arrived().at(-1)).toBe(next));
+    }
+    const { text } = await answered;
+    expect([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual([
+      '200',
+      '200',
+      '200',
+      '200',
+      '101',
+    ]);
+    expect([...text.matchAll(/^\/v1\/things\/(\d)/gm)].map(([, target]) => target)).toEqual(['1', '2', '3', '4']);
+    await slow.close();
   });
 });

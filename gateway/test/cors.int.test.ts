@@ -56,7 +56,8 @@ describe('a page of another origin', () => {
       'access-control-allow-origin': app,
       'access-control-allow-credentials': 'true',
       'access-control-allow-methods': methods,
-      'access-control-allow-headers': 'Authorization, Content-Type, DPoP, If-Match, If-None-Match, X-Trace',
+      'access-control-allow-headers':
+        'Authorization, Content-Type, DPoP, If-Match, If-None-Match, X-Requested-With, X-Trace',
       'access-control-max-age': '600',
       'x-content-type-options': 'nosniff',
       vary: 'Origin',

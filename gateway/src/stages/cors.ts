@@ -5,8 +5,8 @@ import type { RouteTable } from '../routing/route-table.ts';
 import { parseTarget } from '../routing/target.ts';
 import { securityHeaders } from '../security-headers.ts';
 
-// What a page needs to log in, to call with a token or a proof, and to write without losing what another wrote.
-const settable = ['Authorization', 'Content-Type', 'DPoP', 'If-Match', 'If-None-Match'];
+// What a page needs to log in and to refresh by cookie, to call with a token or a proof, and to write without losing what another wrote.
+const settable = ['Authorization', 'Content-Type', 'DPoP', 'If-Match', 'If-None-Match', 'X-Requested-With'];
 // What it needs to name a request to support, to wait as told, to follow what it made, and to prove again.
 const readable = [
   'X-Request-Id',

@@ -1,4 +1,6 @@
-import type { RequestListener } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
@@ -134,6 +136,37 @@ describe('a revocation feed', () => {
     expect(count('30') - count('10')).toBe(1);
     expect(metrics).toMatch(new RegExp(`countersign_revocations_staleness_seconds\\{${issuer}\\} [\\d.]+`));
   });
+});
+
+describe('a feed with two instances', () => {
+  test.each([
+    ['hangs', hang],
+    ['answers without end', drip],
+    ['is broken', (_req, res) => void res.writeHead(500).end()],
+    ['is gone', (req) => void req.socket.destroy()],
+  ] as [string, RequestListener][])(
+    'of which one %s: news come within a second all the same',
+    async (_name, answer) => {
+      const ill = createServer(answer).listen(0, '127.0.0.1');
+      await once(ill, 'listening');
+      const { port } = ill.address() as AddressInfo;
+      const gateway = await gatewayUnderTest({
+        edits: [['auth: { targets: [', `auth: { targets: ["http://127.0.0.1:${port}", `]],
+      });
+      for (const sid of ['s-1', 's-2', 's-3', 's-4']) {
+        const token = await gateway.issuer.accessToken({ sid });
+        const ask = async () => (await gateway.ask('/v1/things/1', { token })).code ?? 200;
+        expect(await ask()).toBe(200);
+        gateway.issuerServer.revoke(feedItem('session', { sid }));
+        const revokedAt = performance.now();
+        await eventually(async () => expect(await ask()).toBe('token_revoked'));
+        expect(performance.now() - revokedAt).toBeLessThan(1_000);
+      }
+      await gateway.close();
+      ill.closeAllConnections();
+      ill.close();
+    },
+  );
 });
 
 describe.each([

@@ -9,6 +9,7 @@ import {
 import type { Upstream } from '../config/config.ts';
 import type { FeedQuestion } from '../tokens/revocation-feed.ts';
 import type { OpenUpstream } from './open-upstream.ts';
+import type { Target } from './target.ts';
 
 export type RevocationSourceOptions = Readonly<{
   /** The feed, at one of the upstream's targets. */
@@ -18,25 +19,31 @@ export type RevocationSourceOptions = Readonly<{
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
   lifetimeSec: number;
   nowMs(): number;
+  /** How long an answer may take beyond the wait that was asked for, in milliseconds. Default 5 s. */
+  graceMs?: number;
 }>;
 
 // 5,000 entries of the longest identifiers, and room.
 const maxBytes = 8 * 1024 * 1024;
-const graceMs = 5_000;
+// For the second answer, when the first has come.
+const lateMs = 1_000;
 
 /**
  * Asks the auth-service for revocations in the gateway's own name (`x-identity: gateway`). Redirects are not followed.
+ *
+ * Each question is put to two targets where there are two, and the first answer counts: an instance that hangs, or no longer
+ * hears its database, would otherwise keep news from us until the wait is over.
  *
  * @returns A function that gives the answer's JSON, and throws whatever goes wrong: a status other than 200, time, size.
  */
 export function createRevocationSource(
   options: RevocationSourceOptions,
 ): (question: FeedQuestion, signal: AbortSignal) => Promise<unknown> {
-  const { upstream, opened, keyFor, lifetimeSec, nowMs } = options;
+  const { upstream, opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
-  return async (question, signal) => {
+  async function ask({ pool }: Target, question: FeedQuestion, signal: AbortSignal): Promise<unknown> {
     const query = queryOf(question);
     const nowSec = Math.floor(nowMs() / 1000);
     const signed = signRequest(
@@ -46,28 +53,49 @@ export function createRevocationSource(
       { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
     );
     const timeoutMs = question.waitSec * 1000 + graceMs;
-    const { statusCode, body } = await opened.choose().pool.request({
+    const { statusCode, body } = await pool.request({
       method: 'GET',
       path: pathname + query,
       headers: [...signed.flat(), 'accept', 'application/json'],
       headersTimeout: timeoutMs,
       bodyTimeout: graceMs,
-      signal,
+      // All of it: an answer that comes byte by byte keeps the time-outs above from ever ending it.
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs + graceMs)]),
     });
     if (statusCode !== 200) {
       await body.dump();
       throw new Error(`the revocation feed answered ${statusCode}`);
     }
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      // Leaving the loop ends the connection.
-      if (bytes > maxBytes) throw new Error(`the revocation feed answered more than ${maxBytes} bytes`);
-      chunks.push(chunk);
+    return JSON.parse(await readAll(body as AsyncIterable<Buffer>)) as unknown;
+  }
+
+  return async (question, signal) => {
+    const first = opened.choose();
+    const second = opened.choose(first);
+    if (second === first) return ask(first, question, signal);
+    const late = new AbortController();
+    const either = AbortSignal.any([signal, late.signal]);
+    try {
+      return await Promise.any([first, second].map((target) => ask(target, question, either)));
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors[0] : error;
+    } finally {
+      // It has the same news, and its connection can go on if it may finish.
+      setTimeout(() => late.abort(), lateMs).unref();
     }
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
   };
+}
+
+async function readAll(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    // Leaving the loop ends the connection.
+    if (bytes > maxBytes) throw new Error(`the revocation feed answered more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function queryOf({ position, waitSec }: FeedQuestion): string {

@@ -3,6 +3,7 @@ import type { Express, RequestHandler } from 'express';
 import { errors } from './errors.ts';
 import type { Feed } from './flows/follow-revocations.ts';
 import type { LoginParts } from './flows/log-in.ts';
+import type { RefreshParts } from './flows/refresh.ts';
 import type { SecondStepParts } from './flows/second-step.ts';
 import type { BrowserParts } from './routes/browser.ts';
 import { descriptionRoutes } from './routes/description.ts';
@@ -17,6 +18,7 @@ import type { TokenSigner } from './routes/token-answer.ts';
 
 export type AppParts = LoginParts &
   SecondStepParts &
+  RefreshParts &
   TokenSigner &
   BrowserParts &
   Readonly<{ feed: Feed; identity: RequestHandler; health: Health; metrics: Registry; logger: Logger }>;

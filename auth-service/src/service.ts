@@ -23,6 +23,7 @@ import { openSigningKeys } from './flows/signing-keys.ts';
 import { createThrottle, withFallback } from './flows/throttle.ts';
 import { listenForOperator } from './operator/listener.ts';
 import { operatorSocketPath } from './operator/socket-path.ts';
+import { observeRefreshes } from './refresh-metrics.ts';
 import { databaseAttempts } from './store/attempts-database.ts';
 import { redisAttempts } from './store/attempts-redis.ts';
 import { type AuthDatabase, authDatabase } from './store/database.ts';
@@ -77,6 +78,7 @@ export async function serve(
     passwords,
     throttle: createThrottle(attempts),
     macKeys: config.AUTH_REFRESH_MAC_KEYS,
+    observe: observeRefreshes(metrics, logger),
     keks: config.AUTH_SIGNING_KEK,
     browserOrigins: browserOriginsOf(config),
     signingKeys,

@@ -179,12 +179,62 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       ['a NUL in the e-mail', { email: 'a\0@b.test', password }, 422, 'validation_failed'],
       ['half a character', '{"email":"a@b.test","password":"\\ud800"}', 422, 'validation_failed'],
       ['1 MiB of password', { email: 'a@b.test', password: 'a'.repeat(2 ** 20 - 100) }, 413, 'payload_too_large'],
+      ['a list for an e-mail', { email: ['a@b.test'], password }, 422, 'validation_failed'],
+      ['an object that looks long', { email: 'a@b.test', password: { length: 20 } }, 422, 'validation_failed'],
+      ['a constructor', '{"constructor":{"prototype":{"email":"a"}},"password":"b"}', 422, 'validation_failed'],
       ['a prototype', '{"__proto__":{"email":"a"},"password":"b"}', 422, 'validation_failed'],
     ])('refuses a login with %s', async (_name, body, status, code) => {
       const answer = await post('/v1/auth/login', body);
       expect([answer.status, answer.body.code]).toEqual([status, code]);
       expect(answer.headers['content-type']).toBe('application/problem+json');
       expect(answer.body.request_id).toBe(answer.headers['x-request-id']);
+    });
+
+    test.each(['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/json'])(
+      'refuses a login whose body is said to be %s',
+      async (contentType) => {
+        const answer = await post('/v1/auth/login', { email: ann.email, password }, { contentType });
+        expect([answer.status, answer.body.code]).toEqual([415, 'unsupported_media_type']);
+      },
+    );
+
+    test('gives nothing for what a body claims, twice or under another name', async () => {
+      const body = `{"email":"nobody@acme.test","role":"admin","tenant_id":"${tenant.id}","is_admin":true,"amr":["pwd","otp"],
+        "__proto__":{"role":"admin"},"email":${JSON.stringify(ann.email)},"password":"wrong","password":${JSON.stringify(password)}}`;
+      const answer = await post('/v1/auth/login', body);
+      // The last of two, for all that is decided by it: there is no second reader who could take the first.
+      expect(answer.body).toMatchObject({ user: { id: ann.userId }, tenant: { role: 'agent' } });
+      expect(JSON.parse(Buffer.from(answer.body.access_token.split('.')[1], 'base64url').toString())).toMatchObject({
+        role: 'agent',
+        amr: ['pwd'],
+      });
+      expect({}).not.toHaveProperty('role');
+    });
+
+    test('counts what refreshes lead to', async () => {
+      const counted = async (): Promise<Record<string, number>> => {
+        const text = await (await fetch(`http://127.0.0.1:${service.port}/metrics`)).text();
+        const found = text.matchAll(/^auth_refreshes_total\{outcome="(\w+)"\} (\d+)$/gm);
+        return Object.fromEntries([...found].map(([, outcome, count]) => [outcome, Number(count)]));
+      };
+      const before = await counted();
+      const first = (await login()).refresh_token;
+      const refresh = (refresh_token: unknown) => post('/v1/auth/refresh', { refresh_token });
+      const second = (await refresh(first)).body.refresh_token;
+      await refresh(first);
+      await refresh(second);
+      await refresh(first);
+      await refresh(second);
+      await refresh('A'.repeat(200));
+      const after = await counted();
+      const grown = Object.entries(after).filter(([outcome, count]) => count !== before[outcome]);
+      expect(Object.fromEntries(grown.map(([outcome, count]) => [outcome, count - (before[outcome] ?? 0)]))).toEqual({
+        rotated: 2,
+        repeated: 1,
+        reuse: 1,
+        revoked: 1,
+        invalid: 1,
+      });
     });
 
     test('says when to come back after too many attempts, to everybody alike', async () => {

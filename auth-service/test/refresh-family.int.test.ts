@@ -7,7 +7,7 @@ import { decodeRefreshToken, encodeRefreshToken } from '../src/domain/refresh-to
 import { logOut } from '../src/flows/end-sessions.ts';
 import type { Grant } from '../src/flows/grant.ts';
 import type { LoginParts } from '../src/flows/log-in.ts';
-import { refresh } from '../src/flows/refresh.ts';
+import { type RefreshParts, refresh } from '../src/flows/refresh.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { caller, codeOf, grantFor, loginParts, macKeys } from './support/flows.ts';
@@ -16,7 +16,7 @@ import { openProbed, probing } from './support/probed-database.ts';
 
 describe.each(databases())('a refresh family on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
-  let parts: LoginParts;
+  let parts: LoginParts & RefreshParts;
   let tenant: Tenant;
   let person: Person;
   beforeAll(async () => {
@@ -162,7 +162,10 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
       const code = await codeOf(present(encodeRefreshToken({ ...token, ...change }, macKeys.current)));
       return [code, (await sessionRow(first)).revoked_reason];
     };
+    const seen: unknown[] = [];
+    parts = { ...parts, observe: (outcome) => seen.push(outcome) };
     expect(await forge({ counter: 2 })).toEqual(['invalid_refresh_token', 'ahead']);
+    expect(seen).toEqual(['ahead']);
     expect(await forge({ random: Buffer.alloc(32) })).toEqual(['refresh_token_reused', 'reuse']);
   });
 

@@ -27,7 +27,7 @@ export type Decision =
   | Readonly<{ kind: 'refuse'; code: 'session_revoked' | 'session_expired' }>
   | Readonly<{
       kind: 'end';
-      reason: Exclude<EndReason, 'logout'>;
+      reason: Extract<EndReason, 'reuse' | 'ahead' | 'inactive'>;
       code: 'session_revoked' | 'refresh_token_reused' | 'invalid_refresh_token';
     }>;
 

@@ -14,10 +14,30 @@ import { becomeUser, type Trx } from '../store/scope.ts';
 import { findSessionUser, type LockedSession, lockSession, markRevoked, rotateSession } from '../store/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
-export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing }>;
+/** What a refresh led to: the first two gave tokens, the others were refused. */
+export const refreshOutcomes = [
+  'rotated',
+  'repeated',
+  'invalid',
+  'unbound',
+  'revoked',
+  'expired',
+  'inactive',
+  'reuse',
+  'ahead',
+] as const;
+
+export type RefreshOutcome = (typeof refreshOutcomes)[number];
+
+/** Told of every refresh. `session` is absent for what we did not make. */
+export type RefreshObserver = (outcome: RefreshOutcome, session?: Readonly<{ session_id: string }>) => void;
+
+export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing; observe?: RefreshObserver }>;
 
 /** Refusals are values until the transaction is committed: throwing inside would undo the end of the family. */
-type Outcome = Readonly<{ grant: Grant }> | Readonly<{ refused: ErrorCode; ended?: EndReason }>;
+type Outcome =
+  | Readonly<{ as: 'rotated' | 'repeated'; grant: Grant }>
+  | Readonly<{ as: Exclude<RefreshOutcome, 'rotated' | 'repeated'>; refused: ErrorCode; ended?: EndReason }>;
 
 /**
  * Continues a session: a new access token, and the one successor of the refresh token given.
@@ -26,10 +46,14 @@ type Outcome = Readonly<{ grant: Grant }> | Readonly<{ refused: ErrorCode; ended
  */
 export async function refresh(parts: RefreshParts, text: string, caller: Caller): Promise<Grant> {
   const token = decodeRefreshToken(text, parts.macKeys);
-  if (token === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'not of our making' } });
+  if (token === undefined) {
+    parts.observe?.('invalid');
+    throw new AppError('invalid_refresh_token', { detail: { reason: 'not of our making' } });
+  }
   const outcome = await parts.db.transaction({ role: roles.app, tenantId: token.tenantId }, (trx) =>
     refreshIn(trx, parts.macKeys, token, caller),
   );
+  parts.observe?.(outcome.as, { session_id: token.sessionId });
   if ('grant' in outcome) return outcome.grant;
   const detail = { session_id: token.sessionId, ...(outcome.ended && { family_ended: outcome.ended }) };
   throw new AppError(outcome.refused, { detail });
@@ -37,24 +61,29 @@ export async function refresh(parts: RefreshParts, text: string, caller: Caller)
 
 async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller: Caller): Promise<Outcome> {
   const userId = await findSessionUser(trx, token.tenantId, token.sessionId);
-  if (userId === undefined) return { refused: 'invalid_refresh_token' };
+  if (userId === undefined) return { as: 'invalid', refused: 'invalid_refresh_token' };
   await becomeUser(trx, userId);
   const holder = await lockHolder(trx, userId, token.tenantId);
   const session = await lockSession(trx, token, graceSec);
-  if (session === undefined) return { refused: 'invalid_refresh_token' };
+  if (session === undefined) return { as: 'invalid', refused: 'invalid_refresh_token' };
   // A stolen token without its key must not even end the session (RFC 9449 section 5).
-  if (session.jkt !== null && session.jkt !== caller.jkt) return { refused: 'invalid_refresh_token' };
+  if (session.jkt !== null && session.jkt !== caller.jkt) return { as: 'unbound', refused: 'invalid_refresh_token' };
 
   const decision = decideRefresh({ ...session, holderActive: holder?.active ?? false }, presentedTo(session, token));
-  if (decision.kind === 'refuse') return { refused: decision.code };
+  if (decision.kind === 'refuse') {
+    return { as: decision.code === 'session_revoked' ? 'revoked' : 'expired', refused: decision.code };
+  }
   if (decision.kind === 'end' || holder === undefined) {
     const end = decision.kind === 'end' ? decision : ({ reason: 'inactive', code: 'session_revoked' } as const);
     await endFamily(trx, userId, token, { reason: end.reason, requestId: caller.requestId });
-    return { refused: end.code, ended: end.reason };
+    return { as: end.reason, refused: end.code, ended: end.reason };
   }
   const next = await successorOf(trx, macKeys, token, session, { decision, caller });
-  if (next === undefined) return { refused: 'session_expired' };
-  return { grant: await grantOf(trx, { userId, token, session, holder, next }) };
+  if (next === undefined) return { as: 'expired', refused: 'session_expired' };
+  return {
+    as: decision.kind === 'rotate' ? 'rotated' : 'repeated',
+    grant: await grantOf(trx, { userId, token, session, holder, next }),
+  };
 }
 
 /** What the row says about the token: is it the current one, or the one before, which alone can open the successor? */

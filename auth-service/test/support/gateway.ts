@@ -18,6 +18,8 @@ export type Call = Readonly<{
   body?: unknown;
   ip?: string;
   audience?: string;
+  /** Of the body; JSON by default. */
+  contentType?: string;
   /** The client's own, which the gateway passes on unsigned. */
   headers?: Readonly<Record<string, string>>;
 }>;
@@ -33,7 +35,7 @@ export async function testGateway() {
 
   /** Sends what the gateway would send to the service on this port. A string body goes as it is. */
   function call(port: number, method: 'GET' | 'POST' | 'DELETE', target: string, options: Call = {}): Test {
-    const { as = anonymous, ip = '192.0.2.7', audience = 'auth-service' } = options;
+    const { as = anonymous, ip = '192.0.2.7', audience = 'auth-service', contentType = 'application/json' } = options;
     const [path = '', query] = target.split('?');
     const hasBody = options.body !== undefined;
     const body = typeof options.body === 'string' ? options.body : hasBody ? JSON.stringify(options.body) : '';
@@ -47,7 +49,7 @@ export async function testGateway() {
         requestId: newRequestId(),
         ip,
         ...(method !== 'GET' && { contentDigest: contentDigest(Buffer.from(body)) }),
-        ...(hasBody && { contentType: 'application/json' }),
+        ...(hasBody && { contentType }),
       },
       // A second ahead: a service that has just started takes nothing from the second in which it did.
       { createdSec: Math.floor(Date.now() / 1000) + 1, lifetimeSec: 30, nonce: newNonce() },
@@ -55,7 +57,7 @@ export async function testGateway() {
     const agent = request(`http://127.0.0.1:${port}`);
     const sent = method === 'GET' ? agent.get(target) : method === 'POST' ? agent.post(target) : agent.delete(target);
     sent.set(Object.fromEntries(headers)).set({ 'user-agent': 'jest', ...options.headers });
-    return hasBody ? sent.set('content-type', 'application/json').send(body) : sent;
+    return hasBody ? sent.set('content-type', contentType).send(body) : sent;
   }
 
   return { keysUrl: `${keySet.url}/.well-known/jwks.json`, call, close: () => keySet.close() };

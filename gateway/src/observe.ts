@@ -86,7 +86,7 @@ export function observeLag(registry: Registry): (issuer: string, lagMs: number) 
 type Watched = Readonly<{
   /** Of the configuration in force. */
   current(): Pick<Generation, 'config' | 'trust' | 'tokens'>;
-  open: OpenConnections;
+  open: Pick<OpenConnections, 'size'>;
   nowMs(): number;
 }>;
 

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { eventually } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { gatewayUnderTest } from './gateway-under-test.ts';
@@ -59,6 +61,9 @@ describe('a gateway in operation', () => {
       expect(metrics).toMatch(/countersign_revocations_staleness_seconds\{issuer="http:\/\/issuer.test"\} [\d.]+/);
       expect(metrics).toMatch(/countersign_token_cache\{what="misses"\} 1/);
     });
+    const page = readFileSync(join(import.meta.dirname, '../../docs/operations/metrics.md'), 'utf8');
+    const names = (await (await gateway.admin('/metrics')).text()).matchAll(/^# HELP (countersign_\S+)/gm);
+    expect([...names].map(([, name]) => name).filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([]);
     await gateway.close();
   });
 

@@ -5,6 +5,7 @@ import { overview } from '../../gateway/src/commands/cli.ts';
 import { jsonSchema } from '../../gateway/src/config/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/reference.ts';
 import { errorsPage } from './errors-page.ts';
+import { metricsTable } from './metrics-table.ts';
 
 /** Makes a page from the code and from what stands there by hand. */
 type Render = (current: string) => string;
@@ -18,6 +19,7 @@ export const pages: readonly [file: string, render: Render][] = [
     (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),
   ],
   ['auth-service/README.md', (current) => between(current, 'operator', `\`\`\`text\n${operatorUsage()}\n\`\`\``)],
+  ['docs/operations/metrics.md', (current) => between(current, 'metrics', metricsTable())],
   ['docs/openapi/auth-service.json', () => `${JSON.stringify(describeEndpoints(endpoints), null, 2)}\n`],
   ['infra/gateway.schema.json', () => `${JSON.stringify(jsonSchema(), null, 2)}\n`],
 ];

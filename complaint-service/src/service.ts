@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
 import { serviceCaller } from '@countersign/identity';
-import { createLogger, type Running, serveBehindGateway } from '@countersign/service-kit';
+import { createLogger, gatewayInternalUrl, type Running, serveBehindGateway } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import { createAssigneeDirectory } from './assignee-directory.ts';
-import { type ComplaintsConfig, gatewayInternalUrl } from './config.ts';
+import type { ComplaintsConfig } from './config.ts';
 import { migrations } from './store/migrations.ts';
 import { appRole, type ComplaintsSchema, loginRole } from './store/schema.ts';
 

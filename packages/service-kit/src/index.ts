@@ -40,6 +40,7 @@ export { addToLog, requestIdOf, requestLog } from './request-log.ts';
 export { notFound, respondWithProblem } from './respond.ts';
 export { type BehindGateway, serveBehindGateway } from './serve-behind-gateway.ts';
 export { createRouter, createServiceApp, healthRoutes, type ServiceParts } from './service-app.ts';
+export { callerConfig, demandPrivateKeyFile, gatewayInternalUrl } from './service-key.ts';
 export { createServiceServer } from './service-server.ts';
 export { lineField, textField } from './text-field.ts';
 export { type GatewayTrust, type TrustOptions, trustGateway } from './trust-gateway.ts';

@@ -6,6 +6,7 @@ export const errors = {
   ...preconditionErrors,
   acting_user_required: { status: 403, fault: 'caller', title: 'This is answered only for a user.' },
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  not_the_source: { status: 403, fault: 'caller', title: 'Only the auth-service says who is a member.' },
   unknown_user: { status: 404, fault: 'caller', title: 'Nobody in this tenant has this id.' },
 } as const satisfies ErrorTable;
 

@@ -14,6 +14,7 @@ const member: Member = {
   locale: null,
   time_zone: null,
   revision: '0197c2a0-0000-7000-8000-000000000000',
+  sequence: 0,
   created_at: new Date(0),
   updated_at: new Date(0),
 };

@@ -6,6 +6,7 @@ import type { Written } from '../store/members.ts';
 import type { UsersSchema } from '../store/schema.ts';
 import { directoryRoutes } from './directory.ts';
 import { meRoutes } from './me.ts';
+import { membershipRoutes } from './memberships.ts';
 import { userLookupRoutes } from './user-lookup.ts';
 
 export type RouteParts = Readonly<{
@@ -21,5 +22,6 @@ export function usersRoutes(parts: RouteParts): Router {
   router.use(meRoutes(parts)); // Before the directory, for which `me` would be an id.
   router.use(directoryRoutes(parts));
   router.use(userLookupRoutes(parts));
+  router.use(membershipRoutes(parts));
   return router;
 }

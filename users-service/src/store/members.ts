@@ -7,7 +7,9 @@ type Trx = Transaction<UsersSchema>;
 export type MemberChanges = Partial<
   Pick<MembersTable, 'display_name' | 'folded_name' | 'phone' | 'locale' | 'time_zone'>
 >;
-export type NewMember = Omit<MembersTable, 'status' | 'phone' | 'locale' | 'time_zone'>;
+export type NewMember = Omit<MembersTable, 'status' | 'sequence' | 'phone' | 'locale' | 'time_zone'>;
+/** What the auth-service says of a member. */
+export type MemberNews = Pick<MembersTable, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
 export type Written = Readonly<{ revision: string; at: Date }>;
 /** Where a page begins: behind this member, in the order of the directory. */
 export type DirectoryPosition = Readonly<{ foldedName: string; userId: string }>;
@@ -32,9 +34,35 @@ export function lockMember(trx: Trx, userId: string): Promise<Member | undefined
 export async function addMember(trx: Trx, member: NewMember): Promise<void> {
   await trx
     .insertInto('members')
-    .values({ ...member, status: 'active', phone: null, locale: null, time_zone: null })
+    .values({ ...member, status: 'active', sequence: 0, phone: null, locale: null, time_zone: null })
     .onConflict((conflict) => conflict.columns(['tenant_id', 'user_id']).doNothing())
     .execute();
+}
+
+/**
+ * Takes news of a member, unless it is known already or older than what is: news may come twice, and late.
+ *
+ * @returns Whether it was news.
+ */
+export async function applyNews(trx: Trx, news: MemberNews, { revision, at }: Written): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await trx
+    .insertInto('members')
+    .values({ ...news, folded_name: '', revision, created_at: at, updated_at: at })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['tenant_id', 'user_id'])
+        .doUpdateSet({
+          email: news.email,
+          role: news.role,
+          status: news.status,
+          sequence: news.sequence,
+          revision,
+          updated_at: at,
+        })
+        .where('members.sequence', '<', news.sequence),
+    )
+    .executeTakeFirst();
+  return (numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
 export async function setRole(trx: Trx, userId: string, role: string, written: Written): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Migration } from '@countersign/database';
-import { appRole } from './schema.ts';
+import { appRole, newsRole } from './schema.ts';
 
 // Ids come from tokens, whose issuer need not use UUIDs: text, in byte order on every platform.
 const members = `
@@ -35,6 +35,13 @@ export const migrations: readonly Migration[] = [
       // Not tenant_id, user_id, email or status: no request of this service has any business changing those.
       `grant update (role, display_name, folded_name, phone, locale, time_zone, revision, updated_at)
          on members to ${appRole}`,
+    ],
+  },
+  {
+    name: '0002-membership-news',
+    statements: [
+      `alter table members add column sequence bigint not null default 0`,
+      `grant select, insert, update (role, status, email, sequence, revision, updated_at) on members to ${newsRole}`,
     ],
   },
 ];

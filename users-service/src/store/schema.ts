@@ -17,6 +17,8 @@ export type MembersTable = {
   time_zone: string | null;
   /** New with every change. The entity tag, so it must never repeat, not even between people. */
   revision: string;
+  /** The number of the auth-service's news that this row knows; 0 while it knows none. */
+  sequence: number;
   created_at: Date;
   updated_at: Date;
 };
@@ -26,5 +28,7 @@ export type UsersSchema = { members: MembersTable };
 
 /** The role of every request. It may change what a person may change about themselves, and nothing else. */
 export const appRole = 'countersign_users_app';
+/** The role that writes down what the auth-service says of members; it may change nothing that a person says of themselves. */
+export const newsRole = 'countersign_users_news';
 /** The role that connects, owns the tables, and is held by row-level security all the same. */
 export const loginRole = 'countersign_users';

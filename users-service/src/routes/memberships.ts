@@ -1,0 +1,42 @@
+import { requireIdentity } from '@countersign/identity/express';
+import { addToLog, createRouter, jsonBody } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { AppError } from '../errors.ts';
+import { inTenantOfNews } from '../store/in-tenant.ts';
+import { applyNews } from '../store/members.ts';
+import { userIdPattern } from './fields.ts';
+import type { RouteParts } from './routes.ts';
+
+/** Who decides who is a member; nobody else's word counts, whatever gateway.yaml lets through. */
+const source = 'auth-service';
+
+const id = z.string().regex(userIdPattern, 'is no id');
+
+const membershipNews = z.object({
+  event_id: z.string().max(128),
+  /** Grows with every change of one member. */
+  sequence: z.int().positive(),
+  tenant_id: id,
+  user_id: id,
+  email: z.string().max(254),
+  role: z.string().regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role'),
+  status: z.enum(['active', 'disabled']),
+});
+
+/** What the auth-service tells of members; there is no user, so the tenant is in the body. */
+export function membershipRoutes({ db, stamp }: RouteParts): Router {
+  const router = createRouter();
+
+  router.post('/internal/memberships', requireIdentity('service'), async (req, res) => {
+    const { identity } = req;
+    if (identity.kind !== 'service' || identity.serviceId !== source) throw new AppError('not_the_source');
+    const { event_id, status, ...known } = membershipNews.parse(jsonBody(req));
+    const news = { ...known, status: status === 'active' ? ('active' as const) : ('inactive' as const) };
+    const applied = await inTenantOfNews(db, news.tenant_id, (trx) => applyNews(trx, news, stamp()));
+    addToLog(res, { service_id: source, tenant_id: news.tenant_id, user_id: news.user_id, event_id, applied });
+    res.set('cache-control', 'no-store').json({ applied });
+  });
+
+  return router;
+}

@@ -1,8 +1,20 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { browserOriginsOf, databaseLocation, issuerOf, readAuthConfig } from './config.ts';
+import { browserOriginsOf, databaseLocation, issuerOf, linkBaseOf, readAuthConfig } from './config.ts';
 
 const key = (id: string) => `${id}:${Buffer.alloc(32, 1).toString('base64url')}`;
-const secrets = { AUTH_SIGNING_KEK: key('a'), AUTH_PASSWORD_PEPPERS: key('b'), AUTH_REFRESH_MAC_KEYS: key('c') };
+const secrets = {
+  AUTH_SIGNING_KEK: key('a'),
+  AUTH_PASSWORD_PEPPERS: key('b'),
+  AUTH_REFRESH_MAC_KEYS: key('c'),
+  SERVICE_KEY: JSON.stringify({ ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }), kid: 'k' }),
+};
+
+const production = {
+  NODE_ENV: 'production',
+  AUTH_SMTP_URL: 'smtps://mail.example',
+  AUTH_MAIL_FROM: 'id@example.test',
+};
 
 describe('the configuration', () => {
   test('needs its secrets and nothing else', () => {
@@ -20,11 +32,18 @@ describe('the configuration', () => {
   test('lets the pages use the cookie that are named, else those of its own origin', () => {
     const origins = (env: Record<string, string>) => [...browserOriginsOf(readAuthConfig({ ...secrets, ...env }))];
     expect(origins({})).toEqual(['http://127.0.0.1:8080', 'http://localhost:8080']);
-    expect(origins({ AUTH_ISSUER: 'https://id.example', NODE_ENV: 'production' })).toEqual(['https://id.example']);
+    expect(origins({ ...production, AUTH_ISSUER: 'https://id.example' })).toEqual(['https://id.example']);
     expect(origins({ AUTH_BROWSER_ORIGINS: 'https://a.test, https://b.test:8443' })).toEqual([
       'https://a.test',
       'https://b.test:8443',
     ]);
+  });
+
+  test('builds links from what is configured, and from nothing else', () => {
+    expect(linkBaseOf(readAuthConfig({ ...secrets, GATEWAY_PORT: '9999' }))).toBe('http://127.0.0.1:9999');
+    expect(linkBaseOf(readAuthConfig({ ...secrets, AUTH_LINK_BASE_URL: 'https://app.example/x/' }))).toBe(
+      'https://app.example/x',
+    );
   });
 
   test.each<[string, Record<string, string>, RegExp]>([
@@ -36,6 +55,16 @@ describe('the configuration', () => {
     ['null for an origin', { ...secrets, AUTH_BROWSER_ORIGINS: 'null' }, /AUTH_BROWSER_ORIGINS/],
     ['a path in an origin', { ...secrets, AUTH_BROWSER_ORIGINS: 'https://a.test/' }, /AUTH_BROWSER_ORIGINS/],
     ['a hash cheaper than bcrypt knows', { ...secrets, AUTH_BCRYPT_COST: '3' }, /AUTH_BCRYPT_COST/],
+    [
+      'no mail server in production',
+      { ...secrets, NODE_ENV: 'production' },
+      /AUTH_SMTP_URL: is required in production/,
+    ],
+    ['nobody to send from in production', { ...secrets, NODE_ENV: 'production' }, /AUTH_MAIL_FROM: is required/],
+    ['mail to no mail server', { ...secrets, AUTH_SMTP_URL: 'https://mail.example' }, /AUTH_SMTP_URL/],
+    ['links to no page', { ...secrets, AUTH_LINK_BASE_URL: 'javascript:alert(1)' }, /AUTH_LINK_BASE_URL/],
+    ['strangers as administrators', { ...secrets, AUTH_REGISTRATION_ROLE: 'admin' }, /must not be admin/],
+    ['a key that is none', { ...secrets, SERVICE_KEY: '{}' }, /SERVICE_KEY: must be an ed25519 private JWK/],
   ])('with %s is refused', (_, env, message) => {
     expect(() => readAuthConfig(env)).toThrow(message);
   });

@@ -1,7 +1,16 @@
 import { join } from 'node:path';
 import { type Location, locationFrom } from '@countersign/database';
-import { ConfigError, commonConfig, type Environment, port, readConfig } from '@countersign/service-kit';
+import {
+  ConfigError,
+  callerConfig,
+  commonConfig,
+  demandPrivateKeyFile,
+  type Environment,
+  port,
+  readConfig,
+} from '@countersign/service-kit';
 import { z } from 'zod';
+import { adminRole } from './domain/account-rules.ts';
 import { parseKeyRing } from './domain/key-ring.ts';
 
 const keyRing = z.string().transform((text, context) => {
@@ -24,6 +33,7 @@ const originList = z.string().transform((text, context) => {
 
 const schema = z.object({
   ...commonConfig,
+  ...callerConfig,
   AUTH_PORT: port(8081),
   GATEWAY_PORT: port(8080),
   AUTH_DATABASE_URL: z.url().optional(),
@@ -38,6 +48,18 @@ const schema = z.object({
   AUTH_BROWSER_ORIGINS: originList.optional(),
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),
+  AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
+  /** The slug of the tenant that whoever registers joins, and as what; none: they belong nowhere until they are invited. */
+  AUTH_REGISTRATION_TENANT: z.string().optional(),
+  AUTH_REGISTRATION_ROLE: z
+    .string()
+    .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
+    .default('complainant'),
+  /** Where mail goes; without it, into files under COUNTERSIGN_HOME. */
+  AUTH_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  AUTH_MAIL_FROM: z.string().min(3).default('Countersign <no-reply@countersign.invalid>'),
+  /** The pages that links in mails lead to. */
+  AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
 
 /** Everything the service is told from outside. */
@@ -47,10 +69,15 @@ export type AuthConfig = z.infer<typeof schema>;
 export function readAuthConfig(env: Environment): AuthConfig {
   const config = readConfig(schema, env);
   const problems: string[] = [];
+  if (config.AUTH_REGISTRATION_ROLE === adminRole) problems.push('AUTH_REGISTRATION_ROLE: must not be admin');
   if (config.NODE_ENV === 'production') {
     if (config.SEED_FILE !== undefined) problems.push('SEED_FILE: demo accounts are never made in production');
+    if (config.AUTH_SMTP_URL === undefined) problems.push('AUTH_SMTP_URL: is required in production');
+    if (config.AUTH_MAIL_FROM.includes('countersign.invalid'))
+      problems.push('AUTH_MAIL_FROM: is required in production');
     if (config.AUTH_BCRYPT_COST < 10) problems.push('AUTH_BCRYPT_COST: must be 10 or more in production');
   }
+  demandPrivateKeyFile(env);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }
@@ -67,3 +94,13 @@ export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {
 
 export const databaseLocation = (config: AuthConfig): Location =>
   locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
+
+/** What links in mails begin with, without a slash at the end; from the configuration alone, never from a request's Host. */
+export const linkBaseOf = (config: AuthConfig): string =>
+  (config.AUTH_LINK_BASE_URL ?? issuerOf(config)).replace(/\/+$/, '');
+
+/** Who may make an account, and where newcomers belong. */
+export function registrationOf(config: AuthConfig) {
+  const { AUTH_REGISTRATION: mode, AUTH_REGISTRATION_TENANT: tenant, AUTH_REGISTRATION_ROLE: role } = config;
+  return { mode, joins: mode === 'open' && tenant !== undefined ? { tenant, role } : undefined };
+}

@@ -13,7 +13,7 @@ import {
 } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
-import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf } from './config.ts';
+import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf, registrationOf } from './config.ts';
 import { createHashQueue } from './domain/hash-queue.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { openFeed } from './flows/follow-revocations.ts';
@@ -23,6 +23,7 @@ import { openSigningKeys } from './flows/signing-keys.ts';
 import { createThrottle, withFallback } from './flows/throttle.ts';
 import { listenForOperator } from './operator/listener.ts';
 import { operatorSocketPath } from './operator/socket-path.ts';
+import { startOutgoing } from './outgoing.ts';
 import { observeRefreshes } from './refresh-metrics.ts';
 import { databaseAttempts } from './store/attempts-database.ts';
 import { redisAttempts } from './store/attempts-redis.ts';
@@ -85,6 +86,7 @@ export async function serve(
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     feed,
     identity: gateway.handler,
+    registration: registrationOf(config),
   });
 
   const server = createServiceServer(app);
@@ -99,6 +101,7 @@ export async function serve(
   const operatorSocket = operatorSocketPath(config);
   const stopOperator =
     operatorSocket && (await listenForOperator(operatorSocket, { db, keks: config.AUTH_SIGNING_KEK }, logger));
+  const stopOutgoing = await startOutgoing(config, { db, logger, metrics });
   logger.info({ port, database: db.kind }, 'listening');
   return {
     port,
@@ -111,7 +114,7 @@ export async function serve(
       await drained;
       if (stopOperator) await stopOperator();
       await stopFollowing();
-      await stopHousekeeping();
+      await Promise.all([stopHousekeeping(), stopOutgoing()]);
       gateway.stop();
       redis?.disconnect();
       await db.close();

@@ -37,6 +37,7 @@ describe('the description of the service', () => {
       browserOrigins: new Set(),
       feed,
       identity: (_req, _res, next) => next(),
+      registration: { mode: 'open', joins: undefined },
       health: createHealth({}),
       metrics: createMetrics(),
       logger: silentLogger(),

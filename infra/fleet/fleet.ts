@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { dropDatabases, eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
-import { ensureAuthSecrets, ensureGatewayKey } from '../local/secrets.ts';
+import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/secrets.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 
@@ -45,7 +45,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const take = () => ports.shift() ?? 0;
   const prefix = `countersign_fleet_${process.pid}_${ports[0]}`;
   ensureGatewayKey(home);
-  const secrets = ensureAuthSecrets(home);
+  const { privateFile } = await ensureServiceKey(home, 'auth-service');
+  const secrets = { ...ensureAuthSecrets(home), SERVICE_KEY_FILE: privateFile };
   const authPorts = Array.from({ length: options.authServices }, take);
   const gatewayPorts = Array.from({ length: options.gateways }, () => ({
     GATEWAY_PORT: take(),

@@ -15,6 +15,9 @@ const schema = z.object({
   GATEWAY_CONFIG: z.string().default('infra/gateway.yaml'),
   SEED_FILE: z.string().default('infra/local/demo-tenants.json'),
   NODE_ENV: z.string().optional(),
+  // Here everybody may try it, and finds themselves among the demo people.
+  AUTH_REGISTRATION: z.string().default('open'),
+  AUTH_REGISTRATION_TENANT: z.string().default('acme'),
   /** How long everything together may take until it is ready. */
   START_TIMEOUT_MS: z.coerce.number().int().positive().default(120_000),
 });
@@ -34,18 +37,31 @@ export type Settings = Readonly<{
   gatewayConfig: string;
   /** Undefined in production, which is never seeded. */
   seedFile: string | undefined;
+  /** The auth-service's variables that say who may make an account. In production it goes by its own defaults. */
+  registration: Readonly<Record<string, string>>;
   startTimeoutMs: number;
 }>;
 
 /** @throws ConfigError naming every variable that is wrong. */
 export function readSettings(env: Environment): Settings {
-  const { COUNTERSIGN_HOME, GATEWAY_CONFIG, SEED_FILE, NODE_ENV, START_TIMEOUT_MS, ...ports } = readConfig(schema, env);
+  const {
+    COUNTERSIGN_HOME,
+    GATEWAY_CONFIG,
+    SEED_FILE,
+    NODE_ENV,
+    START_TIMEOUT_MS,
+    AUTH_REGISTRATION,
+    AUTH_REGISTRATION_TENANT,
+    ...ports
+  } = readConfig(schema, env);
+  const isProduction = NODE_ENV === 'production';
   return {
     repository,
     ports,
     home: resolve(repository, COUNTERSIGN_HOME),
     gatewayConfig: resolve(repository, GATEWAY_CONFIG),
-    seedFile: NODE_ENV === 'production' ? undefined : resolve(repository, SEED_FILE),
+    seedFile: isProduction ? undefined : resolve(repository, SEED_FILE),
+    registration: isProduction ? {} : { AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT },
     startTimeoutMs: START_TIMEOUT_MS,
   };
 }

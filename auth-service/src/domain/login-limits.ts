@@ -33,6 +33,9 @@ export const codeLimits = (userId: string, network: string): readonly [pair: Lim
   { key: keyOf('code', userId), windowSec: hourSec, refuseAbove: 30 },
 ];
 
+/** Mails that strangers can have sent to an address: a few an hour, so that nobody's mailbox is flooded through us. */
+export const mailLimit = (email: string) => ({ key: keyOf('mail', email), windowSec: hourSec, mostOf: 5 });
+
 /** How long an attempt waits once an e-mail was tried more than 100 times in the hour: slower and slower, up to 2 s. */
 export function slowdownMs(emailAttempts: number): number {
   return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);

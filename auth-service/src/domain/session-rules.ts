@@ -22,4 +22,14 @@ export type Transport = 'body' | 'cookie';
 /** How long a verifier may go on with a key set in which a revoked key still is: as long as it may keep a stale one. */
 export const keyRevocationInForceSec = publishAheadMs / 1000;
 
-export type EndReason = 'logout' | 'reuse' | 'ahead' | 'inactive' | 'mfa_enabled' | 'user_disabled' | 'operator';
+export type EndReason =
+  | 'logout'
+  | 'reuse'
+  | 'ahead'
+  | 'inactive'
+  | 'mfa_enabled'
+  | 'user_disabled'
+  | 'operator'
+  | 'password_reset'
+  | 'password_changed'
+  | 'member_changed';

@@ -6,6 +6,7 @@ import { AppError, type ErrorCode, errors } from '../errors.ts';
 import type { Membership } from '../store/accounts.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import { saveStep } from '../store/one-time-tokens.ts';
+import type { SessionKey } from '../store/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 import { startSession } from './start-session.ts';
 import type { Reservation, Throttle } from './throttle.ts';
@@ -25,6 +26,8 @@ export type Proven = Readonly<{
   /** RFC 8176. Without `otp` a person with a second factor is asked for it. */
   amr: readonly string[];
   transport: Transport;
+  /** The session that proves it, where no password was read: it must still be going on. */
+  from?: SessionKey;
   /** Runs once they were let in, or asked the next question. */
   onAdmitted?(): Promise<void>;
 }>;
@@ -82,7 +85,7 @@ async function proceed(parts: AdmitParts, proven: Proven, caller: Caller): Promi
   }
   const tenantId = 'id' in tenants ? tenants.id : tenants[0]?.tenantId;
   if (tenantId === undefined) return undefined;
-  const outcome = await startSession(parts, { ...step, tenantId }, caller);
+  const outcome = await startSession(parts, { ...step, tenantId, from: proven.from }, caller);
   if (outcome !== 'needs_mfa') return outcome && { kind: 'granted', grant: outcome, transport };
   const token = randomBytes(32).toString('base64url');
   await saveStep(parts.db, token, { ...step, tenantId, purpose: 'mfa', lifetimeSec: mfaLifetimeSec });

@@ -44,7 +44,11 @@ export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, reque
   });
 }
 
-/** Rows, audit and revocations; the last thing a transaction does. */
+/**
+ * Ends sessions of one person, which are locked; the last thing a transaction does. Leaves it in the tenant of the last of them.
+ *
+ * @param how.revocations What is revoked besides the sessions.
+ */
 export async function endSessions(
   trx: Trx,
   userId: string,

@@ -8,8 +8,9 @@ import { appendAudit } from '../store/audit.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import { issueTimeSec } from '../store/revocations.ts';
 import { roles } from '../store/roles.ts';
+import { enterTenant, type Trx } from '../store/scope.ts';
 import { hasSecondFactor } from '../store/second-factors.ts';
-import { insertSession } from '../store/sessions.ts';
+import { insertSession, isGoingOn, type SessionKey } from '../store/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
 /** Our own clients; registered third-party clients would bring ids of their own. */
@@ -22,6 +23,8 @@ export type Proof = Readonly<{
   /** When the password was read that proved it. */
   provenAt: Date;
   amr: readonly string[];
+  /** The session whose proof this is, where it was no login: it must still be going on. */
+  from?: SessionKey | undefined;
 }>;
 
 /**
@@ -43,6 +46,7 @@ export async function startSession(
     if (holder === undefined || !holder.active) return undefined;
     if (holder.passwordChangedAt === undefined || holder.passwordChangedAt >= provenAt) return undefined;
     if (!amr.includes('otp') && (await hasSecondFactor(trx, userId))) return 'needs_mfa';
+    if (proof.from !== undefined && !(await holdSession(trx, proof.from, { userId, tenantId }))) return undefined;
     await insertSession(trx, {
       id: sessionId,
       tenantId,
@@ -85,4 +89,16 @@ export async function startSession(
       tenantSlug: holder.slug,
     };
   });
+}
+
+/** A logout that is under way is either seen here, or waits and then ends the new session too. */
+async function holdSession(
+  trx: Trx,
+  from: SessionKey,
+  { userId, tenantId }: Readonly<{ userId: string; tenantId: string }>,
+): Promise<boolean> {
+  await enterTenant(trx, from.tenantId);
+  const holds = await isGoingOn(trx, from, userId);
+  await enterTenant(trx, tenantId);
+  return holds;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@countersign/service-kit';
-import { addressLimit, codeLimits, type Limit, loginLimits, slowdownMs } from '../domain/login-limits.ts';
-import { AppError } from '../errors.ts';
+import { addressLimit, codeLimits, type Limit, loginLimits, mailLimit, slowdownMs } from '../domain/login-limits.ts';
+import { AppError, errors } from '../errors.ts';
 import type { Attempts, Count } from '../store/attempts.ts';
 
 /** An attempt that is already counted as a failure. */
@@ -20,6 +20,14 @@ export type Throttle = Readonly<{
   reserveToken(network: string): Promise<Reservation>;
   /** For codes of this person's second factor. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveCode(userId: string, network: string): Promise<Reservation>;
+  /**
+   * For what makes us send a mail, whether or not there is somebody to get it.
+   *
+   * @returns Whether to send it. Beyond five an hour to one address it is not, and the answer stays the same: a refusal would
+   * let anybody keep a person from asking for a new password.
+   * @throws AppError `too_many_attempts` with `retry-after`, for a place that asks for many.
+   */
+  reserveMail(email: string, network: string): Promise<boolean>;
 }>;
 
 export function createThrottle(attempts: Attempts): Throttle {
@@ -60,7 +68,28 @@ export function createThrottle(attempts: Attempts): Throttle {
         cancelled: () => attempts.takeBack([pair, person, address]),
       };
     },
+    async reserveMail(email, network) {
+      const { mostOf, ...perEmail } = mailLimit(email);
+      const [, count] = await reserve([addressLimit(network), { ...perEmail, refuseAbove: undefined }]);
+      return (count?.count ?? 0) <= mostOf;
+    },
   };
+}
+
+/**
+ * Does what an attempt was reserved for. Success takes it back, a refusal leaves it counted, and a fault of ours was no attempt.
+ */
+export async function judge<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    const isRefusal = error instanceof AppError && errors[error.code].fault === 'caller';
+    if (!isRefusal) await reservation.cancelled();
+    throw error;
+  }
+  await reservation.succeeded();
+  return result;
 }
 
 function refuseAboveLimits(limits: readonly Limit[], counts: readonly Count[]): void {

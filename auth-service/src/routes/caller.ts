@@ -1,7 +1,10 @@
-import type { Identity } from '@countersign/identity';
+import type { Identity, UserIdentity } from '@countersign/identity';
 import { requestIdOf } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
+import { AppError } from '../errors.ts';
+import type { SessionOwner } from '../flows/end-sessions.ts';
 import type { Caller } from '../flows/grant.ts';
+import type { InSession } from '../flows/switch-tenant.ts';
 
 const maxUserAgentLength = 256;
 
@@ -13,4 +16,16 @@ export function callerOf(req: Request, res: Response, identity: Identity): Calle
     userAgent: req.get('user-agent')?.slice(0, maxUserAgentLength) ?? null,
     jkt: identity.context.jkt ?? null,
   };
+}
+
+/** The session of an access token. @throws AppError `session_revoked` for a token without one, which is none of ours. */
+export function sessionOf({ userId, context }: UserIdentity): SessionOwner {
+  if (context.sid === undefined) throw new AppError('session_revoked');
+  return { userId, sessionId: context.sid };
+}
+
+/** As {@link sessionOf} with its tenant; undefined for whoever is not logged in. */
+export function inSessionOf(identity: Identity): InSession | undefined {
+  if (identity.kind !== 'user' || identity.context.sid === undefined) return undefined;
+  return { userId: identity.userId, tenantId: identity.tenantId, sessionId: identity.context.sid };
 }

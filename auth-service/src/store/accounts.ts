@@ -143,3 +143,20 @@ export async function emailOf(trx: Trx, userId: string): Promise<string> {
 export async function lockUser(trx: Trx, userId: string): Promise<void> {
   await trx.selectFrom('users').select('id').where('id', '=', userId).forUpdate().execute();
 }
+
+/** The person of a session, and the password that they must know to change it. */
+export async function findOwnPassword(
+  db: AuthDatabase,
+  userId: string,
+): Promise<Readonly<{ email: string; password: Readonly<{ hash: string; pepperKid: string }> }> | undefined> {
+  return db.transaction({ role: roles.login, userId }, async (trx) => {
+    const row = await trx
+      .selectFrom('users as u')
+      .innerJoin('credentials as c', 'c.user_id', 'u.id')
+      .select(['u.email_ci as email', 'c.hash', 'c.pepper_kid as pepperKid'])
+      .where('u.id', '=', userId)
+      .where('u.status', '=', 'active')
+      .executeTakeFirst();
+    return row && { email: row.email, password: { hash: row.hash, pepperKid: row.pepperKid } };
+  });
+}

@@ -1,24 +1,38 @@
+import type { Selectable } from 'kysely';
 import { type AuditEntry, auditHash, chainStart } from './audit-chain.ts';
 import { databaseNow } from './clock.ts';
 import { holdLock } from './locks.ts';
+import type { AuditLogTable } from './schema.ts';
 import type { Trx } from './scope.ts';
+
+export type AuditAction =
+  | 'session.started'
+  | 'session.ended'
+  | 'mfa.enabled'
+  | 'mfa.removed'
+  | 'mfa.codes_renewed'
+  | 'mfa.recovery_code_used'
+  | 'mfa.reset'
+  | 'user.disabled'
+  | 'user.enabled'
+  | 'tenant.sessions_ended'
+  | 'key.rotated'
+  | 'key.revoked'
+  | 'keys.rewrapped'
+  | 'account.created'
+  | 'password.reset_mailed'
+  | 'password.reset'
+  | 'password.changed'
+  | 'invitation.created'
+  | 'invitation.revoked'
+  | 'invitation.accepted'
+  | 'member.joined'
+  | 'member.changed';
 
 export type AuditEvent = Readonly<{
   tenantId: string;
-  action:
-    | 'session.started'
-    | 'session.ended'
-    | 'mfa.enabled'
-    | 'mfa.removed'
-    | 'mfa.codes_renewed'
-    | 'mfa.recovery_code_used'
-    | 'mfa.reset'
-    | 'user.disabled'
-    | 'user.enabled'
-    | 'tenant.sessions_ended'
-    | 'key.rotated'
-    | 'key.revoked'
-    | 'keys.rewrapped';
+  action: AuditAction;
+  /** Whom it is about. */
   userId: string | null;
   sessionId: string | null;
   requestId: string;
@@ -26,7 +40,7 @@ export type AuditEvent = Readonly<{
   detail: Readonly<Record<string, unknown>>;
 }>;
 
-/** The chain of what concerns no tenant: an operator's commands. */
+/** The chain of what concerns no tenant: an operator's commands, and what happens to people who belong to none. */
 export const operatorChain = 'operator';
 
 /** Adds the next link to the chain of the tenant that the transaction works in. */
@@ -75,17 +89,29 @@ export type StoredEntry = Readonly<{ entry: AuditEntry; previous: Buffer; hash: 
 
 /** The next entries of a chain behind this number, a thousand at a time. */
 export async function readChain(trx: Trx, tenantId: string, after: number): Promise<StoredEntry[]> {
-  const rows = await trx
-    .selectFrom('audit_log')
-    .selectAll()
-    .where('tenant_id', '=', tenantId)
-    .where('seq', '>', after)
-    .orderBy('seq')
-    .limit(auditPage)
-    .execute();
-  return rows.map((row) => ({
+  const rows = await entries(trx, tenantId).where('seq', '>', after).orderBy('seq').limit(auditPage).execute();
+  return rows.map(storedEntry);
+}
+
+/** One page of a chain, newest first. @param before The number of the entry that the page ends behind. */
+export async function readNewest(
+  trx: Trx,
+  tenantId: string,
+  { before, limit }: Readonly<{ before: number | undefined; limit: number }>,
+): Promise<StoredEntry[]> {
+  let query = entries(trx, tenantId);
+  if (before !== undefined) query = query.where('seq', '<', before);
+  const rows = await query.orderBy('seq', 'desc').limit(limit).execute();
+  return rows.map(storedEntry);
+}
+
+const entries = (trx: Trx, tenantId: string) =>
+  trx.selectFrom('audit_log').selectAll().where('tenant_id', '=', tenantId);
+
+function storedEntry(row: Selectable<AuditLogTable>): StoredEntry {
+  return {
     entry: {
-      tenantId,
+      tenantId: row.tenant_id,
       seq: row.seq,
       at: row.at,
       action: row.action,
@@ -96,5 +122,5 @@ export async function readChain(trx: Trx, tenantId: string, after: number): Prom
     },
     previous: Buffer.from(row.prev_hash),
     hash: Buffer.from(row.hash),
-  }));
+  };
 }

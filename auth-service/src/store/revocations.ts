@@ -10,6 +10,7 @@ export const pageSize = 5_000;
 
 export type NewRevocation =
   | Readonly<{ kind: 'session'; sid: string; userId: string; tenantId: string }>
+  | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
   | Readonly<{ kind: 'user'; userId: string }>
   | Readonly<{ kind: 'tenant'; tenantId: string }>
   | Readonly<{ kind: 'key'; kid: string }>;
@@ -51,6 +52,8 @@ function subjectOf(entry: NewRevocation) {
   switch (entry.kind) {
     case 'session':
       return { sid: entry.sid, user_id: entry.userId, tenant_id: entry.tenantId };
+    case 'member':
+      return { user_id: entry.userId, tenant_id: entry.tenantId };
     case 'user':
       return { user_id: entry.userId };
     case 'tenant':

@@ -11,8 +11,10 @@ export const roles = {
   self: 'countersign_auth_self',
   /** One person's second factor: its secret, its recovery codes, and the steps of logins that ask for it. */
   factors: 'countersign_auth_factors',
-  /** Creates tenants, people and memberships. */
+  /** Creates and changes tenants, people, passwords, memberships and invitations. */
   accounts: 'countersign_auth_accounts',
+  /** Delivers the outbox, across tenants; makes the tokens that go out by mail. */
+  courier: 'countersign_auth_courier',
   /** The signing keys, what revokes them, and what else is sealed under the master key. */
   keys: 'countersign_auth_keys',
   /** What an operator's commands do across tenants. */

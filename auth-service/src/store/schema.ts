@@ -8,7 +8,12 @@ export type TenantsTable = { id: string; slug: string; name: string; status: Gen
 
 export type UsersTable = { id: string; email_ci: string; email_verified_at: Date | null; status: Generated<Status> };
 
-export type CredentialsTable = { user_id: string; hash: string; pepper_kid: string; changed_at: DatabaseTime };
+export type CredentialsTable = {
+  user_id: string;
+  hash: string;
+  pepper_kid: string;
+  changed_at: ColumnType<Date, Date | undefined, Date>;
+};
 
 export type MembershipsTable = { tenant_id: string; user_id: string; role: string; status: Generated<Status> };
 
@@ -103,6 +108,56 @@ export type AuditLogTable = {
   hash: Buffer;
 };
 
+export type RegistrationsTable = {
+  id: string;
+  email_ci: string;
+  hash: string;
+  pepper_kid: string;
+  created_at: DatabaseTime;
+  expires_at: Date;
+};
+
+export type InvitationsTable = {
+  id: string;
+  tenant_id: string;
+  email_ci: string;
+  role: string;
+  invited_by: string;
+  created_at: DatabaseTime;
+  expires_at: Date;
+  accepted_at: Date | null;
+  accepted_by: string | null;
+  revoked_at: Date | null;
+};
+
+export type MailedTokenPurpose = 'email_verification' | 'password_reset' | 'invitation';
+
+export type MailedTokensTable = {
+  hash: Buffer;
+  purpose: MailedTokenPurpose;
+  registration_id: string | null;
+  user_id: string | null;
+  invitation_id: string | null;
+  tenant_id: string | null;
+  created_at: DatabaseTime;
+  expires_at: Date;
+};
+
+export type OutboxTopic = 'mail' | 'membership';
+
+export type OutboxTable = {
+  seq: ColumnType<number, never, never>;
+  topic: OutboxTopic;
+  ordering_key: string;
+  payload: string;
+  attempts: Generated<number>;
+  due_at: Generated<Date>;
+  leased_until: Date | null;
+  parked_at: Date | null;
+  last_error: string | null;
+  created_at: DatabaseTime;
+};
+
 export type AuthSchema = {
   tenants: TenantsTable;
   users: UsersTable;
@@ -117,4 +172,8 @@ export type AuthSchema = {
   revocations: RevocationsTable;
   revocation_log: RevocationLogTable;
   audit_log: AuditLogTable;
+  registrations: RegistrationsTable;
+  invitations: InvitationsTable;
+  mailed_tokens: MailedTokensTable;
+  outbox: OutboxTable;
 };

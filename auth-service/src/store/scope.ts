@@ -12,3 +12,8 @@ export async function becomeUser(trx: Trx, userId: string): Promise<void> {
 export async function enterTenant(trx: Trx, tenantId: string): Promise<void> {
   await sql`select set_config('app.tenant_id', ${tenantId}, true)`.execute(trx);
 }
+
+/** From here on the transaction may do what this role may, and no longer what the one before might. */
+export async function actAs(trx: Trx, role: string): Promise<void> {
+  await sql`select set_config('role', ${role}, true)`.execute(trx);
+}

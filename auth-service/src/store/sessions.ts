@@ -224,3 +224,43 @@ export async function isOwnSession(trx: Trx, userId: string, id: string): Promis
     .executeTakeFirst();
   return row !== undefined;
 }
+
+/** How a person showed who they are when they logged in to a session. */
+export type SessionProof = Readonly<{ authTime: Date; amr: readonly string[]; jkt: string | null }>;
+
+/** @returns undefined for a session that is over. */
+export async function readSessionProof(
+  trx: Trx,
+  { tenantId, sessionId }: SessionKey,
+  userId: string,
+): Promise<SessionProof | undefined> {
+  return going(trx, { tenantId, sessionId }, userId).executeTakeFirst();
+}
+
+/** Takes FOR SHARE: whoever ends the session waits until the transaction is over. */
+export async function isGoingOn(trx: Trx, key: SessionKey, userId: string): Promise<boolean> {
+  return (await going(trx, key, userId).forShare().executeTakeFirst()) !== undefined;
+}
+
+const going = (trx: Trx, { tenantId, sessionId }: SessionKey, userId: string) =>
+  trx
+    .selectFrom('sessions')
+    .select(['auth_time as authTime', 'amr', 'jkt'])
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', sessionId)
+    .where('user_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .where(sql<boolean>`${now} < least(idle_expires_at, absolute_expires_at)`);
+
+/** Locks those of a member's sessions that were not ended, in the order of their ids. */
+export async function lockSessionsOf(trx: Trx, tenantId: string, userId: string): Promise<OwnSession[]> {
+  return trx
+    .selectFrom('sessions')
+    .select(['id', 'tenant_id as tenantId'])
+    .where('tenant_id', '=', tenantId)
+    .where('user_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+}

@@ -10,6 +10,10 @@ export async function removeExpired(db: AuthDatabase): Promise<void> {
     await sql`delete from sessions where absolute_expires_at < clock_timestamp()`.execute(trx);
     await trx.deleteFrom('one_time_tokens').execute();
     await trx.deleteFrom('login_attempts').execute();
+    await trx.deleteFrom('mailed_tokens').execute();
+    await trx.deleteFrom('registrations').execute();
+    await trx.deleteFrom('invitations').execute();
+    await trx.deleteFrom('outbox').execute();
     // The newest entry stays: it says how far the log has come, and a cursor beyond it would look foreign.
     await sql`delete from revocations
       where expires_at < clock_timestamp() and seq < (select max(seq) from revocations)`.execute(trx);

@@ -34,7 +34,7 @@ export async function testGateway() {
   });
 
   /** Sends what the gateway would send to the service on this port. A string body goes as it is. */
-  function call(port: number, method: 'GET' | 'POST' | 'DELETE', target: string, options: Call = {}): Test {
+  function call(port: number, method: 'GET' | 'POST' | 'PATCH' | 'DELETE', target: string, options: Call = {}): Test {
     const { as = anonymous, ip = '192.0.2.7', audience = 'auth-service', contentType = 'application/json' } = options;
     const [path = '', query] = target.split('?');
     const hasBody = options.body !== undefined;
@@ -55,7 +55,7 @@ export async function testGateway() {
       { createdSec: Math.floor(Date.now() / 1000) + 1, lifetimeSec: 30, nonce: newNonce() },
     );
     const agent = request(`http://127.0.0.1:${port}`);
-    const sent = method === 'GET' ? agent.get(target) : method === 'POST' ? agent.post(target) : agent.delete(target);
+    const sent = agent[method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'](target);
     sent.set(Object.fromEntries(headers)).set({ 'user-agent': 'jest', ...options.headers });
     return hasBody ? sent.set('content-type', contentType).send(body) : sent;
   }

@@ -8,7 +8,16 @@ const probe = 'countersign_auth_probe';
 const tables = [
   ...['tenants', 'users', 'credentials', 'memberships', 'sessions', 'one_time_tokens', 'login_attempts'],
   ...['totp', 'recovery_codes'],
-  ...['signing_keys', 'revocations', 'revocation_log', 'audit_log'],
+  ...[
+    'signing_keys',
+    'revocations',
+    'revocation_log',
+    'audit_log',
+    'outbox',
+    'registrations',
+    'invitations',
+    'mailed_tokens',
+  ],
 ];
 
 /** A role for tests, that sees and changes everything: what an operator with a superuser would do. */

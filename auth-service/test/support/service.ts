@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
 import { eventually } from '@countersign/testing';
 import request from 'supertest';
@@ -6,6 +8,7 @@ import { type RunningService, serve } from '../../src/service.ts';
 import type { AuthDatabase } from '../../src/store/database.ts';
 import type { TestGateway } from './gateway.ts';
 import { peppers, ring } from './people.ts';
+import { testServiceKey } from './service-key.ts';
 
 export const issuer = 'https://id.example.test';
 
@@ -20,6 +23,10 @@ export const serviceEnv = (gateway: TestGateway): Record<string, string> => ({
   GATEWAY_KEYS_URL: gateway.keysUrl,
   DRAIN_DELAY_MS: '0',
   AUTH_OPERATOR_SOCKET: 'off',
+  SERVICE_KEY: testServiceKey(),
+  // Nobody listens there: what these tests are about needs no other service.
+  GATEWAY_INTERNAL_URL: 'http://127.0.0.1:9',
+  COUNTERSIGN_HOME: join(tmpdir(), `countersign-auth-test-${process.pid}`),
 });
 
 /** The whole service on a port of its own, ready. It closes the database when it stops. */

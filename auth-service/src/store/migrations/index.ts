@@ -5,6 +5,9 @@ import { loginMigration } from './0003-login.ts';
 import { signingKeysMigration } from './0004-signing-keys.ts';
 import { revocationsMigration } from './0005-revocations.ts';
 import { auditLogMigration } from './0006-audit-log.ts';
+import { outboxMigration } from './0007-outbox.ts';
+import { mailedTokensMigration } from './0008-mailed-tokens.ts';
+import { accountChangesMigration } from './0009-account-changes.ts';
 import { secondFactorsMigration } from './0010-second-factors.ts';
 import { secondFactorChangesMigration } from './0011-second-factor-changes.ts';
 import { operatorMigration } from './0012-operator.ts';
@@ -17,6 +20,9 @@ export const migrations: readonly Migration[] = [
   signingKeysMigration,
   revocationsMigration,
   auditLogMigration,
+  outboxMigration,
+  mailedTokensMigration,
+  accountChangesMigration,
   secondFactorsMigration,
   secondFactorChangesMigration,
   operatorMigration,

@@ -1,0 +1,72 @@
+/** What a mail is about. `link` holds the token, in its fragment: browsers send that to no server and into no Referer. */
+export type MailFacts =
+  | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
+  | Readonly<{ kind: 'account_exists' }>
+  | Readonly<{ kind: 'password_reset'; link: string; lifetimeSec: number }>
+  | Readonly<{ kind: 'password_changed' }>
+  | Readonly<{ kind: 'invitation'; link: string; lifetimeSec: number; tenantName: string; role: string }>;
+
+export type MailKind = MailFacts['kind'];
+
+export type MailText = Readonly<{ subject: string; text: string }>;
+
+/** Plain text only: nothing in it can run, load or hide where a link goes. */
+export function mailText(facts: MailFacts): MailText {
+  switch (facts.kind) {
+    case 'verification':
+      return {
+        subject: 'Confirm your e-mail address',
+        text: `Somebody, probably you, made an account with this e-mail address and a password.
+
+To confirm that it was you, open this link within ${inWords(facts.lifetimeSec)}:
+
+${facts.link}
+
+If it was not you, do nothing: without the link there will be no account. Do not open it then, since the password is not yours.
+`,
+      };
+    case 'account_exists':
+      return {
+        subject: 'You have an account already',
+        text: `Somebody, probably you, tried to make an account with this e-mail address. There is one already, and nothing about it
+has changed. If you do not remember its password, ask for a new one on the login page.
+`,
+      };
+    case 'password_reset':
+      return {
+        subject: 'Choose a new password',
+        text: `Somebody, probably you, asked for a new password. To choose one, open this link within ${inWords(facts.lifetimeSec)}:
+
+${facts.link}
+
+It works once, and ends every session of your account. If you did not ask, do nothing: your password stays as it is.
+`,
+      };
+    case 'password_changed':
+      return {
+        subject: 'Your password was changed',
+        text: `The password of your account was changed just now, and your other sessions have ended. If it was not you, choose a new
+password on the login page at once, and tell the administrator of your organisation.
+`,
+      };
+    case 'invitation':
+      return {
+        subject: `You are invited to ${oneLine(facts.tenantName)}`,
+        text: `You are invited to join ${oneLine(facts.tenantName)} as ${facts.role}. To accept, open this link within ${inWords(facts.lifetimeSec)}:
+
+${facts.link}
+
+If you have an account you will be asked for its password, otherwise to choose one.
+`,
+      };
+  }
+}
+
+function inWords(sec: number): string {
+  const hours = Math.round(sec / 3600);
+  if (hours === 1) return 'an hour';
+  return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
+}
+
+/** A tenant is called what its people like; in a header or between our lines that must stay one short line. */
+const oneLine = (name: string): string => name.replace(/\p{C}/gu, ' ').slice(0, 100);

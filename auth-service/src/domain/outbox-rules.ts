@@ -1,0 +1,12 @@
+/** What one delivery may take altogether, in seconds; longer than every time-out inside it, so that a lease outlives the work. */
+export const leaseSec = 60;
+
+/** After so many failures a mail is parked: about two hours. */
+export const maxMailAttempts = 12;
+
+const longestDelaySec = 900;
+
+/** How long to wait after so many failures, in seconds: 2, 4, 8 … and never more than a quarter of an hour. */
+export function retryDelaySec(attempts: number, longestSec = longestDelaySec): number {
+  return Math.min(longestSec, 2 ** Math.min(attempts, 20));
+}

@@ -1,0 +1,150 @@
+import { v7 as uuidv7 } from 'uuid';
+import { networkOf } from '../domain/network.ts';
+import type { Transport } from '../domain/session-rules.ts';
+import { AppError } from '../errors.ts';
+import { type Candidate, findCandidate } from '../store/accounts.ts';
+import { databaseNow } from '../store/clock.ts';
+import { insertAccount } from '../store/credentials.ts';
+import { findOpenInvitation, acceptInvitation as markAccepted } from '../store/invitations.ts';
+import { findInvitationToken } from '../store/mailed-tokens.ts';
+import { insertMember } from '../store/members.ts';
+import { dropRegistrations } from '../store/registrations.ts';
+import { roles } from '../store/roles.ts';
+import { becomeUser, enterTenant, type Trx } from '../store/scope.ts';
+import { type Admission, admit, type Proven } from './admit.ts';
+import { demandGoodPassword } from './demand-good-password.ts';
+import type { Caller } from './grant.ts';
+import type { LoginParts } from './log-in.ts';
+import { tellMembership } from './outbox-messages.ts';
+import { recordInTenant } from './record.ts';
+import { type InSession, proofOf } from './switch-tenant.ts';
+import { judge } from './throttle.ts';
+
+/** What somebody brings to accept with; `session` when they are logged in. */
+export type Acceptance = Readonly<{
+  token: string;
+  password: string | undefined;
+  session: InSession | undefined;
+  transport: Transport;
+}>;
+
+const amr = ['pwd'];
+
+type Offer = Readonly<{ invitationId: string; tenantId: string; email: string }>;
+
+/**
+ * Makes whoever was invited a member, and lets them in.
+ *
+ * The mailed token shows that the address is theirs, and nothing more. Somebody new sets a password with it. Who has an account
+ * shows that it is theirs as well, by its password or by a session of it, and passes the same guard as at a login: throttle,
+ * state of the account, second factor. So a read mailbox alone opens no account.
+ *
+ * @throws AppError `invalid_token`, `invitation_gone`, `invalid_credentials`, `already_member`, `validation_failed`,
+ * `too_many_attempts`, `login_busy`.
+ */
+export async function acceptInvitation(parts: LoginParts, given: Acceptance, caller: Caller): Promise<Admission> {
+  const network = networkOf(caller.ip ?? undefined);
+  const offer = await judge(await parts.throttle.reserveToken(network), () => readOffer(parts, given.token));
+  const { email, tenantId } = offer;
+  const candidate = await findCandidate(parts.db, email);
+  const newPassword = candidate.userId === undefined ? (given.password ?? '') : undefined;
+  if (newPassword !== undefined) demandGoodPassword(newPassword, email);
+  return admit(
+    parts,
+    {
+      refusal: 'invalid_credentials',
+      // Guessing the password of an account is counted where it is guessed at the login.
+      reserve: (throttle) => throttle.reserveLogin(email, network),
+      async verify() {
+        const { transport } = given;
+        const proof =
+          newPassword === undefined
+            ? await joinWithAccount(parts, offer, { candidate, given, caller })
+            : await joinAsNewcomer(parts, offer, newPassword, caller);
+        return proof && { ...proof, tenants: { id: tenantId }, transport };
+      },
+    },
+    caller,
+  );
+}
+
+async function readOffer({ db }: LoginParts, token: string): Promise<Offer> {
+  return db.transaction({ role: roles.accounts }, async (trx) => {
+    const named = await findInvitationToken(trx, token);
+    if (named === undefined) throw new AppError('invalid_token');
+    await enterTenant(trx, named.tenantId);
+    const invitation = await findOpenInvitation(trx, named.invitationId);
+    if (invitation === undefined) throw new AppError('invitation_gone');
+    return { ...named, email: invitation.email };
+  });
+}
+
+type Proof = Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>;
+
+/** @returns undefined when it was not shown that the account is theirs. */
+async function joinWithAccount(
+  parts: LoginParts,
+  offer: Offer,
+  by: Readonly<{ candidate: Candidate; given: Acceptance; caller: Caller }>,
+): Promise<Proof | undefined> {
+  const proof = await proveAccount(parts, by);
+  if (proof === undefined) return undefined;
+  const { userId } = proof;
+  await parts.db.transaction({ role: roles.accounts, tenantId: offer.tenantId, userId }, (trx) =>
+    join(trx, offer, userId, by.caller.requestId),
+  );
+  return proof;
+}
+
+async function proveAccount(
+  parts: LoginParts,
+  { candidate, given, caller }: Readonly<{ candidate: Candidate; given: Acceptance; caller: Caller }>,
+): Promise<Proof | undefined> {
+  const { userId, readAt: provenAt, active } = candidate;
+  const { password, session } = given;
+  if (password === undefined) {
+    return active && session !== undefined && session.userId === userId ? proofOf(parts, session, caller) : undefined;
+  }
+  const matches = await parts.passwords.verify(password, candidate.password);
+  return matches && active && userId !== undefined ? { userId, provenAt, amr } : undefined;
+}
+
+async function joinAsNewcomer(
+  { db, passwords }: LoginParts,
+  offer: Offer,
+  password: string,
+  { requestId }: Caller,
+): Promise<Proof> {
+  const stored = await passwords.hash(password);
+  const { tenantId, email } = offer;
+  const userId = uuidv7();
+  return db.transaction({ role: roles.accounts, tenantId, userId }, async (trx) => {
+    // Somebody else may just have made the account: then this is no newcomer, and has to show its password.
+    if (!(await insertAccount(trx, { userId, email, password: stored }))) throw new AppError('invalid_credentials');
+    await dropRegistrations(trx, email);
+    const provenAt = await databaseNow(trx);
+    await join(trx, offer, userId, requestId);
+    return { userId, provenAt, amr };
+  });
+}
+
+/** @throws AppError `invitation_gone` when it was accepted, withdrawn or ran out meanwhile; `already_member`. */
+async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
+  const { invitationId, tenantId, email } = offer;
+  const accepted = await markAccepted(trx, invitationId, userId);
+  if (accepted === undefined) throw new AppError('invitation_gone');
+  const { role } = accepted;
+  await becomeUser(trx, userId);
+  if (!(await insertMember(trx, { tenantId, userId, role }))) throw new AppError('already_member');
+  await tellMembership(trx, {
+    event_id: uuidv7(),
+    tenant_id: tenantId,
+    user_id: userId,
+    email,
+    role,
+    status: 'active',
+  });
+  const event = { tenantId, userId, sessionId: null, requestId };
+  await recordInTenant(trx, { ...event, action: 'invitation.accepted', detail: { invitation_id: invitationId } });
+  await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'invitation' } });
+}

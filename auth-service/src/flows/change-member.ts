@@ -1,0 +1,62 @@
+import { v7 as uuidv7 } from 'uuid';
+import { adminRole } from '../domain/account-rules.ts';
+import { decideMemberChange, type MemberState, type WantedChange } from '../domain/member-change.ts';
+import { AppError } from '../errors.ts';
+import type { AuthDatabase } from '../store/database.ts';
+import { lockMemberAndAdmins, readAccounts, updateMember } from '../store/members.ts';
+import { roles } from '../store/roles.ts';
+import type { Trx } from '../store/scope.ts';
+import { lockSessionsOf } from '../store/sessions.ts';
+import { endSessions } from './end-sessions.ts';
+import type { Admin } from './invite.ts';
+import { tellMembership } from './outbox-messages.ts';
+import { recordInTenant } from './record.ts';
+
+export type ChangedMember = MemberState & Readonly<{ email: string }>;
+
+/**
+ * Gives a member another role or state. Their sessions in this tenant end and their tokens for it are revoked in the same
+ * transaction: what they may do from now on, they get by logging in again.
+ *
+ * @throws AppError `insufficient_role`, `not_found`, `last_admin`.
+ */
+export async function changeMember(
+  db: AuthDatabase,
+  admin: Admin,
+  { userId, wanted }: Readonly<{ userId: string; wanted: WantedChange }>,
+): Promise<ChangedMember> {
+  const { tenantId } = admin;
+  return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
+    const members = await lockMemberAndAdmins(trx, { tenantId, userId, adminRole });
+    const accounts = await readAccounts(trx, [userId, ...members.map((member) => member.userId)]);
+    const known = members.map((member) => ({
+      ...member,
+      accountActive: accounts.get(member.userId)?.active ?? false,
+    }));
+    const decision = decideMemberChange(known, { actor: admin.userId, target: userId }, wanted);
+    if (decision.kind === 'refuse') throw new AppError(decision.code);
+    const email = accounts.get(userId)?.email ?? '';
+    if (decision.kind === 'same') return { ...decision.member, email };
+    const { from, to } = decision;
+    await updateMember(trx, tenantId, to);
+    const { role, status } = to;
+    await tellMembership(trx, { event_id: uuidv7(), tenant_id: tenantId, user_id: userId, email, role, status });
+    await recordChange(trx, admin, { from, to });
+    return { ...to, email };
+  });
+}
+
+/** Whom it is about stands in the entry, who did it in its detail. */
+async function recordChange(
+  trx: Trx,
+  { tenantId, userId: by, sessionId, requestId }: Admin,
+  { from, to }: Readonly<{ from: MemberState; to: MemberState }>,
+): Promise<void> {
+  const { userId } = to;
+  const stateOf = ({ role, status }: MemberState) => ({ role, status });
+  const detail = { by, by_session: sessionId, from: stateOf(from), to: stateOf(to) };
+  await recordInTenant(trx, { tenantId, userId, sessionId: null, requestId, action: 'member.changed', detail });
+  const open = await lockSessionsOf(trx, tenantId, userId);
+  const revocations = [{ kind: 'member', userId, tenantId } as const];
+  await endSessions(trx, userId, open, { reason: 'member_changed', requestId, revocations });
+}

@@ -1,0 +1,62 @@
+import { v7 as uuidv7 } from 'uuid';
+import { adminRole, invitationLifetimeSec } from '../domain/account-rules.ts';
+import { canonicalEmail } from '../domain/email.ts';
+import { AppError } from '../errors.ts';
+import type { AuthDatabase } from '../store/database.ts';
+import { type Invitation, insertInvitation, listInvitations, revokeInvitation } from '../store/invitations.ts';
+import { holdsRole, isMember } from '../store/members.ts';
+import { roles } from '../store/roles.ts';
+import type { Trx } from '../store/scope.ts';
+import { orderMail } from './outbox-messages.ts';
+import { recordInTenant } from './record.ts';
+
+/** An administrator at work in their own tenant. */
+export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
+
+/** @throws AppError `already_member`, `already_invited`, `insufficient_role`. */
+export async function invite(
+  db: AuthDatabase,
+  admin: Admin,
+  given: Readonly<{ email: string; role: string }>,
+): Promise<Invitation> {
+  const { tenantId, requestId } = admin;
+  const email = canonicalEmail(given.email);
+  return asAdmin(db, admin, async (trx) => {
+    if (await isMember(trx, tenantId, email)) throw new AppError('already_member');
+    const wanted = { id: uuidv7(), tenantId, email, role: given.role, invitedBy: admin.userId };
+    const invitation = await insertInvitation(trx, wanted, invitationLifetimeSec);
+    if (invitation === undefined) throw new AppError('already_invited');
+    await orderMail(trx, invitation.id, { kind: 'invitation', invitationId: invitation.id, requestId });
+    const detail = { invitation_id: invitation.id, email, role: given.role };
+    await recordInTenant(trx, { ...admin, action: 'invitation.created', detail });
+    return invitation;
+  });
+}
+
+/** What can still be accepted, newest first. */
+export function openInvitations(
+  db: AuthDatabase,
+  tenantId: string,
+  page: Readonly<{ before: string | undefined; limit: number }>,
+): Promise<Invitation[]> {
+  return db.transaction({ role: roles.accounts, tenantId }, (trx) => listInvitations(trx, tenantId, page));
+}
+
+/** @throws AppError `not_found`, `insufficient_role`. */
+export async function withdrawInvitation(db: AuthDatabase, admin: Admin, id: string): Promise<void> {
+  await asAdmin(db, admin, async (trx) => {
+    const email = await revokeInvitation(trx, admin.tenantId, id);
+    if (email === undefined) throw new AppError('not_found');
+    const detail = { invitation_id: id, email };
+    await recordInTenant(trx, { ...admin, action: 'invitation.revoked', detail });
+  });
+}
+
+/** Looks at the membership again, under lock: whoever is just losing the role does nothing more with it. */
+function asAdmin<T>(db: AuthDatabase, admin: Admin, work: (trx: Trx) => Promise<T>): Promise<T> {
+  const { tenantId, userId } = admin;
+  return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
+    if (!(await holdsRole(trx, { tenantId, userId, role: adminRole }))) throw new AppError('insufficient_role');
+    return work(trx);
+  });
+}

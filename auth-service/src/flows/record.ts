@@ -1,0 +1,29 @@
+import { type AuditEvent, appendAudit, operatorChain } from '../store/audit.ts';
+import { tenantsOf } from '../store/members.ts';
+import { roles } from '../store/roles.ts';
+import { actAs, becomeUser, enterTenant, type Trx } from '../store/scope.ts';
+
+/**
+ * Writes what happened to an account into the chain of every tenant its owner belongs to, or into the operator's. Leaves
+ * the transaction as that person, with the rights to their own sessions.
+ */
+export async function recordForPerson(
+  trx: Trx,
+  userId: string,
+  event: Pick<AuditEvent, 'action' | 'requestId' | 'detail'> & { sessionId?: string | null },
+): Promise<void> {
+  await actAs(trx, roles.self);
+  await becomeUser(trx, userId);
+  const tenants = await tenantsOf(trx, userId);
+  for (const tenantId of tenants.length > 0 ? tenants : [operatorChain]) {
+    await enterTenant(trx, tenantId);
+    await appendAudit(trx, { sessionId: null, ...event, tenantId, userId });
+  }
+}
+
+/** Writes what happened in a tenant into its chain. Leaves the transaction with the rights to that tenant's sessions. */
+export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void> {
+  await actAs(trx, roles.app);
+  await enterTenant(trx, event.tenantId);
+  await appendAudit(trx, event);
+}

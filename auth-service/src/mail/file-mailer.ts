@@ -1,0 +1,41 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '@countersign/service-kit';
+import { createTransport } from 'nodemailer';
+import type { Mailer } from './mailer.ts';
+
+/**
+ * Writes mails as `.eml` files and their links into the log, so that the flows can be tried without a mail server. A link in a log
+ * lets in whoever reads it: production refuses to start like this.
+ */
+export function fileMailer(options: Readonly<{ directory: string; from: string; logger: Logger }>): Mailer {
+  const { directory, from, logger } = options;
+  const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows' });
+  return {
+    async send({ kind, to, subject, text, link }) {
+      const { message } = await transport.sendMail({ from, to: { name: '', address: to }, subject, text });
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      const file = join(directory, `${new Date().toISOString().replaceAll(':', '-')}-${kind}-${randomUUID()}.eml`);
+      // Whole or not at all, for whoever watches the directory.
+      await writeFile(`${file}.part`, readable(message as Buffer), { mode: 0o600 });
+      await rename(`${file}.part`, file);
+      logger.info({ mail: kind, to, file, ...(link !== undefined && { link }) }, 'a mail was written, not sent');
+    },
+    close: () => transport.close(),
+  };
+}
+
+/** Without quoted-printable, in which a link would be broken over two lines; a file has no line length to keep. */
+function readable(message: Buffer): Buffer {
+  const text = message.toString('latin1');
+  const encoding = 'Content-Transfer-Encoding: ';
+  if (!text.includes(`\r\n${encoding}quoted-printable\r\n`)) return message;
+  const end = text.indexOf('\r\n\r\n');
+  const body = text
+    .slice(end)
+    .replaceAll('=\r\n', '')
+    .replaceAll(/=([0-9A-F]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const head = text.slice(0, end).replace(`${encoding}quoted-printable`, `${encoding}8bit`);
+  return Buffer.from(head + body, 'latin1');
+}

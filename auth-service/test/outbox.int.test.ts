@@ -1,0 +1,346 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openDatabase } from '@countersign/database';
+import {
+  capturingLogger,
+  databases,
+  eventually,
+  type RecordingUpstream,
+  recordingUpstream,
+  type ThrowAway,
+} from '@countersign/testing';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import request from 'supertest';
+import { v7 as uuidv7 } from 'uuid';
+import { leaseSec, maxMailAttempts, retryDelaySec } from '../src/domain/outbox-rules.ts';
+import { startCourier } from '../src/flows/deliver.ts';
+import { tellMembership } from '../src/flows/outbox-messages.ts';
+import type { RunningService } from '../src/service.ts';
+import type { AuthDatabase } from '../src/store/database.ts';
+import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed } from '../src/store/outbox.ts';
+import { roles } from '../src/store/roles.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { type AccountsWorld, accountsWorld, freshEmail } from './support/accounts-world.ts';
+import { testGateway } from './support/gateway.ts';
+import { openProbed, probedDatabase, probing } from './support/probed-database.ts';
+import { startService } from './support/service.ts';
+import { tokenIn } from './support/smtp-sink.ts';
+
+describe.each(databases())('the outbox on %s', (_, database) => {
+  let store: ThrowAway<AuthSchema>;
+  beforeAll(async () => {
+    store = await openProbed(database);
+  });
+  afterAll(() => store.close());
+  beforeEach(() => probing(store.db, (trx) => trx.deleteFrom('outbox').execute()));
+
+  const tell = (userId: string, role = 'agent') =>
+    store.db.transaction({ role: roles.accounts }, (trx) =>
+      tellMembership(trx, { event_id: uuidv7(), tenant_id: 't', user_id: userId, email: 'e', role, status: 'active' }),
+    );
+  const claim = (db = store.db) => claimDeliveries(db, { limit: 10, leaseSec });
+  const whom = (claimed: readonly Delivery[]) =>
+    claimed.map(({ payload }) => {
+      const { user_id, role } = payload as Record<string, string>;
+      return `${user_id} ${role}`;
+    });
+  const expireLeases = () =>
+    probing(store.db, (trx) =>
+      trx
+        .updateTable('outbox')
+        .set({ leased_until: new Date(0), due_at: new Date(0) })
+        .execute(),
+    );
+
+  test('gives what is about one person one after another, and about others at once', async () => {
+    for (const role of ['one', 'two']) await tell('ann', role);
+    await tell('bob', 'one');
+    const first = await claim();
+    expect(whom(first).sort()).toEqual(['ann one', 'bob one']);
+    expect(await claim()).toEqual([]);
+    for (const delivery of first) await deliveryDone(store.db, delivery);
+    expect(whom(await claim())).toEqual(['ann two']);
+  });
+
+  test('keeps the order when the first of two fails', async () => {
+    for (const role of ['one', 'two']) await tell('ann', role);
+    const [first] = await claim();
+    if (first === undefined) throw new Error('nothing to deliver');
+    await deliveryFailed(store.db, first, { error: 'x', retryInSec: 3600 });
+    expect(await claim()).toEqual([]);
+    await expireLeases();
+    expect(whom(await claim())).toEqual(['ann one']);
+  });
+
+  test('gives again what was taken by a process that died', async () => {
+    await tell('ann');
+    await claim();
+    expect(await claim()).toEqual([]);
+    await expireLeases();
+    const [again] = await claim();
+    expect(again?.attempts).toBe(2);
+  });
+
+  test('lets what was given up out of the way', async () => {
+    for (const role of ['one', 'two']) await tell('ann', role);
+    const [first] = await claim();
+    if (first === undefined) throw new Error('nothing to deliver');
+    await deliveryFailed(store.db, first, { error: 'x', retryInSec: undefined });
+    expect(whom(await claim())).toEqual(['ann two']);
+  });
+
+  test('does not let one whose lease ran out undo what another does', async () => {
+    await tell('ann');
+    const [slow] = await claim();
+    await expireLeases();
+    await claim();
+    if (slow === undefined) throw new Error('nothing to deliver');
+    await deliveryFailed(store.db, slow, { error: 'x', retryInSec: 0 });
+    expect(await claim()).toEqual([]);
+  });
+
+  test('can be read and emptied by nobody who only adds to it', async () => {
+    const tries = [
+      (db: AuthDatabase) =>
+        db.transaction({ role: roles.accounts }, (trx) => trx.selectFrom('outbox').selectAll().execute()),
+      (db: AuthDatabase) => db.transaction({ role: roles.accounts }, (trx) => trx.deleteFrom('outbox').execute()),
+      (db: AuthDatabase) =>
+        db.transaction({ role: roles.app }, (trx) => trx.selectFrom('outbox').selectAll().execute()),
+    ];
+    for (const attempt of tries) await expect(attempt(store.db)).rejects.toThrow(/permission denied/);
+  });
+
+  test('is delivered by two couriers at once: everything, and each person’s in order', async () => {
+    const second = database.kind === 'postgres' ? await again(store) : undefined;
+    const delivered: string[] = [];
+    const inHand = new Map<string, number>();
+    let failures = 0;
+    const deliver = async ({ payload }: Delivery) => {
+      const { user_id: user = '', role } = payload as Record<string, string>;
+      inHand.set(user, (inHand.get(user) ?? 0) + 1);
+      expect(inHand.get(user)).toBe(1);
+      await new Promise((resolve) => setImmediate(resolve));
+      inHand.set(user, 0);
+      failures += 1;
+      if (failures % 7 === 0) throw new Error('not now');
+      delivered.push(`${user} ${role}`);
+    };
+    const log = capturingLogger();
+    const stops = await Promise.all(
+      [store.db, second ?? store.db].map((db) =>
+        startCourier({ db, logger: log.logger, deliver: { mail: deliver, membership: deliver } }),
+      ),
+    );
+    const people = ['ann', 'bob', 'cyd', 'dan'];
+    for (let turn = 0; turn < 6; turn += 1) await Promise.all(people.map((person) => tell(person, `r${turn}`)));
+    await eventually(async () => {
+      await probing(store.db, (trx) =>
+        trx
+          .updateTable('outbox')
+          .set({ due_at: new Date(0) })
+          .where('attempts', '>', 0)
+          .where('leased_until', 'is', null)
+          .execute(),
+      );
+      await tell('wake');
+      for (const person of people) expect(delivered).toContain(`${person} r5`);
+    }, 20_000);
+    for (const stop of stops) await stop();
+    for (const person of people) {
+      const roles = delivered.filter((line) => line.startsWith(person)).map((line) => line.split(' ')[1]);
+      expect(roles).toEqual(['r0', 'r1', 'r2', 'r3', 'r4', 'r5']);
+    }
+    await second?.close();
+  });
+
+  const again = async ({ location, name }: ThrowAway<AuthSchema>): Promise<AuthDatabase> =>
+    openDatabase<AuthSchema>({ ...probedDatabase, location, name });
+});
+
+test('retries wait longer and longer, and never for ever', () => {
+  expect([1, 2, 3, 10, 60, 10_000].map((attempts) => retryDelaySec(attempts))).toEqual([2, 4, 8, 900, 900, 900]);
+  expect(retryDelaySec(9, 30)).toBe(30);
+});
+
+describe.each(databases())('mail on %s', (_, database) => {
+  let world: AccountsWorld;
+  beforeAll(async () => {
+    world = await accountsWorld(database);
+  });
+  afterAll(() => world.close());
+  afterEach(() => world.mail.refuseWith(undefined));
+
+  const forgot = (email: string) => world.post('/v1/auth/password/forgot', { email });
+  const waiting = () => probing(world.store.db, (trx) => trx.selectFrom('outbox').selectAll().execute());
+  const hurry = () =>
+    probing(world.store.db, (trx) =>
+      trx
+        .updateTable('outbox')
+        .set({ due_at: new Date(0) })
+        .execute(),
+    );
+
+  test('that the server will not take now is kept, says nothing secret, and goes out later', async () => {
+    const who = await world.account('agent');
+    world.mail.refuseWith('451 not now, says the server of ann@secret.test');
+    expect((await forgot(who.email)).status).toBe(202);
+    const row = await eventually(async () => {
+      const [kept] = await waiting();
+      if (kept?.last_error == null) throw new Error('not tried yet');
+      return kept;
+    });
+    expect(row.last_error).toBe('Error EENVELOPE');
+    expect(row.payload).not.toMatch(/[A-Za-z0-9_-]{43}/);
+    world.mail.refuseWith(undefined);
+    await hurry();
+    await forgot(freshEmail());
+    const token = tokenIn(await world.mail.mailTo(who.email));
+    expect((await world.post('/v1/auth/password/reset', { token, password: 'a stapler under the piano' })).status).toBe(
+      204,
+    );
+    expect(world.log.text()).not.toContain('ann@secret.test');
+  });
+
+  test('that nobody takes is given up after a while, and counted', async () => {
+    const who = await world.account('agent');
+    world.mail.refuseWith('550 no');
+    await forgot(who.email);
+    await eventually(async () => {
+      const [kept] = await waiting();
+      if (kept?.last_error == null) throw new Error('not tried yet');
+    });
+    await probing(world.store.db, (trx) =>
+      trx
+        .updateTable('outbox')
+        .set({ attempts: maxMailAttempts - 1, due_at: new Date(0) })
+        .execute(),
+    );
+    await forgot(freshEmail());
+    await eventually(async () => {
+      const parked = (await waiting()).filter(({ parked_at }) => parked_at !== null);
+      expect(parked).toHaveLength(1);
+    });
+    const { text } = await request(`http://127.0.0.1:${world.service.port}`).get('/metrics');
+    expect(text).toMatch(/^auth_outbox_parked\{topic="mail"\} 1$/m);
+    expect(text).toMatch(/^auth_outbox_deliveries_total\{topic="mail",result="parked"\} 1$/m);
+    expect(world.mail.received.filter(({ to }) => to === who.email)).toEqual([]);
+  });
+});
+
+describe('mail without a mail server', () => {
+  const home = mkdtempSync(join(tmpdir(), 'countersign-mail-'));
+  afterAll(() => rmSync(home, { recursive: true }));
+  const [first] = databases();
+
+  test('becomes a file that only we can read, and its link a line in the log', async () => {
+    if (first === undefined) throw new Error('there is no database');
+    const world = await accountsWorld(first[1], { AUTH_SMTP_URL: '', COUNTERSIGN_HOME: home, AUTH_LINK_BASE_URL: '' });
+    const email = freshEmail();
+    await world.post('/v1/auth/register', { email, password: 'a stapler under the piano' });
+    const line = await eventually(() => {
+      const found = world.log.lines().find(({ mail }) => mail === 'verification');
+      if (found === undefined) throw new Error('no mail yet');
+      return found;
+    });
+    expect(line).toMatchObject({
+      to: email,
+      link: expect.stringMatching(/^https:\/\/id\.example\.test\/verify-email#token=/),
+    });
+    const [name = ''] = readdirSync(join(home, 'mail'));
+    expect(name).toMatch(/-verification-.*\.eml$/);
+    expect(statSync(join(home, 'mail', name)).mode & 0o077).toBe(0);
+    const eml = readFileSync(join(home, 'mail', name), 'utf8');
+    expect(eml).toContain(`To: ${email}\r\n`);
+    expect(eml).toContain(`\r\n${String(line.link)}\r\n`);
+    const token = String(line.link).split('#token=')[1];
+    expect((await world.post('/v1/auth/email/verify', { token })).status).toBe(204);
+    await world.close();
+  });
+});
+
+describe.each(databases())('news of members on %s', (_, database) => {
+  let listener: RecordingUpstream;
+  let status = 200;
+  let store: ThrowAway<AuthSchema>;
+  let service: RunningService;
+  let gateway: Awaited<ReturnType<typeof testGateway>>;
+  const key: { privateKey: KeyObject } = generateKeyPairSync('ed25519');
+  beforeAll(async () => {
+    listener = await recordingUpstream({
+      answer: (_req, res) => void res.writeHead(status, { 'content-type': 'application/json' }).end('{"applied":true}'),
+    });
+    store = await openProbed(database);
+    gateway = await testGateway();
+    service = await startService(store.db, gateway, capturingLogger().logger, {
+      GATEWAY_INTERNAL_URL: listener.url,
+      SERVICE_KEY: JSON.stringify({ ...key.privateKey.export({ format: 'jwk' }), kid: 'auth-service-key' }),
+    });
+  });
+  afterAll(async () => {
+    await service.stop();
+    await gateway.close();
+    await store.close();
+    await listener.close();
+  });
+
+  const tell = (userId: string, role: string) =>
+    store.db.transaction({ role: roles.accounts }, (trx) =>
+      tellMembership(trx, {
+        event_id: uuidv7(),
+        tenant_id: 'acme',
+        user_id: userId,
+        email: 'e@x.test',
+        role,
+        status: 'active',
+      }),
+    );
+  const told = (userId: string) =>
+    listener.requests
+      .map((each) => JSON.parse(each.body.toString()) as Record<string, unknown>)
+      .filter(({ user_id }) => user_id === userId);
+
+  test('leave through the internal listener, signed by this service and for no user', async () => {
+    await tell('ann', 'agent');
+    await eventually(() => expect(told('ann')).toHaveLength(1));
+    expect(told('ann')[0]).toEqual({
+      event_id: expect.any(String),
+      sequence: expect.any(Number),
+      tenant_id: 'acme',
+      user_id: 'ann',
+      email: 'e@x.test',
+      role: 'agent',
+      status: 'active',
+    });
+    const sent = listener.requests.at(-1);
+    expect([sent?.method, sent?.target]).toEqual(['POST', '/internal/memberships']);
+    expect(String(sent?.headers['signature-input'])).toMatch(/keyid="auth-service-key".*tag="countersign-service-v1"/);
+    expect(sent?.headers['txn-token']).toBeUndefined();
+  });
+
+  test.each([[503], [403], [404], [422]])(
+    'are kept while the answer is %s, and arrive in order after it',
+    async (answer) => {
+      const userId = `bob-${answer}`;
+      status = answer;
+      for (const role of ['complainant', 'agent', 'admin']) await tell(userId, role);
+      await eventually(() => expect(told(userId).length).toBeGreaterThan(0));
+      expect(new Set(told(userId).map(({ role }) => role))).toEqual(new Set(['complainant']));
+      status = 200;
+      await eventually(async () => {
+        await probing(store.db, (trx) =>
+          trx
+            .updateTable('outbox')
+            .set({ due_at: new Date(0) })
+            .execute(),
+        );
+        await tell('wake', 'agent');
+        expect(told(userId).at(-1)?.role).toBe('admin');
+      });
+      const sequences = told(userId).map(({ sequence }) => Number(sequence));
+      expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
+      expect([...new Set(told(userId).map(({ role }) => role))]).toEqual(['complainant', 'agent', 'admin']);
+    },
+  );
+});

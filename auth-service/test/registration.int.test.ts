@@ -1,0 +1,186 @@
+import { databases, redisServers } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type AccountsWorld, accountsWorld, freshAddress, freshEmail, newPassword } from './support/accounts-world.ts';
+import { probing } from './support/probed-database.ts';
+import { tokenIn } from './support/smtp-sink.ts';
+
+describe.each(databases())('registration on %s', (_, database) => {
+  describe.each(redisServers())('and %s', (__, { url }) => {
+    let world: AccountsWorld;
+    beforeAll(async () => {
+      world = await accountsWorld(database, { REDIS_URL: url });
+    });
+    afterAll(() => world.close());
+
+    const register = (email: string, password = newPassword) => world.post('/v1/auth/register', { email, password });
+    const verify = (token: string) => world.post('/v1/auth/email/verify', { token });
+    const registered = async (email = freshEmail()) => {
+      expect((await register(email)).status).toBe(202);
+      return { email, token: tokenIn(await world.mail.mailTo(email)) };
+    };
+
+    test('makes an account once its address is confirmed, and not before', async () => {
+      const { email, token } = await registered();
+      expect((await world.logIn(email, newPassword)).body.code).toBe('invalid_credentials');
+      expect((await verify(token)).status).toBe(204);
+      const answer = await world.logIn(email, newPassword);
+      expect([answer.status, answer.body.tenant]).toEqual([
+        200,
+        { id: world.acme.id, slug: 'acme', role: 'complainant' },
+      ]);
+    });
+
+    test('takes a link once', async () => {
+      const { token } = await registered();
+      const answers = await Promise.all([verify(token), verify(token)]);
+      expect(answers.map(({ status }) => status).sort()).toEqual([204, 400]);
+      expect((await verify(token)).body.code).toBe('invalid_token');
+    });
+
+    test('takes no link that ran out', async () => {
+      const { token } = await registered();
+      await probing(world.store.db, (trx) =>
+        trx
+          .updateTable('mailed_tokens')
+          .set({ expires_at: new Date(Date.now() - 1_000) })
+          .execute(),
+      );
+      expect((await verify(token)).body.code).toBe('invalid_token');
+    });
+
+    test('lets each link stand for its own password: nobody can lie in wait on an address', async () => {
+      const email = freshEmail();
+      await register(email, 'what the attacker knows');
+      await world.mail.mailTo(email);
+      await register(email, newPassword);
+      const owners = tokenIn(await world.mail.mailTo(email, 2));
+      const [attackers] = world.mail.received.filter((mail) => mail.to === email).map(tokenIn);
+      expect((await verify(owners)).status).toBe(204);
+      expect((await verify(String(attackers))).status).toBe(400);
+      expect((await world.logIn(email, 'what the attacker knows')).status).toBe(401);
+      expect((await world.logIn(email, newPassword)).status).toBe(200);
+    });
+
+    test('mails the link once more, and both work until one is used', async () => {
+      const { email, token } = await registered();
+      expect((await world.post('/v1/auth/email/resend', { email })).status).toBe(202);
+      const again = tokenIn(await world.mail.mailTo(email, 2));
+      expect(again).not.toBe(token);
+      expect((await verify(token)).status).toBe(204);
+      expect((await verify(again)).status).toBe(400);
+    });
+
+    test('changes nothing for who has an account, and tells them by mail alone', async () => {
+      const { email } = await world.account('agent');
+      expect((await register(email, newPassword)).status).toBe(202);
+      const mail = await world.mail.mailTo(email);
+      expect(mail.subject).toBe('You have an account already');
+      expect(mail.text).not.toContain('token');
+      expect((await world.logIn(email, newPassword)).status).toBe(401);
+      expect((await world.logIn(email)).status).toBe(200);
+      const left = await probing(world.store.db, (trx) =>
+        trx.selectFrom('registrations').selectAll().where('email_ci', '=', email).execute(),
+      );
+      expect(left).toEqual([]);
+    });
+
+    test('answers alike for known, unknown, disabled and awaited, each after exactly one bcrypt', async () => {
+      const known = await world.account('agent');
+      const disabled = await world.account('agent');
+      await probing(world.store.db, (trx) =>
+        trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', disabled.userId).execute(),
+      );
+      const { email: awaited } = await registered();
+      const seen: unknown[] = [];
+      for (const email of [known.email, disabled.email, awaited, freshEmail()]) {
+        const before = await world.hashes();
+        const { status, headers, text } = await register(email);
+        const { date: _date, 'x-request-id': _id, ...rest } = headers;
+        seen.push({ status, rest, text, hashes: (await world.hashes()) - before });
+      }
+      expect(seen[0]).toMatchObject({ status: 202, text: '', hashes: 1 });
+      for (const other of seen.slice(1)) expect(other).toEqual(seen[0]);
+    });
+
+    test('sends five mails an hour to one address, and answers the sixth as the first', async () => {
+      const email = freshEmail();
+      for (let count = 0; count < 7; count += 1) {
+        expect((await world.post('/v1/auth/email/resend', { email })).status).toBe(202);
+      }
+      expect((await register(email)).status).toBe(202);
+      const orders = await probing(world.store.db, (trx) =>
+        trx.selectFrom('registrations').selectAll().where('email_ci', '=', email).execute(),
+      );
+      expect(orders).toEqual([]);
+    });
+
+    test('refuses a place that asks for many', async () => {
+      const ip = freshAddress();
+      const ask = () => world.call('POST', '/v1/auth/email/resend', { ip, body: { email: freshEmail() } });
+      const answers: Awaited<ReturnType<typeof ask>>[] = [];
+      for (let round = 0; round < 6; round += 1) answers.push(...(await Promise.all(Array.from({ length: 17 }, ask))));
+      expect(answers.filter(({ status }) => status === 202)).toHaveLength(100);
+      const refused = answers.find(({ status }) => status === 429);
+      expect(refused?.headers['retry-after']).toMatch(/^\d+$/);
+    });
+
+    test.each<[string, object]>([
+      ['11 characters', { password: 'elevencharz' }],
+      ['257 characters', { password: 'ab'.repeat(128).concat('c') }],
+      ['half a character', { password: `${newPassword}\ud800` }],
+      ['a common password', { password: 'Qwerty123456' }],
+      ['a common password with an end', { password: 'qwertyqwerty!!!' }],
+      ['the alphabet', { password: 'abcdefghijklmnop' }],
+      ['one word again and again', { password: 'abcabcabcabc' }],
+      ['no address', { email: 'somebody' }],
+      ['a header in the address', { email: 'a@b.test\r\nBcc: c@d.test' }],
+      ['two addresses', { email: 'a@b.test, c@d.test' }],
+      ['an operator', { email: { $gt: '' } }],
+      ['a list', { email: ['a@b.test'] }],
+    ])('refuses %s, and mails nobody', async (_what, wrong) => {
+      const before = world.mail.received.length;
+      const answer = await world.post('/v1/auth/register', { email: freshEmail(), password: newPassword, ...wrong });
+      expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
+      expect(world.mail.received).toHaveLength(before);
+    });
+
+    test('lets nobody choose what they become', async () => {
+      const email = freshEmail();
+      const wish = { role: 'admin', tenant_id: 'globex', is_admin: true, status: 'active' };
+      expect((await world.post('/v1/auth/register', { email, password: newPassword, ...wish })).status).toBe(202);
+      await verify(tokenIn(await world.mail.mailTo(email)));
+      expect((await world.logIn(email, newPassword)).body.tenant).toMatchObject({ slug: 'acme', role: 'complainant' });
+    });
+
+    test.each([['not a token'], [''], ['A'.repeat(43)], ['é'.repeat(40)]])('knows no token %j', async (token) => {
+      const answer = await verify(token);
+      expect([answer.status, answer.body.code]).toEqual([400, 'invalid_token']);
+    });
+  });
+});
+
+describe.each(databases())('registration by invitation on %s', (_, database) => {
+  test('mails only whom somebody has invited, and answers all alike', async () => {
+    const world = await accountsWorld(database, { AUTH_REGISTRATION: 'invite' });
+    const admin = await world.account('admin');
+    const [invited, stranger] = [freshEmail(), freshEmail()];
+    await world.post(`/v1/auth/tenants/${world.acme.id}/invitations`, { email: invited, role: 'agent' }, admin);
+    for (const email of [stranger, invited]) {
+      expect((await world.post('/v1/auth/register', { email, password: newPassword })).status).toBe(202);
+    }
+    const mail = await world.mail.mailTo(invited, 2);
+    expect(mail.subject).toBe('Confirm your e-mail address');
+    expect((await world.post('/v1/auth/email/verify', { token: tokenIn(mail) })).status).toBe(204);
+    // An account, and a member of nothing yet.
+    expect((await world.logIn(invited, newPassword)).body.code).toBe('invalid_credentials');
+    expect(world.mail.received.filter(({ to }) => to === stranger)).toEqual([]);
+    await world.close();
+  });
+
+  test('is off where it is off', async () => {
+    const world = await accountsWorld(database, { AUTH_REGISTRATION: 'off' });
+    const answer = await world.post('/v1/auth/register', { email: freshEmail(), password: newPassword });
+    expect([answer.status, answer.body.code]).toEqual([403, 'registration_off']);
+    await world.close();
+  });
+});

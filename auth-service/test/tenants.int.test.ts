@@ -1,0 +1,398 @@
+import { databases, redisServers } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { decodeJwt } from 'jose';
+import { verifyAudit } from '../src/flows/verify-audit.ts';
+import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
+import { gatewayItself } from './support/gateway.ts';
+import { makeTenant, password, type Tenant } from './support/people.ts';
+import { probing } from './support/probed-database.ts';
+import { tokenIn } from './support/smtp-sink.ts';
+
+describe.each(databases())('a tenant on %s', (_, database) => {
+  describe.each(redisServers())('and %s', (__, { url }) => {
+    let world: AccountsWorld;
+    let admin: Account;
+    let globex: Tenant;
+    beforeAll(async () => {
+      world = await accountsWorld(database, { REDIS_URL: url });
+      admin = await world.account('admin');
+      globex = await makeTenant(world.store.db, 'globex');
+    });
+    afterAll(() => world.close());
+
+    const invitations = (tenant = world.acme) => `/v1/auth/tenants/${tenant.id}/invitations`;
+    const invite = (email: string, { role = 'agent', by = admin, to = world.acme } = {}) =>
+      world.post(invitations(to), { email, role }, by);
+    const invited = async (email: string, more: Parameters<typeof invite>[1] = {}) => {
+      const before = world.mail.received.filter(({ to }) => to === email).length;
+      const answer = await invite(email, more);
+      expect(answer.status).toBe(201);
+      return { id: String(answer.body.id), token: tokenIn(await world.mail.mailTo(email, before + 1)) };
+    };
+    const accept = (token: string, secret?: string, as?: Account) =>
+      world.post('/v1/auth/invitations/accept', { token, ...(secret !== undefined && { password: secret }) }, as);
+    const change = (who: Account | string, wanted: object, by = admin, tenant = world.acme) =>
+      world.call('PATCH', `/v1/auth/tenants/${tenant.id}/members/${typeof who === 'string' ? who : who.userId}`, {
+        as: world.as(by),
+        body: wanted,
+      });
+    const refresh = (token: string) => world.post('/v1/auth/refresh', { refresh_token: token });
+    const audit = async (by = admin, query = '') => world.call('GET', `/v1/auth/audit${query}`, { as: world.as(by) });
+    /** An administrator of a tenant of their own, where nobody else changes anything. */
+    const ownTenant = async () => {
+      const tenant = await makeTenant(world.store.db, `t${Math.random().toString(36).slice(2)}`);
+      return { tenant, boss: await world.account('admin', [tenant]) };
+    };
+
+    describe('invites', () => {
+      test('somebody new, who sets a password and is in', async () => {
+        const email = freshEmail();
+        const { id, token } = await invited(email);
+        const list = await world.call('GET', invitations(), { as: world.as(admin) });
+        expect(list.body.items).toContainEqual({
+          id,
+          email,
+          role: 'agent',
+          invited_by: admin.userId,
+          created_at: expect.stringMatching(/Z$/),
+          expires_at: expect.stringMatching(/Z$/),
+        });
+        const before = await world.hashes();
+        const answer = await accept(token, newPassword);
+        expect(answer.status).toBe(200);
+        expect(answer.headers['cache-control']).toBe('no-store');
+        expect(answer.body).toMatchObject({
+          user: { email },
+          tenant: { id: world.acme.id, slug: 'acme', role: 'agent' },
+        });
+        expect((await world.hashes()) - before).toBe(1);
+        expect((await world.logIn(email, newPassword)).status).toBe(200);
+        const after = await world.call('GET', invitations(), { as: world.as(admin) });
+        expect(JSON.stringify(after.body.items)).not.toContain(id);
+      });
+
+      test('somebody with an account, who must show that it is theirs', async () => {
+        const bob = await world.account('agent', [globex]);
+        const { token } = await invited(bob.email);
+        for (const secret of [undefined, 'wrong', newPassword]) {
+          const refused = await accept(token, secret);
+          expect([refused.status, refused.body.code]).toEqual([401, 'invalid_credentials']);
+        }
+        // A session of somebody else is no proof either.
+        expect((await accept(token, undefined, admin)).body.code).toBe('invalid_credentials');
+        expect((await world.logIn(bob.email)).body.tenant.slug).toBe('globex');
+        const before = await world.hashes();
+        const answer = await accept(token, password);
+        expect([answer.status, answer.body.tenant.slug, answer.body.user.id]).toEqual([200, 'acme', bob.userId]);
+        expect((await world.hashes()) - before).toBe(1);
+      });
+
+      test('somebody with an account and a session of it, who needs no password; how they logged in stays', async () => {
+        const bob = await world.account('agent', [globex]);
+        const { token } = await invited(bob.email);
+        const answer = await accept(token, undefined, bob);
+        expect([answer.status, answer.body.tenant.slug]).toEqual([200, 'acme']);
+        const row = await probing(world.store.db, (trx) =>
+          trx.selectFrom('sessions').select('auth_time').where('id', '=', bob.sid).executeTakeFirstOrThrow(),
+        );
+        expect(decodeJwt(answer.body.access_token)).toMatchObject({
+          auth_time: Math.floor(row.auth_time.getTime() / 1000),
+          amr: ['pwd'],
+          tenant_id: world.acme.id,
+        });
+      });
+
+      test('a person with a second factor, who is asked for it', async () => {
+        const bob = await world.account('agent', [globex]);
+        await probing(world.store.db, (trx) =>
+          trx
+            .insertInto('totp')
+            .values({
+              user_id: bob.userId,
+              secret_enc: Buffer.alloc(32),
+              kek_id: 'kek',
+              confirmed_at: new Date(),
+              last_step: null,
+            })
+            .execute(),
+        );
+        const { token } = await invited(bob.email);
+        const answer = await accept(token, password);
+        expect([answer.status, answer.body.code, answer.body.access_token]).toEqual([401, 'mfa_required', undefined]);
+      });
+
+      test('once: a token that was used, withdrawn or ran out is gone', async () => {
+        const used = await invited(freshEmail());
+        await accept(used.token, newPassword);
+        const withdrawn = await invited(freshEmail());
+        const remove = (id: string, by = admin) => world.call('DELETE', `${invitations()}/${id}`, { as: world.as(by) });
+        expect((await remove(withdrawn.id)).status).toBe(204);
+        expect((await remove(withdrawn.id)).status).toBe(404);
+        const late = await invited(freshEmail());
+        await probing(world.store.db, (trx) =>
+          trx
+            .updateTable('invitations')
+            .set({ expires_at: new Date(Date.now() - 1_000) })
+            .where('id', '=', late.id)
+            .execute(),
+        );
+        for (const { token } of [used, withdrawn, late]) {
+          const answer = await accept(token, newPassword);
+          expect([answer.status, answer.body.code]).toEqual([410, 'invitation_gone']);
+        }
+        expect((await accept('A'.repeat(43), newPassword)).body.code).toBe('invalid_token');
+      });
+
+      test('once, also when it is accepted twice at the same time', async () => {
+        const { token } = await invited(freshEmail());
+        const answers = await Promise.all([accept(token, newPassword), accept(token, newPassword)]);
+        expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+      });
+
+      test('nobody twice, and nobody who is there', async () => {
+        const email = freshEmail();
+        await invited(email);
+        const again = await invite(email.toUpperCase());
+        expect([again.status, again.body.code]).toEqual([409, 'already_invited']);
+        const member = await invite((await world.account('agent')).email);
+        expect([member.status, member.body.code]).toEqual([409, 'already_member']);
+      });
+
+      test.each<[string, object]>([
+        ['a role that only operators could have', { role: 'owner' }],
+        ['no role', { role: undefined }],
+        ['no address', { email: 'nobody' }],
+        ['a header in the address', { email: 'a@b.test\nBcc: c@d.test' }],
+      ])('not with %s', async (_what, wrong) => {
+        const answer = await world.post(invitations(), { email: freshEmail(), role: 'agent', ...wrong }, admin);
+        expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
+      });
+
+      test('by its own administrators alone, whose role is looked at again', async () => {
+        const agent = await world.account('agent');
+        const foreign = await invite(freshEmail(), { to: globex });
+        expect([foreign.status, foreign.body.code]).toEqual([403, 'tenant_mismatch']);
+        expect((await invite(freshEmail(), { by: agent })).body.code).toBe('insufficient_role');
+        // The token says admin, the membership does not any more.
+        const stale = await invite(freshEmail(), { by: { ...agent, role: 'admin' } });
+        expect([stale.status, stale.body.code]).toEqual([403, 'insufficient_role']);
+        for (const target of [invitations(globex), `${invitations(globex)}?limit=1`]) {
+          expect((await world.call('GET', target, { as: world.as(admin) })).status).toBe(403);
+        }
+      });
+
+      test('in pages', async () => {
+        const { tenant, boss } = await ownTenant();
+        const emails = [freshEmail(), freshEmail(), freshEmail()];
+        for (const email of emails) await invited(email, { by: boss, to: tenant });
+        const page = async (query: string) =>
+          (await world.call('GET', `${invitations(tenant)}${query}`, { as: world.as(boss) })).body;
+        const first = await page('?limit=2');
+        const second = await page(`?limit=2&cursor=${first.next_cursor}`);
+        const seen = [...first.items, ...second.items].map(({ email }: { email: string }) => email);
+        expect(seen).toEqual([...emails].reverse());
+        expect(second.next_cursor).toBeNull();
+      });
+    });
+
+    describe('changes its members', () => {
+      test('whose sessions in it end and whose tokens are revoked; elsewhere they stay', async () => {
+        const bob = await world.account('agent', [world.acme, globex]);
+        const here = (await world.logIn(bob.email, password, 'acme')).body;
+        const there = (await world.logIn(bob.email, password, 'globex')).body;
+        const answer = await change(bob, { role: 'complainant' });
+        expect([answer.status, answer.body]).toEqual([
+          200,
+          { tenant_id: world.acme.id, user_id: bob.userId, email: bob.email, role: 'complainant', status: 'active' },
+        ]);
+        expect((await refresh(here.refresh_token)).body.code).toBe('session_revoked');
+        expect((await refresh(there.refresh_token)).status).toBe(200);
+        const { body } = await world.call('GET', '/internal/revocations', { as: gatewayItself });
+        const member = body.items.find(
+          (item: Record<string, string>) => item.kind === 'member' && item.user_id === bob.userId,
+        );
+        expect(member).toMatchObject({ tenant_id: world.acme.id });
+        const { access_token, tenant } = (await world.logIn(bob.email, password, 'acme')).body;
+        expect(tenant.role).toBe('complainant');
+        expect(decodeJwt(access_token).iat).toBeGreaterThanOrEqual(Date.parse(member.not_before) / 1000);
+      });
+
+      test('who are disabled, and cannot log in to it until they are active again', async () => {
+        const bob = await world.account('agent');
+        expect((await change(bob, { status: 'disabled' })).body.status).toBe('disabled');
+        expect((await world.logIn(bob.email)).body.code).toBe('invalid_credentials');
+        expect((await change(bob, { status: 'active' })).status).toBe(200);
+        expect((await world.logIn(bob.email)).status).toBe(200);
+      });
+
+      test('but never so that nobody administers it', async () => {
+        const { tenant, boss } = await ownTenant();
+        for (const wanted of [{ role: 'agent' }, { status: 'disabled' }]) {
+          const answer = await change(boss, wanted, boss, tenant);
+          expect([answer.status, answer.body.code]).toEqual([409, 'last_admin']);
+        }
+        // Another who cannot log in is none.
+        const second = await world.account('admin', [tenant]);
+        await probing(world.store.db, (trx) =>
+          trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', second.userId).execute(),
+        );
+        expect((await change(boss, { role: 'agent' }, boss, tenant)).status).toBe(409);
+        await probing(world.store.db, (trx) =>
+          trx.updateTable('users').set({ status: 'active' }).where('id', '=', second.userId).execute(),
+        );
+        expect((await change(boss, { role: 'agent' }, boss, tenant)).status).toBe(200);
+      });
+
+      test('also when two administrators take each other’s role at once', async () => {
+        const { tenant, boss } = await ownTenant();
+        const second = await world.account('admin', [tenant]);
+        const answers = await Promise.all([
+          change(second, { role: 'agent' }, boss, tenant),
+          change(boss, { role: 'agent' }, second, tenant),
+        ]);
+        expect(answers.map(({ status }) => status).sort()).toEqual([200, 403]);
+      });
+
+      test('and nothing of it when nothing is different', async () => {
+        const bob = await world.account('agent');
+        const { refresh_token } = (await world.logIn(bob.email)).body;
+        expect((await change(bob, { role: 'agent', status: 'active' })).status).toBe(200);
+        expect((await refresh(refresh_token)).status).toBe(200);
+      });
+
+      test.each<[string, object, number, string]>([
+        ['nothing', {}, 422, 'validation_failed'],
+        ['a role that only operators could have', { role: 'root' }, 422, 'validation_failed'],
+        ['a state that is none', { status: 'deleted' }, 422, 'validation_failed'],
+      ])('not to %s', async (_what, wanted, status, code) => {
+        const bob = await world.account('agent');
+        const answer = await change(bob, wanted);
+        expect([answer.status, answer.body.code]).toEqual([status, code]);
+      });
+
+      test('of its own alone, by its own administrators alone', async () => {
+        const stranger = await world.account('agent', [globex]);
+        const agent = await world.account('agent');
+        expect((await change(stranger, { role: 'admin' })).body.code).toBe('not_found');
+        expect((await change('nobody', { role: 'admin' })).body.code).toBe('not_found');
+        expect((await change(stranger, { role: 'admin' }, admin, globex)).body.code).toBe('tenant_mismatch');
+        expect((await change(agent, { role: 'admin' }, agent)).body.code).toBe('insufficient_role');
+        expect((await change(agent, { role: 'admin' }, { ...agent, role: 'admin' })).body.code).toBe(
+          'insufficient_role',
+        );
+      });
+    });
+
+    describe('is switched to', () => {
+      const switchTo = (tenant: Tenant | string, who: Account) =>
+        world.post(
+          '/v1/auth/sessions/switch-tenant',
+          { tenant_id: typeof tenant === 'string' ? tenant : tenant.id },
+          who,
+        );
+
+      test('with a new family, on the proof of the session that goes on', async () => {
+        const bob = await world.account('agent', [world.acme, globex]);
+        const first = (await world.logIn(bob.email, password, 'acme')).body;
+        const answer = await switchTo(globex, { ...bob, sid: first.session_id });
+        expect([answer.status, answer.body.tenant.slug]).toEqual([200, 'globex']);
+        expect(answer.body.session_id).not.toBe(first.session_id);
+        const [before, after] = [decodeJwt(first.access_token), decodeJwt(answer.body.access_token)];
+        expect(after).toMatchObject({ tenant_id: globex.id, auth_time: before.auth_time, amr: before.amr });
+        expect((await refresh(answer.body.refresh_token)).status).toBe(200);
+        expect((await refresh(first.refresh_token)).status).toBe(200);
+      });
+
+      test('by members alone, and one answer for every other tenant', async () => {
+        const bob = await world.account('agent');
+        const former = await world.account('agent', [world.acme, globex]);
+        await probing(world.store.db, (trx) =>
+          trx
+            .updateTable('memberships')
+            .set({ status: 'disabled' })
+            .where('user_id', '=', former.userId)
+            .where('tenant_id', '=', globex.id)
+            .execute(),
+        );
+        const answers = [
+          await switchTo(globex, bob),
+          await switchTo('no such tenant', bob),
+          await switchTo(globex, former),
+        ];
+        for (const { status, body } of answers) expect([status, body.code]).toEqual([403, 'not_a_member']);
+      });
+
+      test('not from a session that has ended, or from another’s', async () => {
+        const bob = await world.account('agent', [world.acme, globex]);
+        const eve = await world.account('agent', [world.acme, globex]);
+        expect((await switchTo(globex, { ...eve, sid: bob.sid })).body.code).toBe('session_revoked');
+        await world.post('/v1/auth/logout', {}, bob);
+        expect((await switchTo(globex, bob)).body.code).toBe('session_revoked');
+      });
+    });
+
+    describe('keeps a record', () => {
+      test('of everything, in pages for its administrators', async () => {
+        const { tenant, boss } = await ownTenant();
+        const email = freshEmail();
+        const { token } = await invited(email, { by: boss, to: tenant });
+        const { user } = (await accept(token, newPassword)).body;
+        await change(user.id, { role: 'complainant' }, boss, tenant);
+        const items = [];
+        let cursor: string | null = null;
+        do {
+          const { body } = await audit(boss, `?limit=3${cursor === null ? '' : `&cursor=${cursor}`}`);
+          items.push(...body.items);
+          cursor = body.next_cursor;
+        } while (cursor !== null);
+        expect(items.map(({ action }) => action)).toEqual([
+          'session.ended',
+          'member.changed',
+          'session.started',
+          'member.joined',
+          'invitation.accepted',
+          'invitation.created',
+          'session.started',
+        ]);
+        expect(items.map(({ seq }) => seq)).toEqual([7, 6, 5, 4, 3, 2, 1]);
+        expect(items[1]).toMatchObject({
+          user_id: user.id,
+          detail: { by: boss.userId, from: { role: 'agent' }, to: { role: 'complainant' } },
+        });
+        expect(await chainOf(tenant.id)).toMatchObject({ entries: 7, brokenAt: undefined });
+      });
+
+      test('for its administrators alone', async () => {
+        const agent = await world.account('agent');
+        expect((await audit(agent)).body.code).toBe('insufficient_role');
+        expect((await audit(admin, '?cursor=0')).status).toBe(422);
+        expect((await audit(admin, '?cursor=1%27')).status).toBe(422);
+      });
+
+      test.each<[string, (tenantId: string) => Promise<unknown>, number]>([
+        ['changed', (id) => tamper(id, { detail: '{"role":"agent"}' }), 2],
+        ['about somebody else', (id) => tamper(id, { user_id: 'nobody' }), 2],
+        ['of another time', (id) => tamper(id, { at: new Date(0) }), 2],
+        ['chained to something else', (id) => tamper(id, { prev_hash: Buffer.alloc(32, 1) }), 2],
+        ['gone', (id) => removeSecond(id), 3],
+      ])('in which an entry that was %s is found', async (_how, meddle, brokenAt) => {
+        const { tenant, boss } = await ownTenant();
+        for (let count = 0; count < 3; count += 1) await world.logIn(boss.email);
+        expect((await chainOf(tenant.id))?.brokenAt).toBeUndefined();
+        await meddle(tenant.id);
+        expect((await chainOf(tenant.id))?.brokenAt).toBe(brokenAt);
+      });
+
+      const chainOf = async (tenantId: string) =>
+        (await verifyAudit(world.store.db)).find((report) => report.tenantId === tenantId);
+      const tamper = (tenantId: string, change: object) =>
+        probing(world.store.db, (trx) =>
+          trx.updateTable('audit_log').set(change).where('tenant_id', '=', tenantId).where('seq', '=', 2).execute(),
+        );
+      const removeSecond = (tenantId: string) =>
+        probing(world.store.db, (trx) =>
+          trx.deleteFrom('audit_log').where('tenant_id', '=', tenantId).where('seq', '=', 2).execute(),
+        );
+    });
+  });
+});

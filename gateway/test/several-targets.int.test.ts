@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { eventually, freePorts, type RecordingUpstream, recordingUpstream } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { maxConnectionsPerTarget } from '../src/upstreams/target.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { headerIn, type RawService, rawService, thingsAt } from './kit/raw-service.ts';
@@ -216,4 +217,28 @@ describe('a circuit breaker', () => {
     await gateway.close();
     await service.close();
   });
+});
+
+test('a service that holds every connection gets no more, and who waits for one is told so in time', async () => {
+  const service = await rawService(() => {});
+  const gateway = await gatewayUnderTest({
+    edits: [thingsAt([service.url]), ['connect: 1s, response: 2s', 'connect: 300ms, response: 20s']],
+  });
+  const clients = Array.from({ length: maxConnectionsPerTarget }, () => {
+    const client = connect(gateway.port, '127.0.0.1');
+    client.on('error', () => client.destroy());
+    client.write('GET /v1/open/1 HTTP/1.1\r\nHost: gateway.test\r\n\r\n');
+    return client;
+  });
+  await eventually(() => expect(service.heads).toHaveLength(maxConnectionsPerTarget));
+  const [refused, other] = await Promise.all([gateway.ask('/v1/open/2'), gateway.ask('/v1/open/3')]);
+  expect([refused.status, refused.code, other.code]).toEqual([503, 'upstream_overloaded', 'upstream_overloaded']);
+  // A free connection is for those who still wait, not for those who were told.
+  service.answerWith((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+  clients[0]?.destroy();
+  expect((await gateway.ask('/v1/open/4')).status).toBe(200);
+  expect(service.heads.slice(maxConnectionsPerTarget).join('\n')).not.toMatch(/open\/[23]/);
+  for (const client of clients) client.destroy();
+  await gateway.close();
+  await service.close();
 });

@@ -493,6 +493,59 @@ describe('a route that wants tokens bound', () => {
   });
 });
 
+describe('a WebSocket with a bound token', () => {
+  let gateway: GatewayUnderTest;
+  let token: string;
+  const client = dpopClient();
+  beforeAll(async () => {
+    ({ gateway } = await dpopGateway({
+      upstream: {
+        upgrade: (_request, socket) =>
+          socket.end('HTTP/1.1 426 Upgrade Required\r\nX-Arrived: yes\r\nContent-Length: 0\r\n\r\n'),
+      },
+    }));
+    token = await gateway.issuer.accessToken({ cnf: { jkt: client.thumbprint } });
+  });
+  afterAll(() => gateway.close());
+
+  const target = '/v1/socket';
+  const handshake = (lines: string) =>
+    gateway.raw(
+      `GET ${target} HTTP/1.1\r\n<host>\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${lines}\r\n`,
+    );
+  const proof = (claims = {}) => client.proof({ url: origin + target, token }, claims);
+
+  test('reaches its service with a proof for the http address, once', async () => {
+    const text = `Authorization: DPoP ${token}\r\nDPoP: ${proof()}\r\n`;
+    const answer = await handshake(text);
+    expect([answer.status, answer.headers['x-arrived']]).toEqual([426, 'yes']);
+    expect(gateway.upstream.last().headers['x-identity-context']).toContain(`jkt="${client.thumbprint}"`);
+    const again = await handshake(text);
+    expect([again.status, again.code]).toEqual([401, 'dpop_proof_replayed']);
+  });
+
+  test.each<[name: string, make: () => string, code: string]>([
+    ['without a proof', () => `Authorization: DPoP ${token}\r\n`, 'token_proof_missing'],
+    ['as Bearer', () => `Authorization: Bearer ${token}\r\nDPoP: ${proof()}\r\n`, 'token_proof_missing'],
+    [
+      'among the subprotocols',
+      () => `Sec-WebSocket-Protocol: countersign, bearer.${token}\r\nDPoP: ${proof()}\r\n`,
+      'token_proof_missing',
+    ],
+    [
+      'with a proof for another path',
+      () => `Authorization: DPoP ${token}\r\nDPoP: ${proof({ htu: url })}\r\n`,
+      'dpop_proof_mismatch',
+    ],
+  ])('is refused %s', async (_name, make, code) => {
+    const before = gateway.upstream.requests.length;
+    const answer = await handshake(make());
+    expect([answer.status, answer.code]).toEqual([401, code]);
+    expect(answer.headers['www-authenticate']).toMatch(/^DPoP error="/);
+    expect(gateway.upstream.requests.length).toBe(before);
+  });
+});
+
 describe('a token endpoint', () => {
   let gateway: GatewayUnderTest;
   let ask: ReturnType<typeof asker>;

@@ -62,6 +62,7 @@ describe('countersign', () => {
     ['a file twice', ['check', 'a', '--config', 'b']],
     ['no path', ['explain', 'GET']],
     ['a tenant without a role', ['explain', 'GET', '/', '--tenant', 'acme']],
+    ['a bound token without a role', ['explain', 'GET', '/', '--bound']],
     ['a role that cannot be', ['explain', 'GET', '/', '--role', 'Admin']],
     ['no action', ['keys']],
     ['an unknown action', ['keys', 'burn', '--dir', 'x']],
@@ -124,6 +125,38 @@ describe('test', () => {
   test('shows a broken file as check does', async () => {
     writeFileSync(file, 'version: 1\n');
     expect((await run('test', file)).code).toBe(1);
+  });
+});
+
+const boundRoute = `publicOrigins: ["http://127.0.0.1:8080"]
+routes:
+  - { name: me, path: /v1/users/me, methods: [GET], upstream: users-service, auth: required, senderConstrained: required }
+`;
+
+describe('a route that wants tokens bound', () => {
+  const person = 'userId: u1, role: agent, tenantId: acme';
+
+  test('is tested with such tokens, and without', async () => {
+    const tests = `tests:
+  - request: { method: GET, path: /v1/users/me, as: { ${person} } }
+    expect: { allowed: false, status: 401, code: token_unbound }
+  - request: { method: GET, path: /v1/users/me, as: { ${person}, bound: true } }
+    expect: { allowed: true }
+`;
+    writeFileSync(file, exampleHead + boundRoute + tests);
+    const { code, out } = await run('test', file);
+    expect(out).toContain('pass GET /v1/users/me as agent u1 of acme, bound to a key');
+    expect([code, out.split('\n').at(-1)]).toEqual([0, '2 passed, 0 failed']);
+  });
+
+  test('is explained', async () => {
+    writeFileSync(file, exampleHead + boundRoute);
+    const explained = (...more: string[]) =>
+      run('explain', 'GET', '/v1/users/me', '--role', 'agent', ...more, '-c', file);
+    expect((await explained()).out).toMatch(/senderConstrained: required {2}token_unbound/);
+    const { out } = await explained('--bound');
+    expect(out).toMatch(/senderConstrained: required {2}holds/);
+    expect(out).toMatch(/x-identity-context: .*jkt="[A-Za-z0-9_-]{43}"/);
   });
 });
 

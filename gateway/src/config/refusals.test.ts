@@ -134,6 +134,49 @@ describe('a configuration', () => {
       exampleHead.replace(/issuers:[\s\S]*?identity/, 'issuers: []\nidentity') + exampleRoutes,
       'there are no issuers',
     ],
+    [
+      'a bound token without an address that proofs could name',
+      route(', auth: required, senderConstrained: required'),
+      'routes[0].senderConstrained: needs publicOrigins',
+    ],
+    [
+      'a bound token where there is none',
+      `${route(', auth: public, senderConstrained: required')}publicOrigins: ["https://api.test"]\n`,
+      'needs auth: required or optional',
+    ],
+    [
+      'another word for a bound token',
+      `${route(', auth: required, senderConstrained: yes')}publicOrigins: ["https://api.test"]\n`,
+      'must be "required"',
+    ],
+    [
+      'proofs without an address that they could name',
+      route(', auth: public, forward: { dpop: true }'),
+      'routes[0].forward.dpop: needs publicOrigins',
+    ],
+    [
+      'proofs of services',
+      `${route(', auth: service, callers: [x], forward: { dpop: true }')}publicOrigins: ["https://api.test"]\nservices: { x: { keys: ./x } }\n`,
+      'is for clients',
+    ],
+    [
+      'nonces without an address',
+      changed('version: 1', 'version: 1\ndpop: { nonces: { secretFile: ./x } }'),
+      'dpop.nonces: needs publicOrigins',
+    ],
+    [
+      'nonces without a secret',
+      changed('version: 1', 'version: 1\npublicOrigins: ["https://api.test"]\ndpop: { nonces: {} }'),
+      'dpop.nonces: "secret" or "secretFile" is required',
+    ],
+    [
+      'a nonce secret that everybody can read',
+      changed(
+        'version: 1',
+        'version: 1\npublicOrigins: ["https://api.test"]\ndpop: { nonces: { secret: "0123456789abcdef0123456789abcdef" } }',
+      ),
+      'dpop.nonces.secret: must come from a variable',
+    ],
     ['a symmetric algorithm', changed('[ES256]', '[HS256]'), 'must be one of "ES256"'],
     ['no algorithm at all', changed('[ES256]', '[none]'), 'must be one of "ES256"'],
     [

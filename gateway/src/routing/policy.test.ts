@@ -4,7 +4,7 @@ import type { AuthMode } from '../config/config.ts';
 import { type Caller, refusalOf, verdictsOn } from './policy.ts';
 
 const anonymous: Caller = { kind: 'anonymous' };
-const agent: Caller = { kind: 'user', bound: false, userId: 'u1', role: 'agent', tenantId: 'acme' };
+const agent = { kind: 'user', bound: false, userId: 'u1', role: 'agent', tenantId: 'acme' } as const;
 const service: Caller = { kind: 'service', serviceId: 'complaint-service' };
 const delegated: Caller = { ...service, user: { userId: 'u1', role: 'agent', tenantId: 'acme' } };
 
@@ -15,6 +15,8 @@ const route = (auth: AuthMode, rules: { roles?: string[]; tenantParam?: string; 
     allow: { roles: rules.roles && new Set(rules.roles), tenantParam: rules.tenantParam },
     callers: new Set(rules.callers),
   });
+
+const bound = (auth: AuthMode) => exampleRoute({ path: '/t/:tenantId', auth, senderConstrained: true });
 
 describe('verdictsOn', () => {
   test.each<[string, ReturnType<typeof route>, Caller, string | undefined]>([
@@ -27,6 +29,11 @@ describe('verdictsOn', () => {
     ['no token before no role', route('required', { roles: ['admin'] }), anonymous, 'token_missing'],
     ['its own tenant', route('required', { tenantParam: 'tenantId' }), agent, undefined],
     ['another tenant', route('required', { tenantParam: 'other' }), agent, 'tenant_mismatch'],
+    ['bound required, not bound', bound('required'), agent, 'token_unbound'],
+    ['bound required, bound', bound('required'), { ...agent, bound: true }, undefined],
+    ['bound required, anonymous', bound('required'), anonymous, 'token_missing'],
+    ['bound if there is a token, anonymous', bound('optional'), anonymous, undefined],
+    ['bound if there is a token, not bound', bound('optional'), agent, 'token_unbound'],
     ['service, a user', route('service', { callers: ['complaint-service'] }), agent, 'caller_missing'],
     ['service, listed', route('service', { callers: ['complaint-service'] }), service, undefined],
     ['service, not listed', route('service', { callers: ['users-service'] }), service, 'caller_not_allowed'],

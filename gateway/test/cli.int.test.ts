@@ -35,7 +35,7 @@ describe('the countersign command', () => {
     write('routes: [\n');
     const bad = await run('check');
     expect(bad.code).toBe(1);
-    expect(bad.output).toMatch(/^gateway\.yaml:2:1: not YAML: /);
+    expect(bad.output).toMatch(/^gateway\.yaml:1:9: not YAML: this "\[" is not closed/);
     expect((await run('chekc')).code).toBe(2);
   });
 
@@ -96,7 +96,7 @@ describe('the countersign command', () => {
     expect(await status()).toBe(401);
     write('routes: [\n');
     process.kill(gateway.pid, 'SIGHUP');
-    await gateway.waitFor(/gateway\.yaml:2:1: not YAML: .*configuration refused/);
+    await gateway.waitFor(/gateway\.yaml:1:9: not YAML: .*configuration refused/);
     expect(await status()).toBe(401);
     expect(await gateway.stop()).toBe(0);
   });

@@ -11,6 +11,7 @@ export function checkEdges(parts: Parts): readonly Finding[] {
     ...plainHttp(parts),
     ...ownListeners(parts),
     ...txnTokens(parts),
+    ...feeds(parts),
   ];
 }
 
@@ -57,6 +58,24 @@ function txnTokens({ upstreams, services }: Parts): readonly Finding[] {
       path: ['upstreams', name, 'txnToken'],
       message: `"${name}" has no keys under services, so it could make no calls with it`,
     }));
+}
+
+/** What is asked of a feed is signed for the upstream that it belongs to. */
+function feeds({ issuers, upstreams }: Parts): readonly Finding[] {
+  const readable = [...upstreams.values()].filter((upstream) => upstream !== undefined);
+  // The target of an upstream that has a problem of its own may be the one.
+  if (readable.length < upstreams.size) return [];
+  const targets = new Set(readable.flatMap((upstream) => upstream.targets));
+  return issuers.flatMap((issuer, index) =>
+    issuer?.revocations === undefined || targets.has(new URL(issuer.revocations.url).origin)
+      ? []
+      : [
+          {
+            path: ['issuers', index, 'revocations', 'url'],
+            message: 'is at no target of any upstream, so what is asked of it could not be signed',
+          },
+        ],
+  );
 }
 
 function* calledUrls({ issuers, upstreams }: Parts): Generator<readonly [Finding['path'], string]> {

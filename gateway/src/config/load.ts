@@ -17,6 +17,7 @@ import { schema } from './schema.ts';
 import { noSecrets, readSecrets, type Secrets } from './secrets.ts';
 import { shownConfig } from './shown.ts';
 import { readYaml, type Source } from './yaml.ts';
+import { printable } from './yaml-syntax.ts';
 
 /** A file that is no YAML at all can have a problem a byte. */
 const mostShown = 200;
@@ -45,7 +46,7 @@ export function parseConfig(text: string, { file, env, running }: ParseOptions):
   if (problems.length > 0 || !parsed.success) {
     const ordered = problems.toSorted((a, b) => a.offset - b.offset);
     const shown = ordered.slice(0, mostShown);
-    const lines = shown.map(({ offset, message }) => `${file}:${source.lineColumn(offset)}: ${message}`);
+    const lines = shown.map(({ offset, message }) => `${file}:${source.lineColumn(offset)}: ${printable(message)}`);
     if (ordered.length > mostShown) lines.push(`${file}: and ${ordered.length - mostShown} more`);
     throw new ConfigError([...new Set(lines)]);
   }

@@ -113,6 +113,11 @@ describe('a configuration', () => {
       'whole literal segments',
     ],
     ['a rewrite upwards', route(', auth: public, rewrite: { prefix: { from: /a, to: /.. } }'), 'no dot segments'],
+    [
+      'a revocation feed that is at no upstream',
+      changed('[ES256]', '[ES256]\n    revocations: { url: "http://127.0.0.1:8081/revocations" }'),
+      'issuers[0].revocations.url: is at no target of any upstream',
+    ],
     ['no routes', `${exampleHead}routes: []\n`, 'routes: must have at least 1 item'],
     [
       'two routes of one shape',

@@ -1,9 +1,7 @@
 import { Lexer } from 'yaml';
+import { lexerMarks } from './yaml-syntax.ts';
 
 const columnLimit = 160;
-
-// What the lexer adds to the text: a document, the end of flow, a scalar, a byte order mark.
-const lexerMarks = new Set(['\u0002', '\u0018', '\u001f', '\ufeff']);
 
 /**
  * The parser recurses, and `- - - -…` ends its stack inside V8 where nothing can catch it. So depth is bounded before:

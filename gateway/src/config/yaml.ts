@@ -11,16 +11,15 @@ import {
   type ParsedNode,
   parseDocument,
   visit,
-  type YAMLError,
   type YAMLMap,
 } from 'yaml';
 import { type Origin, substitute } from './variables.ts';
 import { findTooDeep } from './yaml-depth.ts';
+import { type Problem, syntaxProblems, unseenProblems } from './yaml-syntax.ts';
 
 export type Path = readonly (string | number)[];
 
-/** Something wrong, at an offset of the text. */
-export type Problem = Readonly<{ offset: number; message: string }>;
+export type { Problem } from './yaml-syntax.ts';
 
 /** A YAML file as plain values, and where each came from. */
 export type Source = Readonly<{
@@ -67,8 +66,8 @@ export function readYaml(text: string, env: Environment): Source {
   }
 
   const document = parse(text, lines);
-  const syntax = syntaxProblems(document, text);
-  if (document.errors.some((error) => error.code !== 'DUPLICATE_KEY') || document.contents === null) {
+  const syntax = [...unseenProblems(text), ...syntaxProblems(document, text)];
+  if (document.errors.length > 0 || document.contents === null) {
     return { ...none, problems: syntax.length > 0 ? syntax : [{ offset: 0, message: 'the file is empty' }] };
   }
 
@@ -97,38 +96,15 @@ const nothing = {
 const tooDeep = `nested deeper than ${bounds.depth} levels`;
 
 function parse(text: string, lineCounter: LineCounter): Document.Parsed {
-  return parseDocument(text, { lineCounter, version: '1.2', schema: 'core', merge: false, prettyErrors: false });
-}
-
-function syntaxProblems(document: Document.Parsed, text: string): Problem[] {
-  // Tags are refused by the walk, known or not.
-  const warnings = document.warnings.filter((warning) => warning.code !== 'TAG_RESOLVE_FAILED');
-  const errors = [...document.errors, ...warnings];
-  const unquoted = errors
-    .filter((error) => text[error.pos[0]] === '{' && text[error.pos[0] - 1] === '$')
-    .map(
-      (error): Problem => ({
-        offset: error.pos[0] - 1,
-        message: `an unquoted "\${" inside braces or brackets: write "\${NAME}" in quotes`,
-      }),
-    );
-  // Braces that were never meant as YAML's make everything after them look wrong.
-  const problems =
-    unquoted.length > 0 ? unquoted : errors.map((error) => ({ offset: error.pos[0], message: wording(error) }));
-  const { explicit, version } = document.directives.yaml;
-  if (explicit === true && version !== '1.2') problems.push({ offset: 0, message: 'only YAML 1.2 is read here' });
-  return problems;
-}
-
-function wording(error: YAMLError): string {
-  switch (error.code) {
-    case 'DUPLICATE_KEY':
-      return 'this key is written twice';
-    case 'MULTIPLE_DOCS':
-      return 'a second document begins here: one file, one configuration';
-    default:
-      return `not YAML: ${error.message}`;
-  }
+  // Its own search for keys that are written twice takes time by the square of their number.
+  return parseDocument(text, {
+    lineCounter,
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    prettyErrors: false,
+    uniqueKeys: false,
+  });
 }
 
 /** Turns nodes into plain values; counts what it visits, since aliases can make much of little. */
@@ -181,6 +157,10 @@ class Walk {
         continue;
       }
       const at = [...path, key.value];
+      if (this.keys.has(keyOf(at))) {
+        this.problems.push({ offset, message: 'this key is written twice' });
+        continue;
+      }
       this.keys.set(keyOf(at), offset);
       const item = this.valueOf(value as Node | null, at, depth + 1);
       // An empty variable is as if the key were not there; an empty string that is written stays.

@@ -33,7 +33,7 @@ export type ReloadTiming = Readonly<{
 export type ReloaderOptions = Readonly<{
   generations: Generations;
   /** Throws ConfigError with every problem. */
-  load(): GatewayConfig;
+  load(): Promise<GatewayConfig>;
   logger: Logger;
   nowMs(): number;
   /** Called once for each file that was put into force or refused. */
@@ -59,7 +59,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
   async function attempt(now: readonly FileRead[]): Promise<void> {
     read = now;
     try {
-      const config = load();
+      const config = await load();
       await generations.replace(config, warmUpMs);
       read = config.files;
       applied(config);

@@ -11,7 +11,7 @@ import {
 } from '@countersign/service-kit';
 import { createAdminApp } from './admin.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { loadConfig } from './config/load.ts';
+import { createLoadAside, type LoadAside } from './config/load-aside.ts';
 import type { Generation, Lasting } from './generation.ts';
 import { createGenerations, type Generations } from './generations.ts';
 import { createKeptParts } from './kept-parts.ts';
@@ -37,6 +37,8 @@ export type GatewayDeps = Readonly<{
   /** How long requests in flight may take when the gateway stops. Default 10 s. */
   shutdownGraceMs?: number;
   reloadTiming?: ReloadTiming | undefined;
+  /** Reads the file when it changed. Default: in a thread of its own. */
+  load?: LoadAside['load'] | undefined;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
   keySets?: KeySetTiming;
@@ -91,7 +93,8 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     isDraining: () => health.draining,
     nowMs,
   };
-  const generations = firstGeneration(config, lasting, () => store?.close());
+  // A copy, so that it is made of the same stuff as those that come from the reading thread, and compares with them.
+  const generations = firstGeneration(structuredClone(config), lasting, () => store?.close());
   const { current } = generations;
   const health = createHealth({
     ...readinessOf(current, nowSec),
@@ -99,9 +102,11 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   });
   watch({ current, open, nowMs }, metrics);
   watchUpstreams(() => current().upstreams.all(), metrics);
+  const aside = createLoadAside();
+  const { load = aside.load } = deps;
   const reloader: Reloader = createReloader({
     generations,
-    load: () => loadConfig(config.file, env, config),
+    load: () => load(config.file, env, config),
     count: watchReloads({ current, reloads: () => reloader.state() }, metrics),
     logger,
     nowMs,
@@ -121,6 +126,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 
   async function stop(): Promise<void> {
     reloader.stop();
+    await aside.stop();
     health.drain();
     open.endAll();
     await drainServer(servers.public, shutdownGraceMs);

@@ -49,6 +49,8 @@ export type GatewayOptions = Readonly<{
   edits?: Edits;
   pageSize?: number;
   reloadTiming?: ReloadTiming;
+  /** Whether another file is read in a thread, as usual. Otherwise here: a thread for each test takes time. */
+  isReadAside?: boolean;
   nowMs?: () => number;
   keySets?: GatewayDeps['keySets'];
   listenerTimes?: GatewayDeps['listenerTimes'];
@@ -147,6 +149,7 @@ routes:${routes}
     running = await serveGateway(loadConfig(file, env), {
       env,
       reloadTiming: options.reloadTiming,
+      load: options.isReadAside === true ? undefined : async (...which) => structuredClone(loadConfig(...which)),
       logger: log.logger,
       drainDelayMs: 0,
       shutdownGraceMs: 2_000,

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { eventually } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -43,7 +44,10 @@ describe('a configuration that replaces another', () => {
 
   test('leaves a request that is under way wholly to the old one, also where its upstream is gone from the new', async () => {
     const waiting: ServerResponse[] = [];
-    await start({ upstream: { answer: (_request, res) => void waiting.push(res) } });
+    await start({
+      edits: [['response: 2s', 'response: 30s']],
+      upstream: { answer: (_request, res) => void waiting.push(res) },
+    });
     const answer = gateway.ask('/v1/open/1');
     await eventually(() => expect(waiting).toHaveLength(1));
     await gateway.reload([
@@ -216,6 +220,38 @@ describe('a configuration that replaces another', () => {
       expect(Object.keys(statuses)).toEqual(['200']);
       expect(statuses[200]).toBeGreaterThan(100);
       expect(opened).toBe(8);
+    });
+
+    test('hostile files, and whatever a YAML reader must refuse, fail no request', async () => {
+      await start({ isReadAside: true });
+      const requests = load(4);
+      const suite: { cases: Record<string, string> } = JSON.parse(
+        readFileSync(new URL('kit/yaml-test-suite-failing.json', import.meta.url), 'utf8'),
+      );
+      const laughs = Array.from(
+        { length: 9 },
+        (_, at) => `a${at}: &a${at} [${Array(9).fill(at === 0 ? 'x' : `*a${at - 1}`)}]\n`,
+      );
+      const hostile = [
+        ...Object.values(suite.cases),
+        gateway.yaml + laughs.join(''),
+        `${gateway.yaml}x: ${'['.repeat(100_000)}`,
+        `${gateway.yaml}__proto__: { insecureTransport: true }\n`,
+        gateway.yaml.replace('upstreams:', 'upstreams:\n  __proto__: { targets: ["http://127.0.0.1:1"] }'),
+        `${gateway.yaml}insecureTransport: false\ninsecureTransport: true\n`,
+        gateway.yaml.replace('version: 1', 'version: 1\n<<: { insecureTransport: true }'),
+        `${gateway.yaml}---\n${gateway.yaml}`,
+        gateway.yaml.replace('things:', 'things: !!js/function'),
+        `${gateway.yaml}# ${'x'.repeat(10 * 1024 * 1024)}`,
+        '',
+      ];
+      for (const text of hostile) {
+        writeFileSync(gateway.file, text);
+        expect((await gateway.running.reload()).refused?.problems.length).toBeGreaterThan(0);
+      }
+      const { statuses, opened } = await requests.stop();
+      expect(Object.keys(statuses)).toEqual(['200']);
+      expect(opened).toBe(4);
     });
 
     test('each request is wholly under one of them: the first stage, the last, and auth between them', async () => {

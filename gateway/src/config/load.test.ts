@@ -65,6 +65,8 @@ tests:
       { address: 'fd00::', prefix: 8, family: 'ipv6' },
       { address: '192.0.2.1', prefix: 32, family: 'ipv4' },
     ]);
+    // It comes out of a thread.
+    expect(structuredClone(config)).toEqual(config);
     expect(config.headers.strip).toEqual(['x-secret']);
     expect(config.services.get('complaint-service')?.keysFile).toBe('/etc/countersign/keys/c.jwks.json');
     expect(config.routes[0]).toMatchObject({

@@ -302,7 +302,12 @@ describe('HTTP/1.1', () => {
     ['101 headers', get(`${'X-A: b\r\n'.repeat(99)}${close}`), 431, 'headers_too_large'],
     ['2000 headers', get(`${'X-A: b\r\n'.repeat(1999)}${close}`), 431, 'headers_too_large'],
     ['10 000 headers', get(`${'X-A: b\r\n'.repeat(10_000)}${close}`), 431, 'headers_too_large'],
-    ['a body beyond the limit', post(`Content-Length: 2000000\r\n${close}`, 'a'), 413, 'payload_too_large'],
+    [
+      'a body beyond the limit',
+      post(`Content-Length: 2000000\r\n${close}`, 'a'.repeat(2_000_000)),
+      413,
+      'payload_too_large',
+    ],
     [
       'chunks beyond the limit',
       post(`Transfer-Encoding: chunked\r\n${close}`, `200000\r\n${'a'.repeat(0x200000)}\r\n0\r\n\r\n`),

@@ -1,3 +1,4 @@
+import { rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { exampleHead, exampleRoutes } from './kit/example-config.ts';
@@ -146,6 +147,20 @@ describe('a page of another origin', () => {
     const { headers, text } = await send('GET /v1/open/1', '');
     expect(corsOf(headers)).toEqual([]);
     expect(text).toContain('vary: Origin');
+  });
+
+  test('is told nothing by the internal listener and by the admin one', async () => {
+    const { internal, admin } = gateway.running.ports;
+    const question = `Origin: ${app}\r\nAccess-Control-Request-Method: GET\r\nHost: gateway.test\r\nConnection: close\r\n`;
+    for (const port of [internal, admin]) {
+      for (const line of [
+        'OPTIONS /.well-known/jwks.json',
+        'GET /.well-known/jwks.json',
+        'OPTIONS /internal/users/1',
+      ]) {
+        expect(await rawRequest(port, `${line} HTTP/1.1\r\n${question}\r\n`)).not.toMatch(/access-control/i);
+      }
+    }
   });
 
   test('answers get security headers where the service has none', async () => {

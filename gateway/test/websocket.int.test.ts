@@ -121,6 +121,12 @@ describe('a WebSocket', () => {
     expect(gateway.upstream.requests.length).toBe(seen);
   });
 
+  test('of HTTP/1.0 is none (RFC 6455 section 4.1)', async () => {
+    const answer = await answerTo(handshake(bearer(), '', 'GET /v1/socket HTTP/1.0'));
+    expect([answer.status, answer.code]).toEqual([400, 'invalid_request']);
+    expect(gateway.upstream.requests.length).toBe(seen);
+  });
+
   test('by POST is a plain request', async () => {
     const answer = await answerTo(handshake(bearer(), '', 'POST /v1/socket HTTP/1.1'));
     expect([answer.status, answer.code]).toEqual([405, 'method_not_allowed']);

@@ -84,6 +84,9 @@ export function createSanitize(
     if (body.encoding !== undefined && body.present) headers.push(['content-encoding', body.encoding]);
     const origin = only(read, 'origin');
     if (origin !== undefined && passesOrigin && !isNamed('origin')) headers.push(['origin', origin]);
+    if (kind === 'upgrade' && httpVersion !== '1.1') {
+      throw new AppError('invalid_request', { detail: { reason: 'version', version: httpVersion } });
+    }
     const upgrade = kind === 'upgrade' ? readUpgrade(read, isNamed, body, headers) : undefined;
     const incoming: Unmarked<Incoming> = {
       ...arrival,

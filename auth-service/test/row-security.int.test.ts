@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto';
 import { databases, type ThrowAway, tablesWithoutForcedRowSecurity } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { LoginParts } from '../src/flows/log-in.ts';
+import { insertInvitation } from '../src/store/invitations.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import { removeExpired } from '../src/store/upkeep.ts';
 import { grantFor, loginParts } from './support/flows.ts';
 import { makePerson, makeTenant, type Person, type Tenant } from './support/people.ts';
-import { openProbed } from './support/probed-database.ts';
+import { openProbed, probing } from './support/probed-database.ts';
 
 describe.each(databases())('row-level security on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
@@ -68,6 +71,25 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     ['anybody shortens the audit log', roles.self, 'delete from audit_log'],
     ['the keys role reads people', roles.keys, 'select * from users'],
     ['the tenant role deletes a session', roles.app, 'delete from sessions'],
+    ['whoever makes accounts reads who waits for mail', roles.accounts, 'select * from outbox'],
+    ['whoever makes accounts reads sessions', roles.accounts, 'select * from sessions'],
+    ['whoever makes accounts disables a person', roles.accounts, `update users set status = 'disabled'`],
+    ['whoever makes accounts renames a person', roles.accounts, `update users set email_ci = 'x'`],
+    [
+      'whoever makes accounts makes a token',
+      roles.accounts,
+      `insert into mailed_tokens (purpose) values ('invitation')`,
+    ],
+    ['the courier reads a password', roles.courier, 'select hash from registrations'],
+    ['the courier reads credentials', roles.courier, 'select * from credentials'],
+    ['the courier reads tokens', roles.courier, 'select * from mailed_tokens'],
+    ['the courier reads keys', roles.courier, 'select * from signing_keys'],
+    ['the courier makes a member', roles.courier, `insert into memberships values ('a', 'b', 'admin')`],
+    ['the courier accepts an invitation', roles.courier, 'update invitations set accepted_at = now()'],
+    ['the courier changes what is to be sent', roles.courier, `update outbox set payload = '{}'`],
+    ['one’s own role changes a membership', roles.self, `update memberships set role = 'admin'`],
+    ['the login role reads invitations', roles.login, 'select * from invitations'],
+    ['the tenant role reads registrations', roles.app, 'select * from registrations'],
   ])('refuses that %s', async (_name, role, statement) => {
     const tried = store.db.transaction({ role, tenantId: acme.id, userId: ann.userId }, (trx) =>
       sql.raw(statement).execute(trx),
@@ -84,6 +106,68 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       sql.raw(statement).execute(trx),
     );
     await expect(tried).rejects.toThrow(/row-level security/);
+  });
+
+  test('shows whoever works on one tenant’s accounts no invitation and no person of another', async () => {
+    const bob = await makePerson(store.db, parts.passwords, [globex]);
+    await store.db.transaction({ role: roles.accounts, tenantId: globex.id }, (trx) =>
+      insertInvitation(
+        trx,
+        { id: 'i', tenantId: globex.id, email: 'x@new.test', role: 'agent', invitedBy: bob.userId },
+        60,
+      ),
+    );
+    expect(await count(roles.accounts, 'invitations', { tenantId: globex.id })).toBe(1);
+    expect(await count(roles.accounts, 'invitations', { tenantId: acme.id })).toBe(0);
+    expect(await count(roles.accounts, 'invitations')).toBe(0);
+    const people = await store.db.transaction({ role: roles.accounts, tenantId: acme.id }, (trx) =>
+      trx.selectFrom('users').select('id').execute(),
+    );
+    expect(people).toEqual([{ id: ann.userId }]);
+  });
+
+  test('refuses an invitation to another tenant than the one at work', async () => {
+    const foreign = store.db.transaction({ role: roles.accounts, tenantId: acme.id }, (trx) =>
+      insertInvitation(
+        trx,
+        { id: 'j', tenantId: globex.id, email: 'y@new.test', role: 'admin', invitedBy: ann.userId },
+        60,
+      ),
+    );
+    await expect(foreign).rejects.toThrow(/row-level security/);
+  });
+
+  test('lets upkeep remove what ran out, and nothing else', async () => {
+    await probing(store.db, async (trx) => {
+      for (const [id, expires_at] of [
+        ['old', new Date(Date.now() - 1_000)],
+        ['new', new Date(Date.now() + 60_000)],
+      ] as const) {
+        await trx
+          .insertInto('registrations')
+          .values({ id, email_ci: id, hash: 'h', pepper_kid: 'p', expires_at })
+          .execute();
+        await trx
+          .insertInto('mailed_tokens')
+          .values({
+            hash: createHash('sha256').update(id).digest(),
+            purpose: 'password_reset',
+            user_id: ann.userId,
+            expires_at,
+          })
+          .execute();
+      }
+      for (const parked_at of [null, new Date(), new Date(Date.now() - 31 * 24 * 3_600_000)]) {
+        await trx.insertInto('outbox').values({ topic: 'mail', ordering_key: 'k', payload: '{}', parked_at }).execute();
+      }
+    });
+    await removeExpired(store.db);
+    const left = await probing(store.db, async (trx) => ({
+      registrations: (await trx.selectFrom('registrations').select('id').execute()).map(({ id }) => id),
+      tokens: (await trx.selectFrom('mailed_tokens').select('hash').execute()).length,
+      outbox: (await trx.selectFrom('outbox').select('seq').execute()).length,
+    }));
+    expect(left).toEqual({ registrations: ['new'], tokens: 1, outbox: 2 });
   });
 
   test('refuses a revocation of another tenant or person', async () => {

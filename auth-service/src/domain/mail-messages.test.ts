@@ -1,0 +1,30 @@
+import { expect, test } from '@jest/globals';
+import { type MailFacts, mailText } from './mail-messages.ts';
+
+const link = 'https://app.example.test/reset-password#token=abc';
+
+test.each<[string, MailFacts, RegExp[]]>([
+  ['a confirmation', { kind: 'verification', link, lifetimeSec: 86_400 }, [/within 24 hours/, /Do not open it then/]],
+  ['a reset', { kind: 'password_reset', link, lifetimeSec: 3600 }, [/within an hour/, /ends every session/]],
+  [
+    'an invitation',
+    { kind: 'invitation', link, lifetimeSec: 7 * 86_400, tenantName: 'Acme', role: 'agent' },
+    [/within 7 days/, /join Acme as agent/],
+  ],
+])('%s has its link on a line of its own, and says what happens', (_what, facts, says) => {
+  const { text } = mailText(facts);
+  expect(text.split('\n')).toContain(link);
+  for (const each of says) expect(text.replaceAll('\n', ' ')).toMatch(each);
+});
+
+test.each<MailFacts>([{ kind: 'account_exists' }, { kind: 'password_changed' }])('%j has no link', (facts) => {
+  expect(mailText(facts).text).not.toMatch(/https?:/);
+});
+
+test('a tenant’s name is one line, however it is spelled', () => {
+  const tenantName = `Acme\r\nBcc: eve@evil.test\u2028\u202e${'x'.repeat(500)}`;
+  const { subject, text } = mailText({ kind: 'invitation', link, lifetimeSec: 3600, tenantName, role: 'agent' });
+  expect(subject).not.toMatch(/[\r\n\u202e]/);
+  expect(subject.length).toBeLessThan(130);
+  expect(text).not.toMatch(/^Bcc/m);
+});

@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { minPasswordLength, passwordProblem } from './password-policy.ts';
+
+const email = 'ann.lee@acme.test';
+
+describe('a password may be', () => {
+  test.each([
+    ['four words', 'correct horse battery staple'],
+    ['no words', 'x7#kQ2p!vR9z'],
+    ['in another script', 'пароль из слов'],
+    ['emoji', '🦊🌋🪑🧂🦑🛶🪁🧶🥝🎻🦴🪐'],
+    ['twelve characters', 'gravel-onion'],
+    ['with a NUL', 'gravel\0onions'],
+    ['a word of the address among others', 'ann.lee likes gravel onions'],
+  ])('%s', (_what, password) => {
+    expect(passwordProblem(password, email)).toBeUndefined();
+  });
+});
+
+describe('a password may not be', () => {
+  test.each([
+    ['short', 'gravel-onio', /12 characters/],
+    ['short in characters, long in bytes', '🦊🌋🪑🧂🦑🛶🪁🧶🥝🎻🦴', /12 characters/],
+    ['empty', '', /12 characters/],
+    ['one of the most used', 'qwertyqwerty', /most used/],
+    ['one of them in capitals', 'QwertyQwerty', /most used/],
+    ['one of them with an end', 'qwertyqwerty!?', /most used/],
+    ['one of them in full-width letters', 'ｑｗｅｒｔｙｑｗｅｒｔｙ', /most used/],
+    ['digits in a row', '123456789012', /most used|regular/],
+    ['the alphabet', 'abcdefghijklmnop', /most used|regular/],
+    ['the alphabet backwards', 'zyxwvutsrqponm', /regular/],
+    ['a row of the keyboard', 'ertyuiopasdf', /regular/],
+    ['one character', 'aaaaaaaaaaaaaaa', /most used|regular/],
+    ['a few characters', 'ab1!ab1!ab1!ab', /regular/],
+    ['the address', 'ann.lee@acme.test', /e-mail/],
+    ['nearly the name in the address', 'ann.lee12345', /e-mail/],
+  ])('%s', (_what, password, message) => {
+    expect(passwordProblem(password, email)).toMatch(message);
+  });
+});
+
+test('any password of twelve random characters is fine, and every shorter one is not', () => {
+  const character = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code));
+  fc.assert(
+    fc.property(fc.uniqueArray(character, { minLength: minPasswordLength, maxLength: 40 }), (characters) => {
+      // Different characters, so neither repeated nor, but for the alphabet itself, in a row.
+      const password = `${characters.join('')}~7`;
+      const problem = passwordProblem(password, email);
+      expect(problem === undefined || problem === 'is too regular').toBe(true);
+      expect(passwordProblem(characters.slice(0, minPasswordLength - 1).join(''), email)).toMatch(/12 characters/);
+    }),
+  );
+});

@@ -1,0 +1,103 @@
+import { eventually, type StartedProcess, startProcess } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { readSettings } from '../local/settings.ts';
+import { describeStack } from '../local/stack.ts';
+import { call, logIn } from './client.ts';
+import { makePlace, type Place, repository, storesToRunOn } from './stack.ts';
+
+const acme = '01936f00-0000-7000-8000-000000000001';
+const password = 'a stapler under the piano';
+
+// The stores are another suite's subject: once, on the servers where there are some.
+describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s', (_name, stores) => {
+  let place: Place;
+  let gateway: string;
+  const running = new Map<string, StartedProcess>();
+
+  const start = async (...names: string[]) => {
+    const specs = (await describeStack(readSettings(place.env))).filter(({ name }) => names.includes(name));
+    for (const { name, args, env } of specs) {
+      const quick = { AUTH_BCRYPT_COST: '4' };
+      running.set(name, startProcess({ args, env: { ...place.env, ...env, ...quick }, cwd: repository }));
+    }
+    for (const { readyUrl } of specs) {
+      await eventually(async () => expect((await fetch(readyUrl)).status).toBe(200), 60_000);
+    }
+  };
+  const stop = async (name: string, signal: NodeJS.Signals) => {
+    await running.get(name)?.stop(signal);
+    running.delete(name);
+  };
+
+  beforeAll(async () => {
+    place = await makePlace(stores);
+    gateway = `http://127.0.0.1:${place.ports.gateway}`;
+    await start('gateway', 'auth-service', 'users-service');
+  }, 120_000);
+  afterAll(async () => {
+    for (const name of running.keys()) await stop(name, 'SIGTERM');
+    await place?.remove();
+  }, 60_000);
+
+  /** The link that the auth-service wrote into its log, since there is no mail server. */
+  const linkTo = (email: string) =>
+    eventually(() => {
+      const lines = running.get('auth-service')?.output().split('\n') ?? [];
+      const line = lines.find((each) => each.includes('"link"') && each.includes(email));
+      const token = /#token=([A-Za-z0-9_-]{43})/.exec(line ?? '')?.[1];
+      if (token === undefined) throw new Error(`no link to ${email}`);
+      return token;
+    });
+  const newcomer = async (email: string) => {
+    expect((await call(`${gateway}/v1/auth/register`, { body: { email, password } })).status).toBe(202);
+    const verified = await call(`${gateway}/v1/auth/email/verify`, { body: { token: await linkTo(email) } });
+    expect(verified.status).toBe(204);
+    const { body } = await call(`${gateway}/v1/auth/login`, { body: { email, password } });
+    return String((body.user as { id: string }).id);
+  };
+  const asAdmin = async () => {
+    const { token } = await logIn(gateway, 'admin@acme.test');
+    return {
+      change: async (userId: string, body: object) => {
+        const target = `${gateway}/v1/auth/tenants/${acme}/members/${userId}`;
+        expect((await call(target, { method: 'PATCH', token, body })).status).toBe(200);
+      },
+      read: (userId: string) => call(`${gateway}/v1/users/${userId}`, { token }),
+    };
+  };
+
+  test('who never called it is in the directory', async () => {
+    const admin = await asAdmin();
+    const userId = await newcomer('first@new.test');
+    await eventually(async () =>
+      expect((await admin.read(userId)).body).toMatchObject({
+        email: 'first@new.test',
+        role: 'complainant',
+        status: 'active',
+      }),
+    );
+  });
+
+  test('also what happened while it was down, killed or stopped, and ends with the newest', async () => {
+    const admin = await asAdmin();
+    await stop('users-service', 'SIGKILL');
+    const userId = await newcomer('second@new.test');
+    for (const role of ['agent', 'admin', 'agent']) await admin.change(userId, { role });
+    await start('users-service');
+    await eventually(
+      async () =>
+        expect((await admin.read(userId)).body).toMatchObject({
+          email: 'second@new.test',
+          role: 'agent',
+          status: 'active',
+        }),
+      40_000,
+    );
+    await stop('users-service', 'SIGTERM');
+    await admin.change(userId, { status: 'disabled' });
+    // What was not taken yet is not lost with the process that wanted to tell it.
+    await stop('auth-service', 'SIGKILL');
+    await start('auth-service', 'users-service');
+    await eventually(async () => expect((await (await asAdmin()).read(userId)).body.status).toBe('inactive'), 70_000);
+  }, 180_000);
+});

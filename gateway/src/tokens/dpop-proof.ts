@@ -1,9 +1,10 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { compactVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
 import { toleranceMs } from './claims.ts';
 import { parseCompactToken } from './compact-token.ts';
-import { importProofKey, isProofAlgorithm } from './dpop-key.ts';
+import { importProofKey, isProofAlgorithm, type ProofKey } from './dpop-key.ts';
 
 /** What a proof is good for: the request that it came with. */
 export type ProvenRequest = Readonly<{
@@ -26,6 +27,10 @@ export const proofLifetimeSec = 60;
 const refusedParameters = ['jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 const visible = /^[\x21-\x7e]{1,256}$/;
 const latestSec = 9_999_999_999;
+// About 3 KB each: importing a key costs half as much as a signature.
+const maxSigners = 5_000;
+
+type Signer = ProofKey & Readonly<{ algorithm: string }>;
 
 export type ProofVerifierOptions = Readonly<{
   isOurUri(htu: string, path: string): boolean;
@@ -36,7 +41,7 @@ export type ProofVerifierOptions = Readonly<{
 
 /**
  * Checks a DPoP proof against the request that it came with (RFC 9449 section 4.3). The signature comes last: what can be refused for less
- * costs less.
+ * costs less. A client's header is the same text each time: what was read from one whose signature held is remembered.
  *
  * The returned function throws AppError `dpop_proof_invalid`, `dpop_proof_mismatch`, `dpop_proof_expired`, `token_key_mismatch`, and
  * whatever `checkNonce` throws.
@@ -44,9 +49,12 @@ export type ProofVerifierOptions = Readonly<{
 export function createProofVerifier(
   options: ProofVerifierOptions,
 ): (text: string, request: ProvenRequest) => Promise<DpopProof> {
+  const signers = new LRUCache<string, Signer>({ max: maxSigners });
   return async (text, request) => {
     const { header, payload } = takeApart(text);
-    const { algorithm, key, thumbprint } = readHeader(header);
+    const written = text.slice(0, text.indexOf('.'));
+    const signer = signers.get(written) ?? readHeader(header);
+    const { algorithm, key, thumbprint } = signer;
     if (request.token !== undefined && request.token.jkt !== thumbprint) throw new AppError('token_key_mismatch');
     const tokenId = payload.jti;
     if (typeof tokenId !== 'string' || !visible.test(tokenId)) throw invalid('jti');
@@ -56,6 +64,7 @@ export function createProofVerifier(
     const issuedAtSec = readTime(payload.iat, options.nowMs());
     options.checkNonce(payload.nonce);
     await checkSignature(text, key, algorithm);
+    signers.set(written, signer);
     return { thumbprint, tokenId, issuedAtSec };
   };
 }
@@ -74,7 +83,7 @@ function takeApart(text: string): ReturnType<typeof parseCompactToken> {
   }
 }
 
-function readHeader(header: Readonly<Record<string, unknown>>) {
+function readHeader(header: Readonly<Record<string, unknown>>): Signer {
   for (const name of refusedParameters) if (name in header) throw invalid(`header ${name}`);
   // As RFC 9449 writes it; an access token or any other JWT of the same key is no proof.
   if (header.typ !== 'dpop+jwt') throw invalid('typ');

@@ -7,7 +7,7 @@ import {
   requestLog,
   respondWithProblem,
 } from '@countersign/service-kit';
-import type { Express } from 'express';
+import type { Express, Router } from 'express';
 import helmet from 'helmet';
 import { bareApp, keySetRoute } from './app.ts';
 import type { Route } from './config/config.ts';
@@ -25,10 +25,12 @@ export type AdminParts = Readonly<{
   current(): Pick<Generation, 'config' | 'upstreams'>;
   reloads(): ReloadState;
   logger: Logger;
+  /** What it serves besides. */
+  more?: Router | undefined;
 }>;
 
 /** For operators and the orchestrator; never public. What it shows holds no secret, but tells an attacker where to go. */
-export function createAdminApp({ health, metrics, keySet, current, reloads, logger }: AdminParts): Express {
+export function createAdminApp({ health, metrics, keySet, current, reloads, logger, more }: AdminParts): Express {
   const app = bareApp();
   app.use(requestLog(logger), helmet());
   app.use(healthRoutes(health, metrics));
@@ -39,6 +41,7 @@ export function createAdminApp({ health, metrics, keySet, current, reloads, logg
     '/upstreams',
     (_req, res) => void res.json({ upstreams: [...current().upstreams.all()].map(describeUpstream) }),
   );
+  if (more !== undefined) app.use(more);
   app.use(notFound, respondWithProblem(errorTable));
   return app;
 }

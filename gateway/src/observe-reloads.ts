@@ -16,7 +16,8 @@ export function watchReloads(
   const registers = [registry];
   new Gauge({
     name: 'countersign_config_last_reload_successful',
-    help: '0 while the file on disk is refused, and an older configuration in force.',
+    help: '0 while the file on disk is refused, and an older configuration in force. The least of all workers.',
+    aggregator: 'min',
     registers,
     collect() {
       this.set(reloads().refused === undefined ? 1 : 0);
@@ -24,7 +25,8 @@ export function watchReloads(
   });
   new Gauge({
     name: 'countersign_config_loaded_timestamp_seconds',
-    help: 'When the configuration in force was put into force.',
+    help: 'When the configuration in force was put into force. The earliest of all workers.',
+    aggregator: 'min',
     registers,
     collect() {
       this.set(reloads().loadedAtMs / 1000);
@@ -32,7 +34,7 @@ export function watchReloads(
   });
   new Gauge({
     name: 'countersign_config_info',
-    help: 'Always 1; its label is the SHA-256 of the file in force.',
+    help: 'How many workers, 1 if there are none, have the file in force whose SHA-256 is the label.',
     labelNames: ['hash'],
     registers,
     collect() {

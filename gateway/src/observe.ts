@@ -92,10 +92,17 @@ type Watched = Readonly<{
 
 /** Gauges that are read when somebody asks. A gauge of something that was never there has no value, rather than a false one. */
 export function watch({ current, open, nowMs }: Watched, registry: Registry): void {
-  const gauge = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined) =>
+  const gauge = (
+    name: string,
+    help: string,
+    read: (issuer: TrustedIssuer) => number | undefined,
+    // Of several workers: what is so far is added up, of what is now the worst is told.
+    aggregator: 'max' | 'sum' = 'max',
+  ) =>
     new Gauge({
       name: `countersign_${name}`,
       help,
+      aggregator,
       labelNames: ['issuer'],
       registers: [registry],
       collect() {
@@ -112,15 +119,20 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
 
   gauge('jwks_age_seconds', 'Since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs));
   gauge('jwks_keys', 'Usable keys held.', ({ keys }) => keys.stats.keys);
-  gauge('jwks_fetches', 'Attempts to fetch the key set so far.', ({ keys }) => keys.stats.fetches);
-  gauge('jwks_fetch_failures', 'Attempts that failed so far.', ({ keys }) => keys.stats.failures);
+  gauge('jwks_fetches', 'Attempts to fetch the key set so far.', ({ keys }) => keys.stats.fetches, 'sum');
+  gauge('jwks_fetch_failures', 'Attempts that failed so far.', ({ keys }) => keys.stats.failures, 'sum');
   gauge('revocations_staleness_seconds', 'Since the feed last said that there was nothing more.', ({ revocations }) =>
     inSeconds(revocations?.stalenessMs(nowMs())),
   );
   gauge('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size);
-  gauge('revocation_feed_answers', 'Answers of the feed so far.', (issuer) => feedOf(issuer)?.answers);
-  gauge('revocation_feed_failures', 'Failed attempts to read the feed so far.', (issuer) => feedOf(issuer)?.failures);
-  gauge('revocation_feed_snapshots', 'Whole snapshots read so far.', (issuer) => feedOf(issuer)?.snapshots);
+  gauge('revocation_feed_answers', 'Answers of the feed so far.', (issuer) => feedOf(issuer)?.answers, 'sum');
+  gauge(
+    'revocation_feed_failures',
+    'Failed attempts to read the feed so far.',
+    (issuer) => feedOf(issuer)?.failures,
+    'sum',
+  );
+  gauge('revocation_feed_snapshots', 'Whole snapshots read so far.', (issuer) => feedOf(issuer)?.snapshots, 'sum');
   gauge(
     'revocation_feed_unknown_items',
     'Items that were not understood, and so not obeyed.',
@@ -146,6 +158,7 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
   new Gauge({
     name: 'countersign_certificate_expires_timestamp_seconds',
     help: 'When the certificate of the public listener ends; no value where it speaks plain HTTP.',
+    aggregator: 'min',
     registers: [registry],
     collect() {
       const { certificate } = current().config;

@@ -10,6 +10,7 @@ import {
   type Running,
 } from '@countersign/service-kit';
 import { createAdminApp } from './admin.ts';
+import { forWorkers } from './config/check-workers.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { createLoadAside, type LoadAside } from './config/load-aside.ts';
 import type { Generation, Lasting } from './generation.ts';
@@ -27,6 +28,7 @@ import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import type { KeySetTiming } from './tokens/issuer-parts.ts';
 import { createOpenConnections } from './upstreams/open-connections.ts';
 import { watchUpstreams } from './upstreams/upstream-metrics.ts';
+import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 
 export type GatewayDeps = Readonly<{
   /** Where the file's variables come from when it is read again. */
@@ -43,7 +45,11 @@ export type GatewayDeps = Readonly<{
   nowMs?: () => number;
   keySets?: KeySetTiming;
   listenerTimes?: ListenerTimes;
+  /** This process is one of several: its admin listener is for the primary. */
+  worker?: WorkerDeps | undefined;
 }>;
+
+export type WorkerDeps = Readonly<{ adminSocket: string; workers: number }>;
 
 export type RunningGateway = Running &
   Readonly<{
@@ -73,6 +79,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     reloadTiming,
     keySets,
     listenerTimes,
+    worker,
   } = deps;
   const { certificate } = config;
   const nowSec = () => Math.floor(nowMs() / 1000);
@@ -106,7 +113,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { load = aside.load } = deps;
   const reloader: Reloader = createReloader({
     generations,
-    load: () => load(config.file, env, config),
+    load: async () => forWorkers(await load(config.file, env, config), worker?.workers ?? 1),
     count: watchReloads({ current, reloads: () => reloader.state() }, metrics),
     logger,
     nowMs,
@@ -115,7 +122,17 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const keySet = () => current().gatewayKeys.publicJwks(nowSec());
   const servers = {
     internal: createListener(() => current().handlers.internal, { times: listenerTimes }),
-    admin: createServer(createAdminApp({ health, metrics, keySet, current, reloads: reloader.state, logger })),
+    admin: createServer(
+      createAdminApp({
+        health,
+        metrics,
+        keySet,
+        current,
+        reloads: reloader.state,
+        logger,
+        more: worker && workerAdminRoutes(metrics),
+      }),
+    ),
     public: createListener(() => current().handlers.public, {
       // Whether there is one is settled when the process starts.
       certificateNow: certificate && (() => current().config.certificate ?? certificate),
@@ -142,7 +159,10 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 
   try {
     const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
-    const admin = await listen(servers.admin, config.listen.admin, 'admin listener');
+    const admin =
+      worker === undefined
+        ? await listen(servers.admin, config.listen.admin, 'admin listener')
+        : await listenOnSocket(servers.admin, worker.adminSocket);
     current().start();
     reloader.start();
     const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };

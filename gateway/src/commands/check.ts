@@ -1,17 +1,19 @@
 import { ConfigError } from '@countersign/service-kit';
+import { forWorkers } from '../config/check-workers.ts';
 import { loadConfig } from '../config/load.ts';
-import { type Command, configFile, configOption } from './command.ts';
+import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
 
 export const check: Command = {
   name: 'check',
   usage: '[FILE]',
   summary: 'read a configuration and show every problem in it',
-  options: [configOption.help],
-  parse: configOption.parse,
+  options: [configOption.help, workersOption.help],
+  parse: { ...configOption.parse, ...workersOption.parse },
   run(terminal, values, positionals) {
     const file = configFile(values, positionals);
+    const workers = workersOf(values);
     try {
-      const config = loadConfig(file, terminal.env);
+      const config = forWorkers(loadConfig(file, terminal.env), workers);
       const counts = [
         counted(config.routes.length, 'route'),
         counted(config.upstreams.size, 'upstream'),

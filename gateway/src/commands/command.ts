@@ -1,6 +1,7 @@
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { parseWorkerCount } from '../workers/worker-count.ts';
 import type { Terminal } from './terminal.ts';
 
 export type Values = Readonly<Record<string, string | boolean | undefined>>;
@@ -47,6 +48,18 @@ export function configFile(values: Values, positionals: readonly string[]): stri
 /** @throws ConfigError with every problem of the file. */
 export function loadNamed(terminal: Terminal, values: Values, positionals: readonly string[]): GatewayConfig {
   return loadConfig(configFile(values, positionals), terminal.env);
+}
+
+export const workersOption = {
+  parse: { workers: { type: 'string', short: 'w' } },
+  help: ['-w, --workers N', 'processes that share the work; `all`: one for each core. 1 if not given'],
+} as const;
+
+export function workersOf(values: Values): number {
+  const given = text(values.workers);
+  const count = given === undefined ? 1 : parseWorkerCount(given);
+  if (count === undefined) throw new UsageError('--workers: a number from 1 to 256, or `all`');
+  return count;
 }
 
 export function text(value: string | boolean | undefined): string | undefined {

@@ -1,6 +1,8 @@
 import { commonConfig, createLogger, readConfig, runProcess } from '@countersign/service-kit';
 import { z } from 'zod';
-import { type Command, configOption, loadNamed } from './command.ts';
+import { forWorkers } from '../config/check-workers.ts';
+import { adminSocketOfWorker, tellPrimary } from '../workers/worker.ts';
+import { type Command, configOption, loadNamed, workersOf, workersOption } from './command.ts';
 
 const environment = z.object({
   LOG_LEVEL: commonConfig.LOG_LEVEL,
@@ -12,21 +14,31 @@ export const serve: Command = {
   name: 'serve',
   usage: '[FILE]',
   summary: 'run the gateway until SIGTERM or SIGINT; its file is followed, SIGHUP reads it at once',
-  options: [configOption.help],
-  parse: configOption.parse,
+  options: [configOption.help, workersOption.help],
+  parse: { ...configOption.parse, ...workersOption.parse },
   async run(terminal, values, positionals) {
+    const workers = workersOf(values);
     await runProcess('gateway', async () => {
       const settings = readConfig(environment, terminal.env);
-      const config = loadNamed(terminal, values, positionals);
-      // Here, not above: the other commands need no server, and start five times as fast without one.
-      const { serveGateway } = await import('../serve.ts');
-      const gateway = await serveGateway(config, {
-        env: terminal.env,
+      const config = forWorkers(loadNamed(terminal, values, positionals), workers);
+      const common = {
         logger: createLogger('gateway', settings.LOG_LEVEL),
         drainDelayMs: settings.DRAIN_DELAY_MS,
         shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
-      });
+      };
+      const adminSocket = adminSocketOfWorker(terminal.env);
+      // Here, not above: the other commands need no server, and start five times as fast without one.
+      if (workers > 1 && adminSocket === undefined) {
+        const { servePrimary } = await import('../workers/primary.ts');
+        const primary = await servePrimary(config, { ...common, workers });
+        process.on('SIGHUP', primary.reload);
+        return primary;
+      }
+      const { serveGateway } = await import('../serve.ts');
+      const worker = adminSocket === undefined ? undefined : { adminSocket, workers };
+      const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
       process.on('SIGHUP', () => void gateway.reload());
+      if (worker !== undefined) tellPrimary({ ports: gateway.ports });
       return gateway;
     });
     return 0;

@@ -18,10 +18,17 @@ export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: 
     for (const opened of inForce()) for (const target of opened.targets) yield [opened, target];
   }
 
-  const targetGauge = (name: string, help: string, read: (target: Target, nowMs: number) => number) =>
+  // `aggregator`: what is told of several workers.
+  const targetGauge = (
+    name: string,
+    aggregator: 'min' | 'sum',
+    help: string,
+    read: (target: Target, nowMs: number) => number,
+  ) =>
     new Gauge({
       name: `countersign_upstream_target_${name}`,
       help,
+      aggregator,
       ...ofTargets,
       collect() {
         this.reset();
@@ -59,6 +66,7 @@ export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: 
     new Gauge({
       name: `countersign_upstream_${name}`,
       help,
+      aggregator: 'max',
       ...ofUpstreams,
       collect() {
         this.reset();
@@ -69,10 +77,13 @@ export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: 
       },
     });
 
-  targetGauge('healthy', 'Whether it is given requests: its checks pass and it is not ejected.', (target, nowMs) =>
-    Number(target.isAvailable(nowMs)),
+  targetGauge(
+    'healthy',
+    'min',
+    'Whether it is given requests: its checks pass and it is not ejected.',
+    (target, nowMs) => Number(target.isAvailable(nowMs)),
   );
-  targetGauge('pending', 'Requests and WebSockets that are not over.', ({ pending }) => pending);
+  targetGauge('pending', 'sum', 'Requests and WebSockets that are not over.', ({ pending }) => pending);
   targetCounter('ejections', 'Times it was left out because requests failed one after the other.', ({ health }) =>
     Number(health.ejections),
   );

@@ -31,7 +31,10 @@ function routeOf(req: Request): string {
   return typeof pattern === 'string' ? req.baseUrl + pattern : 'none';
 }
 
-export function serveMetrics(registry: Registry) {
+/** As much of a registry as is needed to show it. */
+export type ShownMetrics = Pick<Registry, 'contentType' | 'metrics'>;
+
+export function serveMetrics(registry: ShownMetrics) {
   return async (_req: Request, res: Response): Promise<void> => {
     res.type(registry.contentType).send(await registry.metrics());
   };

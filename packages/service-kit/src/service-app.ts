@@ -2,7 +2,7 @@ import express, { type Express, type RequestHandler, type Router } from 'express
 import type { ErrorTable } from './errors.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
-import { type Registry, requestMetrics, serveMetrics } from './metrics.ts';
+import { type Registry, requestMetrics, type ShownMetrics, serveMetrics } from './metrics.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
 import { notFound, respondWithProblem } from './respond.ts';
 
@@ -43,7 +43,7 @@ export function createServiceApp(parts: ServiceParts): Express {
 export const createRouter = (): Router => express.Router({ caseSensitive: true, strict: true });
 
 /** `/healthz` says the process runs, `/readyz` whether to send it requests, `/metrics` what it counts. */
-export function healthRoutes(health: Health, metrics: Registry): Router {
+export function healthRoutes(health: Health, metrics: ShownMetrics): Router {
   const router = createRouter();
   router.get('/healthz', (_req, res) => {
     res.json({ status: 'ok' });

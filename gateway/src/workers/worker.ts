@@ -1,0 +1,26 @@
+import cluster, { type Worker } from 'node:cluster';
+
+/** What a worker tells the primary, once, when it serves. */
+export type WorkerServes = Readonly<{ ports: Readonly<{ public: number; internal: number }> }>;
+
+/** Tells a worker where its primary wants its admin listener. For workers alone: whoever sets it elsewhere changes nothing. */
+export const adminSocketVariable = 'COUNTERSIGN_WORKER_ADMIN';
+
+/** @returns Where to have the admin listener; undefined in a process that is no worker. */
+export function adminSocketOfWorker(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  return cluster.isWorker ? env[adminSocketVariable] : undefined;
+}
+
+export function tellPrimary(serves: WorkerServes): void {
+  process.send?.({ countersign: serves });
+}
+
+/** Settles when it serves, or, with undefined, when it ended before. */
+export function whenServing(worker: Worker): Promise<WorkerServes | undefined> {
+  return new Promise((resolve) => {
+    worker.on('message', (message: { countersign?: WorkerServes }) => {
+      if (message?.countersign !== undefined) resolve(message.countersign);
+    });
+    worker.once('exit', () => resolve(undefined));
+  });
+}

@@ -1,0 +1,139 @@
+import { execFileSync } from 'node:child_process';
+import { eventually, type StartedProcess } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { request } from 'undici';
+import { type GatewayProcess, gatewayProcess, loadOn } from './gateway-process.ts';
+import { feedItem } from './issuer-server.ts';
+
+const workers = 3;
+
+describe(`a gateway with ${workers} workers`, () => {
+  let place: GatewayProcess;
+  let primary: StartedProcess;
+  beforeAll(async () => {
+    place = await gatewayProcess();
+    primary = await place.start('--workers', String(workers));
+  }, 90_000);
+  afterAll(() => place.close());
+
+  const pids = () =>
+    execFileSync('ps', ['-o', 'pid=', '--ppid', String(primary.pid)])
+      .toString()
+      .trim()
+      .split(/\s+/)
+      .map(Number);
+  /** Over a connection of its own. */
+  const ask = async (path: string, token?: string) => {
+    const headers = { connection: 'close', ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+    const { statusCode, body } = await request(`${place.url}${path}`, { headers });
+    const text = await body.text();
+    return statusCode === 200 ? 200 : (JSON.parse(text).code as string);
+  };
+  const logged = () =>
+    primary
+      .output()
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line));
+  const metric = async (name: string) => {
+    const text = await (await fetch(`${place.adminUrl}/metrics`)).text();
+    return [...text.matchAll(new RegExp(`^${name}(?:\\{(.*)\\})? (.*)$`, 'gm'))].map(([, labels, value]) => ({
+      labels,
+      value: Number(value),
+    }));
+  };
+  const allServe = () =>
+    eventually(async () => expect(await metric('countersign_workers')).toMatchObject([{ value: workers }]), 30_000);
+
+  test('shares connections among them, and serves none in the process that started them', async () => {
+    const token = await place.issuer.accessToken();
+    for (let count = 0; count < 4 * workers; count += 1) expect(await ask('/v1/things/1', token)).toBe(200);
+    await eventually(() => {
+      const servedBy = logged().filter(({ msg, route }) => msg === 'request' && route === 'things');
+      expect([...new Set(servedBy.map(({ pid }) => pid))].sort()).toEqual(pids().sort());
+    });
+  });
+
+  test('refuses a revoked token in each of them', async () => {
+    const token = await place.issuer.accessToken({ sid: 's-1' });
+    for (let count = 0; count < workers; count += 1) expect(await ask('/v1/things/1', token)).toBe(200);
+    place.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
+    await eventually(async () => {
+      for (let count = 0; count < 2 * workers; count += 1)
+        expect(await ask('/v1/things/1', token)).toBe('token_revoked');
+    });
+  });
+
+  test('adds their metrics up, and says for all what each of them says', async () => {
+    const before = await metric('countersign_request_duration_seconds_count\\{route="open",status="200"\\}');
+    for (let count = 0; count < 7; count += 1) await ask('/v1/open/1');
+    expect(before).toEqual([]);
+    await eventually(async () => {
+      const counted = await metric('countersign_request_duration_seconds_count');
+      expect(counted.filter(({ labels }) => labels?.includes('route="open"'))).toMatchObject([{ value: 7 }]);
+    });
+    expect(await metric('countersign_config_info')).toMatchObject([{ value: workers }]);
+    for (const path of ['/config', '/routes', '/upstreams', '/.well-known/jwks.json', '/healthz', '/readyz']) {
+      const answer = await fetch(place.adminUrl + path);
+      expect([path, answer.status]).toEqual([path, 200]);
+      expect(answer.headers.get('content-type')).toMatch(/json/);
+    }
+    expect((await fetch(`${place.adminUrl}/metrics.json`)).status).toBe(404);
+  });
+
+  test('takes another configuration into all of them on SIGHUP, and none of a bad one', async () => {
+    const hash = async () => (await metric('countersign_config_info')).map(({ labels, value }) => `${labels} ${value}`);
+    const [before = ''] = await hash();
+    place.write(place.yaml.replace('/v1/open/**', '/v1/opened/**'));
+    process.kill(primary.pid, 'SIGHUP');
+    await eventually(async () => {
+      const [now, ...others] = await hash();
+      expect(others).toEqual([]);
+      expect(now).toMatch(new RegExp(`^hash="[0-9a-f]{64}" ${workers}$`));
+      expect(now).not.toBe(before);
+    });
+    for (let count = 0; count < workers; count += 1) expect(await ask('/v1/opened/1')).toBe(200);
+    // Limits without redis: good for one process, not for several.
+    place.write(
+      place.yaml.replace('auth: public }', 'auth: public, limits: [{ requests: 1, per: 1m, by: address }] }'),
+    );
+    process.kill(primary.pid, 'SIGHUP');
+    await eventually(() => expect(primary.output()).toContain('\\"redis\\" is required with 3 workers'));
+    expect(await metric('countersign_config_last_reload_successful')).toMatchObject([{ value: 0 }]);
+    expect(await ask('/v1/opened/1')).toBe(200);
+    place.write(place.yaml);
+    await eventually(async () => expect(await hash()).toEqual([before]));
+  });
+
+  test('starts one again that was killed, and goes on meanwhile', async () => {
+    const [victim = 0] = pids();
+    process.kill(victim, 'SIGKILL');
+    await eventually(async () => expect(pids()).not.toContain(victim));
+    for (let count = 0; count < 2 * workers; count += 1) expect(await ask('/v1/open/1')).toBe(200);
+    await allServe();
+    expect(await metric('countersign_worker_restarts_total')).toMatchObject([{ value: 1 }]);
+    expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);
+  }, 60_000);
+
+  test('drains all of them on SIGTERM, without a request that fails', async () => {
+    const token = await place.issuer.accessToken();
+    const load = loadOn(place.url, { path: '/v1/things/1', perSecond: 200, token });
+    await eventually(() => expect(load.outcomes['200']).toBeGreaterThan(200));
+    const ended = primary.stop();
+    await eventually(async () => expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(503));
+    await load.stop();
+    expect(Object.keys(load.outcomes)).toEqual(['200']);
+    expect(await ended).toBe(0);
+    expect(logged().filter(({ msg }) => msg === 'stopped')).toHaveLength(workers + 1);
+  }, 60_000);
+
+  test('none of them outlives the process that started them', async () => {
+    primary = await place.start('--workers', '2');
+    const orphans = pids();
+    expect(orphans).toHaveLength(2);
+    await primary.stop('SIGKILL');
+    await eventually(() => {
+      for (const pid of orphans) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+    });
+  }, 60_000);
+});

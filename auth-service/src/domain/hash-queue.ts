@@ -1,6 +1,13 @@
 import { AppError } from '../errors.ts';
 
 export type HashQueue = Readonly<{
+  /**
+   * Runs work that will come to a hash, and refuses it before it did anything when there will be no place: what is refused
+   * must cost next to nothing, or a flood is felt by everybody all the same.
+   *
+   * @throws AppError `login_busy` when as many are under way as may run and wait.
+   */
+  admit<T>(work: () => Promise<T>): Promise<T>;
   /** @throws AppError `login_busy` when as many wait as may. */
   run<T>(work: () => Promise<T>): Promise<T>;
   readonly waiting: number;
@@ -13,9 +20,19 @@ export type HashQueue = Readonly<{
 export function createHashQueue(limits: { concurrency: number; maxWaiting: number }): HashQueue {
   const waiting: (() => void)[] = [];
   let running = 0;
+  let admitted = 0;
   return {
     get waiting() {
       return waiting.length;
+    },
+    async admit(work) {
+      if (admitted >= limits.concurrency + limits.maxWaiting) throw new AppError('login_busy');
+      admitted += 1;
+      try {
+        return await work();
+      } finally {
+        admitted -= 1;
+      }
     },
     async run(work) {
       if (running >= limits.concurrency) {

@@ -64,4 +64,21 @@ describe('the hash queue', () => {
     expect(started).toEqual([0, 1, 2, 3, 4]);
     await expect(bounded.run(async () => 'free again')).resolves.toBe('free again');
   });
+
+  test('refuses work for which there will be no place, before it does anything', async () => {
+    const bounded = createHashQueue({ concurrency: 1, maxWaiting: 1 });
+    const gate = Promise.withResolvers<void>();
+    const begun: number[] = [];
+    const work = (index: number) =>
+      bounded.admit(async () => {
+        begun.push(index);
+        await gate.promise;
+      });
+    const [first, second] = [work(0), work(1)];
+    await expect(work(2)).rejects.toMatchObject({ code: 'login_busy' });
+    expect(begun).toEqual([0, 1]);
+    gate.resolve();
+    await Promise.all([first, second]);
+    await expect(work(3)).resolves.toBeUndefined();
+  });
 });

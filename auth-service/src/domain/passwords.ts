@@ -9,6 +9,8 @@ export const maxPasswordLength = 256;
 export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
 
 export type Passwords = Readonly<{
+  /** See `HashQueue`: around all that ends in `verify`. */
+  admit: HashQueue['admit'];
   hash(password: string): Promise<StoredPassword>;
   /**
    * Exactly one bcrypt, whatever is stored: an account that does not exist takes as long as one that does.
@@ -33,6 +35,7 @@ export async function createPasswords(
   // A real hash of something nobody knows: bcrypt answers a malformed one at once, and that would tell.
   const dummy = await bcrypt.hash(randomBytes(32).toString('base64'), cost);
   return {
+    admit: queue.admit,
     async hash(password) {
       const hash = await queue.run(() => {
         onHash();

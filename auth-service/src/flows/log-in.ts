@@ -24,6 +24,10 @@ const amr = ['pwd'];
  * @throws AppError `invalid_credentials`, `too_many_attempts`, `login_busy`.
  */
 export async function logIn(parts: LoginParts, given: Credentials, caller: Caller): Promise<Admission> {
+  return parts.passwords.admit(() => logInWithPlace(parts, given, caller));
+}
+
+async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Caller): Promise<Admission> {
   const email = canonicalEmail(given.email);
   return admit(
     parts,

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Limit } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -25,10 +26,16 @@ export type Limiter = Readonly<{
  * One command counts and sets the end of the window, so no key is left without one.
  *
  * @param name Tells the limits apart; unique in the configuration, without a colon.
+ * @param maxLocalKeys Buckets held in this process. Beyond them the one that was longest unused is forgotten.
  */
-export function createLimiter(name: string, limit: Limit, store: LimitStore | undefined): Limiter {
+export function createLimiter(
+  name: string,
+  limit: Limit,
+  store: LimitStore | undefined,
+  maxLocalKeys = 100_000,
+): Limiter {
   const bucket = { points: limit.requests, duration: limit.perSec, keyPrefix: name };
-  const local = new RateLimiterMemory(bucket);
+  const local = localLimiter(bucket, maxLocalKeys);
   if (store === undefined) return { take: (key) => take(local, key) };
 
   const shared = new RateLimiterRedis({
@@ -51,7 +58,29 @@ export function createLimiter(name: string, limit: Limit, store: LimitStore | un
   };
 }
 
-async function take(limiter: RateLimiterMemory | RateLimiterRedis, key: string): Promise<Taken> {
+type Consumer = Readonly<{ consume(key: string): Promise<RateLimiterRes> }>;
+
+/** The library holds a bucket for every key until its window ends: whoever has a /32 of IPv6 could fill the memory with a day's. */
+function localLimiter(
+  bucket: Readonly<{ points: number; duration: number; keyPrefix: string }>,
+  max: number,
+): Consumer {
+  const limiter = new RateLimiterMemory(bucket);
+  const held = new LRUCache<string, true>({
+    max,
+    dispose(_held, key, reason) {
+      if (reason === 'evict') void limiter.delete(key);
+    },
+  });
+  return {
+    consume(key) {
+      held.set(key, true);
+      return limiter.consume(key);
+    },
+  };
+}
+
+async function take(limiter: Consumer, key: string): Promise<Taken> {
   try {
     return takenOf(await limiter.consume(key), true);
   } catch (refusal) {

@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts';
 import type { Arrival, Header, InboundBody, Incoming, Unmarked, Upgrade } from '../exchange.ts';
 import { defaultSecurityHeaders } from '../security-headers.ts';
 import { createClientAddress } from './client-address.ts';
-import { createDispositions, namedByConnection, type ReadHeader } from './inbound-headers.ts';
+import { createDispositions, type Disposition, namedByConnection, type ReadHeader } from './inbound-headers.ts';
 import { createHostCheck } from './public-host.ts';
 import { readSubprotocols } from './subprotocols.ts';
 
@@ -49,25 +49,11 @@ export function createSanitize(
   return (arrival) => {
     const { request, record, kind } = arrival;
     const { rawHeaders, socket, httpVersion } = request;
-    // Node's parser also lets a line without a version through (as 0.9), and the name of HTTP/2.
-    if (httpVersion !== '1.1' && httpVersion !== '1.0') {
+    // Node's parser also lets a line without a version through (as 0.9), and the name of HTTP/2. WebSockets are of 1.1 alone.
+    if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
       throw new AppError('invalid_request', { detail: { reason: 'version', version: httpVersion } });
     }
-    if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
-
-    const passing: Header[] = [];
-    const read = new Map<ReadHeader, string[]>();
-    let bytes = 0;
-    for (let at = 0; at < rawHeaders.length; at += 2) {
-      const name = rawHeaders[at] ?? '';
-      const value = rawHeaders[at + 1] ?? '';
-      bytes += name.length + value.length + 4;
-      const disposition = dispositionOf(name);
-      if (disposition === 'pass') passing.push([name, value]);
-      else if (disposition !== 'drop') note(read, disposition, value);
-    }
-    if (bytes > maxHeaderBytes) throw new AppError('headers_too_large', { detail: { reason: 'bytes' } });
-
+    const { passing, read } = sortHeaders(rawHeaders, dispositionOf);
     const address = clientAddress(socket.remoteAddress ?? '', read.get('x-forwarded-for') ?? []);
     // No address: the socket is closed already, and nobody waits for an answer.
     if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client is gone' } });
@@ -84,9 +70,6 @@ export function createSanitize(
     if (body.encoding !== undefined && body.present) headers.push(['content-encoding', body.encoding]);
     const origin = only(read, 'origin');
     if (origin !== undefined && passesOrigin && !isNamed('origin')) headers.push(['origin', origin]);
-    if (kind === 'upgrade' && httpVersion !== '1.1') {
-      throw new AppError('invalid_request', { detail: { reason: 'version', version: httpVersion } });
-    }
     const upgrade = kind === 'upgrade' ? readUpgrade(read, isNamed, body, headers) : undefined;
     const incoming: Unmarked<Incoming> = {
       ...arrival,
@@ -104,6 +87,26 @@ export function createSanitize(
     };
     return incoming as Incoming;
   };
+}
+
+function sortHeaders(
+  rawHeaders: readonly string[],
+  dispositionOf: (rawName: string) => Disposition,
+): Readonly<{ passing: Header[]; read: Map<ReadHeader, string[]> }> {
+  if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
+  const passing: Header[] = [];
+  const read = new Map<ReadHeader, string[]>();
+  let bytes = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    const value = rawHeaders[at + 1] ?? '';
+    bytes += name.length + value.length + 4;
+    const disposition = dispositionOf(name);
+    if (disposition === 'pass') passing.push([name, value]);
+    else if (disposition !== 'drop') note(read, disposition, value);
+  }
+  if (bytes > maxHeaderBytes) throw new AppError('headers_too_large', { detail: { reason: 'bytes' } });
+  return { passing, read };
 }
 
 function note(read: Map<ReadHeader, string[]>, name: ReadHeader, value: string): void {

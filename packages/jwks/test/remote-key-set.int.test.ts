@@ -89,12 +89,7 @@ const garbage: readonly (readonly [string, RequestListener, string])[] = [
   ['invalid UTF-8', (_req, res) => void res.end(Buffer.from([0x22, 0xff, 0x22])), 'malformed'],
   ['a thousand keys', json({ keys: Array.from({ length: 1000 }, (_, n) => ({ kid: `${n}` })) }), 'malformed'],
   ['a set padded beyond 256 KiB', json({ keys: [second], padding: ' '.repeat(256 * 1024) }), 'oversized'],
-  [
-    'a gzip bomb',
-    (_req, res) =>
-      void res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipBomb),
-    'oversized',
-  ],
+  ['a gzip bomb', (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipBomb), 'oversized'],
   ['bad gzip', (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('{"keys":[]}'), 'network'],
   ['a closed connection', (req) => void req.socket.destroy(), 'network'],
   [

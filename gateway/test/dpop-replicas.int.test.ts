@@ -152,6 +152,25 @@ describeWithRedis('proofs and Redis', () => {
     expect(arrived()).toBe(before + 1);
   });
 
+  test('with a Redis that hangs the answer is 503 and soon', async () => {
+    const before = arrived();
+    process.kill(redis.pid(), 'SIGSTOP');
+    try {
+      const times: number[] = [];
+      for (let count = 0; count < 4; count += 1) {
+        const startedAt = performance.now();
+        const { status, code } = await posts(count % 2, proof());
+        times.push(performance.now() - startedAt);
+        expect([status, code]).toEqual([503, 'dpop_replay_unavailable']);
+      }
+      // 200 ms are waited; the rest is a busy machine.
+      expect(Math.min(...times)).toBeLessThan(300);
+      expect(arrived()).toBe(before);
+    } finally {
+      process.kill(redis.pid(), 'SIGCONT');
+    }
+  });
+
   test('with Redis gone the answer is 503 and soon, never a guess; what has no proof is served', async () => {
     const before = arrived();
     await redis.kill();

@@ -1,8 +1,15 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { eventually } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import { calculateThumbprint, generateKeyPair, generateProof, type KeyPair } from 'dpop';
 import { decodeJwt } from 'jose';
 import { type Answer, call, logIn, password } from './client.ts';
+import { repository } from './stack.ts';
+
+const run = promisify(execFile);
 
 /** A client with a key, made by a library that knows nothing of us. */
 class BoundClient {
@@ -49,6 +56,13 @@ export function testBoundSessions(gateway: () => string): void {
     expect(refusal(await call(`${gateway()}/v1/users/me`, { token }))).toEqual([401, 'token_proof_missing']);
     const thief = await BoundClient.create(gateway());
     expect(refusal(await thief.call('/v1/users/me', { token }))).toEqual([401, 'token_key_mismatch']);
+  });
+
+  test('the example for client developers works as printed', async () => {
+    const page = readFileSync(resolve(repository, 'docs/bound-tokens.md'), 'utf8');
+    const code = /```js\n([\s\S]*?)```/.exec(page)?.[1]?.replace('http://127.0.0.1:8080', gateway()) ?? '';
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', code], { cwd: repository });
+    expect(stdout).toBe('DPoP 200\n');
   });
 
   test('a bound session goes on with a proof of its key only, and is not ended by the attempt', async () => {

@@ -10,7 +10,7 @@ export type IdentityContext = Readonly<{
   authTime?: number;
   /** How they did so (RFC 8176). */
   amr?: readonly string[];
-  /** Thumbprint of the key that the caller's token is bound to (RFC 9449). */
+  /** Thumbprint of the key that the client proved to hold with this request (RFC 9449): the one its token is bound to, or is going to be. */
   jkt?: string;
 }>;
 

@@ -264,6 +264,34 @@ describe('a WebSocket of a browser', () => {
 });
 
 describe('where the pages are known', () => {
+  const cors = 'cors: { origins: ["https://app.example.test"] }\nheaders: { strip: [Origin] }';
+  let gateway: GatewayUnderTest;
+  let token: string;
+  beforeAll(async () => {
+    gateway = await gatewayUnderTest({ upstream: { upgrade }, edits: [['trustedProxies: []', cors]] });
+    token = await gateway.issuer.accessToken();
+  });
+  afterAll(() => gateway.close());
+  const sockets: Socket[] = [];
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.destroy();
+  });
+
+  async function handshake(origin: string) {
+    const socket = connect(gateway.port, '127.0.0.1');
+    sockets.push(socket);
+    let text = '';
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+    });
+    socket.write(
+      `GET /v1/socket HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nAuthorization: Bearer ${token}\r\nOrigin: ${origin}\r\n\r\n`,
+    );
+    await eventually(() => expect(text).not.toBe(''));
+    return { ...parseAnswer(text), socket };
+  }
+
   test.each([
     ['ours', 'http://gateway.test', 101],
     ['an app of cors', 'https://app.example.test', 101],
@@ -271,22 +299,24 @@ describe('where the pages are known', () => {
     ['ours by another scheme', 'https://gateway.test', 403],
     ['nobody', 'null', 403],
   ])('a WebSocket of %s is judged by them', async (_name, origin, expected) => {
-    const cors = 'cors: { origins: ["https://app.example.test"] }\nheaders: { strip: [Origin] }';
-    const gateway = await gatewayUnderTest({ upstream: { upgrade }, edits: [['trustedProxies: []', cors]] });
-    const token = await gateway.issuer.accessToken();
     const before = gateway.upstream.requests.length;
-    const socket = connect(gateway.port, '127.0.0.1');
-    let text = '';
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1');
-    });
-    socket.write(
-      `GET /v1/socket HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nAuthorization: Bearer ${token}\r\nOrigin: ${origin}\r\n\r\n`,
-    );
-    await eventually(() => expect(parseAnswer(text).status).toBe(expected));
+    expect((await handshake(origin)).status).toBe(expected);
     expect(gateway.upstream.requests.length).toBe(before + (expected === 101 ? 1 : 0));
+    // The configuration strips it; what is decided by it is decided all the same.
     if (expected === 101) expect(gateway.upstream.last().headers.origin).toBeUndefined();
-    socket.destroy();
-    await gateway.close();
+  });
+
+  test('another configuration counts the sockets that are open already', async () => {
+    const two = `websockets: { maxPerUser: 2 }`;
+    await gateway.reload([['trustedProxies: []', two]]);
+    const open = [await handshake('http://gateway.test'), await handshake('http://gateway.test')];
+    await gateway.reload([['trustedProxies: []', `${two}\n${cors}`]]);
+    expect((await handshake('https://app.example.test')).code).toBe('too_many_sockets');
+    open[0]?.socket.destroy();
+    await eventually(async () => expect((await handshake('https://app.example.test')).status).toBe(101));
+    expect(open.map(({ status, socket }) => [status, socket.destroyed])).toEqual([
+      [101, true],
+      [101, false],
+    ]);
   });
 });

@@ -189,6 +189,12 @@ describe('without cors in the configuration', () => {
     const { headers } = await send('GET /v1/open/1');
     expect(headers['access-control-allow-origin']).toBe(app);
     expect(headers).not.toHaveProperty('x-content-type-options');
+    await gateway.reload([['trustedProxies: []', `cors: { origins: ["${app}"] }`]]);
+    const answer = await send('OPTIONS /v1/admin');
+    expect([answer.status, answer.headers['access-control-allow-origin']]).toEqual([204, app]);
+    expect(answer.headers).not.toHaveProperty('access-control-allow-credentials');
+    await gateway.reload();
+    expect((await send('OPTIONS /v1/admin')).status).toBe(405);
     await gateway.close();
   });
 

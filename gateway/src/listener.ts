@@ -102,6 +102,8 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
     }
     const refusal = new AppError(codeFor(error), { cause: error, detail: { parser: error.code } });
     const connection = connections.get(socket);
+    // What still comes is not read.
+    connection?.lines.leave();
     const [last] = [...(connection?.answers ?? [])].slice(-1);
     // No TLS was agreed on: there is nobody to answer.
     if (connection === undefined) socket.destroy();
@@ -114,14 +116,17 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
   }
 
   server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
-    const lines = watchRequestLines(socket, maxHeaderSize);
+    const lines = watchRequestLines(socket);
     connections.set(socket, { answers: new Map(), lines, turns: createTurns() });
   });
   server.on('request', (request, response) => take(request, response));
   server.on('checkContinue', takeExpecting);
   server.on('checkExpectation', takeExpecting);
   server.on('upgrade', upgrade);
-  server.on('connect', (_request, socket) => handlersNow().refused(new AppError('invalid_target'), socket));
+  server.on('connect', (_request, socket) => {
+    connections.get(socket)?.lines.leave();
+    handlersNow().refused(new AppError('invalid_target'), socket);
+  });
   server.on('clientError', refuseBroken);
   return server;
 }

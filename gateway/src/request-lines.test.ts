@@ -15,7 +15,7 @@ async function verdicts(pieces: readonly string[], count: number): Promise<boole
     request.resume().once('end', () => response.end());
   });
   server.on('connection', (socket) => {
-    lines = watchRequestLines(socket, 20 * 1024);
+    lines = watchRequestLines(socket);
   });
   const [client, peer] = duplexPair();
   server.emit('connection', peer);
@@ -91,5 +91,19 @@ describe('the request lines of a connection', () => {
     expect(await verdicts([`${chunks}GET  /a HTTP/1.1\r\n\r\n`], 2)).toEqual([true, false]);
     expect(await verdicts([chunks, 'GET  /a HTTP/1.1\r\n\r\n'], 2)).toEqual([true, false]);
     expect(await verdicts([chunks, 'GET /a HTTP/1.1\r\n\r\n'], 2)).toEqual([true, true]);
+  });
+
+  test('behind any number of empty lines are told apart, and those are not kept', async () => {
+    const emptyLines = Array.from({ length: 200 }, () => '\r\n'.repeat(16_384));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(await verdicts([...emptyLines, 'GET /a HTTP/1.1\r\n\r\n'], 1)).toEqual([true]);
+    // All of them once over, and not each with all before it.
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
+    expect(await verdicts([...emptyLines, 'GET  /a HTTP/1.1\r\n\r\n'], 1)).toEqual([false]);
+  });
+
+  test('of a head that has no end are not kept for ever', async () => {
+    const head = ['GET /a HTTP/1.1\r\n', ...Array.from({ length: 100 }, () => `X:${' '.repeat(4096)}a\r\n`), '\r\n'];
+    expect(await verdicts(head, 1)).toEqual([true]);
   });
 });

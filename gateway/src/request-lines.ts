@@ -10,10 +10,12 @@ export type RequestLines = Readonly<{
   isCanonical(request: IncomingMessage): boolean;
   /** Nothing is under way: lets go of what need not be kept. */
   rest(): void;
-  /** What comes next is no HTTP. */
+  /** What comes next is no HTTP, or nobody's business any more. */
   leave(): void;
 }>;
 
+// Of a head that is still arriving. Bytes.
+const mostKept = 64 * 1024;
 const nothing: Buffer = Buffer.alloc(0);
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
@@ -28,26 +30,39 @@ const lineFeed = 0x0a;
  * It costs that bytes pass through JavaScript on their way to the parser: 5 to 7 us a request, which for requests through a whole
  * gateway could not be told from noise.
  *
- * @param maxHeadBytes What the parser takes for a head at most: so much of the past may be needed.
+ * It keeps what came of a head so far, 64 KiB at most. A longer one (the parser counts no separators and no spaces) is not looked at.
  */
-export function watchRequestLines(socket: Duplex, maxHeadBytes: number): RequestLines {
+export function watchRequestLines(socket: Duplex): RequestLines {
   /** The last that came, as far as it matters; `start` says where it stands among all that came. */
   let bytes = nothing;
   let start = 0;
   /** Where the next request begins, among all that came; undefined behind a chunked body. */
   let next: number | undefined = 0;
   let last: IncomingMessage | undefined;
+  let isBlind = false;
 
   /** What may belong to a request that is not known yet. */
   function unread(): Buffer {
-    if (next !== undefined) return bytes.subarray(Math.max(0, next - start));
-    return last?.complete === false ? nothing : bytes.subarray(-maxHeadBytes);
+    if (next === undefined) return last?.complete === false ? nothing : bytes.subarray(-mostKept);
+    // Empty lines may come for ever.
+    if (next < start + bytes.length) next = start + afterEmptyLines(bytes, next - start);
+    return bytes.subarray(Math.max(0, next - start));
   }
 
   function see(chunk: Buffer): void {
     const kept = unread();
+    if (kept.length > mostKept) {
+      leave();
+      return;
+    }
     start += bytes.length - kept.length;
     bytes = kept.length === 0 ? chunk : Buffer.concat([kept, chunk]);
+  }
+
+  function leave(): void {
+    socket.off('data', see);
+    bytes = nothing;
+    isBlind = true;
   }
 
   function find(line: string): number {
@@ -60,6 +75,7 @@ export function watchRequestLines(socket: Duplex, maxHeadBytes: number): Request
   socket.prependListener('data', see);
   return {
     isCanonical(request) {
+      if (isBlind) return true;
       const line = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`;
       const at = find(line);
       if (at === -1) return false;
@@ -76,10 +92,7 @@ export function watchRequestLines(socket: Duplex, maxHeadBytes: number): Request
       start += bytes.length - kept.length;
       bytes = kept.length === 0 ? nothing : Buffer.from(kept);
     },
-    leave() {
-      socket.off('data', see);
-      bytes = nothing;
-    },
+    leave,
   };
 
   function drop(count: number): void {

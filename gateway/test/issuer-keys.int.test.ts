@@ -22,7 +22,7 @@ async function turnedGateway(options: GatewayOptions = {}) {
   const clock = new TurnedTimers();
   const gateway = await gatewayUnderTest({
     ...options,
-    keySets: { nowMs: clock.now, timers: clock, timeoutMs: 300, random: () => 0.5 },
+    keySets: { nowMs: clock.now, timers: clock, timeoutMs: 500, random: () => 0.5 },
   });
   const status = async (token: string) => {
     const { status, code } = await gateway.ask('/v1/things/1', { token });

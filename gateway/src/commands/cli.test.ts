@@ -67,6 +67,8 @@ describe('countersign', () => {
     ['no action', ['keys']],
     ['an unknown action', ['keys', 'burn', '--dir', 'x']],
     ['no key to retire', ['keys', 'retire', '--dir', 'x']],
+    ['a header without a colon', ['explain', 'GET', '/', '-H', 'x']],
+    ['a header with a line break', ['explain', 'GET', '/', '-H', 'x: a\nb: c']],
   ])('wrongly called with %s, it says so and ends with 2', async (_name, args) => {
     const { code, err } = await run(...args);
     expect(code).toBe(2);
@@ -179,7 +181,9 @@ describe('explain', () => {
   const settings = '/v1/tenants/acme/settings?full=1';
 
   test('shows the route, each rule, and the exact headers', async () => {
-    const { code, out } = await run('explain', 'put', settings, '--role', 'admin', '--tenant', 'acme', '-c', file);
+    const json = ['-H', 'Content-Type: application/json'];
+    const caller = ['--role', 'admin', '--tenant', 'acme'];
+    const { code, out } = await run('explain', 'put', settings, ...caller, ...json, '-c', file);
     expect(code).toBe(0);
     expect(out).toContain(`PUT ${settings} as admin example-user of acme`);
     expect(out).toContain('route     settings  /v1/tenants/:tenantId/settings');
@@ -193,6 +197,57 @@ describe('explain', () => {
       /signature-input: countersign=\("@method" "@path" "@query" .*"content-type" "content-digest"\);created=1800000000;/,
     );
     expect(out).toContain('signature: countersign=:SIGNATURE:');
+    expect(out).toContain('connect 2000 ms, response 30000 ms, idle 60000 ms');
+  });
+
+  test('shows which of the given headers do not pass, and why', async () => {
+    const given = [
+      'X_User_Id: evil',
+      'Signature: x',
+      'Accept: text/plain',
+      'Connection: close, X-Mine',
+      'X-Mine: 1',
+      'Authorization: Basic x',
+      'Forwarded: for=1.2.3.4',
+    ];
+    const headers = given.flatMap((header) => ['-H', header]);
+    const { out } = await run(
+      'explain',
+      'GET',
+      settings,
+      '--role',
+      'admin',
+      '--tenant',
+      'acme',
+      ...headers,
+      '-c',
+      file,
+    );
+    expect(out).toContain('            Accept: text/plain\n');
+    expect(out.split('\n').filter((line) => line.startsWith('  drops'))).toEqual([
+      '  drops     X_User_Id  (only the gateway may write it)',
+      '  drops     Signature  (only the gateway may write it)',
+      '  drops     Connection  (belongs to one connection)',
+      '  drops     X-Mine  (named by Connection)',
+      "  drops     Authorization  (passes only where the route's forward says so)",
+      '  drops     Forwarded  (only the gateway may write it)',
+    ]);
+    expect(out).not.toContain('evil');
+  });
+
+  test('shows what a header is refused for, by the stage that would refuse it', async () => {
+    const { out } = await run('explain', 'GET', settings, '-H', 'Content-Type: a', '-H', 'Content-Type: b', '-c', file);
+    expect(out).toContain('answer    400 invalid_request  (repeated header: content-type)');
+  });
+
+  test('tells a program the same', async () => {
+    const { out } = await run('explain', 'GET', settings, '--role', 'agent', '--tenant', 'acme', '--json', '-c', file);
+    expect(JSON.parse(out)).toMatchObject({
+      method: 'GET',
+      caller: { kind: 'user', role: 'agent' },
+      route: { name: 'settings' },
+      answer: { status: 403, code: 'insufficient_role' },
+    });
   });
 
   test('shows which rule refuses, and no headers', async () => {

@@ -4,7 +4,8 @@ import { loadConfig } from '../config/load.ts';
 import { parseWorkerCount } from '../workers/worker-count.ts';
 import type { Terminal } from './terminal.ts';
 
-export type Values = Readonly<Record<string, string | boolean | undefined>>;
+type Value = string | boolean | undefined;
+export type Values = Readonly<Record<string, Value | readonly (string | boolean)[]>>;
 
 /** Wrongly called: the message and a pointer to the help, exit code 2. */
 export class UsageError extends Error {}
@@ -62,6 +63,11 @@ export function workersOf(values: Values): number {
   return count;
 }
 
-export function text(value: string | boolean | undefined): string | undefined {
+export function text(value: Values[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;
+}
+
+/** Of an option that may be given again. */
+export function list(value: Values[string]): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : [];
 }

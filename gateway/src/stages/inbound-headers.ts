@@ -67,6 +67,18 @@ export function createDispositions(strip: readonly string[]): (rawName: string) 
   };
 }
 
+/** For a person: why a header that a client sent does not reach the service as it was. */
+export function whyDropped(name: string, strip: readonly string[]): string {
+  const folded = foldHeaderName(name);
+  if (strip.map(foldHeaderName).includes(folded)) return 'headers.strip';
+  if (folded === 'authorization' || folded === 'dpop' || folded === 'cookie')
+    return "passes only where the route's forward says so";
+  if (folded === 'host' || folded === 'content-length') return 'the gateway writes its own';
+  if (hopByHop.has(folded)) return 'belongs to one connection';
+  if (isReservedHeader(folded)) return 'only the gateway may write it';
+  return 'named by Connection';
+}
+
 /**
  * The (folded) names that `Connection` claims for this hop. The next hop would drop them, so they go before the gateway
  * writes its own: a client could otherwise name ours (CVE-2024-45410, CVE-2025-48865).

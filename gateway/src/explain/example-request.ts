@@ -1,0 +1,85 @@
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { newRequestId } from '@countersign/identity';
+import type { KeySet } from '@countersign/jwks';
+import type { GatewayConfig } from '../config/config.ts';
+import type { Arrival, Header, Caller as Identified } from '../exchange.ts';
+import type { Question } from '../routing/decide.ts';
+import type { Caller } from '../routing/policy.ts';
+import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
+
+// From the range for documentation (RFC 5737).
+const exampleAddress = '192.0.2.1';
+// Of RFC 7638's own example.
+const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
+
+/** A request as it would come from node's parser, from nowhere. */
+export function exampleArrival(
+  { method, target }: Question,
+  headers: readonly Header[],
+  config: GatewayConfig,
+): Arrival {
+  const socket = new Socket();
+  Object.defineProperty(socket, 'remoteAddress', { value: exampleAddress });
+  const request = new IncomingMessage(socket);
+  const hasHost = headers.some(([name]) => name.toLowerCase() === 'host');
+  const host: readonly Header[] = hasHost ? [] : [['Host', new URL(config.publicOrigins[0] ?? 'http://gateway').host]];
+  request.method = method;
+  request.url = target;
+  request.httpVersion = '1.1';
+  request.rawHeaders = [...host, ...headers].flat();
+  return {
+    request,
+    kind: 'http',
+    record: { requestId: newRequestId(), method, path: target, startedAt: 0 },
+    acceptBody() {},
+    detach() {},
+  };
+}
+
+/** Somebody whose token or signature held. */
+export function exampleCaller(caller: Caller, { issuers: [issuer] }: GatewayConfig, nowSec: number): Identified {
+  if (caller.kind === 'anonymous') return { kind: 'anonymous', jkt: undefined };
+  const user = caller.kind === 'user' ? caller : caller.user;
+  if (user === undefined || issuer === undefined)
+    return { kind: 'service', serviceId: caller.kind === 'service' ? caller.serviceId : '' };
+  const jkt = caller.kind === 'user' && caller.bound ? exampleThumbprint : undefined;
+  const trusted: TrustedIssuer = { config: issuer, keys: noKeys, revocations: undefined };
+  const { userId, role, tenantId } = user;
+  const token: VerifiedToken = {
+    claims: {
+      issuer: issuer.issuer,
+      subject: userId,
+      tokenId: 'JTI',
+      userId,
+      role,
+      tenantId,
+      sessionId: issuer.revocations && 'SESSION',
+      issuedAtSec: nowSec,
+      expiresAtSec: nowSec + 900,
+      authTimeSec: undefined,
+      authMethods: undefined,
+      jkt,
+    },
+    kid: 'KID',
+    issuer: trusted,
+    generation: 0,
+    prepared: new Map(),
+  };
+  if (caller.kind === 'user') return { kind: 'user', userId, role, tenantId, token, bound: jkt !== undefined, jkt };
+  return {
+    kind: 'service',
+    serviceId: caller.serviceId,
+    user: { id: newRequestId(), depth: 1, userId, role, tenantId, token },
+  };
+}
+
+const noKeys: KeySet = {
+  generation: 0,
+  ready: true,
+  stats: { ageMs: 0, fetches: 0, failures: 0, keys: 0 },
+  find: () => undefined,
+  lookup: async () => undefined,
+  start() {},
+  stop() {},
+};

@@ -1,0 +1,79 @@
+import type { GatewayConfig, Limit, Route } from '../config/config.ts';
+import { type Code, errorTable } from '../errors.ts';
+import type { Header } from '../exchange.ts';
+import { createDecider, type Question } from '../routing/decide.ts';
+import type { Verdict } from '../routing/policy.ts';
+import { sentHeaders } from './sent-headers.ts';
+
+/** What becomes of a request, step by step, as far as the configuration settles it. */
+export type Explanation = Readonly<{
+  /** Undefined: none serves it, for the reason in `answer`. */
+  route: Pick<Route, 'name' | 'path'> | undefined;
+  rules: readonly Verdict[];
+  /** In words. */
+  limits: readonly string[];
+  body: string | undefined;
+  websocket: boolean;
+  cors: readonly string[] | undefined;
+  /** Undefined: it is answered at the edge. */
+  answer:
+    | Readonly<{ status: number; code: Code; why: string | undefined; allow: readonly string[] | undefined }>
+    | undefined;
+  upstream: Readonly<{ name: string; targets: readonly string[]; handling: string }> | undefined;
+  sends: Readonly<{ method: string; target: string; headers: readonly Header[] }> | undefined;
+  dropped: readonly Readonly<{ name: string; why: string }>[];
+}>;
+
+/** Asks the code that serves: the decider for route and rules, the stages for what is sent. Limits are not counted. */
+export async function explainRequest(
+  config: GatewayConfig,
+  question: Question,
+  headers: readonly Header[],
+  nowMs: number,
+): Promise<Explanation> {
+  const { route, verdicts, refusal, why, allow, path, query } = createDecider(config)(question);
+  const known = {
+    route: route && { name: route.name, path: route.path },
+    rules: verdicts,
+    limits: route?.limits.map(limitText) ?? [],
+    body: route && bodyText(route),
+    websocket: route?.websocket === true,
+    cors: route === undefined || route.auth === 'service' ? undefined : config.cors?.origins,
+    upstream: undefined,
+    sends: undefined,
+    dropped: [],
+  };
+  // Also where a rule refuses already: a header may be refused before any rule is asked.
+  const sent = await sentHeaders(config, question, headers, nowMs);
+  if ('refusal' in sent) {
+    const code = sent.refusal;
+    return {
+      ...known,
+      answer: { status: errorTable[code].status, code, why: code === refusal ? why : sent.why, allow },
+    };
+  }
+  if (route === undefined || path === undefined) throw new Error('neither route nor refusal');
+  const { upstream } = route;
+  return {
+    ...known,
+    answer: undefined,
+    upstream: { name: upstream.name, targets: upstream.targets, handling: handlingOf(route) },
+    sends: { method: question.method, target: path + query, headers: sent.headers },
+    dropped: sent.dropped,
+  };
+}
+
+const limitText = ({ requests, perSec, by, onStoreFailure }: Limit): string =>
+  `${requests} in ${perSec} s by ${by}${onStoreFailure === 'deny' ? '; 503 while Redis is gone' : ''}`;
+
+const bodyText = ({ body }: Route): string =>
+  body.mode === 'none' ? 'none' : `${body.mode}, at most ${body.maxBytes} bytes`;
+
+function handlingOf({ upstream: { timeouts, retry, breaker } }: Route): string {
+  const { connectMs, responseMs, idleMs } = timeouts;
+  const parts = [`connect ${connectMs} ms, response ${responseMs} ms, idle ${idleMs} ms`];
+  if (retry.attempts > 0)
+    parts.push(`${retry.attempts} more ${retry.attempts === 1 ? 'attempt' : 'attempts'} where it is safe`);
+  if (breaker !== undefined) parts.push('a circuit breaker');
+  return parts.join('; ');
+}

@@ -124,6 +124,33 @@ describe('test', () => {
     ]);
   });
 
+  test('runs the tests of further files too, and says where one of them failed', async () => {
+    writeFileSync(file, exampleHead + exampleRoutes + policyTests);
+    const more = join(directory, 'more.tests.yaml');
+    writeFileSync(more, 'tests:\n  - request: { method: GET, path: /v1/users/you }\n    expect: { allowed: true }\n');
+    const { code, out } = await run('test', file, more);
+    expect(code).toBe(1);
+    expect(out).toContain(`FAIL GET /v1/users/you as anonymous  ${more}:2:5\n`);
+    expect(out).toContain('2 passed, 1 failed');
+    expect((await run('test', '-c', file, more)).out).toBe(out);
+  });
+
+  test('shows what is wrong with a further file', async () => {
+    writeFileSync(file, exampleHead + exampleRoutes);
+    const more = join(directory, 'more.tests.yaml');
+    writeFileSync(
+      more,
+      'routes: []\ntests:\n  - request: { method: GET, path: / }\n    expect: { allowed: true, route: you, status: 403 }\n',
+    );
+    const { code, err } = await run('test', file, more);
+    expect(code).toBe(1);
+    expect(err.split('\n')).toEqual([
+      `${more}:1:1: unknown key "routes" (allowed here: tests)`,
+      `${more}:4:37: tests[0].expect.route: "you" is not a route of the configuration`,
+      `${more}:4:50: tests[0].expect.status: belongs to a refusal`,
+    ]);
+  });
+
   test('shows a broken file as check does', async () => {
     writeFileSync(file, 'version: 1\n');
     expect((await run('test', file)).code).toBe(1);

@@ -1,27 +1,32 @@
 import type { PolicyTest } from '../config/config.ts';
+import { loadConfig } from '../config/load.ts';
+import { loadTests } from '../config/load-tests.ts';
 import { errorTable } from '../errors.ts';
 import { createDecider, type Decision } from '../routing/decide.ts';
 import type { Caller } from '../routing/policy.ts';
-import { type Command, configOption, loadNamed } from './command.ts';
+import { type Command, configOption, text } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
 export const test: Command = {
   name: 'test',
-  usage: '[FILE]',
-  summary: 'run the `tests:` of a configuration, without a gateway',
+  usage: '[FILE] [MORE…]',
+  summary: 'run the `tests:` of a configuration, and those of further files, without a gateway',
   options: [configOption.help],
   parse: configOption.parse,
   run(terminal, values, positionals) {
-    const config = loadNamed(terminal, values, positionals);
+    const named = text(values.config);
+    const [file = 'gateway.yaml', ...more] = named === undefined ? positionals : [named, ...positionals];
+    const config = loadConfig(file, terminal.env);
+    const tests = [...config.tests, ...more.flatMap((further) => loadTests(further, terminal.env, config))];
     const decide = createDecider(config);
     let failed = 0;
-    for (const expected of config.tests) {
+    for (const expected of tests) {
       const { method, target } = expected.request;
       const differences = compare(expected, decide({ method, target, caller: callerOf(expected) }));
       if (differences.length > 0) failed += 1;
       report(terminal, expected, differences);
     }
-    const passed = config.tests.length - failed;
+    const passed = tests.length - failed;
     terminal.out('');
     terminal.out(`${passed} passed, ${terminal.paint(failed > 0 ? 'bad' : 'good', `${failed} failed`)}`);
     return failed > 0 ? 1 : 0;

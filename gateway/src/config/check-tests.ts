@@ -1,25 +1,29 @@
 import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
 
-/** What holds between a test and the routes it speaks of. */
-export function checkTests({ tests, routes, upstreams, services }: Parts): readonly Finding[] {
+/** What a test may speak of. `routes` undefined: not all could be read. */
+export type Named = Readonly<{
+  routes: ReadonlySet<string | undefined> | undefined;
+  upstreams: Readonly<{ has(name: string): boolean }>;
+  services: Readonly<{ has(name: string): boolean }>;
+}>;
+
+/** What holds between tests and what they speak of. */
+export function checkTests(tests: Parts['tests'], { routes, upstreams, services }: Named): readonly Finding[] {
   const findings: Finding[] = [];
-  const names = new Set(routes.map((route) => route?.name));
-  // A route with a problem of its own has no name here, and a test of it would be blamed for that.
-  const allRoutesRead = !routes.includes(undefined);
   for (const [index, test] of tests.entries()) {
     if (test === undefined) continue;
     const refuse = (path: readonly string[], message: string) =>
       findings.push({ path: ['tests', index, ...path], message });
     const { request, expect } = test;
     if (request.service !== undefined && !services.has(request.service)) {
-      refuse(['request', 'service'], `"${request.service}" is not a service of this file`);
+      refuse(['request', 'service'], `"${request.service}" is not a service of the configuration`);
     }
-    if (expect.route !== undefined && allRoutesRead && !names.has(expect.route)) {
-      refuse(['expect', 'route'], `"${expect.route}" is not a route of this file`);
+    if (expect.route !== undefined && routes !== undefined && !routes.has(expect.route)) {
+      refuse(['expect', 'route'], `"${expect.route}" is not a route of the configuration`);
     }
     if (expect.upstream !== undefined && !upstreams.has(expect.upstream)) {
-      refuse(['expect', 'upstream'], `"${expect.upstream}" is not an upstream of this file`);
+      refuse(['expect', 'upstream'], `"${expect.upstream}" is not an upstream of the configuration`);
     }
     for (const key of expect.allowed ? (['status', 'code'] as const) : (['upstream', 'path'] as const)) {
       if (expect[key] === undefined) continue;

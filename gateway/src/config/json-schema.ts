@@ -24,8 +24,8 @@ export type JsonSchema = {
 };
 
 /** What `countersign schema` prints: the shape of the file as it is written, for editors. */
-export function jsonSchema(): JsonSchema {
-  return { ...(z.toJSONSchema(schema, { io: 'input' }) as JsonSchema), title: 'gateway.yaml' } as JsonSchema;
+export function jsonSchema(of: z.ZodType = schema): JsonSchema {
+  return { ...(z.toJSONSchema(of, { io: 'input' }) as JsonSchema), title: 'gateway.yaml' } as JsonSchema;
 }
 
 /** The schema of the value at a path; of every alternative, where there are several. */

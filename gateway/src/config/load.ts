@@ -11,16 +11,12 @@ import { checkTls } from './check-tls.ts';
 import type { GatewayConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
 import { partsOf } from './parts.ts';
-import { type Finding, findingsOf, placed } from './problems.ts';
+import { type Finding, findingsOf, placed, problemLines } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
 import { schema } from './schema.ts';
 import { noSecrets, readSecrets, type Secrets } from './secrets.ts';
 import { shownConfig } from './shown.ts';
 import { readYaml, type Source } from './yaml.ts';
-import { printable } from './yaml-syntax.ts';
-
-/** A file that is no YAML at all can have a problem a byte. */
-const mostShown = 200;
 
 /**
  * Reads a gateway.yaml.
@@ -44,11 +40,7 @@ export function parseConfig(text: string, { file, env, running }: ParseOptions):
 
   const problems = [...source.problems, ...findings.map((finding) => placed(finding, source))];
   if (problems.length > 0 || !parsed.success) {
-    const ordered = problems.toSorted((a, b) => a.offset - b.offset);
-    const shown = ordered.slice(0, mostShown);
-    const lines = shown.map(({ offset, message }) => `${file}:${source.lineColumn(offset)}: ${printable(message)}`);
-    if (ordered.length > mostShown) lines.push(`${file}: and ${ordered.length - mostShown} more`);
-    throw new ConfigError([...new Set(lines)]);
+    throw new ConfigError(problemLines(file, source, problems));
   }
   return resolveConfig(parsed.data, {
     file: absolute,
@@ -80,7 +72,12 @@ function checkAll(
     ...certificate.findings,
     ...checkRoutes(parts),
     ...checkDpop(parts),
-    ...checkTests(parts),
+    ...checkTests(parts.tests, {
+      // A route with a problem of its own has no name here, and a test of it would be blamed for that.
+      routes: parts.routes.includes(undefined) ? undefined : new Set(parts.routes.map((route) => route?.name)),
+      upstreams: parts.upstreams,
+      services: parts.services,
+    }),
     ...(running === undefined ? [] : checkRunning(parts, running)),
   ];
   return { secrets, certificate, findings: findings.filter((finding) => !isEcho(finding, source)) };

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type JsonSchema, jsonSchema, schemasAt } from './json-schema.ts';
 import type { Path, Problem, Source } from './yaml.ts';
+import { printable } from './yaml-syntax.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -8,8 +9,7 @@ type Issue = z.core.$ZodIssue;
 export type Finding = Readonly<{ path: Path; message: string; key?: string; absent?: string }>;
 
 /** What zod found, as sentences that say what is allowed. Values are never repeated: some are secrets. */
-export function findingsOf(issues: readonly Issue[], raw: unknown): readonly Finding[] {
-  const root = jsonSchema();
+export function findingsOf(issues: readonly Issue[], raw: unknown, root = jsonSchema()): readonly Finding[] {
   return issues.flatMap((issue) => findingsOfIssue(issue, raw, root));
 }
 
@@ -19,6 +19,17 @@ export function placed(finding: Finding, source: Source): Problem {
   const offset =
     finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
   return { offset, message: where === '' ? finding.message : `${where}: ${finding.message}` };
+}
+
+const mostShown = 200;
+
+/** `file:line:column: message`, in the order of the file. */
+export function problemLines(file: string, source: Source, problems: readonly Problem[]): readonly string[] {
+  const ordered = problems.toSorted((a, b) => a.offset - b.offset);
+  const shown = ordered.slice(0, mostShown);
+  const lines = shown.map(({ offset, message }) => `${file}:${source.lineColumn(offset)}: ${printable(message)}`);
+  if (ordered.length > mostShown) lines.push(`${file}: and ${ordered.length - mostShown} more`);
+  return [...new Set(lines)];
 }
 
 function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly Finding[] {

@@ -316,7 +316,7 @@ describe('a configuration', () => {
     [
       'a test of a route that is not there',
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, route: x } }]\n`,
-      '"x" is not a route of this file',
+      '"x" is not a route of the configuration',
     ],
   ])('is refused for %s', (_name, text, problem) => {
     const problems = problemsOf(text);

@@ -107,7 +107,8 @@ function resolveCors({ maxAge, ...part }: NonNullable<Document['cors']>): Cors {
   return { ...part, maxAgeSec: maxAge };
 }
 
-function resolveTest({ request, expect }: Document['tests'][number], at: string): PolicyTest {
+/** @param at `file:line:column` */
+export function resolveTest({ request, expect }: Document['tests'][number], at: string): PolicyTest {
   return {
     at,
     request: { method: request.method, target: request.path, as: request.as, service: request.service },

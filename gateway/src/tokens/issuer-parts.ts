@@ -9,6 +9,7 @@ import type { OpenUpstream } from '../upstreams/open-upstream.ts';
 import { createRevocationSource } from '../upstreams/revocation-source.ts';
 import { followRevocations, type RevocationFeed } from './revocation-feed.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
+import { createTrouble } from './trouble.ts';
 
 /** What an issuer's key set follows from. */
 export type IssuerKeysWish = Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>;
@@ -32,17 +33,29 @@ const maxStaleMs = 24 * 60 * 60 * 1000;
 export function openIssuerKeys(wish: IssuerKeysWish, logger: Logger, timing: KeySetTiming = {}): KeySet {
   const { issuer, jwks, algorithms } = wish;
   if (!isFetched(jwks)) return openIssuerKeyFile(wish, logger);
+  const trouble = createTrouble(() => performance.now());
+  let isKnown = false;
   return remoteKeySet({
     ...timing,
     url: jwks,
     algorithms,
     maxStaleMs,
     onEvent(event) {
-      if (event.type === 'fetched' && !event.changed) return;
-      const { type, ...facts } = event;
-      if (type === 'fetched') logger.info({ issuer, ...facts }, 'issuer keys fetched');
-      else
-        logger.warn({ issuer, ...facts }, type === 'failed' ? 'issuer keys cannot be fetched' : 'issuer key ignored');
+      const { type: _type, ...facts } = event;
+      switch (event.type) {
+        case 'fetched':
+          trouble.over();
+          isKnown = true;
+          if (event.changed) logger.info({ issuer, ...facts }, 'issuer keys fetched');
+          return;
+        case 'failed': {
+          const level = trouble.failed(isKnown);
+          if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer keys cannot be fetched');
+          return;
+        }
+        case 'key_ignored':
+          logger.warn({ issuer, ...facts }, 'issuer key ignored');
+      }
     },
   });
 }

@@ -1,6 +1,7 @@
 import type { Logger } from '@countersign/service-kit';
 import { type RevocationPage, readRevocationPage } from './revocation-page.ts';
 import type { Revocation, Revocations } from './revocations.ts';
+import { createTrouble } from './trouble.ts';
 
 /** Where to go on reading, and how long the answer may wait for news. Without a position: from the start. */
 export type FeedQuestion = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
@@ -46,6 +47,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
   // So that an answer without news comes well before knowledge counts as stale.
   const waitSec = Math.max(1, Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000)));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
+  const trouble = createTrouble(nowMs);
   let stopping: AbortController | undefined;
 
   async function ask(question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
@@ -111,11 +113,16 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
         position = position === undefined ? await readSnapshot(signal) : await readOn(position, wait, signal);
         if (failuresInARow > 0) logger.info({ issuer, failures: failuresInARow }, 'revocation feed is back');
         failuresInARow = 0;
+        trouble.over();
       } catch (error) {
         if (signal.aborted) return;
         failuresInARow += 1;
         stats.failures += 1;
-        logger.warn({ issuer, err: error, failures: failuresInARow }, 'revocation feed cannot be read');
+        const level = trouble.failed(revocations.ready);
+        // At first the auth-service may only be starting, and a stack says no more than its name.
+        if (level === 'info') logger.info({ issuer, reason: reasonOf(error) }, 'revocation feed cannot be read yet');
+        else if (level === 'warn')
+          logger.warn({ issuer, err: error, failures: failuresInARow }, 'revocation feed cannot be read');
         const backoffMs = Math.min(lastRetryMs, firstRetryMs * 2 ** (failuresInARow - 1));
         await options.pause(backoffMs * (0.5 + options.random() / 2), signal);
       }
@@ -136,6 +143,9 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     },
   };
 }
+
+const reasonOf = (error: unknown): string =>
+  (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.message : String(error));
 
 const positionAfter = (page: RevocationPage): FeedPosition => ({ log: page.log, cursor: page.cursor });
 

@@ -35,6 +35,12 @@ const withBody: readonly ErrorCode[] = [
   'validation_failed',
 ];
 
+/** Every code that a route can answer with, those that come by themselves included. */
+export function refusalsOf({ refusals, body, query }: Endpoint): ErrorCode[] {
+  const asked = body !== undefined ? withBody : query !== undefined ? (['validation_failed'] as const) : [];
+  return [...refusals, ...asked, ...always];
+}
+
 /** The OpenAPI 3.1 description of routes, made from the schemas that check their requests. */
 export function describeEndpoints(endpoints: readonly Endpoint[]): Json {
   const components: Components = new Map();
@@ -85,7 +91,7 @@ function operationOf(endpoint: Endpoint, problemRef: Json, components: Component
         content: { 'application/json': { schema: schemaOf(body, 'input', components) } },
       },
     }),
-    responses: { ...answersOf(endpoint, components), ...refusalsOf(endpoint, problemRef, components) },
+    responses: { ...answersOf(endpoint, components), ...problemsOf(endpoint, problemRef, components) },
   };
 }
 
@@ -121,11 +127,10 @@ function answersOf({ answers }: Endpoint, components: Components): Json {
   );
 }
 
-function refusalsOf(endpoint: Endpoint, problemRef: Json, components: Components): Json {
-  const { refusals, refusalMembers = {}, body, query } = endpoint;
-  const asked = body !== undefined ? withBody : query !== undefined ? (['validation_failed'] as const) : [];
+function problemsOf(endpoint: Endpoint, problemRef: Json, components: Components): Json {
+  const { refusalMembers = {} } = endpoint;
   const byStatus = new Map<number, Set<ErrorCode>>();
-  for (const code of [...refusals, ...asked, ...always]) {
+  for (const code of refusalsOf(endpoint)) {
     const { status } = errors[code];
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
   }

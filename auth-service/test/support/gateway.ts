@@ -9,6 +9,7 @@ import {
 } from '@countersign/identity';
 import { recordingUpstream } from '@countersign/testing';
 import request, { type Test } from 'supertest';
+import { assertDescribed } from './described.ts';
 
 export const anonymous: IdentityFacts = { kind: 'anonymous' };
 export const gatewayItself: IdentityFacts = { kind: 'gateway' };
@@ -57,7 +58,9 @@ export async function testGateway() {
     const agent = request(`http://127.0.0.1:${port}`);
     const sent = agent[method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'](target);
     sent.set(Object.fromEntries(headers)).set({ 'user-agent': 'jest', ...options.headers });
-    return hasBody ? sent.set('content-type', contentType).send(body) : sent;
+    if (hasBody) sent.set('content-type', contentType).send(body);
+    // Whatever a test is about, what it gets is what the description says.
+    return sent.expect((answer) => assertDescribed(method, path, answer));
   }
 
   return { keysUrl: `${keySet.url}/.well-known/jwks.json`, call, close: () => keySet.close() };

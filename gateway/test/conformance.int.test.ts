@@ -348,6 +348,7 @@ describe('HTTP/1.1', () => {
     ['a length in spaces', post(`Content-Length:  5 \r\n${close}`, 'hello'), 'hello'],
     ['a length of 0', post(`Content-Length: 0\r\n${close}`)],
     ['POST without a body', post(close)],
+    ['GET with a length of 0', get(`Content-Length: 0\r\n${close}`)],
     ['one chunk', post(`Transfer-Encoding: chunked\r\n${close}`, '5\r\nhello\r\n0\r\n\r\n'), 'hello'],
     [
       'two chunks',

@@ -139,6 +139,16 @@ describe('the public listener with a certificate', () => {
     expect(parseAnswer(Buffer.concat(chunks).toString('latin1')).status).toBe(200);
   });
 
+  test('does not change between TLS and plain HTTP while it runs', async () => {
+    const withoutTls = gateway.yaml.replace(/tls: \{[^}]*\},/, '');
+    writeFileSync(gateway.file, withoutTls);
+    const { refused } = await gateway.running.reload();
+    expect(refused?.problems.join()).toMatch(/listen: cannot change while the gateway runs/);
+    expect((await ask(get())).status).toBe(200);
+    writeFileSync(gateway.file, gateway.yaml);
+    expect((await gateway.running.reload()).refused).toBeUndefined();
+  });
+
   test('never shows its key', async () => {
     const config = await (await gateway.admin('/config')).text();
     for (const line of first.key.split('\n').filter((text) => text.length > 40)) {

@@ -309,4 +309,53 @@ describe('a service that is not well', () => {
     // Trailers are not passed on: nobody asked for them (`TE` ends here), and nothing of them is checked.
     expect(text).not.toMatch(/x-sum/i);
   });
+
+  test('and is slow to one request keeps the answer to the next on the same connection waiting, not cut', async () => {
+    const large = 'x'.repeat(512 * 1024);
+    service.answerWith((socket, head) => {
+      if (head.includes('/things/large')) {
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${large.length}\r\n\r\n${large}`);
+        return;
+      }
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n');
+      let left = 8;
+      const drip = setInterval(() => {
+        socket.write('.');
+        left -= 1;
+        if (left === 0) clearInterval(drip);
+      }, 200);
+    });
+    const pipelined = request().replace('<close>', 'Connection: keep-alive') + request('GET', '/v1/things/large');
+    const { text } = await gateway.raw(pipelined.replaceAll('<host>', 'Host: gateway.test'));
+    expect(text.match(/HTTP\/1.1 200 OK/g)).toHaveLength(2);
+    expect(text).toContain('........');
+    expect(text.endsWith(large)).toBe(true);
+  });
+
+  test('and clients that go before they are let through leave nothing behind', async () => {
+    service.answerWith((socket) => socket.write(good));
+    const upgrade =
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+    for (const [path, lines] of [
+      ['/v1/things/1', ''],
+      ['/v1/socket', upgrade],
+    ] as const) {
+      for (let count = 0; count < 20; count += 1) {
+        // A token that was not seen before has to be verified, which takes a moment.
+        const fresh = await gateway.issuer.accessToken({ sid: `s-${count}` });
+        const client = connect(gateway.port, '127.0.0.1');
+        client.on('error', () => client.destroy());
+        client.write(
+          `GET ${path} HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${fresh}\r\n${lines}\r\n`,
+          () => client.destroy(),
+        );
+        await once(client, 'close');
+      }
+    }
+    await eventually(async () => {
+      const { upstreams } = (await (await gateway.admin('/upstreams')).json()) as { upstreams: { pending: number }[] };
+      expect(upstreams.reduce((sum, { pending }) => sum + pending, 0)).toBe(0);
+    });
+    await staysWell();
+  });
 });

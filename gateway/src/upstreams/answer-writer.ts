@@ -29,7 +29,7 @@ export class AnswerWriter {
   /** The last bytes have their time too. */
   end(): void {
     this.#response.end();
-    if (this.#response.writableFinished || this.#response.destroyed) return;
+    if (this.#response.writableLength === 0 || this.#response.destroyed) return;
     this.#watch();
     this.#response.once('finish', this.stop).once('close', this.stop);
   }
@@ -42,6 +42,8 @@ export class AnswerWriter {
   #watch(): void {
     this.#left = Number.POSITIVE_INFINITY;
     this.#timer ??= setInterval(() => {
+      // It waits for the answers to requests that were sent before it on the same connection.
+      if (this.#response.socket === null) return;
       const left = this.#response.writableLength;
       if (left < this.#left) this.#left = left;
       else this.#response.destroy();

@@ -90,6 +90,7 @@ export function createBreaker(rules: BreakerRules): Breaker {
       if (outcome === 'neutral') return;
       window.add(outcome, nowMs);
       const { successes, failures } = window.counts(nowMs);
+      if (failures === 0) return;
       const total = successes + failures;
       if (total >= rules.minimum && failures / total >= rules.failureRate) open(nowMs);
     },
@@ -108,45 +109,43 @@ export function createBreaker(rules: BreakerRules): Breaker {
 
 /** Counts of the last ten slices. Memory and time are the same however many outcomes there are. */
 function createWindow(sliceMs: number) {
-  const successes = new Uint32Array(slices);
-  const failures = new Uint32Array(slices);
+  const bySlice = { success: new Uint32Array(slices), failure: new Uint32Array(slices) };
+  const total = { success: 0, failure: 0 };
   let last = Number.NEGATIVE_INFINITY;
 
   function clear(): void {
-    successes.fill(0);
-    failures.fill(0);
+    for (const outcome of ['success', 'failure'] as const) {
+      bySlice[outcome].fill(0);
+      total[outcome] = 0;
+    }
   }
 
-  /** Empties the slices that have passed since. */
+  /** Forgets the slices that have passed since. @returns Where the outcomes of now are counted. */
   function advance(nowMs: number): number {
     const slice = Math.floor(nowMs / sliceMs);
     if (slice - last >= slices) clear();
-    else {
-      for (let passing = last + 1; passing <= slice; passing += 1) {
-        successes[passing % slices] = 0;
-        failures[passing % slices] = 0;
-      }
-    }
+    else for (let passing = last + 1; passing <= slice; passing += 1) forget(passing % slices);
     last = Math.max(last, slice);
     return slice % slices;
+  }
+
+  function forget(at: number): void {
+    for (const outcome of ['success', 'failure'] as const) {
+      total[outcome] -= bySlice[outcome][at] ?? 0;
+      bySlice[outcome][at] = 0;
+    }
   }
 
   return {
     clear,
     add(outcome: 'success' | 'failure', nowMs: number): void {
       const at = advance(nowMs);
-      const counted = outcome === 'success' ? successes : failures;
-      counted[at] = (counted[at] ?? 0) + 1;
+      bySlice[outcome][at] = (bySlice[outcome][at] ?? 0) + 1;
+      total[outcome] += 1;
     },
     counts(nowMs: number) {
       advance(nowMs);
-      return { successes: sum(successes), failures: sum(failures) };
+      return { successes: total.success, failures: total.failure };
     },
   };
-}
-
-function sum(counts: Uint32Array): number {
-  let total = 0;
-  for (const count of counts) total += count;
-  return total;
 }

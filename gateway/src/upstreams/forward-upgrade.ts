@@ -60,6 +60,8 @@ export function createForwardUpgrade(
   }
 
   return async (signed, socket, head) => {
+    // Nobody would hear of its end.
+    if (socket.destroyed) return;
     const { request, record, caller, outbound, route } = signed;
     const upstream = options.upstreams.of(route.upstream);
     const permit = upstream.admit();

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { AppError, errorTable } from '../errors.ts';
 import { type Signed, standingOf } from '../exchange.ts';
@@ -41,6 +42,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   #isOver = false;
   #informational = 0;
   #waiting: NodeJS.Timeout | undefined;
+  #streamed: Transform | undefined;
   #release: (() => void) | undefined;
   #startedAt = 0;
   #sentAt = 0;
@@ -54,17 +56,22 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { signed, response, target } = this.#attempt;
     const { outbound, route, request } = signed;
     const { timeouts, name } = route.upstream;
+    target.pending += 1;
+    if (response.destroyed) {
+      this.#fail(clientGone);
+      return;
+    }
     const headers: string[] = [];
     for (const [name, value] of outbound.headers) headers.push(name, value);
     let { body } = outbound as { body?: Dispatcher.DispatchOptions['body'] };
     if (outbound.body === 'stream') {
       if (signed.body.length !== undefined) headers.push('content-length', String(signed.body.length));
       signed.acceptBody();
-      body = requestBody(request, { maxBytes: route.body.maxBytes, idleMs: timeouts.idleMs });
+      this.#streamed = requestBody(request, { maxBytes: route.body.maxBytes, idleMs: timeouts.idleMs });
+      body = this.#streamed;
       this.#keepWatch('long');
     }
     response.once('close', this.#onClientClose);
-    target.pending += 1;
     this.#startedAt = performance.now();
     if (target.isBusy()) {
       const refusal = () => new AppError('upstream_overloaded', { detail: { upstream: name, target: target.origin } });
@@ -193,5 +200,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#attempt.response.off('close', this.#onClientClose);
     clearTimeout(this.#waiting);
     this.#release?.();
+    // Nobody reads it, and whoever refuses the request wants the rest of it to himself.
+    if (this.#progress === 'unsent') this.#streamed?.destroy();
   }
 }

@@ -1,9 +1,11 @@
 import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
+import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { calculateThumbprint, generateKeyPair as generateDpopKeys, generateProof } from 'dpop';
 import { type DpopClient, dpopClient } from './dpop-client.ts';
 import { type Ask, asker, dpopGateway, origin } from './dpop-gateway.ts';
 import type { GatewayUnderTest } from './gateway-under-test.ts';
+import { feedItem } from './issuer-server.ts';
 
 const path = '/v1/things/1';
 const url = origin + path;
@@ -430,6 +432,18 @@ describe('a token that is bound to a key', () => {
     const forged = other.proof({ url, token }, { jti }, { jwk: client.jwk });
     expect((await refused({ auth: `DPoP ${token}`, proofs: [forged] })).code).toBe('dpop_proof_invalid');
     expect((await ask({ auth: `DPoP ${token}`, proofs: [good({ jti })] })).status).toBe(200);
+  });
+
+  test('is refused within a second of its revocation, whatever proofs come with it', async () => {
+    const revoked = await gateway.issuer.accessToken({ sid: 'bound-1', cnf: { jkt: client.thumbprint } });
+    const call = () => ask({ auth: `DPoP ${revoked}`, proofs: [client.proof({ url, token: revoked })] });
+    expect((await call()).status).toBe(200);
+    gateway.issuerServer.revoke(feedItem('session', { sid: 'bound-1' }));
+    await eventually(async () => {
+      const { status, code, headers } = await call();
+      expect([status, code]).toEqual([401, 'token_revoked']);
+      expect(headers['www-authenticate']).toMatch(challengeOf('invalid_token'));
+    }, 2_000);
   });
 
   test('a proof is good once among 20 at the same time', async () => {

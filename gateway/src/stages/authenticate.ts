@@ -53,7 +53,8 @@ export function createAuthenticate({
   };
 
   async function withToken(matched: Matched, text: string, remembered: VerifiedToken | undefined) {
-    refuseThrottled(matched);
+    // Who has a token that is known to be good is not to suffer from a neighbour's bad ones, whatever its scheme.
+    if (remembered === undefined) refuseThrottled(matched);
     try {
       const token = remembered ?? (await tokens.verify(text));
       const isBound = matched.record.scheme === 'DPoP';

@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { calculateJwkThumbprint } from 'jose';
 import { dpopClient } from '../../test/dpop-client.ts';
 import { importProofKey } from './dpop-key.ts';
-import { hashOf } from './dpop-proof.ts';
+import { createProofVerifier, hashOf } from './dpop-proof.ts';
 
 describe('the thumbprint of a proof’s key', () => {
   test.each(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] as const)(
@@ -34,4 +35,48 @@ describe('the thumbprint of a proof’s key', () => {
 
 test('the hash of a token is the one of RFC 9449 section 7.1', () => {
   expect(hashOf('Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU')).toBe('fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo');
+});
+
+describe('a proof with anything changed in it', () => {
+  const client = dpopClient();
+  const token = { text: 'a.b.c', jkt: client.thumbprint };
+  const request = { method: 'GET', path: '/a', token };
+  const verify = createProofVerifier({
+    isOurUri: (htu, path) => htu === `http://h${path}`,
+    checkNonce: () => {},
+    nowMs: Date.now,
+  });
+  const proof = client.proof({ url: 'http://h/a', token: token.text });
+
+  test('is refused, by a code of its own and never by a fault', async () => {
+    expect((await verify(proof, request)).thumbprint).toBe(client.thumbprint);
+    const change = fc.record({ at: fc.nat(proof.length - 1), cut: fc.nat(3), put: fc.string({ maxLength: 3 }) });
+    await fc.assert(
+      fc.asyncProperty(change, async ({ at, cut, put }) => {
+        const changed = proof.slice(0, at) + put + proof.slice(at + cut);
+        fc.pre(changed !== proof);
+        await expect(verify(changed, request)).rejects.toMatchObject({
+          code: expect.stringMatching(/^(?:dpop_proof_(?:invalid|mismatch|expired)|token_key_mismatch)$/),
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('is refused whatever its members are, where they are not what they were', async () => {
+    const claims = ['jti', 'htm', 'htu', 'iat', 'ath'];
+    const parameters = ['typ', 'alg', 'jwk'];
+    const member = fc.constantFrom(...claims, ...parameters);
+    // A `jti` may be any text; everything else has one value here.
+    await fc.assert(
+      fc.asyncProperty(member, fc.jsonValue(), async (name, value) => {
+        fc.pre(!(name === 'jti' && typeof value === 'string'));
+        const made = claims.includes(name)
+          ? client.proof({ url: 'http://h/a', token: token.text }, { [name]: value })
+          : client.proof({ url: 'http://h/a', token: token.text }, {}, { [name]: value });
+        await expect(verify(made, request)).rejects.toMatchObject({ code: expect.stringMatching(/^(?:dpop|token)_/) });
+      }),
+      { numRuns: 300 },
+    );
+  });
 });

@@ -35,7 +35,12 @@ export type GatewayProcess = Readonly<{
 
 /** What `countersign serve` needs around it, to be run as a process. */
 export async function gatewayProcess(
-  options: Readonly<{ upstream?: UpstreamOptions; env?: Readonly<Record<string, string>> }> = {},
+  options: Readonly<{
+    upstream?: UpstreamOptions;
+    env?: Readonly<Record<string, string>>;
+    /** In place of `countersign`. */
+    program?: string;
+  }> = {},
 ): Promise<GatewayProcess> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-process-'));
   createGatewayKey(join(home, 'keys'), Math.floor(Date.now() / 1000) - 60);
@@ -74,7 +79,7 @@ routes:
     write: (text) => writeFileSync(file, text),
     async start(...args) {
       const running = startProcess({
-        args: [bin, 'serve', '--config', file, ...args],
+        args: [options.program ?? bin, 'serve', '--config', file, ...args],
         env: { LOG_LEVEL: 'info', DRAIN_DELAY_MS: '500', SHUTDOWN_GRACE_MS: '5000', ...options.env },
       });
       started.push(running);

@@ -79,7 +79,15 @@ describe('a revocation feed', () => {
     },
   );
 
-  test.each(answers.filter(([name]) => !name.startsWith('items that are not understood')))(
+  // One of each way to go wrong: a gateway each is dear.
+  const beginnings = new Set([
+    'nothing',
+    'a page without a log',
+    'a page that says that more follows, for ever',
+    'a 204',
+    'no answer',
+  ]);
+  test.each(answers.filter(([name]) => beginnings.has(name)))(
     'that begins with %s leaves the gateway at 503, never at 200',
     async (_name, answer) => {
       const fresh = await gatewayUnderTest({ isFeedHealthy: false });

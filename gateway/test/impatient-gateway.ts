@@ -1,0 +1,18 @@
+import { createLogger, runProcess } from '@countersign/service-kit';
+import { loadConfig } from '../src/config/load.ts';
+import type { ListenerTimes } from '../src/listener.ts';
+import { serveGateway } from '../src/serve.ts';
+
+// `countersign serve --config FILE`, with other times for its listeners than a person would want.
+
+const [, , file = ''] = process.argv.slice(2);
+const listenerTimes: ListenerTimes = { headMs: 6_000, keepAliveMs: 6_000, lookEveryMs: 250 };
+
+await runProcess('gateway', () =>
+  serveGateway(loadConfig(file, process.env), {
+    env: process.env,
+    logger: createLogger('gateway', 'warn'),
+    drainDelayMs: 0,
+    listenerTimes,
+  }),
+);

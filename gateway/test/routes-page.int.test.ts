@@ -84,16 +84,16 @@ test('the first half hour goes as docs/operations/routes.md says', async () => {
       }
       for (const { command, output } of commandsOf(text)) {
         // A gateway that starts, or a file that was just written, takes a moment to be noticed.
-        if (command.startsWith('curl'))
-          await eventually(async () => expect(await run(command)).toMatch(patternOf(output)));
-        else expect(await run(command)).toMatch(patternOf(output));
+        const isAsPrinted = async () => expect(await run(command)).toMatch(patternOf(output));
+        if (command.startsWith('curl')) await eventually(isAsPrinted, 60_000);
+        else await isAsPrinted();
       }
     }
   } finally {
     for (const pid of pids) process.kill(pid, 'SIGTERM');
     await eventually(() => {
       for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
-    });
+    }, 30_000);
     rmSync(home, { recursive: true });
   }
-}, 120_000);
+}, 180_000);

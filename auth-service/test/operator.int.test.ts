@@ -19,6 +19,7 @@ import { gatewayItself, type TestGateway, testGateway } from './support/gateway.
 import { makePerson, makeTenant, type Person, password, ring, type Tenant, testPasswords } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
+import { base32Bytes } from './support/totp.ts';
 
 describe.each(databases())('an operator of the auth-service on %s', (_, database) => {
   let home: string;
@@ -159,7 +160,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
         requestId: 'test',
         network: 'test',
       },
-      totpCode(decode32(secret), totpStep(new Date())),
+      totpCode(base32Bytes(secret), totpStep(new Date())),
     );
     expect(codes).toHaveLength(10);
     // And back, for the tests that follow: the old key is current again where it stands first.
@@ -211,7 +212,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     const context = { sid: first.session_id, amr: ['pwd'], authTime: Math.floor(Date.now() / 1000) };
     const as = { kind: 'user', userId: who.userId, role: 'agent', tenantId: tenant.id, context } as const;
     const { secret } = (await gateway.call(service.port, 'POST', '/v1/auth/mfa/totp', { as, body: {} })).body;
-    const code = totpCode(decode32(secret), totpStep(new Date()));
+    const code = totpCode(base32Bytes(secret), totpStep(new Date()));
     await gateway.call(service.port, 'POST', '/v1/auth/mfa/totp/confirm', { as, body: { code } });
     expect((await logIn(who)).code).toBe('mfa_required');
     await run('mfa', 'reset', who.email);
@@ -251,8 +252,3 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(log.text()).toMatch(/"command":"users disable"/);
   });
 });
-
-function decode32(base32: string): Buffer {
-  const bits = [...base32].map((char) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(char).toString(2).padStart(5, '0'));
-  return Buffer.from((bits.join('').match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-}

@@ -9,6 +9,7 @@ import { type TestGateway, testGateway } from './support/gateway.ts';
 import { makePerson, makeTenant, type Person, password, type Tenant, testPasswords } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
+import { base32Bytes } from './support/totp.ts';
 
 const nowSec = () => Math.floor(Date.now() / 1000);
 
@@ -53,12 +54,6 @@ describe.each(databases())('a second factor on %s', (_, database) => {
       context: { sid: claims.sid, amr: claims.amr, authTime: claims.auth_time, ...more },
     };
   };
-  const secretOf = (base32: string) => {
-    const bits = [...base32].map((char) =>
-      'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(char).toString(2).padStart(5, '0'),
-    );
-    return Buffer.from((bits.join('').match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
-  };
   /** Of the step after this one: enrolling used up this one's, and either is still taken when the half minute ends meanwhile. */
   const codeOf = (secret: Buffer, stepsAhead = 1) => totpCode(secret, totpStep(new Date()) + stepsAhead);
 
@@ -68,7 +63,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     const me = asHolder(first.body.access_token);
     const enrolment = await send('/v1/auth/mfa/totp', {}, { as: me });
     expect(enrolment.status).toBe(200);
-    const secret = secretOf(enrolment.body.secret);
+    const secret = base32Bytes(enrolment.body.secret);
     const confirmed = await send('/v1/auth/mfa/totp/confirm', { code: codeOf(secret, 0) }, { as: me });
     expect(confirmed.status).toBe(200);
     return { who, me, secret, first, recoveryCodes: confirmed.body.recovery_codes as string[] };
@@ -164,7 +159,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     const [here, there] = [await logIn(who), await logIn(who)];
     const me = asHolder(here.body.access_token);
     const { body } = await send('/v1/auth/mfa/totp', {}, { as: me });
-    await send('/v1/auth/mfa/totp/confirm', { code: codeOf(secretOf(body.secret), 0) }, { as: me });
+    await send('/v1/auth/mfa/totp/confirm', { code: codeOf(base32Bytes(body.secret), 0) }, { as: me });
     const refresh = (from: typeof here) => send('/v1/auth/refresh', { refresh_token: from.body.refresh_token });
     expect((await refresh(there)).code).toBe('session_revoked');
     expect((await refresh(here)).status).toBe(200);

@@ -5,7 +5,8 @@ import { authDatabase } from '../../src/store/database.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
 
 const probe = 'countersign_auth_probe';
-const tables = [
+/** Every table there is; a test's role may do everything in them. */
+export const probedTables = [
   ...['tenants', 'users', 'credentials', 'memberships', 'sessions', 'one_time_tokens', 'login_attempts'],
   ...['totp', 'recovery_codes'],
   ...[
@@ -23,7 +24,7 @@ const tables = [
 /** A role for tests, that sees and changes everything: what an operator with a superuser would do. */
 const probeMigration: Migration = {
   name: '9999-probe',
-  statements: tables.flatMap((table) => [
+  statements: probedTables.flatMap((table) => [
     `grant all on ${table} to ${probe}`,
     `create policy ${probe} on ${table} to ${probe} using (true) with check (true)`,
   ]),

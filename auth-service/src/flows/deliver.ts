@@ -91,9 +91,7 @@ async function attempt(parts: CourierParts, delivery: Delivery, signal: AbortSig
     const parked = topic === 'mail' && attempts >= maxMailAttempts;
     const longestSec = topic === 'membership' ? longestMembershipDelaySec : undefined;
     const retryInSec = parked ? undefined : retryDelaySec(attempts, longestSec);
-    // The name and the code only: what a mail server says can quote the mail.
-    const { name, code } = error as { name?: string; code?: string };
-    const reason = [name, code].filter((part) => part !== undefined).join(' ') || 'unknown error';
+    const reason = reasonOf(error);
     await deliveryFailed(db, delivery, { error: reason, retryInSec });
     const log = { outbox_seq: seq, topic, attempts, reason, retry_in_sec: retryInSec };
     if (parked) logger.error(log, 'a mail was given up');
@@ -103,4 +101,10 @@ async function attempt(parts: CourierParts, delivery: Delivery, signal: AbortSig
   }
   await deliveryDone(db, delivery);
   onResult?.(topic, 'delivered');
+}
+
+/** The name and the code only, of the error or of what caused it: what a mail server says can quote the mail. */
+function reasonOf(error: unknown): string {
+  const { name, code, cause } = error as { name?: string; code?: string; cause?: { code?: string } };
+  return [name, code ?? cause?.code].filter((part) => part !== undefined).join(' ') || 'unknown error';
 }

@@ -1,0 +1,170 @@
+import { databases, eventually } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  type Account,
+  type AccountsWorld,
+  accountsWorld,
+  freshEmail,
+  newPassword,
+  worldTimeoutMs,
+} from './support/accounts-world.ts';
+import { password } from './support/people.ts';
+import { probing } from './support/probed-database.ts';
+import { tokenIn } from './support/smtp-sink.ts';
+
+describe.each(databases())('attacks on accounts, on %s', (_, database) => {
+  let world: AccountsWorld;
+  let admin: Account;
+  beforeAll(async () => {
+    world = await accountsWorld(database);
+    admin = await world.account('admin');
+  }, worldTimeoutMs);
+  afterAll(() => world.close());
+
+  const disable = (table: 'users' | 'memberships', who: Account) =>
+    probing(world.store.db, (trx) =>
+      table === 'users'
+        ? trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', who.userId).execute()
+        : trx.updateTable('memberships').set({ status: 'disabled' }).where('user_id', '=', who.userId).execute(),
+    );
+  const changeMember = (who: Account, wanted: object) =>
+    world.call('PATCH', `/v1/auth/tenants/${world.acme.id}/members/${who.userId}`, {
+      as: world.as(admin),
+      body: wanted,
+    });
+  const reset = async ({ email }: Account) => {
+    await world.post('/v1/auth/password/forgot', { email });
+    const token = tokenIn(await world.mail.mailTo(email));
+    return world.post('/v1/auth/password/reset', { token, password: newPassword });
+  };
+
+  // Catalogue 72.
+  test.each<[string, (who: Account) => Promise<unknown>]>([
+    ['the password was reset', (who) => reset(who)],
+    [
+      'the password was changed elsewhere',
+      (who) => world.post('/v1/auth/password/change', { current_password: password, new_password: newPassword }, who),
+    ],
+    ['the role was changed', (who) => changeMember(who, { role: 'complainant' })],
+    ['the member was disabled', (who) => changeMember(who, { status: 'disabled' })],
+    [
+      'the member was disabled and is active again',
+      async (who) => {
+        await changeMember(who, { status: 'disabled' });
+        await changeMember(who, { status: 'active' });
+      },
+    ],
+    ['the membership was disabled in the database', (who) => disable('memberships', who)],
+    ['the user was disabled in the database', (who) => disable('users', who)],
+  ])('a session is not continued after %s, and nothing is minted', async (_what, event) => {
+    const who = await world.account('agent');
+    const { refresh_token, session_id } = (await world.logIn(who.email)).body;
+    const read = () =>
+      probing(world.store.db, (trx) =>
+        trx.selectFrom('sessions').select(['id', 'counter']).where('user_id', '=', who.userId).orderBy('id').execute(),
+      );
+    const before = await read();
+    await event(who);
+    const answer = await world.post('/v1/auth/refresh', { refresh_token });
+    expect([answer.status, answer.body.code]).toEqual([401, 'session_revoked']);
+    expect(answer.body.access_token).toBeUndefined();
+    expect(await read()).toEqual(before);
+    expect(before.map(({ id }) => id)).toContain(session_id);
+  });
+
+  // Catalogue 110.
+  const bare = ['\u001b[2J', '{"level":60}', '"', '\u2028', '%0d%0a', '\u202e'];
+  test.each(
+    bare.flatMap((what) =>
+      ['/v1/auth/login', '/v1/auth/password/forgot', '/v1/auth/register'].map((path) => [what, path] as const),
+    ),
+  )('writes one line for an e-mail with %j at %s', async (what, path) => {
+    const before = world.log.lines().length;
+    const answer = await world.post(path, { email: `ann${what}@acme.test`, password: newPassword });
+    expect(answer.status).toBeGreaterThanOrEqual(202);
+    const lines = world.log
+      .lines()
+      .slice(before)
+      .filter(({ msg }) => msg === 'request');
+    expect(lines).toHaveLength(1);
+    for (const raw of ['\u001b', '\r', '\u0000']) expect(world.log.text()).not.toContain(raw);
+  });
+
+  // Catalogue 111.
+  test.each<[string, string, unknown]>([
+    ['/v1/auth/password/reset', 'POST', { token: "x' or 1=1 --", password: newPassword }],
+    ['/v1/auth/email/verify', 'POST', { token: '../../etc/passwd' }],
+    ['/v1/auth/invitations/accept', 'POST', { token: '\u0000', password: newPassword }],
+    ['/v1/auth/invitations/accept', 'POST', '{"token":'],
+    ['/v1/auth/register', 'POST', { email: 'x', password: {} }],
+    ['/v1/auth/audit?cursor=-1', 'GET', undefined],
+    ['/v1/auth/tenants/%00/invitations', 'GET', undefined],
+    ["/v1/auth/tenants/x'/members/y'", 'PATCH', { role: 'agent' }],
+  ])('answers %s %s with no stack, path, SQL or name of a library', async (target, method, body) => {
+    const answer = await world.call(method as 'GET', target, {
+      as: world.as(admin),
+      ...(body !== undefined && { body }),
+    });
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.status).toBeLessThan(500);
+    expect(answer.text).not.toMatch(/node_modules|\.ts:|at \w+ \(|select |zod|kysely|postgres|pglite/i);
+    expect(answer.body.request_id).toBe(answer.headers['x-request-id']);
+  });
+
+  // Catalogue 77 and 82: what is theirs to say, and what is not.
+  test.each<[string, string, object]>([
+    ['the tenant in the body', 'invitations', { tenant_id: 'globex' }],
+    ['who invited', 'invitations', { invited_by: 'somebody' }],
+    ['the state of the invitation', 'invitations', { accepted_at: '2020-01-01T00:00:00Z' }],
+  ])('takes %s from nobody', async (_what, path, more) => {
+    const email = freshEmail();
+    const answer = await world.post(
+      `/v1/auth/tenants/${world.acme.id}/${path}`,
+      { email, role: 'agent', ...more },
+      admin,
+    );
+    expect([answer.status, answer.body.invited_by]).toEqual([201, admin.userId]);
+    const rows = await probing(world.store.db, (trx) =>
+      trx.selectFrom('invitations').selectAll().where('email_ci', '=', email).execute(),
+    );
+    expect(rows).toMatchObject([{ tenant_id: world.acme.id, accepted_at: null }]);
+  });
+
+  test('counts an address once, in whatever case it is asked about: five mails, whoever asks seven times', async () => {
+    const who = await world.account('agent');
+    for (let count = 0; count < 7; count += 1) {
+      const email = count % 2 === 0 ? who.email : who.email.toUpperCase();
+      expect((await world.post('/v1/auth/password/forgot', { email })).status).toBe(202);
+    }
+    await world.mail.mailTo(who.email, 5);
+    await eventually(async () => {
+      const orders = await probing(world.store.db, (trx) =>
+        trx.selectFrom('outbox').selectAll().where('topic', '=', 'mail').execute(),
+      );
+      expect(orders).toEqual([]);
+    });
+    expect(world.mail.received.filter(({ to }) => to === who.email)).toHaveLength(5);
+  });
+
+  // Catalogue 74: what differs between the two is work that nobody waits for.
+  test('answers as fast for an address that it knows as for one it does not', async () => {
+    const who = await world.account('agent');
+    const timed = async (email: string) => {
+      // Or the known one would soon be sent nothing.
+      await probing(world.store.db, (trx) => trx.deleteFrom('login_attempts').execute());
+      const startedAt = performance.now();
+      await world.post('/v1/auth/password/forgot', { email });
+      return performance.now() - startedAt;
+    };
+    const known: number[] = [];
+    const unknown: number[] = [];
+    for (let round = 0; round < 40; round += 1) {
+      known.push(await timed(who.email));
+      unknown.push(await timed(freshEmail()));
+    }
+    const median = (times: number[]) => times.sort((a, b) => a - b)[times.length / 2] ?? 0;
+    const ratio = median(known) / median(unknown);
+    expect(ratio).toBeGreaterThan(0.5);
+    expect(ratio).toBeLessThan(2);
+  });
+});

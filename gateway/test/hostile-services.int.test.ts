@@ -30,7 +30,7 @@ describe('a service that is not well', () => {
     gateway = await gatewayUnderTest({
       edits: [
         thingsAt([service.url], 'retry: { attempts: 1 }'),
-        ['response: 2s, idle: 2s', 'response: 600ms, idle: 600ms'],
+        ['response: 2s, idle: 2s', 'response: 800ms, idle: 800ms'],
       ],
     });
     token = await gateway.issuer.accessToken();

@@ -146,7 +146,7 @@ test('retries never cost more than a fifth beyond what was saved up', async () =
 });
 
 describe('a circuit breaker', () => {
-  const breaker = 'breaker: { failureRate: 0.5, minimum: 4, window: 10s, cooldown: 500ms }';
+  const breaker = 'breaker: { failureRate: 0.5, minimum: 4, window: 10s, cooldown: 2s }';
 
   test('stops asking a service that is gone, says when to come again, and notices that it is back', async () => {
     const [port] = await freePorts(1);
@@ -160,12 +160,8 @@ describe('a circuit breaker', () => {
     }).listen(port, '127.0.0.1');
     await once(service, 'listening');
     const refused = await ask(gateway, token);
-    expect([refused.status, refused.code, refused.headers['retry-after'], arrived]).toEqual([
-      503,
-      'upstream_circuit_open',
-      '1',
-      0,
-    ]);
+    expect([refused.status, refused.code, arrived]).toEqual([503, 'upstream_circuit_open', 0]);
+    expect(refused.headers['retry-after']).toMatch(/^[12]$/);
     const upgrade = await gateway.raw(
       `GET /v1/socket HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
     );
@@ -222,7 +218,7 @@ describe('a circuit breaker', () => {
 test('a service that holds every connection gets no more, and who waits for one is told so in time', async () => {
   const service = await rawService(() => {});
   const gateway = await gatewayUnderTest({
-    edits: [thingsAt([service.url]), ['connect: 1s, response: 2s', 'connect: 300ms, response: 20s']],
+    edits: [thingsAt([service.url]), ['connect: 1s, response: 2s', 'connect: 1s, response: 20s']],
   });
   const clients = Array.from({ length: maxConnectionsPerTarget }, () => {
     const client = connect(gateway.port, '127.0.0.1');

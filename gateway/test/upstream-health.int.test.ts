@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { rawService, thingsAt } from './kit/raw-service.ts';
 
-const health = 'health: { path: /healthz, interval: 100ms, timeout: 100ms, unhealthyAfter: 2, healthyAfter: 2 }';
+const health = 'health: { path: /healthz, interval: 100ms, timeout: 500ms, unhealthyAfter: 2, healthyAfter: 2 }';
 
 type Checked = {
   server: Server;

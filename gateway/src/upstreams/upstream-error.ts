@@ -50,10 +50,15 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
   const name = (cause as { code?: unknown } | null)?.code;
   if (typeof name !== 'string') return 'internal_error';
   if (isAboutTrust(name)) return 'upstream_untrusted';
-  // Whatever it was, there was no connection.
-  if (!isConnected) return codes[name] === 'upstream_timeout' ? 'upstream_timeout' : 'upstream_unreachable';
+  if (!isConnected) return codeWithoutConnection(name);
   // Node's own parser, which reads the answers to upgrades.
   return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes[name] ?? 'internal_error');
+}
+
+/** What neither the system nor the other side said is a mistake of ours, and must not count against a target. */
+function codeWithoutConnection(name: string): Code {
+  if (codes[name] === 'upstream_timeout') return 'upstream_timeout';
+  return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' ? 'upstream_unreachable' : 'internal_error';
 }
 
 /** One side does not take the other's certificate, or they cannot agree on TLS at all. The names are OpenSSL's. */

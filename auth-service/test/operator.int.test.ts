@@ -248,6 +248,15 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await expect(sendCommand(path, ['keys', 'list'])).rejects.toThrow(/no auth-service listens/);
   });
 
+  test('is switched off where there can be no socket, and the service goes on', async () => {
+    writeFileSync(join(home, 'a-file'), '');
+    for (const path of [join(home, 'a-file', 'auth.sock'), join(home, 'x'.repeat(120), 'auth.sock')]) {
+      await (await listenForOperator(path, { db: store.db, keks }, log.logger))();
+    }
+    expect(log.text()).toContain('there can be no socket here');
+    expect(log.text()).toContain('at most 107 bytes');
+  });
+
   test('leaves a trace of every command in the log', () => {
     expect(log.text()).toMatch(/"command":"users disable"/);
   });

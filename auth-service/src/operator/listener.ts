@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type Logger, notFound, requestIdOf, requestLog, respondWithProblem } from '@countersign/service-kit';
@@ -33,24 +33,36 @@ export async function listenForOperator(
     logger.warn({ path }, `operator commands are off: a socket's path has at most ${maxPathBytes} bytes`);
     return nothing;
   }
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  chmodSync(dirname(path), 0o700);
-  if (await answers(path)) {
-    logger.warn({ path }, 'operator commands are taken by another instance');
+  const server = createServer(operatorApp(parts, logger));
+  try {
+    if (!(await take(path, server))) {
+      logger.warn({ path }, 'operator commands are taken by another instance');
+      return nothing;
+    }
+  } catch (error) {
+    // A read-only disk is no reason to let nobody log in.
+    logger.warn({ path, err: error }, 'operator commands are off: there can be no socket here');
     return nothing;
   }
-  // Left behind by a process that was killed.
-  rmSync(path, { force: true });
-  const server = createServer(operatorApp(parts, logger));
-  server.listen(path);
-  await once(server, 'listening');
-  chmodSync(path, 0o600);
   return async () => {
     const closed = once(server, 'close');
     server.close();
     server.closeAllConnections();
     await closed;
   };
+}
+
+/** @returns Whether it was free. */
+async function take(path: string, server: Server): Promise<boolean> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  chmodSync(dirname(path), 0o700);
+  if (await answers(path)) return false;
+  // Left behind by a process that was killed.
+  rmSync(path, { force: true });
+  server.listen(path);
+  await once(server, 'listening');
+  chmodSync(path, 0o600);
+  return true;
 }
 
 function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {

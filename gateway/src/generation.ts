@@ -54,75 +54,85 @@ export type Generation = Readonly<{
  * @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then.
  */
 export function createGeneration(config: GatewayConfig, lasting: Lasting, before?: Generation): Generation {
-  const { parts, open, respond, observe, isDraining, nowMs } = lasting;
-  const held: Held<unknown>[] = [];
-  const hold = <Part>(taken: Held<Part>): Part => {
-    held.push(taken);
-    return taken.part;
-  };
-  const release = () => {
-    for (const taken of held) taken.release();
-  };
-
-  function build(): Generation {
-    const gatewayKeys = hold(parts.gatewayKeys.take(config.identity.keysDir));
-    const serviceKeys = hold(parts.serviceKeys.take(config.services));
-    const upstreams = upstreamsOf(
-      new Map([...config.upstreams].map(([name, upstream]) => [name, hold(parts.upstreams.take(upstream))])),
-    );
-    const trust = createTrust(config, { parts, gatewayKeys, hold, before: before?.trust.issuers });
-    const tokens = createAccessTokens(trust.issuers, nowMs, before?.tokens);
-    const pipelines = createPipelines({
-      config,
-      keys: { gateway: gatewayKeys, services: serviceKeys },
-      keyFor: createSigningKeys(gatewayKeys),
-      tokens,
-      trust,
-      limiterFor: (name, limit) => hold(parts.limiters.take({ name, limit })),
-      throttle: lasting.throttle,
-      replay: lasting.replay,
-      sockets: lasting.sockets,
-      forward: {
-        forwardHttp: createForwardHttp({ upstreams, open, isDraining }),
-        forwardUpgrade: createForwardUpgrade({ upstreams, open, refuse: respond.socket }),
-      },
-      nowMs,
-    });
-    const inFlight = createInFlight();
-    const around = { respond, observe, isDraining, inFlight };
-    const own = keySetRoute(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
-    return {
-      config,
-      handlers: {
-        public: createHandlers({ ...around, pipeline: pipelines.public }),
-        internal: createHandlers({ ...around, pipeline: pipelines.internal, own }),
-      },
-      gatewayKeys,
-      trust,
-      upstreams,
-      tokens,
-      start() {
-        gatewayKeys.start();
-        serviceKeys.start();
-        for (const { keys } of trust.issuers.values()) keys.start();
-        for (const { feed } of trust.followed.values()) feed.start();
-      },
-      missing() {
-        const issuers = [...trust.issuers.values()];
-        const namesOf = (some: typeof issuers) => some.map((issuer) => issuer.config.issuer);
-        return {
-          keys: namesOf(issuers.filter(({ keys }) => !keys.ready)),
-          revocations: namesOf(issuers.filter(({ revocations }) => revocations?.ready === false)),
-        };
-      },
-      retire: () => inFlight.whenIdle(release),
-    };
-  }
-
+  const holdings = createHoldings();
   try {
-    return build();
+    return build(config, lasting, holdings, before);
   } catch (error) {
-    release();
+    holdings.release();
     throw error;
   }
+}
+
+/** What one generation holds of the parts that others may hold too. */
+type Holdings = Readonly<{ hold<Part>(taken: Held<Part>): Part; release(): void }>;
+
+function createHoldings(): Holdings {
+  const held: Held<unknown>[] = [];
+  return {
+    hold(taken) {
+      held.push(taken);
+      return taken.part;
+    },
+    release() {
+      for (const taken of held) taken.release();
+    },
+  };
+}
+
+// No function made in here may mention `before`: it would keep every generation that there ever was.
+function build(config: GatewayConfig, lasting: Lasting, holdings: Holdings, before?: Generation): Generation {
+  const { parts, open, respond, observe, isDraining, nowMs } = lasting;
+  const { hold, release } = holdings;
+  const gatewayKeys = hold(parts.gatewayKeys.take(config.identity.keysDir));
+  const serviceKeys = hold(parts.serviceKeys.take(config.services));
+  const upstreams = upstreamsOf(
+    new Map([...config.upstreams].map(([name, upstream]) => [name, hold(parts.upstreams.take(upstream))])),
+  );
+  const trust = createTrust(config, { parts, gatewayKeys, hold, before: before?.trust.issuers });
+  const tokens = createAccessTokens(trust.issuers, nowMs, before?.tokens);
+  const pipelines = createPipelines({
+    config,
+    keys: { gateway: gatewayKeys, services: serviceKeys },
+    keyFor: createSigningKeys(gatewayKeys),
+    tokens,
+    trust,
+    limiterFor: (name, limit) => hold(parts.limiters.take({ name, limit })),
+    throttle: lasting.throttle,
+    replay: lasting.replay,
+    sockets: lasting.sockets,
+    forward: {
+      forwardHttp: createForwardHttp({ upstreams, open, isDraining }),
+      forwardUpgrade: createForwardUpgrade({ upstreams, open, refuse: respond.socket }),
+    },
+    nowMs,
+  });
+  const inFlight = createInFlight();
+  const around = { respond, observe, isDraining, inFlight };
+  const own = keySetRoute(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
+  return {
+    config,
+    handlers: {
+      public: createHandlers({ ...around, pipeline: pipelines.public }),
+      internal: createHandlers({ ...around, pipeline: pipelines.internal, own }),
+    },
+    gatewayKeys,
+    trust,
+    upstreams,
+    tokens,
+    start() {
+      gatewayKeys.start();
+      serviceKeys.start();
+      for (const { keys } of trust.issuers.values()) keys.start();
+      for (const { feed } of trust.followed.values()) feed.start();
+    },
+    missing() {
+      const issuers = [...trust.issuers.values()];
+      const namesOf = (some: typeof issuers) => some.map((issuer) => issuer.config.issuer);
+      return {
+        keys: namesOf(issuers.filter(({ keys }) => !keys.ready)),
+        revocations: namesOf(issuers.filter(({ revocations }) => revocations?.ready === false)),
+      };
+    },
+    retire: () => inFlight.whenIdle(release),
+  };
 }

@@ -17,6 +17,7 @@ import {
   type UpstreamOptions,
 } from '@countersign/testing';
 import { request } from 'undici';
+import type { GatewayConfig } from '../src/config/config.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { createGatewayKey } from '../src/keys/gateway-keys.ts';
 import type { ReloadTiming } from '../src/reload.ts';
@@ -51,6 +52,8 @@ export type GatewayOptions = Readonly<{
   reloadTiming?: ReloadTiming;
   /** Whether another file is read in a thread, as usual. Otherwise here: a thread for each test takes time. */
   isReadAside?: boolean;
+  /** Called with each configuration that is read while the gateway runs. */
+  loaded?: (config: GatewayConfig) => void;
   nowMs?: () => number;
   keySets?: GatewayDeps['keySets'];
   listenerTimes?: GatewayDeps['listenerTimes'];
@@ -138,6 +141,11 @@ routes:${routes}
   const file = join(home, 'gateway.yaml');
   const write = (edits: Edits = []) => writeFileSync(file, edited(yaml, edits));
   write(options.edits);
+  const loadHere = async (...which: Parameters<typeof loadConfig>) => {
+    const config = structuredClone(loadConfig(...which));
+    options.loaded?.(config);
+    return config;
+  };
   const log = capturingLogger();
   const closeAround = async () => {
     await auth.close();
@@ -149,7 +157,7 @@ routes:${routes}
     running = await serveGateway(loadConfig(file, env), {
       env,
       reloadTiming: options.reloadTiming,
-      load: options.isReadAside === true ? undefined : async (...which) => structuredClone(loadConfig(...which)),
+      load: options.isReadAside === true ? undefined : loadHere,
       logger: log.logger,
       drainDelayMs: 0,
       shutdownGraceMs: 2_000,

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { eventually } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Client, request } from 'undici';
@@ -171,6 +173,22 @@ describe('a configuration that replaces another', () => {
     expect(things.ended()).toBe(false);
     await gateway.reload([long, ['issuer: "http://issuer.test"', 'issuer: "http://another.test"']]);
     await eventually(() => expect(things.ended()).toBe(true));
+  });
+
+  test('leaves nothing of those before it in memory', async () => {
+    const loaded: WeakRef<object>[] = [];
+    await start({ loaded: (config) => void loaded.push(new WeakRef(config)) });
+    for (let round = 0; round < 6; round += 1) {
+      await gateway.reload([['connect: 1s', `connect: ${round + 2}s`]]);
+      expect(await codeOf('/v1/open/1')).toBe(200);
+    }
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    await eventually(() => {
+      collect();
+      expect(loaded.filter((config) => config.deref() !== undefined).length).toBeLessThanOrEqual(2);
+    });
+    expect(loaded).toHaveLength(6);
   });
 
   test('that names a file which is not there changes nothing', async () => {

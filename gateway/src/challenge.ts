@@ -4,7 +4,6 @@ import type { RequestRecord } from './exchange.ts';
 import { proofAlgorithms } from './tokens/dpop-key.ts';
 
 const algorithms = `algs="${proofAlgorithms.join(' ')}"`;
-const bare: Readonly<Record<Scheme, string>> = { Bearer: 'Bearer', DPoP: `DPoP ${algorithms}` };
 
 /** What only a proof, or a token that is bound, would mend: said under DPoP, whatever the client came with. */
 const aboutProofs: Partial<Record<Code, string>> = {
@@ -19,7 +18,8 @@ const aboutProofs: Partial<Record<Code, string>> = {
 };
 
 /**
- * `WWW-Authenticate` of a refusal, in the scheme that the client used. Who brought no token is told what would do here, and nothing else.
+ * `WWW-Authenticate` of a refusal, in the scheme that the client used. Who brought no token is told which scheme would do here, and nothing
+ * else: a bare `Bearer`, except where only a bound token would.
  *
  * @see RFC 6750 section 3, RFC 9449 section 7.1
  */
@@ -27,7 +27,8 @@ export function challengeFor(
   code: Code,
   { scheme = 'Bearer', schemes = ['Bearer'] }: Pick<RequestRecord, 'scheme' | 'schemes'>,
 ): Readonly<Record<string, string>> {
-  if (code === 'token_missing') return { 'www-authenticate': schemes.map((one) => bare[one]).join(', ') };
+  if (code === 'token_missing')
+    return { 'www-authenticate': schemes.includes('Bearer') ? 'Bearer' : `DPoP ${algorithms}` };
   if (code === 'insufficient_role') return challenge(scheme, 'insufficient_scope');
   const { status, title } = errorTable[code];
   const proofError = aboutProofs[code];

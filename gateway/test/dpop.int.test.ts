@@ -317,7 +317,7 @@ describe('a token that is bound to a key', () => {
         'invalid_request',
       ],
       ['under a scheme that begins alike', () => ({ auth: `DPoP2 ${token}`, proofs: [good()] }), 401, 'token_missing'],
-      ['in the proof’s place only', () => ({ proofs: [good()] }), 401, 'token_missing', /^Bearer, DPoP algs="ES256 /],
+      ['in the proof’s place only', () => ({ proofs: [good()] }), 401, 'token_missing', /^Bearer$/],
       [
         'with a proof that Connection names',
         () => ({ auth: `DPoP ${token}`, proofs: [good()], lines: 'Connection: dpop\r\n' }),

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { eventually } from '@countersign/testing';
@@ -173,6 +174,27 @@ describe('a configuration that replaces another', () => {
     expect(things.ended()).toBe(false);
     await gateway.reload([long, ['issuer: "http://issuer.test"', 'issuer: "http://another.test"']]);
     await eventually(() => expect(things.ended()).toBe(true));
+  });
+
+  test('ends WebSockets whose route is another in it, and leaves the others open', async () => {
+    const head = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
+    const answer = `HTTP/1.1 101 Switching Protocols\r\n${head}Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n`;
+    await start({ upstream: { upgrade: (_request, socket) => void socket.write(answer) } });
+    const token = await gateway.issuer.accessToken();
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(
+      `GET /v1/socket HTTP/1.1\r\nHost: gateway.test\r\n${head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer ${token}\r\n\r\n`,
+    );
+    const [first] = await once(socket, 'data');
+    expect(String(first)).toMatch(/^HTTP\/1\.1 101 /);
+    socket.resume();
+    await gateway.reload([[openPath, closedPath]]);
+    expect(await codeOf('/v1/open/1')).toBe('token_missing');
+    expect(socket.closed).toBe(false);
+    const path = 'path: /v1/socket, methods: [GET], upstream: things, auth: required';
+    await gateway.reload([[path, `${path}, allow: { roles: [admin] }`]]);
+    await eventually(() => expect(socket.closed).toBe(true));
   });
 
   test('leaves nothing of those before it in memory', async () => {

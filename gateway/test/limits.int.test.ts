@@ -151,7 +151,8 @@ describe('a limit while Redis is not there', () => {
     const statuses = [];
     const startedAt = performance.now();
     for (let count = 0; count < 5; count += 1) statuses.push((await gateway.ask('/v1/limited')).status);
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    // Waited for, a connection that is not made would take seconds each time.
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
     await gateway.close();
   });
@@ -177,8 +178,8 @@ describe('a limit while Redis is not there', () => {
     for (const expected of [200, 200, 200, 429]) {
       const startedAt = performance.now();
       expect((await gateway.ask('/v1/limited')).status).toBe(expected);
-      // 300 ms is the promise; this machine may have other things to do.
-      expect(performance.now() - startedAt).toBeLessThan(1_000);
+      // 300 ms is the promise; this machine may have other things to do. Without a bound it would be 5 s and more.
+      expect(performance.now() - startedAt).toBeLessThan(2_500);
     }
     // The first asked; the others did not, so that nothing piles up that would be counted later.
     expect(unanswered).toBe(1);

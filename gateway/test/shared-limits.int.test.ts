@@ -41,8 +41,8 @@ describeWithRedis('a limit shared over a Redis', () => {
   async function timed(gateway: GatewayUnderTest): Promise<number> {
     const startedAt = performance.now();
     const { status } = await gateway.ask('/v1/limited');
-    // 300 ms is the promise; this machine may have other things to do.
-    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    // 300 ms is the promise; this machine may have other things to do. Without a bound it would be 5 s and more.
+    expect(performance.now() - startedAt).toBeLessThan(2_500);
     return status;
   }
   const counted = async () => {

@@ -4,6 +4,7 @@ import { createLocalJWKSet, jwtVerify } from 'jose';
 import { signAccessToken } from '../src/domain/access-token.ts';
 import { parseKeyRing } from '../src/domain/key-ring.ts';
 import { openSigningKeys } from '../src/flows/signing-keys.ts';
+import { removeExpired } from '../src/store/upkeep.ts';
 import { ring } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 
@@ -105,5 +106,26 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       await keys.refresh();
       expect(keys.current().kid).not.toBe(first);
       expect(parse(keys.published().body).keys.map(({ kid }) => kid)).toContain(first);
+    }));
+
+  test('are deleted once they verify nothing any more, and not before', () =>
+    withStore(async ({ db }) => {
+      const first = (await openSigningKeys(db, keks)).current().kid;
+      const kids = () =>
+        probing(db, async (trx) =>
+          (await trx.selectFrom('signing_keys').select('kid').execute()).map(({ kid }) => kid),
+        );
+      await removeExpired(db);
+      expect(await kids()).toEqual([first]);
+      const hoursAgo = (hours: number) => new Date(Date.now() - hours * 3_600_000);
+      const past = {
+        publish_at: hoursAgo(4),
+        activate_at: hoursAgo(3),
+        retire_at: hoursAgo(2),
+        remove_at: hoursAgo(1),
+      };
+      await probing(db, (trx) => trx.updateTable('signing_keys').set(past).execute());
+      await removeExpired(db);
+      expect(await kids()).toEqual([]);
     }));
 });

@@ -14,6 +14,7 @@ export async function removeExpired(db: AuthDatabase): Promise<void> {
     await trx.deleteFrom('registrations').execute();
     await trx.deleteFrom('invitations').execute();
     await trx.deleteFrom('outbox').execute();
+    await trx.deleteFrom('signing_keys').execute();
     // The newest entry stays: it says how far the log has come, and a cursor beyond it would look foreign.
     await sql`delete from revocations
       where expires_at < clock_timestamp() and seq < (select max(seq) from revocations)`.execute(trx);

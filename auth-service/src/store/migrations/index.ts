@@ -11,6 +11,7 @@ import { accountChangesMigration } from './0009-account-changes.ts';
 import { secondFactorsMigration } from './0010-second-factors.ts';
 import { secondFactorChangesMigration } from './0011-second-factor-changes.ts';
 import { operatorMigration } from './0012-operator.ts';
+import { removedKeysMigration } from './0013-removed-keys.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   secondFactorsMigration,
   secondFactorChangesMigration,
   operatorMigration,
+  removedKeysMigration,
 ];

@@ -80,6 +80,7 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
   await delay(running.drainDelayMs);
   await running.stop();
   logger.info('stopped');
+  await new Promise<void>((resolve) => logger.flush(() => resolve()));
   process.exit(0);
 }
 

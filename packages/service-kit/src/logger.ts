@@ -1,4 +1,5 @@
-import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
+import { openLogPipe } from './log-pipe.ts';
 
 export type { Logger } from 'pino';
 
@@ -21,7 +22,8 @@ const places = ['', 'detail', 'err', 'headers'];
 const redactedPaths = places.flatMap((place) => secretKeys.map((key) => `${place}["${key}"]`));
 
 /**
- * One JSON line an event on standard output, times as RFC 3339.
+ * One JSON line an event on standard output, times as RFC 3339. A reader that does not keep up loses lines, and is told how many; nothing waits
+ * for it.
  *
  * @param to Where lines go; tests pass a stream of their own.
  */
@@ -34,7 +36,13 @@ export function createLogger(name: string, level: string, to?: DestinationStream
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       redact: { paths: redactedPaths, censor: '[redacted]' },
     },
-    // Synchronous: a crash must not lose the line that explains it.
-    to ?? destination({ dest: 1, sync: true }),
+    to ?? standardOutput(name),
   );
+}
+
+function standardOutput(name: string): DestinationStream {
+  return openLogPipe(1, {
+    lossLine: (lost) =>
+      `${JSON.stringify({ level: 40, time: new Date().toISOString(), name, pid: process.pid, lost, msg: 'log lines were lost: nobody read them in time' })}\n`,
+  });
 }

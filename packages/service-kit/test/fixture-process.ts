@@ -19,6 +19,8 @@ await runProcess('fixture', async () => {
   const config = readConfig(z.object({ ...commonConfig, FIXTURE_PORT: port(0) }), process.env);
   const logger = createLogger('fixture', config.LOG_LEVEL);
   const health = createHealth({});
+  const filler = 'x'.repeat(500);
+  let logged = 0;
   const app = express();
   app.use(healthRoutes(health, createMetrics()));
   app.get('/slow', (_req, res) => {
@@ -28,6 +30,15 @@ await runProcess('fixture', async () => {
       res.end('answered');
     }, 10);
     process.stdout.write('slow request is in\n');
+  });
+  app.get('/log-much', (_req, res) => {
+    for (let count = 0; count < 1_000; count += 1) logger.info({ n: logged + count, filler }, 'loud');
+    logged += 1_000;
+    res.end();
+  });
+  app.get('/log-one', (_req, res) => {
+    logger.info({ n: 'one' }, 'one');
+    res.end();
   });
   const server = createServer(app);
   const bound = await listen(server, { host: config.HOST, port: config.FIXTURE_PORT }, 'listener');

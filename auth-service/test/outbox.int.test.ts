@@ -38,7 +38,15 @@ describe.each(databases())('the outbox on %s', (_, database) => {
 
   const tell = (userId: string, role = 'agent') =>
     store.db.transaction({ role: roles.accounts }, (trx) =>
-      tellMembership(trx, { event_id: uuidv7(), tenant_id: 't', user_id: userId, email: 'e', role, status: 'active' }),
+      tellMembership(trx, {
+        event_id: uuidv7(),
+        sequence: 1,
+        tenant_id: 't',
+        user_id: userId,
+        email: 'e',
+        role,
+        status: 'active',
+      }),
     );
   const claim = (db = store.db) => claimDeliveries(db, { limit: 10, leaseSec });
   const whom = (claimed: readonly Delivery[]) =>
@@ -293,10 +301,16 @@ describe.each(databases())('news of members on %s', (_, database) => {
     await listener.close();
   });
 
+  let sequence = 0;
+  const nextSequence = () => {
+    sequence += 1;
+    return sequence;
+  };
   const tell = (userId: string, role: string) =>
     store.db.transaction({ role: roles.accounts }, (trx) =>
       tellMembership(trx, {
         event_id: uuidv7(),
+        sequence: nextSequence(),
         tenant_id: 'acme',
         user_id: userId,
         email: 'e@x.test',

@@ -157,6 +157,31 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
       });
 
+      test('into a cookie, for a browser, and from no page that is not known', async () => {
+        const { token } = await invited(freshEmail());
+        const body = { token, password: newPassword, transport: 'cookie' };
+        const foreign = await world.call('POST', '/v1/auth/invitations/accept', {
+          body,
+          headers: { origin: 'https://evil.test' },
+        });
+        expect([foreign.status, foreign.body.code]).toEqual([403, 'cross_site_refused']);
+        const answer = await world.post('/v1/auth/invitations/accept', body);
+        expect([answer.status, answer.body.refresh_token]).toEqual([200, undefined]);
+        expect(answer.headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-rt=.*HttpOnly/)]);
+      });
+
+      test('no address over and over, by withdrawing in between', async () => {
+        const email = freshEmail();
+        const statuses = [];
+        for (let count = 0; count < 6; count += 1) {
+          const { status, body } = await invite(email);
+          statuses.push(status);
+          const target = `${invitations()}/${body.id}`;
+          if (status === 201) await world.call('DELETE', target, { as: world.as(admin) });
+        }
+        expect(statuses).toEqual([201, 201, 201, 201, 201, 429]);
+      });
+
       test('nobody twice, and nobody who is there', async () => {
         const email = freshEmail();
         await invited(email);
@@ -223,6 +248,29 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         const { access_token, tenant } = (await world.logIn(bob.email, password, 'acme')).body;
         expect(tenant.role).toBe('complainant');
         expect(decodeJwt(access_token).iat).toBeGreaterThanOrEqual(Date.parse(member.not_before) / 1000);
+      });
+
+      test('and tells each change with a number that is higher than any before it, and than the time it was', async () => {
+        const bob = await world.account('agent');
+        const startedAt = Date.now() * 1_000;
+        for (const role of ['complainant', 'agent']) await change(bob, { role });
+        await probing(world.store.db, (trx) =>
+          trx.updateTable('memberships').set({ version: 8e15 }).where('user_id', '=', bob.userId).execute(),
+        );
+        await change(bob, { role: 'complainant' });
+        const rows = await probing(world.store.db, (trx) =>
+          trx
+            .selectFrom('outbox')
+            .select('payload')
+            .where('payload', 'like', `%${bob.userId}%`)
+            .orderBy('seq')
+            .execute(),
+        );
+        const [first = 0, second = 0, third = 0] = rows.map(({ payload }) => JSON.parse(payload).sequence as number);
+        // The database's clock and ours are the same machine's.
+        expect(first).toBeGreaterThan(startedAt - 60_000_000);
+        expect(second).toBeGreaterThan(first);
+        expect(third).toBe(8e15 + 1);
       });
 
       test('who are disabled, and cannot log in to it until they are active again', async () => {

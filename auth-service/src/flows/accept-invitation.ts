@@ -135,9 +135,11 @@ async function join(trx: Trx, offer: Offer, userId: string, requestId: string): 
   if (accepted === undefined) throw new AppError('invitation_gone');
   const { role } = accepted;
   await becomeUser(trx, userId);
-  if (!(await insertMember(trx, { tenantId, userId, role }))) throw new AppError('already_member');
+  const sequence = await insertMember(trx, { tenantId, userId, role });
+  if (sequence === undefined) throw new AppError('already_member');
   await tellMembership(trx, {
     event_id: uuidv7(),
+    sequence,
     tenant_id: tenantId,
     user_id: userId,
     email,

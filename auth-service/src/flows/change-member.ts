@@ -38,9 +38,10 @@ export async function changeMember(
     const email = accounts.get(userId)?.email ?? '';
     if (decision.kind === 'same') return { ...decision.member, email };
     const { from, to } = decision;
-    await updateMember(trx, tenantId, to);
+    const sequence = await updateMember(trx, tenantId, to);
     const { role, status } = to;
-    await tellMembership(trx, { event_id: uuidv7(), tenant_id: tenantId, user_id: userId, email, role, status });
+    const about = { tenant_id: tenantId, user_id: userId, email };
+    await tellMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });
     await recordChange(trx, admin, { from, to });
     return { ...to, email };
   });

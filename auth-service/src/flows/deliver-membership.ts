@@ -14,15 +14,15 @@ class NotTaken extends Error {
 
 /**
  * Tells the users-service of a member, through the gateway and for no user: nobody's request is being worked on any more. The
- * sequence is the outbox's own, so the receiver can tell what it knows already and what is older than that.
+ * receiver can tell by the sequence what it knows already and what is older than that.
  */
 export function deliverMembership(callService: CallService): Deliver {
-  return async ({ seq, payload }, signal) => {
-    const fact = membershipFact.parse(payload);
+  return async ({ payload }, signal) => {
+    const json = membershipFact.parse(payload);
     const answer = await callService({
       method: 'POST',
       path: '/internal/memberships',
-      json: { ...fact, sequence: seq },
+      json,
       signal,
     });
     await answer.body?.cancel();

@@ -9,18 +9,21 @@ import { roles } from '../store/roles.ts';
 import type { Trx } from '../store/scope.ts';
 import { orderMail } from './outbox-messages.ts';
 import { recordInTenant } from './record.ts';
+import type { Throttle } from './throttle.ts';
 
 /** An administrator at work in their own tenant. */
 export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
 
-/** @throws AppError `already_member`, `already_invited`, `insufficient_role`. */
+/** @throws AppError `already_member`, `already_invited`, `insufficient_role`, `too_many_attempts`. */
 export async function invite(
-  db: AuthDatabase,
+  { db, throttle }: Readonly<{ db: AuthDatabase; throttle: Throttle }>,
   admin: Admin,
   given: Readonly<{ email: string; role: string }>,
 ): Promise<Invitation> {
   const { tenantId, requestId } = admin;
   const email = canonicalEmail(given.email);
+  // Who invites and withdraws again and again would fill somebody's mailbox through us.
+  if (!(await throttle.reserveMail(email, undefined))) throw new AppError('too_many_attempts');
   return asAdmin(db, admin, async (trx) => {
     if (await isMember(trx, tenantId, email)) throw new AppError('already_member');
     const wanted = { id: uuidv7(), tenantId, email, role: given.role, invitedBy: admin.userId };

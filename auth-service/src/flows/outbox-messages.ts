@@ -16,6 +16,8 @@ export type MailOrder = z.infer<typeof mailOrder>;
 /** What other services learn of a member: the whole state, so that the newest of several is all that counts. */
 export const membershipFact = z.object({
   event_id: z.string(),
+  /** Of the membership: the higher is the newer. */
+  sequence: z.number(),
   tenant_id: z.string(),
   user_id: z.string(),
   email: z.string(),

@@ -92,9 +92,11 @@ async function makeAccount(trx: Trx, { joins }: RegistrationRules, token: string
   }
   const { role } = joins;
   await enterTenant(trx, tenantId);
-  await insertMember(trx, { tenantId, userId, role });
+  const sequence = await insertMember(trx, { tenantId, userId, role });
+  if (sequence === undefined) throw new Error('somebody new belongs to a tenant already');
   await tellMembership(trx, {
     event_id: uuidv7(),
+    sequence,
     tenant_id: tenantId,
     user_id: userId,
     email,

@@ -23,11 +23,12 @@ export type Throttle = Readonly<{
   /**
    * For what makes us send a mail, whether or not there is somebody to get it.
    *
+   * @param network undefined where the sender is known: then only the mailbox is counted.
    * @returns Whether to send it. Beyond five an hour to one address it is not, and the answer stays the same: a refusal would
    * let anybody keep a person from asking for a new password.
    * @throws AppError `too_many_attempts` with `retry-after`, for a place that asks for many.
    */
-  reserveMail(email: string, network: string): Promise<boolean>;
+  reserveMail(email: string, network: string | undefined): Promise<boolean>;
 }>;
 
 export function createThrottle(attempts: Attempts): Throttle {
@@ -70,7 +71,8 @@ export function createThrottle(attempts: Attempts): Throttle {
     },
     async reserveMail(email, network) {
       const { mostOf, ...perEmail } = mailLimit(email);
-      const [, count] = await reserve([addressLimit(network), { ...perEmail, refuseAbove: undefined }]);
+      const place = network === undefined ? [] : [addressLimit(network)];
+      const [count] = await reserve([{ ...perEmail, refuseAbove: undefined }, ...place]);
       return (count?.count ?? 0) <= mostOf;
     },
   };

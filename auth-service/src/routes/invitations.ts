@@ -35,7 +35,7 @@ export const inviteEndpoint = endpoint({
   access: 'user',
   body: z.object({ email: emailAddress, role: roleName }),
   answers: { 201: invitation },
-  refusals: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited'],
+  refusals: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
 });
 
 export const listInvitationsEndpoint = endpoint({
@@ -92,7 +92,7 @@ export function invitationRoutes(parts: LoginParts & TokenSigner & BrowserParts)
   const router = createRouter();
 
   serve(router, inviteEndpoint, async ({ req, res, identity, body }) => {
-    const made = await invite(parts.db, adminOf(identity, res, pathId(req, 'id')), body);
+    const made = await invite(parts, adminOf(identity, res, pathId(req, 'id')), body);
     res.status(201).location(`${req.path}/${made.id}`).set('cache-control', 'no-store').json(toJson(made));
   });
 

@@ -4,17 +4,18 @@ import type { Trx } from './scope.ts';
 export type MemberStatus = 'active' | 'disabled';
 export type Member = Readonly<{ userId: string; role: string; status: MemberStatus }>;
 
-/** @returns false when the person belongs to the tenant already, in whatever state. */
+/** @returns The number of this state; undefined when the person belongs to the tenant already, in whatever state. */
 export async function insertMember(
   trx: Trx,
   { tenantId, userId, role }: Readonly<{ tenantId: string; userId: string; role: string }>,
-): Promise<boolean> {
+): Promise<number | undefined> {
   const made = await trx
     .insertInto('memberships')
     .values({ tenant_id: tenantId, user_id: userId, role })
     .onConflict((conflict) => conflict.doNothing())
+    .returning('version')
     .executeTakeFirst();
-  return (made.numInsertedOrUpdatedRows ?? 0n) > 0n;
+  return made?.version;
 }
 
 /**
@@ -35,13 +36,20 @@ export function lockMemberAndAdmins(
     .execute();
 }
 
-export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: Member): Promise<void> {
-  await trx
+/** @returns The number of the new state: later than every one before, in this database and in one that it was restored from. */
+export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: Member): Promise<number> {
+  const { version } = await trx
     .updateTable('memberships')
-    .set({ role, status })
+    .set({
+      role,
+      status,
+      version: sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`,
+    })
     .where('tenant_id', '=', tenantId)
     .where('user_id', '=', userId)
-    .execute();
+    .returning('version')
+    .executeTakeFirstOrThrow();
+  return version;
 }
 
 /** The address and state of people of the tenant at work. */

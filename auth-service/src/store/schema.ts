@@ -15,7 +15,14 @@ export type CredentialsTable = {
   changed_at: ColumnType<Date, Date | undefined, Date>;
 };
 
-export type MembershipsTable = { tenant_id: string; user_id: string; role: string; status: Generated<Status> };
+export type MembershipsTable = {
+  tenant_id: string;
+  user_id: string;
+  role: string;
+  status: Generated<Status>;
+  /** Grows with every change. */
+  version: Generated<number>;
+};
 
 export type SessionsTable = {
   id: string;

@@ -12,6 +12,7 @@ import { secondFactorsMigration } from './0010-second-factors.ts';
 import { secondFactorChangesMigration } from './0011-second-factor-changes.ts';
 import { operatorMigration } from './0012-operator.ts';
 import { removedKeysMigration } from './0013-removed-keys.ts';
+import { membershipVersionsMigration } from './0014-membership-versions.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -28,4 +29,5 @@ export const migrations: readonly Migration[] = [
   secondFactorChangesMigration,
   operatorMigration,
   removedKeysMigration,
+  membershipVersionsMigration,
 ];

@@ -5,7 +5,7 @@ import { dropDatabases, eventually, freePorts, startProcess, testGateway } from 
 import { sendCommand } from '../../auth-service/src/operator/client.ts';
 import { password } from '../e2e/client.ts';
 import { quantile } from '../fleet/logouts-under-load.ts';
-import { ensureAuthSecrets } from '../local/secrets.ts';
+import { ensureAuthSecrets, ensureServiceKey } from '../local/secrets.ts';
 
 /*
  * `npm run bench:logins`: two promises of the auth-service that only a clock can see.
@@ -31,6 +31,7 @@ const service = startProcess({
   cwd: repository,
   env: {
     ...ensureAuthSecrets(home),
+    SERVICE_KEY_FILE: (await ensureServiceKey(home, 'auth-service')).privateFile,
     COUNTERSIGN_HOME: home,
     DATABASE_PREFIX: prefix,
     AUTH_PORT: String(port),
@@ -109,7 +110,8 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 
 try {
   await eventually(async () => {
-    if ((await fetch(`http://127.0.0.1:${port}/readyz`)).status !== 200) throw new Error(service.output());
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+    if (answer?.status !== 200) throw new Error(`the auth-service is not ready: ${service.output()}`);
   }, 60_000);
 
   const [one, two] = [await logIn('agent@acme.test', password), await logIn('agent@acme.test', password)];

@@ -17,7 +17,11 @@ function upgrade(request: RecordedRequest, socket: Duplex): void {
       'HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nX-User-Id: evil\r\nContent-Length: 4\r\n\r\nnope',
     refused: 'HTTP/1.1 401 Unauthorized\r\nX-Identity-Refused: expired\r\nContent-Length: 0\r\n\r\n',
     other: 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
+    bare: 'HTTP/1.1 101 Switching Protocols\r\n\r\n',
     nonsense: 'nonsense\r\n\r\n',
+    events: 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n',
+    cut: 'HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\nhello',
+    stuck: 'HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\nhello',
   };
   const how = request.target.split('?')[1] ?? '';
   if (how === 'hang') return;
@@ -29,6 +33,7 @@ function upgrade(request: RecordedRequest, socket: Duplex): void {
     answers[how] ??
       `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\nX-User-Id: evil\r\nSignature: evil\r\n\r\n`,
   );
+  if (how === 'cut') setTimeout(() => (socket as Socket).resetAndDestroy(), 20);
   socket.on('data', (chunk) => socket.write(`echo ${chunk}`));
 }
 
@@ -146,6 +151,7 @@ describe('a WebSocket', () => {
   test.each([
     ['does not accept the gateway', 'refused', 502, 'identity_refused'],
     ['switches to another protocol', 'other', 502, 'upstream_invalid_response'],
+    ['switches to nothing', 'bare', 502, 'upstream_invalid_response'],
     ['breaks off', 'gone', 502, 'upstream_broken'],
     ['speaks nonsense', 'nonsense', 502, 'upstream_invalid_response'],
     ['does not answer', 'hang', 504, 'upstream_timeout'],
@@ -172,6 +178,25 @@ describe('a WebSocket', () => {
     other.socket.destroy();
     gateway.issuerServer.replaceLog(`after-${kind}`);
     await eventually(async () => expect((await gateway.ask('/v1/things/1', { token: mine })).status).toBe(200));
+  });
+
+  test('that a service answers with events, as if it were a plain request, ends with its session too', async () => {
+    const mine = await gateway.issuer.accessToken({ sid: 's-2' });
+    const connection = await talk(handshake(bearer(mine), '/v1/socket?events'));
+    await eventually(() => expect(connection.text()).toContain('data: 1'));
+    expect(connection.ended()).toBe(false);
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-2' }));
+    await eventually(() => expect(connection.ended()).toBe(true), 1_500);
+  });
+
+  test.each([
+    ['breaks off', 'cut'],
+    ['goes no further', 'stuck'],
+  ])('whose answer %s is broken off for the client too, with nothing put into it', async (_name, how) => {
+    const connection = await talk(handshake(bearer(), `/v1/socket?${how}`));
+    await ended(connection);
+    const { status, body } = parseAnswer(connection.text());
+    expect([status, body]).toEqual([200, 'hello']);
   });
 
   test('ends at the end of its token', async () => {

@@ -1,16 +1,18 @@
-import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
-import { AppError } from '../errors.ts';
-import { type Header, type RequestRecord, type Signed, standingOf } from '../exchange.ts';
+import { AppError, errorTable } from '../errors.ts';
+import { type RequestRecord, type Signed, standingOf } from '../exchange.ts';
 import { chosenSubprotocol } from '../stages/subprotocols.ts';
 import { answerHeaders } from './answer-headers.ts';
 import type { Outcome } from './breaker.ts';
+import { watchDeclined } from './declined-upgrade.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { Upstreams } from './open-upstream.ts';
 import { isOutage, type Target } from './target.ts';
+import { headerObject, upgradeHeaders } from './upgrade-headers.ts';
 import { toUpstreamError } from './upstream-error.ts';
 import { tieEnds } from './websocket-ends.ts';
 
@@ -33,6 +35,8 @@ type Carried = Readonly<{
   /** The service said something, whatever it was. */
   onAnswered(): void;
   onUpgraded(service: Socket): void;
+  /** It is not 101, and the client gets it with these headers. */
+  onDeclined(answer: IncomingMessage, passing: readonly string[]): void;
 }>;
 
 /**
@@ -83,6 +87,7 @@ export function createForwardUpgrade(
     const closed = new Promise((resolve) => socket.once('close', resolve));
     let isConnected = false;
     let isAnswered = false;
+    let isBegun = false;
     let isOver = false;
     carriedBy.set(request, {
       signed,
@@ -98,7 +103,14 @@ export function createForwardUpgrade(
         if (isAnswered) target.broke(failure.code);
         else target.failed(failure.code);
         settle(isOutage(failure.code) ? 'failure' : 'neutral');
-        options.refuse(failure, record, socket);
+        if (!isBegun) {
+          options.refuse(failure, record, socket);
+          return;
+        }
+        // Another answer would be read as the rest of the one that broke off.
+        record.code = failure.code;
+        record.fault = errorTable[failure.code].fault;
+        socket.destroy();
       },
       onConnected() {
         isConnected = true;
@@ -115,9 +127,13 @@ export function createForwardUpgrade(
         signed.detach();
         socket.once('close', release);
       },
+      onDeclined(answer, passing) {
+        isBegun = true;
+        watchDeclined(answer, passing, { signed, socket: socket as Socket, open: options.open });
+      },
     });
     request.url = outbound.target;
-    request.headers = headersFor(outbound.headers, target.host);
+    request.headers = upgradeHeaders(outbound.headers, target.host);
     proxyOf(target).upgrade(request, socket as Socket, head);
     await closed;
     target.pending -= 1;
@@ -155,16 +171,6 @@ function agentFor({ origin, connect }: Target): HttpAgent {
   return agent;
 }
 
-function headersFor(headers: readonly Header[], host: string): IncomingHttpHeaders {
-  const written: Record<string, string | string[]> = Object.create(null);
-  for (const [name, value] of headers) {
-    const before = written[name];
-    written[name] = before === undefined ? value : [before, value].flat();
-  }
-  // Dropped as hop-by-hop on the way in; on the way out this hop is ours.
-  return { ...written, host, connection: 'Upgrade', upgrade: 'websocket' };
-}
-
 /** Sees the service's answer before http-proxy-middleware does, which only then hangs its own listeners on the request. */
 function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, fail, ...told }: Carried): void {
   const { route, record } = signed;
@@ -182,8 +188,8 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
     socket.off('close', giveUp);
     record.upstreamMs = performance.now() - sentAt;
     const { passing, identityRefused } = answerHeaders(answer.rawHeaders, signed);
-    answer.headers = asObject([...passing, 'x-request-id', record.requestId]);
-    return identityRefused;
+    answer.headers = headerObject([...passing, 'x-request-id', record.requestId]);
+    return { passing, identityRefused };
   };
   outgoing.once('close', () => clearTimeout(timer));
   outgoing.once('socket', (service: Socket) => {
@@ -191,13 +197,19 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
   });
   outgoing.once('response', (answer: IncomingMessage) => {
     const framing = answer.headers['transfer-encoding'];
-    const reason = begin(answer);
+    const { passing, identityRefused } = begin(answer);
+    const upstream = { upstream: route.upstream.name, target: target.origin };
     record.status = answer.statusCode ?? 502;
-    if (answer.statusCode === 401 && reason !== undefined) {
-      const detail = { upstream: route.upstream.name, target: target.origin, reason: reason.slice(0, 64) };
-      fail(new AppError('identity_refused', { detail }));
+    if (answer.statusCode === 401 && identityRefused !== undefined) {
+      fail(new AppError('identity_refused', { detail: { ...upstream, reason: identityRefused.slice(0, 64) } }));
       return;
     }
+    if (answer.statusCode === 101) {
+      fail(new AppError('upstream_invalid_response', { detail: { ...upstream, reason: '101 without an upgrade' } }));
+      socket.destroySoon();
+      return;
+    }
+    told.onDeclined(answer, passing);
     if (framing !== undefined) answer.headers['transfer-encoding'] = framing;
     // What the client still sends goes nowhere; unread, it would keep the socket open for ever.
     socket.resume();
@@ -228,15 +240,4 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
 function endAfter(socket: Socket, ms: number): void {
   const timer = setTimeout(() => socket.destroy(), ms);
   socket.once('close', () => clearTimeout(timer));
-}
-
-function asObject(flat: readonly string[]): IncomingHttpHeaders {
-  const headers: Record<string, string | string[]> = Object.create(null);
-  for (let at = 0; at < flat.length; at += 2) {
-    const name = (flat[at] ?? '').toLowerCase();
-    const value = flat[at + 1] ?? '';
-    const before = headers[name];
-    headers[name] = before === undefined ? value : [before, value].flat();
-  }
-  return headers;
 }

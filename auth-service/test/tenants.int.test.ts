@@ -359,6 +359,20 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await refresh(first.refresh_token)).status).toBe(200);
       });
 
+      test('from the session that the password was changed in, which also accepts invitations', async () => {
+        const dora = await makeTenant(world.store.db, `t${Math.random().toString(36).slice(2)}`);
+        const boss = await world.account('admin', [dora]);
+        const bob = await world.account('agent', [world.acme, globex]);
+        const other = (await world.logIn(bob.email, password, 'acme')).body.session_id;
+        const change = { current_password: password, new_password: newPassword };
+        expect((await world.post('/v1/auth/password/change', change, bob)).status).toBe(204);
+        const answer = await switchTo(globex, bob);
+        expect([answer.status, answer.body.tenant?.slug]).toEqual([200, 'globex']);
+        const { token } = await invited(bob.email, { by: boss, to: dora });
+        expect((await accept(token, undefined, bob)).status).toBe(200);
+        expect((await switchTo(globex, { ...bob, sid: other })).body.code).toBe('session_revoked');
+      });
+
       test('by members alone, and one answer for every other tenant', async () => {
         const bob = await world.account('agent');
         const former = await world.account('agent', [world.acme, globex]);

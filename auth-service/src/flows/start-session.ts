@@ -44,9 +44,8 @@ export async function startSession(
   return parts.db.transaction({ role: roles.app, tenantId, userId }, async (trx) => {
     const holder = await lockHolder(trx, userId, tenantId);
     if (holder === undefined || !holder.active) return undefined;
-    if (holder.passwordChangedAt === undefined || holder.passwordChangedAt >= provenAt) return undefined;
+    if (!(await stillProves(trx, proof, holder.passwordChangedAt))) return undefined;
     if (!amr.includes('otp') && (await hasSecondFactor(trx, userId))) return 'needs_mfa';
-    if (proof.from !== undefined && !(await holdSession(trx, proof.from, { userId, tenantId }))) return undefined;
     await insertSession(trx, {
       id: sessionId,
       tenantId,
@@ -89,6 +88,15 @@ export async function startSession(
       tenantSlug: holder.slug,
     };
   });
+}
+
+/**
+ * A password that was changed voids what was proven with the one before. Not the session that it was changed in: the change
+ * ended all others, so one that still goes on has shown the new password too.
+ */
+async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
+  if (passwordChangedAt === undefined) return false;
+  return proof.from === undefined ? passwordChangedAt < proof.provenAt : holdSession(trx, proof.from, proof);
 }
 
 /** A logout that is under way is either seen here, or waits and then ends the new session too. */

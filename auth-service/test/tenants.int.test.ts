@@ -437,6 +437,9 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await audit(agent)).body.code).toBe('insufficient_role');
         expect((await audit(admin, '?cursor=0')).status).toBe(422);
         expect((await audit(admin, '?cursor=1%27')).status).toBe(422);
+        expect((await audit(admin, '?cursor=2147483647')).status).toBe(200);
+        // More than the column holds.
+        expect((await audit(admin, '?cursor=2147483648')).status).toBe(422);
       });
 
       test.each<[string, (tenantId: string) => Promise<unknown>, number]>([
@@ -445,6 +448,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         ['of another time', (id) => tamper(id, { at: new Date(0) }), 2],
         ['chained to something else', (id) => tamper(id, { prev_hash: Buffer.alloc(32, 1) }), 2],
         ['gone', (id) => removeSecond(id), 3],
+        ['put before the first', (id) => copyFirstBefore(id), 0],
       ])('in which an entry that was %s is found', async (_how, meddle, brokenAt) => {
         const { tenant, boss } = await ownTenant();
         for (let count = 0; count < 3; count += 1) await world.logIn(boss.email);
@@ -463,6 +467,15 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         probing(world.store.db, (trx) =>
           trx.deleteFrom('audit_log').where('tenant_id', '=', tenantId).where('seq', '=', 2).execute(),
         );
+      const copyFirstBefore = (tenantId: string) =>
+        probing(world.store.db, async (trx) => {
+          const all = trx.selectFrom('audit_log').selectAll().where('tenant_id', '=', tenantId);
+          const first = await all.where('seq', '=', 1).executeTakeFirstOrThrow();
+          await trx
+            .insertInto('audit_log')
+            .values({ ...first, seq: 0 })
+            .execute();
+        });
     });
   });
 });

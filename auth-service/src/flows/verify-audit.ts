@@ -24,7 +24,9 @@ async function verifyChain(db: AuthDatabase, tenantId: string): Promise<ChainRep
   let previous: Buffer = chainStart;
   let entries = 0;
   for (;;) {
-    const page = await db.transaction({ role: roles.operator }, (trx) => readChain(trx, tenantId, entries));
+    // The first page from wherever it begins: what was put before the first entry has a number that none of ours has.
+    const after = entries === 0 ? undefined : entries;
+    const page = await db.transaction({ role: roles.operator }, (trx) => readChain(trx, tenantId, after));
     for (const stored of page) {
       const expected = auditHash(previous, stored.entry);
       const follows =

@@ -87,9 +87,11 @@ export async function listChains(trx: Trx): Promise<string[]> {
 
 export type StoredEntry = Readonly<{ entry: AuditEntry; previous: Buffer; hash: Buffer }>;
 
-/** The next entries of a chain behind this number, a thousand at a time. */
-export async function readChain(trx: Trx, tenantId: string, after: number): Promise<StoredEntry[]> {
-  const rows = await entries(trx, tenantId).where('seq', '>', after).orderBy('seq').limit(auditPage).execute();
+/** The next entries of a chain behind this number, or the first there are, a thousand at a time. */
+export async function readChain(trx: Trx, tenantId: string, after: number | undefined): Promise<StoredEntry[]> {
+  let query = entries(trx, tenantId);
+  if (after !== undefined) query = query.where('seq', '>', after);
+  const rows = await query.orderBy('seq').limit(auditPage).execute();
   return rows.map(storedEntry);
 }
 

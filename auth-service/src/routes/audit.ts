@@ -20,10 +20,14 @@ const auditEntry = z
   })
   .meta({ id: 'AuditEntry' });
 
+/** The highest `seq` that its column holds. */
+const lastPlace = 2 ** 31 - 1;
+
 const place = z
   .string()
   .regex(/^[1-9][0-9]{0,9}$/)
-  .transform(Number);
+  .transform(Number)
+  .pipe(z.int().max(lastPlace));
 
 export const readAuditEndpoint = endpoint({
   method: 'get',

@@ -1,8 +1,10 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { freePorts, startProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleHead, exampleRoutes } from './kit/example-config.ts';
@@ -37,6 +39,12 @@ describe('the countersign command', () => {
     expect(bad.code).toBe(1);
     expect(bad.output).toMatch(/^gateway\.yaml:1:9: not YAML: this "\[" is not closed/);
     expect((await run('chekc')).code).toBe(2);
+  });
+
+  test('a reader that has seen enough is no error of the command', async () => {
+    const pipe = `'${process.execPath}' --conditions=source '${bin}' schema | true`;
+    const { stderr } = await promisify(execFile)('/bin/sh', ['-c', pipe]);
+    expect(stderr).toBe('');
   });
 
   test('a broken file is every problem and exit code 1, never a stack', async () => {

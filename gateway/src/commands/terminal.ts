@@ -17,6 +17,8 @@ const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as c
 
 /** Standard output and error. Colours only on a terminal, and never with NO_COLOR (https://no-color.org). */
 export function processTerminal(env: Environment): Terminal {
+  // `countersign explain … | head -3`: whoever reads has seen enough, and the exit code is still the command's.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
   const coloured = process.stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
   return {
     out: (line) => void process.stdout.write(`${line}\n`),
@@ -25,4 +27,8 @@ export function processTerminal(env: Environment): Terminal {
     env,
     nowMs: Date.now,
   };
+}
+
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
 }

@@ -8,10 +8,10 @@ export type AccessTokens = Readonly<{
    * What is known of this very token, so that the usual request waits for nothing.
    *
    * @returns Undefined when it has to be verified.
-   * @throws AppError where it was refused before, has expired since or was revoked; `revocations_unavailable`.
+   * @throws AppError where it has expired since or was revoked; `revocations_unavailable`.
    */
   recall(token: string): VerifiedToken | undefined;
-  /** @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`. */
+  /** From memory, where it was refused a moment ago. @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`. */
   verify(token: string): Promise<VerifiedToken>;
   /** What is held, the longest unused first: for the configuration that comes after this one. */
   held(): Iterable<readonly [token: string, verified: VerifiedToken]>;
@@ -69,23 +69,23 @@ export function createAccessTokens(
   return {
     recall(text) {
       const token = verified.get(text);
-      if (token !== undefined) {
-        const { keys } = token.issuer;
-        if (token.generation !== keys.generation || !keys.ready) {
-          verified.delete(text);
-          return undefined;
-        }
-        assertStillGood(token, nowMs());
-        stats.hits += 1;
-        return token;
+      if (token === undefined) return undefined;
+      const { keys } = token.issuer;
+      if (token.generation !== keys.generation || !keys.ready) {
+        verified.delete(text);
+        return undefined;
       }
-      const refusal = refused.get(text);
-      if (refusal === undefined || nowMs() >= refusal.untilMs) return undefined;
-      stats.refusedFromMemory += 1;
-      // A new error each time: the first one's cause belongs to another request.
-      throw new AppError(refusal.code, { detail: { ...refusal.detail, remembered: true } });
+      assertStillGood(token, nowMs());
+      stats.hits += 1;
+      return token;
     },
     async verify(text) {
+      const refusal = refused.get(text);
+      if (refusal !== undefined && nowMs() < refusal.untilMs) {
+        stats.refusedFromMemory += 1;
+        // A new error each time: the first one's cause belongs to another request.
+        throw new AppError(refusal.code, { detail: { ...refusal.detail, remembered: true } });
+      }
       stats.misses += 1;
       try {
         const token = await verify(text);

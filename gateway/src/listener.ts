@@ -11,6 +11,10 @@ import { createTurns, type Turns } from './turns.ts';
 // Room for a target of 8 KiB beside 12 KiB of headers; both have a limit of their own, with a better answer.
 const maxHeaderSize = 20 * 1024;
 
+// Requests behind one another on one connection. Node reads on whatever waits, and each costs some 2 KB until it is answered. More than
+// fit into one read of 64 KiB, so that only who goes on sending without being answered comes here.
+const mostUnanswered = 2_500;
+
 /** In milliseconds. Whoever keeps a connection open without saying anything costs a file descriptor until then. */
 export type ListenerTimes = Readonly<{
   /** For a TLS handshake, and from there, or from the first byte of a further request, to the end of its head. Default 15 s. */
@@ -68,6 +72,10 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
 
   function take(request: IncomingMessage, response: ServerResponse, refusal?: AppError): void {
     const connection = connections.get(request.socket) as Connection;
+    if (connection.answers.size >= mostUnanswered) {
+      request.socket.destroy();
+      return;
+    }
     connection.answers.set(request, response);
     response.once('close', () => {
       connection.answers.delete(request);

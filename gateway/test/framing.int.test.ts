@@ -1,4 +1,4 @@
-import { eventually } from '@countersign/testing';
+import { eventually, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
@@ -111,6 +111,23 @@ describe('the framing of a request', () => {
     expect(statuses).toEqual(requests.map((_, at) => (at % 2 === 0 ? '200' : '401')));
     const refusals = [...text.matchAll(/"instance":"\/v1\/things\/(\d+)"/g)].map(([, at]) => Number(at));
     expect(refusals).toEqual(requests.map((_, at) => at).filter((at) => at % 2 === 1));
+  });
+
+  test('who sends thousands behind a request that is not answered yet is cut off', async () => {
+    const stuck = await gatewayUnderTest({
+      upstream: { answer: () => {} },
+      edits: [['response: 2s', 'response: 20s']],
+    });
+    const own = `Host: gateway.test\r\nAuthorization: Bearer ${await stuck.issuer.accessToken()}\r\n`;
+    const first = `POST /v1/things HTTP/1.1\r\n${own}Content-Length: 1\r\n\r\na`;
+    const behind = 'GET /v1/nothing HTTP/1.1\r\nHost: gateway.test\r\n\r\n';
+    // Long before the service has to answer: without an end this throws.
+    await rawRequest(stuck.port, first + behind.repeat(6_000), 5_000).catch((error: NodeJS.ErrnoException) =>
+      expect(['ECONNRESET', 'EPIPE']).toContain(error.code),
+    );
+    await eventually(() => expect(stuck.upstream.underWay()).toBe(0));
+    expect((await stuck.ask('/v1/nothing')).status).toBe(404);
+    await stuck.close();
   });
 
   test('nonsense after a good request is answered after it', async () => {

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { capturingLogger, databases, eventually, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
@@ -61,6 +64,12 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(statSync(join(home, 'operator')).mode & 0o777).toBe(0o700);
   });
 
+  test('a reader that has seen enough is no error of the command', async () => {
+    const bin = fileURLToPath(new URL('../bin/countersign-auth.js', import.meta.url));
+    const pipe = `'${process.execPath}' --conditions=source '${bin}' --help | true`;
+    expect((await promisify(execFile)('/bin/sh', ['-c', pipe])).stderr).toBe('');
+  });
+
   test.each([[['keys']], [['keys', 'steal']], [['keys', 'revoke']], [['keys', 'list', 'x']], [[]]])(
     'is told so when there is no such command: %j',
     async (command) => {
@@ -89,7 +98,10 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     });
     expect((await keySet()).keys.map(({ kid }) => kid)).not.toContain(old);
     expect((await post('/v1/auth/refresh', { refresh_token: before.refresh_token })).status).toBe(200);
-    expect(await run('keys', 'revoke', old)).toMatchObject({ ok: false });
+    expect(await run('keys', 'revoke', old)).toMatchObject({
+      ok: false,
+      lines: [expect.anything(), 'KID: no key with this id can be revoked; keys list shows all'],
+    });
     expect((await run('keys', 'list')).lines.join('\n')).toMatch(new RegExp(`${old}\\s+revoked`));
   });
 
@@ -203,7 +215,10 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     ]);
     await run('users', 'enable', who.email);
     expect((await logIn(who)).access_token).toEqual(expect.any(String));
-    expect(await run('users', 'disable', 'nobody@acme.test')).toMatchObject({ ok: false });
+    expect(await run('users', 'disable', 'nobody@acme.test')).toMatchObject({
+      ok: false,
+      lines: [expect.stringContaining('There is nothing here.'), 'EMAIL: no account has this address'],
+    });
   });
 
   test('takes a second factor from somebody who lost it', async () => {

@@ -64,7 +64,10 @@ export async function rotateKeys({ db, keks }: KeyParts, requestId: string): Pro
 export async function revokeKey({ db, keks }: KeyParts, kid: string, requestId: string): Promise<{ signing: string }> {
   return changeKeys(db, async (trx, { keys, now }) => {
     const left = keys.filter((key) => key.kid !== kid && key.revokedAt === null);
-    if (!keys.some((key) => key.kid === kid && key.revokedAt === null)) throw new AppError('not_found');
+    if (!keys.some((key) => key.kid === kid && key.revokedAt === null)) {
+      const message = 'no key with this id can be revoked; keys list shows all';
+      throw new AppError('not_found', { errors: [{ path: 'KID', message }] });
+    }
     await markKeyRevoked(trx, kid);
     const active = activeKey(left, now);
     // A retiring key could still sign, but it was put out of use; the next one is what its verifiers expect.

@@ -66,7 +66,8 @@ async function changeUser<T>(
 ): Promise<T> {
   return db.transaction({ role: roles.operator }, async (trx) => {
     const user = await lockUserByEmail(trx, canonicalEmail(email));
-    if (user === undefined) throw new AppError('not_found');
+    if (user === undefined)
+      throw new AppError('not_found', { errors: [{ path: 'EMAIL', message: 'no account has this address' }] });
     return change(trx, user.id);
   });
 }

@@ -24,6 +24,10 @@ export async function runOperatorCli(args: readonly string[], env = process.env)
 }
 
 function say(text: string, exitCode: number): number {
-  (exitCode === 0 ? process.stdout : process.stderr).write(text);
+  // `keys list | head -1`: whoever reads has seen enough, and the exit code is still the command's.
+  const stream = (exitCode === 0 ? process.stdout : process.stderr).on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  stream.write(text);
   return exitCode;
 }

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { explain, StartupError, stopRequested } from '@countersign/service-kit';
 import { banner } from './banner.ts';
-import { type Child, startChild } from './child.ts';
+import { type Child, type ChildSpec, startChild } from './child.ts';
+import { keep, type Running } from './keep.ts';
 import { requireFreePorts } from './ports-free.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { describeStack } from './stack.ts';
@@ -15,13 +16,13 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 function firstToEnd(children: readonly Child[]): Promise<never> {
   return Promise.race(
     children.map(async (child) => {
-      const how = await child.ended;
-      throw new StartupError(
-        `${child.name} ended (${how}). Its last lines:\n\n${indent(child.lastLines())}\n\nMore in ${child.logFile}`,
-      );
+      throw new StartupError(howItEnded(child, await child.ended));
     }),
   );
 }
+
+const howItEnded = (child: Child, how: string): string =>
+  `${child.name} ended (${how}). Its last lines:\n\n${indent(child.lastLines())}\n\nMore in ${child.logFile}`;
 
 async function untilReady(child: Child, startedAt: number, deadline: number, given: AbortSignal): Promise<void> {
   for (;;) {
@@ -41,17 +42,27 @@ async function untilReady(child: Child, startedAt: number, deadline: number, giv
 }
 
 /** The gateway first, then the services: what is in flight through it still finds its service. */
-async function stopAll(children: readonly Child[]): Promise<void> {
-  const [gateway, ...services] = children;
+async function stopAll(running: readonly Running[]): Promise<void> {
+  const [gateway, ...services] = running;
   const kill = setTimeout(() => {
-    for (const child of children) child.kill();
+    for (const one of running) one.kill();
   }, 20_000);
-  gateway?.stop();
-  await gateway?.ended;
-  for (const service of services) service.stop();
-  await Promise.all(services.map((service) => service.ended));
+  await gateway?.stop();
+  await Promise.all(services.map((service) => service.stop()));
   clearTimeout(kill);
 }
+
+const sayAgain = (how: string, child: Child, waitMs: number) =>
+  say(`\n${howItEnded(child, how)}\n\nIt is started again in ${waitMs / 1000} s; the others stay up.`);
+
+/** While everything starts: what ends, ends all of it. */
+const once = ({ ended, stop, kill }: Child): Running => ({
+  async stop() {
+    stop();
+    await ended;
+  },
+  kill,
+});
 
 async function run(settings: Settings, interrupted: Promise<void>): Promise<void> {
   await requireFreePorts(settings.ports);
@@ -60,7 +71,9 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
     say('The first start makes keys, secrets and three databases; later ones are faster.');
   const specs = await describeStack(settings);
   const startedAt = performance.now();
-  const children = specs.map((spec) => startChild(spec, settings.repository));
+  const start = (spec: ChildSpec) => startChild(spec, settings.repository);
+  const children = specs.map(start);
+  let running = children.map(once);
   const ended = firstToEnd(children);
   const givenUp = new AbortController();
   const deadline = startedAt + settings.startTimeoutMs;
@@ -69,8 +82,9 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
     const outcome = await Promise.race([ready, ended, interrupted]);
     if (outcome !== undefined) {
       const demo = settings.seedFile === undefined ? undefined : JSON.parse(readFileSync(settings.seedFile, 'utf8'));
+      running = specs.map((spec, at) => keep(children[at] ?? start(spec), () => start(spec), sayAgain));
       say(`\n${banner(settings, demo)}`);
-      await Promise.race([ended, interrupted]);
+      await interrupted;
     }
     say('\nStopping …');
   } finally {
@@ -78,7 +92,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
     ended.catch(() => {});
     ready.catch(() => {});
     givenUp.abort();
-    await stopAll(children);
+    await stopAll(running);
   }
   say('Stopped.');
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -252,7 +252,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
   test('takes over a socket that a killed process left behind, and leaves one in use alone', async () => {
     const path = join(home, 'left', 'auth.sock');
     const parts = { db: store.db, keks };
-    mkdirSync(join(home, 'left'));
+    mkdirSync(join(home, 'left'), { mode: 0o700 });
     writeFileSync(path, '');
     const stop = await listenForOperator(path, parts, log.logger);
     const stopSecond = await listenForOperator(path, parts, log.logger);
@@ -270,6 +270,17 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     }
     expect(log.text()).toContain('there can be no socket here');
     expect(log.text()).toContain('at most 107 bytes');
+  });
+
+  test('is switched off in a directory that others use too, which stays as it is', async () => {
+    const shared = join(home, 'run');
+    mkdirSync(shared);
+    chmodSync(shared, 0o755);
+    const path = join(shared, 'auth.sock');
+    await (await listenForOperator(path, { db: store.db, keks }, log.logger))();
+    expect(log.text()).toContain(`${shared} is open to others`);
+    expect(statSync(shared).mode & 0o777).toBe(0o755);
+    expect(existsSync(path)).toBe(false);
   });
 
   test('leaves a trace of every command in the log', () => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
@@ -40,7 +40,7 @@ export async function listenForOperator(
       return nothing;
     }
   } catch (error) {
-    // A read-only disk is no reason to let nobody log in.
+    // A read-only disk, or a directory of others, is no reason to let nobody log in.
     logger.warn({ path, err: error }, 'operator commands are off: there can be no socket here');
     return nothing;
   }
@@ -54,8 +54,7 @@ export async function listenForOperator(
 
 /** @returns Whether it was free. */
 async function take(path: string, server: Server): Promise<boolean> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  chmodSync(dirname(path), 0o700);
+  demandOwnDirectory(dirname(path));
   if (await answers(path)) return false;
   // Left behind by a process that was killed.
   rmSync(path, { force: true });
@@ -80,6 +79,13 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
   app.use(notFound);
   app.use(respondWithProblem(errors));
   return app;
+}
+
+/** Made, or as closed as we would make it. One that others use, like /run, is neither safe nor ours to close. */
+function demandOwnDirectory(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if ((statSync(directory).mode & 0o077) !== 0)
+    throw new Error(`${directory} is open to others: it must have mode 0700`);
 }
 
 async function answers(path: string): Promise<boolean> {

@@ -1,12 +1,15 @@
 import type { IdentityFacts } from '@countersign/identity';
 import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { v7 as uuidv7 } from 'uuid';
+import { totpCode, totpStep } from '../src/domain/totp.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { type TestGateway, testGateway } from './support/gateway.ts';
 import { makePerson, makeTenant, type Person, password, type Tenant, testPasswords } from './support/people.ts';
 import { openProbed } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
+import { base32Bytes } from './support/totp.ts';
 
 const page = 'https://app.example.test';
 const fromPage = { origin: page, 'x-requested-with': 'fetch' };
@@ -92,6 +95,38 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     const refused = await logIn({ origin });
     expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
     expect(refused.headers).not.toHaveProperty('set-cookie');
+  });
+
+  test.each(['null', 'https://evil.example'])('lets no page at %s finish a login to a cookie', async (origin) => {
+    const bob = await makePerson(store.db, await testPasswords(), [tenant, await makeTenant(store.db, uuidv7())]);
+    const ask = (more: object) => post('/v1/auth/login', { email: bob.email, password, ...more });
+    const choose = async (headers: Headers, transport = 'cookie') => {
+      const { selection_token } = (await ask({ transport })).body;
+      return post('/v1/auth/login/tenant', { selection_token, tenant_id: tenant.id }, headers);
+    };
+    const { session_id: sid } = (await choose(fromPage)).body;
+    const as: IdentityFacts = {
+      kind: 'user',
+      userId: bob.userId,
+      role: 'agent',
+      tenantId: tenant.id,
+      context: { sid, authTime: Math.floor(Date.now() / 1000), amr: ['pwd'] },
+    };
+    const foreign = await choose({ origin });
+    const { secret } = (await post('/v1/auth/mfa/totp', undefined, fromPage, as)).body;
+    const code = totpCode(base32Bytes(secret), totpStep(new Date()));
+    const [recovery, another] = (await post('/v1/auth/mfa/totp/confirm', { code }, fromPage, as)).body.recovery_codes;
+    const show = async (headers: Headers, given: string) => {
+      const { mfa_token } = (await ask({ transport: 'cookie', tenant: tenant.slug })).body;
+      return post('/v1/auth/login/mfa', { mfa_token, code: given }, headers);
+    };
+    for (const refused of [foreign, await show({ origin }, recovery)]) {
+      expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
+      expect(refused.headers).not.toHaveProperty('set-cookie');
+    }
+    expect(cookieOf(await show(fromPage, another))).toContain('__Host-rt=');
+    // Without a cookie there is nothing that a page could be made to keep.
+    expect((await choose({ origin }, 'body')).body.code).toBe('mfa_required');
   });
 
   test('is told to send one token where it sends two, and neither is used', async () => {

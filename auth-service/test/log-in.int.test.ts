@@ -61,7 +61,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     const result = await attempt(both.email);
     if (result.kind !== 'choose') throw new Error('no choice was asked for');
     expect(result.tenants.map(({ slug }) => slug)).toEqual(['acme', 'globex']);
-    const choice = { selectionToken: result.selectionToken, tenantId: other.id };
+    const choice = { selectionToken: result.selectionToken, tenantId: other.id, mayUse() {} };
     expect(await chooseTenant(parts, choice, caller)).toMatchObject({ grant: { tenantSlug: 'globex' } });
     expect(await codeOf(chooseTenant(parts, choice, caller))).toBe('invalid_selection_token');
     expect(await attempt(both.email, password, { tenant: 'acme' })).toMatchObject({ grant: { tenantSlug: 'acme' } });
@@ -74,7 +74,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     expect(await codeOf(attempt(email, password, { tenant: 'initech' }))).toBe('invalid_credentials');
     const result = await attempt(email);
     if (result.kind !== 'choose') throw new Error('no choice was asked for');
-    const choice = { selectionToken: result.selectionToken, tenantId: stranger.id };
+    const choice = { selectionToken: result.selectionToken, tenantId: stranger.id, mayUse() {} };
     expect(await codeOf(chooseTenant(parts, choice, caller))).toBe('invalid_selection_token');
   });
 

@@ -48,10 +48,13 @@ async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Cal
   );
 }
 
-/** @throws AppError `invalid_selection_token`, `too_many_attempts`. */
+/**
+ * @param given.mayUse Throws where whoever asks may not have the tokens in the way that the login asked for.
+ * @throws AppError `invalid_selection_token`, `too_many_attempts`, and whatever `mayUse` throws.
+ */
 export async function chooseTenant(
   parts: AdmitParts,
-  given: Readonly<{ selectionToken: string; tenantId: string }>,
+  given: Readonly<{ selectionToken: string; tenantId: string; mayUse(transport: Transport): void }>,
   caller: Caller,
 ): Promise<Admission> {
   return admit(
@@ -61,6 +64,7 @@ export async function chooseTenant(
       reserve: (throttle, network) => throttle.reserveToken(network),
       async verify() {
         const step = await takeSelection(parts.db, given.selectionToken);
+        if (step !== undefined) given.mayUse(step.transport);
         return step && { ...step, tenants: { id: given.tenantId } };
       },
     },

@@ -1,5 +1,6 @@
 import type { KeyRing } from '../domain/key-ring.ts';
 import { recoveryCodeHash } from '../domain/recovery-codes.ts';
+import type { Transport } from '../domain/session-rules.ts';
 import { AppError } from '../errors.ts';
 import { appendAudit } from '../store/audit.ts';
 import { findMfaHolder, takeMfaStep } from '../store/one-time-tokens.ts';
@@ -16,11 +17,12 @@ export type SecondStepParts = AdmitParts & Readonly<{ keks: KeyRing }>;
  * The last step of a login: a code of the authenticator app, or a recovery code. A wrong one leaves the token as it is,
  * so that a person can type again; how often is the throttle's to say.
  *
- * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`.
+ * @param given.mayUse As for `chooseTenant`.
+ * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`, and whatever `mayUse` throws.
  */
 export async function showSecondFactor(
   parts: SecondStepParts,
-  given: Readonly<{ mfaToken: string; code: string }>,
+  given: Readonly<{ mfaToken: string; code: string; mayUse(transport: Transport): void }>,
   caller: Caller,
 ): Promise<Admission> {
   return admit(
@@ -36,6 +38,7 @@ export async function showSecondFactor(
           verifyIn(trx, parts.keks, given, caller),
         );
         if (proven === 'wrong_code') throw new AppError('invalid_code');
+        if (proven !== undefined) given.mayUse(proven.transport);
         return proven;
       },
     },

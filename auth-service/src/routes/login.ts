@@ -2,6 +2,7 @@ import { createRouter } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../domain/passwords.ts';
+import type { Transport } from '../domain/session-rules.ts';
 import { chooseTenant, type LoginParts, logIn } from '../flows/log-in.ts';
 import { type SecondStepParts, showSecondFactor } from '../flows/second-step.ts';
 import { admissionAnswers, answerAdmission } from './admission-answer.ts';
@@ -42,7 +43,7 @@ export const chooseTenantEndpoint = endpoint({
   access: 'anybody',
   body: z.object({ selection_token: text(64), tenant_id: text(64) }),
   ...admissionAnswers,
-  refusals: ['invalid_selection_token', 'mfa_required', 'too_many_attempts'],
+  refusals: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
 });
 
 export const showSecondFactorEndpoint = endpoint({
@@ -53,7 +54,7 @@ export const showSecondFactorEndpoint = endpoint({
   access: 'anybody',
   body: z.object({ mfa_token: text(64), code: text(64) }),
   answers: admissionAnswers.answers,
-  refusals: ['invalid_mfa_token', 'invalid_code', 'too_many_attempts'],
+  refusals: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
 });
 
 export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner & BrowserParts): Router {
@@ -67,12 +68,14 @@ export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner & 
   });
 
   serve(router, chooseTenantEndpoint, async ({ req, res, identity, body }) => {
-    const given = { selectionToken: body.selection_token, tenantId: body.tenant_id };
+    const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);
+    const given = { selectionToken: body.selection_token, tenantId: body.tenant_id, mayUse };
     await answerAdmission(req, res, parts, await chooseTenant(parts, given, callerOf(req, res, identity)));
   });
 
   serve(router, showSecondFactorEndpoint, async ({ req, res, identity, body }) => {
-    const given = { mfaToken: body.mfa_token, code: body.code };
+    const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);
+    const given = { mfaToken: body.mfa_token, code: body.code, mayUse };
     await answerAdmission(req, res, parts, await showSecondFactor(parts, given, callerOf(req, res, identity)));
   });
 

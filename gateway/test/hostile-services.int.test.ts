@@ -88,6 +88,12 @@ describe('a service that is not well', () => {
       'upstream_invalid_response',
     ],
     [
+      'sends chunks of something else',
+      (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n'),
+      502,
+      'upstream_invalid_response',
+    ],
+    [
       'sends two lengths',
       (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!'),
       502,
@@ -233,6 +239,18 @@ describe('a service that is not well', () => {
       await staysWell();
     },
   );
+
+  test('and says how long nothing is: nobody is told to wait for it', async () => {
+    service.answerWith((socket) => socket.write('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-A: b\r\n\r\n'));
+    const { status, headers } = await ask();
+    expect([status, headers['x-a'], headers['content-length'], headers['transfer-encoding']]).toEqual([
+      204,
+      'b',
+      undefined,
+      undefined,
+    ]);
+    await staysWell();
+  });
 
   test('and an answer too many on an idle connection goes to nobody', async () => {
     service.answerWith((socket) => socket.write(`${good}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`));

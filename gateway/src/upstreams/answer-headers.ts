@@ -7,9 +7,20 @@ export type AnswerHeaders = Readonly<{
   passing: string[];
   /** The service did not accept our signature, and says why. */
   identityRefused: string | undefined;
+  /** `Transfer-Encoding`, which is not passed on. */
+  coding: string | undefined;
 }>;
 
-type Verdict = 'pass' | 'drop' | 'connection' | 'set-cookie' | 'identity-refused' | 'limits' | 'cors' | 'nonce';
+type Verdict =
+  | 'pass'
+  | 'drop'
+  | 'connection'
+  | 'transfer-encoding'
+  | 'set-cookie'
+  | 'identity-refused'
+  | 'limits'
+  | 'cors'
+  | 'nonce';
 
 const dropped: ReadonlySet<string> = new Set([
   // Of the connection to the service, which is not the client's.
@@ -17,7 +28,6 @@ const dropped: ReadonlySet<string> = new Set([
   'keep-alive',
   'te',
   'trailer',
-  'transfer-encoding',
   'upgrade',
   'proxy-authenticate',
   'proxy-authorization',
@@ -43,7 +53,7 @@ function verdictOn(name: string): Verdict {
 
 function judge(folded: string): Verdict {
   if (folded === 'x-identity-refused') return 'identity-refused';
-  if (folded === 'connection' || folded === 'set-cookie') return folded;
+  if (folded === 'connection' || folded === 'set-cookie' || folded === 'transfer-encoding') return folded;
   if (limitHeaders.has(folded)) return 'limits';
   if (folded.startsWith('access-control-')) return 'cors';
   if (folded === 'dpop-nonce') return 'nonce';
@@ -64,6 +74,7 @@ export function answerHeaders(
   const passing: string[] = [];
   let identityRefused: string | undefined;
   let connection: string | undefined;
+  let coding: string | undefined;
   for (let at = 0; at < raw.length; at += 2) {
     const name = text(raw[at]);
     const value = text(raw[at + 1]);
@@ -76,6 +87,9 @@ export function answerHeaders(
         break;
       case 'connection':
         connection = connection === undefined ? value : `${connection},${value}`;
+        break;
+      case 'transfer-encoding':
+        coding = coding === undefined ? value : `${coding},${value}`;
         break;
       case 'limits':
         if (record.limits === undefined) passing.push(name, value);
@@ -95,7 +109,7 @@ export function answerHeaders(
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.defaults !== undefined) addMissing(left, record.defaults);
-  return { passing: left, identityRefused };
+  return { passing: left, identityRefused, coding };
 }
 
 function withoutNamed(headers: string[], connection: string): string[] {

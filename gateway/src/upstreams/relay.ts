@@ -113,13 +113,21 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#attempt.answered();
     record.upstreamMs = performance.now() - this.#sentAt;
     const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
-    const { passing, identityRefused } = answerHeaders(raw, signed);
+    const { passing, identityRefused, coding } = answerHeaders(raw, signed);
     if (status === 401 && identityRefused !== undefined) {
       // Never the client's fault: a clock or a key in here is wrong.
       throw new AppError('identity_refused', {
         detail: { upstream: route.upstream.name, target: target.origin, reason: identityRefused.slice(0, 64) },
       });
     }
+    // undici undoes `chunked` alone; behind any other coding, which nobody asked for, the bytes are not the body (RFC 9112 section 6.1).
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      throw new AppError('upstream_invalid_response', {
+        detail: { upstream: route.upstream.name, target: target.origin, reason: 'transfer-encoding' },
+      });
+    }
+    // There is nothing to be long, and who believes a length would wait for it (RFC 9110 section 8.6).
+    if (status === 204) dropLength(passing);
     passing.push('x-request-id', record.requestId);
     // Answered before all of the request was there: where the next one would begin is then not for us to wait for.
     if (isDraining() || !(request.complete || signed.outbound.body !== 'stream')) passing.push('connection', 'close');
@@ -202,5 +210,11 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#release?.();
     // Nobody reads it, and whoever refuses the request wants the rest of it to himself.
     if (this.#progress === 'unsent') this.#streamed?.destroy();
+  }
+}
+
+function dropLength(headers: string[]): void {
+  for (let at = headers.length - 2; at >= 0; at -= 2) {
+    if (headers[at]?.toLowerCase() === 'content-length') headers.splice(at, 2);
   }
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { createHashQueue } from '../src/domain/hash-queue.ts';
 import { parseKeyRing } from '../src/domain/key-ring.ts';
+import { loginLimits } from '../src/domain/login-limits.ts';
 import { createPasswords } from '../src/domain/passwords.ts';
 import { chooseTenant, type LoginParts, logIn } from '../src/flows/log-in.ts';
 import { createThrottle, withFallback } from '../src/flows/throttle.ts';
@@ -154,10 +155,11 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
     let parts: LoginParts;
     let tenant: Tenant;
     let redis: Redis | undefined;
+    let attempts: Attempts;
     beforeAll(async () => {
       store = await openProbed(database);
       redis = url === undefined ? undefined : new Redis(url);
-      const attempts: Attempts = redis === undefined ? databaseAttempts(store.db) : redisAttempts(redis);
+      attempts = redis === undefined ? databaseAttempts(store.db) : redisAttempts(redis);
       parts = { ...(await loginParts(store.db)), throttle: createThrottle(attempts) };
       tenant = await makeTenant(store.db, 'acme');
     });
@@ -194,6 +196,19 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(await attempt(email, password, freshAddress())).toBe('ok');
     });
 
+    test('lets one victim’s neighbours in: what was refused was no guess', async () => {
+      const [victim, other] = [
+        await makePerson(store.db, parts.passwords, [tenant]),
+        await makePerson(store.db, parts.passwords, [tenant]),
+      ];
+      const ip = freshAddress();
+      await Promise.all(Array.from({ length: 110 }, () => attempt(victim.email, 'wrong', ip)));
+      expect(await attempt(other.email, password, ip)).toBe('ok');
+      // More than 100 guesses in the hour would have slowed the victim down.
+      const [count] = await attempts.add([loginLimits(victim.email, ip).email]);
+      expect(count?.count).toBe(11);
+    });
+
     test('forgets slips once the password was right', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const ip = freshAddress();
@@ -223,8 +238,8 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const gone = new Redis(1, '127.0.0.1', { enableOfflineQueue: false, retryStrategy: () => null });
       gone.on('error', () => {});
-      const attempts = withFallback(redisAttempts(gone), databaseAttempts(store.db), silentLogger());
-      const guarded = { ...parts, throttle: createThrottle(attempts) };
+      const either = withFallback(redisAttempts(gone), databaseAttempts(store.db), silentLogger());
+      const guarded = { ...parts, throttle: createThrottle(either) };
       const given = { email, tenant: undefined, password: 'wrong', transport };
       const from = { ...caller, ip: freshAddress() };
       const codes = await Promise.all(Array.from({ length: 12 }, () => codeOf(logIn(guarded, given, from))));

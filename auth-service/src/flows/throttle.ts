@@ -34,8 +34,13 @@ export type Throttle = Readonly<{
 export function createThrottle(attempts: Attempts): Throttle {
   const reserve = async (limits: readonly Limit[]) => {
     const counts = await attempts.add(limits);
-    refuseAboveLimits(limits, counts);
-    return counts;
+    const counted = limits.map((limit, index) => ({ limit, count: counts[index] ?? { count: 0, resetsInSec: 0 } }));
+    const [over, within] = [counted.filter(isOver), counted.filter((each) => !isOver(each))];
+    if (over.length === 0) return counts;
+    // It is not tried, so it is no guess: one address that goes on and on must not use up what a person may do from others.
+    await attempts.takeBack(within.map(({ limit }) => limit));
+    const waitSec = Math.max(...over.map(({ count }) => count.resetsInSec));
+    throw new AppError('too_many_attempts', { headers: { 'retry-after': String(waitSec) } });
   };
   return {
     async reserveLogin(email, network) {
@@ -94,15 +99,8 @@ export async function judge<T>(reservation: Reservation, work: () => Promise<T>)
   return result;
 }
 
-function refuseAboveLimits(limits: readonly Limit[], counts: readonly Count[]): void {
-  const waits = limits.flatMap(({ refuseAbove }, index) => {
-    const { count, resetsInSec } = counts[index] ?? { count: 0, resetsInSec: 0 };
-    return refuseAbove !== undefined && count > refuseAbove ? [resetsInSec] : [];
-  });
-  if (waits.length > 0) {
-    throw new AppError('too_many_attempts', { headers: { 'retry-after': String(Math.max(...waits)) } });
-  }
-}
+const isOver = ({ limit: { refuseAbove }, count }: Readonly<{ limit: Limit; count: Count }>): boolean =>
+  refuseAbove !== undefined && count.count > refuseAbove;
 
 /** Uses the second store while the first fails; counts differ then, but guessing never becomes free. */
 export function withFallback(first: Attempts, second: Attempts, logger: Logger): Attempts {

@@ -26,7 +26,8 @@ const project = (path) => ({
 
 export default {
   maxWorkers: 2,
-  testTimeout: 30_000,
+  // For what hangs. No test goes by it: a busy machine may take ten times as long as a quiet one.
+  testTimeout: 120_000,
   projects: [
     'packages/identity',
     'packages/jwks',

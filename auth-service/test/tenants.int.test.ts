@@ -366,6 +366,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         const other = (await world.logIn(bob.email, password, 'acme')).body.session_id;
         const change = { current_password: password, new_password: newPassword };
         expect((await world.post('/v1/auth/password/change', change, bob)).status).toBe(204);
+        await world.mail.mailTo(bob.email);
         const answer = await switchTo(globex, bob);
         expect([answer.status, answer.body.tenant?.slug]).toEqual([200, 'globex']);
         const { token } = await invited(bob.email, { by: boss, to: dora });

@@ -117,6 +117,12 @@ class RemoteKeySet implements KeySet {
       if (!this.ready) throw new KeySetUnavailable('no usable key set');
       return this.find(kid, alg);
     }
+    if (this.#flight !== undefined) {
+      await this.#flight;
+      const arrived = this.find(kid, alg);
+      if (arrived !== undefined || this.#failuresInARow > 0) return arrived;
+      // It may have been answered just before this key was published: not a no yet.
+    }
     if (this.#flight === undefined) {
       // Counted from asking, not from success: while the endpoint fails, a flood of made-up kids costs one fetch too.
       if (this.#nowMs() - this.#askedAtMs < this.#cooldownMs) return undefined;

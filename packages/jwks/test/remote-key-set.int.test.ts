@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
@@ -216,6 +217,23 @@ describe('an unknown kid', () => {
       expect(server.requests).toHaveLength(3);
     },
   );
+
+  test.each([
+    ['once more, where the fetch under way was answered before the key was published', json({ keys: [first] }), 3],
+    ['no more, where the fetch under way failed', status(500), 2],
+  ] as [string, RequestListener, number][])('is looked for %s', async (_name, answer, fetches) => {
+    await openWith([first]);
+    const held: (() => void)[] = [];
+    server.answer = (req, res) => void held.push(() => answer(req, res));
+    timers.advance(600_000);
+    const asked = Array.from({ length: 50 }, () => set.lookup('second', 'ES256'));
+    while (held.length === 0) await nextTurn();
+    server.answer = json({ keys: [first, second] });
+    for (const release of held) release();
+    const found = (await Promise.all(asked)).filter((key) => key !== undefined);
+    expect(found).toHaveLength(fetches === 3 ? 50 : 0);
+    expect(server.requests).toHaveLength(fetches);
+  });
 
   test('is not found under the algorithm of another key', async () => {
     await openWith([first], { algorithms: ['ES256', 'EdDSA', 'RS256'] });

@@ -9,6 +9,7 @@ describe('remembered access tokens', () => {
   let issuer: TestIssuer;
   let revocations: Revocations;
   let generation: number;
+  let held: KeySet;
   let tokens: AccessTokens;
 
   beforeEach(async () => {
@@ -17,7 +18,7 @@ describe('remembered access tokens', () => {
     revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
     revocations.replace([], clock.nowMs());
     generation = 1;
-    const held = staticKeySet(issuer.jwks, { algorithms: ['ES256'] });
+    held = staticKeySet(issuer.jwks, { algorithms: ['ES256'] });
     const keys: KeySet = {
       get generation() {
         return generation;
@@ -93,6 +94,32 @@ describe('remembered access tokens', () => {
     clock.advance(5_000);
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_audience_refused' });
     expect(tokens.stats).toMatchObject({ misses: 2, refusedFromMemory: 50 });
+  });
+
+  test.each([
+    ['good', {}, { hits: 49, misses: 1, refusedFromMemory: 0 }, 2],
+    ['bad', { aud: 'other' }, { hits: 0, misses: 1, refusedFromMemory: 49 }, 1],
+    ['of the future', { iat: 9_000_000_000 }, { hits: 0, misses: 1, refusedFromMemory: 49 }, 2],
+  ])('that many bring at once are verified once (%s)', async (_name, claims, stats, missesInTheEnd) => {
+    const text = await issuer.accessToken(claims);
+    const all = await Promise.allSettled(Array.from({ length: 50 }, async () => tokens.verify(text)));
+    const outcomes = all.map((one) => (one.status === 'fulfilled' ? 'good' : (one.reason as { code: string }).code));
+    expect(new Set(outcomes).size).toBe(1);
+    expect(tokens.stats).toMatchObject(stats);
+    const errors = all.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    expect(new Set(errors).size).toBe(errors.length);
+    // Later there is nobody to wait for any more.
+    await tokens.verify(text).catch(() => {});
+    expect(tokens.stats.misses).toBe(missesInTheEnd);
+  });
+
+  test('are judged anew under another key set, also where they were refused a moment ago', async () => {
+    const successor = await mintIssuer({ nowMs: clock.nowMs, kid: issuer.kid });
+    const text = await successor.accessToken({ sid: 's1' });
+    await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_signature_invalid' });
+    held = staticKeySet(successor.jwks, { algorithms: ['ES256'] });
+    generation += 1;
+    await expect(tokens.verify(text)).resolves.toBeDefined();
   });
 
   test('that may become good are not remembered as bad', async () => {

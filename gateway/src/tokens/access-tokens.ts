@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import { AppError, type Code } from '../errors.ts';
+import { AppError } from '../errors.ts';
+import { createRefusedTokens, refusedAgain } from './refused-tokens.ts';
 import { assertStillGood, type TrustedIssuer, type VerifiedToken } from './verified-token.ts';
 import { createTokenVerifier } from './verify.ts';
 
@@ -18,32 +19,13 @@ export type AccessTokens = Readonly<{
   readonly stats: Readonly<{ hits: number; misses: number; refusedFromMemory: number; size: number }>;
 }>;
 
-type Refusal = Readonly<{ code: Code; detail: AppError['detail']; untilMs: number }>;
-
 const maxTokens = 20_000;
 const maxCharacters = 16 * 1024 * 1024;
-const maxRefused = 2_000;
-const refusedForMs = 5_000;
-
-// Only what stays true of a token whatever happens next. A missing key or a token from the future may be good in a second.
-const lasting: ReadonlySet<Code> = new Set([
-  'token_malformed',
-  'token_header_refused',
-  'token_type_refused',
-  'token_algorithm_refused',
-  'token_issuer_unknown',
-  'token_signature_invalid',
-  'token_audience_refused',
-  'token_claims_invalid',
-  'token_tenant_refused',
-  'token_role_refused',
-  'token_expired',
-]);
 
 /**
  * Verifies each token once. The cache's key is the whole token, and what it holds is void as soon as the issuer's key set
  * changes (CVE-2026-33496, CVE-2026-35039); expiry and revocation are looked at on every hit, the route's rules by their own stage.
- * A flood of one bad token costs one verification.
+ * A flood of one token costs one verification, a bad one's too.
  *
  * @param before Those of the configuration before this one. What it holds of issuers that stayed the very same is taken over, so
  *   that a reload does not make everybody's token be verified again.
@@ -59,11 +41,30 @@ export function createAccessTokens(
     maxSize: maxCharacters,
     sizeCalculation: (_token, text) => text.length,
   });
-  const refused = new LRUCache<string, Refusal>({ max: maxRefused });
+  const refused = createRefusedTokens(nowMs);
+  /** What is being verified now, for who brings the same token meanwhile. */
+  const underWay = new Map<string, Promise<VerifiedToken>>();
   const { hits, misses, refusedFromMemory } = before?.stats ?? { hits: 0, misses: 0, refusedFromMemory: 0 };
   const stats = { hits, misses, refusedFromMemory };
   for (const [text, token] of before?.held() ?? []) {
     if (issuers.get(token.issuer.config.issuer) === token.issuer) verified.set(text, token);
+  }
+
+  const keysNow = () => [...issuers.values()].reduce((sum, { keys }) => sum + keys.generation, 0);
+
+  async function judge(text: string): Promise<VerifiedToken> {
+    const keys = keysNow();
+    try {
+      const token = await verify(text);
+      assertStillGood(token, nowMs());
+      verified.set(text, token);
+      return token;
+    } catch (error) {
+      if (error instanceof AppError) refused.remember(text, keys, error);
+      throw error;
+    } finally {
+      underWay.delete(text);
+    }
   }
 
   return {
@@ -80,23 +81,26 @@ export function createAccessTokens(
       return token;
     },
     async verify(text) {
-      const refusal = refused.get(text);
-      if (refusal !== undefined && nowMs() < refusal.untilMs) {
+      const refusal = refused.recall(text, keysNow());
+      if (refusal !== undefined) {
         stats.refusedFromMemory += 1;
-        // A new error each time: the first one's cause belongs to another request.
-        throw new AppError(refusal.code, { detail: { ...refusal.detail, remembered: true } });
+        throw refusal;
       }
-      stats.misses += 1;
+      const others = underWay.get(text);
+      if (others === undefined) {
+        stats.misses += 1;
+        const judging = judge(text);
+        underWay.set(text, judging);
+        return judging;
+      }
       try {
-        const token = await verify(text);
-        assertStillGood(token, nowMs());
-        verified.set(text, token);
+        const token = await others;
+        stats.hits += 1;
         return token;
       } catch (error) {
-        if (error instanceof AppError && lasting.has(error.code)) {
-          refused.set(text, { code: error.code, detail: error.detail, untilMs: nowMs() + refusedForMs });
-        }
-        throw error;
+        if (!(error instanceof AppError)) throw error;
+        stats.refusedFromMemory += 1;
+        throw refusedAgain(error);
       }
     },
     *held() {

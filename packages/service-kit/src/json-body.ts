@@ -1,5 +1,19 @@
-import type { Request } from 'express';
+import { isUtf8 } from 'node:buffer';
+import express, { type Request, type RequestHandler } from 'express';
 import { AppError } from './errors.ts';
+
+/**
+ * Parses a body of JSON, which is UTF-8 and nothing else (RFC 8259 section 8.1). A lenient decoder reads every wrong byte as
+ * the same U+FFFD: two passwords that differ in those alone would be one.
+ *
+ * @param maxBytes The largest that is read.
+ */
+export const parseJson = (maxBytes: number): RequestHandler =>
+  express.json({ limit: maxBytes, inflate: false, strict: true, verify: demandUtf8 });
+
+function demandUtf8(_req: unknown, _res: unknown, body: Buffer, charset: string): void {
+  if (charset !== 'utf-8' || !isUtf8(body)) throw new Error('the body is not UTF-8');
+}
 
 /**
  * What the parser of {@link createServiceApp} made of the body; undefined without one, which no schema takes.

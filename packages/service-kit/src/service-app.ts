@@ -1,6 +1,7 @@
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import type { ErrorTable } from './errors.ts';
 import type { Health } from './health.ts';
+import { parseJson } from './json-body.ts';
 import type { Logger } from './logger.ts';
 import { type Registry, requestMetrics, type ShownMetrics, serveMetrics } from './metrics.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
@@ -32,7 +33,7 @@ export function createServiceApp(parts: ServiceParts): Express {
   app.use(healthRoutes(parts.health, parts.metrics));
   if (parts.open !== undefined) app.use(parts.open);
   app.use(parts.identity, adoptRequestId);
-  app.use(express.json({ limit: parts.maxBodyBytes ?? 100 * 1024, inflate: false, strict: true }));
+  app.use(parseJson(parts.maxBodyBytes ?? 100 * 1024));
   app.use(parts.routes);
   app.use(notFound);
   app.use(respondWithProblem(parts.errors));

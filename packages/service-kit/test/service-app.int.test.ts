@@ -122,6 +122,30 @@ test.each([
   expect(response.body).toMatchObject(answer);
 });
 
+// Each of these reads as the same text to a decoder that puts U+FFFD for what it cannot read, or as UTF-16 to one that is told so.
+test.each([
+  ['a Latin-1 letter', 'application/json', Buffer.from('{"a":"gr\xfcn"}', 'latin1')],
+  ['another Latin-1 letter', 'application/json; charset=utf-8', Buffer.from('{"a":"gr\xe9n"}', 'latin1')],
+  ['half of a character', 'application/json', Buffer.from([0x22, 0xe2, 0x82, 0x22])],
+  ['a surrogate', 'application/json', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
+  ['a longer form of /', 'application/json', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
+  ['another charset', 'application/json; charset=utf-16le', Buffer.from('{"a":1}', 'utf16le')],
+  ['a charset that hides what it says', 'application/json; charset=utf-7', Buffer.from('+AHsAIgBhACIAOgAxAH0-')],
+])('a body is UTF-8: %s is 400', async (_what, type, sent) => {
+  const response = await supertest(app)
+    .post('/json')
+    .set('content-type', type)
+    .serialize((body) => body)
+    .send(sent);
+  expect([response.status, response.body.code]).toEqual([400, 'invalid_request']);
+});
+
+test('a body in any script is taken as it is', async () => {
+  const name = 'grün 🦊 \ufffd';
+  const response = await supertest(app).post('/json').send({ name });
+  expect(response.body).toEqual({ got: { name } });
+});
+
 test('logs one line a request, without the query, and with what the handler added', async () => {
   await supertest(app).post('/echo?token=canary').send({ name: 'ok' });
   const lines = log.lines().filter((line) => line.msg === 'request');

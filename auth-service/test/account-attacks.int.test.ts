@@ -4,11 +4,12 @@ import {
   type Account,
   type AccountsWorld,
   accountsWorld,
+  freshAddress,
   freshEmail,
   newPassword,
   worldTimeoutMs,
 } from './support/accounts-world.ts';
-import { password } from './support/people.ts';
+import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
 import { tokenIn } from './support/smtp-sink.ts';
 
@@ -130,11 +131,12 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(rows).toMatchObject([{ tenant_id: world.acme.id, accepted_at: null }]);
   });
 
-  test('counts an address once, in whatever case it is asked about: five mails, whoever asks seven times', async () => {
+  test('counts an address once, in whatever case it is asked about: five mails, where one place asks seven times', async () => {
     const who = await world.account('agent');
+    const ip = freshAddress();
     for (let count = 0; count < 7; count += 1) {
-      const email = count % 2 === 0 ? who.email : who.email.toUpperCase();
-      expect((await world.post('/v1/auth/password/forgot', { email })).status).toBe(202);
+      const body = { email: count % 2 === 0 ? who.email : who.email.toUpperCase() };
+      expect((await world.call('POST', '/v1/auth/password/forgot', { ip, body })).status).toBe(202);
     }
     await world.mail.mailTo(who.email, 5);
     await eventually(async () => {
@@ -144,6 +146,22 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
       expect(orders).toEqual([]);
     });
     expect(world.mail.received.filter(({ to }) => to === who.email)).toHaveLength(5);
+  });
+
+  test('lets nobody keep a person from a new password, or from an invitation, by asking for other mail', async () => {
+    const globex = await makeTenant(world.store.db, `globex-${admin.userId}`);
+    const elsewhere = await world.account('admin', [globex]);
+    const { email } = await world.account('agent');
+    for (let count = 0; count < 22; count += 1) {
+      for (const path of ['/v1/auth/email/resend', '/v1/auth/register']) {
+        expect((await world.post(path, { email, password: newPassword })).status).toBe(202);
+      }
+    }
+    const seen = () => world.mail.received.filter((mail) => mail.to === email).map(({ subject }) => subject);
+    expect((await world.post('/v1/auth/password/forgot', { email })).status).toBe(202);
+    await eventually(async () => expect(seen()).toContain('Choose a new password'));
+    const invited = await world.post(`/v1/auth/tenants/${globex.id}/invitations`, { email, role: 'agent' }, elsewhere);
+    expect(invited.status).toBe(201);
   });
 
   // Catalogue 74: what differs between the two is work that nobody waits for.

@@ -4,6 +4,7 @@ import { forgotPassword } from '../src/flows/reset-password.ts';
 import {
   type AccountsWorld,
   accountsWorld,
+  freshAddress,
   freshEmail,
   newPassword,
   worldTimeoutMs,
@@ -111,16 +112,27 @@ describe.each(databases())('registration on %s', (_, database) => {
       for (const other of seen.slice(1)) expect(other).toEqual(seen[0]);
     });
 
-    test('sends five mails an hour to one address, and answers the sixth as the first', async () => {
-      const email = freshEmail();
-      for (let count = 0; count < 7; count += 1) {
-        expect((await world.post('/v1/auth/email/resend', { email })).status).toBe(202);
-      }
-      expect((await register(email)).status).toBe(202);
-      const orders = await probing(world.store.db, (trx) =>
-        trx.selectFrom('registrations').selectAll().where('email_ci', '=', email).execute(),
+    const attemptsOn = (email: string) =>
+      probing(world.store.db, (trx) =>
+        trx.selectFrom('registrations').select('id').where('email_ci', '=', email).execute(),
       );
-      expect(orders).toEqual([]);
+    const registerFrom = (ip: string, email: string) =>
+      world.call('POST', '/v1/auth/register', { ip, body: { email, password: newPassword } });
+
+    test('takes five an hour for one address from one place, and answers the sixth as the first', async () => {
+      const email = freshEmail();
+      const ip = freshAddress();
+      for (let count = 0; count < 25; count += 1) expect((await registerFrom(ip, email)).status).toBe(202);
+      expect(await attemptsOn(email)).toHaveLength(5);
+      // Its owner, who is somewhere else, is not kept out by that.
+      expect((await register(email)).status).toBe(202);
+      expect(await attemptsOn(email)).toHaveLength(6);
+    });
+
+    test('takes twenty an hour for one address, wherever they come from', async () => {
+      const email = freshEmail();
+      for (let count = 0; count < 22; count += 1) expect((await register(email)).status).toBe(202);
+      expect(await attemptsOn(email)).toHaveLength(20);
     });
 
     test.each<[string, object]>([

@@ -173,13 +173,16 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       test('no address over and over, by withdrawing in between', async () => {
         const email = freshEmail();
         const statuses = [];
+        let waitSec = '';
         for (let count = 0; count < 6; count += 1) {
-          const { status, body } = await invite(email);
+          const { status, body, headers } = await invite(email);
           statuses.push(status);
+          waitSec = String(headers['retry-after']);
           const target = `${invitations()}/${body.id}`;
           if (status === 201) await world.call('DELETE', target, { as: world.as(admin) });
         }
         expect(statuses).toEqual([201, 201, 201, 201, 201, 429]);
+        expect(Number(waitSec)).toBeGreaterThan(3_500);
       });
 
       test('nobody twice, and nobody who is there', async () => {

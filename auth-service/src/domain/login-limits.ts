@@ -33,8 +33,26 @@ export const codeLimits = (userId: string, network: string): readonly [pair: Lim
   { key: keyOf('code', userId), windowSec: hourSec, refuseAbove: 30 },
 ];
 
-/** Mails that strangers can have sent to an address: a few an hour, so that nobody's mailbox is flooded through us. */
-export const mailLimit = (email: string) => ({ key: keyOf('mail', email), windowSec: hourSec, mostOf: 5 });
+/** What anybody can have mailed to an address. Counted apart, so that asking for one keeps nobody from another. */
+export type MailPurpose = 'registration' | 'verification' | 'password_reset';
+
+export type MailRequest = Readonly<{ purpose: MailPurpose; email: string }>;
+
+/** So that nobody's mailbox is flooded through us; and from one place so few that the owner of it is left some. */
+export const mailLimits = (
+  { purpose, email }: MailRequest,
+  network: string,
+): Readonly<{ pair: Limit; mailbox: Limit }> => ({
+  pair: { key: keyOf('mail', purpose, email, network), windowSec: hourSec, refuseAbove: 5 },
+  mailbox: { key: keyOf('mail', purpose, email), windowSec: hourSec, refuseAbove: 20 },
+});
+
+/** Who invites and withdraws again and again would fill somebody's mailbox through us. */
+export const invitationLimit = (tenantId: string, email: string): Limit => ({
+  key: keyOf('invitation', tenantId, email),
+  windowSec: hourSec,
+  refuseAbove: 5,
+});
 
 /** How long an attempt waits once an e-mail was tried more than 100 times in the hour: slower and slower, up to 2 s. */
 export function slowdownMs(emailAttempts: number): number {

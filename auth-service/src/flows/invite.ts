@@ -22,8 +22,7 @@ export async function invite(
 ): Promise<Invitation> {
   const { tenantId, requestId } = admin;
   const email = canonicalEmail(given.email);
-  // Who invites and withdraws again and again would fill somebody's mailbox through us.
-  if (!(await throttle.reserveMail(email, undefined))) throw new AppError('too_many_attempts');
+  await throttle.reserveInvitation(tenantId, email);
   return asAdmin(db, admin, async (trx) => {
     if (await isMember(trx, tenantId, email)) throw new AppError('already_member');
     const wanted = { id: uuidv7(), tenantId, email, role: given.role, invitedBy: admin.userId };

@@ -45,7 +45,8 @@ export async function register(
   if (parts.registration.mode === 'off') throw new AppError('registration_off');
   const email = canonicalEmail(given.email);
   demandGoodPassword(given.password, email);
-  const mayMail = await parts.throttle.reserveMail(email, networkOf(caller.ip ?? undefined));
+  const request = { purpose: 'registration', email } as const;
+  const mayMail = await parts.throttle.reserveMail(request, networkOf(caller.ip ?? undefined));
   const password = await parts.passwords.hash(given.password);
   if (!mayMail) return;
   const id = uuidv7();
@@ -58,7 +59,8 @@ export async function register(
 /** Mails the link once more, where somebody waits for it. @throws AppError `too_many_attempts`. */
 export async function resendVerification(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
   const email = canonicalEmail(given);
-  if (!(await parts.throttle.reserveMail(email, networkOf(caller.ip ?? undefined)))) return;
+  const request = { purpose: 'verification', email } as const;
+  if (!(await parts.throttle.reserveMail(request, networkOf(caller.ip ?? undefined)))) return;
   await parts.db.transaction({ role: roles.accounts }, (trx) =>
     orderMail(trx, uuidv7(), { kind: 'verification_again', email, requestId: caller.requestId }),
   );

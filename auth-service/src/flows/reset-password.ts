@@ -25,7 +25,8 @@ export async function forgotPassword(
   caller: Caller,
 ): Promise<void> {
   const email = canonicalEmail(given);
-  if (!(await throttle.reserveMail(email, networkOf(caller.ip ?? undefined)))) return;
+  const request = { purpose: 'password_reset', email } as const;
+  if (!(await throttle.reserveMail(request, networkOf(caller.ip ?? undefined)))) return;
   await db.transaction({ role: roles.accounts }, (trx) =>
     orderMail(trx, uuidv7(), { kind: 'password_reset', email, requestId: caller.requestId }),
   );

@@ -1,6 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@countersign/service-kit';
-import { addressLimit, codeLimits, type Limit, loginLimits, mailLimit, slowdownMs } from '../domain/login-limits.ts';
+import {
+  addressLimit,
+  codeLimits,
+  invitationLimit,
+  type Limit,
+  loginLimits,
+  type MailRequest,
+  mailLimits,
+  slowdownMs,
+} from '../domain/login-limits.ts';
 import { AppError, errors } from '../errors.ts';
 import type { Attempts, Count } from '../store/attempts.ts';
 
@@ -23,23 +32,24 @@ export type Throttle = Readonly<{
   /**
    * For what makes us send a mail, whether or not there is somebody to get it.
    *
-   * @param network undefined where the sender is known: then only the mailbox is counted.
-   * @returns Whether to send it. Beyond five an hour to one address it is not, and the answer stays the same: a refusal would
-   * let anybody keep a person from asking for a new password.
+   * @returns Whether to send it. Beyond five an hour from one place, or twenty in all, it is not, and the answer stays the same:
+   * it says nothing of others who asked.
    * @throws AppError `too_many_attempts` with `retry-after`, for a place that asks for many.
    */
-  reserveMail(email: string, network: string | undefined): Promise<boolean>;
+  reserveMail(request: MailRequest, network: string): Promise<boolean>;
+  /** For what a tenant's administrators have mailed. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveInvitation(tenantId: string, email: string): Promise<void>;
 }>;
 
 export function createThrottle(attempts: Attempts): Throttle {
   const reserve = async (limits: readonly Limit[]) => {
     const counts = await attempts.add(limits);
-    const counted = limits.map((limit, index) => ({ limit, count: counts[index] ?? { count: 0, resetsInSec: 0 } }));
+    const counted = limits.map((limit, index) => ({ limit, count: counts[index] }));
     const [over, within] = [counted.filter(isOver), counted.filter((each) => !isOver(each))];
     if (over.length === 0) return counts;
     // It is not tried, so it is no guess: one address that goes on and on must not use up what a person may do from others.
     await attempts.takeBack(within.map(({ limit }) => limit));
-    const waitSec = Math.max(...over.map(({ count }) => count.resetsInSec));
+    const waitSec = Math.max(...over.map(({ count }) => count?.resetsInSec ?? 0));
     throw new AppError('too_many_attempts', { headers: { 'retry-after': String(waitSec) } });
   };
   return {
@@ -74,11 +84,17 @@ export function createThrottle(attempts: Attempts): Throttle {
         cancelled: () => attempts.takeBack([pair, person, address]),
       };
     },
-    async reserveMail(email, network) {
-      const { mostOf, ...perEmail } = mailLimit(email);
-      const place = network === undefined ? [] : [addressLimit(network)];
-      const [count] = await reserve([{ ...perEmail, refuseAbove: undefined }, ...place]);
-      return (count?.count ?? 0) <= mostOf;
+    async reserveMail(request, network) {
+      await reserve([addressLimit(network)]);
+      const { pair, mailbox } = mailLimits(request, network);
+      const [atPlace, inAll] = await attempts.add([pair, mailbox]);
+      if (!isOver({ limit: pair, count: atPlace })) return !isOver({ limit: mailbox, count: inAll });
+      // As above: one place that goes on and on must not use up what the mailbox may get.
+      await attempts.takeBack([mailbox]);
+      return false;
+    },
+    async reserveInvitation(tenantId, email) {
+      await reserve([invitationLimit(tenantId, email)]);
     },
   };
 }
@@ -99,8 +115,8 @@ export async function judge<T>(reservation: Reservation, work: () => Promise<T>)
   return result;
 }
 
-const isOver = ({ limit: { refuseAbove }, count }: Readonly<{ limit: Limit; count: Count }>): boolean =>
-  refuseAbove !== undefined && count.count > refuseAbove;
+const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefined }>): boolean =>
+  limit.refuseAbove !== undefined && (count?.count ?? 0) > limit.refuseAbove;
 
 /** Uses the second store while the first fails; counts differ then, but guessing never becomes free. */
 export function withFallback(first: Attempts, second: Attempts, logger: Logger): Attempts {

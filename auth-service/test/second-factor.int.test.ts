@@ -227,6 +227,22 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await guess(freshAddress(), codeOf(secret))).code).toBe('too_many_attempts');
   });
 
+  test.each([
+    ['of a login without the second factor', {}],
+    ['of a login long ago', { authTime: nowSec() - 600, amr: ['pwd', 'otp'] }],
+    ['of a login with all there is', { amr: ['pwd', 'otp'] }],
+  ])('leaves its owner every guess, whatever is confirmed with an access token %s', async (_what, context) => {
+    const { who, me, secret } = await enrolled();
+    const as: IdentityFacts = { ...me, context: { ...me.context, ...context } };
+    for (let count = 0; count < 31; count += 1) {
+      const { code } = await send('/v1/auth/mfa/totp/confirm', { code: '000000' }, { as, ip: freshAddress() });
+      expect(['fresh_login_required', 'mfa_already_enabled']).toContain(code);
+    }
+    const { body } = await logIn(who);
+    const given = { mfa_token: body.mfa_token, code: codeOf(secret) };
+    expect((await send('/v1/auth/login/mfa', given, { ip: freshAddress() })).status).toBe(200);
+  });
+
   test('keeps nothing readable: the secret is sealed, codes and tokens are hashed', async () => {
     const { who, secret, recoveryCodes } = await enrolled();
     const { body } = await logIn(who);

@@ -22,7 +22,7 @@ import {
 } from '../store/second-factors.ts';
 import { lockOwnSessions } from '../store/sessions.ts';
 import { endSessions } from './end-sessions.ts';
-import type { Throttle } from './throttle.ts';
+import { judge, type Throttle } from './throttle.ts';
 import { openSecret, sealSecret } from './totp-secret.ts';
 
 export type FactorParts = Readonly<{ db: AuthDatabase; keks: KeyRing; throttle: Throttle }>;
@@ -64,22 +64,30 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
  */
 export async function confirmEnrolment(parts: FactorParts, asking: Asking, code: string): Promise<string[]> {
   const { userId } = asking;
+  // Before it counts: a stolen access token must not use up the codes that its owner may show at a login.
+  await changing(parts.db, asking, async (_trx, totp) => pendingOf(totp));
   const reservation = await parts.throttle.reserveCode(userId, asking.network);
-  const codes = await changing(parts.db, asking, async (trx, totp) => {
-    if (totp === undefined) throw new AppError('mfa_not_enrolled');
-    if (totp.confirmed) throw new AppError('mfa_already_enabled');
-    const step = await stepOf(trx, parts.keks, { userId, totp, code });
-    if (step === undefined) throw new AppError('invalid_code');
-    await rememberStep(trx, userId, step);
-    await confirmTotp(trx, userId);
-    const made = await renewCodes(trx, userId);
-    const others = (await lockOwnSessions(trx, userId)).filter(({ id }) => id !== asking.sessionId);
-    await audit(trx, asking, 'mfa.enabled');
-    await endSessions(trx, userId, others, { requestId: asking.requestId, reason: 'mfa_enabled', revocations: [] });
-    return made;
-  });
-  await reservation.succeeded();
-  return codes;
+  return judge(reservation, () =>
+    changing(parts.db, asking, async (trx, stored) => {
+      const totp = pendingOf(stored);
+      const step = await stepOf(trx, parts.keks, { userId, totp, code });
+      if (step === undefined) throw new AppError('invalid_code');
+      await rememberStep(trx, userId, step);
+      await confirmTotp(trx, userId);
+      const codes = await renewCodes(trx, userId);
+      const others = (await lockOwnSessions(trx, userId)).filter(({ id }) => id !== asking.sessionId);
+      await audit(trx, asking, 'mfa.enabled');
+      await endSessions(trx, userId, others, { requestId: asking.requestId, reason: 'mfa_enabled', revocations: [] });
+      return codes;
+    }),
+  );
+}
+
+/** @throws AppError `mfa_not_enrolled`, `mfa_already_enabled`. */
+function pendingOf(totp: StoredTotp | undefined): StoredTotp {
+  if (totp === undefined) throw new AppError('mfa_not_enrolled');
+  if (totp.confirmed) throw new AppError('mfa_already_enabled');
+  return totp;
 }
 
 /**

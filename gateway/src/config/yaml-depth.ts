@@ -1,5 +1,4 @@
-import { Lexer } from 'yaml';
-import { lexerMarks } from './yaml-syntax.ts';
+import { stepOf, tokensOf } from './yaml-brackets.ts';
 
 const columnLimit = 160;
 
@@ -12,13 +11,10 @@ const columnLimit = 160;
 export function findTooDeep(text: string, depthLimit: number): number | undefined {
   const line = new RegExp(`^(?:[ \\t]|[-?:][ \\t]){${columnLimit}}`, 'm').exec(text);
   if (line !== null) return line.index;
-  let offset = 0;
   let depth = 0;
-  for (const token of new Lexer().lex(text)) {
-    if (token === '[' || token === '{') depth += 1;
-    else if (token === ']' || token === '}') depth -= 1;
-    if (depth > depthLimit) return offset;
-    if (!lexerMarks.has(token)) offset += token.length;
+  for (const token of tokensOf(text)) {
+    depth += stepOf(token);
+    if (depth > depthLimit) return token.offset;
   }
   return undefined;
 }

@@ -42,6 +42,42 @@ test.each<[string, string, string, string]>([
     '      path: /a',
     '2:11 not YAML: a second ": " in one value, or the next line',
   ],
+  [
+    'no comma in a list',
+    '[GET, POST]',
+    '["GET" "POST"]',
+    '4:21 not YAML: in brackets and braces a comma stands between',
+  ],
+  ['no comma between keys', '{ maxBytes: 64KiB }', '{ mode: none maxBytes: 64KiB }', '5:19 not YAML: in brackets and'],
+  [
+    'dashes in brackets',
+    '[GET, POST]',
+    '[- GET, - POST]',
+    '4:15 not YAML: in brackets and braces a comma stands between',
+  ],
+  ['a comma too many', '[GET, POST]', '[GET,, POST]', '4:19 not YAML: a comma with nothing before it'],
+  ['a star without quotes', '[GET, POST]', '[*]', '4:15 not YAML: a text that begins with "*" or "&" needs quotes'],
+  ['a backslash in braces', '64KiB', '"64\\KiB"', '5:26 not YAML: Invalid escape sequence \\K: write "\\\\" for'],
+  [
+    'an at sign in braces',
+    '64KiB',
+    '@max',
+    '5:23 not YAML: Plain value cannot start with reserved character @: put it',
+  ],
+  ['an apostrophe between two', '64KiB', "'it's'", '5:27 not YAML: in brackets and braces a comma stands between'],
+  [
+    'a missing comma in braces over several lines',
+    '{ maxBytes: 64KiB }',
+    '{\n      mode: none\n      maxBytes: 64KiB\n    }',
+    '6:13 not YAML: in brackets and braces a comma stands between',
+  ],
+  [
+    'a brace that is not closed before lines that have braces of their own',
+    '64KiB }',
+    '64KiB\n    allow: { roles: [a] }',
+    '5:11 not YAML: this "{" is not closed by a "}"',
+  ],
+  ['an equals sign for a colon', 'path: /a', 'path = /a', '3:5 not YAML: a key and its value need ": " between them'],
   ['a list item without its dash', '  - name: b', '    name: b', '6:5 this key is written twice'],
 ])('%s is told once, where it is, and nothing of what follows from it', (_name, from, to, problem) => {
   expect(good).toContain(from);

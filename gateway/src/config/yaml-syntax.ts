@@ -1,4 +1,5 @@
-import { type Document, Lexer, type YAMLError } from 'yaml';
+import type { Document, YAMLError } from 'yaml';
+import { isClosed, lineAt, openAt } from './yaml-brackets.ts';
 
 /** Something wrong, at an offset of the text. */
 export type Problem = Readonly<{ offset: number; message: string }>;
@@ -57,9 +58,9 @@ function structureProblem(error: YAMLError, text: string): Problem {
   }
   if (bracket === undefined) return broken(at, wordingOf(error, lineAt(text, at)));
   const [open, close] = text[bracket] === '[' ? ['[', ']'] : ['{', '}'];
-  const isCrossed = text[at] === (close === ']' ? '}' : ']');
-  return isCrossed
-    ? broken(at, `here is "${text[at]}" where "${close}" must be`)
+  if (text[at] === (close === ']' ? '}' : ']')) return broken(at, `here is "${text[at]}" where "${close}" must be`);
+  return isClosed(text, bracket)
+    ? broken(at, wordingInBrackets(error))
     : broken(bracket, `this "${open}" is not closed by a "${close}"`);
 }
 
@@ -68,27 +69,15 @@ const broken = (offset: number, why: string): Problem => ({
   message: `not YAML: ${why} (what follows is read once this is mended)`,
 });
 
-/** The innermost bracket that is open at a place, and the last quote that opened before it. */
-function openAt(text: string, place: number): { bracket: number | undefined; quote: number | undefined } {
-  const brackets: number[] = [];
-  let quote: number | undefined;
-  let offset = 0;
-  for (const token of new Lexer().lex(text)) {
-    if (offset >= place) break;
-    if (token === '[' || token === '{') brackets.push(offset);
-    else if (token === ']' || token === '}') brackets.pop();
-    else if (token.startsWith('"') || token.startsWith("'")) quote = offset;
-    if (!lexerMarks.has(token)) offset += token.length;
-  }
-  return { bracket: brackets.at(-1), quote };
-}
-
-/** What the lexer adds to the text: a document, the end of flow, a scalar, a byte order mark. */
-export const lexerMarks: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f', '\ufeff']);
-
 /** @param line Where it was noticed. */
 function wordingOf({ code, message }: YAMLError, line: string): string {
   switch (code) {
+    case 'BAD_ALIAS':
+      return 'a text that begins with "*" or "&" needs quotes';
+    case 'BAD_SCALAR_START':
+      return `${message}: put it in quotes`;
+    case 'BAD_DQ_ESCAPE':
+      return `${message}: write "\\\\" for a backslash, or use single quotes`;
     case 'MULTILINE_IMPLICIT_KEY':
       return /:(?:\s|$)/.test(line) ? message : 'a key and its value need ": " between them, a colon and a space';
     case 'BLOCK_AS_IMPLICIT_KEY':
@@ -101,15 +90,22 @@ function wordingOf({ code, message }: YAMLError, line: string): string {
         '$1 is one too many, or in the wrong place',
       );
     default:
-      return message.replace(
-        'Sequence item without - indicator',
-        'this is indented like the items of a list, but has no "- "',
-      );
+      return message
+        .replace('Sequence item without - indicator', 'this is indented like the items of a list, but has no "- "')
+        .replace('Implicit map keys need to be followed by map values', 'a key needs ": " and a value behind it');
   }
 }
 
-function lineAt(text: string, offset: number): string {
-  const start = text.lastIndexOf('\n', offset - 1) + 1;
-  const end = text.indexOf('\n', offset);
-  return text.slice(start, end === -1 ? undefined : end);
+function wordingInBrackets(error: YAMLError): string {
+  switch (error.code) {
+    case 'BLOCK_IN_FLOW':
+    case 'MISSING_CHAR':
+    case 'MULTILINE_IMPLICIT_KEY':
+    case 'UNEXPECTED_TOKEN':
+      return error.message.startsWith('Unexpected ,')
+        ? 'a comma with nothing before it'
+        : 'in brackets and braces a comma stands between items, there is no "- ", and a text with quotes or ": " in it needs quotes around it';
+    default:
+      return wordingOf(error, '');
+  }
 }

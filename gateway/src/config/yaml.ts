@@ -134,7 +134,10 @@ class Walk {
     if (isAlias(node)) {
       const anchored = this.#anchored.get(node);
       if (anchored !== undefined) return this.valueOf(anchored, path, depth + 1);
-      this.problems.push({ offset, message: `there is no anchor "&${node.source}" before this` });
+      this.problems.push({
+        offset,
+        message: `there is no anchor "&${node.source}" before this; a text that begins with "*" needs quotes`,
+      });
       return undefined;
     }
     if (node !== null && 'tag' in node && isForeignTag(node.tag)) {

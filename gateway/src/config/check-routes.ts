@@ -1,6 +1,7 @@
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../routing/pattern.ts';
+import { closest } from './closest.ts';
 import type { Parts } from './parts.ts';
-import { closest, type Finding } from './problems.ts';
+import type { Finding } from './problems.ts';
 import type { RoutePart } from './route-schema.ts';
 
 /** What holds between a route, its neighbours and what it names. */

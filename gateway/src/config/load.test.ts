@@ -91,7 +91,7 @@ routes:
 `);
     expect(problems).toEqual([
       'gateway.yaml:1:10: version: must be 1',
-      'gateway.yaml:2:20: insecureTransport: must be true or false, without quotes',
+      'gateway.yaml:2:20: insecureTransport: must be true or false: what is in quotes or comes from a variable is a text, and so are yes, no, on and off',
       'gateway.yaml:4:19: the variable HOME_OF_KEYS is not set, and has no default ("${HOME_OF_KEYS:-default}")',
       'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, lifetime)',
       'gateway.yaml:5:40: upstreams.users-service.targets: must have at least 1 item',

@@ -1,4 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
+import { closest } from './closest.ts';
 import { type JsonSchema, jsonSchema, schemasAt } from './json-schema.ts';
 import type { Path, Problem, Source } from './yaml.ts';
 import { printable } from './yaml-syntax.ts';
@@ -10,7 +12,15 @@ export type Finding = Readonly<{ path: Path; message: string; key?: string; abse
 
 /** What zod found, as sentences that say what is allowed. Values are never repeated: some are secrets. */
 export function findingsOf(issues: readonly Issue[], raw: unknown, root = jsonSchema()): readonly Finding[] {
-  return issues.flatMap((issue) => findingsOfIssue(issue, raw, root));
+  return issues
+    .filter((issue) => !isAboutRepresentation(issue, issues))
+    .flatMap((issue) => findingsOfIssue(issue, raw, root));
+}
+
+/** What zod says of any whole number that is too large to be exact, where the bound that is meant is broken too. */
+function isAboutRepresentation(issue: Issue, issues: readonly Issue[]): boolean {
+  if (issue.code !== 'too_big' || issue.maximum !== Number.MAX_SAFE_INTEGER) return false;
+  return issues.some((other) => other !== issue && isDeepStrictEqual(other.path, issue.path));
 }
 
 /** `routes[2].auth: must be …`, placed in the file. */
@@ -50,9 +60,12 @@ function messageOf(issue: Issue, value: unknown, root: JsonSchema): string {
   const path = issue.path as Path;
   switch (issue.code) {
     case 'invalid_type':
-      return issue.message.startsWith('Invalid input') ? `must be ${kindOf(issue.expected, value)}` : issue.message;
+      // Of a whole number zod may only say that it must be a number.
+      return issue.message.startsWith('Invalid input')
+        ? `must be ${kindOf(schemasAt(root, path)[0]?.type ?? issue.expected, value)}`
+        : issue.message;
     case 'invalid_value':
-      return `must be ${oneOf(issue.values)}`;
+      return `must be ${oneOf(issue.values)}${issue.values.some((allowed) => String(allowed) === value) ? ', without quotes' : ''}`;
     case 'invalid_union':
       return issue.message.startsWith('Invalid discriminator') ? allowedAt(root, path) : issue.message;
     case 'too_small':
@@ -84,7 +97,9 @@ function allowedAt(root: JsonSchema, path: Path): string {
 }
 
 function unknownKey(key: string, parts: readonly JsonSchema[]): string {
-  const allowed = [...new Set(parts.flatMap((part) => Object.keys(part.properties ?? {})))];
+  // Where there are alternatives, those that know the key are not the one that was chosen.
+  const chosen = parts.filter((part) => part.properties?.[key] === undefined);
+  const allowed = [...new Set(chosen.flatMap((part) => Object.keys(part.properties ?? {})))];
   const close = closest(key, allowed);
   const hint = close === undefined ? '' : `; did you mean "${close}"?`;
   return `unknown key "${key}"${hint} (allowed here: ${allowed.join(', ')})`;
@@ -102,39 +117,20 @@ function kindOf(expected: string, value: unknown): string {
     case 'array':
       return 'a list';
     case 'boolean':
-      return typeof value === 'string' ? 'true or false, without quotes' : 'true or false';
+      return typeof value === 'string'
+        ? 'true or false: what is in quotes or comes from a variable is a text, and so are yes, no, on and off'
+        : 'true or false';
     case 'number':
+      return typeof value === 'string' ? `a number${textNote}` : 'a number';
     case 'int':
     case 'integer':
-      return typeof value === 'string' ? 'a whole number, without quotes' : 'a whole number';
+      return typeof value === 'string' ? `a whole number${textNote}` : 'a whole number';
     default:
       return article(expected);
   }
 }
 
-/** The candidate that was probably meant, or none. */
-export function closest(word: string, candidates: readonly string[]): string | undefined {
-  const ranked = candidates
-    .map((candidate) => ({ candidate, distance: distance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance);
-  const [best] = ranked;
-  return best !== undefined && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
-}
-
-/** Levenshtein's. */
-function distance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > 8) return Number.POSITIVE_INFINITY;
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
+const textNote = ', in digits: what is in quotes or comes from a variable is a text';
 
 /** `routes[0].methods[1]` */
 function readable(path: Path): string {

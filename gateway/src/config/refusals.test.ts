@@ -74,6 +74,11 @@ describe('a configuration', () => {
       'failureRate: must be at least 0.01',
     ],
     [
+      'a breaker whose share is a text',
+      changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], breaker: { failureRate: "0.5" } }'),
+      'failureRate: must be a number, in digits',
+    ],
+    [
       'retries without end',
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], retry: { attempts: 100 } }'),
       'attempts: must be at most 3',
@@ -89,6 +94,17 @@ describe('a configuration', () => {
       'nobody has a user',
     ],
     ['a limit of zero', route(', auth: public, limits: [{ requests: 0, per: 1s, by: route }]'), 'must be at least 1'],
+    [
+      'a limit from a variable',
+      route(', auth: public, limits: [{ requests: "${N:-5}", per: 1s, by: route }]'),
+      'requests: must be a whole number, in digits: what is in quotes or comes from a variable is a text',
+    ],
+    [
+      'a limit too large to count',
+      route(', auth: public, limits: [{ requests: 1e99, per: 1s, by: route }]'),
+      'requests: must be at most 1000000',
+    ],
+    ['an upgrade by YAML 1.1', route(', auth: public, websocket: on'), 'and so are yes, no, on and off'],
     [
       'a limit per half a second',
       route(', auth: public, limits: [{ requests: 1, per: 1500ms, by: route }]'),
@@ -182,6 +198,17 @@ describe('a configuration', () => {
       ),
       'dpop.nonces.secret: must come from a variable',
     ],
+    [
+      'a secret beside a key that needs none',
+      changed(
+        '["http://127.0.0.1:8082"] }',
+        '["http://127.0.0.1:8082"], identity: { algorithm: ed25519, secret: x } }',
+      ),
+      'unknown key "secret" (allowed here: algorithm)',
+    ],
+    ['a version in quotes', changed('version: 1', 'version: "1"'), 'version: must be 1, without quotes'],
+    ['no path', route(', auth: public').replace('/a/:id', ''), 'routes[0].path: the path must begin with a slash'],
+    ['a path that is a number', route(', auth: public').replace('"/a/:id"', '1'), 'must be a path, such as'],
     ['a symmetric algorithm', changed('[ES256]', '[HS256]'), 'must be one of "ES256"'],
     ['no algorithm at all', changed('[ES256]', '[none]'), 'must be one of "ES256"'],
     [

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { parsePattern } from '../routing/pattern.ts';
-import { cookieName, name, role, seconds, size, text, unique } from './scalars.ts';
+import { cookieName, name, role, seconds, size, unique } from './scalars.ts';
 
 /** TRACE and CONNECT are for proxies to answer, never to carry. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-const pattern = text.superRefine((path, context) => {
+const pattern = z.string({ error: 'must be a path, such as /v1/complaints/:id' }).superRefine((path, context) => {
   const segments = parsePattern(path);
   if (typeof segments === 'string') context.addIssue({ code: 'custom', message: `the path ${segments}` });
 });

@@ -28,7 +28,17 @@ export function placed(finding: Finding, source: Source): Problem {
   const where = readable(finding.path);
   const offset =
     finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
-  return { offset, message: where === '' ? finding.message : `${where}: ${finding.message}` };
+  const message = withoutVariable(finding, source);
+  return { offset, message: where === '' ? message : `${where}: ${message}` };
+}
+
+/** A value that came from the environment, or a piece of it, is told as the variable: it may be a secret in the wrong place. */
+function withoutVariable({ path, message }: Finding, source: Source): string {
+  if (source.originOf(path) === 'written') return message;
+  const value = String(valueAt(source.value, path));
+  return message.replace(/"[^"]+"/, (quoted) =>
+    value.includes(quoted.slice(1, -1)) ? JSON.stringify(source.shownAt(path)) : quoted,
+  );
 }
 
 const mostShown = 200;

@@ -56,7 +56,7 @@ describe('a configuration', () => {
     [
       'a CA that is not there',
       changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { ca: nowhere.pem } }'),
-      'nowhere.pem: cannot be read (ENOENT)',
+      'upstreams.users-service.tls.ca: cannot be read (ENOENT)',
     ],
     [
       'certificates that are not checked',
@@ -345,9 +345,31 @@ describe('a configuration', () => {
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, route: x } }]\n`,
       '"x" is not a route of the configuration',
     ],
+    [
+      'a key where its path belongs',
+      changed('./gateway-keys', '"{ \\"kty\\": \\"OKP\\" }"'),
+      'identity.keys: must be the path of a file or directory, not what is in it',
+    ],
   ])('is refused for %s', (_name, text, problem) => {
     const problems = problemsOf(text);
     expect(problems[0]).toContain(problem);
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);
+  });
+
+  // A name in lower case letters and digits is what many secrets look like.
+  test.each([
+    ['as an upstream', changed('upstream: users-service', 'upstream: "${CANARY}"'), '"${CANARY}" is not an upstream'],
+    ['in a path', changed('path: /v1/users/me', 'path: "/v1/${CANARY}*"'), '"/v1/${CANARY}*" is not a segment'],
+    ['as a caller', route(', auth: service, callers: ["${CANARY}"]'), '"${CANARY}" is not a service'],
+    [
+      'as a CA',
+      changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { ca: "${CANARY}" } }'),
+      'tls.ca: cannot be read (ENOENT)',
+    ],
+    ['as an address', `${exampleHead}${exampleRoutes}listen: { public: "\${CANARY}" }\n`, 'must be an address'],
+  ])('tells nobody a variable that stands where it should not: %s', (_name, text, problem) => {
+    const problems = problemsOf(text, { CANARY: 'c0ffeec0ffeec0ffeec0ffeec0ffee' });
+    expect(problems.join('\n')).toContain(problem);
+    expect(problems.join('\n')).not.toContain('c0ffee');
   });
 });

@@ -226,7 +226,11 @@ export const headerName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name 
 
 export const cookieName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie');
 
-export const filePath = named(/^[^\0]+$/, 'a path; a relative one starts at the directory of this file');
+/** Not what the file holds: a key in a variable where its path belongs would be told wherever the path is. */
+export const filePath = named(
+  /^[^\0\r\n{][^\0\r\n]*$/,
+  'the path of a file or directory, not what is in it; a relative one starts at the directory of this file',
+);
 
 /** A path without query, in the form that is sent. */
 export const pathOnly = parsed('path', 'a path without query, such as /healthz', (text) => {

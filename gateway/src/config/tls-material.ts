@@ -7,11 +7,25 @@ import type { UpstreamTls } from './config.ts';
 /** As `tls.connect` takes it. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
 
-/** @throws StartupError with the file and what is wrong with it. */
+/** A file that cannot be used: `key` is where it is named, `why` is without its path. */
+export class UnusableTlsFile extends StartupError {
+  readonly key: 'ca' | 'cert' | 'key';
+  readonly why: string;
+
+  constructor({ key, path, why, cause }: NamedFile & Readonly<{ why: string; cause?: unknown }>) {
+    super(`${path}: ${why}`, { cause });
+    this.key = key;
+    this.why = why;
+  }
+}
+
+type NamedFile = Readonly<{ key: UnusableTlsFile['key']; path: string }>;
+
+/** @throws UnusableTlsFile with the file and what is wrong with it. */
 export function readTlsFiles({ caFile, certFile, keyFile, serverName }: UpstreamTls): TlsMaterial {
-  const ca = caFile === undefined ? undefined : readCertificates(caFile);
-  const cert = certFile === undefined ? undefined : readCertificates(certFile);
-  const key = keyFile === undefined ? undefined : readText(keyFile);
+  const ca = caFile === undefined ? undefined : readCertificates({ key: 'ca', path: caFile });
+  const cert = certFile === undefined ? undefined : readCertificates({ key: 'cert', path: certFile });
+  const key = keyFile === undefined ? undefined : readText({ key: 'key', path: keyFile });
   const material = {
     ...(ca !== undefined && { ca }),
     ...(cert !== undefined && { cert }),
@@ -21,7 +35,12 @@ export function readTlsFiles({ caFile, certFile, keyFile, serverName }: Upstream
   try {
     createSecureContext(material);
   } catch (cause) {
-    throw new StartupError(`${keyFile}: is no private key in PEM, or not the one of ${certFile}`, { cause });
+    throw new UnusableTlsFile({
+      key: 'key',
+      path: String(keyFile),
+      why: 'is no private key in PEM, or not the one of "cert"',
+      cause,
+    });
   }
   return material;
 }
@@ -29,24 +48,25 @@ export function readTlsFiles({ caFile, certFile, keyFile, serverName }: Upstream
 const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
 /** OpenSSL skips what it does not understand of a list of CAs, and would then trust none, or fewer than are written. */
-function readCertificates(path: string): string {
-  const text = readText(path);
+function readCertificates(file: NamedFile): string {
+  const text = readText(file);
   const certificates = text.match(pemCertificate) ?? [];
-  if (certificates.length === 0) throw new StartupError(`${path}: holds no certificate in PEM`);
+  if (certificates.length === 0) throw new UnusableTlsFile({ ...file, why: 'holds no certificate in PEM' });
   for (const certificate of certificates) {
     try {
       new X509Certificate(certificate);
     } catch (cause) {
-      throw new StartupError(`${path}: holds a certificate that is malformed`, { cause });
+      throw new UnusableTlsFile({ ...file, why: 'holds a certificate that is malformed', cause });
     }
   }
   return text;
 }
 
-function readText(path: string): string {
+function readText(file: NamedFile): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readFileSync(file.path, 'utf8');
   } catch (cause) {
-    throw new StartupError(`${path}: cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'error'})`, { cause });
+    const why = `cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'error'})`;
+    throw new UnusableTlsFile({ ...file, why, cause });
   }
 }

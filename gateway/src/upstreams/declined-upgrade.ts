@@ -7,7 +7,7 @@ import type { EndConnection, OpenConnections } from './open-connections.ts';
 
 /**
  * Watches over an answer to an upgrade that is no 101, while http-proxy-middleware pipes it to the client. A service that knows nothing of upgrades
- * answers them as plain requests, with a stream of events perhaps: so it ends with what let it in, as any answer does, and when nothing
+ * answers them as plain requests, with a stream of events perhaps: so it ends with what let it in, like every answer, and when nothing
  * moves for the idle time. The client sees its connection broken off, since it has the head already.
  *
  * @param passing The answer's headers as the client gets them, name and value in turn.

@@ -10,8 +10,7 @@ describe('a body that is read whole', () => {
   afterEach(() => {
     jest.useRealTimers();
   });
-  const reading = () => {
-    const stream = new PassThrough();
+  const reading = (stream = new PassThrough()) => {
     const read = readBody(stream as unknown as IncomingMessage, 10).then(
       (bytes) => bytes.toString(),
       (error: { code: string }) => error.code,
@@ -48,5 +47,12 @@ describe('a body that is read whole', () => {
     stream.write('half');
     stream.destroy();
     expect(await read).toBe('invalid_request');
+  });
+
+  test('is not waited for when its client is gone already', async () => {
+    const gone = new PassThrough().destroy();
+    await new Promise((resolve) => gone.once('close', resolve));
+    expect(await reading(gone).read).toBe('invalid_request');
+    expect(jest.getTimerCount()).toBe(0);
   });
 });

@@ -24,6 +24,11 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<Bu
     const onEnd = () => settle(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
     const onBroken = () =>
       settle(() => reject(new AppError('invalid_request', { detail: { reason: 'the body did not arrive whole' } })));
+    // Its client left before: nothing more is heard of it.
+    if (request.destroyed) {
+      onBroken();
+      return;
+    }
 
     function settle(how: () => void): void {
       clearTimeout(timer);

@@ -131,9 +131,10 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
   server.on('checkContinue', takeExpecting);
   server.on('checkExpectation', takeExpecting);
   server.on('upgrade', upgrade);
-  server.on('connect', (_request, socket) => {
-    connections.get(socket)?.lines.leave();
-    handlersNow().refused(new AppError('invalid_target'), socket);
+  server.on('connect', (request, socket) => {
+    const { lines, turns } = connections.get(socket) as Connection;
+    lines.leave();
+    turns.come(request, () => handlersNow().refused(new AppError('invalid_target'), socket), 'upgrade');
   });
   server.on('clientError', refuseBroken);
   return server;

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { eventually, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
@@ -14,6 +16,7 @@ describe('the framing of a request', () => {
   const fields = () => `Host: gateway.test\r\nAuthorization: Bearer ${token}\r\n`;
   const post = (headers: string, body: string, path = '/v1/things') =>
     `POST ${path} HTTP/1.1\r\n${fields()}${headers}\r\n${body}`;
+  const hiddenPost = 'POST /v1/open/hidden HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 1\r\n\r\nx';
   const hidden = 'GET /v1/admin HTTP/1.1\r\nHost: gateway.test\r\nX-User-Id: root\r\n\r\n';
 
   async function refused(bytes: string) {
@@ -98,6 +101,46 @@ describe('the framing of a request', () => {
     if (method === 'GET') expect(code).toBe('body_not_allowed');
     expect(text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
     expect(gateway.upstream.requests.length).toBe(before);
+  });
+
+  // Whoever stands before us may have taken all of it for one message.
+  test.each([
+    ['a length with a leading zero', 'POST', 'Content-Length: 05\r\n', 'abcde'],
+    ['a length of GET with a leading zero', 'GET', 'Content-Length: 05\r\n', 'abcde'],
+    ['a length of two zeros', 'HEAD', 'Content-Length: 00\r\n', ''],
+    ['identity under chunks', 'POST', 'Transfer-Encoding: identity, chunked\r\n', '0\r\n\r\n'],
+    ['gzip under chunks', 'POST', 'Transfer-Encoding: gzip, chunked\r\n', '0\r\n\r\n'],
+  ])('what is hidden behind %s never runs', async (_name, method, headers, body) => {
+    const before = gateway.upstream.requests.length;
+    const { text } = await gateway.raw(
+      `${method} /v1/open/1 HTTP/1.1\r\nHost: gateway.test\r\n${headers}\r\n${body}${hiddenPost}`,
+    );
+    expect(text.match(/HTTP\/1\.1 \d{3}/g)).toEqual(['HTTP/1.1 400']);
+    await gateway.ask('/v1/open/after');
+    expect(gateway.upstream.requests.slice(before).map(({ target }) => target)).toEqual(['/v1/open/after']);
+  });
+
+  test('what comes behind an answer that ends the connection never runs', async () => {
+    const before = gateway.upstream.requests.length;
+    const client = connect(gateway.port, '127.0.0.1');
+    let text = '';
+    client.on('data', (chunk) => {
+      text += chunk;
+    });
+    client.write(post('Content-Length: 5\r\n', 'ab', '/v1/open/refused').replace('POST', 'PUT'));
+    await eventually(() => expect(text).toMatch(/^HTTP\/1\.1 405 .*connection: close\r\n/is));
+    client.end(`cde${hiddenPost}`);
+    await once(client, 'close');
+    expect(text.match(/HTTP\/1\.1 \d{3}/g)).toHaveLength(1);
+    await gateway.ask('/v1/open/after');
+    expect(gateway.upstream.requests.slice(before).map(({ target }) => target)).toEqual(['/v1/open/after']);
+  });
+
+  test('CONNECT behind a request is refused after it', async () => {
+    const { text } = await gateway.raw(
+      `GET /v1/things/1 HTTP/1.1\r\n${fields()}\r\nCONNECT gateway.test:80 HTTP/1.1\r\nHost: gateway.test\r\n\r\n${hiddenPost}`,
+    );
+    expect([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual(['200', '400']);
   });
 
   test('100 pipelined requests, half of them without a token: each answer belongs to its own, in order', async () => {

@@ -23,7 +23,7 @@ export interface KeySet {
   /** What is held now, without I/O. `alg` is a JOSE name; a key serves exactly one. */
   find(kid: string, alg: string): KeyObject | undefined;
   /**
-   * As {@link find}, but an unknown `kid` may wait for one refetch (at most one per cool-down, shared by all who wait).
+   * As {@link find}, but an unknown `kid` may wait for one refetch (at most one in vain per cool-down, shared by all who wait).
    *
    * @throws KeySetUnavailable when no usable set is held: a fault of ours, never of the token.
    */

@@ -18,7 +18,10 @@ export type RemoteKeySetOptions = Readonly<{
   maxStaleMs: number;
   /** Longest time between two fetches; `max-age` may only shorten it. Default 10 min. */
   cacheMaxAgeMs?: number;
-  /** At most one refetch for unknown `kid`s in this time, whether it worked or not; also the shortest life of a set. Default 30 s. */
+  /**
+   * At most one refetch that finds nothing for unknown `kid`s in this time, whether the fetch worked or not; also the shortest life of a
+   * set. Default 30 s.
+   */
   cooldownMs?: number;
   /** For a whole exchange. Default 5 s. */
   timeoutMs?: number;
@@ -129,7 +132,10 @@ class RemoteKeySet implements KeySet {
       this.#askedAtMs = this.#nowMs();
     }
     await this.#fetch();
-    return this.find(kid, alg);
+    const found = this.find(kid, alg);
+    // It was there, so nobody was guessing: the next rotation need not wait until the cool-down is over.
+    if (found !== undefined) this.#askedAtMs = Number.NEGATIVE_INFINITY;
+    return found;
   }
 
   async #fetchUnlessBackedOff(): Promise<void> {

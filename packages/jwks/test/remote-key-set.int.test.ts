@@ -235,6 +235,20 @@ describe('an unknown kid', () => {
     expect(server.requests).toHaveLength(fetches);
   });
 
+  test('that is found does not use the cool-down up: an issuer may rotate as fast as it likes, and made-up ones still cost one', async () => {
+    await openWith([first]);
+    const keys = [first];
+    for (const kid of ['a', 'b', 'c']) {
+      keys.push(es256(kid));
+      server.answer = json({ keys });
+      const asked = await Promise.all(Array.from({ length: 50 }, () => set.lookup(kid, 'ES256')));
+      expect(asked.every((key) => key !== undefined)).toBe(true);
+    }
+    expect(server.requests).toHaveLength(4);
+    for (let n = 0; n < 20; n += 1) await set.lookup(`made-up-${n}`, 'ES256');
+    expect(server.requests).toHaveLength(5);
+  });
+
   test('is not found under the algorithm of another key', async () => {
     await openWith([first], { algorithms: ['ES256', 'EdDSA', 'RS256'] });
     expect(await set.lookup('first', 'RS256')).toBeUndefined();

@@ -46,7 +46,7 @@ function ask(req: Request, res: Response, code: ErrorCode, members: object): voi
   const problem = problemOf(code, errors[code], { id: requestIdOf(res), path: req.path });
   res
     .status(errors[code].status)
-    .set('cache-control', 'no-store')
-    .type(problemMediaType)
-    .send(JSON.stringify({ ...problem, ...members }));
+    // Not by send(), which would add a charset; the media type has none (RFC 9457 section 6.1).
+    .set({ 'cache-control': 'no-store', 'content-type': problemMediaType })
+    .end(JSON.stringify({ ...problem, ...members }));
 }

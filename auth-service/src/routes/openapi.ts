@@ -59,7 +59,9 @@ export function describeEndpoints(endpoints: readonly Endpoint[]): Json {
         'Accounts, login, tokens, sessions. Clients call it through the gateway, which adds refusals of its own (docs/errors.md).',
       license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: 'http://127.0.0.1:8080', description: 'the gateway of `npm start`' }],
+    servers: [
+      { url: '/', description: 'the gateway that serves this description, with `npm start` http://127.0.0.1:8080' },
+    ],
     paths,
     components: {
       schemas: Object.fromEntries([...components].sort(([a], [b]) => (a < b ? -1 : 1))),
@@ -91,7 +93,15 @@ function operationOf(endpoint: Endpoint, problemRef: Json, components: Component
         content: { 'application/json': { schema: schemaOf(body, 'input', components) } },
       },
     }),
-    responses: { ...answersOf(endpoint, components), ...problemsOf(endpoint, problemRef, components) },
+    responses: {
+      ...answersOf(endpoint, components),
+      ...problemsOf(endpoint, problemRef, components),
+      // A client meets these too, and can read them in the same way.
+      default: {
+        description: 'What the gateway refuses by itself: a token, a route, a limit. Codes: docs/errors.md.',
+        content: { [problemMediaType]: { schema: problemRef } },
+      },
+    },
   };
 }
 

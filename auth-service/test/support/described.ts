@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { problemMediaType } from '@countersign/service-kit';
 import type { Response } from 'supertest';
 import { z } from 'zod';
 import type { ErrorCode } from '../../src/errors.ts';
@@ -36,6 +37,7 @@ export function assertDescribed(method: string, path: string, answer: Response):
     demandExactly(name, success, answer.body);
     return;
   }
+  if (answer.headers['content-type'] !== problemMediaType) throw new Error(`${name} is no ${problemMediaType}`);
   const { code } = answer.body as { code: ErrorCode };
   if (beforeTheRoute.includes(code)) return;
   if (!refusalsOf(endpoint).includes(code)) throw new Error(`${name} ${code} is not described`);

@@ -29,6 +29,7 @@ export type EndReason =
   | 'inactive'
   | 'mfa_enabled'
   | 'user_disabled'
+  | 'tenant_disabled'
   | 'operator'
   | 'password_reset'
   | 'password_changed'

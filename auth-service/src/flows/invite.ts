@@ -20,19 +20,32 @@ export async function invite(
   admin: Admin,
   given: Readonly<{ email: string; role: string }>,
 ): Promise<Invitation> {
-  const { tenantId, requestId } = admin;
+  const { tenantId } = admin;
   const email = canonicalEmail(given.email);
   await throttle.reserveInvitation(tenantId, email);
-  return asAdmin(db, admin, async (trx) => {
-    if (await isMember(trx, tenantId, email)) throw new AppError('already_member');
-    const wanted = { id: uuidv7(), tenantId, email, role: given.role, invitedBy: admin.userId };
-    const invitation = await insertInvitation(trx, wanted, invitationLifetimeSec);
-    if (invitation === undefined) throw new AppError('already_invited');
-    await orderMail(trx, invitation.id, { kind: 'invitation', invitationId: invitation.id, requestId });
-    const detail = { invitation_id: invitation.id, email, role: given.role };
-    await recordInTenant(trx, { ...admin, action: 'invitation.created', detail });
-    return invitation;
-  });
+  return asAdmin(db, admin, (trx) => placeInvitation(trx, { email, role: given.role }, admin));
+}
+
+/**
+ * Writes an invitation down, orders its mail and records it. Leaves the transaction with the rights to the tenant's sessions.
+ *
+ * @param by Nobody, where an operator invites.
+ * @throws AppError `already_member`, `already_invited`.
+ */
+export async function placeInvitation(
+  trx: Trx,
+  { email, role }: Readonly<{ email: string; role: string }>,
+  by: Omit<Admin, 'userId'> & Readonly<{ userId: string | null }>,
+): Promise<Invitation> {
+  const { tenantId, userId, requestId } = by;
+  if (await isMember(trx, tenantId, email)) throw new AppError('already_member');
+  const wanted = { id: uuidv7(), tenantId, email, role, invitedBy: userId };
+  const invitation = await insertInvitation(trx, wanted, invitationLifetimeSec);
+  if (invitation === undefined) throw new AppError('already_invited');
+  await orderMail(trx, invitation.id, { kind: 'invitation', invitationId: invitation.id, requestId });
+  const detail = { invitation_id: invitation.id, email, role };
+  await recordInTenant(trx, { ...by, action: 'invitation.created', detail });
+  return invitation;
 }
 
 /** What can still be accepted, newest first. */

@@ -11,7 +11,7 @@ const described = [
   },
   {
     name: 'keys revoke',
-    argument: 'KID',
+    takes: ['KID'],
     summary: 'refuse everything signed with this key, everywhere, and go on with the next one at once',
   },
   {
@@ -23,46 +23,69 @@ const described = [
     summary: 'end every session of every tenant, and begin the revocation log anew (after a restore)',
   },
   {
+    name: 'tenants list',
+    summary: 'every tenant: its name in logins and for people, and whether it is closed',
+  },
+  {
+    name: 'tenants create',
+    takes: ['SLUG', 'NAME'],
+    summary: 'make a tenant; people choose it by the first name and read the second',
+  },
+  {
+    name: 'tenants invite',
+    takes: ['SLUG', 'EMAIL'],
+    summary: 'mail an invitation as administrator, e.g. as the first',
+  },
+  {
+    name: 'tenants disable',
+    takes: ['SLUG'],
+    summary: 'let nobody log in to this tenant, and end every session in it',
+  },
+  {
+    name: 'tenants enable',
+    takes: ['SLUG'],
+    summary: 'let its members log in again',
+  },
+  {
     name: 'users disable',
-    argument: 'EMAIL',
+    takes: ['EMAIL'],
     summary: 'let nobody log in as this person, and end their sessions',
   },
   {
     name: 'users enable',
-    argument: 'EMAIL',
+    takes: ['EMAIL'],
     summary: 'let this person log in again',
   },
   {
     name: 'mfa reset',
-    argument: 'EMAIL',
+    takes: ['EMAIL'],
     summary: 'take second factor and recovery codes from somebody who has lost both',
   },
   {
     name: 'audit verify',
     summary: 'compute the hash chain of every audit log again',
   },
-] as const satisfies readonly Readonly<{ name: string; argument?: string; summary: string }>[];
+] as const satisfies readonly Readonly<{ name: string; takes?: readonly string[]; summary: string }>[];
 
 export type CommandName = (typeof described)[number]['name'];
 
-/** A command as it is typed. `argument` is what stands behind it, e.g. `KID`. */
-export type Command = Readonly<{ name: CommandName; argument?: string; summary: string }>;
+/** A command as it is typed. `takes` is what stands behind it, e.g. `KID`. */
+export type Command = Readonly<{ name: CommandName; takes?: readonly string[]; summary: string }>;
 
 const commands: readonly Command[] = described;
 
 /** @returns undefined when there is no such command, or it was given too little or too much. */
-export function findCommand(words: readonly string[]): Readonly<{ command: Command; argument: string }> | undefined {
+export function findCommand(
+  words: readonly string[],
+): Readonly<{ command: Command; given: readonly string[] }> | undefined {
   const command = commands.find(({ name }) => name === words.slice(0, 2).join(' '));
-  if (command === undefined || words.length !== (command.argument === undefined ? 2 : 3)) return undefined;
-  return { command, argument: words[2] ?? '' };
+  const given = words.slice(2);
+  return command !== undefined && given.length === (command.takes ?? []).length ? { command, given } : undefined;
 }
 
 /** The help of the command line. */
 export function usage(): string {
-  const rows = commands.map(({ name, argument, summary }) => [
-    `  ${name}${argument === undefined ? '' : ` ${argument}`}`,
-    summary,
-  ]);
+  const rows = commands.map(({ name, takes = [], summary }) => [`  ${[name, ...takes].join(' ')}`, summary]);
   return ['countersign-auth COMMAND: what an operator tells the running auth-service', '', ...tableLines(rows)].join(
     '\n',
   );

@@ -1,6 +1,15 @@
+import { lineField } from '@countersign/service-kit';
+import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { type KeyParts, listKeys, revokeKey, rewrapSecrets, rotateKeys } from '../flows/manage-keys.ts';
 import { disableUser, enableUser, endAllSessions, resetSecondFactor } from '../flows/operate.ts';
+import {
+  createTenant,
+  disableTenant,
+  enableTenant,
+  everyTenant,
+  inviteAdministrator,
+} from '../flows/operate-tenants.ts';
 import { verifyAudit } from '../flows/verify-audit.ts';
 
 import type { CommandName } from './commands.ts';
@@ -8,7 +17,11 @@ import { tableLines } from './table-lines.ts';
 
 export type OperatorParts = KeyParts;
 
-type Run = (parts: OperatorParts, argument: string, requestId: string) => Promise<readonly string[]>;
+type Run = (parts: OperatorParts, given: readonly string[], requestId: string) => Promise<readonly string[]>;
+
+const slugField = z.string().regex(/^[a-z0-9-]{1,64}$/, 'must be 1 to 64 of a-z, 0-9 and -');
+const newTenant = z.object({ SLUG: slugField, NAME: lineField(100) });
+const invited = z.object({ SLUG: z.string(), EMAIL: z.email() });
 
 /** What each command does. It answers with lines for a person; none of them holds a secret. */
 export const run: Readonly<Record<CommandName, Run>> = {
@@ -22,31 +35,53 @@ export const run: Readonly<Record<CommandName, Run>> = {
     ]);
     return tableLines([['KID', 'STATE', 'IN USE FROM', 'TO', 'MASTER KEY'], ...rows]);
   },
-  async 'keys rotate'(parts, _argument, requestId) {
+  async 'keys rotate'(parts, _given, requestId) {
     const { kid, at } = await rotateKeys(parts, requestId);
     return [`${kid} signs from ${at.toISOString()}`];
   },
-  async 'keys revoke'(parts, kid, requestId) {
+  async 'keys revoke'(parts, [kid = ''], requestId) {
     const { signing } = await revokeKey(parts, kid, requestId);
     return [`${kid} is revoked`, `${signing} signs from now on`];
   },
-  async 'keys rewrap'(parts, _argument, requestId) {
+  async 'keys rewrap'(parts, _given, requestId) {
     const { signingKeys, secondFactors, kekId } = await rewrapSecrets(parts, requestId);
     return [`sealed anew under "${kekId}": ${signingKeys} signing keys, ${secondFactors} second factors`];
   },
-  async 'sessions end-all'({ db }, _argument, requestId) {
+  async 'sessions end-all'({ db }, _given, requestId) {
     const { ended, tenants } = await endAllSessions(db, requestId);
     return [`${ended} sessions ended in ${tenants} tenants; no access token from before passes a gateway any more`];
   },
-  async 'users disable'({ db }, email, requestId) {
+  async 'tenants list'({ db }) {
+    const rows = (await everyTenant(db)).map(({ id, slug, name, status }) => [id, slug, status, name]);
+    return tableLines([['ID', 'SLUG', 'STATE', 'NAME'], ...rows]);
+  },
+  async 'tenants create'({ db }, [SLUG, NAME], requestId) {
+    const { SLUG: slug, NAME: name } = newTenant.parse({ SLUG, NAME });
+    const { id } = await createTenant(db, { slug, name }, requestId);
+    return [`${slug} is made, as ${id}; tenants invite ${slug} EMAIL invites its first administrator`];
+  },
+  async 'tenants invite'({ db }, [SLUG, EMAIL], requestId) {
+    const { SLUG: slug, EMAIL: email } = invited.parse({ SLUG, EMAIL });
+    await inviteAdministrator(db, { slug, email }, requestId);
+    return [`${email} is invited to ${slug} as administrator, by mail`];
+  },
+  async 'tenants disable'({ db }, [slug = ''], requestId) {
+    const { ended } = await disableTenant(db, slug, requestId);
+    return [`${slug} is disabled; ${ended} sessions ended`];
+  },
+  async 'tenants enable'({ db }, [slug = ''], requestId) {
+    await enableTenant(db, slug, requestId);
+    return [`${slug} is enabled`];
+  },
+  async 'users disable'({ db }, [email = ''], requestId) {
     const { ended } = await disableUser(db, email, requestId);
     return [`${email} is disabled; ${ended} sessions ended`];
   },
-  async 'users enable'({ db }, email, requestId) {
+  async 'users enable'({ db }, [email = ''], requestId) {
     await enableUser(db, email, requestId);
     return [`${email} is enabled`];
   },
-  async 'mfa reset'({ db }, email, requestId) {
+  async 'mfa reset'({ db }, [email = ''], requestId) {
     await resetSecondFactor(db, email, requestId);
     return [`${email} logs in with the password alone, until they enrol again`];
   },

@@ -19,7 +19,7 @@ const invitation = z
     id: z.uuid(),
     email: z.string(),
     role: z.string(),
-    invited_by: z.string(),
+    invited_by: z.string().nullable().describe('Null: an operator.'),
     created_at: z.iso.datetime(),
     expires_at: z.iso.datetime(),
   })

@@ -7,7 +7,8 @@ export type Invitation = Readonly<{
   id: string;
   email: string;
   role: string;
-  invitedBy: string;
+  /** Null for an operator. */
+  invitedBy: string | null;
   createdAt: Date;
   expiresAt: Date;
 }>;
@@ -24,20 +25,12 @@ const columns = [
 /** @returns undefined when the address has an invitation to this tenant that can still be accepted. */
 export async function insertInvitation(
   trx: Trx,
-  invitation: Readonly<{ id: string; tenantId: string; email: string; role: string; invitedBy: string }>,
+  invitation: Readonly<{ id: string; tenantId: string; email: string; role: string; invitedBy: string | null }>,
   lifetimeSec: number,
 ): Promise<Invitation | undefined> {
   const { id, tenantId, email, role, invitedBy } = invitation;
   // One that has run out makes room for the next.
-  await trx
-    .updateTable('invitations')
-    .set({ revoked_at: now })
-    .where('tenant_id', '=', tenantId)
-    .where('email_ci', '=', email)
-    .where('accepted_at', 'is', null)
-    .where('revoked_at', 'is', null)
-    .where('expires_at', '<=', now)
-    .execute();
+  await revocationOf(trx, tenantId, email).where('expires_at', '<=', now).execute();
   return trx
     .insertInto('invitations')
     .values({
@@ -83,6 +76,21 @@ export async function revokeInvitation(trx: Trx, tenantId: string, id: string): 
     .executeTakeFirst();
   return row?.email_ci;
 }
+
+/** Withdraws what this address could still accept in the tenant. */
+export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: string): Promise<void> {
+  await revocationOf(trx, tenantId, email).execute();
+}
+
+/** Of what was neither accepted nor withdrawn yet. */
+const revocationOf = (trx: Trx, tenantId: string, email: string) =>
+  trx
+    .updateTable('invitations')
+    .set({ revoked_at: now })
+    .where('tenant_id', '=', tenantId)
+    .where('email_ci', '=', email)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null);
 
 /** What an invitation offers, while it can be accepted. */
 export type OpenInvitation = Readonly<{ tenantId: string; email: string; role: string; expiresInSec: number }>;

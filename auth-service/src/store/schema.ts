@@ -129,7 +129,8 @@ export type InvitationsTable = {
   tenant_id: string;
   email_ci: string;
   role: string;
-  invited_by: string;
+  /** Null for an operator. */
+  invited_by: string | null;
   created_at: DatabaseTime;
   expires_at: Date;
   accepted_at: Date | null;

@@ -1,19 +1,11 @@
 import type { AuthDatabase } from './database.ts';
 import { roles } from './roles.ts';
+import { insertTenant, type Tenant } from './tenants.ts';
 
 const role = roles.accounts;
 
-export async function addTenant(
-  db: AuthDatabase,
-  { id, slug, name }: Readonly<{ id: string; slug: string; name: string }>,
-): Promise<void> {
-  await db.transaction({ role, tenantId: id }, (trx) =>
-    trx
-      .insertInto('tenants')
-      .values({ id, slug, name })
-      .onConflict((conflict) => conflict.doNothing())
-      .execute(),
-  );
+export async function addTenant(db: AuthDatabase, { id, slug, name }: Tenant): Promise<void> {
+  await db.transaction({ role, tenantId: id }, (trx) => insertTenant(trx, { id, slug, name }));
 }
 
 export async function hasCredential(db: AuthDatabase, userId: string): Promise<boolean> {

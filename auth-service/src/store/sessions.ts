@@ -172,13 +172,14 @@ export async function markRevoked(trx: Trx, ids: readonly string[], reason: stri
 }
 
 /**
- * Ends every open session there is, in the order of their ids.
+ * Ends every open session there is, or every one of a tenant, in the order of their ids.
  *
  * @returns How many of each tenant.
  */
-export async function endEverySession(trx: Trx, reason: string): Promise<Map<string, number>> {
+export async function endEverySession(trx: Trx, reason: string, tenantId?: string): Promise<Map<string, number>> {
+  const among = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`;
   const { rows } = await sql<{ tenant_id: string; ended: number }>`
-    with open as (select id from sessions where revoked_at is null order by id for update),
+    with open as (select id from sessions where revoked_at is null and ${among} order by id for update),
     done as (
       update sessions set revoked_at = clock_timestamp(), revoked_reason = ${reason}, sealed_successor = null
       where id in (select id from open) returning tenant_id)

@@ -13,6 +13,7 @@ import { secondFactorChangesMigration } from './0011-second-factor-changes.ts';
 import { operatorMigration } from './0012-operator.ts';
 import { removedKeysMigration } from './0013-removed-keys.ts';
 import { membershipVersionsMigration } from './0014-membership-versions.ts';
+import { operatorTenantsMigration } from './0015-operator-tenants.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   operatorMigration,
   removedKeysMigration,
   membershipVersionsMigration,
+  operatorTenantsMigration,
 ];

@@ -267,6 +267,21 @@ describe('explain', () => {
     expect(out).toContain('answer    400 invalid_request  (repeated header: content-type)');
   });
 
+  test('says that it does not verify a token, rather than take whoever has one for anonymous', async () => {
+    const { code, err } = await run('explain', 'GET', settings, '-H', 'Authorization: Bearer x', '-c', file);
+    expect(code).toBe(2);
+    expect(err).toContain('a token is not verified here: say with --role');
+  });
+
+  test('shows what a browser is answered that asks beforehand', async () => {
+    writeFileSync(file, `${exampleHead}${exampleRoutes}cors: { origins: ["https://app.test"] }\n`);
+    const asked = ['-H', 'Origin: https://app.test', '-H', 'Access-Control-Request-Method: GET'];
+    const { out } = await run('explain', 'OPTIONS', '/v1/users/me', ...asked, '-c', file);
+    expect(out).toContain('answer    204, from the gateway itself');
+    expect(out).toContain('            access-control-allow-methods: GET, HEAD');
+    expect(out).not.toContain('route');
+  });
+
   test('tells a program the same', async () => {
     const { out } = await run('explain', 'GET', settings, '--role', 'agent', '--tenant', 'acme', '--json', '-c', file);
     expect(JSON.parse(out)).toMatchObject({

@@ -1,7 +1,8 @@
+import type { GatewayConfig } from '../config/config.ts';
 import { id, role } from '../config/scalars.ts';
 import type { Header } from '../exchange.ts';
 import type { Explanation } from '../explain/explanation.ts';
-import type { Question } from '../routing/decide.ts';
+import { createDecider, type Question } from '../routing/decide.ts';
 import type { Caller } from '../routing/policy.ts';
 import { type Command, configOption, list, loadNamed, text, UsageError, type Values } from './command.ts';
 import type { Terminal } from './terminal.ts';
@@ -36,6 +37,9 @@ export const explain: Command = {
     const question = { method: method.toUpperCase(), target, caller: callerOf(values) };
     const headers = list(values.header).map(headerOf);
     const config = loadNamed(terminal, values, []);
+    if (isUnverified(config, question, headers)) {
+      throw new UsageError('a token is not verified here: say with --role, --tenant and --user whom it names');
+    }
     // Here, not above: the stages need what the other commands start faster without.
     const { explainRequest } = await import('../explain/explanation.ts');
     const explanation = await explainRequest(config, question, headers, terminal.nowMs());
@@ -44,6 +48,13 @@ export const explain: Command = {
     return 0;
   },
 };
+
+/** A good token would make somebody of the caller, and a bad one would be refused: this is neither. */
+function isUnverified(config: GatewayConfig, question: Question, headers: readonly Header[]): boolean {
+  if (question.caller.kind !== 'anonymous' || !headers.some(([name]) => /^authorization$/i.test(name))) return false;
+  const { route } = createDecider(config)(question);
+  return route?.auth === 'required' || route?.auth === 'optional';
+}
 
 function callerOf(values: Values): Caller {
   const service = text(values.service);
@@ -79,14 +90,20 @@ function headerOf(given: string): Header {
 }
 
 function linesOf(question: Question, explanation: Explanation, terminal: Terminal): readonly string[] {
-  const { route, rules, limits, body, websocket, cors, answer, upstream, sends, dropped } = explanation;
+  const { route, rules, limits, body, websocket, cors, answer, answered, upstream, sends, dropped } = explanation;
   const quiet = (words: string | undefined) =>
     words === undefined || words === '' ? '' : `  ${terminal.paint('quiet', `(${words})`)}`;
   const lines = [
     `${terminal.paint('strong', `${question.method} ${question.target}`)} as ${describe(question.caller)}`,
     '',
   ];
-  lines.push(row('route', route === undefined ? `none: ${answer?.why}` : `${route.name}  ${route.path}`));
+  if (answered !== undefined) {
+    lines.push(row('answer', `${terminal.paint('good', '204')}, from the gateway itself`));
+    return [...lines, ...answered.map(([name, value]) => row('', `${name}: ${value}`))];
+  }
+  lines.push(
+    row('route', route === undefined ? `none${answer?.why ? `: ${answer.why}` : ''}` : `${route.name}  ${route.path}`),
+  );
   for (const { rule, refusal, why } of rules) {
     const verdict = refusal === undefined ? terminal.paint('good', 'holds') : terminal.paint('bad', refusal);
     lines.push(row('rule', `${rule}  ${verdict}${quiet(why)}`));

@@ -28,13 +28,24 @@ export function exampleArrival(
   request.url = target;
   request.httpVersion = '1.1';
   request.rawHeaders = [...host, ...headers].flat();
+  // Of a body only what the headers say is known: nobody is to wait for its bytes.
+  request.push(null);
   return {
     request,
-    kind: 'http',
+    kind: isUpgrade(method, headers) ? 'upgrade' : 'http',
     record: { requestId: newRequestId(), method, path: target, startedAt: 0 },
     acceptBody() {},
     detach() {},
   };
+}
+
+/** As node's parser and the listener see it. */
+function isUpgrade(method: string, headers: readonly Header[]): boolean {
+  const joined = (name: string) =>
+    headers.flatMap(([given, value]) => (given.toLowerCase() === name ? [value.toLowerCase()] : [])).join(', ');
+  return (
+    method === 'GET' && joined('upgrade') === 'websocket' && /(?:^|,)\s*upgrade\s*(?:,|$)/.test(joined('connection'))
+  );
 }
 
 /** Somebody whose token or signature held. */

@@ -19,6 +19,8 @@ export type Explanation = Readonly<{
   answer:
     | Readonly<{ status: number; code: Code; why: string | undefined; allow: readonly string[] | undefined }>
     | undefined;
+  /** The headers of the gateway's own 204: it was a browser's question, or `OPTIONS *`. */
+  answered: readonly Header[] | undefined;
   upstream: Readonly<{ name: string; targets: readonly string[]; handling: string }> | undefined;
   sends: Readonly<{ method: string; target: string; headers: readonly Header[] }> | undefined;
   dropped: readonly Readonly<{ name: string; why: string }>[];
@@ -39,6 +41,8 @@ export async function explainRequest(
     body: route && bodyText(route),
     websocket: route?.websocket === true,
     cors: route === undefined || route.auth === 'service' ? undefined : config.cors?.origins,
+    answer: undefined,
+    answered: undefined,
     upstream: undefined,
     sends: undefined,
     dropped: [],
@@ -49,14 +53,19 @@ export async function explainRequest(
     const code = sent.refusal;
     return {
       ...known,
-      answer: { status: errorTable[code].status, code, why: code === refusal ? why : sent.why, allow },
+      answer: {
+        status: errorTable[code].status,
+        code,
+        why: code === refusal ? why : sent.why,
+        allow: code === refusal ? allow : undefined,
+      },
     };
   }
+  if ('answered' in sent) return { ...known, route: undefined, rules: [], answered: sent.answered };
   if (route === undefined || path === undefined) throw new Error('neither route nor refusal');
   const { upstream } = route;
   return {
     ...known,
-    answer: undefined,
     upstream: { name: upstream.name, targets: upstream.targets, handling: handlingOf(route) },
     sends: { method: question.method, target: path + query, headers: sent.headers },
     dropped: sent.dropped,

@@ -1,17 +1,21 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { METHODS, ServerResponse } from 'node:http';
 import { secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
-import type { Header } from '../exchange.ts';
+import type { Header, Matched, Signed } from '../exchange.ts';
+import { createPipeline } from '../pipeline.ts';
 import type { Question } from '../routing/decide.ts';
 import { compileRoutes, routesOn } from '../routing/route-table.ts';
 import { asCaller } from '../stages/as-caller.ts';
 import { authorize } from '../stages/authorize.ts';
+import { createCors } from '../stages/cors.ts';
 import { whyDropped } from '../stages/inbound-headers.ts';
 import { createLimit } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
+import { createUpgradeOrigin } from '../stages/upgrade-origin.ts';
 import { exampleArrival, exampleCaller } from './example-request.ts';
 
 /** What goes upstream with a request, and which of its headers do not. */
@@ -20,51 +24,102 @@ export type Sent = Readonly<{
   dropped: readonly Readonly<{ name: string; why: string }>[];
 }>;
 
+/** The headers of the gateway's own 204. */
+export type Answered = Readonly<{ answered: readonly Header[] }>;
+export type Refused = Readonly<{ refusal: Code; why: string }>;
+
 /**
- * Takes a request through the stages that serve, from `sanitize` to `sign`, with a key that was made for this and is thrown away. What
- * differs each time is written as a word.
+ * Takes a request through the pipeline that serves, up to where it would be forwarded, with a key that was made for this and is thrown
+ * away. What differs each time is written as a word.
  *
- * @returns The code of the stage that refuses it, where a header does that.
+ * @returns The code of the stage that refuses it, where one does.
  */
 export async function sentHeaders(
   config: GatewayConfig,
   question: Question,
   headers: readonly Header[],
   nowMs: number,
-): Promise<Sent | Readonly<{ refusal: Code; why: string }>> {
-  const isNested = question.caller.kind === 'service';
-  const routes = routesOn(isNested ? 'internal' : 'public', config);
-  const sanitize = createSanitize(
-    isNested ? { headers: config.headers, publicOrigins: [], trustedProxies: [] } : config,
-  );
-  const match = createMatch(compileRoutes(routes));
-  const limit = createLimit(routes, () => ({ take: async () => ({ allowed: true, remaining: 0, resetSec: 1 }) }));
-  const { sign } = createSign({
-    keyFor: throwAwayKey,
-    txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },
-    lifetimeSec: config.identity.lifetimeSec,
-    nowMs: () => nowMs,
+): Promise<Sent | Answered | Refused> {
+  const unparsed = refusedMethod(question.method);
+  if (unparsed !== undefined) return unparsed;
+  let signed: Signed | undefined;
+  let answered: readonly Header[] = [];
+  const forward = async (reached: Signed) => {
+    signed = reached;
+  };
+  const pipeline = createPipeline({
+    ...stagesFor(config, question, nowMs),
+    forwardHttp: forward,
+    forwardUpgrade: forward,
+  });
+  const arrival = exampleArrival(question, headers, config);
+  const response: ServerResponse = Object.assign(new ServerResponse(arrival.request), {
+    writeHead(_status: number, given: Record<string, string>) {
+      answered = Object.entries(given);
+      return response;
+    },
+    end: () => response,
   });
   try {
-    const matched = match(sanitize(exampleArrival(question, headers, config)));
-    // A public route does not look at tokens.
-    const asked = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : question.caller;
-    const caller = exampleCaller(asked, config, Math.floor(nowMs / 1000));
-    const { outbound } = await sign(await limit(authorize(asCaller(matched, caller, undefined))));
-    const sent = outbound.headers.map(readable);
-    const passes = ([name, value]: Header) =>
-      sent.some(([other, text]) => other.toLowerCase() === name.toLowerCase() && text === value);
-    return {
-      headers: sent,
-      dropped: headers
-        .filter((header) => !passes(header))
-        .map(([name]) => ({ name, why: whyDropped(name, config.headers.strip) })),
-    };
+    if (arrival.kind === 'http') await pipeline.http(arrival, response);
+    else await pipeline.upgrade(arrival, arrival.request.socket, Buffer.alloc(0));
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const { reason, header } = error.detail ?? {};
     return { refusal: error.code as Code, why: [reason, header].filter((text) => text !== undefined).join(': ') };
   }
+  return signed === undefined ? { answered: answered.map(readable) } : sentOf(signed, headers, config);
+}
+
+/** What node's parser and the listener refuse before there is a request. */
+function refusedMethod(method: string): Refused | undefined {
+  if (!METHODS.includes(method)) return { refusal: 'invalid_request', why: 'no method of HTTP' };
+  return method === 'CONNECT' ? { refusal: 'invalid_target', why: 'CONNECT is for proxies' } : undefined;
+}
+
+function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number) {
+  const isNested = caller.kind === 'service';
+  const routes = routesOn(isNested ? 'internal' : 'public', config);
+  const table = compileRoutes(routes);
+  return {
+    sanitize: createSanitize(isNested ? { headers: config.headers, publicOrigins: [], trustedProxies: [] } : config),
+    cors: isNested ? undefined : config.cors && createCors(config.cors, table),
+    checkOrigin: isNested ? () => {} : createUpgradeOrigin(config),
+    match: createMatch(table),
+    authenticate(matched: Matched) {
+      // A public route does not look at tokens.
+      const asked = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : caller;
+      return asCaller(matched, exampleCaller(asked, config, Math.floor(nowMs / 1000)), undefined);
+    },
+    authorize,
+    limit: createLimit(routes, () => ({ take: async () => ({ allowed: true, remaining: 0, resetSec: 1 }) })),
+    ...createSign({
+      keyFor: throwAwayKey,
+      txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },
+      lifetimeSec: config.identity.lifetimeSec,
+      nowMs: () => nowMs,
+    }),
+    admitSocket() {},
+  };
+}
+
+function sentOf({ outbound, body, kind }: Signed, given: readonly Header[], { headers }: GatewayConfig): Sent {
+  const upgrade: readonly Header[] = [
+    ['connection', 'Upgrade'],
+    ['upgrade', 'websocket'],
+  ];
+  const sent = [...outbound.headers, ...(kind === 'upgrade' ? upgrade : [])].map(readable);
+  const passes = ([name, value]: Header) =>
+    sent.some(([other, text]) => other.toLowerCase() === name.toLowerCase() && text === value);
+  return {
+    // Its bytes are not known.
+    headers: sent.map(([name, value]) =>
+      name === 'content-digest' && body.present ? [name, 'sha-256=:DIGEST:'] : [name, value],
+    ),
+    dropped: given
+      .filter((header) => !passes(header))
+      .map(([name]) => ({ name, why: whyDropped(name, headers.strip) })),
+  };
 }
 
 function throwAwayKey({ identity }: Upstream) {

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -7,6 +9,7 @@ import pg from 'pg';
 import type { Database } from './database.ts';
 import type { Migration } from './migrate.ts';
 import { type Location, openDatabase } from './open-database.ts';
+import { loginPassword } from './provision.ts';
 
 type Schema = { notes: { tenant_id: string; text: string } };
 
@@ -121,6 +124,36 @@ if (serverUrl !== undefined) {
     expect(lost.length).toBeGreaterThan(0);
     await db.close();
     await dropDatabase(`${name}_lost`);
+  });
+
+  test('says 503 of a server on postgres that says nothing any more, and goes on with others', async () => {
+    const { hostname, port } = new URL(serverUrl);
+    const wires: [Socket, Socket][] = [];
+    const between = createServer((near) => {
+      const far = connect(Number(port || 5432), hostname);
+      for (const socket of [near, far]) socket.on('error', () => {});
+      near.pipe(far).pipe(near);
+      wires.push([near, far]);
+    });
+    between.listen(0, '127.0.0.1');
+    await once(between, 'listening');
+    const own = `${name}_silent`;
+    await (await openDatabase<Schema>({ ...options, name: own, location: { serverUrl } })).close();
+    const through = new URL(serverUrl);
+    Object.assign(through, { host: `127.0.0.1:${(between.address() as AddressInfo).port}`, pathname: `/${own}` });
+    const login = { username: options.login, password: loginPassword(serverUrl, options.login) ?? '' };
+    const databaseUrl = Object.assign(through, login).href;
+    const db = await openDatabase<Schema>({ ...options, location: { databaseUrl } });
+    for (const [near, far] of wires) far.unpipe(near);
+    // The one idle connection: its `begin` is never answered.
+    await expect(db.transaction({ role: app }, (trx) => sql`select 1`.execute(trx))).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(await db.ping()).toBeUndefined();
+    await db.close();
+    between.close();
+    for (const socket of wires.flat()) socket.destroy();
+    await dropDatabase(own);
   });
 
   test('refuses to run as a superuser on postgres', async () => {

@@ -4,10 +4,10 @@ const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'
 
 /**
  * SQLSTATE classes that say the server, not the statement, is the trouble: 08 connection, 53 resources, 57P shutdown,
- * and 57014, our own statement_timeout (PostgreSQL, appendix A).
+ * 57014, our own statement_timeout, and 40P01, a deadlock: nothing was done, and it may be tried again (PostgreSQL, appendix A).
  */
 function isServerTrouble(code: string): boolean {
-  return /^(08...|53...|57P..|57014)$/.test(code);
+  return /^(08...|53...|57P..|57014|40P01)$/.test(code);
 }
 
 /** Turns "cannot reach the database" into a 503; every other error passes unchanged. */

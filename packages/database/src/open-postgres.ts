@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartupError } from '@countersign/service-kit';
 import { Kysely, PostgresDialect } from 'kysely';
@@ -13,6 +14,13 @@ const types: pg.CustomTypesConfig = {
       : pg.types.getTypeParser(oid, format as 'text')) as pg.CustomTypesConfig['getTypeParser'],
 };
 
+const statementTimeoutMs = 10_000;
+/**
+ * A server ends every statement before this, and every idle transaction: one that says nothing for so long is stopped, or gone
+ * without a word. Whoever waits for it is told, and its connection is given up, or the next would wait behind.
+ */
+const silenceMs = statementTimeoutMs + 2_000;
+
 export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
 
 /** @param onError Told of connections lost while idle; the pool replaces them by itself. */
@@ -22,12 +30,15 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
     types,
     max: 10,
     connectionTimeoutMillis: 3_000,
-    statement_timeout: 10_000,
-    idle_in_transaction_session_timeout: 10_000,
+    statement_timeout: statementTimeoutMs,
+    idle_in_transaction_session_timeout: statementTimeoutMs,
   });
   pool.on('error', onError);
-  // The pool listens while a client is idle only: a connection lost while in use would end the process.
-  pool.on('connect', (client) => client.on('error', onError));
+  pool.on('connect', (client) => {
+    // The pool listens while a client is idle only: a connection lost while in use would end the process.
+    client.on('error', onError);
+    endWhenSilent(client);
+  });
   try {
     (await pool.connect()).release();
   } catch (error) {
@@ -54,6 +65,12 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
       },
     },
   };
+}
+
+function endWhenSilent(client: pg.PoolClient): void {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
+  const silence = Object.assign(new Error(`the server said nothing for ${silenceMs} ms`), { code: 'ETIMEDOUT' });
+  stream.setTimeout(silenceMs, () => stream.destroy(silence));
 }
 
 /** A connection of its own that LISTENs, and is made again with backoff whenever it is lost. */

@@ -59,7 +59,7 @@ async function createRole(admin: pg.Client, role: string, attributes: string): P
 }
 
 /** Derived, so that every instance knows it and nobody has to hand it out; without a server password there is none. */
-function loginPassword(serverUrl: string, login: string): string | undefined {
+export function loginPassword(serverUrl: string, login: string): string | undefined {
   const { password } = new URL(serverUrl);
   if (password === '') return undefined;
   return createHmac('sha256', decodeURIComponent(password)).update(`countersign login ${login}`).digest('base64url');

@@ -3,13 +3,19 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import { revocationInForceSec } from '../src/domain/session-rules.ts';
+import { changeMember } from '../src/flows/change-member.ts';
 import { logOut } from '../src/flows/end-sessions.ts';
 import type { Grant } from '../src/flows/grant.ts';
 import type { LoginParts } from '../src/flows/log-in.ts';
 import { refresh } from '../src/flows/refresh.ts';
+import { resetPassword } from '../src/flows/reset-password.ts';
+import { holdLock } from '../src/store/locks.ts';
+import { saveMailedToken } from '../src/store/mailed-tokens.ts';
 import { appendRevocations, readFeed } from '../src/store/revocations.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import type { Trx } from '../src/store/scope.ts';
+import { newPassword } from './support/accounts-world.ts';
 import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
 import { makePerson, makeTenant, type Person, type Tenant } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
@@ -47,12 +53,12 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
       expect(rows).toHaveLength(count);
     });
 
-  /** Holds up whoever writes a session, until it is let go. */
-  async function holdSessions(): Promise<() => Promise<void>> {
+  /** Holds up whoever wants what this locks, until it is let go. */
+  async function hold(lock: (trx: Trx) => Promise<unknown>): Promise<() => Promise<void>> {
     const held = Promise.withResolvers<void>();
     const mayEnd = Promise.withResolvers<void>();
     const holding = probing(store.db, async (trx) => {
-      await sql`lock table sessions in share mode`.execute(trx);
+      await lock(trx);
       held.resolve();
       await mayEnd.promise;
     });
@@ -62,6 +68,8 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
       return holding;
     };
   }
+  const holdSessions = () => hold((trx) => sql`lock table sessions in share mode`.execute(trx));
+  const holdAuditChain = () => hold((trx) => holdLock(trx, 'auditChain', tenant.id));
 
   const secondNow = async () => {
     const { rows } = await probing(store.db, (trx) =>
@@ -171,5 +179,49 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     const before = await head();
     await everywhere();
     expect((await since(before)).items.map(({ sid }) => sid)).toContain(access.sessionId);
+  });
+
+  const mailedReset = async (userId: string) => {
+    const token = uuidv7();
+    const subject = { purpose: 'password_reset', userId } as const;
+    await store.db.transaction({ role: roles.courier }, (trx) =>
+      saveMailedToken(trx, token, { subject, lifetimeSec: 60 }),
+    );
+    return token;
+  };
+  const changes: [string, (userId: string) => Promise<() => Promise<unknown>>][] = [
+    [
+      'a change of a member',
+      async (userId) => {
+        const admin = { tenantId: tenant.id, userId: who.userId, sessionId: null, requestId: 'test' };
+        return () => changeMember(store.db, admin, { userId, wanted: { role: 'complainant' } });
+      },
+    ],
+    [
+      'a reset of a password',
+      async (userId) => {
+        const token = await mailedReset(userId);
+        return () => resetPassword(parts, { token, password: newPassword }, caller);
+      },
+    ],
+  ];
+  test.each(changes)('%s and a logout of the same person do not wait for each other', async (_name, prepare) => {
+    await probing(store.db, (trx) =>
+      trx.updateTable('memberships').set({ role: 'admin' }).where('user_id', '=', who.userId).execute(),
+    );
+    const person = await makePerson(store.db, parts.passwords, [tenant]);
+    const { access, refreshToken } = await grantFor(parts, person, tenant);
+    const change = await prepare(person.userId);
+    const letGo = await holdAuditChain();
+    const changing = change();
+    await waiting(1);
+    const leaving = logOut(store.db, { userId: person.userId, sessionId: access.sessionId }, 'this', 'test');
+    await waiting(2);
+    await letGo();
+    expect(await Promise.allSettled([changing, leaving])).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'fulfilled' },
+    ]);
+    expect(await codeOf(refresh(parts, refreshToken, caller))).toBe('session_revoked');
   });
 });

@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import { lockMemberAndAdmins, readAccounts, updateMember } from '../store/members.ts';
 import { roles } from '../store/roles.ts';
-import type { Trx } from '../store/scope.ts';
+import { actAs, type Trx } from '../store/scope.ts';
 import { lockSessionsOf } from '../store/sessions.ts';
 import { endSessions } from './end-sessions.ts';
 import type { Admin } from './invite.ts';
@@ -56,8 +56,10 @@ async function recordChange(
   const { userId } = to;
   const stateOf = ({ role, status }: MemberState) => ({ role, status });
   const detail = { by, by_session: sessionId, from: stateOf(from), to: stateOf(to) };
-  await recordInTenant(trx, { tenantId, userId, sessionId: null, requestId, action: 'member.changed', detail });
+  await actAs(trx, roles.app);
+  // Before the audit chain, as everywhere: a logout of theirs holds a session and waits for the chain.
   const open = await lockSessionsOf(trx, tenantId, userId);
+  await recordInTenant(trx, { tenantId, userId, sessionId: null, requestId, action: 'member.changed', detail });
   const revocations = [{ kind: 'member', userId, tenantId } as const];
   await endSessions(trx, userId, open, { reason: 'member_changed', requestId, revocations });
 }

@@ -66,13 +66,3 @@ export async function replace(
   await actAs(trx, roles.self);
   return true;
 }
-
-/** Ends every session there is, and voids every access token that was issued before now. */
-export async function endEverySession(
-  trx: Trx,
-  userId: string,
-  how: Readonly<{ reason: 'password_reset'; requestId: string }>,
-): Promise<void> {
-  const open = await lockOwnSessions(trx, userId);
-  await endSessions(trx, userId, open, { ...how, revocations: [{ kind: 'user', userId }] });
-}

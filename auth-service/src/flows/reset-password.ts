@@ -6,8 +6,10 @@ import { findOwnPassword, lockUser } from '../store/accounts.ts';
 import { findReset, takeReset } from '../store/mailed-tokens.ts';
 import { roles } from '../store/roles.ts';
 import { actAs } from '../store/scope.ts';
-import { endEverySession, type PasswordParts, replace } from './change-password.ts';
+import { lockOwnSessions } from '../store/sessions.ts';
+import { type PasswordParts, replace } from './change-password.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
+import { endSessions } from './end-sessions.ts';
 import type { Caller } from './grant.ts';
 import { orderMail } from './outbox-messages.ts';
 import { recordForPerson } from './record.ts';
@@ -56,11 +58,14 @@ export async function resetPassword(
     await db.transaction({ role: roles.accounts, userId }, async (trx) => {
       await actAs(trx, roles.self);
       await lockUser(trx, userId);
+      // Before the audit chain, as everywhere: a logout of theirs holds a session and waits for the chain.
+      const open = await lockOwnSessions(trx, userId);
       await actAs(trx, roles.accounts);
       if (!(await takeReset(trx, given.token))) throw new AppError('invalid_token');
       await replace(trx, { userId, email, requestId }, { to });
       await recordForPerson(trx, userId, { action: 'password.reset', requestId, detail: { ip: caller.ip } });
-      await endEverySession(trx, userId, { reason: 'password_reset', requestId });
+      const revocations = [{ kind: 'user', userId } as const];
+      await endSessions(trx, userId, open, { reason: 'password_reset', requestId, revocations });
     });
   });
 }

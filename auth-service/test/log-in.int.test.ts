@@ -11,6 +11,8 @@ import type { Attempts } from '../src/store/attempts.ts';
 import { databaseAttempts } from '../src/store/attempts-database.ts';
 import { redisAttempts } from '../src/store/attempts-redis.ts';
 import { auditHash, chainStart } from '../src/store/audit-chain.ts';
+import type { AuthDatabase } from '../src/store/database.ts';
+import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { caller, codeOf, loginParts } from './support/flows.ts';
 import { makePerson, makeTenant, type Person, password, peppers, ring, type Tenant } from './support/people.ts';
@@ -216,6 +218,19 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
         for (let count = 0; count < 9; count += 1) await attempt(email, 'wrong', ip);
         expect(await attempt(email, password, ip)).toBe('ok');
       }
+    });
+
+    test('counts no attempt that failed by a fault of ours, also where the password was right', async () => {
+      const { email } = await makePerson(store.db, parts.passwords, [tenant]);
+      const ip = freshAddress();
+      const transaction: AuthDatabase['transaction'] = (scope, work) =>
+        scope.role === roles.app ? Promise.reject(new Error('no session today')) : store.db.transaction(scope, work);
+      const broken = { ...parts, db: { ...store.db, transaction } };
+      const given = { email, password, tenant: undefined, transport };
+      for (let count = 0; count < 11; count += 1) {
+        await expect(logIn(broken, given, { ...caller, ip })).rejects.toThrow('no session today');
+      }
+      expect(await attempt(email, password, ip)).toBe('ok');
     });
 
     test('refuses an address that tries many e-mails, known or not, and says when to come back', async () => {

@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import type { KeyRing } from '../domain/key-ring.ts';
 import { networkOf } from '../domain/network.ts';
 import { mfaLifetimeSec, selectionLifetimeSec, type Transport } from '../domain/session-rules.ts';
-import { AppError, type ErrorCode, errors } from '../errors.ts';
+import { AppError, type ErrorCode } from '../errors.ts';
 import type { Membership } from '../store/accounts.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import { saveStep } from '../store/one-time-tokens.ts';
 import type { SessionKey } from '../store/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 import { startSession } from './start-session.ts';
-import type { Reservation, Throttle } from './throttle.ts';
+import { judge, type Reservation, type Throttle } from './throttle.ts';
 
 export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing }>;
 
@@ -56,23 +56,14 @@ export type Admission =
  */
 export async function admit(parts: AdmitParts, attempt: Attempt, caller: Caller): Promise<Admission> {
   const reservation = await attempt.reserve(parts.throttle, networkOf(caller.ip ?? undefined));
-  const proven = await verifyOrCancel(attempt, reservation);
-  const admission = proven && (await proceed(parts, proven, caller));
-  if (admission === undefined) throw new AppError(attempt.refusal);
-  await reservation.succeeded();
-  await proven?.onAdmitted?.();
+  const { admission, onAdmitted } = await judge(reservation, async () => {
+    const proven = await attempt.verify();
+    const admission = proven && (await proceed(parts, proven, caller));
+    if (admission === undefined) throw new AppError(attempt.refusal);
+    return { admission, onAdmitted: proven?.onAdmitted };
+  });
+  await onAdmitted?.();
   return admission;
-}
-
-/** A fault of ours was no guess; a refusal was one. */
-async function verifyOrCancel(attempt: Attempt, reservation: Reservation): Promise<Proven | undefined> {
-  try {
-    return await attempt.verify();
-  } catch (error) {
-    const isRefusal = error instanceof AppError && errors[error.code].fault === 'caller';
-    if (!isRefusal) await reservation.cancelled();
-    throw error;
-  }
 }
 
 async function proceed(parts: AdmitParts, proven: Proven, caller: Caller): Promise<Admission | undefined> {

@@ -118,12 +118,18 @@ export async function judge<T>(reservation: Reservation, work: () => Promise<T>)
 const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefined }>): boolean =>
   limit.refuseAbove !== undefined && (count?.count ?? 0) > limit.refuseAbove;
 
+/** While the first store fails, one in this time asks it again: the others neither wait for it nor leave it work for later. */
+const pauseAfterFailureMs = 1_000;
+
 /** Uses the second store while the first fails; counts differ then, but guessing never becomes free. */
 export function withFallback(first: Attempts, second: Attempts, logger: Logger): Attempts {
+  let pausedUntilMs = Number.NEGATIVE_INFINITY;
   const either = async <T>(use: (store: Attempts) => Promise<T>): Promise<T> => {
+    if (performance.now() < pausedUntilMs) return use(second);
     try {
       return await use(first);
     } catch (error) {
+      pausedUntilMs = performance.now() + pauseAfterFailureMs;
       logger.warn({ err: error }, 'attempts are counted in the database: redis does not answer');
       return use(second);
     }

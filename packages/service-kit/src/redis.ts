@@ -6,7 +6,7 @@ import type { Logger } from './logger.ts';
  * nothing may wait for it or be replayed to it late.
  */
 export function connectRedis(url: string, logger: Logger): Redis {
-  const redis = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 500 });
+  const redis = new Redis(url, { enableOfflineQueue: false, maxRetriesPerRequest: 0, commandTimeout: 200 });
   redis.on('error', (error) => logger.warn({ err: error }, 'redis does not answer'));
   return redis;
 }

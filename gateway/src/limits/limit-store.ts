@@ -15,7 +15,7 @@ export type LimitStore = Readonly<{
 
 /** Together with everything else, a request is answered within 300 ms while Redis hangs. */
 export const answerWithinMs = 200;
-// While it hangs, one request in this time asks again; the others do not wait, nor pile up commands that it would run later.
+// While it hangs, one request in this time asks again for all; the others do not wait, nor pile up commands that it would run later.
 const pauseAfterFailureMs = 1_000;
 
 /** Connects in the background, and keeps trying. */
@@ -31,6 +31,7 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
     disconnectTimeout: 100,
     retryStrategy: (attempts) => Math.min(2_000, 100 * attempts),
   });
+  /** 0 while it answers. */
   let pausedUntilMs = 0;
   let failing = false;
   redis.on('error', (error) => {
@@ -46,10 +47,15 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
   return {
     redis,
     async attempt(shared, otherwise, untilMs) {
-      const leftMs = untilMs - performance.now();
-      if (redis.status !== 'ready' || leftMs <= 0 || performance.now() < pausedUntilMs) return otherwise();
+      const nowMs = performance.now();
+      const leftMs = untilMs - nowMs;
+      if (redis.status !== 'ready' || leftMs <= 0 || nowMs < pausedUntilMs) return otherwise();
+      // Before it is asked, or all that come while this one waits would ask as well.
+      if (pausedUntilMs > 0) pausedUntilMs = nowMs + pauseAfterFailureMs;
       try {
-        return await within(shared(), leftMs);
+        const answer = await within(shared(), leftMs);
+        pausedUntilMs = 0;
+        return answer;
       } catch (error) {
         pausedUntilMs = performance.now() + pauseAfterFailureMs;
         logger.warn({ err: error }, 'redis did not answer: limits do without it for a moment');

@@ -43,13 +43,13 @@ export function createAuthenticate({
     let remembered: VerifiedToken | undefined;
     try {
       remembered = tokens.recall(text);
+      if (remembered !== undefined && scheme === 'Bearer' && !prove.isWanted(matched)) {
+        return asCaller(matched, user(bearer(remembered), undefined), undefined);
+      }
     } catch (error) {
-      throw counted(error, matched, throttle);
+      throw counted(error, matched);
     }
-    if (remembered === undefined || scheme === 'DPoP' || prove.isWanted(matched)) {
-      return withToken(matched, text, remembered);
-    }
-    return asCaller(matched, user(bearer(remembered), undefined), undefined);
+    return withToken(matched, text, remembered);
   };
 
   async function withToken(matched: Matched, text: string, remembered: VerifiedToken | undefined) {
@@ -62,7 +62,7 @@ export function createAuthenticate({
       const jkt = prove.isWanted(matched) ? await prove.sender(matched) : undefined;
       return asCaller(matched, user(bearer(token), jkt), undefined);
     } catch (error) {
-      throw counted(error, matched, throttle);
+      throw counted(error, matched);
     }
   }
 
@@ -71,8 +71,17 @@ export function createAuthenticate({
     try {
       return asCaller(matched, { kind: 'anonymous', jkt: await prove.sender(matched) }, undefined);
     } catch (error) {
-      throw counted(error, matched, throttle);
+      throw counted(error, matched);
     }
+  }
+
+  /** Also for a token that is remembered and no longer good: nothing is verified for it, and it ends with 429 like any other. */
+  function counted(error: unknown, matched: Matched): unknown {
+    if (isAttempt(error)) {
+      refuseThrottled(matched);
+      throttle.failed(addressKey(matched.client.address));
+    }
+    return error;
   }
 
   function refuseThrottled({ client }: Matched): void {
@@ -88,11 +97,8 @@ export function createAuthenticate({
 /** Being asked for a nonce is how a client learns of it, and no attempt at anything. */
 const uncounted: ReadonlySet<Code> = new Set(['dpop_nonce_required', 'use_dpop_nonce']);
 
-function counted(error: unknown, matched: Matched, throttle: FailureThrottle): unknown {
-  if (error instanceof AppError && errorTable[error.code as Code].fault === 'caller' && !uncounted.has(error.code)) {
-    throttle.failed(addressKey(matched.client.address));
-  }
-  return error;
+function isAttempt(error: unknown): boolean {
+  return error instanceof AppError && errorTable[error.code as Code].fault === 'caller' && !uncounted.has(error.code);
 }
 
 /** @throws AppError `token_proof_missing`: as a bearer token it would be worth as much to whoever stole it. */

@@ -59,7 +59,9 @@ export const issuer = z.strictObject({
   ),
   algorithms: unique(signingAlgorithm)
     .min(1)
-    .describe('What this issuer signs with. Nothing else is accepted from it.'),
+    .describe(
+      'What this issuer signs with. Nothing else is accepted from it. `EdDSA` is Ed25519, under either name of it.',
+    ),
   claims: z
     .strictObject({
       userId: claimName.prefault('user_id').describe('The claim with the user.'),

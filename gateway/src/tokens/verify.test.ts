@@ -198,8 +198,20 @@ describe('the verification of an access token', () => {
     keys.stop();
   });
 
-  test.each(['EdDSA', 'RS256', 'PS256', 'ES384'] as const)('accepts %s where the issuer may use it', async (alg) => {
+  test.each([
+    ['EdDSA', 'EdDSA'],
+    ['Ed25519', 'EdDSA'],
+    ['RS256', 'RS256'],
+    ['PS256', 'PS256'],
+    ['ES384', 'ES384'],
+  ] as const)('accepts %s where the issuer may use %s', async (alg, allowed) => {
     const signer = await mintIssuer({ alg });
-    await expect(trusting([signer, configOf(signer.issuer, [alg])])(await signer.accessToken())).resolves.toBeDefined();
+    const verifying = trusting([signer, configOf(signer.issuer, [allowed])]);
+    await expect(verifying(await signer.accessToken())).resolves.toBeDefined();
+  });
+
+  test.each(['Ed25519', 'EdDSA'])('refuses %s where the issuer may not use it', async (alg) => {
+    const signer = await mintIssuer({ alg, kid: issuer.kid });
+    expect(await refusal(await signer.accessToken())).toBe('token_algorithm_refused');
   });
 });

@@ -23,7 +23,9 @@ export function createTokenVerifier(
 ): (token: string) => Promise<VerifiedToken> {
   return async (token) => {
     const { header, payload } = parseCompactToken(token);
-    const { algorithm, kid } = readHeader(header);
+    const { named, kid } = readHeader(header);
+    // RFC 9864 gave EdDSA another name; the configuration goes by the old one.
+    const algorithm = named === 'Ed25519' ? 'EdDSA' : named;
     const issuer = typeof payload.iss === 'string' ? issuers.get(payload.iss) : undefined;
     if (issuer === undefined) throw new AppError('token_issuer_unknown');
     if (!(issuer.config.algorithms as readonly string[]).includes(algorithm)) {
@@ -36,7 +38,7 @@ export function createTokenVerifier(
     const key = issuer.keys.find(kid, algorithm);
     if (key === undefined) throw new AppError('token_key_unknown', { detail: { kid } });
     try {
-      await compactVerify(token, key, { algorithms: [algorithm] });
+      await compactVerify(token, key, { algorithms: [named] });
     } catch (cause) {
       // Whatever jose dislikes about it (also an ECDSA signature in DER, or r = s = 0) is the token's fault.
       throw new AppError('token_signature_invalid', { cause });
@@ -46,18 +48,18 @@ export function createTokenVerifier(
   };
 }
 
-function readHeader(header: Readonly<Record<string, unknown>>): { algorithm: string; kid: string } {
+function readHeader(header: Readonly<Record<string, unknown>>): { named: string; kid: string } {
   for (const name of refusedParameters) {
     if (Object.hasOwn(header, name)) throw new AppError('token_header_refused', { detail: { parameter: name } });
   }
   if (!Object.hasOwn(header, 'typ') || !accessTokenTypes.includes(header.typ)) {
     throw new AppError('token_type_refused');
   }
-  const algorithm = Object.hasOwn(header, 'alg') ? header.alg : undefined;
-  if (typeof algorithm !== 'string') throw new AppError('token_algorithm_refused');
+  const named = Object.hasOwn(header, 'alg') ? header.alg : undefined;
+  if (typeof named !== 'string') throw new AppError('token_algorithm_refused');
   const kid = Object.hasOwn(header, 'kid') ? header.kid : undefined;
   if (typeof kid !== 'string' || !keyName.test(kid)) throw new AppError('token_key_unknown');
-  return { algorithm, kid };
+  return { named, kid };
 }
 
 /** A kid that is not known yet may be a new key: the set may fetch again, within its own limits. */

@@ -197,7 +197,7 @@ class RemoteKeySet implements KeySet {
   #failed(reason: FetchFailure | 'empty'): void {
     this.#failures += 1;
     this.#failuresInARow += 1;
-    const state = { held: this.#held !== undefined, failuresInARow: this.#failuresInARow };
+    const state = { held: this.ready, failuresInARow: this.#failuresInARow };
     const nextInMs = retryDelayMs(state, this.#random());
     this.#retryAtMs = this.#nowMs() + nextInMs;
     this.#again(nextInMs);

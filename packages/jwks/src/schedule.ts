@@ -1,6 +1,6 @@
 /** When to fetch next. Pure, so that the whole timetable can be read and tested as a table. */
 
-/** Before the first success: 250 ms, doubling to 5 s, since nothing works without a set. */
+/** While no set is held that may be used: 250 ms, doubling to 5 s, since nothing works without one. */
 const firstDelayMs = 250;
 const firstCeilingMs = 5_000;
 /** With a set held there is no hurry, and a struggling endpoint is left alone. */

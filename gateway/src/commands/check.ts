@@ -25,7 +25,7 @@ export const check: Command = {
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       for (const problem of error.problems) terminal.err(problem);
-      terminal.err(terminal.paint('bad', counted(error.problems.length, 'problem')));
+      terminal.err(counted(error.problems.length, 'problem'));
       return 1;
     }
   },

@@ -17,13 +17,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-async function run(...args: readonly string[]) {
+const run = (...args: readonly string[]) => runPainted((text) => text, ...args);
+
+async function runPainted(paint: (text: string) => string, ...args: readonly string[]) {
   const out: string[] = [];
   const err: string[] = [];
   const terminal: Terminal = {
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
-    paint: (_style, text) => text,
+    paint: (_style, text) => paint(text),
     env: {},
     nowMs: () => nowMs,
   };
@@ -42,6 +44,14 @@ describe('countersign', () => {
   test('shows its commands', async () => {
     expect(await run('--help')).toEqual({ code: 0, out: overview(), err: '' });
     expect((await run()).code).toBe(2);
+  });
+
+  test('paints what goes to standard output only: whether that is a terminal is what was looked at', async () => {
+    const paint = (text: string) => `<${text}>`;
+    writeFileSync(file, exampleHead + exampleRoutes);
+    expect((await runPainted(paint, 'check', file)).out).toContain('<good>');
+    writeFileSync(file, 'version: 2\n');
+    expect((await runPainted(paint, 'check', file)).err).not.toContain('<');
   });
 
   test('names its commands when it is asked for another', async () => {

@@ -7,7 +7,7 @@ type Paint = 'good' | 'bad' | 'quiet' | 'strong';
 export type Terminal = Readonly<{
   out(line: string): void;
   err(line: string): void;
-  /** Colours, where somebody is looking. */
+  /** Colours for `out`, where somebody is looking: `err` may go somewhere else. */
   paint(style: Paint, text: string): string;
   env: Environment;
   nowMs(): number;

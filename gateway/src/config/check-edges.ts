@@ -17,14 +17,21 @@ export function checkEdges(parts: Parts): readonly Finding[] {
 
 function listenersApart({ listen }: Parts): readonly Finding[] {
   if (listen === undefined) return [];
-  const seen = new Map<string, string>();
-  return addressesOf(listen).flatMap(([name, { host, port }]) => {
-    const other = seen.get(`${host}:${port}`);
-    seen.set(`${host}:${port}`, name);
-    if (other === undefined || port === 0) return [];
-    return [{ path: ['listen', name], message: `is the same address as listen.${other}: each needs its own` }];
+  const all = addressesOf(listen);
+  return all.flatMap(([name, address], index) => {
+    const other = all.slice(0, index).find(([, before]) => isShared(address, before));
+    if (other === undefined) return [];
+    return [{ path: ['listen', name], message: `is the same address as listen.${other[0]}: each needs its own` }];
   });
 }
+
+/** Whether the system would refuse the second of two. */
+function isShared(a: Address, b: Address): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  return a.host === b.host || isEverywhere(a) || isEverywhere(b);
+}
+
+const isEverywhere = ({ host }: Address): boolean => host === '0.0.0.0' || host === '::';
 
 const addressesOf = (listen: NonNullable<Parts['listen']>): readonly (readonly [name: string, Address])[] => [
   ['public', listen.public],
@@ -119,7 +126,6 @@ function reaches(target: string, address: Address): boolean {
   const url = new URL(target);
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   if (port !== address.port) return false;
-  const everywhere = address.host === '0.0.0.0' || address.host === '::';
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  return host === address.host || (isLoopback(target) && (everywhere || isLoopbackHost(address.host)));
+  return host === address.host || (isLoopback(target) && (isEverywhere(address) || isLoopbackHost(address.host)));
 }

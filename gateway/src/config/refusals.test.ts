@@ -294,6 +294,26 @@ describe('a configuration', () => {
       'is the same address as listen.',
     ],
     [
+      'a listener everywhere at the port of another',
+      `${exampleHead}${exampleRoutes}listen: { public: "0.0.0.0:8090" }\n`,
+      'listen.internal: is the same address as listen.public',
+    ],
+    [
+      'an IPv4 address that is none',
+      `${exampleHead}${exampleRoutes}listen: { public: "999.0.0.1:8080" }\n`,
+      'must be an address to listen on',
+    ],
+    [
+      'a wildcard among the pages that may call',
+      `${exampleHead}${exampleRoutes}cors: { origins: ["https://*.app.test"] }\n`,
+      'cors.origins[0]: must be an origin without wildcards',
+    ],
+    [
+      'a slash too few in a target',
+      changed('http://127.0.0.1:8082', 'http:/127.0.0.1:8082'),
+      'must be an http or https origin',
+    ],
+    [
       'an address that is none',
       `${exampleHead}${exampleRoutes}listen: { public: "8080" }\n`,
       'must be an address to listen on',

@@ -80,6 +80,8 @@ function parseAddress(text: string): Address | undefined {
   const port = Number(digits);
   if (host === undefined || port > 65_535) return undefined;
   if (v6 !== undefined && isIP(v6) !== 6) return undefined;
+  // What looks like an IPv4 address and is none would be looked up as a name.
+  if (name !== undefined && /^[\d.]+$/.test(name) && !isIPv4(name)) return undefined;
   return { host, port };
 }
 
@@ -135,10 +137,14 @@ export const targetOrigin = parsed(
 );
 
 /** An origin as browsers write it. */
-export const publicOrigin = parsed('origin', 'an origin, such as "https://api.example.test"', (text) => {
-  const url = httpUrl(text);
-  return url !== undefined && isBareOrigin(url) ? url.origin : undefined;
-});
+export const publicOrigin = parsed(
+  'origin',
+  'an origin without wildcards, such as "https://api.example.test"',
+  (text) => {
+    const url = httpUrl(text);
+    return url !== undefined && isBareOrigin(url) ? url.origin : undefined;
+  },
+);
 
 /** Kept as written: `iss` is compared byte by byte (RFC 9068 section 4). */
 export const issuerIdentifier = parsed(
@@ -159,7 +165,8 @@ export const redisUrl = parsed('URL', 'a redis: or rediss: URL', (text) => {
 
 function httpUrl(text: string): URL | undefined {
   const url = URL.parse(text);
-  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return undefined;
+  // `http:/a` and `https://*.a.test` are URLs, and never what was meant.
+  if (url === null || !/^https?:\/\//i.test(text) || url.hostname.includes('*')) return undefined;
   // An empty user or fragment leaves no trace in the parsed URL.
   if (url.username !== '' || url.password !== '' || /[@#\s]/.test(text)) return undefined;
   return url;

@@ -2,7 +2,7 @@ import { usage as operatorUsage } from '../../auth-service/src/operator/commands
 import { endpoints } from '../../auth-service/src/routes/endpoints.ts';
 import { describeEndpoints } from '../../auth-service/src/routes/openapi.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
-import { jsonSchema } from '../../gateway/src/config/json-schema.ts';
+import { editorSchema } from '../../gateway/src/config/editor-schema.ts';
 import { referenceTable } from '../../gateway/src/config/reference.ts';
 import { errorsPage } from './errors-page.ts';
 import { metricsTable } from './metrics-table.ts';
@@ -21,7 +21,7 @@ export const pages: readonly [file: string, render: Render][] = [
   ['auth-service/README.md', (current) => between(current, 'operator', `\`\`\`text\n${operatorUsage()}\n\`\`\``)],
   ['docs/operations/metrics.md', (current) => between(current, 'metrics', metricsTable())],
   ['docs/openapi/auth-service.json', () => `${JSON.stringify(describeEndpoints(endpoints), null, 2)}\n`],
-  ['infra/gateway.schema.json', () => `${JSON.stringify(jsonSchema(), null, 2)}\n`],
+  ['infra/gateway.schema.json', () => `${JSON.stringify(editorSchema(), null, 2)}\n`],
 ];
 
 /** @throws Error when the page has lost its marks. */

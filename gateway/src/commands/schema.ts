@@ -1,4 +1,4 @@
-import { jsonSchema } from '../config/json-schema.ts';
+import { editorSchema } from '../config/editor-schema.ts';
 import { referenceTable } from '../config/reference.ts';
 import type { Command } from './command.ts';
 
@@ -9,7 +9,7 @@ export const schema: Command = {
   options: [['--table', 'as a Markdown table instead, the one of docs/gateway-yaml.md']],
   parse: { table: { type: 'boolean' } },
   run(terminal, values) {
-    terminal.out(values.table === true ? referenceTable() : JSON.stringify(jsonSchema(), null, 2));
+    terminal.out(values.table === true ? referenceTable() : JSON.stringify(editorSchema(), null, 2));
     return 0;
   },
 };

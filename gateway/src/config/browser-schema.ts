@@ -1,6 +1,7 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
-import { headerName, publicOrigin, seconds, unique } from './scalars.ts';
+import { headerName, seconds, unique } from './scalars.ts';
+import { publicOrigin } from './url-scalars.ts';
 
 /** One by one: `*` would also mean what nobody thought of, and means nothing where credentials are sent. */
 const namedHeader = headerName.refine((name) => name !== '*', { error: 'must name headers one by one, "*" is none' });

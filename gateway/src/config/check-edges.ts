@@ -1,7 +1,7 @@
 import type { Address } from './config.ts';
 import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
-import { isLoopback, isLoopbackHost } from './scalars.ts';
+import { isLoopback, isLoopbackHost } from './url-scalars.ts';
 
 /** What holds between listeners, issuers and upstreams. */
 export function checkEdges(parts: Parts): readonly Finding[] {

@@ -8,7 +8,8 @@ export type JsonSchema = {
   description?: string;
   default?: unknown;
   const?: unknown;
-  enum?: readonly unknown[];
+  enum?: readonly unknown[] | undefined;
+  pattern?: string;
   properties?: Record<string, JsonSchema>;
   required?: readonly string[];
   additionalProperties?: boolean | JsonSchema;
@@ -23,7 +24,7 @@ export type JsonSchema = {
   'x-bounds'?: string;
 };
 
-/** What `countersign schema` prints: the shape of the file as it is written, for editors. */
+/** The shape of the file as it is written, with what the reference page and problems need besides. */
 export function jsonSchema(of: z.ZodType = schema): JsonSchema {
   return { ...(z.toJSONSchema(of, { io: 'input' }) as JsonSchema), title: 'gateway.yaml' } as JsonSchema;
 }

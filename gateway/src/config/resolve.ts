@@ -3,9 +3,9 @@ import type { Certificate, Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstr
 import type { FileRead } from './files.ts';
 import { resolveUpstream } from './resolve-upstream.ts';
 import type { RoutePart } from './route-schema.ts';
-import { isFetched } from './scalars.ts';
 import type { Document, IssuerPart } from './schema.ts';
 import type { Secrets } from './secrets.ts';
+import { isFetched } from './url-scalars.ts';
 
 export type ResolveOptions = Readonly<{
   /** Absolute. */

@@ -5,10 +5,17 @@ import { cookieName, name, role, seconds, size, unique } from './scalars.ts';
 /** TRACE and CONNECT are for proxies to answer, never to carry. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
-const pattern = z.string({ error: 'must be a path, such as /v1/complaints/:id' }).superRefine((path, context) => {
-  const segments = parsePattern(path);
-  if (typeof segments === 'string') context.addIssue({ code: 'custom', message: `the path ${segments}` });
-});
+const pattern = z
+  .string({ error: 'must be a path, such as /v1/complaints/:id' })
+  .superRefine((path, context) => {
+    const segments = parsePattern(path);
+    if (typeof segments === 'string') context.addIssue({ code: 'custom', message: `the path ${segments}` });
+  })
+  // For editors, which cannot ask it.
+  .meta({
+    pattern: /^(\/(:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+))*\/(\*\*|:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+)?$/
+      .source,
+  });
 
 /** A literal path, for rewriting: whole segments, the root or no slash at its end. */
 const prefix = z

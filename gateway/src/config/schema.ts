@@ -4,24 +4,20 @@ import { dpop } from './dpop-schema.ts';
 import { method, route } from './route-schema.ts';
 import {
   address,
-  calledUrl,
   claimName,
   duration,
   filePath,
   headerName,
   id,
-  issuerIdentifier,
-  keySource,
   name,
   network,
-  publicOrigin,
-  redisUrl,
   role,
   seconds,
   text,
   unique,
 } from './scalars.ts';
 import { upstream } from './upstream-schema.ts';
+import { calledUrl, issuerIdentifier, keySource, publicOrigin, redisUrl } from './url-scalars.ts';
 
 const signingAlgorithm = z.enum([
   'ES256',

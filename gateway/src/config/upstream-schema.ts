@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { duration, filePath, hostName, pathOnly, targetOrigin, text, unique } from './scalars.ts';
+import { duration, filePath, hostName, pathOnly, text, unique } from './scalars.ts';
+import { targetOrigin } from './url-scalars.ts';
 
 const secretOptions = {
   secret: text.optional().describe('32 bytes or more, from a variable without a default. One upstream, one secret.'),

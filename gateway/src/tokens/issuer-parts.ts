@@ -3,7 +3,7 @@ import type { SigningKey } from '@countersign/identity';
 import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
-import { isFetched } from '../config/scalars.ts';
+import { isFetched } from '../config/url-scalars.ts';
 import { openIssuerKeyFile } from '../keys/issuer-key-file.ts';
 import type { OpenUpstream } from '../upstreams/open-upstream.ts';
 import { createRevocationSource } from '../upstreams/revocation-source.ts';

@@ -1,0 +1,124 @@
+import { BlockList, isIP, isIPv4 } from 'node:net';
+import { parsed } from './scalars.ts';
+
+const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
+const originText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#?*/]+\/?$/;
+
+/** What the gateway calls: http or https, nobody's password in it, and not a cloud's metadata service. */
+export const calledUrl = parsed(
+  'URL',
+  'an http or https URL without user, password or fragment, that is not a link-local or metadata address',
+  (text) => callable(text)?.href,
+  urlText,
+);
+
+const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/;
+
+/** Where keys are: an URL that is fetched, or a file. */
+export const keySource = parsed(
+  'URL or path',
+  'the path of a JWK set, or an http or https URL without user, password or fragment, that is not a link-local or metadata address',
+  (text) => {
+    if (scheme.test(text)) return callable(text)?.href;
+    return text === '' || text.includes('\0') ? undefined : text;
+  },
+);
+
+/** Whether a {@link keySource} is fetched. */
+export function isFetched(source: string): boolean {
+  return scheme.test(source);
+}
+
+/** The same, and nothing but scheme, host and port. */
+export const targetOrigin = parsed(
+  'origin',
+  'an http or https origin (scheme, host and port, no path, user or password) that is not a link-local or metadata address',
+  (text) => {
+    const url = callable(text);
+    return url !== undefined && isBareOrigin(url) ? url.origin : undefined;
+  },
+  originText,
+);
+
+/** An origin as browsers write it. */
+export const publicOrigin = parsed(
+  'origin',
+  'an origin without wildcards, such as "https://api.example.test"',
+  (text) => {
+    const url = httpUrl(text);
+    return url !== undefined && isBareOrigin(url) ? url.origin : undefined;
+  },
+  originText,
+);
+
+/** Kept as written: `iss` is compared byte by byte (RFC 9068 section 4). */
+export const issuerIdentifier = parsed(
+  'URL',
+  'an http or https URL without user, password, query or fragment, exactly as `iss` says it',
+  (text) => {
+    const url = httpUrl(text);
+    return url !== undefined && url.search === '' && !text.includes('?') ? text : undefined;
+  },
+  urlText,
+);
+
+export const redisUrl = parsed(
+  'URL',
+  'a redis: or rediss: URL',
+  (text) => {
+    const url = URL.parse(text);
+    return url !== null && (url.protocol === 'redis:' || url.protocol === 'rediss:') && url.hostname !== ''
+      ? text
+      : undefined;
+  },
+  /^\s*[Rr][Ee][Dd][Ii][Ss][Ss]?:/,
+);
+
+function httpUrl(text: string): URL | undefined {
+  const url = URL.parse(text);
+  // `http:/a` and `https://*.a.test` are URLs, and never what was meant.
+  if (url === null || !/^https?:\/\//i.test(text) || url.hostname.includes('*')) return undefined;
+  // An empty user or fragment leaves no trace in the parsed URL.
+  if (url.username !== '' || url.password !== '' || /[@#\s]/.test(text)) return undefined;
+  return url;
+}
+
+function isBareOrigin(url: URL): boolean {
+  return url.pathname === '/' && url.search === '';
+}
+
+function callable(text: string): URL | undefined {
+  const url = httpUrl(text);
+  return url === undefined || isForbiddenTarget(url.hostname) ? undefined : url;
+}
+
+const forbidden = new BlockList();
+forbidden.addSubnet('169.254.0.0', 16, 'ipv4'); // link-local, and most clouds' metadata service
+forbidden.addSubnet('0.0.0.0', 8, 'ipv4');
+forbidden.addAddress('100.100.100.200', 'ipv4'); // Alibaba Cloud
+forbidden.addAddress('168.63.129.16', 'ipv4'); // Azure
+forbidden.addAddress('192.0.0.192', 'ipv4'); // Oracle Cloud
+forbidden.addSubnet('fe80::', 10, 'ipv6');
+forbidden.addAddress('fd00:ec2::254', 'ipv6'); // AWS
+forbidden.addAddress('::', 'ipv6');
+const forbiddenNames = new Set(['metadata.google.internal', 'metadata.goog', 'metadata']);
+
+/** @param hostname As WHATWG URL gives it: lower case, numbers made dotted, IPv6 in brackets. */
+function isForbiddenTarget(hostname: string): boolean {
+  const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  const version = isIP(host);
+  if (version !== 0) return forbidden.check(host, version === 4 ? 'ipv4' : 'ipv6');
+  return forbiddenNames.has(host);
+}
+
+/** Whether a URL stays on this machine, so that plain http shows nothing to anybody. */
+export function isLoopback(url: string): boolean {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
+  return isLoopbackHost(host);
+}
+
+export function isLoopbackHost(host: string): boolean {
+  return (
+    host === 'localhost' || host.endsWith('.localhost') || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
+  );
+}

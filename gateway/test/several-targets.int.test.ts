@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { eventually, freePorts, type RecordingUpstream, recordingUpstream } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { maxConnectionsPerTarget } from '../src/upstreams/target.ts';
+import { maxConnectionsPerTarget, maxUnansweredPerTarget } from '../src/upstreams/target.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { headerIn, type RawService, rawService, thingsAt } from './kit/raw-service.ts';
@@ -215,18 +215,46 @@ describe('a circuit breaker', () => {
   });
 });
 
-test('a service that holds every connection gets no more, and who waits for one is told so in time', async () => {
-  const service = await rawService(() => {});
-  const gateway = await gatewayUnderTest({
-    edits: [thingsAt([service.url]), ['connect: 1s, response: 2s', 'connect: 1s, response: 20s']],
-  });
-  const clients = Array.from({ length: maxConnectionsPerTarget }, () => {
+const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n';
+
+/** So many clients with a connection each, once the service has seen what all of them ask. */
+async function clientsOf(gateway: GatewayUnderTest, service: RawService, count: number) {
+  const before = service.heads.length;
+  const clients = Array.from({ length: count }, () => {
     const client = connect(gateway.port, '127.0.0.1');
-    client.on('error', () => client.destroy());
+    client.on('error', () => client.destroy()).resume();
     client.write('GET /v1/open/1 HTTP/1.1\r\nHost: gateway.test\r\n\r\n');
     return client;
   });
-  await eventually(() => expect(service.heads).toHaveLength(maxConnectionsPerTarget));
+  await eventually(() => expect(service.heads).toHaveLength(before + count));
+  return clients;
+}
+
+test('a service that owes more than a thousand answers is asked no more, and streams that go on are none of them', async () => {
+  const service = await rawService((socket) => socket.write(stream));
+  const gateway = await gatewayUnderTest({
+    edits: [thingsAt([service.url]), ['response: 2s, idle: 2s', 'response: 20s, idle: 20s']],
+  });
+  const good = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
+  const streams = await clientsOf(gateway, service, 600);
+  service.answerWith(() => {});
+  const waiting = await clientsOf(gateway, service, maxUnansweredPerTarget);
+  const refused = await gateway.ask('/v1/open/2');
+  expect([refused.status, refused.code]).toEqual([503, 'upstream_overloaded']);
+  for (const client of waiting) client.destroy();
+  service.answerWith((socket) => socket.write(good));
+  await eventually(async () => expect((await gateway.ask('/v1/open/3')).status).toBe(200));
+  for (const client of streams) client.destroy();
+  await gateway.close();
+  await service.close();
+}, 60_000);
+
+test('a service that holds every connection gets no more, and who waits for one is told so in time', async () => {
+  const service = await rawService((socket) => socket.write(stream));
+  const gateway = await gatewayUnderTest({
+    edits: [thingsAt([service.url]), ['connect: 1s, response: 2s, idle: 2s', 'connect: 1s, response: 20s, idle: 20s']],
+  });
+  const clients = await clientsOf(gateway, service, maxConnectionsPerTarget);
   const [refused, other] = await Promise.all([gateway.ask('/v1/open/2'), gateway.ask('/v1/open/3')]);
   expect([refused.status, refused.code, other.code]).toEqual([503, 'upstream_overloaded', 'upstream_overloaded']);
   // A free connection is for those who still wait, not for those who were told.
@@ -237,4 +265,4 @@ test('a service that holds every connection gets no more, and who waits for one 
   for (const client of clients) client.destroy();
   await gateway.close();
   await service.close();
-});
+}, 60_000);

@@ -55,12 +55,11 @@ test('a thousand slow sockets take nothing from a good client, are all ended by 
   const alone = Math.min(await median(), await median());
   const before = { files: openFiles(), kb: residentKb() };
 
-  // Of those that reach the service no more than it has connections: beyond that, good and slow wait alike.
   const kinds: readonly (readonly [kind: string, count: number, bytes: string])[] = [
-    ['silent', 450, ''],
-    ['half a head', 400, 'GET /v1/open/1 HTTP/1.1\r\nHost: a.test\r\nX-Slow: '],
-    ['half a stream', 100, 'POST /v1/upload HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nhalf'],
-    ['an answer that is not read', 50, 'GET /v1/open/big HTTP/1.1\r\nHost: a.test\r\n\r\n'],
+    ['silent', 250, ''],
+    ['half a head', 250, 'GET /v1/open/1 HTTP/1.1\r\nHost: a.test\r\nX-Slow: '],
+    ['half a stream', 250, 'POST /v1/upload HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1000\r\n\r\nhalf'],
+    ['an answer that is not read', 250, 'GET /v1/open/big HTTP/1.1\r\nHost: a.test\r\n\r\n'],
   ];
   const sockets: Socket[] = [];
   let closed = 0;

@@ -82,6 +82,7 @@ export function createForwardUpgrade(
       throw refusal;
     }
     target.pending += 1;
+    const noMoreExpected = target.expectAnswer();
     record.target = target.origin;
     record.attempts = 1;
     const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -117,6 +118,7 @@ export function createForwardUpgrade(
       },
       onAnswered() {
         isAnswered = true;
+        noMoreExpected();
         target.succeeded();
         settle('success');
       },
@@ -137,6 +139,7 @@ export function createForwardUpgrade(
     proxyOf(target).upgrade(request, socket as Socket, head);
     await closed;
     target.pending -= 1;
+    noMoreExpected();
     settle('neutral');
   };
 }

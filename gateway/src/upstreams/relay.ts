@@ -44,6 +44,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   #waiting: NodeJS.Timeout | undefined;
   #streamed: Transform | undefined;
   #release: (() => void) | undefined;
+  #noMoreExpected: (() => void) | undefined;
   #startedAt = 0;
   #sentAt = 0;
 
@@ -70,6 +71,9 @@ export class Relay implements Dispatcher.DispatchHandler {
       this.#streamed = requestBody(request, { maxBytes: route.body.maxBytes, idleMs: timeouts.idleMs });
       body = this.#streamed;
       this.#keepWatch('long');
+      request.once('end', this.#expectAnswer);
+    } else {
+      this.#expectAnswer();
     }
     response.once('close', this.#onClientClose);
     this.#startedAt = performance.now();
@@ -80,6 +84,10 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { method, target: path } = outbound;
     target.pool.dispatch({ method, path, headers, body: body ?? null }, this);
   }
+
+  readonly #expectAnswer = (): void => {
+    if (!this.#isOver && this.#progress !== 'answered') this.#noMoreExpected = this.#attempt.target.expectAnswer();
+  };
 
   // An abort travels inward: nobody is left to answer to.
   readonly #onClientClose = (): void => {
@@ -110,6 +118,7 @@ export class Relay implements Dispatcher.DispatchHandler {
         detail: { upstream: route.upstream.name, target: target.origin, reason: 'informational answers without end' },
       });
     }
+    this.#noMoreExpected?.();
     this.#attempt.answered();
     record.upstreamMs = performance.now() - this.#sentAt;
     const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
@@ -207,6 +216,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#attempt.target.pending -= 1;
     this.#attempt.response.off('close', this.#onClientClose);
     clearTimeout(this.#waiting);
+    this.#noMoreExpected?.();
     this.#release?.();
     // Nobody reads it, and whoever refuses the request wants the rest of it to himself.
     if (this.#progress === 'unsent') this.#streamed?.destroy();

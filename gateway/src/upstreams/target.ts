@@ -22,7 +22,9 @@ export type Target = {
   /** Checks that failed so far. */
   readonly failedChecks: number;
   isAvailable(nowMs: number): boolean;
-  /** It has as much to do as may wait for it. */
+  /** A whole request is on its way to it. What is returned says that it answered, or that nobody waits any more. */
+  expectAnswer(): () => void;
+  /** It owes as many answers as it may. */
   isFull(): boolean;
   /** A request has to wait until another one's connection is free. */
   isBusy(): boolean;
@@ -35,9 +37,10 @@ export type Target = {
   close(): Promise<void>;
 };
 
-export const maxConnectionsPerTarget = 256;
-/** Connections in use and requests that wait for one. */
-export const maxPendingPerTarget = 1_024;
+/** Most of them are streams and whatever else goes at its client's pace: they cost memory, and the service no work. */
+export const maxConnectionsPerTarget = 2_048;
+/** Requests that the service is at work on, or that wait for a connection. One that still arrives, or whose answer has begun, is none. */
+export const maxUnansweredPerTarget = 1_024;
 // Shorter than the 5 s after which a node service closes an idle connection, so that none is used just as it closes.
 const idleConnectionMs = 4_000;
 const maxHeaderSize = 16 * 1024;
@@ -72,6 +75,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
   });
   let lastError: LastError | undefined;
   let failedChecks = 0;
+  let unanswered = 0;
   const checks: HealthChecks | undefined = rules && startHealthChecks({ origin, rules, connect, onChecked, random });
 
   function onChecked(reason: string | undefined): void {
@@ -107,10 +111,18 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
       return failedChecks;
     },
     isAvailable(nowMs) {
-      return health.isAvailable(nowMs) && this.pending < maxPendingPerTarget;
+      return health.isAvailable(nowMs) && !this.isFull();
+    },
+    expectAnswer() {
+      let isOver = false;
+      unanswered += 1;
+      return () => {
+        if (!isOver) unanswered -= 1;
+        isOver = true;
+      };
     },
     isFull() {
-      return this.pending >= maxPendingPerTarget;
+      return unanswered >= maxUnansweredPerTarget;
     },
     isBusy() {
       return this.pending > maxConnectionsPerTarget;

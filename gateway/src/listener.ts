@@ -103,13 +103,14 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
     turns.come(request, run, 'upgrade');
   }
 
-  function refuseBroken(error: ParserError, socket: Duplex): void {
+  function refuseBroken(error: NodeJS.ErrnoException, socket: Duplex): void {
     if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
       socket.destroy();
       return;
     }
-    const refusal = new AppError(codeFor(error), { cause: error, detail: { parser: error.code } });
     const connection = connections.get(socket);
+    const code = codeFor(error, connection?.lines.unread());
+    const refusal = new AppError(code, { cause: error, detail: { parser: error.code } });
     // What still comes is not read.
     connection?.lines.leave();
     const [last] = [...(connection?.answers ?? [])].slice(-1);
@@ -117,7 +118,7 @@ export function createListener(handlersNow: () => Handlers, options: ListenerOpt
     if (connection === undefined) socket.destroy();
     else if (last === undefined) handlersNow().refused(refusal, socket);
     // After whole requests, whose answers come first: one of them would otherwise get this in its place.
-    else if (last[0].complete) connection.whenIdle = () => handlersNow().refused(refusal, socket);
+    else if (last[0].complete) connection.whenIdle ??= () => handlersNow().refused(refusal, socket);
     // The body of the request under way is broken.
     else if (connection.answers.size === 1) handlersNow().broken(refusal, last[1], socket);
     else socket.destroy();
@@ -163,12 +164,11 @@ function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate
 const notCanonical = () =>
   new AppError('invalid_request', { detail: { reason: 'request line' }, headers: { connection: 'close' } });
 
-type ParserError = NodeJS.ErrnoException & { rawPacket?: Buffer };
-
-function codeFor({ code, rawPacket }: ParserError): Code {
+/** @param begun What came so far of the request that the parser does not take. */
+function codeFor({ code }: NodeJS.ErrnoException, begun: Buffer | undefined): Code {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return isLongTarget(rawPacket) ? 'uri_too_long' : 'headers_too_large';
+      return isLongTarget(begun) ? 'uri_too_long' : 'headers_too_large';
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'request_timeout';
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
@@ -178,9 +178,9 @@ function codeFor({ code, rawPacket }: ParserError): Code {
   }
 }
 
-/** The packet that was one too many begins a request, whose first line goes on beyond the longest target. */
-function isLongTarget(packet: Buffer | undefined): boolean {
-  if (packet === undefined || !/^[A-Z]+ /.test(packet.toString('latin1', 0, 16))) return false;
-  const end = packet.indexOf('\n');
+/** Its first line goes on beyond the longest target. */
+function isLongTarget(begun: Buffer | undefined): boolean {
+  if (begun === undefined || !/^[A-Z]+ /.test(begun.toString('latin1', 0, 16))) return false;
+  const end = begun.indexOf('\n');
   return end === -1 || end > maxTargetBytes;
 }

@@ -8,6 +8,8 @@ export type RequestLines = Readonly<{
    * request, in their order, while the parser is at it.
    */
   isCanonical(request: IncomingMessage): boolean;
+  /** What came of a request that is not known yet; empty, too, where that is not looked at. */
+  unread(): Buffer;
   /** Nothing is under way: lets go of what need not be kept. */
   rest(): void;
   /** What comes next is no HTTP, or nobody's business any more. */
@@ -41,7 +43,6 @@ export function watchRequestLines(socket: Duplex): RequestLines {
   let last: IncomingMessage | undefined;
   let isBlind = false;
 
-  /** What may belong to a request that is not known yet. */
   function unread(): Buffer {
     if (next === undefined) return last?.complete === false ? nothing : bytes.subarray(-mostKept);
     // Empty lines may come for ever.
@@ -87,6 +88,7 @@ export function watchRequestLines(socket: Duplex): RequestLines {
       if (next === undefined) drop(body);
       return true;
     },
+    unread,
     rest() {
       const kept = unread();
       start += bytes.length - kept.length;

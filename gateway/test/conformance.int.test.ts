@@ -335,6 +335,26 @@ describe('HTTP/1.1', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
+  // As every TLS connection has it, whose packets end after 16 KiB.
+  test.each<[name: string, before: string, line: string, status: number]>([
+    ['a target of 100 000 bytes', '', `GET /${'a'.repeat(100_000)} HTTP/1.1\r\n`, 414],
+    ['a target of 100 000 bytes behind a request', get(), `GET /${'a'.repeat(100_000)} HTTP/1.1\r\n`, 414],
+    ['a header of 100 000 bytes', '', `GET ${path} HTTP/1.1\r\n${host}X-Big: ${'b'.repeat(100_000)}\r\n`, 431],
+  ])('%s that comes in pieces is too long all the same', async (_name, before, line, status) => {
+    const client = connect(gateway.port, '127.0.0.1');
+    client.on('error', () => client.destroy());
+    let text = '';
+    client.on('data', (chunk) => {
+      text += chunk;
+    });
+    client.write(before);
+    for (let at = 0; at < line.length && !client.destroyed; at += 6_000) {
+      await new Promise((resolve) => client.write(line.slice(at, at + 6_000), () => setImmediate(resolve)));
+    }
+    await once(client, 'close');
+    expect(statusesIn(text)).toEqual(before === '' ? [status] : [200, status]);
+  });
+
   const served: [name: string, bytes: string, body?: string][] = [
     ['a plain GET', get(close)],
     ['an empty line in front', `\r\n${get(close)}`],

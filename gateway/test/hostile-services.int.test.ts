@@ -213,6 +213,40 @@ describe('a service that is not well', () => {
     await staysWell();
   });
 
+  test('and half an answer ends in a reset where nothing else would tell: for HTTP/1.0', async () => {
+    service.answerWith((socket) => {
+      socket.write(
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalf!\r\n',
+        () => void arrived.then(() => socket.end()),
+      );
+    });
+    const client = connect(gateway.port, '127.0.0.1');
+    const arrived = once(client, 'data');
+    const failed = once(client, 'error');
+    client.write(`GET /v1/open/1 HTTP/1.0\r\nHost: gateway.test\r\n\r\n`);
+    expect(await failed).toMatchObject([{ code: 'ECONNRESET' }]);
+    expect(String(await arrived)).toMatch(/half!$/);
+    await staysWell();
+  });
+
+  test.each(['Content-Length: 2\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n'])(
+    'and takes its time after the head: the client has that meanwhile (%j)',
+    async (rest) => {
+      let finish = () => {};
+      service.answerWith((socket) => {
+        socket.write(`HTTP/1.1 200 OK\r\nX-Head: here\r\n${rest}`);
+        finish = () => socket.write(rest.startsWith('C') ? 'ok' : '2\r\nok\r\n0\r\n\r\n');
+      });
+      const client = connect(gateway.port, '127.0.0.1');
+      client.write(request().replace('<host>', 'Host: gateway.test').replace('<close>', 'Connection: close'));
+      expect(String(await once(client, 'data'))).toContain('X-Head: here');
+      finish();
+      expect(String(await once(client, 'data'))).toContain('ok');
+      client.destroy();
+      await staysWell();
+    },
+  );
+
   test('and whose answer ends with its connection is passed on whole', async () => {
     service.answerWith((socket) => socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it'));
     const { status, body, text } = await ask();

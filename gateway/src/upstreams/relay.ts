@@ -45,6 +45,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   #streamed: Transform | undefined;
   #release: (() => void) | undefined;
   #noMoreExpected: (() => void) | undefined;
+  #hasBody = false;
   #startedAt = 0;
   #sentAt = 0;
 
@@ -142,9 +143,16 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (isDraining() || !(request.complete || signed.outbound.body !== 'stream')) passing.push('connection', 'close');
     response.writeHead(status, passing);
     this.#keepWatch(lifeOfAnswer(passing));
+    process.nextTick(this.#flushHead);
   }
 
+  /** By now what came in one packet with the head has been looked at, and goes out in one packet with it. */
+  readonly #flushHead = (): void => {
+    if (!this.#hasBody && !this.#isOver) this.#attempt.response.flushHeaders();
+  };
+
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#hasBody = true;
     if (!this.#writer.write(chunk, () => controller.resume())) controller.pause();
   }
 
@@ -174,7 +182,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (!response.writableEnded) {
       signed.record.code = failure.code;
       signed.record.fault = errorTable[failure.code].fault;
-      response.destroy();
+      breakOff(response);
     }
     done(failure);
   }
@@ -183,13 +191,12 @@ export class Relay implements Dispatcher.DispatchHandler {
   #keepWatch(life: AnswerLife): void {
     this.#release?.();
     this.#release = undefined;
-    const { signed, response, open } = this.#attempt;
+    const { signed, open } = this.#attempt;
     const { route, caller } = signed;
     const token = standingOf(caller);
     if (life === 'endless') {
       this.#release = open.addEndless({ route, token }, this.#end);
       signed.detach();
-      response.flushHeaders();
     } else if (life === 'long' && token !== undefined) {
       this.#release = open.addLong(token, this.#end);
     }
@@ -221,6 +228,13 @@ export class Relay implements Dispatcher.DispatchHandler {
     // Nobody reads it, and whoever refuses the request wants the rest of it to himself.
     if (this.#progress === 'unsent') this.#streamed?.destroy();
   }
+}
+
+/** Where an answer's end is that of its connection, as for clients of HTTP/1.0, only a reset says that it is not whole (RFC 9112 section 8). */
+function breakOff(response: ServerResponse): void {
+  const { req, socket } = response;
+  if (req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
+  response.destroy();
 }
 
 function dropLength(headers: string[]): void {

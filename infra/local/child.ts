@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { openLogFile } from './log-file.ts';
 
 export type ChildSpec = Readonly<{
   name: string;
@@ -37,11 +37,13 @@ export function startChild(spec: ChildSpec, repository: string): Child {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     detached: true,
   });
-  const log = createWriteStream(spec.logFile, { flags: 'a' });
+  const log = openLogFile(spec.logFile, ({ message }) =>
+    process.stderr.write(`log lines of ${spec.name} are lost: ${message}\n`),
+  );
   let tail = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.pipe(log, { end: false });
     stream?.on('data', (chunk: Buffer) => {
+      log.write(chunk);
       tail = (tail + chunk.toString())
         .split('\n')
         .slice(-keptLines - 1)
@@ -49,7 +51,7 @@ export function startChild(spec: ChildSpec, repository: string): Child {
     });
   }
   const ended = once(child, 'close').then(([code, signal]) => (code === null ? String(signal) : `exit code ${code}`));
-  void ended.then(() => log.end());
+  void ended.then(log.close);
   return {
     name: spec.name,
     readyUrl: spec.readyUrl,

@@ -16,7 +16,7 @@ describe('remembered access tokens', () => {
     clock = testClock();
     issuer = await mintIssuer({ nowMs: clock.nowMs });
     revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
-    revocations.replace([], clock.nowMs());
+    revocations.applySnapshot([], clock.nowMs());
     generation = 1;
     held = staticKeySet(issuer.jwks, { algorithms: ['ES256'] });
     const keys: KeySet = {

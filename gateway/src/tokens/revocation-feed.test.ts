@@ -76,7 +76,7 @@ describe('the follower of a revocation feed', () => {
     expect([has('s1'), has('s2')]).toEqual([true, true]);
   });
 
-  test('reads another log from the start, and swaps it in whole', async () => {
+  test('reads another log from the start, puts it into force whole, and keeps what it had', async () => {
     const { questions, has } = await follow([
       page(5, [item('s1')]),
       page(9, [item('s8')], true, 'L2'),
@@ -84,18 +84,24 @@ describe('the follower of a revocation feed', () => {
       page(2, [item('s3')], true, 'L2'),
     ]);
     expect(questions[2]).toEqual({ position: undefined, waitSec: 0 });
-    expect([has('s1'), has('s2'), has('s3')]).toEqual([false, true, true]);
+    expect([has('s1'), has('s2'), has('s3')]).toEqual([true, true, true]);
   });
 
-  test('keeps what was in force until the new snapshot is whole', async () => {
+  test('puts nothing of another log into force before it has the whole of it', async () => {
     const { has } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(1, [item('s2')], false, 'L2')]);
     expect([has('s1'), has('s2')]).toEqual([true, false]);
+  });
+
+  test('forgets nothing for a log that is empty', async () => {
+    const { has, questions } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(0, [], true, 'L2')]);
+    expect(questions.map(({ position }) => position?.log)).toEqual([undefined, 'L1', undefined, 'L2']);
+    expect(has('s1')).toBe(true);
   });
 
   test('reads everything anew when the log ends before its cursor', async () => {
     const { questions, has } = await follow([page(5, [item('s1')]), page(3), page(3, [item('s2')])]);
     expect(questions[2]?.position).toBeUndefined();
-    expect([has('s1'), has('s2')]).toEqual([false, true]);
+    expect([has('s1'), has('s2')]).toEqual([true, true]);
   });
 
   test('tries again after failures, less and less often, and asks for the same again', async () => {

@@ -38,9 +38,9 @@ const emptyAnswerPauseMs = 200;
 const maxSnapshotPages = 200;
 
 /**
- * Follows one issuer's revocations: a whole snapshot first, swapped in at once, then page after page by long-poll. A log
- * with another id, or one that ends before our cursor, is another log (a restored backup): everything is read anew,
- * and what was known stays in force until then.
+ * Follows one issuer's revocations: a whole snapshot first, put into force at once, then page after page by long-poll. A log
+ * with another id, or one that ends before our cursor, is another log (a restored backup): all of it is read from the start,
+ * and what was known stays in force beside it.
  */
 export function followRevocations(options: FeedOptions): RevocationFeed {
   const { revocations, logger, issuer, nowMs } = options;
@@ -71,7 +71,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
       if (position !== undefined && !follows(page, position)) throw new Error('the log changed while it was read');
       for (const entry of page.entries) entries.push(entry);
       if (page.complete) {
-        revocations.replace(entries, nowMs());
+        revocations.applySnapshot(entries, nowMs());
         revocations.confirmCurrent(nowMs());
         stats.snapshots += 1;
         logger.info({ issuer, entries: entries.length, log: page.log }, 'revocations read');

@@ -19,8 +19,11 @@ export type Revocations = Readonly<{
   assertNotRevoked(claims: Subject, kid: string, nowMs: number): void;
   /** Adds entries; those already there stay. */
   apply(entries: readonly Revocation[], nowMs: number): void;
-  /** Exchanges everything at once for a whole snapshot. */
-  replace(entries: readonly Revocation[], nowMs: number): void;
+  /**
+   * Adds a whole snapshot, and is ready. What it does not have stays in force as well, until it expires: a log that was restored
+   * from a backup, or is empty by mistake, must not make a token good again that was revoked.
+   */
+  applySnapshot(entries: readonly Revocation[], nowMs: number): void;
   /** The feed said that there was nothing more at this moment. */
   confirmCurrent(nowMs: number): void;
   /** Called after entries came in, so that open connections can be closed. Returns what takes it off again. */
@@ -42,7 +45,7 @@ type Entries = Record<Revocation['kind'], Map<string, Held>>;
 export function createRevocations(
   options: Readonly<{ maxStalenessMs: number; onStale: 'allow' | 'deny' }>,
 ): Revocations {
-  let entries = emptyEntries();
+  const entries = emptyEntries();
   let currentAtMs: number | undefined;
   let ready = false;
   const listeners = new Set<() => void>();
@@ -65,10 +68,8 @@ export function createRevocations(
       for (const entry of more) hold(entries, entry);
       changed(nowMs);
     },
-    replace(all, nowMs) {
-      const fresh = emptyEntries();
-      for (const entry of all) hold(fresh, entry);
-      entries = fresh;
+    applySnapshot(all, nowMs) {
+      for (const entry of all) hold(entries, entry);
       ready = true;
       changed(nowMs);
     },

@@ -73,6 +73,10 @@ function endWhenSilent(client: pg.PoolClient): void {
   stream.setTimeout(silenceMs, () => stream.destroy(silence));
 }
 
+const firstRetryMs = 100;
+// Short: until it listens again nobody here hears of a logout, and gateways must refuse within a second of its answer.
+const lastRetryMs = 500;
+
 /** A connection of its own that LISTENs, and is made again with backoff whenever it is lost. */
 async function listenOn(
   url: string,
@@ -99,14 +103,15 @@ async function listenOn(
   }
 
   async function reconnect(): Promise<void> {
-    for (let waitMs = 100; !stopped.signal.aborted; waitMs = Math.min(waitMs * 2, 5_000)) {
+    for (let waitMs = firstRetryMs; !stopped.signal.aborted; waitMs = Math.min(waitMs * 2, lastRetryMs)) {
       try {
         await delay(waitMs, undefined, { signal: stopped.signal });
         client = await connect();
         onNotify(undefined);
         return;
       } catch (error) {
-        if (!stopped.signal.aborted) onError(error as Error);
+        // Once: what is tried this often would fill the log while the server is away.
+        if (waitMs === firstRetryMs && !stopped.signal.aborted) onError(error as Error);
       }
     }
   }

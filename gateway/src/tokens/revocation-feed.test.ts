@@ -12,10 +12,10 @@ const item = (sid: string) => ({
 const page = (cursor: number, items: unknown[] = [], complete = true, log = 'L1') => ({ log, cursor, complete, items });
 
 /** Follows a script of answers, and ends when it is used up. */
-async function follow(answers: readonly (object | Error)[]) {
+async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_000) {
   const clock = testClock();
   const log = capturingLogger();
-  const revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+  const revocations = createRevocations({ maxStalenessMs, onStale: 'allow' });
   const questions: FeedQuestion[] = [];
   const pauses: number[] = [];
   const left = [...answers];
@@ -23,7 +23,7 @@ async function follow(answers: readonly (object | Error)[]) {
     const feed = followRevocations({
       issuer: 'http://issuer.test',
       revocations,
-      maxStalenessMs: 30_000,
+      maxStalenessMs,
       logger: log.logger,
       nowMs: clock.nowMs,
       random: () => 1,
@@ -134,6 +134,16 @@ describe('the follower of a revocation feed', () => {
     ]);
     expect([has('s1'), has('s2')]).toEqual([true, true]);
     expect(log.lines()).toContainEqual(expect.objectContaining({ level: 50, items: 2 }));
+  });
+
+  test.each([
+    [3_600_000, 25],
+    [30_000, 25],
+    [2_000, 1],
+    [1_000, 0],
+  ])('with news that may be %d ms old waits %d s at most: a quiet log is not a stale one', async (oldMs, waitSec) => {
+    const { questions } = await follow([page(1), page(1)], oldMs);
+    expect(questions[1]?.waitSec).toBe(waitSec);
   });
 
   test('does not ask in a tight loop when the feed does not wait', async () => {

@@ -44,8 +44,8 @@ const maxSnapshotPages = 200;
  */
 export function followRevocations(options: FeedOptions): RevocationFeed {
   const { revocations, logger, issuer, nowMs } = options;
-  // So that an answer without news comes well before knowledge counts as stale.
-  const waitSec = Math.max(1, Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000)));
+  // So that an answer without news comes well before knowledge counts as stale; below 1.2 s that is asking without waiting.
+  const waitSec = Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
   const trouble = createTrouble(nowMs);
   let stopping: AbortController | undefined;

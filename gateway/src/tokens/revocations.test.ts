@@ -60,11 +60,23 @@ describe('revocations', () => {
   });
 
   test('stay in force until expiry plus tolerance, and are then forgotten', () => {
-    const revocations = ready({ kind: 'session', sessionId: 's1', ...times });
-    revocations.confirmCurrent(times.expiresAtMs + 4_999);
-    expect(revocations.size).toBe(1);
-    revocations.confirmCurrent(times.expiresAtMs + 5_000);
-    expect(revocations.size).toBe(0);
+    for (const [afterMs, left] of [
+      [4_999, 1],
+      [5_000, 0],
+    ] as const) {
+      const revocations = ready({ kind: 'session', sessionId: 's1', ...times });
+      revocations.confirmCurrent(times.expiresAtMs + afterMs);
+      expect(revocations.size).toBe(left);
+    }
+  });
+
+  test('are looked through for what has expired once a second, not with each that comes', () => {
+    const revocations = ready({ kind: 'session', sessionId: 's1', notBeforeMs: nowMs, expiresAtMs: nowMs + 500 });
+    const sizes = [5_400, 5_500, 6_399, 6_400].map((afterMs) => {
+      revocations.apply([{ kind: 'session', sessionId: `at-${afterMs}`, ...times }], nowMs + afterMs);
+      return revocations.size;
+    });
+    expect(sizes).toEqual([2, 3, 4, 4]);
   });
 
   test('that are not known yet refuse everybody with 503', () => {

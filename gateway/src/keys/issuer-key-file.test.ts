@@ -46,6 +46,17 @@ describe('keys of an issuer in a file', () => {
     expect(keys.find(second.kid, 'ES256')).toBeDefined();
   });
 
+  test('that cannot be used are told once, not at every reading', () => {
+    const keys = open();
+    const warnings = () => log.text().split('issuer key ignored').length - 1;
+    const before = warnings();
+    keys.start();
+    write({ keys: [...first.jwks.keys, { ...second.jwks.keys[0], use: 'enc' }] });
+    jest.advanceTimersByTime(60_000);
+    expect(warnings()).toBe(before + 1);
+    keys.stop();
+  });
+
   test.each([
     ['is empty', ''],
     ['is half a set', '{"keys":[{'],

@@ -14,6 +14,7 @@ export function openIssuerKeyFile(
   { issuer, jwks: file, algorithms }: Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>,
   logger: Logger,
 ): KeySet {
+  let told: string | undefined;
   const { current, start, stop } = reloaded({
     what: `keys of ${issuer}`,
     load: () => readKeys(file, (text) => ({ text, keys: keysIn(text) })),
@@ -22,9 +23,14 @@ export function openIssuerKeyFile(
   });
 
   function keysIn(text: string): KeySet {
+    // Once for each content, not every five seconds.
+    const isNews = text !== told;
+    told = text;
     return staticKeySet(JSON.parse(text), {
       algorithms,
-      onIgnored: (ignored) => logger.warn({ issuer, ...ignored }, 'issuer key ignored'),
+      onIgnored(ignored) {
+        if (isNews) logger.warn({ issuer, ...ignored }, 'issuer key ignored');
+      },
     });
   }
 

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
 import { type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type IgnoredKey, type ParsedJwks, parseJwks } from './parse-jwks.ts';
@@ -8,6 +9,7 @@ import { type Timers, unrefTimers } from './timers.ts';
 export type KeySetEvent =
   | Readonly<{ type: 'fetched'; changed: boolean; generation: number; keys: number; nextInMs: number }>
   | Readonly<{ type: 'failed'; reason: FetchFailure | 'empty'; failuresInARow: number; nextInMs: number }>
+  /** Of each key that cannot be used, whenever those are others than before. */
   | (Readonly<{ type: 'key_ignored' }> & IgnoredKey);
 
 export type RemoteKeySetOptions = Readonly<{
@@ -54,6 +56,7 @@ class RemoteKeySet implements KeySet {
   readonly #timers: Timers;
   #held: ParsedJwks | undefined;
   #heldAtMs = 0;
+  #ignored: readonly IgnoredKey[] = [];
   #etag: string | undefined;
   #generation = 0;
   #fetches = 0;
@@ -167,7 +170,7 @@ class RemoteKeySet implements KeySet {
 
   #takeSet(answer: Extract<FetchedJwks, { outcome: 'fetched' }>): void {
     const parsed = parseJwks(answer.value, this.#options.algorithms);
-    for (const ignored of parsed?.ignored ?? []) this.#options.onEvent?.({ type: 'key_ignored', ...ignored });
+    if (parsed !== undefined) this.#tellIgnored(parsed.ignored);
     if (parsed === undefined || parsed.keys.size === 0) {
       this.#failed(parsed === undefined ? 'malformed' : 'empty');
       return;
@@ -177,6 +180,13 @@ class RemoteKeySet implements KeySet {
     this.#held = parsed;
     this.#etag = answer.etag;
     this.#succeeded(answer.maxAgeMs, { changed });
+  }
+
+  /** When they change: an issuer may publish a key for encryption beside its others for years. */
+  #tellIgnored(ignored: readonly IgnoredKey[]): void {
+    if (isDeepStrictEqual(ignored, this.#ignored)) return;
+    this.#ignored = ignored;
+    for (const one of ignored) this.#options.onEvent?.({ type: 'key_ignored', ...one });
   }
 
   #succeeded(maxAgeMs: number | undefined, { changed }: { changed: boolean }): void {

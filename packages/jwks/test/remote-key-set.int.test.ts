@@ -342,6 +342,18 @@ test('says which keys it ignored, and why', async () => {
   ]);
 });
 
+test('says so once, and again when others are ignored', async () => {
+  const said = () => events.flatMap((event) => (event.type === 'key_ignored' ? [event.kid] : []));
+  await openWith([first, rsa('weak', 1024)]);
+  timers.advance(600_000);
+  await ended(2);
+  expect(said()).toEqual(['weak']);
+  server.answer = json({ keys: [first, rsa('weak', 1024), { ...second, use: 'enc' }] });
+  timers.advance(600_000);
+  await ended(3);
+  expect(said()).toEqual(['weak', 'weak', 'second']);
+});
+
 test.each(['file:///etc/passwd', 'http://user:secret@127.0.0.1/jwks', 'not a url'])('refuses the URL %s', (url) => {
   open();
   expect(() => remoteKeySet({ url, algorithms: ['ES256'], maxStaleMs: 1 })).toThrow();

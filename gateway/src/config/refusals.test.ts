@@ -211,11 +211,18 @@ describe('a configuration', () => {
     ['a path that is a number', route(', auth: public').replace('"/a/:id"', '1'), 'must be a path, such as'],
     ['a symmetric algorithm', changed('[ES256]', '[HS256]'), 'must be one of "ES256"'],
     ['no algorithm at all', changed('[ES256]', '[none]'), 'must be one of "ES256"'],
-    [
-      'an issuer with a query',
-      changed('issuer: http://127.0.0.1:8080', 'issuer: "http://127.0.0.1:8080?"'),
+    ...[
+      ['a query', 'http://127.0.0.1:8080?'],
+      ['a name beyond ASCII', 'https://bücher.example'],
+      ['a path beyond ASCII', 'https://a.example/é'],
+      ['a quote', 'https://a.example/\\"'],
+      ['a backslash', 'https://a.example/\\\\'],
+      ['more than services are told', `https://a.example/${'a'.repeat(512)}`],
+    ].map(([name, url]): [string, string, string] => [
+      `an issuer with ${name}`,
+      changed('issuer: http://127.0.0.1:8080', `issuer: "${url}"`),
       'exactly as `iss` says it',
-    ],
+    ]),
     [
       'a second issuer that may say anything',
       changed(

@@ -51,13 +51,17 @@ export const publicOrigin = parsed(
   originText,
 );
 
+/** What the identity contract can carry; with another name every token of the issuer would be refused. */
+const carriedIssuer = /^[!#-[\]-~]{1,512}$/;
+
 /** Kept as written: `iss` is compared byte by byte (RFC 9068 section 4). */
 export const issuerIdentifier = parsed(
   'URL',
-  'an http or https URL without user, password, query or fragment, exactly as `iss` says it',
+  'an http or https URL of at most 512 visible ASCII characters, without quote, backslash, user, password, query or fragment, exactly as `iss` says it',
   (text) => {
     const url = httpUrl(text);
-    return url !== undefined && url.search === '' && !text.includes('?') ? text : undefined;
+    const isBare = url !== undefined && url.search === '' && !text.includes('?');
+    return isBare && carriedIssuer.test(text) ? text : undefined;
   },
   urlText,
 );

@@ -58,6 +58,7 @@ class RemoteKeySet implements KeySet {
   #heldAtMs = 0;
   #ignored: readonly IgnoredKey[] = [];
   #etag: string | undefined;
+  #maxAgeMs: number | undefined;
   #generation = 0;
   #fetches = 0;
   #failures = 0;
@@ -164,7 +165,8 @@ class RemoteKeySet implements KeySet {
 
   #take(answer: FetchedJwks): void {
     if (answer.outcome === 'failed') this.#failed(answer.reason);
-    else if (answer.outcome === 'unchanged') this.#succeeded(answer.maxAgeMs, { changed: false });
+    // What a 304 does not say stays as it was (RFC 9111 section 4.3.4).
+    else if (answer.outcome === 'unchanged') this.#succeeded(answer.maxAgeMs ?? this.#maxAgeMs, { changed: false });
     else this.#takeSet(answer);
   }
 
@@ -191,6 +193,7 @@ class RemoteKeySet implements KeySet {
 
   #succeeded(maxAgeMs: number | undefined, { changed }: { changed: boolean }): void {
     this.#heldAtMs = this.#nowMs();
+    this.#maxAgeMs = maxAgeMs;
     this.#failuresInARow = 0;
     const { cacheMaxAgeMs = 600_000 } = this.#options;
     const nextInMs = refreshDelayMs(maxAgeMs, { floorMs: this.#cooldownMs, cacheMaxAgeMs }, this.#random());

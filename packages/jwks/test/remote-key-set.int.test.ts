@@ -298,6 +298,18 @@ describe('refreshing', () => {
     expect(set.stats).toMatchObject({ ageMs: 0, fetches: 2, failures: 0, keys: 1 });
   });
 
+  test.each([
+    ['none', {}, 108_000],
+    ['its own', { 'cache-control': 'max-age=300' }, 270_000],
+  ])('goes by the last max-age there was: a 304 with %s', async (_name, headers, delayMs) => {
+    server.answer = json({ keys: [first] }, { etag: '"v1"', 'cache-control': 'max-age=120' });
+    open().start();
+    await ended(1);
+    server.answer = status(304, headers as Record<string, string>);
+    timers.advance(108_000);
+    expect(await ended(2)).toMatchObject({ type: 'fetched', nextInMs: delayMs });
+  });
+
   test('drops a key that was withdrawn, and steps the generation only when keys changed', async () => {
     await openWith([first, second]);
     server.answer = json({ keys: [{ ...second, 'x-note': 'another order and member' }, first] });

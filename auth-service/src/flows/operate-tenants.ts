@@ -49,9 +49,10 @@ export async function inviteAdministrator(
     const tenantId = await findTenant(trx, given.slug);
     if (tenantId === undefined) throw noSuchTenant();
     await enterTenant(trx, tenantId);
+    await audit(trx, 'tenant.admin_invited', requestId, { tenant_id: tenantId, email });
+    await actAs(trx, roles.accounts);
     await revokeInvitationsTo(trx, tenantId, email);
     await placeInvitation(trx, { email, role: adminRole }, { tenantId, userId: null, sessionId: null, requestId });
-    await audit(trx, 'tenant.admin_invited', requestId, { tenant_id: tenantId, email });
   });
 }
 
@@ -62,9 +63,9 @@ export async function disableTenant(db: AuthDatabase, slug: string, requestId: s
     await setTenantStatus(trx, tenantId, 'disabled');
     const reason: EndReason = 'tenant_disabled';
     const ended = (await endEverySession(trx, reason, tenantId)).get(tenantId) ?? 0;
+    await audit(trx, 'tenant.disabled', requestId, { tenant_id: tenantId, ended });
     const event = { tenantId, userId: null, sessionId: null, requestId, detail: { reason, ended } };
     await appendAudit(trx, { ...event, action: 'tenant.sessions_ended' });
-    await audit(trx, 'tenant.disabled', requestId, { tenant_id: tenantId, ended });
     await appendRevocations(trx, [{ kind: 'tenant', tenantId }], revocationInForceSec);
     return { ended };
   });
@@ -90,7 +91,7 @@ const noSuchTenant = () =>
     errors: [{ path: 'SLUG', message: 'there is no such tenant, or it is disabled; tenants list shows all' }],
   });
 
-/** Leaves the transaction with an operator's rights. */
+/** Before the chain of a tenant, as every command does it. Leaves the transaction with an operator's rights. */
 async function audit(
   trx: Trx,
   action: AuditEvent['action'],

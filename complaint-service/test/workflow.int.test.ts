@@ -44,6 +44,23 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
   });
 
   test.each([
+    ['moves', 'transition', { to: 'in_progress' }],
+    ['assigns', 'assign', { assignee_id: agent.userId }],
+  ])('%s it only as it was seen, where If-Match asks for that', async (_what, path, body) => {
+    const id = await file();
+    const { etag: seen } = (await world.call(agent, 'GET', `/v1/complaints/${id}`)).headers;
+    const { etag: now } = (
+      await world.call(complainant, 'PATCH', `/v1/complaints/${id}`, { body: { title: 'It burns' } })
+    ).headers;
+    const send = (tag = '') =>
+      world.call(agent, 'POST', `/v1/complaints/${id}/${path}`, { body, headers: { 'if-match': tag } });
+    const refused = await send(seen).expect(412);
+    expect([refused.body.code, refused.headers.etag]).toEqual(['precondition_failed', now]);
+    expect(await items(id, 'history')).toHaveLength(2);
+    await send(now).expect(200);
+  });
+
+  test.each([
     ['a step too far', 'resolved', 409, 'illegal_transition'],
     ['where it is', 'open', 409, 'illegal_transition'],
     ['to its end at once', 'closed', 409, 'illegal_transition'],

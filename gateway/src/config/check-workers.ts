@@ -10,7 +10,7 @@ import type { GatewayConfig } from './config.ts';
 export function checkWorkers(config: GatewayConfig, workers: number): readonly string[] {
   if (workers === 1 || config.redis !== undefined) return [];
   return reasonsToShare(config).map(
-    (reason) => `${config.file}: "redis" is required with ${workers} workers: ${reason}`,
+    (reason) => `${config.file}:1:1: "redis" is required with ${workers} workers: ${reason}`,
   );
 }
 

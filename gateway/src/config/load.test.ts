@@ -122,14 +122,27 @@ routes:
   });
 });
 
-test.each([
-  ['./keys/a.jwks.json', '/etc/countersign/keys/a.jwks.json'],
-  ['/keys/a.jwks.json', '/keys/a.jwks.json'],
-  ['a.json', '/etc/countersign/a.json'],
-  ['https://a.test/jwks', 'https://a.test/jwks'],
-])('keys of an issuer at %s', (jwks, expected) => {
-  const text = changed('http://127.0.0.1:8081/.well-known/jwks.json', jwks);
-  expect(parseConfig(text, { file: '/etc/countersign/gateway.yaml', env: {} }).issuers[0]?.jwks).toBe(expected);
+describe('keys of an issuer', () => {
+  let directory = '';
+  beforeAll(() => {
+    directory = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
+    writeFileSync(join(directory, 'a.json'), '{"keys":[]}');
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  const jwksOf = (jwks: string) => {
+    const text = changed('http://127.0.0.1:8081/.well-known/jwks.json', jwks);
+    return parseConfig(text, { file: join(directory, 'gateway.yaml'), env: {} }).issuers[0]?.jwks;
+  };
+
+  test('are in a file beside the configuration, or somewhere else', () => {
+    const file = join(directory, 'a.json');
+    expect([jwksOf('a.json'), jwksOf('./a.json'), jwksOf(file)]).toEqual([file, file, file]);
+  });
+
+  test('are fetched', () => {
+    expect(jwksOf('https://a.test/jwks')).toBe('https://a.test/jwks');
+  });
 });
 
 describe('a secret', () => {

@@ -2,8 +2,8 @@ import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import { type CertificateRead, noCertificate, readCertificate } from './certificate.ts';
 import { checkDpop } from './check-dpop.ts';
-
 import { checkEdges } from './check-edges.ts';
+import { checkKeyFiles } from './check-key-files.ts';
 import { checkRoutes } from './check-routes.ts';
 import { checkRunning, type Settled } from './check-running.ts';
 import { checkTests } from './check-tests.ts';
@@ -67,6 +67,7 @@ function checkAll(
   const findings: readonly Finding[] = [
     ...findingsOf(issues, source.value),
     ...checkEdges(parts),
+    ...checkKeyFiles(parts, directory),
     ...secrets.findings,
     ...checkTls(parts, directory),
     ...certificate.findings,

@@ -15,6 +15,11 @@ describe('a configuration', () => {
       changed('http://127.0.0.1:8081/.well', 'file:///etc/.well'),
       'must be the path of a',
     ],
+    [
+      'keys behind a URL without its scheme',
+      changed('http://127.0.0.1:8081/.well', '127.0.0.1:8081/.well'),
+      'issuers[0].jwks: is a file that cannot be read (ENOENT); a URL begins with',
+    ],
     ['keys behind a password', changed('http://127.0.0.1:8081/.well', 'https://u:p@a.test/'), 'must be the path of a'],
     ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
     ['a key that nobody knows', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],

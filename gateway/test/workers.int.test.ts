@@ -110,6 +110,9 @@ describe(`a gateway with ${workers} workers`, () => {
     process.kill(victim, 'SIGKILL');
     await eventually(async () => expect(pids()).not.toContain(victim));
     for (let count = 0; count < 2 * workers; count += 1) expect(await ask('/v1/open/1')).toBe(200);
+    await eventually(() => expect(pids()).toHaveLength(workers));
+    // The new one is starting, and a SIGHUP that nobody catches would end it.
+    process.kill(primary.pid, 'SIGHUP');
     await allServe();
     expect(await metric('countersign_worker_restarts_total')).toMatchObject([{ value: 1 }]);
     expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);

@@ -18,6 +18,7 @@ export const serve: Command = {
   parse: { ...configOption.parse, ...workersOption.parse },
   async run(terminal, values, positionals) {
     const workers = workersOf(values);
+    const hangUp = catchHangUp();
     await runProcess('gateway', async () => {
       const settings = readConfig(environment, terminal.env);
       const config = forWorkers(loadNamed(terminal, values, positionals), workers);
@@ -31,16 +32,31 @@ export const serve: Command = {
       if (workers > 1 && adminSocket === undefined) {
         const { servePrimary } = await import('../workers/primary.ts');
         const primary = await servePrimary(config, { ...common, workers });
-        process.on('SIGHUP', primary.reload);
+        hangUp.follow(primary.reload);
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
       const worker = adminSocket === undefined ? undefined : { adminSocket, workers };
       const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
-      process.on('SIGHUP', () => void gateway.reload());
+      hangUp.follow(() => void gateway.reload());
       if (worker !== undefined) tellPrimary({ ports: gateway.ports });
       return gateway;
     });
     return 0;
   },
 };
+
+/** From the first moment on: a SIGHUP that nobody catches ends the process, and starting takes a while. One that came early is not lost. */
+function catchHangUp(): Readonly<{ follow(reload: () => void): void }> {
+  let isEarly = false;
+  const note = () => {
+    isEarly = true;
+  };
+  process.on('SIGHUP', note);
+  return {
+    follow(reload) {
+      process.on('SIGHUP', reload).off('SIGHUP', note);
+      if (isEarly) reload();
+    },
+  };
+}

@@ -76,7 +76,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
     drainDelayMs: 0,
     stop,
     reload() {
-      for (const slot of slots) slot.signal('SIGHUP');
+      for (const slot of slots) slot.reload();
     },
   };
 }

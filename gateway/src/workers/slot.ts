@@ -15,6 +15,8 @@ export type Slot = Readonly<{
   link(): WorkerLink | undefined;
   readonly restarts: number;
   signal(signal: NodeJS.Signals): void;
+  /** One that does not serve yet reads the file by itself. */
+  reload(): void;
   /** Starts no other from now on. Settles when the worker has ended. */
   ended(): Promise<void>;
 }>;
@@ -62,6 +64,7 @@ export function openSlot(number: number, directory: string, logger: Logger): Slo
       return restarts;
     },
     signal: (signal) => void worker?.process.kill(signal),
+    reload: () => void (link !== undefined && worker?.process.kill('SIGHUP')),
     async ended() {
       isLast = true;
       clearTimeout(restarting);

@@ -141,6 +141,7 @@ describe('test', () => {
     const { code, out } = await run('test', file, more);
     expect(code).toBe(1);
     expect(out).toContain(`FAIL GET /v1/users/you as anonymous  ${more}:2:5\n`);
+    expect(out).toContain('       got       allowed: false  (404 no_route: no route has this path)\n');
     expect(out).toContain('2 passed, 1 failed');
     expect((await run('test', '-c', file, more)).out).toBe(out);
   });

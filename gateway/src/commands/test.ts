@@ -33,7 +33,7 @@ export const test: Command = {
   },
 };
 
-type Difference = Readonly<{ what: string; expected: unknown; got: unknown }>;
+type Difference = Readonly<{ what: string; expected: unknown; got: unknown; why: string | undefined }>;
 
 function compare({ expect }: PolicyTest, decision: Decision): readonly Difference[] {
   const got = {
@@ -47,7 +47,18 @@ function compare({ expect }: PolicyTest, decision: Decision): readonly Differenc
   const keys = ['allowed', 'status', 'code', 'route', 'upstream', 'path'] as const;
   return keys
     .filter((key) => expect[key] !== undefined && expect[key] !== got[key])
-    .map((key) => ({ what: key, expected: expect[key], got: got[key] }));
+    .map((key) => ({
+      what: key,
+      expected: expect[key],
+      got: got[key],
+      why: key === 'allowed' ? whyRefused(decision) : undefined,
+    }));
+}
+
+function whyRefused({ refusal, why, verdicts }: Decision): string | undefined {
+  if (refusal === undefined) return undefined;
+  const reason = why ?? verdicts.find((verdict) => verdict.refusal === refusal)?.why;
+  return `${errorTable[refusal].status} ${refusal}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
 function report(terminal: Terminal, { request, at }: PolicyTest, differences: readonly Difference[]): void {
@@ -57,9 +68,12 @@ function report(terminal: Terminal, { request, at }: PolicyTest, differences: re
     return;
   }
   terminal.out(`${terminal.paint('bad', 'FAIL')} ${sentence}  ${terminal.paint('quiet', at)}`);
-  for (const { what, expected, got } of differences) {
+  for (const { what, expected, got, why } of differences) {
     terminal.out(terminal.paint('good', `       expected  ${what}: ${String(expected)}`));
-    terminal.out(terminal.paint('bad', `       got       ${what}: ${got === undefined ? 'none' : String(got)}`));
+    const reason = why === undefined ? '' : `  ${terminal.paint('quiet', `(${why})`)}`;
+    terminal.out(
+      `${terminal.paint('bad', `       got       ${what}: ${got === undefined ? 'none' : String(got)}`)}${reason}`,
+    );
   }
 }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { exampleConfig } from '../../test/kit/example-config.ts';
+import { exampleConfig, exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
 import { changed, problemsOf, route } from '../../test/kit/problems-of.ts';
 import { loadConfig, parseConfig } from './load.ts';
 
@@ -120,6 +120,25 @@ routes:
     const text = `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [GET], upstream: users-service, auth: service, callers: [c] }\nservices: { c: { keys: k.json } }\n`;
     expect(problemsOf(text)).toEqual([]);
   });
+});
+
+test.each([
+  [
+    'upstreams without any',
+    changed('  users-service: { targets: ["http://127.0.0.1:8082"] }\n', ''),
+    'upstreams: has no value; must be a map of keys and values',
+  ],
+  ['a tag', changed('audience: ', 'audience: !secret '), 'tags ("!…") are not used here'],
+  [
+    'an alias of nothing',
+    changed('algorithms: [ES256]', 'algorithms: *all'),
+    'there is no anchor "&all" before this; a text that begins with "*" needs quotes',
+  ],
+  ['a space that is none', `${exampleHead}${exampleRoutes}"dpop\u00a0": {}\n`, 'unknown key "dpop\\u00a0"'],
+])('%s is one problem', (_name, text, problem) => {
+  const problems = problemsOf(text);
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toContain(problem);
 });
 
 describe('keys of an issuer', () => {

@@ -84,7 +84,7 @@ function checkAll(
   return { secrets, certificate, findings: findings.filter((finding) => !isEcho(finding, source)) };
 }
 
-// A variable that is not set is one problem, not also a missing key.
+// A variable that is not set is one problem, not also a missing key; so is an alias of nothing, and a tag.
 function isEcho({ path, absent }: Finding, source: Source): boolean {
   return source.isBroken(absent === undefined ? path : [...path, absent]);
 }

@@ -14,7 +14,7 @@ export type Parts = Readonly<{
   upstreams: ReadonlyMap<string, UpstreamPart | undefined>;
   services: ReadonlySet<string>;
   routes: readonly (RoutePart | undefined)[];
-  /** The upstream that each route names, also where the rest of the route is not well-formed. */
+  /** The upstream that each route names, also where the rest of the route is not well-formed. None where there is no map of them. */
   routeUpstreams: readonly (string | undefined)[];
   tests: readonly (Document['tests'][number] | undefined)[];
 }>;
@@ -32,7 +32,9 @@ export function partsOf(raw: unknown): Parts {
     upstreams: new Map(Object.entries(recordOf(file.upstreams)).map(([name, value]) => [name, part(upstream, value)])),
     services: new Set(Object.keys(recordOf(file.services))),
     routes: listOf(file.routes).map((value) => part(route, value)),
-    routeUpstreams: listOf(file.routes).map((value) => part(route.shape.upstream, recordOf(value).upstream)),
+    routeUpstreams: isRecord(file.upstreams)
+      ? listOf(file.routes).map((value) => part(route.shape.upstream, recordOf(value).upstream))
+      : [],
     tests: listOf(file.tests).map((value) => part(schema.shape.tests, [value])?.[0]),
   };
 }
@@ -42,8 +44,12 @@ function part<Schema extends z.ZodType>(of: Schema, value: unknown): z.output<Sc
   return parsed.success ? parsed.data : undefined;
 }
 
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 function recordOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+  return isRecord(value) ? value : {};
 }
 
 function listOf(value: unknown): readonly unknown[] {

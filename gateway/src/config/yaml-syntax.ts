@@ -35,8 +35,8 @@ export function unseenProblems(text: string): readonly Problem[] {
   return [{ offset: match.index, message }];
 }
 
-/** Text for a terminal: what it might obey is written as an escape. */
-export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
+/** Text for a terminal: what it might obey is written as an escape, and what looks like a space and is none. */
+export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, escaped);
 
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 

@@ -32,7 +32,7 @@ export type Source = Readonly<{
   originOf(path: Path): Origin;
   /** The string at a path for somebody to look at: what came from the environment stays the variable that it is. */
   shownAt(path: Path): string;
-  /** Whether the variables of the string at a path could not be put in. */
+  /** Whether what stands at a path is known to be a problem already: variables, an alias or a tag. */
   isBroken(path: Path): boolean;
   /** `line:column`, from 1. */
   lineColumn(offset: number): string;
@@ -134,6 +134,7 @@ class Walk {
     if (isAlias(node)) {
       const anchored = this.#anchored.get(node);
       if (anchored !== undefined) return this.valueOf(anchored, path, depth + 1);
+      this.broken.add(keyOf(path));
       this.problems.push({
         offset,
         message: `there is no anchor "&${node.source}" before this; a text that begins with "*" needs quotes`,
@@ -141,6 +142,7 @@ class Walk {
       return undefined;
     }
     if (node !== null && 'tag' in node && isForeignTag(node.tag)) {
+      this.broken.add(keyOf(path));
       this.problems.push({ offset, message: 'tags ("!…") are not used here' });
       return undefined;
     }

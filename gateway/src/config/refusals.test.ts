@@ -284,6 +284,18 @@ describe('a configuration', () => {
       changed('http://127.0.0.1:8082', 'https://[::ffff:169.254.169.254]'),
       'not a link-local or metadata address',
     ],
+    ...['64:ff9b::a9fe:a9fe', '2002:a9fe:a9fe::1', '::169.254.169.254', 'fd20:ce::254'].map(
+      (address): [string, string, string] => [
+        `the metadata service as ${address}`,
+        changed('http://127.0.0.1:8082', `https://[${address}]`),
+        'not a link-local or metadata address',
+      ],
+    ),
+    [
+      'the metadata service by an older name',
+      changed('http://127.0.0.1:8082', 'https://instance-data.ec2.internal'),
+      'not a link-local or metadata address',
+    ],
     [
       'the metadata service by name',
       changed('http://127.0.0.1:8082', 'https://metadata.google.internal.'),

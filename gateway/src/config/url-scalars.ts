@@ -104,8 +104,19 @@ forbidden.addAddress('168.63.129.16', 'ipv4'); // Azure
 forbidden.addAddress('192.0.0.192', 'ipv4'); // Oracle Cloud
 forbidden.addSubnet('fe80::', 10, 'ipv6');
 forbidden.addAddress('fd00:ec2::254', 'ipv6'); // AWS
+forbidden.addAddress('fd20:ce::254', 'ipv6'); // Google Cloud
+// IPv4 link-local inside IPv6: NAT64, 6to4, and the form that RFC 4291 deprecates. Mapped addresses count as IPv4 already.
+forbidden.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
+forbidden.addSubnet('2002:a9fe::', 32, 'ipv6');
+forbidden.addSubnet('::a9fe:0', 112, 'ipv6');
 forbidden.addAddress('::', 'ipv6');
-const forbiddenNames = new Set(['metadata.google.internal', 'metadata.goog', 'metadata']);
+const forbiddenNames = new Set([
+  'metadata.google.internal',
+  'metadata.goog',
+  'metadata',
+  'instance-data',
+  'instance-data.ec2.internal',
+]);
 
 /** @param hostname As WHATWG URL gives it: lower case, numbers made dotted, IPv6 in brackets. */
 function isForbiddenTarget(hostname: string): boolean {

@@ -249,6 +249,35 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('audit', 'verify')).ok).toBe(true);
   });
 
+  test('sees against a hash that was noted whether the end of a log was cut off', async () => {
+    await run('users', 'enable', (await person()).email);
+    const { lines } = await run('audit', 'verify');
+    const [, entries = '', head = ''] = /^operator +(\d+) +([0-9a-f]{64})$/m.exec(lines.join('\n')) ?? [];
+    const whole = `in operator, and all before it are as they were`;
+    expect(await run('audit', 'contains', head)).toEqual({
+      ok: true,
+      lines: [`entry ${entries} of ${entries} ${whole}`],
+    });
+    await run('users', 'enable', (await person()).email);
+    const oneMore = Number(entries) + 1;
+    expect((await run('audit', 'contains', head)).lines).toEqual([`entry ${entries} of ${oneMore} ${whole}`]);
+    const cut = await probing(store.db, (trx) =>
+      trx
+        .deleteFrom('audit_log')
+        .where('tenant_id', '=', 'operator')
+        .where('seq', '>=', Number(entries))
+        .returningAll()
+        .execute(),
+    );
+    expect((await run('audit', 'verify')).ok).toBe(true);
+    expect(await run('audit', 'contains', head)).toMatchObject({
+      ok: false,
+      lines: [expect.any(String), expect.stringContaining('HASH: no entry has this hash')],
+    });
+    await probing(store.db, (trx) => trx.insertInto('audit_log').values(cut).execute());
+    expect((await run('audit', 'contains', head)).ok).toBe(true);
+  });
+
   test('takes over a socket that a killed process left behind, and leaves one in use alone', async () => {
     const path = join(home, 'left', 'auth.sock');
     const parts = { db: store.db, keks };

@@ -10,19 +10,29 @@ export type ChainReport = Readonly<{
   head: string;
   /** The first entry that does not follow from the one before; undefined when all do. */
   brokenAt: number | undefined;
+  /** The entry whose hash is the one that was noted. */
+  notedAt: number | undefined;
 }>;
 
-/** Computes every chain of the audit log again. */
-export async function verifyAudit(db: AuthDatabase): Promise<ChainReport[]> {
+/** Computes every chain of the audit log again. @param noted A hash in hex that an entry had once. */
+export async function verifyAudit(db: AuthDatabase, noted?: string): Promise<ChainReport[]> {
   const chains = await db.transaction({ role: roles.operator }, listChains);
   const reports: ChainReport[] = [];
-  for (const tenantId of chains) reports.push(await verifyChain(db, tenantId));
+  for (const tenantId of chains) reports.push(await verifyChain(db, tenantId, noted));
   return reports;
 }
 
-async function verifyChain(db: AuthDatabase, tenantId: string): Promise<ChainReport> {
+async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | undefined): Promise<ChainReport> {
   let previous: Buffer = chainStart;
   let entries = 0;
+  let notedAt: number | undefined;
+  const report = (brokenAt: number | undefined) => ({
+    tenantId,
+    entries,
+    head: previous.toString('hex'),
+    brokenAt,
+    notedAt,
+  });
   for (;;) {
     // The first page from wherever it begins: what was put before the first entry has a number that none of ours has.
     const after = entries === 0 ? undefined : entries;
@@ -31,10 +41,11 @@ async function verifyChain(db: AuthDatabase, tenantId: string): Promise<ChainRep
       const expected = auditHash(previous, stored.entry);
       const follows =
         stored.entry.seq === entries + 1 && stored.previous.equals(previous) && stored.hash.equals(expected);
-      if (!follows) return { tenantId, entries, head: previous.toString('hex'), brokenAt: stored.entry.seq };
+      if (!follows) return report(stored.entry.seq);
       previous = expected;
       entries += 1;
+      if (expected.toString('hex') === noted) notedAt = entries;
     }
-    if (page.length === 0) return { tenantId, entries, head: previous.toString('hex'), brokenAt: undefined };
+    if (page.length === 0) return report(undefined);
   }
 }

@@ -65,6 +65,11 @@ const described = [
     name: 'audit verify',
     summary: 'compute the hash chain of every audit log again',
   },
+  {
+    name: 'audit contains',
+    takes: ['HASH'],
+    summary: 'whether the log goes on from a last hash that was noted earlier, or was cut off before it',
+  },
 ] as const satisfies readonly Readonly<{ name: string; takes?: readonly string[]; summary: string }>[];
 
 export type CommandName = (typeof described)[number]['name'];

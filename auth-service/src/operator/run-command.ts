@@ -10,7 +10,7 @@ import {
   everyTenant,
   inviteAdministrator,
 } from '../flows/operate-tenants.ts';
-import { verifyAudit } from '../flows/verify-audit.ts';
+import { type ChainReport, verifyAudit } from '../flows/verify-audit.ts';
 
 import type { CommandName } from './commands.ts';
 import { tableLines } from './table-lines.ts';
@@ -87,20 +87,34 @@ export const run: Readonly<Record<CommandName, Run>> = {
   },
   async 'audit verify'({ db }) {
     const chains = await verifyAudit(db);
-    const broken = chains.filter(({ brokenAt }) => brokenAt !== undefined);
-    if (broken.length > 0) {
-      const where = broken.map(({ tenantId, brokenAt }) => ({ tenant: tenantId, entry: brokenAt }));
-      throw new AppError('audit_broken', {
-        detail: { where },
-        errors: where.map(({ tenant, entry }) => ({
-          path: tenant,
-          message: `entry ${entry} does not follow from the one before`,
-        })),
-      });
-    }
+    demandWhole(chains);
     return tableLines([
       ['TENANT', 'ENTRIES', 'LAST HASH'],
       ...chains.map(({ tenantId, entries, head }) => [tenantId, String(entries), head]),
     ]);
   },
+  async 'audit contains'({ db }, [hash = '']) {
+    const chains = await verifyAudit(db, hash.toLowerCase());
+    demandWhole(chains);
+    const found = chains.find(({ notedAt }) => notedAt !== undefined);
+    if (found === undefined) {
+      const message = 'no entry has this hash: its chain was cut off or written anew since, or it was noted wrongly';
+      throw new AppError('audit_broken', { errors: [{ path: 'HASH', message }] });
+    }
+    return [`entry ${found.notedAt} of ${found.entries} in ${found.tenantId}, and all before it are as they were`];
+  },
 };
+
+/** @throws AppError `audit_broken`, naming the first entry of each chain that does not follow from the one before. */
+function demandWhole(chains: readonly ChainReport[]): void {
+  const broken = chains.filter(({ brokenAt }) => brokenAt !== undefined);
+  if (broken.length === 0) return;
+  const where = broken.map(({ tenantId, brokenAt }) => ({ tenant: tenantId, entry: brokenAt }));
+  throw new AppError('audit_broken', {
+    detail: { where },
+    errors: where.map(({ tenant, entry }) => ({
+      path: tenant,
+      message: `entry ${entry} does not follow from the one before`,
+    })),
+  });
+}

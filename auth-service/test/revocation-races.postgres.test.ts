@@ -1,23 +1,29 @@
 import { databases, eventually, type ThrowAway } from '@countersign/testing';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import { v7 as uuidv7 } from 'uuid';
 import { revocationInForceSec } from '../src/domain/session-rules.ts';
+import type { Admission } from '../src/flows/admit.ts';
 import { changeMember } from '../src/flows/change-member.ts';
+import { changePassword } from '../src/flows/change-password.ts';
 import { logOut } from '../src/flows/end-sessions.ts';
 import type { Grant } from '../src/flows/grant.ts';
+import type { Admin } from '../src/flows/invite.ts';
 import type { LoginParts } from '../src/flows/log-in.ts';
+import { disableUser, endAllSessions } from '../src/flows/operate.ts';
 import { refresh } from '../src/flows/refresh.ts';
 import { resetPassword } from '../src/flows/reset-password.ts';
+import { switchTenant } from '../src/flows/switch-tenant.ts';
 import { holdLock } from '../src/store/locks.ts';
 import { saveMailedToken } from '../src/store/mailed-tokens.ts';
 import { appendRevocations, readFeed } from '../src/store/revocations.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import type { Trx } from '../src/store/scope.ts';
+import { addMember } from '../src/store/seed.ts';
 import { newPassword } from './support/accounts-world.ts';
 import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
-import { makePerson, makeTenant, type Person, type Tenant } from './support/people.ts';
+import { makePerson, makeTenant, type Person, password, type Tenant } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 
 /*
@@ -31,11 +37,21 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   let parts: LoginParts;
   let tenant: Tenant;
   let who: Person;
+  let admin: Admin;
   beforeAll(async () => {
     store = await openProbed(database);
     parts = await loginParts(store.db);
     tenant = await makeTenant(store.db, 'acme');
     who = await makePerson(store.db, parts.passwords, [tenant]);
+    admin = { tenantId: tenant.id, userId: uuidv7(), sessionId: null, requestId: 'test' };
+    const stored = await parts.passwords.hash(password);
+    await addMember(store.db, {
+      tenantId: tenant.id,
+      userId: admin.userId,
+      email: 'admin@acme.test',
+      role: 'admin',
+      password: stored,
+    });
   });
   afterAll(() => store.close());
 
@@ -101,23 +117,86 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     expect(seen).toEqual([slow, fast]);
   });
 
-  test('nobody slips through: a login under way while everything is logged out is ended too', async () => {
+  type Revoking = (person: Person, own: Grant) => Promise<unknown>;
+  const ownerOf = ({ access: { userId, sessionId } }: Grant) => ({ userId, sessionId });
+  const revokings: [name: string, kind: 'session' | 'member' | 'user' | 'tenant', revoke: Revoking][] = [
+    ['everything is logged out', 'user', (_person, own) => logOut(store.db, ownerOf(own), 'all', 'test')],
+    ['the person is disabled', 'user', ({ email }) => disableUser(store.db, email, 'test')],
+    [
+      'the role is changed',
+      'member',
+      ({ userId }) => changeMember(store.db, admin, { userId, wanted: { role: 'complainant' } }),
+    ],
+    ['all sessions of all tenants are ended', 'tenant', () => endAllSessions(store.db, 'test')],
+    [
+      'the password is changed',
+      'session',
+      (_person, own) => changePassword(parts, ownerOf(own), { current: password, next: `${password} 2` }, caller),
+    ],
+  ];
+
+  test.each(revokings)('nobody slips through: a login under way while %s is ended too', async (_name, kind, revoke) => {
+    const person = await makePerson(store.db, parts.passwords, [tenant]);
+    const own = await grantFor(parts, person, tenant);
     const before = await head();
     const letGo = await holdSessions();
-    const issuing = grantFor(parts, who, tenant);
+    const issuing = grantFor(parts, person, tenant);
     await waiting(1);
     const startedSec = await secondNow();
-    const revoking = logOut(store.db, { userId: who.userId, sessionId: uuidv7() }, 'all', 'test');
+    const revoking = revoke(person, own);
     await Promise.race([revoking, waiting(2)]);
     // The token's `iat` is then later than the second in which the revocation began.
     await eventually(async () => expect(await secondNow()).toBeGreaterThan(startedSec));
     await letGo();
     const [{ access, refreshToken }] = await Promise.all([issuing, revoking]);
     const { items } = await since(before);
-    expect(items.map(({ kind, sid }) => sid ?? kind)).toEqual([access.sessionId, 'user']);
-    const user = items.find(({ kind }) => kind === 'user');
-    expect(access.issuedAtSec * 1000).toBeLessThan(user?.not_before.getTime() ?? 0);
+    if (kind === 'tenant') expect(items.map(({ tenant_id }) => tenant_id)).toContain(tenant.id);
+    else expect(items.map(({ sid }) => sid)).toContain(access.sessionId);
+    if (kind !== 'session') {
+      const entry = items.findLast((item) => item.kind === kind);
+      expect(access.issuedAtSec * 1000).toBeLessThan(entry?.not_before.getTime() ?? 0);
+    }
     expect(await codeOf(refresh(parts, refreshToken, caller))).toBe('session_revoked');
+  });
+
+  describe('a switch of tenant that is under way', () => {
+    let other: Tenant;
+    let person: Person;
+    let from: Grant;
+    beforeEach(async () => {
+      other = await makeTenant(store.db, `other-${uuidv7()}`);
+      person = await makePerson(store.db, parts.passwords, [tenant, other]);
+      from = await grantFor(parts, person, tenant);
+    });
+    const switching = () =>
+      switchTenant(parts, from.access, { tenantId: other.id, transport: 'body' }, caller) as Promise<
+        Extract<Admission, { kind: 'granted' }>
+      >;
+
+    test('from a session that is logged out with the others comes to nothing: what it began is ended too', async () => {
+      const mine = await grantFor(parts, person, tenant);
+      const letGo = await holdSessions();
+      const issuing = switching();
+      await waiting(1);
+      const revoking = logOut(store.db, ownerOf(mine), 'others', 'test');
+      await Promise.race([revoking, waiting(2)]);
+      await letGo();
+      const [{ grant }] = await Promise.all([issuing, revoking]);
+      expect(await codeOf(refresh(parts, grant.refreshToken, caller))).toBe('session_revoked');
+      expect(await codeOf(refresh(parts, mine.refreshToken, caller))).toBe('ok');
+    });
+
+    test('holds up the logout of its session: nothing begins in it once that is answered', async () => {
+      // Of the tenant that is entered: the logout, in the other one, does not wait for that.
+      const letGo = await hold((trx) => holdLock(trx, 'auditChain', other.id));
+      const issuing = switching();
+      await waiting(1);
+      const revoking = logOut(store.db, ownerOf(from), 'this', 'test').then(() => 'logged out');
+      const first = await Promise.race([revoking, waiting(2)]);
+      await letGo();
+      await Promise.all([issuing, revoking]);
+      expect(first).toBeUndefined();
+    });
   });
 
   test('a login that waits for a revocation is good after it', async () => {
@@ -192,10 +271,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   const changes: [string, (userId: string) => Promise<() => Promise<unknown>>][] = [
     [
       'a change of a member',
-      async (userId) => {
-        const admin = { tenantId: tenant.id, userId: who.userId, sessionId: null, requestId: 'test' };
-        return () => changeMember(store.db, admin, { userId, wanted: { role: 'complainant' } });
-      },
+      async (userId) => () => changeMember(store.db, admin, { userId, wanted: { role: 'complainant' } }),
     ],
     [
       'a reset of a password',
@@ -206,9 +282,6 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     ],
   ];
   test.each(changes)('%s and a logout of the same person do not wait for each other', async (_name, prepare) => {
-    await probing(store.db, (trx) =>
-      trx.updateTable('memberships').set({ role: 'admin' }).where('user_id', '=', who.userId).execute(),
-    );
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const { access, refreshToken } = await grantFor(parts, person, tenant);
     const change = await prepare(person.userId);

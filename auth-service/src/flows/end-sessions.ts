@@ -24,8 +24,8 @@ export async function logOut(
 ): Promise<void> {
   const { userId, sessionId } = owner;
   await db.transaction({ role: roles.self, userId }, async (trx) => {
-    // Before looking for sessions: a login that is under way either shows up among them or waits.
-    if (scope === 'all') await lockUser(trx, userId);
+    // Before looking for sessions: what is begun just now, also from one of them, either shows up among them or waits.
+    if (scope !== 'this') await lockUser(trx, userId);
     const open = await lockOwnSessions(trx, userId);
     const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));
     const everything: NewRevocation[] = scope === 'all' ? [{ kind: 'user', userId }] : [];

@@ -29,6 +29,14 @@ describe('a revoked token', () => {
     expect(await ask(other)).toEqual([200, undefined]);
   });
 
+  test('is 401 however often it comes, and keeps nobody out who comes from the same address', async () => {
+    const token = await gateway.issuer.accessToken({ sid: 's-1' });
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
+    await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
+    for (let count = 0; count < 610; count += 1) expect(await ask(token)).toEqual([401, 'token_revoked']);
+    expect(await ask(await gateway.issuer.accessToken())).toEqual([200, undefined]);
+  });
+
   test.each([
     ['member', { user_id: 'u-1', tenant_id: 't-1' }],
     ['user', { user_id: 'u-1' }],

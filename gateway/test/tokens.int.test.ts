@@ -218,26 +218,4 @@ describe('an address that brings bad tokens', () => {
     expect(Object.fromEntries(statuses)).toEqual({ 401: 600, 429: 10 });
     expect((await gateway.ask('/v1/things/1', { token })).status).toBe(200);
   });
-
-  test.each([
-    ['was good until just now', {}, 20 * 60_000, { '401 token_expired': 600, '429 rate_limited': 10 }],
-    [
-      'is bound to a key',
-      { cnf: { jkt: 'A'.repeat(43) } },
-      0,
-      { '401 token_proof_missing': 599, '429 rate_limited': 11 },
-    ],
-  ])('(a remembered one that %s) is answered 429 as well', async (_name, claims, laterMs, expected) => {
-    let aheadMs = 0;
-    gateway = await gatewayUnderTest({ nowMs: () => Date.now() + aheadMs });
-    const token = await gateway.issuer.accessToken(claims);
-    await gateway.ask('/v1/things/1', { token });
-    aheadMs = laterMs;
-    const answers = new Map<string, number>();
-    for (let count = 0; count < 610; count += 1) {
-      const { status, code } = await gateway.ask('/v1/things/1', { token });
-      answers.set(`${status} ${code}`, (answers.get(`${status} ${code}`) ?? 0) + 1);
-    }
-    expect(Object.fromEntries(answers)).toEqual(expected);
-  });
 });

@@ -40,14 +40,10 @@ export function createAuthenticate({
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
-    let remembered: VerifiedToken | undefined;
-    try {
-      remembered = tokens.recall(text);
-      if (remembered !== undefined && scheme === 'Bearer' && !prove.isWanted(matched)) {
-        return asCaller(matched, user(bearer(remembered), undefined), undefined);
-      }
-    } catch (error) {
-      throw counted(error, matched);
+    // Not counted where it is over: it costs nothing, and whoever shares the address would wait for those who have not heard of their logout.
+    const remembered = tokens.recall(text);
+    if (remembered !== undefined && scheme === 'Bearer' && !prove.isWanted(matched)) {
+      return asCaller(matched, user(bearer(remembered), undefined), undefined);
     }
     return withToken(matched, text, remembered);
   };
@@ -75,7 +71,7 @@ export function createAuthenticate({
     }
   }
 
-  /** Also for a token that is remembered and no longer good: nothing is verified for it, and it ends with 429 like any other. */
+  /** A remembered token was let through without that question: where its proof is bad, it ends with 429 like any other. */
   function counted(error: unknown, matched: Matched): unknown {
     if (isAttempt(error)) {
       refuseThrottled(matched);

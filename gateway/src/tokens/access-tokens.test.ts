@@ -76,6 +76,15 @@ describe('remembered access tokens', () => {
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
   });
 
+  test('are verified once also where they are revoked already when they first come', async () => {
+    const text = await issuer.accessToken({ sid: 's1' });
+    const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
+    revocations.apply([{ kind: 'session', sessionId: 's1', ...times }], clock.nowMs());
+    await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
+    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_revoked' }));
+    expect(tokens.stats).toMatchObject({ misses: 1 });
+  });
+
   test('are verified again when the key set changed', async () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);

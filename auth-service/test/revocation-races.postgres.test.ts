@@ -11,6 +11,7 @@ import type { Grant } from '../src/flows/grant.ts';
 import type { Admin } from '../src/flows/invite.ts';
 import type { LoginParts } from '../src/flows/log-in.ts';
 import { disableUser, endAllSessions } from '../src/flows/operate.ts';
+import { inviteAdministrator } from '../src/flows/operate-tenants.ts';
 import { refresh } from '../src/flows/refresh.ts';
 import { resetPassword } from '../src/flows/reset-password.ts';
 import { switchTenant } from '../src/flows/switch-tenant.ts';
@@ -296,5 +297,20 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
       { status: 'fulfilled' },
     ]);
     expect(await codeOf(refresh(parts, refreshToken, caller))).toBe('session_revoked');
+  });
+
+  test('two commands of an operator about one tenant do not wait for each other', async () => {
+    const person = await makePerson(store.db, parts.passwords, [tenant]);
+    await grantFor(parts, person, tenant);
+    const letGo = await holdAuditChain();
+    const inviting = inviteAdministrator(store.db, { slug: tenant.slug, email: `${uuidv7()}@new.test` }, 'test');
+    await waiting(1);
+    const disabling = disableUser(store.db, person.email, 'test');
+    await waiting(2);
+    await letGo();
+    expect(await Promise.allSettled([inviting, disabling])).toMatchObject([
+      { status: 'fulfilled' },
+      { status: 'fulfilled', value: { ended: 1 } },
+    ]);
   });
 });

@@ -312,6 +312,11 @@ describe('a configuration', () => {
       changed('http://127.0.0.1:8082', 'http://localhost:9090'),
       "is the gateway's own listen.admin",
     ],
+    ...['[::ffff:127.0.0.1]', '[::1]', 'LOCALHOST.', '127.1'].map((host): [string, string, string] => [
+      `its own admin listener as ${host}`,
+      changed('http://127.0.0.1:8082', `http://${host}:9090`),
+      "is the gateway's own listen.admin",
+    ]),
     [
       'two listeners at one address',
       `${exampleHead}${exampleRoutes}listen: { public: "127.0.0.1:9090" }\n`,

@@ -1,4 +1,4 @@
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { parsed } from './scalars.ts';
 
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
@@ -132,8 +132,12 @@ export function isLoopback(url: string): boolean {
   return isLoopbackHost(host);
 }
 
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4'); // also inside IPv6, as ::ffff:127.0.0.1
+loopback.addAddress('::1', 'ipv6');
+
 export function isLoopbackHost(host: string): boolean {
-  return (
-    host === 'localhost' || host.endsWith('.localhost') || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
-  );
+  const version = isIP(host);
+  if (version !== 0) return loopback.check(host, version === 4 ? 'ipv4' : 'ipv6');
+  return /^(?:.+\.)?localhost\.?$/.test(host);
 }

@@ -34,7 +34,8 @@ export function placed(finding: Finding, source: Source): Problem {
 
 /** A value that came from the environment, or a piece of it, is told as the variable: it may be a secret in the wrong place. */
 function withoutVariable({ path, message }: Finding, source: Source): string {
-  if (source.originOf(path) === 'written') return message;
+  // What must be is quoted from the schema.
+  if (source.originOf(path) === 'written' || message.startsWith('must ')) return message;
   const value = String(valueAt(source.value, path));
   return message.replace(/"[^"]+"/, (quoted) =>
     value.includes(quoted.slice(1, -1)) ? JSON.stringify(source.shownAt(path)) : quoted,

@@ -415,9 +415,10 @@ describe('a configuration', () => {
       changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { ca: "${CANARY}" } }'),
       'tls.ca: cannot be read (ENOENT)',
     ],
+    ['as a choice', route(', auth: "${CANARY}"'), 'must be one of "required", "optional"'],
     ['as an address', `${exampleHead}${exampleRoutes}listen: { public: "\${CANARY}" }\n`, 'must be an address'],
   ])('tells nobody a variable that stands where it should not: %s', (_name, text, problem) => {
-    const problems = problemsOf(text, { CANARY: 'c0ffeec0ffeec0ffeec0ffeec0ffee' });
+    const problems = problemsOf(text, { CANARY: 'required-c0ffeec0ffeec0ffeec0ffee' });
     expect(problems.join('\n')).toContain(problem);
     expect(problems.join('\n')).not.toContain('c0ffee');
   });

@@ -118,18 +118,33 @@ export async function judge<T>(reservation: Reservation, work: () => Promise<T>)
 const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefined }>): boolean =>
   limit.refuseAbove !== undefined && (count?.count ?? 0) > limit.refuseAbove;
 
-/** While the first store fails, one in this time asks it again: the others neither wait for it nor leave it work for later. */
-const pauseAfterFailureMs = 1_000;
+const leftAloneMs = 1_000;
 
-/** Uses the second store while the first fails; counts differ then, but guessing never becomes free. */
-export function withFallback(first: Attempts, second: Attempts, logger: Logger): Attempts {
-  let pausedUntilMs = Number.NEGATIVE_INFINITY;
+/**
+ * Uses the second store while the first fails; counts differ then, but guessing never becomes free. After a failure the first is left
+ * alone for a second, and then one operation asks for all: a login does several, and each would wait for a Redis that hangs.
+ *
+ * @param nowMs A clock that is never set back.
+ */
+export function withFallback(
+  first: Attempts,
+  second: Attempts,
+  logger: Logger,
+  nowMs: () => number = () => performance.now(),
+): Attempts {
+  /** Undefined while it works. */
+  let failingUntilMs: number | undefined;
   const either = async <T>(use: (store: Attempts) => Promise<T>): Promise<T> => {
-    if (performance.now() < pausedUntilMs) return use(second);
+    if (failingUntilMs !== undefined) {
+      if (nowMs() < failingUntilMs) return use(second);
+      failingUntilMs = nowMs() + leftAloneMs;
+    }
     try {
-      return await use(first);
+      const result = await use(first);
+      failingUntilMs = undefined;
+      return result;
     } catch (error) {
-      pausedUntilMs = performance.now() + pauseAfterFailureMs;
+      failingUntilMs = nowMs() + leftAloneMs;
       logger.warn({ err: error }, 'attempts are counted in the database: redis does not answer');
       return use(second);
     }

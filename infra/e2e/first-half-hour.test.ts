@@ -69,7 +69,7 @@ async function follow(place: Place, servicePort: number): Promise<void> {
       }
       for (const { command, output } of commandsOf(text)) {
         const mail = /\$\((mailed [a-z-]+)\)/.exec(command)?.[1];
-        // A mail is written a moment after the answer; whoever types does not notice.
+        // A mail is written a moment after the answer; the page's two seconds may be too few on a busy machine.
         if (mail !== undefined) await shell.run(`until [ -n "$(${mail})" ]; do sleep 0.1; done`);
         const isAsPrinted = async () => expect(await shell.run(here(command))).toMatch(patternOf(output));
         // So are a logout and a changed file; what changes nothing may be asked again.

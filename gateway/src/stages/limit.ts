@@ -18,7 +18,7 @@ const narrowestFirst = ['user', 'address', 'tenant', 'route'] as const;
  *
  * @param limiterFor The limiter that holds the buckets of one limit; its name is unique in the configuration.
  * The stage throws AppError `rate_limited` with `Retry-After`, and `limit_store_unavailable` where a limit says so.
- * @see draft-ietf-httpapi-ratelimit-headers-10
+ * @see draft-ietf-httpapi-ratelimit-headers-11
  */
 export function createLimit(
   routes: readonly Route[],

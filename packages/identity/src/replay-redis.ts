@@ -15,9 +15,9 @@ export type RedisReplayOptions = Readonly<{
    * and a captured request could be used once at each other instance.
    */
   onUnavailable?: 'refuse' | 'memory';
-  /** A claim waits this long at most. Default 200 ms. */
+  /** A claim waits this long at most. Default 100 ms. */
   timeoutMs?: number;
-  /** After a failure Redis is left alone this long, so that not every request waits for the time-out. Default 1 s. */
+  /** After a failure Redis is left alone this long, and then one claim asks for all, so that the others do not wait too. Default 1 s. */
   retryAfterMs?: number;
   /** Default `countersign:replay:`. One prefix for all services and instances that share a Redis. */
   prefix?: string;
@@ -87,14 +87,20 @@ class RedisReplay implements ReplayStore {
     const own = await this.#own.claim(claim);
     if (own !== 'fresh') return own;
     if (this.#monotonicMs() < this.#downUntilMs) return this.#without(claim, undefined);
+    if (!this.#available) this.#leaveAlone();
     try {
       const verdict = await this.#inTime(this.#claimShared(claim));
+      this.#downUntilMs = Number.NEGATIVE_INFINITY;
       this.#noteState('available');
       return verdict;
     } catch (cause) {
-      this.#downUntilMs = this.#monotonicMs() + (this.#options.retryAfterMs ?? 1_000);
+      this.#leaveAlone();
       return this.#without(claim, cause);
     }
+  }
+
+  #leaveAlone(): void {
+    this.#downUntilMs = this.#monotonicMs() + (this.#options.retryAfterMs ?? 1_000);
   }
 
   #without(claim: NonceClaim, cause: unknown): NonceVerdict {
@@ -123,11 +129,16 @@ class RedisReplay implements ReplayStore {
 
   async #inTime<T>(answer: Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error('Redis did not answer in time')), this.#options.timeoutMs ?? 200);
+    let turn: NodeJS.Immediate | undefined;
+    // Not before answers that are there were read: where this process itself was busy for so long, timers come first.
+    const timer = setTimeout(() => {
+      turn = setImmediate(() => reject(new Error('Redis did not answer in time')));
+    }, this.#options.timeoutMs ?? 100);
     try {
       return await Promise.race([answer, late]);
     } finally {
       clearTimeout(timer);
+      clearImmediate(turn);
     }
   }
 

@@ -11,6 +11,10 @@ test.each([
   ['at the top', { password: 'canary' }],
   ['in detail', { detail: { refresh_token: 'canary' } }],
   ['in a header', { headers: { authorization: 'Bearer canary', 'set-cookie': 'canary' } }],
+  [
+    'in a command to Redis',
+    { err: Object.assign(new Error('x'), { command: { name: 'hello', args: ['3', 'AUTH', 'canary'] } }) },
+  ],
   ['on an error', { err: Object.assign(new Error('x'), { token: 'canary' }) }],
 ])('shows no secret that slipped in %s', (_where, fields) => {
   expect(logged(fields)).not.toContain('canary');

@@ -19,7 +19,11 @@ const secretKeys = [
   'txn-token',
 ];
 const places = ['', 'detail', 'err', 'headers'];
-const redactedPaths = places.flatMap((place) => secretKeys.map((key) => `${place}["${key}"]`));
+const redactedPaths = [
+  ...places.flatMap((place) => secretKeys.map((key) => `${place}["${key}"]`)),
+  // An error of ioredis carries the command that failed: of a wrong password, `HELLO 3 AUTH` with that password.
+  'err.command.args',
+];
 
 /**
  * One JSON line an event on standard output, times as RFC 3339. A reader that does not keep up loses lines, and is told how many; nothing waits

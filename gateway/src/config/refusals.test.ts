@@ -372,6 +372,11 @@ describe('a configuration', () => {
       `${exampleHead}${exampleRoutes}redis: "http://127.0.0.1"\n`,
       'must be a redis: or rediss: URL',
     ],
+    [
+      'a password of redis where it would be shown',
+      `${exampleHead}${exampleRoutes}redis: "redis://127.0.0.1/0?family=4&password=canary"\n`,
+      'with a password before the host alone',
+    ],
     ['a key without a value', `${exampleHead}${exampleRoutes}redis:\n`, 'redis: has no value'],
     ['a list as the whole file', '- a\n', 'must be a map of keys and values'],
     [

@@ -66,14 +66,15 @@ export const issuerIdentifier = parsed(
   urlText,
 );
 
+// ioredis takes every option from a query, a password too; where it stands before the host, it is not shown.
 export const redisUrl = parsed(
   'URL',
-  'a redis: or rediss: URL',
+  'a redis: or rediss: URL, with a password before the host alone',
   (text) => {
     const url = URL.parse(text);
-    return url !== null && (url.protocol === 'redis:' || url.protocol === 'rediss:') && url.hostname !== ''
-      ? text
-      : undefined;
+    if (url === null || (url.protocol !== 'redis:' && url.protocol !== 'rediss:') || url.hostname === '')
+      return undefined;
+    return [...url.searchParams.keys()].some((key) => /password/i.test(key)) ? undefined : text;
   },
   /^\s*[Rr][Ee][Dd][Ii][Ss][Ss]?:/,
 );

@@ -358,6 +358,11 @@ describe('a configuration', () => {
       'would let every client choose its address',
     ],
     [
+      'everybody with IPv4, written as IPv6',
+      `${exampleHead}${exampleRoutes}trustedProxies: ["::ffff:0:0/96"]\n`,
+      'would let every client choose its address',
+    ],
+    [
       'a network that is none',
       `${exampleHead}${exampleRoutes}trustedProxies: [10.0.0.0/33]\n`,
       'must be an address or a network',

@@ -1,4 +1,4 @@
-import { isIP, isIPv4 } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import { z } from 'zod';
 import type { Address, Network } from './config.ts';
 
@@ -109,7 +109,15 @@ function parseNetwork(text: string): Network | undefined {
   const longest = version === 4 ? 32 : 128;
   const prefix = digits === undefined ? longest : Number(digits);
   if (prefix < 1 || prefix > longest) return undefined;
-  return { address: ip, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
+  const asked: Network = { address: ip, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
+  return isAllOfIPv4(asked) ? undefined : asked;
+}
+
+/** `::ffff:0:0/96`, and what it lies in: every client with IPv4 is in there as well. */
+function isAllOfIPv4({ address, prefix, family }: Network): boolean {
+  const network = new BlockList();
+  network.addSubnet(address, prefix, family);
+  return network.check('0.0.0.0', 'ipv4') && network.check('255.255.255.255', 'ipv4');
 }
 
 const named = (pattern: RegExp, allowed: string) =>

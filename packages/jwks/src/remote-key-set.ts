@@ -143,6 +143,8 @@ class RemoteKeySet implements KeySet {
   }
 
   async #fetchUnlessBackedOff(): Promise<void> {
+    // One that follows a failure may hang as well: what is already late is not held up any longer.
+    if (this.#flight !== undefined && this.#failuresInARow > 0) return;
     if (this.#flight !== undefined || this.#nowMs() >= this.#retryAtMs) await this.#fetch();
   }
 

@@ -190,6 +190,17 @@ describe('before the first success', () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test('a lookup does not wait for a fetch that follows a failed one, and may hang', async () => {
+    server.answer = status(503);
+    open({ timeoutMs: 1_000 }).start();
+    await ended(1);
+    server.answer = hang;
+    timers.advance(250);
+    await expect(set.lookup('first', 'ES256')).rejects.toThrow(KeySetUnavailable);
+    // The second is still under way.
+    expect(set.stats).toMatchObject({ fetches: 2, failures: 1 });
+  });
+
   test('a set that was never started fetches when first asked', async () => {
     expect(await open().lookup('first', 'ES256')).toBeDefined();
     expect(timers.delays).toEqual([]);

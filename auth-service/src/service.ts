@@ -18,6 +18,7 @@ import { createHashQueue } from './domain/hash-queue.ts';
 import { createPasswords } from './domain/passwords.ts';
 import { openFeed } from './flows/follow-revocations.ts';
 import { startHousekeeping } from './flows/housekeeping.ts';
+import type { RegistrationRules } from './flows/register.ts';
 import { seed } from './flows/seed.ts';
 import { openSigningKeys } from './flows/signing-keys.ts';
 import { createThrottle, withFallback } from './flows/throttle.ts';
@@ -28,6 +29,8 @@ import { observeRefreshes } from './refresh-metrics.ts';
 import { databaseAttempts } from './store/attempts-database.ts';
 import { redisAttempts } from './store/attempts-redis.ts';
 import { type AuthDatabase, authDatabase } from './store/database.ts';
+import { findTenant } from './store/members.ts';
+import { roles } from './store/roles.ts';
 import { signingKeysChannel } from './store/signing-keys.ts';
 
 const name = 'auth-service';
@@ -60,6 +63,8 @@ export async function serve(
   const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK);
   const passwords = await openPasswords(config, metrics);
   if (config.SEED_FILE !== undefined) await seed(db, passwords, config.SEED_FILE);
+  const registration = registrationOf(config);
+  await warnOfNowhere(db, registration, logger);
 
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const inDatabase = databaseAttempts(db);
@@ -86,7 +91,7 @@ export async function serve(
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     feed,
     identity: gateway.handler,
-    registration: registrationOf(config),
+    registration,
   });
 
   const server = createServiceServer(app);
@@ -120,6 +125,14 @@ export async function serve(
       await db.close();
     },
   };
+}
+
+/** No reason not to start: an operator makes the tenant through the running service. */
+async function warnOfNowhere(db: AuthDatabase, { joins }: RegistrationRules, logger: Logger): Promise<void> {
+  if (joins === undefined) return;
+  const found = await db.transaction({ role: roles.accounts }, (trx) => findTenant(trx, joins.tenant));
+  if (found !== undefined) return;
+  logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT names no tenant: who registers can log in nowhere');
 }
 
 async function openPasswords(config: AuthConfig, metrics: ReturnType<typeof createMetrics>) {

@@ -1,4 +1,4 @@
-import { databases, redisServers } from '@countersign/testing';
+import { capturingLogger, databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { forgotPassword } from '../src/flows/reset-password.ts';
 import {
@@ -10,7 +10,10 @@ import {
   worldTimeoutMs,
 } from './support/accounts-world.ts';
 import { caller, loginParts } from './support/flows.ts';
+import { testGateway } from './support/gateway.ts';
+import { makeTenant } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
+import { startService } from './support/service.ts';
 import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('registration on %s', (_, database) => {
@@ -188,6 +191,26 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
       expect((await world.logIn(invited, newPassword)).body.code).toBe('invalid_credentials');
       expect(world.mail.received.filter(({ to }) => to === stranger)).toEqual([]);
       await world.close();
+    },
+    worldTimeoutMs,
+  );
+
+  test.each([
+    ['a tenant that nobody made', 'nowhere', true],
+    ['one that is there', 'somewhere', false],
+  ])(
+    'into %s is told to the operator at the start, or is not',
+    async (_what, slug, told) => {
+      const log = capturingLogger();
+      const store = await openProbed(database);
+      const gateway = await testGateway();
+      await makeTenant(store.db, 'somewhere');
+      const env = { AUTH_REGISTRATION: 'open', AUTH_REGISTRATION_TENANT: slug };
+      const service = await startService(store.db, gateway, log.logger, env);
+      await service.stop();
+      await gateway.close();
+      await store.close();
+      expect(log.text().includes('AUTH_REGISTRATION_TENANT names no tenant')).toBe(told);
     },
     worldTimeoutMs,
   );

@@ -2,6 +2,8 @@ import { createVerifier, memoryReplay, staticGatewayKeys } from '@countersign/id
 import { eventually, redisServers, type TestClock, testClock } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
+import { loadConfig } from '../src/config/load.ts';
+import { explainRequest } from '../src/explain/explanation.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { callingServices, type NestedCall, sendCall, signCall } from './nested-caller.ts';
@@ -60,6 +62,32 @@ describe('a nested call', () => {
     });
     return verifier.verify({ method, target, rawHeaders, body });
   };
+
+  const agent = { userId: '01890a5d-ac96-774b-bcce-b302099a8057', role: 'agent', tenantId: acme };
+
+  test.each<[string, string, string, boolean]>([
+    ['things', 'GET', '/internal/lookup/7?a=b', true],
+    ['things', 'GET', '/internal/lookup/7', false],
+    ['things', 'GET', '/internal/staff', true],
+    ['things', 'GET', '/internal/tenants/globex', true],
+    ['things', 'DELETE', '/internal/staff', true],
+    ['things', 'GET', '/v1/things/1', true],
+    ['stranger', 'GET', '/internal/lookup/7', false],
+  ])('%s: %s %s becomes what explain says, for a user: %s', async (serviceId, method, target, isForUser) => {
+    const config = loadConfig(gateway.file, { HASHED_SECRET: gateway.hmacSecret });
+    const caller = { kind: 'service', serviceId, ...(isForUser && { user: agent }) } as const;
+    const { answer: refused, sends } = await explainRequest(config, { method, target, caller }, [], clock.nowMs());
+    const before = gateway.upstream.requests.length;
+    const { status, code } = await make({ method, target, ...(!isForUser && { txnToken: undefined }) }, serviceId);
+    expect([status, code]).toEqual(refused === undefined ? [200, undefined] : [refused.status, refused.code]);
+    const [arrived] = gateway.upstream.requests.slice(before);
+    expect(arrived?.target).toBe(sends?.target);
+    for (const [name, value] of sends?.headers ?? []) {
+      expect(arrived?.count(name)).toBe(1);
+      if (/^x-(?:identity(?:-audience)?|user-id|user-role|tenant-id|service-id)$/.test(name))
+        expect(arrived?.headers[name]).toBe(value);
+    }
+  });
 
   test('arrives signed afresh, and says which service calls and for whom', async () => {
     const call = { method: 'POST', target: '/internal/lookup/7?a=b', body: '{"a":1}' };

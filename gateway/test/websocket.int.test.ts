@@ -31,7 +31,7 @@ function upgrade(request: RecordedRequest, socket: Duplex): void {
   }
   socket.write(
     answers[how] ??
-      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\nX-User-Id: evil\r\nSignature: evil\r\n\r\n`,
+      `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\nContent-Length: 5\r\nX-User-Id: evil\r\nSignature: evil\r\n\r\n`,
   );
   if (how === 'cut') setTimeout(() => (socket as Socket).resetAndDestroy(), 20);
   socket.on('data', (chunk) => socket.write(`echo ${chunk}`));
@@ -79,6 +79,7 @@ describe('a WebSocket', () => {
     const { status, headers } = parseAnswer(connection.text());
     expect([status, headers.upgrade, headers['sec-websocket-accept']]).toEqual([101, 'websocket', accept]);
     expect(connection.text()).not.toContain('evil');
+    expect(headers['content-length']).toBeUndefined();
     connection.socket.write('hello');
     await eventually(() => expect(connection.text()).toContain('echo hello'));
     const arrived = gateway.upstream.last();

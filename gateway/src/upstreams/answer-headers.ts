@@ -112,6 +112,13 @@ export function answerHeaders(
   return { passing: left, identityRefused, coding };
 }
 
+/** Of a 101 or 204: there is nothing to be long, and who believes a length would wait for it (RFC 9110 section 8.6). */
+export function dropLength(headers: string[]): void {
+  for (let at = headers.length - 2; at >= 0; at -= 2) {
+    if (headers[at]?.toLowerCase() === 'content-length') headers.splice(at, 2);
+  }
+}
+
 function withoutNamed(headers: string[], connection: string): string[] {
   const named = new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
   named.delete('keep-alive');

@@ -6,7 +6,7 @@ import { createProxyMiddleware } from 'http-proxy-middleware';
 import { AppError, errorTable } from '../errors.ts';
 import { type RequestRecord, type Signed, standingOf } from '../exchange.ts';
 import { chosenSubprotocol } from '../stages/subprotocols.ts';
-import { answerHeaders } from './answer-headers.ts';
+import { answerHeaders, dropLength } from './answer-headers.ts';
 import type { Outcome } from './breaker.ts';
 import { watchDeclined } from './declined-upgrade.ts';
 import type { OpenConnections } from './open-connections.ts';
@@ -191,6 +191,7 @@ function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, 
     socket.off('close', giveUp);
     record.upstreamMs = performance.now() - sentAt;
     const { passing, identityRefused } = answerHeaders(answer.rawHeaders, signed);
+    if (answer.statusCode === 101 || answer.statusCode === 204) dropLength(passing);
     answer.headers = headerObject([...passing, 'x-request-id', record.requestId]);
     return { passing, identityRefused };
   };

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import { AppError, errorTable } from '../errors.ts';
 import { type Signed, standingOf } from '../exchange.ts';
 import { lingerOver } from '../linger.ts';
-import { answerHeaders } from './answer-headers.ts';
+import { answerHeaders, dropLength } from './answer-headers.ts';
 import { type AnswerLife, lifeOfAnswer } from './answer-life.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { EndConnection, OpenConnections } from './open-connections.ts';
@@ -136,7 +136,6 @@ export class Relay implements Dispatcher.DispatchHandler {
         detail: { upstream: route.upstream.name, target: target.origin, reason: 'transfer-encoding' },
       });
     }
-    // There is nothing to be long, and who believes a length would wait for it (RFC 9110 section 8.6).
     if (status === 204) dropLength(passing);
     passing.push('x-request-id', record.requestId);
     // Answered before all of the request was there: where the next one would begin is then not for us to wait for.
@@ -235,10 +234,4 @@ function breakOff(response: ServerResponse): void {
   const { req, socket } = response;
   if (req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
   response.destroy();
-}
-
-function dropLength(headers: string[]): void {
-  for (let at = headers.length - 2; at >= 0; at -= 2) {
-    if (headers[at]?.toLowerCase() === 'content-length') headers.splice(at, 2);
-  }
 }

@@ -65,6 +65,21 @@ describe('the hash queue', () => {
     await expect(bounded.run(async () => 'free again')).resolves.toBe('free again');
   });
 
+  test('refuses who has waited too long, and goes on with the others', async () => {
+    const bounded = createHashQueue({ concurrency: 1, maxWaiting: 2, maxWaitMs: 10 });
+    const gate = Promise.withResolvers<string>();
+    const running = bounded.run(() => gate.promise);
+    let hasRun = false;
+    const late = bounded.run(async () => {
+      hasRun = true;
+    });
+    await expect(late).rejects.toMatchObject({ code: 'login_busy' });
+    expect([hasRun, bounded.waiting]).toEqual([false, 0]);
+    const next = bounded.run(async () => 'in time');
+    gate.resolve('done');
+    expect(await Promise.all([running, next])).toEqual(['done', 'in time']);
+  });
+
   test('refuses work for which there will be no place, before it does anything', async () => {
     const bounded = createHashQueue({ concurrency: 1, maxWaiting: 1 });
     const gate = Promise.withResolvers<void>();

@@ -19,8 +19,10 @@ export const isHash = (hash: string): boolean => /^[0-9a-f]{64}$/.test(hash);
 export function readConfigFile(file: string): string {
   let bytes: Buffer;
   try {
-    // Before it is read: what is somebody's disk image shall not become our memory.
-    if (statSync(file).size > maxBytes) throw new ConfigError([`${file}:1:1: ${tooLarge}`]);
+    const stats = statSync(file);
+    // Before it is read: what is somebody's disk image, or has no end as /dev/zero, shall not become our memory.
+    if (stats.size > maxBytes) throw new ConfigError([`${file}:1:1: ${tooLarge}`]);
+    if (stats.isCharacterDevice()) throw new ConfigError([`${file}: is a device, not a file`]);
     bytes = readFileSync(file);
   } catch (error) {
     if (error instanceof ConfigError) throw error;

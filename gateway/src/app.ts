@@ -117,11 +117,18 @@ export function bareApp(): Express {
   return app;
 }
 
-/** The keys that the services' verifiers need, on the internal listener too. */
+/** The keys that the services' verifiers need, on the internal listener too. What is not asked for in its one form is left to what comes after it. */
 export function keySetRoute(keySet: () => unknown): Router {
   const router = express.Router({ caseSensitive: true, strict: true });
-  router.get('/.well-known/jwks.json', helmet(), (_req, res) => {
-    res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
+  const path = '/.well-known/jwks.json';
+  const isPlain = ({ url, headers, headersDistinct }: Request) =>
+    url === path &&
+    headersDistinct.host?.length === 1 &&
+    (headers['content-length'] ?? '0') === '0' &&
+    headers['transfer-encoding'] === undefined;
+  router.get(path, helmet(), (req, res, next) => {
+    if (!isPlain(req)) next();
+    else res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
   });
   return router;
 }

@@ -1,10 +1,10 @@
 import { createVerifier, memoryReplay, staticGatewayKeys } from '@countersign/identity';
-import { eventually, redisServers, type TestClock, testClock } from '@countersign/testing';
+import { eventually, rawRequest, redisServers, type TestClock, testClock } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { SignJWT } from 'jose';
 import { loadConfig } from '../src/config/load.ts';
 import { explainRequest } from '../src/explain/explanation.ts';
-import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { acme, type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { callingServices, type NestedCall, sendCall, signCall } from './nested-caller.ts';
 
@@ -87,6 +87,17 @@ describe('a nested call', () => {
       if (/^x-(?:identity(?:-audience)?|user-id|user-role|tenant-id|service-id)$/.test(name))
         expect(arrived?.headers[name]).toBe(value);
     }
+  });
+
+  test.each([
+    ['two Hosts', '/.well-known/jwks.json', 'Host: b\r\n', 'invalid_host'],
+    ['an absolute target', 'http://a/.well-known/jwks.json', '', 'invalid_target'],
+    ['an empty query', '/.well-known/jwks.json?', '', 'invalid_target'],
+    ['a length of another spelling', '/.well-known/jwks.json', 'Content-Length: 00\r\n', 'invalid_request'],
+  ])('or a question for the keys with %s is judged like any request', async (_name, target, more, code) => {
+    const { internal } = gateway.running.ports;
+    const answer = await rawRequest(internal, `GET ${target} HTTP/1.1\r\nHost: a\r\n${more}Connection: close\r\n\r\n`);
+    expect(parseAnswer(answer)).toMatchObject({ status: 400, code });
   });
 
   test('arrives signed afresh, and says which service calls and for whom', async () => {

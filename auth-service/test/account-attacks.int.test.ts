@@ -7,7 +7,6 @@ import {
   freshAddress,
   freshEmail,
   newPassword,
-  worldTimeoutMs,
 } from './support/accounts-world.ts';
 import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
@@ -19,7 +18,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
   beforeAll(async () => {
     world = await accountsWorld(database);
     admin = await world.account('admin');
-  }, worldTimeoutMs);
+  });
   afterAll(() => world.close());
 
   const disable = (table: 'users' | 'memberships', who: Account) =>

@@ -6,13 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { sendCommand } from '../src/operator/client.ts';
-import {
-  type AccountsWorld,
-  accountsWorld,
-  freshEmail,
-  newPassword,
-  worldTimeoutMs,
-} from './support/accounts-world.ts';
+import { type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
 import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
@@ -26,7 +20,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     home = mkdtempSync(join(tmpdir(), 'countersign-tenants-'));
     socket = join(home, 'operator', 'auth.sock');
     world = await accountsWorld(database, { AUTH_OPERATOR_SOCKET: socket });
-  }, worldTimeoutMs);
+  });
   afterAll(async () => {
     await world.close();
     rmSync(home, { recursive: true, force: true });

@@ -22,7 +22,7 @@ import type { AuthDatabase } from '../src/store/database.ts';
 import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed } from '../src/store/outbox.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import { type AccountsWorld, accountsWorld, freshEmail, worldTimeoutMs } from './support/accounts-world.ts';
+import { type AccountsWorld, accountsWorld, freshEmail } from './support/accounts-world.ts';
 import { testGateway } from './support/gateway.ts';
 import { openProbed, probedDatabase, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
@@ -32,7 +32,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
   beforeAll(async () => {
     store = await openProbed(database);
-  }, worldTimeoutMs);
+  });
   afterAll(() => store.close());
   beforeEach(() => probing(store.db, (trx) => trx.deleteFrom('outbox').execute()));
 
@@ -176,7 +176,7 @@ describe.each(databases())('mail on %s', (_, database) => {
   let world: AccountsWorld;
   beforeAll(async () => {
     world = await accountsWorld(database);
-  }, worldTimeoutMs);
+  });
   afterAll(() => world.close());
   afterEach(() => world.mail.refuseWith(undefined));
 
@@ -242,38 +242,34 @@ describe('mail without a mail server', () => {
   afterAll(() => rmSync(home, { recursive: true }));
   const [first] = databases();
 
-  test(
-    'becomes a file that only we can read, and its link a line in the log',
-    async () => {
-      if (first === undefined) throw new Error('there is no database');
-      const world = await accountsWorld(first[1], {
-        AUTH_SMTP_URL: '',
-        COUNTERSIGN_HOME: home,
-        AUTH_LINK_BASE_URL: '',
-      });
-      const email = freshEmail();
-      await world.post('/v1/auth/register', { email, password: 'a stapler under the piano' });
-      const line = await eventually(() => {
-        const found = world.log.lines().find(({ mail }) => mail === 'verification');
-        if (found === undefined) throw new Error('no mail yet');
-        return found;
-      });
-      expect(line).toMatchObject({
-        to: email,
-        link: expect.stringMatching(/^https:\/\/id\.example\.test\/verify-email#token=/),
-      });
-      const [name = ''] = readdirSync(join(home, 'mail'));
-      expect(name).toMatch(/-verification-.*\.eml$/);
-      expect(statSync(join(home, 'mail', name)).mode & 0o077).toBe(0);
-      const eml = readFileSync(join(home, 'mail', name), 'utf8');
-      expect(eml).toContain(`To: ${email}\r\n`);
-      expect(eml).toContain(`\r\n${String(line.link)}\r\n`);
-      const token = String(line.link).split('#token=')[1];
-      expect((await world.post('/v1/auth/email/verify', { token })).status).toBe(204);
-      await world.close();
-    },
-    worldTimeoutMs,
-  );
+  test('becomes a file that only we can read, and its link a line in the log', async () => {
+    if (first === undefined) throw new Error('there is no database');
+    const world = await accountsWorld(first[1], {
+      AUTH_SMTP_URL: '',
+      COUNTERSIGN_HOME: home,
+      AUTH_LINK_BASE_URL: '',
+    });
+    const email = freshEmail();
+    await world.post('/v1/auth/register', { email, password: 'a stapler under the piano' });
+    const line = await eventually(() => {
+      const found = world.log.lines().find(({ mail }) => mail === 'verification');
+      if (found === undefined) throw new Error('no mail yet');
+      return found;
+    });
+    expect(line).toMatchObject({
+      to: email,
+      link: expect.stringMatching(/^https:\/\/id\.example\.test\/verify-email#token=/),
+    });
+    const [name = ''] = readdirSync(join(home, 'mail'));
+    expect(name).toMatch(/-verification-.*\.eml$/);
+    expect(statSync(join(home, 'mail', name)).mode & 0o077).toBe(0);
+    const eml = readFileSync(join(home, 'mail', name), 'utf8');
+    expect(eml).toContain(`To: ${email}\r\n`);
+    expect(eml).toContain(`\r\n${String(line.link)}\r\n`);
+    const token = String(line.link).split('#token=')[1];
+    expect((await world.post('/v1/auth/email/verify', { token })).status).toBe(204);
+    await world.close();
+  });
 });
 
 describe.each(databases())('news of members on %s', (_, database) => {
@@ -293,7 +289,7 @@ describe.each(databases())('news of members on %s', (_, database) => {
       GATEWAY_INTERNAL_URL: listener.url,
       SERVICE_KEY: JSON.stringify({ ...key.privateKey.export({ format: 'jwk' }), kid: 'auth-service-key' }),
     });
-  }, worldTimeoutMs);
+  });
   afterAll(async () => {
     await service.stop();
     await gateway.close();

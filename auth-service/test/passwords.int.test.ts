@@ -1,13 +1,6 @@
 import { databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  type Account,
-  type AccountsWorld,
-  accountsWorld,
-  freshEmail,
-  newPassword,
-  worldTimeoutMs,
-} from './support/accounts-world.ts';
+import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
 import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
@@ -19,7 +12,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
     let world: AccountsWorld;
     beforeAll(async () => {
       world = await accountsWorld(database, { REDIS_URL: url });
-    }, worldTimeoutMs);
+    });
     afterAll(() => world.close());
 
     const forgot = (email: string) => world.post('/v1/auth/password/forgot', { email });

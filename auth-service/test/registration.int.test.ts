@@ -1,14 +1,7 @@
 import { capturingLogger, databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { forgotPassword } from '../src/flows/reset-password.ts';
-import {
-  type AccountsWorld,
-  accountsWorld,
-  freshAddress,
-  freshEmail,
-  newPassword,
-  worldTimeoutMs,
-} from './support/accounts-world.ts';
+import { type AccountsWorld, accountsWorld, freshAddress, freshEmail, newPassword } from './support/accounts-world.ts';
 import { caller, loginParts } from './support/flows.ts';
 import { testGateway } from './support/gateway.ts';
 import { makeTenant } from './support/people.ts';
@@ -22,7 +15,7 @@ describe.each(databases())('registration on %s', (_, database) => {
     let world: AccountsWorld;
     beforeAll(async () => {
       world = await accountsWorld(database, { REDIS_URL: url });
-    }, worldTimeoutMs);
+    });
     afterAll(() => world.close());
 
     const register = (email: string, password = newPassword) => world.post('/v1/auth/register', { email, password });
@@ -174,74 +167,58 @@ describe.each(databases())('registration on %s', (_, database) => {
 });
 
 describe.each(databases())('registration by invitation on %s', (_, database) => {
-  test(
-    'mails only whom somebody has invited, and answers all alike',
-    async () => {
-      const world = await accountsWorld(database, { AUTH_REGISTRATION: 'invite' });
-      const admin = await world.account('admin');
-      const [invited, stranger] = [freshEmail(), freshEmail()];
-      await world.post(`/v1/auth/tenants/${world.acme.id}/invitations`, { email: invited, role: 'agent' }, admin);
-      for (const email of [stranger, invited]) {
-        expect((await world.post('/v1/auth/register', { email, password: newPassword })).status).toBe(202);
-      }
-      const mail = await world.mail.mailTo(invited, 2);
-      expect(mail.subject).toBe('Confirm your e-mail address');
-      expect((await world.post('/v1/auth/email/verify', { token: tokenIn(mail) })).status).toBe(204);
-      // An account, and a member of nothing yet.
-      expect((await world.logIn(invited, newPassword)).body.code).toBe('invalid_credentials');
-      expect(world.mail.received.filter(({ to }) => to === stranger)).toEqual([]);
-      await world.close();
-    },
-    worldTimeoutMs,
-  );
+  test('mails only whom somebody has invited, and answers all alike', async () => {
+    const world = await accountsWorld(database, { AUTH_REGISTRATION: 'invite' });
+    const admin = await world.account('admin');
+    const [invited, stranger] = [freshEmail(), freshEmail()];
+    await world.post(`/v1/auth/tenants/${world.acme.id}/invitations`, { email: invited, role: 'agent' }, admin);
+    for (const email of [stranger, invited]) {
+      expect((await world.post('/v1/auth/register', { email, password: newPassword })).status).toBe(202);
+    }
+    const mail = await world.mail.mailTo(invited, 2);
+    expect(mail.subject).toBe('Confirm your e-mail address');
+    expect((await world.post('/v1/auth/email/verify', { token: tokenIn(mail) })).status).toBe(204);
+    // An account, and a member of nothing yet.
+    expect((await world.logIn(invited, newPassword)).body.code).toBe('invalid_credentials');
+    expect(world.mail.received.filter(({ to }) => to === stranger)).toEqual([]);
+    await world.close();
+  });
 
   test.each([
     ['a tenant that nobody made', 'nowhere', true],
     ['one that is there', 'somewhere', false],
-  ])(
-    'into %s is told to the operator at the start, or is not',
-    async (_what, slug, told) => {
-      const log = capturingLogger();
-      const store = await openProbed(database);
-      const gateway = await testGateway();
-      await makeTenant(store.db, 'somewhere');
-      const env = { AUTH_REGISTRATION: 'open', AUTH_REGISTRATION_TENANT: slug };
-      const service = await startService(store.db, gateway, log.logger, env);
-      await service.stop();
-      await gateway.close();
-      await store.close();
-      expect(log.text().includes('AUTH_REGISTRATION_TENANT names no tenant')).toBe(told);
-    },
-    worldTimeoutMs,
-  );
+  ])('into %s is told to the operator at the start, or is not', async (_what, slug, told) => {
+    const log = capturingLogger();
+    const store = await openProbed(database);
+    const gateway = await testGateway();
+    await makeTenant(store.db, 'somewhere');
+    const env = { AUTH_REGISTRATION: 'open', AUTH_REGISTRATION_TENANT: slug };
+    const service = await startService(store.db, gateway, log.logger, env);
+    await service.stop();
+    await gateway.close();
+    await store.close();
+    expect(log.text().includes('AUTH_REGISTRATION_TENANT names no tenant')).toBe(told);
+  });
 
-  test(
-    'is off where it is off',
-    async () => {
-      const world = await accountsWorld(database, { AUTH_REGISTRATION: 'off' });
-      const answer = await world.post('/v1/auth/register', { email: freshEmail(), password: newPassword });
-      expect([answer.status, answer.body.code]).toEqual([403, 'registration_off']);
-      await world.close();
-    },
-    worldTimeoutMs,
-  );
+  test('is off where it is off', async () => {
+    const world = await accountsWorld(database, { AUTH_REGISTRATION: 'off' });
+    const answer = await world.post('/v1/auth/register', { email: freshEmail(), password: newPassword });
+    expect([answer.status, answer.body.code]).toEqual([403, 'registration_off']);
+    await world.close();
+  });
 });
 
 describe.each(databases())('what makes us send mail, on %s', (_, database) => {
-  test(
-    'is refused to a place that asks for much of it, whomever it is for, and says when to come back',
-    async () => {
-      const store = await openProbed(database);
-      const parts = await loginParts(store.db);
-      const ask = () => forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8::7' });
-      for (let count = 0; count < 100; count += 1) await ask();
-      await expect(ask()).rejects.toMatchObject({
-        code: 'too_many_attempts',
-        headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
-      });
-      await forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8:0:1::7' });
-      await store.close();
-    },
-    worldTimeoutMs,
-  );
+  test('is refused to a place that asks for much of it, whomever it is for, and says when to come back', async () => {
+    const store = await openProbed(database);
+    const parts = await loginParts(store.db);
+    const ask = () => forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8::7' });
+    for (let count = 0; count < 100; count += 1) await ask();
+    await expect(ask()).rejects.toMatchObject({
+      code: 'too_many_attempts',
+      headers: { 'retry-after': expect.stringMatching(/^\d+$/) },
+    });
+    await forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8:0:1::7' });
+    await store.close();
+  });
 });

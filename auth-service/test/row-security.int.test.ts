@@ -25,7 +25,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     ann = await makePerson(store.db, parts.passwords, [acme]);
     await grantFor(parts, ann, acme);
     await grantFor(parts, await makePerson(store.db, parts.passwords, [globex]), globex);
-  }, 120_000);
+  });
   afterAll(() => store.close());
 
   const count = (role: string, table: string, scope: { tenantId?: string; userId?: string } = {}) =>

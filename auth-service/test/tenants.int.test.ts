@@ -2,14 +2,7 @@ import { databases, eventually, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { verifyAudit } from '../src/flows/verify-audit.ts';
-import {
-  type Account,
-  type AccountsWorld,
-  accountsWorld,
-  freshEmail,
-  newPassword,
-  worldTimeoutMs,
-} from './support/accounts-world.ts';
+import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
 import { makeTenant, password, type Tenant } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
@@ -25,7 +18,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       world = await accountsWorld(database, { REDIS_URL: url });
       admin = await world.account('admin');
       globex = await makeTenant(world.store.db, 'globex');
-    }, worldTimeoutMs);
+    });
     afterAll(() => world.close());
 
     const invitations = (tenant = world.acme) => `/v1/auth/tenants/${tenant.id}/invitations`;

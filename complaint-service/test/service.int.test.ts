@@ -148,7 +148,7 @@ test('asks the gateway who an assignee is, with its own key and the txn-token it
   expect(internal.requests).toHaveLength(1);
   await service.stop();
   await internal.close();
-}, 30_000);
+});
 
 describe('its own key', () => {
   const keyFile = (mode: number, text = JSON.stringify(serviceKey)) => {

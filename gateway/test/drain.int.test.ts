@@ -29,7 +29,8 @@ const bearer = async () => ({ authorization: `Bearer ${await place.issuer.access
 const isReady = async () => (await fetch(`${place.adminUrl}/readyz`)).status === 200;
 
 test('SIGTERM at 500 requests a second: not ready first, no request fails, and everything open is told', async () => {
-  place = await run({ DRAIN_DELAY_MS: '2000' });
+  // Longer than the load goes on after the signal, on a busy machine too: whoever comes after that is turned away.
+  place = await run({ DRAIN_DELAY_MS: '6000' });
   const gateway = await place.start();
   const token = await place.issuer.accessToken();
 
@@ -62,7 +63,7 @@ test('SIGTERM at 500 requests a second: not ready first, no request fails, and e
   expect(Buffer.concat(await streamed).toString()).toBe('data: 1\n\n');
   socket.end();
   expect(Buffer.concat(await received).toString('hex')).toBe('880203e9');
-}, 90_000);
+});
 
 test('SIGTERM in the middle of a reload does not wait for it', async () => {
   place = await run({ DRAIN_DELAY_MS: '0' });
@@ -81,7 +82,7 @@ test('SIGTERM in the middle of a reload does not wait for it', async () => {
   expect(await gateway.stop()).toBe(0);
   expect(performance.now() - signalledAt).toBeLessThan(8_000);
   expect(gateway.output()).not.toContain('configuration reloaded');
-}, 90_000);
+});
 
 test('a second SIGTERM, two seconds after the first, does not wait for what is in flight', async () => {
   place = await run({ DRAIN_DELAY_MS: '0', SHUTDOWN_GRACE_MS: '600000' });
@@ -98,4 +99,4 @@ test('a second SIGTERM, two seconds after the first, does not wait for what is i
     if (code === undefined) process.kill(gateway.pid, 'SIGTERM');
     expect(code).toBe(1);
   });
-}, 90_000);
+});

@@ -438,5 +438,5 @@ describe('a nested call', () => {
     services.renew('things');
     await eventually(async () => expect((await make()).status).toBe(200));
     await expectRefused(sendCall(gateway, {}, old), 401, 'caller_unknown');
-  }, 15_000);
+  });
 });

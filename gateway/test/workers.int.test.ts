@@ -13,7 +13,7 @@ describe(`a gateway with ${workers} workers`, () => {
   beforeAll(async () => {
     place = await gatewayProcess();
     primary = await place.start('--workers', String(workers));
-  }, 90_000);
+  });
   afterAll(() => place.close());
 
   const pids = () =>
@@ -116,7 +116,7 @@ describe(`a gateway with ${workers} workers`, () => {
     await allServe();
     expect(await metric('countersign_worker_restarts_total')).toMatchObject([{ value: 1 }]);
     expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);
-  }, 60_000);
+  });
 
   test('drains all of them on SIGTERM, without a request that fails', async () => {
     const token = await place.issuer.accessToken();
@@ -128,7 +128,7 @@ describe(`a gateway with ${workers} workers`, () => {
     expect(Object.keys(load.outcomes)).toEqual(['200']);
     expect(await ended).toBe(0);
     expect(logged().filter(({ msg }) => msg === 'stopped')).toHaveLength(workers + 1);
-  }, 60_000);
+  });
 
   test('none of them outlives the process that started them', async () => {
     primary = await place.start('--workers', '2');
@@ -138,5 +138,5 @@ describe(`a gateway with ${workers} workers`, () => {
     await eventually(() => {
       for (const pid of orphans) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
     });
-  }, 60_000);
+  });
 });

@@ -38,7 +38,7 @@ describe('npm start, when something is wrong', () => {
     started = launch(place, { GATEWAY_CONFIG: file });
     expect(await started.exited).toBe(1);
     expect(started.output()).toMatch(/gateway ended \(exit code 1\)[\s\S]*broken\.yaml:3:1: .*roots/);
-  }, 60_000);
+  });
 
   test('Ctrl-C, which under npm arrives twice, is one orderly stop', async () => {
     started = await startEverything(place);
@@ -50,7 +50,7 @@ describe('npm start, when something is wrong', () => {
       .trimEnd()
       .split('\n');
     expect(JSON.parse(log.at(-1) ?? '{}').msg).toBe('stopped');
-  }, 60_000);
+  });
 
   test('a process that dies is started again, and the others stay up', async () => {
     started = await startEverything(place);
@@ -85,5 +85,5 @@ describe('npm start, when something is wrong', () => {
     expect(pidOf('gateway')).toBe(gateway);
     expect(await started.stop()).toBe(0);
     expect(() => execFileSync('ps', ['-o', 'pid=', '--ppid', String(launcher)])).toThrow();
-  }, 120_000);
+  });
 });

@@ -60,13 +60,13 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
       );
     });
     everything = await startEverything(place, { GATEWAY_CONFIG: gatewayConfig });
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await everything?.stop();
     await recorder?.close();
     await place?.remove();
-  }, 60_000);
+  });
 
   /** What a refusal must be: a problem with this status and code, and nothing upstream. */
   async function expectRefused(answer: Promise<Awaited<ReturnType<typeof call>>>, status: number, code: string) {
@@ -260,7 +260,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     } finally {
       await tapped.stop();
     }
-  }, 60_000);
+  });
 
   test('a complaint is filed, read by an agent, moved to closed, and does not exist for another tenant', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');
@@ -401,5 +401,5 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
       (await call(`${gateway}/v1/users/me`, { token: (await logIn(gateway, 'agent@acme.test')).token })).body
         .display_name,
     ).toBe('Alexis');
-  }, 120_000);
+  });
 });

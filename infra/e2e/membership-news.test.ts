@@ -33,11 +33,11 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     place = await makePlace(stores);
     gateway = `http://127.0.0.1:${place.ports.gateway}`;
     await start('gateway', 'auth-service', 'users-service');
-  }, 120_000);
+  });
   afterAll(async () => {
     for (const name of running.keys()) await stop(name, 'SIGTERM');
     await place?.remove();
-  }, 60_000);
+  });
 
   /** The link that the auth-service wrote into its log, since there is no mail server. */
   const linkTo = (email: string) =>

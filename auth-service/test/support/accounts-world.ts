@@ -108,8 +108,5 @@ export const freshAddress = (): string => {
   return `2001:${groups.join(':')}::1`;
 };
 
-/** For what starts databases and services, on a machine that is busy with other things too. */
-export const worldTimeoutMs = 120_000;
-
 export const freshEmail = (): string => `${uuidv7()}@new.test`;
 export const newPassword = 'a stapler under the piano';

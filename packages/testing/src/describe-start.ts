@@ -34,7 +34,7 @@ export function describeStart({ name, portVariable, home, run, signed }: StartFa
     const ready = await run();
     await eventually(() => supertest(`http://127.0.0.1:${ready.port}`).get('/readyz').expect(200));
     await ready.stop();
-  }, 30_000);
+  });
 
   test('says in a sentence that its port is taken, and lets go of its data', async () => {
     const first = await run();
@@ -43,5 +43,5 @@ export function describeStart({ name, portVariable, home, run, signed }: StartFa
     const again = await run({ ...busy, [portVariable]: '0' });
     await again.stop();
     await first.stop();
-  }, 30_000);
+  });
 }

@@ -1,6 +1,7 @@
 import { capturingLogger, testClock } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { type FeedQuestion, followRevocations } from './revocation-feed.ts';
+import { readRevocationPage } from './revocation-page.ts';
 import { createRevocations } from './revocations.ts';
 
 const item = (sid: string) => ({
@@ -34,10 +35,10 @@ async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_
         if (answer === undefined) {
           feed.stop();
           end();
-          return page(0);
+          return readRevocationPage(page(0));
         }
         if (answer instanceof Error) throw answer;
-        return answer;
+        return readRevocationPage(answer);
       },
     });
     feed.start();

@@ -1,5 +1,5 @@
 import type { Logger } from '@countersign/service-kit';
-import { type RevocationPage, readRevocationPage } from './revocation-page.ts';
+import type { RevocationPage } from './revocation-page.ts';
 import type { Revocation, Revocations } from './revocations.ts';
 import { createTrouble } from './trouble.ts';
 
@@ -16,8 +16,8 @@ export type RevocationFeed = Readonly<{
 export type FeedOptions = Readonly<{
   issuer: string;
   revocations: Revocations;
-  /** Asks the auth-service, and gives back the answer's JSON. */
-  ask(question: FeedQuestion, signal: AbortSignal): Promise<unknown>;
+  /** Asks the auth-service. */
+  ask(question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage>;
   maxStalenessMs: number;
   logger: Logger;
   /** Told of each entry how many milliseconds after its `not_before` it came into force here. Not of a snapshot's. */
@@ -51,7 +51,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
   let stopping: AbortController | undefined;
 
   async function ask(question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
-    const page = readRevocationPage(await options.ask(question, signal));
+    const page = await options.ask(question, signal);
     stats.answers += 1;
     if (page.unknown > 0) {
       stats.unknownItems += page.unknown;

@@ -8,6 +8,7 @@ import {
 } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
 import type { FeedQuestion } from '../tokens/revocation-feed.ts';
+import { type RevocationPage, readRevocationPage } from '../tokens/revocation-page.ts';
 import type { OpenUpstream } from './open-upstream.ts';
 import type { Target } from './target.ts';
 
@@ -31,19 +32,19 @@ const lateMs = 1_000;
 /**
  * Asks the auth-service for revocations in the gateway's own name (`x-identity: gateway`). Redirects are not followed.
  *
- * Each question is put to two targets where there are two, and the first answer counts: an instance that hangs, or no longer
- * hears its database, would otherwise keep news from us until the wait is over.
+ * Each question is put to two targets where there are two, and the first page counts: an instance that hangs, answers with something
+ * else, or no longer hears its database, would otherwise keep news from us until the wait is over.
  *
- * @returns A function that gives the answer's JSON, and throws whatever goes wrong: a status other than 200, time, size.
+ * @returns A function that throws whatever goes wrong: a status other than 200, time, size, what is no page.
  */
 export function createRevocationSource(
   options: RevocationSourceOptions,
-): (question: FeedQuestion, signal: AbortSignal) => Promise<unknown> {
+): (question: FeedQuestion, signal: AbortSignal) => Promise<RevocationPage> {
   const { upstream, opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
-  async function ask({ pool }: Target, question: FeedQuestion, signal: AbortSignal): Promise<unknown> {
+  async function ask({ pool }: Target, question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
     const query = queryOf(question);
     const nowSec = Math.floor(nowMs() / 1000);
     const signed = signRequest(
@@ -66,7 +67,7 @@ export function createRevocationSource(
       await body.dump();
       throw new Error(`the revocation feed answered ${statusCode}`);
     }
-    return JSON.parse(await readAll(body as AsyncIterable<Buffer>)) as unknown;
+    return readRevocationPage(JSON.parse(await readAll(body as AsyncIterable<Buffer>)));
   }
 
   return async (question, signal) => {

@@ -25,6 +25,10 @@ describe('a page of another origin', () => {
               'Referrer-Policy': 'origin',
             })
             .end('ok'),
+        upgrade: (_request, socket) =>
+          void socket.end(
+            'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nAccess-Control-Allow-Origin: *\r\n\r\n',
+          ),
       },
     });
     token = await gateway.issuer.accessToken();
@@ -126,6 +130,22 @@ describe('a page of another origin', () => {
     expect(headers).toMatchObject({ 'access-control-allow-origin': app, vary: 'Origin' });
     expect(headers['access-control-expose-headers']).toContain('X-Request-Id');
     expect(gateway.upstream.requests.length).toBe(seen);
+  });
+
+  test('opens a WebSocket, with nobody’s words on it but the gateway’s', async () => {
+    const lines =
+      'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+    const ask = (more: string) => gateway.raw(`GET /v1/socket HTTP/1.1\r\n<host>\r\n${lines}${more}\r\n`);
+    const { status, text } = await ask(`Origin: ${app}\r\nAuthorization: Bearer ${token}\r\n`);
+    expect([status, text.match(/^access-control-allow-origin: .*$/gim)]).toEqual([
+      101,
+      [`access-control-allow-origin: ${app}`],
+    ]);
+    const refused = await ask(`Origin: ${app}\r\n`);
+    expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([401, app]);
+    const foreign = await ask(`Origin: https://evil.test\r\nAuthorization: Bearer ${token}\r\n`);
+    expect([foreign.status, corsOf(foreign.headers)]).toEqual([403, []]);
+    expect(gateway.upstream.requests.length).toBe(seen + 1);
   });
 
   test('can read how long to wait', async () => {

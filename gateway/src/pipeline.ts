@@ -53,7 +53,7 @@ export function createPipeline(stages: Stages): Pipeline {
     async upgrade(arrival, socket, head) {
       const incoming = stages.sanitize(arrival);
       // Only for what it notes: no upgrade is a preflight.
-      if (incoming.method === 'GET') stages.cors?.(incoming);
+      stages.cors?.(incoming);
       stages.checkOrigin?.(incoming);
       const upgrade = await signed(incoming);
       stages.admitSocket(upgrade, socket);

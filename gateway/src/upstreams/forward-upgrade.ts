@@ -1,18 +1,17 @@
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
-import { AppError, errorTable } from '../errors.ts';
+import { type AppError, errorTable } from '../errors.ts';
 import { type RequestRecord, type Signed, standingOf } from '../exchange.ts';
-import { chosenSubprotocol } from '../stages/subprotocols.ts';
-import { answerHeaders, dropLength } from './answer-headers.ts';
 import type { Outcome } from './breaker.ts';
 import { watchDeclined } from './declined-upgrade.ts';
 import type { OpenConnections } from './open-connections.ts';
 import type { Upstreams } from './open-upstream.ts';
 import { isOutage, type Target } from './target.ts';
-import { headerObject, upgradeHeaders } from './upgrade-headers.ts';
+import { type Carried, watchUpgradeAnswer } from './upgrade-answer.ts';
+import { upgradeHeaders } from './upgrade-headers.ts';
 import { toUpstreamError } from './upstream-error.ts';
 import { tieEnds } from './websocket-ends.ts';
 
@@ -21,22 +20,6 @@ export type ForwardUpgradeOptions = Readonly<{
   open: OpenConnections;
   /** Answers on the raw socket. Synchronous: http-proxy-middleware ends the socket as soon as an error was reported. */
   refuse(error: AppError, record: RequestRecord, socket: Duplex): void;
-}>;
-
-// For the client to read an answer and close its side.
-const lingerMs = 2_000;
-
-/** What belongs to one upgrade while http-proxy-middleware, which knows the request only, carries it. */
-type Carried = Readonly<{
-  signed: Signed;
-  target: Target;
-  fail(error: unknown): void;
-  onConnected(): void;
-  /** The service said something, whatever it was. */
-  onAnswered(): void;
-  onUpgraded(service: Socket): void;
-  /** It is not 101, and the client gets it with these headers. */
-  onDeclined(answer: IncomingMessage, passing: readonly string[]): void;
 }>;
 
 /**
@@ -157,7 +140,7 @@ function proxyTo(target: Target, carriedBy: WeakMap<IncomingMessage, Carried>) {
         server.on('proxyReqWs', (outgoing, request, socket) => {
           const carried = carriedBy.get(request);
           if (carried === undefined) outgoing.destroy();
-          else watchAnswer(outgoing, socket, carried);
+          else watchUpgradeAnswer(outgoing, socket, carried);
         });
       },
     ],
@@ -172,76 +155,4 @@ function agentFor({ origin, connect }: Target): HttpAgent {
   agent.createConnection = () =>
     connect({ protocol, hostname: hostname.replace(/^\[|\]$/g, ''), host, port }, () => {});
   return agent;
-}
-
-/** Sees the service's answer before http-proxy-middleware does, which only then hangs its own listeners on the request. */
-function watchAnswer(outgoing: ClientRequest, socket: Socket, { signed, target, fail, ...told }: Carried): void {
-  const { route, record } = signed;
-  const sentAt = performance.now();
-  const timer = setTimeout(
-    () => outgoing.destroy(new AppError('upstream_timeout')),
-    route.upstream.timeouts.responseMs,
-  );
-  const giveUp = () => outgoing.destroy();
-  socket.once('close', giveUp);
-
-  const begin = (answer: IncomingMessage) => {
-    clearTimeout(timer);
-    told.onAnswered();
-    socket.off('close', giveUp);
-    record.upstreamMs = performance.now() - sentAt;
-    const { passing, identityRefused } = answerHeaders(answer.rawHeaders, signed);
-    if (answer.statusCode === 101 || answer.statusCode === 204) dropLength(passing);
-    answer.headers = headerObject([...passing, 'x-request-id', record.requestId]);
-    return { passing, identityRefused };
-  };
-  outgoing.once('close', () => clearTimeout(timer));
-  outgoing.once('socket', (service: Socket) => {
-    service.once(target.origin.startsWith('https:') ? 'secureConnect' : 'connect', told.onConnected);
-  });
-  outgoing.once('response', (answer: IncomingMessage) => {
-    const framing = answer.headers['transfer-encoding'];
-    const { passing, identityRefused } = begin(answer);
-    const upstream = { upstream: route.upstream.name, target: target.origin };
-    record.status = answer.statusCode ?? 502;
-    if (answer.statusCode === 401 && identityRefused !== undefined) {
-      fail(new AppError('identity_refused', { detail: { ...upstream, reason: identityRefused.slice(0, 64) } }));
-      return;
-    }
-    if (answer.statusCode === 101) {
-      fail(new AppError('upstream_invalid_response', { detail: { ...upstream, reason: '101 without an upgrade' } }));
-      socket.destroySoon();
-      return;
-    }
-    told.onDeclined(answer, passing);
-    if (framing !== undefined) answer.headers['transfer-encoding'] = framing;
-    // What the client still sends goes nowhere; unread, it would keep the socket open for ever.
-    socket.resume();
-    socket.once('finish', () => endAfter(socket, lingerMs));
-  });
-  outgoing.once('upgrade', (answer: IncomingMessage, service: Socket) => {
-    const protocol = answer.headers.upgrade?.toLowerCase();
-    begin(answer);
-    if (protocol !== 'websocket') {
-      service.destroy();
-      fail(new AppError('upstream_invalid_response', { detail: { reason: 'another protocol' } }));
-      socket.destroySoon();
-      return;
-    }
-    const subprotocol = chosenSubprotocol(answer.headers['sec-websocket-protocol'], signed.upgrade);
-    if (subprotocol === undefined) {
-      service.destroy();
-      fail(new AppError('upstream_invalid_response', { detail: { reason: 'a subprotocol that was not offered' } }));
-      socket.destroySoon();
-      return;
-    }
-    record.status = 101;
-    answer.headers = { ...answer.headers, ...subprotocol, connection: 'Upgrade', upgrade: 'websocket' };
-    told.onUpgraded(service);
-  });
-}
-
-function endAfter(socket: Socket, ms: number): void {
-  const timer = setTimeout(() => socket.destroy(), ms);
-  socket.once('close', () => clearTimeout(timer));
 }

@@ -9,7 +9,8 @@ import { Pool } from 'undici';
 import { type GatewayProcess, gatewayProcess } from './gateway-process.ts';
 
 const impatient = fileURLToPath(new URL('./impatient-gateway.ts', import.meta.url));
-const big = Buffer.alloc(2 * 1024 * 1024);
+// 250 of them held whole would be 2 GiB.
+const big = Buffer.alloc(8 * 1024 * 1024);
 
 const answer = ({ target }: RecordedRequest, res: ServerResponse) =>
   void res.end(target === '/v1/open/big' ? big : '{}');
@@ -90,8 +91,8 @@ test('a thousand slow sockets take nothing from a good client, are all ended by 
   await eventually(() => {
     for (const socket of sockets) if (openFiles() < before.files + 100) socket.resume();
     expect(closed).toBe(sockets.length);
-  }, 20_000);
+  }, 60_000);
   await eventually(() => expect(openFiles()).toBeLessThan(before.files + 20), 20_000);
-  expect(residentKb() - before.kb).toBeLessThan(150 * 1024);
+  expect(residentKb() - before.kb).toBeLessThan(256 * 1024);
   await good.close();
 });

@@ -1,16 +1,13 @@
 import type { Kysely } from 'kysely';
 import { type Database, makeDatabase } from './database.ts';
 import { type Migration, migrate } from './migrate.ts';
-import { openPglite } from './open-pglite.ts';
+import { openPglite, type PgliteLocation } from './open-pglite.ts';
 import { openPostgres } from './open-postgres.ts';
 import { provision } from './provision.ts';
 import { checkRoles } from './role-check.ts';
 
 /** Which database: a server where ours is made, one that exists, or PGlite in a directory or in memory. */
-export type Location =
-  | Readonly<{ serverUrl: string }>
-  | Readonly<{ databaseUrl: string }>
-  | Readonly<{ dataDir: string | undefined }>;
+export type Location = Readonly<{ serverUrl: string }> | Readonly<{ databaseUrl: string }> | PgliteLocation;
 
 export type OpenOptions = Readonly<{
   location: Location;
@@ -39,7 +36,7 @@ export async function openDatabase<Schema>(options: OpenOptions): Promise<Databa
 }
 
 async function open<Schema>({ location, onError = () => {}, ...wanted }: OpenOptions) {
-  if ('dataDir' in location) return openPglite<Schema>(location.dataDir, wanted.roles);
+  if ('dataDir' in location) return openPglite<Schema>(location, wanted.roles);
   const url = 'serverUrl' in location ? await provision(location.serverUrl, wanted) : location.databaseUrl;
   return openPostgres<Schema>(url, onError);
 }

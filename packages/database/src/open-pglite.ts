@@ -7,21 +7,19 @@ import type { Opened } from './open-postgres.ts';
 
 const int8 = 20;
 
-/**
- * Real Postgres inside this process, for development and tests.
- *
- * @param dataDir Where it keeps its files; undefined keeps everything in memory.
- */
-export async function openPglite<Schema>(
-  dataDir: string | undefined,
-  roles: readonly string[],
-): Promise<Opened<Schema>> {
+/** In a directory; or in memory, then perhaps beginning as a copy (PGlite's `dumpDataDir`) of one, which takes a quarter of the time. */
+export type PgliteLocation = Readonly<{ dataDir: string }> | Readonly<{ dataDir: undefined; copyOf?: Blob }>;
+
+/** Real Postgres inside this process, for development and tests. */
+export async function openPglite<Schema>(location: PgliteLocation, roles: readonly string[]): Promise<Opened<Schema>> {
+  const { dataDir } = location;
   if (dataDir !== undefined) makePrivate(dataDir);
   // PGlite opens a directory twice without a word and then corrupts it.
   const unlock = dataDir === undefined ? () => {} : lockFile(`${dataDir}.lock`);
   let pglite: PGlite;
   try {
-    pglite = await PGlite.create({ ...(dataDir !== undefined && { dataDir }), parsers: { [int8]: Number } });
+    const files = dataDir !== undefined ? { dataDir } : location.copyOf && { loadDataDir: location.copyOf };
+    pglite = await PGlite.create({ ...files, parsers: { [int8]: Number } });
   } catch (error) {
     unlock();
     throw new StartupError(`database: cannot open ${dataDir ?? 'in memory'}: ${(error as Error).message}`, {

@@ -1,5 +1,6 @@
 import { type Database, type Location, type OpenOptions, openDatabase } from '@countersign/database';
 import pg from 'pg';
+import { emptyPglite } from './empty-pglite.ts';
 
 export type ThrowAway<Schema> = Readonly<{
   db: Database<Schema>;
@@ -18,13 +19,12 @@ export type TestDatabase = Readonly<{
 }>;
 
 /**
- * The databases that a suite runs on, for `describe.each(databases())`: PGlite always, Postgres where `DATABASE_URL` names a
- * server.
+ * The database that a suite runs on, for `describe.each(databases())`: Postgres where `DATABASE_URL` names a server, else PGlite.
+ * .ci/run asks for both, one after the other.
  */
 export function databases(serverUrl = process.env.DATABASE_URL): [kind: string, database: TestDatabase][] {
-  const found: [string, TestDatabase][] = [['pglite', testDatabase('pglite', undefined)]];
-  if (serverUrl !== undefined && serverUrl !== '') found.push(['postgres', testDatabase('postgres', serverUrl)]);
-  return found;
+  if (serverUrl === undefined || serverUrl === '') return [['pglite', testDatabase('pglite', undefined)]];
+  return [['postgres', testDatabase('postgres', serverUrl)]];
 }
 
 let made = 0;
@@ -42,7 +42,8 @@ function testDatabase(kind: TestDatabase['kind'], serverUrl: string | undefined)
     locate,
     async open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>) {
       const { location, name, drop } = locate();
-      const db = await openDatabase<Schema>({ ...options, location, name });
+      const begun = kind === 'pglite' ? { dataDir: undefined, copyOf: await emptyPglite() } : location;
+      const db = await openDatabase<Schema>({ ...options, location: begun, name });
       return {
         db,
         location,

@@ -145,10 +145,11 @@ describe.each(databases())('registration on %s', (_, database) => {
       ['an operator', { email: { $gt: '' } }],
       ['a list', { email: ['a@b.test'] }],
     ])('refuses %s, and mails nobody', async (_what, wrong) => {
-      const before = world.mail.received.length;
-      const answer = await world.post('/v1/auth/register', { email: freshEmail(), password: newPassword, ...wrong });
+      const asked = { email: freshEmail(), password: newPassword, ...wrong };
+      const answer = await world.post('/v1/auth/register', asked);
       expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
-      expect(world.mail.received).toHaveLength(before);
+      // Mail of the tests before may still be on its way.
+      expect(world.mail.received.filter(({ to }) => JSON.stringify(asked).includes(to))).toEqual([]);
     });
 
     test('lets nobody choose what they become', async () => {

@@ -23,6 +23,8 @@ export type RequestRecord = {
   readonly startedAt: number;
   address?: string;
   route?: string;
+  /** The rule of the route that was asked last: the one that refused, or where none did the last that held. */
+  rule?: string;
   /** How the route may be asked with a token, and how this client did: what a 401 goes by. */
   schemes?: readonly Scheme[];
   scheme?: Scheme;

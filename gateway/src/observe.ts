@@ -43,6 +43,7 @@ export function createObserve(logger: Logger, registry: Registry): Observe {
       path: record.path,
       status,
       route: record.route,
+      rule: record.rule,
       code: record.code,
       fault: record.fault,
       detail: record.detail,

@@ -22,6 +22,7 @@ describe('a gateway in operation', () => {
       path: '/v1/things/1',
       status: 200,
       route: 'things',
+      rule: 'auth: required',
       upstream: 'things',
       identity: 'user',
       user_id: '01890a5d-ac96-774b-bcce-b302099a8057',
@@ -36,6 +37,24 @@ describe('a gateway in operation', () => {
     for (const secret of [token, 'secret=query', 'cookie-value', gateway.upstream.last().headers.signature ?? '']) {
       expect(text).not.toContain(secret);
     }
+    await gateway.close();
+  });
+
+  test.each([
+    ['without a token', '/v1/admin', undefined, 401, 'auth: required'],
+    ['in the wrong role', '/v1/admin', 'agent', 403, 'allow.roles: admin'],
+    ['in the right one', '/v1/admin', 'admin', 200, 'allow.roles: admin'],
+    ['of another tenant', '/v1/tenants/elsewhere/settings', 'agent', 403, 'allow.tenant: :tenantId'],
+    ['within a limit', '/v1/limited', undefined, 200, 'limits: address'],
+    ['within its own limit', '/v1/limited-user', 'agent', 200, 'limits: user'],
+    ['where there is no route', '/v1/nothing', undefined, 404, undefined],
+  ])('says in the line which rule was asked last: a caller %s', async (_name, path, role, status, rule) => {
+    const gateway = await gatewayUnderTest();
+    const token = role && (await gateway.issuer.accessToken({ role }));
+    const answer = await gateway.ask(path, token === undefined ? {} : { token });
+    expect(answer.status).toBe(status);
+    await eventually(() => expect(gateway.log.lines()).toContainEqual(expect.objectContaining({ msg: 'request' })));
+    expect(gateway.log.lines().find(({ msg }) => msg === 'request')?.rule).toBe(rule);
     await gateway.close();
   });
 

@@ -9,9 +9,10 @@ import { verdictsOn } from '../routing/policy.ts';
  * The stage throws AppError with the code of the first rule that refuses: `token_missing`, `insufficient_role`, `tenant_mismatch`.
  */
 export function authorize(authenticated: Authenticated): Permitted {
-  const { route, params, caller } = authenticated;
+  const { route, params, caller, record } = authenticated;
   for (const { rule, refusal, why } of verdictsOn(route, params, caller)) {
-    if (refusal !== undefined) throw new AppError(refusal, { detail: { rule, why } });
+    record.rule = rule;
+    if (refusal !== undefined) throw new AppError(refusal, { detail: { why } });
   }
   return authenticated as Permitted;
 }

@@ -33,6 +33,7 @@ export function createLimit(
     let tightest: Taken | undefined;
     let policy = '';
     for (const { limit, limiter, policy: name } of limits) {
+      permitted.record.rule = `limits: ${name}`;
       const taken = await limiter.take(bucketKey(limit, permitted), untilMs);
       if (tightest === undefined || isTighter(taken, tightest)) {
         tightest = taken;
@@ -44,7 +45,7 @@ export function createLimit(
     const { allowed, remaining, resetSec } = tightest;
     permitted.record.limits = ['ratelimit-policy', policies, 'ratelimit', `"${policy}";r=${remaining};t=${resetSec}`];
     if (!allowed) {
-      throw new AppError('rate_limited', { headers: { 'retry-after': String(resetSec) }, detail: { limit: policy } });
+      throw new AppError('rate_limited', { headers: { 'retry-after': String(resetSec) } });
     }
     return permitted as Admitted;
   }

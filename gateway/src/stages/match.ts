@@ -21,6 +21,7 @@ export function createMatch(table: RouteTable): (incoming: Incoming) => Matched 
     }
     const { route, params } = match;
     incoming.record.route = route.name;
+    incoming.record.rule = `auth: ${route.auth}`;
     incoming.record.schemes = route.schemes;
     incoming.record.upstream = route.upstream.name;
     if (incoming.kind === 'upgrade' && !route.websocket) throw new AppError('upgrade_not_allowed');

@@ -69,7 +69,7 @@ export async function serve(
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
-  const gateway = trustGateway({ audience: name, config, redis });
+  const gateway = trustGateway({ audience: name, config, redis, logger, metrics });
   const feed = await openFeed(db);
   const health = createHealth({
     database: () => db.ping(),

@@ -32,7 +32,8 @@ export type BehindGateway = Readonly<{
 export async function serveBehindGateway(options: BehindGateway): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
-  const trust = trustGateway({ audience: name, config, redis });
+  const metrics = createMetrics();
+  const trust = trustGateway({ audience: name, config, redis, logger, metrics });
   trust.start();
   const release = async () => {
     trust.stop();
@@ -41,7 +42,6 @@ export async function serveBehindGateway(options: BehindGateway): Promise<Runnin
   };
   try {
     const health = createHealth({ database: () => database.ping(), gateway_keys: trust.check });
-    const metrics = createMetrics();
     const server = createServiceServer(await options.createApp({ identity: trust.handler, health, metrics, logger }));
     const port = await listen(server, { host: config.HOST, port: options.port }, name);
     logger.info({ port, database: database.kind }, 'listening');

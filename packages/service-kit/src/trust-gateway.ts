@@ -1,16 +1,12 @@
-import {
-  createVerifier,
-  type GatewayKeys,
-  gatewayKeys,
-  memoryReplay,
-  redisReplay,
-  secretGatewayKeys,
-} from '@countersign/identity';
+import { createVerifier, type GatewayKeys, memoryReplay, redisReplay, secretGatewayKeys } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
 import type { RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
+import type { Registry } from 'prom-client';
 import { type CommonConfig, gatewayKeysUrl } from './config.ts';
+import { followGatewayKeys } from './follow-gateway-keys.ts';
 import type { HealthCheck } from './health.ts';
+import type { Logger } from './logger.ts';
 import { addToLog } from './request-log.ts';
 
 type TrustConfig = Pick<
@@ -24,6 +20,9 @@ export type TrustOptions = Readonly<{
   config: TrustConfig;
   /** Where several instances share which nonces were used; undefined keeps them in this process. */
   redis: Redis | undefined;
+  /** Where it is told how the gateway's published keys are. */
+  logger: Logger;
+  metrics: Registry;
 }>;
 
 export type GatewayTrust = Readonly<{
@@ -36,8 +35,9 @@ export type GatewayTrust = Readonly<{
 }>;
 
 /** How each of our services trusts the gateway, and nothing else. */
-export function trustGateway({ audience, config, redis }: TrustOptions): GatewayTrust {
-  const source = keySource(config);
+export function trustGateway(options: TrustOptions): GatewayTrust {
+  const { audience, config, redis } = options;
+  const source = keySource(options);
   const memory = memoryReplay();
   const replay = redis === undefined ? memory : redisReplay(redis, { onUnavailable: config.REPLAY_WITHOUT_REDIS });
   return {
@@ -58,12 +58,12 @@ export function trustGateway({ audience, config, redis }: TrustOptions): Gateway
 type KeySource = Readonly<{ keys: GatewayKeys; isReady(): boolean; start(): void; stop(): void }>;
 
 /** A shared secret where there is one, and then nothing else; otherwise the gateway's published keys. */
-function keySource(config: TrustConfig): KeySource {
+function keySource({ config, logger, metrics }: TrustOptions): KeySource {
   const secrets = [config.GATEWAY_SECRET, config.GATEWAY_SECRET_NEXT].filter((secret) => secret !== undefined);
   if (secrets.length > 0) {
     const keys = secretGatewayKeys(secrets.map((secret) => ({ secret })));
     return { keys, isReady: () => true, start() {}, stop() {} };
   }
-  const keys = gatewayKeys({ url: gatewayKeysUrl(config) });
+  const keys = followGatewayKeys(gatewayKeysUrl(config), { logger, metrics });
   return { keys, isReady: () => keys.ready, start: () => keys.start(), stop: () => keys.stop() };
 }

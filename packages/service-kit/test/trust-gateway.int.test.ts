@@ -33,14 +33,16 @@ const hmac = (text: string): SigningKey => {
 };
 
 function serviceWith(env: Record<string, string>) {
-  const trust = trustGateway({ audience: 'my-service', config: readConfig(schema, env), redis: undefined });
+  const logger = silentLogger();
+  const metrics = createMetrics();
+  const config = readConfig(schema, env);
+  const trust = trustGateway({ audience: 'my-service', config, redis: undefined, logger, metrics });
   const routes = createRouter();
   routes.get('/me', requireIdentity(), (req, res) => void res.json({ id: userOf(req).userId }));
-  const logger = silentLogger();
   const app = createServiceApp({
     logger,
     health: createHealth({ keys: trust.check }),
-    metrics: createMetrics(),
+    metrics,
     errors: commonErrors,
     identity: trust.handler,
     routes,

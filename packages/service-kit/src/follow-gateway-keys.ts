@@ -1,0 +1,50 @@
+import { gatewayKeys, type RemoteGatewayKeys } from '@countersign/identity';
+import { Gauge, type Registry } from 'prom-client';
+import type { Logger } from './logger.ts';
+
+/**
+ * The gateway's published keys, with what becomes of them in the log and the metrics: while they cannot be fetched known ones go on for
+ * an hour, and an operator has to hear of it before they end.
+ */
+export function followGatewayKeys(
+  url: string,
+  { logger, metrics }: Readonly<{ logger: Logger; metrics: Registry }>,
+): RemoteGatewayKeys {
+  const keys = gatewayKeys({
+    url,
+    onEvent(event) {
+      const { type: _type, ...facts } = event;
+      switch (event.type) {
+        case 'fetched':
+          if (event.changed) logger.info(facts, "the gateway's keys were fetched");
+          return;
+        case 'failed':
+          // Tried again less and less often, once a minute at last. At the start the gateway may not be there yet.
+          logger[keys.stats.keys > 0 ? 'warn' : 'info'](facts, "the gateway's keys cannot be fetched");
+          return;
+        case 'key_ignored':
+          logger.warn(facts, 'a key of the gateway was ignored');
+      }
+    },
+  });
+  const gauge = (name: string, help: string, read: () => number | undefined) =>
+    new Gauge({
+      name: `gateway_keys_${name}`,
+      help,
+      registers: [metrics],
+      collect() {
+        const value = read();
+        // No value, rather than a false one, while there never was a set.
+        if (value === undefined) this.remove();
+        else this.set(value);
+      },
+    });
+  gauge('age_seconds', "Since the gateway's key set was last confirmed.", () => {
+    const { ageMs } = keys.stats;
+    return ageMs === undefined ? undefined : ageMs / 1000;
+  });
+  gauge('held', 'Usable keys of the gateway that are held.', () => keys.stats.keys);
+  gauge('fetches', "Attempts to fetch the gateway's key set so far.", () => keys.stats.fetches);
+  gauge('fetch_failures', 'Attempts that failed so far.', () => keys.stats.failures);
+  return keys;
+}

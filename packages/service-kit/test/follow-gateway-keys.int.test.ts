@@ -1,0 +1,38 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { capturingLogger, eventually } from '@countersign/testing';
+import { expect, test } from '@jest/globals';
+import { followGatewayKeys } from '../src/follow-gateway-keys.ts';
+import { createMetrics } from '../src/index.ts';
+
+test("an operator sees how old the gateway's keys are, how many there are, and what failed", async () => {
+  const jwk = { ...generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }), kid: 'k1', alg: 'EdDSA' };
+  let keys: unknown[] = [];
+  const server = createServer((_req, res) => res.end(JSON.stringify({ keys }))).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  const [log, metrics] = [capturingLogger(), createMetrics()];
+  const followed = followGatewayKeys(`http://127.0.0.1:${port}/`, { logger: log.logger, metrics });
+  const shown = async (name: string) => (await metrics.getSingleMetricAsString(`gateway_keys_${name}`)).split('\n')[2];
+  try {
+    expect(await shown('held')).toBe('gateway_keys_held 0');
+    expect(await shown('age_seconds')).toBeUndefined();
+    followed.start();
+    await eventually(() => expect(log.lines()).toContainEqual(expect.objectContaining({ level: 30, reason: 'empty' })));
+    keys = [jwk, { kty: 'oct', kid: 'k2', k: 'c2VjcmV0' }];
+    await eventually(() => expect(followed.ready).toBe(true));
+    expect(log.lines()).toContainEqual(expect.objectContaining({ level: 40, kid: 'k2', reason: 'symmetric' }));
+    expect(log.text()).not.toContain('c2VjcmV0');
+    expect(await shown('held')).toBe('gateway_keys_held 1');
+    expect(await shown('age_seconds')).toMatch(/^gateway_keys_age_seconds [0-9.]+$/);
+    const { fetches, failures } = followed.stats;
+    expect(failures).toBeGreaterThan(0);
+    expect(await shown('fetches')).toBe(`gateway_keys_fetches ${fetches}`);
+    expect(await shown('fetch_failures')).toBe(`gateway_keys_fetch_failures ${failures}`);
+  } finally {
+    followed.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});

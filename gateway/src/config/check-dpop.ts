@@ -1,6 +1,5 @@
-import type { Parts } from './parts.ts';
+import type { PartialRoute, Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
-import type { RoutePart } from './route-schema.ts';
 
 /** What has to be there before a DPoP proof can be checked, and where one can be asked for at all. */
 export function checkDpop({ routes, publicOrigins, dpop }: Parts): readonly Finding[] {
@@ -9,15 +8,14 @@ export function checkDpop({ routes, publicOrigins, dpop }: Parts): readonly Find
   const hasOrigins = publicOrigins?.length !== 0;
   if (dpop?.nonces !== undefined && !hasOrigins) findings.push({ path: ['dpop', 'nonces'], message: noOrigins });
   for (const [index, route] of routes.entries()) {
-    if (route === undefined) continue;
     const refuse = (path: readonly string[], message: string) =>
       findings.push({ path: ['routes', index, ...path], message });
-    if (route.senderConstrained !== undefined) {
+    if (route.senderConstrained !== undefined && route.auth !== undefined) {
       if (!takesTokens(route))
         refuse(['senderConstrained'], 'needs auth: required or optional: there is no token here');
       else if (!hasOrigins) refuse(['senderConstrained'], noOrigins);
     }
-    if (route.forward.dpop) {
+    if (route.forward?.dpop) {
       if (route.auth === 'service') refuse(['forward', 'dpop'], 'is for clients: services sign their calls');
       else if (!hasOrigins) refuse(['forward', 'dpop'], noOrigins);
     }
@@ -27,4 +25,4 @@ export function checkDpop({ routes, publicOrigins, dpop }: Parts): readonly Find
 
 const noOrigins = 'needs publicOrigins: a proof names the address that it was made for, and Host is what a client says';
 
-const takesTokens = ({ auth }: RoutePart): boolean => auth === 'required' || auth === 'optional';
+const takesTokens = ({ auth }: PartialRoute): boolean => auth === 'required' || auth === 'optional';

@@ -1,22 +1,21 @@
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../routing/pattern.ts';
 import { closest } from './closest.ts';
-import type { Parts } from './parts.ts';
+import type { PartialRoute, Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
-import type { RoutePart } from './route-schema.ts';
 
-/** What holds between a route, its neighbours and what it names. */
+/** What holds between a route, its neighbours and what it names; also of one that has other problems, as far as its keys are good. */
 export function checkRoutes(parts: Parts): readonly Finding[] {
-  const findings = [...unknownUpstreams(parts)];
+  const findings: Finding[] = [];
   const names = new Map<string, number>();
   const served = new Map<string, string>();
   for (const [index, route] of parts.routes.entries()) {
-    if (route === undefined) continue;
     const at = (...path: readonly (string | number)[]) => ['routes', index, ...path];
-    const other = names.get(route.name);
+    const { name } = route;
+    const other = name === undefined ? undefined : names.get(name);
     if (other !== undefined) {
-      findings.push({ path: at('name'), message: `routes[${other}] is called "${route.name}" too: names are unique` });
+      findings.push({ path: at('name'), message: `routes[${other}] is called "${name}" too: names are unique` });
     }
-    names.set(route.name, index);
+    if (name !== undefined) names.set(name, index);
     findings.push(...references(route, parts, at), ...consistency(route, at), ...overlaps(route, served, at));
   }
   return findings;
@@ -24,17 +23,16 @@ export function checkRoutes(parts: Parts): readonly Finding[] {
 
 type At = (...path: readonly (string | number)[]) => readonly (string | number)[];
 
-function unknownUpstreams({ routeUpstreams, upstreams }: Parts): readonly Finding[] {
-  const known = [...upstreams.keys()];
-  return routeUpstreams.flatMap((name, index) =>
-    name === undefined || upstreams.has(name)
-      ? []
-      : [{ path: ['routes', index, 'upstream'], message: unknown('an upstream', name, known) }],
-  );
-}
-
-function references(route: RoutePart, { services, issuers }: Parts, at: At): readonly Finding[] {
+function references(
+  route: PartialRoute,
+  { services, issuers, upstreams, hasUpstreams }: Parts,
+  at: At,
+): readonly Finding[] {
   const findings: Finding[] = [];
+  const { upstream } = route;
+  if (upstream !== undefined && hasUpstreams && !upstreams.has(upstream)) {
+    findings.push({ path: at('upstream'), message: unknown('an upstream', upstream, [...upstreams.keys()]) });
+  }
   for (const [index, caller] of (route.callers ?? []).entries()) {
     if (services.has(caller)) continue;
     findings.push({ path: at('callers', index), message: unknown('a service', caller, [...services]) });
@@ -51,52 +49,60 @@ function unknown(kind: string, name: string, known: readonly string[]): string {
   return `"${name}" is not ${kind} of this file${hint} (there are: ${known.join(', ') || 'none'})`;
 }
 
-function consistency(route: RoutePart, at: At): readonly Finding[] {
+function consistency(route: PartialRoute, at: At): readonly Finding[] {
   const findings: Finding[] = [];
   const segments = segmentsOf(route);
+  const isService = route.auth === 'service';
   const refuse = (path: readonly (string | number)[], message: string) => findings.push({ path: at(...path), message });
 
   if (route.allow !== undefined && (route.auth === 'public' || route.auth === 'optional')) {
     refuse(['allow'], `needs auth: required; with auth: ${route.auth} nobody needs a role or a tenant`);
   }
   const tenant = route.allow?.tenant;
-  if (tenant !== undefined && !segments.some((segment) => segment.kind === 'param' && `:${segment.name}` === tenant)) {
+  if (
+    tenant !== undefined &&
+    segments !== undefined &&
+    !segments.some((segment) => segment.kind === 'param' && `:${segment.name}` === tenant)
+  ) {
     refuse(['allow', 'tenant'], `the path has no "${tenant}"`);
   }
   if (route.allow !== undefined && route.allow.roles === undefined && tenant === undefined) {
     refuse(['allow'], 'names neither roles nor tenant');
   }
-  if (route.auth === 'service' && route.callers === undefined) {
+  if (isService && !route.written.has('callers')) {
     refuse(['auth'], '"callers" is required with auth: service: who may call');
   }
-  if (route.auth !== 'service' && route.callers !== undefined) refuse(['callers'], 'needs auth: service');
-  if (route.auth === 'service' && route.websocket) refuse(['websocket'], 'is for clients: services make plain calls');
-  if (route.auth === 'service' && route.body.mode === 'stream') {
+  if (route.auth !== undefined && !isService && route.callers !== undefined) refuse(['callers'], 'needs auth: service');
+  if (isService && route.websocket) refuse(['websocket'], 'is for clients: services make plain calls');
+  if (isService && route.body?.mode === 'stream') {
     refuse(['body', 'mode'], "must be digest or none with auth: service: the caller's signature covers the whole body");
   }
-  for (const [index, limit] of route.limits.entries()) {
+  for (const [index, limit] of (route.limits ?? []).entries()) {
     if (route.auth === 'public' && (limit.by === 'user' || limit.by === 'tenant')) {
       refuse(['limits', index, 'by'], `nobody has a ${limit.by} on a public route: count by address or route`);
     }
   }
-  if (route.websocket && !route.methods.includes('GET')) refuse(['websocket'], 'needs GET among the methods');
-  if (route.body.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
+  if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
+  if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
     refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, which holds the body in memory');
   }
   const from = route.rewrite?.prefix.from;
-  if (from !== undefined && !isFrontOf(from, segments)) {
+  if (from !== undefined && segments !== undefined && !isFrontOf(from, segments)) {
     refuse(['rewrite', 'prefix', 'from'], 'must be literal segments at the front of the path');
   }
   return findings;
 }
 
 /** Two routes at one place must differ by method; each listener has places of its own. */
-function overlaps(route: RoutePart, served: Map<string, string>, at: At): readonly Finding[] {
-  const place = `${route.auth === 'service' ? 'internal' : 'public'} ${shapeOf(segmentsOf(route))}`;
+function overlaps(route: PartialRoute, served: Map<string, string>, at: At): readonly Finding[] {
+  const { auth, methods, name = `routes[${at().at(-1)}]` } = route;
+  const segments = segmentsOf(route);
+  if (segments === undefined || methods === undefined || auth === undefined) return [];
+  const place = `${auth === 'service' ? 'internal' : 'public'} ${shapeOf(segments)}`;
   const findings: Finding[] = [];
-  for (const method of servedMethods(route.methods)) {
+  for (const method of servedMethods(methods)) {
     const other = served.get(`${method} ${place}`);
-    if (other === undefined) served.set(`${method} ${place}`, route.name);
+    if (other === undefined) served.set(`${method} ${place}`, name);
     else if (findings.length === 0) {
       findings.push({ path: at('path'), message: `route "${other}" serves ${method} at the same place` });
     }
@@ -104,9 +110,9 @@ function overlaps(route: RoutePart, served: Map<string, string>, at: At): readon
   return findings;
 }
 
-function segmentsOf(route: RoutePart): readonly Segment[] {
-  const segments = parsePattern(route.path);
-  return typeof segments === 'string' ? [] : segments;
+function segmentsOf({ path }: PartialRoute): readonly Segment[] | undefined {
+  const segments = path === undefined ? undefined : parsePattern(path);
+  return typeof segments === 'string' ? undefined : segments;
 }
 
 function isFrontOf(prefix: string, segments: readonly Segment[]): boolean {

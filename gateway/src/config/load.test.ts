@@ -122,6 +122,32 @@ routes:
   });
 });
 
+test('what is wrong between routes is told at once with what is wrong in them', () => {
+  const routes = `routes:
+  - { name: a, path: /a/:id, methods: [GET], upstream: users-service, auth: public, allow: { roles: [x] }, body: { maxBytes: 1 KB } }
+  - { name: a, path: /a/:other, methods: [GET, POTS], upstream: users-service, auth: public, colour: red }
+  - { name: c, path: /a/:third, methods: [GET], upstream: user-service, auth: required, limits: 5 }
+  - { name: d, path: /d, methods: [GET], upstream: users-service, auth: service, callers: nobody }
+  - { name: e, path: /e, upstream: users-service, auth: public, websocket: true, rewrite: { prefix: { from: /f, to: / } } }
+`;
+  const told = problemsOf(exampleHead + routes).map((problem) =>
+    problem.replace(/^gateway\.yaml:\d+:\d+: /, '').replace(/[;(].*/, ''),
+  );
+  expect(told.map((problem) => problem.trim())).toEqual([
+    'routes[0].allow: needs auth: required',
+    expect.stringMatching(/^routes\[0\]\.body\.maxBytes: must be a size/),
+    'routes[1].name: routes[0] is called "a" too: names are unique',
+    expect.stringMatching(/^routes\[1\]\.methods\[1\]: must be one of/),
+    'routes[1]: unknown key "colour"',
+    'routes[2].path: route "a" serves GET at the same place',
+    'routes[2].upstream: "user-service" is not an upstream of this file',
+    expect.stringMatching(/^routes\[2\]\.limits: must be a list/),
+    expect.stringMatching(/^routes\[3\]\.callers: must be a list/),
+    expect.stringMatching(/^routes\[4\]: "methods" is required/),
+    'routes[4].rewrite.prefix.from: must be literal segments at the front of the path',
+  ]);
+});
+
 test.each([
   [
     'upstreams without any',

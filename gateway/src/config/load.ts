@@ -75,7 +75,9 @@ function checkAll(
     ...checkDpop(parts),
     ...checkTests(parts.tests, {
       // A route with a problem of its own has no name here, and a test of it would be blamed for that.
-      routes: parts.routes.includes(undefined) ? undefined : new Set(parts.routes.map((route) => route?.name)),
+      routes: parts.routes.some(({ name }) => name === undefined)
+        ? undefined
+        : new Set(parts.routes.map(({ name }) => name)),
       upstreams: parts.upstreams,
       services: parts.services,
     }),

@@ -3,6 +3,11 @@ import { type RoutePart, route } from './route-schema.ts';
 import { type Document, type IssuerPart, issuer, schema } from './schema.ts';
 import { type UpstreamPart, upstream } from './upstream-schema.ts';
 
+/** What of a route is well-formed, key by key; undefined where a key is not, or is not there. `written`: all that are. */
+export type PartialRoute = { readonly [Key in keyof RoutePart]: RoutePart[Key] | undefined } & Readonly<{
+  written: ReadonlySet<string>;
+}>;
+
 /** What of a file is well-formed, piece by piece; undefined where a piece is not, and its problem is already known. */
 export type Parts = Readonly<{
   listen: Document['listen'] | undefined;
@@ -13,9 +18,9 @@ export type Parts = Readonly<{
   issuers: readonly (IssuerPart | undefined)[];
   upstreams: ReadonlyMap<string, UpstreamPart | undefined>;
   services: ReadonlySet<string>;
-  routes: readonly (RoutePart | undefined)[];
-  /** The upstream that each route names, also where the rest of the route is not well-formed. None where there is no map of them. */
-  routeUpstreams: readonly (string | undefined)[];
+  routes: readonly PartialRoute[];
+  /** Whether there is a map of upstreams: without one each route would have a problem too. */
+  hasUpstreams: boolean;
   tests: readonly (Document['tests'][number] | undefined)[];
 }>;
 
@@ -31,12 +36,15 @@ export function partsOf(raw: unknown): Parts {
     issuers: listOf(file.issuers).map((value) => part(issuer, value)),
     upstreams: new Map(Object.entries(recordOf(file.upstreams)).map(([name, value]) => [name, part(upstream, value)])),
     services: new Set(Object.keys(recordOf(file.services))),
-    routes: listOf(file.routes).map((value) => part(route, value)),
-    routeUpstreams: isRecord(file.upstreams)
-      ? listOf(file.routes).map((value) => part(route.shape.upstream, recordOf(value).upstream))
-      : [],
+    routes: listOf(file.routes).map((value) => partialRoute(recordOf(value))),
+    hasUpstreams: isRecord(file.upstreams),
     tests: listOf(file.tests).map((value) => part(schema.shape.tests, [value])?.[0]),
   };
+}
+
+function partialRoute(written: Record<string, unknown>): PartialRoute {
+  const keys = Object.entries(route.shape).map(([key, of]) => [key, part(of, written[key])]);
+  return { ...(Object.fromEntries(keys) as Omit<PartialRoute, 'written'>), written: new Set(Object.keys(written)) };
 }
 
 function part<Schema extends z.ZodType>(of: Schema, value: unknown): z.output<Schema> | undefined {

@@ -158,8 +158,11 @@ export class Relay implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const { response, signed, done } = this.#attempt;
     this.#settle();
-    if (signed.outbound.body === 'stream' && !signed.request.complete) lingerOver(signed.request, () => response.end());
-    else this.#writer.end();
+    if (signed.outbound.body === 'stream' && !signed.request.complete) {
+      // Whoever waits for the answer before it sends the rest would otherwise wait for one without a body.
+      response.flushHeaders();
+      lingerOver(signed.request, () => response.end());
+    } else this.#writer.end();
     done();
   }
 

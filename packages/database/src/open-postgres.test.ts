@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { expect, test } from '@jest/globals';
+import { type AddressInfo, connect, createServer, Socket } from 'node:net';
+import { expect, jest, test } from '@jest/globals';
 import { openPostgres } from './open-postgres.ts';
 
 const serverUrl = process.env.DATABASE_URL;
@@ -64,3 +64,12 @@ testOnServer(
   },
   30_000,
 );
+
+testOnServer('whoever listens keeps the connection alive, and hears that it is gone', async () => {
+  const { driver } = await openPostgres(serverUrl ?? '', () => {});
+  const keepAlive = jest.spyOn(Socket.prototype, 'setKeepAlive');
+  await driver.listen('wake', () => {});
+  await driver.close();
+  expect(keepAlive.mock.calls).toEqual([[true, 10_000]]);
+  keepAlive.mockRestore();
+});

@@ -76,6 +76,9 @@ function endWhenSilent(client: pg.PoolClient): void {
 const firstRetryMs = 100;
 // Short: until it listens again nobody here hears of a logout, and gateways must refuse within a second of its answer.
 const lastRetryMs = 500;
+// It may be idle for hours, and whatever forgets idle connections on the way, often after 350 s, would leave us listening to nobody.
+// Left to itself, Linux asks after 2 hours.
+const probeAfterMs = 10_000;
 
 /** A connection of its own that LISTENs, and is made again with backoff whenever it is lost. */
 async function listenOn(
@@ -88,7 +91,12 @@ async function listenOn(
   let client = await connect();
 
   async function connect(): Promise<pg.Client> {
-    const next = new pg.Client({ connectionString: url, keepAlive: true, connectionTimeoutMillis: 3_000 });
+    const next = new pg.Client({
+      connectionString: url,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: probeAfterMs,
+      connectionTimeoutMillis: 3_000,
+    });
     next.on('notification', (message) => onNotify(message.payload));
     next.on('error', onError);
     try {

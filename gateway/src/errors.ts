@@ -118,6 +118,12 @@ export const errorTable = {
     title: 'Too many requests wait for this service. Try again shortly.',
     retryAfterSec: 1,
   },
+  identity_unavailable: {
+    status: 503,
+    fault: 'upstream',
+    title: 'The service cannot tell right now whether this request was used before. Try again shortly.',
+    retryAfterSec: 1,
+  },
 } as const satisfies ErrorTable;
 
 export type Code = keyof typeof errorTable;

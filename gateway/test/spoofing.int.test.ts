@@ -232,6 +232,10 @@ describe('what a service says about itself', () => {
             res.writeHead(307, { location: 'http://evil.test/steal' }).end();
           } else if (request.target.endsWith('/refused')) {
             res.writeHead(401, { 'x-identity-refused': 'expired', 'www-authenticate': 'Bearer' }).end('{}');
+          } else if (request.target.endsWith('/just-begun')) {
+            res
+              .writeHead(401, { 'x-identity-refused': 'created_before_start', 'www-authenticate': 'Countersign' })
+              .end();
           } else if (request.target.endsWith('/denied')) {
             res.writeHead(401, { 'www-authenticate': 'Basic' }).end('mine');
           } else {
@@ -293,6 +297,21 @@ describe('what a service says about itself', () => {
         msg: 'request',
         code: 'identity_refused',
         detail: expect.objectContaining({ reason: 'expired' }),
+      }),
+    );
+  });
+
+  test('when it began to remember only just now is 503, and no alarm', async () => {
+    const { status, code, headers } = await get('/v1/things/just-begun');
+    expect([status, code]).toEqual([503, 'identity_unavailable']);
+    expect(headers['retry-after']).toBe('1');
+    expect(headers['www-authenticate']).toBeUndefined();
+    expect(gateway.log.lines()).toContainEqual(
+      expect.objectContaining({
+        msg: 'request',
+        code: 'identity_unavailable',
+        fault: 'upstream',
+        detail: expect.objectContaining({ reason: 'created_before_start' }),
       }),
     );
   });

@@ -15,6 +15,7 @@ function upgrade(request: RecordedRequest, socket: Duplex): void {
   const answers: Record<string, string> = {
     'no-upgrade':
       'HTTP/1.1 426 Upgrade Required\r\nSec-WebSocket-Version: 13\r\nX-User-Id: evil\r\nContent-Length: 4\r\n\r\nnope',
+    'just-begun': 'HTTP/1.1 401 Unauthorized\r\nX-Identity-Refused: created_before_start\r\nContent-Length: 0\r\n\r\n',
     refused: 'HTTP/1.1 401 Unauthorized\r\nX-Identity-Refused: expired\r\nContent-Length: 0\r\n\r\n',
     other: 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n',
     bare: 'HTTP/1.1 101 Switching Protocols\r\n\r\n',
@@ -151,6 +152,7 @@ describe('a WebSocket', () => {
 
   test.each([
     ['does not accept the gateway', 'refused', 502, 'identity_refused'],
+    ['began to remember only just now', 'just-begun', 503, 'identity_unavailable'],
     ['switches to another protocol', 'other', 502, 'upstream_invalid_response'],
     ['switches to nothing', 'bare', 502, 'upstream_invalid_response'],
     ['breaks off', 'gone', 502, 'upstream_broken'],

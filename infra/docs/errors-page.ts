@@ -39,7 +39,7 @@ export function errorsPage(): string {
     `## A service that refuses a request
 
 A request that does not carry a valid signature of the gateway gets 401 with \`code: identity_refused\` and the reason in \`x-identity-refused\`: ${reasons}.
-Where it came through the gateway the client sees 502 \`identity_refused\` instead, since its token was good.
+Where it came through the gateway the client sees 502 \`identity_refused\` instead, since its token was good, and for \`created_before_start\` 503 \`identity_unavailable\`.
 `,
   ].join('\n');
 }

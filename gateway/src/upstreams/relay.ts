@@ -8,6 +8,7 @@ import { answerHeaders, dropLength } from './answer-headers.ts';
 import { type AnswerLife, lifeOfAnswer } from './answer-life.ts';
 import { AnswerWriter } from './answer-writer.ts';
 import type { EndConnection, OpenConnections } from './open-connections.ts';
+import { refusedIdentity } from './refused-identity.ts';
 import { requestBody } from './request-body.ts';
 import type { Progress } from './retry-rule.ts';
 import type { Target } from './target.ts';
@@ -125,10 +126,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
     const { passing, identityRefused, coding } = answerHeaders(raw, signed);
     if (status === 401 && identityRefused !== undefined) {
-      // Never the client's fault: a clock or a key in here is wrong.
-      throw new AppError('identity_refused', {
-        detail: { upstream: route.upstream.name, target: target.origin, reason: identityRefused.slice(0, 64) },
-      });
+      throw refusedIdentity(identityRefused, { upstream: route.upstream.name, target: target.origin });
     }
     // undici undoes `chunked` alone; behind any other coding, which nobody asked for, the bytes are not the body (RFC 9112 section 6.1).
     if (coding !== undefined && coding.toLowerCase() !== 'chunked') {

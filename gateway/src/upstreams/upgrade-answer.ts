@@ -4,6 +4,7 @@ import { AppError } from '../errors.ts';
 import type { Signed } from '../exchange.ts';
 import { chosenSubprotocol } from '../stages/subprotocols.ts';
 import { answerHeaders, dropLength } from './answer-headers.ts';
+import { refusedIdentity } from './refused-identity.ts';
 import type { Target } from './target.ts';
 import { headerObject } from './upgrade-headers.ts';
 
@@ -58,7 +59,7 @@ export function watchUpgradeAnswer(
     const upstream = { upstream: route.upstream.name, target: target.origin };
     record.status = answer.statusCode ?? 502;
     if (answer.statusCode === 401 && identityRefused !== undefined) {
-      fail(new AppError('identity_refused', { detail: { ...upstream, reason: identityRefused.slice(0, 64) } }));
+      fail(refusedIdentity(identityRefused, upstream));
       return;
     }
     if (answer.statusCode === 101) {

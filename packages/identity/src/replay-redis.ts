@@ -12,7 +12,7 @@ export interface RedisForReplay {
 export type RedisReplayOptions = Readonly<{
   /**
    * While Redis does not answer: `refuse` (503; the default), or `memory`: this instance goes on with what it alone remembers,
-   * and a captured request could be used once at each other instance.
+   * and a captured request could be used once at each other instance. The same for what is older than Redis's own memory.
    */
   onUnavailable?: 'refuse' | 'memory';
   /** A claim waits this long at most. Default 100 ms. */
@@ -39,9 +39,9 @@ if not since then
   since = redis.call('TIME')[1] + 1
   redis.call('SET', KEYS[2], since)
 end
+if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then return 'replayed' end
 if tonumber(ARGV[1]) < tonumber(since) then return 'before_start' end
-if redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then return 'fresh' end
-return 'replayed'`;
+return 'fresh'`;
 
 /** Forgets the past, for a Redis process that may have been started from an old snapshot. */
 const startScript = `redis.call('SET', KEYS[1], redis.call('TIME')[1] + 1)`;
@@ -92,7 +92,7 @@ class RedisReplay implements ReplayStore {
       const verdict = await this.#inTime(this.#claimShared(claim));
       this.#downUntilMs = Number.NEGATIVE_INFINITY;
       this.#noteState('available');
-      return verdict;
+      return verdict === 'before_start' ? this.#withoutPast(claim) : verdict;
     } catch (cause) {
       this.#leaveAlone();
       return this.#without(claim, cause);
@@ -108,7 +108,17 @@ class RedisReplay implements ReplayStore {
     if (this.#options.onUnavailable !== 'memory') {
       throw new IdentityUnavailable('the nonce store does not answer', { cause });
     }
+    return this.#byOwn(claim);
+  }
+
+  /** What was used here is refused already. */
+  #byOwn(claim: NonceClaim): NonceVerdict {
     return claim.createdSec < this.#ownStartSec ? 'before_start' : 'fresh';
+  }
+
+  /** Redis lost its memory, or began only just now. Whoever may go on without Redis may go on without its past. */
+  #withoutPast(claim: NonceClaim): NonceVerdict {
+    return this.#options.onUnavailable === 'memory' ? this.#byOwn(claim) : 'before_start';
   }
 
   async #claimShared(claim: NonceClaim): Promise<NonceVerdict> {

@@ -61,6 +61,15 @@ describe('while Redis is gone', () => {
     expect(await replay.claim(claim('m', 1001))).toBe('fresh');
   });
 
+  test('goes on with its own memory, if told so, for what is older than that of a Redis that came back empty', async () => {
+    const wire = fakeWire(async () => 'before_start');
+    const replay = redisReplay(wire, { onUnavailable: 'memory', nowMs: () => 1_000_500 });
+    expect(await replay.claim(claim('n', 1001))).toBe('fresh');
+    expect(await replay.claim(claim('n', 1001))).toBe('replayed');
+    expect(await replay.claim(claim('m', 1000))).toBe('before_start');
+    expect(await redisReplay(wire).claim(claim('n', 1001))).toBe('before_start');
+  });
+
   test('what came before this process began is known to Redis, and asked there', async () => {
     const replay = redisReplay(
       fakeWire(async () => 'replayed'),
@@ -204,6 +213,15 @@ if (url !== undefined)
         await client.flushall();
         const other = redisReplay(await connect(port), { prefix });
         expect(await other.claim(claim('n', secondsNow()))).toBe('before_start');
+      });
+
+      test('what an instance accepted without a past, it accepted for all', async () => {
+        const options = { prefix, onUnavailable: 'memory', nowMs: () => 0 } as const;
+        const first = redisReplay(await connect(port), options);
+        const second = redisReplay(await connect(port), options);
+        const old = claim('n', secondsNow() - 1);
+        expect(await first.claim(old)).toBe('fresh');
+        expect(await second.claim(old)).toBe('replayed');
       });
 
       test('stopped in its tracks, it costs 100 ms once, and recovers unaided', async () => {

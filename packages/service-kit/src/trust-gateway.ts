@@ -39,7 +39,9 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
   const { audience, config, redis } = options;
   const source = keySource(options);
   const memory = memoryReplay();
-  const replay = redis === undefined ? memory : redisReplay(redis, { onUnavailable: config.REPLAY_WITHOUT_REDIS });
+  const onUnavailable = config.REPLAY_WITHOUT_REDIS;
+  const replay = redis === undefined ? memory : redisReplay(redis, { onUnavailable });
+  const needsOwnMemory = redis === undefined || onUnavailable === 'memory';
   return {
     handler: verifyIdentity({
       verifier: createVerifier({ audience, keys: source.keys, replay }),
@@ -47,8 +49,8 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
     }),
     check() {
       if (!source.isReady()) return "the gateway's keys are not loaded";
-      // What was signed before is refused, since it may have been used before a restart.
-      return replay === memory && Date.now() < memory.startsAtMs ? 'the replay memory has just begun' : undefined;
+      // What was signed before is refused, or would be if Redis were gone, since it may have been used before a restart.
+      return needsOwnMemory && Date.now() < memory.startsAtMs ? 'the replay memory has just begun' : undefined;
     },
     start: source.start,
     stop: source.stop,

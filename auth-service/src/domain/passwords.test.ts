@@ -24,6 +24,16 @@ describe('passwords', () => {
     expect(await passwords.verify(wrong, stored)).toBe(false);
   });
 
+  test.each([
+    ['composed and combined', 'caf\u00e9', 'cafe\u0301'],
+    ['full width', 'password', 'ｐａｓｓｗｏｒｄ'],
+    ['Hangul', '\ud55c', '\u1112\u1161\u11ab'],
+  ])('are the same however a keyboard writes them: %s', async (_, one, other) => {
+    const passwords = await make();
+    expect(one).not.toBe(other);
+    expect(await passwords.verify(other, await passwords.hash(one))).toBe(true);
+  });
+
   test('of nobody never match', async () => {
     const passwords = await make();
     expect(await passwords.verify('', undefined)).toBe(false);

@@ -56,7 +56,10 @@ export async function createPasswords(
   };
 }
 
-/** 64 characters of base64 whatever the password: bcrypt would stop at a NUL and cut after 72 bytes (CVE-2020-7689). */
+/**
+ * 64 characters of base64 whatever the password: bcrypt would stop at a NUL and cut after 72 bytes (CVE-2020-7689). NFKC, since keyboards
+ * differ in how they write one and the same character (NIST SP 800-63B section 5.1.1.2).
+ */
 function peppered(pepper: Uint8Array, password: string): string {
-  return createHmac('sha384', pepper).update(password, 'utf8').digest('base64');
+  return createHmac('sha384', pepper).update(password.normalize('NFKC'), 'utf8').digest('base64');
 }

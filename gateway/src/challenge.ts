@@ -33,7 +33,9 @@ export function challengeFor(
   const { status, title } = errorTable[code];
   const proofError = aboutProofs[code];
   if (proofError !== undefined) return challenge('DPoP', proofError, title);
-  return status === 401 && code.startsWith('token_') ? challenge(scheme, 'invalid_token', title) : {};
+  if (status !== 401) return {};
+  // A service proves itself by its signature, for which no scheme is registered; one must be named (RFC 9110 section 15.5.2).
+  return code.startsWith('token_') ? challenge(scheme, 'invalid_token', title) : { 'www-authenticate': 'Countersign' };
 }
 
 function challenge(scheme: Scheme, error: string, description?: string): Readonly<Record<string, string>> {

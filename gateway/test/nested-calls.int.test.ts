@@ -45,8 +45,9 @@ describe('a nested call', () => {
     headers.map(([known, old]) => [known, known === name ? value : old]);
   async function expectRefused(answer: ReturnType<typeof sendCall>, status: number, code: string): Promise<void> {
     const before = gateway.upstream.requests.length;
-    const { status: got, code: gotCode } = await answer;
+    const { status: got, code: gotCode, headers } = await answer;
     expect([got, gotCode]).toEqual([status, code]);
+    if (status === 401) expect(headers['www-authenticate']).toMatch(/^(Countersign$|Bearer )/);
     expect(gateway.upstream.requests.length).toBe(before);
   }
   const verifyArrived = async () => {

@@ -277,7 +277,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     ]);
     const url = `${gateway}/v1/complaints/${filed.body.id}`;
     for (const to of ['in_progress', 'resolved', 'closed']) {
-      expect((await call(`${url}/transition`, { token: agent, body: { to } })).body.status).toBe(to);
+      expect((await call(`${url}/transition`, { token: agent, body: { to } })).body).toMatchObject({ status: to });
     }
     expect((await call(`${url}/transition`, { token: agent, body: { to: 'in_progress' } })).body.code).toBe(
       'illegal_transition',

@@ -204,6 +204,12 @@ describe('a secret', () => {
     ['absent', 'algorithm: hmac-sha256', {}, '"secret" or "secretFile" is required'],
     ['written into the file', `secret: ${secret}`, {}, 'must come from a variable without a default'],
     ['a default', `secret: "\${S:-${secret}}"`, {}, 'must come from a variable without a default'],
+    [
+      'beside a default',
+      `secret: "\${S:-${secret}}"`,
+      { S: `${secret}!` },
+      'must come from a variable without a default',
+    ],
     ['of a variable that is not set', 'secret: "${S}"', {}, 'the variable S is not set'],
     ['too short', 'secret: "${S}"', { S: 'x'.repeat(31) }, 'must be at least 32 bytes'],
     ['no secret at all', 'secret: "${S}"', { S: 'x'.repeat(64) }, 'must be random'],

@@ -6,7 +6,8 @@ const env = { PORT: '8080', EMPTY: '', NESTED: '${PORT}', 'odd name': 'x' };
 
 test.each([
   ['http://h:${PORT}/', 'http://h:8080/', 'variable'],
-  ['${PORT:-9}', '8080', 'variable'],
+  ['${PORT:-9}', '8080', 'default'],
+  ['${PORT:-}', '8080', 'variable'],
   ['${ABSENT:-9}', '9', 'default'],
   ['${ABSENT:-}', '', 'default'],
   ['${EMPTY:-9}', '9', 'default'],

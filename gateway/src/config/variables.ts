@@ -1,6 +1,6 @@
 import type { Environment } from '@countersign/service-kit';
 
-/** Where a string's text came from: secrets must come from `variable`. */
+/** Where a string's text came from: secrets must come from `variable`. `default`: one is written, used or not. */
 export type Origin = 'written' | 'variable' | 'default';
 
 export type Substituted = Readonly<{
@@ -56,7 +56,7 @@ function readVariable({ whole, inside = '' }: Reference, env: Environment, probl
     return written('');
   }
   const value = env[name];
-  if (value !== undefined && value !== '') return { value, shown: whole, origin: 'variable' };
+  if (value !== undefined && value !== '') return { value, shown: whole, origin: fallback ? 'default' : 'variable' };
   if (fallback !== undefined) return { value: fallback, origin: 'default' };
   if (value === undefined) {
     problems.push(`the variable ${name} is not set, and has no default ("\${${name}:-default}")`);

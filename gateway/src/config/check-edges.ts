@@ -33,24 +33,25 @@ function isShared(a: Address, b: Address): boolean {
 
 const isEverywhere = ({ host }: Address): boolean => host === '0.0.0.0' || host === '::';
 
-const addressesOf = (listen: NonNullable<Parts['listen']>): readonly (readonly [name: string, Address])[] => [
-  ['public', listen.public],
-  ['admin', listen.admin],
-  ['internal', listen.internal],
-];
+const addressesOf = (listen: NonNullable<Parts['listen']>): readonly (readonly [name: string, Address])[] =>
+  (['public', 'admin', 'internal'] as const).flatMap((name) => {
+    const address = listen[name];
+    return address === undefined ? [] : [[name, address] as const];
+  });
 
 function issuersApart({ issuers }: Parts): readonly Finding[] {
   const findings: Finding[] = [];
   const seen = new Set<string>();
   for (const [index, issuer] of issuers.entries()) {
-    if (issuer === undefined) continue;
     const path = ['issuers', index];
-    if (seen.has(issuer.issuer)) findings.push({ path: [...path, 'issuer'], message: 'stands here twice' });
-    seen.add(issuer.issuer);
+    if (issuer.issuer !== undefined) {
+      if (seen.has(issuer.issuer)) findings.push({ path: [...path, 'issuer'], message: 'stands here twice' });
+      seen.add(issuer.issuer);
+    }
     if (issuers.length === 1) continue;
     // Otherwise each could name the other's users (a hostile issuer is a case of docs/threat-model.md).
     for (const key of ['tenants', 'roles'] as const) {
-      if (issuer[key] !== undefined) continue;
+      if (issuer.written.has(key)) continue;
       findings.push({ path, message: `"${key}" is required with two or more issuers: the ${key} this one may name` });
     }
   }
@@ -60,7 +61,7 @@ function issuersApart({ issuers }: Parts): readonly Finding[] {
 /** A txn-token is good in the hands of the service that it was handed to, and that is known by its key. */
 function txnTokens({ upstreams, services }: Parts): readonly Finding[] {
   return [...upstreams]
-    .filter(([name, upstream]) => upstream?.txnToken === true && !services.has(name))
+    .filter(([name, upstream]) => upstream.txnToken === true && !services.has(name))
     .map(([name]) => ({
       path: ['upstreams', name, 'txnToken'],
       message: `"${name}" has no keys under services, so it could make no calls with it`,
@@ -69,12 +70,12 @@ function txnTokens({ upstreams, services }: Parts): readonly Finding[] {
 
 /** What is asked of a feed is signed for the upstream that it belongs to. */
 function feeds({ issuers, upstreams }: Parts): readonly Finding[] {
-  const readable = [...upstreams.values()].filter((upstream) => upstream !== undefined);
-  // The target of an upstream that has a problem of its own may be the one.
-  if (readable.length < upstreams.size) return [];
-  const targets = new Set(readable.flatMap((upstream) => upstream.targets));
-  return issuers.flatMap((issuer, index) =>
-    issuer?.revocations === undefined || targets.has(new URL(issuer.revocations.url).origin)
+  const all = [...upstreams.values()].map(({ targets }) => targets);
+  // A target that is malformed may be the one.
+  if (all.includes(undefined)) return [];
+  const targets = new Set(all.flat());
+  return issuers.flatMap(({ revocations }, index) =>
+    revocations === undefined || targets.has(new URL(revocations.url).origin)
       ? []
       : [
           {
@@ -86,13 +87,12 @@ function feeds({ issuers, upstreams }: Parts): readonly Finding[] {
 }
 
 function* calledUrls({ issuers, upstreams }: Parts): Generator<readonly [Finding['path'], string]> {
-  for (const [index, issuer] of issuers.entries()) {
-    if (issuer === undefined) continue;
-    yield [['issuers', index, 'jwks'], issuer.jwks];
-    if (issuer.revocations !== undefined) yield [['issuers', index, 'revocations', 'url'], issuer.revocations.url];
+  for (const [index, { jwks, revocations }] of issuers.entries()) {
+    if (jwks !== undefined) yield [['issuers', index, 'jwks'], jwks];
+    if (revocations !== undefined) yield [['issuers', index, 'revocations', 'url'], revocations.url];
   }
   for (const [name, upstream] of upstreams) {
-    for (const [index, target] of (upstream?.targets ?? []).entries()) {
+    for (const [index, target] of (upstream.targets ?? []).entries()) {
       yield [['upstreams', name, 'targets', index], target];
     }
   }
@@ -113,7 +113,7 @@ function ownListeners({ listen, upstreams }: Parts): readonly Finding[] {
   if (listen === undefined) return [];
   const findings: Finding[] = [];
   for (const [name, upstream] of upstreams) {
-    for (const [index, target] of (upstream?.targets ?? []).entries()) {
+    for (const [index, target] of (upstream.targets ?? []).entries()) {
       const own = addressesOf(listen).find(([, address]) => reaches(target, address));
       if (own === undefined) continue;
       findings.push({ path: ['upstreams', name, 'targets', index], message: `is the gateway's own listen.${own[0]}` });

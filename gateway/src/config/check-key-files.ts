@@ -6,9 +6,9 @@ import { isFetched } from './url-scalars.ts';
 
 /** Issuers whose keys are in a file that is not there, which is also what a URL without its scheme is taken for. */
 export function checkKeyFiles({ issuers }: Parts, directory: string): readonly Finding[] {
-  return issuers.flatMap((issuer, index) => {
-    if (issuer === undefined || isFetched(issuer.jwks)) return [];
-    const code = whyUnreadable(resolve(directory, issuer.jwks));
+  return issuers.flatMap(({ jwks }, index) => {
+    if (jwks === undefined || isFetched(jwks)) return [];
+    const code = whyUnreadable(resolve(directory, jwks));
     if (code === undefined) return [];
     return [
       {

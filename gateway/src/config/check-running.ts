@@ -13,10 +13,10 @@ export function checkRunning(parts: Pick<Parts, 'listen' | 'redis'>, running: Se
     findings.push({ path, message: 'cannot change while the gateway runs: restart it, or put back what was here' });
   for (const [name, address] of Object.entries(running.listen)) {
     const wanted = parts.listen?.[name as keyof Settled['listen']];
-    if (parts.listen !== undefined && !isDeepStrictEqual(wanted, address)) refuse(['listen', name]);
+    if (wanted !== undefined && !isDeepStrictEqual(wanted, address)) refuse(['listen', name]);
   }
   // Which certificate may change; whether there is one is settled.
-  const speaksTls = parts.listen?.tls !== undefined;
+  const speaksTls = parts.listen?.written.has('tls') === true;
   if (parts.listen !== undefined && speaksTls !== (running.certificate !== undefined)) {
     refuse(speaksTls ? ['listen', 'tls'] : ['listen']);
   }

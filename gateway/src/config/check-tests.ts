@@ -12,13 +12,14 @@ export type Named = Readonly<{
 export function checkTests(tests: Parts['tests'], { routes, upstreams, services }: Named): readonly Finding[] {
   const findings: Finding[] = [];
   for (const [index, test] of tests.entries()) {
-    if (test === undefined) continue;
     const refuse = (path: readonly string[], message: string) =>
       findings.push({ path: ['tests', index, ...path], message });
-    const { request, expect } = test;
-    if (request.service !== undefined && !services.has(request.service)) {
-      refuse(['request', 'service'], `"${request.service}" is not a service of the configuration`);
+    const { service } = test.request ?? {};
+    if (service !== undefined && !services.has(service)) {
+      refuse(['request', 'service'], `"${service}" is not a service of the configuration`);
     }
+    const { expect } = test;
+    if (expect === undefined) continue;
     if (expect.route !== undefined && routes !== undefined && !routes.has(expect.route)) {
       refuse(['expect', 'route'], `"${expect.route}" is not a route of the configuration`);
     }

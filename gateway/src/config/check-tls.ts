@@ -6,11 +6,10 @@ import { readTlsFiles, UnusableTlsFile } from './tls-material.ts';
 /** What holds of an upstream's `tls`: it goes with its targets, and its files are what they should be. */
 export function checkTls({ upstreams }: Parts, directory: string): readonly Finding[] {
   const findings: Finding[] = [];
-  for (const [name, upstream] of upstreams) {
-    if (upstream?.tls === undefined) continue;
-    const { tls, targets } = upstream;
+  for (const [name, { tls, targets }] of upstreams) {
+    if (tls === undefined) continue;
     const path = ['upstreams', name, 'tls'];
-    if (targets.some((target) => target.startsWith('http:'))) {
+    if (targets?.some((target) => target.startsWith('http:'))) {
       findings.push({ path, message: 'is for https targets only' });
     }
     if ((tls.cert === undefined) !== (tls.key === undefined)) {

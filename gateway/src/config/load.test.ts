@@ -148,6 +148,43 @@ test('what is wrong between routes is told at once with what is wrong in them', 
   ]);
 });
 
+test('what is wrong between listeners, issuers, upstreams and tests is told at once with what is wrong in them', () => {
+  const told = problemsOf(`version: 1
+listen: { public: 8080, admin: "127.0.0.1:9090", internal: "127.0.0.1:9090" }
+issuers:
+  - { issuer: "https://a.test", audience: x, jwks: "http://10.0.0.1/keys", algorithms: [HS256], tenants: [t], roles: 5 }
+  - { issuer: "https://a.test", jwks: ./nowhere.json, algorithms: [ES256], tenants: [t], roles: [r] }
+identity: { keys: ./keys }
+upstreams:
+  users-service: { targets: ["http://10.0.0.1"], timeouts: { connect: 2 }, tls: { ca: ./nowhere.pem } }
+  complaint-service: { targets: [nonsense], identity: { algorithm: hmac-sha256, secret: ${secret} }, txnToken: true }
+routes:
+  - { name: a, path: /a, methods: [GET], upstream: users-service, auth: public }
+tests:
+  - { request: { method: GET, path: 5 }, expect: { allowed: true, route: b, status: 404 } }
+`).map((problem) => problem.replace(/^gateway\.yaml:\d+:\d+: /, '').replace(/[;(,].*/, ''));
+  expect(told.map((problem) => problem.trim())).toEqual([
+    'listen.public: must be an address to listen on',
+    'listen.internal: is the same address as listen.admin: each needs its own',
+    'issuers[0].jwks: plain http leaves this machine: use https',
+    expect.stringMatching(/^issuers\[0\]\.algorithms\[0\]: must be one of/),
+    'issuers[0].roles: must be a list',
+    'issuers[1]: "audience" is required: must be a string',
+    'issuers[1].issuer: stands here twice',
+    'issuers[1].jwks: is a file that cannot be read',
+    'upstreams.users-service.targets[0]: plain http leaves this machine: use https',
+    'upstreams.users-service.timeouts.connect: must be a duration from 1ms to 1m',
+    'upstreams.users-service.tls: is for https targets only',
+    'upstreams.users-service.tls.ca: cannot be read',
+    expect.stringMatching(/^upstreams\.complaint-service\.targets\[0\]: must be an http or https origin/),
+    'upstreams.complaint-service.identity.secret: must come from a variable without a default',
+    'upstreams.complaint-service.txnToken: "complaint-service" has no keys under services',
+    'tests[0].request.path: must be a text',
+    'tests[0].expect.route: "b" is not a route of the configuration',
+    'tests[0].expect.status: belongs to a refusal',
+  ]);
+});
+
 test.each([
   [
     'upstreams without any',

@@ -32,7 +32,7 @@ const signingAlgorithm = z.enum([
   'PS512',
 ]);
 
-const listen = z.strictObject({
+export const listen = z.strictObject({
   public: address.prefault('127.0.0.1:8080').describe('Where clients call.'),
   admin: address
     .prefault('127.0.0.1:9090')
@@ -78,7 +78,7 @@ export const issuer = z.strictObject({
     .describe('Where revoked sessions, users, tenants and keys are announced. Makes `sid` required.'),
 });
 
-const testCase = z.strictObject({
+export const testCase = z.strictObject({
   request: z
     .strictObject({
       method: method.describe('The method.'),

@@ -2,9 +2,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { DpopNonceSettings, UpstreamIdentity } from './config.ts';
 import { type FileRead, hashOf } from './files.ts';
-import type { Parts } from './parts.ts';
+import type { PartialUpstream, Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
-import type { UpstreamPart } from './upstream-schema.ts';
 import type { Path, Source } from './yaml.ts';
 
 /** How each upstream's identity is signed, what DPoP nonces are made of, and the files that this was read from. */
@@ -32,7 +31,6 @@ export function readSecrets(
   const files: FileRead[] = [];
   const reader = { source, directory, owners: new Map<string, string>(), files, findings };
   for (const [name, upstream] of parts.upstreams) {
-    if (upstream === undefined) continue;
     const identity = identityOf(name, upstream, reader);
     if (identity !== undefined) identities.set(name, identity);
   }
@@ -47,7 +45,8 @@ type Reader = {
   readonly findings: Finding[];
 };
 
-function identityOf(name: string, { identity }: UpstreamPart, reader: Reader): UpstreamIdentity | undefined {
+function identityOf(name: string, { identity }: PartialUpstream, reader: Reader): UpstreamIdentity | undefined {
+  if (identity === undefined) return undefined;
   if (identity.algorithm === 'ed25519') return { algorithm: 'ed25519' };
   const at = { path: ['upstreams', name, 'identity'], owner: name };
   const secret = readRequired(at, identity, reader);

@@ -83,7 +83,7 @@ describe('an https upstream', () => {
     ['under another name', 'named', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
     ['for another server name', 'good', `tls: { ca: "${ca}", serverName: service.test }`, 502, 'upstream_untrusted'],
     ['that is out of date', 'expired', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
-    // In TLS 1.3 it says so after the handshake, perhaps by closing before its alert was read.
+    // In TLS 1.3 it says so after the handshake; Node.js as a server by closing, without an alert.
     ['that does not know us', 'mutual', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted upstream_broken'],
   ])('%s', async (_name, which, tls, status, code) => {
     const service = services[which];

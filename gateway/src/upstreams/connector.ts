@@ -41,6 +41,7 @@ export function forRequests(connect: Connect): Connect {
   return (options, callback) => {
     const socket = connect(options, callback);
     socket.on('error', tellResets);
+    socket.on('error', tellFirst());
     ignoreContinue(socket);
     return socket;
   };
@@ -52,4 +53,16 @@ export function forRequests(connect: Connect): Connect {
  */
 function tellResets(error: NodeJS.ErrnoException): void {
   if (error.code === 'ECONNRESET') error.code = 'ERR_UPSTREAM_RESET';
+}
+
+/**
+ * What went wrong first is why. In TLS 1.3 a service refuses our certificate after the handshake: its alert is an error, the end behind it
+ * makes undici destroy the socket with another, "other side closed", and that is what it would tell.
+ */
+function tellFirst(): (error: NodeJS.ErrnoException) => void {
+  let first: NodeJS.ErrnoException | undefined;
+  return (error) => {
+    first ??= error;
+    if (first.code !== undefined) error.code = first.code;
+  };
 }

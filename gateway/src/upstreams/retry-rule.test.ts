@@ -15,6 +15,8 @@ describe('whether a request is tried again', () => {
     ['POST', body, 'upstream_broken', 'unanswered', 'other', false],
     ['PATCH', body, 'upstream_broken', 'unanswered', 'other', false],
     ['POST', undefined, 'upstream_broken', 'unanswered', 'other', false],
+    ['GET', undefined, 'upstream_untrusted', 'unanswered', 'other', true],
+    ['POST', body, 'upstream_untrusted', 'unanswered', 'other', false],
     ['PUT', 'stream', 'upstream_broken', 'unanswered', 'other', false],
     // A byte of an answer came.
     ['GET', undefined, 'upstream_broken', 'answered', 'other', false],

@@ -29,7 +29,8 @@ export function mayRetry(
     case 'unsent':
       return hasOtherTarget && isAboutConnecting(code);
     case 'unanswered':
-      return code === 'upstream_broken' && idempotent.has(method);
+      // In TLS 1.3 a certificate is refused after the first request was sent.
+      return (code === 'upstream_broken' || code === 'upstream_untrusted') && idempotent.has(method);
   }
 }
 

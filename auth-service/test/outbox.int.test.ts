@@ -1,5 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDatabase } from '@countersign/database';
@@ -16,7 +18,8 @@ import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
 import { leaseSec, maxMailAttempts, retryDelaySec } from '../src/domain/outbox-rules.ts';
 import { startCourier } from '../src/flows/deliver.ts';
-import { tellMembership } from '../src/flows/outbox-messages.ts';
+import { orderMail, tellMembership } from '../src/flows/outbox-messages.ts';
+import { smtpMailer } from '../src/mail/smtp-mailer.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
 import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed } from '../src/store/outbox.ts';
@@ -48,7 +51,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
         status: 'active',
       }),
     );
-  const claim = (db = store.db) => claimDeliveries(db, { limit: 10, leaseSec });
+  const claim = (db = store.db) => claimDeliveries(db, { topic: 'membership', limit: 10, leaseSec });
   const whom = (claimed: readonly Delivery[]) =>
     claimed.map(({ payload }) => {
       const { user_id, role } = payload as Record<string, string>;
@@ -163,6 +166,28 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     await second?.close();
   });
 
+  test('keeps no news waiting for a mail that hangs, and leaves that one in time', async () => {
+    const began: string[] = [];
+    const mail = (_delivery: Delivery, signal: AbortSignal) => {
+      began.push('mail');
+      return new Promise<void>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const membership = async () => void began.push('news');
+    const { logger } = capturingLogger();
+    const stop = await startCourier({ db: store.db, logger, deliver: { mail, membership }, timeoutMs: 2_000 });
+    await store.db.transaction({ role: roles.accounts }, (trx) =>
+      orderMail(trx, 'm', { kind: 'password_reset', email: 'e', requestId: 'r' }),
+    );
+    await eventually(() => expect(began).toEqual(['mail']));
+    await tell('ann');
+    await eventually(() => expect(began).toEqual(['mail', 'news']), 1_500);
+    await eventually(async () => {
+      const rows = await probing(store.db, (trx) => trx.selectFrom('outbox').selectAll().execute());
+      expect(rows).toMatchObject([{ topic: 'mail', attempts: 1, leased_until: null, last_error: 'TimeoutError 23' }]);
+    });
+    await stop();
+  });
+
   const again = async ({ location, name }: ThrowAway<AuthSchema>): Promise<AuthDatabase> =>
     openDatabase<AuthSchema>({ ...probedDatabase, location, name });
 });
@@ -235,6 +260,26 @@ describe.each(databases())('mail on %s', (_, database) => {
     expect(text).toMatch(/^auth_outbox_deliveries_total\{topic="mail",result="parked"\} 1$/m);
     expect(world.mail.received.filter(({ to }) => to === who.email)).toEqual([]);
   });
+});
+
+test('a mail server that answers drop by drop is left when it is told', async () => {
+  const server = createServer((socket) => {
+    const drops = setInterval(() => socket.write('x'), 10);
+    socket.once('end', () => socket.destroy()).once('close', () => clearInterval(drops));
+    socket.on('error', () => {}).resume();
+    socket.write('220 slow\r\n250-');
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const mailer = smtpMailer({ url: `smtp://127.0.0.1:${port}`, from: 'a@example.test', requireTls: false });
+  const mail = { kind: 'password_changed', to: 'b@example.test', subject: 's', text: 't', link: undefined } as const;
+  await expect(mailer.send(mail, AbortSignal.timeout(300))).rejects.toMatchObject({ code: 'EABORT' });
+  // It settles once the connection is gone, too.
+  const closed = once(server, 'close');
+  server.close();
+  await closed;
+  mailer.close();
 });
 
 describe('mail without a mail server', () => {

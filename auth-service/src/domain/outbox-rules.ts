@@ -1,5 +1,8 @@
-/** What one delivery may take altogether, in seconds; longer than every time-out inside it, so that a lease outlives the work. */
+/** How long a delivery is its process's alone, in seconds; longer than what it may take, so that a lease outlives the work. */
 export const leaseSec = 60;
+
+/** What one delivery may take altogether, however often the other side says something meanwhile. */
+export const deliveryTimeoutMs = 45_000;
 
 /** After so many failures a mail is parked: about two hours. */
 export const maxMailAttempts = 12;

@@ -31,13 +31,13 @@ const keptAfterExpirySec = 30 * 24 * 3600;
  * nobody waits for an answer whose time would tell.
  */
 export function deliverMail(parts: MailParts): Deliver {
-  return async ({ payload }) => {
+  return async ({ payload }, signal) => {
     const order = mailOrder.parse(payload);
     const outgoing = await parts.db.transaction({ role: roles.courier }, (trx) => prepare(trx, parts, order));
     if (outgoing === undefined) return;
     const { to, facts } = outgoing;
     const link = 'link' in facts ? facts.link : undefined;
-    await parts.mailer.send({ ...mailText(facts), kind: facts.kind, to, link });
+    await parts.mailer.send({ ...mailText(facts), kind: facts.kind, to, link }, signal);
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Logger } from '@countersign/service-kit';
-import { leaseSec, maxMailAttempts, retryDelaySec } from '../domain/outbox-rules.ts';
+import { deliveryTimeoutMs, leaseSec, maxMailAttempts, retryDelaySec } from '../domain/outbox-rules.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import {
   claimDeliveries,
@@ -9,9 +9,9 @@ import {
   nextDueMs,
   outboxChannel,
 } from '../store/outbox.ts';
-import type { OutboxTopic } from '../store/schema.ts';
+import { type OutboxTopic, outboxTopics } from '../store/schema.ts';
 
-/** Hands one thing over. @throws DeliveryError, or whatever kept it from being handed over. */
+/** Hands one thing over, or gives up when `signal` says so. @throws Whatever kept it from being handed over. */
 export type Deliver = (delivery: Delivery, signal: AbortSignal) => Promise<void>;
 
 export type DeliveryResult = 'delivered' | 'retried' | 'parked';
@@ -20,6 +20,8 @@ export type CourierParts = Readonly<{
   db: AuthDatabase;
   logger: Logger;
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
+  /** How long one delivery may take; shorter than its lease. */
+  timeoutMs?: number;
   /** For the metrics. */
   onResult?: (topic: OutboxTopic, result: DeliveryResult) => void;
 }>;
@@ -30,32 +32,57 @@ const afterFailureMs = 2_000;
 // A member is known elsewhere only through this: it is tried until it is, and more often than a mail.
 const longestMembershipDelaySec = 30;
 
+// What is just being handed over may finish: a mail that is cut off after its last byte is sent twice.
+const graceMs = 5_000;
+
 /**
  * Sends what transactions left in the outbox, at least once and in order for each key, until it is stopped. Any number of instances
- * may do this at once.
+ * may do this at once. Each topic has rounds of its own: a mail server that hangs keeps no news of a member waiting.
  *
- * @returns Stops it, after the round under way.
+ * @returns Stops it, after the rounds under way, or five seconds.
  */
 export async function startCourier(parts: CourierParts): Promise<() => Promise<void>> {
   const stopped = new AbortController();
-  let wake = () => {};
-  let news = true;
-  const stopListening = await parts.db.listen(outboxChannel, () => {
-    news = true;
+  const late = new AbortController();
+  let wakes: (() => void)[] = [];
+  const wake = () => {
+    for (const each of wakes) each();
+  };
+  const stopListening = await parts.db.listen(outboxChannel, wake);
+  const rounds = outboxTopics.map((topic) => startRounds(parts, topic, { stopped: stopped.signal, late: late.signal }));
+  wakes = rounds.map(({ wake }) => wake);
+  return async () => {
+    stopped.abort();
+    const timer = setTimeout(() => late.abort(), graceMs);
     wake();
-  });
+    await Promise.all(rounds.map(({ ended }) => ended));
+    clearTimeout(timer);
+    await stopListening();
+  };
+}
+
+/** `stopped`: begin nothing more. `late`: and leave what is under way. */
+type Ending = Readonly<{ stopped: AbortSignal; late: AbortSignal }>;
+
+function startRounds(
+  parts: CourierParts,
+  topic: OutboxTopic,
+  ending: Ending,
+): Readonly<{ wake(): void; ended: Promise<void> }> {
+  let wakeUp = () => {};
+  let news = true;
 
   async function run(): Promise<void> {
-    while (!stopped.signal.aborted) {
+    while (!ending.stopped.aborted) {
       news = false;
-      const waitMs = await round(parts, stopped.signal).catch((error: unknown) => {
+      const waitMs = await round(parts, topic, ending).catch((error: unknown) => {
         parts.logger.error({ err: error }, 'the outbox cannot be read; it is tried again');
         return afterFailureMs;
       });
-      if (news || stopped.signal.aborted) continue;
+      if (news || ending.stopped.aborted) continue;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, waitMs);
-        wake = () => {
+        wakeUp = () => {
           clearTimeout(timer);
           resolve();
         };
@@ -63,22 +90,24 @@ export async function startCourier(parts: CourierParts): Promise<() => Promise<v
     }
   }
 
-  const running = run();
-  return async () => {
-    stopped.abort();
-    wake();
-    await running;
-    await stopListening();
+  return {
+    wake() {
+      news = true;
+      wakeUp();
+    },
+    ended: run(),
   };
 }
 
-/** Delivers whatever is due. @returns How long nothing will be, in milliseconds. */
-async function round(parts: CourierParts, signal: AbortSignal): Promise<number> {
+/** Delivers whatever of a topic is due. @returns How long nothing will be, in milliseconds. */
+async function round(parts: CourierParts, topic: OutboxTopic, { stopped, late }: Ending): Promise<number> {
   for (;;) {
-    const claimed = await claimDeliveries(parts.db, { limit: atOnce, leaseSec });
-    if (claimed.length === 0) return Math.min(idleMs, (await nextDueMs(parts.db)) ?? idleMs);
+    const claimed = await claimDeliveries(parts.db, { topic, limit: atOnce, leaseSec });
+    if (claimed.length === 0) return Math.min(idleMs, (await nextDueMs(parts.db, topic)) ?? idleMs);
+    // A server that answers drop by drop never falls silent, and another instance takes what it has when the lease is over.
+    const signal = AbortSignal.any([late, AbortSignal.timeout(parts.timeoutMs ?? deliveryTimeoutMs)]);
     await Promise.all(claimed.map((delivery) => attempt(parts, delivery, signal)));
-    if (signal.aborted) return 0;
+    if (stopped.aborted) return 0;
   }
 }
 

@@ -1,7 +1,7 @@
 import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
-// Together shorter than a lease of the outbox, or two instances would send the same mail.
+// For a server that says nothing; one that goes on saying something is left when the signal says so.
 const connectionTimeoutMs = 10_000;
 const silenceTimeoutMs = 15_000;
 
@@ -23,8 +23,8 @@ export function smtpMailer(options: Readonly<{ url: string; from: string; requir
     disableUrlAccess: true,
   });
   return {
-    async send({ to, subject, text }) {
-      await transport.sendMail({ from: options.from, to: { name: '', address: to }, subject, text });
+    async send({ to, subject, text }, signal) {
+      await transport.sendMail({ from: options.from, to: { name: '', address: to }, subject, text, signal });
     },
     close: () => transport.close(),
   };

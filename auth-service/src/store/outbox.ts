@@ -34,12 +34,12 @@ export type Delivery = Readonly<{
 }>;
 
 /**
- * Takes what is due, for `leaseSec`: nobody else gets it until then, so a process that dies holds nothing up for long. Only the
+ * Takes what is due of a topic, for `leaseSec`: nobody else gets it until then, so a process that dies holds nothing up for long. Only the
  * first of a key is ever taken, and what another instance is just taking is passed over.
  */
 export async function claimDeliveries(
   db: AuthDatabase,
-  { limit, leaseSec }: Readonly<{ limit: number; leaseSec: number }>,
+  { topic, limit, leaseSec }: Readonly<{ topic: OutboxTopic; limit: number; leaseSec: number }>,
 ): Promise<Delivery[]> {
   const { rows } = await db.transaction({ role: roles.courier }, (trx) =>
     sql<Omit<Delivery, 'payload'> & { payload: string }>`
@@ -47,7 +47,7 @@ export async function claimDeliveries(
         leased_until = clock_timestamp() + make_interval(secs => ${leaseSec}::int)
       where seq in (
         select o.seq from outbox o
-        where o.parked_at is null and o.due_at <= clock_timestamp()
+        where o.topic = ${topic} and o.parked_at is null and o.due_at <= clock_timestamp()
           and coalesce(o.leased_until <= clock_timestamp(), true)
           and not exists (select from outbox earlier
             where earlier.ordering_key = o.ordering_key and earlier.seq < o.seq and earlier.parked_at is null)
@@ -84,12 +84,13 @@ export async function deliveryFailed(
   );
 }
 
-/** How long until something is due that nobody works on, in milliseconds; undefined when nothing waits. */
-export async function nextDueMs(db: AuthDatabase): Promise<number | undefined> {
+/** How long until something of a topic is due that nobody works on, in milliseconds; undefined when nothing waits. */
+export async function nextDueMs(db: AuthDatabase, topic: OutboxTopic): Promise<number | undefined> {
   return db.transaction({ role: roles.courier }, async (trx) => {
     const { due } = await trx
       .selectFrom('outbox')
       .select(sql<Date | null>`min(greatest(due_at, coalesce(leased_until, due_at)))`.as('due'))
+      .where('topic', '=', topic)
       .where('parked_at', 'is', null)
       .executeTakeFirstOrThrow();
     return due === null ? undefined : Math.max(0, due.getTime() - (await databaseNow(trx)).getTime());

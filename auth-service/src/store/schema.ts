@@ -151,7 +151,9 @@ export type MailedTokensTable = {
   expires_at: Date;
 };
 
-export type OutboxTopic = 'mail' | 'membership';
+export const outboxTopics = ['mail', 'membership'] as const;
+
+export type OutboxTopic = (typeof outboxTopics)[number];
 
 export type OutboxTable = {
   seq: ColumnType<number, never, never>;

@@ -174,13 +174,13 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     };
     const membership = async () => void began.push('news');
     const { logger } = capturingLogger();
-    const stop = await startCourier({ db: store.db, logger, deliver: { mail, membership }, timeoutMs: 2_000 });
+    const stop = await startCourier({ db: store.db, logger, deliver: { mail, membership }, timeoutMs: 5_000 });
     await store.db.transaction({ role: roles.accounts }, (trx) =>
       orderMail(trx, 'm', { kind: 'password_reset', email: 'e', requestId: 'r' }),
     );
     await eventually(() => expect(began).toEqual(['mail']));
     await tell('ann');
-    await eventually(() => expect(began).toEqual(['mail', 'news']), 1_500);
+    await eventually(() => expect(began).toEqual(['mail', 'news']), 4_000);
     await eventually(async () => {
       const rows = await probing(store.db, (trx) => trx.selectFrom('outbox').selectAll().execute());
       expect(rows).toMatchObject([{ topic: 'mail', attempts: 1, leased_until: null, last_error: 'TimeoutError 23' }]);

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { missingSuites } from './real-suites.ts';
+import { merged, missingSuites } from './real-suites.ts';
 
 const file = (room: string, titles: string[]) => ({
   name: `/repo/${room}/test/x.int.test.ts`,
@@ -10,7 +10,6 @@ const file = (room: string, titles: string[]) => ({
   })),
 });
 const whole = {
-  numTotalTests: 9,
   numPassedTests: 9,
   numFailedTests: 0,
   numPendingTests: 0,
@@ -36,4 +35,13 @@ test('names the room whose real-server suite did not run, and tests that were sk
     testResults: whole.testResults.filter(({ name }) => !name.includes('gateway')),
   };
   expect(missingSuites(lacking)).toEqual(['gateway: nothing ran on redis', '2 tests were skipped']);
+});
+
+test('takes several runs as one', () => {
+  const runs = whole.testResults.map((one) => ({ ...whole, numPendingTests: 1, testResults: [one] }));
+  expect(missingSuites(merged(runs.slice(1)))).toEqual([
+    'packages/database: nothing ran on postgres',
+    '6 tests were skipped',
+  ]);
+  expect(missingSuites(merged(runs))).toEqual(['7 tests were skipped']);
 });

@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-// Called by .ci/run with jest's JSON report: a real-server suite that was quietly skipped is a failure.
+// Called by .ci/run with jest's JSON reports: a real-server suite that was quietly skipped is a failure.
 
 type Report = {
-  numTotalTests: number;
   numPassedTests: number;
   numFailedTests: number;
   numPendingTests: number;
@@ -39,9 +38,20 @@ export function missingSuites(report: Report): string[] {
   return problems;
 }
 
-const [file] = process.argv.slice(2);
-if (file !== undefined && import.meta.main) {
-  const report = JSON.parse(readFileSync(file, 'utf8')) as Report;
+/** Several runs as one. */
+export function merged(reports: readonly Report[]): Report {
+  const sum = (count: (report: Report) => number) => reports.reduce((total, report) => total + count(report), 0);
+  return {
+    numPassedTests: sum(({ numPassedTests }) => numPassedTests),
+    numFailedTests: sum(({ numFailedTests }) => numFailedTests),
+    numPendingTests: sum(({ numPendingTests }) => numPendingTests),
+    testResults: reports.flatMap(({ testResults }) => testResults),
+  };
+}
+
+const files = process.argv.slice(2);
+if (files.length > 0 && import.meta.main) {
+  const report = merged(files.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Report));
   const problems = missingSuites(report);
   for (const problem of problems) process.stderr.write(`${problem}\n`);
   if (problems.length > 0) process.exitCode = 1;

@@ -10,6 +10,7 @@ import {
   readConfig,
 } from '@countersign/service-kit';
 import { z } from 'zod';
+import { signingAlgorithms } from './domain/access-token.ts';
 import { adminRole } from './domain/account-rules.ts';
 import { parseKeyRing } from './domain/key-ring.ts';
 
@@ -40,6 +41,8 @@ const schema = z.object({
   AUTH_ISSUER: z.url().optional(),
   AUTH_AUDIENCE: z.string().min(1).default('complaints-api'),
   AUTH_SIGNING_KEK: keyRing,
+  /** Of signing keys that are made from now on. */
+  AUTH_SIGNING_ALGORITHM: z.enum(signingAlgorithms).default('ES256'),
   AUTH_PASSWORD_PEPPERS: keyRing,
   AUTH_REFRESH_MAC_KEYS: keyRing,
   AUTH_BCRYPT_COST: z.coerce.number().int().min(4).max(15).default(12),

@@ -60,7 +60,7 @@ export async function serve(
   { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
 ): Promise<RunningService> {
   const metrics = createMetrics();
-  const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK);
+  const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK, config.AUTH_SIGNING_ALGORITHM);
   const passwords = await openPasswords(config, metrics);
   if (config.SEED_FILE !== undefined) await seed(db, passwords, config.SEED_FILE);
   const registration = registrationOf(config);
@@ -105,7 +105,12 @@ export async function serve(
   });
   const operatorSocket = operatorSocketPath(config);
   const stopOperator =
-    operatorSocket && (await listenForOperator(operatorSocket, { db, keks: config.AUTH_SIGNING_KEK }, logger));
+    operatorSocket &&
+    (await listenForOperator(
+      operatorSocket,
+      { db, keks: config.AUTH_SIGNING_KEK, alg: config.AUTH_SIGNING_ALGORITHM },
+      logger,
+    ));
   const stopOutgoing = await startOutgoing(config, { db, logger, metrics });
   logger.info({ port, database: db.kind }, 'listening');
   return {

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, jwtVerify } from 'jose';
 import { signAccessToken } from '../src/domain/access-token.ts';
 import { parseKeyRing } from '../src/domain/key-ring.ts';
+import { listKeys, revokeKey, rotateKeys } from '../src/flows/manage-keys.ts';
 import { openSigningKeys } from '../src/flows/signing-keys.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { ring } from './support/people.ts';
@@ -30,9 +31,15 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect(Object.keys(published?.keys[0] ?? {}).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x', 'y']);
     }));
 
-  test('sign an access token as RFC 9068 has it', () =>
+  test.each([
+    ['ES256', 'crv kty x y'],
+    ['EdDSA', 'crv kty x'],
+    ['RS256', 'e kty n'],
+  ] as const)('sign an access token as RFC 9068 has it, with %s', (alg, members) =>
     withStore(async ({ db }) => {
-      const keys = await openSigningKeys(db, keks);
+      const keys = await openSigningKeys(db, keks, alg);
+      const [published = {}] = parse(keys.published().body).keys;
+      expect(Object.keys(published).sort()).toEqual([...members.split(' '), 'alg', 'kid', 'use'].sort());
       const issuedAtSec = Math.floor(Date.now() / 1000);
       const facts = {
         userId: 'u1',
@@ -49,7 +56,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       const token = await signAccessToken(facts, issuer, keys.current());
       const keySet = createLocalJWKSet(JSON.parse(keys.published().body));
       const { payload, protectedHeader } = await jwtVerify(token, keySet, { ...issuer, typ: 'at+jwt' });
-      expect(protectedHeader).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: keys.current().kid });
+      expect(protectedHeader).toEqual({ alg, typ: 'at+jwt', kid: keys.current().kid });
       expect(payload).toEqual({
         iss: issuer.issuer,
         aud: issuer.audience,
@@ -65,6 +72,21 @@ describe.each(databases())('signing keys on %s', (_, database) => {
         auth_time: issuedAtSec - 5,
         amr: ['pwd'],
       });
+    }),
+  );
+
+  test('change their algorithm with the next one: those there go on with their own', () =>
+    withStore(async ({ db }) => {
+      const before = (await openSigningKeys(db, keks)).current();
+      const rsa = { db, keks, alg: 'RS256' } as const;
+      expect((await openSigningKeys(db, keks, 'RS256')).current()).toMatchObject({ kid: before.kid, alg: 'ES256' });
+      const { kid } = await rotateKeys(rsa, 'r');
+      expect((await listKeys(rsa)).map(({ key, state }) => `${key.alg} ${state}`)).toEqual([
+        'ES256 active',
+        'RS256 pending',
+      ]);
+      await revokeKey(rsa, before.kid, 'r');
+      expect((await openSigningKeys(db, keks)).current()).toMatchObject({ kid, alg: 'RS256' });
     }));
 
   test('stay closed under a wrong master key, with a sentence that says so, and none is made beside them', () =>

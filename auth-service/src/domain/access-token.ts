@@ -3,6 +3,11 @@ import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { accessTokenLifetimeSec } from './session-rules.ts';
 
+/** What access tokens can be signed with (RFC 7518 section 3.1, RFC 8037 section 3.1). */
+export const signingAlgorithms = ['ES256', 'EdDSA', 'RS256'] as const;
+
+export type SigningAlgorithm = (typeof signingAlgorithms)[number];
+
 /** All that the token says about its session. Seconds are Unix seconds, by the database's clock. */
 export type AccessFacts = Readonly<{
   userId: string;
@@ -19,11 +24,11 @@ export type AccessFacts = Readonly<{
 
 export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
 
-/** An RFC 9068 access token: ES256, `typ: at+jwt`, 900 s. */
+/** An RFC 9068 access token: `typ: at+jwt`, 900 s, by the algorithm of the key. */
 export function signAccessToken(
   facts: AccessFacts,
   { issuer, audience }: TokenIssuer,
-  key: Readonly<{ kid: string; privateKey: KeyObject }>,
+  key: Readonly<{ kid: string; alg: string; privateKey: KeyObject }>,
 ): Promise<string> {
   return new SignJWT({
     user_id: facts.userId,
@@ -35,7 +40,7 @@ export function signAccessToken(
     amr: facts.amr,
     ...(facts.jkt !== null && { cnf: { jkt: facts.jkt } }),
   })
-    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: key.kid })
+    .setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid })
     .setIssuer(issuer)
     .setAudience(audience)
     .setSubject(facts.userId)

@@ -1,3 +1,4 @@
+import type { SigningAlgorithm } from '../domain/access-token.ts';
 import type { KeyRing } from '../domain/key-ring.ts';
 import { keyRevocationInForceSec } from '../domain/session-rules.ts';
 import {
@@ -26,12 +27,13 @@ import { resealTotp } from '../store/totp-secrets.ts';
 import { makeKey, resealPrivateKey } from './signing-keys.ts';
 import { resealSecret } from './totp-secret.ts';
 
-export type KeyParts = Readonly<{ db: AuthDatabase; keks: KeyRing }>;
+/** `alg`: of the keys that are made here, ES256 unless it says something else. */
+export type KeyParts = Readonly<{ db: AuthDatabase; keks: KeyRing; alg?: SigningAlgorithm }>;
 
 export type ListedKey = Readonly<{ key: StoredKey; state: KeyState }>;
 
 /** Every key that was not removed yet, oldest first. */
-export async function listKeys({ db }: KeyParts): Promise<ListedKey[]> {
+export async function listKeys({ db }: Pick<KeyParts, 'db'>): Promise<ListedKey[]> {
   const { keys, now } = await readSigningKeys(db);
   return keys.map((key) => ({ key, state: keyState(key, keys, now) }));
 }
@@ -41,12 +43,12 @@ export async function listKeys({ db }: KeyParts): Promise<ListedKey[]> {
  *
  * @returns Which key, and when.
  */
-export async function rotateKeys({ db, keks }: KeyParts, requestId: string): Promise<{ kid: string; at: Date }> {
+export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string): Promise<{ kid: string; at: Date }> {
   return changeKeys(db, async (trx, { keys, now }) => {
     const next = nextKey(keys, now);
     const knownAtMs = next?.knownAt.getTime() ?? now.getTime() + publishAheadMs;
     const at = new Date(Math.max(now.getTime(), knownAtMs));
-    const kid = await takeOver(trx, { keks, next: next?.key, at, now });
+    const kid = await takeOver(trx, { ...parts, next: next?.key, at, now });
     const active = activeKey(keys, now);
     if (active !== undefined) await updateKey(trx, active.kid, retiredAt(at));
     await auditKey(trx, 'key.rotated', requestId, { kid, at: at.toISOString() });
@@ -61,7 +63,11 @@ export async function rotateKeys({ db, keks }: KeyParts, requestId: string): Pro
  * @returns Which key signs from now on.
  * @throws AppError `not_found`, also for one that is revoked already.
  */
-export async function revokeKey({ db, keks }: KeyParts, kid: string, requestId: string): Promise<{ signing: string }> {
+export async function revokeKey(
+  { db, ...parts }: KeyParts,
+  kid: string,
+  requestId: string,
+): Promise<{ signing: string }> {
   return changeKeys(db, async (trx, { keys, now }) => {
     const left = keys.filter((key) => key.kid !== kid && key.revokedAt === null);
     if (!keys.some((key) => key.kid === kid && key.revokedAt === null)) {
@@ -74,7 +80,7 @@ export async function revokeKey({ db, keks }: KeyParts, kid: string, requestId: 
     const wasActive = activeKey(keys, now)?.kid === kid;
     const signing =
       wasActive || active === undefined
-        ? await takeOver(trx, { keks, next: nextKey(left, now)?.key, at: now, now })
+        ? await takeOver(trx, { ...parts, next: nextKey(left, now)?.key, at: now, now })
         : active.kid;
     await auditKey(trx, 'key.revoked', requestId, { kid, signing });
     await appendRevocations(trx, [{ kind: 'key', kid }], keyRevocationInForceSec);
@@ -87,7 +93,7 @@ export async function revokeKey({ db, keks }: KeyParts, kid: string, requestId: 
  * master key opens nothing, and can go.
  */
 export async function rewrapSecrets(
-  { db, keks }: KeyParts,
+  { db, keks }: Pick<KeyParts, 'db' | 'keks'>,
   requestId: string,
 ): Promise<{ signingKeys: number; secondFactors: number; kekId: string }> {
   return changeKeys(db, async (trx, { keys }) => {
@@ -102,13 +108,13 @@ export async function rewrapSecrets(
 
 async function takeOver(
   trx: Trx,
-  { keks, next, at, now }: Readonly<{ keks: KeyRing; next: StoredKey | undefined; at: Date; now: Date }>,
+  { keks, alg, next, at, now }: Omit<KeyParts, 'db'> & Readonly<{ next: StoredKey | undefined; at: Date; now: Date }>,
 ): Promise<string> {
   if (next !== undefined) {
     await updateKey(trx, next.kid, lifeFrom(next, at));
     return next.kid;
   }
-  const made = await makeKey(keks);
+  const made = await makeKey(keks, alg);
   const times = lifeFrom({ publishAt: now, activateAt: at, retireAt: at, removeAt: at, revokedAt: null }, at);
   await insertKey(trx, { ...made, ...times, revokedAt: null });
   return made.kid;

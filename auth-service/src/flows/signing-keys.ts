@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { StartupError } from '@countersign/service-kit';
 import { calculateJwkThumbprint, type JWK } from 'jose';
+import type { SigningAlgorithm } from '../domain/access-token.ts';
 import type { KeyRing } from '../domain/key-ring.ts';
 import { seal, unseal } from '../domain/sealing.ts';
 import { activeKey, dueKey, publishedKeys } from '../domain/signing-key-lifecycle.ts';
@@ -11,25 +12,28 @@ import { addDueKey, type KeysNow, readSigningKeys, type StoredKey } from '../sto
 /** The key set as it is served. */
 export type PublishedKeySet = Readonly<{ body: string; etag: string }>;
 
+export type SigningKey = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
+
 export type SigningKeys = Readonly<{
   /** @throws AppError `unavailable` when there is none. */
-  current(): Readonly<{ kid: string; privateKey: KeyObject }>;
+  current(): SigningKey;
   published(): PublishedKeySet;
   /** Looks again, and makes the next key when it is due. Keys that were good stay when it fails. */
   refresh(): Promise<void>;
   readonly ready: boolean;
 }>;
 
-type Held = Readonly<{ signing: { kid: string; privateKey: KeyObject } | undefined; published: PublishedKeySet }>;
+type Held = Readonly<{ signing: SigningKey | undefined; published: PublishedKeySet }>;
 
 /**
  * Reads the signing keys, and makes the first one.
  *
+ * @param alg Of keys that are made from now on; those there are go on with their own.
  * @throws StartupError when a key in the database does not open under AUTH_SIGNING_KEK: going on with another would
  * leave every token that is out there unverifiable.
  */
-export async function openSigningKeys(db: AuthDatabase, keks: KeyRing): Promise<SigningKeys> {
-  const load = async (): Promise<Held> => hold(await currentKeys(db, keks), keks);
+export async function openSigningKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<SigningKeys> {
+  const load = async (): Promise<Held> => hold(await currentKeys(db, keks, alg), keks);
   let held = await load();
   return {
     current() {
@@ -46,14 +50,14 @@ export async function openSigningKeys(db: AuthDatabase, keks: KeyRing): Promise<
   };
 }
 
-async function currentKeys(db: AuthDatabase, keks: KeyRing): Promise<KeysNow> {
+async function currentKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<KeysNow> {
   const found = await readSigningKeys(db);
   if (dueKey(found.keys, found.now) === undefined) return found;
   return addDueKey(db, async ({ keys, now }) => {
     // All that exist must open first: a wrong master key must not be answered with a new key beside them.
     for (const key of keys) openPrivateKey(key, keks);
     const times = dueKey(keys, now);
-    return times && { ...(await makeKey(keks)), ...times, revokedAt: null };
+    return times && { ...(await makeKey(keks, alg)), ...times, revokedAt: null };
   });
 }
 
@@ -65,25 +69,39 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
     keys: publishedKeys(keys, now).map((key) => JSON.parse(key.publicJwk) as unknown),
   });
   return {
-    signing: active && privateKey && { kid: active.kid, privateKey },
+    signing: active && privateKey && { kid: active.kid, alg: active.alg, privateKey },
     published: { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` },
   };
 }
 
 /** A new key, sealed; when it lives is the caller's to say. */
-export async function makeKey(keks: KeyRing) {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const { kty, crv, x, y } = publicKey.export({ format: 'jwk' }) as JWK & { kty: 'EC' };
-  const kid = await calculateJwkThumbprint({ kty, crv, x, y } as JWK);
+export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
+  const { publicKey, privateKey } = newKeyPair(alg);
+  const jwk = publicKey.export({ format: 'jwk' }) as JWK;
+  const kid = await calculateJwkThumbprint(jwk);
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
   return {
     kid,
-    // Written field by field, so that nothing private can come along.
-    publicJwk: JSON.stringify({ kty, crv, x, y, kid, use: 'sig', alg: 'ES256' }),
+    alg,
+    publicJwk: JSON.stringify({ ...publicMembers(jwk), kid, use: 'sig', alg }),
     sealedPrivate: seal(keks.current.bytes, pkcs8, kid),
     kekId: keks.current.id,
   };
 }
+
+function newKeyPair(alg: SigningAlgorithm) {
+  switch (alg) {
+    case 'ES256':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    case 'EdDSA':
+      return generateKeyPairSync('ed25519');
+    case 'RS256':
+      return generateKeyPairSync('rsa', { modulusLength: 3072 });
+  }
+}
+
+/** Written member by member, so that nothing private can come along. */
+const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
 
 /** The same key under the current master key. */
 export function resealPrivateKey(key: StoredKey, keks: KeyRing) {

@@ -7,6 +7,8 @@ import type { Trx } from './scope.ts';
 
 export type StoredKey = Readonly<{
   kid: string;
+  /** As JOSE names it. */
+  alg: string;
   publicJwk: string;
   sealedPrivate: Buffer;
   kekId: string;
@@ -57,7 +59,7 @@ export async function insertKey(trx: Trx, key: StoredKey): Promise<void> {
     .insertInto('signing_keys')
     .values({
       kid: key.kid,
-      alg: 'ES256',
+      alg: key.alg,
       public_jwk: key.publicJwk,
       private_enc: key.sealedPrivate,
       kek_id: key.kekId,
@@ -103,6 +105,7 @@ async function readKeys(trx: Trx): Promise<KeysNow> {
     .execute();
   const keys = rows.map((row) => ({
     kid: row.kid,
+    alg: row.alg,
     publicJwk: row.public_jwk,
     sealedPrivate: Buffer.from(row.private_enc),
     kekId: row.kek_id,

@@ -13,7 +13,7 @@ export type Passwords = Readonly<{
   admit: HashQueue['admit'];
   hash(password: string): Promise<StoredPassword>;
   /**
-   * Exactly one bcrypt, whatever is stored: an account that does not exist takes as long as one that does.
+   * Exactly one bcrypt at the current cost, whatever is stored: an account that does not exist takes as long as one that does.
    *
    * @param stored undefined for an account that does not exist or has no password.
    * @throws AppError `login_busy` when the queue is full.
@@ -46,14 +46,25 @@ export async function createPasswords(
     async verify(password, stored) {
       const pepper = stored && peppers.find(stored.pepperKid);
       const known = stored !== undefined && pepper !== undefined;
-      const matches = await queue.run(() => {
+      const matches = await queue.run(async () => {
         onHash();
-        return bcrypt.compare(peppered(pepper ?? peppers.current.bytes, password), known ? stored.hash : dummy);
+        const text = peppered(pepper ?? peppers.current.bytes, password);
+        const same = await bcrypt.compare(text, known ? stored.hash : dummy);
+        if (known) await catchUp(bcrypt.getRounds(stored.hash), cost);
+        return same;
       });
       return known && matches;
     },
     isStale: (stored) => stored.pepperKid !== peppers.current.id || bcrypt.getRounds(stored.hash) !== cost,
   };
+}
+
+/**
+ * A hash from before the cost was raised is done sooner, which would tell that somebody has it. Each round more doubles the work, so
+ * with one of each missing cost it is as much as one of the current: 2^n + (2^n + 2^(n+1) + … + 2^(cost-1)) = 2^cost.
+ */
+async function catchUp(from: number, cost: number): Promise<void> {
+  for (let rounds = from; rounds < cost; rounds += 1) await bcrypt.hash('', rounds);
 }
 
 /**

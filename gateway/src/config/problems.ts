@@ -37,9 +37,13 @@ function withoutVariable({ path, message }: Finding, source: Source): string {
   // What must be is quoted from the schema.
   if (source.originOf(path) === 'written' || message.startsWith('must ')) return message;
   const value = String(valueAt(source.value, path));
-  return message.replace(/"[^"]+"/, (quoted) =>
-    value.includes(quoted.slice(1, -1)) ? JSON.stringify(source.shownAt(path)) : quoted,
-  );
+  const start = message.indexOf('"');
+  // From the last quotation mark on, since there may be some in the value.
+  for (let end = message.lastIndexOf('"'); end > start + 1; end = message.lastIndexOf('"', end - 1)) {
+    if (!value.includes(message.slice(start + 1, end))) continue;
+    return message.slice(0, start) + JSON.stringify(source.shownAt(path)) + message.slice(end + 1);
+  }
+  return message;
 }
 
 const mostShown = 200;

@@ -432,4 +432,13 @@ describe('a configuration', () => {
     expect(problems.join('\n')).toContain(problem);
     expect(problems.join('\n')).not.toContain('c0ffee');
   });
+
+  test('nor one with quotation marks in it', () => {
+    const text = changed('path: /v1/users/me', 'path: "/v1/${CANARY}/x"');
+    for (const secret of ['a"c0ffee"b', '"c0ffee"/c0ffee"']) {
+      const problems = problemsOf(text, { CANARY: secret }).join('\n');
+      expect(problems).toContain('the path "/v1/${CANARY}/x" is not a segment: letters, digits and "-._~"');
+      expect(problems).not.toContain('c0ffee');
+    }
+  });
 });

@@ -6,6 +6,8 @@ import { revocationInForceSec } from '../src/domain/session-rules.ts';
 import { endOwnSession, logOut } from '../src/flows/end-sessions.ts';
 import { type Feed, openFeed } from '../src/flows/follow-revocations.ts';
 import type { LoginParts } from '../src/flows/log-in.ts';
+import { endAllSessions } from '../src/flows/operate.ts';
+import { disableTenant } from '../src/flows/operate-tenants.ts';
 import { refresh } from '../src/flows/refresh.ts';
 import { appendRevocations, pageSize, readFeed } from '../src/store/revocations.ts';
 import { roles } from '../src/store/roles.ts';
@@ -88,6 +90,26 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       expect(entry?.not_before.getMilliseconds()).toBe(0);
     }
   });
+
+  test.each<[name: string, end: (slug: string) => Promise<unknown>]>([
+    ['disabled', (slug) => disableTenant(store.db, slug, 'test')],
+    ['ended with all others', () => endAllSessions(store.db, 'test')],
+  ])(
+    'refuses of a tenant that is %s also what was issued since another revocation of this second',
+    async (_name, end) => {
+      // Three times, since one of them may fall on the turn of a second.
+      for (let round = 0; round < 3; round += 1) {
+        const slug = `t-${uuidv7()}`;
+        const own = await makeTenant(store.db, slug);
+        const who = await newPerson(own);
+        await logOut(store.db, { userId: who.userId, sessionId: uuidv7() }, 'all', 'test');
+        const { access } = await grantFor(parts, who, own);
+        await end(slug);
+        const entry = (await head()).items.find(({ kind, tenant_id }) => kind === 'tenant' && tenant_id === own.id);
+        expect(access.issuedAtSec * 1000).toBeLessThan(entry?.not_before.getTime() ?? Number.NaN);
+      }
+    },
+  );
 
   test('wakes who waits', async () => {
     const { log, cursor } = await head();

@@ -151,4 +151,10 @@ describe('the follower of a revocation feed', () => {
     const { pauses } = await follow([page(1), page(1), page(1)]);
     expect(pauses).toEqual([200, 200]);
   });
+
+  test('nor when it is another log each time: two auth-services on two databases', async () => {
+    const logOf = (name: string) => page(1, [], true, name);
+    const { pauses } = await follow([logOf('L1'), logOf('L2'), logOf('L1'), logOf('L2'), logOf('L1')]);
+    expect(pauses).toEqual([200, 200]);
+  });
 });

@@ -32,8 +32,8 @@ const longestWaitSec = 25;
 // Short, since a logout that is answered just after the auth-service came back must be known within a second.
 const firstRetryMs = 100;
 const lastRetryMs = 500;
-// A feed that answers at once without news would otherwise be asked in a tight loop.
-const emptyAnswerPauseMs = 200;
+// A feed that answers at once without news, or each time with another log, would otherwise be asked in a tight loop.
+const earlyAnswerPauseMs = 200;
 // A million entries, and some 200 MB: more logouts in the life of a token than this design is for.
 const maxSnapshotPages = 200;
 
@@ -90,8 +90,12 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
   ): Promise<FeedPosition | undefined> {
     const askedAt = performance.now();
     const page = await ask({ position, waitSec }, signal);
+    const pauseIfEarly = async () => {
+      if (performance.now() - askedAt < earlyAnswerPauseMs) await options.pause(earlyAnswerPauseMs, signal);
+    };
     if (!follows(page, position)) {
       logger.warn({ issuer, log: page.log, cursor: page.cursor }, 'another revocation log: reading it from the start');
+      await pauseIfEarly();
       return undefined;
     }
     revocations.apply(page.entries, nowMs());
@@ -99,7 +103,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     for (const { notBeforeMs } of page.entries) options.onLag?.(Math.max(0, nowMs() - notBeforeMs));
     if (page.complete) revocations.confirmCurrent(nowMs());
     const isNews = page.cursor > position.cursor;
-    if (!isNews && performance.now() - askedAt < emptyAnswerPauseMs) await options.pause(emptyAnswerPauseMs, signal);
+    if (!isNews) await pauseIfEarly();
     return positionAfter(page);
   }
 

@@ -21,8 +21,8 @@ export type NewRevocation =
  * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
  * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
  * counts whole seconds and everything issued before now must be older. Of a key it is the end of the entry: whoever stole
- * the key writes whatever `iat` they like. Of a tenant it is later than that of any revocation before: a token that was issued
- * since one in this very second carries that one's `not_before`, and here no entry of its session ends it.
+ * the key writes whatever `iat` they like. Of a tenant it is later than that of any revocation that concerns its people: a token that was
+ * issued since one in this very second carries that one's `not_before`, and here no entry of its session ends it.
  *
  * @param inForceSec How long after that a token can live that the entry is about.
  */
@@ -35,17 +35,21 @@ export async function appendRevocations(
   await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
   await holdLock(trx, 'revocationLog');
   const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
-  const afterOthers = sql<Date>`greatest(${notBefore}, (select max(not_before) + interval '1 second' from revocations
-    where kind in ('user', 'member', 'tenant')))`;
+  const afterOthersOf = (tenantId: string) =>
+    sql<Date>`greatest(${notBefore}, (select max(not_before) + interval '1 second' from revocations
+      where kind = 'user' or (kind in ('member', 'tenant') and tenant_id = ${tenantId})))`;
   const end = sql<Date>`${notBefore} + make_interval(secs => ${inForceSec}::int)`;
-  const startOf = { session: notBefore, member: notBefore, user: notBefore, tenant: afterOthers, key: end };
+  const startOf = (entry: NewRevocation) => {
+    if (entry.kind === 'tenant') return afterOthersOf(entry.tenantId);
+    return entry.kind === 'key' ? end : notBefore;
+  };
   await trx
     .insertInto('revocations')
     .values(
       entries.map((entry) => ({
         kind: entry.kind,
         ...subjectOf(entry),
-        not_before: startOf[entry.kind],
+        not_before: startOf(entry),
         expires_at: end,
       })),
     )

@@ -118,6 +118,30 @@ describe(`a gateway with ${workers} workers`, () => {
     expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);
   });
 
+  test('leaves no client waiting when one is killed', async () => {
+    await allServe();
+    let isGoing = true;
+    let underWay = 0;
+    let answered = 0;
+    const client = async () => {
+      while (isGoing) {
+        underWay += 1;
+        // What the one that is killed was about to answer may break off.
+        if ((await ask('/v1/open/1').catch(() => undefined)) === 200) answered += 1;
+        underWay -= 1;
+      }
+    };
+    for (let clients = 0; clients < 6; clients += 1) void client();
+    for (const victim of pids().slice(1)) {
+      const before = answered;
+      await eventually(() => expect(answered).toBeGreaterThan(before + 100));
+      process.kill(victim, 'SIGKILL');
+    }
+    await allServe();
+    isGoing = false;
+    await eventually(() => expect(underWay).toBe(0));
+  });
+
   test('drains all of them on SIGTERM, without a request that fails', async () => {
     const token = await place.issuer.accessToken();
     const load = loadOn(place.url, { path: '/v1/things/1', perSecond: 200, token });

@@ -2,6 +2,7 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
+import { closeHandedOver } from './handed-over.ts';
 import { createRestartDelay } from './restart-delay.ts';
 import { adminSocketVariable, type WorkerServes, whenServing } from './worker.ts';
 import { linkTo, type WorkerLink } from './worker-link.ts';
@@ -35,6 +36,7 @@ export function openSlot(number: number, directory: string, logger: Logger): Slo
     const fresh = cluster.fork({ [adminSocketVariable]: socketPath });
     const startedAt = performance.now();
     worker = fresh;
+    closeHandedOver(fresh.process);
     fresh.once('exit', (code, signal) => {
       void link?.close();
       link = undefined;

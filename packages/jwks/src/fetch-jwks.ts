@@ -27,7 +27,8 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
       signal: AbortSignal.any([late, request.signal]),
       headers: {
         accept: 'application/jwk-set+json, application/json',
-        ...(request.etag !== undefined && { 'if-none-match': request.etag }),
+        // Ours, or fetch adds `no-cache`, for which Express and others answer in full whatever the ETag.
+        ...(request.etag !== undefined && { 'if-none-match': request.etag, 'cache-control': 'max-age=0' }),
       },
     });
     return await readAnswer(response, request);

@@ -127,8 +127,14 @@ export function keySetRoute(keySet: () => unknown): Router {
     (headers['content-length'] ?? '0') === '0' &&
     headers['transfer-encoding'] === undefined;
   router.get(path, helmet(), (req, res, next) => {
-    if (!isPlain(req)) next();
-    else res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
+    if (!isPlain(req)) {
+      next();
+      return;
+    }
+    const { record } = res.locals as Partial<Locals>;
+    // On the admin listener it has one already.
+    if (record !== undefined) res.set('x-request-id', record.requestId);
+    res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
   });
   return router;
 }

@@ -125,8 +125,11 @@ describe('what the gateway signs', () => {
   });
 
   test('is published without its private half, on the internal and the admin listener', async () => {
-    const admin = (await (await gateway.admin('/.well-known/jwks.json')).json()) as typeof jwks;
-    expect(admin).toEqual(jwks);
+    for (const port of [gateway.running.ports.internal, gateway.running.ports.admin]) {
+      const answer = await fetch(`http://127.0.0.1:${port}/.well-known/jwks.json`);
+      expect(await answer.json()).toEqual(jwks);
+      expect(answer.headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+    }
     expect(jwks.keys).toHaveLength(1);
     for (const key of jwks.keys) expect(key.d).toBeUndefined();
   });

@@ -11,7 +11,8 @@ describe(`a gateway with ${workers} workers`, () => {
   let place: GatewayProcess;
   let primary: StartedProcess;
   beforeAll(async () => {
-    place = await gatewayProcess();
+    // The load outlives the time in which everybody may notice, also on a busy machine.
+    place = await gatewayProcess({ env: { DRAIN_DELAY_MS: '6000' } });
     primary = await place.start('--workers', String(workers));
   });
   afterAll(() => place.close());
@@ -118,28 +119,22 @@ describe(`a gateway with ${workers} workers`, () => {
     expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);
   });
 
-  test('leaves no client waiting when one is killed', async () => {
+  test('leaves no client waiting whose connection one was handed that was killed before it took it', async () => {
+    const [victim = 0] = pids();
+    process.kill(victim, 'SIGSTOP');
+    const answers: unknown[] = [];
+    const asked = Array.from({ length: 2 * workers }, () =>
+      ask('/v1/open/1').then(
+        (answer) => answers.push(answer),
+        ({ code }) => answers.push(code),
+      ),
+    );
+    await eventually(() => expect(answers).toHaveLength(2 * workers - 1));
+    process.kill(victim, 'SIGKILL');
+    await Promise.all(asked);
+    expect(answers.slice(0, -1)).toEqual(Array.from({ length: 2 * workers - 1 }, () => 200));
+    expect(answers.at(-1)).toMatch(/^(UND_ERR_SOCKET|ECONNRESET)$/);
     await allServe();
-    let isGoing = true;
-    let underWay = 0;
-    let answered = 0;
-    const client = async () => {
-      while (isGoing) {
-        underWay += 1;
-        // What the one that is killed was about to answer may break off.
-        if ((await ask('/v1/open/1').catch(() => undefined)) === 200) answered += 1;
-        underWay -= 1;
-      }
-    };
-    for (let clients = 0; clients < 6; clients += 1) void client();
-    for (const victim of pids().slice(1)) {
-      const before = answered;
-      await eventually(() => expect(answered).toBeGreaterThan(before + 100));
-      process.kill(victim, 'SIGKILL');
-    }
-    await allServe();
-    isGoing = false;
-    await eventually(() => expect(underWay).toBe(0));
   });
 
   test('drains all of them on SIGTERM, without a request that fails', async () => {

@@ -10,7 +10,7 @@ const lastWordsMs = 1_000;
  * Lets go of the connections that a worker was handed and did not take before it was gone. Node.js waits for the worker's word on each and
  * forgets those it did not get, so that their clients would wait for ever; closed here they see a reset, as the worker's other clients do.
  *
- * It hangs on how Node.js 24 hands connections over (`lib/internal/cluster`); the test "leaves no client waiting" is red without it.
+ * It hangs on how Node.js 24 hands connections over (`lib/internal/cluster`); the test that it leaves no client waiting is red without it.
  */
 export function closeHandedOver(worker: ChildProcess): void {
   const waiting = new Map<number, { close(): void }>();

@@ -103,7 +103,7 @@ class RemoteKeySet implements KeySet {
     if (this.#running) return;
     this.#running = true;
     this.#abort = new AbortController();
-    void this.#fetch();
+    void this.#fetch(this.#etag);
   }
 
   stop(): void {
@@ -135,7 +135,9 @@ class RemoteKeySet implements KeySet {
       if (this.#nowMs() - this.#askedAtMs < this.#cooldownMs) return undefined;
       this.#askedAtMs = this.#nowMs();
     }
-    await this.#fetch();
+    // Whole, whatever is held: that nothing changed is no answer about a key that is not there, and an ETag may be too coarse for two
+    // rotations in a second.
+    await this.#fetch(undefined);
     const found = this.find(kid, alg);
     // It was there, so nobody was guessing: the next rotation need not wait until the cool-down is over.
     if (found !== undefined) this.#askedAtMs = Number.NEGATIVE_INFINITY;
@@ -145,22 +147,23 @@ class RemoteKeySet implements KeySet {
   async #fetchUnlessBackedOff(): Promise<void> {
     // One that follows a failure may hang as well: what is already late is not held up any longer.
     if (this.#flight !== undefined && this.#failuresInARow > 0) return;
-    if (this.#flight !== undefined || this.#nowMs() >= this.#retryAtMs) await this.#fetch();
+    if (this.#flight !== undefined || this.#nowMs() >= this.#retryAtMs) await this.#fetch(this.#etag);
   }
 
-  #fetch(): Promise<void> {
-    this.#flight ??= this.#fly().finally(() => {
+  /** @param etag Of the set that is held, where a confirmation of it will do. */
+  #fetch(etag: string | undefined): Promise<void> {
+    this.#flight ??= this.#fly(etag).finally(() => {
       this.#flight = undefined;
     });
     return this.#flight;
   }
 
-  async #fly(): Promise<void> {
+  async #fly(etag: string | undefined): Promise<void> {
     this.#cancelTimer();
     this.#fetches += 1;
     const { url, timeoutMs = 5_000, maxBytes = 256 * 1024 } = this.#options;
     const signal = this.#abort.signal;
-    const answer = await fetchJwks({ url, etag: this.#etag, timeoutMs, maxBytes, signal });
+    const answer = await fetchJwks({ url, etag, timeoutMs, maxBytes, signal });
     if (!signal.aborted) this.#take(answer);
     else if (this.#running) this.#again(0); // Stopped and started again while this one was under way.
   }
@@ -221,6 +224,6 @@ class RemoteKeySet implements KeySet {
 
   #again(delayMs: number): void {
     this.#cancelTimer();
-    if (this.#running) this.#cancelTimer = this.#timers.after(delayMs, () => void this.#fetch());
+    if (this.#running) this.#cancelTimer = this.#timers.after(delayMs, () => void this.#fetch(this.#etag));
   }
 }

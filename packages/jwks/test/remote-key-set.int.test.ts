@@ -268,6 +268,22 @@ describe('an unknown kid', () => {
     expect(server.requests).toHaveLength(5);
   });
 
+  test('is looked for in the whole set: a server whose ETag stayed the same would answer that nothing changed', async () => {
+    const sameTag = (keys: PublicJwk[]): RequestListener => {
+      const whole = json({ keys }, { etag: '"v1"' });
+      return (req, res) => (req.headers['if-none-match'] === '"v1"' ? status(304) : whole)(req, res);
+    };
+    server.answer = sameTag([first]);
+    open().start();
+    await ended(1);
+    server.answer = sameTag([first, second]);
+    timers.advance(540_000);
+    await ended(2);
+    expect(set.find('second', 'ES256')).toBeUndefined();
+    expect(await set.lookup('second', 'ES256')).toBeDefined();
+    expect(server.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"v1"', undefined]);
+  });
+
   test('is not found under the algorithm of another key', async () => {
     await openWith([first], { algorithms: ['ES256', 'EdDSA', 'RS256'] });
     expect(await set.lookup('first', 'RS256')).toBeUndefined();

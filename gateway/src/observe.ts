@@ -46,6 +46,8 @@ export function createObserve(logger: Logger, registry: Registry): Observe {
       rule: record.rule,
       code: record.code,
       fault: record.fault,
+      // Nothing that is configured wrongly mends itself: a key, a clock or a certificate inside needs somebody.
+      alarm: record.fault === 'configuration' ? record.code : undefined,
       detail: record.detail,
       err: record.err,
       identity: record.identity,

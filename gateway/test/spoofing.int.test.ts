@@ -296,6 +296,7 @@ describe('what a service says about itself', () => {
         level: 50,
         msg: 'request',
         code: 'identity_refused',
+        alarm: 'identity_refused',
         detail: expect.objectContaining({ reason: 'expired' }),
       }),
     );
@@ -314,6 +315,7 @@ describe('what a service says about itself', () => {
         detail: expect.objectContaining({ reason: 'created_before_start' }),
       }),
     );
+    expect(gateway.log.lines().find((line) => line.code === 'identity_unavailable')).not.toHaveProperty('alarm');
   });
 
   test('in a 401 of its own is passed on', async () => {

@@ -156,10 +156,19 @@ if (serverUrl !== undefined) {
     await dropDatabase(own);
   });
 
-  test('refuses to run as a superuser on postgres', async () => {
-    await expect(
-      openDatabase<Schema>({ ...options, migrations: [], location: { databaseUrl: serverUrl } }),
-    ).rejects.toThrow(/bypasses row-level security/);
+  test('refuses to run as a superuser on postgres, and makes nothing there', async () => {
+    const own = `${name}_super`;
+    await (await openDatabase<Schema>({ ...options, migrations: [], name: own, location: { serverUrl } })).close();
+    const databaseUrl = Object.assign(new URL(serverUrl), { pathname: `/${own}` }).href;
+    await expect(openDatabase<Schema>({ ...options, location: { databaseUrl } })).rejects.toThrow(
+      /bypasses row-level security/,
+    );
+    const superuser = new pg.Client({ connectionString: databaseUrl });
+    await superuser.connect();
+    const { rows } = await superuser.query(`select to_regclass('notes') as notes`);
+    await superuser.end();
+    expect(rows).toEqual([{ notes: null }]);
+    await dropDatabase(own);
   });
 }
 

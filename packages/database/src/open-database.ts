@@ -22,12 +22,13 @@ export type OpenOptions = Readonly<{
   onError?: (error: Error) => void;
 }>;
 
-/** Opens, migrates and checks a service's database; the same SQL runs on every location. */
+/** Opens, checks and migrates a service's database; the same SQL runs on every location. */
 export async function openDatabase<Schema>(options: OpenOptions): Promise<Database<Schema>> {
   const { kysely, driver } = await open<Schema>(options);
   try {
-    await migrate(kysely as unknown as Kysely<unknown>, options.migrations);
+    // First: tables that a superuser made by mistake would be its own for good.
     await checkRoles(kysely as unknown as Kysely<unknown>, driver.kind, options.roles);
+    await migrate(kysely as unknown as Kysely<unknown>, options.migrations);
   } catch (error) {
     await driver.close();
     throw error;

@@ -34,6 +34,7 @@ function upgrade(request: RecordedRequest, socket: Duplex): void {
     answers[how] ??
       `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\nContent-Length: 5\r\nX-User-Id: evil\r\nSignature: evil\r\n\r\n`,
   );
+  if (how === 'deaf') return;
   if (how === 'cut') setTimeout(() => (socket as Socket).resetAndDestroy(), 20);
   socket.on('data', (chunk) => socket.write(`echo ${chunk}`));
 }
@@ -216,6 +217,23 @@ describe('a WebSocket', () => {
     await eventually(async () =>
       expect(await (await gateway.admin('/metrics')).text()).toContain('countersign_open_connections 0'),
     );
+  });
+
+  test('whose service takes nothing for the idle time ends, and so does one whose client is gone meanwhile', async () => {
+    await gateway.reload([['idle: 2s', 'idle: 300ms']]);
+    const deaf = await talk(handshake(bearer(), '/v1/socket?deaf'));
+    const quiet = await talk(handshake(bearer(), '/v1/socket?deaf'));
+    const gone = await talk(handshake(bearer(), '/v1/socket?deaf'));
+    for (const { socket } of [deaf, gone]) socket.write(Buffer.alloc(32 * 1024 * 1024));
+    gone.socket.destroySoon();
+    await ended(deaf);
+    await eventually(async () =>
+      expect(await (await gateway.admin('/metrics')).text()).toContain('countersign_open_connections 1'),
+    );
+    // What says nothing is not stuck.
+    expect(quiet.ended()).toBe(false);
+    quiet.socket.destroy();
+    await gateway.reload([]);
   });
 
   test('leaves one line in the log', () => {

@@ -107,7 +107,7 @@ export function createForwardUpgrade(
       },
       onUpgraded(service) {
         isOver = true;
-        const end = tieEnds(socket as Socket, service);
+        const end = tieEnds(socket as Socket, service, route.upstream.timeouts.idleMs);
         const release = options.open.addEndless({ route, token: standingOf(caller) }, end);
         signed.detach();
         socket.once('close', release);

@@ -8,12 +8,13 @@ const lingerMs = 2_000;
 
 /**
  * Ties both ends of an open WebSocket together: either side's end is the other's, whether it said so or just went. A WebSocket has no
- * half-open state, and a peer that keeps its half open would keep ours.
+ * half-open state, and a peer that keeps its half open would keep ours. So would one that takes nothing of what is there for it: meanwhile the
+ * other is not read, and if it goes nobody sees it. After `idleMs` of that both end. Progress is seen by pieces of 64 KiB.
  *
  * @returns Ends it from here. Nothing is relayed from that moment on; each side gets a close frame where it is between two frames,
  * and otherwise the end of the connection, since anything put into a frame would be read as part of it.
  */
-export function tieEnds(client: Socket, service: Socket): EndConnection {
+export function tieEnds(client: Socket, service: Socket, idleMs: number): EndConnection {
   const down = createFrameCursor();
   const up = createFrameCursor();
   let isEnding = false;
@@ -27,6 +28,11 @@ export function tieEnds(client: Socket, service: Socket): EndConnection {
     if (!isEnding) client.destroySoon();
   });
   client.once('close', () => service.destroy());
+  const takes = [progressOf(client), progressOf(service)];
+  const watch = setInterval(() => {
+    if (takes.some((isStuck) => isStuck())) client.destroy();
+  }, idleMs);
+  client.once('close', () => clearInterval(watch));
   service.once('close', () => {
     if (!isEnding) client.destroy();
   });
@@ -41,6 +47,18 @@ export function tieEnds(client: Socket, service: Socket): EndConnection {
     const [code, text] = closingOf(reason);
     part(client, down, closeFrame('server', code, text));
     part(service, up, closeFrame('client', code));
+  };
+}
+
+/** @returns Whether there was something for it, and none of it was taken since the last look. */
+function progressOf(socket: Socket): () => boolean {
+  let before = '';
+  return () => {
+    const { writableLength, bytesWritten = 0 } = socket;
+    const now = `${writableLength} ${bytesWritten}`;
+    const isStuck = writableLength > 0 && now === before;
+    before = now;
+    return isStuck;
   };
 }
 

@@ -16,6 +16,7 @@ import type { Generation } from './generation.ts';
 import type { ReloadState } from './reload.ts';
 import { servedMethods } from './routing/pattern.ts';
 import { describeUpstream } from './upstreams/describe-upstream.ts';
+import { demandWellFormed } from './well-formed.ts';
 
 export type AdminParts = Readonly<{
   health: Health;
@@ -32,7 +33,7 @@ export type AdminParts = Readonly<{
 /** For operators and the orchestrator; never public. What it shows holds no secret, but tells an attacker where to go. */
 export function createAdminApp({ health, metrics, keySet, current, reloads, logger, more }: AdminParts): Express {
   const app = bareApp();
-  app.use(requestLog(logger), helmet());
+  app.use(requestLog(logger), helmet(), demandWellFormed);
   app.use(healthRoutes(health, metrics));
   app.use(keySetRoute(keySet));
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloads())));

@@ -18,7 +18,6 @@ export const errorTable = {
   body_not_allowed: { status: 400, fault: 'caller', title: 'A body is not taken here.' },
   upgrade_not_allowed: { status: 400, fault: 'caller', title: 'This path does not take this upgrade.' },
   no_route: { status: 404, fault: 'caller', title: 'Nothing is served at this path.' },
-  request_timeout: { status: 408, fault: 'caller', title: 'The request took too long to arrive.' },
   uri_too_long: { status: 414, fault: 'caller', title: 'The request target is too long.' },
   expectation_failed: { status: 417, fault: 'caller', title: 'This expectation cannot be met.' },
   misdirected_request: { status: 421, fault: 'caller', title: 'This host is not served here.' },

@@ -1,8 +1,8 @@
-import { createServer } from 'node:http';
 import { memoryReplay, redisReplay } from '@countersign/identity';
 import {
   createHealth,
   createMetrics,
+  createServiceServer,
   drainServer,
   type Environment,
   type Logger,
@@ -122,7 +122,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const keySet = () => current().gatewayKeys.publicJwks(nowSec());
   const servers = {
     internal: createListener(() => current().handlers.internal, { times: listenerTimes }),
-    admin: createServer(
+    admin: createServiceServer(
       createAdminApp({
         health,
         metrics,

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { eventually } from '@countersign/testing';
+import { eventually, rawRequest } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
-import { gatewayUnderTest } from './gateway-under-test.ts';
+import { gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 describe('a gateway in operation', () => {
   test('writes one line for every request, with all that was decided and no secret', async () => {
@@ -97,6 +97,33 @@ describe('a gateway in operation', () => {
     }
     await gateway.close();
   });
+
+  test.each([
+    ['what is no request', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
+    [
+      'a head without end',
+      `GET /healthz HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'headers_too_large',
+    ],
+    ['no Host', 'GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'invalid_host'],
+    ['two Hosts', 'GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n', 400, 'invalid_host'],
+    [
+      'an expectation',
+      'GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n',
+      417,
+      'expectation_failed',
+    ],
+  ])(
+    'answers %s on the admin listener as everywhere: a problem, and its request id',
+    async (_what, bytes, status, code) => {
+      const gateway = await gatewayUnderTest();
+      const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, bytes));
+      expect(answer).toMatchObject({ status, code });
+      expect(JSON.parse(answer.body).request_id).toBe(answer.headers['x-request-id']);
+      await gateway.close();
+    },
+  );
 
   test('stops gracefully: not ready first, what is in flight is answered, connections end', async () => {
     const waiting: ServerResponse[] = [];

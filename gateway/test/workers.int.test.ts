@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { eventually, type StartedProcess } from '@countersign/testing';
+import { eventually, rawRequest, type StartedProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { type GatewayProcess, gatewayProcess, loadOn } from './gateway-process.ts';
+import { parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 
 const workers = 3;
@@ -80,6 +81,8 @@ describe(`a gateway with ${workers} workers`, () => {
       expect(answer.headers.get('content-type')).toMatch(/json/);
     }
     expect((await fetch(`${place.adminUrl}/metrics.json`)).status).toBe(404);
+    const broken = parseAnswer(await rawRequest(Number(new URL(place.adminUrl).port), 'NONSENSE\r\n\r\n'));
+    expect(broken).toMatchObject({ status: 400, code: 'invalid_request' });
   });
 
   test('takes another configuration into all of them on SIGHUP, and none of a bad one', async () => {

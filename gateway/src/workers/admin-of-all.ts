@@ -12,6 +12,7 @@ import helmet from 'helmet';
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
 import { bareApp } from '../app.ts';
 import { AppError, errorTable } from '../errors.ts';
+import { demandWellFormed } from '../well-formed.ts';
 import type { WorkerAnswer, WorkerLink } from './worker-link.ts';
 
 export type AdminOfAllParts = Readonly<{
@@ -31,7 +32,7 @@ const askedOfOne = ['/.well-known/jwks.json', '/config', '/routes', '/upstreams'
 /** The admin listener of a gateway with several workers. What it says is the sum of what they say, or what one of them says. */
 export function createAdminOfAll({ health, metrics, links, logger }: AdminOfAllParts): Express {
   const app = bareApp();
-  app.use(requestLog(logger), helmet());
+  app.use(requestLog(logger), helmet(), demandWellFormed);
   const { contentType } = metrics;
   app.use(healthRoutes(health, { contentType, metrics: () => sumOf(metrics, links()) }));
   app.get(askedOfOne, async (req, res) => {

@@ -1,8 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createHealth, drainServer, type Logger, listen, type Running, StartupError } from '@countersign/service-kit';
+import {
+  createHealth,
+  createServiceServer,
+  drainServer,
+  type Logger,
+  listen,
+  type Running,
+  StartupError,
+} from '@countersign/service-kit';
 import { Counter, Gauge, Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/config.ts';
 import { createAdminOfAll } from './admin-of-all.ts';
@@ -34,7 +41,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   const links = () => slots.flatMap((slot) => slot.link() ?? []);
   const health = createHealth({ workers: () => readinessOf(slots) });
   const metrics = watchSlots(slots);
-  const admin = createServer(createAdminOfAll({ health, metrics, links, logger }));
+  const admin = createServiceServer(createAdminOfAll({ health, metrics, links, logger }));
 
   async function stop(): Promise<void> {
     health.drain();

@@ -51,6 +51,7 @@ export const commonErrors = {
   invalid_request: { status: 400, fault: 'caller', title: 'The request is malformed.' },
   not_found: { status: 404, fault: 'caller', title: 'There is nothing here.' },
   method_not_allowed: { status: 405, fault: 'caller', title: 'This method is not allowed here.' },
+  request_timeout: { status: 408, fault: 'caller', title: 'The request took too long to arrive.' },
   payload_too_large: { status: 413, fault: 'caller', title: 'The body is larger than this endpoint takes.' },
   unsupported_media_type: { status: 415, fault: 'caller', title: 'This kind of body is not understood here.' },
   headers_too_large: { status: 431, fault: 'caller', title: 'The request has too many or too large headers.' },

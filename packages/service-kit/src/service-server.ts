@@ -5,7 +5,7 @@ import { AppError, type CommonCode, commonErrors } from './errors.ts';
 import { answerOf } from './problem.ts';
 
 /**
- * The HTTP server of a service. What node would answer by itself, without a body, is answered like everything else: a request
+ * The HTTP server of a service, and of the gateway's operators. What node would answer by itself, without a body, is answered like everything else: a request
  * without Host or with a strange expectation goes to the app, which refuses it; one that is no request at all gets a problem.
  */
 export function createServiceServer(app: RequestListener): Server {
@@ -15,12 +15,17 @@ export function createServiceServer(app: RequestListener): Server {
   return server;
 }
 
+const codes: Readonly<Record<string, CommonCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
 function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
     socket.destroy();
     return;
   }
-  const code: CommonCode = error.code === 'HPE_HEADER_OVERFLOW' ? 'headers_too_large' : 'invalid_request';
+  const code = codes[error.code ?? ''] ?? 'invalid_request';
   const id = uuidv7();
   const { status, headers, body } = answerOf(new AppError(code), commonErrors, { id, path: '/' });
   const lines = Object.entries({

@@ -44,3 +44,12 @@ test.each([
   expect(head).toContain(JSON.parse(body).request_id);
   expect(reached).toEqual([]);
 });
+
+test('who takes too long is told so', async () => {
+  server.once('connection', (socket) =>
+    server.emit('clientError', Object.assign(new Error('late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket),
+  );
+  const [head = '', body = ''] = (await rawRequest(port(), 'GET / HT')).split('\r\n\r\n');
+  expect(head).toMatch(/^HTTP\/1\.1 408 Request Timeout/);
+  expect(JSON.parse(body)).toMatchObject({ status: 408, code: 'request_timeout' });
+});

@@ -73,6 +73,7 @@ export function describeRoute(route: Route) {
     methods: servedMethods(route.methods),
     upstream: route.upstream.name,
     auth: route.auth,
+    senderConstrained: route.senderConstrained ? 'required' : null,
     allow: { ...(roles && { roles: [...roles] }), ...(tenantParam !== undefined && { tenant: `:${tenantParam}` }) },
     callers: [...route.callers],
     limits: route.limits.map(({ perSec, ...limit }) => ({ ...limit, per: `${perSec}s` })),

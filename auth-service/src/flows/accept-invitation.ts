@@ -7,15 +7,14 @@ import { databaseNow } from '../store/clock.ts';
 import { insertAccount } from '../store/credentials.ts';
 import { findOpenInvitation, acceptInvitation as markAccepted } from '../store/invitations.ts';
 import { findInvitationToken } from '../store/mailed-tokens.ts';
-import { insertMember } from '../store/members.ts';
 import { dropRegistrations } from '../store/registrations.ts';
 import { roles } from '../store/roles.ts';
 import { becomeUser, enterTenant, type Trx } from '../store/scope.ts';
 import { type Admission, admit, type Proven } from './admit.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
 import type { Caller } from './grant.ts';
+import { joinTenant } from './join-tenant.ts';
 import type { LoginParts } from './log-in.ts';
-import { tellMembership } from './outbox-messages.ts';
 import { recordInTenant } from './record.ts';
 import { type InSession, proofOf } from './switch-tenant.ts';
 import { judge } from './throttle.ts';
@@ -135,17 +134,7 @@ async function join(trx: Trx, offer: Offer, userId: string, requestId: string): 
   if (accepted === undefined) throw new AppError('invitation_gone');
   const { role } = accepted;
   await becomeUser(trx, userId);
-  const sequence = await insertMember(trx, { tenantId, userId, role });
-  if (sequence === undefined) throw new AppError('already_member');
-  await tellMembership(trx, {
-    event_id: uuidv7(),
-    sequence,
-    tenant_id: tenantId,
-    user_id: userId,
-    email,
-    role,
-    status: 'active',
-  });
+  if (!(await joinTenant(trx, { tenantId, userId, email, role }))) throw new AppError('already_member');
   const event = { tenantId, userId, sessionId: null, requestId };
   await recordInTenant(trx, { ...event, action: 'invitation.accepted', detail: { invitation_id: invitationId } });
   await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'invitation' } });

@@ -7,13 +7,14 @@ import { AppError } from '../errors.ts';
 import { insertAccount } from '../store/credentials.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import { takeVerification } from '../store/mailed-tokens.ts';
-import { findTenant, insertMember } from '../store/members.ts';
+import { findTenant } from '../store/members.ts';
 import { dropRegistrations, findRegistration, insertRegistration } from '../store/registrations.ts';
 import { roles } from '../store/roles.ts';
 import { becomeUser, enterTenant, type Trx } from '../store/scope.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
 import type { Caller } from './grant.ts';
-import { orderMail, tellMembership } from './outbox-messages.ts';
+import { joinTenant } from './join-tenant.ts';
+import { orderMail } from './outbox-messages.ts';
 import { recordForPerson, recordInTenant } from './record.ts';
 import { judge, type Throttle } from './throttle.ts';
 
@@ -94,17 +95,9 @@ async function makeAccount(trx: Trx, { joins }: RegistrationRules, token: string
   }
   const { role } = joins;
   await enterTenant(trx, tenantId);
-  const sequence = await insertMember(trx, { tenantId, userId, role });
-  if (sequence === undefined) throw new Error('somebody new belongs to a tenant already');
-  await tellMembership(trx, {
-    event_id: uuidv7(),
-    sequence,
-    tenant_id: tenantId,
-    user_id: userId,
-    email,
-    role,
-    status: 'active',
-  });
+  if (!(await joinTenant(trx, { tenantId, userId, email, role }))) {
+    throw new Error('somebody new belongs to a tenant already');
+  }
   const event = { tenantId, userId, sessionId: null, requestId };
   await recordInTenant(trx, { ...event, action: 'account.created', detail: {} });
   await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'registration' } });

@@ -10,7 +10,6 @@ import {
   type Running,
 } from '@countersign/service-kit';
 import { createAdminApp } from './admin.ts';
-import { forWorkers } from './config/check-workers.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { createLoadAside, type LoadAside } from './config/load-aside.ts';
 import type { Generation, Lasting } from './generation.ts';
@@ -113,7 +112,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { load = aside.load } = deps;
   const reloader: Reloader = createReloader({
     generations,
-    load: async () => forWorkers(await load(config.file, env, config), worker?.workers ?? 1),
+    load: () => load(config.file, env, { running: config, workers: worker?.workers ?? 1 }),
     count: watchReloads({ current, reloads: () => reloader.state() }, metrics),
     logger,
     nowMs,

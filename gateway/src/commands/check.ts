@@ -1,5 +1,4 @@
 import { ConfigError } from '@countersign/service-kit';
-import { forWorkers } from '../config/check-workers.ts';
 import { loadConfig } from '../config/load.ts';
 import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
 
@@ -13,7 +12,7 @@ export const check: Command = {
     const file = configFile(values, positionals);
     const workers = workersOf(values);
     try {
-      const config = forWorkers(loadConfig(file, terminal.env), workers);
+      const config = loadConfig(file, terminal.env, { workers });
       const counts = [
         counted(config.routes.length, 'route'),
         counted(config.upstreams.size, 'upstream'),

@@ -1,8 +1,8 @@
 import { commonConfig, createLogger, readConfig, runProcess } from '@countersign/service-kit';
 import { z } from 'zod';
-import { forWorkers } from '../config/check-workers.ts';
+import { loadConfig } from '../config/load.ts';
 import { adminSocketOfWorker, tellPrimary } from '../workers/worker.ts';
-import { type Command, configOption, loadNamed, workersOf, workersOption } from './command.ts';
+import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
 
 const environment = z.object({
   LOG_LEVEL: commonConfig.LOG_LEVEL,
@@ -21,7 +21,7 @@ export const serve: Command = {
     const hangUp = catchHangUp();
     await runProcess('gateway', async () => {
       const settings = readConfig(environment, terminal.env);
-      const config = forWorkers(loadNamed(terminal, values, positionals), workers);
+      const config = loadConfig(configFile(values, positionals), terminal.env, { workers });
       const common = {
         logger: createLogger('gateway', settings.LOG_LEVEL),
         drainDelayMs: settings.DRAIN_DELAY_MS,

@@ -1,37 +1,33 @@
-import { ConfigError } from '@countersign/service-kit';
-import type { GatewayConfig } from './config.ts';
+import type { Parts } from './parts.ts';
+import type { Finding } from './problems.ts';
 
 /**
  * Workers are processes, and what each remembers for itself the others do not know: a limit would be so many times what is
  * written, and a captured call could be made once in each. Redis is what they share.
- *
- * @returns Problems, for a person; none for one worker.
  */
-export function checkWorkers(config: GatewayConfig, workers: number): readonly string[] {
-  if (workers === 1 || config.redis !== undefined) return [];
-  return reasonsToShare(config).map(
-    (reason) => `${config.file}:1:1: "redis" is required with ${workers} workers: ${reason}`,
-  );
+export function checkWorkers(parts: Parts, workers: number): readonly Finding[] {
+  if (workers === 1 || parts.hasRedis) return [];
+  return reasonsToShare(parts).map((reason) => ({
+    path: [],
+    absent: 'redis',
+    message: `"redis" is required with ${workers} workers: ${reason}`,
+  }));
 }
 
-/** @returns The same. @throws ConfigError where so many workers cannot serve it. */
-export function forWorkers(config: GatewayConfig, workers: number): GatewayConfig {
-  const problems = checkWorkers(config, workers);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return config;
-}
-
-function reasonsToShare({ routes, services }: GatewayConfig): string[] {
-  const limited = routes.filter(({ limits }) => limits.length > 0).map(({ name }) => name);
-  const proven = routes.filter(({ schemes }) => schemes.includes('DPoP')).map(({ name }) => name);
+function reasonsToShare({ routes, services, publicOrigins = [] }: Parts): string[] {
+  const limited = routes.filter(({ limits = [] }) => limits.length > 0);
   const reasons: string[] = [];
-  if (limited.length > 0) reasons.push(`each would count the limits of ${someOf(limited)} for itself`);
+  if (limited.length > 0) reasons.push(`each would count the limits of ${someOf(limited.map(nameOf))} for itself`);
   if (services.size > 0) {
-    reasons.push(`each would remember for itself which calls of ${someOf([...services.keys()])} were made`);
+    reasons.push(`each would remember for itself which calls of ${someOf([...services])} were made`);
   }
-  if (proven.length > 0) reasons.push(`each would remember for itself which DPoP proofs ${someOf(proven)} took`);
+  if (publicOrigins.length > 0) {
+    reasons.push(`each would remember for itself which DPoP proofs ${someOf(routes.map(nameOf))} took`);
+  }
   return reasons;
 }
+
+const nameOf = ({ name = 'a route' }: Parts['routes'][number]): string => name;
 
 function someOf(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');

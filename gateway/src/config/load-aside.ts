@@ -1,10 +1,10 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, type Environment } from '@countersign/service-kit';
-import type { Settled } from './check-running.ts';
 import type { GatewayConfig } from './config.ts';
+import type { Setting } from './load.ts';
 
-export type LoadQuestion = Readonly<{ id: number; file: string; env: Environment; running: Settled }>;
+export type LoadQuestion = Readonly<{ id: number; file: string; env: Environment; setting: Setting }>;
 export type LoadAnswer = Readonly<{
   id: number;
   config?: GatewayConfig;
@@ -16,7 +16,7 @@ export type LoadAnswer = Readonly<{
 /** Reads configurations while requests are served. */
 export type LoadAside = Readonly<{
   /** As `loadConfig`; a file that cannot be read within the time limit or the memory limit is refused too. */
-  load(file: string, env: Environment, running: Settled): Promise<GatewayConfig>;
+  load(file: string, env: Environment, setting: Required<Setting>): Promise<GatewayConfig>;
   stop(): Promise<void>;
 }>;
 
@@ -58,9 +58,11 @@ export function createLoadAside(): LoadAside {
   }
 
   return {
-    async load(file, env, { listen, redis, certificate }) {
+    async load(file, env, { running, workers }) {
       lastId += 1;
-      const question: LoadQuestion = { id: lastId, file, env: { ...env }, running: { listen, redis, certificate } };
+      const { listen, redis, certificate } = running;
+      const setting: Setting = { running: { listen, redis, certificate }, workers };
+      const question: LoadQuestion = { id: lastId, file, env: { ...env }, setting };
       const answer = await ask(open(), question).catch(async (error: unknown) => {
         await stop();
         throw error;

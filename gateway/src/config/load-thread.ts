@@ -4,8 +4,8 @@ import { loadConfig } from './load.ts';
 import type { LoadAnswer, LoadQuestion } from './load-aside.ts';
 
 /** What runs in the thread of `load-aside.ts`: one configuration a message. */
-parentPort?.on('message', ({ id, file, env, running }: LoadQuestion) => {
-  parentPort?.postMessage({ id, ...read(file, env, running) } satisfies LoadAnswer);
+parentPort?.on('message', ({ id, file, env, setting }: LoadQuestion) => {
+  parentPort?.postMessage({ id, ...read(file, env, setting) } satisfies LoadAnswer);
 });
 
 function read(...question: Parameters<typeof loadConfig>): Omit<LoadAnswer, 'id'> {

@@ -8,6 +8,7 @@ import { checkRoutes } from './check-routes.ts';
 import { checkRunning, type Settled } from './check-running.ts';
 import { checkTests } from './check-tests.ts';
 import { checkTls } from './check-tls.ts';
+import { checkWorkers } from './check-workers.ts';
 import type { GatewayConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
 import { partsOf } from './parts.ts';
@@ -22,21 +23,28 @@ import { readYaml, type Source } from './yaml.ts';
  * Reads a gateway.yaml.
  *
  * @param file Relative to the working directory, or absolute; problems name it as it is given here.
- * @param running What a gateway that runs already was started with: a file that wants it otherwise is refused.
+ * @param setting What it is to be served with, as far as that is settled.
  * @throws ConfigError with every problem at once, each as `file:line:column: what is wrong, and what is allowed`.
  */
-export function loadConfig(file: string, env: Environment, running?: Settled): GatewayConfig {
-  return parseConfig(readConfigFile(file), { file, env, running });
+export function loadConfig(file: string, env: Environment, setting: Setting = {}): GatewayConfig {
+  return parseConfig(readConfigFile(file), { file, env, ...setting });
 }
 
-type ParseOptions = Readonly<{ file: string; env: Environment; running?: Settled | undefined }>;
+export type Setting = Readonly<{
+  /** What a gateway that runs already was started with: a file that wants it otherwise is refused. */
+  running?: Settled;
+  /** How many processes; 1 if not given. */
+  workers?: number;
+}>;
+
+type ParseOptions = Setting & Readonly<{ file: string; env: Environment }>;
 
 /** The same, from text that is already read. */
-export function parseConfig(text: string, { file, env, running }: ParseOptions): GatewayConfig {
+export function parseConfig(text: string, { file, env, ...setting }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
   const parsed = schema.safeParse(source.value);
-  const { secrets, certificate, findings } = checkAll(source, parsed.error?.issues ?? [], dirname(absolute), running);
+  const { secrets, certificate, findings } = checkAll(source, parsed.error?.issues ?? [], dirname(absolute), setting);
 
   const problems = [...source.problems, ...findings.map((finding) => placed(finding, source))];
   if (problems.length > 0 || !parsed.success) {
@@ -57,7 +65,7 @@ function checkAll(
   source: Source,
   issues: Parameters<typeof findingsOf>[0],
   directory: string,
-  running: Settled | undefined,
+  { running, workers = 1 }: Setting,
 ): Readonly<{ secrets: Secrets; certificate: CertificateRead; findings: readonly Finding[] }> {
   // No structure: what the schema would say about that is noise.
   if (source.value === undefined) return { secrets: noSecrets, certificate: noCertificate, findings: [] };
@@ -81,6 +89,7 @@ function checkAll(
       upstreams: parts.upstreams,
       services: parts.services,
     }),
+    ...checkWorkers(parts, workers),
     ...(running === undefined ? [] : checkRunning(parts, running)),
   ];
   return { secrets, certificate, findings: findings.filter((finding) => !isEcho(finding, source)) };

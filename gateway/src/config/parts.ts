@@ -17,6 +17,8 @@ export type Parts = Readonly<{
   publicOrigins: Document['publicOrigins'] | undefined;
   insecureTransport: boolean;
   redis: string | undefined;
+  /** Also a malformed one. */
+  hasRedis: boolean;
   dpop: Document['dpop'] | undefined;
   issuers: readonly PartlyGood<IssuerPart>[];
   upstreams: ReadonlyMap<string, PartialUpstream>;
@@ -36,6 +38,7 @@ export function partsOf(raw: unknown): Parts {
     dpop: part(schema.shape.dpop, file.dpop),
     insecureTransport: file.insecureTransport === true,
     redis: part(schema.shape.redis, file.redis),
+    hasRedis: file.redis !== undefined,
     issuers: listOf(file.issuers).map((value) => partlyGood(issuer, value)),
     upstreams: new Map(
       Object.entries(recordOf(file.upstreams)).map(([name, value]) => [name, partlyGood(upstream, value)]),

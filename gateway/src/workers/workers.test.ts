@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from '@jest/globals';
-import { exampleConfig } from '../../test/kit/example-config.ts';
-import { checkWorkers } from '../config/check-workers.ts';
+import { exampleHead } from '../../test/kit/example-config.ts';
+import { problemsOf } from '../../test/kit/problems-of.ts';
 import { createRestartDelay } from './restart-delay.ts';
 import { parseWorkerCount } from './worker-count.ts';
 
@@ -35,19 +35,30 @@ describe('more than one worker', () => {
     `routes:\n  - { name: r, path: /r, methods: [GET], upstream: users-service, ${more} }\n`;
   const plain = route('auth: required');
 
+  const problemsWith = (workers: number, yaml: string) => problemsOf(exampleHead + yaml, {}, { workers });
+
   test.each([
     ['a limit', route('auth: required, limits: [{ requests: 1, per: 1m, by: user }]'), /limits of r for itself/],
     ['services that call', `${plain}services: { a-service: { keys: ./a.json } }\n`, /calls of a-service were made/],
     ['DPoP', `${plain}publicOrigins: ["https://api.example.test"]\n`, /DPoP proofs r took/],
   ])('with %s need redis', (_name, yaml, problem) => {
-    const [found, ...more] = checkWorkers(exampleConfig(yaml), 2);
+    const [found, ...more] = problemsWith(2, yaml);
     expect(more).toEqual([]);
     expect(found).toMatch(problem);
-    expect(checkWorkers(exampleConfig(yaml), 1)).toEqual([]);
-    expect(checkWorkers(exampleConfig(`${yaml}redis: redis://127.0.0.1:6379\n`), 2)).toEqual([]);
+    expect(problemsWith(1, yaml)).toEqual([]);
+    expect(problemsWith(2, `${yaml}redis: redis://127.0.0.1:6379\n`)).toEqual([]);
   });
 
   test('need none where there is nothing to share', () => {
-    expect(checkWorkers(exampleConfig(plain), 8)).toEqual([]);
+    expect(problemsWith(8, plain)).toEqual([]);
+  });
+
+  test('are told with everything else that is wrong, and not of a redis that is malformed', () => {
+    const yaml = route('auth: nobody, limits: [{ requests: 1, per: 1m, by: user }]');
+    expect(problemsWith(2, yaml)).toEqual([
+      expect.stringMatching(/"redis" is required with 2 workers/),
+      expect.stringMatching(/routes\[0\]\.auth: must be one of/),
+    ]);
+    expect(problemsWith(2, `${plain}redis: nonsense\n`)).toEqual([expect.stringMatching(/: redis: must be/)]);
   });
 });

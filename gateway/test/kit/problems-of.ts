@@ -1,12 +1,12 @@
 import { ConfigError } from '@countersign/service-kit';
 import { expect } from '@jest/globals';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig, type Setting } from '../../src/config/load.ts';
 import { exampleHead, exampleRoutes } from './example-config.ts';
 
 /** What is wrong with a file's text; nothing when it is good. */
-export function problemsOf(text: string, env: Record<string, string> = {}): readonly string[] {
+export function problemsOf(text: string, env: Record<string, string> = {}, setting: Setting = {}): readonly string[] {
   try {
-    parseConfig(text, { file: 'gateway.yaml', env });
+    parseConfig(text, { file: 'gateway.yaml', env, ...setting });
     return [];
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;

@@ -249,6 +249,7 @@ describe('a configuration', () => {
     ],
     ['a path in a target', changed('http://127.0.0.1:8082', 'http://127.0.0.1:8082/api'), 'no path'],
     ['another scheme', changed('http://127.0.0.1:8082', 'ftp://127.0.0.1:8082'), 'must be an http or https origin'],
+    ['port 0', changed('http://127.0.0.1:8082', 'http://127.0.0.1:0'), 'must be an http or https origin'],
     [
       'plain http to elsewhere',
       changed('http://127.0.0.1:8082', 'http://10.0.0.1:8082'),

@@ -85,7 +85,8 @@ function httpUrl(text: string): URL | undefined {
   if (url === null || !/^https?:\/\//i.test(text) || url.hostname.includes('*')) return undefined;
   // An empty user or fragment leaves no trace in the parsed URL.
   if (url.username !== '' || url.password !== '' || /[@#\s]/.test(text)) return undefined;
-  return url;
+  // Nobody can listen there.
+  return url.port === '0' ? undefined : url;
 }
 
 function isBareOrigin(url: URL): boolean {

@@ -10,8 +10,8 @@ import { password } from './client.ts';
 /*
  * A browser's session with cookies, in a real Chromium against a running stack:
  *
- *     npm start                                              (in one terminal)
- *     node --conditions=source infra/e2e/browser-session.ts  (in another; CHROMIUM names the binary)
+ *     npm start                                                  (in one terminal)
+ *     npx node --conditions=source infra/e2e/browser-session.ts  (in another; CHROMIUM names the binary)
  *
  * Not part of the suite: a browser is 300 MB that `npm ci` does not bring.
  */

@@ -70,6 +70,15 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await promisify(execFile)('/bin/sh', ['-c', pipe])).stderr).toBe('');
   });
 
+  test.each([['--help'], ['keys list --help'], ['help']])(
+    'has the same help for `countersign-auth %s`',
+    async (args) => {
+      const bin = fileURLToPath(new URL('../bin/countersign-auth.js', import.meta.url));
+      const command = ['--conditions=source', bin, ...args.split(' ')];
+      expect((await promisify(execFile)(process.execPath, command)).stdout).toMatch(/^countersign-auth/);
+    },
+  );
+
   test.each([[['keys']], [['keys', 'steal']], [['keys', 'revoke']], [['keys', 'list', 'x']], [[]]])(
     'is told so when there is no such command: %j',
     async (command) => {

@@ -61,7 +61,7 @@ describe('the countersign command', () => {
     const { code, output } = await run('serve');
     expect(code).toBe(1);
     expect(output).toBe(
-      `gateway: ${directory}/gateway-keys: cannot be read (ENOENT). Make one: countersign keys create\n`,
+      `gateway: ${directory}/gateway-keys: cannot be read (ENOENT). Make one: countersign keys create --dir ${directory}/gateway-keys\n`,
     );
   });
 

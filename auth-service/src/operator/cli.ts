@@ -10,7 +10,7 @@ import { operatorSocketPath } from './socket-path.ts';
  * @returns The exit code: 0 done, 1 refused or not reached, 2 wrongly called.
  */
 export async function runOperatorCli(args: readonly string[], env = process.env): Promise<number> {
-  if (['help', '--help', '-h'].includes(args[0] ?? '')) return say(`${usage()}\n`, 0);
+  if (args[0] === 'help' || args.includes('--help') || args.includes('-h')) return say(`${usage()}\n`, 0);
   if (findCommand(args) === undefined) return say(`${usage()}\n`, 2);
   const path = operatorSocketPath(env);
   if (path === undefined) return say('countersign-auth: operator commands are switched off\n', 1);

@@ -376,6 +376,6 @@ describe('keys', () => {
   test('says what to do where there are none', async () => {
     const { code, err } = await run('keys', 'list', '--dir', dir());
     expect(code).toBe(1);
-    expect(err).toContain('Make one: countersign keys create');
+    expect(err).toContain(`Make one: countersign keys create --dir ${dir()}`);
   });
 });

@@ -117,7 +117,11 @@ export const schema = z
     publicOrigins: unique(publicOrigin).prefault([]).describe('What clients call it. If any, another Host is 421.'),
     trustedProxies: z.array(network).prefault([]).describe('Whose `X-Forwarded-For` counts.'),
     insecureTransport: z.boolean().default(false).describe('Whether http may leave this machine.'),
-    redis: redisUrl.optional().describe('Shares limits between gateways. Without it each counts for itself.'),
+    redis: redisUrl
+      .optional()
+      .describe(
+        'Where gateways share their limits, and which proofs and nested calls were used. Without it each process remembers for itself.',
+      ),
     issuers: z.array(issuer).prefault([]).describe('Whose tokens are good.'),
     identity: z
       .strictObject({

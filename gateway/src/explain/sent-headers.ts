@@ -30,7 +30,7 @@ export type Refused = Readonly<{ refusal: Code; why: string }>;
 
 /**
  * Takes a request through the pipeline that serves, up to where it would be forwarded, with a key that was made for this and is thrown
- * away. What differs each time is written as a word.
+ * away. What differs each time is written as a word, but for the two times.
  *
  * @returns The code of the stage that refuses it, where one does.
  */

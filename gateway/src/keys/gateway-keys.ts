@@ -52,7 +52,7 @@ export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySe
 /** The same without asking that one can sign now: for the commands that mend that. */
 export function readKeys(directory: string): readonly GatewayKey[] {
   const files = keyFiles(directory);
-  if (files.length === 0) throw new StartupError(`${directory}: holds no keys (*${suffix}). ${remedy}`);
+  if (files.length === 0) throw new StartupError(`${directory}: holds no keys (*${suffix}). ${remedyFor(directory)}`);
   const keys = files.map((name) => readKey(join(directory, name)));
   return keys.sort((a, b) => a.notBeforeSec - b.notBeforeSec || (a.keyid < b.keyid ? -1 : 1));
 }
@@ -85,7 +85,7 @@ function keySetOf(keys: readonly GatewayKey[], directory: string): GatewayKeySet
     keys,
     signingKey(nowSec) {
       const key = keys.findLast((candidate) => active(candidate, nowSec));
-      if (key === undefined) throw new StartupError(`${directory}: no key may sign now. ${remedy}`);
+      if (key === undefined) throw new StartupError(`${directory}: no key may sign now. ${remedyFor(directory)}`);
       return key;
     },
     find: (keyid, nowSec) => keys.find((key) => key.keyid === keyid && published(key, nowSec)),
@@ -95,7 +95,7 @@ function keySetOf(keys: readonly GatewayKey[], directory: string): GatewayKeySet
   };
 }
 
-const remedy = 'Make one: countersign keys create';
+const remedyFor = (directory: string) => `Make one: countersign keys create --dir ${directory}`;
 
 /** Whether there is a key to begin with; a directory that is not there holds none. */
 export function hasGatewayKeys(directory: string): boolean {
@@ -106,7 +106,9 @@ function keyFiles(directory: string): readonly string[] {
   try {
     return readdirSync(directory).filter((name) => name.endsWith(suffix) && !name.startsWith('.'));
   } catch (error) {
-    throw new StartupError(`${directory}: cannot be read (${codeOf(error)}). ${remedy}`, { cause: error });
+    throw new StartupError(`${directory}: cannot be read (${codeOf(error)}). ${remedyFor(directory)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -6,7 +6,7 @@ import { AppError, type ErrorCode } from '../errors.ts';
 import type { Membership } from '../store/accounts.ts';
 import type { AuthDatabase } from '../store/database.ts';
 import { saveStep } from '../store/one-time-tokens.ts';
-import type { SessionKey } from '../store/sessions.ts';
+import type { SessionKey } from '../store/refresh-family.ts';
 import type { Caller, Grant } from './grant.ts';
 import { startSession } from './start-session.ts';
 import { judge, type Reservation, type Throttle } from './throttle.ts';

@@ -2,8 +2,8 @@ import { decideRefresh } from '../domain/refresh-decision.ts';
 import { decodeRefreshToken } from '../domain/refresh-token.ts';
 import { graceSec } from '../domain/session-rules.ts';
 import { AppError } from '../errors.ts';
+import { findSessionUser, lockSession } from '../store/refresh-family.ts';
 import { roles } from '../store/roles.ts';
-import { findSessionUser, lockSession } from '../store/sessions.ts';
 import type { SessionOwner } from './end-sessions.ts';
 import { presentedTo, type RefreshParts } from './refresh.ts';
 

@@ -8,10 +8,11 @@ import { AppError, type ErrorCode } from '../errors.ts';
 import { type Holder, lockHolder } from '../store/accounts.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { AuthDatabase } from '../store/database.ts';
+import { findSessionUser, type LockedSession, lockSession, rotateSession } from '../store/refresh-family.ts';
 import { appendRevocations, issueTimeSec } from '../store/revocations.ts';
 import { roles } from '../store/roles.ts';
 import { becomeUser, type Trx } from '../store/scope.ts';
-import { findSessionUser, type LockedSession, lockSession, markRevoked, rotateSession } from '../store/sessions.ts';
+import { markRevoked } from '../store/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
 /** What a refresh led to: the first two gave tokens, the others were refused. */

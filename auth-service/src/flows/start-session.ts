@@ -6,11 +6,12 @@ import { absoluteLifetimeSec, idleLifetimeSec } from '../domain/session-rules.ts
 import { lockHolder } from '../store/accounts.ts';
 import { appendAudit } from '../store/audit.ts';
 import type { AuthDatabase } from '../store/database.ts';
+import { insertSession, type SessionKey } from '../store/refresh-family.ts';
 import { issueTimeSec } from '../store/revocations.ts';
 import { roles } from '../store/roles.ts';
 import { enterTenant, type Trx } from '../store/scope.ts';
 import { hasSecondFactor } from '../store/second-factors.ts';
-import { insertSession, isGoingOn, type SessionKey } from '../store/sessions.ts';
+import { isGoingOn } from '../store/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
 /** Our own clients; registered third-party clients would bring ids of their own. */

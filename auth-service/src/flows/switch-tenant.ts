@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts';
+import type { SessionKey } from '../store/refresh-family.ts';
 import { roles } from '../store/roles.ts';
-import { readSessionProof, type SessionKey } from '../store/sessions.ts';
+import { readSessionProof } from '../store/sessions.ts';
 import { type Admission, type AdmitParts, admit, type Proven } from './admit.ts';
 import type { Caller } from './grant.ts';
 

@@ -22,7 +22,7 @@ import { orderMail, tellMembership } from '../src/flows/outbox-messages.ts';
 import { smtpMailer } from '../src/mail/smtp-mailer.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
-import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed } from '../src/store/outbox.ts';
+import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed, nextDueMs } from '../src/store/outbox.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { type AccountsWorld, accountsWorld, freshEmail } from './support/accounts-world.ts';
@@ -79,8 +79,11 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     for (const role of ['one', 'two']) await tell('ann', role);
     const [first] = await claim();
     if (first === undefined) throw new Error('nothing to deliver');
+    expect(await nextDueMs(store.db, 'membership')).toBeGreaterThan((leaseSec - 10) * 1000);
     await deliveryFailed(store.db, first, { error: 'x', retryInSec: 3600 });
     expect(await claim()).toEqual([]);
+    // Nor is it asked for all the time: the second is due, but not before the first.
+    expect(await nextDueMs(store.db, 'membership')).toBeGreaterThan(3_500_000);
     await expireLeases();
     expect(whom(await claim())).toEqual(['ann one']);
   });

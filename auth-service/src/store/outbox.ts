@@ -33,6 +33,9 @@ export type Delivery = Readonly<{
   attempts: number;
 }>;
 
+const isFirstOfItsKey = sql<boolean>`not exists (select from outbox earlier
+  where earlier.ordering_key = o.ordering_key and earlier.seq < o.seq and earlier.parked_at is null)`;
+
 /**
  * Takes what is due of a topic, for `leaseSec`: nobody else gets it until then, so a process that dies holds nothing up for long. Only the
  * first of a key is ever taken, and what another instance is just taking is passed over.
@@ -49,8 +52,7 @@ export async function claimDeliveries(
         select o.seq from outbox o
         where o.topic = ${topic} and o.parked_at is null and o.due_at <= clock_timestamp()
           and coalesce(o.leased_until <= clock_timestamp(), true)
-          and not exists (select from outbox earlier
-            where earlier.ordering_key = o.ordering_key and earlier.seq < o.seq and earlier.parked_at is null)
+          and ${isFirstOfItsKey}
         order by o.seq limit ${limit} for update skip locked)
       returning seq, topic, payload, attempts`.execute(trx),
   );
@@ -84,14 +86,18 @@ export async function deliveryFailed(
   );
 }
 
-/** How long until something of a topic is due that nobody works on, in milliseconds; undefined when nothing waits. */
+/**
+ * How long until something of a topic is due that nobody works on, in milliseconds; undefined when nothing waits. What stands behind
+ * another of its key is not: it would seem due all the time that the other waits to be tried again.
+ */
 export async function nextDueMs(db: AuthDatabase, topic: OutboxTopic): Promise<number | undefined> {
   return db.transaction({ role: roles.courier }, async (trx) => {
     const { due } = await trx
-      .selectFrom('outbox')
-      .select(sql<Date | null>`min(greatest(due_at, coalesce(leased_until, due_at)))`.as('due'))
-      .where('topic', '=', topic)
-      .where('parked_at', 'is', null)
+      .selectFrom('outbox as o')
+      .select(sql<Date | null>`min(greatest(o.due_at, coalesce(o.leased_until, o.due_at)))`.as('due'))
+      .where('o.topic', '=', topic)
+      .where('o.parked_at', 'is', null)
+      .where(isFirstOfItsKey)
       .executeTakeFirstOrThrow();
     return due === null ? undefined : Math.max(0, due.getTime() - (await databaseNow(trx)).getTime());
   });

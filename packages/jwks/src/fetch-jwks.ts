@@ -27,8 +27,11 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
       signal: AbortSignal.any([late, request.signal]),
       headers: {
         accept: 'application/jwk-set+json, application/json',
-        // Ours, or fetch adds `no-cache`, for which Express and others answer in full whatever the ETag.
-        ...(request.etag !== undefined && { 'if-none-match': request.etag, 'cache-control': 'max-age=0' }),
+        // Ours, or fetch adds `no-cache`, for which Express and others answer in full whatever the ETag. In full is meant without one: a
+        // copy that a cache in between holds may be from before the key that is looked for.
+        ...(request.etag === undefined
+          ? { 'cache-control': 'no-cache' }
+          : { 'if-none-match': request.etag, 'cache-control': 'max-age=0' }),
       },
     });
     return await readAnswer(response, request);

@@ -282,6 +282,8 @@ describe('an unknown kid', () => {
     expect(set.find('second', 'ES256')).toBeUndefined();
     expect(await set.lookup('second', 'ES256')).toBeDefined();
     expect(server.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"v1"', undefined]);
+    // Nor by a cache in between, from a copy that it takes for fresh (RFC 9111 section 5.2.1.4).
+    expect(server.requests.at(-1)?.headers['cache-control']).toBe('no-cache');
   });
 
   test('is not found under the algorithm of another key', async () => {

@@ -21,7 +21,7 @@ function reasonsToShare({ routes, services, publicOrigins = [] }: Parts): string
   if (services.size > 0) {
     reasons.push(`each would remember for itself which calls of ${someOf([...services])} were made`);
   }
-  if (publicOrigins.length > 0) {
+  if (publicOrigins.length > 0 && routes.length > 0) {
     reasons.push(`each would remember for itself which DPoP proofs ${someOf(routes.map(nameOf))} took`);
   }
   return reasons;

@@ -51,6 +51,9 @@ describe('more than one worker', () => {
 
   test('need none where there is nothing to share', () => {
     expect(problemsWith(8, plain)).toEqual([]);
+    expect(problemsWith(8, 'publicOrigins: ["https://api.example.test"]\n')).toEqual([
+      expect.stringMatching(/"routes" is required/),
+    ]);
   });
 
   test('are told with everything else that is wrong, and not of a redis that is malformed', () => {

@@ -111,6 +111,22 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     },
   );
 
+  test('refuses the tenants that end together from one moment on: the log is read once for all of them', async () => {
+    // Three times, since one of them may fall on the turn of a second.
+    for (let round = 0; round < 3; round += 1) {
+      const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenantId: uuidv7() }) as const);
+      if (one === undefined) throw new Error('no tenant');
+      const append = (entries: (typeof one)[]) =>
+        store.db.transaction({ role: roles.operator }, (trx) => appendRevocations(trx, entries, revocationInForceSec));
+      await append([one]);
+      const { cursor, log } = await head();
+      await append([one, ...more]);
+      const { items } = await readFeed(store.db, { log, after: cursor });
+      expect(items).toHaveLength(3);
+      expect(new Set(items.map(({ not_before }) => not_before.getTime())).size).toBe(1);
+    }
+  });
+
   test('wakes who waits', async () => {
     const { log, cursor } = await head();
     const asked = feed.next({ log, after: cursor, waitMs: 30_000 }, never);

@@ -35,12 +35,11 @@ export async function appendRevocations(
   await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
   await holdLock(trx, 'revocationLog');
   const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
-  const afterOthersOf = (tenantId: string) =>
-    sql<Date>`greatest(${notBefore}, (select max(not_before) + interval '1 second' from revocations
-      where kind = 'user' or (kind in ('member', 'tenant') and tenant_id = ${tenantId})))`;
+  const latest = await latestOfPeopleIn(trx, tenantsAmong(entries));
+  const afterOthers = sql<Date>`greatest(${notBefore}, ${latest}::timestamptz + interval '1 second')`;
   const end = sql<Date>`${notBefore} + make_interval(secs => ${inForceSec}::int)`;
   const startOf = (entry: NewRevocation) => {
-    if (entry.kind === 'tenant') return afterOthersOf(entry.tenantId);
+    if (entry.kind === 'tenant') return afterOthers;
     return entry.kind === 'key' ? end : notBefore;
   };
   await trx
@@ -54,6 +53,25 @@ export async function appendRevocations(
       })),
     )
     .execute();
+}
+
+const tenantsAmong = (entries: readonly NewRevocation[]): readonly string[] =>
+  entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
+
+/** Read once for all of them: looked for with each, thousands of tenants would go through all users' entries thousands of times. */
+async function latestOfPeopleIn(trx: Trx, tenantIds: readonly string[]): Promise<Date | null> {
+  if (tenantIds.length === 0) return null;
+  const { latest } = await trx
+    .selectFrom('revocations')
+    .select(sql<Date | null>`max(not_before)`.as('latest'))
+    .where((is) =>
+      is.or([
+        is('kind', '=', 'user'),
+        is.and([is('kind', 'in', ['member', 'tenant']), is('tenant_id', 'in', [...tenantIds])]),
+      ]),
+    )
+    .executeTakeFirstOrThrow();
+  return latest;
 }
 
 function subjectOf(entry: NewRevocation) {

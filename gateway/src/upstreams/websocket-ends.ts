@@ -9,7 +9,7 @@ const lingerMs = 2_000;
 /**
  * Ties both ends of an open WebSocket together: either side's end is the other's, whether it said so or just went. A WebSocket has no
  * half-open state, and a peer that keeps its half open would keep ours. So would one that takes nothing of what is there for it: meanwhile the
- * other is not read, and if it goes nobody sees it. After `idleMs` of that both end. Progress is seen by pieces of 64 KiB.
+ * other is not read, and if it goes nobody sees it. After `idleMs` of that, or up to twice as long, both end. Progress is seen by pieces of 64 KiB.
  *
  * @returns Ends it from here. Nothing is relayed from that moment on; each side gets a close frame where it is between two frames,
  * and otherwise the end of the connection, since anything put into a frame would be read as part of it.

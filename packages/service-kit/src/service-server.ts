@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server, STATUS_CODES } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { v7 as uuidv7 } from 'uuid';
 import { AppError, type CommonCode, commonErrors } from './errors.ts';
@@ -9,9 +9,21 @@ import { answerOf } from './problem.ts';
  * without Host or with a strange expectation goes to the app, which refuses it; one that is no request at all gets a problem.
  */
 export function createServiceServer(app: RequestListener): Server {
-  const server = createServer({ requireHostHeader: false }, app);
-  server.on('checkExpectation', app);
-  server.on('clientError', refuse);
+  const underWay = new WeakMap<Duplex, Set<ServerResponse>>();
+  const take: RequestListener = (request, response) => {
+    const answers = underWay.get(request.socket) ?? new Set();
+    underWay.set(request.socket, answers.add(response));
+    response.once('close', () => answers.delete(response));
+    app(request, response);
+  };
+  const server = createServer({ requireHostHeader: false }, take);
+  server.on('checkExpectation', take);
+  server.on('clientError', (error, socket) => {
+    // Put into an answer that has begun, a problem would be read as the rest of it.
+    const isAnswering = [...(underWay.get(socket) ?? [])].some((answer) => answer.headersSent && !answer.writableEnded);
+    if (isAnswering) socket.destroy();
+    else refuse(error, socket);
+  });
   return server;
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { rawRequest } from '@countersign/testing';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { createServiceServer } from '../src/index.ts';
@@ -13,7 +13,8 @@ beforeEach(async () => {
   reached = [];
   server = createServiceServer((req, res) => {
     reached.push(`${req.method} ${req.url}`);
-    res.writeHead(401).end();
+    if (req.url === '/half') res.writeHead(200, { 'content-length': '400' }).write('half');
+    else res.writeHead(401).end();
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -43,6 +44,25 @@ test.each([
   expect(JSON.parse(body)).toMatchObject({ status, code });
   expect(head).toContain(JSON.parse(body).request_id);
   expect(reached).toEqual([]);
+});
+
+test('what is no request puts nothing into an answer that has begun', async () => {
+  const socket = connect(port(), '127.0.0.1').setEncoding('latin1');
+  let got = '';
+  socket
+    .on('error', () => {})
+    .on('data', (text) => {
+      got += text;
+      if (got.endsWith('half')) socket.write('NONSENSE\r\n\r\n');
+    });
+  socket.write('GET /half HTTP/1.1\r\nHost: h\r\n\r\n');
+  await once(socket, 'close');
+  expect(got).toMatch(/^HTTP\/1\.1 200 OK.*\r\n\r\nhalf$/s);
+});
+
+test('what is no request is told so behind whole answers', async () => {
+  const answer = await rawRequest(port(), 'GET /x HTTP/1.1\r\nHost: h\r\n\r\nNONSENSE\r\n\r\n');
+  expect(answer).toMatch(/^HTTP\/1\.1 401 .*\r\n\r\n(0\r\n\r\n)?HTTP\/1\.1 400 /s);
 });
 
 test('who takes too long is told so', async () => {

@@ -22,6 +22,7 @@ describe('a password may not be', () => {
   test.each([
     ['short', 'gravel-onio', /12 characters/],
     ['short in characters, long in bytes', '🦊🌋🪑🧂🦑🛶🪁🧶🥝🎻🦴', /12 characters/],
+    ['short, its accents written apart', 'e\u0301a\u0300u\u0308o\u0308n\u0303c\u0327', /12 characters/],
     ['empty', '', /12 characters/],
     ['one of the most used', 'qwertyqwerty', /most used/],
     ['one of them in capitals', 'QwertyQwerty', /most used/],

@@ -15,9 +15,10 @@ const common = Buffer.from(commonPasswordHashes, 'base64');
  * @see NIST SP 800-63B section 5.1.1.2
  */
 export function passwordProblem(password: string, email: string): string | undefined {
-  const characters = [...password];
-  if (characters.length < minPasswordLength) return `must have ${minPasswordLength} characters or more`;
-  const folded = password.normalize('NFKC').toLowerCase();
+  // As it is hashed: in another spelling it is the same password, and as short.
+  const hashed = password.normalize('NFKC');
+  if ([...hashed].length < minPasswordLength) return `must have ${minPasswordLength} characters or more`;
+  const folded = hashed.toLowerCase();
   if (isCommon(folded) || isCommon(withoutEnd(folded))) return 'is one of the most used passwords';
   if (repeats(folded) || runs(folded)) return 'is too regular';
   const [local = ''] = email.split('@');

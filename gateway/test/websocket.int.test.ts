@@ -211,7 +211,7 @@ describe('a WebSocket', () => {
   test('ends on the other side when one side ends', async () => {
     const connection = await talk(handshake(bearer()));
     await eventually(async () =>
-      expect(await (await gateway.admin('/metrics')).text()).toContain('countersign_open_connections 1'),
+      expect(await (await gateway.admin('/metrics')).text()).toMatch(/^countersign_open_connections 1$/m),
     );
     connection.socket.destroy();
     await eventually(async () =>

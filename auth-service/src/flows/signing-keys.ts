@@ -1,4 +1,5 @@
-import { createHash, createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
 import { StartupError } from '@countersign/service-kit';
 import { calculateJwkThumbprint, type JWK } from 'jose';
 import type { SigningAlgorithm } from '../domain/access-token.ts';
@@ -76,7 +77,7 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
 
 /** A new key, sealed; when it lives is the caller's to say. */
 export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
-  const { publicKey, privateKey } = newKeyPair(alg);
+  const { publicKey, privateKey } = await newKeyPair(alg);
   const jwk = publicKey.export({ format: 'jwk' }) as JWK;
   const kid = await calculateJwkThumbprint(jwk);
   const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
@@ -89,14 +90,17 @@ export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   };
 }
 
+// Aside: one of RSA takes up to a third of a second.
+const generate = promisify(generateKeyPair);
+
 function newKeyPair(alg: SigningAlgorithm) {
   switch (alg) {
     case 'ES256':
-      return generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      return generate('ec', { namedCurve: 'P-256' });
     case 'EdDSA':
-      return generateKeyPairSync('ed25519');
+      return generate('ed25519');
     case 'RS256':
-      return generateKeyPairSync('rsa', { modulusLength: 3072 });
+      return generate('rsa', { modulusLength: 3072 });
   }
 }
 

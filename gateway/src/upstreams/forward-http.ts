@@ -27,8 +27,8 @@ export type SignAgain = (signed: Signed) => Signed;
  * nothing to it. Redirects and errors of the service are the client's to see.
  *
  * The stage throws AppError `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`, `upstream_broken`,
- * `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`, `identity_refused`, `identity_unavailable`, and what `signAgain` throws, while
- * nothing was answered. After that the client's connection is broken off: half an answer must not look whole.
+ * `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`, `identity_refused`, `identity_unavailable`,
+ * and what `signAgain` throws, while nothing was answered. After that the client's connection is broken off: half an answer must not look whole.
  */
 export function createForwardHttp(
   options: ForwardHttpOptions,

@@ -5,8 +5,9 @@ import { AppError, type CommonCode, commonErrors } from './errors.ts';
 import { answerOf } from './problem.ts';
 
 /**
- * The HTTP server of a service, and of the gateway's operators. What node would answer by itself, without a body, is answered like everything else: a request
- * without Host or with a strange expectation goes to the app, which refuses it; one that is no request at all gets a problem.
+ * The HTTP server of a service, and of the gateway's operators. What node would answer by itself, without a body, is answered like
+ * everything else: a request without Host or with a strange expectation goes to the app, which refuses it; one that is no request at all
+ * gets a problem.
  */
 export function createServiceServer(app: RequestListener): Server {
   const underWay = new WeakMap<Duplex, Set<ServerResponse>>();

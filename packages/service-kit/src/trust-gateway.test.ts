@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+import { expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { createLogger } from './logger.ts';
+import { createMetrics } from './metrics.ts';
+import { trustGateway } from './trust-gateway.ts';
+
+const justBegun = 'the replay memory has just begun';
+
+test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', reason: string | undefined]>([
+  ['without redis', false, 'refuse', justBegun],
+  ['that would go on alone without redis', true, 'memory', justBegun],
+  ['that goes by redis alone', true, 'refuse', undefined],
+])('an instance %s is ready when the memory that it may need has begun', async (_name, withRedis, policy, reason) => {
+  const redis = withRedis ? new Redis({ lazyConnect: true, enableOfflineQueue: false }) : undefined;
+  const { check } = trustGateway({
+    audience: 'things',
+    config: {
+      GATEWAY_KEYS_URL: undefined,
+      GATEWAY_INTERNAL_PORT: 8090,
+      GATEWAY_SECRET: randomBytes(32),
+      GATEWAY_SECRET_NEXT: undefined,
+      REPLAY_WITHOUT_REDIS: policy,
+    },
+    redis,
+    logger: createLogger('things', 'silent', { write() {} }),
+    metrics: createMetrics(),
+  });
+  expect(await check()).toBe(reason);
+  redis?.disconnect();
+});

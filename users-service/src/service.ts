@@ -5,7 +5,7 @@ import { createApp, newStamp } from './app.ts';
 import type { UsersConfig } from './config.ts';
 import { readSeed, seedMembers } from './seed.ts';
 import { migrations } from './store/migrations.ts';
-import { appRole, loginRole, newsRole, type UsersSchema } from './store/schema.ts';
+import { loginRole, requestRoles, type UsersSchema } from './store/schema.ts';
 
 const name = 'users-service';
 
@@ -23,7 +23,7 @@ export async function start(
     ),
     name: `${config.DATABASE_PREFIX}_users`,
     login: loginRole,
-    roles: [appRole, newsRole],
+    roles: requestRoles,
     migrations,
     onError: (error) => logger.warn({ err: error }, 'database connection lost'),
   });

@@ -1,7 +1,10 @@
 import { databases, people, tablesWithoutForcedRowSecurity } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { appRole } from '../src/store/schema.ts';
+import { newStamp } from '../src/app.ts';
+import { inTenantOfNews } from '../src/store/in-tenant.ts';
+import { applyNews } from '../src/store/members.ts';
+import { appRole, identityRole } from '../src/store/schema.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, stranger } = people;
@@ -42,11 +45,35 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     await expect(forged).rejects.toThrow(/row-level security/);
   });
 
-  test.each(['tenant_id', 'user_id', 'email', 'status'])('no request may change %s', async (column) => {
-    const change = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, (trx) =>
-      sql`update members set ${sql.ref(column)} = 'inactive'`.execute(trx),
+  test.each(['tenant_id', 'user_id', 'email', 'status', 'role', 'sequence'])(
+    'no request may change %s',
+    async (column) => {
+      const change = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, (trx) =>
+        sql`update members set ${sql.ref(column)} = ${sql.ref(column)}`.execute(trx),
+      );
+      await expect(change).rejects.toThrow(/permission denied/);
+    },
+  );
+
+  test('the role that copies tokens neither sees nor changes a member of whom news are known', async () => {
+    const known = { ...people.admin, userId: 'known-by-news' };
+    const told = {
+      tenant_id: known.tenantId,
+      user_id: known.userId,
+      email: '',
+      role: 'agent',
+      status: 'active',
+    } as const;
+    const { tenantId } = known;
+    await inTenantOfNews(world.db, tenantId, (trx) => applyNews(trx, { ...told, sequence: 1 }, newStamp()));
+    const rows = await world.db.transaction({ role: identityRole, tenantId }, (trx) =>
+      trx.updateTable('members').set({ role: 'owner' }).where('user_id', '=', known.userId).returning('role').execute(),
     );
-    await expect(change).rejects.toThrow(/permission denied/);
+    expect(rows).toEqual([]);
+    const more = world.db.transaction({ role: identityRole, tenantId }, (trx) =>
+      trx.updateTable('members').set({ sequence: 0 }).execute(),
+    );
+    await expect(more).rejects.toThrow(/permission denied/);
   });
 
   test('a pooled connection leaves nothing of one to the next after an error in between', async () => {

@@ -1,12 +1,16 @@
 import type { IdentityFacts } from '@countersign/identity';
-import { asUser, databases, people, tenants } from '@countersign/testing';
+import { asUser, databases, eventually, people, tenants } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { newStamp } from '../src/app.ts';
+import { inTenantOfNews } from '../src/store/in-tenant.ts';
+import { applyNews } from '../src/store/members.ts';
 import { usersWorld } from './world.ts';
 
 const { agent, admin } = people;
 const authService: IdentityFacts = { kind: 'service', serviceId: 'auth-service' };
 
-describe.each(databases())('news of members from the auth-service, on %s', (_kind, database) => {
+describe.each(databases())('news of members from the auth-service, on %s', (kind, database) => {
   let world: Awaited<ReturnType<typeof usersWorld>>;
   let made = 0;
   beforeAll(async () => {
@@ -81,6 +85,90 @@ describe.each(databases())('news of members from the auth-service, on %s', (_kin
       display_name: 'Aggie',
       phone: '+43 1 234',
       email: 'aggie@acme.test',
+    });
+  });
+
+  describe('outrank a token that was issued before them', () => {
+    const roles = ['complainant', 'agent', 'admin'];
+    const withToken = (userId: string, role: string) => ({ tenantId: tenants.acme, userId, role });
+    const me = (userId: string, role: string) => world.call(withToken(userId, role), 'GET', '/v1/users/me').expect(200);
+    const rename = (userId: string, role: string) =>
+      world
+        .call(withToken(userId, role), 'PATCH', '/v1/users/me', { body: { display_name: `once ${role}` } })
+        .expect(200);
+
+    test('a demoted member keeps the new role, whatever the old token reads or writes', async () => {
+      const userId = newcomer();
+      await me(userId, 'admin');
+      await tell({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
+      const { etag } = (await world.call(admin, 'GET', `/v1/users/${userId}`)).headers;
+      expect((await me(userId, 'admin')).headers.etag).toBe(etag);
+      expect((await me(userId, 'admin')).body.role).toBe('complainant');
+      expect((await rename(userId, 'admin')).body).toMatchObject({ role: 'complainant', display_name: 'once admin' });
+      expect((await seen(userId)).role).toBe('complainant');
+    });
+
+    test('a member whom only news made known keeps their role too', async () => {
+      const userId = newcomer();
+      await tell({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
+      expect((await me(userId, 'admin')).body).toMatchObject({ role: 'complainant', email: 'new@acme.test' });
+    });
+
+    test('news that arrive after the old token was used still count, and stay', async () => {
+      const userId = newcomer();
+      await rename(userId, 'admin');
+      expect((await me(userId, 'admin')).body.role).toBe('admin');
+      await tell({ user_id: userId, sequence: 1, role: 'agent' }).expect(200);
+      expect((await me(userId, 'admin')).body.role).toBe('agent');
+      expect((await rename(userId, 'admin')).body.role).toBe('agent');
+    });
+
+    test('a disabled member stays inactive', async () => {
+      const userId = newcomer();
+      await me(userId, 'agent');
+      await tell({ user_id: userId, sequence: 1, status: 'disabled' }).expect(200);
+      expect((await me(userId, 'admin')).body).toMatchObject({ role: 'agent', status: 'inactive' });
+      expect((await rename(userId, 'agent')).body.status).toBe('inactive');
+    });
+
+    test('older news and an old token change nothing, in either order', async () => {
+      const userId = newcomer();
+      await tell({ user_id: userId, sequence: 20, role: 'complainant', status: 'disabled' }).expect(200);
+      await me(userId, 'admin');
+      await tell({ user_id: userId, sequence: 10, role: 'admin' }).expect(200);
+      await me(userId, 'admin');
+      expect(await seen(userId)).toMatchObject({ role: 'complainant', status: 'inactive' });
+    });
+
+    test('many requests with old tokens at the moment of the news do not undo them', async () => {
+      const userId = newcomer();
+      await me(userId, 'admin');
+      await Promise.all([
+        ...Array.from({ length: 20 }, (_, at) => me(userId, roles[at % 3] ?? '')),
+        tell({ user_id: userId, sequence: 1, role: 'agent' }).expect(200),
+        ...Array.from({ length: 20 }, (_, at) => rename(userId, roles[at % 3] ?? '')),
+      ]);
+      expect((await seen(userId)).role).toBe('agent');
+    });
+
+    // PGlite runs one transaction at a time: nothing can come between the two there.
+    if (kind !== 'postgres') return;
+    test('news that commit while a token is being copied count', async () => {
+      const userId = newcomer();
+      await me(userId, 'complainant');
+      const news = { tenant_id: tenants.acme, user_id: userId, email: 'e', role: 'agent', status: 'active' } as const;
+      const request = Promise.withResolvers<unknown>();
+      await inTenantOfNews(world.db, tenants.acme, async (trx) => {
+        await applyNews(trx, { ...news, sequence: 1 }, newStamp());
+        request.resolve(me(userId, 'admin'));
+        await eventually(async () => {
+          const { rows } = await sql`select from pg_locks where not granted
+            and pid in (select pid from pg_stat_activity where datname = current_database())`.execute(trx);
+          expect(rows).toHaveLength(1);
+        });
+      });
+      await request.promise;
+      expect((await seen(userId)).role).toBe('agent');
     });
   });
 

@@ -3,7 +3,7 @@ import { serviceWorld } from '@countersign/testing/service';
 import { createApp, newStamp } from '../src/app.ts';
 import { type Seed, seedMembers } from '../src/seed.ts';
 import { migrations } from '../src/store/migrations.ts';
-import { appRole, loginRole, newsRole, type UsersSchema } from '../src/store/schema.ts';
+import { loginRole, requestRoles, type UsersSchema } from '../src/store/schema.ts';
 
 export const audience = 'users-service';
 
@@ -23,7 +23,7 @@ export const seed: Seed = {
 
 /** The service on a database with everybody in it. */
 export async function usersWorld(where: TestDatabase) {
-  const database = await where.open<UsersSchema>({ login: loginRole, roles: [appRole, newsRole], migrations });
+  const database = await where.open<UsersSchema>({ login: loginRole, roles: requestRoles, migrations });
   await seedMembers(database.db, seed, newStamp);
   return serviceWorld({ audience, database, createApp: (parts) => createApp({ ...parts, stamp: newStamp }) });
 }

@@ -5,7 +5,7 @@ import type { Router } from 'express';
 import type { Transaction } from 'kysely';
 import { changesTo } from '../domain/profile.ts';
 import { inTenant } from '../store/in-tenant.ts';
-import { addMember, changeMember, findMember, lockMember, setRole, type Written } from '../store/members.ts';
+import { addMember, changeMember, findMember, lockMember, takeRoleOfToken, type Written } from '../store/members.ts';
 import type { Member, UsersSchema } from '../store/schema.ts';
 import { profilePatch } from './fields.ts';
 import { sendProfile } from './profile-json.ts';
@@ -38,13 +38,13 @@ export function meRoutes({ db, stamp }: RouteParts): Router {
 }
 
 /**
- * The caller's row. The auth-service decides who is a member and as what; this service learns it from the signed
- * identity, when the person first and next looks at their profile.
+ * The caller's row. The auth-service decides who is a member and with which role, and sends news of every change. Until the first
+ * news of a member arrive, the role is that of the latest token seen here.
  */
 async function ownMember(trx: Transaction<UsersSchema>, user: UserIdentity, written: Written): Promise<Member> {
   const known = await findMember(trx, user.userId);
-  if (known !== undefined && known.role === user.role) return known;
-  if (known !== undefined) await setRole(trx, user.userId, user.role, written);
+  if (known !== undefined && (known.sequence > 0 || known.role === user.role)) return known;
+  if (known !== undefined) await takeRoleOfToken(trx, user.userId, user.role, written);
   else {
     await addMember(trx, {
       tenant_id: user.tenantId,

@@ -1,5 +1,6 @@
 import { sql, type Transaction } from 'kysely';
-import type { Member, MembersTable, UsersSchema } from './schema.ts';
+import { actingAs } from './in-tenant.ts';
+import { identityRole, type Member, type MembersTable, type UsersSchema } from './schema.ts';
 
 type Trx = Transaction<UsersSchema>;
 
@@ -65,12 +66,17 @@ export async function applyNews(trx: Trx, news: MemberNews, { revision, at }: Wr
   return (numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
-export async function setRole(trx: Trx, userId: string, role: string, written: Written): Promise<void> {
-  await trx
-    .updateTable('members')
-    .set({ role, revision: written.revision, updated_at: written.at })
-    .where('user_id', '=', userId)
-    .execute();
+/** Copies the role of a token, unless news of the member are known: then only news change it. */
+export async function takeRoleOfToken(trx: Trx, userId: string, role: string, written: Written): Promise<void> {
+  await actingAs(trx, identityRole, () =>
+    trx
+      .updateTable('members')
+      .set({ role, revision: written.revision, updated_at: written.at })
+      .where('user_id', '=', userId)
+      // News may arrive after the row was read; PostgreSQL checks this again on the row that it locks.
+      .where('sequence', '=', 0)
+      .execute(),
+  );
 }
 
 export function changeMember(trx: Trx, userId: string, changes: MemberChanges, written: Written): Promise<Member> {

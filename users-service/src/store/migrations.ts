@@ -1,5 +1,5 @@
 import type { Migration } from '@countersign/database';
-import { appRole, newsRole } from './schema.ts';
+import { appRole, identityRole, newsRole } from './schema.ts';
 
 // Ids come from tokens, whose issuer need not use UUIDs: text, in byte order on every platform.
 const members = `
@@ -42,6 +42,16 @@ export const migrations: readonly Migration[] = [
     statements: [
       `alter table members add column sequence bigint not null default 0`,
       `grant select, insert, update (role, status, email, sequence, revision, updated_at) on members to ${newsRole}`,
+    ],
+  },
+  {
+    name: '0003-news-outrank-tokens',
+    statements: [
+      `revoke update (role) on members from ${appRole}`,
+      `grant select, update (role, revision, updated_at) on members to ${identityRole}`,
+      // A token names the role of when it was issued, until it expires. News may be newer, so it never overwrites them.
+      `create policy before_news on members as restrictive to ${identityRole}
+         using (sequence = 0) with check (sequence = 0)`,
     ],
   },
 ];

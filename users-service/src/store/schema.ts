@@ -30,5 +30,8 @@ export type UsersSchema = { members: MembersTable };
 export const appRole = 'countersign_users_app';
 /** The role that writes down what the auth-service says of members; it may change nothing that a person says of themselves. */
 export const newsRole = 'countersign_users_news';
+/** The role that copies a member's role from a token; it sees only members of whom no news is known. */
+export const identityRole = 'countersign_users_identity';
+export const requestRoles: readonly string[] = [appRole, newsRole, identityRole];
 /** The role that connects, owns the tables, and is held by row-level security all the same. */
 export const loginRole = 'countersign_users';

@@ -8,8 +8,11 @@ import { capturingLogger, databases, eventually, type ThrowAway } from '@counter
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
 import { parseKeyRing } from '../src/domain/key-ring.ts';
 import { totpCode, totpStep } from '../src/domain/totp.ts';
+import { changeMember } from '../src/flows/change-member.ts';
+import type { Admin } from '../src/flows/invite.ts';
 import { rotateKeys } from '../src/flows/manage-keys.ts';
 import { confirmEnrolment } from '../src/flows/second-factor.ts';
 import { openSigningKeys } from '../src/flows/signing-keys.ts';
@@ -17,6 +20,7 @@ import { sendCommand } from '../src/operator/client.ts';
 import { listenForOperator } from '../src/operator/listener.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import { addMember } from '../src/store/seed.ts';
 import { keks, loginParts } from './support/flows.ts';
 import { gatewayItself, type TestGateway, testGateway } from './support/gateway.ts';
 import { makePerson, makeTenant, type Person, password, ring, type Tenant, testPasswords } from './support/people.ts';
@@ -229,6 +233,56 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
       lines: [expect.stringContaining('There is nothing here.'), 'EMAIL: no account has this address'],
     });
   });
+
+  /** What the directory of a tenant was told of somebody last. */
+  const told = async (userId: string, tenantId: string) => {
+    const rows = await probing(store.db, (trx) =>
+      trx
+        .selectFrom('outbox')
+        .select('payload')
+        .where('ordering_key', '=', `member ${tenantId} ${userId}`)
+        .orderBy('seq')
+        .execute(),
+    );
+    const facts = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown> & { sequence: number });
+    expect(facts.map(({ sequence }) => sequence)).toEqual(facts.map(({ sequence }) => sequence).sort((a, b) => a - b));
+    return facts.at(-1);
+  };
+
+  test('tells the directory of each tenant that a person is disabled, and what they are when enabled again', async () => {
+    const [other, third] = [await makeTenant(store.db, 'other'), await makeTenant(store.db, 'third')];
+    const who = await makePerson(store.db, await testPasswords(), [tenant, other, third]);
+    await probing(store.db, (trx) =>
+      trx
+        .updateTable('memberships')
+        .set({ status: 'disabled' })
+        .where('user_id', '=', who.userId)
+        .where('tenant_id', '=', third.id)
+        .execute(),
+    );
+    const expectTold = async (statuses: string[]) => {
+      for (const [at, { id }] of [tenant, other, third].entries()) {
+        const fact = { tenant_id: id, user_id: who.userId, email: who.email, role: 'agent', status: statuses[at] };
+        expect(await told(who.userId, id)).toMatchObject(fact);
+      }
+    };
+    await run('users', 'disable', who.email.toUpperCase());
+    await expectTold(['disabled', 'disabled', 'disabled']);
+    // An administrator who changes the membership meanwhile does not make them active there.
+    const admin = await makeAdmin(tenant);
+    await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'complainant' } });
+    expect(await told(who.userId, tenant.id)).toMatchObject({ role: 'complainant', status: 'disabled' });
+    await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'agent' } });
+    await run('users', 'enable', who.email);
+    await expectTold(['active', 'active', 'disabled']);
+  });
+
+  const makeAdmin = async ({ id: tenantId }: Tenant): Promise<Admin> => {
+    const userId = uuidv7();
+    const email = `${userId}@acme.test`;
+    await addMember(store.db, { tenantId, userId, email, role: 'admin', password: undefined });
+    return { tenantId, userId, sessionId: null, requestId: 'test' };
+  };
 
   test('takes a second factor from somebody who lost it', async () => {
     const who = await person();

@@ -1,3 +1,6 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { eventually, type StartedProcess, startProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readSettings } from '../local/settings.ts';
@@ -76,6 +79,45 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
         status: 'active',
       }),
     );
+  });
+
+  const operator = async (...command: string[]) => {
+    const bin = join(repository, 'auth-service/bin/countersign-auth.js');
+    const args = ['--conditions=source', bin, ...command];
+    await promisify(execFile)(process.execPath, args, { env: { ...process.env, ...place.env }, cwd: repository });
+  };
+
+  test('who is disabled by an operator is inactive in it, and active again once enabled', async () => {
+    const admin = await asAdmin();
+    const userId = String((await me('complainant@acme.test')).id);
+    for (const [command, status] of [
+      ['disable', 'inactive'],
+      ['enable', 'active'],
+    ] as const) {
+      await operator('users', command, 'complainant@acme.test');
+      await eventually(async () =>
+        expect((await admin.read(userId)).body).toMatchObject({ role: 'complainant', status }),
+      );
+    }
+  });
+
+  const me = async (email: string) =>
+    (await call(`${gateway}/v1/users/me`, { token: (await logIn(gateway, email)).token })).body;
+
+  test('who is demoted stays so, however often a token from before asks meanwhile', async () => {
+    const admin = await asAdmin();
+    const { token } = await logIn(gateway, 'agent@acme.test');
+    const ask = () => call(`${gateway}/v1/users/me`, { token });
+    const userId = String((await ask()).body.id);
+    let refused = false;
+    const asking = Array.from({ length: 10 }, async () => {
+      while (!refused) refused = (await ask()).status === 401;
+    });
+    await admin.change(userId, { role: 'complainant' });
+    await Promise.all(asking);
+    await eventually(async () => expect((await admin.read(userId)).body.role).toBe('complainant'));
+    await admin.change(userId, { role: 'agent' });
+    await eventually(async () => expect((await admin.read(userId)).body.role).toBe('agent'));
   });
 
   test('also what happened while it was killed or stopped, and ends with the newest', async () => {

@@ -35,11 +35,13 @@ export async function changeMember(
     }));
     const decision = decideMemberChange(known, { actor: admin.userId, target: userId }, wanted);
     if (decision.kind === 'refuse') throw new AppError(decision.code);
-    const email = accounts.get(userId)?.email ?? '';
+    const { email = '', active = false } = accounts.get(userId) ?? {};
     if (decision.kind === 'same') return { ...decision.member, email };
     const { from, to } = decision;
     const sequence = await updateMember(trx, tenantId, to);
-    const { role, status } = to;
+    const { role } = to;
+    // An account that the operator has disabled is active in no tenant, whatever its membership says.
+    const status = active ? to.status : 'disabled';
     const about = { tenant_id: tenantId, user_id: userId, email };
     await tellMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });
     await recordChange(trx, admin, { from, to });

@@ -1,15 +1,18 @@
+import { v7 as uuidv7 } from 'uuid';
 import { canonicalEmail } from '../domain/email.ts';
-import { revocationInForceSec } from '../domain/session-rules.ts';
+import { type EndReason, revocationInForceSec } from '../domain/session-rules.ts';
 import { AppError } from '../errors.ts';
 import { lockTenants, lockUserByEmail, setUserStatus } from '../store/accounts.ts';
 import { type AuditEvent, appendAudit, operatorChain } from '../store/audit.ts';
 import type { AuthDatabase } from '../store/database.ts';
+import { renumberMemberships } from '../store/members.ts';
 import { appendRevocations, renewLog } from '../store/revocations.ts';
 import { roles } from '../store/roles.ts';
 import type { Trx } from '../store/scope.ts';
 import { removeSecondFactor } from '../store/second-factors.ts';
 import { endEverySession, lockOwnSessions } from '../store/sessions.ts';
 import { endSessions } from './end-sessions.ts';
+import { tellMembership } from './outbox-messages.ts';
 
 /**
  * Ends every session of every tenant, and begins the revocation log anew. For after a restore from backup: sessions and
@@ -31,22 +34,29 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
   });
 }
 
-/** Nobody logs in as this person any more; their sessions end. @throws AppError `not_found` */
+/**
+ * Nobody logs in as this person any more. Their sessions end, and the directory of each tenant that they belong to is told.
+ *
+ * @throws AppError `not_found`
+ */
 export async function disableUser(db: AuthDatabase, email: string, requestId: string): Promise<{ ended: number }> {
+  const reason: EndReason = 'user_disabled';
   return changeUser(db, email, async (trx, userId) => {
     await setUserStatus(trx, userId, 'disabled');
+    await tellMemberships(trx, userId, { email, status: 'disabled' });
     const open = await lockOwnSessions(trx, userId);
     await audit(trx, 'user.disabled', userId, requestId);
     const revocations = [{ kind: 'user', userId } as const];
-    await endSessions(trx, userId, open, { requestId, reason: 'user_disabled', revocations });
+    await endSessions(trx, userId, open, { requestId, reason, revocations });
     return { ended: open.length };
   });
 }
 
-/** @throws AppError `not_found` */
+/** Lets this person log in again, and tells the directory of each of their tenants. @throws AppError `not_found` */
 export async function enableUser(db: AuthDatabase, email: string, requestId: string): Promise<void> {
   await changeUser(db, email, async (trx, userId) => {
     await setUserStatus(trx, userId, 'active');
+    await tellMemberships(trx, userId, { email, status: 'active' });
     await audit(trx, 'user.enabled', userId, requestId);
   });
 }
@@ -57,6 +67,25 @@ export async function resetSecondFactor(db: AuthDatabase, email: string, request
     await removeSecondFactor(trx, userId);
     await audit(trx, 'mfa.reset', userId, requestId);
   });
+}
+
+/** Tells what an account's new state makes of its memberships. */
+async function tellMemberships(
+  trx: Trx,
+  userId: string,
+  account: Readonly<{ email: string; status: 'active' | 'disabled' }>,
+): Promise<void> {
+  for (const { tenantId, role, version, status } of await renumberMemberships(trx, userId)) {
+    await tellMembership(trx, {
+      event_id: uuidv7(),
+      sequence: version,
+      tenant_id: tenantId,
+      user_id: userId,
+      email: canonicalEmail(account.email),
+      role,
+      status: account.status === 'disabled' ? 'disabled' : status,
+    });
+  }
 }
 
 async function changeUser<T>(

@@ -36,20 +36,32 @@ export function lockMemberAndAdmins(
     .execute();
 }
 
-/** @returns The number of the new state: later than every one before, in this database and in one that it was restored from. */
+// Later than every number before, in this database and in one that it was restored from.
+const nextVersion = sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`;
+
+/** @returns The number of the new state. */
 export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: Member): Promise<number> {
   const { version } = await trx
     .updateTable('memberships')
-    .set({
-      role,
-      status,
-      version: sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`,
-    })
+    .set({ role, status, version: nextVersion })
     .where('tenant_id', '=', tenantId)
     .where('user_id', '=', userId)
     .returning('version')
     .executeTakeFirstOrThrow();
   return version;
+}
+
+/** A membership as it was told last. */
+export type NumberedMembership = Readonly<{ tenantId: string; role: string; status: MemberStatus; version: number }>;
+
+/** Gives every membership of a person a new number, for when their account changed. Locks all of them. */
+export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedMembership[]> {
+  return trx
+    .updateTable('memberships')
+    .set({ version: nextVersion })
+    .where('user_id', '=', userId)
+    .returning(['tenant_id as tenantId', 'role', 'status', 'version'])
+    .execute();
 }
 
 /** The address and state of people of the tenant at work. */

@@ -14,6 +14,7 @@ import { operatorMigration } from './0012-operator.ts';
 import { removedKeysMigration } from './0013-removed-keys.ts';
 import { membershipVersionsMigration } from './0014-membership-versions.ts';
 import { operatorTenantsMigration } from './0015-operator-tenants.ts';
+import { operatorMembersMigration } from './0016-operator-members.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   removedKeysMigration,
   membershipVersionsMigration,
   operatorTenantsMigration,
+  operatorMembersMigration,
 ];

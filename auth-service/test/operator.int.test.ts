@@ -12,7 +12,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { parseKeyRing } from '../src/domain/key-ring.ts';
 import { totpCode, totpStep } from '../src/domain/totp.ts';
 import { changeMember } from '../src/flows/change-member.ts';
-import type { Admin } from '../src/flows/invite.ts';
+import { type Admin, invite, openInvitations } from '../src/flows/invite.ts';
 import { rotateKeys } from '../src/flows/manage-keys.ts';
 import { confirmEnrolment } from '../src/flows/second-factor.ts';
 import { openSigningKeys } from '../src/flows/signing-keys.ts';
@@ -283,6 +283,36 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await addMember(store.db, { tenantId, userId, email, role: 'admin', password: undefined });
     return { tenantId, userId, sessionId: null, requestId: 'test' };
   };
+
+  test('withdraws the invitations of a disabled person in every tenant, with an audit entry in each', async () => {
+    const other = await makeTenant(store.db, 'elsewhere');
+    const boss = await makeAdmin(other);
+    await addMember(store.db, { ...boss, tenantId: tenant.id, email: '', role: 'admin', password: undefined });
+    const parts = { db: store.db, throttle: (await loginParts(store.db)).throttle };
+    for (const { id: tenantId } of [other, tenant]) {
+      await invite(parts, { ...boss, tenantId }, { email: 'friend@new.test', role: 'admin' });
+    }
+    await run('users', 'disable', `${boss.userId}@acme.test`);
+    for (const { id: tenantId } of [other, tenant]) {
+      const left = await openInvitations(store.db, tenantId, { before: undefined, limit: 10 });
+      expect(left).toEqual([]);
+      const entry = await probing(store.db, (trx) =>
+        trx
+          .selectFrom('audit_log')
+          .select(['detail', 'user_id'])
+          .where('tenant_id', '=', tenantId)
+          .where('action', '=', 'invitation.revoked')
+          .executeTakeFirstOrThrow(),
+      );
+      expect(entry.user_id).toBeNull();
+      expect(JSON.parse(entry.detail)).toMatchObject({
+        email: 'friend@new.test',
+        invited_by: boss.userId,
+        reason: 'user_disabled',
+      });
+    }
+    expect((await run('audit', 'verify')).ok).toBe(true);
+  });
 
   test('takes a second factor from somebody who lost it', async () => {
     const who = await person();

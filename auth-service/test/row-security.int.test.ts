@@ -89,6 +89,10 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     ['the courier changes what is to be sent', roles.courier, `update outbox set payload = '{}'`],
     ['one’s own role changes a membership', roles.self, `update memberships set role = 'admin'`],
     ['the login role reads invitations', roles.login, 'select * from invitations'],
+    ['an operator gives a role', roles.operator, `update memberships set role = 'admin'`],
+    ['an operator makes a member', roles.operator, `insert into memberships values ('a', 'b', 'admin')`],
+    ['an operator accepts an invitation', roles.operator, 'update invitations set accepted_at = now()'],
+    ['an operator reads what is to be sent', roles.operator, 'select * from outbox'],
     ['the tenant role reads registrations', roles.app, 'select * from registrations'],
   ])('refuses that %s', async (_name, role, statement) => {
     const tried = store.db.transaction({ role, tenantId: acme.id, userId: ann.userId }, (trx) =>
@@ -100,6 +104,11 @@ describe.each(databases())('row-level security on %s', (_, database) => {
   test.each<[string, string, string]>([
     ['a right to lock is none to change', roles.app, `update users set status = 'disabled'`],
     ['nor to change a membership', roles.app, `update memberships set status = 'disabled'`],
+    [
+      'an operator orders no mail',
+      roles.operator,
+      `insert into outbox (topic, ordering_key, payload) values ('mail', 'k', '{}')`,
+    ],
     ['nobody revives a session', roles.self, `update sessions set revoked_at = null, revoked_reason = null`],
   ])('%s', async (_name, role, statement) => {
     const tried = store.db.transaction({ role, tenantId: acme.id, userId: ann.userId }, (trx) =>
@@ -124,6 +133,15 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       trx.selectFrom('users').select('id').execute(),
     );
     expect(people).toEqual([{ id: ann.userId }]);
+  });
+
+  test('lets an operator withdraw an invitation, and not open it again', async () => {
+    const setRevoked = (to: string) =>
+      store.db.transaction({ role: roles.operator }, (trx) =>
+        sql.raw(`update invitations set revoked_at = ${to} where tenant_id = '${globex.id}' returning id`).execute(trx),
+      );
+    expect((await setRevoked('now()')).rows).toHaveLength(1);
+    await expect(setRevoked('null')).rejects.toThrow(/row-level security/);
   });
 
   test('refuses an invitation to another tenant than the one at work', async () => {

@@ -1,6 +1,7 @@
 import { databases, eventually, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
+import { sql } from 'kysely';
 import { verifyAudit } from '../src/flows/verify-audit.ts';
 import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
@@ -229,6 +230,67 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         const seen = [...first.items, ...second.items].map(({ email }: { email: string }) => email);
         expect(seen).toEqual([...emails].reverse());
         expect(second.next_cursor).toBeNull();
+      });
+    });
+
+    describe('withdraws the invitations of an administrator', () => {
+      /** A second administrator with an open invitation to somebody as administrator. */
+      const inviter = async () => {
+        const { tenant, boss } = await ownTenant();
+        const second = await world.account('admin', [tenant]);
+        const email = freshEmail();
+        const offered = await invited(email, { role: 'admin', by: second, to: tenant });
+        return { tenant, boss, second, email, ...offered };
+      };
+      const expectGone = async (token: string) => {
+        const answer = await accept(token, newPassword);
+        expect([answer.status, answer.body.code]).toEqual([410, 'invitation_gone']);
+      };
+
+      test.each<[string, object]>([
+        ['demoted', { role: 'agent' }],
+        ['disabled', { status: 'disabled' }],
+        ['both', { role: 'agent', status: 'disabled' }],
+      ])('who is %s, in the same transaction, with an audit entry', async (_how, wanted) => {
+        const { tenant, boss, second, email, id, token } = await inviter();
+        const kept = await invited(freshEmail(), { by: boss, to: tenant });
+        expect((await change(second, wanted, boss, tenant)).status).toBe(200);
+        const { body } = await world.call('GET', invitations(tenant), { as: world.as(boss) });
+        expect(body.items.map((item: { id: string }) => item.id)).toEqual([kept.id]);
+        await expectGone(token);
+        expect((await world.logIn(email, newPassword)).status).toBe(401);
+        const { items } = (await audit(boss)).body;
+        const detail = { invitation_id: id, email, invited_by: second.userId, reason: 'member_changed' };
+        expect(items).toContainEqual(
+          expect.objectContaining({ action: 'invitation.revoked', user_id: boss.userId, detail }),
+        );
+        // Back in office, they invite anew.
+        await change(second, { role: 'admin', status: 'active' }, boss, tenant);
+        await expectGone(token);
+        expect((await invite(email, { by: second, to: tenant })).status).toBe(201);
+        expect((await accept(kept.token, newPassword)).status).toBe(200);
+      });
+
+      test.each<[string, (userId: string) => Promise<unknown>]>([
+        ['the role', (userId) => withoutTheService('memberships', 'user_id', userId, { role: 'agent' })],
+        ['the membership', (userId) => withoutTheService('memberships', 'user_id', userId, { status: 'disabled' })],
+        ['the account', (userId) => withoutTheService('users', 'id', userId, { status: 'disabled' })],
+      ])('and refuses one that is still open when its inviter has lost %s', async (_, lose) => {
+        const { second, token } = await inviter();
+        await lose(second.userId);
+        await expectGone(token);
+        // As for a withdrawn one, the password is not looked at.
+        expect((await accept(token, 'short')).status).toBe(410);
+      });
+
+      const withoutTheService = (table: 'memberships' | 'users', key: string, userId: string, values: object) =>
+        probing(world.store.db, (trx) => trx.updateTable(table).set(values).where(sql.ref(key), '=', userId).execute());
+
+      test('and lets an administrator whose account is disabled make no new one', async () => {
+        const { tenant, second } = await inviter();
+        await withoutTheService('users', 'id', second.userId, { status: 'disabled' });
+        const answer = await invite(freshEmail(), { by: second, to: tenant });
+        expect([answer.status, answer.body.code]).toEqual([403, 'insufficient_role']);
       });
     });
 

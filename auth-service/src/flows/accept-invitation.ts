@@ -1,15 +1,17 @@
 import { v7 as uuidv7 } from 'uuid';
+import { adminRole } from '../domain/account-rules.ts';
 import { networkOf } from '../domain/network.ts';
 import type { Transport } from '../domain/session-rules.ts';
 import { AppError } from '../errors.ts';
-import { type Candidate, findCandidate } from '../store/accounts.ts';
+import { type Candidate, findCandidate, isActiveAccount } from '../store/accounts.ts';
 import { databaseNow } from '../store/clock.ts';
 import { insertAccount } from '../store/credentials.ts';
 import { findOpenInvitation, acceptInvitation as markAccepted } from '../store/invitations.ts';
 import { findInvitationToken } from '../store/mailed-tokens.ts';
+import { holdsRole } from '../store/members.ts';
 import { dropRegistrations } from '../store/registrations.ts';
 import { roles } from '../store/roles.ts';
-import { becomeUser, enterTenant, type Trx } from '../store/scope.ts';
+import { actAs, becomeUser, enterTenant, type Trx } from '../store/scope.ts';
 import { type Admission, admit, type Proven } from './admit.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
 import type { Caller } from './grant.ts';
@@ -29,7 +31,7 @@ export type Acceptance = Readonly<{
 
 const amr = ['pwd'];
 
-type Offer = Readonly<{ invitationId: string; tenantId: string; email: string }>;
+type Offer = Readonly<{ invitationId: string; tenantId: string; email: string; invitedBy: string | null }>;
 
 /**
  * Makes whoever was invited a member, and lets them in.
@@ -74,8 +76,22 @@ async function readOffer({ db }: LoginParts, token: string): Promise<Offer> {
     await enterTenant(trx, named.tenantId);
     const invitation = await findOpenInvitation(trx, named.invitationId);
     if (invitation === undefined) throw new AppError('invitation_gone');
-    return { ...named, email: invitation.email };
+    const { email, invitedBy } = invitation;
+    const offer = { ...named, email, invitedBy };
+    await demandInviter(trx, offer);
+    return offer;
   });
+}
+
+/**
+ * Locks the inviter's membership, so that they are neither demoted nor disabled until the transaction ends.
+ *
+ * @throws AppError `invitation_gone` when the inviter is no active administrator any more.
+ */
+async function demandInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<void> {
+  if (invitedBy === null) return;
+  const inviter = { tenantId, userId: invitedBy, role: adminRole };
+  if (!(await holdsRole(trx, inviter))) throw new AppError('invitation_gone');
 }
 
 type Proof = Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>;
@@ -89,10 +105,14 @@ async function joinWithAccount(
   const proof = await proveAccount(parts, by);
   if (proof === undefined) return undefined;
   const { userId } = proof;
-  await parts.db.transaction({ role: roles.accounts, tenantId: offer.tenantId, userId }, (trx) =>
-    join(trx, offer, userId, by.caller.requestId),
-  );
-  return proof;
+  return parts.db.transaction({ role: roles.app, tenantId: offer.tenantId, userId }, async (trx) => {
+    // The account's state was read before its password was checked. Under this lock, an operator who disables the account
+    // either is seen here or sees the new membership, and tells the directory of it.
+    if (!(await isActiveAccount(trx, userId))) return undefined;
+    await actAs(trx, roles.accounts);
+    await join(trx, offer, userId, by.caller.requestId);
+    return proof;
+  });
 }
 
 async function proveAccount(
@@ -127,9 +147,10 @@ async function joinAsNewcomer(
   });
 }
 
-/** @throws AppError `invitation_gone` when it was accepted, withdrawn or ran out meanwhile; `already_member`. */
+/** @throws AppError `invitation_gone` when it was accepted, withdrawn or ran out meanwhile, or its inviter is gone; `already_member`. */
 async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
   const { invitationId, tenantId, email } = offer;
+  await demandInviter(trx, offer);
   const accepted = await markAccepted(trx, invitationId, userId);
   if (accepted === undefined) throw new AppError('invitation_gone');
   const { role } = accepted;

@@ -3,6 +3,7 @@ import { adminRole } from '../domain/account-rules.ts';
 import { decideMemberChange, type MemberState, type WantedChange } from '../domain/member-change.ts';
 import { AppError } from '../errors.ts';
 import type { AuthDatabase } from '../store/database.ts';
+import { revokeInvitationsBy } from '../store/invitations.ts';
 import { lockMemberAndAdmins, readAccounts, updateMember } from '../store/members.ts';
 import { roles } from '../store/roles.ts';
 import { actAs, type Trx } from '../store/scope.ts';
@@ -10,13 +11,14 @@ import { lockSessionsOf } from '../store/sessions.ts';
 import { endSessions } from './end-sessions.ts';
 import type { Admin } from './invite.ts';
 import { tellMembership } from './outbox-messages.ts';
-import { recordInTenant } from './record.ts';
+import { recordInTenant, recordWithdrawn } from './record.ts';
 
 export type ChangedMember = MemberState & Readonly<{ email: string }>;
 
 /**
  * Gives a member another role or state. Their sessions in this tenant end and their tokens for it are revoked in the same
- * transaction: what they may do from now on, they get by logging in again.
+ * transaction: what they may do from now on, they get by logging in again. Their open invitations are withdrawn where they
+ * are no administrator afterwards.
  *
  * @throws AppError `insufficient_role`, `not_found`, `last_admin`.
  */
@@ -61,7 +63,12 @@ async function recordChange(
   await actAs(trx, roles.app);
   // Before the audit chain, as everywhere: a logout of theirs holds a session and waits for the chain.
   const open = await lockSessionsOf(trx, tenantId, userId);
+  await actAs(trx, roles.accounts);
+  const mayInvite = to.role === adminRole && to.status === 'active';
+  const withdrawn = mayInvite ? [] : await revokeInvitationsBy(trx, userId, tenantId);
   await recordInTenant(trx, { tenantId, userId, sessionId: null, requestId, action: 'member.changed', detail });
+  const event = { userId: by, sessionId, requestId };
+  await recordWithdrawn(trx, withdrawn, { ...event, inviter: userId, reason: 'member_changed' });
   const revocations = [{ kind: 'member', userId, tenantId } as const];
   await endSessions(trx, userId, open, { reason: 'member_changed', requestId, revocations });
 }

@@ -23,29 +23,34 @@ export async function invite(
   const { tenantId } = admin;
   const email = canonicalEmail(given.email);
   await throttle.reserveInvitation(tenantId, email);
-  return asAdmin(db, admin, (trx) => placeInvitation(trx, { email, role: given.role }, admin));
+  return asAdmin(db, admin, async (trx) => {
+    const invitation = await placeInvitation(trx, { email, role: given.role }, admin);
+    await recordInvitation(trx, invitation, admin);
+    return invitation;
+  });
 }
 
-/**
- * Writes an invitation down, orders its mail and records it. Leaves the transaction with the rights to the tenant's sessions.
- *
- * @param by Nobody, where an operator invites.
- * @throws AppError `already_member`, `already_invited`.
- */
+/** The user is null where an operator invites. */
+export type Inviter = Omit<Admin, 'userId'> & Readonly<{ userId: string | null }>;
+
+/** Writes an invitation down and orders its mail. @throws AppError `already_member`, `already_invited`. */
 export async function placeInvitation(
   trx: Trx,
   { email, role }: Readonly<{ email: string; role: string }>,
-  by: Omit<Admin, 'userId'> & Readonly<{ userId: string | null }>,
+  { tenantId, userId, requestId }: Inviter,
 ): Promise<Invitation> {
-  const { tenantId, userId, requestId } = by;
   if (await isMember(trx, tenantId, email)) throw new AppError('already_member');
   const wanted = { id: uuidv7(), tenantId, email, role, invitedBy: userId };
   const invitation = await insertInvitation(trx, wanted, invitationLifetimeSec);
   if (invitation === undefined) throw new AppError('already_invited');
   await orderMail(trx, invitation.id, { kind: 'invitation', invitationId: invitation.id, requestId });
-  const detail = { invitation_id: invitation.id, email, role };
-  await recordInTenant(trx, { ...by, action: 'invitation.created', detail });
   return invitation;
+}
+
+/** Leaves the transaction with the rights to the tenant's sessions. */
+export async function recordInvitation(trx: Trx, { id, email, role }: Invitation, by: Inviter): Promise<void> {
+  const detail = { invitation_id: id, email, role };
+  await recordInTenant(trx, { ...by, action: 'invitation.created', detail });
 }
 
 /** What can still be accepted, newest first. */

@@ -12,7 +12,7 @@ import { roles } from '../store/roles.ts';
 import { actAs, enterTenant, type Trx } from '../store/scope.ts';
 import { endEverySession } from '../store/sessions.ts';
 import { insertTenant, listTenants, lockTenantBySlug, setTenantStatus } from '../store/tenants.ts';
-import { placeInvitation } from './invite.ts';
+import { placeInvitation, recordInvitation } from './invite.ts';
 
 /** Every tenant there is, for an operator. */
 export const everyTenant = (db: AuthDatabase) => db.transaction({ role: roles.operator }, listTenants);
@@ -49,10 +49,11 @@ export async function inviteAdministrator(
     const tenantId = await findTenant(trx, given.slug);
     if (tenantId === undefined) throw noSuchTenant();
     await enterTenant(trx, tenantId);
-    await audit(trx, 'tenant.admin_invited', requestId, { tenant_id: tenantId, email });
-    await actAs(trx, roles.accounts);
     await revokeInvitationsTo(trx, tenantId, email);
-    await placeInvitation(trx, { email, role: adminRole }, { tenantId, userId: null, sessionId: null, requestId });
+    const by = { tenantId, userId: null, sessionId: null, requestId };
+    const invitation = await placeInvitation(trx, { email, role: adminRole }, by);
+    await audit(trx, 'tenant.admin_invited', requestId, { tenant_id: tenantId, email });
+    await recordInvitation(trx, invitation, by);
   });
 }
 

@@ -3,8 +3,9 @@ import { canonicalEmail } from '../domain/email.ts';
 import { type EndReason, revocationInForceSec } from '../domain/session-rules.ts';
 import { AppError } from '../errors.ts';
 import { lockTenants, lockUserByEmail, setUserStatus } from '../store/accounts.ts';
-import { type AuditEvent, appendAudit, operatorChain } from '../store/audit.ts';
+import { type AuditEvent, appendAudit, holdChains, operatorChain } from '../store/audit.ts';
 import type { AuthDatabase } from '../store/database.ts';
+import { revokeInvitationsBy } from '../store/invitations.ts';
 import { renumberMemberships } from '../store/members.ts';
 import { appendRevocations, renewLog } from '../store/revocations.ts';
 import { roles } from '../store/roles.ts';
@@ -13,6 +14,7 @@ import { removeSecondFactor } from '../store/second-factors.ts';
 import { endEverySession, lockOwnSessions } from '../store/sessions.ts';
 import { endSessions } from './end-sessions.ts';
 import { tellMembership } from './outbox-messages.ts';
+import { recordWithdrawn } from './record.ts';
 
 /**
  * Ends every session of every tenant, and begins the revocation log anew. For after a restore from backup: sessions and
@@ -35,7 +37,8 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
 }
 
 /**
- * Nobody logs in as this person any more. Their sessions end, and the directory of each tenant that they belong to is told.
+ * Nobody logs in as this person any more. Their sessions end, their open invitations are withdrawn, and the directory of each
+ * tenant that they belong to is told.
  *
  * @throws AppError `not_found`
  */
@@ -45,7 +48,13 @@ export async function disableUser(db: AuthDatabase, email: string, requestId: st
     await setUserStatus(trx, userId, 'disabled');
     await tellMemberships(trx, userId, { email, status: 'disabled' });
     const open = await lockOwnSessions(trx, userId);
+    const withdrawn = await revokeInvitationsBy(trx, userId);
     await audit(trx, 'user.disabled', userId, requestId);
+    await holdChains(
+      trx,
+      [...open, ...withdrawn].map(({ tenantId }) => tenantId),
+    );
+    await recordWithdrawn(trx, withdrawn, { userId: null, sessionId: null, requestId, inviter: userId, reason });
     const revocations = [{ kind: 'user', userId } as const];
     await endSessions(trx, userId, open, { requestId, reason, revocations });
     return { ended: open.length };

@@ -1,4 +1,6 @@
+import type { EndReason } from '../domain/session-rules.ts';
 import { type AuditEvent, appendAudit, operatorChain } from '../store/audit.ts';
+import type { WithdrawnInvitation } from '../store/invitations.ts';
 import { tenantsOf } from '../store/members.ts';
 import { roles } from '../store/roles.ts';
 import { actAs, becomeUser, enterTenant, type Trx } from '../store/scope.ts';
@@ -26,4 +28,23 @@ export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void>
   await actAs(trx, roles.app);
   await enterTenant(trx, event.tenantId);
   await appendAudit(trx, event);
+}
+
+/**
+ * Writes that invitations ended with their inviter's right to invite, each into the chain of its tenant. The transaction
+ * has the right to write there.
+ */
+export async function recordWithdrawn(
+  trx: Trx,
+  withdrawn: readonly WithdrawnInvitation[],
+  {
+    inviter,
+    reason,
+    ...by
+  }: Pick<AuditEvent, 'userId' | 'sessionId' | 'requestId'> & Readonly<{ inviter: string; reason: EndReason }>,
+): Promise<void> {
+  for (const { id, tenantId, email } of withdrawn) {
+    const detail = { invitation_id: id, email, invited_by: inviter, reason };
+    await appendAudit(trx, { ...by, tenantId, action: 'invitation.revoked', detail });
+  }
 }

@@ -134,6 +134,12 @@ export async function setUserStatus(trx: Trx, userId: string, status: 'active' |
   await trx.updateTable('users').set({ status }).where('id', '=', userId).execute();
 }
 
+/** Whether the account is active. Takes FOR SHARE: it stays so until the transaction ends. */
+export async function isActiveAccount(trx: Trx, userId: string): Promise<boolean> {
+  const user = await trx.selectFrom('users').select('status').where('id', '=', userId).forShare().executeTakeFirst();
+  return user?.status === 'active';
+}
+
 export async function emailOf(trx: Trx, userId: string): Promise<string> {
   const row = await trx.selectFrom('users').select('email_ci').where('id', '=', userId).executeTakeFirstOrThrow();
   return row.email_ci;

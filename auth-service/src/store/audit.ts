@@ -47,6 +47,11 @@ export type AuditEvent = Readonly<{
 /** The chain of what concerns no tenant: an operator's commands, and what happens to people who belong to none. */
 export const operatorChain = 'operator';
 
+/** Locks the chains of several tenants in the one order. A transaction that writes to them in another order calls this first. */
+export async function holdChains(trx: Trx, tenantIds: readonly string[]): Promise<void> {
+  for (const tenantId of [...new Set(tenantIds)].sort()) await holdLock(trx, 'auditChain', tenantId);
+}
+
 /** Adds the next link to the chain of the tenant that the transaction works in. */
 export async function appendAudit(trx: Trx, event: AuditEvent): Promise<void> {
   await holdLock(trx, 'auditChain', event.tenantId);

@@ -82,6 +82,21 @@ export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: str
   await revocationOf(trx, tenantId, email).execute();
 }
 
+export type WithdrawnInvitation = Readonly<{ id: string; tenantId: string; email: string }>;
+
+/** Withdraws those of a person's invitations that can still be accepted, in one tenant or in all. */
+export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string): Promise<WithdrawnInvitation[]> {
+  let query = trx
+    .updateTable('invitations')
+    .set({ revoked_at: now })
+    .where('invited_by', '=', userId)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now);
+  if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
+  return query.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
+}
+
 /** Of what was neither accepted nor withdrawn yet. */
 const revocationOf = (trx: Trx, tenantId: string, email: string) =>
   trx
@@ -93,7 +108,14 @@ const revocationOf = (trx: Trx, tenantId: string, email: string) =>
     .where('revoked_at', 'is', null);
 
 /** What an invitation offers, while it can be accepted. */
-export type OpenInvitation = Readonly<{ tenantId: string; email: string; role: string; expiresInSec: number }>;
+export type OpenInvitation = Readonly<{
+  tenantId: string;
+  email: string;
+  role: string;
+  /** Null for an operator. */
+  invitedBy: string | null;
+  expiresInSec: number;
+}>;
 
 /** @returns undefined for one that was accepted or withdrawn, or has expired. */
 export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation | undefined> {
@@ -103,6 +125,7 @@ export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation
       'tenant_id as tenantId',
       'email_ci as email',
       'role',
+      'invited_by as invitedBy',
       sql<number>`ceil(extract(epoch from expires_at - clock_timestamp()))::int`.as('expiresInSec'),
     ])
     .where('id', '=', id)

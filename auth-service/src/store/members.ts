@@ -111,7 +111,10 @@ export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
   return rows.map((row) => row.tenant_id);
 }
 
-/** Whether a member is active in this role. Takes FOR SHARE: it stays so until the transaction ends. */
+/**
+ * Whether a member is active in this role, and so is their account. Takes FOR SHARE on the membership: it stays so until the
+ * transaction ends.
+ */
 export async function holdsRole(
   trx: Trx,
   { tenantId, userId, role }: Readonly<{ tenantId: string; userId: string; role: string }>,
@@ -125,5 +128,7 @@ export async function holdsRole(
     .where('status', '=', 'active')
     .forShare()
     .executeTakeFirst();
-  return row !== undefined;
+  if (row === undefined) return false;
+  // Read under that lock, for which disabling the account waits too.
+  return (await readAccounts(trx, [userId])).get(userId)?.active ?? false;
 }

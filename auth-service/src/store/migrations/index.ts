@@ -15,6 +15,7 @@ import { removedKeysMigration } from './0013-removed-keys.ts';
 import { membershipVersionsMigration } from './0014-membership-versions.ts';
 import { operatorTenantsMigration } from './0015-operator-tenants.ts';
 import { operatorMembersMigration } from './0016-operator-members.ts';
+import { operatorInvitationsMigration } from './0017-operator-invitations.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   membershipVersionsMigration,
   operatorTenantsMigration,
   operatorMembersMigration,
+  operatorInvitationsMigration,
 ];

@@ -275,6 +275,14 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'agent' } });
     await run('users', 'enable', who.email);
     await expectTold(['active', 'active', 'disabled']);
+    // At the same moment too: whichever commits first, the last news says disabled.
+    await Promise.all([
+      ...['complainant', 'admin', 'agent'].map((role) =>
+        changeMember(store.db, admin, { userId: who.userId, wanted: { role } }),
+      ),
+      run('users', 'disable', who.email),
+    ]);
+    expect(await told(who.userId, tenant.id)).toMatchObject({ status: 'disabled' });
   });
 
   const makeAdmin = async ({ id: tenantId }: Tenant): Promise<Admin> => {

@@ -93,10 +93,10 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
   // Catalogue 111.
   test.each<[string, string, unknown]>([
     ['/v1/auth/password/reset', 'POST', { token: "x' or 1=1 --", password: newPassword }],
-    ['/v1/auth/email/verify', 'POST', { token: '../../etc/passwd' }],
+    ['/v1/auth/email/verify', 'POST', { token: '../../etc/passwd', password: newPassword }],
     ['/v1/auth/invitations/accept', 'POST', { token: '\u0000', password: newPassword }],
     ['/v1/auth/invitations/accept', 'POST', '{"token":'],
-    ['/v1/auth/register', 'POST', { email: 'x', password: {} }],
+    ['/v1/auth/register', 'POST', { email: {} }],
     ['/v1/auth/audit?cursor=-1', 'GET', undefined],
     ['/v1/auth/tenants/%00/invitations', 'GET', undefined],
     ["/v1/auth/tenants/x'/members/y'", 'PATCH', { role: 'agent' }],
@@ -153,7 +153,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     const { email } = await world.account('agent');
     for (let count = 0; count < 22; count += 1) {
       for (const path of ['/v1/auth/email/resend', '/v1/auth/register']) {
-        expect((await world.post(path, { email, password: newPassword })).status).toBe(202);
+        expect((await world.post(path, { email })).status).toBe(202);
       }
     }
     const seen = () => world.mail.received.filter((mail) => mail.to === email).map(({ subject }) => subject);
@@ -164,24 +164,27 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
   });
 
   // Catalogue 74: what differs between the two is work that nobody waits for.
-  test('answers as fast for an address that it knows as for one it does not', async () => {
-    const who = await world.account('agent');
-    const timed = async (email: string) => {
-      // Or the known one would soon be sent nothing.
-      await probing(world.store.db, (trx) => trx.deleteFrom('login_attempts').execute());
-      const startedAt = performance.now();
-      await world.post('/v1/auth/password/forgot', { email });
-      return performance.now() - startedAt;
-    };
-    const known: number[] = [];
-    const unknown: number[] = [];
-    for (let round = 0; round < 40; round += 1) {
-      known.push(await timed(who.email));
-      unknown.push(await timed(freshEmail()));
-    }
-    const median = (times: number[]) => times.sort((a, b) => a - b)[times.length / 2] ?? 0;
-    const ratio = median(known) / median(unknown);
-    expect(ratio).toBeGreaterThan(0.5);
-    expect(ratio).toBeLessThan(2);
-  });
+  test.each(['/v1/auth/password/forgot', '/v1/auth/register', '/v1/auth/email/resend'])(
+    'answers as fast at %s for an address that it knows as for one it does not',
+    async (path) => {
+      const who = await world.account('agent');
+      const timed = async (email: string) => {
+        // Or the known one would soon be sent nothing.
+        await probing(world.store.db, (trx) => trx.deleteFrom('login_attempts').execute());
+        const startedAt = performance.now();
+        await world.post(path, { email });
+        return performance.now() - startedAt;
+      };
+      const known: number[] = [];
+      const unknown: number[] = [];
+      for (let round = 0; round < 40; round += 1) {
+        known.push(await timed(who.email));
+        unknown.push(await timed(freshEmail()));
+      }
+      const median = (times: number[]) => times.sort((a, b) => a - b)[times.length / 2] ?? 0;
+      const ratio = median(known) / median(unknown);
+      expect(ratio).toBeGreaterThan(0.5);
+      expect(ratio).toBeLessThan(2);
+    },
+  );
 });

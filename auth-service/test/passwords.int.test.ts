@@ -228,6 +228,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       const email = freshEmail();
       await world.post('/v1/auth/register', { email, password: canary });
       const verification = tokenIn(await world.mail.mailTo(email));
+      await world.post('/v1/auth/email/verify', { token: verification, password: canary });
       const unused = await linkFor(who.email);
       const used = await linkFor(who.email, 2);
       await reset(used, canary);

@@ -18,17 +18,19 @@ describe.each(databases())('registration on %s', (_, database) => {
     });
     afterAll(() => world.close());
 
-    const register = (email: string, password = newPassword) => world.post('/v1/auth/register', { email, password });
-    const verify = (token: string) => world.post('/v1/auth/email/verify', { token });
+    const register = (email: string) => world.post('/v1/auth/register', { email });
+    const verify = (token: string, password = newPassword) => world.post('/v1/auth/email/verify', { token, password });
     const registered = async (email = freshEmail()) => {
       expect((await register(email)).status).toBe(202);
       return { email, token: tokenIn(await world.mail.mailTo(email)) };
     };
 
-    test('makes an account once its address is confirmed, and not before', async () => {
+    test('makes an account once its address is confirmed, after exactly one bcrypt, and not before', async () => {
       const { email, token } = await registered();
       expect((await world.logIn(email, newPassword)).body.code).toBe('invalid_credentials');
+      const before = await world.hashes();
       expect((await verify(token)).status).toBe(204);
+      expect((await world.hashes()) - before).toBe(1);
       const answer = await world.logIn(email, newPassword);
       expect([answer.status, answer.body.tenant]).toEqual([
         200,
@@ -54,17 +56,51 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await verify(token)).body.code).toBe('invalid_token');
     });
 
-    test('lets each link stand for its own password: nobody can lie in wait on an address', async () => {
+    test('gives the account the password chosen with the link, never one sent with a registration', async () => {
       const email = freshEmail();
-      await register(email, 'what the attacker knows');
-      await world.mail.mailTo(email);
-      await register(email, newPassword);
-      const owners = tokenIn(await world.mail.mailTo(email, 2));
-      const [attackers] = world.mail.received.filter((mail) => mail.to === email).map(tokenIn);
-      expect((await verify(owners)).status).toBe(204);
-      expect((await verify(String(attackers))).status).toBe(400);
-      expect((await world.logIn(email, 'what the attacker knows')).status).toBe(401);
+      const attackers = 'what the attacker knows';
+      expect((await world.post('/v1/auth/register', { email, password: attackers })).status).toBe(202);
+      expect((await verify(tokenIn(await world.mail.mailTo(email)))).status).toBe(204);
+      expect((await world.logIn(email, attackers)).status).toBe(401);
       expect((await world.logIn(email, newPassword)).status).toBe(200);
+    });
+
+    test('makes one account when two links to an address are used at once', async () => {
+      const { email, token } = await registered();
+      await register(email);
+      const other = tokenIn(await world.mail.mailTo(email, 2));
+      const passwords = ['the first of two links', 'the second of two links'] as const;
+      const answers = await Promise.all([verify(token, passwords[0]), verify(other, passwords[1])]);
+      expect(answers.map(({ status }) => status).sort()).toEqual([204, 400]);
+      for (const [index, { status }] of answers.entries()) {
+        expect((await world.logIn(email, passwords[index])).status).toBe(status === 204 ? 200 : 401);
+      }
+    });
+
+    test.each<[string, unknown]>([
+      ['no password', undefined],
+      ['11 characters', 'elevencharz'],
+      ['257 characters', 'ab'.repeat(128).concat('c')],
+      ['half a character', `${newPassword}\ud800`],
+      ['a common password', 'Qwerty123456'],
+      ['a common password with an end', 'qwertyqwerty!!!'],
+      ['the alphabet', 'abcdefghijklmnop'],
+      ['one word again and again', 'abcabcabcabc'],
+      ['an object', {}],
+    ])('refuses %s as the password, without a bcrypt, and leaves the link usable', async (_what, password) => {
+      const { token } = await registered();
+      const before = await world.hashes();
+      const refused = await world.post('/v1/auth/email/verify', { token, password });
+      expect([refused.status, refused.body.code]).toEqual([422, 'validation_failed']);
+      expect(refused.body.errors).toMatchObject([{ path: 'password' }]);
+      expect((await world.hashes()) - before).toBe(0);
+      expect((await verify(token)).status).toBe(204);
+    });
+
+    test('refuses the address itself as the password, and leaves the link usable', async () => {
+      const { email, token } = await registered();
+      expect((await verify(token, email)).status).toBe(422);
+      expect((await verify(token)).status).toBe(204);
     });
 
     test('mails the link once more, and both work until one is used', async () => {
@@ -78,7 +114,7 @@ describe.each(databases())('registration on %s', (_, database) => {
 
     test('changes nothing for who has an account, and tells them by mail alone', async () => {
       const { email } = await world.account('agent');
-      expect((await register(email, newPassword)).status).toBe(202);
+      expect((await register(email)).status).toBe(202);
       const mail = await world.mail.mailTo(email);
       expect(mail.subject).toBe('You have an account already');
       expect(mail.text).not.toContain('token');
@@ -90,7 +126,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect(left).toEqual([]);
     });
 
-    test('answers alike for known, unknown, disabled and awaited, each after exactly one bcrypt', async () => {
+    test('answers alike for known, unknown, disabled and awaited, without a bcrypt', async () => {
       const known = await world.account('agent');
       const disabled = await world.account('agent');
       await probing(world.store.db, (trx) =>
@@ -104,7 +140,7 @@ describe.each(databases())('registration on %s', (_, database) => {
         const { date: _date, 'x-request-id': _id, ...rest } = headers;
         seen.push({ status, rest, text, hashes: (await world.hashes()) - before });
       }
-      expect(seen[0]).toMatchObject({ status: 202, text: '', hashes: 1 });
+      expect(seen[0]).toMatchObject({ status: 202, text: '', hashes: 0 });
       for (const other of seen.slice(1)) expect(other).toEqual(seen[0]);
     });
 
@@ -113,7 +149,7 @@ describe.each(databases())('registration on %s', (_, database) => {
         trx.selectFrom('registrations').select('id').where('email_ci', '=', email).execute(),
       );
     const registerFrom = (ip: string, email: string) =>
-      world.call('POST', '/v1/auth/register', { ip, body: { email, password: newPassword } });
+      world.call('POST', '/v1/auth/register', { ip, body: { email } });
 
     test('takes five an hour for one address from one place, and answers the sixth as the first', async () => {
       const email = freshEmail();
@@ -132,38 +168,36 @@ describe.each(databases())('registration on %s', (_, database) => {
     });
 
     test.each<[string, object]>([
-      ['11 characters', { password: 'elevencharz' }],
-      ['257 characters', { password: 'ab'.repeat(128).concat('c') }],
-      ['half a character', { password: `${newPassword}\ud800` }],
-      ['a common password', { password: 'Qwerty123456' }],
-      ['a common password with an end', { password: 'qwertyqwerty!!!' }],
-      ['the alphabet', { password: 'abcdefghijklmnop' }],
-      ['one word again and again', { password: 'abcabcabcabc' }],
       ['no address', { email: 'somebody' }],
       ['a header in the address', { email: 'a@b.test\r\nBcc: c@d.test' }],
       ['two addresses', { email: 'a@b.test, c@d.test' }],
       ['an operator', { email: { $gt: '' } }],
       ['a list', { email: ['a@b.test'] }],
     ])('refuses %s, and mails nobody', async (_what, wrong) => {
-      const asked = { email: freshEmail(), password: newPassword, ...wrong };
-      const answer = await world.post('/v1/auth/register', asked);
+      const answer = await world.post('/v1/auth/register', wrong);
       expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
       // Mail of the tests before may still be on its way.
-      expect(world.mail.received.filter(({ to }) => JSON.stringify(asked).includes(to))).toEqual([]);
+      expect(world.mail.received.filter(({ to }) => JSON.stringify(wrong).includes(to))).toEqual([]);
     });
 
     test('lets nobody choose what they become', async () => {
       const email = freshEmail();
       const wish = { role: 'admin', tenant_id: 'globex', is_admin: true, status: 'active' };
-      expect((await world.post('/v1/auth/register', { email, password: newPassword, ...wish })).status).toBe(202);
-      await verify(tokenIn(await world.mail.mailTo(email)));
+      expect((await world.post('/v1/auth/register', { email, ...wish })).status).toBe(202);
+      const token = tokenIn(await world.mail.mailTo(email));
+      await world.post('/v1/auth/email/verify', { token, password: newPassword, ...wish, email: freshEmail() });
       expect((await world.logIn(email, newPassword)).body.tenant).toMatchObject({ slug: 'acme', role: 'complainant' });
     });
 
-    test.each([['not a token'], [''], ['A'.repeat(43)], ['é'.repeat(40)]])('knows no token %j', async (token) => {
-      const answer = await verify(token);
-      expect([answer.status, answer.body.code]).toEqual([400, 'invalid_token']);
-    });
+    test.each([['not a token'], [''], ['A'.repeat(43)], ['é'.repeat(40)]])(
+      'knows no token %j, and hashes nothing for it',
+      async (token) => {
+        const before = await world.hashes();
+        const answer = await verify(token);
+        expect([answer.status, answer.body.code]).toEqual([400, 'invalid_token']);
+        expect((await world.hashes()) - before).toBe(0);
+      },
+    );
   });
 });
 
@@ -174,11 +208,13 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
     const [invited, stranger] = [freshEmail(), freshEmail()];
     await world.post(`/v1/auth/tenants/${world.acme.id}/invitations`, { email: invited, role: 'agent' }, admin);
     for (const email of [stranger, invited]) {
-      expect((await world.post('/v1/auth/register', { email, password: newPassword })).status).toBe(202);
+      expect((await world.post('/v1/auth/register', { email })).status).toBe(202);
     }
     const mail = await world.mail.mailTo(invited, 2);
     expect(mail.subject).toBe('Confirm your e-mail address');
-    expect((await world.post('/v1/auth/email/verify', { token: tokenIn(mail) })).status).toBe(204);
+    expect((await world.post('/v1/auth/email/verify', { token: tokenIn(mail), password: newPassword })).status).toBe(
+      204,
+    );
     // An account, and a member of nothing yet.
     expect((await world.logIn(invited, newPassword)).body.code).toBe('invalid_credentials');
     expect(world.mail.received.filter(({ to }) => to === stranger)).toEqual([]);
@@ -203,7 +239,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
 
   test('is off where it is off', async () => {
     const world = await accountsWorld(database, { AUTH_REGISTRATION: 'off' });
-    const answer = await world.post('/v1/auth/register', { email: freshEmail(), password: newPassword });
+    const answer = await world.post('/v1/auth/register', { email: freshEmail() });
     expect([answer.status, answer.body.code]).toEqual([403, 'registration_off']);
     await world.close();
   });

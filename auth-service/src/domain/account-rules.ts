@@ -1,7 +1,7 @@
 /** How long what is mailed works, in seconds; counted from when it is sent, so that a late mail is not dead on arrival. */
 export const verificationLifetimeSec = 24 * 3600;
 export const resetLifetimeSec = 3600;
-/** A registration that nobody confirmed is forgotten, its password hash with it. */
+/** A registration that is not confirmed by then is deleted. */
 export const registrationLifetimeSec = 7 * 24 * 3600;
 export const invitationLifetimeSec = 7 * 24 * 3600;
 

@@ -4,7 +4,7 @@ import { type MailFacts, mailText } from './mail-messages.ts';
 const link = 'https://app.example.test/reset-password#token=abc';
 
 test.each<[string, MailFacts, RegExp[]]>([
-  ['a confirmation', { kind: 'verification', link, lifetimeSec: 86_400 }, [/within 24 hours/, /Do not open it then/]],
+  ['a confirmation', { kind: 'verification', link, lifetimeSec: 86_400 }, [/within 24 hours/, /choose a password/]],
   ['a reset', { kind: 'password_reset', link, lifetimeSec: 3600 }, [/within an hour/, /ends every session/]],
   [
     'an invitation',

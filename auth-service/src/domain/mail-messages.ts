@@ -16,13 +16,13 @@ export function mailText(facts: MailFacts): MailText {
     case 'verification':
       return {
         subject: 'Confirm your e-mail address',
-        text: `Somebody, probably you, made an account with this e-mail address and a password.
+        text: `Someone, probably you, asked for an account with this e-mail address.
 
-To confirm that it was you, open this link within ${inWords(facts.lifetimeSec)}:
+To create it, open this link within ${inWords(facts.lifetimeSec)} and choose a password:
 
 ${facts.link}
 
-If it was not you, do nothing: without the link there will be no account. Do not open it then, since the password is not yours.
+If you did not ask for an account, ignore this e-mail: without the link, no account is created.
 `,
       };
     case 'account_exists':

@@ -4,11 +4,11 @@ import { canonicalEmail } from '../domain/email.ts';
 import { networkOf } from '../domain/network.ts';
 import type { Passwords } from '../domain/passwords.ts';
 import { AppError } from '../errors.ts';
-import { insertAccount } from '../store/credentials.ts';
+import { insertAccount, type StoredPassword } from '../store/credentials.ts';
 import type { AuthDatabase } from '../store/database.ts';
-import { takeVerification } from '../store/mailed-tokens.ts';
+import { findVerification, takeVerification } from '../store/mailed-tokens.ts';
 import { findTenant } from '../store/members.ts';
-import { dropRegistrations, findRegistration, insertRegistration } from '../store/registrations.ts';
+import { dropRegistrations, insertRegistration } from '../store/registrations.ts';
 import { roles } from '../store/roles.ts';
 import { becomeUser, enterTenant, type Trx } from '../store/scope.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
@@ -33,26 +33,19 @@ export type RegisterParts = Readonly<{
 }>;
 
 /**
- * Takes e-mail and password, and mails the rest. Nothing here looks whether the address is known: one bcrypt, one insert, always.
- * An account comes to be when its address is confirmed, so nobody can sit on somebody else's.
+ * Takes an address and orders a mail with a link. It never looks whether the address is known: one insert, no bcrypt, always.
+ * The account is made, and its password chosen, by the holder of the link: see `verifyEmail`.
  *
- * @throws AppError `registration_off`, `validation_failed`, `too_many_attempts`, `login_busy`.
+ * @throws AppError `registration_off`, `too_many_attempts`.
  */
-export async function register(
-  parts: RegisterParts,
-  given: Readonly<{ email: string; password: string }>,
-  caller: Caller,
-): Promise<void> {
+export async function register(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
   if (parts.registration.mode === 'off') throw new AppError('registration_off');
-  const email = canonicalEmail(given.email);
-  demandGoodPassword(given.password, email);
+  const email = canonicalEmail(given);
   const request = { purpose: 'registration', email } as const;
-  const mayMail = await parts.throttle.reserveMail(request, networkOf(caller.ip ?? undefined));
-  const password = await parts.passwords.hash(given.password);
-  if (!mayMail) return;
+  if (!(await parts.throttle.reserveMail(request, networkOf(caller.ip ?? undefined)))) return;
   const id = uuidv7();
   await parts.db.transaction({ role: roles.accounts }, async (trx) => {
-    await insertRegistration(trx, { id, email, password }, registrationLifetimeSec);
+    await insertRegistration(trx, { id, email }, registrationLifetimeSec);
     await orderMail(trx, id, { kind: 'registration', registrationId: id, requestId: caller.requestId });
   });
 }
@@ -67,25 +60,45 @@ export async function resendVerification(parts: RegisterParts, given: string, ca
   );
 }
 
-/** Makes the account that a registration asked for. @throws AppError `invalid_token`, `too_many_attempts`. */
-export async function verifyEmail(parts: RegisterParts, token: string, caller: Caller): Promise<void> {
-  const reservation = await parts.throttle.reserveToken(networkOf(caller.ip ?? undefined));
+/**
+ * Makes the account that a registration asked for, with a password chosen by the holder of the link: whoever registered the
+ * address never has one for it. The link is used up in the transaction that makes the account.
+ *
+ * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
+ */
+export async function verifyEmail(
+  { db, passwords, throttle, registration }: RegisterParts,
+  given: Readonly<{ token: string; password: string }>,
+  caller: Caller,
+): Promise<void> {
+  const { token } = given;
+  const reservation = await throttle.reserveToken(networkOf(caller.ip ?? undefined));
   await judge(reservation, async () => {
-    const made = await parts.db.transaction({ role: roles.accounts }, (trx) =>
-      makeAccount(trx, parts.registration, token, caller.requestId),
+    const email = await db.transaction({ role: roles.accounts }, (trx) => findVerification(trx, token));
+    if (email === undefined) throw new AppError('invalid_token');
+    // Before the link is used up: a password that is refused costs no new mail.
+    demandGoodPassword(given.password, email);
+    const password = await passwords.hash(given.password);
+    const made = await db.transaction({ role: roles.accounts }, (trx) =>
+      makeAccount(trx, registration, { token, email, password, requestId: caller.requestId }),
     );
     if (!made) throw new AppError('invalid_token');
   });
 }
 
-async function makeAccount(trx: Trx, { joins }: RegistrationRules, token: string, requestId: string): Promise<boolean> {
-  const registrationId = await takeVerification(trx, token);
-  const registration = registrationId === undefined ? undefined : await findRegistration(trx, registrationId);
-  if (registration === undefined) return false;
-  const { email, password } = registration;
+type Confirmed = Readonly<{ token: string; email: string; password: StoredPassword; requestId: string }>;
+
+/** @returns false when the address has an account already. */
+async function makeAccount(
+  trx: Trx,
+  { joins }: RegistrationRules,
+  { token, email, password, requestId }: Confirmed,
+): Promise<boolean> {
   const userId = uuidv7();
   await becomeUser(trx, userId);
+  // First, as when an invitation is accepted: two links to one address wait for each other here, and never in a circle.
   const isNew = await insertAccount(trx, { userId, email, password });
+  if (isNew && !(await takeVerification(trx, token))) throw new AppError('invalid_token');
   await dropRegistrations(trx, email);
   if (!isNew) return false;
   const tenantId = joins === undefined ? undefined : await findTenant(trx, joins.tenant);

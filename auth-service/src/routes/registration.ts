@@ -12,20 +12,20 @@ export const registerEndpoint = endpoint({
   operationId: 'register',
   summary: 'Ask for an account; the answer is the same whether or not the address has one, and the rest comes by mail',
   access: 'anybody',
-  body: z.object({ email: emailAddress, password: newPassword }),
+  body: z.object({ email: emailAddress }),
   answers: { 202: null },
-  refusals: ['registration_off', 'too_many_attempts', 'login_busy'],
+  refusals: ['registration_off', 'too_many_attempts'],
 });
 
 export const verifyEmailEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/email/verify',
   operationId: 'verifyEmail',
-  summary: 'Confirm an address with the token that was mailed to it, which makes the account',
+  summary: 'Confirm an address with the token that was mailed to it and choose a password, which makes the account',
   access: 'anybody',
-  body: z.object({ token: mailedToken }),
+  body: z.object({ token: mailedToken, password: newPassword }),
   answers: { 204: null },
-  refusals: ['invalid_token', 'too_many_attempts'],
+  refusals: ['invalid_token', 'too_many_attempts', 'login_busy'],
 });
 
 export const resendEmailEndpoint = endpoint({
@@ -43,12 +43,12 @@ export function registrationRoutes(parts: RegisterParts): Router {
   const router = createRouter();
 
   serve(router, registerEndpoint, async ({ req, res, identity, body }) => {
-    await register(parts, body, callerOf(req, res, identity));
+    await register(parts, body.email, callerOf(req, res, identity));
     res.status(202).set('cache-control', 'no-store').end();
   });
 
   serve(router, verifyEmailEndpoint, async ({ req, res, identity, body }) => {
-    await verifyEmail(parts, body.token, callerOf(req, res, identity));
+    await verifyEmail(parts, body, callerOf(req, res, identity));
     res.status(204).end();
   });
 

@@ -31,17 +31,23 @@ export async function saveMailedToken(
     .execute();
 }
 
-/** Uses a token up: of two at once, one gets it. @returns The registration it confirms. */
-export async function takeVerification(trx: Trx, token: string): Promise<string | undefined> {
+/** @returns The address that a token confirms; the token stays as it is. */
+export async function findVerification(trx: Trx, token: string): Promise<string | undefined> {
   const row = await trx
-    .deleteFrom('mailed_tokens')
-    .where('hash', '=', hashOf(token))
-    .where('purpose', '=', 'email_verification')
-    .where('expires_at', '>', now)
-    .returning('registration_id')
+    .selectFrom('mailed_tokens')
+    .innerJoin('registrations', 'registrations.id', 'mailed_tokens.registration_id')
+    .select('registrations.email_ci as email')
+    .where('mailed_tokens.hash', '=', hashOf(token))
+    .where('mailed_tokens.purpose', '=', 'email_verification')
+    .where('mailed_tokens.expires_at', '>', now)
+    .where('registrations.expires_at', '>', now)
     .executeTakeFirst();
-  return row?.registration_id ?? undefined;
+  return row?.email;
 }
+
+/** Uses a token up: of two at once, one gets it. @returns Whether it was there. */
+export const takeVerification = (trx: Trx, token: string): Promise<boolean> =>
+  takeToken(trx, token, 'email_verification');
 
 /** @returns Whose password it may replace; the token stays as it is. */
 export async function findReset(trx: Trx, token: string): Promise<string | undefined> {
@@ -49,16 +55,7 @@ export async function findReset(trx: Trx, token: string): Promise<string | undef
 }
 
 /** Uses a token up: of two at once, one gets it. @returns Whether it was there. */
-export async function takeReset(trx: Trx, token: string): Promise<boolean> {
-  const row = await trx
-    .deleteFrom('mailed_tokens')
-    .where('hash', '=', hashOf(token))
-    .where('purpose', '=', 'password_reset')
-    .where('expires_at', '>', now)
-    .returning('hash')
-    .executeTakeFirst();
-  return row !== undefined;
-}
+export const takeReset = (trx: Trx, token: string): Promise<boolean> => takeToken(trx, token, 'password_reset');
 
 /** Whatever was mailed to let this person choose a new password. */
 export async function dropResets(trx: Trx, userId: string): Promise<void> {
@@ -73,6 +70,17 @@ export async function findInvitationToken(
   const row = await findToken(trx, token, 'invitation');
   if (row === undefined || row.invitation_id === null || row.tenant_id === null) return undefined;
   return { invitationId: row.invitation_id, tenantId: row.tenant_id };
+}
+
+async function takeToken(trx: Trx, token: string, purpose: MailedTokenPurpose): Promise<boolean> {
+  const row = await trx
+    .deleteFrom('mailed_tokens')
+    .where('hash', '=', hashOf(token))
+    .where('purpose', '=', purpose)
+    .where('expires_at', '>', now)
+    .returning('hash')
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 function findToken(trx: Trx, token: string, purpose: MailedTokenPurpose) {

@@ -1,35 +1,18 @@
 import { sql } from 'kysely';
-import type { StoredPassword } from './credentials.ts';
 import type { Trx } from './scope.ts';
 
-/** What an account will be made of, once somebody shows that the address is theirs. */
-export type Registration = Readonly<{ id: string; email: string; password: StoredPassword }>;
+/** A request for an account. It holds no password: the holder of the mailed link chooses it. */
+export type Registration = Readonly<{ id: string; email: string }>;
 
-export async function insertRegistration(
-  trx: Trx,
-  { id, email, password }: Registration,
-  lifetimeSec: number,
-): Promise<void> {
+export async function insertRegistration(trx: Trx, { id, email }: Registration, lifetimeSec: number): Promise<void> {
   await trx
     .insertInto('registrations')
     .values({
       id,
       email_ci: email,
-      hash: password.hash,
-      pepper_kid: password.pepperKid,
       expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${lifetimeSec}::int)`,
     })
     .execute();
-}
-
-export async function findRegistration(trx: Trx, id: string): Promise<Registration | undefined> {
-  const row = await trx
-    .selectFrom('registrations')
-    .select(['id', 'email_ci as email', 'hash', 'pepper_kid as pepperKid'])
-    .where('id', '=', id)
-    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
-    .executeTakeFirst();
-  return row && { id: row.id, email: row.email, password: { hash: row.hash, pepperKid: row.pepperKid } };
 }
 
 /** All attempts on an address, and with them the tokens that were mailed for them. */
@@ -37,11 +20,11 @@ export async function dropRegistrations(trx: Trx, email: string): Promise<void> 
   await trx.deleteFrom('registrations').where('email_ci', '=', email).execute();
 }
 
-/** For the courier, which may not see what the password is: the attempt itself, or the newest on an address. */
+/** One registration by its id, or the newest of an address. */
 export async function findWaiting(
   trx: Trx,
   which: Readonly<{ id: string } | { email: string }>,
-): Promise<Readonly<{ id: string; email: string }> | undefined> {
+): Promise<Registration | undefined> {
   return trx
     .selectFrom('registrations')
     .select(['id', 'email_ci as email'])

@@ -118,8 +118,6 @@ export type AuditLogTable = {
 export type RegistrationsTable = {
   id: string;
   email_ci: string;
-  hash: string;
-  pepper_kid: string;
   created_at: DatabaseTime;
   expires_at: Date;
 };

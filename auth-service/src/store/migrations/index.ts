@@ -16,6 +16,7 @@ import { membershipVersionsMigration } from './0014-membership-versions.ts';
 import { operatorTenantsMigration } from './0015-operator-tenants.ts';
 import { operatorMembersMigration } from './0016-operator-members.ts';
 import { operatorInvitationsMigration } from './0017-operator-invitations.ts';
+import { registrationsWithoutPasswordMigration } from './0019-registrations-without-password.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   operatorTenantsMigration,
   operatorMembersMigration,
   operatorInvitationsMigration,
+  registrationsWithoutPasswordMigration,
 ];

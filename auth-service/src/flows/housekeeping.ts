@@ -5,24 +5,34 @@ import type { SigningKeys } from './signing-keys.ts';
 
 const everyMs = 30_000;
 
-/** Deletes what has expired and keeps the signing keys going, again and again. @returns Stops it, after the round under way. */
+/**
+ * Deletes what has expired and keeps the signing keys going, again and again. Each has rounds of its own: much to delete must not
+ * keep a key from coming into use.
+ *
+ * @returns Stops it, after the transactions under way.
+ */
 export function startHousekeeping(db: AuthDatabase, signingKeys: SigningKeys, logger: Logger): () => Promise<void> {
+  const stopped = new AbortController();
+  const stops = [repeat(() => removeExpired(db, stopped.signal), logger), repeat(() => signingKeys.refresh(), logger)];
+  return async () => {
+    stopped.abort();
+    await Promise.all(stops.map((stop) => stop()));
+  };
+}
+
+/** @returns Stops it, after the round under way. */
+function repeat(work: () => Promise<void>, logger: Logger): () => Promise<void> {
   let round: Promise<void> | undefined;
   const timer = setInterval(() => {
-    round ??= tidy(db, signingKeys, logger).finally(() => {
-      round = undefined;
-    });
+    round ??= work()
+      .catch((error: unknown) => logger.error({ err: error }, 'housekeeping failed; it is tried again'))
+      .finally(() => {
+        round = undefined;
+      });
   }, everyMs);
   timer.unref();
   return async () => {
     clearInterval(timer);
     await round;
   };
-}
-
-async function tidy(db: AuthDatabase, signingKeys: SigningKeys, logger: Logger): Promise<void> {
-  const results = await Promise.allSettled([removeExpired(db), signingKeys.refresh()]);
-  for (const result of results) {
-    if (result.status === 'rejected') logger.error({ err: result.reason }, 'housekeeping failed; it is tried again');
-  }
 }

@@ -6,9 +6,16 @@ import type { Trx } from './scope.ts';
  * user → membership → tenant → session → invitation → audit chain → revocation log.
  * Of several audit chains, the operator's is first and the tenants' follow in the order of their ids.
  */
-const names = { auditChain: 1, revocationLog: 2, signingKeys: 3 } as const;
+const names = { auditChain: 1, revocationLog: 2, signingKeys: 3, upkeep: 4 } as const;
 
 /** Holds a named lock until the transaction ends; `of` splits it, e.g. by tenant. */
 export async function holdLock(trx: Trx, name: keyof typeof names, of = ''): Promise<void> {
   await sql`select pg_advisory_xact_lock(${names[name]}::int, hashtext(${of}))`.execute(trx);
+}
+
+/** Takes a named lock until the transaction ends, if it is free. @returns Whether it was; never waits. */
+export async function tryLock(trx: Trx, name: keyof typeof names): Promise<boolean> {
+  const { rows } = await sql<{ taken: boolean }>`
+    select pg_try_advisory_xact_lock(${names[name]}::int, hashtext('')) as taken`.execute(trx);
+  return rows[0]?.taken === true;
 }

@@ -1,22 +1,80 @@
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { AuthDatabase } from './database.ts';
+import { tryLock } from './locks.ts';
 import { roles } from './roles.ts';
+import type { Trx } from './scope.ts';
 
-/** Deletes what has expired. The role's policies decide what that is; these statements cannot reach anything else. */
-export async function removeExpired(db: AuthDatabase): Promise<void> {
-  await db.transaction({ role: roles.upkeep }, async (trx) => {
-    await sql`update sessions set sealed_successor = null
-      where sealed_successor is not null and rotated_at < clock_timestamp() - interval '30 seconds'`.execute(trx);
-    await sql`delete from sessions where absolute_expires_at < clock_timestamp()`.execute(trx);
-    await trx.deleteFrom('one_time_tokens').execute();
-    await trx.deleteFrom('login_attempts').execute();
-    await trx.deleteFrom('mailed_tokens').execute();
-    await trx.deleteFrom('registrations').execute();
-    await trx.deleteFrom('invitations').execute();
-    await trx.deleteFrom('outbox').execute();
-    await trx.deleteFrom('signing_keys').execute();
-    // The newest entry stays: it says how far the log has come, and a cursor beyond it would look foreign.
-    await sql`delete from revocations
-      where expires_at < clock_timestamp() and seq < (select max(seq) from revocations)`.execute(trx);
-  });
+/** Rows that one transaction changes at most: tens of milliseconds, far from the 10 s after which the server ends a statement. */
+export const batchRows = 1_000;
+
+// A round ends at some time, so that every table gets its turn again; the next round goes on where this one stopped.
+const maxBatches = 200;
+
+/** Deletes or clears up to `batchRows` rows. @returns How many. */
+type Batch = (trx: Trx) => Promise<number>;
+
+/**
+ * The same conditions as the policies of the role, which decide what can be deleted at all. With now(), unlike with their
+ * clock_timestamp(), an index finds the rows.
+ */
+const batches: readonly Batch[] = [
+  unseal,
+  deleting('sessions', sql`absolute_expires_at < now()`, sql`absolute_expires_at`),
+  deleting('one_time_tokens', sql`expires_at < now()`, sql`expires_at`),
+  deleting('login_attempts', sql`window_ends_at < now()`, sql`window_ends_at`),
+  deleting('mailed_tokens', sql`expires_at < now()`, sql`expires_at`),
+  deleting('registrations', sql`expires_at < now()`, sql`expires_at`),
+  deleting('invitations', sql`expires_at < now() - interval '30 days'`, sql`expires_at`),
+  deleting('outbox', sql`parked_at < now() - interval '30 days'`, sql`parked_at`),
+  // A handful at most, which the role cannot read: its policy alone decides.
+  (trx) => changed(trx, sql`delete from signing_keys`),
+  // The newest entry stays: it says how far the log has come, and a cursor beyond it would look foreign.
+  deleting('revocations', sql`expires_at < now() and seq < (select max(seq) from revocations)`, sql`expires_at`),
+];
+
+/**
+ * Deletes what has expired, in short transactions that take turns among the tables. One instance does this at a time: another that
+ * comes meanwhile leaves the work to it.
+ *
+ * @param signal Ends the round after the transaction under way.
+ */
+export async function removeExpired(db: AuthDatabase, signal?: AbortSignal): Promise<void> {
+  let left = batches;
+  for (let count = 0; count < maxBatches && left.length > 0; count += 1) {
+    const full: Batch[] = [];
+    for (const batch of left) {
+      if (signal?.aborted) return;
+      const rows = await db.transaction({ role: roles.upkeep }, async (trx) =>
+        (await tryLock(trx, 'upkeep')) ? batch(trx) : undefined,
+      );
+      if (rows === undefined) return;
+      if (rows >= batchRows) full.push(batch);
+    }
+    left = full;
+  }
+}
+
+async function unseal(trx: Trx): Promise<number> {
+  return changed(
+    trx,
+    sql`update sessions set sealed_successor = null where ctid = any(array(
+      select ctid from sessions
+      where sealed_successor is not null and rotated_at < now() - interval '30 seconds'
+      order by rotated_at limit ${batchRows}::int))`,
+  );
+}
+
+function deleting(name: string, condition: RawBuilder<unknown>, order: RawBuilder<unknown>): Batch {
+  const table = sql.table(name);
+  return (trx) =>
+    changed(
+      trx,
+      sql`delete from ${table} where ctid = any(array(
+        select ctid from ${table} where ${condition} order by ${order} limit ${batchRows}::int))`,
+    );
+}
+
+async function changed(trx: Trx, statement: RawBuilder<unknown>): Promise<number> {
+  const { numAffectedRows } = await statement.execute(trx);
+  return Number(numAffectedRows ?? 0);
 }

@@ -17,6 +17,7 @@ import { operatorTenantsMigration } from './0015-operator-tenants.ts';
 import { operatorMembersMigration } from './0016-operator-members.ts';
 import { operatorInvitationsMigration } from './0017-operator-invitations.ts';
 import { registrationsWithoutPasswordMigration } from './0019-registrations-without-password.ts';
+import { upkeepIndexesMigration } from './0020-upkeep-indexes.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   operatorMembersMigration,
   operatorInvitationsMigration,
   registrationsWithoutPasswordMigration,
+  upkeepIndexesMigration,
 ];

@@ -18,6 +18,7 @@ import { operatorMembersMigration } from './0016-operator-members.ts';
 import { operatorInvitationsMigration } from './0017-operator-invitations.ts';
 import { registrationsWithoutPasswordMigration } from './0019-registrations-without-password.ts';
 import { upkeepIndexesMigration } from './0020-upkeep-indexes.ts';
+import { revocationsOfHoldersMigration } from './0021-revocations-of-holders.ts';
 
 /** In order; one that was released is never edited again. */
 export const migrations: readonly Migration[] = [
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   operatorInvitationsMigration,
   registrationsWithoutPasswordMigration,
   upkeepIndexesMigration,
+  revocationsOfHoldersMigration,
 ];

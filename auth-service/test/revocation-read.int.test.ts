@@ -1,0 +1,48 @@
+import { databases, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { issueTimeSec } from '../src/store/revocations.ts';
+import { roles } from '../src/store/roles.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import type { Trx } from '../src/store/scope.ts';
+import { openProbed, probing } from './support/probed-database.ts';
+
+describe.each(databases())('the revocations of a holder on %s', (_, database) => {
+  let store: ThrowAway<AuthSchema>;
+  beforeAll(async () => {
+    store = await openProbed(database);
+  });
+  afterAll(() => store.close());
+
+  test('a login reads three revocations at most, with 100,000 ended sessions and 20,000 changed members in its tenant', async () => {
+    await probing(store.db, (trx) =>
+      sql`insert into revocations (kind, sid, user_id, tenant_id, not_before, expires_at)
+          select 'session', 's' || n, case when n % 2 = 0 then 'ann' else 'u' || n end, 'acme', now(), now() + interval '1 hour'
+          from generate_series(1, 100000) n
+          union all select 'member', null, 'u' || n, 'acme', now(), now() + interval '1 hour' from generate_series(1, 20000) n
+          union all select 'member', null, 'ann', 'acme', now() + interval '1 hour', now() + interval '1 hour'
+          union all select 'user', null, 'u' || n, null, now(), now() + interval '1 hour' from generate_series(1, 20000) n`.execute(
+        trx,
+      ),
+    );
+    /** Rows of the log that this transaction has read so far, by an index or without. */
+    const rowsRead = async (trx: Trx) => {
+      const { rows } = await sql<{ n: number }>`
+        select seq_tup_read + idx_tup_fetch as n from pg_stat_xact_user_tables where relname = 'revocations'`.execute(
+        trx,
+      );
+      return rows[0]?.n ?? 0;
+    };
+    const read = (userId: string) =>
+      store.db.transaction({ role: roles.app, tenantId: 'acme', userId }, async (trx) => {
+        const before = await rowsRead(trx);
+        const sec = await issueTimeSec(trx, userId, 'acme');
+        return { sec, rows: (await rowsRead(trx)) - before };
+      });
+    const [ann, bob] = [await read('ann'), await read('bob')];
+    expect(ann.rows).toBeGreaterThanOrEqual(1);
+    expect(ann.rows).toBeLessThanOrEqual(3);
+    expect(bob.rows).toBeLessThanOrEqual(3);
+    expect(ann.sec).toBeGreaterThan(bob.sec + 1_000);
+  });
+});

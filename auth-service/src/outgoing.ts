@@ -18,7 +18,7 @@ export async function startOutgoing(
 ): Promise<() => Promise<void>> {
   const mailer = mailerOf(config, logger);
   const callService = serviceCaller({ gatewayUrl: gatewayInternalUrl(config), key: config.SERVICE_KEY });
-  const stop = await startCourier({
+  const courier = startCourier({
     db,
     logger,
     deliver: {
@@ -31,6 +31,10 @@ export async function startOutgoing(
       membership: deliverMembership(callService),
     },
     onResult: outboxMetrics(metrics, db),
+  });
+  const stop = await courier.catch((error: unknown) => {
+    mailer.close();
+    throw error;
   });
   return async () => {
     await stop();

@@ -22,6 +22,7 @@ import type { RegistrationRules } from './flows/register.ts';
 import { seed } from './flows/seed.ts';
 import { openSigningKeys } from './flows/signing-keys.ts';
 import { createThrottle, withFallback } from './flows/throttle.ts';
+import { Opened } from './opened.ts';
 import { listenForOperator } from './operator/listener.ts';
 import { operatorSocketPath } from './operator/socket-path.ts';
 import { startOutgoing } from './outgoing.ts';
@@ -46,18 +47,27 @@ export async function start(config: AuthConfig): Promise<RunningService> {
     name: `${config.DATABASE_PREFIX}_auth`,
     onError: (error) => logger.warn({ err: error }, 'a database connection was lost'),
   });
+  return serve(config, { db, logger });
+}
+
+/** Starts the service on an open database, which it closes when it stops or cannot start. */
+export async function serve(
+  config: AuthConfig,
+  { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
+): Promise<RunningService> {
+  const opened = new Opened();
+  opened.add(() => db.close());
   try {
-    return await serve(config, { db, logger });
+    return await open(config, { db, logger, opened });
   } catch (error) {
-    await db.close();
+    await opened.close().catch((failure) => logger.error({ err: failure }, 'a part could not be closed'));
     throw error;
   }
 }
 
-/** Starts the service on an open database, which it closes when it stops. */
-export async function serve(
+async function open(
   config: AuthConfig,
-  { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
+  { db, logger, opened }: Readonly<{ db: AuthDatabase; logger: Logger; opened: Opened }>,
 ): Promise<RunningService> {
   const metrics = createMetrics();
   const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK, config.AUTH_SIGNING_ALGORITHM);
@@ -67,10 +77,13 @@ export async function serve(
   await warnOfNowhere(db, registration, logger);
 
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
+  opened.add(() => redis?.disconnect());
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
   const gateway = trustGateway({ audience: name, config, redis, logger, metrics });
+  opened.add(() => gateway.stop());
   const feed = await openFeed(db);
+  opened.add(() => feed.end());
   const health = createHealth({
     database: () => db.ping(),
     signing_key: () => (signingKeys.ready ? undefined : 'there is none'),
@@ -94,42 +107,30 @@ export async function serve(
     registration,
   });
 
-  const server = createServiceServer(app);
-  const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
-  // Only now: the gateway's readiness may need our key set, and ours its; both are served before either is ready.
-  gateway.start();
-  const stopHousekeeping = startHousekeeping(db, signingKeys, logger);
+  opened.add(await startOutgoing(config, { db, logger, metrics }));
+  opened.add(startHousekeeping(db, signingKeys, logger));
   // Whichever instance an operator spoke to, all of them sign with the right key at once.
   const stopFollowing = await db.listen(signingKeysChannel, () => {
     signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be read again'));
   });
+  opened.add(stopFollowing);
   const operatorSocket = operatorSocketPath(config);
-  const stopOperator =
-    operatorSocket &&
-    (await listenForOperator(
-      operatorSocket,
-      { db, keks: config.AUTH_SIGNING_KEK, alg: config.AUTH_SIGNING_ALGORITHM },
-      logger,
-    ));
-  const stopOutgoing = await startOutgoing(config, { db, logger, metrics });
+  if (operatorSocket !== undefined) {
+    const operatorParts = { db, keks: config.AUTH_SIGNING_KEK, alg: config.AUTH_SIGNING_ALGORITHM };
+    opened.add(await listenForOperator(operatorSocket, operatorParts, logger));
+  }
+  // Last, so that it is drained first: requests under way still have all that they need.
+  const server = createServiceServer(app);
+  const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
+  opened.add(async () => {
+    const drained = drainServer(server, config.SHUTDOWN_GRACE_MS);
+    await feed.end();
+    await drained;
+  });
+  // Only now: the gateway's readiness may need our key set, and ours its; both are served before either is ready.
+  gateway.start();
   logger.info({ port, database: db.kind }, 'listening');
-  return {
-    port,
-    health,
-    logger,
-    drainDelayMs: config.DRAIN_DELAY_MS,
-    async stop() {
-      const drained = drainServer(server, config.SHUTDOWN_GRACE_MS);
-      await feed.end();
-      await drained;
-      if (stopOperator) await stopOperator();
-      await stopFollowing();
-      await Promise.all([stopHousekeeping(), stopOutgoing()]);
-      gateway.stop();
-      redis?.disconnect();
-      await db.close();
-    },
-  };
+  return { port, health, logger, drainDelayMs: config.DRAIN_DELAY_MS, stop: () => opened.close() };
 }
 
 /** No reason not to start: an operator makes the tenant through the running service. */

@@ -7,7 +7,7 @@ export type FeedRequest = Readonly<{ log: string | undefined; after: number; wai
 export type Feed = Readonly<{
   /** The next page; where nothing is new, it waits for something until `waitMs` have passed or `signal` aborts. */
   next(request: FeedRequest, signal: AbortSignal): Promise<FeedPage>;
-  /** Answers everybody who waits, now and from now on. */
+  /** Answers everybody who waits, now and from now on. May be called again. */
   end(): Promise<void>;
   readonly ended: boolean;
 }>;
@@ -18,6 +18,7 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
     for (const wake of [...waiters]) wake();
   };
   let ended = false;
+  let stopped: Promise<void> | undefined;
   // Also called after a lost connection was made again, when notifications may have been missed.
   const stopListening = await db.listen(revocationsChannel, wakeAll);
 
@@ -57,7 +58,8 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
     async end() {
       ended = true;
       wakeAll();
-      await stopListening();
+      stopped ??= stopListening();
+      await stopped;
     },
   };
 }

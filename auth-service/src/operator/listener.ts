@@ -40,6 +40,7 @@ export async function listenForOperator(
       return nothing;
     }
   } catch (error) {
+    server.close();
     // A read-only disk, or a directory of others, is no reason to let nobody log in.
     logger.warn({ path, err: error }, 'operator commands are off: there can be no socket here');
     return nothing;

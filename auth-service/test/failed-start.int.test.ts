@@ -1,0 +1,80 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openDatabase } from '@countersign/database';
+import { databases, dropDatabases, redisServers, startProcess } from '@countersign/testing';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { authDatabase } from '../src/store/database.ts';
+import type { AuthSchema } from '../src/store/schema.ts';
+import { testGateway } from './support/gateway.ts';
+import { serviceEnv } from './support/service.ts';
+
+const source = (path: string) => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href);
+
+/** Only tells why the start failed: the process ends when nothing is left open, and not before. */
+const startAlone = `
+  import { readAuthConfig } from ${source('config.ts')};
+  import { start } from ${source('service.ts')};
+  await start(readAuthConfig(process.env)).catch((error) => console.error('failed:', error.message));`;
+
+const serverUrl = process.env.DATABASE_URL;
+const prefix = `failed_${process.pid}`;
+let made = 0;
+if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
+
+describe.each(databases())('a start that fails on %s', () => {
+  test.each<[string, (home: string) => Record<string, string>, RegExp]>([
+    ['its port is taken', () => ({}), /failed: auth-service: 127\.0\.0\.1:\d+ is already in use/],
+    ['a migration fails', () => ({ BROKEN: '1' }), /failed: database: migration 0002-sessions failed/],
+    ['there is no seed', (home) => ({ SEED_FILE: join(home, 'none.json') }), /failed: .*none\.json/],
+    [
+      'the seed is none',
+      (home) => {
+        writeFileSync(join(home, 'seed.json'), '{');
+        return { SEED_FILE: join(home, 'seed.json') };
+      },
+      /failed: .*seed\.json/,
+    ],
+  ])('because %s leaves nothing open: the process ends by itself', async (_why, prepare, says) => {
+    const home = mkdtempSync(join(tmpdir(), 'countersign-auth-failed-'));
+    made += 1;
+    const own = `${prefix}_${made}`;
+    const { BROKEN, ...env } = prepare(home);
+    if (BROKEN !== undefined) {
+      const location = serverUrl ? { serverUrl } : { dataDir: join(home, 'data', 'auth') };
+      const migrations = [{ name: '0001-accounts', statements: [] }];
+      const name = `${own}_auth`;
+      await (await openDatabase<AuthSchema>({ ...authDatabase, migrations, location, name })).close();
+    }
+    const gateway = await testGateway();
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const child = startProcess({
+      args: ['--input-type=module', '--eval', startAlone],
+      env: {
+        ...serviceEnv(gateway),
+        AUTH_PORT: String((taken.address() as AddressInfo).port),
+        AUTH_OPERATOR_SOCKET: join(home, 'run', 'operator.sock'),
+        AUTH_SMTP_URL: 'smtp://127.0.0.1:9',
+        COUNTERSIGN_HOME: home,
+        DATABASE_URL: serverUrl,
+        DATABASE_PREFIX: own,
+        REDIS_URL: redisServers().at(-1)?.[1].url ?? '',
+        ...env,
+      },
+    });
+    // What is left open would keep it, and this test, for ever.
+    const patience = setTimeout(() => void child.stop('SIGKILL'), 60_000);
+    try {
+      expect(await child.exited).toBe(0);
+      expect(child.output()).toMatch(says);
+    } finally {
+      clearTimeout(patience);
+      taken.close();
+      await gateway.close();
+      rmSync(home, { recursive: true });
+    }
+  });
+});

@@ -1,7 +1,8 @@
 import { createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { errors } from './errors.ts';
-import { complaintServiceRoutes, type RouteParts } from './routes/routes.ts';
+import type { RouteParts } from './routes/route-parts.ts';
+import { complaintServiceRoutes } from './routes/routes.ts';
 
 export type AppParts = Readonly<{
   /** Refuses whatever the gateway did not sign for this service. */

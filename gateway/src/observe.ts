@@ -1,8 +1,10 @@
 import type { Logger, Registry } from '@countersign/service-kit';
 import { Counter, Gauge, Histogram } from 'prom-client';
+import type { GatewayConfig } from './config/config.ts';
 import type { RequestRecord } from './exchange.ts';
-import type { Generation } from './generation.ts';
+import type { AccessTokens } from './tokens/access-tokens.ts';
 import type { TrustedIssuer } from './tokens/verified-token.ts';
+import type { Trust } from './trust.ts';
 import type { OpenConnections } from './upstreams/open-connections.ts';
 
 /** Writes the request's one log line and counts it. Called once, when it is over however it ended. */
@@ -88,7 +90,7 @@ export function observeLag(registry: Registry): (issuer: string, lagMs: number) 
 
 type Watched = Readonly<{
   /** Of the configuration in force. */
-  current(): Pick<Generation, 'config' | 'trust' | 'tokens'>;
+  current(): Readonly<{ config: GatewayConfig; trust: Trust; tokens: AccessTokens }>;
   open: Pick<OpenConnections, 'size'>;
   nowMs(): number;
 }>;

@@ -1,8 +1,9 @@
-import type { CommentReach } from '../store/comments.ts';
-import type { Reach } from '../store/complaints.ts';
-
 /** Who acts, from the signed identity. */
 export type Caller = Readonly<{ userId: string; role: string }>;
+/** Whose complaints of the tenant a query may touch. Every query takes one, so that none can forget it. */
+export type Reach = Readonly<{ kind: 'tenant' } | { kind: 'own'; complainantId: string }>;
+/** Which comments a query may return: all, or those that are not internal. */
+export type CommentReach = 'all' | 'public';
 
 /** Roles that work on complaints. Everybody else is a complainant, and sees their own. */
 export const staffRoles = ['agent', 'admin'] as const;

@@ -1,4 +1,5 @@
-import type { Position } from '../store/page.ts';
+/** A place in a list that is ordered by time, and by id where times are equal. */
+export type Position = Readonly<{ createdAt: Date; id: string }>;
 
 const shape = /^([0-9a-z]{1,10})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 // Both databases write later years in a form that the other cannot read.

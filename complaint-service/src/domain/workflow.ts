@@ -1,5 +1,9 @@
-import type { Complaint, Status } from '../store/schema.ts';
 import { type Caller, isStaff } from './access.ts';
+
+/** Where a complaint can be, in the order it moves. */
+export const statuses = ['open', 'in_progress', 'resolved', 'closed'] as const;
+export type Status = (typeof statuses)[number];
+type AtStatus = Readonly<{ status: Status }>;
 
 /** One way, one step at a time. Nothing leaves `closed`. */
 export const nextOf = {
@@ -23,11 +27,11 @@ export function judgeTransition(
 }
 
 /** Whether this caller may still change what a complaint says: its complainant until somebody works on it. */
-export function mayEdit(caller: Caller, { status }: Pick<Complaint, 'status'>): boolean {
+export function mayEdit(caller: Caller, { status }: AtStatus): boolean {
   return isStaff(caller) ? status !== 'closed' : status === 'open';
 }
 
 /** Whether a complaint can still be given to somebody. */
-export function mayBeAssigned({ status }: Pick<Complaint, 'status'>): boolean {
+export function mayBeAssigned({ status }: AtStatus): boolean {
   return status !== 'closed';
 }

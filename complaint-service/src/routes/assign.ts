@@ -10,7 +10,7 @@ import { inTenant } from '../store/in-tenant.ts';
 import { assignment } from './fields.ts';
 import { sendComplaint } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** Giving a complaint to somebody. */
 export function assignRoutes({ db, newId, now, assignees }: RouteParts): Router {

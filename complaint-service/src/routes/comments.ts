@@ -9,7 +9,7 @@ import { inTenant } from '../store/in-tenant.ts';
 import { newComment, pageQuery } from './fields.ts';
 import { commentJson } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** What is said about a complaint, at any time of its life. */
 export function commentRoutes({ db, newId, now }: RouteParts): Router {

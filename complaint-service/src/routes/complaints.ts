@@ -14,7 +14,7 @@ import { replaceTerms } from '../store/terms.ts';
 import { complaintPatch, complaintsQuery, newComplaint } from './fields.ts';
 import { complaintJson, sendComplaint } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** Filing, finding, reading and correcting complaints. */
 export function complaintRoutes({ db, newId, now }: RouteParts): Router {

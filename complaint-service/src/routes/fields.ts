@@ -2,7 +2,7 @@ import { lineField, pageFields, textField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodeCursor } from '../domain/cursor.ts';
 import { queryTerms } from '../domain/terms.ts';
-import { statuses } from '../store/schema.ts';
+import { statuses } from '../domain/workflow.ts';
 
 const title = lineField(200);
 const description = textField(10_000);

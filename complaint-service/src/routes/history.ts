@@ -7,7 +7,7 @@ import { inTenant } from '../store/in-tenant.ts';
 import { pageQuery } from './fields.ts';
 import { historyJson } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** What was done to a complaint, by whom and when. */
 export function historyRoutes({ db }: RouteParts): Router {

@@ -1,16 +1,15 @@
 import { userOf } from '@countersign/identity/express';
 import { createRouter, demandMatch, jsonBody } from '@countersign/service-kit';
 import type { Router } from 'express';
-import { judgeTransition, nextOf } from '../domain/workflow.ts';
+import { judgeTransition, nextOf, type Status } from '../domain/workflow.ts';
 import { AppError } from '../errors.ts';
 import { changeComplaint } from '../store/complaints.ts';
 import { addHistory } from '../store/history.ts';
 import { inTenant } from '../store/in-tenant.ts';
-import type { Status } from '../store/schema.ts';
 import { transition } from './fields.ts';
 import { sendComplaint } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** Moving a complaint along its one way. */
 export function transitionRoutes({ db, newId, now }: RouteParts): Router {

@@ -1,10 +1,8 @@
 import { sql } from 'kysely';
+import type { CommentReach } from '../domain/access.ts';
 import type { Trx } from './in-tenant.ts';
 import type { PageWanted } from './page.ts';
 import type { Comment, CommentsTable } from './schema.ts';
-
-/** Which comments a query may return: all, or those that are not internal. */
-export type CommentReach = 'all' | 'public';
 
 export function insertComment(trx: Trx, comment: CommentsTable): Promise<Comment> {
   return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();

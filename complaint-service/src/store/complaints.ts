@@ -1,10 +1,9 @@
 import { type SelectQueryBuilder, sql } from 'kysely';
+import type { Reach } from '../domain/access.ts';
+import type { Status } from '../domain/workflow.ts';
 import type { Trx } from './in-tenant.ts';
 import type { PageWanted } from './page.ts';
-import type { Complaint, ComplaintsSchema, ComplaintsTable, Status } from './schema.ts';
-
-/** Whose complaints of the tenant a query may touch. Every query takes one, so that none can forget it. */
-export type Reach = Readonly<{ kind: 'tenant' } | { kind: 'own'; complainantId: string }>;
+import type { Complaint, ComplaintsSchema, ComplaintsTable } from './schema.ts';
 
 export type ComplaintChanges = Partial<
   Pick<ComplaintsTable, 'title' | 'description' | 'category' | 'status' | 'assignee_id'>

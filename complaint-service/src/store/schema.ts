@@ -1,8 +1,5 @@
 import type { ColumnType, Selectable } from 'kysely';
-
-/** Where a complaint can be, in the order it moves (domain/workflow.ts has the rules). */
-export const statuses = ['open', 'in_progress', 'resolved', 'closed'] as const;
-export type Status = (typeof statuses)[number];
+import type { Status } from '../domain/workflow.ts';
 
 export type ComplaintsTable = {
   tenant_id: string;

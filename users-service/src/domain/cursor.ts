@@ -1,4 +1,5 @@
-import type { DirectoryPosition } from '../store/members.ts';
+/** Where a page begins: behind this member, in the order of the directory. */
+export type DirectoryPosition = Readonly<{ foldedName: string; userId: string }>;
 
 /** A place in the directory, opaque to clients: base64url of what the order is made of. */
 export function encodeCursor({ foldedName, userId }: DirectoryPosition): string {

@@ -1,6 +1,3 @@
-import type { MemberChanges } from '../store/members.ts';
-import type { Member } from '../store/schema.ts';
-
 /** What a person may change about themselves. `null` takes a value away. */
 export type ProfileChanges = Readonly<{
   displayName?: string | undefined;
@@ -8,6 +5,18 @@ export type ProfileChanges = Readonly<{
   locale?: string | null | undefined;
   timeZone?: string | null | undefined;
 }>;
+
+/** A profile as it is stored. */
+export type StoredProfile = Readonly<{
+  display_name: string | null;
+  phone: string | null;
+  locale: string | null;
+  time_zone: string | null;
+}>;
+/** What to store of a changed profile; `folded_name` belongs to the name. */
+export type MemberChanges = { -readonly [Field in keyof StoredProfile]?: StoredProfile[Field] } & {
+  folded_name?: string;
+};
 
 export type Caller = Readonly<{ userId: string; role: string }>;
 
@@ -33,7 +42,7 @@ export function foldName(name: string): string {
 }
 
 /** @returns What to store; undefined when nothing is different, so that a repeated PATCH changes no entity tag. */
-export function changesTo(member: Member, wanted: ProfileChanges): MemberChanges | undefined {
+export function changesTo(member: StoredProfile, wanted: ProfileChanges): MemberChanges | undefined {
   const changes: MemberChanges = {};
   if (wanted.displayName !== undefined && wanted.displayName !== member.display_name) {
     changes.display_name = wanted.displayName;

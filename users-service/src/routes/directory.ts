@@ -8,7 +8,7 @@ import { inTenant } from '../store/in-tenant.ts';
 import { findMember, listMembers } from '../store/members.ts';
 import { directoryQuery, userIdPattern } from './fields.ts';
 import { profileJson, sendProfile } from './profile-json.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** The members of the caller's tenant. */
 export function directoryRoutes({ db }: RouteParts): Router {

@@ -9,7 +9,7 @@ import { addMember, changeMember, findMember, lockMember, takeRoleOfToken, type 
 import type { Member, UsersSchema } from '../store/schema.ts';
 import { profilePatch } from './fields.ts';
 import { sendProfile } from './profile-json.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** The caller's own profile. */
 export function meRoutes({ db, stamp }: RouteParts): Router {

@@ -6,7 +6,7 @@ import { AppError } from '../errors.ts';
 import { inTenantOfNews } from '../store/in-tenant.ts';
 import { applyNews } from '../store/members.ts';
 import { userIdPattern } from './fields.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** Who decides who is a member; nobody else's word counts, whatever gateway.yaml lets through. */
 const source = 'auth-service';

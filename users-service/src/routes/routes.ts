@@ -1,19 +1,11 @@
-import type { Database } from '@countersign/database';
 import { requireIdentity } from '@countersign/identity/express';
 import { createRouter, describeCaller } from '@countersign/service-kit';
 import type { Router } from 'express';
-import type { Written } from '../store/members.ts';
-import type { UsersSchema } from '../store/schema.ts';
 import { directoryRoutes } from './directory.ts';
 import { meRoutes } from './me.ts';
 import { membershipRoutes } from './memberships.ts';
+import type { RouteParts } from './route-parts.ts';
 import { userLookupRoutes } from './user-lookup.ts';
-
-export type RouteParts = Readonly<{
-  db: Database<UsersSchema>;
-  /** A fresh revision and the time, for one write. */
-  stamp: () => Written;
-}>;
 
 /** Everything under /v1 is for signed-in people of one tenant, everything under /internal for other services. */
 export function usersRoutes(parts: RouteParts): Router {

@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { findMember } from '../store/members.ts';
 import { userIdPattern } from './fields.ts';
-import type { RouteParts } from './routes.ts';
+import type { RouteParts } from './route-parts.ts';
 
 /** What other services may ask about a member of the tenant in which they act. */
 export function userLookupRoutes({ db }: RouteParts): Router {

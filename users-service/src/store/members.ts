@@ -1,19 +1,15 @@
 import { sql, type Transaction } from 'kysely';
+import type { DirectoryPosition } from '../domain/cursor.ts';
+import type { MemberChanges } from '../domain/profile.ts';
 import { actingAs } from './in-tenant.ts';
 import { identityRole, type Member, type MembersTable, type UsersSchema } from './schema.ts';
 
 type Trx = Transaction<UsersSchema>;
 
-/** What a person may change about themselves, as stored. */
-export type MemberChanges = Partial<
-  Pick<MembersTable, 'display_name' | 'folded_name' | 'phone' | 'locale' | 'time_zone'>
->;
 export type NewMember = Omit<MembersTable, 'status' | 'sequence' | 'phone' | 'locale' | 'time_zone'>;
 /** What the auth-service says of a member. */
 export type MemberNews = Pick<MembersTable, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
 export type Written = Readonly<{ revision: string; at: Date }>;
-/** Where a page begins: behind this member, in the order of the directory. */
-export type DirectoryPosition = Readonly<{ foldedName: string; userId: string }>;
 export type DirectoryFilter = Readonly<{
   role?: string | undefined;
   /** Part of a name or an address, folded. */

@@ -1,0 +1,118 @@
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseSync } from '@swc/core';
+import { importRules, type WorkspaceRules } from './import-rules.ts';
+
+type Rules = Readonly<Record<string, WorkspaceRules>>;
+type Workspace = Readonly<{ folder: string; name: string; exports?: Readonly<Record<string, { source?: string }>> }>;
+type Import = Readonly<{
+  from: string;
+  specifier: string;
+  /** The imported file, from the root of the repository; undefined for a package of npm or Node. */
+  file: string | undefined;
+}>;
+type Node = Readonly<{ [key: string]: unknown }>;
+
+/**
+ * Reads every TypeScript file of every workspace. Imports of types count, and so do `import('…')` and `export … from`.
+ *
+ * @param root The folder whose package.json lists the workspaces.
+ * @returns A line for each import of a service outside infra/, each import against the rules, and each cycle of files.
+ */
+export function importProblems(root: string, rules: Rules): string[] {
+  const workspaces = workspacesOf(root);
+  const folders = workspaces.map(({ folder }) => folder);
+  const imports = globSync(
+    folders.map((folder) => `${folder}/**/*.ts`),
+    { cwd: root, exclude: ['**/node_modules/**', '**/dist/**'] },
+  )
+    .sort()
+    .flatMap((from) => specifiersOf(path.join(root, from)).map((specifier) => resolve(workspaces, from, specifier)));
+  return [
+    ...imports
+      .filter((one) => importsService(folders, one))
+      .map((one) => `${shown(one)}: only infra/ imports services`),
+    ...imports.flatMap((one) => againstRules(rules, one)),
+    ...cyclesOf(imports),
+  ];
+}
+
+function workspacesOf(root: string): readonly Workspace[] {
+  const read = (file: string) => JSON.parse(readFileSync(path.join(root, file), 'utf8'));
+  const { workspaces } = read('package.json') as { workspaces: string[] };
+  const packages = workspaces.map((folder) => `${folder}/package.json`);
+  return globSync(packages, { cwd: root }).map((file) => ({ ...read(file), folder: path.dirname(file) }));
+}
+
+function specifiersOf(file: string): readonly string[] {
+  const found: string[] = [];
+  const visit = (node: Node): void => {
+    const { value, type } = (importedBy(node) ?? {}) as Node;
+    if (type === 'StringLiteral') found.push(value as string);
+    else if (type !== undefined) throw new Error(`${file}: import() of a computed name cannot be checked`);
+    for (const child of Object.values(node)) if (typeof child === 'object' && child !== null) visit(child as Node);
+  };
+  visit(parseSync(readFileSync(file, 'utf8'), { syntax: 'typescript', target: 'es2024' }) as unknown as Node);
+  return found;
+}
+
+/** The literal that names a module, of an import or export declaration, of a type `import('…')` or of a call `import('…')`. */
+function importedBy({ type, source, argument, callee, arguments: given }: Node): unknown {
+  if (type === 'TsImportType') return argument;
+  if (type === 'CallExpression' && (callee as Node).type === 'Import') return (given as Node[])[0]?.expression;
+  return source;
+}
+
+function resolve(workspaces: readonly Workspace[], from: string, specifier: string): Import {
+  if (specifier.startsWith('.')) return { from, specifier, file: path.join(path.dirname(from), specifier) };
+  const owner = workspaces.find(({ name }) => specifier === name || specifier.startsWith(`${name}/`));
+  if (owner === undefined) return { from, specifier, file: undefined };
+  // A service exports nothing: its package.json then stands for it.
+  const { source = 'package.json' } = owner.exports?.[`.${specifier.slice(owner.name.length)}`] ?? {};
+  return { from, specifier, file: path.join(owner.folder, source) };
+}
+
+const shown = ({ from, file, specifier }: Import): string => `${from} imports ${file ?? specifier}`;
+const isIn = (file: string, place: string): boolean => file === place || file.startsWith(`${place}/`);
+
+function importsService(folders: readonly string[], { from, file }: Import): boolean {
+  const importing = folders.find((folder) => isIn(from, folder));
+  const imported = folders.find((folder) => file !== undefined && isIn(file, folder));
+  return imported !== undefined && imported !== importing && importing !== 'infra' && !isIn(imported, 'packages');
+}
+
+function againstRules(rules: Rules, one: Import): string[] {
+  const { from, file, specifier } = one;
+  const [folder, rule] = Object.entries(rules).find(([name]) => isIn(from, `${name}/src`)) ?? [];
+  if (rule === undefined || from.endsWith('.test.ts')) return [];
+  const { rooms, forbidden } = rule;
+  const roomOf = (of: string) => rooms.findIndex((room) => isIn(of, `${folder}/src/${room}`));
+  const own = roomOf(from);
+  if (own === -1) return [`${from} is in no room of ${folder}: add it to import-rules.ts`];
+  if (file !== undefined && isIn(file, `${folder}`) && roomOf(file) < own)
+    return [`${shown(one)}: against ${rooms.join(' → ')}`];
+  const banned = forbidden?.[rooms[own] ?? '']?.find((name) => isIn(specifier, name));
+  return banned === undefined ? [] : [`${shown(one)}: ${rooms[own]} must not`];
+}
+
+/** Depth first: an import of a file that is still being visited closes a cycle. */
+function cyclesOf(imports: readonly Import[]): string[] {
+  const graph = Map.groupBy(imports, ({ from }) => from);
+  const cycles: string[] = [];
+  const visited = new Set<string>();
+  const visit = (file: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(file);
+    if (start !== -1) cycles.push(['a cycle:', ...trail.slice(start), file].join('\n  '));
+    if (visited.has(file)) return;
+    visited.add(file);
+    for (const next of graph.get(file) ?? []) if (next.file !== undefined) visit(next.file, [...trail, file]);
+  };
+  for (const file of graph.keys()) visit(file, []);
+  return cycles;
+}
+
+if (import.meta.main) {
+  const problems = importProblems(path.resolve(import.meta.dirname, '../..'), importRules);
+  for (const problem of problems) process.stderr.write(`${problem}\n`);
+  if (problems.length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,54 @@
+/** Which imports the files in `src` of one workspace may have. Tests are free. */
+export type WorkspaceRules = Readonly<{
+  /** Folders and files of `src`, in order. A room imports itself and the rooms after it; every file is in one. */
+  rooms: readonly string[];
+  /** Packages that a room does not import, by room. */
+  forbidden?: Readonly<Record<string, readonly string[]>>;
+}>;
+
+const forbidden = {
+  store: ['express'],
+  // Rules that decide do no I/O.
+  domain: ['express', 'kysely', 'pg', 'ioredis', 'node:http', 'node:fs', 'undici'],
+};
+
+/** By the folder of the workspace. One that is not listed has no order between its folders. */
+export const importRules: Readonly<Record<string, WorkspaceRules>> = {
+  'auth-service': {
+    rooms: [
+      'main.ts',
+      'service.ts',
+      'outgoing.ts',
+      'outbox-metrics.ts',
+      'refresh-metrics.ts',
+      'config.ts',
+      'app.ts',
+      'operator',
+      'routes',
+      'flows',
+      'mail',
+      'store',
+      'domain',
+      'errors.ts',
+    ],
+    forbidden,
+  },
+  'users-service': {
+    rooms: ['main.ts', 'service.ts', 'config.ts', 'app.ts', 'seed.ts', 'routes', 'store', 'domain', 'errors.ts'],
+    forbidden,
+  },
+  'complaint-service': {
+    rooms: [
+      'main.ts',
+      'service.ts',
+      'config.ts',
+      'app.ts',
+      'routes',
+      'assignee-directory.ts',
+      'store',
+      'domain',
+      'errors.ts',
+    ],
+    forbidden,
+  },
+};

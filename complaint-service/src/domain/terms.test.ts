@@ -21,6 +21,41 @@ test('keeps 64 characters of a word, and cuts none in half', () => {
   expect(termsOf('𐐷'.repeat(100))).toEqual(['𐐷'.repeat(64)]);
 });
 
+test('keeps the first 256 different words', () => {
+  const description = Array.from({ length: 10_000 }, (_, i) => String.fromCodePoint(0x4e00 + i)).join('');
+  const terms = termsOf(`broken lamp\n${description}`);
+  expect(terms).toHaveLength(256);
+  expect(terms.slice(0, 2)).toEqual(['broken', 'lamp']);
+  expect(termsOf(`${'again '.repeat(1_000)} end`)).toEqual(['again', 'end']);
+});
+
+test('keeps 30 marks of a run', () => {
+  expect(termsOf(`a${'\u0331'.repeat(40)} b`)).toEqual([`a${'\u0331'.repeat(30)}`.normalize('NFKC'), 'b']);
+});
+
+const marks = ['\u0300', '\u0316', '\u0334', '\u3099', '\u0345'];
+test.each([
+  ['marks of every class', (i: number) => marks[i % marks.length] ?? ''],
+  ['marks in the wrong order', (i: number) => (i < 5_000 ? '\u0300' : '\u0334')],
+  ['half-width voiced marks', (i: number) => (i % 2 === 0 ? '\u0300' : '\uff9e')],
+  ['a ligature of eighteen letters', () => '\ufdfa'],
+])('reads 10,000 characters quickly: %s', (_what, at) => {
+  const text = `a${Array.from({ length: 9_999 }, (_, i) => at(i)).join('')}`;
+  const tookMs = Array.from({ length: 10 }, () => {
+    const begun = performance.now();
+    termsOf(text);
+    return performance.now() - begun;
+  });
+  // The quickest: the machine may be busy with something else. Unbounded they took 30 to 100.
+  expect(Math.min(...tookMs)).toBeLessThan(15);
+});
+
+test('no other letter than the half-width voiced marks normalises to marks', () => {
+  const all = Array.from({ length: 0x110000 }, (_, i) => String.fromCodePoint(i));
+  const letters = all.filter((it) => !/\p{M}/u.test(it) && /^\p{M}+$/u.test(it.normalize('NFKD')));
+  expect(letters).toEqual(['\uff9e', '\uff9f']);
+});
+
 test('a query asks for ten words at most', () => {
   expect(queryTerms('a b c d e f g h i j k l')).toHaveLength(10);
 });

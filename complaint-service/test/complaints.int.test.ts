@@ -94,8 +94,40 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     expect(changed.headers.etag).not.toBe(headers.etag);
     const again = await patch(body.id, { title: 'Noise by day' }).expect(200);
     expect(again.headers.etag).toBe(changed.headers.etag);
-    expect((await history(body.id)).slice(1)).toMatchObject([{ action: 'edited', fields: ['title'] }]);
+    expect((await history(body.id)).slice(1)).toMatchObject([
+      { action: 'edited', fields: ['title'], changes: { title: { from: noise.title, to: 'Noise by day' } } },
+    ]);
     await patch(body.id, { status: 'closed' }).expect(422);
+  });
+
+  test('are not rewritten without a trace: the history has every text that there was', async () => {
+    const { body } = await file();
+    await patch(body.id, { title: 'Thanks', description: 'All is well.' }, agent).expect(200);
+    await patch(body.id, { description: 'y'.repeat(10_000), category: 'praise' }, agent).expect(200);
+    const { body: seen } = await world.call(complainant, 'GET', `/v1/complaints/${body.id}/history`).expect(200);
+    expect(seen.items.slice(1)).toEqual([
+      {
+        id: expect.any(String),
+        complaint_id: body.id,
+        actor_id: agent.userId,
+        actor_role: 'agent',
+        action: 'edited',
+        fields: ['title', 'description'],
+        changes: {
+          title: { from: noise.title, to: 'Thanks' },
+          description: { from: noise.description, to: 'All is well.' },
+        },
+        created_at: expect.any(String),
+      },
+      expect.objectContaining({
+        fields: ['description', 'category'],
+        changes: {
+          description: { from: 'All is well.', to: 'y'.repeat(10_000) },
+          category: { from: 'noise', to: 'praise' },
+        },
+      }),
+    ]);
+    await world.call(neighbour, 'GET', `/v1/complaints/${body.id}/history`).expect(404);
   });
 
   test('are changed only as they were seen, where If-Match asks for that', async () => {

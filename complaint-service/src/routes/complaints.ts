@@ -3,7 +3,7 @@ import { createRouter, demandMatch, jsonBody, pageOf } from '@countersign/servic
 import type { Router } from 'express';
 import { reachOf } from '../domain/access.ts';
 import { cursorAt } from '../domain/cursor.ts';
-import { changedFields, searchedText } from '../domain/editing.ts';
+import { changedFields, editOf, searchedText } from '../domain/editing.ts';
 import { termsOf } from '../domain/terms.ts';
 import { mayEdit } from '../domain/workflow.ts';
 import { AppError } from '../errors.ts';
@@ -68,14 +68,13 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
       if (!mayEdit(user, current)) throw new AppError('complaint_locked');
       demandMatch(req, current.revision);
       const changes = changedFields(current, wanted);
-      const fields = Object.keys(changes);
-      if (fields.length === 0) return current;
+      if (Object.keys(changes).length === 0) return current;
       const at = now();
       const changed = await changeComplaint(trx, current, changes, { revision: newId(), at });
       if (searchedText(changed) !== searchedText(current)) {
         await replaceTerms(trx, changed, termsOf(searchedText(changed)));
       }
-      const event = { action: 'edited', detail: { fields } } as const;
+      const event = { action: 'edited', detail: editOf(current, changes) } as const;
       await addHistory(trx, changed, { id: newId(), at, actor: user, event });
       return changed;
     });

@@ -1,4 +1,5 @@
 import type { ColumnType, Selectable } from 'kysely';
+import type { WordingEdit } from '../domain/editing.ts';
 import type { Status } from '../domain/workflow.ts';
 
 export type ComplaintsTable = {
@@ -35,7 +36,7 @@ export type CommentsTable = {
 /** What happened to a complaint. `detail` belongs to the action. */
 export type HistoryEvent =
   | Readonly<{ action: 'filed'; detail: Readonly<Record<string, never>> }>
-  | Readonly<{ action: 'edited'; detail: Readonly<{ fields: readonly string[] }> }>
+  | Readonly<{ action: 'edited'; detail: WordingEdit }>
   | Readonly<{ action: 'assigned'; detail: Readonly<{ from: string | null; to: string }> }>
   | Readonly<{ action: 'moved'; detail: Readonly<{ from: Status; to: Status; reason?: string }> }>;
 

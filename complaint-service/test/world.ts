@@ -20,11 +20,12 @@ const nobody: AssigneeDirectory = async () => false;
 export async function complaintsWorld(where: TestDatabase, assignees: AssigneeDirectory = nobody) {
   const database = await where.open<ComplaintsSchema>({ login: loginRole, roles: [appRole], migrations });
   let forcedId: string | undefined;
+  let laterMs = 0;
   const world = await serviceWorld({
     audience,
     database,
     createApp: ({ db, ...parts }) =>
-      createApp(parts, { db, newId: () => forcedId ?? uuidv7(), now: () => new Date(), assignees }),
+      createApp(parts, { db, newId: () => forcedId ?? uuidv7(), now: () => new Date(Date.now() + laterMs), assignees }),
   });
   return {
     ...world,
@@ -32,8 +33,12 @@ export async function complaintsWorld(where: TestDatabase, assignees: AssigneeDi
     nextIds(id: string | undefined) {
       forcedId = id;
     },
+    /** Moves the service's clock, to and fro. */
+    moveClock(ms: number) {
+      laterMs += ms;
+    },
     /** Every row of every tenant here, to see that nothing was written. */
-    async rows(): Promise<unknown> {
+    async rows() {
       const read = Object.values(tenants).map((tenantId) =>
         world.db.transaction({ role: appRole, tenantId }, async (trx) => ({
           complaints: await trx.selectFrom('complaints').selectAll().orderBy('id').execute(),

@@ -1,10 +1,14 @@
-import { sql } from 'kysely';
 import type { CommentReach } from '../domain/access.ts';
 import type { Trx } from './in-tenant.ts';
 import type { PageWanted } from './page.ts';
-import type { Comment, CommentsTable } from './schema.ts';
+import type { Comment, NewComment } from './schema.ts';
 
-export function insertComment(trx: Trx, comment: CommentsTable): Promise<Comment> {
+/**
+ * Locks the complaint until the transaction ends, so that comments become visible in the order of their numbers. A time
+ * would not do: a comment that is committed late, or by an instance whose clock is behind, would lie behind a reader's cursor.
+ */
+export async function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
+  await trx.selectFrom('complaints').select('id').where('id', '=', comment.complaint_id).forUpdate().execute();
   return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();
 }
 
@@ -18,7 +22,9 @@ export function listComments(
   let query = trx.selectFrom('comments').selectAll().where('complaint_id', '=', complaintId);
   if (reach === 'public') query = query.where('internal', '=', false);
   if (after !== undefined) {
-    query = query.where(sql<boolean>`(created_at, id) > (${after.createdAt}, ${after.id})`);
+    query = query.where('seq', '>', (of) =>
+      of.selectFrom('comments').select('seq').where('complaint_id', '=', complaintId).where('id', '=', after.id),
+    );
   }
-  return query.orderBy('created_at').orderBy('id').limit(limit).execute();
+  return query.orderBy('seq').limit(limit).execute();
 }

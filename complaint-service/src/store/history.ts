@@ -1,4 +1,3 @@
-import { sql } from 'kysely';
 import type { Trx } from './in-tenant.ts';
 import type { PageWanted } from './page.ts';
 import type { Complaint, HistoryEntry, HistoryEvent } from './schema.ts';
@@ -10,7 +9,10 @@ export type Happening = Readonly<{
   event: HistoryEvent;
 }>;
 
-/** Belongs in the transaction of the change itself: neither is there without the other. */
+/**
+ * Belongs in the transaction of the change itself: neither is there without the other. That transaction has filed or locked
+ * the complaint, so entries become visible in the order of their numbers.
+ */
 export async function addHistory(trx: Trx, complaint: Complaint, happening: Happening): Promise<void> {
   await trx
     .insertInto('history')
@@ -31,7 +33,9 @@ export async function addHistory(trx: Trx, complaint: Complaint, happening: Happ
 export function listHistory(trx: Trx, complaintId: string, { after, limit }: PageWanted): Promise<HistoryEntry[]> {
   let query = trx.selectFrom('history').selectAll().where('complaint_id', '=', complaintId);
   if (after !== undefined) {
-    query = query.where(sql<boolean>`(created_at, id) > (${after.createdAt}, ${after.id})`);
+    query = query.where('seq', '>', (of) =>
+      of.selectFrom('history').select('seq').where('complaint_id', '=', complaintId).where('id', '=', after.id),
+    );
   }
-  return query.orderBy('created_at').orderBy('id').limit(limit).execute();
+  return query.orderBy('seq').limit(limit).execute();
 }

@@ -66,6 +66,22 @@ const tenantTable = (table: string): readonly string[] => [
      with check (tenant_id = nullif(current_setting('app.tenant_id', true), ''))`,
 ];
 
+/** Numbers the rows of a list that is read forward, those that are there in the order they had so far. */
+const numbered = (table: string): readonly string[] => [
+  `alter table ${table} add column seq bigint`,
+  // The owner, too, sees rows of a tenant only. Within this transaction it sees all.
+  `alter table ${table} no force row level security`,
+  `update ${table} set seq = numbered.seq
+     from (select tenant_id, id, row_number() over (order by created_at, id) as seq from ${table}) as numbered
+     where ${table}.tenant_id = numbered.tenant_id and ${table}.id = numbered.id`,
+  `alter table ${table} alter column seq set not null`,
+  `alter table ${table} alter column seq add generated always as identity`,
+  `select setval(pg_get_serial_sequence('${table}', 'seq'), (select coalesce(max(seq), 0) + 1 from ${table}), false)`,
+  `alter table ${table} force row level security`,
+  `drop index ${table}_by_complaint`,
+  `create index ${table}_by_complaint on ${table} (tenant_id, complaint_id, seq)`,
+];
+
 export const migrations: readonly Migration[] = [
   {
     name: '0001-complaints',
@@ -101,4 +117,5 @@ export const migrations: readonly Migration[] = [
       `grant select, insert on history to ${appRole}`,
     ],
   },
+  { name: '0004-numbered-lists', statements: [...numbered('comments'), ...numbered('history')] },
 ];

@@ -1,4 +1,4 @@
-import type { ColumnType, Selectable } from 'kysely';
+import type { ColumnType, GeneratedAlways, Insertable, Selectable } from 'kysely';
 import type { WordingEdit } from '../domain/editing.ts';
 import type { Status } from '../domain/workflow.ts';
 
@@ -21,7 +21,9 @@ export type ComplaintsTable = {
 /** Which complaints hold which word: full-text search that an index still serves under row-level security. */
 type TermsTable = { tenant_id: string; term: string; complaint_id: string };
 
-export type CommentsTable = {
+type CommentsTable = {
+  /** The order in which comments of one complaint are read. */
+  seq: GeneratedAlways<number>;
   tenant_id: string;
   id: string;
   complaint_id: string;
@@ -41,6 +43,8 @@ export type HistoryEvent =
   | Readonly<{ action: 'moved'; detail: Readonly<{ from: Status; to: Status; reason?: string }> }>;
 
 type HistoryTable = {
+  /** The order in which the history of one complaint is read. */
+  seq: GeneratedAlways<number>;
   tenant_id: string;
   id: string;
   complaint_id: string;
@@ -53,6 +57,7 @@ type HistoryTable = {
 
 export type Complaint = Selectable<ComplaintsTable>;
 export type Comment = Selectable<CommentsTable>;
+export type NewComment = Insertable<CommentsTable>;
 export type HistoryEntry = Selectable<HistoryTable>;
 export type ComplaintsSchema = {
   complaints: ComplaintsTable;

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { openDatabase } from '@countersign/database';
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { insertComment, listComments } from '../src/store/comments.ts';
+import { migrations } from '../src/store/migrations.ts';
+import { appRole, type ComplaintsSchema, loginRole } from '../src/store/schema.ts';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, agent } = people;
+type Page = { items: { id: string; body?: string; action?: string }[]; next_cursor: string | null };
+
+describe.each(databases())('lists that are read forward, on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+  });
+  afterAll(() => world.close());
+  const file = async () => {
+    const body = { title: 'Lamp', description: 'Dark', category: 'light' };
+    return (await world.call(complainant, 'POST', '/v1/complaints', { body }).expect(201)).body.id as string;
+  };
+  const page = async (of: string, query: string) =>
+    (await world.call(agent, 'GET', `/v1/complaints/${of}?${query}`).expect(200)).body as Page;
+
+  test.each([
+    ['comments', 'POST', '/comments', (n: number) => ({ body: `Comment ${n}` })],
+    ['history', 'PATCH', '', (n: number) => ({ title: `Title ${n}` })],
+  ])('of %s skip nothing that an instance whose clock is behind adds', async (list, method, to, bodyOf) => {
+    const id = await file();
+    const add = async (n: number) => {
+      const { status } = await world.call(agent, method, `/v1/complaints/${id}${to}`, { body: bodyOf(n) });
+      expect(status).toBeLessThan(300);
+    };
+    for (const n of [1, 2, 3]) await add(n);
+    const first = await page(`${id}/${list}`, 'limit=2');
+    world.moveClock(-5_000);
+    await add(4);
+    world.moveClock(5_000);
+    const rest = await page(`${id}/${list}`, `cursor=${first.next_cursor}`);
+    const all = await page(`${id}/${list}`, 'limit=100');
+    expect([...first.items, ...rest.items]).toEqual(all.items);
+    expect(all.items).toHaveLength(list === 'comments' ? 4 : 5);
+    expect(all.items.at(-1)).toMatchObject(list === 'comments' ? bodyOf(4) : { changes: { title: { to: 'Title 4' } } });
+  });
+
+  test('begin behind no row of another complaint', async () => {
+    const [one, other] = [await file(), await file()];
+    for (const id of [one, one, other]) {
+      await world.call(agent, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'x' } }).expect(201);
+    }
+    const { next_cursor: cursor } = await page(`${one}/comments`, 'limit=1');
+    expect((await page(`${other}/comments`, `cursor=${cursor}`)).items).toEqual([]);
+  });
+});
+
+test.each(databases())('rows of an earlier release keep their order, on %s', async (kind, database) => {
+  const { location: server, name, drop } = database.locate();
+  const dataDir = mkdtempSync(path.join(tmpdir(), 'countersign-complaints-'));
+  const location = kind === 'pglite' ? { dataDir } : server;
+  const open = (upTo: number) =>
+    openDatabase<ComplaintsSchema>({
+      location,
+      name,
+      login: loginRole,
+      roles: [appRole],
+      migrations: migrations.slice(0, upTo),
+    });
+  const ids = ['a', 'b', 'c'].map((last) => `0197c2a0-0000-7000-8000-00000000000${last}`);
+  const earlier = await open(3);
+  for (const tenantId of ['acme', 'globex']) {
+    await earlier.transaction({ role: appRole, tenantId }, async (trx) => {
+      const id = ids[0];
+      await sql`insert into complaints
+        values (${tenantId}, ${id}, 't', 'd', 'c', 'open', 'u', null, ${id}, now(), now())`.execute(trx);
+      // The newest first.
+      for (const [age, comment] of ids.entries()) {
+        await sql`insert into comments
+          values (${tenantId}, ${comment}, ${id}, 'u', 'agent', 'x', false, now() - make_interval(secs => ${age}::int))`.execute(
+          trx,
+        );
+      }
+    });
+  }
+  await earlier.close();
+  const now = await open(migrations.length);
+  for (const tenantId of ['acme', 'globex']) {
+    await now.transaction({ role: appRole, tenantId }, async (trx) => {
+      const added = await insertComment(trx, {
+        tenant_id: tenantId,
+        id: '0197c2a0-0000-7000-8000-00000000000d',
+        complaint_id: ids[0] ?? '',
+        author_id: 'u',
+        author_role: 'agent',
+        body: 'x',
+        internal: false,
+        created_at: new Date(0),
+      });
+      const found = await listComments(trx, ids[0] ?? '', 'all', { after: undefined, limit: 10 });
+      expect(found.map(({ id }) => id)).toEqual([...ids].reverse().concat(added.id));
+    });
+  }
+  await now.close();
+  await drop();
+  rmSync(dataDir, { recursive: true });
+});

@@ -1,3 +1,4 @@
+import type { UserIdentity } from '@countersign/identity';
 import { userOf } from '@countersign/identity/express';
 import { createRouter, demandMatch, jsonBody, pageOf } from '@countersign/service-kit';
 import type { Router } from 'express';
@@ -6,10 +7,11 @@ import { cursorAt } from '../domain/cursor.ts';
 import { changedFields, editOf, searchedText } from '../domain/editing.ts';
 import { termsOf } from '../domain/terms.ts';
 import { mayEdit } from '../domain/workflow.ts';
+import { maxWrites, secondsToWait } from '../domain/write-limit.ts';
 import { AppError } from '../errors.ts';
 import { changeComplaint, insertComplaint, listComplaints } from '../store/complaints.ts';
-import { addHistory } from '../store/history.ts';
-import { inTenant } from '../store/in-tenant.ts';
+import { addHistory, oldestOfLatestWrites } from '../store/history.ts';
+import { inTenant, type Trx } from '../store/in-tenant.ts';
 import { replaceTerms } from '../store/terms.ts';
 import { complaintPatch, complaintsQuery, newComplaint } from './fields.ts';
 import { complaintJson, sendComplaint } from './json.ts';
@@ -23,9 +25,9 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
   router.post('/v1/complaints', async (req, res) => {
     const user = userOf(req);
     const text = newComplaint.parse(jsonBody(req));
-    const terms = termsOf(searchedText(text));
-    const at = now();
     const complaint = await inTenant(db, user.tenantId, async (trx) => {
+      const at = now();
+      await demandFewWrites(trx, user, at);
       const filed = await insertComplaint(trx, {
         ...text,
         tenant_id: user.tenantId,
@@ -37,7 +39,7 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
         created_at: at,
         updated_at: at,
       });
-      await replaceTerms(trx, filed, terms);
+      await replaceTerms(trx, filed, termsOf(searchedText(text)));
       await addHistory(trx, filed, { id: newId(), at, actor: user, event: { action: 'filed', detail: {} } });
       return filed;
     });
@@ -70,6 +72,7 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
       const changes = changedFields(current, wanted);
       if (Object.keys(changes).length === 0) return current;
       const at = now();
+      await demandFewWrites(trx, user, at);
       const changed = await changeComplaint(trx, current, changes, { revision: newId(), at });
       if (searchedText(changed) !== searchedText(current)) {
         await replaceTerms(trx, changed, termsOf(searchedText(changed)));
@@ -82,4 +85,10 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
   });
 
   return router;
+}
+
+/** In the service, whatever the gateway's limits are. @throws AppError `too_many_changes`, with the seconds to wait. */
+async function demandFewWrites(trx: Trx, user: UserIdentity, at: Date): Promise<void> {
+  const waitSec = secondsToWait(await oldestOfLatestWrites(trx, user, maxWrites), at);
+  if (waitSec > 0) throw new AppError('too_many_changes', { headers: { 'retry-after': String(waitSec) } });
 }

@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Trx } from './in-tenant.ts';
 import type { PageWanted } from './page.ts';
 import type { Complaint, HistoryEntry, HistoryEvent } from './schema.ts';
@@ -8,6 +9,8 @@ export type Happening = Readonly<{
   actor: Readonly<{ userId: string; role: string }>;
   event: HistoryEvent;
 }>;
+
+type Tenanted = Readonly<{ tenantId: string; userId: string }>;
 
 /**
  * Belongs in the transaction of the change itself: neither is there without the other. That transaction has filed or locked
@@ -38,4 +41,24 @@ export function listHistory(trx: Trx, complaintId: string, { after, limit }: Pag
     );
   }
   return query.orderBy('seq').limit(limit).execute();
+}
+
+/**
+ * When this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when there are fewer.
+ * Their next one waits here until this transaction ends, so none is missed.
+ */
+export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: number): Promise<Date | undefined> {
+  const { tenantId, userId } = user;
+  await sql`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify([tenantId, userId])}, 0))`.execute(trx);
+  const oldest = await trx
+    .selectFrom('history')
+    .select('created_at')
+    .where('actor_id', '=', userId)
+    // As the index says it.
+    .where(sql<boolean>`action in ('filed', 'edited')`)
+    .orderBy('created_at', 'desc')
+    .offset(writes - 1)
+    .limit(1)
+    .executeTakeFirst();
+  return oldest?.created_at;
 }

@@ -118,4 +118,11 @@ export const migrations: readonly Migration[] = [
     ],
   },
   { name: '0004-numbered-lists', statements: [...numbered('comments'), ...numbered('history')] },
+  {
+    name: '0005-writes-of-a-user',
+    statements: [
+      `create index history_writes on history (tenant_id, actor_id, created_at desc)
+         where action in ('filed', 'edited')`,
+    ],
+  },
 ];

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, type ThrowAwayRedis, throwAwayRedis } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import { dpopClient } from './dpop-client.ts';
 import { asker, dpopGateway, origin } from './dpop-gateway.ts';
 import type { GatewayUnderTest } from './gateway-under-test.ts';
@@ -150,6 +151,29 @@ describeWithRedis('proofs and Redis', () => {
     const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => posts(index % 2, text)));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(arrived()).toBe(before + 1);
+  });
+
+  test('a proof used at a gateway whose clock is 5 s ahead is refused at one that is 5 s behind, until it is dead', async () => {
+    const [ahead, behind] = replicas;
+    if (ahead === undefined || behind === undefined) throw new Error('there are two');
+    ahead.clock.aheadMs = aheadMs + 5_000;
+    behind.clock.aheadMs = aheadMs - 5_000;
+    const [used, unused] = [proof(), proof()];
+    expect((await posts(0, used)).status).toBe(200);
+    const before = arrived();
+    // The last moment in which the gateway that is behind takes it, less the time that this test needs: 60 + 5 s after it was made, by
+    // a clock that is 5 s behind.
+    const laterMs = 67_000;
+    const client = new Redis(redis.url);
+    for (const key of await client.keys('countersign:replay:dpop*')) {
+      await client.pexpire(key, Math.max(0, (await client.pttl(key)) - laterMs));
+    }
+    client.disconnect();
+    behind.clock.aheadMs += laterMs;
+    expect((await posts(1, used)).code).toBe('invalid_dpop_proof');
+    expect(arrived()).toBe(before);
+    expect((await posts(1, unused)).status).toBe(200);
+    for (const { clock } of replicas) clock.aheadMs = aheadMs;
   });
 
   test('with a Redis that hangs the answer is 503 and soon', async () => {

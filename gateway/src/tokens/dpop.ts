@@ -61,7 +61,9 @@ async function useUp({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay: Re
     nonce: createHash('sha256').update(tokenId).digest('base64url'),
     // The earliest second in which it was good: a client's clock may be ahead, and memory that began later cannot know.
     createdSec: issuedAtSec - toleranceSec,
-    keepUntilSec: issuedAtSec + proofLifetimeSec + toleranceSec,
+    // A gateway accepts a proof until `iat + lifetime + tolerance` of its own clock, and clocks of gateways that share a Redis may be two
+    // tolerances apart: one is ahead of the true time by the tolerance, the other is behind by as much.
+    keepUntilSec: issuedAtSec + proofLifetimeSec + 3 * toleranceSec,
     nowSec,
   });
   if (verdict === 'replayed') throw new AppError('dpop_proof_replayed');

@@ -16,7 +16,18 @@ export function assertFresh(life: Lifetime, nowSec: number, rules: FreshnessRule
   if (nowSec > lastSecond(life, rules)) throw new IdentityRefused('expired');
 }
 
-/** The last second in which a signature is accepted, and so the last in which its nonce must be remembered. */
-export function lastSecond(life: Lifetime, rules: FreshnessRules): number {
+/** The last second, by its own clock, in which a verifier accepts a signature. */
+function lastSecond(life: Lifetime, rules: FreshnessRules): number {
   return life.expiresSec + rules.toleranceSec;
+}
+
+/**
+ * The last second, by the claiming verifier's clock, in which a nonce must be remembered.
+ *
+ * Instances that share a store accept through second `expires + tolerance` of their own clocks. Each clock may differ from the
+ * gateway's by `tolerance`, so one instance may be behind another by `2 * tolerance`: when the claiming clock is 5 s ahead and
+ * another is 5 s behind, the other one accepts until the claiming clock shows `expires + 5 + 10`.
+ */
+export function keepUntil(life: Lifetime, rules: FreshnessRules): number {
+  return lastSecond(life, rules) + 2 * rules.toleranceSec;
 }

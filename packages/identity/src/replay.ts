@@ -5,7 +5,10 @@ export type NonceClaim = Readonly<{
   keyid: string;
   nonce: string;
   createdSec: number;
-  /** The last second in which the request that carries it could still be accepted. */
+  /**
+   * The last second, by the verifier's clock, in which any instance could still accept the request that carries it: this includes
+   * the difference between the instances' clocks.
+   */
   keepUntilSec: number;
   /** The verifier's clock. */
   nowSec: number;

@@ -1,4 +1,4 @@
-import { assertFresh, type FreshnessRules, lastSecond } from './freshness.ts';
+import { assertFresh, type FreshnessRules, keepUntil } from './freshness.ts';
 import { type VerifyingKey, verifyBase } from './keys.ts';
 import { IdentityRefused } from './refusal.ts';
 import type { ReplayStore } from './replay.ts';
@@ -67,7 +67,7 @@ export async function claimNonce(
 ): Promise<void> {
   assertFresh(input, at.nowSec, at.rules);
   const { keyid, nonce, createdSec } = input;
-  const keepUntilSec = lastSecond(input, at.rules);
+  const keepUntilSec = keepUntil(input, at.rules);
   const verdict = await replay.claim({ audience, keyid, nonce, createdSec, keepUntilSec, nowSec: at.nowSec });
   if (verdict === 'replayed') throw new IdentityRefused('replayed');
   if (verdict === 'before_start') throw new IdentityRefused('created_before_start');

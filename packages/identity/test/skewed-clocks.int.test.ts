@@ -1,0 +1,118 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import {
+  createServiceVerifier,
+  emptyContentDigest,
+  IdentityRefused,
+  newNonce,
+  newRequestId,
+  prepareIdentity,
+  redisReplay,
+  signRequest,
+  signServiceRequest,
+} from '../src/index.ts';
+import { audience, edKey, user } from './forge.ts';
+import { verifierAt } from './verifier.ts';
+
+const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+const url = process.env.REDIS_URL;
+const describeOnRedis = url === undefined ? describe.skip : describe;
+const lifetimeSec = 30;
+const path = { path: '/v1/complaints', query: '' };
+
+/** What the instance whose clock shows `nowMs` says to the signature: `accepted`, or why not. */
+type Instance = (nowMs: number) => Promise<string>;
+
+async function verdictOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return 'accepted';
+  } catch (error) {
+    if (error instanceof IdentityRefused) return error.reason;
+    throw error;
+  }
+}
+
+describeOnRedis('instances that share a Redis while their clocks differ', () => {
+  let redis: Redis;
+  let prefix: string;
+  beforeAll(async () => {
+    redis = new Redis(url ?? '', { enableOfflineQueue: false, lazyConnect: true });
+    await redis.connect();
+  });
+  afterAll(() => redis.disconnect());
+
+  /** Makes every key of this test older, so that nobody waits for Redis to forget it. */
+  async function elapse(ms: number): Promise<void> {
+    for (const key of await redis.keys(`${prefix}*`)) {
+      const leftMs = await redis.pttl(key);
+      if (leftMs >= 0) await redis.pexpire(key, Math.max(0, leftMs - ms));
+    }
+  }
+
+  /** Two instances of a service that got the same request. */
+  function signedRequest(createdSec: number): Instance {
+    const headers = signRequest(
+      edKey,
+      prepareIdentity(user, audience),
+      { method: 'GET', ...path, requestId: newRequestId() },
+      { createdSec, lifetimeSec, nonce: newNonce() },
+    );
+    return (nowMs) => {
+      const verifier = verifierAt(Math.floor(nowMs / 1000), { replay: redisReplay(redis, { prefix }) });
+      return verdictOf(verifier.verify({ method: 'GET', target: path.path, rawHeaders: headers.flat() }));
+    };
+  }
+
+  /** Two gateways that got the same nested call. */
+  function nestedCall(createdSec: number): Instance {
+    const headers = signServiceRequest(
+      { keyid: 'complaint-1', privateKey },
+      { method: 'GET', ...path, contentDigest: emptyContentDigest },
+      { createdSec, lifetimeSec, nonce: newNonce() },
+    );
+    return (nowMs) => {
+      const verifier = createServiceVerifier({
+        findKey: () => ({ serviceId: 'complaint-service', publicKey }),
+        replay: redisReplay(redis, { prefix }),
+        nowMs: () => nowMs,
+      });
+      const head = async () => verifier.verifyHead({ method: 'GET', target: path.path, rawHeaders: headers.flat() });
+      return verdictOf(head().then((verified) => verified.complete(new Uint8Array(0))));
+    };
+  }
+
+  const skews = [
+    [5, -5],
+    [5, 0],
+    [0, -5],
+    [3, -2],
+    [1, 0],
+    [-5, 5],
+  ] as const;
+  const cases = skews.flatMap(([first, second]) => [
+    ['request', first, second, signedRequest] as const,
+    ['nested call', first, second, nestedCall] as const,
+  ]);
+
+  test.each(cases)(
+    'a %s that one accepted, %i s from the true time, is refused at another, %i s from it, until it is dead',
+    async (_what, first, second, sign) => {
+      prefix = `countersign:test:${randomUUID()}:`;
+      // Past the second in which this memory begins.
+      let trueMs = (Math.floor(Date.now() / 1000) + 10) * 1000;
+      const instance = sign(trueMs / 1000);
+      expect(await instance(trueMs + first * 1000)).toBe('accepted');
+      const verdicts = new Set<string>();
+      for (let elapsedSec = 0; elapsedSec < lifetimeSec + 27; elapsedSec += 1) {
+        verdicts.add(await instance(trueMs + second * 1000));
+        await elapse(1_000);
+        trueMs += 1_000;
+      }
+      expect([...verdicts]).toEqual(['replayed', 'expired']);
+      // And no longer than needed.
+      expect((await redis.keys(`${prefix}*`)).filter((key) => !key.endsWith('since'))).toEqual([]);
+    },
+  );
+});

@@ -120,7 +120,7 @@ export const errorTable = {
   identity_unavailable: {
     status: 503,
     fault: 'upstream',
-    title: 'The service cannot tell right now whether this request was used before. Try again shortly.',
+    title: 'The service cannot check right now that this request came from the gateway, once. Try again shortly.',
     retryAfterSec: 1,
   },
 } as const satisfies ErrorTable;

@@ -236,6 +236,8 @@ describe('what a service says about itself', () => {
             res
               .writeHead(401, { 'x-identity-refused': 'created_before_start', 'www-authenticate': 'Countersign' })
               .end();
+          } else if (request.target.endsWith('/no-keys')) {
+            res.writeHead(503, { 'x-identity-unavailable': 'keys_unavailable', 'retry-after': '1' }).end('{}');
           } else if (request.target.endsWith('/denied')) {
             res.writeHead(401, { 'www-authenticate': 'Basic' }).end('mine');
           } else {
@@ -316,6 +318,19 @@ describe('what a service says about itself', () => {
       }),
     );
     expect(gateway.log.lines().find((line) => line.code === 'identity_unavailable')).not.toHaveProperty('alarm');
+  });
+
+  test('when it cannot check the signature is 503, with the service’s reason in the log', async () => {
+    const { status, code, headers } = await get('/v1/things/no-keys');
+    expect([status, code, headers['retry-after']]).toEqual([503, 'identity_unavailable', '1']);
+    expect(headers['x-identity-unavailable']).toBeUndefined();
+    expect(gateway.log.lines()).toContainEqual(
+      expect.objectContaining({
+        msg: 'request',
+        code: 'identity_unavailable',
+        detail: expect.objectContaining({ reason: 'keys_unavailable', upstream: 'things' }),
+      }),
+    );
   });
 
   test('in a 401 of its own is passed on', async () => {

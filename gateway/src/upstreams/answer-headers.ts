@@ -7,6 +7,8 @@ export type AnswerHeaders = Readonly<{
   passing: string[];
   /** The service did not accept our signature, and says why. */
   identityRefused: string | undefined;
+  /** The service could not check our signature, and says why. */
+  identityUnavailable: string | undefined;
   /** `Transfer-Encoding`, which is not passed on. */
   coding: string | undefined;
 }>;
@@ -18,6 +20,7 @@ type Verdict =
   | 'transfer-encoding'
   | 'set-cookie'
   | 'identity-refused'
+  | 'identity-unavailable'
   | 'limits'
   | 'cors'
   | 'nonce';
@@ -53,6 +56,7 @@ function verdictOn(name: string): Verdict {
 
 function judge(folded: string): Verdict {
   if (folded === 'x-identity-refused') return 'identity-refused';
+  if (folded === 'x-identity-unavailable') return 'identity-unavailable';
   if (folded === 'connection' || folded === 'set-cookie' || folded === 'transfer-encoding') return folded;
   if (limitHeaders.has(folded)) return 'limits';
   if (folded.startsWith('access-control-')) return 'cors';
@@ -73,6 +77,7 @@ export function answerHeaders(
 ): AnswerHeaders {
   const passing: string[] = [];
   let identityRefused: string | undefined;
+  let identityUnavailable: string | undefined;
   let connection: string | undefined;
   let coding: string | undefined;
   for (let at = 0; at < raw.length; at += 2) {
@@ -102,6 +107,9 @@ export function answerHeaders(
         break;
       case 'identity-refused':
         identityRefused = value;
+        break;
+      case 'identity-unavailable':
+        identityUnavailable = value;
     }
   }
   const left = connection === undefined ? passing : withoutNamed(passing, connection);
@@ -109,7 +117,7 @@ export function answerHeaders(
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.defaults !== undefined) addMissing(left, record.defaults);
-  return { passing: left, identityRefused, coding };
+  return { passing: left, identityRefused, identityUnavailable, coding };
 }
 
 /** Of a 101 or 204: there is nothing to be long, and who believes a length would wait for it (RFC 9110 section 8.6). */

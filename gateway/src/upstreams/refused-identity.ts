@@ -1,12 +1,21 @@
 import { AppError } from '../errors.ts';
+import type { AnswerHeaders } from './answer-headers.ts';
 
 /**
- * A service refused our signature. It is never the client's fault: a clock or a key in here is wrong. Or the service, or the Redis that it
- * shares, began to remember only just now and cannot know whether the request was used before: then nothing is wrong, for a second.
+ * Reads whether a service did not accept our signature. It is never the client's fault: a clock or a key in here is wrong. Or the service
+ * cannot check it now: it has no keys of ours, or its memory of used nonces is gone or has only just begun. Then nothing is wrong with the
+ * request.
  *
- * @param reason What the service's `X-Identity-Refused` says.
+ * @returns undefined where the answer is the service's own.
  */
-export function refusedIdentity(reason: string, upstream: Readonly<{ upstream: string; target: string }>): AppError {
-  const code = reason === 'created_before_start' ? 'identity_unavailable' : 'identity_refused';
+export function refusedIdentity(
+  status: number,
+  { identityRefused, identityUnavailable }: Pick<AnswerHeaders, 'identityRefused' | 'identityUnavailable'>,
+  upstream: Readonly<{ upstream: string; target: string }>,
+): AppError | undefined {
+  const reason = status === 401 ? identityRefused : status === 503 ? identityUnavailable : undefined;
+  if (reason === undefined) return undefined;
+  const isUnavailable = status === 503 || reason === 'created_before_start';
+  const code = isUnavailable ? 'identity_unavailable' : 'identity_refused';
   return new AppError(code, { detail: { ...upstream, reason: reason.slice(0, 64) } });
 }

@@ -124,10 +124,10 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#attempt.answered();
     record.upstreamMs = performance.now() - this.#sentAt;
     const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
-    const { passing, identityRefused, coding } = answerHeaders(raw, signed);
-    if (status === 401 && identityRefused !== undefined) {
-      throw refusedIdentity(identityRefused, { upstream: route.upstream.name, target: target.origin });
-    }
+    const headers = answerHeaders(raw, signed);
+    const refusal = refusedIdentity(status, headers, { upstream: route.upstream.name, target: target.origin });
+    if (refusal !== undefined) throw refusal;
+    const { passing, coding } = headers;
     // undici undoes `chunked` alone; behind any other coding, which nobody asked for, the bytes are not the body (RFC 9112 section 6.1).
     if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
       throw new AppError('upstream_invalid_response', {

@@ -44,10 +44,11 @@ export function watchUpgradeAnswer(
     told.onAnswered();
     socket.off('close', giveUp);
     record.upstreamMs = performance.now() - sentAt;
-    const { passing, identityRefused } = answerHeaders(answer.rawHeaders, signed);
+    const headers = answerHeaders(answer.rawHeaders, signed);
+    const { passing } = headers;
     if (answer.statusCode === 101 || answer.statusCode === 204) dropLength(passing);
     answer.headers = headerObject([...passing, 'x-request-id', record.requestId]);
-    return { passing, identityRefused };
+    return headers;
   };
   outgoing.once('close', () => clearTimeout(timer));
   outgoing.once('socket', (service: Socket) => {
@@ -55,11 +56,12 @@ export function watchUpgradeAnswer(
   });
   outgoing.once('response', (answer: IncomingMessage) => {
     const framing = answer.headers['transfer-encoding'];
-    const { passing, identityRefused } = begin(answer);
+    const headers = begin(answer);
     const upstream = { upstream: route.upstream.name, target: target.origin };
     record.status = answer.statusCode ?? 502;
-    if (answer.statusCode === 401 && identityRefused !== undefined) {
-      fail(refusedIdentity(identityRefused, upstream));
+    const refusal = refusedIdentity(record.status, headers, upstream);
+    if (refusal !== undefined) {
+      fail(refusal);
       return;
     }
     if (answer.statusCode === 101) {
@@ -67,7 +69,7 @@ export function watchUpgradeAnswer(
       socket.destroySoon();
       return;
     }
-    told.onDeclined(answer, passing);
+    told.onDeclined(answer, headers.passing);
     if (framing !== undefined) answer.headers['transfer-encoding'] = framing;
     // What the client still sends goes nowhere; unread, it would keep the socket open for ever.
     socket.resume();

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
-import { expect, test } from '@jest/globals';
+import { eventually, freePorts } from '@countersign/testing';
+import { expect, jest, test } from '@jest/globals';
 import { genuine, publicJwk, secret } from '../test/forge.ts';
 import { deliver, verifierAt } from '../test/verifier.ts';
 import { listen } from '../test/wire.ts';
@@ -13,12 +14,63 @@ test("keys come from the gateway's key set, and before they have come nothing is
   await expect(deliver(verifierAt(undefined, { keys: fetched }), genuine())).rejects.toThrow(IdentityUnavailable);
   keys = [publicJwk];
   const later = gatewayKeys({ url: `http://127.0.0.1:${port}/.well-known/jwks.json` });
-  later.start();
+  void later.start();
   await expect(deliver(verifierAt(undefined, { keys: later }), genuine())).resolves.toMatchObject({ kind: 'user' });
   expect(later.ready).toBe(true);
   expect(later.stats).toMatchObject({ keys: 1, failures: 0 });
   later.stop();
   await close();
+});
+
+test('an outage is reported once, with the URL and the cause, and so is its end', async () => {
+  let keys: unknown[] | undefined;
+  const { port, close } = await listen(
+    createServer(
+      (_req, res) => void (keys === undefined ? res.writeHead(404).end() : res.end(JSON.stringify({ keys }))),
+    ),
+  );
+  const url = `http://127.0.0.1:${port}/.well-known/jwks.json`;
+  const told: unknown[] = [];
+  const fetched = gatewayKeys({ url, onStateChange: (state, why) => told.push([state, why]) });
+  await fetched.start();
+  expect(fetched.ready).toBe(false);
+  for (let n = 0; n < 20; n += 1) {
+    const refusal = deliver(verifierAt(undefined, { keys: fetched }), genuine());
+    await expect(refusal).rejects.toMatchObject({ name: 'IdentityUnavailable', reason: 'keys_unavailable' });
+  }
+  expect(told).toEqual([['unavailable', { url, reason: 'status', detail: 'status 404' }]]);
+  keys = [publicJwk];
+  await eventually(() => expect(told.slice(1)).toEqual([['available', undefined]]));
+  fetched.stop();
+  await close();
+});
+
+test('without a listener for it an outage is a warning of the process', async () => {
+  const [port = 0] = await freePorts(1);
+  const url = `http://127.0.0.1:${port}/jwks.json`;
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const fetched = gatewayKeys({ url });
+  await fetched.start();
+  const [[message, options] = []] = warn.mock.calls;
+  warn.mockRestore();
+  expect(message).toContain(url);
+  expect(message).toContain('ECONNREFUSED');
+  expect(options).toEqual({ code: 'COUNTERSIGN_KEYS_UNAVAILABLE' });
+  fetched.stop();
+});
+
+test.each([
+  ['not set', undefined],
+  ['not set', ''],
+  ['not an absolute URL', 'gateway'],
+  ['ftp:', 'ftp://gateway/keys'],
+  ['carries some', 'http://me:secret@gateway/keys'],
+])('a URL that is no key set says which option it is, what is allowed, and %s', (said, url) => {
+  const make = () => gatewayKeys({ url: url as string });
+  expect(make).toThrow(RangeError);
+  expect(make).toThrow(/^url must be the key set's http or https URL, without credentials: /);
+  expect(make).toThrow(said);
+  expect(make).not.toThrow(/secret/);
 });
 
 test('a key of another algorithm in the set is not a gateway key', () => {

@@ -23,24 +23,73 @@ export type GatewayKeysOptions = Readonly<{
   cacheMaxAgeMs?: number;
   cooldownMs?: number;
   onEvent?: (event: KeySetEvent) => void;
+  /**
+   * Called once when requests are refused with 503 because no usable keys are held, and once when keys are there again.
+   * Default: a Node.js warning (`process.emitWarning`) with the URL and the reason.
+   */
+  onStateChange?: (state: 'available' | 'unavailable', why: KeysOutage | undefined) => void;
+}>;
+
+/** Why the keys could not be fetched. Never has key material. */
+export type KeysOutage = Readonly<{
+  url: string;
+  /** Of the last attempt, e.g. `network`, `status` or `timeout`. */
+  reason: string;
+  /** The system's code or the status, where there is one: `ECONNREFUSED`, `status 404`. */
+  detail: string | undefined;
 }>;
 
 export type RemoteGatewayKeys = GatewayKeys &
   Readonly<{
-    start(): void;
+    /** Settles when the first attempt to fetch the keys has ended, well or not; need not be waited for. Never rejects. */
+    start(): Promise<void>;
     stop(): void;
     /** Keys are held: part of a service's readiness. */
     readonly ready: boolean;
     readonly stats: KeySetStats;
   }>;
 
-/** The gateway's public keys, fetched from its key set and kept fresh. Call `start` once. */
+/**
+ * The gateway's public keys, fetched from its key set and kept fresh. Call `start` once.
+ *
+ * @throws RangeError when `url` is not an http or https URL, or carries credentials.
+ */
 export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
-  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, algorithms: ['EdDSA'] });
+  const { url, onEvent, onStateChange = warn } = options;
+  const attempted = Promise.withResolvers<void>();
+  let isAvailable = true;
+  let last: KeysOutage = { url, reason: 'not fetched yet', detail: undefined };
+  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, algorithms: ['EdDSA'], onEvent: take });
+
+  function take(event: KeySetEvent): void {
+    if (event.type === 'fetched' && !isAvailable) {
+      isAvailable = true;
+      onStateChange('available', undefined);
+    }
+    if (event.type === 'failed') {
+      last = { url, reason: event.reason, detail: event.detail };
+      if (!set.ready) noteOutage();
+    }
+    onEvent?.(event);
+    if (event.type !== 'key_ignored') attempted.resolve();
+  }
+
+  function noteOutage(): void {
+    if (!isAvailable) return;
+    isAvailable = false;
+    onStateChange('unavailable', last);
+  }
+
   return {
-    lookup: (keyid) => lookupIn(set, keyid),
-    start: () => set.start(),
-    stop: () => set.stop(),
+    lookup: (keyid) => lookupIn(set, keyid, noteOutage),
+    start() {
+      set.start();
+      return attempted.promise;
+    },
+    stop() {
+      set.stop();
+      attempted.resolve();
+    },
     get ready() {
       return set.ready;
     },
@@ -48,6 +97,15 @@ export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
       return set.stats;
     },
   };
+}
+
+function warn(_state: 'available' | 'unavailable', why: KeysOutage | undefined): void {
+  if (why === undefined) return;
+  const { url, reason, detail } = why;
+  const cause = detail === undefined ? reason : `${reason}, ${detail}`;
+  process.emitWarning(`requests are refused with 503: the gateway's keys cannot be fetched from ${url} (${cause})`, {
+    code: 'COUNTERSIGN_KEYS_UNAVAILABLE',
+  });
 }
 
 /** The gateway's public keys as a key set in hand, e.g. from a file. */
@@ -74,17 +132,20 @@ export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys
   return { lookup: (keyid) => keys.get(keyid) };
 }
 
-function lookupIn(set: KeySet, keyid: string): VerifyingKey | undefined | Promise<VerifyingKey | undefined> {
+type Found = VerifyingKey | undefined;
+
+function lookupIn(set: KeySet, keyid: string, noteOutage = () => {}): Found | Promise<Found> {
   const publicKey = set.find(keyid, 'EdDSA');
-  return publicKey === undefined ? waitFor(set, keyid) : { algorithm: 'ed25519', publicKey };
+  return publicKey === undefined ? waitFor(set, keyid, noteOutage) : { algorithm: 'ed25519', publicKey };
 }
 
-async function waitFor(set: KeySet, keyid: string): Promise<VerifyingKey | undefined> {
+async function waitFor(set: KeySet, keyid: string, noteOutage: () => void): Promise<Found> {
   try {
     const publicKey = await set.lookup(keyid, 'EdDSA');
     return publicKey && { algorithm: 'ed25519', publicKey };
   } catch (cause) {
-    if (cause instanceof KeySetUnavailable) throw new IdentityUnavailable('no gateway keys', { cause });
-    throw cause;
+    if (!(cause instanceof KeySetUnavailable)) throw cause;
+    noteOutage();
+    throw new IdentityUnavailable('no gateway keys', { cause, reason: 'keys_unavailable' });
   }
 }

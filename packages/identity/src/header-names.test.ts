@@ -15,6 +15,7 @@ test.each(['X_User_Id', 'X.User.Id', 'X-User_Id', 'x user id', 'X\u00e4User\u00e
 
 test.each([
   'x-identity-refused',
+  'x-identity-unavailable',
   'x-user-email',
   'x-username',
   'x-tenant',

@@ -19,7 +19,14 @@ export { type RequestToSign, type SignOptions, signRequest } from './sign.ts';
 
 // For a service: what it receives is verified, or refused with a reason. The frameworks' adapters are entry points of their own.
 
-export { IdentityRefused, IdentityUnavailable, type RefusalReason, refusalReasons } from './refusal.ts';
+export {
+  IdentityRefused,
+  IdentityUnavailable,
+  type RefusalReason,
+  refusalReasons,
+  type UnavailableReason,
+  unavailableReasons,
+} from './refusal.ts';
 export { type VerifyUpgradeOptions, verifyUpgrade } from './upgrade.ts';
 export { createVerifier, type RequestHead, type VerifiedHead, type Verifier, type VerifierOptions } from './verify.ts';
 
@@ -29,6 +36,7 @@ export {
   type GatewayKeys,
   type GatewayKeysOptions,
   gatewayKeys,
+  type KeysOutage,
   type RemoteGatewayKeys,
   type SharedSecret,
   secretGatewayKeys,
@@ -40,7 +48,7 @@ export { type SignatureAlgorithm, type SigningKey, secretKeyid, type VerifyingKe
 
 export type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
 export { type MemoryReplay, type MemoryReplayOptions, memoryReplay } from './replay-memory.ts';
-export { type RedisForReplay, type RedisReplayOptions, redisReplay } from './replay-redis.ts';
+export { type RedisForReplay, type RedisReplay, type RedisReplayOptions, redisReplay } from './replay-redis.ts';
 
 // Nested calls: a service's own signature, and the gateway's check of it.
 

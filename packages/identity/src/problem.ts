@@ -45,7 +45,8 @@ export function answerToError(
   }
   if (error instanceof IdentityUnavailable) {
     const base = answer('identity_unavailable', request);
-    return { ...base, headers: { ...base.headers, 'retry-after': '1' }, reason: 'unavailable' };
+    const headers = { ...base.headers, 'retry-after': '1', 'x-identity-unavailable': error.reason };
+    return { ...base, headers, reason: error.reason };
   }
   if (error instanceof BodyTooLarge) {
     const base = answer('payload_too_large', request);

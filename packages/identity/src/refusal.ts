@@ -38,7 +38,24 @@ export class IdentityRefused extends Error {
   }
 }
 
-/** The service cannot tell, through no fault of the request: no keys yet, or the replay store is gone. 503, not 401. */
+/** Why a service cannot tell. Stable, as the reasons of a refusal are. `unavailable`: a key source or a store of others, which does not say. */
+export const unavailableReasons = ['keys_unavailable', 'replay_unavailable', 'unavailable'] as const;
+
+export type UnavailableReason = (typeof unavailableReasons)[number];
+
+/**
+ * The service cannot tell, through no fault of the request: no keys yet, or the replay store is gone. 503, not 401, with
+ * `x-identity-unavailable: reason`, which the gateway logs and does not pass on.
+ */
 export class IdentityUnavailable extends Error {
   override readonly name = 'IdentityUnavailable';
+  readonly reason: UnavailableReason;
+
+  constructor(
+    message: string,
+    { reason = 'unavailable', ...options }: ErrorOptions & { reason?: UnavailableReason } = {},
+  ) {
+    super(message, options);
+    this.reason = reason;
+  }
 }

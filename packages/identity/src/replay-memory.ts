@@ -58,7 +58,8 @@ class Memory implements MemoryReplay {
     if (claim.keepUntilSec < this.#sweptSec) return 'before_start';
     const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
     if (this.#live.has(key)) return 'replayed';
-    if (this.#live.size >= this.#maxNonces) throw new IdentityUnavailable('the nonce memory is full');
+    if (this.#live.size >= this.#maxNonces)
+      throw new IdentityUnavailable('the nonce memory is full', { reason: 'replay_unavailable' });
     this.#live.add(key);
     const dying = this.#dyingAt.get(claim.keepUntilSec);
     if (dying === undefined) this.#dyingAt.set(claim.keepUntilSec, [key]);

@@ -1,4 +1,5 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { IdentityUnavailable } from './refusal.ts';
 import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
 import { memoryReplay } from './replay-memory.ts';
@@ -6,6 +7,10 @@ import { memoryReplay } from './replay-memory.ts';
 /** What is needed of an ioredis client. */
 export interface RedisForReplay {
   call(command: string, ...args: (string | number)[]): Promise<unknown>;
+  /** With it a new connection is noticed at once, and what a restarted Redis forgot is known before the next request comes. */
+  on?(event: 'ready', listener: () => void): unknown;
+  /** `end`: the client was closed, and is not asked any more. */
+  readonly status?: string;
   readonly options?: { readonly enableOfflineQueue?: boolean | undefined };
 }
 
@@ -17,17 +22,25 @@ export type RedisReplayOptions = Readonly<{
   onUnavailable?: 'refuse' | 'memory';
   /** A claim waits this long at most. Default 100 ms. */
   timeoutMs?: number;
-  /** After a failure Redis is left alone this long, and then one claim asks for all, so that the others do not wait too. Default 1 s. */
+  /** While Redis does not answer it is asked this often, in the background: no request waits for it. Default 200 ms. */
   retryAfterMs?: number;
   /** Default `countersign:replay:`. One prefix for all services and instances that share a Redis. */
   prefix?: string;
   /** Wall clock, in Unix milliseconds. */
   nowMs?: () => number;
-  /** For `retryAfterMs`: a clock that is never set back. */
-  monotonicMs?: () => number;
   /** Called when claims stop reaching Redis and when they reach it again. */
   onStateChange?: (state: 'available' | 'unavailable', cause?: unknown) => void;
 }>;
+
+/** Nonce memory in Redis. */
+export interface RedisReplay extends ReplayStore {
+  /**
+   * Asks Redis now, for a readiness check.
+   *
+   * @returns undefined when a request that is signed now can be judged, otherwise a sentence that says why not.
+   */
+  check(): Promise<string | undefined>;
+}
 
 /**
  * KEYS: nonce, since. ARGV: created second, life in milliseconds. One round trip, atomic.
@@ -55,58 +68,94 @@ const claimSha = createHash('sha1').update(claimScript).digest('hex');
  *
  * @throws TypeError when the client queues commands while offline: a claim that waits there would be made long after its request.
  */
-export function redisReplay(redis: RedisForReplay, options: RedisReplayOptions = {}): ReplayStore {
+export function redisReplay(redis: RedisForReplay, options: RedisReplayOptions = {}): RedisReplay {
   if (redis.options?.enableOfflineQueue !== false) {
     throw new TypeError('redisReplay needs an ioredis client with enableOfflineQueue: false');
   }
-  return new RedisReplay(redis, options);
+  return new SharedReplay(redis, options);
 }
 
-class RedisReplay implements ReplayStore {
+class SharedReplay implements RedisReplay {
   readonly #redis: RedisForReplay;
   readonly #options: RedisReplayOptions;
   readonly #prefix: string;
-  readonly #monotonicMs: () => number;
+  readonly #nowMs: () => number;
   /** What this process can know by itself begins here; it counts only while Redis is gone. */
   readonly #ownStartSec: number;
   /** Always kept up, so that there is something to fall back to, and so that losing Redis never lets this instance accept twice. */
   readonly #own: ReplayStore;
-  #downUntilMs = Number.NEGATIVE_INFINITY;
   #available = true;
 
   constructor(redis: RedisForReplay, options: RedisReplayOptions) {
     this.#redis = redis;
     this.#options = options;
     this.#prefix = options.prefix ?? 'countersign:replay:';
-    this.#monotonicMs = options.monotonicMs ?? (() => performance.now());
-    this.#ownStartSec = Math.floor((options.nowMs ?? Date.now)() / 1000) + 1;
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.#ownStartSec = Math.floor(this.#nowMs() / 1000) + 1;
     this.#own = memoryReplay({ nowMs: () => 0 });
+    redis.on?.('ready', () => void this.#ask());
   }
 
   async claim(claim: NonceClaim): Promise<NonceVerdict> {
     const own = await this.#own.claim(claim);
     if (own !== 'fresh') return own;
-    if (this.#monotonicMs() < this.#downUntilMs) return this.#without(claim, undefined);
-    if (!this.#available) this.#leaveAlone();
+    if (!this.#available) return this.#without(claim, undefined);
+    const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
     try {
-      const verdict = await this.#inTime(this.#claimShared(claim));
-      this.#downUntilMs = Number.NEGATIVE_INFINITY;
-      this.#noteState('available');
+      const lifeMs = (claim.keepUntilSec - claim.nowSec + 1) * 1000;
+      const verdict = await this.#inTime(this.#claimShared(key, claim.createdSec, lifeMs));
       return verdict === 'before_start' ? this.#withoutPast(claim) : verdict;
     } catch (cause) {
-      this.#leaveAlone();
+      this.#lost(cause);
       return this.#without(claim, cause);
     }
   }
 
-  #leaveAlone(): void {
-    this.#downUntilMs = this.#monotonicMs() + (this.#options.retryAfterMs ?? 1_000);
+  async check(): Promise<string | undefined> {
+    const verdict = await this.#ask();
+    if (verdict === 'fresh') return undefined;
+    if (this.#options.onUnavailable === 'memory') {
+      return this.#nowMs() < this.#ownStartSec * 1000 ? 'the replay memory has just begun' : undefined;
+    }
+    return verdict === undefined ? 'Redis does not answer' : 'the replay memory in Redis has just begun';
+  }
+
+  /** Claims a nonce that no request has. This also loads the script into a Redis that was restarted, and begins its memory. */
+  async #ask(): Promise<NonceVerdict | undefined> {
+    try {
+      const createdSec = Math.floor(this.#nowMs() / 1000);
+      const verdict = await this.#inTime(this.#claimShared(`probe ${randomUUID()}`, createdSec, 1_000));
+      this.#found();
+      return verdict;
+    } catch (cause) {
+      this.#lost(cause);
+      return undefined;
+    }
+  }
+
+  #found(): void {
+    if (this.#available) return;
+    this.#available = true;
+    this.#options.onStateChange?.('available');
+  }
+
+  #lost(cause: unknown): void {
+    if (!this.#available) return;
+    this.#available = false;
+    this.#options.onStateChange?.('unavailable', cause);
+    void this.#askUntilFound();
+  }
+
+  async #askUntilFound(): Promise<void> {
+    while (!this.#available && this.#redis.status !== 'end') {
+      await this.#ask();
+      if (!this.#available) await delay(this.#options.retryAfterMs ?? 200, undefined, { ref: false });
+    }
   }
 
   #without(claim: NonceClaim, cause: unknown): NonceVerdict {
-    if (cause !== undefined) this.#noteState('unavailable', cause);
     if (this.#options.onUnavailable !== 'memory') {
-      throw new IdentityUnavailable('the nonce store does not answer', { cause });
+      throw new IdentityUnavailable('the nonce store does not answer', { cause, reason: 'replay_unavailable' });
     }
     return this.#byOwn(claim);
   }
@@ -121,11 +170,9 @@ class RedisReplay implements ReplayStore {
     return this.#options.onUnavailable === 'memory' ? this.#byOwn(claim) : 'before_start';
   }
 
-  async #claimShared(claim: NonceClaim): Promise<NonceVerdict> {
+  async #claimShared(key: string, createdSec: number, lifeMs: number): Promise<NonceVerdict> {
     const since = `${this.#prefix}since`;
-    const key = `${this.#prefix}${claim.audience} ${claim.keyid} ${claim.nonce}`;
-    const lifeMs = (claim.keepUntilSec - claim.nowSec + 1) * 1000;
-    const run = () => this.#redis.call('EVALSHA', claimSha, 2, key, since, claim.createdSec, lifeMs);
+    const run = () => this.#redis.call('EVALSHA', claimSha, 2, this.#prefix + key, since, createdSec, lifeMs);
     try {
       return verdictOf(await run());
     } catch (error) {
@@ -150,12 +197,6 @@ class RedisReplay implements ReplayStore {
       clearTimeout(timer);
       clearImmediate(turn);
     }
-  }
-
-  #noteState(state: 'available' | 'unavailable', cause?: unknown): void {
-    if ((state === 'available') === this.#available) return;
-    this.#available = state === 'available';
-    this.#options.onStateChange?.(state, cause);
   }
 }
 

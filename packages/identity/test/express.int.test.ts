@@ -399,6 +399,7 @@ test('a replay store that is gone is 503 with Retry-After, not 401', async () =>
   expect(answer.status).toBe(503);
   expect(answer.headers.get('retry-after')).toBe('1');
   expect(answer.headers.has('x-identity-refused')).toBe(false);
+  expect(answer.headers.get('x-identity-unavailable')).toBe('unavailable');
   expect(JSON.parse(answer.body).code).toBe('identity_unavailable');
   expect(reached).toEqual([]);
 });

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { eventually } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { IdentityUnavailable, type RedisForReplay, type RedisReplayOptions, redisReplay } from '../src/index.ts';
@@ -21,9 +22,10 @@ const claim = (nonce: string, createdSec = secondsNow() + 2) => ({
 });
 
 /** Runs Redis commands against whatever a test says Redis does. */
-function fakeWire(answer: () => Promise<unknown>): RedisForReplay & { calls: number } {
+function fakeWire(answer: () => Promise<unknown>): RedisForReplay & { calls: number; status: string } {
   const fake = {
     calls: 0,
+    status: 'ready',
     options: { enableOfflineQueue: false },
     call() {
       fake.calls += 1;
@@ -78,45 +80,55 @@ describe('while Redis is gone', () => {
     expect(await replay.claim(claim('n', 1000))).toBe('replayed');
   });
 
-  test('waits no longer than told when Redis hangs, and then not again until it is time to retry', async () => {
-    let now = 0;
+  test('waits no longer than told when Redis hangs; after that it is asked in the background, and no request waits', async () => {
     const states: string[] = [];
     const wire = fakeWire(silent);
     const options: RedisReplayOptions = {
       onUnavailable: 'memory',
       timeoutMs: 20,
-      retryAfterMs: 1_000,
-      monotonicMs: () => now,
+      retryAfterMs: 20,
       onStateChange: (state) => states.push(state),
     };
     const replay = redisReplay(wire, options);
     expect(await replay.claim(claim('a'))).toBe('fresh');
-    expect(wire.calls).toBe(1);
+    const startedAt = performance.now();
     for (let n = 0; n < 50; n += 1) expect(await replay.claim(claim(`b${n}`))).toBe('fresh');
-    expect(wire.calls).toBe(1);
-    now = 1_000;
-    // One asks for all, so that the others do not wait too.
-    await Promise.all(Array.from({ length: 20 }, (_, n) => replay.claim(claim(`c${n}`))));
-    expect(wire.calls).toBe(2);
+    expect(performance.now() - startedAt).toBeLessThan(50 * 20);
+    // The first claim, and what is asked in the background.
+    await eventually(() => expect(wire.calls).toBeGreaterThan(4));
+    expect(wire.calls).toBeLessThan(50);
     expect(states).toEqual(['unavailable']);
+    wire.status = 'end';
   });
 
-  test('says when it is back', async () => {
-    let now = 0;
+  test('finds by itself that it is back, and says so', async () => {
     let works = false;
     const states: string[] = [];
     const wire = fakeWire(async () => (works ? 'fresh' : gone()));
-    const replay = redisReplay(wire, {
-      onUnavailable: 'memory',
-      monotonicMs: () => now,
-      onStateChange: (state) => states.push(state),
-    });
-    await replay.claim(claim('a'));
+    const replay = redisReplay(wire, { retryAfterMs: 20, onStateChange: (state) => states.push(state) });
+    await expect(replay.claim(claim('a'))).rejects.toThrow(IdentityUnavailable);
     works = true;
-    now = 1_000;
-    await replay.claim(claim('b'));
-    expect(states).toEqual(['unavailable', 'available']);
+    await eventually(() => expect(states).toEqual(['unavailable', 'available']));
+    expect(await replay.claim(claim('b'))).toBe('fresh');
     expect(await replay.claim(claim('a'))).toBe('replayed');
+  });
+
+  test.each<[policy: 'refuse' | 'memory', answer: () => Promise<unknown>, atMs: number, said: string | undefined]>([
+    ['refuse', async () => 'fresh', 1_000_500, undefined],
+    ['refuse', gone, 1_001_000, 'Redis does not answer'],
+    ['refuse', silent, 1_001_000, 'Redis does not answer'],
+    ['refuse', async () => 'before_start', 1_001_000, 'the replay memory in Redis has just begun'],
+    ['memory', async () => 'fresh', 1_000_500, undefined],
+    ['memory', gone, 1_000_500, 'the replay memory has just begun'],
+    ['memory', gone, 1_001_000, undefined],
+    ['memory', async () => 'before_start', 1_001_000, undefined],
+  ])('is ready, told to %s, when a request could be judged (%#)', async (onUnavailable, answer, atMs, said) => {
+    let nowMs = 1_000_500;
+    const wire = fakeWire(answer);
+    const replay = redisReplay(wire, { onUnavailable, timeoutMs: 20, nowMs: () => nowMs });
+    nowMs = atMs;
+    expect(await replay.check()).toBe(said);
+    wire.status = 'end';
   });
 
   test('an answer that makes no sense is no answer', async () => {
@@ -130,12 +142,12 @@ if (url !== undefined)
   describe('on redis', () => {
     let clients: Redis[] = [];
     const prefix = `countersign:test:${randomUUID()}:`;
-    const connect = async (port?: number) => {
+    const connect = async (port?: number, retryStrategy: () => number | null = () => null) => {
       const options = {
         enableOfflineQueue: false,
         maxRetriesPerRequest: 0,
         lazyConnect: true,
-        retryStrategy: () => null,
+        retryStrategy,
         disconnectTimeout: 50,
       };
       const client = port === undefined ? new Redis(url ?? '', options) : new Redis(port, '127.0.0.1', options);
@@ -225,17 +237,32 @@ if (url !== undefined)
       });
 
       test('stopped in its tracks, it costs 100 ms once, and recovers unaided', async () => {
-        let now = 0;
-        const replay = redisReplay(await connect(port), { prefix, monotonicMs: () => now });
+        const replay = redisReplay(await connect(port), { prefix });
         await replay.claim(claim('a'));
         server.kill('SIGSTOP');
         const started = performance.now();
         await expect(replay.claim(claim('b'))).rejects.toThrow(IdentityUnavailable);
         await expect(replay.claim(claim('c'))).rejects.toThrow(IdentityUnavailable);
         expect(performance.now() - started).toBeLessThan(300);
+        const continuedAt = performance.now();
         server.kill('SIGCONT');
-        now = 1_000;
-        expect(await replay.claim(claim('d'))).toBe('fresh');
+        await eventually(async () => expect(await replay.claim(claim(randomUUID()))).toBe('fresh'));
+        expect(performance.now() - continuedAt).toBeLessThan(1_000);
+      });
+
+      test('started again while nobody asks anything, it knows its past before the first request comes', async () => {
+        const states: string[] = [];
+        const client = await connect(port, () => 20);
+        const replay = redisReplay(client, { prefix, onStateChange: (state) => states.push(state) });
+        await replay.claim(claim('a'));
+        server.kill('SIGKILL');
+        await once(server, 'exit');
+        server = await startRedis(port, dir);
+        const sweeper = await connect(port);
+        await eventually(async () => expect(await sweeper.get(`${prefix}since`)).not.toBeNull());
+        const beganSec = Number(await sweeper.get(`${prefix}since`));
+        expect(await replay.claim(claim('b', beganSec))).toBe('fresh');
+        expect(states).toEqual([]);
       });
 
       test('killed, it is unavailable at once', async () => {

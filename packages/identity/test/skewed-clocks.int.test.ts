@@ -51,6 +51,10 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
     }
   }
 
+  /** Of an instance that has seen nothing yet. */
+  const anotherStore = () =>
+    redisReplay({ call: (...command) => redis.call(...command), options: redis.options }, { prefix });
+
   /** Two instances of a service that got the same request. */
   function signedRequest(createdSec: number): Instance {
     const headers = signRequest(
@@ -60,7 +64,7 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
       { createdSec, lifetimeSec, nonce: newNonce() },
     );
     return (nowMs) => {
-      const verifier = verifierAt(Math.floor(nowMs / 1000), { replay: redisReplay(redis, { prefix }) });
+      const verifier = verifierAt(Math.floor(nowMs / 1000), { replay: anotherStore() });
       return verdictOf(verifier.verify({ method: 'GET', target: path.path, rawHeaders: headers.flat() }));
     };
   }
@@ -75,7 +79,7 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
     return (nowMs) => {
       const verifier = createServiceVerifier({
         findKey: () => ({ serviceId: 'complaint-service', publicKey }),
-        replay: redisReplay(redis, { prefix }),
+        replay: anotherStore(),
         nowMs: () => nowMs,
       });
       const head = async () => verifier.verifyHead({ method: 'GET', target: path.path, rawHeaders: headers.flat() });

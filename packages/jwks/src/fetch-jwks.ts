@@ -3,7 +3,7 @@ export type FetchFailure = 'network' | 'timeout' | 'redirect' | 'status' | 'over
 export type FetchedJwks =
   | { outcome: 'fetched'; value: unknown; etag: string | undefined; maxAgeMs: number | undefined }
   | { outcome: 'unchanged'; maxAgeMs: number | undefined }
-  | { outcome: 'failed'; reason: FetchFailure };
+  | { outcome: 'failed'; reason: FetchFailure; detail?: string | undefined };
 
 export type FetchRequest = Readonly<{
   url: string;
@@ -35,9 +35,10 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
       },
     });
     return await readAnswer(response, request);
-  } catch {
+  } catch (error) {
     // fetch reports refused, reset, bad gzip and bad HTTP as one TypeError; only being late is told apart.
-    return { outcome: 'failed', reason: late.aborted ? 'timeout' : 'network' };
+    if (late.aborted) return { outcome: 'failed', reason: 'timeout' };
+    return { outcome: 'failed', reason: 'network', detail: causeOf(error) };
   }
 }
 
@@ -46,7 +47,8 @@ async function readAnswer(response: Response, request: FetchRequest): Promise<Fe
   if (response.status === 304 && request.etag !== undefined) return { outcome: 'unchanged', maxAgeMs };
   if (response.status !== 200) {
     await response.body?.cancel();
-    return { outcome: 'failed', reason: redirects.includes(response.status) ? 'redirect' : 'status' };
+    const reason = redirects.includes(response.status) ? 'redirect' : 'status';
+    return { outcome: 'failed', reason, detail: `status ${response.status}` };
   }
   const body = await readAtMost(response, request.maxBytes);
   if (body === undefined) return { outcome: 'failed', reason: 'oversized' };
@@ -56,6 +58,13 @@ async function readAnswer(response: Response, request: FetchRequest): Promise<Fe
   } catch {
     return { outcome: 'failed', reason: 'malformed' };
   }
+}
+
+/** The system's code, such as `ECONNREFUSED`, is in the cause of the TypeError. */
+function causeOf(error: unknown): string | undefined {
+  const { cause } = error as { cause?: { code?: unknown; message?: unknown } };
+  const said = cause?.code ?? cause?.message;
+  return typeof said === 'string' ? said : undefined;
 }
 
 /** Counts what comes out of the decompressor, so that a small gzip bomb is a large body. */

@@ -8,7 +8,14 @@ import { type Timers, unrefTimers } from './timers.ts';
 
 export type KeySetEvent =
   | Readonly<{ type: 'fetched'; changed: boolean; generation: number; keys: number; nextInMs: number }>
-  | Readonly<{ type: 'failed'; reason: FetchFailure | 'empty'; failuresInARow: number; nextInMs: number }>
+  | Readonly<{
+      type: 'failed';
+      reason: FetchFailure | 'empty';
+      /** The system's code or the status, where there is one: `ECONNREFUSED`, `status 404`. */
+      detail?: string | undefined;
+      failuresInARow: number;
+      nextInMs: number;
+    }>
   /** Of each key that cannot be used, whenever those are others than before. */
   | (Readonly<{ type: 'key_ignored' }> & IgnoredKey);
 
@@ -42,10 +49,20 @@ export type RemoteKeySetOptions = Readonly<{
  * A key set behind a URL that keeps answering while its endpoint does not: one flight at a time, refreshed before it
  * expires, backed off on failure, and replaced only by a set with at least one usable key.
  *
- * @throws RangeError when the URL is not http(s) or carries credentials.
+ * @throws RangeError when the URL is not set, is not http(s) or carries credentials.
  */
 export function remoteKeySet(options: RemoteKeySetOptions): KeySet {
   return new RemoteKeySet(options);
+}
+
+/** @throws RangeError that names the option and never its value, which may carry credentials. */
+function assertUrl(text: string | undefined): void {
+  const wanted = "url must be the key set's http or https URL, without credentials";
+  if (text === undefined || text === '') throw new RangeError(`${wanted}: it is not set`);
+  if (!URL.canParse(text)) throw new RangeError(`${wanted}: it is not an absolute URL`);
+  const { protocol, username, password } = new URL(text);
+  if (protocol !== 'http:' && protocol !== 'https:') throw new RangeError(`${wanted}: it is ${protocol}`);
+  if (username !== '' || password !== '') throw new RangeError(`${wanted}: it carries some`);
 }
 
 class RemoteKeySet implements KeySet {
@@ -71,10 +88,7 @@ class RemoteKeySet implements KeySet {
   #cancelTimer: () => void = () => {};
 
   constructor(options: RemoteKeySetOptions) {
-    const url = new URL(options.url);
-    if (url.protocol !== 'http:' && url.protocol !== 'https:')
-      throw new RangeError('key set URL must be http or https');
-    if (url.username !== '' || url.password !== '') throw new RangeError('key set URL must not carry credentials');
+    assertUrl(options.url);
     this.#options = options;
     this.#cooldownMs = options.cooldownMs ?? 30_000;
     this.#nowMs = options.nowMs ?? (() => performance.now());
@@ -169,7 +183,7 @@ class RemoteKeySet implements KeySet {
   }
 
   #take(answer: FetchedJwks): void {
-    if (answer.outcome === 'failed') this.#failed(answer.reason);
+    if (answer.outcome === 'failed') this.#failed(answer.reason, answer.detail);
     // What a 304 does not say stays as it was (RFC 9111 section 4.3.4).
     else if (answer.outcome === 'unchanged') this.#succeeded(answer.maxAgeMs ?? this.#maxAgeMs, { changed: false });
     else this.#takeSet(answer);
@@ -212,14 +226,21 @@ class RemoteKeySet implements KeySet {
     });
   }
 
-  #failed(reason: FetchFailure | 'empty'): void {
+  #failed(reason: FetchFailure | 'empty', detail?: string): void {
     this.#failures += 1;
     this.#failuresInARow += 1;
     const state = { held: this.ready, failuresInARow: this.#failuresInARow };
     const nextInMs = retryDelayMs(state, this.#random());
     this.#retryAtMs = this.#nowMs() + nextInMs;
     this.#again(nextInMs);
-    this.#options.onEvent?.({ type: 'failed', reason, failuresInARow: this.#failuresInARow, nextInMs });
+    const { onEvent } = this.#options;
+    onEvent?.({
+      type: 'failed',
+      reason,
+      ...(detail !== undefined && { detail }),
+      failuresInARow: this.#failuresInARow,
+      nextInMs,
+    });
   }
 
   #again(delayMs: number): void {

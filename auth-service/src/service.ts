@@ -87,7 +87,7 @@ async function open(
   const health = createHealth({
     database: () => db.ping(),
     signing_key: () => (signingKeys.ready ? undefined : 'there is none'),
-    gateway_keys: gateway.check,
+    ...gateway.checks,
   });
   const app = createApp({
     db,
@@ -119,6 +119,8 @@ async function open(
     const operatorParts = { db, keks: config.AUTH_SIGNING_KEK, alg: config.AUTH_SIGNING_ALGORITHM };
     opened.add(await listenForOperator(operatorSocket, operatorParts, logger));
   }
+  // A service that listens can judge requests. This waits for no peer: the gateway may need our key set.
+  await gateway.start();
   // Last, so that it is drained first: requests under way still have all that they need.
   const server = createServiceServer(app);
   const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
@@ -127,8 +129,6 @@ async function open(
     await feed.end();
     await drained;
   });
-  // Only now: the gateway's readiness may need our key set, and ours its; both are served before either is ready.
-  gateway.start();
   logger.info({ port, database: db.kind }, 'listening');
   return { port, health, logger, drainDelayMs: config.DRAIN_DELAY_MS, stop: () => opened.close() };
 }

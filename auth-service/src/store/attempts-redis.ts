@@ -1,3 +1,4 @@
+import { answerWithin } from '@countersign/service-kit';
 import type { Redis } from 'ioredis';
 import type { Attempts } from './attempts.ts';
 
@@ -20,13 +21,17 @@ for _, key in ipairs(KEYS) do
   if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
 end`;
 
+// While Redis hangs one login a second waits for it.
+const answerWithinMs = 200;
+const answer = <T>(command: Promise<T>) => answerWithin(command, answerWithinMs);
+
 /** Counts in Redis: one round trip, and shared by all instances. */
 export function redisAttempts(redis: Redis): Attempts {
   return {
     async add(limits) {
       const keys = limits.map(({ key }) => prefix + key);
       const windows = limits.map(({ windowSec }) => windowSec * 1000);
-      const flat = (await redis.eval(addScript, keys.length, ...keys, ...windows)) as number[];
+      const flat = (await answer(redis.eval(addScript, keys.length, ...keys, ...windows))) as number[];
       return limits.map((_, index) => ({
         count: flat[2 * index] ?? 0,
         resetsInSec: Math.max(1, Math.ceil((flat[2 * index + 1] ?? 0) / 1000)),
@@ -34,10 +39,10 @@ export function redisAttempts(redis: Redis): Attempts {
     },
     async takeBack(limits) {
       const keys = limits.map(({ key }) => prefix + key);
-      await redis.eval(takeBackScript, keys.length, ...keys);
+      await answer(redis.eval(takeBackScript, keys.length, ...keys));
     },
     async clear({ key }) {
-      await redis.del(prefix + key);
+      await answer(redis.del(prefix + key));
     },
   };
 }

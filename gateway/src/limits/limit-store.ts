@@ -1,4 +1,5 @@
-import type { Logger } from '@countersign/service-kit';
+import { setTimeout as delay } from 'node:timers/promises';
+import { answerWithin, type Logger } from '@countersign/service-kit';
 import { Redis } from 'ioredis';
 
 /** Redis, as far as limits need it: never waited for longer than the time limit, and left alone for a while after it failed. */
@@ -15,8 +16,8 @@ export type LimitStore = Readonly<{
 
 /** A request is answered within 300 ms while Redis hangs: here 100, as much for the service's own memory of nonces, and the rest for the work. */
 export const answerWithinMs = 100;
-// While it hangs, one request in this time asks again for all; the others do not wait, nor pile up commands that it would run later.
-const pauseAfterFailureMs = 1_000;
+// While it hangs it is asked this often, in the background: no request waits, or piles up commands that it would run later.
+const askAgainMs = 200;
 
 /** Connects in the background, and keeps trying. */
 export function openLimitStore(url: string, logger: Logger): LimitStore {
@@ -27,12 +28,14 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
     maxRetriesPerRequest: 0,
     // Only so that what was never answered is forgotten one day. How long is waited is each caller's to say.
     commandTimeout: 5_000,
-    connectTimeout: 2_000,
+    connectTimeout: 500,
     disconnectTimeout: 100,
-    retryStrategy: (attempts) => Math.min(2_000, 100 * attempts),
+    // A host that is gone without a word never closes the connection; TCP would take 15 minutes to give up.
+    socketTimeout: 2_000,
+    retryStrategy: (attempts) => Math.min(100, 10 * attempts),
   });
-  /** 0 while it answers. */
-  let pausedUntilMs = 0;
+  /** It is connected, but did not answer in time. */
+  let isPaused = false;
   let failing = false;
   redis.on('error', (error) => {
     if (!failing) logger.warn({ err: error }, 'redis is gone: limits do without it until it is back');
@@ -41,24 +44,33 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
   redis.on('ready', () => {
     if (failing) logger.info('redis is back: limits are shared again');
     failing = false;
-    pausedUntilMs = 0;
+    isPaused = false;
   });
+
+  async function pause(): Promise<void> {
+    if (isPaused) return;
+    isPaused = true;
+    while (isPaused && redis.status !== 'end') {
+      try {
+        await answerWithin(redis.ping(), answerWithinMs);
+        isPaused = false;
+      } catch {
+        // It does not answer yet, or the connection is gone: that was logged.
+        await delay(askAgainMs, undefined, { ref: false });
+      }
+    }
+  }
 
   return {
     redis,
     async attempt(shared, otherwise, untilMs) {
-      const nowMs = performance.now();
-      const leftMs = untilMs - nowMs;
-      if (redis.status !== 'ready' || leftMs <= 0 || nowMs < pausedUntilMs) return otherwise();
-      // Before it is asked, or all that come while this one waits would ask as well.
-      if (pausedUntilMs > 0) pausedUntilMs = nowMs + pauseAfterFailureMs;
+      const leftMs = untilMs - performance.now();
+      if (redis.status !== 'ready' || leftMs <= 0 || isPaused) return otherwise();
       try {
-        const answer = await within(shared(), leftMs);
-        pausedUntilMs = 0;
-        return answer;
+        return await answerWithin(shared(), leftMs);
       } catch (error) {
-        pausedUntilMs = performance.now() + pauseAfterFailureMs;
-        logger.warn({ err: error }, 'redis did not answer: limits do without it for a moment');
+        if (!isPaused) logger.warn({ err: error }, 'redis did not answer: limits do without it until it does');
+        void pause();
         return otherwise();
       }
     },
@@ -66,24 +78,4 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
       redis.disconnect();
     },
   };
-}
-
-/**
- * Judged only after the answers that are there were read: where this process itself was busy for so long, timers come first, and
- * Redis would be blamed for it.
- */
-async function within<T>(answer: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  let turn: NodeJS.Immediate | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      turn = setImmediate(() => reject(new Error('no answer in time')));
-    }, ms);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-    clearImmediate(turn);
-  }
 }

@@ -19,12 +19,16 @@ export function followGatewayKeys(
           if (event.changed) logger.info(facts, "the gateway's keys were fetched");
           return;
         case 'failed':
-          // Tried again less and less often, once a minute at last. At the start the gateway may not be there yet.
-          logger[keys.stats.keys > 0 ? 'warn' : 'info'](facts, "the gateway's keys cannot be fetched");
+          // Tried again less and less often, once a minute at last. Without keys it is an outage, which is told once, below.
+          if (keys.ready) logger.warn({ ...facts, url }, "the gateway's keys cannot be fetched");
           return;
         case 'key_ignored':
           logger.warn(facts, 'a key of the gateway was ignored');
       }
+    },
+    onStateChange(state, why) {
+      if (state === 'available') logger.info({ url }, "the gateway's keys are there again: requests are accepted");
+      else logger.warn(why, "the gateway's keys cannot be fetched: requests are refused with 503");
     },
   });
   const gauge = (name: string, help: string, read: () => number | undefined) =>

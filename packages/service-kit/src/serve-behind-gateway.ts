@@ -23,8 +23,9 @@ export type BehindGateway = Readonly<{
 }>;
 
 /**
- * Serves an app whose one dependency is its database. It listens before it knows the gateway's keys, and answers 503 until
- * then: two processes that wait for each other never start.
+ * Serves an app whose one dependency is its database. It listens once it can judge requests: a connection that is refused can go to
+ * another instance, a request that is refused cannot. A gateway or a Redis that is not there is waited for only shortly, and requests
+ * are answered with 503 until it is: two processes that wait for each other never start.
  *
  * @returns What is running, and the port in use.
  * @throws StartupError when the port is the trouble, and whatever `createApp` throws.
@@ -34,15 +35,16 @@ export async function serveBehindGateway(options: BehindGateway): Promise<Runnin
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const metrics = createMetrics();
   const trust = trustGateway({ audience: name, config, redis, logger, metrics });
-  trust.start();
+  const isTrusting = trust.start();
   const release = async () => {
     trust.stop();
     redis?.disconnect();
     await database.close();
   };
   try {
-    const health = createHealth({ database: () => database.ping(), gateway_keys: trust.check });
+    const health = createHealth({ database: () => database.ping(), ...trust.checks });
     const server = createServiceServer(await options.createApp({ identity: trust.handler, health, metrics, logger }));
+    await isTrusting;
     const port = await listen(server, { host: config.HOST, port: options.port }, name);
     logger.info({ port, database: database.kind }, 'listening');
     const stop = async () => {

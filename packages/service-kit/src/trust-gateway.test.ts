@@ -10,10 +10,10 @@ const justBegun = 'the replay memory has just begun';
 test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', reason: string | undefined]>([
   ['without redis', false, 'refuse', justBegun],
   ['that would go on alone without redis', true, 'memory', justBegun],
-  ['that goes by redis alone', true, 'refuse', undefined],
-])('an instance %s is ready when the memory that it may need has begun', async (_name, withRedis, policy, reason) => {
+  ['that goes by redis alone', true, 'refuse', 'Redis does not answer'],
+])('an instance %s is ready when the memory that it needs has begun', async (_name, withRedis, policy, reason) => {
   const redis = withRedis ? new Redis({ lazyConnect: true, enableOfflineQueue: false }) : undefined;
-  const { check } = trustGateway({
+  const { checks } = trustGateway({
     audience: 'things',
     config: {
       GATEWAY_KEYS_URL: undefined,
@@ -26,6 +26,6 @@ test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', 
     logger: createLogger('things', 'silent', { write() {} }),
     metrics: createMetrics(),
   });
-  expect(await check()).toBe(reason);
+  expect(await checks.replay_memory()).toBe(reason);
   redis?.disconnect();
 });

@@ -13,15 +13,21 @@ test("an operator sees how old the gateway's keys are, how many there are, and w
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
   const [log, metrics] = [capturingLogger(), createMetrics()];
-  const followed = followGatewayKeys(`http://127.0.0.1:${port}/`, { logger: log.logger, metrics });
+  const url = `http://127.0.0.1:${port}/`;
+  const followed = followGatewayKeys(url, { logger: log.logger, metrics });
   const shown = async (name: string) => (await metrics.getSingleMetricAsString(`gateway_keys_${name}`)).split('\n')[2];
   try {
     expect(await shown('held')).toBe('gateway_keys_held 0');
     expect(await shown('age_seconds')).toBeUndefined();
-    followed.start();
-    await eventually(() => expect(log.lines()).toContainEqual(expect.objectContaining({ level: 30, reason: 'empty' })));
+    void followed.start();
+    await eventually(() =>
+      expect(log.lines()).toContainEqual(expect.objectContaining({ level: 40, reason: 'empty', url })),
+    );
     keys = [jwk, { kty: 'oct', kid: 'k2', k: 'c2VjcmV0' }];
     await eventually(() => expect(followed.ready).toBe(true));
+    // Once an outage, however often it was tried, and once when it is over.
+    expect(log.lines().filter(({ reason }) => reason === 'empty')).toHaveLength(1);
+    expect(log.lines().filter(({ msg }) => String(msg).includes('there again'))).toHaveLength(1);
     expect(log.lines()).toContainEqual(expect.objectContaining({ level: 40, kid: 'k2', reason: 'symmetric' }));
     expect(log.text()).not.toContain('c2VjcmV0');
     expect(await shown('held')).toBe('gateway_keys_held 1');

@@ -41,7 +41,7 @@ function serviceWith(env: Record<string, string>) {
   routes.get('/me', requireIdentity(), (req, res) => void res.json({ id: userOf(req).userId }));
   const app = createServiceApp({
     logger,
-    health: createHealth({ keys: trust.check }),
+    health: createHealth(trust.checks),
     metrics,
     errors: commonErrors,
     identity: trust.handler,

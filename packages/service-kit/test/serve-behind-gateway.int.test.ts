@@ -1,0 +1,161 @@
+import { requireIdentity, userOf } from '@countersign/identity/express';
+import {
+  asUser,
+  capturingLogger,
+  eventually,
+  freePorts,
+  people,
+  type TestGateway,
+  type ThrowAwayRedis,
+  testGateway,
+  throwAwayRedis,
+} from '@countersign/testing';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
+import {
+  commonConfig,
+  commonErrors,
+  createRouter,
+  createServiceApp,
+  readConfig,
+  serveBehindGateway,
+} from '../src/index.ts';
+
+const schema = z.object(commonConfig);
+const audience = 'things';
+const database = { kind: 'none', ping: async () => undefined, close: async () => {} };
+
+type Service = Awaited<ReturnType<typeof serveBehindGateway>>;
+
+describe('a service behind the gateway', () => {
+  let gateway: TestGateway;
+  const services: Service[] = [];
+  beforeAll(async () => {
+    gateway = await testGateway();
+  });
+  afterAll(() => gateway.close());
+  afterEach(async () => {
+    for (const service of services.splice(0)) await service.stop();
+  });
+
+  async function start(env: Record<string, string> = {}, log = capturingLogger()): Promise<Service> {
+    const service = await serveBehindGateway({
+      name: audience,
+      port: 0,
+      config: readConfig(schema, { GATEWAY_KEYS_URL: gateway.keysUrl, ...env }),
+      logger: log.logger,
+      database,
+      createApp(parts) {
+        const routes = createRouter();
+        routes.get('/me', requireIdentity(), (req, res) => void res.json({ id: userOf(req).userId }));
+        return createServiceApp({ ...parts, errors: commonErrors, routes });
+      },
+    });
+    services.push(service);
+    return service;
+  }
+  const signed = () => gateway.sign({ method: 'GET', target: '/me', facts: asUser(people.agent), audience });
+  const ask = async ({ port }: Service, headers = signed()) =>
+    (await fetch(`http://127.0.0.1:${port}/me`, { headers })).status;
+  async function readiness({ port }: Service) {
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+    const { checks } = (await answer.json()) as { checks: Record<string, string> };
+    return { status: answer.status, checks };
+  }
+
+  test('that keeps its own memory listens when that has begun: the first request is served', async () => {
+    const service = await start();
+    expect(await ask(service)).toBe(200);
+    expect(await readiness(service)).toMatchObject({ status: 200 });
+  });
+
+  test('tells once that it has no keys, with the place that it asked, and why it refuses in the line of a request', async () => {
+    const log = capturingLogger();
+    const [port = 0] = await freePorts(1);
+    const url = `http://127.0.0.1:${port}/jwks.json`;
+    const service = await start({ GATEWAY_KEYS_URL: url }, log);
+    expect(await Promise.all(Array.from({ length: 5 }, () => ask(service)))).toEqual([503, 503, 503, 503, 503]);
+    expect(log.lines().filter((line) => line.url === url)).toMatchObject([
+      { level: 40, reason: 'network', detail: 'ECONNREFUSED' },
+    ]);
+    const refused = log.lines().filter(({ msg }) => msg === 'request');
+    expect(refused).toHaveLength(5);
+    for (const line of refused) {
+      expect(line).toMatchObject({ code: 'identity_unavailable', fault: 'ours', reason: 'keys_unavailable' });
+    }
+  });
+
+  (process.env.REDIS_URL ? describe : describe.skip)('with a Redis', () => {
+    let redis: ThrowAwayRedis;
+    beforeAll(async () => {
+      redis = await throwAwayRedis();
+      // Its memory has begun a while ago.
+      const first = await start({ REDIS_URL: redis.url });
+      await eventually(async () => expect((await readiness(first)).status).toBe(200));
+    });
+    afterAll(() => redis.kill());
+
+    test('serves its first request after each of five restarts, also one that was signed before', async () => {
+      for (let round = 0; round < 5; round += 1) {
+        const before = signed();
+        const service = await start({ REDIS_URL: redis.url });
+        expect(await readiness(service)).toMatchObject({ status: 200, checks: { replay_memory: 'ok' } });
+        expect([await ask(service), await ask(service, before)]).toEqual([200, 200]);
+      }
+    });
+
+    test('is ready while that is gone only if it may go on without, and again within a second of its being back', async () => {
+      const [refusing, remembering] = [
+        await start({ REDIS_URL: redis.url }),
+        await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'memory' }),
+      ];
+      await redis.kill();
+      expect(await readiness(refusing)).toMatchObject({
+        status: 503,
+        checks: { replay_memory: 'Redis does not answer' },
+      });
+      await eventually(async () => expect((await readiness(remembering)).status).toBe(200));
+      expect([await ask(refusing), await ask(remembering)]).toEqual([503, 200]);
+      await redis.start();
+      const backAt = performance.now();
+      await eventually(async () => expect(await ask(refusing)).toBe(200));
+      // It reconnects within 100 ms. An empty memory begins with the next whole second; the rest is a busy machine.
+      expect(performance.now() - backAt).toBeLessThan(1_500);
+      expect((await readiness(refusing)).status).toBe(200);
+    });
+
+    test('is well within a second after a Redis that hung goes on', async () => {
+      const service = await start({ REDIS_URL: redis.url });
+      process.kill(redis.pid(), 'SIGSTOP');
+      try {
+        expect(await ask(service)).toBe(503);
+        expect(await readiness(service)).toMatchObject({ status: 503 });
+      } finally {
+        process.kill(redis.pid(), 'SIGCONT');
+      }
+      const backAt = performance.now();
+      await eventually(async () => expect(await ask(service)).toBe(200));
+      expect(performance.now() - backAt).toBeLessThan(1_000);
+    });
+
+    test('serves the first request after a Redis was started again while nobody asked for anything', async () => {
+      const service = await start({ REDIS_URL: redis.url });
+      expect(await ask(service)).toBe(200);
+      await redis.kill();
+      await redis.start();
+      // Asked of another instance, so that this one is left alone.
+      const other = await start({ REDIS_URL: redis.url });
+      expect((await readiness(other)).status).toBe(200);
+      expect(await ask(service)).toBe(200);
+    });
+
+    test('starts without it, and says that it is not ready', async () => {
+      await redis.kill();
+      const service = await start({ REDIS_URL: redis.url });
+      expect(await readiness(service)).toMatchObject({ status: 503, checks: { gateway_keys: 'ok' } });
+      await redis.start();
+      await eventually(async () => expect((await readiness(service)).status).toBe(200));
+      expect(await ask(service)).toBe(200);
+    });
+  });
+});

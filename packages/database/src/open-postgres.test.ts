@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, Socket } from 'node:net';
+import { eventually } from '@countersign/testing';
 import { expect, jest, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { makeDatabase } from './database.ts';
 import { openPostgres } from './open-postgres.ts';
 
 const serverUrl = process.env.DATABASE_URL;
@@ -10,20 +13,34 @@ const testOnServer = serverUrl === undefined ? test.skip : test;
 async function gateTo(url: string) {
   const far = new URL(url);
   const sockets = new Set<Socket>();
+  const pairs = new Map<Socket, Socket>();
+  const waiting = new Set<Socket>();
   let refused: (() => void) | undefined;
+  let hangs = false;
   const server = createServer((near) => {
+    if (hangs) {
+      // A kernel accepts for a stopped server; nothing answers until it goes on.
+      waiting.add(near);
+      near.on('error', () => {}).on('close', () => waiting.delete(near));
+      return;
+    }
     if (refused !== undefined) {
       near.destroy();
       refused();
       return;
     }
+    join(near);
+  });
+  function join(near: Socket): void {
     const there = connect(Number(far.port || 5432), far.hostname);
     for (const socket of [near, there]) {
       sockets.add(socket);
       socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     }
+    pairs.set(near, there);
+    near.on('close', () => pairs.delete(near));
     near.pipe(there).pipe(near);
-  });
+  }
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const near = new URL(url);
@@ -42,6 +59,17 @@ async function gateTo(url: string) {
         for (const socket of sockets) socket.destroy();
       });
       refused = undefined;
+    },
+    /** Bytes stay where they are, both ways, and new connections are accepted but not answered. */
+    hang(): void {
+      hangs = true;
+      for (const socket of sockets) socket.unpipe().pause();
+    },
+    goOn(): void {
+      hangs = false;
+      for (const [near, there] of pairs) near.pipe(there).pipe(near);
+      for (const near of waiting) join(near);
+      waiting.clear();
     },
     close: () => new Promise<void>((resolve) => void server.close(() => resolve())),
   };
@@ -72,4 +100,48 @@ testOnServer('whoever listens keeps the connection alive, and hears that it is g
   await driver.close();
   expect(keepAlive.mock.calls).toEqual([[true, 10_000]]);
   keepAlive.mockRestore();
+});
+
+testOnServer(
+  'a server that hangs is unavailable within 3 s, then at once, and well within a second after it goes on',
+  async () => {
+    const gate = await gateTo(serverUrl ?? '');
+    const { kysely, driver } = await openPostgres(gate.url, () => {});
+    const db = makeDatabase(kysely, driver);
+    const ask = async () => {
+      const askedAt = performance.now();
+      const code = await db
+        .transaction({ role: 'none' }, async (trx) => sql`select 1`.execute(trx))
+        .then(
+          () => 'done',
+          ({ code }) => code,
+        );
+      return { code, tookMs: performance.now() - askedAt };
+    };
+    // More than there are connections, some of which are made only now.
+    expect((await ask()).code).toBe('done');
+    gate.hang();
+    for (const { code, tookMs } of await Promise.all(Array.from({ length: 25 }, ask))) {
+      expect(code).toBe('unavailable');
+      expect(tookMs).toBeLessThan(3_000);
+    }
+    const next = await ask();
+    expect(next.code).toBe('unavailable');
+    expect(next.tookMs).toBeLessThan(500);
+    expect(await db.ping()).toBe('the database does not answer');
+    gate.goOn();
+    const backAt = performance.now();
+    await eventually(async () => expect((await ask()).code).toBe('done'));
+    expect(performance.now() - backAt).toBeLessThan(1_000);
+    await driver.close();
+    await gate.close();
+  },
+  30_000,
+);
+
+testOnServer('a long statement is no hang', async () => {
+  const { kysely, driver } = await openPostgres(serverUrl ?? '', () => {});
+  const { rows } = await sql`select pg_sleep(3), 1 as one`.execute(kysely);
+  expect(rows).toMatchObject([{ one: 1 }]);
+  await driver.close();
 });

@@ -1,10 +1,10 @@
-import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { StartupError } from '@countersign/service-kit';
 import { Kysely, PostgresDialect } from 'kysely';
 import pg from 'pg';
 import type { Driver } from './database.ts';
 import { describe } from './provision.ts';
+import { ServerWatch } from './server-watch.ts';
 
 // int8 as a number: our sequences stay below 2^53, and PGlite already answers numbers.
 const types: pg.CustomTypesConfig = {
@@ -15,11 +15,9 @@ const types: pg.CustomTypesConfig = {
 };
 
 const statementTimeoutMs = 10_000;
-/**
- * A server ends every statement before this, and every idle transaction: one that says nothing for so long is stopped, or gone
- * without a word. Whoever waits for it is told, and its connection is given up, or the next would wait behind.
- */
-const silenceMs = statementTimeoutMs + 2_000;
+const longestSilenceMs = statementTimeoutMs + 2_000;
+// A request that waits for a connection of a server that hangs is answered within 3 s.
+const connectWithinMs = 2_500;
 
 export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
 
@@ -29,7 +27,7 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
     connectionString: url,
     types,
     max: 10,
-    connectionTimeoutMillis: 3_000,
+    connectionTimeoutMillis: connectWithinMs,
     statement_timeout: statementTimeoutMs,
     idle_in_transaction_session_timeout: statementTimeoutMs,
   });
@@ -37,15 +35,24 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
   pool.on('connect', (client) => {
     // The pool listens while a client is idle only: a connection lost while in use would end the process.
     client.on('error', onError);
-    endWhenSilent(client);
   });
+  const watch = new ServerWatch({ url, longestSilenceMs });
+  watch.follow(pool);
   try {
     (await pool.connect()).release();
   } catch (error) {
     await pool.end();
     throw new StartupError(`database: cannot connect: ${describe(error)}`, { cause: error });
   }
-  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  const watched = {
+    async connect() {
+      watch.assertAnswers();
+      return pool.connect();
+    },
+    end: () => pool.end(),
+    options: pool.options,
+  };
+  const kysely = new Kysely<Schema>({ dialect: new PostgresDialect({ pool: watched }) });
   const listeners = new Set<() => Promise<void>>();
   return {
     kysely,
@@ -60,17 +67,12 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
         };
       },
       async close() {
+        watch.stop();
         await Promise.all([...listeners].map((stop) => stop()));
         await kysely.destroy();
       },
     },
   };
-}
-
-function endWhenSilent(client: pg.PoolClient): void {
-  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
-  const silence = Object.assign(new Error(`the server said nothing for ${silenceMs} ms`), { code: 'ETIMEDOUT' });
-  stream.setTimeout(silenceMs, () => stream.destroy(silence));
 }
 
 const firstRetryMs = 100;

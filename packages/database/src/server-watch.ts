@@ -1,0 +1,119 @@
+import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { answerWithin } from '@countersign/service-kit';
+import pg from 'pg';
+
+/** After this much silence on a connection in use, the server is asked over another one whether it answers at all. */
+const silenceMs = 1_000;
+const answerWithinMs = 1_000;
+const askAgainMs = 100;
+
+export type ServerWatchOptions = Readonly<{
+  url: string;
+  /** A server ends every statement before this, and every idle transaction: a connection that is silent for so long is lost. */
+  longestSilenceMs: number;
+}>;
+
+/**
+ * Finds out that a server hangs: it is stopped, or gone without a word. A long statement is silent too, so silence alone says nothing;
+ * a server that works on one still answers a new connection. While it hangs, transactions fail at once, and it is asked in the background
+ * until it answers.
+ */
+export class ServerWatch {
+  readonly #options: ServerWatchOptions;
+  readonly #inUse = new Set<pg.PoolClient>();
+  #asking: Promise<boolean> | undefined;
+  #hangs = false;
+  #isStopped = false;
+
+  constructor(options: ServerWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Watches all connections that the pool makes. */
+  follow(pool: pg.Pool): void {
+    pool.on('connect', (client) => this.#watch(client));
+    pool.on('acquire', (client) => void this.#inUse.add(client));
+    pool.on('release', (_error, client) => void this.#inUse.delete(client));
+    pool.on('remove', (client) => void this.#inUse.delete(client));
+  }
+
+  /** @throws Error with code `ETIMEDOUT` while the server hangs. */
+  assertAnswers(): void {
+    if (this.#hangs) throw silent('the server does not answer');
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  #watch(client: pg.PoolClient): void {
+    const stream = streamOf(client);
+    let seenBytes = 0;
+    let silentSinceMs = 0;
+    stream.setTimeout(silenceMs);
+    stream.on('timeout', async () => {
+      // It fires once, and again only if it is set again.
+      stream.setTimeout(silenceMs);
+      if (!this.#inUse.has(client)) return;
+      const bytes = stream.bytesRead + stream.bytesWritten;
+      if (bytes !== seenBytes) silentSinceMs = performance.now() - silenceMs;
+      seenBytes = bytes;
+      const silentMs = performance.now() - silentSinceMs;
+      const isLost = silentMs >= this.#options.longestSilenceMs || !(await this.#ask());
+      if (isLost && stream.bytesRead + stream.bytesWritten === bytes) {
+        stream.destroy(silent(`the server said nothing for ${Math.round(performance.now() - silentSinceMs)} ms`));
+      }
+    });
+  }
+
+  /** One question at a time, for all who want to know. */
+  #ask(): Promise<boolean> {
+    this.#asking ??= this.#answers().finally(() => {
+      this.#asking = undefined;
+    });
+    return this.#asking;
+  }
+
+  async #answers(): Promise<boolean> {
+    const doesAnswer = await answers(this.#options.url);
+    if (!doesAnswer && !this.#hangs) {
+      this.#hangs = true;
+      void this.#askUntilItAnswers();
+    }
+    if (doesAnswer) this.#hangs = false;
+    return doesAnswer;
+  }
+
+  async #askUntilItAnswers(): Promise<void> {
+    while (this.#hangs && !this.#isStopped) {
+      await delay(askAgainMs, undefined, { ref: false });
+      await this.#ask();
+    }
+  }
+}
+
+/** A refusal is an answer: a server that is gone, starts or has no connection free says so by itself. */
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => {}); // It may be lost once it has answered.
+  const settled = client.connect().then(
+    () => client.end(),
+    () => {},
+  );
+  try {
+    await answerWithin(settled, answerWithinMs);
+    return true;
+  } catch {
+    streamOf(client).destroy();
+    return false;
+  }
+}
+
+function streamOf(client: pg.ClientBase): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
+}
+
+function silent(message: string): Error {
+  return Object.assign(new Error(message), { code: 'ETIMEDOUT' });
+}

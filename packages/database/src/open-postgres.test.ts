@@ -38,7 +38,10 @@ async function gateTo(url: string) {
       socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     }
     pairs.set(near, there);
-    near.on('close', () => pairs.delete(near));
+    near.on('close', () => {
+      pairs.delete(near);
+      there.destroy();
+    });
     near.pipe(there).pipe(near);
   }
   server.listen(0, '127.0.0.1');

@@ -21,7 +21,7 @@ describe('a nested call', () => {
   beforeAll(async () => {
     clock = testClock(Math.floor(Date.now() / 1000) * 1000);
     gateway = await gatewayUnderTest({ nowMs: clock.nowMs, edits: services.edits });
-    clock.advance(1_000); // The replay memory refuses what was created before it was there.
+    clock.advance(6_000); // The replay memory refuses what may have been used before it was there.
   });
   afterAll(async () => {
     await gateway.close();
@@ -391,14 +391,13 @@ describe('a nested call', () => {
     afterEach(() => own.close());
 
     test('is refused, with a txn-token that was handed out before', async () => {
-      own = await gatewayUnderTest({ edits: services.edits });
+      let behindMs = 10_000;
+      const nowMs = () => Date.now() - behindMs;
+      own = await gatewayUnderTest({ edits: services.edits, nowMs });
+      behindMs = 0; // The txn-token is younger than the replay memory.
       await own.ask('/v1/things/1', { token: await own.issuer.accessToken({ sid: 's-9', user_id: 'u-9' }) });
       const held = own.upstream.last().headers['txn-token'];
-      const nested = () => {
-        // A second ahead of the clock: whatever the replay memory has seen begin, this is later.
-        const call = { txnToken: held, createdSec: Math.floor(Date.now() / 1000) + 1 };
-        return sendCall(own, {}, signCall(services.keyOf('things'), Date.now(), call));
-      };
+      const nested = () => sendCall(own, {}, signCall(services.keyOf('things'), nowMs(), { txnToken: held }));
       expect((await nested()).status).toBe(200);
       own.issuerServer.revoke(feedItem(kind, kind === 'key' ? { kid: own.issuer.kid } : names));
       await eventually(async () => expect((await nested()).code).toBe('token_revoked'));
@@ -411,11 +410,13 @@ describe('a nested call', () => {
   test.each(redisServers())(
     'its copy is refused by every gateway that shares the memory: %s',
     async (_kind, { url }) => {
-      const shared = { edits: services.edits, ...(url !== undefined && { redis: url }) };
+      let aheadMs = 0;
+      const nowMs = () => Date.now() + aheadMs;
+      const shared = { edits: services.edits, nowMs, ...(url !== undefined && { redis: url }) };
       const one = await gatewayUnderTest(shared);
       const other = url === undefined ? one : await gatewayUnderTest(shared);
-      const call = { createdSec: Math.floor(Date.now() / 1000) + 1 };
-      const headers = signCall(services.keyOf('things'), Date.now(), call);
+      aheadMs = 10_000; // Younger than any replay memory that may just have begun.
+      const headers = signCall(services.keyOf('things'), nowMs(), {});
       // Until Redis is connected, nobody can know whether it is a copy.
       await eventually(async () => expect((await sendCall(one, {}, headers)).status).toBe(200));
       await eventually(async () => expect((await sendCall(other, {}, headers)).code).toBe('call_replayed'));

@@ -9,7 +9,7 @@ import {
 import { AppError, type Code } from '../errors.ts';
 import type { Authenticated, Caller, Matched } from '../exchange.ts';
 import type { ServiceKeys } from '../keys/service-keys.ts';
-import type { TxnTokens } from '../tokens/txn-token.ts';
+import type { PresentedTransaction, TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillGood } from '../tokens/verified-token.ts';
 import { asCaller } from './as-caller.ts';
 import { takeContent } from './content.ts';
@@ -39,23 +39,26 @@ export function createAuthenticateService(
   const { findKey, replay, txnTokens, nowMs } = options;
   const verifier = createServiceVerifier({ findKey, replay, maxLifetimeSec, nowMs });
 
-  function callerOf({ serviceId, txnToken }: VerifiedServiceHead): Caller {
-    if (txnToken === undefined) return { kind: 'service', serviceId };
+  function userOf({ serviceId, txnToken }: VerifiedServiceHead): PresentedTransaction | undefined {
+    if (txnToken === undefined) return undefined;
     const user = txnTokens.read(txnToken, serviceId);
     assertStillGood(user.token, nowMs());
-    return { kind: 'service', serviceId, user };
+    return user;
   }
 
   return async (matched) => {
     const { method, rawTarget: target, request, record } = matched;
     try {
       const head = verifier.verifyHead({ method, target, rawHeaders: request.rawHeaders });
-      record.serviceId = head.serviceId;
-      const caller = callerOf(head);
+      const { serviceId } = head;
+      record.serviceId = serviceId;
+      const user = userOf(head);
+      const caller: Caller = { kind: 'service', serviceId, ...(user && { user }) };
       const content = await takeContent(matched);
       // The configuration refuses a stream here: its digest would be known only when it had been passed on.
       if (content === 'stream') throw new AppError('internal_error', { detail: { reason: 'a streamed nested call' } });
-      await head.complete(content ?? new Uint8Array(0));
+      // The signature covers the txn-token, so the call is younger than it.
+      await head.complete(content ?? new Uint8Array(0), user?.issuedAtSec);
       return asCaller(matched, caller, content);
     } catch (error) {
       throw toRefusal(error);

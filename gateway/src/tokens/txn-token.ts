@@ -21,6 +21,9 @@ export type Transaction = Readonly<{
   token: Standing;
 }>;
 
+/** A transaction as a service presents it. `issuedAtSec`: when a gateway handed out its txn-token, in Unix seconds. */
+export type PresentedTransaction = Transaction & Readonly<{ issuedAtSec: number }>;
+
 /** Made and read by gateways alone; to services they are opaque. */
 export type TxnTokens = Readonly<{
   /** @param service Whom it is handed to, and who alone may present it. */
@@ -31,7 +34,7 @@ export type TxnTokens = Readonly<{
    * @param service Who presents it, as its signature proved.
    * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
    */
-  read(token: string, service: string): Transaction;
+  read(token: string, service: string): PresentedTransaction;
 }>;
 
 /** Longest chain of services that call one another for one request. */
@@ -114,10 +117,11 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
   };
 }
 
-function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIssuer): Transaction {
-  const { txn, depth, sub: userId, role, tenant_id: tenantId, sid: sessionId, token } = claims;
+function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIssuer): PresentedTransaction {
+  const { iat: issuedAtSec, txn, depth, sub: userId, role, tenant_id: tenantId, sid: sessionId, token } = claims;
   return {
     id: txn,
+    issuedAtSec,
     depth,
     userId,
     role,

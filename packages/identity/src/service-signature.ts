@@ -81,8 +81,14 @@ export type VerifiedServiceHead = Readonly<{
   serviceId: string;
   /** Signed by the service, not yet read: the gateway checks that it is one of its own, alive, and handed to this service. */
   txnToken: string | undefined;
-  /** @throws IdentityRefused `content_digest_mismatch`, `replayed`, `created_before_start`, `expired`. */
-  complete(body: Uint8Array): Promise<void>;
+  /**
+   * Compares the digest and uses up the nonce.
+   *
+   * @param madeSinceSec A second, by this verifier's clock, in which the call cannot have existed yet: when its txn-token was issued.
+   *   Without it `created` less the tolerance is taken, since the service's clock may be ahead by that much.
+   * @throws IdentityRefused `content_digest_mismatch`, `replayed`, `created_before_start`, `expired`.
+   */
+  complete(body: Uint8Array, madeSinceSec?: number): Promise<void>;
 }>;
 
 /** The gateway's side of a nested call. */
@@ -117,9 +123,12 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
       return {
         serviceId,
         txnToken,
-        async complete(body) {
+        async complete(body, madeSinceSec = Number.NEGATIVE_INFINITY) {
           if (contentDigest(body) !== digest) throw new IdentityRefused('content_digest_mismatch');
-          await claimNonce(replay, gatewayAudience, signature.input, { nowSec: nowSec(), rules });
+          const { input } = signature;
+          // The call may have been accepted from here on: a memory that began later cannot know whether it was.
+          const usableSinceSec = Math.max(input.createdSec - toleranceSec, madeSinceSec);
+          await claimNonce(replay, gatewayAudience, input, { nowSec: nowSec(), rules, usableSinceSec });
         },
       };
     },

@@ -57,16 +57,18 @@ export function assertSignature(key: VerifyingKey | undefined, signature: Parsed
  * Uses up the nonce. The last step, once everything else holds: otherwise anybody could use up nonces they saw. The lifetime is
  * looked at once more, since a slow body may have outlived it and its nonce could then be forgotten at once.
  *
+ * @param at `usableSinceSec`: the first second in which the request could have been accepted. Default: when it was created.
  * @throws IdentityRefused `expired`, `replayed` or `created_before_start`; IdentityUnavailable from the store.
  */
 export async function claimNonce(
   replay: ReplayStore,
   audience: string,
   input: SignatureInput,
-  at: { nowSec: number; rules: FreshnessRules },
+  at: { nowSec: number; rules: FreshnessRules; usableSinceSec?: number },
 ): Promise<void> {
   assertFresh(input, at.nowSec, at.rules);
-  const { keyid, nonce, createdSec } = input;
+  const { keyid, nonce } = input;
+  const createdSec = at.usableSinceSec ?? input.createdSec;
   const keepUntilSec = keepUntil(input, at.rules);
   const verdict = await replay.claim({ audience, keyid, nonce, createdSec, keepUntilSec, nowSec: at.nowSec });
   if (verdict === 'replayed') throw new IdentityRefused('replayed');

@@ -112,7 +112,7 @@ describe('while the endpoint of the issuer’s keys', () => {
       status(await stranger.accessToken({}, { kid: `k${at}` })),
     );
     expect(await status(known)).toBe('200');
-    expect(new Set(await Promise.all(flood))).toEqual(new Set(['401 token_key_unknown']));
+    expect(new Set(await Promise.all(flood))).toEqual(new Set(['503 issuer_keys_unavailable']));
     expect(gateway.issuerServer.keyFetches()).toBeLessThanOrEqual(fetches + 1);
     expect(await status(await gateway.issuer.accessToken())).toBe('200');
     expect(gateway.upstream.requests.length).toBe(before + 2);
@@ -186,6 +186,29 @@ describe('the keys of an issuer', () => {
     gateway.issuerServer.answerKeys(answers.json((await mintIssuer()).jwks));
     await refresh();
     expect(await status(remembered)).toBe('401 token_key_unknown');
+  });
+
+  test('that are unknown while their endpoint fails are our fault: 503, never counted against an address', async () => {
+    world = await turnedGateway();
+    const { gateway, status, refresh } = world;
+    const next = await mintIssuer();
+    gateway.issuerServer.answerKeys(answers.status(500));
+    await refresh();
+    const fetches = gateway.issuerServer.keyFetches();
+    const token = await next.accessToken();
+    const raw = `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n<close>\r\n\r\n`;
+    const { status: code, headers } = await gateway.raw(raw);
+    expect([code, headers['retry-after'], headers['www-authenticate']]).toEqual([503, '2', undefined]);
+    // An address may bring 600 refused tokens a minute.
+    for (let count = 0; count < 610; count += 10) {
+      const answered = await Promise.all(Array.from({ length: 10 }, () => status(token)));
+      expect(new Set(answered)).toEqual(new Set(['503 issuer_keys_unavailable']));
+    }
+    expect(gateway.issuerServer.keyFetches()).toBeLessThanOrEqual(fetches + 1);
+    gateway.issuerServer.answerKeys(answers.json({ keys: [...gateway.issuer.jwks.keys, ...next.jwks.keys] }));
+    await refresh();
+    expect(await status(token)).toBe('200');
+    expect(await status(await (await mintIssuer()).accessToken())).toBe('401 token_key_unknown');
   });
 
   test('outlive their endpoint by a day, and then it is our fault; it heals by itself', async () => {

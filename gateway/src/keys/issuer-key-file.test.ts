@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KeySetUnavailable } from '@countersign/jwks';
 import { StartupError } from '@countersign/service-kit';
 import { capturingLogger, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
@@ -63,13 +64,16 @@ describe('keys of an issuer in a file', () => {
     ['has no keys', '{"keys":[]}'],
     ['has a secret', '{"keys":[{"kty":"oct","k":"AAAA","kid":"a","alg":"HS256"}]}'],
     ['says null', 'null'],
-  ])('stay when the file %s, and such a file is no start', (_name, text) => {
+  ])('stay when the file %s, and such a file is no start', async (_name, text) => {
     const keys = open();
     keys.start();
     const { generation } = keys;
+    expect(await keys.lookup(second.kid, 'ES256')).toBeUndefined();
     write(text);
     jest.advanceTimersByTime(5_000);
     expect(keys.find(first.kid, 'ES256')).toBeDefined();
+    // Whether the issuer has the other key by now is not known.
+    await expect(keys.lookup(second.kid, 'ES256')).rejects.toThrow(KeySetUnavailable);
     expect(keys.generation).toBe(generation);
     keys.stop();
     expect(open).toThrow(StartupError);

@@ -15,7 +15,7 @@ export function openIssuerKeyFile(
   logger: Logger,
 ): KeySet {
   let told: string | undefined;
-  const { current, start, stop } = reloaded({
+  const { current, trouble, start, stop } = reloaded({
     what: `keys of ${issuer}`,
     load: () => readKeys(file, (text) => ({ text, keys: keysIn(text) })),
     fingerprint: ({ text }) => text,
@@ -53,7 +53,14 @@ export function openIssuerKeyFile(
       return keysNow().stats;
     },
     find: (kid, algorithm) => keysNow().find(kid, algorithm),
-    lookup: (kid, algorithm) => keysNow().lookup(kid, algorithm),
+    async lookup(kid, algorithm) {
+      const key = keysNow().find(kid, algorithm);
+      const cause = trouble();
+      if (key === undefined && cause !== undefined) {
+        throw new KeySetUnavailable(`the key is not held, and the file cannot be read: ${cause}`);
+      }
+      return key;
+    },
     start,
     stop,
   };

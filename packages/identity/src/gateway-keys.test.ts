@@ -73,6 +73,23 @@ test.each([
   expect(make).not.toThrow(/secret/);
 });
 
+test('a keyid that is unknown is no false signature while the key set cannot be fetched', async () => {
+  let status = 200;
+  const keys = [publicJwk];
+  const { port, close } = await listen(
+    createServer((_req, res) => void res.writeHead(status).end(JSON.stringify({ keys }))),
+  );
+  const fetched = gatewayKeys({ url: `http://127.0.0.1:${port}/.well-known/jwks.json`, cooldownMs: 0 });
+  expect(await fetched.lookup(publicJwk.kid)).toBeDefined();
+  expect(await fetched.lookup('made-up')).toBeUndefined();
+  status = 500;
+  await expect(fetched.lookup('made-up')).rejects.toThrow(IdentityUnavailable);
+  expect(await fetched.lookup(publicJwk.kid)).toBeDefined();
+  status = 200;
+  expect(await fetched.lookup('made-up')).toBeUndefined();
+  await close();
+});
+
 test('a key of another algorithm in the set is not a gateway key', () => {
   expect(() => staticGatewayKeys({ keys: [{ kty: 'oct', k: 'c2VjcmV0', kid: 'x' }] })).toThrow();
 });

@@ -11,7 +11,7 @@ import { IdentityUnavailable } from './refusal.ts';
 
 /** Where a service finds the key that a signature names. Pinned by the service: nothing in a request chooses it. */
 export interface GatewayKeys {
-  /** @throws IdentityUnavailable when no keys are known yet, or not any more. */
+  /** @throws IdentityUnavailable when no keys are known, or this one is not and the last fetch failed. */
   lookup(keyid: string): VerifyingKey | undefined | Promise<VerifyingKey | undefined>;
 }
 

@@ -25,7 +25,8 @@ export interface KeySet {
   /**
    * As {@link find}, but an unknown `kid` may wait for one refetch (at most one in vain per cool-down, shared by all who wait).
    *
-   * @throws KeySetUnavailable when no usable set is held: a fault of ours, never of the token.
+   * @throws KeySetUnavailable when no usable set is held, or when the `kid` is unknown and the last fetch failed: a fault of ours,
+   *   never of the token.
    */
   lookup(kid: string, alg: string): Promise<KeyObject | undefined>;
   /** Starts fetching and refreshing in the background. Its timers do not keep the process alive. */
@@ -33,7 +34,10 @@ export interface KeySet {
   stop(): void;
 }
 
-/** No usable key set is held: nothing fetched yet, or the source has been silent for longer than `maxStaleMs`. */
+/**
+ * Whether a key exists cannot be known: nothing was fetched yet, the source has been silent for longer than `maxStaleMs`, or the key
+ * is not in the set that is held and the last fetch failed.
+ */
 export class KeySetUnavailable extends Error {
   override readonly name = 'KeySetUnavailable';
 }

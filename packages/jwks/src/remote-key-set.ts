@@ -139,23 +139,33 @@ class RemoteKeySet implements KeySet {
       return this.find(kid, alg);
     }
     if (this.#flight !== undefined) {
+      // A fetch that follows a failure may hang too, and an unknown kid may be made up: it waits for none.
+      if (this.#failuresInARow > 0) throw endpointFails();
       await this.#flight;
       const arrived = this.find(kid, alg);
-      if (arrived !== undefined || this.#failuresInARow > 0) return arrived;
-      // It may have been answered just before this key was published: not a no yet.
+      if (arrived !== undefined) return arrived;
+      // Otherwise it may have been answered just before this key was published: not a no yet.
+      if (this.#failuresInARow > 0) throw endpointFails();
     }
     if (this.#flight === undefined) {
       // Counted from asking, not from success: while the endpoint fails, a flood of made-up kids costs one fetch too.
-      if (this.#nowMs() - this.#askedAtMs < this.#cooldownMs) return undefined;
+      if (this.#nowMs() - this.#askedAtMs < this.#cooldownMs) return this.#unknown();
       this.#askedAtMs = this.#nowMs();
     }
     // Whole, whatever is held: that nothing changed is no answer about a key that is not there, and an ETag may be too coarse for two
     // rotations in a second.
     await this.#fetch(undefined);
     const found = this.find(kid, alg);
+    if (found === undefined) return this.#unknown();
     // It was there, so nobody was guessing: the next rotation need not wait until the cool-down is over.
-    if (found !== undefined) this.#askedAtMs = Number.NEGATIVE_INFINITY;
+    this.#askedAtMs = Number.NEGATIVE_INFINITY;
     return found;
+  }
+
+  /** An old set does not tell whether its signer has published a key since. @throws KeySetUnavailable while fetches fail. */
+  #unknown(): undefined {
+    if (this.#failuresInARow > 0) throw endpointFails();
+    return undefined;
   }
 
   async #fetchUnlessBackedOff(): Promise<void> {
@@ -247,4 +257,8 @@ class RemoteKeySet implements KeySet {
     this.#cancelTimer();
     if (this.#running) this.#cancelTimer = this.#timers.after(delayMs, () => void this.#fetch(this.#etag));
   }
+}
+
+function endpointFails(): KeySetUnavailable {
+  return new KeySetUnavailable('the key is not held, and the last fetch of the key set failed');
 }

@@ -71,6 +71,13 @@ async function openWith(keys: PublicJwk[], options: Partial<RemoteKeySetOptions>
 }
 
 const hang: RequestListener = () => {};
+
+/** What a lookup says: `found`, `none`, or the name of what it throws. */
+const outcomeOf = (kid: string): Promise<string> =>
+  set.lookup(kid, 'ES256').then(
+    (key) => (key === undefined ? 'none' : 'found'),
+    (error: Error) => error.name,
+  );
 const garbage: readonly (readonly [string, RequestListener, string])[] = [
   ['500', status(500), 'status'],
   ['404', status(404), 'status'],
@@ -216,15 +223,15 @@ describe('an unknown kid', () => {
   });
 
   test.each([
-    ['healthy', json({ keys: [first] })],
-    ['failing', status(500)],
-  ] as [string, RequestListener][])(
+    ['healthy', json({ keys: [first] }), 'none'],
+    ['failing', status(500), 'KeySetUnavailable'],
+  ] as [string, RequestListener, string][])(
     'costs one fetch per cool-down, however many ask, on a %s endpoint',
-    async (_name, answer) => {
+    async (_name, answer, outcome) => {
       await openWith([first]);
       server.answer = answer;
-      const flood = () => Promise.all(Array.from({ length: 50 }, (_, n) => set.lookup(`made-up-${n}`, 'ES256')));
-      expect((await flood()).every((key) => key === undefined)).toBe(true);
+      const flood = () => Promise.all(Array.from({ length: 50 }, (_, n) => outcomeOf(`made-up-${n}`)));
+      expect(new Set(await flood())).toEqual(new Set([outcome]));
       await flood();
       expect(server.requests).toHaveLength(2);
       expect(set.find('first', 'ES256')).toBeDefined();
@@ -245,13 +252,36 @@ describe('an unknown kid', () => {
     const held: (() => void)[] = [];
     server.answer = (req, res) => void held.push(() => answer(req, res));
     timers.advance(600_000);
-    const asked = Array.from({ length: 50 }, () => set.lookup('second', 'ES256'));
+    const asked = Array.from({ length: 50 }, () => outcomeOf('second'));
     while (held.length === 0) await nextTurn();
     server.answer = json({ keys: [first, second] });
     for (const release of held) release();
-    const found = (await Promise.all(asked)).filter((key) => key !== undefined);
-    expect(found).toHaveLength(fetches === 3 ? 50 : 0);
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([fetches === 3 ? 'found' : 'KeySetUnavailable']));
     expect(server.requests).toHaveLength(fetches);
+  });
+
+  test('is no answer about the token while the last fetch failed, and is one again after the next success', async () => {
+    await openWith([first]);
+    server.answer = status(500);
+    timers.advance(600_000);
+    await ended(2);
+    expect(await outcomeOf('made-up')).toBe('KeySetUnavailable');
+    expect(await outcomeOf('first')).toBe('found');
+    server.answer = json({ keys: [first] });
+    timers.advance(2_000);
+    await ended(4);
+    expect(await outcomeOf('made-up')).toBe('none');
+  });
+
+  test('does not wait for a fetch that follows a failed one, and may hang', async () => {
+    await openWith([first], { timeoutMs: 1_000 });
+    server.answer = status(500);
+    timers.advance(600_000);
+    await ended(2);
+    server.answer = hang;
+    timers.advance(1_000);
+    expect(await outcomeOf('made-up')).toBe('KeySetUnavailable');
+    expect(set.stats).toMatchObject({ fetches: 3, failures: 1 });
   });
 
   test('that is found does not use the cool-down up: an issuer may rotate as fast as it likes, and made-up ones still cost one', async () => {
@@ -296,7 +326,7 @@ describe('an unknown kid', () => {
     server.answer = hang;
     const asked = set.lookup('made-up', 'ES256');
     expect(await set.lookup('first', 'ES256')).toBeDefined();
-    expect(await asked).toBeUndefined();
+    await expect(asked).rejects.toThrow(KeySetUnavailable);
   });
 });
 

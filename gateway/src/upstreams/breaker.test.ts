@@ -13,6 +13,9 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs }: BreakerRules) {
   let outcomes: { at: number; outcome: Outcome }[] = [];
   let waiting = 0;
   let passed = 0;
+  const checks: boolean[] = [];
+  /** How many checks were made when a trial failed although the last was good. */
+  let misledAt: number | undefined;
   const enter = (next: typeof state) => {
     state = next;
     period += 1;
@@ -35,7 +38,10 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs }: BreakerRules) {
       if (permit !== period) return;
       waiting -= 1;
       if (state === 'half-open') {
-        if (outcome === 'failure') open(nowMs);
+        if (outcome === 'failure') {
+          misledAt = checks.at(-1) === true ? checks.length : undefined;
+          open(nowMs);
+        }
         if (outcome === 'success') passed += 1;
         if (passed === trials) enter('closed');
         return;
@@ -44,7 +50,15 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs }: BreakerRules) {
       outcomes.push({ at: slice(nowMs), outcome });
       const counted = outcomes.filter(({ at }) => at > slice(nowMs) - slices);
       const failures = counted.filter((one) => one.outcome === 'failure').length;
-      if (counted.length >= minimum && failures / counted.length >= failureRate) open(nowMs);
+      if (counted.length >= minimum && failures / counted.length >= failureRate) {
+        misledAt = undefined;
+        open(nowMs);
+      }
+    },
+    checked(isGood: boolean): void {
+      checks.push(isGood);
+      const isBelieved = misledAt === undefined || checks.slice(misledAt).includes(false);
+      if (isGood && isBelieved && state === 'open') enter('half-open');
     },
     state: (nowMs: number) => (state === 'open' && nowMs >= openedAtMs + cooldownMs ? 'half-open' : state),
   };
@@ -60,6 +74,7 @@ const step = fc.oneof(
       outcome: fc.constantFrom<Outcome>('success', 'failure', 'failure', 'neutral'),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('check' as const), isGood: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 700 }) }) },
 );
 
@@ -80,6 +95,10 @@ describe('a circuit breaker', () => {
         let nowMs = 12_345;
         for (const one of steps) {
           if (one.do === 'wait') nowMs += one.ms;
+          if (one.do === 'check') {
+            breaker.checked(one.isGood);
+            model.checked(one.isGood);
+          }
           if (one.do === 'admit') {
             const [ours, models] = [breaker.admit(nowMs), model.admit(nowMs)];
             expect(ours === undefined).toBe(models === undefined);
@@ -132,6 +151,29 @@ describe('a circuit breaker', () => {
     ).toHaveLength(2);
     breaker.settle(second, 'failure', 520);
     expect([breaker.state(520), breaker.retryAfterMs(520), breaker.opened]).toEqual(['open', 500, 2]);
+  });
+
+  test('lets three try as soon as a health check passes', () => {
+    const breaker = createBreaker(rules);
+    breaker.checked(true);
+    fail(breaker, 4, 0);
+    expect(breaker.admit(1)).toBeUndefined();
+    breaker.checked(false);
+    expect(breaker.admit(2)).toBeUndefined();
+    breaker.checked(true);
+    expect([breaker.state(3), breaker.admit(3)]).toEqual(['half-open', expect.any(Number)]);
+  });
+
+  test('goes by the cool-down where checks pass and trials fail, until a check fails', () => {
+    const breaker = createBreaker(rules);
+    fail(breaker, 4, 0);
+    breaker.checked(true);
+    fail(breaker, 1, 10);
+    breaker.checked(true);
+    expect([breaker.state(10), breaker.state(510)]).toEqual(['open', 'half-open']);
+    breaker.checked(false);
+    breaker.checked(true);
+    expect(breaker.state(10)).toBe('half-open');
   });
 
   test('does not count what was let through in an earlier state', () => {

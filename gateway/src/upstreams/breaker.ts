@@ -6,6 +6,8 @@ export type BreakerRules = Readonly<{
   windowMs: number;
   /** How long it stays open before it tries again. */
   cooldownMs: number;
+  /** Whether health checks are made, and their outcomes told. Default false. */
+  hasChecks?: boolean;
 }>;
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
@@ -19,13 +21,18 @@ export type Permit = number;
 /**
  * Stops asking a service that does not answer, so that neither it nor the gateway is held up by requests without hope.
  * It is a state machine without a clock: closed until the share of failures in the window is too high, then open, after the
- * cool-down half open for a few trials, of which one failure opens it again and enough successes close it.
+ * cool-down or a good health check half open for a few trials, of which one failure opens it again and enough successes close it.
  */
 export type Breaker = Readonly<{
   /** @returns Undefined: not now. Every permit must be settled, once. */
   admit(nowMs: number): Permit | undefined;
   /** An outcome of an earlier state says nothing about this one, and is not counted. */
   settle(permit: Permit, outcome: Outcome, nowMs: number): void;
+  /**
+   * Takes the outcome of a health check. A good one ends the cool-down, unless a trial failed although the last check was good: then
+   * the checks say nothing about the requests until one of them fails.
+   */
+  checked(isGood: boolean): void;
   /** As it would be for a request now. */
   state(nowMs: number): BreakerState;
   /** How long to wait at least; 0 when it is closed. */
@@ -41,6 +48,9 @@ export const trials = 3;
 /** Slices of the window: an outcome is forgotten between nine and ten tenths of `windowMs` after it. */
 export const slices = 10;
 
+/** How long it takes at most until health checks have seen that a service is back. */
+const checkedWithinMs = 1_000;
+
 /** @param rules `nowMs` of the methods is from a clock that never goes back. */
 export function createBreaker(rules: BreakerRules): Breaker {
   const window = createWindow(rules.windowMs / slices);
@@ -51,6 +61,8 @@ export function createBreaker(rules: BreakerRules): Breaker {
   let opened = 0;
   let underWay = 0;
   let passed = 0;
+  let isCheckGood = false;
+  let areChecksMisleading = false;
 
   function become(state: BreakerState): void {
     now = state;
@@ -61,6 +73,7 @@ export function createBreaker(rules: BreakerRules): Breaker {
   }
 
   function open(nowMs: number): void {
+    areChecksMisleading = now === 'half-open' && isCheckGood;
     become('open');
     openedAtMs = nowMs;
     opened += 1;
@@ -94,9 +107,17 @@ export function createBreaker(rules: BreakerRules): Breaker {
       const total = successes + failures;
       if (total >= rules.minimum && failures / total >= rules.failureRate) open(nowMs);
     },
+    checked(isGood) {
+      isCheckGood = isGood;
+      if (!isGood) areChecksMisleading = false;
+      else if (now === 'open' && !areChecksMisleading) become('half-open');
+    },
     state: (nowMs) => (now === 'open' && isCool(nowMs) ? 'half-open' : now),
     retryAfterMs(nowMs) {
-      if (now === 'open') return Math.max(0, openedAtMs + rules.cooldownMs - nowMs);
+      if (now === 'open') {
+        const coolInMs = Math.max(0, openedAtMs + rules.cooldownMs - nowMs);
+        return rules.hasChecks && !areChecksMisleading ? Math.min(coolInMs, checkedWithinMs) : coolInMs;
+      }
       // Trials are under way; whether they pass is known no sooner than this.
       return now === 'half-open' ? 1_000 : 0;
     },

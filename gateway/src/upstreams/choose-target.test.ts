@@ -1,8 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Balance, createChooser } from './choose-target.ts';
 
-function targets(...given: readonly (readonly [name: string, pending: number, isAvailable: boolean])[]) {
-  return given.map(([name, pending, isAvailable]) => ({ name, pending, isAvailable: () => isAvailable }));
+type State = true | false | 'ejected';
+
+/** True: available. Ejected: its checks pass, its requests failed. False: its checks fail. */
+function targets(...given: readonly (readonly [name: string, pending: number, state: State])[]) {
+  return given.map(([name, pending, state]) => ({
+    name,
+    pending,
+    isAvailable: () => state === true,
+    passesChecks: () => state !== false,
+  }));
 }
 
 describe('the choice of a target', () => {
@@ -10,6 +18,13 @@ describe('the choice of a target', () => {
     ['each its turn', 'round-robin', targets(['a', 9, true], ['b', 0, true], ['c', 0, true]), 'abcabc'],
     ['without those that are out', 'round-robin', targets(['a', 0, true], ['b', 0, false], ['c', 0, true]), 'acacac'],
     ['all where all are out', 'round-robin', targets(['a', 0, false], ['b', 0, false]), 'abab'],
+    ['all where all are ejected', 'round-robin', targets(['a', 0, 'ejected'], ['b', 0, 'ejected']), 'abab'],
+    [
+      'an ejected one before one whose checks fail',
+      'round-robin',
+      targets(['a', 0, false], ['b', 0, 'ejected']),
+      'bbb',
+    ],
     ['the one with the least to do', 'least-pending', targets(['a', 2, true], ['b', 1, true], ['c', 3, true]), 'bbb'],
     ['turns between equals', 'least-pending', targets(['a', 1, true], ['b', 1, true], ['c', 2, true]), 'abab'],
     ['the least of those that are not out', 'least-pending', targets(['a', 2, true], ['b', 0, false]), 'aa'],
@@ -31,7 +46,12 @@ describe('the choice of a target', () => {
 
   test('spreads evenly, and over the others when one is out', () => {
     let isOut = false;
-    const all = ['a', 'b', 'c'].map((name) => ({ name, pending: 0, isAvailable: () => !(isOut && name === 'b') }));
+    const all = ['a', 'b', 'c'].map((name) => ({
+      name,
+      pending: 0,
+      isAvailable: () => !(isOut && name === 'b'),
+      passesChecks: () => true,
+    }));
     const choose = createChooser(all, 'round-robin');
     const count = () => {
       const counts: Record<string, number> = {};

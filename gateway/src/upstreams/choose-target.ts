@@ -3,6 +3,8 @@ type Choosable = Readonly<{
   /** Requests and connections that it has not finished with. */
   pending: number;
   isAvailable(nowMs: number): boolean;
+  /** Its health checks do not fail, whatever its requests do. */
+  passesChecks(): boolean;
 }>;
 
 export type Balance = 'round-robin' | 'least-pending';
@@ -11,8 +13,8 @@ export type Balance = 'round-robin' | 'least-pending';
  * Says which of an upstream's targets comes next.
  *
  * `round-robin` gives each its turn. `least-pending` gives the one with the least to do, and lets turns decide between equals.
- * Targets that are not available are left out; where none is, all are tried, since a wrong health path or a bad moment of
- * the network must not take away what may still work.
+ * Targets that are not available are left out. Where none is, those whose checks pass are tried, and where none passes, all are: a
+ * wrong health path or a bad moment of the network must not take away what may still work.
  *
  * @returns A function of the time; `except`, which just failed, is taken only where there is no other at all.
  */
@@ -42,7 +44,10 @@ export function createChooser<Target extends Choosable>(
   if (only !== undefined && targets.length === 1) return () => only;
   return (nowMs, except) => {
     const chosen =
-      best((target) => target !== except && target.isAvailable(nowMs)) ?? best((target) => target !== except) ?? except;
+      best((target) => target !== except && target.isAvailable(nowMs)) ??
+      best((target) => target !== except && target.passesChecks()) ??
+      best((target) => target !== except) ??
+      except;
     if (chosen === undefined) throw new Error('an upstream without targets');
     return chosen;
   };

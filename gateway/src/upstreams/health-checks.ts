@@ -8,11 +8,20 @@ export type HealthChecksOptions = Readonly<{
   connect: Connect;
   /** Told after every check. `reason` is a status or the code of an error; undefined: it is healthy. */
   onChecked(reason: string | undefined): void;
+  /** Requests are refused until a check passes: checks follow one another quickly. */
+  isUrgent(): boolean;
   /** From 0 to 1. */
   random(): number;
 }>;
 
-export type HealthChecks = Readonly<{ stop(): Promise<void> }>;
+export type HealthChecks = Readonly<{
+  /** Makes the next check at once, unless one is under way. */
+  hurry(): void;
+  stop(): Promise<void>;
+}>;
+
+/** Between two checks while they are urgent; less where the configured interval is shorter. */
+const urgentIntervalMs = 300;
 
 // An answer's body says nothing here, and is read only so far that the connection can end in order.
 const mostBody = 16 * 1024;
@@ -21,7 +30,8 @@ const mostBody = 16 * 1024;
  * Asks a target again and again whether it is healthy. Each check has a connection of its own, so that none waits behind the
  * requests it is about, and says also that connections are still taken. Not signed: services answer their health path to anybody.
  */
-export function startHealthChecks({ origin, rules, connect, onChecked, random }: HealthChecksOptions): HealthChecks {
+export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
+  const { origin, rules, connect, onChecked, isUrgent, random } = options;
   const client = new Client(origin, {
     connect,
     headersTimeout: 0,
@@ -31,11 +41,13 @@ export function startHealthChecks({ origin, rules, connect, onChecked, random }:
   let timer: NodeJS.Timeout | undefined;
 
   async function check(): Promise<void> {
+    timer = undefined;
     const reason = await ask();
     if (stopped.signal.aborted) return;
     onChecked(reason);
     // Gateways that started together would otherwise all ask in the same moment for ever.
-    schedule(rules.intervalMs * (0.9 + 0.2 * random()));
+    const intervalMs = isUrgent() ? Math.min(rules.intervalMs, urgentIntervalMs) : rules.intervalMs;
+    schedule(intervalMs * (0.9 + 0.2 * random()));
   }
 
   async function ask(): Promise<string | undefined> {
@@ -63,6 +75,11 @@ export function startHealthChecks({ origin, rules, connect, onChecked, random }:
   // At once, and not all at the same time.
   schedule(Math.min(rules.intervalMs, 1_000) * random());
   return {
+    hurry() {
+      if (timer === undefined) return;
+      clearTimeout(timer);
+      void check();
+    },
     async stop() {
       clearTimeout(timer);
       stopped.abort();

@@ -54,11 +54,13 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
   const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
   const tls = upstream.tls && openTlsFiles(upstream.name, upstream.tls, logger);
   const connect = createConnect(upstream.timeouts.connectMs, tls);
+  const breaker = upstream.breaker && createBreaker({ ...upstream.breaker, hasChecks: upstream.health !== undefined });
+  const onChecked = (isGood: boolean) => breaker?.checked(isGood);
+  const isUrgent = () => breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
   const targets = upstream.targets.map((origin) =>
-    openTarget(origin, { upstream, connect, logger, monotonicMs, random }),
+    openTarget(origin, { upstream, connect, logger, monotonicMs, random, onChecked, isUrgent }),
   );
   const choose = createChooser(targets, upstream.balance);
-  const breaker = upstream.breaker && createBreaker(upstream.breaker);
   const stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
   tls?.start();
 
@@ -86,7 +88,9 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
       if (breaker === undefined) return;
       const before = breaker.opened;
       breaker.settle(permit, outcome, monotonicMs());
-      if (breaker.opened > before) logger.warn({ upstream: upstream.name }, 'circuit of an upstream opened');
+      if (breaker.opened === before) return;
+      logger.warn({ upstream: upstream.name }, 'circuit of an upstream opened');
+      for (const target of targets) target.checkNow();
     },
     choose(except) {
       const target = choose(monotonicMs(), except);

@@ -8,6 +8,8 @@ export type TargetHealth = Readonly<{
   checked(isGood: boolean): void;
   /** Whether requests should go there. */
   isAvailable(nowMs: number): boolean;
+  /** Also while it is ejected, and before the first check. */
+  passesChecks(): boolean;
   state(nowMs: number): Readonly<{
     /** `none`: no check was made so far. */
     checks: 'none' | 'passing' | 'failing';
@@ -65,6 +67,7 @@ export function createTargetHealth(thresholds: CheckThresholds): TargetHealth {
       against = 0;
       checks = isGood ? 'passing' : 'failing';
     },
+    passesChecks: () => checks !== 'failing',
     isAvailable: (nowMs) => checks !== 'failing' && nowMs >= ejectedUntilMs,
     state: (nowMs) => ({ checks, ejectedForMs: Math.max(0, ejectedUntilMs - nowMs), ejections }),
   };

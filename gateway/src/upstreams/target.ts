@@ -22,6 +22,7 @@ export type Target = {
   /** Checks that failed so far. */
   readonly failedChecks: number;
   isAvailable(nowMs: number): boolean;
+  passesChecks(): boolean;
   /** A whole request is on its way to it. What is returned says that it answered, or that nobody waits any more. */
   expectAnswer(): () => void;
   /** It owes as many answers as it may. */
@@ -34,6 +35,8 @@ export type Target = {
   failed(code: Code): void;
   /** An answer broke off. For operators; it says nothing about whether the next request will be answered. */
   broke(code: Code): void;
+  /** Checks it at once, where it is checked at all. */
+  checkNow(): void;
   close(): Promise<void>;
 };
 
@@ -51,6 +54,10 @@ type TargetDeps = Readonly<{
   logger: Logger;
   monotonicMs(): number;
   random(): number;
+  /** Told after every health check. */
+  onChecked(isGood: boolean): void;
+  /** Requests are refused until a health check passes. */
+  isUrgent(): boolean;
 }>;
 
 /** Connect errors and time-outs: nobody is there, or nobody who answers. Whatever else goes wrong, somebody answered. */
@@ -76,11 +83,14 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
   let lastError: LastError | undefined;
   let failedChecks = 0;
   let unanswered = 0;
-  const checks: HealthChecks | undefined = rules && startHealthChecks({ origin, rules, connect, onChecked, random });
+  const { isUrgent } = deps;
+  const checks: HealthChecks | undefined =
+    rules && startHealthChecks({ origin, rules, connect, onChecked, isUrgent, random });
 
   function onChecked(reason: string | undefined): void {
     const before = health.state(monotonicMs()).checks;
     health.checked(reason === undefined);
+    deps.onChecked(reason === undefined);
     const { checks: after } = health.state(monotonicMs());
     if (reason !== undefined) {
       failedChecks += 1;
@@ -113,6 +123,9 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     isAvailable(nowMs) {
       return health.isAvailable(nowMs) && !this.isFull();
     },
+    passesChecks() {
+      return health.passesChecks() && !this.isFull();
+    },
     expectAnswer() {
       let isOver = false;
       unanswered += 1;
@@ -143,6 +156,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
         );
       }
     },
+    checkNow: () => checks?.hurry(),
     async close() {
       await checks?.stop();
       await pool.close();

@@ -5,7 +5,7 @@ import { type BreakerRules, createBreaker, type Outcome, type Permit, slices, tr
 const rules: BreakerRules = { failureRate: 0.5, minimum: 4, windowMs: 1_000, cooldownMs: 500 };
 
 /** What a breaker should do, said with lists of everything that happened. */
-function modelOf({ failureRate, minimum, windowMs, cooldownMs }: BreakerRules) {
+function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: BreakerRules) {
   const slice = (ms: number) => Math.floor(ms / (windowMs / slices));
   let state: 'closed' | 'open' | 'half-open' = 'closed';
   let period = 0;
@@ -35,7 +35,11 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs }: BreakerRules) {
       return period;
     },
     settle(permit: number, outcome: Outcome, nowMs: number): void {
-      if (permit !== period) return;
+      if (permit !== period) {
+        const isBack = hasChecks === true && outcome === 'success' && checks.at(-1) !== true;
+        if (isBack && state === 'open') enter('half-open');
+        return;
+      }
       waiting -= 1;
       if (state === 'half-open') {
         if (outcome === 'failure') {
@@ -85,6 +89,7 @@ describe('a circuit breaker', () => {
       minimum: fc.integer({ min: 1, max: 6 }),
       windowMs: fc.constantFrom(100, 1_000),
       cooldownMs: fc.constantFrom(100, 500),
+      hasChecks: fc.boolean(),
     });
     let opened = 0;
     fc.assert(
@@ -162,6 +167,18 @@ describe('a circuit breaker', () => {
     expect(breaker.admit(2)).toBeUndefined();
     breaker.checked(true);
     expect([breaker.state(3), breaker.admit(3)]).toEqual(['half-open', expect.any(Number)]);
+  });
+
+  test('lets three try when an earlier request is answered while checks fail', () => {
+    const breaker = createBreaker({ ...rules, hasChecks: true });
+    const [early, another] = [breaker.admit(0), breaker.admit(0)] as [Permit, Permit];
+    breaker.checked(true);
+    fail(breaker, 4, 0);
+    breaker.settle(early, 'success', 1);
+    expect(breaker.state(1)).toBe('open');
+    breaker.checked(false);
+    breaker.settle(another, 'success', 2);
+    expect(breaker.state(2)).toBe('half-open');
   });
 
   test('goes by the cool-down where checks pass and trials fail, until a check fails', () => {

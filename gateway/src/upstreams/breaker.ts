@@ -26,7 +26,10 @@ export type Permit = number;
 export type Breaker = Readonly<{
   /** @returns Undefined: not now. Every permit must be settled, once. */
   admit(nowMs: number): Permit | undefined;
-  /** An outcome of an earlier state says nothing about this one, and is not counted. */
+  /**
+   * An outcome of an earlier state says nothing about this one, and is not counted. But an answer ends the cool-down where the last
+   * health check failed: the service is back.
+   */
   settle(permit: Permit, outcome: Outcome, nowMs: number): void;
   /**
    * Takes the outcome of a health check. A good one ends the cool-down, unless a trial failed although the last check was good: then
@@ -90,7 +93,11 @@ export function createBreaker(rules: BreakerRules): Breaker {
       return epoch;
     },
     settle(permit, outcome, nowMs) {
-      if (permit !== epoch) return;
+      if (permit !== epoch) {
+        // A hung service that goes on answers what it was asked before it can take the connection of the next check.
+        if (outcome === 'success' && now === 'open' && rules.hasChecks && !isCheckGood) become('half-open');
+        return;
+      }
       if (now === 'half-open') {
         underWay -= 1;
         if (outcome === 'failure') open(nowMs);

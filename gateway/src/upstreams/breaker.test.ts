@@ -14,6 +14,7 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
   let waiting = 0;
   let passed = 0;
   const checks: boolean[] = [];
+  let late: Outcome[] = [];
   /** How many checks were made when a trial failed although the last was good. */
   let misledAt: number | undefined;
   const enter = (next: typeof state) => {
@@ -25,6 +26,7 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
   };
   const open = (nowMs: number) => {
     enter('open');
+    late = [];
     openedAtMs = nowMs;
   };
   return {
@@ -36,8 +38,10 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
     },
     settle(permit: number, outcome: Outcome, nowMs: number): void {
       if (permit !== period) {
-        const isBack = hasChecks === true && outcome === 'success' && checks.at(-1) !== true;
-        if (isBack && state === 'open') enter('half-open');
+        if (hasChecks !== true || checks.at(-1) === true || state === 'closed' || outcome === 'neutral') return;
+        late.push(outcome);
+        if (late.length - 1 - late.lastIndexOf('failure') >= minimum) enter('closed');
+        else if (state === 'open' && outcome === 'success') enter('half-open');
         return;
       }
       waiting -= 1;
@@ -179,6 +183,18 @@ describe('a circuit breaker', () => {
     breaker.checked(false);
     breaker.settle(another, 'success', 2);
     expect(breaker.state(2)).toBe('half-open');
+  });
+
+  test('closes when enough earlier requests are answered in a row while checks fail', () => {
+    const breaker = createBreaker({ ...rules, minimum: 3, hasChecks: true });
+    const early = Array.from({ length: 6 }, () => breaker.admit(0) as Permit);
+    fail(breaker, 3, 0);
+    const outcomes: Outcome[] = ['success', 'success', 'failure', 'success', 'success', 'success'];
+    const states = early.map((permit, index) => {
+      breaker.settle(permit, outcomes[index] as Outcome, 1);
+      return breaker.state(1);
+    });
+    expect(states).toEqual(['half-open', 'half-open', 'half-open', 'half-open', 'half-open', 'closed']);
   });
 
   test('goes by the cool-down where checks pass and trials fail, until a check fails', () => {

@@ -27,8 +27,8 @@ export type Breaker = Readonly<{
   /** @returns Undefined: not now. Every permit must be settled, once. */
   admit(nowMs: number): Permit | undefined;
   /**
-   * An outcome of an earlier state says nothing about this one, and is not counted. But an answer ends the cool-down where the last
-   * health check failed: the service is back.
+   * An outcome of an earlier state says nothing about this one, and is not counted. But where the last health check failed, an answer
+   * ends the cool-down, and `minimum` answers in a row close the breaker: the service is back, and trials may wait behind its queue.
    */
   settle(permit: Permit, outcome: Outcome, nowMs: number): void;
   /**
@@ -65,6 +65,8 @@ export function createBreaker(rules: BreakerRules): Breaker {
   let underWay = 0;
   let passed = 0;
   let isCheckGood = false;
+  /** Of requests from an earlier state, in a row, while checks fail. */
+  let lateAnswers = 0;
   let areChecksMisleading = false;
 
   function become(state: BreakerState): void {
@@ -80,6 +82,15 @@ export function createBreaker(rules: BreakerRules): Breaker {
     become('open');
     openedAtMs = nowMs;
     opened += 1;
+    lateAnswers = 0;
+  }
+
+  /** A hung service that goes on answers what it was asked before it can take the connection of the next check. */
+  function settleLate(outcome: Outcome): void {
+    if (now === 'closed' || outcome === 'neutral') return;
+    lateAnswers = outcome === 'success' ? lateAnswers + 1 : 0;
+    if (lateAnswers >= rules.minimum) become('closed');
+    else if (now === 'open' && outcome === 'success') become('half-open');
   }
 
   const isCool = (nowMs: number) => nowMs - openedAtMs >= rules.cooldownMs;
@@ -94,8 +105,7 @@ export function createBreaker(rules: BreakerRules): Breaker {
     },
     settle(permit, outcome, nowMs) {
       if (permit !== epoch) {
-        // A hung service that goes on answers what it was asked before it can take the connection of the next check.
-        if (outcome === 'success' && now === 'open' && rules.hasChecks && !isCheckGood) become('half-open');
+        if (rules.hasChecks && !isCheckGood) settleLate(outcome);
         return;
       }
       if (now === 'half-open') {

@@ -31,7 +31,7 @@ const service = startProcess({
   cwd: repository,
   env: {
     ...ensureAuthSecrets(home),
-    SERVICE_KEY_FILE: (await ensureServiceKey(home, 'auth-service')).privateFile,
+    SERVICE_KEY_FILE: ensureServiceKey(home, 'auth-service').privateFile,
     COUNTERSIGN_HOME: home,
     DATABASE_PREFIX: prefix,
     AUTH_PORT: String(port),

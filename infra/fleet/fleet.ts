@@ -45,7 +45,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const take = () => ports.shift() ?? 0;
   const prefix = `countersign_fleet_${process.pid}_${ports[0]}`;
   ensureGatewayKey(home);
-  const { privateFile } = await ensureServiceKey(home, 'auth-service');
+  const { privateFile } = ensureServiceKey(home, 'auth-service');
   const secrets = { ...ensureAuthSecrets(home), SERVICE_KEY_FILE: privateFile };
   const authPorts = Array.from({ length: options.authServices }, take);
   const gatewayPorts = Array.from({ length: options.gateways }, () => ({

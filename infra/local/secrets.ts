@@ -1,56 +1,88 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { exportJWK, generateKeyPair } from 'jose';
-import { createGatewayKey } from '../../gateway/src/keys/gateway-keys.ts';
+import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
+import { createGatewayKey, hasGatewayKeys } from '../../gateway/src/keys/gateway-keys.ts';
 
 /** The variables of the auth-service that hold secrets, and the files that this machine keeps them in. */
 export type SecretFiles = Readonly<Record<`${string}_FILE`, string>>;
 
+/** And what deleting a file costs, once it has been used. */
 const authSecrets = {
-  AUTH_SIGNING_KEK_FILE: 'auth-signing-kek',
-  AUTH_PASSWORD_PEPPERS_FILE: 'auth-password-peppers',
-  AUTH_REFRESH_MAC_KEYS_FILE: 'auth-refresh-mac-keys',
+  AUTH_SIGNING_KEK_FILE: ['auth-signing-kek', 'signing keys and second factors that are sealed under it are lost'],
+  AUTH_PASSWORD_PEPPERS_FILE: ['auth-password-peppers', 'everybody has to reset their password'],
+  AUTH_REFRESH_MAC_KEYS_FILE: ['auth-refresh-mac-keys', 'everybody has to log in again'],
 } as const;
+
+/** As the auth-service reads it: `id:base64url`, several with commas between. */
+const keyRing = /^[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43}(?:,[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43})*$/;
 
 /**
  * Makes the secrets of this machine, once: the same home always gives the same ones.
  *
  * @returns The variables that tell the auth-service where they are.
+ * @throws StartupError naming a file that is empty or broken, and what can be done.
  */
 export function ensureAuthSecrets(home: string): SecretFiles {
   const directory = join(home, 'secrets');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const files = Object.entries(authSecrets).map(([variable, name]): [string, string] => {
+  const files = Object.entries(authSecrets).map(([variable, [name, cost]]): [string, string] => {
     const file = join(directory, name);
-    if (!existsSync(file)) writeFileSync(file, `local:${randomBytes(32).toString('base64url')}\n`, { mode: 0o600 });
+    if (!existsSync(file)) createFile(file, `local:${randomBytes(32).toString('base64url')}\n`, 0o600);
+    if (!keyRing.test(readFileSync(file, 'utf8').trim())) throw broken(file, cost);
     return [variable, file];
   });
   return Object.fromEntries(files);
 }
 
+function broken(file: string, cost: string): StartupError {
+  return new StartupError(
+    `${file}: is empty or broken. Restore it from a backup. Where there is none, delete it, and the next start makes another: ${cost}, if it was ever used`,
+  );
+}
+
 /** Makes the gateway's first signing key, once; `countersign keys` looks after it from then on. */
 export function ensureGatewayKey(home: string): void {
   const directory = join(home, 'gateway-keys');
-  if (!existsSync(directory) || readdirSync(directory).length === 0) createGatewayKey(directory, 0);
+  if (!hasGatewayKeys(directory)) createGatewayKey(directory, 0);
 }
 
 /**
  * Makes the key with which a service signs its calls to other services, once. The private half is for that service alone,
- * the public half is what gateway.yaml names under `services`.
+ * the public half, which follows from it, is what gateway.yaml names under `services`.
+ *
+ * @throws StartupError naming a file that is empty or broken.
  */
-export async function ensureServiceKey(home: string, service: string): Promise<Readonly<{ privateFile: string }>> {
+export function ensureServiceKey(home: string, service: string): Readonly<{ privateFile: string }> {
   const directory = join(home, 'service-keys');
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const privateFile = join(directory, `${service}.jwk.json`);
   const publicFile = join(directory, `${service}.jwks.json`);
-  if (existsSync(privateFile) && existsSync(publicFile)) return { privateFile };
-  const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true });
-  const kid = `${service}-${randomBytes(6).toString('hex')}`;
-  const common = { kid, alg: 'EdDSA', use: 'sig' };
-  writeFileSync(privateFile, JSON.stringify({ ...(await exportJWK(privateKey)), ...common }), { mode: 0o600 });
-  writeFileSync(publicFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), ...common }] }), {
-    mode: 0o644,
-  });
+  if (!existsSync(privateFile)) createFile(privateFile, newServiceKey(service), 0o600);
+  const half = publicHalf(privateFile, publicFile);
+  if (!existsSync(publicFile) || readFileSync(publicFile, 'utf8').trim() === '') replaceFile(publicFile, half, 0o644);
   return { privateFile };
+}
+
+function newServiceKey(service: string): string {
+  const kid = `${service}-${randomBytes(6).toString('hex')}`;
+  const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  return JSON.stringify({ ...jwk, kid, alg: 'EdDSA', use: 'sig' });
+}
+
+/** Of the key that is there: another process may have made it a moment ago. */
+function publicHalf(privateFile: string, publicFile: string): string {
+  try {
+    const jwk = JSON.parse(readFileSync(privateFile, 'utf8'));
+    const { kid, alg, use } = jwk;
+    const half = createPublicKey(createPrivateKey({ key: jwk, format: 'jwk' })).export({ format: 'jwk' });
+    return JSON.stringify({ keys: [{ ...half, kid, alg, use }] });
+  } catch (cause) {
+    throw new StartupError(
+      `${privateFile}: is empty or broken. Delete it and ${publicFile}: the next start makes another`,
+      {
+        cause,
+      },
+    );
+  }
 }

@@ -13,7 +13,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
   const shared: Record<string, string> = { COUNTERSIGN_HOME: home };
   for (const [variable, port] of Object.entries(ports)) shared[variable] = String(port);
   const seeded: Record<string, string> = seedFile === undefined ? {} : { SEED_FILE: seedFile };
-  const keyOf = async (service: string) => ({ SERVICE_KEY_FILE: (await ensureServiceKey(home, service)).privateFile });
+  const keyOf = (service: string) => ({ SERVICE_KEY_FILE: ensureServiceKey(home, service).privateFile });
   const logFile = (name: string) => join(logs, `${name}.log`);
   const ready = (port: number) => `http://127.0.0.1:${port}/readyz`;
   const service = (name: string, port: number, env: Record<string, string>): ChildSpec => ({
@@ -34,10 +34,10 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
     service('auth-service', ports.AUTH_PORT, {
       ...seeded,
       ...ensureAuthSecrets(home),
-      ...(await keyOf('auth-service')),
+      ...keyOf('auth-service'),
       ...settings.registration,
     }),
     service('users-service', ports.USERS_PORT, seeded),
-    service('complaint-service', ports.COMPLAINTS_PORT, await keyOf('complaint-service')),
+    service('complaint-service', ports.COMPLAINTS_PORT, keyOf('complaint-service')),
   ];
 }

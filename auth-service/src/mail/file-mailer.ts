@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
 import { createTransport } from 'nodemailer';
@@ -18,8 +18,14 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const file = join(directory, `${new Date().toISOString().replaceAll(':', '-')}-${kind}-${randomUUID()}.eml`);
       // Whole or not at all, for whoever watches the directory.
-      await writeFile(`${file}.part`, readable(message as Buffer), { mode: 0o600 });
-      await rename(`${file}.part`, file);
+      try {
+        await writeFile(`${file}.part`, readable(message as Buffer), { mode: 0o600 });
+        await rename(`${file}.part`, file);
+      } catch (error) {
+        // On a full disk each further attempt would leave one more.
+        await rm(`${file}.part`, { force: true });
+        throw error;
+      }
       logger.info({ mail: kind, to, file, ...(link !== undefined && { link }) }, 'a mail was written, not sent');
     },
     close: () => transport.close(),

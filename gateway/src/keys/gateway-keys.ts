@@ -1,16 +1,6 @@
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { StartupError } from '@countersign/service-kit';
+import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
 import { type GatewayKey, newKeyFile, type PublicJwk, parseKeyFile, publicJwkOf, withExpiry } from './key-file.ts';
 
 export type { GatewayKey } from './key-file.ts';
@@ -53,7 +43,7 @@ export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySe
 export function readKeys(directory: string): readonly GatewayKey[] {
   const files = keyFiles(directory);
   if (files.length === 0) throw new StartupError(`${directory}: holds no keys (*${suffix}). ${remedyFor(directory)}`);
-  const keys = files.map((name) => readKey(join(directory, name)));
+  const keys = files.map((name) => readKey(directory, name));
   return keys.sort((a, b) => a.notBeforeSec - b.notBeforeSec || (a.keyid < b.keyid ? -1 : 1));
 }
 
@@ -61,13 +51,13 @@ export function readKeys(directory: string): readonly GatewayKey[] {
 export function createGatewayKey(directory: string, notBeforeSec: number): string {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const { keyid, text } = newKeyFile(notBeforeSec);
-  writePrivate(join(directory, keyid + suffix), text);
+  createFile(join(directory, keyid + suffix), text, 0o600);
   return keyid;
 }
 
 /** Ends a key at a time, which lets signatures under way run out. */
 export function retireGatewayKey(directory: string, key: GatewayKey, expiresSec: number): void {
-  writePrivate(join(directory, key.keyid + suffix), withExpiry(key, expiresSec));
+  replaceFile(join(directory, key.keyid + suffix), withExpiry(key, expiresSec), 0o600);
 }
 
 /** Takes a key away at once: what it signed a moment ago is refused too. */
@@ -112,7 +102,8 @@ function keyFiles(directory: string): readonly string[] {
   }
 }
 
-function readKey(path: string): GatewayKey {
+function readKey(directory: string, name: string): GatewayKey {
+  const path = join(directory, name);
   let text: string;
   let mode: number;
   try {
@@ -124,17 +115,11 @@ function readKey(path: string): GatewayKey {
   if ((mode & 0o077) !== 0) {
     throw new StartupError(`${path}: others may read it (mode ${(mode & 0o777).toString(8)}). chmod 600 it`);
   }
+  if (text.trim() === '')
+    throw new StartupError(`${path}: is empty, so it was never a key. Delete it. ${remedyFor(directory)}`);
   const key = parseKeyFile(text);
   if (typeof key === 'string') throw new StartupError(`${path}: ${key}`);
   return key;
-}
-
-// Beside it, then renamed: a gateway that reads meanwhile sees the old file or the new one, never half.
-function writePrivate(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  chmodSync(temporary, 0o600);
-  renameSync(temporary, path);
 }
 
 function codeOf(error: unknown): string {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { StartupError } from '@countersign/service-kit';
 import { PGlite } from '@electric-sql/pglite';
 import { Kysely, PGliteDialect, sql } from 'kysely';
@@ -16,13 +16,16 @@ export async function openPglite<Schema>(location: PgliteLocation, roles: readon
   if (dataDir !== undefined) makePrivate(dataDir);
   // PGlite opens a directory twice without a word and then corrupts it.
   const unlock = dataDir === undefined ? () => {} : lockFile(`${dataDir}.lock`);
+  const isNew = dataDir !== undefined && readdirSync(dataDir).length === 0;
   let pglite: PGlite;
   try {
     const files = dataDir !== undefined ? { dataDir } : location.copyOf && { loadDataDir: location.copyOf };
     pglite = await PGlite.create({ ...files, parsers: { [int8]: Number } });
   } catch (error) {
+    // A database that was half made, e.g. on a full disk, could never be opened.
+    if (isNew) rmSync(dataDir, { recursive: true, force: true });
     unlock();
-    throw new StartupError(`database: cannot open ${dataDir ?? 'in memory'}: ${(error as Error).message}`, {
+    throw new StartupError(`database: cannot open ${dataDir ?? 'in memory'}: ${whyNot(error)}`, {
       cause: error,
     });
   }
@@ -44,6 +47,23 @@ export async function openPglite<Schema>(location: PgliteLocation, roles: readon
       },
     },
   };
+}
+
+/** What PGlite's file system throws has no message, and numbers errors as WASI does (`errno` of its preview 1). */
+const wasiErrors = new Map([
+  [2, 'EACCES'],
+  [19, 'EDQUOT'],
+  [22, 'EFBIG'],
+  [29, 'EIO'],
+  [33, 'EMFILE'],
+  [51, 'ENOSPC'],
+  [63, 'EPERM'],
+  [69, 'EROFS'],
+]);
+
+function whyNot(error: unknown): string {
+  const { message, errno } = error as { message?: string; errno?: number };
+  return message || (wasiErrors.get(errno ?? 0) ?? `error ${errno} of its file system`);
 }
 
 /** PGlite writes files that anybody may read and write, whatever the umask: the directory is what keeps them out. */

@@ -33,6 +33,7 @@ export function readConfig<Shape extends z.ZodRawShape>(
     } else if (file !== undefined && file !== '') {
       try {
         given[name] = readFileSync(file, 'utf8').trim();
+        if (given[name] === '') problems.push(`${name}_FILE: ${file} is empty: restore it from a backup`);
       } catch (error) {
         problems.push(`${name}_FILE: cannot read ${file} (${(error as NodeJS.ErrnoException).code ?? 'error'})`);
       }
@@ -45,8 +46,10 @@ export function readConfig<Shape extends z.ZodRawShape>(
   for (const issue of parsed.error?.issues ?? []) {
     const name = issue.path.join('.');
     if (problems.some((line) => line.startsWith(name))) continue;
+    const file = env[`${name}_FILE`];
     const absent = given[name] === undefined && issue.code === 'invalid_type';
-    problems.push(`${name}: ${absent ? 'is required' : issue.message}`);
+    const source = file === undefined || file === '' ? '' : ` (in ${file})`;
+    problems.push(`${name}: ${absent ? 'is required' : issue.message}${source}`);
   }
   throw new ConfigError(problems);
 }

@@ -45,3 +45,4 @@ export { callerConfig, demandPrivateKeyFile, gatewayInternalUrl } from './servic
 export { createServiceServer } from './service-server.ts';
 export { lineField, textField } from './text-field.ts';
 export { type GatewayTrust, type TrustOptions, trustGateway } from './trust-gateway.ts';
+export { createFile, replaceFile } from './write-file.ts';

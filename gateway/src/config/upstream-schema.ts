@@ -38,7 +38,9 @@ const breaker = z
     window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('How far back requests count.'),
     cooldown: duration({ min: '100ms', max: '10m' })
       .prefault('10s')
-      .describe('How long it stays open before 3 requests try again.'),
+      .describe(
+        'How long it stays open before 3 requests try again; with `health` until a check passes, if that is sooner.',
+      ),
   })
   .describe('Answers 503 at once while an upstream cannot be reached or does not answer in time. Nothing else counts.');
 

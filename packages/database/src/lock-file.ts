@@ -5,7 +5,7 @@ import { StartupError } from '@countersign/service-kit';
  * Holds a directory for this process. A lock whose process is gone (kill -9, power cut) is taken over.
  *
  * @returns Releases it.
- * @throws StartupError when a living process holds it.
+ * @throws StartupError when a living process holds it, or it cannot be written.
  */
 export function lockFile(path: string): () => void {
   for (let attempt = 0; attempt < 2; attempt += 1) {
@@ -13,7 +13,11 @@ export function lockFile(path: string): () => void {
       writeFileSync(path, String(process.pid), { flag: 'wx' });
       return () => rmSync(path, { force: true });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EEXIST') {
+        rmSync(path, { force: true });
+        throw new StartupError(`database: cannot write ${path}: ${message}`, { cause: error });
+      }
     }
     const holder = Number(readFileSync(path, 'utf8'));
     if (isAlive(holder)) throw new StartupError(`database: ${path} is held by the running process ${holder}`);

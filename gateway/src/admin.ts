@@ -15,6 +15,7 @@ import { errorTable } from './errors.ts';
 import type { Generation } from './generation.ts';
 import type { ReloadState } from './reload.ts';
 import { servedMethods } from './routing/pattern.ts';
+import type { TrustedIssuer } from './tokens/verified-token.ts';
 import { describeUpstream } from './upstreams/describe-upstream.ts';
 import { demandWellFormed } from './well-formed.ts';
 
@@ -23,7 +24,8 @@ export type AdminParts = Readonly<{
   metrics: Registry;
   keySet(): unknown;
   /** The configuration in force, and what became of its file. */
-  current(): Pick<Generation, 'config' | 'upstreams'>;
+  current(): Pick<Generation, 'config' | 'upstreams' | 'trust'>;
+  nowMs(): number;
   reloads(): ReloadState;
   logger: Logger;
   /** What it serves besides. */
@@ -31,17 +33,29 @@ export type AdminParts = Readonly<{
 }>;
 
 /** For operators and the orchestrator; never public. What it shows holds no secret, but tells an attacker where to go. */
-export function createAdminApp({ health, metrics, keySet, current, reloads, logger, more }: AdminParts): Express {
+export function createAdminApp({
+  health,
+  metrics,
+  keySet,
+  current,
+  nowMs,
+  reloads,
+  logger,
+  more,
+}: AdminParts): Express {
   const app = bareApp();
   app.use(requestLog(logger), helmet(), demandWellFormed);
   app.use(healthRoutes(health, metrics));
   app.use(keySetRoute(keySet));
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloads())));
   app.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
-  app.get(
-    '/upstreams',
-    (_req, res) => void res.json({ upstreams: [...current().upstreams.all()].map(describeUpstream) }),
-  );
+  app.get('/upstreams', (_req, res) => {
+    const { upstreams, trust } = current();
+    res.json({
+      upstreams: [...upstreams.all()].map(describeUpstream),
+      issuers: [...trust.issuers.values()].map((issuer) => describeIssuer(issuer, nowMs())),
+    });
+  });
   if (more !== undefined) app.use(more);
   app.use(notFound, respondWithProblem(errorTable));
   return app;
@@ -58,6 +72,23 @@ function describeConfig({ file, hash, shown }: Generation['config'], { loadedAtM
         ? null
         : { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems },
     config: shown,
+  };
+}
+
+function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: number) {
+  const refusedBeforeMs = revocations?.refusedBeforeMs(nowMs);
+  return {
+    issuer: config.issuer,
+    revocations:
+      revocations === undefined
+        ? null
+        : {
+            ready: revocations.ready,
+            held: revocations.size,
+            staleness_ms: revocations.stalenessMs(nowMs) ?? null,
+            /** More was revoked than is held one by one, and every token from before this moment is refused. */
+            refused_before: refusedBeforeMs === undefined ? null : timeOf(refusedBeforeMs),
+          },
   };
 }
 

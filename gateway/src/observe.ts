@@ -130,6 +130,11 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
     inSeconds(revocations?.stalenessMs(nowMs())),
   );
   gauge('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size);
+  gauge(
+    'revocations_refused_before_timestamp_seconds',
+    'Every token issued before is refused, since more was revoked than is held one by one; no value while that is not so.',
+    ({ revocations }) => inSeconds(revocations?.refusedBeforeMs(nowMs())),
+  );
   gauge('revocation_feed_answers', 'Answers of the feed so far.', (issuer) => feedOf(issuer)?.answers, 'sum');
   gauge(
     'revocation_feed_failures',

@@ -127,6 +127,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         metrics,
         keySet,
         current,
+        nowMs,
         reloads: reloader.state,
         logger,
         more: worker && workerAdminRoutes(metrics),

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { eventually, rawRequest } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
+import { feedItem } from './issuer-server.ts';
 
 describe('a gateway in operation', () => {
   test('writes one line for every request, with all that was decided and no secret', async () => {
@@ -83,6 +84,18 @@ describe('a gateway in operation', () => {
     const page = readFileSync(join(import.meta.dirname, '../../docs/operations/metrics.md'), 'utf8');
     const names = (await (await gateway.admin('/metrics')).text()).matchAll(/^# HELP (countersign_\S+)/gm);
     expect([...names].map(([, name]) => name).filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([]);
+    await gateway.close();
+  });
+
+  test('shows what is known of the revocations of each issuer', async () => {
+    const gateway = await gatewayUnderTest();
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
+    await eventually(async () => {
+      const { issuers } = (await (await gateway.admin('/upstreams')).json()) as { issuers: unknown };
+      const revocations = { ready: true, held: 1, staleness_ms: expect.any(Number), refused_before: null };
+      expect(issuers).toEqual([{ issuer: 'http://issuer.test', revocations }]);
+    });
+    expect(await (await gateway.admin('/metrics')).text()).not.toMatch(/^countersign_revocations_refused_before/m);
     await gateway.close();
   });
 

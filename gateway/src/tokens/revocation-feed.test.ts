@@ -13,10 +13,14 @@ const item = (sid: string) => ({
 const page = (cursor: number, items: unknown[] = [], complete = true, log = 'L1') => ({ log, cursor, complete, items });
 
 /** Follows a script of answers, and ends when it is used up. */
-async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_000) {
+async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_000, maxHeld?: number) {
   const clock = testClock();
   const log = capturingLogger();
-  const revocations = createRevocations({ maxStalenessMs, onStale: 'allow' });
+  const revocations = createRevocations({
+    maxStalenessMs,
+    onStale: 'allow',
+    ...(maxHeld !== undefined && { maxHeld }),
+  });
   const questions: FeedQuestion[] = [];
   const pauses: number[] = [];
   const left = [...answers];
@@ -69,6 +73,39 @@ describe('the follower of a revocation feed', () => {
   test('is not ready after half a snapshot', async () => {
     const { revocations } = await follow([page(1, [item('s1')], false)]);
     expect(revocations.ready).toBe(false);
+  });
+
+  test('reads a snapshot of any number of pages', async () => {
+    const pages = Array.from({ length: 1_000 }, (_, n) => page(n + 1, [item(`s${n}`)], n === 999));
+    const { revocations, has, log } = await follow(pages);
+    expect([revocations.ready, has('s0'), has('s999'), has('s1000')]).toEqual([true, true, true, false]);
+    expect(log.lines()).toContainEqual(expect.objectContaining({ msg: 'revocations read', entries: 1_000 }));
+  });
+
+  test('goes on with a snapshot after a failure where it was, and from the start in another log', async () => {
+    const { questions, has } = await follow([
+      page(1, [item('s1')], false),
+      new Error('gone'),
+      page(2, [item('s2')], false),
+      page(3, [], false, 'L2'),
+      page(4, [item('s3')], true, 'L2'),
+    ]);
+    expect(questions.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 1, 2, undefined, 4]);
+    expect(['s1', 's2', 's3', 's4'].map(has)).toEqual([true, true, true, false]);
+  });
+
+  test('is never ready by a log that does not end, and reads its pages without items at leisure', async () => {
+    const pages = Array.from({ length: 300 }, (_, n) => page(n + 1, [], false));
+    const { revocations, pauses } = await follow(pages);
+    expect(revocations.ready).toBe(false);
+    expect(pauses.slice(0, 300)).toEqual(pages.map(() => 200));
+  });
+
+  test('says as an alarm that more was revoked than is held one by one', async () => {
+    const items = Array.from({ length: 20 }, (_, n) => item(`s${n}`));
+    const { log } = await follow([page(1, items), page(2, [item('s20')])], 30_000, 10);
+    const alarms = log.lines().filter(({ alarm }) => alarm === 'too_many_revocations');
+    expect(alarms).toMatchObject([{ level: 50, refused_before: '2026-01-01T00:00:01.000Z' }]);
   });
 
   test('goes on from its cursor, and keeps what it had', async () => {

@@ -1,7 +1,7 @@
 import type { Logger } from '@countersign/service-kit';
 import type { RevocationPage } from './revocation-page.ts';
-import type { Revocation, Revocations } from './revocations.ts';
-import { createTrouble } from './trouble.ts';
+import type { Revocations } from './revocations.ts';
+import { createTrouble, type Trouble } from './trouble.ts';
 
 /** Where to go on reading, and how long the answer may wait for news. Without a position: from the start. */
 export type FeedQuestion = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
@@ -28,14 +28,14 @@ export type FeedOptions = Readonly<{
   pause(ms: number, signal: AbortSignal): Promise<void>;
 }>;
 
+type Reading = { position: FeedPosition | undefined; entries: number; sinceMs: number; slow: Trouble };
+
 const longestWaitSec = 25;
 // Short, since a logout that is answered just after the auth-service came back must be known within a second.
 const firstRetryMs = 100;
 const lastRetryMs = 500;
 // A feed that answers at once without news, or each time with another log, would otherwise be asked in a tight loop.
 const earlyAnswerPauseMs = 200;
-// A million entries, and some 200 MB: more logouts in the life of a token than this design is for.
-const maxSnapshotPages = 200;
 
 /**
  * Follows one issuer's revocations: a whole snapshot first, put into force at once, then page after page by long-poll. A log
@@ -48,7 +48,10 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
   const waitSec = Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
   const trouble = createTrouble(nowMs);
+  const crowded = createTrouble(nowMs);
   let stopping: AbortController | undefined;
+  /** The snapshot under way. */
+  let reading: Reading | undefined;
 
   async function ask(question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
     const page = await options.ask(question, signal);
@@ -63,24 +66,38 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     return page;
   }
 
+  /**
+   * However long the log is: each page is taken in when it comes, and what is held is bounded by `revocations`. After a failure
+   * it goes on from the last page, or a long log would be read from the start again and again.
+   */
   async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
-    const entries: Revocation[] = [];
-    let position: FeedPosition | undefined;
-    for (let pages = 0; pages < maxSnapshotPages; pages += 1) {
+    reading ??= { position: undefined, entries: 0, sinceMs: nowMs(), slow: createTrouble(nowMs) };
+    for (;;) {
+      const { position, slow } = reading;
       const page = await ask({ position, waitSec: 0 }, signal);
-      if (position !== undefined && !follows(page, position)) throw new Error('the log changed while it was read');
-      for (const entry of page.entries) entries.push(entry);
+      if (position !== undefined && !follows(page, position)) {
+        reading = undefined;
+        throw new Error('the log changed while it was read');
+      }
+      reading.entries += page.count;
+      const { entries } = reading;
       if (page.complete) {
-        revocations.applySnapshot(entries, nowMs());
+        revocations.applySnapshot(page.entries, nowMs());
         revocations.confirmCurrent(nowMs());
         stats.snapshots += 1;
-        logger.info({ issuer, entries: entries.length, log: page.log }, 'revocations read');
+        logger.info({ issuer, entries, took_ms: nowMs() - reading.sinceMs, log: page.log }, 'revocations read');
+        reading = undefined;
         return positionAfter(page);
       }
-      if (position?.cursor === page.cursor) throw new Error('the log does not go on');
-      position = positionAfter(page);
+      if (position?.cursor === page.cursor) {
+        reading = undefined;
+        throw new Error('the log does not go on');
+      }
+      reading.position = positionAfter(page);
+      revocations.stage(page.entries, nowMs());
+      if (slow.failed(false) === 'warn') logger.warn({ issuer, entries }, 'revocations are still being read');
+      if (page.count === 0) await options.pause(earlyAnswerPauseMs, signal);
     }
-    throw new Error('the log has no end');
   }
 
   async function readOn(
@@ -100,11 +117,33 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     }
     revocations.apply(page.entries, nowMs());
     // That moment is rounded up to a whole second: what is in force before it is not late at all.
-    for (const { notBeforeMs } of page.entries) options.onLag?.(Math.max(0, nowMs() - notBeforeMs));
+    for (const entry of page.entries) {
+      const lagMs = Math.max(0, nowMs() - entry.notBeforeMs);
+      const count = 'names' in entry ? entry.names.length : 1;
+      for (let told = 0; told < count; told += 1) options.onLag?.(lagMs);
+    }
     if (page.complete) revocations.confirmCurrent(nowMs());
     const isNews = page.cursor > position.cursor;
     if (!isNews) await pauseIfEarly();
     return positionAfter(page);
+  }
+
+  function tellIfCrowded(): void {
+    const beforeMs = revocations.refusedBeforeMs(nowMs());
+    if (beforeMs === undefined) {
+      crowded.over();
+      return;
+    }
+    if (crowded.failed(true) === undefined) return;
+    logger.error(
+      {
+        issuer,
+        alarm: 'too_many_revocations',
+        held: revocations.size,
+        refused_before: new Date(beforeMs).toISOString(),
+      },
+      'more revocations than are held one by one: every token of this issuer from before is refused',
+    );
   }
 
   async function follow(signal: AbortSignal): Promise<void> {
@@ -115,6 +154,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
         // After a failure without waiting: that there is no news is itself news to one whose knowledge may be stale.
         const wait = failuresInARow > 0 ? 0 : waitSec;
         position = position === undefined ? await readSnapshot(signal) : await readOn(position, wait, signal);
+        tellIfCrowded();
         if (failuresInARow > 0) logger.info({ issuer, failures: failuresInARow }, 'revocation feed is back');
         failuresInARow = 0;
         trouble.over();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Revocation } from './revocations.ts';
+import type { Revocation, RevocationGroup } from './revocations.ts';
 
 /** One answer of the feed. */
 export type RevocationPage = Readonly<{
@@ -8,20 +8,28 @@ export type RevocationPage = Readonly<{
   cursor: number;
   /** There is nothing after this page, as of now. */
   complete: boolean;
-  entries: readonly Revocation[];
+  entries: readonly (Revocation | RevocationGroup)[];
+  /** How many revocations these are. */
+  count: number;
   /** Items of a kind or shape that this gateway does not know. They are counted and logged, not obeyed. */
   unknown: number;
 }>;
 
-const page = z.object({
+const maxItems = 5_000;
+const maxName = 256;
+
+const place = {
   log: z.string().min(1).max(128),
   cursor: z.union([z.number(), z.string().regex(/^\d{1,15}$/)]).pipe(z.coerce.number<number | string>().int().min(0)),
   complete: z.boolean(),
-  items: z.array(z.unknown()).max(5_000),
-});
+};
+const page = z.union([
+  z.object({ ...place, items: z.array(z.unknown()).max(maxItems) }),
+  z.object({ ...place, groups: z.array(z.unknown()).max(maxItems) }),
+]);
 
 const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
-const name = z.string().min(1).max(256);
+const name = z.string().min(1).max(maxName);
 const times = { not_before: instant, expires_at: instant };
 const item = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('session'), sid: name, ...times }),
@@ -31,20 +39,59 @@ const item = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), kid: name, ...times }),
 ]);
 
+/** Many with the same kind and times. Each id is what an item names; of a member it is `<tenant_id> <user_id>`. */
+const group = z.object({
+  kind: z.enum(['session', 'member', 'user', 'tenant', 'key']),
+  ids: z.array(z.unknown()),
+  ...times,
+});
+
 /**
- * @param body The answer's JSON.
+ * @param body The answer's JSON, with `items` or `groups`.
  * @throws ZodError when it is no page at all. An item that cannot be read does not hold up those that can: one that we
  *   do not understand must not become a reason to obey none.
  */
 export function readRevocationPage(body: unknown): RevocationPage {
-  const { log, cursor, complete, items } = page.parse(body);
+  const { log, cursor, complete, ...list } = page.parse(body);
+  const read = 'items' in list ? readItems(list.items) : readGroups(list.groups);
+  return { log, cursor, complete, ...read };
+}
+
+type Read = Pick<RevocationPage, 'entries' | 'count' | 'unknown'>;
+
+function readItems(items: readonly unknown[]): Read {
   const entries: Revocation[] = [];
   for (const raw of items) {
     const parsed = item.safeParse(raw);
     if (parsed.success) entries.push(toRevocation(parsed.data));
   }
-  return { log, cursor, complete, entries, unknown: items.length - entries.length };
+  return { entries, count: entries.length, unknown: items.length - entries.length };
 }
+
+function readGroups(groups: readonly unknown[]): Read {
+  const entries: RevocationGroup[] = [];
+  let count = 0;
+  let unknown = 0;
+  for (const raw of groups) {
+    const parsed = group.safeParse(raw);
+    if (!parsed.success) {
+      unknown += 1;
+      continue;
+    }
+    const { kind, ids, not_before: notBeforeMs, expires_at: expiresAtMs } = parsed.data;
+    const names = ids.filter(kind === 'member' ? isMember : isName);
+    count += names.length;
+    unknown += ids.length - names.length;
+    if (count + unknown > maxItems) throw new Error(`a page of more than ${maxItems} revocations`);
+    entries.push({ kind, names, notBeforeMs, expiresAtMs });
+  }
+  return { entries, count, unknown };
+}
+
+const isName = (id: unknown): id is string => typeof id === 'string' && id !== '' && id.length <= maxName;
+
+const isMember = (id: unknown): id is string =>
+  typeof id === 'string' && id.split(' ').length === 2 && id.split(' ').every(isName);
 
 function toRevocation(read: z.infer<typeof item>): Revocation {
   const times = { notBeforeMs: read.not_before, expiresAtMs: read.expires_at };

@@ -1,5 +1,7 @@
 import { describe, expect, jest, test } from '@jest/globals';
+import fc from 'fast-check';
 import { createRevocations, type Revocation } from './revocations.ts';
+import { nameOf } from './revoked-subject.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 const nowSec = nowMs / 1000;
@@ -115,6 +117,18 @@ describe('revocations', () => {
     },
   );
 
+  test.each(every.map((entry) => [entry.kind, entry] as const))('of a %s are the same in a group', (kind, entry) => {
+    const revocations = ready();
+    const named = kind === 'member' ? ['t9 u9', 't1 u1'] : ['x', nameOf(entry)];
+    revocations.apply([{ kind, names: named, ...times }], nowMs);
+    expect(revocations.size).toBe(2);
+    expect(() => revocations.assertNotRevoked(caller, 'k1', nowMs)).toThrow(
+      expect.objectContaining({ code: 'token_revoked' }),
+    );
+    const other = { sessionId: 's2', userId: 'u2', tenantId: 't2', issuedAtSec: nowSec - 10 };
+    revocations.assertNotRevoked(other, 'k2', nowMs);
+  });
+
   test('tell who listens, until they listen no more', () => {
     const revocations = ready();
     const listener = jest.fn();
@@ -124,4 +138,124 @@ describe('revocations', () => {
     revocations.apply([{ kind: 'session', sessionId: 's2', ...times }], nowMs);
     expect(listener).toHaveBeenCalledTimes(1);
   });
+});
+
+describe('revocations of which there are more than are held one by one', () => {
+  const maxHeld = 64;
+  const crowded = (entries: readonly Revocation[]) => {
+    const revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow', maxHeld });
+    revocations.applySnapshot(entries, nowMs);
+    return revocations;
+  };
+  const isRefused = (revocations: ReturnType<typeof crowded>, claims: typeof caller, kid = 'k', atMs = nowMs) => {
+    try {
+      revocations.assertNotRevoked(claims, kid, atMs);
+      return false;
+    } catch (error) {
+      return (error as { code: string }).code === 'token_revoked';
+    }
+  };
+  /** A session that was revoked some seconds ago. */
+  const revoked = (n: number, agoSec = n): Revocation => {
+    const notBeforeMs = nowMs - agoSec * 1000;
+    return { kind: 'session', sessionId: `s-${n}`, notBeforeMs, expiresAtMs: notBeforeMs + 905_000 };
+  };
+  const tokenOf = (sessionId: string, issuedAtSec: number) => ({ ...caller, sessionId, issuedAtSec });
+
+  test('refuse every token that they refused before, whatever they are of', () => {
+    const ids = fc.integer({ min: 0, max: 300 }).map((n) => `i-${n}`);
+    const kind = fc.constantFrom('session', 'member', 'user', 'tenant', 'key');
+    const entry = fc
+      .record({ kind, id: ids, agoSec: fc.integer({ min: -1, max: 600 }), lastSec: fc.integer({ min: 605, max: 905 }) })
+      .map(({ kind, id, agoSec, lastSec }) => {
+        const notBeforeMs = nowMs - agoSec * 1000;
+        const names = { sessionId: id, userId: id, tenantId: id, kid: id };
+        return { kind, ...names, notBeforeMs, expiresAtMs: notBeforeMs + lastSec * 1000 } as Revocation;
+      });
+    fc.assert(
+      fc.property(fc.array(fc.array(entry, { maxLength: 100 }), { maxLength: 4 }), (pages) => {
+        const few = crowded([]);
+        const many = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+        many.applySnapshot([], nowMs);
+        for (const page of pages) for (const each of [few, many]) each.apply(page, nowMs);
+        expect(few.size).toBeLessThanOrEqual(maxHeld);
+        const isNoneAccepted = pages.flat().every((each) => {
+          const names = { sessionId: 'x', userId: 'x', tenantId: 'x', ...each };
+          // The issuer gives out no token of a session that has ended.
+          const claims = { ...names, issuedAtSec: each.notBeforeMs / 1000 - 1 };
+          const kid = each.kind === 'key' ? each.kid : 'k';
+          return isRefused(few, claims, kid) || !isRefused(many, claims, kid);
+        });
+        expect(isNoneAccepted).toBe(true);
+      }),
+    );
+  });
+
+  test('let pass what is issued now, and what is younger than those that gave way', () => {
+    // The last to come are the oldest.
+    const revocations = crowded(Array.from({ length: maxHeld + 1 }, (_, n) => revoked(n)));
+    const beforeMs = revocations.refusedBeforeMs(nowMs) ?? 0;
+    expect(beforeMs).toBe(nowMs - (maxHeld - 1) * 1000);
+    expect(isRefused(revocations, tokenOf('another', beforeMs / 1000 - 1))).toBe(true);
+    expect(isRefused(revocations, tokenOf('another', beforeMs / 1000))).toBe(false);
+    expect(isRefused(revocations, tokenOf('s-1', nowMs / 1000))).toBe(true);
+  });
+
+  test('all of one moment refuse what is older than it, however many they are', () => {
+    const revocations = crowded([]);
+    for (let n = 0; n < 50; n += 1) {
+      revocations.apply(
+        Array.from({ length: maxHeld }, (_, m) => revoked(n * maxHeld + m, 10)),
+        nowMs,
+      );
+    }
+    expect(revocations.size).toBeLessThanOrEqual(maxHeld);
+    expect(revocations.refusedBeforeMs(nowMs)).toBe(nowMs - 10_000);
+    expect(isRefused(revocations, tokenOf('another', nowMs / 1000 - 11))).toBe(true);
+    expect(isRefused(revocations, tokenOf('another', nowMs / 1000 - 10))).toBe(false);
+  });
+
+  test('refuse no others any more when those that gave way would have expired', () => {
+    const revocations = crowded(Array.from({ length: maxHeld + 1 }, (_, n) => revoked(n)));
+    const endMs = nowMs + 905_000 - (maxHeld - 1) * 1000 + 5_000;
+    const old = tokenOf('another', nowMs / 1000 - 600);
+    expect(isRefused(revocations, old, 'k', endMs - 1)).toBe(true);
+    expect(isRefused(revocations, old, 'k', endMs)).toBe(false);
+    expect(revocations.refusedBeforeMs(endMs)).toBeUndefined();
+  });
+});
+
+test('revocations that expire together are forgotten in turns, between which the event loop goes on', async () => {
+  const revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
+  const entries = Array.from(
+    { length: 25_000 },
+    (_, n): Revocation => ({ kind: 'session', sessionId: `s${n}`, ...times }),
+  );
+  revocations.applySnapshot(entries, nowMs);
+  const sizes: number[] = [];
+  revocations.confirmCurrent(times.expiresAtMs + 5_000);
+  while (revocations.size > 0) {
+    sizes.push(revocations.size);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(sizes).toEqual([15_000, 5_000]);
+});
+
+test('a part of a snapshot is in force when the rest has come, and what was in force before is so all the time', () => {
+  const revocations = ready({ kind: 'session', sessionId: 's0', ...times });
+  const isRefused = (sessionId: string) => {
+    try {
+      revocations.assertNotRevoked({ ...caller, sessionId }, 'k', nowMs);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  revocations.stage(
+    ['s0', 's1'].map((sessionId) => ({ kind: 'session', sessionId, ...times })),
+    nowMs,
+  );
+  expect(['s0', 's1', 's2'].map(isRefused)).toEqual([true, false, false]);
+  revocations.applySnapshot([{ kind: 'session', sessionId: 's2', ...times }], nowMs);
+  expect(['s0', 's1', 's2', 's3'].map(isRefused)).toEqual([true, true, true, false]);
 });

@@ -1,29 +1,39 @@
 import { AppError } from '../errors.ts';
-import { type Claims, toleranceMs } from './claims.ts';
+import { toleranceMs } from './claims.ts';
+import { latestSec, RevocationTable, type TableEntry } from './revocation-table.ts';
+import {
+  digestRevoked,
+  digestsOf,
+  digestWords,
+  nameOf,
+  placeOf,
+  type RevokedSubject,
+  type Subject,
+} from './revoked-subject.ts';
 
 /** One entry of the issuer's log, in force until every token that it could concern has expired. */
-export type Revocation = Readonly<{ notBeforeMs: number; expiresAtMs: number }> &
-  (
-    | Readonly<{ kind: 'session'; sessionId: string }>
-    | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
-    | Readonly<{ kind: 'user'; userId: string }>
-    | Readonly<{ kind: 'tenant'; tenantId: string }>
-    | Readonly<{ kind: 'key'; kid: string }>
-  );
+export type Revocation = Times & RevokedSubject;
 
-type Subject = Pick<Claims, 'sessionId' | 'userId' | 'tenantId' | 'issuedAtSec'>;
+/** Many of them with the same kind and times. A member's name is `<tenant id> <user id>`. */
+export type RevocationGroup = Times & Readonly<{ kind: RevokedSubject['kind']; names: readonly string[] }>;
+
+type Times = Readonly<{ notBeforeMs: number; expiresAtMs: number }>;
+type Entries = readonly (Revocation | RevocationGroup)[];
 
 /** What one issuer has revoked, as far as this gateway knows. Answers without waiting. */
 export type Revocations = Readonly<{
   /** @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, and when stale under `deny`. */
   assertNotRevoked(claims: Subject, kid: string, nowMs: number): void;
   /** Adds entries; those already there stay. */
-  apply(entries: readonly Revocation[], nowMs: number): void;
+  apply(entries: Entries, nowMs: number): void;
+  /** Takes a part of a snapshot that has more. It comes into force with the rest, at the next {@link applySnapshot}. */
+  stage(entries: Entries, nowMs: number): void;
   /**
-   * Adds a whole snapshot, and is ready. What it does not have stays in force as well, until it expires: a log that was restored
-   * from a backup, or is empty by mistake, must not make a token good again that was revoked.
+   * Puts a whole snapshot into force, of which these are the last entries, and is ready. What it does not have stays in force as
+   * well, until it expires: a log that was restored from a backup, or is empty by mistake, must not make a token good again that
+   * was revoked.
    */
-  applySnapshot(entries: readonly Revocation[], nowMs: number): void;
+  applySnapshot(entries: Entries, nowMs: number): void;
   /** The feed said that there was nothing more at this moment. */
   confirmCurrent(nowMs: number): void;
   /** Called after entries came in, so that open connections can be closed. Returns what takes it off again. */
@@ -33,31 +43,87 @@ export type Revocations = Readonly<{
   /** Milliseconds since the feed last answered in full; undefined before the first time. */
   stalenessMs(nowMs: number): number | undefined;
   readonly size: number;
+  /**
+   * Every token of this issuer that was issued before this moment is refused, since more was revoked than is held one by one.
+   * Undefined: none is.
+   */
+  refusedBeforeMs(nowMs: number): number | undefined;
 }>;
 
-// A sweep walks all that is held: at 100 logouts a second, one with each piece of news would take a quarter of a core.
-const sweepEveryMs = 1_000;
+/** Entries of one issuer that are held one by one, with 36 bytes each. */
+const defaultMaxHeld = 2_000_000;
+// The share of them that gives way at once when there are more: takes some 10 ms.
+const givesWay = 1 / 64;
 
-type Held = { notBeforeMs: number; expiresAtMs: number };
-type Entries = Record<Revocation['kind'], Map<string, Held>>;
+const sweepEveryMs = 1_000;
+// Takes some 2 ms. What is left is forgotten in further turns of the event loop.
+const sweptAtOnce = 10_000;
 
 /**
- * @param maxStalenessMs How old knowledge may be before `onStale` counts.
- * @param onStale `allow`: tokens that are not known to be revoked pass. `deny`: nothing passes until the feed is back.
+ * Beyond `maxHeld` the entries that expire first give way to one rule: every token that is older than the latest of them is refused
+ * until the last of them would have expired. It refuses all that they did, since an issuer issues nothing for a session that has
+ * ended, and the clients of others get a token that passes when they refresh.
+ *
+ * @param options.maxStalenessMs How old knowledge may be before `onStale` counts.
+ * @param options.onStale `allow`: tokens that are not known to be revoked pass. `deny`: nothing passes until the feed is back.
  */
 export function createRevocations(
-  options: Readonly<{ maxStalenessMs: number; onStale: 'allow' | 'deny' }>,
+  options: Readonly<{ maxStalenessMs: number; onStale: 'allow' | 'deny'; maxHeld?: number }>,
 ): Revocations {
-  const entries = emptyEntries();
+  const { maxHeld = defaultMaxHeld } = options;
+  const table = new RevocationTable();
+  const digest = new Int32Array(digestWords);
+  // By kind: when the last entry of it expires. Mostly there are sessions only, and the other kinds need no look.
+  const lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0 };
+  let everyone: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
   let sweptAtMs = Number.NEGATIVE_INFINITY;
   let currentAtMs: number | undefined;
   let ready = false;
   const listeners = new Set<() => void>();
 
+  function hold(entries: Entries, nowMs: number, how: 'add' | 'stage'): void {
+    const nowSec = expirySecAt(nowMs);
+    for (const entry of entries) {
+      const times = { notBeforeSec: toSec(entry.notBeforeMs), expiresAtSec: toSec(entry.expiresAtMs) };
+      // Many of a group are taken as they are: an object each would make the heap grow by 100 MB over a million.
+      if (!('names' in entry)) holdOne(entry.kind, nameOf(entry), times, nowSec, how);
+      else for (const name of entry.names) holdOne(entry.kind, name, times, nowSec, how);
+    }
+  }
+
+  function holdOne(
+    kind: RevokedSubject['kind'],
+    name: string,
+    times: TableEntry,
+    nowSec: number,
+    how: 'add' | 'stage',
+  ): void {
+    if (times.notBeforeSec <= everyone.notBeforeSec && times.expiresAtSec <= everyone.expiresAtSec) return;
+    if (table.size >= maxHeld) makeRoom(nowSec);
+    digestRevoked(kind, name, digest);
+    table[how](digest, 0, times, nowSec);
+    lastExpirySec[kind] = Math.max(lastExpirySec[kind], times.expiresAtSec);
+  }
+
+  function makeRoom(nowSec: number): void {
+    const dropped = table.dropFirst(Math.ceil(maxHeld * givesWay));
+    if (dropped.expiresAtSec <= nowSec) return;
+    const before = everyone.expiresAtSec > nowSec ? everyone : dropped;
+    everyone = {
+      notBeforeSec: Math.max(before.notBeforeSec, dropped.notBeforeSec),
+      expiresAtSec: Math.max(before.expiresAtSec, dropped.expiresAtSec),
+    };
+  }
+
   function sweep(nowMs: number): void {
     if (Math.abs(nowMs - sweptAtMs) < sweepEveryMs) return;
     sweptAtMs = nowMs;
-    dropExpired(entries, nowMs);
+    forgetExpired(expirySecAt(nowMs));
+  }
+
+  function forgetExpired(nowSec: number): void {
+    const isDone = table.expire(nowSec, sweptAtOnce);
+    if (!isDone) setImmediate(forgetExpired, nowSec);
   }
 
   function changed(nowMs: number): void {
@@ -65,21 +131,49 @@ export function createRevocations(
     for (const listener of listeners) listener();
   }
 
+  function refusedBeforeSec(nowSec: number): number | undefined {
+    return everyone.expiresAtSec > nowSec ? everyone.notBeforeSec : undefined;
+  }
+
+  function isRevoked(claims: Subject, kid: string, nowSec: number): boolean {
+    if (table.size === 0) return false;
+    const digests = digestsOf(claims, kid);
+    const goodFrom = (kind: Revocation['kind']): number | undefined =>
+      lastExpirySec[kind] > nowSec ? table.find(digests, placeOf[kind] * digestWords) : undefined;
+    // A session ends for good; the others end what was issued before a moment, since users and tenants come back.
+    if (claims.sessionId !== undefined && goodFrom('session') !== undefined) return true;
+    return (
+      isBefore(claims, goodFrom('member')) ||
+      isBefore(claims, goodFrom('user')) ||
+      isBefore(claims, goodFrom('tenant')) ||
+      isBefore(claims, goodFrom('key'))
+    );
+  }
+
   return {
     assertNotRevoked(claims, kid, nowMs) {
       if (!ready) throw new AppError('revocations_unavailable', { detail: { reason: 'no snapshot yet' } });
-      if (isRevoked(entries, claims, kid)) throw new AppError('token_revoked');
+      const nowSec = expirySecAt(nowMs);
+      if (isRevoked(claims, kid, nowSec)) throw new AppError('token_revoked');
+      if (isBefore(claims, refusedBeforeSec(nowSec))) {
+        throw new AppError('token_revoked', { detail: { reason: 'too many revocations: older tokens are refused' } });
+      }
       if (options.onStale === 'deny' && nowMs - (currentAtMs ?? 0) > options.maxStalenessMs) {
         throw new AppError('revocations_unavailable', { detail: { reason: 'stale' } });
       }
     },
     apply(more, nowMs) {
       if (more.length === 0) return;
-      for (const entry of more) hold(entries, entry);
+      hold(more, nowMs, 'add');
       changed(nowMs);
     },
-    applySnapshot(all, nowMs) {
-      for (const entry of all) hold(entries, entry);
+    stage(some, nowMs) {
+      hold(some, nowMs, 'stage');
+      sweep(nowMs);
+    },
+    applySnapshot(last, nowMs) {
+      hold(last, nowMs, 'stage');
+      table.commit();
       ready = true;
       changed(nowMs);
     },
@@ -96,65 +190,20 @@ export function createRevocations(
     },
     stalenessMs: (nowMs) => (currentAtMs === undefined ? undefined : nowMs - currentAtMs),
     get size() {
-      return Object.values(entries).reduce((sum, held) => sum + held.size, 0);
+      return table.size;
+    },
+    refusedBeforeMs(nowMs) {
+      const sec = refusedBeforeSec(expirySecAt(nowMs));
+      return sec === undefined ? undefined : sec * 1000;
     },
   };
 }
 
-function isRevoked(entries: Entries, claims: Subject, kid: string): boolean {
-  // A session ends for good; the others end what was issued before a moment, since users and tenants come back.
-  if (claims.sessionId !== undefined && entries.session.has(claims.sessionId)) return true;
-  const issuedAtMs = claims.issuedAtSec * 1000;
-  return (
-    isBefore(issuedAtMs, entries.member.get(memberKey(claims))) ||
-    isBefore(issuedAtMs, entries.user.get(claims.userId)) ||
-    isBefore(issuedAtMs, entries.tenant.get(claims.tenantId)) ||
-    isBefore(issuedAtMs, entries.key.get(kid))
-  );
-}
+const isBefore = ({ issuedAtSec }: Subject, goodFromSec: number | undefined): boolean =>
+  goodFromSec !== undefined && issuedAtSec < goodFromSec;
 
-const isBefore = (issuedAtMs: number, held: Held | undefined): boolean =>
-  held !== undefined && issuedAtMs < held.notBeforeMs;
+/** Up to the next whole second: `iat` counts whole seconds, and an entry may end late, never early. */
+const toSec = (ms: number): number => Math.min(Math.max(Math.ceil(ms / 1000), 0), latestSec);
 
-function hold(entries: Entries, entry: Revocation): void {
-  const held = entries[entry.kind];
-  const key = keyOf(entry);
-  const before = held.get(key);
-  held.set(key, {
-    notBeforeMs: Math.max(entry.notBeforeMs, before?.notBeforeMs ?? 0),
-    expiresAtMs: Math.max(entry.expiresAtMs, before?.expiresAtMs ?? 0),
-  });
-}
-
-function keyOf(entry: Revocation): string {
-  switch (entry.kind) {
-    case 'session':
-      return entry.sessionId;
-    case 'member':
-      return memberKey(entry);
-    case 'user':
-      return entry.userId;
-    case 'tenant':
-      return entry.tenantId;
-    case 'key':
-      return entry.kid;
-  }
-}
-
-// A space is in no identifier, so no two members share a key.
-const memberKey = (member: Pick<Claims, 'tenantId' | 'userId'>): string => `${member.tenantId} ${member.userId}`;
-
-function dropExpired(entries: Entries, nowMs: number): void {
-  for (const held of Object.values(entries)) {
-    // As long as a token could still pass by tolerance.
-    for (const [key, { expiresAtMs }] of held) if (nowMs >= expiresAtMs + toleranceMs) held.delete(key);
-  }
-}
-
-const emptyEntries = (): Entries => ({
-  session: new Map(),
-  member: new Map(),
-  user: new Map(),
-  tenant: new Map(),
-  key: new Map(),
-});
+/** An entry that ends by this second is over: a token that it concerns does not even pass by tolerance. */
+const expirySecAt = (nowMs: number): number => Math.floor((nowMs - toleranceMs) / 1000);

@@ -1,0 +1,194 @@
+import { digestWords } from './revoked-subject.ts';
+
+/** Unix seconds. */
+export type TableEntry = Readonly<{ notBeforeSec: number; expiresAtSec: number }>;
+
+const headBits = 20;
+const blockBits = 14;
+const blockMask = (1 << blockBits) - 1;
+
+// The words of an entry after its digest. A link is the number of another entry; 0 ends a list.
+const notBefore = digestWords;
+const expiresAt = digestWords + 1;
+const generation = digestWords + 2;
+const nextOfHead = digestWords + 3;
+const nextOfDue = digestWords + 4;
+const entryWords = digestWords + 5;
+
+/** Times are unsigned words: the last one is in the year 2106. */
+export const latestSec = 0xffff_ffff;
+
+// Up to 17 minutes ahead each second has a list of its own; further ahead one in 512 of the time left, so that there are few.
+const exactSec = 1024;
+
+/**
+ * Revoked subjects by digest, 32 bytes each. Nothing here takes time in proportion to what is held: entries lie in blocks that
+ * are never copied, the hash table has its full size from the start (untouched pages cost no memory), and entries that expire
+ * together are in one list.
+ */
+export class RevocationTable {
+  #heads: Int32Array | undefined;
+  readonly #blocks: Int32Array[] = [];
+  /** First of the entries that expire by this second. */
+  readonly #due = new Map<number, number>();
+  #used = 0;
+  #free = 0;
+  #size = 0;
+  #staged = 1;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** @returns From when on tokens of this subject are good again; undefined where it is not revoked. */
+  find(digests: Int32Array, at: number): number | undefined {
+    const entry = this.#entryOf(digests, at);
+    if (entry === 0 || this.#get(entry, generation) >= this.#staged) return undefined;
+    return this.#get(entry, notBefore) >>> 0;
+  }
+
+  /** Holds an entry; of one that is held already the later times count. */
+  add(digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
+    this.#hold(digests, at, times, nowSec, 0);
+  }
+
+  /** The same, but it is found only after {@link commit}. */
+  stage(digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
+    this.#hold(digests, at, times, nowSec, this.#staged);
+  }
+
+  /** All that was staged is found from now on. */
+  commit(): void {
+    this.#staged += 1;
+  }
+
+  /** Forgets at most so many that have expired. @returns Whether it is done. */
+  expire(nowSec: number, limit: number): boolean {
+    let left = limit;
+    for (const second of this.#due.keys()) {
+      if (second > nowSec) continue;
+      for (; left > 0 && this.#due.has(second); left -= 1) {
+        const entry = this.#takeFrom(second);
+        const until = this.#get(entry, expiresAt) >>> 0;
+        // It was revoked again since.
+        if (until > nowSec) this.#link(entry, until, nowSec);
+        else this.#remove(entry);
+      }
+      if (left === 0) return false;
+    }
+    return true;
+  }
+
+  /** Forgets the `count` that expire first. @returns The latest times among them. */
+  dropFirst(count: number): TableEntry {
+    let notBeforeSec = 0;
+    let expiresAtSec = 0;
+    let left = count;
+    for (const second of [...this.#due.keys()].sort((a, b) => a - b)) {
+      for (; left > 0 && this.#due.has(second); left -= 1) {
+        const entry = this.#takeFrom(second);
+        notBeforeSec = Math.max(notBeforeSec, this.#get(entry, notBefore) >>> 0);
+        expiresAtSec = Math.max(expiresAtSec, this.#get(entry, expiresAt) >>> 0);
+        this.#remove(entry);
+      }
+    }
+    return { notBeforeSec, expiresAtSec };
+  }
+
+  #hold(digests: Int32Array, at: number, times: TableEntry, nowSec: number, staged: number): void {
+    const known = this.#entryOf(digests, at);
+    if (known !== 0) {
+      this.#set(known, notBefore, Math.max(this.#get(known, notBefore) >>> 0, times.notBeforeSec));
+      this.#set(known, expiresAt, Math.max(this.#get(known, expiresAt) >>> 0, times.expiresAtSec));
+      this.#set(known, generation, Math.min(this.#get(known, generation), staged));
+      return;
+    }
+    const entry = this.#allocate();
+    for (let word = 0; word < digestWords; word += 1) this.#set(entry, word, digests[at + word] ?? 0);
+    this.#set(entry, notBefore, times.notBeforeSec);
+    this.#set(entry, expiresAt, times.expiresAtSec);
+    this.#set(entry, generation, staged);
+    const head = this.#headOf(entry);
+    this.#heads ??= new Int32Array(1 << headBits);
+    this.#set(entry, nextOfHead, this.#heads[head] ?? 0);
+    this.#heads[head] = entry;
+    this.#link(entry, times.expiresAtSec, nowSec);
+    this.#size += 1;
+  }
+
+  #entryOf(digests: Int32Array, at: number): number {
+    let entry = this.#heads?.[(digests[at] ?? 0) >>> (32 - headBits)] ?? 0;
+    while (entry !== 0 && !this.#is(entry, digests, at)) entry = this.#get(entry, nextOfHead);
+    return entry;
+  }
+
+  #is(entry: number, digests: Int32Array, at: number): boolean {
+    for (let word = 0; word < digestWords; word += 1) {
+      if (this.#get(entry, word) !== digests[at + word]) return false;
+    }
+    return true;
+  }
+
+  #headOf(entry: number): number {
+    return this.#get(entry, 0) >>> (32 - headBits);
+  }
+
+  #link(entry: number, untilSec: number, nowSec: number): void {
+    const second = listFor(untilSec, nowSec);
+    this.#set(entry, nextOfDue, this.#due.get(second) ?? 0);
+    this.#due.set(second, entry);
+  }
+
+  #takeFrom(second: number): number {
+    const entry = this.#due.get(second) ?? 0;
+    const next = this.#get(entry, nextOfDue);
+    if (next === 0) this.#due.delete(second);
+    else this.#due.set(second, next);
+    return entry;
+  }
+
+  /** Of one that is in no list of those that expire any more. */
+  #remove(entry: number): void {
+    const heads = this.#heads as Int32Array;
+    const head = this.#headOf(entry);
+    const next = this.#get(entry, nextOfHead);
+    let before = heads[head] ?? 0;
+    if (before === entry) heads[head] = next;
+    else {
+      while (this.#get(before, nextOfHead) !== entry) before = this.#get(before, nextOfHead);
+      this.#set(before, nextOfHead, next);
+    }
+    this.#set(entry, nextOfHead, this.#free);
+    this.#free = entry;
+    this.#size -= 1;
+  }
+
+  #allocate(): number {
+    if (this.#free !== 0) {
+      const entry = this.#free;
+      this.#free = this.#get(entry, nextOfHead);
+      return entry;
+    }
+    this.#used += 1;
+    // Number 0 is nobody's, so that it can end a list.
+    if (this.#blocks.length <= this.#used >>> blockBits) this.#blocks.push(new Int32Array(entryWords << blockBits));
+    return this.#used;
+  }
+
+  #get(entry: number, word: number): number {
+    return this.#blocks[entry >>> blockBits]?.[(entry & blockMask) * entryWords + word] ?? 0;
+  }
+
+  #set(entry: number, word: number, value: number): void {
+    const block = this.#blocks[entry >>> blockBits] as Int32Array;
+    block[(entry & blockMask) * entryWords + word] = value;
+  }
+}
+
+/** The second by whose list an entry is forgotten: its own, or a little later where that is far away. */
+function listFor(untilSec: number, nowSec: number): number {
+  const aheadSec = untilSec - nowSec;
+  if (aheadSec < exactSec) return untilSec;
+  const step = 2 ** (Math.floor(Math.log2(aheadSec)) - 9);
+  return Math.ceil(untilSec / step) * step;
+}

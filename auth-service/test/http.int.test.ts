@@ -292,6 +292,26 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect((await get('/internal/revocations?wait=31', gatewayItself)).status).toBe(422);
     });
 
+    test.each([
+      [undefined, 'items'],
+      ['application/json', 'items'],
+      ['*/*', 'items'],
+      ['text/html', 'items'],
+      ['application/vnd.countersign.revocation-groups+json, application/json', 'groups'],
+    ])('shows the feed to one that accepts %s as %s', async (accept, form) => {
+      const session = await login();
+      await post('/v1/auth/logout', {}, { as: asUser(session.session_id) });
+      const { headers, body } = await gateway.call(service.port, 'GET', '/internal/revocations', {
+        as: gatewayItself,
+        ...(accept !== undefined && { headers: { accept } }),
+      });
+      expect(Object.keys(body).sort()).toEqual(['complete', 'cursor', form, 'log'].sort());
+      const type = form === 'items' ? 'application/json' : 'application/vnd.countersign.revocation-groups+json';
+      expect(headers['content-type']).toBe(`${type}; charset=utf-8`);
+      const ids = (body[form] as { sid?: string; ids?: string[] }[]).flatMap(({ sid, ids }) => ids ?? [sid]);
+      expect(ids).toContain(session.session_id);
+    });
+
     test('writes no secret into its log', async () => {
       const { access_token, refresh_token } = await login();
       await post('/v1/auth/login', { email: ann.email, password: 'wrong canary password' });

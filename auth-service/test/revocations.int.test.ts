@@ -171,6 +171,62 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
   });
 
+  test('comes in groups with the same times, and says the same as item by item', async () => {
+    const { log, cursor } = await head();
+    const [userId, sid, kid] = [uuidv7(), uuidv7(), uuidv7()];
+    const session = { kind: 'session', sid, userId, tenantId: tenant.id } as const;
+    const entries = [
+      ...[session, { ...session, sid: uuidv7() }, { kind: 'member', userId, tenantId: tenant.id } as const],
+      ...[{ kind: 'user', userId } as const, { kind: 'tenant', tenantId: tenant.id } as const],
+      { kind: 'key', kid } as const,
+    ];
+    await probing(store.db, (trx) => appendRevocations(trx, entries, revocationInForceSec));
+    const items = await since({ log, cursor });
+    const page = await readFeed(store.db, { log, after: cursor }, 'groups');
+    expect(page).toMatchObject({ log, cursor: items.at(-1)?.seq, complete: true, fromStart: false, items: [] });
+    const idOf = ({ kind, ...names }: (typeof items)[number]) =>
+      kind === 'member'
+        ? `${names.tenant_id} ${names.user_id}`
+        : { session: names.sid, user: names.user_id, tenant: names.tenant_id, key: names.kid }[kind];
+    const flat = page.groups.flatMap(({ ids, ...rest }) => ids.map((id) => ({ ...rest, id })));
+    expect(flat).toHaveLength(items.length);
+    expect(flat).toEqual(
+      expect.arrayContaining(
+        items.map((item) => ({
+          kind: item.kind,
+          not_before: item.not_before,
+          expires_at: item.expires_at,
+          id: idOf(item),
+        })),
+      ),
+    );
+    expect(page.groups.find(({ kind }) => kind === 'session')?.ids).toHaveLength(2);
+  });
+
+  test('comes in pages of groups, and what is added while they are read comes behind them', async () => {
+    const { log, cursor } = await head();
+    const addBulk = (from: number, to: number) =>
+      probing(store.db, (trx) =>
+        sql`insert into revocations (kind, user_id, not_before, expires_at)
+            select 'user', 'bulk-' || n, clock_timestamp(), clock_timestamp() + interval '1 hour'
+            from generate_series(${from}::int, ${to}::int) n`.execute(trx),
+      );
+    await addBulk(1, pageSize + 1);
+    const seen: string[] = [];
+    let page = await readFeed(store.db, { log, after: cursor }, 'groups');
+    expect([page.complete, page.groups.flatMap(({ ids }) => ids).length]).toEqual([false, pageSize]);
+    await addBulk(pageSize + 2, pageSize + 3);
+    seen.push(...page.groups.flatMap(({ ids }) => ids));
+    page = await readFeed(store.db, { log, after: page.cursor }, 'groups');
+    seen.push(...page.groups.flatMap(({ ids }) => ids));
+    expect(page.complete).toBe(true);
+    expect(seen).toHaveLength(pageSize + 3);
+    expect(new Set(seen).size).toBe(seen.length);
+    const after = await feed.next({ log, after: page.cursor, form: 'groups', waitMs: 0 }, never);
+    expect(after).toMatchObject({ groups: [], cursor: page.cursor, complete: true });
+    await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
+  });
+
   test('lets go of what has expired, and a cursor stays good', async () => {
     await revoke(uuidv7());
     await revoke(uuidv7());

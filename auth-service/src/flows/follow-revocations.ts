@@ -1,7 +1,7 @@
 import type { AuthDatabase } from '../store/database.ts';
-import { type FeedPage, readFeed, revocationsChannel } from '../store/revocations.ts';
+import { type FeedForm, type FeedPage, readFeed, revocationsChannel } from '../store/revocations.ts';
 
-export type FeedRequest = Readonly<{ log: string | undefined; after: number; waitMs: number }>;
+export type FeedRequest = Readonly<{ log: string | undefined; after: number; form?: FeedForm; waitMs: number }>;
 
 /** The revocation log for those who follow it. */
 export type Feed = Readonly<{
@@ -41,13 +41,13 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
     get ended() {
       return ended;
     },
-    async next({ log, after, waitMs }, signal) {
+    async next({ log, after, form, waitMs }, signal) {
       const deadline = performance.now() + waitMs;
       for (;;) {
         const wake = wakeUp(Math.max(0, deadline - performance.now()), signal);
         try {
-          const page = await readFeed(db, { log, after });
-          const isNews = page.items.length > 0 || page.fromStart;
+          const page = await readFeed(db, { log, after }, form);
+          const isNews = page.items.length > 0 || page.groups.length > 0 || page.fromStart;
           if (isNews || ended || signal.aborted || performance.now() >= deadline) return page;
           await wake.promise;
         } finally {

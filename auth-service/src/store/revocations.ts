@@ -123,22 +123,34 @@ export type Revocation = Readonly<{
   expires_at: Date;
 }>;
 
+/** Revocations of one kind and with the same times. */
+export type RevocationGroup = Readonly<{
+  kind: RevocationKind;
+  not_before: Date;
+  expires_at: Date;
+  /** What they revoke; of a member `<tenant_id> <user_id>`. */
+  ids: readonly string[];
+}>;
+
+/** Whether a page has each revocation for itself, or those with the same times together: a fifth of the bytes and of the work. */
+export type FeedForm = 'items' | 'groups';
+
 export type FeedPage = Readonly<{
   log: string;
   /** Where to go on from. */
   cursor: number;
   /** Nothing more was there. */
   complete: boolean;
-  items: readonly Revocation[];
   /** Read from the beginning, because the cursor given was none of this log's. */
   fromStart: boolean;
+  items: readonly Revocation[];
+  groups: readonly RevocationGroup[];
 }>;
 
+export type FeedPosition = Readonly<{ log: string | undefined; after: number }>;
+
 /** One page of what is still in force behind a cursor; from the beginning for a cursor of another log, or ahead of this. */
-export async function readFeed(
-  db: AuthDatabase,
-  position: Readonly<{ log: string | undefined; after: number }>,
-): Promise<FeedPage> {
+export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedPage> {
   return db.transaction({ role: roles.feed }, async (trx) => {
     const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();
     // Before the page: what is written between the two statements is then on the page, or behind this head.
@@ -148,16 +160,42 @@ export async function readFeed(
       .executeTakeFirstOrThrow();
     const fromStart = position.log !== log || position.after > head;
     const after = fromStart ? 0 : position.after;
-    const items = await trx
-      .selectFrom('revocations')
-      .selectAll()
-      .where('seq', '>', after)
-      .where('expires_at', '>', sql<Date>`clock_timestamp()`)
-      .orderBy('seq')
-      .limit(pageSize)
-      .execute();
-    const complete = items.length < pageSize;
-    const last = items.at(-1)?.seq ?? after;
-    return { log, cursor: complete ? Math.max(last, head) : last, complete, items, fromStart };
+    const { isFull, last = after, ...lists } = await (form === 'items' ? readItems : readGroups)(trx, after);
+    return { log, cursor: isFull ? last : Math.max(last, head), complete: !isFull, fromStart, ...lists };
   });
+}
+
+type Lists = Pick<FeedPage, 'items' | 'groups'> & Readonly<{ isFull: boolean; last: number | undefined }>;
+
+const inForceAfter = (trx: Trx, after: number) =>
+  trx
+    .selectFrom('revocations')
+    .where('seq', '>', after)
+    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .orderBy('seq');
+
+async function readItems(trx: Trx, after: number): Promise<Lists> {
+  const items = await inForceAfter(trx, after).selectAll().limit(pageSize).execute();
+  return { items, groups: [], isFull: items.length === pageSize, last: items.at(-1)?.seq };
+}
+
+/** Postgres puts them together: 5,000 rows would keep the event loop busy for longer than their ids do. */
+async function readGroups(trx: Trx, after: number): Promise<Lists> {
+  const page = inForceAfter(trx, after)
+    .select(['seq', 'kind', 'not_before', 'expires_at'])
+    .select(
+      sql<string>`case kind when 'session' then sid when 'user' then user_id when 'tenant' then tenant_id when 'key' then kid
+        when 'member' then tenant_id || ' ' || user_id end`.as('id'),
+    )
+    .limit(pageSize);
+  const rows = await trx
+    .selectFrom(page.as('page'))
+    .select(['kind', 'not_before', 'expires_at'])
+    .select([sql<string[]>`json_agg(id)`.as('ids'), sql<number>`max(seq)`.as('last')])
+    .groupBy(['kind', 'not_before', 'expires_at'])
+    .orderBy('last')
+    .execute();
+  const groups = rows.map(({ last: _last, ...group }) => group);
+  const count = groups.reduce((sum, { ids }) => sum + ids.length, 0);
+  return { items: [], groups, isFull: count === pageSize, last: rows.at(-1)?.last };
 }

@@ -24,6 +24,8 @@ export type RevocationSourceOptions = Readonly<{
   graceMs?: number;
 }>;
 
+// One that has no groups, or does not know of them, answers with items.
+const accept = 'application/vnd.countersign.revocation-groups+json, application/json';
 // 5,000 entries of the longest identifiers, and room.
 const maxBytes = 8 * 1024 * 1024;
 // For the second answer, when the first has come.
@@ -57,7 +59,7 @@ export function createRevocationSource(
     const { statusCode, body } = await pool.request({
       method: 'GET',
       path: pathname + query,
-      headers: [...signed.flat(), 'accept', 'application/json'],
+      headers: [...signed.flat(), 'accept', accept],
       headersTimeout: timeoutMs,
       bodyTimeout: graceMs,
       // All of it: an answer that comes byte by byte keeps the time-outs above from ever ending it.

@@ -25,8 +25,9 @@ export type Lasting = Readonly<{
   throttle: FailureThrottle;
   /** Nonces of nested calls, and DPoP proofs: forgotten with a configuration, they could be used again. */
   replay: ReplayStore;
-  /** Sockets stay open across configurations, and so does their count. */
+  /** Sockets and uploads go on across configurations, and so does their count. */
   sockets: SocketCount;
+  uploads: SocketCount;
   respond: Respond;
   observe: Observe;
   isDraining(): boolean;
@@ -100,6 +101,7 @@ function build(config: GatewayConfig, lasting: Lasting, holdings: Holdings, befo
     throttle: lasting.throttle,
     replay: lasting.replay,
     sockets: lasting.sockets,
+    uploads: lasting.uploads,
     forward: {
       forwardHttp: createForwardHttp({ upstreams, open, isDraining }),
       forwardUpgrade: createForwardUpgrade({ upstreams, open, refuse: respond.socket }),

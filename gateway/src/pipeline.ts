@@ -16,6 +16,8 @@ export type Stages = Readonly<{
   sign(admitted: Admitted): Signed | Promise<Signed>;
   /** Each attempt of a retry is signed afresh. */
   signAgain(signed: Signed): Signed;
+  /** Requests only: whether there is a place left for another streamed body. It throws. */
+  admitUpload(signed: Signed): void;
   /** Upgrades only: whose page asks, and whether there is a place left for another socket. They throw. */
   checkOrigin?(incoming: Incoming): void;
   admitSocket(signed: Signed, socket: Duplex): void;
@@ -48,7 +50,11 @@ export function createPipeline(stages: Stages): Pipeline {
       const incoming = stages.sanitize(arrival);
       const own = stages.cors?.(incoming) ?? answerServerOptions(incoming);
       if (own !== undefined) response.writeHead(204, own).end();
-      else await stages.forwardHttp(await signed(incoming), response, stages.signAgain);
+      else {
+        const request = await signed(incoming);
+        stages.admitUpload(request);
+        await stages.forwardHttp(request, response, stages.signAgain);
+      }
     },
     async upgrade(arrival, socket, head) {
       const incoming = stages.sanitize(arrival);

@@ -7,6 +7,7 @@ import type { SocketCount } from './limits/socket-count.ts';
 import { createPipeline, type Pipeline, type Stages } from './pipeline.ts';
 import { compileRoutes, routesOn } from './routing/route-table.ts';
 import { createAdmitSocket } from './stages/admit-socket.ts';
+import { createAdmitUpload } from './stages/admit-upload.ts';
 import { createAuthenticate } from './stages/authenticate.ts';
 import { createAuthenticateService } from './stages/authenticate-service.ts';
 import { authorize } from './stages/authorize.ts';
@@ -33,6 +34,7 @@ export type PipelineParts = Readonly<{
   /** Nonces of nested calls, and DPoP proofs. */
   replay: ReplayStore;
   sockets: SocketCount;
+  uploads: SocketCount;
   forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
   nowMs(): number;
 }>;
@@ -42,7 +44,7 @@ export type PipelineParts = Readonly<{
  * a token, on the internal one a service with a signature.
  */
 export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeline; internal: Pipeline }> {
-  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, forward, nowMs } = parts;
+  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, uploads, forward, nowMs } = parts;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
   const publicTable = compileRoutes(routesOn('public', config));
@@ -52,6 +54,7 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
     limit: createLimit(routes, limiterFor),
     ...sign,
     admitSocket: createAdmitSocket(sockets, config.websockets.maxPerUser),
+    admitUpload: createAdmitUpload(uploads, config.uploads.maxPerAddress),
     ...forward,
   });
   return {

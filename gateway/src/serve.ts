@@ -94,6 +94,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     // Where Redis is gone nested calls and proofs wait for it: whether one is a replay can then not be known.
     replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
     sockets: createSocketCount(),
+    uploads: createSocketCount(),
     respond,
     observe: createObserve(logger, metrics),
     isDraining: () => health.draining,

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { eventually, freePorts, type RecordingUpstream, recordingUpstream } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { maxConnectionsPerTarget, maxUnansweredPerTarget } from '../src/upstreams/target.ts';
+import { maxConnectionsPerTarget, maxStreamsPerTarget, maxUnansweredPerTarget } from '../src/upstreams/target.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { headerIn, type RawService, rawService, thingsAt } from './kit/raw-service.ts';
@@ -217,6 +217,8 @@ describe('a circuit breaker', () => {
 
 const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n';
 
+const half = 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf of it';
+
 /** So many clients with a connection each, once the service has seen what all of them ask. */
 async function clientsOf(gateway: GatewayUnderTest, service: RawService, count: number) {
   const before = service.heads.length;
@@ -226,7 +228,7 @@ async function clientsOf(gateway: GatewayUnderTest, service: RawService, count: 
     client.write('GET /v1/open/1 HTTP/1.1\r\nHost: gateway.test\r\n\r\n');
     return client;
   });
-  await eventually(() => expect(service.heads).toHaveLength(before + count));
+  await eventually(() => expect(service.heads).toHaveLength(before + count), 30_000);
   return clients;
 }
 
@@ -250,7 +252,7 @@ test('a service that owes more than a thousand answers is asked no more, and str
 });
 
 test('a service that holds every connection gets no more, and who waits for one is told so in time', async () => {
-  const service = await rawService((socket) => socket.write(stream));
+  const service = await rawService((socket) => socket.write(half));
   const gateway = await gatewayUnderTest({
     edits: [thingsAt([service.url]), ['connect: 1s, response: 2s, idle: 2s', 'connect: 1s, response: 20s, idle: 20s']],
   });
@@ -262,6 +264,23 @@ test('a service that holds every connection gets no more, and who waits for one 
   clients[0]?.destroy();
   expect((await gateway.ask('/v1/open/4')).status).toBe(200);
   expect(service.heads.slice(maxConnectionsPerTarget).join('\n')).not.toMatch(/open\/[23]/);
+  for (const client of clients) client.destroy();
+  await gateway.close();
+  await service.close();
+});
+
+test('streams of events get half of the connections to a service: one more is refused, and other requests are served', async () => {
+  const service = await rawService((socket) => socket.write(stream));
+  const gateway = await gatewayUnderTest({
+    edits: [thingsAt([service.url]), ['response: 2s, idle: 2s', 'response: 20s, idle: 20s']],
+  });
+  const clients = await clientsOf(gateway, service, maxStreamsPerTarget);
+  await eventually(async () => {
+    const { status, code } = await gateway.ask('/v1/open/2');
+    expect([status, code]).toEqual([503, 'upstream_overloaded']);
+  });
+  service.answerWith((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
+  expect((await gateway.ask('/v1/open/3')).status).toBe(200);
   for (const client of clients) client.destroy();
   await gateway.close();
   await service.close();

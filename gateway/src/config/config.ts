@@ -53,6 +53,8 @@ export type Upstream = Readonly<{
   identity: UpstreamIdentity;
   txnToken: boolean;
   timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
+  /** Bytes a second that a client has to send of a body, or read of an answer. 0: none. */
+  minRate: number;
   balance: 'round-robin' | 'least-pending';
   /** Undefined: nothing is asked but what clients ask. */
   health:
@@ -184,6 +186,7 @@ export type GatewayConfig = Readonly<{
   /** Undefined: browsers are told nothing. */
   cors: Cors | undefined;
   websockets: Readonly<{ maxPerUser: number }>;
+  uploads: Readonly<{ maxPerAddress: number }>;
   headers: Readonly<{ strip: readonly string[]; security: boolean }>;
   tests: readonly PolicyTest[];
 }>;

@@ -16,6 +16,7 @@ export function resolveUpstream(
     identity,
     txnToken: part.txnToken,
     timeouts: { connectMs: timeouts.connect, responseMs: timeouts.response, idleMs: timeouts.idle },
+    minRate: part.minRate,
     balance: part.balance,
     health: health && {
       path: health.path,

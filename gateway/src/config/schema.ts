@@ -138,6 +138,19 @@ export const schema = z
     routes: z.array(route).min(1).max(10_000).describe('What is served. Their order does not matter.'),
     cors: cors.optional().describe('Lets pages of other origins call. Answered here; services are not asked.'),
     websockets,
+    uploads: z
+      .strictObject({
+        maxPerAddress: z
+          .int()
+          .min(1)
+          .max(10_000)
+          .default(256)
+          .describe(
+            'How many may arrive at once from one client address (IPv6: one /64), over all routes of a process.',
+          ),
+      })
+      .prefault({})
+      .describe('Bodies of routes with `mode: stream`.'),
     headers: z
       .strictObject({
         strip: unique(headerName).prefault([]).describe('More request headers that never reach a service.'),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, filePath, hostName, pathOnly, text, unique } from './scalars.ts';
+import { duration, filePath, hostName, pathOnly, size, text, unique } from './scalars.ts';
 import { targetOrigin } from './url-scalars.ts';
 
 const secretOptions = {
@@ -63,10 +63,15 @@ export const upstream = z.strictObject({
       response: duration({ min: '1ms', max: '1h' })
         .prefault('30s')
         .describe('From the whole request to the first byte of the answer.'),
-      idle: duration({ min: '1ms', max: '1d' }).prefault('60s').describe('Between two pieces of the answer.'),
+      idle: duration({ min: '1ms', max: '1d' })
+        .prefault('60s')
+        .describe('Between two pieces of the answer, or of a body that is streamed.'),
     })
     .prefault({})
     .describe('How long it may take.'),
+  minRate: size({ min: '0B', max: '1MiB' })
+    .prefault('1KiB')
+    .describe('Bytes a second that a client has to send of a body, and to read of an answer, on average. `0B`: none.'),
   balance: z
     .enum(['round-robin', 'least-pending'])
     .default('round-robin')

@@ -99,6 +99,7 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number) {
       lifetimeSec: config.identity.lifetimeSec,
       nowMs: () => nowMs,
     }),
+    admitUpload() {},
     admitSocket() {},
   };
 }

@@ -1,4 +1,4 @@
-/** How many WebSockets each user has open here. A process counts its own: what another one holds costs it nothing. */
+/** How many WebSockets each user, or streamed bodies each address, has open here. A process counts its own: what another one holds costs it nothing. */
 export type SocketCount = Readonly<{
   /** @returns Gives the place back, once. Undefined where there is none left. */
   take(key: string, max: number): (() => void) | undefined;

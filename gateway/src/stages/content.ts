@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { Matched } from '../exchange.ts';
+import { wholeBodyRate } from '../limits/min-rate.ts';
 import { readBody } from './read-body.ts';
 
 /** A body of GET and HEAD has no meaning that all would agree on (RFC 9110 section 9.3.1). */
@@ -28,5 +29,5 @@ export function takeContent({
     throw new AppError('unsupported_media_type', { detail: { reason: 'content-encoding' } });
   }
   acceptBody();
-  return readBody(request, route.body.maxBytes);
+  return readBody(request, { maxBytes: route.body.maxBytes, rate: wholeBodyRate(route.upstream) });
 }

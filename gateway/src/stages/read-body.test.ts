@@ -10,8 +10,9 @@ describe('a body that is read whole', () => {
   afterEach(() => {
     jest.useRealTimers();
   });
-  const reading = (stream = new PassThrough()) => {
-    const read = readBody(stream as unknown as IncomingMessage, 10).then(
+  const reading = (stream = new PassThrough(), bytesPerSec = 0) => {
+    const rate = { bytesPerSec, windowMs: 20_000 };
+    const read = readBody(stream as unknown as IncomingMessage, { maxBytes: 10, rate }).then(
       (bytes) => bytes.toString(),
       (error: { code: string }) => error.code,
     );
@@ -34,6 +35,18 @@ describe('a body that is read whole', () => {
     expect(await Promise.race([read, Promise.resolve('waiting')])).toBe('waiting');
     jest.advanceTimersByTime(1_000);
     expect(await read).toBe('request_timeout');
+  });
+
+  test('may not come more slowly than the least rate', async () => {
+    const { stream, read } = reading(new PassThrough(), 1024);
+    for (let second = 0; second < 19; second += 1) {
+      if (second % 5 === 0) stream.write('a');
+      jest.advanceTimersByTime(1_000);
+    }
+    expect(await Promise.race([read, Promise.resolve('waiting')])).toBe('waiting');
+    jest.advanceTimersByTime(1_000);
+    expect(await read).toBe('request_timeout');
+    expect(jest.getTimerCount()).toBe(0);
   });
 
   test('is refused as soon as it is too large', async () => {

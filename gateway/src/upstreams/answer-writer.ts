@@ -1,22 +1,26 @@
 import type { ServerResponse } from 'node:http';
+import type { Upstream } from '../config/config.ts';
+import { downloadRate, type RateWatch, watchRate } from '../limits/min-rate.ts';
 
 /**
- * Writes an answer's body at the client's pace. A client that takes nothing for `idleMs` is cut off: while it does not read, the service is
- * not read either, and both would be held for ever. Progress is seen when what is buffered, about 128 KiB at most, becomes less.
+ * Writes an answer's body at the client's pace. A client that reads more slowly than the least rate is cut off: while it does not read, the
+ * service is not read either, and both would be held for ever. The rate counts while bytes wait for the client, not while the service has
+ * nothing to say. Progress is seen when what is buffered, about 128 KiB at most, becomes less.
  */
 export class AnswerWriter {
   readonly #response: ServerResponse;
-  readonly #idleMs: number;
-  #timer: NodeJS.Timeout | undefined;
-  #left = 0;
+  readonly #limits: Upstream;
+  #watching: RateWatch | undefined;
+  #written = 0;
 
-  constructor(response: ServerResponse, idleMs: number) {
+  constructor(response: ServerResponse, limits: Upstream) {
     this.#response = response;
-    this.#idleMs = idleMs;
+    this.#limits = limits;
   }
 
   /** @param onDrain Called when more may be written, if that is not at once. @returns Whether it is at once. */
   write(chunk: Buffer, onDrain: () => void): boolean {
+    this.#written += chunk.length;
     if (this.#response.write(chunk)) return true;
     this.#watch();
     this.#response.once('drain', () => {
@@ -35,18 +39,14 @@ export class AnswerWriter {
   }
 
   readonly stop = (): void => {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#watching?.stop();
+    this.#watching = undefined;
   };
 
   #watch(): void {
-    this.#left = Number.POSITIVE_INFINITY;
-    this.#timer ??= setInterval(() => {
-      // It waits for the answers to requests that were sent before it on the same connection.
-      if (this.#response.socket === null) return;
-      const left = this.#response.writableLength;
-      if (left < this.#left) this.#left = left;
-      else this.#response.destroy();
-    }, this.#idleMs);
+    const response = this.#response;
+    // Without a socket it waits for the answers to requests that were sent before it on the same connection.
+    const taken = () => (response.socket === null ? undefined : this.#written - response.writableLength);
+    this.#watching ??= watchRate(downloadRate(this.#limits), taken, () => response.destroy());
   }
 }

@@ -3,6 +3,7 @@ import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { AppError, errorTable } from '../errors.ts';
 import { type Signed, standingOf } from '../exchange.ts';
+import { uploadRate } from '../limits/min-rate.ts';
 import { lingerOver } from '../linger.ts';
 import { answerHeaders, dropLength } from './answer-headers.ts';
 import { type AnswerLife, lifeOfAnswer } from './answer-life.ts';
@@ -46,20 +47,23 @@ export class Relay implements Dispatcher.DispatchHandler {
   #streamed: Transform | undefined;
   #release: (() => void) | undefined;
   #noMoreExpected: (() => void) | undefined;
+  #streamOver: (() => void) | undefined;
+  #stallOver: (() => void) | undefined;
   #hasBody = false;
   #startedAt = 0;
   #sentAt = 0;
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt;
-    this.#writer = new AnswerWriter(attempt.response, attempt.signed.route.upstream.timeouts.idleMs);
+    this.#writer = new AnswerWriter(attempt.response, attempt.signed.route.upstream);
   }
 
   send(): void {
     const { signed, response, target } = this.#attempt;
     const { outbound, route, request } = signed;
-    const { timeouts, name } = route.upstream;
+    const { timeouts } = route.upstream;
     target.pending += 1;
+    target.connections += 1;
     if (response.destroyed) {
       this.#fail(clientGone);
       return;
@@ -68,24 +72,34 @@ export class Relay implements Dispatcher.DispatchHandler {
     for (const [name, value] of outbound.headers) headers.push(name, value);
     let { body } = outbound as { body?: Dispatcher.DispatchOptions['body'] };
     if (outbound.body === 'stream') {
+      this.#streamOver = target.takeStream();
+      if (this.#streamOver === undefined) {
+        this.#fail(this.#overloaded('streams'));
+        return;
+      }
       if (signed.body.length !== undefined) headers.push('content-length', String(signed.body.length));
       signed.acceptBody();
-      this.#streamed = requestBody(request, { maxBytes: route.body.maxBytes, idleMs: timeouts.idleMs });
+      this.#streamed = requestBody(request, { maxBytes: route.body.maxBytes, rate: uploadRate(route.upstream) });
       body = this.#streamed;
       this.#keepWatch('long');
-      request.once('end', this.#expectAnswer);
+      request.once('end', this.#onBodyEnd);
     } else {
       this.#expectAnswer();
     }
     response.once('close', this.#onClientClose);
     this.#startedAt = performance.now();
     if (target.isBusy()) {
-      const refusal = () => new AppError('upstream_overloaded', { detail: { upstream: name, target: target.origin } });
-      this.#waiting = setTimeout(() => this.#fail(refusal()), timeouts.connectMs);
+      this.#waiting = setTimeout(() => this.#fail(this.#overloaded('connections')), timeouts.connectMs);
+      target.stalled.endOldest();
     }
     const { method, target: path } = outbound;
     target.pool.dispatch({ method, path, headers, body: body ?? null }, this);
   }
+
+  readonly #onBodyEnd = (): void => {
+    this.#streamOver?.();
+    this.#expectAnswer();
+  };
 
   readonly #expectAnswer = (): void => {
     if (!this.#isOver && this.#progress !== 'answered') this.#noMoreExpected = this.#attempt.target.expectAnswer();
@@ -134,12 +148,18 @@ export class Relay implements Dispatcher.DispatchHandler {
         detail: { upstream: route.upstream.name, target: target.origin, reason: 'transfer-encoding' },
       });
     }
+    const life = lifeOfAnswer(passing);
+    if (life === 'endless') {
+      this.#streamOver?.();
+      this.#streamOver = target.takeStream();
+      if (this.#streamOver === undefined) throw this.#overloaded('streams');
+    }
     if (status === 204) dropLength(passing);
     passing.push('x-request-id', record.requestId);
     // Answered before all of the request was there: where the next one would begin is then not for us to wait for.
     if (isDraining() || !(request.complete || signed.outbound.body !== 'stream')) passing.push('connection', 'close');
     response.writeHead(status, passing);
-    this.#keepWatch(lifeOfAnswer(passing));
+    this.#keepWatch(life);
     process.nextTick(this.#flushHead);
   }
 
@@ -150,7 +170,15 @@ export class Relay implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#hasBody = true;
-    if (!this.#writer.write(chunk, () => controller.resume())) controller.pause();
+    if (this.#writer.write(chunk, () => this.#readOn(controller))) return;
+    controller.pause();
+    const { response, target } = this.#attempt;
+    this.#stallOver = target.stalled.add(() => response.destroy());
+  }
+
+  #readOn(controller: Dispatcher.DispatchController): void {
+    this.#stallOver?.();
+    controller.resume();
   }
 
   onResponseEnd(): void {
@@ -187,6 +215,13 @@ export class Relay implements Dispatcher.DispatchHandler {
     done(failure);
   }
 
+  #overloaded(reason: 'connections' | 'streams'): AppError {
+    const { signed, target } = this.#attempt;
+    return new AppError('upstream_overloaded', {
+      detail: { upstream: signed.route.upstream.name, target: target.origin, reason },
+    });
+  }
+
   /** Nothing that may go on for long outlives what let it in. */
   #keepWatch(life: AnswerLife): void {
     this.#release?.();
@@ -221,6 +256,9 @@ export class Relay implements Dispatcher.DispatchHandler {
   #settle(): void {
     this.#isOver = true;
     this.#attempt.target.pending -= 1;
+    this.#attempt.target.connections -= 1;
+    this.#streamOver?.();
+    this.#stallOver?.();
     this.#attempt.response.off('close', this.#onClientClose);
     clearTimeout(this.#waiting);
     this.#noMoreExpected?.();

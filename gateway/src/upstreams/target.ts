@@ -4,6 +4,7 @@ import type { Upstream } from '../config/config.ts';
 import type { Code } from '../errors.ts';
 import { type Connect, forRequests } from './connector.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
+import { createStalledAnswers, type StalledAnswers } from './stalled-answers.ts';
 import { createTargetHealth, type TargetHealth } from './target-health.ts';
 
 /** What went wrong last, for operators. */
@@ -17,6 +18,10 @@ export type Target = {
   readonly connect: Connect;
   /** Requests and upgraded connections that are not over. Whoever raises it lowers it again. */
   pending: number;
+  /** Requests that hold one of the pool's connections, or wait for one. Whoever raises it lowers it again. */
+  connections: number;
+  /** Answers that wait for their clients. */
+  readonly stalled: StalledAnswers;
   readonly health: ReturnType<TargetHealth['state']>;
   readonly lastError: LastError | undefined;
   /** Checks that failed so far. */
@@ -29,6 +34,8 @@ export type Target = {
   isFull(): boolean;
   /** A request has to wait until another one's connection is free. */
   isBusy(): boolean;
+  /** A stream begins that goes on as long as its client likes. @returns Says that it is over. Undefined: there are enough. */
+  takeStream(): (() => void) | undefined;
   /** A request was answered, whatever with. */
   succeeded(): void;
   /** A request got no answer. Only outages count against it. */
@@ -44,6 +51,11 @@ export type Target = {
 export const maxConnectionsPerTarget = 2_048;
 /** Requests that the service is at work on, or that wait for a connection. One that still arrives, or whose answer has begun, is none. */
 export const maxUnansweredPerTarget = 1_024;
+/**
+ * Streamed bodies that still arrive, and answers without end. Half of the connections, so that those who hold one for as long as they like
+ * leave one for every request that the service may be at work on.
+ */
+export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
 // Shorter than the 5 s after which a node service closes an idle connection, so that none is used just as it closes.
 const idleConnectionMs = 4_000;
 const maxHeaderSize = 16 * 1024;
@@ -83,6 +95,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
   let lastError: LastError | undefined;
   let failedChecks = 0;
   let unanswered = 0;
+  let streams = 0;
   const { isUrgent } = deps;
   const checks: HealthChecks | undefined =
     rules && startHealthChecks({ origin, rules, connect, onChecked, isUrgent, random });
@@ -111,6 +124,8 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     pool,
     connect,
     pending: 0,
+    connections: 0,
+    stalled: createStalledAnswers(monotonicMs),
     get health() {
       return health.state(monotonicMs());
     },
@@ -138,7 +153,16 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
       return unanswered >= maxUnansweredPerTarget;
     },
     isBusy() {
-      return this.pending > maxConnectionsPerTarget;
+      return this.connections > maxConnectionsPerTarget;
+    },
+    takeStream() {
+      if (streams >= maxStreamsPerTarget) return undefined;
+      let isOver = false;
+      streams += 1;
+      return () => {
+        if (!isOver) streams -= 1;
+        isOver = true;
+      };
     },
     succeeded: health.succeeded,
     broke,

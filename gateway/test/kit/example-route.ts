@@ -6,6 +6,7 @@ export const exampleUpstream: Upstream = {
   identity: { algorithm: 'ed25519' },
   txnToken: false,
   timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 60_000 },
+  minRate: 1024,
   balance: 'round-robin',
   health: undefined,
   retry: { attempts: 0 },

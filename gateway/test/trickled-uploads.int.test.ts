@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { eventually } from '@countersign/testing';
+import { afterEach, expect, test } from '@jest/globals';
+import { maxStreamsPerTarget } from '../src/upstreams/target.ts';
+import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
+
+let gateway: GatewayUnderTest;
+let sockets: Socket[] = [];
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  sockets = [];
+  await gateway.close();
+});
+
+/** @returns A client that has sent the head and one byte of a body, and what it is answered once its connection ends. */
+function trickle(token: string, from = '127.0.0.1', more = '') {
+  const socket = connect({ port: gateway.port, host: '127.0.0.1', localAddress: from });
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {});
+  socket.write(
+    `POST /v1/upload HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n${more}Content-Length: 100000\r\n\r\na`,
+  );
+  sockets.push(socket);
+  const answer = once(socket, 'close').then(() => parseAnswer(Buffer.concat(chunks).toString('latin1')));
+  const drip = (piece: string, everyMs: number) => {
+    const timer = setInterval(() => socket.write(piece), everyMs);
+    socket.once('close', () => clearInterval(timer));
+  };
+  return { answer, drip, begun: () => chunks.length > 0 };
+}
+
+const refusedWith = (code: string) =>
+  gateway.log.lines().filter((line) => line.msg === 'request' && line.code === code).length;
+
+async function goodClientsAreServed(token: string): Promise<void> {
+  const statuses = await Promise.all(
+    Array.from({ length: 100 }, async () => (await gateway.ask('/v1/things/1', { token })).status),
+  );
+  expect(new Set(statuses)).toEqual(new Set([200]));
+}
+
+const patient = ['response: 2s, idle: 2s', 'response: 60s, idle: 60s'] as const;
+
+test('300 trickled uploads from one address hold no more than its places, and good clients at that address are served', async () => {
+  gateway = await gatewayUnderTest({
+    edits: [patient, ['trustedProxies: []', 'trustedProxies: []\nuploads: { maxPerAddress: 20 }']],
+  });
+  const token = await gateway.issuer.accessToken();
+  for (let count = 0; count < 300; count += 1) trickle(token);
+  await eventually(() => expect(refusedWith('rate_limited')).toBe(280));
+  expect(gateway.upstream.underWay()).toBe(20);
+  await goodClientsAreServed(token);
+  // A place is free again as soon as its upload is over.
+  for (const socket of sockets) socket.destroy();
+  await eventually(async () => {
+    expect((await gateway.ask('/v1/upload', { method: 'POST', token, body: Buffer.from('whole') })).status).toBe(200);
+  });
+});
+
+test('the address is the one that trusted proxies name', async () => {
+  gateway = await gatewayUnderTest({
+    edits: [patient, ['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]\nuploads: { maxPerAddress: 1 }']],
+  });
+  const token = await gateway.issuer.accessToken();
+  for (const client of ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2']) {
+    trickle(token, '127.0.0.1', `X-Forwarded-For: ${client}\r\n`);
+  }
+  // The two IPv6 addresses are of one /64.
+  await eventually(() => expect(gateway.upstream.underWay()).toBe(3));
+  await eventually(() => expect(refusedWith('rate_limited')).toBe(1));
+});
+
+test('streams from many addresses get half of the connections to a service, and other requests the rest', async () => {
+  gateway = await gatewayUnderTest({ edits: [patient] });
+  const token = await gateway.issuer.accessToken();
+  for (let count = 0; count < maxStreamsPerTarget + 30; count += 1) trickle(token, `127.0.0.${(count % 50) + 1}`);
+  await eventually(() => expect(refusedWith('upstream_overloaded')).toBe(30), 30_000);
+  expect(gateway.upstream.underWay()).toBe(maxStreamsPerTarget);
+  await goodClientsAreServed(token);
+  sockets[0]?.destroy();
+  await eventually(() => expect(gateway.upstream.underWay()).toBe(maxStreamsPerTarget - 1));
+  const late = trickle(token);
+  await eventually(() => expect(gateway.upstream.underWay()).toBe(maxStreamsPerTarget));
+  expect(late.begun()).toBe(false);
+});
+
+test('a body that comes more slowly than the least rate is answered 408, one that is only slow arrives', async () => {
+  gateway = await gatewayUnderTest({ edits: [['idle: 2s }', 'idle: 1s }, minRate: 2KiB']] });
+  const token = await gateway.issuer.accessToken();
+  const steady = trickle(token);
+  steady.drip('a'.repeat(5_000), 100);
+  const slow = trickle(token);
+  slow.drip('a'.repeat(10), 50);
+  expect(await slow.answer).toMatchObject({ status: 408, code: 'request_timeout' });
+  await eventually(() => expect(steady.begun()).toBe(true));
+  expect(gateway.upstream.last().body).toHaveLength(100_000);
+});

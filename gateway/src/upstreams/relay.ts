@@ -35,6 +35,8 @@ const clientGone = new AppError('invalid_request', { detail: { reason: 'the clie
 // Of one request. A service that says nothing but `103` would otherwise begin to answer for ever.
 const mostInformational = 16;
 
+const freeEveryMs = 250;
+
 /** One attempt: undici calls it back as the answer comes. */
 export class Relay implements Dispatcher.DispatchHandler {
   readonly #attempt: Attempt;
@@ -44,6 +46,7 @@ export class Relay implements Dispatcher.DispatchHandler {
   #isOver = false;
   #informational = 0;
   #waiting: NodeJS.Timeout | undefined;
+  #freeing: NodeJS.Timeout | undefined;
   #streamed: Transform | undefined;
   #release: (() => void) | undefined;
   #noMoreExpected: (() => void) | undefined;
@@ -91,6 +94,8 @@ export class Relay implements Dispatcher.DispatchHandler {
     if (target.isBusy()) {
       this.#waiting = setTimeout(() => this.#fail(this.#overloaded('connections')), timeouts.connectMs);
       target.stalled.endOldest();
+      // The connection that this frees may go to another request that waits.
+      this.#freeing = setInterval(target.stalled.endOldest, freeEveryMs);
     }
     const { method, target: path } = outbound;
     target.pool.dispatch({ method, path, headers, body: body ?? null }, this);
@@ -114,6 +119,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     // It waited for a connection longer than anybody waited for it. Thrown, this leaves the connection to the next; aborted, it would not.
     if (this.#isOver) throw clientGone;
     clearTimeout(this.#waiting);
+    clearInterval(this.#freeing);
     this.#controller = controller;
     this.#progress = 'unanswered';
     this.#sentAt = performance.now();
@@ -261,6 +267,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#stallOver?.();
     this.#attempt.response.off('close', this.#onClientClose);
     clearTimeout(this.#waiting);
+    clearInterval(this.#freeing);
     this.#noMoreExpected?.();
     this.#release?.();
     // Nobody reads it, and whoever refuses the request wants the rest of it to himself.

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { closeListening } from './close-listening.ts';
 import { ConfigError } from './config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
@@ -33,16 +34,18 @@ export async function listen(server: Server, address: { host: string; port: numb
 
 /**
  * Closes a server once everything in flight is answered. Idle keep-alive connections end at once and answers under way
- * carry `Connection: close`; what is still open after `graceMs` is cut.
+ * carry `Connection: close`; what is still open after `graceMs` is cut. A client that is connected by now is answered, and one that comes
+ * later is refused.
  */
 export async function drainServer(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return;
   // Without this a busy keep-alive client would hold its connection open until the grace is over.
   server.prependListener('request', (_req, res) => res.setHeader('connection', 'close'));
   const closed = once(server, 'close');
-  server.close();
+  const cutAtMs = performance.now() + graceMs;
+  await closeListening(server, graceMs / 2);
   server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+  const cut = setTimeout(() => server.closeAllConnections(), cutAtMs - performance.now());
   await closed;
   clearTimeout(cut);
 }

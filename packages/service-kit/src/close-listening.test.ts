@@ -1,0 +1,29 @@
+import { once } from 'node:events';
+import { createServer, request } from 'node:http';
+import { afterEach, expect, test } from '@jest/globals';
+import { drainServer, listen } from './lifecycle.ts';
+
+const server = createServer((_req, res) => res.end('{}'));
+afterEach(() => server.closeAllConnections());
+
+/** @returns The status, or the code of the error. */
+async function ask(port: number): Promise<number | string> {
+  const asking = request({ port, host: '127.0.0.1', agent: false }).end();
+  try {
+    const [answer] = await once(asking, 'response');
+    answer.resume();
+    return answer.statusCode;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error);
+  }
+}
+
+test('connections that the kernel has queued are answered before a server closes, and later ones are refused', async () => {
+  const port = await listen(server, { host: '127.0.0.1', port: 0 }, 'test');
+  const queued = Array.from({ length: 100 }, () => ask(port));
+  // The kernel has connected them by then, and Node.js has had no turn to accept them.
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  await drainServer(server, 10_000);
+  expect(new Set(await Promise.all(queued))).toEqual(new Set([200]));
+  expect(await ask(port)).toBe('ECONNREFUSED');
+});

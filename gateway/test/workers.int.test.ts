@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { eventually, rawRequest, type StartedProcess } from '@countersign/testing';
+import type { ServerResponse } from 'node:http';
+import { eventually, type RecordedRequest, rawRequest, type StartedProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { request } from 'undici';
 import { type GatewayProcess, gatewayProcess, loadOn } from './gateway-process.ts';
@@ -11,9 +12,16 @@ const workers = 3;
 describe(`a gateway with ${workers} workers`, () => {
   let place: GatewayProcess;
   let primary: StartedProcess;
+  // What the service waits for before it answers at `/slow`.
+  let slow: Promise<void>;
+  let goOn: () => void;
   beforeAll(async () => {
     // The load outlives the time in which everybody may notice, also on a busy machine.
-    place = await gatewayProcess({ env: { DRAIN_DELAY_MS: '6000' } });
+    const answer = async ({ target }: RecordedRequest, res: ServerResponse) => {
+      if (target.endsWith('/slow')) await slow;
+      res.end('{}');
+    };
+    place = await gatewayProcess({ upstream: { answer }, env: { DRAIN_DELAY_MS: '6000' } });
     primary = await place.start('--workers', String(workers));
   });
   afterAll(() => place.close());
@@ -152,13 +160,22 @@ describe(`a gateway with ${workers} workers`, () => {
     expect(logged().filter(({ msg }) => msg === 'stopped')).toHaveLength(workers + 1);
   });
 
-  test('none of them outlives the process that started them', async () => {
+  test('when the process that started them is killed, they finish their requests, say so, and end', async () => {
+    slow = new Promise((resolve) => {
+      goOn = resolve;
+    });
     primary = await place.start('--workers', '2');
     const orphans = pids();
     expect(orphans).toHaveLength(2);
-    await primary.stop('SIGKILL');
+    const answers = Promise.all(Array.from({ length: 4 }, () => ask('/v1/open/slow')));
+    await eventually(() => expect(place.upstream.underWay()).toBe(4));
+    process.kill(primary.pid, 'SIGKILL');
+    await eventually(() => expect(logged().filter(({ msg }) => msg === 'draining')).toHaveLength(2), 30_000);
+    goOn();
+    expect(await answers).toEqual([200, 200, 200, 200]);
     await eventually(() => {
       for (const pid of orphans) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
-    });
+    }, 30_000);
+    expect(logged().filter(({ msg }) => msg === 'stopped')).toHaveLength(2);
   });
 });

@@ -1,7 +1,7 @@
 import { commonConfig, createLogger, readConfig, runProcess } from '@countersign/service-kit';
 import { z } from 'zod';
 import { loadConfig } from '../config/load.ts';
-import { adminSocketOfWorker, tellPrimary } from '../workers/worker.ts';
+import { adminSocketOfWorker, outlivePrimary, tellPrimary } from '../workers/worker.ts';
 import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
 
 const environment = z.object({
@@ -39,7 +39,10 @@ export const serve: Command = {
       const worker = adminSocket === undefined ? undefined : { adminSocket, workers };
       const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
       hangUp.follow(() => void gateway.reload());
-      if (worker !== undefined) tellPrimary({ ports: gateway.ports });
+      if (worker !== undefined) {
+        outlivePrimary();
+        tellPrimary({ ports: gateway.ports });
+      }
       return gateway;
     });
     return 0;

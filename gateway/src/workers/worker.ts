@@ -15,6 +15,17 @@ export function tellPrimary(serves: WorkerServes): void {
   process.send?.({ countersign: serves });
 }
 
+/**
+ * Lets a worker drain and end in order when its primary is gone. Node.js would end it at once, in the middle of its answers. Nobody hands it
+ * connections any more, but those that it has go on.
+ */
+export function outlivePrimary(): void {
+  const { worker } = cluster;
+  worker?.once('disconnect', () => {
+    worker.exitedAfterDisconnect = true;
+  });
+}
+
 /** Settles when it serves, or, with undefined, when it ended before. */
 export function whenServing(worker: Worker): Promise<WorkerServes | undefined> {
   return new Promise((resolve) => {

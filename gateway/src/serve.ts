@@ -48,7 +48,12 @@ export type GatewayDeps = Readonly<{
   worker?: WorkerDeps | undefined;
 }>;
 
-export type WorkerDeps = Readonly<{ adminSocket: string; workers: number }>;
+export type WorkerDeps = Readonly<{
+  adminSocket: string;
+  workers: number;
+  /** Settles when this process may stop taking connections. */
+  mayClose(): Promise<void>;
+}>;
 
 export type RunningGateway = Running &
   Readonly<{
@@ -147,6 +152,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     await aside.stop();
     health.drain();
     open.endAll();
+    await worker?.mayClose();
     await drainServer(servers.public, shutdownGraceMs);
     // Later: a public request that is being finished may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { eventually, type RecordedRequest } from '@countersign/testing';
 import { afterEach, expect, test } from '@jest/globals';
 import { type GatewayProcess, gatewayProcess, loadOn } from './gateway-process.ts';
+import { newConnectionsTo } from './new-connections.ts';
 
 /** A service that takes its time, streams events, or never answers. */
 function answer({ target }: RecordedRequest, res: ServerResponse): void {
@@ -63,6 +64,20 @@ test('SIGTERM at 500 requests a second: not ready first, no request fails, and e
   expect(Buffer.concat(await streamed).toString()).toBe('data: 1\n\n');
   socket.end();
   expect(Buffer.concat(await received).toString('hex')).toBe('880203e9');
+});
+
+test.each([
+  ['one process', []],
+  ['two workers', ['--workers', '2']],
+])('SIGTERM at 500 new connections a second: each is answered or refused, with %s', async (_name, args) => {
+  place = await run({ SHUTDOWN_GRACE_MS: '20000' });
+  const gateway = await place.start(...args);
+  const clients = newConnectionsTo(Number(new URL(place.url).port), '/v1/open/1', 500);
+  await eventually(() => expect(clients.outcomes['200']).toBeGreaterThan(250), 20_000);
+  expect(await gateway.stop()).toBe(0);
+  await eventually(() => expect(clients.outcomes.ECONNREFUSED).toBeGreaterThan(10));
+  await clients.stop();
+  expect(Object.keys(clients.outcomes).sort()).toEqual(['200', 'ECONNREFUSED']);
 });
 
 test('SIGTERM in the middle of a reload does not wait for it', async () => {

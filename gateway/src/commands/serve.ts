@@ -1,7 +1,7 @@
 import { commonConfig, createLogger, readConfig, runProcess } from '@countersign/service-kit';
 import { z } from 'zod';
 import { loadConfig } from '../config/load.ts';
-import { adminSocketOfWorker, outlivePrimary, tellPrimary } from '../workers/worker.ts';
+import { adminSocketOfWorker, mayClose, outlivePrimary, tellPrimary } from '../workers/worker.ts';
 import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
 
 const environment = z.object({
@@ -36,7 +36,7 @@ export const serve: Command = {
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
-      const worker = adminSocket === undefined ? undefined : { adminSocket, workers };
+      const worker = adminSocket === undefined ? undefined : { adminSocket, workers, mayClose };
       const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
       hangUp.follow(() => void gateway.reload());
       if (worker !== undefined) {

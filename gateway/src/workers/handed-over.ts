@@ -11,8 +11,10 @@ const lastWordsMs = 1_000;
  * forgets those it did not get, so that their clients would wait for ever; closed here they see a reset, as the worker's other clients do.
  *
  * It hangs on how Node.js 24 hands connections over (`lib/internal/cluster`); the test that it leaves no client waiting is red without it.
+ *
+ * @returns How many it was handed and has not taken yet.
  */
-export function closeHandedOver(worker: ChildProcess): void {
+export function closeHandedOver(worker: ChildProcess): () => number {
   const waiting = new Map<number, { close(): void }>();
   const send = worker.send as (...given: readonly unknown[]) => boolean;
   worker.send = (message: ClusterMessage, handle?: unknown, ...rest: readonly unknown[]) => {
@@ -27,4 +29,5 @@ export function closeHandedOver(worker: ChildProcess): void {
       for (const handle of waiting.values()) handle.close();
     }, lastWordsMs).unref();
   });
+  return () => waiting.size;
 }

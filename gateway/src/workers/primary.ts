@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   createHealth,
   createServiceServer,
@@ -14,6 +15,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { GatewayConfig } from '../config/config.ts';
 import { createAdminOfAll } from './admin-of-all.ts';
 import { openSlot, type Slot } from './slot.ts';
+import { watchWorkerListeners } from './worker-listeners.ts';
 
 export type PrimaryOptions = Readonly<{
   workers: number;
@@ -38,15 +40,27 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   // Mode 0700: what is in it can be reached by nobody else.
   const directory = mkdtempSync(join(tmpdir(), 'countersign-workers-'));
   const slots: Slot[] = [];
+  const listeners = watchWorkerListeners();
+  let publicPort = 0;
+  let allHandedOver: Promise<void> | undefined;
   const links = () => slots.flatMap((slot) => slot.link() ?? []);
   const health = createHealth({ workers: () => readinessOf(slots) });
   const metrics = watchSlots(slots);
   const admin = createServiceServer(createAdminOfAll({ health, metrics, links, logger }));
 
+  /** Takes no more connections, and hands over those that it has. The internal listener goes on: what is being finished may need it. */
+  async function closePublic(): Promise<void> {
+    await delay(drainDelayMs);
+    const untilMs = performance.now() + shutdownGraceMs;
+    await listeners.close(publicPort, shutdownGraceMs / 2);
+    while (slots.some((slot) => slot.handedOver() > 0) && performance.now() < untilMs) await delay(1);
+  }
+
   async function stop(): Promise<void> {
     health.drain();
     const ended = Promise.all(slots.map((slot) => slot.ended()));
     for (const slot of slots) slot.signal('SIGTERM');
+    allHandedOver = closePublic();
     // A worker drains its two listeners one after the other.
     const patienceMs = drainDelayMs + 3 * shutdownGraceMs + killAfterMs;
     const kill = setTimeout(() => {
@@ -59,7 +73,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   }
 
   const openNext = () => {
-    const slot = openSlot(slots.length + 1, directory, logger);
+    const slot = openSlot(slots.length + 1, { directory, logger, whenMayClose: async () => allHandedOver });
     slots.push(slot);
     return slot.started;
   };
@@ -70,6 +84,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
     if (first === undefined || others.includes(undefined)) {
       throw new StartupError('a worker ended before it served');
     }
+    publicPort = first.ports.public;
     const ports = { ...first.ports, admin: await listen(admin, config.listen.admin, 'admin listener') };
     logger.info({ ports, workers, config: config.hash.slice(0, 12) }, 'gateway listens');
   } catch (error) {

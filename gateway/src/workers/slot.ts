@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
 import { closeHandedOver } from './handed-over.ts';
 import { createRestartDelay } from './restart-delay.ts';
-import { adminSocketVariable, type WorkerServes, whenServing } from './worker.ts';
+import { adminSocketVariable, answerMayClose, type WorkerServes, whenServing } from './worker.ts';
 import { linkTo, type WorkerLink } from './worker-link.ts';
 
 /** The place of one worker, which is filled again whenever its worker ends. */
@@ -16,17 +16,28 @@ export type Slot = Readonly<{
   link(): WorkerLink | undefined;
   readonly restarts: number;
   signal(signal: NodeJS.Signals): void;
+  /** How many connections its worker was handed and has not taken yet. */
+  handedOver(): number;
   /** One that does not serve yet reads the file by itself. */
   reload(): void;
   /** Starts no other from now on. Settles when the worker has ended. */
   ended(): Promise<void>;
 }>;
 
-export function openSlot(number: number, directory: string, logger: Logger): Slot {
+export type SlotOptions = Readonly<{
+  /** For the workers' sockets. */
+  directory: string;
+  logger: Logger;
+  /** Settles when a worker may stop taking connections. */
+  whenMayClose(): Promise<void>;
+}>;
+
+export function openSlot(number: number, { directory, logger, whenMayClose }: SlotOptions): Slot {
   const delay = createRestartDelay();
   let worker: Worker | undefined;
   let link: WorkerLink | undefined;
   let restarting: NodeJS.Timeout | undefined;
+  let handedOver = () => 0;
   let restarts = 0;
   let isLast = false;
 
@@ -36,11 +47,13 @@ export function openSlot(number: number, directory: string, logger: Logger): Slo
     const fresh = cluster.fork({ [adminSocketVariable]: socketPath });
     const startedAt = performance.now();
     worker = fresh;
-    closeHandedOver(fresh.process);
+    handedOver = closeHandedOver(fresh.process);
+    answerMayClose(fresh, whenMayClose);
     fresh.once('exit', (code, signal) => {
       void link?.close();
       link = undefined;
       worker = undefined;
+      handedOver = () => 0;
       if (isLast) return;
       const again = delay.after(performance.now() - startedAt);
       logger.error({ worker: number, worker_pid: fresh.process.pid, code, signal, again_in_ms: again }, 'worker ended');
@@ -66,6 +79,7 @@ export function openSlot(number: number, directory: string, logger: Logger): Slo
       return restarts;
     },
     signal: (signal) => void worker?.process.kill(signal),
+    handedOver: () => handedOver(),
     reload: () => void (link !== undefined && worker?.process.kill('SIGHUP')),
     async ended() {
       isLast = true;

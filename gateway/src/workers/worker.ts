@@ -26,11 +26,37 @@ export function outlivePrimary(): void {
   });
 }
 
+type CloseMessage = { countersign?: 'closing' | 'close' };
+
+/**
+ * Asks the primary whether this worker may stop taking connections, and waits for the answer. Where all stop, the primary stops first: what
+ * it has accepted by then is still handed to a worker.
+ */
+export function mayClose(): Promise<void> {
+  return new Promise((resolve) => {
+    process.on('message', ({ countersign }: CloseMessage) => {
+      if (countersign === 'close') resolve();
+    });
+    process.once('disconnect', resolve);
+    if (process.connected) process.send?.({ countersign: 'closing' });
+    else resolve();
+  });
+}
+
+/** Answers it, once `whenMayClose` says so. */
+export function answerMayClose(worker: Worker, whenMayClose: () => Promise<void>): void {
+  worker.on('message', async ({ countersign }: CloseMessage) => {
+    if (countersign !== 'closing') return;
+    await whenMayClose();
+    if (worker.isConnected()) worker.send({ countersign: 'close' });
+  });
+}
+
 /** Settles when it serves, or, with undefined, when it ended before. */
 export function whenServing(worker: Worker): Promise<WorkerServes | undefined> {
   return new Promise((resolve) => {
-    worker.on('message', (message: { countersign?: WorkerServes }) => {
-      if (message?.countersign !== undefined) resolve(message.countersign);
+    worker.on('message', ({ countersign }: { countersign?: WorkerServes | string }) => {
+      if (typeof countersign === 'object') resolve(countersign);
     });
     worker.once('exit', () => resolve(undefined));
   });

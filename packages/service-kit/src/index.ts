@@ -1,4 +1,5 @@
 export { answerWithin } from './answer-within.ts';
+export { closeListening } from './close-listening.ts';
 export {
   ConfigError,
   commonConfig,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { closeListening } from './close-listening.ts';
+import { closeListening, type Listening } from './close-listening.ts';
 import { ConfigError } from './config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
@@ -43,11 +43,27 @@ export async function drainServer(server: Server, graceMs: number): Promise<void
   server.prependListener('request', (_req, res) => res.setHeader('connection', 'close'));
   const closed = once(server, 'close');
   const cutAtMs = performance.now() + graceMs;
-  await closeListening(server, graceMs / 2);
+  await closeListening(listeningOf(server), graceMs / 2);
   server.closeIdleConnections();
   const cut = setTimeout(() => server.closeAllConnections(), cutAtMs - performance.now());
   await closed;
   clearTimeout(cut);
+}
+
+function listeningOf(server: Server): Listening {
+  let accepted = 0;
+  server.on('connection', () => {
+    accepted += 1;
+  });
+  return {
+    accepted: () => accepted,
+    setBacklog(backlog) {
+      // Node.js has no public way to it. In a worker of a cluster this is a stand-in that does nothing.
+      const { _handle: handle } = server as unknown as { _handle: { listen(backlog: number): number } | null };
+      handle?.listen(backlog);
+    },
+    close: () => server.close(),
+  };
 }
 
 export type Running = Readonly<{

@@ -14,7 +14,8 @@ const retryAfterSec = 1;
  */
 export function createAdmitUpload(uploads: SocketCount, maxPerAddress: number): (signed: Signed) => void {
   return ({ outbound, client, request }) => {
-    if (outbound.body !== 'stream' || request.complete) return;
+    // Of a client that left while its request was judged, no further event comes that would give the place back.
+    if (outbound.body !== 'stream' || request.complete || request.destroyed) return;
     const release = uploads.take(addressKey(client.address), maxPerAddress);
     if (release === undefined) {
       throw new AppError('rate_limited', {

@@ -1,0 +1,36 @@
+import { once } from 'node:events';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { expect, test } from '@jest/globals';
+import type { Signed } from '../exchange.ts';
+import { createSocketCount } from '../limits/socket-count.ts';
+import { createAdmitUpload } from './admit-upload.ts';
+
+const upload = (address = '192.0.2.1') =>
+  ({ outbound: { body: 'stream' }, client: { address }, request: new IncomingMessage(new Socket()) }) as Signed;
+
+test('an address has so many uploads at a time, and each that is over makes room', async () => {
+  const admit = createAdmitUpload(createSocketCount(), 2);
+  const [first, second] = [upload(), upload()];
+  admit(first);
+  admit(second);
+  expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
+  admit(upload('192.0.2.2'));
+  first.request.push(null);
+  first.request.resume();
+  await once(first.request, 'end');
+  admit(upload());
+  second.request.destroy();
+  await once(second.request, 'close');
+  admit(upload());
+  expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
+});
+
+test('a client that left before takes no place', async () => {
+  const admit = createAdmitUpload(createSocketCount(), 1);
+  const gone = upload();
+  gone.request.destroy();
+  await once(gone.request, 'close');
+  admit(gone);
+  admit(upload());
+});

@@ -3,18 +3,15 @@ import { connect } from 'node:net';
 export type NewConnections = Readonly<{
   /** How many ended how: the status of the answer, or the error's code. */
   outcomes: Readonly<Record<string, number>>;
-  /** Opens no more; settles when all are over. */
-  stop(): Promise<void>;
+  /** Settles when every client was refused. */
+  refused: Promise<unknown>;
 }>;
 
-/** So many requests a second, each on a connection of its own, until it is stopped. */
-export function newConnectionsTo(port: number, path: string, perSecond: number): NewConnections {
+/** So many clients, each asking again and again on a new connection, until it gets no answer. */
+export function newConnectionsTo(port: number, path: string, clients: number): NewConnections {
   const outcomes: Record<string, number> = {};
-  const underWay = new Set<Promise<void>>();
-  const startedAt = performance.now();
-  let sent = 0;
 
-  function one(): Promise<void> {
+  function one(): Promise<string> {
     return new Promise((resolve) => {
       const socket = connect(port, '127.0.0.1');
       let answer = '';
@@ -26,26 +23,17 @@ export function newConnectionsTo(port: number, path: string, perSecond: number):
       socket.on('error', ({ code }: NodeJS.ErrnoException) => {
         failure = code;
       });
-      socket.once('close', () => {
-        const outcome = failure ?? (answer === '' ? 'no answer' : answer.slice(9, 12));
-        outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-        resolve();
-      });
+      socket.once('close', () => resolve(failure ?? (answer === '' ? 'no answer' : answer.slice(9, 12))));
     });
   }
 
-  const timer = setInterval(() => {
-    for (const due = ((performance.now() - startedAt) / 1000) * perSecond; sent < due; sent += 1) {
-      const connection = one();
-      underWay.add(connection);
-      void connection.then(() => underWay.delete(connection));
-    }
-  }, 1);
-  return {
-    outcomes,
-    async stop() {
-      clearInterval(timer);
-      await Promise.all(underWay);
-    },
-  };
+  async function client(): Promise<void> {
+    let outcome: string;
+    do {
+      outcome = await one();
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    } while (outcome !== 'ECONNREFUSED');
+  }
+
+  return { outcomes, refused: Promise.all(Array.from({ length: clients }, client)) };
 }

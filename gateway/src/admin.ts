@@ -71,7 +71,7 @@ function describeConfig({ file, hash, shown }: Generation['config'], { loadedAtM
       refused === undefined
         ? null
         : { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems },
-    config: shown,
+    config: JSON.parse(shown),
   };
 }
 

@@ -5,6 +5,8 @@ import { createInFlight } from './in-flight.ts';
 import type { Held } from './kept.ts';
 import type { KeptParts } from './kept-parts.ts';
 import type { CurrentGatewayKeys } from './keys/current-keys.ts';
+import type { LimitStore } from './limits/limit-store.ts';
+import { createLimiters, type Limiters } from './limits/limiters.ts';
 import type { SocketCount } from './limits/socket-count.ts';
 import type { Observe } from './observe.ts';
 import { createPipelines } from './pipelines.ts';
@@ -23,6 +25,8 @@ export type Lasting = Readonly<{
   parts: KeptParts;
   open: OpenConnections;
   throttle: FailureThrottle;
+  /** Where limits are counted; undefined: in this process. */
+  limitStore: LimitStore | undefined;
   /** Nonces of nested calls, and DPoP proofs: forgotten with a configuration, they could be used again. */
   replay: ReplayStore;
   /** Sockets and uploads go on across configurations, and so does their count. */
@@ -42,6 +46,7 @@ export type Generation = Readonly<{
   trust: Trust;
   upstreams: Upstreams;
   tokens: AccessTokens;
+  limiters: Limiters;
   /** Begins to fetch keys and to follow revocations, where that is not under way already. */
   start(): void;
   /** What is not known yet and has to be, before any token can be judged: nothing once all is there. */
@@ -51,13 +56,19 @@ export type Generation = Readonly<{
 }>;
 
 /**
+ * Requests are served while this builds.
+ *
  * @param before The generation that serves now, whose parts are kept where the configuration is the same.
  * @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then.
  */
-export function createGeneration(config: GatewayConfig, lasting: Lasting, before?: Generation): Generation {
+export async function createGeneration(
+  config: GatewayConfig,
+  lasting: Lasting,
+  before?: Generation,
+): Promise<Generation> {
   const holdings = createHoldings();
   try {
-    return build(config, lasting, holdings, before);
+    return await build(config, lasting, holdings, before);
   } catch (error) {
     holdings.release();
     throw error;
@@ -81,7 +92,12 @@ function createHoldings(): Holdings {
 }
 
 // No function made in here may mention `before`: it would keep every generation that there ever was.
-function build(config: GatewayConfig, lasting: Lasting, holdings: Holdings, before?: Generation): Generation {
+async function build(
+  config: GatewayConfig,
+  lasting: Lasting,
+  holdings: Holdings,
+  before?: Generation,
+): Promise<Generation> {
   const { parts, open, respond, observe, isDraining, nowMs } = lasting;
   const { hold, release } = holdings;
   const gatewayKeys = hold(parts.gatewayKeys.take(config.identity.keysDir));
@@ -91,13 +107,14 @@ function build(config: GatewayConfig, lasting: Lasting, holdings: Holdings, befo
   );
   const trust = createTrust(config, { parts, gatewayKeys, hold, before: before?.trust.issuers });
   const tokens = createAccessTokens(trust.issuers, nowMs, before?.tokens);
-  const pipelines = createPipelines({
+  const { limiters, limiterFor } = createLimiters(lasting.limitStore, before?.limiters);
+  const pipelines = await createPipelines({
     config,
     keys: { gateway: gatewayKeys, services: serviceKeys },
     keyFor: createSigningKeys(gatewayKeys),
     tokens,
     trust,
-    limiterFor: (name, limit) => hold(parts.limiters.take({ name, limit })),
+    limiterFor,
     throttle: lasting.throttle,
     replay: lasting.replay,
     sockets: lasting.sockets,
@@ -121,6 +138,7 @@ function build(config: GatewayConfig, lasting: Lasting, holdings: Holdings, befo
     trust,
     upstreams,
     tokens,
+    limiters,
     start() {
       gatewayKeys.start();
       serviceKeys.start();

@@ -22,8 +22,8 @@ export type Generations = Readonly<{
 
 const warmUpLookMs = 50;
 
-export function createGenerations(first: GatewayConfig, lasting: Lasting): Generations {
-  let current = createGeneration(first, lasting);
+export async function createGenerations(first: GatewayConfig, lasting: Lasting): Promise<Generations> {
+  let current = await createGeneration(first, lasting);
 
   function putIntoForce(fresh: Generation): void {
     const old = current;
@@ -35,7 +35,7 @@ export function createGenerations(first: GatewayConfig, lasting: Lasting): Gener
   return {
     current: () => current,
     async replace(config, withinMs) {
-      const fresh = createGeneration(config, lasting, current);
+      const fresh = await createGeneration(config, lasting, current);
       try {
         fresh.start();
         await warmedUp(fresh, current, withinMs);

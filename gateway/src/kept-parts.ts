@@ -1,6 +1,6 @@
 import type { KeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
-import type { GatewayConfig, Limit, Upstream } from './config/config.ts';
+import type { GatewayConfig, Upstream } from './config/config.ts';
 import { createKept, type Held, type Kept } from './kept.ts';
 import {
   type CurrentGatewayKeys,
@@ -8,8 +8,6 @@ import {
   openGatewayKeys,
   openServiceKeys,
 } from './keys/current-keys.ts';
-import type { LimitStore } from './limits/limit-store.ts';
-import { createLimiter, type Limiter } from './limits/limiter.ts';
 import {
   type FollowedRevocations,
   type IssuerKeysWish,
@@ -22,22 +20,18 @@ import type { OpenConnections } from './upstreams/open-connections.ts';
 import { type OpenUpstream, openUpstream } from './upstreams/open-upstream.ts';
 import { createSigningKeys } from './upstreams/signing-keys.ts';
 
-/** What a reload keeps where its configuration is the same: connections, keys, revocations and counters. */
+/** What a reload keeps where its configuration is the same: connections, keys and revocations. */
 export type KeptParts = Readonly<{
   gatewayKeys: Kept<string, CurrentGatewayKeys>;
   serviceKeys: Kept<GatewayConfig['services'], CurrentServiceKeys>;
   upstreams: Kept<Upstream, OpenUpstream>;
   issuerKeys: Kept<IssuerKeysWish, KeySet>;
   revocations: Kept<RevocationsWish, FollowedRevocations, readonly [CurrentGatewayKeys]>;
-  limiters: Kept<LimiterWish, Limiter>;
   /** Settles when all that was released so far is closed. */
   closed(): Promise<void>;
 }>;
 
-type LimiterWish = Readonly<{ name: string; limit: Limit }>;
-
 export type KeptPartsOptions = Readonly<{
-  store: LimitStore | undefined;
   open: OpenConnections;
   nowMs(): number;
   logger: Logger;
@@ -47,7 +41,7 @@ export type KeptPartsOptions = Readonly<{
 }>;
 
 /** Nothing is opened yet. Parts work in the background from their `start` on, which may be called again. */
-export function createKeptParts({ store, open, nowMs, logger, keySets, onRevocationLag }: KeptPartsOptions): KeptParts {
+export function createKeptParts({ open, nowMs, logger, keySets, onRevocationLag }: KeptPartsOptions): KeptParts {
   const nowSec = () => Math.floor(nowMs() / 1000);
   const gatewayKeys = createKept<string, CurrentGatewayKeys>({
     nameOf: (directory) => directory,
@@ -92,18 +86,12 @@ export function createKeptParts({ store, open, nowMs, logger, keySets, onRevocat
       upstreamOf.get(followed)?.release();
     },
   });
-  const limiters = createKept<LimiterWish, Limiter>({
-    nameOf: ({ name }) => name,
-    open: ({ name, limit }) => createLimiter(name, limit, store),
-    close() {},
-  });
   return {
     gatewayKeys,
     serviceKeys,
     upstreams,
     issuerKeys,
     revocations,
-    limiters,
     async closed() {
       await upstreams.closed();
     },

@@ -1,18 +1,19 @@
 import type { ReplayStore, SigningKey } from '@countersign/identity';
 import type { GatewayConfig, Limit, Route, Upstream } from './config/config.ts';
+import { inSlices } from './in-slices.ts';
 import type { GatewayKeySet } from './keys/gateway-keys.ts';
 import type { ServiceKeys } from './keys/service-keys.ts';
 import type { Limiter } from './limits/limiter.ts';
 import type { SocketCount } from './limits/socket-count.ts';
 import { createPipeline, type Pipeline, type Stages } from './pipeline.ts';
-import { compileRoutes, routesOn } from './routing/route-table.ts';
+import { createRouteTable, type RouteTable, routesOn } from './routing/route-table.ts';
 import { createAdmitSocket } from './stages/admit-socket.ts';
 import { createAdmitUpload } from './stages/admit-upload.ts';
 import { createAuthenticate } from './stages/authenticate.ts';
 import { createAuthenticateService } from './stages/authenticate-service.ts';
 import { authorize } from './stages/authorize.ts';
 import { createCors } from './stages/cors.ts';
-import { createLimit } from './stages/limit.ts';
+import { createLimit, limitsOn, type RouteLimits } from './stages/limit.ts';
 import { createMatch } from './stages/match.ts';
 import { createSanitize } from './stages/sanitize.ts';
 import { createSign } from './stages/sign.ts';
@@ -42,16 +43,23 @@ export type PipelineParts = Readonly<{
 /**
  * The two listeners' lines: one definition, two sets of routes, and two ways to say who asks. On the public one that is a user with
  * a token, on the internal one a service with a signature.
+ *
+ * Requests are served while this works through the routes: there may be ten thousand.
  */
-export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeline; internal: Pipeline }> {
+export async function createPipelines(
+  parts: PipelineParts,
+): Promise<Readonly<{ public: Pipeline; internal: Pipeline }>> {
   const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, uploads, forward, nowMs } = parts;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
-  const publicTable = compileRoutes(routesOn('public', config));
-  const onRoutes = (routes: readonly Route[], table = compileRoutes(routes)) => ({
+  const built = {
+    public: await buildRoutes(routesOn('public', config), limiterFor),
+    internal: await buildRoutes(routesOn('internal', config), limiterFor),
+  };
+  const onRoutes = ({ table, limitsOf }: BuiltRoutes) => ({
     match: createMatch(table),
     authorize,
-    limit: createLimit(routes, limiterFor),
+    limit: createLimit(limitsOf),
     ...sign,
     admitSocket: createAdmitSocket(sockets, config.websockets.maxPerUser),
     admitUpload: createAdmitUpload(uploads, config.uploads.maxPerAddress),
@@ -59,14 +67,14 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
   });
   return {
     public: createPipeline({
-      ...onRoutes(routesOn('public', config), publicTable),
+      ...onRoutes(built.public),
       sanitize: createSanitize(config),
-      cors: config.cors && createCors(config.cors, publicTable),
+      cors: config.cors && createCors(config.cors, built.public.table),
       checkOrigin: createUpgradeOrigin(config),
       authenticate: createAuthenticate({ tokens, throttle, dpop: createDpop({ config, replay, nowMs }) }),
     }),
     internal: createPipeline({
-      ...onRoutes(routesOn('internal', config)),
+      ...onRoutes(built.internal),
       // Services call it by whatever name they reach it, and stand behind no proxy of ours.
       sanitize: createSanitize({
         headers: { ...config.headers, security: false },
@@ -81,4 +89,16 @@ export function createPipelines(parts: PipelineParts): Readonly<{ public: Pipeli
       }),
     }),
   };
+}
+
+type BuiltRoutes = Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>;
+
+async function buildRoutes(routes: readonly Route[], limiterFor: PipelineParts['limiterFor']): Promise<BuiltRoutes> {
+  const table = createRouteTable();
+  const limitsOf = new Map<Route, RouteLimits>();
+  await inSlices(routes, (route) => {
+    table.add(route);
+    if (route.limits.length > 0) limitsOf.set(route, limitsOn(route, limiterFor));
+  });
+  return { table, limitsOf };
 }

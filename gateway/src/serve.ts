@@ -91,11 +91,12 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const respond = createRespond();
   const open = createOpenConnections(nowMs);
   const store = config.redis === undefined ? undefined : openLimitStore(config.redis, logger);
-  const parts = createKeptParts({ store, open, nowMs, logger, keySets, onRevocationLag: observeLag(metrics) });
+  const parts = createKeptParts({ open, nowMs, logger, keySets, onRevocationLag: observeLag(metrics) });
   const lasting: Lasting = {
     parts,
     open,
     throttle: createFailureThrottle(refusedTokensPerMinute, nowMs),
+    limitStore: store,
     // Where Redis is gone nested calls and proofs wait for it: whether one is a replay can then not be known.
     replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
     sockets: createSocketCount(),
@@ -106,7 +107,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     nowMs,
   };
   // A copy, so that it is made of the same stuff as those that come from the reading thread, and compares with them.
-  const generations = firstGeneration(structuredClone(config), lasting, () => store?.close());
+  const generations = await firstGeneration(structuredClone(config), lasting, () => store?.close());
   const { current } = generations;
   const health = createHealth({
     ...readinessOf(current, nowSec),
@@ -181,9 +182,9 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   }
 }
 
-function firstGeneration(config: GatewayConfig, lasting: Lasting, closeAround: () => void): Generations {
+async function firstGeneration(config: GatewayConfig, lasting: Lasting, closeAround: () => void): Promise<Generations> {
   try {
-    return createGenerations(config, lasting);
+    return await createGenerations(config, lasting);
   } catch (error) {
     closeAround();
     throw error;

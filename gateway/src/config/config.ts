@@ -166,8 +166,8 @@ export type GatewayConfig = Readonly<{
   hash: string;
   /** All that it was read from: the file first, then those with secrets and the certificate. */
   files: readonly FileRead[];
-  /** The file's values, without anything secret, to be looked at. */
-  shown: unknown;
+  /** The file's values, without anything secret, to be looked at. JSON: one string is handed from thread to thread in no time. */
+  shown: string;
   listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
   /** Of the public listener; undefined: it speaks plain HTTP. */
   certificate: Certificate | undefined;

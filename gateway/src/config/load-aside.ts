@@ -1,17 +1,30 @@
 import { extname } from 'node:path';
+import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, type Environment } from '@countersign/service-kit';
-import type { GatewayConfig } from './config.ts';
+import { inSlices } from '../in-slices.ts';
+import type { GatewayConfig, Route } from './config.ts';
 import type { Setting } from './load.ts';
 
 export type LoadQuestion = Readonly<{ id: number; file: string; env: Environment; setting: Setting }>;
 export type LoadAnswer = Readonly<{
   id: number;
-  config?: GatewayConfig;
+  loaded?: Loaded;
   problems?: readonly string[];
   /** Of ours, with its stack. */
   fault?: string;
 }>;
+
+/** A configuration on its way between threads. Its routes are taken over a piece at a time: ten thousand at once would hold up requests. */
+export type Loaded = Readonly<{
+  /** Without tests, which nothing here runs. */
+  config: Omit<GatewayConfig, 'routes' | 'tests'>;
+  /** Each a list of {@link LoadedRoute}, serialized. */
+  routes: readonly Uint8Array[];
+}>;
+
+/** Its upstream is named: each piece would otherwise hold copies of it. */
+export type LoadedRoute = Omit<Route, 'upstream'> & Readonly<{ upstream: string }>;
 
 /** Reads configurations while requests are served. */
 export type LoadAside = Readonly<{
@@ -20,9 +33,9 @@ export type LoadAside = Readonly<{
   stop(): Promise<void>;
 }>;
 
-const withinMs = 10_000;
+const withinMs = 30_000;
 const idleMs = 30_000;
-const maxMemoryMb = 256;
+const maxMemoryMb = 1024;
 
 /**
  * Reads in a thread of its own. A thousand routes take a third of a second, and a file made to hurt takes some: long enough for
@@ -69,11 +82,23 @@ export function createLoadAside(): LoadAside {
       });
       idle = setTimeout(() => void stop(), idleMs).unref();
       if (answer.problems !== undefined) throw new ConfigError(answer.problems);
-      if (answer.config === undefined) throw new Error(answer.fault ?? 'no answer');
-      return answer.config;
+      if (answer.loaded === undefined) throw new Error(answer.fault ?? 'no answer');
+      return takeOver(answer.loaded);
     },
     stop,
   };
+}
+
+async function takeOver({ config, routes: pieces }: Loaded): Promise<GatewayConfig> {
+  const routes: Route[] = [];
+  await inSlices(pieces, (piece) => {
+    for (const route of deserialize(piece) as readonly LoadedRoute[]) {
+      const upstream = config.upstreams.get(route.upstream);
+      if (upstream === undefined) throw new Error(`${route.upstream} was not checked`);
+      routes.push({ ...route, upstream });
+    }
+  });
+  return { ...config, routes, tests: [] };
 }
 
 function ask(thread: Worker, question: LoadQuestion): Promise<LoadAnswer> {

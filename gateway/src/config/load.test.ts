@@ -295,7 +295,7 @@ describe('a file', () => {
     const file = join(directory, 'gateway.yaml');
     writeFileSync(file, '');
     truncateSync(file, 8 * 1024 ** 3);
-    expect(() => loadConfig(file, {})).toThrow(`${file}:1:1: the file is larger than 512 KiB`);
+    expect(() => loadConfig(file, {})).toThrow(`${file}:1:1: the file is larger than 8 MiB`);
     rmSync(directory, { recursive: true });
   });
 });

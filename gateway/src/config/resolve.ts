@@ -15,7 +15,7 @@ export type ResolveOptions = Readonly<{
   certificate: Certificate | undefined;
   /** All that it was read from besides `file`. */
   files: readonly FileRead[];
-  shown: unknown;
+  shown: string;
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
 }>;

@@ -13,8 +13,8 @@ ${exampleRoutes.trimEnd().slice(0, -2)}, allow: { roles: ["\${ROLE}"] } }
 `,
     env,
   );
-  expect(JSON.stringify(shown)).not.toContain('canary');
-  expect(shown).toMatchObject({
+  expect(shown).not.toContain('canary');
+  expect(JSON.parse(shown)).toMatchObject({
     version: 1,
     redis: 'redis://[redacted]@${HOST_OF_REDIS}:6379/1',
     upstreams: {
@@ -29,5 +29,5 @@ ${exampleRoutes.trimEnd().slice(0, -2)}, allow: { roles: ["\${ROLE}"] } }
 
 test('a password with an @ or a slash in it does not show either', () => {
   const { shown } = exampleConfig(`redis: "redis://:ca@nary/x@127.0.0.1:6379"\n${exampleRoutes}`);
-  expect(JSON.stringify(shown)).not.toContain('nary');
+  expect(shown).not.toContain('nary');
 });

@@ -1,20 +1,32 @@
+import type { CST, Parser } from 'yaml';
 import { stepOf, tokensOf } from './yaml-brackets.ts';
 
 const columnLimit = 160;
 
+/** Thrown where a file is nested too deeply to be parsed. */
+export class TooDeep extends Error {
+  readonly offset: number;
+
+  constructor(offset: number) {
+    super('nested too deeply');
+    this.offset = offset;
+  }
+}
+
 /**
- * The parser recurses, and `- - - -…` ends its stack inside V8 where nothing can catch it. So depth is bounded before:
- * a level of a block takes a column at least, and brackets are counted.
+ * Parses a file into the parser's tokens. The composer of these recurses, and `- - - -…` ends its stack inside V8 where nothing can
+ * catch it. So depth is bounded before: a level of a block takes a column at least, and brackets are counted.
  *
- * @returns The offset where it goes too deep. Blocks are bounded roughly here; the walk over the values counts exactly.
+ * @throws TooDeep where it goes too deep. Blocks are bounded roughly here; the walk over the values counts exactly.
  */
-export function findTooDeep(text: string, depthLimit: number): number | undefined {
+export function* boundedTokens(text: string, depthLimit: number, parser: Parser): Generator<CST.Token> {
   const line = new RegExp(`^(?:[ \\t]|[-?:][ \\t]){${columnLimit}}`, 'm').exec(text);
-  if (line !== null) return line.index;
+  if (line !== null) throw new TooDeep(line.index);
   let depth = 0;
   for (const token of tokensOf(text)) {
     depth += stepOf(token);
-    if (depth > depthLimit) return token.offset;
+    if (depth > depthLimit) throw new TooDeep(token.offset);
+    yield* parser.next(token.text);
   }
-  return undefined;
+  yield* parser.end();
 }

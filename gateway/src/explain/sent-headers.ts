@@ -92,7 +92,7 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number) {
       return asCaller(matched, exampleCaller(asked, config, Math.floor(nowMs / 1000)), undefined);
     },
     authorize,
-    limit: createLimit(routes, () => ({ take: async () => ({ allowed: true, remaining: 0, resetSec: 1 }) })),
+    limit: createLimit(new Map()),
     ...createSign({
       keyFor: throwAwayKey,
       txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },

@@ -67,7 +67,9 @@ function localLimiter(
 ): Consumer {
   const limiter = new RateLimiterMemory(bucket);
   const held = new LRUCache<string, true>({
-    max,
+    // Not `max`: the cache would allocate room for that many at once, 2.4 MB for each limit of each route.
+    maxSize: max,
+    sizeCalculation: () => 1,
     dispose(_held, key, reason) {
       if (reason === 'evict') void limiter.delete(key);
     },

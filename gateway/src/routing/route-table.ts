@@ -48,17 +48,27 @@ export function routesOn(listener: 'public' | 'internal', config: Pick<GatewayCo
   return config.routes.filter((route) => (route.auth === 'service') === (listener === 'internal'));
 }
 
-/**
- * Builds the table. Their order does not matter.
- *
- * @throws Error on a malformed path and on two routes of one shape with a method in common; the configuration check
- *   refuses both with their places, so here they are a fault of ours.
- */
+/** Builds the table at once. */
 export function compileRoutes(routes: readonly Route[]): RouteTable {
-  const root = newNode();
-  for (const route of routes) insert(root, route);
+  const table = createRouteTable();
+  for (const route of routes) table.add(route);
+  return table;
+}
 
+/** A table that routes are added to before it is used. Their order does not matter. */
+export type RouteTableBuilder = RouteTable &
+  Readonly<{
+    /**
+     * @throws Error on a malformed path and on two routes of one shape with a method in common; the configuration check
+     *   refuses both with their places, so here they are a fault of ours.
+     */
+    add(route: Route): void;
+  }>;
+
+export function createRouteTable(): RouteTableBuilder {
+  const root = newNode();
   return {
+    add: (route) => insert(root, route),
     match(method, path) {
       const segments = path.slice(1).split('/');
       const place = find(root, segments, 0);

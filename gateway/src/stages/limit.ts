@@ -7,7 +7,8 @@ import type { Limiter, Taken } from '../limits/limiter.ts';
 import type { Standing } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;
-type RouteLimits = Readonly<{ limits: readonly RouteLimit[]; policies: string }>;
+/** The limits of one route, with what counts each. */
+export type RouteLimits = Readonly<{ limits: readonly RouteLimit[]; policies: string }>;
 
 // One caller over a limit of its own must not use up what it shares with others, so those are asked last.
 const narrowestFirst = ['user', 'address', 'tenant', 'route'] as const;
@@ -16,18 +17,13 @@ const narrowestFirst = ['user', 'address', 'tenant', 'route'] as const;
  * Takes one request from each of the route's buckets. After authorize, so that a refused caller uses up nobody's share.
  * What is left is noted for the answer, whoever gives it: every policy, and the bucket with the least in it.
  *
- * @param limiterFor The limiter that holds the buckets of one limit; its name is unique in the configuration.
+ * @param limitsOf Of every route that has limits.
  * The stage throws AppError `rate_limited` with `Retry-After`, and `limit_store_unavailable` where a limit says so.
  * @see draft-ietf-httpapi-ratelimit-headers-11
  */
 export function createLimit(
-  routes: readonly Route[],
-  limiterFor: (name: string, limit: Limit) => Limiter,
+  limitsOf: ReadonlyMap<Route, RouteLimits>,
 ): (permitted: Permitted) => Admitted | Promise<Admitted> {
-  const limitsOf = new Map(
-    routes.filter(({ limits }) => limits.length > 0).map((route) => [route, limitsOn(route, limiterFor)]),
-  );
-
   async function takeAll(permitted: Permitted, { limits, policies }: RouteLimits): Promise<Admitted> {
     const untilMs = performance.now() + answerWithinMs;
     let tightest: Taken | undefined;
@@ -56,7 +52,8 @@ export function createLimit(
   };
 }
 
-function limitsOn(route: Route, limiterFor: (name: string, limit: Limit) => Limiter): RouteLimits {
+/** @param limiterFor The limiter that holds the buckets of one limit; its name is unique in the configuration. */
+export function limitsOn(route: Route, limiterFor: (name: string, limit: Limit) => Limiter): RouteLimits {
   const numbered = route.limits.map((limit, index) => {
     const before = route.limits.slice(0, index).filter(({ by }) => by === limit.by).length;
     return {

@@ -1,0 +1,14 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+const sliceMs = 10;
+
+/** Does the same work for each item, and lets the event loop serve requests after every 10 ms of it. */
+export async function inSlices<Item>(items: Iterable<Item>, work: (item: Item) => void): Promise<void> {
+  let startedMs = performance.now();
+  for (const item of items) {
+    work(item);
+    if (performance.now() - startedMs < sliceMs) continue;
+    await nextTurn();
+    startedMs = performance.now();
+  }
+}

@@ -1,0 +1,73 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+
+const route = (_: unknown, index: number) =>
+  `  - { name: r${index}, path: "/v1/s${index % 100}/r${index}/:id", methods: [GET, POST], upstream: things, auth: public, limits: [{ requests: 10, per: 1m, by: address }] }\n`;
+
+// The schema allows 10,000, and the gateway under test has some of its own.
+const manyRoutes = Array.from({ length: 9_900 }, route).join('');
+
+/** Milliseconds that this thread has worked. Unlike the time on the wall they do not grow when the machine is busy. */
+const workedMs = () => {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+};
+
+/** The longest that this thread worked without turning to its requests, in milliseconds. */
+function watchTurns(): () => number {
+  let longest = 0;
+  let before = workedMs();
+  let turn: NodeJS.Immediate;
+  const look = () => {
+    const now = workedMs();
+    longest = Math.max(longest, now - before);
+    before = now;
+    turn = setImmediate(look);
+  };
+  turn = setImmediate(look);
+  return () => {
+    clearImmediate(turn);
+    return longest;
+  };
+}
+
+describe('ten thousand routes', () => {
+  let gateway: GatewayUnderTest;
+  afterEach(() => gateway.close());
+
+  const status = async (path: string) => (await gateway.ask(path)).status;
+
+  test('are loaded in seconds, keep their counts when they are loaded again, and do not hold up requests meanwhile', async () => {
+    gateway = await gatewayUnderTest({ isReadAside: true });
+    const write = (rest: string) => {
+      writeFileSync(gateway.file, gateway.yaml);
+      appendFileSync(gateway.file, manyRoutes + rest);
+    };
+    write('');
+    expect((await gateway.running.reload()).refused).toBeUndefined();
+    expect(await status('/v1/s99/r9899/1')).toBe(200);
+    for (let count = 0; count < 10; count += 1) expect(await status('/v1/s1/r1/1')).toBe(200);
+
+    for (const name of ['x-a', 'x-b']) {
+      write(`headers: { strip: [${name}] }\n`);
+      const stop = watchTurns();
+      let isReloaded = false;
+      const reloading = gateway.running.reload().finally(() => {
+        isReloaded = true;
+      });
+      while (!isReloaded) expect(await status('/v1/open/1')).toBe(200);
+      const longestMs = stop();
+      expect((await reloading).refused).toBeUndefined();
+      expect(longestMs).toBeLessThan(100);
+      expect(await status('/v1/s1/r1/1')).toBe(429);
+    }
+  }, 240_000);
+
+  test('are what a gateway can be started with', async () => {
+    const before = workedMs();
+    gateway = await gatewayUnderTest({ edits: [['\nroutes:\n', `\nroutes:\n${manyRoutes}`]] });
+    expect(workedMs() - before).toBeLessThan(10_000);
+    expect(await status('/v1/s0/r0/1')).toBe(200);
+  }, 120_000);
+});

@@ -8,6 +8,7 @@ import {
   type Environment,
   port,
   readConfig,
+  wholeNumber,
 } from '@countersign/service-kit';
 import { z } from 'zod';
 import { signingAlgorithms } from './domain/access-token.ts';
@@ -45,9 +46,9 @@ const schema = z.object({
   AUTH_SIGNING_ALGORITHM: z.enum(signingAlgorithms).default('ES256'),
   AUTH_PASSWORD_PEPPERS: keyRing,
   AUTH_REFRESH_MAC_KEYS: keyRing,
-  AUTH_BCRYPT_COST: z.coerce.number().int().min(4).max(15).default(12),
-  AUTH_HASH_CONCURRENCY: z.coerce.number().int().min(1).max(16).default(2),
-  AUTH_HASH_QUEUE: z.coerce.number().int().min(0).max(10_000).default(32),
+  AUTH_BCRYPT_COST: wholeNumber(4, 15).default(12),
+  AUTH_HASH_CONCURRENCY: wholeNumber(1, 16).default(2),
+  AUTH_HASH_QUEUE: wholeNumber(0, 10_000).default(32),
   AUTH_BROWSER_ORIGINS: originList.optional(),
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),

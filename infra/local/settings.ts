@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Environment, port, readConfig } from '@countersign/service-kit';
+import { type Environment, port, readConfig, wholeNumber } from '@countersign/service-kit';
 import { z } from 'zod';
 
 const repository = resolve(import.meta.dirname, '../..');
@@ -19,7 +19,7 @@ const schema = z.object({
   AUTH_REGISTRATION: z.string().default('open'),
   AUTH_REGISTRATION_TENANT: z.string().default('acme'),
   /** How long everything together may take until it is ready. */
-  START_TIMEOUT_MS: z.coerce.number().int().positive().default(120_000),
+  START_TIMEOUT_MS: wholeNumber(1, 3_600_000, 'a number of milliseconds').default(120_000),
 });
 
 export type Ports = Readonly<

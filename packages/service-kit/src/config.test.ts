@@ -21,6 +21,22 @@ test('names every problem at once, and never the value', () => {
   expect(problems.join('\n')).not.toContain('loud-secret');
 });
 
+test.each([
+  ...['abc', '-1', '70000', '1e3', '0x10', ' 80', '1.5', 'Infinity'].map((value) => [
+    'USERS_PORT',
+    value,
+    'must be a port from 0 to 65535',
+  ]),
+  ['DRAIN_DELAY_MS', '-1', 'must be a number of milliseconds from 0 to 600000'],
+  ['LOG_LEVEL', 'loud', 'must be trace, debug, info, warn, error, fatal or silent'],
+  ['REPLAY_WITHOUT_REDIS', '', undefined],
+  ['REPLAY_WITHOUT_REDIS', 'yes', 'must be refuse or memory'],
+  ['GATEWAY_KEYS_URL', 'http://', 'must be a URL'],
+  ['PEPPER', 'ab', 'must have 3 characters or more'],
+])('says what %s may be where it is %j', (name = '', value = '', allowed = undefined) => {
+  expect(problemsOf({ PEPPER: 'abc', [name]: value })).toEqual(allowed === undefined ? [] : [`${name}: ${allowed}`]);
+});
+
 test('reads a secret from NAME_FILE, and refuses both or an unreadable one', () => {
   const home = mkdtempSync(join(tmpdir(), 'config-'));
   const file = join(home, 'pepper');

@@ -41,7 +41,7 @@ export function readConfig<Shape extends z.ZodRawShape>(
       given[name] = value;
     }
   }
-  const parsed = schema.safeParse(given);
+  const parsed = schema.safeParse(given, { error: allowedBy });
   if (parsed.success && problems.length === 0) return parsed.data;
   for (const issue of parsed.error?.issues ?? []) {
     const name = issue.path.join('.');
@@ -54,11 +54,44 @@ export function readConfig<Shape extends z.ZodRawShape>(
   throw new ConfigError(problems);
 }
 
+/** What is allowed, where a schema does not say it itself: zod's own sentences do not name a format, and may repeat a value. */
+function allowedBy(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_type':
+      return `must be ${issue.expected === 'int' || issue.expected === 'number' ? 'a whole number' : `a ${issue.expected}`}`;
+    case 'invalid_value':
+      return `must be ${issue.values
+        .map(String)
+        .join(', ')
+        .replace(/, ([^,]*)$/, ' or $1')}`;
+    case 'invalid_format':
+      return issue.format === 'url' ? 'must be a URL' : undefined;
+    case 'too_small':
+      return issue.origin === 'string'
+        ? `must have ${issue.minimum} characters or more`
+        : `must be a whole number from ${issue.minimum}`;
+    case 'too_big':
+      return `must be ${issue.maximum} at most`;
+    default:
+      return undefined;
+  }
+}
+
+/** A whole number in decimal digits. Not coerced: that would take `1e3`, `0x10` and blanks. */
+export function wholeNumber(min: number, max: number, what = 'a whole number') {
+  const error = `must be ${what} from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, { error })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, { error });
+}
+
 /** A TCP port; 0 lets the system choose (tests). */
-export const port = (fallback: number) => z.coerce.number().int().min(0).max(65_535).default(fallback);
+export const port = (fallback: number) => wholeNumber(0, 65_535, 'a port').default(fallback);
 
 /** A whole number of milliseconds. */
-export const milliseconds = (fallback: number) => z.coerce.number().int().min(0).max(600_000).default(fallback);
+export const milliseconds = (fallback: number) => wholeNumber(0, 600_000, 'a number of milliseconds').default(fallback);
 
 /** The bytes of the text, as gateway.yaml takes it. */
 const sharedSecret = z

@@ -8,6 +8,7 @@ export {
   milliseconds,
   port,
   readConfig,
+  wholeNumber,
 } from './config.ts';
 export { describeCaller } from './describe-caller.ts';
 export { demandMatch, entityTag, preconditionErrors } from './entity-tag.ts';

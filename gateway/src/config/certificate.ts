@@ -1,9 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { Certificate } from './config.ts';
-import { type FileRead, hashOf } from './files.ts';
+import { type FileRead, hashOf, readNamedFile } from './files.ts';
 import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
 
@@ -30,7 +29,7 @@ export function readCertificate(listen: Parts['listen'], directory: string): Cer
 
   function using<T>(name: 'cert' | 'key', read: (text: string) => T): T | undefined {
     try {
-      const text = readFileSync(paths[name], 'utf8');
+      const text = readNamedFile(paths[name]).toString();
       files.push({ path: paths[name], hash: hashOf(text) });
       return read(text);
     } catch (error) {

@@ -21,7 +21,8 @@ function listenersApart({ listen }: Parts): readonly Finding[] {
   return all.flatMap(([name, address], index) => {
     const other = all.slice(0, index).find(([, before]) => isShared(address, before));
     if (other === undefined) return [];
-    return [{ path: ['listen', name], message: `is the same address as listen.${other[0]}: each needs its own` }];
+    const message = `is the same address as listen.${other[0]}: each needs its own`;
+    return [{ path: ['listen', name], message, other: ['listen', other[0]] }];
   });
 }
 
@@ -41,12 +42,13 @@ const addressesOf = (listen: NonNullable<Parts['listen']>): readonly (readonly [
 
 function issuersApart({ issuers }: Parts): readonly Finding[] {
   const findings: Finding[] = [];
-  const seen = new Set<string>();
+  const seen = new Map<string, Finding['path']>();
   for (const [index, issuer] of issuers.entries()) {
     const path = ['issuers', index];
     if (issuer.issuer !== undefined) {
-      if (seen.has(issuer.issuer)) findings.push({ path: [...path, 'issuer'], message: 'stands here twice' });
-      seen.add(issuer.issuer);
+      const other = seen.get(issuer.issuer);
+      if (other !== undefined) findings.push({ path: [...path, 'issuer'], message: 'stands here twice', other });
+      else seen.set(issuer.issuer, [...path, 'issuer']);
     }
     if (issuers.length === 1) continue;
     // Otherwise each could name the other's users (a hostile issuer is a case of docs/threat-model.md).

@@ -7,13 +7,17 @@ import type { Finding } from './problems.ts';
 export function checkRoutes(parts: Parts): readonly Finding[] {
   const findings: Finding[] = [];
   const names = new Map<string, number>();
-  const served = new Map<string, string>();
+  const served: Served = new Map();
   for (const [index, route] of parts.routes.entries()) {
     const at = (...path: readonly (string | number)[]) => ['routes', index, ...path];
     const { name } = route;
     const other = name === undefined ? undefined : names.get(name);
     if (other !== undefined) {
-      findings.push({ path: at('name'), message: `routes[${other}] is called "${name}" too: names are unique` });
+      findings.push({
+        path: at('name'),
+        message: `routes[${other}] is called "${name}" too: names are unique`,
+        other: ['routes', other, 'name'],
+      });
     }
     if (name !== undefined) names.set(name, index);
     findings.push(...references(route, parts, at), ...consistency(route, at), ...overlaps(route, served, at));
@@ -25,7 +29,7 @@ type At = (...path: readonly (string | number)[]) => readonly (string | number)[
 
 function references(
   route: PartialRoute,
-  { services, issuers, upstreams, hasUpstreams }: Parts,
+  { services, hasIssuers, upstreams, hasUpstreams }: Parts,
   at: At,
 ): readonly Finding[] {
   const findings: Finding[] = [];
@@ -37,7 +41,7 @@ function references(
     if (services.has(caller)) continue;
     findings.push({ path: at('callers', index), message: unknown('a service', caller, [...services]) });
   }
-  if ((route.auth === 'required' || route.auth === 'optional') && issuers.length === 0) {
+  if ((route.auth === 'required' || route.auth === 'optional') && !hasIssuers) {
     findings.push({ path: at('auth'), message: 'there are no issuers, so no token could be good' });
   }
   return findings;
@@ -93,8 +97,11 @@ function consistency(route: PartialRoute, at: At): readonly Finding[] {
   return findings;
 }
 
+/** Who serves a method at a place, and where its path is written. */
+type Served = Map<string, Readonly<{ name: string; path: Finding['path'] }>>;
+
 /** Two routes at one place must differ by method; each listener has places of its own. */
-function overlaps(route: PartialRoute, served: Map<string, string>, at: At): readonly Finding[] {
+function overlaps(route: PartialRoute, served: Served, at: At): readonly Finding[] {
   const { auth, methods, name = `routes[${at().at(-1)}]` } = route;
   const segments = segmentsOf(route);
   if (segments === undefined || methods === undefined || auth === undefined) return [];
@@ -102,9 +109,13 @@ function overlaps(route: PartialRoute, served: Map<string, string>, at: At): rea
   const findings: Finding[] = [];
   for (const method of servedMethods(methods)) {
     const other = served.get(`${method} ${place}`);
-    if (other === undefined) served.set(`${method} ${place}`, name);
+    if (other === undefined) served.set(`${method} ${place}`, { name, path: at('path') });
     else if (findings.length === 0) {
-      findings.push({ path: at('path'), message: `route "${other}" serves ${method} at the same place` });
+      findings.push({
+        path: at('path'),
+        message: `route "${other.name}" serves ${method} at the same place`,
+        other: other.path,
+      });
     }
   }
   return findings;

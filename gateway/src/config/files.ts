@@ -36,11 +36,27 @@ export function readConfigFile(file: string): string {
   }
 }
 
+const maxNamedBytes = 1024 * 1024;
+
+/**
+ * Reads a file that a configuration names: keys, certificates, a secret.
+ *
+ * @throws Error with a `code`, `EFBIG` where it is larger than 1 MiB or has no end, as /dev/zero.
+ */
+export function readNamedFile(path: string): Buffer {
+  const stats = statSync(path);
+  if (stats.isCharacterDevice() || stats.size > maxNamedBytes) {
+    throw Object.assign(new Error(`${path} is too large`), { code: 'EFBIG' });
+  }
+  return readFileSync(path);
+}
+
 /** The same file as it is now. Where it cannot be read its hash is why: a reason is not read twice either. */
 export async function readAgain({ path }: FileRead): Promise<FileRead> {
   try {
-    const { size } = await stat(path);
-    return { path, hash: size > maxBytes ? tooLarge : hashOf(await readFile(path)) };
+    const stats = await stat(path);
+    const isTooLarge = stats.isCharacterDevice() || stats.size > maxBytes;
+    return { path, hash: isTooLarge ? tooLarge : hashOf(await readFile(path)) };
   } catch (error) {
     return { path, hash: (error as NodeJS.ErrnoException).code ?? String(error) };
   }

@@ -26,8 +26,15 @@ export type JsonSchema = {
 
 /** The shape of the file as it is written, with what the reference page and problems need besides. */
 export function jsonSchema(of: z.ZodType = schema): JsonSchema {
-  return { ...(z.toJSONSchema(of, { io: 'input' }) as JsonSchema), title: 'gateway.yaml' } as JsonSchema;
+  let made = madeOf.get(of);
+  if (made === undefined) {
+    made = { ...(z.toJSONSchema(of, { io: 'input' }) as JsonSchema), title: 'gateway.yaml' } as JsonSchema;
+    madeOf.set(of, made);
+  }
+  return made;
 }
+
+const madeOf = new WeakMap<z.ZodType, JsonSchema>();
 
 /** The schema of the value at a path; of every alternative, where there are several. */
 export function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {

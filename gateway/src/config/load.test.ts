@@ -1,7 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { mintIssuer } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exampleConfig, exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
 import { changed, problemsOf, route } from '../../test/kit/problems-of.ts';
@@ -205,12 +207,31 @@ test.each([
 });
 
 describe('keys of an issuer', () => {
+  const ed25519 = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
   let directory = '';
-  beforeAll(() => {
+  beforeAll(async () => {
     directory = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
-    writeFileSync(join(directory, 'a.json'), '{"keys":[]}');
+    writeFileSync(join(directory, 'a.json'), JSON.stringify((await mintIssuer()).jwks));
   });
   afterAll(() => rmSync(directory, { recursive: true }));
+
+  test.each([
+    ['is not JSON', 'nonsense', 'is not a JWK set'],
+    ['is another JSON', '[1]', 'holds no key that this issuer may sign with'],
+    ['is empty', '{"keys":[]}', 'holds no key that this issuer may sign with'],
+    [
+      'has a key for other algorithms',
+      JSON.stringify({ keys: [{ ...ed25519, kid: 'a', alg: 'EdDSA' }] }),
+      'holds no key that this issuer',
+    ],
+  ])('are refused, with their place, where the file %s', (_what, content, why) => {
+    writeFileSync(join(directory, 'b.json'), content);
+    expect(() => jwksOf('b.json')).toThrow(`gateway.yaml:5:11: issuers[0].jwks: is a file that ${why}`);
+  });
+
+  test.each(['/etc/passwd', '/dev/zero', '/'])('are not in %s', (file) => {
+    expect(() => jwksOf(file)).toThrow(/gateway\.yaml:5:11: issuers\[0\]\.jwks: is a file that /);
+  });
 
   const jwksOf = (jwks: string) => {
     const text = changed('http://127.0.0.1:8081/.well-known/jwks.json', jwks);

@@ -7,15 +7,35 @@ import { printable } from './yaml-syntax.ts';
 
 type Issue = z.core.$ZodIssue;
 
-/** Something wrong with the value at a path. `key`: with one key of it. `absent`: with one that is not there. */
-export type Finding = Readonly<{ path: Path; message: string; key?: string; absent?: string }>;
+/**
+ * Something wrong with the value at a path. `key`: with one key of it. `absent`: with one that is not there. `other`: what it clashes with.
+ * `meant`: what an unknown key was probably to be.
+ */
+export type Finding = Readonly<{
+  path: Path;
+  message: string;
+  key?: string;
+  absent?: string;
+  other?: Path;
+  meant?: string | undefined;
+}>;
 
 /** What zod found, as sentences that say what is allowed. Values are never repeated: some are secrets. */
 export function findingsOf(issues: readonly Issue[], raw: unknown, root = jsonSchema()): readonly Finding[] {
-  return issues
+  const ofWrongType = new Set(
+    issues.flatMap(({ code, path }) => (code === 'invalid_type' ? [JSON.stringify(path)] : [])),
+  );
+  const findings = issues
+    // zod also counts the characters of a text where a list must be.
+    .filter(({ code, path }) => code === 'invalid_type' || !ofWrongType.has(JSON.stringify(path)))
     .filter((issue) => !isAboutRepresentation(issue, issues))
     .flatMap((issue) => findingsOfIssue(issue, raw, root));
+  const misspelt = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
+  // A key that is misspelt is one problem, not also a missing key.
+  return findings.filter(({ path, absent }) => absent === undefined || !misspelt.has(keyOf(path, absent)));
 }
+
+const keyOf = (path: Path, key: string): string => JSON.stringify([...path, key]);
 
 /** What zod says of any whole number that is too large to be exact, where the bound that is meant is broken too. */
 function isAboutRepresentation(issue: Issue, issues: readonly Issue[]): boolean {
@@ -29,7 +49,11 @@ export function placed(finding: Finding, source: Source): Problem {
   const offset =
     finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
   const message = withoutVariable(finding, source);
-  return { offset, message: where === '' ? message : `${where}: ${message}` };
+  return {
+    offset,
+    message: where === '' ? message : `${where}: ${message}`,
+    ...(finding.other && { other: source.offsetOf(finding.other) }),
+  };
 }
 
 /** A value that came from the environment, or a piece of it, is told as the variable: it may be a secret in the wrong place. */
@@ -52,7 +76,11 @@ const mostShown = 200;
 export function problemLines(file: string, source: Source, problems: readonly Problem[]): readonly string[] {
   const ordered = problems.toSorted((a, b) => a.offset - b.offset);
   const shown = ordered.slice(0, mostShown);
-  const lines = shown.map(({ offset, message }) => `${file}:${source.lineColumn(offset)}: ${printable(message)}`);
+  const placeOf = (offset: number) => `${file}:${source.lineColumn(offset)}`;
+  const lines = shown.map(({ offset, message, other }) => {
+    const clash = other === undefined ? '' : ` (${placeOf(other)})`;
+    return `${placeOf(offset)}: ${printable(message)}${clash}`;
+  });
   if (ordered.length > mostShown) lines.push(`${file}: and ${ordered.length - mostShown} more`);
   return [...new Set(lines)];
 }
@@ -61,7 +89,7 @@ function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly
   const path = issue.path as Path;
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => ({ path, key, message: unknownKey(key, schemasAt(root, path)) }));
+      return issue.keys.map((key) => ({ path, key, ...unknownKey(key, schemasAt(root, path)) }));
     case 'invalid_key':
       return [{ path: path.slice(0, -1), key: String(path.at(-1)), message: nameProblem(issue) }];
   }
@@ -111,13 +139,13 @@ function allowedAt(root: JsonSchema, path: Path): string {
   return part?.type === undefined ? 'must have a value' : `must be ${kindOf(part.type, undefined)}`;
 }
 
-function unknownKey(key: string, parts: readonly JsonSchema[]): string {
+function unknownKey(key: string, parts: readonly JsonSchema[]): Pick<Finding, 'message' | 'meant'> {
   // Where there are alternatives, those that know the key are not the one that was chosen.
   const chosen = parts.filter((part) => part.properties?.[key] === undefined);
   const allowed = [...new Set(chosen.flatMap((part) => Object.keys(part.properties ?? {})))];
-  const close = closest(key, allowed);
-  const hint = close === undefined ? '' : `; did you mean "${close}"?`;
-  return `unknown key "${key}"${hint} (allowed here: ${allowed.join(', ')})`;
+  const meant = closest(key, allowed);
+  const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+  return { message: `unknown key "${key}"${hint} (allowed here: ${allowed.join(', ')})`, meant };
 }
 
 function nameProblem(issue: Extract<Issue, { code: 'invalid_key' }>): string {

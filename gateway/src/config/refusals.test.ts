@@ -143,12 +143,12 @@ describe('a configuration', () => {
     [
       'two routes of one shape',
       `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [HEAD], upstream: users-service, auth: public }\n`,
-      'route "a" serves HEAD at the same place',
+      'gateway.yaml:12:22: routes[1].path: route "a" serves HEAD at the same place (gateway.yaml:11:22)',
     ],
     [
       'two routes of one name',
       `${route(', auth: public')}  - { name: a, path: /b, methods: [GET], upstream: users-service, auth: public }\n`,
-      'routes[0] is called "a" too',
+      'gateway.yaml:12:13: routes[1].name: routes[0] is called "a" too: names are unique (gateway.yaml:11:13)',
     ],
     [
       'an unknown upstream',
@@ -363,6 +363,22 @@ describe('a configuration', () => {
       `${exampleHead}${exampleRoutes}trustedProxies: ["::ffff:0:0/96"]\n`,
       'would let every client choose its address',
     ],
+    ...[
+      ['10.0.0.5/8', '10.0.0.0/8'],
+      ['192.168.129.0/17', '192.168.128.0/17'],
+      ['fd00:1::2/16', 'fd00::/16'],
+      ['2001:db8::ffff/127', '2001:db8::fffe/127'],
+      ['::ffff:10.0.0.1/104', '::ffff:a00:0/104'],
+    ].map(([written = '', meant = '']): [string, string, string] => [
+      `a network with bits of a host, ${written}`,
+      `${exampleHead}${exampleRoutes}trustedProxies: ["${written}"]\n`,
+      `trustedProxies[0]: must be a network without the bits of a host: "${meant}", or one address: "${written.split('/')[0]}"`,
+    ]),
+    ...['realm_access.roles', 'a.b', 'https:/a.test/roles'].map((name): [string, string, string] => [
+      `a claim inside a claim, ${name}`,
+      changed('algorithms: [ES256]', `algorithms: [ES256]\n    claims: { role: "${name}" }`),
+      'issuers[0].claims.role: must be the name of one claim, without a dot, or a URI such as',
+    ]),
     [
       'a network that is none',
       `${exampleHead}${exampleRoutes}trustedProxies: [10.0.0.0/33]\n`,
@@ -442,4 +458,35 @@ describe('a configuration', () => {
       expect(problems).not.toContain('c0ffee');
     }
   });
+});
+
+describe('a misspelt key', () => {
+  test.each([
+    ['upstream', changed('upstream: users-service', 'upstraem: users-service')],
+    ['name', changed('name: me', 'nmae: me')],
+    ['issuers', changed('issuers:', 'isuers:')],
+    ['upstreams', changed('upstreams:', 'upstream:')],
+    ['routes', changed('routes:', 'rotues:')],
+    ['callers', `${route(', auth: service, caller: [x]')}services: { x: { keys: ./x } }\n`],
+    ['services', `${route(', auth: service, callers: [x]')}service: { x: { keys: ./x } }\n`],
+    ['publicOrigins', `${route(', auth: required, senderConstrained: required')}publicOrigin: ["https://a.test"]\n`],
+    [
+      'tenants',
+      changed('algorithms: [ES256]\n', 'algorithms: [ES256]\n    tenant: [a]\n    roles: [b]\n').replace(
+        'identity:',
+        '  - { issuer: "https://b.test", audience: x, jwks: "https://b.test/k", algorithms: [EdDSA], tenants: [c], roles: [d] }\nidentity:',
+      ),
+    ],
+  ])('for %s is one problem', (meant, text) => {
+    expect(problemsOf(text)).toEqual([expect.stringContaining(`; did you mean "${meant}"?`)]);
+  });
+});
+
+test.each([
+  ['a URI with dots', 'https://example.com/roles'],
+  ['a name with colons', 'urn:zitadel:iam:org:project:roles'],
+])('a claim may be %s', (_what, name) => {
+  expect(problemsOf(changed('algorithms: [ES256]', `algorithms: [ES256]\n    claims: { role: "${name}" }`))).toEqual(
+    [],
+  );
 });

@@ -1,6 +1,6 @@
-import { BlockList, isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { z } from 'zod';
-import type { Address, Network } from './config.ts';
+import type { Address } from './config.ts';
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
@@ -94,32 +94,6 @@ function parseAddress(text: string): Address | undefined {
   return { host, port };
 }
 
-/** `10.0.0.0/8`, `fd00::/8`, or one address. */
-export const network = parsed(
-  'network',
-  'an address or a network, such as "10.0.0.0/8"; a network of everybody would let every client choose its address',
-  parseNetwork,
-  /^[0-9A-Fa-f:.]+(\/\d{1,3})?$/,
-);
-
-function parseNetwork(text: string): Network | undefined {
-  const [, ip = '', digits] = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
-  const version = isIP(ip);
-  if (version === 0) return undefined;
-  const longest = version === 4 ? 32 : 128;
-  const prefix = digits === undefined ? longest : Number(digits);
-  if (prefix < 1 || prefix > longest) return undefined;
-  const asked: Network = { address: ip, prefix, family: version === 4 ? 'ipv4' : 'ipv6' };
-  return isAllOfIPv4(asked) ? undefined : asked;
-}
-
-/** `::ffff:0:0/96`, and what it lies in: every client with IPv4 is in there as well. */
-function isAllOfIPv4({ address, prefix, family }: Network): boolean {
-  const network = new BlockList();
-  network.addSubnet(address, prefix, family);
-  return network.check('0.0.0.0', 'ipv4') && network.check('255.255.255.255', 'ipv4');
-}
-
 const named = (pattern: RegExp, allowed: string) =>
   z.string({ error: `must be ${allowed}` }).regex(pattern, { error: `must be ${allowed}` });
 
@@ -135,7 +109,14 @@ export const role = named(/^[a-z0-9_-]{1,64}$/, 'a role: lower-case letters, dig
 /** A user's or tenant's id as the identity contract allows it. */
 export const id = named(/^[A-Za-z0-9._~:@|-]{1,128}$/, 'an id: letters, digits and "._~:@|-", 128 at most');
 
-export const claimName = named(/^[^\s"\\]{1,128}$/, 'the name of a claim');
+/** A dot would be part of the name, and is mostly meant as a way into another claim, where such a name never matches anything. */
+export const claimName = named(/^[^\s"\\]{1,128}$/, 'the name of a claim').refine(
+  (text) => !text.includes('.') || text.includes('://'),
+  {
+    error:
+      'must be the name of one claim, without a dot, or a URI such as "https://example.com/roles": a claim inside another claim is not read',
+  },
+);
 
 export const headerName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a header');
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cors, websockets } from './browser-schema.ts';
 import { dpop } from './dpop-schema.ts';
+import { network } from './network-scalar.ts';
 import { method, route } from './route-schema.ts';
 import {
   address,
@@ -10,7 +11,6 @@ import {
   headerName,
   id,
   name,
-  network,
   role,
   seconds,
   text,

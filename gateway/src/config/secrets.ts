@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { DpopNonceSettings, UpstreamIdentity } from './config.ts';
-import { type FileRead, hashOf } from './files.ts';
+import { type FileRead, hashOf, readNamedFile } from './files.ts';
 import type { PartialUpstream, Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
 import type { Path, Source } from './yaml.ts';
@@ -104,7 +103,7 @@ function readSecret(
 function readFile(file: string, { directory, files }: Reader): Buffer | string {
   const path = resolve(directory, file);
   try {
-    const bytes = readFileSync(path);
+    const bytes = readNamedFile(path);
     files.push({ path, hash: hashOf(bytes) });
     return Buffer.from(bytes.toString('utf8').replace(/\r?\n$/, ''));
   } catch (error) {

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import { StartupError } from '@countersign/service-kit';
 import type { UpstreamTls } from './config.ts';
+import { readNamedFile } from './files.ts';
 
 /** As `tls.connect` takes it. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
@@ -64,7 +64,7 @@ function readCertificates(file: NamedFile): string {
 
 function readText(file: NamedFile): string {
   try {
-    return readFileSync(file.path, 'utf8');
+    return readNamedFile(file.path).toString();
   } catch (cause) {
     const why = `cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'error'})`;
     throw new UnusableTlsFile({ ...file, why, cause });

@@ -1,8 +1,8 @@
 import type { Document, YAMLError } from 'yaml';
 import { isClosed, lineAt, openAt } from './yaml-brackets.ts';
 
-/** Something wrong, at an offset of the text. */
-export type Problem = Readonly<{ offset: number; message: string }>;
+/** Something wrong, at an offset of the text. `other`: the offset of what it clashes with. */
+export type Problem = Readonly<{ offset: number; message: string; other?: number }>;
 
 /**
  * What the parser dislikes, in words that say what to do. Only the first is told: it makes everything after it look wrong, and a list of a

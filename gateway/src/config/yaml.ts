@@ -175,18 +175,19 @@ class Walk {
 
   #mapOf(node: YAMLMap, path: Path, depth: number, parentOffset: number): Record<string, unknown> {
     const map: Record<string, unknown> = {};
-    const seen = new Set<string>();
+    const seen = new Map<string, number>();
     for (const { key, value } of node.items) {
       const offset = (key as ParsedNode | null)?.range?.[0] ?? parentOffset;
       if (!isKey(key)) {
         this.problems.push({ offset, message: 'not a key: keys are plain words' });
         continue;
       }
-      if (seen.has(key.value)) {
-        this.problems.push({ offset, message: 'this key is written twice' });
+      const first = seen.get(key.value);
+      if (first !== undefined) {
+        this.problems.push({ offset, message: 'this key is written twice', other: first });
         continue;
       }
-      seen.add(key.value);
+      seen.set(key.value, offset);
       const at = [...path, key.value];
       const item = this.valueOf(value as Node | null, at, depth + 1, offset);
       // An empty variable is as if the key were not there; an empty string that is written stays.

@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
 import { StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
+import { readNamedFile } from '../config/files.ts';
 
 /** The public keys of the services that may call on the internal listener. */
 export type ServiceKeys = Readonly<{
@@ -41,10 +41,15 @@ function readKeysFile(service: string, file: string): readonly (readonly [keyid:
   const refuse = (why: string, cause?: unknown) => new StartupError(`${file}: keys of ${service}: ${why}`, { cause });
   let jwks: { keys: readonly { kid?: unknown }[] };
   try {
-    jwks = JSON.parse(readFileSync(file, 'utf8'));
+    jwks = JSON.parse(readNamedFile(file).toString());
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw refuse(code === undefined ? 'is not JSON' : `cannot be read (${code})`, error);
+    throw refuse(
+      code === undefined
+        ? 'is not JSON'
+        : `cannot be read (${code}). It must hold the public keys of ${service}, as a JWK set`,
+      error,
+    );
   }
   const ignored: string[] = [];
   try {

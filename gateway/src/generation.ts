@@ -47,7 +47,7 @@ export type Generation = Readonly<{
   upstreams: Upstreams;
   tokens: AccessTokens;
   limiters: Limiters;
-  /** Begins to fetch keys and to follow revocations, where that is not under way already. */
+  /** Begins to fetch keys, to follow revocations and to check upstreams, where that is not under way already. */
   start(): void;
   /** What is not known yet and has to be, before any token can be judged: nothing once all is there. */
   missing(): Readonly<{ keys: readonly string[]; revocations: readonly string[] }>;
@@ -142,6 +142,7 @@ async function build(
     start() {
       gatewayKeys.start();
       serviceKeys.start();
+      for (const upstream of upstreams.all()) upstream.start();
       for (const { keys } of trust.issuers.values()) keys.start();
       for (const { feed } of trust.followed.values()) feed.start();
     },

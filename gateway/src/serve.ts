@@ -65,15 +65,31 @@ export type RunningGateway = Running &
 const reviewMs = 1_000;
 const refusedTokensPerMinute = 600;
 
+/** A gateway before it starts: it has read its files, listens nowhere, and has asked nothing over the network. */
+export type BuiltGateway = Readonly<{
+  /** @throws StartupError, with everything closed again, when a port is taken. */
+  start(): Promise<RunningGateway>;
+  stop(): Promise<void>;
+}>;
+
 /**
- * Starts a gateway. The key set is served before anything else, since services need it to become ready, and the gateway
- * needs them: nobody's readiness waits for a peer's.
- *
- * What is made here lives as long as the process; what is made from one configuration is a {@link Generation}.
+ * Builds a gateway and starts it.
  *
  * @throws StartupError, with everything closed again, when keys cannot be loaded or a port is taken.
  */
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
+  const gateway = await buildGateway(config, deps);
+  return gateway.start();
+}
+
+/**
+ * Builds all that a gateway serves with; `countersign check` does this and no more.
+ *
+ * What is made here lives as long as the process; what is made from one configuration is a {@link Generation}.
+ *
+ * @throws StartupError, with everything closed again, when a file that the configuration names cannot be used.
+ */
+export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Promise<BuiltGateway> {
   const {
     logger,
     drainDelayMs = 500,
@@ -146,7 +162,7 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
       times: listenerTimes,
     }),
   };
-  const review = setInterval(open.review, reviewMs).unref();
+  let review: NodeJS.Timeout | undefined;
 
   async function stop(): Promise<void> {
     reloader.stop();
@@ -165,21 +181,28 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     await drainServer(servers.admin, shutdownGraceMs);
   }
 
-  try {
-    const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
-    const admin =
-      worker === undefined
-        ? await listen(servers.admin, config.listen.admin, 'admin listener')
-        : await listenOnSocket(servers.admin, worker.adminSocket);
-    current().start();
-    reloader.start();
-    const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
-    logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
-    return { health, logger, drainDelayMs, ports, reload: reloader.reload, stop };
-  } catch (error) {
-    await stop();
-    throw error;
+  /** The key set is served first: services need it to become ready, and readiness never waits for a peer's. */
+  async function start(): Promise<RunningGateway> {
+    review = setInterval(open.review, reviewMs).unref();
+    store?.start();
+    try {
+      const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
+      const admin =
+        worker === undefined
+          ? await listen(servers.admin, config.listen.admin, 'admin listener')
+          : await listenOnSocket(servers.admin, worker.adminSocket);
+      current().start();
+      reloader.start();
+      const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
+      logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
+      return { health, logger, drainDelayMs, ports, reload: reloader.reload, stop };
+    } catch (error) {
+      await stop();
+      throw error;
+    }
   }
+
+  return { start, stop };
 }
 
 async function firstGeneration(config: GatewayConfig, lasting: Lasting, closeAround: () => void): Promise<Generations> {

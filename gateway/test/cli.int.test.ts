@@ -32,6 +32,7 @@ const withPorts = ([publicPort, admin, internal]: readonly number[]) =>
 describe('the countersign command', () => {
   test('ends with 0, 1 or 2, and writes no colours where nobody is looking', async () => {
     write(exampleHead + exampleRoutes);
+    await run('keys', 'create');
     const good = await run('check');
     expect(good).toEqual({ code: 0, output: 'good gateway.yaml: 1 route, 1 upstream, 1 issuer, 0 tests\n' });
     write('routes: [\n');

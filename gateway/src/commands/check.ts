@@ -1,33 +1,65 @@
-import { ConfigError } from '@countersign/service-kit';
+import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
+import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
+import { type Command, configFile, configOption, type Values, workersOf, workersOption } from './command.ts';
+import { readServeSettings } from './serve-settings.ts';
+import type { Terminal } from './terminal.ts';
 
 export const check: Command = {
   name: 'check',
   usage: '[FILE]',
-  summary: 'read a configuration and show every problem in it',
+  summary: 'show every problem in a configuration, and whatever else would keep a gateway from starting',
   options: [configOption.help, workersOption.help],
   parse: { ...configOption.parse, ...workersOption.parse },
-  run(terminal, values, positionals) {
-    const file = configFile(values, positionals);
-    const workers = workersOf(values);
-    try {
-      const config = loadConfig(file, terminal.env, { workers });
-      const counts = [
-        counted(config.routes.length, 'route'),
-        counted(config.upstreams.size, 'upstream'),
-        counted(config.issuers.length, 'issuer'),
-        counted(config.tests.length, 'test'),
-      ];
-      terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
-      return 0;
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error;
-      for (const problem of error.problems) terminal.err(problem);
-      terminal.err(counted(error.problems.length, 'problem'));
-      return 1;
-    }
-  },
+  run: checkGateway,
 };
+
+/** Builds what `serve` would start, and does not start it. */
+export async function checkGateway(
+  terminal: Terminal,
+  values: Values,
+  positionals: readonly string[],
+): Promise<number> {
+  const file = configFile(values, positionals);
+  const problems: string[] = [];
+  /** @returns Undefined where there is a problem. */
+  const collect = async <T>(build: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await build();
+    } catch (error) {
+      problems.push(...problemsOf(error));
+      return undefined;
+    }
+  };
+  await collect(() => readServeSettings(terminal.env));
+  const config = await collect(() => loadConfig(file, terminal.env, { workers: workersOf(values) }));
+  if (config !== undefined) await collect(() => buildAndStop(config, terminal));
+  if (config === undefined || problems.length > 0) {
+    for (const problem of problems) terminal.err(problem);
+    terminal.err(counted(problems.length, 'problem'));
+    return 1;
+  }
+  const counts = [
+    counted(config.routes.length, 'route'),
+    counted(config.upstreams.size, 'upstream'),
+    counted(config.issuers.length, 'issuer'),
+    counted(config.tests.length, 'test'),
+  ];
+  terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
+  return 0;
+}
+
+async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Promise<void> {
+  // Here, not above: a file with problems is told of sooner without a server.
+  const { buildGateway } = await import('../serve.ts');
+  const gateway = await buildGateway(config, { env, nowMs, logger: createLogger('gateway', 'silent') });
+  await gateway.stop();
+}
+
+function problemsOf(error: unknown): readonly string[] {
+  if (error instanceof ConfigError) return error.problems;
+  if (error instanceof StartupError) return [error.message];
+  throw error;
+}
 
 const counted = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`;

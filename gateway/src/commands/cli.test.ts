@@ -1,4 +1,6 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -9,11 +11,13 @@ import type { Terminal } from './terminal.ts';
 
 let directory = '';
 let file = '';
+let env: Record<string, string> = {};
 let nowMs = Date.parse('2027-01-15T08:00:00Z');
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'countersign-cli-'));
   file = join(directory, 'gateway.yaml');
   nowMs = Date.parse('2027-01-15T08:00:00Z');
+  env = {};
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
@@ -26,7 +30,7 @@ async function runPainted(paint: (text: string) => string, ...args: readonly str
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
     paint: (_style, text) => paint(text),
-    env: {},
+    env,
     nowMs: () => nowMs,
   };
   const code = await runCli(args, terminal);
@@ -49,6 +53,7 @@ describe('countersign', () => {
   test('paints what goes to standard output only: whether that is a terminal is what was looked at', async () => {
     const paint = (text: string) => `<${text}>`;
     writeFileSync(file, exampleHead + exampleRoutes);
+    await run('keys', 'create', '-c', file);
     expect((await runPainted(paint, 'check', file)).out).toContain('<good>');
     writeFileSync(file, 'version: 2\n');
     expect((await runPainted(paint, 'check', file)).err).not.toContain('<');
@@ -86,19 +91,100 @@ describe('countersign', () => {
   });
 });
 
-describe('check', () => {
+describe.each([
+  ['check', ['check']],
+  ['serve --check-only', ['serve', '--check-only']],
+])('%s', (_name, command) => {
+  const checked = (...more: readonly string[]) => run(...command, '--config', file, ...more);
+  const keysDir = () => join(directory, 'gateway-keys');
+
   test('says that a file is good', async () => {
     writeFileSync(file, exampleHead + exampleRoutes + policyTests);
-    expect(await run('check', '--config', file)).toEqual({
+    await run('keys', 'create', '-c', file);
+    expect(await checked()).toEqual({
       code: 0,
       out: `good ${file}: 1 route, 1 upstream, 1 issuer, 2 tests`,
       err: '',
     });
   });
 
+  test('refuses a gateway without keys, and says how to make one', async () => {
+    writeFileSync(file, exampleHead + exampleRoutes);
+    expect(await checked()).toEqual({
+      code: 1,
+      out: '',
+      err: `${keysDir()}: cannot be read (ENOENT). Make one: countersign keys create --dir ${keysDir()}\n1 problem`,
+    });
+  });
+
+  test.each([
+    ['others may read', (key: string) => chmodSync(key, 0o644), 'others may read it (mode 644)'],
+    ['is no key', (key: string) => writeFileSync(key, '{}'), 'is not an ed25519 private JWK'],
+    ['is empty', (key: string) => writeFileSync(key, ''), 'is not JSON'],
+    [
+      'signs from tomorrow on',
+      () => {
+        nowMs -= 86_400_000;
+      },
+      'no key may sign now',
+    ],
+  ])('refuses a key of its own that %s', async (_what, spoil, why) => {
+    writeFileSync(file, exampleHead + exampleRoutes);
+    await run('keys', 'create', '-c', file);
+    spoil(join(keysDir(), readdirSync(keysDir())[0] ?? ''));
+    const { code, err } = await checked();
+    expect([code, err]).toEqual([1, expect.stringContaining(why)]);
+  });
+
+  test.each([
+    ['that are not there', undefined, 'cannot be read (ENOENT). It must hold the public keys of caller, as a JWK set'],
+    ['that are not JSON', 'nonsense', 'is not JSON'],
+    ['that are none', '{"keys":[]}', 'holds no ed25519 public key'],
+  ])('refuses keys of a service %s', async (_what, content, why) => {
+    writeFileSync(file, `${exampleHead}${exampleRoutes}services: { caller: { keys: ./caller.json } }\n`);
+    await run('keys', 'create', '-c', file);
+    if (content !== undefined) writeFileSync(join(directory, 'caller.json'), content);
+    const { code, err } = await checked();
+    expect([code, err]).toEqual([1, expect.stringContaining(`caller.json: keys of caller: ${why}`)]);
+  });
+
+  test('refuses what serve takes from the environment, beside the problems of the file', async () => {
+    writeFileSync(file, 'version: 2\n');
+    env = { LOG_LEVEL: 'loud' };
+    const { code, err } = await checked();
+    expect(code).toBe(1);
+    expect(err).toContain('LOG_LEVEL: must be trace, debug, info, warn, error, fatal or silent\n');
+    expect(err).toContain(`${file}:1:10: version: must be 1\n`);
+  });
+
+  test('asks nothing over the network', async () => {
+    let connections = 0;
+    const service = createServer(() => {
+      connections += 1;
+    });
+    await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+    const { port } = service.address() as AddressInfo;
+    const text = exampleHead
+      .replace('127.0.0.1:8081', `127.0.0.1:${port}`)
+      .replace(
+        '"http://127.0.0.1:8082"] }',
+        `"http://127.0.0.1:${port}"], health: { path: /healthz, interval: 100ms } }`,
+      )
+      .replace('[ES256]', `[ES256]\n    revocations: { url: "http://127.0.0.1:${port}/revocations" }`);
+    writeFileSync(file, `${text}${exampleRoutes}redis: "redis://127.0.0.1:${port}"\n`);
+    await run('keys', 'create', '-c', file);
+    expect((await checked()).code).toBe(0);
+    // Whatever had been asked before is there before this connection is.
+    const last = connect(port, '127.0.0.1');
+    await once(service, 'connection');
+    expect(connections).toBe(1);
+    last.destroy();
+    await new Promise((resolve) => service.close(resolve));
+  });
+
   test('shows every problem and ends with 1', async () => {
     writeFileSync(file, `${exampleHead}routes: []\nrutes: []\n`);
-    const { code, err } = await run('check', file);
+    const { code, err } = await checked();
     expect(code).toBe(1);
     expect(err.split('\n')).toEqual([
       `${file}:10:9: routes: must have at least 1 item`,
@@ -109,6 +195,15 @@ describe('check', () => {
 });
 
 describe('test', () => {
+  test('without a test is wrongly called', async () => {
+    writeFileSync(file, exampleHead + exampleRoutes);
+    const { code, err } = await run('test', file);
+    expect(code).toBe(2);
+    expect(err).toContain(
+      `countersign test: there is no test: write \`tests:\` into ${file}, or name a file that has some`,
+    );
+  });
+
   test('passes what is as expected', async () => {
     writeFileSync(file, exampleHead + exampleRoutes + policyTests);
     const { code, out } = await run('test', file);

@@ -1,26 +1,26 @@
-import { commonConfig, createLogger, readConfig, runProcess } from '@countersign/service-kit';
-import { z } from 'zod';
+import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
 import { adminSocketOfWorker, mayClose, outlivePrimary, tellPrimary } from '../workers/worker.ts';
+import { checkGateway } from './check.ts';
 import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
-
-const environment = z.object({
-  LOG_LEVEL: commonConfig.LOG_LEVEL,
-  DRAIN_DELAY_MS: commonConfig.DRAIN_DELAY_MS,
-  SHUTDOWN_GRACE_MS: commonConfig.SHUTDOWN_GRACE_MS,
-});
+import { readServeSettings } from './serve-settings.ts';
 
 export const serve: Command = {
   name: 'serve',
   usage: '[FILE]',
   summary: 'run the gateway until SIGTERM or SIGINT; its file is followed, SIGHUP reads it at once',
-  options: [configOption.help, workersOption.help],
-  parse: { ...configOption.parse, ...workersOption.parse },
+  options: [
+    configOption.help,
+    workersOption.help,
+    ['--check-only', 'do what `countersign check` does, and end: nothing is started'],
+  ],
+  parse: { ...configOption.parse, ...workersOption.parse, 'check-only': { type: 'boolean' } },
   async run(terminal, values, positionals) {
+    if (values['check-only'] === true) return checkGateway(terminal, values, positionals);
     const workers = workersOf(values);
     const hangUp = catchHangUp();
     await runProcess('gateway', async () => {
-      const settings = readConfig(environment, terminal.env);
+      const settings = readServeSettings(terminal.env);
       const config = loadConfig(configFile(values, positionals), terminal.env, { workers });
       const common = {
         logger: createLogger('gateway', settings.LOG_LEVEL),

@@ -4,7 +4,7 @@ import { loadTests } from '../config/load-tests.ts';
 import { errorTable } from '../errors.ts';
 import { createDecider, type Decision } from '../routing/decide.ts';
 import type { Caller } from '../routing/policy.ts';
-import { type Command, configOption, text } from './command.ts';
+import { type Command, configOption, text, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
 export const test: Command = {
@@ -18,6 +18,9 @@ export const test: Command = {
     const [file = 'gateway.yaml', ...more] = named === undefined ? positionals : [named, ...positionals];
     const config = loadConfig(file, terminal.env);
     const tests = [...config.tests, ...more.flatMap((further) => loadTests(further, terminal.env, config))];
+    if (tests.length === 0) {
+      throw new UsageError(`there is no test: write \`tests:\` into ${file}, or name a file that has some`);
+    }
     const decide = createDecider(config);
     let failed = 0;
     for (const expected of tests) {

@@ -11,6 +11,8 @@ export type LimitStore = Readonly<{
    * @param untilMs By `performance.now()`: how long the whole request may wait for Redis, however many limits it has.
    */
   attempt<T>(shared: () => Promise<T>, otherwise: () => Promise<T>, untilMs: number): Promise<T>;
+  /** Connects in the background, and keeps trying. */
+  start(): void;
   close(): void;
 }>;
 
@@ -19,9 +21,10 @@ export const answerWithinMs = 100;
 // While it hangs it is asked this often, in the background: no request waits, or piles up commands that it would run later.
 const askAgainMs = 200;
 
-/** Connects in the background, and keeps trying. */
+/** Asks nothing of Redis before `start`. */
 export function openLimitStore(url: string, logger: Logger): LimitStore {
   const redis = new Redis(url, {
+    lazyConnect: true,
     // Queued commands would be run late, when Redis is back, and count requests that were long answered.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -73,6 +76,10 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
         void pause();
         return otherwise();
       }
+    },
+    start() {
+      // What goes wrong is in the `error` event, and it is tried again.
+      redis.connect().catch(() => {});
     },
     close() {
       redis.disconnect();

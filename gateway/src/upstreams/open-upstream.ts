@@ -27,6 +27,8 @@ export type OpenUpstream = Readonly<{
   settle(permit: Permit, outcome: Outcome): void;
   /** @param except The target that failed a moment ago. @throws AppError `upstream_overloaded`. */
   choose(except?: Target): Target;
+  /** Begins its checks and follows its files, where that has not been done. */
+  start(): void;
   /** Ends checks and idle connections at once, other connections when their requests are answered. */
   close(): Promise<void>;
 }>;
@@ -46,7 +48,7 @@ export type UpstreamDeps = Readonly<{
 const noPermit: Permit = -1;
 
 /**
- * Opens an upstream. Connections are made when they are first needed; checks begin at once.
+ * Opens an upstream. Connections are made when they are first needed, and nothing is asked before `start`.
  *
  * @throws StartupError when its TLS files are bad.
  */
@@ -62,7 +64,6 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
   );
   const choose = createChooser(targets, upstream.balance);
   const stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
-  tls?.start();
 
   return {
     upstream,
@@ -96,6 +97,10 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
       const target = choose(monotonicMs(), except);
       if (!target.isFull()) return target;
       throw new AppError('upstream_overloaded', { detail: { upstream: upstream.name, target: target.origin } });
+    },
+    start() {
+      tls?.start();
+      for (const target of targets) target.start();
     },
     async close() {
       tls?.stop();

@@ -44,6 +44,8 @@ export type Target = {
   broke(code: Code): void;
   /** Checks it at once, where it is checked at all. */
   checkNow(): void;
+  /** Begins its health checks, where that has not been done. */
+  start(): void;
   close(): Promise<void>;
 };
 
@@ -75,7 +77,7 @@ type TargetDeps = Readonly<{
 /** Connect errors and time-outs: nobody is there, or nobody who answers. Whatever else goes wrong, somebody answered. */
 export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
 
-/** Opens one address. Connections are made when they are first needed; checks, if there are any, begin at once. */
+/** Opens one address. Connections are made when they are first needed. */
 export function openTarget(origin: string, deps: TargetDeps): Target {
   const { upstream, connect, logger, monotonicMs, random } = deps;
   const { timeouts, health: rules } = upstream;
@@ -96,9 +98,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
   let failedChecks = 0;
   let unanswered = 0;
   let streams = 0;
-  const { isUrgent } = deps;
-  const checks: HealthChecks | undefined =
-    rules && startHealthChecks({ origin, rules, connect, onChecked, isUrgent, random });
+  let checks: HealthChecks | undefined;
 
   function onChecked(reason: string | undefined): void {
     const before = health.state(monotonicMs()).checks;
@@ -181,6 +181,10 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
       }
     },
     checkNow: () => checks?.hurry(),
+    start() {
+      const { isUrgent } = deps;
+      checks ??= rules && startHealthChecks({ origin, rules, connect, onChecked, isUrgent, random });
+    },
     async close() {
       await checks?.stop();
       await pool.close();

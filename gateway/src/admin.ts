@@ -7,7 +7,7 @@ import {
   requestLog,
   respondWithProblem,
 } from '@countersign/service-kit';
-import type { Express, Router } from 'express';
+import type { Express, RequestHandler, Router } from 'express';
 import helmet from 'helmet';
 import { bareApp, keySetRoute } from './app.ts';
 import type { Route } from './config/config.ts';
@@ -28,23 +28,18 @@ export type AdminParts = Readonly<{
   nowMs(): number;
   reloads(): ReloadState;
   logger: Logger;
+  /** Undefined on a socket in the file system, which no browser can reach. */
+  demandHost?: RequestHandler | undefined;
   /** What it serves besides. */
   more?: Router | undefined;
 }>;
 
 /** For operators and the orchestrator; never public. What it shows holds no secret, but tells an attacker where to go. */
-export function createAdminApp({
-  health,
-  metrics,
-  keySet,
-  current,
-  nowMs,
-  reloads,
-  logger,
-  more,
-}: AdminParts): Express {
+export function createAdminApp(parts: AdminParts): Express {
+  const { health, metrics, keySet, current, nowMs, reloads, logger, demandHost, more } = parts;
   const app = bareApp();
   app.use(requestLog(logger), helmet(), demandWellFormed);
+  if (demandHost !== undefined) app.use(demandHost);
   app.use(healthRoutes(health, metrics));
   app.use(keySetRoute(keySet));
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloads())));

@@ -10,6 +10,7 @@ import {
   type Running,
 } from '@countersign/service-kit';
 import { createAdminApp } from './admin.ts';
+import { demandAdminHost } from './admin-host.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { createLoadAside, type LoadAside } from './config/load-aside.ts';
 import type { Generation, Lasting } from './generation.ts';
@@ -153,6 +154,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         nowMs,
         reloads: reloader.state,
         logger,
+        demandHost: worker === undefined ? demandAdminHost(config) : undefined,
         more: worker && workerAdminRoutes(metrics),
       }),
     ),

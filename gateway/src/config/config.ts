@@ -169,6 +169,8 @@ export type GatewayConfig = Readonly<{
   /** The file's values, without anything secret, to be looked at. JSON: one string is handed from thread to thread in no time. */
   shown: string;
   listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
+  /** `allowedHosts`: in lower case, with a port or without. */
+  admin: Readonly<{ allowedHosts: readonly string[] }>;
   /** Of the public listener; undefined: it speaks plain HTTP. */
   certificate: Certificate | undefined;
   /** Origins clients may name; empty: any Host is taken. */

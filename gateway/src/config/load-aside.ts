@@ -73,8 +73,8 @@ export function createLoadAside(): LoadAside {
   return {
     async load(file, env, { running, workers }) {
       lastId += 1;
-      const { listen, redis, certificate } = running;
-      const setting: Setting = { running: { listen, redis, certificate }, workers };
+      const { listen, admin, redis, certificate } = running;
+      const setting: Setting = { running: { listen, admin, redis, certificate }, workers };
       const question: LoadQuestion = { id: lastId, file, env: { ...env }, setting };
       const answer = await ask(open(), question).catch(async (error: unknown) => {
         await stop();

@@ -20,6 +20,7 @@ export type Parts = Readonly<{
   listen: PartlyGood<Document['listen']> | undefined;
   publicOrigins: Document['publicOrigins'] | undefined;
   insecureTransport: boolean;
+  admin: Document['admin'] | undefined;
   redis: string | undefined;
   /** Also a malformed one. */
   hasRedis: boolean;
@@ -46,6 +47,7 @@ export function partsOf(raw: unknown): Parts {
     publicOrigins: isMisspelt('publicOrigins') ? undefined : part(schema.shape.publicOrigins, file.publicOrigins),
     dpop: part(schema.shape.dpop, file.dpop),
     insecureTransport: file.insecureTransport === true,
+    admin: part(schema.shape.admin, file.admin),
     redis: part(schema.shape.redis, file.redis),
     hasRedis: written.has('redis'),
     issuers: listOf(file.issuers).map((value) => partlyGood(issuer, value)),

@@ -374,6 +374,13 @@ describe('a configuration', () => {
       `${exampleHead}${exampleRoutes}trustedProxies: ["${written}"]\n`,
       `trustedProxies[0]: must be a network without the bits of a host: "${meant}", or one address: "${written.split('/')[0]}"`,
     ]),
+    ...['*.a.test', 'https://a.test', 'a.test/x', 'a.test:0', 'a.test:70000', '[::1', 'a b', '256.1.1.1'].map(
+      (host): [string, string, string] => [
+        `a host of the admin listener that is none, ${host}`,
+        `${exampleHead}${exampleRoutes}admin: { allowedHosts: ["${host}"] }\n`,
+        'admin.allowedHosts[0]: must be a host without scheme, path or wildcard',
+      ],
+    ),
     ...['realm_access.roles', 'a.b', 'https:/a.test/roles'].map((name): [string, string, string] => [
       `a claim inside a claim, ${name}`,
       changed('algorithms: [ES256]', `algorithms: [ES256]\n    claims: { role: "${name}" }`),

@@ -36,6 +36,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     files: [{ path: options.file, hash: options.hash }, ...options.files],
     shown: options.shown,
     listen: { public: document.listen.public, admin: document.listen.admin, internal: document.listen.internal },
+    admin: document.admin,
     certificate: options.certificate,
     publicOrigins: document.publicOrigins,
     trustedProxies: document.trustedProxies,

@@ -17,7 +17,7 @@ import {
   unique,
 } from './scalars.ts';
 import { upstream } from './upstream-schema.ts';
-import { calledUrl, issuerIdentifier, keySource, publicOrigin, redisUrl } from './url-scalars.ts';
+import { allowedHost, calledUrl, issuerIdentifier, keySource, publicOrigin, redisUrl } from './url-scalars.ts';
 
 const signingAlgorithm = z.enum([
   'ES256',
@@ -114,6 +114,18 @@ export const schema = z
   .strictObject({
     version: z.literal(1).describe('Of this format.'),
     listen: listen.prefault({}).describe('Where the gateway listens.'),
+    admin: z
+      .strictObject({
+        allowedHosts: unique(allowedHost)
+          .prefault([])
+          .describe(
+            'What else its clients may call it, such as `gateway.internal` (on any port) or `localhost:9999`. Another Host is 421.',
+          ),
+      })
+      .prefault({})
+      .describe(
+        'The listener for operators. It always answers to `localhost` and to its own address, on its own port.',
+      ),
     publicOrigins: unique(publicOrigin).prefault([]).describe('What clients call it. If any, another Host is 421.'),
     trustedProxies: z.array(network).prefault([]).describe('Whose `X-Forwarded-For` counts.'),
     insecureTransport: z.boolean().default(false).describe('Whether http may leave this machine.'),

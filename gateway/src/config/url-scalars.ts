@@ -66,6 +66,19 @@ export const issuerIdentifier = parsed(
   urlText,
 );
 
+/** What a client may write into `Host`, in lower case. */
+export const allowedHost = parsed(
+  'host',
+  'a host without scheme, path or wildcard, with a port or without, such as "gateway.internal" or "10.0.0.5:9090"',
+  (text) => {
+    const port = /:(\d+)$/.exec(text.replace(/^\[[^\]]*\]/, ''));
+    const isHost = /^(\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)(:[1-9]\d{0,4})?$/i.test(text);
+    const isReadable = Number(port?.[1] ?? 0) <= 65_535 && URL.canParse(`http://${text}`);
+    return isHost && isReadable ? text.toLowerCase() : undefined;
+  },
+  /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/,
+);
+
 // ioredis takes every option from a query, a password too; where it stands before the host, it is not shown.
 export const redisUrl = parsed(
   'URL',

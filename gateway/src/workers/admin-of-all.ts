@@ -7,7 +7,7 @@ import {
   requestLog,
   respondWithProblem,
 } from '@countersign/service-kit';
-import type { Express } from 'express';
+import type { Express, RequestHandler } from 'express';
 import helmet from 'helmet';
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
 import { bareApp } from '../app.ts';
@@ -22,6 +22,7 @@ export type AdminOfAllParts = Readonly<{
   /** Of the workers that serve now. */
   links(): readonly WorkerLink[];
   logger: Logger;
+  demandHost: RequestHandler;
 }>;
 
 /** Where a worker has its metrics in a form that can be added up. */
@@ -30,9 +31,9 @@ export const workerMetricsPath = '/metrics.json';
 const askedOfOne = ['/.well-known/jwks.json', '/config', '/routes', '/upstreams'];
 
 /** The admin listener of a gateway with several workers. What it says is the sum of what they say, or what one of them says. */
-export function createAdminOfAll({ health, metrics, links, logger }: AdminOfAllParts): Express {
+export function createAdminOfAll({ health, metrics, links, logger, demandHost }: AdminOfAllParts): Express {
   const app = bareApp();
-  app.use(requestLog(logger), helmet(), demandWellFormed);
+  app.use(requestLog(logger), helmet(), demandWellFormed, demandHost);
   const { contentType } = metrics;
   app.use(healthRoutes(health, { contentType, metrics: () => sumOf(metrics, links()) }));
   app.get(askedOfOne, async (req, res) => {

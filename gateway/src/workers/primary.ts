@@ -12,6 +12,7 @@ import {
   StartupError,
 } from '@countersign/service-kit';
 import { Counter, Gauge, Registry } from 'prom-client';
+import { demandAdminHost } from '../admin-host.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import { createAdminOfAll } from './admin-of-all.ts';
 import { openSlot, type Slot } from './slot.ts';
@@ -46,7 +47,9 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   const links = () => slots.flatMap((slot) => slot.link() ?? []);
   const health = createHealth({ workers: () => readinessOf(slots) });
   const metrics = watchSlots(slots);
-  const admin = createServiceServer(createAdminOfAll({ health, metrics, links, logger }));
+  const admin = createServiceServer(
+    createAdminOfAll({ health, metrics, links, logger, demandHost: demandAdminHost(config) }),
+  );
 
   /** Takes no more connections, and hands over those that it has. The internal listener goes on: what is being finished may need it. */
   async function closePublic(): Promise<void> {

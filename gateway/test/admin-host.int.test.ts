@@ -1,0 +1,103 @@
+import { get } from 'node:http';
+import { createHealth, createServiceServer, listen } from '@countersign/service-kit';
+import { capturingLogger, rawRequest } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Registry } from 'prom-client';
+import { demandAdminHost } from '../src/admin-host.ts';
+import { createAdminOfAll } from '../src/workers/admin-of-all.ts';
+import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
+
+const allowedHosts = ['gateway.internal', 'localhost:9999', '192.0.2.7:80'];
+
+/** The answer to a request with exactly this Host; `PORT` is the listener's. */
+async function ask(port: number, host: string, path = '/healthz') {
+  const bytes = `GET ${path} HTTP/1.1\r\nHost: ${host.replace('PORT', String(port))}\r\nConnection: close\r\n\r\n`;
+  return parseAnswer(await rawRequest(port, bytes));
+}
+
+const good = [
+  ...['localhost:PORT', 'LOCALHOST:PORT', '127.0.0.1:PORT', '[::1]:PORT'],
+  ...['gateway.internal', 'gateway.internal:PORT', 'Gateway.Internal:1', 'localhost:9999', '192.0.2.7:80'],
+];
+const bad = [
+  ...['evil.test', 'evil.test:PORT', 'localhost', 'localhost:1', '127.0.0.1', '127.0.0.1:9999', '[::1]'],
+  ...[
+    'localhost.evil.test:PORT',
+    'evil.test:PORT:PORT',
+    'localhost:PORT.evil.test',
+    'a@localhost:PORT',
+    'localhost :PORT',
+  ],
+  ...['192.0.2.1:PORT', '192.0.2.7', '192.0.2.7:PORT', '[::ffff:127.0.0.1]:PORT', '0.0.0.0:PORT', '2130706433:PORT'],
+  ...['x.gateway.internal', 'gateway.internal.', 'gateway.internal,localhost:PORT', '[localhost]:PORT ]', ''],
+];
+
+describe('the admin listener, against DNS rebinding', () => {
+  let gateway: GatewayUnderTest;
+  beforeAll(async () => {
+    const admin = `admin: { allowedHosts: ${JSON.stringify(allowedHosts)} }`;
+    gateway = await gatewayUnderTest({ edits: [['trustedProxies: []', `trustedProxies: []\n${admin}`]] });
+  });
+  afterAll(() => gateway.close());
+
+  test.each(good)('answers to %j', async (host) => {
+    expect((await ask(gateway.running.ports.admin, host)).status).toBe(200);
+  });
+
+  test.each(bad)('does not answer to %j', async (host) => {
+    expect(await ask(gateway.running.ports.admin, host)).toMatchObject({ status: 421, code: 'misdirected_request' });
+  });
+
+  test.each(['/healthz', '/readyz', '/metrics', '/config', '/routes', '/upstreams', '/.well-known/jwks.json', '/x'])(
+    'shows nothing of %s under another name',
+    async (path) => {
+      const { status, body } = await ask(gateway.running.ports.admin, 'evil.test', path);
+      expect([status, JSON.parse(body).code]).toEqual([421, 'misdirected_request']);
+    },
+  );
+
+  test('takes a probe of HTTP/1.0 without Host', async () => {
+    const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, 'GET /healthz HTTP/1.0\r\n\r\n'));
+    expect(answer.status).toBe(200);
+  });
+
+  test('keeps what it was started with', async () => {
+    await expect(gateway.reload()).rejects.toThrow(/: admin: cannot change while the gateway runs/);
+  });
+});
+
+test('a listener on all addresses answers to the one that it is reached at', async () => {
+  const gateway = await gatewayUnderTest({ edits: [['admin: "127.0.0.1:0"', 'admin: "0.0.0.0:0"']] });
+  const { admin: port } = gateway.running.ports;
+  const statusAt = (address: string, host: string) =>
+    new Promise((resolve, reject) => {
+      get({ host: address, port, path: '/healthz', headers: { host: `${host}:${port}` } }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      }).on('error', reject);
+    });
+  expect(await statusAt('127.0.0.2', '127.0.0.2')).toBe(200);
+  expect(await statusAt('127.0.0.2', '127.0.0.3')).toBe(421);
+  expect(await statusAt('127.0.0.2', 'evil.test')).toBe(421);
+  await gateway.close();
+});
+
+test('the admin listener of several workers has the same rule', async () => {
+  const address = { host: '127.0.0.1', port: 0 };
+  const server = createServiceServer(
+    createAdminOfAll({
+      health: createHealth({}),
+      metrics: new Registry(),
+      links: () => [],
+      logger: capturingLogger().logger,
+      demandHost: demandAdminHost({
+        admin: { allowedHosts },
+        listen: { public: address, admin: address, internal: address },
+      }),
+    }),
+  );
+  const port = await listen(server, address, 'admin listener');
+  for (const host of good) expect([host, (await ask(port, host)).status]).toEqual([host, 200]);
+  for (const host of bad) expect([host, (await ask(port, host)).status]).toEqual([host, 421]);
+  await new Promise((resolve) => server.close(resolve));
+});

@@ -18,6 +18,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     rooms: [
       'main.ts',
       'service.ts',
+      'opened.ts',
       'outgoing.ts',
       'outbox-metrics.ts',
       'refresh-metrics.ts',

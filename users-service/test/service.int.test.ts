@@ -81,7 +81,6 @@ describe.each(databases())('the service as it is started, on %s', (kind) => {
       expect((await me(second.port)).display_name).toBe('Changed since');
       await second.stop();
     },
-    30_000,
   );
 });
 

@@ -120,7 +120,7 @@ describe.each([
   test.each([
     ['others may read', (key: string) => chmodSync(key, 0o644), 'others may read it (mode 644)'],
     ['is no key', (key: string) => writeFileSync(key, '{}'), 'is not an ed25519 private JWK'],
-    ['is empty', (key: string) => writeFileSync(key, ''), 'is not JSON'],
+    ['is empty', (key: string) => writeFileSync(key, ''), 'is empty, so it was never a key'],
     [
       'signs from tomorrow on',
       () => {

@@ -1,5 +1,5 @@
 import { appendFileSync, writeFileSync } from 'node:fs';
-import { PerformanceObserver } from 'node:perf_hooks';
+import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 

@@ -24,6 +24,11 @@ export type RedisReplayOptions = Readonly<{
   timeoutMs?: number;
   /** While Redis does not answer it is asked this often, in the background: no request waits for it. Default 200 ms. */
   retryAfterMs?: number;
+  /**
+   * By how much the gateway's clock may run ahead of Redis' clock, in seconds. After Redis came back empty, requests are refused for this
+   * much longer: one that was created "in the future" may have been used at another instance before. Default 0.
+   */
+  gatewayAheadSec?: number;
   /** Default `countersign:replay:`. One prefix for all services and instances that share a Redis. */
   prefix?: string;
   /** Wall clock, in Unix milliseconds. */
@@ -63,8 +68,8 @@ const claimSha = createHash('sha1').update(claimScript).digest('hex');
 
 /**
  * Nonce memory that several instances of a service share. A restart of Redis opens no window: its script cache does not survive
- * one, so the first claim after it finds the script missing and moves the start of memory to the next whole second. The clocks of
- * Redis and of the gateway are taken to agree within a second.
+ * one, so the first claim after it finds the script missing and moves the start of memory to the next whole second. That holds while
+ * the gateway's clock is not ahead of Redis' clock: `gatewayAheadSec`.
  *
  * @throws TypeError when the client queues commands while offline: a claim that waits there would be made long after its request.
  */
@@ -80,6 +85,7 @@ class SharedReplay implements RedisReplay {
   readonly #options: RedisReplayOptions;
   readonly #prefix: string;
   readonly #nowMs: () => number;
+  readonly #aheadSec: number;
   /** What this process can know by itself begins here; it counts only while Redis is gone. */
   readonly #ownStartSec: number;
   /** Always kept up, so that there is something to fall back to, and so that losing Redis never lets this instance accept twice. */
@@ -91,6 +97,7 @@ class SharedReplay implements RedisReplay {
     this.#options = options;
     this.#prefix = options.prefix ?? 'countersign:replay:';
     this.#nowMs = options.nowMs ?? Date.now;
+    this.#aheadSec = options.gatewayAheadSec ?? 0;
     this.#ownStartSec = Math.floor(this.#nowMs() / 1000) + 1;
     this.#own = memoryReplay({ nowMs: () => 0 });
     redis.on?.('ready', () => void this.#ask());
@@ -103,7 +110,7 @@ class SharedReplay implements RedisReplay {
     const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
     try {
       const lifeMs = (claim.keepUntilSec - claim.nowSec + 1) * 1000;
-      const verdict = await this.#inTime(this.#claimShared(key, claim.createdSec, lifeMs));
+      const verdict = await this.#inTime(this.#claimShared(key, claim.createdSec - this.#aheadSec, lifeMs));
       return verdict === 'before_start' ? this.#withoutPast(claim) : verdict;
     } catch (cause) {
       this.#lost(cause);
@@ -123,7 +130,7 @@ class SharedReplay implements RedisReplay {
   /** Claims a nonce that no request has. This also loads the script into a Redis that was restarted, and begins its memory. */
   async #ask(): Promise<NonceVerdict | undefined> {
     try {
-      const createdSec = Math.floor(this.#nowMs() / 1000);
+      const createdSec = Math.floor(this.#nowMs() / 1000) - this.#aheadSec;
       const verdict = await this.#inTime(this.#claimShared(`probe ${randomUUID()}`, createdSec, 1_000));
       this.#found();
       return verdict;

@@ -52,8 +52,8 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
   }
 
   /** Of an instance that has seen nothing yet. */
-  const anotherStore = () =>
-    redisReplay({ call: (...command) => redis.call(...command), options: redis.options }, { prefix });
+  const anotherStore = (gatewayAheadSec = 0) =>
+    redisReplay({ call: (...command) => redis.call(...command), options: redis.options }, { prefix, gatewayAheadSec });
 
   /** Two instances of a service that got the same request. */
   function signedRequest(createdSec: number): Instance {
@@ -117,6 +117,27 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
       expect([...verdicts]).toEqual(['replayed', 'expired']);
       // And no longer than needed.
       expect((await redis.keys(`${prefix}*`)).filter((key) => !key.endsWith('since'))).toEqual([]);
+    },
+  );
+
+  test.each([2, 4, 5])(
+    'a nonce that Redis forgot is refused at another instance, with a gateway clock %i s ahead and gatewayAheadSec 5',
+    async (aheadSec) => {
+      prefix = `countersign:test:${randomUUID()}:`;
+      const [redisSec] = (await redis.time()).map(Number) as [number];
+      const claim = {
+        audience,
+        keyid: 'ed-1',
+        nonce: 'n',
+        createdSec: redisSec + aheadSec,
+        keepUntilSec: redisSec + aheadSec + 45,
+        nowSec: redisSec,
+      };
+      await redis.set(`${prefix}since`, redisSec - 10);
+      expect(await anotherStore(5).claim(claim)).toBe('fresh');
+      // As a restart does, without harm to the other users of this server.
+      await redis.del(...(await redis.keys(`${prefix}*`)));
+      expect(await anotherStore(5).claim(claim)).toBe('before_start');
     },
   );
 });

@@ -25,6 +25,7 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
   router.post('/v1/complaints', async (req, res) => {
     const user = userOf(req);
     const text = newComplaint.parse(jsonBody(req));
+    const terms = termsOf(searchedText(text));
     const complaint = await inTenant(db, user.tenantId, async (trx) => {
       const at = now();
       await demandFewWrites(trx, user, at);
@@ -39,7 +40,7 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
         created_at: at,
         updated_at: at,
       });
-      await replaceTerms(trx, filed, termsOf(searchedText(text)));
+      await replaceTerms(trx, filed, terms);
       await addHistory(trx, filed, { id: newId(), at, actor: user, event: { action: 'filed', detail: {} } });
       return filed;
     });

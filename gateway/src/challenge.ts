@@ -1,7 +1,7 @@
 import type { Scheme } from './config/config.ts';
 import { type Code, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
-import { proofAlgorithms } from './tokens/dpop-key.ts';
+import { proofAlgorithms } from './tokens/dpop/dpop-key.ts';
 
 const algorithms = `algs="${proofAlgorithms.join(' ')}"`;
 

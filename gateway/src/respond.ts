@@ -4,8 +4,8 @@ import { type Answer, answerOf } from '@countersign/service-kit';
 import { challengeFor } from './challenge.ts';
 import { AppError, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
-import { lingerOver } from './linger.ts';
-import { securityHeaders } from './security-headers.ts';
+import { lingerOver } from './http/lingering.ts';
+import { securityHeaders } from './http/security-headers.ts';
 
 /** The only place that turns an error into HTTP. */
 export type Respond = Readonly<{

@@ -9,25 +9,25 @@ import {
   listen,
   type Running,
 } from '@countersign/service-kit';
-import { createAdminApp } from './admin.ts';
-import { demandAdminHost } from './admin-host.ts';
+import { createAdminApp } from './admin/admin-app.ts';
+import { demandAdminHost } from './admin/admin-host.ts';
+import { watchReloads } from './admin/reload-metrics.ts';
+import { watchUpstreams } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { createLoadAside, type LoadAside } from './config/load-aside.ts';
-import type { Generation, Lasting } from './generation.ts';
-import { createGenerations, type Generations } from './generations.ts';
-import { createKeptParts } from './kept-parts.ts';
 import { openLimitStore } from './limits/limit-store.ts';
 import { createSocketCount } from './limits/socket-count.ts';
-import { createListener, type ListenerTimes } from './listener.ts';
-import { createObserve, observeLag, watch } from './observe.ts';
-import { watchReloads } from './observe-reloads.ts';
-import { createReloader, type Reloader, type ReloadTiming } from './reload.ts';
 import { createRespond } from './respond.ts';
-import { createReplayCheck } from './tokens/dpop-readiness.ts';
+import { createListener, type ListenerTimes } from './server/listener.ts';
+import { createGenerations, type Generations } from './snapshot/current-snapshot.ts';
+import type { KeySetTiming } from './snapshot/issuer-parts.ts';
+import { createReloader, type Reloader, type ReloadTiming } from './snapshot/reload.ts';
+import { createKeptParts } from './snapshot/shared-resources.ts';
+import type { Generation, Lasting } from './snapshot/snapshot.ts';
+import { createObserve, observeLag, watch } from './telemetry/access-log.ts';
+import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 import { createFailureThrottle } from './tokens/failure-throttle.ts';
-import type { KeySetTiming } from './tokens/issuer-parts.ts';
-import { createOpenConnections } from './upstreams/open-connections.ts';
-import { watchUpstreams } from './upstreams/upstream-metrics.ts';
+import { createOpenConnections } from './upstreams/pool/open-connections.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 
 export type GatewayDeps = Readonly<{

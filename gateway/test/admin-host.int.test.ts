@@ -3,7 +3,7 @@ import { createHealth, createServiceServer, listen } from '@countersign/service-
 import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
-import { demandAdminHost } from '../src/admin-host.ts';
+import { demandAdminHost } from '../src/admin/admin-host.ts';
 import { createAdminOfAll } from '../src/workers/admin-of-all.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 

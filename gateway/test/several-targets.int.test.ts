@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { eventually, freePorts, type RecordingUpstream, recordingUpstream } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { maxConnectionsPerTarget, maxStreamsPerTarget, maxUnansweredPerTarget } from '../src/upstreams/target.ts';
+import { maxConnectionsPerTarget, maxStreamsPerTarget, maxUnansweredPerTarget } from '../src/upstreams/pool/target.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { headerIn, type RawService, rawService, thingsAt } from './kit/raw-service.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { eventually } from '@countersign/testing';
 import { afterEach, expect, test } from '@jest/globals';
-import { maxStreamsPerTarget } from '../src/upstreams/target.ts';
+import { maxStreamsPerTarget } from '../src/upstreams/pool/target.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 let gateway: GatewayUnderTest;

@@ -1,7 +1,7 @@
 import { createMetrics, type Logger } from '@countersign/service-kit';
-import { createObserve, observeLag, watch } from '../../gateway/src/observe.ts';
-import { watchReloads } from '../../gateway/src/observe-reloads.ts';
-import { watchUpstreams } from '../../gateway/src/upstreams/upstream-metrics.ts';
+import { watchReloads } from '../../gateway/src/admin/reload-metrics.ts';
+import { watchUpstreams } from '../../gateway/src/admin/upstream-metrics.ts';
+import { createObserve, observeLag, watch } from '../../gateway/src/telemetry/access-log.ts';
 
 /** Every metric of the gateway's own as a Markdown table. That none is missing is a test of the gateway. */
 export function metricsTable(): string {

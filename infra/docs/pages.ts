@@ -2,8 +2,8 @@ import { usage as operatorUsage } from '../../auth-service/src/operator/commands
 import { endpoints } from '../../auth-service/src/routes/endpoints.ts';
 import { describeEndpoints } from '../../auth-service/src/routes/openapi.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
-import { editorSchema } from '../../gateway/src/config/editor-schema.ts';
-import { referenceTable } from '../../gateway/src/config/reference.ts';
+import { editorSchema } from '../../gateway/src/config/schema/editor-schema.ts';
+import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { errorsPage } from './errors-page.ts';
 import { metricsTable } from './metrics-table.ts';
 

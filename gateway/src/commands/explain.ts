@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '../config/config.ts';
-import { id, role } from '../config/scalars.ts';
+import { id, role } from '../config/schema/scalars.ts';
 import type { Header } from '../exchange.ts';
 import type { Explanation } from '../explain/explanation.ts';
 import { createDecider, type Question } from '../routing/decide.ts';

@@ -1,5 +1,5 @@
-import { editorSchema } from '../config/editor-schema.ts';
-import { referenceTable } from '../config/reference.ts';
+import { editorSchema } from '../config/schema/editor-schema.ts';
+import { referenceTable } from '../config/schema/reference.ts';
 import type { Command } from './command.ts';
 
 export const schema: Command = {

@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { Certificate } from './config.ts';
 import { type FileRead, hashOf, readNamedFile } from './files.ts';
-import type { Parts } from './parts.ts';
-import type { Finding } from './problems.ts';
+import type { Parts } from './schema/parts.ts';
+import type { Finding } from './schema/problems.ts';
 
 export type CertificateRead = Readonly<{
   certificate: Certificate | undefined;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { ConfigError } from '@countersign/service-kit';
-import { maxBytes, tooLarge } from './yaml.ts';
+import { maxBytes, tooLarge } from './yaml/yaml.ts';
 
 /** A file that a configuration was read from, and the SHA-256 of what it held, hex. */
 export type FileRead = Readonly<{ path: string; hash: string }>;

@@ -2,8 +2,8 @@ import { extname } from 'node:path';
 import { deserialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, type Environment } from '@countersign/service-kit';
-import { inSlices } from '../in-slices.ts';
 import type { GatewayConfig, Route } from './config.ts';
+import { inSlices } from './in-slices.ts';
 import type { Setting } from './load.ts';
 
 export type LoadQuestion = Readonly<{ id: number; file: string; env: Environment; setting: Setting }>;

@@ -1,14 +1,14 @@
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import { z } from 'zod';
-import { checkTests } from './check-tests.ts';
 import type { GatewayConfig, PolicyTest } from './config.ts';
 import { readConfigFile } from './files.ts';
-import { jsonSchema } from './json-schema.ts';
-import { partsOf } from './parts.ts';
-import { findingsOf, placed, problemLines } from './problems.ts';
 import { resolveTest } from './resolve.ts';
-import { schema } from './schema.ts';
-import { readYaml } from './yaml.ts';
+import { checkTests } from './schema/check-tests.ts';
+import { jsonSchema } from './schema/json-schema.ts';
+import { partsOf } from './schema/parts.ts';
+import { findingsOf, placed, problemLines } from './schema/problems.ts';
+import { schema } from './schema/schema.ts';
+import { readYaml } from './yaml/yaml.ts';
 
 const fileSchema = z.strictObject({ tests: schema.shape.tests });
 

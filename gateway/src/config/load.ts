@@ -1,23 +1,23 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import { type CertificateRead, noCertificate, readCertificate } from './certificate.ts';
-import { checkDpop } from './check-dpop.ts';
-import { checkEdges } from './check-edges.ts';
-import { checkKeyFiles } from './check-key-files.ts';
-import { checkRoutes } from './check-routes.ts';
-import { checkRunning, type Settled } from './check-running.ts';
-import { checkTests } from './check-tests.ts';
-import { checkTls } from './check-tls.ts';
-import { checkWorkers } from './check-workers.ts';
 import type { GatewayConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
-import { partsOf } from './parts.ts';
-import { type Finding, findingsOf, placed, problemLines } from './problems.ts';
 import { resolveConfig } from './resolve.ts';
-import { schema } from './schema.ts';
+import { checkDpop } from './schema/check-dpop.ts';
+import { checkEdges } from './schema/check-edges.ts';
+import { checkKeyFiles } from './schema/check-key-files.ts';
+import { checkRoutes } from './schema/check-routes.ts';
+import { checkRunning, type Settled } from './schema/check-running.ts';
+import { checkTests } from './schema/check-tests.ts';
+import { checkTls } from './schema/check-tls.ts';
+import { checkWorkers } from './schema/check-workers.ts';
+import { partsOf } from './schema/parts.ts';
+import { type Finding, findingsOf, placed, problemLines } from './schema/problems.ts';
+import { schema } from './schema/schema.ts';
 import { noSecrets, readSecrets, type Secrets } from './secrets.ts';
 import { shownConfig } from './shown.ts';
-import { readYaml, type Source } from './yaml.ts';
+import { readYaml, type Source } from './yaml/yaml.ts';
 
 /**
  * Reads a gateway.yaml.

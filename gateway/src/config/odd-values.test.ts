@@ -1,8 +1,8 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
 import { expect, test } from '@jest/globals';
 import { problemsOf } from '../../test/kit/problems-of.ts';
-import { type JsonSchema, jsonSchema } from './json-schema.ts';
-import type { Path } from './yaml.ts';
+import { type JsonSchema, jsonSchema } from './schema/json-schema.ts';
+import type { Path } from './yaml/yaml.ts';
 
 /** Every place where the file may have a value. */
 function pathsOf(part: JsonSchema, path: Path = []): readonly Path[] {

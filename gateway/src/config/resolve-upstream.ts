@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { Upstream, UpstreamIdentity, UpstreamTls } from './config.ts';
-import type { UpstreamPart } from './upstream-schema.ts';
+import type { UpstreamPart } from './schema/upstream-schema.ts';
 
 /** @param directory Where relative paths begin. */
 export function resolveUpstream(

@@ -2,10 +2,10 @@ import { dirname, resolve } from 'node:path';
 import type { Certificate, Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
 import type { FileRead } from './files.ts';
 import { resolveUpstream } from './resolve-upstream.ts';
-import type { RoutePart } from './route-schema.ts';
-import type { Document, IssuerPart } from './schema.ts';
+import type { RoutePart } from './schema/route-schema.ts';
+import type { Document, IssuerPart } from './schema/schema.ts';
+import { isFetched } from './schema/url-scalars.ts';
 import type { Secrets } from './secrets.ts';
-import { isFetched } from './url-scalars.ts';
 
 export type ResolveOptions = Readonly<{
   /** Absolute. */

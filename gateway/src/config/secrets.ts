@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { DpopNonceSettings, UpstreamIdentity } from './config.ts';
 import { type FileRead, hashOf, readNamedFile } from './files.ts';
-import type { PartialUpstream, Parts } from './parts.ts';
-import type { Finding } from './problems.ts';
-import type { Path, Source } from './yaml.ts';
+import type { PartialUpstream, Parts } from './schema/parts.ts';
+import type { Finding } from './schema/problems.ts';
+import type { Path, Source } from './yaml/yaml.ts';
 
 /** How each upstream's identity is signed, what DPoP nonces are made of, and the files that this was read from. */
 export type Secrets = Readonly<{

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { exampleRoute } from '../../test/kit/example-route.ts';
 import { fastestMs } from '../../test/kit/fastest.ts';
 import type { Route } from '../config/config.ts';
-import { parsePattern, servedMethods } from './pattern.ts';
+import { parsePattern, servedMethods } from '../config/path-pattern.ts';
 import { compileRoutes, routesOn } from './route-table.ts';
 
 const table = (...routes: readonly (readonly [path: string, methods?: readonly string[]])[]) =>

@@ -1,5 +1,5 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
-import { parsePattern, type Segment, servedMethods } from './pattern.ts';
+import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
 
 /** Values of the path's `:params`, decoded once. */
 export type Params = Readonly<Record<string, string>>;

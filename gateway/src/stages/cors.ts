@@ -1,9 +1,9 @@
 import type { Cors } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Incoming } from '../exchange.ts';
+import { securityHeaders } from '../http/security-headers.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import { parseTarget } from '../routing/target.ts';
-import { securityHeaders } from '../security-headers.ts';
 
 // What a page needs to log in and to refresh by cookie, to call with a token or a proof, and to write without losing what another wrote.
 const settable = ['Authorization', 'Content-Type', 'DPoP', 'If-Match', 'If-None-Match', 'X-Requested-With'];

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.ts';
 import type { Matched } from '../exchange.ts';
-import type { Dpop } from '../tokens/dpop.ts';
-import type { ProvenRequest } from '../tokens/dpop-proof.ts';
+import type { Dpop } from '../tokens/dpop/dpop.ts';
+import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';
 
 type Prove = Readonly<{

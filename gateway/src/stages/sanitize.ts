@@ -2,11 +2,11 @@ import { foldHeaderName } from '@countersign/identity';
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Arrival, Header, InboundBody, Incoming, Unmarked, Upgrade } from '../exchange.ts';
-import { defaultSecurityHeaders } from '../security-headers.ts';
+import { defaultSecurityHeaders } from '../http/security-headers.ts';
+import { readSubprotocols } from '../http/subprotocols.ts';
 import { createClientAddress } from './client-address.ts';
 import { createDispositions, type Disposition, namedByConnection, type ReadHeader } from './inbound-headers.ts';
 import { createHostCheck } from './public-host.ts';
-import { readSubprotocols } from './subprotocols.ts';
 
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;

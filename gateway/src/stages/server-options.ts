@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts';
 import type { Incoming } from '../exchange.ts';
-import { securityHeaders } from '../security-headers.ts';
+import { securityHeaders } from '../http/security-headers.ts';
 
 /**
  * Answers `OPTIONS *`, which asks about the server and no resource of it: that it is there, and nothing else. Every other `*` is

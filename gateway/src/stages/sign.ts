@@ -2,11 +2,11 @@ import { contentDigest, newNonce, type PreparedIdentity, type SigningKey, signRe
 import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { type Admitted, type Caller, type Header, type Signed, standingOf, type Unmarked } from '../exchange.ts';
+import { passingCookies } from '../http/cookies.ts';
 import type { Stages } from '../pipeline.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillGood } from '../tokens/verified-token.ts';
 import { hasContent, takeContent } from './content.ts';
-import { passingCookies } from './cookies.ts';
 import { prepareCaller } from './identity-facts.ts';
 
 export type SignOptions = Readonly<{

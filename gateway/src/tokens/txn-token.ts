@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
-import { id, name, role } from '../config/scalars.ts';
+import { id, name, role } from '../config/schema/scalars.ts';
 import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/require-signing-key.ts';

@@ -1,8 +1,8 @@
 import type { PreparedIdentity } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import type { Issuer } from '../config/config.ts';
+import type { Revocations } from '../revocations/revocations.ts';
 import { assertUnexpired, type Claims } from './claims.ts';
-import type { Revocations } from './revocations.ts';
 
 /** An issuer that is trusted, and what is known of it now. */
 export type TrustedIssuer = Readonly<{

@@ -10,9 +10,9 @@ import {
 import type { Express, RequestHandler } from 'express';
 import helmet from 'helmet';
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
-import { bareApp } from '../app.ts';
 import { AppError, errorTable } from '../errors.ts';
-import { demandWellFormed } from '../well-formed.ts';
+import { demandWellFormed } from '../http/well-formed.ts';
+import { bareApp } from '../server/handlers.ts';
 import type { WorkerAnswer, WorkerLink } from './worker-link.ts';
 
 export type AdminOfAllParts = Readonly<{

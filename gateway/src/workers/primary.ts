@@ -12,7 +12,7 @@ import {
   StartupError,
 } from '@countersign/service-kit';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { demandAdminHost } from '../admin-host.ts';
+import { demandAdminHost } from '../admin/admin-host.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import { createAdminOfAll } from './admin-of-all.ts';
 import { openSlot, type Slot } from './slot.ts';

@@ -1,9 +1,0 @@
-import { expect, test } from '@jest/globals';
-import { exampleConfig } from '../test/kit/example-config.ts';
-import { describeRoute } from './admin.ts';
-import { route } from './config/route-schema.ts';
-
-test('shows every key that a route can have', () => {
-  const [described] = exampleConfig().routes.map(describeRoute);
-  expect(Object.keys(described ?? {})).toEqual(expect.arrayContaining(Object.keys(route.shape)));
-});

@@ -1,0 +1,37 @@
+import { describe, expect, test } from '@jest/globals';
+import { parsePattern, shapeOf } from './path-pattern.ts';
+
+describe('parsePattern', () => {
+  test.each([
+    ['v1', 'must begin with a slash'],
+    ['', 'must begin with a slash'],
+    ['/a//b', 'has an empty segment ("//")'],
+    ['//a', 'has an empty segment ("//")'],
+    ['/a/../b', 'has a dot segment'],
+    ['/a/.', 'has a dot segment'],
+    ['/**/a', '"**" may only stand last'],
+    ['/:a/:a', '":a" stands in it twice'],
+    ['/:', '":" is not a parameter: write ":" and a name of letters, digits and "_"'],
+    ['/:a-b', '":a-b" is not a parameter: write ":" and a name of letters, digits and "_"'],
+    [`/${'a/'.repeat(40)}`, 'has more than 32 segments'],
+  ])('refuses %s', (pattern, problem) => {
+    expect(parsePattern(pattern)).toBe(problem);
+  });
+
+  test.each(['/a*', '/*', '/a%20b', '/a b', '/(a|b)', '/a;b', '/é', '/a:b', '/***', '/{id}'])(
+    'refuses %s: only unreserved characters have one spelling',
+    (pattern) => {
+      expect(parsePattern(pattern)).toMatch(/is not a segment/);
+    },
+  );
+
+  test.each([
+    ['/', ''],
+    ['/a/', 'a/'],
+    ['/a/:id/**', 'a/:/**'],
+    ['/.well-known/jwks.json', '.well-known/jwks.json'],
+  ])('reads %s', (pattern, shape) => {
+    const segments = parsePattern(pattern);
+    expect(typeof segments === 'string' ? segments : shapeOf(segments)).toBe(shape);
+  });
+});

@@ -1,0 +1,199 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { z } from 'zod';
+import type { Path, Problem, Source } from '../yaml/yaml.ts';
+import { printable } from '../yaml/yaml-syntax.ts';
+import { closest } from './closest.ts';
+import { type JsonSchema, jsonSchema, schemasAt } from './json-schema.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/**
+ * Something wrong with the value at a path. `key`: with one key of it. `absent`: with one that is not there. `other`: what it clashes with.
+ * `meant`: what an unknown key was probably to be.
+ */
+export type Finding = Readonly<{
+  path: Path;
+  message: string;
+  key?: string;
+  absent?: string;
+  other?: Path;
+  meant?: string | undefined;
+}>;
+
+/** What zod found, as sentences that say what is allowed. Values are never repeated: some are secrets. */
+export function findingsOf(issues: readonly Issue[], raw: unknown, root = jsonSchema()): readonly Finding[] {
+  const ofWrongType = new Set(
+    issues.flatMap(({ code, path }) => (code === 'invalid_type' ? [JSON.stringify(path)] : [])),
+  );
+  const findings = issues
+    // zod also counts the characters of a text where a list must be.
+    .filter(({ code, path }) => code === 'invalid_type' || !ofWrongType.has(JSON.stringify(path)))
+    .filter((issue) => !isAboutRepresentation(issue, issues))
+    .flatMap((issue) => findingsOfIssue(issue, raw, root));
+  const misspelt = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
+  // A key that is misspelt is one problem, not also a missing key.
+  return findings.filter(({ path, absent }) => absent === undefined || !misspelt.has(keyOf(path, absent)));
+}
+
+const keyOf = (path: Path, key: string): string => JSON.stringify([...path, key]);
+
+/** What zod says of any whole number that is too large to be exact, where the bound that is meant is broken too. */
+function isAboutRepresentation(issue: Issue, issues: readonly Issue[]): boolean {
+  if (issue.code !== 'too_big' || issue.maximum !== Number.MAX_SAFE_INTEGER) return false;
+  return issues.some((other) => other !== issue && isDeepStrictEqual(other.path, issue.path));
+}
+
+/** `routes[2].auth: must be …`, placed in the file. */
+export function placed(finding: Finding, source: Source): Problem {
+  const where = readable(finding.path);
+  const offset =
+    finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
+  const message = withoutVariable(finding, source);
+  return {
+    offset,
+    message: where === '' ? message : `${where}: ${message}`,
+    ...(finding.other && { other: source.offsetOf(finding.other) }),
+  };
+}
+
+/** A value that came from the environment, or a piece of it, is told as the variable: it may be a secret in the wrong place. */
+function withoutVariable({ path, message }: Finding, source: Source): string {
+  // What must be is quoted from the schema.
+  if (source.originOf(path) === 'written' || message.startsWith('must ')) return message;
+  const value = String(valueAt(source.value, path));
+  const start = message.indexOf('"');
+  // From the last quotation mark on, since there may be some in the value.
+  for (let end = message.lastIndexOf('"'); end > start + 1; end = message.lastIndexOf('"', end - 1)) {
+    if (!value.includes(message.slice(start + 1, end))) continue;
+    return message.slice(0, start) + JSON.stringify(source.shownAt(path)) + message.slice(end + 1);
+  }
+  return message;
+}
+
+const mostShown = 200;
+
+/** `file:line:column: message`, in the order of the file. */
+export function problemLines(file: string, source: Source, problems: readonly Problem[]): readonly string[] {
+  const ordered = problems.toSorted((a, b) => a.offset - b.offset);
+  const shown = ordered.slice(0, mostShown);
+  const placeOf = (offset: number) => `${file}:${source.lineColumn(offset)}`;
+  const lines = shown.map(({ offset, message, other }) => {
+    const clash = other === undefined ? '' : ` (${placeOf(other)})`;
+    return `${placeOf(offset)}: ${printable(message)}${clash}`;
+  });
+  if (ordered.length > mostShown) lines.push(`${file}: and ${ordered.length - mostShown} more`);
+  return [...new Set(lines)];
+}
+
+function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly Finding[] {
+  const path = issue.path as Path;
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      return issue.keys.map((key) => ({ path, key, ...unknownKey(key, schemasAt(root, path)) }));
+    case 'invalid_key':
+      return [{ path: path.slice(0, -1), key: String(path.at(-1)), message: nameProblem(issue) }];
+  }
+  const value = valueAt(raw, path);
+  if (value === undefined) return [missing(path, root)];
+  if (value === null) return [{ path, message: `has no value; ${allowedAt(root, path)}` }];
+  return [{ path, message: messageOf(issue, value, root) }];
+}
+
+function messageOf(issue: Issue, value: unknown, root: JsonSchema): string {
+  const path = issue.path as Path;
+  switch (issue.code) {
+    case 'invalid_type':
+      // Of a whole number zod may only say that it must be a number.
+      return issue.message.startsWith('Invalid input')
+        ? `must be ${kindOf(schemasAt(root, path)[0]?.type ?? issue.expected, value)}`
+        : issue.message;
+    case 'invalid_value':
+      return `must be ${oneOf(issue.values)}${issue.values.some((allowed) => String(allowed) === value) ? ', without quotes' : ''}`;
+    case 'invalid_union':
+      return issue.message.startsWith('Invalid discriminator') ? allowedAt(root, path) : issue.message;
+    case 'too_small':
+      return issue.origin === 'array'
+        ? `must have at least ${plural(issue.minimum, 'item')}`
+        : `must be at least ${issue.minimum}`;
+    case 'too_big':
+      return issue.origin === 'array'
+        ? `must have at most ${plural(issue.maximum, 'item')}`
+        : `must be at most ${issue.maximum}`;
+    default:
+      return issue.message;
+  }
+}
+
+function missing(path: Path, root: JsonSchema): Finding {
+  const key = path.at(-1);
+  return { path: path.slice(0, -1), absent: String(key), message: `"${key}" is required: ${allowedAt(root, path)}` };
+}
+
+/** What may stand at a path, in a few words. */
+function allowedAt(root: JsonSchema, path: Path): string {
+  const parts = schemasAt(root, path);
+  const values = parts.flatMap((part) => part.enum ?? (part.const === undefined ? [] : [part.const]));
+  if (values.length > 0) return `must be ${oneOf(values)}`;
+  const [part] = parts;
+  if (part?.['x-type'] !== undefined) return `must be ${article(part['x-type'])}`;
+  return part?.type === undefined ? 'must have a value' : `must be ${kindOf(part.type, undefined)}`;
+}
+
+function unknownKey(key: string, parts: readonly JsonSchema[]): Pick<Finding, 'message' | 'meant'> {
+  // Where there are alternatives, those that know the key are not the one that was chosen.
+  const chosen = parts.filter((part) => part.properties?.[key] === undefined);
+  const allowed = [...new Set(chosen.flatMap((part) => Object.keys(part.properties ?? {})))];
+  const meant = closest(key, allowed);
+  const hint = meant === undefined ? '' : `; did you mean "${meant}"?`;
+  return { message: `unknown key "${key}"${hint} (allowed here: ${allowed.join(', ')})`, meant };
+}
+
+function nameProblem(issue: Extract<Issue, { code: 'invalid_key' }>): string {
+  return issue.issues[0]?.message ?? 'is not a name';
+}
+
+function kindOf(expected: string, value: unknown): string {
+  switch (expected) {
+    case 'object':
+    case 'record':
+      return 'a map of keys and values';
+    case 'array':
+      return 'a list';
+    case 'boolean':
+      return typeof value === 'string'
+        ? 'true or false: what is in quotes or comes from a variable is a text, and so are yes, no, on and off'
+        : 'true or false';
+    case 'number':
+      return typeof value === 'string' ? `a number${textNote}` : 'a number';
+    case 'int':
+    case 'integer':
+      return typeof value === 'string' ? `a whole number${textNote}` : 'a whole number';
+    default:
+      return article(expected);
+  }
+}
+
+const textNote = ', in digits: what is in quotes or comes from a variable is a text';
+
+/** `routes[0].methods[1]` */
+function readable(path: Path): string {
+  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
+}
+
+function valueAt(raw: unknown, path: Path): unknown {
+  let value = raw;
+  for (const step of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = (value as Record<string | number, unknown>)[step];
+  }
+  return value;
+}
+
+function oneOf(values: readonly unknown[]): string {
+  const quoted = values.map((value) => (typeof value === 'string' ? `"${value}"` : String(value)));
+  return quoted.length === 1 ? String(quoted[0]) : `one of ${quoted.join(', ')}`;
+}
+
+const article = (noun: string) => `${/^[aeio]/.test(noun) ? 'an' : 'a'} ${noun}`;
+
+const plural = (count: number | bigint, noun: string) => `${count} ${noun}${Number(count) === 1 ? '' : 's'}`;

@@ -1,0 +1,52 @@
+import { describe, expect, test } from '@jest/globals';
+import { routesOn } from '../../routing/route-table.ts';
+import { loadConfig } from '../load.ts';
+import { jsonSchema, schemasAt } from './json-schema.ts';
+import { referenceTable } from './reference.ts';
+
+const root = new URL('../../../../', import.meta.url);
+describe('the reference that is made from the schema', () => {
+  test('every key says what it means', () => {
+    const silent = referenceTable()
+      .split('\n')
+      .filter((line) => line.endsWith('|  |'));
+    expect(silent).toEqual([]);
+  });
+
+  test('the schema of a path is found through lists, names and alternatives', () => {
+    const [algorithm, other] = schemasAt(jsonSchema(), ['upstreams', 'any', 'identity', 'algorithm']);
+    expect([algorithm?.const, other?.const]).toEqual(['ed25519', 'hmac-sha256']);
+    expect(schemasAt(jsonSchema(), ['routes', 3, 'limits', 0, 'by'])[0]?.enum).toContain('address');
+  });
+});
+
+describe('infra/gateway.yaml', () => {
+  const file = new URL('infra/gateway.yaml', root).pathname;
+
+  test('is good without any variable, and keeps its keys where `npm start` does', () => {
+    const config = loadConfig(file, {});
+    expect(config.identity.keysDir).toBe(new URL('.countersign/gateway-keys', root).pathname);
+    expect(config.redis).toBeUndefined();
+    expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service']);
+  });
+
+  test('moves with its variables', () => {
+    const config = loadConfig(file, {
+      GATEWAY_PORT: '18080',
+      USERS_PORT: '18082',
+      COUNTERSIGN_HOME: '/srv/countersign',
+      REDIS_URL: 'redis://127.0.0.1:6379',
+    });
+    expect(config.listen.public.port).toBe(18_080);
+    expect(config.publicOrigins).toEqual(['http://127.0.0.1:18080', 'http://localhost:18080']);
+    expect(config.issuers[0]?.issuer).toBe('http://127.0.0.1:18080');
+    expect(config.upstreams.get('users-service')?.targets).toEqual(['http://127.0.0.1:18082']);
+    expect(config.identity.keysDir).toBe('/srv/countersign/gateway-keys');
+    expect(config.redis).toBe('redis://127.0.0.1:6379');
+  });
+
+  test('publishes no path of the services that is not for clients', () => {
+    const paths = routesOn('public', loadConfig(file, {})).map((route) => route.path);
+    expect(paths.filter((path) => /internal|metrics|healthz|readyz|\*\*/.test(path))).toEqual([]);
+  });
+});

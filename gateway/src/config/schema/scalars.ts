@@ -1,0 +1,155 @@
+import { isIP, isIPv4 } from 'node:net';
+import { z } from 'zod';
+import type { Address } from '../config.ts';
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+
+const durationText = /^(\d{1,9})(ms|s|m|h|d)$/;
+const sizeText = /^(\d{1,9})(B|KiB|MiB|GiB)$/;
+
+/** `250ms`, `30s`, `15m`, `1h`, `1d`; milliseconds once parsed. */
+export function duration(bounds: { min: string; max: string }) {
+  const allowed = `a duration from ${bounds.min} to ${bounds.max}, such as 30s (units: ms, s, m, h, d)`;
+  const [min, max] = [toMs(bounds.min), toMs(bounds.max)];
+  return z
+    .string({ error: `must be ${allowed}` })
+    .regex(durationText, { error: `must be ${allowed}` })
+    .meta({ 'x-type': 'duration', 'x-bounds': `${bounds.min} to ${bounds.max}` })
+    .transform((text, context) => {
+      const ms = toMs(text);
+      if (ms >= min && ms <= max) return ms;
+      context.addIssue({ code: 'custom', message: `must be ${allowed}` });
+      return z.NEVER;
+    });
+}
+
+/** Like {@link duration}, in whole seconds. */
+export function seconds(bounds: { min: string; max: string }) {
+  return duration(bounds).transform((ms, context) => {
+    if (ms % 1000 === 0) return ms / 1000;
+    context.addIssue({ code: 'custom', message: 'must be a whole number of seconds' });
+    return z.NEVER;
+  });
+}
+
+/** Bytes as a number, or `512B`, `64KiB`, `1MiB`, `1GiB`. */
+export function size(bounds: { min: string; max: string }) {
+  const allowed = `a size from ${bounds.min} to ${bounds.max}, such as 1MiB (units: B, KiB, MiB, GiB) or a number of bytes`;
+  const [min, max] = [toBytes(bounds.min), toBytes(bounds.max)];
+  return z
+    .union([z.int(), z.string().regex(sizeText, { error: `must be ${allowed}` })], { error: `must be ${allowed}` })
+    .meta({ 'x-type': 'size', 'x-bounds': `${bounds.min} to ${bounds.max}` })
+    .transform((given, context) => {
+      const bytes = typeof given === 'number' ? given : toBytes(given);
+      if (bytes >= min && bytes <= max) return bytes;
+      context.addIssue({ code: 'custom', message: `must be ${allowed}` });
+      return z.NEVER;
+    });
+}
+
+function toMs(text: string): number {
+  const [, digits, unit] = durationText.exec(text) ?? [];
+  return Number(digits) * unitMs[unit as keyof typeof unitMs];
+}
+
+function toBytes(text: string): number {
+  const [, digits, unit] = sizeText.exec(text) ?? [];
+  return Number(digits) * unitBytes[unit as keyof typeof unitBytes];
+}
+
+/**
+ * A string that `parse` can make something of; undefined from it is a refusal.
+ *
+ * @param roughly Matches all that `parse` takes, and for editors, which cannot ask it, as little else as is simple to say.
+ */
+export function parsed<T>(type: string, allowed: string, parse: (text: string) => T | undefined, roughly?: RegExp) {
+  return z
+    .string({ error: `must be ${allowed}` })
+    .meta({ 'x-type': type, ...(roughly && { pattern: roughly.source }) })
+    .transform((text, context) => {
+      const value = parse(text);
+      if (value !== undefined) return value;
+      context.addIssue({ code: 'custom', message: `must be ${allowed}` });
+      return z.NEVER;
+    });
+}
+
+/** `host:port`, `[::1]:port`. */
+export const address = parsed(
+  'address',
+  'an address to listen on, such as "127.0.0.1:8080"',
+  parseAddress,
+  /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{1,5}$/,
+);
+
+function parseAddress(text: string): Address | undefined {
+  const [, v6, name, digits] = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = v6 ?? name;
+  const port = Number(digits);
+  if (host === undefined || port > 65_535) return undefined;
+  if (v6 !== undefined && isIP(v6) !== 6) return undefined;
+  // What looks like an IPv4 address and is none would be looked up as a name.
+  if (name !== undefined && /^[\d.]+$/.test(name) && !isIPv4(name)) return undefined;
+  return { host, port };
+}
+
+const named = (pattern: RegExp, allowed: string) =>
+  z.string({ error: `must be ${allowed}` }).regex(pattern, { error: `must be ${allowed}` });
+
+/** The name of an upstream, a service or a route. An upstream's is the audience of what is signed for it. */
+export const name = named(
+  /^[a-z][a-z0-9-]{0,62}$/,
+  'a name: a lower-case letter, then letters, digits and "-", 63 at most',
+);
+
+/** A role as the identity contract allows it. */
+export const role = named(/^[a-z0-9_-]{1,64}$/, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
+
+/** A user's or tenant's id as the identity contract allows it. */
+export const id = named(/^[A-Za-z0-9._~:@|-]{1,128}$/, 'an id: letters, digits and "._~:@|-", 128 at most');
+
+/** A dot would be part of the name, and is mostly meant as a way into another claim, where such a name never matches anything. */
+export const claimName = named(/^[^\s"\\]{1,128}$/, 'the name of a claim').refine(
+  (text) => !text.includes('.') || text.includes('://'),
+  {
+    error:
+      'must be the name of one claim, without a dot, or a URI such as "https://example.com/roles": a claim inside another claim is not read',
+  },
+);
+
+export const headerName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a header');
+
+export const cookieName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie');
+
+/** Not what the file holds: a key in a variable where its path belongs would be told wherever the path is. */
+export const filePath = named(
+  /^[^\0\r\n{][^\0\r\n]*$/,
+  'the path of a file or directory, not what is in it; a relative one starts at the directory of this file',
+);
+
+/** A path without query, in the form that is sent. */
+export const pathOnly = parsed(
+  'path',
+  'a path without query, such as /healthz',
+  (text) => {
+    const url = URL.parse(text, 'http://a');
+    return text.startsWith('/') && url?.origin === 'http://a' && url.pathname === text ? text : undefined;
+  },
+  /^\/[^?#\s]*$/,
+);
+
+export const hostName = named(
+  /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
+  'a host name, such as "complaints.internal"',
+);
+
+export const text = named(/^[^\0]+$/, 'a text');
+
+/** A list without repetitions. */
+export function unique<Item extends z.ZodType>(item: Item) {
+  return z
+    .array(item)
+    .refine((items) => new Set(items).size === items.length, { error: 'names something twice' })
+    .meta({ uniqueItems: true });
+}

@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { exampleHead, exampleRoutes } from '../../../test/kit/example-config.ts';
+import { problemsOf } from '../../../test/kit/problems-of.ts';
+import { readYaml } from './yaml.ts';
+
+/** A file that is good: `edit` makes the mistake. */
+const good = `routes:
+  - name: a
+    path: /a
+    methods: [GET, POST]
+    body: { maxBytes: 64KiB }
+  - name: b
+    path: /b
+`;
+
+test.each<[string, string, string, string]>([
+  ['a bracket that is not closed', '[GET, POST]', '[GET, POST', '4:14 not YAML: this "[" is not closed by a "]"'],
+  ['a brace that is not closed', '64KiB }', '64KiB', '5:11 not YAML: this "{" is not closed by a "}"'],
+  ['a bracket closed by a brace', '[GET, POST]', '[GET, POST}', '4:24 not YAML: here is "}" where "]" must be'],
+  ['a bracket too many', '[GET, POST]', '[GET, POST]]', '4:25 not YAML: "]" is one too many, or in the wrong place'],
+  ['a list in brackets that goes on in lines', 'routes:', 'routes: [', '1:9 not YAML: this "[" is not closed by a "]"'],
+  ['a quote that has no end', 'path: /b', 'path: "/b', '7:11 not YAML: the text that begins with this " has no end'],
+  [
+    'a single quote that has no end',
+    'path: /a',
+    "path: '/a",
+    "3:11 not YAML: the text that begins with this ' has no end",
+  ],
+  ['a tab', '    path: /a', '\tpath: /a', '3:1 not YAML: Tabs are not allowed as indentation'],
+  ['no colon', 'path: /a', 'path /a', '3:5 not YAML: a key and its value need ": " between them'],
+  ['no space after a colon', 'path: /a', 'path:/a', '3:5 not YAML: a key and its value need ": " between them'],
+  [
+    'a line indented too little',
+    '    path: /a',
+    '   path: /a',
+    '3:1 not YAML: this is indented like the items of a list, but',
+  ],
+  [
+    'a line indented too much',
+    '    path: /a',
+    '      path: /a',
+    '2:11 not YAML: a second ": " in one value, or the next line',
+  ],
+  [
+    'no comma in a list',
+    '[GET, POST]',
+    '["GET" "POST"]',
+    '4:21 not YAML: in brackets and braces a comma stands between',
+  ],
+  ['no comma between keys', '{ maxBytes: 64KiB }', '{ mode: none maxBytes: 64KiB }', '5:19 not YAML: in brackets and'],
+  [
+    'dashes in brackets',
+    '[GET, POST]',
+    '[- GET, - POST]',
+    '4:15 not YAML: in brackets and braces a comma stands between',
+  ],
+  ['a comma too many', '[GET, POST]', '[GET,, POST]', '4:19 not YAML: a comma with nothing before it'],
+  ['a star without quotes', '[GET, POST]', '[*]', '4:15 not YAML: a text that begins with "*" or "&" needs quotes'],
+  ['a backslash in braces', '64KiB', '"64\\KiB"', '5:26 not YAML: Invalid escape sequence \\K: write "\\\\" for'],
+  [
+    'an at sign in braces',
+    '64KiB',
+    '@max',
+    '5:23 not YAML: Plain value cannot start with reserved character @: put it',
+  ],
+  ['an apostrophe between two', '64KiB', "'it's'", '5:27 not YAML: in brackets and braces a comma stands between'],
+  [
+    'a missing comma in braces over several lines',
+    '{ maxBytes: 64KiB }',
+    '{\n      mode: none\n      maxBytes: 64KiB\n    }',
+    '6:13 not YAML: in brackets and braces a comma stands between',
+  ],
+  [
+    'a brace that is not closed before lines that have braces of their own',
+    '64KiB }',
+    '64KiB\n    allow: { roles: [a] }',
+    '5:11 not YAML: this "{" is not closed by a "}"',
+  ],
+  ['an equals sign for a colon', 'path: /a', 'path = /a', '3:5 not YAML: a key and its value need ": " between them'],
+  ['a list item without its dash', '  - name: b', '    name: b', '6:5 this key is written twice'],
+])('%s is told once, where it is, and nothing of what follows from it', (_name, from, to, problem) => {
+  expect(good).toContain(from);
+  const source = readYaml(good.replace(from, to), {});
+  const told = source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
+  expect(told[0]).toContain(problem);
+  // Without its dash an item runs into the one before it: each of its keys is there twice.
+  expect(told.length).toBeLessThanOrEqual(problem.endsWith('twice') ? 2 : 1);
+});
+
+const suite: { cases: Record<string, string> } = JSON.parse(
+  readFileSync(new URL('../../../test/kit/yaml-test-suite-failing.json', import.meta.url), 'utf8'),
+);
+
+test.each(Object.entries(suite.cases))(
+  '%s of the YAML test suite, which must fail, is refused with its place',
+  (_id, yaml) => {
+    const problems = problemsOf(yaml);
+    expect(problems.length).toBeGreaterThan(0);
+    for (const problem of problems) expect(problem).toMatch(/^gateway\.yaml:\d+:\d+: ./);
+  },
+);
+
+describe('a file in which not all can be seen', () => {
+  const whole = exampleHead + exampleRoutes;
+
+  test.each([
+    ['NUL', '\0', '\\u0000'],
+    ['a bell', '\x07', '\\u0007'],
+    ['an escape sequence', '\x1b[31m', '\\u001b'],
+    ['a next line', '\x85', '\\u0085'],
+    ['a line separator', '\u2028', '\\u2028'],
+    ['another direction', '\u202e', '\\u202e'],
+    ['an isolate', '\u2066', '\\u2066'],
+    ['a space without width', '\u200b', '\\u200b'],
+    ['a byte order mark in the middle', '\ufeff', '\\ufeff'],
+  ])('is refused: %s, in a value, a key or a comment', (_name, character, told) => {
+    const problem = `a character that cannot be seen (${told}): take it out, or write it as an escape`;
+    expect(problemsOf(whole.replace('api', `a${character}pi`))).toContain(`gateway.yaml:4:27: ${problem}`);
+    expect(problemsOf(whole.replace('audience', `aud${character}ience`))).toContain(`gateway.yaml:4:8: ${problem}`);
+    expect(problemsOf(`${whole}# ${character}`)).toEqual([`gateway.yaml:12:3: ${problem}`]);
+  });
+
+  test('what a key is called is told to a terminal, and not obeyed by it', () => {
+    const [, problem] = problemsOf(whole.replace('audience', '"\\e[31m\\u202e"'));
+    expect(problem).toContain('unknown key "\\u001b[31m\\u202e"');
+  });
+
+  test.each([
+    ['a byte order mark at the front', `\ufeff${whole}`],
+    ['lines that end as on Windows', whole.replaceAll('\n', '\r\n')],
+    ['a document that begins and ends', `---\n${whole}...\n`],
+    ['letters of every kind in a comment', `${whole}# Straße, 日本語, 👩‍💻\n`],
+    ['an anchor and an alias', whole.replace('complaints-api', '&a complaints-api')],
+  ])('is good with %s', (_name, text) => {
+    expect(problemsOf(text)).toEqual([]);
+  });
+});

@@ -1,0 +1,31 @@
+import { type SigningKey, secretKeyid } from '@countersign/identity';
+import type { Upstream } from '../config/config.ts';
+import type { GatewayKeySet } from './gateway-keys.ts';
+import { requireSigningKey } from './require-signing-key.ts';
+
+/** @returns What signs towards this upstream now. Throws AppError `unavailable` when no key may: nothing goes out unsigned. */
+export function createSigningKeys(
+  keys: Pick<GatewayKeySet, 'signingKey'>,
+): (upstream: Upstream, nowSec: number) => SigningKey {
+  const bySecret = new Map<string, SigningKey>();
+  let current: SigningKey | undefined;
+  let currentSec = -1;
+
+  function ed25519(nowSec: number): SigningKey {
+    if (current !== undefined && currentSec === nowSec) return current;
+    const { keyid, privateKey } = requireSigningKey(keys, nowSec);
+    current = { algorithm: 'ed25519', keyid, privateKey };
+    currentSec = nowSec;
+    return current;
+  }
+
+  return ({ name, identity }, nowSec) => {
+    if (identity.algorithm === 'ed25519') return ed25519(nowSec);
+    let key = bySecret.get(name);
+    if (key === undefined) {
+      key = { algorithm: 'hmac-sha256', keyid: secretKeyid(identity.secret), secret: identity.secret };
+      bySecret.set(name, key);
+    }
+    return key;
+  };
+}

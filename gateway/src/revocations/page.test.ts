@@ -1,0 +1,61 @@
+import { describe, expect, test } from '@jest/globals';
+import { readRevocationPage } from './page.ts';
+import type { Revocation } from './revocations.ts';
+import { nameOf } from './revoked-subject.ts';
+
+const times = { not_before: '2026-01-01T00:00:01.000Z', expires_at: '2026-01-01T00:15:01Z' };
+const read = { notBeforeMs: Date.UTC(2026, 0, 1, 0, 0, 1), expiresAtMs: Date.UTC(2026, 0, 1, 0, 15, 1) };
+const place = { log: 'L1', cursor: 7, complete: true };
+const pageOf = (...groups: unknown[]) => readRevocationPage({ ...place, groups });
+
+describe('a page of groups', () => {
+  test('says the same as a page of items', () => {
+    const groups = [
+      { kind: 'session', ids: ['s1', 's2'], ...times },
+      { kind: 'member', ids: ['t1 u1'], ...times },
+      { kind: 'user', ids: ['u1'], ...times },
+      { kind: 'tenant', ids: ['t1'], ...times },
+      { kind: 'key', ids: ['k1'], ...times },
+    ];
+    const items = [
+      { kind: 'session', sid: 's1', ...times },
+      { kind: 'session', sid: 's2', ...times },
+      { kind: 'member', tenant_id: 't1', user_id: 'u1', ...times },
+      { kind: 'user', user_id: 'u1', ...times },
+      { kind: 'tenant', tenant_id: 't1', ...times },
+      { kind: 'key', kid: 'k1', ...times },
+    ];
+    const { entries, ...page } = pageOf(...groups);
+    const { entries: single, ...same } = readRevocationPage({ ...place, items });
+    expect(page).toEqual(same);
+    const flat = entries.flatMap((entry) =>
+      'names' in entry ? entry.names.map((name) => ({ kind: entry.kind, name, ...read })) : [],
+    );
+    expect(flat).toEqual(single.map((entry) => ({ kind: entry.kind, name: nameOf(entry as Revocation), ...read })));
+  });
+
+  test.each<[string, unknown, number]>([
+    ['a group of another kind', { kind: 'planet', ids: ['x'], ...times }, 1],
+    ['a group without times', { kind: 'session', ids: ['x'] }, 1],
+    ['a group without ids', { kind: 'session', ...times }, 1],
+    ['ids that are no names', { kind: 'session', ids: [null, 7, '', 'x'.repeat(257), {}], ...times }, 5],
+    ['members that are no two names', { kind: 'member', ids: ['t1', 't1 ', ' u1', 't1 u1 u2', 7], ...times }, 5],
+    ['null', null, 1],
+  ])('with %s is obeyed in the rest, and counts what is not', (_what, group, unknown) => {
+    const page = pageOf({ kind: 'session', ids: ['s1'], ...times }, group, { kind: 'user', ids: ['u1'], ...times });
+    expect(page.entries.filter((entry) => 'names' in entry && entry.names.length > 0)).toEqual([
+      { kind: 'session', names: ['s1'], ...read },
+      { kind: 'user', names: ['u1'], ...read },
+    ]);
+    expect([page.count, page.unknown]).toEqual([2, unknown]);
+  });
+
+  test('with more than 5,000 ids is refused', () => {
+    const ids = Array.from({ length: 2_501 }, (_, n) => `s${n}`);
+    expect(() => pageOf(...[1, 2].map(() => ({ kind: 'session', ids, ...times })))).toThrow('5000');
+  });
+
+  test('that is neither of groups nor of items is refused', () => {
+    expect(() => readRevocationPage(place)).toThrow();
+  });
+});

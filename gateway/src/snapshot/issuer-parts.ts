@@ -1,0 +1,94 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SigningKey } from '@countersign/identity';
+import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersign/jwks';
+import type { Logger } from '@countersign/service-kit';
+import type { Issuer, Upstream } from '../config/config.ts';
+import { isFetched } from '../config/schema/url-scalars.ts';
+import { createTrouble } from '../http/trouble.ts';
+import { openIssuerKeyFile } from '../keys/issuer-key-file.ts';
+import { followRevocations, type RevocationFeed } from '../revocations/feed.ts';
+import { createRevocations, type Revocations } from '../revocations/revocations.ts';
+import { createRevocationSource } from '../upstreams/http/revocation-source.ts';
+import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
+
+/** What an issuer's key set follows from. */
+export type IssuerKeysWish = Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>;
+
+/** How keys are fetched. Default: what packages/jwks says. */
+export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' | 'nowMs' | 'random' | 'timers'>;
+
+/** What the knowledge of an issuer's revocations follows from. `upstream`: whose target the feed is at. */
+export type RevocationsWish = Readonly<{
+  issuer: string;
+  feed: NonNullable<Issuer['revocations']>;
+  upstream: Upstream;
+  lifetimeSec: number;
+}>;
+
+export type FollowedRevocations = Readonly<{ revocations: Revocations; feed: RevocationFeed }>;
+
+const maxStaleMs = 24 * 60 * 60 * 1000;
+
+/** @throws StartupError when the keys are in a file, and that cannot be read. */
+export function openIssuerKeys(wish: IssuerKeysWish, logger: Logger, timing: KeySetTiming = {}): KeySet {
+  const { issuer, jwks, algorithms } = wish;
+  if (!isFetched(jwks)) return openIssuerKeyFile(wish, logger);
+  const trouble = createTrouble(() => performance.now());
+  let isKnown = false;
+  return remoteKeySet({
+    ...timing,
+    url: jwks,
+    algorithms,
+    maxStaleMs,
+    onEvent(event) {
+      const { type: _type, ...facts } = event;
+      switch (event.type) {
+        case 'fetched':
+          trouble.over();
+          isKnown = true;
+          if (event.changed) logger.info({ issuer, ...facts }, 'issuer keys fetched');
+          return;
+        case 'failed': {
+          const level = trouble.failed(isKnown);
+          if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer keys cannot be fetched');
+          return;
+        }
+        case 'key_ignored':
+          logger.warn({ issuer, ...facts }, 'issuer key ignored');
+      }
+    },
+  });
+}
+
+export type RevocationsOptions = Readonly<{
+  opened: OpenUpstream;
+  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  nowMs(): number;
+  logger: Logger;
+  onLag?: ((issuer: string, lagMs: number) => void) | undefined;
+}>;
+
+export function openRevocations(
+  { issuer, feed, upstream, lifetimeSec }: RevocationsWish,
+  { opened, keyFor, nowMs, logger, onLag }: RevocationsOptions,
+): FollowedRevocations {
+  const revocations = createRevocations(feed);
+  const ask = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
+  return {
+    revocations,
+    feed: followRevocations({
+      issuer,
+      revocations,
+      ask,
+      maxStalenessMs: feed.maxStalenessMs,
+      logger,
+      onLag: (lagMs) => onLag?.(issuer, lagMs),
+      nowMs,
+      random: Math.random,
+      async pause(ms, signal) {
+        // Aborted: the follower stops, and looks at the signal itself.
+        await delay(ms, undefined, { signal, ref: false }).catch(() => {});
+      },
+    }),
+  };
+}

@@ -1,0 +1,104 @@
+import type { ReplayStore, SigningKey } from '@countersign/identity';
+import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
+import { inSlices } from '../config/in-slices.ts';
+import type { GatewayKeySet } from '../keys/gateway-keys.ts';
+import type { ServiceKeys } from '../keys/service-keys.ts';
+import type { Limiter } from '../limits/limiter.ts';
+import type { SocketCount } from '../limits/socket-count.ts';
+import { createPipeline, type Pipeline, type Stages } from '../pipeline.ts';
+import { createRouteTable, type RouteTable, routesOn } from '../routing/route-table.ts';
+import { createAdmitSocket } from '../stages/admit-socket.ts';
+import { createAdmitUpload } from '../stages/admit-upload.ts';
+import { createAuthenticate } from '../stages/authenticate.ts';
+import { createAuthenticateService } from '../stages/authenticate-service.ts';
+import { authorize } from '../stages/authorize.ts';
+import { createCors } from '../stages/cors.ts';
+import { createLimit, limitsOn, type RouteLimits } from '../stages/limit.ts';
+import { createMatch } from '../stages/match.ts';
+import { createSanitize } from '../stages/sanitize.ts';
+import { createSign } from '../stages/sign.ts';
+import { createUpgradeOrigin } from '../stages/upgrade-origin.ts';
+import type { AccessTokens } from '../tokens/access-tokens.ts';
+import { createDpop } from '../tokens/dpop/dpop.ts';
+import type { FailureThrottle } from '../tokens/failure-throttle.ts';
+import { createTxnTokens } from '../tokens/txn-token.ts';
+import type { Trust } from './trust.ts';
+
+export type PipelineParts = Readonly<{
+  config: GatewayConfig;
+  keys: Readonly<{ gateway: GatewayKeySet; services: Pick<ServiceKeys, 'find'> }>;
+  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  tokens: AccessTokens;
+  trust: Trust;
+  limiterFor(name: string, limit: Limit): Limiter;
+  throttle: FailureThrottle;
+  /** Nonces of nested calls, and DPoP proofs. */
+  replay: ReplayStore;
+  sockets: SocketCount;
+  uploads: SocketCount;
+  forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
+  nowMs(): number;
+}>;
+
+/**
+ * The two listeners' lines: one definition, two sets of routes, and two ways to say who asks. On the public one that is a user with
+ * a token, on the internal one a service with a signature.
+ *
+ * Requests are served while this works through the routes: there may be ten thousand.
+ */
+export async function createPipelines(
+  parts: PipelineParts,
+): Promise<Readonly<{ public: Pipeline; internal: Pipeline }>> {
+  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, uploads, forward, nowMs } = parts;
+  const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
+  const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
+  const built = {
+    public: await buildRoutes(routesOn('public', config), limiterFor),
+    internal: await buildRoutes(routesOn('internal', config), limiterFor),
+  };
+  const onRoutes = ({ table, limitsOf }: BuiltRoutes) => ({
+    match: createMatch(table),
+    authorize,
+    limit: createLimit(limitsOf),
+    ...sign,
+    admitSocket: createAdmitSocket(sockets, config.websockets.maxPerUser),
+    admitUpload: createAdmitUpload(uploads, config.uploads.maxPerAddress),
+    ...forward,
+  });
+  return {
+    public: createPipeline({
+      ...onRoutes(built.public),
+      sanitize: createSanitize(config),
+      cors: config.cors && createCors(config.cors, built.public.table),
+      checkOrigin: createUpgradeOrigin(config),
+      authenticate: createAuthenticate({ tokens, throttle, dpop: createDpop({ config, replay, nowMs }) }),
+    }),
+    internal: createPipeline({
+      ...onRoutes(built.internal),
+      // Services call it by whatever name they reach it, and stand behind no proxy of ours.
+      sanitize: createSanitize({
+        headers: { ...config.headers, security: false },
+        publicOrigins: [],
+        trustedProxies: [],
+      }),
+      authenticate: createAuthenticateService({
+        findKey: keys.services.find,
+        replay,
+        txnTokens,
+        nowMs,
+      }),
+    }),
+  };
+}
+
+type BuiltRoutes = Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>;
+
+async function buildRoutes(routes: readonly Route[], limiterFor: PipelineParts['limiterFor']): Promise<BuiltRoutes> {
+  const table = createRouteTable();
+  const limitsOf = new Map<Route, RouteLimits>();
+  await inSlices(routes, (route) => {
+    table.add(route);
+    if (route.limits.length > 0) limitsOf.set(route, limitsOn(route, limiterFor));
+  });
+  return { table, limitsOf };
+}

@@ -1,0 +1,112 @@
+import {
+  newNonce,
+  newRequestId,
+  type PreparedIdentity,
+  prepareIdentity,
+  type SigningKey,
+  signRequest,
+} from '@countersign/identity';
+import type { Upstream } from '../../config/config.ts';
+import type { FeedQuestion } from '../../revocations/feed.ts';
+import { type RevocationPage, readRevocationPage } from '../../revocations/page.ts';
+import type { OpenUpstream } from '../pool/open-upstream.ts';
+import type { Target } from '../pool/target.ts';
+
+export type RevocationSourceOptions = Readonly<{
+  /** The feed, at one of the upstream's targets. */
+  url: string;
+  upstream: Upstream;
+  opened: OpenUpstream;
+  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  lifetimeSec: number;
+  nowMs(): number;
+  /** How long an answer may take beyond the wait that was asked for, in milliseconds. Default 5 s. */
+  graceMs?: number;
+}>;
+
+// One that has no groups, or does not know of them, answers with items.
+const accept = 'application/vnd.countersign.revocation-groups+json, application/json';
+// 5,000 entries of the longest identifiers, and room.
+const maxBytes = 8 * 1024 * 1024;
+// For the second answer, when the first has come.
+const lateMs = 1_000;
+
+/**
+ * Asks the auth-service for revocations in the gateway's own name (`x-identity: gateway`). Redirects are not followed.
+ *
+ * Each question is put to two targets where there are two, and the first page counts: an instance that hangs, answers with something
+ * else, or no longer hears its database, would otherwise keep news from us until the wait is over.
+ *
+ * @returns A function that throws whatever goes wrong: a status other than 200, time, size, what is no page.
+ */
+export function createRevocationSource(
+  options: RevocationSourceOptions,
+): (question: FeedQuestion, signal: AbortSignal) => Promise<RevocationPage> {
+  const { upstream, opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
+  const { pathname } = new URL(options.url);
+  const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
+
+  async function ask({ pool }: Target, question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
+    const query = queryOf(question);
+    const nowSec = Math.floor(nowMs() / 1000);
+    const signed = signRequest(
+      keyFor(upstream, nowSec),
+      gateway,
+      { method: 'GET', path: pathname, query, requestId: newRequestId() },
+      { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
+    );
+    const timeoutMs = question.waitSec * 1000 + graceMs;
+    const { statusCode, body } = await pool.request({
+      method: 'GET',
+      path: pathname + query,
+      headers: [...signed.flat(), 'accept', accept],
+      headersTimeout: timeoutMs,
+      bodyTimeout: graceMs,
+      // All of it: an answer that comes byte by byte keeps the time-outs above from ever ending it.
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs + graceMs)]),
+    });
+    if (statusCode !== 200) {
+      await body.dump();
+      throw new Error(`the revocation feed answered ${statusCode}`);
+    }
+    return readRevocationPage(JSON.parse(await readAll(body as AsyncIterable<Buffer>)));
+  }
+
+  return async (question, signal) => {
+    const first = opened.choose();
+    const second = opened.choose(first);
+    if (second === first) return ask(first, question, signal);
+    const late = new AbortController();
+    const either = AbortSignal.any([signal, late.signal]);
+    try {
+      return await Promise.any([first, second].map((target) => ask(target, question, either)));
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors[0] : error;
+    } finally {
+      // It has the same news, and its connection can go on if it may finish.
+      setTimeout(() => late.abort(), lateMs).unref();
+    }
+  };
+}
+
+async function readAll(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    // Leaving the loop ends the connection.
+    if (bytes > maxBytes) throw new Error(`the revocation feed answered more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function queryOf({ position, waitSec }: FeedQuestion): string {
+  const query = new URLSearchParams();
+  if (position !== undefined) {
+    query.set('log', position.log);
+    query.set('after', String(position.cursor));
+  }
+  query.set('wait', String(waitSec));
+  return `?${query}`;
+}

@@ -1,0 +1,125 @@
+import type { Logger } from '@countersign/service-kit';
+import type { Upstream } from '../../config/config.ts';
+import { AppError } from '../../errors.ts';
+import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
+import { createChooser } from './choose-target.ts';
+import { createConnect } from './connector.ts';
+import { createRetryBudget, type RetryBudget } from './retry-budget.ts';
+import { openTarget, type Target } from './target.ts';
+import { openTlsFiles, type TlsFiles } from './tls-files.ts';
+
+/** One upstream as the gateway knows it: its targets, their connections and what became of the requests to them. */
+export type OpenUpstream = Readonly<{
+  upstream: Upstream;
+  targets: readonly Target[];
+  breaker: Breaker | undefined;
+  budget: RetryBudget;
+  tls: TlsFiles | undefined;
+  stats: UpstreamStats;
+  /** The clock that its parts go by. */
+  nowMs(): number;
+  /**
+   * Lets one request through. What is returned must be given to `settle`, once.
+   *
+   * @throws AppError `upstream_circuit_open` with `Retry-After`.
+   */
+  admit(): Permit;
+  settle(permit: Permit, outcome: Outcome): void;
+  /** @param except The target that failed a moment ago. @throws AppError `upstream_overloaded`. */
+  choose(except?: Target): Target;
+  /** Begins its checks and follows its files, where that has not been done. */
+  start(): void;
+  /** Ends checks and idle connections at once, other connections when their requests are answered. */
+  close(): Promise<void>;
+}>;
+
+/** Counted since it was opened. */
+export type UpstreamStats = { retries: number; retriesRefused: number; circuitRefusals: number };
+
+export type UpstreamDeps = Readonly<{
+  logger: Logger;
+  /** Milliseconds of a clock that never goes back. Default: `performance.now`. */
+  monotonicMs?: () => number;
+  /** From 0 to 1. Default: `Math.random`. */
+  random?: () => number;
+}>;
+
+// A breaker that is not configured lets everything through.
+const noPermit: Permit = -1;
+
+/**
+ * Opens an upstream. Connections are made when they are first needed, and nothing is asked before `start`.
+ *
+ * @throws StartupError when its TLS files are bad.
+ */
+export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstream {
+  const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
+  const tls = upstream.tls && openTlsFiles(upstream.name, upstream.tls, logger);
+  const connect = createConnect(upstream.timeouts.connectMs, tls);
+  const breaker = upstream.breaker && createBreaker({ ...upstream.breaker, hasChecks: upstream.health !== undefined });
+  const onChecked = (isGood: boolean) => breaker?.checked(isGood);
+  const isUrgent = () => breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
+  const targets = upstream.targets.map((origin) =>
+    openTarget(origin, { upstream, connect, logger, monotonicMs, random, onChecked, isUrgent }),
+  );
+  const choose = createChooser(targets, upstream.balance);
+  const stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
+
+  return {
+    upstream,
+    targets,
+    breaker,
+    budget: createRetryBudget(),
+    tls,
+    stats,
+    nowMs: monotonicMs,
+    admit() {
+      if (breaker === undefined) return noPermit;
+      const nowMs = monotonicMs();
+      const permit = breaker.admit(nowMs);
+      if (permit !== undefined) return permit;
+      stats.circuitRefusals += 1;
+      const retryAfterSec = Math.max(1, Math.ceil(breaker.retryAfterMs(nowMs) / 1000));
+      throw new AppError('upstream_circuit_open', {
+        headers: { 'retry-after': String(retryAfterSec) },
+        detail: { upstream: upstream.name },
+      });
+    },
+    settle(permit, outcome) {
+      if (breaker === undefined) return;
+      const before = breaker.opened;
+      breaker.settle(permit, outcome, monotonicMs());
+      if (breaker.opened === before) return;
+      logger.warn({ upstream: upstream.name }, 'circuit of an upstream opened');
+      for (const target of targets) target.checkNow();
+    },
+    choose(except) {
+      const target = choose(monotonicMs(), except);
+      if (!target.isFull()) return target;
+      throw new AppError('upstream_overloaded', { detail: { upstream: upstream.name, target: target.origin } });
+    },
+    start() {
+      tls?.start();
+      for (const target of targets) target.start();
+    },
+    async close() {
+      tls?.stop();
+      await Promise.all(targets.map((target) => target.close()));
+    },
+  };
+}
+
+/** The upstreams of one configuration. */
+export type Upstreams = Readonly<{ of(upstream: Upstream): OpenUpstream; all(): Iterable<OpenUpstream> }>;
+
+/** @param opened By name. */
+export function upstreamsOf(opened: ReadonlyMap<string, OpenUpstream>): Upstreams {
+  return {
+    all: () => opened.values(),
+    of({ name }) {
+      const upstream = opened.get(name);
+      if (upstream === undefined) throw new Error(`upstream ${name} is not open`);
+      return upstream;
+    },
+  };
+}

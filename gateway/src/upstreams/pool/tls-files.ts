@@ -1,0 +1,24 @@
+import { createHash } from 'node:crypto';
+import type { Logger } from '@countersign/service-kit';
+import type { UpstreamTls } from '../../config/config.ts';
+import { readTlsFiles, type TlsMaterial } from '../../config/tls-material.ts';
+import { type Reloaded, reloaded } from '../../keys/reloaded.ts';
+
+export type TlsFiles = Reloaded<TlsMaterial>;
+
+/**
+ * Reads an upstream's PEM files at once and then every 5 s. Files that became bad never replace good ones.
+ *
+ * @throws StartupError when they are bad to begin with. Nothing of a file is in its message.
+ */
+export function openTlsFiles(name: string, tls: UpstreamTls, logger: Logger): TlsFiles {
+  return reloaded({
+    what: `TLS files of upstream ${name}`,
+    load: () => readTlsFiles(tls),
+    fingerprint: ({ ca, cert, key }) =>
+      createHash('sha256')
+        .update(JSON.stringify([ca, cert, key]))
+        .digest('base64'),
+    logger,
+  });
+}

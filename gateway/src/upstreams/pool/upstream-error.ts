@@ -1,0 +1,69 @@
+import { errors } from 'undici';
+import { AppError, type Code } from '../../errors.ts';
+
+const codes: Readonly<Record<string, Code>> = {
+  ECONNREFUSED: 'upstream_unreachable',
+  ENOTFOUND: 'upstream_unreachable',
+  EAI_AGAIN: 'upstream_unreachable',
+  EHOSTUNREACH: 'upstream_unreachable',
+  ENETUNREACH: 'upstream_unreachable',
+  EADDRNOTAVAIL: 'upstream_unreachable',
+  UND_ERR_CONNECT_TIMEOUT: 'upstream_timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'upstream_timeout',
+  UND_ERR_BODY_TIMEOUT: 'upstream_timeout',
+  ETIMEDOUT: 'upstream_timeout',
+  UND_ERR_SOCKET: 'upstream_broken',
+  ECONNRESET: 'upstream_broken',
+  ERR_UPSTREAM_RESET: 'upstream_broken',
+  EPIPE: 'upstream_broken',
+  UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
+  ERR_INVALID_CHAR: 'upstream_invalid_response',
+  // What undici asserts of an answer, e.g. a status of three digits that begins with 1 to 9.
+  ERR_ASSERTION: 'upstream_invalid_response',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
+};
+
+/** Which attempt failed, and how far it had come. */
+export type FailedAt = Readonly<{
+  upstream: string;
+  /** The target's origin. */
+  target: string;
+  /** There was a connection, TLS included. */
+  isConnected: boolean;
+}>;
+
+/**
+ * Gives a failed attempt its code. By the error's own code, never by its text.
+ *
+ * @returns The error itself when it is an AppError already: our own stream stopped the attempt.
+ */
+export function toUpstreamError(error: unknown, { isConnected, ...detail }: FailedAt): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError(codeFor(firstOf(error), isConnected), { cause: error, detail });
+}
+
+/** A name with several addresses fails with one error for each of them. */
+const firstOf = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
+
+function codeFor(cause: unknown, isConnected: boolean): Code {
+  if (cause instanceof errors.HTTPParserError) return 'upstream_invalid_response';
+  const name = (cause as { code?: unknown } | null)?.code;
+  if (typeof name !== 'string') return 'internal_error';
+  if (isAboutTrust(name)) return 'upstream_untrusted';
+  if (!isConnected) return codeWithoutConnection(name);
+  // Node's own parser, which reads the answers to upgrades.
+  return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes[name] ?? 'internal_error');
+}
+
+/** What neither the system nor the other side said is a mistake of ours, and must not count against a target. */
+function codeWithoutConnection(name: string): Code {
+  if (codes[name] === 'upstream_timeout') return 'upstream_timeout';
+  return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' ? 'upstream_unreachable' : 'internal_error';
+}
+
+/** One side does not take the other's certificate, or they cannot agree on TLS at all. The names are OpenSSL's. */
+const isAboutTrust = (name: string): boolean =>
+  name.startsWith('ERR_SSL_') ||
+  name.startsWith('ERR_TLS_') ||
+  /(^|_)(CERT|CERTIFICATE|ISSUER|CRL|CA)(_|$)/.test(name) ||
+  name === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE';

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Route, Scheme } from './config/config.ts';
+import type { Upgrade } from './http/subprotocols.ts';
 import type { Params } from './routing/route-table.ts';
 import type { Transaction } from './tokens/txn-token.ts';
 import type { Standing, VerifiedToken } from './tokens/verified-token.ts';
@@ -80,17 +81,6 @@ export type InboundBody = Readonly<{
   length: number | undefined;
   type: string | undefined;
   encoding: string | undefined;
-}>;
-
-/** What a WebSocket handshake asks for. */
-export type Upgrade = Readonly<{
-  protocol: 'websocket';
-  key: string;
-  version: string | undefined;
-  /** What the service may choose from. */
-  subprotocols: readonly string[];
-  /** Where it chooses none, `countersign` is answered. */
-  isMarked: boolean;
 }>;
 
 /** Cleaned: `headers` holds nothing that the gateway writes itself, no hop-by-hop header and no credentials. */

@@ -11,6 +11,7 @@ import {
 } from '@countersign/service-kit';
 import { createAdminApp } from './admin/admin-app.ts';
 import { demandAdminHost } from './admin/admin-host.ts';
+import { watch } from './admin/gauges.ts';
 import { watchReloads } from './admin/reload-metrics.ts';
 import { watchUpstreams } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
@@ -24,7 +25,8 @@ import type { KeySetTiming } from './snapshot/issuer-parts.ts';
 import { createReloader, type Reloader, type ReloadTiming } from './snapshot/reload.ts';
 import { createKeptParts } from './snapshot/shared-resources.ts';
 import type { Generation, Lasting } from './snapshot/snapshot.ts';
-import { createObserve, observeLag, watch } from './telemetry/access-log.ts';
+import { createObserve } from './telemetry/access-log.ts';
+import { observeLag } from './telemetry/revocation-lag.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import { createOpenConnections } from './upstreams/pool/open-connections.ts';

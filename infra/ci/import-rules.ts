@@ -14,6 +14,32 @@ const forbidden = {
 
 /** By the folder of the workspace. One that is not listed has no order between its folders. */
 export const importRules: Readonly<Record<string, WorkspaceRules>> = {
+  gateway: {
+    rooms: [
+      'main.ts',
+      'commands',
+      'serve.ts',
+      'workers',
+      'admin',
+      'snapshot',
+      'server',
+      'explain',
+      'pipeline.ts',
+      'respond.ts',
+      'stages',
+      'upstreams',
+      'telemetry',
+      'exchange.ts',
+      'tokens',
+      'revocations',
+      'limits',
+      'routing',
+      'keys',
+      'http',
+      'config',
+      'errors.ts',
+    ],
+  },
   'auth-service': {
     rooms: [
       'main.ts',

@@ -1,7 +1,9 @@
 import { createMetrics, type Logger } from '@countersign/service-kit';
+import { watch } from '../../gateway/src/admin/gauges.ts';
 import { watchReloads } from '../../gateway/src/admin/reload-metrics.ts';
 import { watchUpstreams } from '../../gateway/src/admin/upstream-metrics.ts';
-import { createObserve, observeLag, watch } from '../../gateway/src/telemetry/access-log.ts';
+import { createObserve } from '../../gateway/src/telemetry/access-log.ts';
+import { observeLag } from '../../gateway/src/telemetry/revocation-lag.ts';
 
 /** Every metric of the gateway's own as a Markdown table. That none is missing is a test of the gateway. */
 export function metricsTable(): string {

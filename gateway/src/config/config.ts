@@ -1,5 +1,8 @@
 import type { FileRead } from './files.ts';
 
+/** How far the clocks of the gateway, issuers, services and clients may be apart. */
+export const toleranceMs = 5000;
+
 /** Where one listener listens. Port 0 lets the system choose. */
 export type Address = Readonly<{ host: string; port: number }>;
 

@@ -1,5 +1,4 @@
 import { AppError } from '../errors.ts';
-import type { Upgrade } from '../exchange.ts';
 
 /** What a client offers in `Sec-WebSocket-Protocol`, and what of it is for the gateway. */
 export type Subprotocols = Readonly<{
@@ -9,6 +8,17 @@ export type Subprotocols = Readonly<{
   isMarked: boolean;
   /** Of `bearer.TOKEN`. */
   token: string | undefined;
+}>;
+
+/** What a WebSocket handshake asks for. */
+export type Upgrade = Readonly<{
+  protocol: 'websocket';
+  key: string;
+  version: string | undefined;
+  /** What the service may choose from. */
+  subprotocols: readonly string[];
+  /** Where it chooses none, `countersign` is answered. */
+  isMarked: boolean;
 }>;
 
 /** Browsers can set no header on a WebSocket but this one, so the token comes here: `countersign, bearer.TOKEN`. */

@@ -2,6 +2,7 @@ import { type KeySet, KeySetUnavailable, staticKeySet } from '@countersign/jwks'
 import { type Logger, StartupError } from '@countersign/service-kit';
 import type { Issuer } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
+import { whyUnusable } from '../config/issuer-key-file.ts';
 import { reloaded } from './reloaded.ts';
 
 /**
@@ -72,20 +73,4 @@ function readKeys<T>(file: string, read: (text: string) => T): T {
   } catch (error) {
     throw new StartupError(`${file}: ${whyUnusable(error)}`, { cause: error });
   }
-}
-
-/** @returns Why a file cannot be used for an issuer's keys, without its path; undefined where it can be. */
-export function whyNoIssuerKeys(file: string, algorithms: Issuer['algorithms']): string | undefined {
-  try {
-    staticKeySet(JSON.parse(readNamedFile(file).toString()), { algorithms });
-    return undefined;
-  } catch (error) {
-    return whyUnusable(error);
-  }
-}
-
-function whyUnusable(error: unknown): string {
-  if (error instanceof KeySetUnavailable) return 'holds no key that this issuer may sign with';
-  const { code } = error as NodeJS.ErrnoException;
-  return code === undefined ? 'is not a JWK set' : `cannot be read (${code})`;
 }

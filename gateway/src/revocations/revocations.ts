@@ -1,5 +1,5 @@
+import { toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { toleranceMs } from '../tokens/claims.ts';
 import {
   digestRevoked,
   digestsOf,

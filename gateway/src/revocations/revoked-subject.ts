@@ -1,5 +1,4 @@
 import { hash, randomBytes } from 'node:crypto';
-import type { Claims } from '../tokens/claims.ts';
 
 /** What an entry of the log revokes. */
 export type RevokedSubject =
@@ -10,7 +9,12 @@ export type RevokedSubject =
   | Readonly<{ kind: 'key'; kid: string }>;
 
 /** What of a token can be revoked. */
-export type Subject = Pick<Claims, 'sessionId' | 'userId' | 'tenantId' | 'issuedAtSec'>;
+export type Subject = Readonly<{
+  sessionId: string | undefined;
+  userId: string;
+  tenantId: string;
+  issuedAtSec: number;
+}>;
 
 /** A digest's words of 32 bits. */
 export const digestWords = 3;

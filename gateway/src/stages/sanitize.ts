@@ -1,8 +1,9 @@
 import { foldHeaderName } from '@countersign/identity';
 import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { Arrival, Header, InboundBody, Incoming, Unmarked, Upgrade } from '../exchange.ts';
+import type { Arrival, Header, InboundBody, Incoming, Unmarked } from '../exchange.ts';
 import { defaultSecurityHeaders } from '../http/security-headers.ts';
+import type { Upgrade } from '../http/subprotocols.ts';
 import { readSubprotocols } from '../http/subprotocols.ts';
 import { createClientAddress } from './client-address.ts';
 import { createDispositions, type Disposition, namedByConnection, type ReadHeader } from './inbound-headers.ts';

@@ -3,7 +3,6 @@ import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { type Admitted, type Caller, type Header, type Signed, standingOf, type Unmarked } from '../exchange.ts';
 import { passingCookies } from '../http/cookies.ts';
-import type { Stages } from '../pipeline.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillGood } from '../tokens/verified-token.ts';
 import { hasContent, takeContent } from './content.ts';
@@ -28,7 +27,10 @@ const emptyDigest = contentDigest(new Uint8Array(0));
  * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout`, `call_too_deep`, and
  * whatever has become true of the token since it was verified: a slow body can outlive a logout.
  */
-export function createSign(options: SignOptions): Pick<Stages, 'sign' | 'signAgain'> {
+export function createSign(options: SignOptions): Readonly<{
+  sign(admitted: Admitted): Signed | Promise<Signed>;
+  signAgain(signed: Signed): Signed;
+}> {
   const { keyFor, txnTokens, lifetimeSec, nowMs } = options;
   const anonymous = new Map<string, PreparedIdentity>();
 

@@ -1,4 +1,5 @@
 import type { Issuer } from '../config/config.ts';
+import { toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { isCanonicalBase64url } from './compact-token.ts';
 
@@ -18,9 +19,6 @@ export type Claims = Readonly<{
   /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1); undefined: a bearer token. */
   jkt: string | undefined;
 }>;
-
-/** How far two clocks may be apart. */
-export const toleranceMs = 5000;
 
 const identifier = /^[A-Za-z0-9._~:@|-]{1,128}$/;
 const roleName = /^[a-z0-9_-]{1,64}$/;

@@ -1,10 +1,10 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
+import { toleranceMs } from '../config/config.ts';
 import { id, name, role } from '../config/schema/scalars.ts';
 import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/require-signing-key.ts';
-import { toleranceMs } from './claims.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { Standing, TrustedIssuer } from './verified-token.ts';
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { whyNoIssuerKeys } from '../../keys/issuer-key-file.ts';
+import { whyNoIssuerKeys } from '../issuer-key-file.ts';
 import type { Parts } from './parts.ts';
 import type { Finding } from './problems.ts';
 import { isFetched } from './url-scalars.ts';

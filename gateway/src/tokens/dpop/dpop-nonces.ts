@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
-import { toleranceMs } from '../claims.ts';
+import { toleranceMs } from '../../config/config.ts';
 
 /** Values that a proof has to carry, so that it cannot have been made long before it is used (RFC 9449 sections 8 and 9). */
 export type DpopNonces = Readonly<{

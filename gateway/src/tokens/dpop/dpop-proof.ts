@@ -1,8 +1,8 @@
 import { createHash, type KeyObject } from 'node:crypto';
 import { compactVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
+import { toleranceMs } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { toleranceMs } from '../claims.ts';
 import { parseCompactToken } from '../compact-token.ts';
 import { importProofKey, isProofAlgorithm, type ProofKey } from './dpop-key.ts';
 

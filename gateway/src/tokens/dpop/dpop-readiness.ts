@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { IdentityUnavailable, type ReplayStore } from '@countersign/identity';
 import type { HealthCheck } from '@countersign/service-kit';
 import type { GatewayConfig } from '../../config/config.ts';
-import { toleranceMs } from '../claims.ts';
+import { toleranceMs } from '../../config/config.ts';
 
 const toleranceSec = toleranceMs / 1000;
 const waitForStoreMs = 5_000;

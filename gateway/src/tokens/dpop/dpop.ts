@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { IdentityUnavailable, type NonceVerdict, type ReplayStore } from '@countersign/identity';
 import type { GatewayConfig } from '../../config/config.ts';
+import { toleranceMs } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { toleranceMs } from '../claims.ts';
 import { createDpopNonces, type DpopNonces } from './dpop-nonces.ts';
 import { createProofVerifier, type DpopProof, type ProvenRequest, proofLifetimeSec } from './dpop-proof.ts';
 import { createUriCheck } from './dpop-uri.ts';

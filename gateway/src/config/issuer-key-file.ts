@@ -1,0 +1,20 @@
+import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
+import type { Issuer } from './config.ts';
+import { readNamedFile } from './files.ts';
+
+/** @returns Why a file cannot be used for an issuer's keys, without its path; undefined where it can be. */
+export function whyNoIssuerKeys(file: string, algorithms: Issuer['algorithms']): string | undefined {
+  try {
+    staticKeySet(JSON.parse(readNamedFile(file).toString()), { algorithms });
+    return undefined;
+  } catch (error) {
+    return whyUnusable(error);
+  }
+}
+
+/** @param error What reading the file, or making keys of it, threw. */
+export function whyUnusable(error: unknown): string {
+  if (error instanceof KeySetUnavailable) return 'holds no key that this issuer may sign with';
+  const { code } = error as NodeJS.ErrnoException;
+  return code === undefined ? 'is not a JWK set' : `cannot be read (${code})`;
+}

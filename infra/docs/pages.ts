@@ -4,6 +4,7 @@ import { describeEndpoints } from '../../auth-service/src/routes/openapi.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/editor-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
+import { componentsTable, headersTable } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
 import { metricsTable } from './metrics-table.ts';
 
@@ -14,6 +15,10 @@ type Render = (current: string) => string;
 export const pages: readonly [file: string, render: Render][] = [
   ['docs/errors.md', errorsPage],
   ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],
+  [
+    'docs/identity-contract.md',
+    (current) => between(between(current, 'headers', headersTable()), 'components', componentsTable()),
+  ],
   [
     'gateway/README.md',
     (current) => between(between(current, 'table', referenceTable(1)), 'help', `\`\`\`text\n${overview()}\n\`\`\``),

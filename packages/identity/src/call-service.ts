@@ -1,8 +1,8 @@
 import { createPrivateKey } from 'node:crypto';
 import { contentDigest } from './digest.ts';
+import { idPattern } from './grammar.ts';
 import { newNonce } from './ids.ts';
 import { type ServiceKey, signServiceRequest } from './service-signature.ts';
-import { isId } from './values.ts';
 
 export type ServiceCallerOptions = Readonly<{
   /** The gateway's internal listener, e.g. `http://127.0.0.1:8090`. */
@@ -78,7 +78,8 @@ export function serviceKeyFromJwk(jwk: Readonly<Record<string, unknown>>): Servi
   if (kty !== 'OKP' || crv !== 'Ed25519' || typeof x !== 'string' || typeof d !== 'string') {
     throw new RangeError('a service key is an ed25519 private JWK');
   }
-  if (typeof kid !== 'string' || !isId(kid)) throw new RangeError('a service key needs a kid within the contract');
+  if (typeof kid !== 'string' || !idPattern.test(kid))
+    throw new RangeError('a service key needs a kid within the contract');
   return { keyid: kid, privateKey: createPrivateKey({ key: { kty, crv, x, d }, format: 'jwk' }) };
 }
 

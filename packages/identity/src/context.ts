@@ -1,8 +1,7 @@
 import { type DictionaryValue, parseDictionary } from './dictionary.ts';
+import { id, isAddress, isAuthMethod, isIssuer, isThumbprint, isUnixSeconds } from './grammar.ts';
 import type { IdentityContext } from './identity.ts';
-import { isAddress, isAuthMethod, isId, isIssuer, isThumbprint, isUnixSeconds } from './values.ts';
 
-const maxLength = 2048;
 const maxAuthMethods = 16;
 
 const isAuthMethods = (value: readonly string[]) =>
@@ -17,7 +16,7 @@ export function serializeContext(context: Omit<IdentityContext, 'ip'>): string {
   const { iss, sid, authTime, amr, jkt } = context;
   const members: string[] = [];
   if (iss !== undefined) members.push(`iss="${within('iss', iss, isIssuer)}"`);
-  if (sid !== undefined) members.push(`sid="${within('sid', sid, isId)}"`);
+  if (sid !== undefined) members.push(`sid="${within('sid', sid, id.matches)}"`);
   if (authTime !== undefined) members.push(`auth-time=${within('auth-time', authTime, isUnixSeconds)}`);
   if (amr !== undefined && amr.length > 0) {
     members.push(
@@ -39,7 +38,7 @@ export function contextWithAddress(ip: string | undefined, rest: string): string
 /** @returns undefined for anything but a dictionary of the known members, each of its type and grammar, each at most once. */
 export function parseContext(value: string): IdentityContext | undefined {
   // RFC 9651 allows a tab around a comma; no value of the contract holds one.
-  if (value.length > maxLength || value.includes('\t')) return undefined;
+  if (value.includes('\t')) return undefined;
   const members = parseDictionary(value);
   if (members === undefined) return undefined;
   const context: { -readonly [K in keyof IdentityContext]: IdentityContext[K] } = {};
@@ -60,7 +59,7 @@ function put(
     context.amr = value;
   } else if (key === 'ip' && isAddress(value)) context.ip = value;
   else if (key === 'iss' && isIssuer(value)) context.iss = value;
-  else if (key === 'sid' && isId(value)) context.sid = value;
+  else if (key === 'sid' && id.matches(value)) context.sid = value;
   else if (key === 'jkt' && isThumbprint(value)) context.jkt = value;
   else return false;
   return true;

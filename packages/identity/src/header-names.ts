@@ -1,23 +1,15 @@
-/** The headers of the identity contract; all of them are written by the gateway, whatever the client sent. */
-export const contractHeaders = [
-  'x-request-id',
-  'x-identity',
-  'x-identity-audience',
-  'x-identity-context',
-  'x-user-id',
-  'x-user-role',
-  'x-tenant-id',
-  'x-service-id',
-  'txn-token',
-  'content-digest',
-  'signature-input',
-  'signature',
-] as const;
+import { type HeaderRule, headerRules } from './contract.ts';
 
-const identityPrefixes = ['x-identity', 'x-user', 'x-tenant', 'x-service'];
-/** What a proxy or a framework behind us might take for the truth about the client, its target or its method. */
+const reservedRules: readonly HeaderRule[] = headerRules.filter((rule) => rule.stripped);
+
+/** The headers that only the gateway writes, whatever the client sent. */
+export const contractHeaders: readonly string[] = reservedRules.map(({ name }) => name);
+/** Names that begin like this are reserved for identities, known to the contract or not. */
+export const identityPrefixes: readonly string[] = [...new Set(reservedRules.flatMap(({ prefix }) => prefix ?? []))];
+
+/** Headers that a proxy or a framework behind the gateway may believe about the client, its target or its method. */
 const trustedByOthersPrefixes = ['x-forwarded', 'x-original', 'x-rewrite', 'x-middleware'];
-const trustedByOthers = [
+const trustedByOthers: ReadonlySet<string> = new Set([
   'forwarded',
   'x-real-ip',
   'true-client-ip',
@@ -28,10 +20,9 @@ const trustedByOthers = [
   'x-http-method-override',
   'x-method-override',
   'proxy',
-];
+]);
 
 const contract: ReadonlySet<string> = new Set(contractHeaders);
-const reserved: ReadonlySet<string> = new Set([...contractHeaders, ...trustedByOthers]);
 
 /**
  * The name under which CGI, WSGI and many frameworks would read a header: `X_User.Id` becomes `x-user-id`
@@ -41,16 +32,16 @@ export function foldHeaderName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 }
 
-/** Whether this (folded) name says who somebody is: stripped from a service's answer, never accepted uncovered by a service. */
+/** Whether this folded name carries identity: removed from a service's response, refused by a service when it is not covered. */
 export function isIdentityHeader(foldedName: string): boolean {
   return contract.has(foldedName) || identityPrefixes.some((prefix) => foldedName.startsWith(prefix));
 }
 
-/** Whether an inbound header of this (folded) name is dropped at the edge, on every route. */
+/** Whether the gateway drops an inbound header of this folded name, on every route. */
 export function isReservedHeader(foldedName: string): boolean {
   return (
-    reserved.has(foldedName) ||
-    identityPrefixes.some((prefix) => foldedName.startsWith(prefix)) ||
+    isIdentityHeader(foldedName) ||
+    trustedByOthers.has(foldedName) ||
     trustedByOthersPrefixes.some((prefix) => foldedName.startsWith(prefix))
   );
 }

@@ -1,6 +1,8 @@
 // For a gateway: who the caller is, and the signature over one request.
 
-export { contentDigest, emptyContentDigest, isContentDigest } from './digest.ts';
+export { type HeaderRule, headerRules } from './contract.ts';
+export { contentDigest, emptyContentDigest } from './digest.ts';
+export { idPattern, rolePattern } from './grammar.ts';
 export { contractHeaders, foldHeaderName, isIdentityHeader, isReservedHeader } from './header-names.ts';
 export type {
   AnonymousIdentity,

@@ -1,14 +1,15 @@
 import { serializeContext } from './context.ts';
-import type { IdentityFacts, UserClaims } from './identity.ts';
+import { type CoveredMask, coveredRules, type HeaderRule } from './contract.ts';
+import type { IdentityFacts } from './identity.ts';
 import { componentLine } from './rfc9421.ts';
-import { isId, isRole } from './values.ts';
 
 type Header = readonly [name: string, value: string];
 
-/** Everything of a signed request that one token and one audience decide, already in the form that is signed and sent. */
+/** Everything of a signed request that one token and one audience decide, in the form that is signed and sent. */
 export type PreparedIdentity = Readonly<{
   kind: IdentityFacts['kind'];
-  shape: Readonly<{ service: boolean; user: boolean }>;
+  /** The headers below, as bits. */
+  covered: CoveredMask;
   /** Lines up to and including `"x-identity-context": `, to which the request adds its address. */
   linesBeforeContext: string;
   /** `x-identity-context` without `ip`. */
@@ -19,23 +20,26 @@ export type PreparedIdentity = Readonly<{
   headersAfterContext: readonly Header[];
 }>;
 
+const contextAt = coveredRules.findIndex(({ name }) => name === 'x-identity-context');
+
 /**
- * Checks an identity and makes its fixed parts, once per (token, audience).
+ * Checks an identity and makes its fixed parts, once per token and audience.
  *
  * @throws RangeError on a value outside the contract. A gateway refuses such a token; it never cleans one up.
  */
 export function prepareIdentity(facts: IdentityFacts, audience: string): PreparedIdentity {
-  const before: Header[] = [
-    ['x-identity', facts.kind],
-    ['x-identity-audience', checked('audience', audience, isId)],
-  ];
+  const before: Header[] = [];
   const after: Header[] = [];
-  if (facts.kind === 'service') after.push(['x-service-id', checked('service id', facts.serviceId, isId)]);
-  const user = facts.kind === 'user' ? facts : facts.kind === 'service' ? facts.user : undefined;
-  if (user !== undefined) after.push(...userHeaders(user));
+  let covered = 1 << contextAt;
+  coveredRules.forEach((rule, index) => {
+    const value = rule.fromToken?.(facts, audience);
+    if (rule.fromToken === undefined || (value === undefined && !isRequired(rule, facts))) return;
+    (index < contextAt ? before : after).push([rule.name, checked(rule, value)]);
+    covered |= 1 << index;
+  });
   return {
     kind: facts.kind,
-    shape: { service: facts.kind === 'service', user: user !== undefined },
+    covered,
     linesBeforeContext: `${lines(before)}"x-identity-context": `,
     context: serializeContext(facts.context ?? {}),
     linesAfterContext: lines(after),
@@ -44,19 +48,18 @@ export function prepareIdentity(facts: IdentityFacts, audience: string): Prepare
   };
 }
 
-function userHeaders(user: UserClaims): Header[] {
-  return [
-    ['x-user-id', checked('user id', user.userId, isId)],
-    ['x-user-role', checked('role', user.role, isRole)],
-    ['x-tenant-id', checked('tenant id', user.tenantId, isId)],
-  ];
+/** A header of a user whom the service acts for is as required as that of a user. */
+function isRequired(rule: HeaderRule, facts: IdentityFacts): boolean {
+  const presence = rule.present[facts.kind];
+  return presence === 'all-or-none' ? facts.kind === 'service' && facts.user !== undefined : presence === 'required';
 }
 
 function lines(headers: readonly Header[]): string {
   return headers.map(([name, value]) => `${componentLine(name, value)}\n`).join('');
 }
 
-function checked(what: string, value: string, allowed: (value: string) => boolean): string {
-  if (typeof value !== 'string' || !allowed(value)) throw new RangeError(`${what} is outside the identity contract`);
+function checked({ name, grammar }: HeaderRule, value: string | undefined): string {
+  if (typeof value !== 'string' || !grammar.matches(value))
+    throw new RangeError(`${name} is outside the identity contract`);
   return value;
 }

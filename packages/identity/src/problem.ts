@@ -1,6 +1,6 @@
+import { uuidV7 } from './grammar.ts';
 import { newRequestId } from './ids.ts';
 import { IdentityRefused, IdentityUnavailable } from './refusal.ts';
-import { isRequestId } from './values.ts';
 
 /** What this package answers by itself. */
 const answers = {
@@ -22,7 +22,7 @@ export class BodyTooLarge extends Error {
 /** An RFC 9457 answer. The path is shown without its query, which may hold what should not be echoed. */
 export function answer(code: AnswerCode, request: { target: string; requestId: string | undefined }): Answer {
   const { status, title } = answers[code];
-  const id = request.requestId !== undefined && isRequestId(request.requestId) ? request.requestId : newRequestId();
+  const id = request.requestId !== undefined && uuidV7.matches(request.requestId) ? request.requestId : newRequestId();
   const instance = request.target.split('?', 1)[0]?.slice(0, 1024) ?? '/';
   const body = { type: `urn:countersign:error:${code}`, title, status, instance, code, request_id: id };
   return {

@@ -1,22 +1,19 @@
-import { contractHeaders, foldHeaderName, isIdentityHeader } from './header-names.ts';
+import { headerRules } from './contract.ts';
+import { foldHeaderName, isIdentityHeader } from './header-names.ts';
 import { IdentityRefused } from './refusal.ts';
 
-/** Headers the verifier reads: those of the contract, and those of the message that a signature covers or that say what its body is. */
+/** The headers that the verifier reads: those of the contract, and those that frame the body. */
 const tracked: ReadonlySet<string> = new Set([
-  ...contractHeaders,
-  'content-type',
+  ...headerRules.map(({ name }) => name),
   'content-encoding',
   'content-length',
   'transfer-encoding',
-  'upgrade',
-  'sec-websocket-key',
 ]);
 
 /** Far above what a gateway sends (100 headers and its own), and low enough to read in a fraction of a millisecond. */
 const maxHeaders = 256;
-/** Every name that matters is shorter. */
+/** Longer than every name of the contract. */
 const maxFoldedLength = 64;
-const plainName = /^[a-z0-9-]*$/;
 
 export type ReceivedHeaders = Readonly<{
   values: ReadonlyMap<string, string>;
@@ -54,11 +51,11 @@ function announcesBody(values: ReadonlyMap<string, string>): boolean {
 }
 
 function refuseStranger(name: string): void {
-  const head = name.length > maxFoldedLength ? name.slice(0, maxFoldedLength) : name;
-  const plain = plainName.test(head);
-  if (!isIdentityHeader(plain ? head : foldHeaderName(head))) return;
-  // `X_User_Id` is `x-user-id` to a framework that folds names; no signature covers it.
-  throw plain ? new IdentityRefused('coverage_insufficient', head) : new IdentityRefused('header_alias');
+  const head = name.slice(0, maxFoldedLength);
+  const folded = foldHeaderName(head);
+  if (!isIdentityHeader(folded)) return;
+  // A framework that folds names reads `X_User_Id` as `x-user-id`, which no signature covers.
+  throw head === folded ? new IdentityRefused('coverage_insufficient', head) : new IdentityRefused('header_alias');
 }
 
 /** RFC 9421 section 2.1 step 3: without the white space around it. */
@@ -67,7 +64,7 @@ function trimOws(value: string): string {
   let end = value.length;
   while (start < end && isOws(value.charCodeAt(start))) start += 1;
   while (end > start && isOws(value.charCodeAt(end - 1))) end -= 1;
-  return start === 0 && end === value.length ? value : value.slice(start, end);
+  return value.slice(start, end);
 }
 
 function isOws(code: number): boolean {

@@ -1,10 +1,8 @@
+import { signatureInputPattern, signaturePattern } from './grammar.ts';
 import type { SignatureAlgorithm } from './keys.ts';
 
 /** The one label under which a Countersign signature travels. */
 const label = 'countersign';
-
-/** Enough for every component of the contract and the longest keyid; longer values are refused unread. */
-const maxSignatureInputLength = 1024;
 
 export type SignatureParams = Readonly<{
   createdSec: number;
@@ -54,27 +52,13 @@ export function signatureHeaders(rawParams: string, signature: Buffer): [[string
   ];
 }
 
-/**
- * One label, one list of plain component names, the six parameters in the contract's order, one space between names. What may
- * follow always starts with a different character, so a match is linear; the length is checked first all the same.
- */
-const signatureInputPattern = new RegExp(
-  `^${label}=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\\))` +
-    ';created=(?<created>0|[1-9][0-9]{0,11});expires=(?<expires>0|[1-9][0-9]{0,11})' +
-    ';nonce="(?<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?<keyid>[A-Za-z0-9._~:@|-]{1,128})"' +
-    ';alg="(?<alg>[a-z0-9-]{1,32})";tag="(?<tag>[a-z0-9-]{1,64})")$',
-);
-
 /** @returns undefined for anything but the contract's form: several labels, other parameters, another order, escapes. */
 export function parseSignatureInput(value: string): SignatureInput | undefined {
-  if (value.length > maxSignatureInputLength) return undefined;
   const groups = signatureInputPattern.exec(value)?.groups;
   if (groups === undefined) return undefined;
   const { raw = '', list = '', created, expires, nonce = '', keyid = '', alg = '', tag = '' } = groups;
   return { raw, list, createdSec: Number(created), expiresSec: Number(expires), nonce, keyid, algorithm: alg, tag };
 }
-
-const signaturePattern = new RegExp(`^${label}=:([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==):$`);
 
 /** @returns The signature's bytes; undefined unless it is 32 or 64 bytes in canonical base64. */
 export function parseSignature(value: string): Buffer | undefined {

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { contentDigest, isContentDigest } from './digest.ts';
+import { contentDigest } from './digest.ts';
 import { assertFresh, type FreshnessRules } from './freshness.ts';
+import { isMethod, isPath, isQuery, sha256Digest, threePartToken } from './grammar.ts';
 import { signBase } from './keys.ts';
 import { receiveHeaders } from './received.ts';
 import { IdentityRefused } from './refusal.ts';
@@ -9,7 +10,6 @@ import { componentList, serializeParams, signatureBase, signatureHeaders } from 
 import type { SignOptions } from './sign.ts';
 import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from './signed-message.ts';
 import { splitTarget } from './target.ts';
-import { isMethod, isPath, isQuery, isTxnToken } from './values.ts';
 import type { RequestHead } from './verify.ts';
 
 const serviceTag = 'countersign-service-v1';
@@ -49,8 +49,8 @@ export function signServiceRequest(
     isMethod(method) &&
     isPath(path) &&
     isQuery(query) &&
-    isContentDigest(digest) &&
-    (!txnToken || isTxnToken(txnToken));
+    sha256Digest.matches(digest) &&
+    (!txnToken || threePartToken.matches(txnToken));
   if (!inContract) throw new RangeError('the nested call is outside the identity contract');
   const names = txnToken === undefined ? withoutUser : withUser;
   const sent = new Map([['content-digest', digest]]);
@@ -107,8 +107,9 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
       const txnToken = headers.get('txn-token');
       const digest = headers.get('content-digest');
       if (digest === undefined) throw new IdentityRefused('content_digest_missing');
-      if (!isContentDigest(digest)) throw new IdentityRefused('header_malformed', 'content-digest');
-      if (txnToken !== undefined && !isTxnToken(txnToken)) throw new IdentityRefused('header_malformed', 'txn-token');
+      if (!sha256Digest.matches(digest)) throw new IdentityRefused('header_malformed', 'content-digest');
+      if (txnToken !== undefined && !threePartToken.matches(txnToken))
+        throw new IdentityRefused('header_malformed', 'txn-token');
       const names = txnToken === undefined ? withoutUser : withUser;
       if (signature.input.list !== componentList(names)) throw new IdentityRefused('coverage_insufficient');
       assertFresh(signature.input, nowSec(), rules);

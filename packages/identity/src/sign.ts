@@ -1,10 +1,9 @@
-import { coveredComponents, identityTag } from './components.ts';
 import { contextWithAddress } from './context.ts';
-import { isContentDigest } from './digest.ts';
+import { coveredComponents, coveredRules, identityTag } from './contract.ts';
+import { isMethod, isPath, isQuery, uuidV7 } from './grammar.ts';
 import { type SigningKey, signBase } from './keys.ts';
 import type { PreparedIdentity } from './prepare.ts';
 import { serializeParams, signatureBase, signatureHeaders } from './rfc9421.ts';
-import * as values from './values.ts';
 
 export type RequestToSign = Readonly<{
   method: string;
@@ -27,6 +26,11 @@ export type RequestToSign = Readonly<{
 
 export type SignOptions = Readonly<{ createdSec: number; lifetimeSec: number; nonce: string }>;
 
+const requestRules = coveredRules
+  .map((rule, index) => ({ ...rule, bit: 1 << index, line: `"${rule.name}": ` }))
+  .filter(({ name, fromRequest }) => fromRequest !== undefined && name !== 'x-request-id');
+const requestIdBit = 1 << coveredRules.findIndex(({ name }) => name === 'x-request-id');
+
 /**
  * Signs one attempt of one request.
  *
@@ -40,25 +44,27 @@ export function signRequest(
   request: RequestToSign,
   options: SignOptions,
 ): readonly (readonly [name: string, value: string])[] {
-  assertWithinContract(prepared, request);
-  const { txnToken, contentDigest, upgrade } = request;
-  const contentType = contentDigest === undefined ? undefined : request.contentType;
+  assertTarget(request);
   const context = contextWithAddress(request.ip, prepared.context);
-  const { list } = coveredComponents({
-    ...prepared.shape,
-    txnToken: txnToken !== undefined,
-    contentDigest: contentDigest !== undefined,
-    contentType: contentType !== undefined,
-    upgrade: upgrade !== undefined,
-  });
+  const headers: (readonly [string, string])[] = [
+    ['x-request-id', request.requestId],
+    ...prepared.headersBeforeContext,
+    ['x-identity-context', context],
+    ...prepared.headersAfterContext,
+  ];
+  let covered = prepared.covered | requestIdBit;
   let lines =
     `"@method": ${request.method}\n"@path": ${request.path}\n"@query": ${request.query || '?'}\n` +
     `"x-request-id": ${request.requestId}\n${prepared.linesBeforeContext}${context}\n${prepared.linesAfterContext}`;
-  if (txnToken !== undefined) lines += `"txn-token": ${txnToken}\n`;
-  if (contentType !== undefined) lines += `"content-type": ${contentType}\n`;
-  if (contentDigest !== undefined) lines += `"content-digest": ${contentDigest}\n`;
-  if (upgrade !== undefined) lines += `"upgrade": ${upgrade.protocol}\n"sec-websocket-key": ${upgrade.key}\n`;
-  const rawParams = serializeParams(list, {
+  for (const rule of requestRules) {
+    const value = rule.fromRequest?.(request);
+    if (value === undefined || (rule.coveredWith === 'content-digest' && request.contentDigest === undefined)) continue;
+    if (rule.present[prepared.kind] === undefined || !rule.grammar.matches(value)) outside(rule.name);
+    covered |= rule.bit;
+    lines += `${rule.line}${value}\n`;
+    if (rule.stripped) headers.push([rule.name, value]);
+  }
+  const rawParams = serializeParams(coveredComponents(covered).list, {
     createdSec: options.createdSec,
     expiresSec: options.createdSec + options.lifetimeSec,
     nonce: options.nonce,
@@ -66,36 +72,15 @@ export function signRequest(
     algorithm: key.algorithm,
     tag: identityTag,
   });
-  const headers: (readonly [string, string])[] = [
-    ['x-request-id', request.requestId],
-    ...prepared.headersBeforeContext,
-    ['x-identity-context', context],
-    ...prepared.headersAfterContext,
-  ];
-  if (txnToken !== undefined) headers.push(['txn-token', txnToken]);
-  if (contentDigest !== undefined) headers.push(['content-digest', contentDigest]);
   headers.push(...signatureHeaders(rawParams, signBase(key, signatureBase(lines, rawParams))));
   return headers;
 }
 
-function assertWithinContract(prepared: PreparedIdentity, request: RequestToSign): void {
-  const { contentType, contentDigest, txnToken, upgrade } = request;
-  if (!values.isMethod(request.method)) outside('method');
-  if (!values.isPath(request.path) || !values.isQuery(request.query)) outside('target');
-  if (!values.isRequestId(request.requestId)) outside('request id');
-  if (contentDigest !== undefined && !isContentDigest(contentDigest)) outside('content-digest');
-  if (contentDigest !== undefined && contentType !== undefined && !values.isContentType(contentType)) {
-    outside('content-type');
-  }
-  if (txnToken !== undefined) {
-    if (prepared.kind === 'anonymous' || prepared.kind === 'gateway') outside('txn-token without a caller');
-    if (!values.isTxnToken(txnToken)) outside('txn-token');
-  }
-  if (upgrade !== undefined) {
-    if (request.method !== 'GET') outside('upgrade of another method than GET');
-    if (!values.isUpgradeProtocol(upgrade.protocol)) outside('upgrade');
-    if (!values.isWebSocketKey(upgrade.key)) outside('sec-websocket-key');
-  }
+function assertTarget({ method, path, query, requestId, upgrade }: RequestToSign): void {
+  if (!isMethod(method)) outside('method');
+  if (!isPath(path) || !isQuery(query)) outside('target');
+  if (!uuidV7.matches(requestId)) outside('request id');
+  if (upgrade !== undefined && method !== 'GET') outside('upgrade of another method than GET');
 }
 
 function outside(what: string): never {

@@ -1,6 +1,6 @@
+import { isMethod, isPath, isQuery } from './grammar.ts';
 import { IdentityRefused } from './refusal.ts';
 import type { SignedTarget } from './signed-message.ts';
-import { isMethod, isPath, isQuery } from './values.ts';
 
 /**
  * Splits a request target at its first `?`. No query and an empty one are the same in RFC 9421.

@@ -1,19 +1,15 @@
-// A header more in the contract: its grammar in values.ts, when it is there and what it means in claimed.ts and identity.ts, its
-// place in the list in components.ts, that it is read at all in received.ts and header-names.ts, and the signer in prepare.ts (the
-// same for every request of a token) or sign.ts. Then docs/identity-contract.md and, in test/vector-cases.ts, a vector that fails
-// without it.
 import { readClaimed } from './claimed.ts';
-import { coveredComponents, identityTag } from './components.ts';
+import { coveredComponents, identityTag } from './contract.ts';
 import { contentDigest } from './digest.ts';
 import { assertFresh, type FreshnessRules } from './freshness.ts';
 import type { GatewayKeys } from './gateway-keys.ts';
+import { id } from './grammar.ts';
 import type { Identity } from './identity.ts';
 import { receiveHeaders } from './received.ts';
 import { IdentityRefused } from './refusal.ts';
 import type { ReplayStore } from './replay.ts';
 import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from './signed-message.ts';
 import { splitTarget } from './target.ts';
-import { isId } from './values.ts';
 
 export type VerifierOptions = Readonly<{
   /** This service's name in gateway.yaml. A request that was signed for another service is refused. */
@@ -75,7 +71,7 @@ export interface Verifier {
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { audience, keys, replay, toleranceSec = 5, maxLifetimeSec = 60, nowMs = Date.now } = options;
-  if (!isId(audience)) throw new RangeError('audience is outside the identity contract');
+  if (!id.matches(audience)) throw new RangeError('audience is outside the identity contract');
   if (!(toleranceSec >= 0 && toleranceSec <= 60)) throw new RangeError('toleranceSec must be from 0 to 60');
   if (!(maxLifetimeSec > 0 && maxLifetimeSec <= 300)) throw new RangeError('maxLifetimeSec must be from 1 to 300');
   const rules: FreshnessRules = { toleranceSec, maxLifetimeSec };
@@ -87,7 +83,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const signature = readSignature(headers, identityTag);
     const claimed = readClaimed(headers);
     assertUpgradeIsGet(head.method, headers);
-    const covered = coveredComponents(claimed.shape);
+    const covered = coveredComponents(claimed.covered);
     if (signature.input.list !== covered.list) throw new IdentityRefused('coverage_insufficient');
     if (claimed.audience !== audience) throw new IdentityRefused('audience_mismatch');
     assertFresh(signature.input, nowSec(), rules);
@@ -99,10 +95,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     return {
       needsBody: expected !== undefined,
       async complete(body = noBody) {
-        // The service said `stream` or there is none to compare; a body that turned up all the same is nobody's.
-        if (expected === undefined && body.byteLength > 0 && head.stream !== true) {
-          throw new IdentityRefused('content_digest_missing');
-        }
+        // Over HTTP/2 a body may come without any header that announces it.
+        if (body.byteLength > 0) assertBodyCovered(head, headers, true);
         if (expected !== undefined && contentDigest(body) !== expected) {
           throw new IdentityRefused('content_digest_mismatch');
         }
@@ -127,7 +121,7 @@ function assertUpgradeIsGet(method: string, headers: ReadonlyMap<string, string>
 
 function assertBodyCovered(head: RequestHead, headers: ReadonlyMap<string, string>, hasBody: boolean): void {
   if (headers.has('content-digest')) {
-    // The digest is of the coded bytes, the coding is not covered: a parser that undoes it would read what nobody signed.
+    // The digest covers the coded bytes, but not the coding: a parser that decodes would read bytes that were never signed.
     const coding = headers.get('content-encoding')?.toLowerCase() ?? 'identity';
     if (hasBody && coding !== 'identity') throw new IdentityRefused('header_malformed', 'content-encoding');
     return;

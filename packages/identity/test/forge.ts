@@ -22,6 +22,13 @@ const privateKey = createPrivateKey({ key: ed25519Jwk, format: 'jwk' });
 export const publicKey: KeyObject = createPublicKey(privateKey);
 export const edKey: SigningKey = { algorithm: 'ed25519', keyid: 'ed-1', privateKey };
 export const hmacKey: SigningKey = { algorithm: 'hmac-sha256', keyid: secretKeyid(secret), secret };
+/** A secret whose keyid is also the `kid` of a public key: a verifier may use neither. */
+export const ambiguousSecret = Buffer.from('countersign test vectors: its keyid is in the key set', 'latin1');
+const ambiguousKeyid = secretKeyid(ambiguousSecret);
+export const ambiguousKeys: readonly SigningKey[] = [
+  { algorithm: 'hmac-sha256', keyid: ambiguousKeyid, secret: ambiguousSecret },
+  { algorithm: 'ed25519', keyid: ambiguousKeyid, privateKey },
+];
 /** RFC 8032 section 7.1, test 2: in the set under one kid with another key, so that neither may be used. */
 const secondJwk = { kty: 'OKP', crv: 'Ed25519', x: 'PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw' };
 const secondSeed = 'TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs';
@@ -32,9 +39,13 @@ export const twiceKeys: readonly SigningKey[] = [ed25519Jwk, { ...secondJwk, d: 
 }));
 export const { d: _private, ...publicJwk } = { ...ed25519Jwk, kid: 'ed-1', alg: 'EdDSA', use: 'sig' };
 
-/** The gateway's key set: one key to use, and two under one kid. */
+/** The gateway's key set: one key to use, two under one kid, and one under the keyid of a secret. */
 export const jwks = {
-  keys: [publicJwk, ...[ed25519Jwk.x, secondJwk.x].map((x) => ({ ...publicJwk, x, kid: 'ed-twice' }))],
+  keys: [
+    publicJwk,
+    ...[ed25519Jwk.x, secondJwk.x].map((x) => ({ ...publicJwk, x, kid: 'ed-twice' })),
+    { ...publicJwk, kid: ambiguousKeyid },
+  ],
 };
 
 export const user: IdentityFacts = {
@@ -72,6 +83,8 @@ export type Draft = {
   streamed?: boolean;
   /** A digest on GET too. */
   digested?: true;
+  /** No header says that there is a body, as HTTP/2 allows. */
+  unannounced?: true;
 };
 
 /** A request as the gateway makes it. */
@@ -97,7 +110,7 @@ export function genuine(draft: Draft = {}): Message {
     { createdSec: draft.createdSec ?? nowSec, lifetimeSec: draft.lifetimeSec ?? 30, nonce: draft.nonce ?? nonce },
   );
   const headers: Pair[] = [];
-  if (bytes.length > 0) headers.push(['content-length', String(bytes.length)]);
+  if (bytes.length > 0 && draft.unannounced !== true) headers.push(['content-length', String(bytes.length)]);
   if (contentType !== undefined) headers.push(['content-type', contentType]);
   if (upgrade !== undefined) headers.push(['upgrade', upgrade.protocol], ['sec-websocket-key', upgrade.key]);
   return { method, target, headers: [...headers, ...signed], body: bytes };

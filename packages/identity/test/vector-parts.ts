@@ -16,6 +16,8 @@ export type VectorCase = {
   /** The first second of which the nonce memory knows. Default: long before. */
   memoryBegan?: number;
   refused?: RefusalReason;
+  /** The path needs no identity; names of the headers that are left for the handler. */
+  exempt?: readonly string[];
 };
 
 export type Refused = Partial<Record<RefusalReason, Record<string, Message | Partial<VectorCase>>>>;

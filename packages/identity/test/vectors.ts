@@ -1,12 +1,11 @@
-import type { Identity } from '../src/index.ts';
-import { memoryReplay } from '../src/index.ts';
+import { memoryReplay, secretKeyid } from '../src/index.ts';
 import { parseSignatureInput } from '../src/rfc9421.ts';
 import {
+  ambiguousSecret,
   audience,
   componentsOf,
   componentValue,
   ed25519Jwk,
-  hmacKey,
   jwks,
   type Message,
   nowSec,
@@ -14,7 +13,7 @@ import {
 } from './forge.ts';
 import { vectorCases } from './vector-cases.ts';
 import type { VectorCase } from './vector-parts.ts';
-import { deliver, verifierAt } from './verifier.ts';
+import { deliver, toSnake, verifierAt } from './verifier.ts';
 
 /** The form of a case in vectors.json; snake_case, since readers are written in any language. */
 export async function toVector(vector: VectorCase): Promise<object> {
@@ -26,15 +25,18 @@ export async function toVector(vector: VectorCase): Promise<object> {
     deliveredBefore = 0,
     memoryBegan = 0,
     refused,
+    exempt,
     before = [],
   } = vector;
   const expected =
-    refused === undefined
-      ? {
-          identity: toSnake(await deliver(verifierAt(at, { replay: startedAt(memoryBegan) }), message, { stream })),
-          signature_base: baseOf(message),
-        }
-      : { refused };
+    exempt !== undefined
+      ? { exempt: true, headers_left: exempt }
+      : refused === undefined
+        ? {
+            identity: toSnake(await deliver(verifierAt(at, { replay: startedAt(memoryBegan) }), message, { stream })),
+            signature_base: baseOf(message),
+          }
+        : { refused };
   return {
     name,
     now: at,
@@ -59,29 +61,25 @@ export async function makeVectors(): Promise<string> {
     verifier: { audience, tolerance_sec: 5, max_lifetime_sec: 60 },
     keys: {
       jwks,
-      secrets: [{ keyid: hmacKey.keyid, alg: 'hmac-sha256', secret_base64: secret.toString('base64') }],
+      secrets: [secret, ambiguousSecret].map((bytes) => ({
+        keyid: secretKeyid(bytes),
+        alg: 'hmac-sha256',
+        secret_base64: bytes.toString('base64'),
+      })),
       private: [{ ...ed25519Jwk, kid: 'ed-1' }],
     },
-    vectors: await Promise.all(vectorCases.map(toVector)),
   };
-  return `${JSON.stringify(file, null, 2)}\n`;
+  const vectors = await Promise.all(vectorCases.map(toVector));
+  // One line a vector: a change of one shows as a change of one line.
+  const lines = vectors.map((vector) => `    ${JSON.stringify(vector)}`).join(',\n');
+  return `${JSON.stringify(file, null, 2).slice(0, -2)},\n  "vectors": [\n${lines}\n  ]\n}\n`;
 }
 
-export const startedAt = (memoryBegan: number) => memoryReplay({ nowMs: () => (memoryBegan - 1) * 1000 });
+const startedAt = (memoryBegan: number) => memoryReplay({ nowMs: () => (memoryBegan - 1) * 1000 });
 
 function baseOf(message: Message): string {
   const trimmed = { ...message, headers: message.headers.map(([n, v]) => [n.toLowerCase(), v.trim()] as const) };
   const value = trimmed.headers.find(([name]) => name === 'signature-input')?.[1] ?? '';
   const lines = componentsOf(trimmed).map((name) => `"${name}": ${componentValue(trimmed, name)}\n`);
   return `${lines.join('')}"@signature-params": ${parseSignatureInput(value)?.raw}`;
-}
-
-/** An identity as it reads on the wire. */
-export function toSnake(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(toSnake);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value as Identity);
-  return Object.fromEntries(
-    entries.map(([key, inner]) => [key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), toSnake(inner)]),
-  );
 }

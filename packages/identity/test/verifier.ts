@@ -9,12 +9,22 @@ import {
   type Verifier,
   type VerifierOptions,
 } from '../src/index.ts';
-import { audience, jwks, type Message, nowSec, secret } from './forge.ts';
+import { ambiguousSecret, audience, jwks, type Message, nowSec, secret } from './forge.ts';
 
 const ed = staticGatewayKeys(jwks);
-const hmac = secretGatewayKeys([{ secret }]);
-/** Both keys, as a service that is moving from one to the other would have them. */
-export const bothKeys: GatewayKeys = { lookup: async (keyid) => (await ed.lookup(keyid)) ?? hmac.lookup(keyid) };
+const hmac = secretGatewayKeys([{ secret }, { secret: ambiguousSecret }]);
+/** Public keys and secrets, as a service that moves from one to the other has them. */
+export const bothKeys: GatewayKeys = onlyOnce(ed, hmac);
+
+/** A keyid that both know is used by neither: the signature would choose the algorithm. */
+export function onlyOnce(one: GatewayKeys, other: GatewayKeys): GatewayKeys {
+  return {
+    async lookup(keyid) {
+      const [first, second] = [await one.lookup(keyid), await other.lookup(keyid)];
+      return first !== undefined && second !== undefined ? undefined : (first ?? second);
+    },
+  };
+}
 
 export function verifierAt(atSec: number = nowSec, options: Partial<VerifierOptions> = {}): Verifier {
   return createVerifier({
@@ -44,4 +54,14 @@ export async function verdictOn(
     if (error instanceof IdentityRefused) return error.reason;
     throw error;
   }
+}
+
+/** An identity as it reads on the wire. */
+export function toSnake(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(toSnake);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value as Identity);
+  return Object.fromEntries(
+    entries.map(([key, inner]) => [key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), toSnake(inner)]),
+  );
 }

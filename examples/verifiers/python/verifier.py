@@ -1,0 +1,290 @@
+"""Verifies that a request came through a Countersign gateway: docs/identity-contract.md, rule by rule.
+
+Needs Python 3.10 and `cryptography`. It keeps nonces in memory, so it fits a service with one instance.
+"""
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+import re
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+ID = re.compile(r"[A-Za-z0-9._~:@|-]{1,128}")
+ROLE = re.compile(r"[a-z0-9_-]{1,64}")
+UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
+SIGNATURE = re.compile(r"countersign=:([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==):")
+SIGNATURE_INPUT = re.compile(
+    r'countersign=(?P<raw>(?P<list>\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\))'
+    r";created=(?P<created>0|[1-9][0-9]{0,11});expires=(?P<expires>0|[1-9][0-9]{0,11})"
+    r';nonce="(?P<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?P<keyid>[A-Za-z0-9._~:@|-]{1,128})"'
+    r';alg="(?P<alg>[a-z0-9-]{1,32})";tag="(?P<tag>[a-z0-9-]{1,64})")'
+)
+METHOD = re.compile(r"[A-Z]{1,20}(?:-[A-Z]{1,20})?")
+PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@/\[\]%-]*")
+QUERY = re.compile(r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?")
+DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
+EXEMPT = re.compile(r"/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+PREFIXES = ("x-identity", "x-user", "x-tenant", "x-service")
+KINDS = ("user", "anonymous", "service", "gateway")
+
+
+def full(pattern):
+    return lambda value: pattern.fullmatch(value) is not None
+
+
+def is_digest(value):
+    match = DIGEST.fullmatch(value)
+    return match is not None and canonical(match[1]) is not None
+
+
+def canonical(text):
+    """The bytes of base64 text, or None if its unused bits are not zero."""
+    raw = base64.b64decode(text)
+    return raw if base64.b64encode(raw).decode() == text else None
+
+
+# Section 2 and section 3: the headers that a signature covers, in order, the kinds that have them, and their grammar.
+EVERY = dict.fromkeys(KINDS, "required")
+OF_USER = {"user": "required", "service": "all-or-none"}
+OPTIONAL = dict.fromkeys(KINDS, "optional")
+COVERED = [
+    ("x-request-id", EVERY, full(UUID_V7)),
+    ("x-identity", EVERY, full(ID)),
+    ("x-identity-audience", EVERY, full(ID)),
+    ("x-identity-context", EVERY, lambda value: len(value) <= 2048),
+    ("x-service-id", {"service": "required"}, full(ID)),
+    ("x-user-id", OF_USER, full(ID)),
+    ("x-user-role", OF_USER, full(ROLE)),
+    ("x-tenant-id", OF_USER, full(ID)),
+    ("txn-token", {"user": "optional", "service": "optional"},
+     lambda value: len(value) <= 4096 and re.fullmatch(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}", value) is not None),
+    ("content-type", OPTIONAL, lambda value: len(value) <= 1024 and re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", value) is not None),
+    ("content-digest", OPTIONAL, is_digest),
+    ("upgrade", OPTIONAL, full(re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}"))),
+    ("sec-websocket-key", OPTIONAL, full(re.compile(r"[A-Za-z0-9+/]{22}=="))),
+]
+MESSAGE = {"content-type", "upgrade", "sec-websocket-key"}
+CONTRACT = {name for name, _, _ in COVERED if name not in MESSAGE} | {"signature-input", "signature"}
+TRACKED = CONTRACT | MESSAGE | {"content-encoding", "content-length", "transfer-encoding"}
+
+
+class Refused(Exception):
+    """The request is refused; `args[0]` is the reason, for `x-identity-refused`."""
+
+
+def is_identity_header(name):
+    head = name.lower()[:64]
+    folded = re.sub(r"[^a-z0-9]", "-", head)
+    return (folded in CONTRACT or folded.startswith(PREFIXES)), head == folded
+
+
+def is_exempt(method, target):
+    path = target.split("?", 1)[0]
+    well_known = len(path) <= 256 and EXEMPT.fullmatch(path) is not None
+    return method in ("GET", "HEAD") and (path in ("/healthz", "/readyz", "/metrics") or well_known)
+
+
+def without_identity(headers):
+    return [(name, value) for name, value in headers if not is_identity_header(name)[0]]
+
+
+class Verifier:
+    """`jwks` is the gateway's key set, `secrets` maps keyids to HMAC secrets, `began` is when the nonce memory began."""
+
+    def __init__(self, audience, jwks, secrets, began, tolerance=5, max_lifetime=60):
+        self.audience, self.began, self.tolerance, self.max_lifetime = audience, began, tolerance, max_lifetime
+        kids = [key["kid"] for key in jwks["keys"]]
+        usable = [key for key in jwks["keys"] if key.get("crv") == "Ed25519" and kids.count(key["kid"]) == 1]
+        public = {key["kid"]: base64.urlsafe_b64decode(key["x"] + "=") for key in usable}
+        self.public = {kid: Ed25519PublicKey.from_public_bytes(x) for kid, x in public.items() if kid not in secrets}
+        self.secrets = {keyid: secret for keyid, secret in secrets.items() if keyid not in kids}
+        self.nonces = {}
+
+    def verify(self, method, target, headers, body, now, stream=False):
+        """Returns the identity. `headers` are the pairs as they came off the wire, `now` is in Unix seconds."""
+        path, query = split_target(method, target)
+        found = read_headers(headers)
+        signature, given = read_signature(found)
+        identity, names = read_identity(found)
+        if "upgrade" in found and method != "GET":
+            raise Refused("header_malformed")
+        components = ["@method", "@path", "@query", *names]
+        if given["list"] != "(" + " ".join(f'"{name}"' for name in components) + ")":
+            raise Refused("coverage_insufficient")
+        if found["x-identity-audience"] != self.audience:
+            raise Refused("audience_mismatch")
+        created, expires = int(given["created"]), int(given["expires"])
+        if not 0 < expires - created <= self.max_lifetime:
+            raise Refused("lifetime_invalid")
+        if created > now + self.tolerance:
+            raise Refused("created_in_future")
+        if now > expires + self.tolerance:
+            raise Refused("expired")
+        announced = "transfer-encoding" in found or found.get("content-length", "0") != "0"
+        check_body(method, found, announced, stream)
+        values = {"@method": method, "@path": path, "@query": query or "?", **found}
+        base = "".join(f'"{name}": {values[name]}\n' for name in components) + f'"@signature-params": {given["raw"]}'
+        self.check_signature(given, base.encode("latin-1"), signature)
+        if body:
+            check_body(method, found, True, stream)
+        digest = "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode() + ":"
+        if found.get("content-digest", digest) != digest:
+            raise Refused("content_digest_mismatch")
+        self.claim(given["keyid"], given["nonce"], created, expires, now)
+        return identity
+
+    def check_signature(self, given, base, signature):
+        public, secret = self.public.get(given["keyid"]), self.secrets.get(given["keyid"])
+        if public is None and secret is None:
+            raise Refused("key_unknown")
+        if given["alg"] != ("hmac-sha256" if public is None else "ed25519"):
+            raise Refused("algorithm_mismatch")
+        if public is None:
+            if not hmac.compare_digest(hmac.digest(secret, base, "sha256"), signature):
+                raise Refused("signature_invalid")
+            return
+        try:
+            public.verify(signature, base)
+        except InvalidSignature:
+            raise Refused("signature_invalid") from None
+
+    def claim(self, keyid, nonce, created, expires, now):
+        if created < self.began:
+            raise Refused("created_before_start")
+        self.nonces = {key: until for key, until in self.nonces.items() if until >= now}
+        if (keyid, nonce) in self.nonces:
+            raise Refused("replayed")
+        self.nonces[keyid, nonce] = expires + self.tolerance
+
+
+def split_target(method, target):
+    path, mark, rest = target.partition("?")
+    query = mark + rest
+    good = METHOD.fullmatch(method) and PATH.fullmatch(path) and QUERY.fullmatch(query)
+    if not good or DOT_SEGMENT.search(path) or max(len(path), len(query)) > 16384:
+        raise Refused("target_malformed")
+    return path, query
+
+
+def read_headers(headers):
+    if len(headers) > 256:
+        raise Refused("header_malformed")
+    found = {}
+    for name, value in headers:
+        lower = name.lower()
+        if lower in TRACKED:
+            if lower in found:
+                raise Refused("header_duplicated")
+            found[lower] = value.strip(" \t")
+        else:
+            identity, plain = is_identity_header(name)
+            if identity:
+                raise Refused("coverage_insufficient" if plain else "header_alias")
+    if "content-length" in found and "transfer-encoding" in found:
+        raise Refused("header_malformed")
+    return found
+
+
+def read_signature(found):
+    if "signature-input" not in found or "signature" not in found:
+        raise Refused("signature_missing")
+    given, encoded = SIGNATURE_INPUT.fullmatch(found["signature-input"]), SIGNATURE.fullmatch(found["signature"])
+    signature = encoded and canonical(encoded[1])
+    if given is None or signature is None or len(found["signature-input"]) > 1024:
+        raise Refused("signature_malformed")
+    if given["tag"] != "countersign-v1":
+        raise Refused("tag_mismatch")
+    return signature, given
+
+
+def read_identity(found):
+    """The identity that the headers claim, and the names of the headers that a signature over it covers."""
+    if "x-identity" not in found:
+        raise Refused("header_missing")
+    kind = found["x-identity"]
+    if kind not in KINDS:
+        raise Refused("header_malformed")
+    acts_for_user = any(name in found for name in ("x-user-id", "x-user-role", "x-tenant-id"))
+    names = []
+    for name, kinds, matches in COVERED:
+        presence = kinds.get(kind, "forbidden")
+        if presence == "all-or-none":
+            presence = "required" if acts_for_user else "optional"
+        if name == "sec-websocket-key":
+            presence = "required" if "upgrade" in found else "forbidden"
+        if name == "content-type" and "content-digest" not in found:
+            continue
+        if name not in found:
+            if presence == "required":
+                raise Refused("header_missing")
+            continue
+        if presence == "forbidden":
+            raise Refused("coverage_insufficient")
+        if not matches(found[name]):
+            raise Refused("header_malformed")
+        names.append(name)
+    user = {"user_id": found.get("x-user-id"), "role": found.get("x-user-role"), "tenant_id": found.get("x-tenant-id")}
+    identity = {"kind": kind, "request_id": found["x-request-id"], "context": parse_context(found["x-identity-context"])}
+    if kind == "user":
+        identity |= user
+    if kind == "service":
+        identity |= {"service_id": found["x-service-id"]} | ({"user": user} if acts_for_user else {})
+    if "txn-token" in found:
+        identity["txn_token"] = found["txn-token"]
+    return identity, names
+
+
+def check_body(method, found, has_body, stream):
+    if "content-digest" in found:
+        if has_body and found.get("content-encoding", "identity").lower() != "identity":
+            raise Refused("header_malformed")
+    elif not stream and (has_body or method not in ("GET", "HEAD")):
+        raise Refused("content_digest_missing")
+
+
+STRING = re.compile(r'"([ !#-\[\]-~]*)"')
+MEMBER = re.compile(r'([a-z-]+)=("[ !#-\[\]-~]*"|0|[1-9][0-9]{0,9}|\( *"[A-Za-z0-9._:-]{1,64}"(?: +"[A-Za-z0-9._:-]{1,64}")* *\))')
+
+
+def is_address(value):
+    try:
+        return "%" not in value and bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
+
+
+STRINGS = {
+    "ip": is_address,
+    "iss": full(re.compile(r"[!#-\[\]-~]{1,512}")),
+    "sid": full(ID),
+    "jkt": full(re.compile(r"[A-Za-z0-9_-]{43}")),
+}
+
+
+def parse_context(text):
+    """Section 5. Strings hold no escape, so a quoted string ends at the next quote."""
+    context, rest = {}, text.strip(" ")
+    while rest:
+        match = MEMBER.match(rest)
+        if match is None:
+            raise Refused("header_malformed")
+        key, value = match[1], match[2]
+        items = STRING.findall(value)
+        good = {
+            "auth-time": value[0] not in '"(',
+            "amr": value[0] == "(" and len(items) <= 16,
+        }.get(key, key in STRINGS and value[0] == '"' and STRINGS[key](value[1:-1]))
+        name = key.replace("-", "_")
+        if not good or name in context:
+            raise Refused("header_malformed")
+        context[name] = int(value) if key == "auth-time" else items if key == "amr" else value[1:-1]
+        rest = rest[match.end():].lstrip(" ")
+        if rest:
+            comma, rest = rest[0] == ",", rest[1:].lstrip(" ")
+            if not comma or not rest:
+                raise Refused("header_malformed")
+    return context

@@ -1,0 +1,45 @@
+import { type HeaderRule, headerRules } from '../../packages/identity/src/index.ts';
+
+const rules: readonly HeaderRule[] = headerRules;
+
+/** The headers that only the gateway writes, as a Markdown table. */
+export function headersTable(): string {
+  const rows = rules
+    .filter(({ stripped }) => stripped)
+    .map((rule) => `| \`${rule.name}\` | ${presence(rule)} | ${rule.grammar.text} | ${rule.meaning} |`);
+  return ['| header | present | value | meaning |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+/** What a signature covers, in its order, as a Markdown table. */
+export function componentsTable(): string {
+  const rows = rules
+    .filter(({ covered }) => covered)
+    .map((rule, index) => `| ${index + 4} | \`${rule.name}\` | ${coverage(rule)} | ${rule.grammar.text} |`);
+  const derived = [
+    '| 1 | `@method` | always | section 4 |',
+    '| 2 | `@path` | always | section 4 |',
+    '| 3 | `@query` | always | section 4 |',
+  ];
+  return ['| # | component | in the list | value |', '|---|---|---|---|', ...derived, ...rows].join('\n');
+}
+
+function presence({ present, name }: HeaderRule): string {
+  const kinds = Object.entries(present);
+  if (kinds.every(([, how]) => how === 'required') && kinds.length === 4) return 'always';
+  if (name === 'content-digest') return 'section 6';
+  return kinds
+    .map(([kind, how]) =>
+      how === 'required'
+        ? `\`${kind}\``
+        : how === 'optional'
+          ? `\`${kind}\`, optional`
+          : `\`${kind}\`: all three or none`,
+    )
+    .join('; ');
+}
+
+function coverage(rule: HeaderRule): string {
+  if (rule.coveredWith !== undefined) return `if \`${rule.coveredWith}\` is present too`;
+  if (rule.onlyWith !== undefined) return `with \`${rule.onlyWith}\`; both or neither`;
+  return presence(rule) === 'always' ? 'always' : 'if present';
+}

@@ -1,0 +1,99 @@
+import * as grammar from './grammar.ts';
+import type { IdentityFacts, IdentityKind, UserClaims } from './identity.ts';
+import { componentList } from './rfc9421.ts';
+import type { RequestToSign } from './sign.ts';
+
+export const identityTag = 'countersign-v1';
+
+/** One header of the contract. Signer, verifier, the gateway's strip rule and the documentation all read this row. */
+export type HeaderRule = Readonly<{
+  name: string;
+  /** By kind of identity. `all-or-none` headers come together or not at all. A kind without an entry never has this header. */
+  present: Readonly<Partial<Record<IdentityKind, 'required' | 'optional' | 'all-or-none'>>>;
+  /** Required with this header, refused without it. */
+  onlyWith?: string;
+  /** Checked and covered with this header; without it the value is unsigned and ignored. */
+  coveredWith?: string;
+  grammar: grammar.Grammar;
+  /** Whether the signature covers it when it is present. */
+  covered: boolean;
+  /** Whether the gateway drops it from a client's request, under any spelling, and from a service's response. */
+  stripped: boolean;
+  /** All names that begin with this are reserved too. Without it only the exact name is. */
+  prefix?: string;
+  /** The value that a token and an audience decide. */
+  fromToken?: (facts: IdentityFacts, audience: string) => string | undefined;
+  /** The value that each request decides. */
+  fromRequest?: (request: RequestToSign) => string | undefined;
+  /** For the documentation. */
+  meaning: string;
+}>;
+
+const everyKind = (presence: 'required' | 'optional') =>
+  ({ user: presence, anonymous: presence, service: presence, gateway: presence }) as const;
+const ofUser = { user: 'required', service: 'all-or-none' } as const;
+const userIn = (facts: IdentityFacts): UserClaims | undefined =>
+  facts.kind === 'user' ? facts : facts.kind === 'service' ? facts.user : undefined;
+
+/** The contract: every header, in the order in which the signature covers them. To add a header, add a row. */
+// biome-ignore format: one line a header
+export const headerRules = [
+  { name: 'x-request-id', present: everyKind('required'), grammar: grammar.uuidV7, covered: true, stripped: true, fromRequest: (request) => request.requestId, meaning: "the gateway's own id of this request" },
+  { name: 'x-identity', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (facts) => facts.kind, meaning: 'the kind of caller: `user`, `anonymous`, `service` or `gateway`' },
+  { name: 'x-identity-audience', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (_facts, audience) => audience, meaning: "the receiving service's name in gateway.yaml" },
+  { name: 'x-identity-context', present: everyKind('required'), grammar: grammar.contextText, covered: true, stripped: true, prefix: 'x-identity', meaning: 'what else is known of the caller, possibly nothing' },
+  { name: 'x-service-id', present: { service: 'required' }, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-service', fromToken: (facts) => facts.kind === 'service' ? facts.serviceId : undefined, meaning: 'the calling service' },
+  { name: 'x-user-id', present: ofUser, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-user', fromToken: (facts) => userIn(facts)?.userId, meaning: 'the user' },
+  { name: 'x-user-role', present: ofUser, grammar: grammar.role, covered: true, stripped: true, prefix: 'x-user', fromToken: (facts) => userIn(facts)?.role, meaning: "the user's role in the tenant" },
+  { name: 'x-tenant-id', present: ofUser, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-tenant', fromToken: (facts) => userIn(facts)?.tenantId, meaning: 'the tenant' },
+  { name: 'txn-token', present: { user: 'optional', service: 'optional' }, grammar: grammar.threePartToken, covered: true, stripped: true, fromRequest: (request) => request.txnToken, meaning: 'opaque; the service sends it back on nested calls' },
+  { name: 'content-type', present: everyKind('optional'), coveredWith: 'content-digest', grammar: grammar.printable, covered: true, stripped: false, fromRequest: (request) => request.contentType, meaning: 'the media type of the body' },
+  { name: 'content-digest', present: everyKind('optional'), grammar: grammar.sha256Digest, covered: true, stripped: true, fromRequest: (request) => request.contentDigest, meaning: 'the hash of the body' },
+  { name: 'upgrade', present: everyKind('optional'), grammar: grammar.protocolToken, covered: true, stripped: false, fromRequest: (request) => request.upgrade?.protocol, meaning: 'the protocol to switch to' },
+  { name: 'sec-websocket-key', present: everyKind('optional'), onlyWith: 'upgrade', grammar: grammar.webSocketNonce, covered: true, stripped: false, fromRequest: (request) => request.upgrade?.key, meaning: 'the nonce of the WebSocket handshake' },
+  { name: 'signature-input', present: everyKind('required'), grammar: grammar.signatureInput, covered: false, stripped: true, meaning: 'what is signed, when and by which key' },
+  { name: 'signature', present: everyKind('required'), grammar: grammar.signature, covered: false, stripped: true, meaning: 'the signature' },
+] as const satisfies readonly HeaderRule[];
+
+/** The rules of headers that a signature covers, and the bit of each in a {@link CoveredMask}. */
+export const coveredRules: readonly HeaderRule[] = headerRules.filter((rule: HeaderRule) => rule.covered);
+
+/** Which of {@link coveredRules} a request has, as bits. */
+export type CoveredMask = number;
+
+const derived = ['@method', '@path', '@query'];
+const lists = new Map<CoveredMask, Readonly<{ names: readonly string[]; list: string }>>();
+
+/**
+ * The one list of components for a request with these headers, in its one order. The verifier compares it with the list in the
+ * signature and never takes the list from there.
+ */
+export function coveredComponents(mask: CoveredMask): Readonly<{ names: readonly string[]; list: string }> {
+  let covered = lists.get(mask);
+  if (covered === undefined) {
+    const present = coveredRules.filter((_rule, index) => (mask & (1 << index)) !== 0);
+    const names = [...derived, ...present.map(({ name }) => name)];
+    covered = { names, list: componentList(names) };
+    lists.set(mask, covered);
+  }
+  return covered;
+}
+
+/**
+ * Whether a request of this kind, with these other headers, has to carry a header, may carry it, must not, or carries it unsigned.
+ *
+ * @param has Whether another header is present.
+ */
+export function presenceOf(
+  rule: HeaderRule,
+  kind: IdentityKind,
+  has: (name: string) => boolean,
+): 'required' | 'optional' | 'forbidden' | 'ignored' {
+  if (rule.coveredWith !== undefined && !has(rule.coveredWith)) return 'ignored';
+  if (rule.onlyWith !== undefined) return has(rule.onlyWith) ? 'required' : 'forbidden';
+  const presence = rule.present[kind] ?? 'forbidden';
+  if (presence !== 'all-or-none') return presence;
+  return coveredRules.some((other) => other.present[kind] === 'all-or-none' && has(other.name))
+    ? 'required'
+    : 'optional';
+}

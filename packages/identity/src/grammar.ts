@@ -1,0 +1,91 @@
+import { isIP } from 'node:net';
+
+/** The form of one value of the contract. Every expression is anchored and linear. */
+export type Grammar = Readonly<{
+  /** As the contract's page shows it. */
+  text: string;
+  matches(value: string): boolean;
+}>;
+
+const idCharacters = '[A-Za-z0-9._~:@|-]{1,128}';
+/** Users, tenants, services, sessions and keyids. */
+export const idPattern = new RegExp(`^${idCharacters}$`);
+export const rolePattern = /^[a-z0-9_-]{1,64}$/;
+const requestId = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const contentDigest = /^sha-256=:[A-Za-z0-9+/]{43}=:$/;
+const txnToken = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+const mediaType = /^[!-~](?:[ -~]*[!-~])?$/;
+const upgradeProtocol = /^[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}$/;
+const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
+
+export const id: Grammar = { text: '*id*', matches: (value) => idPattern.test(value) };
+export const role: Grammar = { text: '*role*', matches: (value) => rolePattern.test(value) };
+/** A UUIDv7 in lower case (RFC 9562 section 5.7). */
+export const uuidV7: Grammar = { text: '*UUIDv7*', matches: (value) => requestId.test(value) };
+export const contextText: Grammar = { text: 'section 5', matches: (value) => value.length <= 2048 };
+export const threePartToken: Grammar = {
+  text: '*token*',
+  matches: (value) => value.length <= 4096 && txnToken.test(value),
+};
+export const printable: Grammar = {
+  text: '*printable*',
+  matches: (value) => value.length <= 1024 && mediaType.test(value),
+};
+/** One member, SHA-256, canonical base64 (RFC 9530 section 2). The verifier could not check another algorithm. */
+export const sha256Digest: Grammar = {
+  text: 'section 6',
+  matches(value) {
+    if (!contentDigest.test(value)) return false;
+    const encoded = value.slice('sha-256=:'.length, -1);
+    return Buffer.from(encoded, 'base64').toString('base64') === encoded;
+  },
+};
+export const protocolToken: Grammar = {
+  text: "``[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}``",
+  matches: (value) => upgradeProtocol.test(value),
+};
+export const webSocketNonce: Grammar = {
+  text: '`[A-Za-z0-9+/]{22}==`',
+  matches: (value) => webSocketKey.test(value),
+};
+
+const method = /^[A-Z]{1,20}(?:-[A-Z]{1,20})?$/;
+/**
+ * The printable ASCII characters that no URL parser rewrites, and without `|`, which RFC 3986 does not have. A framework that reads the
+ * URL and one that reads the request line then get the same bytes.
+ */
+const path = /^\/(?!\/)[!$-;=@-[\]_a-z~]*$/;
+const query = /^(?:\?[!$-&(-;=?-[\]_a-z~]*)?$/;
+/** A URL parser resolves these, `%2e` included, and the routed path would differ from the signed one. */
+const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
+const maxTargetLength = 16 * 1024;
+
+export const isMethod = (value: string) => method.test(value);
+export const isPath = (value: string) => value.length <= maxTargetLength && path.test(value) && !dotSegment.test(value);
+/** Empty, or `?` and what follows it. */
+export const isQuery = (value: string) => value.length <= maxTargetLength && query.test(value);
+
+const issuer = /^[!#-[\]-~]{1,512}$/;
+const authMethod = /^[A-Za-z0-9._:-]{1,64}$/;
+const thumbprint = /^[A-Za-z0-9_-]{43}$/;
+
+/** Printable ASCII without space, quote and backslash: its structured-field form needs no escapes. */
+export const isIssuer = (value: string) => issuer.test(value);
+/** RFC 8176. */
+export const isAuthMethod = (value: string) => authMethod.test(value);
+/** RFC 7638, SHA-256. */
+export const isThumbprint = (value: string) => thumbprint.test(value);
+export const isUnixSeconds = (value: number) => Number.isInteger(value) && value >= 0 && value <= 9_999_999_999;
+/** An IPv4 address, or an IPv6 address in a text form of RFC 4291 section 2.2, without a zone. */
+export const isAddress = (value: string) => isIP(value) !== 0 && !value.includes('%');
+
+/** RFC 9421 in the one form of the contract: one label, plain names, six parameters in one order, at most 1024 characters. */
+export const signatureInputPattern = new RegExp(
+  '^(?=.{0,1024}$)countersign=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\\))' +
+    ';created=(?<created>0|[1-9][0-9]{0,11});expires=(?<expires>0|[1-9][0-9]{0,11})' +
+    `;nonce="(?<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?<keyid>${idCharacters})"` +
+    ';alg="(?<alg>[a-z0-9-]{1,32})";tag="(?<tag>[a-z0-9-]{1,64})")$',
+);
+export const signaturePattern = /^countersign=:([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==):$/;
+export const signatureInput: Grammar = { text: 'section 3', matches: (value) => signatureInputPattern.test(value) };
+export const signature: Grammar = { text: 'section 3', matches: (value) => signaturePattern.test(value) };

@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import * as jwks from '@countersign/jwks';
+import { expect, test } from '@jest/globals';
+import { transformSync } from '@swc/core';
+import { type Mutant, mutantsOf } from './mutants.ts';
+import { expectedOf, type Library, vectorFile, verdictOf } from './vector-verdict.ts';
+
+const src = resolve(import.meta.dirname, '../src');
+
+/**
+ * Every file that a verifier runs. Left out are functions that only a signer runs, and lines in which no mutant can change a decision: options
+ * and their defaults, which vectors.json gives, and memory that only saves work.
+ */
+const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; lines?: readonly string[] }>>> = {
+  'claimed.ts': { lines: ['let covered = 0'] }, // x-request-id, the first bit, is always there.
+  'context.ts': { functions: ['serializeContext', 'contextWithAddress', 'within'] },
+  'contract.ts': { lines: ["facts.kind === 'user' ?", 'covered === undefined'] },
+  'dictionary.ts': { lines: ['const keyPattern'] }, // Only known keys pass, whatever else has the form of a key.
+  'exempt.ts': { lines: ["split('?', 1)"] },
+  'freshness.ts': {},
+  'grammar.ts': {},
+  'header-names.ts': { functions: ['isReservedHeader'] },
+  'keys.ts': {
+    functions: ['signBase', 'secretKeyid', 'assertStrongSecret'],
+    lines: ['const minSecretBytes', 'key === undefined'],
+  },
+  'received.ts': { lines: ['index + 1 < rawHeaders.length', 'while (start < end', 'while (end > start'] },
+  'replay-memory.ts': { lines: ['maxNonces = 500_000', '#sweptSec = 0'] },
+  'rfc9421.ts': { functions: ['serializeParams', 'signatureHeaders'] },
+  'signed-message.ts': {},
+  'target.ts': {},
+  'verify.ts': {
+    lines: ['const { audience, keys, replay,', 'RangeError', 'head.hasBody === true', 'new Uint8Array(0)'],
+  },
+};
+
+const requireNode = createRequire(import.meta.url);
+const compile = (source: string) =>
+  bounded(
+    transformSync(source, { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'commonjs' } })
+      .code,
+  );
+/** A mutant that loops for ever is found too. */
+const bounded = (code: string) => code.replaceAll('for(;;)', 'for(;tick();)').replaceAll('while(', 'while(tick() && ');
+let ticks = 0;
+function tick(): true {
+  ticks += 1;
+  if (ticks > 100_000) throw new Error('it loops');
+  return true;
+}
+const compiled = new Map<string, string>();
+
+/** The library, with one of its files replaced. */
+function load(replaced: Record<string, string>): Library {
+  const modules = new Map<string, { exports: Record<string, unknown> }>();
+  function run(file: string): Record<string, unknown> {
+    const known = modules.get(file);
+    if (known !== undefined) return known.exports;
+    const module = { exports: {} };
+    modules.set(file, module);
+    let code = replaced[file] ?? compiled.get(file);
+    if (code === undefined) {
+      code = compile(readFileSync(resolve(src, file), 'utf8'));
+      compiled.set(file, code);
+    }
+    const requireIn = (name: string) =>
+      name.startsWith('./') ? run(name.slice(2)) : name === '@countersign/jwks' ? jwks : requireNode(name);
+    new Function('exports', 'require', 'module', 'tick', code)(module.exports, requireIn, module, tick);
+    return module.exports;
+  }
+  return { ...run('index.ts'), ...run('exempt.ts'), ...run('node-request.ts') } as unknown as Library;
+}
+
+/** Mutants that decide as the original does. */
+const equivalent = [
+  /^\/\[\^a-z0-9\]\/g => \/\[\^(?:[A-Z]|\\-)a-z0-9\]\/g$/, // A name is in lower case by then, and `-` is replaced by itself.
+  /^\/\[\^a-z0-9\]\/g => \/\[\^a-z0-9\]\/gi$/,
+];
+
+/** Vectors that found a mutant lately come first: most mutants are found by few vectors. */
+const order = [...vectorFile.vectors];
+
+async function isFound(file: string, mutant: Mutant): Promise<boolean> {
+  try {
+    const library = load({ [file]: compile(mutant.source) });
+    for (const [index, vector] of order.entries()) {
+      ticks = 0;
+      if (isDeepStrictEqual(await verdictOf(library, vector), expectedOf(vector))) continue;
+      order.splice(index, 1);
+      order.unshift(vector);
+      return true;
+    }
+    return false;
+  } catch {
+    return true; // It does not compile, does not start, or fails with another error: no verifier.
+  }
+}
+
+test.each(Object.entries(files))(
+  'no mutant of %s passes every vector',
+  async (file, { functions = [], lines = [] }) => {
+    const mutants = mutantsOf(readFileSync(resolve(src, file), 'utf8'), functions, lines);
+    const survivors: string[] = [];
+    for (const mutant of mutants) {
+      const name = `${mutant.before} => ${mutant.after}`;
+      if (equivalent.some((pattern) => pattern.test(name))) continue;
+      if (!(await isFound(file, mutant))) survivors.push(`${mutant.line}: ${name}`);
+    }
+    expect(mutants.length).toBeGreaterThan(0);
+    expect(survivors).toEqual([]);
+  },
+);

@@ -1,0 +1,140 @@
+import { type HeaderRule, headerRules, type IdentityFacts, type IdentityKind } from '../src/index.ts';
+import {
+  componentsOf,
+  forged,
+  genuine,
+  type Message,
+  type Pair,
+  plus,
+  requestId,
+  withHeader,
+  without,
+} from './forge.ts';
+import { anonymous, dropped, forUser, type Refused, service, txn, upgrade } from './vector-parts.ts';
+
+const rules: readonly HeaderRule[] = headerRules;
+
+const kinds: Record<IdentityKind, IdentityFacts> = {
+  user: { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme' },
+  anonymous,
+  service: forUser,
+  gateway: { kind: 'gateway' },
+};
+
+/** A value of each header within its grammar. */
+const examples: Readonly<Record<string, string>> = {
+  'x-request-id': requestId,
+  'x-service-id': 'billing',
+  'x-user-id': 'u-1',
+  'x-user-role': 'agent',
+  'x-tenant-id': 'acme',
+  'txn-token': txn,
+};
+
+/** A request of this kind with every header that it can have. */
+const full = (kind: IdentityKind) =>
+  genuine({
+    as: kinds[kind],
+    method: 'POST',
+    body: '{}',
+    contentType: 'application/json',
+    ...(kind === 'user' || kind === 'service' ? { txnToken: txn } : {}),
+  });
+const upgraded = () => genuine({ upgrade });
+const carrier = ({ name, present }: HeaderRule): Message => {
+  if (name === 'upgrade' || name === 'sec-websocket-key') return upgraded();
+  return full('user' in present ? 'user' : 'service');
+};
+
+const named = (
+  rows: readonly HeaderRule[],
+  make: (rule: HeaderRule) => Message,
+  what: string,
+): Record<string, Message> => Object.fromEntries(rows.map((rule) => [`${rule.name}, ${what}`, make(rule)]));
+const valueIn = ({ headers }: Message, name: string) => headers.find(([known]) => known === name)?.[1] ?? '';
+const covering = (message: Message, ...more: Pair[]) =>
+  forged(plus(message, ...more), { components: [...componentsOf(message), ...more.map(([name]) => name)] });
+
+const covered = rules.filter((rule) => rule.covered);
+const stripped = rules.filter((rule) => rule.stripped);
+
+const missing = (Object.keys(kinds) as IdentityKind[]).flatMap((kind) =>
+  covered
+    .filter(({ present }) => present[kind] === 'required' || present[kind] === 'all-or-none')
+    .filter(({ onlyWith }) => onlyWith === undefined)
+    .map(({ name }): [string, Message] => [
+      `${name}, ${kind}`,
+      forged(without(full(kind), name), { components: componentsOf(full(kind)).filter((known) => known !== name) }),
+    ]),
+);
+
+const forbidden = (Object.keys(kinds) as IdentityKind[]).flatMap((kind) =>
+  covered
+    .filter(({ present }) => present[kind] === undefined)
+    .flatMap(({ name }): [string, Message][] => [
+      [`${name} with ${kind}, covered`, covering(full(kind), [name, examples[name] ?? ''])],
+      [`${name} with ${kind}, empty`, plus(full(kind), [name, ''])],
+    ]),
+);
+
+/** What follows from the rows of the contract alone, for every header in the same way. */
+export const tableRefused: Refused = {
+  header_duplicated: named(
+    rules,
+    (rule) => plus(carrier(rule), [rule.name, valueIn(carrier(rule), rule.name)]),
+    'twice',
+  ),
+  header_alias: {
+    ...named(
+      stripped.filter(({ name }) => name.includes('-')),
+      ({ name }) => plus(full('user'), [name.replaceAll('-', '_'), examples[name] ?? 'x']),
+      'with underscores',
+    ),
+    ...named(
+      stripped.filter(({ prefix }) => prefix !== undefined),
+      ({ prefix }) => plus(full('user'), [`${prefix}.more`, 'x']),
+      'its prefix with a dot',
+    ),
+  },
+  header_missing: Object.fromEntries(missing),
+  header_malformed: {
+    ...named(
+      covered.filter(({ name }) => name !== 'x-identity-context'),
+      (rule) => forged(withHeader(carrier(rule), rule.name, ''), {}),
+      'empty',
+    ),
+    ...named(
+      covered,
+      (rule) => forged(withHeader(carrier(rule), rule.name, `${valueIn(carrier(rule), rule.name)}\u00e9`), {}),
+      'not ASCII',
+    ),
+    ...named(
+      covered,
+      (rule) => forged(withHeader(carrier(rule), rule.name, `${valueIn(carrier(rule), rule.name)}\n`), {}),
+      'with a line feed',
+    ),
+  },
+  coverage_insufficient: {
+    ...Object.fromEntries(forbidden),
+    ...named(covered, (rule) => dropped(carrier(rule), rule.name), 'present and not covered'),
+    ...named(
+      stripped.filter(({ prefix }) => prefix !== undefined),
+      ({ prefix }) => plus(full('user'), [`${prefix}-${'a'.repeat(100)}`, 'x']),
+      'a long name with its prefix',
+    ),
+  },
+  signature_missing: named(
+    rules.filter((rule) => !rule.covered),
+    (rule) => without(full('user'), rule.name),
+    'absent',
+  ),
+  signature_malformed: named(
+    rules.filter((rule) => !rule.covered),
+    (rule) => withHeader(full('user'), rule.name, ''),
+    'empty',
+  ),
+  signature_invalid: {
+    'the kind anonymous made gateway': withHeader(genuine({ as: anonymous }), 'x-identity', 'gateway'),
+    'another service id': withHeader(genuine({ as: service }), 'x-service-id', 'billing'),
+  },
+};

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type { isExempt } from '../src/exempt.ts';
+import type * as library from '../src/index.ts';
+import type { stripIdentityHeaders } from '../src/node-request.ts';
+import { onlyOnce, toSnake } from './verifier.ts';
+
+type VectorRequest = { method: string; target: string; headers: [string, string][]; body_base64: string };
+export type Vector = {
+  name: string;
+  now: number;
+  stream: boolean;
+  memory_began: number;
+  delivered_before: number;
+  requests_before?: VectorRequest[];
+  request: VectorRequest;
+  identity?: unknown;
+  signature_base?: string;
+  refused?: string;
+  exempt?: true;
+  headers_left?: string[];
+};
+
+export const vectorsText = readFileSync(new URL('../vectors.json', import.meta.url), 'utf8');
+export const vectorFile: {
+  verifier: { audience: string; tolerance_sec: number; max_lifetime_sec: number };
+  keys: { jwks: { keys: unknown[] }; secrets: { keyid: string; secret_base64: string }[] };
+  vectors: Vector[];
+} = JSON.parse(vectorsText);
+
+/** What a verifier is made of: the library as it is, or one that was changed. */
+export type Library = Pick<
+  typeof library,
+  'createVerifier' | 'memoryReplay' | 'secretGatewayKeys' | 'staticGatewayKeys' | 'IdentityRefused'
+> & { isExempt: typeof isExempt; stripIdentityHeaders: typeof stripIdentityHeaders };
+
+/** What this library makes of a request, in the words of vectors.json. */
+export async function verdictOf(library: Library, vector: Vector): Promise<unknown> {
+  const { now, stream, memory_began, delivered_before, requests_before = [], request } = vector;
+  if (library.isExempt(request.method, request.target)) {
+    const left = Object.assign(new IncomingMessage(new Socket()), { rawHeaders: request.headers.flat() });
+    library.stripIdentityHeaders(left);
+    return { exempt: true, headers_left: left.rawHeaders.filter((_text, index) => index % 2 === 0) };
+  }
+  const { verifier: options, keys } = vectorFile;
+  const secrets = keys.secrets.map(({ secret_base64 }) => ({ secret: Buffer.from(secret_base64, 'base64') }));
+  const verifier = library.createVerifier({
+    audience: options.audience,
+    toleranceSec: options.tolerance_sec,
+    maxLifetimeSec: options.max_lifetime_sec,
+    keys: onlyOnce(library.staticGatewayKeys(keys.jwks), library.secretGatewayKeys(secrets)),
+    replay: library.memoryReplay({ nowMs: () => (memory_began - 1) * 1000 }),
+    nowMs: () => now * 1000,
+  });
+  const deliver = ({ method, target, headers, body_base64 }: VectorRequest) =>
+    verifier.verify({ method, target, rawHeaders: headers.flat(), body: Buffer.from(body_base64, 'base64'), stream });
+  const earlier = [...requests_before, ...Array.from({ length: delivered_before }, () => request)];
+  for (const before of earlier) await deliver(before).catch(() => {});
+  try {
+    return { identity: toSnake(await deliver(request)) };
+  } catch (error) {
+    if (error instanceof library.IdentityRefused) return { refused: error.reason };
+    throw error;
+  }
+}
+
+/** What vectors.json says of it. */
+export function expectedOf({ identity, refused, exempt, headers_left }: Vector): unknown {
+  if (exempt) return { exempt, headers_left };
+  return refused === undefined ? { identity } : { refused };
+}

@@ -26,7 +26,8 @@ for (const file of files) {
 }
 const isLower = JSON.stringify(counts) !== JSON.stringify(baseline);
 if (process.argv.includes('--update')) writeFileSync(baselineFile, `${JSON.stringify(counts, null, 2)}\n`);
-else if (isLower && problems.length === 0) problems.push('style-baseline.json allows more than there is: run `npm run style -- --update`');
+else if (isLower && problems.length === 0)
+  problems.push('style-baseline.json allows more than there is: run `npm run style -- --update`');
 
 for (const problem of problems) process.stdout.write(`${problem}\n`);
 process.exitCode = problems.length > 0 ? 1 : 0;

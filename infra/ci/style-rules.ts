@@ -21,7 +21,8 @@ export function findings(file: string, text: string): Finding[] {
     if (content.startsWith('```')) isCode = !isCode;
     if (isCode || content.startsWith('    ')) return;
     if (content.startsWith('|')) {
-      for (const cell of content.split(/(?<!\\)\|/)) if (cell.trim().split(/\s+/).length > maxCellWords) add('long cell', cell);
+      for (const cell of content.split(/(?<!\\)\|/))
+        if (cell.trim().split(/\s+/).length > maxCellWords) add('long cell', cell);
     } else if (content.length > maxColumns && !/https?:/.test(content)) add('long line', content);
   });
   return found;

@@ -40,6 +40,9 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'errors.ts',
     ],
   },
+  'packages/identity': {
+    rooms: ['testing.ts', 'index.ts', 'adapters', 'nested', 'verify', 'sign', 'keys', 'replay', 'contract'],
+  },
   'auth-service': {
     rooms: [
       'main.ts',

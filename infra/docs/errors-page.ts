@@ -2,7 +2,7 @@ import type { ErrorTable, Fault } from '@countersign/service-kit';
 import { errors as authErrors } from '../../auth-service/src/errors.ts';
 import { errors as complaintErrors } from '../../complaint-service/src/errors.ts';
 import { errorTable as gatewayErrors } from '../../gateway/src/errors.ts';
-import { refusalReasons } from '../../packages/identity/src/refusal.ts';
+import { refusalReasons } from '../../packages/identity/src/contract/refusal.ts';
 import { errors as usersErrors } from '../../users-service/src/errors.ts';
 
 const sources: readonly [name: string, table: ErrorTable][] = [

@@ -1,9 +1,9 @@
 // For a gateway: who the caller is, and the signature over one request.
 
-export { type HeaderRule, headerRules } from './contract.ts';
-export { contentDigest, emptyContentDigest } from './digest.ts';
-export { idPattern, rolePattern } from './grammar.ts';
-export { contractHeaders, foldHeaderName, isIdentityHeader, isReservedHeader } from './header-names.ts';
+export { type HeaderRule, headerRules, type RequestToSign } from './contract/contract.ts';
+export { contentDigest, emptyContentDigest } from './contract/digest.ts';
+export { idPattern, rolePattern } from './contract/grammar.ts';
+export { contractHeaders, foldHeaderName, isIdentityHeader, isReservedHeader } from './contract/header-names.ts';
 export type {
   AnonymousIdentity,
   GatewayIdentity,
@@ -14,13 +14,14 @@ export type {
   ServiceIdentity,
   UserClaims,
   UserIdentity,
-} from './identity.ts';
-export { newNonce, newRequestId } from './ids.ts';
-export { type PreparedIdentity, prepareIdentity } from './prepare.ts';
-export { type RequestToSign, type SignOptions, signRequest } from './sign.ts';
+} from './contract/identity.ts';
+export { newNonce, newRequestId } from './contract/ids.ts';
+export { type PreparedIdentity, prepareIdentity } from './sign/prepare.ts';
+export { type SignOptions, signRequest } from './sign/sign.ts';
 
 // For a service: what it receives is verified, or refused with a reason. The frameworks' adapters are entry points of their own.
 
+export { type VerifyUpgradeOptions, verifyUpgrade } from './adapters/upgrade.ts';
 export {
   IdentityRefused,
   IdentityUnavailable,
@@ -28,12 +29,18 @@ export {
   refusalReasons,
   type UnavailableReason,
   unavailableReasons,
-} from './refusal.ts';
-export { type VerifyUpgradeOptions, verifyUpgrade } from './upgrade.ts';
-export { createVerifier, type RequestHead, type VerifiedHead, type Verifier, type VerifierOptions } from './verify.ts';
+} from './contract/refusal.ts';
+export {
+  createVerifier,
+  type RequestHead,
+  type VerifiedHead,
+  type Verifier,
+  type VerifierOptions,
+} from './verify/verify.ts';
 
 // Keys: where a service finds the one that a signature names.
 
+export type { SignatureAlgorithm } from './contract/rfc9421.ts';
 export {
   type GatewayKeys,
   type GatewayKeysOptions,
@@ -43,14 +50,14 @@ export {
   type SharedSecret,
   secretGatewayKeys,
   staticGatewayKeys,
-} from './gateway-keys.ts';
-export { type SignatureAlgorithm, type SigningKey, secretKeyid, type VerifyingKey } from './keys.ts';
+} from './keys/gateway-keys.ts';
+export { type SigningKey, secretKeyid, type VerifyingKey } from './keys/keys.ts';
 
 // Replay: nonces that were used, in one process or in a store for several.
 
-export type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
-export { type MemoryReplay, type MemoryReplayOptions, memoryReplay } from './replay-memory.ts';
-export { type RedisForReplay, type RedisReplay, type RedisReplayOptions, redisReplay } from './replay-redis.ts';
+export type { NonceClaim, NonceVerdict, ReplayStore } from './replay/replay.ts';
+export { type MemoryReplay, type MemoryReplayOptions, memoryReplay } from './replay/replay-memory.ts';
+export { type RedisForReplay, type RedisReplay, type RedisReplayOptions, redisReplay } from './replay/replay-redis.ts';
 
 // Nested calls: a service's own signature, and the gateway's check of it.
 
@@ -60,7 +67,7 @@ export {
   type ServiceCallerOptions,
   serviceCaller,
   serviceKeyFromJwk,
-} from './call-service.ts';
+} from './nested/call-service.ts';
 export {
   createServiceVerifier,
   type ServiceKey,
@@ -68,4 +75,4 @@ export {
   type ServiceVerifierOptions,
   signServiceRequest,
   type VerifiedServiceHead,
-} from './service-signature.ts';
+} from './nested/service-signature.ts';

@@ -1,12 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { contentDigest } from './digest.ts';
-import { type GatewayKeys, staticGatewayKeys } from './gateway-keys.ts';
-import type { IdentityFacts } from './identity.ts';
-import { newNonce, newRequestId } from './ids.ts';
-import { prepareIdentity } from './prepare.ts';
-import type { ReplayStore } from './replay.ts';
-import { memoryReplay } from './replay-memory.ts';
-import { signRequest } from './sign.ts';
+import { contentDigest } from './contract/digest.ts';
+import type { IdentityFacts } from './contract/identity.ts';
+import { newNonce, newRequestId } from './contract/ids.ts';
+import { type GatewayKeys, staticGatewayKeys } from './keys/gateway-keys.ts';
+import type { ReplayStore } from './replay/replay.ts';
+import { memoryReplay } from './replay/replay-memory.ts';
+import { prepareIdentity } from './sign/prepare.ts';
+import { signRequest } from './sign/sign.ts';
 
 export type TestGatewayOptions = Readonly<{
   /** The audience of the service under test. */

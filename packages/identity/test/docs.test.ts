@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { coveredComponents, coveredRules } from '../src/contract.ts';
+import { coveredComponents, coveredRules } from '../src/contract/contract.ts';
 import { contractHeaders, refusalReasons } from '../src/index.ts';
 import { genuine } from './forge.ts';
 

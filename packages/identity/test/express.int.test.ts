@@ -8,7 +8,7 @@ import {
   userOf,
   type VerifyIdentityOptions,
   verifyIdentity,
-} from '../src/express.ts';
+} from '../src/adapters/express.ts';
 import { type IdentityFacts, IdentityUnavailable, type ReplayStore } from '../src/index.ts';
 import { genuine, type Message, type Pair, plus, requestId, withHeader, without } from './forge.ts';
 import { verifierAt } from './verifier.ts';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify';
-import { allowAnonymous, requireIdentity, requireRole, userOf, verifyIdentity } from '../src/fastify.ts';
+import { allowAnonymous, requireIdentity, requireRole, userOf, verifyIdentity } from '../src/adapters/fastify.ts';
 import { genuine, type Message, plus, requestId, withHeader, without } from './forge.ts';
 import { verifierAt } from './verifier.ts';
 import { exchange, headOf, sendMessage } from './wire.ts';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
-import type { isExempt } from '../src/exempt.ts';
+import type { stripIdentityHeaders } from '../src/adapters/node-request.ts';
 import type * as library from '../src/index.ts';
-import type { stripIdentityHeaders } from '../src/node-request.ts';
+import type { isExempt } from '../src/verify/exempt.ts';
 import { onlyOnce, toSnake } from './verifier.ts';
 
 type VectorRequest = { method: string; target: string; headers: [string, string][]; body_base64: string };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { isExempt } from '../src/exempt.ts';
+import { stripIdentityHeaders } from '../src/adapters/node-request.ts';
 import * as library from '../src/index.ts';
-import { stripIdentityHeaders } from '../src/node-request.ts';
+import { isExempt } from '../src/verify/exempt.ts';
 import { expectedOf, type Vector, vectorFile, vectorsText, verdictOf } from './vector-verdict.ts';
 import { makeVectors } from './vectors.ts';
 

@@ -1,5 +1,5 @@
+import { parseSignatureInput } from '../src/contract/rfc9421.ts';
 import { memoryReplay, secretKeyid } from '../src/index.ts';
-import { parseSignatureInput } from '../src/rfc9421.ts';
 import {
   ambiguousSecret,
   audience,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { Hono } from 'hono';
-import { IdentityResponse, identityOf, requireIdentity, requireRole, verifyIdentity } from '../src/web.ts';
+import { IdentityResponse, identityOf, requireIdentity, requireRole, verifyIdentity } from '../src/adapters/web.ts';
 import { genuine, type Message, plus, withHeader, without } from './forge.ts';
 import { verifierAt } from './verifier.ts';
 

@@ -1,5 +1,5 @@
-import { isMethod, isPath, isQuery } from './grammar.ts';
-import { IdentityRefused } from './refusal.ts';
+import { isMethod, isPath, isQuery } from '../contract/grammar.ts';
+import { IdentityRefused } from '../contract/refusal.ts';
 import type { SignedTarget } from './signed-message.ts';
 
 /**

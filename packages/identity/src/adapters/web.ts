@@ -1,9 +1,9 @@
-import { isExempt } from './exempt.ts';
-import { foldHeaderName, isIdentityHeader } from './header-names.ts';
-import type { Identity, IdentityKind, UserIdentity } from './identity.ts';
+import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
+import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
+import { isExempt } from '../verify/exempt.ts';
+import type { Verifier } from '../verify/verify.ts';
 import { type Answer, type AnswerCode, answer, answerToError, BodyTooLarge } from './problem.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
-import type { Verifier } from './verify.ts';
 
 export type WebIdentityOptions = Readonly<{
   verifier: Verifier;

@@ -1,16 +1,16 @@
 import type { KeyObject } from 'node:crypto';
-import { contentDigest } from './digest.ts';
-import { assertFresh, type FreshnessRules } from './freshness.ts';
-import { isMethod, isPath, isQuery, sha256Digest, threePartToken } from './grammar.ts';
-import { signBase } from './keys.ts';
-import { receiveHeaders } from './received.ts';
-import { IdentityRefused } from './refusal.ts';
-import type { ReplayStore } from './replay.ts';
-import { componentList, serializeParams, signatureBase, signatureHeaders } from './rfc9421.ts';
-import type { SignOptions } from './sign.ts';
-import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from './signed-message.ts';
-import { splitTarget } from './target.ts';
-import type { RequestHead } from './verify.ts';
+import { contentDigest } from '../contract/digest.ts';
+import { isMethod, isPath, isQuery, sha256Digest, threePartToken } from '../contract/grammar.ts';
+import { IdentityRefused } from '../contract/refusal.ts';
+import { componentList, serializeParams, signatureBase, signatureHeaders } from '../contract/rfc9421.ts';
+import { signBase } from '../keys/keys.ts';
+import type { ReplayStore } from '../replay/replay.ts';
+import type { SignOptions } from '../sign/sign.ts';
+import { assertFresh, type FreshnessRules } from '../verify/freshness.ts';
+import { receiveHeaders } from '../verify/received.ts';
+import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from '../verify/signed-message.ts';
+import { splitTarget } from '../verify/target.ts';
+import type { RequestHead } from '../verify/verify.ts';
 
 const serviceTag = 'countersign-service-v1';
 /** The gateway as the receiver: nonces of nested calls are kept apart from all others. */

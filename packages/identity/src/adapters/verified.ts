@@ -1,4 +1,4 @@
-import type { Identity, IdentityKind } from './identity.ts';
+import type { Identity, IdentityKind } from '../contract/identity.ts';
 
 type Verified = { readonly identity: Identity; allowed: boolean };
 

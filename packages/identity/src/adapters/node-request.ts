@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { foldHeaderName, isIdentityHeader } from './header-names.ts';
+import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import { type Answer, BodyTooLarge } from './problem.ts';
 
 /**

@@ -1,8 +1,5 @@
 import { createHash, createHmac, createSecretKey, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
 
-/** Names from the HTTP Signature Algorithms registry (RFC 9421 section 6.2). */
-export type SignatureAlgorithm = 'ed25519' | 'hmac-sha256';
-
 export type SigningKey =
   | Readonly<{ algorithm: 'ed25519'; keyid: string; privateKey: KeyObject }>
   | Readonly<{ algorithm: 'hmac-sha256'; keyid: string; secret: Uint8Array }>;

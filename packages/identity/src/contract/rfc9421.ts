@@ -1,8 +1,10 @@
 import { signatureInputPattern, signaturePattern } from './grammar.ts';
-import type { SignatureAlgorithm } from './keys.ts';
 
 /** The one label under which a Countersign signature travels. */
 const label = 'countersign';
+
+/** Names from the HTTP Signature Algorithms registry (RFC 9421 section 6.2). */
+export type SignatureAlgorithm = 'ed25519' | 'hmac-sha256';
 
 export type SignatureParams = Readonly<{
   createdSec: number;

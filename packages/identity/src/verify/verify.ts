@@ -1,13 +1,13 @@
+import { coveredComponents, identityTag } from '../contract/contract.ts';
+import { contentDigest } from '../contract/digest.ts';
+import { id } from '../contract/grammar.ts';
+import type { Identity } from '../contract/identity.ts';
+import { IdentityRefused } from '../contract/refusal.ts';
+import type { GatewayKeys } from '../keys/gateway-keys.ts';
+import type { ReplayStore } from '../replay/replay.ts';
 import { readClaimed } from './claimed.ts';
-import { coveredComponents, identityTag } from './contract.ts';
-import { contentDigest } from './digest.ts';
 import { assertFresh, type FreshnessRules } from './freshness.ts';
-import type { GatewayKeys } from './gateway-keys.ts';
-import { id } from './grammar.ts';
-import type { Identity } from './identity.ts';
 import { receiveHeaders } from './received.ts';
-import { IdentityRefused } from './refusal.ts';
-import type { ReplayStore } from './replay.ts';
 import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from './signed-message.ts';
 import { splitTarget } from './target.ts';
 

@@ -1,11 +1,11 @@
 import { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import { isExempt } from './exempt.ts';
-import type { Identity, IdentityKind, UserIdentity } from './identity.ts';
+import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
+import { isExempt } from '../verify/exempt.ts';
+import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, send, stripIdentityHeaders } from './node-request.ts';
 import { type AnswerCode, answer, answerToError } from './problem.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
-import type { Verifier } from './verify.ts';
 
 declare global {
   namespace Express {

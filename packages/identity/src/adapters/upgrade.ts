@@ -1,10 +1,10 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Identity, IdentityKind } from './identity.ts';
+import type { Identity, IdentityKind } from '../contract/identity.ts';
+import type { Verifier } from '../verify/verify.ts';
 import { requestIdOf, stripIdentityHeaders } from './node-request.ts';
 import { type Answer, answer, answerToError } from './problem.ts';
 import { allowKinds, rememberIdentity } from './verified.ts';
-import type { Verifier } from './verify.ts';
 
 export type VerifyUpgradeOptions = Readonly<{
   verifier: Verifier;

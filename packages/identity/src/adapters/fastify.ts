@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
-import { isExempt } from './exempt.ts';
-import type { Identity, IdentityKind, UserIdentity } from './identity.ts';
+import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
+import { isExempt } from '../verify/exempt.ts';
+import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, stripIdentityHeaders } from './node-request.ts';
 import { type Answer, type AnswerCode, answer, answerToError } from './problem.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
-import type { Verifier } from './verify.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {

@@ -1,28 +1,9 @@
-import { contextWithAddress } from './context.ts';
-import { coveredComponents, coveredRules, identityTag } from './contract.ts';
-import { isMethod, isPath, isQuery, uuidV7 } from './grammar.ts';
-import { type SigningKey, signBase } from './keys.ts';
+import { contextWithAddress } from '../contract/context.ts';
+import { coveredComponents, coveredRules, identityTag, type RequestToSign } from '../contract/contract.ts';
+import { isMethod, isPath, isQuery, uuidV7 } from '../contract/grammar.ts';
+import { serializeParams, signatureBase, signatureHeaders } from '../contract/rfc9421.ts';
+import { type SigningKey, signBase } from '../keys/keys.ts';
 import type { PreparedIdentity } from './prepare.ts';
-import { serializeParams, signatureBase, signatureHeaders } from './rfc9421.ts';
-
-export type RequestToSign = Readonly<{
-  method: string;
-  /** The raw bytes that are sent, from the first `/` up to `?`. */
-  path: string;
-  /** Empty, or `?` and what follows it. */
-  query: string;
-  requestId: string;
-  /** The client's address. */
-  ip?: string;
-  /** Covered in digest mode only, that is, together with `contentDigest`. */
-  contentType?: string;
-  /** From {@link contentDigest}: digest mode, every method but GET and HEAD, of the empty body too. */
-  contentDigest?: string;
-  /** For users and services only. */
-  txnToken?: string;
-  /** The `Upgrade` and `Sec-WebSocket-Key` headers exactly as they are sent. */
-  upgrade?: Readonly<{ protocol: string; key: string }>;
-}>;
 
 export type SignOptions = Readonly<{ createdSec: number; lifetimeSec: number; nonce: string }>;
 

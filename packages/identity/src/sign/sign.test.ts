@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { edKey, requestId, user } from '../test/forge.ts';
+import { edKey, requestId, user } from '../../test/forge.ts';
 import {
   emptyContentDigest,
   type IdentityFacts,
@@ -8,7 +8,7 @@ import {
   prepareIdentity,
   type RequestToSign,
   signRequest,
-} from './index.ts';
+} from '../index.ts';
 
 const options = { createdSec: 1, lifetimeSec: 30, nonce: newNonce() };
 const request: RequestToSign = { method: 'GET', path: '/', query: '', requestId, ip: '192.0.2.1' };

@@ -1,6 +1,6 @@
-import { headerRules } from './contract.ts';
-import { foldHeaderName, isIdentityHeader } from './header-names.ts';
-import { IdentityRefused } from './refusal.ts';
+import { headerRules } from '../contract/contract.ts';
+import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
+import { IdentityRefused } from '../contract/refusal.ts';
 
 /** The headers that the verifier reads: those of the contract, and those that frame the body. */
 const tracked: ReadonlySet<string> = new Set([

@@ -1,6 +1,6 @@
-import { uuidV7 } from './grammar.ts';
-import { newRequestId } from './ids.ts';
-import { IdentityRefused, IdentityUnavailable } from './refusal.ts';
+import { uuidV7 } from '../contract/grammar.ts';
+import { newRequestId } from '../contract/ids.ts';
+import { IdentityRefused, IdentityUnavailable } from '../contract/refusal.ts';
 
 /** What this package answers by itself. */
 const answers = {

@@ -1,4 +1,4 @@
-import { IdentityUnavailable } from './refusal.ts';
+import { IdentityUnavailable } from '../contract/refusal.ts';
 import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
 
 export type MemoryReplayOptions = Readonly<{

@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
-import { contentDigest } from './digest.ts';
-import { idPattern } from './grammar.ts';
-import { newNonce } from './ids.ts';
+import { contentDigest } from '../contract/digest.ts';
+import { idPattern } from '../contract/grammar.ts';
+import { newNonce } from '../contract/ids.ts';
 import { type ServiceKey, signServiceRequest } from './service-signature.ts';
 
 export type ServiceCallerOptions = Readonly<{

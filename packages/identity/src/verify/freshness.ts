@@ -1,4 +1,4 @@
-import { IdentityRefused } from './refusal.ts';
+import { IdentityRefused } from '../contract/refusal.ts';
 
 export type Lifetime = Readonly<{ createdSec: number; expiresSec: number }>;
 export type FreshnessRules = Readonly<{ toleranceSec: number; maxLifetimeSec: number }>;

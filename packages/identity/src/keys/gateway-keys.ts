@@ -6,8 +6,8 @@ import {
   remoteKeySet,
   staticKeySet,
 } from '@countersign/jwks';
+import { IdentityUnavailable } from '../contract/refusal.ts';
 import { assertStrongSecret, secretKeyid, type VerifyingKey } from './keys.ts';
-import { IdentityUnavailable } from './refusal.ts';
 
 /** Where a service finds the key that a signature names. Pinned by the service: nothing in a request chooses it. */
 export interface GatewayKeys {

@@ -1,8 +1,14 @@
+import { IdentityRefused } from '../contract/refusal.ts';
+import {
+  componentLine,
+  parseSignature,
+  parseSignatureInput,
+  type SignatureInput,
+  signatureBase,
+} from '../contract/rfc9421.ts';
+import { type VerifyingKey, verifyBase } from '../keys/keys.ts';
+import type { ReplayStore } from '../replay/replay.ts';
 import { assertFresh, type FreshnessRules, keepUntil } from './freshness.ts';
-import { type VerifyingKey, verifyBase } from './keys.ts';
-import { IdentityRefused } from './refusal.ts';
-import type { ReplayStore } from './replay.ts';
-import { componentLine, parseSignature, parseSignatureInput, type SignatureInput, signatureBase } from './rfc9421.ts';
 
 export type ParsedSignature = Readonly<{ input: SignatureInput; bytes: Buffer }>;
 

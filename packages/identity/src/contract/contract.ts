@@ -1,9 +1,28 @@
 import * as grammar from './grammar.ts';
 import type { IdentityFacts, IdentityKind, UserClaims } from './identity.ts';
 import { componentList } from './rfc9421.ts';
-import type { RequestToSign } from './sign.ts';
 
 export const identityTag = 'countersign-v1';
+
+/** What each request decides of its signature. */
+export type RequestToSign = Readonly<{
+  method: string;
+  /** The raw bytes that are sent, from the first `/` up to `?`. */
+  path: string;
+  /** Empty, or `?` and what follows it. */
+  query: string;
+  requestId: string;
+  /** The client's address. */
+  ip?: string;
+  /** Covered in digest mode only, that is, together with `contentDigest`. */
+  contentType?: string;
+  /** From {@link contentDigest}: digest mode, every method but GET and HEAD, of the empty body too. */
+  contentDigest?: string;
+  /** For users and services only. */
+  txnToken?: string;
+  /** The `Upgrade` and `Sec-WebSocket-Key` headers exactly as they are sent. */
+  upgrade?: Readonly<{ protocol: string; key: string }>;
+}>;
 
 /** One header of the contract. Signer, verifier, the gateway's strip rule and the documentation all read this row. */
 export type HeaderRule = Readonly<{

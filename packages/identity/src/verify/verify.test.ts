@@ -17,9 +17,9 @@ import {
   user,
   withHeader,
   without,
-} from '../test/forge.ts';
-import { deliver, verdictOn, verifierAt } from '../test/verifier.ts';
-import { createVerifier, type IdentityFacts, IdentityUnavailable, memoryReplay, staticGatewayKeys } from './index.ts';
+} from '../../test/forge.ts';
+import { deliver, verdictOn, verifierAt } from '../../test/verifier.ts';
+import { createVerifier, type IdentityFacts, IdentityUnavailable, memoryReplay, staticGatewayKeys } from '../index.ts';
 
 const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
 const serviceForUser: IdentityFacts = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };

@@ -1,7 +1,7 @@
-import { serializeContext } from './context.ts';
-import { type CoveredMask, coveredRules, type HeaderRule } from './contract.ts';
-import type { IdentityFacts } from './identity.ts';
-import { componentLine } from './rfc9421.ts';
+import { serializeContext } from '../contract/context.ts';
+import { type CoveredMask, coveredRules, type HeaderRule } from '../contract/contract.ts';
+import type { IdentityFacts } from '../contract/identity.ts';
+import { componentLine } from '../contract/rfc9421.ts';
 
 type Header = readonly [name: string, value: string];
 

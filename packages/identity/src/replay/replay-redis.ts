@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { IdentityUnavailable } from './refusal.ts';
+import { IdentityUnavailable } from '../contract/refusal.ts';
 import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
 import { memoryReplay } from './replay-memory.ts';
 

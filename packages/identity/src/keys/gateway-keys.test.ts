@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import { eventually, freePorts } from '@countersign/testing';
 import { expect, jest, test } from '@jest/globals';
-import { genuine, publicJwk, secret } from '../test/forge.ts';
-import { deliver, verifierAt } from '../test/verifier.ts';
-import { listen } from '../test/wire.ts';
-import { gatewayKeys, IdentityUnavailable, secretGatewayKeys, secretKeyid, staticGatewayKeys } from './index.ts';
+import { genuine, publicJwk, secret } from '../../test/forge.ts';
+import { deliver, verifierAt } from '../../test/verifier.ts';
+import { listen } from '../../test/wire.ts';
+import { gatewayKeys, IdentityUnavailable, secretGatewayKeys, secretKeyid, staticGatewayKeys } from '../index.ts';
 
 test("keys come from the gateway's key set, and before they have come nothing is refused as false", async () => {
   let keys: unknown[] = [];

@@ -1,7 +1,7 @@
-import { parseContext } from './context.ts';
-import { type CoveredMask, coveredRules, presenceOf } from './contract.ts';
-import type { Identity, IdentityKind, UserClaims } from './identity.ts';
-import { IdentityRefused } from './refusal.ts';
+import { parseContext } from '../contract/context.ts';
+import { type CoveredMask, coveredRules, presenceOf } from '../contract/contract.ts';
+import type { Identity, IdentityKind, UserClaims } from '../contract/identity.ts';
+import { IdentityRefused } from '../contract/refusal.ts';
 
 /** What the headers claim. Nothing of it is true before the signature is verified. */
 export type ClaimedIdentity = Readonly<{ identity: Identity; audience: string; covered: CoveredMask }>;

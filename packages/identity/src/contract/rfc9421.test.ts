@@ -1,6 +1,6 @@
 import { createHmac, createPrivateKey, createPublicKey } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { signBase, verifyBase } from './keys.ts';
+import { signBase, verifyBase } from '../keys/keys.ts';
 import {
   componentLine,
   componentList,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { IdentityUnavailable } from './refusal.ts';
+import { IdentityUnavailable } from '../contract/refusal.ts';
 import { memoryReplay } from './replay-memory.ts';
 
 const claim = (nonce: string, at: { created?: number; keepUntil?: number; now?: number } = {}) => {

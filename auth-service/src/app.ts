@@ -1,27 +1,27 @@
 import { createRouter, createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { errors } from './errors.ts';
-import type { Feed } from './flows/follow-revocations.ts';
-import type { LoginParts } from './flows/log-in.ts';
-import type { RefreshParts } from './flows/refresh.ts';
-import type { RegisterParts } from './flows/register.ts';
-import type { SecondStepParts } from './flows/second-step.ts';
-import { auditRoutes } from './routes/audit.ts';
-import type { BrowserParts } from './routes/browser.ts';
+import type { RegisterParts } from './flows/accounts/register.ts';
+import type { SecondStepParts } from './flows/second-factor/second-step.ts';
+import type { Feed } from './flows/sessions/follow-revocations.ts';
+import type { LoginParts } from './flows/sessions/log-in.ts';
+import type { RefreshParts } from './flows/sessions/refresh.ts';
+import { passwordRoutes } from './routes/accounts/password.ts';
+import { registrationRoutes } from './routes/accounts/registration.ts';
 import { descriptionRoutes } from './routes/description.ts';
-import { invitationRoutes } from './routes/invitations.ts';
-import { keySetRoutes } from './routes/key-set.ts';
-import { loginRoutes } from './routes/login.ts';
-import { logoutRoutes } from './routes/logout.ts';
-import { memberRoutes } from './routes/members.ts';
-import { passwordRoutes } from './routes/password.ts';
-import { refreshRoutes } from './routes/refresh.ts';
-import { registrationRoutes } from './routes/registration.ts';
-import { revocationRoutes } from './routes/revocations.ts';
-import { secondFactorRoutes } from './routes/second-factor.ts';
-import { sessionRoutes } from './routes/sessions.ts';
-import { switchTenantRoutes } from './routes/switch-tenant.ts';
-import type { TokenSigner } from './routes/token-answer.ts';
+import { keySetRoutes } from './routes/keys/key-set.ts';
+import { secondFactorRoutes } from './routes/second-factor/second-factor.ts';
+import type { BrowserParts } from './routes/sessions/browser.ts';
+import { loginRoutes } from './routes/sessions/login.ts';
+import { logoutRoutes } from './routes/sessions/logout.ts';
+import { refreshRoutes } from './routes/sessions/refresh.ts';
+import { revocationRoutes } from './routes/sessions/revocations.ts';
+import { sessionRoutes } from './routes/sessions/sessions.ts';
+import { switchTenantRoutes } from './routes/sessions/switch-tenant.ts';
+import type { TokenSigner } from './routes/sessions/token-answer.ts';
+import { auditRoutes } from './routes/tenants/audit.ts';
+import { invitationRoutes } from './routes/tenants/invitations.ts';
+import { memberRoutes } from './routes/tenants/members.ts';
 
 export type AppParts = LoginParts &
   SecondStepParts &

@@ -11,9 +11,9 @@ import {
   wholeNumber,
 } from '@countersign/service-kit';
 import { z } from 'zod';
-import { signingAlgorithms } from './domain/access-token.ts';
-import { adminRole } from './domain/account-rules.ts';
-import { parseKeyRing } from './domain/key-ring.ts';
+import { adminRole } from './domain/accounts/account-rules.ts';
+import { parseKeyRing } from './domain/keys/key-ring.ts';
+import { signingAlgorithms } from './domain/sessions/access-token.ts';
 
 const keyRing = z.string().transform((text, context) => {
   try {

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import { serviceCaller } from '@countersign/identity';
 import { gatewayInternalUrl, type Logger, type Registry } from '@countersign/service-kit';
 import { type AuthConfig, linkBaseOf } from './config.ts';
-import { startCourier } from './flows/deliver.ts';
-import { deliverMail } from './flows/deliver-mail.ts';
-import { deliverMembership } from './flows/deliver-membership.ts';
+import { startCourier } from './flows/mail/deliver.ts';
+import { deliverMail } from './flows/mail/deliver-mail.ts';
+import { deliverMembership } from './flows/mail/deliver-membership.ts';
+import { outboxMetrics } from './flows/mail/outbox-metrics.ts';
 import { fileMailer } from './mail/file-mailer.ts';
 import type { Mailer } from './mail/mailer.ts';
 import { smtpMailer } from './mail/smtp-mailer.ts';
-import { outboxMetrics } from './outbox-metrics.ts';
 import type { AuthDatabase } from './store/database.ts';
 
 /** Sends what leaves this service as it is configured: mail, and news of members. @returns Stops it. */

@@ -14,25 +14,25 @@ import {
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
 import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf, registrationOf } from './config.ts';
-import { createHashQueue } from './domain/hash-queue.ts';
-import { createPasswords } from './domain/passwords.ts';
-import { openFeed } from './flows/follow-revocations.ts';
-import { startHousekeeping } from './flows/housekeeping.ts';
-import type { RegistrationRules } from './flows/register.ts';
-import { seed } from './flows/seed.ts';
-import { openSigningKeys } from './flows/signing-keys.ts';
-import { createThrottle, withFallback } from './flows/throttle.ts';
+import { createHashQueue } from './domain/accounts/hash-queue.ts';
+import { createPasswords } from './domain/accounts/passwords.ts';
+import type { RegistrationRules } from './flows/accounts/register.ts';
+import { seed } from './flows/accounts/seed.ts';
+import { openSigningKeys } from './flows/keys/signing-keys.ts';
+import { startHousekeeping } from './flows/operator/housekeeping.ts';
+import { openFeed } from './flows/sessions/follow-revocations.ts';
+import { observeRefreshes } from './flows/sessions/refresh-metrics.ts';
+import { createThrottle, withFallback } from './flows/sessions/throttle.ts';
 import { Opened } from './opened.ts';
 import { listenForOperator } from './operator/listener.ts';
 import { operatorSocketPath } from './operator/socket-path.ts';
 import { startOutgoing } from './outgoing.ts';
-import { observeRefreshes } from './refresh-metrics.ts';
-import { databaseAttempts } from './store/attempts-database.ts';
-import { redisAttempts } from './store/attempts-redis.ts';
 import { type AuthDatabase, authDatabase } from './store/database.ts';
-import { findTenant } from './store/members.ts';
+import { signingKeysChannel } from './store/keys/signing-keys.ts';
 import { roles } from './store/roles.ts';
-import { signingKeysChannel } from './store/signing-keys.ts';
+import { databaseAttempts } from './store/sessions/attempts-database.ts';
+import { redisAttempts } from './store/sessions/attempts-redis.ts';
+import { findTenant } from './store/tenants/members.ts';
 
 const name = 'auth-service';
 

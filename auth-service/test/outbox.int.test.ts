@@ -16,13 +16,13 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
-import { leaseSec, maxMailAttempts, retryDelaySec } from '../src/domain/outbox-rules.ts';
-import { startCourier } from '../src/flows/deliver.ts';
-import { orderMail, tellMembership } from '../src/flows/outbox-messages.ts';
+import { leaseSec, maxMailAttempts, retryDelaySec } from '../src/domain/mail/outbox-rules.ts';
+import { startCourier } from '../src/flows/mail/deliver.ts';
+import { orderMail, tellMembership } from '../src/flows/mail/outbox-messages.ts';
 import { smtpMailer } from '../src/mail/smtp-mailer.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
-import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed, nextDueMs } from '../src/store/outbox.ts';
+import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed, nextDueMs } from '../src/store/mail/outbox.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';

@@ -1,6 +1,6 @@
 import { capturingLogger, databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { forgotPassword } from '../src/flows/reset-password.ts';
+import { forgotPassword } from '../src/flows/accounts/reset-password.ts';
 import { type AccountsWorld, accountsWorld, freshAddress, freshEmail, newPassword } from './support/accounts-world.ts';
 import { caller, loginParts } from './support/flows.ts';
 import { testGateway } from './support/gateway.ts';

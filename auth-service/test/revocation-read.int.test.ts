@@ -1,10 +1,10 @@
 import { databases, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { issueTimeSec } from '../src/store/revocations.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import type { Trx } from '../src/store/scope.ts';
+import { issueTimeSec } from '../src/store/sessions/revocations.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 
 describe.each(databases())('the revocations of a holder on %s', (_, database) => {

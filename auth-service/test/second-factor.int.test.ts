@@ -2,7 +2,7 @@ import type { IdentityFacts } from '@countersign/identity';
 import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
-import { totpCode, totpStep } from '../src/domain/totp.ts';
+import { totpCode, totpStep } from '../src/domain/second-factor/totp.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { type TestGateway, testGateway } from './support/gateway.ts';

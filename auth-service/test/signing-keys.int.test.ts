@@ -1,10 +1,10 @@
 import { databases } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, jwtVerify } from 'jose';
-import { signAccessToken } from '../src/domain/access-token.ts';
-import { parseKeyRing } from '../src/domain/key-ring.ts';
-import { listKeys, revokeKey, rotateKeys } from '../src/flows/manage-keys.ts';
-import { openSigningKeys } from '../src/flows/signing-keys.ts';
+import { parseKeyRing } from '../src/domain/keys/key-ring.ts';
+import { signAccessToken } from '../src/domain/sessions/access-token.ts';
+import { listKeys, revokeKey, rotateKeys } from '../src/flows/keys/manage-keys.ts';
+import { openSigningKeys } from '../src/flows/keys/signing-keys.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { ring } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';

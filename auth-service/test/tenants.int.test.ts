@@ -2,7 +2,7 @@ import { databases, eventually, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt } from 'jose';
 import { sql } from 'kysely';
-import { verifyAudit } from '../src/flows/verify-audit.ts';
+import { verifyAudit } from '../src/flows/audit/verify-audit.ts';
 import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
 import { makeTenant, password, type Tenant } from './support/people.ts';

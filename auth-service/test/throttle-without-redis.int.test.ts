@@ -10,11 +10,11 @@ import {
 } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
-import { loginLimits } from '../src/domain/login-limits.ts';
-import { createThrottle, withFallback } from '../src/flows/throttle.ts';
-import { databaseAttempts } from '../src/store/attempts-database.ts';
-import { redisAttempts } from '../src/store/attempts-redis.ts';
+import { loginLimits } from '../src/domain/sessions/login-limits.ts';
+import { createThrottle, withFallback } from '../src/flows/sessions/throttle.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import { databaseAttempts } from '../src/store/sessions/attempts-database.ts';
+import { redisAttempts } from '../src/store/sessions/attempts-redis.ts';
 import { codeOf } from './support/flows.ts';
 import { openProbed } from './support/probed-database.ts';
 

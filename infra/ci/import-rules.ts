@@ -49,8 +49,6 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'service.ts',
       'opened.ts',
       'outgoing.ts',
-      'outbox-metrics.ts',
-      'refresh-metrics.ts',
       'config.ts',
       'app.ts',
       'operator',

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import { canonicalEmail } from './email.ts';
-import { parseKeyRing } from './key-ring.ts';
-import { loginLimits, slowdownMs } from './login-limits.ts';
-import { seal, unseal } from './sealing.ts';
+import { canonicalEmail } from './accounts/email.ts';
+import { parseKeyRing } from './keys/key-ring.ts';
+import { seal, unseal } from './keys/sealing.ts';
+import { loginLimits, slowdownMs } from './sessions/login-limits.ts';
 
 test.each([
   ['Agent@ACME.test', 'agent@acme.test'],

@@ -1,4 +1,4 @@
-import type { MailKind, MailText } from '../domain/mail-messages.ts';
+import type { MailKind, MailText } from '../domain/mail/mail-messages.ts';
 
 export type Mail = MailText & Readonly<{ kind: MailKind; to: string; link: string | undefined }>;
 

@@ -1,16 +1,16 @@
 import { lineField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
-import { type KeyParts, listKeys, revokeKey, rewrapSecrets, rotateKeys } from '../flows/manage-keys.ts';
-import { disableUser, enableUser, endAllSessions, resetSecondFactor } from '../flows/operate.ts';
+import { type ChainReport, verifyAudit } from '../flows/audit/verify-audit.ts';
+import { type KeyParts, listKeys, revokeKey, rewrapSecrets, rotateKeys } from '../flows/keys/manage-keys.ts';
+import { disableUser, enableUser, endAllSessions, resetSecondFactor } from '../flows/operator/operate.ts';
 import {
   createTenant,
   disableTenant,
   enableTenant,
   everyTenant,
   inviteAdministrator,
-} from '../flows/operate-tenants.ts';
-import { type ChainReport, verifyAudit } from '../flows/verify-audit.ts';
+} from '../flows/operator/operate-tenants.ts';
 
 import type { CommandName } from './commands.ts';
 import { tableLines } from './table-lines.ts';

@@ -2,9 +2,9 @@ import type { Identity, UserIdentity } from '@countersign/identity';
 import { requestIdOf } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import { AppError } from '../errors.ts';
-import type { SessionOwner } from '../flows/end-sessions.ts';
-import type { Caller } from '../flows/grant.ts';
-import type { InSession } from '../flows/switch-tenant.ts';
+import type { SessionOwner } from '../flows/sessions/end-sessions.ts';
+import type { Caller } from '../flows/sessions/grant.ts';
+import type { InSession } from '../flows/sessions/switch-tenant.ts';
 
 const maxUserAgentLength = 256;
 

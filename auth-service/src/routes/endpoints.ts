@@ -1,27 +1,27 @@
-import { readAuditEndpoint } from './audit.ts';
+import { changePasswordEndpoint, forgotPasswordEndpoint, resetPasswordEndpoint } from './accounts/password.ts';
+import { registerEndpoint, resendEmailEndpoint, verifyEmailEndpoint } from './accounts/registration.ts';
 import type { Endpoint } from './endpoint.ts';
-import {
-  acceptInvitationEndpoint,
-  inviteEndpoint,
-  listInvitationsEndpoint,
-  withdrawInvitationEndpoint,
-} from './invitations.ts';
-import { chooseTenantEndpoint, logInEndpoint, showSecondFactorEndpoint } from './login.ts';
-import { logOutEndpoint } from './logout.ts';
-import { changeMemberEndpoint } from './members.ts';
-import { changePasswordEndpoint, forgotPasswordEndpoint, resetPasswordEndpoint } from './password.ts';
-import { refreshEndpoint } from './refresh.ts';
-import { registerEndpoint, resendEmailEndpoint, verifyEmailEndpoint } from './registration.ts';
-import { followRevocationsEndpoint } from './revocations.ts';
 import {
   confirmTotpEndpoint,
   enrolTotpEndpoint,
   readSecondFactorEndpoint,
   removeTotpEndpoint,
   renewRecoveryCodesEndpoint,
-} from './second-factor.ts';
-import { endSessionEndpoint, listSessionsEndpoint } from './sessions.ts';
-import { switchTenantEndpoint } from './switch-tenant.ts';
+} from './second-factor/second-factor.ts';
+import { chooseTenantEndpoint, logInEndpoint, showSecondFactorEndpoint } from './sessions/login.ts';
+import { logOutEndpoint } from './sessions/logout.ts';
+import { refreshEndpoint } from './sessions/refresh.ts';
+import { followRevocationsEndpoint } from './sessions/revocations.ts';
+import { endSessionEndpoint, listSessionsEndpoint } from './sessions/sessions.ts';
+import { switchTenantEndpoint } from './sessions/switch-tenant.ts';
+import { readAuditEndpoint } from './tenants/audit.ts';
+import {
+  acceptInvitationEndpoint,
+  inviteEndpoint,
+  listInvitationsEndpoint,
+  withdrawInvitationEndpoint,
+} from './tenants/invitations.ts';
+import { changeMemberEndpoint } from './tenants/members.ts';
 
 /** Every route that a signed request can reach, in the order of the description. A test fails when one is missing. */
 export const endpoints: readonly Endpoint[] = [

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { minPasswordLength } from '../domain/password-policy.ts';
-import { maxPasswordLength } from '../domain/passwords.ts';
+import { minPasswordLength } from '../domain/accounts/password-policy.ts';
+import { maxPasswordLength } from '../domain/accounts/passwords.ts';
 
 /** No half of a surrogate pair, of which all hash alike. NUL is welcome: it is hashed before anything could stop at it. */
 export const secretText = (maxLength: number) =>

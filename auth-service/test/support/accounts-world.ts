@@ -6,8 +6,8 @@ import { type CapturingLogger, capturingLogger, type TestDatabase, type ThrowAwa
 import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunningService } from '../../src/service.ts';
+import { addMember } from '../../src/store/accounts/seed.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
-import { addMember } from '../../src/store/seed.ts';
 import { type Call, type TestGateway, testGateway } from './gateway.ts';
 import { makeTenant, password, type Tenant, testPasswords } from './people.ts';
 import { openProbed } from './probed-database.ts';

@@ -1,12 +1,12 @@
 import type { Database } from '@countersign/database';
 import { silentLogger } from '@countersign/testing';
-import { parseKeyRing } from '../../src/domain/key-ring.ts';
-import type { Caller, Grant } from '../../src/flows/grant.ts';
-import { type LoginParts, logIn } from '../../src/flows/log-in.ts';
-import type { SecondStepParts } from '../../src/flows/second-step.ts';
-import { createThrottle } from '../../src/flows/throttle.ts';
-import { databaseAttempts } from '../../src/store/attempts-database.ts';
+import { parseKeyRing } from '../../src/domain/keys/key-ring.ts';
+import type { SecondStepParts } from '../../src/flows/second-factor/second-step.ts';
+import type { Caller, Grant } from '../../src/flows/sessions/grant.ts';
+import { type LoginParts, logIn } from '../../src/flows/sessions/log-in.ts';
+import { createThrottle } from '../../src/flows/sessions/throttle.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
+import { databaseAttempts } from '../../src/store/sessions/attempts-database.ts';
 import { type Person, password, ring, type Tenant, testPasswords } from './people.ts';
 
 export const keks = parseKeyRing(ring('kek', 3));

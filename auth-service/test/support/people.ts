@@ -1,10 +1,10 @@
 import type { Database } from '@countersign/database';
 import { v7 as uuidv7 } from 'uuid';
-import { createHashQueue } from '../../src/domain/hash-queue.ts';
-import { parseKeyRing } from '../../src/domain/key-ring.ts';
-import { createPasswords, type Passwords } from '../../src/domain/passwords.ts';
+import { createHashQueue } from '../../src/domain/accounts/hash-queue.ts';
+import { createPasswords, type Passwords } from '../../src/domain/accounts/passwords.ts';
+import { parseKeyRing } from '../../src/domain/keys/key-ring.ts';
+import { addMember, addTenant } from '../../src/store/accounts/seed.ts';
 import type { AuthSchema } from '../../src/store/schema.ts';
-import { addMember, addTenant } from '../../src/store/seed.ts';
 
 export const ring = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill).toString('base64url')}`;
 export const password = 'correct horse battery staple';

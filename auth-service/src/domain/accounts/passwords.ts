@@ -1,0 +1,76 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import bcrypt from 'bcrypt';
+import type { KeyRing } from '../keys/key-ring.ts';
+import type { HashQueue } from './hash-queue.ts';
+
+/** Longest password taken, in UTF-16 units. */
+export const maxPasswordLength = 256;
+
+export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
+
+export type Passwords = Readonly<{
+  /** See `HashQueue`: around all that ends in `verify`. */
+  admit: HashQueue['admit'];
+  hash(password: string): Promise<StoredPassword>;
+  /**
+   * Exactly one bcrypt at the current cost, whatever is stored: an account that does not exist takes as long as one that does.
+   *
+   * @param stored undefined for an account that does not exist or has no password.
+   * @throws AppError `login_busy` when the queue is full.
+   */
+  verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
+  /** Made with another cost or pepper than are current. */
+  isStale(stored: StoredPassword): boolean;
+}>;
+
+/**
+ * @param onHash Told of every bcrypt that starts, for the metrics.
+ * @param options.cost bcrypt's, 4 to 15.
+ */
+export async function createPasswords(
+  options: Readonly<{ peppers: KeyRing; cost: number; queue: HashQueue }>,
+  onHash: () => void = () => {},
+): Promise<Passwords> {
+  const { peppers, cost, queue } = options;
+  // A real hash of something nobody knows: bcrypt answers a malformed one at once, and that would tell.
+  const dummy = await bcrypt.hash(randomBytes(32).toString('base64'), cost);
+  return {
+    admit: queue.admit,
+    async hash(password) {
+      const hash = await queue.run(() => {
+        onHash();
+        return bcrypt.hash(peppered(peppers.current.bytes, password), cost);
+      });
+      return { hash, pepperKid: peppers.current.id };
+    },
+    async verify(password, stored) {
+      const pepper = stored && peppers.find(stored.pepperKid);
+      const known = stored !== undefined && pepper !== undefined;
+      const matches = await queue.run(async () => {
+        onHash();
+        const text = peppered(pepper ?? peppers.current.bytes, password);
+        const same = await bcrypt.compare(text, known ? stored.hash : dummy);
+        if (known) await catchUp(bcrypt.getRounds(stored.hash), cost);
+        return same;
+      });
+      return known && matches;
+    },
+    isStale: (stored) => stored.pepperKid !== peppers.current.id || bcrypt.getRounds(stored.hash) !== cost,
+  };
+}
+
+/**
+ * A hash from before the cost was raised is done sooner, which would tell that somebody has it. Each round more doubles the work, so
+ * with one of each missing cost it is as much as one of the current: 2^n + (2^n + 2^(n+1) + … + 2^(cost-1)) = 2^cost.
+ */
+async function catchUp(from: number, cost: number): Promise<void> {
+  for (let rounds = from; rounds < cost; rounds += 1) await bcrypt.hash('', rounds);
+}
+
+/**
+ * 64 characters of base64 whatever the password: bcrypt would stop at a NUL and cut after 72 bytes (CVE-2020-7689). NFKC, since keyboards
+ * differ in how they write one and the same character (NIST SP 800-63B section 5.1.1.2).
+ */
+function peppered(pepper: Uint8Array, password: string): string {
+  return createHmac('sha384', pepper).update(password.normalize('NFKC'), 'utf8').digest('base64');
+}

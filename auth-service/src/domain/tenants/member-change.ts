@@ -1,0 +1,40 @@
+import { adminRole } from '../accounts/account-rules.ts';
+
+export type MemberState = Readonly<{ userId: string; role: string; status: 'active' | 'disabled' }>;
+
+/** A member, and whether the person behind it may log in at all. */
+export type KnownMember = MemberState & Readonly<{ accountActive: boolean }>;
+
+/** What an administrator wants of a member. */
+export type WantedChange = Readonly<{ role?: string | undefined; status?: 'active' | 'disabled' | undefined }>;
+
+export type MemberDecision =
+  | Readonly<{ kind: 'change'; from: MemberState; to: MemberState }>
+  | Readonly<{ kind: 'same'; member: MemberState }>
+  | Readonly<{ kind: 'refuse'; code: 'insufficient_role' | 'not_found' | 'last_admin' }>;
+
+/**
+ * Decides a change of a member.
+ *
+ * @param known The member and every administrator of the tenant, locked.
+ */
+export function decideMemberChange(
+  known: readonly KnownMember[],
+  { actor, target }: Readonly<{ actor: string; target: string }>,
+  wanted: WantedChange,
+): MemberDecision {
+  const administers = (member: KnownMember) =>
+    member.role === adminRole && member.status === 'active' && member.accountActive;
+  // Two administrators may be taking each other's role away: the second finds that it has none any more.
+  if (!known.some((member) => member.userId === actor && administers(member))) {
+    return { kind: 'refuse', code: 'insufficient_role' };
+  }
+  const member = known.find(({ userId }) => userId === target);
+  if (member === undefined) return { kind: 'refuse', code: 'not_found' };
+  const from: MemberState = { userId: member.userId, role: member.role, status: member.status };
+  const to: MemberState = { ...from, role: wanted.role ?? from.role, status: wanted.status ?? from.status };
+  if (to.role === from.role && to.status === from.status) return { kind: 'same', member: from };
+  const after = known.map((each) => (each.userId === target ? { ...each, ...to } : each));
+  if (!after.some(administers)) return { kind: 'refuse', code: 'last_admin' };
+  return { kind: 'change', from, to };
+}

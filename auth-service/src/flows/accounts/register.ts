@@ -1,0 +1,118 @@
+import { v7 as uuidv7 } from 'uuid';
+import { type RegistrationMode, registrationLifetimeSec } from '../../domain/accounts/account-rules.ts';
+import { canonicalEmail } from '../../domain/accounts/email.ts';
+import { networkOf } from '../../domain/accounts/network.ts';
+import type { Passwords } from '../../domain/accounts/passwords.ts';
+import { AppError } from '../../errors.ts';
+import { insertAccount, type StoredPassword } from '../../store/accounts/credentials.ts';
+import { dropRegistrations, insertRegistration } from '../../store/accounts/registrations.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { findVerification, takeVerification } from '../../store/mail/mailed-tokens.ts';
+import { roles } from '../../store/roles.ts';
+import { becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
+import { findTenant } from '../../store/tenants/members.ts';
+import { recordForPerson, recordInTenant } from '../audit/record.ts';
+import { orderMail } from '../mail/outbox-messages.ts';
+import type { Caller } from '../sessions/grant.ts';
+import { judge, type Throttle } from '../sessions/throttle.ts';
+import { joinTenant } from '../tenants/join-tenant.ts';
+import { demandGoodPassword } from './demand-good-password.ts';
+
+/** Who may make an account, and where newcomers belong. */
+export type RegistrationRules = Readonly<{
+  mode: RegistrationMode;
+  /** The tenant that whoever registers joins, by its slug; undefined: none, until they are invited. */
+  joins: Readonly<{ tenant: string; role: string }> | undefined;
+}>;
+
+export type RegisterParts = Readonly<{
+  db: AuthDatabase;
+  passwords: Passwords;
+  throttle: Throttle;
+  registration: RegistrationRules;
+}>;
+
+/**
+ * Takes an address and orders a mail with a link. It never looks whether the address is known: one insert, no bcrypt, always.
+ * The account is made, and its password chosen, by the holder of the link: see `verifyEmail`.
+ *
+ * @throws AppError `registration_off`, `too_many_attempts`.
+ */
+export async function register(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
+  if (parts.registration.mode === 'off') throw new AppError('registration_off');
+  const email = canonicalEmail(given);
+  const request = { purpose: 'registration', email } as const;
+  if (!(await parts.throttle.reserveMail(request, networkOf(caller.ip ?? undefined)))) return;
+  const id = uuidv7();
+  await parts.db.transaction({ role: roles.accounts }, async (trx) => {
+    await insertRegistration(trx, { id, email }, registrationLifetimeSec);
+    await orderMail(trx, id, { kind: 'registration', registrationId: id, requestId: caller.requestId });
+  });
+}
+
+/** Mails the link once more, where somebody waits for it. @throws AppError `too_many_attempts`. */
+export async function resendVerification(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
+  const email = canonicalEmail(given);
+  const request = { purpose: 'verification', email } as const;
+  if (!(await parts.throttle.reserveMail(request, networkOf(caller.ip ?? undefined)))) return;
+  await parts.db.transaction({ role: roles.accounts }, (trx) =>
+    orderMail(trx, uuidv7(), { kind: 'verification_again', email, requestId: caller.requestId }),
+  );
+}
+
+/**
+ * Makes the account that a registration asked for, with a password chosen by the holder of the link: whoever registered the
+ * address never has one for it. The link is used up in the transaction that makes the account.
+ *
+ * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
+ */
+export async function verifyEmail(
+  { db, passwords, throttle, registration }: RegisterParts,
+  given: Readonly<{ token: string; password: string }>,
+  caller: Caller,
+): Promise<void> {
+  const { token } = given;
+  const reservation = await throttle.reserveToken(networkOf(caller.ip ?? undefined));
+  await judge(reservation, async () => {
+    const email = await db.transaction({ role: roles.accounts }, (trx) => findVerification(trx, token));
+    if (email === undefined) throw new AppError('invalid_token');
+    // Before the link is used up: a password that is refused costs no new mail.
+    demandGoodPassword(given.password, email);
+    const password = await passwords.hash(given.password);
+    const made = await db.transaction({ role: roles.accounts }, (trx) =>
+      makeAccount(trx, registration, { token, email, password, requestId: caller.requestId }),
+    );
+    if (!made) throw new AppError('invalid_token');
+  });
+}
+
+type Confirmed = Readonly<{ token: string; email: string; password: StoredPassword; requestId: string }>;
+
+/** @returns false when the address has an account already. */
+async function makeAccount(
+  trx: Trx,
+  { joins }: RegistrationRules,
+  { token, email, password, requestId }: Confirmed,
+): Promise<boolean> {
+  const userId = uuidv7();
+  await becomeUser(trx, userId);
+  // First, as when an invitation is accepted: two links to one address wait for each other here, and never in a circle.
+  const isNew = await insertAccount(trx, { userId, email, password });
+  if (isNew && !(await takeVerification(trx, token))) throw new AppError('invalid_token');
+  await dropRegistrations(trx, email);
+  if (!isNew) return false;
+  const tenantId = joins === undefined ? undefined : await findTenant(trx, joins.tenant);
+  if (joins === undefined || tenantId === undefined) {
+    await recordForPerson(trx, userId, { action: 'account.created', requestId, detail: {} });
+    return true;
+  }
+  const { role } = joins;
+  await enterTenant(trx, tenantId);
+  if (!(await joinTenant(trx, { tenantId, userId, email, role }))) {
+    throw new Error('somebody new belongs to a tenant already');
+  }
+  const event = { tenantId, userId, sessionId: null, requestId };
+  await recordInTenant(trx, { ...event, action: 'account.created', detail: {} });
+  await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'registration' } });
+  return true;
+}

@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import { StartupError } from '@countersign/service-kit';
+import { z } from 'zod';
+import { canonicalEmail } from '../../domain/accounts/email.ts';
+import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
+import { addMember, addTenant, hasCredential } from '../../store/accounts/seed.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+
+const atOnce = 4;
+
+const seedSchema = z.object({
+  password: z.string().min(12),
+  tenants: z.array(
+    z.object({
+      id: z.uuid(),
+      slug: z.string(),
+      name: z.string(),
+      members: z.array(z.object({ user_id: z.uuid(), email: z.email(), role: z.string() })),
+    }),
+  ),
+});
+
+/** Makes the demo tenants where they do not exist. Whatever exists stays as it is, a changed password included. */
+export async function seed(db: AuthDatabase, passwords: Passwords, file: string): Promise<void> {
+  const { password, tenants } = await readSeed(file);
+  for (const tenant of tenants) await addTenant(db, tenant);
+  const people = new Set(tenants.flatMap(({ members }) => members.map((member) => member.user_id)));
+  const hashes = await hashFor(db, passwords, { people: [...people], password });
+  for (const { id: tenantId, members } of tenants) {
+    for (const { user_id: userId, email, role } of members) {
+      await addMember(db, { tenantId, userId, email: canonicalEmail(email), role, password: hashes.get(userId) });
+    }
+  }
+}
+
+/** One hash for everybody who has none; a few at a time, so that the queue of the passwords never fills. */
+async function hashFor(
+  db: AuthDatabase,
+  passwords: Passwords,
+  { people, password }: Readonly<{ people: readonly string[]; password: string }>,
+): Promise<Map<string, StoredPassword>> {
+  const hashes = new Map<string, StoredPassword>();
+  for (let start = 0; start < people.length; start += atOnce) {
+    await Promise.all(
+      people.slice(start, start + atOnce).map(async (id) => {
+        if (!(await hasCredential(db, id))) hashes.set(id, await passwords.hash(password));
+      }),
+    );
+  }
+  return hashes;
+}
+
+async function readSeed(file: string): Promise<z.infer<typeof seedSchema>> {
+  try {
+    return seedSchema.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch (error) {
+    throw new StartupError(`SEED_FILE: ${file} cannot be used: ${(error as Error).message}`, { cause: error });
+  }
+}

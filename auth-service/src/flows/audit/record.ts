@@ -1,0 +1,50 @@
+import type { EndReason } from '../../domain/sessions/session-rules.ts';
+import { type AuditEvent, appendAudit, operatorChain } from '../../store/audit/audit.ts';
+import { roles } from '../../store/roles.ts';
+import { actAs, becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
+import type { WithdrawnInvitation } from '../../store/tenants/invitations.ts';
+import { tenantsOf } from '../../store/tenants/members.ts';
+
+/**
+ * Writes what happened to an account into the chain of every tenant its owner belongs to, or into the operator's. Leaves
+ * the transaction as that person, with the rights to their own sessions.
+ */
+export async function recordForPerson(
+  trx: Trx,
+  userId: string,
+  event: Pick<AuditEvent, 'action' | 'requestId' | 'detail'> & { sessionId?: string | null },
+): Promise<void> {
+  await actAs(trx, roles.self);
+  await becomeUser(trx, userId);
+  const tenants = await tenantsOf(trx, userId);
+  for (const tenantId of tenants.length > 0 ? tenants : [operatorChain]) {
+    await enterTenant(trx, tenantId);
+    await appendAudit(trx, { sessionId: null, ...event, tenantId, userId });
+  }
+}
+
+/** Writes what happened in a tenant into its chain. Leaves the transaction with the rights to that tenant's sessions. */
+export async function recordInTenant(trx: Trx, event: AuditEvent): Promise<void> {
+  await actAs(trx, roles.app);
+  await enterTenant(trx, event.tenantId);
+  await appendAudit(trx, event);
+}
+
+/**
+ * Writes that invitations ended with their inviter's right to invite, each into the chain of its tenant. The transaction
+ * has the right to write there.
+ */
+export async function recordWithdrawn(
+  trx: Trx,
+  withdrawn: readonly WithdrawnInvitation[],
+  {
+    inviter,
+    reason,
+    ...by
+  }: Pick<AuditEvent, 'userId' | 'sessionId' | 'requestId'> & Readonly<{ inviter: string; reason: EndReason }>,
+): Promise<void> {
+  for (const { id, tenantId, email } of withdrawn) {
+    const detail = { invitation_id: id, email, invited_by: inviter, reason };
+    await appendAudit(trx, { ...by, tenantId, action: 'invitation.revoked', detail });
+  }
+}

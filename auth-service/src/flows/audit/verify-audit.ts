@@ -1,0 +1,51 @@
+import { listChains, readChain } from '../../store/audit/audit.ts';
+import { auditHash, chainStart } from '../../store/audit/audit-chain.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { roles } from '../../store/roles.ts';
+
+export type ChainReport = Readonly<{
+  tenantId: string;
+  entries: number;
+  /** Of the last entry, in hex: kept elsewhere, it also shows that the end of a chain was cut off. */
+  head: string;
+  /** The first entry that does not follow from the one before; undefined when all do. */
+  brokenAt: number | undefined;
+  /** The entry whose hash is the one that was noted. */
+  notedAt: number | undefined;
+}>;
+
+/** Computes every chain of the audit log again. @param noted A hash in hex that an entry had once. */
+export async function verifyAudit(db: AuthDatabase, noted?: string): Promise<ChainReport[]> {
+  const chains = await db.transaction({ role: roles.operator }, listChains);
+  const reports: ChainReport[] = [];
+  for (const tenantId of chains) reports.push(await verifyChain(db, tenantId, noted));
+  return reports;
+}
+
+async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | undefined): Promise<ChainReport> {
+  let previous: Buffer = chainStart;
+  let entries = 0;
+  let notedAt: number | undefined;
+  const report = (brokenAt: number | undefined) => ({
+    tenantId,
+    entries,
+    head: previous.toString('hex'),
+    brokenAt,
+    notedAt,
+  });
+  for (;;) {
+    // The first page from wherever it begins: what was put before the first entry has a number that none of ours has.
+    const after = entries === 0 ? undefined : entries;
+    const page = await db.transaction({ role: roles.operator }, (trx) => readChain(trx, tenantId, after));
+    for (const stored of page) {
+      const expected = auditHash(previous, stored.entry);
+      const follows =
+        stored.entry.seq === entries + 1 && stored.previous.equals(previous) && stored.hash.equals(expected);
+      if (!follows) return report(stored.entry.seq);
+      previous = expected;
+      entries += 1;
+      if (expected.toString('hex') === noted) notedAt = entries;
+    }
+    if (page.length === 0) return report(undefined);
+  }
+}

@@ -1,0 +1,130 @@
+import type { KeyRing } from '../../domain/keys/key-ring.ts';
+import {
+  activeKey,
+  type KeyState,
+  keyState,
+  lifeFrom,
+  nextKey,
+  publishAheadMs,
+  retiredAt,
+} from '../../domain/keys/signing-key-lifecycle.ts';
+import type { SigningAlgorithm } from '../../domain/sessions/access-token.ts';
+import { keyRevocationInForceSec } from '../../domain/sessions/session-rules.ts';
+import { AppError } from '../../errors.ts';
+import { appendAudit, operatorChain } from '../../store/audit/audit.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import {
+  changeKeys,
+  insertKey,
+  markKeyRevoked,
+  readSigningKeys,
+  type StoredKey,
+  updateKey,
+} from '../../store/keys/signing-keys.ts';
+import type { Trx } from '../../store/scope.ts';
+import { resealTotp } from '../../store/second-factor/totp-secrets.ts';
+import { appendRevocations } from '../../store/sessions/revocations.ts';
+import { resealSecret } from '../second-factor/totp-secret.ts';
+import { makeKey, resealPrivateKey } from './signing-keys.ts';
+
+/** `alg`: of the keys that are made here, ES256 unless it says something else. */
+export type KeyParts = Readonly<{ db: AuthDatabase; keks: KeyRing; alg?: SigningAlgorithm }>;
+
+export type ListedKey = Readonly<{ key: StoredKey; state: KeyState }>;
+
+/** Every key that was not removed yet, oldest first. */
+export async function listKeys({ db }: Pick<KeyParts, 'db'>): Promise<ListedKey[]> {
+  const { keys, now } = await readSigningKeys(db);
+  return keys.map((key) => ({ key, state: keyState(key, keys, now) }));
+}
+
+/**
+ * Lets the next key take over as soon as every verifier has had the time to learn it: now, when it was published 25 h ago.
+ *
+ * @returns Which key, and when.
+ */
+export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string): Promise<{ kid: string; at: Date }> {
+  return changeKeys(db, async (trx, { keys, now }) => {
+    const next = nextKey(keys, now);
+    const knownAtMs = next?.knownAt.getTime() ?? now.getTime() + publishAheadMs;
+    const at = new Date(Math.max(now.getTime(), knownAtMs));
+    const kid = await takeOver(trx, { ...parts, next: next?.key, at, now });
+    const active = activeKey(keys, now);
+    if (active !== undefined) await updateKey(trx, active.kid, retiredAt(at));
+    await auditKey(trx, 'key.rotated', requestId, { kid, at: at.toISOString() });
+    return { kid, at };
+  });
+}
+
+/**
+ * A key that somebody else may hold: it signs nothing more, is shown no more, and the gateways refuse whatever it signed or
+ * signs. When it was the one in use, the next takes over at once.
+ *
+ * @returns Which key signs from now on.
+ * @throws AppError `not_found`, also for one that is revoked already.
+ */
+export async function revokeKey(
+  { db, ...parts }: KeyParts,
+  kid: string,
+  requestId: string,
+): Promise<{ signing: string }> {
+  return changeKeys(db, async (trx, { keys, now }) => {
+    const left = keys.filter((key) => key.kid !== kid && key.revokedAt === null);
+    if (!keys.some((key) => key.kid === kid && key.revokedAt === null)) {
+      const message = 'no key with this id can be revoked; keys list shows all';
+      throw new AppError('not_found', { errors: [{ path: 'KID', message }] });
+    }
+    await markKeyRevoked(trx, kid);
+    const active = activeKey(left, now);
+    // A retiring key could still sign, but it was put out of use; the next one is what its verifiers expect.
+    const wasActive = activeKey(keys, now)?.kid === kid;
+    const signing =
+      wasActive || active === undefined
+        ? await takeOver(trx, { ...parts, next: nextKey(left, now)?.key, at: now, now })
+        : active.kid;
+    await auditKey(trx, 'key.revoked', requestId, { kid, signing });
+    await appendRevocations(trx, [{ kind: 'key', kid }], keyRevocationInForceSec);
+    return { signing };
+  });
+}
+
+/**
+ * Seals everything anew under the current master key: signing keys and the secrets of second factors. Afterwards the old
+ * master key opens nothing, and can go.
+ */
+export async function rewrapSecrets(
+  { db, keks }: Pick<KeyParts, 'db' | 'keks'>,
+  requestId: string,
+): Promise<{ signingKeys: number; secondFactors: number; kekId: string }> {
+  return changeKeys(db, async (trx, { keys }) => {
+    const old = keys.filter(({ kekId }) => kekId !== keks.current.id);
+    for (const key of old) await updateKey(trx, key.kid, resealPrivateKey(key, keks));
+    const secondFactors = await resealTotp(trx, keks.current.id, (secret) => resealSecret(secret, keks));
+    const counts = { signingKeys: old.length, secondFactors, kekId: keks.current.id };
+    await auditKey(trx, 'keys.rewrapped', requestId, counts);
+    return counts;
+  });
+}
+
+async function takeOver(
+  trx: Trx,
+  { keks, alg, next, at, now }: Omit<KeyParts, 'db'> & Readonly<{ next: StoredKey | undefined; at: Date; now: Date }>,
+): Promise<string> {
+  if (next !== undefined) {
+    await updateKey(trx, next.kid, lifeFrom(next, at));
+    return next.kid;
+  }
+  const made = await makeKey(keks, alg);
+  const times = lifeFrom({ publishAt: now, activateAt: at, retireAt: at, removeAt: at, revokedAt: null }, at);
+  await insertKey(trx, { ...made, ...times, revokedAt: null });
+  return made.kid;
+}
+
+function auditKey(
+  trx: Trx,
+  action: 'key.rotated' | 'key.revoked' | 'keys.rewrapped',
+  requestId: string,
+  detail: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  return appendAudit(trx, { tenantId: operatorChain, action, userId: null, sessionId: null, requestId, detail });
+}

@@ -1,0 +1,130 @@
+import { createHash, createPrivateKey, generateKeyPair, type KeyObject } from 'node:crypto';
+import { promisify } from 'node:util';
+import { StartupError } from '@countersign/service-kit';
+import { calculateJwkThumbprint, type JWK } from 'jose';
+import type { KeyRing } from '../../domain/keys/key-ring.ts';
+import { seal, unseal } from '../../domain/keys/sealing.ts';
+import { activeKey, dueKey, publishedKeys } from '../../domain/keys/signing-key-lifecycle.ts';
+import type { SigningAlgorithm } from '../../domain/sessions/access-token.ts';
+import { AppError } from '../../errors.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { addDueKey, type KeysNow, readSigningKeys, type StoredKey } from '../../store/keys/signing-keys.ts';
+
+/** The key set as it is served. */
+export type PublishedKeySet = Readonly<{ body: string; etag: string }>;
+
+export type SigningKey = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
+
+export type SigningKeys = Readonly<{
+  /** @throws AppError `unavailable` when there is none. */
+  current(): SigningKey;
+  published(): PublishedKeySet;
+  /** Looks again, and makes the next key when it is due. Keys that were good stay when it fails. */
+  refresh(): Promise<void>;
+  readonly ready: boolean;
+}>;
+
+type Held = Readonly<{ signing: SigningKey | undefined; published: PublishedKeySet }>;
+
+/**
+ * Reads the signing keys, and makes the first one.
+ *
+ * @param alg Of keys that are made from now on; those there are go on with their own.
+ * @throws StartupError when a key in the database does not open under AUTH_SIGNING_KEK: going on with another would
+ * leave every token that is out there unverifiable.
+ */
+export async function openSigningKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<SigningKeys> {
+  const load = async (): Promise<Held> => hold(await currentKeys(db, keks, alg), keks);
+  let held = await load();
+  return {
+    current() {
+      if (held.signing === undefined) throw new AppError('unavailable', { detail: { reason: 'no signing key' } });
+      return held.signing;
+    },
+    published: () => held.published,
+    async refresh() {
+      held = await load();
+    },
+    get ready() {
+      return held.signing !== undefined;
+    },
+  };
+}
+
+async function currentKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorithm): Promise<KeysNow> {
+  const found = await readSigningKeys(db);
+  if (dueKey(found.keys, found.now) === undefined) return found;
+  return addDueKey(db, async ({ keys, now }) => {
+    // All that exist must open first: a wrong master key must not be answered with a new key beside them.
+    for (const key of keys) openPrivateKey(key, keks);
+    const times = dueKey(keys, now);
+    return times && { ...(await makeKey(keks, alg)), ...times, revokedAt: null };
+  });
+}
+
+function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
+  const opened = new Map(keys.map((key) => [key.kid, openPrivateKey(key, keks)]));
+  const active = activeKey(keys, now);
+  const privateKey = active && opened.get(active.kid);
+  const body = JSON.stringify({
+    keys: publishedKeys(keys, now).map((key) => JSON.parse(key.publicJwk) as unknown),
+  });
+  return {
+    signing: active && privateKey && { kid: active.kid, alg: active.alg, privateKey },
+    published: { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` },
+  };
+}
+
+/** A new key, sealed; when it lives is the caller's to say. */
+export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
+  const { publicKey, privateKey } = await newKeyPair(alg);
+  const jwk = publicKey.export({ format: 'jwk' }) as JWK;
+  const kid = await calculateJwkThumbprint(jwk);
+  const pkcs8 = privateKey.export({ format: 'der', type: 'pkcs8' });
+  return {
+    kid,
+    alg,
+    publicJwk: JSON.stringify({ ...publicMembers(jwk), kid, use: 'sig', alg }),
+    sealedPrivate: seal(keks.current.bytes, pkcs8, kid),
+    kekId: keks.current.id,
+  };
+}
+
+// Aside: one of RSA takes up to a third of a second.
+const generate = promisify(generateKeyPair);
+
+function newKeyPair(alg: SigningAlgorithm) {
+  switch (alg) {
+    case 'ES256':
+      return generate('ec', { namedCurve: 'P-256' });
+    case 'EdDSA':
+      return generate('ed25519');
+    case 'RS256':
+      return generate('rsa', { modulusLength: 3072 });
+  }
+}
+
+/** Written member by member, so that nothing private can come along. */
+const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
+
+/** The same key under the current master key. */
+export function resealPrivateKey(key: StoredKey, keks: KeyRing) {
+  const pkcs8 = openPrivateKey(key, keks).export({ format: 'der', type: 'pkcs8' });
+  return { sealedPrivate: seal(keks.current.bytes, pkcs8, key.kid), kekId: keks.current.id };
+}
+
+function openPrivateKey({ kid, kekId, sealedPrivate }: StoredKey, keks: KeyRing): KeyObject {
+  const kek = keks.find(kekId);
+  if (kek === undefined) {
+    throw new StartupError(
+      `signing key ${kid} is sealed under the key "${kekId}", which AUTH_SIGNING_KEK does not have`,
+    );
+  }
+  const pkcs8 = unseal(kek, sealedPrivate, kid);
+  if (pkcs8 === undefined) {
+    throw new StartupError(
+      `signing key ${kid} does not open: the key "${kekId}" in AUTH_SIGNING_KEK is not the one it was sealed under`,
+    );
+  }
+  return createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+}

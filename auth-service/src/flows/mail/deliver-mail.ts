@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type RegistrationMode,
+  resetLifetimeSec,
+  verificationLifetimeSec,
+} from '../../domain/accounts/account-rules.ts';
+import { type MailFacts, mailText } from '../../domain/mail/mail-messages.ts';
+import type { Mailer } from '../../mail/mailer.ts';
+import { dropWaiting, findWaiting } from '../../store/accounts/registrations.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { type MailedTokenSubject, saveMailedToken } from '../../store/mail/mailed-tokens.ts';
+import { findAddressee, findTenantName } from '../../store/mail/people-to-mail.ts';
+import { roles } from '../../store/roles.ts';
+import type { Trx } from '../../store/scope.ts';
+import { findOpenInvitation, isInvited } from '../../store/tenants/invitations.ts';
+import { recordForPerson } from '../audit/record.ts';
+import type { Deliver } from './deliver.ts';
+import { type MailOrder, mailOrder } from './outbox-messages.ts';
+
+export type MailParts = Readonly<{
+  db: AuthDatabase;
+  mailer: Mailer;
+  /** Where the pages are that links lead to; never taken from a request. */
+  linkBase: string;
+  registration: Readonly<{ mode: RegistrationMode }>;
+}>;
+
+type Outgoing = Readonly<{ to: string; facts: MailFacts }>;
+
+// Who comes with an invitation that has run out is told so, for as long.
+const keptAfterExpirySec = 30 * 24 * 3600;
+
+/**
+ * Makes the mail that was ordered, and its token, and hands it over. Whether anybody is there to be mailed is looked at here, where
+ * nobody waits for an answer whose time would tell.
+ */
+export function deliverMail(parts: MailParts): Deliver {
+  return async ({ payload }, signal) => {
+    const order = mailOrder.parse(payload);
+    const outgoing = await parts.db.transaction({ role: roles.courier }, (trx) => prepare(trx, parts, order));
+    if (outgoing === undefined) return;
+    const { to, facts } = outgoing;
+    const link = 'link' in facts ? facts.link : undefined;
+    await parts.mailer.send({ ...mailText(facts), kind: facts.kind, to, link }, signal);
+  };
+}
+
+/** @returns undefined when there is nobody to be mailed, or no reason any more. */
+async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Outgoing | undefined> {
+  switch (order.kind) {
+    case 'registration':
+      return verification(trx, parts, { id: order.registrationId });
+    case 'verification_again':
+      return verification(trx, parts, { email: order.email });
+    case 'password_reset': {
+      const person = await findAddressee(trx, order.email);
+      if (person === undefined || !person.active) return undefined;
+      const subject = { purpose: 'password_reset', userId: person.userId } as const;
+      const link = await newLink(trx, parts, { subject, page: 'reset-password', lifetimeSec: resetLifetimeSec });
+      await recordForPerson(trx, person.userId, {
+        action: 'password.reset_mailed',
+        requestId: order.requestId,
+        detail: {},
+      });
+      return { to: order.email, facts: { kind: 'password_reset', link, lifetimeSec: resetLifetimeSec } };
+    }
+    case 'password_changed':
+      return { to: order.email, facts: { kind: 'password_changed' } };
+    case 'invitation':
+      return invitation(trx, parts, order.invitationId);
+  }
+}
+
+async function verification(
+  trx: Trx,
+  parts: MailParts,
+  which: Readonly<{ id: string } | { email: string }>,
+): Promise<Outgoing | undefined> {
+  const waiting = await findWaiting(trx, which);
+  if (waiting === undefined) return undefined;
+  const { id: registrationId, email: to } = waiting;
+  if ((await findAddressee(trx, to)) !== undefined) {
+    await dropWaiting(trx, registrationId);
+    return { to, facts: { kind: 'account_exists' } };
+  }
+  if (parts.registration.mode === 'invite' && !(await isInvited(trx, to))) {
+    await dropWaiting(trx, registrationId);
+    return undefined;
+  }
+  const lifetimeSec = verificationLifetimeSec;
+  const subject = { purpose: 'email_verification', registrationId } as const;
+  const link = await newLink(trx, parts, { subject, page: 'verify-email', lifetimeSec });
+  return { to, facts: { kind: 'verification', link, lifetimeSec } };
+}
+
+async function invitation(trx: Trx, parts: MailParts, invitationId: string): Promise<Outgoing | undefined> {
+  const offer = await findOpenInvitation(trx, invitationId);
+  const tenantName = offer && (await findTenantName(trx, offer.tenantId));
+  if (offer === undefined || tenantName === undefined) return undefined;
+  const { tenantId, email: to, role, expiresInSec: lifetimeSec } = offer;
+  const subject = { purpose: 'invitation', invitationId, tenantId } as const;
+  const link = await newLink(trx, parts, {
+    subject,
+    page: 'accept-invitation',
+    lifetimeSec: lifetimeSec + keptAfterExpirySec,
+  });
+  return { to, facts: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
+}
+
+/** A new token, of which only the hash stays here. */
+async function newLink(
+  trx: Trx,
+  { linkBase }: MailParts,
+  to: Readonly<{ subject: MailedTokenSubject; page: string; lifetimeSec: number }>,
+): Promise<string> {
+  const token = randomBytes(32).toString('base64url');
+  await saveMailedToken(trx, token, { subject: to.subject, lifetimeSec: to.lifetimeSec });
+  return `${linkBase}/${to.page}#token=${token}`;
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { addToOutbox } from '../../store/mail/outbox.ts';
+import type { Trx } from '../../store/scope.ts';
+
+/** What is to be mailed. It says about whom, never a token: that is made when the mail is. */
+export const mailOrder = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('registration'), registrationId: z.string(), requestId: z.string() }),
+  z.object({ kind: z.literal('verification_again'), email: z.string(), requestId: z.string() }),
+  z.object({ kind: z.literal('password_reset'), email: z.string(), requestId: z.string() }),
+  z.object({ kind: z.literal('password_changed'), email: z.string(), requestId: z.string() }),
+  z.object({ kind: z.literal('invitation'), invitationId: z.string(), requestId: z.string() }),
+]);
+
+export type MailOrder = z.infer<typeof mailOrder>;
+
+/** What other services learn of a member: the whole state, so that the newest of several is all that counts. */
+export const membershipFact = z.object({
+  event_id: z.string(),
+  /** Of the membership: the higher is the newer. */
+  sequence: z.number(),
+  tenant_id: z.string(),
+  user_id: z.string(),
+  email: z.string(),
+  role: z.string(),
+  status: z.enum(['active', 'disabled']),
+});
+
+export type MembershipFact = z.infer<typeof membershipFact>;
+
+/** @param id What it is about; mails about different things never wait for each other. */
+export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise<void> {
+  await addToOutbox(trx, { topic: 'mail', key: `mail ${id}`, payload: order });
+}
+
+/** Stands behind a lock on the membership, so that facts about one member are in the order in which they came true. */
+export async function tellMembership(trx: Trx, fact: MembershipFact): Promise<void> {
+  await addToOutbox(trx, { topic: 'membership', key: `member ${fact.tenant_id} ${fact.user_id}`, payload: fact });
+}

@@ -1,0 +1,104 @@
+import { v7 as uuidv7 } from 'uuid';
+import { adminRole } from '../../domain/accounts/account-rules.ts';
+import { canonicalEmail } from '../../domain/accounts/email.ts';
+import { type EndReason, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
+import { AppError } from '../../errors.ts';
+import { type AuditEvent, appendAudit, operatorChain } from '../../store/audit/audit.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { roles } from '../../store/roles.ts';
+import { actAs, enterTenant, type Trx } from '../../store/scope.ts';
+import { appendRevocations } from '../../store/sessions/revocations.ts';
+import { endEverySession } from '../../store/sessions/sessions.ts';
+import { revokeInvitationsTo } from '../../store/tenants/invitations.ts';
+import { findTenant } from '../../store/tenants/members.ts';
+import { insertTenant, listTenants, lockTenantBySlug, setTenantStatus } from '../../store/tenants/tenants.ts';
+import { placeInvitation, recordInvitation } from '../tenants/invite.ts';
+
+/** Every tenant there is, for an operator. */
+export const everyTenant = (db: AuthDatabase) => db.transaction({ role: roles.operator }, listTenants);
+
+/** Makes a tenant, to which nobody belongs yet. @throws AppError `validation_failed` when the name is taken. */
+export async function createTenant(
+  db: AuthDatabase,
+  { slug, name }: Readonly<{ slug: string; name: string }>,
+  requestId: string,
+): Promise<{ id: string }> {
+  const id = uuidv7();
+  await db.transaction({ role: roles.accounts, tenantId: id }, async (trx) => {
+    if (!(await insertTenant(trx, { id, slug, name }))) {
+      throw new AppError('validation_failed', { errors: [{ path: 'SLUG', message: 'is taken already' }] });
+    }
+    await audit(trx, 'tenant.created', requestId, { tenant_id: id, slug, name });
+  });
+  return { id };
+}
+
+/**
+ * Invites somebody as an administrator: a tenant's first, or one in place of those who cannot log in any more. An open invitation
+ * of theirs ends, so that this can be said again when a mail was lost.
+ *
+ * @throws AppError `not_found`, `already_member`.
+ */
+export async function inviteAdministrator(
+  db: AuthDatabase,
+  given: Readonly<{ slug: string; email: string }>,
+  requestId: string,
+): Promise<void> {
+  const email = canonicalEmail(given.email);
+  await db.transaction({ role: roles.accounts }, async (trx) => {
+    const tenantId = await findTenant(trx, given.slug);
+    if (tenantId === undefined) throw noSuchTenant();
+    await enterTenant(trx, tenantId);
+    await revokeInvitationsTo(trx, tenantId, email);
+    const by = { tenantId, userId: null, sessionId: null, requestId };
+    const invitation = await placeInvitation(trx, { email, role: adminRole }, by);
+    await audit(trx, 'tenant.admin_invited', requestId, { tenant_id: tenantId, email });
+    await recordInvitation(trx, invitation, by);
+  });
+}
+
+/** Nobody logs in to this tenant any more; every session in it ends. @throws AppError `not_found` */
+export async function disableTenant(db: AuthDatabase, slug: string, requestId: string): Promise<{ ended: number }> {
+  return db.transaction({ role: roles.operator }, async (trx) => {
+    const tenantId = await lockTenant(trx, slug);
+    await setTenantStatus(trx, tenantId, 'disabled');
+    const reason: EndReason = 'tenant_disabled';
+    const ended = (await endEverySession(trx, reason, tenantId)).get(tenantId) ?? 0;
+    await audit(trx, 'tenant.disabled', requestId, { tenant_id: tenantId, ended });
+    const event = { tenantId, userId: null, sessionId: null, requestId, detail: { reason, ended } };
+    await appendAudit(trx, { ...event, action: 'tenant.sessions_ended' });
+    await appendRevocations(trx, [{ kind: 'tenant', tenantId }], revocationInForceSec);
+    return { ended };
+  });
+}
+
+/** @throws AppError `not_found` */
+export async function enableTenant(db: AuthDatabase, slug: string, requestId: string): Promise<void> {
+  await db.transaction({ role: roles.operator }, async (trx) => {
+    const tenantId = await lockTenant(trx, slug);
+    await setTenantStatus(trx, tenantId, 'active');
+    await audit(trx, 'tenant.enabled', requestId, { tenant_id: tenantId });
+  });
+}
+
+async function lockTenant(trx: Trx, slug: string): Promise<string> {
+  const tenantId = await lockTenantBySlug(trx, slug);
+  if (tenantId === undefined) throw noSuchTenant();
+  return tenantId;
+}
+
+const noSuchTenant = () =>
+  new AppError('not_found', {
+    errors: [{ path: 'SLUG', message: 'there is no such tenant, or it is disabled; tenants list shows all' }],
+  });
+
+/** Before the chain of a tenant, as every command does it. Leaves the transaction with an operator's rights. */
+async function audit(
+  trx: Trx,
+  action: AuditEvent['action'],
+  requestId: string,
+  detail: AuditEvent['detail'],
+): Promise<void> {
+  await actAs(trx, roles.operator);
+  await appendAudit(trx, { tenantId: operatorChain, action, userId: null, sessionId: null, requestId, detail });
+}

@@ -1,0 +1,115 @@
+import { v7 as uuidv7 } from 'uuid';
+import { canonicalEmail } from '../../domain/accounts/email.ts';
+import { type EndReason, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
+import { AppError } from '../../errors.ts';
+import { lockTenants, lockUserByEmail, setUserStatus } from '../../store/accounts/accounts.ts';
+import { type AuditEvent, appendAudit, holdChains, operatorChain } from '../../store/audit/audit.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { roles } from '../../store/roles.ts';
+import type { Trx } from '../../store/scope.ts';
+import { removeSecondFactor } from '../../store/second-factor/second-factors.ts';
+import { appendRevocations, renewLog } from '../../store/sessions/revocations.ts';
+import { endEverySession, lockOwnSessions } from '../../store/sessions/sessions.ts';
+import { revokeInvitationsBy } from '../../store/tenants/invitations.ts';
+import { renumberMemberships } from '../../store/tenants/members.ts';
+import { recordWithdrawn } from '../audit/record.ts';
+import { tellMembership } from '../mail/outbox-messages.ts';
+import { endSessions } from '../sessions/end-sessions.ts';
+
+/**
+ * Ends every session of every tenant, and begins the revocation log anew. For after a restore from backup: sessions and
+ * revocations since then are unknown here, while clients and gateways still hold them.
+ */
+export async function endAllSessions(db: AuthDatabase, requestId: string): Promise<{ ended: number; tenants: number }> {
+  return db.transaction({ role: roles.operator }, async (trx) => {
+    const tenants = await lockTenants(trx);
+    const ended = await endEverySession(trx, 'operator');
+    for (const tenantId of tenants) {
+      const detail = { reason: 'operator', ended: ended.get(tenantId) ?? 0 };
+      const event = { tenantId, userId: null, sessionId: null, requestId, detail };
+      await appendAudit(trx, { ...event, action: 'tenant.sessions_ended' });
+    }
+    await renewLog(trx);
+    const all = tenants.map((tenantId) => ({ kind: 'tenant', tenantId }) as const);
+    await appendRevocations(trx, all, revocationInForceSec);
+    return { ended: [...ended.values()].reduce((sum, count) => sum + count, 0), tenants: tenants.length };
+  });
+}
+
+/**
+ * Nobody logs in as this person any more. Their sessions end, their open invitations are withdrawn, and the directory of each
+ * tenant that they belong to is told.
+ *
+ * @throws AppError `not_found`
+ */
+export async function disableUser(db: AuthDatabase, email: string, requestId: string): Promise<{ ended: number }> {
+  const reason: EndReason = 'user_disabled';
+  return changeUser(db, email, async (trx, userId) => {
+    await setUserStatus(trx, userId, 'disabled');
+    await tellMemberships(trx, userId, { email, status: 'disabled' });
+    const open = await lockOwnSessions(trx, userId);
+    const withdrawn = await revokeInvitationsBy(trx, userId);
+    await audit(trx, 'user.disabled', userId, requestId);
+    await holdChains(
+      trx,
+      [...open, ...withdrawn].map(({ tenantId }) => tenantId),
+    );
+    await recordWithdrawn(trx, withdrawn, { userId: null, sessionId: null, requestId, inviter: userId, reason });
+    const revocations = [{ kind: 'user', userId } as const];
+    await endSessions(trx, userId, open, { requestId, reason, revocations });
+    return { ended: open.length };
+  });
+}
+
+/** Lets this person log in again, and tells the directory of each of their tenants. @throws AppError `not_found` */
+export async function enableUser(db: AuthDatabase, email: string, requestId: string): Promise<void> {
+  await changeUser(db, email, async (trx, userId) => {
+    await setUserStatus(trx, userId, 'active');
+    await tellMemberships(trx, userId, { email, status: 'active' });
+    await audit(trx, 'user.enabled', userId, requestId);
+  });
+}
+
+/** For somebody who lost their device and their recovery codes, once it is certain who asks. @throws AppError `not_found` */
+export async function resetSecondFactor(db: AuthDatabase, email: string, requestId: string): Promise<void> {
+  await changeUser(db, email, async (trx, userId) => {
+    await removeSecondFactor(trx, userId);
+    await audit(trx, 'mfa.reset', userId, requestId);
+  });
+}
+
+/** Tells what an account's new state makes of its memberships. */
+async function tellMemberships(
+  trx: Trx,
+  userId: string,
+  account: Readonly<{ email: string; status: 'active' | 'disabled' }>,
+): Promise<void> {
+  for (const { tenantId, role, version, status } of await renumberMemberships(trx, userId)) {
+    await tellMembership(trx, {
+      event_id: uuidv7(),
+      sequence: version,
+      tenant_id: tenantId,
+      user_id: userId,
+      email: canonicalEmail(account.email),
+      role,
+      status: account.status === 'disabled' ? 'disabled' : status,
+    });
+  }
+}
+
+async function changeUser<T>(
+  db: AuthDatabase,
+  email: string,
+  change: (trx: Trx, userId: string) => Promise<T>,
+): Promise<T> {
+  return db.transaction({ role: roles.operator }, async (trx) => {
+    const user = await lockUserByEmail(trx, canonicalEmail(email));
+    if (user === undefined)
+      throw new AppError('not_found', { errors: [{ path: 'EMAIL', message: 'no account has this address' }] });
+    return change(trx, user.id);
+  });
+}
+
+function audit(trx: Trx, action: AuditEvent['action'], userId: string, requestId: string): Promise<void> {
+  return appendAudit(trx, { tenantId: operatorChain, action, userId, sessionId: null, requestId, detail: {} });
+}

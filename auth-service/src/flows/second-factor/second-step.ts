@@ -1,0 +1,75 @@
+import type { KeyRing } from '../../domain/keys/key-ring.ts';
+import { recoveryCodeHash } from '../../domain/second-factor/recovery-codes.ts';
+import type { Transport } from '../../domain/sessions/session-rules.ts';
+import { AppError } from '../../errors.ts';
+import { appendAudit } from '../../store/audit/audit.ts';
+import { roles } from '../../store/roles.ts';
+import { becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
+import { lockTotp, rememberStep, takeRecoveryCode } from '../../store/second-factor/second-factors.ts';
+import { findMfaHolder, takeMfaStep } from '../../store/sessions/one-time-tokens.ts';
+import { type Admission, type AdmitParts, admit, type Proven } from '../sessions/admit.ts';
+import type { Caller } from '../sessions/grant.ts';
+import { stepOf } from './second-factor.ts';
+
+export type SecondStepParts = AdmitParts & Readonly<{ keks: KeyRing }>;
+
+/**
+ * The last step of a login: a code of the authenticator app, or a recovery code. A wrong one leaves the token as it is,
+ * so that a person can type again; how often is the throttle's to say.
+ *
+ * @param given.mayUse As for `chooseTenant`.
+ * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`, and whatever `mayUse` throws.
+ */
+export async function showSecondFactor(
+  parts: SecondStepParts,
+  given: Readonly<{ mfaToken: string; code: string; mayUse(transport: Transport): void }>,
+  caller: Caller,
+): Promise<Admission> {
+  return admit(
+    parts,
+    {
+      refusal: 'invalid_mfa_token',
+      async reserve(throttle, network) {
+        const holder = await parts.db.transaction({ role: roles.factors }, (trx) => findMfaHolder(trx, given.mfaToken));
+        return holder === undefined ? throttle.reserveToken(network) : throttle.reserveCode(holder.userId, network);
+      },
+      async verify() {
+        const proven = await parts.db.transaction({ role: roles.factors }, (trx) =>
+          verifyIn(trx, parts.keks, given, caller),
+        );
+        if (proven === 'wrong_code') throw new AppError('invalid_code');
+        if (proven !== undefined) given.mayUse(proven.transport);
+        return proven;
+      },
+    },
+    caller,
+  );
+}
+
+async function verifyIn(
+  trx: Trx,
+  keks: KeyRing,
+  { mfaToken, code }: Readonly<{ mfaToken: string; code: string }>,
+  caller: Caller,
+): Promise<Proven | 'wrong_code' | undefined> {
+  const holder = await findMfaHolder(trx, mfaToken);
+  if (holder === undefined) return undefined;
+  const { userId, tenantId } = holder;
+  await becomeUser(trx, userId);
+  await enterTenant(trx, tenantId);
+  const totp = await lockTotp(trx, userId);
+  if (totp === undefined) return undefined;
+  const step = await stepOf(trx, keks, { userId, totp, code });
+  const byRecovery = step === undefined && (await takeRecoveryCode(trx, userId, recoveryCodeHash(code)));
+  if (step === undefined && !byRecovery) return 'wrong_code';
+  // Behind the lock: of two with the same token, the second finds it gone and has used up nothing.
+  const taken = await takeMfaStep(trx, mfaToken);
+  if (taken === undefined) throw new AppError('invalid_mfa_token');
+  if (step !== undefined) await rememberStep(trx, userId, step);
+  if (byRecovery) {
+    const { requestId } = caller;
+    const event = { tenantId, userId, sessionId: null, requestId, detail: { ip: caller.ip } };
+    await appendAudit(trx, { ...event, action: 'mfa.recovery_code_used' });
+  }
+  return { ...taken, amr: [...taken.amr, 'otp'], tenants: { id: tenantId } };
+}

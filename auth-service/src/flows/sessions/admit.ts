@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { networkOf } from '../../domain/accounts/network.ts';
+import type { KeyRing } from '../../domain/keys/key-ring.ts';
+import { mfaLifetimeSec, selectionLifetimeSec, type Transport } from '../../domain/sessions/session-rules.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
+import type { Membership } from '../../store/accounts/accounts.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { saveStep } from '../../store/sessions/one-time-tokens.ts';
+import type { SessionKey } from '../../store/sessions/refresh-family.ts';
+import type { Caller, Grant } from './grant.ts';
+import { startSession } from './start-session.ts';
+import { judge, type Reservation, type Throttle } from './throttle.ts';
+
+export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing }>;
+
+/** Somebody who has just shown who they are, and where they may go with it. */
+export type Proven = Readonly<{
+  userId: string;
+  /** The only tenant they may enter, or those that they may choose from. */
+  tenants: readonly Membership[] | Readonly<{ id: string }>;
+  /**
+   * Becomes `auth_time`. By the database's clock, and later than the password's `changed_at`: what was proven with an
+   * older password is void.
+   */
+  provenAt: Date;
+  /** RFC 8176. Without `otp` a person with a second factor is asked for it. */
+  amr: readonly string[];
+  transport: Transport;
+  /** The session that proves it, where no password was read: it must still be going on. */
+  from?: SessionKey;
+  /** Runs once they were let in, or asked the next question. */
+  onAdmitted?(): Promise<void>;
+}>;
+
+export type Attempt = Readonly<{
+  /** Counts the attempt as failed before anything is looked at. `network`: see `networkOf`. */
+  reserve(throttle: Throttle, network: string): Promise<Reservation>;
+  /** @returns undefined when nothing was proven. An AppError of the caller's fault counts as that too. */
+  verify(): Promise<Proven | undefined>;
+  /** The one code for every cause. */
+  refusal: ErrorCode;
+}>;
+
+export type Admission =
+  | Readonly<{ kind: 'granted'; grant: Grant; transport: Transport }>
+  /** Asked first: which tenant. */
+  | Readonly<{ kind: 'choose'; selectionToken: string; tenants: readonly Membership[] }>
+  /** Asked last: the second factor. */
+  | Readonly<{ kind: 'mfa'; mfaToken: string }>;
+
+/**
+ * The guard that every flow passes which starts a session, always in this order: reserve, verify, tenant choice, state of
+ * account, tenant and membership, second factor, session.
+ *
+ * @throws AppError `attempt.refusal`, `too_many_attempts`, and whatever `verify` throws.
+ */
+export async function admit(parts: AdmitParts, attempt: Attempt, caller: Caller): Promise<Admission> {
+  const reservation = await attempt.reserve(parts.throttle, networkOf(caller.ip ?? undefined));
+  const { admission, onAdmitted } = await judge(reservation, async () => {
+    const proven = await attempt.verify();
+    const admission = proven && (await proceed(parts, proven, caller));
+    if (admission === undefined) throw new AppError(attempt.refusal);
+    return { admission, onAdmitted: proven?.onAdmitted };
+  });
+  await onAdmitted?.();
+  return admission;
+}
+
+async function proceed(parts: AdmitParts, proven: Proven, caller: Caller): Promise<Admission | undefined> {
+  const { userId, tenants, provenAt, amr, transport } = proven;
+  const step = { userId, provenAt, amr, transport };
+  if (Array.isArray(tenants) && tenants.length > 1) {
+    const token = randomBytes(32).toString('base64url');
+    await saveStep(parts.db, token, { ...step, purpose: 'tenant_selection', lifetimeSec: selectionLifetimeSec });
+    return { kind: 'choose', selectionToken: token, tenants };
+  }
+  const tenantId = 'id' in tenants ? tenants.id : tenants[0]?.tenantId;
+  if (tenantId === undefined) return undefined;
+  const outcome = await startSession(parts, { ...step, tenantId, from: proven.from }, caller);
+  if (outcome !== 'needs_mfa') return outcome && { kind: 'granted', grant: outcome, transport };
+  const token = randomBytes(32).toString('base64url');
+  await saveStep(parts.db, token, { ...step, tenantId, purpose: 'mfa', lifetimeSec: mfaLifetimeSec });
+  return { kind: 'mfa', mfaToken: token };
+}

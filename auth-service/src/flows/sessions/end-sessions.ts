@@ -1,0 +1,72 @@
+import { type EndReason, revocationInForceSec } from '../../domain/sessions/session-rules.ts';
+import { lockUser } from '../../store/accounts/accounts.ts';
+import { appendAudit } from '../../store/audit/audit.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { roles } from '../../store/roles.ts';
+import { enterTenant, type Trx } from '../../store/scope.ts';
+import { appendRevocations, type NewRevocation } from '../../store/sessions/revocations.ts';
+import { isOwnSession, lockOwnSessions, markRevoked, type OwnSession } from '../../store/sessions/sessions.ts';
+
+/** Which of a person's sessions, seen from one of them. */
+export type LogoutScope = 'this' | 'others' | 'all';
+
+export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
+
+/**
+ * Ends a person's sessions: rows, audit and revocations in one transaction, so that a client is told "out" only when the
+ * access tokens are on their way out too. Sessions that have ended already are no error.
+ */
+export async function logOut(
+  db: AuthDatabase,
+  owner: SessionOwner,
+  scope: LogoutScope,
+  requestId: string,
+): Promise<void> {
+  const { userId, sessionId } = owner;
+  await db.transaction({ role: roles.self, userId }, async (trx) => {
+    // Before looking for sessions: what is begun just now, also from one of them, either shows up among them or waits.
+    if (scope !== 'this') await lockUser(trx, userId);
+    const open = await lockOwnSessions(trx, userId);
+    const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));
+    const everything: NewRevocation[] = scope === 'all' ? [{ kind: 'user', userId }] : [];
+    await endSessions(trx, userId, doomed, { requestId, reason: 'logout', revocations: everything });
+  });
+}
+
+/** @returns Whether the session is this person's; one that has ended already is left as it is. */
+export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, requestId: string): Promise<boolean> {
+  const { userId, sessionId } = owner;
+  return db.transaction({ role: roles.self, userId }, async (trx) => {
+    if (!(await isOwnSession(trx, userId, sessionId))) return false;
+    const doomed = (await lockOwnSessions(trx, userId)).filter(({ id }) => id === sessionId);
+    await endSessions(trx, userId, doomed, { requestId, reason: 'logout', revocations: [] });
+    return true;
+  });
+}
+
+/**
+ * Ends sessions of one person, which are locked; the last thing a transaction does. Leaves it in the tenant of the last of them.
+ *
+ * @param how.revocations What is revoked besides the sessions.
+ */
+export async function endSessions(
+  trx: Trx,
+  userId: string,
+  doomed: readonly OwnSession[],
+  { requestId, reason, revocations }: Readonly<{ requestId: string; reason: EndReason; revocations: NewRevocation[] }>,
+): Promise<void> {
+  await markRevoked(
+    trx,
+    doomed.map(({ id }) => id),
+    reason,
+  );
+  // By tenant, since each tenant's audit chain is locked until the end and two of these must not cross.
+  const byTenant = [...doomed].sort((a, b) => (a.tenantId < b.tenantId ? -1 : 1));
+  for (const { id, tenantId } of byTenant) {
+    await enterTenant(trx, tenantId);
+    const event = { tenantId, userId, sessionId: id, requestId };
+    await appendAudit(trx, { ...event, action: 'session.ended', detail: { reason } });
+  }
+  const sessions = doomed.map(({ id, tenantId }) => ({ kind: 'session', sid: id, userId, tenantId }) as const);
+  await appendRevocations(trx, [...sessions, ...revocations], revocationInForceSec);
+}

@@ -1,0 +1,65 @@
+import type { AuthDatabase } from '../../store/database.ts';
+import { type FeedForm, type FeedPage, readFeed, revocationsChannel } from '../../store/sessions/revocations.ts';
+
+export type FeedRequest = Readonly<{ log: string | undefined; after: number; form?: FeedForm; waitMs: number }>;
+
+/** The revocation log for those who follow it. */
+export type Feed = Readonly<{
+  /** The next page; where nothing is new, it waits for something until `waitMs` have passed or `signal` aborts. */
+  next(request: FeedRequest, signal: AbortSignal): Promise<FeedPage>;
+  /** Answers everybody who waits, now and from now on. May be called again. */
+  end(): Promise<void>;
+  readonly ended: boolean;
+}>;
+
+export async function openFeed(db: AuthDatabase): Promise<Feed> {
+  const waiters = new Set<() => void>();
+  const wakeAll = () => {
+    for (const wake of [...waiters]) wake();
+  };
+  let ended = false;
+  let stopped: Promise<void> | undefined;
+  // Also called after a lost connection was made again, when notifications may have been missed.
+  const stopListening = await db.listen(revocationsChannel, wakeAll);
+
+  /** Registers at once, so that what is written between looking and waiting still wakes. */
+  function wakeUp(waitMs: number, signal: AbortSignal) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    waiters.add(resolve);
+    const abort = () => resolve();
+    signal.addEventListener('abort', abort, { once: true });
+    const release = () => {
+      clearTimeout(timer);
+      waiters.delete(resolve);
+      signal.removeEventListener('abort', abort);
+    };
+    return { promise, release };
+  }
+
+  return {
+    get ended() {
+      return ended;
+    },
+    async next({ log, after, form, waitMs }, signal) {
+      const deadline = performance.now() + waitMs;
+      for (;;) {
+        const wake = wakeUp(Math.max(0, deadline - performance.now()), signal);
+        try {
+          const page = await readFeed(db, { log, after }, form);
+          const isNews = page.items.length > 0 || page.groups.length > 0 || page.fromStart;
+          if (isNews || ended || signal.aborted || performance.now() >= deadline) return page;
+          await wake.promise;
+        } finally {
+          wake.release();
+        }
+      }
+    },
+    async end() {
+      ended = true;
+      wakeAll();
+      stopped ??= stopListening();
+      await stopped;
+    },
+  };
+}

@@ -1,0 +1,37 @@
+import { decideRefresh } from '../../domain/sessions/refresh-decision.ts';
+import { decodeRefreshToken } from '../../domain/sessions/refresh-token.ts';
+import { graceSec } from '../../domain/sessions/session-rules.ts';
+import { AppError } from '../../errors.ts';
+import { roles } from '../../store/roles.ts';
+import { findSessionUser, lockSession } from '../../store/sessions/refresh-family.ts';
+import type { SessionOwner } from './end-sessions.ts';
+import { presentedTo, type RefreshParts } from './refresh.ts';
+
+/**
+ * Whose session a refresh token names, for a logout without an access token.
+ *
+ * @returns undefined when the session is gone. `current`: the token would still refresh; an older one, which may be a
+ * stolen one, ends no more than its own session.
+ * @param jkt Thumbprint of the key that the gateway saw a proof of.
+ * @throws AppError `invalid_refresh_token` for what we never made, and where the session is bound to another key: a stolen token
+ *   without its key must not even end a session (RFC 9449 section 5).
+ */
+export async function identifySession(
+  { db, macKeys }: RefreshParts,
+  text: string,
+  jkt: string | null,
+): Promise<Readonly<{ owner: SessionOwner; current: boolean }> | undefined> {
+  const token = decodeRefreshToken(text, macKeys);
+  if (token === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'not of our making' } });
+  const { tenantId, sessionId } = token;
+  return db.transaction({ role: roles.app, tenantId }, async (trx) => {
+    const userId = await findSessionUser(trx, tenantId, sessionId);
+    const session = await lockSession(trx, token, graceSec);
+    if (userId === undefined || session === undefined) return undefined;
+    if (session.jkt !== null && session.jkt !== jkt) {
+      throw new AppError('invalid_refresh_token', { detail: { reason: 'no proof of its key', session_id: sessionId } });
+    }
+    const { kind } = decideRefresh({ ...session, holderActive: true }, presentedTo(session, token));
+    return { owner: { userId, sessionId }, current: kind === 'rotate' || kind === 'repeat' };
+  });
+}

@@ -1,0 +1,88 @@
+import type { Logger } from '@countersign/service-kit';
+import { canonicalEmail } from '../../domain/accounts/email.ts';
+import type { Passwords } from '../../domain/accounts/passwords.ts';
+import type { Transport } from '../../domain/sessions/session-rules.ts';
+import { type Candidate, findCandidate, replaceHash } from '../../store/accounts/accounts.ts';
+import { takeSelection } from '../../store/sessions/one-time-tokens.ts';
+import { type Admission, type AdmitParts, admit } from './admit.ts';
+import type { Caller } from './grant.ts';
+
+export type LoginParts = AdmitParts & Readonly<{ passwords: Passwords; logger: Logger }>;
+
+export type Credentials = Readonly<{
+  email: string;
+  password: string;
+  tenant: string | undefined;
+  transport: Transport;
+}>;
+
+const amr = ['pwd'];
+
+/**
+ * Reserve, look up, one bcrypt, and only then decide: whatever the cause, a refusal looks and takes the same.
+ *
+ * @throws AppError `invalid_credentials`, `too_many_attempts`, `login_busy`.
+ */
+export async function logIn(parts: LoginParts, given: Credentials, caller: Caller): Promise<Admission> {
+  return parts.passwords.admit(() => logInWithPlace(parts, given, caller));
+}
+
+async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Caller): Promise<Admission> {
+  const email = canonicalEmail(given.email);
+  return admit(
+    parts,
+    {
+      refusal: 'invalid_credentials',
+      reserve: (throttle, network) => throttle.reserveLogin(email, network),
+      async verify() {
+        const candidate = await findCandidate(parts.db, email);
+        const matches = await parts.passwords.verify(given.password, candidate.password);
+        const { userId, active, readAt: provenAt, memberships } = candidate;
+        if (!matches || userId === undefined || !active) return undefined;
+        const tenants = memberships.filter(({ slug }) => given.tenant === undefined || slug === given.tenant);
+        const onAdmitted = () => renewHash(parts, given.password, candidate);
+        return { userId, tenants, provenAt, amr, transport: given.transport, onAdmitted };
+      },
+    },
+    caller,
+  );
+}
+
+/**
+ * @param given.mayUse Throws where whoever asks may not have the tokens in the way that the login asked for.
+ * @throws AppError `invalid_selection_token`, `too_many_attempts`, and whatever `mayUse` throws.
+ */
+export async function chooseTenant(
+  parts: AdmitParts,
+  given: Readonly<{ selectionToken: string; tenantId: string; mayUse(transport: Transport): void }>,
+  caller: Caller,
+): Promise<Admission> {
+  return admit(
+    parts,
+    {
+      refusal: 'invalid_selection_token',
+      reserve: (throttle, network) => throttle.reserveToken(network),
+      async verify() {
+        const step = await takeSelection(parts.db, given.selectionToken);
+        if (step !== undefined) given.mayUse(step.transport);
+        return step && { ...step, tenants: { id: given.tenantId } };
+      },
+    },
+    caller,
+  );
+}
+
+/** The password was right: renews a hash that was made under older settings. */
+async function renewHash(
+  { db, passwords, logger }: LoginParts,
+  password: string,
+  { userId, password: stored }: Candidate,
+): Promise<void> {
+  if (userId === undefined || stored === undefined || !passwords.isStale(stored)) return;
+  try {
+    await replaceHash(db, userId, { from: stored.hash, to: await passwords.hash(password) });
+  } catch (error) {
+    // The login stands; the next one tries again.
+    logger.warn({ err: error, user_id: userId }, 'a password hash could not be renewed');
+  }
+}

@@ -1,0 +1,181 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { KeyRing } from '../../domain/keys/key-ring.ts';
+import { seal, successorKey, unseal } from '../../domain/keys/sealing.ts';
+import { type Decision, decideRefresh, type Presented } from '../../domain/sessions/refresh-decision.ts';
+import { decodeRefreshToken, encodeRefreshToken, type RefreshToken } from '../../domain/sessions/refresh-token.ts';
+import {
+  type EndReason,
+  graceSec,
+  idleLifetimeSec,
+  revocationInForceSec,
+} from '../../domain/sessions/session-rules.ts';
+import { AppError, type ErrorCode } from '../../errors.ts';
+import { type Holder, lockHolder } from '../../store/accounts/accounts.ts';
+import { appendAudit } from '../../store/audit/audit.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { roles } from '../../store/roles.ts';
+import { becomeUser, type Trx } from '../../store/scope.ts';
+import {
+  findSessionUser,
+  type LockedSession,
+  lockSession,
+  rotateSession,
+} from '../../store/sessions/refresh-family.ts';
+import { appendRevocations, issueTimeSec } from '../../store/sessions/revocations.ts';
+import { markRevoked } from '../../store/sessions/sessions.ts';
+import type { Caller, Grant } from './grant.ts';
+
+/** What a refresh led to: the first two gave tokens, the others were refused. */
+export const refreshOutcomes = [
+  'rotated',
+  'repeated',
+  'invalid',
+  'unbound',
+  'revoked',
+  'expired',
+  'inactive',
+  'reuse',
+  'ahead',
+] as const;
+
+export type RefreshOutcome = (typeof refreshOutcomes)[number];
+
+/** Told of every refresh. `session` is absent for what we did not make. */
+export type RefreshObserver = (outcome: RefreshOutcome, session?: Readonly<{ session_id: string }>) => void;
+
+export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing; observe?: RefreshObserver }>;
+
+/** Refusals are values until the transaction is committed: throwing inside would undo the end of the family. */
+type Outcome =
+  | Readonly<{ as: 'rotated' | 'repeated'; grant: Grant }>
+  | Readonly<{ as: Exclude<RefreshOutcome, 'rotated' | 'repeated'>; refused: ErrorCode; ended?: EndReason }>;
+
+/**
+ * Continues a session: a new access token, and the one successor of the refresh token given.
+ *
+ * @throws AppError `invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_revoked`.
+ */
+export async function refresh(parts: RefreshParts, text: string, caller: Caller): Promise<Grant> {
+  const token = decodeRefreshToken(text, parts.macKeys);
+  if (token === undefined) {
+    parts.observe?.('invalid');
+    throw new AppError('invalid_refresh_token', { detail: { reason: 'not of our making' } });
+  }
+  const outcome = await parts.db.transaction({ role: roles.app, tenantId: token.tenantId }, (trx) =>
+    refreshIn(trx, parts.macKeys, token, caller),
+  );
+  parts.observe?.(outcome.as, { session_id: token.sessionId });
+  if ('grant' in outcome) return outcome.grant;
+  const detail = { session_id: token.sessionId, ...(outcome.ended && { family_ended: outcome.ended }) };
+  throw new AppError(outcome.refused, { detail });
+}
+
+async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller: Caller): Promise<Outcome> {
+  const userId = await findSessionUser(trx, token.tenantId, token.sessionId);
+  if (userId === undefined) return { as: 'invalid', refused: 'invalid_refresh_token' };
+  await becomeUser(trx, userId);
+  const holder = await lockHolder(trx, userId, token.tenantId);
+  const session = await lockSession(trx, token, graceSec);
+  if (session === undefined) return { as: 'invalid', refused: 'invalid_refresh_token' };
+  // A stolen token without its key must not even end the session (RFC 9449 section 5).
+  if (session.jkt !== null && session.jkt !== caller.jkt) return { as: 'unbound', refused: 'invalid_refresh_token' };
+
+  const decision = decideRefresh({ ...session, holderActive: holder?.active ?? false }, presentedTo(session, token));
+  if (decision.kind === 'refuse') {
+    return { as: decision.code === 'session_revoked' ? 'revoked' : 'expired', refused: decision.code };
+  }
+  if (decision.kind === 'end' || holder === undefined) {
+    const end = decision.kind === 'end' ? decision : ({ reason: 'inactive', code: 'session_revoked' } as const);
+    await endFamily(trx, userId, token, { reason: end.reason, requestId: caller.requestId });
+    return { as: end.reason, refused: end.code, ended: end.reason };
+  }
+  const next = await successorOf(trx, macKeys, token, session, { decision, caller });
+  if (next === undefined) return { as: 'expired', refused: 'session_expired' };
+  return {
+    as: decision.kind === 'rotate' ? 'rotated' : 'repeated',
+    grant: await grantOf(trx, { userId, token, session, holder, next }),
+  };
+}
+
+/** What the row says about the token: is it the current one, or the one before, which alone can open the successor? */
+export function presentedTo(session: LockedSession, token: RefreshToken): Presented {
+  const hash = createHash('sha256').update(token.random).digest();
+  const { tokenHash, sealedSuccessor } = session;
+  const opened =
+    sealedSuccessor === null
+      ? undefined
+      : unseal(successorKey(token.random, token.sessionId), sealedSuccessor, sealContext(token));
+  return {
+    counter: token.counter,
+    hashMatches: timingSafeEqual(hash, tokenHash),
+    successor: opened?.toString('latin1'),
+  };
+}
+
+const sealContext = ({ sessionId, counter }: RefreshToken): string => `${sessionId} ${counter}`;
+
+type Next = Readonly<{ refreshToken: string; expiresInSec: number }>;
+
+async function successorOf(
+  trx: Trx,
+  macKeys: KeyRing,
+  token: RefreshToken,
+  session: LockedSession,
+  { decision, caller }: { decision: Extract<Decision, { kind: 'rotate' | 'repeat' }>; caller: Caller },
+): Promise<Next | undefined> {
+  if (decision.kind === 'repeat') {
+    return { refreshToken: decision.successor, expiresInSec: session.expiresInSec };
+  }
+  const random = randomBytes(32);
+  const successor = encodeRefreshToken({ ...token, counter: token.counter + 1, random }, macKeys.current);
+  const expiresInSec = await rotateSession(trx, token, {
+    fromCounter: token.counter,
+    idleLifetimeSec,
+    tokenHash: createHash('sha256').update(random).digest(),
+    sealedSuccessor: seal(
+      successorKey(token.random, token.sessionId),
+      Buffer.from(successor, 'latin1'),
+      sealContext(token),
+    ),
+    macKeyId: macKeys.current.id,
+    ip: caller.ip,
+    userAgent: caller.userAgent,
+  });
+  return expiresInSec === undefined ? undefined : { refreshToken: successor, expiresInSec };
+}
+
+async function grantOf(
+  trx: Trx,
+  of: Readonly<{ userId: string; token: RefreshToken; session: LockedSession; holder: Holder; next: Next }>,
+): Promise<Grant> {
+  const { userId, token, session, holder, next } = of;
+  return {
+    access: {
+      userId,
+      tenantId: token.tenantId,
+      role: holder.role,
+      sessionId: token.sessionId,
+      clientId: session.clientId,
+      issuedAtSec: await issueTimeSec(trx, userId, token.tenantId),
+      authTimeSec: Math.floor(session.authTime.getTime() / 1000),
+      amr: session.amr,
+      jkt: session.jkt,
+    },
+    refreshToken: next.refreshToken,
+    refreshExpiresInSec: next.expiresInSec,
+    email: holder.email,
+    tenantSlug: holder.slug,
+  };
+}
+
+/** Row, audit and revocation together: the access tokens of a stolen family die with it. */
+async function endFamily(
+  trx: Trx,
+  userId: string,
+  { tenantId, sessionId }: RefreshToken,
+  { reason, requestId }: Readonly<{ reason: EndReason; requestId: string }>,
+): Promise<void> {
+  await markRevoked(trx, [sessionId], reason);
+  await appendAudit(trx, { tenantId, action: 'session.ended', userId, sessionId, requestId, detail: { reason } });
+  await appendRevocations(trx, [{ kind: 'session', sid: sessionId, userId, tenantId }], revocationInForceSec);
+}

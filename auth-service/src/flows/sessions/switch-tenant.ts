@@ -1,0 +1,48 @@
+import { AppError } from '../../errors.ts';
+import { roles } from '../../store/roles.ts';
+import type { SessionKey } from '../../store/sessions/refresh-family.ts';
+import { readSessionProof } from '../../store/sessions/sessions.ts';
+import { type Admission, type AdmitParts, admit, type Proven } from './admit.ts';
+import type { Caller } from './grant.ts';
+
+/** Somebody in a session, as their access token says. */
+export type InSession = SessionKey & Readonly<{ userId: string }>;
+
+/**
+ * Begins another session, in another tenant, on the proof that this session was begun with: how and when somebody logged in stays
+ * what it was. This session goes on.
+ *
+ * @throws AppError `not_a_member`, `session_revoked`, `too_many_attempts`.
+ */
+export function switchTenant(
+  parts: AdmitParts,
+  from: InSession,
+  given: Readonly<{ tenantId: string; transport: Proven['transport'] }>,
+  caller: Caller,
+): Promise<Admission> {
+  return admit(
+    parts,
+    {
+      refusal: 'not_a_member',
+      reserve: (throttle, network) => throttle.reserveToken(network),
+      async verify() {
+        return { ...(await proofOf(parts, from, caller)), tenants: { id: given.tenantId }, transport: given.transport };
+      },
+    },
+    caller,
+  );
+}
+
+/** What a session proves. @throws AppError `session_revoked` when it is over, or bound to a key that was not shown. */
+export async function proofOf(
+  { db }: Pick<AdmitParts, 'db'>,
+  { userId, tenantId, sessionId }: InSession,
+  caller: Caller,
+): Promise<Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>> {
+  const from = { tenantId, sessionId };
+  const proof = await db.transaction({ role: roles.app, tenantId, userId }, (trx) =>
+    readSessionProof(trx, from, userId),
+  );
+  if (proof === undefined || proof.jkt !== caller.jkt) throw new AppError('session_revoked');
+  return { userId, provenAt: proof.authTime, amr: proof.amr, from };
+}

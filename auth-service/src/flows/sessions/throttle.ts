@@ -1,0 +1,157 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from '@countersign/service-kit';
+import {
+  addressLimit,
+  codeLimits,
+  invitationLimit,
+  type Limit,
+  loginLimits,
+  type MailRequest,
+  mailLimits,
+  slowdownMs,
+} from '../../domain/sessions/login-limits.ts';
+import { AppError, errors } from '../../errors.ts';
+import type { Attempts, Count } from '../../store/sessions/attempts.ts';
+
+/** An attempt that is already counted as a failure. */
+export type Reservation = Readonly<{
+  /** It was no guess: takes it back from every count, and forgets the earlier slips of this pair. */
+  succeeded(): Promise<void>;
+  /** It was never tried, for want of capacity. */
+  cancelled(): Promise<void>;
+}>;
+
+/** The guard before every flow that issues a token: reserve first, verify after, so that parallel guesses cannot slip by. */
+export type Throttle = Readonly<{
+  /** @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveLogin(email: string, network: string): Promise<Reservation>;
+  /** For tokens that prove who somebody is. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveToken(network: string): Promise<Reservation>;
+  /** For codes of this person's second factor. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveCode(userId: string, network: string): Promise<Reservation>;
+  /**
+   * For what makes us send a mail, whether or not there is somebody to get it.
+   *
+   * @returns Whether to send it. Beyond five an hour from one place, or twenty in all, it is not, and the answer stays the same:
+   * it says nothing of others who asked.
+   * @throws AppError `too_many_attempts` with `retry-after`, for a place that asks for many.
+   */
+  reserveMail(request: MailRequest, network: string): Promise<boolean>;
+  /** For what a tenant's administrators have mailed. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveInvitation(tenantId: string, email: string): Promise<void>;
+}>;
+
+export function createThrottle(attempts: Attempts): Throttle {
+  const reserve = async (limits: readonly Limit[]) => {
+    const counts = await attempts.add(limits);
+    const counted = limits.map((limit, index) => ({ limit, count: counts[index] }));
+    const [over, within] = [counted.filter(isOver), counted.filter((each) => !isOver(each))];
+    if (over.length === 0) return counts;
+    // It is not tried, so it is no guess: one address that goes on and on must not use up what a person may do from others.
+    await attempts.takeBack(within.map(({ limit }) => limit));
+    const waitSec = Math.max(...over.map(({ count }) => count?.resetsInSec ?? 0));
+    throw new AppError('too_many_attempts', { headers: { 'retry-after': String(waitSec) } });
+  };
+  return {
+    async reserveLogin(email, network) {
+      const { pair, address, email: perEmail } = loginLimits(email, network);
+      const all = [pair, address, perEmail];
+      const [, , emailCount] = await reserve(all);
+      await delay(slowdownMs(emailCount?.count ?? 0));
+      return {
+        async succeeded() {
+          await attempts.clear(pair);
+          await attempts.takeBack([address, perEmail]);
+        },
+        cancelled: () => attempts.takeBack(all),
+      };
+    },
+    async reserveToken(network) {
+      const limits = [addressLimit(network)];
+      await reserve(limits);
+      const takeBack = () => attempts.takeBack(limits);
+      return { succeeded: takeBack, cancelled: takeBack };
+    },
+    async reserveCode(userId, network) {
+      const [pair, person] = codeLimits(userId, network);
+      const address = addressLimit(network);
+      await reserve([pair, person, address]);
+      return {
+        async succeeded() {
+          await attempts.clear(pair);
+          await attempts.takeBack([person, address]);
+        },
+        cancelled: () => attempts.takeBack([pair, person, address]),
+      };
+    },
+    async reserveMail(request, network) {
+      await reserve([addressLimit(network)]);
+      const { pair, mailbox } = mailLimits(request, network);
+      const [atPlace, inAll] = await attempts.add([pair, mailbox]);
+      if (!isOver({ limit: pair, count: atPlace })) return !isOver({ limit: mailbox, count: inAll });
+      // As above: one place that goes on and on must not use up what the mailbox may get.
+      await attempts.takeBack([mailbox]);
+      return false;
+    },
+    async reserveInvitation(tenantId, email) {
+      await reserve([invitationLimit(tenantId, email)]);
+    },
+  };
+}
+
+/**
+ * Does what an attempt was reserved for. Success takes it back, a refusal leaves it counted, and a fault of ours was no attempt.
+ */
+export async function judge<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    const isRefusal = error instanceof AppError && errors[error.code].fault === 'caller';
+    if (!isRefusal) await reservation.cancelled();
+    throw error;
+  }
+  await reservation.succeeded();
+  return result;
+}
+
+const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefined }>): boolean =>
+  limit.refuseAbove !== undefined && (count?.count ?? 0) > limit.refuseAbove;
+
+const leftAloneMs = 1_000;
+
+/**
+ * Uses the second store while the first fails; counts differ then, but guessing never becomes free. After a failure the first is left
+ * alone for a second, and then one operation asks for all: a login does several, and each would wait for a Redis that hangs.
+ *
+ * @param nowMs A clock that is never set back.
+ */
+export function withFallback(
+  first: Attempts,
+  second: Attempts,
+  logger: Logger,
+  nowMs: () => number = () => performance.now(),
+): Attempts {
+  /** Undefined while it works. */
+  let failingUntilMs: number | undefined;
+  const either = async <T>(use: (store: Attempts) => Promise<T>): Promise<T> => {
+    if (failingUntilMs !== undefined) {
+      if (nowMs() < failingUntilMs) return use(second);
+      failingUntilMs = nowMs() + leftAloneMs;
+    }
+    try {
+      const result = await use(first);
+      failingUntilMs = undefined;
+      return result;
+    } catch (error) {
+      failingUntilMs = nowMs() + leftAloneMs;
+      logger.warn({ err: error }, 'attempts are counted in the database: redis does not answer');
+      return use(second);
+    }
+  };
+  return {
+    add: (limits) => either((store) => store.add(limits)),
+    takeBack: (limits) => either((store) => store.takeBack(limits)),
+    clear: (limit) => either((store) => store.clear(limit)),
+  };
+}

@@ -1,0 +1,162 @@
+import { v7 as uuidv7 } from 'uuid';
+import { adminRole } from '../../domain/accounts/account-rules.ts';
+import { networkOf } from '../../domain/accounts/network.ts';
+import type { Transport } from '../../domain/sessions/session-rules.ts';
+import { AppError } from '../../errors.ts';
+import { type Candidate, findCandidate, isActiveAccount } from '../../store/accounts/accounts.ts';
+import { insertAccount } from '../../store/accounts/credentials.ts';
+import { dropRegistrations } from '../../store/accounts/registrations.ts';
+import { databaseNow } from '../../store/clock.ts';
+import { findInvitationToken } from '../../store/mail/mailed-tokens.ts';
+import { roles } from '../../store/roles.ts';
+import { actAs, becomeUser, enterTenant, type Trx } from '../../store/scope.ts';
+import { findOpenInvitation, acceptInvitation as markAccepted } from '../../store/tenants/invitations.ts';
+import { holdsRole } from '../../store/tenants/members.ts';
+import { demandGoodPassword } from '../accounts/demand-good-password.ts';
+import { recordInTenant } from '../audit/record.ts';
+import { type Admission, admit, type Proven } from '../sessions/admit.ts';
+import type { Caller } from '../sessions/grant.ts';
+import type { LoginParts } from '../sessions/log-in.ts';
+import { type InSession, proofOf } from '../sessions/switch-tenant.ts';
+import { judge } from '../sessions/throttle.ts';
+import { joinTenant } from './join-tenant.ts';
+
+/** What somebody brings to accept with; `session` when they are logged in. */
+export type Acceptance = Readonly<{
+  token: string;
+  password: string | undefined;
+  session: InSession | undefined;
+  transport: Transport;
+}>;
+
+const amr = ['pwd'];
+
+type Offer = Readonly<{ invitationId: string; tenantId: string; email: string; invitedBy: string | null }>;
+
+/**
+ * Makes whoever was invited a member, and lets them in.
+ *
+ * The mailed token shows that the address is theirs, and nothing more. Somebody new sets a password with it. Who has an account
+ * shows that it is theirs as well, by its password or by a session of it, and passes the same guard as at a login: throttle,
+ * state of the account, second factor. So a read mailbox alone opens no account.
+ *
+ * @throws AppError `invalid_token`, `invitation_gone`, `invalid_credentials`, `already_member`, `validation_failed`,
+ * `too_many_attempts`, `login_busy`.
+ */
+export async function acceptInvitation(parts: LoginParts, given: Acceptance, caller: Caller): Promise<Admission> {
+  const network = networkOf(caller.ip ?? undefined);
+  const offer = await judge(await parts.throttle.reserveToken(network), () => readOffer(parts, given.token));
+  const { email, tenantId } = offer;
+  const candidate = await findCandidate(parts.db, email);
+  const newPassword = candidate.userId === undefined ? (given.password ?? '') : undefined;
+  if (newPassword !== undefined) demandGoodPassword(newPassword, email);
+  return admit(
+    parts,
+    {
+      refusal: 'invalid_credentials',
+      // Guessing the password of an account is counted where it is guessed at the login.
+      reserve: (throttle) => throttle.reserveLogin(email, network),
+      async verify() {
+        const { transport } = given;
+        const proof =
+          newPassword === undefined
+            ? await joinWithAccount(parts, offer, { candidate, given, caller })
+            : await joinAsNewcomer(parts, offer, newPassword, caller);
+        return proof && { ...proof, tenants: { id: tenantId }, transport };
+      },
+    },
+    caller,
+  );
+}
+
+async function readOffer({ db }: LoginParts, token: string): Promise<Offer> {
+  return db.transaction({ role: roles.accounts }, async (trx) => {
+    const named = await findInvitationToken(trx, token);
+    if (named === undefined) throw new AppError('invalid_token');
+    await enterTenant(trx, named.tenantId);
+    const invitation = await findOpenInvitation(trx, named.invitationId);
+    if (invitation === undefined) throw new AppError('invitation_gone');
+    const { email, invitedBy } = invitation;
+    const offer = { ...named, email, invitedBy };
+    await demandInviter(trx, offer);
+    return offer;
+  });
+}
+
+/**
+ * Locks the inviter's membership, so that they are neither demoted nor disabled until the transaction ends.
+ *
+ * @throws AppError `invitation_gone` when the inviter is no active administrator any more.
+ */
+async function demandInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<void> {
+  if (invitedBy === null) return;
+  const inviter = { tenantId, userId: invitedBy, role: adminRole };
+  if (!(await holdsRole(trx, inviter))) throw new AppError('invitation_gone');
+}
+
+type Proof = Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>;
+
+/** @returns undefined when it was not shown that the account is theirs. */
+async function joinWithAccount(
+  parts: LoginParts,
+  offer: Offer,
+  by: Readonly<{ candidate: Candidate; given: Acceptance; caller: Caller }>,
+): Promise<Proof | undefined> {
+  const proof = await proveAccount(parts, by);
+  if (proof === undefined) return undefined;
+  const { userId } = proof;
+  return parts.db.transaction({ role: roles.app, tenantId: offer.tenantId, userId }, async (trx) => {
+    // The account's state was read before its password was checked. Under this lock, an operator who disables the account
+    // either is seen here or sees the new membership, and tells the directory of it.
+    if (!(await isActiveAccount(trx, userId))) return undefined;
+    await actAs(trx, roles.accounts);
+    await join(trx, offer, userId, by.caller.requestId);
+    return proof;
+  });
+}
+
+async function proveAccount(
+  parts: LoginParts,
+  { candidate, given, caller }: Readonly<{ candidate: Candidate; given: Acceptance; caller: Caller }>,
+): Promise<Proof | undefined> {
+  const { userId, readAt: provenAt, active } = candidate;
+  const { password, session } = given;
+  if (password === undefined) {
+    return active && session !== undefined && session.userId === userId ? proofOf(parts, session, caller) : undefined;
+  }
+  const matches = await parts.passwords.verify(password, candidate.password);
+  return matches && active && userId !== undefined ? { userId, provenAt, amr } : undefined;
+}
+
+async function joinAsNewcomer(
+  { db, passwords }: LoginParts,
+  offer: Offer,
+  password: string,
+  { requestId }: Caller,
+): Promise<Proof> {
+  const stored = await passwords.hash(password);
+  const { tenantId, email } = offer;
+  const userId = uuidv7();
+  return db.transaction({ role: roles.accounts, tenantId, userId }, async (trx) => {
+    // Somebody else may just have made the account: then this is no newcomer, and has to show its password.
+    if (!(await insertAccount(trx, { userId, email, password: stored }))) throw new AppError('invalid_credentials');
+    await dropRegistrations(trx, email);
+    const provenAt = await databaseNow(trx);
+    await join(trx, offer, userId, requestId);
+    return { userId, provenAt, amr };
+  });
+}
+
+/** @throws AppError `invitation_gone` when it was accepted, withdrawn or ran out meanwhile, or its inviter is gone; `already_member`. */
+async function join(trx: Trx, offer: Offer, userId: string, requestId: string): Promise<void> {
+  const { invitationId, tenantId, email } = offer;
+  await demandInviter(trx, offer);
+  const accepted = await markAccepted(trx, invitationId, userId);
+  if (accepted === undefined) throw new AppError('invitation_gone');
+  const { role } = accepted;
+  await becomeUser(trx, userId);
+  if (!(await joinTenant(trx, { tenantId, userId, email, role }))) throw new AppError('already_member');
+  const event = { tenantId, userId, sessionId: null, requestId };
+  await recordInTenant(trx, { ...event, action: 'invitation.accepted', detail: { invitation_id: invitationId } });
+  await recordInTenant(trx, { ...event, action: 'member.joined', detail: { role, by: 'invitation' } });
+}

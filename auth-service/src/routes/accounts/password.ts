@@ -1,0 +1,64 @@
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
+import { changePassword, type PasswordParts } from '../../flows/accounts/change-password.ts';
+import { forgotPassword, resetPassword } from '../../flows/accounts/reset-password.ts';
+import { callerOf, sessionOf } from '../caller.ts';
+import { endpoint, serve } from '../endpoint.ts';
+import { emailAddress, mailedToken, newPassword, secretText } from '../fields.ts';
+
+export const forgotPasswordEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/password/forgot',
+  operationId: 'forgotPassword',
+  summary: 'Have a link to a new password mailed; the answer is the same whether or not the address has an account',
+  access: 'anybody',
+  body: z.object({ email: emailAddress }),
+  answers: { 202: null },
+  refusals: ['too_many_attempts'],
+});
+
+export const resetPasswordEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/password/reset',
+  operationId: 'resetPassword',
+  summary: 'Choose a new password with the token that was mailed; every session ends',
+  access: 'anybody',
+  body: z.object({ token: mailedToken, password: newPassword }),
+  answers: { 204: null },
+  refusals: ['invalid_token', 'too_many_attempts', 'login_busy'],
+});
+
+export const changePasswordEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/password/change',
+  operationId: 'changePassword',
+  summary: 'Choose a new password, knowing the present one; every other session ends',
+  access: 'user',
+  body: z.object({ current_password: secretText(maxPasswordLength), new_password: newPassword }),
+  answers: { 204: null },
+  refusals: ['invalid_credentials', 'session_revoked', 'too_many_attempts', 'login_busy'],
+});
+
+export function passwordRoutes(parts: PasswordParts): Router {
+  const router = createRouter();
+
+  serve(router, forgotPasswordEndpoint, async ({ req, res, identity, body }) => {
+    await forgotPassword(parts, body.email, callerOf(req, res, identity));
+    res.status(202).set('cache-control', 'no-store').end();
+  });
+
+  serve(router, resetPasswordEndpoint, async ({ req, res, identity, body }) => {
+    await resetPassword(parts, body, callerOf(req, res, identity));
+    res.status(204).end();
+  });
+
+  serve(router, changePasswordEndpoint, async ({ req, res, identity, body }) => {
+    const given = { current: body.current_password, next: body.new_password };
+    await changePassword(parts, sessionOf(identity), given, callerOf(req, res, identity));
+    res.status(204).end();
+  });
+
+  return router;
+}

@@ -1,0 +1,130 @@
+import type { UserIdentity } from '@countersign/identity';
+import { createRouter, requestIdOf } from '@countersign/service-kit';
+import type { Response, Router } from 'express';
+import { z } from 'zod';
+import { networkOf } from '../../domain/accounts/network.ts';
+import { AppError } from '../../errors.ts';
+import {
+  type Asking,
+  confirmEnrolment,
+  enrolTotp,
+  type FactorParts,
+  readSecondFactor,
+  removeTotp,
+  renewRecoveryCodes,
+} from '../../flows/second-factor/second-factor.ts';
+import { endpoint, serve } from '../endpoint.ts';
+import { text } from '../fields.ts';
+
+const recoveryCodes = z
+  .object({ recovery_codes: z.array(z.string()).describe('Each works once. They are not shown again.') })
+  .meta({ id: 'RecoveryCodes' });
+
+const freshLogin = 'Needs a login of the last five minutes, with the second factor where there is one.';
+
+export const readSecondFactorEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/auth/mfa',
+  operationId: 'readSecondFactor',
+  summary: 'Whether a login asks for a second factor, and how many recovery codes are left',
+  access: 'user',
+  answers: { 200: z.object({ totp: z.boolean(), recovery_codes_left: z.int() }) },
+  refusals: [],
+});
+
+export const enrolTotpEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/mfa/totp',
+  operationId: 'enrolTotp',
+  summary: 'Get a secret for an authenticator app (RFC 6238); it counts once a code of it was confirmed',
+  description: freshLogin,
+  access: 'user',
+  answers: {
+    200: z.object({
+      secret: z.string().describe('Base32, to be typed.'),
+      otpauth_uri: z.string().describe('To be shown as a QR code.'),
+    }),
+  },
+  refusals: ['fresh_login_required', 'mfa_already_enabled'],
+});
+
+export const confirmTotpEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/mfa/totp/confirm',
+  operationId: 'confirmTotp',
+  summary: 'Show a first code: from here on every login asks for one, and the other sessions end',
+  description: freshLogin,
+  access: 'user',
+  body: z.object({ code: text(64) }),
+  answers: { 200: recoveryCodes },
+  refusals: ['fresh_login_required', 'mfa_not_enrolled', 'mfa_already_enabled', 'invalid_code', 'too_many_attempts'],
+});
+
+export const removeTotpEndpoint = endpoint({
+  method: 'delete',
+  path: '/v1/auth/mfa/totp',
+  operationId: 'removeTotp',
+  summary: 'Remove the second factor and its recovery codes; sessions stay',
+  description: freshLogin,
+  access: 'user',
+  answers: { 204: null },
+  refusals: ['fresh_login_required', 'mfa_not_enrolled'],
+});
+
+export const renewRecoveryCodesEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/mfa/recovery-codes',
+  operationId: 'renewRecoveryCodes',
+  summary: 'Get new recovery codes in place of the old ones; sessions stay',
+  description: freshLogin,
+  access: 'user',
+  answers: { 200: recoveryCodes },
+  refusals: ['fresh_login_required', 'mfa_not_enrolled'],
+});
+
+/** A person's own second factor. */
+export function secondFactorRoutes(parts: FactorParts): Router {
+  const router = createRouter();
+
+  serve(router, readSecondFactorEndpoint, async ({ res, identity }) => {
+    const { enabled, recoveryCodesLeft } = await readSecondFactor(parts, identity.userId);
+    res.set('cache-control', 'no-store').json({ totp: enabled, recovery_codes_left: recoveryCodesLeft });
+  });
+
+  serve(router, enrolTotpEndpoint, async ({ res, identity }) => {
+    const { secret, uri } = await enrolTotp(parts, askingOf(res, identity));
+    res.set('cache-control', 'no-store').json({ secret, otpauth_uri: uri });
+  });
+
+  serve(router, confirmTotpEndpoint, async ({ res, identity, body }) => {
+    const codes = await confirmEnrolment(parts, askingOf(res, identity), body.code);
+    res.set('cache-control', 'no-store').json({ recovery_codes: codes });
+  });
+
+  serve(router, removeTotpEndpoint, async ({ res, identity }) => {
+    await removeTotp(parts, askingOf(res, identity));
+    res.status(204).end();
+  });
+
+  serve(router, renewRecoveryCodesEndpoint, async ({ res, identity }) => {
+    const codes = await renewRecoveryCodes(parts, askingOf(res, identity));
+    res.set('cache-control', 'no-store').json({ recovery_codes: codes });
+  });
+
+  return router;
+}
+
+/** All of it is signed by the gateway, which has it from the access token. */
+function askingOf(res: Response, { userId, tenantId, context }: UserIdentity): Asking {
+  // Tokens of another issuer may have no session; what they may do here nobody has said.
+  if (context.sid === undefined) throw new AppError('fresh_login_required', { detail: { reason: 'no session' } });
+  return {
+    userId,
+    tenantId,
+    sessionId: context.sid,
+    authTimeSec: context.authTime,
+    amr: context.amr ?? [],
+    requestId: requestIdOf(res),
+    network: networkOf(context.ip),
+  };
+}

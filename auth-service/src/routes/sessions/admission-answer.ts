@@ -1,0 +1,52 @@
+import { addToLog, problemMediaType, problemOf, requestIdOf } from '@countersign/service-kit';
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { type ErrorCode, errors } from '../../errors.ts';
+import type { Admission } from '../../flows/sessions/admit.ts';
+import { answerWithTokens, type TokenSigner, tokens } from './token-answer.ts';
+
+const tenantQuestion = z.object({
+  selection_token: z.string(),
+  tenants: z.array(z.object({ id: z.string(), slug: z.string(), name: z.string() })),
+});
+
+const mfaQuestion = z.object({ mfa_token: z.string() });
+
+/** What every endpoint answers and refuses with that lets somebody in; spread into its description. */
+export const admissionAnswers = {
+  answers: { 200: tokens },
+  refusalMembers: { tenant_selection_required: tenantQuestion, mfa_required: mfaQuestion },
+} as const;
+
+/** Tokens, or the question that comes before them. */
+export async function answerAdmission(
+  req: Request,
+  res: Response,
+  signer: TokenSigner,
+  admission: Admission,
+): Promise<void> {
+  switch (admission.kind) {
+    case 'granted':
+      return answerWithTokens(res, signer, admission);
+    case 'choose': {
+      const tenants = admission.tenants.map(({ tenantId, slug, name }) => ({ id: tenantId, slug, name }));
+      const members: z.infer<typeof tenantQuestion> = { selection_token: admission.selectionToken, tenants };
+      return ask(req, res, 'tenant_selection_required', members);
+    }
+    case 'mfa': {
+      const members: z.infer<typeof mfaQuestion> = { mfa_token: admission.mfaToken };
+      return ask(req, res, 'mfa_required', members);
+    }
+  }
+}
+
+/** A problem with extension members (RFC 9457 section 3.2): not a failure, but the question that comes next. */
+function ask(req: Request, res: Response, code: ErrorCode, members: object): void {
+  addToLog(res, { code });
+  const problem = problemOf(code, errors[code], { id: requestIdOf(res), path: req.path });
+  res
+    .status(errors[code].status)
+    // Not by send(), which would add a charset; the media type has none (RFC 9457 section 6.1).
+    .set({ 'cache-control': 'no-store', 'content-type': problemMediaType })
+    .end(JSON.stringify({ ...problem, ...members }));
+}

@@ -1,0 +1,83 @@
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
+import type { Transport } from '../../domain/sessions/session-rules.ts';
+import { type SecondStepParts, showSecondFactor } from '../../flows/second-factor/second-step.ts';
+import { chooseTenant, type LoginParts, logIn } from '../../flows/sessions/log-in.ts';
+import { callerOf } from '../caller.ts';
+import { endpoint, serve } from '../endpoint.ts';
+import { secretText, text, transport } from '../fields.ts';
+import { admissionAnswers, answerAdmission } from './admission-answer.ts';
+import { type BrowserParts, refuseForeignPage } from './browser.ts';
+import type { TokenSigner } from './token-answer.ts';
+
+export const logInEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/login',
+  operationId: 'logIn',
+  summary: 'Log in with e-mail and password',
+  access: 'anybody',
+  body: z.object({
+    email: text(254),
+    password: secretText(maxPasswordLength),
+    tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
+    transport,
+  }),
+  ...admissionAnswers,
+  refusals: [
+    'invalid_credentials',
+    'tenant_selection_required',
+    'mfa_required',
+    'cross_site_refused',
+    'too_many_attempts',
+    'login_busy',
+  ],
+});
+
+export const chooseTenantEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/login/tenant',
+  operationId: 'chooseTenant',
+  summary: 'Go on with a login in one of several tenants',
+  access: 'anybody',
+  body: z.object({ selection_token: text(64), tenant_id: text(64) }),
+  ...admissionAnswers,
+  refusals: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
+});
+
+export const showSecondFactorEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/login/mfa',
+  operationId: 'showSecondFactor',
+  summary: 'Finish a login with a code of the authenticator app, or a recovery code',
+  access: 'anybody',
+  body: z.object({ mfa_token: text(64), code: text(64) }),
+  answers: admissionAnswers.answers,
+  refusals: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
+});
+
+export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner & BrowserParts): Router {
+  const router = createRouter();
+
+  serve(router, logInEndpoint, async ({ req, res, identity, body }) => {
+    refuseForeignPage(parts, req, body.transport);
+    const { email, password, tenant, transport: by } = body;
+    const given = { email, password, tenant, transport: by };
+    await answerAdmission(req, res, parts, await logIn(parts, given, callerOf(req, res, identity)));
+  });
+
+  serve(router, chooseTenantEndpoint, async ({ req, res, identity, body }) => {
+    const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);
+    const given = { selectionToken: body.selection_token, tenantId: body.tenant_id, mayUse };
+    await answerAdmission(req, res, parts, await chooseTenant(parts, given, callerOf(req, res, identity)));
+  });
+
+  serve(router, showSecondFactorEndpoint, async ({ req, res, identity, body }) => {
+    const mayUse = (by: Transport) => refuseForeignPage(parts, req, by);
+    const given = { mfaToken: body.mfa_token, code: body.code, mayUse };
+    await answerAdmission(req, res, parts, await showSecondFactor(parts, given, callerOf(req, res, identity)));
+  });
+
+  return router;
+}

@@ -1,0 +1,61 @@
+import type { Identity } from '@countersign/identity';
+import { createRouter, requestIdOf } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { AppError } from '../../errors.ts';
+import { type LogoutScope, logOut, type SessionOwner } from '../../flows/sessions/end-sessions.ts';
+import { identifySession } from '../../flows/sessions/identify-session.ts';
+import type { RefreshParts } from '../../flows/sessions/refresh.ts';
+import { endpoint, serve } from '../endpoint.ts';
+import { refreshToken } from '../fields.ts';
+import { type BrowserParts, clearCookie, type PresentedRefreshToken, refreshTokenOf } from './browser.ts';
+
+export const logOutEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/logout',
+  operationId: 'logOut',
+  summary: 'End this session, the others, or all; without an access token the refresh token names the session',
+  description:
+    'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
+  access: 'anybody',
+  body: z
+    .object({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
+    .default({ scope: 'this' }),
+  answers: { 204: null },
+  refusals: ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'],
+});
+
+export function logoutRoutes(parts: RefreshParts & BrowserParts): Router {
+  const router = createRouter();
+  serve(router, logOutEndpoint, async ({ req, res, identity, body }) => {
+    const { scope } = body;
+    const jkt = identity.context.jkt ?? null;
+    const asked =
+      bearerOf(identity, scope) ??
+      (await namedBy(parts, refreshTokenOf(parts, req, body.refresh_token), { scope, jkt }));
+    if (asked !== undefined) await logOut(parts.db, asked.owner, asked.scope, requestIdOf(res));
+    if (scope !== 'others') clearCookie(req, res);
+    res.status(204).end();
+  });
+  return router;
+}
+
+type Asked = Readonly<{ owner: SessionOwner; scope: LogoutScope }>;
+
+function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
+  if (identity.kind !== 'user' || identity.context.sid === undefined) return undefined;
+  return { owner: { userId: identity.userId, sessionId: identity.context.sid }, scope };
+}
+
+/** @returns undefined when the session is gone, which is what was asked for. */
+async function namedBy(
+  parts: RefreshParts,
+  presented: PresentedRefreshToken | undefined,
+  { scope, jkt }: Readonly<{ scope: LogoutScope; jkt: string | null }>,
+): Promise<Asked | undefined> {
+  if (presented === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
+  const named = await identifySession(parts, presented.token, jkt);
+  if (named === undefined) return undefined;
+  // An old token may be a stolen one: it ends its own session, never the others.
+  return { owner: named.owner, scope: named.current ? scope : 'this' };
+}

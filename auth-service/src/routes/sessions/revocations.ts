@@ -1,0 +1,95 @@
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import type { Feed } from '../../flows/sessions/follow-revocations.ts';
+import { pageSize, type Revocation, type RevocationGroup } from '../../store/sessions/revocations.ts';
+import { endpoint, serve } from '../endpoint.ts';
+
+const maxWaitSec = 30;
+
+const feedQuery = z.object({
+  log: z.string().max(128).optional(),
+  after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+  wait: z.coerce.number().int().min(0).max(maxWaitSec).default(0),
+});
+
+/** A client that accepts it gets `groups` in place of `items`. */
+const groupedType = 'application/vnd.countersign.revocation-groups+json';
+
+const kind = z.enum(['session', 'member', 'user', 'tenant', 'key']);
+const revocation = z
+  .object({
+    kind,
+    sid: z.string().optional(),
+    user_id: z.string().optional(),
+    tenant_id: z.string().optional(),
+    kid: z.string().optional(),
+    not_before: z.iso.datetime(),
+    expires_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Revocation' });
+
+const revocationGroup = z
+  .object({ kind, not_before: z.iso.datetime(), expires_at: z.iso.datetime(), ids: z.array(z.string()) })
+  .meta({ id: 'RevocationGroup' });
+
+const place = { log: z.string(), cursor: z.int(), complete: z.boolean() };
+
+export const followRevocationsEndpoint = endpoint({
+  method: 'get',
+  path: '/internal/revocations',
+  operationId: 'followRevocations',
+  summary: 'Follow the revocation log; for the gateway itself, on no public route',
+  description:
+    `At most ${pageSize} on a page. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
+    'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`.',
+  access: 'gateway',
+  query: feedQuery,
+  answers: {
+    200: z.union([
+      z.object({ ...place, items: z.array(revocation) }),
+      z.object({ ...place, groups: z.array(revocationGroup) }),
+    ]),
+  },
+  refusals: [],
+});
+
+/** The revocation log, for the gateway alone. */
+export function revocationRoutes(feed: Feed): Router {
+  const router = createRouter();
+  serve(router, followRevocationsEndpoint, async ({ req, res, query }) => {
+    const { log, after, wait } = query;
+    const form = req.accepts(['application/json', groupedType]) === groupedType ? 'groups' : 'items';
+    const gone = new AbortController();
+    res.once('close', () => gone.abort());
+    const page = await feed.next({ log, after, form, waitMs: wait * 1000 }, gone.signal);
+    // Or a gateway would ask again on a connection that keeps this process from stopping.
+    if (feed.ended) res.set('connection', 'close');
+    const { cursor, complete } = page;
+    const place = { log: page.log, cursor, complete };
+    res.set('cache-control', 'no-store');
+    if (form === 'items') res.json({ ...place, items: page.items.map(toItem) });
+    else res.type(groupedType).json({ ...place, groups: page.groups.map(toGroup) });
+  });
+  return router;
+}
+
+function toItem(entry: Revocation): z.infer<typeof revocation> {
+  const { kind, sid, user_id, tenant_id, kid, not_before, expires_at } = entry;
+  return {
+    kind,
+    ...(sid !== null && { sid }),
+    ...(user_id !== null && { user_id }),
+    ...(tenant_id !== null && { tenant_id }),
+    ...(kid !== null && { kid }),
+    not_before: not_before.toISOString(),
+    expires_at: expires_at.toISOString(),
+  };
+}
+
+const toGroup = ({ kind, not_before, expires_at, ids }: RevocationGroup) => ({
+  kind,
+  not_before: not_before.toISOString(),
+  expires_at: expires_at.toISOString(),
+  ids,
+});

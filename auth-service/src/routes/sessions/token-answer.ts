@@ -1,0 +1,45 @@
+import type { Response } from 'express';
+import { z } from 'zod';
+import { signAccessToken, type TokenIssuer } from '../../domain/sessions/access-token.ts';
+import { refreshCookie } from '../../domain/sessions/refresh-cookie.ts';
+import { accessTokenLifetimeSec, type Transport } from '../../domain/sessions/session-rules.ts';
+import type { SigningKeys } from '../../flows/keys/signing-keys.ts';
+import type { Grant } from '../../flows/sessions/grant.ts';
+
+/** What turns a grant into an answer. */
+export type TokenSigner = Readonly<{ signingKeys: SigningKeys; issuer: TokenIssuer }>;
+
+export const tokens = z
+  .object({
+    access_token: z.string(),
+    token_type: z.enum(['Bearer', 'DPoP']),
+    expires_in: z.int().describe('Seconds until the access token expires.'),
+    refresh_token: z.string().optional().describe('Not there with `transport: cookie`.'),
+    refresh_expires_in: z.int().describe('Seconds until the refresh token expires.'),
+    session_id: z.uuid(),
+    user: z.object({ id: z.string(), email: z.string() }),
+    tenant: z.object({ id: z.string(), slug: z.string(), role: z.string() }),
+  })
+  .meta({ id: 'Tokens' });
+
+/** The one shape of every answer that carries tokens (RFC 6749 section 5.1). */
+export async function answerWithTokens(
+  res: Response,
+  signer: TokenSigner,
+  { grant, transport }: Readonly<{ grant: Grant; transport: Transport }>,
+): Promise<void> {
+  const { access } = grant;
+  const accessToken = await signAccessToken(access, signer.issuer, signer.signingKeys.current());
+  const answer: z.infer<typeof tokens> = {
+    access_token: accessToken,
+    token_type: access.jkt === null ? 'Bearer' : 'DPoP',
+    expires_in: accessTokenLifetimeSec,
+    ...(transport === 'body' && { refresh_token: grant.refreshToken }),
+    refresh_expires_in: grant.refreshExpiresInSec,
+    session_id: access.sessionId,
+    user: { id: access.userId, email: grant.email },
+    tenant: { id: access.tenantId, slug: grant.tenantSlug, role: access.role },
+  };
+  if (transport === 'cookie') res.append('set-cookie', refreshCookie(grant.refreshToken, grant.refreshExpiresInSec));
+  res.set('cache-control', 'no-store').json(answer);
+}

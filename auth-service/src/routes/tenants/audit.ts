@@ -1,0 +1,66 @@
+import { createRouter, pageFields, pageOf } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { readNewest, type StoredEntry } from '../../store/audit/audit.ts';
+import type { AuthDatabase } from '../../store/database.ts';
+import { roles } from '../../store/roles.ts';
+import { endpoint, serve } from '../endpoint.ts';
+import { adminOf } from './tenant-admin.ts';
+
+const auditEntry = z
+  .object({
+    seq: z.int().describe('1, 2, 3 … without gaps in each tenant.'),
+    at: z.iso.datetime(),
+    action: z.string(),
+    user_id: z.string().nullable().describe('Whom it is about.'),
+    session_id: z.string().nullable(),
+    request_id: z.string(),
+    detail: z.record(z.string(), z.unknown()),
+    hash: z.string().describe('SHA-256 over the hash before it and this entry, in hex.'),
+  })
+  .meta({ id: 'AuditEntry' });
+
+/** The highest `seq` that its column holds. */
+const lastPlace = 2 ** 31 - 1;
+
+const place = z
+  .string()
+  .regex(/^[1-9][0-9]{0,9}$/)
+  .transform(Number)
+  .pipe(z.int().max(lastPlace));
+
+export const readAuditEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/auth/audit',
+  operationId: 'readAudit',
+  summary: 'Read what happened in one’s own tenant, newest first; for its administrators',
+  access: 'user',
+  query: z.object(pageFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
+  answers: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
+  refusals: ['insufficient_role'],
+});
+
+export function auditRoutes({ db }: Readonly<{ db: AuthDatabase }>): Router {
+  const router = createRouter();
+  serve(router, readAuditEndpoint, async ({ res, identity, query }) => {
+    const { tenantId } = adminOf(identity, res);
+    const { cursor: before, limit } = query;
+    const found = await db.transaction({ role: roles.app, tenantId }, (trx) =>
+      readNewest(trx, tenantId, { before, limit: limit + 1 }),
+    );
+    const { rows, nextCursor } = pageOf(found, limit, ({ entry }) => String(entry.seq));
+    res.set('cache-control', 'no-store').json({ items: rows.map(toJson), next_cursor: nextCursor });
+  });
+  return router;
+}
+
+const toJson = ({ entry, hash }: StoredEntry): z.infer<typeof auditEntry> => ({
+  seq: entry.seq,
+  at: entry.at.toISOString(),
+  action: entry.action,
+  user_id: entry.userId,
+  session_id: entry.sessionId,
+  request_id: entry.requestId,
+  detail: JSON.parse(entry.detail) as Record<string, unknown>,
+  hash: hash.toString('hex'),
+});

@@ -1,0 +1,128 @@
+import { createRouter, pageFields, pageOf } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
+import type { LoginParts } from '../../flows/sessions/log-in.ts';
+import { acceptInvitation } from '../../flows/tenants/accept-invitation.ts';
+import { invite, openInvitations, withdrawInvitation } from '../../flows/tenants/invite.ts';
+import type { Invitation } from '../../store/tenants/invitations.ts';
+import { callerOf, inSessionOf } from '../caller.ts';
+import { endpoint, serve } from '../endpoint.ts';
+import { emailAddress, mailedToken, roleName, secretText, transport } from '../fields.ts';
+import { admissionAnswers, answerAdmission } from '../sessions/admission-answer.ts';
+import { type BrowserParts, refuseForeignPage } from '../sessions/browser.ts';
+import type { TokenSigner } from '../sessions/token-answer.ts';
+import { adminOf, pathId } from './tenant-admin.ts';
+
+const invitation = z
+  .object({
+    id: z.uuid(),
+    email: z.string(),
+    role: z.string(),
+    invited_by: z.string().nullable().describe('Null: an operator.'),
+    created_at: z.iso.datetime(),
+    expires_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Invitation' });
+
+const cursor = z.uuid();
+
+export const inviteEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/tenants/:id/invitations',
+  operationId: 'invite',
+  summary: 'Invite an address to one’s own tenant; for its administrators',
+  access: 'user',
+  body: z.object({ email: emailAddress, role: roleName }),
+  answers: { 201: invitation },
+  refusals: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
+});
+
+export const listInvitationsEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/auth/tenants/:id/invitations',
+  operationId: 'listInvitations',
+  summary: 'List the invitations that can still be accepted, newest first; for administrators',
+  access: 'user',
+  query: z.object(pageFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
+  answers: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
+  refusals: ['insufficient_role', 'tenant_mismatch'],
+});
+
+export const withdrawInvitationEndpoint = endpoint({
+  method: 'delete',
+  path: '/v1/auth/tenants/:id/invitations/:invitationId',
+  operationId: 'withdrawInvitation',
+  summary: 'Withdraw an invitation; for administrators',
+  access: 'user',
+  answers: { 204: null },
+  refusals: ['insufficient_role', 'tenant_mismatch', 'not_found'],
+});
+
+export const acceptInvitationEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/auth/invitations/accept',
+  operationId: 'acceptInvitation',
+  summary: 'Join a tenant with the token that was mailed, and log in to it',
+  access: 'anybody',
+  body: z.object({
+    token: mailedToken,
+    password: secretText(maxPasswordLength)
+      .optional()
+      .describe(
+        'The one to set, for somebody new. Who has an account gives its password, or is logged in to it and leaves this out.',
+      ),
+    transport,
+  }),
+  ...admissionAnswers,
+  refusals: [
+    'invalid_token',
+    'invitation_gone',
+    'invalid_credentials',
+    'already_member',
+    'mfa_required',
+    'session_revoked',
+    'cross_site_refused',
+    'too_many_attempts',
+    'login_busy',
+  ],
+});
+
+export function invitationRoutes(parts: LoginParts & TokenSigner & BrowserParts): Router {
+  const router = createRouter();
+
+  serve(router, inviteEndpoint, async ({ req, res, identity, body }) => {
+    const made = await invite(parts, adminOf(identity, res, pathId(req, 'id')), body);
+    res.status(201).location(`${req.path}/${made.id}`).set('cache-control', 'no-store').json(toJson(made));
+  });
+
+  serve(router, listInvitationsEndpoint, async ({ req, res, identity, query }) => {
+    const { tenantId } = adminOf(identity, res, pathId(req, 'id'));
+    const { cursor: before, limit } = query;
+    const found = await openInvitations(parts.db, tenantId, { before, limit: limit + 1 });
+    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
+    res.set('cache-control', 'no-store').json({ items: rows.map(toJson), next_cursor: nextCursor });
+  });
+
+  serve(router, withdrawInvitationEndpoint, async ({ req, res, identity }) => {
+    await withdrawInvitation(parts.db, adminOf(identity, res, pathId(req, 'id')), pathId(req, 'invitationId'));
+    res.status(204).end();
+  });
+
+  serve(router, acceptInvitationEndpoint, async ({ req, res, identity, body }) => {
+    refuseForeignPage(parts, req, body.transport);
+    const given = { ...body, password: body.password, session: inSessionOf(identity) };
+    await answerAdmission(req, res, parts, await acceptInvitation(parts, given, callerOf(req, res, identity)));
+  });
+
+  return router;
+}
+
+const toJson = (made: Invitation): z.infer<typeof invitation> => ({
+  id: made.id,
+  email: made.email,
+  role: made.role,
+  invited_by: made.invitedBy,
+  created_at: made.createdAt.toISOString(),
+  expires_at: made.expiresAt.toISOString(),
+});

@@ -1,0 +1,22 @@
+import type { UserIdentity } from '@countersign/identity';
+import { requestIdOf } from '@countersign/service-kit';
+import type { Request, Response } from 'express';
+import { adminRole } from '../../domain/accounts/account-rules.ts';
+import { AppError } from '../../errors.ts';
+import type { Admin } from '../../flows/tenants/invite.ts';
+
+/**
+ * The caller as an administrator of their own tenant; the gateway's `allow` says the same, and this holds without it.
+ *
+ * @param tenantId The one that the path names, if it does: it must be the caller's.
+ * @throws AppError `insufficient_role`, `tenant_mismatch`.
+ */
+export function adminOf(identity: UserIdentity, res: Response, tenantId = identity.tenantId): Admin {
+  if (tenantId !== identity.tenantId) throw new AppError('tenant_mismatch');
+  if (identity.role !== adminRole) throw new AppError('insufficient_role');
+  const { userId, context } = identity;
+  return { tenantId, userId, sessionId: context.sid ?? null, requestId: requestIdOf(res) };
+}
+
+/** One `:name` of the path. */
+export const pathId = (req: Request, name: string): string => String(req.params[name]);

@@ -1,0 +1,49 @@
+import type { AuthDatabase } from '../database.ts';
+import { roles } from '../roles.ts';
+import { insertTenant, type Tenant } from '../tenants/tenants.ts';
+
+const role = roles.accounts;
+
+export async function addTenant(db: AuthDatabase, { id, slug, name }: Tenant): Promise<void> {
+  await db.transaction({ role, tenantId: id }, (trx) => insertTenant(trx, { id, slug, name }));
+}
+
+export async function hasCredential(db: AuthDatabase, userId: string): Promise<boolean> {
+  const row = await db.transaction({ role, userId }, (trx) =>
+    trx.selectFrom('credentials').select('user_id').where('user_id', '=', userId).executeTakeFirst(),
+  );
+  return row !== undefined;
+}
+
+/** @param member.password undefined keeps the one there is. */
+export async function addMember(
+  db: AuthDatabase,
+  member: Readonly<{
+    tenantId: string;
+    userId: string;
+    email: string;
+    role: string;
+    password: Readonly<{ hash: string; pepperKid: string }> | undefined;
+  }>,
+): Promise<void> {
+  const { tenantId, userId, email, password } = member;
+  await db.transaction({ role, tenantId, userId }, async (trx) => {
+    await trx
+      .insertInto('users')
+      .values({ id: userId, email_ci: email, email_verified_at: new Date() })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    if (password !== undefined) {
+      await trx
+        .insertInto('credentials')
+        .values({ user_id: userId, hash: password.hash, pepper_kid: password.pepperKid })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute();
+    }
+    await trx
+      .insertInto('memberships')
+      .values({ tenant_id: tenantId, user_id: userId, role: member.role })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  });
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import type { MailedTokenPurpose } from '../schema.ts';
+import type { Trx } from '../scope.ts';
+
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+const now = sql<Date>`clock_timestamp()`;
+
+/** What a token that goes out by mail stands for. */
+export type MailedTokenSubject =
+  | Readonly<{ purpose: 'email_verification'; registrationId: string }>
+  | Readonly<{ purpose: 'password_reset'; userId: string }>
+  | Readonly<{ purpose: 'invitation'; invitationId: string; tenantId: string }>;
+
+/** Keeps a token's hash. Several may be out for one subject: a mail that was sent twice works in both copies. */
+export async function saveMailedToken(
+  trx: Trx,
+  token: string,
+  { subject, lifetimeSec }: Readonly<{ subject: MailedTokenSubject; lifetimeSec: number }>,
+): Promise<void> {
+  await trx
+    .insertInto('mailed_tokens')
+    .values({
+      hash: hashOf(token),
+      purpose: subject.purpose,
+      ...(subject.purpose === 'email_verification' && { registration_id: subject.registrationId }),
+      ...(subject.purpose === 'password_reset' && { user_id: subject.userId }),
+      ...(subject.purpose === 'invitation' && { invitation_id: subject.invitationId, tenant_id: subject.tenantId }),
+      expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${lifetimeSec}::int)`,
+    })
+    .execute();
+}
+
+/** @returns The address that a token confirms; the token stays as it is. */
+export async function findVerification(trx: Trx, token: string): Promise<string | undefined> {
+  const row = await trx
+    .selectFrom('mailed_tokens')
+    .innerJoin('registrations', 'registrations.id', 'mailed_tokens.registration_id')
+    .select('registrations.email_ci as email')
+    .where('mailed_tokens.hash', '=', hashOf(token))
+    .where('mailed_tokens.purpose', '=', 'email_verification')
+    .where('mailed_tokens.expires_at', '>', now)
+    .where('registrations.expires_at', '>', now)
+    .executeTakeFirst();
+  return row?.email;
+}
+
+/** Uses a token up: of two at once, one gets it. @returns Whether it was there. */
+export const takeVerification = (trx: Trx, token: string): Promise<boolean> =>
+  takeToken(trx, token, 'email_verification');
+
+/** @returns Whose password it may replace; the token stays as it is. */
+export async function findReset(trx: Trx, token: string): Promise<string | undefined> {
+  return (await findToken(trx, token, 'password_reset'))?.user_id ?? undefined;
+}
+
+/** Uses a token up: of two at once, one gets it. @returns Whether it was there. */
+export const takeReset = (trx: Trx, token: string): Promise<boolean> => takeToken(trx, token, 'password_reset');
+
+/** Whatever was mailed to let this person choose a new password. */
+export async function dropResets(trx: Trx, userId: string): Promise<void> {
+  await trx.deleteFrom('mailed_tokens').where('user_id', '=', userId).execute();
+}
+
+/** The invitation that a token came with; the invitation itself says whether it can still be accepted. */
+export async function findInvitationToken(
+  trx: Trx,
+  token: string,
+): Promise<Readonly<{ invitationId: string; tenantId: string }> | undefined> {
+  const row = await findToken(trx, token, 'invitation');
+  if (row === undefined || row.invitation_id === null || row.tenant_id === null) return undefined;
+  return { invitationId: row.invitation_id, tenantId: row.tenant_id };
+}
+
+async function takeToken(trx: Trx, token: string, purpose: MailedTokenPurpose): Promise<boolean> {
+  const row = await trx
+    .deleteFrom('mailed_tokens')
+    .where('hash', '=', hashOf(token))
+    .where('purpose', '=', purpose)
+    .where('expires_at', '>', now)
+    .returning('hash')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+function findToken(trx: Trx, token: string, purpose: MailedTokenPurpose) {
+  return trx
+    .selectFrom('mailed_tokens')
+    .select(['user_id', 'invitation_id', 'tenant_id'])
+    .where('hash', '=', hashOf(token))
+    .where('purpose', '=', purpose)
+    .where('expires_at', '>', now)
+    .executeTakeFirst();
+}

@@ -1,0 +1,93 @@
+import { sql } from 'kysely';
+import type { Trx } from '../scope.ts';
+
+const now = sql<Date>`clock_timestamp()`;
+
+/** Whether this person has to show a second factor, as the role that issues may know it. */
+export async function hasSecondFactor(trx: Trx, userId: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('totp')
+    .select('user_id')
+    .where('user_id', '=', userId)
+    .where('confirmed_at', 'is not', null)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export type StoredTotp = Readonly<{
+  sealedSecret: Buffer;
+  kekId: string;
+  confirmed: boolean;
+  lastStep: number | null;
+}>;
+
+/** Takes FOR UPDATE: of two who show a code at once, the second sees which step the first used. */
+export async function lockTotp(trx: Trx, userId: string): Promise<StoredTotp | undefined> {
+  const row = await trx
+    .selectFrom('totp')
+    .select(['secret_enc', 'kek_id', 'confirmed_at', 'last_step'])
+    .where('user_id', '=', userId)
+    .forUpdate()
+    .executeTakeFirst();
+  return (
+    row && {
+      sealedSecret: Buffer.from(row.secret_enc),
+      kekId: row.kek_id,
+      confirmed: row.confirmed_at !== null,
+      lastStep: row.last_step,
+    }
+  );
+}
+
+/** Puts a secret in place that is not confirmed yet; an earlier one that never was goes. */
+export async function savePendingTotp(
+  trx: Trx,
+  userId: string,
+  { sealedSecret, kekId }: Pick<StoredTotp, 'sealedSecret' | 'kekId'>,
+): Promise<void> {
+  await trx.deleteFrom('totp').where('user_id', '=', userId).where('confirmed_at', 'is', null).execute();
+  await trx.insertInto('totp').values({ user_id: userId, secret_enc: sealedSecret, kek_id: kekId }).execute();
+}
+
+export async function confirmTotp(trx: Trx, userId: string): Promise<void> {
+  await trx.updateTable('totp').set({ confirmed_at: now }).where('user_id', '=', userId).execute();
+}
+
+/** Stands behind the row's lock, where the step was seen to be a later one. */
+export async function rememberStep(trx: Trx, userId: string, step: number): Promise<void> {
+  await trx.updateTable('totp').set({ last_step: step }).where('user_id', '=', userId).execute();
+}
+
+/** Removes secret and recovery codes. */
+export async function removeSecondFactor(trx: Trx, userId: string): Promise<void> {
+  await trx.deleteFrom('totp').where('user_id', '=', userId).execute();
+  await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute();
+}
+
+export async function replaceRecoveryCodes(trx: Trx, userId: string, hashes: readonly Buffer[]): Promise<void> {
+  await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute();
+  await trx
+    .insertInto('recovery_codes')
+    .values(hashes.map((hash) => ({ hash, user_id: userId })))
+    .execute();
+}
+
+/** Uses one up: of two at once, one gets it. */
+export async function takeRecoveryCode(trx: Trx, userId: string, hash: Buffer): Promise<boolean> {
+  const row = await trx
+    .deleteFrom('recovery_codes')
+    .where('hash', '=', hash)
+    .where('user_id', '=', userId)
+    .returning('hash')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function countRecoveryCodes(trx: Trx, userId: string): Promise<number> {
+  const row = await trx
+    .selectFrom('recovery_codes')
+    .select(sql<number>`count(*)::int`.as('left'))
+    .where('user_id', '=', userId)
+    .executeTakeFirstOrThrow();
+  return row.left;
+}

@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
+import type { AuthDatabase } from '../database.ts';
+import { roles } from '../roles.ts';
+import type { Trx } from '../scope.ts';
+
+const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+
+/** What the next step of a login goes on from. */
+export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: 'body' | 'cookie' }>;
+
+type StepPurpose = 'tenant_selection' | 'mfa';
+
+type NewStep = Step &
+  (Readonly<{ purpose: 'tenant_selection' }> | Readonly<{ purpose: 'mfa'; tenantId: string }>) &
+  Readonly<{ lifetimeSec: number }>;
+
+export async function saveStep(db: AuthDatabase, token: string, step: NewStep): Promise<void> {
+  await db.transaction({ role: roles.login, userId: step.userId }, (trx) =>
+    trx
+      .insertInto('one_time_tokens')
+      .values({
+        hash: hashOf(token),
+        purpose: step.purpose,
+        user_id: step.userId,
+        tenant_id: step.purpose === 'mfa' ? step.tenantId : null,
+        amr: [...step.amr],
+        transport: step.transport,
+        created_at: step.provenAt,
+        expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${step.lifetimeSec}::int)`,
+      })
+      .execute(),
+  );
+}
+
+/** Uses it up: of two at once, one gets it. @returns undefined for one that is unknown, used or expired. */
+export async function takeSelection(db: AuthDatabase, token: string): Promise<Step | undefined> {
+  return db.transaction({ role: roles.login }, (trx) => takeStep(trx, token, 'tenant_selection'));
+}
+
+/** Whose code is asked for, and where they want to go; the token stays. */
+export async function findMfaHolder(
+  trx: Trx,
+  token: string,
+): Promise<Readonly<{ userId: string; tenantId: string }> | undefined> {
+  const row = await trx
+    .selectFrom('one_time_tokens')
+    .select(['user_id as userId', 'tenant_id as tenantId'])
+    .where('hash', '=', hashOf(token))
+    .where('purpose', '=', 'mfa')
+    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .executeTakeFirst();
+  return row?.tenantId == null ? undefined : { userId: row.userId, tenantId: row.tenantId };
+}
+
+export const takeMfaStep = (trx: Trx, token: string): Promise<Step | undefined> => takeStep(trx, token, 'mfa');
+
+async function takeStep(trx: Trx, token: string, purpose: StepPurpose): Promise<Step | undefined> {
+  const row = await trx
+    .deleteFrom('one_time_tokens')
+    .where('hash', '=', hashOf(token))
+    .where('purpose', '=', purpose)
+    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .returning(['user_id as userId', 'created_at as provenAt', 'amr', 'transport'])
+    .executeTakeFirst();
+  // Both are there for these purposes, by a check of the table.
+  return row && { userId: row.userId, provenAt: row.provenAt, amr: row.amr ?? [], transport: row.transport ?? 'body' };
+}

@@ -1,0 +1,201 @@
+import { sql } from 'kysely';
+import type { AuthDatabase } from '../database.ts';
+import { holdLock } from '../locks.ts';
+import { roles } from '../roles.ts';
+import type { RevocationKind } from '../schema.ts';
+import type { Trx } from '../scope.ts';
+
+export const revocationsChannel = 'countersign_revocations';
+export const pageSize = 5_000;
+
+export type NewRevocation =
+  | Readonly<{ kind: 'session'; sid: string; userId: string; tenantId: string }>
+  | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
+  | Readonly<{ kind: 'user'; userId: string }>
+  | Readonly<{ kind: 'tenant'; tenantId: string }>
+  | Readonly<{ kind: 'key'; kid: string }>;
+
+/**
+ * Writes entries of the log; the last thing a transaction does, after its FOR UPDATE locks.
+ *
+ * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
+ * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
+ * counts whole seconds and everything issued before now must be older. Of a key it is the end of the entry: whoever stole
+ * the key writes whatever `iat` they like. Of a tenant it is later than that of any revocation that concerns its people: a token that was
+ * issued since one in this very second carries that one's `not_before`, and here no entry of its session ends it.
+ *
+ * @param inForceSec How long after that a token can live that the entry is about.
+ */
+export async function appendRevocations(
+  trx: Trx,
+  entries: readonly NewRevocation[],
+  inForceSec: number,
+): Promise<void> {
+  if (entries.length === 0) return;
+  await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
+  await holdLock(trx, 'revocationLog');
+  const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
+  const latest = await latestOfPeopleIn(trx, tenantsAmong(entries));
+  const afterOthers = sql<Date>`greatest(${notBefore}, ${latest}::timestamptz + interval '1 second')`;
+  const end = sql<Date>`${notBefore} + make_interval(secs => ${inForceSec}::int)`;
+  const startOf = (entry: NewRevocation) => {
+    if (entry.kind === 'tenant') return afterOthers;
+    return entry.kind === 'key' ? end : notBefore;
+  };
+  await trx
+    .insertInto('revocations')
+    .values(
+      entries.map((entry) => ({
+        kind: entry.kind,
+        ...subjectOf(entry),
+        not_before: startOf(entry),
+        expires_at: end,
+      })),
+    )
+    .execute();
+}
+
+const tenantsAmong = (entries: readonly NewRevocation[]): readonly string[] =>
+  entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
+
+/** Read once for all of them: looked for with each, thousands of tenants would go through all users' entries thousands of times. */
+async function latestOfPeopleIn(trx: Trx, tenantIds: readonly string[]): Promise<Date | null> {
+  if (tenantIds.length === 0) return null;
+  const { latest } = await trx
+    .selectFrom('revocations')
+    .select(sql<Date | null>`max(not_before)`.as('latest'))
+    .where((is) =>
+      is.or([
+        is('kind', '=', 'user'),
+        is.and([is('kind', 'in', ['member', 'tenant']), is('tenant_id', 'in', [...tenantIds])]),
+      ]),
+    )
+    .executeTakeFirstOrThrow();
+  return latest;
+}
+
+function subjectOf(entry: NewRevocation) {
+  switch (entry.kind) {
+    case 'session':
+      return { sid: entry.sid, user_id: entry.userId, tenant_id: entry.tenantId };
+    case 'member':
+      return { user_id: entry.userId, tenant_id: entry.tenantId };
+    case 'user':
+      return { user_id: entry.userId };
+    case 'tenant':
+      return { tenant_id: entry.tenantId };
+    case 'key':
+      return { kid: entry.kid };
+  }
+}
+
+/** A cursor of the log as it was means nothing any more: everybody who follows it reads it from the beginning. */
+export async function renewLog(trx: Trx): Promise<void> {
+  await trx.updateTable('revocation_log').set({ id: sql<string>`gen_random_uuid()::text` }).execute();
+}
+
+/**
+ * The `iat` for a token of this person in this tenant: now, and not before the latest revocation that concerns them.
+ * Stands behind the locks on the holder, so that a revocation is either seen here or comes after the token.
+ */
+export async function issueTimeSec(trx: Trx, userId: string, tenantId: string): Promise<number> {
+  const { rows } = await sql<{ sec: number }>`
+    select greatest(
+      floor(extract(epoch from clock_timestamp())),
+      (select extract(epoch from max(not_before)) from revocations
+       where (kind = 'user' and user_id = ${userId})
+          or (kind = 'tenant' and tenant_id = ${tenantId})
+          or (kind = 'member' and user_id = ${userId} and tenant_id = ${tenantId}))
+    )::bigint as sec`.execute(trx);
+  const [row] = rows;
+  if (row === undefined) throw new Error('the database gave no time');
+  return row.sec;
+}
+
+export type Revocation = Readonly<{
+  seq: number;
+  kind: RevocationKind;
+  sid: string | null;
+  user_id: string | null;
+  tenant_id: string | null;
+  kid: string | null;
+  not_before: Date;
+  expires_at: Date;
+}>;
+
+/** Revocations of one kind and with the same times. */
+export type RevocationGroup = Readonly<{
+  kind: RevocationKind;
+  not_before: Date;
+  expires_at: Date;
+  /** What they revoke; of a member `<tenant_id> <user_id>`. */
+  ids: readonly string[];
+}>;
+
+/** Whether a page has each revocation for itself, or those with the same times together: a fifth of the bytes and of the work. */
+export type FeedForm = 'items' | 'groups';
+
+export type FeedPage = Readonly<{
+  log: string;
+  /** Where to go on from. */
+  cursor: number;
+  /** Nothing more was there. */
+  complete: boolean;
+  /** Read from the beginning, because the cursor given was none of this log's. */
+  fromStart: boolean;
+  items: readonly Revocation[];
+  groups: readonly RevocationGroup[];
+}>;
+
+export type FeedPosition = Readonly<{ log: string | undefined; after: number }>;
+
+/** One page of what is still in force behind a cursor; from the beginning for a cursor of another log, or ahead of this. */
+export async function readFeed(db: AuthDatabase, position: FeedPosition, form: FeedForm = 'items'): Promise<FeedPage> {
+  return db.transaction({ role: roles.feed }, async (trx) => {
+    const { id: log } = await trx.selectFrom('revocation_log').select('id').executeTakeFirstOrThrow();
+    // Before the page: what is written between the two statements is then on the page, or behind this head.
+    const { head } = await trx
+      .selectFrom('revocations')
+      .select(sql<number>`coalesce(max(seq), 0)`.as('head'))
+      .executeTakeFirstOrThrow();
+    const fromStart = position.log !== log || position.after > head;
+    const after = fromStart ? 0 : position.after;
+    const { isFull, last = after, ...lists } = await (form === 'items' ? readItems : readGroups)(trx, after);
+    return { log, cursor: isFull ? last : Math.max(last, head), complete: !isFull, fromStart, ...lists };
+  });
+}
+
+type Lists = Pick<FeedPage, 'items' | 'groups'> & Readonly<{ isFull: boolean; last: number | undefined }>;
+
+const inForceAfter = (trx: Trx, after: number) =>
+  trx
+    .selectFrom('revocations')
+    .where('seq', '>', after)
+    .where('expires_at', '>', sql<Date>`clock_timestamp()`)
+    .orderBy('seq');
+
+async function readItems(trx: Trx, after: number): Promise<Lists> {
+  const items = await inForceAfter(trx, after).selectAll().limit(pageSize).execute();
+  return { items, groups: [], isFull: items.length === pageSize, last: items.at(-1)?.seq };
+}
+
+/** Postgres puts them together: 5,000 rows would keep the event loop busy for longer than their ids do. */
+async function readGroups(trx: Trx, after: number): Promise<Lists> {
+  const page = inForceAfter(trx, after)
+    .select(['seq', 'kind', 'not_before', 'expires_at'])
+    .select(
+      sql<string>`case kind when 'session' then sid when 'user' then user_id when 'tenant' then tenant_id when 'key' then kid
+        when 'member' then tenant_id || ' ' || user_id end`.as('id'),
+    )
+    .limit(pageSize);
+  const rows = await trx
+    .selectFrom(page.as('page'))
+    .select(['kind', 'not_before', 'expires_at'])
+    .select([sql<string[]>`json_agg(id)`.as('ids'), sql<number>`max(seq)`.as('last')])
+    .groupBy(['kind', 'not_before', 'expires_at'])
+    .orderBy('last')
+    .execute();
+  const groups = rows.map(({ last: _last, ...group }) => group);
+  const count = groups.reduce((sum, { ids }) => sum + ids.length, 0);
+  return { items: [], groups, isFull: count === pageSize, last: rows.at(-1)?.last };
+}

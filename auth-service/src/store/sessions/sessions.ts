@@ -1,0 +1,113 @@
+import { sql } from 'kysely';
+import type { AuthDatabase } from '../database.ts';
+import { roles } from '../roles.ts';
+import type { Trx } from '../scope.ts';
+import type { SessionKey } from './refresh-family.ts';
+
+const now = sql<Date>`clock_timestamp()`;
+
+/** Ends sessions; nothing of them can be opened or continued afterwards. */
+export async function markRevoked(trx: Trx, ids: readonly string[], reason: string): Promise<void> {
+  if (ids.length === 0) return;
+  await trx
+    .updateTable('sessions')
+    .set({ revoked_at: now, revoked_reason: reason, sealed_successor: null })
+    .where('id', 'in', ids)
+    .where('revoked_at', 'is', null)
+    .execute();
+}
+
+/**
+ * Ends every open session there is, or every one of a tenant, in the order of their ids.
+ *
+ * @returns How many of each tenant.
+ */
+export async function endEverySession(trx: Trx, reason: string, tenantId?: string): Promise<Map<string, number>> {
+  const among = tenantId === undefined ? sql`true` : sql`tenant_id = ${tenantId}`;
+  const { rows } = await sql<{ tenant_id: string; ended: number }>`
+    with open as (select id from sessions where revoked_at is null and ${among} order by id for update),
+    done as (
+      update sessions set revoked_at = clock_timestamp(), revoked_reason = ${reason}, sealed_successor = null
+      where id in (select id from open) returning tenant_id)
+    select tenant_id, count(*)::int as ended from done group by tenant_id`.execute(trx);
+  return new Map(rows.map(({ tenant_id, ended }) => [tenant_id, ended]));
+}
+
+export type OwnSession = Readonly<{ id: string; tenantId: string }>;
+
+/** Locks those of a person's sessions that were not ended, in the order of their ids. */
+export async function lockOwnSessions(trx: Trx, userId: string): Promise<OwnSession[]> {
+  return trx
+    .selectFrom('sessions')
+    .select(['id', 'tenant_id as tenantId'])
+    .where('user_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+}
+
+/** A person's live sessions in every tenant, newest use first. */
+export async function listOwnSessions(db: AuthDatabase, userId: string) {
+  return db.transaction({ role: roles.self, userId }, (trx) =>
+    trx
+      .selectFrom('sessions')
+      .select(['id', 'ip', 'user_agent', 'created_at', 'last_used_at'])
+      .where('user_id', '=', userId)
+      .where('revoked_at', 'is', null)
+      .where(sql<boolean>`${now} < least(idle_expires_at, absolute_expires_at)`)
+      .orderBy('last_used_at', 'desc')
+      .execute(),
+  );
+}
+
+/** Whether the session is, or was, this person's. */
+export async function isOwnSession(trx: Trx, userId: string, id: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('sessions')
+    .select('id')
+    .where('user_id', '=', userId)
+    .where('id', '=', id)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** How a person showed who they are when they logged in to a session. */
+export type SessionProof = Readonly<{ authTime: Date; amr: readonly string[]; jkt: string | null }>;
+
+/** @returns undefined for a session that is over. */
+export async function readSessionProof(
+  trx: Trx,
+  { tenantId, sessionId }: SessionKey,
+  userId: string,
+): Promise<SessionProof | undefined> {
+  return going(trx, { tenantId, sessionId }, userId).executeTakeFirst();
+}
+
+/** Takes FOR SHARE: whoever ends the session waits until the transaction is over. */
+export async function isGoingOn(trx: Trx, key: SessionKey, userId: string): Promise<boolean> {
+  return (await going(trx, key, userId).forShare().executeTakeFirst()) !== undefined;
+}
+
+const going = (trx: Trx, { tenantId, sessionId }: SessionKey, userId: string) =>
+  trx
+    .selectFrom('sessions')
+    .select(['auth_time as authTime', 'amr', 'jkt'])
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', sessionId)
+    .where('user_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .where(sql<boolean>`${now} < least(idle_expires_at, absolute_expires_at)`);
+
+/** Locks those of a member's sessions that were not ended, in the order of their ids. */
+export async function lockSessionsOf(trx: Trx, tenantId: string, userId: string): Promise<OwnSession[]> {
+  return trx
+    .selectFrom('sessions')
+    .select(['id', 'tenant_id as tenantId'])
+    .where('tenant_id', '=', tenantId)
+    .where('user_id', '=', userId)
+    .where('revoked_at', 'is', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+}

@@ -1,0 +1,167 @@
+import { sql } from 'kysely';
+import type { Trx } from '../scope.ts';
+
+const now = sql<Date>`clock_timestamp()`;
+
+export type Invitation = Readonly<{
+  id: string;
+  email: string;
+  role: string;
+  /** Null for an operator. */
+  invitedBy: string | null;
+  createdAt: Date;
+  expiresAt: Date;
+}>;
+
+const columns = [
+  'id',
+  'email_ci as email',
+  'role',
+  'invited_by as invitedBy',
+  'created_at as createdAt',
+  'expires_at as expiresAt',
+] as const;
+
+/** @returns undefined when the address has an invitation to this tenant that can still be accepted. */
+export async function insertInvitation(
+  trx: Trx,
+  invitation: Readonly<{ id: string; tenantId: string; email: string; role: string; invitedBy: string | null }>,
+  lifetimeSec: number,
+): Promise<Invitation | undefined> {
+  const { id, tenantId, email, role, invitedBy } = invitation;
+  // One that has run out makes room for the next.
+  await revocationOf(trx, tenantId, email).where('expires_at', '<=', now).execute();
+  return trx
+    .insertInto('invitations')
+    .values({
+      id,
+      tenant_id: tenantId,
+      email_ci: email,
+      role,
+      invited_by: invitedBy,
+      expires_at: sql<Date>`clock_timestamp() + make_interval(secs => ${lifetimeSec}::int)`,
+    })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning(columns)
+    .executeTakeFirst();
+}
+
+/** Those of a tenant that were neither accepted nor withdrawn, newest first; one page. */
+export function listInvitations(
+  trx: Trx,
+  tenantId: string,
+  { before, limit }: Readonly<{ before: string | undefined; limit: number }>,
+): Promise<Invitation[]> {
+  let query = trx
+    .selectFrom('invitations')
+    .select(columns)
+    .where('tenant_id', '=', tenantId)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now);
+  if (before !== undefined) query = query.where('id', '<', before);
+  return query.orderBy('id', 'desc').limit(limit).execute();
+}
+
+/** @returns The address that can no longer accept; undefined when there is no such invitation. */
+export async function revokeInvitation(trx: Trx, tenantId: string, id: string): Promise<string | undefined> {
+  const row = await trx
+    .updateTable('invitations')
+    .set({ revoked_at: now })
+    .where('tenant_id', '=', tenantId)
+    .where('id', '=', id)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .returning('email_ci')
+    .executeTakeFirst();
+  return row?.email_ci;
+}
+
+/** Withdraws what this address could still accept in the tenant. */
+export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: string): Promise<void> {
+  await revocationOf(trx, tenantId, email).execute();
+}
+
+export type WithdrawnInvitation = Readonly<{ id: string; tenantId: string; email: string }>;
+
+/** Withdraws those of a person's invitations that can still be accepted, in one tenant or in all. */
+export function revokeInvitationsBy(trx: Trx, userId: string, tenantId?: string): Promise<WithdrawnInvitation[]> {
+  let query = trx
+    .updateTable('invitations')
+    .set({ revoked_at: now })
+    .where('invited_by', '=', userId)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now);
+  if (tenantId !== undefined) query = query.where('tenant_id', '=', tenantId);
+  return query.returning(['id', 'tenant_id as tenantId', 'email_ci as email']).execute();
+}
+
+/** Of what was neither accepted nor withdrawn yet. */
+const revocationOf = (trx: Trx, tenantId: string, email: string) =>
+  trx
+    .updateTable('invitations')
+    .set({ revoked_at: now })
+    .where('tenant_id', '=', tenantId)
+    .where('email_ci', '=', email)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null);
+
+/** What an invitation offers, while it can be accepted. */
+export type OpenInvitation = Readonly<{
+  tenantId: string;
+  email: string;
+  role: string;
+  /** Null for an operator. */
+  invitedBy: string | null;
+  expiresInSec: number;
+}>;
+
+/** @returns undefined for one that was accepted or withdrawn, or has expired. */
+export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation | undefined> {
+  return trx
+    .selectFrom('invitations')
+    .select([
+      'tenant_id as tenantId',
+      'email_ci as email',
+      'role',
+      'invited_by as invitedBy',
+      sql<number>`ceil(extract(epoch from expires_at - clock_timestamp()))::int`.as('expiresInSec'),
+    ])
+    .where('id', '=', id)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirst();
+}
+
+/** As {@link findOpenInvitation}; who else wants to accept it waits, and then finds it accepted. */
+export function acceptInvitation(
+  trx: Trx,
+  id: string,
+  userId: string,
+): Promise<Readonly<{ role: string }> | undefined> {
+  return trx
+    .updateTable('invitations')
+    .set({ accepted_at: now, accepted_by: userId })
+    .where('id', '=', id)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .returning('role')
+    .executeTakeFirst();
+}
+
+/** Whether anybody has invited this address; for the courier. */
+export async function isInvited(trx: Trx, email: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('invitations')
+    .select('id')
+    .where('email_ci', '=', email)
+    .where('accepted_at', 'is', null)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', now)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}

@@ -1,0 +1,134 @@
+import { sql } from 'kysely';
+import type { Trx } from '../scope.ts';
+
+export type MemberStatus = 'active' | 'disabled';
+export type Member = Readonly<{ userId: string; role: string; status: MemberStatus }>;
+
+/** @returns The number of this state; undefined when the person belongs to the tenant already, in whatever state. */
+export async function insertMember(
+  trx: Trx,
+  { tenantId, userId, role }: Readonly<{ tenantId: string; userId: string; role: string }>,
+): Promise<number | undefined> {
+  const made = await trx
+    .insertInto('memberships')
+    .values({ tenant_id: tenantId, user_id: userId, role })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('version')
+    .executeTakeFirst();
+  return made?.version;
+}
+
+/**
+ * Locks the member and every administrator of the tenant, in one order, so that two administrators who take each other's
+ * role away do so one after the other. Nobody of them is issued anything meanwhile.
+ */
+export function lockMemberAndAdmins(
+  trx: Trx,
+  { tenantId, userId, adminRole }: Readonly<{ tenantId: string; userId: string; adminRole: string }>,
+): Promise<Member[]> {
+  return trx
+    .selectFrom('memberships')
+    .select(['user_id as userId', 'role', 'status'])
+    .where('tenant_id', '=', tenantId)
+    .where((match) => match.or([match('user_id', '=', userId), match('role', '=', adminRole)]))
+    .orderBy('user_id')
+    .forUpdate()
+    .execute();
+}
+
+// Later than every number before, in this database and in one that it was restored from.
+const nextVersion = sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`;
+
+/** @returns The number of the new state. */
+export async function updateMember(trx: Trx, tenantId: string, { userId, role, status }: Member): Promise<number> {
+  const { version } = await trx
+    .updateTable('memberships')
+    .set({ role, status, version: nextVersion })
+    .where('tenant_id', '=', tenantId)
+    .where('user_id', '=', userId)
+    .returning('version')
+    .executeTakeFirstOrThrow();
+  return version;
+}
+
+/** A membership as it was told last. */
+export type NumberedMembership = Readonly<{ tenantId: string; role: string; status: MemberStatus; version: number }>;
+
+/** Gives every membership of a person a new number, for when their account changed. Locks all of them. */
+export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedMembership[]> {
+  return trx
+    .updateTable('memberships')
+    .set({ version: nextVersion })
+    .where('user_id', '=', userId)
+    .returning(['tenant_id as tenantId', 'role', 'status', 'version'])
+    .execute();
+}
+
+/** The address and state of people of the tenant at work. */
+export async function readAccounts(
+  trx: Trx,
+  userIds: readonly string[],
+): Promise<Map<string, Readonly<{ email: string; active: boolean }>>> {
+  const rows = await trx
+    .selectFrom('users')
+    .select(['id', 'email_ci', 'status'])
+    .where('id', 'in', [...userIds])
+    .execute();
+  return new Map(rows.map((row) => [row.id, { email: row.email_ci, active: row.status === 'active' }]));
+}
+
+/** Whether this address is one of a member of the tenant at work, in whatever state. */
+export async function isMember(trx: Trx, tenantId: string, email: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('users as u')
+    .innerJoin('memberships as m', 'm.user_id', 'u.id')
+    .select('u.id')
+    .where('m.tenant_id', '=', tenantId)
+    .where('u.email_ci', '=', email)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** @returns undefined when there is none of this name, or it is closed. */
+export async function findTenant(trx: Trx, slug: string): Promise<string | undefined> {
+  const row = await trx
+    .selectFrom('tenants')
+    .select('id')
+    .where('slug', '=', slug)
+    .where('status', '=', 'active')
+    .executeTakeFirst();
+  return row?.id;
+}
+
+/** The tenants that the person at work belongs to, in the order in which their audit chains are locked. */
+export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
+  const rows = await trx
+    .selectFrom('memberships')
+    .select('tenant_id')
+    .where('user_id', '=', userId)
+    .orderBy(sql`tenant_id collate "C"`)
+    .execute();
+  return rows.map((row) => row.tenant_id);
+}
+
+/**
+ * Whether a member is active in this role, and so is their account. Takes FOR SHARE on the membership: it stays so until the
+ * transaction ends.
+ */
+export async function holdsRole(
+  trx: Trx,
+  { tenantId, userId, role }: Readonly<{ tenantId: string; userId: string; role: string }>,
+): Promise<boolean> {
+  const row = await trx
+    .selectFrom('memberships')
+    .select('role')
+    .where('tenant_id', '=', tenantId)
+    .where('user_id', '=', userId)
+    .where('role', '=', role)
+    .where('status', '=', 'active')
+    .forShare()
+    .executeTakeFirst();
+  if (row === undefined) return false;
+  // Read under that lock, for which disabling the account waits too.
+  return (await readAccounts(trx, [userId])).get(userId)?.active ?? false;
+}

@@ -1,0 +1,29 @@
+import type { Trx } from '../scope.ts';
+
+export type Tenant = Readonly<{ id: string; slug: string; name: string }>;
+export type TenantStatus = 'active' | 'disabled';
+
+/** @returns false when there is one of this id or slug. */
+export async function insertTenant(trx: Trx, tenant: Tenant): Promise<boolean> {
+  const made = await trx
+    .insertInto('tenants')
+    .values(tenant)
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return (made.numInsertedOrUpdatedRows ?? 0n) > 0n;
+}
+
+/** Every tenant, by its slug; for an operator. */
+export function listTenants(trx: Trx): Promise<(Tenant & Readonly<{ status: TenantStatus }>)[]> {
+  return trx.selectFrom('tenants').select(['id', 'slug', 'name', 'status']).orderBy('slug').execute();
+}
+
+/** Locks the tenant: nothing is issued in it until the transaction ends. @returns undefined when there is none of this name. */
+export async function lockTenantBySlug(trx: Trx, slug: string): Promise<string | undefined> {
+  const row = await trx.selectFrom('tenants').select('id').where('slug', '=', slug).forUpdate().executeTakeFirst();
+  return row?.id;
+}
+
+export async function setTenantStatus(trx: Trx, id: string, status: TenantStatus): Promise<void> {
+  await trx.updateTable('tenants').set({ status }).where('id', '=', id).execute();
+}

@@ -16,8 +16,7 @@ export type {
   UserIdentity,
 } from './contract/identity.ts';
 export { newNonce, newRequestId } from './contract/ids.ts';
-export { type PreparedIdentity, prepareIdentity } from './sign/prepare.ts';
-export { type SignOptions, signRequest } from './sign/sign.ts';
+export { type PreparedIdentity, prepareIdentity, type SignOptions, signRequest } from './sign/sign.ts';
 
 // For a service: what it receives is verified, or refused with a reason. The frameworks' adapters are entry points of their own.
 

@@ -5,8 +5,7 @@ import { newNonce, newRequestId } from './contract/ids.ts';
 import { type GatewayKeys, staticGatewayKeys } from './keys/gateway-keys.ts';
 import type { ReplayStore } from './replay/replay.ts';
 import { memoryReplay } from './replay/replay-memory.ts';
-import { prepareIdentity } from './sign/prepare.ts';
-import { signRequest } from './sign/sign.ts';
+import { prepareIdentity, signRequest } from './sign/sign.ts';
 
 export type TestGatewayOptions = Readonly<{
   /** The audience of the service under test. */

@@ -4,7 +4,7 @@ import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, send, stripIdentityHeaders } from './node-request.ts';
-import { type AnswerCode, answer, answerToError } from './problem.ts';
+import { type ProblemCode, problemForError, problemResponse } from './problem.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
 
 declare global {
@@ -67,7 +67,7 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
       .then(
         () => next(),
         (error: unknown) => {
-          const refusal = answerToError(error, { target: req.originalUrl, requestId: requestIdOf(req, res) });
+          const refusal = problemForError(error, { target: req.originalUrl, requestId: requestIdOf(req, res) });
           stripIdentityHeaders(req);
           if (refusal === undefined) {
             next(error);
@@ -120,10 +120,10 @@ export function userOf(req: Request): UserIdentity {
   return identity;
 }
 
-function guard(allow: (req: Request) => Identity | undefined, code: AnswerCode): RequestHandler {
+function guard(allow: (req: Request) => Identity | undefined, code: ProblemCode): RequestHandler {
   return (req, res, next) => {
     if (allow(req) === undefined) {
-      send(res, answer(code, { target: req.originalUrl, requestId: requestIdOf(req, res) }));
+      send(res, problemResponse(code, { target: req.originalUrl, requestId: requestIdOf(req, res) }));
       return;
     }
     next();

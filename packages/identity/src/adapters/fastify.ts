@@ -3,7 +3,7 @@ import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, stripIdentityHeaders } from './node-request.ts';
-import { type Answer, type AnswerCode, answer, answerToError } from './problem.ts';
+import { type ProblemCode, type ProblemResponse, problemForError, problemResponse } from './problem.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
 
 declare module 'fastify' {
@@ -46,7 +46,7 @@ async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions)
       const body = head.needsBody ? await readAndRestoreBody(raw, maxBodyBytes) : undefined;
       rememberIdentity(raw, await head.complete(body));
     } catch (error) {
-      const refusal = answerToError(error, { target, requestId: requestIdOf(raw, reply) });
+      const refusal = problemForError(error, { target, requestId: requestIdOf(raw, reply) });
       stripIdentityHeaders(raw);
       if (refusal === undefined) throw error;
       onRefused?.(request, { reason: refusal.reason });
@@ -93,13 +93,16 @@ export function userOf(request: FastifyRequest): UserIdentity {
   return identity;
 }
 
-function guard(allow: (raw: object) => Identity | undefined, code: AnswerCode): preHandlerAsyncHookHandler {
+function guard(allow: (raw: object) => Identity | undefined, code: ProblemCode): preHandlerAsyncHookHandler {
   return async (request, reply) => {
     if (allow(request.raw) !== undefined) return;
-    return send(reply, answer(code, { target: request.originalUrl, requestId: requestIdOf(request.raw, reply) }));
+    return send(
+      reply,
+      problemResponse(code, { target: request.originalUrl, requestId: requestIdOf(request.raw, reply) }),
+    );
   };
 }
 
-function send(reply: FastifyReply, { status, headers, body }: Answer): FastifyReply {
+function send(reply: FastifyReply, { status, headers, body }: ProblemResponse): FastifyReply {
   return reply.code(status).headers(headers).send(body);
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
-import { type Answer, BodyTooLarge } from './problem.ts';
+import { BodyTooLarge, type ProblemResponse } from './problem.ts';
 
 /**
  * Reads the whole body and puts it back, so that whoever comes next (a JSON parser, a stream) reads it as if for the first time.
@@ -56,6 +56,6 @@ export function requestIdOf(req: IncomingMessage, res?: Pick<ServerResponse, 'ge
   return typeof id === 'string' ? id : undefined;
 }
 
-export function send(res: ServerResponse, { status, headers, body }: Answer): void {
+export function send(res: ServerResponse, { status, headers, body }: ProblemResponse): void {
   res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
 }

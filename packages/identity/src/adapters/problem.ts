@@ -3,7 +3,7 @@ import { newRequestId } from '../contract/ids.ts';
 import { IdentityRefused, IdentityUnavailable } from '../contract/refusal.ts';
 
 /** What this package answers by itself. */
-const answers = {
+const problems = {
   identity_refused: { status: 401, title: 'The request does not carry a valid identity from the gateway' },
   identity_unavailable: { status: 503, title: 'The identity of the request cannot be checked at the moment' },
   identity_not_allowed: { status: 403, title: 'This kind of caller may not do this' },
@@ -11,8 +11,8 @@ const answers = {
   payload_too_large: { status: 413, title: 'The request body is too large' },
 } as const;
 
-export type AnswerCode = keyof typeof answers;
-export type Answer = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
+export type ProblemCode = keyof typeof problems;
+export type ProblemResponse = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
 
 /** The body exceeds what the service reads into memory to compare a digest. */
 export class BodyTooLarge extends Error {
@@ -20,8 +20,11 @@ export class BodyTooLarge extends Error {
 }
 
 /** An RFC 9457 answer. The path is shown without its query, which may hold what should not be echoed. */
-export function answer(code: AnswerCode, request: { target: string; requestId: string | undefined }): Answer {
-  const { status, title } = answers[code];
+export function problemResponse(
+  code: ProblemCode,
+  request: { target: string; requestId: string | undefined },
+): ProblemResponse {
+  const { status, title } = problems[code];
   const id = request.requestId !== undefined && uuidV7.matches(request.requestId) ? request.requestId : newRequestId();
   const instance = request.target.split('?', 1)[0]?.slice(0, 1024) ?? '/';
   const body = { type: `urn:countersign:error:${code}`, title, status, instance, code, request_id: id };
@@ -33,23 +36,23 @@ export function answer(code: AnswerCode, request: { target: string; requestId: s
 }
 
 /** @returns undefined for an error that is not this package's to answer. */
-export function answerToError(
+export function problemForError(
   error: unknown,
   request: { target: string; requestId: string | undefined },
-): (Answer & { reason: string }) | undefined {
+): (ProblemResponse & { reason: string }) | undefined {
   if (error instanceof IdentityRefused) {
-    const base = answer('identity_refused', request);
+    const base = problemResponse('identity_refused', request);
     // RFC 9110 section 15.5.2 wants a challenge with every 401.
     const headers = { ...base.headers, 'x-identity-refused': error.reason, 'www-authenticate': 'Countersign' };
     return { ...base, headers, reason: error.reason };
   }
   if (error instanceof IdentityUnavailable) {
-    const base = answer('identity_unavailable', request);
+    const base = problemResponse('identity_unavailable', request);
     const headers = { ...base.headers, 'retry-after': '1', 'x-identity-unavailable': error.reason };
     return { ...base, headers, reason: error.reason };
   }
   if (error instanceof BodyTooLarge) {
-    const base = answer('payload_too_large', request);
+    const base = problemResponse('payload_too_large', request);
     return { ...base, headers: { ...base.headers, connection: 'close' }, reason: 'body_too_large' };
   }
   return undefined;

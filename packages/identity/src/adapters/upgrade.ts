@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Identity, IdentityKind } from '../contract/identity.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { requestIdOf, stripIdentityHeaders } from './node-request.ts';
-import { type Answer, answer, answerToError } from './problem.ts';
+import { type ProblemResponse, problemForError, problemResponse } from './problem.ts';
 import { allowKinds, rememberIdentity } from './verified.ts';
 
 export type VerifyUpgradeOptions = Readonly<{
@@ -29,26 +29,26 @@ export function verifyUpgrade(
       const head = await verifier.verifyHead({ method: req.method ?? '', target, rawHeaders: req.rawHeaders });
       rememberIdentity(req, await head.complete());
     } catch (error) {
-      const refusal = answerToError(error, { target, requestId: requestIdOf(req) });
+      const refusal = problemForError(error, { target, requestId: requestIdOf(req) });
       stripIdentityHeaders(req);
       if (refusal === undefined) {
         socket.destroy();
         throw error;
       }
       onRefused?.(req, { reason: refusal.reason });
-      endWith(socket, refusal);
+      endSocketWith(socket, refusal);
       return undefined;
     }
     const identity = allowKinds(req, kinds);
     if (identity === undefined) {
-      endWith(socket, answer('identity_not_allowed', { target, requestId: requestIdOf(req) }));
+      endSocketWith(socket, problemResponse('identity_not_allowed', { target, requestId: requestIdOf(req) }));
     }
     return identity;
   };
 }
 
 /** The server no longer speaks HTTP on an upgrading socket, so the answer is written by hand. */
-function endWith(socket: Duplex, { status, headers, body }: Answer): void {
+function endSocketWith(socket: Duplex, { status, headers, body }: ProblemResponse): void {
   const fields = { ...headers, connection: 'close', 'content-length': String(Buffer.byteLength(body)) };
   const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head.join('')}\r\n${body}`);

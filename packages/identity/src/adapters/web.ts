@@ -2,7 +2,7 @@ import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
-import { type Answer, type AnswerCode, answer, answerToError, BodyTooLarge } from './problem.ts';
+import { BodyTooLarge, type ProblemCode, type ProblemResponse, problemForError, problemResponse } from './problem.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
 
 export type WebIdentityOptions = Readonly<{
@@ -18,9 +18,9 @@ export type WebIdentityOptions = Readonly<{
 export class IdentityResponse extends Error {
   override readonly name = 'IdentityResponse';
   readonly status: number;
-  readonly #answer: Answer;
+  readonly #answer: ProblemResponse;
 
-  constructor(reply: Answer, cause?: unknown) {
+  constructor(reply: ProblemResponse, cause?: unknown) {
     super(`answered with ${reply.status}`, { cause });
     this.status = reply.status;
     this.#answer = reply;
@@ -51,10 +51,10 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
       hasBody: request.body !== null,
       stream: stream?.(request) ?? false,
     });
-    if (!head.needsBody) return remembering(request, await head.complete());
+    if (!head.needsBody) return withIdentity(request, await head.complete());
     const body = await readAtMost(request, maxBodyBytes);
     const identity = await head.complete(body);
-    return remembering(request.body === null ? request : new Request(request, { body }), identity);
+    return withIdentity(request.body === null ? request : new Request(request, { body }), identity);
   }
 
   return async (request) => {
@@ -64,7 +64,7 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
     try {
       return await verify(request, target);
     } catch (error) {
-      const refusal = answerToError(error, { target, requestId: request.headers.get('x-request-id') ?? undefined });
+      const refusal = problemForError(error, { target, requestId: request.headers.get('x-request-id') ?? undefined });
       if (refusal === undefined) throw error;
       onRefused?.(request, { reason: refusal.reason });
       throw new IdentityResponse(refusal, error);
@@ -98,13 +98,13 @@ export function requireRole(request: Request, ...roles: string[]): Identity {
 /** @throws Error when neither requireIdentity nor requireRole let this request through before. */
 export { identityOf };
 
-function refuse(request: Request, code: AnswerCode): never {
+function refuse(request: Request, code: ProblemCode): never {
   const { pathname } = new URL(request.url);
   const requestId = request.headers.get('x-request-id') ?? undefined;
-  throw new IdentityResponse(answer(code, { target: pathname, requestId }));
+  throw new IdentityResponse(problemResponse(code, { target: pathname, requestId }));
 }
 
-function remembering(request: Request, identity: Identity): Request {
+function withIdentity(request: Request, identity: Identity): Request {
   rememberIdentity(request, identity);
   return request;
 }

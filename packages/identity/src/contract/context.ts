@@ -15,24 +15,26 @@ const isAuthMethods = (value: readonly string[]) =>
 export function serializeContext(context: Omit<IdentityContext, 'ip'>): string {
   const { iss, sid, authTime, amr, jkt } = context;
   const members: string[] = [];
-  if (iss !== undefined) members.push(`iss="${within('iss', iss, isIssuer)}"`);
-  if (sid !== undefined) members.push(`sid="${within('sid', sid, id.matches)}"`);
-  if (authTime !== undefined) members.push(`auth-time=${within('auth-time', authTime, isUnixSeconds)}`);
+  if (iss !== undefined) members.push(`iss="${requireValid('iss', iss, isIssuer)}"`);
+  if (sid !== undefined) members.push(`sid="${requireValid('sid', sid, id.matches)}"`);
+  if (authTime !== undefined) members.push(`auth-time=${requireValid('auth-time', authTime, isUnixSeconds)}`);
   if (amr !== undefined && amr.length > 0) {
     members.push(
-      `amr=(${within('amr', amr, isAuthMethods)
+      `amr=(${requireValid('amr', amr, isAuthMethods)
         .map((method) => `"${method}"`)
         .join(' ')})`,
     );
   }
-  if (jkt !== undefined) members.push(`jkt="${within('jkt', jkt, isThumbprint)}"`);
+  if (jkt !== undefined) members.push(`jkt="${requireValid('jkt', jkt, isThumbprint)}"`);
   return members.join(', ');
 }
 
 /** Puts the address in front of what {@link serializeContext} made. */
 export function contextWithAddress(ip: string | undefined, rest: string): string {
   if (ip === undefined) return rest;
-  return rest === '' ? `ip="${within('ip', ip, isAddress)}"` : `ip="${within('ip', ip, isAddress)}", ${rest}`;
+  return rest === ''
+    ? `ip="${requireValid('ip', ip, isAddress)}"`
+    : `ip="${requireValid('ip', ip, isAddress)}", ${rest}`;
 }
 
 /** @returns undefined for anything but a dictionary of the known members, each of its type and grammar, each at most once. */
@@ -42,11 +44,11 @@ export function parseContext(value: string): IdentityContext | undefined {
   const members = parseDictionary(value);
   if (members === undefined) return undefined;
   const context: { -readonly [K in keyof IdentityContext]: IdentityContext[K] } = {};
-  for (const [key, member] of members) if (!put(context, key, member)) return undefined;
+  for (const [key, member] of members) if (!setMember(context, key, member)) return undefined;
   return context;
 }
 
-function put(
+function setMember(
   context: { -readonly [K in keyof IdentityContext]: IdentityContext[K] },
   key: string,
   value: DictionaryValue,
@@ -65,7 +67,7 @@ function put(
   return true;
 }
 
-function within<T>(member: string, value: T, allowed: (value: T) => boolean): T {
+function requireValid<T>(member: string, value: T, allowed: (value: T) => boolean): T {
   if (!allowed(value)) throw new RangeError(`${member} is outside the identity contract`);
   return value;
 }

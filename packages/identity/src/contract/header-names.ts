@@ -8,8 +8,8 @@ export const contractHeaders: readonly string[] = reservedRules.map(({ name }) =
 export const identityPrefixes: readonly string[] = [...new Set(reservedRules.flatMap(({ prefix }) => prefix ?? []))];
 
 /** Headers that a proxy or a framework behind the gateway may believe about the client, its target or its method. */
-const trustedByOthersPrefixes = ['x-forwarded', 'x-original', 'x-rewrite', 'x-middleware'];
-const trustedByOthers: ReadonlySet<string> = new Set([
+const frameworkTrustedPrefixes = ['x-forwarded', 'x-original', 'x-rewrite', 'x-middleware'];
+const frameworkTrustedNames: ReadonlySet<string> = new Set([
   'forwarded',
   'x-real-ip',
   'true-client-ip',
@@ -22,7 +22,7 @@ const trustedByOthers: ReadonlySet<string> = new Set([
   'proxy',
 ]);
 
-const contract: ReadonlySet<string> = new Set(contractHeaders);
+const contractNames: ReadonlySet<string> = new Set(contractHeaders);
 
 /**
  * The name under which CGI, WSGI and many frameworks would read a header: `X_User.Id` becomes `x-user-id`
@@ -34,14 +34,14 @@ export function foldHeaderName(name: string): string {
 
 /** Whether this folded name carries identity: removed from a service's response, refused by a service when it is not covered. */
 export function isIdentityHeader(foldedName: string): boolean {
-  return contract.has(foldedName) || identityPrefixes.some((prefix) => foldedName.startsWith(prefix));
+  return contractNames.has(foldedName) || identityPrefixes.some((prefix) => foldedName.startsWith(prefix));
 }
 
 /** Whether the gateway drops an inbound header of this folded name, on every route. */
 export function isReservedHeader(foldedName: string): boolean {
   return (
     isIdentityHeader(foldedName) ||
-    trustedByOthers.has(foldedName) ||
-    trustedByOthersPrefixes.some((prefix) => foldedName.startsWith(prefix))
+    frameworkTrustedNames.has(foldedName) ||
+    frameworkTrustedPrefixes.some((prefix) => foldedName.startsWith(prefix))
   );
 }

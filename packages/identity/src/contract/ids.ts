@@ -4,7 +4,7 @@ import { randomFillSync } from 'node:crypto';
 const pool = Buffer.alloc(4096);
 let used = pool.length;
 
-function take16(): Buffer {
+function next16Bytes(): Buffer {
   if (used === pool.length) {
     randomFillSync(pool);
     used = 0;
@@ -15,12 +15,12 @@ function take16(): Buffer {
 
 /** 128 random bits, base64url. */
 export function newNonce(): string {
-  return take16().toString('base64url');
+  return next16Bytes().toString('base64url');
 }
 
 /** A UUIDv7 (RFC 9562 section 5.7). */
 export function newRequestId(nowMs: number = Date.now()): string {
-  const bytes = take16();
+  const bytes = next16Bytes();
   bytes.writeUIntBE(nowMs, 0, 6);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);

@@ -59,9 +59,9 @@ export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
   const attempted = Promise.withResolvers<void>();
   let isAvailable = true;
   let last: KeysOutage = { url, reason: 'not fetched yet', detail: undefined };
-  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, algorithms: ['EdDSA'], onEvent: take });
+  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, algorithms: ['EdDSA'], onEvent: handleEvent });
 
-  function take(event: KeySetEvent): void {
+  function handleEvent(event: KeySetEvent): void {
     if (event.type === 'fetched' && !isAvailable) {
       isAvailable = true;
       onStateChange('available', undefined);
@@ -132,14 +132,14 @@ export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys
   return { lookup: (keyid) => keys.get(keyid) };
 }
 
-type Found = VerifyingKey | undefined;
+type KeyOrNone = VerifyingKey | undefined;
 
-function lookupIn(set: KeySet, keyid: string, noteOutage = () => {}): Found | Promise<Found> {
+function lookupIn(set: KeySet, keyid: string, noteOutage = () => {}): KeyOrNone | Promise<KeyOrNone> {
   const publicKey = set.find(keyid, 'EdDSA');
-  return publicKey === undefined ? waitFor(set, keyid, noteOutage) : { algorithm: 'ed25519', publicKey };
+  return publicKey === undefined ? fetchKey(set, keyid, noteOutage) : { algorithm: 'ed25519', publicKey };
 }
 
-async function waitFor(set: KeySet, keyid: string, noteOutage: () => void): Promise<Found> {
+async function fetchKey(set: KeySet, keyid: string, noteOutage: () => void): Promise<KeyOrNone> {
   try {
     const publicKey = await set.lookup(keyid, 'EdDSA');
     return publicKey && { algorithm: 'ed25519', publicKey };

@@ -7,9 +7,15 @@ import { signBase } from '../keys/keys.ts';
 import type { ReplayStore } from '../replay/replay.ts';
 import type { SignOptions } from '../sign/sign.ts';
 import { assertFresh, type FreshnessRules } from '../verify/freshness.ts';
-import { receiveHeaders } from '../verify/received.ts';
-import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from '../verify/signed-message.ts';
-import { splitTarget } from '../verify/target.ts';
+import { parseRawHeaders } from '../verify/raw-headers.ts';
+import {
+  assertSignature,
+  claimNonce,
+  componentLines,
+  componentReader,
+  readSignature,
+  splitTarget,
+} from '../verify/signed-message.ts';
 import type { RequestHead } from '../verify/verify.ts';
 
 const serviceTag = 'countersign-service-v1';
@@ -63,7 +69,7 @@ export function signServiceRequest(
     algorithm: 'ed25519',
     tag: serviceTag,
   });
-  const base = signatureBase(linesOf(names, componentOf(method, { path, query }, sent)), rawParams);
+  const base = signatureBase(componentLines(names, componentReader(method, { path, query }, sent)), rawParams);
   return [...sent, ...signatureHeaders(rawParams, signBase({ algorithm: 'ed25519', ...key }, base))];
 }
 
@@ -84,11 +90,11 @@ export type VerifiedServiceHead = Readonly<{
   /**
    * Compares the digest and uses up the nonce.
    *
-   * @param madeSinceSec A second, by this verifier's clock, in which the call cannot have existed yet: when its txn-token was issued.
+   * @param notBeforeSec A second, by this verifier's clock, in which the call cannot have existed yet: when its txn-token was issued.
    *   Without it `created` less the tolerance is taken, since the service's clock may be ahead by that much.
    * @throws IdentityRefused `content_digest_mismatch`, `replayed`, `created_before_start`, `expired`.
    */
-  complete(body: Uint8Array, madeSinceSec?: number): Promise<void>;
+  complete(body: Uint8Array, notBeforeSec?: number): Promise<void>;
 }>;
 
 /** The gateway's side of a nested call. */
@@ -102,7 +108,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
   return {
     verifyHead({ method, target, rawHeaders }) {
       const split = splitTarget(method, target);
-      const headers = receiveHeaders(rawHeaders).values;
+      const headers = parseRawHeaders(rawHeaders).values;
       const signature = readSignature(headers, serviceTag);
       const txnToken = headers.get('txn-token');
       const digest = headers.get('content-digest');
@@ -119,17 +125,17 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
       assertSignature(
         { algorithm: 'ed25519', publicKey },
         signature,
-        linesOf(names, componentOf(method, split, headers)),
+        componentLines(names, componentReader(method, split, headers)),
       );
       return {
         serviceId,
         txnToken,
-        async complete(body, madeSinceSec = Number.NEGATIVE_INFINITY) {
+        async complete(body, notBeforeSec = Number.NEGATIVE_INFINITY) {
           if (contentDigest(body) !== digest) throw new IdentityRefused('content_digest_mismatch');
           const { input } = signature;
           // The call may have been accepted from here on: a memory that began later cannot know whether it was.
-          const usableSinceSec = Math.max(input.createdSec - toleranceSec, madeSinceSec);
-          await claimNonce(replay, gatewayAudience, input, { nowSec: nowSec(), rules, usableSinceSec });
+          const earliestUseSec = Math.max(input.createdSec - toleranceSec, notBeforeSec);
+          await claimNonce(replay, gatewayAudience, input, { nowSec: nowSec(), rules, earliestUseSec });
         },
       };
     },

@@ -27,15 +27,15 @@ export interface MemoryReplay extends ReplayStore {
  */
 export function memoryReplay(options: MemoryReplayOptions = {}): MemoryReplay {
   const { maxNonces = 500_000, gatewayAheadSec = 0, nowMs = Date.now } = options;
-  return new Memory(Math.floor(nowMs() / 1000) + 1 + gatewayAheadSec, maxNonces);
+  return new MemoryReplayStore(Math.floor(nowMs() / 1000) + 1 + gatewayAheadSec, maxNonces);
 }
 
-class Memory implements MemoryReplay {
+class MemoryReplayStore implements MemoryReplay {
   readonly #startsAtSec: number;
   readonly #maxNonces: number;
   readonly #live = new Set<string>();
   /** By the last second of their life. A life is bounded, so there are never more than about a hundred. */
-  readonly #dyingAt = new Map<number, string[]>();
+  readonly #expiringAt = new Map<number, string[]>();
   #sweptSec = 0;
 
   constructor(startsAtSec: number, maxNonces: number) {
@@ -61,19 +61,19 @@ class Memory implements MemoryReplay {
     if (this.#live.size >= this.#maxNonces)
       throw new IdentityUnavailable('the nonce memory is full', { reason: 'replay_unavailable' });
     this.#live.add(key);
-    const dying = this.#dyingAt.get(claim.keepUntilSec);
-    if (dying === undefined) this.#dyingAt.set(claim.keepUntilSec, [key]);
-    else dying.push(key);
+    const expiring = this.#expiringAt.get(claim.keepUntilSec);
+    if (expiring === undefined) this.#expiringAt.set(claim.keepUntilSec, [key]);
+    else expiring.push(key);
     return 'fresh';
   }
 
   #sweep(nowSec: number): void {
     if (nowSec <= this.#sweptSec) return;
     this.#sweptSec = nowSec;
-    for (const [diesSec, keys] of this.#dyingAt) {
-      if (diesSec >= nowSec) continue;
+    for (const [expiresSec, keys] of this.#expiringAt) {
+      if (expiresSec >= nowSec) continue;
       for (const key of keys) this.#live.delete(key);
-      this.#dyingAt.delete(diesSec);
+      this.#expiringAt.delete(expiresSec);
     }
   }
 }

@@ -77,19 +77,19 @@ export function redisReplay(redis: RedisForReplay, options: RedisReplayOptions =
   if (redis.options?.enableOfflineQueue !== false) {
     throw new TypeError('redisReplay needs an ioredis client with enableOfflineQueue: false');
   }
-  return new SharedReplay(redis, options);
+  return new RedisReplayStore(redis, options);
 }
 
-class SharedReplay implements RedisReplay {
+class RedisReplayStore implements RedisReplay {
   readonly #redis: RedisForReplay;
   readonly #options: RedisReplayOptions;
   readonly #prefix: string;
   readonly #nowMs: () => number;
   readonly #aheadSec: number;
   /** What this process can know by itself begins here; it counts only while Redis is gone. */
-  readonly #ownStartSec: number;
+  readonly #localStartSec: number;
   /** Always kept up, so that there is something to fall back to, and so that losing Redis never lets this instance accept twice. */
-  readonly #own: ReplayStore;
+  readonly #localMemory: ReplayStore;
   #available = true;
 
   constructor(redis: RedisForReplay, options: RedisReplayOptions) {
@@ -98,100 +98,100 @@ class SharedReplay implements RedisReplay {
     this.#prefix = options.prefix ?? 'countersign:replay:';
     this.#nowMs = options.nowMs ?? Date.now;
     this.#aheadSec = options.gatewayAheadSec ?? 0;
-    this.#ownStartSec = Math.floor(this.#nowMs() / 1000) + 1;
-    this.#own = memoryReplay({ nowMs: () => 0 });
-    redis.on?.('ready', () => void this.#ask());
+    this.#localStartSec = Math.floor(this.#nowMs() / 1000) + 1;
+    this.#localMemory = memoryReplay({ nowMs: () => 0 });
+    redis.on?.('ready', () => void this.#probe());
   }
 
   async claim(claim: NonceClaim): Promise<NonceVerdict> {
-    const own = await this.#own.claim(claim);
-    if (own !== 'fresh') return own;
-    if (!this.#available) return this.#without(claim, undefined);
+    const local = await this.#localMemory.claim(claim);
+    if (local !== 'fresh') return local;
+    if (!this.#available) return this.#claimWithoutRedis(claim, undefined);
     const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
     try {
       const lifeMs = (claim.keepUntilSec - claim.nowSec + 1) * 1000;
-      const verdict = await this.#inTime(this.#claimShared(key, claim.createdSec - this.#aheadSec, lifeMs));
-      return verdict === 'before_start' ? this.#withoutPast(claim) : verdict;
+      const verdict = await this.#withTimeout(this.#claimInRedis(key, claim.createdSec - this.#aheadSec, lifeMs));
+      return verdict === 'before_start' ? this.#claimAfterMemoryLoss(claim) : verdict;
     } catch (cause) {
-      this.#lost(cause);
-      return this.#without(claim, cause);
+      this.#markUnavailable(cause);
+      return this.#claimWithoutRedis(claim, cause);
     }
   }
 
   async check(): Promise<string | undefined> {
-    const verdict = await this.#ask();
+    const verdict = await this.#probe();
     if (verdict === 'fresh') return undefined;
     if (this.#options.onUnavailable === 'memory') {
-      return this.#nowMs() < this.#ownStartSec * 1000 ? 'the replay memory has just begun' : undefined;
+      return this.#nowMs() < this.#localStartSec * 1000 ? 'the replay memory has just begun' : undefined;
     }
     return verdict === undefined ? 'Redis does not answer' : 'the replay memory in Redis has just begun';
   }
 
   /** Claims a nonce that no request has. This also loads the script into a Redis that was restarted, and begins its memory. */
-  async #ask(): Promise<NonceVerdict | undefined> {
+  async #probe(): Promise<NonceVerdict | undefined> {
     try {
       const createdSec = Math.floor(this.#nowMs() / 1000) - this.#aheadSec;
-      const verdict = await this.#inTime(this.#claimShared(`probe ${randomUUID()}`, createdSec, 1_000));
-      this.#found();
+      const verdict = await this.#withTimeout(this.#claimInRedis(`probe ${randomUUID()}`, createdSec, 1_000));
+      this.#markAvailable();
       return verdict;
     } catch (cause) {
-      this.#lost(cause);
+      this.#markUnavailable(cause);
       return undefined;
     }
   }
 
-  #found(): void {
+  #markAvailable(): void {
     if (this.#available) return;
     this.#available = true;
     this.#options.onStateChange?.('available');
   }
 
-  #lost(cause: unknown): void {
+  #markUnavailable(cause: unknown): void {
     if (!this.#available) return;
     this.#available = false;
     this.#options.onStateChange?.('unavailable', cause);
-    void this.#askUntilFound();
+    void this.#probeUntilAvailable();
   }
 
-  async #askUntilFound(): Promise<void> {
+  async #probeUntilAvailable(): Promise<void> {
     while (!this.#available && this.#redis.status !== 'end') {
-      await this.#ask();
+      await this.#probe();
       if (!this.#available) await delay(this.#options.retryAfterMs ?? 200, undefined, { ref: false });
     }
   }
 
-  #without(claim: NonceClaim, cause: unknown): NonceVerdict {
+  #claimWithoutRedis(claim: NonceClaim, cause: unknown): NonceVerdict {
     if (this.#options.onUnavailable !== 'memory') {
       throw new IdentityUnavailable('the nonce store does not answer', { cause, reason: 'replay_unavailable' });
     }
-    return this.#byOwn(claim);
+    return this.#claimLocally(claim);
   }
 
   /** What was used here is refused already. */
-  #byOwn(claim: NonceClaim): NonceVerdict {
-    return claim.createdSec < this.#ownStartSec ? 'before_start' : 'fresh';
+  #claimLocally(claim: NonceClaim): NonceVerdict {
+    return claim.createdSec < this.#localStartSec ? 'before_start' : 'fresh';
   }
 
   /** Redis lost its memory, or began only just now. Whoever may go on without Redis may go on without its past. */
-  #withoutPast(claim: NonceClaim): NonceVerdict {
-    return this.#options.onUnavailable === 'memory' ? this.#byOwn(claim) : 'before_start';
+  #claimAfterMemoryLoss(claim: NonceClaim): NonceVerdict {
+    return this.#options.onUnavailable === 'memory' ? this.#claimLocally(claim) : 'before_start';
   }
 
-  async #claimShared(key: string, createdSec: number, lifeMs: number): Promise<NonceVerdict> {
+  async #claimInRedis(key: string, createdSec: number, lifeMs: number): Promise<NonceVerdict> {
     const since = `${this.#prefix}since`;
-    const run = () => this.#redis.call('EVALSHA', claimSha, 2, this.#prefix + key, since, createdSec, lifeMs);
+    const runClaim = () => this.#redis.call('EVALSHA', claimSha, 2, this.#prefix + key, since, createdSec, lifeMs);
     try {
-      return verdictOf(await run());
+      return parseVerdict(await runClaim());
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
       // The order matters: whoever finds the script there must also find the new start.
       await this.#redis.call('EVAL', startScript, 1, since);
       await this.#redis.call('SCRIPT', 'LOAD', claimScript);
-      return verdictOf(await run());
+      return parseVerdict(await runClaim());
     }
   }
 
-  async #inTime<T>(answer: Promise<T>): Promise<T> {
+  async #withTimeout<T>(answer: Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
     let turn: NodeJS.Immediate | undefined;
     // Not before answers that are there were read: where this process itself was busy for so long, timers come first.
@@ -207,7 +207,7 @@ class SharedReplay implements RedisReplay {
   }
 }
 
-function verdictOf(answer: unknown): NonceVerdict {
+function parseVerdict(answer: unknown): NonceVerdict {
   if (answer === 'fresh' || answer === 'replayed' || answer === 'before_start') return answer;
   throw new Error('unexpected answer from Redis');
 }

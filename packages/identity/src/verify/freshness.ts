@@ -13,11 +13,11 @@ export function assertFresh(life: Lifetime, nowSec: number, rules: FreshnessRule
   const lifetimeSec = life.expiresSec - life.createdSec;
   if (lifetimeSec <= 0 || lifetimeSec > rules.maxLifetimeSec) throw new IdentityRefused('lifetime_invalid');
   if (life.createdSec > nowSec + rules.toleranceSec) throw new IdentityRefused('created_in_future');
-  if (nowSec > lastSecond(life, rules)) throw new IdentityRefused('expired');
+  if (nowSec > lastAcceptedSec(life, rules)) throw new IdentityRefused('expired');
 }
 
 /** The last second, by its own clock, in which a verifier accepts a signature. */
-function lastSecond(life: Lifetime, rules: FreshnessRules): number {
+function lastAcceptedSec(life: Lifetime, rules: FreshnessRules): number {
   return life.expiresSec + rules.toleranceSec;
 }
 
@@ -28,6 +28,6 @@ function lastSecond(life: Lifetime, rules: FreshnessRules): number {
  * gateway's by `tolerance`, so one instance may be behind another by `2 * tolerance`: when the claiming clock is 5 s ahead and
  * another is 5 s behind, the other one accepts until the claiming clock shows `expires + 5 + 10`.
  */
-export function keepUntil(life: Lifetime, rules: FreshnessRules): number {
-  return lastSecond(life, rules) + 2 * rules.toleranceSec;
+export function nonceKeepUntilSec(life: Lifetime, rules: FreshnessRules): number {
+  return lastAcceptedSec(life, rules) + 2 * rules.toleranceSec;
 }

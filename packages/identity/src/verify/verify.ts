@@ -5,11 +5,17 @@ import type { Identity } from '../contract/identity.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
 import type { GatewayKeys } from '../keys/gateway-keys.ts';
 import type { ReplayStore } from '../replay/replay.ts';
-import { readClaimed } from './claimed.ts';
 import { assertFresh, type FreshnessRules } from './freshness.ts';
-import { receiveHeaders } from './received.ts';
-import { assertSignature, claimNonce, componentOf, linesOf, readSignature } from './signed-message.ts';
-import { splitTarget } from './target.ts';
+import { parseIdentityHeaders } from './identity-headers.ts';
+import { parseRawHeaders } from './raw-headers.ts';
+import {
+  assertSignature,
+  claimNonce,
+  componentLines,
+  componentReader,
+  readSignature,
+  splitTarget,
+} from './signed-message.ts';
 
 export type VerifierOptions = Readonly<{
   /** This service's name in gateway.yaml. A request that was signed for another service is refused. */
@@ -79,29 +85,29 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
   async function verifyHead(head: RequestHead): Promise<VerifiedHead> {
     const target = splitTarget(head.method, head.target);
-    const { values: headers, hasBody } = receiveHeaders(head.rawHeaders);
+    const { values: headers, hasBody } = parseRawHeaders(head.rawHeaders);
     const signature = readSignature(headers, identityTag);
-    const claimed = readClaimed(headers);
+    const unverified = parseIdentityHeaders(headers);
     assertUpgradeIsGet(head.method, headers);
-    const covered = coveredComponents(claimed.covered);
+    const covered = coveredComponents(unverified.covered);
     if (signature.input.list !== covered.list) throw new IdentityRefused('coverage_insufficient');
-    if (claimed.audience !== audience) throw new IdentityRefused('audience_mismatch');
+    if (unverified.audience !== audience) throw new IdentityRefused('audience_mismatch');
     assertFresh(signature.input, nowSec(), rules);
     assertBodyCovered(head, headers, hasBody || head.hasBody === true);
     const key = await keys.lookup(signature.input.keyid);
-    assertSignature(key, signature, linesOf(covered.names, componentOf(head.method, target, headers)));
+    assertSignature(key, signature, componentLines(covered.names, componentReader(head.method, target, headers)));
 
     const expected = headers.get('content-digest');
     return {
       needsBody: expected !== undefined,
-      async complete(body = noBody) {
+      async complete(body = emptyBody) {
         // Over HTTP/2 a body may come without any header that announces it.
         if (body.byteLength > 0) assertBodyCovered(head, headers, true);
         if (expected !== undefined && contentDigest(body) !== expected) {
           throw new IdentityRefused('content_digest_mismatch');
         }
         await claimNonce(replay, audience, signature.input, { nowSec: nowSec(), rules });
-        return claimed.identity;
+        return unverified.identity;
       },
     };
   }
@@ -112,7 +118,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   };
 }
 
-const noBody = new Uint8Array(0);
+const emptyBody = new Uint8Array(0);
 
 /** A WebSocket begins with GET (RFC 6455 section 4.1); the gateway upgrades nothing else. */
 function assertUpgradeIsGet(method: string, headers: ReadonlyMap<string, string>): void {

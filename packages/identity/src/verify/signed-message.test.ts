@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { splitTarget } from './target.ts';
+import { splitTarget } from './signed-message.ts';
 
 test.each([
   ['/a', '/a', ''],

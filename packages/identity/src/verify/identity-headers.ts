@@ -4,7 +4,7 @@ import type { Identity, IdentityKind, UserClaims } from '../contract/identity.ts
 import { IdentityRefused } from '../contract/refusal.ts';
 
 /** What the headers claim. Nothing of it is true before the signature is verified. */
-export type ClaimedIdentity = Readonly<{ identity: Identity; audience: string; covered: CoveredMask }>;
+export type UnverifiedIdentity = Readonly<{ identity: Identity; audience: string; covered: CoveredMask }>;
 
 type Headers = ReadonlyMap<string, string>;
 
@@ -14,7 +14,7 @@ type Headers = ReadonlyMap<string, string>;
  * @throws IdentityRefused `header_missing`, `header_malformed`, or `coverage_insufficient` for a header that this kind of identity
  *   does not have.
  */
-export function readClaimed(headers: Headers): ClaimedIdentity {
+export function parseIdentityHeaders(headers: Headers): UnverifiedIdentity {
   const kind = kindOf(headers);
   const has = (name: string) => headers.has(name);
   let covered = 0;
@@ -30,7 +30,7 @@ export function readClaimed(headers: Headers): ClaimedIdentity {
     if (!rule.grammar.matches(value)) throw new IdentityRefused('header_malformed', rule.name);
     covered |= 1 << index;
   });
-  return { identity: identityFrom(kind, headers), audience: textOf(headers, 'x-identity-audience'), covered };
+  return { identity: buildIdentity(kind, headers), audience: textOf(headers, 'x-identity-audience'), covered };
 }
 
 const kinds: readonly IdentityKind[] = ['user', 'anonymous', 'service', 'gateway'];
@@ -44,7 +44,7 @@ function kindOf(headers: Headers): IdentityKind {
 }
 
 /** @param headers Every value is within its grammar. */
-function identityFrom(kind: IdentityKind, headers: Headers): Identity {
+function buildIdentity(kind: IdentityKind, headers: Headers): Identity {
   const context = parseContext(textOf(headers, 'x-identity-context'));
   if (context === undefined) throw new IdentityRefused('header_malformed', 'x-identity-context');
   const common = { requestId: textOf(headers, 'x-request-id'), context };

@@ -15,7 +15,7 @@ const maxHeaders = 256;
 /** Longer than every name of the contract. */
 const maxFoldedLength = 64;
 
-export type ReceivedHeaders = Readonly<{
+export type ParsedHeaders = Readonly<{
   values: ReadonlyMap<string, string>;
   /** One is announced. */
   hasBody: boolean;
@@ -28,7 +28,7 @@ export type ReceivedHeaders = Readonly<{
  * @throws IdentityRefused on a duplicate, on a body of two lengths, on another spelling of an identity header, and on an identity header that the contract
  *   does not know and no signature could cover.
  */
-export function receiveHeaders(rawHeaders: readonly string[]): ReceivedHeaders {
+export function parseRawHeaders(rawHeaders: readonly string[]): ParsedHeaders {
   if (rawHeaders.length > maxHeaders * 2) throw new IdentityRefused('header_malformed');
   const values = new Map<string, string>();
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
@@ -37,7 +37,7 @@ export function receiveHeaders(rawHeaders: readonly string[]): ReceivedHeaders {
     if (tracked.has(name)) {
       if (values.has(name)) throw new IdentityRefused('header_duplicated', name);
       values.set(name, trimOws(value));
-    } else refuseStranger(name);
+    } else refuseUncovered(name);
   }
   return { values, hasBody: announcesBody(values) };
 }
@@ -50,7 +50,7 @@ function announcesBody(values: ReadonlyMap<string, string>): boolean {
   return true;
 }
 
-function refuseStranger(name: string): void {
+function refuseUncovered(name: string): void {
   const head = name.slice(0, maxFoldedLength);
   const folded = foldHeaderName(head);
   if (!isIdentityHeader(folded)) return;

@@ -12,7 +12,7 @@ import {
   staticGatewayKeys,
 } from '../src/index.ts';
 
-/** Microseconds a call: the best of five rounds, since whatever else the machine does can only add. */
+/** Microseconds per call: the best of five rounds, because other load on the machine can only add time. */
 async function measure(call: () => unknown, calls: number): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   for (let round = 0; round < 5; round += 1) {
@@ -54,9 +54,9 @@ const signOnce = (key: SigningKey) =>
     { createdSec: nowSec, lifetimeSec: 30, nonce: newNonce() },
   );
 
-// The store has a measurement of its own; here it must let one request through as often as it comes.
+// Accepts the same request repeatedly. The nonce memory is measured separately below.
 const noReplay: ReplayStore = { claim: () => 'fresh' };
-const lines: string[] = ['| | µs a call |', '|---|---:|'];
+const lines: string[] = ['| | µs per call |', '|---|---:|'];
 const report = (what: string, microseconds: number) => lines.push(`| ${what} | ${microseconds.toFixed(1)} |`);
 
 for (const { key, keys } of algorithms) {

@@ -1,4 +1,4 @@
-// For a gateway: who the caller is, and the signature over one request.
+// For the gateway: identities, header names and signing.
 
 export { type HeaderRule, headerRules, type RequestToSign } from './contract/contract.ts';
 export { contentDigest, emptyContentDigest } from './contract/digest.ts';
@@ -18,7 +18,7 @@ export type {
 export { newNonce, newRequestId } from './contract/ids.ts';
 export { type PreparedIdentity, prepareIdentity, type SignOptions, signRequest } from './sign/sign.ts';
 
-// For a service: what it receives is verified, or refused with a reason. The frameworks' adapters are entry points of their own.
+// For a service: verification and refusals. Each framework adapter is a separate entry point.
 
 export { type VerifyUpgradeOptions, verifyUpgrade } from './adapters/upgrade.ts';
 export {
@@ -37,7 +37,7 @@ export {
   type VerifierOptions,
 } from './verify/verify.ts';
 
-// Keys: where a service finds the one that a signature names.
+// Keys: sources of the gateway's keys.
 
 export type { SignatureAlgorithm } from './contract/rfc9421.ts';
 export {
@@ -52,13 +52,13 @@ export {
 } from './keys/gateway-keys.ts';
 export { type SigningKey, secretKeyid, type VerifyingKey } from './keys/keys.ts';
 
-// Replay: nonces that were used, in one process or in a store for several.
+// Replay: nonce stores for one process, or shared by several.
 
 export type { NonceClaim, NonceVerdict, ReplayStore } from './replay/replay.ts';
 export { type MemoryReplay, type MemoryReplayOptions, memoryReplay } from './replay/replay-memory.ts';
 export { type RedisForReplay, type RedisReplay, type RedisReplayOptions, redisReplay } from './replay/replay-redis.ts';
 
-// Nested calls: a service's own signature, and the gateway's check of it.
+// Nested calls: a service signs, the gateway verifies.
 
 export {
   type CallService,

@@ -29,17 +29,17 @@ test.each<[string, TestRequest, object]>([
     { path: '/', as: { kind: 'user', userId: 'u', role: 'admin', tenantId: 't' }, ip: '198.51.100.1' },
     { role: 'admin', context: { ip: '198.51.100.1' } },
   ],
-  ['nobody', { path: '/', as: { kind: 'anonymous' } }, { kind: 'anonymous' }],
+  ['an anonymous caller', { path: '/', as: { kind: 'anonymous' } }, { kind: 'anonymous' }],
   [
     'a service, with a txn-token',
     { path: '/', as: { kind: 'service', serviceId: 's' }, txnToken: 'a.b.c' },
     { kind: 'service', serviceId: 's', txnToken: 'a.b.c' },
   ],
-])('a valid signed request: %s', async (_name, request, identity) => {
+])('signs a valid request: %s', async (_name, request, identity) => {
   await expect(verify(request)).resolves.toMatchObject(identity);
 });
 
-test('two of them are two requests, and a changed one is refused', async () => {
+test('signs each request with a new nonce, and a changed request is refused', async () => {
   await verify({ path: '/' });
   await verify({ path: '/' });
   await expect(verify({ path: '/' }, { 'x-user-role': 'admin' })).rejects.toMatchObject({
@@ -47,13 +47,13 @@ test('two of them are two requests, and a changed one is refused', async () => {
   });
 });
 
-test('another test gateway is another gateway', async () => {
+test('each test gateway has its own key', async () => {
   const other = testGateway({ audience: 'my-service' });
   const theirs = createVerifier({ audience: 'my-service', keys: other.keys, replay: other.replay });
   await expect(verify({ path: '/' }, {}, theirs)).rejects.toMatchObject({ reason: 'key_unknown' });
 });
 
-test('its key set can be served', async () => {
+test('a verifier accepts its key set', async () => {
   const fromJwks = createVerifier({
     audience: 'my-service',
     keys: staticGatewayKeys(gateway.jwks),
@@ -62,7 +62,7 @@ test('its key set can be served', async () => {
   await expect(verify({ path: '/' }, {}, fromJwks)).resolves.toMatchObject({ kind: 'user' });
 });
 
-test('on a frozen clock', async () => {
+test('works with a frozen clock', async () => {
   const nowMs = () => 1_800_000_000_500;
   const frozen = testGateway({ audience: 's', nowMs });
   const at = createVerifier({ audience: 's', keys: frozen.keys, replay: frozen.replay, nowMs });

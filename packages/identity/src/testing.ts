@@ -8,7 +8,7 @@ import { memoryReplay } from './replay/replay-memory.ts';
 import { prepareIdentity, signRequest } from './sign/sign.ts';
 
 export type TestGatewayOptions = Readonly<{
-  /** The audience of the service under test. */
+  /** Audience of the service under test. */
   audience: string;
   nowMs?: () => number;
 }>;
@@ -20,9 +20,9 @@ export type TestRequest = Readonly<{
   path: string;
   /** Default: the user `user-1` of tenant `tenant-1`, role `member`. */
   as?: IdentityFacts;
-  /** Sent as JSON. */
+  /** Body, sent as JSON. */
   json?: unknown;
-  /** Sent as it is, with `contentType`. */
+  /** Body, sent as is, with `contentType`. */
   body?: string | Uint8Array;
   contentType?: string;
   ip?: string;
@@ -32,37 +32,37 @@ export type TestRequest = Readonly<{
 export type SignedTestRequest = Readonly<{
   method: string;
   path: string;
-  /** With `content-type`, where there is a body. */
+  /** Includes `content-type` if there is a body. */
   headers: Record<string, string>;
-  /** Undefined where there is none. */
+  /** Undefined if there is no body. */
   body: Buffer | undefined;
 }>;
 
 export type TestGateway = Readonly<{
-  /** For `createVerifier`: knows the throw-away key and nothing else. */
+  /** For `createVerifier`: the test gateway's key only. */
   keys: GatewayKeys;
-  /** For `createVerifier`: remembers nonces, and is ready at once. */
+  /** For `createVerifier`: a nonce memory that is ready immediately. */
   replay: ReplayStore;
   /** The public key set, for services that fetch it. */
   jwks: Readonly<{ keys: readonly Record<string, unknown>[] }>;
-  /** A request as the gateway would send it: send it as it is, or change something and see it refused. */
+  /** Signs a request as the gateway would. Send it as is, or change it to test that the service refuses it. */
   signedRequest(request: TestRequest): SignedTestRequest;
 }>;
 
-const someUser: IdentityFacts = { kind: 'user', userId: 'user-1', role: 'member', tenantId: 'tenant-1' };
+const defaultUser: IdentityFacts = { kind: 'user', userId: 'user-1', role: 'member', tenantId: 'tenant-1' };
 
-/** A gateway for a service author's own tests, with a key that exists only in this process. */
+/** Creates a gateway for a service's own tests, with a key that exists only in this process. */
 export function testGateway({ audience, nowMs = Date.now }: TestGatewayOptions): TestGateway {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const keyid = `test-${newNonce()}`;
   const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: keyid, alg: 'EdDSA', use: 'sig' }] };
   return {
     keys: staticGatewayKeys(jwks),
-    // Nothing was used before this process began: the key did not exist.
+    // The key is new, so no request was used before. The memory may start in the past.
     replay: memoryReplay({ nowMs: () => nowMs() - 1_000 }),
     jwks,
     signedRequest(request) {
-      const { method = 'GET', as = someUser, ip = '192.0.2.1', txnToken } = request;
+      const { method = 'GET', as = defaultUser, ip = '192.0.2.1', txnToken } = request;
       const [path = '', query] = splitOnce(request.path);
       const body = bodyOf(request);
       const contentType = body && (request.contentType ?? 'application/json');

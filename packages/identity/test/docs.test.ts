@@ -13,19 +13,19 @@ describe('docs/identity-contract.md', () => {
     for (const header of contractHeaders) expect(contract).toContain(`\`${header}\``);
   });
 
-  test('has every reason in its table of answers, and no other', () => {
+  test('lists exactly the refusal reasons', () => {
     const section = contract.slice(contract.indexOf('## 7.'), contract.indexOf('## 8.'));
     const named = [...section.matchAll(/^\|[^|]*\|[^|]*\| `([a-z_]+)` \|$/gm)].map(([, reason]) => reason);
     expect([...new Set(named)].sort()).toEqual([...refusalReasons].sort());
   });
 
-  test('has the covered components in their order', () => {
+  test('lists the covered components in order', () => {
     const section = contract.slice(contract.indexOf('## 3.'), contract.indexOf('## 4.'));
     const named = [...section.matchAll(/^\| \d+ \| `([^`]+)` \|/gm)].map(([, component]) => component);
     expect(named).toEqual(coveredComponents((1 << coveredRules.length) - 1).names);
   });
 
-  test('shows a request that the code signs to these bytes', () => {
+  test('shows the exact bytes that the code signs', () => {
     for (const [name, value] of genuine().headers.filter(([header]) => header.startsWith('x-'))) {
       expect(contract).toContain(`    "${name}": ${value}\n`);
     }
@@ -34,13 +34,13 @@ describe('docs/identity-contract.md', () => {
   });
 });
 
-test('README: every example is a file that our tests run', () => {
+test('README: every example is a tested file', () => {
   const examples = [...readme.matchAll(/<!-- (\S+) -->\n```ts\n(.*?)```\n/gs)];
   expect(examples).toHaveLength(2);
   for (const [, path = '', code] of examples) expect(code).toBe(read(`../${path}`));
 });
 
-test('README: the first example is ten lines', () => {
+test('README: the first example has at most ten lines', () => {
   const lines = read('./readme-example.ts')
     .split('\n')
     .filter((line) => line !== '');

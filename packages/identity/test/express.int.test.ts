@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const oops: ErrorRequestHandler = (error: Error, _req, res, _next) => void res.status(500).send(error.message);
 
-/** A service as its author would write it; the verifier before everything else. */
+/** A typical service, with the verifier first. */
 function serviceApp(options: Partial<VerifyIdentityOptions> = {}): Express {
   const app = express();
   app.use(
@@ -72,7 +72,7 @@ const post = (body: string, target = '/whoami') =>
   genuine({ method: 'POST', target, body, contentType: 'application/json' });
 
 describe('a request from the gateway', () => {
-  test('reaches its handler with its identity', async () => {
+  test('reaches its handler with the identity', async () => {
     const answer = await sendMessage(await start(), get('/whoami'));
     expect(answer).toMatchObject({ status: 200, body: '{"user":"u-1"}' });
   });
@@ -87,43 +87,46 @@ describe('a request from the gateway', () => {
     expect(JSON.parse(Buffer.from(answer.body, 'latin1').toString()).body).toEqual(JSON.parse(body));
   });
 
-  test.each(['/raw', '/piped'])('keeps its body for whoever reads a stream: %s', async (target) => {
+  test.each(['/raw', '/piped'])('keeps its body for a stream reader: %s', async (target) => {
     const answer = await sendMessage(await start(), post('some bytes', target));
     expect(answer.body).toContain(target === '/raw' ? Buffer.from('some bytes').toString('base64') : 'some bytes');
   });
 
-  test.each([1, 2, 3, 7, 100])('whose body comes in pieces of %d bytes, after its head', async (size) => {
-    const message = post('{"a":[1,2,3,4,5,6,7,8,9]}');
-    const pieces = Array.from({ length: Math.ceil(message.body.length / size) }, (_, n) =>
-      message.body.subarray(n * size, n * size + size),
-    );
-    const answer = await exchange(await start(), headOf(message), ...pieces);
-    expect(answer).toMatchObject({ status: 200 });
-    expect(JSON.parse(answer.body).body).toEqual({ a: [1, 2, 3, 4, 5, 6, 7, 8, 9] });
-  });
+  test.each([1, 2, 3, 7, 100])(
+    'is accepted when the body arrives after the head in pieces of %d bytes',
+    async (size) => {
+      const message = post('{"a":[1,2,3,4,5,6,7,8,9]}');
+      const pieces = Array.from({ length: Math.ceil(message.body.length / size) }, (_, n) =>
+        message.body.subarray(n * size, n * size + size),
+      );
+      const answer = await exchange(await start(), headOf(message), ...pieces);
+      expect(answer).toMatchObject({ status: 200 });
+      expect(JSON.parse(answer.body).body).toEqual({ a: [1, 2, 3, 4, 5, 6, 7, 8, 9] });
+    },
+  );
 
   test.each([
-    ['whole', ['7\r\n{"a":1}\r\n0\r\n\r\n']],
+    ['in one write', ['7\r\n{"a":1}\r\n0\r\n\r\n']],
     ['in pieces', ['3\r\n{"a\r\n', '4\r\n":1}\r\n', '0\r\n\r\n']],
-    ['with its end apart', ['7\r\n{"a":1}\r\n', '0\r\n', '\r\n']],
-  ])('whose body is chunked, %s', async (_name, pieces) => {
+    ['with the last chunk split', ['7\r\n{"a":1}\r\n', '0\r\n', '\r\n']],
+  ])('is accepted with a chunked body: %s', async (_name, pieces) => {
     const message = without(post('{"a":1}'), 'content-length');
     const answer = await exchange(await start(), headOf(message, [['transfer-encoding', 'chunked']]), ...pieces);
     expect(JSON.parse(answer.body)).toEqual({ user: 'u-1', body: { a: 1 } });
   });
 
-  test('whose chunked body is empty', async () => {
+  test('is accepted with an empty chunked body', async () => {
     const port = await start();
     const message = genuine({ method: 'POST', target: '/raw' });
     const answer = await exchange(port, headOf(message, [['transfer-encoding', 'chunked']]), '0\r\n\r\n');
     expect(answer.status).toBe(200);
   });
 
-  test.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('without a body: %s', async (method) => {
+  test.each(['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])('is accepted without a body: %s', async (method) => {
     expect(await sendMessage(await start(), genuine({ method, target: '/whoami' }))).toMatchObject({ status: 200 });
   });
 
-  test('on a streamed path needs no digest, elsewhere it does', async () => {
+  test('needs a digest except on a stream path', async () => {
     const app = serviceApp({ stream: (req) => req.originalUrl === '/piped' });
     const port = await start(app);
     const message = genuine({ method: 'POST', target: '/piped', body: 'streamed', streamed: true });
@@ -132,7 +135,7 @@ describe('a request from the gateway', () => {
     expect(elsewhere.headers.get('x-identity-refused')).toBe('content_digest_missing');
   });
 
-  test('keeps its trailing request on the connection apart', async () => {
+  test('is separate from a pipelined second request', async () => {
     const port = await start();
     const first = headOf(post('{"a":1}')).replace('connection: close\r\n', '');
     const second = genuine({ target: '/whoami', nonce: 'BBBBBBBBBBBBBBBBBBBBBB' });
@@ -180,7 +183,7 @@ describe('a request that did not come through the gateway is answered 401 before
     expect(reached).toEqual([]);
   });
 
-  test('with a problem that says no more than it must', async () => {
+  test('the problem contains only the path, the code and the request id', async () => {
     const answer = await sendMessage(await start(), plus(withHeader(get('/whoami?secret=1'), 'x-user-role', 'admin')));
     expect(answer.status).toBe(401);
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
@@ -198,16 +201,16 @@ describe('a request that did not come through the gateway is answered 401 before
 
   test.each<[string, Message, string]>([
     ['a second user id', plus(get('/whoami'), ['X-User-Id', 'root']), 'header_duplicated'],
-    ['another spelling', plus(get('/whoami'), ['X_User_Id', 'root']), 'header_alias'],
+    ['an alias', plus(get('/whoami'), ['X_User_Id', 'root']), 'header_alias'],
     ['another body', { ...post('{"a":1}'), body: Buffer.from('{"a":2}') }, 'content_digest_mismatch'],
-    ['a captured path', { ...get('/open'), target: '/whoami' }, 'signature_invalid'],
+    ['a captured request on another path', { ...get('/open'), target: '/whoami' }, 'signature_invalid'],
     [
       'a body on a GET',
       { ...plus(get('/whoami'), ['content-length', '2']), body: Buffer.from('{}') },
       'content_digest_missing',
     ],
     [
-      'an Expect header and no signature',
+      'identity headers without a signature',
       bare('GET', '/whoami', [
         ['x-identity', 'user'],
         ['x-user-id', 'root'],
@@ -221,19 +224,19 @@ describe('a request that did not come through the gateway is answered 401 before
     expect(reached).toEqual([]);
   });
 
-  test('the second time', async () => {
+  test('a replayed request', async () => {
     const port = await start();
     expect((await sendMessage(port, post('{"a":1}'))).status).toBe(200);
     expect((await sendMessage(port, post('{"a":1}'))).headers.get('x-identity-refused')).toBe('replayed');
   });
 
-  test("without reading a stranger's body", async () => {
+  test('an unsigned request, without waiting for its body', async () => {
     const port = await start();
     const head = headOf(bare('POST', '/whoami', [['content-length', '1000000']]));
     expect((await exchange(port, head)).status).toBe(401);
   });
 
-  test('an upgrade that no listener takes', async () => {
+  test('an upgrade without an upgrade listener', async () => {
     const upgrade: Pair[] = [
       ['upgrade', 'websocket'],
       ['sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ=='],
@@ -244,7 +247,7 @@ describe('a request that did not come through the gateway is answered 401 before
 });
 
 test.each(['/healthz', '/readyz', '/metrics', '/.well-known/jwks.json', '/healthz?x=1'])(
-  '%s needs no identity, and no handler sees a claimed one',
+  '%s needs no identity, and its handler sees no identity headers',
   async (target) => {
     const headers: Pair[] = [
       ['x-user-id', 'root'],
@@ -265,14 +268,14 @@ test('HEAD on an exempt path needs no identity', async () => {
   expect((await sendMessage(await start(), message)).status).toBe(200);
 });
 
-describe('a body too large to be compared', () => {
-  test('announced', async () => {
+describe('a body over maxBodyBytes is answered 413', () => {
+  test('with a content-length', async () => {
     const answer = await sendMessage(await start(serviceApp({ maxBodyBytes: 5 })), post('{"a":1}'));
     expect(answer.status).toBe(413);
     expect(JSON.parse(answer.body).code).toBe('payload_too_large');
   });
 
-  test('not announced', async () => {
+  test('in chunks', async () => {
     const message = without(post('{"a":1}'), 'content-length');
     const port = await start(serviceApp({ maxBodyBytes: 5 }));
     expect(
@@ -289,44 +292,41 @@ describe('guards', () => {
   const member: IdentityFacts = { kind: 'user', userId: 'u', role: 'member', tenantId: 't' };
   test.each<[string, string, IdentityFacts | undefined, number, string]>([
     ['a user', '/whoami', undefined, 200, ''],
-    ['an anonymous caller where a user is wanted', '/whoami', anonymous, 403, 'identity_not_allowed'],
-    ['a service where a user is wanted', '/whoami', forAgent, 403, 'identity_not_allowed'],
-    ['the gateway where a user is wanted', '/whoami', { kind: 'gateway' }, 403, 'identity_not_allowed'],
+    ['an anonymous caller on a user route', '/whoami', anonymous, 403, 'identity_not_allowed'],
+    ['a service on a user route', '/whoami', forAgent, 403, 'identity_not_allowed'],
+    ['the gateway on a user route', '/whoami', { kind: 'gateway' }, 403, 'identity_not_allowed'],
     ['a user with the role', '/staff', undefined, 200, ''],
     ['a user with another role', '/staff', member, 403, 'insufficient_role'],
     ['a service for a user with the role', '/staff', forAgent, 200, ''],
-    ['a service alone where a role is wanted', '/staff', service, 403, 'insufficient_role'],
-    ['an anonymous caller where a role is wanted', '/staff', anonymous, 403, 'insufficient_role'],
+    ['a service without a user on a role route', '/staff', service, 403, 'insufficient_role'],
+    ['an anonymous caller on a role route', '/staff', anonymous, 403, 'insufficient_role'],
     ['an anonymous caller on an open route', '/open', anonymous, 200, ''],
     ['a user on an open route', '/open', undefined, 200, ''],
     ['the gateway on an open route', '/open', { kind: 'gateway' }, 403, 'identity_not_allowed'],
-    ['a service among machines', '/machines', service, 200, ''],
-    ['the gateway among machines', '/machines', { kind: 'gateway' }, 200, ''],
-    ['a user among machines', '/machines', undefined, 403, 'identity_not_allowed'],
-  ])('%s on %s', async (_name, target, as, status, code) => {
+    ['a service on a machine route', '/machines', service, 200, ''],
+    ['the gateway on a machine route', '/machines', { kind: 'gateway' }, 200, ''],
+    ['a user on a machine route', '/machines', undefined, 403, 'identity_not_allowed'],
+  ])('%s, %s', async (_name, target, as, status, code) => {
     const answer = await sendMessage(await start(), get(target, as));
     expect(answer.status).toBe(status);
     if (code !== '') expect(JSON.parse(answer.body)).toMatchObject({ code, status, request_id: requestId });
   });
 
-  test('a route that forgot its guard is an error, never open data', async () => {
+  test('a route without a guard fails with 500', async () => {
     const answer = await sendMessage(await start(), get('/forgotten'));
     expect(answer).toMatchObject({ status: 500, body: expect.stringContaining('without a guard') });
   });
 
-  test.each(['/guarded', '/bare'])(
-    'an app that forgot verifyIdentity is an error, never open data: %s',
-    async (target) => {
-      const app = express();
-      app.get('/guarded', requireIdentity('anonymous', 'user'), (_req, res) => void res.send('open'));
-      app.get('/bare', (req, res) => void res.json({ identity: req.identity }));
-      app.use(oops);
-      const answer = await sendMessage(await start(app), get(target));
-      expect(answer).toMatchObject({ status: 500, body: expect.stringContaining('verifyIdentity') });
-    },
-  );
+  test.each(['/guarded', '/bare'])('an app without verifyIdentity fails with 500: %s', async (target) => {
+    const app = express();
+    app.get('/guarded', requireIdentity('anonymous', 'user'), (_req, res) => void res.send('open'));
+    app.get('/bare', (req, res) => void res.json({ identity: req.identity }));
+    app.use(oops);
+    const answer = await sendMessage(await start(app), get(target));
+    expect(answer).toMatchObject({ status: 500, body: expect.stringContaining('verifyIdentity') });
+  });
 
-  test('the identity of an exempt path cannot be read', async () => {
+  test('reading the identity on an exempt path fails with 500', async () => {
     const app = express();
     app.use(verifyIdentity({ verifier: verifierAt() }));
     app.get('/healthz', requireIdentity(), (_req, res) => void res.send('open'));
@@ -344,13 +344,13 @@ describe('guards', () => {
     expect((await sendMessage(await start(app), get('/whoami'))).status).toBe(500);
   });
 
-  test('requireRole without a role is refused where it is written', () => {
+  test('requireRole throws without a role', () => {
     expect(() => requireRole()).toThrow(RangeError);
   });
 });
 
-describe('what is verified is what is routed', () => {
-  test('a rewrite before verifyIdentity is an error', async () => {
+describe('the verified URL is the routed URL', () => {
+  test('a rewrite before verifyIdentity fails with 500', async () => {
     const app = express();
     app.use((req, _res, next) => {
       req.url = '/whoami';
@@ -386,7 +386,7 @@ describe('what is verified is what is routed', () => {
   });
 });
 
-test('a replay store that is gone is 503 with Retry-After, not 401', async () => {
+test('an unavailable replay store is 503 with Retry-After, not 401', async () => {
   const replay: ReplayStore = {
     claim() {
       throw new IdentityUnavailable('gone');
@@ -404,7 +404,7 @@ test('a replay store that is gone is 503 with Retry-After, not 401', async () =>
   expect(reached).toEqual([]);
 });
 
-test('an error of the verifier itself goes to the app, with no identity left to read', async () => {
+test('an unexpected error of the verifier goes to the error handler', async () => {
   const replay: ReplayStore = { claim: () => Promise.reject(new Error('a bug')) };
   const answer = await sendMessage(
     await start(serviceApp({ verifier: verifierAt(undefined, { replay }) })),
@@ -413,7 +413,7 @@ test('an error of the verifier itself goes to the app, with no identity left to 
   expect(answer).toMatchObject({ status: 500, body: 'a bug' });
 });
 
-test('a client that goes away before its body ends leaves the service alive', async () => {
+test('the service survives a client that disconnects before its body ends', async () => {
   const listening = await listen(serviceApp());
   open = listening;
   const arrived = new Promise((resolve) => listening.server.once('request', resolve));
@@ -424,7 +424,7 @@ test('a client that goes away before its body ends leaves the service alive', as
   expect((await sendMessage(listening.port, genuine({ target: '/whoami' }))).status).toBe(200);
 });
 
-test('an onRefused that throws does not leave the request without an answer', async () => {
+test('a request is answered when onRefused throws', async () => {
   const app = express();
   const onRefused = () => {
     throw new Error('a bug');
@@ -437,7 +437,7 @@ test('an onRefused that throws does not leave the request without an answer', as
   });
 });
 
-test('the answer quotes the id under which the service logs the request', async () => {
+test("the response shows the service's own request id", async () => {
   const app = express();
   app.use((_req, res, next) => {
     res.setHeader('x-request-id', requestId.replace('01a2', '0fff'));
@@ -452,7 +452,7 @@ test('the answer quotes the id under which the service logs the request', async 
 test.each<[string, Pair[]]>([
   ['one', [['x-user-id', 'root']]],
   ['many', genuine({ target: '/elsewhere' }).headers.map(([n, v]): Pair => [n, v])],
-])('a refused request is answered and has no identity header left: %s', async (_name, headers) => {
+])('a refused request has no identity headers left: %s', async (_name, headers) => {
   let seen: unknown;
   const verifier = verifierAt(undefined, { replay: { claim: () => Promise.reject(new Error('a bug')) } });
   const app = express();

@@ -35,7 +35,7 @@ async function start(options: FastifyServerOptions = {}): Promise<number> {
   made.get('/staff', { preHandler: requireRole('admin') }, async () => 'staff');
   made.get('/open', { preHandler: allowAnonymous() }, async (request) => request.identity.kind);
   made.get('/forgotten', async (request) => request.identity);
-  // An encapsulated plugin, as larger services have them.
+  // An encapsulated plugin, as in larger services.
   await made.register(
     async (child) => void child.get('/nested', { preHandler: requireIdentity() }, async () => 'nested'),
   );
@@ -49,7 +49,7 @@ const get = (target: string) => genuine({ target });
 const post = (body: string) => genuine({ method: 'POST', target: '/whoami', body, contentType: 'application/json' });
 
 describe('on a real Fastify', () => {
-  test('a request from the gateway reaches its handler with identity and parsed body', async () => {
+  test('a request from the gateway reaches its handler with the identity and the parsed body', async () => {
     const port = await start();
     expect(JSON.parse((await sendMessage(port, post('{"a":1}'))).body)).toEqual({ user: 'u-1', body: { a: 1 } });
     expect((await sendMessage(port, genuine({ target: '/nested', nonce: 'CCCCCCCCCCCCCCCCCCCCCC' }))).body).toBe(
@@ -59,7 +59,7 @@ describe('on a real Fastify', () => {
     expect((await sendMessage(port, deletion)).status).toBe(200);
   });
 
-  test('a chunked body too', async () => {
+  test('accepts a chunked body', async () => {
     const message = without(post('{"a":1}'), 'content-length');
     const answer = await exchange(
       await start(),
@@ -71,7 +71,7 @@ describe('on a real Fastify', () => {
     expect(JSON.parse(answer.body)).toEqual({ user: 'u-1', body: { a: 1 } });
   });
 
-  test('a streamed body without a digest, where the service says so', async () => {
+  test('accepts a body without a digest on a stream path', async () => {
     const message = genuine({
       method: 'POST',
       target: '/streamed',
@@ -83,16 +83,16 @@ describe('on a real Fastify', () => {
   });
 
   test.each<[string, Message, string]>([
-    ['none', without(without(get('/whoami'), 'signature'), 'signature-input'), 'signature_missing'],
+    ['no signature', without(without(get('/whoami'), 'signature'), 'signature-input'), 'signature_missing'],
     [
-      'none, on a route that does not exist',
+      'no signature on an unknown route',
       { method: 'GET', target: '/nowhere', headers: [], body: Buffer.alloc(0) },
       'signature_missing',
     ],
-    ['a captured path', { ...get('/open'), target: '/whoami' }, 'signature_invalid'],
+    ['a captured request on another path', { ...get('/open'), target: '/whoami' }, 'signature_invalid'],
     ['another user', withHeader(get('/whoami'), 'x-user-id', 'root'), 'signature_invalid'],
     ['a second user', plus(get('/whoami'), ['X-User-Id', 'root']), 'header_duplicated'],
-    ['another spelling', plus(get('/whoami'), ['X_User_Id', 'root']), 'header_alias'],
+    ['an alias', plus(get('/whoami'), ['X_User_Id', 'root']), 'header_alias'],
     ['another body', { ...post('{"a":1}'), body: Buffer.from('{"a":2}') }, 'content_digest_mismatch'],
   ])('refuses before any handler: %s', async (_name, message, reason) => {
     const answer = await sendMessage(await start(), message);
@@ -103,13 +103,13 @@ describe('on a real Fastify', () => {
     expect(reached).toBe(0);
   });
 
-  test('a body too large to be compared is 413', async () => {
+  test('a body over maxBodyBytes is answered 413', async () => {
     const port = await start({ bodyLimit: 10_000_000 });
     expect((await sendMessage(port, post(JSON.stringify('x'.repeat(1024 * 1024))))).status).toBe(413);
     expect(reached).toBe(0);
   });
 
-  test('guards', async () => {
+  test('guards answer 403, and a route without a guard fails with 500', async () => {
     const port = await start();
     const staff = await sendMessage(port, get('/staff'));
     expect(JSON.parse(staff.body)).toMatchObject({ status: 403, code: 'insufficient_role', request_id: requestId });
@@ -126,7 +126,7 @@ describe('on a real Fastify', () => {
     expect(() => requireRole()).toThrow(RangeError);
   });
 
-  test('an exempt path shows no claimed identity', async () => {
+  test('an exempt path has no identity headers', async () => {
     const headers = get('/healthz').headers;
     const answer = await sendMessage(await start(), {
       method: 'GET',
@@ -138,13 +138,13 @@ describe('on a real Fastify', () => {
     expect(answer.body).not.toMatch(/x-user|x-identity|signature/);
   });
 
-  test.each(['POST', 'DELETE', 'OPTIONS'])('an exempt path is exempt for reading alone: %s', async (method) => {
+  test.each(['POST', 'DELETE', 'OPTIONS'])('an exempt path is not exempt for %s', async (method) => {
     const answer = await sendMessage(await start(), { method, target: '/healthz', headers: [], body: Buffer.alloc(0) });
     expect(answer.status).toBe(401);
     expect(reached).toBe(0);
   });
 
-  test('a rewritten URL is an error', async () => {
+  test('a rewritten URL fails with 500', async () => {
     const port = await start({ rewriteUrl: () => '/whoami' });
     expect((await sendMessage(port, get('/open'))).status).toBe(500);
     expect(reached).toBe(0);

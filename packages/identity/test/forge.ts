@@ -9,7 +9,7 @@ export const audience = 'complaint-service';
 export const nonce = 'AAECAwQFBgcICQoLDA0ODw';
 export const requestId = '01a2b3c4-d5e6-7f80-9102-a3b4c5d6e7f8';
 
-/** The published test key of RFC 8037 appendix A: known to everybody, so nobody can be tempted to use it. */
+/** The published test key of RFC 8037 appendix A. Its private key is public, so it is useless in production. */
 export const ed25519Jwk = {
   kty: 'OKP',
   crv: 'Ed25519',
@@ -22,24 +22,26 @@ const privateKey = createPrivateKey({ key: ed25519Jwk, format: 'jwk' });
 export const publicKey: KeyObject = createPublicKey(privateKey);
 export const edKey: SigningKey = { algorithm: 'ed25519', keyid: 'ed-1', privateKey };
 export const hmacKey: SigningKey = { algorithm: 'hmac-sha256', keyid: secretKeyid(secret), secret };
-/** A secret whose keyid is also the `kid` of a public key: a verifier may use neither. */
+/** A secret whose keyid is also the `kid` of a public key. A verifier must use neither. */
 export const ambiguousSecret = Buffer.from('countersign test vectors: its keyid is in the key set', 'latin1');
 const ambiguousKeyid = secretKeyid(ambiguousSecret);
 export const ambiguousKeys: readonly SigningKey[] = [
   { algorithm: 'hmac-sha256', keyid: ambiguousKeyid, secret: ambiguousSecret },
   { algorithm: 'ed25519', keyid: ambiguousKeyid, privateKey },
 ];
-/** RFC 8032 section 7.1, test 2: in the set under one kid with another key, so that neither may be used. */
+/**
+ * RFC 8032 section 7.1, test 2. The key set lists it under the same kid as another key, so a verifier must use neither.
+ */
 const secondJwk = { kty: 'OKP', crv: 'Ed25519', x: 'PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw' };
 const secondSeed = 'TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs';
-export const twiceKeys: readonly SigningKey[] = [ed25519Jwk, { ...secondJwk, d: secondSeed }].map((key) => ({
+export const duplicateKidKeys: readonly SigningKey[] = [ed25519Jwk, { ...secondJwk, d: secondSeed }].map((key) => ({
   algorithm: 'ed25519',
   keyid: 'ed-twice',
   privateKey: createPrivateKey({ key, format: 'jwk' }),
 }));
 export const { d: _private, ...publicJwk } = { ...ed25519Jwk, kid: 'ed-1', alg: 'EdDSA', use: 'sig' };
 
-/** The gateway's key set: one key to use, two under one kid, and one under the keyid of a secret. */
+/** The gateway's key set: one usable key, two keys with the same kid, and one with the keyid of a secret. */
 export const jwks = {
   keys: [
     publicJwk,
@@ -61,7 +63,7 @@ export type Pair = readonly [name: string, value: string];
 export type Message = {
   method: string;
   target: string;
-  /** Every header as sent, in order, signature headers last. */
+  /** Every header as sent, in order, with the signature headers last. */
   headers: Pair[];
   body: Buffer;
 };
@@ -81,13 +83,13 @@ export type Draft = {
   upgrade?: { protocol: string; key: string };
   /** No digest, as on a route with `body: { mode: stream }`. */
   streamed?: boolean;
-  /** A digest on GET too. */
+  /** Adds a digest to a GET. */
   digested?: true;
-  /** No header says that there is a body, as HTTP/2 allows. */
+  /** Omits `content-length`, as HTTP/2 allows. */
   unannounced?: true;
 };
 
-/** A request as the gateway makes it. */
+/** Builds a request as the gateway sends it. */
 export function genuine(draft: Draft = {}): Message {
   const { method = 'GET', target = '/v1/complaints?status=open', body = '', contentType, txnToken, upgrade } = draft;
   const [path = '', query] = target.split(/(?=\?)(.*)/s, 2);
@@ -120,8 +122,8 @@ export const unsigned = ({ headers }: Message): Pair[] =>
   headers.filter(([name]) => name !== 'signature' && name !== 'signature-input');
 
 /**
- * Signs over any components with any parameters, as a holder of the key could, the rules notwithstanding: a refusal of such a request
- * shows that the rule itself holds.
+ * Signs any components with any parameters, ignoring the contract. The signature is valid, so a refusal shows that the
+ * verifier checks the rule itself.
  */
 export function forged(
   message: Message,
@@ -147,7 +149,7 @@ export function standardParams(
   return `;created=${created};expires=${expires};nonce="${over.nonce ?? nonce}";keyid="${keyid}";alg="${alg}";tag="${tag}"`;
 }
 
-/** What a genuine signature over this message covers. */
+/** The components that this message's signature covers. */
 export function componentsOf(message: Message): string[] {
   const input = message.headers.find(([name]) => name === 'signature-input')?.[1] ?? '';
   return [...input.matchAll(/"([^"]+)"(?=[ )])/g)].map(([, name = '']) => name);

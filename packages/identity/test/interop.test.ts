@@ -40,7 +40,7 @@ const asTheirs = ({ method, target, headers }: Message, list = headers) => ({
   headers: Object.fromEntries(list),
 });
 
-describe('http-message-signatures verifies what we sign', () => {
+describe('http-message-signatures verifies our signatures', () => {
   test.each(messages)('%s', async (_name, message) => {
     const verified = await httpbis.verifyMessage(
       {
@@ -56,7 +56,7 @@ describe('http-message-signatures verifies what we sign', () => {
   });
 });
 
-describe('we verify what http-message-signatures signs', () => {
+describe('our verifier accepts signatures of http-message-signatures', () => {
   test.each(messages)('%s', async (_name, message) => {
     const algorithm = message.headers.some(([, value]) => value.includes('keyid="ed-1"')) ? 'ed25519' : 'hmac-sha256';
     const key = algorithm === 'ed25519' ? edKey : hmacKey;

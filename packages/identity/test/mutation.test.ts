@@ -11,16 +11,16 @@ import { expectedOf, type Library, vectorFile, verdictOf } from './vector-verdic
 const src = resolve(import.meta.dirname, '../src');
 
 /**
- * Every file that a verifier runs. Left out are functions that only a signer runs, and lines in which no mutant can change a decision: options
- * and their defaults, which vectors.json gives, and memory that only saves work.
+ * Every file that a verifier runs, with its exceptions: functions that only a signer runs, and lines where no mutant
+ * can change a decision, such as caches and the defaults of options that vectors.json sets.
  */
 const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; lines?: readonly string[] }>>> = {
-  'verify/identity-headers.ts': { lines: ['let covered = 0'] }, // x-request-id, the first bit, is always there.
+  'verify/identity-headers.ts': { lines: ['let covered = 0'] }, // Every request has x-request-id, the first bit.
   'contract/context.ts': { functions: ['serializeContext', 'contextWithAddress', 'requireValid'] },
   'contract/contract.ts': { lines: ["facts.kind === 'user' ?", 'covered === undefined'] },
-  'contract/dictionary.ts': { lines: ['const keyPattern'] }, // Only known keys pass, whatever else has the form of a key.
+  'contract/dictionary.ts': { lines: ['const keyPattern'] }, // Unknown keys are refused anyway.
   'verify/exempt.ts': { lines: ["split('?', 1)"] },
-  'verify/freshness.ts': { lines: ['2 * rules.toleranceSec'] }, // It matters only between two clocks: skewed-clocks.int.test.ts.
+  'verify/freshness.ts': { lines: ['2 * rules.toleranceSec'] }, // Matters only between two clocks: see skewed-clocks.int.test.ts.
   'contract/grammar.ts': {},
   'contract/header-names.ts': { functions: ['isReservedHeader'] },
   'keys/keys.ts': {
@@ -42,17 +42,17 @@ const compile = (source: string) =>
     transformSync(source, { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'commonjs' } })
       .code,
   );
-/** A mutant that loops for ever is found too. */
+/** Makes a mutant that loops forever throw. */
 const bounded = (code: string) => code.replaceAll('for(;;)', 'for(;tick();)').replaceAll('while(', 'while(tick() && ');
 let ticks = 0;
 function tick(): true {
   ticks += 1;
-  if (ticks > 100_000) throw new Error('it loops');
+  if (ticks > 100_000) throw new Error('endless loop');
   return true;
 }
 const compiled = new Map<string, string>();
 
-/** The library, with one of its files replaced. */
+/** Loads the library with one of its files replaced. */
 function load(replaced: Record<string, string>): Library {
   const modules = new Map<string, { exports: Record<string, unknown> }>();
   function run(file: string): Record<string, unknown> {
@@ -73,14 +73,14 @@ function load(replaced: Record<string, string>): Library {
   return { ...run('index.ts'), ...run('verify/exempt.ts'), ...run('adapters/node-request.ts') } as unknown as Library;
 }
 
-/** Mutants that decide as the original does. */
+/** Mutants that decide exactly like the original. */
 const equivalent = [
-  /^\/\[\^a-z0-9\]\/g => \/\[\^(?:[A-Z]|\\-)a-z0-9\]\/g$/, // A name is in lower case by then, and `-` is replaced by itself.
+  /^\/\[\^a-z0-9\]\/g => \/\[\^(?:[A-Z]|\\-)a-z0-9\]\/g$/, // Names are in lower case already, and `-` is replaced by itself.
   /^\/\[\^a-z0-9\]\/g => \/\[\^a-z0-9\]\/gi$/,
   /well-known.* => .*\[\?A-Za-z/, // A path ends at the first `?`.
 ];
 
-/** Vectors that found a mutant lately come first: most mutants are found by few vectors. */
+/** Vectors that found a recent mutant come first, because few vectors find most mutants. */
 const order = [...vectorFile.vectors];
 
 async function isFound(file: string, mutant: Mutant): Promise<boolean> {
@@ -95,7 +95,7 @@ async function isFound(file: string, mutant: Mutant): Promise<boolean> {
     }
     return false;
   } catch {
-    return true; // It does not compile, does not start, or fails with another error: no verifier.
+    return true; // It does not compile, does not start, or fails with another error, so it is no working verifier.
   }
 }
 

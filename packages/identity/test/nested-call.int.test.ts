@@ -71,19 +71,19 @@ const drop = (original: Call, name: string): Call => ({
 });
 
 describe('a nested call', () => {
-  test('says which service makes it, and carries its txn-token', async () => {
+  test('names the calling service and carries the txn-token', async () => {
     expect(await verdictOn(call())).toBe(`complaint-service ${txnToken}`);
     expect(await verdictOn(call({ method: 'POST', body: '{"a":1}' }))).toBe(`complaint-service ${txnToken}`);
   });
 
-  test('without a txn-token is made by the service alone', async () => {
+  test('without a txn-token acts for no user', async () => {
     expect(await verdictOn(call({ txnToken: undefined }))).toBe('complaint-service alone');
   });
 
-  const stranger = generateKeyPairSync('ed25519').privateKey;
+  const otherKey = generateKeyPairSync('ed25519').privateKey;
   test.each<[string, Call, string]>([
     ['unsigned', { ...call(), headers: [] }, 'signature_missing'],
-    ['signed by the gateway as if for a service', { ...call(), headers: genuine().headers }, 'tag_mismatch'],
+    ['with a signature of the gateway for a service', { ...call(), headers: genuine().headers }, 'tag_mismatch'],
     [
       'under an unknown key',
       {
@@ -100,12 +100,12 @@ describe('a nested call', () => {
       'key_unknown',
     ],
     [
-      "with another's key under this keyid",
+      'with another key under this keyid',
       {
         ...call(),
         headers: [
           ...signServiceRequest(
-            { keyid: key.keyid, privateKey: stranger },
+            { keyid: key.keyid, privateKey: otherKey },
             { method: 'GET', path: '/', query: '', contentDigest: emptyContentDigest },
             options,
           ),
@@ -123,10 +123,10 @@ describe('a nested call', () => {
       'content_digest_mismatch',
     ],
     ['with a body on a GET', { ...call(), body: Buffer.from('b') }, 'content_digest_mismatch'],
-    ["with another's txn-token", change(call(), 'txn-token', 'eyJo.eyJi.c2ln'), 'signature_invalid'],
+    ['with another txn-token', change(call(), 'txn-token', 'eyJo.eyJi.c2ln'), 'signature_invalid'],
     ['without its txn-token', drop(call(), 'txn-token'), 'coverage_insufficient'],
     [
-      'with a txn-token put on',
+      'with an added txn-token',
       {
         ...call({ txnToken: undefined }),
         headers: [...call({ txnToken: undefined }).headers, ['txn-token', txnToken]],
@@ -138,14 +138,14 @@ describe('a nested call', () => {
       { ...call(), headers: [...call().headers, ['Txn-Token', txnToken]] },
       'header_duplicated',
     ],
-    ['with a txn-token that is none', change(call(), 'txn-token', 'x'), 'header_malformed'],
+    ['with a malformed txn-token', change(call(), 'txn-token', 'x'), 'header_malformed'],
     ['without a digest', drop(call(), 'content-digest'), 'content_digest_missing'],
     ['with a digest of another algorithm', change(call(), 'content-digest', 'md5=:AAAA:'), 'header_malformed'],
   ])('%s is refused', async (_name, changed, reason) => {
     expect(await verdictOn(changed)).toBe(reason);
   });
 
-  test('claiming hmac-sha256 with the public key as its secret is refused', async () => {
+  test('with hmac-sha256 and the public key as the secret is refused', async () => {
     const raw = `${componentList(['@method', '@path', '@query', 'content-digest'])};created=${nowSec};expires=${nowSec + 30};nonce="${options.nonce}";keyid="${key.keyid}";alg="hmac-sha256";tag="countersign-service-v1"`;
     const lines = `"@method": GET\n"@path": /\n"@query": ?\n"content-digest": ${emptyContentDigest}\n`;
     const secret = publicKey.export({ format: 'der', type: 'spki' });
@@ -158,7 +158,7 @@ describe('a nested call', () => {
     expect(await verdictOn({ method: 'GET', target: '/', headers, body: Buffer.alloc(0) })).toBe('algorithm_mismatch');
   });
 
-  test('is good once, and for its lifetime', async () => {
+  test('is accepted once, and only within its lifetime', async () => {
     const verifier = verifierAt();
     expect(await verdictOn(call(), verifier)).toContain('complaint-service');
     expect(await verdictOn(call(), verifier)).toBe('replayed');
@@ -201,7 +201,7 @@ describe('callService', () => {
   });
   afterEach(() => open.close());
 
-  test('signs what it sends', async () => {
+  test('signs its request', async () => {
     expect((await callService({ method: 'GET', path: '/internal/users/1?full=1', txnToken })).status).toBe(200);
     await callService({ method: 'POST', path: '/internal/notes', json: { text: 'ü' } });
     await callService({ method: 'DELETE', path: '/internal/notes/%C3%A9' });
@@ -217,17 +217,17 @@ describe('callService', () => {
     },
   );
 
-  test('follows no redirect', async () => {
+  test('does not follow redirects', async () => {
     await expect(callService({ method: 'GET', path: '/moved' })).rejects.toThrow();
     expect(received).toHaveLength(1);
   });
 
-  test('waits no longer than told', async () => {
+  test('times out after timeoutMs', async () => {
     await expect(callService({ method: 'GET', path: '/silent' })).rejects.toThrow(/timeout|aborted/i);
   });
 });
 
-test('a service key is read from a private JWK', () => {
+test('serviceKeyFromJwk reads a private JWK and refuses anything else', () => {
   const jwk = { ...privateKey.export({ format: 'jwk' }), kid: 'k-1' };
   expect(serviceKeyFromJwk(jwk)).toMatchObject({ keyid: 'k-1' });
   expect(() => serviceKeyFromJwk({ ...jwk, kid: undefined })).toThrow(RangeError);

@@ -6,7 +6,7 @@ import { expect, test } from '@jest/globals';
 import { testGateway } from '../src/testing.ts';
 import { listen } from './wire.ts';
 
-test('the README example runs as it stands: signed requests get in, others do not', async () => {
+test('the README example accepts signed requests and refuses others', async () => {
   const gateway = testGateway({ audience: 'my-service' });
   const keyServer = await listen((_req, res) => void res.end(JSON.stringify(gateway.jwks)));
   const port = await freePort();
@@ -24,7 +24,7 @@ test('the README example runs as it stands: signed requests get in, others do no
   );
   const url = `http://127.0.0.1:${port}/hello`;
   try {
-    // Until it listens, has its keys, and its nonce memory has begun.
+    // Retry until it listens, has keys, and its nonce memory has begun.
     let answer: Response | undefined;
     while (answer?.status !== 200) {
       await wait(20);

@@ -11,7 +11,7 @@ import { Redis } from 'ioredis';
 import { IdentityUnavailable, type RedisForReplay, type RedisReplayOptions, redisReplay } from '../src/index.ts';
 
 const secondsNow = () => Math.floor(Date.now() / 1000);
-/** Created a little ahead, past the second in which a store begins. */
+/** A claim created 2 s from now, after the second in which a store begins. */
 const claim = (nonce: string, createdSec = secondsNow() + 2) => ({
   audience: 'a',
   keyid: 'k',
@@ -21,8 +21,8 @@ const claim = (nonce: string, createdSec = secondsNow() + 2) => ({
   nowSec: createdSec,
 });
 
-/** Runs Redis commands against whatever a test says Redis does. */
-function fakeWire(answer: () => Promise<unknown>): RedisForReplay & { calls: number; status: string } {
+/** A Redis client whose replies the test chooses. */
+function fakeRedis(answer: () => Promise<unknown>): RedisForReplay & { calls: number; status: string } {
   const fake = {
     calls: 0,
     status: 'ready',
@@ -35,36 +35,36 @@ function fakeWire(answer: () => Promise<unknown>): RedisForReplay & { calls: num
   return fake;
 }
 
-test('refuses a client that would queue claims while Redis is away', () => {
+test('refuses a client that queues commands while offline', () => {
   const queueing = new Redis({ lazyConnect: true });
   expect(() => redisReplay(queueing)).toThrow('enableOfflineQueue');
   expect(() => redisReplay({ call: async () => 'fresh' })).toThrow(TypeError);
   queueing.disconnect();
 });
 
-describe('while Redis is gone', () => {
+describe('while Redis is unavailable', () => {
   const gone = () => Promise.reject(new Error('Connection is closed.'));
   const silent = () => new Promise<never>(() => {});
 
-  test('refuses as unavailable by default', async () => {
-    const replay = redisReplay(fakeWire(gone));
+  test('throws IdentityUnavailable by default', async () => {
+    const replay = redisReplay(fakeRedis(gone));
     await expect(replay.claim(claim('n'))).rejects.toThrow(IdentityUnavailable);
   });
 
-  test('goes on with its own memory if told so', async () => {
-    const replay = redisReplay(fakeWire(gone), { onUnavailable: 'memory' });
+  test("uses the instance's own memory with onUnavailable: 'memory'", async () => {
+    const replay = redisReplay(fakeRedis(gone), { onUnavailable: 'memory' });
     expect(await replay.claim(claim('n'))).toBe('fresh');
     expect(await replay.claim(claim('n'))).toBe('replayed');
   });
 
-  test('its own memory begins at the next whole second, so a restart while Redis is gone opens no window', async () => {
-    const replay = redisReplay(fakeWire(gone), { onUnavailable: 'memory', nowMs: () => 1_000_500 });
+  test('its own memory begins at the next whole second, so a restart without Redis allows no replay', async () => {
+    const replay = redisReplay(fakeRedis(gone), { onUnavailable: 'memory', nowMs: () => 1_000_500 });
     expect(await replay.claim(claim('n', 1000))).toBe('before_start');
     expect(await replay.claim(claim('m', 1001))).toBe('fresh');
   });
 
-  test('goes on with its own memory, if told so, for what is older than that of a Redis that came back empty', async () => {
-    const wire = fakeWire(async () => 'before_start');
+  test("uses its own memory, with onUnavailable: 'memory', for requests older than the memory of an emptied Redis", async () => {
+    const wire = fakeRedis(async () => 'before_start');
     const replay = redisReplay(wire, { onUnavailable: 'memory', nowMs: () => 1_000_500 });
     expect(await replay.claim(claim('n', 1001))).toBe('fresh');
     expect(await replay.claim(claim('n', 1001))).toBe('replayed');
@@ -72,17 +72,17 @@ describe('while Redis is gone', () => {
     expect(await redisReplay(wire).claim(claim('n', 1001))).toBe('before_start');
   });
 
-  test('what came before this process began is known to Redis, and asked there', async () => {
+  test('asks Redis about requests created before this process started', async () => {
     const replay = redisReplay(
-      fakeWire(async () => 'replayed'),
+      fakeRedis(async () => 'replayed'),
       { nowMs: () => 1_000_500 },
     );
     expect(await replay.claim(claim('n', 1000))).toBe('replayed');
   });
 
-  test('waits no longer than told when Redis hangs; after that it is asked in the background, and no request waits', async () => {
+  test('waits for timeoutMs once when Redis hangs, then probes in the background while requests fail at once', async () => {
     const states: string[] = [];
-    const wire = fakeWire(silent);
+    const wire = fakeRedis(silent);
     const options: RedisReplayOptions = {
       onUnavailable: 'memory',
       timeoutMs: 20,
@@ -94,17 +94,17 @@ describe('while Redis is gone', () => {
     const startedAt = performance.now();
     for (let n = 0; n < 50; n += 1) expect(await replay.claim(claim(`b${n}`))).toBe('fresh');
     expect(performance.now() - startedAt).toBeLessThan(50 * 20);
-    // The first claim, and what is asked in the background.
+    // The first claim and the background probes.
     await eventually(() => expect(wire.calls).toBeGreaterThan(4));
     expect(wire.calls).toBeLessThan(50);
     expect(states).toEqual(['unavailable']);
     wire.status = 'end';
   });
 
-  test('finds by itself that it is back, and says so', async () => {
+  test('detects that Redis is back and reports it', async () => {
     let works = false;
     const states: string[] = [];
-    const wire = fakeWire(async () => (works ? 'fresh' : gone()));
+    const wire = fakeRedis(async () => (works ? 'fresh' : gone()));
     const replay = redisReplay(wire, { retryAfterMs: 20, onStateChange: (state) => states.push(state) });
     await expect(replay.claim(claim('a'))).rejects.toThrow(IdentityUnavailable);
     works = true;
@@ -122,24 +122,24 @@ describe('while Redis is gone', () => {
     ['memory', gone, 1_000_500, 'the replay memory has just begun'],
     ['memory', gone, 1_001_000, undefined],
     ['memory', async () => 'before_start', 1_001_000, undefined],
-  ])('is ready, told to %s, when a request could be judged (%#)', async (onUnavailable, answer, atMs, said) => {
+  ])('check() with onUnavailable: %s (%#)', async (onUnavailable, answer, atMs, said) => {
     let nowMs = 1_000_500;
-    const wire = fakeWire(answer);
+    const wire = fakeRedis(answer);
     const replay = redisReplay(wire, { onUnavailable, timeoutMs: 20, nowMs: () => nowMs });
     nowMs = atMs;
     expect(await replay.check()).toBe(said);
     wire.status = 'end';
   });
 
-  test('an answer that makes no sense is no answer', async () => {
-    await expect(redisReplay(fakeWire(async () => 'OK')).claim(claim('n'))).rejects.toThrow(IdentityUnavailable);
+  test('treats an unexpected reply as unavailable', async () => {
+    await expect(redisReplay(fakeRedis(async () => 'OK')).claim(claim('n'))).rejects.toThrow(IdentityUnavailable);
   });
 });
 
 const url = process.env.REDIS_URL;
 
 if (url !== undefined)
-  describe('on redis', () => {
+  describe('on a real Redis', () => {
     let clients: Redis[] = [];
     const prefix = `countersign:test:${randomUUID()}:`;
     const connect = async (port?: number, retryStrategy: () => number | null = () => null) => {
@@ -165,14 +165,14 @@ if (url !== undefined)
       clients = [];
     });
 
-    test('two instances share one memory: of 50 claims at once, one is fresh', async () => {
+    test('two instances share one memory: one of 50 concurrent claims is fresh', async () => {
       const stores = [redisReplay(await connect(), { prefix }), redisReplay(await connect(), { prefix })];
       const verdicts = await Promise.all(Array.from({ length: 50 }, (_, n) => stores[n % 2]?.claim(claim('n'))));
       expect(verdicts.filter((verdict) => verdict === 'fresh')).toHaveLength(1);
       expect(verdicts.filter((verdict) => verdict === 'replayed')).toHaveLength(49);
     });
 
-    test('nonces go when their requests are dead', async () => {
+    test('nonces expire with their requests', async () => {
       const client = await connect();
       await redisReplay(client, { prefix }).claim(claim('n'));
       const lifeMs = await client.pttl(`${prefix}a k n`);
@@ -180,12 +180,12 @@ if (url !== undefined)
       expect(lifeMs).toBeLessThanOrEqual(36_000);
     });
 
-    test('what was created before memory began is refused', async () => {
+    test('refuses requests created before the memory began', async () => {
       const replay = redisReplay(await connect(), { prefix });
       expect(await replay.claim(claim('n', secondsNow() - 1))).toBe('before_start');
     });
 
-    describe('that is ours to kill', () => {
+    describe('that the test can kill', () => {
       const dir = mkdtempSync(join(tmpdir(), 'redis-replay-'));
       let port: number;
       let server: ChildProcess;
@@ -201,7 +201,7 @@ if (url !== undefined)
         if (server.exitCode === null && server.signalCode === null) await once(server, 'exit');
       });
 
-      test('a restart opens no window, even from a snapshot that forgot the last nonces', async () => {
+      test('a restart allows no replay, even from a snapshot without the last nonces', async () => {
         const client = await connect(port);
         const first = redisReplay(client, { prefix });
         await first.claim(claim('before-snapshot'));
@@ -211,14 +211,14 @@ if (url !== undefined)
         await once(server, 'exit');
         server = await startRedis(port, dir);
 
-        // Another instance, which remembers nothing itself.
+        // Another instance, whose own memory is empty.
         const other = redisReplay(await connect(port), { prefix });
         const startedSec = secondsNow();
         expect(await other.claim(claim('after-snapshot', startedSec))).toBe('before_start');
         expect(await other.claim(claim('after-snapshot-2', startedSec + 2))).toBe('fresh');
       });
 
-      test('a flush opens no window either', async () => {
+      test('a flush allows no replay', async () => {
         const client = await connect(port);
         const replay = redisReplay(client, { prefix });
         await replay.claim(claim('n'));
@@ -227,7 +227,7 @@ if (url !== undefined)
         expect(await other.claim(claim('n', secondsNow()))).toBe('before_start');
       });
 
-      test('what an instance accepted without a past, it accepted for all', async () => {
+      test('a nonce accepted after a memory loss is replayed at every other instance', async () => {
         const options = { prefix, onUnavailable: 'memory', nowMs: () => 0 } as const;
         const first = redisReplay(await connect(port), options);
         const second = redisReplay(await connect(port), options);
@@ -236,7 +236,7 @@ if (url !== undefined)
         expect(await second.claim(old)).toBe('replayed');
       });
 
-      test('stopped in its tracks, it costs 100 ms once, and recovers unaided', async () => {
+      test('a stopped Redis delays one request by 100 ms, and the store recovers', async () => {
         const replay = redisReplay(await connect(port), { prefix });
         await replay.claim(claim('a'));
         server.kill('SIGSTOP');
@@ -250,7 +250,7 @@ if (url !== undefined)
         expect(performance.now() - continuedAt).toBeLessThan(1_000);
       });
 
-      test('started again while nobody asks anything, it knows its past before the first request comes', async () => {
+      test('restarts the memory of a restarted Redis before the next request', async () => {
         const states: string[] = [];
         const client = await connect(port, () => 20);
         const replay = redisReplay(client, { prefix, onStateChange: (state) => states.push(state) });
@@ -265,7 +265,7 @@ if (url !== undefined)
         expect(states).toEqual([]);
       });
 
-      test('killed, it is unavailable at once', async () => {
+      test('a killed Redis is unavailable immediately', async () => {
         const client = await connect(port);
         const replay = redisReplay(client, { prefix });
         await replay.claim(claim('a'));

@@ -21,7 +21,9 @@ const describeOnRedis = url === undefined ? describe.skip : describe;
 const lifetimeSec = 30;
 const path = { path: '/v1/complaints', query: '' };
 
-/** What the instance whose clock shows `nowMs` says to the signature: `accepted`, or why not. */
+/**
+ * Delivers the request to an instance whose clock shows `nowMs`. Resolves to `accepted` or the reason of the refusal.
+ */
 type Instance = (nowMs: number) => Promise<string>;
 
 async function verdictOf(work: Promise<unknown>): Promise<string> {
@@ -34,7 +36,7 @@ async function verdictOf(work: Promise<unknown>): Promise<string> {
   }
 }
 
-describeOnRedis('instances that share a Redis while their clocks differ', () => {
+describeOnRedis('instances that share a Redis and have different clocks', () => {
   let redis: Redis;
   let prefix: string;
   beforeAll(async () => {
@@ -43,7 +45,7 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
   });
   afterAll(() => redis.disconnect());
 
-  /** Makes every key of this test older, so that nobody waits for Redis to forget it. */
+  /** Shortens the expiry of every key of this test, instead of waiting. */
   async function elapse(ms: number): Promise<void> {
     for (const key of await redis.keys(`${prefix}*`)) {
       const leftMs = await redis.pttl(key);
@@ -51,11 +53,11 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
     }
   }
 
-  /** Of an instance that has seen nothing yet. */
+  /** The store of an instance whose own memory is empty. */
   const anotherStore = (gatewayAheadSec = 0) =>
     redisReplay({ call: (...command) => redis.call(...command), options: redis.options }, { prefix, gatewayAheadSec });
 
-  /** Two instances of a service that got the same request. */
+  /** One request, delivered to instances of a service. */
   function signedRequest(createdSec: number): Instance {
     const headers = signRequest(
       edKey,
@@ -69,7 +71,7 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
     };
   }
 
-  /** Two gateways that got the same nested call. */
+  /** One nested call, delivered to gateways. */
   function nestedCall(createdSec: number): Instance {
     const headers = signServiceRequest(
       { keyid: 'complaint-1', privateKey },
@@ -101,10 +103,10 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
   ]);
 
   test.each(cases)(
-    'a %s that one accepted, %i s from the true time, is refused at another, %i s from it, until it is dead',
+    'a %s accepted by an instance %i s off is refused by one %i s off until it expires',
     async (_what, first, second, sign) => {
       prefix = `countersign:test:${randomUUID()}:`;
-      // Past the second in which this memory begins.
+      // After the second in which this memory begins.
       let trueMs = (Math.floor(Date.now() / 1000) + 10) * 1000;
       const instance = sign(trueMs / 1000);
       expect(await instance(trueMs + first * 1000)).toBe('accepted');
@@ -115,7 +117,7 @@ describeOnRedis('instances that share a Redis while their clocks differ', () => 
         trueMs += 1_000;
       }
       expect([...verdicts]).toEqual(['replayed', 'expired']);
-      // And no longer than needed.
+      // Redis keeps nonces no longer than needed.
       expect((await redis.keys(`${prefix}*`)).filter((key) => !key.endsWith('since'))).toEqual([]);
     },
   );

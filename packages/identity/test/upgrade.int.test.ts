@@ -32,7 +32,7 @@ const upgrade = { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' };
 const send = (port: number, message: Message) =>
   exchange(port, headOf(message).replace('connection: close', 'connection: upgrade'));
 
-test('an upgrade that the gateway signed is let through', async () => {
+test('accepts an upgrade that the gateway signed', async () => {
   expect(await send(await start(), genuine({ target: '/events', upgrade }))).toMatchObject({
     status: 101,
     body: 'hello',
@@ -64,7 +64,7 @@ test.each<[string, Message, string]>([
     'signature_invalid',
   ],
   ['to another path', { ...genuine({ target: '/events', upgrade }), target: '/admin' }, 'signature_invalid'],
-])('%s it is answered 401 and the socket closed', async (_name, message, reason) => {
+])('answers 401 to an upgrade %s, and closes the socket', async (_name, message, reason) => {
   const answer = await send(await start(), message);
   expect(answer.status).toBe(401);
   expect(answer.headers.get('x-identity-refused')).toBe(reason);
@@ -73,7 +73,7 @@ test.each<[string, Message, string]>([
   expect(refusals).toEqual([reason]);
 });
 
-test('another kind of caller is answered 403', async () => {
+test('answers 403 to another kind of caller', async () => {
   const answer = await send(await start(), genuine({ target: '/events', upgrade, as: { kind: 'anonymous' } }));
   expect(JSON.parse(answer.body)).toMatchObject({ status: 403, code: 'identity_not_allowed', request_id: requestId });
   expect(accepted).toEqual([]);

@@ -17,10 +17,10 @@ import {
 const cases = <T>(names: readonly string[], make: (name: string) => T) =>
   Object.fromEntries(names.map((name): [string, T] => [name, make(name)]));
 
-/** Every value at its longest, and the spellings that are allowed though the gateway does not write them. */
+/** Values of maximum length, and allowed forms that the gateway itself does not send. */
 export const grammarAccepted: VectorCase[] = [
   {
-    name: 'every value at its longest',
+    name: 'every value at its maximum length',
     message: genuine({
       as: {
         kind: 'user',
@@ -41,28 +41,28 @@ export const grammarAccepted: VectorCase[] = [
       nonce: 'n'.repeat(64),
     }),
   },
-  { name: 'the shortest nonce', message: genuine({ nonce: 'n'.repeat(16) }) },
+  { name: 'a nonce of 16 characters', message: genuine({ nonce: 'n'.repeat(16) }) },
   { name: 'a lifetime of 1 s', message: params({ expires: nowSec + 1 }) },
   { name: 'a lifetime of 60 s', message: params({ expires: nowSec + 60 }) },
-  { name: 'a value that is the name of an identity header', message: plus(get(), ['y-note', 'x-user-name']) },
-  { name: 'created in second 0', message: params({ created: 0, expires: 30 }), at: 10 },
-  { name: 'the context is empty', message: withContext('') },
-  { name: 'the context in another order', message: withContext('amr=("pwd"), sid="s-1", ip="192.0.2.7"') },
-  { name: 'the context with other spaces', message: withContext('ip="192.0.2.7",sid="s-1"  ,  amr=( "pwd"  "otp" )') },
-  { name: 'the context with an IPv4-mapped IPv6 address', message: withContext('ip="::ffff:192.0.2.7"') },
-  { name: 'the context with an IPv6 address and second 0', message: withContext('ip="2001:db8::7", auth-time=0') },
-  { name: 'the context of 2048 characters', message: withContext(`ip="192.0.2.7",${' '.repeat(2024)}sid="s-1"`) },
+  { name: 'an identity header name as the value of another header', message: plus(get(), ['y-note', 'x-user-name']) },
+  { name: 'created at 0', message: params({ created: 0, expires: 30 }), at: 10 },
+  { name: 'an empty context', message: withContext('') },
+  { name: 'context members in another order', message: withContext('amr=("pwd"), sid="s-1", ip="192.0.2.7"') },
+  { name: 'context with additional spaces', message: withContext('ip="192.0.2.7",sid="s-1"  ,  amr=( "pwd"  "otp" )') },
+  { name: 'context with an IPv4-mapped IPv6 address', message: withContext('ip="::ffff:192.0.2.7"') },
+  { name: 'context with an IPv6 address and auth-time 0', message: withContext('ip="2001:db8::7", auth-time=0') },
+  { name: 'context of 2048 characters', message: withContext(`ip="192.0.2.7",${' '.repeat(2024)}sid="s-1"`) },
   {
-    name: 'names that only look like an alias',
+    name: 'header names that are not aliases',
     message: plus(post(), ['content_type', 'text/html'], ['xuser', 'root'], ['x_forwarded_for', '192.0.2.8']),
   },
 ];
 
-/** Every one is signed over what it says, so that the grammar alone can refuse it. */
+/** Each request is signed as it stands, so only the grammar can refuse it. */
 export const grammarRefused: Refused = {
   target_malformed: {
     'a space': withTarget('/v1/a b'),
-    'a character beyond ASCII': withTarget('/v1/caf\u00e9'),
+    'a non-ASCII character': withTarget('/v1/caf\u00e9'),
     'an empty target': withTarget(''),
     ...cases(
       ['\\', '"', '<', '>', '`', '{', '}', '^', '|'].flatMap((c) => [`/v1/a${c}b`, `/v1/a?b${c}`]),
@@ -85,10 +85,10 @@ export const grammarRefused: Refused = {
     'a txn-token of two parts': signedWith(genuine({ txnToken: txn }), 'txn-token', 'aaaa.bbbb'),
     'a txn-token with an empty part': signedWith(genuine({ txnToken: txn }), 'txn-token', 'aaaa..cccc'),
     'a request id in upper case': signedWith(get(), 'x-request-id', '01A2B3C4-D5E6-7F80-9102-A3B4C5D6E7F8'),
-    'two digests': changedDigest((value) => `${value}, ${value}`),
+    'two digest members': changedDigest((value) => `${value}, ${value}`),
     'a digest without its padding': changedDigest((value) => `${value.slice(0, -2)}:`),
-    'a digest named in upper case': changedDigest((value) => value.replace('sha', 'SHA')),
-    'an upgrade that is no token': signedWith(upgrading(), 'upgrade', 'web socket'),
+    'SHA-256 in upper case': changedDigest((value) => value.replace('sha', 'SHA')),
+    'a malformed upgrade': signedWith(upgrading(), 'upgrade', 'web socket'),
     'a malformed sec-websocket-key': signedWith(upgrading(), 'sec-websocket-key', 'dGhlIHNhbXBsZSBub25jZQ'),
     ...cases(
       [
@@ -142,7 +142,9 @@ export const grammarRefused: Refused = {
   signature_malformed: {
     'no space between two components': changed(get(), 'signature-input', (value) => value.replace('" "', '""')),
     'two spaces between two components': changed(get(), 'signature-input', (value) => value.replace('" "', '"  "')),
-    'over 1024 characters': forged(get(), { components: Array.from({ length: 200 }, () => 'x-a') }),
+    'a signature-input of over 1024 characters': forged(get(), {
+      components: Array.from({ length: 200 }, () => 'x-a'),
+    }),
     'a nonce of 15 characters': params({ nonce: 'n'.repeat(15) }),
     'a nonce of 65 characters': params({ nonce: 'n'.repeat(65) }),
     'a keyid of 129 characters': params({ keyid: 'k'.repeat(129) }),
@@ -158,8 +160,8 @@ export const grammarRefused: Refused = {
   },
   tag_mismatch: { 'another tag': params({ tag: 'x' }) },
   algorithm_mismatch: {
-    'an alg nobody knows': params({ alg: 'none' }),
-    'an HMAC secret that is said to be an ed25519 key': forged(genuine({ key: hmacKey }), {
+    'an unknown alg': params({ alg: 'none' }),
+    'alg ed25519 with an HMAC secret': forged(genuine({ key: hmacKey }), {
       key: hmacKey,
       params: standardParams({ keyid: hmacKey.keyid }),
     }),
@@ -173,8 +175,8 @@ export const grammarRefused: Refused = {
     ),
   },
   audience_mismatch: {
-    'signed for another service, for an anonymous caller': genuine({ as: anonymous, audience: `${audience}-2` }),
-    'signed for this name in upper case': genuine({ as: user, audience: audience.toUpperCase() }),
+    'an anonymous request signed for another service': genuine({ as: anonymous, audience: `${audience}-2` }),
+    'audience in upper case': genuine({ as: user, audience: audience.toUpperCase() }),
   },
 };
 

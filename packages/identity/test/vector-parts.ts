@@ -1,22 +1,22 @@
 import type { IdentityFacts, RefusalReason } from '../src/index.ts';
-import { componentsOf, forged, genuine, type Message, standardParams, withHeader } from './forge.ts';
+import { componentsOf, forged, genuine, type Message, type Pair, standardParams, withHeader } from './forge.ts';
 
-/** One request and what a verifier must make of it. */
+/** One request and its expected result. */
 export type VectorCase = {
   name: string;
   message: Message;
-  /** Unix seconds on the verifier's clock. Default: when the request was signed. */
+  /** The verifier's clock, in Unix seconds. Default: when the request was signed. */
   at?: number;
-  /** The service takes bodies without a digest on this path. */
+  /** The service accepts bodies without a digest on this path. */
   stream?: true;
-  /** Other requests that were delivered before, whatever became of them. */
+  /** Other requests that were delivered before, accepted or not. */
   before?: Message[];
   /** How often the same request was delivered before. */
   deliveredBefore?: number;
-  /** The first second of which the nonce memory knows. Default: long before. */
+  /** The first second that the nonce memory covers. Default: 0. */
   memoryBegan?: number;
   refused?: RefusalReason;
-  /** The path needs no identity; names of the headers that are left for the handler. */
+  /** The path needs no identity. Lists the names of the headers that the handler sees. */
   exempt?: readonly string[];
 };
 
@@ -34,14 +34,17 @@ export const post = () =>
   genuine({ method: 'POST', target: '/v1/complaints', body: '{"title":"Noise"}', contentType: 'application/json' });
 export const upgrading = () => genuine({ target: '/v1/complaints/events', upgrade });
 
-/** With this header, and signed with it: only its grammar can be wrong. */
+/** Sets a header and signs the result, so that only the header's grammar can be wrong. */
 export const signedWith = (message: Message, name: string, value: string) =>
   forged(withHeader(message, name, value), {});
 export const withContext = (value: string) => signedWith(get(), 'x-identity-context', value);
 export const withTarget = (target: string) => forged({ ...get(), target }, {});
 export const params = (over: Parameters<typeof standardParams>[0]) => forged(get(), { params: standardParams(over) });
-export const dropped = (message: Message, name: string) =>
+export const uncovered = (message: Message, name: string) =>
   forged(message, { components: componentsOf(message).filter((known) => known !== name) });
+
+/** Headers outside the contract. */
+export const spareHeaders = (count: number) => Array.from({ length: count }, (_, index): Pair => [`y-${index}`, 'z']);
 
 export function changed(message: Message, name: string, change: (value: string) => string): Message {
   return withHeader(message, name, change(message.headers.find(([known]) => known === name)?.[1] ?? ''));

@@ -10,7 +10,7 @@ import {
   withHeader,
   without,
 } from './forge.ts';
-import { anonymous, dropped, forUser, type Refused, service, txn, upgrade } from './vector-parts.ts';
+import { anonymous, forUser, type Refused, service, txn, uncovered, upgrade } from './vector-parts.ts';
 
 const rules: readonly HeaderRule[] = headerRules;
 
@@ -21,7 +21,7 @@ const kinds: Record<IdentityKind, IdentityFacts> = {
   gateway: { kind: 'gateway' },
 };
 
-/** A value of each header within its grammar. */
+/** A valid value for each header. */
 const examples: Readonly<Record<string, string>> = {
   'x-request-id': requestId,
   'x-service-id': 'billing',
@@ -31,7 +31,7 @@ const examples: Readonly<Record<string, string>> = {
   'txn-token': txn,
 };
 
-/** A request of this kind with every header that it can have. */
+/** A request of this kind with every header that it may have. */
 const full = (kind: IdentityKind) =>
   genuine({
     as: kinds[kind],
@@ -77,12 +77,12 @@ const forbidden = (Object.keys(kinds) as IdentityKind[]).flatMap((kind) =>
     ]),
 );
 
-/** What follows from the rows of the contract alone, for every header in the same way. */
+/** Refusals that follow from the table of headers, generated for every header. */
 export const tableRefused: Refused = {
   header_duplicated: named(
     rules,
     (rule) => plus(carrier(rule), [rule.name, valueIn(carrier(rule), rule.name)]),
-    'twice',
+    'repeated',
   ),
   header_alias: {
     ...named(
@@ -93,7 +93,7 @@ export const tableRefused: Refused = {
     ...named(
       stripped.filter(({ prefix }) => prefix !== undefined),
       ({ prefix }) => plus(full('user'), [`${prefix}.more`, 'x']),
-      'its prefix with a dot',
+      'a dot after its prefix',
     ),
   },
   header_missing: Object.fromEntries(missing),
@@ -106,7 +106,7 @@ export const tableRefused: Refused = {
     ...named(
       covered,
       (rule) => forged(withHeader(carrier(rule), rule.name, `${valueIn(carrier(rule), rule.name)}\u00e9`), {}),
-      'not ASCII',
+      'with a non-ASCII character',
     ),
     ...named(
       covered,
@@ -116,7 +116,7 @@ export const tableRefused: Refused = {
   },
   coverage_insufficient: {
     ...Object.fromEntries(forbidden),
-    ...named(covered, (rule) => dropped(carrier(rule), rule.name), 'present and not covered'),
+    ...named(covered, (rule) => uncovered(carrier(rule), rule.name), 'present and not covered'),
     ...named(
       stripped.filter(({ prefix }) => prefix !== undefined),
       ({ prefix }) => plus(full('user'), [`${prefix}-${'a'.repeat(100)}`, 'x']),
@@ -134,7 +134,7 @@ export const tableRefused: Refused = {
     'empty',
   ),
   signature_invalid: {
-    'the kind anonymous made gateway': withHeader(genuine({ as: anonymous }), 'x-identity', 'gateway'),
-    'another service id': withHeader(genuine({ as: service }), 'x-service-id', 'billing'),
+    'kind changed from anonymous to gateway': withHeader(genuine({ as: anonymous }), 'x-identity', 'gateway'),
+    'a changed service id': withHeader(genuine({ as: service }), 'x-service-id', 'billing'),
   },
 };

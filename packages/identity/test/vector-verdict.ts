@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import type { stripIdentityHeaders } from '../src/adapters/node-request.ts';
 import type * as library from '../src/index.ts';
 import type { isExempt } from '../src/verify/exempt.ts';
-import { onlyOnce, toSnake } from './verifier.ts';
+import { combineKeys, toSnake } from './verifier.ts';
 
 type VectorRequest = { method: string; target: string; headers: [string, string][]; body_base64: string };
 export type Vector = {
@@ -29,13 +29,13 @@ export const vectorFile: {
   vectors: Vector[];
 } = JSON.parse(vectorsText);
 
-/** What a verifier is made of: the library as it is, or one that was changed. */
+/** The library functions that a vector needs, from the library itself or from a mutant. */
 export type Library = Pick<
   typeof library,
   'createVerifier' | 'memoryReplay' | 'secretGatewayKeys' | 'staticGatewayKeys' | 'IdentityRefused'
 > & { isExempt: typeof isExempt; stripIdentityHeaders: typeof stripIdentityHeaders };
 
-/** What this library makes of a request, in the words of vectors.json. */
+/** Runs a vector, and returns the result in the form of vectors.json. */
 export async function verdictOf(library: Library, vector: Vector): Promise<unknown> {
   const { now, stream, memory_began, delivered_before, requests_before = [], request } = vector;
   if (library.isExempt(request.method, request.target)) {
@@ -49,7 +49,7 @@ export async function verdictOf(library: Library, vector: Vector): Promise<unkno
     audience: options.audience,
     toleranceSec: options.tolerance_sec,
     maxLifetimeSec: options.max_lifetime_sec,
-    keys: onlyOnce(library.staticGatewayKeys(keys.jwks), library.secretGatewayKeys(secrets)),
+    keys: combineKeys(library.staticGatewayKeys(keys.jwks), library.secretGatewayKeys(secrets)),
     replay: library.memoryReplay({ nowMs: () => (memory_began - 1) * 1000 }),
     nowMs: () => now * 1000,
   });
@@ -65,7 +65,7 @@ export async function verdictOf(library: Library, vector: Vector): Promise<unkno
   }
 }
 
-/** What vectors.json says of it. */
+/** The result that vectors.json expects. */
 export function expectedOf({ identity, refused, exempt, headers_left }: Vector): unknown {
   if (exempt) return { exempt, headers_left };
   return refused === undefined ? { identity } : { refused };

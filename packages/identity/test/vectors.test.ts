@@ -14,20 +14,20 @@ describe('vectors.json', () => {
     expect(await verdictOf(whole, vector)).toEqual(expectedOf(vector));
   });
 
-  test('has each secret under the keyid that follows from it', () => {
+  test('lists each secret under its derived keyid', () => {
     for (const { keyid, secret_base64 } of vectorFile.keys.secrets) {
       expect(keyid).toBe(secretKeyid(Buffer.from(secret_base64, 'base64')));
     }
   });
 
-  test('shows every reason, and at least twenty good requests', () => {
+  test('covers every reason, and at least twenty accepted requests', () => {
     const reasons = new Set(vectors.flatMap(({ refused }) => refused ?? []));
     expect([...reasons].sort()).toEqual([...refusalReasons].sort());
     expect(vectors.filter(({ identity }) => identity !== undefined).length).toBeGreaterThanOrEqual(20);
     expect(new Set(vectors.map(({ name }) => name)).size).toBe(vectors.length);
   });
 
-  test('is what the script makes: run `npm run vectors -w @countersign/identity`', async () => {
+  test('is up to date: run `npm run vectors -w @countersign/identity`', async () => {
     expect(await makeVectors()).toBe(vectorsText);
   });
 });

@@ -13,11 +13,11 @@ import { ambiguousSecret, audience, jwks, type Message, nowSec, secret } from '.
 
 const ed = staticGatewayKeys(jwks);
 const hmac = secretGatewayKeys([{ secret }, { secret: ambiguousSecret }]);
-/** Public keys and secrets, as a service that moves from one to the other has them. */
-export const bothKeys: GatewayKeys = onlyOnce(ed, hmac);
+/** Public keys and secrets together, as in a service that migrates between them. */
+export const bothKeys: GatewayKeys = combineKeys(ed, hmac);
 
-/** A keyid that both know is used by neither: the signature would choose the algorithm. */
-export function onlyOnce(one: GatewayKeys, other: GatewayKeys): GatewayKeys {
+/** Combines two sources. A keyid in both finds no key, because the signature would otherwise choose the algorithm. */
+export function combineKeys(one: GatewayKeys, other: GatewayKeys): GatewayKeys {
   return {
     async lookup(keyid) {
       const [first, second] = [await one.lookup(keyid), await other.lookup(keyid)];
@@ -41,7 +41,7 @@ export function deliver(verifier: Verifier, message: Message, options: { stream?
   return verifier.verify({ method, target, rawHeaders: headers.flat(), body, ...options });
 }
 
-/** The reason for which a message is refused, or `accepted`. */
+/** Resolves to the reason of the refusal, or to `accepted`. */
 export async function verdictOn(
   message: Message,
   verifier: Verifier = verifierAt(),
@@ -56,7 +56,7 @@ export async function verdictOn(
   }
 }
 
-/** An identity as it reads on the wire. */
+/** Converts an identity to the snake_case form of vectors.json. */
 export function toSnake(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(toSnake);
   if (typeof value !== 'object' || value === null) return value;

@@ -9,7 +9,7 @@ beforeEach(() => {
   reached = 0;
 });
 
-/** A Hono app as its author would write it. */
+/** A typical Hono app. */
 function honoApp(): Hono {
   const app = new Hono();
   const verify = verifyIdentity({
@@ -53,7 +53,7 @@ describe('on a real Hono', () => {
     ['?', '/whoami?'],
     ['an escaped query', '/whoami?q=%C3%A9%20+%2B&r=/?'],
     ['an escaped path', '/who%20ami'],
-  ])('the URL gives back the bytes that were signed: %s', async (_name, target) => {
+  ])('the URL yields the signed bytes: %s', async (_name, target) => {
     expect((await send(get(target))).headers.get('x-identity-refused')).toBeNull();
   });
 
@@ -64,16 +64,16 @@ describe('on a real Hono', () => {
       { method: 'GET', target: '/nowhere', headers: [], body: Buffer.alloc(0) },
       'signature_missing',
     ],
-    ['a captured path', { ...get('/open'), target: '/whoami' }, 'signature_invalid'],
+    ['a captured request on another path', { ...get('/open'), target: '/whoami' }, 'signature_invalid'],
     ['another user', withHeader(get('/whoami'), 'x-user-id', 'root'), 'signature_invalid'],
-    // A Headers object has joined the two with a comma, which no value of the contract holds.
+    // A Headers object joins the two with a comma, which the grammar refuses.
     ['a second user', plus(get('/whoami'), ['x-user-id', 'root']), 'header_malformed'],
     ['a second signature', plus(get('/whoami'), ['signature-input', 'evil=();created=1']), 'signature_malformed'],
-    ['another spelling', plus(get('/whoami'), ['X_User_Id', 'root']), 'header_alias'],
+    ['an alias', plus(get('/whoami'), ['X_User_Id', 'root']), 'header_alias'],
     ['another body', { ...post('{"a":1}'), body: Buffer.from('{"a":2}') }, 'content_digest_mismatch'],
-    ['a body gone', { ...post('{"a":1}'), body: Buffer.alloc(0) }, 'content_digest_mismatch'],
+    ['a removed body', { ...post('{"a":1}'), body: Buffer.alloc(0) }, 'content_digest_mismatch'],
     [
-      'a body that nothing covers',
+      'a body without a digest',
       { ...genuine({ method: 'POST', target: '/whoami', streamed: true }), body: Buffer.from('x') },
       'content_digest_missing',
     ],
@@ -85,12 +85,12 @@ describe('on a real Hono', () => {
     expect(reached).toBe(0);
   });
 
-  test('a body too large to be compared is 413', async () => {
+  test('a body over maxBodyBytes is answered 413', async () => {
     expect((await send(post(JSON.stringify('x'.repeat(64))))).status).toBe(413);
     expect(reached).toBe(0);
   });
 
-  test('guards', async () => {
+  test('guards answer 403', async () => {
     const anonymous = (target: string) => genuine({ target, as: { kind: 'anonymous' } });
     expect(await (await send(get('/staff'))).json()).toMatchObject({ status: 403, code: 'insufficient_role' });
     expect(await (await send(anonymous('/whoami'))).json()).toMatchObject({
@@ -103,17 +103,17 @@ describe('on a real Hono', () => {
     expect((await send(get('/forgotten'), app)).status).toBe(500);
   });
 
-  test('an exempt path shows no claimed identity', async () => {
+  test('an exempt path has no identity headers', async () => {
     expect(await (await send({ ...get('/healthz') })).text()).not.toMatch(/x-user|x-identity|signature/);
   });
 
-  test.each(['POST', 'DELETE', 'OPTIONS'])('an exempt path is exempt for reading alone: %s', async (method) => {
+  test.each(['POST', 'DELETE', 'OPTIONS'])('an exempt path is not exempt for %s', async (method) => {
     expect((await send({ method, target: '/healthz', headers: [], body: Buffer.alloc(0) })).status).toBe(401);
     expect(reached).toBe(0);
   });
 });
 
-test('without a framework, the answer is one call away', async () => {
+test('without a framework, getResponse returns the response', async () => {
   const verify = verifyIdentity({ verifier: verifierAt() });
   const request = new Request('http://service.test/whoami');
   const error = await verify(request).catch((thrown: unknown) => thrown);

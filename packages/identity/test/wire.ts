@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import type { Message, Pair } from './forge.ts';
 
-export type Answered = Readonly<{ status: number; headers: ReadonlyMap<string, string>; body: string }>;
+export type RawResponse = Readonly<{ status: number; headers: ReadonlyMap<string, string>; body: string }>;
 
 export async function listen(
   handler: RequestListener | Server,
@@ -20,8 +20,8 @@ export async function listen(
   };
 }
 
-/** Writes bytes to a socket as they are, in as many pieces as given, and reads until the other side closes. */
-export function exchange(port: number, ...pieces: (string | Buffer)[]): Promise<Answered> {
+/** Writes each piece to a socket unchanged, and reads until the server closes it. */
+export function exchange(port: number, ...pieces: (string | Buffer)[]): Promise<RawResponse> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => {
       const next = () => {
@@ -46,11 +46,11 @@ export function headOf({ method, target, headers }: Message, more: Pair[] = []):
   return `${method} ${target} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
 
-export function sendMessage(port: number, message: Message, more: Pair[] = []): Promise<Answered> {
+export function sendMessage(port: number, message: Message, more: Pair[] = []): Promise<RawResponse> {
   return exchange(port, Buffer.concat([Buffer.from(headOf(message, more), 'latin1'), message.body]));
 }
 
-function parse(text: string): Answered {
+function parse(text: string): RawResponse {
   const [head = '', ...rest] = text.split('\r\n\r\n');
   const [statusLine = '', ...lines] = head.split('\r\n');
   const headers = new Map(

@@ -11,7 +11,7 @@ declare global {
   namespace Express {
     interface Request {
       /**
-       * Who sent this request.
+       * The caller of this request.
        *
        * @throws Error unless requireIdentity, requireRole or allowAnonymous let this request through.
        */
@@ -20,7 +20,7 @@ declare global {
   }
 }
 
-// On the prototype, so that reading it throws also in an app that forgot verifyIdentity, instead of answering undefined.
+// On the prototype, so that reading it throws in an app without verifyIdentity instead of returning undefined.
 Object.defineProperty(IncomingMessage.prototype, 'identity', {
   configurable: true,
   get(this: IncomingMessage): Identity {
@@ -30,18 +30,18 @@ Object.defineProperty(IncomingMessage.prototype, 'identity', {
 
 export type VerifyIdentityOptions = Readonly<{
   verifier: Verifier;
-  /** Largest body read into memory to compare its digest. Default 1 MiB. */
+  /** Largest body read into memory to check its digest, in bytes. Default 1 MiB. */
   maxBodyBytes?: number;
-  /** Whether this request's body may come without a digest. Judge by method and `originalUrl`, not by headers. */
+  /** Whether this request's body may lack a digest. Decide by method and `originalUrl`, not by headers. */
   stream?: (req: Request) => boolean;
   /** For logs and metrics. */
   onRefused?: (req: Request, res: Response, refusal: { reason: string }) => void;
 }>;
 
 /**
- * Refuses every request that the gateway did not sign for this service, except GET and HEAD on `/healthz`,
- * `/readyz`, `/metrics` and `/.well-known/*`. Goes first: before any parser, before routing, before anything that rewrites `req.url`. Parsers behind it read
- * the body as usual.
+ * Refuses every request that the gateway did not sign for this service, except GET and HEAD on `/healthz`, `/readyz`,
+ * `/metrics` and `/.well-known/*`. Install it first: before any parser, before routing, and before middleware that
+ * rewrites `req.url`. Later parsers read the body as usual.
  */
 export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
   const { verifier, maxBodyBytes = 1024 * 1024, stream, onRefused } = options;
@@ -55,7 +55,7 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
 
   return (req, res, next) => {
     if (isRewritten(req)) {
-      next(new Error('verifyIdentity must come before whatever rewrites req.url: it verifies originalUrl'));
+      next(new Error('install verifyIdentity before middleware that rewrites req.url: it verifies req.originalUrl'));
       return;
     }
     if (isExempt(req.method, req.originalUrl)) {
@@ -77,42 +77,45 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
           send(res, refusal);
         },
       )
-      .catch(next); // An onRefused that throws must not leave the request without an answer.
+      .catch(next); // Without it, an onRefused that throws would leave the request unanswered.
   };
 }
 
-/** What was verified must be what is routed. A mount point may be cut off; nothing else may have changed. */
+/**
+ * Whether the routed URL differs from the verified one. Express may have removed a mount point; nothing else may
+ * change.
+ */
 function isRewritten({ url, baseUrl, originalUrl }: Request): boolean {
   if (baseUrl + url === originalUrl) return false;
-  // Of `/mount?x` Express leaves `/?x`: the slash is its own.
+  // Express turns `/mount?x` into `/?x` and adds the slash.
   return !((url === '/' || url.startsWith('/?')) && baseUrl + url.slice(1) === originalUrl);
 }
 
-/** Lets these kinds of caller through, others get 403 `identity_not_allowed`. Default: users only. */
+/** Allows these kinds of caller; others get 403 `identity_not_allowed`. Default: users only. */
 export function requireIdentity(...kinds: IdentityKind[]): RequestHandler {
   const wanted: readonly IdentityKind[] = kinds.length === 0 ? ['user'] : kinds;
   return guard((req) => allowKinds(req, wanted), 'identity_not_allowed');
 }
 
 /**
- * Lets users, and services acting for users, with one of these roles through; others get 403 `insufficient_role`.
+ * Allows users, and services acting for users, with one of these roles; others get 403 `insufficient_role`.
  *
- * @throws RangeError without a role: an empty list would let nobody through.
+ * @throws RangeError without a role, because an empty list would refuse every request.
  */
 export function requireRole(...roles: string[]): RequestHandler {
   if (roles.length === 0) throw new RangeError('requireRole needs a role');
   return guard((req) => allowRoles(req, roles), 'insufficient_role');
 }
 
-/** Lets users and anonymous callers through: the route is open to everybody who came through the gateway. */
+/** Allows users and anonymous callers, for routes that the gateway opens to the public. */
 export function allowAnonymous(): RequestHandler {
   return requireIdentity('anonymous', 'user');
 }
 
 /**
- * The user behind a request.
+ * Returns the user of a request.
  *
- * @throws Error when its identity is of another kind, or no guard ran.
+ * @throws Error when the caller is of another kind, or no guard ran.
  */
 export function userOf(req: Request): UserIdentity {
   const identity = identityOf(req);

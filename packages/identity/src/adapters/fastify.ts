@@ -9,7 +9,7 @@ import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified
 declare module 'fastify' {
   interface FastifyRequest {
     /**
-     * Who sent this request.
+     * The caller of this request.
      *
      * @throws Error unless requireIdentity, requireRole or allowAnonymous let this request through.
      */
@@ -19,9 +19,9 @@ declare module 'fastify' {
 
 export type FastifyIdentityOptions = Readonly<{
   verifier: Verifier;
-  /** Largest body read into memory to compare its digest. Default 1 MiB. */
+  /** Largest body read into memory to check its digest, in bytes. Default 1 MiB. */
   maxBodyBytes?: number;
-  /** Whether this request's body may come without a digest. */
+  /** Whether this request's body may lack a digest. Decide by method and `originalUrl`, not by headers. */
   stream?: (request: FastifyRequest) => boolean;
   onRefused?: (request: FastifyRequest, refusal: { reason: string }) => void;
 }>;
@@ -35,7 +35,7 @@ async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions)
   });
   fastify.addHook('onRequest', async (request, reply) => {
     const { raw, method, originalUrl: target } = request;
-    if (raw.url !== target) throw new Error('rewriteUrl changes what is routed after it was signed: do not use it');
+    if (raw.url !== target) throw new Error('do not use rewriteUrl: it changes the URL after the gateway signed it');
     if (isExempt(method, target)) {
       stripIdentityHeaders(raw);
       return;
@@ -56,23 +56,25 @@ async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions)
 }
 
 /**
- * Fastify plugin: refuses every request that the gateway did not sign for this service, except GET and HEAD on `/healthz`,
- * `/readyz`, `/metrics` and `/.well-known/*`. Register it first and at the root; it covers every route, unknown ones included.
+ * Fastify plugin: refuses every request that the gateway did not sign for this service, except GET and HEAD on
+ * `/healthz`, `/readyz`, `/metrics` and `/.well-known/*`. Register it first and at the root; it covers every route,
+ * including unknown ones.
  */
 export const verifyIdentity = Object.assign(plugin, {
-  // Fastify's mark for a plugin that works on the instance it is registered on, instead of on a child of it.
+  // Tells Fastify to run the plugin on the instance where it is registered, not on a child instance.
   [Symbol.for('skip-override')]: true,
   [Symbol.for('fastify.display-name')]: '@countersign/identity',
 });
 
-/** As a route's `preHandler`: lets these kinds of caller through, others get 403. Default: users only. */
+/** A `preHandler` that allows these kinds of caller; others get 403 `identity_not_allowed`. Default: users only. */
 export function requireIdentity(...kinds: IdentityKind[]): preHandlerAsyncHookHandler {
   const wanted: readonly IdentityKind[] = kinds.length === 0 ? ['user'] : kinds;
   return guard((raw) => allowKinds(raw, wanted), 'identity_not_allowed');
 }
 
 /**
- * As a route's `preHandler`: lets users, and services acting for users, with one of these roles through.
+ * A `preHandler` that allows users, and services acting for users, with one of these roles; others get 403
+ * `insufficient_role`.
  *
  * @throws RangeError without a role.
  */
@@ -81,12 +83,12 @@ export function requireRole(...roles: string[]): preHandlerAsyncHookHandler {
   return guard((raw) => allowRoles(raw, roles), 'insufficient_role');
 }
 
-/** As a route's `preHandler`: lets users and anonymous callers through. */
+/** A `preHandler` that allows users and anonymous callers. */
 export function allowAnonymous(): preHandlerAsyncHookHandler {
   return requireIdentity('anonymous', 'user');
 }
 
-/** @throws Error when the identity is of another kind, or no guard ran. */
+/** Returns the user of a request. @throws Error when the caller is of another kind, or no guard ran. */
 export function userOf(request: FastifyRequest): UserIdentity {
   const { identity } = request;
   if (identity.kind !== 'user') throw new Error(`the identity is a ${identity.kind}, not a user`);

@@ -3,10 +3,10 @@ import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import { BodyTooLarge, type ProblemResponse } from './problem.ts';
 
 /**
- * Reads the whole body and puts it back, so that whoever comes next (a JSON parser, a stream) reads it as if for the first time.
- * The bytes are those on the wire: before any parser, before any decompression.
+ * Reads the whole body and puts it back, so that the next reader (a JSON parser or a stream) sees it unread. The bytes
+ * are those on the wire, before any parser or decompression.
  *
- * @throws BodyTooLarge beyond `maxBytes`; Error when the client goes away.
+ * @throws BodyTooLarge beyond `maxBytes`; Error when the client disconnects.
  */
 export async function readAndRestoreBody(req: IncomingMessage, maxBytes: number): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) throw new BodyTooLarge();
@@ -15,10 +15,10 @@ export async function readAndRestoreBody(req: IncomingMessage, maxBytes: number)
     const chunks: Buffer[] = [];
     let total = 0;
     const settle = (finish: () => void) => {
-      req.off('readable', onReadable).off('error', onGone).off('close', onGone);
+      req.off('readable', onReadable).off('error', onDisconnect).off('close', onDisconnect);
       finish();
     };
-    const onGone = () => settle(() => reject(new Error('the request ended before its body did')));
+    const onDisconnect = () => settle(() => reject(new Error('the client disconnected before the request body ended')));
     const onReadable = () => {
       for (let chunk: Buffer | null = req.read(); chunk !== null; chunk = req.read()) {
         chunks.push(chunk);
@@ -27,17 +27,18 @@ export async function readAndRestoreBody(req: IncomingMessage, maxBytes: number)
       }
       if (!req.complete) return;
       const body = Buffer.concat(chunks, total);
-      // In the same turn in which the last byte was read: 'end' is emitted only if the buffer is still empty afterwards.
+      // In the same tick as the last read: Node emits 'end' only if the buffer is still empty afterwards.
       if (total > 0) req.unshift(body);
       settle(() => resolve(body));
     };
-    req.on('readable', onReadable).on('error', onGone).on('close', onGone);
+    req.on('readable', onReadable).on('error', onDisconnect).on('close', onDisconnect);
   });
 }
 
-/** Removes every header that could pass for an identity, so that nothing behind can read one that was not verified. */
+/** Removes every identity header and alias, so that no later code can read an unverified one. */
 export function stripIdentityHeaders(req: IncomingMessage): void {
-  const { rawHeaders, headers, headersDistinct } = req; // Both forms are built from rawHeaders when first read: before it changes.
+  // Node builds `headers` and `headersDistinct` from rawHeaders on first access, so read them before it changes.
+  const { rawHeaders, headers, headersDistinct } = req;
   for (let index = rawHeaders.length - 2; index >= 0; index -= 2) {
     if (isIdentityHeader(foldHeaderName(rawHeaders[index] ?? ''))) rawHeaders.splice(index, 2);
   }
@@ -47,9 +48,9 @@ export function stripIdentityHeaders(req: IncomingMessage): void {
 }
 
 /**
- * The request id to quote in an answer: the one under which the service already logs this request, or else the caller's own.
+ * The request id for a response: the one that the service logs this request under, otherwise the caller's.
  *
- * @param res The answer, where a middleware may have put an id.
+ * @param res The response, on which a middleware may have set `x-request-id`.
  */
 export function requestIdOf(req: IncomingMessage, res?: Pick<ServerResponse, 'getHeader'>): string | undefined {
   const id = res?.getHeader('x-request-id') ?? req.headers['x-request-id'];

@@ -2,24 +2,24 @@ import { uuidV7 } from '../contract/grammar.ts';
 import { newRequestId } from '../contract/ids.ts';
 import { IdentityRefused, IdentityUnavailable } from '../contract/refusal.ts';
 
-/** What this package answers by itself. */
+/** The problems that this package answers itself. */
 const problems = {
   identity_refused: { status: 401, title: 'The request does not carry a valid identity from the gateway' },
   identity_unavailable: { status: 503, title: 'The identity of the request cannot be checked at the moment' },
-  identity_not_allowed: { status: 403, title: 'This kind of caller may not do this' },
-  insufficient_role: { status: 403, title: 'The role of the caller does not allow this' },
+  identity_not_allowed: { status: 403, title: 'This kind of caller is not allowed here' },
+  insufficient_role: { status: 403, title: "The caller's role does not allow this" },
   payload_too_large: { status: 413, title: 'The request body is too large' },
 } as const;
 
 export type ProblemCode = keyof typeof problems;
 export type ProblemResponse = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
 
-/** The body exceeds what the service reads into memory to compare a digest. */
+/** The body is larger than the service reads into memory to check its digest. */
 export class BodyTooLarge extends Error {
   override readonly name = 'BodyTooLarge';
 }
 
-/** An RFC 9457 answer. The path is shown without its query, which may hold what should not be echoed. */
+/** Builds a problem+json response (RFC 9457). It shows the path without the query, which may contain secrets. */
 export function problemResponse(
   code: ProblemCode,
   request: { target: string; requestId: string | undefined },
@@ -35,14 +35,14 @@ export function problemResponse(
   };
 }
 
-/** @returns undefined for an error that is not this package's to answer. */
+/** Maps an error to its response. @returns undefined for errors that this package does not answer. */
 export function problemForError(
   error: unknown,
   request: { target: string; requestId: string | undefined },
 ): (ProblemResponse & { reason: string }) | undefined {
   if (error instanceof IdentityRefused) {
     const base = problemResponse('identity_refused', request);
-    // RFC 9110 section 15.5.2 wants a challenge with every 401.
+    // RFC 9110 section 15.5.2 requires a challenge in every 401.
     const headers = { ...base.headers, 'x-identity-refused': error.reason, 'www-authenticate': 'Countersign' };
     return { ...base, headers, reason: error.reason };
   }

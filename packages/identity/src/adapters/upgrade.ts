@@ -8,16 +8,16 @@ import { allowKinds, rememberIdentity } from './verified.ts';
 
 export type VerifyUpgradeOptions = Readonly<{
   verifier: Verifier;
-  /** Default: users only. */
+  /** Allowed kinds of caller. Default: users only. */
   kinds?: readonly IdentityKind[];
   onRefused?: (req: IncomingMessage, refusal: { reason: string }) => void;
 }>;
 
 /**
- * For a server's `upgrade` event, which no middleware sees: a WebSocket that was not verified here was not verified at all.
+ * Verifies requests of a server's `upgrade` event, which middleware never sees. Call it first for every WebSocket.
  *
- * @returns The identity, or undefined when the request was refused and its socket answered and closed. Other errors reject, after
- *   the socket was closed.
+ * @returns The identity; undefined when the request was refused, answered and its socket closed. Other errors close the
+ *   socket and reject.
  */
 export function verifyUpgrade(
   options: VerifyUpgradeOptions,
@@ -47,7 +47,7 @@ export function verifyUpgrade(
   };
 }
 
-/** The server no longer speaks HTTP on an upgrading socket, so the answer is written by hand. */
+/** Writes an HTTP response by hand, because Node's HTTP server has detached from an upgrading socket. */
 function endSocketWith(socket: Duplex, { status, headers, body }: ProblemResponse): void {
   const fields = { ...headers, connection: 'close', 'content-length': String(Buffer.byteLength(body)) };
   const head = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);

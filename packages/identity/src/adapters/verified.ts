@@ -2,27 +2,27 @@ import type { Identity, IdentityKind } from '../contract/identity.ts';
 
 type Verified = { readonly identity: Identity; allowed: boolean };
 
-/** By request object, so that nothing a handler or a parser puts on the request can pass for an identity. */
+/** Keyed by request object, so that a property set by a handler or parser cannot pose as an identity. */
 const verified = new WeakMap<object, Verified>();
 
-/** Called by adapters once a request is proven. */
+/** Records the identity of a verified request. Adapters call it. */
 export function rememberIdentity(request: object, identity: Identity): void {
   verified.set(request, { identity, allowed: false });
 }
 
-/** @throws Error when no adapter verified this request: a service put together wrongly, not a bad request. */
+/** @throws Error when no adapter verified this request, which is a mistake in the service's setup. */
 function verifiedOf(request: object): Verified {
   const found = verified.get(request);
   if (found === undefined) {
-    throw new Error('no verified identity: verifyIdentity must run before this, and not on an exempt path');
+    throw new Error('no verified identity: run verifyIdentity first; requests on exempt paths have no identity');
   }
   return found;
 }
 
 /**
- * Opens the identity to the handler if its kind is among those asked for.
+ * Lets the handler read the identity if its kind is one of `kinds`.
  *
- * @returns undefined when it is of another kind.
+ * @returns undefined for another kind.
  * @throws Error when the request was never verified.
  */
 export function allowKinds(request: object, kinds: readonly IdentityKind[]): Identity | undefined {
@@ -32,7 +32,7 @@ export function allowKinds(request: object, kinds: readonly IdentityKind[]): Ide
   return found.identity;
 }
 
-/** As {@link allowKinds}, for a user, or a service acting for one, with one of these roles. */
+/** Like {@link allowKinds}, for a user, or a service acting for a user, with one of these roles. */
 export function allowRoles(request: object, roles: readonly string[]): Identity | undefined {
   const found = verifiedOf(request);
   const role = roleOf(found.identity);
@@ -41,11 +41,11 @@ export function allowRoles(request: object, roles: readonly string[]): Identity 
   return found.identity;
 }
 
-/** @throws Error when no guard ran for this request: a forgotten guard is a 500, never open data. */
+/** Returns the identity. @throws Error when no guard ran for this request, so that a missing guard fails with 500. */
 export function identityOf(request: object): Identity {
   const found = verifiedOf(request);
   if (!found.allowed)
-    throw new Error('identity read without a guard: add requireIdentity, requireRole or allowAnonymous');
+    throw new Error('identity read without a guard: add requireIdentity, requireRole or allowAnonymous to this route');
   return found.identity;
 }
 

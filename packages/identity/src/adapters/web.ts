@@ -7,14 +7,16 @@ import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified
 
 export type WebIdentityOptions = Readonly<{
   verifier: Verifier;
-  /** Largest body read into memory to compare its digest. Default 1 MiB. */
+  /** Largest body read into memory to check its digest, in bytes. Default 1 MiB. */
   maxBodyBytes?: number;
-  /** Whether this request's body may come without a digest. */
+  /** Whether this request's body may lack a digest. Decide by method and URL, not by headers. */
   stream?: (request: Request) => boolean;
   onRefused?: (request: Request, refusal: { reason: string }) => void;
 }>;
 
-/** What to answer instead of calling the handler. Hono answers it by itself, since it has `getResponse`. */
+/**
+ * Carries the response to send instead of calling the handler. Hono sends it by itself, because it has `getResponse`.
+ */
 export class IdentityResponse extends Error {
   override readonly name = 'IdentityResponse';
   readonly status: number;
@@ -33,12 +35,13 @@ export class IdentityResponse extends Error {
 }
 
 /**
- * Verifies Web `Request`s (Hono, Next.js, Deno, Bun). A URL that was normalised on the way is no loss: the gateway only signs targets
- * that equal their own normal form.
+ * Verifies Web `Request`s (Hono, Next.js, Deno, Bun). `Request` normalizes URLs; the gateway signs only targets that
+ * are already normalized, so the bytes stay the same.
  *
- * @returns A function that gives back the request to go on with: its body is whole and unread, whether or not it was read here. For
- *   GET and HEAD on exempt paths (`/healthz`, `/readyz`, `/metrics`, `/.well-known/*`) that request has no identity headers and no identity.
- * @throws IdentityResponse (from that function) with the answer, 401, 413 or 503.
+ * @returns A function that returns the request to continue with; its body is complete and unread. For GET and HEAD on
+ *   exempt paths (`/healthz`, `/readyz`, `/metrics`, `/.well-known/*`) the returned request has neither identity
+ *   headers nor an identity.
+ * @throws IdentityResponse (from that function) with the response: 401, 413 or 503.
  */
 export function verifyIdentity(options: WebIdentityOptions): (request: Request) => Promise<Request> {
   const { verifier, maxBodyBytes = 1024 * 1024, stream, onRefused } = options;
@@ -73,9 +76,10 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
 }
 
 /**
- * The identity of a request that {@link verifyIdentity} gave back, if it is of one of these kinds. Default: users only.
+ * Returns the identity of a request that {@link verifyIdentity} returned, if it is of one of these kinds. Default:
+ * users only.
  *
- * @throws IdentityResponse 403 for another kind; Error for a request that was never verified.
+ * @throws IdentityResponse 403 `identity_not_allowed` for another kind; Error for a request that was never verified.
  */
 export function requireIdentity(request: Request): UserIdentity;
 export function requireIdentity<K extends IdentityKind>(
@@ -87,7 +91,7 @@ export function requireIdentity(request: Request, ...kinds: IdentityKind[]): Ide
 }
 
 /**
- * The identity of a user, or of a service acting for one, with one of these roles.
+ * Returns the identity of a user, or of a service acting for a user, with one of these roles.
  *
  * @throws IdentityResponse 403 `insufficient_role`; Error for a request that was never verified.
  */
@@ -95,7 +99,7 @@ export function requireRole(request: Request, ...roles: string[]): Identity {
   return allowRoles(request, roles) ?? refuse(request, 'insufficient_role');
 }
 
-/** @throws Error when neither requireIdentity nor requireRole let this request through before. */
+/** Returns the identity. @throws Error unless requireIdentity or requireRole allowed this request before. */
 export { identityOf };
 
 function refuse(request: Request, code: ProblemCode): never {

@@ -14,7 +14,7 @@ const context = fc.record(
   { requiredKeys: [] },
 );
 
-test('what is written is read back', () => {
+test('parses what it serializes', () => {
   fc.assert(
     fc.property(context, fc.option(fc.oneof(fc.ipV4(), fc.ipV6()), { nil: undefined }), (facts, ip) => {
       expect(parseContext(contextWithAddress(ip, serializeContext(facts)))).toEqual(
@@ -25,14 +25,14 @@ test('what is written is read back', () => {
   );
 });
 
-test('is written in one order', () => {
+test('serializes members in a fixed order', () => {
   const facts = { jkt: 'A'.repeat(43), amr: ['pwd', 'otp'], authTime: 7, sid: 's', iss: 'https://a' };
   expect(contextWithAddress('::1', serializeContext(facts))).toBe(
     `ip="::1", iss="https://a", sid="s", auth-time=7, amr=("pwd" "otp"), jkt="${'A'.repeat(43)}"`,
   );
 });
 
-test('nothing known is an empty dictionary', () => {
+test('serializes no facts as an empty dictionary', () => {
   expect(contextWithAddress(undefined, serializeContext({ amr: [] }))).toBe('');
   expect(parseContext('')).toEqual({});
 });
@@ -53,12 +53,12 @@ test.each([
   { amr: [''] },
   { amr: Array.from({ length: 17 }, () => 'pwd') },
   { jkt: 'short' },
-])('refuses to write %j', (facts) => {
+])('refuses to serialize %j', (facts) => {
   expect(() => serializeContext(facts)).toThrow(RangeError);
 });
 
 test.each(['', 'localhost', '192.0.2.1:80', 'fe80::1%eth0', '192.0.2.256', '1'])(
-  'refuses to write the address %j',
+  'refuses to serialize the address %j',
   (ip) => {
     expect(() => contextWithAddress(ip, '')).toThrow(RangeError);
   },

@@ -8,7 +8,8 @@ const isAuthMethods = (value: readonly string[]) =>
   value.length >= 1 && value.length <= maxAuthMethods && value.every(isAuthMethod);
 
 /**
- * `x-identity-context` without its `ip`, which alone differs between two requests of one token.
+ * Serializes `x-identity-context` without `ip`. The rest is the same for every request of one token, so callers can
+ * cache it.
  *
  * @throws RangeError on a value outside the contract.
  */
@@ -29,7 +30,11 @@ export function serializeContext(context: Omit<IdentityContext, 'ip'>): string {
   return members.join(', ');
 }
 
-/** Puts the address in front of what {@link serializeContext} made. */
+/**
+ * Prepends the client's address to the result of {@link serializeContext}.
+ *
+ * @throws RangeError on a malformed address.
+ */
 export function contextWithAddress(ip: string | undefined, rest: string): string {
   if (ip === undefined) return rest;
   return rest === ''
@@ -37,9 +42,13 @@ export function contextWithAddress(ip: string | undefined, rest: string): string
     : `ip="${requireValid('ip', ip, isAddress)}", ${rest}`;
 }
 
-/** @returns undefined for anything but a dictionary of the known members, each of its type and grammar, each at most once. */
+/**
+ * Parses `x-identity-context`.
+ *
+ * @returns undefined for an unknown member, a repeated member, or a value of the wrong type or grammar.
+ */
 export function parseContext(value: string): IdentityContext | undefined {
-  // RFC 9651 allows a tab around a comma; no value of the contract holds one.
+  // RFC 9651 allows tabs around a comma. The contract does not allow them anywhere.
   if (value.includes('\t')) return undefined;
   const members = parseDictionary(value);
   if (members === undefined) return undefined;

@@ -4,19 +4,19 @@ import { componentList } from './rfc9421.ts';
 
 export const identityTag = 'countersign-v1';
 
-/** What each request decides of its signature. */
+/** The parts of a signed request that differ for every request. */
 export type RequestToSign = Readonly<{
   method: string;
-  /** The raw bytes that are sent, from the first `/` up to `?`. */
+  /** The raw path as sent, without the query. */
   path: string;
-  /** Empty, or `?` and what follows it. */
+  /** Empty, or `?` followed by the query. */
   query: string;
   requestId: string;
-  /** The client's address. */
+  /** The client's IP address. */
   ip?: string;
-  /** Covered in digest mode only, that is, together with `contentDigest`. */
+  /** Covered only together with `contentDigest` (digest mode). */
   contentType?: string;
-  /** From {@link contentDigest}: digest mode, every method but GET and HEAD, of the empty body too. */
+  /** From {@link contentDigest}, in digest mode, for every method except GET and HEAD, also for an empty body. */
   contentDigest?: string;
   /** For users and services only. */
   txnToken?: string;
@@ -27,7 +27,7 @@ export type RequestToSign = Readonly<{
 /** One header of the contract. Signer, verifier, the gateway's strip rule and the documentation all read this row. */
 export type HeaderRule = Readonly<{
   name: string;
-  /** By kind of identity. `all-or-none` headers come together or not at all. A kind without an entry never has this header. */
+  /** By kind of identity. `all-or-none` headers come together or not at all. A kind without an entry never has it. */
   present: Readonly<Partial<Record<IdentityKind, 'required' | 'optional' | 'all-or-none'>>>;
   /** Required with this header, refused without it. */
   onlyWith?: string;
@@ -40,9 +40,9 @@ export type HeaderRule = Readonly<{
   stripped: boolean;
   /** All names that begin with this are reserved too. Without it only the exact name is. */
   prefix?: string;
-  /** The value that a token and an audience decide. */
+  /** The value, if the token and the audience determine it. */
   fromToken?: (facts: IdentityFacts, audience: string) => string | undefined;
-  /** The value that each request decides. */
+  /** The value, if the request determines it. */
   fromRequest?: (request: RequestToSign) => string | undefined;
   /** For the documentation. */
   meaning: string;
@@ -84,8 +84,8 @@ const derived = ['@method', '@path', '@query'];
 const lists = new Map<CoveredMask, Readonly<{ names: readonly string[]; list: string }>>();
 
 /**
- * The one list of components for a request with these headers, in its one order. The verifier compares it with the list in the
- * signature and never takes the list from there.
+ * Returns the only valid list of components for a request with these headers, in order. The verifier compares it with
+ * the list in the signature; it never uses the received list.
  */
 export function coveredComponents(mask: CoveredMask): Readonly<{ names: readonly string[]; list: string }> {
   let covered = lists.get(mask);
@@ -99,7 +99,8 @@ export function coveredComponents(mask: CoveredMask): Readonly<{ names: readonly
 }
 
 /**
- * Whether a request of this kind, with these other headers, has to carry a header, may carry it, must not, or carries it unsigned.
+ * Whether a request of this kind, with these other headers, must have a header, may have it, must not have it, or has
+ * it unsigned.
  *
  * @param has Whether another header is present.
  */

@@ -68,7 +68,7 @@ test.each([
   expect(parseDictionary(input)).toBeUndefined();
 });
 
-test('whatever it reads, an independent parser reads the same', () => {
+test('agrees with an independent parser on every input that it accepts', () => {
   const fragment = fc.constantFrom(
     'a',
     'b',

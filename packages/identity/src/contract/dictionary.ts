@@ -1,9 +1,11 @@
 export type DictionaryValue = string | number | readonly string[];
 
 /**
- * The part of an RFC 9651 dictionary that the contract uses: strings, integers and inner lists of strings, without
- * parameters. One pass, no backtracking. Stricter than the RFC in two places: a key given twice is refused, where the RFC lets
- * the last one win, and an integer has one spelling, without sign or leading zero.
+ * Parses the subset of RFC 9651 dictionaries that the contract uses: strings, integers and inner lists of strings,
+ * without parameters. It runs in one pass, without backtracking. It is stricter than the RFC in two places: a repeated
+ * key is refused (the RFC keeps the last value), and an integer has no sign and no leading zero.
+ *
+ * @returns undefined if the input is malformed.
  */
 export function parseDictionary(input: string): Map<string, DictionaryValue> | undefined {
   const members = new Map<string, DictionaryValue>();
@@ -19,7 +21,7 @@ export function parseDictionary(input: string): Map<string, DictionaryValue> | u
     if (cursor.atEnd) break;
     if (!cursor.eat(',')) return undefined;
     cursor.skip(' \t');
-    if (cursor.atEnd) return undefined; // A comma promises a member.
+    if (cursor.atEnd) return undefined; // RFC 9651 section 4.2.2 refuses a trailing comma.
   }
   return members;
 }
@@ -79,7 +81,7 @@ class Cursor {
     while (!this.atEnd && characters.includes(this.next)) this.#at += 1;
   }
 
-  /** @param pattern A sticky expression. */
+  /** @param pattern A sticky regular expression. */
   take(pattern: RegExp): string | undefined {
     pattern.lastIndex = this.#at;
     const match = pattern.exec(this.#input)?.[0];

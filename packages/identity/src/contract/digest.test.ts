@@ -13,7 +13,7 @@ test.each([
   expect(sha256Digest.matches(digest)).toBe(true);
 });
 
-test('of no body at all', () => {
+test('digest of an empty body', () => {
   expect(emptyContentDigest).toBe('sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:');
 });
 
@@ -35,6 +35,6 @@ test.each([
   good.replace('+/', '-_'),
   ` ${good}`,
   `${good}, sha-512=:AAAA:`,
-])('no digest: %j', (value) => {
+])('refuses the digest %j', (value) => {
   expect(sha256Digest.matches(value)).toBe(false);
 });

@@ -1,14 +1,14 @@
 import { isIP } from 'node:net';
 
-/** The form of one value of the contract. Every expression is anchored and linear. */
+/** The grammar of one header value. Every regular expression is anchored and runs in linear time. */
 export type Grammar = Readonly<{
-  /** As the contract's page shows it. */
+  /** How docs/identity-contract.md shows the grammar. */
   text: string;
   matches(value: string): boolean;
 }>;
 
 const idCharacters = '[A-Za-z0-9._~:@|-]{1,128}';
-/** Users, tenants, services, sessions and keyids. */
+/** Ids of users, tenants, services, sessions and keys. */
 export const idPattern = new RegExp(`^${idCharacters}$`);
 export const rolePattern = /^[a-z0-9_-]{1,64}$/;
 const requestId = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -31,7 +31,7 @@ export const printable: Grammar = {
   text: '*printable*',
   matches: (value) => value.length <= 1024 && mediaType.test(value),
 };
-/** One member, SHA-256, canonical base64 (RFC 9530 section 2). The verifier could not check another algorithm. */
+/** One member, SHA-256, in canonical base64 (RFC 9530 section 2). The verifier computes no other digest algorithm. */
 export const sha256Digest: Grammar = {
   text: 'section 6',
   matches(value) {
@@ -51,25 +51,25 @@ export const webSocketNonce: Grammar = {
 
 const method = /^[A-Z]{1,20}(?:-[A-Z]{1,20})?$/;
 /**
- * The printable ASCII characters that no URL parser rewrites, and without `|`, which RFC 3986 does not have. A framework that reads the
- * URL and one that reads the request line then get the same bytes.
+ * The printable ASCII characters that no URL parser rewrites, except `|`, which RFC 3986 does not allow. A framework
+ * that parses the URL then sees the same bytes as one that reads the request line.
  */
 const path = /^\/(?!\/)[!$-;=@-[\]_a-z~]*$/;
 const query = /^(?:\?[!$-&(-;=?-[\]_a-z~]*)?$/;
-/** A URL parser resolves these, `%2e` included, and the routed path would differ from the signed one. */
+/** URL parsers resolve dot segments, `%2e` included, so the routed path would differ from the signed path. */
 const dotSegment = /\/(?:\.|%2e){1,2}(?:\/|$)/i;
 const maxTargetLength = 16 * 1024;
 
 export const isMethod = (value: string) => method.test(value);
 export const isPath = (value: string) => value.length <= maxTargetLength && path.test(value) && !dotSegment.test(value);
-/** Empty, or `?` and what follows it. */
+/** Empty, or `?` followed by the query. */
 export const isQuery = (value: string) => value.length <= maxTargetLength && query.test(value);
 
 const issuer = /^[!#-[\]-~]{1,512}$/;
 const authMethod = /^[A-Za-z0-9._:-]{1,64}$/;
 const thumbprint = /^[A-Za-z0-9_-]{43}$/;
 
-/** Printable ASCII without space, quote and backslash: its structured-field form needs no escapes. */
+/** Printable ASCII without space, quote and backslash, so that its structured-field form needs no escapes. */
 export const isIssuer = (value: string) => issuer.test(value);
 /** RFC 8176. */
 export const isAuthMethod = (value: string) => authMethod.test(value);
@@ -79,7 +79,9 @@ export const isUnixSeconds = (value: number) => Number.isInteger(value) && value
 /** An IPv4 address, or an IPv6 address in a text form of RFC 4291 section 2.2, without a zone. */
 export const isAddress = (value: string) => isIP(value) !== 0 && !value.includes('%');
 
-/** RFC 9421 in the one form of the contract: one label, plain names, six parameters in one order, at most 1024 characters. */
+/**
+ * The contract's profile of RFC 9421: one label, plain names, six parameters in a fixed order, at most 1024 characters.
+ */
 export const signatureInputPattern = new RegExp(
   '^(?=.{0,1024}$)countersign=(?<raw>(?<list>\\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\\))' +
     ';created=(?<created>0|[1-9][0-9]{0,11});expires=(?<expires>0|[1-9][0-9]{0,11})' +

@@ -49,7 +49,7 @@ test.each([
   'signature-agent',
   'proxy-status',
   'xuser',
-])('%s is not', (name) => {
+])('%s is not reserved', (name) => {
   expect(isReservedHeader(name)).toBe(false);
   expect(isIdentityHeader(name)).toBe(false);
 });

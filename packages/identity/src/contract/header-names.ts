@@ -2,12 +2,14 @@ import { type HeaderRule, headerRules } from './contract.ts';
 
 const reservedRules: readonly HeaderRule[] = headerRules.filter((rule) => rule.stripped);
 
-/** The headers that only the gateway writes, whatever the client sent. */
+/** Headers that only the gateway writes. It drops the client's own. */
 export const contractHeaders: readonly string[] = reservedRules.map(({ name }) => name);
-/** Names that begin like this are reserved for identities, known to the contract or not. */
+/** Every name with one of these prefixes is reserved, including names that the contract does not define. */
 export const identityPrefixes: readonly string[] = [...new Set(reservedRules.flatMap(({ prefix }) => prefix ?? []))];
 
-/** Headers that a proxy or a framework behind the gateway may believe about the client, its target or its method. */
+/**
+ * Headers that a proxy or framework behind the gateway may trust for the client's address, the target or the method.
+ */
 const frameworkTrustedPrefixes = ['x-forwarded', 'x-original', 'x-rewrite', 'x-middleware'];
 const frameworkTrustedNames: ReadonlySet<string> = new Set([
   'forwarded',
@@ -25,19 +27,22 @@ const frameworkTrustedNames: ReadonlySet<string> = new Set([
 const contractNames: ReadonlySet<string> = new Set(contractHeaders);
 
 /**
- * The name under which CGI, WSGI and many frameworks would read a header: `X_User.Id` becomes `x-user-id`
+ * Folds a header name as CGI, WSGI and many frameworks do: `X_User.Id` becomes `x-user-id`
  * (CVE-2025-64484, CVE-2026-39858).
  */
 export function foldHeaderName(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, '-');
 }
 
-/** Whether this folded name carries identity: removed from a service's response, refused by a service when it is not covered. */
+/**
+ * Whether this folded name is an identity header. The gateway removes it from a service's response; a service refuses
+ * it when the signature does not cover it.
+ */
 export function isIdentityHeader(foldedName: string): boolean {
   return contractNames.has(foldedName) || identityPrefixes.some((prefix) => foldedName.startsWith(prefix));
 }
 
-/** Whether the gateway drops an inbound header of this folded name, on every route. */
+/** Whether the gateway drops a client's header of this folded name, on every route. */
 export function isReservedHeader(foldedName: string): boolean {
   return (
     isIdentityHeader(foldedName) ||

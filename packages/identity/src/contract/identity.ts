@@ -1,16 +1,19 @@
-/** What is known of the caller besides who it is; the members of `x-identity-context`. */
+/** Further facts about the caller: the members of `x-identity-context`. */
 export type IdentityContext = Readonly<{
-  /** The client's address as the gateway saw it. */
+  /** The client's IP address as the gateway saw it. */
   ip?: string;
-  /** Who issued the caller's token. */
+  /** The issuer of the caller's token. */
   iss?: string;
-  /** The login session; absent for tokens without one. */
+  /** The login session. Absent for tokens without a session. */
   sid?: string;
-  /** When the user last proved who they are, in Unix seconds. */
+  /** When the user last authenticated, in Unix seconds (OpenID Connect `auth_time`). */
   authTime?: number;
-  /** How they did so (RFC 8176). */
+  /** Authentication methods that the user used (RFC 8176). */
   amr?: readonly string[];
-  /** Thumbprint of the key that the client proved to hold with this request (RFC 9449): the one its token is bound to, or is going to be. */
+  /**
+   * Thumbprint of the DPoP key of this request (RFC 9449). The access token is bound to this key, or will be when the
+   * request obtains a token.
+   */
   jkt?: string;
 }>;
 
@@ -21,19 +24,19 @@ type Common = Readonly<{ requestId: string; context: IdentityContext }>;
 
 export type UserIdentity = Common & UserClaims & Readonly<{ kind: 'user'; txnToken?: string }>;
 export type AnonymousIdentity = Common & Readonly<{ kind: 'anonymous' }>;
-/** The gateway itself, e.g. following a feed that only it may read. */
+/** A request of the gateway's own, for example to the revocation feed. */
 export type GatewayIdentity = Common & Readonly<{ kind: 'gateway' }>;
-/** Another service on a nested call; `user` is whom it acts for, if anybody. */
+/** Another service on a nested call. `user` is set when the service acts for a user. */
 export type ServiceIdentity = Common &
   Readonly<{ kind: 'service'; serviceId: string; user?: UserClaims; txnToken?: string }>;
 
-/** Who sent a request, as the gateway signed it. */
+/** The caller of a request, as signed by the gateway. */
 export type Identity = UserIdentity | AnonymousIdentity | GatewayIdentity | ServiceIdentity;
 export type IdentityKind = Identity['kind'];
 
 type ContextFacts = Readonly<{ context?: Omit<IdentityContext, 'ip'> }>;
 
-/** An identity before it belongs to a request: what stays the same for every request of one token. */
+/** The part of an identity that is the same for every request of one token. */
 export type IdentityFacts =
   | (ContextFacts & UserClaims & Readonly<{ kind: 'user' }>)
   | (ContextFacts & Readonly<{ kind: 'anonymous' | 'gateway' }>)

@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 
-/** Random bytes are drawn in blocks: one system call for 256 ids instead of one each. */
+/** Random bytes come from a pool: one system call fills it for 256 ids. */
 const pool = Buffer.alloc(4096);
 let used = pool.length;
 
@@ -13,12 +13,12 @@ function next16Bytes(): Buffer {
   return pool.subarray(used - 16, used);
 }
 
-/** 128 random bits, base64url. */
+/** Returns a nonce: 128 random bits in base64url. */
 export function newNonce(): string {
   return next16Bytes().toString('base64url');
 }
 
-/** A UUIDv7 (RFC 9562 section 5.7). */
+/** Returns a UUIDv7 (RFC 9562 section 5.7). */
 export function newRequestId(nowMs: number = Date.now()): string {
   const bytes = next16Bytes();
   bytes.writeUIntBE(nowMs, 0, 6);

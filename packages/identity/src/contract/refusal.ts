@@ -1,4 +1,4 @@
-/** Why a request was refused. Stable: services log and count these, and vectors.json names them. */
+/** Why a request was refused. These values are stable: services log and count them, and vectors.json uses them. */
 export const refusalReasons = [
   'target_malformed',
   'header_duplicated',
@@ -24,11 +24,11 @@ export const refusalReasons = [
 
 export type RefusalReason = (typeof refusalReasons)[number];
 
-/** The request does not prove who sent it. A service answers 401 with `x-identity-refused: reason`. */
+/** The request carries no valid identity. The service answers 401 with `x-identity-refused: reason`. */
 export class IdentityRefused extends Error {
   override readonly name = 'IdentityRefused';
   readonly reason: RefusalReason;
-  /** Which header, where that helps; never its value. */
+  /** The name of the header at fault, if one header is; never its value. */
   readonly header: string | undefined;
 
   constructor(reason: RefusalReason, header?: string) {
@@ -38,14 +38,17 @@ export class IdentityRefused extends Error {
   }
 }
 
-/** Why a service cannot tell. Stable, as the reasons of a refusal are. `unavailable`: a key source or a store of others, which does not say. */
+/**
+ * Why a service cannot check an identity. These values are stable. Key sources and stores that give no reason use
+ * `unavailable`.
+ */
 export const unavailableReasons = ['keys_unavailable', 'replay_unavailable', 'unavailable'] as const;
 
 export type UnavailableReason = (typeof unavailableReasons)[number];
 
 /**
- * The service cannot tell, through no fault of the request: no keys yet, or the replay store is gone. 503, not 401, with
- * `x-identity-unavailable: reason`, which the gateway logs and does not pass on.
+ * The service cannot check the identity at the moment: it has no keys yet, or the replay store is unreachable. The
+ * service answers 503 with `x-identity-unavailable: reason`. The gateway logs that header and does not forward it.
  */
 export class IdentityUnavailable extends Error {
   override readonly name = 'IdentityUnavailable';

@@ -10,7 +10,7 @@ import {
   signatureBase,
 } from './rfc9421.ts';
 
-/** RFC 9421 appendix B.1.4 and B.1.5: published test keys. */
+/** The published test keys of RFC 9421 appendix B.1.4 and B.1.5. */
 const privateKey = createPrivateKey({
   key: {
     kty: 'OKP',
@@ -74,7 +74,7 @@ describe.each(cases)('RFC 9421 appendix $id', ({ key, covered, params, signature
   );
   const bytes = Buffer.from(signature, 'base64');
 
-  test('is signed to the published bytes', () => {
+  test('signs to the published bytes', () => {
     expect(signBase(key.signing, text).toString('base64')).toBe(signature);
   });
 
@@ -82,7 +82,7 @@ describe.each(cases)('RFC 9421 appendix $id', ({ key, covered, params, signature
     expect(verifyBase(key.verifying, text, bytes)).toBe(true);
   });
 
-  test('fails with any single bit of the base or of the signature changed', () => {
+  test('fails with any one bit of the base or the signature flipped', () => {
     const original = Buffer.from(text, 'latin1');
     for (let bit = 0; bit < original.length * 8; bit += 1) {
       const changed = Buffer.from(original);
@@ -113,9 +113,9 @@ describe('RFC 9421 appendix B.4: what a proxy may change', () => {
     });
 
   test.each<[string, Part[], boolean]>([
-    ['a query parameter and a header added, neither covered', parts(), true],
+    ['an added query parameter and header, neither covered', parts(), true],
     [
-      'an uncovered header changed, and a covered one joined',
+      'a changed uncovered header and joined lines of a covered header',
       parts({ accept: ['application/json', '*/*'].join(', ') }),
       true,
     ],
@@ -127,7 +127,7 @@ describe('RFC 9421 appendix B.4: what a proxy may change', () => {
   });
 });
 
-test('parameters are written in one order and read back', () => {
+test('serializes parameters in a fixed order and parses them', () => {
   const params = {
     createdSec: 1,
     expiresSec: 31,
@@ -150,7 +150,7 @@ test.each([
   'sig=:AAAA:',
   `countersign=:${'A'.repeat(43)}=:, b=:AA==:`,
   `countersign=:${'A'.repeat(42)}B=:`,
-])('no signature: %j', (value) => {
+])('refuses the signature %j', (value) => {
   expect(parseSignature(value)).toBeUndefined();
 });
 

@@ -1,6 +1,6 @@
 import { signatureInputPattern, signaturePattern } from './grammar.ts';
 
-/** The one label under which a Countersign signature travels. */
+/** The label of every Countersign signature (RFC 9421 section 4). */
 const label = 'countersign';
 
 /** Names from the HTTP Signature Algorithms registry (RFC 9421 section 6.2). */
@@ -17,28 +17,35 @@ export type SignatureParams = Readonly<{
 
 export type SignatureInput = SignatureParams &
   Readonly<{
-    /** The covered components as they were written, parentheses included. */
+    /** The covered components exactly as received, including the parentheses. */
     list: string;
     /** The value of `@signature-params`, exactly as received. */
     raw: string;
   }>;
 
-/** The inner list of RFC 9421 section 2.5. Names are our own constants, so nothing needs escaping. */
+/**
+ * Serializes covered components as an inner list (RFC 9421 section 2.5). The names are constants, so nothing needs
+ * escaping.
+ */
 export function componentList(names: readonly string[]): string {
   return `(${names.map((name) => `"${name}"`).join(' ')})`;
 }
 
-/** One line of a signature base (RFC 9421 section 2.5), without its line feed. */
+/** Formats one line of a signature base (RFC 9421 section 2.5), without its line feed. */
 export function componentLine(name: string, value: string): string {
   return `"${name}": ${value}`;
 }
 
-/** @param lines Each ends in a line feed. */
+/**
+ * Completes a signature base (RFC 9421 section 2.5).
+ *
+ * @param lines One line per component, each with its line feed.
+ */
 export function signatureBase(lines: string, rawParams: string): string {
   return `${lines}"@signature-params": ${rawParams}`;
 }
 
-/** Parameters in the contract's order; all of them, always. */
+/** Serializes `@signature-params`: the list and all six parameters, in the contract's order. */
 export function serializeParams(
   list: string,
   params: Omit<SignatureParams, 'algorithm'> & { algorithm: SignatureAlgorithm },
@@ -46,7 +53,7 @@ export function serializeParams(
   return `${list};created=${params.createdSec};expires=${params.expiresSec};nonce="${params.nonce}";keyid="${params.keyid}";alg="${params.algorithm}";tag="${params.tag}"`;
 }
 
-/** The two headers that carry a signature. */
+/** Returns the two headers that carry a signature. */
 export function signatureHeaders(rawParams: string, signature: Buffer): [[string, string], [string, string]] {
   return [
     ['signature-input', `${label}=${rawParams}`],
@@ -54,7 +61,12 @@ export function signatureHeaders(rawParams: string, signature: Buffer): [[string
   ];
 }
 
-/** @returns undefined for anything but the contract's form: several labels, other parameters, another order, escapes. */
+/**
+ * Parses `signature-input`.
+ *
+ * @returns undefined for several labels, unknown or reordered parameters, escapes, or any other deviation from the
+ *   contract's form.
+ */
 export function parseSignatureInput(value: string): SignatureInput | undefined {
   const groups = signatureInputPattern.exec(value)?.groups;
   if (groups === undefined) return undefined;
@@ -62,7 +74,11 @@ export function parseSignatureInput(value: string): SignatureInput | undefined {
   return { raw, list, createdSec: Number(created), expiresSec: Number(expires), nonce, keyid, algorithm: alg, tag };
 }
 
-/** @returns The signature's bytes; undefined unless it is 32 or 64 bytes in canonical base64. */
+/**
+ * Parses `signature`.
+ *
+ * @returns The signature's bytes; undefined unless they are 32 or 64 bytes in canonical base64.
+ */
 export function parseSignature(value: string): Buffer | undefined {
   const encoded = signaturePattern.exec(value)?.[1];
   if (encoded === undefined) return undefined;

@@ -6,7 +6,7 @@ import { deliver, verifierAt } from '../../test/verifier.ts';
 import { listen } from '../../test/wire.ts';
 import { gatewayKeys, IdentityUnavailable, secretGatewayKeys, secretKeyid, staticGatewayKeys } from '../index.ts';
 
-test("keys come from the gateway's key set, and before they have come nothing is refused as false", async () => {
+test("fetches keys from the gateway's key set, and throws IdentityUnavailable before it has any", async () => {
   let keys: unknown[] = [];
   const { port, close } = await listen(createServer((_req, res) => void res.end(JSON.stringify({ keys }))));
   const fetched = gatewayKeys({ url: `http://127.0.0.1:${port}/.well-known/jwks.json` });
@@ -22,7 +22,7 @@ test("keys come from the gateway's key set, and before they have come nothing is
   await close();
 });
 
-test('an outage is reported once, with the URL and the cause, and so is its end', async () => {
+test('reports the start and the end of an outage once, with the URL and the cause', async () => {
   let keys: unknown[] | undefined;
   const { port, close } = await listen(
     createServer(
@@ -45,7 +45,7 @@ test('an outage is reported once, with the URL and the cause, and so is its end'
   await close();
 });
 
-test('without a listener for it an outage is a warning of the process', async () => {
+test('without onStateChange an outage emits a process warning', async () => {
   const [port = 0] = await freePorts(1);
   const url = `http://127.0.0.1:${port}/jwks.json`;
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
@@ -65,7 +65,7 @@ test.each([
   ['not an absolute URL', 'gateway'],
   ['ftp:', 'ftp://gateway/keys'],
   ['carries some', 'http://me:secret@gateway/keys'],
-])('a URL that is no key set says which option it is, what is allowed, and %s', (said, url) => {
+])('an invalid URL names the option, the allowed form, and the fault: %s', (said, url) => {
   const make = () => gatewayKeys({ url: url as string });
   expect(make).toThrow(RangeError);
   expect(make).toThrow(/^url must be the key set's http or https URL, without credentials: /);
@@ -73,7 +73,7 @@ test.each([
   expect(make).not.toThrow(/secret/);
 });
 
-test('a keyid that is unknown is no false signature while the key set cannot be fetched', async () => {
+test('throws IdentityUnavailable for an unknown keyid while the key set cannot be fetched', async () => {
   let status = 200;
   const keys = [publicJwk];
   const { port, close } = await listen(
@@ -90,11 +90,11 @@ test('a keyid that is unknown is no false signature while the key set cannot be 
   await close();
 });
 
-test('a key of another algorithm in the set is not a gateway key', () => {
+test('refuses a key set without ed25519 keys', () => {
   expect(() => staticGatewayKeys({ keys: [{ kty: 'oct', k: 'c2VjcmV0', kid: 'x' }] })).toThrow();
 });
 
-test('secrets: the current and the next, each by its keyid, each of 32 bytes or more', () => {
+test('finds secrets by keyid, and refuses short secrets, an empty list and a repeated keyid', () => {
   const keys = secretGatewayKeys([
     { keyid: 'a', secret },
     { keyid: 'b', secret: Buffer.alloc(32, 1) },

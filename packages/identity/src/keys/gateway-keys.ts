@@ -9,50 +9,59 @@ import {
 import { IdentityUnavailable } from '../contract/refusal.ts';
 import { assertStrongSecret, secretKeyid, type VerifyingKey } from './keys.ts';
 
-/** Where a service finds the key that a signature names. Pinned by the service: nothing in a request chooses it. */
+/** Looks up the key that a signature names. The service configures the source; a request cannot influence it. */
 export interface GatewayKeys {
-  /** @throws IdentityUnavailable when no keys are known, or this one is not and the last fetch failed. */
+  /**
+   * @returns undefined for an unknown keyid.
+   * @throws IdentityUnavailable when no keys are known, or when this key is unknown and the last fetch failed.
+   */
   lookup(keyid: string): VerifyingKey | undefined | Promise<VerifyingKey | undefined>;
 }
 
 export type GatewayKeysOptions = Readonly<{
-  /** The gateway's key set: `/.well-known/jwks.json` on its internal or admin listener. Who answers there is trusted. */
+  /**
+   * The gateway's key set: `/.well-known/jwks.json` on its internal or admin listener. The service trusts every key
+   * there.
+   */
   url: string;
-  /** How long keys outlive their last confirmation. Default 1 h. */
+  /** How long keys stay usable after the last successful fetch, in milliseconds. Default 1 hour. */
   maxStaleMs?: number;
   cacheMaxAgeMs?: number;
   cooldownMs?: number;
   onEvent?: (event: KeySetEvent) => void;
   /**
-   * Called once when requests are refused with 503 because no usable keys are held, and once when keys are there again.
+   * Called once when the service starts to answer 503 because it has no usable keys, and once when it has keys again.
    * Default: a Node.js warning (`process.emitWarning`) with the URL and the reason.
    */
   onStateChange?: (state: 'available' | 'unavailable', why: KeysOutage | undefined) => void;
 }>;
 
-/** Why the keys could not be fetched. Never has key material. */
+/** Why the keys could not be fetched. It never contains key material. */
 export type KeysOutage = Readonly<{
   url: string;
-  /** Of the last attempt, e.g. `network`, `status` or `timeout`. */
+  /** The reason of the last failed attempt, for example `network`, `status` or `timeout`. */
   reason: string;
-  /** The system's code or the status, where there is one: `ECONNREFUSED`, `status 404`. */
+  /** The system's error code or the HTTP status, if there is one: `ECONNREFUSED`, `status 404`. */
   detail: string | undefined;
 }>;
 
 export type RemoteGatewayKeys = GatewayKeys &
   Readonly<{
-    /** Settles when the first attempt to fetch the keys has ended, well or not; need not be waited for. Never rejects. */
+    /**
+     * Starts fetching. Resolves after the first attempt, whether it succeeded or failed; awaiting it is optional. Never
+     * rejects.
+     */
     start(): Promise<void>;
     stop(): void;
-    /** Keys are held: part of a service's readiness. */
+    /** Whether usable keys are held. Include it in the service's readiness check. */
     readonly ready: boolean;
     readonly stats: KeySetStats;
   }>;
 
 /**
- * The gateway's public keys, fetched from its key set and kept fresh. Call `start` once.
+ * Fetches the gateway's public keys from its key set and keeps them fresh. Call `start` once.
  *
- * @throws RangeError when `url` is not an http or https URL, or carries credentials.
+ * @throws RangeError when `url` is not an http or https URL, or contains credentials.
  */
 export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
   const { url, onEvent, onStateChange = warn } = options;
@@ -108,19 +117,19 @@ function warn(_state: 'available' | 'unavailable', why: KeysOutage | undefined):
   });
 }
 
-/** The gateway's public keys as a key set in hand, e.g. from a file. */
+/** Uses a key set that the service already has, for example from a file. */
 export function staticGatewayKeys(jwks: { keys: readonly unknown[] }): GatewayKeys {
   const set = staticKeySet(jwks, { algorithms: ['EdDSA'] });
   return { lookup: (keyid) => lookupIn(set, keyid) };
 }
 
-/** The keyid is {@link secretKeyid} unless the gateway is told otherwise. */
+/** A secret and its keyid. The default keyid is {@link secretKeyid}, which the gateway uses too. */
 export type SharedSecret = Readonly<{ secret: Uint8Array; keyid?: string }>;
 
 /**
- * Secrets that the gateway shares with this one service: the current one and, while rotating, the next.
+ * Uses the secrets that the gateway shares with this service: the current one and, during a rotation, the next.
  *
- * @throws RangeError on a secret under 32 bytes, no secret, or one keyid used twice.
+ * @throws RangeError on a secret under 32 bytes, an empty list, or a repeated keyid.
  */
 export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys {
   const keys = new Map<string, VerifyingKey>();
@@ -146,6 +155,6 @@ async function fetchKey(set: KeySet, keyid: string, noteOutage: () => void): Pro
   } catch (cause) {
     if (!(cause instanceof KeySetUnavailable)) throw cause;
     noteOutage();
-    throw new IdentityUnavailable('no gateway keys', { cause, reason: 'keys_unavailable' });
+    throw new IdentityUnavailable('no gateway keys are available', { cause, reason: 'keys_unavailable' });
   }
 }

@@ -5,11 +5,11 @@ import { newNonce } from '../contract/ids.ts';
 import { type ServiceKey, signServiceRequest } from './service-signature.ts';
 
 export type ServiceCallerOptions = Readonly<{
-  /** The gateway's internal listener, e.g. `http://127.0.0.1:8090`. */
+  /** URL of the gateway's internal listener, for example `http://127.0.0.1:8090`. */
   gatewayUrl: string;
   /** This service's own key. */
   key: ServiceKey;
-  /** For a whole call, in milliseconds. Default 5 s. */
+  /** Timeout of a whole call, in milliseconds. Default 5000. */
   timeoutMs?: number;
   nowMs?: () => number;
 }>;
@@ -18,9 +18,9 @@ export type ServiceCall = Readonly<{
   method: string;
   /** Path and query on the internal listener. */
   path: string;
-  /** From the identity of the request being worked on: the call is then made for its user. */
+  /** The `txnToken` of the identity being served. The call then acts for that user. */
   txnToken?: string | undefined;
-  /** Sent as JSON. */
+  /** Body, sent as JSON. */
   json?: unknown;
   signal?: AbortSignal;
 }>;
@@ -28,10 +28,10 @@ export type ServiceCall = Readonly<{
 export type CallService = (call: ServiceCall) => Promise<Response>;
 
 /**
- * Makes `callService()`, with which a service calls another through the gateway. Redirects are not followed: a signature is for one
- * target.
+ * Creates `callService()`, which calls another service through the gateway. It does not follow redirects, because a
+ * signature is valid for one target only.
  *
- * @throws RangeError (from the call) for a path that would be sent differently from how it was written.
+ * @throws RangeError (from the call) for a path that a URL parser would change before sending it.
  */
 export function serviceCaller(options: ServiceCallerOptions): CallService {
   const { gatewayUrl, key, timeoutMs = 5_000, nowMs = Date.now } = options;
@@ -39,7 +39,7 @@ export function serviceCaller(options: ServiceCallerOptions): CallService {
   return async function callService({ method, path, txnToken, json, signal }) {
     const url = new URL(origin + path);
     if (url.origin !== origin || url.pathname + url.search !== path) {
-      throw new RangeError('the path is not in the form in which it would be sent');
+      throw new RangeError('the path is not in its normalized form, or changes the origin');
     }
     const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
     const signed = signServiceRequest(
@@ -53,7 +53,7 @@ export function serviceCaller(options: ServiceCallerOptions): CallService {
       },
       { createdSec: Math.floor(nowMs() / 1000), lifetimeSec: 30, nonce: newNonce() },
     );
-    const inTime = AbortSignal.timeout(timeoutMs);
+    const timeout = AbortSignal.timeout(timeoutMs);
     return fetch(url, {
       method,
       redirect: 'error',
@@ -62,7 +62,7 @@ export function serviceCaller(options: ServiceCallerOptions): CallService {
         ...(body && { 'content-type': 'application/json' }),
         ...fromPairs(signed),
       },
-      signal: signal === undefined ? inTime : AbortSignal.any([inTime, signal]),
+      signal: signal === undefined ? timeout : AbortSignal.any([timeout, signal]),
       ...(body && { body }),
     });
   };
@@ -71,15 +71,15 @@ export function serviceCaller(options: ServiceCallerOptions): CallService {
 /**
  * Reads a service's private key from a JWK with `kid` (RFC 8037).
  *
- * @throws RangeError on anything but an ed25519 private key whose kid fits the contract.
+ * @throws RangeError unless the JWK is an ed25519 private key with a `kid` within the contract.
  */
 export function serviceKeyFromJwk(jwk: Readonly<Record<string, unknown>>): ServiceKey {
   const { kty, crv, x, d, kid } = jwk;
   if (kty !== 'OKP' || crv !== 'Ed25519' || typeof x !== 'string' || typeof d !== 'string') {
-    throw new RangeError('a service key is an ed25519 private JWK');
+    throw new RangeError('a service key must be an ed25519 private JWK');
   }
   if (typeof kid !== 'string' || !idPattern.test(kid))
-    throw new RangeError('a service key needs a kid within the contract');
+    throw new RangeError('a service key needs a kid of 1 to 128 characters from A-Za-z0-9._~:@|-');
   return { keyid: kid, privateKey: createPrivateKey({ key: { kty, crv, x, d }, format: 'jwk' }) };
 }
 

@@ -19,30 +19,30 @@ import {
 import type { RequestHead } from '../verify/verify.ts';
 
 const serviceTag = 'countersign-service-v1';
-/** The gateway as the receiver: nonces of nested calls are kept apart from all others. */
+/** The gateway as an audience, so that nonces of nested calls are separate from all others. */
 const gatewayAudience = 'countersign-gateway';
 
-/** Always with a digest, of the empty body too, whatever the method. */
+/** Every nested call has a digest, for every method and for an empty body too. */
 const withoutUser = ['@method', '@path', '@query', 'content-digest'];
 const withUser = [...withoutUser, 'txn-token'];
 
-/** A service's own ed25519 key, whose public half gateway.yaml names under `services`. */
+/** A service's ed25519 key. gateway.yaml lists its public key under `services`. */
 export type ServiceKey = Readonly<{ keyid: string; privateKey: KeyObject }>;
 
 export type ServiceRequest = Readonly<{
   method: string;
   path: string;
-  /** Empty, or `?` and what follows it. */
+  /** Empty, or `?` followed by the query. */
   query: string;
   contentDigest: string;
-  /** What the service was handed with the request it is working on; absent: it acts for no user. */
+  /** The txn-token of the request being served. Absent when the service acts for no user. */
   txnToken?: string;
 }>;
 
 /**
  * Signs a nested call to the gateway's internal listener, with `tag="countersign-service-v1"`.
  *
- * @returns `txn-token` where given, `content-digest`, `signature-input` and `signature`.
+ * @returns `content-digest`, `txn-token` if given, `signature-input` and `signature`.
  * @throws RangeError on a value outside the contract.
  */
 export function signServiceRequest(
@@ -74,7 +74,7 @@ export function signServiceRequest(
 }
 
 export type ServiceVerifierOptions = Readonly<{
-  /** Whose key this is, from gateway.yaml; a keyid belongs to one service. */
+  /** Finds the service and public key of a keyid in gateway.yaml. Each keyid belongs to one service. */
   findKey: (keyid: string) => Readonly<{ serviceId: string; publicKey: KeyObject }> | undefined;
   replay: ReplayStore;
   toleranceSec?: number;
@@ -82,22 +82,27 @@ export type ServiceVerifierOptions = Readonly<{
   nowMs?: () => number;
 }>;
 
-/** A nested call whose signature holds. */
+/** A nested call whose signature is valid. */
 export type VerifiedServiceHead = Readonly<{
   serviceId: string;
-  /** Signed by the service, not yet read: the gateway checks that it is one of its own, alive, and handed to this service. */
+  /**
+   * Covered by the signature but not yet verified. The gateway checks that it issued the token, to this service, and
+   * that it is current.
+   */
   txnToken: string | undefined;
   /**
-   * Compares the digest and uses up the nonce.
+   * Checks the digest and claims the nonce.
    *
-   * @param notBeforeSec A second, by this verifier's clock, in which the call cannot have existed yet: when its txn-token was issued.
-   *   Without it `created` less the tolerance is taken, since the service's clock may be ahead by that much.
-   * @throws IdentityRefused `content_digest_mismatch`, `replayed`, `created_before_start`, `expired`.
+   * @param notBeforeSec A second, by this verifier's clock, before which the call cannot have existed: when its
+   *   txn-token was issued. Default: `created` minus the tolerance, because the service's clock may be ahead by that
+   *   much.
+   * @throws IdentityRefused `content_digest_mismatch`, `replayed`, `created_before_start` or `expired`;
+   *   IdentityUnavailable.
    */
   complete(body: Uint8Array, notBeforeSec?: number): Promise<void>;
 }>;
 
-/** The gateway's side of a nested call. */
+/** Creates the gateway's verifier of nested calls. */
 export function createServiceVerifier(options: ServiceVerifierOptions): {
   /** @throws IdentityRefused, IdentityUnavailable */
   verifyHead(head: Pick<RequestHead, 'method' | 'target' | 'rawHeaders'>): VerifiedServiceHead;
@@ -133,7 +138,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
         async complete(body, notBeforeSec = Number.NEGATIVE_INFINITY) {
           if (contentDigest(body) !== digest) throw new IdentityRefused('content_digest_mismatch');
           const { input } = signature;
-          // The call may have been accepted from here on: a memory that began later cannot know whether it was.
+          // The call may have been accepted from this second on. A replay memory that began later cannot know.
           const earliestUseSec = Math.max(input.createdSec - toleranceSec, notBeforeSec);
           await claimNonce(replay, gatewayAudience, input, { nowSec: nowSec(), rules, earliestUseSec });
         },

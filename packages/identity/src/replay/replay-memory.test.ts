@@ -16,7 +16,7 @@ test('accepts a nonce once', () => {
   expect(replay.claim(claim('n', { now: 1035 }))).toBe('replayed');
 });
 
-test('nonces of another audience or key are others', () => {
+test('nonces of different audiences or keys are separate', () => {
   const replay = started();
   expect(replay.claim(claim('n'))).toBe('fresh');
   expect(replay.claim({ ...claim('n'), audience: 'b' })).toBe('fresh');
@@ -35,14 +35,14 @@ describe('starts at the next whole second', () => {
     expect(replay.claim(claim('b', { created: firstSec }))).toBe('fresh');
   });
 
-  test('and later by as much as the gateway may be ahead', () => {
+  test('and gatewayAheadSec later', () => {
     const replay = memoryReplay({ nowMs: () => 1_000_000, gatewayAheadSec: 5 });
     expect(replay.claim(claim('a', { created: 1005 }))).toBe('before_start');
     expect(replay.claim(claim('a', { created: 1006 }))).toBe('fresh');
   });
 });
 
-test('full: says unavailable, forgets no live nonce, and goes on when some have died', () => {
+test('when full, throws IdentityUnavailable, keeps live nonces, and continues after some expire', () => {
   const replay = started({ maxNonces: 2 });
   replay.claim(claim('a', { keepUntil: 1010 }));
   replay.claim(claim('b', { keepUntil: 1035 }));
@@ -52,14 +52,14 @@ test('full: says unavailable, forgets no live nonce, and goes on when some have 
   expect(replay.size).toBe(2);
 });
 
-test('a clock that is set back does not bring a forgotten nonce to life', () => {
+test('refuses an expired nonce after the clock was set back', () => {
   const replay = started();
   expect(replay.claim(claim('a', { keepUntil: 1035, now: 1000 }))).toBe('fresh');
   expect(replay.claim(claim('b', { created: 2000, keepUntil: 2035, now: 2000 }))).toBe('fresh');
   expect(replay.claim(claim('a', { keepUntil: 1035, now: 1001 }))).toBe('before_start');
 });
 
-test('agrees with a memory that never forgets, as long as nonces are live', () => {
+test('agrees with a model that keeps every nonce, for all live nonces', () => {
   const step = fc.record({
     nonce: fc.integer({ min: 0, max: 15 }),
     wait: fc.integer({ min: 0, max: 20 }),

@@ -2,28 +2,33 @@ import { IdentityUnavailable } from '../contract/refusal.ts';
 import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
 
 export type MemoryReplayOptions = Readonly<{
-  /** Live nonces at most; about 120 bytes each. Full: refused as unavailable, never forgotten early. Default 500,000. */
+  /**
+   * Maximum number of live nonces, about 120 bytes each. When full, claims throw IdentityUnavailable. Default 500,000.
+   */
   maxNonces?: number;
   /**
-   * By how much the gateway's clock may run ahead of this one, in seconds. Lengthens the quiet time after a start by as much:
-   * a request that was created "in the future" may have been used before this process began. Default 0: with a gateway ahead by up to
-   * the verifier's tolerance, what was used just before a restart could then be used again just after it.
+   * How far the gateway's clock may run ahead of this one, in seconds. The store refuses requests for that much longer
+   * after a start, because a request created "in the future" may have been used before the restart. Default 0: if the
+   * gateway's clock is ahead by up to the verifier's tolerance, a request used just before a restart is accepted again
+   * just after it.
    */
   gatewayAheadSec?: number;
   nowMs?: () => number;
 }>;
 
 export interface MemoryReplay extends ReplayStore {
-  /** Unix milliseconds. Requests created earlier are refused; a service is best not called ready before. */
+  /**
+   * Unix milliseconds. Requests created earlier are refused, so the service should report ready only after this time.
+   */
   readonly startsAtMs: number;
-  /** Live nonces held, for a metric. */
+  /** Number of live nonces, for a metric. */
   readonly size: number;
 }
 
 /**
- * Nonce memory of one process. It begins at the next whole second and refuses whatever was created before, so a restart opens no
- * window, as long as the gateway's clock is not ahead of this one: see `gatewayAheadSec`. Right for a service with one instance;
- * several instances need a shared store.
+ * Creates a nonce store in the memory of one process, for a service with one instance. Several instances need a shared
+ * store. The store begins at the next whole second and refuses requests created earlier, so a restart allows no replay.
+ * This holds while the gateway's clock is not ahead of this one; see `gatewayAheadSec`.
  */
 export function memoryReplay(options: MemoryReplayOptions = {}): MemoryReplay {
   const { maxNonces = 500_000, gatewayAheadSec = 0, nowMs = Date.now } = options;
@@ -34,7 +39,7 @@ class MemoryReplayStore implements MemoryReplay {
   readonly #startsAtSec: number;
   readonly #maxNonces: number;
   readonly #live = new Set<string>();
-  /** By the last second of their life. A life is bounded, so there are never more than about a hundred. */
+  /** Nonces by `keepUntilSec`. Lifetimes are bounded, so there are at most about a hundred entries. */
   readonly #expiringAt = new Map<number, string[]>();
   #sweptSec = 0;
 
@@ -54,7 +59,7 @@ class MemoryReplayStore implements MemoryReplay {
   claim(claim: NonceClaim): NonceVerdict {
     if (claim.createdSec < this.#startsAtSec) return 'before_start';
     this.#sweep(claim.nowSec);
-    // The clock was set back: this nonce may have been here and have been forgotten.
+    // The clock was set back. This nonce may have been claimed and then removed.
     if (claim.keepUntilSec < this.#sweptSec) return 'before_start';
     const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
     if (this.#live.has(key)) return 'replayed';

@@ -4,32 +4,33 @@ import { IdentityUnavailable } from '../contract/refusal.ts';
 import type { NonceClaim, NonceVerdict, ReplayStore } from './replay.ts';
 import { memoryReplay } from './replay-memory.ts';
 
-/** What is needed of an ioredis client. */
+/** The part of an ioredis client that {@link redisReplay} uses. */
 export interface RedisForReplay {
   call(command: string, ...args: (string | number)[]): Promise<unknown>;
-  /** With it a new connection is noticed at once, and what a restarted Redis forgot is known before the next request comes. */
+  /** With `on`, the store probes each new connection, so it notices a restarted Redis before the next request. */
   on?(event: 'ready', listener: () => void): unknown;
-  /** `end`: the client was closed, and is not asked any more. */
+  /** `end` means that the client was closed; probing then stops. */
   readonly status?: string;
   readonly options?: { readonly enableOfflineQueue?: boolean | undefined };
 }
 
 export type RedisReplayOptions = Readonly<{
   /**
-   * While Redis does not answer: `refuse` (503; the default), or `memory`: this instance goes on with what it alone remembers,
-   * and a captured request could be used once at each other instance. The same for what is older than Redis's own memory.
+   * What to do while Redis does not respond, and for requests older than the nonces that Redis holds. `refuse` (the
+   * default) refuses the request. `memory` uses this instance's own nonces; a captured request can then be replayed
+   * once at each other instance.
    */
   onUnavailable?: 'refuse' | 'memory';
-  /** A claim waits this long at most. Default 100 ms. */
+  /** How long a claim waits for Redis, in milliseconds. Default 100. */
   timeoutMs?: number;
-  /** While Redis does not answer it is asked this often, in the background: no request waits for it. Default 200 ms. */
+  /** How often the store probes an unavailable Redis, in milliseconds. Requests do not wait for it. Default 200. */
   retryAfterMs?: number;
   /**
-   * By how much the gateway's clock may run ahead of Redis' clock, in seconds. After Redis came back empty, requests are refused for this
-   * much longer: one that was created "in the future" may have been used at another instance before. Default 0.
+   * How far the gateway's clock may be ahead of Redis' clock, in seconds. After Redis lost its data, requests are refused
+   * for this much longer: one that was created in the future may have been used at another instance. Default 0.
    */
   gatewayAheadSec?: number;
-  /** Default `countersign:replay:`. One prefix for all services and instances that share a Redis. */
+  /** Key prefix, the same for all services and instances that share a Redis. Default `countersign:replay:`. */
   prefix?: string;
   /** Wall clock, in Unix milliseconds. */
   nowMs?: () => number;
@@ -37,19 +38,19 @@ export type RedisReplayOptions = Readonly<{
   onStateChange?: (state: 'available' | 'unavailable', cause?: unknown) => void;
 }>;
 
-/** Nonce memory in Redis. */
+/** A nonce store in Redis. */
 export interface RedisReplay extends ReplayStore {
   /**
-   * Asks Redis now, for a readiness check.
+   * Probes Redis, for a readiness check.
    *
-   * @returns undefined when a request that is signed now can be judged, otherwise a sentence that says why not.
+   * @returns undefined when a request signed now can be checked, otherwise a sentence that says why not.
    */
   check(): Promise<string | undefined>;
 }
 
 /**
- * KEYS: nonce, since. ARGV: created second, life in milliseconds. One round trip, atomic.
- * `since` gone means that Redis lost its memory (flushed, evicted): nothing that is older can be known.
+ * Claims a nonce atomically, in one round trip. KEYS: nonce, since. ARGV: created second, lifetime in milliseconds.
+ * A missing `since` means that Redis lost its data (flushed or evicted), so older nonces are unknown.
  */
 const claimScript = `
 local since = redis.call('GET', KEYS[2])
@@ -61,17 +62,18 @@ if not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[2]) then return 'replaye
 if tonumber(ARGV[1]) < tonumber(since) then return 'before_start' end
 return 'fresh'`;
 
-/** Forgets the past, for a Redis process that may have been started from an old snapshot. */
+/** Restarts the memory at the next second, for a Redis that may have been restored from an old snapshot. */
 const startScript = `redis.call('SET', KEYS[1], redis.call('TIME')[1] + 1)`;
 
 const claimSha = createHash('sha1').update(claimScript).digest('hex');
 
 /**
- * Nonce memory that several instances of a service share. A restart of Redis opens no window: its script cache does not survive
- * one, so the first claim after it finds the script missing and moves the start of memory to the next whole second. That holds while
- * the gateway's clock is not ahead of Redis' clock: `gatewayAheadSec`.
+ * Creates a nonce store that several instances of a service share. A restart of Redis allows no replay: its script
+ * cache does not survive a restart, so the first claim finds the script missing and restarts the memory at the next
+ * whole second. That holds while the gateway's clock is not ahead of Redis' clock; see `gatewayAheadSec`.
  *
- * @throws TypeError when the client queues commands while offline: a claim that waits there would be made long after its request.
+ * @throws TypeError when the client queues commands while offline, because a queued claim would run long after its
+ *   request.
  */
 export function redisReplay(redis: RedisForReplay, options: RedisReplayOptions = {}): RedisReplay {
   if (redis.options?.enableOfflineQueue !== false) {
@@ -86,9 +88,9 @@ class RedisReplayStore implements RedisReplay {
   readonly #prefix: string;
   readonly #nowMs: () => number;
   readonly #aheadSec: number;
-  /** What this process can know by itself begins here; it counts only while Redis is gone. */
+  /** When this instance's own memory began. It matters only while Redis is unavailable. */
   readonly #localStartSec: number;
-  /** Always kept up, so that there is something to fall back to, and so that losing Redis never lets this instance accept twice. */
+  /** Receives every claim, as the fallback, and so that this instance never accepts a nonce twice when Redis fails. */
   readonly #localMemory: ReplayStore;
   #available = true;
 
@@ -127,7 +129,7 @@ class RedisReplayStore implements RedisReplay {
     return verdict === undefined ? 'Redis does not answer' : 'the replay memory in Redis has just begun';
   }
 
-  /** Claims a nonce that no request has. This also loads the script into a Redis that was restarted, and begins its memory. */
+  /** Claims a random nonce. In a restarted Redis this also loads the script and restarts the memory. */
   async #probe(): Promise<NonceVerdict | undefined> {
     try {
       const createdSec = Math.floor(this.#nowMs() / 1000) - this.#aheadSec;
@@ -167,12 +169,12 @@ class RedisReplayStore implements RedisReplay {
     return this.#claimLocally(claim);
   }
 
-  /** What was used here is refused already. */
+  /** `claim` has already refused nonces that this instance accepted. */
   #claimLocally(claim: NonceClaim): NonceVerdict {
     return claim.createdSec < this.#localStartSec ? 'before_start' : 'fresh';
   }
 
-  /** Redis lost its memory, or began only just now. Whoever may go on without Redis may go on without its past. */
+  /** Redis lost its data or has just started. `onUnavailable` decides, as it does while Redis is unavailable. */
   #claimAfterMemoryLoss(claim: NonceClaim): NonceVerdict {
     return this.#options.onUnavailable === 'memory' ? this.#claimLocally(claim) : 'before_start';
   }
@@ -184,22 +186,23 @@ class RedisReplayStore implements RedisReplay {
       return parseVerdict(await runClaim());
     } catch (error) {
       if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
-      // The order matters: whoever finds the script there must also find the new start.
+      // In this order, so that another instance that finds the script also finds the new `since`.
       await this.#redis.call('EVAL', startScript, 1, since);
       await this.#redis.call('SCRIPT', 'LOAD', claimScript);
       return parseVerdict(await runClaim());
     }
   }
 
-  async #withTimeout<T>(answer: Promise<T>): Promise<T> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
+  async #withTimeout<T>(reply: Promise<T>): Promise<T> {
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
     let turn: NodeJS.Immediate | undefined;
-    // Not before answers that are there were read: where this process itself was busy for so long, timers come first.
+    // setImmediate lets replies that have already arrived be read first: after a long block of the event loop, timers
+    // run first.
     const timer = setTimeout(() => {
       turn = setImmediate(() => reject(new Error('Redis did not answer in time')));
     }, this.#options.timeoutMs ?? 100);
     try {
-      return await Promise.race([answer, late]);
+      return await Promise.race([reply, timeout]);
     } finally {
       clearTimeout(timer);
       clearImmediate(turn);
@@ -207,7 +210,7 @@ class RedisReplayStore implements RedisReplay {
   }
 }
 
-function parseVerdict(answer: unknown): NonceVerdict {
-  if (answer === 'fresh' || answer === 'replayed' || answer === 'before_start') return answer;
-  throw new Error('unexpected answer from Redis');
+function parseVerdict(reply: unknown): NonceVerdict {
+  if (reply === 'fresh' || reply === 'replayed' || reply === 'before_start') return reply;
+  throw new Error('unexpected reply from Redis');
 }

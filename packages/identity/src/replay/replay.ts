@@ -1,27 +1,27 @@
-/** A nonce to be used up. */
+/** One nonce to claim. */
 export type NonceClaim = Readonly<{
-  /** Nonces of one audience and key never meet those of another. */
+  /** Nonces are separate for each audience and key. */
   audience: string;
   keyid: string;
   nonce: string;
   createdSec: number;
   /**
-   * The last second, by the verifier's clock, in which any instance could still accept the request that carries it: this includes
-   * the difference between the instances' clocks.
+   * The last second, by the verifier's clock, in which any instance could accept the request. It allows for the
+   * difference between the instances' clocks.
    */
   keepUntilSec: number;
-  /** The verifier's clock. */
+  /** The current second by the verifier's clock. */
   nowSec: number;
 }>;
 
-/** `before_start`: created before this store began to remember, so that it cannot know. */
+/** `before_start`: the request was created before this store began to remember, so it may have been used already. */
 export type NonceVerdict = 'fresh' | 'replayed' | 'before_start';
 
 /**
- * Remembers nonces until their requests are dead.
+ * Remembers nonces until their requests can no longer be accepted.
  *
- * @remarks A store must never answer `fresh` twice for one nonce within its life. What it cannot know it refuses: by
- *   `before_start`, or by throwing IdentityUnavailable.
+ * @remarks A store must never return `fresh` twice for one nonce before `keepUntilSec`. If it cannot know whether a
+ *   nonce was used, it returns `before_start` or throws IdentityUnavailable.
  */
 export interface ReplayStore {
   claim(claim: NonceClaim): NonceVerdict | Promise<NonceVerdict>;

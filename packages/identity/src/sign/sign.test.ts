@@ -14,7 +14,7 @@ const options = { createdSec: 1, lifetimeSec: 30, nonce: newNonce() };
 const request: RequestToSign = { method: 'GET', path: '/', query: '', requestId, ip: '192.0.2.1' };
 const txn = { txnToken: 'a.b.c' };
 
-test('writes every header that applies, in lower case, signature last', () => {
+test('returns every applicable header in lower case, with the signature last', () => {
   const names = (facts: IdentityFacts, more: Partial<RequestToSign> = {}) =>
     signRequest(edKey, prepareIdentity(facts, 'svc'), { ...request, ...more }, options).map(([name]) => name);
   const always = ['x-request-id', 'x-identity', 'x-identity-audience', 'x-identity-context'];
@@ -32,7 +32,7 @@ test('writes every header that applies, in lower case, signature last', () => {
   expect(names({ kind: 'service', serviceId: 's' })).toEqual([...always, 'x-service-id', ...last]);
 });
 
-describe('refuses what is outside the contract', () => {
+describe('refuses values outside the contract', () => {
   const person = { kind: 'user', userId: 'u', role: 'r', tenantId: 't' } as const;
   test.each<IdentityFacts>([
     { ...person, userId: '' },
@@ -52,7 +52,7 @@ describe('refuses what is outside the contract', () => {
   });
 
   test.each<unknown>([7, null, ['u'], { toString: () => 'u' }, undefined])(
-    'in an identity that came from JSON: %j',
+    'in an identity parsed from JSON: %j',
     (userId) => {
       expect(() => prepareIdentity({ ...person, userId } as IdentityFacts, 'svc')).toThrow(RangeError);
     },
@@ -101,7 +101,7 @@ describe('refuses what is outside the contract', () => {
   });
 });
 
-test('request ids are UUIDv7 of their millisecond, nonces 128 bits, and none comes twice', () => {
+test('request ids are UUIDv7 with the current millisecond, nonces have 128 bits, and all are unique', () => {
   expect(newRequestId(0x01_23_45_67_89_ab)).toMatch(/^01234567-89ab-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(newNonce()).toMatch(/^[A-Za-z0-9_-]{22}$/);
   const made = Array.from({ length: 5000 }, () => [newNonce(), newRequestId()]).flat();

@@ -14,60 +14,63 @@ import { type SigningKey, signBase } from '../keys/keys.ts';
 
 type Header = readonly [name: string, value: string];
 
-/** Everything of a signed request that one token and one audience decide, in the form that is signed and sent. */
+/** The part of a signed request that depends only on the token and the audience, already serialized. */
 export type PreparedIdentity = Readonly<{
   kind: IdentityFacts['kind'];
-  /** The headers below, as bits. */
+  /** The headers of this type, as bits. */
   covered: CoveredMask;
-  /** Lines up to and including `"x-identity-context": `, to which the request adds its address. */
+  /**
+   * Signature base up to and including `"x-identity-context": `. `signRequest` appends the context with the client's
+   * address.
+   */
   linesBeforeContext: string;
   /** `x-identity-context` without `ip`. */
   context: string;
-  /** Lines after the context, each ending in a line feed. */
+  /** Signature base after the context; each line ends in a line feed. */
   linesAfterContext: string;
   headersBeforeContext: readonly Header[];
   headersAfterContext: readonly Header[];
 }>;
 
-const contextAt = coveredRules.findIndex(({ name }) => name === 'x-identity-context');
+const contextIndex = coveredRules.findIndex(({ name }) => name === 'x-identity-context');
 
 /**
- * Checks an identity and makes its fixed parts, once per token and audience.
+ * Validates an identity and serializes its fixed parts, once per token and audience.
  *
- * @throws RangeError on a value outside the contract. A gateway refuses such a token; it never cleans one up.
+ * @throws RangeError on a value outside the contract. The gateway refuses such a token and never repairs it.
  */
 export function prepareIdentity(facts: IdentityFacts, audience: string): PreparedIdentity {
   const before: Header[] = [];
   const after: Header[] = [];
-  let covered = 1 << contextAt;
+  let covered = 1 << contextIndex;
   coveredRules.forEach((rule, index) => {
     const value = rule.fromToken?.(facts, audience);
     if (rule.fromToken === undefined || (value === undefined && !isRequired(rule, facts))) return;
-    (index < contextAt ? before : after).push([rule.name, checked(rule, value)]);
+    (index < contextIndex ? before : after).push([rule.name, requireValid(rule, value)]);
     covered |= 1 << index;
   });
   return {
     kind: facts.kind,
     covered,
-    linesBeforeContext: `${lines(before)}"x-identity-context": `,
+    linesBeforeContext: `${serializeLines(before)}"x-identity-context": `,
     context: serializeContext(facts.context ?? {}),
-    linesAfterContext: lines(after),
+    linesAfterContext: serializeLines(after),
     headersBeforeContext: before,
     headersAfterContext: after,
   };
 }
 
-/** A header of a user whom the service acts for is as required as that of a user. */
+/** A service that acts for a user needs all of the user's headers. */
 function isRequired(rule: HeaderRule, facts: IdentityFacts): boolean {
   const presence = rule.present[facts.kind];
   return presence === 'all-or-none' ? facts.kind === 'service' && facts.user !== undefined : presence === 'required';
 }
 
-function lines(headers: readonly Header[]): string {
+function serializeLines(headers: readonly Header[]): string {
   return headers.map(([name, value]) => `${componentLine(name, value)}\n`).join('');
 }
 
-function checked({ name, grammar }: HeaderRule, value: string | undefined): string {
+function requireValid({ name, grammar }: HeaderRule, value: string | undefined): string {
   if (typeof value !== 'string' || !grammar.matches(value)) refuseValue(name);
   return value;
 }
@@ -80,11 +83,11 @@ const requestRules = coveredRules
 const requestIdBit = 1 << coveredRules.findIndex(({ name }) => name === 'x-request-id');
 
 /**
- * Signs one attempt of one request.
+ * Signs one attempt at one request. A retry needs a new nonce and a new signature.
  *
- * @returns Every header of the contract that applies, in lower case, `signature-input` and `signature` last. Content-Type,
- *   Upgrade and Sec-WebSocket-Key are covered but not repeated.
- * @throws RangeError on a value outside the contract; nothing is ever signed that a verifier would read differently.
+ * @returns The headers that the gateway adds, with lower-case names; `signature-input` and `signature` come last.
+ *   Content-Type, Upgrade and Sec-WebSocket-Key are covered but not returned, because the request already has them.
+ * @throws RangeError on a value outside the contract, so that a verifier never reads a signed value differently.
  */
 export function signRequest(
   key: SigningKey,
@@ -128,7 +131,7 @@ function assertTarget({ method, path, query, requestId, upgrade }: RequestToSign
   if (!isMethod(method)) refuseValue('method');
   if (!isPath(path) || !isQuery(query)) refuseValue('target');
   if (!uuidV7.matches(requestId)) refuseValue('request id');
-  if (upgrade !== undefined && method !== 'GET') refuseValue('upgrade of another method than GET');
+  if (upgrade !== undefined && method !== 'GET') refuseValue('upgrade with a method other than GET');
 }
 
 function refuseValue(what: string): never {

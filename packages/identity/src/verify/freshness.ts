@@ -4,10 +4,10 @@ export type Lifetime = Readonly<{ createdSec: number; expiresSec: number }>;
 export type FreshnessRules = Readonly<{ toleranceSec: number; maxLifetimeSec: number }>;
 
 /**
- * Whether a signature is alive at `nowSec`, within the tolerance on both sides. How long it may live is the verifier's to say too:
- * a signer with a broken clock or configuration must not make signatures for a year.
+ * Checks that a signature is valid at `nowSec`, with the tolerance on both sides. The verifier also limits the
+ * lifetime, so that a signer with a broken clock or configuration cannot issue signatures that last for a year.
  *
- * @throws IdentityRefused
+ * @throws IdentityRefused `lifetime_invalid`, `created_in_future` or `expired`.
  */
 export function assertFresh(life: Lifetime, nowSec: number, rules: FreshnessRules): void {
   const lifetimeSec = life.expiresSec - life.createdSec;
@@ -16,7 +16,7 @@ export function assertFresh(life: Lifetime, nowSec: number, rules: FreshnessRule
   if (nowSec > lastAcceptedSec(life, rules)) throw new IdentityRefused('expired');
 }
 
-/** The last second, by its own clock, in which a verifier accepts a signature. */
+/** The last second, by the verifier's clock, in which it accepts a signature. */
 function lastAcceptedSec(life: Lifetime, rules: FreshnessRules): number {
   return life.expiresSec + rules.toleranceSec;
 }
@@ -24,9 +24,9 @@ function lastAcceptedSec(life: Lifetime, rules: FreshnessRules): number {
 /**
  * The last second, by the claiming verifier's clock, in which a nonce must be remembered.
  *
- * Instances that share a store accept through second `expires + tolerance` of their own clocks. Each clock may differ from the
- * gateway's by `tolerance`, so one instance may be behind another by `2 * tolerance`: when the claiming clock is 5 s ahead and
- * another is 5 s behind, the other one accepts until the claiming clock shows `expires + 5 + 10`.
+ * Instances that share a store accept until second `expires + tolerance` of their own clocks. Each clock may differ
+ * from the gateway's by `tolerance`, so two instances may differ by `2 * tolerance`. For example, if the claiming clock
+ * is 5 s ahead and another is 5 s behind, the other instance accepts until the claiming clock shows `expires + 5 + 10`.
  */
 export function nonceKeepUntilSec(life: Lifetime, rules: FreshnessRules): number {
   return lastAcceptedSec(life, rules) + 2 * rules.toleranceSec;

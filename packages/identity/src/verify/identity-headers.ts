@@ -3,16 +3,17 @@ import { type CoveredMask, coveredRules, presenceOf } from '../contract/contract
 import type { Identity, IdentityKind, UserClaims } from '../contract/identity.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
 
-/** What the headers claim. Nothing of it is true before the signature is verified. */
+/** The identity that the headers state. It is not trustworthy until the signature has been verified. */
 export type UnverifiedIdentity = Readonly<{ identity: Identity; audience: string; covered: CoveredMask }>;
 
 type Headers = ReadonlyMap<string, string>;
 
 /**
- * Reads the headers of the contract, row by row, and derives which components a signature over them covers.
+ * Checks every header of the contract against its row of the table, and derives which components the signature must
+ * cover.
  *
- * @throws IdentityRefused `header_missing`, `header_malformed`, or `coverage_insufficient` for a header that this kind of identity
- *   does not have.
+ * @throws IdentityRefused `header_missing`, `header_malformed`, or `coverage_insufficient` for a header that this kind
+ *   of identity must not have.
  */
 export function parseIdentityHeaders(headers: Headers): UnverifiedIdentity {
   const kind = kindOf(headers);
@@ -43,7 +44,7 @@ function kindOf(headers: Headers): IdentityKind {
   return kind;
 }
 
-/** @param headers Every value is within its grammar. */
+/** @param headers Headers whose values have already been checked against their grammars. */
 function buildIdentity(kind: IdentityKind, headers: Headers): Identity {
   const context = parseContext(textOf(headers, 'x-identity-context'));
   if (context === undefined) throw new IdentityRefused('header_malformed', 'x-identity-context');

@@ -2,7 +2,7 @@ import { headerRules } from '../contract/contract.ts';
 import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
 
-/** The headers that the verifier reads: those of the contract, and those that frame the body. */
+/** Headers that the verifier reads: those of the contract, and those that frame the body. */
 const tracked: ReadonlySet<string> = new Set([
   ...headerRules.map(({ name }) => name),
   'content-encoding',
@@ -10,23 +10,23 @@ const tracked: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 
-/** Far above what a gateway sends (100 headers and its own), and low enough to read in a fraction of a millisecond. */
+/** More than the gateway sends (100 headers and its own), and few enough to parse in a fraction of a millisecond. */
 const maxHeaders = 256;
-/** Longer than every name of the contract. */
+/** Longer names are folded only up to here. Every name of the contract is shorter. */
 const maxFoldedLength = 64;
 
 export type ParsedHeaders = Readonly<{
   values: ReadonlyMap<string, string>;
-  /** One is announced. */
+  /** `content-length` or `transfer-encoding` announces a body. */
   hasBody: boolean;
 }>;
 
 /**
- * Reads raw headers once: name, value, name, value, as they came off the wire. A parsed header object would not do, since it has
- * already dropped or joined duplicates.
+ * Parses raw headers: name, value, name, value, as received. A parsed header object would hide duplicates, because Node
+ * drops or joins them.
  *
- * @throws IdentityRefused on a duplicate, on a body of two lengths, on another spelling of an identity header, and on an identity header that the contract
- *   does not know and no signature could cover.
+ * @throws IdentityRefused on a duplicate, on a body with two lengths, on an alias of an identity header, and on an
+ *   identity header that the contract does not define, since no signature can cover it.
  */
 export function parseRawHeaders(rawHeaders: readonly string[]): ParsedHeaders {
   if (rawHeaders.length > maxHeaders * 2) throw new IdentityRefused('header_malformed');
@@ -37,7 +37,7 @@ export function parseRawHeaders(rawHeaders: readonly string[]): ParsedHeaders {
     if (tracked.has(name)) {
       if (values.has(name)) throw new IdentityRefused('header_duplicated', name);
       values.set(name, trimOws(value));
-    } else refuseUncovered(name);
+    } else refuseIdentityHeader(name);
   }
   return { values, hasBody: announcesBody(values) };
 }
@@ -45,20 +45,21 @@ export function parseRawHeaders(rawHeaders: readonly string[]): ParsedHeaders {
 function announcesBody(values: ReadonlyMap<string, string>): boolean {
   const length = values.get('content-length');
   if (!values.has('transfer-encoding')) return length !== undefined && length !== '0';
-  // Two ends for one body: somebody between would see another one (RFC 9112 section 6.3).
+  // Both headers together allow request smuggling: two parsers could end the body at different bytes (RFC 9112 section
+  // 6.3).
   if (length !== undefined) throw new IdentityRefused('header_malformed', 'content-length');
   return true;
 }
 
-function refuseUncovered(name: string): void {
+function refuseIdentityHeader(name: string): void {
   const head = name.slice(0, maxFoldedLength);
   const folded = foldHeaderName(head);
   if (!isIdentityHeader(folded)) return;
-  // A framework that folds names reads `X_User_Id` as `x-user-id`, which no signature covers.
+  // A framework that folds names would read `X_User_Id` as `x-user-id`, but the signature does not cover it.
   throw head === folded ? new IdentityRefused('coverage_insufficient', head) : new IdentityRefused('header_alias');
 }
 
-/** RFC 9421 section 2.1 step 3: without the white space around it. */
+/** Removes surrounding white space (RFC 9421 section 2.1 step 3). */
 function trimOws(value: string): string {
   let start = 0;
   let end = value.length;

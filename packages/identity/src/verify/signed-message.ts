@@ -13,13 +13,17 @@ import { assertFresh, type FreshnessRules, nonceKeepUntilSec } from './freshness
 
 export type ParsedSignature = Readonly<{ input: SignatureInput; bytes: Buffer }>;
 
-/** The target of a request line, split as RFC 9421 sections 2.2.6 and 2.2.7 sign it; never decoded, never normalised. */
+/**
+ * A request target, split into `@path` and `@query` (RFC 9421 sections 2.2.6 and 2.2.7), neither decoded nor
+ * normalized.
+ */
 export type SignedTarget = Readonly<{ path: string; query: string }>;
 
 /**
- * Splits a request target at its first `?`. No query and an empty one are the same in RFC 9421.
+ * Splits a request target at its first `?`. RFC 9421 signs a missing query and an empty one alike.
  *
- * @throws IdentityRefused `target_malformed` for anything but origin form in the characters and segments that a WHATWG URL keeps.
+ * @throws IdentityRefused `target_malformed` unless the target is in origin form and a WHATWG URL parser leaves it
+ *   unchanged.
  */
 export function splitTarget(method: string, target: string): SignedTarget {
   const mark = target.indexOf('?');
@@ -29,7 +33,11 @@ export function splitTarget(method: string, target: string): SignedTarget {
   return { path, query };
 }
 
-/** @throws IdentityRefused `signature_missing`, `signature_malformed` or `tag_mismatch`. */
+/**
+ * Parses the two signature headers.
+ *
+ * @throws IdentityRefused `signature_missing`, `signature_malformed` or `tag_mismatch`.
+ */
 export function readSignature(headers: ReadonlyMap<string, string>, tag: string): ParsedSignature {
   const inputValue = headers.get('signature-input');
   const signatureValue = headers.get('signature');
@@ -41,14 +49,17 @@ export function readSignature(headers: ReadonlyMap<string, string>, tag: string)
   return { input, bytes };
 }
 
-/** @param componentValue The value of each component, in the list's order. */
+/** Serializes the component lines of a signature base, in the order of `names`. */
 export function componentLines(names: readonly string[], componentValue: (name: string) => string): string {
   let lines = '';
   for (const name of names) lines += `${componentLine(name, componentValue(name))}\n`;
   return lines;
 }
 
-/** Derived components of RFC 9421 section 2.2, and headers. Who asks made sure that every covered header is present. */
+/**
+ * Returns a function that looks up a component: a derived component (RFC 9421 section 2.2) or a header. Callers have
+ * already checked that every covered header is present.
+ */
 export function componentReader(method: string, { path, query }: SignedTarget, headers: ReadonlyMap<string, string>) {
   return (name: string): string => {
     switch (name) {
@@ -64,7 +75,11 @@ export function componentReader(method: string, { path, query }: SignedTarget, h
   };
 }
 
-/** @throws IdentityRefused `key_unknown`, `algorithm_mismatch` or `signature_invalid`. */
+/**
+ * Checks the signature over the given component lines.
+ *
+ * @throws IdentityRefused `key_unknown`, `algorithm_mismatch` or `signature_invalid`.
+ */
 export function assertSignature(key: VerifyingKey | undefined, signature: ParsedSignature, lines: string): void {
   if (key === undefined) throw new IdentityRefused('key_unknown');
   if (key.algorithm !== signature.input.algorithm) throw new IdentityRefused('algorithm_mismatch');
@@ -74,10 +89,10 @@ export function assertSignature(key: VerifyingKey | undefined, signature: Parsed
 }
 
 /**
- * Uses up the nonce. The last step, once everything else holds: otherwise anybody could use up nonces they saw. The lifetime is
- * looked at once more, since a slow body may have outlived it and its nonce could then be forgotten at once.
+ * Claims the nonce. This is the last step: if it came earlier, an attacker could use up the nonce of a captured request
+ * with an invalid copy. It checks the lifetime again, because the signature may have expired while a slow body arrived.
  *
- * @param at `earliestUseSec`: the first second in which the request could have been accepted. Default: when it was created.
+ * @param at `earliestUseSec` is the first second in which the request could have been accepted. Default: `created`.
  * @throws IdentityRefused `expired`, `replayed` or `created_before_start`; IdentityUnavailable from the store.
  */
 export async function claimNonce(

@@ -18,51 +18,54 @@ import {
 } from './signed-message.ts';
 
 export type VerifierOptions = Readonly<{
-  /** This service's name in gateway.yaml. A request that was signed for another service is refused. */
+  /** This service's name in gateway.yaml. A request signed for another service is refused. */
   audience: string;
   keys: GatewayKeys;
   replay: ReplayStore;
-  /** Clock difference allowed either way, in seconds. Default 5. */
+  /** Clock difference allowed in either direction, in seconds, from 0 to 60. Default 5. */
   toleranceSec?: number;
-  /** Longest `expires - created` accepted, whatever the signer says. Default 60. */
+  /** Largest accepted `expires - created`, in seconds, from 1 to 300. Default 60. */
   maxLifetimeSec?: number;
   nowMs?: () => number;
 }>;
 
 export type RequestHead = Readonly<{
   method: string;
-  /** The raw request target: path and query as they came, before any router or framework touched them. */
+  /** The raw request target: path and query as received, before a router or framework changed them. */
   target: string;
-  /** Name, value, name, value, as they came. */
+  /** Name, value, name, value, as received. */
   rawHeaders: readonly string[];
-  /** Where headers do not tell: whether there is a body. */
+  /** Whether there is a body, for adapters that know it without headers (HTTP/2). */
   hasBody?: boolean;
-  /** This path takes bodies without a digest (a route with `body: { mode: stream }`). Decided by the service, from its own code. */
+  /**
+   * Accept a body without a digest on this path (a gateway route with `body: { mode: stream }`). Only the service's
+   * code decides.
+   */
   stream?: boolean;
 }>;
 
-/** A head whose signature holds. The request is good only when `complete` says so. */
+/** A request head whose signature is valid. The request itself is valid only after `complete` resolves. */
 export interface VerifiedHead {
-  /** The whole body has to be read and handed to {@link complete}. */
+  /** Whether {@link complete} needs the whole body. */
   readonly needsBody: boolean;
   /**
-   * Compares the digest and uses up the nonce.
+   * Checks the digest and claims the nonce.
    *
-   * @throws IdentityRefused
+   * @throws IdentityRefused, IdentityUnavailable
    */
   complete(body?: Uint8Array): Promise<Identity>;
 }
 
-/** Verifies that requests come from the gateway, for this service, now, and for the first time. */
+/** Verifies that a request was signed by the gateway, for this service, recently, and was not used before. */
 export interface Verifier {
   /**
-   * Everything that can be said before the body is read, so that no stranger's body is buffered.
+   * Verifies everything that does not need the body, so that a service never buffers the body of an unsigned request.
    *
    * @throws IdentityRefused, IdentityUnavailable
    */
   verifyHead(head: RequestHead): Promise<VerifiedHead>;
   /**
-   * The whole request at once.
+   * Verifies a whole request.
    *
    * @throws IdentityRefused, IdentityUnavailable
    */
@@ -70,7 +73,8 @@ export interface Verifier {
 }
 
 /**
- * A verifier for one audience. What it must know is required: there is no default key, and no trust on first use.
+ * Creates a verifier for one audience. Audience, keys and replay store are required: there is no default key and no
+ * trust on first use.
  *
  * @throws RangeError on an audience or bounds outside the contract.
  * @see docs/identity-contract.md
@@ -101,7 +105,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     return {
       needsBody: expected !== undefined,
       async complete(body = emptyBody) {
-        // Over HTTP/2 a body may come without any header that announces it.
+        // Over HTTP/2 a body may arrive without any header that announces it.
         if (body.byteLength > 0) assertBodyCovered(head, headers, true);
         if (expected !== undefined && contentDigest(body) !== expected) {
           throw new IdentityRefused('content_digest_mismatch');
@@ -120,14 +124,15 @@ export function createVerifier(options: VerifierOptions): Verifier {
 
 const emptyBody = new Uint8Array(0);
 
-/** A WebSocket begins with GET (RFC 6455 section 4.1); the gateway upgrades nothing else. */
+/** A WebSocket handshake is a GET (RFC 6455 section 4.1), and the gateway upgrades nothing else. */
 function assertUpgradeIsGet(method: string, headers: ReadonlyMap<string, string>): void {
   if (headers.has('upgrade') && method !== 'GET') throw new IdentityRefused('header_malformed', 'upgrade');
 }
 
 function assertBodyCovered(head: RequestHead, headers: ReadonlyMap<string, string>, hasBody: boolean): void {
   if (headers.has('content-digest')) {
-    // The digest covers the coded bytes, but not the coding: a parser that decodes would read bytes that were never signed.
+    // The digest covers the encoded bytes but not the encoding. A parser that decodes them would read bytes that were
+    // never signed.
     const coding = headers.get('content-encoding')?.toLowerCase() ?? 'identity';
     if (hasBody && coding !== 'identity') throw new IdentityRefused('header_malformed', 'content-encoding');
     return;

@@ -23,7 +23,6 @@ import { startHousekeeping } from './flows/operator/housekeeping.ts';
 import { openFeed } from './flows/sessions/follow-revocations.ts';
 import { observeRefreshes } from './flows/sessions/refresh-metrics.ts';
 import { createThrottle, withFallback } from './flows/sessions/throttle.ts';
-import { Opened } from './opened.ts';
 import { listenForOperator } from './operator/listener.ts';
 import { operatorSocketPath } from './operator/socket-path.ts';
 import { startOutgoing } from './outgoing.ts';
@@ -55,19 +54,20 @@ export async function serve(
   config: AuthConfig,
   { db, logger }: Readonly<{ db: AuthDatabase; logger: Logger }>,
 ): Promise<RunningService> {
-  const opened = new Opened();
-  opened.add(() => db.close());
+  // Closes in reverse order what the start opened: when the service stops, or when a later step of the start fails.
+  const resources = new AsyncDisposableStack();
+  resources.defer(() => db.close());
   try {
-    return await open(config, { db, logger, opened });
+    return await open(config, { db, logger, resources });
   } catch (error) {
-    await opened.close().catch((failure) => logger.error({ err: failure }, 'a part could not be closed'));
+    await resources.disposeAsync().catch((failure) => logger.error({ err: failure }, 'a part could not be closed'));
     throw error;
   }
 }
 
 async function open(
   config: AuthConfig,
-  { db, logger, opened }: Readonly<{ db: AuthDatabase; logger: Logger; opened: Opened }>,
+  { db, logger, resources }: Readonly<{ db: AuthDatabase; logger: Logger; resources: AsyncDisposableStack }>,
 ): Promise<RunningService> {
   const metrics = createMetrics();
   const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK, config.AUTH_SIGNING_ALGORITHM);
@@ -77,13 +77,13 @@ async function open(
   await warnOfNowhere(db, registration, logger);
 
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
-  opened.add(() => redis?.disconnect());
+  resources.defer(() => redis?.disconnect());
   const inDatabase = databaseAttempts(db);
   const attempts = redis === undefined ? inDatabase : withFallback(redisAttempts(redis), inDatabase, logger);
   const gateway = trustGateway({ audience: name, config, redis, logger, metrics });
-  opened.add(() => gateway.stop());
+  resources.defer(() => gateway.stop());
   const feed = await openFeed(db);
-  opened.add(() => feed.end());
+  resources.defer(() => feed.end());
   const health = createHealth({
     database: () => db.ping(),
     signing_key: () => (signingKeys.ready ? undefined : 'there is none'),
@@ -107,30 +107,30 @@ async function open(
     registration,
   });
 
-  opened.add(await startOutgoing(config, { db, logger, metrics }));
-  opened.add(startHousekeeping(db, signingKeys, logger));
+  resources.defer(await startOutgoing(config, { db, logger, metrics }));
+  resources.defer(startHousekeeping(db, signingKeys, logger));
   // Whichever instance an operator spoke to, all of them sign with the right key at once.
   const stopFollowing = await db.listen(signingKeysChannel, () => {
     signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be read again'));
   });
-  opened.add(stopFollowing);
+  resources.defer(stopFollowing);
   const operatorSocket = operatorSocketPath(config);
   if (operatorSocket !== undefined) {
     const operatorParts = { db, keks: config.AUTH_SIGNING_KEK, alg: config.AUTH_SIGNING_ALGORITHM };
-    opened.add(await listenForOperator(operatorSocket, operatorParts, logger));
+    resources.defer(await listenForOperator(operatorSocket, operatorParts, logger));
   }
   // A service that listens can judge requests. This waits for no peer: the gateway may need our key set.
   await gateway.start();
   // Last, so that it is drained first: requests under way still have all that they need.
   const server = createServiceServer(app);
   const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
-  opened.add(async () => {
+  resources.defer(async () => {
     const drained = drainServer(server, config.SHUTDOWN_GRACE_MS);
     await feed.end();
     await drained;
   });
   logger.info({ port, database: db.kind }, 'listening');
-  return { port, health, logger, drainDelayMs: config.DRAIN_DELAY_MS, stop: () => opened.close() };
+  return { port, health, logger, drainDelayMs: config.DRAIN_DELAY_MS, stop: () => resources.disposeAsync() };
 }
 
 /** No reason not to start: an operator makes the tenant through the running service. */

@@ -47,7 +47,6 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     rooms: [
       'main.ts',
       'service.ts',
-      'opened.ts',
       'outgoing.ts',
       'config.ts',
       'app.ts',

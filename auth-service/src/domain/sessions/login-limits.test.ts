@@ -1,0 +1,20 @@
+import { describe, expect, test } from '@jest/globals';
+import { loginLimits, slowdownMs } from './login-limits.ts';
+
+describe('login limits', () => {
+  test('count a pair, an address and an e-mail apart, and no parts run into each other', () => {
+    const { pair, address, email } = loginLimits('a@b.test', '192.0.2.1');
+    expect(new Set([pair.key, address.key, email.key]).size).toBe(3);
+    expect(loginLimits('a', 'b:c').pair.key).not.toBe(loginLimits('a:b', 'c').pair.key);
+    expect([pair.refuseAbove, address.refuseAbove, email.refuseAbove]).toEqual([10, 100, undefined]);
+  });
+
+  test.each([
+    [1, 0],
+    [100, 0],
+    [101, 50],
+    [1_000, 2_000],
+  ])('attempt %i on one e-mail waits %i ms', (attempts, waitMs) => {
+    expect(slowdownMs(attempts)).toBe(waitMs);
+  });
+});

@@ -13,7 +13,7 @@ import {
   claimNonce,
   componentLines,
   componentReader,
-  readSignature,
+  parseSignatureHeaders,
   splitTarget,
 } from '../verify/signed-message.ts';
 import type { RequestHead } from '../verify/verify.ts';
@@ -114,7 +114,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
     verifyHead({ method, target, rawHeaders }) {
       const split = splitTarget(method, target);
       const headers = parseRawHeaders(rawHeaders).values;
-      const signature = readSignature(headers, serviceTag);
+      const signature = parseSignatureHeaders(headers, serviceTag);
       const txnToken = headers.get('txn-token');
       const digest = headers.get('content-digest');
       if (digest === undefined) throw new IdentityRefused('content_digest_missing');

@@ -38,7 +38,7 @@ export function splitTarget(method: string, target: string): SignedTarget {
  *
  * @throws IdentityRefused `signature_missing`, `signature_malformed` or `tag_mismatch`.
  */
-export function readSignature(headers: ReadonlyMap<string, string>, tag: string): ParsedSignature {
+export function parseSignatureHeaders(headers: ReadonlyMap<string, string>, tag: string): ParsedSignature {
   const inputValue = headers.get('signature-input');
   const signatureValue = headers.get('signature');
   if (inputValue === undefined || signatureValue === undefined) throw new IdentityRefused('signature_missing');

@@ -13,7 +13,7 @@ import {
   claimNonce,
   componentLines,
   componentReader,
-  readSignature,
+  parseSignatureHeaders,
   splitTarget,
 } from './signed-message.ts';
 
@@ -90,12 +90,12 @@ export function createVerifier(options: VerifierOptions): Verifier {
   async function verifyHead(head: RequestHead): Promise<VerifiedHead> {
     const target = splitTarget(head.method, head.target);
     const { values: headers, hasBody } = parseRawHeaders(head.rawHeaders);
-    const signature = readSignature(headers, identityTag);
-    const unverified = parseIdentityHeaders(headers);
+    const signature = parseSignatureHeaders(headers, identityTag);
+    const { identity, audience: signedAudience, covered: mask } = parseIdentityHeaders(headers);
     assertUpgradeIsGet(head.method, headers);
-    const covered = coveredComponents(unverified.covered);
+    const covered = coveredComponents(mask);
     if (signature.input.list !== covered.list) throw new IdentityRefused('coverage_insufficient');
-    if (unverified.audience !== audience) throw new IdentityRefused('audience_mismatch');
+    if (signedAudience !== audience) throw new IdentityRefused('audience_mismatch');
     assertFresh(signature.input, nowSec(), rules);
     assertBodyCovered(head, headers, hasBody || head.hasBody === true);
     const key = await keys.lookup(signature.input.keyid);
@@ -111,7 +111,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
           throw new IdentityRefused('content_digest_mismatch');
         }
         await claimNonce(replay, audience, signature.input, { nowSec: nowSec(), rules });
-        return unverified.identity;
+        return identity;
       },
     };
   }

@@ -49,7 +49,11 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
     }
     if (node.type === 'NumericLiteral') replace(node, String(Number(node.value) + 1), String(Number(node.value) - 1));
     if (node.type === 'RegExpLiteral')
-      replace(node, ...weakerExpressions(node.pattern as string).map((p) => `/${p}/${node.flags}`), `${textOf(node)}i`);
+      replace(
+        node,
+        ...weakerExpressions(node.pattern as string).map((pattern) => `/${pattern}/${node.flags}`),
+        ...(hasOneCase(node.pattern as string) ? [`${textOf(node)}i`] : []),
+      );
     // Expressions that are put together from strings.
     if (node.type === 'StringLiteral' || node.type === 'TemplateLiteral') {
       const text = textOf(node);
@@ -80,6 +84,9 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
   return mutants.filter(({ line }) => !ignored.some((part) => sourceLines[line - 1]?.includes(part)));
 }
 
+/** Whether the case of letters matters to it. */
+const hasOneCase = (pattern: string) => /a-[zf]/.test(pattern) !== /A-Z|@-\[/.test(pattern);
+
 /** swc counts from the first token, and a comment is none. */
 function leadingBytes(source: string): number {
   let rest = source;
@@ -97,15 +104,12 @@ function leadingBytes(source: string): number {
 const widenings: readonly (readonly [range: string, example: string])[] = [
   ['A-Z', 'Z'],
   ['a-z', 'z'],
-  ['0-9', '8'],
   ['_', '_'],
   ['.', '.'],
   ['/', '/'],
   ['+', '+'],
   [' ', ' '],
-  ['\\t', '\t'],
   ['\\n', '\n'],
-  ['!#-~', '\\'],
   ['\\u0080-\\u00ff', '\u00e9'],
 ];
 
@@ -116,7 +120,8 @@ export function weakerExpressions(pattern: string): string[] {
   const weaker: string[] = [];
   const put = (start: number, length: number, text: string) =>
     weaker.push(pattern.slice(0, start) + text + pattern.slice(start + length));
-  for (const { index, 0: found } of pattern.matchAll(/\^|\$(?=$|\)|`)|\(\?[=!][^)]*\)/g)) put(index, found.length, '');
+  for (const { index, 0: found } of pattern.matchAll(/^['`"]?\^|\$(?=$|\)|`)|\(\?[=!][^)]*\)/g))
+    put(index, found.length, '');
   for (const { index, 0: found, 1: low, 2: high } of pattern.matchAll(/(?<!\$)\{(\d+)(?:,(\d+))?\}/g)) {
     const [min, max] = [Number(low), Number(high ?? low)];
     put(index, found.length, `{${min},${max + 1}}`);

@@ -15,6 +15,7 @@ import {
   without,
 } from './forge.ts';
 import { accepted, bare, exemptCases } from './vector-accepted.ts';
+import { characterRefused } from './vector-characters.ts';
 import { grammarAccepted, grammarRefused } from './vector-grammar.ts';
 import {
   anonymous,
@@ -281,7 +282,7 @@ const refusedFor: Refused = {
   },
 };
 
-const refused = [refusedFor, tableRefused, grammarRefused].flatMap((table) =>
+const refused = [refusedFor, tableRefused, characterRefused, grammarRefused].flatMap((table) =>
   Object.entries(table).flatMap(([reason, cases]) =>
     Object.entries(cases).map(([name, given]): VectorCase => {
       const rest = 'message' in given ? given : { message: given as Message };

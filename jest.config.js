@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+
 // One run for every workspace, so that `npm test` ends with one summary. Projects only name what failed.
 const shared = {
   testEnvironment: 'node',
@@ -12,8 +14,18 @@ const shared = {
   modulePathIgnorePatterns: ['/dist/', '/\\.countersign/'],
 };
 
+// The reference verifier in examples/ needs a Python with `cryptography`.
+const python = ['python3', '/usr/bin/python3'].find(
+  (command) => spawnSync(command, ['-c', 'import cryptography']).status === 0,
+);
+if (python !== undefined) process.env.VERIFIER_PYTHON = python;
+
 // What only a server can show, e.g. two processes on one database, is in *.postgres.test.ts; .ci/run sees to it that they ran.
-const ignored = ['/node_modules/', ...(process.env.DATABASE_URL ? [] : ['\\.postgres\\.test\\.ts$'])];
+const ignored = [
+  '/node_modules/',
+  ...(process.env.DATABASE_URL ? [] : ['\\.postgres\\.test\\.ts$']),
+  ...(python ? [] : ['\\.python\\.test\\.ts$']),
+];
 
 const project = (path) => ({
   ...shared,

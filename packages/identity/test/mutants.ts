@@ -85,7 +85,7 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
 }
 
 /** Whether the case of letters matters to it. */
-const hasOneCase = (pattern: string) => /a-[zf]/.test(pattern) !== /A-Z|@-\[/.test(pattern);
+const hasOneCase = (pattern: string) => /a-[zf]/.test(pattern) !== /A-Z|[@?]-\[/.test(pattern);
 
 /** swc counts from the first token, and a comment is none. */
 function leadingBytes(source: string): number {

@@ -86,6 +86,7 @@ export const accepted: VectorCase[] = [
   { name: 'user, a method of 20 and 20 letters', message: genuine({ method: `${'A'.repeat(20)}-${'B'.repeat(20)}` }) },
   { name: 'an apostrophe in the path', message: genuine({ target: "/v1/o'brien" }) },
   { name: 'empty segments and a semicolon', message: genuine({ target: '/a//b;c' }) },
+  { name: 'a segment of three dots', message: genuine({ target: '/a/.../b' }) },
   { name: 'dots in the query', message: genuine({ target: '/a?b=/../c' }) },
   { name: 'a path of 16384 characters', message: genuine({ target: `/${'a'.repeat(16_383)}` }) },
   { name: 'a query of 16384 characters', message: genuine({ target: `/?${'a'.repeat(16_383)}` }) },

@@ -22,9 +22,7 @@ function variantsOf(value: string): string[] {
     put(`${segment}${segment[0]}`);
   }
   for (const character of characters) variants.push(character + value, value + character);
-  return [...new Set(variants)].filter(
-    (variant) => variant !== value && variant.replace(/^[ \t]+|[ \t]+$/g, '') === variant,
-  );
+  return [...new Set(variants)].filter((variant) => variant !== value);
 }
 
 const named = (what: string, values: readonly string[], make: (value: string) => Message): Record<string, Message> =>
@@ -46,7 +44,8 @@ const carriers: Readonly<Record<string, () => Message>> = {
 const inHeaders = Object.entries(carriers).map(([name, carrier]) => {
   const { grammar } = headerRules.find((rule) => rule.name === name) as HeaderRule;
   const value = carrier().headers.find(([known]) => known === name)?.[1] ?? '';
-  const refused = variantsOf(value).filter((variant) => !grammar.matches(variant));
+  // White space around a value is removed before its grammar is looked at.
+  const refused = variantsOf(value).filter((variant) => !grammar.matches(variant.replace(/^[ \t]+|[ \t]+$/g, '')));
   return named(`${name}:`, refused, (variant) => forged(withHeader(carrier(), name, variant), {}));
 });
 
@@ -69,7 +68,7 @@ const inLists = named(
 );
 const inNumbers = named(
   'context auth-time:',
-  variantsOf('17').filter((variant) => !/^(?:0|[1-9][0-9]{0,9})$/.test(variant)),
+  variantsOf('17').filter((variant) => !/^(?:0|[1-9][0-9]{0,9}) *$/.test(variant)),
   (variant) => forged(withHeader(get(), 'x-identity-context', `auth-time=${variant}`), {}),
 );
 
@@ -79,6 +78,7 @@ const parameters = [
   ['alg', 'ed25519', /^[a-z0-9-]{1,32}$/],
   ['tag', 'countersign', /^[a-z0-9-]{1,64}$/],
   ['created', '1800000000', /^(?:0|[1-9][0-9]{0,11})$/],
+  ['expires', '1800000030', /^(?:0|[1-9][0-9]{0,11})$/],
 ] as const;
 const inParameters = parameters.map(([name, value, allowed]) =>
   named(
@@ -101,16 +101,35 @@ const targets = {
   ),
   ...named(
     'method:',
-    [...variantsOf('GET'), ...variantsOf('M-SEARCH')].filter(
+    [...variantsOf('GET'), ...variantsOf('M-SEARCH'), 'GET-', '-GET', ''].filter(
       (variant) => !/^[A-Z]{1,20}(?:-[A-Z]{1,20})?$/.test(variant),
     ),
     (method) => forged({ ...get(), method }, {}),
   ),
 };
 
+const oddNames = ['', 'x'.repeat(65), ...characters.filter((one) => one !== 'z').map((one) => `x${one}`)];
+
 /** Every grammar with a character that it does not have, in its middle, before and behind it; and with a wrong length. */
 export const characterRefused: Refused = {
   target_malformed: targets,
-  header_malformed: Object.assign({}, ...inHeaders, ...inContext, inLists, inNumbers),
-  signature_malformed: Object.assign({}, ...inParameters),
+  header_malformed: Object.assign({}, ...inHeaders, ...inContext, inLists, inNumbers, {
+    'an upgrade of 65 characters': forged(withHeader(carriers.upgrade?.() ?? get(), 'upgrade', 'w'.repeat(65)), {}),
+    'a digest of 3 bytes': forged(
+      withHeader(carriers['content-digest']?.() ?? get(), 'content-digest', 'sha-256=:AAAA:'),
+      {},
+    ),
+    'an empty amr method': forged(withHeader(get(), 'x-identity-context', 'amr=("")'), {}),
+  }),
+  signature_malformed: Object.assign(
+    {},
+    ...inParameters,
+    {
+      'an empty alg': forged(get(), { params: standardParams({ alg: '' }) }),
+      'a tag of 65 characters': forged(get(), { params: standardParams({ tag: 't'.repeat(65) }) }),
+      'expires of 13 digits': forged(get(), { params: standardParams({ expires: 1_800_000_000_000 }) }),
+    },
+    named('a component', oddNames, (name) => forged(get(), { components: [name] })),
+    named('a second component', oddNames, (name) => forged(get(), { components: ['x', name] })),
+  ),
 };

@@ -86,6 +86,11 @@ export const signatureInputPattern = new RegExp(
     `;nonce="(?<nonce>[A-Za-z0-9_-]{16,64})";keyid="(?<keyid>${idCharacters})"` +
     ';alg="(?<alg>[a-z0-9-]{1,32})";tag="(?<tag>[a-z0-9-]{1,64})")$',
 );
-export const signaturePattern = /^countersign=:([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==):$/;
+/** The bytes of a `signature` value: 32 or 64 in canonical base64, under our label. Otherwise undefined. */
+export function signatureBytes(value: string): Buffer | undefined {
+  const bytes = Buffer.from(value.slice('countersign=:'.length, -1), 'base64');
+  const isCanonical = value === `countersign=:${bytes.toString('base64')}:`;
+  return isCanonical && (bytes.byteLength === 32 || bytes.byteLength === 64) ? bytes : undefined;
+}
 export const signatureInput: Grammar = { text: 'section 3', matches: (value) => signatureInputPattern.test(value) };
-export const signature: Grammar = { text: 'section 3', matches: (value) => signaturePattern.test(value) };
+export const signature: Grammar = { text: 'section 3', matches: (value) => signatureBytes(value) !== undefined };

@@ -1,4 +1,4 @@
-import { signatureInputPattern, signaturePattern } from './grammar.ts';
+import { signatureInputPattern } from './grammar.ts';
 
 /** The label of every Countersign signature (RFC 9421 section 4). */
 const label = 'countersign';
@@ -72,16 +72,4 @@ export function parseSignatureInput(value: string): SignatureInput | undefined {
   if (groups === undefined) return undefined;
   const { raw = '', list = '', created, expires, nonce = '', keyid = '', alg = '', tag = '' } = groups;
   return { raw, list, createdSec: Number(created), expiresSec: Number(expires), nonce, keyid, algorithm: alg, tag };
-}
-
-/**
- * Parses `signature`.
- *
- * @returns The signature's bytes; undefined unless they are 32 or 64 bytes in canonical base64.
- */
-export function parseSignature(value: string): Buffer | undefined {
-  const encoded = signaturePattern.exec(value)?.[1];
-  if (encoded === undefined) return undefined;
-  const bytes = Buffer.from(encoded, 'base64');
-  return bytes.toString('base64') === encoded ? bytes : undefined;
 }

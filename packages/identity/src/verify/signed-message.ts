@@ -1,12 +1,6 @@
-import { isMethod, isPath, isQuery } from '../contract/grammar.ts';
+import { isMethod, isPath, isQuery, signatureBytes } from '../contract/grammar.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
-import {
-  componentLine,
-  parseSignature,
-  parseSignatureInput,
-  type SignatureInput,
-  signatureBase,
-} from '../contract/rfc9421.ts';
+import { componentLine, parseSignatureInput, type SignatureInput, signatureBase } from '../contract/rfc9421.ts';
 import { type VerifyingKey, verifyBase } from '../keys/keys.ts';
 import type { ReplayStore } from '../replay/replay.ts';
 import { assertFresh, type FreshnessRules, nonceKeepUntilSec } from './freshness.ts';
@@ -43,7 +37,7 @@ export function parseSignatureHeaders(headers: ReadonlyMap<string, string>, tag:
   const signatureValue = headers.get('signature');
   if (inputValue === undefined || signatureValue === undefined) throw new IdentityRefused('signature_missing');
   const input = parseSignatureInput(inputValue);
-  const bytes = parseSignature(signatureValue);
+  const bytes = signatureBytes(signatureValue);
   if (input === undefined || bytes === undefined) throw new IdentityRefused('signature_malformed');
   if (input.tag !== tag) throw new IdentityRefused('tag_mismatch');
   return { input, bytes };

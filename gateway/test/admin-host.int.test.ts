@@ -9,7 +9,7 @@ import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-
 
 const allowedHosts = ['gateway.internal', 'localhost:9999', '192.0.2.7:80'];
 
-/** The answer to a request with exactly this Host; `PORT` is the listener's. */
+/** Sends a request with exactly this Host; `PORT` stands for the listener's port. */
 async function ask(port: number, host: string, path = '/healthz') {
   const bytes = `GET ${path} HTTP/1.1\r\nHost: ${host.replace('PORT', String(port))}\r\nConnection: close\r\n\r\n`;
   return parseAnswer(await rawRequest(port, bytes));
@@ -49,24 +49,24 @@ describe('the admin listener, against DNS rebinding', () => {
   });
 
   test.each(['/healthz', '/readyz', '/metrics', '/config', '/routes', '/upstreams', '/.well-known/jwks.json', '/x'])(
-    'shows nothing of %s under another name',
+    'does not serve %s under another name',
     async (path) => {
       const { status, body } = await ask(gateway.running.ports.admin, 'evil.test', path);
       expect([status, JSON.parse(body).code]).toEqual([421, 'misdirected_request']);
     },
   );
 
-  test('takes a probe of HTTP/1.0 without Host', async () => {
+  test('answers an HTTP/1.0 probe without Host', async () => {
     const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, 'GET /healthz HTTP/1.0\r\n\r\n'));
     expect(answer.status).toBe(200);
   });
 
-  test('keeps what it was started with', async () => {
+  test('refuses a reload that changes it', async () => {
     await expect(gateway.reload()).rejects.toThrow(/: admin: cannot change while the gateway runs/);
   });
 });
 
-test('a listener on all addresses answers to the one that it is reached at', async () => {
+test('a listener on all addresses answers to the address of the connection', async () => {
   const gateway = await gatewayUnderTest({ edits: [['admin: "127.0.0.1:0"', 'admin: "0.0.0.0:0"']] });
   const { admin: port } = gateway.running.ports;
   const statusAt = (address: string, host: string) =>
@@ -82,7 +82,7 @@ test('a listener on all addresses answers to the one that it is reached at', asy
   await gateway.close();
 });
 
-test('the admin listener of several workers has the same rule', async () => {
+test('the admin listener of several workers applies the same rule', async () => {
   const address = { host: '127.0.0.1', port: 0 };
   const server = createServiceServer(
     createAdminOfAll({

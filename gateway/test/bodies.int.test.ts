@@ -26,7 +26,7 @@ describe('the body of a request', () => {
   }
 
   describe('in digest mode', () => {
-    test('arrives as it was, with its digest', async () => {
+    test('arrives unchanged, with its digest', async () => {
       const body = '{"title":"é"}';
       const bytes = Buffer.from(body, 'latin1');
       await post('/v1/things', `Content-Type: application/json\r\nContent-Length: ${bytes.length}\r\n`, body);
@@ -40,7 +40,7 @@ describe('the body of a request', () => {
       expect(headers['signature-input']).toMatch(/"content-type" "content-digest"\);/);
     });
 
-    test('in chunks arrives with a length', async () => {
+    test('sent in chunks arrives with a length', async () => {
       await post('/v1/things', 'Transfer-Encoding: chunked\r\n', '3\r\nabc\r\n2;ext=1\r\nde\r\n0\r\n\r\n');
       const { headers, body } = gateway.upstream.last();
       expect(body.toString()).toBe('abcde');
@@ -48,22 +48,22 @@ describe('the body of a request', () => {
       expect(headers['transfer-encoding']).toBeUndefined();
     });
 
-    test.each(['POST', 'DELETE', 'OPTIONS'])('that is not there has a digest too: %s', async (method) => {
+    test.each(['POST', 'DELETE', 'OPTIONS'])('has a digest even when it is empty: %s', async (method) => {
       expect((await post('/v1/things/1', '', '', method)).status).toBe(200);
       expect(gateway.upstream.last().headers['content-digest']).toBe(digestOf(''));
     });
 
-    test('that is not there has no encoding either', async () => {
+    test('has no content-encoding when it is empty', async () => {
       expect((await post('/v1/things/1', 'Content-Encoding: gzip\r\n', '', 'DELETE')).status).toBe(200);
       expect(gateway.upstream.last().headers).not.toHaveProperty('content-encoding');
     });
 
-    test('of GET has none', async () => {
+    test('of a GET has no digest', async () => {
       await post('/v1/things/1', '', '', 'GET');
       expect(gateway.upstream.last().headers['content-digest']).toBeUndefined();
     });
 
-    test('of exactly the limit passes, one byte more is 413, told or in chunks', async () => {
+    test('of exactly the limit passes; one byte more is 413, with a length or in chunks', async () => {
       const limit = 64 * 1024;
       expect((await post('/v1/things', `Content-Length: ${limit}\r\n`, 'a'.repeat(limit))).status).toBe(200);
       expect(await refused('/v1/things', `Content-Length: ${limit + 1}\r\n`, 'a'.repeat(limit + 1))).toEqual([
@@ -74,7 +74,7 @@ describe('the body of a request', () => {
       expect(await refused('/v1/things', 'Transfer-Encoding: chunked\r\n', chunk)).toEqual([413, 'payload_too_large']);
     });
 
-    test('that is far too large is refused before it is sent', async () => {
+    test('that is far too large is refused before it arrives', async () => {
       expect(await refused('/v1/things', 'Content-Length: 99999999999\r\n', 'a')).toEqual([413, 'payload_too_large']);
     });
 
@@ -91,7 +91,7 @@ describe('the body of a request', () => {
       expect(await refused('/v1/things', `${type}Content-Length: 1\r\n`, 'a')).toEqual([400, 'invalid_request']);
     });
 
-    test('that does not arrive whole never reaches the service', async () => {
+    test('never reaches the service when it is incomplete', async () => {
       const before = gateway.upstream.requests.length;
       const client = connect(gateway.port, '127.0.0.1');
       client.write(`POST /v1/things?half HTTP/1.1\r\n${fields()}Content-Length: 100\r\n\r\nabc`, () =>
@@ -128,12 +128,12 @@ describe('the body of a request', () => {
       expect(headers['signature-input']).not.toContain('content-type');
     });
 
-    test('in chunks arrives whole', async () => {
+    test('sent in chunks arrives completely', async () => {
       await post('/v1/upload', 'Transfer-Encoding: chunked\r\n', '3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n');
       expect(gateway.upstream.last().body.toString()).toBe('abcde');
     });
 
-    test('that is too large is cut off with 413', async () => {
+    test('is cut off with 413 when it is too large', async () => {
       const size = 9 * 1024 * 1024;
       expect(await refused('/v1/upload', `Content-Length: ${size}\r\n`, 'a')).toEqual([413, 'payload_too_large']);
       const chunk = `${size.toString(16)}\r\n${'a'.repeat(size)}\r\n0\r\n\r\n`;
@@ -141,7 +141,7 @@ describe('the body of a request', () => {
     });
   });
 
-  test('in mode none is refused', async () => {
+  test('is refused in mode none', async () => {
     expect((await post('/v1/bare', '', '')).status).toBe(200);
     expect((await post('/v1/bare', 'Content-Length: 0\r\n', '')).status).toBe(200);
     expect(await refused('/v1/bare', 'Content-Length: 1\r\n', 'a')).toEqual([400, 'body_not_allowed']);

@@ -9,12 +9,12 @@ import { thingsAt } from './kit/raw-service.ts';
 const MiB = 1024 * 1024;
 const whole = 200 * MiB;
 const piece = Buffer.alloc(64 * 1024, 'x');
-// On its way while nobody reads: buffers of the kernel on two hops, and of streams.
-const mostOnItsWay = 32 * MiB;
-// Of client, gateway and service, which are one process here, with what waits for the garbage collector.
-const mostMemory = 128 * MiB;
+// Data in transit while the receiver does not read: kernel buffers on two hops, and stream buffers.
+const maxInTransitBytes = 32 * MiB;
+// Memory of client, gateway and service, which share this process, including uncollected garbage.
+const maxMemoryBytes = 128 * MiB;
 
-/** Writes as fast as it is taken, and counts. */
+/** Writes as fast as the receiver reads, and counts the bytes. */
 function pour(into: ServerResponse | ReturnType<typeof connect>, counted: { bytes: number }): void {
   while (counted.bytes < whole) {
     counted.bytes += piece.length;
@@ -26,14 +26,14 @@ function pour(into: ServerResponse | ReturnType<typeof connect>, counted: { byte
   into.end();
 }
 
-/** Nothing more was taken for a while. */
-async function standsStill(sent: Readonly<{ bytes: number }>): Promise<void> {
+/** Settles when no more bytes were accepted for a while. */
+async function untilStalled(sent: Readonly<{ bytes: number }>): Promise<void> {
   let before = 0;
-  let looks = 0;
+  let unchanged = 0;
   await eventually(() => {
-    looks = sent.bytes === before && before > 0 ? looks + 1 : 0;
+    unchanged = sent.bytes === before && before > 0 ? unchanged + 1 : 0;
     before = sent.bytes;
-    expect(looks).toBeGreaterThan(10);
+    expect(unchanged).toBeGreaterThan(10);
   });
 }
 
@@ -61,7 +61,7 @@ describe('a body of 200 MiB', () => {
     service.closeAllConnections();
   });
 
-  /** How much more memory than at the start this process had at most, which is the client, the gateway and the service at once. */
+  /** The peak memory growth of this process, which contains client, gateway and service. */
   function watchMemory() {
     const before = process.memoryUsage().rss;
     let most = 0;
@@ -73,7 +73,7 @@ describe('a body of 200 MiB', () => {
     };
   }
 
-  test('waits for a client that stops reading, and then arrives whole', async () => {
+  test('waits for a client that stops reading, then arrives completely', async () => {
     const sent = { bytes: 0 };
     taken = (_request, response) => pour(response, sent);
     const memory = watchMemory();
@@ -84,8 +84,8 @@ describe('a body of 200 MiB', () => {
     );
     client.pause();
     await eventually(() => expect(sent.bytes).toBeGreaterThan(0));
-    await standsStill(sent);
-    expect(sent.bytes).toBeLessThan(mostOnItsWay);
+    await untilStalled(sent);
+    expect(sent.bytes).toBeLessThan(maxInTransitBytes);
     let received = 0;
     client.on('data', (chunk) => {
       received += chunk.length;
@@ -94,10 +94,10 @@ describe('a body of 200 MiB', () => {
     client.resume();
     await once(client, 'end');
     expect(received).toBeGreaterThan(whole);
-    expect(memory.look()).toBeLessThan(mostMemory);
+    expect(memory.look()).toBeLessThan(maxMemoryBytes);
   });
 
-  test('waits for a service that stops reading, and then arrives whole', async () => {
+  test('waits for a service that stops reading, then arrives completely', async () => {
     let received = 0;
     const memory = watchMemory();
     let goOn: (() => void) | undefined;
@@ -118,19 +118,19 @@ describe('a body of 200 MiB', () => {
       `POST /v1/upload HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\nContent-Length: ${whole}\r\nConnection: close\r\n\r\n`,
     );
     const sent = { bytes: 0 };
-    // Its own end stays open for the answer.
+    // The client's side stays open for the answer.
     const answered = once(client, 'data');
     const pouring = { write: (chunk: Buffer) => client.write(chunk), once: client.once.bind(client), end: () => {} };
     pour(pouring as unknown as typeof client, sent);
-    await standsStill(sent);
-    expect(sent.bytes).toBeLessThan(mostOnItsWay);
-    // What was sent so far may all have been on its way before the service heard of it.
+    await untilStalled(sent);
+    expect(sent.bytes).toBeLessThan(maxInTransitBytes);
+    // The bytes sent so far may all be in transit, before the service gets the request.
     await eventually(() => expect(goOn).toBeDefined());
     goOn?.();
     const [answer] = (await answered) as [Buffer];
     expect(answer.toString()).toContain('200 OK');
     expect(received).toBe(whole);
-    expect(memory.look()).toBeLessThan(mostMemory);
+    expect(memory.look()).toBeLessThan(maxMemoryBytes);
     client.destroy();
   });
 });

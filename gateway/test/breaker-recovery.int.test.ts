@@ -4,13 +4,13 @@ import { type Load, loadOn } from './gateway-process.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { thingsAt } from './kit/raw-service.ts';
 
-// Far longer than a test: whatever recovers here did not wait for the cool-down.
+// Far longer than a test, so that a recovery in this suite did not wait for the cool-down.
 const breaker = 'breaker: { failureRate: 0.5, minimum: 10, window: 10s, cooldown: 10m }';
 const health = 'health: { path: /healthz, interval: 5s }';
 const anyHost = ['publicOrigins: ["http://gateway.test"]', 'publicOrigins: []'] as const;
 const soonLate = ['response: 2s', 'response: 500ms'] as const;
 
-/** A service process that answers everything, or nothing but its health check. */
+/** A service process that answers everything, or only its health check. */
 const program = `
   const { createServer } = require('node:http');
   const [port, answersAll] = process.argv.slice(1);
@@ -62,7 +62,7 @@ describe('an open breaker with health checks', () => {
       () => process.kill(service.pid, 'SIGCONT'),
     ],
     ['was killed and starts again', () => service.stop('SIGKILL'), () => startService()],
-  ])('lets requests through as soon as a service answers that %s', async (_name, hurt, heal) => {
+  ])('lets requests through as soon as a service that %s answers again', async (_name, hurt, heal) => {
     await startService();
     await startGateway(health);
     const load = loadOn(`http://127.0.0.1:${gateway.port}`, {
@@ -81,9 +81,9 @@ describe('an open breaker with health checks', () => {
   });
 
   test.each([
-    ['in a second, where checks will tell', health, '1'],
-    ['when the cool-down ends, where there are none', 'retry: { attempts: 0 }', '600'],
-  ])('says when to try again: %s', async (_name, settings, retryAfter) => {
+    ['in a second with health checks', health, '1'],
+    ['when the cool-down ends without them', 'retry: { attempts: 0 }', '600'],
+  ])('sends Retry-After: %s', async (_name, settings, retryAfter) => {
     await startService();
     await startGateway(settings);
     expect(await ask()).toBe(200);
@@ -93,7 +93,7 @@ describe('an open breaker with health checks', () => {
     expect([status, code, headers['retry-after']]).toEqual([503, 'upstream_circuit_open', retryAfter]);
   });
 
-  test('goes by the cool-down where a service answers its checks and nothing else', async () => {
+  test('waits for the cool-down if a service answers only its checks', async () => {
     await startService(false);
     await startGateway(health);
     await Promise.all(Array.from({ length: 10 }, ask));

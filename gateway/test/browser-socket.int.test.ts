@@ -11,10 +11,10 @@ import { feedItem } from './issuer-server.ts';
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 const textFrame = (text: string) => Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)]);
 
-/** What came to the service on its sockets, whole. */
+/** All bytes that the service received on its sockets. */
 const received: Buffer[] = [];
 
-/** A service that takes every upgrade, greets in the same packet, and chooses the protocol that its query says. */
+/** Accepts every upgrade, sends a greeting in the same packet, and chooses the protocol from the query. */
 function upgrade(request: RecordedRequest, socket: Duplex): void {
   const accept = createHash('sha1')
     .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
@@ -26,7 +26,7 @@ function upgrade(request: RecordedRequest, socket: Duplex): void {
   socket.write(Buffer.concat([Buffer.from(head), first]));
   socket.on('data', (chunk: Buffer) => {
     received.push(chunk);
-    // A close frame is answered with one, or a browser waits.
+    // Answers a close frame with another, since a browser waits for it.
     if (chunk[0] === 0x88) socket.end(Buffer.from([0x88, 0]));
   });
 }
@@ -65,7 +65,7 @@ describe('a WebSocket of a browser', () => {
     );
   });
 
-  /** As a page does it. Settles when it is open, or when it failed. */
+  /** Opens a WebSocket as a page does. Settles when it is open or has failed. */
   async function open(protocols: string[], target = '/v1/socket') {
     const socket = new WebSocket(`ws://127.0.0.1:${gateway.port}${target}`, protocols);
     opened.push(socket);
@@ -80,7 +80,7 @@ describe('a WebSocket of a browser', () => {
     return { socket, isOpen, messages, closed };
   }
 
-  /** Byte for byte, for what no browser would send. */
+  /** Sends raw bytes, for requests that a browser would not send. */
   async function handshake(lines: string, target = '/v1/socket', version = 'Sec-WebSocket-Version: 13\r\n') {
     const socket = connect(gateway.port, '127.0.0.1');
     sockets.push(socket);
@@ -98,7 +98,7 @@ describe('a WebSocket of a browser', () => {
   }
   const bearer = (value = token) => `Authorization: Bearer ${value}\r\n`;
 
-  test('opens with the token among its protocols, and the service sees none of it', async () => {
+  test('opens with the token among its protocols, and the service does not see the token', async () => {
     const { isOpen, socket, messages } = await open(['countersign', `bearer.${token}`]);
     expect([isOpen, socket.protocol]).toEqual([true, 'countersign']);
     await eventually(() => expect(messages).toEqual(['welcome']));
@@ -111,7 +111,7 @@ describe('a WebSocket of a browser', () => {
     await eventually(() => expect(received.length).toBeGreaterThan(0));
   });
 
-  test('has the protocol that the service chooses among its own', async () => {
+  test('has the protocol that the service chooses', async () => {
     const { isOpen, socket } = await open(
       ['v1.chat', 'countersign', `bearer.${token}`, 'v2.chat'],
       '/v1/socket?choose=v2.chat',
@@ -120,7 +120,7 @@ describe('a WebSocket of a browser', () => {
     expect(gateway.upstream.last().headers['sec-websocket-protocol']).toBe('v1.chat, v2.chat');
   });
 
-  test('may offer the mark alone where no token is needed', async () => {
+  test('may offer only countersign on a route without a token', async () => {
     const { isOpen, socket } = await open(['countersign'], '/v1/open-socket');
     expect([isOpen, socket.protocol]).toEqual([true, 'countersign']);
     expect(gateway.upstream.last().headers['x-identity']).toBe('anonymous');
@@ -128,9 +128,9 @@ describe('a WebSocket of a browser', () => {
 
   test.each([
     ['that was not offered', 'choose=other'],
-    ['that is the mark', 'choose=countersign'],
+    ['that is countersign', 'choose=countersign'],
     ['and another', 'choose=v1.chat&choose=v2.chat'],
-  ])('fails where the service chooses a protocol %s', async (_name, query) => {
+  ])('fails if the service chooses a protocol %s', async (_name, query) => {
     const { isOpen } = await open(['v1.chat', 'v2.chat', 'countersign', `bearer.${token}`], `/v1/socket?${query}`);
     expect(isOpen).toBe(false);
     expect(
@@ -141,7 +141,7 @@ describe('a WebSocket of a browser', () => {
     ).toMatchObject({ code: 'upstream_invalid_response' });
   });
 
-  test('fails with a bad token, which no log line repeats, nor a good one', async () => {
+  test('fails with a bad token, and the log has neither bad nor good tokens', async () => {
     const canary = 'eyJhbGciOiJub25lIn0.Y2FuYXJ5.c2VjcmV0';
     const { isOpen } = await open(['countersign', `bearer.${canary}`]);
     expect(isOpen).toBe(false);
@@ -156,13 +156,13 @@ describe('a WebSocket of a browser', () => {
   });
 
   test.each([
-    ['a token in both places', () => `${bearer()}Sec-WebSocket-Protocol: countersign, bearer.${token}\r\n`],
+    ['a token in both headers', () => `${bearer()}Sec-WebSocket-Protocol: countersign, bearer.${token}\r\n`],
     ['two tokens among its protocols', () => `Sec-WebSocket-Protocol: countersign, bearer.${token}, bearer.x\r\n`],
     [
       'two tokens in two headers',
       () => `Sec-WebSocket-Protocol: countersign, bearer.${token}\r\nSec-WebSocket-Protocol: bearer.x\r\n`,
     ],
-    ['a token without the mark', () => `Sec-WebSocket-Protocol: bearer.${token}\r\n`],
+    ['a token without countersign', () => `Sec-WebSocket-Protocol: bearer.${token}\r\n`],
     ['a token in another spelling', () => `Sec-WebSocket-Protocol: countersign, BEARER.${token}\r\n`],
     ['two origins', () => `${bearer()}Origin: http://gateway.test\r\nOrigin: http://gateway.test\r\n`],
     ['two versions', () => `${bearer()}Sec-WebSocket-Version: 8\r\n`],
@@ -173,9 +173,9 @@ describe('a WebSocket of a browser', () => {
   });
 
   test.each([
-    ['a name that folds to it', `Sec_WebSocket_Protocol: countersign, bearer.TOKEN\r\n`],
+    ['a header name with underscores', `Sec_WebSocket_Protocol: countersign, bearer.TOKEN\r\n`],
     [
-      'Connection naming it',
+      'a header that Connection names',
       `Sec-WebSocket-Protocol: countersign, bearer.TOKEN\r\nConnection: Sec-WebSocket-Protocol\r\n`,
     ],
     ['a query', 'X-Nothing: 1\r\n'],
@@ -187,7 +187,7 @@ describe('a WebSocket of a browser', () => {
     expect(gateway.upstream.requests.length).toBe(seen);
   });
 
-  test('a plain request has no use for the header, and a service does not get the token in it', async () => {
+  test('a plain request ignores the header, and the service does not get its token', async () => {
     const lines = `Sec-WebSocket-Protocol: countersign, bearer.${token}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n`;
     const refused = await gateway.raw(`GET /v1/things/1 HTTP/1.1\r\n<host>\r\n${lines}<close>\r\n\r\n`);
     expect([refused.status, refused.code]).toEqual([401, 'token_missing']);
@@ -196,7 +196,7 @@ describe('a WebSocket of a browser', () => {
   });
 
   test.each(['777', '12', '8', '', '013', '13, 8'])(
-    'of version %p is refused, and what comes after it is not relayed',
+    'of version %p is refused, and the bytes after it are not relayed',
     async (version) => {
       const answer = await handshake(bearer(), '/v1/socket', `Sec-WebSocket-Version: ${version}\r\n`);
       answer.socket.write('GET /v1/admin HTTP/1.1\r\nHost: internal\r\n\r\n');
@@ -222,13 +222,13 @@ describe('a WebSocket of a browser', () => {
     ['null', 403],
     ['', 403],
     ['file://', 403],
-  ])('of the page %p, without anything configured, is %i', async (origin, expected) => {
+  ])('from origin %p, without publicOrigins and cors, is %i', async (origin, expected) => {
     const { status, code } = await handshake(`${bearer()}Origin: ${origin}\r\n`);
     expect([status, code]).toEqual([expected, expected === 403 ? 'origin_not_allowed' : undefined]);
     expect(gateway.upstream.requests.length).toBe(seen + (expected === 101 ? 1 : 0));
   });
 
-  test('is one of so many that a user may have, over all routes, and leaves its place when it closes', async () => {
+  test('counts towards the user’s maximum over all routes until it closes', async () => {
     const mine = await gateway.issuer.accessToken({ user_id: 'u-cap', sub: 'u-cap' });
     const again = await gateway.issuer.accessToken({ user_id: 'u-cap', sub: 'u-cap' });
     const answers = await Promise.all(
@@ -241,7 +241,7 @@ describe('a WebSocket of a browser', () => {
     expect(refused.map(({ code }) => code)).toEqual(Array(5).fill('too_many_sockets'));
     expect(gateway.upstream.requests.length).toBe(seen + 4);
     expect((await handshake(bearer())).status).toBe(101);
-    // One that the service never took holds no place either.
+    // Closing one frees a place.
     answers.find(({ status }) => status === 101)?.socket.destroy();
     await eventually(async () => expect((await handshake(bearer(mine))).status).toBe(101));
   });
@@ -257,12 +257,12 @@ describe('a WebSocket of a browser', () => {
     if (query === '') await eventually(() => expect(messages).toEqual(['welcome']));
     gateway.issuerServer.revoke(feedItem('session', { sid }));
     await eventually(() => expect(closed).toEqual([{ code, reason }]));
-    // The service is told as a client would tell it: 0x88, masked.
+    // The service gets a client's close frame: 0x88, masked.
     await eventually(() => expect(Buffer.concat(received).subarray(0, 2)).toEqual(Buffer.from([0x88, 0x82])));
   });
 });
 
-describe('where the pages are known', () => {
+describe('with publicOrigins and cors', () => {
   const cors = 'cors: { origins: ["https://app.example.test"] }\nheaders: { strip: [Origin] }';
   let gateway: GatewayUnderTest;
   let token: string;
@@ -293,19 +293,19 @@ describe('where the pages are known', () => {
 
   test.each([
     ['ours', 'http://gateway.test', 101],
-    ['an app of cors', 'https://app.example.test', 101],
-    ['a stranger', 'https://evil.test', 403],
-    ['ours by another scheme', 'https://gateway.test', 403],
-    ['nobody', 'null', 403],
-  ])('a WebSocket of %s is judged by them', async (_name, origin, expected) => {
+    ['a cors origin', 'https://app.example.test', 101],
+    ['an unlisted origin', 'https://evil.test', 403],
+    ['our host with another scheme', 'https://gateway.test', 403],
+    ['the origin null', 'null', 403],
+  ])('checks a WebSocket from %s against them', async (_name, origin, expected) => {
     const before = gateway.upstream.requests.length;
     expect((await handshake(origin)).status).toBe(expected);
     expect(gateway.upstream.requests.length).toBe(before + (expected === 101 ? 1 : 0));
-    // The configuration strips it; what is decided by it is decided all the same.
+    // The configuration strips Origin, but the gateway still decides by it.
     if (expected === 101) expect(gateway.upstream.last().headers.origin).toBeUndefined();
   });
 
-  test('another configuration counts the sockets that are open already', async () => {
+  test('a new configuration counts the WebSockets that are already open', async () => {
     const two = `websockets: { maxPerUser: 2 }`;
     await gateway.reload([['trustedProxies: []', two]]);
     const open = [await handshake('http://gateway.test'), await handshake('http://gateway.test')];

@@ -30,7 +30,7 @@ const withPorts = ([publicPort, admin, internal]: readonly number[]) =>
   `${exampleHead}${exampleRoutes}listen: { public: "127.0.0.1:${publicPort}", admin: "127.0.0.1:${admin}", internal: "127.0.0.1:${internal}" }\n`;
 
 describe('the countersign command', () => {
-  test('ends with 0, 1 or 2, and writes no colours where nobody is looking', async () => {
+  test('exits with 0, 1 or 2, and prints no colors into a pipe', async () => {
     write(exampleHead + exampleRoutes);
     await run('keys', 'create');
     const good = await run('check');
@@ -42,13 +42,13 @@ describe('the countersign command', () => {
     expect((await run('chekc')).code).toBe(2);
   });
 
-  test('a reader that has seen enough is no error of the command', async () => {
+  test('does not fail when the reader closes the pipe', async () => {
     const pipe = `'${process.execPath}' --conditions=source '${bin}' schema | true`;
     const { stderr } = await promisify(execFile)('/bin/sh', ['-c', pipe]);
     expect(stderr).toBe('');
   });
 
-  test('a broken file is every problem and exit code 1, never a stack', async () => {
+  test('reports every problem of a bad file, with exit code 1 and no stack', async () => {
     write(`${exampleHead}routes:\n  - { name: a, path: /a, methods: [GET], upstream: users-service }\n`);
     const { code, output } = await run('serve');
     expect(code).toBe(1);
@@ -57,7 +57,7 @@ describe('the countersign command', () => {
     );
   });
 
-  test('no keys is one clear message and exit code 1', async () => {
+  test('reports missing keys in one message, with exit code 1', async () => {
     write(exampleHead + exampleRoutes);
     const { code, output } = await run('serve');
     expect(code).toBe(1);
@@ -66,7 +66,7 @@ describe('the countersign command', () => {
     );
   });
 
-  test('a port in use is one clear message and exit code 1', async () => {
+  test('reports a port in use in one message, with exit code 1', async () => {
     const ports = await freePorts(3);
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(ports[0], '127.0.0.1', resolve));
@@ -78,7 +78,7 @@ describe('the countersign command', () => {
     expect(output).toContain(`gateway: public listener: 127.0.0.1:${ports[0]} is already in use\n`);
   });
 
-  test('serves until SIGTERM, with a key that it made', async () => {
+  test('serves until SIGTERM, with a key that it created', async () => {
     const ports = await freePorts(3);
     write(withPorts(ports));
     expect((await run('keys', 'create')).code).toBe(0);
@@ -92,7 +92,7 @@ describe('the countersign command', () => {
     expect([answer.status, problem]).toEqual([404, expect.objectContaining({ code: 'no_route' })]);
   });
 
-  test('follows its file, reads it at once on SIGHUP, and goes on with the last good one', async () => {
+  test('watches its file, reads it at once on SIGHUP, and keeps the last good one', async () => {
     const ports = await freePorts(3);
     write(withPorts(ports));
     await run('keys', 'create');

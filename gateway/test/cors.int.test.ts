@@ -49,7 +49,7 @@ describe('a page of another origin', () => {
     ['/v1/things/1?a=b', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT'],
     ['/v1/open/deep/er', 'GET, HEAD, POST'],
     ['/v1/limited', 'GET, HEAD, POST'],
-  ])('may ask beforehand what %s takes, without a token', async (path, methods) => {
+  ])('gets the methods of %s from a preflight, without a token', async (path, methods) => {
     const { status, headers, text } = await preflight(
       path,
       app,
@@ -75,19 +75,19 @@ describe('a page of another origin', () => {
   test.each([
     ['an origin that is not listed', '/v1/admin', 'https://evil.test', 403, 'origin_not_allowed'],
     ['null', '/v1/admin', 'null', 403, 'origin_not_allowed'],
-    ['a longer name', '/v1/admin', `${app}.evil.test`, 403, 'origin_not_allowed'],
-    ['a longer name in front', '/v1/admin', 'https://evilapp.example.test', 403, 'origin_not_allowed'],
+    ['a longer host', '/v1/admin', `${app}.evil.test`, 403, 'origin_not_allowed'],
+    ['a host that ends with ours', '/v1/admin', 'https://evilapp.example.test', 403, 'origin_not_allowed'],
     ['another scheme', '/v1/admin', 'http://app.example.test', 403, 'origin_not_allowed'],
     ['another port', '/v1/admin', `${app}:8443`, 403, 'origin_not_allowed'],
     ['another case', '/v1/admin', 'https://APP.example.test', 403, 'origin_not_allowed'],
     ['a slash at the end', '/v1/admin', `${app}/`, 403, 'origin_not_allowed'],
-    ['two in one', '/v1/admin', `${app} https://evil.test`, 403, 'origin_not_allowed'],
-    ['none', '/v1/admin', '', 403, 'origin_not_allowed'],
-    ['a path that is not served', '/v1/nothing', app, 404, 'no_route'],
+    ['two origins in one', '/v1/admin', `${app} https://evil.test`, 403, 'origin_not_allowed'],
+    ['an empty origin', '/v1/admin', '', 403, 'origin_not_allowed'],
+    ['a path without a route', '/v1/nothing', app, 404, 'no_route'],
     ['a path of the internal listener', '/internal/users/1', app, 404, 'no_route'],
     ['an ambiguous target', '/v1/../admin', app, 400, 'invalid_target'],
-    ['everything', '*', app, 400, 'invalid_target'],
-  ])('is refused beforehand with %s', async (_name, path, origin, expected, expectedCode) => {
+    ['the target *', '*', app, 400, 'invalid_target'],
+  ])('gets a refused preflight for %s', async (_name, path, origin, expected, expectedCode) => {
     const { status, code, headers } = await preflight(path, origin);
     expect([status, code]).toEqual([expected, expectedCode]);
     expect(headers['access-control-allow-methods']).toBeUndefined();
@@ -96,13 +96,13 @@ describe('a page of another origin', () => {
     expect(gateway.upstream.requests.length).toBe(seen);
   });
 
-  test('that says two origins is malformed', async () => {
+  test('is refused with two Origin headers', async () => {
     const { status, code } = await send('GET /v1/open/1', `Origin: ${app}\r\nOrigin: https://evil.test\r\n`);
     expect([status, code]).toEqual([400, 'invalid_request']);
     expect(gateway.upstream.requests.length).toBe(seen);
   });
 
-  test('reads answers in the gateway’s words, and the service learns where it asks from', async () => {
+  test('reads answers with the gateway’s CORS headers, and the service gets Origin', async () => {
     const { status, headers, text } = await send('GET /v1/open/1', `Origin: ${app}\r\n`);
     expect(status).toBe(200);
     expect(headers).toMatchObject({ 'access-control-allow-origin': app, 'access-control-allow-credentials': 'true' });
@@ -132,7 +132,7 @@ describe('a page of another origin', () => {
     expect(gateway.upstream.requests.length).toBe(seen);
   });
 
-  test('opens a WebSocket, with nobody’s words on it but the gateway’s', async () => {
+  test('opens a WebSocket without the service’s CORS headers', async () => {
     const lines =
       'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
     const ask = (more: string) => gateway.raw(`GET /v1/socket HTTP/1.1\r\n<host>\r\n${lines}${more}\r\n`);
@@ -148,14 +148,14 @@ describe('a page of another origin', () => {
     expect(gateway.upstream.requests.length).toBe(seen + 1);
   });
 
-  test('can read how long to wait', async () => {
+  test('can read Retry-After', async () => {
     let answer = await send('GET /v1/limited', `Origin: ${app}\r\n`);
     while (answer.status === 200) answer = await send('GET /v1/limited', `Origin: ${app}\r\n`);
     expect(answer.status).toBe(429);
     expect(answer.headers).toMatchObject({ 'access-control-allow-origin': app, ratelimit: expect.any(String) });
   });
 
-  test.each(['https://evil.test', 'null'])('reads nothing where it is %s', async (origin) => {
+  test.each(['https://evil.test', 'null'])('gets no CORS headers for origin %s', async (origin) => {
     const { status, headers } = await send('GET /v1/open/1', `Origin: ${origin}\r\n`);
     expect(status).toBe(200);
     expect(corsOf(headers)).toEqual([]);
@@ -163,13 +163,13 @@ describe('a page of another origin', () => {
     expect([refusal.status, corsOf(refusal.headers)]).toEqual([401, []]);
   });
 
-  test('that is none changes nothing but what caches must know', async () => {
+  test('a request without Origin only gets Vary', async () => {
     const { headers, text } = await send('GET /v1/open/1', '');
     expect(corsOf(headers)).toEqual([]);
     expect(text).toContain('vary: Origin');
   });
 
-  test('is told nothing by the internal listener and by the admin one', async () => {
+  test('gets no CORS headers from the internal and the admin listener', async () => {
     const { internal, admin } = gateway.running.ports;
     const question = `Origin: ${app}\r\nAccess-Control-Request-Method: GET\r\nHost: gateway.test\r\nConnection: close\r\n`;
     for (const port of [internal, admin]) {
@@ -183,7 +183,7 @@ describe('a page of another origin', () => {
     }
   });
 
-  test('answers get security headers where the service has none', async () => {
+  test('answers get security headers that the service does not send', async () => {
     const { headers } = await send('GET /v1/open/1', '');
     expect(headers).toMatchObject({
       'x-content-type-options': 'nosniff',
@@ -195,7 +195,7 @@ describe('a page of another origin', () => {
 });
 
 describe('without cors in the configuration', () => {
-  test('nobody is told anything, and what a service says is its own', async () => {
+  test('the gateway sends no CORS headers, and passes those of the service', async () => {
     const gateway = await gatewayUnderTest({
       upstream: { answer: (_request, res) => void res.writeHead(200, { 'Access-Control-Allow-Origin': app }).end() },
     });
@@ -227,7 +227,7 @@ describe('without cors in the configuration', () => {
     ['origins: ["https://a.test"], headers: [X-User-Id]', 'cors.headers[0]: is a header that only the gateway writes'],
     ['origins: ["https://a.test"], expose: ["*"]', 'cors.expose[0]: must name headers one by one'],
     ['origins: ["https://a.test"], maxAge: 2d', 'cors.maxAge: must be a duration from 1s to 1d'],
-  ])('{ %s } is a problem', (cors, problem) => {
+  ])('{ %s } is refused', (cors, problem) => {
     expect(problemsOf(`${exampleHead}${exampleRoutes}cors: { ${cors} }\n`)).toEqual([expect.stringContaining(problem)]);
   });
 });

@@ -11,15 +11,15 @@ export type DpopClient = Readonly<{
   jwk: Json;
   privateJwk: Json;
   thumbprint: string;
-  /** A proof as it should be, with any member of header or payload replaced, or removed by `undefined`. */
+  /** A valid proof with the given members of header and payload replaced; `undefined` removes a member. */
   proof(request: ProofRequest, claims?: Json, header?: Json): string;
-  /** Signs header and payload as they are written: also what no library would. */
+  /** Signs header and payload as given, including text that a JWT library would refuse. */
   signText(header: string, payload: string): string;
 }>;
 
 export type ProofRequest = Readonly<{ method?: string; url: string; token?: string; nonce?: string }>;
 
-/** A client with a key of its own. It shares no code with the verifier but SHA-256, so that it can be as wrong as an attacker likes. */
+/** A client with its own key. It shares only SHA-256 with the verifier, so that it can make any malformed proof. */
 export function dpopClient(alg: Algorithm = 'ES256', nowMs: () => number = Date.now): DpopClient {
   const { publicKey, privateKey } = keyPair(alg);
   const jwk = publicKey.export({ format: 'jwk' }) as Json;

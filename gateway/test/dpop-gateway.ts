@@ -17,9 +17,9 @@ const moreRoutes = [
 const allOk = { signing_key: 'ok', issuer_keys: 'ok', revocations: 'ok', dpop_replay: 'ok' };
 
 /**
- * A clock that stood 100 s back when the gateway started: its replay memory knows everything of this moment.
+ * A gateway whose clock was 100 s behind at its start, so that its replay memory covers the present.
  *
- * @param aheadMs Where it stands afterwards.
+ * @param aheadMs How far the clock is ahead afterwards.
  */
 export async function dpopGateway(options: GatewayOptions = {}, aheadMs = 0) {
   const clock = { aheadMs: -100_000 };
@@ -40,7 +40,7 @@ export type Ask = Readonly<{
   lines?: string;
 }>;
 
-/** Sends requests with tokens and proofs as they are given. */
+/** Sends requests with the given tokens and proofs, unchanged. */
 export function asker(gateway: GatewayUnderTest) {
   return ({ method = 'GET', path: target = path, auth, proofs = [], host = 'gateway.test', lines = '' }: Ask) =>
     gateway.raw(

@@ -41,7 +41,7 @@ describe('nonces', () => {
   };
   const fresh = async () => (await call()).headers['dpop-nonce'] ?? '';
 
-  test('are asked for with 401, and said with every answer to a proof', async () => {
+  test('are required with 401, and sent with every answer to a proof', async () => {
     const { status, code, headers } = await call();
     expect([status, code]).toEqual([401, 'dpop_nonce_required']);
     expect(headers['www-authenticate']).toMatch(/^DPoP error="use_dpop_nonce", error_description="[^"]+", algs="/);
@@ -51,7 +51,7 @@ describe('nonces', () => {
     expect([answer.status, answer.headers['dpop-nonce']]).toEqual([200, headers['dpop-nonce']]);
   });
 
-  test('at a token endpoint are asked for with 400', async () => {
+  test('are required with 400 at a token endpoint', async () => {
     const path = '/v1/token';
     const post = (nonce?: string) => {
       const proof = client.proof({ method: 'POST', url: origin + path, ...(nonce !== undefined && { nonce }) });
@@ -63,7 +63,7 @@ describe('nonces', () => {
     expect((await post(headers['dpop-nonce'])).status).toBe(200);
   });
 
-  test('are not said to whoever brings no proof', async () => {
+  test('are not sent to a client without a proof', async () => {
     expect((await ask({})).headers).not.toHaveProperty('dpop-nonce');
     expect((await ask({ path: '/v1/open/1' })).headers).not.toHaveProperty('dpop-nonce');
   });
@@ -74,13 +74,13 @@ describe('nonces', () => {
     expect(answer.status).toBe(200);
   });
 
-  test('last for their time and the next, and are then asked for anew', async () => {
+  test('are valid in their window and the next, then a new one is required', async () => {
     const nonce = await fresh();
     const startedAt = one.nowMs();
     try {
       one.clock.aheadMs += 60_000;
       expect((await call(nonce)).status).toBe(200);
-      // Two windows on, whatever was left of the first.
+      // Two windows later, however much of the first window was left.
       one.clock.aheadMs += 60_000 + 60_000 - (startedAt % 60_000);
       const late = await call(nonce);
       expect([late.status, late.code]).toEqual([401, 'dpop_nonce_required']);
@@ -109,7 +109,7 @@ describe('nonces', () => {
   });
 });
 
-// A redis-server of its own, to do harm to.
+// A redis-server for this suite, since the tests stop and empty it.
 const describeWithRedis = process.env.REDIS_URL ? describe : describe.skip;
 
 describeWithRedis('proofs and Redis', () => {
@@ -137,7 +137,7 @@ describeWithRedis('proofs and Redis', () => {
   };
   const arrived = () => replicas.reduce((sum, { gateway }) => sum + gateway.upstream.requests.length, 0);
 
-  test('a proof that one gateway has seen is used up at the other', async () => {
+  test('a proof that was used at one gateway is refused at the other', async () => {
     const text = proof();
     expect((await posts(0, text)).status).toBe(200);
     const again = await posts(1, text);
@@ -145,7 +145,7 @@ describeWithRedis('proofs and Redis', () => {
     expect(arrived()).toBe(1);
   });
 
-  test('one of 20 at once at both is the first', async () => {
+  test('accepts one of 20 concurrent uses at two gateways', async () => {
     const before = arrived();
     const text = proof();
     const answers = await Promise.all(Array.from({ length: 20 }, (_, index) => posts(index % 2, text)));
@@ -153,7 +153,7 @@ describeWithRedis('proofs and Redis', () => {
     expect(arrived()).toBe(before + 1);
   });
 
-  test('a proof used at a gateway whose clock is 5 s ahead is refused at one that is 5 s behind, until it is dead', async () => {
+  test('refuses a used proof until it expires, with clocks 5 s ahead and 5 s behind', async () => {
     const [ahead, behind] = replicas;
     if (ahead === undefined || behind === undefined) throw new Error('there are two');
     ahead.clock.aheadMs = aheadMs + 5_000;
@@ -176,7 +176,7 @@ describeWithRedis('proofs and Redis', () => {
     for (const { clock } of replicas) clock.aheadMs = aheadMs;
   });
 
-  test('with a Redis that hangs the answer is 503 and soon', async () => {
+  test('answers 503 promptly while Redis hangs', async () => {
     const before = arrived();
     process.kill(redis.pid(), 'SIGSTOP');
     try {
@@ -187,7 +187,7 @@ describeWithRedis('proofs and Redis', () => {
         times.push(performance.now() - startedAt);
         expect([status, code]).toEqual([503, 'dpop_replay_unavailable']);
       }
-      // 200 ms are waited; the rest is a busy machine.
+      // The gateway waits 200 ms; the rest allows for a busy machine.
       expect(Math.min(...times)).toBeLessThan(300);
       expect(arrived()).toBe(before);
     } finally {
@@ -195,7 +195,7 @@ describeWithRedis('proofs and Redis', () => {
     }
   });
 
-  test('with Redis gone the answer is 503 and soon, never a guess; what has no proof is served', async () => {
+  test('answers 503 promptly while Redis is down, and serves requests without a proof', async () => {
     const before = arrived();
     await redis.kill();
     for (let count = 0; count < 4; count += 1) {
@@ -213,7 +213,7 @@ describeWithRedis('proofs and Redis', () => {
     expect((await first?.gateway.ask('/v1/open/1'))?.status).toBe(200);
   });
 
-  test('an empty Redis believes no proof that may have been used before it was there', async () => {
+  test('an emptied Redis refuses proofs that may have been used before', async () => {
     const before = arrived();
     for (const { clock } of replicas) clock.aheadMs = 0;
     const old = proof(Date.now());

@@ -36,8 +36,8 @@ describe('a token that is bound to a key', () => {
     return answer;
   }
 
-  describe('opens the route with a proof of that key', () => {
-    test.each(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] as const)('by %s', async (alg) => {
+  describe('passes with a proof of its key', () => {
+    test.each(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] as const)('signed with %s', async (alg) => {
       const holder = dpopClient(alg);
       const bound = await gateway.issuer.accessToken({ cnf: { jkt: holder.thumbprint } });
       const answer = await ask({ auth: `DPoP ${bound}`, proofs: [holder.proof({ url, token: bound })] });
@@ -49,7 +49,7 @@ describe('a token that is bound to a key', () => {
       expect(headers).not.toHaveProperty('dpop');
     });
 
-    test.each(['ES256', 'Ed25519', 'RS256', 'PS256'] as const)('by somebody else’s client, %s', async (alg) => {
+    test.each(['ES256', 'Ed25519', 'RS256', 'PS256'] as const)('made by the npm package dpop, with %s', async (alg) => {
       const keys = await generateDpopKeys(alg);
       const bound = await gateway.issuer.accessToken({ cnf: { jkt: await calculateThumbprint(keys.publicKey) } });
       const proof = await generateProof(keys, url, 'GET', undefined, bound);
@@ -57,17 +57,17 @@ describe('a token that is bound to a key', () => {
     });
 
     test.each<[name: string, make: () => Ask]>([
-      ['under the scheme in lower case', () => ({ auth: `dpop ${token}`, proofs: [good()] })],
+      ['with the scheme in lower case', () => ({ auth: `dpop ${token}`, proofs: [good()] })],
       [
-        'for a path with a query, which htu does not have',
+        'for a path with a query that htu omits',
         () => ({ path: `${path}?a=1`, auth: `DPoP ${token}`, proofs: [good()] }),
       ],
       [
-        'with a query and a fragment in htu, which do not count',
+        'with a query and a fragment in htu, which are ignored',
         () => ({ auth: `DPoP ${token}`, proofs: [good({ htu: `${url}?b=2#c` })] }),
       ],
       [
-        'with scheme and host in capitals',
+        'with scheme and host in upper case',
         () => ({ auth: `DPoP ${token}`, proofs: [good({ htu: `HTTP://GATEWAY.TEST${path}` })] }),
       ],
       [
@@ -79,7 +79,7 @@ describe('a token that is bound to a key', () => {
         () => ({ auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v1/%74hings/1` })] }),
       ],
       [
-        'with the digits of an escape in the other case',
+        'with an escape in lower case',
         () => ({
           path: '/v1/things/%C3%BC',
           auth: `DPoP ${token}`,
@@ -91,31 +91,31 @@ describe('a token that is bound to a key', () => {
         () => ({ path: '/v2/things/1', auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v2/things/1` })] }),
       ],
       [
-        'almost a minute ago',
+        'made almost a minute ago',
         () => ({ auth: `DPoP ${token}`, proofs: [good({ iat: Math.floor(Date.now() / 1000) - 58 })] }),
       ],
       [
-        'by a clock a little ahead',
+        'made by a clock that is slightly ahead',
         () => ({ auth: `DPoP ${token}`, proofs: [good({ iat: Math.floor(Date.now() / 1000) + 4 })] }),
       ],
       [
         'for HEAD',
         () => ({ method: 'HEAD', auth: `DPoP ${token}`, proofs: [client.proof({ method: 'HEAD', url, token })] }),
       ],
-      ['with a nonce that nobody asked for', () => ({ auth: `DPoP ${token}`, proofs: [good({ nonce: 'x' })] })],
       [
-        'with members that nobody knows',
-        () => ({ auth: `DPoP ${token}`, proofs: [good({ extra: [1] }, { kid: 'mine' })] }),
+        'with a nonce that the gateway did not ask for',
+        () => ({ auth: `DPoP ${token}`, proofs: [good({ nonce: 'x' })] }),
       ],
+      ['with unknown members', () => ({ auth: `DPoP ${token}`, proofs: [good({ extra: [1] }, { kid: 'mine' })] })],
       [
-        'on a route that wants it',
+        'on a route that requires a bound token',
         () => ({ path: '/v1/bound', auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v1/bound` })] }),
       ],
     ])('%s', async (_name, make) => {
       expect((await ask(make())).status).toBe(200);
     });
 
-    test('as often as there are proofs, from memory', async () => {
+    test('uses the cached token for each new proof', async () => {
       const before = await gateway.admin('/metrics').then((answer) => answer.text());
       for (let count = 0; count < 5; count += 1)
         expect((await ask({ auth: `DPoP ${token}`, proofs: [good()] })).status).toBe(200);
@@ -148,14 +148,14 @@ describe('a token that is bound to a key', () => {
     ['a proof for the method in lower case', () => good({ htm: 'get' }), 'dpop_proof_mismatch'],
     ['a proof for HEAD', () => good({ htm: 'HEAD' }), 'dpop_proof_mismatch'],
     ['a proof for another path', () => good({ htu: `${origin}/v1/things/2` }), 'dpop_proof_mismatch'],
-    ['a proof for a path below', () => good({ htu: `${url}/` }), 'dpop_proof_mismatch'],
-    ['a proof for the path in capitals', () => good({ htu: `${origin}/v1/THINGS/1` }), 'dpop_proof_mismatch'],
+    ['a proof for the path with a trailing slash', () => good({ htu: `${url}/` }), 'dpop_proof_mismatch'],
+    ['a proof for the path in upper case', () => good({ htu: `${origin}/v1/THINGS/1` }), 'dpop_proof_mismatch'],
     ['a proof for an escaped slash', () => good({ htu: `${origin}/v1/things%2F1` }), 'dpop_proof_mismatch'],
     ['a proof for a path with dots', () => good({ htu: `${origin}/v1/x/../things/1` }), 'dpop_proof_mismatch'],
-    ['a proof for the path alone', () => good({ htu: path }), 'dpop_proof_mismatch'],
+    ['a proof for the path without an origin', () => good({ htu: path }), 'dpop_proof_mismatch'],
     ['a proof for another origin', () => good({ htu: `http://evil.test${path}` }), 'dpop_proof_mismatch'],
     [
-      'a proof for a name that ours begins',
+      'a proof for a host that begins with our name',
       () => good({ htu: `http://gateway.test.evil.test${path}` }),
       'dpop_proof_mismatch',
     ],
@@ -179,12 +179,12 @@ describe('a token that is bound to a key', () => {
     ['an old proof', () => good({ iat: now() - 66 }), 'dpop_proof_expired'],
     ['a proof from the future', () => good({ iat: now() + 8 }), 'dpop_proof_expired'],
     ['a proof without iat', () => good({ iat: undefined }), 'dpop_proof_invalid'],
-    ['a proof whose iat is a text', () => good({ iat: String(now()) }), 'dpop_proof_invalid'],
-    ['a proof whose iat is beyond numbers', () => good({ iat: 1e308 }), 'dpop_proof_invalid'],
+    ['a proof whose iat is a string', () => good({ iat: String(now()) }), 'dpop_proof_invalid'],
+    ['a proof whose iat is too large', () => good({ iat: 1e308 }), 'dpop_proof_invalid'],
     ['a proof without jti', () => good({ jti: undefined }), 'dpop_proof_invalid'],
     ['a proof with an empty jti', () => good({ jti: '' }), 'dpop_proof_invalid'],
     ['a proof whose jti is a number', () => good({ jti: 7 }), 'dpop_proof_invalid'],
-    ['a proof whose jti breaks lines', () => good({ jti: 'a\r\nb' }), 'dpop_proof_invalid'],
+    ['a proof whose jti has a line break', () => good({ jti: 'a\r\nb' }), 'dpop_proof_invalid'],
     ['a proof with a long jti', () => good({ jti: 'a'.repeat(257) }), 'dpop_proof_invalid'],
     ['typ JWT', () => good({}, { typ: 'JWT' }), 'dpop_proof_invalid'],
     ['typ at+jwt', () => good({}, { typ: 'at+jwt' }), 'dpop_proof_invalid'],
@@ -203,16 +203,20 @@ describe('a token that is bound to a key', () => {
       'dpop_proof_invalid',
     ],
     ['ES256 with an oct key', () => good({}, { jwk: { kty: 'oct', k: 'AAAA' } }), 'dpop_proof_invalid'],
-    ['an alg that is not on the list', () => good({}, { alg: 'ES512' }), 'dpop_proof_invalid'],
+    ['an unlisted alg', () => good({}, { alg: 'ES512' }), 'dpop_proof_invalid'],
     ['an alg of another curve', () => good({}, { alg: 'ES384' }), 'dpop_proof_invalid'],
     ['an alg that is a list', () => good({}, { alg: ['ES256'] }), 'dpop_proof_invalid'],
     ['the private key as jwk', () => good({}, { jwk: client.privateJwk }), 'dpop_proof_invalid'],
     ['no jwk', () => good({}, { jwk: undefined }), 'dpop_proof_invalid'],
     ['a jwk that is null', () => good({}, { jwk: null }), 'dpop_proof_invalid'],
-    ['a jwk that is a text', () => good({}, { jwk: JSON.stringify(client.jwk) }), 'dpop_proof_invalid'],
+    ['a jwk that is a string', () => good({}, { jwk: JSON.stringify(client.jwk) }), 'dpop_proof_invalid'],
     ['a jwk for encryption', () => good({}, { jwk: { ...client.jwk, use: 'enc' } }), 'dpop_proof_invalid'],
     ['a jwk off its curve', () => good({}, { jwk: { ...client.jwk, x: client.jwk.y } }), 'dpop_proof_invalid'],
-    ['a respelled jwk', () => good({}, { jwk: { ...client.jwk, x: `${client.jwk.x}=` } }), 'dpop_proof_invalid'],
+    [
+      'a jwk with base64 padding',
+      () => good({}, { jwk: { ...client.jwk, x: `${client.jwk.x}=` } }),
+      'dpop_proof_invalid',
+    ],
     ['an RSA key of 1024 bits', () => good({}, { alg: 'RS256', jwk: rsa1024() }), 'dpop_proof_invalid'],
     [
       'an ed25519 key of small order',
@@ -225,8 +229,8 @@ describe('a token that is bound to a key', () => {
     ['crit', () => good({}, { crit: ['exp'] }), 'dpop_proof_invalid'],
     ['an empty crit', () => good({}, { crit: [] }), 'dpop_proof_invalid'],
     ['b64', () => good({}, { b64: false }), 'dpop_proof_invalid'],
-    ['respelled base64url', () => respelled(good()), 'dpop_proof_invalid'],
-    ['padding', () => `${good()}=`, 'dpop_proof_invalid'],
+    ['non-canonical base64url', () => respelled(good()), 'dpop_proof_invalid'],
+    ['base64 padding', () => `${good()}=`, 'dpop_proof_invalid'],
     [
       'a changed payload',
       () => good().replace(/\.[^.]+\./, `.${encode({ ...payload(), ath: undefined })}.`),
@@ -239,19 +243,19 @@ describe('a token that is bound to a key', () => {
     ['two proofs in one header, joined', () => `${good()},${good()}`, 'dpop_proof_invalid'],
     ['an oversized proof', () => good({ padding: 'x'.repeat(4096) }), 'dpop_proof_invalid'],
     [
-      'a name twice in the payload',
+      'a duplicate name in the payload',
       () => client.signText(JSON.stringify(header()), `{"htm":"POST",${JSON.stringify(payload()).slice(1)}`),
       'dpop_proof_invalid',
     ],
     [
-      'a name twice in the jwk',
+      'a duplicate name in the jwk',
       () =>
         client.signText(JSON.stringify(header()).replace('"kty":', '"kty":"oct","kty":'), JSON.stringify(payload())),
       'dpop_proof_invalid',
     ],
     ['a payload that is a list', () => client.signText(JSON.stringify(header()), '[]'), 'dpop_proof_invalid'],
     ['no proof', () => [], 'token_proof_missing'],
-    ['two headers', () => [good(), good()], 'invalid_request', 400],
+    ['two DPoP headers', () => [good(), good()], 'invalid_request', 400],
   ];
   const oauthError = (code: string) =>
     code.startsWith('dpop_') ? 'invalid_dpop_proof' : code.startsWith('token_') ? 'invalid_token' : undefined;
@@ -275,7 +279,7 @@ describe('a token that is bound to a key', () => {
         challengeOf('invalid_token'),
       ],
       [
-        'as Bearer on a route that wants it bound',
+        'as Bearer on a route that requires a bound token',
         () => ({ path: '/v1/bound', auth: `Bearer ${token}` }),
         401,
         'token_proof_missing',
@@ -308,7 +312,7 @@ describe('a token that is bound to a key', () => {
         400,
         'invalid_request',
       ],
-      ['behind the scheme alone', () => ({ auth: 'DPoP', proofs: [good()] }), 400, 'invalid_request'],
+      ['when the header has only the scheme', () => ({ auth: 'DPoP', proofs: [good()] }), 400, 'invalid_request'],
       ['as a parameter', () => ({ auth: `DPoP token="${token}"`, proofs: [good()] }), 400, 'invalid_request'],
       [
         'in two headers',
@@ -316,8 +320,13 @@ describe('a token that is bound to a key', () => {
         400,
         'invalid_request',
       ],
-      ['under a scheme that begins alike', () => ({ auth: `DPoP2 ${token}`, proofs: [good()] }), 401, 'token_missing'],
-      ['in the proof’s place only', () => ({ proofs: [good()] }), 401, 'token_missing', /^Bearer$/],
+      [
+        'with a scheme that starts with DPoP',
+        () => ({ auth: `DPoP2 ${token}`, proofs: [good()] }),
+        401,
+        'token_missing',
+      ],
+      ['when there is a proof but no token', () => ({ proofs: [good()] }), 401, 'token_missing', /^Bearer$/],
       [
         'with a proof that Connection names',
         () => ({ auth: `DPoP ${token}`, proofs: [good()], lines: 'Connection: dpop\r\n' }),
@@ -325,7 +334,7 @@ describe('a token that is bound to a key', () => {
         'token_proof_missing',
       ],
       [
-        'with a proof under another spelling',
+        'with a proof in a header of another spelling',
         () => ({ auth: `DPoP ${token}`, lines: `D_PoP: ${good()}\r\n` }),
         401,
         'token_proof_missing',
@@ -347,7 +356,7 @@ describe('a token that is bound to a key', () => {
         'dpop_proof_mismatch',
       ],
       [
-        'with a proof for GET at HEAD',
+        'with a proof for GET on a HEAD request',
         () => ({ method: 'HEAD', auth: `DPoP ${token}`, proofs: [good()] }),
         401,
         undefined as never,
@@ -359,13 +368,13 @@ describe('a token that is bound to a key', () => {
         'dpop_proof_mismatch',
       ],
       [
-        'with a proof for what a rewrite makes of it',
+        'with a proof for the rewritten path',
         () => ({ path: '/v2/things/1', auth: `DPoP ${token}`, proofs: [good()] }),
         401,
         'dpop_proof_mismatch',
       ],
       [
-        'that expired',
+        'when it has expired',
         async () => {
           const expired = await gateway.issuer.accessToken({ cnf: { jkt: client.thumbprint }, exp: now() - 6 });
           return { auth: `DPoP ${expired}`, proofs: [client.proof({ url, token: expired })] };
@@ -375,14 +384,14 @@ describe('a token that is bound to a key', () => {
         challengeOf('invalid_token'),
       ],
       [
-        'of the wrong role',
+        'with the wrong role',
         () => ({ path: '/v1/admin', auth: `DPoP ${token}`, proofs: [good({ htu: `${origin}/v1/admin` })] }),
         403,
         'insufficient_role',
         /^DPoP error="insufficient_scope"/,
       ],
     ];
-  // As objects: jest takes a parameter without a value for a callback.
+  // Objects, because jest mistakes a missing parameter for a done callback.
   test.each(presented.map(([name, ...rest]) => ({ name, rest })))('is refused $name', async ({ rest }) => {
     const [make, status, code, challenge] = rest;
     const answer = await refused(await make());
@@ -391,17 +400,17 @@ describe('a token that is bound to a key', () => {
   });
 
   test.each<[name: string, cnf: unknown]>([
-    ['a text', 'jkt'],
+    ['a string', 'jkt'],
     ['null', null],
     ['a list', ['jkt']],
     ['empty', {}],
     ['without jkt', { kid: 'a' }],
     ['a short jkt', { jkt: 'A'.repeat(42) }],
     ['a long jkt', { jkt: 'A'.repeat(44) }],
-    ['a jkt in the other alphabet', { jkt: `+${'A'.repeat(42)}` }],
-    ['a respelled jkt', { jkt: `${'A'.repeat(42)}B` }],
+    ['a jkt in plain base64', { jkt: `+${'A'.repeat(42)}` }],
+    ['a non-canonical jkt', { jkt: `${'A'.repeat(42)}B` }],
     ['a list of jkt', { jkt: ['A'.repeat(43)] }],
-    ['another member too', { jkt: 'A'.repeat(43), 'x5t#S256': 'A'.repeat(43) }],
+    ['jkt with another member', { jkt: 'A'.repeat(43), 'x5t#S256': 'A'.repeat(43) }],
   ])('is refused when its cnf is %s', async (_name, cnf) => {
     const bad = await gateway.issuer.accessToken({ cnf });
     for (const auth of [`DPoP ${bad}`, `Bearer ${bad}`]) {
@@ -410,7 +419,7 @@ describe('a token that is bound to a key', () => {
     }
   });
 
-  test('a proof is good once, whatever it is used for next', async () => {
+  test('accepts a proof once, and refuses every later use', async () => {
     const proof = good();
     expect((await ask({ auth: `DPoP ${token}`, proofs: [proof] })).status).toBe(200);
     const again = await refused({ auth: `DPoP ${token}`, proofs: [proof] });
@@ -423,7 +432,7 @@ describe('a token that is bound to a key', () => {
     );
   });
 
-  test('a jti is its key’s own: nobody uses up another’s, nor by a bad signature', async () => {
+  test('scopes a jti to its key, and a bad signature does not use it up', async () => {
     const jti = randomUUID();
     const foreign = await gateway.issuer.accessToken({ cnf: { jkt: other.thumbprint } });
     expect(
@@ -434,7 +443,7 @@ describe('a token that is bound to a key', () => {
     expect((await ask({ auth: `DPoP ${token}`, proofs: [good({ jti })] })).status).toBe(200);
   });
 
-  test('is refused within a second of its revocation, whatever proofs come with it', async () => {
+  test('is refused within a second of its revocation, even with a valid proof', async () => {
     const revoked = await gateway.issuer.accessToken({ sid: 'bound-1', cnf: { jkt: client.thumbprint } });
     const call = () => ask({ auth: `DPoP ${revoked}`, proofs: [client.proof({ url, token: revoked })] });
     expect((await call()).status).toBe(200);
@@ -446,7 +455,7 @@ describe('a token that is bound to a key', () => {
     }, 2_000);
   });
 
-  test('a proof is good once among 20 at the same time', async () => {
+  test('accepts one of 20 concurrent uses of a proof', async () => {
     const proof = good();
     const answers = await Promise.all(
       Array.from({ length: 20 }, () => ask({ auth: `DPoP ${token}`, proofs: [proof] })),
@@ -455,7 +464,7 @@ describe('a token that is bound to a key', () => {
     expect(new Set(answers.map(({ code }) => code))).toEqual(new Set([undefined, 'dpop_proof_replayed']));
   });
 
-  test('a proof that was used is never good again, until it is too old to be', async () => {
+  test('refuses a used proof until it expires', async () => {
     const proof = good();
     expect((await ask({ auth: `DPoP ${token}`, proofs: [proof] })).status).toBe(200);
     const codes = new Set<string | undefined>();
@@ -472,7 +481,7 @@ function challengeOf(error: string): RegExp {
   return new RegExp(`^DPoP error="${error}", error_description="[^"]+", algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"$`);
 }
 
-describe('a route that wants tokens bound', () => {
+describe('a route that requires bound tokens', () => {
   let gateway: GatewayUnderTest;
   let ask: ReturnType<typeof asker>;
   beforeAll(async () => {
@@ -481,7 +490,7 @@ describe('a route that wants tokens bound', () => {
   });
   afterAll(() => gateway.close());
 
-  test('offers nothing but DPoP', async () => {
+  test('offers only DPoP in its challenge', async () => {
     const { status, code, headers } = await ask({ path: '/v1/bound' });
     expect([status, code]).toEqual([401, 'token_missing']);
     expect(headers['www-authenticate']).toBe('DPoP algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"');
@@ -501,7 +510,7 @@ describe('a route that wants tokens bound', () => {
     expect(gateway.upstream.requests).toHaveLength(0);
   });
 
-  test('lets an anonymous caller pass where a token is optional', async () => {
+  test('lets an anonymous caller pass if a token is optional', async () => {
     expect((await ask({ path: '/v1/bound-maybe' })).status).toBe(200);
     expect(gateway.upstream.last().headers['x-identity']).toBe('anonymous');
   });
@@ -575,7 +584,7 @@ describe('a token endpoint', () => {
   const post = (...proofs: string[]) =>
     ask({ method: 'POST', path: '/v1/token', proofs, lines: 'Content-Length: 0\r\n' });
 
-  test('tells the service whose key the proof was made with', async () => {
+  test('tells the service the key of the proof', async () => {
     expect((await post(client.proof({ method: 'POST', url: at }))).status).toBe(200);
     const { headers } = gateway.upstream.last();
     expect(headers['x-identity']).toBe('anonymous');
@@ -588,7 +597,7 @@ describe('a token endpoint', () => {
     expect(gateway.upstream.last().headers['x-identity-context']).toBe('ip="127.0.0.1"');
   });
 
-  test('does not look at an access token, nor at its hash', async () => {
+  test('ignores an access token and its hash', async () => {
     const proof = client.proof({ method: 'POST', url: at, token: 'whatever' });
     const asked = {
       method: 'POST',
@@ -611,7 +620,7 @@ describe('a token endpoint', () => {
       'invalid_dpop_proof',
     ],
     [
-      'another’s signature',
+      'a signature by another key',
       () => [dpopClient('EdDSA').proof({ method: 'POST', url: at }, {}, { jwk: client.jwk })],
       'invalid_dpop_proof',
     ],
@@ -620,7 +629,7 @@ describe('a token endpoint', () => {
       () => [client.proof({ method: 'POST', url: at }), client.proof({ method: 'POST', url: at })],
       'invalid_request',
     ],
-  ])('refuses %s with 400, and lets nothing through', async (_name, make, code) => {
+  ])('refuses %s with 400, and nothing reaches the service', async (_name, make, code) => {
     const before = gateway.upstream.requests.length;
     const answer = await post(...make());
     expect([answer.status, answer.code]).toEqual([400, code]);
@@ -628,7 +637,7 @@ describe('a token endpoint', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
-  test('takes a proof once', async () => {
+  test('accepts a proof once', async () => {
     const proof = client.proof({ method: 'POST', url: at });
     const answers = [await post(proof), await post(proof)];
     expect(answers.map(({ status, code }) => [status, code])).toEqual([
@@ -637,7 +646,7 @@ describe('a token endpoint', () => {
     ]);
   });
 
-  test('for users learns of a key that is not yet the token’s, for this request alone', async () => {
+  test('passes the key of a proof on for an unbound token, for this request only', async () => {
     const token = await gateway.issuer.accessToken();
     const lines = 'Content-Length: 0\r\n';
     const ask2 = (proofs: readonly string[]) =>
@@ -652,13 +661,13 @@ describe('a token endpoint', () => {
     expect((await ask2(['nonsense'])).code).toBe('invalid_dpop_proof');
   });
 
-  test('where no such route is, a proof is dropped unread', async () => {
+  test('a route without forward.dpop drops a proof unread', async () => {
     const answer = await ask({ path: '/v1/open/1', proofs: ['nonsense'] });
     expect(answer.status).toBe(200);
     expect(gateway.upstream.last().headers).not.toHaveProperty('dpop');
   });
 
-  test('never shows a proof in the log', () => {
+  test('never logs a proof', () => {
     expect(gateway.log.text()).not.toContain('eyJ');
   });
 });

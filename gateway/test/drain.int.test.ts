@@ -7,7 +7,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { type GatewayProcess, gatewayProcess, loadOn } from './gateway-process.ts';
 import { newConnectionsTo } from './new-connections.ts';
 
-/** A service that takes its time, streams events, or never answers. */
+/** A service that answers slowly, streams events, or never answers. */
 function answer({ target }: RecordedRequest, res: ServerResponse): void {
   if (target.endsWith('/events')) res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
   else if (!target.endsWith('/never')) setTimeout(() => res.end('{}'), 20);
@@ -29,8 +29,8 @@ const run = (env: Readonly<Record<string, string>>) => gatewayProcess({ upstream
 const bearer = async () => ({ authorization: `Bearer ${await place.issuer.accessToken()}` });
 const isReady = async () => (await fetch(`${place.adminUrl}/readyz`)).status === 200;
 
-test('SIGTERM at 500 requests a second: not ready first, no request fails, and everything open is told', async () => {
-  // Longer than the load goes on after the signal, on a busy machine too: whoever comes after that is turned away.
+test('SIGTERM at 500 requests a second: readiness fails first, no request fails, and open connections are notified', async () => {
+  // Longer than the load lasts after the signal, even on a busy machine: later connections are refused.
   place = await run({ DRAIN_DELAY_MS: '6000' });
   const gateway = await place.start();
   const token = await place.issuer.accessToken();
@@ -55,12 +55,12 @@ test('SIGTERM at 500 requests a second: not ready first, no request fails, and e
   expect(load.lastOnes).toBe(0);
   const ended = gateway.stop();
   await eventually(async () => expect(await isReady()).toBe(false));
-  // Each connection ends with an answer that says so, and its client comes again: still nobody is turned away.
+  // Each connection ends with `Connection: close`, its client reconnects, and is still served.
   await eventually(() => expect(load.lastOnes).toBeGreaterThan(50));
   await load.stop();
   expect(Object.keys(load.outcomes)).toEqual(['200']);
   expect(await ended).toBe(0);
-  // The stream ended whole, and the socket with a close frame: 1001, going away.
+  // The stream ended cleanly, and the WebSocket with a close frame: 1001, going away.
   expect(Buffer.concat(await streamed).toString()).toBe('data: 1\n\n');
   socket.end();
   expect(Buffer.concat(await received).toString('hex')).toBe('880203e9');
@@ -79,7 +79,7 @@ test.each([
   expect(Object.keys(clients.outcomes).sort()).toEqual(['200', 'ECONNREFUSED']);
 });
 
-test('SIGTERM in the middle of a reload does not wait for it', async () => {
+test('SIGTERM during a reload does not wait for the reload', async () => {
   place = await run({ DRAIN_DELAY_MS: '0' });
   const gateway = await place.start();
   const unreachable =
@@ -98,7 +98,7 @@ test('SIGTERM in the middle of a reload does not wait for it', async () => {
   expect(gateway.output()).not.toContain('configuration reloaded');
 });
 
-test('a second SIGTERM, two seconds after the first, does not wait for what is in flight', async () => {
+test('a second SIGTERM, two seconds after the first, does not wait for requests in progress', async () => {
   place = await run({ DRAIN_DELAY_MS: '0', SHUTDOWN_GRACE_MS: '600000' });
   const gateway = await place.start();
   const hanging = httpRequest(`${place.url}/v1/things/never`, { headers: await bearer() }).end();

@@ -25,7 +25,7 @@ afterAll(() => gateway.close());
 
 type Asked = Readonly<{
   line: string;
-  /** The role of a good token; without it: anonymous. */
+  /** The role of a valid token; undefined means anonymous. */
   role?: string;
   headers?: readonly Header[];
   body?: string;
@@ -103,7 +103,7 @@ test.each<Asked>([{ line: 'OPTIONS /v1/admin', headers: [['Origin', app], prefli
   },
 );
 
-// What the connection to the service has of its own, and what is another each time.
+// Headers of the connection to the service, and values that differ each time.
 const own = new Set(['host', 'connection', 'content-length', 'transfer-encoding', 'upgrade']);
 const changing = new Set(['x-request-id', 'x-identity-context', 'x-forwarded-for', 'content-digest', 'signature']);
 

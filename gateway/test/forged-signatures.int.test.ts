@@ -18,7 +18,7 @@ const shapesOf: Record<string, readonly Shape[]> = {
 };
 const algorithms = Object.keys(shapesOf);
 
-describe('a token of a key that is trusted, whose signature is', () => {
+describe('a token of a trusted key whose signature is', () => {
   let gateway: GatewayUnderTest;
   const issuers = new Map<string, TestIssuer>();
   beforeAll(async () => {
@@ -41,13 +41,13 @@ describe('a token of a key that is trusted, whose signature is', () => {
     return `${status} ${code}`;
   };
 
-  /** The first two parts of a good token of this algorithm, and the whole. */
+  /** The first two parts of a valid token of this algorithm, and the token. */
   async function tokenOf(algorithm: string, claims = {}): Promise<{ input: string; token: string }> {
     const token = await issuerOf(algorithm).accessToken(claims);
     return { input: token.slice(0, token.lastIndexOf('.')), token };
   }
 
-  test.each(algorithms)('of %s, but malformed in any way, is refused', async (algorithm) => {
+  test.each(algorithms)('made with %s, but malformed in any way, is refused', async (algorithm) => {
     const { input, token } = await tokenOf(algorithm);
     const before = gateway.upstream.requests.length;
     const wrong: string[] = [];
@@ -61,12 +61,12 @@ describe('a token of a key that is trusted, whose signature is', () => {
     expect(await ask(token)).toBe('200 undefined');
   });
 
-  test('of one algorithm, under the key of another, is refused', async () => {
+  test('made with one algorithm, for the key of another, is refused', async () => {
     const before = gateway.upstream.requests.length;
     for (const named of algorithms) {
       for (const signs of algorithms.filter((other) => other !== named)) {
         const { kid } = issuerOf(named);
-        // What the key's owner says, and what its signature is.
+        // The algorithm that the key names, and the algorithm of the signature.
         const mislabelled = await issuerOf(signs).accessToken({}, { kid });
         expect(await ask(mislabelled)).toBe('401 token_key_unknown');
         const { input } = await tokenOf(named);
@@ -77,13 +77,14 @@ describe('a token of a key that is trusted, whose signature is', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
-  test('of RS256 and well padded by the same hand passes: the others were refused for their padding', async () => {
+  test('made by the same code with correct RS256 padding passes, so the others fail for their padding', async () => {
     const { input } = await tokenOf('RS256');
     expect(await ask(`${input}.${wellPadded(input, keyOf('RS256')).toString('base64url')}`)).toBe('200 undefined');
   });
 
-  // Anybody can make it from a good one. RFC 7518 section 3.4 takes both, and signers do not choose: docs/threat-model.md.
-  test('the other of the two that ECDSA has for each message passes, as what it is: the same token', async () => {
+  // It can be computed from a valid one without the key. RFC 7518 section 3.4 accepts both, and signers do not choose:
+  // docs/threat-model.md.
+  test('the other valid ECDSA form for the message passes, as the same token', async () => {
     const { input, token } = await tokenOf('ES256', { sid: 's-1' });
     const other = negated(Buffer.from(token.slice(input.length + 1), 'base64url'), p256);
     expect(await ask(`${input}.${other.toString('base64url')}`)).toBe('200 undefined');

@@ -7,7 +7,7 @@ import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-
 
 const big = Buffer.alloc(4 * 1024 * 1024, 'x');
 
-describe('what a service answers', () => {
+describe('an answer of a service', () => {
   let gateway: GatewayUnderTest;
   let token: string;
   const open = new Map<string, ServerResponse>();
@@ -83,7 +83,7 @@ describe('what a service answers', () => {
     return socket;
   }
 
-  test('reaches the client untouched', async () => {
+  test('reaches the client unchanged', async () => {
     const { status, headers, body } = await get('anything');
     expect([status, headers.etag, headers['cache-control'], body]).toEqual([418, '"v1"', 'max-age=1', 'teapot']);
     expect(headers['x-frame-options']).toBeUndefined();
@@ -94,19 +94,19 @@ describe('what a service answers', () => {
     ['304', 'GET', 304, ''],
     ['length', 'HEAD', 200, ''],
     ['length', 'GET', 200, 'abcde'],
-  ])('%s to %s has the body it may have', async (path, method, status, body) => {
+  ])('of %s to %s has the body that HTTP allows', async (path, method, status, body) => {
     const answered = await get(path, method);
     expect([answered.status, answered.body]).toEqual([status, body]);
     if (path === 'length') expect(answered.headers['content-length']).toBe('5');
   });
 
-  test('after early hints is the answer', async () => {
+  test('reaches the client after early hints', async () => {
     const { status, body } = await get('hints');
     expect(status).toBe(200);
     expect(body).toContain('after hints');
   });
 
-  test('has no trailers here', async () => {
+  test('reaches the client without trailers', async () => {
     const { text } = await get('trailers');
     expect(text).toContain('body');
     expect(text).not.toMatch(/x-sum/i);
@@ -116,7 +116,7 @@ describe('what a service answers', () => {
     expect((await gateway.ask('/v1/things/big', { token })).body.byteLength).toBe(big.length);
   });
 
-  test.each(['half', 'half-chunked'])('that breaks off never looks whole: %s', async (path) => {
+  test.each(['half', 'half-chunked'])('never looks complete when the service breaks it off: %s', async (path) => {
     const text = await rawRequest(gateway.port, request(path));
     expect(text).toContain('half of it');
     expect(text).not.toMatch(/0\r\n\r\n$/);
@@ -124,7 +124,7 @@ describe('what a service answers', () => {
     if (headers['content-length'] !== undefined) expect(body.length).toBeLessThan(Number(headers['content-length']));
   });
 
-  test('event by event, and is over when the client goes', async () => {
+  test('reaches the client event by event, and ends when the client leaves', async () => {
     const socket = await begin('events');
     const [first] = (await once(socket, 'data')) as [Buffer];
     expect(first.toString()).toContain('200 OK');
@@ -139,25 +139,25 @@ describe('what a service answers', () => {
     await eventually(() => expect(closed).toContain('events'));
   });
 
-  test('is no longer waited for when the client is gone', async () => {
+  test('is abandoned when the client leaves', async () => {
     const socket = await begin('hang');
     await eventually(() => expect(open.has('hang')).toBe(true));
     socket.destroy();
     await eventually(() => expect(closed).toContain('hang'));
   });
 
-  test('does not come in time: 504', async () => {
+  test('that does not come in time is 504', async () => {
     const { status, code } = await get('hang');
     expect([status, code]).toEqual([504, 'upstream_timeout']);
   });
 
-  test('stops in the middle: broken off after the idle time', async () => {
+  test('that stops in the middle is broken off after the idle time', async () => {
     const text = await rawRequest(gateway.port, request('stall'));
     expect(text).toContain('begun');
     expect(text).not.toMatch(/0\r\n\r\n$/);
   });
 
-  test('is held back while the client does not read, and given up when it never does', async () => {
+  test('waits while the client does not read, and is dropped when it never does', async () => {
     const socket = await begin('slow-reader');
     socket.pause();
     await eventually(() => expect(closed).toContain('slow-reader'));

@@ -43,7 +43,7 @@ describe('the framing of a request', () => {
     ['identity under chunks', 'Transfer-Encoding: identity, chunked\r\n', '0\r\n\r\n'],
     ['a length with a leading zero', 'Content-Length: 05\r\n', 'abcde'],
     ['chunked, but not last', 'Transfer-Encoding: chunked, identity\r\n', '0\r\n\r\n'],
-    ['chunked in disguise', 'Transfer-Encoding: xchunked\r\n', '0\r\n\r\n'],
+    ['an encoding that ends with chunked', 'Transfer-Encoding: xchunked\r\n', '0\r\n\r\n'],
     ['chunked twice', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'],
     ['chunked with a vertical tab', 'Transfer-Encoding: \x0bchunked\r\n', '0\r\n\r\n'],
     ['a space before the colon', 'Content-Length : 5\r\n', 'abcde'],
@@ -51,9 +51,9 @@ describe('the framing of a request', () => {
     ['a line that begins with a space', ' Content-Length: 5\r\n', 'abcde'],
     ['a NUL in a value', 'X-A: a\0b\r\n', ''],
     ['a bare CR in a value', 'X-A: a\rX-B: c\r\n', ''],
-    ['a chunk size in hexadecimal dress', 'Transfer-Encoding: chunked\r\n', '0x5\r\nabcde\r\n0\r\n\r\n'],
+    ['a chunk size with 0x', 'Transfer-Encoding: chunked\r\n', '0x5\r\nabcde\r\n0\r\n\r\n'],
     ['a signed chunk size', 'Transfer-Encoding: chunked\r\n', '+5\r\nabcde\r\n0\r\n\r\n'],
-    ['a chunk size with a line', 'Transfer-Encoding: chunked\r\n', '5_0\r\nabcde\r\n0\r\n\r\n'],
+    ['a chunk size with an underscore', 'Transfer-Encoding: chunked\r\n', '5_0\r\nabcde\r\n0\r\n\r\n'],
     ['a chunk that is longer than it says', 'Transfer-Encoding: chunked\r\n', '3\r\nabcde\r\n0\r\n\r\n'],
     ['a chunk size of 17 digits', 'Transfer-Encoding: chunked\r\n', '10000000000000005\r\nabcde\r\n0\r\n\r\n'],
   ])('with %s is refused, and the connection closed', async (_name, headers, body) => {
@@ -66,33 +66,30 @@ describe('the framing of a request', () => {
     ['the name of HTTP/2', 'GET /v1/things/1 HTTP/2.0\r\nHost: gateway.test\r\nConnection: close\r\n\r\n'],
     ['another version', `GET /v1/things/1 HTTP/3.7\r\nHost: gateway.test\r\n\r\n`],
     ['another protocol', 'SSH-2.0-OpenSSH_9.0\r\n'],
-    ['a TLS greeting', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
-  ])('%s is no request', async (_name, bytes) => {
+    ['a TLS ClientHello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
+  ])('%s is refused', async (_name, bytes) => {
     expect(await refused(bytes)).toEqual([400, expect.stringMatching(/^invalid_(request|target)$/), 'close']);
   });
 
-  test('an expectation that nobody can meet is 417', async () => {
+  test('an unknown expectation is 417', async () => {
     expect(
       (await refused(post('Expect: 200-ok\r\nContent-Length: 1\r\nConnection: close\r\n', 'a'))).slice(0, 2),
     ).toEqual([417, 'expectation_failed']);
   });
 
-  test.each(['DELETE', 'OPTIONS'])(
-    'a request hidden in the chunks of %s is a body and nothing else',
-    async (method) => {
-      const before = gateway.upstream.requests.length;
-      const { status } = await gateway.raw(
-        `${method} /v1/things/1 HTTP/1.1\r\n${fields()}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n` +
-          `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`,
-      );
-      expect(status).toBe(200);
-      expect(gateway.upstream.requests.length).toBe(before + 1);
-      expect(gateway.upstream.last().body.toString()).toBe(hidden);
-      expect(gateway.upstream.last().headers).toMatchObject({ 'content-length': String(hidden.length) });
-    },
-  );
+  test.each(['DELETE', 'OPTIONS'])('a request hidden in the chunks of %s stays a body', async (method) => {
+    const before = gateway.upstream.requests.length;
+    const { status } = await gateway.raw(
+      `${method} /v1/things/1 HTTP/1.1\r\n${fields()}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n` +
+        `${hidden.length.toString(16)}\r\n${hidden}\r\n0\r\n\r\n`,
+    );
+    expect(status).toBe(200);
+    expect(gateway.upstream.requests.length).toBe(before + 1);
+    expect(gateway.upstream.last().body.toString()).toBe(hidden);
+    expect(gateway.upstream.last().headers).toMatchObject({ 'content-length': String(hidden.length) });
+  });
 
-  test.each(['GET', 'HEAD'])('%s with a body is refused, and what was hidden in it never runs', async (method) => {
+  test.each(['GET', 'HEAD'])('%s with a body is refused, and the request hidden in it never runs', async (method) => {
     const before = gateway.upstream.requests.length;
     const { status, code, text } = await gateway.raw(
       `${method} /v1/things/1 HTTP/1.1\r\n${fields()}Content-Length: ${hidden.length}\r\nConnection: close\r\n\r\n${hidden}`,
@@ -103,14 +100,14 @@ describe('the framing of a request', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
-  // Whoever stands before us may have taken all of it for one message.
+  // A proxy in front of the gateway may have read all of this as one message.
   test.each([
     ['a length with a leading zero', 'POST', 'Content-Length: 05\r\n', 'abcde'],
     ['a length of GET with a leading zero', 'GET', 'Content-Length: 05\r\n', 'abcde'],
     ['a length of two zeros', 'HEAD', 'Content-Length: 00\r\n', ''],
     ['identity under chunks', 'POST', 'Transfer-Encoding: identity, chunked\r\n', '0\r\n\r\n'],
     ['gzip under chunks', 'POST', 'Transfer-Encoding: gzip, chunked\r\n', '0\r\n\r\n'],
-  ])('what is hidden behind %s never runs', async (_name, method, headers, body) => {
+  ])('a request hidden behind %s never runs', async (_name, method, headers, body) => {
     const before = gateway.upstream.requests.length;
     const { text } = await gateway.raw(
       `${method} /v1/open/1 HTTP/1.1\r\nHost: gateway.test\r\n${headers}\r\n${body}${hiddenPost}`,
@@ -120,7 +117,7 @@ describe('the framing of a request', () => {
     expect(gateway.upstream.requests.slice(before).map(({ target }) => target)).toEqual(['/v1/open/after']);
   });
 
-  test('what comes behind an answer that ends the connection never runs', async () => {
+  test('a request after an answer that ends the connection never runs', async () => {
     const before = gateway.upstream.requests.length;
     const client = connect(gateway.port, '127.0.0.1');
     let text = '';
@@ -136,14 +133,14 @@ describe('the framing of a request', () => {
     expect(gateway.upstream.requests.slice(before).map(({ target }) => target)).toEqual(['/v1/open/after']);
   });
 
-  test('CONNECT behind a request is refused after it', async () => {
+  test('CONNECT after a request is refused after its answer', async () => {
     const { text } = await gateway.raw(
       `GET /v1/things/1 HTTP/1.1\r\n${fields()}\r\nCONNECT gateway.test:80 HTTP/1.1\r\nHost: gateway.test\r\n\r\n${hiddenPost}`,
     );
     expect([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual(['200', '400']);
   });
 
-  test('100 pipelined requests, half of them without a token: each answer belongs to its own, in order', async () => {
+  test('answers 100 pipelined requests in order, half of them without a token', async () => {
     const requests = Array.from({ length: 100 }, (_, at) =>
       at % 2 === 0
         ? `GET /v1/things/${at} HTTP/1.1\r\n${fields()}\r\n`
@@ -156,7 +153,7 @@ describe('the framing of a request', () => {
     expect(refusals).toEqual(requests.map((_, at) => at).filter((at) => at % 2 === 1));
   });
 
-  test('who sends thousands behind a request that is not answered yet is cut off', async () => {
+  test('disconnects a client with thousands of unanswered pipelined requests', async () => {
     const stuck = await gatewayUnderTest({
       upstream: { answer: () => {} },
       edits: [['response: 2s', 'response: 20s']],
@@ -164,7 +161,7 @@ describe('the framing of a request', () => {
     const own = `Host: gateway.test\r\nAuthorization: Bearer ${await stuck.issuer.accessToken()}\r\n`;
     const first = `POST /v1/things HTTP/1.1\r\n${own}Content-Length: 1\r\n\r\na`;
     const behind = 'GET /v1/nothing HTTP/1.1\r\nHost: gateway.test\r\n\r\n';
-    // Long before the service has to answer: without an end this throws.
+    // The gateway disconnects long before the service must answer; otherwise this throws.
     await rawRequest(stuck.port, first + behind.repeat(6_000), 5_000).catch((error: NodeJS.ErrnoException) =>
       expect(['ECONNRESET', 'EPIPE']).toContain(error.code),
     );
@@ -173,7 +170,7 @@ describe('the framing of a request', () => {
     await stuck.close();
   });
 
-  test('nonsense after a good request is answered after it', async () => {
+  test('malformed bytes after a good request are answered after it', async () => {
     const { text } = await gateway.raw(`GET /v1/things/1 HTTP/1.1\r\n${fields()}\r\nNONSENSE\r\n\r\n`);
     expect([...text.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual(['200', '400']);
     expect(text).toContain('{"ok":true}');
@@ -191,7 +188,7 @@ describe('the framing of a request', () => {
     }
   });
 
-  test('what is written behind a request that changes something does not overtake it, and an upgrade overtakes nothing', async () => {
+  test('a pipelined request waits for an unsafe one before it, and an upgrade waits for all', async () => {
     const answers = new Map<string, () => void>();
     const slow = await gatewayUnderTest({
       upstream: {
@@ -207,7 +204,7 @@ describe('the framing of a request', () => {
         `GET /v1/socket HTTP/1.1\r\n${own}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
     );
     const arrived = () => slow.upstream.requests.map(({ target }) => target.slice('/v1/'.length));
-    // Those that change nothing go side by side.
+    // Safe requests run concurrently.
     await eventually(() => expect(arrived().sort()).toEqual(['things/1', 'things/2']));
     for (const [next, so] of [
       ['things/3', ['things/1', 'things/2']],

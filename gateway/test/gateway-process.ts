@@ -25,20 +25,20 @@ export type GatewayProcess = Readonly<{
   upstream: RecordingUpstream;
   issuer: TestIssuer;
   issuerServer: IssuerServer;
-  /** What is in its file now. */
+  /** The current content of its file. */
   yaml: string;
   write(yaml: string): void;
-  /** Starts it; settles when it is ready. */
+  /** Starts the gateway; settles when it is ready. */
   start(...args: string[]): Promise<StartedProcess>;
   close(): Promise<void>;
 }>;
 
-/** What `countersign serve` needs around it, to be run as a process. */
+/** Everything that `countersign serve` needs to run as a process. */
 export async function gatewayProcess(
   options: Readonly<{
     upstream?: UpstreamOptions;
     env?: Readonly<Record<string, string>>;
-    /** In place of `countersign`. */
+    /** The script to run instead of `countersign`. */
     program?: string;
   }> = {},
 ): Promise<GatewayProcess> {
@@ -104,15 +104,15 @@ routes:
 }
 
 export type Load = Readonly<{
-  /** Answers by status, and errors by code. */
+  /** Counts answers by status, and errors by code. */
   outcomes: Readonly<Record<string, number>>;
-  /** How many answers said that they were the last on their connection. */
+  /** How many answers had `Connection: close`. */
   lastOnes: number;
-  /** Sends no more; settles when all is answered. */
+  /** Stops sending; settles when all requests are answered. */
   stop(): Promise<void>;
 }>;
 
-/** So many requests a second over kept connections, until it is stopped. */
+/** Sends this many requests a second over keep-alive connections, until it is stopped. */
 export function loadOn(url: string, options: Readonly<{ path: string; perSecond: number; token: string }>): Load {
   const { path, perSecond, token } = options;
   const pool = new Pool(url, { connections: 50, pipelining: 1 });

@@ -26,7 +26,7 @@ import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
 export const acme = '01890a5d-ac96-774b-bcce-b302099a8001';
 
-/** Every kind of route, to one recording upstream. */
+/** Every kind of route, all to one recording upstream. */
 const routes = `
   - { name: things, path: "/v1/things/**", methods: [GET, POST, PUT, PATCH, DELETE, OPTIONS], upstream: things, auth: required, body: { mode: digest, maxBytes: 64KiB } }
   - { name: admin, path: /v1/admin, methods: [GET, POST], upstream: things, auth: required, allow: { roles: [admin] } }
@@ -50,20 +50,20 @@ export type GatewayOptions = Readonly<{
   edits?: Edits;
   pageSize?: number;
   reloadTiming?: ReloadTiming;
-  /** Whether another file is read in a thread, as usual. Otherwise here: a thread for each test takes time. */
+  /** Whether a new file is read in a thread, as in production. Default: in this thread, since starting a thread takes time. */
   isReadAside?: boolean;
-  /** Called with each configuration that is read while the gateway runs. */
+  /** Called with each configuration that the running gateway reads. */
   loaded?: (config: GatewayConfig) => void;
   nowMs?: () => number;
   keySets?: GatewayDeps['keySets'];
   listenerTimes?: GatewayDeps['listenerTimes'];
-  /** What the issuer's key set is answered with from the beginning. Default: its keys. */
+  /** How the issuer's key set endpoint answers from the start. Default: with its keys. */
   answerKeys?: RequestListener;
   redis?: string;
-  /** False: the gateway starts without having read its keys and revocations, and is handed out like that. */
+  /** False: returns the gateway before it has read its keys and revocations. */
   isIssuerHealthy?: boolean;
   isFeedHealthy?: boolean;
-  /** False: not waited for. */
+  /** False: returns the gateway before it is ready. */
   isReady?: boolean;
 }>;
 
@@ -75,18 +75,18 @@ export type GatewayUnderTest = Readonly<{
   issuerServer: IssuerServer;
   log: CapturingLogger;
   hmacSecret: string;
-  /** The configuration's file, and its text as it was at first. */
+  /** The path of the configuration file, and its initial text. */
   file: string;
   yaml: string;
-  /** Sends exactly these bytes, and `Host`, `Connection: close` where the text says `<host>` and `<close>`. */
+  /** Sends exactly these bytes. `<host>` and `<close>` stand for `Host` and `Connection: close`. */
   raw(text: string): Promise<RawAnswer>;
-  /** A request by a client that minds the rules, over a connection of its own. */
+  /** Sends a well-formed request over its own connection. */
   ask(
     path: string,
     options?: AskOptions,
   ): Promise<Readonly<{ status: number; code: string | undefined; body: Buffer }>>;
   admin(path: string): Promise<Response>;
-  /** Writes another file (the one at first, with these edits instead) and reads it. Throws where it is refused. */
+  /** Writes the initial file with these edits instead, and reloads it. Throws if it is refused. */
   reload(edits?: Edits): Promise<void>;
   close(): Promise<void>;
 }>;
@@ -106,7 +106,7 @@ export type RawAnswer = Readonly<{
   code: string | undefined;
 }>;
 
-/** A whole gateway on free ports, with a real issuer and a recording upstream, ready to be asked. */
+/** Starts a complete gateway on free ports, with a real issuer and a recording upstream. */
 export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<GatewayUnderTest> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-gateway-'));
   const nowMs = options.nowMs ?? Date.now;
@@ -241,7 +241,7 @@ export function parseAnswer(text: string): RawAnswer {
   return { status: Number(line.split(' ')[1]), text, headers, body, code };
 }
 
-/** What chunks hold, as far as they came. */
+/** The content of the chunks received so far. */
 function unchunked(text: string): string {
   const end = text.indexOf('\r\n');
   const size = Number.parseInt(text.slice(0, end), 16);

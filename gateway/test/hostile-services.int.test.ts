@@ -9,19 +9,19 @@ const good = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const unasked = 'HTTP/1.1 100 Continue\r\n\r\n';
 const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n';
 
-/** Writes piece by piece, each in a packet of its own. */
+/** Writes the pieces one by one, each in its own packet. */
 function write(socket: Socket, ...pieces: readonly string[]): void {
   const [piece, ...rest] = pieces;
   if (piece === undefined) return;
   socket.write(piece, 'latin1', () => setImmediate(() => write(socket, ...rest)));
 }
 
-/** The other side closed it, in whichever way. */
+/** Calls `call` when the other side has closed or reset the socket. */
 function whenOver(socket: Socket, call: () => void): void {
   socket.once('end', call).once('close', call);
 }
 
-describe('a service that is not well', () => {
+describe('a misbehaving service', () => {
   let service: RawService;
   let gateway: GatewayUnderTest;
   let token: string;
@@ -43,8 +43,8 @@ describe('a service that is not well', () => {
   const request = (method = 'GET', path = '/v1/things/1', extra = '', body = '') =>
     `${method} ${path} HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n${extra}${body === '' ? '' : `Content-Length: ${body.length}\r\n`}<close>\r\n\r\n${body}`;
   const ask = (method?: string, body?: string) => gateway.raw(request(method, '/v1/things/1', '', body));
-  /** After whatever it did, the next request to it is answered as if nothing had been. */
-  async function staysWell() {
+  /** Expects that the next request to the service succeeds. */
+  async function expectRecovered() {
     service.answerWith((socket) => socket.write(good));
     for (let count = 0; count < 3; count += 1) {
       const { status, body } = await ask();
@@ -55,17 +55,17 @@ describe('a service that is not well', () => {
   test.each<[string, (socket: Socket) => void, number, string]>([
     ['closes at once', (socket) => socket.end(), 502, 'upstream_broken'],
     ['resets at once', (socket) => socket.resetAndDestroy(), 502, 'upstream_broken'],
-    ['closes its half and says nothing', (socket) => socket.end(), 502, 'upstream_broken'],
-    ['says nothing', () => {}, 504, 'upstream_timeout'],
+    ['closes its half and sends nothing', (socket) => socket.end(), 502, 'upstream_broken'],
+    ['sends nothing', () => {}, 504, 'upstream_timeout'],
     [
-      'says too little, ever slower',
+      'sends a part of its head, then nothing',
       (socket) => write(socket, 'HTTP/1.1 2', '00 OK\r\n', 'X-A'),
       504,
       'upstream_timeout',
     ],
-    ['breaks off in its status line', (socket) => socket.end('HTTP/1.1 20'), 502, 'upstream_broken'],
-    ['breaks off in its headers', (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A: b'), 502, 'upstream_broken'],
-    ['sends no HTTP', (socket) => socket.end('SSH-2.0-OpenSSH\r\n'), 502, 'upstream_invalid_response'],
+    ['ends in its status line', (socket) => socket.end('HTTP/1.1 20'), 502, 'upstream_broken'],
+    ['ends in its headers', (socket) => socket.end('HTTP/1.1 200 OK\r\nX-A: b'), 502, 'upstream_broken'],
+    ['speaks another protocol', (socket) => socket.end('SSH-2.0-OpenSSH\r\n'), 502, 'upstream_invalid_response'],
     ['sends HTTP/0.9', (socket) => socket.end('<html>hello</html>'), 502, 'upstream_invalid_response'],
     [
       'sends HTTP/2',
@@ -73,8 +73,8 @@ describe('a service that is not well', () => {
       502,
       'upstream_invalid_response',
     ],
-    ['sends a status that is none', (socket) => socket.end('HTTP/1.1 99 Hm\r\n\r\n'), 502, 'upstream_invalid_response'],
-    ['sends a status of a word', (socket) => socket.end('HTTP/1.1 OK\r\n\r\n'), 502, 'upstream_invalid_response'],
+    ['sends an invalid status', (socket) => socket.end('HTTP/1.1 99 Hm\r\n\r\n'), 502, 'upstream_invalid_response'],
+    ['sends a word as its status', (socket) => socket.end('HTTP/1.1 OK\r\n\r\n'), 502, 'upstream_invalid_response'],
     [
       'sends length and chunks',
       (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
@@ -88,7 +88,7 @@ describe('a service that is not well', () => {
       'upstream_invalid_response',
     ],
     [
-      'sends chunks of something else',
+      'sends another transfer coding',
       (socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n'),
       502,
       'upstream_invalid_response',
@@ -100,7 +100,7 @@ describe('a service that is not well', () => {
       'upstream_invalid_response',
     ],
     [
-      'sends a length of a word',
+      'sends a word as its length',
       (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nok'),
       502,
       'upstream_invalid_response',
@@ -130,13 +130,13 @@ describe('a service that is not well', () => {
       'upstream_invalid_response',
     ],
     [
-      'sends headers without end',
+      'sends endless headers',
       (socket) => socket.end(`HTTP/1.1 200 OK\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(2000)}`),
       502,
       'upstream_invalid_response',
     ],
     [
-      'sends one header without end',
+      'sends one endless header',
       (socket) => socket.end(`HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(64 * 1024)}`),
       502,
       'upstream_invalid_response',
@@ -147,36 +147,40 @@ describe('a service that is not well', () => {
       502,
       'upstream_broken',
     ],
-    ['sends nothing but hints', (socket) => socket.write(hints.repeat(1000)), 502, 'upstream_invalid_response'],
-    ['sends nothing but 100', (socket) => socket.write(unasked.repeat(1000)), 502, 'upstream_broken'],
-    ['promises to continue, and does not', (socket) => socket.write(unasked), 504, 'upstream_timeout'],
-    ['hints, and then nothing', (socket) => socket.write(hints), 504, 'upstream_timeout'],
-  ])('and %s', async (_name, misbehave, status, code) => {
+    ['sends only early hints', (socket) => socket.write(hints.repeat(1000)), 502, 'upstream_invalid_response'],
+    ['sends only 100 Continue', (socket) => socket.write(unasked.repeat(1000)), 502, 'upstream_broken'],
+    ['sends 100 Continue, and then nothing', (socket) => socket.write(unasked), 504, 'upstream_timeout'],
+    ['sends early hints, and then nothing', (socket) => socket.write(hints), 504, 'upstream_timeout'],
+  ])('that %s is 502 or 504, and the next request succeeds', async (_name, misbehave, status, code) => {
     service.answerWith(misbehave);
     const answered = await ask('POST', 'a');
     expect([answered.status, answered.code]).toEqual([status, code]);
     expect(answered.headers['x-request-id']).toMatch(/^[0-9a-f-]{36}$/);
     expect(answered.body).not.toMatch(/127\.0\.0\.1|ECONN|undici|HPE_/);
-    await staysWell();
+    await expectRecovered();
   });
 
   test.each<[string, readonly string[], string]>([
-    ['continues unasked', [unasked, good], 'ok'],
-    ['continues in the same breath', [unasked + good], 'ok'],
-    ['continues again and again', [unasked, unasked + unasked, good], 'ok'],
-    ['continues letter by letter', [...(unasked + good)], 'ok'],
-    ['continues with headers', ['HTTP/1.1 100 Continue\r\nX-User-Id: evil\r\n\r\n', good], 'ok'],
-    ['continues, then hints', [unasked, hints, good], 'ok'],
-    ['hints', [hints, good], 'ok'],
-    ['begins its body like a 100', [`HTTP/1.1 200 OK\r\nContent-Length: ${unasked.length}\r\n\r\n`, unasked], unasked],
-  ])('answers whole although it %s', async (_name, pieces, body) => {
+    ['sends an unrequested 100 Continue', [unasked, good], 'ok'],
+    ['sends 100 Continue in the same packet', [unasked + good], 'ok'],
+    ['sends 100 Continue several times', [unasked, unasked + unasked, good], 'ok'],
+    ['sends 100 Continue byte by byte', [...(unasked + good)], 'ok'],
+    ['sends 100 Continue with headers', ['HTTP/1.1 100 Continue\r\nX-User-Id: evil\r\n\r\n', good], 'ok'],
+    ['sends 100 Continue, then early hints', [unasked, hints, good], 'ok'],
+    ['sends early hints', [hints, good], 'ok'],
+    [
+      'sends a body that looks like a 100 Continue',
+      [`HTTP/1.1 200 OK\r\nContent-Length: ${unasked.length}\r\n\r\n`, unasked],
+      unasked,
+    ],
+  ])('is answered completely when it %s', async (_name, pieces, body) => {
     service.answerWith((socket) => write(socket, ...pieces));
     for (const method of ['GET', 'POST']) {
       const answered = await ask(method, method === 'POST' ? 'a' : '');
       expect([answered.status, answered.body]).toEqual([200, body]);
       expect(answered.text).not.toMatch(/100 Continue\r\n|evil/.test(body) ? /evil/ : /HTTP\/1.1 100|evil/);
     }
-    await staysWell();
+    await expectRecovered();
   });
 
   test.each<[string, string, (socket: Socket) => void]>([
@@ -189,10 +193,10 @@ describe('a service that is not well', () => {
     ['chunks, silent', 'Transfer-Encoding: chunked\r\n', () => {}],
     ['the end of the connection, reset', '', (socket) => socket.resetAndDestroy()],
     ['the end of the connection, silent', '', () => {}],
-  ])('and half an answer is never a whole one: %s', async (_name, framing, end) => {
+  ])('never makes a partial answer look complete: %s', async (_name, framing, end) => {
     service.answerWith((socket) => {
       const half = framing.startsWith('Transfer') ? '5\r\nhalf!\r\n' : 'half!';
-      // The client has this half, whatever happens to the other.
+      // The client receives the first half in any case.
       socket.write(`HTTP/1.1 200 OK\r\n${framing}\r\n${half}`, () => void arrived.then(() => end(socket)));
     });
     const client = connect(gateway.port, '127.0.0.1');
@@ -210,10 +214,10 @@ describe('a service that is not well', () => {
     const { headers, body } = parseAnswer(text);
     if (headers['content-length'] !== undefined) expect(body.length).toBeLessThan(Number(headers['content-length']));
     else expect(text).not.toMatch(/0\r\n\r\n$/);
-    await staysWell();
+    await expectRecovered();
   });
 
-  test('and half an answer ends in a reset where nothing else would tell: for HTTP/1.0', async () => {
+  test('resets the connection of an HTTP/1.0 client after a partial answer', async () => {
     service.answerWith((socket) => {
       socket.write(
         'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhalf!\r\n',
@@ -226,11 +230,11 @@ describe('a service that is not well', () => {
     client.write(`GET /v1/open/1 HTTP/1.0\r\nHost: gateway.test\r\n\r\n`);
     expect(await failed).toMatchObject([{ code: 'ECONNRESET' }]);
     expect(String(await arrived)).toMatch(/half!$/);
-    await staysWell();
+    await expectRecovered();
   });
 
   test.each(['Content-Length: 2\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n'])(
-    'and takes its time after the head: the client has that meanwhile (%j)',
+    'that pauses after the head: the client gets the head at once (%j)',
     async (rest) => {
       let finish = () => {};
       service.answerWith((socket) => {
@@ -243,11 +247,11 @@ describe('a service that is not well', () => {
       finish();
       expect(String(await once(client, 'data'))).toContain('ok');
       client.destroy();
-      await staysWell();
+      await expectRecovered();
     },
   );
 
-  test('and whose answer ends with its connection is passed on whole', async () => {
+  test('whose answer ends with its connection is forwarded completely', async () => {
     service.answerWith((socket) => socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it'));
     const { status, body, text } = await ask();
     expect([status, body]).toEqual([200, 'all of it']);
@@ -255,7 +259,7 @@ describe('a service that is not well', () => {
   });
 
   test.each(['HEAD', 'GET'])(
-    'and sends a body where none may be, to %s: nobody gets it as an answer',
+    'that sends a forbidden body, to %s: no later request gets it as an answer',
     async (method) => {
       service.answerWith((socket) =>
         write(
@@ -270,11 +274,11 @@ describe('a service that is not well', () => {
         const { status, body } = await ask(method);
         expect([status, body]).toEqual([method === 'HEAD' ? 200 : 304, '']);
       }
-      await staysWell();
+      await expectRecovered();
     },
   );
 
-  test('and says how long nothing is: nobody is told to wait for it', async () => {
+  test('that sends a length for an empty answer: the client does not wait for a body', async () => {
     service.answerWith((socket) => socket.write('HTTP/1.1 204 No Content\r\nContent-Length: 5\r\nX-A: b\r\n\r\n'));
     const { status, headers } = await ask();
     expect([status, headers['x-a'], headers['content-length'], headers['transfer-encoding']]).toEqual([
@@ -283,16 +287,16 @@ describe('a service that is not well', () => {
       undefined,
       undefined,
     ]);
-    await staysWell();
+    await expectRecovered();
   });
 
-  test('and an answer too many on an idle connection goes to nobody', async () => {
+  test('discards an answer on an idle connection', async () => {
     service.answerWith((socket) => socket.write(`${good}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`));
     for (let count = 0; count < 5; count += 1) expect((await ask()).text).not.toContain('evil');
-    await staysWell();
+    await expectRecovered();
   });
 
-  test('and redirects: the client is told, nobody goes there', async () => {
+  test('passes a redirect to the client and does not follow it', async () => {
     service.answerWith((socket) =>
       socket.write(
         `HTTP/1.1 307 Temporary Redirect\r\nLocation: ${service.url}/elsewhere\r\nContent-Length: 0\r\n\r\n`,
@@ -304,7 +308,7 @@ describe('a service that is not well', () => {
   });
 
   test.each(['too much', ''])(
-    'and answers before the upload is over: the client reads "%s" at once, and the upload ends',
+    'that answers before the upload ends: the client reads "%s" at once, and the upload ends',
     async (answer) => {
       let cut = false;
       service.answerWith((socket) => {
@@ -328,13 +332,13 @@ describe('a service that is not well', () => {
       client.write(Buffer.alloc(64 * 1024));
       await eventually(() => expect([cut, client.closed]).toEqual([true, true]));
       expect(parseAnswer(text)).toMatchObject({ status: 413, headers: { connection: 'close' }, body: answer });
-      // The rest of the body is waited for another 2 s, and the answer does not wait for that.
+      // The gateway reads the rest of the body for another 2 s; the answer does not wait for that.
       expect((answeredAt ?? Number.POSITIVE_INFINITY) - askedAt).toBeLessThan(1_800);
-      await staysWell();
+      await expectRecovered();
     },
   );
 
-  test('and an upload that its client gives up is given up to the service', async () => {
+  test('sees an aborted upload when the client aborts it', async () => {
     let cut = false;
     service.answerWith((socket) => {
       whenOver(socket, () => {
@@ -351,7 +355,7 @@ describe('a service that is not well', () => {
     await eventually(() => expect(cut).toBe(true));
   });
 
-  test('and goes on for longer than an answer may take to begin: what flows is not cut', async () => {
+  test('may answer for longer than the response timeout, while data flows', async () => {
     service.answerWith((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n');
       let left = 8;
@@ -365,11 +369,11 @@ describe('a service that is not well', () => {
     });
     const { status, body, text } = await ask();
     expect([status, body]).toEqual([200, '........']);
-    // Trailers are not passed on: nobody asked for them (`TE` ends here), and nothing of them is checked.
+    // The gateway drops trailers: it forwards no `TE`, and does not check their content.
     expect(text).not.toMatch(/x-sum/i);
   });
 
-  test('and is slow to one request keeps the answer to the next on the same connection waiting, not cut', async () => {
+  test('that is slow for one request delays the next on the same connection, and does not break it', async () => {
     const large = 'x'.repeat(512 * 1024);
     service.answerWith((socket, head) => {
       if (head.includes('/things/large')) {
@@ -392,10 +396,10 @@ describe('a service that is not well', () => {
   });
 });
 
-test('a client that goes while its token is verified has nothing sent for it', async () => {
+test('sends nothing upstream for a client that left during token verification', async () => {
   const service = await rawService((socket) => socket.write(good));
   const gateway = await gatewayUnderTest({ edits: [thingsAt([service.url])], keySets: { cooldownMs: 0 } });
-  // Signed with a key that is not known yet: the gateway has to ask for it, and is kept waiting.
+  // The token's key is not known yet, so the gateway has to fetch it, and the issuer delays the answer.
   const rotated = await mintIssuer();
   const token = await rotated.accessToken();
   let answerKeys: (() => void) | undefined;

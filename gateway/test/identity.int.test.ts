@@ -10,7 +10,7 @@ import type { RecordedRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
-describe('what the gateway signs', () => {
+describe('the signed identity', () => {
   let gateway: GatewayUnderTest;
   let token: string;
   let jwks: { keys: Record<string, unknown>[] };
@@ -32,7 +32,7 @@ describe('what the gateway signs', () => {
   const verify = (verifier: Verifier, { method, target, rawHeaders, body }: RecordedRequest) =>
     verifier.verify({ method, target, rawHeaders, body });
 
-  test('is what a service accepts, and says who calls', async () => {
+  test('is accepted by a service, and names the caller', async () => {
     await gateway.ask('/v1/things/1?a=b', {
       token,
       method: 'POST',
@@ -54,30 +54,30 @@ describe('what the gateway signs', () => {
     ['/v1/things/a%20b?q=%C3%A9&x[]=1&y=a+b', 'GET'],
     ['/v1/things/', 'GET'],
     ['/v1/things/1', 'POST'],
-  ] as const)('holds for %s by %s', async (path, method) => {
+  ] as const)('is valid for %s by %s', async (path, method) => {
     await gateway.ask(path, { token, method });
     await expect(verify(verifierFor('things'), gateway.upstream.last())).resolves.toMatchObject({ kind: 'user' });
   });
 
-  test('holds for a rewritten path', async () => {
+  test('is valid for a rewritten path', async () => {
     await gateway.ask('/v2/things/7?x=1', { token });
     expect(gateway.upstream.last().target).toBe('/v1/things/7?x=1');
     await expect(verify(verifierFor('things'), gateway.upstream.last())).resolves.toMatchObject({ kind: 'user' });
   });
 
-  test('says so when nobody is known', async () => {
+  test('is anonymous without a token', async () => {
     await gateway.ask('/v1/open/1');
     await expect(verify(verifierFor('things'), gateway.upstream.last())).resolves.toMatchObject({ kind: 'anonymous' });
   });
 
-  test('is for one service', async () => {
+  test('is valid for one service only', async () => {
     await gateway.ask('/v1/things/1', { token });
     await expect(verify(verifierFor('hashed'), gateway.upstream.last())).rejects.toMatchObject({
       name: 'IdentityRefused',
     });
   });
 
-  test('is good once, and for nothing else', async () => {
+  test('is valid once, and for its request only', async () => {
     await gateway.ask('/v1/things/1', { token, method: 'POST', body: Buffer.from('abc') });
     const arrived = gateway.upstream.last();
     const verifier = verifierFor('things');
@@ -102,7 +102,7 @@ describe('what the gateway signs', () => {
     expect(new Set(arrived.map(({ headers }) => headers['x-request-id'])).size).toBe(50);
   });
 
-  test('may be a MAC, where the upstream says so', async () => {
+  test('is a MAC if the upstream is configured so', async () => {
     await gateway.ask('/v1/hashed', { token, method: 'POST', body: Buffer.from('abc') });
     const secret = Buffer.from(gateway.hmacSecret);
     const keys = secretGatewayKeys([{ keyid: secretKeyid(secret), secret }]);
@@ -117,14 +117,14 @@ describe('what the gateway signs', () => {
     });
   });
 
-  test('is its own name towards the revocation feed', async () => {
+  test('authenticates the gateway to the revocation feed', async () => {
     const [question] = gateway.issuerServer.questions;
     const rawHeaders = Object.entries(question?.headers ?? {}).flatMap(([name, value]) => [name, String(value)]);
     const identity = await verifierFor('auth').verify({ method: 'GET', target: question?.target ?? '', rawHeaders });
     expect(identity.kind).toBe('gateway');
   });
 
-  test('is published without its private half, on the internal and the admin listener', async () => {
+  test('has its public key on the internal and the admin listener, never the private key', async () => {
     for (const port of [gateway.running.ports.internal, gateway.running.ports.admin]) {
       const answer = await fetch(`http://127.0.0.1:${port}/.well-known/jwks.json`);
       expect(await answer.json()).toEqual(jwks);

@@ -3,7 +3,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { serveGateway } from '../src/serve.ts';
 import type { ListenerTimes } from '../src/server/listener.ts';
 
-// `countersign serve --config FILE`, with other times for its listeners than a person would want.
+// `countersign serve --config FILE` with short listener timeouts, for tests.
 
 const [, , file = ''] = process.argv.slice(2);
 const listenerTimes: ListenerTimes = { headMs: 6_000, keepAliveMs: 6_000, lookEveryMs: 250 };

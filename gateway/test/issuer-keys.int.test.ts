@@ -17,8 +17,8 @@ async function metric(gateway: GatewayUnderTest, name: string): Promise<number> 
   return Number(new RegExp(`^countersign_${name}\\{[^}]*\\} (\\S+)$`, 'm').exec(text)?.[1]);
 }
 
-/** A gateway whose idea of time, as far as issuers' keys go, is turned by hand. */
-async function turnedGateway(options: GatewayOptions = {}) {
+/** A gateway whose clock for issuers' keys is set by the test. */
+async function gatewayWithManualClock(options: GatewayOptions = {}) {
   const clock = new TurnedTimers();
   const gateway = await gatewayUnderTest({
     ...options,
@@ -28,7 +28,7 @@ async function turnedGateway(options: GatewayOptions = {}) {
     const { status, code } = await gateway.ask('/v1/things/1', { token });
     return code === undefined ? String(status) : `${status} ${code}`;
   };
-  /** Lets so much time pass that the set is fetched once more, and waits for what comes of it. */
+  /** Moves the clock until the gateway fetches the set again, and waits for the result. */
   async function refresh(): Promise<void> {
     const before = (await metric(gateway, 'jwks_fetches')) || 0;
     clock.advance(10 * minuteMs);
@@ -41,14 +41,14 @@ async function turnedGateway(options: GatewayOptions = {}) {
 }
 
 describe('while the endpoint of the issuer’s keys', () => {
-  let world: Awaited<ReturnType<typeof turnedGateway>>;
+  let world: Awaited<ReturnType<typeof gatewayWithManualClock>>;
   let stranger: TestIssuer;
   let visits = 0;
   const trap = createServer((_req, res) => res.end('{}')).on('connection', () => {
     visits += 1;
   });
   beforeAll(async () => {
-    world = await turnedGateway();
+    world = await gatewayWithManualClock();
     stranger = await mintIssuer();
     trap.listen(0, '127.0.0.1');
     await once(trap, 'listening');
@@ -66,37 +66,37 @@ describe('while the endpoint of the issuer’s keys', () => {
       answers.status(code, { location: elsewhere() })(req, res);
 
   test.each<[name: string, answer: RequestListener]>([
-    ['breaks connections off', answers.breakOff],
+    ['breaks connections', answers.breakOff],
     ['hangs', answers.hang],
     ['stalls in the middle', answers.stall],
-    ['drips', answers.drip],
+    ['sends a byte now and then', answers.drip],
     ['answers 500', answers.status(500)],
     ['answers 404', answers.status(404)],
     ['answers 204', answers.status(204)],
-    ['answers 304, though nothing was conditional', answers.status(304)],
+    ['answers 304 to an unconditional request', answers.status(304)],
     ['redirects with 301', redirect(301)],
     ['redirects with 302', redirect(302)],
     ['redirects with 307', redirect(307)],
     ['redirects with 308', redirect(308)],
-    ['redirects to the metadata of a cloud', answers.status(302, { location: 'http://169.254.169.254/' })],
+    ['redirects to a cloud metadata address', answers.status(302, { location: 'http://169.254.169.254/' })],
     ['has no keys', answers.json({ keys: [] })],
-    ['has other keys, and none that may be used', answers.json({ keys: [{ kty: 'oct', k: 'AAAA', kid: 'a' }] })],
+    ['has only unusable keys', answers.json({ keys: [{ kty: 'oct', k: 'AAAA', kid: 'a' }] })],
     [
       'has too many keys',
       answers.json({ keys: Array.from({ length: 101 }, (_, at) => ({ kty: 'EC', kid: `${at}` })) }),
     ],
-    ['says null', answers.json(null)],
-    ['says a list', answers.json([])],
-    ['says keys that are no list', answers.json({ keys: { 0: {} } })],
-    ['says HTML', answers.text('<!doctype html><title>502</title>', { 'content-type': 'text/html' })],
-    ['says half of it', answers.text('{"keys":[{"kty":"EC","crv"')],
-    ['says nothing', answers.text('')],
-    ['says what is not UTF-8', answers.text(Buffer.from('{"keys":["\xff"]}', 'latin1'))],
-    ['nests without end', answers.text('['.repeat(100_000))],
+    ['sends null', answers.json(null)],
+    ['sends a list', answers.json([])],
+    ['sends keys as an object', answers.json({ keys: { 0: {} } })],
+    ['sends HTML', answers.text('<!doctype html><title>502</title>', { 'content-type': 'text/html' })],
+    ['sends half of a key set', answers.text('{"keys":[{"kty":"EC","crv"')],
+    ['sends nothing', answers.text('')],
+    ['sends invalid UTF-8', answers.text(Buffer.from('{"keys":["\xff"]}', 'latin1'))],
+    ['sends deeply nested JSON', answers.text('['.repeat(100_000))],
     ['ends before its length', answers.cutShort('{"keys":[]}')],
-    ['says gzip, and it is not', answers.text('{"keys":[]}', { 'content-encoding': 'gzip' })],
+    ['announces gzip, and sends plain text', answers.text('{"keys":[]}', { 'content-encoding': 'gzip' })],
     ['sends a gzip bomb', answers.gzipBomb],
-  ])('%s, known keys go on, and unknown ones cost one fetch', async (_name, answer) => {
+  ])('%s, known keys still work, and unknown ones cost one fetch', async (_name, answer) => {
     const { gateway, status, refresh } = world;
     const known = await gateway.issuer.accessToken();
     const failures = await metric(gateway, 'jwks_fetch_failures');
@@ -124,7 +124,7 @@ describe('while the endpoint of the issuer’s keys', () => {
     expect(visits).toBe(0);
   });
 
-  test('never ends, it is left after a few hundred KiB', async () => {
+  test('never ends its answer, the gateway stops reading after a few hundred KiB', async () => {
     const { gateway, status, refresh } = world;
     let bytes = 0;
     gateway.issuerServer.answerKeys(
@@ -133,7 +133,7 @@ describe('while the endpoint of the issuer’s keys', () => {
       }),
     );
     await refresh();
-    // 256 KiB, and what sockets hold.
+    // 256 KiB, and the socket buffers.
     expect(bytes).toBeLessThan(8 * 1024 * 1024);
     expect(await status(await gateway.issuer.accessToken())).toBe('200');
     gateway.issuerServer.answerKeys(undefined);
@@ -143,11 +143,11 @@ describe('while the endpoint of the issuer’s keys', () => {
 });
 
 describe('the keys of an issuer', () => {
-  let world: Awaited<ReturnType<typeof turnedGateway>>;
+  let world: Awaited<ReturnType<typeof gatewayWithManualClock>>;
   afterEach(() => world.gateway.close());
 
-  test('rotate under load without one good request refused, and a retired one ends within ten minutes', async () => {
-    world = await turnedGateway();
+  test('rotate under load without a refused request, and a retired one ends within ten minutes', async () => {
+    world = await gatewayWithManualClock();
     const { gateway, clock, status, refresh } = world;
     let signer = gateway.issuer;
     const statuses = new Map<string, number>();
@@ -163,7 +163,7 @@ describe('the keys of an issuer', () => {
     for (let rotation = 0; rotation < 5; rotation += 1) {
       const next = await mintIssuer();
       gateway.issuerServer.answerKeys(answers.json({ keys: [...signer.jwks.keys, ...next.jwks.keys] }));
-      // Not waited for: the first token of the new key makes the gateway look, as long as it has not just looked.
+      // The first token of the new key makes the gateway fetch the set, unless it has just fetched it.
       clock.advance(minuteMs / 2);
       retired.push(signer);
       signer = next;
@@ -178,8 +178,8 @@ describe('the keys of an issuer', () => {
     expect([...statuses.keys()]).toEqual(['200']);
   });
 
-  test('that is gone refuses also the tokens that were verified with it', async () => {
-    world = await turnedGateway();
+  test('refuse tokens of a removed key, even those verified before', async () => {
+    world = await gatewayWithManualClock();
     const { gateway, status, refresh } = world;
     const remembered = await gateway.issuer.accessToken();
     expect(await status(remembered)).toBe('200');
@@ -188,8 +188,8 @@ describe('the keys of an issuer', () => {
     expect(await status(remembered)).toBe('401 token_key_unknown');
   });
 
-  test('that are unknown while their endpoint fails are our fault: 503, never counted against an address', async () => {
-    world = await turnedGateway();
+  test('that are unknown while their endpoint fails are 503, and not counted against an address', async () => {
+    world = await gatewayWithManualClock();
     const { gateway, status, refresh } = world;
     const next = await mintIssuer();
     gateway.issuerServer.answerKeys(answers.status(500));
@@ -199,7 +199,7 @@ describe('the keys of an issuer', () => {
     const raw = `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n<close>\r\n\r\n`;
     const { status: code, headers } = await gateway.raw(raw);
     expect([code, headers['retry-after'], headers['www-authenticate']]).toEqual([503, '2', undefined]);
-    // An address may bring 600 refused tokens a minute.
+    // An address may send 600 refused tokens a minute.
     for (let count = 0; count < 610; count += 10) {
       const answered = await Promise.all(Array.from({ length: 10 }, () => status(token)));
       expect(new Set(answered)).toEqual(new Set(['503 issuer_keys_unavailable']));
@@ -211,8 +211,8 @@ describe('the keys of an issuer', () => {
     expect(await status(await (await mintIssuer()).accessToken())).toBe('401 token_key_unknown');
   });
 
-  test('outlive their endpoint by a day, and then it is our fault; it heals by itself', async () => {
-    world = await turnedGateway();
+  test('work for a day after their endpoint fails, then tokens are 503 until it recovers', async () => {
+    world = await gatewayWithManualClock();
     const { gateway, clock, status, refresh } = world;
     const token = await gateway.issuer.accessToken();
     gateway.issuerServer.answerKeys(answers.status(500));
@@ -234,7 +234,7 @@ describe('the keys of an issuer', () => {
   });
 });
 
-test('keys in a file are as good as fetched ones, and each issuer has its own', async () => {
+test('keys from a file work like fetched ones, and belong to one issuer', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-issuer-'));
   const filed = await mintIssuer({ issuer: 'http://filed.test' });
   writeFileSync(join(directory, 'filed.jwks.json'), JSON.stringify(filed.jwks));
@@ -263,11 +263,11 @@ test('keys in a file are as good as fetched ones, and each issuer has its own', 
 
 describe('a gateway that starts while the issuer is down', () => {
   test.each<[name: string, answer: RequestListener]>([
-    ['breaks connections off', answers.breakOff],
+    ['breaks connections', answers.breakOff],
     ['hangs', answers.hang],
     ['answers 500', answers.status(500)],
     ['has no keys', answers.json({ keys: [] })],
-  ])('and %s says so, serves what is public, and recovers by itself', async (_name, answer) => {
+  ])('and %s is not ready, serves public routes, and recovers by itself', async (_name, answer) => {
     const gateway = await gatewayUnderTest({ isReady: false, answerKeys: answer, keySets: { timeoutMs: 300 } });
     const token = await gateway.issuer.accessToken();
     await eventually(async () => expect(await metric(gateway, 'jwks_fetch_failures')).toBeGreaterThan(0));

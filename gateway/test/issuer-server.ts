@@ -3,30 +3,30 @@ import { createServer, type RequestListener, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import type { TestIssuer } from '@countersign/testing';
 
-/** One item as the auth-service writes it. */
+/** A feed item in the format of the auth-service. */
 export type FeedItem = Readonly<Record<string, string>>;
 
 export type IssuerServer = Readonly<{
   url: string;
   /** Requests to the feed so far: target and headers. */
   questions: readonly Readonly<{ target: string; headers: Readonly<Record<string, string | undefined>> }>[];
-  /** Writes items and wakes who waits. */
+  /** Appends items, and answers waiting long polls. */
   revoke(...items: FeedItem[]): void;
-  /** Another log in place of this one, as after a restore from backup. */
+  /** Replaces the log, as after a restore from a backup. */
   replaceLog(id: string, ...items: FeedItem[]): void;
-  /** While false, everything answers 500. */
+  /** While false, every request gets 500. */
   setHealthy(healthy: boolean): void;
   /** The same for the feed alone. */
   setFeedHealthy(healthy: boolean): void;
-  /** How requests for the key set are answered from now on. Undefined: with the issuer's keys. */
+  /** Sets how the key set endpoint answers from now on. Undefined: with the issuer's keys. */
   answerKeys(answer: RequestListener | undefined): void;
-  /** The same for questions to the feed. Undefined: by the log. */
+  /** Sets how the feed answers from now on. Undefined: with the log. */
   answerFeed(answer: RequestListener | undefined): void;
   keyFetches(): number;
   close(): Promise<void>;
 }>;
 
-/** The auth-service as the gateway sees it: a key set, and a revocation log that is read by long-poll. */
+/** The auth-service as the gateway sees it: a key set, and a revocation log with long polling. */
 export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promise<IssuerServer> {
   let log = { id: 'log-1', items: [] as FeedItem[] };
   let healthy = true;
@@ -96,7 +96,7 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
     },
     answerFeed(answer) {
       feedAnswer = answer;
-      // Who waits for an answer of before asks again.
+      // Makes waiting long polls ask again.
       server.closeAllConnections();
     },
     keyFetches: () => keyFetches,
@@ -109,7 +109,7 @@ export async function issuerServer(issuer: TestIssuer, pageSize = 5_000): Promis
   };
 }
 
-/** An item that is in force from now, for as long as a token may live. */
+/** An item that is in force from now, for the lifetime of a token. */
 export function feedItem(kind: string, names: Readonly<Record<string, string>>, nowMs = Date.now()): FeedItem {
   const nextSecond = Math.floor(nowMs / 1000) * 1000 + 1000;
   return {

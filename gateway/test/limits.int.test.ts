@@ -8,7 +8,7 @@ import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts
 describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
   let gateway: GatewayUnderTest;
   let seen: number;
-  // A bucket of its own for every run: Redis remembers the one before.
+  // A new bucket for each run, since Redis keeps the counts of the previous run.
   const names = [
     ['name: limited,', `name: limited-${process.pid}-${Date.now() % 100_000},`],
     ['name: limited-user,', `name: limited-user-${process.pid}-${Date.now() % 100_000},`],
@@ -28,7 +28,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     if (url !== undefined) await foundRedis(url, probe);
     seen = gateway.upstream.requests.length;
   };
-  /** What comes before the gateway has found Redis is counted in the process: a test would see one more pass. */
+  /** Waits until the gateway uses Redis. Earlier requests are counted in the process, so that a test would see one more pass. */
   async function foundRedis(url: string, probe: string): Promise<void> {
     const client = new Redis(url);
     await eventually(async () => {
@@ -42,7 +42,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
   const get = (lines = '', path = '/v1/limited', method = 'GET') =>
     gateway.raw(`${method} ${path} HTTP/1.1\r\n<host>\r\n${lines}<close>\r\n\r\n`);
 
-  test('refuses what is too much, and says when to come back', async () => {
+  test('refuses requests over the limit, with Retry-After', async () => {
     await start();
     for (let count = 0; count < 3; count += 1) expect((await get()).status).toBe(200);
     const { status, code, headers } = await get();
@@ -53,7 +53,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(gateway.upstream.requests.length).toBe(seen + 3);
   });
 
-  test('is told with every answer that was counted, in place of the service’s own word on it', async () => {
+  test('is in the headers of every counted answer, instead of the service’s own', async () => {
     await start();
     const seen = [];
     for (let count = 0; count < 4; count += 1) {
@@ -68,7 +68,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(headers.ratelimit).toBe('"theirs";r=9;t=9');
   });
 
-  test('among several names them all, shows the tightest, and asks the caller’s own first', async () => {
+  test('is one of several: all are named, the tightest is shown, the caller’s own is checked first', async () => {
     await start([
       'limits: [{ requests: 2, per: 1m, by: user }]',
       'limits: [{ requests: 3, per: 1m, by: route }, { requests: 2, per: 1m, by: user }, { requests: 100, per: 1h, by: user }]',
@@ -83,11 +83,11 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(answers[0]?.headers.ratelimit).toMatch(/^"user";r=1;t=\d+$/);
     const refused = answers.filter(({ status }) => status === 429);
     expect(refused.length).toBeGreaterThan(0);
-    // What the first was refused for itself, the second could still have.
+    // The first caller exceeded its own limit, so the second caller can still use the shared one.
     expect([other.status, other.headers.ratelimit]).toEqual([200, expect.stringMatching(/^"route";r=0;t=\d+$/)]);
   });
 
-  test('is not widened by whatever a client says of its address', async () => {
+  test('does not change with the address headers of a client', async () => {
     await start();
     const statuses = [];
     for (let count = 0; count < 5; count += 1) {
@@ -97,7 +97,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
   });
 
-  test('goes by what a trusted proxy says, IPv6 by /64, IPv4 apart', async () => {
+  test('counts the address that a trusted proxy sends, IPv6 by /64, IPv4 separately', async () => {
     await start(['trustedProxies: []', 'trustedProxies: ["127.0.0.1/32"]']);
     const from = async (address: string) => (await get(`X-Forwarded-For: 8.8.8.8, ${address}\r\n`)).status;
     for (const address of ['2001:db8:1:1::1', '2001:db8:1:1::2', '2001:db8:1:1:ffff::3'])
@@ -109,7 +109,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(await from('::ffff:192.0.2.2')).toBe(200);
   });
 
-  test('is one for a path, whatever the method and the query, and other spellings lead nowhere', async () => {
+  test('is shared by all methods and queries of a path, and other spellings are refused', async () => {
     await start();
     const statuses = [
       (await get('', '/v1/limited?a=1')).status,
@@ -123,7 +123,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(statuses).toEqual([200, 200, 200, 429, 404, 404, 400]);
   });
 
-  test('by user is the user’s, and a refused caller uses up nothing', async () => {
+  test('counts by user, and a refused caller uses nothing up', async () => {
     await start();
     const [mine, other] = await Promise.all([
       gateway.issuer.accessToken({ user_id: 'u-1', sub: 'u-1' }),
@@ -137,7 +137,7 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
     expect(statuses).toEqual([200, 200, 429, 200]);
   });
 
-  test('is exact under 50 at once', async () => {
+  test('is exact for 50 concurrent requests', async () => {
     await start();
     const answers = await Promise.all(Array.from({ length: 50 }, () => gateway.ask('/v1/limited')));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(3);
@@ -145,22 +145,22 @@ describe.each(redisServers())('a limit, counted in %s', (_kind, { url }) => {
   });
 });
 
-describe('a limit while Redis is not there', () => {
-  test('is local, and answered at once', async () => {
+describe('a limit while Redis is down', () => {
+  test('is counted locally, without delay', async () => {
     const gateway = await gatewayUnderTest({ redis: 'redis://127.0.0.1:1' });
     const statuses = [];
     const startedAt = performance.now();
     for (let count = 0; count < 5; count += 1) statuses.push((await gateway.ask('/v1/limited')).status);
-    // Waited for, a connection that is not made would take seconds each time.
+    // If the gateway waited for a connection, each request would take seconds.
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
     await gateway.close();
   });
 
-  test('is local while Redis accepts and says nothing, and answered in time', async () => {
+  test('is counted locally, in time, while Redis accepts connections and does not answer', async () => {
     const sockets = new Set<Socket>();
     let unanswered = 0;
-    // Greets a client as Redis does, then nothing more.
+    // Greets a client as Redis does, then sends nothing.
     const mute = createServer((socket) => {
       sockets.add(socket);
       socket.on('error', () => socket.destroy());
@@ -177,7 +177,7 @@ describe('a limit while Redis is not there', () => {
     const { port } = mute.address() as AddressInfo;
     const gateway = await gatewayUnderTest({ redis: `redis://127.0.0.1:${port}` });
     const token = await gateway.issuer.accessToken();
-    // What comes before the gateway has found it is counted in the process.
+    // The gateway counts in the process until it has found Redis.
     await eventually(async () => {
       await gateway.ask('/v1/limited-user', { token });
       expect(unanswered).toBeGreaterThan(0);
@@ -186,12 +186,12 @@ describe('a limit while Redis is not there', () => {
     const ask = async () => {
       const startedAt = performance.now();
       statuses.push((await gateway.ask('/v1/limited')).status);
-      // 300 ms is the promise; this machine may have other things to do. Without a bound it would be 5 s and more.
+      // The promise is 300 ms; the rest allows for a busy machine. Without a timeout it would be 5 s or more.
       expect(performance.now() - startedAt).toBeLessThan(2_500);
     };
     for (let count = 0; count < 4; count += 1) await ask();
     expect(statuses).toEqual([200, 200, 200, 429]);
-    // A second later one asks again for all that come meanwhile, so that nothing piles up that would be counted later.
+    // One request a second tries Redis again, so that no commands pile up and count later.
     const asked = unanswered;
     await eventually(async () => {
       await Promise.all(Array.from({ length: 20 }, ask));

@@ -6,18 +6,18 @@ import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts
 const route = (_: unknown, index: number) =>
   `  - { name: r${index}, path: "/v1/s${index % 100}/r${index}/:id", methods: [GET, POST], upstream: things, auth: public, limits: [{ requests: 10, per: 1m, by: address }] }\n`;
 
-// The schema allows 10,000, and the gateway under test has some of its own.
+// The schema allows 10,000, and the gateway under test already has some.
 const manyRoutes = Array.from({ length: 9_900 }, route).join('');
 
-/** Milliseconds that this thread has worked. Unlike the time on the wall they do not grow when the machine is busy. */
+/** CPU milliseconds of this thread. Unlike wall-clock time they do not grow on a busy machine. */
 const workedMs = () => {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
 };
 
 /**
- * The longest that this thread worked without turning to its requests, in milliseconds. Garbage collections do not count: they go by the
- * heap of the test runner, which holds every suite before this one.
+ * The longest time in milliseconds that this thread worked without serving requests. Garbage collections do not count:
+ * they depend on the heap of the test runner, which holds every suite before this one.
  */
 function watchTurns(): () => number {
   const entries: PerformanceEntry[] = [];
@@ -52,7 +52,7 @@ describe('ten thousand routes', () => {
 
   const status = async (path: string) => (await gateway.ask(path)).status;
 
-  test('are loaded in seconds, keep their counts when they are loaded again, and do not hold up requests meanwhile', async () => {
+  test('load in seconds, keep their counts over a reload, and do not delay requests meanwhile', async () => {
     gateway = await gatewayUnderTest({ isReadAside: true });
     const write = (rest: string) => {
       writeFileSync(gateway.file, gateway.yaml);
@@ -78,7 +78,7 @@ describe('ten thousand routes', () => {
     }
   }, 240_000);
 
-  test('are what a gateway can be started with', async () => {
+  test('do not prevent a start', async () => {
     const before = workedMs();
     gateway = await gatewayUnderTest({ edits: [['\nroutes:\n', `\nroutes:\n${manyRoutes}`]] });
     expect(workedMs() - before).toBeLessThan(10_000);

@@ -49,7 +49,7 @@ const pieces = [
   head('GET /v1/admin', 'X-User-Id: root\r\n'),
 ];
 
-/** Puts a piece in, in place of `over` characters. */
+/** Replaces `over` characters by a piece. */
 type Mutation = Readonly<{ at: number; piece: string; over: number }>;
 const mutation: fc.Arbitrary<Mutation> = fc.record({
   at: fc.nat(400),
@@ -73,7 +73,7 @@ beforeAll(async () => {
 });
 afterAll(() => gateway.close());
 
-/** What comes back for bytes in two packets, until either side has had enough. */
+/** Sends bytes in two packets, and returns the answer until either side closes. */
 async function send([first, second]: readonly [string, string]): Promise<string> {
   const socket = connect(gateway.port, '127.0.0.1').on('error', () => {});
   const chunks: Buffer[] = [];
@@ -88,7 +88,7 @@ async function send([first, second]: readonly [string, string]): Promise<string>
   return Buffer.concat(chunks).toString('latin1');
 }
 
-test('good requests with a few bytes exchanged are refused or served, and never a fault of ours', async () => {
+test('refuses or serves requests with a few changed bytes, and never answers 5xx', async () => {
   const strange: string[] = [];
   for (const batch of [1, 2, 3, 4]) {
     const sent = fc.sample(mutated, 60);

@@ -22,13 +22,13 @@ export type NestedCall = Readonly<{
   lifetimeSec?: number;
 }>;
 
-/** Services with keys of their own: `things` and `hashed`, which the gateway calls too, and `stranger`, whom no route names. */
+/** Services with keys: `things` and `hashed`, which the gateway also calls, and `stranger`, which no route names. */
 export function callingServices() {
   const home = mkdtempSync(join(tmpdir(), 'countersign-services-'));
   const fileOf = (service: string) => join(home, `${service}.jwks.json`);
   const keys = new Map<string, ServiceKey>();
 
-  /** Another key in place of the service's own, as after a rotation. */
+  /** Replaces the service's key, as a rotation does. */
   function renew(service: string): void {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
     const keyid = `${service}-${randomBytes(4).toString('hex')}`;
@@ -46,7 +46,7 @@ export function callingServices() {
       if (key === undefined) throw new Error(`no service ${service}`);
       return key;
     },
-    /** What makes gatewayUnderTest know them. */
+    /** The edits that configure these services in gatewayUnderTest. */
     edits: [
       ['idle: 2s } }', 'idle: 2s }, txnToken: true }'],
       ['secret: "$' + '{HASHED_SECRET}" } }', 'secret: "$' + '{HASHED_SECRET}" }, txnToken: true }'],
@@ -56,7 +56,7 @@ export function callingServices() {
   };
 }
 
-/** The headers that a service's own client would send. */
+/** The headers that a service's client sends. */
 export function signCall(key: ServiceKey, nowMs: number, call: NestedCall): (readonly [string, string])[] {
   const { method = 'GET', target = '/internal/lookup/1', body = '', txnToken, createdSec, lifetimeSec = 30 } = call;
   const mark = target.indexOf('?');
@@ -79,7 +79,7 @@ export function signCall(key: ServiceKey, nowMs: number, call: NestedCall): (rea
   ];
 }
 
-/** Sends a call to the internal listener, byte for byte; `headers` as signed, or whatever was made of them. */
+/** Sends a call to the internal listener with exactly these headers: as signed, or changed by the test. */
 export async function sendCall(
   gateway: GatewayUnderTest,
   { method = 'GET', target = '/internal/lookup/1', body = '' }: NestedCall,

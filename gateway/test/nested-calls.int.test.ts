@@ -14,14 +14,14 @@ describe('a nested call', () => {
   const services = callingServices();
   let clock: TestClock;
   let gateway: GatewayUnderTest;
-  /** Handed to `things` with a request of an agent of acme. */
+  /** The txn-token that `things` received with a request of an agent of acme. */
   let txnToken: string;
   let requestId: string | undefined;
 
   beforeAll(async () => {
     clock = testClock(Math.floor(Date.now() / 1000) * 1000);
     gateway = await gatewayUnderTest({ nowMs: clock.nowMs, edits: services.edits });
-    clock.advance(6_000); // The replay memory refuses what may have been used before it was there.
+    clock.advance(6_000); // The replay memory refuses calls that may have been used before it started.
   });
   afterAll(async () => {
     await gateway.close();
@@ -74,7 +74,7 @@ describe('a nested call', () => {
     ['things', 'DELETE', '/internal/staff', true],
     ['things', 'GET', '/v1/things/1', true],
     ['stranger', 'GET', '/internal/lookup/7', false],
-  ])('%s: %s %s becomes what explain says, for a user: %s', async (serviceId, method, target, isForUser) => {
+  ])('%s: %s %s is forwarded as explain says, for a user: %s', async (serviceId, method, target, isForUser) => {
     const config = loadConfig(gateway.file, { HASHED_SECRET: gateway.hmacSecret });
     const caller = { kind: 'service', serviceId, ...(isForUser && { user: agent }) } as const;
     const { answer: refused, sends } = await explainRequest(config, { method, target, caller }, [], clock.nowMs());
@@ -94,14 +94,14 @@ describe('a nested call', () => {
     ['two Hosts', '/.well-known/jwks.json', 'Host: b\r\n', 'invalid_host'],
     ['an absolute target', 'http://a/.well-known/jwks.json', '', 'invalid_target'],
     ['an empty query', '/.well-known/jwks.json?', '', 'invalid_target'],
-    ['a length of another spelling', '/.well-known/jwks.json', 'Content-Length: 00\r\n', 'invalid_request'],
-  ])('or a question for the keys with %s is judged like any request', async (_name, target, more, code) => {
+    ['a non-canonical length', '/.well-known/jwks.json', 'Content-Length: 00\r\n', 'invalid_request'],
+  ])('a key set request with %s is checked like any request', async (_name, target, more, code) => {
     const { internal } = gateway.running.ports;
     const answer = await rawRequest(internal, `GET ${target} HTTP/1.1\r\nHost: a\r\n${more}Connection: close\r\n\r\n`);
     expect(parseAnswer(answer)).toMatchObject({ status: 400, code });
   });
 
-  test('arrives signed afresh, and says which service calls and for whom', async () => {
+  test('arrives with a new signature that names the calling service and the user', async () => {
     const call = { method: 'POST', target: '/internal/lookup/7?a=b', body: '{"a":1}' };
     const { status } = await sendCall(gateway, call, [['content-type', 'application/json'], ...sign(call)]);
     expect(status).toBe(200);
@@ -121,7 +121,7 @@ describe('a nested call', () => {
     expect(arrived.headers['txn-token']).not.toBe(txnToken);
   });
 
-  test('without a txn-token acts for nobody, and hands none on', async () => {
+  test('without a txn-token has no user, and passes no txn-token on', async () => {
     expect((await make({ txnToken: undefined })).status).toBe(200);
     const identity = await verifyArrived();
     expect(identity).toMatchObject({ kind: 'service', serviceId: 'things' });
@@ -130,7 +130,7 @@ describe('a nested call', () => {
     expect(gateway.upstream.last().headers).not.toHaveProperty('x-user-id');
   });
 
-  test('leaves one line in the log that leads back to the request that began it', async () => {
+  test('logs one line with the id of the original request', async () => {
     await make();
     await eventually(() => {
       const line = gateway.log.lines().find(({ identity, status }) => identity === 'service' && status === 200);
@@ -142,7 +142,7 @@ describe('a nested call', () => {
     expect(gateway.log.text()).not.toContain(txnToken);
   });
 
-  test('identity headers that the service made up never arrive', async () => {
+  test('identity headers that the service adds never arrive', async () => {
     const call = {};
     const spoofed: Headers = [
       ['X-User-Id', 'admin'],
@@ -181,14 +181,14 @@ describe('a nested call', () => {
       async () => sendCall(gateway, {}, [['authorization', `Bearer ${await gateway.issuer.accessToken()}`]]),
     ],
     [
-      'under a key that nobody knows',
+      'with an unknown key',
       401,
       'caller_unknown',
       () =>
         sendCall(gateway, {}, signCall({ ...services.keyOf('things'), keyid: 'unknown' }, clock.nowMs(), { txnToken })),
     ],
     [
-      "with another's key under this keyid",
+      "with another service's key under this keyid",
       401,
       'caller_signature_refused',
       () => {
@@ -197,20 +197,20 @@ describe('a nested call', () => {
       },
     ],
     [
-      'of a service that the route does not name',
+      'by a service that the route does not name',
       403,
       'caller_not_allowed',
       () => make({ txnToken: undefined }, 'stranger'),
     ],
     ["with another service's txn-token", 401, 'txn_token_foreign', () => make({}, 'hashed')],
     [
-      'with a txn-token that was put on afterwards',
+      'with a txn-token that was added after signing',
       401,
       'caller_signature_refused',
       () => sendCall(gateway, {}, [['txn-token', txnToken], ...sign({ txnToken: undefined })]),
     ],
     [
-      'with its txn-token taken off',
+      'with its txn-token removed after signing',
       401,
       'caller_signature_refused',
       () =>
@@ -221,24 +221,29 @@ describe('a nested call', () => {
         ),
     ],
     [
-      'with a txn-token exchanged for another',
+      'with its txn-token replaced after signing',
       401,
       'caller_signature_refused',
       async () => sendCall(gateway, {}, replaced(sign(), 'txn-token', await handedTo('things'))),
     ],
     [
-      'sent to another path',
+      'with another path than signed',
       401,
       'caller_signature_refused',
       () => sendCall(gateway, { target: '/internal/lookup/2' }, sign()),
     ],
     [
-      'sent with another query',
+      'with another query than signed',
       401,
       'caller_signature_refused',
       () => sendCall(gateway, { target: '/internal/lookup/1?admin=1' }, sign()),
     ],
-    ['sent with another method', 401, 'caller_signature_refused', () => sendCall(gateway, { method: 'POST' }, sign())],
+    [
+      'with another method than signed',
+      401,
+      'caller_signature_refused',
+      () => sendCall(gateway, { method: 'POST' }, sign()),
+    ],
     [
       'with a tampered body',
       401,
@@ -247,25 +252,25 @@ describe('a nested call', () => {
     ],
     ['with a body that was not signed', 400, 'body_not_allowed', () => sendCall(gateway, { body: 'x' }, sign())],
     [
-      'with a body where none is taken',
+      'with a body on a route without bodies',
       400,
       'body_not_allowed',
       () => make({ method: 'POST', target: '/internal/bodiless', body: 'x' }),
     ],
     ['signed long ago', 401, 'call_expired', () => make({ createdSec: Math.floor(clock.nowMs() / 1000) - 36 })],
     ['signed in the future', 401, 'call_expired', () => make({ createdSec: Math.floor(clock.nowMs() / 1000) + 6 })],
-    ['signed for a year', 401, 'caller_signature_refused', () => make({ lifetimeSec: 31_536_000 })],
+    ['with a lifetime of a year', 401, 'caller_signature_refused', () => make({ lifetimeSec: 31_536_000 })],
     ['for a user without the role', 403, 'insufficient_role', () => make({ target: '/internal/staff' })],
     [
-      'for nobody where a role is asked for',
+      'without a user on a route that requires a role',
       403,
       'insufficient_role',
       () => make({ target: '/internal/staff', txnToken: undefined }),
     ],
     ['for a user of another tenant', 403, 'tenant_mismatch', () => make({ target: '/internal/tenants/globex' })],
     ['to a route for clients', 404, 'no_route', () => make({ target: '/v1/things/1' })],
-    ['to nothing', 404, 'no_route', () => make({ target: '/internal/nothing' })],
-    ['by a method that is not listed', 405, 'method_not_allowed', () => make({ method: 'DELETE' })],
+    ['to a path without a route', 404, 'no_route', () => make({ target: '/internal/nothing' })],
+    ['with a method that is not listed', 405, 'method_not_allowed', () => make({ method: 'DELETE' })],
     [
       'to a target that must be normalized',
       400,
@@ -273,7 +278,7 @@ describe('a nested call', () => {
       () => sendCall(gateway, { target: '/internal/x/../lookup/1' }, sign()),
     ],
   ])('%s is refused with %s %s, and nothing arrives', async (_name, status, code, call) => {
-    // Some of them make a token of their own first, and that request does arrive.
+    // Some cases first get a txn-token of their own, and that request does arrive.
     const arrived = () => gateway.upstream.requests.filter(({ target }) => target !== '/v1/things/1').length;
     const before = arrived();
     const { status: got, code: gotCode } = await call();
@@ -294,18 +299,18 @@ describe('a nested call', () => {
     ],
     ['without a MAC', () => `${encoded({ ...headerOf(txnToken), alg: 'none' })}.${txnToken.split('.')[1]}.AA`],
     [
-      'under a secret of another gateway',
+      'with a MAC by another gateway’s secret',
       () => new SignJWT(payloadOf(txnToken)).setProtectedHeader(headerOf(txnToken)).sign(Buffer.alloc(32, 7)),
     ],
     [
-      'under a key that is not there',
+      'with an unknown kid',
       () =>
         new SignJWT(payloadOf(txnToken))
           .setProtectedHeader({ ...headerOf(txnToken), kid: 'x' })
           .sign(Buffer.alloc(32, 7)),
     ],
     [
-      'made with the public key as the secret',
+      'with a MAC by the public key',
       async () => {
         const { internal } = gateway.running.ports;
         const { keys } = (await (await fetch(`http://127.0.0.1:${internal}/.well-known/jwks.json`)).json()) as {
@@ -320,7 +325,7 @@ describe('a nested call', () => {
     await expectRefused(make({ txnToken: await forge() }), 401, 'txn_token_invalid');
   });
 
-  test('is made once: its copy is refused', async () => {
+  test('works once: its copy is refused', async () => {
     const headers = sign();
     expect((await sendCall(gateway, {}, headers)).status).toBe(200);
     await expectRefused(sendCall(gateway, {}, headers), 401, 'call_replayed');
@@ -330,7 +335,7 @@ describe('a nested call', () => {
     await expectRefused(sendCall(gateway, {}, [...sign(), ...sign()]), 401, 'caller_signature_refused');
   });
 
-  test('goes four services deep, and no further', async () => {
+  test('goes four services deep at most', async () => {
     for (let depth = 1; depth < 4; depth += 1) {
       expect((await make()).status).toBe(200);
       txnToken = gateway.upstream.last().headers['txn-token'] ?? '';
@@ -339,16 +344,16 @@ describe('a nested call', () => {
     await expectRefused(make(), 403, 'call_too_deep');
   });
 
-  test("counts against the user's limit, whoever calls", async () => {
+  test("counts against the user's limit, whichever service calls", async () => {
     const call = { target: '/internal/counted' };
     expect((await make(call)).status).toBe(200);
     expect((await make(call)).status).toBe(200);
     await expectRefused(make(call), 429, 'rate_limited');
-    txnToken = await handedTo('things', { user_id: 'somebody-else' });
+    txnToken = await handedTo('things', { user_id: 'another-user' });
     expect((await make(call)).status).toBe(200);
   });
 
-  test('the public listener serves no route for services, signed or not', async () => {
+  test('the public listener serves no service route, with or without a signature', async () => {
     const lines = sign()
       .map(([name, value]) => `${name}: ${value}\r\n`)
       .join('');
@@ -361,7 +366,7 @@ describe('a nested call', () => {
     }
   });
 
-  test('the internal listener upgrades nothing', async () => {
+  test('the internal listener refuses every upgrade', async () => {
     const upgrade: Headers = [
       ['upgrade', 'websocket'],
       ['connection', 'upgrade'],
@@ -372,7 +377,7 @@ describe('a nested call', () => {
     await expectRefused(answer, 400, 'upgrade_not_allowed');
   });
 
-  test('a client that brings a txn-token has brought nothing', async () => {
+  test('ignores a txn-token that a client sends', async () => {
     const token = await gateway.issuer.accessToken();
     await gateway.ask('/v1/things/1', { token, headers: { 'txn-token': txnToken } });
     expect(gateway.upstream.last().headers['txn-token']).not.toBe(txnToken);
@@ -386,11 +391,11 @@ describe('a nested call', () => {
     ['member', { user_id: 'u-9', tenant_id: acme }],
     ['tenant', { tenant_id: acme }],
     ['key', { kid: '' }],
-  ])('after the %s was revoked', (kind, names) => {
+  ])('after revocation of the %s', (kind, names) => {
     let own: GatewayUnderTest;
     afterEach(() => own.close());
 
-    test('is refused, with a txn-token that was handed out before', async () => {
+    test('is refused with a txn-token from before', async () => {
       let behindMs = 10_000;
       const nowMs = () => Date.now() - behindMs;
       own = await gatewayUnderTest({ edits: services.edits, nowMs });
@@ -415,9 +420,9 @@ describe('a nested call', () => {
       const shared = { edits: services.edits, nowMs, ...(url !== undefined && { redis: url }) };
       const one = await gatewayUnderTest(shared);
       const other = url === undefined ? one : await gatewayUnderTest(shared);
-      aheadMs = 10_000; // Younger than any replay memory that may just have begun.
+      aheadMs = 10_000; // Makes the call younger than a replay memory that has just started.
       const headers = signCall(services.keyOf('things'), nowMs(), {});
-      // Until Redis is connected, nobody can know whether it is a copy.
+      // Until Redis is connected, the gateway cannot know whether the call is a copy, and answers 503.
       await eventually(async () => expect((await sendCall(one, {}, headers)).status).toBe(200));
       await eventually(async () => expect((await sendCall(other, {}, headers)).code).toBe('call_replayed'));
       expect(one.upstream.requests.length + (other === one ? 0 : other.upstream.requests.length)).toBe(1);
@@ -426,15 +431,15 @@ describe('a nested call', () => {
     },
   );
 
-  // Last, since time does not go back.
-  test('with an expired txn-token is refused, a minute and the tolerance after it was handed out', async () => {
+  // These run last, since they move the clock forward.
+  test('with a txn-token is refused after a minute and the tolerance', async () => {
     clock.advance(64_999);
     expect((await make()).status).toBe(200);
     clock.advance(1);
     await expectRefused(make(), 401, 'txn_token_expired');
   });
 
-  test('with a key that the service has exchanged is taken within seconds, and the old one is not', async () => {
+  test('accepts a rotated service key within seconds, and refuses the old one', async () => {
     txnToken = await handedTo('things');
     const old = sign();
     services.renew('things');

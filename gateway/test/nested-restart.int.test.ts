@@ -6,10 +6,10 @@ import { type RunningGateway, serveGateway } from '../src/serve.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { callingServices, type NestedCall, sendCall, signCall } from './nested-caller.ts';
 
-/** Longest quiet time of the replay memory: it begins at the next whole second, and a service's clock may be 5 s ahead. */
+/** The longest time in which new replay memory refuses: it begins at the next second, and a clock may be 5 s ahead. */
 const quietMs = 6_000;
 
-describe('over a restart without Redis', () => {
+describe('after a restart without Redis', () => {
   const services = callingServices();
   let clock: TestClock;
   let gateway: GatewayUnderTest;
@@ -26,7 +26,7 @@ describe('over a restart without Redis', () => {
     await gateway.close();
   });
 
-  /** Another process with the same file and the same keys, as far as the replay memory can tell. */
+  /** Starts the gateway anew with the same file and keys, and with empty replay memory. */
   async function restart(): Promise<void> {
     await running.stop();
     const env = { HASHED_SECRET: gateway.hmacSecret };
@@ -49,7 +49,7 @@ describe('over a restart without Redis', () => {
     ['for no user', async () => ({})],
     ['for a user', async () => ({ txnToken: await handedOut() })],
   ])('a nested call %s', (_name, callOf) => {
-    test.each([0, 2, 4, 5])('of a service whose clock is %d s ahead is not taken a second time', async (aheadSec) => {
+    test.each([0, 2, 4, 5])('of a service whose clock is %d s ahead is not accepted twice', async (aheadSec) => {
       const headers = sign(aheadSec, await callOf());
       expect((await send(headers)).status).toBe(200);
       await restart();
@@ -63,13 +63,16 @@ describe('over a restart without Redis', () => {
     });
   });
 
-  test.each([-5, 0, 5])('a call for a request that began after it is taken, with a clock at %d s', async (aheadSec) => {
-    await restart();
-    clock.advance(1_000);
-    expect((await send(sign(aheadSec, { txnToken: await handedOut() }))).status).toBe(200);
-  });
+  test.each([-5, 0, 5])(
+    'a call for a request that began after it is accepted, with a clock at %d s',
+    async (aheadSec) => {
+      await restart();
+      clock.advance(1_000);
+      expect((await send(sign(aheadSec, { txnToken: await handedOut() }))).status).toBe(200);
+    },
+  );
 
-  test('a call for no user is taken when nothing older can be alive, and 503 until then', async () => {
+  test('a call without a user is 503 until all older calls have expired, then accepted', async () => {
     await restart();
     clock.advance(quietMs - 1);
     const { status, code } = await send(sign(0));

@@ -1,13 +1,13 @@
 import { connect } from 'node:net';
 
 export type NewConnections = Readonly<{
-  /** How many ended how: the status of the answer, or the error's code. */
+  /** Counts by outcome: the status of the answer, or the error's code. */
   outcomes: Readonly<Record<string, number>>;
-  /** Settles when every client was refused. */
+  /** Settles when every client has been refused. */
   refused: Promise<unknown>;
 }>;
 
-/** So many clients, each asking again and again on a new connection, until it gets no answer. */
+/** Starts this many clients. Each sends requests on new connections until one gets no answer. */
 export function newConnectionsTo(port: number, path: string, clients: number): NewConnections {
   const outcomes: Record<string, number> = {};
 

@@ -9,7 +9,7 @@ import { gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 
 describe('a gateway in operation', () => {
-  test('writes one line for every request, with all that was decided and no secret', async () => {
+  test('logs one line for each request, with every decision and no secret', async () => {
     const gateway = await gatewayUnderTest();
     const token = await gateway.issuer.accessToken();
     await gateway.ask('/v1/things/1?secret=query', { token, headers: { cookie: 'a=cookie-value' } });
@@ -44,12 +44,12 @@ describe('a gateway in operation', () => {
   test.each([
     ['without a token', '/v1/admin', undefined, 401, 'auth: required'],
     ['in the wrong role', '/v1/admin', 'agent', 403, 'allow.roles: admin'],
-    ['in the right one', '/v1/admin', 'admin', 200, 'allow.roles: admin'],
+    ['in the right role', '/v1/admin', 'admin', 200, 'allow.roles: admin'],
     ['of another tenant', '/v1/tenants/elsewhere/settings', 'agent', 403, 'allow.tenant: :tenantId'],
     ['within a limit', '/v1/limited', undefined, 200, 'limits: address'],
     ['within its own limit', '/v1/limited-user', 'agent', 200, 'limits: user'],
     ['where there is no route', '/v1/nothing', undefined, 404, undefined],
-  ])('says in the line which rule was asked last: a caller %s', async (_name, path, role, status, rule) => {
+  ])('logs the last checked rule: a caller %s', async (_name, path, role, status, rule) => {
     const gateway = await gatewayUnderTest();
     const token = role && (await gateway.issuer.accessToken({ role }));
     const answer = await gateway.ask(path, token === undefined ? {} : { token });
@@ -59,7 +59,7 @@ describe('a gateway in operation', () => {
     await gateway.close();
   });
 
-  test('keeps what was written in a path on one line', async () => {
+  test('logs a path with line breaks on one line', async () => {
     const gateway = await gatewayUnderTest();
     await gateway.raw('GET /v1/\x1b[31mred HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n');
     await gateway.raw('GET /v1/"},{"level":60 HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n');
@@ -87,7 +87,7 @@ describe('a gateway in operation', () => {
     await gateway.close();
   });
 
-  test('shows what is known of the revocations of each issuer', async () => {
+  test('shows the state of the revocations of each issuer', async () => {
     const gateway = await gatewayUnderTest();
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
     await eventually(async () => {
@@ -99,7 +99,7 @@ describe('a gateway in operation', () => {
     await gateway.close();
   });
 
-  test('serves nothing of the admin listener on the others', async () => {
+  test('serves no admin path on the other listeners', async () => {
     const gateway = await gatewayUnderTest();
     const internal = `http://127.0.0.1:${gateway.running.ports.internal}`;
     const paths = ['/metrics', '/healthz', '/readyz', '/config', '/routes', '/upstreams'];
@@ -112,9 +112,9 @@ describe('a gateway in operation', () => {
   });
 
   test.each([
-    ['what is no request', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
+    ['malformed bytes', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
     [
-      'a head without end',
+      'an endless head',
       `GET /healthz HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
       431,
       'headers_too_large',
@@ -127,18 +127,15 @@ describe('a gateway in operation', () => {
       417,
       'expectation_failed',
     ],
-  ])(
-    'answers %s on the admin listener as everywhere: a problem, and its request id',
-    async (_what, bytes, status, code) => {
-      const gateway = await gatewayUnderTest();
-      const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, bytes));
-      expect(answer).toMatchObject({ status, code });
-      expect(JSON.parse(answer.body).request_id).toBe(answer.headers['x-request-id']);
-      await gateway.close();
-    },
-  );
+  ])('answers %s on the admin listener with a problem and a request id', async (_what, bytes, status, code) => {
+    const gateway = await gatewayUnderTest();
+    const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, bytes));
+    expect(answer).toMatchObject({ status, code });
+    expect(JSON.parse(answer.body).request_id).toBe(answer.headers['x-request-id']);
+    await gateway.close();
+  });
 
-  test('stops gracefully: not ready first, what is in flight is answered, connections end', async () => {
+  test('stops gracefully: readiness fails first, requests in progress finish, connections close', async () => {
     const waiting: ServerResponse[] = [];
     const gateway = await gatewayUnderTest({ upstream: { answer: (_request, res) => void waiting.push(res) } });
     const token = await gateway.issuer.accessToken();
@@ -159,7 +156,7 @@ describe('a gateway in operation', () => {
     idle.destroy();
   });
 
-  test('does not start on a port that is taken, and leaves nothing open', async () => {
+  test('does not start on a port in use, and leaves nothing open', async () => {
     const gateway = await gatewayUnderTest();
     await expect(
       gatewayUnderTest({ edits: [['public: "127.0.0.1:0"', `public: "127.0.0.1:${gateway.port}"`]] }),

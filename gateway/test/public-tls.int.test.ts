@@ -56,7 +56,7 @@ describe('the public listener with a certificate', () => {
   const get = (headers = '') =>
     `GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n${headers}\r\n`;
 
-  test.each(['TLSv1.2', 'TLSv1.3'] as const)('speaks %s, and says so to the service', async (version) => {
+  test.each(['TLSv1.2', 'TLSv1.3'] as const)('speaks %s, and sends x-forwarded-proto: https', async (version) => {
     const answer = await ask(get('X-Forwarded-Proto: http\r\n'), { minVersion: version, maxVersion: version });
     expect(answer.status).toBe(200);
     expect(gateway.upstream.last().headers).toMatchObject({ 'x-forwarded-proto': 'https', 'x-identity': 'user' });
@@ -73,7 +73,7 @@ describe('the public listener with a certificate', () => {
     await expect(open(options)).rejects.toMatchObject({ code });
   });
 
-  test('has nothing to say to who speaks plain HTTP, and goes on', async () => {
+  test('closes plain HTTP connections, and continues to serve', async () => {
     const before = gateway.upstream.requests.length;
     const socket = connect(gateway.port, '127.0.0.1');
     const chunks: Buffer[] = [];
@@ -85,7 +85,7 @@ describe('the public listener with a certificate', () => {
     expect((await ask(get())).status).toBe(200);
   });
 
-  test('reads request lines as strictly', async () => {
+  test('parses request lines as strictly', async () => {
     const { status, code } = await ask(get().replace('GET ', 'GET  '));
     expect([status, code]).toEqual([400, 'invalid_request']);
   });
@@ -97,7 +97,7 @@ describe('the public listener with a certificate', () => {
     expect(gateway.upstream.last().headers).toMatchObject({ 'x-forwarded-proto': 'https', upgrade: 'websocket' });
   });
 
-  test('closes a connection on which nobody comes to the point', async () => {
+  test('closes a connection whose handshake or request does not finish', async () => {
     const silent = connect(gateway.port, '127.0.0.1').on('error', () => {});
     const greeted = await open();
     greeted.on('error', () => {}).write('GET /v1/things/1 HTTP/1.1\r\n');
@@ -105,7 +105,7 @@ describe('the public listener with a certificate', () => {
     await Promise.all([once(silent, 'close'), once(greeted, 'close')]);
   });
 
-  test('shows a renewed certificate to who comes then, and keeps the last good one when its files are bad', async () => {
+  test('uses a renewed certificate for new connections, and keeps the last good one when the files are bad', async () => {
     const fingerprint = async () => {
       const socket = await open();
       const { fingerprint256 } = socket.getPeerCertificate();
@@ -132,14 +132,14 @@ describe('the public listener with a certificate', () => {
     expect(Number(await metric('countersign_certificate_expires_timestamp_seconds'))).toBeGreaterThan(
       Date.now() / 1000,
     );
-    // A connection that was there before goes on.
+    // An existing connection continues.
     const chunks: Buffer[] = [];
     old.on('data', (chunk: Buffer) => chunks.push(chunk)).write(get());
     await once(old, 'close');
     expect(parseAnswer(Buffer.concat(chunks).toString('latin1')).status).toBe(200);
   });
 
-  test('does not change between TLS and plain HTTP while it runs', async () => {
+  test('refuses to switch between TLS and plain HTTP while it runs', async () => {
     const withoutTls = gateway.yaml.replace(/tls: \{[^}]*\},/, '');
     writeFileSync(gateway.file, withoutTls);
     const { refused } = await gateway.running.reload();
@@ -149,7 +149,7 @@ describe('the public listener with a certificate', () => {
     expect((await gateway.running.reload()).refused).toBeUndefined();
   });
 
-  test('never shows its key', async () => {
+  test('never logs or serves its key', async () => {
     const config = await (await gateway.admin('/config')).text();
     for (const line of first.key.split('\n').filter((text) => text.length > 40)) {
       expect(gateway.log.text()).not.toContain(line);

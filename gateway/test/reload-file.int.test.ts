@@ -1,4 +1,4 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: that is how gateway.yaml writes variables
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: gateway.yaml writes variables like this
 import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { eventually } from '@countersign/testing';
@@ -31,7 +31,7 @@ describe("the configuration's file", () => {
   };
   const refusals = () => gateway.log.lines().filter(({ msg }) => msg === 'configuration refused');
 
-  /** Turns the file into a link to `..data/gateway.yaml`, as in a Kubernetes volume. */
+  /** Replaces the file by a link to `..data/gateway.yaml`, as in a Kubernetes volume. */
   function asConfigMap(): (text: string) => void {
     let count = 0;
     const swap = (text: string) => {
@@ -57,15 +57,15 @@ describe("the configuration's file", () => {
       },
     ],
     [
-      'is removed and comes again',
+      'is removed and created again',
       () => (text) => {
         unlinkSync(gateway.file);
         writeFileSync(gateway.file, text);
       },
     ],
-    ['is in a ConfigMap whose link moves', asConfigMap],
+    ['is in a ConfigMap whose link changes', asConfigMap],
     [
-      'is in a directory that is exchanged',
+      'is in a directory that is replaced',
       () => {
         mkdirSync(join(home, 'release'));
         writeFileSync(join(home, 'release', 'gateway.yaml'), gateway.yaml);
@@ -79,7 +79,7 @@ describe("the configuration's file", () => {
         };
       },
     ],
-  ])('is followed when it %s', async (_how, prepare) => {
+  ])('is reloaded when it %s', async (_how, prepare) => {
     const write = prepare();
     expect(await status()).toBe(200);
     write(closed);
@@ -88,7 +88,7 @@ describe("the configuration's file", () => {
     expect(refusals()).toEqual([]);
   });
 
-  test('when it is bad changes nothing, and everybody who looks is told', async () => {
+  test('changes nothing when it is bad, and log, metrics and /config report it', async () => {
     const { hash } = await config();
     const bad = closed.replace('auth: optional', 'auth: maybe').replace('trustedProxies: []', 'trustedProxy: []');
     writeFileSync(gateway.file, bad);
@@ -112,7 +112,7 @@ describe("the configuration's file", () => {
     expect(await metric('countersign_config_last_reload_successful')).toBe('1');
   });
 
-  test('when it is gone changes nothing', async () => {
+  test('changes nothing when it is missing', async () => {
     rmSync(gateway.file);
     await eventually(async () => expect(await config()).toMatchObject({ refused: { hash: null } }));
     expect(refusals()).toEqual([
@@ -132,7 +132,7 @@ describe("the configuration's file", () => {
       'redis: "redis://127.0.0.1:1"',
       /gateway\.yaml:6:8: redis: cannot change while the gateway runs/,
     ],
-  ])('that wants what only a restart can do is refused: %s to %s', async (from, to, problem) => {
+  ])('is refused when a change needs a restart: %s to %s', async (from, to, problem) => {
     writeFileSync(gateway.file, closed.replace(from, to));
     await eventually(() =>
       expect(refusals()).toEqual([expect.objectContaining({ problem: expect.stringMatching(problem) })]),
@@ -140,7 +140,7 @@ describe("the configuration's file", () => {
     expect(await status()).toBe(200);
   });
 
-  test('that names a secret which is not there yet is taken when it comes, and again when the secret changes', async () => {
+  test('is applied when a missing secret file appears, and again when it changes', async () => {
     const hashed = 'secret: "${HASHED_SECRET}"';
     expect(closed).toContain(hashed);
     writeFileSync(gateway.file, closed.replace(hashed, 'secretFile: secret'));
@@ -153,8 +153,8 @@ describe("the configuration's file", () => {
     expect(refusals()).toHaveLength(1);
   });
 
-  test('is waited for while it is being written', async () => {
-    // Every piece is good YAML, and the first ones even a good configuration.
+  test('is not read while it is being written', async () => {
+    // Every piece is valid YAML, and the first ones are even a valid configuration.
     const lines = closed.split('\n');
     for (let end = lines.length - 6; end <= lines.length; end += 1)
       writeFileSync(gateway.file, lines.slice(0, end).join('\n'));

@@ -10,7 +10,7 @@ import { Client, request } from 'undici';
 import { type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { feedItem, issuerServer } from './issuer-server.ts';
 
-describe('a configuration that replaces another', () => {
+describe('a new configuration', () => {
   let gateway: GatewayUnderTest;
   const start = async (options?: GatewayOptions) => {
     gateway = await gatewayUnderTest(options);
@@ -24,7 +24,7 @@ describe('a configuration that replaces another', () => {
   const openPath = '/v1/open/**", methods: [GET, POST], upstream: things, auth: public';
   const closedPath = openPath.replace('public', 'required');
 
-  test('holds for the next request on a connection that is older than it', async () => {
+  test('applies to the next request on an existing connection', async () => {
     await start();
     const client = new Client(`http://127.0.0.1:${gateway.port}`);
     let connections = 0;
@@ -45,7 +45,7 @@ describe('a configuration that replaces another', () => {
     await client.close();
   });
 
-  test('leaves a request that is under way wholly to the old one, also where its upstream is gone from the new', async () => {
+  test('lets a request in progress finish under the old one, even if its upstream is gone', async () => {
     const waiting: ServerResponse[] = [];
     await start({
       edits: [['response: 2s', 'response: 30s']],
@@ -62,7 +62,7 @@ describe('a configuration that replaces another', () => {
     expect((await answer).status).toBe(200);
   });
 
-  test('judges tokens that were verified before by its own rules', async () => {
+  test('applies its rules to tokens that were verified before', async () => {
     await start();
     const token = await gateway.issuer.accessToken({ role: 'agent' });
     expect(await codeOf('/v1/things/1', token)).toBe(200);
@@ -74,7 +74,7 @@ describe('a configuration that replaces another', () => {
     expect(await codeOf('/v1/things/1', token)).toBe('token_audience_refused');
   });
 
-  test('keeps verified tokens, keys and revocations of an issuer that is the same', async () => {
+  test('keeps verified tokens, keys and revocations of an unchanged issuer', async () => {
     await start();
     const token = await gateway.issuer.accessToken();
     const revoked = await gateway.issuer.accessToken({ sid: 's-1' });
@@ -85,7 +85,7 @@ describe('a configuration that replaces another', () => {
     const misses = async () =>
       /token_cache\{what="misses"\} (\d+)/.exec(await (await gateway.admin('/metrics')).text())?.[1];
     const before = await misses();
-    // Nothing could be fetched now.
+    // The issuer answers no more requests from here on.
     gateway.issuerServer.setHealthy(false);
     await gateway.reload([[openPath, closedPath]]);
     expect(await codeOf('/v1/things/1', token)).toBe(200);
@@ -94,7 +94,7 @@ describe('a configuration that replaces another', () => {
     expect(gateway.issuerServer.keyFetches()).toBe(fetches);
   });
 
-  test('waits for the keys and revocations of a new issuer, and serves meanwhile', async () => {
+  test('waits for the keys and revocations of a new issuer, while the old one serves', async () => {
     await start();
     const token = await gateway.issuer.accessToken();
     const other = await issuerServer(gateway.issuer);
@@ -115,7 +115,7 @@ describe('a configuration that replaces another', () => {
     await other.close();
   });
 
-  test('is refused where a new issuer does not answer in time, and can change something else while an old one is silent', async () => {
+  test('is refused if a new issuer does not answer in time; a silent old issuer does not block it', async () => {
     await start({ reloadTiming: { warmUpMs: 100 } });
     const token = await gateway.issuer.accessToken();
     const { url } = gateway.issuerServer;
@@ -129,7 +129,7 @@ describe('a configuration that replaces another', () => {
     expect(await codeOf('/v1/open/1')).toBe('token_missing');
   });
 
-  test('refuses the tokens of an issuer that is gone from it, also those verified before', async () => {
+  test('refuses tokens of a removed issuer, even those verified before', async () => {
     await start();
     const token = await gateway.issuer.accessToken();
     expect(await codeOf('/v1/things/1', token)).toBe(200);
@@ -139,7 +139,7 @@ describe('a configuration that replaces another', () => {
     expect(metrics).not.toContain('issuer.test');
   });
 
-  test('goes on counting where a limit is the same, and begins where it is another', async () => {
+  test('keeps the counts of an unchanged limit, and resets those of a changed one', async () => {
     await start();
     for (let count = 0; count < 3; count += 1) expect(await codeOf('/v1/limited')).toBe(200);
     await gateway.reload([[openPath, closedPath]]);
@@ -148,7 +148,7 @@ describe('a configuration that replaces another', () => {
     expect(await codeOf('/v1/limited')).toBe(200);
   });
 
-  test('ends event streams whose route is another in it, and leaves the others open', async () => {
+  test('ends event streams of changed routes, and leaves the others open', async () => {
     const long = ['idle: 2s', 'idle: 60s'] as const;
     await start({
       edits: [long],
@@ -176,7 +176,7 @@ describe('a configuration that replaces another', () => {
     await eventually(() => expect(things.ended()).toBe(true));
   });
 
-  test('ends WebSockets whose route is another in it, and leaves the others open', async () => {
+  test('ends WebSockets of changed routes, and leaves the others open', async () => {
     const head = 'Connection: Upgrade\r\nUpgrade: websocket\r\n';
     const answer = `HTTP/1.1 101 Switching Protocols\r\n${head}Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n`;
     await start({ upstream: { upgrade: (_request, socket) => void socket.write(answer) } });
@@ -197,7 +197,7 @@ describe('a configuration that replaces another', () => {
     await eventually(() => expect(socket.closed).toBe(true));
   });
 
-  test('leaves nothing of those before it in memory', async () => {
+  test('frees the memory of earlier ones', async () => {
     const loaded: WeakRef<object>[] = [];
     await start({ loaded: (config) => void loaded.push(new WeakRef(config)) });
     for (let round = 0; round < 6; round += 1) {
@@ -213,14 +213,14 @@ describe('a configuration that replaces another', () => {
     expect(loaded).toHaveLength(6);
   });
 
-  test('that names a file which is not there changes nothing', async () => {
+  test('that names a missing file changes nothing', async () => {
     await start();
     await expect(gateway.reload([['/keys"', '/no-keys"']])).rejects.toThrow('cannot be read (ENOENT)');
     expect(await codeOf('/v1/open/1')).toBe(200);
   });
 
   describe('under load', () => {
-    /** Asks on kept connections, one after the other on each, until it is told to stop. */
+    /** Sends requests on keep-alive connections, one at a time on each, until it is stopped. */
     function load(connections: number, headers: Readonly<Record<string, string>> = {}) {
       let stopped = false;
       let opened = 0;
@@ -247,7 +247,7 @@ describe('a configuration that replaces another', () => {
       };
     }
 
-    test('good files and bad ones in turn fail no request and break no connection', async () => {
+    test('alternating good and bad files fail no request and break no connection', async () => {
       await start();
       const requests = load(8);
       const things = 'upstream: things, auth: required, websocket: true';
@@ -262,7 +262,7 @@ describe('a configuration that replaces another', () => {
       expect(opened).toBe(8);
     });
 
-    test('hostile files, and whatever a YAML reader must refuse, fail no request', async () => {
+    test('hostile and malformed YAML files fail no request', async () => {
       await start({ isReadAside: true });
       const requests = load(4);
       const suite: { cases: Record<string, string> } = JSON.parse(
@@ -294,7 +294,7 @@ describe('a configuration that replaces another', () => {
       expect(opened).toBe(4);
     });
 
-    test('each request is wholly under one of them: the first stage, the last, and auth between them', async () => {
+    test('each request uses one configuration in all its stages', async () => {
       await start();
       const under = (strip: string, to: string): [string, string][] => [
         ['trustedProxies: []', `trustedProxies: []\nheaders: { strip: [${strip}] }`],
@@ -317,7 +317,7 @@ describe('a configuration that replaces another', () => {
         before.map(({ target, count }) => `${target} ${count('x-a') > 0 ? 'x-a' : ''}${count('x-b') > 0 ? 'x-b' : ''}`),
       );
       expect([...seen].sort()).toEqual(['/a/1 x-a', '/b/1 x-b']);
-      // At most those that were under way: from then on each connection got 401 alone.
+      // At most the requests in progress: after them, each connection got only 401.
       expect(gateway.upstream.requests.length - arrived).toBeLessThanOrEqual(8);
     });
   });

@@ -23,16 +23,13 @@ const answers: [name: string, answer: RequestListener][] = [
   ['null', json('null')],
   ['a page without a log', page({ log: undefined })],
   ['a cursor that is no number', page({ cursor: 'DROP TABLE' })],
-  ['a cursor beyond all numbers', page({ cursor: 1e300 })],
+  ['a cursor that is too large', page({ cursor: 1e300 })],
   ['items that are no list', page({ items: { length: 3 } })],
-  [
-    'items that are not understood',
-    page({ items: [null, [], 7, { kind: 'session' }, { kind: '__proto__', sid: 's-2' }] }),
-  ],
-  ['a page that says that more follows, for ever', page({ complete: false })],
+  ['unknown items', page({ items: [null, [], 7, { kind: 'session' }, { kind: '__proto__', sid: 's-2' }] })],
+  ['a page that never completes', page({ complete: false })],
   ['a hundred thousand brackets', json('['.repeat(100_000))],
   ['9 MiB', json(Buffer.alloc(9 * 1024 * 1024, 0x20))],
-  ['gzip that nobody asked for', (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('x')],
+  ['unrequested gzip', (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('x')],
   ['a redirect', (_req, res) => void res.writeHead(302, { location: '/internal/revocations' }).end()],
   ['an error', (_req, res) => void res.writeHead(503).end('{}')],
   ['a 204', (_req, res) => void res.writeHead(204).end()],
@@ -57,7 +54,7 @@ describe('a revocation feed', () => {
   const revoke = (sid: string, by = gateway) => by.issuerServer.revoke(feedItem('session', { sid }));
 
   test.each(answers)(
-    'that answers with %s is not believed, holds up nobody, and is followed again when it is well',
+    'that answers with %s is ignored, delays no request, and is read again when it recovers',
     async (name, answer) => {
       const { issuerServer } = gateway;
       const [gone = '', kept = ''] = ['gone', 'kept'].map((what) => `${what}-${name.replaceAll(/\W/g, '-')}`);
@@ -79,16 +76,10 @@ describe('a revocation feed', () => {
     },
   );
 
-  // One of each way to go wrong: a gateway each is dear.
-  const beginnings = new Set([
-    'nothing',
-    'a page without a log',
-    'a page that says that more follows, for ever',
-    'a 204',
-    'no answer',
-  ]);
+  // One of each kind of failure, since starting a gateway for each is slow.
+  const beginnings = new Set(['nothing', 'a page without a log', 'a page that never completes', 'a 204', 'no answer']);
   test.each(answers.filter(([name]) => beginnings.has(name)))(
-    'that begins with %s leaves the gateway at 503, never at 200',
+    'that starts with %s makes tokens 503, never 200',
     async (_name, answer) => {
       const fresh = await gatewayUnderTest({ isFeedHealthy: false });
       const { issuerServer } = fresh;
@@ -108,7 +99,7 @@ describe('a revocation feed', () => {
     },
   );
 
-  test('is asked in the gateway’s own name, from where it has read to', async () => {
+  test('gets requests signed by the gateway, with the last cursor', async () => {
     const fromCursor = () => gateway.issuerServer.questions.find(({ target }) => target.includes('wait=25'));
     const { target = '', headers = {} } =
       (await eventually(() => {
@@ -121,7 +112,7 @@ describe('a revocation feed', () => {
     expect(headers).not.toHaveProperty('x-user-id');
   });
 
-  test('is not to be had from the gateway', async () => {
+  test('is not served by the gateway', async () => {
     const token = await gateway.issuer.accessToken();
     const before = gateway.issuerServer.questions.length;
     const internal = `http://127.0.0.1:${gateway.running.ports.internal}/internal/revocations`;
@@ -130,7 +121,7 @@ describe('a revocation feed', () => {
     expect(gateway.issuerServer.questions.slice(before).filter(({ target }) => !target.includes('log='))).toEqual([]);
   });
 
-  test('tells its lag and its staleness', async () => {
+  test('has metrics for its lag and its staleness', async () => {
     revoke('s-late');
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-later' }, Date.now() - 20_000));
     await eventually(async () => expect(await ask('s-later')).toBe('token_revoked'));
@@ -153,7 +144,7 @@ describe('a feed with two instances', () => {
     ['is broken', (_req, res) => void res.writeHead(500).end()],
     ['is gone', (req) => void req.socket.destroy()],
   ] as [string, RequestListener][])(
-    'of which one %s: news come within a second all the same',
+    'of which one %s: revocations still arrive within a second',
     async (_name, answer) => {
       const ill = createServer(answer).listen(0, '127.0.0.1');
       await once(ill, 'listening');
@@ -180,8 +171,8 @@ describe('a feed with two instances', () => {
 describe.each([
   ['allow', 200],
   ['deny', 'revocations_unavailable'],
-] as const)('a feed that is gone for longer than maxStaleness, with onStale: %s', (onStale, outcome) => {
-  test(`others are ${outcome}, the revoked stay refused, and all is well when it is back`, async () => {
+] as const)('a feed that is down for longer than maxStaleness, with onStale: %s', (onStale, outcome) => {
+  test(`unrevoked tokens are ${outcome}, revoked ones stay refused, and both recover with the feed`, async () => {
     let nowMs = Date.now();
     const gateway = await gatewayUnderTest({
       nowMs: () => nowMs,

@@ -15,7 +15,7 @@ describe('a revoked token', () => {
     return [status, code];
   };
 
-  test('is refused within a second, though it was remembered as good', async () => {
+  test('is refused within a second, even if it was verified before', async () => {
     const token = await gateway.issuer.accessToken({ sid: 's-1' });
     const other = await gateway.issuer.accessToken({ sid: 's-2' });
     for (let count = 0; count < 3; count += 1) expect(await ask(token)).toEqual([200, undefined]);
@@ -29,7 +29,7 @@ describe('a revoked token', () => {
     expect(await ask(other)).toEqual([200, undefined]);
   });
 
-  test('is 401 however often it comes, and keeps nobody out who comes from the same address', async () => {
+  test('is 401 however often it is sent, and does not block others at the same address', async () => {
     const token = await gateway.issuer.accessToken({ sid: 's-1' });
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
     await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
@@ -42,27 +42,24 @@ describe('a revoked token', () => {
     ['user', { user_id: 'u-1' }],
     ['tenant', { tenant_id: 't-1' }],
     ['key', {}],
-  ])(
-    'by its %s is refused though it was remembered as good, and one that is issued after is not',
-    async (kind, names) => {
-      const { issuer, issuerServer } = gateway;
-      const subject = { user_id: 'u-1', sub: 'u-1', tenant_id: 't-1' };
-      const token = await issuer.accessToken(subject);
-      const others = await Promise.all([
-        issuer.accessToken({ ...subject, user_id: 'u-2', sub: 'u-2', tenant_id: 't-2' }),
-        issuer.accessToken({ ...subject, iat: Math.floor(Date.now() / 1000) + 3 }),
-      ]);
-      for (const each of [token, ...others]) expect(await ask(each)).toEqual([200, undefined]);
-      issuerServer.revoke(feedItem(kind, kind === 'key' ? { kid: issuer.kid } : names));
-      await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
-      const [stranger, later] = await Promise.all(others.map(ask));
-      // A key speaks for everybody.
-      expect(stranger?.[0]).toBe(kind === 'key' ? 401 : 200);
-      expect(later).toEqual([200, undefined]);
-    },
-  );
+  ])('by its %s is refused even if it was verified before, and a later token passes', async (kind, names) => {
+    const { issuer, issuerServer } = gateway;
+    const subject = { user_id: 'u-1', sub: 'u-1', tenant_id: 't-1' };
+    const token = await issuer.accessToken(subject);
+    const others = await Promise.all([
+      issuer.accessToken({ ...subject, user_id: 'u-2', sub: 'u-2', tenant_id: 't-2' }),
+      issuer.accessToken({ ...subject, iat: Math.floor(Date.now() / 1000) + 3 }),
+    ]);
+    for (const each of [token, ...others]) expect(await ask(each)).toEqual([200, undefined]);
+    issuerServer.revoke(feedItem(kind, kind === 'key' ? { kid: issuer.kid } : names));
+    await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
+    const [stranger, later] = await Promise.all(others.map(ask));
+    // Revoking a key revokes the tokens of all users.
+    expect(stranger?.[0]).toBe(kind === 'key' ? 401 : 200);
+    expect(later).toEqual([200, undefined]);
+  });
 
-  test('while its body is still on the way never reaches the service', async () => {
+  test('never reaches the service when it is revoked while the body arrives', async () => {
     const token = await gateway.issuer.accessToken({ sid: 's-1' });
     expect(await ask(token)).toEqual([200, undefined]);
     const before = gateway.upstream.requests.length;
@@ -84,7 +81,7 @@ describe('a revoked token', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
-  test('stays refused while the feed is gone, and others pass; new revocations arrive when it is back', async () => {
+  test('stays refused while the feed is down, and others pass; new revocations arrive when it is back', async () => {
     const token = await gateway.issuer.accessToken({ sid: 's-1' });
     const other = await gateway.issuer.accessToken({ sid: 's-2' });
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
@@ -104,7 +101,7 @@ describe('a revoked token', () => {
     for (const token of tokens) await eventually(async () => expect(await ask(token)).toEqual([401, 'token_revoked']));
     const news = await gateway.issuer.accessToken({ sid: 's-new' });
     expect(await ask(news)).toEqual([200, undefined]);
-    // A backup of before: it knows some of them, and goes its own way from there.
+    // A restored backup: it has some of the revocations, and continues with its own.
     const known = [...sessions.slice(0, 3), 's-new'].map((sid) => feedItem('session', { sid }));
     gateway.issuerServer.replaceLog('restored', ...known);
     await eventually(async () => expect(await ask(news)).toEqual([401, 'token_revoked']));
@@ -113,7 +110,7 @@ describe('a revoked token', () => {
 });
 
 describe('two issuers', () => {
-  test('revoke their own tokens only, whatever their logs say, and whichever kind it is', async () => {
+  test('revoke only their own tokens, with every kind of revocation', async () => {
     const other = await mintIssuer({ issuer: 'http://other.test' });
     const otherServer = await issuerServer(other);
     const gateway = await gatewayUnderTest({
@@ -145,7 +142,7 @@ describe('two issuers', () => {
   });
 });
 
-describe('before anything is known of revocations or keys', () => {
+describe('before the first revocations and keys arrive', () => {
   test('a token is 503 with Retry-After, never 401, and a public route is served', async () => {
     const gateway = await gatewayUnderTest({ isIssuerHealthy: false });
     const token = await gateway.issuer.accessToken();

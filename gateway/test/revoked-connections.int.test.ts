@@ -8,7 +8,7 @@ import { feedItem } from './issuer-server.ts';
 const toleranceSec = 5;
 const subject = { sid: 's-1', user_id: 'u-1', sub: 'u-1', tenant_id: 't-1' };
 
-/** What the service does, by the query: none of these answers ever ends by itself. */
+/** How the service answers, by the query. None of these answers ends by itself. */
 function answer({ target }: RecordedRequest, res: ServerResponse): void {
   const [, how = 'short'] = target.split('?');
   const heads: Record<string, Record<string, string | number>> = {
@@ -22,7 +22,7 @@ function answer({ target }: RecordedRequest, res: ServerResponse): void {
   else res.writeHead(200, head).write('data: 1\n\n');
 }
 
-describe('what goes on under a token', () => {
+describe('long responses and uploads', () => {
   let gateway: GatewayUnderTest;
   let nowMs: number;
   let closing: Promise<void> | undefined;
@@ -37,7 +37,7 @@ describe('what goes on under a token', () => {
   });
   afterEach(close);
 
-  /** Asks, and watches the answer that never ends. */
+  /** Sends a request, and records the endless answer. */
   async function open(how: string, token: string | undefined, path = '/v1/things/1') {
     const headers = { host: 'gateway.test', ...(token !== undefined && { authorization: `Bearer ${token}` }) };
     const asked = httpRequest({ port: gateway.port, host: '127.0.0.1', path: `${path}?${how}`, headers }).end();
@@ -59,7 +59,7 @@ describe('what goes on under a token', () => {
   }
   const untilIs = (connection: { state(): string }, state: string, withinMs = 3_000) =>
     eventually(() => expect(connection.state()).toBe(state), withinMs);
-  /** The service's side of everything that was opened is closed too: nobody reads there any more. */
+  /** The number of requests that are open at the service. */
   const openAtService = () => gateway.upstream.underWay();
 
   test.each([
@@ -67,7 +67,7 @@ describe('what goes on under a token', () => {
     ['member', { user_id: 'u-1', tenant_id: 't-1' }],
     ['user', { user_id: 'u-1' }],
     ['tenant', { tenant_id: 't-1' }],
-  ])('a stream of events ends within a second of the revocation of its %s, and no other does', async (kind, names) => {
+  ])('an event stream ends within a second of the revocation of its %s, and others continue', async (kind, names) => {
     const mine = await gateway.issuer.accessToken(subject);
     const other = await open('events', await gateway.issuer.accessToken());
     const events = await open('events', mine);
@@ -84,7 +84,7 @@ describe('what goes on under a token', () => {
     await eventually(() => expect(openAtService()).toBe(0));
   });
 
-  test('so does one whose signing key is revoked', async () => {
+  test('an event stream ends when its signing key is revoked', async () => {
     const events = await open('events', await gateway.issuer.accessToken());
     gateway.issuerServer.revoke(feedItem('key', { kid: gateway.issuer.kid }));
     await untilIs(events, 'cut');
@@ -93,7 +93,7 @@ describe('what goes on under a token', () => {
   test.each([
     ['of unknown length', 'chunks'],
     ['of 1 MB', 'download'],
-  ])('an answer %s is broken off by a revocation, visibly, and the line in the log says why', async (_name, how) => {
+  ])('a revocation visibly breaks off an answer %s, and the log has the reason', async (_name, how) => {
     const other = await open(how, await gateway.issuer.accessToken());
     const mine = await open(how, await gateway.issuer.accessToken(subject));
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
@@ -107,7 +107,7 @@ describe('what goes on under a token', () => {
     other.close();
   });
 
-  test('streams end with their token; an answer that was begun in time may end after it', async () => {
+  test('an event stream ends with its token, and another answer may finish', async () => {
     const token = await gateway.issuer.accessToken();
     const events = await open('events', token);
     const download = await open('download', token);
@@ -119,12 +119,12 @@ describe('what goes on under a token', () => {
     await untilIs(events, 'cut', 5_000);
     expect((await gateway.ask('/v1/things/1', { token })).code).toBe('token_expired');
     expect(download.state()).toBe('open');
-    // And a logout after that still reaches it.
+    // A later logout still ends it.
     gateway.issuerServer.revoke(feedItem('session', { sid: sidOf(token) }, nowMs));
     await untilIs(download, 'cut');
   });
 
-  test('a stream ends whole when the gateway stops, with a token or without; an answer under way does not end early', async () => {
+  test('when the gateway stops, event streams end cleanly, and other answers have the drain period', async () => {
     const named = await open('events', await gateway.issuer.accessToken());
     const anonymous = await open('events', undefined, '/v1/open/1');
     const download = await open('download', await gateway.issuer.accessToken());
@@ -132,12 +132,12 @@ describe('what goes on under a token', () => {
     await untilIs(named, 'whole');
     await untilIs(anonymous, 'whole');
     expect(download.state()).toBe('open');
-    // The grace of this gateway is 2 s.
+    // The drain period of this gateway is 2 s.
     await untilIs(download, 'cut', 6_000);
     await stopping;
   });
 
-  test('an upload under way is 401 within a second, and never whole at the service', async () => {
+  test('an upload is 401 within a second of a revocation, and stays incomplete at the service', async () => {
     const before = gateway.upstream.requests.length;
     const token = await gateway.issuer.accessToken(subject);
     const upload = httpRequest({
@@ -152,7 +152,7 @@ describe('what goes on under a token', () => {
     gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
     const [response] = (await once(upload, 'response')) as [IncomingMessage];
     expect(response.statusCode).toBe(401);
-    // The rest of it goes nowhere.
+    // The gateway discards the rest of the upload.
     upload.end('x'.repeat(996));
     await once(response.resume(), 'end');
     expect(gateway.upstream.requests.length).toBe(before);

@@ -10,7 +10,7 @@ import { expect, test } from '@jest/globals';
 const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const page = readFileSync(pathOf('../../docs/operations/routes.md'), 'utf8');
 
-/** A fenced block: `console` holds commands with what they print, any other is a file of the name behind its language. */
+/** A fenced block: `console` holds commands and their output. Others are files, named after their language. */
 const blocks = [...page.matchAll(/^```(\w+) ?(\S*)\n([\s\S]*?)^```$/gm)].map(([, language, name = '', text = '']) => ({
   language,
   name,
@@ -27,11 +27,11 @@ function commandsOf(text: string): { command: string; output: string }[] {
     });
 }
 
-/** `…` stands for whatever differs. */
+/** `…` stands for text that differs each time. */
 const patternOf = (output: string) =>
   new RegExp(`^${output.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('…', '[^\\n]*')}$`);
 
-test('the first half hour goes as docs/operations/routes.md says', async () => {
+test('the commands of docs/operations/routes.md print what the page shows', async () => {
   const home = mkdtempSync(join(tmpdir(), 'countersign-page-'));
   const [gateway, admin, internal, hello] = await freePorts(4);
   const documented = new Map([
@@ -62,7 +62,7 @@ test('the first half hour goes as docs/operations/routes.md says', async () => {
   async function run(command: string): Promise<string> {
     let line = command;
     for (const [port, free] of documented) line = line.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${free}`);
-    // What stays in the background is ended by its id, and must not hold our pipe.
+    // The test ends background processes by id, and they must not hold its pipe open.
     if (line.endsWith('&')) line = `exec 3>&1; ${line.slice(0, -1)} >>'${home}/.log' 2>&1 3>&- & echo $!`;
     const ended = await promisify(execFile)('/bin/sh', ['-c', `{ ${line}\n} 2>&1`], { cwd: home, env }).catch(
       (error: { stdout: string }) => error,
@@ -83,7 +83,7 @@ test('the first half hour goes as docs/operations/routes.md says', async () => {
         continue;
       }
       for (const { command, output } of commandsOf(text)) {
-        // A gateway that starts, or a file that was just written, takes a moment to be noticed.
+        // The gateway needs a moment to start, and to notice a changed file.
         const isAsPrinted = async () => expect(await run(command)).toMatch(patternOf(output));
         if (command.startsWith('curl')) await eventually(isAsPrinted, 60_000);
         else await isAsPrinted();

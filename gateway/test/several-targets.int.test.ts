@@ -25,7 +25,7 @@ describe('an upstream with several targets', () => {
     for (const service of services) await service.close();
   });
 
-  test('gives each its turn', async () => {
+  test('sends requests to each in turn', async () => {
     const gateway = await gatewayUnderTest({ edits: [thingsAt(services.map(({ url }) => url))] });
     const token = await gateway.issuer.accessToken();
     for (let count = 0; count < 10; count += 1) expect((await ask(gateway, token)).status).toBe(200);
@@ -33,7 +33,7 @@ describe('an upstream with several targets', () => {
     await gateway.close();
   });
 
-  test('of which one is gone loses nothing, and leaves that one alone', async () => {
+  test('loses no request when one target is down, and stops using that target', async () => {
     const [service] = services as [RecordingUpstream];
     const [port] = await freePorts(1);
     const gateway = await gatewayUnderTest({
@@ -47,7 +47,7 @@ describe('an upstream with several targets', () => {
     expect(service.requests.length).toBe(before + 8);
     const lines = gateway.log.lines();
     expect(lines.filter(({ msg }) => String(msg).startsWith('target is left out'))).toHaveLength(1);
-    // Three that had to be sent elsewhere, until it was left out.
+    // Three requests were retried elsewhere before the target was ejected.
     const again = lines.filter(({ attempts }) => attempts === 2);
     expect(again).toHaveLength(3);
     expect(again[0]).toMatchObject({ target: service.url, retried_after: 'upstream_unreachable', status: 200 });
@@ -73,7 +73,7 @@ describe('a service that closes the connection without an answer', () => {
     await good.close();
   });
 
-  /** Asks until it was the broken one's turn. */
+  /** Sends requests until the broken target gets one. */
   async function askBroken(method: string, body = '', path?: string) {
     for (;;) {
       asked = good.requests.length;
@@ -83,30 +83,33 @@ describe('a service that closes the connection without an answer', () => {
     }
   }
 
-  test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])('is not asked again, but another is: %s', async (method) => {
-    const { status, headers } = await askBroken(method, method === 'PUT' ? '{"a":1}' : '');
-    expect([status, good.requests.length]).toEqual([200, asked + 1]);
-    const [first, second] = [broken.heads.at(-1) ?? '', good.last()];
-    expect(second.method).toBe(method);
-    expect(second.headers['x-request-id']).toBe(headerIn(first, 'x-request-id'));
-    expect(headers['x-request-id']).toBe(second.headers['x-request-id']);
-    const nonces = [nonceOf(headerIn(first, 'signature-input')), nonceOf(second.headers['signature-input'])];
-    expect(nonces.every((nonce) => nonce !== undefined && nonce !== '')).toBe(true);
-    expect(new Set(nonces).size).toBe(2);
-    expect(second.headers['content-digest']).toBe(headerIn(first, 'content-digest'));
-  });
+  test.each(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])(
+    'makes the gateway retry %s at another target',
+    async (method) => {
+      const { status, headers } = await askBroken(method, method === 'PUT' ? '{"a":1}' : '');
+      expect([status, good.requests.length]).toEqual([200, asked + 1]);
+      const [first, second] = [broken.heads.at(-1) ?? '', good.last()];
+      expect(second.method).toBe(method);
+      expect(second.headers['x-request-id']).toBe(headerIn(first, 'x-request-id'));
+      expect(headers['x-request-id']).toBe(second.headers['x-request-id']);
+      const nonces = [nonceOf(headerIn(first, 'signature-input')), nonceOf(second.headers['signature-input'])];
+      expect(nonces.every((nonce) => nonce !== undefined && nonce !== '')).toBe(true);
+      expect(new Set(nonces).size).toBe(2);
+      expect(second.headers['content-digest']).toBe(headerIn(first, 'content-digest'));
+    },
+  );
 
   test.each([
     ['POST', '{"a":1}', '/v1/things/1'],
     ['PATCH', '{"a":1}', '/v1/things/1'],
     ['POST', '', '/v1/bare'],
     ['POST', 'streamed', '/v1/upload'],
-  ])('is the only one to be asked: %s %p to %s', async (method, body, path) => {
+  ])('causes no retry of %s %p to %s', async (method, body, path) => {
     const { status, code } = await askBroken(method, body, path);
     expect([status, code, good.requests.length]).toEqual([502, 'upstream_broken', asked]);
   });
 
-  test('and during which the session ended is not tried again: the token is looked at for each attempt', async () => {
+  test('causes no retry after the session has ended: each attempt checks the token', async () => {
     const mine = await gateway.issuer.accessToken({ sid: 's-retry' });
     broken.answerWith(async (socket) => {
       gateway.issuerServer.revoke(feedItem('session', { sid: 's-retry' }));
@@ -126,7 +129,7 @@ describe('a service that closes the connection without an answer', () => {
   });
 });
 
-test('retries never cost more than a fifth beyond what was saved up', async () => {
+test('retries stay within a fifth of the requests plus the initial budget', async () => {
   const services = [await rawService(), await rawService()];
   const gateway = await gatewayUnderTest({
     edits: [
@@ -148,7 +151,7 @@ test('retries never cost more than a fifth beyond what was saved up', async () =
 describe('a circuit breaker', () => {
   const breaker = 'breaker: { failureRate: 0.5, minimum: 4, window: 10s, cooldown: 2s }';
 
-  test('stops asking a service that is gone, says when to come again, and notices that it is back', async () => {
+  test('stops sending to a service that is down, sends Retry-After, and notices its return', async () => {
     const [port] = await freePorts(1);
     const gateway = await gatewayUnderTest({ edits: [thingsAt([`http://127.0.0.1:${port}`], breaker)] });
     const token = await gateway.issuer.accessToken();
@@ -178,9 +181,9 @@ describe('a circuit breaker', () => {
       'answers 500',
       (service) => service.answerWith((socket) => socket.end('HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n')),
     ],
-    ['breaks off', (service) => service.answerWith((socket) => socket.destroy())],
-    ['speaks no HTTP', (service) => service.answerWith((socket) => socket.end('SSH-2.0-OpenSSH\r\n'))],
-  ])('leaves a service alone that %s: somebody is there', async (_name, misbehave) => {
+    ['closes the connection', (service) => service.answerWith((socket) => socket.destroy())],
+    ['speaks another protocol', (service) => service.answerWith((socket) => socket.end('SSH-2.0-OpenSSH\r\n'))],
+  ])('stays closed for a service that %s, since it is reachable', async (_name, misbehave) => {
     const service = await rawService();
     misbehave(service);
     const gateway = await gatewayUnderTest({ edits: [thingsAt([service.url], breaker)] });
@@ -192,7 +195,7 @@ describe('a circuit breaker', () => {
     await service.close();
   });
 
-  test('counts time-outs, and clients that go away it does not', async () => {
+  test('counts timeouts, but not clients that disconnect', async () => {
     const service = await rawService(() => {});
     const gateway = await gatewayUnderTest({
       edits: [
@@ -219,7 +222,7 @@ const stream = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 
 
 const half = 'HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf of it';
 
-/** So many clients with a connection each, once the service has seen what all of them ask. */
+/** Opens this many client connections, and settles when the service has received all their requests. */
 async function clientsOf(gateway: GatewayUnderTest, service: RawService, count: number) {
   const before = service.heads.length;
   const clients = Array.from({ length: count }, () => {
@@ -232,7 +235,7 @@ async function clientsOf(gateway: GatewayUnderTest, service: RawService, count: 
   return clients;
 }
 
-test('a service that owes more than a thousand answers is asked no more, and streams that go on are none of them', async () => {
+test('sends no more to a service with a thousand unanswered requests, not counting open streams', async () => {
   const service = await rawService((socket) => socket.write(stream));
   const gateway = await gatewayUnderTest({
     edits: [thingsAt([service.url]), ['response: 2s, idle: 2s', 'response: 20s, idle: 20s']],
@@ -251,7 +254,7 @@ test('a service that owes more than a thousand answers is asked no more, and str
   await service.close();
 });
 
-test('a service that holds every connection gets no more, and who waits for one is told so in time', async () => {
+test('sends no more to a service that holds every connection, and refuses queued requests in time', async () => {
   const service = await rawService((socket) => socket.write(half));
   const gateway = await gatewayUnderTest({
     edits: [thingsAt([service.url]), ['connect: 1s, response: 2s, idle: 2s', 'connect: 1s, response: 20s, idle: 20s']],
@@ -259,7 +262,7 @@ test('a service that holds every connection gets no more, and who waits for one 
   const clients = await clientsOf(gateway, service, maxConnectionsPerTarget);
   const [refused, other] = await Promise.all([gateway.ask('/v1/open/2'), gateway.ask('/v1/open/3')]);
   expect([refused.status, refused.code, other.code]).toEqual([503, 'upstream_overloaded', 'upstream_overloaded']);
-  // A free connection is for those who still wait, not for those who were told.
+  // A freed connection goes to a queued request, not to one that was refused.
   service.answerWith((socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'));
   clients[0]?.destroy();
   expect((await gateway.ask('/v1/open/4')).status).toBe(200);
@@ -269,7 +272,7 @@ test('a service that holds every connection gets no more, and who waits for one 
   await service.close();
 });
 
-test('streams of events get half of the connections to a service: one more is refused, and other requests are served', async () => {
+test('event streams get half of the connections to a service; one more is refused, and other requests are served', async () => {
   const service = await rawService((socket) => socket.write(stream));
   const gateway = await gatewayUnderTest({
     edits: [thingsAt([service.url]), ['response: 2s, idle: 2s', 'response: 20s, idle: 20s']],

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
-describe('a client that takes its time', () => {
+describe('a slow client', () => {
   let gateway: GatewayUnderTest;
   let token: string;
   beforeAll(async () => {
@@ -15,7 +15,7 @@ describe('a client that takes its time', () => {
   });
   afterAll(() => gateway.close());
 
-  /** All that comes on this connection until the gateway ends it. */
+  /** Everything received on this connection until the gateway ends it. */
   async function untilClosed(socket: Socket): Promise<string> {
     const chunks: Buffer[] = [];
     socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {});
@@ -27,7 +27,7 @@ describe('a client that takes its time', () => {
     if (bytes !== '') socket.write(bytes);
     return socket;
   };
-  /** Writes a little, again and again, until the connection is closed. */
+  /** Writes a few bytes repeatedly until the connection closes. */
   function drip(socket: Socket, piece: string): void {
     const timer = setInterval(() => socket.write(piece), 20);
     socket.once('close', () => clearInterval(timer));
@@ -36,10 +36,10 @@ describe('a client that takes its time', () => {
     `${method} ${path} HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n${more}\r\n`;
 
   test.each([
-    ['and says nothing', '', ''],
-    ['over its request line', 'GET /v1/things/', 'a'],
-    ['over its headers', 'GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\n', 'X-A: b\r\n'],
-    ['over empty lines', '\r\n', '\r\n'],
+    ['that sends nothing', '', ''],
+    ['that drips its request line', 'GET /v1/things/', 'a'],
+    ['that drips its headers', 'GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\n', 'X-A: b\r\n'],
+    ['that drips empty lines', '\r\n', '\r\n'],
   ])('%s is answered 408, and its connection closed', async (_name, first, more) => {
     const before = gateway.upstream.requests.length;
     const socket = open(first);
@@ -49,7 +49,7 @@ describe('a client that takes its time', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
-  test('over its second request is answered 408 behind the answer to the first', async () => {
+  test('that drips its second request is answered 408 after the first answer', async () => {
     const socket = open(head('GET', '/v1/things/1', ''));
     await once(socket, 'data');
     socket.write('GET /v1/th');
@@ -57,18 +57,18 @@ describe('a client that takes its time', () => {
     expect(parseAnswer(await untilClosed(socket)).status).toBe(408);
   });
 
-  test('between two requests finds the connection closed', async () => {
+  test('that pauses between two requests finds the connection closed', async () => {
     const answers = await untilClosed(open(head('GET', '/v1/things/1', '')));
     expect(answers.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200']);
   });
 
-  test('and stops in the middle of a streamed body is answered 408, and the service is not left waiting', async () => {
+  test('that stops in a streamed body is answered 408, and the request to the service ends', async () => {
     const socket = open(`${head('POST', '/v1/upload', 'Content-Length: 100\r\n')}half of it`);
     const answer = parseAnswer(await untilClosed(socket));
     expect([answer.status, answer.code]).toEqual([408, 'request_timeout']);
   });
 
-  test('over its body hinders nobody else', async () => {
+  test('that drips its body does not delay others', async () => {
     const slow = Array.from({ length: 50 }, () => open(`${head('POST', '/v1/things', 'Content-Length: 100\r\n')}a`));
     for (let count = 0; count < 20; count += 1) {
       expect((await gateway.ask('/v1/things/1', { token })).status).toBe(200);

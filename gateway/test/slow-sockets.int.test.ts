@@ -9,8 +9,8 @@ import { Pool } from 'undici';
 import { type GatewayProcess, gatewayProcess } from './gateway-process.ts';
 
 const impatient = fileURLToPath(new URL('./impatient-gateway.ts', import.meta.url));
-// 50 of them held whole would be 400 MiB. The kernel holds up to 4 MiB of each on either side of the gateway: many more, and it is short of
-// memory for TCP, drops what comes, and tries again after seconds.
+// 50 complete answers in memory would be 400 MiB. The kernel buffers up to 4 MiB of each on either side of the gateway. With many more, it
+// runs out of TCP memory, drops packets, and retransmits after seconds.
 const big = Buffer.alloc(8 * 1024 * 1024);
 
 const answer = ({ target }: RecordedRequest, res: ServerResponse) =>
@@ -30,7 +30,7 @@ beforeEach(async () => {
 });
 afterEach(() => place.close());
 
-test('a thousand slow sockets take nothing from a good client, are all ended by timers, and leave nothing behind', async () => {
+test('a thousand slow sockets do not delay a good client, are ended by timers, and leak nothing', async () => {
   const gateway = await place.start();
   const { port } = new URL(place.url);
   const openFiles = () => readdirSync(`/proc/${gateway.pid}/fd`).length;
@@ -38,7 +38,7 @@ test('a thousand slow sockets take nothing from a good client, are all ended by 
   const good = new Pool(place.url, { connections: 10, pipelining: 1 });
   const headers = { authorization: `Bearer ${await place.issuer.accessToken()}` };
 
-  /** Half a second of two hundred requests. @returns How long half of them took at most, in milliseconds. */
+  /** Sends 200 requests in half a second. @returns The median latency in milliseconds. */
   async function median(): Promise<number> {
     const times = await Promise.all(
       Array.from({ length: 200 }, async (_, index) => {
@@ -74,15 +74,15 @@ test('a thousand slow sockets take nothing from a good client, are all ended by 
           closed += 1;
         });
       socket.write(bytes);
-      // Paused before its first byte is read: what comes fills the buffers on the way, and no more.
+      // Paused before the first byte is read, so that the answer only fills the buffers in between.
       if (kind.startsWith('an answer')) socket.pause();
       else socket.resume();
       sockets.push(socket);
     }
   }
   await eventually(() => expect(openFiles()).toBeGreaterThan(before.files + 900));
-  // Neither the arrival of a thousand connections at once, which is work, nor the slowest request, which whatever else this machine
-  // does decides: half of the requests, in the best of some half seconds.
+  // Compares the best median of several half seconds. This excludes the work of accepting a thousand connections, and the slowest
+  // requests, which depend on other processes.
   const bound = 2 * alone + 5;
   let beside = Number.POSITIVE_INFINITY;
   for (let windows = 0; windows < 6 && beside > bound; windows += 1) beside = await median();
@@ -90,7 +90,7 @@ test('a thousand slow sockets take nothing from a good client, are all ended by 
 
   await eventually(() => expect(openFiles()).toBeLessThan(before.files + 20), 20_000);
   expect(residentKb() - before.kb).toBeLessThan(256 * 1024);
-  // A paused socket does not notice its end before it is read.
+  // A paused socket notices its end only when it is read.
   for (const socket of sockets) socket.resume();
   await eventually(() => expect(closed).toBe(sockets.length), 20_000);
   await good.close();

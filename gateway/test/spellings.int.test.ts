@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { callingServices, sendCall, signCall } from './nested-caller.ts';
 
-/** What a reader behind us might take for the name: other signs between its words, other case, more at its end. */
+/** Spellings that a service might read as the name: other separators, other case, a suffix. */
 function spellingsOf(name: string): readonly string[] {
   const words = name.split('-');
   const capitals = words.map((word) => word.replace(/^./, (letter) => letter.toUpperCase()));
@@ -33,11 +33,11 @@ const others = [
 ];
 const others2 = ['x-forwarded-groups', 'x-original-uri', 'x-rewrite-url', 'x-middleware-subrequest', 'x-remote-user'];
 const every = [...contractHeaders, ...others, ...others2].flatMap(spellingsOf);
-/** As many at once as one request may have, with room for its own. */
+/** As many spellings as fit into one request beside its own headers. */
 const packets = Array.from({ length: Math.ceil(every.length / 80) }, (_, at) => every.slice(at * 80, at * 80 + 80));
 const linesOf = (names: readonly string[]) => names.map((name) => `${name}: evil\r\n`).join('');
 
-describe('whoever a client says it is, in whatever spelling', () => {
+describe('an identity header of a client, in any spelling', () => {
   const services = callingServices();
   let gateway: GatewayUnderTest;
   let token: string;
@@ -57,8 +57,8 @@ describe('whoever a client says it is, in whatever spelling', () => {
     services.remove();
   });
 
-  /** One of each name of the contract at the most, spelled its own way, and nothing of what the client said. */
-  function expectOnlyTheGatewaysWord(identity: string): void {
+  /** Expects each contract header at most once, in its own spelling, and no value of the client. */
+  function expectOnlyGatewayIdentity(identity: string): void {
     const { rawHeaders, headers } = gateway.upstream.last();
     expect(headers['x-identity']).toBe(identity);
     expect(JSON.stringify(rawHeaders)).not.toContain('evil');
@@ -80,35 +80,35 @@ describe('whoever a client says it is, in whatever spelling', () => {
     ['a route that is rewritten', 'GET /v2/things/1', true, 'Connection: close\r\n', 'user'],
     ['a route with a limit', 'GET /v1/limited-user', true, 'Connection: close\r\n', 'user'],
     ['a WebSocket', 'GET /v1/socket', true, upgrade, 'user'],
-  ])('it never reaches a service on %s', async (_name, line, isBearer, more, identity) => {
+  ])('never reaches a service on %s', async (_name, line, isBearer, more, identity) => {
     for (const names of packets) {
       const fresh = await gateway.issuer.accessToken({ user_id: `u-${Math.random()}`, sub: 's' });
       const bearer = isBearer ? `Authorization: Bearer ${line.includes('limited') ? fresh : token}\r\n` : '';
       const before = gateway.upstream.requests.length;
       await rawRequest(gateway.port, `${line} HTTP/1.1\r\nHost: gateway.test\r\n${bearer}${linesOf(names)}${more}\r\n`);
       expect(gateway.upstream.requests.length).toBe(before + 1);
-      expectOnlyTheGatewaysWord(identity);
+      expectOnlyGatewayIdentity(identity);
     }
   });
 
-  test('it never reaches a service by the internal listener', async () => {
+  test('never reaches a service through the internal listener', async () => {
     const call = async (names: readonly string[]) => {
       const spoofed = names.map((name) => [name, 'evil'] as const);
       return sendCall(gateway, {}, [...spoofed, ...signCall(services.keyOf('things'), Date.now(), {})]);
     };
-    // Its replay memory refuses what was made before the second in which it began.
+    // The replay memory refuses calls from before the second in which it started.
     await eventually(async () => expect((await call([])).status).toBe(200));
     for (const name of ['x-user-id', 'x-service-id', 'x-forwarded-user'].flatMap(spellingsOf)) {
       const before = gateway.upstream.requests.length;
       const { status, code } = await call([name]);
-      // A service is no browser: one that spells an identity header in a way of its own is refused, whatever it means by it.
+      // The gateway refuses a service's call with a misspelled identity header instead of removing the header.
       const isRefused = isIdentityHeader(foldHeaderName(name)) && name.toLowerCase() !== foldHeaderName(name);
       expect([name, status, code]).toEqual([
         name,
         ...(isRefused ? [401, 'caller_signature_refused'] : [200, undefined]),
       ]);
       expect(gateway.upstream.requests.length).toBe(before + (isRefused ? 0 : 1));
-      if (!isRefused) expectOnlyTheGatewaysWord('service');
+      if (!isRefused) expectOnlyGatewayIdentity('service');
     }
   });
 
@@ -121,8 +121,8 @@ describe('whoever a client says it is, in whatever spelling', () => {
     ],
     ['a request without a token', 'GET /v1/things/1', '', 401],
     ['a WebSocket without a token', 'GET /v1/socket', upgrade, 401],
-    ['a role that it does not have', 'GET /v1/admin', 'BEARER', 403],
-  ])('it opens nothing to %s', async (_name, line, more, expected) => {
+    ['a caller without the role', 'GET /v1/admin', 'BEARER', 403],
+  ])('gives no access to %s', async (_name, line, more, expected) => {
     const before = gateway.upstream.requests.length;
     for (const names of packets) {
       const lines = more.replace('BEARER', `Authorization: Bearer ${token}\r\n`);
@@ -135,26 +135,29 @@ describe('whoever a client says it is, in whatever spelling', () => {
     expect(gateway.upstream.requests.length).toBe(before);
   });
 
-  test.each(contractHeaders)('Connection naming %s, in any spelling, takes nothing from the service', async (name) => {
-    const named = spellingsOf(name).filter((spelling) => !/['|`^]/.test(spelling));
-    await rawRequest(
-      gateway.port,
-      `GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n${name}: evil\r\nConnection: close, ${named.join(', ')}\r\n\r\n`,
-    );
-    expectOnlyTheGatewaysWord('user');
-    for (const written of ['x-request-id', 'x-identity', 'x-user-id', 'x-user-role', 'x-tenant-id', 'signature']) {
-      expect([written, gateway.upstream.last().count(written)]).toEqual([written, 1]);
-    }
-  });
+  test.each(contractHeaders)(
+    'a Connection header that names %s, in any spelling, removes no header of the gateway',
+    async (name) => {
+      const named = spellingsOf(name).filter((spelling) => !/['|`^]/.test(spelling));
+      await rawRequest(
+        gateway.port,
+        `GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n${name}: evil\r\nConnection: close, ${named.join(', ')}\r\n\r\n`,
+      );
+      expectOnlyGatewayIdentity('user');
+      for (const written of ['x-request-id', 'x-identity', 'x-user-id', 'x-user-role', 'x-tenant-id', 'signature']) {
+        expect([written, gateway.upstream.last().count(written)]).toEqual([written, 1]);
+      }
+    },
+  );
 
-  test('in trailers it does not arrive, announced or not, on a body that is read or passed on', async () => {
+  test('does not arrive from trailers, announced or not, with a buffered or streamed body', async () => {
     for (const path of ['/v1/things', '/v1/upload']) {
       for (const announced of ['', `Trailer: ${contractHeaders.join(', ')}\r\n`]) {
         const before = gateway.upstream.requests.length;
         const head = `POST ${path} HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n${announced}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n`;
         await rawRequest(gateway.port, `${head}3\r\nabc\r\n0\r\n${linesOf(contractHeaders)}\r\n`);
         await eventually(() => expect(gateway.upstream.requests.length).toBe(before + 1));
-        expectOnlyTheGatewaysWord('user');
+        expectOnlyGatewayIdentity('user');
         expect(gateway.upstream.last().body.toString()).toBe('abc');
         expect(gateway.upstream.last().headers).not.toHaveProperty('trailer');
       }

@@ -17,7 +17,7 @@ const contract = [
 ];
 const user = '01890a5d-ac96-774b-bcce-b302099a8057';
 
-describe('what a client says about who it is', () => {
+describe('identity headers of a client', () => {
   let gateway: GatewayUnderTest;
   let token: string;
   let seen: number;
@@ -53,7 +53,7 @@ describe('what a client says about who it is', () => {
     expect(JSON.stringify(gateway.upstream.last().rawHeaders)).not.toContain('evil');
   }
 
-  test.each(contract)('%s is replaced, in any case, once and twice', async (name) => {
+  test.each(contract)('%s is replaced, in any case, sent once or twice', async (name) => {
     const capitals = name.replace(/(?:^|-)[a-z]/g, (letter) => letter.toUpperCase());
     const { status } = await send(`${name}: evil\r\n${name.toUpperCase()}: evil\r\n${capitals}: evil\r\n`);
     expect(status).toBe(200);
@@ -111,7 +111,7 @@ describe('what a client says about who it is', () => {
     expect(arrived().headers.expect).toBeUndefined();
   });
 
-  test('Expect: 100-continue with a body is answered 100 by the gateway, and the identity is there', async () => {
+  test('Expect: 100-continue with a body is answered 100 by the gateway, and the identity arrives', async () => {
     const body = '{"a":1}';
     const { text } = await gateway.raw(
       `POST /v1/things HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nX-User-Id: evil\r\nX-User-Role: admin\r\n` +
@@ -135,7 +135,7 @@ describe('what a client says about who it is', () => {
     'keep-alive, x-user-id, x-tenant-id, signature',
     'close, X_User_Id, signature-input, x-request-id',
     'x-identity',
-  ])('Connection: %s takes nothing from the service', async (connection) => {
+  ])('Connection: %s removes no header of the gateway', async (connection) => {
     const { status } = await gateway.raw(
       `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nX-User-Id: evil\r\nConnection: ${connection}\r\n<close>\r\n\r\n`,
     );
@@ -144,7 +144,7 @@ describe('what a client says about who it is', () => {
     expect(arrived().headers.connection).toBe('keep-alive');
   });
 
-  test('Connection takes away what it names of the client itself', async () => {
+  test('Connection removes the client headers that it names', async () => {
     await send('Connection: x-mine\r\nX-Mine: 1\r\nX_Mine: 2\r\nX-Other: 3\r\n');
     const { headers } = arrived();
     expect(headers['x-other']).toBe('3');
@@ -152,7 +152,7 @@ describe('what a client says about who it is', () => {
     expect(headers.x_mine).toBeUndefined();
   });
 
-  test('on a public route a spoofed identity is anonymous', async () => {
+  test('are replaced by an anonymous identity on a public route', async () => {
     const { status } = await send(
       'X-User-Id: evil\r\nX_User_Role: evil\r\nX-Identity: user\r\nSignature: evil\r\n',
       '/v1/open/1',
@@ -165,7 +165,7 @@ describe('what a client says about who it is', () => {
     expect(JSON.stringify(arrived().rawHeaders)).not.toContain('evil');
   });
 
-  test('in a trailer is not forwarded', async () => {
+  test('are not forwarded from trailers', async () => {
     const { status } = await gateway.raw(
       `POST /v1/things HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\nTransfer-Encoding: chunked\r\nTrailer: X-User-Id\r\n<close>\r\n\r\n` +
         '3\r\nabc\r\n0\r\nX-User-Id: evil\r\n\r\n',
@@ -176,7 +176,7 @@ describe('what a client says about who it is', () => {
     expect(JSON.stringify(arrived().rawHeaders)).not.toContain('evil');
   });
 
-  test('about where it comes from is overwritten by what the gateway saw', async () => {
+  test('the gateway overwrites forwarding headers with the connection’s address', async () => {
     await send(
       'X-Forwarded-For: 8.8.8.8\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil.test\r\nForwarded: for=evil\r\n',
     );
@@ -191,7 +191,7 @@ describe('what a client says about who it is', () => {
     expect(headers['x-identity-context']).not.toContain('8.8.8.8');
   });
 
-  test('credentials stay at the edge', async () => {
+  test('the gateway does not forward credentials', async () => {
     await send('Cookie: lang=en; __Host-rt=evil; theme=dark\r\nDPoP: evil\r\n');
     const { headers } = arrived();
     expect(headers.cookie).toBe('lang=en; theme=dark');
@@ -199,13 +199,13 @@ describe('what a client says about who it is', () => {
     expect(headers.dpop).toBeUndefined();
   });
 
-  test('the refresh cookie passes where the route names it', async () => {
+  test('forwards the refresh cookie on a route that names it', async () => {
     await send('Cookie: lang=en; __Host-rt=r1\r\n', '/v1/open/1');
     expect(arrived().headers.cookie).toBe('lang=en; __Host-rt=r1');
   });
 
   test.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])(
-    'a header called %s does no harm',
+    'a header named %s has no effect',
     async (name) => {
       const { status } = await send(`${name}: x\r\nX-After: 1\r\n`);
       expect(status).toBe(200);
@@ -214,14 +214,14 @@ describe('what a client says about who it is', () => {
     },
   );
 
-  test('an empty header name is refused', async () => {
+  test('refuses an empty header name', async () => {
     const { status, code } = await send(': x\r\n');
     expect([status, code]).toEqual([400, 'invalid_request']);
     expect(gateway.upstream.requests.length).toBe(seen);
   });
 });
 
-describe('what a service says about itself', () => {
+describe('headers and refusals of a service', () => {
   let gateway: GatewayUnderTest;
   let token: string;
   beforeAll(async () => {
@@ -275,7 +275,7 @@ describe('what a service says about itself', () => {
   const get = (path: string) =>
     gateway.raw(`GET ${path} HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n<close>\r\n\r\n`);
 
-  test('does not reach the client, except for what is the answer itself', async () => {
+  test('removes identity and hop-by-hop headers from an answer', async () => {
     const { text, headers } = await get('/v1/things/1');
     expect(text).not.toMatch(/evil|Express/);
     expect(headers['x-mine']).toBe('yes');
@@ -284,12 +284,12 @@ describe('what a service says about itself', () => {
     expect(headers['content-security-policy']).toBeUndefined();
   });
 
-  test('in a redirect is the client’s to follow', async () => {
+  test('passes a redirect to the client', async () => {
     const { status, headers } = await get('/v1/things/redirect');
     expect([status, headers.location]).toEqual([307, 'http://evil.test/steal']);
   });
 
-  test('when it does not accept the gateway is 502 and an alarm, never a 401', async () => {
+  test('a refusal of the gateway’s signature is 502 and an alarm, never a 401', async () => {
     const { status, code, headers } = await get('/v1/things/refused');
     expect([status, code]).toEqual([502, 'identity_refused']);
     expect(headers['www-authenticate']).toBeUndefined();
@@ -304,7 +304,7 @@ describe('what a service says about itself', () => {
     );
   });
 
-  test('when it began to remember only just now is 503, and no alarm', async () => {
+  test('a refusal by new replay memory is 503, without an alarm', async () => {
     const { status, code, headers } = await get('/v1/things/just-begun');
     expect([status, code]).toEqual([503, 'identity_unavailable']);
     expect(headers['retry-after']).toBe('1');
@@ -320,7 +320,7 @@ describe('what a service says about itself', () => {
     expect(gateway.log.lines().find((line) => line.code === 'identity_unavailable')).not.toHaveProperty('alarm');
   });
 
-  test('when it cannot check the signature is 503, with the service’s reason in the log', async () => {
+  test('a service that cannot check the signature is 503, with its reason in the log', async () => {
     const { status, code, headers } = await get('/v1/things/no-keys');
     expect([status, code, headers['retry-after']]).toEqual([503, 'identity_unavailable', '1']);
     expect(headers['x-identity-unavailable']).toBeUndefined();
@@ -333,7 +333,7 @@ describe('what a service says about itself', () => {
     );
   });
 
-  test('in a 401 of its own is passed on', async () => {
+  test('passes on a 401 of the service’s own', async () => {
     const { status, headers, body } = await get('/v1/things/denied');
     expect([status, headers['www-authenticate'], body]).toEqual([401, 'Basic', 'mine']);
   });

@@ -3,7 +3,7 @@ import { rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
-/** Behind a public prefix, so that whoever resolves them after us would land on something that is not public. */
+/** Under a public prefix: a service that resolves them would reach a path that is not public. */
 const ambiguous = [
   '/v1/open/../admin',
   '/v1/open/..',
@@ -100,7 +100,7 @@ describe('an ambiguous target', () => {
     'Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nConnection: Upgrade\r\n';
   const preflight = 'Origin: https://app.example.test\r\nAccess-Control-Request-Method: GET\r\nConnection: close\r\n';
 
-  test.each(ambiguous)('%j is refused, whichever way it comes', async (target) => {
+  test.each(ambiguous)('%j is refused in every kind of request', async (target) => {
     const { public: open, internal } = gateway.running.ports;
     const ways = [
       [open, 'GET', 'Connection: close\r\n'],
@@ -122,7 +122,7 @@ describe('an ambiguous target', () => {
     expect(gateway.upstream.requests.length).toBe(0);
   });
 
-  test('of 8 KiB costs nobody else any time', async () => {
+  test('of 8 KiB does not delay other requests', async () => {
     const lag = monitorEventLoopDelay({ resolution: 1 });
     const heads = ['/v1/open/', '/v1/things/', '/v1/tenants/', '/v2/things/', '/'];
     const bodies = [
@@ -152,7 +152,7 @@ describe('an ambiguous target', () => {
       }
     }
     lag.disable();
-    // In the median, since this machine has other things to do too: a pattern that backtracks shows in every one.
+    // The median, since the machine may be busy. A backtracking pattern would slow down every request.
     expect(lag.percentile(50) / 1e6).toBeLessThan(20);
   });
 });
@@ -167,7 +167,7 @@ describe('the host of a request', () => {
     gateway.raw(`GET /v1/open/1 HTTP/1.1\r\nHost: ${host}\r\nX-Forwarded-Host: evil.test\r\n<close>\r\n\r\n`);
 
   test.each(['a.test', 'A.test', 'a.test:8080', '127.0.0.1', '127.0.0.1:1', '[::1]', '[2001:db8::1]:443', 'localhost'])(
-    'where none is configured is taken as %s says, and handed on in place of what the client claims',
+    'without publicOrigins may be %s, and replaces the client’s X-Forwarded-Host',
     async (host) => {
       expect((await send(host)).status).toBe(200);
       const { headers } = gateway.upstream.last();
@@ -207,7 +207,7 @@ describe('the host of a request', () => {
     'a.test%00',
     'a\xe9.test',
     'a'.repeat(300),
-  ])('%j is none', async (host) => {
+  ])('%j is refused', async (host) => {
     const before = gateway.upstream.requests.length;
     const { status, code } = await send(host);
     expect([status, code]).toEqual([400, 'invalid_host']);

@@ -73,7 +73,7 @@ describe('the target and the host of a request', () => {
     expect((await refused(line)).answer).toEqual([status, code]);
   });
 
-  test('a method that is not listed says which are', async () => {
+  test('a method that is not listed gets Allow', async () => {
     const { headers } = await refused('DELETE /v1/admin');
     expect(headers.allow).toBe('GET, HEAD, POST');
   });
@@ -95,7 +95,7 @@ describe('the target and the host of a request', () => {
     expect(gateway.upstream.last().target).toBe(target);
   });
 
-  test("the tenant of the path is the caller's own", async () => {
+  test("a tenant in the path must be the caller's", async () => {
     expect((await send(`GET /v1/tenants/${acme}/settings`)).status).toBe(200);
     expect((await refused(`GET /v1/tenants/${acme.toUpperCase()}/settings`)).answer).toEqual([403, 'tenant_mismatch']);
     expect((await refused(`GET /v1/tenants/${acme}%20/settings`)).answer).toEqual([403, 'tenant_mismatch']);
@@ -107,17 +107,17 @@ describe('the target and the host of a request', () => {
     ['two', 'Host: gateway.test\r\nHost: gateway.test', 400, 'invalid_host'],
     ['a path in it', 'Host: gateway.test/v1', 400, 'invalid_host'],
     ['userinfo in it', 'Host: a@gateway.test', 400, 'invalid_host'],
-    ['a port beyond ports', 'Host: gateway.test:98777', 400, 'invalid_host'],
+    ['a port over 65535', 'Host: gateway.test:98777', 400, 'invalid_host'],
     ['a comma in it', 'Host: gateway.test,evil.test', 400, 'invalid_host'],
     ['another port', 'Host: gateway.test:81', 421, 'misdirected_request'],
-    ['a longer name', 'Host: gateway.test.evil.test', 421, 'misdirected_request'],
-    ['a longer name in front', 'Host: evilgateway.test', 421, 'misdirected_request'],
+    ['a name that begins with ours', 'Host: gateway.test.evil.test', 421, 'misdirected_request'],
+    ['a name that ends with ours', 'Host: evilgateway.test', 421, 'misdirected_request'],
     ['a final dot', 'Host: gateway.test.', 421, 'misdirected_request'],
   ])('as host, %s is refused', async (_name, host, status, code) => {
     expect((await refused('GET /v1/things/1', host)).answer).toEqual([status, code]);
   });
 
-  test.each(['GATEWAY.test', 'gateway.test:80'])('%s is our host', async (host) => {
+  test.each(['GATEWAY.test', 'gateway.test:80'])('host %s is accepted', async (host) => {
     expect((await send('GET /v1/things/1', `Host: ${host}`)).status).toBe(200);
     expect(gateway.upstream.last().headers.host).toBe(`127.0.0.1:${gateway.upstream.port}`);
   });

@@ -13,7 +13,7 @@ afterEach(async () => {
   await gateway.close();
 });
 
-/** @returns A client that has sent the head and one byte of a body, and what it is answered once its connection ends. */
+/** Sends the head and one byte of a body. @returns The client, and its answer once the connection ends. */
 function trickle(token: string, from = '127.0.0.1', more = '') {
   const socket = connect({ port: gateway.port, host: '127.0.0.1', localAddress: from });
   const chunks: Buffer[] = [];
@@ -42,7 +42,7 @@ async function goodClientsAreServed(token: string): Promise<void> {
 
 const patient = ['response: 2s, idle: 2s', 'response: 60s, idle: 60s'] as const;
 
-test('300 trickled uploads from one address hold no more than its places, and good clients at that address are served', async () => {
+test('300 trickled uploads from one address get only maxPerAddress places, and good clients there are served', async () => {
   gateway = await gatewayUnderTest({
     edits: [patient, ['trustedProxies: []', 'trustedProxies: []\nuploads: { maxPerAddress: 20 }']],
   });
@@ -51,14 +51,14 @@ test('300 trickled uploads from one address hold no more than its places, and go
   await eventually(() => expect(refusedWith('rate_limited')).toBe(280));
   expect(gateway.upstream.underWay()).toBe(20);
   await goodClientsAreServed(token);
-  // A place is free again as soon as its upload is over.
+  // A place is free again when its upload ends.
   for (const socket of sockets) socket.destroy();
   await eventually(async () => {
     expect((await gateway.ask('/v1/upload', { method: 'POST', token, body: Buffer.from('whole') })).status).toBe(200);
   });
 });
 
-test('the address is the one that trusted proxies name', async () => {
+test('uploads count by the address that trusted proxies send', async () => {
   gateway = await gatewayUnderTest({
     edits: [patient, ['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]\nuploads: { maxPerAddress: 1 }']],
   });
@@ -66,12 +66,12 @@ test('the address is the one that trusted proxies name', async () => {
   for (const client of ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2']) {
     trickle(token, '127.0.0.1', `X-Forwarded-For: ${client}\r\n`);
   }
-  // The two IPv6 addresses are of one /64.
+  // The two IPv6 addresses share a /64.
   await eventually(() => expect(gateway.upstream.underWay()).toBe(3));
   await eventually(() => expect(refusedWith('rate_limited')).toBe(1));
 });
 
-test('streams from many addresses get half of the connections to a service, and other requests the rest', async () => {
+test('streams from many addresses get half of the connections to a service; other requests get the rest', async () => {
   gateway = await gatewayUnderTest({ edits: [patient] });
   const token = await gateway.issuer.accessToken();
   for (let count = 0; count < maxStreamsPerTarget + 30; count += 1) trickle(token, `127.0.0.${(count % 50) + 1}`);
@@ -85,7 +85,7 @@ test('streams from many addresses get half of the connections to a service, and 
   expect(late.begun()).toBe(false);
 });
 
-test('a body that comes more slowly than the least rate is answered 408, one that is only slow arrives', async () => {
+test('a body below minRate is answered 408, and a slow one above it arrives', async () => {
   gateway = await gatewayUnderTest({ edits: [['idle: 2s }', 'idle: 1s }, minRate: 2KiB']] });
   const token = await gateway.issuer.accessToken();
   const steady = trickle(token);

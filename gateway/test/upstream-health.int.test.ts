@@ -17,7 +17,7 @@ type Checked = {
   seen: string[];
 };
 
-/** A service whose health the test decides. */
+/** A service whose health the test sets. */
 async function checkedService(): Promise<Checked> {
   const server = createServer((request, response) => {
     if (request.url !== '/healthz') {
@@ -99,7 +99,7 @@ describe('health checks', () => {
     [302, 'health check: status 302'],
     [404, 'health check: status 404'],
     ['hang', 'health check: no answer in time'],
-  ])('that answer %s take a target out, and good ones bring it back', async (status, reason) => {
+  ])('that answer %s remove a target, and good ones restore it', async (status, reason) => {
     other.status = status;
     await isOut([true, false]);
     expect((await described(gateway)).targets[1]?.last_error).toMatchObject({ code: reason });
@@ -111,7 +111,7 @@ describe('health checks', () => {
     expect(other.requests).toBe(2);
   });
 
-  test('that fail everywhere take nothing away: all are tried', async () => {
+  test('that fail at all targets remove none: all are tried', async () => {
     good.status = 503;
     other.status = 503;
     await isOut([false, false]);
@@ -119,19 +119,19 @@ describe('health checks', () => {
     expect([good.requests, other.requests]).toEqual([2, 2]);
   });
 
-  test('say who they are and nothing about anybody else', () => {
+  test('identify the gateway, and carry no user identity', () => {
     expect(good.seen.join('\n')).toContain('countersign-health');
     expect(good.seen.join('\n')).not.toMatch(/identity|signature|authorization/i);
   });
 
-  test('go on after a reload that changes other things, from what is known', async () => {
+  test('keep their state over a reload that changes other things', async () => {
     other.status = 503;
     await isOut([true, false]);
     await gateway.reload([thingsAt([good.url, other.url], health), ['/v1/maybe', '/v1/perhaps']]);
     expect((await described(gateway)).targets.map(({ checks }) => checks)).toEqual(['passing', 'failing']);
   });
 
-  test('are in the metrics, with everything else about targets', async () => {
+  test('are in the metrics, with the other target metrics', async () => {
     other.status = 503;
     await isOut([true, false]);
     const metrics = await (await gateway.admin('/metrics')).text();
@@ -158,7 +158,7 @@ describe('GET /upstreams', () => {
     closers = [];
   });
 
-  test('shows pending requests, the breaker, and what went wrong last', async () => {
+  test('shows pending requests, the breaker, and the last error', async () => {
     const service = await rawService(() => {});
     const gateway = await gatewayUnderTest({
       edits: [thingsAt([service.url], 'breaker: { minimum: 1, cooldown: 10s }'), ['response: 2s', 'response: 500ms']],
@@ -183,7 +183,7 @@ describe('GET /upstreams', () => {
     expect((await fetch(`http://127.0.0.1:${gateway.port}/upstreams`)).status).not.toBe(200);
   });
 
-  test('keeps what is known of an upstream over a reload that does not touch it', async () => {
+  test('keeps the state of an unchanged upstream over a reload', async () => {
     const service = await rawService(() => {});
     const edits = [
       thingsAt([service.url], 'breaker: { minimum: 1, cooldown: 10s }'),

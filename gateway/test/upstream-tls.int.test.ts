@@ -31,7 +31,7 @@ const us = writePair('gateway', clients.issue(['gateway']));
 
 type TlsService = { server: Server; port: number; requests: number; peers: string[] };
 
-/** @param mutual Whether it asks who calls. */
+/** @param mutual Whether it requires a client certificate. */
 async function tlsService(own: CertificateAndKey, mutual: 'mutual' | 'plain' = 'plain'): Promise<TlsService> {
   const asked = mutual === 'mutual' && { ca: clients.ca, requestCert: true, rejectUnauthorized: true };
   const server = createServer({ ...own, ...asked }, (request, response) => {
@@ -76,15 +76,27 @@ describe('an https upstream', () => {
 
   test.each<[string, keyof typeof services, string, number, string | undefined]>([
     ['whose CA is known', 'good', `tls: { ca: "${ca}" }`, 200, undefined],
-    ['that knows us', 'mutual', `tls: { ca: "${ca}", cert: "${us.cert}", key: "${us.key}" }`, 200, undefined],
+    [
+      'that accepts our certificate',
+      'mutual',
+      `tls: { ca: "${ca}", cert: "${us.cert}", key: "${us.key}" }`,
+      200,
+      undefined,
+    ],
     ['under its own name', 'named', `tls: { ca: "${ca}", serverName: service.test }`, 200, undefined],
     ['whose CA is not known', 'good', '', 502, 'upstream_untrusted'],
     ['of another CA', 'foreign', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
     ['under another name', 'named', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
     ['for another server name', 'good', `tls: { ca: "${ca}", serverName: service.test }`, 502, 'upstream_untrusted'],
-    ['that is out of date', 'expired', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
-    // In TLS 1.3 it says so after the handshake; Node.js as a server by closing, without an alert.
-    ['that does not know us', 'mutual', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted upstream_broken'],
+    ['with an expired certificate', 'expired', `tls: { ca: "${ca}" }`, 502, 'upstream_untrusted'],
+    // In TLS 1.3 the server refuses after the handshake. Node.js closes the connection without an alert.
+    [
+      'that requires a certificate we do not send',
+      'mutual',
+      `tls: { ca: "${ca}" }`,
+      502,
+      'upstream_untrusted upstream_broken',
+    ],
   ])('%s', async (_name, which, tls, status, code) => {
     const service = services[which];
     const before = service.requests;
@@ -104,7 +116,7 @@ describe('an https upstream', () => {
     await gateway.close();
   });
 
-  test('that speaks no TLS cannot be trusted', async () => {
+  test('that does not speak TLS is untrusted', async () => {
     const gateway = await gatewayUnderTest();
     const { port } = gateway.upstream;
     await gateway.reload([thingsAt([`https://127.0.0.1:${port}`], `tls: { ca: "${ca}" }`)]);
@@ -114,7 +126,7 @@ describe('an https upstream', () => {
     await gateway.close();
   });
 
-  test('is checked with the files as they are, and with the last good ones while those are bad', async () => {
+  test('is verified with the current files, or with the last good ones while those are bad', async () => {
     const { port } = services.mutual;
     const mine = writePair('renewed', clients.issue(['first']));
     const log = capturingLogger();
@@ -141,7 +153,7 @@ describe('an https upstream', () => {
       expect(opened.tls?.trouble()).toContain('renewed.pem');
       expect(await ask()).toBe('second');
     }
-    // A certificate without its key is half of a renewal.
+    // A certificate without its key is an unfinished renewal.
     write('renewed.pem', clients.issue(['third']).cert);
     opened.tls?.reload();
     expect([opened.tls?.trouble() !== undefined, await ask()]).toEqual([true, 'second']);

@@ -10,7 +10,7 @@ import { feedItem } from './issuer-server.ts';
 const key = 'dGhlIHNhbXBsZSBub25jZQ==';
 const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
 
-/** What the service does with an upgrade; by its query. */
+/** How the service answers an upgrade, by the query. */
 function upgrade(request: RecordedRequest, socket: Duplex): void {
   const answers: Record<string, string> = {
     'no-upgrade':
@@ -57,7 +57,7 @@ describe('a WebSocket', () => {
   const bearer = (value = token) => `Authorization: Bearer ${value}\r\n`;
   const answerTo = async (bytes: string) => parseAnswer((await talk(bytes)).text());
 
-  /** Opens a connection, and remembers what comes and whether it ends. */
+  /** Opens a connection, and records the received bytes and the end. */
   async function talk(bytes: string) {
     const socket: Socket = connect(gateway.port, '127.0.0.1');
     let text = '';
@@ -76,7 +76,7 @@ describe('a WebSocket', () => {
   }
   const ended = (connection: { ended(): boolean }) => eventually(() => expect(connection.ended()).toBe(true), 3_000);
 
-  test('opens with a good token, signed, and carries bytes both ways', async () => {
+  test('opens with a valid token, signed, and relays bytes both ways', async () => {
     const connection = await talk(handshake(`${bearer()}X-User-Id: evil\r\nX_User_Role: evil\r\nSignature: evil\r\n`));
     const { status, headers } = parseAnswer(connection.text());
     expect([status, headers.upgrade, headers['sec-websocket-accept']]).toEqual([101, 'websocket', accept]);
@@ -103,7 +103,7 @@ describe('a WebSocket', () => {
 
   test.each([
     ['no token', '', 401, 'token_missing'],
-    ['no token, and an identity of its own', 'X-User-Id: root\r\nX-Identity: user\r\n', 401, 'token_missing'],
+    ['no token, and spoofed identity headers', 'X-User-Id: root\r\nX-Identity: user\r\n', 401, 'token_missing'],
     ['a bad token', 'Authorization: Bearer a.b.c\r\n', 401, 'token_malformed'],
     ['two tokens', 'Authorization: Bearer a.b.c\r\nAuthorization: Bearer a.b.c\r\n', 400, 'invalid_request'],
     ['a body', 'Content-Length: 3\r\n', 400, 'body_not_allowed'],
@@ -119,8 +119,8 @@ describe('a WebSocket', () => {
   });
 
   test.each([
-    ['a route that is not for it', '/v1/things/1', 400, 'upgrade_not_allowed'],
-    ['nothing', '/v1/nothing', 404, 'no_route'],
+    ['a route without WebSockets', '/v1/things/1', 400, 'upgrade_not_allowed'],
+    ['a path without a route', '/v1/nothing', 404, 'no_route'],
     ['an ambiguous target', '/v1/./socket', 400, 'invalid_target'],
     ['an absolute target', 'http://evil.test/v1/socket', 400, 'invalid_target'],
   ])('to %s is refused', async (_name, target, status, code) => {
@@ -129,7 +129,7 @@ describe('a WebSocket', () => {
     expect(gateway.upstream.requests.length).toBe(seen);
   });
 
-  test('of HTTP/1.0 is none (RFC 6455 section 4.1)', async () => {
+  test('over HTTP/1.0 is not upgraded (RFC 6455 section 4.1)', async () => {
     const answer = await answerTo(handshake(bearer(), '', 'GET /v1/socket HTTP/1.0'));
     expect([answer.status, answer.code]).toEqual([400, 'invalid_request']);
     expect(gateway.upstream.requests.length).toBe(seen);
@@ -140,7 +140,7 @@ describe('a WebSocket', () => {
     expect([answer.status, answer.code]).toEqual([405, 'method_not_allowed']);
   });
 
-  test('that the service does not take ends, and what the client sent after it is not relayed', async () => {
+  test('that the service refuses ends, and the bytes after the request are not relayed', async () => {
     const smuggled = 'GET /v1/admin HTTP/1.1\r\nHost: internal\r\nX-User-Id: root\r\n\r\n';
     const connection = await talk(handshake(bearer(), '/v1/socket?no-upgrade') + smuggled);
     connection.socket.write(smuggled);
@@ -153,13 +153,13 @@ describe('a WebSocket', () => {
 
   test.each([
     ['does not accept the gateway', 'refused', 502, 'identity_refused'],
-    ['began to remember only just now', 'just-begun', 503, 'identity_unavailable'],
+    ['has new replay memory', 'just-begun', 503, 'identity_unavailable'],
     ['switches to another protocol', 'other', 502, 'upstream_invalid_response'],
-    ['switches to nothing', 'bare', 502, 'upstream_invalid_response'],
-    ['breaks off', 'gone', 502, 'upstream_broken'],
-    ['speaks nonsense', 'nonsense', 502, 'upstream_invalid_response'],
+    ['names no protocol in its 101', 'bare', 502, 'upstream_invalid_response'],
+    ['closes the connection', 'gone', 502, 'upstream_broken'],
+    ['speaks another protocol', 'nonsense', 502, 'upstream_invalid_response'],
     ['does not answer', 'hang', 504, 'upstream_timeout'],
-  ])('to a service that %s', async (_name, how, status, code) => {
+  ])('to a service that %s is refused', async (_name, how, status, code) => {
     const connection = await talk(handshake(bearer(), `/v1/socket?${how}`));
     await ended(connection);
     const answer = parseAnswer(connection.text());
@@ -170,7 +170,7 @@ describe('a WebSocket', () => {
     ['session', { sid: 's-1' }],
     ['user', { user_id: 'u-2' }],
     ['member', { user_id: 'u-3', tenant_id: 't-1' }],
-  ])('ends when its %s is revoked, and no other does', async (kind, names) => {
+  ])('ends when its %s is revoked, and others stay open', async (kind, names) => {
     const mine = await gateway.issuer.accessToken(names);
     const connection = await talk(handshake(bearer(mine)));
     const other = await talk(handshake(bearer()));
@@ -181,7 +181,7 @@ describe('a WebSocket', () => {
     other.socket.destroy();
   });
 
-  test('that a service answers with events, as if it were a plain request, ends with its session too', async () => {
+  test('that a service answers with an event stream ends with its session too', async () => {
     const mine = await gateway.issuer.accessToken({ sid: 's-2' });
     const connection = await talk(handshake(bearer(mine), '/v1/socket?events'));
     await eventually(() => expect(connection.text()).toContain('data: 1'));
@@ -191,16 +191,16 @@ describe('a WebSocket', () => {
   });
 
   test.each([
-    ['breaks off', 'cut'],
-    ['goes no further', 'stuck'],
-  ])('whose answer %s is broken off for the client too, with nothing put into it', async (_name, how) => {
+    ['ends early', 'cut'],
+    ['stops', 'stuck'],
+  ])('whose answer %s is broken off for the client too, with nothing added', async (_name, how) => {
     const connection = await talk(handshake(bearer(), `/v1/socket?${how}`));
     await ended(connection);
     const { status, body } = parseAnswer(connection.text());
     expect([status, body]).toEqual([200, 'hello']);
   });
 
-  test('ends at the end of its token', async () => {
+  test('ends when its token expires', async () => {
     const nowSec = Math.floor(Date.now() / 1000);
     const short = await gateway.issuer.accessToken({ iat: nowSec - 60, exp: nowSec - 3 });
     const connection = await talk(handshake(bearer(short)));
@@ -219,7 +219,7 @@ describe('a WebSocket', () => {
     );
   });
 
-  test('whose service takes nothing for the idle time ends, and so does one whose client is gone meanwhile', async () => {
+  test('ends if its service reads nothing for the idle time, or its client leaves meanwhile', async () => {
     await gateway.reload([['idle: 2s', 'idle: 300ms']]);
     const deaf = await talk(handshake(bearer(), '/v1/socket?deaf'));
     const quiet = await talk(handshake(bearer(), '/v1/socket?deaf'));
@@ -230,13 +230,13 @@ describe('a WebSocket', () => {
     await eventually(async () =>
       expect(await (await gateway.admin('/metrics')).text()).toContain('countersign_open_connections 1'),
     );
-    // What says nothing is not stuck.
+    // A silent WebSocket is not stuck.
     expect(quiet.ended()).toBe(false);
     quiet.socket.destroy();
     await gateway.reload([]);
   });
 
-  test('leaves one line in the log', () => {
+  test('writes one line to the log', () => {
     const lines = gateway.log.lines().filter(({ msg, status }) => msg === 'request' && status === 101);
     expect(lines[0]).toMatchObject({
       route: 'socket',

@@ -12,11 +12,11 @@ const workers = 3;
 describe(`a gateway with ${workers} workers`, () => {
   let place: GatewayProcess;
   let primary: StartedProcess;
-  // What the service waits for before it answers at `/slow`.
+  // The service waits for this before it answers at `/slow`.
   let slow: Promise<void>;
   let goOn: () => void;
   beforeAll(async () => {
-    // The load outlives the time in which everybody may notice, also on a busy machine.
+    // The load lasts longer than the drain delay, even on a busy machine.
     const answer = async ({ target }: RecordedRequest, res: ServerResponse) => {
       if (target.endsWith('/slow')) await slow;
       res.end('{}');
@@ -32,7 +32,7 @@ describe(`a gateway with ${workers} workers`, () => {
       .trim()
       .split(/\s+/)
       .map(Number);
-  /** Over a connection of its own. */
+  /** Sends a request over a new connection. */
   const ask = async (path: string, token?: string) => {
     const headers = { connection: 'close', ...(token !== undefined && { authorization: `Bearer ${token}` }) };
     const { statusCode, body } = await request(`${place.url}${path}`, { headers });
@@ -55,7 +55,7 @@ describe(`a gateway with ${workers} workers`, () => {
   const allServe = () =>
     eventually(async () => expect(await metric('countersign_workers')).toMatchObject([{ value: workers }]), 30_000);
 
-  test('shares connections among them, and serves none in the process that started them', async () => {
+  test('distributes connections among them, and serves none in the primary process', async () => {
     const token = await place.issuer.accessToken();
     for (let count = 0; count < 4 * workers; count += 1) expect(await ask('/v1/things/1', token)).toBe(200);
     await eventually(() => {
@@ -64,7 +64,7 @@ describe(`a gateway with ${workers} workers`, () => {
     });
   });
 
-  test('refuses a revoked token in each of them', async () => {
+  test('refuses a revoked token in every worker', async () => {
     const token = await place.issuer.accessToken({ sid: 's-1' });
     for (let count = 0; count < workers; count += 1) expect(await ask('/v1/things/1', token)).toBe(200);
     place.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
@@ -74,7 +74,7 @@ describe(`a gateway with ${workers} workers`, () => {
     });
   });
 
-  test('adds their metrics up, and says for all what each of them says', async () => {
+  test('sums their metrics, and serves what any of them reports', async () => {
     const before = await metric('countersign_request_duration_seconds_count\\{route="open",status="200"\\}');
     for (let count = 0; count < 7; count += 1) await ask('/v1/open/1');
     expect(before).toEqual([]);
@@ -93,7 +93,7 @@ describe(`a gateway with ${workers} workers`, () => {
     expect(broken).toMatchObject({ status: 400, code: 'invalid_request' });
   });
 
-  test('takes another configuration into all of them on SIGHUP, and none of a bad one', async () => {
+  test('applies a new configuration in all of them on SIGHUP, and no bad one', async () => {
     const hash = async () => (await metric('countersign_config_info')).map(({ labels, value }) => `${labels} ${value}`);
     const [before = ''] = await hash();
     place.write(place.yaml.replace('/v1/open/**', '/v1/opened/**'));
@@ -105,7 +105,7 @@ describe(`a gateway with ${workers} workers`, () => {
       expect(now).not.toBe(before);
     });
     for (let count = 0; count < workers; count += 1) expect(await ask('/v1/opened/1')).toBe(200);
-    // Limits without redis: good for one process, not for several.
+    // Limits without redis are valid for one process, but not for several.
     place.write(
       place.yaml.replace('auth: public }', 'auth: public, limits: [{ requests: 1, per: 1m, by: address }] }'),
     );
@@ -117,20 +117,20 @@ describe(`a gateway with ${workers} workers`, () => {
     await eventually(async () => expect(await hash()).toEqual([before]));
   });
 
-  test('starts one again that was killed, and goes on meanwhile', async () => {
+  test('restarts a killed worker, and serves meanwhile', async () => {
     const [victim = 0] = pids();
     process.kill(victim, 'SIGKILL');
     await eventually(async () => expect(pids()).not.toContain(victim));
     for (let count = 0; count < 2 * workers; count += 1) expect(await ask('/v1/open/1')).toBe(200);
     await eventually(() => expect(pids()).toHaveLength(workers));
-    // The new one is starting, and a SIGHUP that nobody catches would end it.
+    // The new worker is starting, and a SIGHUP before its handler is set would end it.
     process.kill(primary.pid, 'SIGHUP');
     await allServe();
     expect(await metric('countersign_worker_restarts_total')).toMatchObject([{ value: 1 }]);
     expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);
   });
 
-  test('leaves no client waiting whose connection one was handed that was killed before it took it', async () => {
+  test('closes a connection whose worker was killed before it accepted the connection', async () => {
     const [victim = 0] = pids();
     process.kill(victim, 'SIGSTOP');
     const answers: unknown[] = [];
@@ -148,7 +148,7 @@ describe(`a gateway with ${workers} workers`, () => {
     await allServe();
   });
 
-  test('drains all of them on SIGTERM, without a request that fails', async () => {
+  test('drains all of them on SIGTERM, and no request fails', async () => {
     const token = await place.issuer.accessToken();
     const load = loadOn(place.url, { path: '/v1/things/1', perSecond: 200, token });
     await eventually(() => expect(load.outcomes['200']).toBeGreaterThan(200));
@@ -160,7 +160,7 @@ describe(`a gateway with ${workers} workers`, () => {
     expect(logged().filter(({ msg }) => msg === 'stopped')).toHaveLength(workers + 1);
   });
 
-  test('when the process that started them is killed, they finish their requests, say so, and end', async () => {
+  test('finishes requests and exits when the primary process is killed', async () => {
     slow = new Promise((resolve) => {
       goOn = resolve;
     });

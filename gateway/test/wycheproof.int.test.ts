@@ -6,7 +6,7 @@ import { readVectors } from './wycheproof/read-vectors.ts';
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-// As jose asks for them (its lib/subtle_dsa.js).
+// The algorithm parameters as in jose (lib/subtle_dsa.js).
 const webCryptoNames: Record<string, webcrypto.EcdsaParams & webcrypto.RsaPssParams> = {
   ES256: { name: 'ECDSA', hash: 'SHA-256', saltLength: 0 },
   EdDSA: { name: 'Ed25519', hash: '', saltLength: 0 },
@@ -15,11 +15,11 @@ const webCryptoNames: Record<string, webcrypto.EcdsaParams & webcrypto.RsaPssPar
 };
 const algorithms = Object.keys(webCryptoNames);
 
-describe.each(algorithms)("Wycheproof's vectors of %s", (algorithm) => {
+describe.each(algorithms)("Wycheproof's %s vectors", (algorithm) => {
   const keys = readVectors(algorithm);
   const use = webCryptoNames[algorithm] as webcrypto.EcdsaParams & webcrypto.RsaPssParams;
 
-  /** The key as our key set takes it; undefined where it is left out as unusable. */
+  /** The key as our key set imports it; undefined if the key set ignores it. */
   function imported(jwk: object): KeyObject | undefined {
     try {
       return staticKeySet({ keys: [{ ...jwk, kid: 'w' }] }, { algorithms: [algorithm] }).find('w', algorithm);
@@ -28,14 +28,14 @@ describe.each(algorithms)("Wycheproof's vectors of %s", (algorithm) => {
     }
   }
 
-  test('are judged as they say, by the crypto that verifies tokens, under keys as we import them', async () => {
+  test('have the expected result with the crypto and key import that verify tokens', async () => {
     const wrong: string[] = [];
     for (const { jwk, vectors } of keys) {
       const key = imported(jwk)?.toCryptoKey({ ...use, namedCurve: 'P-256' }, false, ['verify']);
       for (const { id, comment, message, signature, result } of vectors) {
         const verified =
           key !== undefined && (await webcrypto.subtle.verify(use, key, Buffer.from(signature, 'base64url'), message));
-        // What is "acceptable" is a signature that RFC 8017 has a verifier refuse: with a part left out of its padding.
+        // Wycheproof marks as "acceptable" a signature without a part of its padding; RFC 8017 requires a verifier to refuse it.
         if (verified !== (result === 'valid')) wrong.push(`${id} ${comment}: ${result}`);
       }
     }
@@ -43,7 +43,7 @@ describe.each(algorithms)("Wycheproof's vectors of %s", (algorithm) => {
   });
 });
 
-describe("Wycheproof's signatures on tokens, under each of its keys in turn", () => {
+describe("Wycheproof's signatures on tokens, with each of its keys", () => {
   let gateway: GatewayUnderTest;
   let served: unknown = { keys: [] };
   beforeAll(async () => {
@@ -52,14 +52,14 @@ describe("Wycheproof's signatures on tokens, under each of its keys in turn", ()
         ['algorithms: [ES256]', `algorithms: [${algorithms.join()}]`],
         ['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]'],
       ],
-      // Each key is fetched as soon as a token names it.
+      // The gateway fetches each key when a token names it.
       keySets: { cooldownMs: 0 },
     });
     gateway.issuerServer.answerKeys((_req, res) => res.end(JSON.stringify(served)));
   });
   afterAll(() => gateway.close());
 
-  test.each(algorithms)('of %s are refused, and none of them breaks anything', async (algorithm) => {
+  test.each(algorithms)('for %s are refused, and none causes a fault', async (algorithm) => {
     const [, payload] = (await gateway.issuer.accessToken()).split('.');
     const answers = new Map<string, number>();
     let seen = 0;
@@ -71,7 +71,7 @@ describe("Wycheproof's signatures on tokens, under each of its keys in turn", ()
         seen += 1;
         const { status, code } = await gateway.ask('/v1/things/1', {
           token: `${header}.${payload}.${signature}`,
-          // One address may try 600 bad tokens a minute.
+          // One address may send 600 bad tokens a minute.
           headers: { 'x-forwarded-for': `10.${algorithms.indexOf(algorithm)}.${seen >> 8}.${seen & 255}` },
         });
         const answer = `${status} ${code}`;
@@ -81,7 +81,7 @@ describe("Wycheproof's signatures on tokens, under each of its keys in turn", ()
     expect(
       [...answers.keys()].filter((answer) => !/^401 token_(signature_invalid|algorithm_refused)$/.test(answer)),
     ).toEqual([]);
-    // Most of them reached the signature, rather than being refused for how they are written.
+    // Most of them were refused for the signature, not for their form.
     expect(answers.get('401 token_signature_invalid')).toBeGreaterThan(seen * 0.9);
     expect(gateway.upstream.requests).toEqual([]);
   });

@@ -22,7 +22,7 @@ export const p521: Curve = {
   p: 2n ** 521n - 1n,
 };
 
-/** Signatures that must not hold: of the families in Wycheproof's ECDSA and JSON Web Signature files. */
+/** Signatures that must be refused: cases from Wycheproof's ECDSA and JSON Web Signature files. */
 export function ecdsaShapes(curve: Curve): readonly Shape[] {
   const { bytes, n, p } = curve;
   const made = (name: string, make: (parts: { r: bigint; s: bigint }) => Buffer): Shape => [
@@ -36,7 +36,7 @@ export function ecdsaShapes(curve: Curve): readonly Shape[] {
     ['n', n],
     ['n+1', n + 1n],
     ['p', p],
-    ['the largest', 256n ** BigInt(bytes) - 1n],
+    ['the largest number', 256n ** BigInt(bytes) - 1n],
   ];
   const fits = (value: bigint) => value < 256n ** BigInt(bytes);
   return [
@@ -60,7 +60,7 @@ export function ecdsaShapes(curve: Curve): readonly Shape[] {
     made('bytes in reverse', ({ r, s }) => joined(curve, r, s).reverse()),
     ['in DER', (input, key) => sign(curve.hash, Buffer.from(input), { key, dsaEncoding: 'der' })],
     ['in DER, of 0 and 0', () => Buffer.from('3006020100020100', 'hex')],
-    ['in DER, of an infinity', () => Buffer.from('3008090380fe01090142', 'hex')],
+    ['in DER, of infinity', () => Buffer.from('3008090380fe01090142', 'hex')],
     ['over another hash', (input, key) => signed(input, key, { hash: curve === p256 ? 'sha512' : 'sha256' })],
     ['over the payload alone', (input, key) => signed(input.split('.')[1] ?? '', key, curve)],
     ['over the empty string', (_input, key) => signed('', key, curve)],
@@ -68,7 +68,7 @@ export function ecdsaShapes(curve: Curve): readonly Shape[] {
   ];
 }
 
-/** The other spelling of an ECDSA signature, that anybody can make: it does hold. */
+/** The other valid form of an ECDSA signature, which can be computed without the key. */
 export function negated(signature: Buffer, { bytes, n }: Curve): Buffer {
   const { r, s } = numbersOf(signature);
   return Buffer.concat([number(r, bytes), number(n - s, bytes)]);

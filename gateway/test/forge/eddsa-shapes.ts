@@ -17,7 +17,7 @@ const orderTwo = Buffer.from(`ec${'ff'.repeat(30)}7f`, 'hex');
 const neutralRespelled = Buffer.from(`ee${'ff'.repeat(30)}7f`, 'hex');
 const zero = Buffer.alloc(32);
 
-/** Signatures that must not hold: of the families in Wycheproof's EdDSA file. */
+/** Signatures that must be refused: cases from Wycheproof's EdDSA file. */
 export const eddsaShapes: readonly Shape[] = [
   made('s plus the order', (r, s) => Buffer.concat([r, number(numberOf(s) + order)])),
   made('s plus eight times the order', (r, s) => Buffer.concat([r, number(numberOf(s) + 8n * order)])),

@@ -19,7 +19,7 @@ function number(value: bigint): Buffer {
   return Buffer.from(hex.length % 2 === 1 ? `0${hex}` : hex, 'hex');
 }
 
-/** What neither padding lets pass. */
+/** Signatures that are invalid with either padding. */
 const both = (signed: (input: string, key: KeyObject) => Buffer): readonly Shape[] => [
   ['0', (_input, key) => Buffer.alloc(lengthOf(key))],
   ['1', (_input, key) => Buffer.from(`${'00'.repeat(lengthOf(key) - 1)}01`, 'hex')],
@@ -38,11 +38,11 @@ const both = (signed: (input: string, key: KeyObject) => Buffer): readonly Shape
 const sha256Info = '3031300d060960864801650304020105000420';
 type Padding = (digest: string, length: number) => string;
 
-/** `00 01 ff.. 00` and what follows, as long as the modulus. */
+/** `00 01 ff.. 00` and the given bytes, as long as the modulus. */
 const padded = (rest: string, length: number, { start = '0001', fill = 'ff', end = '00' } = {}) =>
   start + fill.repeat(length - (start.length + end.length + rest.length) / 2) + end + rest;
 
-/** Of the families that Wycheproof's JSON Web Signature and RSA files call ModifiedPadding, or are made of. */
+/** Cases that Wycheproof's JSON Web Signature and RSA files call ModifiedPadding, or are made of. */
 const paddings: Record<string, Padding> = {
   'without NULL': (digest, length) => padded(`302f300b0609608648016503040201${'0420'}${digest}`, length),
   'NULL with a long length': (digest, length) => padded(`3032300e06096086480165030402010581000420${digest}`, length),
@@ -104,13 +104,13 @@ const modifiedPadding = Object.entries(paddings).map(
   ],
 );
 
-/** What RS256 signs of this, as long as the modulus: by itself it is a signature under a key with e = 1. */
+/** The padded message of RS256, as long as the modulus. Unsigned, it is a valid signature for a key with e = 1. */
 export function wellPaddedBlock(input: string, length: number): Buffer {
   const digest = createHash('sha256').update(input).digest('hex');
   return Buffer.from(padded(sha256Info + digest, length), 'hex');
 }
 
-/** The same way to a signature with the right padding: shows that what is refused is refused for its padding. */
+/** A signature with correct padding, made the same way: shows that the others are refused for their padding. */
 export function wellPadded(input: string, key: KeyObject): Buffer {
   return privateEncrypt({ key, padding: constants.RSA_NO_PADDING }, wellPaddedBlock(input, lengthOf(key)));
 }

@@ -1,4 +1,4 @@
 import type { KeyObject } from 'node:crypto';
 
-/** A kind of signature that must not hold, made with the very key that signs good ones. `input` is what a JWS signs. */
+/** A kind of signature that must be refused, made with the key that signs valid ones. `input` is the JWS signing input. */
 export type Shape = readonly [name: string, forge: (input: string, key: KeyObject) => Buffer];

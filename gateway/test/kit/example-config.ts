@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../../src/config/config.ts';
 import { parseConfig } from '../../src/config/load.ts';
 
-/** The least that is a configuration, `routes` aside. */
+/** A minimal configuration, without `routes`. */
 export const exampleHead = `version: 1
 issuers:
   - issuer: http://127.0.0.1:8080
@@ -17,7 +17,7 @@ export const exampleRoutes = `routes:
   - { name: me, path: /v1/users/me, methods: [GET], upstream: users-service, auth: required }
 `;
 
-/** @param rest YAML behind {@link exampleHead}: `routes` and whatever else a test is about. */
+/** @param rest YAML after {@link exampleHead}: `routes`, and more if a test needs it. */
 export function exampleConfig(rest = exampleRoutes, env: Record<string, string> = {}): GatewayConfig {
   return parseConfig(exampleHead + rest, { file: '/etc/countersign/gateway.yaml', env });
 }

@@ -14,7 +14,7 @@ export const exampleUpstream: Upstream = {
   tls: undefined,
 };
 
-/** A whole route from what a test is about. */
+/** A complete route; a test passes only the fields that it is about. */
 export function exampleRoute(part: Partial<Route> & { path: string }): Route {
   return {
     name: 'example',

@@ -1,4 +1,4 @@
-/** The shortest of a few runs, in milliseconds: what the work takes when nothing else has the processor. */
+/** The shortest of a few runs in milliseconds, to exclude the effect of other processes. */
 export function fastestMs(work: () => unknown, runs = 5): number {
   let fastest = Number.POSITIVE_INFINITY;
   for (let run = 0; run < runs; run += 1) {

@@ -1,7 +1,7 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
 
-/** How an endpoint for a key set may misbehave. */
+/** Ways in which a key set endpoint can misbehave. */
 export const json =
   (value: unknown, headers: Record<string, string> = {}): RequestListener =>
   (_req, res) =>
@@ -24,14 +24,14 @@ export const breakOff: RequestListener = (req) => void req.socket.destroy();
 /** Begins an answer, and never ends it. */
 export const stall: RequestListener = (_req, res) => void res.writeHead(200).write('{"keys":[');
 
-/** A byte now and then. */
+/** Sends a byte now and then. */
 export const drip: RequestListener = (_req, res) => {
   res.writeHead(200);
   const timer = setInterval(() => res.write(' '), 20);
   res.once('close', () => clearInterval(timer));
 };
 
-/** More and more, as fast as it is taken. `sent` learns how much that was. */
+/** Sends endlessly, as fast as the client reads. `sent` gets the number of bytes. */
 export const endless =
   (sent: (bytes: number) => void): RequestListener =>
   (_req, res) => {
@@ -44,12 +44,12 @@ export const endless =
     more();
   };
 
-/** 64 MiB in 64 KiB. */
+/** 64 MiB, compressed to 64 KiB. */
 export const gzipBomb: RequestListener = text(gzipSync(Buffer.alloc(64 * 1024 * 1024, ' ')), {
   'content-encoding': 'gzip',
 });
 
-/** Says more than it sends. */
+/** Announces more bytes than it sends. */
 export const cutShort =
   (body: string): RequestListener =>
   (_req, res: ServerResponse) => {

@@ -3,7 +3,7 @@ import { expect } from '@jest/globals';
 import { parseConfig, type Setting } from '../../src/config/load.ts';
 import { exampleHead, exampleRoutes } from './example-config.ts';
 
-/** What is wrong with a file's text; nothing when it is good. */
+/** The problems of a file's text; empty if it is valid. */
 export function problemsOf(text: string, env: Record<string, string> = {}, setting: Setting = {}): readonly string[] {
   try {
     parseConfig(text, { file: 'gateway.yaml', env, ...setting });
@@ -14,13 +14,13 @@ export function problemsOf(text: string, env: Record<string, string> = {}, setti
   }
 }
 
-/** The example, with one piece of it changed. */
+/** The example with one change. */
 export const changed = (from: string, to: string) => {
   const whole = exampleHead + exampleRoutes;
   expect(whole).toContain(from);
   return whole.replace(from, to);
 };
 
-/** The example with one route of its own, `/a/:id`. */
+/** The example with the given settings on a route `/a/:id`. */
 export const route = (more: string) =>
   `${exampleHead}routes:\n  - { name: a, path: "/a/:id", methods: [GET], upstream: users-service${more} }\n`;

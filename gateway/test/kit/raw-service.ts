@@ -1,22 +1,22 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 
-/** A service that speaks whatever the test wants over a bare socket. */
+/** A service on a bare socket that sends whatever the test writes. */
 export type RawService = Readonly<{
   url: string;
   port: number;
-  /** The head of every request so far, as it came. */
+  /** The head of every request so far, unchanged. */
   heads: readonly string[];
-  /** How often somebody connected. */
+  /** The number of connections so far. */
   connections(): number;
-  /** What it does from now on with each request's head, and on which socket. */
+  /** Sets how it answers each request's head from now on. */
   answerWith(answer: (socket: Socket, head: string) => void): void;
   close(): Promise<void>;
 }>;
 
 const closeAtOnce = (socket: Socket) => void socket.destroy();
 
-/** @param answer Called once for each request whose head came whole. Default: closes the connection. */
+/** @param answer Called once for each complete request head. Default: closes the connection. */
 export async function rawService(answer: (socket: Socket, head: string) => void = closeAtOnce): Promise<RawService> {
   let current = answer;
   let connections = 0;
@@ -31,7 +31,7 @@ export async function rawService(answer: (socket: Socket, head: string) => void 
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1');
       const end = text.indexOf('\r\n\r\n');
-      // Bodies are not looked at: what is no request line is the rest of one.
+      // Ignores bodies: text that does not start with a request line is the rest of a body.
       if (end === -1 || !/^[A-Z]+ \S+ HTTP/.test(text)) return;
       const head = text.slice(0, end);
       text = '';
@@ -59,7 +59,7 @@ export async function rawService(answer: (socket: Socket, head: string) => void 
   };
 }
 
-/** One header's value in a head as it came. */
+/** The value of a header in a request head. */
 export const headerIn = (head: string, name: string): string | undefined =>
   new RegExp(`^${name}: (.*)$`, 'im').exec(head)?.[1]?.trim();
 

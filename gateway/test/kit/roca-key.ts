@@ -1,6 +1,6 @@
 import { checkPrimeSync, createPrivateKey, type JsonWebKey, type KeyObject, randomBytes, randomInt } from 'node:crypto';
 
-/** A 2048-bit RSA key as the library of CVE-2017-15361 made them: it works, and can be factored. */
+/** A 2048-bit RSA key with the weakness of CVE-2017-15361: it works, but can be factored. */
 export function rocaKey(): KeyObject {
   const product = primorial(126);
   const [p, q] = [rocaPrime(product), rocaPrime(product)];
@@ -40,7 +40,7 @@ function power(base: bigint, exponent: bigint, modulo: bigint): bigint {
   return result;
 }
 
-/** By Euclid. */
+/** The modular inverse, by the extended Euclidean algorithm. */
 function inverse(value: bigint, modulo: bigint): bigint {
   let [a, b, x, y] = [value % modulo, modulo, 1n, 0n];
   while (b !== 0n) [a, b, x, y] = [b, a % b, y, x - (a / b) * y];

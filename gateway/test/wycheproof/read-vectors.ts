@@ -4,7 +4,7 @@ import { join } from 'node:path';
 export type Vector = Readonly<{ id: number; message: Buffer; signature: string; result: string; comment: string }>;
 export type KeyWithVectors = Readonly<{ jwk: Readonly<Record<string, string>>; vectors: readonly Vector[] }>;
 
-/** @param algorithm A JOSE name, for which there is a file here. */
+/** @param algorithm A JOSE algorithm name that has a file here. */
 export function readVectors(algorithm: string): readonly KeyWithVectors[] {
   const file = join(import.meta.dirname, `${algorithm.toLowerCase()}.jsonl`);
   const [, ...lines] = readFileSync(file, 'utf8').trimEnd().split('\n');

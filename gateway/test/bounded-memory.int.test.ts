@@ -64,11 +64,11 @@ describe('a body of 200 MiB', () => {
   /** The peak memory growth of this process, which contains client, gateway and service. */
   function watchMemory() {
     const before = process.memoryUsage().rss;
-    let most = 0;
+    let peakBytes = 0;
     return {
       look() {
-        most = Math.max(most, process.memoryUsage().rss - before);
-        return most;
+        peakBytes = Math.max(peakBytes, process.memoryUsage().rss - before);
+        return peakBytes;
       },
     };
   }

@@ -113,7 +113,7 @@ describe('nonces', () => {
 const describeWithRedis = process.env.REDIS_URL ? describe : describe.skip;
 
 describeWithRedis('proofs and Redis', () => {
-  // Redis keeps time by itself, and begins to remember now: so proofs are made when it has done so for a while.
+  // Redis uses its own clock, and its memory begins now. The gateways' clocks are ahead, so that it covers the proofs.
   const aheadMs = 10_000;
   let redis: ThrowAwayRedis;
   let replicas: readonly Awaited<ReturnType<typeof dpopGateway>>[];
@@ -155,14 +155,14 @@ describeWithRedis('proofs and Redis', () => {
 
   test('refuses a used proof until it expires, with clocks 5 s ahead and 5 s behind', async () => {
     const [ahead, behind] = replicas;
-    if (ahead === undefined || behind === undefined) throw new Error('there are two');
+    if (ahead === undefined || behind === undefined) throw new Error('a replica is missing');
     ahead.clock.aheadMs = aheadMs + 5_000;
     behind.clock.aheadMs = aheadMs - 5_000;
     const [used, unused] = [proof(), proof()];
     expect((await posts(0, used)).status).toBe(200);
     const before = arrived();
-    // The last moment in which the gateway that is behind takes it, less the time that this test needs: 60 + 5 s after it was made, by
-    // a clock that is 5 s behind.
+    // Close to the end of the proof's life at the gateway that is behind: 60 + 5 s after it was made, by a clock 5 s behind. The
+    // difference is the time that this test needs.
     const laterMs = 67_000;
     const client = new Redis(redis.url);
     for (const key of await client.keys('countersign:replay:dpop*')) {

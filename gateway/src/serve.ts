@@ -10,30 +10,29 @@ import {
   type Running,
 } from '@countersign/service-kit';
 import { createAdminApp } from './admin/admin-app.ts';
-import { demandAdminHost } from './admin/admin-host.ts';
-import { watch } from './admin/gauges.ts';
-import { watchReloads } from './admin/reload-metrics.ts';
-import { watchUpstreams } from './admin/upstream-metrics.ts';
+import { requireAdminHost } from './admin/admin-host.ts';
+import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
+import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { createLoadAside, type LoadAside } from './config/load-aside.ts';
 import { openLimitStore } from './limits/limit-store.ts';
 import { createSocketCount } from './limits/socket-count.ts';
 import { createRespond } from './respond.ts';
 import { createListener, type ListenerTimes } from './server/listener.ts';
-import { createGenerations, type Generations } from './snapshot/current-snapshot.ts';
-import type { KeySetTiming } from './snapshot/issuer-parts.ts';
+import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
+import type { KeySetTiming } from './snapshot/issuer-resources.ts';
 import { createReloader, type Reloader, type ReloadTiming } from './snapshot/reload.ts';
-import { createKeptParts } from './snapshot/shared-resources.ts';
-import type { Generation, Lasting } from './snapshot/snapshot.ts';
-import { createObserve } from './telemetry/access-log.ts';
-import { observeLag } from './telemetry/revocation-lag.ts';
+import { createSharedResources } from './snapshot/shared-resources.ts';
+import type { ProcessResources, Snapshot } from './snapshot/snapshot.ts';
+import { createAccessLog } from './telemetry/access-log.ts';
+import { createRequestMetrics, createRevocationLagMetric } from './telemetry/metrics.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 import { createFailureThrottle } from './tokens/failure-throttle.ts';
 import { createOpenConnections } from './upstreams/pool/open-connections.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 
 export type GatewayDeps = Readonly<{
-  /** Where the file's variables come from when it is read again. */
+  /** The variables that a reload substitutes in the file. */
   env: Environment;
   logger: Logger;
   /** Default 500 ms. */
@@ -41,36 +40,38 @@ export type GatewayDeps = Readonly<{
   /** How long requests in flight may take when the gateway stops. Default 10 s. */
   shutdownGraceMs?: number;
   reloadTiming?: ReloadTiming | undefined;
-  /** Reads the file when it changed. Default: in a thread of its own. */
+  /** Reads the file when it changed. Default: in a worker thread. */
   load?: LoadAside['load'] | undefined;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
   keySets?: KeySetTiming;
   listenerTimes?: ListenerTimes;
-  /** This process is one of several: its admin listener is for the primary. */
-  worker?: WorkerDeps | undefined;
+  /** Set in a worker process. Its admin listener serves the primary. */
+  worker?: WorkerSettings | undefined;
 }>;
 
-export type WorkerDeps = Readonly<{
+export type WorkerSettings = Readonly<{
+  /** The path of the Unix socket of its admin listener. */
   adminSocket: string;
-  workers: number;
-  /** Settles when this process may stop taking connections. */
-  mayClose(): Promise<void>;
+  /** How many workers there are. */
+  count: number;
+  /** Settles when this process may stop accepting connections. */
+  waitUntilMayClose(): Promise<void>;
 }>;
 
 export type RunningGateway = Running &
   Readonly<{
     ports: Readonly<{ public: number; admin: number; internal: number }>;
-    /** Reads the file anew, changed or not. */
+    /** Reads the file again, changed or not. */
     reload: Reloader['reload'];
   }>;
 
 const reviewMs = 1_000;
 const refusedTokensPerMinute = 600;
 
-/** A gateway before it starts: it has read its files, listens nowhere, and has asked nothing over the network. */
+/** A gateway before it starts. It has read its files, but does not listen and has sent nothing over the network. */
 export type BuiltGateway = Readonly<{
-  /** @throws StartupError, with everything closed again, when a port is taken. */
+  /** @throws StartupError when a port is taken. Everything is closed then. */
   start(): Promise<RunningGateway>;
   stop(): Promise<void>;
 }>;
@@ -78,7 +79,7 @@ export type BuiltGateway = Readonly<{
 /**
  * Builds a gateway and starts it.
  *
- * @throws StartupError, with everything closed again, when keys cannot be loaded or a port is taken.
+ * @throws StartupError when keys cannot be loaded or a port is taken. Everything is closed then.
  */
 export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Promise<RunningGateway> {
   const gateway = await buildGateway(config, deps);
@@ -86,11 +87,11 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 }
 
 /**
- * Builds all that a gateway serves with; `countersign check` does this and no more.
+ * Builds everything that a gateway serves with. `countersign check` stops here.
  *
- * What is made here lives as long as the process; what is made from one configuration is a {@link Generation}.
+ * Everything made here lives as long as the process. A {@link Snapshot} holds what depends on one configuration.
  *
- * @throws StartupError, with everything closed again, when a file that the configuration names cannot be used.
+ * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
  */
 export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Promise<BuiltGateway> {
   const {
@@ -110,36 +111,41 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const respond = createRespond();
   const open = createOpenConnections(nowMs);
   const store = config.redis === undefined ? undefined : openLimitStore(config.redis, logger);
-  const parts = createKeptParts({ open, nowMs, logger, keySets, onRevocationLag: observeLag(metrics) });
-  const lasting: Lasting = {
-    parts,
+  const logRequest = createAccessLog(logger, createRequestMetrics(metrics));
+  const onRevocationLag = createRevocationLagMetric(metrics);
+  const shared = createSharedResources({ open, nowMs, logger, keySets, onRevocationLag });
+  const resources: ProcessResources = {
+    shared,
     open,
     throttle: createFailureThrottle(refusedTokensPerMinute, nowMs),
     limitStore: store,
-    // Where Redis is gone nested calls and proofs wait for it: whether one is a replay can then not be known.
+    // Without Redis it is unknown whether a nested call or a proof is a replay, so those requests wait for it.
     replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
     sockets: createSocketCount(),
     uploads: createSocketCount(),
     respond,
-    observe: createObserve(logger, metrics),
+    logRequest,
     isDraining: () => health.draining,
     nowMs,
   };
-  // A copy, so that it is made of the same stuff as those that come from the reading thread, and compares with them.
-  const generations = await firstGeneration(structuredClone(config), lasting, () => store?.close());
-  const { current } = generations;
-  const health = createHealth({
-    ...readinessOf(current, nowSec),
-    dpop_replay: createReplayCheck(() => current().config, lasting.replay, nowMs),
+  // A reload loads the file in a thread, which clones the configuration. This clone makes the two comparable.
+  const snapshot = await createCurrentSnapshot(structuredClone(config), resources).catch((error: unknown) => {
+    store?.close();
+    throw error;
   });
-  watch({ current, open, nowMs }, metrics);
-  watchUpstreams(() => current().upstreams.all(), metrics);
+  const { current } = snapshot;
+  const health = createHealth({
+    ...readinessChecks(current, nowSec),
+    dpop_replay: createReplayCheck(() => current().config, resources.replay, nowMs),
+  });
+  registerGauges({ current, open, nowMs }, metrics);
+  registerUpstreamMetrics(() => current().upstreams.all(), metrics);
   const aside = createLoadAside();
   const { load = aside.load } = deps;
   const reloader: Reloader = createReloader({
-    generations,
-    load: () => load(config.file, env, { running: config, workers: worker?.workers ?? 1 }),
-    count: watchReloads({ current, reloads: () => reloader.state() }, metrics),
+    snapshot,
+    load: () => load(config.file, env, { running: config, workers: worker?.count ?? 1 }),
+    count: registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics),
     logger,
     nowMs,
     timing: reloadTiming,
@@ -154,14 +160,14 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         keySet,
         current,
         nowMs,
-        reloads: reloader.state,
+        reloadState: reloader.state,
         logger,
-        demandHost: worker === undefined ? demandAdminHost(config) : undefined,
-        more: worker && workerAdminRoutes(metrics),
+        requireHost: worker === undefined ? requireAdminHost(config) : undefined,
+        moreRoutes: worker && workerAdminRoutes(metrics),
       }),
     ),
     public: createListener(() => current().handlers.public, {
-      // Whether there is one is settled when the process starts.
+      // A reload can replace the certificate, but cannot switch TLS on or off.
       certificateNow: certificate && (() => current().config.certificate ?? certificate),
       times: listenerTimes,
     }),
@@ -173,19 +179,19 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     await aside.stop();
     health.drain();
     open.endAll();
-    await worker?.mayClose();
+    await worker?.waitUntilMayClose();
     await drainServer(servers.public, shutdownGraceMs);
-    // Later: a public request that is being finished may need nested calls.
+    // Later, because public requests in flight may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
     clearInterval(review);
-    generations.end();
+    snapshot.end();
     store?.close();
-    await parts.closed();
-    // Last, so that an orchestrator sees "not ready" rather than nothing until the end.
+    await shared.closed();
+    // Last, so that an orchestrator sees "not ready" until the end, and not a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }
 
-  /** The key set is served first: services need it to become ready, and readiness never waits for a peer's. */
+  /** Opens the internal listener first: services need its key set to become ready, and may start at the same time. */
   async function start(): Promise<RunningGateway> {
     review = setInterval(open.review, reviewMs).unref();
     store?.start();
@@ -209,17 +215,8 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   return { start, stop };
 }
 
-async function firstGeneration(config: GatewayConfig, lasting: Lasting, closeAround: () => void): Promise<Generations> {
-  try {
-    return await createGenerations(config, lasting);
-  } catch (error) {
-    closeAround();
-    throw error;
-  }
-}
-
-/** Own parts, and what has to be known of the issuers before any token can be judged. */
-function readinessOf(current: () => Generation, nowSec: () => number): Parameters<typeof createHealth>[0] {
+/** The gateway is ready when it can sign, and knows the keys and revocations of every issuer. */
+function readinessChecks(current: () => Snapshot, nowSec: () => number): Parameters<typeof createHealth>[0] {
   const missing = (what: string, names: readonly string[]) =>
     names.length === 0 ? undefined : `no ${what} of ${names.join(', ')} yet`;
   return {
@@ -227,7 +224,7 @@ function readinessOf(current: () => Generation, nowSec: () => number): Parameter
       current().gatewayKeys.signingKey(nowSec());
       return undefined;
     },
-    issuer_keys: () => missing('keys', current().missing().keys),
-    revocations: () => missing('revocations', current().missing().revocations),
+    issuer_keys: () => missing('keys', current().unready().keys),
+    revocations: () => missing('revocations', current().unready().revocations),
   };
 }

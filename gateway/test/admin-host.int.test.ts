@@ -3,8 +3,8 @@ import { createHealth, createServiceServer, listen } from '@countersign/service-
 import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
-import { demandAdminHost } from '../src/admin/admin-host.ts';
-import { createAdminOfAll } from '../src/workers/admin-of-all.ts';
+import { requireAdminHost } from '../src/admin/admin-host.ts';
+import { createPrimaryAdminApp } from '../src/workers/primary-admin-app.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const allowedHosts = ['gateway.internal', 'localhost:9999', '192.0.2.7:80'];
@@ -85,12 +85,12 @@ test('a listener on all addresses answers to the address of the connection', asy
 test('the admin listener of several workers applies the same rule', async () => {
   const address = { host: '127.0.0.1', port: 0 };
   const server = createServiceServer(
-    createAdminOfAll({
+    createPrimaryAdminApp({
       health: createHealth({}),
       metrics: new Registry(),
-      links: () => [],
+      workers: () => [],
       logger: capturingLogger().logger,
-      demandHost: demandAdminHost({
+      requireHost: requireAdminHost({
         admin: { allowedHosts },
         listen: { public: address, admin: address, internal: address },
       }),

@@ -6,7 +6,7 @@ import type { ListenerTimes } from '../src/server/listener.ts';
 // `countersign serve --config FILE` with short listener timeouts, for tests.
 
 const [, , file = ''] = process.argv.slice(2);
-const listenerTimes: ListenerTimes = { headMs: 6_000, keepAliveMs: 6_000, lookEveryMs: 250 };
+const listenerTimes: ListenerTimes = { headMs: 6_000, keepAliveMs: 6_000, checkEveryMs: 250 };
 
 await runProcess('gateway', () =>
   serveGateway(loadConfig(file, process.env), {

@@ -69,7 +69,7 @@ const mutated = fc
 
 let gateway: GatewayUnderTest;
 beforeAll(async () => {
-  gateway = await gatewayUnderTest({ listenerTimes: { headMs: 500, keepAliveMs: 200, lookEveryMs: 50 } });
+  gateway = await gatewayUnderTest({ listenerTimes: { headMs: 500, keepAliveMs: 200, checkEveryMs: 50 } });
 });
 afterAll(() => gateway.close());
 

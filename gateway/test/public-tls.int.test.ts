@@ -32,8 +32,8 @@ describe('the public listener with a certificate', () => {
         upgrade: (_request, socket) =>
           socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello'),
       },
-      listenerTimes: { headMs: 500, lookEveryMs: 50 },
-      reloadTiming: { lookEveryMs: 50 },
+      listenerTimes: { headMs: 500, checkEveryMs: 50 },
+      reloadTiming: { checkEveryMs: 50 },
     });
     token = await gateway.issuer.accessToken();
   });

@@ -13,7 +13,7 @@ describe("the configuration's file", () => {
   let home: string;
   let closed: string;
   beforeEach(async () => {
-    gateway = await gatewayUnderTest({ reloadTiming: { lookEveryMs: 20, retryEveryMs: 50 } });
+    gateway = await gatewayUnderTest({ reloadTiming: { checkEveryMs: 20, retryEveryMs: 50 } });
     home = dirname(gateway.file);
     closed = gateway.yaml.replace(isOpen, isClosed);
     expect(closed).not.toBe(gateway.yaml);

@@ -9,7 +9,7 @@ describe('a slow client', () => {
   beforeAll(async () => {
     gateway = await gatewayUnderTest({
       edits: [['response: 2s, idle: 2s', 'response: 2s, idle: 400ms']],
-      listenerTimes: { headMs: 400, keepAliveMs: 400, lookEveryMs: 50 },
+      listenerTimes: { headMs: 400, keepAliveMs: 400, checkEveryMs: 50 },
     });
     token = await gateway.issuer.accessToken();
   });

@@ -1,9 +1,7 @@
-import { createMetrics, type Logger } from '@countersign/service-kit';
-import { watch } from '../../gateway/src/admin/gauges.ts';
-import { watchReloads } from '../../gateway/src/admin/reload-metrics.ts';
-import { watchUpstreams } from '../../gateway/src/admin/upstream-metrics.ts';
-import { createObserve } from '../../gateway/src/telemetry/access-log.ts';
-import { observeLag } from '../../gateway/src/telemetry/revocation-lag.ts';
+import { createMetrics } from '@countersign/service-kit';
+import { registerGauges, registerReloadMetrics } from '../../gateway/src/admin/gauges.ts';
+import { registerUpstreamMetrics } from '../../gateway/src/admin/upstream-metrics.ts';
+import { createRequestMetrics, createRevocationLagMetric } from '../../gateway/src/telemetry/metrics.ts';
 
 /** Every metric of the gateway's own as a Markdown table. That none is missing is a test of the gateway. */
 export function metricsTable(): string {
@@ -12,11 +10,11 @@ export function metricsTable(): string {
   const unread = (): never => {
     throw new Error('a metric was read');
   };
-  createObserve({} as Logger, registry);
-  observeLag(registry);
-  watch({ current: unread, open: { size: 0 }, nowMs: unread }, registry);
-  watchUpstreams(unread, registry);
-  watchReloads({ current: unread, reloads: unread }, registry);
+  createRequestMetrics(registry);
+  createRevocationLagMetric(registry);
+  registerGauges({ current: unread, open: { size: 0 }, nowMs: unread }, registry);
+  registerUpstreamMetrics(unread, registry);
+  registerReloadMetrics({ current: unread, reloads: unread }, registry);
   const rows = (registry.getMetricsAsArray() as unknown as readonly Metric[])
     .filter(({ name }) => name.startsWith('countersign_'))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))

@@ -5,16 +5,16 @@ import { AppError } from '../errors.ts';
 const loopbackNames = ['localhost', '127.0.0.1', '::1'];
 
 /**
- * Refuses a request to the admin listener under a name that is not its own. The listener has no login: without this, a web page whose name
- * is made to resolve to it (DNS rebinding) could read it with an operator's browser.
+ * Refuses a request to the admin listener under a name that is not its own. The listener has no login. Without this check, a web page could
+ * read it through an operator's browser by resolving its own name to this address (DNS rebinding).
  *
- * A Host is good if it is in `admin.allowedHosts`, or if its port is the listener's and its name is a loopback name, the host of
- * `listen.admin`, or the IP address that the connection arrived at. DNS cannot make a browser send an IP address, so probes and
- * Prometheus may name a pod's.
+ * Accepts a Host that is in `admin.allowedHosts`. Also accepts the listener's own port with a loopback name, the host of `listen.admin`, or
+ * the IP address that the connection arrived at. DNS rebinding cannot make a browser send an IP address, so probes and Prometheus may use
+ * a pod's address.
  *
- * The middleware passes on AppError `misdirected_request`. A request without Host is none of a browser's: `demandWellFormed` judges it.
+ * The middleware passes on AppError `misdirected_request`. A request without Host does not come from a browser; `demandWellFormed` checks it.
  */
-export function demandAdminHost({ admin, listen }: Pick<GatewayConfig, 'admin' | 'listen'>): RequestHandler {
+export function requireAdminHost({ admin, listen }: Pick<GatewayConfig, 'admin' | 'listen'>): RequestHandler {
   const allowed = new Set(admin.allowedHosts);
   const names = new Set([...loopbackNames, listen.admin.host.toLowerCase()]);
   return ({ headers, socket }, _res, next) => {
@@ -31,7 +31,7 @@ export function demandAdminHost({ admin, listen }: Pick<GatewayConfig, 'admin' |
   };
 }
 
-/** An IPv4 address that a listener on `::` sees as IPv6 is named as IPv4. */
+/** Without the zone, and with an IPv4-mapped IPv6 address as IPv4. */
 const addressOf = (address = ''): string =>
   address
     .toLowerCase()

@@ -1,25 +1,23 @@
 import type { Registry } from '@countersign/service-kit';
-import { Gauge } from 'prom-client';
-import type { GatewayConfig } from '../config/config.ts';
-import type { Trust } from '../snapshot/trust.ts';
-import type { AccessTokens } from '../tokens/access-tokens.ts';
+import { Counter, Gauge } from 'prom-client';
+import type { ReloadState } from '../snapshot/reload.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { TrustedIssuer } from '../tokens/verified-token.ts';
 import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 
-type Watched = Readonly<{
-  /** Of the configuration in force. */
-  current(): Readonly<{ config: GatewayConfig; trust: Trust; tokens: AccessTokens }>;
+type GaugeSources = Readonly<{
+  current(): Pick<Snapshot, 'config' | 'trust' | 'tokens'>;
   open: Pick<OpenConnections, 'size'>;
   nowMs(): number;
 }>;
 
-/** Gauges that are read when somebody asks. A gauge of something that was never there has no value, rather than a false one. */
-export function watch({ current, open, nowMs }: Watched, registry: Registry): void {
+/** Registers gauges that read their value when metrics are scraped. A value that does not exist is absent, never 0. */
+export function registerGauges({ current, open, nowMs }: GaugeSources, registry: Registry): void {
   const gauge = (
     name: string,
     help: string,
     read: (issuer: TrustedIssuer) => number | undefined,
-    // Of several workers: what is so far is added up, of what is now the worst is told.
+    // How several workers' values combine: counts are added up, and of states the worst one is shown.
     aggregator: 'max' | 'sum' = 'max',
   ) =>
     new Gauge({
@@ -29,7 +27,7 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
       labelNames: ['issuer'],
       registers: [registry],
       collect() {
-        // Those of an issuer that is trusted no more must not stay.
+        // Drops the values of issuers that are no longer trusted.
         this.reset();
         for (const issuer of current().trust.issuers.values()) {
           const value = read(issuer);
@@ -40,35 +38,47 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
   const feedOf = (issuer: TrustedIssuer) => current().trust.followed.get(issuer.config.issuer)?.feed.stats;
   const inSeconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
 
-  gauge('jwks_age_seconds', 'Since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs));
+  gauge('jwks_age_seconds', 'Time since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs));
   gauge('jwks_keys', 'Usable keys held.', ({ keys }) => keys.stats.keys);
   gauge('jwks_fetches', 'Attempts to fetch the key set so far.', ({ keys }) => keys.stats.fetches, 'sum');
-  gauge('jwks_fetch_failures', 'Attempts that failed so far.', ({ keys }) => keys.stats.failures, 'sum');
-  gauge('revocations_staleness_seconds', 'Since the feed last said that there was nothing more.', ({ revocations }) =>
-    inSeconds(revocations?.stalenessMs(nowMs())),
+  gauge(
+    'jwks_fetch_failures',
+    'Failed attempts to fetch the key set so far.',
+    ({ keys }) => keys.stats.failures,
+    'sum',
+  );
+  gauge(
+    'revocations_staleness_seconds',
+    'Time since the revocation feed last reported that it was complete.',
+    ({ revocations }) => inSeconds(revocations?.stalenessMs(nowMs())),
   );
   gauge('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size);
   gauge(
     'revocations_refused_before_timestamp_seconds',
-    'Every token issued before is refused, since more was revoked than is held one by one; no value while that is not so.',
+    'Tokens issued before this time are refused, because more was revoked than fits one by one. Usually absent.',
     ({ revocations }) => inSeconds(revocations?.refusedBeforeMs(nowMs())),
   );
-  gauge('revocation_feed_answers', 'Answers of the feed so far.', (issuer) => feedOf(issuer)?.answers, 'sum');
+  gauge('revocation_feed_answers', 'Responses of the feed so far.', (issuer) => feedOf(issuer)?.answers, 'sum');
   gauge(
     'revocation_feed_failures',
     'Failed attempts to read the feed so far.',
     (issuer) => feedOf(issuer)?.failures,
     'sum',
   );
-  gauge('revocation_feed_snapshots', 'Whole snapshots read so far.', (issuer) => feedOf(issuer)?.snapshots, 'sum');
+  gauge(
+    'revocation_feed_snapshots',
+    'Complete snapshots of the feed read so far.',
+    (issuer) => feedOf(issuer)?.snapshots,
+    'sum',
+  );
   gauge(
     'revocation_feed_unknown_items',
-    'Items that were not understood, and so not obeyed.',
+    'Feed items of an unknown kind, which are ignored.',
     (issuer) => feedOf(issuer)?.unknownItems,
   );
   new Gauge({
     name: 'countersign_token_cache',
-    help: 'Verified tokens: held, answered from memory, verified, refused from memory.',
+    help: 'Verified tokens: cached, cache hits, verified, refused from the cache.',
     labelNames: ['what'],
     registers: [registry],
     collect() {
@@ -77,7 +87,7 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
   });
   new Gauge({
     name: 'countersign_open_connections',
-    help: 'WebSockets and event streams that are open.',
+    help: 'Open WebSockets and event streams.',
     registers: [registry],
     collect() {
       this.set(open.size);
@@ -85,7 +95,7 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
   });
   new Gauge({
     name: 'countersign_certificate_expires_timestamp_seconds',
-    help: 'When the certificate of the public listener ends; no value where it speaks plain HTTP.',
+    help: 'When the certificate of the public listener expires. Absent with plain HTTP.',
     aggregator: 'min',
     registers: [registry],
     collect() {
@@ -94,4 +104,57 @@ export function watch({ current, open, nowMs }: Watched, registry: Registry): vo
       else this.set(certificate.expiresAtMs / 1000);
     },
   });
+}
+
+type ReloadSources = Readonly<{
+  current(): Pick<Snapshot, 'config'>;
+  reloads(): Pick<ReloadState, 'loadedAtMs' | 'refused'>;
+}>;
+
+/**
+ * Registers the metrics of configuration reloads.
+ *
+ * @returns Counts one reload. A refused file counts once, however often it is tried again.
+ */
+export function registerReloadMetrics(
+  { current, reloads }: ReloadSources,
+  registry: Registry,
+): (result: 'applied' | 'refused') => void {
+  const registers = [registry];
+  new Gauge({
+    name: 'countersign_config_last_reload_successful',
+    help: '0 while the file is refused and an older configuration is in force. The lowest of all workers.',
+    aggregator: 'min',
+    registers,
+    collect() {
+      this.set(reloads().refused === undefined ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'countersign_config_loaded_timestamp_seconds',
+    help: 'When the configuration in force was loaded. The earliest of all workers.',
+    aggregator: 'min',
+    registers,
+    collect() {
+      this.set(reloads().loadedAtMs / 1000);
+    },
+  });
+  new Gauge({
+    name: 'countersign_config_info',
+    help: 'How many processes serve the file whose SHA-256 is the label.',
+    labelNames: ['hash'],
+    registers,
+    collect() {
+      this.reset();
+      this.set({ hash: current().config.hash }, 1);
+    },
+  });
+  const total = new Counter({
+    name: 'countersign_config_reloads_total',
+    help: 'Reloads by result, without the first load.',
+    labelNames: ['result'],
+    registers,
+  });
+  for (const result of ['applied', 'refused']) total.inc({ result }, 0);
+  return (result) => total.inc({ result });
 }

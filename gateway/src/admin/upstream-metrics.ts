@@ -6,19 +6,19 @@ import type { Target } from '../upstreams/pool/target.ts';
 const breakerStates = ['closed', 'half-open', 'open'] as const;
 
 /**
- * Metrics of the upstreams in force, read when somebody asks: requests cost nothing for them. What is counted begins anew with an
- * upstream whose configuration changed.
+ * Registers metrics of the current upstreams. They read their value when metrics are scraped, so requests pay nothing for them.
+ * Counters start again when a reload changes an upstream's configuration.
  */
-export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: Registry): void {
+export function registerUpstreamMetrics(current: () => Iterable<OpenUpstream>, registry: Registry): void {
   const registers = [registry];
   const ofTargets = { labelNames: ['upstream', 'target'], registers } as const;
   const ofUpstreams = { labelNames: ['upstream'], registers } as const;
 
   function* eachTarget(): Generator<readonly [OpenUpstream, Target]> {
-    for (const opened of inForce()) for (const target of opened.targets) yield [opened, target];
+    for (const opened of current()) for (const target of opened.targets) yield [opened, target];
   }
 
-  // `aggregator`: what is told of several workers.
+  // `aggregator`: how several workers' values combine.
   const targetGauge = (
     name: string,
     aggregator: 'min' | 'sum',
@@ -56,7 +56,7 @@ export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: 
       ...ofUpstreams,
       collect() {
         this.reset();
-        for (const opened of inForce()) {
+        for (const opened of current()) {
           const value = read(opened);
           if (value !== undefined) this.inc({ upstream: opened.upstream.name }, value);
         }
@@ -70,7 +70,7 @@ export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: 
       ...ofUpstreams,
       collect() {
         this.reset();
-        for (const opened of inForce()) {
+        for (const opened of current()) {
           const value = read(opened);
           if (value !== undefined) this.set({ upstream: opened.upstream.name }, value);
         }
@@ -80,11 +80,11 @@ export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: 
   targetGauge(
     'healthy',
     'min',
-    'Whether it is given requests: its checks pass and it is not ejected.',
+    'Whether the target gets requests: its checks pass and it is not ejected.',
     (target, nowMs) => Number(target.isAvailable(nowMs)),
   );
-  targetGauge('pending', 'sum', 'Requests and WebSockets that are not over.', ({ pending }) => pending);
-  targetCounter('ejections', 'Times it was left out because requests failed one after the other.', ({ health }) =>
+  targetGauge('pending', 'sum', 'Requests and WebSockets in progress.', ({ pending }) => pending);
+  targetCounter('ejections', 'Times the target was ejected because consecutive requests failed.', ({ health }) =>
     Number(health.ejections),
   );
   targetCounter('failed_checks', 'Health checks that failed.', ({ failedChecks }) => failedChecks);
@@ -92,13 +92,13 @@ export function watchUpstreams(inForce: () => Iterable<OpenUpstream>, registry: 
     breaker === undefined ? undefined : breakerStates.indexOf(breaker.state(nowMs())),
   );
   upstreamCounter('breaker_opened', 'Times the circuit breaker opened.', ({ breaker }) => breaker?.opened);
-  upstreamCounter('retries', 'Attempts beyond the first.', ({ stats }) => stats.retries);
+  upstreamCounter('retries', 'Retried attempts.', ({ stats }) => stats.retries);
   upstreamCounter(
     'retries_over_budget',
-    'Retries that were not made, to spare the upstream.',
+    'Retries skipped because the retry budget was used up.',
     ({ stats }) => stats.retriesRefused,
   );
-  upstreamGauge('tls_files_stale', 'Whether its TLS files cannot be read now, and older ones are in use.', ({ tls }) =>
+  upstreamGauge('tls_files_stale', 'Whether the TLS files cannot be read, so that older ones are in use.', ({ tls }) =>
     tls === undefined ? undefined : Number(tls.trouble() !== undefined),
   );
 }

@@ -1,20 +1,27 @@
 import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { type Command, configFile, configOption, type Values, workersOf, workersOption } from './command.ts';
-import { readServeSettings } from './serve-settings.ts';
+import {
+  type Command,
+  configFile,
+  configOption,
+  readServeSettings,
+  type Values,
+  workersOf,
+  workersOption,
+} from './command.ts';
 import type { Terminal } from './terminal.ts';
 
 export const check: Command = {
   name: 'check',
   usage: '[FILE]',
-  summary: 'show every problem in a configuration, and whatever else would keep a gateway from starting',
+  summary: 'show every problem that would keep a gateway from starting',
   options: [configOption.help, workersOption.help],
   parse: { ...configOption.parse, ...workersOption.parse },
   run: checkGateway,
 };
 
-/** Builds what `serve` would start, and does not start it. */
+/** Builds the gateway that `serve` would start, and stops it. */
 export async function checkGateway(
   terminal: Terminal,
   values: Values,
@@ -22,7 +29,7 @@ export async function checkGateway(
 ): Promise<number> {
   const file = configFile(values, positionals);
   const problems: string[] = [];
-  /** @returns Undefined where there is a problem. */
+  /** @returns Undefined when there are problems. */
   const collect = async <T>(build: () => T | Promise<T>): Promise<T | undefined> => {
     try {
       return await build();
@@ -50,7 +57,7 @@ export async function checkGateway(
 }
 
 async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Promise<void> {
-  // Here, not above: a file with problems is told of sooner without a server.
+  // Imported here, so that the problems of a file are shown faster.
   const { buildGateway } = await import('../serve.ts');
   const gateway = await buildGateway(config, { env, nowMs, logger: createLogger('gateway', 'silent') });
   await gateway.stop();

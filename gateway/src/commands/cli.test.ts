@@ -50,7 +50,7 @@ describe('countersign', () => {
     expect((await run()).code).toBe(2);
   });
 
-  test('paints what goes to standard output only: whether that is a terminal is what was looked at', async () => {
+  test('colors standard output only', async () => {
     const paint = (text: string) => `<${text}>`;
     writeFileSync(file, exampleHead + exampleRoutes);
     await run('keys', 'create', '-c', file);
@@ -59,32 +59,32 @@ describe('countersign', () => {
     expect((await runPainted(paint, 'check', file)).err).not.toContain('<');
   });
 
-  test('names its commands when it is asked for another', async () => {
+  test('lists its commands after an unknown one', async () => {
     const { code, err } = await run('start');
     expect(code).toBe(2);
-    expect(err).toBe('countersign: there is no command "start" (serve, check, test, explain, schema, keys)');
+    expect(err).toBe('countersign: unknown command "start"; known: serve, check, test, explain, schema, keys');
   });
 
-  test.each(['serve', 'check', 'test', 'explain', 'schema', 'keys'])('%s has a help of its own', async (name) => {
+  test.each(['serve', 'check', 'test', 'explain', 'schema', 'keys'])('%s has its own help', async (name) => {
     const { code, out } = await run(name, '--help');
     expect(code).toBe(0);
     expect(out).toMatch(new RegExp(`^Usage: countersign ${name}`));
   });
 
   test.each([
-    ['an option that is not there', ['check', '--fast']],
+    ['an unknown option', ['check', '--fast']],
     ['two files', ['check', 'a', 'b']],
-    ['a file twice', ['check', 'a', '--config', 'b']],
+    ['the file given twice', ['check', 'a', '--config', 'b']],
     ['no path', ['explain', 'GET']],
     ['a tenant without a role', ['explain', 'GET', '/', '--tenant', 'acme']],
     ['a bound token without a role', ['explain', 'GET', '/', '--bound']],
-    ['a role that cannot be', ['explain', 'GET', '/', '--role', 'Admin']],
+    ['an invalid role', ['explain', 'GET', '/', '--role', 'Admin']],
     ['no action', ['keys']],
     ['an unknown action', ['keys', 'burn', '--dir', 'x']],
     ['no key to retire', ['keys', 'retire', '--dir', 'x']],
     ['a header without a colon', ['explain', 'GET', '/', '-H', 'x']],
     ['a header with a line break', ['explain', 'GET', '/', '-H', 'x: a\nb: c']],
-  ])('wrongly called with %s, it says so and ends with 2', async (_name, args) => {
+  ])('exits with 2 and points to the help, given %s', async (_name, args) => {
     const { code, err } = await run(...args);
     expect(code).toBe(2);
     expect(err).toMatch(/Help: countersign/);
@@ -98,7 +98,7 @@ describe.each([
   const checked = (...more: readonly string[]) => run(...command, '--config', file, ...more);
   const keysDir = () => join(directory, 'gateway-keys');
 
-  test('says that a file is good', async () => {
+  test('accepts a valid file', async () => {
     writeFileSync(file, exampleHead + exampleRoutes + policyTests);
     await run('keys', 'create', '-c', file);
     expect(await checked()).toEqual({
@@ -108,7 +108,7 @@ describe.each([
     });
   });
 
-  test('refuses a gateway without keys, and says how to make one', async () => {
+  test('refuses a gateway without keys, and shows how to create one', async () => {
     writeFileSync(file, exampleHead + exampleRoutes);
     expect(await checked()).toEqual({
       code: 1,
@@ -119,16 +119,16 @@ describe.each([
 
   test.each([
     ['others may read', (key: string) => chmodSync(key, 0o644), 'others may read it (mode 644)'],
-    ['is no key', (key: string) => writeFileSync(key, '{}'), 'is not an ed25519 private JWK'],
-    ['is empty', (key: string) => writeFileSync(key, ''), 'is empty, so it was never a key'],
+    ['is not a key', (key: string) => writeFileSync(key, '{}'), 'is not an ed25519 private JWK'],
+    ['is empty', (key: string) => writeFileSync(key, ''), 'is empty'],
     [
-      'signs from tomorrow on',
+      'is not valid yet',
       () => {
         nowMs -= 86_400_000;
       },
       'no key may sign now',
     ],
-  ])('refuses a key of its own that %s', async (_what, spoil, why) => {
+  ])('refuses a signing key that %s', async (_what, spoil, why) => {
     writeFileSync(file, exampleHead + exampleRoutes);
     await run('keys', 'create', '-c', file);
     spoil(join(keysDir(), readdirSync(keysDir())[0] ?? ''));
@@ -137,9 +137,9 @@ describe.each([
   });
 
   test.each([
-    ['that are not there', undefined, 'cannot be read (ENOENT). It must hold the public keys of caller, as a JWK set'],
+    ['that are missing', undefined, 'cannot be read (ENOENT). It must hold the public keys of caller, as a JWK set'],
     ['that are not JSON', 'nonsense', 'is not JSON'],
-    ['that are none', '{"keys":[]}', 'holds no ed25519 public key'],
+    ['without a key', '{"keys":[]}', 'holds no ed25519 public key'],
   ])('refuses keys of a service %s', async (_what, content, why) => {
     writeFileSync(file, `${exampleHead}${exampleRoutes}services: { caller: { keys: ./caller.json } }\n`);
     await run('keys', 'create', '-c', file);
@@ -148,7 +148,7 @@ describe.each([
     expect([code, err]).toEqual([1, expect.stringContaining(`caller.json: keys of caller: ${why}`)]);
   });
 
-  test('refuses what serve takes from the environment, beside the problems of the file', async () => {
+  test('reports wrong environment variables beside the problems of the file', async () => {
     writeFileSync(file, 'version: 2\n');
     env = { LOG_LEVEL: 'loud' };
     const { code, err } = await checked();
@@ -157,7 +157,7 @@ describe.each([
     expect(err).toContain(`${file}:1:10: version: must be 1\n`);
   });
 
-  test('asks nothing over the network', async () => {
+  test('sends nothing over the network', async () => {
     let connections = 0;
     const service = createServer(() => {
       connections += 1;
@@ -174,7 +174,7 @@ describe.each([
     writeFileSync(file, `${text}${exampleRoutes}redis: "redis://127.0.0.1:${port}"\n`);
     await run('keys', 'create', '-c', file);
     expect((await checked()).code).toBe(0);
-    // Whatever had been asked before is there before this connection is.
+    // Earlier connections would arrive before this one.
     const last = connect(port, '127.0.0.1');
     await once(service, 'connection');
     expect(connections).toBe(1);
@@ -182,7 +182,7 @@ describe.each([
     await new Promise((resolve) => service.close(resolve));
   });
 
-  test('shows every problem and ends with 1', async () => {
+  test('shows every problem and exits with 1', async () => {
     writeFileSync(file, `${exampleHead}routes: []\nrutes: []\n`);
     const { code, err } = await checked();
     expect(code).toBe(1);
@@ -195,16 +195,14 @@ describe.each([
 });
 
 describe('test', () => {
-  test('without a test is wrongly called', async () => {
+  test('exits with 2 when there are no tests', async () => {
     writeFileSync(file, exampleHead + exampleRoutes);
     const { code, err } = await run('test', file);
     expect(code).toBe(2);
-    expect(err).toContain(
-      `countersign test: there is no test: write \`tests:\` into ${file}, or name a file that has some`,
-    );
+    expect(err).toContain(`countersign test: no tests found: add \`tests:\` to ${file}, or name a file that has tests`);
   });
 
-  test('passes what is as expected', async () => {
+  test('passes when every expectation is met', async () => {
     writeFileSync(file, exampleHead + exampleRoutes + policyTests);
     const { code, out } = await run('test', file);
     expect(code).toBe(0);
@@ -213,7 +211,7 @@ describe('test', () => {
     );
   });
 
-  test('shows what differs, where it is written, and ends with 1', async () => {
+  test('shows each difference with its place in the file, and exits with 1', async () => {
     writeFileSync(
       file,
       exampleHead + exampleRoutes + policyTests.replace('status: 401, code: token_missing', 'status: 403'),
@@ -229,7 +227,7 @@ describe('test', () => {
     ]);
   });
 
-  test('runs the tests of further files too, and says where one of them failed', async () => {
+  test('runs the tests of more files, and shows where one failed', async () => {
     writeFileSync(file, exampleHead + exampleRoutes + policyTests);
     const more = join(directory, 'more.tests.yaml');
     writeFileSync(more, 'tests:\n  - request: { method: GET, path: /v1/users/you }\n    expect: { allowed: true }\n');
@@ -241,7 +239,7 @@ describe('test', () => {
     expect((await run('test', '-c', file, more)).out).toBe(out);
   });
 
-  test('shows what is wrong with a further file', async () => {
+  test('shows the problems of another test file', async () => {
     writeFileSync(file, exampleHead + exampleRoutes);
     const more = join(directory, 'more.tests.yaml');
     writeFileSync(
@@ -257,7 +255,7 @@ describe('test', () => {
     ]);
   });
 
-  test('shows a broken file as check does', async () => {
+  test('exits with 1 for an invalid configuration', async () => {
     writeFileSync(file, 'version: 1\n');
     expect((await run('test', file)).code).toBe(1);
   });
@@ -268,10 +266,10 @@ routes:
   - { name: me, path: /v1/users/me, methods: [GET], upstream: users-service, auth: required, senderConstrained: required }
 `;
 
-describe('a route that wants tokens bound', () => {
+describe('a route that requires bound tokens', () => {
   const person = 'userId: u1, role: agent, tenantId: acme';
 
-  test('is tested with such tokens, and without', async () => {
+  test('is tested with bound and unbound tokens', async () => {
     const tests = `tests:
   - request: { method: GET, path: /v1/users/me, as: { ${person} } }
     expect: { allowed: false, status: 401, code: token_unbound }
@@ -284,7 +282,7 @@ describe('a route that wants tokens bound', () => {
     expect([code, out.split('\n').at(-1)]).toEqual([0, '2 passed, 0 failed']);
   });
 
-  test('is explained', async () => {
+  test('is explained with bound and unbound tokens', async () => {
     writeFileSync(file, exampleHead + boundRoute);
     const explained = (...more: string[]) =>
       run('explain', 'GET', '/v1/users/me', '--role', 'agent', ...more, '-c', file);
@@ -333,7 +331,7 @@ describe('explain', () => {
     expect(out).toContain('connect 2000 ms, response 30000 ms, idle 60000 ms');
   });
 
-  test('shows which of the given headers do not pass, and why', async () => {
+  test('shows which request headers are dropped, and why', async () => {
     const given = [
       'X_User_Id: evil',
       'Signature: x',
@@ -368,27 +366,27 @@ describe('explain', () => {
     expect(out).not.toContain('evil');
   });
 
-  test('shows what a header is refused for, by the stage that would refuse it', async () => {
+  test('shows why a stage refuses a header', async () => {
     const { out } = await run('explain', 'GET', settings, '-H', 'Content-Type: a', '-H', 'Content-Type: b', '-c', file);
     expect(out).toContain('answer    400 invalid_request  (repeated header: content-type)');
   });
 
-  test('says that it does not verify a token, rather than take whoever has one for anonymous', async () => {
+  test('refuses an Authorization header instead of treating the caller as anonymous', async () => {
     const { code, err } = await run('explain', 'GET', settings, '-H', 'Authorization: Bearer x', '-c', file);
     expect(code).toBe(2);
-    expect(err).toContain('a token is not verified here: say with --role');
+    expect(err).toContain('explain does not verify tokens: use --role');
   });
 
-  test('shows what a browser is answered that asks beforehand', async () => {
+  test('shows the answer to a preflight request', async () => {
     writeFileSync(file, `${exampleHead}${exampleRoutes}cors: { origins: ["https://app.test"] }\n`);
     const asked = ['-H', 'Origin: https://app.test', '-H', 'Access-Control-Request-Method: GET'];
     const { out } = await run('explain', 'OPTIONS', '/v1/users/me', ...asked, '-c', file);
-    expect(out).toContain('answer    204, from the gateway itself');
+    expect(out).toContain('answer    204 from the gateway');
     expect(out).toContain('            access-control-allow-methods: GET, HEAD');
     expect(out).not.toContain('route');
   });
 
-  test('tells a program the same', async () => {
+  test('prints JSON', async () => {
     const { out } = await run('explain', 'GET', settings, '--role', 'agent', '--tenant', 'acme', '--json', '-c', file);
     expect(JSON.parse(out)).toMatchObject({
       method: 'GET',
@@ -398,7 +396,7 @@ describe('explain', () => {
     });
   });
 
-  test('shows which rule refuses, and no headers', async () => {
+  test('shows which rule refuses, without headers', async () => {
     const { code, out } = await run('explain', 'PUT', settings, '--role', 'admin', '--tenant', 'globex', '-c', file);
     expect(code).toBe(0);
     expect(out).toMatch(/rule {6}allow\.tenant: :tenantId {2}tenant_mismatch {2}\(the path says acme/);
@@ -422,7 +420,7 @@ describe('keys', () => {
   const dir = () => join(directory, 'gateway-keys');
   const keyids = () => readKeys(dir()).map((key) => key.keyid);
 
-  test('creates the first key beside the configuration, and only the first', async () => {
+  test('creates the first key beside the configuration, and no second one', async () => {
     writeFileSync(file, exampleHead + exampleRoutes);
     expect((await run('keys', 'create', '-c', file)).code).toBe(0);
     expect(keyids()).toHaveLength(1);
@@ -432,7 +430,7 @@ describe('keys', () => {
     expect(keyids()).toHaveLength(1);
   });
 
-  test('changes over: rotate, wait, retire', async () => {
+  test('replaces a key: rotate, wait, retire', async () => {
     await run('keys', 'create', '--dir', dir());
     const [first] = keyids();
     if (first === undefined) throw new Error('no key');
@@ -440,14 +438,14 @@ describe('keys', () => {
     expect(rotated.out).toMatch(/published now, signs from 2027-01-15T08:15:00Z$/);
     expect((await run('keys', 'retire', first, '--dir', dir())).code).toBe(1);
     nowMs += 15 * 60_000;
-    expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/published, a newer one signs: can be retired/);
+    expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/published, a newer key signs: can be retired/);
     const retired = await run('keys', 'retire', first, '--dir', dir());
-    expect(retired).toMatchObject({ code: 0, out: `${first}  accepted until 2027-01-15T08:16:10Z, then gone` });
+    expect(retired).toMatchObject({ code: 0, out: `${first}  accepted until 2027-01-15T08:16:10Z, then removed` });
     nowMs += 71_000;
     expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/ended 2027-01-15T08:16:10Z/);
   });
 
-  test('in an emergency changes over at once', async () => {
+  test('replaces a key at once with --now', async () => {
     await run('keys', 'create', '--dir', dir());
     const [first] = keyids();
     if (first === undefined) throw new Error('no key');
@@ -461,14 +459,14 @@ describe('keys', () => {
     expect(keyids()).not.toContain(first);
   });
 
-  test('shows nothing private', async () => {
+  test('never shows a private key', async () => {
     await run('keys', 'create', '--dir', dir());
     const [name] = readdirSync(dir());
     const { d } = JSON.parse(readFileSync(join(dir(), name ?? ''), 'utf8')) as { d: string };
     expect((await run('keys', 'list', '--dir', dir())).out).not.toContain(d);
   });
 
-  test('says what to do where there are none', async () => {
+  test('shows how to create a key when there is none', async () => {
     const { code, err } = await run('keys', 'list', '--dir', dir());
     expect(code).toBe(1);
     expect(err).toContain(`Make one: countersign keys create --dir ${dir()}`);

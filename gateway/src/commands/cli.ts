@@ -11,10 +11,10 @@ import { test } from './test.ts';
 const commands: readonly Command[] = [serve, check, test, explain, schema, keys];
 
 /**
- * The whole command line.
+ * Runs one command line.
  *
- * @param args What stands behind `countersign`.
- * @returns The exit code: 0 good, 1 a problem that was shown, 2 wrongly called.
+ * @param args The arguments after `countersign`.
+ * @returns The exit code: 0 success, 1 a problem that was shown, 2 a wrong command line.
  */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
   const [name, ...rest] = args;
@@ -24,7 +24,7 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   }
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) {
-    terminal.err(`countersign: there is no command "${name}" (${commands.map((known) => known.name).join(', ')})`);
+    terminal.err(`countersign: unknown command "${name}"; known: ${commands.map((known) => known.name).join(', ')}`);
     return 2;
   }
   return runCommand(command, rest, terminal);
@@ -55,7 +55,7 @@ async function runCommand(command: Command, args: readonly string[], terminal: T
   }
 }
 
-/** `countersign --help`; the gateway's README holds the same, and a test compares them. */
+/** The text of `countersign --help`. `npm run docs` writes it into the gateway's README. */
 export function overview(): string {
   const width = Math.max(...commands.map((command) => usageOf(command).length));
   const lines = commands.map((command) => `  ${usageOf(command).padEnd(width)}  ${command.summary}`);
@@ -64,12 +64,12 @@ export function overview(): string {
     '',
     ...lines,
     '',
-    'countersign COMMAND --help shows its options.',
+    'Run `countersign COMMAND --help` for its options.',
   ].join('\n');
 }
 
 function helpOf(command: Command): string {
-  const options = [...command.options, ['-h, --help', 'this'] as const];
+  const options = [...command.options, ['-h, --help', 'show this help'] as const];
   const width = Math.max(...options.map(([flag]) => flag.length));
   return [
     `Usage: countersign ${usageOf(command)}`,

@@ -1,22 +1,24 @@
+import { availableParallelism } from 'node:os';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { commonConfig, type Environment, readConfig } from '@countersign/service-kit';
+import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { parseWorkerCount } from '../workers/worker-count.ts';
 import type { Terminal } from './terminal.ts';
 
 type Value = string | boolean | undefined;
 export type Values = Readonly<Record<string, Value | readonly (string | boolean)[]>>;
 
-/** Wrongly called: the message and a pointer to the help, exit code 2. */
+/** The command line is wrong. The CLI shows the message and how to get help, and exits with 2. */
 export class UsageError extends Error {}
 
 export type Command = Readonly<{
   name: string;
-  /** What stands behind the name: `METHOD PATH [options]`. */
+  /** The arguments after the name: `METHOD PATH`. */
   usage: string;
   /** One line. */
   summary: string;
-  /** How each option reads in the help. */
+  /** The options as `--help` shows them. */
   options: readonly (readonly [flag: string, meaning: string])[];
   parse: ParseArgsOptionsConfig;
   run(terminal: Terminal, values: Values, positionals: readonly string[]): Promise<number> | number;
@@ -24,7 +26,7 @@ export type Command = Readonly<{
 
 export const configOption = {
   parse: { config: { type: 'string', short: 'c' } },
-  help: ['-c, --config FILE', 'the configuration; gateway.yaml in this directory if not given'],
+  help: ['-c, --config FILE', 'the configuration file; default: gateway.yaml in this directory'],
 } as const;
 
 export function parseCommandLine(command: Command, args: readonly string[]) {
@@ -32,17 +34,18 @@ export function parseCommandLine(command: Command, args: readonly string[]) {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
   } catch (error) {
-    // node's own sentences name the option and what is wrong with it.
+    // Node's messages name the option and the problem.
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
 }
 
-/** The file a command is about: `--config`, or the one argument where a command takes no others. */
+/** The configuration file: `--config`, or the argument of a command that takes only a file. */
 export function configFile(values: Values, positionals: readonly string[]): string {
   const [positional, ...more] = positionals;
-  if (more.length > 0) throw new UsageError(`one file at a time: ${more.join(' ')}`);
+  if (more.length > 0) throw new UsageError(`only one file is allowed; also given: ${more.join(' ')}`);
   const option = text(values.config);
-  if (option !== undefined && positional !== undefined) throw new UsageError('the file is named twice');
+  if (option !== undefined && positional !== undefined)
+    throw new UsageError('the file is given twice: as an argument and with --config');
   return option ?? positional ?? 'gateway.yaml';
 }
 
@@ -53,21 +56,37 @@ export function loadNamed(terminal: Terminal, values: Values, positionals: reado
 
 export const workersOption = {
   parse: { workers: { type: 'string', short: 'w' } },
-  help: ['-w, --workers N', 'processes that share the work; `all`: one for each core. 1 if not given'],
+  help: ['-w, --workers N', 'how many processes to run; `all`: one for each core; default: 1'],
 } as const;
 
+const maxWorkers = 256;
+
 export function workersOf(values: Values): number {
-  const given = text(values.workers);
-  const count = given === undefined ? 1 : parseWorkerCount(given);
-  if (count === undefined) throw new UsageError('--workers: a number from 1 to 256, or `all`');
+  const given = text(values.workers) ?? '1';
+  const count = given === 'all' ? Math.min(maxWorkers, availableParallelism()) : Number(given);
+  const isPlain = given === 'all' || /^[1-9]\d{0,2}$/.test(given);
+  if (!isPlain || count > maxWorkers) throw new UsageError('--workers must be a number from 1 to 256, or `all`');
   return count;
 }
+
+const settings = z.object({
+  LOG_LEVEL: commonConfig.LOG_LEVEL,
+  DRAIN_DELAY_MS: commonConfig.DRAIN_DELAY_MS,
+  SHUTDOWN_GRACE_MS: commonConfig.SHUTDOWN_GRACE_MS,
+});
+
+/**
+ * The settings that `serve` reads from the environment. Variables of the configuration file are separate.
+ *
+ * @throws ConfigError naming every variable that is wrong.
+ */
+export const readServeSettings = (env: Environment) => readConfig(settings, env);
 
 export function text(value: Values[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** Of an option that may be given again. */
+/** The values of an option that may be repeated. */
 export function list(value: Values[string]): readonly string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }

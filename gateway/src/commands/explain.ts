@@ -10,16 +10,16 @@ import type { Terminal } from './terminal.ts';
 export const explain: Command = {
   name: 'explain',
   usage: 'METHOD PATH',
-  summary: 'show what becomes of a request: route, rules, limits, upstream and headers',
+  summary: 'show how a request is handled: route, rules, limits, upstream and headers',
   options: [
     configOption.help,
-    ['--role ROLE', 'the caller has a good token with this role; without it: anonymous'],
-    ['--tenant ID', 'the tenant in that token; example-tenant if not given'],
-    ['--user ID', 'the user in that token; example-user if not given'],
-    ['--bound', 'that token is bound to a key (DPoP), and its proof is good'],
-    ['--service NAME', 'a service calls, on the internal listener'],
-    ['-H, --header "N: V"', 'a header that the client sends; may be given again'],
-    ['--json', 'the same for a program'],
+    ['--role ROLE', 'the caller has a valid token with this role; default: anonymous'],
+    ['--tenant ID', 'the tenant in that token; default: example-tenant'],
+    ['--user ID', 'the user in that token; default: example-user'],
+    ['--bound', 'that token is bound to a key (DPoP), and the proof is valid'],
+    ['--service NAME', 'the caller is this service, on the internal listener'],
+    ['-H, --header "N: V"', 'a header that the client sends; can be repeated'],
+    ['--json', 'print JSON'],
   ],
   parse: {
     ...configOption.parse,
@@ -32,15 +32,17 @@ export const explain: Command = {
     json: { type: 'boolean' },
   },
   async run(terminal, values, [method, target, ...more]) {
-    if (method === undefined || target === undefined) throw new UsageError('METHOD and PATH are needed');
+    if (method === undefined || target === undefined) throw new UsageError('METHOD and PATH are required');
     if (more.length > 0) throw new UsageError('too many arguments: quote the path');
     const question = { method: method.toUpperCase(), target, caller: callerOf(values) };
     const headers = list(values.header).map(headerOf);
     const config = loadNamed(terminal, values, []);
     if (isUnverified(config, question, headers)) {
-      throw new UsageError('a token is not verified here: say with --role, --tenant and --user whom it names');
+      throw new UsageError(
+        'explain does not verify tokens: use --role, --tenant and --user instead of an Authorization header',
+      );
     }
-    // Here, not above: the stages need what the other commands start faster without.
+    // Imported here, so that the other commands start faster.
     const { explainRequest } = await import('../explain/explanation.ts');
     const explanation = await explainRequest(config, question, headers, terminal.nowMs());
     if (values.json === true) terminal.out(JSON.stringify({ ...question, ...explanation }, null, 2));
@@ -49,7 +51,7 @@ export const explain: Command = {
   },
 };
 
-/** A good token would make somebody of the caller, and a bad one would be refused: this is neither. */
+/** The request has an Authorization header on a route that would verify it, which `explain` cannot do. */
 function isUnverified(config: GatewayConfig, question: Question, headers: readonly Header[]): boolean {
   if (question.caller.kind !== 'anonymous' || !headers.some(([name]) => /^authorization$/i.test(name))) return false;
   const { route } = createDecider(config)(question);
@@ -79,7 +81,7 @@ function callerOf(values: Values): Caller {
 
 function fitting(option: string, value: string, type: typeof id): string {
   const parsed = type.safeParse(value);
-  if (!parsed.success) throw new UsageError(`${option} ${parsed.error.issues[0]?.message ?? 'is not acceptable'}`);
+  if (!parsed.success) throw new UsageError(`${option} ${parsed.error.issues[0]?.message ?? 'is invalid'}`);
   return value;
 }
 
@@ -98,7 +100,7 @@ function linesOf(question: Question, explanation: Explanation, terminal: Termina
     '',
   ];
   if (answered !== undefined) {
-    lines.push(row('answer', `${terminal.paint('good', '204')}, from the gateway itself`));
+    lines.push(row('answer', `${terminal.paint('good', '204')} from the gateway`));
     return [...lines, ...answered.map(([name, value]) => row('', `${name}: ${value}`))];
   }
   lines.push(
@@ -111,7 +113,8 @@ function linesOf(question: Question, explanation: Explanation, terminal: Termina
   for (const limit of limits) lines.push(row('limit', limit));
   if (body !== undefined) lines.push(row('body', body));
   if (websocket) lines.push(row('upgrade', 'websocket'));
-  if (cors !== undefined) lines.push(row('cors', `answered here, preflights too, for ${cors.join(' ')}`));
+  if (cors !== undefined)
+    lines.push(row('cors', `answered by the gateway, including preflights, for ${cors.join(' ')}`));
   if (answer !== undefined) {
     const why = route === undefined ? undefined : answer.why;
     lines.push(row('answer', `${terminal.paint('bad', `${answer.status} ${answer.code}`)}${quiet(why)}`));
@@ -122,7 +125,7 @@ function linesOf(question: Question, explanation: Explanation, terminal: Termina
   lines.push(row('sends', `${sends.method} ${sends.target}`));
   for (const [name, value] of sends.headers) lines.push(row('', `${name}: ${value}`));
   for (const { name, why } of dropped) lines.push(row('drops', `${terminal.paint('bad', name)}${quiet(why)}`));
-  lines.push(row('answer', terminal.paint('good', "the upstream's")));
+  lines.push(row('answer', terminal.paint('good', 'from the upstream')));
   return lines;
 }
 

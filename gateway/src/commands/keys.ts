@@ -11,23 +11,23 @@ import {
 import { type Command, configOption, loadNamed, text, UsageError, type Values } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
-/** As long as a service may hold a key set before it looks again (10 min), and some time to reach it. */
+/** Services fetch the key set again after 10 minutes at most; this adds time to reach the gateway. */
 const publishAheadSec = 15 * 60;
-/** Signatures and txn-tokens live 60 s at most, clocks differ by 5, and a gateway may see it 5 s late. */
+/** Signatures and txn-tokens live 60 s at most. Adds 5 s of clock difference and 5 s until gateways read the change. */
 const runOutSec = 70;
 
 export const keys: Command = {
   name: 'keys',
   usage: 'list | create | rotate | retire KEYID',
-  summary: 'the keys that sign identity',
+  summary: 'manage the keys that sign identity',
   options: [
     configOption.help,
-    ['--dir DIRECTORY', 'the keys themselves, instead of a configuration that names them'],
-    ['--now', 'rotate: sign with the new key at once; retire: take the key away at once'],
+    ['--dir DIRECTORY', 'the directory of the keys, instead of a configuration file'],
+    ['--now', 'rotate: sign with the new key at once; retire: remove the key at once'],
   ],
   parse: { ...configOption.parse, dir: { type: 'string' }, now: { type: 'boolean' } },
   run(terminal, values, [action, keyid, ...more]) {
-    if (action === undefined) throw new UsageError('list, create, rotate or retire?');
+    if (action === undefined) throw new UsageError('an action is missing: list, create, rotate or retire');
     if (more.length > 0 || (keyid !== undefined && action !== 'retire')) throw new UsageError('too many arguments');
     const directory = directoryOf(terminal, values);
     switch (action) {
@@ -38,10 +38,10 @@ export const keys: Command = {
       case 'rotate':
         return rotate(terminal, directory, values.now === true ? 0 : publishAheadSec);
       case 'retire':
-        if (keyid === undefined) throw new UsageError('retire which key? `countersign keys list` shows them');
+        if (keyid === undefined) throw new UsageError('KEYID is missing; `countersign keys list` shows the keys');
         return values.now === true ? remove(terminal, directory, keyid) : retire(terminal, directory, keyid);
       default:
-        throw new UsageError(`keys cannot "${action}"`);
+        throw new UsageError(`unknown action "${action}"; known: list, create, rotate, retire`);
     }
   },
 };
@@ -67,7 +67,7 @@ function list(terminal: Terminal, values: Values, directory: string): number {
 
 function create(terminal: Terminal, directory: string): number {
   if (hasGatewayKeys(directory)) {
-    terminal.err(`${directory} has keys already. To change over: countersign keys rotate`);
+    terminal.err(`${directory} has keys already. To replace them: countersign keys rotate`);
     return 1;
   }
   terminal.out(`${createGatewayKey(directory, nowSecOf(terminal))}  signs from now on`);
@@ -78,7 +78,8 @@ function rotate(terminal: Terminal, directory: string, aheadSec: number): number
   readKeys(directory);
   const fromSec = nowSecOf(terminal) + aheadSec;
   terminal.out(`${createGatewayKey(directory, fromSec)}  published now, signs from ${time(fromSec)}`);
-  if (aheadSec === 0) terminal.err('services refuse it until they have fetched it: for emergencies');
+  if (aheadSec === 0)
+    terminal.err('services refuse the new key until they have fetched it: use --now in emergencies only');
   return 0;
 }
 
@@ -86,18 +87,18 @@ function retire(terminal: Terminal, directory: string, keyid: string): number {
   const nowSec = nowSecOf(terminal);
   const all = readKeys(directory);
   const key = named(all, keyid);
-  const heir = signingKey(
+  const successor = signingKey(
     all.filter((other) => other !== key),
     nowSec,
   );
-  if (heir === undefined) return refuseLast(terminal, keyid);
+  if (successor === undefined) return refuseLast(terminal, keyid);
   if (signingKey(all, nowSec) === key) {
     terminal.err(`${keyid} signs now. First: countersign keys rotate, then wait until the new key signs`);
     return 1;
   }
   const endSec = nowSec + runOutSec;
   retireGatewayKey(directory, key, endSec);
-  terminal.out(`${keyid}  accepted until ${time(endSec)}, then gone`);
+  terminal.out(`${keyid}  accepted until ${time(endSec)}, then removed`);
   return 0;
 }
 
@@ -113,7 +114,7 @@ function remove(terminal: Terminal, directory: string, keyid: string): number {
     return refuseLast(terminal, keyid);
   }
   removeGatewayKey(directory, key);
-  terminal.out(`${keyid}  gone. Restart services too, if it was stolen: they hold key sets for up to 10 minutes`);
+  terminal.out(`${keyid}  removed. If it was stolen, restart the services: they keep key sets for up to 10 minutes`);
   return 0;
 }
 
@@ -124,7 +125,7 @@ function refuseLast(terminal: Terminal, keyid: string): number {
 
 function named(all: readonly GatewayKey[], keyid: string): GatewayKey {
   const key = all.find((candidate) => candidate.keyid === keyid);
-  if (key === undefined) throw new UsageError(`there is no key ${keyid}`);
+  if (key === undefined) throw new UsageError(`unknown key ${keyid}`);
   return key;
 }
 
@@ -135,7 +136,7 @@ function signingKey(all: readonly GatewayKey[], nowSec: number): GatewayKey | un
 function stateOf(key: GatewayKey, signing: GatewayKey | undefined, nowSec: number): string {
   if (key === signing) return 'signs';
   if (key.notBeforeSec > nowSec) return `published, signs from ${time(key.notBeforeSec)}`;
-  if (key.expiresSec === undefined) return 'published, a newer one signs: can be retired';
+  if (key.expiresSec === undefined) return 'published, a newer key signs: can be retired';
   return key.expiresSec > nowSec ? `published until ${time(key.expiresSec)}` : `ended ${time(key.expiresSec)}`;
 }
 

@@ -6,7 +6,7 @@ export const schema: Command = {
   name: 'schema',
   usage: '',
   summary: 'print the JSON Schema of the configuration, for editors',
-  options: [['--table', 'as a Markdown table instead, the one of docs/gateway-yaml.md']],
+  options: [['--table', 'print the Markdown table of docs/gateway-yaml.md instead']],
   parse: { table: { type: 'boolean' } },
   run(terminal, values) {
     terminal.out(values.table === true ? referenceTable() : JSON.stringify(editorSchema(), null, 2));

@@ -1,47 +1,46 @@
 import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
-import { adminSocketOfWorker, mayClose, outlivePrimary, tellPrimary } from '../workers/worker.ts';
+import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilMayClose } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
-import { type Command, configFile, configOption, workersOf, workersOption } from './command.ts';
-import { readServeSettings } from './serve-settings.ts';
+import { type Command, configFile, configOption, readServeSettings, workersOf, workersOption } from './command.ts';
 
 export const serve: Command = {
   name: 'serve',
   usage: '[FILE]',
-  summary: 'run the gateway until SIGTERM or SIGINT; its file is followed, SIGHUP reads it at once',
+  summary: 'run the gateway until SIGTERM or SIGINT; it reloads a changed file, at once on SIGHUP',
   options: [
     configOption.help,
     workersOption.help,
-    ['--check-only', 'do what `countersign check` does, and end: nothing is started'],
+    ['--check-only', 'run `countersign check` instead, without starting anything'],
   ],
   parse: { ...configOption.parse, ...workersOption.parse, 'check-only': { type: 'boolean' } },
   async run(terminal, values, positionals) {
     if (values['check-only'] === true) return checkGateway(terminal, values, positionals);
-    const workers = workersOf(values);
+    const count = workersOf(values);
     const hangUp = catchHangUp();
     await runProcess('gateway', async () => {
       const settings = readServeSettings(terminal.env);
-      const config = loadConfig(configFile(values, positionals), terminal.env, { workers });
+      const config = loadConfig(configFile(values, positionals), terminal.env, { workers: count });
       const common = {
         logger: createLogger('gateway', settings.LOG_LEVEL),
         drainDelayMs: settings.DRAIN_DELAY_MS,
         shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
       };
       const adminSocket = adminSocketOfWorker(terminal.env);
-      // Here, not above: the other commands need no server, and start five times as fast without one.
-      if (workers > 1 && adminSocket === undefined) {
+      // Imported here: the other commands start five times as fast without a server.
+      if (count > 1 && adminSocket === undefined) {
         const { servePrimary } = await import('../workers/primary.ts');
-        const primary = await servePrimary(config, { ...common, workers });
+        const primary = await servePrimary(config, { ...common, count });
         hangUp.follow(primary.reload);
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
-      const worker = adminSocket === undefined ? undefined : { adminSocket, workers, mayClose };
+      const worker = adminSocket === undefined ? undefined : { adminSocket, count, waitUntilMayClose };
       const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
       hangUp.follow(() => void gateway.reload());
       if (worker !== undefined) {
         outlivePrimary();
-        tellPrimary({ ports: gateway.ports });
+        reportReady({ ports: gateway.ports });
       }
       return gateway;
     });
@@ -49,16 +48,16 @@ export const serve: Command = {
   },
 };
 
-/** From the first moment on: a SIGHUP that nobody catches ends the process, and starting takes a while. One that came early is not lost. */
+/** Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one causes a reload once the gateway runs. */
 function catchHangUp(): Readonly<{ follow(reload: () => void): void }> {
   let isEarly = false;
-  const note = () => {
+  const noteEarly = () => {
     isEarly = true;
   };
-  process.on('SIGHUP', note);
+  process.on('SIGHUP', noteEarly);
   return {
     follow(reload) {
-      process.on('SIGHUP', reload).off('SIGHUP', note);
+      process.on('SIGHUP', reload).off('SIGHUP', noteEarly);
       if (isEarly) reload();
     },
   };

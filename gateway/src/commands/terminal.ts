@@ -3,11 +3,11 @@ import type { Environment } from '@countersign/service-kit';
 
 type Paint = 'good' | 'bad' | 'quiet' | 'strong';
 
-/** What a command may touch of the world. Commands return their exit code: 0 good, 1 a problem, 2 wrongly called. */
+/** The input and output of a command. */
 export type Terminal = Readonly<{
   out(line: string): void;
   err(line: string): void;
-  /** Colours for `out`, where somebody is looking: `err` may go somewhere else. */
+  /** Colors text for `out`, if `out` is a terminal. `err` has no colors, because it may be a file. */
   paint(style: Paint, text: string): string;
   env: Environment;
   nowMs(): number;
@@ -15,15 +15,15 @@ export type Terminal = Readonly<{
 
 const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as const;
 
-/** Standard output and error. Colours only on a terminal, and never with NO_COLOR (https://no-color.org). */
+/** Standard output and error. Colors only on a terminal, and never with NO_COLOR (https://no-color.org). */
 export function processTerminal(env: Environment): Terminal {
-  // `countersign explain … | head -3`: whoever reads has seen enough, and the exit code is still the command's.
+  // A reader such as `head -3` may close the pipe early. The exit code stays the command's.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
-  const coloured = process.stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
+  const isColored = process.stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
   return {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
-    paint: (style, text) => (coloured ? styleText(formats[style], text, { validateStream: false }) : text),
+    paint: (style, text) => (isColored ? styleText(formats[style], text, { validateStream: false }) : text),
     env,
     nowMs: Date.now,
   };

@@ -10,7 +10,7 @@ import type { Terminal } from './terminal.ts';
 export const test: Command = {
   name: 'test',
   usage: '[FILE] [MORE…]',
-  summary: 'run the `tests:` of a configuration, and those of further files, without a gateway',
+  summary: 'run the `tests:` of a configuration and of more files, without a running gateway',
   options: [configOption.help],
   parse: configOption.parse,
   run(terminal, values, positionals) {
@@ -19,7 +19,7 @@ export const test: Command = {
     const config = loadConfig(file, terminal.env);
     const tests = [...config.tests, ...more.flatMap((further) => loadTests(further, terminal.env, config))];
     if (tests.length === 0) {
-      throw new UsageError(`there is no test: write \`tests:\` into ${file}, or name a file that has some`);
+      throw new UsageError(`no tests found: add \`tests:\` to ${file}, or name a file that has tests`);
     }
     const decide = createDecider(config);
     let failed = 0;

@@ -8,12 +8,12 @@ import type { Question } from '../routing/decide.ts';
 import type { Caller } from '../routing/policy.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
 
-// From the range for documentation (RFC 5737).
+// An address for documentation (RFC 5737).
 const exampleAddress = '192.0.2.1';
-// Of RFC 7638's own example.
+// The example of RFC 7638.
 const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
 
-/** A request as it would come from node's parser, from nowhere. */
+/** A request as Node's parser would produce it, without a connection. */
 export function exampleArrival(
   { method, target }: Question,
   headers: readonly Header[],
@@ -28,7 +28,7 @@ export function exampleArrival(
   request.url = target;
   request.httpVersion = '1.1';
   request.rawHeaders = [...host, ...headers].flat();
-  // Of a body only what the headers say is known: nobody is to wait for its bytes.
+  // The body is known from its headers only. Ends the stream, so that no stage waits for its bytes.
   request.push(null);
   return {
     request,
@@ -39,7 +39,7 @@ export function exampleArrival(
   };
 }
 
-/** As node's parser and the listener see it. */
+/** The same rule as Node's parser and the listener. */
 function isUpgrade(method: string, headers: readonly Header[]): boolean {
   const joined = (name: string) =>
     headers.flatMap(([given, value]) => (given.toLowerCase() === name ? [value.toLowerCase()] : [])).join(', ');
@@ -48,7 +48,7 @@ function isUpgrade(method: string, headers: readonly Header[]): boolean {
   );
 }
 
-/** Somebody whose token or signature held. */
+/** The caller with the claims that a valid token or service signature would give. */
 export function exampleCaller(caller: Caller, { issuers: [issuer] }: GatewayConfig, nowSec: number): Identified {
   if (caller.kind === 'anonymous') return { kind: 'anonymous', jkt: undefined };
   const user = caller.kind === 'user' ? caller : caller.user;

@@ -5,28 +5,28 @@ import { createDecider, type Question } from '../routing/decide.ts';
 import type { Verdict } from '../routing/policy.ts';
 import { sentHeaders } from './sent-headers.ts';
 
-/** What becomes of a request, step by step, as far as the configuration settles it. */
+/** How the gateway would handle a request, step by step, as far as the configuration decides it. */
 export type Explanation = Readonly<{
-  /** Undefined: none serves it, for the reason in `answer`. */
+  /** Undefined when no route serves the request. `answer` has the reason. */
   route: Pick<Route, 'name' | 'path'> | undefined;
   rules: readonly Verdict[];
-  /** In words. */
+  /** The route's rate limits as text. */
   limits: readonly string[];
   body: string | undefined;
   websocket: boolean;
   cors: readonly string[] | undefined;
-  /** Undefined: it is answered at the edge. */
+  /** The gateway's refusal. Undefined when the request is forwarded or answered with 204. */
   answer:
     | Readonly<{ status: number; code: Code; why: string | undefined; allow: readonly string[] | undefined }>
     | undefined;
-  /** The headers of the gateway's own 204: it was a browser's question, or `OPTIONS *`. */
+  /** The headers of the gateway's own 204, for a CORS preflight or `OPTIONS *`. */
   answered: readonly Header[] | undefined;
   upstream: Readonly<{ name: string; targets: readonly string[]; handling: string }> | undefined;
   sends: Readonly<{ method: string; target: string; headers: readonly Header[] }> | undefined;
   dropped: readonly Readonly<{ name: string; why: string }>[];
 }>;
 
-/** Asks the code that serves: the decider for route and rules, the stages for what is sent. Limits are not counted. */
+/** Runs the code that serves requests: the decider for route and rules, and the stages for the headers. Does not count limits. */
 export async function explainRequest(
   config: GatewayConfig,
   question: Question,
@@ -47,7 +47,7 @@ export async function explainRequest(
     sends: undefined,
     dropped: [],
   };
-  // Also where a rule refuses already: a header may be refused before any rule is asked.
+  // Runs even if a rule refuses, because a stage before the rules may refuse a header.
   const sent = await sentHeaders(config, question, headers, nowMs);
   if ('refusal' in sent) {
     const code = sent.refusal;

@@ -18,21 +18,21 @@ import { createSign } from '../stages/sign.ts';
 import { createUpgradeOrigin } from '../stages/upgrade-origin.ts';
 import { exampleArrival, exampleCaller } from './example-request.ts';
 
-/** What goes upstream with a request, and which of its headers do not. */
+/** The headers that the service would get, and the request headers that the gateway drops. */
 export type Sent = Readonly<{
   headers: readonly Header[];
   dropped: readonly Readonly<{ name: string; why: string }>[];
 }>;
 
-/** The headers of the gateway's own 204. */
+/** The gateway answers with 204 and these headers. */
 export type Answered = Readonly<{ answered: readonly Header[] }>;
 export type Refused = Readonly<{ refusal: Code; why: string }>;
 
 /**
- * Takes a request through the pipeline that serves, up to where it would be forwarded, with a key that was made for this and is thrown
- * away. What differs each time is written as a word, but for the two times.
+ * Runs a request through the pipeline up to the point where it would be forwarded. Signs with a temporary key. Values that differ for each
+ * request are shown as words such as `NONCE`, except the two timestamps.
  *
- * @returns The code of the stage that refuses it, where one does.
+ * @returns The error code when a stage refuses the request.
  */
 export async function sentHeaders(
   config: GatewayConfig,
@@ -71,7 +71,7 @@ export async function sentHeaders(
   return signed === undefined ? { answered: answered.map(readable) } : sentOf(signed, headers, config);
 }
 
-/** What node's parser and the listener refuse before there is a request. */
+/** Node's parser and the listener refuse these methods before the pipeline. */
 function refusedMethod(method: string): Refused | undefined {
   if (!METHODS.includes(method)) return { refusal: 'invalid_request', why: 'no method of HTTP' };
   return method === 'CONNECT' ? { refusal: 'invalid_target', why: 'CONNECT is for proxies' } : undefined;
@@ -87,9 +87,9 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number) {
     checkOrigin: isNested ? () => {} : createUpgradeOrigin(config),
     match: createMatch(table),
     authenticate(matched: Matched) {
-      // A public route does not look at tokens.
-      const asked = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : caller;
-      return asCaller(matched, exampleCaller(asked, config, Math.floor(nowMs / 1000)), undefined);
+      // A public route ignores tokens.
+      const seen = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : caller;
+      return asCaller(matched, exampleCaller(seen, config, Math.floor(nowMs / 1000)), undefined);
     },
     authorize,
     limit: createLimit(new Map()),
@@ -113,7 +113,7 @@ function sentOf({ outbound, body, kind }: Signed, given: readonly Header[], { he
   const passes = ([name, value]: Header) =>
     sent.some(([other, text]) => other.toLowerCase() === name.toLowerCase() && text === value);
   return {
-    // Its bytes are not known.
+    // The bytes of the body are unknown.
     headers: sent.map(([name, value]) =>
       name === 'content-digest' && body.present ? [name, 'sha-256=:DIGEST:'] : [name, value],
     ),

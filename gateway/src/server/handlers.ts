@@ -1,44 +1,71 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
-import express, { type Express, type NextFunction, type Request, type Response, type Router } from 'express';
-import helmet from 'helmet';
+import type { NextFunction, Request, Response, Router } from 'express';
 import { AppError } from '../errors.ts';
 import type { Arrival, RequestRecord } from '../exchange.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Respond } from '../respond.ts';
-import type { Observe } from '../telemetry/access-log.ts';
-import type { InFlight } from './in-flight.ts';
+import type { LogRequest } from '../telemetry/access-log.ts';
+import { bareApp, type RequestLocals } from './express-app.ts';
 
-/** What a listener hands its requests to. */
+/** A listener passes each request to one of these. */
 export type Handlers = Readonly<{
-  /** @param refusal Why it is refused before any stage sees it. */
+  /** @param refusal Set when the listener refused the request, before any stage. */
   request(request: IncomingMessage, response: ServerResponse, refusal?: AppError): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  /** What never became a request. */
-  refused(error: AppError, socket: Duplex): void;
-  /** A request whose body turned out to be malformed. */
-  broken(error: AppError, response: ServerResponse, socket: Duplex): void;
+  /** Answers bytes that the parser could not read as a request. */
+  refuseSocket(error: AppError, socket: Duplex): void;
+  /** Ends a request whose body is malformed. */
+  refuseBody(error: AppError, response: ServerResponse, socket: Duplex): void;
 }>;
 
-type Locals = { record: RequestRecord };
+/** The requests that one snapshot still serves. */
+export type InFlight = Readonly<{
+  begin(request: object): void;
+  /** The request is over, or became a connection that no longer needs the snapshot. A second call does nothing. */
+  end(request: object): void;
+  /** Calls back once no request is left. No request may begin after that. */
+  whenIdle(callback: () => void): void;
+}>;
 
-export type HandlerParts = Readonly<{
+export function createInFlight(): InFlight {
+  const requests = new Set<object>();
+  let idle: (() => void) | undefined;
+  return {
+    begin(request) {
+      requests.add(request);
+    },
+    end(request) {
+      if (requests.delete(request) && requests.size === 0) idle?.();
+    },
+    whenIdle(callback) {
+      if (requests.size === 0) callback();
+      else idle = callback;
+    },
+  };
+}
+
+export type HandlerOptions = Readonly<{
   pipeline: Pipeline;
   respond: Respond;
-  observe: Observe;
+  logRequest: LogRequest;
   isDraining(): boolean;
   inFlight: InFlight;
-  /** What the app serves itself. */
-  own?: Router;
+  /** Routes that the gateway serves itself. */
+  ownRoutes?: Router;
 }>;
 
-/** The app of the public or the internal listener. What is served there is in the route table; on the public one nothing else is. */
-export function createHandlers({ pipeline, respond, observe, isDraining, inFlight, own }: HandlerParts): Handlers {
+/**
+ * The handlers of the public or the internal listener. They open the request's record, run the pipeline, answer its errors, and log the
+ * request when the connection or the response closes.
+ */
+export function createHandlers(options: HandlerOptions): Handlers {
+  const { pipeline, respond, logRequest, isDraining, inFlight, ownRoutes } = options;
   const app = bareApp();
-  if (own !== undefined) app.use(own);
+  if (ownRoutes !== undefined) app.use(ownRoutes);
   app.use((req: Request, res: Response, next: NextFunction) => {
-    const { record } = res.locals as Locals;
+    const { record } = res.locals as RequestLocals;
     const arrival: Arrival = {
       request: req,
       kind: 'http',
@@ -54,9 +81,9 @@ export function createHandlers({ pipeline, respond, observe, isDraining, inFligh
     inFlight.begin(record);
     response.once('close', () => {
       inFlight.end(record);
-      // Nobody got an answer where the client left before there was one, whatever node's default says.
+      // Node's default status is 200, but a client that left early got no response.
       const status = record.status ?? (response.headersSent ? response.statusCode : 0);
-      observe(record, { status, aborted: record.status === undefined && !response.writableFinished });
+      logRequest(record, { status, aborted: record.status === undefined && !response.writableFinished });
     });
     return record;
   }
@@ -64,13 +91,13 @@ export function createHandlers({ pipeline, respond, observe, isDraining, inFligh
   return {
     request(request, response, refusal) {
       const record = begin(request, response);
-      const locals: Locals = { record };
+      const locals: RequestLocals = { record };
       Object.assign(response, { locals });
       if (refusal !== undefined) {
         respond.http(refusal, record, request, response);
         return;
       }
-      // Whatever Express itself dislikes ends here too, never in its own error page.
+      // Errors of Express itself end here too, never in its own error page.
       app(request as Request, response as Response, (error?: unknown) => {
         respond.http(error ?? new AppError('no_route'), record, request, response);
       });
@@ -81,7 +108,7 @@ export function createHandlers({ pipeline, respond, observe, isDraining, inFligh
       inFlight.begin(record);
       socket.once('close', () => {
         detach();
-        observe(record, { status: record.status ?? 0, aborted: record.status === undefined });
+        logRequest(record, { status: record.status ?? 0, aborted: record.status === undefined });
       });
       socket.on('error', () => socket.destroy());
       if (isDraining()) {
@@ -92,54 +119,23 @@ export function createHandlers({ pipeline, respond, observe, isDraining, inFligh
         .upgrade({ request, kind: 'upgrade', record, acceptBody: () => {}, detach }, socket, head)
         .catch((error: unknown) => respond.socket(error, record, socket));
     },
-    broken(error, response, socket) {
-      const { record } = (response as Response).locals as Locals;
+    refuseBody(error, response, socket) {
+      const { record } = (response as Response).locals as RequestLocals;
       if (!response.headersSent) respond.socket(error, record, socket);
-      // A refusal that waits for the rest of the body waits no longer; an answer of the service must not look whole.
+      // A refusal was waiting for the rest of the body, which will not come.
       else if (record.code !== undefined) response.end();
+      // The service's response must not look complete.
       else response.destroy();
     },
-    refused(error, socket) {
+    refuseSocket(error, socket) {
       const record: RequestRecord = { requestId: newRequestId(), method: '', path: '', startedAt: performance.now() };
-      socket.once('close', () => observe(record, { status: record.status ?? 0, aborted: false }));
+      socket.once('close', () => logRequest(record, { status: record.status ?? 0, aborted: false }));
       respond.socket(error, record, socket);
     },
   };
 }
 
-/** Matches as the gateway does, and tells nothing about itself. */
-export function bareApp(): Express {
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  app.set('case sensitive routing', true);
-  app.set('strict routing', true);
-  return app;
-}
-
-/** The keys that the services' verifiers need, on the internal listener too. What is not asked for in its one form is left to what comes after it. */
-export function keySetRoute(keySet: () => unknown): Router {
-  const router = express.Router({ caseSensitive: true, strict: true });
-  const path = '/.well-known/jwks.json';
-  const isPlain = ({ url, headers, headersDistinct }: Request) =>
-    url === path &&
-    headersDistinct.host?.length === 1 &&
-    (headers['content-length'] ?? '0') === '0' &&
-    headers['transfer-encoding'] === undefined;
-  router.get(path, helmet(), (req, res, next) => {
-    if (!isPlain(req)) {
-      next();
-      return;
-    }
-    const { record } = res.locals as Partial<Locals>;
-    // On the admin listener it has one already.
-    if (record !== undefined) res.set('x-request-id', record.requestId);
-    res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
-  });
-  return router;
-}
-
-const longestLoggedPath = 1024;
+const maxLoggedPathLength = 1024;
 
 function recordOf(request: IncomingMessage): RequestRecord {
   const target = request.url ?? '';
@@ -147,12 +143,12 @@ function recordOf(request: IncomingMessage): RequestRecord {
   return {
     requestId: newRequestId(),
     method: request.method ?? '',
-    path: (query === -1 ? target : target.slice(0, query)).slice(0, longestLoggedPath),
+    path: (query === -1 ? target : target.slice(0, query)).slice(0, maxLoggedPathLength),
     startedAt: performance.now(),
   };
 }
 
-/** Only who asked for it may get a 100 (RFC 9110 section 10.1.1), and only now: who is refused never sends the body. */
+/** Sends `100 Continue` to a client that asked for it (RFC 9110 section 10.1.1). A refused client never sends its body. */
 function acceptBody(request: IncomingMessage, response: ServerResponse): void {
   if (request.httpVersion === '1.1' && request.headers.expect?.toLowerCase() === '100-continue')
     response.writeContinue();

@@ -1,69 +1,69 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Sees the request lines of one connection as they were written, which node's parser does not tell. */
+/** Checks the request lines of one connection byte by byte, which Node's parser does not expose. */
 export type RequestLines = Readonly<{
   /**
-   * Whether this request's line was `METHOD target HTTP/1.x` with one space each, after nothing but empty lines. Asked once a
-   * request, in their order, while the parser is at it.
+   * Whether the request line was exactly `METHOD target HTTP/1.x`, with single spaces and only empty lines before it. Call it once for each
+   * request, in order, when the parser reports the request.
    */
   isCanonical(request: IncomingMessage): boolean;
-  /** What came of a request that is not known yet; empty, too, where that is not looked at. */
+  /** The bytes received after the last known request. Empty after `stop`. */
   unread(): Buffer;
-  /** Nothing is under way: lets go of what need not be kept. */
-  rest(): void;
-  /** What comes next is no HTTP, or nobody's business any more. */
-  leave(): void;
+  /** Frees memory while no request is in progress. */
+  compact(): void;
+  /** Stops checking: the connection is no longer HTTP, or is about to close. */
+  stop(): void;
 }>;
 
-// Of a head that is still arriving. Bytes.
-const mostKept = 64 * 1024;
-const nothing: Buffer = Buffer.alloc(0);
+// Bytes kept of an incomplete head.
+const maxKeptBytes = 64 * 1024;
+const noBytes: Buffer = Buffer.alloc(0);
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 
 /**
- * The parser takes several spaces for one, `RTSP/1.0` for HTTP/1.0, and a bare CR for an empty line (RFC 9112 section 3 has them
- * refused). It does so only towards us, since what is forwarded is written anew; but whatever stands before us may read it otherwise.
+ * Node's parser accepts several spaces for one, `RTSP/1.0` for HTTP/1.0, and a bare CR for an empty line. RFC 9112 section 3 refuses them.
+ * Services are safe, because the gateway writes its own request line. A proxy in front of the gateway may read such a line differently.
  *
- * Exact, but behind a chunked body: where that ends the parser alone knows, so a line counts as canonical there when it is found
- * in its one form among the bytes since.
+ * The check is exact, except after a chunked body. Only the parser knows where that body ends, so the check searches the later bytes for the
+ * canonical line.
  *
- * It costs that bytes pass through JavaScript on their way to the parser: 5 to 7 us a request, which for requests through a whole
- * gateway could not be told from noise.
+ * The cost: bytes pass through JavaScript before the parser, 5 to 7 us a request. A benchmark of the whole gateway cannot measure it.
  *
- * It keeps what came of a head so far, 64 KiB at most. A longer one (the parser counts no separators and no spaces) is not looked at.
+ * At most 64 KiB of an incomplete head are kept. A longer head is not checked. It is possible because the parser does not count separators
+ * and spaces.
  */
-export function watchRequestLines(socket: Duplex): RequestLines {
-  /** The last that came, as far as it matters; `start` says where it stands among all that came. */
-  let bytes = nothing;
+export function trackRequestLines(socket: Duplex): RequestLines {
+  /** The last bytes received. `start` is their offset in the connection. */
+  let bytes = noBytes;
   let start = 0;
-  /** Where the next request begins, among all that came; undefined behind a chunked body. */
+  /** The offset at which the next request starts. Undefined after a chunked body. */
   let next: number | undefined = 0;
   let last: IncomingMessage | undefined;
-  let isBlind = false;
+  let isStopped = false;
 
   function unread(): Buffer {
-    if (next === undefined) return last?.complete === false ? nothing : bytes.subarray(-mostKept);
-    // Empty lines may come for ever.
+    if (next === undefined) return last?.complete === false ? noBytes : bytes.subarray(-maxKeptBytes);
+    // A client may send empty lines forever.
     if (next < start + bytes.length) next = start + afterEmptyLines(bytes, next - start);
     return bytes.subarray(Math.max(0, next - start));
   }
 
-  function see(chunk: Buffer): void {
+  function receive(chunk: Buffer): void {
     const kept = unread();
-    if (kept.length > mostKept) {
-      leave();
+    if (kept.length > maxKeptBytes) {
+      stop();
       return;
     }
     start += bytes.length - kept.length;
     bytes = kept.length === 0 ? chunk : Buffer.concat([kept, chunk]);
   }
 
-  function leave(): void {
-    socket.off('data', see);
-    bytes = nothing;
-    isBlind = true;
+  function stop(): void {
+    socket.off('data', receive);
+    bytes = noBytes;
+    isStopped = true;
   }
 
   function find(line: string): number {
@@ -72,11 +72,11 @@ export function watchRequestLines(socket: Duplex): RequestLines {
     return bytes.toString('latin1', at, at + line.length) === line ? at : -1;
   }
 
-  // Before the parser's own listener. That there is one of ours makes node hand it the bytes here, instead of deeper down.
-  socket.prependListener('data', see);
+  // Prepended, to run before the parser. Without a `data` listener Node would pass the bytes to the parser directly.
+  socket.prependListener('data', receive);
   return {
     isCanonical(request) {
-      if (isBlind) return true;
+      if (isStopped) return true;
       const line = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`;
       const at = find(line);
       if (at === -1) return false;
@@ -84,17 +84,17 @@ export function watchRequestLines(socket: Duplex): RequestLines {
       const bodyBytes = bodyLength(request);
       const body = bytes.indexOf('\r\n\r\n', at + line.length - 2) + 4;
       next = bodyBytes === undefined ? undefined : start + body + bodyBytes;
-      // So that this line is not found once more.
+      // Otherwise a later search would find this line again.
       if (next === undefined) drop(body);
       return true;
     },
     unread,
-    rest() {
+    compact() {
       const kept = unread();
       start += bytes.length - kept.length;
-      bytes = kept.length === 0 ? nothing : Buffer.from(kept);
+      bytes = kept.length === 0 ? noBytes : Buffer.from(kept);
     },
-    leave,
+    stop,
   };
 
   function drop(count: number): void {
@@ -103,14 +103,14 @@ export function watchRequestLines(socket: Duplex): RequestLines {
   }
 }
 
-/** RFC 9112 section 2.2: a server should overlook those, and some old clients send one behind a body. */
+/** Some old clients send an empty line after a body. Servers should ignore it (RFC 9112 section 2.2). */
 function afterEmptyLines(bytes: Buffer, from: number): number {
   let at = from;
   while (bytes[at] === carriageReturn && bytes[at + 1] === lineFeed) at += 2;
   return at;
 }
 
-/** As the parser understood it; undefined where only the parser can say. */
+/** Undefined for a chunked body, whose length only the parser knows. */
 function bodyLength({ headers }: IncomingMessage): number | undefined {
   return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined;
 }

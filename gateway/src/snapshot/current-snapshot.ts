@@ -3,63 +3,65 @@ import { isDeepStrictEqual } from 'node:util';
 import { StartupError } from '@countersign/service-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import type { Admission } from '../upstreams/pool/open-connections.ts';
-import { createGeneration, type Generation, type Lasting } from './snapshot.ts';
+import { createSnapshot, type ProcessResources, type Snapshot } from './snapshot.ts';
 
-/** The configuration in force, and how another comes into force. */
-export type Generations = Readonly<{
-  current(): Generation;
+/** The snapshot in force, which a reload replaces. */
+export type CurrentSnapshot = Readonly<{
+  current(): Snapshot;
   /**
-   * Builds a generation aside, waits until it can judge tokens, and puts it into force whole, between two requests.
+   * Builds a snapshot, waits until it can verify tokens, and swaps it in between two requests.
    *
-   * @param withinMs How long it may wait for that.
-   * @throws StartupError when a file that it names cannot be read, or an issuer's keys or revocations did not come in time. What is
-   *   in force stays.
+   * @param withinMs How long to wait for the keys and revocations of new issuers.
+   * @throws StartupError when a file cannot be read, or keys or revocations did not arrive in time. The old snapshot stays in force.
    */
   replace(config: GatewayConfig, withinMs: number): Promise<void>;
-  /** Lets go of everything. Called when no more requests come. */
+  /** Releases all resources. Call it when no more requests come. */
   end(): void;
 }>;
 
-const warmUpLookMs = 50;
+const checkEveryMs = 50;
 
-export async function createGenerations(first: GatewayConfig, lasting: Lasting): Promise<Generations> {
-  let current = await createGeneration(first, lasting);
+export async function createCurrentSnapshot(
+  first: GatewayConfig,
+  resources: ProcessResources,
+): Promise<CurrentSnapshot> {
+  let current = await createSnapshot(first, resources);
 
-  function putIntoForce(fresh: Generation): void {
+  function swapIn(fresh: Snapshot): void {
     const old = current;
     current = fresh;
-    lasting.open.keepOnly(admittedBy(fresh));
+    resources.open.keepOnly(stillAllowedBy(fresh));
     old.retire();
   }
 
   return {
     current: () => current,
     async replace(config, withinMs) {
-      const fresh = await createGeneration(config, lasting, current);
+      const fresh = await createSnapshot(config, resources, current);
       try {
         fresh.start();
-        await warmedUp(fresh, current, withinMs);
+        await waitUntilReady(fresh, current, withinMs);
       } catch (error) {
         fresh.retire();
         throw error;
       }
-      putIntoForce(fresh);
+      swapIn(fresh);
     },
     end: () => current.retire(),
   };
 }
 
 /**
- * Waits until what is new in it is known: without this the first tokens of a new issuer would be answered 503. An issuer that is
- * silent already keeps nobody from changing something else.
+ * Waits for the keys and revocations of new issuers. Without this, the first tokens of a new issuer would get 503. An unchanged issuer that
+ * is already unreachable does not block a reload.
  */
-async function warmedUp({ trust }: Generation, old: Generation, withinMs: number): Promise<void> {
-  const added = [...trust.issuers.values()].map((issuer) => ({
+async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: number): Promise<void> {
+  const issuers = [...trust.issuers.values()].map((issuer) => ({
     issuer,
     before: old.trust.issuers.get(issuer.config.issuer),
   }));
   const missing = () =>
-    added.flatMap(({ issuer: { config, keys, revocations }, before }) => [
+    issuers.flatMap(({ issuer: { config, keys, revocations }, before }) => [
       ...(keys.ready || keys === before?.keys ? [] : [`keys of ${config.issuer}`]),
       ...(revocations?.ready !== false || revocations === before?.revocations
         ? []
@@ -70,23 +72,23 @@ async function warmedUp({ trust }: Generation, old: Generation, withinMs: number
     if (performance.now() > untilMs) {
       throw new StartupError(`could not be read within ${withinMs / 1000} s: ${missing().join(', ')}`);
     }
-    await delay(warmUpLookMs, undefined, { ref: false });
+    await delay(checkEveryMs, undefined, { ref: false });
   }
 }
 
 /**
- * Which connections may stay open: those whose route, with its upstream, and whose issuer are still what they were. The others end,
- * as after a logout: their clients come again, and are judged anew.
+ * Whether an open connection may stay open: its route, the upstream and the token's issuer are unchanged. The others end, and their clients
+ * connect and are authorized again.
  */
-function admittedBy({ config, trust }: Generation): (admission: Admission) => boolean {
+function stillAllowedBy({ config, trust }: Snapshot): (admission: Admission) => boolean {
   const routes = new Map(config.routes.map((route) => [route.name, route]));
-  const judged = new Map<Route, boolean>();
+  const results = new Map<Route, boolean>();
 
   function isSame(route: Route): boolean {
-    let same = judged.get(route);
+    let same = results.get(route);
     if (same === undefined) {
       same = isDeepStrictEqual(route, routes.get(route.name));
-      judged.set(route, same);
+      results.set(route, same);
     }
     return same;
   }

@@ -24,7 +24,7 @@ import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
 import type { Trust } from './trust.ts';
 
-export type PipelineParts = Readonly<{
+export type PipelinesOptions = Readonly<{
   config: GatewayConfig;
   keys: Readonly<{ gateway: GatewayKeySet; services: Pick<ServiceKeys, 'find'> }>;
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
@@ -41,15 +41,16 @@ export type PipelineParts = Readonly<{
 }>;
 
 /**
- * The two listeners' lines: one definition, two sets of routes, and two ways to say who asks. On the public one that is a user with
- * a token, on the internal one a service with a signature.
+ * Builds the pipelines of the two listeners. The public one authenticates users by token, the internal one services by signature; each
+ * serves its own routes.
  *
- * Requests are served while this works through the routes: there may be ten thousand.
+ * There may be ten thousand routes, so this yields to the event loop while it adds them.
  */
 export async function createPipelines(
-  parts: PipelineParts,
+  options: PipelinesOptions,
 ): Promise<Readonly<{ public: Pipeline; internal: Pipeline }>> {
-  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, uploads, forward, nowMs } = parts;
+  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, uploads, forward, nowMs } =
+    options;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
   const built = {
@@ -75,7 +76,7 @@ export async function createPipelines(
     }),
     internal: createPipeline({
       ...onRoutes(built.internal),
-      // Services call it by whatever name they reach it, and stand behind no proxy of ours.
+      // Services may use any host name, and no proxy stands between them and this listener.
       sanitize: createSanitize({
         headers: { ...config.headers, security: false },
         publicOrigins: [],
@@ -93,7 +94,7 @@ export async function createPipelines(
 
 type BuiltRoutes = Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>;
 
-async function buildRoutes(routes: readonly Route[], limiterFor: PipelineParts['limiterFor']): Promise<BuiltRoutes> {
+async function buildRoutes(routes: readonly Route[], limiterFor: PipelinesOptions['limiterFor']): Promise<BuiltRoutes> {
   const table = createRouteTable();
   const limitsOf = new Map<Route, RouteLimits>();
   await inSlices(routes, (route) => {

@@ -3,18 +3,18 @@ import { ConfigError, type Logger, StartupError } from '@countersign/service-kit
 import type { GatewayConfig } from '../config/config.ts';
 import { type FileRead, isHash, readAgain } from '../config/files.ts';
 import { watchFiles } from '../config/watch.ts';
-import type { Generations } from './current-snapshot.ts';
+import type { CurrentSnapshot } from './current-snapshot.ts';
 
-/** What became of the file last. */
+/** The result of reading the file last. */
 export type ReloadState = Readonly<{
-  /** Of the configuration in force; Unix milliseconds. */
+  /** When the configuration in force was loaded. Unix milliseconds. */
   loadedAtMs: number;
-  /** Undefined: the file is what is in force. `hash`: of the refused file, where it could be read. */
+  /** Undefined while the file is in force. `hash` is undefined if the refused file cannot be read. */
   refused: Readonly<{ atMs: number; hash: string | undefined; problems: readonly string[] }> | undefined;
 }>;
 
 export type Reloader = Readonly<{
-  /** Reads the file now, changed or not, and puts it into force. What is wrong with it is in the log and in `state`. */
+  /** Reads the file now, changed or not, and applies it. Its problems are in the log and in `state`. */
   reload(): Promise<ReloadState>;
   state(): ReloadState;
   start(): void;
@@ -22,60 +22,61 @@ export type Reloader = Readonly<{
 }>;
 
 export type ReloadTiming = Readonly<{
-  /** Between two looks at the file. Default 500 ms. */
-  lookEveryMs?: number;
-  /** Between two attempts at a file that was refused. Default 10 s. */
+  /** How often the file is checked for changes. Default 500 ms. */
+  checkEveryMs?: number;
+  /** How often a refused file is tried again. Default 10 s. */
   retryEveryMs?: number;
-  /** How long the keys and revocations of a new issuer are waited for. Default 10 s. */
+  /** How long to wait for the keys and revocations of a new issuer. Default 10 s. */
   warmUpMs?: number;
 }>;
 
 export type ReloaderOptions = Readonly<{
-  generations: Generations;
-  /** Throws ConfigError with every problem. */
+  snapshot: CurrentSnapshot;
+  /** @throws ConfigError with every problem. */
   load(): Promise<GatewayConfig>;
   logger: Logger;
   nowMs(): number;
-  /** Called once for each file that was put into force or refused. */
+  /** Called once for each file that was applied or refused. */
   count(result: 'applied' | 'refused'): void;
   timing?: ReloadTiming | undefined;
 }>;
 
 /**
- * Follows the configuration's file. A good one is put into force whole; a bad one changes nothing, and every problem in it is
- * logged. A file that was refused is tried again every 10 s, since what it names (a secret's file, an issuer that is not up yet) may
- * come later; it is only spoken of again when its problems are others.
+ * Watches the configuration file. A valid file is applied as a whole. An invalid file changes nothing, and each of its problems is logged.
+ *
+ * A refused file is tried again every 10 s, because a secret file or an issuer that it names may become available. It is logged again only
+ * when its problems change.
  */
 export function createReloader(options: ReloaderOptions): Reloader {
-  const { generations, load, logger, nowMs, count } = options;
-  const { lookEveryMs = 500, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
-  const { current } = generations;
+  const { snapshot, load, logger, nowMs, count } = options;
+  const { checkEveryMs = 500, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
+  const { current } = snapshot;
   let loadedAtMs = nowMs();
   let refused: ReloadState['refused'];
-  let read: readonly FileRead[] = current().config.files;
-  let underWay: Promise<void> = Promise.resolve();
+  let lastRead: readonly FileRead[] = current().config.files;
+  let pending: Promise<void> = Promise.resolve();
   const timers: { stop(): void }[] = [];
 
-  async function attempt(now: readonly FileRead[]): Promise<void> {
-    read = now;
+  async function apply(files: readonly FileRead[]): Promise<void> {
+    lastRead = files;
     try {
       const config = await load();
-      await generations.replace(config, warmUpMs);
-      read = config.files;
-      applied(config);
+      await snapshot.replace(config, warmUpMs);
+      lastRead = config.files;
+      recordApplied(config);
     } catch (error) {
-      refuse(now[0], problemsOf(error));
+      recordRefused(files[0], problemsOf(error));
     }
   }
 
-  function applied({ hash, routes }: GatewayConfig): void {
+  function recordApplied({ hash, routes }: GatewayConfig): void {
     loadedAtMs = nowMs();
     refused = undefined;
     count('applied');
     logger.info({ config: hash.slice(0, 12), routes: routes.length }, 'configuration reloaded');
   }
 
-  function refuse(file: FileRead | undefined, problems: readonly string[]): void {
+  function recordRefused(file: FileRead | undefined, problems: readonly string[]): void {
     const hash = file !== undefined && isHash(file.hash) ? file.hash : undefined;
     const isKnown = isDeepStrictEqual([refused?.hash, refused?.problems], [hash, problems]);
     refused = { atMs: nowMs(), hash, problems };
@@ -86,7 +87,7 @@ export function createReloader(options: ReloaderOptions): Reloader {
       logger.error({ config: hash?.slice(0, 12), inForce, problem }, 'configuration refused');
   }
 
-  /** A fault of ours changes nothing either: the log has its stack. */
+  /** An internal error also keeps the old configuration. The log has its stack. */
   function problemsOf(error: unknown): readonly string[] {
     if (error instanceof ConfigError) return error.problems;
     if (error instanceof StartupError) return [error.message];
@@ -94,28 +95,30 @@ export function createReloader(options: ReloaderOptions): Reloader {
     return ['an internal error: see the log'];
   }
 
-  /** One at a time, in the order in which they were asked for. */
-  function inTurn(work: () => Promise<void>): Promise<void> {
-    underWay = underWay.then(work);
-    return underWay;
+  /** Runs one reload at a time, in order. */
+  function enqueue(work: () => Promise<void>): Promise<void> {
+    pending = pending.then(work);
+    return pending;
   }
 
   const state = () => ({ loadedAtMs, refused });
-  const readNow = async () => attempt(await Promise.all(read.map(readAgain)));
+  const readNow = async () => apply(await Promise.all(lastRead.map(readAgain)));
   const retry = async () => {
     if (refused !== undefined) await readNow();
   };
 
   return {
     async reload() {
-      await inTurn(readNow);
+      await enqueue(readNow);
       return state();
     },
     state,
     start() {
-      const retrying = setInterval(() => void inTurn(retry), retryEveryMs).unref();
+      const retrying = setInterval(() => void enqueue(retry), retryEveryMs).unref();
       timers.push({ stop: () => clearInterval(retrying) });
-      timers.push(watchFiles({ read: () => read, changed: (now) => inTurn(() => attempt(now)), everyMs: lookEveryMs }));
+      timers.push(
+        watchFiles({ read: () => lastRead, changed: (files) => enqueue(() => apply(files)), everyMs: checkEveryMs }),
+      );
     },
     stop() {
       for (const timer of timers) timer.stop();

@@ -1,59 +1,60 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createKept } from './shared-resource.ts';
+import { createSharedResource } from './shared-resource.ts';
 
-type Wish = { name: string; size: number };
+type Config = { name: string; size: number };
 
-function parts() {
-  const opened: Wish[] = [];
-  const closed: Wish[] = [];
-  const kept = createKept<Wish, Wish, readonly [object]>({
+function sharedConfigs() {
+  const opened: Config[] = [];
+  const closed: Config[] = [];
+  const shared = createSharedResource<Config, Config, readonly [object]>({
     nameOf: ({ name }) => name,
-    open(wish) {
-      const part = { ...wish };
-      opened.push(part);
-      return part;
+    open(config) {
+      const resource = { ...config };
+      opened.push(resource);
+      return resource;
     },
-    close: (part) => void closed.push(part),
+    close: (resource) => void closed.push(resource),
   });
-  return { kept, opened, closed };
+  return { shared, opened, closed };
 }
 
-describe('kept parts', () => {
-  const on = {};
+describe('a shared resource', () => {
+  const dependency = {};
 
-  test('are the very same for equal wishes on the same things, and others otherwise', () => {
-    const { kept } = parts();
-    const { part } = kept.take({ name: 'a', size: 1 }, on);
-    expect(kept.take({ name: 'a', size: 1 }, on).part).toBe(part);
-    expect(kept.take({ name: 'a', size: 2 }, on).part).not.toBe(part);
-    expect(kept.take({ name: 'a', size: 1 }, {}).part).not.toBe(part);
+  test('is reused for an equal configuration with the same dependencies only', () => {
+    const { shared } = sharedConfigs();
+    const { resource } = shared.acquire({ name: 'a', size: 1 }, dependency);
+    expect(shared.acquire({ name: 'a', size: 1 }, dependency).resource).toBe(resource);
+    expect(shared.acquire({ name: 'a', size: 2 }, dependency).resource).not.toBe(resource);
+    expect(shared.acquire({ name: 'a', size: 1 }, {}).resource).not.toBe(resource);
   });
 
-  test('are closed once, by the last who releases them, and opened anew after that', () => {
-    const { kept, closed, opened } = parts();
-    const [first, second] = [kept.take({ name: 'a', size: 1 }, on), kept.take({ name: 'a', size: 1 }, on)];
+  test('closes once, at the last release, and opens again after that', () => {
+    const { shared, closed, opened } = sharedConfigs();
+    const first = shared.acquire({ name: 'a', size: 1 }, dependency);
+    const second = shared.acquire({ name: 'a', size: 1 }, dependency);
     first.release();
     first.release();
     expect(closed).toEqual([]);
     second.release();
     expect(closed).toEqual([{ name: 'a', size: 1 }]);
-    expect(kept.take({ name: 'a', size: 1 }, on).part).not.toBe(first.part);
+    expect(shared.acquire({ name: 'a', size: 1 }, dependency).resource).not.toBe(first.resource);
     expect(opened).toHaveLength(2);
   });
 
-  test('whoever holds one holds it open, in any order of taking and releasing', () => {
-    const step = fc.record({ isTaken: fc.boolean(), size: fc.integer({ min: 0, max: 2 }), pick: fc.nat() });
+  test('is open exactly while it is in use, in any order of acquire and release', () => {
+    const step = fc.record({ isAcquire: fc.boolean(), size: fc.integer({ min: 0, max: 2 }), pick: fc.nat() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const { kept, opened, closed } = parts();
-        const held: ReturnType<typeof kept.take>[] = [];
-        for (const { isTaken, size, pick } of steps) {
-          if (isTaken) held.push(kept.take({ name: 'a', size }, on));
-          else held.splice(pick % Math.max(1, held.length), 1)[0]?.release();
-          const inUse = new Set(held.map(({ part }) => part));
-          expect(new Set(opened.filter((part) => !closed.includes(part)))).toEqual(inUse);
-          for (const part of inUse) expect(closed).not.toContain(part);
+        const { shared, opened, closed } = sharedConfigs();
+        const refs: ReturnType<typeof shared.acquire>[] = [];
+        for (const { isAcquire, size, pick } of steps) {
+          if (isAcquire) refs.push(shared.acquire({ name: 'a', size }, dependency));
+          else refs.splice(pick % Math.max(1, refs.length), 1)[0]?.release();
+          const inUse = new Set(refs.map(({ resource }) => resource));
+          expect(new Set(opened.filter((resource) => !closed.includes(resource)))).toEqual(inUse);
+          for (const resource of inUse) expect(closed).not.toContain(resource);
         }
       }),
     );

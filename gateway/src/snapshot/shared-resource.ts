@@ -1,68 +1,74 @@
 import { isDeepStrictEqual } from 'node:util';
 
-/** A part that somebody holds, until they release it. */
-export type Held<Part> = Readonly<{ part: Part; release(): void }>;
+/** One use of a resource. The resource stays open until every use of it is released. */
+export type ResourceRef<Resource> = Readonly<{ resource: Resource; release(): void }>;
 
 /**
- * Parts that a reload keeps: who wishes for what is there already gets that very part, with all that it knows, and the last
- * to release it closes it. Two configurations can be in use at once, and what is the same in both is there once.
+ * Reference-counted resources, reused across reloads when their configuration is unchanged. Two configurations can be in use at once, and
+ * share the resources that are equal in both.
  */
-export type Kept<Wish, Part, On extends readonly object[] = readonly []> = Readonly<{
-  /** @param on What the part is made of: it is the same part only if these are the very same too. */
-  take(wish: Wish, ...on: On): Held<Part>;
-  /** Settles when all that was released so far is closed. */
+export type SharedResource<Config, Resource, Dependencies extends readonly object[] = readonly []> = Readonly<{
+  /** @param dependencies Objects that the resource uses. A resource is reused only with the same objects. */
+  acquire(config: Config, ...dependencies: Dependencies): ResourceRef<Resource>;
+  /** Settles when every released resource has closed. */
   closed(): Promise<void>;
 }>;
 
-export type KeptOptions<Wish, Part, On extends readonly object[]> = Readonly<{
-  /** Equal for wishes that may be equal, so that not every one has to be compared with all others. */
-  nameOf(wish: Wish): string;
-  /** What it throws, `take` throws. */
-  open(wish: Wish, ...on: On): Part;
-  /** Called once a part, when nobody holds it any more. Must not throw or reject. */
-  close(part: Part): void | Promise<void>;
+export type SharedResourceOptions<Config, Resource, Dependencies extends readonly object[]> = Readonly<{
+  /** Only resources of the same name are compared with each other. Equal configurations have the same name. */
+  nameOf(config: Config): string;
+  /** Its errors are thrown by `acquire`. */
+  open(config: Config, ...dependencies: Dependencies): Resource;
+  /** Called once, after the last release. Must not throw or reject. */
+  close(resource: Resource): void | Promise<void>;
 }>;
 
-export function createKept<Wish, Part, On extends readonly object[] = readonly []>(
-  options: KeptOptions<Wish, Part, On>,
-): Kept<Wish, Part, On> {
-  type Entry = { readonly wish: Wish; readonly on: On; readonly part: Part; holders: number };
+export function createSharedResource<Config, Resource, Dependencies extends readonly object[] = readonly []>(
+  options: SharedResourceOptions<Config, Resource, Dependencies>,
+): SharedResource<Config, Resource, Dependencies> {
+  type Entry = {
+    readonly config: Config;
+    readonly dependencies: Dependencies;
+    readonly resource: Resource;
+    references: number;
+  };
   const byName = new Map<string, Entry[]>();
   const closing = new Set<Promise<void>>();
 
-  function entryFor(wish: Wish, on: On): Entry {
-    const name = options.nameOf(wish);
+  function findOrOpen(config: Config, dependencies: Dependencies): Entry {
+    const name = options.nameOf(config);
     const entries = byName.get(name) ?? [];
-    const isWished = (entry: Entry) =>
-      entry.on.every((part, index) => part === on[index]) && isDeepStrictEqual(entry.wish, wish);
-    const found = entries.find(isWished);
+    const matches = (entry: Entry) =>
+      entry.dependencies.every((dependency, index) => dependency === dependencies[index]) &&
+      isDeepStrictEqual(entry.config, config);
+    const found = entries.find(matches);
     if (found !== undefined) return found;
-    const entry: Entry = { wish, on, part: options.open(wish, ...on), holders: 0 };
+    const entry: Entry = { config, dependencies, resource: options.open(config, ...dependencies), references: 0 };
     byName.set(name, [...entries, entry]);
     return entry;
   }
 
   function release(entry: Entry): void {
-    entry.holders -= 1;
-    if (entry.holders > 0) return;
-    const name = options.nameOf(entry.wish);
+    entry.references -= 1;
+    if (entry.references > 0) return;
+    const name = options.nameOf(entry.config);
     const others = byName.get(name)?.filter((other) => other !== entry) ?? [];
     if (others.length > 0) byName.set(name, others);
     else byName.delete(name);
-    const closed = Promise.resolve(options.close(entry.part)).finally(() => closing.delete(closed));
+    const closed = Promise.resolve(options.close(entry.resource)).finally(() => closing.delete(closed));
     closing.add(closed);
   }
 
   return {
-    take(wish, ...on) {
-      const entry = entryFor(wish, on);
-      entry.holders += 1;
-      let isHeld = true;
+    acquire(config, ...dependencies) {
+      const entry = findOrOpen(config, dependencies);
+      entry.references += 1;
+      let isReleased = false;
       return {
-        part: entry.part,
+        resource: entry.resource,
         release() {
-          if (!isHeld) return;
-          isHeld = false;
+          if (isReleased) return;
+          isReleased = true;
           release(entry);
         },
       };

@@ -12,73 +12,74 @@ import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { type OpenUpstream, openUpstream } from '../upstreams/pool/open-upstream.ts';
 import {
   type FollowedRevocations,
-  type IssuerKeysWish,
+  type IssuerKeysConfig,
   type KeySetTiming,
   openIssuerKeys,
   openRevocations,
-  type RevocationsWish,
-} from './issuer-parts.ts';
-import { createKept, type Held, type Kept } from './shared-resource.ts';
+  type RevocationsConfig,
+} from './issuer-resources.ts';
+import { createSharedResource, type ResourceRef, type SharedResource } from './shared-resource.ts';
 
-/** What a reload keeps where its configuration is the same: connections, keys and revocations. */
-export type KeptParts = Readonly<{
-  gatewayKeys: Kept<string, CurrentGatewayKeys>;
-  serviceKeys: Kept<GatewayConfig['services'], CurrentServiceKeys>;
-  upstreams: Kept<Upstream, OpenUpstream>;
-  issuerKeys: Kept<IssuerKeysWish, KeySet>;
-  revocations: Kept<RevocationsWish, FollowedRevocations, readonly [CurrentGatewayKeys]>;
-  /** Settles when all that was released so far is closed. */
+/** The resources that snapshots share: keys, upstream connections and revocations. */
+export type SharedResources = Readonly<{
+  gatewayKeys: SharedResource<string, CurrentGatewayKeys>;
+  serviceKeys: SharedResource<GatewayConfig['services'], CurrentServiceKeys>;
+  upstreams: SharedResource<Upstream, OpenUpstream>;
+  issuerKeys: SharedResource<IssuerKeysConfig, KeySet>;
+  revocations: SharedResource<RevocationsConfig, FollowedRevocations, readonly [CurrentGatewayKeys]>;
+  /** Settles when every released resource has closed. */
   closed(): Promise<void>;
 }>;
 
-export type KeptPartsOptions = Readonly<{
+export type SharedResourcesOptions = Readonly<{
   open: OpenConnections;
   nowMs(): number;
   logger: Logger;
   keySets?: KeySetTiming | undefined;
-  /** Told how late a revocation came into force here. */
+  /** Called with the time that a revocation took to come into force. */
   onRevocationLag?: (issuer: string, lagMs: number) => void;
 }>;
 
-/** Nothing is opened yet. Parts work in the background from their `start` on, which may be called again. */
-export function createKeptParts({ open, nowMs, logger, keySets, onRevocationLag }: KeptPartsOptions): KeptParts {
+/** Opens nothing yet. A resource works in the background only after its `start`, which may be called again. */
+export function createSharedResources(options: SharedResourcesOptions): SharedResources {
+  const { open, nowMs, logger, keySets, onRevocationLag } = options;
   const nowSec = () => Math.floor(nowMs() / 1000);
-  const gatewayKeys = createKept<string, CurrentGatewayKeys>({
+  const gatewayKeys = createSharedResource<string, CurrentGatewayKeys>({
     nameOf: (directory) => directory,
     open: (directory) => openGatewayKeys(directory, nowSec, logger),
     close: (keys) => keys.stop(),
   });
-  const serviceKeys = createKept<GatewayConfig['services'], CurrentServiceKeys>({
+  const serviceKeys = createSharedResource<GatewayConfig['services'], CurrentServiceKeys>({
     nameOf: () => '',
     open: (services) => openServiceKeys(services, logger),
     close: (keys) => keys.stop(),
   });
-  const upstreams = createKept<Upstream, OpenUpstream>({
+  const upstreams = createSharedResource<Upstream, OpenUpstream>({
     nameOf: ({ name }) => name,
     open: (upstream) => openUpstream(upstream, { logger }),
     close: (opened) => opened.close(),
   });
-  const issuerKeys = createKept<IssuerKeysWish, KeySet>({
+  const issuerKeys = createSharedResource<IssuerKeysConfig, KeySet>({
     nameOf: ({ issuer }) => issuer,
-    open: (wish) => openIssuerKeys(wish, logger, keySets),
+    open: (config) => openIssuerKeys(config, logger, keySets),
     close: (keys) => keys.stop(),
   });
 
-  // A feed is asked through its upstream's connections, so it is one more who holds them.
-  const upstreamOf = new WeakMap<FollowedRevocations, Held<OpenUpstream>>();
-  const revocations = createKept<RevocationsWish, FollowedRevocations, readonly [CurrentGatewayKeys]>({
+  // A feed is read through its upstream's connections, so it holds a reference to the upstream.
+  const upstreamOf = new WeakMap<FollowedRevocations, ResourceRef<OpenUpstream>>();
+  const revocations = createSharedResource<RevocationsConfig, FollowedRevocations, readonly [CurrentGatewayKeys]>({
     nameOf: ({ issuer }) => issuer,
-    open(wish, keys) {
-      const held = upstreams.take(wish.upstream);
-      const followed = openRevocations(wish, {
-        opened: held.part,
+    open(config, keys) {
+      const upstream = upstreams.acquire(config.upstream);
+      const followed = openRevocations(config, {
+        opened: upstream.resource,
         keyFor: createSigningKeys(keys),
         nowMs,
         logger,
         onLag: onRevocationLag,
       });
       followed.revocations.onChange(open.review);
-      upstreamOf.set(followed, held);
+      upstreamOf.set(followed, upstream);
       return followed;
     },
     close(followed) {
@@ -86,14 +87,6 @@ export function createKeptParts({ open, nowMs, logger, keySets, onRevocationLag 
       upstreamOf.get(followed)?.release();
     },
   });
-  return {
-    gatewayKeys,
-    serviceKeys,
-    upstreams,
-    issuerKeys,
-    revocations,
-    async closed() {
-      await upstreams.closed();
-    },
-  };
+  // Only upstreams close asynchronously.
+  return { gatewayKeys, serviceKeys, upstreams, issuerKeys, revocations, closed: () => upstreams.closed() };
 }

@@ -6,9 +6,9 @@ import type { LimitStore } from '../limits/limit-store.ts';
 import { createLimiters, type Limiters } from '../limits/limiters.ts';
 import type { SocketCount } from '../limits/socket-count.ts';
 import type { Respond } from '../respond.ts';
-import { createHandlers, type Handlers, keySetRoute } from '../server/handlers.ts';
-import { createInFlight } from '../server/in-flight.ts';
-import type { Observe } from '../telemetry/access-log.ts';
+import { keySetRoute } from '../server/express-app.ts';
+import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
+import type { LogRequest } from '../telemetry/access-log.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/access-tokens.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createForwardHttp } from '../upstreams/http/forward-http.ts';
@@ -16,30 +16,30 @@ import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { type Upstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
 import { createPipelines } from './pipelines.ts';
-import type { Held } from './shared-resource.ts';
-import type { KeptParts } from './shared-resources.ts';
+import type { ResourceRef } from './shared-resource.ts';
+import type { SharedResources } from './shared-resources.ts';
 import { createTrust, type Trust } from './trust.ts';
 
-/** What is there once, however many configurations come and go. */
-export type Lasting = Readonly<{
-  parts: KeptParts;
+/** What lives as long as the process, across all configurations. */
+export type ProcessResources = Readonly<{
+  shared: SharedResources;
   open: OpenConnections;
   throttle: FailureThrottle;
-  /** Where limits are counted; undefined: in this process. */
+  /** Where rate limits are counted. Undefined: in this process. */
   limitStore: LimitStore | undefined;
-  /** Nonces of nested calls, and DPoP proofs: forgotten with a configuration, they could be used again. */
+  /** Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload. */
   replay: ReplayStore;
-  /** Sockets and uploads go on across configurations, and so does their count. */
+  /** Open sockets and uploads. They outlive a reload, and so do their counts. */
   sockets: SocketCount;
   uploads: SocketCount;
   respond: Respond;
-  observe: Observe;
+  logRequest: LogRequest;
   isDraining(): boolean;
   nowMs(): number;
 }>;
 
-/** One configuration at work. A reload makes another, and requests go to it from one moment on. */
-export type Generation = Readonly<{
+/** One configuration with its open resources. A reload builds another snapshot, and new requests go to that one. */
+export type Snapshot = Readonly<{
   config: GatewayConfig;
   handlers: Readonly<{ public: Handlers; internal: Handlers }>;
   gatewayKeys: CurrentGatewayKeys;
@@ -47,67 +47,67 @@ export type Generation = Readonly<{
   upstreams: Upstreams;
   tokens: AccessTokens;
   limiters: Limiters;
-  /** Begins to fetch keys, to follow revocations and to check upstreams, where that is not under way already. */
+  /** Starts to fetch keys, to follow revocations and to check upstreams, unless that has started already. */
   start(): void;
-  /** What is not known yet and has to be, before any token can be judged: nothing once all is there. */
-  missing(): Readonly<{ keys: readonly string[]; revocations: readonly string[] }>;
-  /** Lets go of its parts once the last of its requests is over. Called when no more requests come to it. */
+  /** The issuers whose keys or revocations are not known yet. Tokens cannot be verified before. */
+  unready(): Readonly<{ keys: readonly string[]; revocations: readonly string[] }>;
+  /** Releases the resources after the last request ends. Call it when no new requests come to this snapshot. */
   retire(): void;
 }>;
 
 /**
- * Requests are served while this builds.
+ * Builds the snapshot of a configuration. The previous snapshot serves requests meanwhile.
  *
- * @param before The generation that serves now, whose parts are kept where the configuration is the same.
+ * @param previous The snapshot in force. Resources with unchanged configuration are shared with it.
  * @throws StartupError when a file that the configuration names cannot be read. Nothing stays open then.
  */
-export async function createGeneration(
+export async function createSnapshot(
   config: GatewayConfig,
-  lasting: Lasting,
-  before?: Generation,
-): Promise<Generation> {
-  const holdings = createHoldings();
+  resources: ProcessResources,
+  previous?: Snapshot,
+): Promise<Snapshot> {
+  const refs = createRefs();
   try {
-    return await build(config, lasting, holdings, before);
+    return await build(config, resources, refs, previous);
   } catch (error) {
-    holdings.release();
+    refs.releaseAll();
     throw error;
   }
 }
 
-/** What one generation holds of the parts that others may hold too. */
-type Holdings = Readonly<{ hold<Part>(taken: Held<Part>): Part; release(): void }>;
+/** The shared resources that one snapshot uses. */
+type Refs = Readonly<{ keep<Resource>(ref: ResourceRef<Resource>): Resource; releaseAll(): void }>;
 
-function createHoldings(): Holdings {
-  const held: Held<unknown>[] = [];
+function createRefs(): Refs {
+  const refs: ResourceRef<unknown>[] = [];
   return {
-    hold(taken) {
-      held.push(taken);
-      return taken.part;
+    keep(ref) {
+      refs.push(ref);
+      return ref.resource;
     },
-    release() {
-      for (const taken of held) taken.release();
+    releaseAll() {
+      for (const ref of refs) ref.release();
     },
   };
 }
 
-// No function made in here may mention `before`: it would keep every generation that there ever was.
+// A closure in this function must not capture `previous`: it would keep every earlier snapshot in memory.
 async function build(
   config: GatewayConfig,
-  lasting: Lasting,
-  holdings: Holdings,
-  before?: Generation,
-): Promise<Generation> {
-  const { parts, open, respond, observe, isDraining, nowMs } = lasting;
-  const { hold, release } = holdings;
-  const gatewayKeys = hold(parts.gatewayKeys.take(config.identity.keysDir));
-  const serviceKeys = hold(parts.serviceKeys.take(config.services));
+  resources: ProcessResources,
+  refs: Refs,
+  previous?: Snapshot,
+): Promise<Snapshot> {
+  const { shared, open, respond, logRequest, isDraining, nowMs } = resources;
+  const { keep, releaseAll } = refs;
+  const gatewayKeys = keep(shared.gatewayKeys.acquire(config.identity.keysDir));
+  const serviceKeys = keep(shared.serviceKeys.acquire(config.services));
   const upstreams = upstreamsOf(
-    new Map([...config.upstreams].map(([name, upstream]) => [name, hold(parts.upstreams.take(upstream))])),
+    new Map([...config.upstreams].map(([name, upstream]) => [name, keep(shared.upstreams.acquire(upstream))])),
   );
-  const trust = createTrust(config, { parts, gatewayKeys, hold, before: before?.trust.issuers });
-  const tokens = createAccessTokens(trust.issuers, nowMs, before?.tokens);
-  const { limiters, limiterFor } = createLimiters(lasting.limitStore, before?.limiters);
+  const trust = createTrust(config, { shared, gatewayKeys, keep, previous: previous?.trust.issuers });
+  const tokens = createAccessTokens(trust.issuers, nowMs, previous?.tokens);
+  const { limiters, limiterFor } = createLimiters(resources.limitStore, previous?.limiters);
   const pipelines = await createPipelines({
     config,
     keys: { gateway: gatewayKeys, services: serviceKeys },
@@ -115,10 +115,10 @@ async function build(
     tokens,
     trust,
     limiterFor,
-    throttle: lasting.throttle,
-    replay: lasting.replay,
-    sockets: lasting.sockets,
-    uploads: lasting.uploads,
+    throttle: resources.throttle,
+    replay: resources.replay,
+    sockets: resources.sockets,
+    uploads: resources.uploads,
     forward: {
       forwardHttp: createForwardHttp({ upstreams, open, isDraining }),
       forwardUpgrade: createForwardUpgrade({ upstreams, open, refuse: respond.socket }),
@@ -126,13 +126,13 @@ async function build(
     nowMs,
   });
   const inFlight = createInFlight();
-  const around = { respond, observe, isDraining, inFlight };
-  const own = keySetRoute(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
+  const common = { respond, logRequest, isDraining, inFlight };
+  const ownRoutes = keySetRoute(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
   return {
     config,
     handlers: {
-      public: createHandlers({ ...around, pipeline: pipelines.public }),
-      internal: createHandlers({ ...around, pipeline: pipelines.internal, own }),
+      public: createHandlers({ ...common, pipeline: pipelines.public }),
+      internal: createHandlers({ ...common, pipeline: pipelines.internal, ownRoutes }),
     },
     gatewayKeys,
     trust,
@@ -146,7 +146,7 @@ async function build(
       for (const { keys } of trust.issuers.values()) keys.start();
       for (const { feed } of trust.followed.values()) feed.start();
     },
-    missing() {
+    unready() {
       const issuers = [...trust.issuers.values()];
       const namesOf = (some: typeof issuers) => some.map((issuer) => issuer.config.issuer);
       return {
@@ -154,6 +154,6 @@ async function build(
         revocations: namesOf(issuers.filter(({ revocations }) => revocations?.ready === false)),
       };
     },
-    retire: () => inFlight.whenIdle(release),
+    retire: () => inFlight.whenIdle(releaseAll),
   };
 }

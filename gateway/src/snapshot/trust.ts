@@ -2,39 +2,39 @@ import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/current-keys.ts';
 import type { TrustedIssuer } from '../tokens/verified-token.ts';
-import type { FollowedRevocations } from './issuer-parts.ts';
-import type { Held } from './shared-resource.ts';
-import type { KeptParts } from './shared-resources.ts';
+import type { FollowedRevocations } from './issuer-resources.ts';
+import type { ResourceRef } from './shared-resource.ts';
+import type { SharedResources } from './shared-resources.ts';
 
-/** The issuers of one configuration, and what is known of them. */
+/** The trusted issuers of one configuration, with their keys and revocations. */
 export type Trust = Readonly<{
   issuers: ReadonlyMap<string, TrustedIssuer>;
-  /** Of those that announce revocations. */
+  /** The revocations of each issuer that has a feed. */
   followed: ReadonlyMap<string, FollowedRevocations>;
 }>;
 
 export type TrustOptions = Readonly<{
-  parts: Pick<KeptParts, 'issuerKeys' | 'revocations'>;
+  shared: Pick<SharedResources, 'issuerKeys' | 'revocations'>;
   gatewayKeys: CurrentGatewayKeys;
-  /** Keeps a part for as long as the configuration is in use. */
-  hold<Part>(held: Held<Part>): Part;
+  /** Keeps a resource open while the snapshot is in use. */
+  keep<Resource>(ref: ResourceRef<Resource>): Resource;
   /**
-   * The issuers of the configuration before this one. An issuer about which nothing changed stays the very same object: by
-   * that its verified tokens and open connections are known to be still good.
+   * The issuers of the previous snapshot. An unchanged issuer stays the same object, which keeps its verified tokens and its open
+   * connections valid.
    */
-  before: ReadonlyMap<string, TrustedIssuer> | undefined;
+  previous: ReadonlyMap<string, TrustedIssuer> | undefined;
 }>;
 
-export function createTrust(config: GatewayConfig, { parts, gatewayKeys, hold, before }: TrustOptions): Trust {
+export function createTrust(config: GatewayConfig, { shared, gatewayKeys, keep, previous }: TrustOptions): Trust {
   const issuers = new Map<string, TrustedIssuer>();
   const followed = new Map<string, FollowedRevocations>();
   for (const issuer of config.issuers) {
     const { issuer: name, jwks, algorithms, revocations: feed } = issuer;
-    const keys = hold(parts.issuerKeys.take({ issuer: name, jwks, algorithms }));
+    const keys = keep(shared.issuerKeys.acquire({ issuer: name, jwks, algorithms }));
     const following =
       feed &&
-      hold(
-        parts.revocations.take(
+      keep(
+        shared.revocations.acquire(
           {
             issuer: name,
             feed,
@@ -46,7 +46,7 @@ export function createTrust(config: GatewayConfig, { parts, gatewayKeys, hold, b
       );
     if (following !== undefined) followed.set(name, following);
     const fresh: TrustedIssuer = { config: issuer, keys, revocations: following?.revocations };
-    const old = before?.get(name);
+    const old = previous?.get(name);
     issuers.set(name, old !== undefined && isSame(old, fresh) ? old : fresh);
   }
   return { issuers, followed };
@@ -58,6 +58,6 @@ const isSame = (a: TrustedIssuer, b: TrustedIssuer): boolean =>
 function upstreamOf(url: string, config: GatewayConfig): Upstream {
   const { origin } = new URL(url);
   const upstream = [...config.upstreams.values()].find(({ targets }) => targets.includes(origin));
-  if (upstream === undefined) throw new Error(`${url} was not checked`);
+  if (upstream === undefined) throw new Error(`${url} is at no upstream`);
   return upstream;
 }

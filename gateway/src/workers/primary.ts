@@ -11,17 +11,18 @@ import {
   type Running,
   StartupError,
 } from '@countersign/service-kit';
-import { Counter, Gauge, Registry } from 'prom-client';
-import { demandAdminHost } from '../admin/admin-host.ts';
+import { requireAdminHost } from '../admin/admin-host.ts';
 import type { GatewayConfig } from '../config/config.ts';
-import { createAdminOfAll } from './admin-of-all.ts';
-import { openSlot, type Slot } from './slot.ts';
-import { watchWorkerListeners } from './worker-listeners.ts';
+import { trackWorkerListeners } from './cluster-sockets.ts';
+import { createPrimaryAdminApp } from './primary-admin-app.ts';
+import { type SupervisedWorker, superviseWorker } from './supervised-worker.ts';
+import { createWorkerMetrics, describeUnready } from './worker-status.ts';
 
 export type PrimaryOptions = Readonly<{
-  workers: number;
+  /** How many processes to run. */
+  count: number;
   logger: Logger;
-  /** Those of the workers; after both, and some time to end, a worker is killed. */
+  /** The workers' own settings. A worker that takes longer than both, and some time to exit, is killed. */
   drainDelayMs: number;
   shutdownGraceMs: number;
 }>;
@@ -31,43 +32,47 @@ export type RunningPrimary = Running & Readonly<{ reload(): void }>;
 const killAfterMs = 5_000;
 
 /**
- * Runs the gateway in so many processes. Each is a whole gateway, and takes its share of the connections; this one serves no
- * requests. It has the admin listener, starts a worker again that ended, and hands signals on.
+ * Runs the gateway in several processes. Each worker is a whole gateway and takes its share of the connections. The primary serves no client
+ * requests: it has the admin listener, restarts workers that exit, and passes signals on.
  *
- * @throws StartupError when the first worker does not come to serve; why, that one has said itself.
+ * @throws StartupError when a worker exits before it serves. That worker has logged why.
  */
 export async function servePrimary(config: GatewayConfig, options: PrimaryOptions): Promise<RunningPrimary> {
-  const { workers, logger, drainDelayMs, shutdownGraceMs } = options;
-  // Mode 0700: what is in it can be reached by nobody else.
+  const { count, logger, drainDelayMs, shutdownGraceMs } = options;
+  // Mode 0700: only this user can open the sockets in it.
   const directory = mkdtempSync(join(tmpdir(), 'countersign-workers-'));
-  const slots: Slot[] = [];
-  const listeners = watchWorkerListeners();
+  const workers: SupervisedWorker[] = [];
+  const listeners = trackWorkerListeners();
   let publicPort = 0;
-  let allHandedOver: Promise<void> | undefined;
-  const links = () => slots.flatMap((slot) => slot.link() ?? []);
-  const health = createHealth({ workers: () => readinessOf(slots) });
-  const metrics = watchSlots(slots);
+  let publicClosed: Promise<void> | undefined;
+  const health = createHealth({ workers: () => describeUnready(workers) });
   const admin = createServiceServer(
-    createAdminOfAll({ health, metrics, links, logger, demandHost: demandAdminHost(config) }),
+    createPrimaryAdminApp({
+      health,
+      metrics: createWorkerMetrics(workers),
+      workers: () => workers.flatMap((worker) => worker.admin() ?? []),
+      logger,
+      requireHost: requireAdminHost(config),
+    }),
   );
 
-  /** Takes no more connections, and hands over those that it has. The internal listener goes on: what is being finished may need it. */
+  /** Stops accepting, and waits until workers took every accepted connection. Requests in flight may still need the internal listener. */
   async function closePublic(): Promise<void> {
     await delay(drainDelayMs);
     const untilMs = performance.now() + shutdownGraceMs;
     await listeners.close(publicPort, shutdownGraceMs / 2);
-    while (slots.some((slot) => slot.handedOver() > 0) && performance.now() < untilMs) await delay(1);
+    while (workers.some((worker) => worker.pendingHandovers() > 0) && performance.now() < untilMs) await delay(1);
   }
 
   async function stop(): Promise<void> {
     health.drain();
-    const ended = Promise.all(slots.map((slot) => slot.ended()));
-    for (const slot of slots) slot.signal('SIGTERM');
-    allHandedOver = closePublic();
-    // A worker drains its two listeners one after the other.
+    const ended = Promise.all(workers.map((worker) => worker.ended()));
+    for (const worker of workers) worker.signal('SIGTERM');
+    publicClosed = closePublic();
+    // A worker drains its listeners one after the other.
     const patienceMs = drainDelayMs + 3 * shutdownGraceMs + killAfterMs;
     const kill = setTimeout(() => {
-      for (const slot of slots) slot.signal('SIGKILL');
+      for (const worker of workers) worker.signal('SIGKILL');
     }, patienceMs);
     await ended;
     clearTimeout(kill);
@@ -75,21 +80,21 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
     rmSync(directory, { recursive: true, force: true });
   }
 
-  const openNext = () => {
-    const slot = openSlot(slots.length + 1, { directory, logger, whenMayClose: async () => allHandedOver });
-    slots.push(slot);
-    return slot.started;
+  const startNext = () => {
+    const worker = superviseWorker(workers.length + 1, { directory, logger, listenerClosed: async () => publicClosed });
+    workers.push(worker);
+    return worker.started;
   };
   try {
-    // One alone first, so that what keeps it from serving is said once.
-    const first = await openNext();
-    const others = await Promise.all(Array.from({ length: first === undefined ? 0 : workers - 1 }, openNext));
+    // The first one starts alone, so that a problem is logged once.
+    const first = await startNext();
+    const others = await Promise.all(Array.from({ length: first === undefined ? 0 : count - 1 }, startNext));
     if (first === undefined || others.includes(undefined)) {
-      throw new StartupError('a worker ended before it served');
+      throw new StartupError('a worker exited before it served');
     }
     publicPort = first.ports.public;
     const ports = { ...first.ports, admin: await listen(admin, config.listen.admin, 'admin listener') };
-    logger.info({ ports, workers, config: config.hash.slice(0, 12) }, 'gateway listens');
+    logger.info({ ports, workers: count, config: config.hash.slice(0, 12) }, 'gateway listens');
   } catch (error) {
     await stop();
     throw error;
@@ -97,61 +102,11 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   return {
     health,
     logger,
-    // Workers wait themselves: all of them are to be told at once.
+    // The workers wait themselves, so the primary signals them at once.
     drainDelayMs: 0,
     stop,
     reload() {
-      for (const slot of slots) slot.reload();
+      for (const worker of workers) worker.reload();
     },
   };
-}
-
-/** Ready when every worker that takes connections is. One that is being started again takes none. */
-async function readinessOf(slots: readonly Slot[]): Promise<string | undefined> {
-  const serving = slots.flatMap((slot) => {
-    const link = slot.link();
-    return link === undefined ? [] : [{ number: slot.number, link }];
-  });
-  if (serving.length === 0) return 'none serves';
-  const answers = await Promise.all(
-    serving.map(async ({ number, link }) => {
-      try {
-        const { status, body } = await link.ask('/readyz');
-        return status === 200 ? [] : [`worker ${number}: ${failedChecks(body)}`];
-      } catch {
-        return [`worker ${number} does not answer`];
-      }
-    }),
-  );
-  const problems = answers.flat();
-  return problems.length === 0 ? undefined : problems.join('; ');
-}
-
-function failedChecks(body: string): string {
-  const { checks } = JSON.parse(body) as { checks: Record<string, string> };
-  const failed = Object.entries(checks).filter(([, state]) => state !== 'ok');
-  return failed.map(([name, state]) => `${name}: ${state}`).join(', ');
-}
-
-function watchSlots(slots: readonly Slot[]): Registry {
-  const registry = new Registry();
-  const registers = [registry];
-  new Gauge({
-    name: 'countersign_workers',
-    help: 'Workers that serve. Without --workers there is no such value.',
-    registers,
-    collect() {
-      this.set(slots.filter((slot) => slot.link() !== undefined).length);
-    },
-  });
-  new Counter({
-    name: 'countersign_worker_restarts_total',
-    help: 'Workers that ended and were started again.',
-    registers,
-    collect() {
-      this.reset();
-      this.inc(slots.reduce((sum, { restarts }) => sum + restarts, 0));
-    },
-  });
-  return registry;
 }

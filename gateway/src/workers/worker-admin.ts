@@ -2,9 +2,41 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Registry } from '@countersign/service-kit';
 import { Router } from 'express';
-import { workerMetricsPath } from './admin-of-all.ts';
+import { Pool } from 'undici';
 
-/** What a worker's admin listener has for the primary, besides what every gateway's has. */
+// A worker's admin listener is a Unix socket in a directory that only the gateway's user can open. The primary reads it.
+
+const workerMetricsPath = '/metrics.json';
+const answerWithinMs = 2_000;
+
+/** An answer of a worker's admin listener. */
+export type WorkerAnswer = Readonly<{ status: number; type: string; body: string }>;
+
+/** The primary's client for one worker's admin listener. */
+export type WorkerAdminClient = Readonly<{
+  /** @throws Error when the worker does not answer within 2 s. */
+  get(path: string): Promise<WorkerAnswer>;
+  /** @returns The worker's metrics as JSON, which prom-client can aggregate. */
+  metrics(): Promise<WorkerAnswer>;
+  close(): Promise<void>;
+}>;
+
+export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
+  const pool = new Pool('http://worker', {
+    socketPath,
+    connections: 4,
+    headersTimeout: answerWithinMs,
+    bodyTimeout: answerWithinMs,
+    connect: { timeout: answerWithinMs },
+  });
+  async function get(path: string): Promise<WorkerAnswer> {
+    const { statusCode, headers, body } = await pool.request({ method: 'GET', path });
+    return { status: statusCode, type: String(headers['content-type'] ?? ''), body: await body.text() };
+  }
+  return { get, metrics: () => get(workerMetricsPath), close: () => pool.destroy() };
+}
+
+/** The routes that a worker's admin listener serves in addition to those of every gateway. */
 export function workerAdminRoutes(metrics: Registry): Router {
   const router = Router({ caseSensitive: true, strict: true });
   router.get(workerMetricsPath, async (_req, res) => {
@@ -14,9 +46,9 @@ export function workerAdminRoutes(metrics: Registry): Router {
 }
 
 /**
- * Listens on a socket in the file system. `exclusive`: otherwise the primary would listen there for all workers.
+ * Listens on a Unix socket. `exclusive` keeps the socket in this worker; without it the primary would listen for all workers.
  *
- * @returns 0, which is no port.
+ * @returns 0, because a Unix socket has no port.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<number> {
   server.listen({ path, exclusive: true });

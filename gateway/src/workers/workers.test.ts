@@ -1,36 +1,17 @@
-import { availableParallelism } from 'node:os';
 import { describe, expect, test } from '@jest/globals';
 import { exampleHead } from '../../test/kit/example-config.ts';
 import { problemsOf } from '../../test/kit/problems-of.ts';
-import { createRestartDelay } from './restart-delay.ts';
-import { parseWorkerCount } from './worker-count.ts';
+import { createRestartDelay } from './supervised-worker.ts';
 
-test.each([
-  ['1', 1],
-  ['16', 16],
-  ['256', 256],
-  ['all', availableParallelism()],
-  ['0', undefined],
-  ['257', undefined],
-  ['1.5', undefined],
-  ['-1', undefined],
-  ['', undefined],
-  ['two', undefined],
-  ['1e2', undefined],
-  ['Infinity', undefined],
-])('--workers %s is %s', (text, count) => {
-  expect(parseWorkerCount(text)).toBe(count);
-});
-
-test('a worker that ends again and again is started less and less often, one that lived is started soon', () => {
+test('the restart delay doubles up to 30 s, and starts over after a worker ran for a minute', () => {
   const delay = createRestartDelay();
-  expect([0, 0, 0, 0, 0, 0, 0, 0, 0].map(delay.after)).toEqual([
+  expect([0, 0, 0, 0, 0, 0, 0, 0, 0].map(delay)).toEqual([
     250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000,
   ]);
-  expect([60_000, 0].map(delay.after)).toEqual([250, 500]);
+  expect([60_000, 0].map(delay)).toEqual([250, 500]);
 });
 
-describe('more than one worker', () => {
+describe('several workers', () => {
   const route = (more: string) =>
     `routes:\n  - { name: r, path: /r, methods: [GET], upstream: users-service, ${more} }\n`;
   const plain = route('auth: required');
@@ -49,15 +30,15 @@ describe('more than one worker', () => {
     expect(problemsWith(2, `${yaml}redis: redis://127.0.0.1:6379\n`)).toEqual([]);
   });
 
-  test('need none where there is nothing to share', () => {
+  test('need no redis when nothing is shared', () => {
     expect(problemsWith(8, plain)).toEqual([]);
     expect(problemsWith(8, 'publicOrigins: ["https://api.example.test"]\n')).toEqual([
       expect.stringMatching(/"routes" is required/),
     ]);
   });
 
-  test('are told with everything else that is wrong, and not of a redis that is malformed', () => {
-    const yaml = route('auth: nobody, limits: [{ requests: 1, per: 1m, by: user }]');
+  test('report a missing redis beside other problems, but not beside a malformed redis', () => {
+    const yaml = route('auth: unknown, limits: [{ requests: 1, per: 1m, by: user }]');
     expect(problemsWith(2, yaml)).toEqual([
       expect.stringMatching(/"redis" is required with 2 workers/),
       expect.stringMatching(/routes\[0\]\.auth: must be one of/),

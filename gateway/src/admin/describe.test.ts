@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import { route } from '../config/schema/route-schema.ts';
-import { describeRoute } from './admin-app.ts';
+import { describeRoute } from './describe.ts';
 
-test('shows every key that a route can have', () => {
+test('describes a route with every key that the schema allows', () => {
   const [described] = exampleConfig().routes.map(describeRoute);
   expect(Object.keys(described ?? {})).toEqual(expect.arrayContaining(Object.keys(route.shape)));
 });

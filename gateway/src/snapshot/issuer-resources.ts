@@ -11,14 +11,14 @@ import { createRevocations, type Revocations } from '../revocations/revocations.
 import { createRevocationSource } from '../upstreams/http/revocation-source.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 
-/** What an issuer's key set follows from. */
-export type IssuerKeysWish = Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>;
+/** The configuration of an issuer's key set. */
+export type IssuerKeysConfig = Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>;
 
-/** How keys are fetched. Default: what packages/jwks says. */
+/** How keys are fetched. The defaults are those of packages/jwks. */
 export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' | 'nowMs' | 'random' | 'timers'>;
 
-/** What the knowledge of an issuer's revocations follows from. `upstream`: whose target the feed is at. */
-export type RevocationsWish = Readonly<{
+/** The configuration of an issuer's revocation feed. The feed is at a target of `upstream`. */
+export type RevocationsConfig = Readonly<{
   issuer: string;
   feed: NonNullable<Issuer['revocations']>;
   upstream: Upstream;
@@ -29,10 +29,10 @@ export type FollowedRevocations = Readonly<{ revocations: Revocations; feed: Rev
 
 const maxStaleMs = 24 * 60 * 60 * 1000;
 
-/** @throws StartupError when the keys are in a file, and that cannot be read. */
-export function openIssuerKeys(wish: IssuerKeysWish, logger: Logger, timing: KeySetTiming = {}): KeySet {
-  const { issuer, jwks, algorithms } = wish;
-  if (!isFetched(jwks)) return openIssuerKeyFile(wish, logger);
+/** @throws StartupError when the keys are in a file that cannot be read. */
+export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing: KeySetTiming = {}): KeySet {
+  const { issuer, jwks, algorithms } = config;
+  if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
   const trouble = createTrouble(() => performance.now());
   let isKnown = false;
   return remoteKeySet({
@@ -69,7 +69,7 @@ export type RevocationsOptions = Readonly<{
 }>;
 
 export function openRevocations(
-  { issuer, feed, upstream, lifetimeSec }: RevocationsWish,
+  { issuer, feed, upstream, lifetimeSec }: RevocationsConfig,
   { opened, keyFor, nowMs, logger, onLag }: RevocationsOptions,
 ): FollowedRevocations {
   const revocations = createRevocations(feed);
@@ -86,7 +86,7 @@ export function openRevocations(
       nowMs,
       random: Math.random,
       async pause(ms, signal) {
-        // Aborted: the follower stops, and looks at the signal itself.
+        // An abort rejects. The feed checks the signal itself.
         await delay(ms, undefined, { signal, ref: false }).catch(() => {});
       },
     }),

@@ -1,0 +1,104 @@
+import type { GatewayConfig, Route } from '../config/config.ts';
+import { servedMethods } from '../config/path-pattern.ts';
+import type { ReloadState } from '../snapshot/reload.ts';
+import type { TrustedIssuer } from '../tokens/verified-token.ts';
+import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
+import type { LastError, Target } from '../upstreams/pool/target.ts';
+
+// The JSON that the admin listener shows. None of it is secret.
+
+/** `GET /config`. */
+export function describeConfig({ file, hash, shown }: GatewayConfig, { loadedAtMs, refused }: ReloadState) {
+  return {
+    file,
+    hash,
+    loaded_at: timeOf(loadedAtMs),
+    /** The file on disk, when it was refused and an older configuration is in force. */
+    refused:
+      refused === undefined
+        ? null
+        : { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems },
+    config: JSON.parse(shown),
+  };
+}
+
+/** An issuer in `GET /upstreams`. */
+export function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: number) {
+  const refusedBeforeMs = revocations?.refusedBeforeMs(nowMs);
+  return {
+    issuer: config.issuer,
+    revocations:
+      revocations === undefined
+        ? null
+        : {
+            ready: revocations.ready,
+            held: revocations.size,
+            staleness_ms: revocations.stalenessMs(nowMs) ?? null,
+            /** Tokens issued before this time are refused, because more was revoked than fits one by one. */
+            refused_before: refusedBeforeMs === undefined ? null : timeOf(refusedBeforeMs),
+          },
+  };
+}
+
+const timeOf = (ms: number): string => new Date(ms).toISOString();
+
+/** A route in `GET /routes`, with its defaults and the keys of the file. */
+export function describeRoute(route: Route) {
+  const { roles, tenantParam } = route.allow;
+  return {
+    name: route.name,
+    listener: route.auth === 'service' ? 'internal' : 'public',
+    path: route.path,
+    methods: servedMethods(route.methods),
+    upstream: route.upstream.name,
+    auth: route.auth,
+    senderConstrained: route.senderConstrained ? 'required' : null,
+    allow: { ...(roles && { roles: [...roles] }), ...(tenantParam !== undefined && { tenant: `:${tenantParam}` }) },
+    callers: [...route.callers],
+    limits: route.limits.map(({ perSec, ...limit }) => ({ ...limit, per: `${perSec}s` })),
+    body: route.body,
+    websocket: route.websocket,
+    rewrite: route.rewrite ?? null,
+    forward: { ...route.forward, cookies: [...route.forward.cookies] },
+  };
+}
+
+/** An upstream in `GET /upstreams`. */
+export function describeUpstream({ upstream, targets, breaker, tls, stats, nowMs }: OpenUpstream) {
+  const now = nowMs();
+  return {
+    name: upstream.name,
+    balance: upstream.balance,
+    pending: targets.reduce((sum, { pending }) => sum + pending, 0),
+    breaker:
+      breaker === undefined
+        ? null
+        : {
+            state: breaker.state(now),
+            ...breaker.counts(now),
+            retry_after_ms: Math.round(breaker.retryAfterMs(now)),
+            opened: breaker.opened,
+            refused: stats.circuitRefusals,
+          },
+    retries: { made: stats.retries, over_budget: stats.retriesRefused },
+    tls: tls === undefined ? null : { trouble: tls.trouble() ?? null },
+    targets: targets.map((target) => describeTarget(target, now)),
+  };
+}
+
+function describeTarget(target: Target, nowMs: number) {
+  const { checks, ejectedForMs, ejections } = target.health;
+  return {
+    origin: target.origin,
+    /** Whether it gets requests while other targets do too. */
+    healthy: target.isAvailable(nowMs),
+    checks,
+    ejected_for_ms: Math.round(ejectedForMs),
+    ejections,
+    pending: target.pending,
+    last_error: describeError(target.lastError),
+  };
+}
+
+const describeError = (error: LastError | undefined) =>
+  error === undefined ? null : { code: error.code, at: new Date(error.atMs).toISOString() };

@@ -1,0 +1,64 @@
+import {
+  type Health,
+  healthRoutes,
+  type Logger,
+  notFound,
+  type Registry,
+  requestLog,
+  respondWithProblem,
+} from '@countersign/service-kit';
+import type { Express, RequestHandler } from 'express';
+import helmet from 'helmet';
+import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
+import { AppError, errorTable } from '../errors.ts';
+import { demandWellFormed } from '../http/well-formed.ts';
+import { bareApp } from '../server/express-app.ts';
+import type { WorkerAdminClient, WorkerAnswer } from './worker-admin.ts';
+
+export type PrimaryAdminOptions = Readonly<{
+  health: Health;
+  /** The primary's own metrics. */
+  metrics: Registry;
+  /** The workers that serve now. */
+  workers(): readonly WorkerAdminClient[];
+  logger: Logger;
+  requireHost: RequestHandler;
+}>;
+
+// Every worker gives the same answer to these.
+const askedOfOneWorker = ['/.well-known/jwks.json', '/config', '/routes', '/upstreams'];
+
+/** The admin listener of a gateway with several workers. It adds up their metrics, and passes other requests to one of them. */
+export function createPrimaryAdminApp(options: PrimaryAdminOptions): Express {
+  const { health, metrics, workers, logger, requireHost } = options;
+  const app = bareApp();
+  app.use(requestLog(logger), helmet(), demandWellFormed, requireHost);
+  const { contentType } = metrics;
+  app.use(healthRoutes(health, { contentType, metrics: () => sumMetrics(metrics, workers()) }));
+  app.get(askedOfOneWorker, async (req, res) => {
+    const { status, type, body } = await firstAnswer(workers(), req.path);
+    res.status(status).type(type).send(body);
+  });
+  app.use(notFound, respondWithProblem(errorTable));
+  return app;
+}
+
+async function firstAnswer(workers: readonly WorkerAdminClient[], path: string): Promise<WorkerAnswer> {
+  let cause: unknown;
+  for (const worker of workers) {
+    try {
+      return await worker.get(path);
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw new AppError('unavailable', { cause, detail: { reason: 'no worker answers' } });
+}
+
+/** Leaves out a worker that does not answer in time, because the other workers' counts are still useful. */
+async function sumMetrics(own: Registry, workers: readonly WorkerAdminClient[]): Promise<string> {
+  const answers = await Promise.allSettled(workers.map((worker) => worker.metrics()));
+  const counted = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  const all = counted.map(({ body }) => JSON.parse(body) as MetricObjectWithValues<MetricValue<string>>[]);
+  return AggregatorRegistry.aggregate([...all, await own.getMetricsAsJSON()]).metrics();
+}

@@ -1,0 +1,113 @@
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Logger } from '@countersign/service-kit';
+import { trackHandovers } from './cluster-sockets.ts';
+import { createWorkerAdminClient, type WorkerAdminClient } from './worker-admin.ts';
+import { adminSocketVariable, letWorkerClose, type WorkerReady, waitUntilReady } from './worker-process.ts';
+
+/** One worker, which is started again whenever it exits. */
+export type SupervisedWorker = Readonly<{
+  number: number;
+  /** Settles when the first process serves, or with undefined when that process exits before. */
+  started: Promise<WorkerReady | undefined>;
+  /** Undefined while no process serves. */
+  admin(): WorkerAdminClient | undefined;
+  readonly restarts: number;
+  signal(signal: NodeJS.Signals): void;
+  /** How many connections the process was sent and has not taken yet. */
+  pendingHandovers(): number;
+  /** Makes the process read the configuration again. A process that is still starting reads it anyway. */
+  reload(): void;
+  /** Stops restarting. Settles when the process has exited. */
+  ended(): Promise<void>;
+}>;
+
+export type SuperviseOptions = Readonly<{
+  /** The directory of the workers' admin sockets. */
+  directory: string;
+  logger: Logger;
+  /** Settles when a worker may stop accepting connections. */
+  listenerClosed(): Promise<void>;
+}>;
+
+const firstRestartMs = 250;
+const maxRestartMs = 30_000;
+const steadyMs = 60_000;
+
+/**
+ * Doubles the delay before each restart, up to 30 s, so that a worker that always fails does not occupy a processor. A worker that ran for a
+ * minute resets the delay.
+ *
+ * @returns Maps how long the process ran to how long to wait. Both in milliseconds.
+ */
+export function createRestartDelay(): (ranMs: number) => number {
+  let nextMs = firstRestartMs;
+  return (ranMs) => {
+    if (ranMs >= steadyMs) nextMs = firstRestartMs;
+    const delayMs = nextMs;
+    nextMs = Math.min(maxRestartMs, nextMs * 2);
+    return delayMs;
+  };
+}
+
+export function superviseWorker(number: number, options: SuperviseOptions): SupervisedWorker {
+  const { directory, logger, listenerClosed } = options;
+  const restartDelay = createRestartDelay();
+  let worker: Worker | undefined;
+  let admin: WorkerAdminClient | undefined;
+  let restarting: NodeJS.Timeout | undefined;
+  let pendingHandovers = () => 0;
+  let restarts = 0;
+  let isStopping = false;
+
+  function start(): Promise<WorkerReady | undefined> {
+    // A new path each time: a killed process leaves its socket behind.
+    const socketPath = join(directory, `worker-${number}-${restarts}.sock`);
+    const fresh = cluster.fork({ [adminSocketVariable]: socketPath });
+    const startedAt = performance.now();
+    worker = fresh;
+    pendingHandovers = trackHandovers(fresh.process);
+    letWorkerClose(fresh, listenerClosed);
+    fresh.once('exit', (code, signal) => {
+      void admin?.close();
+      admin = undefined;
+      worker = undefined;
+      pendingHandovers = () => 0;
+      if (isStopping) return;
+      const againMs = restartDelay(performance.now() - startedAt);
+      logger.error(
+        { worker: number, worker_pid: fresh.process.pid, code, signal, again_in_ms: againMs },
+        'worker ended',
+      );
+      restarting = setTimeout(() => {
+        restarts += 1;
+        void start();
+      }, againMs);
+    });
+    const ready = waitUntilReady(fresh);
+    void ready.then((answer) => {
+      if (answer === undefined) return;
+      admin = createWorkerAdminClient(socketPath);
+      logger.info({ worker: number, worker_pid: fresh.process.pid }, 'worker serves');
+    });
+    return ready;
+  }
+
+  return {
+    number,
+    started: start(),
+    admin: () => admin,
+    get restarts() {
+      return restarts;
+    },
+    signal: (signal) => void worker?.process.kill(signal),
+    pendingHandovers: () => pendingHandovers(),
+    reload: () => void (admin !== undefined && worker?.process.kill('SIGHUP')),
+    async ended() {
+      isStopping = true;
+      clearTimeout(restarting);
+      if (worker !== undefined) await once(worker, 'exit');
+    },
+  };
+}

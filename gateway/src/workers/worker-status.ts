@@ -1,0 +1,53 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { SupervisedWorker } from './supervised-worker.ts';
+
+/** @returns Undefined when every worker that accepts connections is ready. A worker that is restarting accepts none. */
+export async function describeUnready(workers: readonly SupervisedWorker[]): Promise<string | undefined> {
+  const serving = workers.flatMap((worker) => {
+    const admin = worker.admin();
+    return admin === undefined ? [] : [{ number: worker.number, admin }];
+  });
+  if (serving.length === 0) return 'none serves';
+  const answers = await Promise.all(
+    serving.map(async ({ number, admin }) => {
+      try {
+        const { status, body } = await admin.get('/readyz');
+        return status === 200 ? [] : [`worker ${number}: ${failedChecks(body)}`];
+      } catch {
+        return [`worker ${number} does not answer`];
+      }
+    }),
+  );
+  const problems = answers.flat();
+  return problems.length === 0 ? undefined : problems.join('; ');
+}
+
+function failedChecks(body: string): string {
+  const { checks } = JSON.parse(body) as { checks: Record<string, string> };
+  const failed = Object.entries(checks).filter(([, state]) => state !== 'ok');
+  return failed.map(([name, state]) => `${name}: ${state}`).join(', ');
+}
+
+/** The primary's own metrics. */
+export function createWorkerMetrics(workers: readonly SupervisedWorker[]): Registry {
+  const registry = new Registry();
+  const registers = [registry];
+  new Gauge({
+    name: 'countersign_workers',
+    help: 'Workers that serve now. Absent without --workers.',
+    registers,
+    collect() {
+      this.set(workers.filter((worker) => worker.admin() !== undefined).length);
+    },
+  });
+  new Counter({
+    name: 'countersign_worker_restarts_total',
+    help: 'Workers that exited and were started again.',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(workers.reduce((sum, { restarts }) => sum + restarts, 0));
+    },
+  });
+  return registry;
+}

@@ -49,7 +49,7 @@ export function registerGauges({ current, open, nowMs }: GaugeSources, registry:
   );
   gauge(
     'revocations_staleness_seconds',
-    'Time since the revocation feed last reported that it was complete.',
+    'Time since the revocation feed last reported no further items.',
     ({ revocations }) => inSeconds(revocations?.stalenessMs(nowMs())),
   );
   gauge('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size);
@@ -78,7 +78,7 @@ export function registerGauges({ current, open, nowMs }: GaugeSources, registry:
   );
   new Gauge({
     name: 'countersign_token_cache',
-    help: 'Verified tokens: cached, cache hits, verified, refused from the cache.',
+    help: 'The cache of verified tokens: its size, hits, misses, and refusals from memory.',
     labelNames: ['what'],
     registers: [registry],
     collect() {

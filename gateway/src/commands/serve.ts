@@ -7,7 +7,7 @@ import { type Command, configFile, configOption, readServeSettings, workersOf, w
 export const serve: Command = {
   name: 'serve',
   usage: '[FILE]',
-  summary: 'run the gateway until SIGTERM or SIGINT; it reloads a changed file, at once on SIGHUP',
+  summary: 'run the gateway until SIGTERM or SIGINT; reload the file on change and on SIGHUP',
   options: [
     configOption.help,
     workersOption.help,

@@ -10,7 +10,7 @@ import type { Terminal } from './terminal.ts';
 export const test: Command = {
   name: 'test',
   usage: '[FILE] [MORE…]',
-  summary: 'run the `tests:` of a configuration and of more files, without a running gateway',
+  summary: 'run the `tests:` of a configuration and of more files',
   options: [configOption.help],
   parse: configOption.parse,
   run(terminal, values, positionals) {

@@ -39,7 +39,7 @@ export function createRequestMetrics(registry: Registry): CountRequest {
 export function createRevocationLagMetric(registry: Registry): (issuer: string, lagMs: number) => void {
   const seconds = new Histogram({
     name: 'countersign_revocation_lag_seconds',
-    help: 'From the start of the second in which a revocation was written until it was in force here.',
+    help: 'From the whole second at which a revocation takes effect, up to 1 s after it was written, until it is in force here.',
     labelNames: ['issuer'],
     buckets: [0.001, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60],
     registers: [registry],

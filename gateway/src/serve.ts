@@ -1,4 +1,3 @@
-import { memoryReplay, redisReplay } from '@countersign/identity';
 import {
   createHealth,
   createMetrics,
@@ -15,20 +14,13 @@ import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
 import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { createLoadAside, type LoadAside } from './config/load-aside.ts';
-import { openLimitStore } from './limits/limit-store.ts';
-import { createSocketCount } from './limits/socket-count.ts';
-import { createRespond } from './respond.ts';
 import { createListener, type ListenerTimes } from './server/listener.ts';
 import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
+import { createProcessResources } from './snapshot/process-resources.ts';
 import { createReloader, type Reloader, type ReloadTiming } from './snapshot/reload.ts';
-import { createSharedResources } from './snapshot/shared-resources.ts';
-import type { ProcessResources, Snapshot } from './snapshot/snapshot.ts';
-import { createAccessLog } from './telemetry/access-log.ts';
-import { createRequestMetrics, createRevocationLagMetric } from './telemetry/metrics.ts';
+import type { Snapshot } from './snapshot/snapshot.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
-import { createFailureThrottle } from './tokens/failure-throttle.ts';
-import { createOpenConnections } from './upstreams/pool/open-connections.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 
 export type GatewayDeps = Readonly<{
@@ -67,7 +59,6 @@ export type RunningGateway = Running &
   }>;
 
 const reviewMs = 1_000;
-const refusedTokensPerMinute = 600;
 
 /** A gateway before it starts. It has read its files, but does not listen and has sent nothing over the network. */
 export type BuiltGateway = Readonly<{
@@ -108,29 +99,12 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const { certificate } = config;
   const nowSec = () => Math.floor(nowMs() / 1000);
   const metrics = createMetrics();
-  const respond = createRespond();
-  const open = createOpenConnections(nowMs);
-  const store = config.redis === undefined ? undefined : openLimitStore(config.redis, logger);
-  const logRequest = createAccessLog(logger, createRequestMetrics(metrics));
-  const onRevocationLag = createRevocationLagMetric(metrics);
-  const shared = createSharedResources({ open, nowMs, logger, keySets, onRevocationLag });
-  const resources: ProcessResources = {
-    shared,
-    open,
-    throttle: createFailureThrottle(refusedTokensPerMinute, nowMs),
-    limitStore: store,
-    // Without Redis it is unknown whether a nested call or a proof is a replay, so those requests wait for it.
-    replay: store === undefined ? memoryReplay({ nowMs }) : redisReplay(store.redis),
-    sockets: createSocketCount(),
-    uploads: createSocketCount(),
-    respond,
-    logRequest,
-    isDraining: () => health.draining,
-    nowMs,
-  };
+  const isDraining = () => health.draining;
+  const resources = createProcessResources(config, { metrics, logger, keySets, isDraining, nowMs });
+  const { connections, limitStore } = resources;
   // A reload loads the file in a thread, which clones the configuration. This clone makes the two comparable.
   const snapshot = await createCurrentSnapshot(structuredClone(config), resources).catch((error: unknown) => {
-    store?.close();
+    limitStore?.close();
     throw error;
   });
   const { current } = snapshot;
@@ -138,7 +112,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     ...readinessChecks(current, nowSec),
     dpop_replay: createReplayCheck(() => current().config, resources.replay, nowMs),
   });
-  registerGauges({ current, open, nowMs }, metrics);
+  registerGauges({ current, connections, nowMs }, metrics);
   registerUpstreamMetrics(() => current().upstreams.all(), metrics);
   const aside = createLoadAside();
   const { load = aside.load } = deps;
@@ -178,23 +152,23 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     reloader.stop();
     await aside.stop();
     health.drain();
-    open.endAll();
+    connections.endAll();
     await worker?.waitUntilMayClose();
     await drainServer(servers.public, shutdownGraceMs);
     // Later, because public requests in flight may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
     clearInterval(review);
-    snapshot.end();
-    store?.close();
-    await shared.closed();
+    snapshot.close();
+    limitStore?.close();
+    await resources.shared.closed();
     // Last, so that an orchestrator sees "not ready" until the end, and not a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }
 
   /** Opens the internal listener first: services need its key set to become ready, and may start at the same time. */
   async function start(): Promise<RunningGateway> {
-    review = setInterval(open.review, reviewMs).unref();
-    store?.start();
+    review = setInterval(connections.review, reviewMs).unref();
+    limitStore?.start();
     try {
       const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
       const admin =

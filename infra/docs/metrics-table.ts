@@ -12,7 +12,7 @@ export function metricsTable(): string {
   };
   createRequestMetrics(registry);
   createRevocationLagMetric(registry);
-  registerGauges({ current: unread, open: { size: 0 }, nowMs: unread }, registry);
+  registerGauges({ current: unread, connections: { size: 0 }, nowMs: unread }, registry);
   registerUpstreamMetrics(unread, registry);
   registerReloadMetrics({ current: unread, reloads: unread }, registry);
   const rows = (registry.getMetricsAsArray() as unknown as readonly Metric[])

@@ -7,12 +7,12 @@ import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 
 type GaugeSources = Readonly<{
   current(): Pick<Snapshot, 'config' | 'trust' | 'tokens'>;
-  open: Pick<OpenConnections, 'size'>;
+  connections: Pick<OpenConnections, 'size'>;
   nowMs(): number;
 }>;
 
 /** Registers gauges that read their value when metrics are scraped. A value that does not exist is absent, never 0. */
-export function registerGauges({ current, open, nowMs }: GaugeSources, registry: Registry): void {
+export function registerGauges({ current, connections, nowMs }: GaugeSources, registry: Registry): void {
   const gauge = (
     name: string,
     help: string,
@@ -90,7 +90,7 @@ export function registerGauges({ current, open, nowMs }: GaugeSources, registry:
     help: 'Open WebSockets and event streams.',
     registers: [registry],
     collect() {
-      this.set(open.size);
+      this.set(connections.size);
     },
   });
   new Gauge({

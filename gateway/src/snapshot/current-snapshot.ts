@@ -3,7 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { StartupError } from '@countersign/service-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import type { Admission } from '../upstreams/pool/open-connections.ts';
-import { createSnapshot, type ProcessResources, type Snapshot } from './snapshot.ts';
+import type { ProcessResources } from './process-resources.ts';
+import { createSnapshot, type Snapshot } from './snapshot.ts';
 
 /** The snapshot in force, which a reload replaces. */
 export type CurrentSnapshot = Readonly<{
@@ -15,8 +16,8 @@ export type CurrentSnapshot = Readonly<{
    * @throws StartupError when a file cannot be read, or keys or revocations did not arrive in time. The old snapshot stays in force.
    */
   replace(config: GatewayConfig, withinMs: number): Promise<void>;
-  /** Releases all resources. Call it when no more requests come. */
-  end(): void;
+  /** Releases the current snapshot after its last request. Call it when no more requests come. */
+  close(): void;
 }>;
 
 const checkEveryMs = 50;
@@ -30,7 +31,7 @@ export async function createCurrentSnapshot(
   function swapIn(fresh: Snapshot): void {
     const old = current;
     current = fresh;
-    resources.open.keepOnly(stillAllowedBy(fresh));
+    resources.connections.keepOnly(stillAllowedBy(fresh));
     old.retire();
   }
 
@@ -47,7 +48,7 @@ export async function createCurrentSnapshot(
       }
       swapIn(fresh);
     },
-    end: () => current.retire(),
+    close: () => current.retire(),
   };
 }
 

@@ -32,7 +32,7 @@ export type SharedResources = Readonly<{
 }>;
 
 export type SharedResourcesOptions = Readonly<{
-  open: OpenConnections;
+  connections: OpenConnections;
   nowMs(): number;
   logger: Logger;
   keySets?: KeySetTiming | undefined;
@@ -42,7 +42,7 @@ export type SharedResourcesOptions = Readonly<{
 
 /** Opens nothing yet. A resource works in the background only after its `start`, which may be called again. */
 export function createSharedResources(options: SharedResourcesOptions): SharedResources {
-  const { open, nowMs, logger, keySets, onRevocationLag } = options;
+  const { connections, nowMs, logger, keySets, onRevocationLag } = options;
   const nowSec = () => Math.floor(nowMs() / 1000);
   const gatewayKeys = createSharedResource<string, CurrentGatewayKeys>({
     nameOf: (directory) => directory,
@@ -78,7 +78,7 @@ export function createSharedResources(options: SharedResourcesOptions): SharedRe
         logger,
         onLag: onRevocationLag,
       });
-      followed.revocations.onChange(open.review);
+      followed.revocations.onChange(connections.review);
       upstreamOf.set(followed, upstream);
       return followed;
     },

@@ -1,42 +1,17 @@
-import type { ReplayStore } from '@countersign/identity';
 import type { GatewayConfig } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/current-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
-import type { LimitStore } from '../limits/limit-store.ts';
 import { createLimiters, type Limiters } from '../limits/limiters.ts';
-import type { SocketCount } from '../limits/socket-count.ts';
-import type { Respond } from '../respond.ts';
 import { keySetRoute } from '../server/express-app.ts';
 import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
-import type { LogRequest } from '../telemetry/access-log.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/access-tokens.ts';
-import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createForwardHttp } from '../upstreams/http/forward-http.ts';
-import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { type Upstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
 import { createPipelines } from './pipelines.ts';
+import type { ProcessResources } from './process-resources.ts';
 import type { ResourceRef } from './shared-resource.ts';
-import type { SharedResources } from './shared-resources.ts';
 import { createTrust, type Trust } from './trust.ts';
-
-/** What lives as long as the process, across all configurations. */
-export type ProcessResources = Readonly<{
-  shared: SharedResources;
-  open: OpenConnections;
-  throttle: FailureThrottle;
-  /** Where rate limits are counted. Undefined: in this process. */
-  limitStore: LimitStore | undefined;
-  /** Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload. */
-  replay: ReplayStore;
-  /** Open sockets and uploads. They outlive a reload, and so do their counts. */
-  sockets: SocketCount;
-  uploads: SocketCount;
-  respond: Respond;
-  logRequest: LogRequest;
-  isDraining(): boolean;
-  nowMs(): number;
-}>;
 
 /** One configuration with its open resources. A reload builds another snapshot, and new requests go to that one. */
 export type Snapshot = Readonly<{
@@ -98,7 +73,7 @@ async function build(
   refs: Refs,
   previous?: Snapshot,
 ): Promise<Snapshot> {
-  const { shared, open, respond, logRequest, isDraining, nowMs } = resources;
+  const { shared, connections, respond, logRequest, isDraining, nowMs } = resources;
   const { keep, releaseAll } = refs;
   const gatewayKeys = keep(shared.gatewayKeys.acquire(config.identity.keysDir));
   const serviceKeys = keep(shared.serviceKeys.acquire(config.services));
@@ -120,8 +95,8 @@ async function build(
     sockets: resources.sockets,
     uploads: resources.uploads,
     forward: {
-      forwardHttp: createForwardHttp({ upstreams, open, isDraining }),
-      forwardUpgrade: createForwardUpgrade({ upstreams, open, refuse: respond.socket }),
+      forwardHttp: createForwardHttp({ upstreams, open: connections, isDraining }),
+      forwardUpgrade: createForwardUpgrade({ upstreams, open: connections, refuse: respond.socket }),
     },
     nowMs,
   });

@@ -8,7 +8,7 @@ export type RequestLines = Readonly<{
    * request, in order, when the parser reports the request.
    */
   isCanonical(request: IncomingMessage): boolean;
-  /** The bytes received after the last known request. Empty after `stop`. */
+  /** The bytes received after the last known request. Empty after `stop`, and while a chunked body is incomplete. */
   unread(): Buffer;
   /** Frees memory while no request is in progress. */
   compact(): void;
@@ -29,10 +29,10 @@ const lineFeed = 0x0a;
  * The check is exact, except after a chunked body. Only the parser knows where that body ends, so the check searches the later bytes for the
  * canonical line.
  *
- * The cost: bytes pass through JavaScript before the parser, 5 to 7 us a request. A benchmark of the whole gateway cannot measure it.
+ * Bytes pass through JavaScript before the parser. That costs 5 to 7 µs a request, which a benchmark of the whole gateway cannot measure.
  *
- * At most 64 KiB of an incomplete head are kept. A longer head is not checked. It is possible because the parser does not count separators
- * and spaces.
+ * At most 64 KiB of an incomplete head are kept, and a longer head is not checked. Such a head can pass the parser's limit, because the
+ * parser does not count separators and spaces.
  */
 export function trackRequestLines(socket: Duplex): RequestLines {
   /** The last bytes received. `start` is their offset in the connection. */

@@ -2,7 +2,7 @@ import { usage as operatorUsage } from '../../auth-service/src/operator/commands
 import { endpoints } from '../../auth-service/src/routes/endpoints.ts';
 import { describeEndpoints } from '../../auth-service/src/routes/openapi.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
-import { editorSchema } from '../../gateway/src/config/schema/editor-schema.ts';
+import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { componentsTable, headersTable } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { exampleConfig } from '../../test/kit/example-config.ts';
-import { route } from '../config/schema/route-schema.ts';
+import { route } from '../config/schema/routes.ts';
 import { describeRoute } from './describe.ts';
 
 test('describes a route with every key that the schema allows', () => {

@@ -1,4 +1,4 @@
-import { editorSchema } from '../config/schema/editor-schema.ts';
+import { editorSchema } from '../config/schema/json-schema.ts';
 import { referenceTable } from '../config/schema/reference.ts';
 import type { Command } from './command.ts';
 

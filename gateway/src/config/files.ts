@@ -51,6 +51,10 @@ export function readNamedFile(path: string): Buffer {
   return readFileSync(path);
 }
 
+/** @param error From {@link readNamedFile}. */
+export const whyUnreadable = (error: unknown): string =>
+  `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
+
 /** The same file as it is now. Where it cannot be read its hash is why: a reason is not read twice either. */
 export async function readAgain({ path }: FileRead): Promise<FileRead> {
   try {

@@ -3,11 +3,10 @@ import { z } from 'zod';
 import type { GatewayConfig, PolicyTest } from './config.ts';
 import { readConfigFile } from './files.ts';
 import { resolveTest } from './resolve.ts';
-import { checkTests } from './schema/check-tests.ts';
-import { jsonSchema } from './schema/json-schema.ts';
-import { partsOf } from './schema/parts.ts';
-import { findingsOf, placed, problemLines } from './schema/problems.ts';
-import { schema } from './schema/schema.ts';
+import { checkTests } from './schema/policy-tests.ts';
+import { problemsIn } from './schema/problems.ts';
+import { withRules } from './schema/rules.ts';
+import { schema, wellFormed } from './schema/schema.ts';
 import { readYaml } from './yaml/yaml.ts';
 
 const fileSchema = z.strictObject({ tests: schema.shape.tests });
@@ -15,25 +14,18 @@ const fileSchema = z.strictObject({ tests: schema.shape.tests });
 /**
  * Reads a file of further tests: `tests:`, as in a gateway.yaml, and nothing else.
  *
- * @param config What they are tests of.
+ * @param config The configuration that they test.
  * @throws ConfigError with every problem at once, each as `file:line:column: …`.
  */
 export function loadTests(file: string, env: Environment, config: GatewayConfig): readonly PolicyTest[] {
+  const { upstreams, services } = config;
+  const known = { routes: new Set(config.routes.map(({ name }) => name)), upstreams, services };
   const source = readYaml(readConfigFile(file), env);
-  const parsed = fileSchema.safeParse(source.value);
-  const findings =
-    source.value === undefined
-      ? []
-      : [
-          ...findingsOf(parsed.error?.issues ?? [], source.value, jsonSchema(fileSchema)),
-          ...checkTests(partsOf(source.value).tests, {
-            routes: new Set(config.routes.map(({ name }) => name)),
-            upstreams: config.upstreams,
-            services: config.services,
-          }),
-        ];
-  const problems = [...source.problems, ...findings.map((finding) => placed(finding, source))];
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problemLines(file, source, problems));
+  const parsed = withRules(fileSchema, (tests, _isMalformed, refuse) =>
+    checkTests(wellFormed(tests).tests, known, refuse),
+  ).safeParse(source.value);
+  const problems = problemsIn(file, source, parsed.error, fileSchema);
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
   return parsed.data.tests.map((test, index) =>
     resolveTest(test, `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`),
   );

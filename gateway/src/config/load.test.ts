@@ -188,6 +188,16 @@ tests:
 });
 
 test.each([
+  ['a fraction for a whole number', ', limits: [{ requests: 1.5, per: 1s, by: route }]', 'must be a whole number'],
+  ['a text for a whole number', ', limits: [{ requests: "5", per: 1s, by: route }]', 'must be a whole number'],
+  ['an unknown key', ', colour: red', 'unknown key "colour"'],
+  ['a missing key', ', limits: [{ requests: 5, by: route }]', '"per" is required'],
+])('%s in a route hides no problem of another rule', (_name, more, problem) => {
+  const problems = problemsOf(route(`, auth: public, allow: { roles: [x] }${more}`));
+  expect(problems).toEqual([expect.stringContaining('needs auth: required'), expect.stringContaining(problem)]);
+});
+
+test.each([
   [
     'upstreams without any',
     changed('  users-service: { targets: ["http://127.0.0.1:8082"] }\n', ''),

@@ -1,29 +1,28 @@
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
-import { type CertificateRead, noCertificate, readCertificate } from './certificate.ts';
 import type { GatewayConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
 import { resolveConfig } from './resolve.ts';
-import { checkDpop } from './schema/check-dpop.ts';
-import { checkEdges } from './schema/check-edges.ts';
-import { checkKeyFiles } from './schema/check-key-files.ts';
-import { checkRoutes } from './schema/check-routes.ts';
-import { checkRunning, type Settled } from './schema/check-running.ts';
-import { checkTests } from './schema/check-tests.ts';
-import { checkTls } from './schema/check-tls.ts';
-import { checkWorkers } from './schema/check-workers.ts';
-import { partsOf } from './schema/parts.ts';
-import { type Finding, findingsOf, placed, problemLines } from './schema/problems.ts';
-import { schema } from './schema/schema.ts';
-import { noSecrets, readSecrets, type Secrets } from './secrets.ts';
+import { checkDpop } from './schema/dpop.ts';
+import { checkIssuerKeyFiles, checkIssuers, checkIssuerUrls, checkRevocationFeeds } from './schema/issuers.ts';
+import { checkListeners, checkStartSettings, type StartSettings } from './schema/listeners.ts';
+import { checkTests } from './schema/policy-tests.ts';
+import { problemsIn } from './schema/problems.ts';
+import { checkRedisForWorkers } from './schema/redis-rule.ts';
+import { checkRoutes } from './schema/route-rules.ts';
+import { type Rules, withRules } from './schema/rules.ts';
+import { type Document, schema, wellFormed } from './schema/schema.ts';
+import { checkOwnListeners, checkTargetUrls, checkTxnTokens, checkUpstreamTls } from './schema/upstreams.ts';
+import { readSecrets, type Secrets } from './secrets.ts';
 import { shownConfig } from './shown.ts';
+import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
 import { readYaml, type Source } from './yaml/yaml.ts';
 
 /**
  * Reads a gateway.yaml.
  *
  * @param file Relative to the working directory, or absolute; problems name it as it is given here.
- * @param setting What it is to be served with, as far as that is settled.
+ * @param setting The process that will use it, as far as it is known.
  * @throws ConfigError with every problem at once, each as `file:line:column: what is wrong, and what is allowed`.
  */
 export function loadConfig(file: string, env: Environment, setting: Setting = {}): GatewayConfig {
@@ -31,24 +30,24 @@ export function loadConfig(file: string, env: Environment, setting: Setting = {}
 }
 
 export type Setting = Readonly<{
-  /** What a gateway that runs already was started with: a file that wants it otherwise is refused. */
-  running?: Settled;
-  /** How many processes; 1 if not given. */
+  /** The settings of the running gateway that a reload cannot change: a file that changes them is refused. */
+  running?: StartSettings;
+  /** The number of worker processes, 1 by default. */
   workers?: number;
 }>;
 
 type ParseOptions = Setting & Readonly<{ file: string; env: Environment }>;
 
-/** The same, from text that is already read. */
+/** Like {@link loadConfig}, for a text that is already read. */
 export function parseConfig(text: string, { file, env, ...setting }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
-  const parsed = schema.safeParse(source.value);
-  const { secrets, certificate, findings } = checkAll(source, parsed.error?.issues ?? [], dirname(absolute), setting);
-
-  const problems = [...source.problems, ...findings.map((finding) => placed(finding, source))];
-  if (problems.length > 0 || !parsed.success) {
-    throw new ConfigError(problemLines(file, source, problems));
+  const { check, read } = rulesFor(source, dirname(absolute), setting);
+  const parsed = withRules(schema, check).safeParse(source.value);
+  const problems = problemsIn(file, source, parsed.error);
+  const { secrets, certificate } = read;
+  if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
+    throw new ConfigError(problems);
   }
   return resolveConfig(parsed.data, {
     file: absolute,
@@ -61,41 +60,50 @@ export function parseConfig(text: string, { file, env, ...setting }: ParseOption
   });
 }
 
-function checkAll(
+type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
+
+/** @returns All rules of a file, and in `read` what they have read of the files that it names. */
+function rulesFor(
   source: Source,
-  issues: Parameters<typeof findingsOf>[0],
   directory: string,
   { running, workers = 1 }: Setting,
-): Readonly<{ secrets: Secrets; certificate: CertificateRead; findings: readonly Finding[] }> {
-  // No structure: what the schema would say about that is noise.
-  if (source.value === undefined) return { secrets: noSecrets, certificate: noCertificate, findings: [] };
-  const parts = partsOf(source.value);
-  const secrets = readSecrets(parts, source, directory);
-  const certificate = readCertificate(parts.listen, directory);
-  const findings: readonly Finding[] = [
-    ...findingsOf(issues, source.value),
-    ...checkEdges(parts),
-    ...checkKeyFiles(parts, directory),
-    ...secrets.findings,
-    ...checkTls(parts, directory),
-    ...certificate.findings,
-    ...checkRoutes(parts),
-    ...checkDpop(parts),
-    ...checkTests(parts.tests, {
-      // A route with a problem of its own has no name here, and a test of it would be blamed for that.
-      routes: parts.routes.some(({ name }) => name === undefined)
-        ? undefined
-        : new Set(parts.routes.map(({ name }) => name)),
-      upstreams: parts.upstreams,
-      services: parts.services,
-    }),
-    ...checkWorkers(parts, workers),
-    ...(running === undefined ? [] : checkRunning(parts, running)),
-  ];
-  return { secrets, certificate, findings: findings.filter((finding) => !isEcho(finding, source)) };
-}
-
-// A variable that is not set is one problem, not also a missing key; so is an alias of nothing, and a tag.
-function isEcho({ path, absent }: Finding, source: Source): boolean {
-  return source.isBroken(absent === undefined ? path : [...path, absent]);
+): Readonly<{ check: Rules<Document>; read: FilesRead }> {
+  const read: FilesRead = {};
+  const check: Rules<Document> = (document, isMalformed, refuse) => {
+    const file = wellFormed(document);
+    const { listen, issuers, upstreams, routes } = file;
+    // Without the map every name is possible.
+    const services = isMalformed('services') ? { has: () => true } : file.services;
+    checkListeners(listen, refuse);
+    read.certificate = readListenerCertificate(listen, directory, refuse);
+    checkIssuers(issuers, isMalformed, refuse);
+    checkIssuerKeyFiles(issuers, directory, refuse);
+    checkRevocationFeeds(issuers, upstreams, refuse);
+    if (!file.insecureTransport) {
+      checkIssuerUrls(issuers, refuse);
+      checkTargetUrls(upstreams, refuse);
+    }
+    read.secrets = readSecrets(file, source, directory, refuse);
+    checkOwnListeners(upstreams, listen, refuse);
+    checkUpstreamTls(upstreams, directory, refuse);
+    checkTxnTokens(upstreams, services, refuse);
+    checkRoutes(file, isMalformed, refuse);
+    checkDpop(file, refuse);
+    // A malformed route has no name here, and its tests would be blamed for that.
+    const names = isMalformed('routes') ? [undefined] : routes.map(({ name }) => name);
+    checkTests(
+      file.tests,
+      { routes: names.includes(undefined) ? undefined : new Set(names), upstreams, services },
+      refuse,
+    );
+    if (file.redis === undefined && !isMalformed('redis')) {
+      checkRedisForWorkers(
+        { routes, services: [...file.services], publicOrigins: file.publicOrigins ?? [] },
+        workers,
+        refuse,
+      );
+    }
+    if (running !== undefined) checkStartSettings(file, isMalformed, refuse, running);
+  };
+  return { check, read };
 }

@@ -1,11 +1,23 @@
 import { dirname, resolve } from 'node:path';
-import type { Certificate, Cors, GatewayConfig, Issuer, PolicyTest, Route, Upstream } from './config.ts';
+import type {
+  Certificate,
+  Cors,
+  GatewayConfig,
+  Issuer,
+  PolicyTest,
+  Route,
+  Upstream,
+  UpstreamIdentity,
+} from './config.ts';
 import type { FileRead } from './files.ts';
-import { resolveUpstream } from './resolve-upstream.ts';
-import type { RoutePart } from './schema/route-schema.ts';
-import type { Document, IssuerPart } from './schema/schema.ts';
-import { isFetched } from './schema/url-scalars.ts';
+import type { IssuerPart } from './schema/issuers.ts';
+import type { TestPart } from './schema/policy-tests.ts';
+import type { RoutePart } from './schema/routes.ts';
+import type { Document } from './schema/schema.ts';
+import type { UpstreamPart } from './schema/upstreams.ts';
+import { isFetched } from './schema/urls.ts';
 import type { Secrets } from './secrets.ts';
+import { resolveTls } from './tls-files.ts';
 
 export type ResolveOptions = Readonly<{
   /** Absolute. */
@@ -61,6 +73,34 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
   };
 }
 
+function resolveUpstream(name: string, part: UpstreamPart, identity: UpstreamIdentity, directory: string): Upstream {
+  const { timeouts, health, retry, breaker, tls } = part;
+  return {
+    name,
+    targets: part.targets,
+    identity,
+    txnToken: part.txnToken,
+    timeouts: { connectMs: timeouts.connect, responseMs: timeouts.response, idleMs: timeouts.idle },
+    minRate: part.minRate,
+    balance: part.balance,
+    health: health && {
+      path: health.path,
+      intervalMs: health.interval,
+      timeoutMs: health.timeout,
+      unhealthyAfter: health.unhealthyAfter,
+      healthyAfter: health.healthyAfter,
+    },
+    retry: { attempts: retry?.attempts ?? 0 },
+    breaker: breaker && {
+      failureRate: breaker.failureRate,
+      minimum: breaker.minimum,
+      windowMs: breaker.window,
+      cooldownMs: breaker.cooldown,
+    },
+    tls: tls && resolveTls(tls, directory),
+  };
+}
+
 function resolveIssuer(part: IssuerPart, directory: string): Issuer {
   const { revocations } = part;
   return {
@@ -110,7 +150,7 @@ function resolveCors({ maxAge, ...part }: NonNullable<Document['cors']>): Cors {
 }
 
 /** @param at `file:line:column` */
-export function resolveTest({ request, expect }: Document['tests'][number], at: string): PolicyTest {
+export function resolveTest({ request, expect }: TestPart, at: string): PolicyTest {
   return {
     at,
     request: { method: request.method, target: request.path, as: request.as, service: request.service },

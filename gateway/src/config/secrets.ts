@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import type { DpopNonceSettings, UpstreamIdentity } from './config.ts';
-import { type FileRead, hashOf, readNamedFile } from './files.ts';
-import type { PartialUpstream, Parts } from './schema/parts.ts';
-import type { Finding } from './schema/problems.ts';
+import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
+import type { DpopPart } from './schema/dpop.ts';
+import type { Pieces, Refuse } from './schema/rules.ts';
+import type { UpstreamPart } from './schema/upstreams.ts';
 import type { Path, Source } from './yaml/yaml.ts';
 
 /** How each upstream's identity is signed, what DPoP nonces are made of, and the files that this was read from. */
@@ -12,8 +13,6 @@ export type Secrets = Readonly<{
   files: readonly FileRead[];
 }>;
 
-export const noSecrets: Secrets = { identities: new Map(), nonces: undefined, files: [] };
-
 const shortest = 32;
 
 /**
@@ -21,19 +20,19 @@ const shortest = 32;
  * the newline that ends a file. Written into the YAML, or given by a default, it would be no secret; shared, it would let one service be another.
  */
 export function readSecrets(
-  parts: Parts,
+  { upstreams, dpop }: Readonly<{ upstreams: ReadonlyMap<string, Pieces<UpstreamPart>>; dpop?: DpopPart | undefined }>,
   source: Source,
   directory: string,
-): Secrets & Readonly<{ findings: readonly Finding[] }> {
-  const findings: Finding[] = [];
+  refuse: Refuse,
+): Secrets {
   const identities = new Map<string, UpstreamIdentity>();
   const files: FileRead[] = [];
-  const reader = { source, directory, owners: new Map<string, string>(), files, findings };
-  for (const [name, upstream] of parts.upstreams) {
+  const reader = { source, directory, owners: new Map<string, string>(), files, refuse };
+  for (const [name, upstream] of upstreams) {
     const identity = identityOf(name, upstream, reader);
     if (identity !== undefined) identities.set(name, identity);
   }
-  return { identities, nonces: noncesOf(parts, reader), files, findings };
+  return { identities, nonces: noncesOf(dpop, reader), files };
 }
 
 type Reader = {
@@ -41,10 +40,10 @@ type Reader = {
   readonly directory: string;
   readonly owners: Map<string, string>;
   readonly files: FileRead[];
-  readonly findings: Finding[];
+  readonly refuse: Refuse;
 };
 
-function identityOf(name: string, { identity }: PartialUpstream, reader: Reader): UpstreamIdentity | undefined {
+function identityOf(name: string, { identity }: Pieces<UpstreamPart>, reader: Reader): UpstreamIdentity | undefined {
   if (identity === undefined) return undefined;
   if (identity.algorithm === 'ed25519') return { algorithm: 'ed25519' };
   const at = { path: ['upstreams', name, 'identity'], owner: name };
@@ -53,7 +52,7 @@ function identityOf(name: string, { identity }: PartialUpstream, reader: Reader)
   return secret === undefined ? undefined : { algorithm: 'hmac-sha256', secret, next };
 }
 
-function noncesOf({ dpop }: Parts, reader: Reader): DpopNonceSettings | undefined {
+function noncesOf(dpop: DpopPart | undefined, reader: Reader): DpopNonceSettings | undefined {
   if (dpop?.nonces === undefined) return undefined;
   const secret = readRequired({ path: ['dpop', 'nonces'], owner: 'dpop.nonces' }, dpop.nonces, reader);
   return secret && { secret, lifetimeSec: dpop.nonces.lifetime };
@@ -68,7 +67,7 @@ function readRequired(
 ): Uint8Array | undefined {
   if (secret === undefined && secretFile === undefined) {
     const message = '"secret" or "secretFile" is required: from a variable, or the path of a file';
-    reader.findings.push({ path: at.path, message, absent: 'secret' });
+    reader.refuse(at.path, message, { absent: 'secret' });
     return undefined;
   }
   return readSecret({ ...at, key: 'secret' }, secret, secretFile, reader);
@@ -82,7 +81,7 @@ function readSecret(
 ): Uint8Array | undefined {
   const path = [...parent, text === undefined ? `${key}File` : key];
   const refuse = (message: string) => {
-    reader.findings.push({ path, message });
+    reader.refuse(path, message);
     return undefined;
   };
   if (text === undefined && file === undefined) return undefined;
@@ -107,6 +106,6 @@ function readFile(file: string, { directory, files }: Reader): Buffer | string {
     files.push({ path, hash: hashOf(bytes) });
     return Buffer.from(bytes.toString('utf8').replace(/\r?\n$/, ''));
   } catch (error) {
-    return `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
+    return whyUnreadable(error);
   }
 }

@@ -3,7 +3,7 @@ import type { SigningKey } from '@countersign/identity';
 import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
-import { isFetched } from '../config/schema/url-scalars.ts';
+import { isFetched } from '../config/schema/urls.ts';
 import { createTrouble } from '../http/trouble.ts';
 import { openIssuerKeyFile } from '../keys/issuer-key-file.ts';
 import { followRevocations, type RevocationFeed } from '../revocations/feed.ts';

@@ -1,9 +1,10 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
 import type { Path, Problem, Source } from '../yaml/yaml.ts';
 import { printable } from '../yaml/yaml-syntax.ts';
 import { closest } from './closest.ts';
 import { type JsonSchema, jsonSchema, schemasAt } from './json-schema.ts';
+import type { RuleParams } from './rules.ts';
+import { schema } from './schema.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -11,7 +12,7 @@ type Issue = z.core.$ZodIssue;
  * Something wrong with the value at a path. `key`: with one key of it. `absent`: with one that is not there. `other`: what it clashes with.
  * `meant`: what an unknown key was probably to be.
  */
-export type Finding = Readonly<{
+type Finding = Readonly<{
   path: Path;
   message: string;
   key?: string;
@@ -20,15 +21,31 @@ export type Finding = Readonly<{
   meant?: string | undefined;
 }>;
 
+/**
+ * Every problem of a file as `file:line:column: message`, in the order of the file.
+ *
+ * @param of The schema that found them.
+ */
+export function problemsIn(
+  file: string,
+  source: Source,
+  error: z.ZodError | undefined,
+  of: z.ZodType = schema,
+): readonly string[] {
+  // Without a structure the schema only adds noise.
+  const findings = source.value === undefined ? [] : findingsOf(error?.issues ?? [], source.value, jsonSchema(of));
+  const ours = findings.filter(({ path, absent }) => !source.isBroken(absent === undefined ? path : [...path, absent]));
+  return problemLines(file, source, [...source.problems, ...ours.map((finding) => placed(finding, source))]);
+}
+
 /** What zod found, as sentences that say what is allowed. Values are never repeated: some are secrets. */
-export function findingsOf(issues: readonly Issue[], raw: unknown, root = jsonSchema()): readonly Finding[] {
+function findingsOf(issues: readonly Issue[], raw: unknown, root: JsonSchema): readonly Finding[] {
   const ofWrongType = new Set(
     issues.flatMap(({ code, path }) => (code === 'invalid_type' ? [JSON.stringify(path)] : [])),
   );
   const findings = issues
     // zod also counts the characters of a text where a list must be.
     .filter(({ code, path }) => code === 'invalid_type' || !ofWrongType.has(JSON.stringify(path)))
-    .filter((issue) => !isAboutRepresentation(issue, issues))
     .flatMap((issue) => findingsOfIssue(issue, raw, root));
   const misspelt = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
   // A key that is misspelt is one problem, not also a missing key.
@@ -37,14 +54,8 @@ export function findingsOf(issues: readonly Issue[], raw: unknown, root = jsonSc
 
 const keyOf = (path: Path, key: string): string => JSON.stringify([...path, key]);
 
-/** What zod says of any whole number that is too large to be exact, where the bound that is meant is broken too. */
-function isAboutRepresentation(issue: Issue, issues: readonly Issue[]): boolean {
-  if (issue.code !== 'too_big' || issue.maximum !== Number.MAX_SAFE_INTEGER) return false;
-  return issues.some((other) => other !== issue && isDeepStrictEqual(other.path, issue.path));
-}
-
 /** `routes[2].auth: must be …`, placed in the file. */
-export function placed(finding: Finding, source: Source): Problem {
+function placed(finding: Finding, source: Source): Problem {
   const where = readable(finding.path);
   const offset =
     finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
@@ -70,24 +81,27 @@ function withoutVariable({ path, message }: Finding, source: Source): string {
   return message;
 }
 
-const mostShown = 200;
+const maxShown = 200;
 
 /** `file:line:column: message`, in the order of the file. */
-export function problemLines(file: string, source: Source, problems: readonly Problem[]): readonly string[] {
+function problemLines(file: string, source: Source, problems: readonly Problem[]): readonly string[] {
   const ordered = problems.toSorted((a, b) => a.offset - b.offset);
-  const shown = ordered.slice(0, mostShown);
+  const shown = ordered.slice(0, maxShown);
   const placeOf = (offset: number) => `${file}:${source.lineColumn(offset)}`;
   const lines = shown.map(({ offset, message, other }) => {
     const clash = other === undefined ? '' : ` (${placeOf(other)})`;
     return `${placeOf(offset)}: ${printable(message)}${clash}`;
   });
-  if (ordered.length > mostShown) lines.push(`${file}: and ${ordered.length - mostShown} more`);
+  if (ordered.length > maxShown) lines.push(`${file}: and ${ordered.length - maxShown} more`);
   return [...new Set(lines)];
 }
 
 function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly Finding[] {
   const path = issue.path as Path;
   switch (issue.code) {
+    case 'custom':
+      if (issue.params === undefined) break;
+      return [{ path, message: issue.message, ...(issue.params as RuleParams).rule }];
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({ path, key, ...unknownKey(key, schemasAt(root, path)) }));
     case 'invalid_key':

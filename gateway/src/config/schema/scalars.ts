@@ -1,4 +1,5 @@
 import { isIP, isIPv4 } from 'node:net';
+import { idPattern, rolePattern } from '@countersign/identity';
 import { z } from 'zod';
 import type { Address } from '../config.ts';
 
@@ -7,6 +8,18 @@ const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
 
 const durationText = /^(\d{1,9})(ms|s|m|h|d)$/;
 const sizeText = /^(\d{1,9})(B|KiB|MiB|GiB)$/;
+
+/**
+ * A whole number between two bounds. `z.int` aborts the parse of the whole file, and then zod skips even the rules that always run.
+ */
+export function wholeNumber(min: number, max: number) {
+  return z
+    .number()
+    .refine(Number.isInteger, { error: 'must be a whole number' })
+    .min(min)
+    .max(max)
+    .meta({ type: 'integer' });
+}
 
 /** `250ms`, `30s`, `15m`, `1h`, `1d`; milliseconds once parsed. */
 export function duration(bounds: { min: string; max: string }) {
@@ -104,10 +117,10 @@ export const name = named(
 );
 
 /** A role as the identity contract allows it. */
-export const role = named(/^[a-z0-9_-]{1,64}$/, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
+export const role = named(rolePattern, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
 
 /** A user's or tenant's id as the identity contract allows it. */
-export const id = named(/^[A-Za-z0-9._~:@|-]{1,128}$/, 'an id: letters, digits and "._~:@|-", 128 at most');
+export const id = named(idPattern, 'an id: letters, digits and "._~:@|-", 128 at most');
 
 /** A dot would be part of the name, and is mostly meant as a way into another claim, where such a name never matches anything. */
 export const claimName = named(/^[^\s"\\]{1,128}$/, 'the name of a claim').refine(

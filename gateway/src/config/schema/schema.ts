@@ -1,113 +1,39 @@
+import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
-import { cors, websockets } from './browser-schema.ts';
-import { dpop } from './dpop-schema.ts';
-import { network } from './network-scalar.ts';
-import { method, route } from './route-schema.ts';
-import {
-  address,
-  claimName,
-  duration,
-  filePath,
-  headerName,
-  id,
-  name,
-  role,
-  seconds,
-  text,
-  unique,
-} from './scalars.ts';
-import { upstream } from './upstream-schema.ts';
-import { allowedHost, calledUrl, issuerIdentifier, keySource, publicOrigin, redisUrl } from './url-scalars.ts';
+import { dpop } from './dpop.ts';
+import { type IssuerPart, issuer } from './issuers.ts';
+import { listen } from './listeners.ts';
+import { network } from './networks.ts';
+import { type TestPart, testCase } from './policy-tests.ts';
+import { type RoutePart, route } from './routes.ts';
+import type { Pieces } from './rules.ts';
+import { filePath, headerName, name, seconds, unique, wholeNumber } from './scalars.ts';
+import { type UpstreamPart, upstream } from './upstreams.ts';
+import { allowedHost, publicOrigin, redisUrl } from './urls.ts';
 
-const signingAlgorithm = z.enum([
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-]);
+/** One by one: `*` would also mean what nobody thought of, and means nothing where credentials are sent. */
+const namedHeader = headerName.refine((name) => name !== '*', { error: 'must name headers one by one, "*" is none' });
 
-export const listen = z.strictObject({
-  public: address.prefault('127.0.0.1:8080').describe('Where clients call.'),
-  admin: address
-    .prefault('127.0.0.1:9090')
-    .describe('Health, metrics and the key set, for operators. Never for clients.'),
-  internal: address.prefault('127.0.0.1:8090').describe('The key set for services, and calls between services.'),
-  tls: z
-    .strictObject({
-      cert: filePath.describe('The certificate in PEM, its chain behind it.'),
-      key: filePath.describe('Its private key in PEM, without a passphrase.'),
-    })
-    .optional()
-    .describe('Makes `public` speak TLS 1.2 and 1.3, and nothing else. The files are read again when they change.'),
+const settableHeader = namedHeader.refine((name) => !isReservedHeader(foldHeaderName(name)), {
+  error: 'is a header that only the gateway writes: it would be dropped',
 });
 
-export const issuer = z.strictObject({
-  issuer: issuerIdentifier.describe('Compared with `iss`, byte by byte.'),
-  audience: text.describe('What `aud` must contain.'),
-  jwks: keySource.describe(
-    'Where the issuer publishes its keys: a URL, or the path of a JWK set, read again every 5 s.',
-  ),
-  algorithms: unique(signingAlgorithm)
-    .min(1)
-    .describe(
-      'What this issuer signs with. Nothing else is accepted from it. `EdDSA` is Ed25519, under either name of it.',
-    ),
-  claims: z
-    .strictObject({
-      userId: claimName.prefault('user_id').describe('The claim with the user.'),
-      role: claimName.prefault('role').describe('The claim with the role.'),
-      tenantId: claimName.prefault('tenant_id').describe('The claim with the tenant.'),
-    })
-    .prefault({})
-    .describe('Where its tokens say who the caller is.'),
-  tenants: unique(id).min(1).optional().describe('The tenants it may speak for. Required with two or more issuers.'),
-  roles: unique(role).min(1).optional().describe('The roles it may give. Required with two or more issuers.'),
-  revocations: z
-    .strictObject({
-      url: calledUrl.describe('The feed. Called with a signed `x-identity: gateway`.'),
-      maxStaleness: duration({ min: '1s', max: '1h' }).prefault('30s').describe('How old the last news may be.'),
-      onStale: z.enum(['allow', 'deny']).prefault('allow').describe('What happens to tokens when it is older.'),
-    })
-    .optional()
-    .describe('Where revoked sessions, users, tenants and keys are announced. Makes `sid` required.'),
+const cors = z.strictObject({
+  origins: unique(publicOrigin).min(1).max(1_000).describe('Whose pages may read answers, and open WebSockets.'),
+  credentials: z.boolean().default(false).describe('Whether browsers may send cookies along, and keep those they get.'),
+  headers: unique(settableHeader).prefault([]).describe('More request headers that pages may set.'),
+  expose: unique(namedHeader).prefault([]).describe('More headers of answers that pages may read.'),
+  maxAge: seconds({ min: '1s', max: '1d' }).prefault('10m').describe('How long browsers may remember this.'),
 });
 
-export const testCase = z.strictObject({
-  request: z
-    .strictObject({
-      method: method.describe('The method.'),
-      path: text.describe('The request target.'),
-      as: z
-        .strictObject({
-          userId: id.describe('The user in its token.'),
-          role: role.describe('The role in its token.'),
-          tenantId: id.describe('The tenant in its token.'),
-          bound: z.boolean().default(false).describe('Whether its token is bound to a key (DPoP), with a good proof.'),
-        })
-        .optional()
-        .describe(
-          'A user with a good token, or whom `service` acts for. Without it, and without `service`: anonymous.',
-        ),
-      service: name.optional().describe('A calling service, on the internal listener.'),
-    })
-    .describe('What is asked.'),
-  expect: z
-    .strictObject({
-      allowed: z.boolean().describe('Whether it reaches an upstream.'),
-      status: z.int().min(400).max(599).optional().describe('Of the refusal.'),
-      code: text.optional().describe('Of the refusal.'),
-      route: name.optional().describe('The route that is chosen.'),
-      upstream: name.optional().describe('The upstream that gets it.'),
-      path: text.optional().describe('The path that the upstream gets.'),
-    })
-    .describe('What must become of it.'),
-});
+const websockets = z
+  .strictObject({
+    maxPerUser: wholeNumber(1, 10_000)
+      .default(100)
+      .describe('How many one user may have open, over all routes of a process. An anonymous one counts by address.'),
+  })
+  .prefault({})
+  .describe('WebSockets, on every route that takes them.');
 
 /** The one source: checks, `countersign schema` and docs/gateway-yaml.md all come from here. */
 export const schema = z
@@ -152,10 +78,7 @@ export const schema = z
     websockets,
     uploads: z
       .strictObject({
-        maxPerAddress: z
-          .int()
-          .min(1)
-          .max(10_000)
+        maxPerAddress: wholeNumber(1, 10_000)
           .default(256)
           .describe(
             'How many may arrive at once from one client address (IPv6: one /64), over all routes of a process.',
@@ -178,4 +101,27 @@ export const schema = z
   .describe('The configuration of a Countersign gateway.');
 
 export type Document = z.output<typeof schema>;
-export type IssuerPart = z.output<typeof issuer>;
+
+/** The well-formed pieces of a file, in which others may be malformed. */
+export type WellFormed = Readonly<{
+  listen: Pieces<Document['listen']>;
+  issuers: readonly Pieces<IssuerPart>[];
+  upstreams: ReadonlyMap<string, Pieces<UpstreamPart>>;
+  services: ReadonlySet<string>;
+  routes: readonly Pieces<RoutePart>[];
+  tests: readonly Pieces<TestPart>[];
+}> &
+  Pieces<Pick<Document, 'admin' | 'dpop' | 'insecureTransport' | 'publicOrigins' | 'redis'>>;
+
+/** @param file From {@link withRules}: a malformed piece is undefined, whatever the type says. */
+export function wellFormed(file: Pieces<Document>): WellFormed {
+  return {
+    ...file,
+    listen: file.listen ?? {},
+    issuers: (file.issuers ?? []).map((piece) => piece ?? {}),
+    upstreams: new Map(Object.entries(file.upstreams ?? {}).map(([name, piece]) => [name, piece ?? {}])),
+    services: new Set(Object.keys(file.services ?? {})),
+    routes: (file.routes ?? []).map((piece) => piece ?? {}),
+    tests: (file.tests ?? []).map((piece) => piece ?? {}),
+  };
+}

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import { buildConnector } from 'undici';
-import type { TlsMaterial } from '../../config/tls-material.ts';
+import type { TlsMaterial } from '../../config/tls-files.ts';
 import { ignoreContinue } from './ignore-continue.ts';
 import type { TlsFiles } from './tls-files.ts';
 

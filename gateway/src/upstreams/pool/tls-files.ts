@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Logger } from '@countersign/service-kit';
 import type { UpstreamTls } from '../../config/config.ts';
-import { readTlsFiles, type TlsMaterial } from '../../config/tls-material.ts';
+import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
 import { type Reloaded, reloaded } from '../../keys/reloaded.ts';
 
 export type TlsFiles = Reloaded<TlsMaterial>;

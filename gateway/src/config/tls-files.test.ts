@@ -54,7 +54,7 @@ describe('a certificate for the public listener', () => {
       good.key,
       'holds a certificate that is malformed',
     ],
-    ['an encrypted key', good.cert, encrypted, 'listen.tls.key: is under a passphrase'],
+    ['an encrypted key', good.cert, encrypted, 'listen.tls.key: is encrypted: the gateway cannot ask for a passphrase'],
     ['empty files', '', '', 'listen.tls.cert: holds no certificate in PEM'],
   ])('is refused with %s, and nothing of the files is said', (_name, cert, key, problem) => {
     let said = '';

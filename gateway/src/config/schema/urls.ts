@@ -141,7 +141,15 @@ function isForbiddenTarget(hostname: string): boolean {
   return forbiddenNames.has(host);
 }
 
-/** Whether a URL stays on this machine, so that plain http shows nothing to anybody. */
+export const plainHttp =
+  'plain http leaves this machine: use https, or set insecureTransport: true where the network is trusted';
+
+/** Whether a URL, or the path of a file, is a URL over plain http to another machine. */
+export function isPlainHttp(url: string): boolean {
+  return url.startsWith('http:') && !isLoopback(url);
+}
+
+/** Whether a URL stays on this machine, where nobody else can read plain http. */
 export function isLoopback(url: string): boolean {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
   return isLoopbackHost(host);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
-import { cookieName, name, role, seconds, size, unique } from './scalars.ts';
+import { cookieName, name, role, seconds, size, unique, wholeNumber } from './scalars.ts';
 
 /** TRACE and CONNECT are for proxies to answer, never to carry. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -28,7 +28,7 @@ const prefix = z
   });
 
 const limit = z.strictObject({
-  requests: z.int().min(1).max(1_000_000).describe('How many.'),
+  requests: wholeNumber(1, 1_000_000).describe('How many.'),
   per: seconds({ min: '1s', max: '1d' }).describe('In how long.'),
   by: z.enum(['user', 'tenant', 'address', 'route']).describe('Counted for whom. An anonymous user counts by address.'),
   onStoreFailure: z

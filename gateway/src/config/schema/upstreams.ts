@@ -1,6 +1,10 @@
 import { z } from 'zod';
-import { duration, filePath, hostName, pathOnly, size, text, unique } from './scalars.ts';
-import { targetOrigin } from './url-scalars.ts';
+import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
+import type { Path } from '../yaml/yaml.ts';
+import { type ListenPart, ownListenerAt } from './listeners.ts';
+import type { Pieces, Refuse } from './rules.ts';
+import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './scalars.ts';
+import { isPlainHttp, plainHttp, targetOrigin } from './urls.ts';
 
 const secretOptions = {
   secret: text.optional().describe('32 bytes or more, from a variable without a default. One upstream, one secret.'),
@@ -26,15 +30,15 @@ const health = z
       .prefault('5s')
       .describe('Between two checks, give or take a tenth.'),
     timeout: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('For a check, connection included.'),
-    unhealthyAfter: z.int().min(1).max(10).default(2).describe('Bad checks in a row after which a target is left out.'),
-    healthyAfter: z.int().min(1).max(10).default(2).describe('Good checks in a row after which it is back.'),
+    unhealthyAfter: wholeNumber(1, 10).default(2).describe('Bad checks in a row after which a target is left out.'),
+    healthyAfter: wholeNumber(1, 10).default(2).describe('Good checks in a row after which it is back.'),
   })
   .describe('Checks of every target. Where all are out, all are tried.');
 
 const breaker = z
   .strictObject({
     failureRate: z.number().min(0.01).max(1).default(0.5).describe('The share of failures at which it opens.'),
-    minimum: z.int().min(1).max(100_000).default(20).describe('Requests in the window before that share counts.'),
+    minimum: wholeNumber(1, 100_000).default(20).describe('Requests in the window before that share counts.'),
     window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('How far back requests count.'),
     cooldown: duration({ min: '100ms', max: '10m' })
       .prefault('10s')
@@ -79,7 +83,7 @@ export const upstream = z.strictObject({
   health: health.optional(),
   retry: z
     .strictObject({
-      attempts: z.int().min(0).max(3).default(1).describe('Further attempts beyond the first.'),
+      attempts: wholeNumber(0, 3).default(1).describe('Further attempts beyond the first.'),
     })
     .optional()
     .describe(
@@ -90,3 +94,51 @@ export const upstream = z.strictObject({
 });
 
 export type UpstreamPart = z.output<typeof upstream>;
+
+type Upstreams = ReadonlyMap<string, Pieces<UpstreamPart>>;
+
+/** A service that receives a txn-token calls other services with it, and signs with a key under `services`. */
+export function checkTxnTokens(upstreams: Upstreams, services: Pick<ReadonlySet<string>, 'has'>, refuse: Refuse): void {
+  for (const [name, { txnToken }] of upstreams) {
+    if (!txnToken || services.has(name)) continue;
+    const message = `"${name}" has no keys under services, so it could make no calls with it`;
+    refuse(['upstreams', name, 'txnToken'], message);
+  }
+}
+
+/** Targets over plain http stay on this machine. */
+export function checkTargetUrls(upstreams: Upstreams, refuse: Refuse): void {
+  for (const [path, target] of targetsOf(upstreams)) if (isPlainHttp(target)) refuse(path, plainHttp);
+}
+
+/** No target is a listener of the gateway itself: a route to the admin listener would publish it (CVE-2020-11710). */
+export function checkOwnListeners(upstreams: Upstreams, listen: ListenPart, refuse: Refuse): void {
+  for (const [path, target] of targetsOf(upstreams)) {
+    const own = ownListenerAt(target, listen);
+    if (own !== undefined) refuse(path, `is the gateway's own listen.${own}`);
+  }
+}
+
+const targetsOf = (upstreams: Upstreams): readonly (readonly [Path, string])[] =>
+  [...upstreams].flatMap(([name, { targets = [] }]) =>
+    targets.map((target, index) => [['upstreams', name, 'targets', index], target] as const),
+  );
+
+/** `tls` goes with https targets, and its files are usable. */
+export function checkUpstreamTls(upstreams: Upstreams, directory: string, refuse: Refuse): void {
+  for (const [name, { tls, targets }] of upstreams) {
+    if (tls === undefined) continue;
+    const path = ['upstreams', name, 'tls'];
+    if (targets?.some((target) => target.startsWith('http:'))) refuse(path, 'is for https targets only');
+    if ((tls.cert === undefined) !== (tls.key === undefined)) {
+      refuse(path, '"cert" and "key" go together: set both or neither');
+      continue;
+    }
+    try {
+      readTlsFiles(resolveTls(tls, directory));
+    } catch (error) {
+      if (!(error instanceof UnusableTlsFile)) throw error;
+      refuse([...path, error.key], error.why);
+    }
+  }
+}

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
-import { editorSchema } from './editor-schema.ts';
+import { editorSchema } from './json-schema.ts';
 
 const sample = readFileSync(new URL('../../../../infra/gateway.yaml', import.meta.url), 'utf8');
 // Strict: a keyword that the standard does not have is an error.

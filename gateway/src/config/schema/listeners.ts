@@ -1,0 +1,88 @@
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import type { Address, GatewayConfig } from '../config.ts';
+import type { IsMalformed, Pieces, Refuse } from './rules.ts';
+import { address, filePath } from './scalars.ts';
+import { isLoopback, isLoopbackHost } from './urls.ts';
+
+export const listen = z.strictObject({
+  public: address.prefault('127.0.0.1:8080').describe('Where clients call.'),
+  admin: address
+    .prefault('127.0.0.1:9090')
+    .describe('Health, metrics and the key set, for operators. Never for clients.'),
+  internal: address.prefault('127.0.0.1:8090').describe('The key set for services, and calls between services.'),
+  tls: z
+    .strictObject({
+      cert: filePath.describe('The certificate in PEM, its chain behind it.'),
+      key: filePath.describe('Its private key in PEM, without a passphrase.'),
+    })
+    .optional()
+    .describe('Makes `public` speak TLS 1.2 and 1.3, and nothing else. The files are read again when they change.'),
+});
+
+export type ListenPart = Pieces<z.output<typeof listen>>;
+
+/** The settings that a process keeps from its start to its end. */
+export type StartSettings = Pick<GatewayConfig, 'listen' | 'admin' | 'redis' | 'certificate'>;
+
+/** Each listener needs an address of its own. */
+export function checkListeners(listen: ListenPart, refuse: Refuse): void {
+  const all = addressesOf(listen);
+  for (const [index, [name, address]] of all.entries()) {
+    const other = all.slice(0, index).find(([, before]) => isShared(address, before));
+    if (other === undefined) continue;
+    refuse(['listen', name], `is the same address as listen.${other[0]}: each needs its own`, {
+      other: ['listen', other[0]],
+    });
+  }
+}
+
+/** Refuses a reload that changes what is fixed at start. Applying half of the file would match neither the old configuration nor the new one. */
+export function checkStartSettings(
+  file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> & Readonly<{ listen: ListenPart }>,
+  isMalformed: IsMalformed,
+  refuse: Refuse,
+  running: StartSettings,
+): void {
+  const refuseChange = (...path: readonly string[]) =>
+    refuse(path, 'cannot change while the gateway runs: restart it, or put back what was here');
+  for (const [name, address] of Object.entries(running.listen)) {
+    const wanted = file.listen[name as keyof StartSettings['listen']];
+    if (wanted !== undefined && !isDeepStrictEqual(wanted, address)) refuseChange('listen', name);
+  }
+  // The certificate may change, but not whether there is one.
+  if (!isMalformed('listen') && !isMalformed('listen', 'tls')) {
+    const hasTls = file.listen.tls !== undefined;
+    if (hasTls !== (running.certificate !== undefined)) refuseChange('listen', ...(hasTls ? ['tls'] : []));
+  }
+  for (const key of ['admin', 'redis'] as const) {
+    if (!isMalformed(key) && !isDeepStrictEqual(file[key], running[key])) refuseChange(key);
+  }
+}
+
+/** @returns The name of the gateway's own listener that a target reaches. */
+export function ownListenerAt(target: string, listen: ListenPart): string | undefined {
+  return addressesOf(listen).find(([, address]) => reaches(target, address))?.[0];
+}
+
+const addressesOf = (listen: ListenPart): readonly (readonly [name: string, Address])[] =>
+  (['public', 'admin', 'internal'] as const).flatMap((name) => {
+    const address = listen[name];
+    return address === undefined ? [] : [[name, address] as const];
+  });
+
+/** Whether the system would refuse the second of two. */
+function isShared(a: Address, b: Address): boolean {
+  if (a.port !== b.port || a.port === 0) return false;
+  return a.host === b.host || isUnspecified(a) || isUnspecified(b);
+}
+
+const isUnspecified = ({ host }: Address): boolean => host === '0.0.0.0' || host === '::';
+
+function reaches(target: string, address: Address): boolean {
+  const url = new URL(target);
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+  if (port !== address.port) return false;
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return host === address.host || (isLoopback(target) && (isUnspecified(address) || isLoopbackHost(address.host)));
+}

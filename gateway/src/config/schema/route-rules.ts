@@ -1,0 +1,144 @@
+import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
+import type { Path } from '../yaml/yaml.ts';
+import { closest } from './closest.ts';
+import type { RoutePart } from './routes.ts';
+import type { IsMalformed, Pieces, Refuse } from './rules.ts';
+
+type Route = Pieces<RoutePart>;
+
+type File = Readonly<{
+  routes: readonly Route[];
+  upstreams: ReadonlyMap<string, unknown>;
+  services: ReadonlySet<string>;
+  issuers: readonly unknown[];
+}>;
+
+/** A route fits itself, its neighbors and what it names. */
+export function checkRoutes(file: File, isMalformed: IsMalformed, refuse: Refuse): void {
+  const names = new Map<string, number>();
+  const served: Served = new Map();
+  for (const [index, route] of file.routes.entries()) {
+    const path = ['routes', index];
+    const refuseHere: Refuse = (at, ...problem) => refuse([...path, ...at], ...problem);
+    checkName(route, index, names, refuseHere);
+    checkReferences(route, file, isMalformed, refuseHere);
+    checkAccess(route, isMalformed('routes', index, 'callers'), refuseHere);
+    checkShape(route, refuseHere);
+    checkOverlap(route, index, served, refuseHere);
+  }
+}
+
+function checkName({ name }: Route, index: number, names: Map<string, number>, refuse: Refuse): void {
+  if (name === undefined) return;
+  const other = names.get(name);
+  if (other !== undefined) {
+    refuse(['name'], `routes[${other}] is called "${name}" too: names are unique`, {
+      other: ['routes', other, 'name'],
+    });
+  }
+  names.set(name, index);
+}
+
+function checkReferences(
+  { upstream, callers = [], auth }: Route,
+  { services, issuers, upstreams }: File,
+  isMalformed: IsMalformed,
+  refuse: Refuse,
+): void {
+  if (upstream !== undefined && !isMalformed('upstreams') && !upstreams.has(upstream)) {
+    refuse(['upstream'], unknown('an upstream', upstream, [...upstreams.keys()]));
+  }
+  for (const [index, caller] of callers.entries()) {
+    if (isMalformed('services') || services.has(caller)) continue;
+    refuse(['callers', index], unknown('a service', caller, [...services]));
+  }
+  if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers')) {
+    refuse(['auth'], 'there are no issuers, so no token could be good');
+  }
+}
+
+function unknown(kind: string, name: string, known: readonly string[]): string {
+  const close = closest(name, known);
+  const hint = close === undefined ? '' : `; did you mean "${close}"?`;
+  return `"${name}" is not ${kind} of this file${hint} (there are: ${known.join(', ') || 'none'})`;
+}
+
+/** Conditions that go with the kind of caller. */
+function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse): void {
+  const { auth, allow, callers, limits = [] } = route;
+  if (allow !== undefined && (auth === 'public' || auth === 'optional')) {
+    refuse(['allow'], `needs auth: required; with auth: ${auth} nobody needs a role or a tenant`);
+  }
+  const tenant = allow?.tenant;
+  const hasParam = segmentsOf(route)?.some((segment) => segment.kind === 'param' && `:${segment.name}` === tenant);
+  if (tenant !== undefined && hasParam === false) refuse(['allow', 'tenant'], `the path has no "${tenant}"`);
+  if (allow !== undefined && allow.roles === undefined && tenant === undefined) {
+    refuse(['allow'], 'names neither roles nor tenant');
+  }
+  for (const [index, { by }] of limits.entries()) {
+    if (auth === 'public' && (by === 'user' || by === 'tenant')) {
+      refuse(['limits', index, 'by'], `nobody has a ${by} on a public route: count by address or route`);
+    }
+  }
+  if (auth !== 'service') {
+    if (auth !== undefined && callers !== undefined) refuse(['callers'], 'needs auth: service');
+    return;
+  }
+  if (callers === undefined && !hasMalformedCallers) {
+    refuse(['auth'], '"callers" is required with auth: service: who may call');
+  }
+  if (route.websocket) refuse(['websocket'], 'is for clients: services make plain calls');
+  if (route.body?.mode === 'stream') {
+    refuse(['body', 'mode'], "must be digest or none with auth: service: the caller's signature covers the whole body");
+  }
+}
+
+/** Path, methods and body go together. */
+function checkShape(route: Route, refuse: Refuse): void {
+  if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
+  if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
+    refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, which holds the body in memory');
+  }
+  const from = route.rewrite?.prefix.from;
+  const segments = segmentsOf(route);
+  if (from !== undefined && segments !== undefined && !isFrontOf(from, segments)) {
+    refuse(['rewrite', 'prefix', 'from'], 'must be literal segments at the front of the path');
+  }
+}
+
+/** The route that serves a method at a place, and where its path is written. */
+type Served = Map<string, Readonly<{ name: string; path: Path }>>;
+
+/** Two routes at one place differ by method. Each listener has places of its own. */
+function checkOverlap(route: Route, index: number, served: Served, refuse: Refuse): void {
+  const { auth, methods, name = `routes[${index}]` } = route;
+  const segments = segmentsOf(route);
+  if (segments === undefined || methods === undefined || auth === undefined) return;
+  const place = `${auth === 'service' ? 'internal' : 'public'} ${shapeOf(segments)}`;
+  const keys = servedMethods(methods).map((method) => [method, `${method} ${place}`] as const);
+  const [clash] = keys.flatMap(([method, key]) => {
+    const other = served.get(key);
+    return other === undefined ? [] : [{ method, other }];
+  });
+  if (clash !== undefined) {
+    const { method, other } = clash;
+    refuse(['path'], `route "${other.name}" serves ${method} at the same place`, { other: other.path });
+  }
+  for (const [, key] of keys) if (!served.has(key)) served.set(key, { name, path: ['routes', index, 'path'] });
+}
+
+function segmentsOf({ path }: Route): readonly Segment[] | undefined {
+  const segments = path === undefined ? undefined : parsePattern(path);
+  return typeof segments === 'string' ? undefined : segments;
+}
+
+function isFrontOf(prefix: string, segments: readonly Segment[]): boolean {
+  if (prefix === '/') return true;
+  return prefix
+    .slice(1)
+    .split('/')
+    .every((part, index) => {
+      const segment = segments[index];
+      return segment?.kind === 'literal' && segment.text === part;
+    });
+}

@@ -1,0 +1,74 @@
+import { z } from 'zod';
+import type { Path } from '../yaml/yaml.ts';
+import { closest } from './closest.ts';
+
+/** A part of the file whose malformed keys are undefined; zod has already reported those. */
+export type Pieces<Part> = { readonly [Key in keyof Part]?: Part[Key] | undefined };
+
+/** Whether zod has reported the value at a path, or a misspelt key that is probably this one. */
+export type IsMalformed = (...path: Path) => boolean;
+
+/** `other`: the value that this one conflicts with. `absent`: the key that is missing at the path. */
+export type Conflict = Readonly<{ other?: Path; absent?: string }>;
+
+/** Adds a problem at a path. */
+export type Refuse = (path: Path, message: string, conflict?: Conflict) => void;
+
+/** The malformed keys of `file` are undefined, whatever its type says. */
+export type Rules<File> = (file: File, isMalformed: IsMalformed, refuse: Refuse) => void;
+
+/** Marks the problems of rules among zod's own: their messages are complete. */
+export type RuleParams = Readonly<{ rule: Conflict }>;
+
+/**
+ * Adds rules that compare several values of the file.
+ *
+ * Without `when`, zod skips the refinements of a malformed object, and the file would show its problems in two rounds. So the rules
+ * always run, and the malformed pieces are removed first.
+ */
+export function withRules<Shape extends z.ZodObject>(shape: Shape, rules: Rules<z.output<Shape>>): Shape {
+  return shape.superRefine(
+    (file, context) => {
+      const malformed = context.issues.flatMap(malformedPaths).map(pieceOf);
+      const known = new Set(malformed.map(keyOf));
+      // zod has built these objects itself, so the input stays as it is.
+      for (const path of malformed) remove(file, path);
+      rules(
+        file,
+        (...path) => known.has(keyOf(path)),
+        (path, message, rule = {}) =>
+          context.addIssue({ code: 'custom', path: [...path], message, params: { rule } satisfies RuleParams }),
+      );
+    },
+    { when: ({ value }) => isRecord(value) },
+  );
+}
+
+function malformedPaths(issue: z.core.$ZodRawIssue): readonly Path[] {
+  const path = (issue.path ?? []) as Path;
+  if (issue.code !== 'unrecognized_keys') return [path];
+  const allowed = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
+  return issue.keys.flatMap((key) => closest(key, allowed) ?? []).map((meant) => [...path, meant]);
+}
+
+/** How many steps lead to a piece: a key of a route, such as `routes[0].limits`, but `cors` as a whole. */
+const pieceSteps = new Map([
+  ['listen', 2],
+  ['services', 2],
+  ...['issuers', 'upstreams', 'routes', 'tests'].map((key) => [key, 3] as const),
+]);
+
+const pieceOf = (path: Path): Path => path.slice(0, pieceSteps.get(String(path[0])) ?? 1);
+
+function remove(file: unknown, path: Path): void {
+  let holder = file;
+  for (const step of path.slice(0, -1)) holder = isRecord(holder) ? holder[step] : undefined;
+  const key = path.at(-1);
+  if (key !== undefined && isRecord(holder)) holder[key] = undefined;
+}
+
+function isRecord(value: unknown): value is Record<string | number, unknown> {
+  return typeof value === 'object' && value !== null;
+}
+
+const keyOf = (path: Path): string => JSON.stringify(path);

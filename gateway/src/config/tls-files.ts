@@ -1,0 +1,126 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { StartupError } from '@countersign/service-kit';
+import type { Certificate, UpstreamTls } from './config.ts';
+import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
+import type { ListenPart } from './schema/listeners.ts';
+import type { Refuse } from './schema/rules.ts';
+
+/** As `tls.connect` takes it. */
+export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
+
+type NamedFile = Readonly<{ key: 'ca' | 'cert' | 'key'; path: string }>;
+
+/** `key`: the key that names the file. `why`: the problem, without the path and the content of the file. */
+export class UnusableTlsFile extends StartupError {
+  readonly key: NamedFile['key'];
+  readonly why: string;
+
+  constructor({ key, path }: NamedFile, why: string, cause?: unknown) {
+    super(`${path}: ${why}`, { cause });
+    this.key = key;
+    this.why = why;
+  }
+}
+
+type TlsPaths = { readonly [Key in 'ca' | 'cert' | 'key' | 'serverName']?: string | undefined };
+
+/** Makes the paths of an upstream's `tls` absolute. */
+export function resolveTls({ ca, cert, key, serverName }: TlsPaths, directory: string): UpstreamTls {
+  const absolute = (path: string | undefined) => (path === undefined ? undefined : resolve(directory, path));
+  return { caFile: absolute(ca), certFile: absolute(cert), keyFile: absolute(key), serverName };
+}
+
+/** @throws UnusableTlsFile with the file and what is wrong with it. */
+export function readTlsFiles({ caFile, certFile, keyFile, serverName }: UpstreamTls): TlsMaterial {
+  const material = {
+    ...(caFile !== undefined && { ca: readCertificates({ key: 'ca', path: caFile }).text }),
+    ...(certFile !== undefined && { cert: readCertificates({ key: 'cert', path: certFile }).text }),
+    ...(keyFile !== undefined && { key: readText({ key: 'key', path: keyFile }) }),
+    ...(serverName !== undefined && { servername: serverName }),
+  };
+  try {
+    createSecureContext(material);
+  } catch (cause) {
+    const why = 'is no private key in PEM, or not the one of "cert"';
+    throw new UnusableTlsFile({ key: 'key', path: String(keyFile) }, why, cause);
+  }
+  return material;
+}
+
+export type ListenerCertificate = Readonly<{ certificate: Certificate | undefined; files: readonly FileRead[] }>;
+
+/**
+ * Reads the certificate of the public listener and its key. `check` then finds a pair that does not match, and a reload takes a
+ * renewed pair with the rest of the configuration, or nothing of it.
+ */
+export function readListenerCertificate(listen: ListenPart, directory: string, refuse: Refuse): ListenerCertificate {
+  if (listen.tls === undefined) return { certificate: undefined, files: [] };
+  const files: FileRead[] = [];
+  const using = <T>(file: NamedFile, read: (file: NamedFile) => T & Readonly<{ text: string }>) => {
+    try {
+      const content = read(file);
+      files.push({ path: file.path, hash: hashOf(content.text) });
+      return content;
+    } catch (error) {
+      if (!(error instanceof UnusableTlsFile)) throw error;
+      refuse(['listen', 'tls', file.key], error.why);
+      return undefined;
+    }
+  };
+  const chain = using({ key: 'cert', path: resolve(directory, listen.tls.cert) }, readChain);
+  const key = using({ key: 'key', path: resolve(directory, listen.tls.key) }, readKey);
+  if (chain === undefined || key === undefined) return { certificate: undefined, files };
+  if (!chain.leaf.checkPrivateKey(key.object)) {
+    refuse(['listen', 'tls', 'key'], 'is not the key of the first certificate in "cert"');
+  }
+  return { certificate: { cert: chain.text, key: key.text, expiresAtMs: chain.leaf.validToDate.getTime() }, files };
+}
+
+function readChain(file: NamedFile) {
+  const chain = readCertificates(file);
+  try {
+    createSecureContext({ cert: chain.text });
+  } catch (cause) {
+    const why = 'holds a certificate that OpenSSL refuses, such as one with a key that is too short';
+    throw new UnusableTlsFile(file, why, cause);
+  }
+  return chain;
+}
+
+function readKey(file: NamedFile) {
+  const text = readText(file);
+  if (/ENCRYPTED/.test(text)) {
+    throw new UnusableTlsFile(file, 'is encrypted: the gateway cannot ask for a passphrase');
+  }
+  try {
+    return { text, object: createPrivateKey(text) };
+  } catch (cause) {
+    throw new UnusableTlsFile(file, 'holds no private key in PEM', cause);
+  }
+}
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/** Reads every certificate itself: OpenSSL skips those it does not understand, and would then trust fewer CAs than the file has. */
+function readCertificates(file: NamedFile) {
+  const text = readText(file);
+  const [leaf] = (text.match(pemCertificate) ?? []).map((pem) => {
+    try {
+      return new X509Certificate(pem);
+    } catch (cause) {
+      throw new UnusableTlsFile(file, 'holds a certificate that is malformed', cause);
+    }
+  });
+  if (leaf === undefined) throw new UnusableTlsFile(file, 'holds no certificate in PEM');
+  return { text, leaf };
+}
+
+function readText(file: NamedFile): string {
+  try {
+    return readNamedFile(file.path).toString();
+  } catch (cause) {
+    throw new UnusableTlsFile(file, whyUnreadable(cause), cause);
+  }
+}

@@ -203,7 +203,7 @@ test.each([
     changed('  users-service: { targets: ["http://127.0.0.1:8082"] }\n', ''),
     'upstreams: has no value; must be a map of keys and values',
   ],
-  ['a tag', changed('audience: ', 'audience: !secret '), 'tags ("!…") are not used here'],
+  ['a tag', changed('audience: ', 'audience: !secret '), 'tags ("!…") are not supported'],
   [
     'an alias of nothing',
     changed('algorithms: [ES256]', 'algorithms: *all'),

@@ -16,7 +16,8 @@ import { checkOwnListeners, checkTargetUrls, checkTxnTokens, checkUpstreamTls } 
 import { readSecrets, type Secrets } from './secrets.ts';
 import { shownConfig } from './shown.ts';
 import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
-import { readYaml, type Source } from './yaml/yaml.ts';
+import type { Source } from './yaml/source.ts';
+import { readYaml } from './yaml/yaml.ts';
 
 /**
  * Reads a gateway.yaml.

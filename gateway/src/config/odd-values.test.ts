@@ -2,7 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { problemsOf } from '../../test/kit/problems-of.ts';
 import { type JsonSchema, jsonSchema } from './schema/json-schema.ts';
-import type { Path } from './yaml/yaml.ts';
+import type { Path } from './yaml/source.ts';
 
 /** Every place where the file may have a value. */
 function pathsOf(part: JsonSchema, path: Path = []): readonly Path[] {

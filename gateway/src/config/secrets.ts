@@ -4,7 +4,7 @@ import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts'
 import type { DpopPart } from './schema/dpop.ts';
 import type { Pieces, Refuse } from './schema/rules.ts';
 import type { UpstreamPart } from './schema/upstreams.ts';
-import type { Path, Source } from './yaml/yaml.ts';
+import type { Path, Source } from './yaml/source.ts';
 
 /** How each upstream's identity is signed, what DPoP nonces are made of, and the files that this was read from. */
 export type Secrets = Readonly<{

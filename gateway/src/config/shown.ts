@@ -1,4 +1,4 @@
-import type { Path, Source } from './yaml/yaml.ts';
+import type { Path, Source } from './yaml/source.ts';
 
 /** Of a URL, wherever it stands; greedy, since a password may have an `@` or a slash in it. */
 const userinfo = /\/\/\S*@/g;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Path } from '../yaml/yaml.ts';
+import type { Path } from '../yaml/source.ts';
 import { schema } from './schema.ts';
 
 /** The part of JSON Schema 2020-12 that zod writes for us. */

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { Path, Problem, Source } from '../yaml/yaml.ts';
-import { printable } from '../yaml/yaml-syntax.ts';
+import type { Path, Problem, Source } from '../yaml/source.ts';
+import { printable } from '../yaml/syntax.ts';
 import { closest } from './closest.ts';
 import { type JsonSchema, jsonSchema, schemasAt } from './json-schema.ts';
 import type { RuleParams } from './rules.ts';

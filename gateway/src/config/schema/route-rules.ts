@@ -1,5 +1,5 @@
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
-import type { Path } from '../yaml/yaml.ts';
+import type { Path } from '../yaml/source.ts';
 import { closest } from './closest.ts';
 import type { RoutePart } from './routes.ts';
 import type { IsMalformed, Pieces, Refuse } from './rules.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
-import type { Path } from '../yaml/yaml.ts';
+import type { Path } from '../yaml/source.ts';
 import { type ListenPart, ownListenerAt } from './listeners.ts';
 import type { Pieces, Refuse } from './rules.ts';
 import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './scalars.ts';

@@ -17,59 +17,49 @@ const good = `routes:
 test.each<[string, string, string, string]>([
   ['a bracket that is not closed', '[GET, POST]', '[GET, POST', '4:14 not YAML: this "[" is not closed by a "]"'],
   ['a brace that is not closed', '64KiB }', '64KiB', '5:11 not YAML: this "{" is not closed by a "}"'],
-  ['a bracket closed by a brace', '[GET, POST]', '[GET, POST}', '4:24 not YAML: here is "}" where "]" must be'],
-  ['a bracket too many', '[GET, POST]', '[GET, POST]]', '4:25 not YAML: "]" is one too many, or in the wrong place'],
+  [
+    'a bracket closed by a brace',
+    '[GET, POST]',
+    '[GET, POST}',
+    '4:24 not YAML: Flow sequence in block collection must be sufficiently indented and end with a ]',
+  ],
+  ['a bracket too many', '[GET, POST]', '[GET, POST]]', '4:25 not YAML: Unexpected "]"'],
   ['a list in brackets that goes on in lines', 'routes:', 'routes: [', '1:9 not YAML: this "[" is not closed by a "]"'],
-  ['a quote that has no end', 'path: /b', 'path: "/b', '7:11 not YAML: the text that begins with this " has no end'],
-  [
-    'a single quote that has no end',
-    'path: /a',
-    "path: '/a",
-    "3:11 not YAML: the text that begins with this ' has no end",
-  ],
+  ['a quote that has no end', 'path: /b', 'path: "/b', '7:11 not YAML: this " is not closed'],
+  ['a single quote that has no end', 'path: /a', "path: '/a", "3:11 not YAML: this ' is not closed"],
   ['a tab', '    path: /a', '\tpath: /a', '3:1 not YAML: Tabs are not allowed as indentation'],
-  ['no colon', 'path: /a', 'path /a', '3:5 not YAML: a key and its value need ": " between them'],
-  ['no space after a colon', 'path: /a', 'path:/a', '3:5 not YAML: a key and its value need ": " between them'],
-  [
-    'a line indented too little',
-    '    path: /a',
-    '   path: /a',
-    '3:1 not YAML: this is indented like the items of a list, but',
-  ],
+  ['no colon', 'path: /a', 'path /a', '3:5 not YAML: a key needs ": " before its value'],
+  ['no space after a colon', 'path: /a', 'path:/a', '3:5 not YAML: a key needs ": " before its value'],
+  ['a line indented too little', '    path: /a', '   path: /a', '3:1 not YAML: Sequence item without - indicator'],
   [
     'a line indented too much',
     '    path: /a',
     '      path: /a',
-    '2:11 not YAML: a second ": " in one value, or the next line',
+    '2:11 not YAML: a value with ": " in it needs quotes, or the next line',
   ],
+  ['no comma in a list', '[GET, POST]', '["GET" "POST"]', '4:21 not YAML: Missing , or : between flow sequence items'],
   [
-    'no comma in a list',
-    '[GET, POST]',
-    '["GET" "POST"]',
-    '4:21 not YAML: in brackets and braces a comma stands between',
+    'no comma between keys',
+    '{ maxBytes: 64KiB }',
+    '{ mode: none maxBytes: 64KiB }',
+    '5:19 not YAML: inside brackets and braces, commas separate',
   ],
-  ['no comma between keys', '{ maxBytes: 64KiB }', '{ mode: none maxBytes: 64KiB }', '5:19 not YAML: in brackets and'],
   [
     'dashes in brackets',
     '[GET, POST]',
     '[- GET, - POST]',
-    '4:15 not YAML: in brackets and braces a comma stands between',
+    '4:15 not YAML: inside brackets and braces, commas separate',
   ],
-  ['a comma too many', '[GET, POST]', '[GET,, POST]', '4:19 not YAML: a comma with nothing before it'],
+  ['a comma too many', '[GET, POST]', '[GET,, POST]', '4:19 not YAML: Unexpected , in flow sequence'],
   ['a star without quotes', '[GET, POST]', '[*]', '4:15 not YAML: a text that begins with "*" or "&" needs quotes'],
-  ['a backslash in braces', '64KiB', '"64\\KiB"', '5:26 not YAML: Invalid escape sequence \\K: write "\\\\" for'],
-  [
-    'an at sign in braces',
-    '64KiB',
-    '@max',
-    '5:23 not YAML: Plain value cannot start with reserved character @: put it',
-  ],
-  ['an apostrophe between two', '64KiB', "'it's'", '5:27 not YAML: in brackets and braces a comma stands between'],
+  ['a backslash in braces', '64KiB', '"64\\KiB"', '5:26 not YAML: Invalid escape sequence \\K'],
+  ['an at sign in braces', '64KiB', '@max', '5:23 not YAML: Plain value cannot start with reserved character @'],
+  ['an apostrophe between two', '64KiB', "'it's'", '5:27 not YAML: Unexpected scalar at node end'],
   [
     'a missing comma in braces over several lines',
     '{ maxBytes: 64KiB }',
     '{\n      mode: none\n      maxBytes: 64KiB\n    }',
-    '6:13 not YAML: in brackets and braces a comma stands between',
+    '6:13 not YAML: inside brackets and braces, commas separate',
   ],
   [
     'a brace that is not closed before lines that have braces of their own',
@@ -77,7 +67,7 @@ test.each<[string, string, string, string]>([
     '64KiB\n    allow: { roles: [a] }',
     '5:11 not YAML: this "{" is not closed by a "}"',
   ],
-  ['an equals sign for a colon', 'path: /a', 'path = /a', '3:5 not YAML: a key and its value need ": " between them'],
+  ['an equals sign for a colon', 'path: /a', 'path = /a', '3:5 not YAML: a key needs ": " before its value'],
   ['a list item without its dash', '  - name: b', '    name: b', '6:5 this key is written twice'],
 ])('%s is told once, where it is, and nothing of what follows from it', (_name, from, to, problem) => {
   expect(good).toContain(from);
@@ -115,7 +105,7 @@ describe('a file in which not all can be seen', () => {
     ['a space without width', '\u200b', '\\u200b'],
     ['a byte order mark in the middle', '\ufeff', '\\ufeff'],
   ])('is refused: %s, in a value, a key or a comment', (_name, character, told) => {
-    const problem = `a character that cannot be seen (${told}): take it out, or write it as an escape`;
+    const problem = `an invisible character (${told}): remove it, or write it as an escape`;
     expect(problemsOf(whole.replace('api', `a${character}pi`))).toContain(`gateway.yaml:4:27: ${problem}`);
     expect(problemsOf(whole.replace('audience', `aud${character}ience`))).toContain(`gateway.yaml:4:8: ${problem}`);
     expect(problemsOf(`${whole}# ${character}`)).toEqual([`gateway.yaml:12:3: ${problem}`]);

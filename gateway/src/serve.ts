@@ -13,7 +13,7 @@ import { requireAdminHost } from './admin/admin-host.ts';
 import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
 import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { createLoadAside, type LoadAside } from './config/load-aside.ts';
+import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
 import { createListener, type ListenerTimes } from './server/listener.ts';
 import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
@@ -33,7 +33,7 @@ export type GatewayDeps = Readonly<{
   shutdownGraceMs?: number;
   reloadTiming?: ReloadTiming | undefined;
   /** Reads the file when it changed. Default: in a worker thread. */
-  load?: LoadAside['load'] | undefined;
+  load?: ConfigLoader['load'] | undefined;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
   keySets?: KeySetTiming;
@@ -114,8 +114,8 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   });
   registerGauges({ current, connections, nowMs }, metrics);
   registerUpstreamMetrics(() => current().upstreams.all(), metrics);
-  const aside = createLoadAside();
-  const { load = aside.load } = deps;
+  const loader = createConfigLoader();
+  const { load = loader.load } = deps;
   const reloader: Reloader = createReloader({
     snapshot,
     load: () => load(config.file, env, { running: config, workers: worker?.count ?? 1 }),
@@ -150,7 +150,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 
   async function stop(): Promise<void> {
     reloader.stop();
-    await aside.stop();
+    await loader.stop();
     health.drain();
     connections.endAll();
     await worker?.waitUntilMayClose();

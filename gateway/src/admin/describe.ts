@@ -8,7 +8,7 @@ import type { LastError, Target } from '../upstreams/pool/target.ts';
 // The JSON that the admin listener shows. None of it is secret.
 
 /** `GET /config`. */
-export function describeConfig({ file, hash, shown }: GatewayConfig, { loadedAtMs, refused }: ReloadState) {
+export function describeConfig({ file, hash, redacted }: GatewayConfig, { loadedAtMs, refused }: ReloadState) {
   return {
     file,
     hash,
@@ -18,7 +18,7 @@ export function describeConfig({ file, hash, shown }: GatewayConfig, { loadedAtM
       refused === undefined
         ? null
         : { at: timeOf(refused.atMs), hash: refused.hash ?? null, problems: refused.problems },
-    config: JSON.parse(shown),
+    config: JSON.parse(redacted),
   };
 }
 

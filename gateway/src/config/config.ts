@@ -42,7 +42,7 @@ export type Issuer = Readonly<{
 
 /**
  * How the gateway signs towards one upstream. `secret` signs. `next` is what `secret` will become: it is checked and
- * its keyid shown by `countersign keys list`, so that services can be seen to know it, but it signs nothing yet.
+ * its keyid redacted by `countersign keys list`, so that services can be seen to know it, but it signs nothing yet.
  */
 export type UpstreamIdentity =
   | Readonly<{ algorithm: 'ed25519' }>
@@ -170,7 +170,7 @@ export type GatewayConfig = Readonly<{
   /** All that it was read from: the file first, then those with secrets and the certificate. */
   files: readonly FileRead[];
   /** The file's values, without anything secret, to be looked at. JSON: one string is handed from thread to thread in no time. */
-  shown: string;
+  redacted: string;
   listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
   /** `allowedHosts`: in lower case, with a port or without. */
   admin: Readonly<{ allowedHosts: readonly string[] }>;

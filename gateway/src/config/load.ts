@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import type { GatewayConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
+import { redactedConfig } from './redacted-config.ts';
 import { resolveConfig } from './resolve.ts';
 import { checkDpop } from './schema/dpop.ts';
 import { checkIssuerKeyFiles, checkIssuers, checkIssuerUrls, checkRevocationFeeds } from './schema/issuers.ts';
@@ -14,7 +15,6 @@ import { type Rules, withRules } from './schema/rules.ts';
 import { type Document, schema, wellFormed } from './schema/schema.ts';
 import { checkOwnListeners, checkTargetUrls, checkTxnTokens, checkUpstreamTls } from './schema/upstreams.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
-import { shownConfig } from './shown.ts';
 import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
 import type { Source } from './yaml/source.ts';
 import { readYaml } from './yaml/yaml.ts';
@@ -23,27 +23,27 @@ import { readYaml } from './yaml/yaml.ts';
  * Reads a gateway.yaml.
  *
  * @param file Relative to the working directory, or absolute; problems name it as it is given here.
- * @param setting The process that will use it, as far as it is known.
+ * @param context The process that will use it, as far as it is known.
  * @throws ConfigError with every problem at once, each as `file:line:column: what is wrong, and what is allowed`.
  */
-export function loadConfig(file: string, env: Environment, setting: Setting = {}): GatewayConfig {
-  return parseConfig(readConfigFile(file), { file, env, ...setting });
+export function loadConfig(file: string, env: Environment, context: LoadContext = {}): GatewayConfig {
+  return parseConfig(readConfigFile(file), { file, env, ...context });
 }
 
-export type Setting = Readonly<{
+export type LoadContext = Readonly<{
   /** The settings of the running gateway that a reload cannot change: a file that changes them is refused. */
   running?: StartSettings;
   /** The number of worker processes, 1 by default. */
   workers?: number;
 }>;
 
-type ParseOptions = Setting & Readonly<{ file: string; env: Environment }>;
+type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
 
 /** Like {@link loadConfig}, for a text that is already read. */
-export function parseConfig(text: string, { file, env, ...setting }: ParseOptions): GatewayConfig {
+export function parseConfig(text: string, { file, env, ...context }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
-  const { check, read } = rulesFor(source, dirname(absolute), setting);
+  const { check, read } = rulesFor(source, dirname(absolute), context);
   const parsed = withRules(schema, check).safeParse(source.value);
   const problems = problemsIn(file, source, parsed.error);
   const { secrets, certificate } = read;
@@ -56,7 +56,7 @@ export function parseConfig(text: string, { file, env, ...setting }: ParseOption
     secrets,
     certificate: certificate.certificate,
     files: [...secrets.files, ...certificate.files],
-    shown: shownConfig(source),
+    redacted: redactedConfig(source),
     placeOfTest: (index) => `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`,
   });
 }
@@ -67,7 +67,7 @@ type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 function rulesFor(
   source: Source,
   directory: string,
-  { running, workers = 1 }: Setting,
+  { running, workers = 1 }: LoadContext,
 ): Readonly<{ check: Rules<Document>; read: FilesRead }> {
   const read: FilesRead = {};
   const check: Rules<Document> = (document, isMalformed, refuse) => {

@@ -27,7 +27,7 @@ export type ResolveOptions = Readonly<{
   certificate: Certificate | undefined;
   /** All that it was read from besides `file`. */
   files: readonly FileRead[];
-  shown: string;
+  redacted: string;
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
 }>;
@@ -46,7 +46,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     file: options.file,
     hash: options.hash,
     files: [{ path: options.file, hash: options.hash }, ...options.files],
-    shown: options.shown,
+    redacted: options.redacted,
     listen: { public: document.listen.public, admin: document.listen.admin, internal: document.listen.internal },
     admin: document.admin,
     certificate: options.certificate,

@@ -13,7 +13,7 @@ export type Secrets = Readonly<{
   files: readonly FileRead[];
 }>;
 
-const shortest = 32;
+const minSecretBytes = 32;
 
 /**
  * Reads the hmac secrets of all upstreams, and the one that DPoP nonces are made of. A secret is the bytes of its text, without
@@ -91,7 +91,7 @@ function readSecret(
   }
   const bytes = text === undefined ? readFile(file ?? '', reader) : Buffer.from(text);
   if (typeof bytes === 'string') return refuse(bytes);
-  if (bytes.length < shortest) return refuse(`must be at least ${shortest} bytes`);
+  if (bytes.length < minSecretBytes) return refuse(`must be at least ${minSecretBytes} bytes`);
   if (new Set(bytes).size < 8) return refuse('must be random: it repeats a few characters');
   const owner = reader.owners.get(bytes.toString('base64'));
   if (owner !== undefined) return refuse(`is the same as ${owner}: each needs its own`);

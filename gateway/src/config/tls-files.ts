@@ -4,7 +4,7 @@ import { createSecureContext } from 'node:tls';
 import { StartupError } from '@countersign/service-kit';
 import type { Certificate, UpstreamTls } from './config.ts';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
-import type { ListenPart } from './schema/listeners.ts';
+import type { ListenPieces } from './schema/listeners.ts';
 import type { Refuse } from './schema/rules.ts';
 
 /** As `tls.connect` takes it. */
@@ -55,7 +55,7 @@ export type ListenerCertificate = Readonly<{ certificate: Certificate | undefine
  * Reads the certificate of the public listener and its key. `check` then finds a pair that does not match, and a reload takes a
  * renewed pair with the rest of the configuration, or nothing of it.
  */
-export function readListenerCertificate(listen: ListenPart, directory: string, refuse: Refuse): ListenerCertificate {
+export function readListenerCertificate(listen: ListenPieces, directory: string, refuse: Refuse): ListenerCertificate {
   if (listen.tls === undefined) return { certificate: undefined, files: [] };
   const files: FileRead[] = [];
   const using = <T>(file: NamedFile, read: (file: NamedFile) => T & Readonly<{ text: string }>) => {

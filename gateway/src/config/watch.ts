@@ -24,10 +24,10 @@ export function watchFiles({ read, changed, everyMs }: WatchOptions): Watch {
 
   async function look(): Promise<void> {
     const now = await Promise.all(read().map(readAgain));
-    const print = printOf(now);
-    const isSettled = print === before;
-    before = print;
-    if (isSettled && print !== printOf(read())) await changed(now);
+    const fingerprint = fingerprintOf(now);
+    const isSettled = fingerprint === before;
+    before = fingerprint;
+    if (isSettled && fingerprint !== fingerprintOf(read())) await changed(now);
   }
 
   const timer = setInterval(() => {
@@ -40,4 +40,5 @@ export function watchFiles({ read, changed, everyMs }: WatchOptions): Watch {
   return { stop: () => clearInterval(timer) };
 }
 
-const printOf = (files: readonly FileRead[]): string => files.map(({ path, hash }) => `${path} ${hash}`).join('\n');
+const fingerprintOf = (files: readonly FileRead[]): string =>
+  files.map(({ path, hash }) => `${path} ${hash}`).join('\n');

@@ -1,12 +1,16 @@
 import { ConfigError } from '@countersign/service-kit';
 import { expect } from '@jest/globals';
-import { parseConfig, type Setting } from '../../src/config/load.ts';
+import { type LoadContext, parseConfig } from '../../src/config/load.ts';
 import { exampleHead, exampleRoutes } from './example-config.ts';
 
 /** The problems of a file's text; empty if it is valid. */
-export function problemsOf(text: string, env: Record<string, string> = {}, setting: Setting = {}): readonly string[] {
+export function problemsOf(
+  text: string,
+  env: Record<string, string> = {},
+  context: LoadContext = {},
+): readonly string[] {
   try {
-    parseConfig(text, { file: 'gateway.yaml', env, ...setting });
+    parseConfig(text, { file: 'gateway.yaml', env, ...context });
     return [];
   } catch (error) {
     if (error instanceof ConfigError) return error.problems;

@@ -20,13 +20,13 @@ export const listen = z.strictObject({
     .describe('Makes `public` speak TLS 1.2 and 1.3, and nothing else. The files are read again when they change.'),
 });
 
-export type ListenPart = Pieces<z.output<typeof listen>>;
+export type ListenPieces = Pieces<z.output<typeof listen>>;
 
 /** The settings that a process keeps from its start to its end. */
 export type StartSettings = Pick<GatewayConfig, 'listen' | 'admin' | 'redis' | 'certificate'>;
 
 /** Each listener needs an address of its own. */
-export function checkListeners(listen: ListenPart, refuse: Refuse): void {
+export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   const all = addressesOf(listen);
   for (const [index, [name, address]] of all.entries()) {
     const other = all.slice(0, index).find(([, before]) => isShared(address, before));
@@ -39,7 +39,7 @@ export function checkListeners(listen: ListenPart, refuse: Refuse): void {
 
 /** Refuses a reload that changes what is fixed at start. Applying half of the file would match neither the old configuration nor the new one. */
 export function checkStartSettings(
-  file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> & Readonly<{ listen: ListenPart }>,
+  file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> & Readonly<{ listen: ListenPieces }>,
   isMalformed: IsMalformed,
   refuse: Refuse,
   running: StartSettings,
@@ -61,11 +61,11 @@ export function checkStartSettings(
 }
 
 /** @returns The name of the gateway's own listener that a target reaches. */
-export function ownListenerAt(target: string, listen: ListenPart): string | undefined {
+export function ownListenerAt(target: string, listen: ListenPieces): string | undefined {
   return addressesOf(listen).find(([, address]) => reaches(target, address))?.[0];
 }
 
-const addressesOf = (listen: ListenPart): readonly (readonly [name: string, Address])[] =>
+const addressesOf = (listen: ListenPieces): readonly (readonly [name: string, Address])[] =>
   (['public', 'admin', 'internal'] as const).flatMap((name) => {
     const address = listen[name];
     return address === undefined ? [] : [[name, address] as const];

@@ -1,9 +1,9 @@
 import { BlockList, isIP } from 'node:net';
 import type { Network } from '../config.ts';
-import { parsed } from './scalars.ts';
+import { parsedText } from './scalars.ts';
 
 /** `10.0.0.0/8`, `fd00::/8`, or one address. */
-export const network = parsed(
+export const network = parsedText(
   'network',
   'an address or a network, such as "10.0.0.0/8"; a network of everybody would let every client choose its address',
   parseNetwork,

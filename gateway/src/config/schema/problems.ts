@@ -35,7 +35,7 @@ export function problemsIn(
   // Without a structure the schema only adds noise.
   const findings = source.value === undefined ? [] : findingsOf(error?.issues ?? [], source.value, jsonSchema(of));
   const ours = findings.filter(({ path, absent }) => !source.isBroken(absent === undefined ? path : [...path, absent]));
-  return problemLines(file, source, [...source.problems, ...ours.map((finding) => placed(finding, source))]);
+  return problemLines(file, source, [...source.problems, ...ours.map((finding) => problemAt(finding, source))]);
 }
 
 /** What zod found, as sentences that say what is allowed. Values are never repeated: some are secrets. */
@@ -55,8 +55,8 @@ function findingsOf(issues: readonly Issue[], raw: unknown, root: JsonSchema): r
 const keyOf = (path: Path, key: string): string => JSON.stringify([...path, key]);
 
 /** `routes[2].auth: must be …`, placed in the file. */
-function placed(finding: Finding, source: Source): Problem {
-  const where = readable(finding.path);
+function problemAt(finding: Finding, source: Source): Problem {
+  const where = pathText(finding.path);
   const offset =
     finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
   const message = withoutVariable(finding, source);
@@ -76,7 +76,7 @@ function withoutVariable({ path, message }: Finding, source: Source): string {
   // From the last quotation mark on, since there may be some in the value.
   for (let end = message.lastIndexOf('"'); end > start + 1; end = message.lastIndexOf('"', end - 1)) {
     if (!value.includes(message.slice(start + 1, end))) continue;
-    return message.slice(0, start) + JSON.stringify(source.shownAt(path)) + message.slice(end + 1);
+    return message.slice(0, start) + JSON.stringify(source.redactedAt(path)) + message.slice(end + 1);
   }
   return message;
 }
@@ -190,7 +190,7 @@ function kindOf(expected: string, value: unknown): string {
 const textNote = ', in digits: what is in quotes or comes from a variable is a text';
 
 /** `routes[0].methods[1]` */
-function readable(path: Path): string {
+function pathText(path: Path): string {
   return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index === 0 ? step : `.${step}`)).join('');
 }
 

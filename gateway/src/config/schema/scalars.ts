@@ -76,7 +76,7 @@ function toBytes(text: string): number {
  *
  * @param roughly Matches all that `parse` takes, and for editors, which cannot ask it, as little else as is simple to say.
  */
-export function parsed<T>(type: string, allowed: string, parse: (text: string) => T | undefined, roughly?: RegExp) {
+export function parsedText<T>(type: string, allowed: string, parse: (text: string) => T | undefined, roughly?: RegExp) {
   return z
     .string({ error: `must be ${allowed}` })
     .meta({ 'x-type': type, ...(roughly && { pattern: roughly.source }) })
@@ -89,7 +89,7 @@ export function parsed<T>(type: string, allowed: string, parse: (text: string) =
 }
 
 /** `host:port`, `[::1]:port`. */
-export const address = parsed(
+export const address = parsedText(
   'address',
   'an address to listen on, such as "127.0.0.1:8080"',
   parseAddress,
@@ -107,23 +107,23 @@ function parseAddress(text: string): Address | undefined {
   return { host, port };
 }
 
-const named = (pattern: RegExp, allowed: string) =>
+const matching = (pattern: RegExp, allowed: string) =>
   z.string({ error: `must be ${allowed}` }).regex(pattern, { error: `must be ${allowed}` });
 
 /** The name of an upstream, a service or a route. An upstream's is the audience of what is signed for it. */
-export const name = named(
+export const name = matching(
   /^[a-z][a-z0-9-]{0,62}$/,
   'a name: a lower-case letter, then letters, digits and "-", 63 at most',
 );
 
 /** A role as the identity contract allows it. */
-export const role = named(rolePattern, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
+export const role = matching(rolePattern, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
 
 /** A user's or tenant's id as the identity contract allows it. */
-export const id = named(idPattern, 'an id: letters, digits and "._~:@|-", 128 at most');
+export const id = matching(idPattern, 'an id: letters, digits and "._~:@|-", 128 at most');
 
 /** A dot would be part of the name, and is mostly meant as a way into another claim, where such a name never matches anything. */
-export const claimName = named(/^[^\s"\\]{1,128}$/, 'the name of a claim').refine(
+export const claimName = matching(/^[^\s"\\]{1,128}$/, 'the name of a claim').refine(
   (text) => !text.includes('.') || text.includes('://'),
   {
     error:
@@ -131,18 +131,18 @@ export const claimName = named(/^[^\s"\\]{1,128}$/, 'the name of a claim').refin
   },
 );
 
-export const headerName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a header');
+export const headerName = matching(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a header');
 
-export const cookieName = named(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie');
+export const cookieName = matching(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie');
 
 /** Not what the file holds: a key in a variable where its path belongs would be told wherever the path is. */
-export const filePath = named(
+export const filePath = matching(
   /^[^\0\r\n{][^\0\r\n]*$/,
   'the path of a file or directory, not what is in it; a relative one starts at the directory of this file',
 );
 
 /** A path without query, in the form that is sent. */
-export const pathOnly = parsed(
+export const pathOnly = parsedText(
   'path',
   'a path without query, such as /healthz',
   (text) => {
@@ -152,12 +152,12 @@ export const pathOnly = parsed(
   /^\/[^?#\s]*$/,
 );
 
-export const hostName = named(
+export const hostName = matching(
   /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/,
   'a host name, such as "complaints.internal"',
 );
 
-export const text = named(/^[^\0]+$/, 'a text');
+export const text = matching(/^[^\0]+$/, 'a text');
 
 /** A list without repetitions. */
 export function unique<Item extends z.ZodType>(item: Item) {

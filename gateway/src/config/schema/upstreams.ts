@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
 import type { Path } from '../yaml/source.ts';
-import { type ListenPart, ownListenerAt } from './listeners.ts';
+import { type ListenPieces, ownListenerAt } from './listeners.ts';
 import type { Pieces, Refuse } from './rules.ts';
 import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './scalars.ts';
 import { isPlainHttp, plainHttp, targetOrigin } from './urls.ts';
@@ -112,7 +112,7 @@ export function checkTargetUrls(upstreams: Upstreams, refuse: Refuse): void {
 }
 
 /** No target is a listener of the gateway itself: a route to the admin listener would publish it (CVE-2020-11710). */
-export function checkOwnListeners(upstreams: Upstreams, listen: ListenPart, refuse: Refuse): void {
+export function checkOwnListeners(upstreams: Upstreams, listen: ListenPieces, refuse: Refuse): void {
   for (const [path, target] of targetsOf(upstreams)) {
     const own = ownListenerAt(target, listen);
     if (own !== undefined) refuse(path, `is the gateway's own listen.${own}`);

@@ -1,11 +1,11 @@
 import { BlockList, isIP } from 'node:net';
-import { parsed } from './scalars.ts';
+import { parsedText } from './scalars.ts';
 
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
 const originText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#?*/]+\/?$/;
 
 /** What the gateway calls: http or https, nobody's password in it, and not a cloud's metadata service. */
-export const calledUrl = parsed(
+export const calledUrl = parsedText(
   'URL',
   'an http or https URL without user, password or fragment, that is not a link-local or metadata address',
   (text) => callable(text)?.href,
@@ -15,7 +15,7 @@ export const calledUrl = parsed(
 const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 
 /** Where keys are: an URL that is fetched, or a file. */
-export const keySource = parsed(
+export const keySource = parsedText(
   'URL or path',
   'the path of a JWK set, or an http or https URL without user, password or fragment, that is not a link-local or metadata address',
   (text) => {
@@ -30,7 +30,7 @@ export function isFetched(source: string): boolean {
 }
 
 /** The same, and nothing but scheme, host and port. */
-export const targetOrigin = parsed(
+export const targetOrigin = parsedText(
   'origin',
   'an http or https origin (scheme, host and port, no path, user or password) that is not a link-local or metadata address',
   (text) => {
@@ -41,7 +41,7 @@ export const targetOrigin = parsed(
 );
 
 /** An origin as browsers write it. */
-export const publicOrigin = parsed(
+export const publicOrigin = parsedText(
   'origin',
   'an origin without wildcards, such as "https://api.example.test"',
   (text) => {
@@ -55,7 +55,7 @@ export const publicOrigin = parsed(
 const carriedIssuer = /^[!#-[\]-~]{1,512}$/;
 
 /** Kept as written: `iss` is compared byte by byte (RFC 9068 section 4). */
-export const issuerIdentifier = parsed(
+export const issuerIdentifier = parsedText(
   'URL',
   'an http or https URL of at most 512 visible ASCII characters, without quote, backslash, user, password, query or fragment, exactly as `iss` says it',
   (text) => {
@@ -67,7 +67,7 @@ export const issuerIdentifier = parsed(
 );
 
 /** What a client may write into `Host`, in lower case. */
-export const allowedHost = parsed(
+export const allowedHost = parsedText(
   'host',
   'a host without scheme, path or wildcard, with a port or without, such as "gateway.internal" or "10.0.0.5:9090"',
   (text) => {
@@ -80,7 +80,7 @@ export const allowedHost = parsed(
 );
 
 // ioredis takes every option from a query, a password too; where it stands before the host, it is not shown.
-export const redisUrl = parsed(
+export const redisUrl = parsedText(
   'URL',
   'a redis: or rediss: URL, with a password before the host alone',
   (text) => {

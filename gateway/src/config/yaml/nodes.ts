@@ -48,7 +48,7 @@ export class NodeReader {
       keyOffsetOf: (path) => this.#placeOf(path).keyOffset,
       originOf: (path) => this.#variables.get(keyOf(path))?.origin ?? 'written',
       variables: () => this.#variables.values(),
-      shownAt: (path) => this.#variables.get(keyOf(path))?.shown ?? '',
+      redactedAt: (path) => this.#variables.get(keyOf(path))?.redacted ?? '',
       isBroken: (path) => this.#broken.has(keyOf(path)),
     };
   }
@@ -105,8 +105,8 @@ export class NodeReader {
 
   #textOf(text: string, path: Path, offset: number): string {
     if (!text.includes('$')) return text;
-    const { text: replaced, shown, origin, problems } = substitute(text, this.#env);
-    this.#variables.set(keyOf(path), { path, shown, origin });
+    const { text: replaced, redacted, origin, problems } = substitute(text, this.#env);
+    this.#variables.set(keyOf(path), { path, redacted, origin });
     for (const message of problems) this.#refuse(path, offset, message);
     return replaced;
   }

@@ -6,8 +6,8 @@ export type Path = readonly (string | number)[];
 /** A problem at an offset of the text. `other`: the offset of the value that it conflicts with. */
 export type Problem = Readonly<{ offset: number; message: string; other?: number }>;
 
-/** A string with variables in it. `shown`: the string with `${NAME}` in place of every value from the environment. */
-export type Variable = Readonly<{ path: Path; shown: string; origin: Origin }>;
+/** A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment. */
+export type Variable = Readonly<{ path: Path; redacted: string; origin: Origin }>;
 
 /** The values of a YAML file, and the place of each. */
 export type Source = Readonly<{
@@ -20,8 +20,8 @@ export type Source = Readonly<{
   originOf(path: Path): Origin;
   /** The strings with variables in them. */
   variables(): Iterable<Variable>;
-  /** {@link Variable.shown} of the string at a path. */
-  shownAt(path: Path): string;
+  /** {@link Variable.redacted} of the string at a path. */
+  redactedAt(path: Path): string;
   /** Whether `problems` has the value at a path already: for its variables, alias or tag. */
   isBroken(path: Path): boolean;
   /** `line:column`, from 1. */

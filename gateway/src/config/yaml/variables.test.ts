@@ -30,8 +30,8 @@ test.each([
   ['${PORT}${ABSENT:-x}', '${PORT}x'],
   ['${EMPTY:-9}$$', '9$'],
   ['plain', 'plain'],
-])('%s is shown as %s, without what came from the environment', (text, shown) => {
-  expect(substitute(text, env).shown).toBe(shown);
+])('%s is redacted as %s, without what came from the environment', (text, redacted) => {
+  expect(substitute(text, env).redacted).toBe(redacted);
 });
 
 test('an unset variable without a default is a problem', () => {

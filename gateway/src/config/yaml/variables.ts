@@ -6,7 +6,7 @@ export type Origin = 'written' | 'variable' | 'default';
 export type Substituted = Readonly<{
   text: string;
   /** The same for somebody to look at: what came from the environment stays the variable that it is. */
-  shown: string;
+  redacted: string;
   origin: Origin;
   problems: readonly string[];
 }>;
@@ -25,7 +25,7 @@ export function substitute(text: string, env: Environment): Substituted {
   const origins = read.map(({ origin }) => origin);
   return {
     text: read.map(({ value }) => value).join(''),
-    shown: read.map(({ value, shown }) => shown ?? value).join(''),
+    redacted: read.map(({ value, redacted }) => redacted ?? value).join(''),
     origin:
       origins.find((origin) => origin === 'default') ?? origins.find((origin) => origin === 'variable') ?? 'written',
     problems,
@@ -33,7 +33,7 @@ export function substitute(text: string, env: Environment): Substituted {
 }
 
 type Reference = Readonly<{ whole: string; inside: string | undefined }>;
-type Read = Readonly<{ value: string; shown?: string; origin: Origin }>;
+type Read = Readonly<{ value: string; redacted?: string; origin: Origin }>;
 
 const written = (value: string): Read => ({ value, origin: 'written' });
 
@@ -56,7 +56,7 @@ function readVariable({ whole, inside = '' }: Reference, env: Environment, probl
     return written('');
   }
   const value = env[name];
-  if (value !== undefined && value !== '') return { value, shown: whole, origin: fallback ? 'default' : 'variable' };
+  if (value !== undefined && value !== '') return { value, redacted: whole, origin: fallback ? 'default' : 'variable' };
   if (fallback !== undefined) return { value: fallback, origin: 'default' };
   if (value === undefined) {
     problems.push(`the variable ${name} is not set, and has no default ("\${${name}:-default}")`);

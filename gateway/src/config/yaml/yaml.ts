@@ -40,7 +40,7 @@ const nothing = {
   keyOffsetOf: () => 0,
   originOf: () => 'written' as const,
   variables: () => [],
-  shownAt: () => '',
+  redactedAt: () => '',
   isBroken: () => false,
 };
 

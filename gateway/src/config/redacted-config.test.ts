@@ -2,9 +2,9 @@
 import { expect, test } from '@jest/globals';
 import { exampleConfig, exampleRoutes } from '../../test/kit/example-config.ts';
 
-test('a configuration is shown as it is written, and nothing of what came from the environment', () => {
+test('a configuration is redacted as it is written, and nothing of what came from the environment', () => {
   const env = { SECRET: 'a-canary-of-thirty-two-bytes-or-more', ROLE: 'canary-role', HOST_OF_REDIS: 'canary.test' };
-  const { shown } = exampleConfig(
+  const { redacted } = exampleConfig(
     `  other:
     targets: ["http://127.0.0.1:\${PORT:-8083}"]
     identity: { algorithm: hmac-sha256, secret: "\${SECRET}" }
@@ -13,8 +13,8 @@ ${exampleRoutes.trimEnd().slice(0, -2)}, allow: { roles: ["\${ROLE}"] } }
 `,
     env,
   );
-  expect(shown).not.toContain('canary');
-  expect(JSON.parse(shown)).toMatchObject({
+  expect(redacted).not.toContain('canary');
+  expect(JSON.parse(redacted)).toMatchObject({
     version: 1,
     redis: 'redis://[redacted]@${HOST_OF_REDIS}:6379/1',
     upstreams: {
@@ -28,6 +28,6 @@ ${exampleRoutes.trimEnd().slice(0, -2)}, allow: { roles: ["\${ROLE}"] } }
 });
 
 test('a password with an @ or a slash in it does not show either', () => {
-  const { shown } = exampleConfig(`redis: "redis://:ca@nary/x@127.0.0.1:6379"\n${exampleRoutes}`);
-  expect(shown).not.toContain('nary');
+  const { redacted } = exampleConfig(`redis: "redis://:ca@nary/x@127.0.0.1:6379"\n${exampleRoutes}`);
+  expect(redacted).not.toContain('nary');
 });

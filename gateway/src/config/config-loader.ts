@@ -4,44 +4,44 @@ import { Worker } from 'node:worker_threads';
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import type { GatewayConfig, Route } from './config.ts';
 import { inSlices } from './in-slices.ts';
-import type { Setting } from './load.ts';
+import type { LoadContext } from './load.ts';
 
-export type LoadQuestion = Readonly<{ id: number; file: string; env: Environment; setting: Setting }>;
-export type LoadAnswer = Readonly<{
+export type LoadRequest = Readonly<{ id: number; file: string; env: Environment; context: LoadContext }>;
+export type LoadResponse = Readonly<{
   id: number;
   loaded?: Loaded;
   problems?: readonly string[];
-  /** Of ours, with its stack. */
+  /** The stack of an unexpected error. */
   fault?: string;
 }>;
 
-/** A configuration on its way between threads. Its routes are taken over a piece at a time: ten thousand at once would hold up requests. */
+/** A configuration between threads. Its routes follow in pieces: to deserialize ten thousand at once would block requests. */
 export type Loaded = Readonly<{
-  /** Without tests, which nothing here runs. */
+  /** Without tests, which a running gateway does not need. */
   config: Omit<GatewayConfig, 'routes' | 'tests'>;
-  /** Each a list of {@link LoadedRoute}, serialized. */
+  /** Each a serialized list of {@link LoadedRoute}. */
   routes: readonly Uint8Array[];
 }>;
 
-/** Its upstream is named: each piece would otherwise hold copies of it. */
+/** A route with the name of its upstream: otherwise each piece would contain copies of upstreams. */
 export type LoadedRoute = Omit<Route, 'upstream'> & Readonly<{ upstream: string }>;
 
-/** Reads configurations while requests are served. */
-export type LoadAside = Readonly<{
-  /** As `loadConfig`; a file that cannot be read within the time limit or the memory limit is refused too. */
-  load(file: string, env: Environment, setting: Required<Setting>): Promise<GatewayConfig>;
+/** Reads configurations while the gateway serves requests. */
+export type ConfigLoader = Readonly<{
+  /** Like `loadConfig`. Also refuses a file that takes more than 30 s or 1024 MB to read. */
+  load(file: string, env: Environment, context: Required<LoadContext>): Promise<GatewayConfig>;
   stop(): Promise<void>;
 }>;
 
-const withinMs = 30_000;
+const timeoutMs = 30_000;
 const idleMs = 30_000;
 const maxMemoryMb = 1024;
 
 /**
- * Reads in a thread of its own. A thousand routes take a third of a second, and a file made to hurt takes some: long enough for
- * requests to run into their time limits. The thread is there while it is needed and for half a minute after.
+ * Reads configurations in a thread. A thousand routes take a third of a second, and a hostile file takes longer: requests would run
+ * into their time limits meanwhile. The thread ends after half a minute without work.
  */
-export function createLoadAside(): LoadAside {
+export function createConfigLoader(): ConfigLoader {
   let thread: Worker | undefined;
   let idle: NodeJS.Timeout | undefined;
   let lastId = 0;
@@ -50,8 +50,8 @@ export function createLoadAside(): LoadAside {
     clearTimeout(idle);
     if (thread !== undefined) return thread;
     const extension = extname(import.meta.url);
-    const opened = new Worker(new URL(`./load-thread${extension}`, import.meta.url), {
-      // From source, workspaces resolve by this condition, which the tests' own process was not started with.
+    const opened = new Worker(new URL(`./config-loader-thread${extension}`, import.meta.url), {
+      // Source files resolve workspaces by this condition. The process of the tests is started without it.
       execArgv: extension === '.ts' ? ['--conditions=source'] : [],
       resourceLimits: { maxOldGenerationSizeMb: maxMemoryMb },
     });
@@ -74,22 +74,22 @@ export function createLoadAside(): LoadAside {
     async load(file, env, { running, workers }) {
       lastId += 1;
       const { listen, admin, redis, certificate } = running;
-      const setting: Setting = { running: { listen, admin, redis, certificate }, workers };
-      const question: LoadQuestion = { id: lastId, file, env: { ...env }, setting };
-      const answer = await ask(open(), question).catch(async (error: unknown) => {
+      const context: LoadContext = { running: { listen, admin, redis, certificate }, workers };
+      const request: LoadRequest = { id: lastId, file, env: { ...env }, context };
+      const response = await send(open(), request).catch(async (error: unknown) => {
         await stop();
         throw error;
       });
       idle = setTimeout(() => void stop(), idleMs).unref();
-      if (answer.problems !== undefined) throw new ConfigError(answer.problems);
-      if (answer.loaded === undefined) throw new Error(answer.fault ?? 'no answer');
-      return takeOver(answer.loaded);
+      if (response.problems !== undefined) throw new ConfigError(response.problems);
+      if (response.loaded === undefined) throw new Error(response.fault ?? 'no configuration');
+      return assemble(response.loaded);
     },
     stop,
   };
 }
 
-async function takeOver({ config, routes: pieces }: Loaded): Promise<GatewayConfig> {
+async function assemble({ config, routes: pieces }: Loaded): Promise<GatewayConfig> {
   const routes: Route[] = [];
   await inSlices(pieces, (piece) => {
     for (const route of deserialize(piece) as readonly LoadedRoute[]) {
@@ -101,24 +101,24 @@ async function takeOver({ config, routes: pieces }: Loaded): Promise<GatewayConf
   return { ...config, routes, tests: [] };
 }
 
-function ask(thread: Worker, question: LoadQuestion): Promise<LoadAnswer> {
+function send(thread: Worker, request: LoadRequest): Promise<LoadResponse> {
   return new Promise((resolve, reject) => {
-    const refuse = (why: string) => settle(() => reject(new ConfigError([`${question.file}: ${why}`])));
-    const timer = setTimeout(() => refuse(`takes longer than ${withinMs / 1000} s to read`), withinMs);
-    const onMessage = (answer: LoadAnswer) => {
-      if (answer.id === question.id) settle(() => resolve(answer));
+    const refuse = (why: string) => settle(() => reject(new ConfigError([`${request.file}: ${why}`])));
+    const timer = setTimeout(() => refuse(`takes longer than ${timeoutMs / 1000} s to read`), timeoutMs);
+    const onMessage = (response: LoadResponse) => {
+      if (response.id === request.id) settle(() => resolve(response));
     };
     const onError = (error: NodeJS.ErrnoException) => {
       if (error.code === 'ERR_WORKER_OUT_OF_MEMORY') refuse(`takes more than ${maxMemoryMb} MB to read`);
       else settle(() => reject(error));
     };
-    const onExit = () => settle(() => reject(new Error('the thread that reads ended')));
+    const onExit = () => settle(() => reject(new Error('the loading thread ended')));
     function settle(how: () => void): void {
       clearTimeout(timer);
       thread.off('message', onMessage).off('error', onError).off('exit', onExit);
       how();
     }
     thread.on('message', onMessage).on('error', onError).on('exit', onExit);
-    thread.postMessage(question);
+    thread.postMessage(request);
   });
 }

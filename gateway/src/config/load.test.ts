@@ -93,7 +93,7 @@ routes:
 `);
     expect(problems).toEqual([
       'gateway.yaml:1:10: version: must be 1',
-      'gateway.yaml:2:20: insecureTransport: must be true or false: what is in quotes or comes from a variable is a text, and so are yes, no, on and off',
+      'gateway.yaml:2:20: insecureTransport: must be true or false: values in quotes, values of variables, and yes, no, on and off are text',
       'gateway.yaml:4:19: the variable HOME_OF_KEYS is not set, and has no default ("${HOME_OF_KEYS:-default}")',
       'gateway.yaml:4:40: identity: unknown key "lifetme"; did you mean "lifetime"? (allowed here: keys, lifetime)',
       'gateway.yaml:5:40: upstreams.users-service.targets: must have at least 1 item',
@@ -172,7 +172,7 @@ tests:
     expect.stringMatching(/^issuers\[0\]\.algorithms\[0\]: must be one of/),
     'issuers[0].roles: must be a list',
     'issuers[1]: "audience" is required: must be a string',
-    'issuers[1].issuer: stands here twice',
+    'issuers[1].issuer: is written twice',
     'issuers[1].jwks: is a file that cannot be read',
     'upstreams.users-service.targets[0]: plain http leaves this machine: use https',
     'upstreams.users-service.timeouts.connect: must be a duration from 1ms to 1m',

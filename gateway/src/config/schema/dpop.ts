@@ -7,14 +7,16 @@ import { filePath, seconds, text } from './scalars.ts';
 export const dpop = z.strictObject({
   nonces: z
     .strictObject({
-      secret: text.optional().describe('32 bytes or more, from a variable without a default. Shared by all replicas.'),
-      secretFile: filePath.optional().describe('Instead of `secret`: a file with it.'),
+      secret: text
+        .optional()
+        .describe('The secret, 32 bytes or more, from a variable without a default. The same for all replicas.'),
+      secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
       lifetime: seconds({ min: '10s', max: '1h' })
         .prefault('5m')
-        .describe('How long one nonce is handed out; the one before is still taken.'),
+        .describe('How long one nonce is issued. The previous one is still accepted.'),
     })
     .optional()
-    .describe('Asks for a nonce of ours in every DPoP proof.'),
+    .describe('Requires a nonce from the gateway in every DPoP proof.'),
 });
 
 export type DpopPart = z.output<typeof dpop>;
@@ -26,7 +28,7 @@ type File = Readonly<{
   publicOrigins?: readonly string[] | undefined;
 }>;
 
-const noOrigins = 'needs publicOrigins: a proof names the address that it was made for, and Host is what a client says';
+const noOrigins = 'needs publicOrigins: a proof names its URL, and the client controls the Host header';
 
 /** DPoP needs an origin that proofs can name, and clients that send tokens. */
 export function checkDpop({ routes, publicOrigins, dpop }: File, refuse: Refuse): void {

@@ -20,50 +20,59 @@ const signingAlgorithm = z.enum([
 ]);
 
 export const issuer = z.strictObject({
-  issuer: issuerIdentifier.describe('Compared with `iss`, byte by byte.'),
-  audience: text.describe('What `aud` must contain.'),
+  issuer: issuerIdentifier.describe('The `iss` of its tokens, compared byte by byte.'),
+  audience: text.describe('A value that `aud` must contain.'),
   jwks: keySource.describe(
     'Where the issuer publishes its keys: a URL, or the path of a JWK set, read again every 5 s.',
   ),
   algorithms: unique(signingAlgorithm)
     .min(1)
-    .describe(
-      'What this issuer signs with. Nothing else is accepted from it. `EdDSA` is Ed25519, under either name of it.',
-    ),
+    .describe('The signing algorithms accepted from this issuer. `EdDSA` also accepts the name `Ed25519`.'),
   claims: z
     .strictObject({
-      userId: claimName.prefault('user_id').describe('The claim with the user.'),
+      userId: claimName.prefault('user_id').describe('The claim with the user id.'),
       role: claimName.prefault('role').describe('The claim with the role.'),
-      tenantId: claimName.prefault('tenant_id').describe('The claim with the tenant.'),
+      tenantId: claimName.prefault('tenant_id').describe('The claim with the tenant id.'),
     })
     .prefault({})
-    .describe('Where its tokens say who the caller is.'),
-  tenants: unique(id).min(1).optional().describe('The tenants it may speak for. Required with two or more issuers.'),
-  roles: unique(role).min(1).optional().describe('The roles it may give. Required with two or more issuers.'),
+    .describe('The claims that identify the caller.'),
+  tenants: unique(id)
+    .min(1)
+    .optional()
+    .describe('The tenants that its tokens may name. Required with two or more issuers.'),
+  roles: unique(role)
+    .min(1)
+    .optional()
+    .describe('The roles that its tokens may name. Required with two or more issuers.'),
   revocations: z
     .strictObject({
-      url: calledUrl.describe('The feed. Called with a signed `x-identity: gateway`.'),
-      maxStaleness: duration({ min: '1s', max: '1h' }).prefault('30s').describe('How old the last news may be.'),
-      onStale: z.enum(['allow', 'deny']).prefault('allow').describe('What happens to tokens when it is older.'),
+      url: calledUrl.describe('The URL of the feed. Requests carry a signed `x-identity: gateway`.'),
+      maxStaleness: duration({ min: '1s', max: '1h' })
+        .prefault('30s')
+        .describe('How long ago the last successful read may be.'),
+      onStale: z
+        .enum(['allow', 'deny'])
+        .prefault('allow')
+        .describe('Whether tokens are accepted when the feed is older than that.'),
     })
     .optional()
-    .describe('Where revoked sessions, users, tenants and keys are announced. Makes `sid` required.'),
+    .describe('The feed of revoked sessions, users, tenants and keys. Makes the claim `sid` required.'),
 });
 
 export type IssuerPart = z.output<typeof issuer>;
 
 type IssuerPieces = Pieces<IssuerPart>;
 
-/** Issuers are different, and with two or more each names the tenants and roles that it may assign. */
+/** Each issuer is listed once. With two or more, each lists the tenants and roles that its tokens may name. */
 export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMalformed, refuse: Refuse): void {
   const seen = new Map<string, number>();
   for (const [index, { issuer, tenants, roles }] of issuers.entries()) {
     const other = issuer === undefined ? undefined : seen.get(issuer);
     if (other !== undefined) {
-      refuse(['issuers', index, 'issuer'], 'stands here twice', { other: ['issuers', other, 'issuer'] });
+      refuse(['issuers', index, 'issuer'], 'is written twice', { other: ['issuers', other, 'issuer'] });
     } else if (issuer !== undefined) seen.set(issuer, index);
     if (issuers.length === 1) continue;
-    // Otherwise each could name the other's users (a hostile issuer is a case of docs/threat-model.md).
+    // Otherwise a hostile issuer could impersonate the users of another (docs/threat-model.md).
     for (const [key, value] of Object.entries({ tenants, roles })) {
       if (value !== undefined || isMalformed('issuers', index, key)) continue;
       refuse(['issuers', index], `"${key}" is required with two or more issuers: the ${key} this one may name`);
@@ -83,7 +92,7 @@ export function checkRevocationFeeds(
   const targets = new Set(all.flat());
   for (const [index, { revocations }] of issuers.entries()) {
     if (revocations === undefined || targets.has(new URL(revocations.url).origin)) continue;
-    const message = 'is at no target of any upstream, so what is asked of it could not be signed';
+    const message = 'is at no target of any upstream, so requests for it could not be signed';
     refuse(['issuers', index, 'revocations', 'url'], message);
   }
 }

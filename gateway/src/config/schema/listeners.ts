@@ -6,18 +6,20 @@ import { address, filePath } from './scalars.ts';
 import { isLoopback, isLoopbackHost } from './urls.ts';
 
 export const listen = z.strictObject({
-  public: address.prefault('127.0.0.1:8080').describe('Where clients call.'),
+  public: address.prefault('127.0.0.1:8080').describe('The address for clients.'),
   admin: address
     .prefault('127.0.0.1:9090')
-    .describe('Health, metrics and the key set, for operators. Never for clients.'),
-  internal: address.prefault('127.0.0.1:8090').describe('The key set for services, and calls between services.'),
+    .describe('The address for operators: health, metrics and the key set. Not for clients.'),
+  internal: address
+    .prefault('127.0.0.1:8090')
+    .describe('The address for services: the key set, and calls between services.'),
   tls: z
     .strictObject({
-      cert: filePath.describe('The certificate in PEM, its chain behind it.'),
-      key: filePath.describe('Its private key in PEM, without a passphrase.'),
+      cert: filePath.describe('PEM file of the certificate, followed by its chain.'),
+      key: filePath.describe('PEM file of its private key, without a passphrase.'),
     })
     .optional()
-    .describe('Makes `public` speak TLS 1.2 and 1.3, and nothing else. The files are read again when they change.'),
+    .describe('Serves `public` over TLS 1.2 and 1.3 only. The files are read again when they change.'),
 });
 
 export type ListenPieces = Pieces<z.output<typeof listen>>;
@@ -37,7 +39,7 @@ export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   }
 }
 
-/** Refuses a reload that changes what is fixed at start. Applying half of the file would match neither the old configuration nor the new one. */
+/** Refuses a reload that changes a start setting. Half of the new file would be neither the old configuration nor the new one. */
 export function checkStartSettings(
   file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> & Readonly<{ listen: ListenPieces }>,
   isMalformed: IsMalformed,
@@ -45,7 +47,7 @@ export function checkStartSettings(
   running: StartSettings,
 ): void {
   const refuseChange = (...path: readonly string[]) =>
-    refuse(path, 'cannot change while the gateway runs: restart it, or put back what was here');
+    refuse(path, 'cannot change while the gateway runs: restart it, or restore the old value');
   for (const [name, address] of Object.entries(running.listen)) {
     const wanted = file.listen[name as keyof StartSettings['listen']];
     if (wanted !== undefined && !isDeepStrictEqual(wanted, address)) refuseChange('listen', name);

@@ -5,7 +5,7 @@ import { parsedText } from './scalars.ts';
 /** `10.0.0.0/8`, `fd00::/8`, or one address. */
 export const network = parsedText(
   'network',
-  'an address or a network, such as "10.0.0.0/8"; a network of everybody would let every client choose its address',
+  'an address or a network, such as "10.0.0.0/8"; a network of all addresses would let every client choose its address',
   parseNetwork,
   /^[0-9A-Fa-f:.]+(\/\d{1,3})?$/,
 ).superRefine((given, context) => {

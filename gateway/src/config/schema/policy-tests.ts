@@ -6,32 +6,33 @@ import { id, name, role, text, wholeNumber } from './scalars.ts';
 export const testCase = z.strictObject({
   request: z
     .strictObject({
-      method: method.describe('The method.'),
+      method: method.describe('The request method.'),
       path: text.describe('The request target.'),
       as: z
         .strictObject({
-          userId: id.describe('The user in its token.'),
-          role: role.describe('The role in its token.'),
-          tenantId: id.describe('The tenant in its token.'),
-          bound: z.boolean().default(false).describe('Whether its token is bound to a key (DPoP), with a good proof.'),
+          userId: id.describe('The user id in the token.'),
+          role: role.describe('The role in the token.'),
+          tenantId: id.describe('The tenant id in the token.'),
+          bound: z
+            .boolean()
+            .default(false)
+            .describe('Whether the token is bound to a key (DPoP) and comes with a valid proof.'),
         })
         .optional()
-        .describe(
-          'A user with a good token, or whom `service` acts for. Without it, and without `service`: anonymous.',
-        ),
-      service: name.optional().describe('A calling service, on the internal listener.'),
+        .describe('The user with a valid token, or the user that `service` acts for. Default: anonymous.'),
+      service: name.optional().describe('The calling service, on the internal listener.'),
     })
-    .describe('What is asked.'),
+    .describe('The request.'),
   expect: z
     .strictObject({
-      allowed: z.boolean().describe('Whether it reaches an upstream.'),
-      status: wholeNumber(400, 599).optional().describe('Of the refusal.'),
-      code: text.optional().describe('Of the refusal.'),
-      route: name.optional().describe('The route that is chosen.'),
-      upstream: name.optional().describe('The upstream that gets it.'),
-      path: text.optional().describe('The path that the upstream gets.'),
+      allowed: z.boolean().describe('Whether the request reaches an upstream.'),
+      status: wholeNumber(400, 599).optional().describe('The status of the refusal.'),
+      code: text.optional().describe('The error code of the refusal.'),
+      route: name.optional().describe('The route that matches.'),
+      upstream: name.optional().describe('The upstream that receives the request.'),
+      path: text.optional().describe('The path that the upstream receives.'),
     })
-    .describe('What must become of it.'),
+    .describe('The expected result.'),
 });
 
 export type TestPart = z.output<typeof testCase>;

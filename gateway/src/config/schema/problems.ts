@@ -175,7 +175,7 @@ function kindOf(expected: string, value: unknown): string {
       return 'a list';
     case 'boolean':
       return typeof value === 'string'
-        ? 'true or false: what is in quotes or comes from a variable is a text, and so are yes, no, on and off'
+        ? 'true or false: values in quotes, values of variables, and yes, no, on and off are text'
         : 'true or false';
     case 'number':
       return typeof value === 'string' ? `a number${textNote}` : 'a number';
@@ -187,7 +187,7 @@ function kindOf(expected: string, value: unknown): string {
   }
 }
 
-const textNote = ', in digits: what is in quotes or comes from a variable is a text';
+const textNote = ', in digits: values in quotes and values of variables are text';
 
 /** `routes[0].methods[1]` */
 function pathText(path: Path): string {

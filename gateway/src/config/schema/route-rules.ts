@@ -53,7 +53,7 @@ function checkReferences(
     refuse(['callers', index], unknown('a service', caller, [...services]));
   }
   if ((auth === 'required' || auth === 'optional') && issuers.length === 0 && !isMalformed('issuers')) {
-    refuse(['auth'], 'there are no issuers, so no token could be good');
+    refuse(['auth'], 'there are no issuers, so no token could be valid');
   }
 }
 
@@ -67,7 +67,7 @@ function unknown(kind: string, name: string, known: readonly string[]): string {
 function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse): void {
   const { auth, allow, callers, limits = [] } = route;
   if (allow !== undefined && (auth === 'public' || auth === 'optional')) {
-    refuse(['allow'], `needs auth: required; with auth: ${auth} nobody needs a role or a tenant`);
+    refuse(['allow'], `needs auth: required; auth: ${auth} checks no role and no tenant`);
   }
   const tenant = allow?.tenant;
   const hasParam = segmentsOf(route)?.some((segment) => segment.kind === 'param' && `:${segment.name}` === tenant);
@@ -77,7 +77,7 @@ function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse)
   }
   for (const [index, { by }] of limits.entries()) {
     if (auth === 'public' && (by === 'user' || by === 'tenant')) {
-      refuse(['limits', index, 'by'], `nobody has a ${by} on a public route: count by address or route`);
+      refuse(['limits', index, 'by'], `a public route has no ${by}: count by address or route`);
     }
   }
   if (auth !== 'service') {
@@ -85,7 +85,7 @@ function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse)
     return;
   }
   if (callers === undefined && !hasMalformedCallers) {
-    refuse(['auth'], '"callers" is required with auth: service: who may call');
+    refuse(['auth'], '"callers" is required with auth: service: the services that may call');
   }
   if (route.websocket) refuse(['websocket'], 'is for clients: services make plain calls');
   if (route.body?.mode === 'stream') {

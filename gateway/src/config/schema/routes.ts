@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
 import { cookieName, name, role, seconds, size, unique, wholeNumber } from './scalars.ts';
 
-/** TRACE and CONNECT are for proxies to answer, never to carry. */
+/** Without TRACE and CONNECT, which a gateway must not forward. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 const pattern = z
@@ -11,7 +11,7 @@ const pattern = z
     const segments = parsePattern(path);
     if (typeof segments === 'string') context.addIssue({ code: 'custom', message: `the path ${segments}` });
   })
-  // For editors, which cannot ask it.
+  // An approximation for editors.
   .meta({
     pattern: /^(\/(:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+))*\/(\*\*|:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+)?$/
       .source,
@@ -24,89 +24,94 @@ const prefix = z
     error: 'must be whole literal segments, such as /v1, without a slash at the end; or / alone',
   })
   .refine((path) => !path.split('/').some((part) => part === '.' || part === '..'), {
-    error: 'must have no dot segments',
+    error: 'must not have dot segments',
   });
 
 const limit = z.strictObject({
-  requests: wholeNumber(1, 1_000_000).describe('How many.'),
-  per: seconds({ min: '1s', max: '1d' }).describe('In how long.'),
-  by: z.enum(['user', 'tenant', 'address', 'route']).describe('Counted for whom. An anonymous user counts by address.'),
+  requests: wholeNumber(1, 1_000_000).describe('The number of requests.'),
+  per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
+  by: z
+    .enum(['user', 'tenant', 'address', 'route'])
+    .describe('What requests are counted by. Anonymous callers count by address.'),
   onStoreFailure: z
     .enum(['local', 'deny'])
     .default('local')
-    .describe('While Redis does not answer: `local` counts in each process, `deny` answers 503.'),
+    .describe('While Redis is unavailable, `local` counts in each process and `deny` responds 503.'),
 });
 
 export const route = z.strictObject({
-  name: name.describe('For logs, metrics and `explain`. Unique.'),
+  name: name.describe('A unique name for logs, metrics and `explain`.'),
   path: pattern.describe(
-    'Literal segments, `:name` for one, `**` at the end for any number. `/x/**` matches `/x` too.',
+    'Literal segments, `:name` for one segment, `**` at the end for any number. `/x/**` also matches `/x`.',
   ),
-  methods: unique(method).min(1).describe('What is served here. GET implies HEAD.'),
-  upstream: name.describe('Who answers: a key of `upstreams`.'),
+  methods: unique(method).min(1).describe('The methods that are served. GET implies HEAD.'),
+  upstream: name.describe('The upstream: a key of `upstreams`.'),
   auth: z
     .enum(['required', 'optional', 'public', 'service'])
     .describe(
-      'Must be written. `optional`: no token is anonymous, a bad one is refused. `service`: internal listener only.',
+      'Required, without a default. `optional`: no token means anonymous, an invalid token is refused. `service`: internal listener only.',
     ),
   allow: z
     .strictObject({
-      roles: unique(role).min(1).optional().describe('The caller has one of these.'),
+      roles: unique(role).min(1).optional().describe('The roles that are allowed.'),
       tenant: z
         .string()
         .regex(/^:[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be a parameter of the path, such as ":tenantId"' })
         .optional()
-        .describe("The parameter of the path that must be the caller's tenant."),
+        .describe("The path parameter that must equal the caller's tenant."),
     })
     .optional()
-    .describe('Further conditions; needs `auth: required` or `service`.'),
+    .describe('Conditions on the caller. Requires `auth: required` or `service`.'),
   senderConstrained: z
     .literal('required')
     .optional()
     .describe(
-      'A token must be bound to its client (DPoP). Absent: a bound token needs its proof, others pass as Bearer.',
+      'Requires tokens bound to a key of the client (DPoP). Default: bound tokens need a proof, others are accepted as Bearer.',
     ),
-  callers: unique(name).min(1).optional().describe('With `auth: service`: who may call, keys of `services`.'),
-  limits: z.array(limit).max(8).prefault([]).describe('All of them hold.'),
+  callers: unique(name)
+    .min(1)
+    .optional()
+    .describe('With `auth: service`: the services that may call, as keys of `services`.'),
+  limits: z.array(limit).max(8).prefault([]).describe('Rate limits. All of them apply.'),
   body: z
     .strictObject({
       mode: z
         .enum(['digest', 'stream', 'none'])
         .prefault('digest')
         .describe(
-          '`digest`: read whole and covered by the signature. `stream`: passed on as it comes. `none`: refused.',
+          '`digest`: buffered and covered by the signature. `stream`: forwarded as it arrives. `none`: refused.',
         ),
       maxBytes: size({ min: '1B', max: '16GiB' })
         .prefault('1MiB')
-        .describe('More is 413. In mode `digest` 64MiB at most.'),
+        .describe('The maximum size; a larger body is 413. With `digest`, 64MiB at most.'),
     })
     .prefault({})
-    .describe('What it takes as a body.'),
-  websocket: z.boolean().default(false).describe('Whether GET may upgrade.'),
+    .describe('How request bodies are handled.'),
+  websocket: z.boolean().default(false).describe('Whether GET may upgrade to a WebSocket.'),
   rewrite: z
     .strictObject({
       prefix: z
         .strictObject({
-          from: prefix.describe('The front of `path`.'),
-          to: prefix.describe('What stands there instead.'),
+          from: prefix.describe('The start of `path`.'),
+          to: prefix.describe('The replacement.'),
         })
-        .describe('By whole segments.'),
+        .describe('Replaces whole segments at the start of the path.'),
     })
     .optional()
-    .describe('What the upstream sees instead of the path.'),
+    .describe('Changes the path for the upstream.'),
   forward: z
     .strictObject({
-      cookies: unique(cookieName).prefault([]).describe('Cookies that are otherwise stripped and may pass, both ways.'),
-      authorization: z.boolean().default(false).describe("Whether the client's own `Authorization` passes."),
+      cookies: unique(cookieName).prefault([]).describe('Names of cookies that are forwarded in both directions.'),
+      authorization: z.boolean().default(false).describe("Whether the client's `Authorization` header is forwarded."),
       dpop: z
         .boolean()
         .default(false)
         .describe(
-          'For token endpoints: a `DPoP` proof is checked here also without an access token, named inwards as `jkt`, and passes.',
+          'For token endpoints: verifies a `DPoP` proof without an access token, signs its key as `jkt`, and forwards the proof.',
         ),
     })
     .prefault({})
-    .describe('What is otherwise stripped and may pass here.'),
+    .describe('Credentials that are forwarded; the default strips them.'),
 });
 
 export type RoutePart = z.output<typeof route>;

@@ -163,6 +163,6 @@ export const text = matching(/^[^\0]+$/, 'a text');
 export function unique<Item extends z.ZodType>(item: Item) {
   return z
     .array(item)
-    .refine((items) => new Set(items).size === items.length, { error: 'names something twice' })
+    .refine((items) => new Set(items).size === items.length, { error: 'has the same value twice' })
     .meta({ uniqueItems: true });
 }

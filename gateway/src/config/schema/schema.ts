@@ -11,92 +11,93 @@ import { filePath, headerName, name, seconds, unique, wholeNumber } from './scal
 import { type UpstreamPart, upstream } from './upstreams.ts';
 import { allowedHost, publicOrigin, redisUrl } from './urls.ts';
 
-/** One by one: `*` would also mean what nobody thought of, and means nothing where credentials are sent. */
-const namedHeader = headerName.refine((name) => name !== '*', { error: 'must name headers one by one, "*" is none' });
+/** Without `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
+const namedHeader = headerName.refine((name) => name !== '*', { error: 'must be the name of one header, not "*"' });
 
 const settableHeader = namedHeader.refine((name) => !isReservedHeader(foldHeaderName(name)), {
   error: 'is a header that only the gateway writes: it would be dropped',
 });
 
 const cors = z.strictObject({
-  origins: unique(publicOrigin).min(1).max(1_000).describe('Whose pages may read answers, and open WebSockets.'),
-  credentials: z.boolean().default(false).describe('Whether browsers may send cookies along, and keep those they get.'),
-  headers: unique(settableHeader).prefault([]).describe('More request headers that pages may set.'),
-  expose: unique(namedHeader).prefault([]).describe('More headers of answers that pages may read.'),
-  maxAge: seconds({ min: '1s', max: '1d' }).prefault('10m').describe('How long browsers may remember this.'),
+  origins: unique(publicOrigin)
+    .min(1)
+    .max(1_000)
+    .describe('The origins whose pages may read responses and open WebSockets.'),
+  credentials: z.boolean().default(false).describe('Whether browsers may send and store cookies.'),
+  headers: unique(settableHeader).prefault([]).describe('Additional request headers that pages may set.'),
+  expose: unique(namedHeader).prefault([]).describe('Additional response headers that pages may read.'),
+  maxAge: seconds({ min: '1s', max: '1d' }).prefault('10m').describe('How long browsers may cache the preflight.'),
 });
 
 const websockets = z
   .strictObject({
     maxPerUser: wholeNumber(1, 10_000)
       .default(100)
-      .describe('How many one user may have open, over all routes of a process. An anonymous one counts by address.'),
+      .describe('The maximum per user, over all routes of a process. Anonymous callers count by address.'),
   })
   .prefault({})
-  .describe('WebSockets, on every route that takes them.');
+  .describe('WebSockets on all routes.');
 
-/** The one source: checks, `countersign schema` and docs/gateway-yaml.md all come from here. */
+/** The only source of validation, `countersign schema` and docs/gateway-yaml.md. */
 export const schema = z
   .strictObject({
-    version: z.literal(1).describe('Of this format.'),
-    listen: listen.prefault({}).describe('Where the gateway listens.'),
+    version: z.literal(1).describe('The version of this format.'),
+    listen: listen.prefault({}).describe('The addresses of the listeners.'),
     admin: z
       .strictObject({
         allowedHosts: unique(allowedHost)
           .prefault([])
           .describe(
-            'What else its clients may call it, such as `gateway.internal` (on any port) or `localhost:9999`. Another Host is 421.',
+            'Additional values of `Host`, such as `gateway.internal` (any port) or `localhost:9999`. Others get 421.',
           ),
       })
       .prefault({})
-      .describe(
-        'The listener for operators. It always answers to `localhost` and to its own address, on its own port.',
-      ),
-    publicOrigins: unique(publicOrigin).prefault([]).describe('What clients call it. If any, another Host is 421.'),
-    trustedProxies: z.array(network).prefault([]).describe('Whose `X-Forwarded-For` counts.'),
-    insecureTransport: z.boolean().default(false).describe('Whether http may leave this machine.'),
+      .describe('The listener for operators. It always accepts `localhost` and its own address, with its own port.'),
+    publicOrigins: unique(publicOrigin)
+      .prefault([])
+      .describe('The public origins of the gateway. If set, another `Host` gets 421.'),
+    trustedProxies: z.array(network).prefault([]).describe('The proxies whose `X-Forwarded-For` is trusted.'),
+    insecureTransport: z.boolean().default(false).describe('Whether plain http to other machines is allowed.'),
     redis: redisUrl
       .optional()
       .describe(
-        'Where gateways share their limits, and which proofs and nested calls were used. Without it each process remembers for itself.',
+        'Shares rate limits, used proofs and nested calls between gateways. Default: each process keeps its own.',
       ),
-    issuers: z.array(issuer).prefault([]).describe('Whose tokens are good.'),
+    issuers: z.array(issuer).prefault([]).describe('The trusted token issuers.'),
     identity: z
       .strictObject({
-        keys: filePath.describe('Directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),
-        lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature holds.'),
+        keys: filePath.describe('The directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),
+        lifetime: seconds({ min: '1s', max: '60s' }).prefault('30s').describe('How long a signature is valid.'),
       })
       .describe('How identity is signed.'),
-    dpop: dpop.prefault({}).describe('Proofs of possession (RFC 9449). They need `publicOrigins`.'),
+    dpop: dpop.prefault({}).describe('Proofs of possession (RFC 9449). Requires `publicOrigins`.'),
     services: z
-      .record(name, z.strictObject({ keys: filePath.describe('Its public keys, a JWK set.') }))
+      .record(name, z.strictObject({ keys: filePath.describe('The file with its public keys, a JWK set.') }))
       .prefault({})
-      .describe('Who may call on the internal listener.'),
+      .describe('The services that may call on the internal listener, by name.'),
     upstreams: z.record(name, upstream).describe('The services behind the gateway, by name.'),
-    routes: z.array(route).min(1).max(10_000).describe('What is served. Their order does not matter.'),
-    cors: cors.optional().describe('Lets pages of other origins call. Answered here; services are not asked.'),
+    routes: z.array(route).min(1).max(10_000).describe('The routes, in any order.'),
+    cors: cors.optional().describe('Allows pages of other origins to call. The gateway responds to preflights itself.'),
     websockets,
     uploads: z
       .strictObject({
         maxPerAddress: wholeNumber(1, 10_000)
           .default(256)
-          .describe(
-            'How many may arrive at once from one client address (IPv6: one /64), over all routes of a process.',
-          ),
+          .describe('The maximum at once from one client address (IPv6: one /64), over all routes of a process.'),
       })
       .prefault({})
-      .describe('Bodies of routes with `mode: stream`.'),
+      .describe('Request bodies of routes with `mode: stream`.'),
     headers: z
       .strictObject({
-        strip: unique(headerName).prefault([]).describe('More request headers that never reach a service.'),
+        strip: unique(headerName).prefault([]).describe('Additional request headers that are removed.'),
         security: z
           .boolean()
           .default(false)
-          .describe('Whether answers of services get HSTS, nosniff, frame and referrer headers where they have none.'),
+          .describe('Whether HSTS, nosniff, frame and referrer headers are added to responses that lack them.'),
       })
       .prefault({})
-      .describe('Headers, on every route.'),
-    tests: z.array(testCase).prefault([]).describe('Run by `countersign test`.'),
+      .describe('Headers on all routes.'),
+    tests: z.array(testCase).prefault([]).describe('Tests that `countersign test` runs.'),
   })
   .describe('The configuration of a Countersign gateway.');
 

@@ -7,13 +7,15 @@ import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber
 import { isPlainHttp, plainHttp, targetOrigin } from './urls.ts';
 
 const secretOptions = {
-  secret: text.optional().describe('32 bytes or more, from a variable without a default. One upstream, one secret.'),
-  secretFile: filePath.optional().describe('Instead of `secret`: a file with it.'),
-  next: text.optional().describe('What `secret` will be. Checked and listed by `keys list`, signs nothing yet.'),
-  nextFile: filePath.optional().describe('Instead of `next`: a file with it.'),
+  secret: text
+    .optional()
+    .describe('The secret, 32 bytes or more, from a variable without a default. Unique to this upstream.'),
+  secretFile: filePath.optional().describe('A file with the secret, instead of `secret`.'),
+  next: text.optional().describe('The next secret. It is checked and listed by `keys list`, but signs nothing yet.'),
+  nextFile: filePath.optional().describe('A file with the next secret, instead of `next`.'),
 };
 
-const algorithmMeaning = 'With `ed25519` a service needs public keys only.';
+const algorithmMeaning = 'The signing algorithm. With `ed25519` the service needs only public keys.';
 
 const upstreamIdentity = z
   .discriminatedUnion('algorithm', [
@@ -21,73 +23,75 @@ const upstreamIdentity = z
     z.strictObject({ algorithm: z.literal('hmac-sha256').describe(algorithmMeaning), ...secretOptions }),
   ])
   .prefault({ algorithm: 'ed25519' })
-  .describe('How identity is signed for it. Whoever reads an hmac secret can be anyone, to that upstream alone.');
+  .describe('How identity is signed. An hmac secret lets its reader impersonate any caller to this upstream.');
 
 const health = z
   .strictObject({
-    path: pathOnly.describe('Asked with GET; 200 to 299 is healthy.'),
+    path: pathOnly.describe('The path that is requested with GET. A status of 200 to 299 is healthy.'),
     interval: duration({ min: '100ms', max: '1h' })
       .prefault('5s')
-      .describe('Between two checks, give or take a tenth.'),
-    timeout: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('For a check, connection included.'),
-    unhealthyAfter: wholeNumber(1, 10).default(2).describe('Bad checks in a row after which a target is left out.'),
-    healthyAfter: wholeNumber(1, 10).default(2).describe('Good checks in a row after which it is back.'),
+      .describe('The time between two checks, plus or minus 10%.'),
+    timeout: duration({ min: '1ms', max: '1m' })
+      .prefault('2s')
+      .describe('The time limit of a check, including the connection.'),
+    unhealthyAfter: wholeNumber(1, 10).default(2).describe('Failed checks in a row until a target is skipped.'),
+    healthyAfter: wholeNumber(1, 10).default(2).describe('Passed checks in a row until it is used again.'),
   })
-  .describe('Checks of every target. Where all are out, all are tried.');
+  .describe('Health checks of every target. If all targets fail, all are used.');
 
 const breaker = z
   .strictObject({
-    failureRate: z.number().min(0.01).max(1).default(0.5).describe('The share of failures at which it opens.'),
-    minimum: wholeNumber(1, 100_000).default(20).describe('Requests in the window before that share counts.'),
-    window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('How far back requests count.'),
+    failureRate: z.number().min(0.01).max(1).default(0.5).describe('The share of failures that opens the breaker.'),
+    minimum: wholeNumber(1, 100_000).default(20).describe('Requests in the window before the share counts.'),
+    window: duration({ min: '100ms', max: '10m' }).prefault('10s').describe('The period in which requests count.'),
     cooldown: duration({ min: '100ms', max: '10m' })
       .prefault('10s')
-      .describe(
-        'How long it stays open before 3 requests try again; with `health` until a check passes, if that is sooner.',
-      ),
+      .describe('How long it stays open until 3 requests try again. With `health`, a passed check ends it earlier.'),
   })
-  .describe('Answers 503 at once while an upstream cannot be reached or does not answer in time. Nothing else counts.');
+  .describe('Responds 503 at once while the upstream is unreachable or times out. Other failures do not count.');
 
 const tls = z
   .strictObject({
-    ca: filePath.optional().describe("PEM file of the CAs that may vouch for it, instead of the system's."),
-    cert: filePath.optional().describe('PEM file of our certificate, and those between it and its CA.'),
+    ca: filePath.optional().describe("PEM file of the trusted CAs, instead of the system's."),
+    cert: filePath.optional().describe("PEM file of the gateway's client certificate, followed by its chain."),
     key: filePath.optional().describe('PEM file of its private key.'),
-    serverName: hostName.optional().describe("The name that its certificate must be for. Default: the target's host."),
+    serverName: hostName.optional().describe("The name in the upstream's certificate. Default: the target's host."),
   })
-  .describe('For https targets. The files are read again when they change; the certificate is always checked.');
+  .describe('TLS for https targets. The certificate is always verified. The files are read again when they change.');
 
 export const upstream = z.strictObject({
-  targets: unique(targetOrigin).min(1).max(64).describe('Its instances.'),
+  targets: unique(targetOrigin).min(1).max(64).describe('The origins of its instances.'),
   identity: upstreamIdentity,
-  txnToken: z.boolean().default(false).describe('Whether it is handed a `txn-token` for calls to other services.'),
+  txnToken: z.boolean().default(false).describe('Whether it receives a `txn-token` for calls to other services.'),
   timeouts: z
     .strictObject({
-      connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('For a connection to be made.'),
+      connect: duration({ min: '1ms', max: '1m' }).prefault('2s').describe('Until the connection is open.'),
       response: duration({ min: '1ms', max: '1h' })
         .prefault('30s')
-        .describe('From the whole request to the first byte of the answer.'),
+        .describe('From the end of the request to the first byte of the response.'),
       idle: duration({ min: '1ms', max: '1d' })
         .prefault('60s')
-        .describe('Between two pieces of the answer, or of a body that is streamed.'),
+        .describe('Between two chunks of the response or of a streamed body.'),
     })
     .prefault({})
-    .describe('How long it may take.'),
+    .describe('Time limits.'),
   minRate: size({ min: '0B', max: '1MiB' })
     .prefault('1KiB')
-    .describe('Bytes a second that a client has to send of a body, and to read of an answer, on average. `0B`: none.'),
+    .describe(
+      'The minimum rate in bytes per second at which a client sends a body and reads a response. `0B`: no minimum.',
+    ),
   balance: z
     .enum(['round-robin', 'least-pending'])
     .default('round-robin')
-    .describe('Which target is next: each in turn, or the one with the fewest unfinished requests.'),
+    .describe('How targets are chosen: in turn, or the one with the fewest pending requests.'),
   health: health.optional(),
   retry: z
     .strictObject({
-      attempts: wholeNumber(0, 3).default(1).describe('Further attempts beyond the first.'),
+      attempts: wholeNumber(0, 3).default(1).describe('Attempts after the first.'),
     })
     .optional()
     .describe(
-      'Tries idempotent requests again of which not a byte was answered. Without it: none, but see docs/request-flow.md.',
+      'Retries idempotent requests without any byte of a response. Default: no retries; see docs/request-flow.md.',
     ),
   breaker: breaker.optional(),
   tls: tls.optional(),
@@ -101,7 +105,7 @@ type Upstreams = ReadonlyMap<string, Pieces<UpstreamPart>>;
 export function checkTxnTokens(upstreams: Upstreams, services: Pick<ReadonlySet<string>, 'has'>, refuse: Refuse): void {
   for (const [name, { txnToken }] of upstreams) {
     if (!txnToken || services.has(name)) continue;
-    const message = `"${name}" has no keys under services, so it could make no calls with it`;
+    const message = `"${name}" has no keys under services, so it could not use the token`;
     refuse(['upstreams', name, 'txnToken'], message);
   }
 }

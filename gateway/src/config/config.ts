@@ -1,12 +1,12 @@
 import type { FileRead } from './files.ts';
 
-/** How far the clocks of the gateway, issuers, services and clients may be apart. */
+/** The tolerated difference between the clocks of the gateway, issuers, services and clients. */
 export const toleranceMs = 5000;
 
-/** Where one listener listens. Port 0 lets the system choose. */
+/** The address of a listener. With port 0 the system chooses a port. */
 export type Address = Readonly<{ host: string; port: number }>;
 
-/** In PEM: a chain, its own first, and its private key. */
+/** In PEM: a certificate followed by its chain, and its private key. */
 export type Certificate = Readonly<{ cert: string; key: string; expiresAtMs: number }>;
 
 /** A network in the form that `net.BlockList.addSubnet` takes. */
@@ -24,7 +24,7 @@ type SigningAlgorithm =
   | 'PS384'
   | 'PS512';
 
-/** Who may issue tokens, and what such a token may say. */
+/** An issuer of tokens, and the claims that its tokens may have. */
 export type Issuer = Readonly<{
   /** Compared with `iss` byte by byte. */
   issuer: string;
@@ -32,23 +32,23 @@ export type Issuer = Readonly<{
   /** A URL, or the absolute path of a file. */
   jwks: string;
   algorithms: readonly SigningAlgorithm[];
-  /** The claims' names in this issuer's tokens. */
+  /** The names of the claims in this issuer's tokens. */
   claims: Readonly<{ userId: string; role: string; tenantId: string }>;
-  /** Undefined: this issuer may name any. Never undefined where there are two issuers or more. */
+  /** The tenants that its tokens may name. Undefined: any, which only a single issuer may have. */
   tenants: ReadonlySet<string> | undefined;
   roles: ReadonlySet<string> | undefined;
   revocations: Readonly<{ url: string; maxStalenessMs: number; onStale: 'allow' | 'deny' }> | undefined;
 }>;
 
 /**
- * How the gateway signs towards one upstream. `secret` signs. `next` is what `secret` will become: it is checked and
- * its keyid redacted by `countersign keys list`, so that services can be seen to know it, but it signs nothing yet.
+ * How the gateway signs requests to one upstream. `next` is the secret that will replace `secret`. `countersign keys list` prints its
+ * keyid, to compare with the services, but it signs nothing yet.
  */
 export type UpstreamIdentity =
   | Readonly<{ algorithm: 'ed25519' }>
   | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>;
 
-/** A service behind the gateway. Its name is the audience of what is signed for it. */
+/** A service behind the gateway. Its name is the audience of its signatures. */
 export type Upstream = Readonly<{
   name: string;
   /** Origins, as `new URL(target).origin`; at least one. */
@@ -56,76 +56,76 @@ export type Upstream = Readonly<{
   identity: UpstreamIdentity;
   txnToken: boolean;
   timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
-  /** Bytes a second that a client has to send of a body, or read of an answer. 0: none. */
+  /** The minimum rate in bytes per second at which a client sends a body or reads a response. 0: no minimum. */
   minRate: number;
   balance: 'round-robin' | 'least-pending';
-  /** Undefined: nothing is asked but what clients ask. */
+  /** Undefined: no health checks. */
   health:
     | Readonly<{ path: string; intervalMs: number; timeoutMs: number; unhealthyAfter: number; healthyAfter: number }>
     | undefined;
-  /** Further attempts, beyond the first. */
+  /** Attempts after the first. */
   retry: Readonly<{ attempts: number }>;
-  /** Undefined: it is always asked. */
+  /** Undefined: no breaker. */
   breaker: Readonly<{ failureRate: number; minimum: number; windowMs: number; cooldownMs: number }> | undefined;
-  /** Absolute paths of PEM files, read at start and whenever they change. Undefined: the system's CAs, and no certificate of ours. */
+  /** Undefined: the CAs of the system, and no client certificate. */
   tls: UpstreamTls | undefined;
 }>;
 
-/** How an https upstream is known, and how it knows us. */
+/** Authentication of an https upstream and of the gateway. Paths are absolute; the files are read again when they change. */
 export type UpstreamTls = Readonly<{
-  /** Instead of the system's CAs, not besides them. */
+  /** Replaces the CAs of the system. */
   caFile: string | undefined;
-  /** Both or neither. */
+  /** The client certificate of the gateway and its key: both or neither. */
   certFile: string | undefined;
   keyFile: string | undefined;
-  /** The name its certificate must be for, where that is not the target's host. */
+  /** The name in its certificate. Undefined: the host of the target. */
   serverName: string | undefined;
 }>;
 
 type LimitBy = 'user' | 'tenant' | 'address' | 'route';
 
-/** `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
+/** At most `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
 export type Limit = Readonly<{
   requests: number;
   perSec: number;
   by: LimitBy;
-  /** While Redis does not answer: count in this process, or refuse with 503. */
+  /** While Redis is unavailable: count in this process, or refuse with 503. */
   onStoreFailure: 'local' | 'deny';
 }>;
 
 export type AuthMode = 'required' | 'optional' | 'public' | 'service';
 
-/** How a client may present a token. */
+/** The authentication scheme of an access token. */
 export type Scheme = 'Bearer' | 'DPoP';
 
 export type Route = Readonly<{
   name: string;
   /** The pattern as written, e.g. `/v1/tenants/:tenantId/**`. */
   path: string;
-  /** Upper case, as written: GET's HEAD is not in it. */
+  /** Upper case, as written: HEAD is implied by GET, but not listed. */
   methods: readonly string[];
   upstream: Upstream;
   auth: AuthMode;
-  /** Undefined: not asked. `tenantParam` is the `:param`, without its colon, that must equal the caller's tenant. */
+  /** Undefined: no condition. `tenantParam` is the path parameter, without its colon, that must equal the caller's tenant. */
   allow: Readonly<{ roles: ReadonlySet<string> | undefined; tenantParam: string | undefined }>;
-  /** A token has to be bound to its client's key. */
+  /** Whether a token must be bound to a key of the client. */
   senderConstrained: boolean;
-  /** What a client without a token is offered; `DPoP` where `publicOrigins` make it possible. */
+  /** The challenges for a client without a token. `DPoP` requires `publicOrigins`. */
   schemes: readonly Scheme[];
-  /** Services that may call it on the internal listener; empty unless `auth` is `service`. */
+  /** The services that may call it on the internal listener. Empty unless `auth` is `service`. */
   callers: ReadonlySet<string>;
   limits: readonly Limit[];
   body: Readonly<{ mode: 'digest' | 'stream' | 'none'; maxBytes: number }>;
   websocket: boolean;
-  /** Whole segments, no trailing slash except for the root `/`. */
+  /** Whole segments, without a trailing slash except for the root `/`. */
   rewrite: Readonly<{ from: string; to: string }> | undefined;
-  /** What is otherwise stripped and may pass here: cookies by name (both ways), the client's own credentials. */
+  /** Credentials that are forwarded, not stripped: cookies by name, in both directions, and headers of the client. */
   forward: Readonly<{ cookies: ReadonlySet<string>; authorization: boolean; dpop: boolean }>;
 }>;
 
-/** Whose pages may read answers. `headers` and `expose` come on top of what the gateway itself needs. */
+/** The origins whose pages may read responses. `headers` and `expose` add to the headers that the gateway needs itself. */
 export type Cors = Readonly<{
-  /** As browsers write them. */
+  /** In the form that browsers send. */
   origins: readonly string[];
   credentials: boolean;
   headers: readonly string[];
@@ -133,7 +133,7 @@ export type Cors = Readonly<{
   maxAgeSec: number;
 }>;
 
-/** One nonce is handed out for `lifetimeSec`; the one before is still taken. */
+/** One nonce is issued for `lifetimeSec`. The previous one is still accepted. */
 export type DpopNonceSettings = Readonly<{ secret: Uint8Array; lifetimeSec: number }>;
 
 /** A service that may call on the internal listener, and the file with its public keys. */
@@ -154,33 +154,33 @@ export type PolicyTest = Readonly<{
     code: string | undefined;
     route: string | undefined;
     upstream: string | undefined;
-    /** The path that the upstream gets. */
+    /** The path that the upstream receives. */
     path: string | undefined;
   }>;
   /** `file:line:column`, for the report. */
   at: string;
 }>;
 
-/** A whole, checked configuration. Immutable: a reload makes another one. */
+/** A valid configuration. Immutable: a reload makes a new one. */
 export type GatewayConfig = Readonly<{
   /** Absolute path of the file. */
   file: string;
-  /** SHA-256 of the file's text, hex. Variables are not part of it: they hold secrets. */
+  /** SHA-256 of the text of the file, in hex. Without the values of variables, which contain secrets. */
   hash: string;
-  /** All that it was read from: the file first, then those with secrets and the certificate. */
+  /** All files that it was read from: gateway.yaml, then those with secrets and the certificate. */
   files: readonly FileRead[];
-  /** The file's values, without anything secret, to be looked at. JSON: one string is handed from thread to thread in no time. */
+  /** The values of the file without secrets, as JSON. One string passes between threads faster than a tree of objects. */
   redacted: string;
   listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
-  /** `allowedHosts`: in lower case, with a port or without. */
+  /** `allowedHosts`: in lower case, with or without a port. */
   admin: Readonly<{ allowedHosts: readonly string[] }>;
-  /** Of the public listener; undefined: it speaks plain HTTP. */
+  /** The certificate of the public listener. Undefined: plain HTTP. */
   certificate: Certificate | undefined;
-  /** Origins clients may name; empty: any Host is taken. */
+  /** The origins that clients may use. Empty: any `Host` is accepted. */
   publicOrigins: readonly string[];
   trustedProxies: readonly Network[];
   insecureTransport: boolean;
-  /** A `redis:` or `rediss:` URL; undefined: limits are this process's own. */
+  /** A `redis:` or `rediss:` URL. Undefined: each process counts for itself. */
   redis: string | undefined;
   issuers: readonly Issuer[];
   identity: Readonly<{ keysDir: string; lifetimeSec: number }>;
@@ -188,7 +188,7 @@ export type GatewayConfig = Readonly<{
   services: ReadonlyMap<string, CallingService>;
   upstreams: ReadonlyMap<string, Upstream>;
   routes: readonly Route[];
-  /** Undefined: browsers are told nothing. */
+  /** Undefined: no CORS headers. */
   cors: Cors | undefined;
   websockets: Readonly<{ maxPerUser: number }>;
   uploads: Readonly<{ maxPerAddress: number }>;

@@ -4,23 +4,23 @@ import { readFile, stat } from 'node:fs/promises';
 import { ConfigError } from '@countersign/service-kit';
 import { maxBytes, tooLarge } from './yaml/yaml.ts';
 
-/** A file that a configuration was read from, and the SHA-256 of what it held, hex. */
+/** A file of a configuration, with the SHA-256 of its content in hex. */
 export type FileRead = Readonly<{ path: string; hash: string }>;
 
 export const hashOf = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
 
-/** Rather than why a file could not be read. */
+/** Whether this is a hash, not the reason why {@link readAgain} failed. */
 export const isHash = (hash: string): boolean => /^[0-9a-f]{64}$/.test(hash);
 
 /**
- * @param file As problems shall name it.
- * @throws ConfigError when it is not there, cannot be read, is too large or is not UTF-8.
+ * @param file The path, and the name of the file in problems.
+ * @throws ConfigError for a file that is missing, unreadable, too large or not UTF-8.
  */
 export function readConfigFile(file: string): string {
   let bytes: Buffer;
   try {
     const stats = statSync(file);
-    // Before it is read: what is somebody's disk image, or has no end as /dev/zero, shall not become our memory.
+    // Before reading: a disk image would fill the memory, and /dev/zero has no end.
     if (stats.size > maxBytes) throw new ConfigError([`${file}:1:1: ${tooLarge}`]);
     if (stats.isCharacterDevice()) throw new ConfigError([`${file}: is a device, not a file`]);
     bytes = readFileSync(file);
@@ -29,7 +29,7 @@ export function readConfigFile(file: string): string {
     throw new ConfigError([`${file}: cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`]);
   }
   try {
-    // A byte order mark stays, so that the hash is that of the file.
+    // The byte order mark stays, so that the hash is that of the file.
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new ConfigError([`${file}:1:1: is not UTF-8`]);
@@ -39,9 +39,9 @@ export function readConfigFile(file: string): string {
 const maxNamedBytes = 1024 * 1024;
 
 /**
- * Reads a file that a configuration names: keys, certificates, a secret.
+ * Reads a file that a configuration names, such as keys, certificates or a secret.
  *
- * @throws Error with a `code`, `EFBIG` where it is larger than 1 MiB or has no end, as /dev/zero.
+ * @throws Error with a `code`, such as `EFBIG` for a device or a file over 1 MiB.
  */
 export function readNamedFile(path: string): Buffer {
   const stats = statSync(path);
@@ -55,7 +55,7 @@ export function readNamedFile(path: string): Buffer {
 export const whyUnreadable = (error: unknown): string =>
   `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'error'})`;
 
-/** The same file as it is now. Where it cannot be read its hash is why: a reason is not read twice either. */
+/** Hashes a file again. If it cannot be read, `hash` is the reason, so that one failure is not reported twice. */
 export async function readAgain({ path }: FileRead): Promise<FileRead> {
   try {
     const stats = await stat(path);

@@ -2,7 +2,7 @@ import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
 import type { Issuer } from './config.ts';
 import { readNamedFile } from './files.ts';
 
-/** @returns Why a file cannot be used for an issuer's keys, without its path; undefined where it can be. */
+/** @returns Why a file is not usable as an issuer's key set, without its path; undefined if it is usable. */
 export function whyNoIssuerKeys(file: string, algorithms: Issuer['algorithms']): string | undefined {
   try {
     staticKeySet(JSON.parse(readNamedFile(file).toString()), { algorithms });
@@ -12,7 +12,7 @@ export function whyNoIssuerKeys(file: string, algorithms: Issuer['algorithms']):
   }
 }
 
-/** @param error What reading the file, or making keys of it, threw. */
+/** @param error Thrown by reading the file or its keys. */
 export function whyUnusable(error: unknown): string {
   if (error instanceof KeySetUnavailable) return 'holds no key that this issuer may sign with';
   const { code } = error as NodeJS.ErrnoException;

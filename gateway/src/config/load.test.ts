@@ -12,7 +12,7 @@ import { loadConfig, parseConfig } from './load.ts';
 const secret = 'a-secret-of-thirty-two-bytes-or-more';
 
 describe('a configuration', () => {
-  test('has its defaults filled in, and its names resolved', () => {
+  test('gets defaults and resolved names', () => {
     const config = exampleConfig();
     expect(config.listen.public).toEqual({ host: '127.0.0.1', port: 8080 });
     expect(config.identity).toEqual({ keysDir: '/etc/countersign/gateway-keys', lifetimeSec: 30 });
@@ -24,7 +24,7 @@ describe('a configuration', () => {
     expect(config.issuers[0]?.claims).toEqual({ userId: 'user_id', role: 'role', tenantId: 'tenant_id' });
   });
 
-  test('takes every key there is', () => {
+  test('accepts every key', () => {
     const config = exampleConfig(
       `  hmac-service:
     targets: ["https://a.example.test:8443", "https://b.example.test"]
@@ -67,7 +67,7 @@ tests:
       { address: 'fd00::', prefix: 8, family: 'ipv6' },
       { address: '192.0.2.1', prefix: 32, family: 'ipv4' },
     ]);
-    // It comes out of a thread.
+    // A thread hands it over by structured clone.
     expect(structuredClone(config)).toEqual(config);
     expect(config.headers.strip).toEqual(['x-secret']);
     expect(config.services.get('complaint-service')?.keysFile).toBe('/etc/countersign/keys/c.jwks.json');
@@ -105,31 +105,31 @@ routes:
     ]);
   });
 
-  test('plain http to elsewhere is taken where the admin says so', () => {
+  test('plain http to other machines is accepted with insecureTransport', () => {
     expect(problemsOf(`${changed('http://127.0.0.1:8082', 'http://10.0.0.1:8082')}insecureTransport: true\n`)).toEqual(
       [],
     );
   });
 
-  test('two issuers that say what they may name are fine', () => {
+  test('two issuers with tenants and roles are accepted', () => {
     const limits = 'tenants: [acme], roles: [agent]';
     const text = changed('algorithms: [ES256]\n', 'algorithms: [ES256]\n    tenants: [globex]\n    roles: [admin]\n');
     const second = `  - { issuer: "https://b.test", audience: x, jwks: "https://b.test/k", algorithms: [EdDSA], ${limits} }\nidentity:`;
     expect(problemsOf(text.replace('identity:', second))).toEqual([]);
   });
 
-  test('one place on each listener is not one place', () => {
+  test('a client route and a service route may share a path', () => {
     const text = `${route(', auth: public')}  - { name: b, path: "/a/:x", methods: [GET], upstream: users-service, auth: service, callers: [c] }\nservices: { c: { keys: k.json } }\n`;
     expect(problemsOf(text)).toEqual([]);
   });
 });
 
-test('what is wrong between routes is told at once with what is wrong in them', () => {
+test('problems between routes are reported with the problems inside them', () => {
   const routes = `routes:
   - { name: a, path: /a/:id, methods: [GET], upstream: users-service, auth: public, allow: { roles: [x] }, body: { maxBytes: 1 KB } }
   - { name: a, path: /a/:other, methods: [GET, POTS], upstream: users-service, auth: public, colour: red }
   - { name: c, path: /a/:third, methods: [GET], upstream: user-service, auth: required, limits: 5 }
-  - { name: d, path: /d, methods: [GET], upstream: users-service, auth: service, callers: nobody }
+  - { name: d, path: /d, methods: [GET], upstream: users-service, auth: service, callers: agent }
   - { name: e, path: /e, upstream: users-service, auth: public, websocket: true, rewrite: { prefix: { from: /f, to: / } } }
 `;
   const told = problemsOf(exampleHead + routes).map((problem) =>
@@ -150,7 +150,7 @@ test('what is wrong between routes is told at once with what is wrong in them', 
   ]);
 });
 
-test('what is wrong between listeners, issuers, upstreams and tests is told at once with what is wrong in them', () => {
+test('problems between listeners, issuers, upstreams and tests are reported with the problems inside them', () => {
   const told = problemsOf(`version: 1
 listen: { public: 8080, admin: "127.0.0.1:9090", internal: "127.0.0.1:9090" }
 issuers:
@@ -209,7 +209,7 @@ test.each([
     changed('algorithms: [ES256]', 'algorithms: *all'),
     'there is no anchor "&all" before this; a text that begins with "*" needs quotes',
   ],
-  ['a space that is none', `${exampleHead}${exampleRoutes}"dpop\u00a0": {}\n`, 'unknown key "dpop\\u00a0"'],
+  ['a no-break space', `${exampleHead}${exampleRoutes}"dpop\u00a0": {}\n`, 'unknown key "dpop\\u00a0"'],
 ])('%s is one problem', (_name, text, problem) => {
   const problems = problemsOf(text);
   expect(problems).toHaveLength(1);
@@ -239,7 +239,7 @@ describe('keys of an issuer', () => {
     expect(() => jwksOf('b.json')).toThrow(`gateway.yaml:5:11: issuers[0].jwks: is a file that ${why}`);
   });
 
-  test.each(['/etc/passwd', '/dev/zero', '/'])('are not in %s', (file) => {
+  test.each(['/etc/passwd', '/dev/zero', '/'])('cannot be in %s', (file) => {
     expect(() => jwksOf(file)).toThrow(/gateway\.yaml:5:11: issuers\[0\]\.jwks: is a file that /);
   });
 
@@ -248,12 +248,12 @@ describe('keys of an issuer', () => {
     return parseConfig(text, { file: join(directory, 'gateway.yaml'), env: {} }).issuers[0]?.jwks;
   };
 
-  test('are in a file beside the configuration, or somewhere else', () => {
+  test('may be in a file with a relative or absolute path', () => {
     const file = join(directory, 'a.json');
     expect([jwksOf('a.json'), jwksOf('./a.json'), jwksOf(file)]).toEqual([file, file, file]);
   });
 
-  test('are fetched', () => {
+  test('may be fetched', () => {
     expect(jwksOf('https://a.test/jwks')).toBe('https://a.test/jwks');
   });
 });
@@ -280,11 +280,11 @@ describe('a secret', () => {
     ],
     ['of a variable that is not set', 'secret: "${S}"', {}, 'the variable S is not set'],
     ['too short', 'secret: "${S}"', { S: 'x'.repeat(31) }, 'must be at least 32 bytes'],
-    ['no secret at all', 'secret: "${S}"', { S: 'x'.repeat(64) }, 'must be random'],
+    ['not random', 'secret: "${S}"', { S: 'x'.repeat(64) }, 'must be random'],
     ['the same as the next', 'secret: "${S}", next: "${S}"', { S: secret }, "is the same as users-service's secret"],
     ['set twice', 'secret: "${S}", secretFile: ./s', { S: secret }, 'are both set'],
     ['in a file that is not there', 'secretFile: ./nowhere', {}, 'cannot be read (ENOENT)'],
-  ])('is refused when it is %s, and never shown', (_name, more, env, problem) => {
+  ])('is refused when it is %s, and never in the problem', (_name, more, env, problem) => {
     const text = more.startsWith('algorithm') ? hmac('').replace(', }', ' }') : hmac(more);
     const problems = problemsOf(text, env);
     expect(problems).toEqual([expect.stringContaining(problem)]);
@@ -303,13 +303,13 @@ describe('a secret', () => {
 });
 
 describe('a file', () => {
-  test('that has more problems than anybody reads shows the first and how many more there are', () => {
+  test('with a thousand problems shows the first 200 and the number of the others', () => {
     const problems = problemsOf(Array.from({ length: 1000 }, (_, at) => `key-${at}: 1\n`).join(''));
     expect(problems).toHaveLength(201);
     expect(problems.at(-1)).toMatch(/^gateway\.yaml: and \d+ more$/);
   });
 
-  test('that is not there is one clear problem', () => {
+  test('that does not exist is one clear problem', () => {
     expect(() => loadConfig('/nowhere/gateway.yaml', {})).toThrow('/nowhere/gateway.yaml: cannot be read (ENOENT)');
   });
 
@@ -321,7 +321,7 @@ describe('a file', () => {
     rmSync(directory, { recursive: true });
   });
 
-  test('that is huge is refused before it is read', () => {
+  test('that is too large is refused before it is read', () => {
     const directory = mkdtempSync(join(tmpdir(), 'countersign-huge-'));
     const file = join(directory, 'gateway.yaml');
     writeFileSync(file, '');

@@ -4,7 +4,7 @@ import { problemsOf } from '../../test/kit/problems-of.ts';
 import { type JsonSchema, jsonSchema } from './schema/json-schema.ts';
 import type { Path } from './yaml/source.ts';
 
-/** Every place where the file may have a value. */
+/** Every path of the schema. */
 function pathsOf(part: JsonSchema, path: Path = []): readonly Path[] {
   return [
     ...(path.length > 0 ? [path] : []),
@@ -19,7 +19,7 @@ function pathsOf(part: JsonSchema, path: Path = []): readonly Path[] {
 
 const paths = [...new Map(pathsOf(jsonSchema()).map((path) => [path.join('.'), path])).values()];
 
-/** A file, in one line of flow, with this value at this path. */
+/** A file in one line with this value at this path. */
 function fileWith([key, ...rest]: Path, value: string): string {
   const inside = rest.reduceRight<string>((text, step) => (step === 0 ? `[${text}]` : `{ ${step}: ${text} }`), value);
   return `${key}: ${inside}\n`;
@@ -57,17 +57,17 @@ const odd = [
   ...['"-1s"', '"1y"', '"1MB"', '"10.0.0.1/8"', '"::/0"', '"fd00::1/8"', '"a.b"', '/etc/passwd', '/dev/zero', '/'],
 ];
 
-// zod's sentences, and what JavaScript writes where a value was not thought of.
+// Phrases of zod, and texts that JavaScript makes of unexpected values.
 const raw =
   /[Ii]nvalid|[Ee]xpected|received|[Tt]oo (small|big)|[Uu]nrecognized|regex|pattern|\bNaN\b|undefined|\[object/;
 
-test('every odd value everywhere is told in our words, or taken', () => {
+test('every odd value at every path is accepted or reported in our own words', () => {
   const env = { SET: 'abc', NUMBER: '70000', EMPTY: '' };
   const told = new Set(paths.flatMap((path) => odd.flatMap((value) => problemsOf(fileWith(path, value), env))));
   expect(paths.length).toBeGreaterThan(100);
   expect(odd.length).toBeGreaterThan(60);
   expect([...told].filter((problem) => raw.test(problem.replace(/^gateway\.yaml:\d+:\d+: /, '')))).toEqual([]);
-  // Of a text the length is not told as well where a list belongs.
+  // A text in place of a list is not also reported as too short.
   expect([...told].filter((problem) => /tenants: must be at least/.test(problem))).toEqual([]);
   expect([...told].filter((problem) => !/^gateway\.yaml:\d+:\d+: /.test(problem))).toEqual([]);
 }, 120_000);

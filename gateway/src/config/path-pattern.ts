@@ -1,15 +1,15 @@
-/** One step of a route's path. An empty literal is a trailing slash. */
+/** One segment of a route's path. An empty literal is a trailing slash. */
 export type Segment =
   | Readonly<{ kind: 'literal'; text: string }>
   | Readonly<{ kind: 'param'; name: string }>
   | Readonly<{ kind: 'rest' }>;
 
 const maxSegments = 32;
-// Unreserved characters only (RFC 3986 section 2.3): these have one spelling, since targets that encode them are refused.
+// Unreserved characters only (RFC 3986 section 2.3). They have one spelling: targets that encode them are refused.
 const literalText = /^[A-Za-z0-9._~-]+$/;
 const paramName = /^[A-Za-z_][A-Za-z0-9_]{0,63}$/;
 
-/** @returns The segments of a route's path, or a sentence that says what is wrong with it. */
+/** @returns The segments of a route's path, or the problem as a sentence. */
 export function parsePattern(pattern: string): readonly Segment[] | string {
   if (!pattern.startsWith('/')) return 'must begin with a slash';
   const parts = pattern.slice(1).split('/');
@@ -20,12 +20,12 @@ export function parsePattern(pattern: string): readonly Segment[] | string {
   for (const [index, part] of parts.entries()) {
     const last = index === parts.length - 1;
     if (part === '**') {
-      if (!last) return '"**" may only stand last';
+      if (!last) return '"**" may only be the last segment';
       segments.push({ kind: 'rest' });
     } else if (part.startsWith(':')) {
       const name = part.slice(1);
       if (!paramName.test(name)) return `"${part}" is not a parameter: write ":" and a name of letters, digits and "_"`;
-      if (names.has(name)) return `":${name}" stands in it twice`;
+      if (names.has(name)) return `":${name}" is in it twice`;
       names.add(name);
       segments.push({ kind: 'param', name });
     } else if (part === '') {
@@ -42,14 +42,14 @@ export function parsePattern(pattern: string): readonly Segment[] | string {
   return segments;
 }
 
-/** The shape of a path: two routes of one shape are served at exactly the same paths. */
+/** The shape of a path: routes of one shape match exactly the same paths. */
 export function shapeOf(segments: readonly Segment[]): string {
   return segments
     .map((segment) => (segment.kind === 'literal' ? segment.text : segment.kind === 'param' ? ':' : '**'))
     .join('/');
 }
 
-/** What a route answers to: GET implies HEAD (RFC 9110 section 9.3.2). */
+/** The methods that a route serves: GET implies HEAD (RFC 9110 section 9.3.2). */
 export function servedMethods(methods: readonly string[]): readonly string[] {
   return methods.includes('GET') && !methods.includes('HEAD') ? [...methods, 'HEAD'] : methods;
 }

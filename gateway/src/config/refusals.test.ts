@@ -22,16 +22,20 @@ describe('a configuration', () => {
     ],
     ['keys behind a password', changed('http://127.0.0.1:8081/.well', 'https://u:p@a.test/'), 'must be the path of a'],
     ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
-    ['a key that nobody knows', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
-    ['keys of later', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
+    ['an unknown key', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
+    ['a key of an upstream in a route', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
     ['a merge key', `${exampleHead}${exampleRoutes}<<: { version: 1 }\n`, 'unknown key "<<"'],
     ['no roles', route(', auth: required, allow: { roles: [] }'), 'allow.roles: must have at least 1 item'],
-    ['rules without anything in them', route(', auth: required, allow: {}'), 'names neither roles nor tenant'],
-    ['a role that cannot be', route(', auth: required, allow: { roles: [Admin] }'), 'must be a role'],
+    ['an empty allow', route(', auth: required, allow: {}'), 'names neither roles nor tenant'],
+    ['a malformed role', route(', auth: required, allow: { roles: [Admin] }'), 'must be a role'],
     ['roles on a public route', route(', auth: public, allow: { roles: [a] }'), 'needs auth: required'],
     ['roles on an optional route', route(', auth: optional, allow: { roles: [a] }'), 'needs auth: required'],
-    ['a tenant that the path has not', route(', auth: required, allow: { tenant: ":t" }'), 'the path has no ":t"'],
-    ['a service route that nobody may call', route(', auth: service'), '"callers" is required'],
+    [
+      'a tenant parameter that the path lacks',
+      route(', auth: required, allow: { tenant: ":t" }'),
+      'the path has no ":t"',
+    ],
+    ['a service route without callers', route(', auth: service'), '"callers" is required'],
     ['callers of a route for users', route(', auth: required, callers: [x]'), 'needs auth: service'],
     [
       'an upgrade between services',
@@ -49,7 +53,7 @@ describe('a configuration', () => {
       '"users-service" has no keys under services',
     ],
     [
-      'TLS for a target that speaks none',
+      'TLS for an http target',
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], tls: { serverName: a.test } }'),
       'is for https targets only',
     ],
@@ -59,12 +63,12 @@ describe('a configuration', () => {
       '"cert" and "key" go together',
     ],
     [
-      'a CA that is not there',
+      'a missing CA file',
       changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { ca: nowhere.pem } }'),
       'upstreams.users-service.tls.ca: cannot be read (ENOENT)',
     ],
     [
-      'certificates that are not checked',
+      'a switch that disables certificate checks',
       changed('["http://127.0.0.1:8082"] }', '["https://127.0.0.1:8082"], tls: { secure: false } }'),
       'unknown key "secure"',
     ],
@@ -74,27 +78,27 @@ describe('a configuration', () => {
       'must be a path without query',
     ],
     [
-      'a breaker that any request opens',
+      'a breaker with a failure rate of zero',
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], breaker: { failureRate: 0 } }'),
       'failureRate: must be at least 0.01',
     ],
     [
-      'a breaker whose share is a text',
+      'a failure rate in quotes',
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], breaker: { failureRate: "0.5" } }'),
       'failureRate: must be a number, in digits',
     ],
     [
-      'retries without end',
+      'too many retries',
       changed('["http://127.0.0.1:8082"] }', '["http://127.0.0.1:8082"], retry: { attempts: 100 } }'),
       'attempts: must be at most 3',
     ],
-    ['a caller that is not there', route(', auth: service, callers: [x]'), '"x" is not a service of this file'],
+    ['an unknown caller', route(', auth: service, callers: [x]'), '"x" is not a service of this file'],
     ['a method twice', route(', auth: public').replace('[GET]', '[GET, GET]'), 'has the same value twice'],
     ['TRACE', route(', auth: public').replace('[GET]', '[TRACE]'), 'must be one of "GET"'],
     ['a lower-case method', route(', auth: public').replace('[GET]', '[get]'), 'must be one of "GET"'],
     ['no methods', route(', auth: public').replace('[GET]', '[]'), 'must have at least 1 item'],
     [
-      'users counted where nobody is known',
+      'a limit by user on a public route',
       route(', auth: public, limits: [{ requests: 1, per: 1s, by: user }]'),
       'a public route has no user',
     ],
@@ -109,7 +113,7 @@ describe('a configuration', () => {
       route(', auth: public, limits: [{ requests: 1e99, per: 1s, by: route }]'),
       'requests: must be at most 1000000',
     ],
-    ['an upgrade by YAML 1.1', route(', auth: public, websocket: on'), 'and yes, no, on and off are text'],
+    ['a boolean of YAML 1.1', route(', auth: public, websocket: on'), 'and yes, no, on and off are text'],
     [
       'a limit per half a second',
       route(', auth: public, limits: [{ requests: 1, per: 1500ms, by: route }]'),
@@ -133,9 +137,13 @@ describe('a configuration', () => {
       route(', auth: public, rewrite: { prefix: { from: /a, to: /b/ } }'),
       'whole literal segments',
     ],
-    ['a rewrite upwards', route(', auth: public, rewrite: { prefix: { from: /a, to: /.. } }'), 'must not have dot segments'],
     [
-      'a revocation feed that is at no upstream',
+      'a rewrite upwards',
+      route(', auth: public, rewrite: { prefix: { from: /a, to: /.. } }'),
+      'must not have dot segments',
+    ],
+    [
+      'a revocation feed outside of every upstream',
       changed('[ES256]', '[ES256]\n    revocations: { url: "http://127.0.0.1:8081/revocations" }'),
       'issuers[0].revocations.url: is at no target of any upstream',
     ],
@@ -161,32 +169,32 @@ describe('a configuration', () => {
       'there are no issuers',
     ],
     [
-      'a bound token without an address that proofs could name',
+      'bound tokens without public origins',
       route(', auth: required, senderConstrained: required'),
       'routes[0].senderConstrained: needs publicOrigins',
     ],
     [
-      'a bound token where there is none',
+      'bound tokens on a public route',
       `${route(', auth: public, senderConstrained: required')}publicOrigins: ["https://api.test"]\n`,
       'needs auth: required or optional',
     ],
     [
-      'another word for a bound token',
+      'an unknown value for senderConstrained',
       `${route(', auth: required, senderConstrained: yes')}publicOrigins: ["https://api.test"]\n`,
       'must be "required"',
     ],
     [
-      'proofs without an address that they could name',
+      'DPoP proofs without public origins',
       route(', auth: public, forward: { dpop: true }'),
       'routes[0].forward.dpop: needs publicOrigins',
     ],
     [
-      'proofs of services',
+      'DPoP proofs on a service route',
       `${route(', auth: service, callers: [x], forward: { dpop: true }')}publicOrigins: ["https://api.test"]\nservices: { x: { keys: ./x } }\n`,
       'is for clients',
     ],
     [
-      'nonces without an address',
+      'nonces without public origins',
       changed('version: 1', 'version: 1\ndpop: { nonces: { secretFile: ./x } }'),
       'dpop.nonces: needs publicOrigins',
     ],
@@ -196,7 +204,7 @@ describe('a configuration', () => {
       'dpop.nonces: "secret" or "secretFile" is required',
     ],
     [
-      'a nonce secret that everybody can read',
+      'a nonce secret in the file',
       changed(
         'version: 1',
         'version: 1\npublicOrigins: ["https://api.test"]\ndpop: { nonces: { secret: "0123456789abcdef0123456789abcdef" } }',
@@ -204,7 +212,7 @@ describe('a configuration', () => {
       'dpop.nonces.secret: must come from a variable',
     ],
     [
-      'a secret beside a key that needs none',
+      'a secret with ed25519',
       changed(
         '["http://127.0.0.1:8082"] }',
         '["http://127.0.0.1:8082"], identity: { algorithm: ed25519, secret: x } }',
@@ -222,14 +230,14 @@ describe('a configuration', () => {
       ['a path beyond ASCII', 'https://a.example/é'],
       ['a quote', 'https://a.example/\\"'],
       ['a backslash', 'https://a.example/\\\\'],
-      ['more than services are told', `https://a.example/${'a'.repeat(512)}`],
+      ['more than 512 characters', `https://a.example/${'a'.repeat(512)}`],
     ].map(([name, url]): [string, string, string] => [
       `an issuer with ${name}`,
       changed('issuer: http://127.0.0.1:8080', `issuer: "${url}"`),
       'exactly as `iss` says it',
     ]),
     [
-      'a second issuer that may say anything',
+      'a second issuer without tenants and roles',
       changed(
         'identity:',
         '  - { issuer: "https://b.test", audience: x, jwks: "https://b.test/k", algorithms: [ES256] }\nidentity:',
@@ -271,7 +279,7 @@ describe('a configuration', () => {
       'not a link-local or metadata address',
     ],
     [
-      'the metadata service in one number',
+      'the metadata service as one number',
       changed('http://127.0.0.1:8082', 'https://2852039166'),
       'not a link-local or metadata address',
     ],
@@ -329,12 +337,12 @@ describe('a configuration', () => {
       'listen.internal: is the same address as listen.public',
     ],
     [
-      'an IPv4 address that is none',
+      'a malformed IPv4 address',
       `${exampleHead}${exampleRoutes}listen: { public: "999.0.0.1:8080" }\n`,
       'must be an address to listen on',
     ],
     [
-      'a wildcard among the pages that may call',
+      'a wildcard in the origins of CORS',
       `${exampleHead}${exampleRoutes}cors: { origins: ["https://*.app.test"] }\n`,
       'cors.origins[0]: must be an origin without wildcards',
     ],
@@ -344,22 +352,22 @@ describe('a configuration', () => {
       'must be an http or https origin',
     ],
     [
-      'an address that is none',
+      'a malformed address',
       `${exampleHead}${exampleRoutes}listen: { public: "8080" }\n`,
       'must be an address to listen on',
     ],
     [
-      'a port that is none',
+      'a port out of range',
       `${exampleHead}${exampleRoutes}listen: { public: "h:98777" }\n`,
       'must be an address to listen on',
     ],
     [
-      'everybody as a trusted proxy',
+      'all addresses as trusted proxies',
       `${exampleHead}${exampleRoutes}trustedProxies: [0.0.0.0/0]\n`,
       'would let every client choose its address',
     ],
     [
-      'everybody with IPv4, written as IPv6',
+      'all IPv4 addresses as trusted proxies, written as IPv6',
       `${exampleHead}${exampleRoutes}trustedProxies: ["::ffff:0:0/96"]\n`,
       'would let every client choose its address',
     ],
@@ -376,7 +384,7 @@ describe('a configuration', () => {
     ]),
     ...['*.a.test', 'https://a.test', 'a.test/x', 'a.test:0', 'a.test:70000', '[::1', 'a b', '256.1.1.1'].map(
       (host): [string, string, string] => [
-        `a host of the admin listener that is none, ${host}`,
+        `a malformed host of the admin listener, ${host}`,
         `${exampleHead}${exampleRoutes}admin: { allowedHosts: ["${host}"] }\n`,
         'admin.allowedHosts[0]: must be a host without scheme, path or wildcard',
       ],
@@ -387,7 +395,7 @@ describe('a configuration', () => {
       'issuers[0].claims.role: must be the name of one claim, without a dot, or a URI such as',
     ]),
     [
-      'a network that is none',
+      'a network with too many bits',
       `${exampleHead}${exampleRoutes}trustedProxies: [10.0.0.0/33]\n`,
       'must be an address or a network',
     ],
@@ -397,12 +405,12 @@ describe('a configuration', () => {
       'must be an origin',
     ],
     [
-      'a redis that is none',
+      'a Redis URL over http',
       `${exampleHead}${exampleRoutes}redis: "http://127.0.0.1"\n`,
       'must be a redis: or rediss: URL',
     ],
     [
-      'a password of redis where it would be shown',
+      'a Redis password in the query',
       `${exampleHead}${exampleRoutes}redis: "redis://127.0.0.1/0?family=4&password=canary"\n`,
       'with a password before the host alone',
     ],
@@ -414,22 +422,22 @@ describe('a configuration', () => {
       'identity: must be a map of keys and values',
     ],
     [
-      'a signature that holds for an hour',
+      'a signature lifetime of an hour',
       changed('{ keys: ./gateway-keys }', '{ keys: ./k, lifetime: 1h }'),
       'must be a duration from 1s to 60s',
     ],
     [
-      'a test that expects two things',
+      'a test that expects success and a refusal',
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, status: 404 } }]\n`,
       'belongs to a refusal',
     ],
     [
-      'a test of a route that is not there',
+      'a test of an unknown route',
       `${exampleHead}${exampleRoutes}tests: [{ request: { method: GET, path: / }, expect: { allowed: true, route: x } }]\n`,
       '"x" is not a route of the configuration',
     ],
     [
-      'a key where its path belongs',
+      'a key in place of its path',
       changed('./gateway-keys', '"{ \\"kty\\": \\"OKP\\" }"'),
       'identity.keys: must be the path of a file or directory, not what is in it',
     ],
@@ -439,7 +447,7 @@ describe('a configuration', () => {
     expect(problems[0]).toMatch(/^gateway\.yaml:\d+:\d+: /);
   });
 
-  // A name in lower case letters and digits is what many secrets look like.
+  // Many secrets are valid names: lower-case letters and digits.
   test.each([
     ['as an upstream', changed('upstream: users-service', 'upstream: "${CANARY}"'), '"${CANARY}" is not an upstream'],
     ['in a path', changed('path: /v1/users/me', 'path: "/v1/${CANARY}*"'), '"/v1/${CANARY}*" is not a segment'],
@@ -451,13 +459,13 @@ describe('a configuration', () => {
     ],
     ['as a choice', route(', auth: "${CANARY}"'), 'must be one of "required", "optional"'],
     ['as an address', `${exampleHead}${exampleRoutes}listen: { public: "\${CANARY}" }\n`, 'must be an address'],
-  ])('tells nobody a variable that stands where it should not: %s', (_name, text, problem) => {
+  ])('never shows the value of a misplaced variable: %s', (_name, text, problem) => {
     const problems = problemsOf(text, { CANARY: 'required-c0ffeec0ffeec0ffeec0ffee' });
     expect(problems.join('\n')).toContain(problem);
     expect(problems.join('\n')).not.toContain('c0ffee');
   });
 
-  test('nor one with quotation marks in it', () => {
+  test('never shows the value of a misplaced variable with quotation marks', () => {
     const text = changed('path: /v1/users/me', 'path: "/v1/${CANARY}/x"');
     for (const secret of ['a"c0ffee"b', '"c0ffee"/c0ffee"']) {
       const problems = problemsOf(text, { CANARY: secret }).join('\n');
@@ -467,7 +475,7 @@ describe('a configuration', () => {
   });
 });
 
-describe('a misspelt key', () => {
+describe('a misspelled key', () => {
   test.each([
     ['upstream', changed('upstream: users-service', 'upstraem: users-service')],
     ['name', changed('name: me', 'nmae: me')],

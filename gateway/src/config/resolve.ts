@@ -20,19 +20,19 @@ import type { Secrets } from './secrets.ts';
 import { resolveTls } from './tls-files.ts';
 
 export type ResolveOptions = Readonly<{
-  /** Absolute. */
+  /** The absolute path. */
   file: string;
   hash: string;
   secrets: Secrets;
   certificate: Certificate | undefined;
-  /** All that it was read from besides `file`. */
+  /** The other files that it was read from. */
   files: readonly FileRead[];
   redacted: string;
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
 }>;
 
-/** Turns a checked document into what the gateway runs on: names become what they name, paths become absolute. */
+/** Turns a valid document into the configuration: names become references, paths become absolute. */
 export function resolveConfig(document: Document, options: ResolveOptions): GatewayConfig {
   const directory = dirname(options.file);
   const upstreams = new Map(

@@ -6,7 +6,7 @@ import type { Pieces, Refuse } from './schema/rules.ts';
 import type { UpstreamPart } from './schema/upstreams.ts';
 import type { Path, Source } from './yaml/source.ts';
 
-/** How each upstream's identity is signed, what DPoP nonces are made of, and the files that this was read from. */
+/** The signing settings of each upstream, the settings of DPoP nonces, and the files that were read for them. */
 export type Secrets = Readonly<{
   identities: ReadonlyMap<string, UpstreamIdentity>;
   nonces: DpopNonceSettings | undefined;
@@ -16,8 +16,9 @@ export type Secrets = Readonly<{
 const minSecretBytes = 32;
 
 /**
- * Reads the hmac secrets of all upstreams, and the one that DPoP nonces are made of. A secret is the bytes of its text, without
- * the newline that ends a file. Written into the YAML, or given by a default, it would be no secret; shared, it would let one service be another.
+ * Reads the hmac secrets of all upstreams and the secret of DPoP nonces. A secret is the bytes of its text, without the newline at the
+ * end of a file. The file and defaults of variables are not secret, so it may not come from there. Two upstreams may not share one:
+ * one service could impersonate callers to the other.
  */
 export function readSecrets(
   { upstreams, dpop }: Readonly<{ upstreams: ReadonlyMap<string, Pieces<UpstreamPart>>; dpop?: DpopPart | undefined }>,

@@ -28,7 +28,7 @@ function load(cert: string | undefined, key: string | undefined) {
 }
 
 describe('a certificate for the public listener', () => {
-  test('is read with its key, its chain and its end', () => {
+  test('is read with its key, its chain and its expiry', () => {
     const { certificate, files } = load(good.cert + authority.ca, good.key);
     expect(certificate).toMatchObject({ cert: good.cert + authority.ca, key: good.key });
     expect(certificate?.expiresAtMs).toBeGreaterThan(Date.now());
@@ -38,10 +38,15 @@ describe('a certificate for the public listener', () => {
   test.each([
     ['no files', undefined, undefined, 'listen.tls.cert: cannot be read (ENOENT)'],
     ['no key', good.cert, undefined, 'listen.tls.key: cannot be read (ENOENT)'],
-    ['the key of another', good.cert, other.key, 'listen.tls.key: is not the key of the first certificate in "cert"'],
-    ['the chain before it', authority.ca + good.cert, good.key, 'is not the key of the first certificate in "cert"'],
-    ['a key for a certificate', good.key, good.key, 'listen.tls.cert: holds no certificate in PEM'],
-    ['a certificate for a key', good.cert, good.cert, 'listen.tls.key: holds no private key in PEM'],
+    [
+      'the key of another certificate',
+      good.cert,
+      other.key,
+      'listen.tls.key: is not the key of the first certificate in "cert"',
+    ],
+    ['its chain first', authority.ca + good.cert, good.key, 'is not the key of the first certificate in "cert"'],
+    ['a key in place of the certificate', good.key, good.key, 'listen.tls.cert: holds no certificate in PEM'],
+    ['a certificate in place of the key', good.cert, good.cert, 'listen.tls.key: holds no private key in PEM'],
     [
       'half a certificate',
       good.cert.replace(/\n.{20}/, '\n'),
@@ -56,7 +61,7 @@ describe('a certificate for the public listener', () => {
     ],
     ['an encrypted key', good.cert, encrypted, 'listen.tls.key: is encrypted: the gateway cannot ask for a passphrase'],
     ['empty files', '', '', 'listen.tls.cert: holds no certificate in PEM'],
-  ])('is refused with %s, and nothing of the files is said', (_name, cert, key, problem) => {
+  ])('is refused with %s, without any content of the files', (_name, cert, key, problem) => {
     let said = '';
     try {
       load(cert, key);

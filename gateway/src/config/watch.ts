@@ -3,20 +3,19 @@ import { type FileRead, readAgain } from './files.ts';
 export type Watch = Readonly<{ stop(): void }>;
 
 export type WatchOptions = Readonly<{
-  /** What was read last. Asked at each look. */
+  /** The files of the current configuration. */
   read(): readonly FileRead[];
-  /** Called when files hold something else than was read last, and did so at the look before. Not called again before it is over. */
+  /** Called when the content differs from the last read, twice in a row. Calls do not overlap. */
   changed(now: readonly FileRead[]): Promise<void>;
   everyMs: number;
 }>;
 
 /**
- * Looks at what files hold, every now and then. Reading a small file twice a second costs next to nothing, and sees every way in
- * which a file changes: written in place, renamed over, its directory exchanged, a link on the way moved (the `..data` of a
- * Kubernetes ConfigMap), on any file system. `fs.watch` follows an inode: it loses a file that is renamed over, hears nothing of a link
- * further up, and nothing at all on a network file system.
+ * Watches files by reading them every `everyMs`. This notices every kind of change on every file system: a write, a rename, an exchanged
+ * directory, a moved link (the `..data` of a Kubernetes ConfigMap). `fs.watch` follows an inode, so it misses renames and links, and all
+ * changes on a network file system.
  *
- * What changes between two looks is still being written, and is left to settle.
+ * A file that changes between two reads is probably still being written, so it is not reported yet.
  */
 export function watchFiles({ read, changed, everyMs }: WatchOptions): Watch {
   let before = '';

@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { editorSchema } from './json-schema.ts';
 
 const sample = readFileSync(new URL('../../../../infra/gateway.yaml', import.meta.url), 'utf8');
-// Strict: a keyword that the standard does not have is an error.
+// Strict: unknown keywords are errors.
 const validate = new Ajv2020({ strict: true, allowUnionTypes: true }).compile(editorSchema());
 
 function takes(from: string, to: string): boolean {
@@ -14,8 +14,8 @@ function takes(from: string, to: string): boolean {
   return validate(parse(sample.replace(from, to)));
 }
 
-describe('the schema for editors, in the hands of a validator that is not ours', () => {
-  test('takes the sample', () => {
+describe('the schema for editors, with an independent validator', () => {
+  test('accepts the sample', () => {
     expect(validate(parse(sample))).toBe(true);
   });
 
@@ -32,7 +32,7 @@ describe('the schema for editors, in the hands of a validator that is not ours',
     ['trustedProxies: []', 'trustedProxies: ["fd00::/8", 10.0.0.1, "${A}"]'],
     ['maxBytes: 16KiB', 'maxBytes: 16384'],
     ['txnToken: true', 'identity: { algorithm: hmac-sha256, secret: "${A}" }'],
-  ])('takes %j as %j', (from, to) => {
+  ])('accepts %j replaced by %j', (from, to) => {
     expect(takes(from, to)).toBe(true);
   });
 
@@ -55,7 +55,7 @@ describe('the schema for editors, in the hands of a validator that is not ours',
     ['"127.0.0.1:${GATEWAY_PORT:-8080}"', '"8080"'],
     ['headers: { strip: [] }', 'cors: { origins: ["*"] }'],
     ['requests: 60', 'requests: "60"'],
-  ])('marks %j as %j', (from, to) => {
+  ])('refuses %j replaced by %j', (from, to) => {
     expect(takes(from, to)).toBe(false);
   });
 });

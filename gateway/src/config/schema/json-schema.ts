@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Path } from '../yaml/source.ts';
 import { schema } from './schema.ts';
 
-/** The part of JSON Schema 2020-12 that zod writes for us. */
+/** The keywords of JSON Schema 2020-12 that zod generates here. */
 export type JsonSchema = {
   type?: string;
   description?: string;
@@ -24,7 +24,7 @@ export type JsonSchema = {
   'x-bounds'?: string;
 };
 
-/** The shape of the file as it is written, with what the reference page and problems need besides. */
+/** The shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page and for problems. */
 export function jsonSchema(of: z.ZodType = schema): JsonSchema {
   let made = madeOf.get(of);
   if (made === undefined) {
@@ -36,7 +36,7 @@ export function jsonSchema(of: z.ZodType = schema): JsonSchema {
 
 const madeOf = new WeakMap<z.ZodType, JsonSchema>();
 
-/** The schema of the value at a path; of every alternative, where there are several. */
+/** The schemas of the value at a path: one for each alternative. */
 export function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
   let found: readonly JsonSchema[] = [root];
   for (const step of path) {
@@ -52,12 +52,12 @@ function alternatives(part: JsonSchema): readonly JsonSchema[] {
   return part.oneOf ?? [part];
 }
 
-// Where a string may be written a variable may be, whose value no editor knows.
+// Any string may contain a variable, whose value an editor does not know.
 const variable = '\\$\\{';
 
 /**
- * What `countersign schema` prints: standard keywords only, so that any validator takes it, and nothing that marks a variable as a
- * mistake. What a file must hold beyond its shape, `countersign check` says.
+ * The schema that `countersign schema` prints. It has standard keywords only, so that any validator accepts it, and allows variables
+ * in every string. `countersign check` also applies the rules between keys.
  */
 export function editorSchema(): JsonSchema {
   return forEditors(jsonSchema());

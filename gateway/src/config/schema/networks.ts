@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 import type { Network } from '../config.ts';
 import { parsedText } from './scalars.ts';
 
-/** `10.0.0.0/8`, `fd00::/8`, or one address. */
+/** A network such as `10.0.0.0/8` or `fd00::/8`, or one address. */
 export const network = parsedText(
   'network',
   'an address or a network, such as "10.0.0.0/8"; a network of all addresses would let every client choose its address',
@@ -15,7 +15,7 @@ export const network = parsedText(
   context.addIssue({ code: 'custom', message });
 });
 
-/** @returns The address that a network begins with, where the one that is given is another. */
+/** @returns The first address of a network, or undefined if it is the given one. */
 function firstAddressOf({ address, prefix, family }: Network): string | undefined {
   const [bits, given] = family === 'ipv4' ? [32, bitsOfIPv4(address)] : [128, bitsOfIPv6(address)];
   const hostBits = BigInt(bits - prefix);
@@ -30,7 +30,7 @@ const bitsOfIPv4 = (address: string): bigint =>
 const textOfIPv4 = (bits: bigint): string => [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 255n).join('.');
 
 function bitsOfIPv6(address: string): bigint {
-  // As URL writes it: no dotted end, and at most one `::`.
+  // URL normalizes it: no dotted end, and at most one `::`.
   const [front = '', back] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
   const groupsOf = (text = '') => (text === '' ? [] : text.split(':'));
   const [before, after] = [groupsOf(front), groupsOf(back)];
@@ -54,7 +54,7 @@ function parseNetwork(text: string): Network | undefined {
   return isAllOfIPv4(asked) ? undefined : asked;
 }
 
-/** `::ffff:0:0/96`, and what it lies in: every client with IPv4 is in there as well. */
+/** Whether a network contains `::ffff:0:0/96`, and so every IPv4 client. */
 function isAllOfIPv4({ address, prefix, family }: Network): boolean {
   const network = new BlockList();
   network.addSubnet(address, prefix, family);

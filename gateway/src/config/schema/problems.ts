@@ -9,8 +9,8 @@ import { schema } from './schema.ts';
 type Issue = z.core.$ZodIssue;
 
 /**
- * Something wrong with the value at a path. `key`: with one key of it. `absent`: with one that is not there. `other`: what it clashes with.
- * `meant`: what an unknown key was probably to be.
+ * A problem of the value at a path. `key`: the problem is one of its keys. `absent`: the missing key. `other`: the value that it
+ * conflicts with. `meant`: the allowed key that an unknown key is probably a misspelling of.
  */
 type Finding = Readonly<{
   path: Path;
@@ -32,29 +32,29 @@ export function problemsIn(
   error: z.ZodError | undefined,
   of: z.ZodType = schema,
 ): readonly string[] {
-  // Without a structure the schema only adds noise.
+  // Problems of the schema would only repeat that the file is unreadable.
   const findings = source.value === undefined ? [] : findingsOf(error?.issues ?? [], source.value, jsonSchema(of));
   const ours = findings.filter(({ path, absent }) => !source.isBroken(absent === undefined ? path : [...path, absent]));
   return problemLines(file, source, [...source.problems, ...ours.map((finding) => problemAt(finding, source))]);
 }
 
-/** What zod found, as sentences that say what is allowed. Values are never repeated: some are secrets. */
+/** Turns the issues of zod into sentences that name the allowed values. They never repeat a value: it could be a secret. */
 function findingsOf(issues: readonly Issue[], raw: unknown, root: JsonSchema): readonly Finding[] {
   const ofWrongType = new Set(
     issues.flatMap(({ code, path }) => (code === 'invalid_type' ? [JSON.stringify(path)] : [])),
   );
   const findings = issues
-    // zod also counts the characters of a text where a list must be.
+    // zod also reports the length of a text in place of a list.
     .filter(({ code, path }) => code === 'invalid_type' || !ofWrongType.has(JSON.stringify(path)))
     .flatMap((issue) => findingsOfIssue(issue, raw, root));
   const misspelt = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
-  // A key that is misspelt is one problem, not also a missing key.
+  // A misspelled key is one problem, not also a missing key.
   return findings.filter(({ path, absent }) => absent === undefined || !misspelt.has(keyOf(path, absent)));
 }
 
 const keyOf = (path: Path, key: string): string => JSON.stringify([...path, key]);
 
-/** `routes[2].auth: must be …`, placed in the file. */
+/** `routes[2].auth: must be …`, with its offset in the file. */
 function problemAt(finding: Finding, source: Source): Problem {
   const where = pathText(finding.path);
   const offset =
@@ -67,13 +67,13 @@ function problemAt(finding: Finding, source: Source): Problem {
   };
 }
 
-/** A value that came from the environment, or a piece of it, is told as the variable: it may be a secret in the wrong place. */
+/** Replaces a value from the environment by its variable: it could be a secret in the wrong place. */
 function withoutVariable({ path, message }: Finding, source: Source): string {
-  // What must be is quoted from the schema.
+  // These messages quote the schema only.
   if (source.originOf(path) === 'written' || message.startsWith('must ')) return message;
   const value = String(valueAt(source.value, path));
   const start = message.indexOf('"');
-  // From the last quotation mark on, since there may be some in the value.
+  // From the last quotation mark, since the value may contain some.
   for (let end = message.lastIndexOf('"'); end > start + 1; end = message.lastIndexOf('"', end - 1)) {
     if (!value.includes(message.slice(start + 1, end))) continue;
     return message.slice(0, start) + JSON.stringify(source.redactedAt(path)) + message.slice(end + 1);
@@ -83,7 +83,7 @@ function withoutVariable({ path, message }: Finding, source: Source): string {
 
 const maxShown = 200;
 
-/** `file:line:column: message`, in the order of the file. */
+/** Formats problems as `file:line:column: message`, in the order of the file. */
 function problemLines(file: string, source: Source, problems: readonly Problem[]): readonly string[] {
   const ordered = problems.toSorted((a, b) => a.offset - b.offset);
   const shown = ordered.slice(0, maxShown);
@@ -117,7 +117,7 @@ function messageOf(issue: Issue, value: unknown, root: JsonSchema): string {
   const path = issue.path as Path;
   switch (issue.code) {
     case 'invalid_type':
-      // Of a whole number zod may only say that it must be a number.
+      // zod's own type for a whole number is number.
       return issue.message.startsWith('Invalid input')
         ? `must be ${kindOf(schemasAt(root, path)[0]?.type ?? issue.expected, value)}`
         : issue.message;
@@ -143,7 +143,7 @@ function missing(path: Path, root: JsonSchema): Finding {
   return { path: path.slice(0, -1), absent: String(key), message: `"${key}" is required: ${allowedAt(root, path)}` };
 }
 
-/** What may stand at a path, in a few words. */
+/** The allowed values at a path, in a few words. */
 function allowedAt(root: JsonSchema, path: Path): string {
   const parts = schemasAt(root, path);
   const values = parts.flatMap((part) => part.enum ?? (part.const === undefined ? [] : [part.const]));
@@ -154,7 +154,7 @@ function allowedAt(root: JsonSchema, path: Path): string {
 }
 
 function unknownKey(key: string, parts: readonly JsonSchema[]): Pick<Finding, 'message' | 'meant'> {
-  // Where there are alternatives, those that know the key are not the one that was chosen.
+  // Of several alternatives, the chosen one is among those without the key.
   const chosen = parts.filter((part) => part.properties?.[key] === undefined);
   const allowed = [...new Set(chosen.flatMap((part) => Object.keys(part.properties ?? {})))];
   const meant = closest(key, allowed);

@@ -5,15 +5,15 @@ import { jsonSchema, schemasAt } from './json-schema.ts';
 import { referenceTable } from './reference.ts';
 
 const root = new URL('../../../../', import.meta.url);
-describe('the reference that is made from the schema', () => {
-  test('every key says what it means', () => {
+describe('the reference table', () => {
+  test('describes every key', () => {
     const silent = referenceTable()
       .split('\n')
       .filter((line) => line.endsWith('|  |'));
     expect(silent).toEqual([]);
   });
 
-  test('the schema of a path is found through lists, names and alternatives', () => {
+  test('schemasAt finds schemas through lists, names and alternatives', () => {
     const [algorithm, other] = schemasAt(jsonSchema(), ['upstreams', 'any', 'identity', 'algorithm']);
     expect([algorithm?.const, other?.const]).toEqual(['ed25519', 'hmac-sha256']);
     expect(schemasAt(jsonSchema(), ['routes', 3, 'limits', 0, 'by'])[0]?.enum).toContain('address');
@@ -23,14 +23,14 @@ describe('the reference that is made from the schema', () => {
 describe('infra/gateway.yaml', () => {
   const file = new URL('infra/gateway.yaml', root).pathname;
 
-  test('is good without any variable, and keeps its keys where `npm start` does', () => {
+  test('is valid without variables, and keeps its keys in the directory of `npm start`', () => {
     const config = loadConfig(file, {});
     expect(config.identity.keysDir).toBe(new URL('.countersign/gateway-keys', root).pathname);
     expect(config.redis).toBeUndefined();
     expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service']);
   });
 
-  test('moves with its variables', () => {
+  test('follows its variables', () => {
     const config = loadConfig(file, {
       GATEWAY_PORT: '18080',
       USERS_PORT: '18082',
@@ -45,7 +45,7 @@ describe('infra/gateway.yaml', () => {
     expect(config.redis).toBe('redis://127.0.0.1:6379');
   });
 
-  test('publishes no path of the services that is not for clients', () => {
+  test('publishes no internal path of a service', () => {
     const paths = routesOn('public', loadConfig(file, {})).map((route) => route.path);
     expect(paths.filter((path) => /internal|metrics|healthz|readyz|\*\*/.test(path))).toEqual([]);
   });

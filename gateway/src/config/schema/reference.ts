@@ -3,9 +3,9 @@ import { type JsonSchema, jsonSchema } from './json-schema.ts';
 type Row = Readonly<{ key: string; type: string; fallback: string; bounds: string; meaning: string }>;
 
 /**
- * Every key of gateway.yaml as a Markdown table, made from the schema that checks it.
+ * Every key of gateway.yaml as a Markdown table, generated from its schema.
  *
- * @param depth How many levels of keys; all if not given.
+ * @param depth The number of levels of keys. Default: all.
  */
 export function referenceTable(depth = Number.POSITIVE_INFINITY): string {
   const rows = rowsOf(jsonSchema(), '', depth);
@@ -37,7 +37,7 @@ function nestedRows(child: JsonSchema, key: string, depth: number): readonly Row
   return rowsOf(child, key, depth);
 }
 
-/** A key that tells alternatives apart has a value in each: together they are what is allowed. */
+/** Joins the values of a key that distinguishes alternatives. */
 function merged(part: JsonSchema, name: string, child: JsonSchema): JsonSchema {
   const values = (part.oneOf ?? []).flatMap((alternative) => alternative.properties?.[name]?.const ?? []);
   return values.length < 2 ? child : { ...child, enum: values };
@@ -66,14 +66,10 @@ function fallbackOf(value: unknown): string {
   return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
-// What zod writes as the bounds of every integer says nothing to an admin.
-const noBound = new Set([Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]);
-
 function boundsOf(child: JsonSchema): string {
   if (child['x-bounds'] !== undefined) return child['x-bounds'];
-  const least = child.minimum ?? child.minItems;
-  const most = child.maximum ?? child.maxItems;
-  const [from, to] = [least, most].map((bound) => (bound === undefined || noBound.has(bound) ? undefined : bound));
+  const from = child.minimum ?? child.minItems;
+  const to = child.maximum ?? child.maxItems;
   if (from !== undefined && to !== undefined) return `${from} to ${to}`;
   if (from !== undefined) return `${from} or more`;
   return to === undefined ? '' : `${to} at most`;

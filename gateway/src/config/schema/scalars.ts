@@ -21,7 +21,7 @@ export function wholeNumber(min: number, max: number) {
     .meta({ type: 'integer' });
 }
 
-/** `250ms`, `30s`, `15m`, `1h`, `1d`; milliseconds once parsed. */
+/** A duration such as `250ms`, `30s`, `15m`, `1h` or `1d`, parsed to milliseconds. */
 export function duration(bounds: { min: string; max: string }) {
   const allowed = `a duration from ${bounds.min} to ${bounds.max}, such as 30s (units: ms, s, m, h, d)`;
   const [min, max] = [toMs(bounds.min), toMs(bounds.max)];
@@ -37,7 +37,7 @@ export function duration(bounds: { min: string; max: string }) {
     });
 }
 
-/** Like {@link duration}, in whole seconds. */
+/** Like {@link duration}, parsed to whole seconds. */
 export function seconds(bounds: { min: string; max: string }) {
   return duration(bounds).transform((ms, context) => {
     if (ms % 1000 === 0) return ms / 1000;
@@ -46,7 +46,7 @@ export function seconds(bounds: { min: string; max: string }) {
   });
 }
 
-/** Bytes as a number, or `512B`, `64KiB`, `1MiB`, `1GiB`. */
+/** A size such as `512B`, `64KiB`, `1MiB` or `1GiB`, or a number of bytes, parsed to bytes. */
 export function size(bounds: { min: string; max: string }) {
   const allowed = `a size from ${bounds.min} to ${bounds.max}, such as 1MiB (units: B, KiB, MiB, GiB) or a number of bytes`;
   const [min, max] = [toBytes(bounds.min), toBytes(bounds.max)];
@@ -72,9 +72,9 @@ function toBytes(text: string): number {
 }
 
 /**
- * A string that `parse` can make something of; undefined from it is a refusal.
+ * A string that `parse` accepts. It returns undefined to refuse.
  *
- * @param roughly Matches all that `parse` takes, and for editors, which cannot ask it, as little else as is simple to say.
+ * @param roughly A pattern for editors: it matches everything that `parse` accepts, and little else.
  */
 export function parsedText<T>(type: string, allowed: string, parse: (text: string) => T | undefined, roughly?: RegExp) {
   return z
@@ -88,7 +88,7 @@ export function parsedText<T>(type: string, allowed: string, parse: (text: strin
     });
 }
 
-/** `host:port`, `[::1]:port`. */
+/** An address such as `host:port` or `[::1]:port`. */
 export const address = parsedText(
   'address',
   'an address to listen on, such as "127.0.0.1:8080"',
@@ -102,7 +102,7 @@ function parseAddress(text: string): Address | undefined {
   const port = Number(digits);
   if (host === undefined || port > 65_535) return undefined;
   if (v6 !== undefined && isIP(v6) !== 6) return undefined;
-  // What looks like an IPv4 address and is none would be looked up as a name.
+  // A malformed IPv4 address would be looked up as a host name.
   if (name !== undefined && /^[\d.]+$/.test(name) && !isIPv4(name)) return undefined;
   return { host, port };
 }
@@ -110,19 +110,19 @@ function parseAddress(text: string): Address | undefined {
 const matching = (pattern: RegExp, allowed: string) =>
   z.string({ error: `must be ${allowed}` }).regex(pattern, { error: `must be ${allowed}` });
 
-/** The name of an upstream, a service or a route. An upstream's is the audience of what is signed for it. */
+/** The name of an upstream, a service or a route. The name of an upstream is the audience of its signatures. */
 export const name = matching(
   /^[a-z][a-z0-9-]{0,62}$/,
   'a name: a lower-case letter, then letters, digits and "-", 63 at most',
 );
 
-/** A role as the identity contract allows it. */
+/** A role, in the grammar of the identity contract. */
 export const role = matching(rolePattern, 'a role: lower-case letters, digits, "_" and "-", 64 at most');
 
-/** A user's or tenant's id as the identity contract allows it. */
+/** The id of a user or tenant, in the grammar of the identity contract. */
 export const id = matching(idPattern, 'an id: letters, digits and "._~:@|-", 128 at most');
 
-/** A dot would be part of the name, and is mostly meant as a way into another claim, where such a name never matches anything. */
+/** Without dots: most authors mean a claim inside another claim, but the dot would be part of the name. */
 export const claimName = matching(/^[^\s"\\]{1,128}$/, 'the name of a claim').refine(
   (text) => !text.includes('.') || text.includes('://'),
   {
@@ -135,13 +135,13 @@ export const headerName = matching(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the na
 
 export const cookieName = matching(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie');
 
-/** Not what the file holds: a key in a variable where its path belongs would be told wherever the path is. */
+/** Refuses the content of a file in place of its path: a key would appear wherever the path is logged. */
 export const filePath = matching(
   /^[^\0\r\n{][^\0\r\n]*$/,
   'the path of a file or directory, not what is in it; a relative one starts at the directory of this file',
 );
 
-/** A path without query, in the form that is sent. */
+/** A path without query, in the form that a URL parser keeps. */
 export const pathOnly = parsedText(
   'path',
   'a path without query, such as /healthz',
@@ -159,7 +159,7 @@ export const hostName = matching(
 
 export const text = matching(/^[^\0]+$/, 'a text');
 
-/** A list without repetitions. */
+/** A list without duplicates. */
 export function unique<Item extends z.ZodType>(item: Item) {
   return z
     .array(item)

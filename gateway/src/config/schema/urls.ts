@@ -4,7 +4,7 @@ import { parsedText } from './scalars.ts';
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
 const originText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#?*/]+\/?$/;
 
-/** What the gateway calls: http or https, nobody's password in it, and not a cloud's metadata service. */
+/** A URL that the gateway requests: http or https, without password, not the metadata service of a cloud. */
 export const calledUrl = parsedText(
   'URL',
   'an http or https URL without user, password or fragment, that is not a link-local or metadata address',
@@ -14,7 +14,7 @@ export const calledUrl = parsedText(
 
 const scheme = /^[A-Za-z][A-Za-z0-9+.-]*:/;
 
-/** Where keys are: an URL that is fetched, or a file. */
+/** The source of a key set: a URL to fetch, or a file. */
 export const keySource = parsedText(
   'URL or path',
   'the path of a JWK set, or an http or https URL without user, password or fragment, that is not a link-local or metadata address',
@@ -24,12 +24,12 @@ export const keySource = parsedText(
   },
 );
 
-/** Whether a {@link keySource} is fetched. */
+/** Whether a {@link keySource} is a URL. */
 export function isFetched(source: string): boolean {
   return scheme.test(source);
 }
 
-/** The same, and nothing but scheme, host and port. */
+/** Like {@link calledUrl}, with nothing but scheme, host and port. */
 export const targetOrigin = parsedText(
   'origin',
   'an http or https origin (scheme, host and port, no path, user or password) that is not a link-local or metadata address',
@@ -40,7 +40,7 @@ export const targetOrigin = parsedText(
   originText,
 );
 
-/** An origin as browsers write it. */
+/** An origin in the form that browsers send. */
 export const publicOrigin = parsedText(
   'origin',
   'an origin without wildcards, such as "https://api.example.test"',
@@ -51,10 +51,10 @@ export const publicOrigin = parsedText(
   originText,
 );
 
-/** What the identity contract can carry; with another name every token of the issuer would be refused. */
+/** The characters that the identity contract allows. Every token of another issuer would be refused. */
 const carriedIssuer = /^[!#-[\]-~]{1,512}$/;
 
-/** Kept as written: `iss` is compared byte by byte (RFC 9068 section 4). */
+/** Not normalized: `iss` is compared byte by byte (RFC 9068 section 4). */
 export const issuerIdentifier = parsedText(
   'URL',
   'an http or https URL of at most 512 visible ASCII characters, without quote, backslash, user, password, query or fragment, exactly as `iss` says it',
@@ -66,7 +66,7 @@ export const issuerIdentifier = parsedText(
   urlText,
 );
 
-/** What a client may write into `Host`, in lower case. */
+/** A value of `Host`, parsed to lower case. */
 export const allowedHost = parsedText(
   'host',
   'a host without scheme, path or wildcard, with a port or without, such as "gateway.internal" or "10.0.0.5:9090"',
@@ -79,7 +79,7 @@ export const allowedHost = parsedText(
   /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/,
 );
 
-// ioredis takes every option from a query, a password too; where it stands before the host, it is not shown.
+// ioredis also takes a password from the query. Only the one before the host is redacted.
 export const redisUrl = parsedText(
   'URL',
   'a redis: or rediss: URL, with a password before the host alone',
@@ -94,11 +94,11 @@ export const redisUrl = parsedText(
 
 function httpUrl(text: string): URL | undefined {
   const url = URL.parse(text);
-  // `http:/a` and `https://*.a.test` are URLs, and never what was meant.
+  // `http:/a` and `https://*.a.test` parse as URLs, but are mistakes.
   if (url === null || !/^https?:\/\//i.test(text) || url.hostname.includes('*')) return undefined;
-  // An empty user or fragment leaves no trace in the parsed URL.
+  // The parsed URL does not show an empty user or fragment.
   if (url.username !== '' || url.password !== '' || /[@#\s]/.test(text)) return undefined;
-  // Nobody can listen there.
+  // Port 0 cannot be connected to.
   return url.port === '0' ? undefined : url;
 }
 
@@ -112,7 +112,7 @@ function callable(text: string): URL | undefined {
 }
 
 const forbidden = new BlockList();
-forbidden.addSubnet('169.254.0.0', 16, 'ipv4'); // link-local, and most clouds' metadata service
+forbidden.addSubnet('169.254.0.0', 16, 'ipv4'); // link-local, with the metadata service of most clouds
 forbidden.addSubnet('0.0.0.0', 8, 'ipv4');
 forbidden.addAddress('100.100.100.200', 'ipv4'); // Alibaba Cloud
 forbidden.addAddress('168.63.129.16', 'ipv4'); // Azure
@@ -120,7 +120,7 @@ forbidden.addAddress('192.0.0.192', 'ipv4'); // Oracle Cloud
 forbidden.addSubnet('fe80::', 10, 'ipv6');
 forbidden.addAddress('fd00:ec2::254', 'ipv6'); // AWS
 forbidden.addAddress('fd20:ce::254', 'ipv6'); // Google Cloud
-// IPv4 link-local inside IPv6: NAT64, 6to4, and the form that RFC 4291 deprecates. Mapped addresses count as IPv4 already.
+// IPv4 link-local inside IPv6: NAT64, 6to4, and the form that RFC 4291 deprecates. BlockList checks mapped addresses as IPv4.
 forbidden.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
 forbidden.addSubnet('2002:a9fe::', 32, 'ipv6');
 forbidden.addSubnet('::a9fe:0', 112, 'ipv6');
@@ -133,7 +133,7 @@ const forbiddenNames = new Set([
   'instance-data.ec2.internal',
 ]);
 
-/** @param hostname As WHATWG URL gives it: lower case, numbers made dotted, IPv6 in brackets. */
+/** @param hostname From a WHATWG URL: lower case, dotted IPv4, IPv6 in brackets. */
 function isForbiddenTarget(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   const version = isIP(host);
@@ -149,7 +149,7 @@ export function isPlainHttp(url: string): boolean {
   return url.startsWith('http:') && !isLoopback(url);
 }
 
-/** Whether a URL stays on this machine, where nobody else can read plain http. */
+/** Whether the host of a URL is this machine. */
 export function isLoopback(url: string): boolean {
   const host = new URL(url).hostname.replace(/^\[|\]$/g, '');
   return isLoopbackHost(host);

@@ -4,7 +4,7 @@ import { exampleHead, exampleRoutes } from '../../../test/kit/example-config.ts'
 import { problemsOf } from '../../../test/kit/problems-of.ts';
 import { readYaml } from './yaml.ts';
 
-/** A file that is good: `edit` makes the mistake. */
+/** A valid file; each case makes one mistake in it. */
 const good = `routes:
   - name: a
     path: /a
@@ -23,10 +23,10 @@ test.each<[string, string, string, string]>([
     '[GET, POST}',
     '4:24 not YAML: Flow sequence in block collection must be sufficiently indented and end with a ]',
   ],
-  ['a bracket too many', '[GET, POST]', '[GET, POST]]', '4:25 not YAML: Unexpected "]"'],
-  ['a list in brackets that goes on in lines', 'routes:', 'routes: [', '1:9 not YAML: this "[" is not closed by a "]"'],
-  ['a quote that has no end', 'path: /b', 'path: "/b', '7:11 not YAML: this " is not closed'],
-  ['a single quote that has no end', 'path: /a', "path: '/a", "3:11 not YAML: this ' is not closed"],
+  ['an extra bracket', '[GET, POST]', '[GET, POST]]', '4:25 not YAML: Unexpected "]"'],
+  ['an opening bracket before a block list', 'routes:', 'routes: [', '1:9 not YAML: this "[" is not closed by a "]"'],
+  ['a quote that is not closed', 'path: /b', 'path: "/b', '7:11 not YAML: this " is not closed'],
+  ['a single quote that is not closed', 'path: /a', "path: '/a", "3:11 not YAML: this ' is not closed"],
   ['a tab', '    path: /a', '\tpath: /a', '3:1 not YAML: Tabs are not allowed as indentation'],
   ['no colon', 'path: /a', 'path /a', '3:5 not YAML: a key needs ": " before its value'],
   ['no space after a colon', 'path: /a', 'path:/a', '3:5 not YAML: a key needs ": " before its value'],
@@ -50,11 +50,11 @@ test.each<[string, string, string, string]>([
     '[- GET, - POST]',
     '4:15 not YAML: inside brackets and braces, commas separate',
   ],
-  ['a comma too many', '[GET, POST]', '[GET,, POST]', '4:19 not YAML: Unexpected , in flow sequence'],
+  ['an extra comma', '[GET, POST]', '[GET,, POST]', '4:19 not YAML: Unexpected , in flow sequence'],
   ['a star without quotes', '[GET, POST]', '[*]', '4:15 not YAML: a text that begins with "*" or "&" needs quotes'],
   ['a backslash in braces', '64KiB', '"64\\KiB"', '5:26 not YAML: Invalid escape sequence \\K'],
   ['an at sign in braces', '64KiB', '@max', '5:23 not YAML: Plain value cannot start with reserved character @'],
-  ['an apostrophe between two', '64KiB', "'it's'", '5:27 not YAML: Unexpected scalar at node end'],
+  ['an apostrophe inside single quotes', '64KiB', "'it's'", '5:27 not YAML: Unexpected scalar at node end'],
   [
     'a missing comma in braces over several lines',
     '{ maxBytes: 64KiB }',
@@ -69,12 +69,12 @@ test.each<[string, string, string, string]>([
   ],
   ['an equals sign for a colon', 'path: /a', 'path = /a', '3:5 not YAML: a key needs ": " before its value'],
   ['a list item without its dash', '  - name: b', '    name: b', '6:5 this key is written twice'],
-])('%s is told once, where it is, and nothing of what follows from it', (_name, from, to, problem) => {
+])('%s is reported once, at its place, without its consequences', (_name, from, to, problem) => {
   expect(good).toContain(from);
   const source = readYaml(good.replace(from, to), {});
   const told = source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
   expect(told[0]).toContain(problem);
-  // Without its dash an item runs into the one before it: each of its keys is there twice.
+  // Without its dash an item joins the one before it, so each of its keys is written twice.
   expect(told.length).toBeLessThanOrEqual(problem.endsWith('twice') ? 2 : 1);
 });
 
@@ -83,7 +83,7 @@ const suite: { cases: Record<string, string> } = JSON.parse(
 );
 
 test.each(Object.entries(suite.cases))(
-  '%s of the YAML test suite, which must fail, is refused with its place',
+  'case %s of the YAML test suite, which must fail, is refused with its place',
   (_id, yaml) => {
     const problems = problemsOf(yaml);
     expect(problems.length).toBeGreaterThan(0);
@@ -91,7 +91,7 @@ test.each(Object.entries(suite.cases))(
   },
 );
 
-describe('a file in which not all can be seen', () => {
+describe('a file with invisible characters', () => {
   const whole = exampleHead + exampleRoutes;
 
   test.each([
@@ -100,18 +100,18 @@ describe('a file in which not all can be seen', () => {
     ['an escape sequence', '\x1b[31m', '\\u001b'],
     ['a next line', '\x85', '\\u0085'],
     ['a line separator', '\u2028', '\\u2028'],
-    ['another direction', '\u202e', '\\u202e'],
+    ['a right-to-left override', '\u202e', '\\u202e'],
     ['an isolate', '\u2066', '\\u2066'],
-    ['a space without width', '\u200b', '\\u200b'],
+    ['a zero-width space', '\u200b', '\\u200b'],
     ['a byte order mark in the middle', '\ufeff', '\\ufeff'],
-  ])('is refused: %s, in a value, a key or a comment', (_name, character, told) => {
+  ])('is refused for %s in a value, a key or a comment', (_name, character, told) => {
     const problem = `an invisible character (${told}): remove it, or write it as an escape`;
     expect(problemsOf(whole.replace('api', `a${character}pi`))).toContain(`gateway.yaml:4:27: ${problem}`);
     expect(problemsOf(whole.replace('audience', `aud${character}ience`))).toContain(`gateway.yaml:4:8: ${problem}`);
     expect(problemsOf(`${whole}# ${character}`)).toEqual([`gateway.yaml:12:3: ${problem}`]);
   });
 
-  test('what a key is called is told to a terminal, and not obeyed by it', () => {
+  test('control characters of a key are escaped for terminals', () => {
     const [, problem] = problemsOf(whole.replace('audience', '"\\e[31m\\u202e"'));
     expect(problem).toContain('unknown key "\\u001b[31m\\u202e"');
   });
@@ -122,7 +122,7 @@ describe('a file in which not all can be seen', () => {
     ['a document that begins and ends', `---\n${whole}...\n`],
     ['letters of every kind in a comment', `${whole}# Straße, 日本語, 👩‍💻\n`],
     ['an anchor and an alias', whole.replace('complaints-api', '&a complaints-api')],
-  ])('is good with %s', (_name, text) => {
+  ])('is valid with %s', (_name, text) => {
     expect(problemsOf(text)).toEqual([]);
   });
 });

@@ -30,7 +30,7 @@ test.each([
   ['${PORT}${ABSENT:-x}', '${PORT}x'],
   ['${EMPTY:-9}$$', '9$'],
   ['plain', 'plain'],
-])('%s is redacted as %s, without what came from the environment', (text, redacted) => {
+])('%s is redacted to %s', (text, redacted) => {
   expect(substitute(text, env).redacted).toBe(redacted);
 });
 

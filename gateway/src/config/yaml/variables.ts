@@ -1,11 +1,11 @@
 import type { Environment } from '@countersign/service-kit';
 
-/** Where a string's text came from: secrets must come from `variable`. `default`: one is written, used or not. */
+/** The origin of a string. Secrets must come from `variable`. `default`: a default is written, even if it is not used. */
 export type Origin = 'written' | 'variable' | 'default';
 
 export type Substituted = Readonly<{
   text: string;
-  /** The same for somebody to look at: what came from the environment stays the variable that it is. */
+  /** The text with `${NAME}` in place of every value from the environment. */
   redacted: string;
   origin: Origin;
   problems: readonly string[];
@@ -15,8 +15,8 @@ const reference = /\$\$|\$\{([^}]*)\}|\$\{/g;
 const body = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
 /**
- * Puts variables into one string: `${VAR}`, `${VAR:-default}`, and `$$` for a dollar. A variable that is set but empty is
- * empty; `:-` gives its default then too, as in a shell. What is put in is not looked at again, and variables do not nest.
+ * Replaces the variables of one string: `${VAR}`, `${VAR:-default}`, and `$$` for a dollar. As in a shell, `:-` also gives the default
+ * for an empty variable. Replaced values are not searched again, and variables do not nest.
  */
 export function substitute(text: string, env: Environment): Substituted {
   const problems: string[] = [];
@@ -50,7 +50,7 @@ function piecesOf(text: string): readonly (string | Reference)[] {
 
 function readVariable({ whole, inside = '' }: Reference, env: Environment, problems: string[]): Read {
   const [, name, fallback] = body.exec(inside) ?? [];
-  // In `${A:-${B}}` the default would end at the first brace.
+  // The default of `${A:-${B}}` would end at the first brace.
   if (name === undefined || fallback?.includes('${')) {
     problems.push(`malformed variable: write "\${NAME}", "\${NAME:-default}", or "$$" for a dollar; they do not nest`);
     return written('');

@@ -8,7 +8,7 @@ const problemsOf = (text: string, env: Record<string, string> = {}) => {
 };
 
 describe('readYaml', () => {
-  test('reads values, and knows where each begins', () => {
+  test('reads values with their places', () => {
     const source = readYaml('a: 1\nb:\n  - c: "x"\n    d: true\n', {});
     expect(source.value).toEqual({ a: 1, b: [{ c: 'x', d: true }] });
     expect(source.problems).toEqual([]);
@@ -17,7 +17,7 @@ describe('readYaml', () => {
     expect(source.lineColumn(source.offsetOf(['b', 0, 'absent']))).toBe('3:5');
   });
 
-  test('puts variables into strings only, after parsing', () => {
+  test('replaces variables after parsing, in strings only', () => {
     const source = readYaml('a: "${A}"\nb: ${A}\nn: 1\n"${A}": k\n', { A: 'x\nevil: true #' });
     expect(source.value).toEqual({ a: 'x\nevil: true #', b: 'x\nevil: true #', n: 1, '${A}': 'k' });
   });
@@ -26,11 +26,11 @@ describe('readYaml', () => {
     expect(readYaml('a: ${A}\nb: ${B:-true}\n', { A: '8080' }).value).toEqual({ a: '8080', b: 'true' });
   });
 
-  test('an empty variable is as if the key were absent; a written empty string stays', () => {
+  test('an empty variable counts as an absent key; a written empty string stays', () => {
     expect(readYaml('a: "${A}"\nb: ""\nc: "${C:-}"\n', { A: '' }).value).toEqual({ b: '' });
   });
 
-  test('takes aliases of anchors', () => {
+  test('resolves aliases', () => {
     expect(readYaml('a: &x [1, 2]\nb: *x\n', {}).value).toEqual({ a: [1, 2], b: [1, 2] });
   });
 
@@ -106,7 +106,7 @@ describe('readYaml', () => {
     ['deep question marks', '? '.repeat(200_000), /nested deeper/],
     ['deep keys', Array.from({ length: 500 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'), /nested deeper/],
     ['a file of 9 MiB', `a: "${'x'.repeat(9 * 1024 * 1024)}"\n`, /larger than 8 MiB/],
-  ])('stays small before %s', (_name, text, problem) => {
+  ])('stays within its bounds for %s', (_name, text, problem) => {
     const [first] = problemsOf(text);
     expect(first).toMatch(problem);
   });

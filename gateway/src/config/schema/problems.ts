@@ -105,7 +105,9 @@ function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({ path, key, ...unknownKey(key, schemasAt(root, path)) }));
     case 'invalid_key':
-      return [{ path: path.slice(0, -1), key: String(path.at(-1)), message: nameProblem(issue) }];
+      return [
+        { path: path.slice(0, -1), key: String(path.at(-1)), message: issue.issues[0]?.message ?? issue.message },
+      ];
   }
   const value = valueAt(raw, path);
   if (value === undefined) return [missing(path, root)];
@@ -162,10 +164,6 @@ function unknownKey(key: string, parts: readonly JsonSchema[]): Pick<Finding, 'm
   return { message: `unknown key "${key}"${hint} (allowed here: ${allowed.join(', ')})`, meant };
 }
 
-function nameProblem(issue: Extract<Issue, { code: 'invalid_key' }>): string {
-  return issue.issues[0]?.message ?? 'is not a name';
-}
-
 function kindOf(expected: string, value: unknown): string {
   switch (expected) {
     case 'object':
@@ -178,16 +176,14 @@ function kindOf(expected: string, value: unknown): string {
         ? 'true or false: values in quotes, values of variables, and yes, no, on and off are text'
         : 'true or false';
     case 'number':
-      return typeof value === 'string' ? `a number${textNote}` : 'a number';
-    case 'int':
-    case 'integer':
-      return typeof value === 'string' ? `a whole number${textNote}` : 'a whole number';
+    case 'integer': {
+      const kind = expected === 'number' ? 'a number' : 'a whole number';
+      return typeof value === 'string' ? `${kind}, in digits: values in quotes and values of variables are text` : kind;
+    }
     default:
       return article(expected);
   }
 }
-
-const textNote = ', in digits: values in quotes and values of variables are text';
 
 /** `routes[0].methods[1]` */
 function pathText(path: Path): string {

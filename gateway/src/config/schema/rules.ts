@@ -40,7 +40,7 @@ export function withRules<Shape extends z.ZodObject>(shape: Shape, rules: Rules<
           context.addIssue({ code: 'custom', path: [...path], message, params: { rule } satisfies RuleParams }),
       );
     },
-    { when: ({ value }) => isRecord(value) },
+    { when: ({ value }) => isRecord(value) && !Array.isArray(value) },
   );
 }
 

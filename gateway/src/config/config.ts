@@ -123,7 +123,7 @@ export type Route = Readonly<{
   forward: Readonly<{ cookies: ReadonlySet<string>; authorization: boolean; dpop: boolean }>;
 }>;
 
-/** The origins whose pages may read responses. `headers` and `expose` add to the headers that the gateway needs itself. */
+/** Settings of CORS. `headers` and `expose` add to the headers that the gateway needs itself. */
 export type Cors = Readonly<{
   /** In the form that browsers send. */
   origins: readonly string[];

@@ -24,7 +24,7 @@ import { readYaml } from './yaml/yaml.ts';
  *
  * @param file Relative to the working directory, or absolute; problems name it as it is given here.
  * @param context The process that will use it, as far as it is known.
- * @throws ConfigError with every problem at once, each as `file:line:column: what is wrong, and what is allowed`.
+ * @throws ConfigError with every problem at once, each as `file:line:column: the problem, and the allowed values`.
  */
 export function loadConfig(file: string, env: Environment, context: LoadContext = {}): GatewayConfig {
   return parseConfig(readConfigFile(file), { file, env, ...context });
@@ -63,7 +63,7 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
 
 type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 
-/** @returns All rules of a file, and in `read` what they have read of the files that it names. */
+/** @returns All rules of a file. They put the content of the files that it names into `read`. */
 function rulesFor(
   source: Source,
   directory: string,
@@ -73,7 +73,7 @@ function rulesFor(
   const check: Rules<Document> = (document, isMalformed, refuse) => {
     const file = wellFormed(document);
     const { listen, issuers, upstreams, routes } = file;
-    // Without the map every name is possible.
+    // A malformed map could contain every name.
     const services = isMalformed('services') ? { has: () => true } : file.services;
     checkListeners(listen, refuse);
     read.certificate = readListenerCertificate(listen, directory, refuse);
@@ -90,7 +90,7 @@ function rulesFor(
     checkTxnTokens(upstreams, services, refuse);
     checkRoutes(file, isMalformed, refuse);
     checkDpop(file, refuse);
-    // A malformed route has no name here, and its tests would be blamed for that.
+    // A malformed name could be the one that a test uses.
     const names = isMalformed('routes') ? [undefined] : routes.map(({ name }) => name);
     checkTests(
       file.tests,

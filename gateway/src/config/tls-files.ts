@@ -32,7 +32,7 @@ export function resolveTls({ ca, cert, key, serverName }: TlsPaths, directory: s
   return { caFile: absolute(ca), certFile: absolute(cert), keyFile: absolute(key), serverName };
 }
 
-/** @throws UnusableTlsFile with the file and what is wrong with it. */
+/** @throws UnusableTlsFile with the file and its problem. */
 export function readTlsFiles({ caFile, certFile, keyFile, serverName }: UpstreamTls): TlsMaterial {
   const material = {
     ...(caFile !== undefined && { ca: readCertificates({ key: 'ca', path: caFile }).text }),

@@ -3,7 +3,7 @@ import type { RoutePart } from './routes.ts';
 import type { Pieces, Refuse } from './rules.ts';
 import { filePath, seconds, text } from './scalars.ts';
 
-/** What the gateway asks of DPoP proofs beyond RFC 9449 section 4.3, which always applies. */
+/** Additional checks of DPoP proofs. Those of RFC 9449 section 4.3 always apply. */
 export const dpop = z.strictObject({
   nonces: z
     .strictObject({
@@ -30,7 +30,7 @@ type File = Readonly<{
 
 const noOrigins = 'needs publicOrigins: a proof names its URL, and the client controls the Host header';
 
-/** DPoP needs an origin that proofs can name, and clients that send tokens. */
+/** Refuses keys of DPoP without `publicOrigins`, and on routes without client tokens. */
 export function checkDpop({ routes, publicOrigins, dpop }: File, refuse: Refuse): void {
   const hasOrigins = publicOrigins?.length !== 0;
   if (dpop?.nonces !== undefined && !hasOrigins) refuse(['dpop', 'nonces'], noOrigins);

@@ -63,7 +63,7 @@ export type IssuerPart = z.output<typeof issuer>;
 
 type IssuerPieces = Pieces<IssuerPart>;
 
-/** Each issuer is listed once. With two or more, each lists the tenants and roles that its tokens may name. */
+/** Refuses an issuer that is listed twice. Requires `tenants` and `roles` with two or more issuers. */
 export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMalformed, refuse: Refuse): void {
   const seen = new Map<string, number>();
   for (const [index, { issuer, tenants, roles }] of issuers.entries()) {
@@ -80,7 +80,7 @@ export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMa
   }
 }
 
-/** The gateway signs its requests for revocations, so each feed belongs to an upstream. */
+/** Refuses a feed outside of every upstream: the gateway signs its requests to the feed for that upstream. */
 export function checkRevocationFeeds(
   issuers: readonly IssuerPieces[],
   upstreams: ReadonlyMap<string, Pieces<UpstreamPart>>,
@@ -107,7 +107,7 @@ export function checkIssuerUrls(issuers: readonly IssuerPieces[], refuse: Refuse
   }
 }
 
-/** Reads key files of issuers. A URL without its scheme counts as a file that does not exist. */
+/** Checks that the key files of issuers are usable. A URL without its scheme counts as a missing file. */
 export function checkIssuerKeyFiles(issuers: readonly IssuerPieces[], directory: string, refuse: Refuse): void {
   for (const [index, { jwks, algorithms }] of issuers.entries()) {
     if (jwks === undefined || algorithms === undefined || isFetched(jwks)) continue;

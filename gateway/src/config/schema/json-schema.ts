@@ -52,7 +52,7 @@ function alternatives(part: JsonSchema): readonly JsonSchema[] {
   return part.oneOf ?? [part];
 }
 
-// Any string may contain a variable, whose value an editor does not know.
+// Any string may contain a variable. An editor does not know its value.
 const variable = '\\$\\{';
 
 /**

@@ -27,7 +27,7 @@ export type ListenPieces = Pieces<z.output<typeof listen>>;
 /** The settings that a process keeps from its start to its end. */
 export type StartSettings = Pick<GatewayConfig, 'listen' | 'admin' | 'redis' | 'certificate'>;
 
-/** Each listener needs an address of its own. */
+/** Refuses two listeners with one address. */
 export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   const all = addressesOf(listen);
   for (const [index, [name, address]] of all.entries()) {

@@ -44,7 +44,7 @@ export type KnownNames = Readonly<{
   services: Pick<ReadonlySet<string>, 'has'>;
 }>;
 
-/** A test names what the configuration has, and expects either a request or a refusal. */
+/** Checks that tests use names of the configuration, and that each expects either a request or a refusal. */
 export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames, refuse: Refuse): void {
   for (const [index, { request, expect }] of tests.entries()) {
     const refuseKey = (part: string, key: string, message: string) => refuse(['tests', index, part, key], message);

@@ -8,8 +8,8 @@ type Sharing = Readonly<{
 }>;
 
 /**
- * Several workers need Redis for what they share. Without it, each would apply its own copy of a limit, and a captured call or DPoP
- * proof would work once in each.
+ * Requires Redis with several workers if they share state. Without it, each would apply its own copy of a limit, and a captured call
+ * or DPoP proof would work once in each.
  */
 export function checkRedisForWorkers(sharing: Sharing, workers: number, refuse: Refuse): void {
   if (workers === 1) return;

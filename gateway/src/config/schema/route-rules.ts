@@ -13,7 +13,7 @@ type File = Readonly<{
   issuers: readonly unknown[];
 }>;
 
-/** A route fits itself, its neighbors and what it names. */
+/** Checks each route: its own keys, conflicts with other routes, and the names of its upstream and callers. */
 export function checkRoutes(file: File, isMalformed: IsMalformed, refuse: Refuse): void {
   const names = new Map<string, number>();
   const served: Served = new Map();
@@ -63,7 +63,7 @@ function unknown(kind: string, name: string, known: readonly string[]): string {
   return `"${name}" is not ${kind} of this file${hint} (there are: ${known.join(', ') || 'none'})`;
 }
 
-/** Conditions that go with the kind of caller. */
+/** Checks the keys that depend on `auth`. */
 function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse): void {
   const { auth, allow, callers, limits = [] } = route;
   if (allow !== undefined && (auth === 'public' || auth === 'optional')) {
@@ -93,7 +93,7 @@ function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse)
   }
 }
 
-/** Path, methods and body go together. */
+/** Checks the keys that depend on path, methods or body. */
 function checkShape(route: Route, refuse: Refuse): void {
   if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
   if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
@@ -106,10 +106,10 @@ function checkShape(route: Route, refuse: Refuse): void {
   }
 }
 
-/** The route that serves a method at a place, and where its path is written. */
+/** The route of each method and shape, with the place of its path. */
 type Served = Map<string, Readonly<{ name: string; path: Path }>>;
 
-/** Two routes at one place differ by method. Each listener has places of its own. */
+/** Refuses two routes of one shape with a method in common. Service routes are on a listener of their own. */
 function checkOverlap(route: Route, index: number, served: Served, refuse: Refuse): void {
   const { auth, methods, name = `routes[${index}]` } = route;
   const segments = segmentsOf(route);

@@ -101,7 +101,7 @@ export type UpstreamPart = z.output<typeof upstream>;
 
 type Upstreams = ReadonlyMap<string, Pieces<UpstreamPart>>;
 
-/** A service that receives a txn-token calls other services with it, and signs with a key under `services`. */
+/** Requires a key under `services` for each upstream with `txnToken`: it signs the calls that it makes with the token. */
 export function checkTxnTokens(upstreams: Upstreams, services: Pick<ReadonlySet<string>, 'has'>, refuse: Refuse): void {
   for (const [name, { txnToken }] of upstreams) {
     if (!txnToken || services.has(name)) continue;
@@ -110,12 +110,12 @@ export function checkTxnTokens(upstreams: Upstreams, services: Pick<ReadonlySet<
   }
 }
 
-/** Targets over plain http stay on this machine. */
+/** Refuses targets over plain http on other machines. */
 export function checkTargetUrls(upstreams: Upstreams, refuse: Refuse): void {
   for (const [path, target] of targetsOf(upstreams)) if (isPlainHttp(target)) refuse(path, plainHttp);
 }
 
-/** No target is a listener of the gateway itself: a route to the admin listener would publish it (CVE-2020-11710). */
+/** Refuses the gateway's own listeners as targets: a route to the admin listener would publish it (CVE-2020-11710). */
 export function checkOwnListeners(upstreams: Upstreams, listen: ListenPieces, refuse: Refuse): void {
   for (const [path, target] of targetsOf(upstreams)) {
     const own = ownListenerAt(target, listen);
@@ -128,7 +128,7 @@ const targetsOf = (upstreams: Upstreams): readonly (readonly [Path, string])[] =
     targets.map((target, index) => [['upstreams', name, 'targets', index], target] as const),
   );
 
-/** `tls` goes with https targets, and its files are usable. */
+/** Refuses `tls` with http targets, and files that are not usable. */
 export function checkUpstreamTls(upstreams: Upstreams, directory: string, refuse: Refuse): void {
   for (const [name, { tls, targets }] of upstreams) {
     if (tls === undefined) continue;

@@ -1,6 +1,6 @@
 import { type CST, Lexer, type Parser } from 'yaml';
 
-/** How deep a file may be nested, and what a deeper one is told. */
+/** The maximum depth of a file, and the problem of a deeper one. */
 export const maxDepth = 24;
 export const tooDeep = `nested deeper than ${maxDepth} levels`;
 

@@ -12,17 +12,19 @@ export type Certificate = Readonly<{ cert: string; key: string; expiresAtMs: num
 /** A network in the form that `net.BlockList.addSubnet` takes. */
 export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4' | 'ipv6' }>;
 
-type SigningAlgorithm =
-  | 'ES256'
-  | 'ES384'
-  | 'ES512'
-  | 'EdDSA'
-  | 'RS256'
-  | 'RS384'
-  | 'RS512'
-  | 'PS256'
-  | 'PS384'
-  | 'PS512';
+/** JOSE names of the signing algorithms that an issuer may use. */
+export const signingAlgorithms = [
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+] as const;
 
 /** An issuer of tokens, and the claims that its tokens may have. */
 export type Issuer = Readonly<{
@@ -31,7 +33,7 @@ export type Issuer = Readonly<{
   audience: string;
   /** A URL, or the absolute path of a file. */
   jwks: string;
-  algorithms: readonly SigningAlgorithm[];
+  algorithms: readonly (typeof signingAlgorithms)[number][];
   /** The names of the claims in this issuer's tokens. */
   claims: Readonly<{ userId: string; role: string; tenantId: string }>;
   /** The tenants that its tokens may name. Undefined: any, which only a single issuer may have. */
@@ -150,12 +152,12 @@ export type PolicyTest = Readonly<{
   }>;
   expect: Readonly<{
     allowed: boolean;
-    status: number | undefined;
-    code: string | undefined;
-    route: string | undefined;
-    upstream: string | undefined;
+    status?: number | undefined;
+    code?: string | undefined;
+    route?: string | undefined;
+    upstream?: string | undefined;
     /** The path that the upstream receives. */
-    path: string | undefined;
+    path?: string | undefined;
   }>;
   /** `file:line:column`, for the report. */
   at: string;

@@ -154,14 +154,7 @@ export function resolveTest({ request, expect }: TestPart, at: string): PolicyTe
   return {
     at,
     request: { method: request.method, target: request.path, as: request.as, service: request.service },
-    expect: {
-      allowed: expect.allowed,
-      status: expect.status,
-      code: expect.code,
-      route: expect.route,
-      upstream: expect.upstream,
-      path: expect.path,
-    },
+    expect,
   };
 }
 

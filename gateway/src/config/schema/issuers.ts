@@ -1,23 +1,11 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { signingAlgorithms } from '../config.ts';
 import { whyNoIssuerKeys } from '../issuer-key-file.ts';
 import type { IsMalformed, Pieces, Refuse } from './rules.ts';
 import { claimName, duration, id, role, text, unique } from './scalars.ts';
 import type { UpstreamPart } from './upstreams.ts';
 import { calledUrl, isFetched, isPlainHttp, issuerIdentifier, keySource, plainHttp } from './urls.ts';
-
-const signingAlgorithm = z.enum([
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-]);
 
 export const issuer = z.strictObject({
   issuer: issuerIdentifier.describe('The `iss` of its tokens, compared byte by byte.'),
@@ -25,7 +13,7 @@ export const issuer = z.strictObject({
   jwks: keySource.describe(
     'Where the issuer publishes its keys: a URL, or the path of a JWK set, read again every 5 s.',
   ),
-  algorithms: unique(signingAlgorithm)
+  algorithms: unique(z.enum(signingAlgorithms))
     .min(1)
     .describe('The signing algorithms accepted from this issuer. `EdDSA` also accepts the name `Ed25519`.'),
   claims: z

@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import type { Network } from '../config.ts';
 import { parsedText } from './scalars.ts';
 
@@ -17,31 +18,25 @@ export const network = parsedText(
 
 /** @returns The first address of a network, or undefined if it is the given one. */
 function firstAddressOf({ address, prefix, family }: Network): string | undefined {
-  const [bits, given] = family === 'ipv4' ? [32, bitsOfIPv4(address)] : [128, bitsOfIPv6(address)];
-  const hostBits = BigInt(bits - prefix);
-  const first = (given >> hostBits) << hostBits;
-  if (first === given) return undefined;
-  return family === 'ipv4' ? textOfIPv4(first) : textOfIPv6(first);
+  const [bits, groups] = family === 'ipv4' ? [8, address.split('.').map(Number)] : [16, groupsOfIPv6(address)];
+  const first = groups.map((group, index) => {
+    const hostBits = bits - Math.min(Math.max(prefix - index * bits, 0), bits);
+    return (group >> hostBits) << hostBits;
+  });
+  if (isDeepStrictEqual(first, groups)) return undefined;
+  return family === 'ipv4' ? first.join('.') : normalizedIPv6(first.map((group) => group.toString(16)).join(':'));
 }
 
-const bitsOfIPv4 = (address: string): bigint =>
-  address.split('.').reduce((bits, octet) => (bits << 8n) | BigInt(octet), 0n);
-
-const textOfIPv4 = (bits: bigint): string => [24n, 16n, 8n, 0n].map((shift) => (bits >> shift) & 255n).join('.');
-
-function bitsOfIPv6(address: string): bigint {
-  // URL normalizes it: no dotted end, and at most one `::`.
-  const [front = '', back] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
-  const groupsOf = (text = '') => (text === '' ? [] : text.split(':'));
-  const [before, after] = [groupsOf(front), groupsOf(back)];
+function groupsOfIPv6(address: string): readonly number[] {
+  const [before = [], after = []] = normalizedIPv6(address)
+    .split('::')
+    .map((groups) => groups.split(':').filter((group) => group !== ''));
   const zeros = Array<string>(8 - before.length - after.length).fill('0');
-  return [...before, ...zeros, ...after].reduce((bits, group) => (bits << 16n) | BigInt(`0x${group}`), 0n);
+  return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16));
 }
 
-function textOfIPv6(bits: bigint): string {
-  const groups = Array.from({ length: 8 }, (_, index) => ((bits >> BigInt(112 - 16 * index)) & 0xffffn).toString(16));
-  return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
-}
+/** Hexadecimal groups without a dotted end, with at most one `::`. */
+const normalizedIPv6 = (address: string): string => new URL(`http://[${address}]`).hostname.slice(1, -1);
 
 function parseNetwork(text: string): Network | undefined {
   const [, ip = '', digits] = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];

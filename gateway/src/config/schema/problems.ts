@@ -47,9 +47,9 @@ function findingsOf(issues: readonly Issue[], raw: unknown, root: JsonSchema): r
     // zod also reports the length of a text in place of a list.
     .filter(({ code, path }) => code === 'invalid_type' || !ofWrongType.has(JSON.stringify(path)))
     .flatMap((issue) => findingsOfIssue(issue, raw, root));
-  const misspelt = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
+  const misspelled = new Set(findings.flatMap(({ path, meant }) => (meant === undefined ? [] : [keyOf(path, meant)])));
   // A misspelled key is one problem, not also a missing key.
-  return findings.filter(({ path, absent }) => absent === undefined || !misspelt.has(keyOf(path, absent)));
+  return findings.filter(({ path, absent }) => absent === undefined || !misspelled.has(keyOf(path, absent)));
 }
 
 const keyOf = (path: Path, key: string): string => JSON.stringify([...path, key]);

@@ -5,7 +5,7 @@ import { closest } from './closest.ts';
 /** A part of the file whose malformed keys are undefined; zod has already reported those. */
 export type Pieces<Part> = { readonly [Key in keyof Part]?: Part[Key] | undefined };
 
-/** Whether zod has reported the value at a path, or a misspelt key that is probably this one. */
+/** Whether zod has reported the value at a path, or a misspelled key that is probably this one. */
 export type IsMalformed = (...path: Path) => boolean;
 
 /** `other`: the value that this one conflicts with. `absent`: the key that is missing at the path. */

@@ -131,9 +131,12 @@ export const claimName = matching(/^[^\s"\\]{1,128}$/, 'the name of a claim').re
   },
 );
 
-export const headerName = matching(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a header');
+/** A token (RFC 9110 section 5.6.2), at most 64 characters. */
+const token = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/;
 
-export const cookieName = matching(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/, 'the name of a cookie');
+export const headerName = matching(token, 'the name of a header');
+
+export const cookieName = matching(token, 'the name of a cookie');
 
 /** Refuses the content of a file in place of its path: a key would appear wherever the path is logged. */
 export const filePath = matching(

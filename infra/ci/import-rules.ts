@@ -43,6 +43,9 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   'packages/identity': {
     rooms: ['testing.ts', 'index.ts', 'adapters', 'nested', 'verify', 'sign', 'keys', 'replay', 'contract'],
   },
+  'packages/service-kit': {
+    rooms: ['index.ts', 'gateway', 'http', 'process', 'errors.ts'],
+  },
   'auth-service': {
     rooms: [
       'main.ts',

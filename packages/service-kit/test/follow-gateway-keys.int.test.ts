@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { capturingLogger, eventually } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { followGatewayKeys } from '../src/follow-gateway-keys.ts';
+import { followGatewayKeys } from '../src/gateway/follow-gateway-keys.ts';
 import { createMetrics } from '../src/index.ts';
 
 test("an operator sees how old the gateway's keys are, how many there are, and what failed", async () => {

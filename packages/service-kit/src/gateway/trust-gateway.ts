@@ -12,11 +12,11 @@ import { verifyIdentity } from '@countersign/identity/express';
 import type { RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
-import { type CommonConfig, gatewayKeysUrl } from './config.ts';
+import { addToLog } from '../http/request-log.ts';
+import { type CommonConfig, gatewayKeysUrl } from '../process/config.ts';
+import type { HealthCheck } from '../process/health.ts';
+import type { Logger } from '../process/logger.ts';
 import { followGatewayKeys } from './follow-gateway-keys.ts';
-import type { HealthCheck } from './health.ts';
-import type { Logger } from './logger.ts';
-import { addToLog } from './request-log.ts';
 
 type TrustConfig = Pick<
   CommonConfig,

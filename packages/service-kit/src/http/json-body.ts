@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler } from 'express';
-import { AppError } from './errors.ts';
+import { AppError } from '../errors.ts';
 
 /**
  * Parses a body of JSON, which is UTF-8 and nothing else (RFC 8259 section 8.1). A lenient decoder reads every wrong byte as

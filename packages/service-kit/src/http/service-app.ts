@@ -1,9 +1,9 @@
 import express, { type Express, type RequestHandler, type Router } from 'express';
-import type { ErrorTable } from './errors.ts';
-import type { Health } from './health.ts';
+import type { ErrorTable } from '../errors.ts';
+import type { Health } from '../process/health.ts';
+import type { Logger } from '../process/logger.ts';
+import { type Registry, requestMetrics, type ShownMetrics, serveMetrics } from '../process/metrics.ts';
 import { parseJson } from './json-body.ts';
-import type { Logger } from './logger.ts';
-import { type Registry, requestMetrics, type ShownMetrics, serveMetrics } from './metrics.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
 import { notFound, respondWithProblem } from './respond.ts';
 

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { v7 as uuidv7 } from 'uuid';
-import { AppError, type CommonCode, commonErrors } from './errors.ts';
+import { AppError, type CommonCode, commonErrors } from '../errors.ts';
 import { answerOf } from './problem.ts';
 
 /**

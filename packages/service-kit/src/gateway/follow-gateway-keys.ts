@@ -1,6 +1,6 @@
 import { gatewayKeys, type RemoteGatewayKeys } from '@countersign/identity';
 import { Gauge, type Registry } from 'prom-client';
-import type { Logger } from './logger.ts';
+import type { Logger } from '../process/logger.ts';
 
 /**
  * The gateway's published keys, with what becomes of them in the log and the metrics: while they cannot be fetched known ones go on for

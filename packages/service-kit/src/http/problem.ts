@@ -1,4 +1,4 @@
-import type { AppError, ErrorEntry, ErrorTable, FieldError } from './errors.ts';
+import type { AppError, ErrorEntry, ErrorTable, FieldError } from '../errors.ts';
 
 /** RFC 9457 problem details, with our stable `code` and the id to quote to support. */
 export type Problem = Readonly<{

@@ -1,6 +1,6 @@
 import { userOf } from '@countersign/identity/express';
 import type { RequestHandler } from 'express';
-import { addToLog } from './request-log.ts';
+import { addToLog } from '../http/request-log.ts';
 
 /**
  * For paths that only users reach: says in the log who asked, and keeps the answer theirs. Stands behind

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { type ServiceKey, serviceKeyFromJwk } from '@countersign/identity';
 import { z } from 'zod';
-import { type CommonConfig, ConfigError, type Environment } from './config.ts';
+import { type CommonConfig, ConfigError, type Environment } from '../process/config.ts';
 
 /** What a service reads that calls others. Spread into its own schema, and {@link demandPrivateKeyFile} after reading. */
 export const callerConfig = {

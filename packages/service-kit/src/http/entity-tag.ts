@@ -1,5 +1,5 @@
 import type { Request } from 'express';
-import { AppError, type ErrorTable } from './errors.ts';
+import { AppError, type ErrorTable } from '../errors.ts';
 
 /** What {@link demandMatch} refuses with. Spread it into the table of a service that calls it. */
 export const preconditionErrors = {

@@ -1,12 +1,12 @@
 import type { RequestListener } from 'node:http';
-import type { CommonConfig } from './config.ts';
-import { createHealth } from './health.ts';
-import { drainServer, listen, type Running } from './lifecycle.ts';
-import type { Logger } from './logger.ts';
-import { createMetrics } from './metrics.ts';
-import { connectRedis } from './redis.ts';
-import type { ServiceParts } from './service-app.ts';
-import { createServiceServer } from './service-server.ts';
+import type { ServiceParts } from '../http/service-app.ts';
+import { createServiceServer } from '../http/service-server.ts';
+import type { CommonConfig } from '../process/config.ts';
+import { createHealth } from '../process/health.ts';
+import { drainServer, listen, type Running } from '../process/lifecycle.ts';
+import type { Logger } from '../process/logger.ts';
+import { createMetrics } from '../process/metrics.ts';
+import { connectRedis } from '../process/redis.ts';
 import { trustGateway } from './trust-gateway.ts';
 
 export type BehindGateway = Readonly<{

@@ -1,6 +1,6 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { validate as isUuid, v7 as uuidv7 } from 'uuid';
-import type { Logger } from './logger.ts';
+import type { Logger } from '../process/logger.ts';
 
 /** What the one log line of a request is made from; handlers may add fields through `res.locals.log`. */
 export type RequestLocals = {

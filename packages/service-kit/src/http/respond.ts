@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
 import { ZodError, type z } from 'zod';
-import { AppError, type ErrorTable, type FieldError } from './errors.ts';
+import { AppError, type ErrorTable, type FieldError } from '../errors.ts';
 import { answerOf } from './problem.ts';
 import { addToLog, requestIdOf } from './request-log.ts';
 

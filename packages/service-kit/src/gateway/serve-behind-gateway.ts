@@ -1,9 +1,10 @@
 import type { RequestListener } from 'node:http';
+import { drainServer, listen } from '../http/listening.ts';
 import type { ServiceParts } from '../http/service-app.ts';
 import { createServiceServer } from '../http/service-server.ts';
 import type { CommonConfig } from '../process/config.ts';
 import { createHealth } from '../process/health.ts';
-import { drainServer, listen, type Running } from '../process/lifecycle.ts';
+import type { Running } from '../process/lifecycle.ts';
 import type { Logger } from '../process/logger.ts';
 import { createMetrics } from '../process/metrics.ts';
 import { connectRedis } from '../process/redis.ts';

@@ -1,4 +1,7 @@
-import type { AppError, ErrorEntry, ErrorTable, FieldError } from '../errors.ts';
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from 'express';
+import { ZodError, type z } from 'zod';
+import { AppError, type ErrorEntry, type ErrorTable, type FieldError } from '../errors.ts';
+import { addToLog, requestIdOf } from './request-log.ts';
 
 /** RFC 9457 problem details, with our stable `code` and the id to quote to support. */
 export type Problem = Readonly<{
@@ -38,4 +41,56 @@ export function answerOf(error: AppError, table: ErrorTable, request: { id: stri
   Object.assign(headers, error.headers);
   const body = error.errors === undefined ? problem : { ...problem, errors: error.errors };
   return { status: entry.status, headers, body: JSON.stringify(body), entry };
+}
+
+/** Nothing matched: 404, as a problem like every other error. */
+export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
+
+/**
+ * The only place of a service that answers an error. What is not an {@link AppError} is a 500 with nothing of it shown.
+ */
+export function respondWithProblem(table: ErrorTable): ErrorRequestHandler {
+  return (thrown: unknown, req: Request, res: Response, _next) => {
+    const error = toAppError(thrown);
+    const { status, headers, body, entry } = answerOf(error, table, { id: requestIdOf(res), path: req.path });
+    addToLog(res, { code: error.code, fault: entry.fault, ...(error.detail && { detail: error.detail }) });
+    if (status >= 500) addToLog(res, { err: error.cause ?? error });
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    res.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body);
+  };
+}
+
+/** Express and its parsers throw errors of their own; each known kind gets its code, the rest is ours. */
+function toAppError(thrown: unknown): AppError {
+  if (thrown instanceof AppError) return thrown;
+  if (thrown instanceof ZodError) {
+    return new AppError('validation_failed', { errors: thrown.issues.flatMap(fieldErrors) });
+  }
+  const type = (thrown as { type?: unknown } | null)?.type;
+  switch (type) {
+    case 'entity.too.large':
+      return new AppError('payload_too_large', { cause: thrown });
+    case 'encoding.unsupported':
+    case 'charset.unsupported':
+      return new AppError('unsupported_media_type', { cause: thrown });
+    case 'entity.parse.failed':
+    case 'entity.verify.failed':
+    case 'request.size.invalid':
+    case 'request.aborted':
+      return new AppError('invalid_request', { detail: { parser: type } });
+  }
+  // Express decodes :params itself; a bad percent there is the caller's.
+  if (thrown instanceof URIError)
+    return new AppError('invalid_request', { detail: { reason: 'bad percent-encoding' } });
+  return new AppError('internal_error', { cause: thrown });
+}
+
+/** Fields that should not be there are named one by one, like fields that are wrong. */
+function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
+  const at = (path: PropertyKey[]) => path.join('.');
+  if (issue.code !== 'unrecognized_keys') return [{ path: at(issue.path), message: issue.message }];
+  return issue.keys.map((key) => ({ path: at([...issue.path, key]), message: 'is not known here' }));
 }

@@ -1,3 +1,4 @@
+import { userOf } from '@countersign/identity/express';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { validate as isUuid, v7 as uuidv7 } from 'uuid';
 import type { Logger } from '../process/logger.ts';
@@ -62,5 +63,17 @@ export const adoptRequestId: RequestHandler = (req, res, next) => {
     (res.locals as RequestLocals).requestId = id;
     res.setHeader('x-request-id', id);
   }
+  next();
+};
+
+/**
+ * For paths that only users reach: says in the log who asked, and keeps the answer theirs. Stands behind
+ * `requireIdentity('user')`.
+ */
+export const describeCaller: RequestHandler = (req, res, next) => {
+  const { tenantId, userId, role } = userOf(req);
+  addToLog(res, { tenant_id: tenantId, user_id: userId, role });
+  // One path answers each person differently: no cache may give it to the next without asking.
+  res.set('cache-control', 'private, no-cache');
   next();
 };

@@ -3,9 +3,9 @@ import type { ErrorTable } from '../errors.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { type Registry, requestMetrics, type ShownMetrics, serveMetrics } from '../process/metrics.ts';
-import { parseJson } from './json-body.ts';
+import { parseJson } from './body.ts';
+import { notFound, respondWithProblem } from './problem.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
-import { notFound, respondWithProblem } from './respond.ts';
 
 export type ServiceParts = Readonly<{
   logger: Logger;

@@ -1,8 +1,4 @@
-import { once } from 'node:events';
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { closeListening, type Listening } from './close-listening.ts';
 import { ConfigError } from './config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
@@ -13,57 +9,6 @@ export class StartupError extends Error {
     super(message, options);
     this.name = 'StartupError';
   }
-}
-
-/**
- * Listens, and turns a taken port into a sentence.
- *
- * @returns The port in use, which differs from the one asked for when that was 0.
- */
-export async function listen(server: Server, address: { host: string; port: number }, name: string): Promise<number> {
-  server.listen(address.port, address.host);
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const reason = code === 'EADDRINUSE' ? 'is already in use' : `cannot be opened (${code ?? 'unknown error'})`;
-    throw new StartupError(`${name}: ${address.host}:${address.port} ${reason}`, { cause: error });
-  }
-  return (server.address() as AddressInfo).port;
-}
-
-/**
- * Closes a server once everything in flight is answered. Idle keep-alive connections end at once and answers under way
- * carry `Connection: close`; what is still open after `graceMs` is cut. A client that is connected by now is answered, and one that comes
- * later is refused.
- */
-export async function drainServer(server: Server, graceMs: number): Promise<void> {
-  if (!server.listening) return;
-  // Without this a busy keep-alive client would hold its connection open until the grace is over.
-  server.prependListener('request', (_req, res) => res.setHeader('connection', 'close'));
-  const closed = once(server, 'close');
-  const cutAtMs = performance.now() + graceMs;
-  await closeListening(listeningOf(server), graceMs / 2);
-  server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), cutAtMs - performance.now());
-  await closed;
-  clearTimeout(cut);
-}
-
-function listeningOf(server: Server): Listening {
-  let accepted = 0;
-  server.on('connection', () => {
-    accepted += 1;
-  });
-  return {
-    accepted: () => accepted,
-    setBacklog(backlog) {
-      // Node.js has no public way to it. In a worker of a cluster this is a stand-in that does nothing.
-      const { _handle: handle } = server as unknown as { _handle: { listen(backlog: number): number } | null };
-      handle?.listen(backlog);
-    },
-    close: () => server.close(),
-  };
 }
 
 export type Running = Readonly<{

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import { afterEach, expect, test } from '@jest/globals';
-import { drainServer, listen } from './lifecycle.ts';
+import { drainServer, listen } from './listening.ts';
 
 const server = createServer((_req, res) => res.end('{}'));
 afterEach(() => server.closeAllConnections());

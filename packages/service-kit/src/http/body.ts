@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import express, { type Request, type RequestHandler } from 'express';
+import { z } from 'zod';
 import { AppError } from '../errors.ts';
 
 /**
@@ -25,3 +26,20 @@ export function jsonBody(req: Request): unknown {
   if (req.is('application/json') === false) throw new AppError('unsupported_media_type');
   return req.body;
 }
+
+/**
+ * One line of text a person typed, trimmed, of 1 to `max` UTF-16 units. Control characters would end up in logs, mails and
+ * terminals.
+ */
+export const lineField = (max: number) => textWithout(max, /\p{Cc}/u, 'must be one line of text');
+
+/** As {@link lineField}, with line breaks and tabs. */
+export const textField = (max: number) => textWithout(max, /[^\P{Cc}\n\r\t]/u, 'must be text');
+
+const textWithout = (max: number, refused: RegExp, message: string) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(max)
+    .refine((value) => value.isWellFormed() && !refused.test(value), message);

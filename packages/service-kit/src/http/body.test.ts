@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { lineField, textField } from './text-field.ts';
+import { lineField, textField } from './body.ts';
 
 test('trims, and counts what is left', () => {
   expect(lineField(3).parse(' abc ')).toBe('abc');

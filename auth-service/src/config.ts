@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { type Location, locationFrom } from '@countersign/database';
 import {
+  assertPrivateKeyFile,
   ConfigError,
   callerConfig,
   commonConfig,
-  demandPrivateKeyFile,
   type Environment,
   port,
   readConfig,
@@ -81,7 +81,7 @@ export function readAuthConfig(env: Environment): AuthConfig {
       problems.push('AUTH_MAIL_FROM: is required in production');
     if (config.AUTH_BCRYPT_COST < 10) problems.push('AUTH_BCRYPT_COST: must be 10 or more in production');
   }
-  demandPrivateKeyFile(env);
+  assertPrivateKeyFile(env);
   if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

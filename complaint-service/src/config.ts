@@ -1,7 +1,7 @@
 import {
+  assertPrivateKeyFile,
   callerConfig,
   commonConfig,
-  demandPrivateKeyFile,
   type Environment,
   port,
   readConfig,
@@ -20,6 +20,6 @@ export type ComplaintsConfig = z.infer<typeof schema>;
 /** @throws ConfigError with every problem at once. */
 export function readComplaintsConfig(env: Environment): ComplaintsConfig {
   const config = readConfig(schema, env);
-  demandPrivateKeyFile(env);
+  assertPrivateKeyFile(env);
   return config;
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { explain, StartupError, stopRequested } from '@countersign/service-kit';
+import { describeStartError, StartupError, stopRequested } from '@countersign/service-kit';
 import { banner } from './banner.ts';
 import { type Child, type ChildSpec, startChild } from './child.ts';
 import { keep, type Running } from './keep.ts';
@@ -109,6 +109,6 @@ const interrupted = stopRequested(['SIGINT', 'SIGTERM', 'SIGHUP']).then(() => un
 try {
   await run(readSettings(process.env), interrupted);
 } catch (error) {
-  process.stderr.write(`\n${explain(error)}\n`);
+  process.stderr.write(`\n${describeStartError(error)}\n`);
   process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
 import { requireRole, userOf } from '@countersign/identity/express';
-import { createRouter, demandMatch, jsonBody } from '@countersign/service-kit';
+import { assertIfMatch, createRouter, jsonBody } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { staffRoles } from '../domain/access.ts';
 import { mayBeAssigned } from '../domain/workflow.ts';
@@ -26,7 +26,7 @@ export function assignRoutes({ db, newId, now, assignees }: RouteParts): Router 
     const complaint = await inTenant(db, user.tenantId, async (trx) => {
       const current = await reachComplaint(trx, user, id, 'change');
       if (!mayBeAssigned(current)) throw new AppError('complaint_locked');
-      demandMatch(req, current.revision);
+      assertIfMatch(req, current.revision);
       if (current.assignee_id === assigneeId) return current;
       const at = now();
       const assigned = await changeComplaint(trx, current, { assignee_id: assigneeId }, { revision: newId(), at });

@@ -1,6 +1,6 @@
 import type { UserIdentity } from '@countersign/identity';
 import { userOf } from '@countersign/identity/express';
-import { createRouter, demandMatch, jsonBody, pageOf } from '@countersign/service-kit';
+import { assertIfMatch, createRouter, jsonBody, pageOf } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { reachOf } from '../domain/access.ts';
 import { cursorAt } from '../domain/cursor.ts';
@@ -69,7 +69,7 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
     const complaint = await inTenant(db, user.tenantId, async (trx) => {
       const current = await reachComplaint(trx, user, id, 'change');
       if (!mayEdit(user, current)) throw new AppError('complaint_locked');
-      demandMatch(req, current.revision);
+      assertIfMatch(req, current.revision);
       const changes = changedFields(current, wanted);
       if (Object.keys(changes).length === 0) return current;
       const at = now();

@@ -1,5 +1,5 @@
 import { userOf } from '@countersign/identity/express';
-import { createRouter, demandMatch, jsonBody } from '@countersign/service-kit';
+import { assertIfMatch, createRouter, jsonBody } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { judgeTransition, nextOf, type Status } from '../domain/workflow.ts';
 import { AppError } from '../errors.ts';
@@ -24,7 +24,7 @@ export function transitionRoutes({ db, newId, now }: RouteParts): Router {
       const verdict = judgeTransition(user, current.status, to);
       if (verdict === 'illegal_transition') throw illegalTransition(current.status);
       if (verdict !== 'allowed') throw new AppError(verdict);
-      demandMatch(req, current.revision);
+      assertIfMatch(req, current.revision);
       const at = now();
       const moved = await changeComplaint(trx, current, { status: to }, { revision: newId(), at });
       const detail = { from: current.status, to, ...(reason !== undefined && { reason }) };

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { answerWithin, type Logger } from '@countersign/service-kit';
+import { type Logger, withTimeout } from '@countersign/service-kit';
 import { Redis } from 'ioredis';
 
 /** Redis, as far as limits need it: never waited for longer than the time limit, and left alone for a while after it failed. */
@@ -55,7 +55,7 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
     isPaused = true;
     while (isPaused && redis.status !== 'end') {
       try {
-        await answerWithin(redis.ping(), answerWithinMs);
+        await withTimeout(redis.ping(), answerWithinMs);
         isPaused = false;
       } catch {
         // It does not answer yet, or the connection is gone: that was logged.
@@ -70,7 +70,7 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
       const leftMs = untilMs - performance.now();
       if (redis.status !== 'ready' || leftMs <= 0 || isPaused) return otherwise();
       try {
-        return await answerWithin(shared(), leftMs);
+        return await withTimeout(shared(), leftMs);
       } catch (error) {
         if (!isPaused) logger.warn({ err: error }, 'redis did not answer: limits do without it until it does');
         void pause();

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { answerWithin } from '@countersign/service-kit';
+import { withTimeout } from '@countersign/service-kit';
 import pg from 'pg';
 
 /** After this much silence on a connection in use, the server is asked over another one whether it answers at all. */
@@ -102,7 +102,7 @@ async function answers(url: string): Promise<boolean> {
     () => {},
   );
   try {
-    await answerWithin(settled, answerWithinMs);
+    await withTimeout(settled, answerWithinMs);
     return true;
   } catch {
     streamOf(client).destroy();

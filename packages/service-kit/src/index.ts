@@ -1,16 +1,15 @@
 export { AppError, commonErrors, type ErrorTable, type Fault } from './errors.ts';
-export { callerConfig, demandPrivateKeyFile, gatewayInternalUrl } from './gateway/caller-config.ts';
+export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
 export { jsonBody, lineField, textField } from './http/body.ts';
-export { demandMatch, entityTag, preconditionErrors } from './http/entity-tag.ts';
+export { assertIfMatch, entityTag, preconditionErrors } from './http/entity-tag.ts';
 export { closeListening, drainServer, listen } from './http/listening.ts';
 export { pageFields, pageOf } from './http/page.ts';
 export { type Answer, answerOf, notFound, problemMediaType, problemOf, respondWithProblem } from './http/problem.ts';
 export { addToLog, describeCaller, requestIdOf, requestLog } from './http/request-log.ts';
 export { createRouter, createServiceApp, healthRoutes, type ServiceParts } from './http/service-app.ts';
 export { createServiceServer } from './http/service-server.ts';
-export { answerWithin } from './process/answer-within.ts';
 export {
   ConfigError,
   commonConfig,
@@ -22,8 +21,9 @@ export {
   wholeNumber,
 } from './process/config.ts';
 export { createHealth, type Health, type HealthCheck } from './process/health.ts';
-export { explain, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
+export { describeStartError, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
 export { createLogger, type Logger } from './process/logger.ts';
 export { createMetrics, type Registry } from './process/metrics.ts';
 export { connectRedis } from './process/redis.ts';
+export { withTimeout } from './process/with-timeout.ts';
 export { createFile, replaceFile } from './process/write-file.ts';

@@ -1,6 +1,6 @@
 import type { UserIdentity } from '@countersign/identity';
 import { userOf } from '@countersign/identity/express';
-import { createRouter, demandMatch, jsonBody } from '@countersign/service-kit';
+import { assertIfMatch, createRouter, jsonBody } from '@countersign/service-kit';
 import type { Router } from 'express';
 import type { Transaction } from 'kysely';
 import { changesTo } from '../domain/profile.ts';
@@ -27,7 +27,7 @@ export function meRoutes({ db, stamp }: RouteParts): Router {
       await ownMember(trx, user, stamp());
       const current = await lockMember(trx, user.userId);
       if (current === undefined) throw new Error('the caller has no row right after it was made');
-      demandMatch(req, current.revision);
+      assertIfMatch(req, current.revision);
       const changes = changesTo(current, wanted);
       return changes === undefined ? current : changeMember(trx, user.userId, changes, stamp());
     });

@@ -1,4 +1,4 @@
-import { answerWithin } from '@countersign/service-kit';
+import { withTimeout } from '@countersign/service-kit';
 import type { Redis } from 'ioredis';
 import type { Attempts } from './attempts.ts';
 
@@ -23,7 +23,7 @@ end`;
 
 // While Redis hangs one login a second waits for it.
 const answerWithinMs = 200;
-const answer = <T>(command: Promise<T>) => answerWithin(command, answerWithinMs);
+const answer = <T>(command: Promise<T>) => withTimeout(command, answerWithinMs);
 
 /** Counts in Redis: one round trip, and shared by all instances. */
 export function redisAttempts(redis: Redis): Attempts {

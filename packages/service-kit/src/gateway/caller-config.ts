@@ -3,7 +3,7 @@ import { type ServiceKey, serviceKeyFromJwk } from '@countersign/identity';
 import { z } from 'zod';
 import { type CommonConfig, ConfigError, type Environment } from '../process/config.ts';
 
-/** What a service reads that calls others. Spread into its own schema, and {@link demandPrivateKeyFile} after reading. */
+/** What a service reads that calls others. Spread into its own schema, and {@link assertPrivateKeyFile} after reading. */
 export const callerConfig = {
   GATEWAY_INTERNAL_URL: z.url({ protocol: /^https?$/ }).optional(),
   SERVICE_KEY: z.string().transform(toServiceKey),
@@ -12,7 +12,7 @@ export const callerConfig = {
 type CallerConfig = z.infer<z.ZodObject<typeof callerConfig>>;
 
 /** @throws ConfigError when others may read the file of the key: who reads it is this service, as far as the gateway can tell. */
-export function demandPrivateKeyFile({ SERVICE_KEY_FILE: file }: Environment): void {
+export function assertPrivateKeyFile({ SERVICE_KEY_FILE: file }: Environment): void {
   if (file && (statSync(file).mode & 0o077) !== 0) {
     throw new ConfigError([`SERVICE_KEY_FILE: others may read ${file}. chmod 600 it`]);
   }

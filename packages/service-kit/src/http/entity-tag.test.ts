@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import type { Request } from 'express';
-import { demandMatch, entityTag } from './entity-tag.ts';
+import { assertIfMatch, entityTag } from './entity-tag.ts';
 
 const asking = (ifMatch?: string) => ({ headers: { 'if-match': ifMatch } }) as Request;
 
@@ -11,7 +11,7 @@ test.each([
   ['the tag among others', 'W/"r2", "r1",  "r2"'],
   ['the tag behind one with a comma in it', '"a,b","r2"'],
 ])('lets %s pass', (_what, header) => {
-  expect(() => demandMatch(asking(header), 'r2')).not.toThrow();
+  expect(() => assertIfMatch(asking(header), 'r2')).not.toThrow();
 });
 
 test.each([
@@ -24,7 +24,7 @@ test.each([
 ])('refuses %s, and says what the state is', (_what, header) => {
   let refused: unknown;
   try {
-    demandMatch(asking(header), 'r2');
+    assertIfMatch(asking(header), 'r2');
   } catch (error) {
     refused = error;
   }

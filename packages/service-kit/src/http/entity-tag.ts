@@ -1,7 +1,7 @@
 import type { Request } from 'express';
 import { AppError, type ErrorTable } from '../errors.ts';
 
-/** What {@link demandMatch} refuses with. Spread it into the table of a service that calls it. */
+/** What {@link assertIfMatch} refuses with. Spread it into the table of a service that calls it. */
 export const preconditionErrors = {
   precondition_failed: { status: 412, fault: 'caller', title: 'It has changed since you read it. Read it again.' },
 } as const satisfies ErrorTable;
@@ -15,7 +15,7 @@ export const entityTag = (revision: string): string => `"${revision}"`;
  * @throws AppError `precondition_failed`
  * @see RFC 9110 sections 8.8.3.2 and 13.1.1
  */
-export function demandMatch(req: Request, revision: string): void {
+export function assertIfMatch(req: Request, revision: string): void {
   const header = req.headers['if-match'];
   if (header === undefined || header.trim() === '*') return;
   const tags: readonly string[] = header.match(/(?:W\/)?"[\x21\x23-\x7e\x80-\xff]*"/g) ?? [];

@@ -30,7 +30,7 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
   try {
     running = await start();
   } catch (error) {
-    process.stderr.write(`${name}: ${explain(error)}\n`);
+    process.stderr.write(`${name}: ${describeStartError(error)}\n`);
     process.exit(1);
   }
   const { health, logger } = running;
@@ -74,7 +74,7 @@ export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'di
 }
 
 /** What went wrong at start, for a person; a stack only when it is a surprise. */
-export function explain(error: unknown): string {
+export function describeStartError(error: unknown): string {
   if (error instanceof ConfigError) return `configuration\n${error.problems.map((line) => `  ${line}`).join('\n')}`;
   if (error instanceof StartupError) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -4,7 +4,7 @@
  *
  * @throws Error after `ms`, and whatever the answer rejects with.
  */
-export async function answerWithin<T>(answer: Promise<T>, ms: number): Promise<T> {
+export async function withTimeout<T>(answer: Promise<T>, ms: number): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   let turn: NodeJS.Immediate | undefined;
   const timer = setTimeout(() => {

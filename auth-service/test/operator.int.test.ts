@@ -230,7 +230,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await logIn(who)).access_token).toEqual(expect.any(String));
     expect(await run('users', 'disable', 'nobody@acme.test')).toMatchObject({
       ok: false,
-      lines: [expect.stringContaining('There is nothing here.'), 'EMAIL: no account has this address'],
+      lines: [expect.stringContaining('The resource was not found.'), 'EMAIL: no account has this address'],
     });
   });
 

@@ -1,4 +1,4 @@
-// A small real process for lifecycle.int.test.ts: /slow answers only after SIGTERM began to drain it.
+// A small process for lifecycle.int.test.ts. /slow answers only after SIGTERM starts the drain.
 import { createServer } from 'node:http';
 import express from 'express';
 import { z } from 'zod';

@@ -12,7 +12,7 @@ async function startFixture(env: Record<string, string> = {}) {
   return { ...started, url: `http://127.0.0.1:${/listening on (\d+)/.exec(started.output())?.[1]}` };
 }
 
-test('SIGTERM: not ready first, then what is in flight is answered, then exit code 0', async () => {
+test('SIGTERM turns readiness off, finishes requests in flight, then exits with code 0', async () => {
   const started = await startFixture({ DRAIN_DELAY_MS: '400' });
   const slow = fetch(`${started.url}/slow`).then((response) => response.text());
   await started.waitFor(/slow request is in/);
@@ -22,7 +22,7 @@ test('SIGTERM: not ready first, then what is in flight is answered, then exit co
   expect(await exit).toBe(0);
 });
 
-test('a port in use is one sentence and exit code 1', async () => {
+test('a port in use prints one sentence and exits with code 1', async () => {
   const holder = createServer().listen(0, '127.0.0.1');
   await once(holder, 'listening');
   const { port } = holder.address() as AddressInfo;
@@ -32,7 +32,7 @@ test('a port in use is one sentence and exit code 1', async () => {
   holder.close();
 });
 
-test('a bad configuration is named whole, with exit code 1', async () => {
+test('an invalid configuration prints every problem and exits with code 1', async () => {
   const started = startProcess({ args: [fixture], env: { FIXTURE_PORT: 'x', LOG_LEVEL: 'y' } });
   expect(await started.exited).toBe(1);
   expect(started.output()).toMatch(/^fixture: configuration\n {2}LOG_LEVEL: .*\n {2}FIXTURE_PORT: .*\n$/);

@@ -8,14 +8,14 @@ const program = fileURLToPath(new URL('./fixture-process.ts', import.meta.url));
 
 let port = 0;
 let child: ChildProcess;
-/** Answers of /healthz, each of which costs a line in the log that is longer than its path. */
+/** Requests a path. Each request writes a log line longer than the path. */
 const ask = async (path = '/healthz') => (await fetch(`http://127.0.0.1:${port}${path}`)).status;
 
 beforeEach(async () => {
   [port = 0] = await freePorts(1);
   child = spawn(process.execPath, ['--conditions=source', program], {
     env: { ...process.env, NODE_OPTIONS: '', FIXTURE_PORT: String(port), LOG_LEVEL: 'info' },
-    // Nobody reads its standard output until a test does.
+    // Its standard output is not read until a test does.
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await eventually(async () => expect(await ask()).toBe(200), 30_000);
@@ -25,11 +25,11 @@ afterEach(() => {
 });
 
 const logMuch = async () => {
-  // More than a pipe and this process's own reading ahead hold, and more than is kept.
+  // More than the pipe, this process's read-ahead and the log buffer hold together.
   for (let count = 0; count < 12; count += 1) expect(await ask('/log-much')).toBe(200);
 };
 
-test('a log that nobody reads holds up no request, nor the end', async () => {
+test('an unread log delays neither requests nor the exit', async () => {
   await logMuch();
   expect(await ask()).toBe(200);
   const ended = once(child, 'exit');
@@ -37,7 +37,7 @@ test('a log that nobody reads holds up no request, nor the end', async () => {
   expect(await ended).toEqual([0, null]);
 });
 
-test('who reads on gets what was kept, whole lines, and is told how many were lost', async () => {
+test('a reader that resumes gets whole buffered lines and the number of dropped ones', async () => {
   await logMuch();
   let text = '';
   child.stdout?.setEncoding('utf8').on('data', (chunk) => {

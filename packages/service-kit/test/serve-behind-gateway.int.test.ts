@@ -63,13 +63,13 @@ describe('a service behind the gateway', () => {
     return { status: answer.status, checks };
   }
 
-  test('that keeps its own memory listens when that has begun: the first request is served', async () => {
+  test('without redis listens once its replay memory has begun, and serves the first request', async () => {
     const service = await start();
     expect(await ask(service)).toBe(200);
     expect(await readiness(service)).toMatchObject({ status: 200 });
   });
 
-  test('tells once that it has no keys, with the place that it asked, and why it refuses in the line of a request', async () => {
+  test('logs once that it has no keys, with the URL, and logs the reason for each refused request', async () => {
     const log = capturingLogger();
     const [port = 0] = await freePorts(1);
     const url = `http://127.0.0.1:${port}/jwks.json`;
@@ -89,13 +89,13 @@ describe('a service behind the gateway', () => {
     let redis: ThrowAwayRedis;
     beforeAll(async () => {
       redis = await throwAwayRedis();
-      // Its memory has begun a while ago.
+      // The replay memory began some time ago.
       const first = await start({ REDIS_URL: redis.url });
       await eventually(async () => expect((await readiness(first)).status).toBe(200));
     });
     afterAll(() => redis.kill());
 
-    test('serves its first request after each of five restarts, also one that was signed before', async () => {
+    test('serves its first request after each of five restarts, even one signed before the restart', async () => {
       for (let round = 0; round < 5; round += 1) {
         const before = signed();
         const service = await start({ REDIS_URL: redis.url });
@@ -104,7 +104,7 @@ describe('a service behind the gateway', () => {
       }
     });
 
-    test('is ready while that is gone only if it may go on without, and again within a second of its being back', async () => {
+    test('is ready without redis only if the policy allows it, and again within a second of its return', async () => {
       const [refusing, remembering] = [
         await start({ REDIS_URL: redis.url }),
         await start({ REDIS_URL: redis.url, REPLAY_WITHOUT_REDIS: 'memory' }),
@@ -119,12 +119,12 @@ describe('a service behind the gateway', () => {
       await redis.start();
       const backAt = performance.now();
       await eventually(async () => expect(await ask(refusing)).toBe(200));
-      // It reconnects within 100 ms. An empty memory begins with the next whole second; the rest is a busy machine.
+      // It reconnects within 100 ms. An empty replay memory begins with the next whole second. The rest is for a busy machine.
       expect(performance.now() - backAt).toBeLessThan(1_500);
       expect((await readiness(refusing)).status).toBe(200);
     });
 
-    test('is well within a second after a Redis that hung goes on', async () => {
+    test('is ready within a second after a hung redis resumes', async () => {
       const service = await start({ REDIS_URL: redis.url });
       process.kill(redis.pid(), 'SIGSTOP');
       try {
@@ -138,18 +138,18 @@ describe('a service behind the gateway', () => {
       expect(performance.now() - backAt).toBeLessThan(1_000);
     });
 
-    test('serves the first request after a Redis was started again while nobody asked for anything', async () => {
+    test('serves the first request after redis restarted during an idle period', async () => {
       const service = await start({ REDIS_URL: redis.url });
       expect(await ask(service)).toBe(200);
       await redis.kill();
       await redis.start();
-      // Asked of another instance, so that this one is left alone.
+      // Ask another instance, so that this one stays idle.
       const other = await start({ REDIS_URL: redis.url });
       expect((await readiness(other)).status).toBe(200);
       expect(await ask(service)).toBe(200);
     });
 
-    test('starts without it, and says that it is not ready', async () => {
+    test('starts without redis, and reports that it is not ready', async () => {
       await redis.kill();
       const service = await start({ REDIS_URL: redis.url });
       expect(await readiness(service)).toMatchObject({ status: 503, checks: { gateway_keys: 'ok' } });

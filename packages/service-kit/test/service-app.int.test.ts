@@ -56,7 +56,7 @@ describe('every error is a problem with a code and a request id', () => {
     ['an application error', 'GET', '/teapot', undefined, 418, 'teapot'],
     ['an unexpected error', 'GET', '/crash', undefined, 500, 'internal_error'],
     ['an unknown path', 'GET', '/nothing', undefined, 404, 'not_found'],
-    ['a path in other case', 'GET', '/TEAPOT', undefined, 404, 'not_found'],
+    ['a path in upper case', 'GET', '/TEAPOT', undefined, 404, 'not_found'],
     ['malformed JSON', 'POST', '/echo', '{"name":', 400, 'invalid_request'],
     [
       'a body that is too large',
@@ -66,8 +66,8 @@ describe('every error is a problem with a code and a request id', () => {
       413,
       'payload_too_large',
     ],
-    ['wrong fields', 'POST', '/echo', '{"name":"too long","role":"admin"}', 422, 'validation_failed'],
-    ['a bad percent in a parameter', 'GET', '/item/%zz', undefined, 400, 'invalid_request'],
+    ['invalid fields', 'POST', '/echo', '{"name":"too long","role":"admin"}', 422, 'validation_failed'],
+    ['malformed percent-encoding in a parameter', 'GET', '/item/%zz', undefined, 400, 'invalid_request'],
   ])('%s', async (_what, method, path, body, status, code) => {
     const request =
       method === 'GET'
@@ -85,25 +85,25 @@ describe('every error is a problem with a code and a request id', () => {
   });
 });
 
-test('shows the client nothing of an internal fault, and the log everything', async () => {
+test('logs an internal error in full, and shows the client no detail', async () => {
   const response = await supertest(app).get('/crash');
   expect(response.text).not.toMatch(/SELECT|Error|\.ts/);
   expect(log.text()).toContain('SELECT secret FROM table');
 });
 
-test('sends the headers of the error and its Retry-After, and keeps its detail to the log', async () => {
+test('sends the headers and Retry-After of an error, and logs its detail only', async () => {
   const response = await supertest(app).get('/teapot');
   expect(response.headers).toMatchObject({ 'retry-after': '7', 'x-lid': 'on' });
   expect(response.text).not.toContain('internal reason');
   expect(log.text()).toContain('internal reason');
 });
 
-test('names the wrong fields by their wire names', async () => {
+test('reports invalid fields by their wire names', async () => {
   const response = await supertest(app).post('/echo').send({ name: 'too long' });
   expect(response.body.errors).toEqual([{ path: 'name', message: expect.any(String) }]);
 });
 
-test('names each field that should not be there', async () => {
+test('reports each unknown field', async () => {
   const response = await supertest(app).post('/echo').send({ name: 'ok', role: 'admin', tenant_id: 't' });
   expect(response.status).toBe(422);
   expect(response.body.errors.map(({ path }: { path: string }) => path)).toEqual(['role', 'tenant_id']);
@@ -116,22 +116,22 @@ test.each([
   ['text/plain', '', 200, { got: 'nothing' }],
   ['text/plain', '{"a":1}', 415, { code: 'unsupported_media_type' }],
   ['application/x-www-form-urlencoded', 'a=1', 415, { code: 'unsupported_media_type' }],
-])('a body is JSON or nothing: %s %j is %d', async (type, sent, status, answer) => {
+])('a body of %s %j gets %d', async (type, sent, status, answer) => {
   const response = await supertest(app).post('/json').set('content-type', type).send(sent);
   expect(response.status).toBe(status);
   expect(response.body).toMatchObject(answer);
 });
 
-// Each of these reads as the same text to a decoder that puts U+FFFD for what it cannot read, or as UTF-16 to one that is told so.
+// A lenient decoder replaces these bytes with U+FFFD, or decodes them in the charset that the client names.
 test.each([
   ['a Latin-1 letter', 'application/json', Buffer.from('{"a":"gr\xfcn"}', 'latin1')],
   ['another Latin-1 letter', 'application/json; charset=utf-8', Buffer.from('{"a":"gr\xe9n"}', 'latin1')],
-  ['half of a character', 'application/json', Buffer.from([0x22, 0xe2, 0x82, 0x22])],
+  ['a truncated character', 'application/json', Buffer.from([0x22, 0xe2, 0x82, 0x22])],
   ['a surrogate', 'application/json', Buffer.from([0x22, 0xed, 0xa0, 0x80, 0x22])],
-  ['a longer form of /', 'application/json', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
+  ['an overlong form of /', 'application/json', Buffer.from([0x22, 0xc0, 0xaf, 0x22])],
   ['another charset', 'application/json; charset=utf-16le', Buffer.from('{"a":1}', 'utf16le')],
-  ['a charset that hides what it says', 'application/json; charset=utf-7', Buffer.from('+AHsAIgBhACIAOgAxAH0-')],
-])('a body is UTF-8: %s is 400', async (_what, type, sent) => {
+  ['UTF-7', 'application/json; charset=utf-7', Buffer.from('+AHsAIgBhACIAOgAxAH0-')],
+])('a body with %s gets 400', async (_what, type, sent) => {
   const response = await supertest(app)
     .post('/json')
     .set('content-type', type)
@@ -140,26 +140,26 @@ test.each([
   expect([response.status, response.body.code]).toEqual([400, 'invalid_request']);
 });
 
-test('a body in any script is taken as it is', async () => {
+test('accepts a body in any script unchanged', async () => {
   const name = 'grün 🦊 \ufffd';
   const response = await supertest(app).post('/json').send({ name });
   expect(response.body).toEqual({ got: { name } });
 });
 
-test('logs one line a request, without the query, and with what the handler added', async () => {
+test('logs one line per request, without the query, with the fields that the handler added', async () => {
   await supertest(app).post('/echo?token=canary').send({ name: 'ok' });
   const lines = log.lines().filter((line) => line.msg === 'request');
   expect(lines).toEqual([expect.objectContaining({ method: 'POST', path: '/echo', status: 200, kind: 'echo' })]);
   expect(log.text()).not.toContain('canary');
 });
 
-test('the request id of a verified identity replaces our own', async () => {
+test('adopts the request id of a verified identity', async () => {
   const id = '01890a5d-ac96-774b-bcce-b302099a8057';
   const response = await supertest(app).post('/echo').set('x-request-id', id).send({ name: 'ok' });
   expect(response.body.id).toBe(id);
 });
 
-test('is alive while it is not ready, and not ready while it drains', async () => {
+test('is alive when not ready, and not ready while draining', async () => {
   usable = 'the store is away';
   expect((await supertest(app).get('/readyz')).status).toBe(503);
   expect((await supertest(app).get('/healthz')).status).toBe(200);
@@ -169,14 +169,14 @@ test('is alive while it is not ready, and not ready while it drains', async () =
   expect((await supertest(app).get('/readyz')).status).toBe(503);
 });
 
-test('counts requests by route pattern, never by path', async () => {
+test('labels request metrics with the route pattern instead of the path', async () => {
   await supertest(app).get('/item/42');
   const { text } = await supertest(app).get('/metrics');
   expect(text).toContain('route="/item/:id"');
   expect(text).not.toContain('/item/42');
 });
 
-test('an upgrade nobody asked for is an ordinary request', async () => {
+test('handles an unsupported upgrade as an ordinary request', async () => {
   const server = createServer(app).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const answer = await rawRequest(

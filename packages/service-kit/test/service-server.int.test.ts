@@ -28,16 +28,21 @@ afterEach(async () => {
 
 test.each([
   ['without Host', 'GET /x HTTP/1.1\r\nConnection: close\r\n\r\n'],
-  ['with a strange expectation', 'GET /x HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\nConnection: close\r\n\r\n'],
-])('a request %s is for the app to refuse', async (_what, bytes) => {
+  ['with an unknown expectation', 'GET /x HTTP/1.1\r\nHost: h\r\nExpect: wonders\r\nConnection: close\r\n\r\n'],
+])('passes a request %s to the app', async (_what, bytes) => {
   expect(await rawRequest(port(), bytes)).toMatch(/^HTTP\/1\.1 401 /);
   expect(reached).toEqual(['GET /x']);
 });
 
 test.each([
-  ['what is no request', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
-  ['headers without end', `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
-])('%s gets a problem, and reaches nothing', async (_what, bytes, status, code) => {
+  ['a malformed request', 'NONSENSE\r\n\r\n', 400, 'invalid_request'],
+  [
+    'headers that are too large',
+    `GET / HTTP/1.1\r\nHost: h\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+    431,
+    'headers_too_large',
+  ],
+])('%s gets a problem and never reaches the app', async (_what, bytes, status, code) => {
   const [head = '', body = ''] = (await rawRequest(port(), bytes)).split('\r\n\r\n');
   expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   expect(head).toMatch(/content-type: application\/problem\+json/);
@@ -46,7 +51,7 @@ test.each([
   expect(reached).toEqual([]);
 });
 
-test('what is no request puts nothing into an answer that has begun', async () => {
+test('a parse error never writes into a response that has started', async () => {
   const socket = connect(port(), '127.0.0.1').setEncoding('latin1');
   let got = '';
   socket
@@ -60,12 +65,12 @@ test('what is no request puts nothing into an answer that has begun', async () =
   expect(got).toMatch(/^HTTP\/1\.1 200 OK.*\r\n\r\nhalf$/s);
 });
 
-test('what is no request is told so behind whole answers', async () => {
+test('a parse error after complete responses gets a problem response', async () => {
   const answer = await rawRequest(port(), 'GET /x HTTP/1.1\r\nHost: h\r\n\r\nNONSENSE\r\n\r\n');
   expect(answer).toMatch(/^HTTP\/1\.1 401 .*\r\n\r\n(0\r\n\r\n)?HTTP\/1\.1 400 /s);
 });
 
-test('who takes too long is told so', async () => {
+test('a request that takes too long gets 408', async () => {
   server.once('connection', (socket) =>
     server.emit('clientError', Object.assign(new Error('late'), { code: 'ERR_HTTP_REQUEST_TIMEOUT' }), socket),
   );

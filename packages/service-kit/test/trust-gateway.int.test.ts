@@ -53,20 +53,20 @@ function serviceWith(env: Record<string, string>) {
       key,
       user,
       { method: 'GET', path: '/me', query: '', requestId: newRequestId() },
-      // A second ahead: the replay memory begins with the next whole one.
+      // One second ahead, because the replay memory begins with the next whole second.
       { createdSec: Math.floor(Date.now() / 1000) + 1, lifetimeSec: 30, nonce: newNonce() },
     );
     return supertest(app).get('/me').set(Object.fromEntries(headers));
   };
 }
 
-test('a service with a shared secret takes what was signed with it, and with the one it will change to', async () => {
+test('a service with a shared secret accepts signatures of the current and the next secret', async () => {
   const ask = serviceWith({ GATEWAY_SECRET: current, GATEWAY_SECRET_NEXT: next });
   expect((await ask(hmac(current))).body).toEqual({ id: 'u1' });
   expect((await ask(hmac(next))).body).toEqual({ id: 'u1' });
 });
 
-test('a service with a shared secret takes nothing else: no other secret, and no key', async () => {
+test('a service with a shared secret refuses other secrets and ed25519 keys', async () => {
   const ask = serviceWith({ GATEWAY_SECRET: current });
   const { privateKey } = generateKeyPairSync('ed25519');
   const others: SigningKey[] = [
@@ -78,6 +78,6 @@ test('a service with a shared secret takes nothing else: no other secret, and no
   expect(reasons).toEqual(['key_unknown', 'signature_invalid', 'algorithm_mismatch']);
 });
 
-test('a secret under 32 bytes is refused at start', () => {
+test('refuses a secret under 32 bytes at start', () => {
   expect(() => serviceWith({ GATEWAY_SECRET: 'short' })).toThrow('GATEWAY_SECRET: must have 32 bytes or more');
 });

@@ -3,7 +3,10 @@ import { type ServiceKey, serviceKeyFromJwk } from '@countersign/identity';
 import { z } from 'zod';
 import { type CommonConfig, ConfigError, type Environment } from '../process/config.ts';
 
-/** What a service reads that calls others. Spread into its own schema, and {@link assertPrivateKeyFile} after reading. */
+/**
+ * Variables of a service that calls other services. Spread them into its schema, and call {@link assertPrivateKeyFile}
+ * after reading.
+ */
 export const callerConfig = {
   GATEWAY_INTERNAL_URL: z.url({ protocol: /^https?$/ }).optional(),
   SERVICE_KEY: z.string().transform(toServiceKey),
@@ -11,14 +14,18 @@ export const callerConfig = {
 
 type CallerConfig = z.infer<z.ZodObject<typeof callerConfig>>;
 
-/** @throws ConfigError when others may read the file of the key: who reads it is this service, as far as the gateway can tell. */
+/**
+ * Checks the permissions of `SERVICE_KEY_FILE`. A process that can read the key can call the gateway as this service.
+ *
+ * @throws ConfigError when group or others have access to the file.
+ */
 export function assertPrivateKeyFile({ SERVICE_KEY_FILE: file }: Environment): void {
   if (file && (statSync(file).mode & 0o077) !== 0) {
-    throw new ConfigError([`SERVICE_KEY_FILE: others may read ${file}. chmod 600 it`]);
+    throw new ConfigError([`SERVICE_KEY_FILE: other users can read ${file}. Run chmod 600 on it`]);
   }
 }
 
-/** The gateway's internal listener, through which a service calls others. */
+/** The URL of the gateway's internal listener, which forwards calls between services. */
 export function gatewayInternalUrl(
   config: Pick<CallerConfig, 'GATEWAY_INTERNAL_URL'> & Pick<CommonConfig, 'GATEWAY_INTERNAL_PORT'>,
 ): string {
@@ -29,7 +36,7 @@ function toServiceKey(text: string, context: z.RefinementCtx): ServiceKey {
   try {
     return serviceKeyFromJwk(JSON.parse(text));
   } catch {
-    // What was wrong with it could quote it.
+    // The parser's message could quote the private key.
     context.addIssue({ code: 'custom', message: 'must be an ed25519 private JWK with a kid' });
     return z.NEVER;
   }

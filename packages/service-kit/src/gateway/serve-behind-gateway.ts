@@ -10,13 +10,13 @@ import { createMetrics } from '../process/metrics.ts';
 import { connectRedis } from '../process/redis.ts';
 import { trustGateway } from './trust-gateway.ts';
 
-export type BehindGateway = Readonly<{
+export type ServeOptions = Readonly<{
   /** The service's name: its audience in gateway.yaml. */
   name: string;
   port: number;
   config: CommonConfig;
   logger: Logger;
-  /** Open already; closed when the service stops or cannot start. */
+  /** An open database. It is closed when the service stops or fails to start. */
   database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
   createApp(
     parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>,
@@ -24,14 +24,14 @@ export type BehindGateway = Readonly<{
 }>;
 
 /**
- * Serves an app whose one dependency is its database. It listens once it can judge requests: a connection that is refused can go to
- * another instance, a request that is refused cannot. A gateway or a Redis that is not there is waited for only shortly, and requests
- * are answered with 503 until it is: two processes that wait for each other never start.
+ * Serves an app that depends on its database alone. It listens once it can verify requests, because a client can retry
+ * a refused connection on another instance. It waits at most two seconds for the gateway and Redis, then answers 503
+ * until they are available: two processes that wait for each other never start.
  *
- * @returns What is running, and the port in use.
- * @throws StartupError when the port is the trouble, and whatever `createApp` throws.
+ * @returns The running service and its port.
+ * @throws StartupError when the port cannot be opened. Errors of `createApp` pass through.
  */
-export async function serveBehindGateway(options: BehindGateway): Promise<Running & Readonly<{ port: number }>> {
+export async function serveBehindGateway(options: ServeOptions): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const metrics = createMetrics();

@@ -9,9 +9,9 @@ const justBegun = 'the replay memory has just begun';
 
 test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', reason: string | undefined]>([
   ['without redis', false, 'refuse', justBegun],
-  ['that would go on alone without redis', true, 'memory', justBegun],
-  ['that goes by redis alone', true, 'refuse', 'Redis does not answer'],
-])('an instance %s is ready when the memory that it needs has begun', async (_name, withRedis, policy, reason) => {
+  ['that may continue without redis', true, 'memory', justBegun],
+  ['that requires redis', true, 'refuse', 'Redis does not answer'],
+])('an instance %s is ready when the replay memory it needs is available', async (_name, withRedis, policy, reason) => {
   const redis = withRedis ? new Redis({ lazyConnect: true, enableOfflineQueue: false }) : undefined;
   const { checks } = trustGateway({
     audience: 'things',

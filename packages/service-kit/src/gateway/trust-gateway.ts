@@ -24,24 +24,23 @@ type TrustConfig = Pick<
 >;
 
 export type TrustOptions = Readonly<{
-  /** Our name in gateway.yaml: what was signed for another service is refused. */
+  /** This service's name in gateway.yaml. Identity signed for another service is refused. */
   audience: string;
   config: TrustConfig;
-  /** Where several instances share which nonces were used; undefined keeps them in this process. */
+  /** Shares used nonces between instances. Undefined: this process keeps its own. */
   redis: Redis | undefined;
-  /** Where it is told how the gateway's published keys are. */
   logger: Logger;
   metrics: Registry;
 }>;
 
 export type GatewayTrust = Readonly<{
-  /** Refuses what the gateway did not sign for us. */
+  /** Refuses requests that the gateway did not sign for this service. */
   handler: RequestHandler;
-  /** What a request needs before it can be judged. */
+  /** Readiness checks: the keys and the replay memory that verification needs. */
   checks: Readonly<Record<'gateway_keys' | 'replay_memory', HealthCheck>>;
   /**
-   * Follows the gateway's keys in the background. Settles when requests can be judged, so that a service which listens after that
-   * refuses none; after `startWithinMs` at most, since a gateway or a Redis that is not there yet must not keep a service from starting.
+   * Starts fetching the gateway's keys in the background. Resolves once requests can be verified, and after two seconds
+   * at most: a missing gateway or Redis must not keep the service from starting.
    */
   start(): Promise<void>;
   stop(): void;
@@ -50,7 +49,7 @@ export type GatewayTrust = Readonly<{
 const startWithinMs = 2_000;
 const checkAgainMs = 20;
 
-/** How each of our services trusts the gateway, and nothing else. */
+/** Verifies the gateway's signed identity, the same way in every service. */
 export function trustGateway(options: TrustOptions): GatewayTrust {
   const { audience } = options;
   const source = keySource(options);
@@ -62,13 +61,13 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
   return {
     handler: verifyIdentity({
       verifier: createVerifier({ audience, keys: source.keys, replay }),
-      onRefused: (_req, res, { reason }) => addToLog(res, { ...blame(reason), reason }),
+      onRefused: (_req, res, { reason }) => addToLog(res, { ...codeAndFaultOf(reason), reason }),
     }),
     checks,
     async start() {
       const untilMs = performance.now() + startWithinMs;
-      const isThere = Promise.all([source.start(), isConnected(options.redis)]);
-      await Promise.race([isThere, delay(startWithinMs, undefined, { ref: false })]);
+      const available = Promise.all([source.start(), isConnected(options.redis)]);
+      await Promise.race([available, delay(startWithinMs, undefined, { ref: false })]);
       while ((await check()) !== undefined && performance.now() < untilMs) await delay(checkAgainMs);
     },
     stop: source.stop,
@@ -80,8 +79,8 @@ async function isConnected(redis: Redis | undefined): Promise<void> {
   await new Promise<void>((resolve) => redis.once('ready', () => resolve()));
 }
 
-/** Not being able to judge a request is our fault, not the caller's. */
-function blame(reason: string): Readonly<{ code: string; fault: string }> {
+/** A request that cannot be verified is our fault, not the caller's. */
+function codeAndFaultOf(reason: string): Readonly<{ code: string; fault: string }> {
   const isOurs = (unavailableReasons as readonly string[]).includes(reason);
   return isOurs ? { code: 'identity_unavailable', fault: 'ours' } : { code: 'identity_refused', fault: 'caller' };
 }
@@ -91,19 +90,19 @@ type ReplayMemory = Readonly<{ replay: ReplayStore; check: HealthCheck }>;
 function replayMemory({ config, redis, logger }: TrustOptions): ReplayMemory {
   if (redis === undefined) {
     const replay = memoryReplay();
-    // What was signed before is refused, since it may have been used before a restart.
+    // Refuses signatures made before the start: they may have been used before a restart.
     const check = () => (Date.now() < replay.startsAtMs ? 'the replay memory has just begun' : undefined);
     return { replay, check };
   }
   const onUnavailable = config.REPLAY_WITHOUT_REDIS;
-  const consequence = { refuse: 'requests are refused with 503', memory: 'this instance goes by its own memory' }[
+  const consequence = { refuse: 'requests are refused with 503', memory: 'this instance uses its own memory' }[
     onUnavailable
   ];
   const replay = redisReplay(redis, {
     onUnavailable,
     onStateChange(state, cause) {
-      if (state === 'available') logger.info('replay memory in redis is back');
-      else logger.warn({ err: cause }, `replay memory in redis does not answer: ${consequence}`);
+      if (state === 'available') logger.info('replay memory in redis is available again');
+      else logger.warn({ err: cause }, `replay memory in redis is unavailable: ${consequence}`);
     },
   });
   return { replay, check: () => replay.check() };
@@ -111,7 +110,7 @@ function replayMemory({ config, redis, logger }: TrustOptions): ReplayMemory {
 
 type KeySource = Readonly<{ keys: GatewayKeys; isReady(): boolean; start(): Promise<void>; stop(): void }>;
 
-/** A shared secret where there is one, and then nothing else; otherwise the gateway's published keys. */
+/** Uses the shared secrets alone when they are configured, and the gateway's published keys otherwise. */
 function keySource({ config, logger, metrics }: TrustOptions): KeySource {
   const secrets = [config.GATEWAY_SECRET, config.GATEWAY_SECRET_NEXT].filter((secret) => secret !== undefined);
   if (secrets.length > 0) {

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { lineField, textField } from './body.ts';
 
-test('trims, and counts what is left', () => {
+test('trims before it checks the length', () => {
   expect(lineField(3).parse(' abc ')).toBe('abc');
   expect(lineField(3).safeParse('abcd').success).toBe(false);
   expect(lineField(3).safeParse(' \t').success).toBe(false);
@@ -11,11 +11,11 @@ test.each([
   ['line breaks', 'a\r\nb', false, true],
   ['a tab', 'a\tb', false, true],
   ['NUL', 'a\0b', false, false],
-  ['an escape', 'a\x1bb', false, false],
-  ['C1', 'a\x85b', false, false],
-  ['half a character', 'a\ud800', false, false],
-  ['any script', 'Ünï 漢字 🙂', true, true],
-])('%s', (_what, value, inLine, inText) => {
+  ['an escape character', 'a\x1bb', false, false],
+  ['a C1 control character', 'a\x85b', false, false],
+  ['a lone surrogate', 'a\ud800', false, false],
+  ['letters of any script', 'Ünï 漢字 🙂', true, true],
+])('checks %s', (_what, value, inLine, inText) => {
   expect(lineField(20).safeParse(value).success).toBe(inLine);
   expect(textField(20).safeParse(value).success).toBe(inText);
 });

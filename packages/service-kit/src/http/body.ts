@@ -4,22 +4,22 @@ import { z } from 'zod';
 import { AppError } from '../errors.ts';
 
 /**
- * Parses a body of JSON, which is UTF-8 and nothing else (RFC 8259 section 8.1). A lenient decoder reads every wrong byte as
- * the same U+FFFD: two passwords that differ in those alone would be one.
+ * Parses a JSON body, which must be UTF-8 (RFC 8259 section 8.1). A lenient decoder reads every invalid byte as U+FFFD,
+ * so two passwords that differ only in those bytes would be equal.
  *
- * @param maxBytes The largest that is read.
+ * @param maxBytes The largest body accepted.
  */
 export const parseJson = (maxBytes: number): RequestHandler =>
-  express.json({ limit: maxBytes, inflate: false, strict: true, verify: demandUtf8 });
+  express.json({ limit: maxBytes, inflate: false, strict: true, verify: assertUtf8 });
 
-function demandUtf8(_req: unknown, _res: unknown, body: Buffer, charset: string): void {
+function assertUtf8(_req: unknown, _res: unknown, body: Buffer, charset: string): void {
   if (charset !== 'utf-8' || !isUtf8(body)) throw new Error('the body is not UTF-8');
 }
 
 /**
- * What the parser of {@link createServiceApp} made of the body; undefined without one, which no schema takes.
+ * Returns the body that {@link parseJson} parsed, or undefined when there is none.
  *
- * @throws AppError `unsupported_media_type`
+ * @throws AppError `unsupported_media_type` when the body is not JSON.
  */
 export function jsonBody(req: Request): unknown {
   if (req.headers['content-length'] === '0') return undefined;
@@ -28,12 +28,12 @@ export function jsonBody(req: Request): unknown {
 }
 
 /**
- * One line of text a person typed, trimmed, of 1 to `max` UTF-16 units. Control characters would end up in logs, mails and
- * terminals.
+ * A trimmed line of text of 1 to `max` UTF-16 units. Control characters are refused, because the text reaches logs, mails
+ * and terminals.
  */
 export const lineField = (max: number) => textWithout(max, /\p{Cc}/u, 'must be one line of text');
 
-/** As {@link lineField}, with line breaks and tabs. */
+/** Like {@link lineField}, but line breaks and tabs are allowed. */
 export const textField = (max: number) => textWithout(max, /[^\P{Cc}\n\r\t]/u, 'must be text');
 
 const textWithout = (max: number, refused: RegExp, message: string) =>

@@ -1,18 +1,23 @@
 import type { Request } from 'express';
 import { AppError, type ErrorTable } from '../errors.ts';
 
-/** What {@link assertIfMatch} refuses with. Spread it into the table of a service that calls it. */
+/** The error of {@link assertIfMatch}. Spread it into the table of a service that calls it. */
 export const preconditionErrors = {
-  precondition_failed: { status: 412, fault: 'caller', title: 'It has changed since you read it. Read it again.' },
+  precondition_failed: {
+    status: 412,
+    fault: 'caller',
+    title: 'The resource has changed since you read it. Read it again, then retry.',
+  },
 } as const satisfies ErrorTable;
 
-/** A strong tag: a revision names one state of one thing, in every detail. */
+/** A strong entity tag. A revision names exactly one state of a resource. */
 export const entityTag = (revision: string): string => `"${revision}"`;
 
 /**
- * Lets a change pass only onto the state its sender has seen, where `If-Match` names one. Weak tags never match.
+ * Checks `If-Match` against the current revision, so that a client changes only a state it has read. A request without
+ * `If-Match` passes. Weak tags never match.
  *
- * @throws AppError `precondition_failed`
+ * @throws AppError `precondition_failed`, with the current tag in `ETag`.
  * @see RFC 9110 sections 8.8.3.2 and 13.1.1
  */
 export function assertIfMatch(req: Request, revision: string): void {

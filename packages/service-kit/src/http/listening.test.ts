@@ -18,10 +18,10 @@ async function ask(port: number): Promise<number | string> {
   }
 }
 
-test('connections that the kernel has queued are answered before a server closes, and later ones are refused', async () => {
+test('a closing server answers connections queued in the kernel, and refuses later ones', async () => {
   const port = await listen(server, { host: '127.0.0.1', port: 0 }, 'test');
   const queued = Array.from({ length: 100 }, () => ask(port));
-  // The kernel has connected them by then, and Node.js has had no turn to accept them.
+  // By then the kernel has queued the connections, and Node.js has not accepted them yet.
   await new Promise<void>((resolve) => process.nextTick(resolve));
   await drainServer(server, 10_000);
   expect(new Set(await Promise.all(queued))).toEqual(new Set([200]));

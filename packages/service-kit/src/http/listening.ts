@@ -5,9 +5,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { StartupError } from '../process/lifecycle.ts';
 
 /**
- * Listens, and turns a taken port into a sentence.
+ * Opens a listener.
  *
- * @returns The port in use, which differs from the one asked for when that was 0.
+ * @returns The port in use. It differs from `address.port` when that is 0.
+ * @throws StartupError when the port is in use or cannot be opened.
  */
 export async function listen(server: Server, address: { host: string; port: number }, name: string): Promise<number> {
   server.listen(address.port, address.host);
@@ -22,13 +23,13 @@ export async function listen(server: Server, address: { host: string; port: numb
 }
 
 /**
- * Closes a server once everything in flight is answered. Idle keep-alive connections end at once and answers under way
- * carry `Connection: close`; what is still open after `graceMs` is cut. A client that is connected by now is answered, and one that comes
- * later is refused.
+ * Closes a server after its requests in flight. Idle keep-alive connections end at once, and responses carry
+ * `Connection: close`. Connections still open after `graceMs` are cut. Clients that are already connected get a response;
+ * later connections are refused.
  */
 export async function drainServer(server: Server, graceMs: number): Promise<void> {
   if (!server.listening) return;
-  // Without this a busy keep-alive client would hold its connection open until the grace is over.
+  // Otherwise a busy keep-alive client holds its connection open until `graceMs` is over.
   server.prependListener('request', (_req, res) => res.setHeader('connection', 'close'));
   const closed = once(server, 'close');
   const cutAtMs = performance.now() + graceMs;
@@ -47,7 +48,7 @@ function listeningOf(server: Server): Listening {
   return {
     accepted: () => accepted,
     setBacklog(backlog) {
-      // Node.js has no public way to it. In a worker of a cluster this is a stand-in that does nothing.
+      // Node.js has no public API for this. In a cluster worker the handle is a stand-in that does nothing.
       const { _handle: handle } = server as unknown as { _handle: { listen(backlog: number): number } | null };
       handle?.listen(backlog);
     },
@@ -57,32 +58,32 @@ function listeningOf(server: Server): Listening {
 
 /** A listening socket. */
 export type Listening = Readonly<{
-  /** How many connections were accepted so far. */
+  /** The number of connections accepted so far. */
   accepted(): number;
-  /** Calls listen(2) once more. */
+  /** Calls listen(2) again. */
   setBacklog(backlog: number): void;
   close(): void;
 }>;
 
-// In a longer turn others may have come behind what the loop last looked at.
+// During a longer turn, more connections may arrive after the loop last polled.
 const shortTurnMs = 0.5;
-// The least that does not make the kernel think of a SYN flood.
+// With 0, the kernel assumes a SYN flood.
 const minBacklog = 1;
 
 /**
- * Stops listening once every connection that the kernel has queued is accepted. Closing alone resets those, though their clients are
- * connected and have perhaps sent a request. Node.js accepts one connection in each turn of the event loop, so a turn without one finds
- * the queue empty, and its end is the moment to close.
+ * Stops listening after every connection in the kernel's queue is accepted. Closing at once would reset those, although
+ * their clients are connected and may have sent a request. Node.js accepts one connection per turn of the event loop, so
+ * a turn without one means that the queue is empty.
  *
- * The queue is shortened first, so that it gets empty although more clients come: the kernel drops what does not fit, and a client that tries
- * again a second later is refused.
+ * The queue is shortened first, so that it empties while clients keep connecting. The kernel drops connections that do
+ * not fit, and their retry a second later is refused.
  *
- * @param withinMs How long clients that go on coming may keep it open.
+ * @param withinMs The longest time that new connections may keep the listener open.
  */
 export async function closeListening({ accepted, setBacklog, close }: Listening, withinMs: number): Promise<void> {
   const untilMs = performance.now() + withinMs;
   setBacklog(minBacklog);
-  // To where a whole turn begins.
+  // Wait for the start of a whole turn.
   await nextTurn();
   for (let isEmpty = false; !isEmpty && performance.now() < untilMs; ) {
     const before = accepted();

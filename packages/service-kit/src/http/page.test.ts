@@ -6,7 +6,7 @@ const query = z.object(
   pageFields({ maxLength: 5, decode: (cursor) => (cursor.startsWith('at-') ? Number(cursor.slice(3)) : undefined) }),
 );
 
-test('a page knows whether another follows, and where it begins', () => {
+test('a page has a next cursor only when more rows follow', () => {
   const rows = [1, 2, 3];
   const cursorAt = (row: number) => `at-${row}`;
   expect(pageOf(rows, 3, cursorAt)).toEqual({ rows, nextCursor: null });
@@ -14,18 +14,18 @@ test('a page knows whether another follows, and where it begins', () => {
   expect(pageOf([], 2, cursorAt)).toEqual({ rows: [], nextCursor: null });
 });
 
-test('a query has its place and its limit, 20 where it names none', () => {
+test('decodes the cursor, and defaults the limit to 20', () => {
   expect(query.parse({ cursor: 'at-0', limit: '100' })).toEqual({ cursor: 0, limit: 100 });
   expect(query.parse({})).toEqual({ limit: 20 });
 });
 
 test.each([
-  ['another cursor', { cursor: 'x' }],
-  ['a longer one', { cursor: 'at-123' }],
-  ['two', { cursor: ['at-1', 'at-2'] }],
-  ['a limit of none', { limit: '0' }],
-  ['more than a hundred', { limit: '101' }],
-  ['a limit that is no number', { limit: '1e1' }],
+  ['an unknown cursor', { cursor: 'x' }],
+  ['a cursor that is too long', { cursor: 'at-123' }],
+  ['two cursors', { cursor: ['at-1', 'at-2'] }],
+  ['a limit of 0', { limit: '0' }],
+  ['a limit over 100', { limit: '101' }],
+  ['a limit that is not a number', { limit: '1e1' }],
 ])('a query refuses %s', (_what, params) => {
   expect(query.safeParse(params).success).toBe(false);
 });

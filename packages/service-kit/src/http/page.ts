@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
-/** How a list turns the `cursor` of a query back into a place. */
+/** How a list decodes its `cursor` parameter. */
 export type CursorReader<Position> = Readonly<{
-  /** Longer ones are refused before they are read, in characters. */
+  /** In characters. Longer cursors are refused before they are decoded. */
   maxLength: number;
-  /** Undefined for what the list itself did not write. */
+  /** Returns undefined for a cursor that this list did not create. */
   decode: (cursor: string) => Position | undefined;
 }>;
 
-/** `cursor` and `limit` (1 to 100, 20 by default), as every list here takes them. Spread into the query's schema. */
+/** The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, 20 by default. Spread them into the query's schema. */
 export const pageFields = <Position>({ maxLength, decode }: CursorReader<Position>) => ({
   cursor: z
     .string()
@@ -29,9 +29,9 @@ export const pageFields = <Position>({ maxLength, decode }: CursorReader<Positio
 });
 
 /**
- * Cuts a page out of what was read with one row more than asked for; that one says whether there is a next page.
+ * Cuts one page from rows that were read with a limit of `limit + 1`. The extra row tells whether there is a next page.
  *
- * @param cursorAt The cursor of what follows this row.
+ * @param cursorAt Returns the cursor for the rows after the given one.
  */
 export function pageOf<Row>(
   rows: readonly Row[],

@@ -3,7 +3,7 @@ import { ZodError, type z } from 'zod';
 import { AppError, type ErrorEntry, type ErrorTable, type FieldError } from '../errors.ts';
 import { addToLog, requestIdOf } from './request-log.ts';
 
-/** RFC 9457 problem details, with our stable `code` and the id to quote to support. */
+/** RFC 9457 problem details, with a stable `code` and the request id to quote to support. */
 export type Problem = Readonly<{
   type: string;
   title: string;
@@ -16,7 +16,7 @@ export type Problem = Readonly<{
 
 export const problemMediaType = 'application/problem+json';
 
-/** @param path The request's path without its query, which may hold what should not be echoed. */
+/** @param request.path The path without its query, which may hold data that must not be echoed. */
 export function problemOf(code: string, entry: ErrorEntry, request: { id: string; path: string }): Problem {
   return {
     type: `urn:countersign:error:${code}`,
@@ -30,7 +30,7 @@ export function problemOf(code: string, entry: ErrorEntry, request: { id: string
 
 export type Answer = Readonly<{ status: number; headers: Record<string, string>; body: string; entry: ErrorEntry }>;
 
-/** Turns an error into the whole answer: status, headers and problem+json body. */
+/** Turns an error into a complete response: status, headers and problem+json body. */
 export function answerOf(error: AppError, table: ErrorTable, request: { id: string; path: string }): Answer {
   const entry = table[error.code] ?? table.internal_error;
   if (entry === undefined) throw new Error('the error table lacks internal_error');
@@ -43,11 +43,12 @@ export function answerOf(error: AppError, table: ErrorTable, request: { id: stri
   return { status: entry.status, headers, body: JSON.stringify(body), entry };
 }
 
-/** Nothing matched: 404, as a problem like every other error. */
+/** Answers 404 when no route matched. */
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
 
 /**
- * The only place of a service that answers an error. What is not an {@link AppError} is a 500 with nothing of it shown.
+ * Answers every error of a service. An error that is not an {@link AppError} becomes a 500 that shows no detail. After
+ * the response has started, the connection is closed instead.
  */
 export function respondWithProblem(table: ErrorTable): ErrorRequestHandler {
   return (thrown: unknown, req: Request, res: Response, _next) => {
@@ -63,7 +64,7 @@ export function respondWithProblem(table: ErrorTable): ErrorRequestHandler {
   };
 }
 
-/** Express and its parsers throw errors of their own; each known kind gets its code, the rest is ours. */
+/** Maps errors of Express and its parsers to our codes. Unknown errors become `internal_error`. */
 function toAppError(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (thrown instanceof ZodError) {
@@ -82,15 +83,15 @@ function toAppError(thrown: unknown): AppError {
     case 'request.aborted':
       return new AppError('invalid_request', { detail: { parser: type } });
   }
-  // Express decodes :params itself; a bad percent there is the caller's.
+  // Express decodes :params itself and throws this for malformed percent-encoding, which is the caller's fault.
   if (thrown instanceof URIError)
     return new AppError('invalid_request', { detail: { reason: 'bad percent-encoding' } });
   return new AppError('internal_error', { cause: thrown });
 }
 
-/** Fields that should not be there are named one by one, like fields that are wrong. */
+/** Lists unknown fields one by one, like invalid ones. */
 function fieldErrors(issue: z.core.$ZodIssue): FieldError[] {
   const at = (path: PropertyKey[]) => path.join('.');
   if (issue.code !== 'unrecognized_keys') return [{ path: at(issue.path), message: issue.message }];
-  return issue.keys.map((key) => ({ path: at([...issue.path, key]), message: 'is not known here' }));
+  return issue.keys.map((key) => ({ path: at([...issue.path, key]), message: 'is not a known field' }));
 }

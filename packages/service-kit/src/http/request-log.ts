@@ -3,28 +3,28 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { validate as isUuid, v7 as uuidv7 } from 'uuid';
 import type { Logger } from '../process/logger.ts';
 
-/** What the one log line of a request is made from; handlers may add fields through `res.locals.log`. */
+/** The data of a request's log line. Handlers add fields with {@link addToLog}. */
 export type RequestLocals = {
   requestId: string;
   log: Record<string, unknown>;
 };
 
-/** The request's id, for a problem body or a log line. */
+/** Returns the request's id, for a problem body or a log line. */
 export function requestIdOf(res: Response): string {
   return (res.locals as RequestLocals).requestId;
 }
 
-/** Adds fields to the request's one log line. Never a secret. */
+/** Adds fields to the request's log line. They must not hold a secret. */
 export function addToLog(res: Response, fields: Record<string, unknown>): void {
   Object.assign((res.locals as RequestLocals).log, fields);
 }
 
-/** Asked every second by orchestrators: their lines would bury the rest, and not being ready yet is no error. */
+/** Orchestrators request these every second, so their lines are logged at debug level only. */
 const probes: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
 /**
- * Gives the request an id and writes one line when it ends, however it ends.
- * The id is ours until a verified identity brings the gateway's ({@link adoptRequestId}).
+ * Gives the request an id, and writes one log line when the request ends or is aborted.
+ * {@link adoptRequestId} later replaces the id with the gateway's.
  */
 export function requestLog(logger: Logger) {
   return (req: Request, res: Response, next: NextFunction): void => {
@@ -39,7 +39,7 @@ export function requestLog(logger: Logger) {
         request_id: locals.requestId,
         method: req.method,
         path,
-        // Nobody got an answer where the client left before there was one, whatever node's default says.
+        // 0 when the client left before the response started: `statusCode` is then only Node's default.
         status: res.headersSent ? res.statusCode : 0,
         duration_ms: Math.round((performance.now() - startedAt) * 100) / 100,
         ...(res.writableFinished ? {} : { aborted: true }),
@@ -54,8 +54,8 @@ export function requestLog(logger: Logger) {
 }
 
 /**
- * Takes over the request id of a verified identity, so that one id follows the request through every log.
- * Stands behind the identity middleware: before it, the header is anybody's.
+ * Adopts the gateway's request id, so that one id appears in every log.
+ * Mount it after the identity middleware: before that, a client may have set the header.
  */
 export const adoptRequestId: RequestHandler = (req, res, next) => {
   const id = req.headers['x-request-id'];
@@ -67,13 +67,13 @@ export const adoptRequestId: RequestHandler = (req, res, next) => {
 };
 
 /**
- * For paths that only users reach: says in the log who asked, and keeps the answer theirs. Stands behind
+ * Adds the user, tenant and role to the log line, and keeps the response out of shared caches. Mount it after
  * `requireIdentity('user')`.
  */
 export const describeCaller: RequestHandler = (req, res, next) => {
   const { tenantId, userId, role } = userOf(req);
   addToLog(res, { tenant_id: tenantId, user_id: userId, role });
-  // One path answers each person differently: no cache may give it to the next without asking.
+  // The same path returns a different response to each user, so a cache must not share it.
   res.set('cache-control', 'private, no-cache');
   next();
 };

@@ -2,7 +2,7 @@ import express, { type Express, type RequestHandler, type Router } from 'express
 import type { ErrorTable } from '../errors.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
-import { type Registry, requestMetrics, type ShownMetrics, serveMetrics } from '../process/metrics.ts';
+import { type MetricsSource, type Registry, requestMetrics, serveMetrics } from '../process/metrics.ts';
 import { parseJson } from './body.ts';
 import { notFound, respondWithProblem } from './problem.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
@@ -12,21 +12,21 @@ export type ServiceParts = Readonly<{
   health: Health;
   metrics: Registry;
   errors: ErrorTable;
-  /** Served without identity: `/.well-known/*` and nothing else. */
+  /** Routes served without identity. Only `/.well-known/*` belongs here. */
   open?: Router;
-  /** Refuses whatever the gateway did not sign; before any parser and before routing. */
+  /** Refuses requests that the gateway did not sign. It runs before body parsing and routing. */
   identity: RequestHandler;
-  /** Largest JSON body, in bytes. */
+  /** Largest JSON body, in bytes. Default 100 KiB. */
   maxBodyBytes?: number;
   routes: Router;
 }>;
 
-/** Every service is this list, in this order. */
+/** Creates the Express app of a service: the same middleware, in the same order, for every service. */
 export function createServiceApp(parts: ServiceParts): Express {
   const app = express();
   app.disable('x-powered-by');
-  app.disable('etag'); // An ETag here is a statement about a version, made by a handler, not a hash of the bytes.
-  app.set('query parser', 'simple'); // A repeated or nested parameter must not become an object.
+  app.disable('etag'); // Handlers set ETags from revisions. Express would add hashes of the body.
+  app.set('query parser', 'simple'); // A nested parameter must not become an object.
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
   app.use(requestLog(parts.logger), requestMetrics(parts.metrics));
@@ -40,11 +40,14 @@ export function createServiceApp(parts: ServiceParts): Express {
   return app;
 }
 
-/** A router that matches as the gateway does: case counts, and a trailing slash is another path. Express' own default does not. */
+/**
+ * A router that matches like the gateway, unlike Express's default: paths are case-sensitive, and a trailing slash makes
+ * another path.
+ */
 export const createRouter = (): Router => express.Router({ caseSensitive: true, strict: true });
 
-/** `/healthz` says the process runs, `/readyz` whether to send it requests, `/metrics` what it counts. */
-export function healthRoutes(health: Health, metrics: ShownMetrics): Router {
+/** Serves `/healthz` (the process runs), `/readyz` (it accepts requests) and `/metrics`. */
+export function healthRoutes(health: Health, metrics: MetricsSource): Router {
   const router = createRouter();
   router.get('/healthz', (_req, res) => {
     res.json({ status: 'ok' });

@@ -5,24 +5,26 @@ import { AppError, type CommonCode, commonErrors } from '../errors.ts';
 import { answerOf } from './problem.ts';
 
 /**
- * The HTTP server of a service, and of the gateway's operators. What node would answer by itself, without a body, is answered like
- * everything else: a request without Host or with a strange expectation goes to the app, which refuses it; one that is no request at all
- * gets a problem.
+ * Creates the HTTP server of a service and of the gateway's admin listener. Node answers some errors itself, without a
+ * body. Here they get problem+json too: a request without `Host` or with an unknown `Expect` goes to the app, and a parse
+ * error gets a problem response.
  */
 export function createServiceServer(app: RequestListener): Server {
-  const underWay = new WeakMap<Duplex, Set<ServerResponse>>();
-  const take: RequestListener = (request, response) => {
-    const answers = underWay.get(request.socket) ?? new Set();
-    underWay.set(request.socket, answers.add(response));
-    response.once('close', () => answers.delete(response));
+  const pending = new WeakMap<Duplex, Set<ServerResponse>>();
+  const handle: RequestListener = (request, response) => {
+    const responses = pending.get(request.socket) ?? new Set();
+    pending.set(request.socket, responses.add(response));
+    response.once('close', () => responses.delete(response));
     app(request, response);
   };
-  const server = createServer({ requireHostHeader: false }, take);
-  server.on('checkExpectation', take);
+  const server = createServer({ requireHostHeader: false }, handle);
+  server.on('checkExpectation', handle);
   server.on('clientError', (error, socket) => {
-    // Put into an answer that has begun, a problem would be read as the rest of it.
-    const isAnswering = [...(underWay.get(socket) ?? [])].some((answer) => answer.headersSent && !answer.writableEnded);
-    if (isAnswering) socket.destroy();
+    // Written into a response that has started, a problem would be read as part of its body.
+    const hasStarted = [...(pending.get(socket) ?? [])].some(
+      (response) => response.headersSent && !response.writableEnded,
+    );
+    if (hasStarted) socket.destroy();
     else refuse(error, socket);
   });
   return server;

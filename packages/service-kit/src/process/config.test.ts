@@ -7,13 +7,13 @@ import { ConfigError, commonConfig, gatewayKeysUrl, port, readConfig } from './c
 
 const schema = z.object({ ...commonConfig, USERS_PORT: port(8082), PEPPER: z.string().min(3) });
 
-test('takes defaults, also for a variable that is there but empty', () => {
+test('uses the default when a variable is unset or empty', () => {
   const config = readConfig(schema, { PEPPER: 'abc', USERS_PORT: '', UNRELATED: 'x' });
   expect(config).toMatchObject({ USERS_PORT: 8082, HOST: '127.0.0.1', LOG_LEVEL: 'info', PEPPER: 'abc' });
   expect(config).not.toHaveProperty('UNRELATED');
 });
 
-test('names every problem at once, and never the value', () => {
+test('reports every problem at once, without values', () => {
   const problems = problemsOf({ USERS_PORT: '70000', LOG_LEVEL: 'loud-secret' });
   expect(problems).toHaveLength(3);
   expect(problems.join('\n')).toMatch(/USERS_PORT: .*\n?.*/);
@@ -33,11 +33,11 @@ test.each([
   ['REPLAY_WITHOUT_REDIS', 'yes', 'must be refuse or memory'],
   ['GATEWAY_KEYS_URL', 'http://', 'must be a URL'],
   ['PEPPER', 'ab', 'must have 3 characters or more'],
-])('says what %s may be where it is %j', (name = '', value = '', allowed = undefined) => {
+])('names the allowed values of %s when it is %j', (name = '', value = '', allowed = undefined) => {
   expect(problemsOf({ PEPPER: 'abc', [name]: value })).toEqual(allowed === undefined ? [] : [`${name}: ${allowed}`]);
 });
 
-test('reads a secret from NAME_FILE, and refuses both or an unreadable one', () => {
+test('reads a secret from NAME_FILE, and refuses both variables or an unreadable file', () => {
   const home = mkdtempSync(join(tmpdir(), 'config-'));
   const file = join(home, 'pepper');
   writeFileSync(file, 'from the file\n');
@@ -47,7 +47,7 @@ test('reads a secret from NAME_FILE, and refuses both or an unreadable one', () 
   rmSync(home, { recursive: true });
 });
 
-test('knows where the gateway publishes its keys', () => {
+test('builds the URL of the published gateway keys', () => {
   expect(gatewayKeysUrl(readConfig(schema, { PEPPER: 'abc' }))).toBe('http://127.0.0.1:8090/.well-known/jwks.json');
   expect(gatewayKeysUrl({ GATEWAY_KEYS_URL: 'https://gw/keys', GATEWAY_INTERNAL_PORT: 1 })).toBe('https://gw/keys');
 });

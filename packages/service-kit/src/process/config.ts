@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The process cannot start as it is configured. `problems` says all of it, one sentence each. */
+/** The configuration is invalid. `problems` holds one sentence for each problem. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
   constructor(problems: readonly string[]) {
@@ -15,15 +15,15 @@ export class ConfigError extends Error {
 
 /**
  * Checks the environment against a schema whose keys are variable names.
- * An empty variable counts as absent, so that `PORT=` takes the default. `NAME_FILE` supplies `NAME` from a file.
+ * An empty variable counts as absent, so `PORT=` takes the default. `NAME_FILE` supplies `NAME` from a file.
  *
- * @throws ConfigError with every problem at once; values are never echoed, since some are secrets.
+ * @throws ConfigError with every problem at once. It never contains values, because some are secrets.
  */
 export function readConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   env: Environment,
 ): z.infer<z.ZodObject<Shape>> {
-  const given: Record<string, string> = {};
+  const values: Record<string, string> = {};
   const problems: string[] = [];
   for (const name of Object.keys(schema.shape)) {
     const file = env[`${name}_FILE`];
@@ -32,29 +32,29 @@ export function readConfig<Shape extends z.ZodRawShape>(
       problems.push(`${name} and ${name}_FILE are both set: set one`);
     } else if (file !== undefined && file !== '') {
       try {
-        given[name] = readFileSync(file, 'utf8').trim();
-        if (given[name] === '') problems.push(`${name}_FILE: ${file} is empty: restore it from a backup`);
+        values[name] = readFileSync(file, 'utf8').trim();
+        if (values[name] === '') problems.push(`${name}_FILE: ${file} is empty: restore it from a backup`);
       } catch (error) {
         problems.push(`${name}_FILE: cannot read ${file} (${(error as NodeJS.ErrnoException).code ?? 'error'})`);
       }
     } else if (value !== undefined && value !== '') {
-      given[name] = value;
+      values[name] = value;
     }
   }
-  const parsed = schema.safeParse(given, { error: allowedBy });
+  const parsed = schema.safeParse(values, { error: allowedBy });
   if (parsed.success && problems.length === 0) return parsed.data;
   for (const issue of parsed.error?.issues ?? []) {
     const name = issue.path.join('.');
     if (problems.some((line) => line.startsWith(name))) continue;
     const file = env[`${name}_FILE`];
-    const absent = given[name] === undefined && issue.code === 'invalid_type';
+    const absent = values[name] === undefined && issue.code === 'invalid_type';
     const source = file === undefined || file === '' ? '' : ` (in ${file})`;
     problems.push(`${name}: ${absent ? 'is required' : issue.message}${source}`);
   }
   throw new ConfigError(problems);
 }
 
-/** What is allowed, where a schema does not say it itself: zod's own sentences do not name a format, and may repeat a value. */
+/** Describes the allowed values. Zod's own messages do not name a format, and may repeat a value. */
 function allowedBy(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type':
@@ -77,7 +77,7 @@ function allowedBy(issue: z.core.$ZodRawIssue): string | undefined {
   }
 }
 
-/** A whole number in decimal digits. Not coerced: that would take `1e3`, `0x10` and blanks. */
+/** A whole number of up to nine decimal digits. Zod's coercion would also accept `1e3`, `0x10` and spaces. */
 export function wholeNumber(min: number, max: number, what = 'a whole number') {
   const error = `must be ${what} from ${min} to ${max}`;
   return z
@@ -87,19 +87,19 @@ export function wholeNumber(min: number, max: number, what = 'a whole number') {
     .refine((value) => value >= min && value <= max, { error });
 }
 
-/** A TCP port; 0 lets the system choose (tests). */
+/** A TCP port. 0 lets the system choose one (tests). */
 export const port = (fallback: number) => wholeNumber(0, 65_535, 'a port').default(fallback);
 
 /** A whole number of milliseconds. */
 export const milliseconds = (fallback: number) => wholeNumber(0, 600_000, 'a number of milliseconds').default(fallback);
 
-/** The bytes of the text, as gateway.yaml takes it. */
+/** The UTF-8 bytes of the text, the same as in gateway.yaml. At least 32. */
 const sharedSecret = z
   .string()
   .refine((text) => Buffer.byteLength(text) >= 32, 'must have 32 bytes or more')
   .transform((text) => Buffer.from(text));
 
-/** What every service reads. Spread into a service's own schema. */
+/** Variables that every service reads. Spread them into the service's schema. */
 export const commonConfig = {
   HOST: z.string().default('127.0.0.1'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -107,10 +107,10 @@ export const commonConfig = {
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   GATEWAY_INTERNAL_PORT: port(8090),
   GATEWAY_KEYS_URL: z.url().optional(),
-  /** Where the gateway signs for this service with `hmac-sha256`: that secret, and the one it will change to. */
+  /** When the gateway signs for this service with `hmac-sha256`: the current secret, and the next one during rotation. */
   GATEWAY_SECRET: sharedSecret.optional(),
   GATEWAY_SECRET_NEXT: sharedSecret.optional(),
-  /** What replay memory does while Redis is gone: refuse with 503, or go on with what this process saw itself. */
+  /** While Redis is unavailable: refuse with 503, or check replays in this process alone. */
   REPLAY_WITHOUT_REDIS: z.enum(['refuse', 'memory']).default('refuse'),
   DATABASE_URL: z.url().optional(),
   DATABASE_PREFIX: z
@@ -124,7 +124,7 @@ export const commonConfig = {
 
 export type CommonConfig = z.infer<z.ZodObject<typeof commonConfig>>;
 
-/** Where the gateway publishes the keys that sign identity. */
+/** The URL where the gateway publishes the keys that sign identity. */
 export function gatewayKeysUrl(config: Pick<CommonConfig, 'GATEWAY_KEYS_URL' | 'GATEWAY_INTERNAL_PORT'>): string {
   return config.GATEWAY_KEYS_URL ?? `http://127.0.0.1:${config.GATEWAY_INTERNAL_PORT}/.well-known/jwks.json`;
 }

@@ -1,14 +1,14 @@
-/** Answers whether one part is usable now. Throw or return a sentence to say why not; return undefined when it is. */
+/** Checks one part. Returns undefined when it is usable, and otherwise returns or throws the reason. */
 export type HealthCheck = () => string | undefined | Promise<string | undefined>;
 
-/** Readiness of one process: `/readyz` is 503 from the moment `drain` is called, before any listener closes. */
+/** Readiness of one process. After `drain`, `/readyz` answers 503 while the listeners are still open. */
 export type Health = Readonly<{
   ready(): Promise<Readonly<{ ok: boolean; checks: Readonly<Record<string, string>> }>>;
   drain(): void;
   readonly draining: boolean;
 }>;
 
-/** @param checks Own parts only. A peer's readiness is not ours: two that wait for each other never start. */
+/** @param checks This process's own parts. Two processes that check each other's readiness never start. */
 export function createHealth(checks: Readonly<Record<string, HealthCheck>>): Health {
   let draining = false;
   return {

@@ -3,7 +3,7 @@ import { ConfigError } from './config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 
-/** The process cannot go on and the person who started it can mend it: one message, exit code 1. */
+/** A start-up problem that an operator can fix. {@link runProcess} prints the message and exits with code 1. */
 export class StartupError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
@@ -14,16 +14,16 @@ export class StartupError extends Error {
 export type Running = Readonly<{
   health: Health;
   logger: Logger;
-  /** How long `/readyz` answers 503 while requests are still taken, so that a load balancer looks elsewhere first. */
+  /** How long `/readyz` answers 503 before listeners close, so that load balancers stop sending requests first. */
   drainDelayMs: number;
-  /** Stops taking requests, finishes what is in flight, then releases everything. Called once. */
+  /** Stops accepting requests, finishes those in flight, then releases all resources. Called once. */
   stop(): Promise<void>;
 }>;
 
 /**
- * The life of a process: start, wait for SIGTERM or SIGINT, answer `/readyz` with 503 for `drainDelayMs`, stop.
- * A launcher with an IPC channel to us takes us along when it dies. A configuration or start-up problem is one clear message
- * and exit code 1.
+ * Runs a process: start, wait for SIGTERM or SIGINT, answer `/readyz` with 503 for `drainDelayMs`, stop.
+ * The process also stops when a launcher with an IPC channel to it dies. A start-up problem prints one message and exits
+ * with code 1.
  */
 export async function runProcess(name: string, start: () => Promise<Running>): Promise<void> {
   let running: Running;
@@ -50,13 +50,13 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
 
 export type Stop = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'disconnect';
 
-const impatientAfterMs = 2_000;
+const exitOnRepeatAfterMs = 2_000;
 
 /**
- * Settles when the process is asked to stop. A repeat is ignored at first, since Ctrl-C under npm arrives twice, from the
- * terminal and from npm; one after two seconds means "now" and ends the process with exit code 1.
+ * Resolves when the process is asked to stop. A repeated signal within two seconds is ignored: Ctrl-C under npm arrives
+ * twice, from the terminal and from npm. A later one ends the process at once, with exit code 1.
  *
- * @param stops `disconnect` is the end of a launcher that holds an IPC channel to us; it never hurries.
+ * @param stops `disconnect` is the end of a launcher with an IPC channel. A repeated one never ends the process.
  */
 export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'disconnect']): Promise<Stop> {
   return new Promise((resolve) => {
@@ -65,7 +65,7 @@ export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'di
       if (firstAtMs === undefined) {
         firstAtMs = performance.now();
         resolve(stop);
-      } else if (stop !== 'disconnect' && performance.now() - firstAtMs > impatientAfterMs) {
+      } else if (stop !== 'disconnect' && performance.now() - firstAtMs > exitOnRepeatAfterMs) {
         process.exit(1);
       }
     };
@@ -73,7 +73,7 @@ export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'di
   });
 }
 
-/** What went wrong at start, for a person; a stack only when it is a surprise. */
+/** Describes a start-up error for an operator. Only an unexpected error includes its stack. */
 export function describeStartError(error: unknown): string {
   if (error instanceof ConfigError) return `configuration\n${error.problems.map((line) => `  ${line}`).join('\n')}`;
   if (error instanceof StartupError) return error.message;

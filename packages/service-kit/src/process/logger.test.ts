@@ -16,12 +16,12 @@ test.each([
     { err: Object.assign(new Error('x'), { command: { name: 'hello', args: ['3', 'AUTH', 'canary'] } }) },
   ],
   ['on an error', { err: Object.assign(new Error('x'), { token: 'canary' }) }],
-])('shows no secret that slipped in %s', (_where, fields) => {
+])('redacts a secret %s', (_where, fields) => {
   expect(logged(fields)).not.toContain('canary');
   expect(logged(fields)).toContain('[redacted]');
 });
 
-test('keeps whatever a client sent on one line, escaped', () => {
+test('escapes client input and keeps it on one line', () => {
   const line = logged({ path: '/a\r\n{"level":60}\u001b[2J' });
   expect(line.trimEnd().split('\n')).toHaveLength(1);
   expect(line).not.toContain('\u001b');

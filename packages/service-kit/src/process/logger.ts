@@ -3,8 +3,8 @@ import { openLogPipe } from './log-pipe.ts';
 
 export type { Logger } from 'pino';
 
-// Last line of defence: code must not log these at all, but a stray object with one of them still shows nothing. Exact places,
-// no wildcards: `*.token` makes pino walk every object, and a line then costs ten times as much (48 µs against 4).
+// A second defense: code must not log secrets in the first place. Paths are exact, because a wildcard such as `*.token`
+// makes pino walk every object, and a line then costs ten times as much (48 µs instead of 4).
 const secretKeys = [
   'authorization',
   'cookie',
@@ -21,15 +21,15 @@ const secretKeys = [
 const places = ['', 'detail', 'err', 'headers'];
 const redactedPaths = [
   ...places.flatMap((place) => secretKeys.map((key) => `${place}["${key}"]`)),
-  // An error of ioredis carries the command that failed: of a wrong password, `HELLO 3 AUTH` with that password.
+  // An ioredis error carries the failed command, such as `HELLO 3 AUTH` with the password.
   'err.command.args',
 ];
 
 /**
- * One JSON line an event on standard output, times as RFC 3339. A reader that does not keep up loses lines, and is told how many; nothing waits
- * for it.
+ * Logs one JSON line per event to standard output, with RFC 3339 times. When the reader is too slow, lines are dropped and
+ * a later line reports how many. Logging never blocks.
  *
- * @param to Where lines go; tests pass a stream of their own.
+ * @param to A stream for tests. Default: standard output.
  */
 export function createLogger(name: string, level: string, to?: DestinationStream): Logger {
   return pino(
@@ -47,6 +47,6 @@ export function createLogger(name: string, level: string, to?: DestinationStream
 function standardOutput(name: string): DestinationStream {
   return openLogPipe(1, {
     lossLine: (lost) =>
-      `${JSON.stringify({ level: 40, time: new Date().toISOString(), name, pid: process.pid, lost, msg: 'log lines were lost: nobody read them in time' })}\n`,
+      `${JSON.stringify({ level: 40, time: new Date().toISOString(), name, pid: process.pid, lost, msg: 'log lines were lost: the reader is too slow' })}\n`,
   });
 }

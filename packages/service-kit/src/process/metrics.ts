@@ -3,14 +3,14 @@ import { collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 
 export type { Registry } from 'prom-client';
 
-/** A registry of this process's own, with Node's default metrics in it. */
+/** Creates a registry with Node's default metrics. */
 export function createMetrics(): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   return registry;
 }
 
-/** Times every request by method, route pattern and status; the pattern, never the path, so that ids make no series. */
+/** Measures every request by method, route pattern and status. A path would create a series for each id in it. */
 export function requestMetrics(registry: Registry): RequestHandler {
   const seconds = new Histogram({
     name: 'http_request_duration_seconds',
@@ -31,10 +31,10 @@ function routeOf(req: Request): string {
   return typeof pattern === 'string' ? req.baseUrl + pattern : 'none';
 }
 
-/** As much of a registry as is needed to show it. */
-export type ShownMetrics = Pick<Registry, 'contentType' | 'metrics'>;
+/** The parts of a registry that {@link serveMetrics} needs. */
+export type MetricsSource = Pick<Registry, 'contentType' | 'metrics'>;
 
-export function serveMetrics(registry: ShownMetrics) {
+export function serveMetrics(registry: MetricsSource) {
   return async (_req: Request, res: Response): Promise<void> => {
     res.type(registry.contentType).send(await registry.metrics());
   };

@@ -1,33 +1,33 @@
 import { Redis } from 'ioredis';
 import type { Logger } from './logger.ts';
 
-/** A Redis that is back is connected to within this time. */
+/** The longest pause between attempts to reconnect. */
 const maxRetryDelayMs = 100;
 
 /**
- * A client that fails at once while Redis is gone, and reconnects by itself: Redis only makes things fast or shared, and
- * nothing may wait for it or be replayed to it late.
+ * Creates a Redis client that fails commands at once while Redis is unavailable, and reconnects by itself. Commands are
+ * never queued or repeated after a reconnect: a late command would count or claim something for a request that has ended.
  */
 export function connectRedis(url: string, logger: Logger): Redis {
   const redis = new Redis(url, {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // Only so that what was never answered is forgotten one day. How long is waited is each caller's to say.
+    // Frees commands that never get a reply. Callers set shorter timeouts of their own.
     commandTimeout: 5_000,
     connectTimeout: 500,
-    // A host that is gone without a word never closes the connection; TCP would take 15 minutes to give up.
+    // A host that disappears never closes the connection, and TCP gives up only after 15 minutes.
     socketTimeout: 2_000,
     retryStrategy: (attempts) => Math.min(maxRetryDelayMs, 10 * attempts),
   });
   let isGone = false;
   redis.on('error', (error) => {
-    // Once an outage, not once an attempt.
-    if (!isGone) logger.warn({ err: error }, 'redis does not answer');
+    // Log once per outage, not per attempt.
+    if (!isGone) logger.warn({ err: error }, 'redis is unavailable');
     isGone = true;
   });
   redis.on('ready', () => {
-    if (isGone) logger.info('redis answers again');
+    if (isGone) logger.info('redis is available again');
     isGone = false;
   });
   return redis;

@@ -3,36 +3,40 @@ import { closeSync, fchmodSync, fsyncSync, linkSync, openSync, renameSync, rmSyn
 import { dirname } from 'node:path';
 
 /**
- * Makes a file, whole and on the disk, or not at all. Of two processes that make it at once the first wins.
+ * Creates a file atomically and flushes it to disk. When two processes create it at the same time, the first one wins.
  *
- * @param mode Whatever the umask is, e.g. `0o600` for a secret.
- * @returns False where the file was there already: it is untouched.
- * @throws The system's error, e.g. ENOSPC, with nothing left behind.
+ * @param mode The exact mode, regardless of the umask, such as `0o600` for a secret.
+ * @returns False when the file already exists; it is left unchanged.
+ * @throws The system's error, such as ENOSPC. The temporary file is removed.
  */
 export function createFile(path: string, text: string, mode: number): boolean {
-  return withAside(path, { text, mode }, (aside) => {
+  return viaTemporaryFile(path, { text, mode }, (temporary) => {
     try {
-      linkSync(aside, path);
+      linkSync(temporary, path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
       throw error;
     } finally {
-      rmSync(aside);
+      rmSync(temporary);
     }
     return true;
   });
 }
 
-/** As {@link createFile}, but takes the place of a file that is there. A reader sees the old text or the new, never half of one. */
+/** Like {@link createFile}, but replaces an existing file. A reader sees the old text or the new one, never a part. */
 export function replaceFile(path: string, text: string, mode: number): void {
-  withAside(path, { text, mode }, (aside) => renameSync(aside, path));
+  viaTemporaryFile(path, { text, mode }, (temporary) => renameSync(temporary, path));
 }
 
-/** A full disk can leave a file that is empty or cut off, and a crash one that was never written: such a file never gets the name. */
-function withAside<T>(path: string, { text, mode }: { text: string; mode: number }, place: (aside: string) => T): T {
-  const aside = `${path}.${randomBytes(6).toString('hex')}.new`;
+/** Writes a temporary file first: a full disk or a crash must not leave an incomplete file under the final name. */
+function viaTemporaryFile<T>(
+  path: string,
+  { text, mode }: { text: string; mode: number },
+  place: (temporary: string) => T,
+): T {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
   try {
-    const file = openSync(aside, 'wx', mode);
+    const file = openSync(temporary, 'wx', mode);
     try {
       fchmodSync(file, mode);
       writeFileSync(file, text);
@@ -40,11 +44,11 @@ function withAside<T>(path: string, { text, mode }: { text: string; mode: number
     } finally {
       closeSync(file);
     }
-    const placed = place(aside);
+    const placed = place(temporary);
     syncDirectory(dirname(path));
     return placed;
   } catch (error) {
-    rmSync(aside, { force: true });
+    rmSync(temporary, { force: true });
     throw error;
   }
 }

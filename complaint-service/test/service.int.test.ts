@@ -159,7 +159,9 @@ describe('its own key', () => {
   test('comes from a file that nobody else may read', () => {
     expect(readComplaintsConfig({ SERVICE_KEY_FILE: keyFile(0o600) }).SERVICE_KEY.keyid).toBe(serviceKey.kid);
     const open = keyFile(0o644);
-    expect(() => readComplaintsConfig({ SERVICE_KEY_FILE: open })).toThrow(`other users can read ${open}. Run chmod 600 on it`);
+    expect(() => readComplaintsConfig({ SERVICE_KEY_FILE: open })).toThrow(
+      `other users can read ${open}. Run chmod 600 on it`,
+    );
   });
 
   test.each([

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { TurnedTimers } from '../../packages/jwks/test/turned-timers.ts';
+import { FakeTimers } from '../../packages/jwks/test/fake-timers.ts';
 import { acme, type GatewayOptions, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import * as answers from './kit/key-answers.ts';
 
@@ -19,7 +19,7 @@ async function metric(gateway: GatewayUnderTest, name: string): Promise<number> 
 
 /** A gateway whose clock for issuers' keys is set by the test. */
 async function gatewayWithManualClock(options: GatewayOptions = {}) {
-  const clock = new TurnedTimers();
+  const clock = new FakeTimers();
   const gateway = await gatewayUnderTest({
     ...options,
     keySets: { nowMs: clock.now, timers: clock, timeoutMs: 500, random: () => 0.5 },

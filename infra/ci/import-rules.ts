@@ -43,6 +43,19 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   'packages/identity': {
     rooms: ['testing.ts', 'index.ts', 'adapters', 'nested', 'verify', 'sign', 'keys', 'replay', 'contract'],
   },
+  'packages/jwks': {
+    rooms: [
+      'index.ts',
+      'remote-key-set.ts',
+      'static-key-set.ts',
+      'schedule.ts',
+      'fetch-jwks.ts',
+      'parse-jwks.ts',
+      'key-set.ts',
+      'import-jwk.ts',
+      'roca.ts',
+    ],
+  },
   'packages/service-kit': {
     rooms: ['index.ts', 'gateway', 'http', 'process', 'errors.ts'],
   },

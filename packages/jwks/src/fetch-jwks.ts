@@ -13,6 +13,16 @@ export type FetchRequest = Readonly<{
   signal: AbortSignal;
 }>;
 
+/** @throws RangeError that names the option and never its value, which may carry credentials. */
+export function assertUrl(text: string | undefined): void {
+  const wanted = "url must be the key set's http or https URL, without credentials";
+  if (text === undefined || text === '') throw new RangeError(`${wanted}: it is not set`);
+  if (!URL.canParse(text)) throw new RangeError(`${wanted}: it is not an absolute URL`);
+  const { protocol, username, password } = new URL(text);
+  if (protocol !== 'http:' && protocol !== 'https:') throw new RangeError(`${wanted}: it is ${protocol}`);
+  if (username !== '' || password !== '') throw new RangeError(`${wanted}: it carries some`);
+}
+
 const redirects = [301, 302, 303, 307, 308];
 
 /**

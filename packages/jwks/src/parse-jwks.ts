@@ -14,7 +14,7 @@ export type ParsedJwks = Readonly<{
 }>;
 
 /** What a token may name: under another name a key would be held, and never found. */
-const usableKid = /^[\x21-\x7e]{1,256}$/;
+export const kidPattern = /^[\x21-\x7e]{1,256}$/;
 
 /** Far above any real set, and low enough that importing one stays within a few milliseconds. */
 const maxKeys = 100;
@@ -61,7 +61,7 @@ function countKids(entries: readonly unknown[]): Map<string, number> {
 function kidOf(entry: unknown): string | undefined {
   if (!isRecord(entry)) return undefined;
   const { kid } = entry;
-  return typeof kid === 'string' && usableKid.test(kid) ? kid : undefined;
+  return typeof kid === 'string' && kidPattern.test(kid) ? kid : undefined;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

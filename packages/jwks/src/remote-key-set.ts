@@ -1,10 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
+import { assertUrl, type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
 import { type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type IgnoredKey, type ParsedJwks, parseJwks } from './parse-jwks.ts';
-import { refreshDelayMs, retryDelayMs } from './schedule.ts';
-import { type Timers, unrefTimers } from './timers.ts';
+import { refreshDelayMs, retryDelayMs, type Timers, unrefTimers } from './schedule.ts';
 
 export type KeySetEvent =
   | Readonly<{ type: 'fetched'; changed: boolean; generation: number; keys: number; nextInMs: number }>
@@ -53,16 +52,6 @@ export type RemoteKeySetOptions = Readonly<{
  */
 export function remoteKeySet(options: RemoteKeySetOptions): KeySet {
   return new RemoteKeySet(options);
-}
-
-/** @throws RangeError that names the option and never its value, which may carry credentials. */
-function assertUrl(text: string | undefined): void {
-  const wanted = "url must be the key set's http or https URL, without credentials";
-  if (text === undefined || text === '') throw new RangeError(`${wanted}: it is not set`);
-  if (!URL.canParse(text)) throw new RangeError(`${wanted}: it is not an absolute URL`);
-  const { protocol, username, password } = new URL(text);
-  if (protocol !== 'http:' && protocol !== 'https:') throw new RangeError(`${wanted}: it is ${protocol}`);
-  if (username !== '' || password !== '') throw new RangeError(`${wanted}: it carries some`);
 }
 
 class RemoteKeySet implements KeySet {

@@ -9,9 +9,9 @@ import {
   type RemoteKeySetOptions,
   remoteKeySet,
 } from '../src/index.ts';
+import { FakeTimers } from './fake-timers.ts';
 import { json, type KeyServer, startKeyServer, status, text } from './key-server.ts';
 import { es256, type PublicJwk, rsa } from './make-keys.ts';
-import { TurnedTimers } from './turned-timers.ts';
 
 const first = es256('first');
 const second = es256('second');
@@ -19,14 +19,14 @@ const second = es256('second');
 const gzipBomb = gzipSync(Buffer.alloc(50 * 1024 * 1024));
 
 let server: KeyServer;
-let timers: TurnedTimers;
+let timers: FakeTimers;
 let set: KeySet;
 let events: KeySetEvent[];
 let waiters: (() => void)[];
 
 beforeEach(async () => {
   server = await startKeyServer(json({ keys: [first] }));
-  timers = new TurnedTimers();
+  timers = new FakeTimers();
   events = [];
   waiters = [];
 });

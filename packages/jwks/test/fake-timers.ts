@@ -1,7 +1,7 @@
 import type { Timers } from '../src/index.ts';
 
 /** A clock and its timers, both turned by hand. */
-export class TurnedTimers implements Timers {
+export class FakeTimers implements Timers {
   nowMs = 1_000_000;
   readonly #waiting: { atMs: number; call: () => void }[] = [];
 

@@ -13,21 +13,21 @@ export type FetchRequest = Readonly<{
   signal: AbortSignal;
 }>;
 
-/** @throws RangeError that names the option and never its value, which may carry credentials. */
+/** @throws RangeError when the URL is invalid. The message never contains the URL, which may hold credentials. */
 export function assertUrl(text: string | undefined): void {
-  const wanted = "url must be the key set's http or https URL, without credentials";
-  if (text === undefined || text === '') throw new RangeError(`${wanted}: it is not set`);
-  if (!URL.canParse(text)) throw new RangeError(`${wanted}: it is not an absolute URL`);
+  const expected = "url must be the key set's http or https URL, without credentials";
+  if (text === undefined || text === '') throw new RangeError(`${expected}: it is not set`);
+  if (!URL.canParse(text)) throw new RangeError(`${expected}: it is not an absolute URL`);
   const { protocol, username, password } = new URL(text);
-  if (protocol !== 'http:' && protocol !== 'https:') throw new RangeError(`${wanted}: it is ${protocol}`);
-  if (username !== '' || password !== '') throw new RangeError(`${wanted}: it carries some`);
+  if (protocol !== 'http:' && protocol !== 'https:') throw new RangeError(`${expected}: it is ${protocol}`);
+  if (username !== '' || password !== '') throw new RangeError(`${expected}: it carries some`);
 }
 
 const redirects = [301, 302, 303, 307, 308];
 
 /**
- * Fetches a key set once. Everything is bounded: `timeoutMs` for the whole exchange, the last byte included, and
- * `maxBytes` of inflated body. Redirects are not followed: whoever can redirect us could name any key.
+ * Fetches a key set once. `timeoutMs` bounds the whole exchange up to the last byte, and `maxBytes` the decompressed
+ * body. Redirects are refused: an attacker who controls a redirect could supply any key.
  */
 export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
   const late = AbortSignal.timeout(request.timeoutMs);
@@ -37,22 +37,22 @@ export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
       signal: AbortSignal.any([late, request.signal]),
       headers: {
         accept: 'application/jwk-set+json, application/json',
-        // Ours, or fetch adds `no-cache`, for which Express and others answer in full whatever the ETag. In full is meant without one: a
-        // copy that a cache in between holds may be from before the key that is looked for.
+        // With `if-none-match` alone, fetch adds `no-cache`, and Express and others then ignore the ETag. Without an ETag,
+        // `no-cache` is intended: a copy in an intermediate cache may be older than the key that is looked up.
         ...(request.etag === undefined
           ? { 'cache-control': 'no-cache' }
           : { 'if-none-match': request.etag, 'cache-control': 'max-age=0' }),
       },
     });
-    return await readAnswer(response, request);
+    return await readResponse(response, request);
   } catch (error) {
-    // fetch reports refused, reset, bad gzip and bad HTTP as one TypeError; only being late is told apart.
+    // fetch throws a TypeError for refused and reset connections, bad gzip and bad HTTP alike. Only a timeout differs.
     if (late.aborted) return { outcome: 'failed', reason: 'timeout' };
     return { outcome: 'failed', reason: 'network', detail: causeOf(error) };
   }
 }
 
-async function readAnswer(response: Response, request: FetchRequest): Promise<FetchedJwks> {
+async function readResponse(response: Response, request: FetchRequest): Promise<FetchedJwks> {
   const maxAgeMs = maxAgeOf(response.headers);
   if (response.status === 304 && request.etag !== undefined) return { outcome: 'unchanged', maxAgeMs };
   if (response.status !== 200) {
@@ -60,7 +60,7 @@ async function readAnswer(response: Response, request: FetchRequest): Promise<Fe
     const reason = redirects.includes(response.status) ? 'redirect' : 'status';
     return { outcome: 'failed', reason, detail: `status ${response.status}` };
   }
-  const body = await readAtMost(response, request.maxBytes);
+  const body = await readBody(response, request.maxBytes);
   if (body === undefined) return { outcome: 'failed', reason: 'oversized' };
   try {
     const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
@@ -70,18 +70,18 @@ async function readAnswer(response: Response, request: FetchRequest): Promise<Fe
   }
 }
 
-/** The system's code, such as `ECONNREFUSED`, is in the cause of the TypeError. */
+/** Returns the system's code, such as `ECONNREFUSED`, from the cause of the TypeError. */
 function causeOf(error: unknown): string | undefined {
   const { cause } = error as { cause?: { code?: unknown; message?: unknown } };
-  const said = cause?.code ?? cause?.message;
-  return typeof said === 'string' ? said : undefined;
+  const detail = cause?.code ?? cause?.message;
+  return typeof detail === 'string' ? detail : undefined;
 }
 
-/** Counts what comes out of the decompressor, so that a small gzip bomb is a large body. */
-async function readAtMost(response: Response, maxBytes: number): Promise<Buffer | undefined> {
+/** Reads the body up to `maxBytes` after decompression, so that a gzip bomb is refused. Undefined: it is larger. */
+async function readBody(response: Response, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = [];
   let total = 0;
-  // Leaving the loop cancels the body, and with it the connection.
+  // Returning early cancels the body and closes the connection.
   for await (const chunk of response.body ?? []) {
     total += chunk.byteLength;
     if (total > maxBytes) return undefined;
@@ -90,7 +90,7 @@ async function readAtMost(response: Response, maxBytes: number): Promise<Buffer 
   return Buffer.concat(chunks);
 }
 
-/** What is left of `max-age` (RFC 9111 sections 4.2.1 and 4.2.3); 0 for `no-store` and `no-cache`. */
+/** The remaining `max-age` (RFC 9111 sections 4.2.1 and 4.2.3). 0 for `no-store` and `no-cache`. */
 function maxAgeOf(headers: Headers): number | undefined {
   const control = (headers.get('cache-control') ?? '').slice(0, 512).toLowerCase();
   const directives = control.split(',').map((part) => part.trim());

@@ -15,7 +15,7 @@ export type ImportedJwk = { alg: string; key: KeyObject } | { refused: JwkRefusa
 
 type Jwk = Readonly<Record<string, unknown>>;
 
-/** Curve to its one algorithm (RFC 7518 section 3.4, RFC 8037) and the length of a coordinate in bytes. */
+/** The one algorithm of each curve (RFC 7518 section 3.4, RFC 8037), and the length of a coordinate in bytes. */
 const curves: Readonly<Record<string, { kty: string; alg: string; bytes: number }>> = {
   'P-256': { kty: 'EC', alg: 'ES256', bytes: 32 },
   'P-384': { kty: 'EC', alg: 'ES384', bytes: 48 },
@@ -27,28 +27,28 @@ const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 
 /**
- * Imports one public key (RFC 7517, RFC 7518 section 6), or says why it must not be used.
+ * Imports one public key (RFC 7517, RFC 7518 section 6), or returns the reason why it must not be used.
  *
- * @param algorithms JOSE names that this signer may use; the key ends up serving exactly one of them.
+ * @param algorithms JOSE names that this signer may use. The imported key serves exactly one of them.
  */
 export function importPublicJwk(jwk: Jwk, algorithms: readonly string[]): ImportedJwk {
   if (jwk.kty === 'oct') return { refused: 'symmetric' };
-  // A published private key is everybody's key.
+  // The private part of this key is public, so any client could sign with it.
   if (privateMembers.some((member) => jwk[member] !== undefined)) return { refused: 'private' };
   if (!isForSignatures(jwk)) return { refused: 'not_for_signatures' };
   const chosen = algorithmOf(jwk, algorithms);
   if ('refused' in chosen) return chosen;
   if (!algorithms.includes(chosen.alg)) return { refused: 'algorithm_not_allowed' };
-  const material = materialOf(jwk);
-  if (material === undefined) return { refused: 'malformed' };
+  const members = keyMembersOf(jwk);
+  if (members === undefined) return { refused: 'malformed' };
   let key: KeyObject;
   try {
-    key = createPublicKey({ key: material, format: 'jwk' });
+    key = createPublicKey({ key: members, format: 'jwk' });
   } catch {
-    // OpenSSL says no in many ways: a point off its curve, a number that is none.
+    // OpenSSL throws different errors, for example for a point that is not on the curve.
     return { refused: 'malformed' };
   }
-  return isWeak(key, material) ? { refused: 'weak' } : { alg: chosen.alg, key };
+  return isWeak(key, members) ? { refused: 'weak' } : { alg: chosen.alg, key };
 }
 
 function isForSignatures(jwk: Jwk): boolean {
@@ -76,8 +76,8 @@ function rsaAlgorithmOf(named: string | undefined, algorithms: readonly string[]
   return others.length === 0 ? { alg: only } : ({ refused: 'algorithm_ambiguous' } as const);
 }
 
-/** Only the members that make the key, each in its one spelling: nothing else of the entry reaches OpenSSL. */
-function materialOf(jwk: Jwk): Record<string, string> | undefined {
+/** Picks the members that define the key, in canonical base64url. No other member of the entry reaches OpenSSL. */
+function keyMembersOf(jwk: Jwk): Record<string, string> | undefined {
   const { kty, crv, x, y, n, e } = jwk;
   if (kty === 'RSA') {
     return isBase64url(n) && isBase64url(e) && n.length <= 2000 && e.length <= 12 ? { kty, n, e } : undefined;
@@ -88,24 +88,24 @@ function materialOf(jwk: Jwk): Record<string, string> | undefined {
   return kty === 'EC' && isBase64url(y, bytes) ? { kty, crv: String(crv), x, y } : undefined;
 }
 
-/** Canonical base64url of exactly `bytes` bytes, where given. */
+/** Whether a value is canonical base64url, and decodes to exactly `bytes` bytes if given. */
 function isBase64url(value: unknown, bytes?: number): value is string {
   if (typeof value !== 'string' || value.length === 0) return false;
   const decoded = Buffer.from(value, 'base64url');
   return (bytes === undefined || decoded.length === bytes) && decoded.toString('base64url') === value;
 }
 
-function isWeak(key: KeyObject, material: Record<string, string>): boolean {
+function isWeak(key: KeyObject, members: Record<string, string>): boolean {
   if (key.asymmetricKeyType === 'rsa') {
     const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {};
-    // Under 2048 bits: RFC 7518 section 3.3. An exponent of 1 makes every message its own signature.
+    // RFC 7518 section 3.3 requires 2048 bits. With an exponent of 1, every message is its own signature.
     if (modulusLength < 2048 || publicExponent < 3n || publicExponent % 2n === 0n) return true;
-    return isRocaModulus(Buffer.from(material.n ?? '', 'base64url'));
+    return isRocaModulus(Buffer.from(members.n ?? '', 'base64url'));
   }
-  return key.asymmetricKeyType === 'ed25519' && isSmallOrder(Buffer.from(material.x ?? '', 'base64url'));
+  return key.asymmetricKeyType === 'ed25519' && isSmallOrder(Buffer.from(members.x ?? '', 'base64url'));
 }
 
-/** Points of order 1, 2, 4 and 8, other spellings included: with such a key anybody can sign (libsodium's list). */
+/** Points of order 1, 2, 4 and 8, with their non-canonical encodings (libsodium's list). Signatures for such keys can be forged. */
 const smallOrderPoints = [
   '0000000000000000000000000000000000000000000000000000000000000000',
   '0100000000000000000000000000000000000000000000000000000000000000',
@@ -118,6 +118,6 @@ const smallOrderPoints = [
 
 function isSmallOrder(point: Buffer): boolean {
   const unsigned = Buffer.from(point);
-  unsigned.writeUInt8(unsigned.readUInt8(31) & 0x7f, 31); // The top bit is the sign of x, not part of y.
+  unsigned.writeUInt8(unsigned.readUInt8(31) & 0x7f, 31); // The top bit is the sign of x.
   return smallOrderPoints.includes(unsigned.toString('hex'));
 }

@@ -6,7 +6,7 @@ import { parseJwks } from './parse-jwks.ts';
 const all = ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256'];
 const good = es256('k');
 const point = ed25519('k');
-// Made by gateway/test/kit/roca-key.ts, its primes forgotten.
+// Made by gateway/test/kit/roca-key.ts. The primes were discarded.
 const rocaModulus =
   'm09lpLycRMOXSeC16mIVXyFafViq-TjB3JRLK5vHy6BVYZhDqG3tEP2b7rcv_ixu-mU0DOE3rSdg1bv3ssh8eCz_ZL5BToyzeV7KdLvFZTZG7-juHPT4xg5thHFyjWhkI-EhhtNnHLY17LQ8gaPba1GTpdY-AGWXsyNjeGzRqDKrCAXS7BdFQek3NlzDW5fA7qZHHgUzef764GWkmGiZ_rP393rbqovEExCi5ufpqWRxFuSkTY9WGb2yg_-qToW5YNcF2jx1VQ_Nl-my33z9UwCqFPdNWz7ymtPrwB6-DN2hrbg8rAVFvLAywk4rGqqc2zJYOgYsJa6X4wK4YXqqiQ';
 
@@ -22,9 +22,9 @@ describe('one key', () => {
     ['an ed25519 key under the name of RFC 8037', point, 'EdDSA k'],
     ['an ed25519 key under the name of RFC 9864', { ...point, alg: 'Ed25519' }, 'EdDSA k'],
     ['an RSA key of 2048 bits', rsa('k', 2048), 'RS256 k'],
-    ['an RSA key without alg, where one RSA algorithm is allowed', { ...rsa('k', 2048), alg: undefined }, 'RS256 k'],
+    ['an RSA key without alg when one RSA algorithm is allowed', { ...rsa('k', 2048), alg: undefined }, 'RS256 k'],
     ['a key for verifying', { ...good, use: undefined, key_ops: ['verify'] }, 'ES256 k'],
-    ['no object', 'k', 'malformed'],
+    ['a string', 'k', 'malformed'],
     ['null', null, 'malformed'],
     ['no kid', { ...good, kid: undefined }, 'kid_missing'],
     ['an empty kid', { ...good, kid: '' }, 'kid_missing'],
@@ -65,34 +65,34 @@ describe('one key', () => {
     ['no y', { ...good, y: undefined }, 'malformed'],
     ['an RSA modulus of 16384 bits', rsa('k', 16_384), 'malformed'],
     ['a large exponent', rsa('k', 2048, 'AQAAAAAAAAAAAAAA'), 'malformed'],
-  ])('%s', (_name, entry, expected) => {
+  ])('judges %s', (_name, entry, expected) => {
     expect(verdict(entry)).toBe(expected);
   });
 
-  test('an algorithm that the signer may not use is not allowed, though the key is good', () => {
+  test('refuses a good key of an algorithm that is not allowed', () => {
     expect(verdict(good, ['RS256'])).toBe('algorithm_not_allowed');
     expect(verdict({ ...rsa('k', 2048), alg: undefined }, ['ES256'])).toBe('algorithm_not_allowed');
   });
 
-  test('an RSA key without alg serves none of several', () => {
+  test('refuses an RSA key without alg when several RSA algorithms are allowed', () => {
     expect(verdict({ ...rsa('k', 2048), alg: undefined }, ['RS256', 'PS256'])).toBe('algorithm_ambiguous');
   });
 });
 
-test('of several keys under one kid none is used, even if all but one are unusable', () => {
+test('uses no key of a duplicate kid, even if only one of them is usable', () => {
   const parsed = parseJwks({ keys: [good, { ...good, use: 'enc' }, es256('other')] }, all);
   expect([...(parsed?.keys.keys() ?? [])]).toEqual(['ES256 other']);
   expect(parsed?.ignored.map(({ reason }) => reason)).toEqual(['kid_duplicate', 'kid_duplicate']);
 });
 
-test('the fingerprint tells key material apart under one kid, and does not depend on order', () => {
+test('the fingerprint depends on key material and not on order', () => {
   const [a, b] = [es256('a'), es256('b')];
   const print = (keys: unknown[]) => parseJwks({ keys }, all)?.fingerprint;
   expect(print([a, b])).toBe(print([b, a]));
   expect(print([a, b])).not.toBe(print([es256('a'), b]));
 });
 
-test('never throws, whatever JSON it is given', () => {
+test('never throws for any JSON value', () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       parseJwks(value, all);

@@ -13,16 +13,16 @@ export type ParsedJwks = Readonly<{
   fingerprint: string;
 }>;
 
-/** What a token may name: under another name a key would be held, and never found. */
+/** The key ids that a token may name: 1 to 256 visible ASCII characters. Keys with another id are ignored. */
 export const kidPattern = /^[\x21-\x7e]{1,256}$/;
 
-/** Far above any real set, and low enough that importing one stays within a few milliseconds. */
+/** Far more than any real set holds. Importing 100 keys takes a few milliseconds. */
 const maxKeys = 100;
 
 /**
- * Reads a JSON Web Key Set (RFC 7517 section 5). What cannot be used safely is left out with a reason.
+ * Reads a JSON Web Key Set (RFC 7517 section 5). Keys that cannot be used safely are ignored, each with a reason.
  *
- * @returns undefined when the value is not a key set at all.
+ * @returns Undefined when the value is not a key set or holds more than 100 entries.
  */
 export function parseJwks(value: unknown, algorithms: readonly string[]): ParsedJwks | undefined {
   if (!isRecord(value) || !Array.isArray(value.keys) || value.keys.length > maxKeys) return undefined;
@@ -35,7 +35,7 @@ export function parseJwks(value: unknown, algorithms: readonly string[]): Parsed
     const kid = kidOf(entry);
     if (!isRecord(entry)) ignored.push({ kid, reason: 'malformed' });
     else if (kid === undefined) ignored.push({ kid, reason: 'kid_missing' });
-    // Of two keys under one name neither is used: "first match wins" lets whoever adds a key choose which one counts.
+    // Use neither of two keys with the same id: with "first match wins", the order of entries would decide.
     else if (seen.get(kid) !== 1) ignored.push({ kid, reason: 'kid_duplicate' });
     else {
       const result = importPublicJwk(entry, algorithms);

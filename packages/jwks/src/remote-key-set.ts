@@ -10,34 +10,34 @@ export type KeySetEvent =
   | Readonly<{
       type: 'failed';
       reason: FetchFailure | 'empty';
-      /** The system's code or the status, where there is one: `ECONNREFUSED`, `status 404`. */
+      /** The system's code or the status if known, such as `ECONNREFUSED` or `status 404`. */
       detail?: string | undefined;
       failuresInARow: number;
       nextInMs: number;
     }>
-  /** Of each key that cannot be used, whenever those are others than before. */
+  /** Sent for each unusable key when the list of unusable keys changes. */
   | (Readonly<{ type: 'key_ignored' }> & IgnoredKey);
 
 export type RemoteKeySetOptions = Readonly<{
   url: string;
   /** JOSE names this signer may use, e.g. `['ES256']`. */
   algorithms: readonly string[];
-  /** How long a set outlives its last confirmation, in milliseconds. */
+  /** How long a set stays usable after its last confirmation, in milliseconds. */
   maxStaleMs: number;
-  /** Longest time between two fetches; `max-age` may only shorten it. Default 10 min. */
+  /** Longest time between two fetches. `max-age` can only shorten it. Default 10 min. */
   cacheMaxAgeMs?: number;
   /**
-   * At most one refetch that finds nothing for unknown `kid`s in this time, whether the fetch worked or not; also the shortest life of a
-   * set. Default 30 s.
+   * Unknown `kid`s cause at most one fetch without a result in this time, whether it succeeds or fails. It is also the
+   * shortest lifetime of a set. Default 30 s.
    */
   cooldownMs?: number;
-  /** For a whole exchange. Default 5 s. */
+  /** Timeout of one fetch, body included. Default 5 s. */
   timeoutMs?: number;
-  /** Of inflated body. Default 256 KiB. */
+  /** Largest body after decompression. Default 256 KiB. */
   maxBytes?: number;
-  /** Milliseconds from any fixed origin. Default: the monotonic clock, which no NTP step can move. */
+  /** Milliseconds from any fixed origin. Default: the monotonic clock, which NTP does not step. */
   nowMs?: () => number;
-  /** From 0 to 1, for jitter. */
+  /** Returns 0 to 1, for jitter. Default `Math.random`. */
   random?: () => number;
   timers?: Timers;
   /** For logs and metrics. Never carries key material. Must not throw. */
@@ -45,8 +45,8 @@ export type RemoteKeySetOptions = Readonly<{
 }>;
 
 /**
- * A key set behind a URL that keeps answering while its endpoint does not: one flight at a time, refreshed before it
- * expires, backed off on failure, and replaced only by a set with at least one usable key.
+ * A key set fetched from a URL that stays usable while the endpoint fails. It runs one fetch at a time, refreshes before
+ * the set expires, backs off after failures, and replaces the set only with one that has a usable key.
  *
  * @throws RangeError when the URL is not set, is not http(s) or carries credentials.
  */
@@ -70,8 +70,8 @@ class RemoteKeySet implements KeySet {
   #failures = 0;
   #failuresInARow = 0;
   #retryAtMs = Number.NEGATIVE_INFINITY;
-  #askedAtMs = Number.NEGATIVE_INFINITY;
-  #flight: Promise<void> | undefined;
+  #cooldownFromMs = Number.NEGATIVE_INFINITY;
+  #pending: Promise<void> | undefined;
   #abort = new AbortController();
   #running = false;
   #cancelTimer: () => void = () => {};
@@ -127,70 +127,72 @@ class RemoteKeySet implements KeySet {
       if (!this.ready) throw new KeySetUnavailable('no usable key set');
       return this.find(kid, alg);
     }
-    if (this.#flight !== undefined) {
-      // A fetch that follows a failure may hang too, and an unknown kid may be made up: it waits for none.
-      if (this.#failuresInARow > 0) throw endpointFails();
-      await this.#flight;
+    if (this.#pending !== undefined) {
+      // After a failure, the running fetch may fail or hang as well. Do not wait for it.
+      this.#assertLastFetchWorked();
+      await this.#pending;
       const arrived = this.find(kid, alg);
       if (arrived !== undefined) return arrived;
-      // Otherwise it may have been answered just before this key was published: not a no yet.
-      if (this.#failuresInARow > 0) throw endpointFails();
+      this.#assertLastFetchWorked();
+      // The response may be from just before this key was published, so fetch once more below.
     }
-    if (this.#flight === undefined) {
-      // Counted from asking, not from success: while the endpoint fails, a flood of made-up kids costs one fetch too.
-      if (this.#nowMs() - this.#askedAtMs < this.#cooldownMs) return this.#unknown();
-      this.#askedAtMs = this.#nowMs();
+    if (this.#pending === undefined) {
+      // The cool-down starts before the fetch, so that a flood of made-up kids costs one fetch while the endpoint fails, too.
+      if (this.#nowMs() - this.#cooldownFromMs < this.#cooldownMs) {
+        this.#assertLastFetchWorked();
+        return undefined;
+      }
+      this.#cooldownFromMs = this.#nowMs();
     }
-    // Whole, whatever is held: that nothing changed is no answer about a key that is not there, and an ETag may be too coarse for two
-    // rotations in a second.
+    // Fetch without an ETag: a coarse ETag may stay the same across two rotations within a second.
     await this.#fetch(undefined);
     const found = this.find(kid, alg);
-    if (found === undefined) return this.#unknown();
-    // It was there, so nobody was guessing: the next rotation need not wait until the cool-down is over.
-    this.#askedAtMs = Number.NEGATIVE_INFINITY;
+    // The kid exists, so end the cool-down. The next rotation does not have to wait for it.
+    if (found !== undefined) this.#cooldownFromMs = Number.NEGATIVE_INFINITY;
+    else this.#assertLastFetchWorked();
     return found;
   }
 
-  /** An old set does not tell whether its signer has published a key since. @throws KeySetUnavailable while fetches fail. */
-  #unknown(): undefined {
-    if (this.#failuresInARow > 0) throw endpointFails();
-    return undefined;
+  /** @throws KeySetUnavailable while fetches fail: the signer may have published the key since the last fetch. */
+  #assertLastFetchWorked(): void {
+    if (this.#failuresInARow === 0) return;
+    throw new KeySetUnavailable('the key is not held, and the last fetch of the key set failed');
   }
 
   async #fetchUnlessBackedOff(): Promise<void> {
-    // One that follows a failure may hang as well: what is already late is not held up any longer.
-    if (this.#flight !== undefined && this.#failuresInARow > 0) return;
-    if (this.#flight !== undefined || this.#nowMs() >= this.#retryAtMs) await this.#fetch(this.#etag);
+    // After a failure, the running fetch may fail or hang as well. Do not wait for it.
+    if (this.#pending !== undefined && this.#failuresInARow > 0) return;
+    if (this.#pending !== undefined || this.#nowMs() >= this.#retryAtMs) await this.#fetch(this.#etag);
   }
 
-  /** @param etag Of the set that is held, where a confirmation of it will do. */
+  /** @param etag The held set's tag, when a 304 is an acceptable response. */
   #fetch(etag: string | undefined): Promise<void> {
-    this.#flight ??= this.#fly(etag).finally(() => {
-      this.#flight = undefined;
+    this.#pending ??= this.#fetchOnce(etag).finally(() => {
+      this.#pending = undefined;
     });
-    return this.#flight;
+    return this.#pending;
   }
 
-  async #fly(etag: string | undefined): Promise<void> {
+  async #fetchOnce(etag: string | undefined): Promise<void> {
     this.#cancelTimer();
     this.#fetches += 1;
     const { url, timeoutMs = 5_000, maxBytes = 256 * 1024 } = this.#options;
     const signal = this.#abort.signal;
-    const answer = await fetchJwks({ url, etag, timeoutMs, maxBytes, signal });
-    if (!signal.aborted) this.#take(answer);
-    else if (this.#running) this.#again(0); // Stopped and started again while this one was under way.
+    const result = await fetchJwks({ url, etag, timeoutMs, maxBytes, signal });
+    if (!signal.aborted) this.#handle(result);
+    else if (this.#running) this.#schedule(0); // The set was stopped and started again during this fetch.
   }
 
-  #take(answer: FetchedJwks): void {
-    if (answer.outcome === 'failed') this.#failed(answer.reason, answer.detail);
-    // What a 304 does not say stays as it was (RFC 9111 section 4.3.4).
-    else if (answer.outcome === 'unchanged') this.#succeeded(answer.maxAgeMs ?? this.#maxAgeMs, { changed: false });
-    else this.#takeSet(answer);
+  #handle(result: FetchedJwks): void {
+    if (result.outcome === 'failed') this.#failed(result.reason, result.detail);
+    // A 304 without max-age keeps the previous one (RFC 9111 section 4.3.4).
+    else if (result.outcome === 'unchanged') this.#succeeded(result.maxAgeMs ?? this.#maxAgeMs, { changed: false });
+    else this.#replaceWith(result);
   }
 
-  #takeSet(answer: Extract<FetchedJwks, { outcome: 'fetched' }>): void {
-    const parsed = parseJwks(answer.value, this.#options.algorithms);
-    if (parsed !== undefined) this.#tellIgnored(parsed.ignored);
+  #replaceWith(result: Extract<FetchedJwks, { outcome: 'fetched' }>): void {
+    const parsed = parseJwks(result.value, this.#options.algorithms);
+    if (parsed !== undefined) this.#reportIgnored(parsed.ignored);
     if (parsed === undefined || parsed.keys.size === 0) {
       this.#failed(parsed === undefined ? 'malformed' : 'empty');
       return;
@@ -198,12 +200,12 @@ class RemoteKeySet implements KeySet {
     const changed = parsed.fingerprint !== this.#held?.fingerprint;
     if (changed) this.#generation += 1;
     this.#held = parsed;
-    this.#etag = answer.etag;
-    this.#succeeded(answer.maxAgeMs, { changed });
+    this.#etag = result.etag;
+    this.#succeeded(result.maxAgeMs, { changed });
   }
 
-  /** When they change: an issuer may publish a key for encryption beside its others for years. */
-  #tellIgnored(ignored: readonly IgnoredKey[]): void {
+  /** Reports ignored keys only when they change: an issuer may publish an encryption key for years. */
+  #reportIgnored(ignored: readonly IgnoredKey[]): void {
     if (isDeepStrictEqual(ignored, this.#ignored)) return;
     this.#ignored = ignored;
     for (const one of ignored) this.#options.onEvent?.({ type: 'key_ignored', ...one });
@@ -215,7 +217,7 @@ class RemoteKeySet implements KeySet {
     this.#failuresInARow = 0;
     const { cacheMaxAgeMs = 600_000 } = this.#options;
     const nextInMs = refreshDelayMs(maxAgeMs, { floorMs: this.#cooldownMs, cacheMaxAgeMs }, this.#random());
-    this.#again(nextInMs);
+    this.#schedule(nextInMs);
     this.#options.onEvent?.({
       type: 'fetched',
       changed,
@@ -231,9 +233,8 @@ class RemoteKeySet implements KeySet {
     const state = { held: this.ready, failuresInARow: this.#failuresInARow };
     const nextInMs = retryDelayMs(state, this.#random());
     this.#retryAtMs = this.#nowMs() + nextInMs;
-    this.#again(nextInMs);
-    const { onEvent } = this.#options;
-    onEvent?.({
+    this.#schedule(nextInMs);
+    this.#options.onEvent?.({
       type: 'failed',
       reason,
       ...(detail !== undefined && { detail }),
@@ -242,12 +243,8 @@ class RemoteKeySet implements KeySet {
     });
   }
 
-  #again(delayMs: number): void {
+  #schedule(delayMs: number): void {
     this.#cancelTimer();
     if (this.#running) this.#cancelTimer = this.#timers.after(delayMs, () => void this.#fetch(this.#etag));
   }
-}
-
-function endpointFails(): KeySetUnavailable {
-  return new KeySetUnavailable('the key is not held, and the last fetch of the key set failed');
 }

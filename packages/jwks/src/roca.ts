@@ -1,15 +1,16 @@
-/** The odd primes that divide what the library's primes were built from, whatever the size of the key. */
+/** The odd primes that divide M, the constant in the library's primes, for every key size. */
 const primes = primesUpTo(167).slice(1);
 const generator = 65_537;
 
-/** What is left over, by each prime, when a vulnerable modulus is divided by it: powers of 65537, and nothing else. */
+/** The possible remainders of a vulnerable modulus for each prime: powers of 65537. */
 const residues: ReadonlyMap<bigint, ReadonlySet<bigint>> = new Map(
   primes.map((prime) => [BigInt(prime), powersOf(generator, prime)]),
 );
 
 /**
- * Whether an RSA modulus was made by the Infineon library whose keys can be factored (CVE-2017-15361, "ROCA"). Its primes are
- * `k * M + (65537^a mod M)`, so the modulus is a power of 65537 modulo every small prime. One in 10^8 others is too, at most.
+ * Whether an RSA modulus comes from the Infineon library whose keys can be factored (CVE-2017-15361, "ROCA"). Its primes
+ * are `k * M + (65537^a mod M)`, so the modulus is a power of 65537 modulo every small prime. At most one in 10^8 other
+ * moduli matches too.
  *
  * @param modulus Big-endian.
  * @see Nemec et al., The Return of Coppersmith's Attack, CCS 2017, section 3

@@ -1,15 +1,16 @@
-/** When to fetch next. Pure, so that the whole timetable can be read and tested as a table. */
-
-/** While no set is held that may be used: 250 ms, doubling to 5 s, since nothing works without one. */
+/** Without a usable set, no request can be verified: retry after 250 ms, doubling to 5 s. */
 const firstDelayMs = 250;
 const firstCeilingMs = 5_000;
-/** With a set held there is no hurry, and a struggling endpoint is left alone. */
+/** With a usable set, retry after 1 s, doubling to 60 s, to spare a failing endpoint. */
 const laterDelayMs = 1_000;
 const laterCeilingMs = 60_000;
 
 /**
- * @param failuresInARow 1 after the first failure.
- * @param random From 0 to 1; spreads a fleet that lost its endpoint in the same second over half the delay.
+ * Returns the delay before the next attempt after a failure.
+ *
+ * @param state.held Whether a usable set is held.
+ * @param state.failuresInARow 1 after the first failure.
+ * @param random From 0 to 1. It spreads the retries of many instances over half the delay.
  */
 export function retryDelayMs(state: { held: boolean; failuresInARow: number }, random: number): number {
   const [base, ceiling] = state.held ? [laterDelayMs, laterCeilingMs] : [firstDelayMs, firstCeilingMs];
@@ -18,10 +19,10 @@ export function retryDelayMs(state: { held: boolean; failuresInARow: number }, r
 }
 
 /**
- * Refreshes before the set expires, at 75 to 90 % of its life.
+ * Returns the delay before the next refresh, at 75 to 90 % of the set's lifetime.
  *
- * @param maxAgeMs What the answer allowed; kept between `floorMs` and `cacheMaxAgeMs`, so that neither `max-age=0` makes us
- *   hammer the endpoint nor `max-age=1y` makes us miss a rotation.
+ * @param maxAgeMs The response's `max-age`, clamped to `floorMs` and `cacheMaxAgeMs`. Otherwise `max-age=0` would flood
+ *   the endpoint, and `max-age=1y` would miss rotations.
  */
 export function refreshDelayMs(
   maxAgeMs: number | undefined,
@@ -32,13 +33,13 @@ export function refreshDelayMs(
   return Math.round(life * (0.75 + random * 0.15));
 }
 
-/** The timers a key set runs on, so that a test can turn them by hand. */
+/** The timers of a key set. Tests replace them. */
 export interface Timers {
-  /** Calls once after `delayMs`; the returned function cancels. */
+  /** Calls `call` once after `delayMs`. The returned function cancels it. */
   after(delayMs: number, call: () => void): () => void;
 }
 
-/** Real timers that do not keep the process alive. */
+/** Node's timers, which do not keep the process alive. */
 export const unrefTimers: Timers = {
   after(delayMs, call) {
     const timer = setTimeout(call, delayMs);

@@ -8,7 +8,7 @@ import { fileKeySet, KeySetUnavailable, staticKeySet } from './index.ts';
 const dir = mkdtempSync(join(tmpdir(), 'jwks-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-test('holds the usable keys of a set in hand', async () => {
+test('holds the usable keys of a given set', async () => {
   const ignored: unknown[] = [];
   const onIgnored = (key: unknown) => ignored.push(key);
   const set = staticKeySet({ keys: [es256('a'), rsa('b', 1024)] }, { algorithms: ['ES256', 'RS256'], onIgnored });
@@ -34,6 +34,6 @@ test.each(['{', 'null', '{"keys":[]}'])('refuses a file that holds %s', (content
   expect(() => fileKeySet(path, { algorithms: ['ES256'] })).toThrow(KeySetUnavailable);
 });
 
-test('refuses a file that is not there', () => {
+test('refuses a missing file', () => {
   expect(() => fileKeySet(join(dir, 'none.json'), { algorithms: ['ES256'] })).toThrow(KeySetUnavailable);
 });

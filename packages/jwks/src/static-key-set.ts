@@ -3,15 +3,15 @@ import { type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type IgnoredKey, parseJwks } from './parse-jwks.ts';
 
 export type StaticKeySetOptions = Readonly<{
-  /** JOSE names this signer may use. */
+  /** JOSE names that this signer may use. */
   algorithms: readonly string[];
   onIgnored?: (ignored: IgnoredKey) => void;
 }>;
 
 /**
- * A key set that never changes, under the same rules as a fetched one.
+ * Creates a key set that never changes, under the same rules as a fetched one.
  *
- * @throws KeySetUnavailable when it holds no usable key: better at start than for every request.
+ * @throws KeySetUnavailable when it holds no usable key, so that the process fails at start and not per request.
  */
 export function staticKeySet(jwks: { keys: readonly unknown[] }, options: StaticKeySetOptions): KeySet {
   const parsed = parseJwks(jwks, options.algorithms);
@@ -31,9 +31,9 @@ export function staticKeySet(jwks: { keys: readonly unknown[] }, options: Static
 }
 
 /**
- * A key set in a file, read once: who reloads configuration makes a new one.
+ * Reads a key set from a file, once. To pick up changes, create a new key set.
  *
- * @throws KeySetUnavailable when the file cannot be read, is no key set or holds no usable key.
+ * @throws KeySetUnavailable when the file cannot be read, is not a key set or holds no usable key.
  */
 export function fileKeySet(path: string, options: StaticKeySetOptions): KeySet {
   let jwks: { keys: readonly unknown[] };

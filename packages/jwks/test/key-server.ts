@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 export type KeyServer = {
   readonly url: string;
-  /** How the next requests are answered. */
+  /** Answers the next requests. */
   answer: RequestListener;
   readonly requests: IncomingMessage[];
   close(): Promise<void>;
@@ -24,7 +24,7 @@ export const text =
   (_req, res) =>
     void res.writeHead(200).end(body);
 
-/** A real endpoint on a port of its own, to be told how to misbehave. */
+/** Starts a real JWKS endpoint on a free port. Tests set `answer` to make it fail. */
 export async function startKeyServer(answer: RequestListener): Promise<KeyServer> {
   const requests: IncomingMessage[] = [];
   const server = createServer((req, res) => {

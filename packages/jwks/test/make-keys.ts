@@ -13,7 +13,7 @@ export function ed25519(kid: string): PublicJwk {
   return { ...publicKey.export({ format: 'jwk' }), kid, alg: 'EdDSA', use: 'sig' };
 }
 
-/** An odd number of `bits` bits: what OpenSSL takes for a modulus without asking for its factors. */
+/** An RSA key with an odd number of `bits` bits as modulus. OpenSSL accepts it without checking its factors. */
 export function rsa(kid: string, bits: number, e = 'AQAB'): PublicJwk {
   const n = Buffer.alloc(bits / 8);
   for (let at = 0; at < n.length; at += 32) createHash('sha256').update(`${kid} ${at}`).digest().copy(n, at);

@@ -15,7 +15,7 @@ import { es256, type PublicJwk, rsa } from './make-keys.ts';
 
 const first = es256('first');
 const second = es256('second');
-// Made once: it takes longer than an exchange may.
+// Made once, because compressing takes longer than the fetch timeout.
 const gzipBomb = gzipSync(Buffer.alloc(50 * 1024 * 1024));
 
 let server: KeyServer;
@@ -53,7 +53,7 @@ function open(options: Partial<RemoteKeySetOptions> = {}): KeySet {
   return set;
 }
 
-/** Resolves once `count` fetches have ended, well or badly. */
+/** Resolves once `count` fetches have succeeded or failed. */
 async function ended(count: number): Promise<KeySetEvent> {
   for (;;) {
     const endings = events.filter(({ type }) => type !== 'key_ignored');
@@ -72,7 +72,7 @@ async function openWith(keys: PublicJwk[], options: Partial<RemoteKeySetOptions>
 
 const hang: RequestListener = () => {};
 
-/** What a lookup says: `found`, `none`, or the name of what it throws. */
+/** The outcome of a lookup: `found`, `none`, or the name of the error. */
 const outcomeOf = (kid: string): Promise<string> =>
   set.lookup(kid, 'ES256').then(
     (key) => (key === undefined ? 'none' : 'found'),
@@ -82,7 +82,7 @@ const garbage: readonly (readonly [string, RequestListener, string])[] = [
   ['500', status(500), 'status'],
   ['404', status(404), 'status'],
   ['206', status(206), 'status'],
-  ['a 304 nobody asked for', status(304), 'status'],
+  ['an unexpected 304', status(304), 'status'],
   ['a redirect', status(302, { location: 'http://169.254.169.254/' }), 'redirect'],
   ['a permanent redirect to itself', status(308, { location: '/jwks.json' }), 'redirect'],
   ['an empty set', json({ keys: [] }), 'empty'],
@@ -91,7 +91,7 @@ const garbage: readonly (readonly [string, RequestListener, string])[] = [
   ['truncated JSON', text(JSON.stringify({ keys: [second] }).slice(0, -5)), 'malformed'],
   ['null', text('null'), 'malformed'],
   ['an array', json([second]), 'malformed'],
-  ['keys that are no array', json({ keys: { 0: second } }), 'malformed'],
+  ['keys that are not an array', json({ keys: { 0: second } }), 'malformed'],
   ['no keys', json({}), 'malformed'],
   ['an empty body', text(''), 'malformed'],
   ['invalid UTF-8', (_req, res) => void res.end(Buffer.from([0x22, 0xff, 0x22])), 'malformed'],
@@ -107,7 +107,7 @@ const garbage: readonly (readonly [string, RequestListener, string])[] = [
   ],
 ];
 
-describe('a set that was good once', () => {
+describe('a set that was fetched once', () => {
   test.each(garbage)('is kept when the endpoint answers %s', async (_name, answer, reason) => {
     await openWith([first], { maxStaleMs: 3_600_000 });
     server.answer = answer;
@@ -130,7 +130,7 @@ describe('a set that was good once', () => {
     expect(set.find('first', 'ES256')).toBeDefined();
   });
 
-  test('is kept when the endpoint drips one byte at a time, for longer than the whole exchange may take', async () => {
+  test('is kept when the endpoint sends one byte at a time for longer than the timeout', async () => {
     await openWith([first], { timeoutMs: 400 });
     server.answer = (_req, res) => {
       const drip = setInterval(() => res.write(' '), 10);
@@ -140,7 +140,7 @@ describe('a set that was good once', () => {
     expect(await ended(2)).toMatchObject({ type: 'failed', reason: 'timeout' });
   });
 
-  test('answers until maxStale has passed since its last confirmation, and recovers unaided within seconds', async () => {
+  test('stays usable for maxStaleMs after its last confirmation, and recovers within seconds', async () => {
     await openWith([first], { maxStaleMs: 3_600_000 });
     server.answer = status(500);
     timers.advance(3_600_000);
@@ -150,7 +150,7 @@ describe('a set that was good once', () => {
     expect(set.ready).toBe(false);
     expect(set.find('first', 'ES256')).toBeUndefined();
     await expect(set.lookup('first', 'ES256')).rejects.toThrow(KeySetUnavailable);
-    // As urgent as at the start, however long it has failed.
+    // Without a usable set, retries stay as frequent as at the start.
     for (let count = 3; count < 12; count += 1) {
       const failed = await ended(count);
       if (failed.type !== 'failed') throw new Error('it worked?');
@@ -166,7 +166,7 @@ describe('a set that was good once', () => {
 });
 
 describe('before the first success', () => {
-  test('retries from 250 ms, doubling to 5 s, and a lookup says unavailable', async () => {
+  test('retries after 250 ms, doubling to 5 s, while lookups throw KeySetUnavailable', async () => {
     server.answer = status(503);
     open().start();
     const delays: number[] = [];
@@ -182,7 +182,7 @@ describe('before the first success', () => {
     expect(set).toMatchObject({ ready: false, generation: 0, stats: { ageMs: undefined, keys: 0, failures: 8 } });
   });
 
-  test('a flood of lookups does not add a fetch to the backoff', async () => {
+  test('many lookups add no fetch to the backoff', async () => {
     server.answer = status(503);
     open().start();
     await ended(1);
@@ -191,31 +191,31 @@ describe('before the first success', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test('a lookup waits for the fetch that is under way', async () => {
+  test('a lookup waits for the running fetch', async () => {
     open().start();
     expect(await set.lookup('first', 'ES256')).toBeDefined();
     expect(server.requests).toHaveLength(1);
   });
 
-  test('a lookup does not wait for a fetch that follows a failed one, and may hang', async () => {
+  test('a lookup does not wait for a fetch that follows a failed one', async () => {
     server.answer = status(503);
     open({ timeoutMs: 1_000 }).start();
     await ended(1);
     server.answer = hang;
     timers.advance(250);
     await expect(set.lookup('first', 'ES256')).rejects.toThrow(KeySetUnavailable);
-    // The second is still under way.
+    // The second fetch is still running.
     expect(set.stats).toMatchObject({ fetches: 2, failures: 1 });
   });
 
-  test('a set that was never started fetches when first asked', async () => {
+  test('a set that was not started fetches on the first lookup', async () => {
     expect(await open().lookup('first', 'ES256')).toBeDefined();
     expect(timers.delays).toEqual([]);
   });
 });
 
 describe('an unknown kid', () => {
-  test('refetches at once, so that a rotation is seen', async () => {
+  test('triggers a fetch at once, so that a rotation is noticed', async () => {
     await openWith([first]);
     server.answer = json({ keys: [first, second] });
     expect(await set.lookup('second', 'ES256')).toBeDefined();
@@ -226,7 +226,7 @@ describe('an unknown kid', () => {
     ['healthy', json({ keys: [first] }), 'none'],
     ['failing', status(500), 'KeySetUnavailable'],
   ] as [string, RequestListener, string][])(
-    'costs one fetch per cool-down, however many ask, on a %s endpoint',
+    'costs one fetch per cool-down for any number of lookups, on a %s endpoint',
     async (_name, answer, outcome) => {
       await openWith([first]);
       server.answer = answer;
@@ -245,9 +245,9 @@ describe('an unknown kid', () => {
   );
 
   test.each([
-    ['once more, where the fetch under way was answered before the key was published', json({ keys: [first] }), 3],
-    ['no more, where the fetch under way failed', status(500), 2],
-  ] as [string, RequestListener, number][])('is looked for %s', async (_name, answer, fetches) => {
+    ['triggers one more fetch after a running fetch that does not contain it', json({ keys: [first] }), 3],
+    ['triggers no further fetch after a running fetch that fails', status(500), 2],
+  ] as [string, RequestListener, number][])('%s', async (_name, answer, fetches) => {
     await openWith([first]);
     const held: (() => void)[] = [];
     server.answer = (req, res) => void held.push(() => answer(req, res));
@@ -260,7 +260,7 @@ describe('an unknown kid', () => {
     expect(server.requests).toHaveLength(fetches);
   });
 
-  test('is no answer about the token while the last fetch failed, and is one again after the next success', async () => {
+  test('throws KeySetUnavailable while the last fetch failed, and is unknown again after the next success', async () => {
     await openWith([first]);
     server.answer = status(500);
     timers.advance(600_000);
@@ -273,7 +273,7 @@ describe('an unknown kid', () => {
     expect(await outcomeOf('made-up')).toBe('none');
   });
 
-  test('does not wait for a fetch that follows a failed one, and may hang', async () => {
+  test('does not wait for a fetch that follows a failed one', async () => {
     await openWith([first], { timeoutMs: 1_000 });
     server.answer = status(500);
     timers.advance(600_000);
@@ -284,7 +284,7 @@ describe('an unknown kid', () => {
     expect(set.stats).toMatchObject({ fetches: 3, failures: 1 });
   });
 
-  test('that is found does not use the cool-down up: an issuer may rotate as fast as it likes, and made-up ones still cost one', async () => {
+  test('that is found ends the cool-down, so that an issuer can rotate often; made-up ones still cost one fetch', async () => {
     await openWith([first]);
     const keys = [first];
     for (const kid of ['a', 'b', 'c']) {
@@ -298,7 +298,7 @@ describe('an unknown kid', () => {
     expect(server.requests).toHaveLength(5);
   });
 
-  test('is looked for in the whole set: a server whose ETag stayed the same would answer that nothing changed', async () => {
+  test('is fetched without the ETag, because a server may keep the same ETag for a new set', async () => {
     const sameTag = (keys: PublicJwk[]): RequestListener => {
       const whole = json({ keys }, { etag: '"v1"' });
       return (req, res) => (req.headers['if-none-match'] === '"v1"' ? status(304) : whole)(req, res);
@@ -312,7 +312,7 @@ describe('an unknown kid', () => {
     expect(set.find('second', 'ES256')).toBeUndefined();
     expect(await set.lookup('second', 'ES256')).toBeDefined();
     expect(server.requests.map(({ headers }) => headers['if-none-match'])).toEqual([undefined, '"v1"', undefined]);
-    // Nor by a cache in between, from a copy that it takes for fresh (RFC 9111 section 5.2.1.4).
+    // An intermediate cache must not answer from a fresh copy either (RFC 9111 section 5.2.1.4).
     expect(server.requests.at(-1)?.headers['cache-control']).toBe('no-cache');
   });
 
@@ -321,7 +321,7 @@ describe('an unknown kid', () => {
     expect(await set.lookup('first', 'RS256')).toBeUndefined();
   });
 
-  test('waits no longer than the exchange may take while the endpoint hangs, and known keys do not wait at all', async () => {
+  test('waits for the timeout at most while the endpoint hangs, and known keys do not wait', async () => {
     await openWith([first], { timeoutMs: 400 });
     server.answer = hang;
     const asked = set.lookup('made-up', 'ES256');
@@ -338,8 +338,8 @@ describe('refreshing', () => {
     ['an absurdly long max-age', { 'cache-control': 'max-age=31536000' }, 540_000],
     ['max-age=0', { 'cache-control': 'max-age=0' }, 27_000],
     ['no-store', { 'cache-control': 'no-store' }, 27_000],
-    ['a max-age that is no number', { 'cache-control': 'max-age=1e9' }, 540_000],
-  ])('comes before the set expires: %s', async (_name, headers, delayMs) => {
+    ['a max-age that is not a number', { 'cache-control': 'max-age=1e9' }, 540_000],
+  ])('comes before the set expires, with %s', async (_name, headers, delayMs) => {
     server.answer = json({ keys: [first] }, headers as Record<string, string>);
     open().start();
     expect(await ended(1)).toMatchObject({ type: 'fetched', nextInMs: delayMs });
@@ -360,7 +360,7 @@ describe('refreshing', () => {
   test.each([
     ['none', {}, 108_000],
     ['its own', { 'cache-control': 'max-age=300' }, 270_000],
-  ])('goes by the last max-age there was: a 304 with %s', async (_name, headers, delayMs) => {
+  ])('uses the last known max-age after a 304 with %s', async (_name, headers, delayMs) => {
     server.answer = json({ keys: [first] }, { etag: '"v1"', 'cache-control': 'max-age=120' });
     open().start();
     await ended(1);
@@ -369,7 +369,7 @@ describe('refreshing', () => {
     expect(await ended(2)).toMatchObject({ type: 'fetched', nextInMs: delayMs });
   });
 
-  test('drops a key that was withdrawn, and steps the generation only when keys changed', async () => {
+  test('drops a withdrawn key, and increases the generation only when keys change', async () => {
     await openWith([first, second]);
     server.answer = json({ keys: [{ ...second, 'x-note': 'another order and member' }, first] });
     timers.advance(600_000);
@@ -382,7 +382,7 @@ describe('refreshing', () => {
     expect(set.find('first', 'ES256')).toBeUndefined();
   });
 
-  test('backs off with jitter when it fails, and starts over after a success', async () => {
+  test('backs off with jitter after failures, and resets after a success', async () => {
     await openWith([first], { random: () => 0 });
     server.answer = status(500);
     timers.advance(600_000);
@@ -394,7 +394,7 @@ describe('refreshing', () => {
     expect(await ended(4)).toMatchObject({ type: 'fetched', nextInMs: 450_000 });
   });
 
-  test('stops, and starts again', async () => {
+  test('stops and starts again', async () => {
     await openWith([first]);
     set.stop();
     expect(timers.delays).toEqual([]);
@@ -404,7 +404,7 @@ describe('refreshing', () => {
   });
 });
 
-test('says which keys it ignored, and why', async () => {
+test('reports ignored keys with the reason', async () => {
   await openWith([first, es256('twice'), es256('twice'), rsa('weak', 1024)], { algorithms: ['ES256', 'RS256'] });
   expect(events.filter(({ type }) => type === 'key_ignored')).toEqual([
     { type: 'key_ignored', kid: 'twice', reason: 'kid_duplicate' },
@@ -413,7 +413,7 @@ test('says which keys it ignored, and why', async () => {
   ]);
 });
 
-test('says so once, and again when others are ignored', async () => {
+test('reports ignored keys once, and again when they change', async () => {
   const said = () => events.flatMap((event) => (event.type === 'key_ignored' ? [event.kid] : []));
   await openWith([first, rsa('weak', 1024)]);
   timers.advance(600_000);

@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
+import { createFile, type Logger, replaceFile, StartupError } from '@countersign/service-kit';
 import { type GatewayKey, newKeyFile, type PublicJwk, parseKeyFile, publicJwkOf, withExpiry } from './key-file.ts';
+import { type Reloading, reloaded } from './reloaded.ts';
 
 export type { GatewayKey } from './key-file.ts';
 
@@ -21,6 +22,9 @@ export type GatewayKeySet = Readonly<{
   publicJwks(nowSec: number): Readonly<{ keys: readonly PublicJwk[] }>;
 }>;
 
+/** The keys of the gateway's directory, as its files are now. */
+export type CurrentGatewayKeys = GatewayKeySet & Reloading;
+
 const suffix = '.jwk.json';
 
 /** A verifier's tolerance for clocks; a key stays published this long after its end. */
@@ -37,6 +41,30 @@ export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySe
   const set = keySetOf(readKeys(directory), directory);
   set.signingKey(nowSec);
   return set;
+}
+
+/**
+ * Which key signs follows from the files and the time alone, so replicas that share the directory agree without asking each
+ * other: a new key is seen by all within seconds, published by all, and used by all from its `nbf` on.
+ *
+ * @throws StartupError when any of them cannot be read.
+ */
+export function openGatewayKeys(directory: string, nowSec: () => number, logger: Logger): CurrentGatewayKeys {
+  const { current, ...reloading } = reloaded({
+    what: 'gateway keys',
+    load: () => loadGatewayKeys(directory, nowSec()),
+    fingerprint: ({ keys }) => JSON.stringify(keys.map((key) => [key.keyid, key.notBeforeSec, key.expiresSec])),
+    logger,
+  });
+  return {
+    get keys() {
+      return current().keys;
+    },
+    signingKey: (at) => current().signingKey(at),
+    find: (keyid, at) => current().find(keyid, at),
+    publicJwks: (at) => current().publicJwks(at),
+    ...reloading,
+  };
 }
 
 /** The same without asking that one can sign now: for the commands that mend that. */

@@ -12,6 +12,9 @@ export type Reloaded<T> = Readonly<{
   stop(): void;
 }>;
 
+/** Controls the reading. */
+export type Reloading = Pick<Reloaded<unknown>, 'reload' | 'start' | 'stop'>;
+
 export type ReloadOptions<T> = Readonly<{
   /** For the log. */
   what: string;

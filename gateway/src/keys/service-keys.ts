@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
-import { StartupError } from '@countersign/service-kit';
+import { type Logger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
+import { type Reloading, reloaded } from './reloaded.ts';
 
 /** The public keys of the services that may call on the internal listener. */
 export type ServiceKeys = Readonly<{
@@ -12,6 +13,20 @@ export type ServiceKeys = Readonly<{
   fingerprint: string;
 }>;
 
+/** The keys of the services that call, as their files are now. */
+export type CurrentServiceKeys = Pick<ServiceKeys, 'find'> & Reloading;
+
+/** @throws StartupError when any of the files cannot be read. */
+export function openServiceKeys(services: GatewayConfig['services'], logger: Logger): CurrentServiceKeys {
+  const { current, ...reloading } = reloaded({
+    what: 'service keys',
+    load: () => loadServiceKeys(services),
+    fingerprint: (keys) => keys.fingerprint,
+    logger,
+  });
+  return { find: (keyid) => current().find(keyid), ...reloading };
+}
+
 const algorithm = 'EdDSA';
 
 /**
@@ -19,7 +34,7 @@ const algorithm = 'EdDSA';
  *
  * @throws StartupError naming the file that cannot be read or holds no ed25519 key, or the keyid that two services claim.
  */
-export function loadServiceKeys(services: GatewayConfig['services']): ServiceKeys {
+function loadServiceKeys(services: GatewayConfig['services']): ServiceKeys {
   const owners = new Map<string, { serviceId: string; publicKey: KeyObject }>();
   for (const { name, keysFile } of services.values()) {
     for (const [keyid, publicKey] of readKeysFile(name, keysFile)) {

@@ -1,7 +1,7 @@
 import { type SigningKey, secretKeyid } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
-import type { GatewayKeySet } from './gateway-keys.ts';
-import { requireSigningKey } from './require-signing-key.ts';
+import { AppError } from '../errors.ts';
+import type { GatewayKey, GatewayKeySet } from './gateway-keys.ts';
 
 /** @returns What signs towards this upstream now. Throws AppError `unavailable` when no key may: nothing goes out unsigned. */
 export function createSigningKeys(
@@ -28,4 +28,13 @@ export function createSigningKeys(
     }
     return key;
   };
+}
+
+/** @throws AppError `unavailable` when no key may sign now: nothing goes out unsigned. */
+export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSec: number): GatewayKey {
+  try {
+    return keys.signingKey(nowSec);
+  } catch (cause) {
+    throw new AppError('unavailable', { cause, detail: { reason: 'no gateway key may sign now' } });
+  }
 }

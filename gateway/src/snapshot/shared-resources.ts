@@ -1,12 +1,8 @@
 import type { KeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
-import {
-  type CurrentGatewayKeys,
-  type CurrentServiceKeys,
-  openGatewayKeys,
-  openServiceKeys,
-} from '../keys/current-keys.ts';
+import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
+import { type CurrentServiceKeys, openServiceKeys } from '../keys/service-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { type OpenUpstream, openUpstream } from '../upstreams/pool/open-upstream.ts';

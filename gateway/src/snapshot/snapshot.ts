@@ -1,5 +1,5 @@
 import type { GatewayConfig } from '../config/config.ts';
-import type { CurrentGatewayKeys } from '../keys/current-keys.ts';
+import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { createLimiters, type Limiters } from '../limits/limiters.ts';
 import { keySetRoute } from '../server/express-app.ts';

@@ -4,7 +4,7 @@ import { toleranceMs } from '../config/config.ts';
 import { id, name, role } from '../config/schema/scalars.ts';
 import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
-import { requireSigningKey } from '../keys/require-signing-key.ts';
+import { requireSigningKey } from '../keys/signing-keys.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { Standing, TrustedIssuer } from './verified-token.ts';
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capturingLogger } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openGatewayKeys, openServiceKeys } from './current-keys.ts';
-import { createGatewayKey } from './gateway-keys.ts';
+import { createGatewayKey, openGatewayKeys } from './gateway-keys.ts';
+import { openServiceKeys } from './service-keys.ts';
 
 const now = 1_800_000_000;
 let home = '';

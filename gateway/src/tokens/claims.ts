@@ -1,3 +1,4 @@
+import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
 import type { Issuer } from '../config/config.ts';
 import { toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -20,13 +21,9 @@ export type Claims = Readonly<{
   jkt: string | undefined;
 }>;
 
-const identifier = /^[A-Za-z0-9._~:@|-]{1,128}$/;
-const roleName = /^[a-z0-9_-]{1,64}$/;
-const visible = /^[\x21-\x7e]{1,256}$/;
-const authMethod = /^[A-Za-z0-9._:-]{1,64}$/;
+/** A subject or token id: visible ASCII characters. */
+export const visibleText = /^[\x21-\x7e]{1,256}$/;
 const maxAuthMethods = 16;
-// Ten digits, until the year 2286: what the identity contract takes (and 1e308 is a number, too).
-const latestSec = 9_999_999_999;
 
 type Payload = Readonly<Record<string, unknown>>;
 
@@ -42,12 +39,12 @@ export function readClaims(payload: Payload, issuer: Issuer, nowMs: number): Cla
   checkAudience(payload, issuer.audience);
   const claims: Claims = {
     issuer: issuer.issuer,
-    subject: text(payload, 'sub', visible),
-    tokenId: text(payload, 'jti', visible),
-    userId: text(payload, issuer.claims.userId, identifier),
-    role: text(payload, issuer.claims.role, roleName),
-    tenantId: text(payload, issuer.claims.tenantId, identifier),
-    sessionId: issuer.revocations !== undefined || has(payload, 'sid') ? text(payload, 'sid', identifier) : undefined,
+    subject: text(payload, 'sub', visibleText),
+    tokenId: text(payload, 'jti', visibleText),
+    userId: text(payload, issuer.claims.userId, idPattern),
+    role: text(payload, issuer.claims.role, rolePattern),
+    tenantId: text(payload, issuer.claims.tenantId, idPattern),
+    sessionId: issuer.revocations !== undefined || has(payload, 'sid') ? text(payload, 'sid', idPattern) : undefined,
     issuedAtSec: time(payload, 'iat'),
     expiresAtSec: time(payload, 'exp'),
     authTimeSec: has(payload, 'auth_time') ? time(payload, 'auth_time') : undefined,
@@ -85,8 +82,8 @@ function text(payload: Payload, name: string, grammar: RegExp): string {
 
 function time(payload: Payload, name: string): number {
   const value = has(payload, name) ? payload[name] : undefined;
-  if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > latestSec) throw invalid(name);
-  return value as number;
+  if (typeof value !== 'number' || !isUnixSeconds(value)) throw invalid(name);
+  return value;
 }
 
 function authMethods(payload: Payload): readonly string[] {
@@ -94,7 +91,7 @@ function authMethods(payload: Payload): readonly string[] {
   const fits =
     Array.isArray(value) &&
     value.length <= maxAuthMethods &&
-    value.every((one) => typeof one === 'string' && authMethod.test(one));
+    value.every((one) => typeof one === 'string' && isAuthMethod(one));
   if (!fits) throw invalid('amr');
   return value;
 }

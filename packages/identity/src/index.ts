@@ -2,7 +2,7 @@
 
 export { type HeaderRule, headerRules, type RequestToSign } from './contract/contract.ts';
 export { contentDigest, emptyContentDigest } from './contract/digest.ts';
-export { idPattern, rolePattern } from './contract/grammar.ts';
+export { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from './contract/grammar.ts';
 export { contractHeaders, foldHeaderName, isIdentityHeader, isReservedHeader } from './contract/header-names.ts';
 export type {
   AnonymousIdentity,

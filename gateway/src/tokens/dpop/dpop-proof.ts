@@ -1,8 +1,10 @@
 import { createHash, type KeyObject } from 'node:crypto';
+import { isUnixSeconds } from '@countersign/identity';
 import { compactVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { toleranceMs } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
+import { visibleText } from '../claims.ts';
 import { parseCompactToken } from '../compact-token.ts';
 import { importProofKey, isProofAlgorithm, type ProofKey } from './dpop-key.ts';
 
@@ -25,8 +27,6 @@ export const proofLifetimeSec = 60;
 
 // Each names another key than `jwk`, or changes what the signature means.
 const refusedParameters = ['jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
-const visible = /^[\x21-\x7e]{1,256}$/;
-const latestSec = 9_999_999_999;
 // About 3 KB each: importing a key costs half as much as a signature.
 const maxSigners = 5_000;
 
@@ -57,7 +57,7 @@ export function createProofVerifier(
     const { algorithm, key, thumbprint } = signer;
     if (request.token !== undefined && request.token.jkt !== thumbprint) throw new AppError('token_key_mismatch');
     const tokenId = payload.jti;
-    if (typeof tokenId !== 'string' || !visible.test(tokenId)) throw invalid('jti');
+    if (typeof tokenId !== 'string' || !visibleText.test(tokenId)) throw invalid('jti');
     if (payload.htm !== request.method) throw mismatch('htm');
     if (typeof payload.htu !== 'string' || !options.isOurUri(payload.htu, request.path)) throw mismatch('htu');
     if (request.token !== undefined && payload.ath !== hashOf(request.token.text)) throw mismatch('ath');
@@ -95,13 +95,12 @@ function readHeader(header: Readonly<Record<string, unknown>>): Signer {
 }
 
 function readTime(iat: unknown, nowMs: number): number {
-  if (!Number.isInteger(iat) || (iat as number) < 0 || (iat as number) > latestSec) throw invalid('iat');
-  const sec = iat as number;
-  const isFuture = sec * 1000 > nowMs + toleranceMs;
-  if (isFuture || nowMs >= (sec + proofLifetimeSec) * 1000 + toleranceMs) {
-    throw new AppError('dpop_proof_expired', { detail: { ageSec: Math.round(nowMs / 1000) - sec } });
+  if (typeof iat !== 'number' || !isUnixSeconds(iat)) throw invalid('iat');
+  const isFuture = iat * 1000 > nowMs + toleranceMs;
+  if (isFuture || nowMs >= (iat + proofLifetimeSec) * 1000 + toleranceMs) {
+    throw new AppError('dpop_proof_expired', { detail: { ageSec: Math.round(nowMs / 1000) - iat } });
   }
-  return sec;
+  return iat;
 }
 
 async function checkSignature(text: string, key: KeyObject, algorithm: string): Promise<void> {

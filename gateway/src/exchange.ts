@@ -3,7 +3,7 @@ import type { Route, Scheme } from './config/config.ts';
 import type { Upgrade } from './http/subprotocols.ts';
 import type { Params } from './routing/route-table.ts';
 import type { Transaction } from './tokens/txn-token.ts';
-import type { Standing, VerifiedToken } from './tokens/verified-token.ts';
+import type { TokenStatus, VerifiedToken } from './tokens/verified-token.ts';
 
 // A request is a value that gains a type at each stage. The mark cannot be written outside a stage without a cast, and
 // each cast stands in one file: `stages/` has exactly one `as Matched`, one `as Permitted` and so on (stages.test.ts).
@@ -129,7 +129,7 @@ export type Caller =
   | Readonly<{ kind: 'service'; serviceId: string; user?: Transaction }>;
 
 /** The user's token behind a request, for as long as the request goes on. */
-export function standingOf(caller: Caller): Standing | undefined {
+export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
   if (caller.kind === 'user') return caller.token;
   return caller.kind === 'service' ? caller.user?.token : undefined;
 }

@@ -150,16 +150,16 @@ describe('an https upstream', () => {
     for (const bad of ['', 'nonsense', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n']) {
       write('renewed.pem', bad);
       opened.tls?.reload();
-      expect(opened.tls?.trouble()).toContain('renewed.pem');
+      expect(opened.tls?.failure()).toContain('renewed.pem');
       expect(await ask()).toBe('second');
     }
     // A certificate without its key is an unfinished renewal.
     write('renewed.pem', clients.issue(['third']).cert);
     opened.tls?.reload();
-    expect([opened.tls?.trouble() !== undefined, await ask()]).toEqual([true, 'second']);
+    expect([opened.tls?.failure() !== undefined, await ask()]).toEqual([true, 'second']);
     writePair('renewed', clients.issue(['fourth']));
     opened.tls?.reload();
-    await eventually(async () => expect([opened.tls?.trouble(), await ask()]).toEqual([undefined, 'fourth']));
+    await eventually(async () => expect([opened.tls?.failure(), await ask()]).toEqual([undefined, 'fourth']));
     expect(log.text()).toContain('the last good ones stay in use');
     expect(log.text()).not.toContain('PRIVATE KEY');
     await opened.close();

@@ -81,7 +81,7 @@ export function describeUpstream({ upstream, targets, breaker, tls, stats, nowMs
             refused: stats.circuitRefusals,
           },
     retries: { made: stats.retries, over_budget: stats.retriesRefused },
-    tls: tls === undefined ? null : { trouble: tls.trouble() ?? null },
+    tls: tls === undefined ? null : { trouble: tls.failure() ?? null },
     targets: targets.map((target) => describeTarget(target, now)),
   };
 }

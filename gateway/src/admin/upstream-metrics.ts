@@ -99,6 +99,6 @@ export function registerUpstreamMetrics(current: () => Iterable<OpenUpstream>, r
     ({ stats }) => stats.retriesRefused,
   );
   upstreamGauge('tls_files_stale', 'Whether the TLS files cannot be read, so that older ones are in use.', ({ tls }) =>
-    tls === undefined ? undefined : Number(tls.trouble() !== undefined),
+    tls === undefined ? undefined : Number(tls.failure() !== undefined),
   );
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync 
 import { join } from 'node:path';
 import { createFile, type Logger, replaceFile, StartupError } from '@countersign/service-kit';
 import { type GatewayKey, newKeyFile, type PublicJwk, parseKeyFile, publicJwkOf, withExpiry } from './key-file.ts';
-import { type Reloading, reloaded } from './reloaded.ts';
+import { createReloader, type Reloading } from './reloader.ts';
 
 export type { GatewayKey } from './key-file.ts';
 
@@ -50,7 +50,7 @@ export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySe
  * @throws StartupError when any of them cannot be read.
  */
 export function openGatewayKeys(directory: string, nowSec: () => number, logger: Logger): CurrentGatewayKeys {
-  const { current, ...reloading } = reloaded({
+  const { current, ...reloading } = createReloader({
     what: 'gateway keys',
     load: () => loadGatewayKeys(directory, nowSec()),
     fingerprint: ({ keys }) => JSON.stringify(keys.map((key) => [key.keyid, key.notBeforeSec, key.expiresSec])),

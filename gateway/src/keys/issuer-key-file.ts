@@ -3,7 +3,7 @@ import { type Logger, StartupError } from '@countersign/service-kit';
 import type { Issuer } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
 import { whyUnusable } from '../config/issuer-key-file.ts';
-import { reloaded } from './reloaded.ts';
+import { createReloader } from './reloader.ts';
 
 /**
  * The keys of an issuer that has no endpoint for them: a JWK set in a file, read again every 5 s under the rules of a fetched one.
@@ -16,7 +16,7 @@ export function openIssuerKeyFile(
   logger: Logger,
 ): KeySet {
   let told: string | undefined;
-  const { current, trouble, start, stop } = reloaded({
+  const { current, failure, start, stop } = createReloader({
     what: `keys of ${issuer}`,
     load: () => readKeys(file, (text) => ({ text, keys: keysIn(text) })),
     fingerprint: ({ text }) => text,
@@ -56,7 +56,7 @@ export function openIssuerKeyFile(
     find: (kid, algorithm) => keysNow().find(kid, algorithm),
     async lookup(kid, algorithm) {
       const key = keysNow().find(kid, algorithm);
-      const cause = trouble();
+      const cause = failure();
       if (key === undefined && cause !== undefined) {
         throw new KeySetUnavailable(`the key is not held, and the file cannot be read: ${cause}`);
       }

@@ -3,7 +3,7 @@ import { KeySetUnavailable, staticKeySet } from '@countersign/jwks';
 import { type Logger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { readNamedFile } from '../config/files.ts';
-import { type Reloading, reloaded } from './reloaded.ts';
+import { createReloader, type Reloading } from './reloader.ts';
 
 /** The public keys of the services that may call on the internal listener. */
 export type ServiceKeys = Readonly<{
@@ -18,7 +18,7 @@ export type CurrentServiceKeys = Pick<ServiceKeys, 'find'> & Reloading;
 
 /** @throws StartupError when any of the files cannot be read. */
 export function openServiceKeys(services: GatewayConfig['services'], logger: Logger): CurrentServiceKeys {
-  const { current, ...reloading } = reloaded({
+  const { current, ...reloading } = createReloader({
     what: 'service keys',
     load: () => loadServiceKeys(services),
     fingerprint: (keys) => keys.fingerprint,

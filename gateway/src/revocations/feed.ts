@@ -1,5 +1,5 @@
 import type { Logger } from '@countersign/service-kit';
-import { createTrouble, type Trouble } from '../http/trouble.ts';
+import { createOutageLog, type OutageLog } from '../http/outage-log.ts';
 import type { RevocationPage } from './page.ts';
 import type { Revocations } from './revocations.ts';
 
@@ -28,7 +28,7 @@ export type FeedOptions = Readonly<{
   pause(ms: number, signal: AbortSignal): Promise<void>;
 }>;
 
-type Reading = { position: FeedPosition | undefined; entries: number; sinceMs: number; slow: Trouble };
+type Reading = { position: FeedPosition | undefined; entries: number; sinceMs: number; slow: OutageLog };
 
 const longestWaitSec = 25;
 // Short, since a logout that is answered just after the auth-service came back must be known within a second.
@@ -47,8 +47,8 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
   // So that an answer without news comes well before knowledge counts as stale; below 1.2 s that is asking without waiting.
   const waitSec = Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
-  const trouble = createTrouble(nowMs);
-  const crowded = createTrouble(nowMs);
+  const outages = createOutageLog(nowMs);
+  const crowded = createOutageLog(nowMs);
   let stopping: AbortController | undefined;
   /** The snapshot under way. */
   let reading: Reading | undefined;
@@ -71,7 +71,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
    * it goes on from the last page, or a long log would be read from the start again and again.
    */
   async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
-    reading ??= { position: undefined, entries: 0, sinceMs: nowMs(), slow: createTrouble(nowMs) };
+    reading ??= { position: undefined, entries: 0, sinceMs: nowMs(), slow: createOutageLog(nowMs) };
     for (;;) {
       const { position, slow } = reading;
       const page = await ask({ position, waitSec: 0 }, signal);
@@ -131,7 +131,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
   function tellIfCrowded(): void {
     const beforeMs = revocations.refusedBeforeMs(nowMs());
     if (beforeMs === undefined) {
-      crowded.over();
+      crowded.recovered();
       return;
     }
     if (crowded.failed(true) === undefined) return;
@@ -157,12 +157,12 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
         tellIfCrowded();
         if (failuresInARow > 0) logger.info({ issuer, failures: failuresInARow }, 'revocation feed is back');
         failuresInARow = 0;
-        trouble.over();
+        outages.recovered();
       } catch (error) {
         if (signal.aborted) return;
         failuresInARow += 1;
         stats.failures += 1;
-        const level = trouble.failed(revocations.ready);
+        const level = outages.failed(revocations.ready);
         // At first the auth-service may only be starting, and a stack says no more than its name.
         if (level === 'info') logger.info({ issuer, reason: reasonOf(error) }, 'revocation feed cannot be read yet');
         else if (level === 'warn')

@@ -4,7 +4,7 @@ import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersig
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
 import { isFetched } from '../config/schema/urls.ts';
-import { createTrouble } from '../http/trouble.ts';
+import { createOutageLog } from '../http/outage-log.ts';
 import { openIssuerKeyFile } from '../keys/issuer-key-file.ts';
 import { followRevocations, type RevocationFeed } from '../revocations/feed.ts';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
@@ -33,7 +33,7 @@ const maxStaleMs = 24 * 60 * 60 * 1000;
 export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing: KeySetTiming = {}): KeySet {
   const { issuer, jwks, algorithms } = config;
   if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
-  const trouble = createTrouble(() => performance.now());
+  const outages = createOutageLog(() => performance.now());
   let isKnown = false;
   return remoteKeySet({
     ...timing,
@@ -44,12 +44,12 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
       const { type: _type, ...facts } = event;
       switch (event.type) {
         case 'fetched':
-          trouble.over();
+          outages.recovered();
           isKnown = true;
           if (event.changed) logger.info({ issuer, ...facts }, 'issuer keys fetched');
           return;
         case 'failed': {
-          const level = trouble.failed(isKnown);
+          const level = outages.failed(isKnown);
           if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer keys cannot be fetched');
           return;
         }

@@ -10,7 +10,7 @@ import { AppError, type Code } from '../errors.ts';
 import type { Authenticated, Caller, Matched } from '../exchange.ts';
 import type { ServiceKeys } from '../keys/service-keys.ts';
 import type { PresentedTransaction, TxnTokens } from '../tokens/txn-token.ts';
-import { assertStillGood } from '../tokens/verified-token.ts';
+import { assertStillValid } from '../tokens/verified-token.ts';
 import { asCaller } from './as-caller.ts';
 import { takeContent } from './content.ts';
 
@@ -42,7 +42,7 @@ export function createAuthenticateService(
   function userOf({ serviceId, txnToken }: VerifiedServiceHead): PresentedTransaction | undefined {
     if (txnToken === undefined) return undefined;
     const user = txnTokens.read(txnToken, serviceId);
-    assertStillGood(user.token, nowMs());
+    assertStillValid(user.token, nowMs());
     return user;
   }
 

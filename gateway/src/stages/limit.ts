@@ -4,7 +4,7 @@ import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import { answerWithinMs } from '../limits/limit-store.ts';
 import type { Limiter, Taken } from '../limits/limiter.ts';
-import type { Standing } from '../tokens/verified-token.ts';
+import type { TokenStatus } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;
 /** The limits of one route, with what counts each. */
@@ -88,7 +88,7 @@ export function bucketKey({ by }: Pick<Limit, 'by'>, { caller, client }: Pick<Pe
 /** Also of whom a service acts for: what it does for one user uses up that user's share. */
 function personKey(
   by: 'user' | 'tenant',
-  person: Readonly<{ userId: string; tenantId: string; token: Standing }>,
+  person: Readonly<{ userId: string; tenantId: string; token: TokenStatus }>,
 ): string {
   const { issuer } = person.token.issuer.config;
   return by === 'tenant' ? `tenant ${issuer} ${person.tenantId}` : `user ${issuer} ${person.userId}`;

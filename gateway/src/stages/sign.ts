@@ -1,10 +1,10 @@
 import { contentDigest, newNonce, type PreparedIdentity, type SigningKey, signRequest } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { type Admitted, type Caller, type Header, type Signed, standingOf, type Unmarked } from '../exchange.ts';
+import { type Admitted, type Caller, type Header, type Signed, tokenStatusOf, type Unmarked } from '../exchange.ts';
 import { passingCookies } from '../http/cookies.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
-import { assertStillGood } from '../tokens/verified-token.ts';
+import { assertStillValid } from '../tokens/verified-token.ts';
 import { hasContent, takeContent } from './content.ts';
 import { prepareCaller } from './identity-facts.ts';
 
@@ -51,8 +51,8 @@ export function createSign(options: SignOptions): Readonly<{
   function seal(admitted: Admitted, body: Body): Signed {
     const { method, path, query, route, caller, client, record, upgrade } = admitted;
     const now = nowMs();
-    const standing = standingOf(caller);
-    if (standing !== undefined) assertStillGood(standing, now);
+    const status = tokenStatusOf(caller);
+    if (status !== undefined) assertStillValid(status, now);
     const { upstream } = route;
     const transaction = upstream.txnToken ? nextTransaction(admitted) : undefined;
     const nowSec = Math.floor(now / 1000);

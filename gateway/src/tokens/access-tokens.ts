@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
 import { createRefusedTokens, refusedAgain } from './refused-tokens.ts';
-import { assertStillGood, type TrustedIssuer, type VerifiedToken } from './verified-token.ts';
+import { assertStillValid, type TrustedIssuer, type VerifiedToken } from './verified-token.ts';
 import { createTokenVerifier } from './verify.ts';
 
 export type AccessTokens = Readonly<{
@@ -58,7 +58,7 @@ export function createAccessTokens(
       const token = await verify(text);
       // Also one that is revoked: what was verified stays true of it, so a flood of it costs no more.
       verified.set(text, token);
-      assertStillGood(token, nowMs());
+      assertStillValid(token, nowMs());
       return token;
     } catch (error) {
       if (error instanceof AppError) refused.remember(text, keys, error);
@@ -77,7 +77,7 @@ export function createAccessTokens(
         verified.delete(text);
         return undefined;
       }
-      assertStillGood(token, nowMs());
+      assertStillValid(token, nowMs());
       stats.hits += 1;
       return token;
     },

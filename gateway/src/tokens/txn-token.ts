@@ -1,4 +1,5 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
+import { isUnixSeconds } from '@countersign/identity';
 import { z } from 'zod';
 import { toleranceMs } from '../config/config.ts';
 import { id, name, role } from '../config/schema/scalars.ts';
@@ -6,7 +7,7 @@ import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
 import { parseCompactToken } from './compact-token.ts';
-import type { Standing, TrustedIssuer } from './verified-token.ts';
+import type { TokenStatus, TrustedIssuer } from './verified-token.ts';
 
 /** What one user's request set in motion, and how far it has come. */
 export type Transaction = Readonly<{
@@ -18,7 +19,7 @@ export type Transaction = Readonly<{
   role: string;
   tenantId: string;
   /** The user's own token, as far as it has to be known to ask again whether it is good. */
-  token: Standing;
+  token: TokenStatus;
 }>;
 
 /** A transaction as a service presents it. `issuedAtSec`: when a gateway handed out its txn-token, in Unix seconds. */
@@ -29,7 +30,7 @@ export type TxnTokens = Readonly<{
   /** @param service Whom it is handed to, and who alone may present it. */
   mint(transaction: Transaction, service: string): string;
   /**
-   * Says nothing about revocation: ask `assertStillGood` about what comes back.
+   * Says nothing about revocation: ask `assertStillValid` about what comes back.
    *
    * @param service Who presents it, as its signature proved.
    * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
@@ -45,7 +46,7 @@ const type = 'txntoken+jwt';
 const audience = 'countersign-internal';
 const algorithm = 'HS256';
 
-const seconds = z.int().min(0).max(9_999_999_999);
+const seconds = z.number().refine(isUnixSeconds);
 const payloadShape = z.strictObject({
   aud: z.literal(audience),
   iat: seconds,

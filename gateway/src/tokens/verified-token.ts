@@ -13,13 +13,13 @@ export type TrustedIssuer = Readonly<{
 }>;
 
 /** What has to be known of a user's token to say whether it is good at this moment, after its signature is out of sight too. */
-export type Standing = Readonly<{
+export type TokenStatus = Readonly<{
   claims: Pick<Claims, 'userId' | 'tenantId' | 'sessionId' | 'issuedAtSec' | 'expiresAtSec'>;
   kid: string;
   issuer: TrustedIssuer;
 }>;
 
-/** A token whose signature and claims held when it was verified. Whether it still does is {@link assertStillGood}. */
+/** A token whose signature and claims held when it was verified. Whether it still does is {@link assertStillValid}. */
 export type VerifiedToken = Readonly<{
   claims: Claims;
   kid: string;
@@ -36,12 +36,12 @@ export type VerifiedToken = Readonly<{
  *
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
-export function assertStillGood(token: Standing, nowMs: number): void {
+export function assertStillValid(token: TokenStatus, nowMs: number): void {
   assertUnexpired(token.claims, nowMs);
   assertUnrevoked(token, nowMs);
 }
 
 /** For what was begun in time and ends by itself. @throws AppError `token_revoked`, `revocations_unavailable`. */
-export function assertUnrevoked({ issuer, claims, kid }: Standing, nowMs: number): void {
+export function assertUnrevoked({ issuer, claims, kid }: TokenStatus, nowMs: number): void {
   issuer.revocations?.assertNotRevoked(claims, kid, nowMs);
 }

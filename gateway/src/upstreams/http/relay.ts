@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import { AppError, errorTable } from '../../errors.ts';
-import { type Signed, standingOf } from '../../exchange.ts';
+import { type Signed, tokenStatusOf } from '../../exchange.ts';
 import { lingerOver } from '../../http/lingering.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
 import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
@@ -234,7 +234,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#release = undefined;
     const { signed, open } = this.#attempt;
     const { route, caller } = signed;
-    const token = standingOf(caller);
+    const token = tokenStatusOf(caller);
     if (life === 'endless') {
       this.#release = open.addEndless({ route, token }, this.#end);
       signed.detach();

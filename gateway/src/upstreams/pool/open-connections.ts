@@ -1,9 +1,9 @@
 import type { Route } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { assertStillGood, assertUnrevoked, type Standing } from '../../tokens/verified-token.ts';
+import { assertStillValid, assertUnrevoked, type TokenStatus } from '../../tokens/verified-token.ts';
 
 /** What an open connection was let in with. */
-export type Admission = Readonly<{ route: Route; token: Standing | undefined }>;
+export type Admission = Readonly<{ route: Route; token: TokenStatus | undefined }>;
 
 /** @param reason Why its token is no longer good; undefined where the process stops, or the configuration is another. */
 export type EndConnection = (reason: AppError | undefined) => void;
@@ -18,7 +18,7 @@ export type OpenConnections = Readonly<{
    */
   addEndless(admission: Admission, end: EndConnection): () => void;
   /** Uploads and long answers. They end by themselves, so they may outlast `exp`, but not a revocation. */
-  addLong(token: Standing, end: EndConnection): () => void;
+  addLong(token: TokenStatus, end: EndConnection): () => void;
   /** Ends all whose token is no longer good: called when revocations came in, and every second for expiry. */
   review(): void;
   /** From now on only those endless ones may be open that this says. Ends the others. */
@@ -30,7 +30,7 @@ export type OpenConnections = Readonly<{
 }>;
 
 type Endless = Readonly<{ admission: Admission; end: EndConnection }>;
-type Long = Readonly<{ token: Standing; end: EndConnection }>;
+type Long = Readonly<{ token: TokenStatus; end: EndConnection }>;
 
 export function createOpenConnections(nowMs: () => number): OpenConnections {
   const endless = new Set<Endless>();
@@ -57,7 +57,7 @@ export function createOpenConnections(nowMs: () => number): OpenConnections {
       const now = nowMs();
       for (const connection of endless) {
         const { token } = connection.admission;
-        const reason = token && objectionOf(assertStillGood, token, now);
+        const reason = token && objectionOf(assertStillValid, token, now);
         if (reason !== undefined) endOne(endless, connection, reason);
       }
       for (const connection of long) {
@@ -85,8 +85,8 @@ function endOne<Open extends { end: EndConnection }>(set: Set<Open>, open: Open,
 
 /** Whatever it is: a new request with this token would be refused for it now. */
 function objectionOf(
-  judge: (token: Standing, nowMs: number) => void,
-  token: Standing,
+  judge: (token: TokenStatus, nowMs: number) => void,
+  token: TokenStatus,
   nowMs: number,
 ): AppError | undefined {
   try {

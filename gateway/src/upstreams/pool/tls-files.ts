@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { Logger } from '@countersign/service-kit';
 import type { UpstreamTls } from '../../config/config.ts';
 import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
-import { type Reloaded, reloaded } from '../../keys/reloaded.ts';
+import { createReloader, type Reloader } from '../../keys/reloader.ts';
 
-export type TlsFiles = Reloaded<TlsMaterial>;
+export type TlsFiles = Reloader<TlsMaterial>;
 
 /**
  * Reads an upstream's PEM files at once and then every 5 s. Files that became bad never replace good ones.
@@ -12,7 +12,7 @@ export type TlsFiles = Reloaded<TlsMaterial>;
  * @throws StartupError when they are bad to begin with. Nothing of a file is in its message.
  */
 export function openTlsFiles(name: string, tls: UpstreamTls, logger: Logger): TlsFiles {
-  return reloaded({
+  return createReloader({
     what: `TLS files of upstream ${name}`,
     load: () => readTlsFiles(tls),
     fingerprint: ({ ca, cert, key }) =>

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppError, errorTable } from '../../errors.ts';
-import { type Signed, standingOf } from '../../exchange.ts';
+import { type Signed, tokenStatusOf } from '../../exchange.ts';
 import { lifeOfAnswer } from '../http/response-lifetime.ts';
 import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
 
@@ -18,7 +18,7 @@ export function watchDeclined(
   { signed, socket, open }: Readonly<{ signed: Signed; socket: Socket; open: OpenConnections }>,
 ): void {
   const { route, caller, record } = signed;
-  const token = standingOf(caller);
+  const token = tokenStatusOf(caller);
   const end: EndConnection = (reason) => {
     if (reason !== undefined) {
       record.code = reason.code;

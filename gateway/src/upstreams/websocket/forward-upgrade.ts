@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { type AppError, errorTable } from '../../errors.ts';
-import { type RequestRecord, type Signed, standingOf } from '../../exchange.ts';
+import { type RequestRecord, type Signed, tokenStatusOf } from '../../exchange.ts';
 import type { Outcome } from '../pool/breaker.ts';
 import type { OpenConnections } from '../pool/open-connections.ts';
 import type { Upstreams } from '../pool/open-upstream.ts';
@@ -108,7 +108,7 @@ export function createForwardUpgrade(
       onUpgraded(service) {
         isOver = true;
         const end = tieEnds(socket as Socket, service, route.upstream.timeouts.idleMs);
-        const release = options.open.addEndless({ route, token: standingOf(caller) }, end);
+        const release = options.open.addEndless({ route, token: tokenStatusOf(caller) }, end);
         signed.detach();
         socket.once('close', release);
       },

@@ -1,11 +1,11 @@
 import type { Logger } from '@countersign/service-kit';
 
 /** Something read from files, and read again from time to time. */
-export type Reloaded<T> = Readonly<{
+export type Reloader<T> = Readonly<{
   /** The last that could be read. */
   current(): T;
   /** Why what is there now could not be read; undefined where it could. */
-  trouble(): string | undefined;
+  failure(): string | undefined;
   /** Looks at once; a failure is logged and changes nothing. */
   reload(): void;
   start(): void;
@@ -13,7 +13,7 @@ export type Reloaded<T> = Readonly<{
 }>;
 
 /** Controls the reading. */
-export type Reloading = Pick<Reloaded<unknown>, 'reload' | 'start' | 'stop'>;
+export type Reloading = Pick<Reloader<unknown>, 'reload' | 'start' | 'stop'>;
 
 export type ReloadOptions<T> = Readonly<{
   /** For the log. */
@@ -33,10 +33,10 @@ const everyMs = 5_000;
  *
  * @throws Whatever `load` throws, the first time.
  */
-export function reloaded<T>({ what, load, fingerprint, logger }: ReloadOptions<T>): Reloaded<T> {
+export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOptions<T>): Reloader<T> {
   let held = load();
   let print = fingerprint(held);
-  let trouble: string | undefined;
+  let failure: string | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   function reload(): void {
@@ -45,13 +45,13 @@ export function reloaded<T>({ what, load, fingerprint, logger }: ReloadOptions<T
       fresh = load();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      // Once for each kind of trouble, not every five seconds.
-      if (message !== trouble) logger.error({ err: error }, `${what} cannot be read: the last good ones stay in use`);
-      trouble = message;
+      // Once for each kind of failure, not every five seconds.
+      if (message !== failure) logger.error({ err: error }, `${what} cannot be read: the last good ones stay in use`);
+      failure = message;
       return;
     }
-    if (trouble !== undefined) logger.info(`${what} can be read again`);
-    trouble = undefined;
+    if (failure !== undefined) logger.info(`${what} can be read again`);
+    failure = undefined;
     const freshPrint = fingerprint(fresh);
     if (freshPrint === print) return;
     held = fresh;
@@ -61,7 +61,7 @@ export function reloaded<T>({ what, load, fingerprint, logger }: ReloadOptions<T
 
   return {
     current: () => held,
-    trouble: () => trouble,
+    failure: () => failure,
     reload,
     start() {
       timer ??= setInterval(reload, everyMs).unref();

@@ -1,0 +1,36 @@
+/** Decides which failures in a row are worth a log line. */
+export type OutageLog = Readonly<{
+  /**
+   * @param hasWorked Whether it worked before. At start, the other service may only be starting too.
+   * @returns The log level, or undefined to log nothing.
+   */
+  failed(hasWorked: boolean): 'info' | 'warn' | undefined;
+  recovered(): void;
+}>;
+
+const startUpMs = 10_000;
+const repeatMs = 60_000;
+
+/**
+ * Logs the first failure as a warning if it worked before, and as information otherwise. An outage that lasts is logged
+ * as a warning after 10 s, then once a minute, regardless of retries.
+ *
+ * @param nowMs Milliseconds from any fixed origin.
+ */
+export function createOutageLog(nowMs: () => number): OutageLog {
+  let nextAtMs: number | undefined;
+  return {
+    failed(hasWorked) {
+      if (nextAtMs === undefined) {
+        nextAtMs = nowMs() + startUpMs;
+        return hasWorked ? 'warn' : 'info';
+      }
+      if (nowMs() < nextAtMs) return undefined;
+      nextAtMs = nowMs() + repeatMs;
+      return 'warn';
+    },
+    recovered() {
+      nextAtMs = undefined;
+    },
+  };
+}

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from '@jest/globals';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
 import { type AccessTokens, createAccessTokens } from './access-tokens.ts';
 
-describe('remembered access tokens', () => {
+describe('the cache of access tokens', () => {
   let clock: TestClock;
   let issuer: TestIssuer;
   let revocations: Revocations;
@@ -43,7 +43,7 @@ describe('remembered access tokens', () => {
     tokens = createAccessTokens(new Map([[issuer.issuer, { config, keys, revocations }]]), clock.nowMs);
   });
 
-  test('are verified once', async () => {
+  test('verifies a token once', async () => {
     const text = await issuer.accessToken();
     expect(tokens.recall(text)).toBeUndefined();
     const token = await tokens.verify(text);
@@ -51,14 +51,14 @@ describe('remembered access tokens', () => {
     expect(tokens.stats).toMatchObject({ hits: 1, misses: 1, size: 1 });
   });
 
-  test('are known by every character of theirs', async () => {
+  test('compares every character of a token', async () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);
     expect(tokens.recall(text.slice(0, -1))).toBeUndefined();
     expect(tokens.recall(`${text}A`)).toBeUndefined();
   });
 
-  test('expire while they are remembered', async () => {
+  test('refuses a cached token after its expiry', async () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);
     clock.advance(904_000);
@@ -67,7 +67,7 @@ describe('remembered access tokens', () => {
     expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_expired' }));
   });
 
-  test('are refused from the moment their session is revoked', async () => {
+  test('refuses a cached token once its session is revoked', async () => {
     const text = await issuer.accessToken({ sid: 's1' });
     await tokens.verify(text);
     const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
@@ -76,7 +76,7 @@ describe('remembered access tokens', () => {
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_revoked' });
   });
 
-  test('are verified once also where they are revoked already when they first come', async () => {
+  test('verifies a token once that is revoked before its first use', async () => {
     const text = await issuer.accessToken({ sid: 's1' });
     const times = { notBeforeMs: clock.nowMs() + 1000, expiresAtMs: clock.nowMs() + 900_000 };
     revocations.apply([{ kind: 'session', sessionId: 's1', ...times }], clock.nowMs());
@@ -85,14 +85,14 @@ describe('remembered access tokens', () => {
     expect(tokens.stats).toMatchObject({ misses: 1 });
   });
 
-  test('are verified again when the key set changed', async () => {
+  test('verifies a token again after a change of the key set', async () => {
     const text = await issuer.accessToken();
     await tokens.verify(text);
     generation += 1;
     expect(tokens.recall(text)).toBeUndefined();
   });
 
-  test('that are bad are remembered too, for a short while, and as what they were', async () => {
+  test('remembers a refused token for a short time, with its code', async () => {
     const text = await issuer.accessToken({ aud: 'other' });
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_audience_refused' });
     for (let times = 0; times < 50; times += 1) {
@@ -108,8 +108,8 @@ describe('remembered access tokens', () => {
   test.each([
     ['good', {}, { hits: 49, misses: 1, refusedFromMemory: 0 }, 2],
     ['bad', { aud: 'other' }, { hits: 0, misses: 1, refusedFromMemory: 49 }, 1],
-    ['of the future', { iat: 9_000_000_000 }, { hits: 0, misses: 1, refusedFromMemory: 49 }, 2],
-  ])('that many bring at once are verified once (%s)', async (_name, claims, stats, missesInTheEnd) => {
+    ['future', { iat: 9_000_000_000 }, { hits: 0, misses: 1, refusedFromMemory: 49 }, 2],
+  ])('verifies a token of concurrent requests once (%s)', async (_name, claims, stats, missesInTheEnd) => {
     const text = await issuer.accessToken(claims);
     const all = await Promise.allSettled(Array.from({ length: 50 }, async () => tokens.verify(text)));
     const outcomes = all.map((one) => (one.status === 'fulfilled' ? 'good' : (one.reason as { code: string }).code));
@@ -117,12 +117,12 @@ describe('remembered access tokens', () => {
     expect(tokens.stats).toMatchObject(stats);
     const errors = all.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
     expect(new Set(errors).size).toBe(errors.length);
-    // Later there is nobody to wait for any more.
+    // A later request finds no verification in progress.
     await tokens.verify(text).catch(() => {});
     expect(tokens.stats.misses).toBe(missesInTheEnd);
   });
 
-  test('are judged anew under another key set, also where they were refused a moment ago', async () => {
+  test('verifies a refused token again after a change of the key set', async () => {
     const successor = await mintIssuer({ nowMs: clock.nowMs, kid: issuer.kid });
     const text = await successor.accessToken({ sid: 's1' });
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_signature_invalid' });
@@ -131,7 +131,7 @@ describe('remembered access tokens', () => {
     await expect(tokens.verify(text)).resolves.toBeDefined();
   });
 
-  test('that may become good are not remembered as bad', async () => {
+  test('does not remember a refusal that may end soon', async () => {
     const text = await issuer.accessToken({ iat: clock.nowMs() / 1000 + 7 });
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_not_yet_valid' });
     clock.advance(2_000);

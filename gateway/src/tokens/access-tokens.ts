@@ -1,21 +1,25 @@
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
-import { createRefusedTokens, refusedAgain } from './refused-tokens.ts';
+import { createRefusedTokens, rememberedRefusal } from './refused-tokens.ts';
 import { assertStillValid, type TrustedIssuer, type VerifiedToken } from './verified-token.ts';
 import { createTokenVerifier } from './verify.ts';
 
 export type AccessTokens = Readonly<{
   /**
-   * What is known of this very token, so that the usual request waits for nothing.
+   * Looks the token up in the cache, synchronously.
    *
-   * @returns Undefined when it has to be verified.
-   * @throws AppError where it has expired since or was revoked; `revocations_unavailable`.
+   * @returns Undefined when the token must be verified.
+   * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
    */
   recall(token: string): VerifiedToken | undefined;
-  /** From memory, where it was refused a moment ago. @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`. */
+  /**
+   * Verifies the token. A token that was just refused is refused again from memory.
+   *
+   * @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`.
+   */
   verify(token: string): Promise<VerifiedToken>;
-  /** What is held, the longest unused first: for the configuration that comes after this one. */
-  held(): Iterable<readonly [token: string, verified: VerifiedToken]>;
+  /** The cached tokens, least recently used first. The next configuration takes them over. */
+  entries(): Iterable<readonly [token: string, verified: VerifiedToken]>;
   readonly stats: Readonly<{ hits: number; misses: number; refusedFromMemory: number; size: number }>;
 }>;
 
@@ -23,17 +27,17 @@ const maxTokens = 20_000;
 const maxCharacters = 16 * 1024 * 1024;
 
 /**
- * Verifies each token once. The cache's key is the whole token, and what it holds is void as soon as the issuer's key set
- * changes (CVE-2026-33496, CVE-2026-35039); expiry and revocation are looked at on every hit, the route's rules by their own stage.
- * A flood of one token costs one verification, a bad one's too.
+ * Verifies each token once and caches the result. The cache key is the whole token, and an entry is void once the issuer's
+ * key set changes (CVE-2026-33496, CVE-2026-35039). Every hit checks expiry and revocation; a later stage checks the rules
+ * of the route. Concurrent requests with the same token share one verification.
  *
- * @param before Those of the configuration before this one. What it holds of issuers that stayed the very same is taken over, so
- *   that a reload does not make everybody's token be verified again.
+ * @param previous The cache of the previous configuration. Entries of unchanged issuers are taken over, so that a reload
+ *   does not verify every token again.
  */
 export function createAccessTokens(
   issuers: ReadonlyMap<string, TrustedIssuer>,
   nowMs: () => number,
-  before?: Pick<AccessTokens, 'held' | 'stats'>,
+  previous?: Pick<AccessTokens, 'entries' | 'stats'>,
 ): AccessTokens {
   const verify = createTokenVerifier(issuers, nowMs);
   const verified = new LRUCache<string, VerifiedToken>({
@@ -42,21 +46,21 @@ export function createAccessTokens(
     sizeCalculation: (_token, text) => text.length,
   });
   const refused = createRefusedTokens(nowMs);
-  /** What is being verified now, for who brings the same token meanwhile. */
-  const underWay = new Map<string, Promise<VerifiedToken>>();
-  const { hits, misses, refusedFromMemory } = before?.stats ?? { hits: 0, misses: 0, refusedFromMemory: 0 };
+  /** Verifications in progress. */
+  const pending = new Map<string, Promise<VerifiedToken>>();
+  const { hits, misses, refusedFromMemory } = previous?.stats ?? { hits: 0, misses: 0, refusedFromMemory: 0 };
   const stats = { hits, misses, refusedFromMemory };
-  for (const [text, token] of before?.held() ?? []) {
+  for (const [text, token] of previous?.entries() ?? []) {
     if (issuers.get(token.issuer.config.issuer) === token.issuer) verified.set(text, token);
   }
 
-  const keysNow = () => [...issuers.values()].reduce((sum, { keys }) => sum + keys.generation, 0);
+  const keysGeneration = () => [...issuers.values()].reduce((sum, { keys }) => sum + keys.generation, 0);
 
-  async function judge(text: string): Promise<VerifiedToken> {
-    const keys = keysNow();
+  async function verifyOnce(text: string): Promise<VerifiedToken> {
+    const keys = keysGeneration();
     try {
       const token = await verify(text);
-      // Also one that is revoked: what was verified stays true of it, so a flood of it costs no more.
+      // Cache a revoked token too: its verification stays valid, so repeated use costs no more.
       verified.set(text, token);
       assertStillValid(token, nowMs());
       return token;
@@ -64,7 +68,7 @@ export function createAccessTokens(
       if (error instanceof AppError) refused.remember(text, keys, error);
       throw error;
     } finally {
-      underWay.delete(text);
+      pending.delete(text);
     }
   }
 
@@ -82,29 +86,29 @@ export function createAccessTokens(
       return token;
     },
     async verify(text) {
-      const refusal = refused.recall(text, keysNow());
+      const refusal = refused.recall(text, keysGeneration());
       if (refusal !== undefined) {
         stats.refusedFromMemory += 1;
         throw refusal;
       }
-      const others = underWay.get(text);
-      if (others === undefined) {
+      const running = pending.get(text);
+      if (running === undefined) {
         stats.misses += 1;
-        const judging = judge(text);
-        underWay.set(text, judging);
-        return judging;
+        const started = verifyOnce(text);
+        pending.set(text, started);
+        return started;
       }
       try {
-        const token = await others;
+        const token = await running;
         stats.hits += 1;
         return token;
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
         stats.refusedFromMemory += 1;
-        throw refusedAgain(error);
+        throw rememberedRefusal(error);
       }
     },
-    *held() {
+    *entries() {
       for (const text of verified.rkeys()) {
         const token = verified.peek(text);
         if (token !== undefined) yield [text, token];

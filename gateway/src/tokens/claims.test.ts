@@ -35,7 +35,7 @@ const read = (changes: Record<string, unknown> = {}, by: Issuer = issuer, at = n
 const refusedWith = (code: string) => expect.objectContaining({ code });
 
 describe('claims', () => {
-  test('are read, typed', () => {
+  test('are read with their types', () => {
     expect(read({ auth_time: nowSec, amr: ['pwd', 'otp'] })).toEqual({
       issuer: 'http://issuer.test',
       subject: 'u1',
@@ -55,12 +55,12 @@ describe('claims', () => {
     expect(() => read({ [name]: undefined })).toThrow(refusedWith('token_claims_invalid'));
   });
 
-  test('are not found on the prototype', () => {
+  test('are not read from the prototype', () => {
     const payload = Object.create(good) as Record<string, unknown>;
     expect(() => readClaims(payload, issuer, nowMs)).toThrow(refusedWith('token_audience_refused'));
   });
 
-  test('need no session where nothing is revoked', () => {
+  test('need no sid when the issuer has no revocation feed', () => {
     const { sessionId } = read({ sid: undefined }, { ...issuer, revocations: undefined });
     expect(sessionId).toBeUndefined();
   });
@@ -103,41 +103,41 @@ describe('claims', () => {
   });
 
   test.each([
-    ['ours', 'complaints-api', true],
-    ['ours among others', ['other', 'complaints-api'], true],
-    ['another', 'other', false],
-    ['ours as part of a text', 'complaints-api,other', false],
-    ['a list without ours', ['other'], false],
+    ['the expected one', 'complaints-api', true],
+    ['a list with the expected one', ['other', 'complaints-api'], true],
+    ['another one', 'other', false],
+    ['the expected one in a longer text', 'complaints-api,other', false],
+    ['a list without the expected one', ['other'], false],
     ['an empty list', [], false],
-    ['a list of more than texts', ['complaints-api', 1], false],
+    ['a list with a number', ['complaints-api', 1], false],
     ['an object', { 'complaints-api': true }, false],
-    ['nothing', undefined, false],
-  ])('for the audience %s', (_name, aud, isAccepted) => {
+    ['undefined', undefined, false],
+  ])('with the audience %s are accepted or refused', (_name, aud, isAccepted) => {
     if (isAccepted) expect(read({ aud }).userId).toBe('u1');
     else expect(() => read({ aud })).toThrow(refusedWith('token_audience_refused'));
   });
 
   test.each([
     ['expired within the tolerance', { exp: nowSec - 4 }, undefined],
-    ['expired at its end', { exp: nowSec - 5 }, 'token_expired'],
-    ['expired past it', { exp: nowSec - 6 }, 'token_expired'],
-    ['issued a little in the future', { iat: nowSec + 5 }, undefined],
-    ['issued in the future', { iat: nowSec + 6 }, 'token_not_yet_valid'],
-    ['valid from a little later', { nbf: nowSec + 5 }, undefined],
-    ['valid from later', { nbf: nowSec + 6 }, 'token_not_yet_valid'],
-  ])('of a token %s', (_name, times, code) => {
+    ['expired at the end of the tolerance', { exp: nowSec - 5 }, 'token_expired'],
+    ['expired after the tolerance', { exp: nowSec - 6 }, 'token_expired'],
+    ['issued in the future within the tolerance', { iat: nowSec + 5 }, undefined],
+    ['issued in the future after the tolerance', { iat: nowSec + 6 }, 'token_not_yet_valid'],
+    ['not yet valid within the tolerance', { nbf: nowSec + 5 }, undefined],
+    ['not yet valid after the tolerance', { nbf: nowSec + 6 }, 'token_not_yet_valid'],
+  ])('of a token %s are accepted or refused', (_name, times, code) => {
     if (code === undefined) expect(read(times).userId).toBe('u1');
     else expect(() => read(times)).toThrow(refusedWith(code));
   });
 
-  test('are refused for a tenant or a role that the issuer may not name', () => {
+  test('are refused for a tenant or role that is not allowed for the issuer', () => {
     const bound: Issuer = { ...issuer, tenants: new Set(['t1']), roles: new Set(['agent']) };
     expect(read({}, bound).tenantId).toBe('t1');
     expect(() => read({ tenant_id: 't2' }, bound)).toThrow(refusedWith('token_tenant_refused'));
     expect(() => read({ role: 'admin' }, bound)).toThrow(refusedWith('token_role_refused'));
   });
 
-  test('say which key the token is bound to', () => {
+  test('include the key that the token is bound to', () => {
     const jkt = '0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I';
     expect(read({ cnf: { jkt } }).jkt).toBe(jkt);
     expect(read({}).jkt).toBeUndefined();
@@ -145,7 +145,7 @@ describe('claims', () => {
     expect(() => read({ cnf: { jkt, kid: 'x' } })).toThrow(refusedWith('token_claims_invalid'));
   });
 
-  test('may have other names', () => {
+  test('can have configured names', () => {
     const renamed: Issuer = { ...issuer, claims: { userId: 'uid', role: 'https://x.test/role', tenantId: 'org' } };
     expect(read({ uid: 'u9', 'https://x.test/role': 'admin', org: 'o1' }, renamed)).toMatchObject({
       userId: 'u9',

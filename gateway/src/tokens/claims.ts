@@ -4,7 +4,7 @@ import { toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { isCanonicalBase64url } from './compact-token.ts';
 
-/** What a verified access token says, typed, and within the grammar of the identity contract. */
+/** The claims of a verified access token. Each value matches the grammar of the identity contract. */
 export type Claims = Readonly<{
   issuer: string;
   subject: string;
@@ -17,7 +17,7 @@ export type Claims = Readonly<{
   expiresAtSec: number;
   authTimeSec: number | undefined;
   authMethods: readonly string[] | undefined;
-  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1); undefined: a bearer token. */
+  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: a bearer token. */
   jkt: string | undefined;
 }>;
 
@@ -28,10 +28,10 @@ const maxAuthMethods = 16;
 type Payload = Readonly<Record<string, unknown>>;
 
 /**
- * Reads the claims of a token whose signature holds. Nothing is cleaned up: a value that does not fit refuses the token.
+ * Reads the claims of a token whose signature is valid. Values are never repaired: an invalid one refuses the token.
  *
  * @param nowMs Unix milliseconds.
- * @throws AppError `token_audience_refused`, `token_claims_invalid` (the claim's name is in the detail),
+ * @throws AppError `token_audience_refused`, `token_claims_invalid` (the detail names the claim),
  *   `token_tenant_refused`, `token_role_refused`, `token_expired`, `token_not_yet_valid`.
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
@@ -62,7 +62,11 @@ export function readClaims(payload: Payload, issuer: Issuer, nowMs: number): Cla
   return claims;
 }
 
-/** @throws AppError `token_expired`. Asked again on every use of a token, since being verified once does not last. */
+/**
+ * Checks the expiry, with tolerance. Call it on every use of a token, cached ones too.
+ *
+ * @throws AppError `token_expired`.
+ */
 export function assertUnexpired(claims: Pick<Claims, 'expiresAtSec'>, nowMs: number): void {
   if (nowMs >= claims.expiresAtSec * 1000 + toleranceMs) throw new AppError('token_expired');
 }
@@ -96,7 +100,7 @@ function authMethods(payload: Payload): readonly string[] {
   return value;
 }
 
-/** One way to confirm, and no other: a member that we do not know may bind the token to something that we do not check (RFC 7800). */
+/** Accepts `jkt` alone. Another member (RFC 7800) could bind the token to something that the gateway does not check. */
 function confirmation({ cnf }: Payload): string {
   if (typeof cnf !== 'object' || cnf === null || Array.isArray(cnf)) throw invalid('cnf');
   const { jkt, ...others } = cnf as Payload;
@@ -105,7 +109,7 @@ function confirmation({ cnf }: Payload): string {
   return jkt;
 }
 
-// Own names only: a payload without `sub` must not find one on Object.prototype.
+// Own properties only: a claim name must not find a value on Object.prototype.
 const has = (payload: Payload, name: string): boolean => Object.hasOwn(payload, name);
 
 const invalid = (claim: string): AppError => new AppError('token_claims_invalid', { detail: { claim } });

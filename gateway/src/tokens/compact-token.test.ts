@@ -7,7 +7,7 @@ const header = part({ alg: 'ES256' });
 const payload = part({ sub: 'u1' });
 
 describe('a compact token', () => {
-  test('is taken apart', () => {
+  test('is parsed', () => {
     expect(parseCompactToken(`${header}.${payload}.AAAA`)).toEqual({
       header: { alg: 'ES256' },
       payload: { sub: 'u1' },
@@ -18,13 +18,13 @@ describe('a compact token', () => {
     ['one part', header, 'token_malformed'],
     ['two parts', `${header}.${payload}`, 'token_malformed'],
     ['four parts', `${header}.${payload}.AAAA.AAAA`, 'token_malformed'],
-    ['five parts, as an encrypted one has', `${header}.a.b.c.d`, 'token_malformed'],
+    ['five parts, like an encrypted token', `${header}.a.b.c.d`, 'token_malformed'],
     ['an empty header', `.${payload}.AAAA`, 'token_malformed'],
     ['an empty payload', `${header}..AAAA`, 'token_malformed'],
     ['an empty signature', `${header}.${payload}.`, 'token_algorithm_refused'],
     ['padding', `${header}.${payload}.AAA=`, 'token_malformed'],
     ['the other base64 alphabet', `${header}.${payload}.AA+/`, 'token_malformed'],
-    ['a length that no bytes have', `${header}.${payload}.AAAAA`, 'token_malformed'],
+    ['an impossible length', `${header}.${payload}.AAAAA`, 'token_malformed'],
     ['unused bits that are set', `${header}.${payload}.AB`, 'token_malformed'],
     ['a line feed', `${header}.${payload}.AAAA\n`, 'token_malformed'],
     ['a header that is not JSON', `AAAA.${payload}.AAAA`, 'token_malformed'],
@@ -33,14 +33,14 @@ describe('a compact token', () => {
       `${header}.${Buffer.from('{"a":1,"a":2}').toString('base64url')}.AAAA`,
       'token_malformed',
     ],
-    ['8 KiB and one more', `${header}.${payload}.${'A'.repeat(maxTokenLength)}`, 'token_too_large'],
+    ['more than 8 KiB', `${header}.${payload}.${'A'.repeat(maxTokenLength)}`, 'token_too_large'],
   ])('is refused with %s', (_name, token, code) => {
     expect(() => parseCompactToken(token)).toThrow(expect.objectContaining({ code }));
   });
 });
 
 describe('canonical base64url', () => {
-  test('is exactly what encoding gives back', () => {
+  test('is the text that encoding produces', () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'ABQgwEIMUYcokso048_-xyz9'), maxLength: 9 }), (text) => {
         expect(isCanonicalBase64url(text)).toBe(Buffer.from(text, 'base64url').toString('base64url') === text);
@@ -53,17 +53,17 @@ const parse = (text: string) => parseStrictObject(Buffer.from(text));
 
 describe('a JSON object of a token', () => {
   test.each([
-    ['twice the same name', '{"a":1,"a":2}'],
-    ['twice the same name, once escaped', '{"sub":1,"s\\u0075b":2}'],
-    ['twice the same name, with space before the colon', '{"a" :1,"a"\n:2}'],
-    ['twice the same name further in', '{"a":{"b":[{"c":1,"c":2}]}}'],
+    ['a repeated name', '{"a":1,"a":2}'],
+    ['a repeated name, once escaped', '{"sub":1,"s\\u0075b":2}'],
+    ['a repeated name with space before the colon', '{"a" :1,"a"\n:2}'],
+    ['a repeated name in a nested object', '{"a":{"b":[{"c":1,"c":2}]}}'],
     ['an array', '[]'],
     ['null', 'null'],
     ['a number', '1'],
-    ['text after it', '{} {}'],
-    ['a byte order mark', '\ufeff{}'],
-    ['a comma too many', '{"a":1,}'],
-    ['nothing', ''],
+    ['an object followed by text', '{} {}'],
+    ['an object after a byte order mark', '\ufeff{}'],
+    ['an object with a trailing comma', '{"a":1,}'],
+    ['empty', ''],
   ])('is refused when it is %s', (_name, text) => {
     expect(() => parse(text)).toThrow();
   });
@@ -72,11 +72,11 @@ describe('a JSON object of a token', () => {
     expect(() => parseStrictObject(Buffer.from('{"a":"\xff"}', 'latin1'))).toThrow(/utf-8/);
   });
 
-  test('may hold one name at two places, and values that look like names', () => {
+  test('may repeat a name in different objects, and hold values that look like names', () => {
     expect(parse('{"a":{"a":1},"b":["a","a"],"c":"\\"a\\":"}')).toEqual({ a: { a: 1 }, b: ['a', 'a'], c: '"a":' });
   });
 
-  test('is what JSON.parse makes of it, whatever was written', () => {
+  test('equals the result of JSON.parse', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
         const text = JSON.stringify(value);
@@ -85,7 +85,7 @@ describe('a JSON object of a token', () => {
     );
   });
 
-  test('is refused when any name of it is repeated', () => {
+  test('is refused with any repeated name', () => {
     fc.assert(
       fc.property(fc.string(), fc.jsonValue(), fc.jsonValue(), (name, one, other) => {
         const key = JSON.stringify(name);

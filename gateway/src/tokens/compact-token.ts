@@ -1,17 +1,17 @@
 import { AppError, type Code } from '../errors.ts';
 
-/** Longest token taken, in characters. */
+/** Longest token accepted, in characters. */
 export const maxTokenLength = 8192;
 
-/** A token taken apart. Nothing of it is believed yet: its signature has not been checked. */
+/** A parsed token. Its signature has not been verified, so no value can be trusted yet. */
 export type UnverifiedToken = Readonly<{
   header: Readonly<Record<string, unknown>>;
   payload: Readonly<Record<string, unknown>>;
 }>;
 
 /**
- * Takes a JWS in compact form apart. One token has one spelling: unused bits at the end of a part must be zero, or the same
- * token could be written several ways and pass whatever remembers tokens by their text (jose accepts all of them).
+ * Parses a JWS in compact form. Unused bits at the end of a part must be zero. Otherwise the same token could be written
+ * in several ways, and evade checks that compare tokens as text. jose accepts them all.
  *
  * @throws AppError `token_too_large`, `token_malformed`.
  * @see RFC 7515 section 7.1, RFC 4648 section 3.5
@@ -25,7 +25,7 @@ export function parseCompactToken(token: string): UnverifiedToken {
     throw malformed('not canonical base64url');
   }
   if (header === '' || payload === '') throw malformed('an empty part');
-  // An unsigned token; said here, since no key needs to be looked for.
+  // Refuse an unsigned token before a key is looked up.
   if (signature === '') throw malformed('no signature', 'token_algorithm_refused');
   return { header: parsePart(header, 'header'), payload: parsePart(payload, 'payload') };
 }
@@ -34,7 +34,7 @@ const base64url = /^[A-Za-z0-9_-]*$/;
 const endsWithFourZeroBits = /[AQgw]$/;
 const endsWithTwoZeroBits = /[AEIMQUYcgkosw048]$/;
 
-/** Whether encoding what this decodes to gives the same text back. */
+/** Whether decoding and encoding again gives the same text. */
 export function isCanonicalBase64url(text: string): boolean {
   if (!base64url.test(text)) return false;
   switch (text.length % 4) {
@@ -62,11 +62,11 @@ function malformed(reason: string, code: Code = 'token_malformed'): AppError {
 }
 
 /**
- * Parses a JSON object in which no name stands twice, at any depth. `JSON.parse` keeps the last of two, other parsers the
- * first: a token that two readers understand differently is not one token (RFC 8725 section 2.4, RFC 7519 section 4).
+ * Parses a JSON object and refuses repeated names at any depth. `JSON.parse` keeps the last of two values and other
+ * parsers the first, so two readers could see different claims (RFC 8725 section 2.4, RFC 7519 section 4).
  *
- * @param bytes UTF-8; an invalid sequence is refused, not replaced.
- * @throws SyntaxError or TypeError when the bytes are anything else.
+ * @param bytes UTF-8. Invalid sequences are refused and never replaced.
+ * @throws SyntaxError or TypeError when the bytes are not such an object.
  */
 export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
   const text = utf8.decode(bytes);
@@ -76,11 +76,11 @@ export function parseStrictObject(bytes: Uint8Array): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-// Fatal, and without swallowing a byte order mark: JSON.parse then refuses that too.
+// `ignoreBOM` keeps a byte order mark in the text, so that JSON.parse refuses it.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const string = /"(?:[^"\\]|\\.)*"/y;
 
-/** @param text Valid JSON: only strings and brackets need to be told apart. */
+/** @param text Valid JSON, so only strings and brackets matter here. */
 function refuseRepeatedNames(text: string): void {
   const open: (Set<string> | undefined)[] = [];
   let at = 0;
@@ -108,6 +108,6 @@ function isName(text: string, at: number): boolean {
 }
 
 function addOnce(names: Set<string>, name: string): void {
-  if (names.has(name)) throw new SyntaxError('a name stands twice');
+  if (names.has(name)) throw new SyntaxError('a name is repeated');
   names.add(name);
 }

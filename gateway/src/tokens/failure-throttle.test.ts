@@ -2,8 +2,8 @@ import { testClock } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
 import { createFailureThrottle } from './failure-throttle.ts';
 
-describe('an address that brings bad tokens', () => {
-  test('has to wait for the end of the minute once it brought too many', () => {
+describe('an address that sends invalid tokens', () => {
+  test('must wait for the end of the minute after too many', () => {
     const clock = testClock();
     const throttle = createFailureThrottle(3, clock.nowMs);
     for (let failures = 0; failures < 2; failures += 1) throttle.failed('192.0.2.1');

@@ -1,11 +1,11 @@
 import { LRUCache } from 'lru-cache';
 
 /**
- * Counts refused tokens by address, so that somebody who tries tokens is answered before any of them is verified.
- * This process's own memory: it protects this process.
+ * Counts refused tokens per client address. A client that sends too many is refused before its next token is verified.
+ * The counts are local to the process, which they protect.
  */
 export type FailureThrottle = Readonly<{
-  /** @returns Whole seconds to wait, or 0 when this address may try. */
+  /** @returns Whole seconds until this address may try again, or 0. */
   waitSec(address: string): number;
   failed(address: string): void;
 }>;
@@ -13,7 +13,7 @@ export type FailureThrottle = Readonly<{
 const windowMs = 60_000;
 const maxAddresses = 20_000;
 
-/** @param limit Failures within a minute after which an address has to wait for the minute's end. */
+/** @param limit Failures within a minute after which an address must wait for the end of that minute. */
 export function createFailureThrottle(limit: number, nowMs: () => number): FailureThrottle {
   const windows = new LRUCache<string, { startMs: number; failures: number }>({ max: maxAddresses });
   return {

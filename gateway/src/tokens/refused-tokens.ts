@@ -2,13 +2,13 @@ import { LRUCache } from 'lru-cache';
 import { AppError, type Code } from '../errors.ts';
 
 /**
- * Tokens that were refused a moment ago. `keys` says which keys were known when a token was judged: a signature that did not hold
- * may hold under another key of the same name.
+ * Remembers refused tokens for five seconds. `keys` is the generation of the key sets at the time: a signature that was
+ * invalid may be valid under a new key with the same id.
  */
 export type RefusedTokens = Readonly<{
-  /** @returns Undefined where it has to be judged. */
+  /** @returns Undefined when the token must be verified. */
   recall(text: string, keys: number): AppError | undefined;
-  /** Takes what stays true of the token for as long as the keys do, and lets go of the rest. */
+  /** Remembers a refusal that stays true while the keys stay the same, and ignores others. */
   remember(text: string, keys: number, error: AppError): void;
 }>;
 
@@ -17,8 +17,8 @@ type Refusal = Readonly<{ code: Code; detail: AppError['detail']; keys: number; 
 const maxRefused = 2_000;
 const refusedForMs = 5_000;
 
-// Not a missing key or a token from the future, which may be good in a second.
-const lasting: ReadonlySet<Code> = new Set([
+// A missing key or a token from the future may become valid within a second, so they are not in this list.
+const lastingCodes: ReadonlySet<Code> = new Set([
   'token_malformed',
   'token_header_refused',
   'token_type_refused',
@@ -38,15 +38,15 @@ export function createRefusedTokens(nowMs: () => number): RefusedTokens {
     recall(text, keys) {
       const refusal = refused.get(text);
       if (refusal === undefined || refusal.keys !== keys || nowMs() >= refusal.untilMs) return undefined;
-      return refusedAgain(refusal);
+      return rememberedRefusal(refusal);
     },
     remember(text, keys, { code, detail }) {
-      if (lasting.has(code)) refused.set(text, { code, detail, keys, untilMs: nowMs() + refusedForMs });
+      if (lastingCodes.has(code)) refused.set(text, { code, detail, keys, untilMs: nowMs() + refusedForMs });
     },
   };
 }
 
-/** The same for another request with the same token. A new error each time: the first one's cause belongs to another request. */
-export function refusedAgain({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError {
+/** Repeats a refusal for another request. The new error has no cause, because the first one's cause belongs to another request. */
+export function rememberedRefusal({ code, detail }: Pick<AppError, 'code' | 'detail'>): AppError {
   return new AppError(code, { detail: { ...detail, remembered: true } });
 }

@@ -36,7 +36,7 @@ describe('a txn-token', () => {
   afterEach(() => rmSync(home, { recursive: true }));
 
   const nowSec = () => Math.floor(clock.nowMs() / 1000);
-  /** A gateway that has just read the directory. */
+  /** The txn-tokens of a gateway that reads the key directory now. */
   const replica = (issuers = [issuer]) =>
     createTxnTokens({
       keys: loadGatewayKeys(home, nowSec()),
@@ -64,7 +64,7 @@ describe('a txn-token', () => {
   });
   const refusal = (code: string) => expect.objectContaining({ code });
 
-  test('gives back what went in, at another gateway with the same keys too', () => {
+  test('returns the same transaction, also at another gateway with the same keys', () => {
     const word = fc.stringMatching(/^[A-Za-z0-9._~:@|-]{1,128}$/);
     const issuedAtSec = nowSec();
     const anyone = fc.record({
@@ -87,7 +87,7 @@ describe('a txn-token', () => {
     );
   });
 
-  test('is what the draft has it be', () => {
+  test('has the header and claims of the draft', () => {
     const token = replica().mint(transaction(), 'complaint-service');
     const [key] = readKeys(home);
     expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'txntoken+jwt', kid: key?.keyid });
@@ -106,7 +106,7 @@ describe('a txn-token', () => {
     });
   });
 
-  test('is read by another library too, under the secret that the gateway key makes', async () => {
+  test('is valid for another library with the derived secret', async () => {
     const token = replica().mint(transaction(), 'complaint-service');
     const { d = '' } = readKeys(home)[0]?.privateKey.export({ format: 'jwk' }) ?? {};
     const secret = hkdfSync('sha256', Buffer.from(d, 'base64url'), '', 'countersign txn-token v1', 32);
@@ -128,16 +128,16 @@ describe('a txn-token', () => {
     );
   });
 
-  test.each(['', 'a', 'a.b.c', '..', 'x'.repeat(9_000)])('that is no token (%#) is refused', (text) => {
+  test.each(['', 'a', 'a.b.c', '..', 'x'.repeat(9_000)])('that is not a token (%#) is refused', (text) => {
     expect(() => replica().read(text, 'complaint-service')).toThrow(refusal('txn_token_invalid'));
   });
 
-  test('is for the service that it was handed to', () => {
+  test('is valid only for the service that received it', () => {
     const token = replica().mint(transaction(), 'complaint-service');
     expect(() => replica().read(token, 'users-service')).toThrow(refusal('txn_token_foreign'));
   });
 
-  test('lives a minute, and never longer than the token it stands for', () => {
+  test("is valid for a minute, and never longer than the user's token", () => {
     const tokens = replica();
     const whole = tokens.mint(transaction(), 'a');
     const short = tokens.mint(transaction({}, 10), 'a');
@@ -158,12 +158,12 @@ describe('a txn-token', () => {
     expect(() => replica().read(token, 'a')).toThrow(refusal('txn_token_invalid'));
   });
 
-  test('of an issuer that is trusted no more is refused', () => {
+  test('of an issuer that is no longer trusted is refused', () => {
     const token = replica().mint(transaction(), 'a');
     expect(() => replica([]).read(token, 'a')).toThrow(refusal('txn_token_invalid'));
   });
 
-  test('outlives a rotation of the gateway keys, and the end of the key that made it', () => {
+  test('stays valid after a rotation of the gateway keys and the end of its own key', () => {
     const before = replica().mint(transaction(), 'a');
     createGatewayKey(home, nowSec());
     const after = replica().mint(transaction(), 'a');
@@ -177,7 +177,7 @@ describe('a txn-token', () => {
     replica().read(before, 'a');
   });
 
-  test('ends at once with a key that was taken away', () => {
+  test('is invalid once its key is removed', () => {
     const token = replica().mint(transaction(), 'a');
     const [old] = readKeys(home);
     if (old === undefined) throw new Error('no key');
@@ -186,7 +186,7 @@ describe('a txn-token', () => {
     expect(() => replica().read(token, 'a')).toThrow(refusal('txn_token_invalid'));
   });
 
-  test('is not made while no key may sign', () => {
+  test('is not created while no key may sign', () => {
     const tokens = replica();
     clock.advance(-3_600_000);
     expect(() => tokens.mint(transaction(), 'a')).toThrow(refusal('unavailable'));

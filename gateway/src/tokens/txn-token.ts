@@ -9,36 +9,36 @@ import { requireSigningKey } from '../keys/signing-keys.ts';
 import { parseCompactToken } from './compact-token.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-token.ts';
 
-/** What one user's request set in motion, and how far it has come. */
+/** A chain of calls that one user's request started. */
 export type Transaction = Readonly<{
-  /** The id of the request at the edge; the same along the whole chain of calls. */
+  /** The id of the user's request, the same along the whole chain. */
   id: string;
-  /** 1: the service was called by the user. One more for each service that called the next. */
+  /** 1 when the user called the service. Each further call between services adds one. */
   depth: number;
   userId: string;
   role: string;
   tenantId: string;
-  /** The user's own token, as far as it has to be known to ask again whether it is good. */
+  /** The user's token, as needed to check expiry and revocation again. */
   token: TokenStatus;
 }>;
 
-/** A transaction as a service presents it. `issuedAtSec`: when a gateway handed out its txn-token, in Unix seconds. */
+/** A transaction read from a txn-token. `issuedAtSec` is when a gateway issued that token, in Unix seconds. */
 export type PresentedTransaction = Transaction & Readonly<{ issuedAtSec: number }>;
 
-/** Made and read by gateways alone; to services they are opaque. */
+/** Creates and reads txn-tokens. Services treat them as opaque. */
 export type TxnTokens = Readonly<{
-  /** @param service Whom it is handed to, and who alone may present it. */
+  /** @param service The service that receives the token. Only that service can present it. */
   mint(transaction: Transaction, service: string): string;
   /**
-   * Says nothing about revocation: ask `assertStillValid` about what comes back.
+   * Does not check revocation. Call `assertStillValid` with the returned token.
    *
-   * @param service Who presents it, as its signature proved.
+   * @param service The presenting service, proved by its signature.
    * @throws AppError `txn_token_invalid`, `txn_token_expired`, `txn_token_foreign`.
    */
   read(token: string, service: string): PresentedTransaction;
 }>;
 
-/** Longest chain of services that call one another for one request. */
+/** The longest chain of calls for one request. */
 export const maxDepth = 4;
 
 const lifetimeSec = 60;
@@ -58,7 +58,7 @@ const payloadShape = z.strictObject({
   sid: id.optional(),
   req_wl: name,
   depth: z.int().min(1).max(maxDepth),
-  /** The user's token: whose it was, and what revocations are compared with. */
+  /** The user's token, as needed to check revocation. */
   token: z.strictObject({ iss: z.string(), kid: z.string(), iat: seconds, exp: seconds }),
 });
 const headerShape = z.strictObject({ alg: z.literal(algorithm), typ: z.literal(type), kid: z.string() });
@@ -70,8 +70,8 @@ export type TxnTokenOptions = Readonly<{
 }>;
 
 /**
- * Transaction tokens (draft-ietf-oauth-transaction-tokens) under a MAC. The secret comes from the gateway's signing key, which
- * replicas share already, and which nobody else has. Why this and why not with jose: docs/decisions/0003.
+ * Transaction tokens (draft-ietf-oauth-transaction-tokens) with a MAC. The MAC key is derived from the gateway's signing
+ * key, which only replicas of the gateway share. docs/decisions/0003 explains why, and why jose is not used.
  */
 export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnTokens {
   const nowSec = () => Math.floor(nowMs() / 1000);
@@ -84,7 +84,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
       const payload: z.input<typeof payloadShape> = {
         aud: audience,
         iat,
-        // It must not outlive what it stands for.
+        // It must not outlive the user's token.
         exp: Math.min(iat + lifetimeSec, claims.expiresAtSec),
         txn,
         sub: userId,
@@ -101,18 +101,18 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
     },
 
     read(text, service) {
-      const { header, payload } = takeApart(text);
-      const key = keys.find(shaped(headerShape, header).kid, nowSec());
+      const { header, payload } = parse(text);
+      const key = keys.find(validate(headerShape, header).kid, nowSec());
       if (key === undefined) throw invalid('no key of this gateway');
-      if (!hasMac(text, key)) throw invalid('the MAC does not hold');
-      const claims = shaped(payloadShape, payload);
+      if (!hasValidMac(text, key)) throw invalid('the MAC is invalid');
+      const claims = validate(payloadShape, payload);
       if (nowMs() >= claims.exp * 1000 + toleranceMs) throw new AppError('txn_token_expired');
       if (claims.iat * 1000 > nowMs() + toleranceMs) throw invalid('from the future');
       if (claims.req_wl !== service) {
         throw new AppError('txn_token_foreign', { detail: { handedTo: claims.req_wl, presentedBy: service } });
       }
       const issuer = issuers.get(claims.token.iss);
-      if (issuer === undefined) throw invalid('its issuer is not trusted any more');
+      if (issuer === undefined) throw invalid('its issuer is no longer trusted');
       return transactionOf(claims, issuer);
     },
   };
@@ -142,7 +142,7 @@ function macOf(key: GatewayKey, signed: string): Buffer {
   return createHmac('sha256', macKeyOf(key)).update(signed).digest();
 }
 
-function hasMac(token: string, key: GatewayKey): boolean {
+function hasValidMac(token: string, key: GatewayKey): boolean {
   const end = token.lastIndexOf('.');
   const given = Buffer.from(token.slice(end + 1), 'base64url');
   const made = macOf(key, token.slice(0, end));
@@ -151,7 +151,7 @@ function hasMac(token: string, key: GatewayKey): boolean {
 
 const macKeys = new WeakMap<GatewayKey, KeyObject>();
 
-/** RFC 5869: from the private bytes, apart from whatever else is made of them. */
+/** Derives the MAC key from the private key (RFC 5869). The label separates it from other derived keys. */
 function macKeyOf(key: GatewayKey): KeyObject {
   let mac = macKeys.get(key);
   if (mac === undefined) {
@@ -163,7 +163,7 @@ function macKeyOf(key: GatewayKey): KeyObject {
   return mac;
 }
 
-function takeApart(text: string): ReturnType<typeof parseCompactToken> {
+function parse(text: string): ReturnType<typeof parseCompactToken> {
   try {
     return parseCompactToken(text);
   } catch (cause) {
@@ -171,9 +171,9 @@ function takeApart(text: string): ReturnType<typeof parseCompactToken> {
   }
 }
 
-function shaped<Shape extends z.ZodType>(shape: Shape, value: unknown): z.output<Shape> {
+function validate<Shape extends z.ZodType>(shape: Shape, value: unknown): z.output<Shape> {
   const parsed = shape.safeParse(value);
-  if (!parsed.success) throw invalid(`${parsed.error.issues[0]?.path.join('.') || 'a member'} does not fit`);
+  if (!parsed.success) throw invalid(`${parsed.error.issues[0]?.path.join('.') || 'a member'} is invalid`);
   return parsed.data;
 }
 

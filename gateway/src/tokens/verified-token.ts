@@ -4,35 +4,35 @@ import type { Issuer } from '../config/config.ts';
 import type { Revocations } from '../revocations/revocations.ts';
 import { assertUnexpired, type Claims } from './claims.ts';
 
-/** An issuer that is trusted, and what is known of it now. */
+/** A trusted issuer with its current keys and revocations. */
 export type TrustedIssuer = Readonly<{
   config: Issuer;
   keys: KeySet;
-  /** Undefined: this issuer's tokens end at `exp` only. */
+  /** Undefined: this issuer has no revocation feed, and its tokens end at `exp`. */
   revocations: Revocations | undefined;
 }>;
 
-/** What has to be known of a user's token to say whether it is good at this moment, after its signature is out of sight too. */
+/** The parts of a user's token that {@link assertStillValid} needs. A txn-token carries them without the token itself. */
 export type TokenStatus = Readonly<{
   claims: Pick<Claims, 'userId' | 'tenantId' | 'sessionId' | 'issuedAtSec' | 'expiresAtSec'>;
   kid: string;
   issuer: TrustedIssuer;
 }>;
 
-/** A token whose signature and claims held when it was verified. Whether it still does is {@link assertStillValid}. */
+/** A token whose signature and claims were valid when it was verified. {@link assertStillValid} checks it again. */
 export type VerifiedToken = Readonly<{
   claims: Claims;
   kid: string;
   issuer: TrustedIssuer;
-  /** The issuer's key set that verified it. */
+  /** The generation of the issuer's key set that verified it. */
   generation: number;
-  /** What is signed for each audience, made once a token. */
+  /** The signed identity for each audience, prepared once per token. */
   prepared: Map<string, PreparedIdentity>;
 }>;
 
 /**
- * Asked whenever a token is used: from the cache, again when signing (a slow body can outlive a logout), and while a
- * connection stays open.
+ * Checks expiry and revocation. Call it on every use of a token: from the cache, before signing (the user may log out
+ * while a slow body arrives), and while a connection stays open.
  *
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
@@ -41,7 +41,11 @@ export function assertStillValid(token: TokenStatus, nowMs: number): void {
   assertUnrevoked(token, nowMs);
 }
 
-/** For what was begun in time and ends by itself. @throws AppError `token_revoked`, `revocations_unavailable`. */
+/**
+ * Checks revocation alone, for a response that started before the token expired and ends by itself.
+ *
+ * @throws AppError `token_revoked`, `revocations_unavailable`.
+ */
 export function assertUnrevoked({ issuer, claims, kid }: TokenStatus, nowMs: number): void {
   issuer.revocations?.assertNotRevoked(claims, kid, nowMs);
 }

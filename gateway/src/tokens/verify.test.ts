@@ -52,14 +52,14 @@ describe('the verification of an access token', () => {
     );
   const header = () => ({ alg: 'ES256', typ: 'at+jwt', kid: issuer.kid });
 
-  test('accepts a good one, and says whose it is', async () => {
+  test('accepts a valid token, and returns its claims', async () => {
     await expect(verify(token)).resolves.toMatchObject({
       kid: issuer.kid,
       claims: { role: 'agent', issuer: issuer.issuer },
     });
   });
 
-  test('accepts the long form of its type', async () => {
+  test('accepts the long form of the type', async () => {
     await expect(verify(await issuer.accessToken({}, { typ: 'application/at+jwt' }))).resolves.toBeDefined();
   });
 
@@ -72,7 +72,7 @@ describe('the verification of an access token', () => {
     },
   );
 
-  test('refuses an HMAC under the public key, in each of its forms', async () => {
+  test('refuses an HMAC with the public key in any encoding', async () => {
     const publicKey = createPublicKey({ key: issuer.jwks.keys[0] as JsonWebKey, format: 'jwk' });
     const forms = [
       publicKey.export({ type: 'spki', format: 'pem' }),
@@ -96,7 +96,7 @@ describe('the verification of an access token', () => {
     ['crit', []],
     ['b64', false],
     ['b64', true],
-  ])('refuses a header with %s, however well signed', async (name, value) => {
+  ])('refuses a validly signed token with the header %s', async (name, value) => {
     const head = json({ ...header(), [name]: value });
     const privateKey = KeyObject.from(issuer.privateKey);
     const signature = sign('sha256', Buffer.from(`${head}.${payloadOf(token)}`), {
@@ -134,11 +134,11 @@ describe('the verification of an access token', () => {
 
   test.each([
     ['another issuer', 'http://evil.test'],
-    ['ours with a slash', 'http://issuer.test/'],
-    ['ours in capitals', 'HTTP://issuer.test'],
+    ['a trusted issuer with a trailing slash', 'http://issuer.test/'],
+    ['a trusted issuer in upper case', 'HTTP://issuer.test'],
     ['a list', ['http://issuer.test']],
-    ['nothing', undefined],
-    ['a name of every object', '__proto__'],
+    ['no issuer', undefined],
+    ['the name __proto__', '__proto__'],
   ])('refuses %s', async (_name, iss) => {
     expect(await refusal(await issuer.accessToken({ iss }))).toBe('token_issuer_unknown');
   });
@@ -166,7 +166,7 @@ describe('the verification of an access token', () => {
     );
   });
 
-  test('refuses every respelling of a good one', async () => {
+  test('refuses every other encoding of a valid token', async () => {
     const last = token.at(-1) ?? '';
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
     const at = alphabet.indexOf(last);
@@ -175,23 +175,23 @@ describe('the verification of an access token', () => {
     for (const text of respelled.slice(0, 1)) expect(await refusal(text)).toBe('token_malformed');
   });
 
-  test('refuses a payload with a repeated name, however well signed', async () => {
+  test('refuses a validly signed payload with a repeated name', async () => {
     const payload = Buffer.from(payloadOf(token), 'base64url').toString().replace('{', '{"role":"admin",');
     const [head] = token.split('.');
     expect(await refusal(`${head}.${json(payload)}.${signatureOf(token)}`)).toBe('token_malformed');
   });
 
-  test("never lets one issuer's key speak for another", async () => {
+  test("never verifies a token with another issuer's key", async () => {
     const other = await mintIssuer({ issuer: 'http://other.test' });
     const both = trusting([issuer], [other]);
     const forged = await other.accessToken({ iss: issuer.issuer });
     await expect(both(forged)).rejects.toMatchObject({ code: 'token_key_unknown' });
-    // The same, with a kid that the named issuer has.
+    // The same with a kid of the named issuer.
     const borrowed = await other.accessToken({ iss: issuer.issuer }, { kid: issuer.kid });
     await expect(both(borrowed)).rejects.toMatchObject({ code: 'token_signature_invalid' });
   });
 
-  test('is a fault of ours, not of the token, when there are no keys', async () => {
+  test('throws issuer_keys_unavailable without keys, and does not blame the token', async () => {
     const keys = remoteKeySet({ url: 'http://127.0.0.1:1/jwks.json', algorithms: ['ES256'], maxStaleMs: 1000 });
     const blind = trusting([issuer, configOf(issuer.issuer), keys]);
     await expect(blind(token)).rejects.toMatchObject({ code: 'issuer_keys_unavailable' });
@@ -210,7 +210,7 @@ describe('the verification of an access token', () => {
     await expect(verifying(await signer.accessToken())).resolves.toBeDefined();
   });
 
-  test.each(['Ed25519', 'EdDSA'])('refuses %s where the issuer may not use it', async (alg) => {
+  test.each(['Ed25519', 'EdDSA'])('refuses %s when it is not allowed for the issuer', async (alg) => {
     const signer = await mintIssuer({ alg, kid: issuer.kid });
     expect(await refusal(await signer.accessToken())).toBe('token_algorithm_refused');
   });

@@ -6,15 +6,16 @@ import { parseCompactToken } from './compact-token.ts';
 import type { TrustedIssuer, VerifiedToken } from './verified-token.ts';
 
 const accessTokenTypes: readonly unknown[] = ['at+jwt', 'application/at+jwt'];
-// Each of them lets a token say how it is to be verified (CVE-2018-0114, RFC 8725 section 3.10); `crit` and `b64` change what
-// the signature means (RFC 7515 section 4.1.11, RFC 7797).
+// With the first four, a token could choose its own key (CVE-2018-0114, RFC 8725 section 3.10). `crit` and `b64` change the
+// meaning of the signature (RFC 7515 section 4.1.11, RFC 7797).
 const refusedParameters = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
 
 /**
- * Verifies access tokens of the trusted issuers (RFC 9068). The token names its issuer, and so its key set; algorithm and
- * key are then that issuer's alone, so a key of one issuer never verifies a token of another.
+ * Creates the verifier of access tokens (RFC 9068). The token's issuer selects the key set and the allowed algorithms, so
+ * the key of one issuer never verifies a token of another.
  *
- * The returned function throws AppError: `token_*` where the token is at fault, `issuer_keys_unavailable` where we are.
+ * The returned function throws AppError: `token_*` when the token is invalid, `issuer_keys_unavailable` when its key
+ * cannot be looked up.
  */
 export function createTokenVerifier(
   issuers: ReadonlyMap<string, TrustedIssuer>,
@@ -23,7 +24,7 @@ export function createTokenVerifier(
   return async (token) => {
     const { header, payload } = parseCompactToken(token);
     const { named, kid } = readHeader(header);
-    // RFC 9864 gave EdDSA another name; the configuration goes by the old one.
+    // RFC 9864 renames EdDSA to Ed25519. The configuration uses the old name.
     const algorithm = named === 'Ed25519' ? 'EdDSA' : named;
     const issuer = typeof payload.iss === 'string' ? issuers.get(payload.iss) : undefined;
     if (issuer === undefined) throw new AppError('token_issuer_unknown');
@@ -32,14 +33,14 @@ export function createTokenVerifier(
     }
 
     if (!issuer.keys.ready || issuer.keys.find(kid, algorithm) === undefined) await lookUpKey(issuer, kid, algorithm);
-    // Both from one moment: a set that changes from here on makes what we remember of this token void.
+    // Read the generation together with the key: a later change of the key set makes the cached result void.
     const { generation } = issuer.keys;
     const key = issuer.keys.find(kid, algorithm);
     if (key === undefined) throw new AppError('token_key_unknown', { detail: { kid } });
     try {
       await compactVerify(token, key, { algorithms: [named] });
     } catch (cause) {
-      // Whatever jose dislikes about it (also an ECDSA signature in DER, or r = s = 0) is the token's fault.
+      // Any error of jose is the token's fault, including an ECDSA signature in DER or with r = s = 0.
       throw new AppError('token_signature_invalid', { cause });
     }
     const claims = readClaims(payload, issuer.config, nowMs());
@@ -61,7 +62,7 @@ function readHeader(header: Readonly<Record<string, unknown>>): { named: string;
   return { named, kid };
 }
 
-/** A kid that is not known yet may be a new key: the set may fetch again, within its own limits. */
+/** Looks up an unknown key, which may be new. The key set limits how often it fetches. */
 async function lookUpKey({ keys, config }: TrustedIssuer, kid: string, algorithm: string): Promise<void> {
   try {
     await keys.lookup(kid, algorithm);

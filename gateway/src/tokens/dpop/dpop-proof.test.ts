@@ -5,7 +5,7 @@ import { dpopClient } from '../../../test/dpop-client.ts';
 import { importProofKey } from './dpop-key.ts';
 import { createProofVerifier, hashOf } from './dpop-proof.ts';
 
-describe('the thumbprint of a proof’s key', () => {
+describe("the thumbprint of a proof's key", () => {
   test.each(['ES256', 'ES384', 'EdDSA', 'RS256', 'PS256'] as const)(
     'is the one that jose makes, for %s',
     async (alg) => {
@@ -15,14 +15,14 @@ describe('the thumbprint of a proof’s key', () => {
     },
   );
 
-  test('is the one of RFC 7638 section 3.1', () => {
+  test('matches RFC 7638 section 3.1', () => {
     const n =
       '0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw';
     const imported = importProofKey({ kty: 'RSA', n, e: 'AQAB', alg: 'RS256', kid: '2011-04-29' }, 'RS256');
     expect(imported).toMatchObject({ thumbprint: 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs' });
   });
 
-  test('is the one of RFC 9449 section 6.1', () => {
+  test('matches RFC 9449 section 6.1', () => {
     const jwk = {
       kty: 'EC',
       crv: 'P-256',
@@ -33,11 +33,11 @@ describe('the thumbprint of a proof’s key', () => {
   });
 });
 
-test('the hash of a token is the one of RFC 9449 section 7.1', () => {
+test('the hash of a token matches RFC 9449 section 7.1', () => {
   expect(hashOf('Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU')).toBe('fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo');
 });
 
-describe('a proof with anything changed in it', () => {
+describe('a modified proof', () => {
   const client = dpopClient();
   const token = { text: 'a.b.c', jkt: client.thumbprint };
   const request = { method: 'GET', path: '/a', token };
@@ -48,7 +48,7 @@ describe('a proof with anything changed in it', () => {
   });
   const proof = client.proof({ url: 'http://h/a', token: token.text });
 
-  test('is refused, by a code of its own and never by a fault', async () => {
+  test('is refused with a DPoP code and never with an internal error', async () => {
     expect((await verify(proof, request)).thumbprint).toBe(client.thumbprint);
     const change = fc.record({ at: fc.nat(proof.length - 1), cut: fc.nat(3), put: fc.string({ maxLength: 3 }) });
     await fc.assert(
@@ -63,11 +63,11 @@ describe('a proof with anything changed in it', () => {
     );
   });
 
-  test('is refused whatever its members are, where they are not what they were', async () => {
+  test('is refused for any other value of a member', async () => {
     const claims = ['jti', 'htm', 'htu', 'iat', 'ath'];
     const parameters = ['typ', 'alg', 'jwk'];
     const member = fc.constantFrom(...claims, ...parameters);
-    // A `jti` may be any text; everything else has one value here.
+    // A `jti` may be any text. Every other member has one valid value here.
     await fc.assert(
       fc.asyncProperty(member, fc.jsonValue(), async (name, value) => {
         fc.pre(!(name === 'jti' && typeof value === 'string'));

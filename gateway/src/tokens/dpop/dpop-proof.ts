@@ -8,52 +8,52 @@ import { visibleText } from '../claims.ts';
 import { parseCompactToken } from '../compact-token.ts';
 import { importProofKey, isProofAlgorithm, type ProofKey } from './dpop-key.ts';
 
-/** What a proof is good for: the request that it came with. */
+/** The request that a proof came with. */
 export type ProvenRequest = Readonly<{
   method: string;
-  /** The request target's path, byte for byte as it came. */
+  /** The path of the request target, unchanged. */
   path: string;
-  /** Undefined: there is no access token, and `ath` is not looked at. */
+  /** Undefined: the request has no access token, and `ath` is not checked. */
   token: Readonly<{ text: string; jkt: string }> | undefined;
 }>;
 
-/** A proof that holds for its request. Whether it is the first one with its `jti` is not known yet. */
+/** A proof that is valid for its request. Replay has not been checked yet. */
 export type DpopProof = Readonly<{ thumbprint: string; tokenId: string; issuedAtSec: number }>;
 
-/** Longest proof taken, in characters: one with an RSA key of 4096 bits has about 2500. */
+/** Longest proof accepted, in characters. A proof with an RSA key of 4096 bits has about 2500. */
 export const maxProofLength = 4096;
-/** How long a proof may be used after it was made, in seconds, without the tolerance between clocks. */
+/** How long a proof is valid after `iat`, in seconds, without the clock tolerance. */
 export const proofLifetimeSec = 60;
 
-// Each names another key than `jwk`, or changes what the signature means.
+// The first three name another key than `jwk`. `crit` and `b64` change the meaning of the signature.
 const refusedParameters = ['jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
-// About 3 KB each: importing a key costs half as much as a signature.
+// About 3 KB each. The cache saves importing the key, which costs half as much as verifying a signature.
 const maxSigners = 5_000;
 
 type Signer = ProofKey & Readonly<{ algorithm: string }>;
 
 export type ProofVerifierOptions = Readonly<{
   isOurUri(htu: string, path: string): boolean;
-  /** @throws AppError where the nonce is missing or not good. */
+  /** @throws AppError when the nonce is missing or not accepted. */
   checkNonce(nonce: unknown): void;
   nowMs(): number;
 }>;
 
 /**
- * Checks a DPoP proof against the request that it came with (RFC 9449 section 4.3). The signature comes last: what can be refused for less
- * costs less. A client's header is the same text each time: what was read from one whose signature held is remembered.
+ * Creates the verifier of DPoP proofs (RFC 9449 section 4.3). The signature is checked last, because it costs most. A
+ * client sends the same header text each time, so the key of a header with a valid signature is cached.
  *
- * The returned function throws AppError `dpop_proof_invalid`, `dpop_proof_mismatch`, `dpop_proof_expired`, `token_key_mismatch`, and
- * whatever `checkNonce` throws.
+ * The returned function throws AppError `dpop_proof_invalid`, `dpop_proof_mismatch`, `dpop_proof_expired`,
+ * `token_key_mismatch`, and the errors of `checkNonce`.
  */
 export function createProofVerifier(
   options: ProofVerifierOptions,
 ): (text: string, request: ProvenRequest) => Promise<DpopProof> {
   const signers = new LRUCache<string, Signer>({ max: maxSigners });
   return async (text, request) => {
-    const { header, payload } = takeApart(text);
-    const written = text.slice(0, text.indexOf('.'));
-    const signer = signers.get(written) ?? readHeader(header);
+    const { header, payload } = parse(text);
+    const headerText = text.slice(0, text.indexOf('.'));
+    const signer = signers.get(headerText) ?? readHeader(header);
     const { algorithm, key, thumbprint } = signer;
     if (request.token !== undefined && request.token.jkt !== thumbprint) throw new AppError('token_key_mismatch');
     const tokenId = payload.jti;
@@ -64,19 +64,19 @@ export function createProofVerifier(
     const issuedAtSec = readTime(payload.iat, options.nowMs());
     options.checkNonce(payload.nonce);
     await checkSignature(text, key, algorithm);
-    signers.set(written, signer);
+    signers.set(headerText, signer);
     return { thumbprint, tokenId, issuedAtSec };
   };
 }
 
-/** Base64url of the SHA-256 of a text in ASCII, as `ath` has it. */
+/** Base64url of the SHA-256 of an ASCII text, as in `ath`. */
 export const hashOf = (text: string): string => createHash('sha256').update(text, 'latin1').digest('base64url');
 
-function takeApart(text: string): ReturnType<typeof parseCompactToken> {
+function parse(text: string): ReturnType<typeof parseCompactToken> {
   if (text.length > maxProofLength) throw invalid('too large');
   try {
     const { header, payload } = parseCompactToken(text);
-    // Without a prototype, a claim that is not there is undefined whatever its name.
+    // Without a prototype, a missing claim is undefined for every name.
     return { header: withoutPrototype(header), payload: withoutPrototype(payload) };
   } catch (cause) {
     throw invalid('not one JWS in canonical form', cause);
@@ -85,7 +85,7 @@ function takeApart(text: string): ReturnType<typeof parseCompactToken> {
 
 function readHeader(header: Readonly<Record<string, unknown>>): Signer {
   for (const name of refusedParameters) if (name in header) throw invalid(`header ${name}`);
-  // As RFC 9449 writes it; an access token or any other JWT of the same key is no proof.
+  // RFC 9449 section 4.2. Other JWTs of the same key, such as an access token, are not proofs.
   if (header.typ !== 'dpop+jwt') throw invalid('typ');
   const { alg: algorithm } = header;
   if (!isProofAlgorithm(algorithm)) throw invalid('alg');

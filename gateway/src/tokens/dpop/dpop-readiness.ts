@@ -8,10 +8,11 @@ const toleranceSec = toleranceMs / 1000;
 const waitForStoreMs = 5_000;
 
 /**
- * Replay memory that began just now cannot know what a client whose clock is ahead used before: for the first seconds proofs are 503.
- * Where the configuration expects proofs, the gateway is not ready before that is over, once; a memory that others share is old enough already.
+ * Readiness check for the replay memory of proofs. A new memory does not know which proofs a client with a fast clock used
+ * before the start, so proofs get 503 in the first seconds. If the configuration expects proofs, the gateway is not ready
+ * until then. A memory shared through Redis is usually old enough.
  *
- * @param config The one in force.
+ * @param config Returns the current configuration.
  */
 export function createReplayCheck(
   config: () => Pick<GatewayConfig, 'dpop' | 'routes'>,
@@ -19,20 +20,20 @@ export function createReplayCheck(
   nowMs: () => number,
 ): HealthCheck {
   const startedAt = performance.now();
-  let isKnown = false;
+  let hasBegun = false;
   return async () => {
-    if (isKnown || !expectsProofs(config())) return undefined;
+    if (hasBegun || !expectsProofs(config())) return undefined;
     const nowSec = Math.floor(nowMs() / 1000);
     const probe = { audience: 'dpop', keyid: 'readiness', nonce: randomUUID() };
     try {
       const at = { createdSec: nowSec - toleranceSec, keepUntilSec: nowSec, nowSec };
-      isKnown = (await replay.claim({ ...probe, ...at })) !== 'before_start';
+      hasBegun = (await replay.claim({ ...probe, ...at })) !== 'before_start';
     } catch (error) {
       if (!(error instanceof IdentityUnavailable)) throw error;
-      // A connection takes a moment. If Redis is gone, whatever has no proof is served all the same.
-      return performance.now() - startedAt < waitForStoreMs ? 'replay memory is not reached yet' : undefined;
+      // Connecting takes a moment. After that, be ready without Redis: requests without proofs can be served.
+      return performance.now() - startedAt < waitForStoreMs ? 'cannot reach the replay memory yet' : undefined;
     }
-    return isKnown ? undefined : 'proofs cannot be told from replays for some seconds yet';
+    return hasBegun ? undefined : 'the replay memory has just begun';
   };
 }
 

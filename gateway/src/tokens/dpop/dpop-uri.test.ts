@@ -18,7 +18,7 @@ describe('htu', () => {
     ['https://api.example.test/%C3%BC', '/%c3%bc'],
     ['http://127.0.0.1:8080/a:b@c', '/a:b@c'],
     ['http://[::1]:8080/a', '/a'],
-  ])('%s is %s at an origin of ours', (htu, path) => {
+  ])('%s matches the path %s', (htu, path) => {
     expect(isOurs(htu, path)).toBe(true);
   });
 
@@ -56,11 +56,11 @@ describe('htu', () => {
     ['wss://api.example.test/a', '/a'],
     ['/a', '/a'],
     ['', '/'],
-  ])('%j is not %s at an origin of ours', (htu, path) => {
+  ])('%j does not match the path %s', (htu, path) => {
     expect(isOurs(htu, path)).toBe(false);
   });
 
-  test('is what WHATWG URL makes of it, wherever both say yes', () => {
+  test('agrees with WHATWG URL when both accept it', () => {
     const piece = fc.constantFrom(
       'a',
       'A',
@@ -90,14 +90,14 @@ describe('htu', () => {
         const htu = `${scheme}${host}${rest.join('')}`;
         const raw = `/${path.join('')}`;
         const url = URL.parse(htu);
-        // Never yes to what another reader would take for another host.
+        // Never accept a URL that another parser reads as another host.
         if (check(htu, raw)) expect(url?.origin).toBe('http://h');
         if (url?.origin !== 'http://h') expect(check(htu, raw)).toBe(false);
       }),
     );
   });
 
-  test('takes no time to refuse', () => {
+  test('is refused in linear time', () => {
     const long = `https://api.example.test/${'%61'.repeat(20_000)}!\u0000`;
     const startedAt = performance.now();
     expect(isOurs(long, '/a')).toBe(false);

@@ -1,13 +1,13 @@
 /**
- * Compares a proof's `htu` with what was asked: our own public origins and the raw path, before any rewriting. `Host` has no say, since
- * whoever sends the request writes it.
+ * Creates a function that compares a proof's `htu` with the public origins and the request's path, before any rewriting.
+ * `Host` is ignored, because the client controls it.
  *
- * Both sides are normalized after RFC 3986 sections 6.2.2 and 6.2.3, as RFC 9449 section 4.3 wants: scheme and host in lower case, no
- * default port, an empty path is `/`, hexadecimal digits of an escape in upper case, escaped unreserved characters written plainly. Query and
- * fragment do not count. Dot segments are not resolved: no request has any, so such an `htu` equals nothing.
+ * Both sides are normalized (RFC 9449 section 4.3, RFC 3986 sections 6.2.2 and 6.2.3): lower-case scheme and host, no
+ * default port, `/` for an empty path, upper-case percent-encoding, unreserved characters decoded. Query and fragment are
+ * ignored. Dot segments are not resolved: canonical request paths have none, so such an `htu` never matches.
  *
- * @param publicOrigins As `URL.origin` writes them.
- * @returns Whether `htu` names `path` at one of the origins. `path` is canonical, and still percent-encoded.
+ * @param publicOrigins In the form of `URL.origin`.
+ * @returns Whether `htu` names `path` at one of the origins. `path` is canonical and percent-encoded.
  */
 export function createUriCheck(publicOrigins: readonly string[]): (htu: string, path: string) => boolean {
   const origins = new Set(publicOrigins);
@@ -21,7 +21,7 @@ export function createUriCheck(publicOrigins: readonly string[]): (htu: string, 
   };
 }
 
-// Scheme and authority without user; a path; and what does not count. Nothing that a URL parser would repair: no spaces, controls or `\`.
+// Scheme, authority without user info, path, query, fragment. Characters that a URL parser repairs are refused.
 const uri = /^(https?:\/\/[A-Za-z0-9.:[\]-]+)((?:\/[!-"$->@-[\]-~]*)?)(?:\?[!-"$-~]*)?(?:#[!-~]*)?$/i;
 
 function originOf(text: string): string | undefined {

@@ -6,16 +6,16 @@ import { AppError } from '../../errors.ts';
 import { createProofVerifier, type DpopProof, type ProvenRequest, proofLifetimeSec } from './dpop-proof.ts';
 import { createUriCheck } from './dpop-uri.ts';
 
-/** Proofs of possession (RFC 9449), as the public listener takes them. */
+/** Verifies proofs of possession (RFC 9449) on the public listener. */
 export type Dpop = Readonly<{
   /**
-   * Checks a proof, and uses it up.
+   * Verifies a proof and claims its `jti`, so that it cannot be used again.
    *
-   * @returns The thumbprint of the key that made it.
-   * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` where it cannot be known whether it was used before.
+   * @returns The thumbprint of the proof's key.
+   * @throws AppError `dpop_*`, `token_key_mismatch`; `dpop_replay_unavailable` when a replay cannot be ruled out.
    */
   prove(text: string, request: ProvenRequest): Promise<string>;
-  /** What a client is to put into its next proof; undefined where no nonces are asked for. */
+  /** The nonce for the client's next proof. Undefined when nonces are not required. */
   nonce(): string | undefined;
 }>;
 
@@ -27,7 +27,7 @@ type DpopOptions = Readonly<{
 
 const toleranceSec = toleranceMs / 1000;
 
-/** @returns Undefined where the configuration names no public origins: there is nothing that `htu` could be compared with. */
+/** @returns Undefined without public origins in the configuration, because `htu` cannot be compared then. */
 export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undefined {
   if (config.publicOrigins.length === 0) return undefined;
   const nonces = config.dpop.nonces && createDpopNonces(config.dpop.nonces, nowMs);
@@ -39,7 +39,7 @@ export function createDpop({ config, replay, nowMs }: DpopOptions): Dpop | undef
   return {
     async prove(text, request) {
       const proof = await verify(text, request);
-      await useUp(proof, replay, Math.floor(nowMs() / 1000));
+      await claimJti(proof, replay, Math.floor(nowMs() / 1000));
       return proof.thumbprint;
     },
     nonce: () => nonces?.current(),
@@ -51,49 +51,49 @@ function checkNonce(nonces: DpopNonces | undefined, nonce: unknown): void {
   throw new AppError('dpop_nonce_required', { detail: { reason: nonce === undefined ? 'missing' : 'not current' } });
 }
 
-/** After everything else held, so that nobody but the key's holder can use up a `jti`. */
-async function useUp({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay: ReplayStore, nowSec: number) {
+/** Runs after all other checks, so that only the key's holder can claim a `jti`. */
+async function claimJti({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay: ReplayStore, nowSec: number) {
   const verdict = await claim(replay, {
     audience: 'dpop',
     keyid: thumbprint,
-    // Of one length, whatever the client chose (RFC 9449 section 11.1).
+    // A hash has a fixed length for any `jti` of the client (RFC 9449 section 11.1).
     nonce: createHash('sha256').update(tokenId).digest('base64url'),
-    // The earliest second in which it was good: a client's clock may be ahead, and memory that began later cannot know.
+    // The earliest second in which the proof was valid, because the client's clock may be ahead.
     createdSec: issuedAtSec - toleranceSec,
-    // A gateway accepts a proof until `iat + lifetime + tolerance` of its own clock, and clocks of gateways that share a Redis may be two
-    // tolerances apart: one is ahead of the true time by the tolerance, the other is behind by as much.
+    // A gateway accepts a proof until `iat + lifetime + tolerance` on its own clock. The clocks of two gateways that share a
+    // Redis may differ by twice the tolerance: one ahead of the true time, one behind.
     keepUntilSec: issuedAtSec + proofLifetimeSec + 3 * toleranceSec,
     nowSec,
   });
   if (verdict === 'replayed') throw new AppError('dpop_proof_replayed');
   if (verdict === 'before_start') {
-    throw new AppError('dpop_replay_unavailable', { detail: { reason: 'made before replay memory began' } });
+    throw new AppError('dpop_replay_unavailable', { detail: { reason: 'made before the replay memory began' } });
   }
 }
 
-async function claim(replay: ReplayStore, one: Parameters<ReplayStore['claim']>[0]): Promise<NonceVerdict> {
+async function claim(replay: ReplayStore, nonce: Parameters<ReplayStore['claim']>[0]): Promise<NonceVerdict> {
   try {
-    return await replay.claim(one);
+    return await replay.claim(nonce);
   } catch (cause) {
     if (!(cause instanceof IdentityUnavailable)) throw cause;
     throw new AppError('dpop_replay_unavailable', { cause, detail: { reason: 'replay memory' } });
   }
 }
 
-/** Values that a proof has to carry, so that it cannot have been made long before it is used (RFC 9449 sections 8 and 9). */
+/** Nonces that proofs must contain, so that a proof cannot be made long before its use (RFC 9449 sections 8 and 9). */
 type DpopNonces = Readonly<{
-  /** What is handed out now. */
+  /** The nonce to hand out now. */
   current(): string;
-  /** Whether it is the current one or the one before. In constant time. */
+  /** Whether this is the current nonce or the previous one, compared in constant time. */
   accepts(nonce: string): boolean;
 }>;
 
 const macBytes = 16;
 
 /**
- * Nonces come from the time alone, under a secret that the replicas share: nothing is stored, and each knows those of the others.
+ * Derives nonces from the time and a shared secret. Nothing is stored, and each replica accepts the nonces of the others.
  *
- * @param lifetimeSec One nonce is handed out this long, and taken for twice as long at most.
+ * @param options.lifetimeSec A nonce is handed out for this time, and accepted for at most twice as long.
  */
 function createDpopNonces(
   { secret, lifetimeSec }: Readonly<{ secret: Uint8Array; lifetimeSec: number }>,
@@ -115,7 +115,7 @@ function createDpopNonces(
       const given = Buffer.from(nonce, 'base64url');
       if (given.length !== macBytes || given.toString('base64url') !== nonce) return false;
       const window = windowAt(nowMs());
-      // The last may be of a replica whose clock is ahead of ours.
+      // The third may come from a replica whose clock is ahead.
       const good = new Set([window, window - 1, windowAt(nowMs() + toleranceMs)]);
       return [...good].filter((one) => timingSafeEqual(macOf(one), given)).length > 0;
     },

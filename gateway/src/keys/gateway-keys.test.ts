@@ -21,7 +21,7 @@ const rewrite = (keyid: string, change: (jwk: Record<string, unknown>) => void) 
 };
 
 describe('the gateway keys', () => {
-  test('a new key signs, and its published half verifies', () => {
+  test('a new key signs, and its published key verifies', () => {
     const keyid = createGatewayKey(directory, now);
     const set = loadGatewayKeys(directory, now);
     const key = set.signingKey(now);
@@ -33,14 +33,14 @@ describe('the gateway keys', () => {
     expect(verify(null, Buffer.from('a'), publicKey, sign(null, Buffer.from('a'), key.privateKey))).toBe(true);
   });
 
-  test('nobody else may read what it writes', () => {
+  test('creates files that only the owner can read', () => {
     const keyid = createGatewayKey(directory, now);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(statSync(fileOf(keyid)).mode & 0o777).toBe(0o600);
     expect(readdirSync(directory)).toEqual([`${keyid}.jwk.json`]);
   });
 
-  test('the next key is published before it signs, and signs when its time has come', () => {
+  test('the next key is published before it signs, and signs from its nbf on', () => {
     const first = createGatewayKey(directory, now);
     const second = createGatewayKey(directory, now + 900);
     const set = loadGatewayKeys(directory, now);
@@ -49,7 +49,7 @@ describe('the gateway keys', () => {
     expect(set.signingKey(now + 900).keyid).toBe(second);
   });
 
-  test('a retired key stays published until its last signatures have run out', () => {
+  test('a retired key stays published until its last signatures expire', () => {
     const first = createGatewayKey(directory, now - 1000);
     createGatewayKey(directory, now - 10);
     const [oldest] = readKeys(directory);
@@ -60,7 +60,7 @@ describe('the gateway keys', () => {
     expect([published(now), published(now + 69), published(now + 70)]).toEqual([true, true, false]);
   });
 
-  test('never signs with a key before its time or after its end', () => {
+  test('never signs with a key before its nbf or after its exp', () => {
     const keyid = createGatewayKey(directory, now);
     rewrite(keyid, (jwk) => Object.assign(jwk, { exp: now + 10 }));
     const set = loadGatewayKeys(directory, now);
@@ -69,12 +69,12 @@ describe('the gateway keys', () => {
     expect(() => loadGatewayKeys(directory, now + 10)).toThrow('no key may sign now');
   });
 
-  test('no keyid begins with a dash: `keys retire -x…` would be an option', () => {
+  test('no keyid starts with a dash, which a command line reads as an option', () => {
     const keyids = Array.from({ length: 500 }, () => newKeyFile(now).keyid);
     expect(keyids.filter((keyid) => keyid.startsWith('-'))).toEqual([]);
   });
 
-  test('a removed key is gone', () => {
+  test('a removed key is not published', () => {
     createGatewayKey(directory, now - 10);
     const [key] = readKeys(directory);
     if (key === undefined) throw new Error('no key');
@@ -83,27 +83,27 @@ describe('the gateway keys', () => {
     expect(readKeys(directory).map((other) => other.keyid)).not.toContain(key.keyid);
   });
 
-  test('refuses a directory that is not there, or empty', () => {
+  test('refuses a missing or empty directory', () => {
     expect(() => loadGatewayKeys(directory, now)).toThrow(`${directory}: cannot be read (ENOENT). Make one:`);
     mkdirSync(directory);
     writeFileSync(join(directory, 'README'), '');
     expect(() => loadGatewayKeys(directory, now)).toThrow('holds no keys');
   });
 
-  test.each([0o644, 0o640, 0o604, 0o620])('refuses a key that others may reach, mode %o', (mode) => {
+  test.each([0o644, 0o640, 0o604, 0o620])('refuses a key file that others can access, mode %o', (mode) => {
     chmodSync(fileOf(createGatewayKey(directory, now)), mode);
     expect(() => loadGatewayKeys(directory, now)).toThrow(`others may read it (mode ${mode.toString(8)})`);
   });
 
   test.each<[string, (jwk: Record<string, unknown>) => void, string]>([
     ['another curve', (jwk) => Object.assign(jwk, { crv: 'X25519' }), 'is not an ed25519 private JWK (crv)'],
-    ['no private half', (jwk) => void Reflect.deleteProperty(jwk, 'd'), 'is not an ed25519 private JWK (d)'],
+    ['no d', (jwk) => void Reflect.deleteProperty(jwk, 'd'), 'is not an ed25519 private JWK (d)'],
     ['a short x', (jwk) => Object.assign(jwk, { x: 'AAAA' }), 'is not an ed25519 private JWK (x)'],
     ["another key's kid", (jwk) => Object.assign(jwk, { kid: 'mine' }), 'not its RFC 7638 thumbprint'],
-    ['an end before its beginning', (jwk) => Object.assign(jwk, { exp: now - 1 }), 'expires before it begins'],
-    ['something more', (jwk) => Object.assign(jwk, { note: 'x' }), 'is not an ed25519 private JWK'],
-    ['a d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not belong to its d'],
-  ])('refuses a key with %s, beside a good one, and shows nothing of it', (_name, change, problem) => {
+    ['exp before nbf', (jwk) => Object.assign(jwk, { exp: now - 1 }), 'expires before it begins'],
+    ['an unknown member', (jwk) => Object.assign(jwk, { note: 'x' }), 'is not an ed25519 private JWK'],
+    ['the d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not belong to its d'],
+  ])('refuses a key with %s beside a valid one, and reveals nothing of it', (_name, change, problem) => {
     createGatewayKey(directory, now);
     const keyid = createGatewayKey(directory, now);
     const { d } = JSON.parse(readFileSync(fileOf(keyid), 'utf8')) as { d: string };

@@ -6,36 +6,36 @@ import { createReloader, type Reloading } from './reloader.ts';
 
 export type { GatewayKey } from './key-file.ts';
 
-/** The keys of one directory, read once. Which of them signs follows from the time alone. */
+/** The keys of a directory, read once. The time alone decides which of them signs. */
 export type GatewayKeySet = Readonly<{
   /** Newest `nbf` last. */
   keys: readonly GatewayKey[];
   /**
-   * The newest key whose time it is.
+   * Returns the newest key that may sign now.
    *
-   * @throws StartupError when there is none: nothing goes out unsigned.
+   * @throws StartupError when there is none. Requests are never forwarded unsigned.
    */
   signingKey(nowSec: number): GatewayKey;
-  /** One that has not ended, or only just: what it made lately is still to be accepted. */
+  /** Finds a key that has not expired, or expired within the tolerance: its recent signatures are still accepted. */
   find(keyid: string, nowSec: number): GatewayKey | undefined;
-  /** All that have not expired, those to come included: a key is published before it is used. */
+  /** All keys that have not expired, future ones included: a key is published before it signs. */
   publicJwks(nowSec: number): Readonly<{ keys: readonly PublicJwk[] }>;
 }>;
 
-/** The keys of the gateway's directory, as its files are now. */
+/** The keys of the directory, reloaded while the gateway runs. */
 export type CurrentGatewayKeys = GatewayKeySet & Reloading;
 
 const suffix = '.jwk.json';
 
-/** A verifier's tolerance for clocks; a key stays published this long after its end. */
+/** The clock tolerance of verifiers. A key stays published this long after its end. */
 const toleranceSec = 5;
 
 /**
- * Reads the directory of `identity.keys`. All or nothing: one bad file is a reason to ask a person, not to sign with
- * whatever else is there.
+ * Reads the directory of `identity.keys`. One invalid file refuses the whole directory: an operator must fix it before the
+ * gateway signs with the other keys.
  *
- * @param nowSec Unix seconds; at least one key must be able to sign now.
- * @throws StartupError when the directory is missing, empty, unreadable or open to others, or a file is malformed.
+ * @param nowSec Unix seconds. At least one key must be able to sign at this time.
+ * @throws StartupError when the directory is missing, empty or unreadable, or a file is malformed or readable by others.
  */
 export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySet {
   const set = keySetOf(readKeys(directory), directory);
@@ -44,10 +44,10 @@ export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySe
 }
 
 /**
- * Which key signs follows from the files and the time alone, so replicas that share the directory agree without asking each
- * other: a new key is seen by all within seconds, published by all, and used by all from its `nbf` on.
+ * Reads the gateway's keys and reloads them. The files and the time decide which key signs, so replicas that share the
+ * directory agree: each publishes a new key within seconds and signs with it from its `nbf` on.
  *
- * @throws StartupError when any of them cannot be read.
+ * @throws StartupError when a file cannot be read.
  */
 export function openGatewayKeys(directory: string, nowSec: () => number, logger: Logger): CurrentGatewayKeys {
   const { current, ...reloading } = createReloader({
@@ -67,7 +67,7 @@ export function openGatewayKeys(directory: string, nowSec: () => number, logger:
   };
 }
 
-/** The same without asking that one can sign now: for the commands that mend that. */
+/** Like {@link loadGatewayKeys}, but does not require a key that may sign now. The `keys` commands use it. */
 export function readKeys(directory: string): readonly GatewayKey[] {
   const files = keyFiles(directory);
   if (files.length === 0) throw new StartupError(`${directory}: holds no keys (*${suffix}). ${remedyFor(directory)}`);
@@ -75,7 +75,12 @@ export function readKeys(directory: string): readonly GatewayKey[] {
   return keys.sort((a, b) => a.notBeforeSec - b.notBeforeSec || (a.keyid < b.keyid ? -1 : 1));
 }
 
-/** @param notBeforeSec When it begins to sign. Services must have fetched it by then. */
+/**
+ * Creates a key file.
+ *
+ * @param notBeforeSec When the key starts to sign. Services must have fetched it by then.
+ * @returns The keyid.
+ */
 export function createGatewayKey(directory: string, notBeforeSec: number): string {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const { keyid, text } = newKeyFile(notBeforeSec);
@@ -83,12 +88,12 @@ export function createGatewayKey(directory: string, notBeforeSec: number): strin
   return keyid;
 }
 
-/** Ends a key at a time, which lets signatures under way run out. */
+/** Gives a key an expiry, so that its recent signatures stay valid until then. */
 export function retireGatewayKey(directory: string, key: GatewayKey, expiresSec: number): void {
   replaceFile(join(directory, key.keyid + suffix), withExpiry(key, expiresSec), 0o600);
 }
 
-/** Takes a key away at once: what it signed a moment ago is refused too. */
+/** Deletes a key at once. Services then refuse its recent signatures too. */
 export function removeGatewayKey(directory: string, key: GatewayKey): void {
   unlinkSync(join(directory, key.keyid + suffix));
 }
@@ -115,7 +120,7 @@ function keySetOf(keys: readonly GatewayKey[], directory: string): GatewayKeySet
 
 const remedyFor = (directory: string) => `Make one: countersign keys create --dir ${directory}`;
 
-/** Whether there is a key to begin with; a directory that is not there holds none. */
+/** Whether the directory exists and holds a key. */
 export function hasGatewayKeys(directory: string): boolean {
   return existsSync(directory) && keyFiles(directory).length > 0;
 }
@@ -141,7 +146,7 @@ function readKey(directory: string, name: string): GatewayKey {
     throw new StartupError(`${path}: cannot be read (${codeOf(error)})`, { cause: error });
   }
   if ((mode & 0o077) !== 0) {
-    throw new StartupError(`${path}: others may read it (mode ${(mode & 0o777).toString(8)}). chmod 600 it`);
+    throw new StartupError(`${path}: others may read it (mode ${(mode & 0o777).toString(8)}). Run chmod 600 on it`);
   }
   if (text.trim() === '')
     throw new StartupError(`${path}: is empty, so it was never a key. Delete it. ${remedyFor(directory)}`);

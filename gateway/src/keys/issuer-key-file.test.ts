@@ -29,7 +29,7 @@ describe('keys of an issuer in a file', () => {
   const log = capturingLogger();
   const open = () => openIssuerKeyFile({ issuer: 'http://issuer.test', jwks: file, algorithms: ['ES256'] }, log.logger);
 
-  test('are there from the start, and what the file says later replaces them', async () => {
+  test('are read at start, and replaced when the file changes', async () => {
     const keys = open();
     keys.start();
     expect(keys.ready).toBe(true);
@@ -47,7 +47,7 @@ describe('keys of an issuer in a file', () => {
     expect(keys.find(second.kid, 'ES256')).toBeDefined();
   });
 
-  test('that cannot be used are told once, not at every reading', () => {
+  test('that cannot be used are logged once, not at every reading', () => {
     const keys = open();
     const warnings = () => log.text().split('issuer key ignored').length - 1;
     const before = warnings();
@@ -60,11 +60,11 @@ describe('keys of an issuer in a file', () => {
 
   test.each([
     ['is empty', ''],
-    ['is half a set', '{"keys":[{'],
+    ['is truncated', '{"keys":[{'],
     ['has no keys', '{"keys":[]}'],
-    ['has a secret', '{"keys":[{"kty":"oct","k":"AAAA","kid":"a","alg":"HS256"}]}'],
-    ['says null', 'null'],
-  ])('stay when the file %s, and such a file is no start', async (_name, text) => {
+    ['has a symmetric key', '{"keys":[{"kty":"oct","k":"AAAA","kid":"a","alg":"HS256"}]}'],
+    ['holds null', 'null'],
+  ])('stay when the file %s, and such a file is refused at start', async (_name, text) => {
     const keys = open();
     keys.start();
     const { generation } = keys;
@@ -72,7 +72,7 @@ describe('keys of an issuer in a file', () => {
     write(text);
     jest.advanceTimersByTime(5_000);
     expect(keys.find(first.kid, 'ES256')).toBeDefined();
-    // Whether the issuer has the other key by now is not known.
+    // The issuer may have added the other key since.
     await expect(keys.lookup(second.kid, 'ES256')).rejects.toThrow(KeySetUnavailable);
     expect(keys.generation).toBe(generation);
     keys.stop();
@@ -80,7 +80,7 @@ describe('keys of an issuer in a file', () => {
     expect(open).toThrow(/issuer\.jwks\.json: (?:is not a JWK set|holds no key)/);
   });
 
-  test('that is not there is named', () => {
+  test('in a missing file are refused with its path', () => {
     rmSync(file);
     expect(open).toThrow(/issuer\.jwks\.json: cannot be read \(ENOENT\)/);
   });

@@ -6,8 +6,8 @@ import { whyUnusable } from '../config/issuer-key-file.ts';
 import { createReloader } from './reloader.ts';
 
 /**
- * The keys of an issuer that has no endpoint for them: a JWK set in a file, read again every 5 s under the rules of a fetched one.
- * A file that cannot be read, or holds no usable key, never replaces what was there.
+ * The keys of an issuer in a JWK set file, read every 5 s under the same rules as a fetched set. A file that cannot be
+ * read, or holds no usable key, never replaces the current keys.
  *
  * @throws StartupError when the first reading fails.
  */
@@ -15,7 +15,7 @@ export function openIssuerKeyFile(
   { issuer, jwks: file, algorithms }: Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>,
   logger: Logger,
 ): KeySet {
-  let told: string | undefined;
+  let loggedText: string | undefined;
   const { current, failure, start, stop } = createReloader({
     what: `keys of ${issuer}`,
     load: () => readKeys(file, (text) => ({ text, keys: keysIn(text) })),
@@ -24,20 +24,20 @@ export function openIssuerKeyFile(
   });
 
   function keysIn(text: string): KeySet {
-    // Once for each content, not every five seconds.
-    const isNews = text !== told;
-    told = text;
+    // Log ignored keys once per content, not at every reading.
+    const isNew = text !== loggedText;
+    loggedText = text;
     return staticKeySet(JSON.parse(text), {
       algorithms,
       onIgnored(ignored) {
-        if (isNews) logger.warn({ issuer, ...ignored }, 'issuer key ignored');
+        if (isNew) logger.warn({ issuer, ...ignored }, 'issuer key ignored');
       },
     });
   }
 
   let seen = current();
   let generation = 1;
-  const keysNow = () => {
+  const currentKeys = () => {
     if (current() !== seen) {
       seen = current();
       generation += 1;
@@ -46,16 +46,16 @@ export function openIssuerKeyFile(
   };
   return {
     get generation() {
-      keysNow();
+      currentKeys();
       return generation;
     },
     ready: true,
     get stats() {
-      return keysNow().stats;
+      return currentKeys().stats;
     },
-    find: (kid, algorithm) => keysNow().find(kid, algorithm),
+    find: (kid, algorithm) => currentKeys().find(kid, algorithm),
     async lookup(kid, algorithm) {
-      const key = keysNow().find(kid, algorithm);
+      const key = currentKeys().find(kid, algorithm);
       const cause = failure();
       if (key === undefined && cause !== undefined) {
         throw new KeySetUnavailable(`the key is not held, and the file cannot be read: ${cause}`);

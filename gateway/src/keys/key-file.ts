@@ -1,18 +1,18 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
 
-/** One ed25519 key that signs identity, and the span in which it may. */
+/** An ed25519 key that signs identity, and the time in which it may sign. */
 export type GatewayKey = Readonly<{
   /** Its RFC 7638 thumbprint. */
   keyid: string;
   privateKey: KeyObject;
-  /** Unix seconds. It signs from here on; it is published from the moment it exists. */
+  /** Unix seconds. The key may sign from here on. It is published as soon as it exists. */
   notBeforeSec: number;
-  /** Unix seconds; undefined: until it is retired. */
+  /** Unix seconds. Undefined: it may sign until it is retired. */
   expiresSec: number | undefined;
 }>;
 
-/** As services fetch it. Never with `d`. */
+/** The public key as services fetch it, without `d`. */
 export type PublicJwk = Readonly<{ kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; alg: 'EdDSA'; use: 'sig' }>;
 
 const bytes32 = z.string().regex(/^[A-Za-z0-9_-]{43}$/, { error: 'is not 32 bytes of base64url' });
@@ -32,7 +32,7 @@ const keyFile = z.strictObject({
 /**
  * Reads one key file: a private JWK (RFC 8037) with `nbf` and `exp` in Unix seconds.
  *
- * @returns The key, or a sentence that says what is wrong and shows nothing of it.
+ * @returns The key, or a description of the problem that reveals nothing of the key.
  */
 export function parseKeyFile(text: string): GatewayKey | string {
   let json: unknown;
@@ -55,13 +55,13 @@ export function parseKeyFile(text: string): GatewayKey | string {
   } catch {
     return 'is not an ed25519 private JWK (d)';
   }
-  // OpenSSL believes `x`; what verifiers get must be what `d` signs for.
+  // OpenSSL does not check `x`. The published key must be the one that `d` signs for.
   const derived = createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' })).export({ format: 'jwk' }).x;
   if (derived !== x) return 'has an x that does not belong to its d';
   return { keyid: kid, privateKey, notBeforeSec: nbf ?? 0, expiresSec: exp };
 }
 
-/** A new key, as the text of its file. Its keyid does not begin with `-`, which a command line would take for an option. */
+/** Generates a key and the text of its file. The keyid never starts with `-`, which a command line would read as an option. */
 export function newKeyFile(notBeforeSec: number): { keyid: string; text: string } {
   const { x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
   if (x === undefined || d === undefined) throw new Error('node made a key without x or d');
@@ -70,7 +70,7 @@ export function newKeyFile(notBeforeSec: number): { keyid: string; text: string 
   return { keyid, text: writeKeyFile({ x, d, keyid, notBeforeSec, expiresSec: undefined }) };
 }
 
-/** The same key with an end. */
+/** Returns the text of the key's file with an expiry. */
 export function withExpiry(key: GatewayKey, expiresSec: number): string {
   const { x, d } = key.privateKey.export({ format: 'jwk' });
   if (x === undefined || d === undefined) throw new Error('not an ed25519 private key');
@@ -94,7 +94,7 @@ function writeKeyFile(key: {
   return `${JSON.stringify({ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid, nbf, exp, x, d }, null, 2)}\n`;
 }
 
-// RFC 7638 section 3.2, with the members RFC 8037 appendix A.3 names.
+// RFC 7638 section 3.2, with the members of RFC 8037 appendix A.3.
 function thumbprintOf(x: string): string {
   return createHash('sha256')
     .update(JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x }))

@@ -39,8 +39,8 @@ const open = (log = capturingLogger()) => {
   return { ...keys, reload };
 };
 
-describe("the gateway's own keys, while it runs", () => {
-  test('a new one is published by every replica before any signs with it, and all change over at once', () => {
+describe("the gateway's own keys while it runs", () => {
+  test('every replica publishes a new key before any signs with it, and all start to use it at its nbf', () => {
     const replicas = [open(), open()];
     const first = replicas[0]?.gateway.signingKey(now).keyid;
     const second = createGatewayKey(join(home, 'gateway'), now + 900);
@@ -52,7 +52,7 @@ describe("the gateway's own keys, while it runs", () => {
     }
   });
 
-  test('a directory that went bad changes nothing, and is said once', () => {
+  test('a directory that becomes invalid changes nothing, and is logged once', () => {
     const log = capturingLogger();
     const { gateway, reload } = open(log);
     const { keyid } = gateway.signingKey(now);
@@ -67,7 +67,7 @@ describe("the gateway's own keys, while it runs", () => {
     expect(log.lines().map(({ msg }) => msg)).toContain('gateway keys can be read again');
   });
 
-  test('stay the very same while nothing changes', () => {
+  test('keep their identity while nothing changes', () => {
     const { gateway, reload } = open();
     const key = gateway.signingKey(now);
     reload();
@@ -76,14 +76,14 @@ describe("the gateway's own keys, while it runs", () => {
 });
 
 describe('the keys of services', () => {
-  test('are found by keyid, with whose they are', () => {
+  test('are found by keyid, with the owning service', () => {
     const { services } = open();
     expect(services.find('c-1')?.serviceId).toBe('complaint-service');
     expect(services.find('m-1')?.serviceId).toBe('mail-service');
     expect(services.find('x')).toBeUndefined();
   });
 
-  test('are exchanged while the gateway runs; what cannot be read exchanges nothing', () => {
+  test('are replaced while the gateway runs, except by a file that cannot be read', () => {
     const { services, reload } = open();
     writeService('complaint-service', publicJwk('c-1'), publicJwk('c-2'));
     reload();
@@ -103,7 +103,7 @@ describe('the keys of services', () => {
       /mail-service\.jwks\.json: keys of mail-service: cannot be read \(ENOENT\)/,
     ],
     ['is not JSON', () => writeFileSync(fileOf('mail-service'), '{'), /is not JSON/],
-    ['is no key set', () => writeFileSync(fileOf('mail-service'), '[]'), /holds no ed25519 public key/],
+    ['is not a key set', () => writeFileSync(fileOf('mail-service'), '[]'), /holds no ed25519 public key/],
     ['is empty', () => writeService('mail-service'), /holds no ed25519 public key/],
     ['has a private key', () => writeService('mail-service', publicJwk('m-1', { d: 'A'.repeat(43) })), /m-1: /],
     [
@@ -123,9 +123,9 @@ describe('the keys of services', () => {
     [
       "has another service's keyid",
       () => writeService('mail-service', publicJwk('c-1')),
-      /the key c-1 of mail-service is one of complaint-service too/,
+      /the key c-1 of mail-service belongs to complaint-service too/,
     ],
-  ])('refuse to start when a file %s', (_name, spoil, problem) => {
+  ])('are refused at start when a file %s', (_name, spoil, problem) => {
     spoil();
     expect(() => open()).toThrow(problem);
   });

@@ -1,41 +1,41 @@
 import type { Logger } from '@countersign/service-kit';
 
-/** Something read from files, and read again from time to time. */
+/** A value that is read from files, and read again every 5 s. */
 export type Reloader<T> = Readonly<{
-  /** The last that could be read. */
+  /** The last value that was read without an error. */
   current(): T;
-  /** Why what is there now could not be read; undefined where it could. */
+  /** Why the last reading failed. Undefined: it succeeded. */
   failure(): string | undefined;
-  /** Looks at once; a failure is logged and changes nothing. */
+  /** Reads the files now. A failure is logged and keeps the current value. */
   reload(): void;
   start(): void;
   stop(): void;
 }>;
 
-/** Controls the reading. */
+/** The functions that control when files are read. */
 export type Reloading = Pick<Reloader<unknown>, 'reload' | 'start' | 'stop'>;
 
 export type ReloadOptions<T> = Readonly<{
-  /** For the log. */
+  /** The name of the value in the log. */
   what: string;
-  /** Reads everything, all or nothing. */
+  /** Reads all files. Throws if one of them cannot be read. */
   load(): T;
-  /** Equal for two that are the same, so that one that did not change stays the very same value. */
+  /** Returns equal text for equal values, so that an unchanged value keeps its identity. */
   fingerprint(value: T): string;
   logger: Logger;
 }>;
 
-/** Soon enough for a key that is published 15 minutes ahead, and for one that must go. */
+/** Short enough to publish a key 15 minutes before its use, and to withdraw one quickly. */
 const everyMs = 5_000;
 
 /**
- * Reads files at once, then every 5 s. What cannot be read never replaces what could.
+ * Reads files now, and every 5 s after `start`. A failed reading never replaces the current value.
  *
- * @throws Whatever `load` throws, the first time.
+ * @throws The errors of `load` in the first reading.
  */
 export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOptions<T>): Reloader<T> {
   let held = load();
-  let print = fingerprint(held);
+  let heldFingerprint = fingerprint(held);
   let failure: string | undefined;
   let timer: NodeJS.Timeout | undefined;
 
@@ -45,17 +45,17 @@ export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOpt
       fresh = load();
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      // Once for each kind of failure, not every five seconds.
+      // Log a failure once, not at every reading.
       if (message !== failure) logger.error({ err: error }, `${what} cannot be read: the last good ones stay in use`);
       failure = message;
       return;
     }
     if (failure !== undefined) logger.info(`${what} can be read again`);
     failure = undefined;
-    const freshPrint = fingerprint(fresh);
-    if (freshPrint === print) return;
+    const freshFingerprint = fingerprint(fresh);
+    if (freshFingerprint === heldFingerprint) return;
     held = fresh;
-    print = freshPrint;
+    heldFingerprint = freshFingerprint;
     logger.info(`${what} changed`);
   }
 

@@ -7,16 +7,20 @@ import { createReloader, type Reloading } from './reloader.ts';
 
 /** The public keys of the services that may call on the internal listener. */
 export type ServiceKeys = Readonly<{
-  /** Whose key this is; a keyid belongs to one service. */
+  /** Finds the key and the service that owns it. Each keyid belongs to one service. */
   find(keyid: string): Readonly<{ serviceId: string; publicKey: KeyObject }> | undefined;
-  /** Equal for two that hold the same keys of the same services. */
+  /** Equal for equal keys of the same services. */
   fingerprint: string;
 }>;
 
-/** The keys of the services that call, as their files are now. */
+/** The keys of the calling services, reloaded while the gateway runs. */
 export type CurrentServiceKeys = Pick<ServiceKeys, 'find'> & Reloading;
 
-/** @throws StartupError when any of the files cannot be read. */
+/**
+ * Reads the keys of the services and reloads them.
+ *
+ * @throws StartupError when a file is invalid, see {@link loadServiceKeys}.
+ */
 export function openServiceKeys(services: GatewayConfig['services'], logger: Logger): CurrentServiceKeys {
   const { current, ...reloading } = createReloader({
     what: 'service keys',
@@ -30,9 +34,9 @@ export function openServiceKeys(services: GatewayConfig['services'], logger: Log
 const algorithm = 'EdDSA';
 
 /**
- * Reads the files of `services`, all or nothing.
+ * Reads the files of `services`.
  *
- * @throws StartupError naming the file that cannot be read or holds no ed25519 key, or the keyid that two services claim.
+ * @throws StartupError with the file that cannot be read or holds no ed25519 key, or with a keyid that two services use.
  */
 function loadServiceKeys(services: GatewayConfig['services']): ServiceKeys {
   const owners = new Map<string, { serviceId: string; publicKey: KeyObject }>();
@@ -40,7 +44,7 @@ function loadServiceKeys(services: GatewayConfig['services']): ServiceKeys {
     for (const [keyid, publicKey] of readKeysFile(name, keysFile)) {
       const other = owners.get(keyid);
       if (other !== undefined) {
-        throw new StartupError(`${keysFile}: the key ${keyid} of ${name} is one of ${other.serviceId} too`);
+        throw new StartupError(`${keysFile}: the key ${keyid} of ${name} belongs to ${other.serviceId} too`);
       }
       owners.set(keyid, { serviceId: name, publicKey });
     }
@@ -72,7 +76,7 @@ function readKeysFile(service: string, file: string): readonly (readonly [keyid:
       algorithms: [algorithm],
       onIgnored: ({ kid, reason }) => ignored.push(`${kid ?? 'a key'}: ${reason}`),
     });
-    // A file that a person wrote is right or it is not: a key that would silently not count is a call refused at night.
+    // Refuse the file instead of ignoring a key: its service's calls would fail later, without an obvious reason.
     if (ignored.length > 0) throw refuse(ignored.join(', '));
     return jwks.keys.flatMap(({ kid }) => {
       const key = typeof kid === 'string' ? set.find(kid, algorithm) : undefined;

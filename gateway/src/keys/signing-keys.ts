@@ -3,7 +3,11 @@ import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from './gateway-keys.ts';
 
-/** @returns What signs towards this upstream now. Throws AppError `unavailable` when no key may: nothing goes out unsigned. */
+/**
+ * Creates a function that returns the key to sign with for an upstream: its shared secret, or the gateway's current key.
+ *
+ * The returned function throws AppError `unavailable` when no key may sign.
+ */
 export function createSigningKeys(
   keys: Pick<GatewayKeySet, 'signingKey'>,
 ): (upstream: Upstream, nowSec: number) => SigningKey {
@@ -30,7 +34,11 @@ export function createSigningKeys(
   };
 }
 
-/** @throws AppError `unavailable` when no key may sign now: nothing goes out unsigned. */
+/**
+ * Returns the key that may sign now.
+ *
+ * @throws AppError `unavailable` when there is none. Requests are never forwarded unsigned.
+ */
 export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSec: number): GatewayKey {
   try {
     return keys.signingKey(nowSec);

@@ -1,6 +1,6 @@
 import { capturingLogger, testClock } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
-import { type FeedQuestion, followRevocations } from './feed.ts';
+import { type FeedRequest, followRevocations } from './feed.ts';
 import { readRevocationPage } from './page.ts';
 import { createRevocations } from './revocations.ts';
 
@@ -12,7 +12,7 @@ const item = (sid: string) => ({
 });
 const page = (cursor: number, items: unknown[] = [], complete = true, log = 'L1') => ({ log, cursor, complete, items });
 
-/** Follows a script of answers, and ends when it is used up. */
+/** Follows a feed that gives these answers, and stops after the last one. */
 async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_000, maxHeld?: number) {
   const clock = testClock();
   const log = capturingLogger();
@@ -21,7 +21,7 @@ async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_
     onStale: 'allow',
     ...(maxHeld !== undefined && { maxHeld }),
   });
-  const questions: FeedQuestion[] = [];
+  const requests: FeedRequest[] = [];
   const pauses: number[] = [];
   const left = [...answers];
   await new Promise<void>((end) => {
@@ -33,8 +33,8 @@ async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_
       nowMs: clock.nowMs,
       random: () => 1,
       pause: async (ms) => void pauses.push(ms),
-      ask: async (question) => {
-        questions.push(question);
+      fetchPage: async (request) => {
+        requests.push(request);
         const answer = left.shift();
         if (answer === undefined) {
           feed.stop();
@@ -56,13 +56,13 @@ async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_
       return (error as { code: string }).code === 'token_revoked';
     }
   };
-  return { revocations, questions, pauses, has, log };
+  return { revocations, requests, pauses, has, log };
 }
 
-describe('the follower of a revocation feed', () => {
-  test('reads a snapshot page by page, and is ready when it has the whole of it', async () => {
-    const { questions, has } = await follow([page(1, [item('s1')], false), page(2, [item('s2')])]);
-    expect(questions).toEqual([
+describe('followRevocations', () => {
+  test('reads a snapshot page by page, and is ready after the last page', async () => {
+    const { requests, has } = await follow([page(1, [item('s1')], false), page(2, [item('s2')])]);
+    expect(requests).toEqual([
       { position: undefined, waitSec: 0 },
       { position: { log: 'L1', cursor: 1 }, waitSec: 0 },
       { position: { log: 'L1', cursor: 2 }, waitSec: 25 },
@@ -82,77 +82,77 @@ describe('the follower of a revocation feed', () => {
     expect(log.lines()).toContainEqual(expect.objectContaining({ msg: 'revocations read', entries: 1_000 }));
   });
 
-  test('goes on with a snapshot after a failure where it was, and from the start in another log', async () => {
-    const { questions, has } = await follow([
+  test('continues a snapshot after a failure, and starts over in another log', async () => {
+    const { requests, has } = await follow([
       page(1, [item('s1')], false),
       new Error('gone'),
       page(2, [item('s2')], false),
       page(3, [], false, 'L2'),
       page(4, [item('s3')], true, 'L2'),
     ]);
-    expect(questions.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 1, 2, undefined, 4]);
+    expect(requests.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 1, 2, undefined, 4]);
     expect(['s1', 's2', 's3', 's4'].map(has)).toEqual([true, true, true, false]);
   });
 
-  test('is never ready by a log that does not end, and reads its pages without items at leisure', async () => {
+  test('is never ready with an endless log, and pauses between pages without items', async () => {
     const pages = Array.from({ length: 300 }, (_, n) => page(n + 1, [], false));
     const { revocations, pauses } = await follow(pages);
     expect(revocations.ready).toBe(false);
     expect(pauses.slice(0, 300)).toEqual(pages.map(() => 200));
   });
 
-  test('says as an alarm that more was revoked than is held one by one', async () => {
+  test('logs an alarm when there are more revocations than fit in memory', async () => {
     const items = Array.from({ length: 20 }, (_, n) => item(`s${n}`));
     const { log } = await follow([page(1, items), page(2, [item('s20')])], 30_000, 10);
     const alarms = log.lines().filter(({ alarm }) => alarm === 'too_many_revocations');
     expect(alarms).toMatchObject([{ level: 50, refused_before: '2026-01-01T00:00:01.000Z' }]);
   });
 
-  test('goes on from its cursor, and keeps what it had', async () => {
-    const { questions, has } = await follow([page(1, [item('s1')]), page(2, [item('s2')]), page(2)]);
-    expect(questions.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 2, 2]);
+  test('continues from its cursor, and keeps known revocations', async () => {
+    const { requests, has } = await follow([page(1, [item('s1')]), page(2, [item('s2')]), page(2)]);
+    expect(requests.map(({ position }) => position?.cursor)).toEqual([undefined, 1, 2, 2]);
     expect([has('s1'), has('s2')]).toEqual([true, true]);
   });
 
-  test('reads another log from the start, puts it into force whole, and keeps what it had', async () => {
-    const { questions, has } = await follow([
+  test('reads another log from the start, applies it as a whole, and keeps known revocations', async () => {
+    const { requests, has } = await follow([
       page(5, [item('s1')]),
       page(9, [item('s8')], true, 'L2'),
       page(1, [item('s2')], false, 'L2'),
       page(2, [item('s3')], true, 'L2'),
     ]);
-    expect(questions[2]).toEqual({ position: undefined, waitSec: 0 });
+    expect(requests[2]).toEqual({ position: undefined, waitSec: 0 });
     expect([has('s1'), has('s2'), has('s3')]).toEqual([true, true, true]);
   });
 
-  test('puts nothing of another log into force before it has the whole of it', async () => {
+  test('applies nothing of another log before its last page', async () => {
     const { has } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(1, [item('s2')], false, 'L2')]);
     expect([has('s1'), has('s2')]).toEqual([true, false]);
   });
 
-  test('forgets nothing for a log that is empty', async () => {
-    const { has, questions } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(0, [], true, 'L2')]);
-    expect(questions.map(({ position }) => position?.log)).toEqual([undefined, 'L1', undefined, 'L2']);
+  test('keeps known revocations when the log is empty', async () => {
+    const { has, requests } = await follow([page(5, [item('s1')]), page(0, [], true, 'L2'), page(0, [], true, 'L2')]);
+    expect(requests.map(({ position }) => position?.log)).toEqual([undefined, 'L1', undefined, 'L2']);
     expect(has('s1')).toBe(true);
   });
 
-  test('reads everything anew when the log ends before its cursor', async () => {
-    const { questions, has } = await follow([page(5, [item('s1')]), page(3), page(3, [item('s2')])]);
-    expect(questions[2]?.position).toBeUndefined();
+  test('starts over when the log ends before its cursor', async () => {
+    const { requests, has } = await follow([page(5, [item('s1')]), page(3), page(3, [item('s2')])]);
+    expect(requests[2]?.position).toBeUndefined();
     expect([has('s1'), has('s2')]).toEqual([true, true]);
   });
 
-  test('tries again after failures, less and less often, and asks for the same again', async () => {
+  test('repeats the same request after failures, with backoff', async () => {
     const gone = new Error('gone');
-    const { questions, pauses } = await follow([page(1), gone, gone, gone, gone, gone, gone, page(1)]);
+    const { requests, pauses } = await follow([page(1), gone, gone, gone, gone, gone, gone, page(1)]);
     expect(pauses.slice(0, 6)).toEqual([100, 200, 400, 500, 500, 500]);
-    expect(questions[7]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 0 });
-    expect(questions[8]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 25 });
+    expect(requests[7]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 0 });
+    expect(requests[8]).toEqual({ position: { log: 'L1', cursor: 1 }, waitSec: 25 });
   });
 
   test.each([
-    ['no page', { hello: 1 }],
-    ['a cursor that is no number', { ...page(0), cursor: 'x' }],
+    ['an object that is not a page', { hello: 1 }],
+    ['a cursor that is not a number', { ...page(0), cursor: 'x' }],
     [
       'more items than a page has',
       page(
@@ -161,12 +161,12 @@ describe('the follower of a revocation feed', () => {
       ),
     ],
     ['null', null as unknown as object],
-  ])('does not believe %s', async (_name, answer) => {
+  ])('refuses %s', async (_name, answer) => {
     const { revocations } = await follow([answer]);
     expect(revocations.ready).toBe(false);
   });
 
-  test('obeys what it understands of a page, and says that there is more', async () => {
+  test('applies known items of a page, and logs unknown ones', async () => {
     const { has, log } = await follow([
       page(3, [item('s1'), { kind: 'planet', id: 'x' }, { kind: 'user' }, item('s2')]),
     ]);
@@ -179,17 +179,17 @@ describe('the follower of a revocation feed', () => {
     [30_000, 25],
     [2_000, 1],
     [1_000, 0],
-  ])('with news that may be %d ms old waits %d s at most: a quiet log is not a stale one', async (oldMs, waitSec) => {
-    const { questions } = await follow([page(1), page(1)], oldMs);
-    expect(questions[1]?.waitSec).toBe(waitSec);
+  ])('with a maximal staleness of %d ms lets the feed wait for %d s at most', async (oldMs, waitSec) => {
+    const { requests } = await follow([page(1), page(1)], oldMs);
+    expect(requests[1]?.waitSec).toBe(waitSec);
   });
 
-  test('does not ask in a tight loop when the feed does not wait', async () => {
+  test('pauses between requests when the feed does not wait', async () => {
     const { pauses } = await follow([page(1), page(1), page(1)]);
     expect(pauses).toEqual([200, 200]);
   });
 
-  test('nor when it is another log each time: two auth-services on two databases', async () => {
+  test('pauses between requests when the log changes each time, as with two databases', async () => {
     const logOf = (name: string) => page(1, [], true, name);
     const { pauses } = await follow([logOf('L1'), logOf('L2'), logOf('L1'), logOf('L2'), logOf('L1')]);
     expect(pauses).toEqual([200, 200]);

@@ -3,8 +3,8 @@ import { createOutageLog, type OutageLog } from '../http/outage-log.ts';
 import type { RevocationPage } from './page.ts';
 import type { Revocations } from './revocations.ts';
 
-/** Where to go on reading, and how long the answer may wait for news. Without a position: from the start. */
-export type FeedQuestion = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
+/** Where to continue reading, and how long the feed may wait for news. Without a position, reading starts over. */
+export type FeedRequest = Readonly<{ position: FeedPosition | undefined; waitSec: number }>;
 export type FeedPosition = Readonly<{ log: string; cursor: number }>;
 
 export type RevocationFeed = Readonly<{
@@ -16,97 +16,94 @@ export type RevocationFeed = Readonly<{
 export type FeedOptions = Readonly<{
   issuer: string;
   revocations: Revocations;
-  /** Asks the auth-service. */
-  ask(question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage>;
+  /** Requests one page from the issuer. */
+  fetchPage(request: FeedRequest, signal: AbortSignal): Promise<RevocationPage>;
   maxStalenessMs: number;
   logger: Logger;
-  /** Told of each entry how many milliseconds after its `not_before` it came into force here. Not of a snapshot's. */
+  /** Called for each entry with the milliseconds between its `not_before` and now. Not called for entries of a snapshot. */
   onLag?: ((lagMs: number) => void) | undefined;
   nowMs(): number;
-  /** Between 0 and 1. */
+  /** Returns 0 to 1, for jitter. */
   random(): number;
   pause(ms: number, signal: AbortSignal): Promise<void>;
 }>;
 
-type Reading = { position: FeedPosition | undefined; entries: number; sinceMs: number; slow: OutageLog };
+type SnapshotProgress = { position: FeedPosition | undefined; entries: number; sinceMs: number; slow: OutageLog };
 
 const longestWaitSec = 25;
-// Short, since a logout that is answered just after the auth-service came back must be known within a second.
+// Short, so that a logout just after the auth-service recovers is known within a second.
 const firstRetryMs = 100;
 const lastRetryMs = 500;
-// A feed that answers at once without news, or each time with another log, would otherwise be asked in a tight loop.
+// Avoids a tight loop when the feed answers at once without news, or with another log each time.
 const earlyAnswerPauseMs = 200;
 
 /**
- * Follows one issuer's revocations: a whole snapshot first, put into force at once, then page after page by long-poll. A log
- * with another id, or one that ends before our cursor, is another log (a restored backup): all of it is read from the start,
- * and what was known stays in force beside it.
+ * Follows one issuer's revocations. It first reads a snapshot and applies it as a whole, then reads further pages with
+ * long polls. A log with another id, or one that ends before our cursor, is a different log, such as a restored backup.
+ * It is then read from the start, and known revocations stay in force.
  */
 export function followRevocations(options: FeedOptions): RevocationFeed {
   const { revocations, logger, issuer, nowMs } = options;
-  // So that an answer without news comes well before knowledge counts as stale; below 1.2 s that is asking without waiting.
+  // A response without news must arrive before the revocations count as stale. Below 1.2 s, the feed does not wait.
   const waitSec = Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
   const outages = createOutageLog(nowMs);
-  const crowded = createOutageLog(nowMs);
+  const overflow = createOutageLog(nowMs);
   let stopping: AbortController | undefined;
-  /** The snapshot under way. */
-  let reading: Reading | undefined;
+  /** The snapshot being read. */
+  let snapshot: SnapshotProgress | undefined;
 
-  async function ask(question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
-    const page = await options.ask(question, signal);
+  async function fetchPage(request: FeedRequest, signal: AbortSignal): Promise<RevocationPage> {
+    const page = await options.fetchPage(request, signal);
     stats.answers += 1;
     if (page.unknown > 0) {
       stats.unknownItems += page.unknown;
-      logger.error(
-        { issuer, items: page.unknown, cursor: page.cursor },
-        'revocations of an unknown kind are not obeyed',
-      );
+      logger.error({ issuer, items: page.unknown, cursor: page.cursor }, 'revocations of an unknown kind are ignored');
     }
     return page;
   }
 
   /**
-   * However long the log is: each page is taken in when it comes, and what is held is bounded by `revocations`. After a failure
-   * it goes on from the last page, or a long log would be read from the start again and again.
+   * Reads a log of any length. Each page is staged as it arrives, and `revocations` bounds the memory. After a failure,
+   * reading continues from the last page, because a long log might never be read in one go.
    */
   async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
-    reading ??= { position: undefined, entries: 0, sinceMs: nowMs(), slow: createOutageLog(nowMs) };
+    snapshot ??= { position: undefined, entries: 0, sinceMs: nowMs(), slow: createOutageLog(nowMs) };
     for (;;) {
-      const { position, slow } = reading;
-      const page = await ask({ position, waitSec: 0 }, signal);
+      const { position, slow } = snapshot;
+      const page = await fetchPage({ position, waitSec: 0 }, signal);
       if (position !== undefined && !follows(page, position)) {
-        reading = undefined;
+        snapshot = undefined;
         throw new Error('the log changed while it was read');
       }
-      reading.entries += page.count;
-      const { entries } = reading;
+      snapshot.entries += page.count;
+      const { entries } = snapshot;
       if (page.complete) {
         revocations.applySnapshot(page.entries, nowMs());
         revocations.confirmCurrent(nowMs());
         stats.snapshots += 1;
-        logger.info({ issuer, entries, took_ms: nowMs() - reading.sinceMs, log: page.log }, 'revocations read');
-        reading = undefined;
+        logger.info({ issuer, entries, took_ms: nowMs() - snapshot.sinceMs, log: page.log }, 'revocations read');
+        snapshot = undefined;
         return positionAfter(page);
       }
       if (position?.cursor === page.cursor) {
-        reading = undefined;
-        throw new Error('the log does not go on');
+        snapshot = undefined;
+        throw new Error('the log does not advance');
       }
-      reading.position = positionAfter(page);
+      snapshot.position = positionAfter(page);
       revocations.stage(page.entries, nowMs());
       if (slow.failed(false) === 'warn') logger.warn({ issuer, entries }, 'revocations are still being read');
       if (page.count === 0) await options.pause(earlyAnswerPauseMs, signal);
     }
   }
 
-  async function readOn(
+  async function readNext(
     position: FeedPosition,
     waitSec: number,
     signal: AbortSignal,
   ): Promise<FeedPosition | undefined> {
     const askedAt = performance.now();
-    const page = await ask({ position, waitSec }, signal);
+    const page = await fetchPage({ position, waitSec }, signal);
     const pauseIfEarly = async () => {
       if (performance.now() - askedAt < earlyAnswerPauseMs) await options.pause(earlyAnswerPauseMs, signal);
     };
@@ -116,25 +113,24 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
       return undefined;
     }
     revocations.apply(page.entries, nowMs());
-    // That moment is rounded up to a whole second: what is in force before it is not late at all.
+    // `not_before` is rounded up to a whole second, so an entry may come into force before it. Its lag is 0.
     for (const entry of page.entries) {
       const lagMs = Math.max(0, nowMs() - entry.notBeforeMs);
       const count = 'names' in entry ? entry.names.length : 1;
-      for (let told = 0; told < count; told += 1) options.onLag?.(lagMs);
+      for (let reported = 0; reported < count; reported += 1) options.onLag?.(lagMs);
     }
     if (page.complete) revocations.confirmCurrent(nowMs());
-    const isNews = page.cursor > position.cursor;
-    if (!isNews) await pauseIfEarly();
+    if (page.cursor === position.cursor) await pauseIfEarly();
     return positionAfter(page);
   }
 
-  function tellIfCrowded(): void {
+  function logOverflow(): void {
     const beforeMs = revocations.refusedBeforeMs(nowMs());
     if (beforeMs === undefined) {
-      crowded.recovered();
+      overflow.recovered();
       return;
     }
-    if (crowded.failed(true) === undefined) return;
+    if (overflow.failed(true) === undefined) return;
     logger.error(
       {
         issuer,
@@ -142,7 +138,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
         held: revocations.size,
         refused_before: new Date(beforeMs).toISOString(),
       },
-      'more revocations than are held one by one: every token of this issuer from before is refused',
+      'more revocations than fit in memory: every older token of this issuer is refused',
     );
   }
 
@@ -151,11 +147,11 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
     let failuresInARow = 0;
     while (!signal.aborted) {
       try {
-        // After a failure without waiting: that there is no news is itself news to one whose knowledge may be stale.
+        // After a failure, ask without waiting: a response without news already ends staleness.
         const wait = failuresInARow > 0 ? 0 : waitSec;
-        position = position === undefined ? await readSnapshot(signal) : await readOn(position, wait, signal);
-        tellIfCrowded();
-        if (failuresInARow > 0) logger.info({ issuer, failures: failuresInARow }, 'revocation feed is back');
+        position = position === undefined ? await readSnapshot(signal) : await readNext(position, wait, signal);
+        logOverflow();
+        if (failuresInARow > 0) logger.info({ issuer, failures: failuresInARow }, 'revocation feed is available again');
         failuresInARow = 0;
         outages.recovered();
       } catch (error) {
@@ -163,7 +159,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
         failuresInARow += 1;
         stats.failures += 1;
         const level = outages.failed(revocations.ready);
-        // At first the auth-service may only be starting, and a stack says no more than its name.
+        // The auth-service may still be starting, so log the reason without a stack.
         if (level === 'info') logger.info({ issuer, reason: reasonOf(error) }, 'revocation feed cannot be read yet');
         else if (level === 'warn')
           logger.warn({ issuer, err: error, failures: failuresInARow }, 'revocation feed cannot be read');

@@ -9,7 +9,7 @@ const place = { log: 'L1', cursor: 7, complete: true };
 const pageOf = (...groups: unknown[]) => readRevocationPage({ ...place, groups });
 
 describe('a page of groups', () => {
-  test('says the same as a page of items', () => {
+  test('equals a page of items', () => {
     const groups = [
       { kind: 'session', ids: ['s1', 's2'], ...times },
       { kind: 'member', ids: ['t1 u1'], ...times },
@@ -35,13 +35,13 @@ describe('a page of groups', () => {
   });
 
   test.each<[string, unknown, number]>([
-    ['a group of another kind', { kind: 'planet', ids: ['x'], ...times }, 1],
+    ['a group of an unknown kind', { kind: 'planet', ids: ['x'], ...times }, 1],
     ['a group without times', { kind: 'session', ids: ['x'] }, 1],
     ['a group without ids', { kind: 'session', ...times }, 1],
-    ['ids that are no names', { kind: 'session', ids: [null, 7, '', 'x'.repeat(257), {}], ...times }, 5],
-    ['members that are no two names', { kind: 'member', ids: ['t1', 't1 ', ' u1', 't1 u1 u2', 7], ...times }, 5],
+    ['invalid ids', { kind: 'session', ids: [null, 7, '', 'x'.repeat(257), {}], ...times }, 5],
+    ['members without exactly two names', { kind: 'member', ids: ['t1', 't1 ', ' u1', 't1 u1 u2', 7], ...times }, 5],
     ['null', null, 1],
-  ])('with %s is obeyed in the rest, and counts what is not', (_what, group, unknown) => {
+  ])('with %s applies the rest, and counts what it ignores', (_what, group, unknown) => {
     const page = pageOf({ kind: 'session', ids: ['s1'], ...times }, group, { kind: 'user', ids: ['u1'], ...times });
     expect(page.entries.filter((entry) => 'names' in entry && entry.names.length > 0)).toEqual([
       { kind: 'session', names: ['s1'], ...read },
@@ -55,7 +55,7 @@ describe('a page of groups', () => {
     expect(() => pageOf(...[1, 2].map(() => ({ kind: 'session', ids, ...times })))).toThrow('5000');
   });
 
-  test('that is neither of groups nor of items is refused', () => {
+  test('without groups or items is refused', () => {
     expect(() => readRevocationPage(place)).toThrow();
   });
 });

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import type { Revocation, RevocationGroup } from './revocations.ts';
 
-/** One answer of the feed. */
+/** One page of the feed. */
 export type RevocationPage = Readonly<{
-  /** The log's identity: another one means that cursors of before mean nothing. */
+  /** The id of the log. Cursors are valid only within one log. */
   log: string;
   cursor: number;
-  /** There is nothing after this page, as of now. */
+  /** Whether this is the last page for now. */
   complete: boolean;
   entries: readonly (Revocation | RevocationGroup)[];
-  /** How many revocations these are. */
+  /** The number of revocations in `entries`. */
   count: number;
-  /** Items of a kind or shape that this gateway does not know. They are counted and logged, not obeyed. */
+  /** The number of items of an unknown kind or shape. They are counted and logged, and otherwise ignored. */
   unknown: number;
 }>;
 
@@ -39,7 +39,7 @@ const item = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), kid: name, ...times }),
 ]);
 
-/** Many with the same kind and times. Each id is what an item names; of a member it is `<tenant_id> <user_id>`. */
+/** Revocations with the same kind and times. The id of a member is `<tenant_id> <user_id>`. */
 const group = z.object({
   kind: z.enum(['session', 'member', 'user', 'tenant', 'key']),
   ids: z.array(z.unknown()),
@@ -47,9 +47,10 @@ const group = z.object({
 });
 
 /**
- * @param body The answer's JSON, with `items` or `groups`.
- * @throws ZodError when it is no page at all. An item that cannot be read does not hold up those that can: one that we
- *   do not understand must not become a reason to obey none.
+ * Reads a page of the feed. Invalid items are counted and skipped, so that one unknown item does not block the others.
+ *
+ * @param body The parsed JSON, with `items` or `groups`.
+ * @throws ZodError when the body is not a page. Error when it holds more than 5,000 ids.
  */
 export function readRevocationPage(body: unknown): RevocationPage {
   const { log, cursor, complete, ...list } = page.parse(body);

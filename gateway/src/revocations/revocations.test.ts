@@ -33,24 +33,24 @@ describe('revocations', () => {
     },
   );
 
-  test.each(every.map((entry) => [entry.kind, entry] as const))('of a %s concern nobody else', (_kind, entry) => {
+  test.each(every.map((entry) => [entry.kind, entry] as const))('of a %s affect no other subject', (_kind, entry) => {
     const other = { sessionId: 's2', userId: 'u2', tenantId: 't2', issuedAtSec: nowSec - 10 };
     ready(entry).assertNotRevoked(other, 'k2', nowMs);
   });
 
-  test('of a member leave the same user in another tenant, and another user in the same', () => {
+  test('of a member do not affect the user in other tenants, nor other users in the tenant', () => {
     const revocations = ready({ kind: 'member', userId: 'u1', tenantId: 't1', ...times });
     revocations.assertNotRevoked({ ...caller, tenantId: 't2' }, 'k1', nowMs);
     revocations.assertNotRevoked({ ...caller, userId: 'u2' }, 'k1', nowMs);
   });
 
-  test('of a user let pass what is issued from that moment on; of a session never', () => {
+  test('of a user accept tokens issued later; of a session never', () => {
     const later = { ...caller, issuedAtSec: nowSec + 1 };
     ready({ kind: 'user', userId: 'u1', ...times }).assertNotRevoked(later, 'k1', nowMs);
     expect(() => ready({ kind: 'session', sessionId: 's1', ...times }).assertNotRevoked(later, 'k1', nowMs)).toThrow();
   });
 
-  test('of one user twice: the later moment counts, in whatever order they come', () => {
+  test('of the same user apply the later time, in any order', () => {
     const early = { kind: 'user', userId: 'u1', notBeforeMs: nowMs - 60_000, expiresAtMs: nowMs + 1000 } as const;
     const late = { kind: 'user', userId: 'u1', ...times } as const;
     for (const entries of [
@@ -61,7 +61,7 @@ describe('revocations', () => {
     }
   });
 
-  test('stay in force until expiry plus tolerance, and are then forgotten', () => {
+  test('stay in force until expiry plus tolerance, and are then removed', () => {
     for (const [afterMs, left] of [
       [4_999, 1],
       [5_000, 0],
@@ -72,7 +72,7 @@ describe('revocations', () => {
     }
   });
 
-  test('are looked through for what has expired once a second, not with each that comes', () => {
+  test('remove expired entries once a second, not with each new entry', () => {
     const revocations = ready({ kind: 'session', sessionId: 's1', notBeforeMs: nowMs, expiresAtMs: nowMs + 500 });
     const sizes = [5_400, 5_500, 6_399, 6_400].map((afterMs) => {
       revocations.apply([{ kind: 'session', sessionId: `at-${afterMs}`, ...times }], nowMs + afterMs);
@@ -81,7 +81,7 @@ describe('revocations', () => {
     expect(sizes).toEqual([2, 3, 4, 4]);
   });
 
-  test('that are not known yet refuse everybody with 503', () => {
+  test('refuse every token with 503 before the first snapshot', () => {
     const revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
     expect(revocations.ready).toBe(false);
     expect(() => revocations.assertNotRevoked(caller, 'k1', nowMs)).toThrow(
@@ -89,7 +89,7 @@ describe('revocations', () => {
     );
   });
 
-  test('that are stale: allow lets pass what is not known to be revoked, deny nothing', () => {
+  test('that are stale accept unrevoked tokens with allow, and refuse all with deny', () => {
     const stale = nowMs + 30_001;
     for (const onStale of ['allow', 'deny'] as const) {
       const revocations = createRevocations({ maxStalenessMs: 30_000, onStale });
@@ -117,19 +117,22 @@ describe('revocations', () => {
     },
   );
 
-  test.each(every.map((entry) => [entry.kind, entry] as const))('of a %s are the same in a group', (kind, entry) => {
-    const revocations = ready();
-    const named = kind === 'member' ? ['t9 u9', 't1 u1'] : ['x', nameOf(entry)];
-    revocations.apply([{ kind, names: named, ...times }], nowMs);
-    expect(revocations.size).toBe(2);
-    expect(() => revocations.assertNotRevoked(caller, 'k1', nowMs)).toThrow(
-      expect.objectContaining({ code: 'token_revoked' }),
-    );
-    const other = { sessionId: 's2', userId: 'u2', tenantId: 't2', issuedAtSec: nowSec - 10 };
-    revocations.assertNotRevoked(other, 'k2', nowMs);
-  });
+  test.each(every.map((entry) => [entry.kind, entry] as const))(
+    'of a %s have the same effect in a group',
+    (kind, entry) => {
+      const revocations = ready();
+      const named = kind === 'member' ? ['t9 u9', 't1 u1'] : ['x', nameOf(entry)];
+      revocations.apply([{ kind, names: named, ...times }], nowMs);
+      expect(revocations.size).toBe(2);
+      expect(() => revocations.assertNotRevoked(caller, 'k1', nowMs)).toThrow(
+        expect.objectContaining({ code: 'token_revoked' }),
+      );
+      const other = { sessionId: 's2', userId: 'u2', tenantId: 't2', issuedAtSec: nowSec - 10 };
+      revocations.assertNotRevoked(other, 'k2', nowMs);
+    },
+  );
 
-  test('tell who listens, until they listen no more', () => {
+  test('call a listener until it is removed', () => {
     const revocations = ready();
     const listener = jest.fn();
     const off = revocations.onChange(listener);
@@ -140,7 +143,7 @@ describe('revocations', () => {
   });
 });
 
-describe('revocations of which there are more than are held one by one', () => {
+describe('more revocations than fit in memory', () => {
   const maxHeld = 64;
   const crowded = (entries: readonly Revocation[]) => {
     const revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow', maxHeld });
@@ -155,14 +158,14 @@ describe('revocations of which there are more than are held one by one', () => {
       return (error as { code: string }).code === 'token_revoked';
     }
   };
-  /** A session that was revoked some seconds ago. */
+  /** A session that was revoked a number of seconds ago. */
   const revoked = (n: number, agoSec = n): Revocation => {
     const notBeforeMs = nowMs - agoSec * 1000;
     return { kind: 'session', sessionId: `s-${n}`, notBeforeMs, expiresAtMs: notBeforeMs + 905_000 };
   };
   const tokenOf = (sessionId: string, issuedAtSec: number) => ({ ...caller, sessionId, issuedAtSec });
 
-  test('refuse every token that they refused before, whatever they are of', () => {
+  test('refuse every token that they refused before, for every kind', () => {
     const ids = fc.integer({ min: 0, max: 300 }).map((n) => `i-${n}`);
     const kind = fc.constantFrom('session', 'member', 'user', 'tenant', 'key');
     const entry = fc
@@ -181,7 +184,7 @@ describe('revocations of which there are more than are held one by one', () => {
         expect(few.size).toBeLessThanOrEqual(maxHeld);
         const isNoneAccepted = pages.flat().every((each) => {
           const names = { sessionId: 'x', userId: 'x', tenantId: 'x', ...each };
-          // The issuer gives out no token of a session that has ended.
+          // An issuer issues no token for an ended session.
           const claims = { ...names, issuedAtSec: each.notBeforeMs / 1000 - 1 };
           const kid = each.kind === 'key' ? each.kid : 'k';
           return isRefused(few, claims, kid) || !isRefused(many, claims, kid);
@@ -191,8 +194,8 @@ describe('revocations of which there are more than are held one by one', () => {
     );
   });
 
-  test('let pass what is issued now, and what is younger than those that gave way', () => {
-    // The last to come are the oldest.
+  test('accept tokens issued now, and tokens newer than the dropped entries', () => {
+    // The entries added last are the oldest.
     const revocations = crowded(Array.from({ length: maxHeld + 1 }, (_, n) => revoked(n)));
     const beforeMs = revocations.refusedBeforeMs(nowMs) ?? 0;
     expect(beforeMs).toBe(nowMs - (maxHeld - 1) * 1000);
@@ -201,7 +204,7 @@ describe('revocations of which there are more than are held one by one', () => {
     expect(isRefused(revocations, tokenOf('s-1', nowMs / 1000))).toBe(true);
   });
 
-  test('all of one moment refuse what is older than it, however many they are', () => {
+  test('with the same time refuse only older tokens, in any number', () => {
     const revocations = crowded([]);
     for (let n = 0; n < 50; n += 1) {
       revocations.apply(
@@ -215,7 +218,7 @@ describe('revocations of which there are more than are held one by one', () => {
     expect(isRefused(revocations, tokenOf('another', nowMs / 1000 - 10))).toBe(false);
   });
 
-  test('refuse no others any more when those that gave way would have expired', () => {
+  test('stop refusing other tokens once the dropped entries would have expired', () => {
     const revocations = crowded(Array.from({ length: maxHeld + 1 }, (_, n) => revoked(n)));
     const endMs = nowMs + 905_000 - (maxHeld - 1) * 1000 + 5_000;
     const old = tokenOf('another', nowMs / 1000 - 600);
@@ -225,7 +228,7 @@ describe('revocations of which there are more than are held one by one', () => {
   });
 });
 
-test('revocations that expire together are forgotten in turns, between which the event loop goes on', async () => {
+test('revocations that expire together are removed in several turns of the event loop', async () => {
   const revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
   const entries = Array.from(
     { length: 25_000 },
@@ -241,7 +244,7 @@ test('revocations that expire together are forgotten in turns, between which the
   expect(sizes).toEqual([15_000, 5_000]);
 });
 
-test('a part of a snapshot is in force when the rest has come, and what was in force before is so all the time', () => {
+test('a part of a snapshot is in force after its last page, and known revocations stay in force meanwhile', () => {
   const revocations = ready({ kind: 'session', sessionId: 's0', ...times });
   const isRefused = (sessionId: string) => {
     try {

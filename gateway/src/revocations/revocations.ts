@@ -11,61 +11,62 @@ import {
 } from './revoked-subject.ts';
 import { latestSec, RevocationTable, type TableEntry } from './table.ts';
 
-/** One entry of the issuer's log, in force until every token that it could concern has expired. */
+/** One entry of the issuer's log. It stays in force until every token it could revoke has expired. */
 export type Revocation = Times & RevokedSubject;
 
-/** Many of them with the same kind and times. A member's name is `<tenant id> <user id>`. */
+/** Revocations with the same kind and times. The name of a member is `<tenant id> <user id>`. */
 export type RevocationGroup = Times & Readonly<{ kind: RevokedSubject['kind']; names: readonly string[] }>;
 
 type Times = Readonly<{ notBeforeMs: number; expiresAtMs: number }>;
 type Entries = readonly (Revocation | RevocationGroup)[];
 
-/** What one issuer has revoked, as far as this gateway knows. Answers without waiting. */
+/** The known revocations of one issuer, in memory. */
 export type Revocations = Readonly<{
   /** @throws AppError `token_revoked`; `revocations_unavailable` before the first snapshot, and when stale under `deny`. */
   assertNotRevoked(claims: Subject, kid: string, nowMs: number): void;
-  /** Adds entries; those already there stay. */
+  /** Adds entries. Known entries stay in force. */
   apply(entries: Entries, nowMs: number): void;
-  /** Takes a part of a snapshot that has more. It comes into force with the rest, at the next {@link applySnapshot}. */
+  /** Adds a part of a snapshot. It comes into force at the next {@link applySnapshot}. */
   stage(entries: Entries, nowMs: number): void;
   /**
-   * Puts a whole snapshot into force, of which these are the last entries, and is ready. What it does not have stays in force as
-   * well, until it expires: a log that was restored from a backup, or is empty by mistake, must not make a token good again that
-   * was revoked.
+   * Adds the last entries of a snapshot, applies the snapshot as a whole, and becomes ready. Known entries that are missing
+   * in it stay in force until they expire: a log that was restored from a backup must not make a revoked token valid again.
    */
   applySnapshot(entries: Entries, nowMs: number): void;
-  /** The feed said that there was nothing more at this moment. */
+  /** Records that the feed had nothing more at this moment. */
   confirmCurrent(nowMs: number): void;
-  /** Called after entries came in, so that open connections can be closed. Returns what takes it off again. */
+  /** Calls the listener after entries were added, to close open connections. Returns a function that removes it. */
   onChange(listener: () => void): () => void;
-  /** A snapshot was read. */
+  /** Whether a snapshot was read. */
   readonly ready: boolean;
-  /** Milliseconds since the feed last answered in full; undefined before the first time. */
+  /** Milliseconds since the last {@link confirmCurrent}. Undefined before the first. */
   stalenessMs(nowMs: number): number | undefined;
   readonly size: number;
   /**
-   * Every token of this issuer that was issued before this moment is refused, since more was revoked than is held one by one.
-   * Undefined: none is.
+   * Tokens issued before this moment are all refused, because there are more revocations than fit in memory. Undefined:
+   * there are not.
    */
   refusedBeforeMs(nowMs: number): number | undefined;
 }>;
 
-/** Entries of one issuer that are held one by one, with 36 bytes each. */
+/** Largest number of entries in memory per issuer, 36 bytes each. */
 const defaultMaxHeld = 2_000_000;
-// The share of them that gives way at once when there are more: takes some 10 ms.
-const givesWay = 1 / 64;
+// The share of entries dropped at once when the memory is full. Dropping it takes about 10 ms.
+const dropShare = 1 / 64;
 
 const sweepEveryMs = 1_000;
-// Takes some 2 ms. What is left is forgotten in further turns of the event loop.
-const sweptAtOnce = 10_000;
+// Removing this many takes about 2 ms. The rest follows in later turns of the event loop.
+const maxSweptPerTurn = 10_000;
 
 /**
- * Beyond `maxHeld` the entries that expire first give way to one rule: every token that is older than the latest of them is refused
- * until the last of them would have expired. It refuses all that they did, since an issuer issues nothing for a session that has
- * ended, and the clients of others get a token that passes when they refresh.
+ * Creates the revocations of one issuer.
  *
- * @param options.maxStalenessMs How old knowledge may be before `onStale` counts.
- * @param options.onStale `allow`: tokens that are not known to be revoked pass. `deny`: nothing passes until the feed is back.
+ * Beyond `maxHeld` entries, those that expire first are replaced with one cutoff: every token older than the latest of them
+ * is refused until the last of them would have expired. The cutoff refuses all tokens that the dropped entries refused,
+ * because an issuer issues no token for an ended session. Other clients get a valid token with their next refresh.
+ *
+ * @param options.maxStalenessMs The age of the last {@link Revocations.confirmCurrent} after which `onStale` applies.
+ * @param options.onStale `allow`: tokens without a known revocation pass. `deny`: all tokens get 503 until the feed recovers.
  */
 export function createRevocations(
   options: Readonly<{ maxStalenessMs: number; onStale: 'allow' | 'deny'; maxHeld?: number }>,
@@ -73,43 +74,43 @@ export function createRevocations(
   const { maxHeld = defaultMaxHeld } = options;
   const table = new RevocationTable();
   const digest = new Int32Array(digestWords);
-  // By kind: when the last entry of it expires. Mostly there are sessions only, and the other kinds need no look.
+  // When the last entry of each kind expires. Usually there are only sessions, and the other kinds need no lookup.
   const lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0 };
-  let everyone: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
+  let cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
   let sweptAtMs = Number.NEGATIVE_INFINITY;
   let currentAtMs: number | undefined;
   let ready = false;
   const listeners = new Set<() => void>();
 
-  function hold(entries: Entries, nowMs: number, how: 'add' | 'stage'): void {
+  function addAll(entries: Entries, nowMs: number, method: 'add' | 'stage'): void {
     const nowSec = expirySecAt(nowMs);
     for (const entry of entries) {
       const times = { notBeforeSec: toSec(entry.notBeforeMs), expiresAtSec: toSec(entry.expiresAtMs) };
-      // Many of a group are taken as they are: an object each would make the heap grow by 100 MB over a million.
-      if (!('names' in entry)) holdOne(entry.kind, nameOf(entry), times, nowSec, how);
-      else for (const name of entry.names) holdOne(entry.kind, name, times, nowSec, how);
+      // A group has no object per name: a million objects would take 100 MB.
+      if (!('names' in entry)) addOne(entry.kind, nameOf(entry), times, nowSec, method);
+      else for (const name of entry.names) addOne(entry.kind, name, times, nowSec, method);
     }
   }
 
-  function holdOne(
+  function addOne(
     kind: RevokedSubject['kind'],
     name: string,
     times: TableEntry,
     nowSec: number,
-    how: 'add' | 'stage',
+    method: 'add' | 'stage',
   ): void {
-    if (times.notBeforeSec <= everyone.notBeforeSec && times.expiresAtSec <= everyone.expiresAtSec) return;
+    if (times.notBeforeSec <= cutoff.notBeforeSec && times.expiresAtSec <= cutoff.expiresAtSec) return;
     if (table.size >= maxHeld) makeRoom(nowSec);
     digestRevoked(kind, name, digest);
-    table[how](digest, 0, times, nowSec);
+    table[method](digest, 0, times, nowSec);
     lastExpirySec[kind] = Math.max(lastExpirySec[kind], times.expiresAtSec);
   }
 
   function makeRoom(nowSec: number): void {
-    const dropped = table.dropFirst(Math.ceil(maxHeld * givesWay));
+    const dropped = table.dropEarliest(Math.ceil(maxHeld * dropShare));
     if (dropped.expiresAtSec <= nowSec) return;
-    const before = everyone.expiresAtSec > nowSec ? everyone : dropped;
-    everyone = {
+    const before = cutoff.expiresAtSec > nowSec ? cutoff : dropped;
+    cutoff = {
       notBeforeSec: Math.max(before.notBeforeSec, dropped.notBeforeSec),
       expiresAtSec: Math.max(before.expiresAtSec, dropped.expiresAtSec),
     };
@@ -122,17 +123,17 @@ export function createRevocations(
   }
 
   function forgetExpired(nowSec: number): void {
-    const isDone = table.expire(nowSec, sweptAtOnce);
+    const isDone = table.expire(nowSec, maxSweptPerTurn);
     if (!isDone) setImmediate(forgetExpired, nowSec);
   }
 
-  function changed(nowMs: number): void {
+  function notify(nowMs: number): void {
     sweep(nowMs);
     for (const listener of listeners) listener();
   }
 
   function refusedBeforeSec(nowSec: number): number | undefined {
-    return everyone.expiresAtSec > nowSec ? everyone.notBeforeSec : undefined;
+    return cutoff.expiresAtSec > nowSec ? cutoff.notBeforeSec : undefined;
   }
 
   function isRevoked(claims: Subject, kid: string, nowSec: number): boolean {
@@ -140,7 +141,7 @@ export function createRevocations(
     const digests = digestsOf(claims, kid);
     const goodFrom = (kind: Revocation['kind']): number | undefined =>
       lastExpirySec[kind] > nowSec ? table.find(digests, placeOf[kind] * digestWords) : undefined;
-    // A session ends for good; the others end what was issued before a moment, since users and tenants come back.
+    // A revoked session never becomes valid again. The other kinds refuse only tokens issued before `not_before`.
     if (claims.sessionId !== undefined && goodFrom('session') !== undefined) return true;
     return (
       isBefore(claims, goodFrom('member')) ||
@@ -164,18 +165,18 @@ export function createRevocations(
     },
     apply(more, nowMs) {
       if (more.length === 0) return;
-      hold(more, nowMs, 'add');
-      changed(nowMs);
+      addAll(more, nowMs, 'add');
+      notify(nowMs);
     },
     stage(some, nowMs) {
-      hold(some, nowMs, 'stage');
+      addAll(some, nowMs, 'stage');
       sweep(nowMs);
     },
     applySnapshot(last, nowMs) {
-      hold(last, nowMs, 'stage');
+      addAll(last, nowMs, 'stage');
       table.commit();
       ready = true;
-      changed(nowMs);
+      notify(nowMs);
     },
     confirmCurrent(nowMs) {
       currentAtMs = nowMs;
@@ -202,8 +203,8 @@ export function createRevocations(
 const isBefore = ({ issuedAtSec }: Subject, goodFromSec: number | undefined): boolean =>
   goodFromSec !== undefined && issuedAtSec < goodFromSec;
 
-/** Up to the next whole second: `iat` counts whole seconds, and an entry may end late, never early. */
+/** Rounds up to whole seconds: `iat` has whole seconds, and an entry may end late, but never early. */
 const toSec = (ms: number): number => Math.min(Math.max(Math.ceil(ms / 1000), 0), latestSec);
 
-/** An entry that ends by this second is over: a token that it concerns does not even pass by tolerance. */
+/** Entries that expire by this second can be removed: the tokens they revoke have expired, tolerance included. */
 const expirySecAt = (nowMs: number): number => Math.floor((nowMs - toleranceMs) / 1000);

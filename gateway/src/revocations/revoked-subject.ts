@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 
-/** What an entry of the log revokes. */
+/** The subject that an entry of the log revokes. */
 export type RevokedSubject =
   | Readonly<{ kind: 'session'; sessionId: string }>
   | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
@@ -8,7 +8,7 @@ export type RevokedSubject =
   | Readonly<{ kind: 'tenant'; tenantId: string }>
   | Readonly<{ kind: 'key'; kid: string }>;
 
-/** What of a token can be revoked. */
+/** The claims of a token that revocations refer to. */
 export type Subject = Readonly<{
   sessionId: string | undefined;
   userId: string;
@@ -16,22 +16,22 @@ export type Subject = Readonly<{
   issuedAtSec: number;
 }>;
 
-/** A digest's words of 32 bits. */
+/** The number of 32-bit words in a digest. */
 export const digestWords = 3;
 
-/** Each kind has its place among a token's digests. */
+/** The index of each kind among the digests of a token. */
 export const placeOf = { session: 0, member: 1, user: 2, tenant: 3, key: 4 } as const;
 const places = 5;
 
-// Secret, or an issuer could look for identifiers that share a digest. With an identifier of 36 characters it fits one block of SHA-256.
+// Secret, because an issuer could otherwise search for identifiers with the same digest. With a UUID it fits in one SHA-256 block.
 const key = randomBytes(12).toString('base64url');
 
 /**
- * Writes a keyed digest that stands for an identifier of any length: 96 bits of its SHA-256. With two million held, the
- * probability that a lookup of another identifier finds one of them is 2^-75.
+ * Writes a keyed digest of an identifier: 96 bits of a SHA-256. With two million entries, the probability that a lookup
+ * finds the entry of another identifier is 2^-75.
  */
 function writeDigest(identifier: string, into: Int32Array, at: number): void {
-  // A Buffer would cost more than the digest.
+  // Creating a Buffer would cost more than the digest.
   const bytes = hash('sha256', key + identifier, 'binary');
   for (let word = 0; word < digestWords; word += 1) {
     const from = word * 4;
@@ -43,12 +43,16 @@ function writeDigest(identifier: string, into: Int32Array, at: number): void {
   }
 }
 
-/** Writes the digest of what is revoked to the beginning of `into`. @param name As {@link nameOf} gives it. */
+/**
+ * Writes the digest of a revoked subject to the beginning of `into`.
+ *
+ * @param name The result of {@link nameOf}.
+ */
 export function digestRevoked(kind: RevokedSubject['kind'], name: string, into: Int32Array): void {
   writeDigest(prefixes[kind] + name, into, 0);
 }
 
-/** The identifier within its kind. A space is in no identifier of a token, so no two members share one. */
+/** The name of a subject within its kind. Identifiers contain no space, so the name of a member is unique. */
 export function nameOf(subject: RevokedSubject): string {
   switch (subject.kind) {
     case 'session':
@@ -67,11 +71,11 @@ export function nameOf(subject: RevokedSubject): string {
 const prefixes = { session: 's ', member: 'm ', user: 'u ', tenant: 't ', key: 'k ' } as const;
 
 /**
- * The digests of all that could revoke a token, each at its place. Made once for each token, since open connections are
- * looked through whenever entries come in.
+ * Returns the digests of all subjects that could revoke a token, each at its {@link placeOf}. They are computed once per
+ * token, because every new entry is checked against the tokens of open connections.
  */
 export function digestsOf(claims: Subject, kid: string): Int32Array {
-  const known = made.get(claims);
+  const known = digestCache.get(claims);
   if (known?.kid === kid) return known.digests;
   const digests = new Int32Array(places * digestWords);
   const { sessionId, userId, tenantId } = claims;
@@ -82,8 +86,8 @@ export function digestsOf(claims: Subject, kid: string): Int32Array {
   write({ kind: 'user', userId });
   write({ kind: 'tenant', tenantId });
   write({ kind: 'key', kid });
-  made.set(claims, { kid, digests });
+  digestCache.set(claims, { kid, digests });
   return digests;
 }
 
-const made = new WeakMap<Subject, Readonly<{ kid: string; digests: Int32Array }>>();
+const digestCache = new WeakMap<Subject, Readonly<{ kid: string; digests: Int32Array }>>();

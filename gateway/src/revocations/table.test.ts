@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { RevocationTable } from './table.ts';
 
 const startSec = 1_700_000_000;
-/** Few, and all but some under one head of the hash table, so that lists are long. */
+/** A few digests. Most share one head of the hash table, so that its list is long. */
 const digestOf = (subject: number): Int32Array => Int32Array.of(subject % 5 === 0 ? -1 : 7, subject, -subject);
 const timesAt = (expiresAtSec: number, notBeforeSec = startSec) => ({ notBeforeSec, expiresAtSec });
 
@@ -22,7 +22,7 @@ describe('the table of revocations', () => {
     { weight: 2, arbitrary: fc.record({ do: fc.constant('wait'), ahead: fc.integer({ min: 1, max: 5_000 }) }) },
   ) as fc.Arbitrary<{ do: 'add' | 'stage' | 'commit' | 'wait'; subject: number; ahead: number; notBefore: number }>;
 
-  test('finds what a map would find, no more and no less, and forgets it in time', () => {
+  test('finds exactly what a map finds, and removes entries in time', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const table = new RevocationTable();
@@ -48,7 +48,7 @@ describe('the table of revocations', () => {
               isStaged: what === 'stage' && (before?.isStaged ?? true),
             });
           }
-          // What was revoked far ahead may be found a little longer; nothing is forgotten early.
+          // Entries that expire far ahead may stay slightly longer. None is removed early.
           const sure = subjects.filter((key) => (model.get(key)?.expiresAtSec ?? Infinity) > nowSec);
           const wanted = sure.map((key) => {
             const known = model.get(key);
@@ -64,16 +64,16 @@ describe('the table of revocations', () => {
     );
   });
 
-  test('drops those that expire first, and tells the latest of their times', () => {
+  test('drops the entries that expire first, and returns their latest times', () => {
     const table = new RevocationTable();
     for (let n = 0; n < 100; n += 1) table.add(digestOf(n), 0, timesAt(startSec + 900 - n, startSec - n), startSec);
-    expect(table.dropFirst(30)).toEqual({ notBeforeSec: startSec - 70, expiresAtSec: startSec + 830 });
+    expect(table.dropEarliest(30)).toEqual({ notBeforeSec: startSec - 70, expiresAtSec: startSec + 830 });
     const left = Array.from({ length: 100 }, (_, n) => n).filter((n) => table.find(digestOf(n), 0) !== undefined);
     expect(left).toEqual(Array.from({ length: 70 }, (_, n) => n));
     expect(table.size).toBe(70);
   });
 
-  test('uses the room of what it forgot again', () => {
+  test('reuses the memory of removed entries', () => {
     const table = new RevocationTable();
     const before = process.memoryUsage().arrayBuffers;
     for (let round = 0; round < 1_000; round += 1) {
@@ -83,7 +83,7 @@ describe('the table of revocations', () => {
         table.add(Int32Array.of(Math.imul(n, 0x9e3779b1), round, 0), 0, timesAt(nowSec + 10), nowSec);
     }
     expect(table.size).toBe(1_000);
-    // A million entries are 32 MiB; the hash table alone is 4.
+    // A million entries take 32 MiB, and the hash table takes 4 MiB.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1024 * 1024);
   });
 });

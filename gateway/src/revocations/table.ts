@@ -7,7 +7,7 @@ const headBits = 20;
 const blockBits = 14;
 const blockMask = (1 << blockBits) - 1;
 
-// The words of an entry after its digest. A link is the number of another entry; 0 ends a list.
+// The words of an entry after its digest. A link is the number of another entry, and 0 ends a list.
 const notBefore = digestWords;
 const expiresAt = digestWords + 1;
 const generation = digestWords + 2;
@@ -15,21 +15,21 @@ const nextOfHead = digestWords + 3;
 const nextOfDue = digestWords + 4;
 const entryWords = digestWords + 5;
 
-/** Times are unsigned words: the last one is in the year 2106. */
+/** The largest time of an entry, in the year 2106. Times are unsigned 32-bit words. */
 export const latestSec = 0xffff_ffff;
 
-// Up to 17 minutes ahead each second has a list of its own; further ahead one in 512 of the time left, so that there are few.
+// Entries that expire within 17 minutes have one list per second. Later ones share lists of up to 1/512 of the time left.
 const exactSec = 1024;
 
 /**
- * Revoked subjects by digest, 32 bytes each. Nothing here takes time in proportion to what is held: entries lie in blocks that
- * are never copied, the hash table has its full size from the start (untouched pages cost no memory), and entries that expire
- * together are in one list.
+ * A hash table of revoked subjects by digest, 32 bytes each. No operation takes time in proportion to its size. Blocks of
+ * entries are never copied, and the table has its full size from the start (untouched pages use no memory). Entries that
+ * expire together are in one list.
  */
 export class RevocationTable {
   #heads: Int32Array | undefined;
   readonly #blocks: Int32Array[] = [];
-  /** First of the entries that expire by this second. */
+  /** The first entry that expires by this second. */
   readonly #due = new Map<number, number>();
   #used = 0;
   #free = 0;
@@ -40,37 +40,37 @@ export class RevocationTable {
     return this.#size;
   }
 
-  /** @returns From when on tokens of this subject are good again; undefined where it is not revoked. */
+  /** @returns When tokens of this subject become valid again, in Unix seconds. Undefined: it is not revoked. */
   find(digests: Int32Array, at: number): number | undefined {
     const entry = this.#entryOf(digests, at);
     if (entry === 0 || this.#get(entry, generation) >= this.#staged) return undefined;
     return this.#get(entry, notBefore) >>> 0;
   }
 
-  /** Holds an entry; of one that is held already the later times count. */
+  /** Adds an entry. For a known subject, the later times apply. */
   add(digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
-    this.#hold(digests, at, times, nowSec, 0);
+    this.#put(digests, at, times, nowSec, 0);
   }
 
-  /** The same, but it is found only after {@link commit}. */
+  /** Like {@link add}, but `find` returns the entry only after {@link commit}. */
   stage(digests: Int32Array, at: number, times: TableEntry, nowSec: number): void {
-    this.#hold(digests, at, times, nowSec, this.#staged);
+    this.#put(digests, at, times, nowSec, this.#staged);
   }
 
-  /** All that was staged is found from now on. */
+  /** Makes all staged entries visible to `find`. */
   commit(): void {
     this.#staged += 1;
   }
 
-  /** Forgets at most so many that have expired. @returns Whether it is done. */
+  /** Removes up to `limit` expired entries. @returns Whether all were removed. */
   expire(nowSec: number, limit: number): boolean {
     let left = limit;
     for (const second of this.#due.keys()) {
       if (second > nowSec) continue;
       for (; left > 0 && this.#due.has(second); left -= 1) {
-        const entry = this.#takeFrom(second);
+        const entry = this.#popFrom(second);
         const until = this.#get(entry, expiresAt) >>> 0;
-        // It was revoked again since.
+        // The subject was revoked again, so its entry expires later.
         if (until > nowSec) this.#link(entry, until, nowSec);
         else this.#remove(entry);
       }
@@ -79,14 +79,14 @@ export class RevocationTable {
     return true;
   }
 
-  /** Forgets the `count` that expire first. @returns The latest times among them. */
-  dropFirst(count: number): TableEntry {
+  /** Removes the `count` entries that expire first. @returns The latest times among them. */
+  dropEarliest(count: number): TableEntry {
     let notBeforeSec = 0;
     let expiresAtSec = 0;
     let left = count;
     for (const second of [...this.#due.keys()].sort((a, b) => a - b)) {
       for (; left > 0 && this.#due.has(second); left -= 1) {
-        const entry = this.#takeFrom(second);
+        const entry = this.#popFrom(second);
         notBeforeSec = Math.max(notBeforeSec, this.#get(entry, notBefore) >>> 0);
         expiresAtSec = Math.max(expiresAtSec, this.#get(entry, expiresAt) >>> 0);
         this.#remove(entry);
@@ -95,7 +95,7 @@ export class RevocationTable {
     return { notBeforeSec, expiresAtSec };
   }
 
-  #hold(digests: Int32Array, at: number, times: TableEntry, nowSec: number, staged: number): void {
+  #put(digests: Int32Array, at: number, times: TableEntry, nowSec: number, staged: number): void {
     const known = this.#entryOf(digests, at);
     if (known !== 0) {
       this.#set(known, notBefore, Math.max(this.#get(known, notBefore) >>> 0, times.notBeforeSec));
@@ -118,11 +118,11 @@ export class RevocationTable {
 
   #entryOf(digests: Int32Array, at: number): number {
     let entry = this.#heads?.[(digests[at] ?? 0) >>> (32 - headBits)] ?? 0;
-    while (entry !== 0 && !this.#is(entry, digests, at)) entry = this.#get(entry, nextOfHead);
+    while (entry !== 0 && !this.#matches(entry, digests, at)) entry = this.#get(entry, nextOfHead);
     return entry;
   }
 
-  #is(entry: number, digests: Int32Array, at: number): boolean {
+  #matches(entry: number, digests: Int32Array, at: number): boolean {
     for (let word = 0; word < digestWords; word += 1) {
       if (this.#get(entry, word) !== digests[at + word]) return false;
     }
@@ -134,12 +134,12 @@ export class RevocationTable {
   }
 
   #link(entry: number, untilSec: number, nowSec: number): void {
-    const second = listFor(untilSec, nowSec);
+    const second = expiryListFor(untilSec, nowSec);
     this.#set(entry, nextOfDue, this.#due.get(second) ?? 0);
     this.#due.set(second, entry);
   }
 
-  #takeFrom(second: number): number {
+  #popFrom(second: number): number {
     const entry = this.#due.get(second) ?? 0;
     const next = this.#get(entry, nextOfDue);
     if (next === 0) this.#due.delete(second);
@@ -147,7 +147,7 @@ export class RevocationTable {
     return entry;
   }
 
-  /** Of one that is in no list of those that expire any more. */
+  /** Removes an entry that is no longer in an expiry list. */
   #remove(entry: number): void {
     const heads = this.#heads as Int32Array;
     const head = this.#headOf(entry);
@@ -170,7 +170,7 @@ export class RevocationTable {
       return entry;
     }
     this.#used += 1;
-    // Number 0 is nobody's, so that it can end a list.
+    // Entry 0 is never used, so that 0 can end a list.
     if (this.#blocks.length <= this.#used >>> blockBits) this.#blocks.push(new Int32Array(entryWords << blockBits));
     return this.#used;
   }
@@ -185,8 +185,8 @@ export class RevocationTable {
   }
 }
 
-/** The second by whose list an entry is forgotten: its own, or a little later where that is far away. */
-function listFor(untilSec: number, nowSec: number): number {
+/** The second whose list holds the entry: its own, or slightly later if it is far ahead. */
+function expiryListFor(untilSec: number, nowSec: number): number {
   const aheadSec = untilSec - nowSec;
   if (aheadSec < exactSec) return untilSec;
   const step = 2 ** (Math.floor(Math.log2(aheadSec)) - 9);

@@ -73,13 +73,13 @@ export function openRevocations(
   { opened, keyFor, nowMs, logger, onLag }: RevocationsOptions,
 ): FollowedRevocations {
   const revocations = createRevocations(feed);
-  const ask = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
+  const fetchPage = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
   return {
     revocations,
     feed: followRevocations({
       issuer,
       revocations,
-      ask,
+      fetchPage,
       maxStalenessMs: feed.maxStalenessMs,
       logger,
       onLag: (lagMs) => onLag?.(issuer, lagMs),

@@ -7,7 +7,7 @@ import {
   signRequest,
 } from '@countersign/identity';
 import type { Upstream } from '../../config/config.ts';
-import type { FeedQuestion } from '../../revocations/feed.ts';
+import type { FeedRequest } from '../../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../../revocations/page.ts';
 import type { OpenUpstream } from '../pool/open-upstream.ts';
 import type { Target } from '../pool/target.ts';
@@ -41,12 +41,12 @@ const lateMs = 1_000;
  */
 export function createRevocationSource(
   options: RevocationSourceOptions,
-): (question: FeedQuestion, signal: AbortSignal) => Promise<RevocationPage> {
+): (question: FeedRequest, signal: AbortSignal) => Promise<RevocationPage> {
   const { upstream, opened, keyFor, lifetimeSec, nowMs, graceMs = 5_000 } = options;
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
-  async function ask({ pool }: Target, question: FeedQuestion, signal: AbortSignal): Promise<RevocationPage> {
+  async function ask({ pool }: Target, question: FeedRequest, signal: AbortSignal): Promise<RevocationPage> {
     const query = queryOf(question);
     const nowSec = Math.floor(nowMs() / 1000);
     const signed = signRequest(
@@ -101,7 +101,7 @@ async function readAll(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function queryOf({ position, waitSec }: FeedQuestion): string {
+function queryOf({ position, waitSec }: FeedRequest): string {
   const query = new URLSearchParams();
   if (position !== undefined) {
     query.set('log', position.log);

@@ -1,75 +1,87 @@
 import type { IncomingMessage } from 'node:http';
 import type { Route, Scheme } from './config/config.ts';
+import { type AppError, errorTable } from './errors.ts';
 import type { Upgrade } from './http/subprotocols.ts';
 import type { Params } from './routing/route-table.ts';
 import type { Transaction } from './tokens/txn-token.ts';
 import type { TokenStatus, VerifiedToken } from './tokens/verified-token.ts';
 
-// A request is a value that gains a type at each stage. The mark cannot be written outside a stage without a cast, and
-// each cast stands in one file: `stages/` has exactly one `as Matched`, one `as Permitted` and so on (stages.test.ts).
+// Each stage gives a request a new type. The mark cannot be set without a cast, and stages.test.ts checks that each
+// cast stands in one file of `stages/`.
 declare const passed: unique symbol;
 type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
 
-/** What a stage puts together, before it says that it is done. */
+/** What a stage builds before it sets its mark. */
 export type Unmarked<Exchange> = Omit<Exchange, typeof passed>;
 
 export type Header = readonly [name: string, value: string];
 
-/** What the request's one log line is made of. Stages write down what they learn, so that a refusal shows it too. */
+/**
+ * The contents of the request's one log line. Each stage adds what it learns, so that a refusal is logged with it too.
+ */
 export type RequestRecord = {
   readonly requestId: string;
   readonly method: string;
-  /** Without the query, which may hold what should not be logged. */
+  /** Without the query, which may hold secrets. */
   readonly path: string;
   readonly startedAt: number;
   address?: string;
   route?: string;
-  /** The rule of the route that was asked last: the one that refused, or where none did the last that held. */
+  /** The route's rule that was evaluated last: the one that refused the request, or the last one that passed. */
   rule?: string;
-  /** How the route may be asked with a token, and how this client did: what a 401 goes by. */
+  /** The schemes that the route accepts, and the one that the client used. A 401 challenge depends on both. */
   schemes?: readonly Scheme[];
   scheme?: Scheme;
   identity?: 'user' | 'anonymous' | 'service';
   userId?: string;
   serviceId?: string;
-  /** On nested calls for a user: the id of the request that began it all. */
+  /** On nested calls for a user: the id of the user's original request. */
   transactionId?: string;
   tenantId?: string;
   upstream?: string;
-  /** Of the answer, where no `ServerResponse` knows it: upgrades and parser errors. */
+  /** Of the response, where no `ServerResponse` has it: upgrades and parser errors. */
   status?: number;
-  /** The origin that was asked last, and how many attempts there were. */
+  /** The origin that was tried last, and the number of attempts. */
   target?: string;
   attempts?: number;
-  /** The code of the attempt before the last. */
+  /** The error code of the attempt before the last. */
   retriedAfter?: string;
-  /** Milliseconds: until signed, from then until there was a connection, and from then until the service's answer began. */
+  /** Milliseconds: until the request was signed, then until it had a connection, then until the response began. */
   decidedMs?: number;
   waitedMs?: number;
   upstreamMs?: number;
   code?: string;
   fault?: string;
   detail?: Readonly<Record<string, unknown>>;
-  /** What was behind a 5xx. */
+  /** The cause of a 5xx. */
   err?: unknown;
-  /** For the answer, whoever gives it, names and values in turn: what is left of the route's limits. */
+  /** Response headers, names and values in turn: what is left of the route's limits. Errors carry them too. */
   limits?: readonly string[];
-  /** The same: who may read it. Where it is set the service is not asked. */
+  /** Likewise: the CORS headers. Where they are set, they replace those of the service. */
   cors?: readonly string[];
-  /** The same: what a client is to put into its next DPoP proof. */
+  /** Likewise: the nonce for the client's next DPoP proof. */
   nonce?: readonly string[];
-  /** The same, where the service says nothing on it. */
+  /** Likewise: defaults for headers that the service does not send. */
   defaults?: readonly string[];
 };
 
-/** A request as node's parser hands it over: nothing in it is trusted yet. */
+/** Records an error that comes too late for an error response, because the response has started. */
+export function recordFailure(record: RequestRecord, { code }: AppError): void {
+  record.code = code;
+  record.fault = errorTable[code].fault;
+}
+
+/** A request as Node's parser delivers it. Nothing in it is trusted yet. */
 export type Arrival = Readonly<{
   request: IncomingMessage;
   kind: 'http' | 'upgrade';
   record: RequestRecord;
-  /** Sends `100 Continue` where the client waits for it; called once, just before the body is read. */
+  /** Sends `100 Continue` if the client waits for it. Called once, just before the body is read. */
   acceptBody(): void;
-  /** It has become a connection that may stay open for long, and no longer keeps the configuration in use that let it in. */
+  /**
+   * Called when the exchange becomes a connection that may stay open for long. It then no longer keeps its
+   * configuration in use.
+   */
   detach(): void;
 }>;
 
@@ -77,27 +89,27 @@ export type Arrival = Readonly<{
 export type InboundBody = Readonly<{
   /** A body was announced: a length above zero, or chunks. */
   present: boolean;
-  /** Undefined: chunked, or no body at all. */
+  /** Undefined for a chunked body and for no body. */
   length: number | undefined;
   type: string | undefined;
   encoding: string | undefined;
 }>;
 
-/** Cleaned: `headers` holds nothing that the gateway writes itself, no hop-by-hop header and no credentials. */
+/** Sanitized: `headers` holds no header that the gateway writes itself, no hop-by-hop header and no credentials. */
 export type Incoming = Arrival &
   Readonly<{
     method: string;
     /** The request line's target, byte for byte. */
     rawTarget: string;
     headers: readonly Header[];
-    /** Taken aside: they pass only where the route says so. */
+    /** Kept apart from `headers`: the route decides which of them are forwarded. */
     credentials: Readonly<{ authorization: string | undefined; dpop: string | undefined; cookie: string | undefined }>;
-    /** As the gateway saw it; `address` goes by `trustedProxies`. */
+    /** The client as the gateway sees it; `address` depends on `trustedProxies`. */
     client: Readonly<{
       address: string;
       protocol: 'http' | 'https';
       host: string;
-      /** The page that a browser asks for, as the browser says it (RFC 6454 section 7). */
+      /** The origin of the page that makes the request, as the browser states it (RFC 6454 section 7). */
       origin: string | undefined;
     }>;
     body: InboundBody;
@@ -106,12 +118,15 @@ export type Incoming = Arrival &
   }> &
   Passed<'sanitize'>;
 
-/** `path` and `query` are canonical, and already what the service will get. */
+/** `path` and `query` are canonical, and are what the service receives. */
 export type Matched = Incoming &
   Readonly<{ route: Route; params: Params; path: string; query: string }> &
   Passed<'match'>;
 
-/** Who asks. `anonymous` is a statement too: this request brought no identity, and the route lets that pass so far. */
+/**
+ * The authenticated caller. `anonymous` is a result too: the request has no identity, and the route's authentication
+ * allows that.
+ */
 export type Caller =
   | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
   | Readonly<{
@@ -120,15 +135,17 @@ export type Caller =
       role: string;
       tenantId: string;
       token: VerifiedToken;
-      /** Whether the token is bound to a key. If so, that key's holder sent this request. */
+      /**
+       * Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder.
+       */
       bound: boolean;
-      /** Thumbprint of the key that a proof came from with this request; also of a token endpoint's client without a bound token. */
+      /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
       jkt: string | undefined;
     }>
-  /** On the internal listener. Without `user` it acts for nobody but itself. */
+  /** A service, on the internal listener. Without `user` it calls for itself. */
   | Readonly<{ kind: 'service'; serviceId: string; user?: Transaction }>;
 
-/** The user's token behind a request, for as long as the request goes on. */
+/** The user's token behind a request, which must stay valid while the request goes on. */
 export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
   if (caller.kind === 'user') return caller.token;
   return caller.kind === 'service' ? caller.user?.token : undefined;
@@ -137,18 +154,18 @@ export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
 export type Authenticated = Matched &
   Readonly<{
     caller: Caller;
-    /** The body, where it had to be read to know who asks. */
+    /** The body, where authentication had to read it. */
     content: Buffer | undefined;
   }> &
   Passed<'authenticate'>;
 
-/** Every rule of the route holds for this caller. */
+/** Every rule of the route passed for this caller. */
 export type Permitted = Authenticated & Passed<'authorize'>;
 
-/** Within the route's limits too. */
+/** The route's limits allow the request too. */
 export type Admitted = Permitted & Passed<'limit'>;
 
-/** What goes to the service, whole: nothing is added or taken away after this. Good for one attempt. */
+/** Exactly what the service receives: nothing is added or removed after this. Valid for one attempt. */
 export type Signed = Admitted &
   Readonly<{
     outbound: Readonly<{
@@ -156,7 +173,7 @@ export type Signed = Admitted &
       /** Path and query, as signed. */
       target: string;
       headers: readonly Header[];
-      /** Buffered in digest mode; `stream`: the request's own body, as it comes. */
+      /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
       body: Buffer | 'stream' | undefined;
     }>;
   }> &

@@ -2,42 +2,47 @@ import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
 import type { PreflightHeaders } from './stages/cors.ts';
-import { answerServerOptions } from './stages/server-options.ts';
+import { respondToServerOptions } from './stages/match.ts';
 
-/** One function a stage. Each takes what the one before it made and returns the next type, or throws an `AppError`. */
+/**
+ * One function per stage. Each takes the result of the previous one and returns the next type, or throws an `AppError`.
+ */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;
-  /** On the public listener, where pages of other origins may call. What it returns is the answer. */
+  /** Public listener with `cors` only. Returns the headers of a preflight's response. */
   cors?: ((incoming: Incoming) => PreflightHeaders | undefined) | undefined;
   match(incoming: Incoming): Matched;
   authenticate(matched: Matched): Authenticated | Promise<Authenticated>;
   authorize(authenticated: Authenticated): Permitted;
   limit(permitted: Permitted): Admitted | Promise<Admitted>;
   sign(admitted: Admitted): Signed | Promise<Signed>;
-  /** Each attempt of a retry is signed afresh. */
+  /** Signs each retry afresh. */
   signAgain(signed: Signed): Signed;
-  /** Requests only: whether there is a place left for another streamed body. It throws. */
+  /** Requests only: throws if this address has too many streamed bodies open. */
   admitUpload(signed: Signed): void;
-  /** Upgrades only: whose page asks, and whether there is a place left for another socket. They throw. */
+  /** Upgrades only: throw if the page's origin is not allowed, or if this user has too many sockets open. */
   checkOrigin?(incoming: Incoming): void;
   admitSocket(signed: Signed, socket: Duplex): void;
   forwardHttp(signed: Signed, response: ServerResponse, signAgain: (signed: Signed) => Signed): Promise<void>;
   forwardUpgrade(signed: Signed, socket: Duplex, head: Buffer): Promise<void>;
 }>;
 
-/** Both settle when the exchange is over. They reject, with an `AppError` for every known reason, while nothing was answered. */
+/**
+ * Both settle when the exchange is over. They reject only before a response has started, with an `AppError` for every
+ * known reason.
+ */
 export type Pipeline = Readonly<{
   http(arrival: Arrival, response: ServerResponse): Promise<void>;
   upgrade(arrival: Arrival, socket: Duplex, head: Buffer): Promise<void>;
 }>;
 
 /**
- * The straight line. Plain requests and upgrades differ in their last step only, so there is no second way in.
+ * Runs the stages in order. Requests and upgrades differ in the last step only, so neither can bypass a stage.
  *
  *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign ─► forward
  */
 export function createPipeline(stages: Stages): Pipeline {
-  async function signed(incoming: Incoming): Promise<Signed> {
+  async function runStages(incoming: Incoming): Promise<Signed> {
     const matched = stages.match(incoming);
     const authenticated = await stages.authenticate(matched);
     const permitted = stages.authorize(authenticated);
@@ -48,20 +53,20 @@ export function createPipeline(stages: Stages): Pipeline {
   return {
     async http(arrival, response) {
       const incoming = stages.sanitize(arrival);
-      const own = stages.cors?.(incoming) ?? answerServerOptions(incoming);
-      if (own !== undefined) response.writeHead(204, own).end();
+      const preflight = stages.cors?.(incoming) ?? respondToServerOptions(incoming);
+      if (preflight !== undefined) response.writeHead(204, preflight).end();
       else {
-        const request = await signed(incoming);
+        const request = await runStages(incoming);
         stages.admitUpload(request);
         await stages.forwardHttp(request, response, stages.signAgain);
       }
     },
     async upgrade(arrival, socket, head) {
       const incoming = stages.sanitize(arrival);
-      // Only for what it notes: no upgrade is a preflight.
+      // Sets the CORS headers of the record. An upgrade is never a preflight.
       stages.cors?.(incoming);
       stages.checkOrigin?.(incoming);
-      const upgrade = await signed(incoming);
+      const upgrade = await runStages(incoming);
       stages.admitSocket(upgrade, socket);
       await stages.forwardUpgrade(upgrade, socket, head);
     },

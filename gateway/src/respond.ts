@@ -4,40 +4,40 @@ import { type Answer, answerOf } from '@countersign/service-kit';
 import type { Scheme } from './config/config.ts';
 import { AppError, type Code, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
-import { lingerOver } from './http/lingering.ts';
+import { discardBody } from './http/lingering-close.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { proofAlgorithms } from './tokens/dpop/dpop-key.ts';
 
-/** The only place that turns an error into HTTP. */
+/** The only place that turns an error into an HTTP response. */
 export type Respond = Readonly<{
-  /** Answers a request that got no answer yet; breaks the connection off where one had begun. */
+  /** Responds to a request that has no response yet. If one has started, closes the connection instead. */
   http(thrown: unknown, record: RequestRecord, request: IncomingMessage, response: ServerResponse): void;
-  /** Answers on a bare socket, for upgrades and parser errors, and ends it. */
+  /** Responds on a bare socket, for upgrades and parser errors, and closes it. */
   socket(thrown: unknown, record: RequestRecord, socket: Duplex): void;
 }>;
 
-// For a client on a bare socket to read the answer and close its side.
+// Time for a client on a bare socket to read the response and close its side.
 const lingerMs = 2_000;
 
 export function createRespond(): Respond {
-  /** What is to be sent, with the record told about it. */
-  function answerTo(thrown: unknown, record: RequestRecord): Answer {
+  /** Builds the response, and writes the error into the record. */
+  function responseFor(thrown: unknown, record: RequestRecord): Answer {
     const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
-    const answer = answerOf(error, errorTable, { id: record.requestId, path: record.path });
+    const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
     record.code = error.code;
-    record.fault = answer.entry.fault;
+    record.fault = response.entry.fault;
     if (error.detail !== undefined) record.detail = error.detail;
-    if (answer.status >= 500) record.err = error.cause ?? error;
+    if (response.status >= 500) record.err = error.cause ?? error;
     return {
-      ...answer,
+      ...response,
       headers: {
         ...securityHeaders,
         ...challengeFor(error.code, record),
-        ...answer.headers,
-        ...named(record.limits),
-        ...named(record.cors),
-        ...named(record.nonce),
-        'content-length': String(Buffer.byteLength(answer.body)),
+        ...response.headers,
+        ...headersOf(record.limits),
+        ...headersOf(record.cors),
+        ...headersOf(record.nonce),
+        'content-length': String(Buffer.byteLength(response.body)),
         'x-request-id': record.requestId,
       },
     };
@@ -45,9 +45,9 @@ export function createRespond(): Respond {
 
   return {
     http(thrown, record, request, response) {
-      // Its body was malformed, and the socket has been answered.
+      // The body was malformed, and a response was written to the socket already.
       if (record.status !== undefined) return;
-      const { status, headers, body } = answerTo(thrown, record);
+      const { status, headers, body } = responseFor(thrown, record);
       if (response.headersSent || response.destroyed) {
         response.destroy();
         return;
@@ -58,10 +58,10 @@ export function createRespond(): Respond {
       }
       response.writeHead(status, { ...headers, connection: 'close' });
       if (request.method !== 'HEAD') response.write(body);
-      lingerOver(request, () => response.end());
+      discardBody(request, () => response.end());
     },
     socket(thrown, record, socket) {
-      const { status, headers, body } = answerTo(thrown, record);
+      const { status, headers, body } = responseFor(thrown, record);
       record.status = status;
       if (!socket.writable) {
         socket.destroy();
@@ -69,7 +69,7 @@ export function createRespond(): Respond {
       }
       const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
       socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
-      // A client that does not close its side keeps nothing of ours.
+      // Frees the socket of a client that does not close its side.
       const cut = setTimeout(() => socket.destroy(), lingerMs);
       socket.once('close', () => clearTimeout(cut));
       socket.resume();
@@ -77,7 +77,7 @@ export function createRespond(): Respond {
   };
 }
 
-function named(flat: readonly string[] = []): Record<string, string> {
+function headersOf(flat: readonly string[] = []): Record<string, string> {
   const headers: Record<string, string> = {};
   for (let at = 0; at < flat.length; at += 2) headers[flat[at] ?? ''] = flat[at + 1] ?? '';
   return headers;
@@ -88,8 +88,11 @@ const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
 
 const algorithms = `algs="${proofAlgorithms.join(' ')}"`;
 
-/** What only a proof, or a token that is bound, would mend: said under DPoP, whatever the client came with. */
-const aboutProofs: Partial<Record<Code, string>> = {
+/**
+ * Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whatever scheme the
+ * client used.
+ */
+const proofErrors: Partial<Record<Code, string>> = {
   token_proof_missing: 'invalid_token',
   token_unbound: 'invalid_token',
   token_key_mismatch: 'invalid_token',
@@ -101,8 +104,8 @@ const aboutProofs: Partial<Record<Code, string>> = {
 };
 
 /**
- * `WWW-Authenticate` of a refusal, in the scheme that the client used. Who brought no token is told which scheme would do here, and nothing
- * else: a bare `Bearer`, except where only a bound token would.
+ * `WWW-Authenticate` of a refusal, in the scheme that the client used. A client without a token learns which scheme the
+ * route accepts: a bare `Bearer`, or DPoP where only bound tokens are accepted.
  *
  * @see RFC 6750 section 3, RFC 9449 section 7.1
  */
@@ -114,10 +117,11 @@ export function challengeFor(
     return { 'www-authenticate': schemes.includes('Bearer') ? 'Bearer' : `DPoP ${algorithms}` };
   if (code === 'insufficient_role') return challenge(scheme, 'insufficient_scope');
   const { status, title } = errorTable[code];
-  const proofError = aboutProofs[code];
+  const proofError = proofErrors[code];
   if (proofError !== undefined) return challenge('DPoP', proofError, title);
   if (status !== 401) return {};
-  // A service proves itself by its signature, for which no scheme is registered; one must be named (RFC 9110 section 15.5.2).
+  // A 401 must name a scheme (RFC 9110 section 15.5.2), but none is registered for a service that authenticates by its
+  // signature.
   return code.startsWith('token_') ? challenge(scheme, 'invalid_token', title) : { 'www-authenticate': 'Countersign' };
 }
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { loadConfig } from '../src/config/load.ts';
 import type { Header } from '../src/exchange.ts';
 import { explainRequest } from '../src/explain/explanation.ts';
-import type { Caller } from '../src/routing/policy.ts';
+import type { PolicyCaller } from '../src/routing/policy.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 
 const app = 'https://app.example.test';
@@ -33,7 +33,7 @@ type Asked = Readonly<{
 
 async function explained({ line, role, headers = [] }: Asked) {
   const [method = '', target = ''] = line.split(' ');
-  const caller: Caller =
+  const caller: PolicyCaller =
     role === undefined ? { kind: 'anonymous' } : { kind: 'user', userId: 'u1', role, tenantId: acme, bound: false };
   const config = loadConfig(gateway.file, { HASHED_SECRET: gateway.hmacSecret });
   return explainRequest(config, { method, target, caller }, [host, ...headers], Date.now());

@@ -10,7 +10,7 @@ import {
 import type { Express, RequestHandler, Router } from 'express';
 import helmet from 'helmet';
 import { errorTable } from '../errors.ts';
-import { demandWellFormed } from '../http/well-formed.ts';
+import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp, keySetRoute } from '../server/express-app.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -34,7 +34,7 @@ export type AdminOptions = Readonly<{
 export function createAdminApp(options: AdminOptions): Express {
   const { health, metrics, keySet, current, nowMs, reloadState, logger, requireHost, moreRoutes } = options;
   const app = bareApp();
-  app.use(requestLog(logger), helmet(), demandWellFormed);
+  app.use(requestLog(logger), helmet(), requireWellFormed);
   if (requireHost !== undefined) app.use(requireHost);
   app.use(healthRoutes(health, metrics));
   app.use(keySetRoute(keySet));

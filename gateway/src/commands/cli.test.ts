@@ -358,9 +358,9 @@ describe('explain', () => {
     expect(out.split('\n').filter((line) => line.startsWith('  drops'))).toEqual([
       '  drops     X_User_Id  (only the gateway may write it)',
       '  drops     Signature  (only the gateway may write it)',
-      '  drops     Connection  (belongs to one connection)',
+      '  drops     Connection  (hop-by-hop header)',
       '  drops     X-Mine  (named by Connection)',
-      "  drops     Authorization  (passes only where the route's forward says so)",
+      "  drops     Authorization  (forwarded only if the route's forward allows it)",
       '  drops     Forwarded  (only the gateway may write it)',
     ]);
     expect(out).not.toContain('evil');

@@ -3,7 +3,7 @@ import { id, role } from '../config/schema/scalars.ts';
 import type { Header } from '../exchange.ts';
 import type { Explanation } from '../explain/explanation.ts';
 import { createDecider, type Question } from '../routing/decide.ts';
-import type { Caller } from '../routing/policy.ts';
+import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, list, loadNamed, text, UsageError, type Values } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -58,7 +58,7 @@ function isUnverified(config: GatewayConfig, question: Question, headers: readon
   return route?.auth === 'required' || route?.auth === 'optional';
 }
 
-function callerOf(values: Values): Caller {
+function callerOf(values: Values): PolicyCaller {
   const service = text(values.service);
   const userRole = text(values.role);
   const tenantId = text(values.tenant);
@@ -129,7 +129,7 @@ function linesOf(question: Question, explanation: Explanation, terminal: Termina
   return lines;
 }
 
-function describe(caller: Caller): string {
+function describe(caller: PolicyCaller): string {
   if (caller.kind === 'anonymous') return 'anonymous';
   const user = caller.kind === 'user' ? caller : caller.user;
   const person = user && `${user.role} ${user.userId} of ${user.tenantId}`;

@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.ts';
 import { loadTests } from '../config/load-tests.ts';
 import { errorTable } from '../errors.ts';
 import { createDecider, type Decision } from '../routing/decide.ts';
-import type { Caller } from '../routing/policy.ts';
+import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, text, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -80,7 +80,7 @@ function report(terminal: Terminal, { request, at }: PolicyTest, differences: re
   }
 }
 
-function callerOf({ request }: PolicyTest): Caller {
+function callerOf({ request }: PolicyTest): PolicyCaller {
   const { as: user, service: serviceId } = request;
   if (serviceId !== undefined) return { kind: 'service', serviceId, ...(user && { user }) };
   return user === undefined ? { kind: 'anonymous' } : { kind: 'user', ...user };

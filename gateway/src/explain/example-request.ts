@@ -5,7 +5,7 @@ import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig } from '../config/config.ts';
 import type { Arrival, Header, Caller as Identified } from '../exchange.ts';
 import type { Question } from '../routing/decide.ts';
-import type { Caller } from '../routing/policy.ts';
+import type { PolicyCaller } from '../routing/policy.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
 
 // An address for documentation (RFC 5737).
@@ -49,7 +49,7 @@ function isUpgrade(method: string, headers: readonly Header[]): boolean {
 }
 
 /** The caller with the claims that a valid token or service signature would give. */
-export function exampleCaller(caller: Caller, { issuers: [issuer] }: GatewayConfig, nowSec: number): Identified {
+export function exampleCaller(caller: PolicyCaller, { issuers: [issuer] }: GatewayConfig, nowSec: number): Identified {
   if (caller.kind === 'anonymous') return { kind: 'anonymous', jkt: undefined };
   const user = caller.kind === 'user' ? caller : caller.user;
   if (user === undefined || issuer === undefined)

@@ -7,15 +7,14 @@ import type { Header, Matched, Signed } from '../exchange.ts';
 import { createPipeline } from '../pipeline.ts';
 import type { Question } from '../routing/decide.ts';
 import { compileRoutes, routesOn } from '../routing/route-table.ts';
-import { asCaller } from '../stages/as-caller.ts';
+import { toAuthenticated } from '../stages/authenticate.ts';
 import { authorize } from '../stages/authorize.ts';
-import { createCors } from '../stages/cors.ts';
+import { createCors, createUpgradeOrigin } from '../stages/cors.ts';
 import { whyDropped } from '../stages/inbound-headers.ts';
 import { createLimit } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
-import { createUpgradeOrigin } from '../stages/upgrade-origin.ts';
 import { exampleArrival, exampleCaller } from './example-request.ts';
 
 /** The headers that the service would get, and the request headers that the gateway drops. */
@@ -89,7 +88,7 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number) {
     authenticate(matched: Matched) {
       // A public route ignores tokens.
       const seen = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : caller;
-      return asCaller(matched, exampleCaller(seen, config, Math.floor(nowMs / 1000)), undefined);
+      return toAuthenticated(matched, exampleCaller(seen, config, Math.floor(nowMs / 1000)), undefined);
     },
     authorize,
     limit: createLimit(new Map()),

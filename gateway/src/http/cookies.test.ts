@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { mayBeSet, passingCookies } from './cookies.ts';
+import { filterCookies, maySetCookie } from './cookies.ts';
 
 const none = new Set<string>();
 const refresh = new Set(['__Host-rt']);
@@ -16,14 +16,14 @@ describe('cookies', () => {
     ['__Host-rt', none, undefined],
     ['', none, undefined],
   ])('%p with %p allowed', (cookie, allowed, expected) => {
-    expect(passingCookies(cookie, allowed)).toBe(expected);
+    expect(filterCookies(cookie, allowed)).toBe(expected);
   });
 
-  test('a service sets the guarded one only where the route names it', () => {
+  test('a service sets a guarded cookie only if the route names it', () => {
     const setCookie = '__Host-rt=x; Path=/; Secure; HttpOnly';
-    expect(mayBeSet(setCookie, refresh, 'gateway.test')).toBe(true);
-    expect(mayBeSet(setCookie, none, 'gateway.test')).toBe(false);
-    expect(mayBeSet('lang=en; Path=/', none, 'gateway.test')).toBe(true);
+    expect(maySetCookie(setCookie, refresh, 'gateway.test')).toBe(true);
+    expect(maySetCookie(setCookie, none, 'gateway.test')).toBe(false);
+    expect(maySetCookie('lang=en; Path=/', none, 'gateway.test')).toBe(true);
   });
 
   test.each([
@@ -40,12 +40,12 @@ describe('cookies', () => {
     ['a=1; Domain=ample.test', false],
     ['a=1; Domain=v1.api.example.test', false],
     ['a=1; Domain=api.example.test.evil.test', false],
-  ])('of a service at api.example.test: %s', (setCookie, passes) => {
-    expect(mayBeSet(setCookie, none, 'api.example.test:8080')).toBe(passes);
+  ])('from a service at api.example.test: %s', (setCookie, passes) => {
+    expect(maySetCookie(setCookie, none, 'api.example.test:8080')).toBe(passes);
   });
 
-  test('an address is its own domain and no other', () => {
-    expect(mayBeSet('a=1; Domain=127.0.0.1', none, '127.0.0.1:8080')).toBe(true);
-    expect(mayBeSet('a=1; Domain=0.1', none, '127.0.0.1:8080')).toBe(false);
+  test('an IP address matches only itself as a domain', () => {
+    expect(maySetCookie('a=1; Domain=127.0.0.1', none, '127.0.0.1:8080')).toBe(true);
+    expect(maySetCookie('a=1; Domain=0.1', none, '127.0.0.1:8080')).toBe(false);
   });
 });

@@ -1,15 +1,15 @@
 import { isIP } from 'node:net';
 
-/** The cookie that is worth a session: it passes only where a route names it. */
+/** The refresh cookie is worth a session: it passes only where a route names it. */
 const guardedCookies: ReadonlySet<string> = new Set(['__host-rt']);
 
 /**
- * The `Cookie` header without what this route may not have.
+ * Removes the guarded cookies that this route does not forward.
  *
- * @param allowed Names as the route's `forward.cookies` has them.
- * @returns Undefined when nothing is left.
+ * @param allowed Names from the route's `forward.cookies`.
+ * @returns The `Cookie` header; undefined if nothing is left.
  */
-export function passingCookies(cookie: string, allowed: ReadonlySet<string>): string | undefined {
+export function filterCookies(cookie: string, allowed: ReadonlySet<string>): string | undefined {
   const pairs = cookie.split(';').filter((pair) => isAllowed(pair, allowed));
   const left = pairs.join(';').trim();
   return left === '' ? undefined : left;
@@ -18,13 +18,13 @@ export function passingCookies(cookie: string, allowed: ReadonlySet<string>): st
 const domainAttribute = /;[ \t]*domain[ \t]*=[ \t]*\.?([^;]*)/gi;
 
 /**
- * Whether a service may set this cookie on this route: a guarded one only where the route names it, and none for a domain
- * that is not the client's own word for us (RFC 6265 section 5.3 step 6).
+ * Whether a service may set this cookie on this route. A guarded cookie needs a route that names it. A `Domain` must
+ * cover the host that the client requested (RFC 6265 section 5.3 step 6).
  *
  * @param setCookie A whole `Set-Cookie` value.
- * @param host As the client wrote it, in lower case; a port is not looked at.
+ * @param host As the client sent it, in lower case; the port is ignored.
  */
-export function mayBeSet(setCookie: string, allowed: ReadonlySet<string>, host: string): boolean {
+export function maySetCookie(setCookie: string, allowed: ReadonlySet<string>, host: string): boolean {
   if (!isAllowed(setCookie, allowed)) return false;
   for (const [, domain = ''] of setCookie.matchAll(domainAttribute)) {
     if (!covers(domain.trim().toLowerCase(), host)) return false;

@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import helmet from 'helmet';
 
-/** What helmet sets on the gateway's own answers, taken once: parser errors have a socket to be answered on, but no response. */
+/** The headers that helmet sets, computed once: parser errors are written to a socket, where helmet cannot run. */
 export const securityHeaders: Readonly<Record<string, string>> = (() => {
   const response = new ServerResponse(new IncomingMessage(new Socket()));
   helmet({ contentSecurityPolicy: { directives: { 'default-src': ["'none'"] }, useDefaults: false } })(
@@ -13,7 +13,7 @@ export const securityHeaders: Readonly<Record<string, string>> = (() => {
   return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
 })();
 
-/** Those that fit any answer, for services that do not set them. Names and values in turn. */
+/** Headers that fit any response, for services that do not set them. Names and values in turn. */
 export const defaultSecurityHeaders: readonly string[] = [
   'strict-transport-security',
   'x-content-type-options',

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { AppError } from '../errors.ts';
 import { readSubprotocols } from './subprotocols.ts';
 
-describe('what a client offers in Sec-WebSocket-Protocol', () => {
+describe('parsing Sec-WebSocket-Protocol', () => {
   test.each([
     [[], [], false, undefined],
     [['chat'], ['chat'], false, undefined],
@@ -14,32 +14,32 @@ describe('what a client offers in Sec-WebSocket-Protocol', () => {
     [['v1', 'countersign', 'bearer.a.b.c', 'v2'], ['v1', 'v2'], true, 'a.b.c'],
     [['bearer'], ['bearer'], false, undefined],
     [['bearers.x'], ['bearers.x'], false, undefined],
-  ])('%j is taken apart', (values, offered, isMarked, token) => {
+  ])('parses %j', (values, offered, isMarked, token) => {
     expect(readSubprotocols(values)).toEqual({ offered, isMarked, token });
   });
 
   test.each([
     ['the token alone', ['bearer.a.b.c']],
-    ['the token with another protocol alone', ['chat, bearer.a.b.c']],
+    ['the token without countersign', ['chat, bearer.a.b.c']],
     ['an empty token', ['countersign, bearer.']],
     ['two tokens', ['countersign, bearer.a.b.c, bearer.d.e.f']],
     ['two tokens in two headers', ['countersign, bearer.a.b.c', 'bearer.d.e.f']],
-    ['one twice', ['chat, chat']],
+    ['a repeated name', ['chat, chat']],
     ['the token twice', ['countersign, bearer.a, bearer.a']],
     ['the token in capitals', ['countersign, Bearer.a.b.c']],
-    ['ours in capitals', ['Countersign, bearer.a.b.c']],
-    ['ours half in capitals', ['counterSIGN, bearer.a.b.c']],
-    ['nothing', ['']],
-    ['an empty one', ['countersign,, bearer.a']],
-    ['a space in one', ['countersign, bearer a.b.c']],
-    ['a quoted one', ['"countersign", bearer.a']],
+    ['countersign with a capital', ['Countersign, bearer.a.b.c']],
+    ['countersign in mixed case', ['counterSIGN, bearer.a.b.c']],
+    ['an empty header', ['']],
+    ['an empty name', ['countersign,, bearer.a']],
+    ['a space in a name', ['countersign, bearer a.b.c']],
+    ['a quoted name', ['"countersign", bearer.a']],
     ['a padded token', ['countersign, bearer.a.b.c==']],
     ['a slash', ['countersign, bearer.a/b']],
-  ])('%s is malformed', (_name, values) => {
+  ])('refuses %s', (_name, values) => {
     expect(() => readSubprotocols(values)).toThrow(new AppError('invalid_request'));
   });
 
-  test('whatever it is, nothing that looks like a token is left for the service', () => {
+  test('never leaves a name that looks like a token for the service', () => {
     const name = fc.oneof(
       fc.stringMatching(/^[A-Za-z.,\t -]{0,8}$/),
       fc.constantFrom('countersign', 'bearer.x', 'BEARER.y'),

@@ -1,37 +1,38 @@
 import { AppError } from '../errors.ts';
 
-/** What a client offers in `Sec-WebSocket-Protocol`, and what of it is for the gateway. */
+/** The parsed `Sec-WebSocket-Protocol`: the part for the service, and the part for the gateway. */
 export type Subprotocols = Readonly<{
   /** For the service, in the client's order. */
   offered: readonly string[];
-  /** `countersign` was offered, so it can be answered where the service chooses none. */
+  /** The client offered `countersign`, so the gateway may choose it if the service chooses none. */
   isMarked: boolean;
-  /** Of `bearer.TOKEN`. */
+  /** The token of `bearer.TOKEN`. */
   token: string | undefined;
 }>;
 
-/** What a WebSocket handshake asks for. */
+/** The parameters of a WebSocket handshake. */
 export type Upgrade = Readonly<{
   protocol: 'websocket';
   key: string;
   version: string | undefined;
-  /** What the service may choose from. */
+  /** The names from which the service may choose. */
   subprotocols: readonly string[];
-  /** Where it chooses none, `countersign` is answered. */
+  /** If the service chooses none, the gateway chooses `countersign`. */
   isMarked: boolean;
 }>;
 
-/** Browsers can set no header on a WebSocket but this one, so the token comes here: `countersign, bearer.TOKEN`. */
+/** A browser can set no other header on a WebSocket, so the token comes here: `countersign, bearer.TOKEN`. */
 const mark = 'countersign';
 const prefix = 'bearer.';
 const tokenGrammar = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /**
- * The token needs `countersign` beside it: a browser gives up unless one of its protocols is chosen, and the one with the
- * token in it must never come back.
+ * Takes the token out of the offered subprotocols. The token needs `countersign` beside it: a browser gives up unless
+ * the server chooses one of its names, and the name with the token must never be sent back.
  *
  * @param values Every `Sec-WebSocket-Protocol` value, in the order received.
- * @throws AppError `invalid_request` for what is no list of distinct names, and for a token that is empty, doubled or alone.
+ * @throws AppError `invalid_request` unless it is a list of distinct names. A token must not be empty, repeated or
+ *   without `countersign`.
  * @see RFC 6455 section 4.1, items 10 and 12; Fetch and WebSockets Standards on an unanswered protocol
  */
 export function readSubprotocols(values: readonly string[]): Subprotocols {
@@ -46,7 +47,7 @@ export function readSubprotocols(values: readonly string[]): Subprotocols {
       if (name !== mark) throw malformed();
       isMarked = true;
     } else if (lower.startsWith(prefix)) {
-      // Another spelling is for nobody, least of all for the service's log.
+      // Any other spelling is refused, so that a token never reaches the service or its log.
       if (!name.startsWith(prefix) || token !== undefined) throw malformed();
       token = name.slice(prefix.length);
     } else {
@@ -58,10 +59,11 @@ export function readSubprotocols(values: readonly string[]): Subprotocols {
 }
 
 /**
- * A browser fails a connection whose answer chooses none of what it offered, or something else. The gateway's own mark was not offered
- * to the service, so where that chose nothing the gateway chooses it (RFC 6455 section 4.2.2).
+ * Decides the subprotocol of the response. A browser fails the connection unless the response chooses one of the
+ * offered names. The service does not see `countersign`, so if it chooses none, the gateway chooses that (RFC 6455
+ * section 4.2.2).
  *
- * @returns What to write over the service's answer; undefined where the service chose what it was not offered.
+ * @returns Headers that replace the service's; undefined if the service chose a name that it was not offered.
  */
 export function chosenSubprotocol(
   chosen: string | string[] | undefined,

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { addressKey } from './address-key.ts';
 
-describe("an address's bucket", () => {
+describe('the bucket key of an address', () => {
   test.each([
     ['192.0.2.1', '192.0.2.1'],
     ['::ffff:192.0.2.1', '192.0.2.1'],
@@ -27,7 +27,7 @@ describe("an address's bucket", () => {
     expect(addressKey(address)).toBe(key);
   });
 
-  test('is one for the whole /64, and another for the next', () => {
+  test('is equal within a /64, and differs for the next /64', () => {
     fc.assert(
       fc.property(fc.ipV6(), fc.integer({ min: 0, max: 0xffff }), (address, suffix) => {
         fc.pre(!address.startsWith('::ffff:') && !address.includes('.'));

@@ -1,9 +1,9 @@
 import { isIPv6 } from 'node:net';
 
 /**
- * One bucket for one client: an IPv4 address as it is, IPv6 by its /64, since one customer has a whole /64 to walk through.
- * An IPv4 address in IPv6 clothes (`::ffff:192.0.2.1`, or as a translator writes it, RFC 6052) is that IPv4 address, or all IPv4
- * clients would share one /64 (CVE-2026-30827).
+ * The bucket key of an address: an IPv4 address as it is, an IPv6 address by its /64, since one customer owns a whole
+ * /64. An IPv4-mapped or translated (RFC 6052) IPv6 address counts as its IPv4 address. Otherwise all IPv4 clients
+ * would share one /64 (CVE-2026-30827).
  */
 export function addressKey(address: string): string {
   const plain = plainAddress(address);
@@ -16,15 +16,17 @@ export function addressKey(address: string): string {
     .join(':')}::/64`;
 }
 
-/** 64:ff9b::/96 (RFC 6052 section 2.1). */
+/** The prefix 64:ff9b::/96 (RFC 6052 section 2.1). */
 const translated = [0x64, 0xff9b, 0, 0, 0, 0];
 
-/** An address without its zone, and IPv4 in its own clothes however IPv6 spells it. What is no address stays as it is. */
+/**
+ * Removes the zone, and turns an IPv4-mapped IPv6 address into IPv4. Text that is not an address is returned unchanged.
+ */
 export function plainAddress(address: string): string {
   if (!isIPv6(address)) return address;
   const zone = address.indexOf('%');
   const bare = zone === -1 ? address : address.slice(0, zone);
-  // No other address begins or ends so; the usual one is not taken apart.
+  // IPv4-mapped addresses match this pattern; other addresses are not parsed further.
   if (!/^[0:]*:ffff:[^:]+(?::[^:]+)?$/i.test(bare)) return bare;
   const groups = expandIPv6(bare);
   if (groups.length !== 8 || groups[5] !== 0xffff || groups.slice(0, 5).some((group) => group !== 0)) return bare;

@@ -2,46 +2,50 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Logger, withTimeout } from '@countersign/service-kit';
 import { Redis } from 'ioredis';
 
-/** Redis, as far as limits need it: never waited for longer than the time limit, and left alone for a while after it failed. */
+/**
+ * Redis for limits. No request waits longer than its time limit, and after a timeout Redis is skipped until it responds
+ * again.
+ */
 export type LimitStore = Readonly<{
   redis: Redis;
   /**
-   * Runs the first where Redis answers in time, otherwise the second.
+   * Runs `shared` if Redis responds in time, otherwise `fallback`.
    *
-   * @param untilMs By `performance.now()`: how long the whole request may wait for Redis, however many limits it has.
+   * @param untilMs On the clock of `performance.now()`. Bounds the wait of the whole request, however many limits it
+   *   has.
    */
-  attempt<T>(shared: () => Promise<T>, otherwise: () => Promise<T>, untilMs: number): Promise<T>;
-  /** Connects in the background, and keeps trying. */
+  attempt<T>(shared: () => Promise<T>, fallback: () => Promise<T>, untilMs: number): Promise<T>;
+  /** Connects in the background, and keeps retrying. */
   start(): void;
   close(): void;
 }>;
 
-/** A request is answered within 300 ms while Redis hangs: here 100, as much for the service's own memory of nonces, and the rest for the work. */
-export const answerWithinMs = 100;
-// While it hangs it is asked this often, in the background: no request waits, or piles up commands that it would run later.
+/** A request takes at most 300 ms while Redis hangs: 100 here, 100 for the replay store, and the rest for the work. */
+export const redisTimeoutMs = 100;
+// While Redis hangs it gets a PING this often, in the background. No request waits or queues commands.
 const askAgainMs = 200;
 
-/** Asks nothing of Redis before `start`. */
+/** Does not connect before `start`. */
 export function openLimitStore(url: string, logger: Logger): LimitStore {
   const redis = new Redis(url, {
     lazyConnect: true,
-    // Queued commands would be run late, when Redis is back, and count requests that were long answered.
+    // Queued commands would run when Redis is back, and count requests that were served long ago.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
-    // Only so that what was never answered is forgotten one day. How long is waited is each caller's to say.
+    // Only frees commands that never get a reply. Each caller has a shorter time limit of its own.
     commandTimeout: 5_000,
     connectTimeout: 500,
     disconnectTimeout: 100,
-    // A host that is gone without a word never closes the connection; TCP would take 15 minutes to give up.
+    // A host that vanishes never closes the connection, and TCP would take 15 minutes to give up.
     socketTimeout: 2_000,
     retryStrategy: (attempts) => Math.min(100, 10 * attempts),
   });
-  /** It is connected, but did not answer in time. */
+  /** Connected, but the last reply was late. */
   let isPaused = false;
   let failing = false;
   redis.on('error', (error) => {
-    if (!failing) logger.warn({ err: error }, 'redis is gone: limits do without it until it is back');
+    if (!failing) logger.warn({ err: error }, 'redis is down: onStoreFailure applies to limits until it is back');
     failing = true;
   });
   redis.on('ready', () => {
@@ -55,10 +59,10 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
     isPaused = true;
     while (isPaused && redis.status !== 'end') {
       try {
-        await withTimeout(redis.ping(), answerWithinMs);
+        await withTimeout(redis.ping(), redisTimeoutMs);
         isPaused = false;
       } catch {
-        // It does not answer yet, or the connection is gone: that was logged.
+        // No reply yet, or the connection closed, which was logged.
         await delay(askAgainMs, undefined, { ref: false });
       }
     }
@@ -66,19 +70,20 @@ export function openLimitStore(url: string, logger: Logger): LimitStore {
 
   return {
     redis,
-    async attempt(shared, otherwise, untilMs) {
+    async attempt(shared, fallback, untilMs) {
       const leftMs = untilMs - performance.now();
-      if (redis.status !== 'ready' || leftMs <= 0 || isPaused) return otherwise();
+      if (redis.status !== 'ready' || leftMs <= 0 || isPaused) return fallback();
       try {
         return await withTimeout(shared(), leftMs);
       } catch (error) {
-        if (!isPaused) logger.warn({ err: error }, 'redis did not answer: limits do without it until it does');
+        if (!isPaused)
+          logger.warn({ err: error }, 'redis timed out: onStoreFailure applies to limits until it responds');
         void pause();
-        return otherwise();
+        return fallback();
       }
     },
     start() {
-      // What goes wrong is in the `error` event, and it is tried again.
+      // Errors arrive in the `error` event, and the client reconnects.
       redis.connect().catch(() => {});
     },
     close() {

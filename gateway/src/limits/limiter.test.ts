@@ -3,7 +3,7 @@ import { createLimiter } from './limiter.ts';
 
 const limit = { requests: 2, perSec: 86_400, by: 'address', onStoreFailure: 'local' } as const;
 
-test('holds no more buckets than it may, and forgets the one that was longest unused', async () => {
+test('bounds the number of buckets and drops the least recently used one', async () => {
   const limiter = createLimiter('bounded', limit, undefined, 3);
   const take = async (key: string) => (await limiter.take(key, Number.POSITIVE_INFINITY)).remaining;
   expect([await take('often'), await take('once'), await take('often')]).toEqual([1, 1, 0]);
@@ -15,7 +15,7 @@ test('holds no more buckets than it may, and forgets the one that was longest un
   expect(await limiter.take('often', Number.POSITIVE_INFINITY)).toMatchObject({ allowed: false, remaining: 0 });
 });
 
-test('says when a window ends in whole seconds, rounded up', async () => {
+test('rounds the end of a window up to whole seconds', async () => {
   const limiter = createLimiter('window', { ...limit, perSec: 10 }, undefined);
   expect(await limiter.take('a', Number.POSITIVE_INFINITY)).toEqual({ allowed: true, remaining: 1, resetSec: 10 });
 });

@@ -1,32 +1,33 @@
+import { isDeepStrictEqual } from 'node:util';
 import { LRUCache } from 'lru-cache';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Limit } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { LimitStore } from './limit-store.ts';
 
-/** What one take from a bucket came to. A refusal is a value, not an error. */
-export type Taken = Readonly<{ allowed: boolean; remaining: number; resetSec: number }>;
+/** The result of taking from a bucket. A refusal is a value, not an error. */
+export type LimitResult = Readonly<{ allowed: boolean; remaining: number; resetSec: number }>;
 
 /** One limit of one route. */
 export type Limiter = Readonly<{
   /**
    * Takes one request from the bucket of this key.
    *
-   * @param untilMs How long it may wait for Redis, by `performance.now()`; then the limit's own policy answers.
-   * @throws AppError `limit_store_unavailable` where that policy is `deny`.
+   * @param untilMs Longest wait for Redis, on the clock of `performance.now()`; then `onStoreFailure` applies.
+   * @throws AppError `limit_store_unavailable` if that is `deny`.
    */
-  take(key: string, untilMs: number): Promise<Taken>;
+  take(key: string, untilMs: number): Promise<LimitResult>;
 }>;
 
 /**
- * Counts in Redis where there is one, so that all gateways share a limit, and in this process where there is none. While
- * Redis is gone `onStoreFailure` rules. `local`: each process counts for itself, so the limit becomes one per process; it does
- * not vanish, and nobody is locked out. `deny`: 503.
+ * Counts in Redis if it is configured, so that all gateways share the limit, and otherwise in this process. While Redis
+ * is down `onStoreFailure` applies. `local` counts in each process: the limit becomes one per process. `deny` refuses
+ * with 503.
  *
- * One command counts and sets the end of the window, so no key is left without one.
+ * A single command counts and sets the end of the window, so no key is left without an expiry.
  *
- * @param name Tells the limits apart; unique in the configuration, without a colon.
- * @param maxLocalKeys Buckets held in this process. Beyond them the one that was longest unused is forgotten.
+ * @param name Identifies the limit; unique in the configuration, without a colon.
+ * @param maxLocalKeys Buckets held in this process. Beyond that, the least recently used one is dropped.
  */
 export function createLimiter(
   name: string,
@@ -44,7 +45,7 @@ export function createLimiter(
     storeClient: store.redis,
     rejectIfRedisNotReady: true,
   });
-  const otherwise =
+  const fallback =
     limit.onStoreFailure === 'deny'
       ? () => Promise.reject(new AppError('limit_store_unavailable', { detail: { limit: name } }))
       : (key: string) => take(local, key);
@@ -52,7 +53,7 @@ export function createLimiter(
     take: (key, untilMs) =>
       store.attempt(
         () => take(shared, key),
-        () => otherwise(key),
+        () => fallback(key),
         untilMs,
       ),
   };
@@ -60,14 +61,17 @@ export function createLimiter(
 
 type Consumer = Readonly<{ consume(key: string): Promise<RateLimiterRes> }>;
 
-/** The library holds a bucket for every key until its window ends: whoever has a /32 of IPv6 could fill the memory with a day's. */
+/**
+ * The library keeps each bucket until its window ends. A client with a /32 of IPv6 could fill the memory, so the number
+ * is bounded.
+ */
 function localLimiter(
   bucket: Readonly<{ points: number; duration: number; keyPrefix: string }>,
   max: number,
 ): Consumer {
   const limiter = new RateLimiterMemory(bucket);
   const held = new LRUCache<string, true>({
-    // Not `max`: the cache would allocate room for that many at once, 2.4 MB for each limit of each route.
+    // Not `max`: the cache would preallocate that many entries, 2.4 MB for each limit of each route.
     maxSize: max,
     sizeCalculation: () => 1,
     dispose(_held, key, reason) {
@@ -82,18 +86,45 @@ function localLimiter(
   };
 }
 
-async function take(limiter: Consumer, key: string): Promise<Taken> {
+async function take(limiter: Consumer, key: string): Promise<LimitResult> {
   try {
-    return takenOf(await limiter.consume(key), true);
+    return resultOf(await limiter.consume(key), true);
   } catch (refusal) {
     // The library throws its result when a bucket is empty, and an Error when its store failed.
-    if (refusal instanceof RateLimiterRes) return takenOf(refusal, false);
+    if (refusal instanceof RateLimiterRes) return resultOf(refusal, false);
     throw refusal;
   }
 }
 
-const takenOf = (result: RateLimiterRes, allowed: boolean): Taken => ({
+const resultOf = (result: RateLimiterRes, allowed: boolean): LimitResult => ({
   allowed,
   remaining: result.remainingPoints,
   resetSec: Math.max(1, Math.ceil(result.msBeforeNext / 1000)),
 });
+
+/** The limiters of one configuration, by name. */
+export type Limiters = ReadonlyMap<string, Readonly<{ limit: Limit; limiter: Limiter }>>;
+
+/**
+ * Creates the limiters of a configuration. A limit that did not change keeps its limiter, and so its counts.
+ *
+ * @param before The limiters of the current configuration.
+ */
+export function createLimiters(
+  store: LimitStore | undefined,
+  before: Limiters | undefined,
+): Readonly<{ limiters: Limiters; limiterFor(name: string, limit: Limit): Limiter }> {
+  const limiters = new Map<string, Readonly<{ limit: Limit; limiter: Limiter }>>();
+  return {
+    limiters,
+    limiterFor(name, limit) {
+      const known = before?.get(name);
+      const entry =
+        known !== undefined && isDeepStrictEqual(known.limit, limit)
+          ? known
+          : { limit, limiter: createLimiter(name, limit, store) };
+      limiters.set(name, entry);
+      return entry.limiter;
+    },
+  };
+}

@@ -1,37 +1,39 @@
 import type { Upstream } from '../config/config.ts';
 
-/** A client has to move at least `bytesPerSec` on average over each `windowMs`, and at least one byte. */
+/** Slowest transfer that a client may make: `bytesPerSec` on average over each `windowMs`, and at least one byte. */
 export type MinRate = Readonly<{ bytesPerSec: number; windowMs: number }>;
 
-// Short, so that a body that trickles in holds its connection briefly; long enough for a train in a tunnel.
+// Short, so that a trickling body holds its connection briefly; long enough for a short loss of the network.
 const uploadWindowMs = 20_000;
-// Longer: the kernel takes what is written in pieces of up to some hundred KiB, so a slow reader's progress shows rarely.
+// Longer: the kernel takes writes in pieces of up to some hundred KiB, so a slow reader's progress shows rarely.
 const downloadWindowMs = 60_000;
 
 type Limits = Pick<Upstream, 'minRate' | 'timeouts'>;
 
-/** How fast a streamed body has to arrive. */
+/** The slowest rate of a streamed body. */
 export const uploadRate = (limits: Limits): MinRate => rateOf(limits, uploadWindowMs);
 
-/** How fast a body has to arrive that is read whole. The service waits for none of it, so its idle time says nothing. */
+/**
+ * The slowest rate of a body that is read whole. The service does not wait for it, so its idle timeout does not apply.
+ */
 export const wholeBodyRate = ({ minRate }: Limits): MinRate => ({ bytesPerSec: minRate, windowMs: uploadWindowMs });
 
-/** How fast an answer has to be read. */
+/** The slowest rate at which a client may read a response. */
 export const downloadRate = (limits: Limits): MinRate => rateOf(limits, downloadWindowMs);
 
-/** Without a rate only the idle time counts. It also bounds the window, since nothing may stand still for longer. */
+/** The idle timeout bounds the window. Without a rate it is the window. */
 function rateOf({ minRate, timeouts: { idleMs } }: Limits, windowMs: number): MinRate {
   return { bytesPerSec: minRate, windowMs: minRate === 0 ? idleMs : Math.min(idleMs, windowMs) };
 }
 
-/** Bytes over time, and whether that is too slow. The first window is a client's grace. */
+/** Measures a transfer window by window. The first window is a grace period. */
 export class RateMeter {
   readonly #windowMs: number;
   readonly #minBytes: number;
   #startedAtMs: number;
   #bytesAtStart: number;
 
-  /** @param bytes How many have been moved so far. */
+  /** @param bytes Bytes moved so far. */
   constructor({ bytesPerSec, windowMs }: MinRate, nowMs: number, bytes: number) {
     this.#windowMs = windowMs;
     this.#minBytes = Math.max(1, Math.ceil((bytesPerSec * windowMs) / 1000));
@@ -39,13 +41,13 @@ export class RateMeter {
     this.#bytesAtStart = bytes;
   }
 
-  /** Begins another window, because the client was not what the gateway waited for. */
+  /** Starts another window, because the gateway was not waiting for the client. */
   restart(nowMs: number, bytes: number): void {
     this.#startedAtMs = nowMs;
     this.#bytesAtStart = bytes;
   }
 
-  /** @returns True at the end of a window in which fewer bytes moved than the rate asks for. */
+  /** @returns True at the end of a window in which too few bytes moved. */
   isTooSlow(nowMs: number, bytes: number): boolean {
     if (nowMs - this.#startedAtMs < this.#windowMs) return false;
     const moved = bytes - this.#bytesAtStart;
@@ -55,15 +57,15 @@ export class RateMeter {
 }
 
 export type RateWatch = Readonly<{
-  /** The client was not what the gateway waited for. */
+  /** Tells that the gateway was not waiting for the client. */
   restart(): void;
   stop(): void;
 }>;
 
 /**
- * Looks at a transfer four times a window: one timer, and nothing per chunk.
+ * Checks a transfer four times a window, with one timer and no work per chunk.
  *
- * @param bytesNow How many bytes have been moved so far; undefined while the gateway does not wait for the client.
+ * @param bytesNow Bytes moved so far; undefined while the gateway is not waiting for the client.
  * @param onTooSlow Called once.
  */
 export function watchRate(rate: MinRate, bytesNow: () => number | undefined, onTooSlow: () => void): RateWatch {

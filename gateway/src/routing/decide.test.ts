@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import { createDecider } from './decide.ts';
-import type { Caller } from './policy.ts';
+import type { PolicyCaller } from './policy.ts';
 
-const anonymous: Caller = { kind: 'anonymous' };
-const admin: Caller = { kind: 'user', bound: false, userId: 'u1', role: 'admin', tenantId: 'acme' };
-const service: Caller = { kind: 'service', serviceId: 'complaint-service' };
+const anonymous: PolicyCaller = { kind: 'anonymous' };
+const admin: PolicyCaller = { kind: 'user', bound: false, userId: 'u1', role: 'admin', tenantId: 'acme' };
+const service: PolicyCaller = { kind: 'service', serviceId: 'complaint-service' };
 
 describe('the decider', () => {
   const decide = createDecider(
@@ -40,12 +40,12 @@ routes:
     expect(decide({ method, target, caller }).refusal).toBe(refusal);
   });
 
-  test('says what the upstream gets', () => {
+  test('returns the path and query for the upstream', () => {
     const decision = decide({ method: 'GET', target: '/v1/tenants/acme/settings?full=1', caller: admin });
     expect(decision).toMatchObject({ path: '/tenants/acme/settings', query: '?full=1', route: { name: 'settings' } });
   });
 
-  test('names the methods of a place that does not take this one', () => {
+  test('lists the allowed methods of a path', () => {
     expect(decide({ method: 'DELETE', target: '/open', caller: anonymous }).allow).toEqual(['GET', 'HEAD']);
   });
 });

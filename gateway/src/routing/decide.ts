@@ -1,29 +1,28 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
-import { type Caller, refusalOf, type Verdict, verdictsOn } from './policy.ts';
-import { rewritePath } from './rewrite.ts';
+import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from './policy.ts';
 import { compileRoutes, type RouteTable, routesOn } from './route-table.ts';
-import { parseTarget } from './target.ts';
+import { parseTarget, rewritePath } from './target.ts';
 
-/** What would become of a request, up to the point where limits, bodies and services come in. */
+/** The outcome of a request, without limits, bodies and services. */
 export type Decision = Readonly<{
-  /** Undefined: it reaches the upstream. */
+  /** Undefined if the request reaches the upstream. */
   refusal: Code | undefined;
-  /** For a person: why it ended before a route's own rules could speak. */
+  /** For the reader: why the request ended before the route's rules were evaluated. */
   why: string | undefined;
   allow: readonly string[] | undefined;
   route: Route | undefined;
   verdicts: readonly Verdict[];
-  /** What the upstream gets: path and query. */
+  /** The path and query that the upstream receives. */
   path: string | undefined;
   query: string;
 }>;
 
-export type Question = Readonly<{ method: string; target: string; caller: Caller }>;
+export type Question = Readonly<{ method: string; target: string; caller: PolicyCaller }>;
 
 /**
- * Answers questions about a configuration with the code that serves it: the same target rules, table and policy.
- * Services ask on the internal listener, everybody else on the public one.
+ * Decides requests for a configuration with the code that serves them: the same target rules, table and policy.
+ * Services call on the internal listener, all other callers on the public one.
  */
 export function createDecider(config: GatewayConfig): (question: Question) => Decision {
   const tables = {
@@ -51,7 +50,7 @@ function decide(table: RouteTable, { method, target, caller }: Question): Decisi
     return { ...nothing, refusal: 'method_not_allowed', why, allow: match.allow };
   }
   const { route, params } = match;
-  const verdicts = verdictsOn(route, params, caller);
+  const verdicts = evaluatePolicy(route, params, caller);
   const refusal = refusalOf(verdicts);
   const sent = refusal === undefined ? rewritePath(path, route.rewrite) : undefined;
   return { refusal, why: undefined, allow: undefined, route, verdicts, path: sent, query };

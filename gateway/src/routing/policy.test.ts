@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { exampleRoute } from '../../test/kit/example-route.ts';
 import type { AuthMode } from '../config/config.ts';
-import { type Caller, refusalOf, verdictsOn } from './policy.ts';
+import { evaluatePolicy, type PolicyCaller, refusalOf } from './policy.ts';
 
-const anonymous: Caller = { kind: 'anonymous' };
+const anonymous: PolicyCaller = { kind: 'anonymous' };
 const agent = { kind: 'user', bound: false, userId: 'u1', role: 'agent', tenantId: 'acme' } as const;
-const service: Caller = { kind: 'service', serviceId: 'complaint-service' };
-const delegated: Caller = { ...service, user: { userId: 'u1', role: 'agent', tenantId: 'acme' } };
+const service: PolicyCaller = { kind: 'service', serviceId: 'complaint-service' };
+const delegated: PolicyCaller = { ...service, user: { userId: 'u1', role: 'agent', tenantId: 'acme' } };
 
 const route = (auth: AuthMode, rules: { roles?: string[]; tenantParam?: string; callers?: string[] } = {}) =>
   exampleRoute({
@@ -18,8 +18,8 @@ const route = (auth: AuthMode, rules: { roles?: string[]; tenantParam?: string; 
 
 const bound = (auth: AuthMode) => exampleRoute({ path: '/t/:tenantId', auth, senderConstrained: true });
 
-describe('verdictsOn', () => {
-  test.each<[string, ReturnType<typeof route>, Caller, string | undefined]>([
+describe('evaluatePolicy', () => {
+  test.each<[string, ReturnType<typeof route>, PolicyCaller, string | undefined]>([
     ['required, anonymous', route('required'), anonymous, 'token_missing'],
     ['required, a user', route('required'), agent, undefined],
     ['optional, anonymous', route('optional'), anonymous, undefined],
@@ -50,11 +50,11 @@ describe('verdictsOn', () => {
       undefined,
     ],
   ])('%s', (_name, of, caller, refusal) => {
-    expect(refusalOf(verdictsOn(of, { tenantId: 'acme', other: 'globex' }, caller))).toBe(refusal);
+    expect(refusalOf(evaluatePolicy(of, { tenantId: 'acme', other: 'globex' }, caller))).toBe(refusal);
   });
 
-  test('lists every rule, also behind the one that refuses', () => {
-    const verdicts = verdictsOn(
+  test('lists every rule, also after the one that refuses', () => {
+    const verdicts = evaluatePolicy(
       route('required', { roles: ['admin'], tenantParam: 'other' }),
       { other: 'globex' },
       agent,

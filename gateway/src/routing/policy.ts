@@ -2,8 +2,8 @@ import type { Route } from '../config/config.ts';
 import type { Code } from '../errors.ts';
 import type { Params } from './route-table.ts';
 
-/** Who asks, as far as a route's rules are concerned. */
-export type Caller =
+/** The caller, as far as the rules of a route need it. */
+export type PolicyCaller =
   | Readonly<{ kind: 'anonymous' }>
   | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; bound: boolean }>
   | Readonly<{
@@ -12,14 +12,14 @@ export type Caller =
       user?: Readonly<{ userId: string; role: string; tenantId: string }>;
     }>;
 
-/** One rule of a route, and what it says about this caller. `refusal` undefined: it holds. */
+/** The result of one rule for a caller. `refusal` is undefined if it passes. */
 export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
 
 /**
- * Every rule of a route with its verdict, in the order in which they refuse. The authorize stage, `countersign test` and
- * `countersign explain` all ask here, so they cannot differ.
+ * Evaluates every rule of a route, in the order in which they refuse. The authorize stage, `countersign test` and
+ * `countersign explain` all call this, so they cannot differ.
  */
-export function verdictsOn(route: Route, params: Params, caller: Caller): readonly Verdict[] {
+export function evaluatePolicy(route: Route, params: Params, caller: PolicyCaller): readonly Verdict[] {
   const verdicts = [judgeAuth(route, caller)];
   if (route.senderConstrained) verdicts.push(judgeBinding(caller));
   const user = userOf(caller);
@@ -29,12 +29,12 @@ export function verdictsOn(route: Route, params: Params, caller: Caller): readon
   return verdicts;
 }
 
-/** @returns The code of the first rule that refuses, or undefined when all hold. */
+/** @returns The code of the first rule that refuses, or undefined if all pass. */
 export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-function judgeAuth(route: Route, caller: Caller): Verdict {
+function judgeAuth(route: Route, caller: PolicyCaller): Verdict {
   const rule = `auth: ${route.auth}`;
   if (route.auth === 'service') return judgeCaller(route, caller);
   if (route.auth === 'required' && caller.kind === 'anonymous') {
@@ -43,15 +43,15 @@ function judgeAuth(route: Route, caller: Caller): Verdict {
   return { rule, refusal: undefined, why: `the caller is ${caller.kind}` };
 }
 
-/** An anonymous caller has no token that could be unbound: whether it may come at all is `auth`'s to say. */
-function judgeBinding(caller: Caller): Verdict {
+/** An anonymous caller has no token to bind; `auth` decides whether it is allowed. */
+function judgeBinding(caller: PolicyCaller): Verdict {
   const rule = 'senderConstrained: required';
   if (caller.kind !== 'user') return { rule, refusal: undefined, why: 'there is no token' };
   if (caller.bound) return { rule, refusal: undefined, why: 'the token is bound to a key' };
   return { rule, refusal: 'token_unbound', why: 'the token is not bound to a key' };
 }
 
-function judgeCaller(route: Route, caller: Caller): Verdict {
+function judgeCaller(route: Route, caller: PolicyCaller): Verdict {
   const rule = `callers: ${[...route.callers].join(', ')}`;
   if (caller.kind !== 'service') return { rule, refusal: 'caller_missing', why: 'the caller is not a service' };
   if (!route.callers.has(caller.serviceId)) {
@@ -85,7 +85,7 @@ function judgeTenant(param: string, wanted: string | undefined, tenantId: string
   };
 }
 
-function userOf(caller: Caller): Readonly<{ role: string; tenantId: string }> | undefined {
+function userOf(caller: PolicyCaller): Readonly<{ role: string; tenantId: string }> | undefined {
   if (caller.kind === 'user') return caller;
   return caller.kind === 'service' ? caller.user : undefined;
 }

@@ -32,7 +32,7 @@ describe('the route table', () => {
     expect(chosen(routes, path)).toBe(pattern);
   });
 
-  test('takes the next branch where a more specific one leads nowhere', () => {
+  test('tries the next branch if a more specific one leads nowhere', () => {
     const routes = table(['/a/b/c'], ['/:x/b/d'], ['/a/**']);
     expect(chosen(routes, '/a/b/c')).toBe('/a/b/c');
     expect(chosen(routes, '/a/b/d')).toBe('/a/**');
@@ -54,7 +54,7 @@ describe('the route table', () => {
     expect(chosen(table([pattern]), path)).toBe('no_route');
   });
 
-  test('refuses a method that is not listed at the place, though a broader route has it', () => {
+  test('refuses a method that is not listed at the path, even if a broader route has it', () => {
     const routes = table(['/v1/complaints/:id', ['GET', 'PATCH']], ['/v1/**', ['DELETE']]);
     expect(routes.match('DELETE', '/v1/complaints/1')).toEqual({
       kind: 'method_not_allowed',
@@ -70,13 +70,13 @@ describe('the route table', () => {
     expect(chosen(routes, '/a', 'get')).toBe('method_not_allowed');
   });
 
-  test('two routes at one place differ by method and name their own parameters', () => {
+  test('two routes at one path differ by method and have their own parameter names', () => {
     const routes = table(['/users/:id', ['GET']], ['/users/:userId', ['PATCH']]);
     expect(routes.match('GET', '/users/7')).toMatchObject({ params: { id: '7' } });
     expect(routes.match('PATCH', '/users/7')).toMatchObject({ params: { userId: '7' } });
   });
 
-  test('decodes parameters once, and takes any name for them', () => {
+  test('decodes parameters once, and allows any name', () => {
     const match = table(['/:__proto__/:b']).match('GET', '/%C3%A9/%2525');
     expect(match.kind === 'route' && { ...match.params }).toEqual(
       Object.fromEntries([
@@ -86,7 +86,7 @@ describe('the route table', () => {
     );
   });
 
-  test('a route of one listener is not on the other', () => {
+  test('keeps the routes of the two listeners apart', () => {
     const routes = [
       exampleRoute({ name: 'open', path: '/a', auth: 'public' }),
       exampleRoute({ name: 'inner', path: '/internal/:id', auth: 'service' }),
@@ -99,7 +99,7 @@ describe('the route table', () => {
     expect(internalTable?.match('GET', '/a').kind).toBe('no_route');
   });
 
-  test('refuses two routes that serve the same', () => {
+  test('refuses two routes with the same path and method', () => {
     expect(() => table(['/a/:x', ['GET']], ['/a/:y', ['HEAD']])).toThrow('HEAD is already served');
   });
 
@@ -112,7 +112,7 @@ describe('the route table', () => {
     .array(fc.constantFrom('a', 'b', 'c', 'd', 'a-a'), { maxLength: 5 })
     .chain((parts) => fc.constantFrom(`/${parts.join('/')}`, parts.length === 0 ? '/' : `/${parts.join('/')}/`));
 
-  test('chooses as the model does, whatever the routes and the path', () => {
+  test('chooses like its model for any routes and path', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(pattern, { selector: shape, minLength: 1, maxLength: 12 }),
@@ -129,7 +129,7 @@ describe('the route table', () => {
     );
   });
 
-  test('the order of routes changes nothing', () => {
+  test('does not depend on the order of routes', () => {
     fc.assert(
       fc.property(fc.uniqueArray(pattern, { selector: shape, minLength: 2, maxLength: 8 }), path, (patterns, asked) => {
         const forth = chosen(table(...patterns.map((text) => [text] as const)), asked);
@@ -139,7 +139,7 @@ describe('the route table', () => {
     );
   });
 
-  test('takes 8 KiB of a-a-a- in less than 5 ms against patterns that branch at every segment', () => {
+  test('matches 8 KiB of a-a-a- in less than 5 ms against patterns that branch at every segment', () => {
     const patterns: string[] = [];
     for (let bits = 0; bits < 256; bits += 1) {
       const parts = Array.from({ length: 8 }, (_, at) => ((bits >> at) & 1 ? 'a' : `:p${at}`));
@@ -157,7 +157,7 @@ function shape(pattern: string): string {
   return pattern.replace(/:[a-z]+/g, ':');
 }
 
-/** Every pattern that fits, the most specific of them: segment by segment a literal, then a parameter, then the rest. */
+/** The most specific pattern that fits: segment by segment a literal, then a parameter, then the rest. */
 function model(routes: readonly Route[], path: string): Route | undefined {
   const asked = path.slice(1).split('/');
   const fitting = routes.filter((route) => servedMethods(route.methods).includes('GET') && fits(route.path, asked));

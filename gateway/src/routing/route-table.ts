@@ -7,23 +7,23 @@ export type Params = Readonly<Record<string, string>>;
 type Match =
   | Readonly<{ kind: 'route'; route: Route; params: Params }>
   | Readonly<{ kind: 'no_route' }>
-  /** `allow` is sorted, and names HEAD where it names GET. */
+  /** `allow` is sorted, and contains HEAD if it contains GET. */
   | Readonly<{ kind: 'method_not_allowed'; allow: readonly string[] }>;
 
 /**
- * Chooses the route of a request. Segment by segment, left to right, a literal beats `:param` beats `**`; where a more
- * specific branch leads nowhere the next is tried, so the winner is the most specific of all patterns that fit the whole
- * path. The path alone chooses the place; a method that is not listed there is refused, never served by a broader route.
+ * Finds the route of a request. Segment by segment, a literal beats `:param`, which beats `**`. If a more specific
+ * branch leads nowhere, the next one is tried, so the most specific pattern that fits the whole path wins. The path
+ * alone decides: a method that is not listed there is refused, never served by a broader route.
  */
 export type RouteTable = Readonly<{
   /**
-   * Never does I/O and holds no state. Each node of the tree is visited at most once, so the cost is bounded by the
-   * number of routes and the length of the path, whatever the path says.
+   * Visits each node of the tree at most once, so the cost is bounded by the number of routes and the length of the
+   * path.
    *
    * @param path From {@link parseTarget}.
    */
   match(method: string, path: string): Match;
-  /** What this path takes, sorted; undefined where nothing is served. */
+  /** The methods of this path, sorted; undefined if no route has this path. */
   methodsAt(path: string): readonly string[] | undefined;
 }>;
 
@@ -35,32 +35,32 @@ type Place = {
 type Node = {
   readonly literals: Map<string, Node>;
   param: Node | undefined;
-  /** The path ends here. */
+  /** Routes whose path ends at this node. */
   end: Place | undefined;
-  /** `**` stands here. */
+  /** Routes with `**` at this node. */
   rest: Place | undefined;
 };
 
 const noRoute: Match = { kind: 'no_route' };
 
-/** The routes of one listener: `auth: service` is served on the internal one alone, everything else on the public one. */
+/** The routes of one listener: those with `auth: service` are internal, all others public. */
 export function routesOn(listener: 'public' | 'internal', config: Pick<GatewayConfig, 'routes'>): readonly Route[] {
   return config.routes.filter((route) => (route.auth === 'service') === (listener === 'internal'));
 }
 
-/** Builds the table at once. */
+/** Builds a table from a list of routes. */
 export function compileRoutes(routes: readonly Route[]): RouteTable {
   const table = createRouteTable();
   for (const route of routes) table.add(route);
   return table;
 }
 
-/** A table that routes are added to before it is used. Their order does not matter. */
+/** A table under construction. The order of the routes does not matter. */
 export type RouteTableBuilder = RouteTable &
   Readonly<{
     /**
-     * @throws Error on a malformed path and on two routes of one shape with a method in common; the configuration check
-     *   refuses both with their places, so here they are a fault of ours.
+     * @throws Error on a malformed path, and on two routes with the same shape and method. The configuration check
+     *   refuses both earlier, so this is a bug of ours.
      */
     add(route: Route): void;
   }>;
@@ -75,7 +75,7 @@ export function createRouteTable(): RouteTableBuilder {
       if (place === undefined) return noRoute;
       const found = place.routes.get(method);
       if (found === undefined) return { kind: 'method_not_allowed', allow: place.allow };
-      // Without a prototype: a parameter may be called anything.
+      // Without a prototype: a parameter may have any name.
       const params: Record<string, string> = Object.create(null);
       for (const [index, name] of found.params) params[name] = decodeURIComponent(segments[index] ?? '');
       return { kind: 'route', route: found.route, params };

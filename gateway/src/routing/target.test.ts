@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { fastestMs } from '../../test/kit/fastest.ts';
 import { AppError } from '../errors.ts';
-import { maxTargetBytes, parseTarget } from './target.ts';
+import { maxTargetBytes, parseTarget, rewritePath } from './target.ts';
 
 function codeOf(raw: string): string {
   try {
@@ -97,7 +97,7 @@ describe('parseTarget', () => {
     expect(parseTarget(raw)).toEqual({ path, query });
   });
 
-  test('says why in the detail, for the log alone', () => {
+  test('puts the reason into the detail, for the log only', () => {
     expect(() => parseTarget('/a/../b')).toThrow(
       expect.objectContaining({ code: 'invalid_target', detail: { reason: 'a dot segment' } }),
     );
@@ -164,7 +164,7 @@ describe('parseTarget', () => {
     fc.string({ unit: 'binary', maxLength: 20 }).map((text) => `/${text}`),
   );
 
-  test('what it accepts is its own WHATWG URL form, byte for byte', () => {
+  test('an accepted target equals its WHATWG URL form byte for byte', () => {
     fc.assert(
       fc.property(target, (raw) => {
         if (codeOf(raw) !== 'accepted') return;
@@ -178,7 +178,7 @@ describe('parseTarget', () => {
     );
   });
 
-  test('what it accepts decodes once to the same number of segments, none of them a dot', () => {
+  test('an accepted path decodes to the same number of segments, without dot segments', () => {
     fc.assert(
       fc.property(target, (raw) => {
         if (codeOf(raw) !== 'accepted') return;
@@ -191,11 +191,30 @@ describe('parseTarget', () => {
     );
   });
 
-  test('takes hostile targets of 8 KiB in linear time', () => {
+  test('parses hostile targets of 8 KiB in linear time', () => {
     const patterns = ['a-', '%41', '%20', '/a', '/.a', '.', '%c3%a9', '?', '=&'];
     for (const pattern of patterns) {
       const raw = `/${pattern.repeat(maxTargetBytes)}`.slice(0, maxTargetBytes - 2);
       expect(fastestMs(() => codeOf(raw))).toBeLessThan(5);
     }
   });
+});
+
+test.each([
+  ['/v1/tenants/7/settings', '/v1', '/', '/tenants/7/settings'],
+  ['/v1', '/v1', '/', '/'],
+  ['/v1/', '/v1', '/', '/'],
+  ['/v1/a', '/v1', '/api/v2', '/api/v2/a'],
+  ['/v1', '/v1', '/api', '/api'],
+  ['/v1/', '/v1', '/api', '/api/'],
+  ['/a', '/', '/api', '/api/a'],
+  ['/', '/', '/api', '/api/'],
+  ['/v10/a', '/v1', '/', '/v10/a'],
+  ['/v1/v1/a', '/v1', '/', '/v1/a'],
+])('%s from %s to %s is %s', (path, from, to, expected) => {
+  expect(rewritePath(path, { from, to })).toBe(expected);
+});
+
+test('leaves a path unchanged without a rewrite', () => {
+  expect(rewritePath('/v1/a', undefined)).toBe('/v1/a');
 });

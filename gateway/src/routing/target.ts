@@ -1,20 +1,21 @@
+import type { Route } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 
-/** A request target in its one form: what is matched, signed and sent are these very bytes. */
-export type Target = Readonly<{
-  /** Begins with `/`; still percent-encoded. */
+/** A request target in canonical form. These bytes are matched, signed and sent. */
+export type RequestTarget = Readonly<{
+  /** Starts with `/`; still percent-encoded. */
   path: string;
   /** Empty, or `?` and at least one character. */
   query: string;
 }>;
 
-/** Longest target taken, in bytes. RFC 9112 section 3 asks for 8000 at least. */
+/** Longest accepted target, in bytes. RFC 9112 section 3 recommends at least 8000. */
 export const maxTargetBytes = 8192;
 
 const unreserved = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~';
-// pchar of RFC 3986 without `;`, whose path parameters some servers cut off before they match (CVE-2026-73551).
+// The pchar of RFC 3986 without `;`: some servers cut off its path parameters before they match (CVE-2026-73551).
 const pathBytes = tableOf(`${unreserved}/!$&'()*+,=:@`);
-// Without `'`, which WHATWG writes as %27 in a query; with `[` and `]`, which browsers send as they are.
+// Without `'`, which WHATWG writes as %27 in a query; with `[` and `]`, which browsers do not escape.
 const queryBytes = tableOf(`${unreserved}/!$&()*+,=:@;?[]`);
 const unreservedBytes = tableOf(unreserved);
 
@@ -23,15 +24,15 @@ const dot = 0x2e;
 const percent = 0x25;
 
 /**
- * Takes a request target apart, or refuses it. What passes equals its own WHATWG URL form, so that a service which only
- * sees a URL object reads the same bytes, and no decoder after us can find another path in it. Nothing is normalized:
- * a target that would need it is refused. Linear in its length.
+ * Parses a request target, or refuses it. An accepted target equals its WHATWG URL form, so a service that sees only a
+ * URL object reads the same bytes. No later decoder can find another path in it. Nothing is normalized: a target that
+ * is not canonical is refused. Linear in its length.
  *
- * @param raw The request line's target, as it came.
+ * @param raw The request line's target, as received.
  * @throws AppError `invalid_target` (with the reason for the log), `uri_too_long`.
  * @see DESIGN section 5, "Targets refused"; CVE-2019-9901, CVE-2021-29492, CVE-2026-33494
  */
-export function parseTarget(raw: string): Target {
+export function parseTarget(raw: string): RequestTarget {
   if (raw.length > maxTargetBytes) throw new AppError('uri_too_long');
   if (raw.charCodeAt(0) !== slash) throw refused('does not begin with a slash');
 
@@ -73,12 +74,12 @@ function refuseDots(path: string, start: number, end: number): void {
 function checkPathEscape(byte: number): void {
   if (byte < 0x20 || byte === 0x7f) throw refused('an encoded control character');
   if (byte === slash || byte === 0x5c) throw refused('an encoded slash or backslash');
-  // A `;` after decoding would be a path parameter again.
+  // A decoded `;` would be a path parameter again.
   if (byte === 0x3b) throw refused('an encoded semicolon');
   if (unreservedBytes[byte] === 1) throw refused('an encoded unreserved character');
 }
 
-// Overlong forms such as %c0%ae are dots to a lax decoder.
+// A lax decoder reads overlong forms such as %c0%ae as dots.
 function refuseBrokenUtf8(path: string): void {
   try {
     decodeURIComponent(path);
@@ -88,7 +89,7 @@ function refuseBrokenUtf8(path: string): void {
 }
 
 function checkQuery(query: string): void {
-  // WHATWG drops a lone `?`, so the service's URL and ours would differ.
+  // WHATWG drops a lone `?`, so the service's URL would differ from ours.
   if (query.length === 1) throw refused('an empty query');
   for (let at = 1; at < query.length; at += 1) {
     const byte = query.charCodeAt(at);
@@ -101,7 +102,7 @@ function checkQuery(query: string): void {
   }
 }
 
-/** The byte that `%XX` at this place stands for. */
+/** Decodes the `%XX` at this position. */
 function escapeAt(text: string, at: number): number {
   const high = hexDigit(text.charCodeAt(at + 1));
   const low = hexDigit(text.charCodeAt(at + 2));
@@ -123,4 +124,17 @@ function tableOf(characters: string): Uint8Array {
 
 function refused(reason: string, cause?: unknown): AppError {
   return new AppError('invalid_target', { detail: { reason }, cause });
+}
+
+/**
+ * Replaces the prefix of a path for the upstream, by whole segments: `/v1` never changes `/v10`.
+ *
+ * @param path A canonical path that matched the route. The result is canonical too.
+ */
+export function rewritePath(path: string, rewrite: Route['rewrite']): string {
+  if (rewrite === undefined) return path;
+  const from = rewrite.from === '/' ? '' : rewrite.from;
+  if (path !== from && !path.startsWith(`${from}/`)) return path;
+  const to = rewrite.to === '/' ? '' : rewrite.to;
+  return to + path.slice(from.length) || '/';
 }

@@ -3,21 +3,19 @@ import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts'
 import { inSlices } from '../config/in-slices.ts';
 import type { GatewayKeySet } from '../keys/gateway-keys.ts';
 import type { ServiceKeys } from '../keys/service-keys.ts';
+import type { ConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import type { Limiter } from '../limits/limiter.ts';
-import type { SocketCount } from '../limits/socket-count.ts';
 import { createPipeline, type Pipeline, type Stages } from '../pipeline.ts';
 import { createRouteTable, type RouteTable, routesOn } from '../routing/route-table.ts';
-import { createAdmitSocket } from '../stages/admit-socket.ts';
-import { createAdmitUpload } from '../stages/admit-upload.ts';
+import { createAdmitSocket, createAdmitUpload } from '../stages/admit.ts';
 import { createAuthenticate } from '../stages/authenticate.ts';
 import { createAuthenticateService } from '../stages/authenticate-service.ts';
 import { authorize } from '../stages/authorize.ts';
-import { createCors } from '../stages/cors.ts';
-import { createLimit, limitsOn, type RouteLimits } from '../stages/limit.ts';
+import { createCors, createUpgradeOrigin } from '../stages/cors.ts';
+import { compileLimits, createLimit, type RouteLimits } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
-import { createUpgradeOrigin } from '../stages/upgrade-origin.ts';
 import type { AccessTokens } from '../tokens/access-tokens.ts';
 import { createDpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
@@ -34,8 +32,8 @@ export type PipelinesOptions = Readonly<{
   throttle: FailureThrottle;
   /** Nonces of nested calls, and DPoP proofs. */
   replay: ReplayStore;
-  sockets: SocketCount;
-  uploads: SocketCount;
+  sockets: ConcurrencyCounter;
+  uploads: ConcurrencyCounter;
   forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
   nowMs(): number;
 }>;
@@ -99,7 +97,7 @@ async function buildRoutes(routes: readonly Route[], limiterFor: PipelinesOption
   const limitsOf = new Map<Route, RouteLimits>();
   await inSlices(routes, (route) => {
     table.add(route);
-    if (route.limits.length > 0) limitsOf.set(route, limitsOn(route, limiterFor));
+    if (route.limits.length > 0) limitsOf.set(route, compileLimits(route, limiterFor));
   });
   return { table, limitsOf };
 }

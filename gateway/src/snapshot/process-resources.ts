@@ -1,8 +1,8 @@
 import { memoryReplay, type ReplayStore, redisReplay } from '@countersign/identity';
 import type { Logger, Registry } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
+import { type ConcurrencyCounter, createConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
-import { createSocketCount, type SocketCount } from '../limits/socket-count.ts';
 import { createRespond, type Respond } from '../respond.ts';
 import { createAccessLog, type LogRequest } from '../telemetry/access-log.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../telemetry/metrics.ts';
@@ -21,8 +21,8 @@ export type ProcessResources = Readonly<{
   /** Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload. */
   replay: ReplayStore;
   /** Counts of open sockets and of uploads, which may outlive a configuration. */
-  sockets: SocketCount;
-  uploads: SocketCount;
+  sockets: ConcurrencyCounter;
+  uploads: ConcurrencyCounter;
   respond: Respond;
   logRequest: LogRequest;
   isDraining(): boolean;
@@ -55,8 +55,8 @@ export function createProcessResources(
     limitStore,
     // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
-    sockets: createSocketCount(),
-    uploads: createSocketCount(),
+    sockets: createConcurrencyCounter(),
+    uploads: createConcurrencyCounter(),
     respond: createRespond(),
     logRequest,
     isDraining,

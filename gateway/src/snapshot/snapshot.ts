@@ -1,7 +1,7 @@
 import type { GatewayConfig } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
-import { createLimiters, type Limiters } from '../limits/limiters.ts';
+import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { keySetRoute } from '../server/express-app.ts';
 import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/access-tokens.ts';

@@ -11,8 +11,8 @@ import type { Authenticated, Caller, Matched } from '../exchange.ts';
 import type { ServiceKeys } from '../keys/service-keys.ts';
 import type { PresentedTransaction, TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillValid } from '../tokens/verified-token.ts';
-import { asCaller } from './as-caller.ts';
-import { takeContent } from './content.ts';
+import { toAuthenticated } from './authenticate.ts';
+import { takeContent } from './read-body.ts';
 
 export type AuthenticateServiceOptions = Readonly<{
   findKey: ServiceKeys['find'];
@@ -21,17 +21,18 @@ export type AuthenticateServiceOptions = Readonly<{
   nowMs(): number;
 }>;
 
-/** A service signs for this long at most, so that a captured call is dead soon. */
+/** Longest lifetime of a service's signature, in seconds. It bounds how long a captured call can be replayed. */
 const maxLifetimeSec = 30;
 
 /**
- * Says which service makes a nested call, and for whom: its own signature, over the very bytes that arrived, then the txn-token
- * that it was handed. The body is read here, since the signature covers it; the nonce is used up last.
+ * Authenticates a nested call: the service by its signature, the user by the txn-token that the service received. The
+ * body is read here because the signature covers it. The nonce is used up last.
  *
- * The signature is read from the raw headers: `sanitize` has dropped it already, so it is never passed on.
+ * The signature is read from the raw headers, because `sanitize` has removed it from the forwarded ones.
  *
- * The stage throws AppError `caller_*`, `call_expired`, `call_replayed`, `txn_token_*`, `token_revoked` after the user's logout,
- * whatever a body is refused with, and `unavailable` or `revocations_unavailable` where the fault is ours.
+ * The stage throws AppError `caller_*`, `call_expired`, `call_replayed`, `txn_token_*`, and `token_revoked` after the
+ * user's logout. A body can be refused with the codes of {@link takeContent}. Faults on our side are `unavailable` and
+ * `revocations_unavailable`.
  */
 export function createAuthenticateService(
   options: AuthenticateServiceOptions,
@@ -55,11 +56,11 @@ export function createAuthenticateService(
       const user = userOf(head);
       const caller: Caller = { kind: 'service', serviceId, ...(user && { user }) };
       const content = await takeContent(matched);
-      // The configuration refuses a stream here: its digest would be known only when it had been passed on.
+      // The configuration refuses `mode: stream` here: the digest would be known only after the body was forwarded.
       if (content === 'stream') throw new AppError('internal_error', { detail: { reason: 'a streamed nested call' } });
-      // The signature covers the txn-token, so the call is younger than it.
+      // The signature covers the txn-token, so the call cannot be older than it.
       await head.complete(content ?? new Uint8Array(0), user?.issuedAtSec);
-      return asCaller(matched, caller, content);
+      return toAuthenticated(matched, caller, content);
     } catch (error) {
       throw toRefusal(error);
     }
@@ -72,7 +73,7 @@ const codes: Partial<Record<RefusalReason, Code>> = {
   expired: 'call_expired',
   created_in_future: 'call_expired',
   replayed: 'call_replayed',
-  // Our memory began after it: nothing is wrong with the call.
+  // The replay store started after the call was signed, so it cannot tell a replay. The call may be valid.
   created_before_start: 'unavailable',
 };
 

@@ -1,86 +1,91 @@
+import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
-import type { Authenticated, Caller, Matched } from '../exchange.ts';
+import type { Authenticated, Caller, Matched, Unmarked } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { AccessTokens } from '../tokens/access-tokens.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';
-import { asCaller } from './as-caller.ts';
-import { readCredentials } from './credentials.ts';
-import { createProve } from './prove.ts';
+import { createProofChecks } from './dpop-proofs.ts';
 
 export type AuthenticateOptions = Readonly<{
   tokens: AccessTokens;
   throttle: FailureThrottle;
-  /** Undefined: no proof can be checked, so a bound token is good for nothing. */
+  /** Undefined: proofs cannot be checked, so bound tokens are refused. */
   dpop: Dpop | undefined;
 }>;
 
 /**
- * Says who asks. Whether that is enough is authorize's question. `public` routes ignore the header; on `optional` ones a token
- * may be absent, but not invalid (CVE-2021-21378). A token that is bound to a key counts with a proof of that key only.
+ * Identifies the caller by the access token. Whether the caller may do this is decided by authorize. Routes with `auth:
+ * public` ignore the token. On `optional` routes it may be missing, but not invalid (CVE-2021-21378). A token that is
+ * bound to a key needs a proof of that key.
  *
- * The stage throws AppError `invalid_request` for a malformed header, `token_*` and `dpop_*`, at token endpoints `invalid_dpop_proof` and
- * `use_dpop_nonce`, `rate_limited` for an address that tried too many bad tokens, and `issuer_keys_unavailable`,
- * `revocations_unavailable` or `dpop_replay_unavailable` where the fault is ours. At once for a bearer token that is remembered,
- * otherwise as a rejection.
+ * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. At token endpoints it
+ * throws `invalid_dpop_proof` and `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. Faults
+ * on our side are `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. It throws
+ * synchronously for a malformed header and a cached bearer token, and rejects otherwise.
  */
 export function createAuthenticate({
   tokens,
   throttle,
   dpop,
 }: AuthenticateOptions): (matched: Matched) => Authenticated | Promise<Authenticated> {
-  const prove = createProve(dpop);
+  const proofs = createProofChecks(dpop);
 
   return (matched) => {
     const { route, record } = matched;
     const { authorization } = matched.credentials;
     if (route.auth === 'public' || authorization === undefined) {
-      return prove.isWanted(matched) ? withoutToken(matched) : asCaller(matched, anonymous, undefined);
+      return proofs.hasSenderProof(matched) ? withoutToken(matched) : toAuthenticated(matched, anonymous, undefined);
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
-    // Not counted where it is over: it costs nothing, and whoever shares the address would wait for those who have not heard of their logout.
+    // A cached token that has expired or was revoked does not count as an attempt: it costs no verification. Otherwise
+    // clients that have not noticed a logout would block others at their address.
     const remembered = tokens.recall(text);
-    if (remembered !== undefined && scheme === 'Bearer' && !prove.isWanted(matched)) {
-      return asCaller(matched, user(bearer(remembered), undefined), undefined);
+    if (remembered !== undefined && scheme === 'Bearer' && !proofs.hasSenderProof(matched)) {
+      return toAuthenticated(matched, userCaller(asBearer(remembered), undefined), undefined);
     }
     return withToken(matched, text, remembered);
   };
 
   async function withToken(matched: Matched, text: string, remembered: VerifiedToken | undefined) {
-    // Who has a token that is known to be good is not to suffer from a neighbour's bad ones, whatever its scheme.
-    if (remembered === undefined) refuseThrottled(matched);
+    // A token that is known to be valid passes, even if others at the same address send bad ones.
+    if (remembered === undefined) assertNotThrottled(matched);
     try {
       const token = remembered ?? (await tokens.verify(text));
       const isBound = matched.record.scheme === 'DPoP';
-      if (isBound) return asCaller(matched, user(token, await prove.token(matched, text, token)), undefined);
-      const jkt = prove.isWanted(matched) ? await prove.sender(matched) : undefined;
-      return asCaller(matched, user(bearer(token), jkt), undefined);
+      if (isBound)
+        return toAuthenticated(matched, userCaller(token, await proofs.forBoundToken(matched, text, token)), undefined);
+      const jkt = proofs.hasSenderProof(matched) ? await proofs.forSender(matched) : undefined;
+      return toAuthenticated(matched, userCaller(asBearer(token), jkt), undefined);
     } catch (error) {
-      throw counted(error, matched);
+      throw countFailure(error, matched);
     }
   }
 
   async function withoutToken(matched: Matched): Promise<Authenticated> {
-    refuseThrottled(matched);
+    assertNotThrottled(matched);
     try {
-      return asCaller(matched, { kind: 'anonymous', jkt: await prove.sender(matched) }, undefined);
+      return toAuthenticated(matched, { kind: 'anonymous', jkt: await proofs.forSender(matched) }, undefined);
     } catch (error) {
-      throw counted(error, matched);
+      throw countFailure(error, matched);
     }
   }
 
-  /** A remembered token was let through without that question: where its proof is bad, it ends with 429 like any other. */
-  function counted(error: unknown, matched: Matched): unknown {
-    if (isAttempt(error)) {
-      refuseThrottled(matched);
+  /**
+   * A cached token skips the check of the throttle. If its proof is bad, the check is made here, so that it gets 429
+   * too.
+   */
+  function countFailure(error: unknown, matched: Matched): unknown {
+    if (countsAsAttempt(error)) {
+      assertNotThrottled(matched);
       throttle.failed(addressKey(matched.client.address));
     }
     return error;
   }
 
-  function refuseThrottled({ client }: Matched): void {
+  function assertNotThrottled({ client }: Matched): void {
     const waitSec = throttle.waitSec(addressKey(client.address));
     if (waitSec === 0) return;
     throw new AppError('rate_limited', {
@@ -90,22 +95,74 @@ export function createAuthenticate({
   }
 }
 
-/** Being asked for a nonce is how a client learns of it, and no attempt at anything. */
+/** A client learns of a nonce by being asked for one, so that does not count as an attempt. */
 const uncounted: ReadonlySet<Code> = new Set(['dpop_nonce_required', 'use_dpop_nonce']);
 
-function isAttempt(error: unknown): boolean {
+function countsAsAttempt(error: unknown): boolean {
   return error instanceof AppError && errorTable[error.code as Code].fault === 'caller' && !uncounted.has(error.code);
 }
 
-/** @throws AppError `token_proof_missing`: as a bearer token it would be worth as much to whoever stole it. */
-function bearer(token: VerifiedToken): VerifiedToken {
+/** @throws AppError `token_proof_missing` for a bound token: without a proof, a thief could use it. */
+function asBearer(token: VerifiedToken): VerifiedToken {
   if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
   return token;
 }
 
 const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
-function user(token: VerifiedToken, jkt: string | undefined): Caller {
+function userCaller(token: VerifiedToken, jkt: string | undefined): Caller {
   const { userId, role, tenantId } = token.claims;
   return { kind: 'user', userId, role, tenantId, token, bound: token.claims.jkt !== undefined, jkt };
+}
+
+// One scheme in any case (RFC 9110 section 11.1), one space, one token: no list, no parameters.
+// See RFC 6750 section 2.1 and RFC 9449 section 7.1.
+const credentials = /^(bearer|dpop) ([A-Za-z0-9._~+/-]+=*)$/i;
+const knownScheme = /^(bearer|dpop)(?:\s|,|$)/i;
+
+/**
+ * Parses an `Authorization` header.
+ *
+ * @param offered The schemes that the route accepts. DPoP counts as unknown if the route does not offer it, because
+ *   without public origins no proof can be checked. Bearer is always parsed, so that the error says what is wrong with
+ *   the token.
+ * @throws AppError `invalid_request` if it is malformed, `token_missing` for another scheme.
+ */
+function readCredentials(
+  authorization: string,
+  offered: readonly Scheme[],
+): Readonly<{ scheme: Scheme; text: string }> {
+  const [, named, text] = credentials.exec(authorization) ?? [];
+  if (named !== undefined && text !== undefined) {
+    const scheme = schemeOf(named);
+    if (scheme === 'Bearer' || offered.includes(scheme)) return { scheme, text };
+  } else {
+    const scheme = knownScheme.exec(authorization)?.[1];
+    if (scheme !== undefined) {
+      throw new AppError('invalid_request', {
+        detail: { reason: 'malformed Authorization header' },
+        headers: { 'www-authenticate': `${schemeOf(scheme)} error="invalid_request"` },
+      });
+    }
+  }
+  throw new AppError('token_missing', { detail: { reason: 'a scheme other than Bearer or DPoP' } });
+}
+
+const schemeOf = (named: string): Scheme => (named.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer');
+
+/**
+ * The last step of authenticate and authenticate-service: writes the caller into the record, and marks the request as
+ * authenticated.
+ */
+export function toAuthenticated(matched: Matched, caller: Caller, content: Buffer | undefined): Authenticated {
+  const { record } = matched;
+  record.identity = caller.kind;
+  const person = caller.kind === 'service' ? caller.user : caller.kind === 'user' ? caller : undefined;
+  if (person !== undefined) {
+    record.userId = person.userId;
+    record.tenantId = person.tenantId;
+  }
+  if (caller.kind === 'service' && caller.user !== undefined) record.transactionId = caller.user.id;
+  const authenticated: Unmarked<Authenticated> = { ...matched, caller, content };
+  return authenticated as Authenticated;
 }

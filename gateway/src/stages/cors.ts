@@ -1,13 +1,14 @@
-import type { Cors } from '../config/config.ts';
+import type { Cors, GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Incoming } from '../exchange.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import { parseTarget } from '../routing/target.ts';
+import { hostsOf } from './client.ts';
 
-// What a page needs to log in and to refresh by cookie, to call with a token or a proof, and to write without losing what another wrote.
+// Request headers that a page may send: for login, refresh by cookie, tokens and proofs, and conditional writes.
 const settable = ['Authorization', 'Content-Type', 'DPoP', 'If-Match', 'If-None-Match', 'X-Requested-With'];
-// What it needs to name a request to support, to wait as told, to follow what it made, and to prove again.
+// Response headers that a page may read: for support, rate limits, retries, new resources and new proofs.
 const readable = [
   'X-Request-Id',
   'RateLimit',
@@ -19,18 +20,19 @@ const readable = [
   'Location',
 ];
 
-/** The headers of a 204: this request was a browser's question, and has been answered. */
+/** The headers of a 204, the response to a preflight. */
 export type PreflightHeaders = Readonly<Record<string, string>>;
 
 /**
- * Answers browsers that ask for pages of other origins; services are not asked, and their own CORS headers are dropped. It
- * notes for every answer, refusals included, who may read it, so a page can tell a 401 from a 429. A preflight
- * is answered from the route table, without a token: whether a path exists is no secret, 404 and 401 differ too.
+ * Handles CORS for all services: their own CORS headers are dropped. The headers go into the record, so that errors
+ * carry them too and a page can tell a 401 from a 429. Preflights are served from the route table without a token:
+ * whether a path exists is not secret, since 404 and 401 differ too.
  *
- * An origin is listed byte by byte, or it is told nothing; `null` cannot be listed. There is never a `*`.
+ * Origins match byte by byte; an origin that is not listed gets no CORS headers. Neither `null` nor `*` can be listed.
  *
- * The stage throws AppError `origin_not_allowed` for a preflight of an origin that is not listed, `no_route`, `invalid_target`.
- * @returns Undefined where the request is none of CORS's own.
+ * The stage throws AppError `origin_not_allowed` for a preflight of an origin that is not listed, `no_route`,
+ * `invalid_target`.
+ * @returns Undefined unless the request is a preflight.
  * @see Fetch Standard section 3.3; DESIGN section 3: after sanitize
  */
 export function createCors(config: Cors, table: RouteTable): (incoming: Incoming) => PreflightHeaders | undefined {
@@ -46,7 +48,7 @@ export function createCors(config: Cors, table: RouteTable): (incoming: Incoming
       ],
     ]),
   );
-  const answer = {
+  const preflight = {
     ...securityHeaders,
     'access-control-allow-headers': [...settable, ...config.headers].join(', '),
     'access-control-max-age': String(config.maxAgeSec),
@@ -63,7 +65,7 @@ export function createCors(config: Cors, table: RouteTable): (incoming: Incoming
     const methods = table.methodsAt(parseTarget(incoming.rawTarget).path);
     if (methods === undefined) throw new AppError('no_route');
     return {
-      ...answer,
+      ...preflight,
       'access-control-allow-origin': client.origin,
       'access-control-allow-methods': methods.join(', '),
       'x-request-id': record.requestId,
@@ -73,3 +75,27 @@ export function createCors(config: Cors, table: RouteTable): (incoming: Incoming
 
 const isPreflight = ({ method, headers }: Incoming): boolean =>
   method === 'OPTIONS' && headers.some(([name]) => name.toLowerCase() === 'access-control-request-method');
+
+const maxLoggedOrigin = 200;
+
+/**
+ * Checks the origin of a WebSocket handshake. Browsers let any page open a WebSocket with the user's cookies, so the
+ * server must check `Origin` (RFC 6455 section 10.2). Public origins and those of `cors` are allowed. If neither is
+ * configured, the page's host must equal the requested host. Clients that send no `Origin` are not browsers, and pass.
+ *
+ * @returns A check that throws AppError `origin_not_allowed`.
+ */
+export function createUpgradeOrigin({
+  publicOrigins,
+  cors,
+}: Pick<GatewayConfig, 'publicOrigins' | 'cors'>): (incoming: Incoming) => void {
+  const listed = new Set([...publicOrigins, ...(cors?.origins ?? [])]);
+  return ({ client: { origin, host } }) => {
+    if (origin === undefined) return;
+    if (listed.size > 0 ? listed.has(origin) : isOwn(origin, host)) return;
+    throw new AppError('origin_not_allowed', { detail: { origin: origin.slice(0, maxLoggedOrigin) } });
+  };
+}
+
+const isOwn = (origin: string, host: string): boolean =>
+  URL.parse(origin)?.origin === origin && hostsOf(origin).includes(host);

@@ -1,8 +1,8 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 
 /**
- * What becomes of an inbound header: it passes, it is dropped, or it is one that the gateway reads itself. The last kind is
- * named; those names are exact, so `Content_Length` is not `Content-Length` to us, and reaches nobody to whom it might be.
+ * What happens to an inbound header: it is forwarded, dropped, or read by the gateway, in which case this is its name.
+ * Names match exactly: `Content_Length` is not `Content-Length`, and is dropped.
  */
 export type Disposition = 'pass' | 'drop' | ReadHeader;
 
@@ -24,7 +24,7 @@ const readHeaders = [
 ] as const;
 export type ReadHeader = (typeof readHeaders)[number];
 
-// RFC 9110 section 7.6.1, and what older proxies treat alike. `Expect` was answered by us already.
+// RFC 9110 section 7.6.1, and names that older proxies treat alike. The gateway itself handles `Expect`.
 const hopByHop: ReadonlySet<string> = new Set([
   'connection',
   'proxy-connection',
@@ -39,19 +39,19 @@ const hopByHop: ReadonlySet<string> = new Set([
   'expect',
 ]);
 
-// Clients choose the names, so what is remembered of them is bounded.
+// Clients choose the names, so the cache is bounded.
 const maxRemembered = 1_000;
 
-/** @param strip Further names that are dropped, from the configuration. */
-export function createDispositions(strip: readonly string[]): (rawName: string) => Disposition {
+/** @param strip Further names to drop, from the configuration. */
+export function createHeaderClassifier(strip: readonly string[]): (rawName: string) => Disposition {
   const read: ReadonlySet<string> = new Set(readHeaders);
   const stripped: ReadonlySet<string> = new Set(strip.map(foldHeaderName));
   const remembered = new Map<string, Disposition>();
 
-  function judge(rawName: string): Disposition {
+  function classify(rawName: string): Disposition {
     const folded = foldHeaderName(rawName);
     if (read.has(folded)) {
-      // What is decided by Origin is decided by it also where services do not get it.
+      // `headers.strip` keeps Origin from services, but the checks of the gateway still need it.
       const isTaken = !stripped.has(folded) || folded === 'origin';
       return rawName.toLowerCase() === folded && isTaken ? (folded as ReadHeader) : 'drop';
     }
@@ -61,27 +61,27 @@ export function createDispositions(strip: readonly string[]): (rawName: string) 
   return (rawName) => {
     const known = remembered.get(rawName);
     if (known !== undefined) return known;
-    const disposition = judge(rawName);
+    const disposition = classify(rawName);
     if (remembered.size < maxRemembered) remembered.set(rawName, disposition);
     return disposition;
   };
 }
 
-/** For a person: why a header that a client sent does not reach the service as it was. */
+/** Explains to a reader why the service does not receive a client's header unchanged. */
 export function whyDropped(name: string, strip: readonly string[]): string {
   const folded = foldHeaderName(name);
   if (strip.map(foldHeaderName).includes(folded)) return 'headers.strip';
   if (folded === 'authorization' || folded === 'dpop' || folded === 'cookie')
-    return "passes only where the route's forward says so";
+    return "forwarded only if the route's forward allows it";
   if (folded === 'host' || folded === 'content-length') return 'the gateway writes its own';
-  if (hopByHop.has(folded)) return 'belongs to one connection';
+  if (hopByHop.has(folded)) return 'hop-by-hop header';
   if (isReservedHeader(folded)) return 'only the gateway may write it';
   return 'named by Connection';
 }
 
 /**
- * The (folded) names that `Connection` claims for this hop. The next hop would drop them, so they go before the gateway
- * writes its own: a client could otherwise name ours (CVE-2024-45410, CVE-2025-48865).
+ * The folded names in `Connection`, which the next hop would drop. They are dropped before the gateway adds its own
+ * headers: otherwise a client could name ours (CVE-2024-45410, CVE-2025-48865).
  */
 export function namedByConnection(values: readonly string[]): ReadonlySet<string> | undefined {
   let names: Set<string> | undefined;

@@ -16,8 +16,8 @@ const caller = ({ issuer, tenantId, userId }: Person): Caller => {
 const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
 const keyOf = (by: 'user' | 'tenant', who: Person) => bucketKey({ by }, { caller: caller(who), client });
 
-describe('whose bucket a request is taken from', () => {
-  test('two users share one only where issuer and id are the same, whatever characters ids are made of', () => {
+describe('the bucket of a request', () => {
+  test('two users share a bucket only if issuer and id are equal, for any characters in ids', () => {
     fc.assert(
       fc.property(person, person, (one, other) => {
         const same = one.issuer === other.issuer && one.userId === other.userId;
@@ -29,7 +29,7 @@ describe('whose bucket a request is taken from', () => {
     );
   });
 
-  test('somebody without identity counts by address', () => {
+  test('an anonymous caller counts by address', () => {
     expect(bucketKey({ by: 'user' }, { caller: { kind: 'anonymous', jkt: undefined }, client })).toBe(
       'address 192.0.2.1',
     );

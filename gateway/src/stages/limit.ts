@@ -2,40 +2,41 @@ import type { Limit, Route } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
-import { answerWithinMs } from '../limits/limit-store.ts';
-import type { Limiter, Taken } from '../limits/limiter.ts';
+import { redisTimeoutMs } from '../limits/limit-store.ts';
+import type { Limiter, LimitResult } from '../limits/limiter.ts';
 import type { TokenStatus } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;
-/** The limits of one route, with what counts each. */
+/** The limits of one route, with their limiters. */
 export type RouteLimits = Readonly<{ limits: readonly RouteLimit[]; policies: string }>;
 
-// One caller over a limit of its own must not use up what it shares with others, so those are asked last.
+// A caller over its own limit must not use up a shared one, so shared limits come last.
 const narrowestFirst = ['user', 'address', 'tenant', 'route'] as const;
 
 /**
- * Takes one request from each of the route's buckets. After authorize, so that a refused caller uses up nobody's share.
- * What is left is noted for the answer, whoever gives it: every policy, and the bucket with the least in it.
+ * Takes one request from each bucket of the route. It runs after authorize, so that refused callers use up nothing. The
+ * rate limit headers go into the record, so that errors carry them too: every policy, and the bucket that allows least.
  *
- * @param limitsOf Of every route that has limits.
- * The stage throws AppError `rate_limited` with `Retry-After`, and `limit_store_unavailable` where a limit says so.
+ * @param limitsOf The limits of each route that has any.
+ * The stage throws AppError `rate_limited` with `Retry-After`. It throws `limit_store_unavailable` if Redis is down and
+ * the limit says `deny`.
  * @see draft-ietf-httpapi-ratelimit-headers-11
  */
 export function createLimit(
   limitsOf: ReadonlyMap<Route, RouteLimits>,
 ): (permitted: Permitted) => Admitted | Promise<Admitted> {
   async function takeAll(permitted: Permitted, { limits, policies }: RouteLimits): Promise<Admitted> {
-    const untilMs = performance.now() + answerWithinMs;
-    let tightest: Taken | undefined;
+    const untilMs = performance.now() + redisTimeoutMs;
+    let tightest: LimitResult | undefined;
     let policy = '';
     for (const { limit, limiter, policy: name } of limits) {
       permitted.record.rule = `limits: ${name}`;
-      const taken = await limiter.take(bucketKey(limit, permitted), untilMs);
-      if (tightest === undefined || isTighter(taken, tightest)) {
-        tightest = taken;
+      const result = await limiter.take(bucketKey(limit, permitted), untilMs);
+      if (tightest === undefined || isTighter(result, tightest)) {
+        tightest = result;
         policy = name;
       }
-      if (!taken.allowed) break;
+      if (!result.allowed) break;
     }
     if (tightest === undefined) return permitted as Admitted;
     const { allowed, remaining, resetSec } = tightest;
@@ -52,14 +53,14 @@ export function createLimit(
   };
 }
 
-/** @param limiterFor The limiter that holds the buckets of one limit; its name is unique in the configuration. */
-export function limitsOn(route: Route, limiterFor: (name: string, limit: Limit) => Limiter): RouteLimits {
+/** @param limiterFor Returns the limiter of one limit; the name is unique in the configuration. */
+export function compileLimits(route: Route, limiterFor: (name: string, limit: Limit) => Limiter): RouteLimits {
   const numbered = route.limits.map((limit, index) => {
     const before = route.limits.slice(0, index).filter(({ by }) => by === limit.by).length;
     return {
       limit,
       limiter: limiterFor(`${route.name} ${index} ${limit.by} ${limit.perSec}`, limit),
-      // Two limits by user are two policies, and a policy's name is unique in its list.
+      // Policy names must be unique in their list, also for two limits by user.
       policy: before === 0 ? limit.by : `${limit.by}-${before + 1}`,
     };
   });
@@ -69,24 +70,24 @@ export function limitsOn(route: Route, limiterFor: (name: string, limit: Limit) 
   };
 }
 
-const isTighter = (taken: Taken, than: Taken): boolean =>
-  !taken.allowed ||
-  taken.remaining < than.remaining ||
-  (taken.remaining === than.remaining && taken.resetSec > than.resetSec);
+const isTighter = (result: LimitResult, than: LimitResult): boolean =>
+  !result.allowed ||
+  result.remaining < than.remaining ||
+  (result.remaining === than.remaining && result.resetSec > than.resetSec);
 
 /**
- * Whose bucket. Spaces part its pieces, since no identifier has one: `a:b` and `a` with `b` never share a bucket. A caller
- * without identity is counted by address, a service that acts for nobody by its name.
+ * The key of a bucket. Its parts are separated by spaces, which no identifier contains, so `a:b` and `a` with `b` never
+ * collide. An anonymous caller counts by address, and a service that calls for itself by its name.
  */
 export function bucketKey({ by }: Pick<Limit, 'by'>, { caller, client }: Pick<Permitted, 'caller' | 'client'>): string {
   if (by === 'route') return 'route';
   if (by === 'address' || caller.kind === 'anonymous') return `address ${addressKey(client.address)}`;
-  if (caller.kind === 'user') return personKey(by, caller);
-  return caller.user === undefined ? `service ${caller.serviceId}` : personKey(by, caller.user);
+  if (caller.kind === 'user') return userKey(by, caller);
+  return caller.user === undefined ? `service ${caller.serviceId}` : userKey(by, caller.user);
 }
 
-/** Also of whom a service acts for: what it does for one user uses up that user's share. */
-function personKey(
+/** A nested call counts against the user for whom the service calls. */
+function userKey(
   by: 'user' | 'tenant',
   person: Readonly<{ userId: string; tenantId: string; token: TokenStatus }>,
 ): string {

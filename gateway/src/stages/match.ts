@@ -1,15 +1,15 @@
 import { AppError } from '../errors.ts';
 import type { Incoming, Matched, Unmarked } from '../exchange.ts';
-import { rewritePath } from '../routing/rewrite.ts';
+import { securityHeaders } from '../http/security-headers.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import { parseTarget } from '../routing/target.ts';
+import { parseTarget, rewritePath } from '../routing/target.ts';
 
 /**
- * Finds the request's route by the bytes of its target, and settles the bytes that the service will get. Nothing is decoded
- * or normalized on the way: what is matched is what is signed and sent (CVE-2026-33494).
+ * Finds the route by the bytes of the target, and sets the path and query that the service receives. Nothing is decoded
+ * or normalized: the matched bytes are signed and sent (CVE-2026-33494).
  *
- * The stage throws AppError `invalid_target`, `uri_too_long`, `no_route`, `method_not_allowed` with `Allow`, and
- * `upgrade_not_allowed` where the route is not for WebSockets.
+ * The stage throws AppError `invalid_target`, `uri_too_long`, `no_route`, and `method_not_allowed` with `Allow`. It
+ * throws `upgrade_not_allowed` if the route takes no WebSockets.
  */
 export function createMatch(table: RouteTable): (incoming: Incoming) => Matched {
   return (incoming) => {
@@ -29,4 +29,23 @@ export function createMatch(table: RouteTable): (incoming: Incoming) => Matched 
     const matched: Unmarked<Matched> = { ...incoming, route, params, path, query: target.query };
     return matched as Matched;
   };
+}
+
+/**
+ * Responds to `OPTIONS *`, which asks about the server and not about a resource. Every other use of `*` is an invalid
+ * target.
+ *
+ * @returns The headers of a 204; undefined for every other request.
+ * @throws AppError `body_not_allowed`.
+ * @see RFC 9110 section 9.3.7
+ */
+export function respondToServerOptions({
+  method,
+  rawTarget,
+  body,
+  record,
+}: Incoming): Record<string, string> | undefined {
+  if (rawTarget !== '*' || method !== 'OPTIONS') return undefined;
+  if (body.present) throw new AppError('body_not_allowed');
+  return { ...securityHeaders, 'x-request-id': record.requestId };
 }

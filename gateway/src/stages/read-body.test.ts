@@ -3,7 +3,7 @@ import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { readBody } from './read-body.ts';
 
-describe('a body that is read whole', () => {
+describe('reading a whole body', () => {
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
   });
@@ -19,14 +19,14 @@ describe('a body that is read whole', () => {
     return { stream, read };
   };
 
-  test('arrives as it was sent', async () => {
+  test('returns the bytes that were sent', async () => {
     const { stream, read } = reading();
     stream.write('hello');
     stream.end('there');
     expect(await read).toBe('hellothere');
   });
 
-  test('may not trickle in for longer than 30 s, however steadily', async () => {
+  test('refuses a steady body after 30 s', async () => {
     const { stream, read } = reading();
     for (let second = 0; second < 29; second += 1) {
       if (second % 5 === 0) stream.write('a');
@@ -37,7 +37,7 @@ describe('a body that is read whole', () => {
     expect(await read).toBe('request_timeout');
   });
 
-  test('may not come more slowly than the least rate', async () => {
+  test('refuses a body below the minimum rate', async () => {
     const { stream, read } = reading(new PassThrough(), 1024);
     for (let second = 0; second < 19; second += 1) {
       if (second % 5 === 0) stream.write('a');
@@ -49,20 +49,20 @@ describe('a body that is read whole', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  test('is refused as soon as it is too large', async () => {
+  test('refuses a body as soon as it is too large', async () => {
     const { stream, read } = reading();
     stream.write('elevenbytes');
     expect(await read).toBe('payload_too_large');
   });
 
-  test('that breaks off is no body', async () => {
+  test('refuses a truncated body', async () => {
     const { stream, read } = reading();
     stream.write('half');
     stream.destroy();
     expect(await read).toBe('invalid_request');
   });
 
-  test('is not waited for when its client is gone already', async () => {
+  test('refuses at once if the client has disconnected', async () => {
     const gone = new PassThrough().destroy();
     await new Promise((resolve) => gone.once('close', resolve));
     expect(await reading(gone).read).toBe('invalid_request');

@@ -1,15 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../errors.ts';
-import { type MinRate, watchRate } from '../limits/min-rate.ts';
+import type { Matched } from '../exchange.ts';
+import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
 
-// A body that is to be held whole must not come for ever, however steadily.
+// Bounds a body that arrives steadily but never ends.
 const wholeBodyMs = 30_000;
 
 /**
  * Reads a whole body into memory, never more than `maxBytes` of it.
  *
- * @throws AppError `payload_too_large` as soon as that is certain, `request_timeout` after 30 s or when it comes more slowly than
- *   `rate`, `invalid_request` when the client goes away or its chunks are malformed.
+ * @throws AppError `payload_too_large` as soon as `maxBytes` is exceeded. `request_timeout` after 30 s, or if the body
+ *   arrives more slowly than `rate`. `invalid_request` if the client disconnects or its chunks are malformed.
  */
 export function readBody(
   request: IncomingMessage,
@@ -26,9 +27,9 @@ export function readBody(
       else chunks.push(chunk);
     }
     const onEnd = () => settle(() => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
-    const broken = () => new AppError('invalid_request', { detail: { reason: 'the body did not arrive whole' } });
+    const broken = () => new AppError('invalid_request', { detail: { reason: 'the body is incomplete' } });
     const onBroken = () => settle(() => reject(broken()));
-    // Its client left before: nothing more is heard of it.
+    // The client disconnected earlier, so no further event comes.
     if (request.destroyed) {
       reject(broken());
       return;
@@ -40,10 +41,39 @@ export function readBody(
       clearTimeout(timer);
       watch.stop();
       request.off('data', onData).off('end', onEnd).off('close', onBroken);
-      // Not flowing: whoever answers decides what becomes of the rest.
+      // Pauses the request: the response decides what happens to the rest of the body.
       request.pause();
       how();
     }
     request.on('data', onData).once('end', onEnd).once('error', onBroken).once('close', onBroken);
   });
+}
+
+/** The body of a GET or HEAD has no defined meaning (RFC 9110 section 9.3.1). */
+export const hasContent = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
+
+/**
+ * Applies the route's body mode: reads the body whole, leaves it to be streamed, or refuses it.
+ *
+ * @returns A promise only if bytes must be read; undefined if there is no body.
+ * @throws AppError `body_not_allowed`, `payload_too_large`, `unsupported_media_type`. Rejects with `request_timeout`
+ *   and `invalid_request` too.
+ */
+export function takeContent({
+  route,
+  method,
+  body,
+  request,
+  acceptBody,
+}: Matched): Buffer | 'stream' | undefined | Promise<Buffer> {
+  if (!body.present) return undefined;
+  if (route.body.mode === 'none' || !hasContent(method)) throw new AppError('body_not_allowed');
+  if ((body.length ?? 0) > route.body.maxBytes) throw new AppError('payload_too_large');
+  if (route.body.mode === 'stream') return 'stream';
+  // A decoder would see other bytes than the signed ones, and perhaps very many of them.
+  if (body.encoding !== undefined) {
+    throw new AppError('unsupported_media_type', { detail: { reason: 'content-encoding' } });
+  }
+  acceptBody();
+  return readBody(request, { maxBytes: route.body.maxBytes, rate: wholeBodyRate(route.upstream) });
 }

@@ -3,11 +3,9 @@ import type { GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Arrival, Header, InboundBody, Incoming, Unmarked } from '../exchange.ts';
 import { defaultSecurityHeaders } from '../http/security-headers.ts';
-import type { Upgrade } from '../http/subprotocols.ts';
-import { readSubprotocols } from '../http/subprotocols.ts';
-import { createClientAddress } from './client-address.ts';
-import { createDispositions, type Disposition, namedByConnection, type ReadHeader } from './inbound-headers.ts';
-import { createHostCheck } from './public-host.ts';
+import { readSubprotocols, type Upgrade } from '../http/subprotocols.ts';
+import { createClientAddress, createHostCheck } from './client.ts';
+import { createHeaderClassifier, type Disposition, namedByConnection, type ReadHeader } from './inbound-headers.ts';
 
 const maxHeaders = 100;
 const maxHeaderBytes = 12 * 1024;
@@ -16,7 +14,7 @@ const contentLengthGrammar = /^(?:0|[1-9][0-9]{0,15})$/;
 const maxContentType = 1024;
 const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
 
-/** RFC 9110 section 5.3 lets none of these repeat; readers that take the first and readers that take the last would differ. */
+/** These headers must not repeat (RFC 9110 section 5.3): some readers take the first value, others the last. */
 const single: ReadonlySet<ReadHeader> = new Set([
   'host',
   'authorization',
@@ -31,10 +29,10 @@ const single: ReadonlySet<ReadHeader> = new Set([
 ]);
 
 /**
- * First of all, and on every route: judges what the parser let through, drops every header that only the gateway may write,
- * in whatever spelling, and everything that belongs to the client's own hop. Credentials are taken aside.
+ * The first stage, on every route. Checks what the parser accepted, and drops each header that only the gateway may
+ * write, in any spelling. Drops hop-by-hop headers too, and sets credentials apart.
  *
- * It reads `rawHeaders`: node keeps the first of two and joins others, and so hides what was really sent.
+ * Reads `rawHeaders`, because Node joins repeated headers or keeps only the first.
  *
  * The stage throws AppError `headers_too_large`, `invalid_host`, `misdirected_request`, `invalid_request`.
  * @see DESIGN section 3, "Strip, then sign"
@@ -42,7 +40,7 @@ const single: ReadonlySet<ReadHeader> = new Set([
 export function createSanitize(
   config: Pick<GatewayConfig, 'headers' | 'publicOrigins' | 'trustedProxies'>,
 ): (arrival: Arrival) => Incoming {
-  const dispositionOf = createDispositions(config.headers.strip);
+  const dispositionOf = createHeaderClassifier(config.headers.strip);
   const checkHost = createHostCheck(config.publicOrigins);
   const clientAddress = createClientAddress(config.trustedProxies);
   const passesOrigin = !config.headers.strip.includes('origin');
@@ -50,26 +48,26 @@ export function createSanitize(
   return (arrival) => {
     const { request, record, kind } = arrival;
     const { rawHeaders, socket, httpVersion } = request;
-    // Node's parser also lets a line without a version through (as 0.9), and the name of HTTP/2. WebSockets are of 1.1 alone.
+    // Node's parser also accepts a line without a version (as 0.9), and the name of HTTP/2. WebSockets need 1.1.
     if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
       throw new AppError('invalid_request', { detail: { reason: 'version', version: httpVersion } });
     }
     const { passing, read } = sortHeaders(rawHeaders, dispositionOf);
     const address = clientAddress(socket.remoteAddress ?? '', read.get('x-forwarded-for') ?? []);
-    // No address: the socket is closed already, and nobody waits for an answer.
-    if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client is gone' } });
+    // Without an address the socket is closed already, so no response can be sent.
+    if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
     record.address = address;
     if (config.headers.security) record.defaults = defaultSecurityHeaders;
-    const host = checkHost(only(read, 'host'));
+    const host = checkHost(first(read, 'host'));
     const named = namedByConnection(read.get('connection') ?? []);
     const isNamed = (name: string) => named?.has(foldHeaderName(name)) === true;
-    const take = (name: ReadHeader) => (isNamed(name) ? undefined : only(read, name));
-    const body = readBody(read, take, request.httpVersion);
+    const take = (name: ReadHeader) => (isNamed(name) ? undefined : first(read, name));
+    const body = readFraming(read, take, request.httpVersion);
     const headers = named === undefined ? passing : passing.filter(([name]) => !isNamed(name));
     if (body.type !== undefined) headers.push(['content-type', body.type]);
-    // Without a body it says nothing, and a service that trusts digests refuses what it could not have covered.
+    // Without a body it means nothing, and a service that requires digests would refuse a header that no digest covers.
     if (body.encoding !== undefined && body.present) headers.push(['content-encoding', body.encoding]);
-    const origin = only(read, 'origin');
+    const origin = first(read, 'origin');
     if (origin !== undefined && passesOrigin && !isNamed('origin')) headers.push(['origin', origin]);
     const upgrade = kind === 'upgrade' ? readUpgrade(read, isNamed, body, headers) : undefined;
     const incoming: Unmarked<Incoming> = {
@@ -78,7 +76,7 @@ export function createSanitize(
       rawTarget: request.url ?? '',
       headers,
       credentials: {
-        authorization: oneCredential(take('authorization'), upgrade?.authorization),
+        authorization: singleCredential(take('authorization'), upgrade?.authorization),
         dpop: take('dpop'),
         cookie: isNamed('cookie') ? undefined : read.get('cookie')?.join('; '),
       },
@@ -104,13 +102,13 @@ function sortHeaders(
     bytes += name.length + value.length + 4;
     const disposition = dispositionOf(name);
     if (disposition === 'pass') passing.push([name, value]);
-    else if (disposition !== 'drop') note(read, disposition, value);
+    else if (disposition !== 'drop') remember(read, disposition, value);
   }
   if (bytes > maxHeaderBytes) throw new AppError('headers_too_large', { detail: { reason: 'bytes' } });
   return { passing, read };
 }
 
-function note(read: Map<ReadHeader, string[]>, name: ReadHeader, value: string): void {
+function remember(read: Map<ReadHeader, string[]>, name: ReadHeader, value: string): void {
   const values = read.get(name);
   if (values === undefined) {
     read.set(name, [value]);
@@ -120,31 +118,31 @@ function note(read: Map<ReadHeader, string[]>, name: ReadHeader, value: string):
   values.push(value);
 }
 
-function readBody(
+function readFraming(
   read: Map<ReadHeader, string[]>,
   take: (name: ReadHeader) => string | undefined,
   httpVersion: string,
 ): InboundBody {
-  const length = only(read, 'content-length');
-  const coding = only(read, 'transfer-encoding');
+  const length = first(read, 'content-length');
+  const coding = first(read, 'transfer-encoding');
   const type = take('content-type');
   if (type !== undefined && (type.length > maxContentType || !contentTypeGrammar.test(type))) {
     throw new AppError('invalid_request', { detail: { reason: 'content-type' } });
   }
   if (length !== undefined && !contentLengthGrammar.test(length)) {
-    throw unframed('content-length');
+    throw framingError('content-length');
   }
-  // Node undoes `chunked` and nothing else: behind any other coding the bytes are not the body (RFC 9112 sections 6.1, 6.3).
+  // Node decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 sections 6.1, 6.3).
   if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion !== '1.1')) {
-    throw unframed('transfer-encoding');
+    throw framingError('transfer-encoding');
   }
   const bytes = length === undefined ? undefined : Number(length);
   return {
     present: coding !== undefined || (bytes ?? 0) > 0,
     length: bytes,
     type,
-    // Also where Connection names it: dropping the name would not undo the coding.
-    encoding: only(read, 'content-encoding'),
+    // Kept even if Connection names it: dropping the name would not decode the body.
+    encoding: first(read, 'content-encoding'),
   };
 }
 
@@ -154,12 +152,12 @@ function readUpgrade(
   body: InboundBody,
   headers: Header[],
 ): Readonly<{ upgrade: Upgrade; authorization: string | undefined }> {
-  const key = only(read, 'sec-websocket-key');
+  const key = first(read, 'sec-websocket-key');
   if (body.present) throw new AppError('body_not_allowed');
   if (key === undefined || !webSocketKey.test(key)) {
     throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
   }
-  const version = only(read, 'sec-websocket-version');
+  const version = first(read, 'sec-websocket-version');
   const protocols = isNamed('sec-websocket-protocol') ? [] : (read.get('sec-websocket-protocol') ?? []);
   const { offered, isMarked, token } = readSubprotocols(protocols);
   headers.push(['sec-websocket-key', key]);
@@ -171,19 +169,21 @@ function readUpgrade(
   };
 }
 
-/** Whose word would hold, if both said something else? */
-function oneCredential(header: string | undefined, subprotocol: string | undefined): string | undefined {
+/** Rejects two credentials: which one wins would be ambiguous. */
+function singleCredential(header: string | undefined, subprotocol: string | undefined): string | undefined {
   if (header !== undefined && subprotocol !== undefined) {
-    throw new AppError('invalid_request', { detail: { reason: 'a token in Authorization and in a subprotocol' } });
+    throw new AppError('invalid_request', {
+      detail: { reason: 'a token in Authorization and another in a subprotocol' },
+    });
   }
   return header ?? subprotocol;
 }
 
-const only = (read: Map<ReadHeader, string[]>, name: ReadHeader): string | undefined => read.get(name)?.[0];
+const first = (read: Map<ReadHeader, string[]>, name: ReadHeader): string | undefined => read.get(name)?.[0];
 
 const repeated = (name: string): AppError =>
   new AppError('invalid_request', { detail: { reason: 'repeated header', header: name } });
 
-/** Where the body ends is in doubt, and so is where the next request on this connection begins. */
-const unframed = (header: string): AppError =>
+/** The end of the body is ambiguous, and so is the start of the next request on this connection. */
+const framingError = (header: string): AppError =>
   new AppError('invalid_request', { detail: { reason: 'framing', header }, headers: { connection: 'close' } });

@@ -11,7 +11,7 @@ import type { Express, RequestHandler } from 'express';
 import helmet from 'helmet';
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
 import { AppError, errorTable } from '../errors.ts';
-import { demandWellFormed } from '../http/well-formed.ts';
+import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp } from '../server/express-app.ts';
 import type { WorkerAdminClient, WorkerAnswer } from './worker-admin.ts';
 
@@ -32,7 +32,7 @@ const askedOfOneWorker = ['/.well-known/jwks.json', '/config', '/routes', '/upst
 export function createPrimaryAdminApp(options: PrimaryAdminOptions): Express {
   const { health, metrics, workers, logger, requireHost } = options;
   const app = bareApp();
-  app.use(requestLog(logger), helmet(), demandWellFormed, requireHost);
+  app.use(requestLog(logger), helmet(), requireWellFormed, requireHost);
   const { contentType } = metrics;
   app.use(healthRoutes(health, { contentType, metrics: () => sumMetrics(metrics, workers()) }));
   app.get(askedOfOneWorker, async (req, res) => {

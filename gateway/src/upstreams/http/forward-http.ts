@@ -4,31 +4,32 @@ import type { Signed } from '../../exchange.ts';
 import type { Outcome } from '../pool/breaker.ts';
 import type { OpenConnections } from '../pool/open-connections.ts';
 import type { Upstreams } from '../pool/open-upstream.ts';
+import { mayRetry, type Progress } from '../pool/retry.ts';
 import { isOutage, type Target } from '../pool/target.ts';
 import { Relay } from './relay.ts';
-import { mayRetry, type Progress } from './retry-rule.ts';
 
 export type ForwardHttpOptions = Readonly<{
   upstreams: Upstreams;
   open: OpenConnections;
-  /** While it is true, each answer ends its connection. */
+  /** While true, each response closes its connection. */
   isDraining(): boolean;
 }>;
 
-/** Whether it says something about the service, rather than about a client or about us. */
-const isUpstreams = (code: Code): boolean =>
+/** Whether an error counts against the service, and not against a client or the gateway. */
+const blamesUpstream = (code: Code): boolean =>
   errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
 
-/** Signs what was signed once more, for another attempt. It looks again at whether it still may. */
+/** Signs a request again for a retry, after checking its token again. */
 export type SignAgain = (signed: Signed) => Signed;
 
 /**
- * Carries a signed request to its service and the answer back, both as streams. Takes nothing but a `Signed`, and adds
- * nothing to it. Redirects and errors of the service are the client's to see.
+ * Streams a signed request to its service and the response back. Takes only a `Signed`, and adds nothing to it.
+ * Redirects and errors of the service go to the client.
  *
- * The stage throws AppError `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`, `upstream_broken`,
- * `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`, `identity_refused`, `identity_unavailable`,
- * and what `signAgain` throws, while nothing was answered. After that the client's connection is broken off: half an answer must not look whole.
+ * Before a response has started, the stage throws AppError `upstream_unreachable`, `upstream_untrusted`,
+ * `upstream_timeout`, `upstream_broken`, `upstream_invalid_response`, `upstream_circuit_open`, `upstream_overloaded`,
+ * `identity_refused` or `identity_unavailable`. It also throws what `signAgain` throws. After that it closes the
+ * client's connection, so that a truncated response never looks complete.
  */
 export function createForwardHttp(
   options: ForwardHttpOptions,
@@ -48,7 +49,7 @@ export function createForwardHttp(
         upstream.settle(permit, outcome);
       }
 
-      function give(error: unknown, outcome: Outcome): void {
+      function fail(error: unknown, outcome: Outcome): void {
         settle(outcome);
         reject(error);
       }
@@ -62,13 +63,13 @@ export function createForwardHttp(
           signed,
           response,
           target,
-          answered() {
+          responded() {
             target.succeeded();
             settle('success');
           },
           failed: (error, progress) => afterFailure(signed, target, error, progress),
           done(failure) {
-            if (failure !== undefined && isUpstreams(failure.code)) target.broke(failure.code);
+            if (failure !== undefined && blamesUpstream(failure.code)) target.responseBroke(failure.code);
             resolve();
           },
         });
@@ -77,26 +78,26 @@ export function createForwardHttp(
 
       function afterFailure(signed: Signed, target: Target, error: AppError, progress: Progress): void {
         const { code } = error;
-        if (isUpstreams(code)) {
-          if (progress === 'answered') target.broke(code);
+        if (blamesUpstream(code)) {
+          if (progress === 'responded') target.responseBroke(code);
           else target.failed(code);
         }
-        if (!retries(signed, { code, progress })) {
-          give(error, progress !== 'answered' && isOutage(code) ? 'failure' : 'neutral');
+        if (!takeRetry(signed, { code, progress })) {
+          fail(error, progress !== 'responded' && isOutage(code) ? 'failure' : 'neutral');
           return;
         }
         record.retriedAfter = code;
-        // Not within undici's own call: it is about to tidy up the connection that failed.
+        // Outside undici's callback, which is still cleaning up the failed connection.
         setImmediate(() => {
           try {
             attempt(signAgain(signed), upstream.choose(target));
           } catch (refusal) {
-            give(refusal, 'neutral');
+            fail(refusal, 'neutral');
           }
         });
       }
 
-      function retries(signed: Signed, failure: Readonly<{ code: Code; progress: Progress }>): boolean {
+      function takeRetry(signed: Signed, failure: Readonly<{ code: Code; progress: Progress }>): boolean {
         if (attempts > first.route.upstream.retry.attempts || response.destroyed) return false;
         if (!mayRetry(signed.outbound, failure, upstream.targets.length > 1)) return false;
         if (upstream.budget.withdraw()) {
@@ -110,7 +111,7 @@ export function createForwardHttp(
       try {
         attempt(first, upstream.choose());
       } catch (refusal) {
-        give(refusal, 'neutral');
+        fail(refusal, 'neutral');
       }
     });
 }

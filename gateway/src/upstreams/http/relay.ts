@@ -1,212 +1,196 @@
 import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { AppError, errorTable } from '../../errors.ts';
-import { type Signed, tokenStatusOf } from '../../exchange.ts';
-import { lingerOver } from '../../http/lingering.ts';
+import { AppError } from '../../errors.ts';
+import { recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
+import { discardBody } from '../../http/lingering-close.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
-import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
+import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
+import type { Progress } from '../pool/retry.ts';
 import type { Target } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
-import { refusedIdentity } from './refused-identity.ts';
 import { requestBody } from './request-body.ts';
-import { answerHeaders, dropLength } from './response-headers.ts';
-import { type AnswerLife, lifeOfAnswer } from './response-lifetime.ts';
-import { AnswerWriter } from './response-writer.ts';
-import type { Progress } from './retry-rule.ts';
+import { lifetimeOf, readResponseHead } from './response-headers.ts';
+import { ResponseWriter } from './response-writer.ts';
 
-/** Who is told what becomes of an attempt. `failed` or `done` is called once, `answered` before `done`. */
-export type Attempt = Readonly<{
+/** One attempt and its callbacks. Either `failed` or `done` is called once; `responded` comes before `done`. */
+export type RelayOptions = Readonly<{
   signed: Signed;
   response: ServerResponse;
   target: Target;
   open: OpenConnections;
   isDraining(): boolean;
-  answered(): void;
-  /** Nothing of an answer has reached the client. */
+  responded(): void;
+  /** The client has received nothing of a response. */
   failed(error: AppError, progress: Progress): void;
-  /** The client has the answer, or its connection was broken off with half of one, for this reason. */
+  /** The client has the response. With `failure`, its connection was closed in the middle of the response. */
   done(failure?: AppError): void;
 }>;
 
-const stopping = new AppError('unavailable', { detail: { reason: 'the gateway stops' } });
-const clientGone = new AppError('invalid_request', { detail: { reason: 'the client went away' } });
+const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is stopping' } });
+const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
 
-// Of one request. A service that says nothing but `103` would otherwise begin to answer for ever.
-const mostInformational = 16;
+// Per request. A service could otherwise send `103` forever.
+const maxInformational = 16;
+const evictEveryMs = 250;
 
-const freeEveryMs = 250;
-
-/** One attempt: undici calls it back as the answer comes. */
+/** Carries one attempt. undici calls its methods as the response arrives. */
 export class Relay implements Dispatcher.DispatchHandler {
-  readonly #attempt: Attempt;
-  readonly #writer: AnswerWriter;
+  readonly #options: RelayOptions;
+  readonly #writer: ResponseWriter;
   #controller: Dispatcher.DispatchController | undefined;
   #progress: Progress = 'unsent';
-  #isOver = false;
+  #isSettled = false;
   #informational = 0;
-  #waiting: NodeJS.Timeout | undefined;
-  #freeing: NodeJS.Timeout | undefined;
-  #streamed: Transform | undefined;
-  #release: (() => void) | undefined;
-  #noMoreExpected: (() => void) | undefined;
-  #streamOver: (() => void) | undefined;
-  #stallOver: (() => void) | undefined;
+  #queueTimer: NodeJS.Timeout | undefined;
+  #evictTimer: NodeJS.Timeout | undefined;
+  #upload: Transform | undefined;
+  #unwatch: (() => void) | undefined;
+  #responseReceived: (() => void) | undefined;
+  #releaseStream: (() => void) | undefined;
+  #clearStall: (() => void) | undefined;
   #hasBody = false;
   #startedAt = 0;
   #sentAt = 0;
 
-  constructor(attempt: Attempt) {
-    this.#attempt = attempt;
-    this.#writer = new AnswerWriter(attempt.response, attempt.signed.route.upstream);
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#writer = new ResponseWriter(options.response, options.signed.route.upstream);
   }
 
   send(): void {
-    const { signed, response, target } = this.#attempt;
+    const { signed, response, target } = this.#options;
     const { outbound, route, request } = signed;
-    const { timeouts } = route.upstream;
     target.pending += 1;
     target.connections += 1;
     if (response.destroyed) {
       this.#fail(clientGone);
       return;
     }
-    const headers: string[] = [];
-    for (const [name, value] of outbound.headers) headers.push(name, value);
-    let { body } = outbound as { body?: Dispatcher.DispatchOptions['body'] };
-    if (outbound.body === 'stream') {
-      this.#streamOver = target.takeStream();
-      if (this.#streamOver === undefined) {
+    const headers = outbound.headers.flat();
+    const { method, target: path, body } = outbound;
+    if (body === 'stream') {
+      this.#releaseStream = target.takeStream();
+      if (this.#releaseStream === undefined) {
         this.#fail(this.#overloaded('streams'));
         return;
       }
       if (signed.body.length !== undefined) headers.push('content-length', String(signed.body.length));
       signed.acceptBody();
-      this.#streamed = requestBody(request, { maxBytes: route.body.maxBytes, rate: uploadRate(route.upstream) });
-      body = this.#streamed;
-      this.#keepWatch('long');
+      this.#upload = requestBody(request, { maxBytes: route.body.maxBytes, rate: uploadRate(route.upstream) });
+      this.#watchRevocation('long');
       request.once('end', this.#onBodyEnd);
     } else {
-      this.#expectAnswer();
+      this.#expectResponse();
     }
     response.once('close', this.#onClientClose);
     this.#startedAt = performance.now();
     if (target.isBusy()) {
-      this.#waiting = setTimeout(() => this.#fail(this.#overloaded('connections')), timeouts.connectMs);
+      this.#queueTimer = setTimeout(
+        () => this.#fail(this.#overloaded('connections')),
+        route.upstream.timeouts.connectMs,
+      );
       target.stalled.endOldest();
-      // The connection that this frees may go to another request that waits.
-      this.#freeing = setInterval(target.stalled.endOldest, freeEveryMs);
+      // Repeated, because another queued request may take the connection that this frees.
+      this.#evictTimer = setInterval(target.stalled.endOldest, evictEveryMs);
     }
-    const { method, target: path } = outbound;
-    target.pool.dispatch({ method, path, headers, body: body ?? null }, this);
+    target.pool.dispatch({ method, path, headers, body: (body === 'stream' ? this.#upload : body) ?? null }, this);
   }
 
   readonly #onBodyEnd = (): void => {
-    this.#streamOver?.();
-    this.#expectAnswer();
+    this.#releaseStream?.();
+    this.#expectResponse();
   };
 
-  readonly #expectAnswer = (): void => {
-    if (!this.#isOver && this.#progress !== 'answered') this.#noMoreExpected = this.#attempt.target.expectAnswer();
-  };
+  #expectResponse(): void {
+    if (this.#isSettled || this.#progress === 'responded') return;
+    this.#responseReceived = this.#options.target.expectResponse();
+  }
 
-  // An abort travels inward: nobody is left to answer to.
+  // A client that disconnects cancels the request to the service.
   readonly #onClientClose = (): void => {
-    if (!this.#attempt.response.writableFinished) this.#stop(clientGone);
+    if (!this.#options.response.writableFinished) this.#stop(clientGone);
   };
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    // It waited for a connection longer than anybody waited for it. Thrown, this leaves the connection to the next; aborted, it would not.
-    if (this.#isOver) throw clientGone;
-    clearTimeout(this.#waiting);
-    clearInterval(this.#freeing);
+    // The request timed out while queued. Throwing keeps the socket usable for the next request; aborting would not.
+    if (this.#isSettled) throw clientGone;
+    clearTimeout(this.#queueTimer);
+    clearInterval(this.#evictTimer);
     this.#controller = controller;
-    this.#progress = 'unanswered';
+    this.#progress = 'sent';
     this.#sentAt = performance.now();
-    this.#attempt.signed.record.waitedMs = this.#sentAt - this.#startedAt;
+    this.#options.signed.record.waitedMs = this.#sentAt - this.#startedAt;
   }
 
   onResponseStarted(): void {
-    this.#progress = 'answered';
+    this.#progress = 'responded';
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    const { signed, response, target, isDraining } = this.#attempt;
-    const { record, route, request } = signed;
+    const { signed, response, target, isDraining } = this.#options;
+    const { record, request } = signed;
     if (status < 200) {
       this.#informational += 1;
-      if (this.#informational <= mostInformational) return;
-      throw new AppError('upstream_invalid_response', {
-        detail: { upstream: route.upstream.name, target: target.origin, reason: 'informational answers without end' },
-      });
+      if (this.#informational <= maxInformational) return;
+      const reason = 'too many informational responses';
+      throw new AppError('upstream_invalid_response', { detail: { ...this.#upstream(), reason } });
     }
-    this.#noMoreExpected?.();
-    this.#attempt.answered();
+    this.#responseReceived?.();
+    this.#options.responded();
     record.upstreamMs = performance.now() - this.#sentAt;
     const raw = (controller.rawHeaders ?? []) as readonly (string | Buffer)[];
-    const headers = answerHeaders(raw, signed);
-    const refusal = refusedIdentity(status, headers, { upstream: route.upstream.name, target: target.origin });
-    if (refusal !== undefined) throw refusal;
-    const { passing, coding } = headers;
-    // undici undoes `chunked` alone; behind any other coding, which nobody asked for, the bytes are not the body (RFC 9112 section 6.1).
-    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
-      throw new AppError('upstream_invalid_response', {
-        detail: { upstream: route.upstream.name, target: target.origin, reason: 'transfer-encoding' },
-      });
+    const passing = readResponseHead(status, raw, signed, target.origin);
+    const lifetime = lifetimeOf(passing);
+    if (lifetime === 'endless') {
+      this.#releaseStream?.();
+      this.#releaseStream = target.takeStream();
+      if (this.#releaseStream === undefined) throw this.#overloaded('streams');
     }
-    const life = lifeOfAnswer(passing);
-    if (life === 'endless') {
-      this.#streamOver?.();
-      this.#streamOver = target.takeStream();
-      if (this.#streamOver === undefined) throw this.#overloaded('streams');
-    }
-    if (status === 204) dropLength(passing);
     passing.push('x-request-id', record.requestId);
-    // Answered before all of the request was there: where the next one would begin is then not for us to wait for.
+    // The response started before the request was complete. The rest of the request is discarded, so the connection
+    // cannot be reused.
     if (isDraining() || !(request.complete || signed.outbound.body !== 'stream')) passing.push('connection', 'close');
     response.writeHead(status, passing);
-    this.#keepWatch(life);
+    this.#watchRevocation(lifetime);
     process.nextTick(this.#flushHead);
   }
 
-  /** By now what came in one packet with the head has been looked at, and goes out in one packet with it. */
+  /** Body bytes from the same packet as the head have been written by now, so both leave in one packet. */
   readonly #flushHead = (): void => {
-    if (!this.#hasBody && !this.#isOver) this.#attempt.response.flushHeaders();
+    if (!this.#hasBody && !this.#isSettled) this.#options.response.flushHeaders();
   };
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#hasBody = true;
-    if (this.#writer.write(chunk, () => this.#readOn(controller))) return;
+    const readOn = () => {
+      this.#clearStall?.();
+      controller.resume();
+    };
+    if (this.#writer.write(chunk, readOn)) return;
     controller.pause();
-    const { response, target } = this.#attempt;
-    this.#stallOver = target.stalled.add(() => response.destroy());
-  }
-
-  #readOn(controller: Dispatcher.DispatchController): void {
-    this.#stallOver?.();
-    controller.resume();
+    const { response, target } = this.#options;
+    this.#clearStall = target.stalled.add(() => response.destroy());
   }
 
   onResponseEnd(): void {
-    const { response, signed, done } = this.#attempt;
+    const { response, signed, done } = this.#options;
     this.#settle();
     if (signed.outbound.body === 'stream' && !signed.request.complete) {
-      // Whoever waits for the answer before it sends the rest would otherwise wait for one without a body.
+      // A client may wait for the head of the response before it sends the rest of its body.
       response.flushHeaders();
-      lingerOver(signed.request, () => response.end());
+      discardBody(signed.request, () => response.end());
     } else this.#writer.end();
     done();
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    const { signed, target } = this.#attempt;
-    const isConnected = this.#progress !== 'unsent';
-    this.#fail(toUpstreamError(error, { upstream: signed.route.upstream.name, target: target.origin, isConnected }));
+    this.#fail(toUpstreamError(error, { ...this.#upstream(), isConnected: this.#progress !== 'unsent' }));
   }
 
   #fail(failure: AppError): void {
-    if (this.#isOver) return;
-    const { signed, response, failed, done } = this.#attempt;
+    if (this.#isSettled) return;
+    const { signed, response, failed, done } = this.#options;
     this.#settle();
     this.#writer.stop();
     if (!response.headersSent) {
@@ -214,70 +198,52 @@ export class Relay implements Dispatcher.DispatchHandler {
       return;
     }
     if (!response.writableEnded) {
-      signed.record.code = failure.code;
-      signed.record.fault = errorTable[failure.code].fault;
-      breakOff(response);
+      recordFailure(signed.record, failure);
+      this.#writer.breakOff();
     }
     done(failure);
   }
 
   #overloaded(reason: 'connections' | 'streams'): AppError {
-    const { signed, target } = this.#attempt;
-    return new AppError('upstream_overloaded', {
-      detail: { upstream: signed.route.upstream.name, target: target.origin, reason },
-    });
+    return new AppError('upstream_overloaded', { detail: { ...this.#upstream(), reason } });
   }
 
-  /** Nothing that may go on for long outlives what let it in. */
-  #keepWatch(life: AnswerLife): void {
-    this.#release?.();
-    this.#release = undefined;
-    const { signed, open } = this.#attempt;
-    const { route, caller } = signed;
-    const token = tokenStatusOf(caller);
-    if (life === 'endless') {
-      this.#release = open.addEndless({ route, token }, this.#end);
-      signed.detach();
-    } else if (life === 'long' && token !== undefined) {
-      this.#release = open.addLong(token, this.#end);
-    }
+  #upstream(): Readonly<{ upstream: string; target: string }> {
+    const { signed, target } = this.#options;
+    return { upstream: signed.route.upstream.name, target: target.origin };
+  }
+
+  /** Long responses end when their token or route is revoked. */
+  #watchRevocation(lifetime: ResponseLifetime): void {
+    this.#unwatch?.();
+    const { signed, open } = this.#options;
+    this.#unwatch = open.add(lifetime, { route: signed.route, token: tokenStatusOf(signed.caller) }, this.#end);
+    if (lifetime === 'endless') signed.detach();
   }
 
   readonly #end: EndConnection = (reason) => {
-    const { response } = this.#attempt;
-    if (reason === undefined) {
-      // All events so far are whole, and the next connection goes to somebody who stays.
-      const { socket } = response;
-      response.end(() => socket?.destroySoon());
-    }
+    if (reason === undefined) this.#writer.endAndClose();
     this.#stop(reason ?? stopping);
   };
 
-  /** Also where it still waits for a connection, which might take longer than anybody waits for it. */
+  /** Stops the attempt, also while it is still queued for a connection. */
   #stop(reason: AppError): void {
     if (this.#controller === undefined) this.#fail(reason);
     else this.#controller.abort(reason);
   }
 
   #settle(): void {
-    this.#isOver = true;
-    this.#attempt.target.pending -= 1;
-    this.#attempt.target.connections -= 1;
-    this.#streamOver?.();
-    this.#stallOver?.();
-    this.#attempt.response.off('close', this.#onClientClose);
-    clearTimeout(this.#waiting);
-    clearInterval(this.#freeing);
-    this.#noMoreExpected?.();
-    this.#release?.();
-    // Nobody reads it, and whoever refuses the request wants the rest of it to himself.
-    if (this.#progress === 'unsent') this.#streamed?.destroy();
+    this.#isSettled = true;
+    this.#options.target.pending -= 1;
+    this.#options.target.connections -= 1;
+    this.#releaseStream?.();
+    this.#clearStall?.();
+    this.#options.response.off('close', this.#onClientClose);
+    clearTimeout(this.#queueTimer);
+    clearInterval(this.#evictTimer);
+    this.#responseReceived?.();
+    this.#unwatch?.();
+    // Detaches the client's body, which an error response may have to read and discard.
+    if (this.#progress === 'unsent') this.#upload?.destroy();
   }
-}
-
-/** Where an answer's end is that of its connection, as for clients of HTTP/1.0, only a reset says that it is not whole (RFC 9112 section 8). */
-function breakOff(response: ServerResponse): void {
-  const { req, socket } = response;
-  if (req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
-  response.destroy();
 }

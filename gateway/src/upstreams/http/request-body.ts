@@ -4,10 +4,10 @@ import { AppError } from '../../errors.ts';
 import { type MinRate, watchRate } from '../../limits/min-rate.ts';
 
 /**
- * The client's body as a stream to the service, with backpressure. Apart from the request itself: undici destroys the body
- * of an attempt that failed, and with the request that would be the very socket that the answer has to go through.
+ * Pipes the client's body into a stream for undici, with backpressure. A separate stream is needed: undici destroys the
+ * body of a failed attempt, and destroying the request would destroy the socket for the response.
  *
- * @param limits The rate counts while the service would take more.
+ * @param limits `rate` counts only while the service accepts more.
  */
 export function requestBody(
   request: IncomingMessage,
@@ -21,14 +21,14 @@ export function requestBody(
       else done(null, chunk);
     },
   });
-  // A full buffer is the service's slowness, and has a limit of its own.
+  // A full buffer means that the service is slow, which has a timeout of its own.
   const bytesNow = () => (body.writableNeedDrain ? undefined : bytes);
   const watch = watchRate(limits.rate, bytesNow, () => body.destroy(new AppError('request_timeout')));
   const onClose = () => {
     if (!request.complete)
-      body.destroy(new AppError('invalid_request', { detail: { reason: 'the client went away' } }));
+      body.destroy(new AppError('invalid_request', { detail: { reason: 'the client disconnected' } }));
   };
-  // The attempt that reads it reports its errors. After the answer nobody reads it, and an error is then no news.
+  // The attempt that reads the body reports its errors. After the response errors no longer matter.
   body.on('error', () => {}).on('drain', watch.restart);
   request.once('end', watch.stop).once('close', onClose);
   body.once('close', () => {

@@ -1,19 +1,21 @@
 import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
+import { AppError } from '../../errors.ts';
 import type { Signed } from '../../exchange.ts';
-import { mayBeSet } from '../../http/cookies.ts';
+import { maySetCookie } from '../../http/cookies.ts';
+import type { ResponseLifetime } from '../pool/open-connections.ts';
 
-export type AnswerHeaders = Readonly<{
-  /** Names and values in turn, as `writeHead` takes them; repeated ones stay apart. */
+export type ResponseHeaders = Readonly<{
+  /** Names and values in turn, as `writeHead` takes them; repeated headers stay separate. */
   passing: string[];
-  /** The service did not accept our signature, and says why. */
+  /** The service refused our signature, for this reason. */
   identityRefused: string | undefined;
-  /** The service could not check our signature, and says why. */
+  /** The service could not check our signature, for this reason. */
   identityUnavailable: string | undefined;
-  /** `Transfer-Encoding`, which is not passed on. */
-  coding: string | undefined;
+  /** `Transfer-Encoding`, which is not forwarded. */
+  transferEncoding: string | undefined;
 }>;
 
-type Verdict =
+type ResponseDisposition =
   | 'pass'
   | 'drop'
   | 'connection'
@@ -26,7 +28,7 @@ type Verdict =
   | 'nonce';
 
 const dropped: ReadonlySet<string> = new Set([
-  // Of the connection to the service, which is not the client's.
+  // Headers of the connection to the service.
   'proxy-connection',
   'keep-alive',
   'te',
@@ -34,27 +36,27 @@ const dropped: ReadonlySet<string> = new Set([
   'upgrade',
   'proxy-authenticate',
   'proxy-authorization',
-  // What runs inside is nobody's business.
+  // Headers that name the service's software.
   'server',
   'x-powered-by',
 ]);
 
 const limitHeaders: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy']);
 
-const verdicts = new Map<string, Verdict>();
-// Services choose these names; a hostile one must not fill our memory.
+const dispositions = new Map<string, ResponseDisposition>();
+// Services choose these names, so the cache is bounded.
 const maxRemembered = 1_000;
 
-function verdictOn(name: string): Verdict {
-  const known = verdicts.get(name);
+function dispositionOf(name: string): ResponseDisposition {
+  const known = dispositions.get(name);
   if (known !== undefined) return known;
   const folded = foldHeaderName(name);
-  const verdict = judge(folded);
-  if (verdicts.size < maxRemembered) verdicts.set(name, verdict);
-  return verdict;
+  const disposition = classify(folded);
+  if (dispositions.size < maxRemembered) dispositions.set(name, disposition);
+  return disposition;
 }
 
-function judge(folded: string): Verdict {
+function classify(folded: string): ResponseDisposition {
   if (folded === 'x-identity-refused') return 'identity-refused';
   if (folded === 'x-identity-unavailable') return 'identity-unavailable';
   if (folded === 'connection' || folded === 'set-cookie' || folded === 'transfer-encoding') return folded;
@@ -65,36 +67,36 @@ function judge(folded: string): Verdict {
 }
 
 /**
- * What of a service's answer reaches the client: everything but identity headers, what belongs to the inner connection,
- * what says what runs inside, guarded cookies on routes that do not name them, and cookies for a foreign domain. Then what the gateway has to say itself, in
- * place of the service's own word on the same thing.
+ * Filters a service's response headers for the client. Drops identity headers, hop-by-hop headers and the names of the
+ * service's software. Drops guarded cookies that the route does not name, and cookies for a foreign domain. Then adds
+ * the gateway's own headers, which replace those of the service.
  *
- * @param raw Names and values in turn, as they came.
+ * @param raw Names and values in turn, as received.
  */
-export function answerHeaders(
+export function responseHeaders(
   raw: readonly (string | Buffer)[],
   { route, client, record }: Pick<Signed, 'route' | 'client' | 'record'>,
-): AnswerHeaders {
+): ResponseHeaders {
   const passing: string[] = [];
   let identityRefused: string | undefined;
   let identityUnavailable: string | undefined;
   let connection: string | undefined;
-  let coding: string | undefined;
+  let transferEncoding: string | undefined;
   for (let at = 0; at < raw.length; at += 2) {
     const name = text(raw[at]);
     const value = text(raw[at + 1]);
-    switch (verdictOn(name)) {
+    switch (dispositionOf(name)) {
       case 'pass':
         passing.push(name, value);
         break;
       case 'set-cookie':
-        if (mayBeSet(value, route.forward.cookies, client.host)) passing.push(name, value);
+        if (maySetCookie(value, route.forward.cookies, client.host)) passing.push(name, value);
         break;
       case 'connection':
         connection = connection === undefined ? value : `${connection},${value}`;
         break;
       case 'transfer-encoding':
-        coding = coding === undefined ? value : `${coding},${value}`;
+        transferEncoding = transferEncoding === undefined ? value : `${transferEncoding},${value}`;
         break;
       case 'limits':
         if (record.limits === undefined) passing.push(name, value);
@@ -117,10 +119,40 @@ export function answerHeaders(
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.defaults !== undefined) addMissing(left, record.defaults);
-  return { passing: left, identityRefused, identityUnavailable, coding };
+  return { passing: left, identityRefused, identityUnavailable, transferEncoding };
 }
 
-/** Of a 101 or 204: there is nothing to be long, and who believes a length would wait for it (RFC 9110 section 8.6). */
+/**
+ * Reads the head of an HTTP response.
+ *
+ * @param raw Names and values in turn, as received.
+ * @param target The origin that responded.
+ * @returns The headers for the client.
+ * @throws AppError `identity_refused`, `identity_unavailable`, `upstream_invalid_response`.
+ */
+export function readResponseHead(
+  status: number,
+  raw: readonly (string | Buffer)[],
+  signed: Signed,
+  target: string,
+): string[] {
+  const upstream = { upstream: signed.route.upstream.name, target };
+  const headers = responseHeaders(raw, signed);
+  const refusal = refusedIdentity(status, headers, upstream);
+  if (refusal !== undefined) throw refusal;
+  const { passing, transferEncoding } = headers;
+  // undici decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
+  if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
+    throw new AppError('upstream_invalid_response', { detail: { ...upstream, reason: 'transfer-encoding' } });
+  }
+  if (status === 204) dropLength(passing);
+  return passing;
+}
+
+/**
+ * Removes `Content-Length` from a 101 or 204: they have no body, and a reader could wait for one (RFC 9110 section
+ * 8.6).
+ */
 export function dropLength(headers: string[]): void {
   for (let at = headers.length - 2; at >= 0; at -= 2) {
     if (headers[at]?.toLowerCase() === 'content-length') headers.splice(at, 2);
@@ -148,6 +180,50 @@ function addMissing(headers: string[], defaults: readonly string[]): void {
   }
 }
 
-// Latin-1 keeps every byte as it is, and is what node writes headers in.
+// Latin-1 keeps every byte, and Node writes headers in it.
 const text = (part: string | Buffer | undefined): string =>
   typeof part === 'string' ? part : (part?.toString('latin1') ?? '');
+
+/**
+ * Detects that the service refused our signature, which is never the client's fault: a clock or a key of the deployment
+ * is wrong. `identity_unavailable` means that the service cannot check it now, and the request may be valid. The
+ * service has no keys of ours yet, or its replay store is down or too new.
+ *
+ * @returns Undefined if this is the service's own response.
+ */
+export function refusedIdentity(
+  status: number,
+  { identityRefused, identityUnavailable }: Pick<ResponseHeaders, 'identityRefused' | 'identityUnavailable'>,
+  upstream: Readonly<{ upstream: string; target: string }>,
+): AppError | undefined {
+  const reason = status === 401 ? identityRefused : status === 503 ? identityUnavailable : undefined;
+  if (reason === undefined) return undefined;
+  const isUnavailable = status === 503 || reason === 'created_before_start';
+  const code = isUnavailable ? 'identity_unavailable' : 'identity_refused';
+  return new AppError(code, { detail: { ...upstream, reason: reason.slice(0, 64) } });
+}
+
+const endlessTypes = ['text/event-stream', 'application/x-ndjson', 'application/json-seq', 'multipart/x-mixed-replace'];
+const shortBytes = 64 * 1024;
+
+/**
+ * Classifies a response by its media type and otherwise by its length. Without a length it may be long.
+ *
+ * @param headers Of the response, name and value in turn.
+ */
+export function lifetimeOf(headers: readonly string[]): ResponseLifetime {
+  let length = Number.POSITIVE_INFINITY;
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at]?.toLowerCase();
+    const value = headers[at + 1] ?? '';
+    if (name === 'content-length') length = Number(value);
+    else if (name === 'content-type' && endlessTypes.includes(mediaType(value))) return 'endless';
+  }
+  return length <= shortBytes ? 'short' : 'long';
+}
+
+/** Without parameters; in any case (RFC 9110 section 8.3.1). */
+function mediaType(value: string): string {
+  const end = value.indexOf(';');
+  return (end === -1 ? value : value.slice(0, end)).trim().toLowerCase();
+}

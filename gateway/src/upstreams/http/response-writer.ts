@@ -3,11 +3,11 @@ import type { Upstream } from '../../config/config.ts';
 import { downloadRate, type RateWatch, watchRate } from '../../limits/min-rate.ts';
 
 /**
- * Writes an answer's body at the client's pace. A client that reads more slowly than the least rate is cut off: while it does not read, the
- * service is not read either, and both would be held for ever. The rate counts while bytes wait for the client, not while the service has
- * nothing to say. Progress is seen when what is buffered, about 128 KiB at most, becomes less.
+ * Writes a response's body at the client's pace, and disconnects a client that reads more slowly than the minimum rate.
+ * While it does not read, the service is not read either, so both connections would be held. The rate counts only while
+ * bytes wait for the client. Progress shows when the buffer, at most about 128 KiB, shrinks.
  */
-export class AnswerWriter {
+export class ResponseWriter {
   readonly #response: ServerResponse;
   readonly #limits: Upstream;
   #watching: RateWatch | undefined;
@@ -18,7 +18,7 @@ export class AnswerWriter {
     this.#limits = limits;
   }
 
-  /** @param onDrain Called when more may be written, if that is not at once. @returns Whether it is at once. */
+  /** @param onDrain Called when more may be written, if not at once. @returns Whether more may be written at once. */
   write(chunk: Buffer, onDrain: () => void): boolean {
     this.#written += chunk.length;
     if (this.#response.write(chunk)) return true;
@@ -30,12 +30,28 @@ export class AnswerWriter {
     return false;
   }
 
-  /** The last bytes have their time too. */
+  /** The last bytes are watched too. */
   end(): void {
     this.#response.end();
     if (this.#response.writableLength === 0 || this.#response.destroyed) return;
     this.#watch();
     this.#response.once('finish', this.stop).once('close', this.stop);
+  }
+
+  /** Ends the response between two events, and closes the connection so that the client reconnects. */
+  endAndClose(): void {
+    const { socket } = this.#response;
+    this.#response.end(() => socket?.destroySoon());
+  }
+
+  /**
+   * Closes the connection in the middle of the response. For HTTP/1.0 the end of the connection ends the body, so only a
+   * reset shows that it is truncated (RFC 9112 section 8).
+   */
+  breakOff(): void {
+    const { req, socket } = this.#response;
+    if (req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
+    this.#response.destroy();
   }
 
   readonly stop = (): void => {
@@ -45,7 +61,7 @@ export class AnswerWriter {
 
   #watch(): void {
     const response = this.#response;
-    // Without a socket it waits for the answers to requests that were sent before it on the same connection.
+    // Without a socket, the response waits for earlier ones on the same connection (pipelining).
     const taken = () => (response.socket === null ? undefined : this.#written - response.writableLength);
     this.#watching ??= watchRate(downloadRate(this.#limits), taken, () => response.destroy());
   }

@@ -37,7 +37,7 @@ test.each<[name: string, answer: RequestListener]>([
   ['never begins', () => {}],
   ['never ends', drip],
   ['is an error that never ends', (req, res) => drip(req, res.writeHead(500))],
-])('an answer that %s is given up, and its connection ends', async (_name, answer) => {
+])('gives up a response that %s, and closes its connection', async (_name, answer) => {
   let open = 0;
   const server = createServer(answer).on('connection', (socket) => {
     open += 1;
@@ -59,14 +59,14 @@ test.each<[name: string, answer: RequestListener]>([
 const page = { log: 'L1', cursor: 7, complete: true, items: [] };
 
 test.each<[name: string, answer: RequestListener]>([
-  ['is no page', (_req, res) => void res.end('{"status":"ok"}')],
-  ['is no JSON', (_req, res) => void res.end('<html>')],
+  ['is not a page', (_req, res) => void res.end('{"status":"ok"}')],
+  ['is not JSON', (_req, res) => void res.end('<html>')],
   ['is an error', (_req, res) => void res.writeHead(500).end()],
   ['never begins', () => {}],
-])('an answer of one target that %s does not keep the page of the other from us', async (_name, answer) => {
+])('a response that %s does not delay the page of the other target', async (_name, answer) => {
   const wrong = createServer(answer).listen(0, '127.0.0.1');
   await once(wrong, 'listening');
-  // The right one answers once the wrong one has.
+  // The good target responds after the bad one.
   const right = createServer((_req, res) => void setImmediate(() => res.end(JSON.stringify(page))));
   right.listen(0, '127.0.0.1');
   await once(right, 'listening');

@@ -20,24 +20,24 @@ export type RevocationSourceOptions = Readonly<{
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
   lifetimeSec: number;
   nowMs(): number;
-  /** How long an answer may take beyond the wait that was asked for, in milliseconds. Default 5 s. */
+  /** How long a response may take beyond the requested wait, in milliseconds. Default 5 s. */
   graceMs?: number;
 }>;
 
-// One that has no groups, or does not know of them, answers with items.
+// A service that has no groups, or does not know them, responds with items.
 const accept = 'application/vnd.countersign.revocation-groups+json, application/json';
-// 5,000 entries of the longest identifiers, and room.
+// Enough for 5,000 entries with the longest identifiers.
 const maxBytes = 8 * 1024 * 1024;
-// For the second answer, when the first has come.
+// Time for the second response, after the first has arrived.
 const lateMs = 1_000;
 
 /**
  * Asks the auth-service for revocations in the gateway's own name (`x-identity: gateway`). Redirects are not followed.
  *
- * Each question is put to two targets where there are two, and the first page counts: an instance that hangs, answers with something
- * else, or no longer hears its database, would otherwise keep news from us until the wait is over.
+ * Each request goes to two targets if there are two, and the first valid page counts. One instance that hangs, or lost
+ * its database, would otherwise delay revocations until the wait ends.
  *
- * @returns A function that throws whatever goes wrong: a status other than 200, time, size, what is no page.
+ * @returns A function that throws on a status other than 200, a timeout, a body that is too large, and an invalid page.
  */
 export function createRevocationSource(
   options: RevocationSourceOptions,
@@ -62,12 +62,12 @@ export function createRevocationSource(
       headers: [...signed.flat(), 'accept', accept],
       headersTimeout: timeoutMs,
       bodyTimeout: graceMs,
-      // All of it: an answer that comes byte by byte keeps the time-outs above from ever ending it.
+      // Covers the whole response: one that arrives byte by byte never exceeds the timeouts above.
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs + graceMs)]),
     });
     if (statusCode !== 200) {
       await body.dump();
-      throw new Error(`the revocation feed answered ${statusCode}`);
+      throw new Error(`the revocation feed responded with ${statusCode}`);
     }
     return readRevocationPage(JSON.parse(await readAll(body as AsyncIterable<Buffer>)));
   }
@@ -83,7 +83,7 @@ export function createRevocationSource(
     } catch (error) {
       throw error instanceof AggregateError ? error.errors[0] : error;
     } finally {
-      // It has the same news, and its connection can go on if it may finish.
+      // The second response has the same news. Letting it finish keeps its connection usable.
       setTimeout(() => late.abort(), lateMs).unref();
     }
   };
@@ -94,8 +94,8 @@ async function readAll(body: AsyncIterable<Buffer>): Promise<string> {
   let bytes = 0;
   for await (const chunk of body) {
     bytes += chunk.length;
-    // Leaving the loop ends the connection.
-    if (bytes > maxBytes) throw new Error(`the revocation feed answered more than ${maxBytes} bytes`);
+    // Leaving the loop closes the connection.
+    if (bytes > maxBytes) throw new Error(`the revocation feed responded with more than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -4,7 +4,7 @@ import { type BreakerRules, createBreaker, type Outcome, type Permit, slices, tr
 
 const rules: BreakerRules = { failureRate: 0.5, minimum: 4, windowMs: 1_000, cooldownMs: 500 };
 
-/** What a breaker should do, said with lists of everything that happened. */
+/** A simple model of the breaker, with lists of all events. */
 function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: BreakerRules) {
   const slice = (ms: number) => Math.floor(ms / (windowMs / slices));
   let state: 'closed' | 'open' | 'half-open' = 'closed';
@@ -15,7 +15,7 @@ function modelOf({ failureRate, minimum, windowMs, cooldownMs, hasChecks }: Brea
   let passed = 0;
   const checks: boolean[] = [];
   let late: Outcome[] = [];
-  /** How many checks were made when a trial failed although the last was good. */
+  /** The number of checks when a trial failed although the last check had passed. */
   let misledAt: number | undefined;
   const enter = (next: typeof state) => {
     state = next;
@@ -87,7 +87,7 @@ const step = fc.oneof(
 );
 
 describe('a circuit breaker', () => {
-  test('does what its model does, whatever happens in whatever order', () => {
+  test('behaves like its model for any order of events', () => {
     const anyRules = fc.record({
       failureRate: fc.constantFrom(0.1, 0.5, 0.9, 1),
       minimum: fc.integer({ min: 1, max: 6 }),
@@ -111,7 +111,7 @@ describe('a circuit breaker', () => {
           if (one.do === 'admit') {
             const [ours, models] = [breaker.admit(nowMs), model.admit(nowMs)];
             expect(ours === undefined).toBe(models === undefined);
-            // Never a refusal that does not say when to come again.
+            // Each refusal says how long to wait.
             if (ours === undefined) expect(breaker.retryAfterMs(nowMs)).toBeGreaterThan(0);
             if (ours !== undefined && models !== undefined) pending.push({ ours, models });
           }
@@ -150,7 +150,7 @@ describe('a circuit breaker', () => {
     expect([breaker.state(510), breaker.counts(510)]).toEqual(['closed', { successes: 0, failures: 0 }]);
   });
 
-  test('opens again at the first failure of a trial, and gives a trial that says nothing to another', () => {
+  test('opens again at the first failed trial, and reuses the place of a neutral trial', () => {
     const breaker = createBreaker(rules);
     fail(breaker, 4, 0);
     const [first, second] = [breaker.admit(500), breaker.admit(500)] as [Permit, Permit];
@@ -197,7 +197,7 @@ describe('a circuit breaker', () => {
     expect(states).toEqual(['half-open', 'half-open', 'half-open', 'half-open', 'half-open', 'closed']);
   });
 
-  test('goes by the cool-down where checks pass and trials fail, until a check fails', () => {
+  test('waits for the cool-down if checks pass but trials fail, until a check fails', () => {
     const breaker = createBreaker(rules);
     fail(breaker, 4, 0);
     breaker.checked(true);
@@ -209,7 +209,7 @@ describe('a circuit breaker', () => {
     expect(breaker.state(10)).toBe('half-open');
   });
 
-  test('does not count what was let through in an earlier state', () => {
+  test('does not count requests of an earlier state', () => {
     const breaker = createBreaker(rules);
     const early = [breaker.admit(0), breaker.admit(0), breaker.admit(0)] as Permit[];
     fail(breaker, 4, 0);

@@ -1,106 +1,108 @@
 export type BreakerRules = Readonly<{
-  /** Share of failures, above 0 and at most 1, at which it opens. */
+  /** Share of failures at which the breaker opens, above 0 and at most 1. */
   failureRate: number;
-  /** Outcomes in the window without which nothing is concluded. */
+  /** Outcomes in the window that are needed before the breaker may open. */
   minimum: number;
   windowMs: number;
-  /** How long it stays open before it tries again. */
+  /** How long it stays open before it allows trials. */
   cooldownMs: number;
-  /** Whether health checks are made, and their outcomes told. Default false. */
+  /** Whether health checks run and report to `checked`. Default false. */
   hasChecks?: boolean;
 }>;
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
 
-/** `neutral`: says nothing about the service, e.g. because the client went away. */
+/** `neutral` says nothing about the service, e.g. because the client disconnected. */
 export type Outcome = 'success' | 'failure' | 'neutral';
 
-/** Stands for one request that was let through, until its outcome is told. */
+/** Stands for one admitted request until its outcome is settled. */
 export type Permit = number;
 
 /**
- * Stops asking a service that does not answer, so that neither it nor the gateway is held up by requests without hope.
- * It is a state machine without a clock: closed until the share of failures in the window is too high, then open, after the
- * cool-down or a good health check half open for a few trials, of which one failure opens it again and enough successes close it.
+ * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without a
+ * clock of its own. Closed: it opens when the share of failures in the window is too high. Open: it becomes half-open
+ * after the cool-down or a passing health check. Half-open: one failed trial opens it again, enough successful ones
+ * close it.
  */
 export type Breaker = Readonly<{
-  /** @returns Undefined: not now. Every permit must be settled, once. */
+  /** @returns Undefined if the request must be refused. Settle each permit exactly once. */
   admit(nowMs: number): Permit | undefined;
   /**
-   * An outcome of an earlier state says nothing about this one, and is not counted. But where the last health check failed, an answer
-   * ends the cool-down, and `minimum` answers in a row close the breaker: the service is back, and trials may wait behind its queue.
+   * Records the outcome of a request. An outcome of an earlier state does not count, with one exception. While health
+   * checks fail, a late response ends the cool-down, and `minimum` of them in a row close the breaker. Such a service
+   * is back, but its queue may delay the trials.
    */
   settle(permit: Permit, outcome: Outcome, nowMs: number): void;
   /**
-   * Takes the outcome of a health check. A good one ends the cool-down, unless a trial failed although the last check was good: then
-   * the checks say nothing about the requests until one of them fails.
+   * Records a health check. A passing check ends the cool-down, unless a trial failed although the last check had
+   * passed. Then checks are not believed until one fails.
    */
   checked(isGood: boolean): void;
-  /** As it would be for a request now. */
+  /** The state that a request would meet now. */
   state(nowMs: number): BreakerState;
-  /** How long to wait at least; 0 when it is closed. */
+  /** The shortest useful wait; 0 if closed. */
   retryAfterMs(nowMs: number): number;
   /** Outcomes in the window. */
   counts(nowMs: number): Readonly<{ successes: number; failures: number }>;
-  /** How often it has opened so far. */
+  /** How often it has opened. */
   readonly opened: number;
 }>;
 
-/** Requests that may try a service at the same time, and must succeed before all may. */
+/** Concurrent trials while half-open. All of them must succeed to close the breaker. */
 export const trials = 3;
-/** Slices of the window: an outcome is forgotten between nine and ten tenths of `windowMs` after it. */
+/** Slices of the window: an outcome is dropped between nine and ten tenths of `windowMs` after it. */
 export const slices = 10;
 
-/** How long it takes at most until health checks have seen that a service is back. */
+/** Health checks notice within this time that a service is back. */
 const checkedWithinMs = 1_000;
 
-/** @param rules `nowMs` of the methods is from a clock that never goes back. */
+/** @param rules The `nowMs` of the methods comes from a monotonic clock. */
 export function createBreaker(rules: BreakerRules): Breaker {
   const window = createWindow(rules.windowMs / slices);
   let now: BreakerState = 'closed';
-  // Changes with every change of state, so that late outcomes are known as such.
+  // Changes with every change of state, to recognize late outcomes.
   let epoch = 0;
   let openedAtMs = 0;
   let opened = 0;
-  let underWay = 0;
+  let running = 0;
   let passed = 0;
   let isCheckGood = false;
-  /** Of requests from an earlier state, in a row, while checks fail. */
-  let lateAnswers = 0;
+  /** Late responses in a row while checks fail. */
+  let lateResponses = 0;
   let areChecksMisleading = false;
 
-  function become(state: BreakerState): void {
+  function enter(state: BreakerState): void {
     now = state;
     epoch += 1;
-    underWay = 0;
+    running = 0;
     passed = 0;
     window.clear();
   }
 
   function open(nowMs: number): void {
     areChecksMisleading = now === 'half-open' && isCheckGood;
-    become('open');
+    enter('open');
     openedAtMs = nowMs;
     opened += 1;
-    lateAnswers = 0;
+    lateResponses = 0;
   }
 
-  /** A hung service that goes on answers what it was asked before it can take the connection of the next check. */
+  /** A service that hung may finish old requests before it accepts the connection of the next check. */
   function settleLate(outcome: Outcome): void {
     if (now === 'closed' || outcome === 'neutral') return;
-    lateAnswers = outcome === 'success' ? lateAnswers + 1 : 0;
-    if (lateAnswers >= rules.minimum) become('closed');
-    else if (now === 'open' && outcome === 'success') become('half-open');
+    lateResponses = outcome === 'success' ? lateResponses + 1 : 0;
+    if (lateResponses >= rules.minimum) enter('closed');
+    else if (now === 'open' && outcome === 'success') enter('half-open');
   }
 
-  const isCool = (nowMs: number) => nowMs - openedAtMs >= rules.cooldownMs;
+  const hasCooledDown = (nowMs: number) => nowMs - openedAtMs >= rules.cooldownMs;
 
   return {
     admit(nowMs) {
-      if (now === 'open' && isCool(nowMs)) become('half-open');
+      if (now === 'open' && hasCooledDown(nowMs)) enter('half-open');
       if (now === 'closed') return epoch;
-      if (now === 'open' || underWay + passed >= trials) return undefined;
-      underWay += 1;
+      if (now === 'open' || running + passed >= trials) return undefined;
+      running += 1;
       return epoch;
     },
     settle(permit, outcome, nowMs) {
@@ -109,11 +111,11 @@ export function createBreaker(rules: BreakerRules): Breaker {
         return;
       }
       if (now === 'half-open') {
-        underWay -= 1;
+        running -= 1;
         if (outcome === 'failure') open(nowMs);
         else if (outcome === 'success') {
           passed += 1;
-          if (passed >= trials) become('closed');
+          if (passed >= trials) enter('closed');
         }
         return;
       }
@@ -127,15 +129,15 @@ export function createBreaker(rules: BreakerRules): Breaker {
     checked(isGood) {
       isCheckGood = isGood;
       if (!isGood) areChecksMisleading = false;
-      else if (now === 'open' && !areChecksMisleading) become('half-open');
+      else if (now === 'open' && !areChecksMisleading) enter('half-open');
     },
-    state: (nowMs) => (now === 'open' && isCool(nowMs) ? 'half-open' : now),
+    state: (nowMs) => (now === 'open' && hasCooledDown(nowMs) ? 'half-open' : now),
     retryAfterMs(nowMs) {
       if (now === 'open') {
         const coolInMs = Math.max(0, openedAtMs + rules.cooldownMs - nowMs);
         return rules.hasChecks && !areChecksMisleading ? Math.min(coolInMs, checkedWithinMs) : coolInMs;
       }
-      // Trials are under way; whether they pass is known no sooner than this.
+      // Trials are running, and their outcome is not known sooner.
       return now === 'half-open' ? 1_000 : 0;
     },
     counts: window.counts,
@@ -145,7 +147,7 @@ export function createBreaker(rules: BreakerRules): Breaker {
   };
 }
 
-/** Counts of the last ten slices. Memory and time are the same however many outcomes there are. */
+/** Counts of the last ten slices. Memory and time do not depend on the number of outcomes. */
 function createWindow(sliceMs: number) {
   const bySlice = { success: new Uint32Array(slices), failure: new Uint32Array(slices) };
   const total = { success: 0, failure: 0 };
@@ -158,7 +160,7 @@ function createWindow(sliceMs: number) {
     }
   }
 
-  /** Forgets the slices that have passed since. @returns Where the outcomes of now are counted. */
+  /** Clears the slices that have passed. @returns The index of the current slice. */
   function advance(nowMs: number): number {
     const slice = Math.floor(nowMs / sliceMs);
     if (slice - last >= slices) clear();

@@ -13,29 +13,34 @@ function targets(...given: readonly (readonly [name: string, pending: number, st
   }));
 }
 
-describe('the choice of a target', () => {
+describe('choosing a target', () => {
   test.each<[string, Balance, ReturnType<typeof targets>, string]>([
-    ['each its turn', 'round-robin', targets(['a', 9, true], ['b', 0, true], ['c', 0, true]), 'abcabc'],
-    ['without those that are out', 'round-robin', targets(['a', 0, true], ['b', 0, false], ['c', 0, true]), 'acacac'],
-    ['all where all are out', 'round-robin', targets(['a', 0, false], ['b', 0, false]), 'abab'],
-    ['all where all are ejected', 'round-robin', targets(['a', 0, 'ejected'], ['b', 0, 'ejected']), 'abab'],
+    ['takes turns', 'round-robin', targets(['a', 9, true], ['b', 0, true], ['c', 0, true]), 'abcabc'],
+    ['skips unavailable targets', 'round-robin', targets(['a', 0, true], ['b', 0, false], ['c', 0, true]), 'acacac'],
+    ['uses all if all are unavailable', 'round-robin', targets(['a', 0, false], ['b', 0, false]), 'abab'],
+    ['uses all if all are ejected', 'round-robin', targets(['a', 0, 'ejected'], ['b', 0, 'ejected']), 'abab'],
     [
-      'an ejected one before one whose checks fail',
+      'prefers an ejected target to one with failing checks',
       'round-robin',
       targets(['a', 0, false], ['b', 0, 'ejected']),
       'bbb',
     ],
-    ['the one with the least to do', 'least-pending', targets(['a', 2, true], ['b', 1, true], ['c', 3, true]), 'bbb'],
-    ['turns between equals', 'least-pending', targets(['a', 1, true], ['b', 1, true], ['c', 2, true]), 'abab'],
-    ['the least of those that are not out', 'least-pending', targets(['a', 2, true], ['b', 0, false]), 'aa'],
-    ['the only one', 'least-pending', targets(['a', 2, false]), 'aa'],
+    [
+      'takes the target with the fewest requests',
+      'least-pending',
+      targets(['a', 2, true], ['b', 1, true], ['c', 3, true]),
+      'bbb',
+    ],
+    ['takes turns between equals', 'least-pending', targets(['a', 1, true], ['b', 1, true], ['c', 2, true]), 'abab'],
+    ['takes the least pending of the available ones', 'least-pending', targets(['a', 2, true], ['b', 0, false]), 'aa'],
+    ['takes the only target', 'least-pending', targets(['a', 2, false]), 'aa'],
   ])('%s', (_name, balance, all, expected) => {
     const choose = createChooser(all, balance);
     expect(Array.from(expected, () => choose(0).name).join('')).toBe(expected);
   });
 
   test.each<Balance>(['round-robin', 'least-pending'])(
-    'goes elsewhere after a failure, also to one that is out: %s',
+    'goes to another target after a failure, even an unavailable one: %s',
     (balance) => {
       const all = targets(['a', 0, true], ['b', 5, false]);
       const choose = createChooser(all, balance);
@@ -44,7 +49,7 @@ describe('the choice of a target', () => {
     },
   );
 
-  test('spreads evenly, and over the others when one is out', () => {
+  test('spreads evenly, and over the others if one is unavailable', () => {
     let isOut = false;
     const all = ['a', 'b', 'c'].map((name) => ({
       name,

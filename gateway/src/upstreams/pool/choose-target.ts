@@ -1,22 +1,22 @@
-/** What is asked of a target when one is chosen. */
+/** What the choice needs to know of a target. */
 type Choosable = Readonly<{
-  /** Requests and connections that it has not finished with. */
+  /** Unfinished requests and connections. */
   pending: number;
   isAvailable(nowMs: number): boolean;
-  /** Its health checks do not fail, whatever its requests do. */
+  /** Its health checks do not fail, even if its requests do. */
   passesChecks(): boolean;
 }>;
 
 export type Balance = 'round-robin' | 'least-pending';
 
 /**
- * Says which of an upstream's targets comes next.
+ * Chooses the next target of an upstream.
  *
- * `round-robin` gives each its turn. `least-pending` gives the one with the least to do, and lets turns decide between equals.
- * Targets that are not available are left out. Where none is, those whose checks pass are tried, and where none passes, all are: a
- * wrong health path or a bad moment of the network must not take away what may still work.
+ * `round-robin` takes turns. `least-pending` takes the target with the fewest unfinished requests, and takes turns
+ * between equals. Unavailable targets are skipped. If all are unavailable, those with passing checks are tried, and
+ * otherwise all of them: a wrong health path must not stop the traffic.
  *
- * @returns A function of the time; `except`, which just failed, is taken only where there is no other at all.
+ * @returns A function of the time. It returns `except`, the target that just failed, only if there is no other.
  */
 export function createChooser<Target extends Choosable>(
   targets: readonly Target[],

@@ -1,10 +1,13 @@
+import { createHash } from 'node:crypto';
 import { Socket } from 'node:net';
+import type { Logger } from '@countersign/service-kit';
 import { buildConnector } from 'undici';
-import type { TlsMaterial } from '../../config/tls-files.ts';
+import type { UpstreamTls } from '../../config/config.ts';
+import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
+import { createReloader, type Reloader } from '../../keys/reloader.ts';
 import { ignoreContinue } from './ignore-continue.ts';
-import type { TlsFiles } from './tls-files.ts';
 
-/** Opens connections to one upstream's targets: for requests, upgrades and health checks alike. */
+/** Opens connections to an upstream's targets: for requests, upgrades and health checks. */
 export type Connect = (
   options: buildConnector.Options,
   callback: buildConnector.Callback,
@@ -12,8 +15,8 @@ export type Connect = (
 
 /**
  * @param connectMs For TCP and TLS together.
- * @param tls What is in its files when a connection is made counts for that connection; sessions made with other files are not
- *   resumed. Certificates are always checked: there is no option that would turn that off.
+ * @param tls A connection uses the files as they are when it opens; changed files do not resume old sessions.
+ *   Certificates are always checked; no option turns that off.
  */
 export function createConnect(connectMs: number, tls: TlsFiles | undefined): Connect {
   let material: TlsMaterial | undefined;
@@ -30,39 +33,58 @@ export function createConnect(connectMs: number, tls: TlsFiles | undefined): Con
       connector = build(material);
     }
     const socket: unknown = connector(options, callback);
-    // Its declared type does not say what it gives back.
+    // The declared type of the connector is too wide.
     if (!(socket instanceof Socket)) throw new Error('the connector made no socket');
     return socket;
   };
 }
 
-/** The same, for undici to send requests on. */
-export function forRequests(connect: Connect): Connect {
+/** Wraps `connect` for undici, which sends requests on these sockets. */
+export function forUndici(connect: Connect): Connect {
   return (options, callback) => {
     const socket = connect(options, callback);
-    socket.on('error', tellResets);
-    socket.on('error', tellFirst());
+    socket.on('error', markResets);
+    socket.on('error', keepFirstCode());
     ignoreContinue(socket);
     return socket;
   };
 }
 
 /**
- * undici takes an answer that ends with its connection for whole also when that was reset. A reset is an error of the connection, and such
- * an answer is then incomplete (RFC 9112 section 8); under another code undici sees it the same way.
+ * Renames the code of a reset. undici takes a response that ends with its connection as complete, even after
+ * ECONNRESET, but such a response is incomplete (RFC 9112 section 8). Under another code undici treats it as an error.
  */
-function tellResets(error: NodeJS.ErrnoException): void {
+function markResets(error: NodeJS.ErrnoException): void {
   if (error.code === 'ECONNRESET') error.code = 'ERR_UPSTREAM_RESET';
 }
 
 /**
- * What went wrong first is why. In TLS 1.3 a service refuses our certificate after the handshake: its alert is an error, the end behind it
- * makes undici destroy the socket with another, "other side closed", and that is what it would tell.
+ * Keeps the code of the first error. In TLS 1.3 a service refuses our certificate after the handshake. Its alert comes
+ * first, then undici destroys the socket with "other side closed" and would report that.
  */
-function tellFirst(): (error: NodeJS.ErrnoException) => void {
+function keepFirstCode(): (error: NodeJS.ErrnoException) => void {
   let first: NodeJS.ErrnoException | undefined;
   return (error) => {
     first ??= error;
     if (first.code !== undefined) error.code = first.code;
   };
+}
+
+export type TlsFiles = Reloader<TlsMaterial>;
+
+/**
+ * Reads an upstream's PEM files now and every 5 s. Bad files never replace good ones.
+ *
+ * @throws StartupError if they are bad at first. Its message holds no content of a file.
+ */
+export function openTlsFiles(name: string, tls: UpstreamTls, logger: Logger): TlsFiles {
+  return createReloader({
+    what: `TLS files of upstream ${name}`,
+    load: () => readTlsFiles(tls),
+    fingerprint: ({ ca, cert, key }) =>
+      createHash('sha256')
+        .update(JSON.stringify([ca, cert, key]))
+        .digest('base64'),
+    logger,
+  });
 }

@@ -6,29 +6,30 @@ export type HealthChecksOptions = Readonly<{
   origin: string;
   rules: NonNullable<Upstream['health']>;
   connect: Connect;
-  /** Told after every check. `reason` is a status or the code of an error; undefined: it is healthy. */
+  /** Called after every check. `reason` is a status or an error code; undefined if healthy. */
   onChecked(reason: string | undefined): void;
-  /** Requests are refused until a check passes: checks follow one another quickly. */
+  /** Whether requests are refused until a check passes. Then checks run more often. */
   isUrgent(): boolean;
   /** From 0 to 1. */
   random(): number;
 }>;
 
 export type HealthChecks = Readonly<{
-  /** Makes the next check at once, unless one is under way. */
-  hurry(): void;
+  /** Runs the next check now, unless one is running. */
+  checkNow(): void;
   stop(): Promise<void>;
 }>;
 
-/** Between two checks while they are urgent; less where the configured interval is shorter. */
+/** Interval of urgent checks; the configured interval if that is shorter. */
 const urgentIntervalMs = 300;
 
-// An answer's body says nothing here, and is read only so far that the connection can end in order.
-const mostBody = 16 * 1024;
+// The body does not matter. It is read so that the connection can close normally.
+const maxBodyBytes = 16 * 1024;
 
 /**
- * Asks a target again and again whether it is healthy. Each check has a connection of its own, so that none waits behind the
- * requests it is about, and says also that connections are still taken. Not signed: services answer their health path to anybody.
+ * Checks the health of a target at intervals. Each check opens a connection of its own: it never queues behind
+ * requests, and shows that the target still accepts connections. Checks are not signed, because services serve their
+ * health path without identity.
  */
 export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
   const { origin, rules, connect, onChecked, isUrgent, random } = options;
@@ -45,7 +46,7 @@ export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
     const reason = await ask();
     if (stopped.signal.aborted) return;
     onChecked(reason);
-    // Gateways that started together would otherwise all ask in the same moment for ever.
+    // Spreads the checks of gateways that started at the same time.
     const intervalMs = isUrgent() ? Math.min(rules.intervalMs, urgentIntervalMs) : rules.intervalMs;
     schedule(intervalMs * (0.9 + 0.2 * random()));
   }
@@ -59,12 +60,12 @@ export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
         reset: true,
         signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(rules.timeoutMs)]),
       });
-      await body.dump({ limit: mostBody });
+      await body.dump({ limit: maxBodyBytes });
       return statusCode >= 200 && statusCode < 300 ? undefined : `status ${statusCode}`;
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'TimeoutError') return 'no answer in time';
+      if (error instanceof DOMException && error.name === 'TimeoutError') return 'no response in time';
       const { code } = error as { code?: unknown };
-      return typeof code === 'string' ? code : 'no answer';
+      return typeof code === 'string' ? code : 'no response';
     }
   }
 
@@ -72,10 +73,10 @@ export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
     timer = setTimeout(() => void check(), ms).unref();
   }
 
-  // At once, and not all at the same time.
+  // Starts soon, at a random moment.
   schedule(Math.min(rules.intervalMs, 1_000) * random());
   return {
-    hurry() {
+    checkNow() {
       if (timer === undefined) return;
       clearTimeout(timer);
       void check();

@@ -3,16 +3,16 @@ import type { Socket } from 'node:net';
 const continueStart = 'HTTP/1.1 100';
 const isContinue = /^HTTP\/1\.[01] 100[ \r]/;
 const headEnd = '\r\n\r\n';
-// Of one request. More is no misunderstanding any more, and undici may break it off.
-const most = 16;
-const longestHead = 1024;
+// Per request. After more of them undici may close the connection.
+const maxIgnored = 16;
+const maxHeadBytes = 1024;
 
 /**
- * Takes `100 Continue` that nobody asked for out of what undici reads. A client must be able to read it (RFC 9110 section 15.2),
- * undici breaks the connection off; and a service cannot know that the `Expect` it answers was the client's own, or another's.
+ * Hides an unrequested `100 Continue` from undici. Clients must accept it (RFC 9110 section 15.2), but undici closes
+ * the connection. A service cannot tell whether the `Expect` that it saw came from this hop.
  *
- * Only the beginning of what is read after a request is looked at: undici writes a request's head as a text, everything after it as
- * bytes or as a text that begins with CRLF.
+ * Only the bytes that follow a request's head are examined. undici writes the head as a string; it writes everything
+ * else as bytes, or as a string that starts with CRLF.
  */
 export function ignoreContinue(socket: Socket): void {
   const write = socket.write;
@@ -39,20 +39,20 @@ export function ignoreContinue(socket: Socket): void {
     }
   };
 
-  /** @returns Undefined while all there was is ignored, or is too little to say. */
+  /** @returns Undefined if all bytes are ignored, or if there are too few to decide. */
   function withoutContinue(bytes: Buffer): Buffer | undefined {
     held = undefined;
     let rest = bytes;
-    while (ignored < most) {
+    while (ignored < maxIgnored) {
       const start = rest.toString('latin1', 0, continueStart.length + 1);
       if (!isContinue.test(start)) {
-        if (start.length > continueStart.length || !isStart(start)) break;
+        if (start.length > continueStart.length || !mayBecomeContinue(start)) break;
         held = rest.length > 0 ? rest : undefined;
         return undefined;
       }
       const end = rest.indexOf(headEnd);
       if (end === -1) {
-        if (rest.length > longestHead) break;
+        if (rest.length > maxHeadBytes) break;
         held = rest;
         return undefined;
       }
@@ -64,6 +64,6 @@ export function ignoreContinue(socket: Socket): void {
   }
 }
 
-/** Whether this may become a status line of a 100. */
-const isStart = (text: string): boolean =>
+/** Whether the text may be the start of a 100's status line. */
+const mayBecomeContinue = (text: string): boolean =>
   text.startsWith('HTTP/1.0') ? 'HTTP/1.0 100'.startsWith(text) : continueStart.startsWith(text);

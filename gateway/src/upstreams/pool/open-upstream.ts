@@ -3,12 +3,11 @@ import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
-import { createConnect } from './connector.ts';
-import { createRetryBudget, type RetryBudget } from './retry-budget.ts';
+import { createConnect, openTlsFiles, type TlsFiles } from './connector.ts';
+import { createRetryBudget, type RetryBudget } from './retry.ts';
 import { openTarget, type Target } from './target.ts';
-import { openTlsFiles, type TlsFiles } from './tls-files.ts';
 
-/** One upstream as the gateway knows it: its targets, their connections and what became of the requests to them. */
+/** An upstream at run time: its targets, their connections and its statistics. */
 export type OpenUpstream = Readonly<{
   upstream: Upstream;
   targets: readonly Target[];
@@ -16,41 +15,41 @@ export type OpenUpstream = Readonly<{
   budget: RetryBudget;
   tls: TlsFiles | undefined;
   stats: UpstreamStats;
-  /** The clock that its parts go by. */
+  /** The clock of all its parts. */
   nowMs(): number;
   /**
-   * Lets one request through. What is returned must be given to `settle`, once.
+   * Admits one request. Settle the permit exactly once.
    *
    * @throws AppError `upstream_circuit_open` with `Retry-After`.
    */
   admit(): Permit;
   settle(permit: Permit, outcome: Outcome): void;
-  /** @param except The target that failed a moment ago. @throws AppError `upstream_overloaded`. */
+  /** @param except The target that just failed. @throws AppError `upstream_overloaded`. */
   choose(except?: Target): Target;
-  /** Begins its checks and follows its files, where that has not been done. */
+  /** Starts the health checks and the watch of the TLS files. Calling it again is harmless. */
   start(): void;
-  /** Ends checks and idle connections at once, other connections when their requests are answered. */
+  /** Stops the checks and closes idle connections at once, other connections after their responses. */
   close(): Promise<void>;
 }>;
 
-/** Counted since it was opened. */
+/** Counted since the upstream was opened. */
 export type UpstreamStats = { retries: number; retriesRefused: number; circuitRefusals: number };
 
 export type UpstreamDeps = Readonly<{
   logger: Logger;
-  /** Milliseconds of a clock that never goes back. Default: `performance.now`. */
+  /** Milliseconds of a monotonic clock. Default: `performance.now`. */
   monotonicMs?: () => number;
   /** From 0 to 1. Default: `Math.random`. */
   random?: () => number;
 }>;
 
-// A breaker that is not configured lets everything through.
+// Without a breaker all requests are admitted.
 const noPermit: Permit = -1;
 
 /**
- * Opens an upstream. Connections are made when they are first needed, and nothing is asked before `start`.
+ * Opens an upstream. Connections open when they are first needed, and no check runs before `start`.
  *
- * @throws StartupError when its TLS files are bad.
+ * @throws StartupError if its TLS files are bad.
  */
 export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstream {
   const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
@@ -90,7 +89,7 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
       const before = breaker.opened;
       breaker.settle(permit, outcome, monotonicMs());
       if (breaker.opened === before) return;
-      logger.warn({ upstream: upstream.name }, 'circuit of an upstream opened');
+      logger.warn({ upstream: upstream.name }, 'the circuit breaker of an upstream opened');
       for (const target of targets) target.checkNow();
     },
     choose(except) {

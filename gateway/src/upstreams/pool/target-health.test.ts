@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { createTargetHealth, ejectedAfter, firstEjectionMs, longestEjectionMs } from './target-health.ts';
+import { createTargetHealth, ejectedAfter, firstEjectionMs, maxEjectionMs } from './target-health.ts';
 
 const create = () => createTargetHealth({ unhealthyAfter: 2, healthyAfter: 3 });
 
 describe("a target's health", () => {
-  test('is good until something says otherwise', () => {
+  test('is good until checks or requests fail', () => {
     const health = create();
     expect([health.isAvailable(0), health.state(0)]).toEqual([true, { checks: 'none', ejectedForMs: 0, ejections: 0 }]);
   });
@@ -24,7 +24,7 @@ describe("a target's health", () => {
     expect(health.isAvailable(0)).toBe(isAvailable);
   });
 
-  test('ejects after failures in a row, for longer each time, and forgets them at a success', () => {
+  test('ejects after failures in a row, longer each time, and resets on success', () => {
     const health = create();
     let nowMs = 1_000;
     const failUntilEjected = () => {
@@ -41,12 +41,12 @@ describe("a target's health", () => {
     expect(failUntilEjected()).toEqual([1, firstEjectionMs * 2]);
     expect(failUntilEjected()).toEqual([1, firstEjectionMs * 4]);
     for (let count = 0; count < 100; count += 1) failUntilEjected();
-    expect(failUntilEjected()).toEqual([1, longestEjectionMs]);
+    expect(failUntilEjected()).toEqual([1, maxEjectionMs]);
     health.succeeded();
     expect(failUntilEjected()).toEqual([ejectedAfter, firstEjectionMs]);
   });
 
-  test('counts nothing against it that was under way when it was ejected', () => {
+  test('does not count requests sent before the ejection', () => {
     const health = create();
     for (let count = 0; count < 50; count += 1) health.failed(0);
     expect(health.state(0)).toMatchObject({ ejectedForMs: firstEjectionMs, ejections: 1 });

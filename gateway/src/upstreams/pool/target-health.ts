@@ -1,41 +1,41 @@
-/** What the requests of one target, and the checks made of it, say about it. */
+/** The health of one target, from its requests and its health checks. */
 export type TargetHealth = Readonly<{
-  /** A request was answered, whatever with. */
+  /** A request got a response, of any status. */
   succeeded(): void;
-  /** A request found nobody there, or nobody who answered in time. */
+  /** A request could not connect, or got no response in time. */
   failed(nowMs: number): void;
-  /** A check was made. */
+  /** Records a health check. */
   checked(isGood: boolean): void;
-  /** Whether requests should go there. */
+  /** Whether requests should go to this target. */
   isAvailable(nowMs: number): boolean;
-  /** Also while it is ejected, and before the first check. */
+  /** Also true while the target is ejected, and before the first check. */
   passesChecks(): boolean;
   state(nowMs: number): Readonly<{
-    /** `none`: no check was made so far. */
+    /** `none`: no check has finished. */
     checks: 'none' | 'passing' | 'failing';
-    /** Milliseconds until it may be tried again; 0: it is not ejected. */
+    /** Milliseconds until the ejection ends; 0 if the target is not ejected. */
     ejectedForMs: number;
-    /** How often it was ejected so far. */
+    /** How often it has been ejected. */
     ejections: number;
   }>;
 }>;
 
 export type CheckThresholds = Readonly<{
-  /** Bad checks in a row that take a target out. */
+  /** Failed checks in a row that take a target out. */
   unhealthyAfter: number;
-  /** Good checks in a row that bring it back. */
+  /** Passed checks in a row that bring it back. */
   healthyAfter: number;
 }>;
 
-/** Failures in a row after which a target is left alone for a while. */
+/** Failures in a row that eject a target. */
 export const ejectedAfter = 3;
-/** The first time; each further failure without a success between doubles it. */
+/** The first ejection; each further failure without a success in between doubles it. */
 export const firstEjectionMs = 5_000;
-export const longestEjectionMs = 60_000;
+export const maxEjectionMs = 60_000;
 
 /**
- * A target is taken to be good until something says otherwise, so that a start waits for nobody. Two things do: checks that fail,
- * and requests that fail one after the other. Both end by themselves.
+ * A target counts as healthy until checks or consecutive requests fail, so that a start does not wait for checks. Both
+ * conditions end by themselves.
  */
 export function createTargetHealth(thresholds: CheckThresholds): TargetHealth {
   let failures = 0;
@@ -49,11 +49,11 @@ export function createTargetHealth(thresholds: CheckThresholds): TargetHealth {
       failures = 0;
     },
     failed(nowMs) {
-      // Those that were under way when it was ejected say nothing new.
+      // Requests that were sent before the ejection do not extend it.
       if (nowMs < ejectedUntilMs) return;
       failures += 1;
       if (failures < ejectedAfter) return;
-      ejectedUntilMs = nowMs + Math.min(firstEjectionMs * 2 ** (failures - ejectedAfter), longestEjectionMs);
+      ejectedUntilMs = nowMs + Math.min(firstEjectionMs * 2 ** (failures - ejectedAfter), maxEjectionMs);
       ejections += 1;
     },
     checked(isGood) {

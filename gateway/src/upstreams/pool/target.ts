@@ -2,63 +2,76 @@ import type { Logger } from '@countersign/service-kit';
 import { Pool } from 'undici';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
-import { type Connect, forRequests } from './connector.ts';
+import { once } from '../../limits/concurrency-counter.ts';
+import { type Connect, forUndici } from './connector.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
-import { createStalledAnswers, type StalledAnswers } from './stalled-answers.ts';
+import { createStalledResponses, type StalledResponses } from './open-connections.ts';
 import { createTargetHealth, type TargetHealth } from './target-health.ts';
 
-/** What went wrong last, for operators. */
+/** The last failure, for operators. */
 export type LastError = Readonly<{ code: string; atMs: number }>;
 
-/** One address of a service, with its connections and what is known of its health. */
+/** One address of a service, with its connections and its health. */
 export type Target = {
   readonly origin: string;
   readonly host: string;
   readonly pool: Pool;
   readonly connect: Connect;
-  /** Requests and upgraded connections that are not over. Whoever raises it lowers it again. */
+  /** Unfinished requests and upgraded connections. Each caller that raises it lowers it again. */
   pending: number;
-  /** Requests that hold one of the pool's connections, or wait for one. Whoever raises it lowers it again. */
+  /** Requests that hold a connection of the pool or are queued for one. Each caller that raises it lowers it again. */
   connections: number;
-  /** Answers that wait for their clients. */
-  readonly stalled: StalledAnswers;
+  /** Responses whose clients have stopped reading. */
+  readonly stalled: StalledResponses;
   readonly health: ReturnType<TargetHealth['state']>;
   readonly lastError: LastError | undefined;
-  /** Checks that failed so far. */
+  /** How many checks have failed. */
   readonly failedChecks: number;
   isAvailable(nowMs: number): boolean;
   passesChecks(): boolean;
-  /** A whole request is on its way to it. What is returned says that it answered, or that nobody waits any more. */
-  expectAnswer(): () => void;
-  /** It owes as many answers as it may. */
+  /**
+   * Counts a request as complete but without a response.
+   *
+   * @returns A function that ends this, on the response or when the request ends.
+   */
+  expectResponse(): () => void;
+  /** The limit of requests without a response is reached. */
   isFull(): boolean;
-  /** A request has to wait until another one's connection is free. */
+  /** A new request must wait for a connection. */
   isBusy(): boolean;
-  /** A stream begins that goes on as long as its client likes. @returns Says that it is over. Undefined: there are enough. */
+  /**
+   * Counts a stream that may last as long as its client likes.
+   *
+   * @returns A function that releases it; undefined at the limit.
+   */
   takeStream(): (() => void) | undefined;
-  /** A request was answered, whatever with. */
+  /** A request got a response, of any status. */
   succeeded(): void;
-  /** A request got no answer. Only outages count against it. */
+  /** A request got no response. Only outages count against the target. */
   failed(code: Code): void;
-  /** An answer broke off. For operators; it says nothing about whether the next request will be answered. */
-  broke(code: Code): void;
-  /** Checks it at once, where it is checked at all. */
+  /** A response broke off. Shown to operators; it does not count against the target. */
+  responseBroke(code: Code): void;
+  /** Runs a health check now, if checks are configured. */
   checkNow(): void;
-  /** Begins its health checks, where that has not been done. */
+  /** Starts the health checks. Calling it again is harmless. */
   start(): void;
   close(): Promise<void>;
 };
 
-/** Most of them are streams and whatever else goes at its client's pace: they cost memory, and the service no work. */
+/** Most of these are streams and slow clients: they cost memory, but the service has no work with them. */
 export const maxConnectionsPerTarget = 2_048;
-/** Requests that the service is at work on, or that wait for a connection. One that still arrives, or whose answer has begun, is none. */
+/**
+ * Requests that the service works on or that are queued. A request that is still arriving, or whose response has
+ * started, does not count.
+ */
 export const maxUnansweredPerTarget = 1_024;
 /**
- * Streamed bodies that still arrive, and answers without end. Half of the connections, so that those who hold one for as long as they like
- * leave one for every request that the service may be at work on.
+ * Streamed bodies that are still arriving, and endless responses. Half of the connections, so that streams always leave
+ * a connection for each request that the service may be working on.
  */
 export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
-// Shorter than the 5 s after which a node service closes an idle connection, so that none is used just as it closes.
+// Shorter than the 5 s after which a Node service closes an idle connection, so that a request never meets a closing
+// one.
 const idleConnectionMs = 4_000;
 const maxHeaderSize = 16 * 1024;
 
@@ -68,26 +81,26 @@ type TargetDeps = Readonly<{
   logger: Logger;
   monotonicMs(): number;
   random(): number;
-  /** Told after every health check. */
+  /** Called after every health check. */
   onChecked(isGood: boolean): void;
-  /** Requests are refused until a health check passes. */
+  /** Whether requests are refused until a health check passes. */
   isUrgent(): boolean;
 }>;
 
-/** Connect errors and time-outs: nobody is there, or nobody who answers. Whatever else goes wrong, somebody answered. */
+/** Connect errors and timeouts: the service is unreachable or does not respond. After any other error it responded. */
 export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
 
-/** Opens one address. Connections are made when they are first needed. */
+/** Opens one address. Connections open when they are first needed. */
 export function openTarget(origin: string, deps: TargetDeps): Target {
   const { upstream, connect, logger, monotonicMs, random } = deps;
   const { timeouts, health: rules } = upstream;
   const health = createTargetHealth(rules ?? { unhealthyAfter: 1, healthyAfter: 1 });
-  const about = { upstream: upstream.name, target: origin };
+  const logFields = { upstream: upstream.name, target: origin };
   const pool = new Pool(origin, {
-    // One request at a time: with pipelining, one that hangs would hold up others of other people.
+    // One request per connection at a time: with pipelining, a request that hangs would delay those of other clients.
     pipelining: 1,
     connections: maxConnectionsPerTarget,
-    connect: forRequests(connect),
+    connect: forUndici(connect),
     headersTimeout: timeouts.responseMs,
     bodyTimeout: timeouts.idleMs,
     keepAliveTimeout: idleConnectionMs,
@@ -110,11 +123,11 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
       lastError = { code: `health check: ${reason}`, atMs: Date.now() };
     }
     if (after === before) return;
-    if (after === 'failing') logger.warn({ ...about, reason }, 'target is out: its health checks fail');
-    else if (before === 'failing') logger.info(about, 'target is back: its health checks pass');
+    if (after === 'failing') logger.warn({ ...logFields, reason }, 'target is unhealthy: its health checks fail');
+    else if (before === 'failing') logger.info(logFields, 'target is healthy again: its health checks pass');
   }
 
-  function broke(code: Code): void {
+  function responseBroke(code: Code): void {
     lastError = { code, atMs: Date.now() };
   }
 
@@ -125,7 +138,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     connect,
     pending: 0,
     connections: 0,
-    stalled: createStalledAnswers(monotonicMs),
+    stalled: createStalledResponses(monotonicMs),
     get health() {
       return health.state(monotonicMs());
     },
@@ -141,13 +154,11 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     passesChecks() {
       return health.passesChecks() && !this.isFull();
     },
-    expectAnswer() {
-      let isOver = false;
+    expectResponse() {
       unanswered += 1;
-      return () => {
-        if (!isOver) unanswered -= 1;
-        isOver = true;
-      };
+      return once(() => {
+        unanswered -= 1;
+      });
     },
     isFull() {
       return unanswered >= maxUnansweredPerTarget;
@@ -157,30 +168,25 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     },
     takeStream() {
       if (streams >= maxStreamsPerTarget) return undefined;
-      let isOver = false;
       streams += 1;
-      return () => {
-        if (!isOver) streams -= 1;
-        isOver = true;
-      };
+      return once(() => {
+        streams -= 1;
+      });
     },
     succeeded: health.succeeded,
-    broke,
+    responseBroke,
     failed(code) {
-      broke(code);
+      responseBroke(code);
       if (!isOutage(code)) return;
       const nowMs = monotonicMs();
       const { ejections } = health.state(nowMs);
       health.failed(nowMs);
       const after = health.state(nowMs);
       if (after.ejections > ejections) {
-        logger.warn(
-          { ...about, code, for_ms: after.ejectedForMs },
-          'target is left out for a while: its requests fail',
-        );
+        logger.warn({ ...logFields, code, for_ms: after.ejectedForMs }, 'target is ejected: its requests fail');
       }
     },
-    checkNow: () => checks?.hurry(),
+    checkNow: () => checks?.checkNow(),
     start() {
       const { isUrgent } = deps;
       checks ??= rules && startHealthChecks({ origin, rules, connect, onChecked, isUrgent, random });

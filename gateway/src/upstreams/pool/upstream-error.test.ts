@@ -33,7 +33,7 @@ describe('the code of a failed attempt', () => {
     [new errors.HTTPParserError('no'), 'connected', 'upstream_invalid_response'],
     [coded('HPE_INVALID_HEADER_TOKEN'), 'connected', 'upstream_invalid_response'],
     [new AppError('identity_refused'), 'connected', 'identity_refused'],
-    // Not the service's: a mistake of ours must not look like one.
+    // A bug of ours must not look like a fault of the service.
     [new TypeError('of ours'), 'connected', 'internal_error'],
     [new errors.InvalidArgumentError('of ours'), 'not connected', 'internal_error'],
     [new errors.ClientDestroyedError(), 'not connected', 'internal_error'],

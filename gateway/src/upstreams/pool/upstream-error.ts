@@ -18,12 +18,12 @@ const codes: Readonly<Record<string, Code>> = {
   EPIPE: 'upstream_broken',
   UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
   ERR_INVALID_CHAR: 'upstream_invalid_response',
-  // What undici asserts of an answer, e.g. a status of three digits that begins with 1 to 9.
+  // undici's assertions about a response, e.g. that its status has three digits and starts with 1 to 9.
   ERR_ASSERTION: 'upstream_invalid_response',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
 };
 
-/** Which attempt failed, and how far it had come. */
+/** The failed attempt, and how far it got. */
 export type FailedAt = Readonly<{
   upstream: string;
   /** The target's origin. */
@@ -33,36 +33,36 @@ export type FailedAt = Readonly<{
 }>;
 
 /**
- * Gives a failed attempt its code. By the error's own code, never by its text.
+ * Maps the error of a failed attempt to our code, by the error's own code and never by its text.
  *
- * @returns The error itself when it is an AppError already: our own stream stopped the attempt.
+ * @returns The error itself if it is an AppError: our own code stopped the attempt.
  */
 export function toUpstreamError(error: unknown, { isConnected, ...detail }: FailedAt): AppError {
   if (error instanceof AppError) return error;
-  return new AppError(codeFor(firstOf(error), isConnected), { cause: error, detail });
+  return new AppError(codeFor(firstError(error), isConnected), { cause: error, detail });
 }
 
 /** A name with several addresses fails with one error for each of them. */
-const firstOf = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
+const firstError = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
 
 function codeFor(cause: unknown, isConnected: boolean): Code {
   if (cause instanceof errors.HTTPParserError) return 'upstream_invalid_response';
   const name = (cause as { code?: unknown } | null)?.code;
   if (typeof name !== 'string') return 'internal_error';
-  if (isAboutTrust(name)) return 'upstream_untrusted';
+  if (isTlsFailure(name)) return 'upstream_untrusted';
   if (!isConnected) return codeWithoutConnection(name);
-  // Node's own parser, which reads the answers to upgrades.
+  // From Node's parser, which reads the responses to upgrades.
   return name.startsWith('HPE_') ? 'upstream_invalid_response' : (codes[name] ?? 'internal_error');
 }
 
-/** What neither the system nor the other side said is a mistake of ours, and must not count against a target. */
+/** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
   if (codes[name] === 'upstream_timeout') return 'upstream_timeout';
   return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' ? 'upstream_unreachable' : 'internal_error';
 }
 
-/** One side does not take the other's certificate, or they cannot agree on TLS at all. The names are OpenSSL's. */
-const isAboutTrust = (name: string): boolean =>
+/** One side refuses the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's. */
+const isTlsFailure = (name: string): boolean =>
   name.startsWith('ERR_SSL_') ||
   name.startsWith('ERR_TLS_') ||
   /(^|_)(CERT|CERTIFICATE|ISSUER|CRL|CA)(_|$)/.test(name) ||

@@ -1,53 +1,54 @@
-import { Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
-import { type AppError, errorTable } from '../../errors.ts';
-import { type RequestRecord, type Signed, tokenStatusOf } from '../../exchange.ts';
+import type { AppError } from '../../errors.ts';
+import { type Header, type RequestRecord, recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
 import type { Outcome } from '../pool/breaker.ts';
 import type { OpenConnections } from '../pool/open-connections.ts';
 import type { Upstreams } from '../pool/open-upstream.ts';
 import { isOutage, type Target } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
-import { watchDeclined } from './declined-upgrade.ts';
-import { upgradeHeaders } from './upgrade-headers.ts';
-import { type Carried, watchUpgradeAnswer } from './upgrade-response.ts';
-import { tieEnds } from './websocket-ends.ts';
+import { linkSockets } from './link-sockets.ts';
+import { followDeclined, handleUpgradeResponse, type UpgradeAttempt } from './upgrade-response.ts';
 
 export type ForwardUpgradeOptions = Readonly<{
   upstreams: Upstreams;
   open: OpenConnections;
-  /** Answers on the raw socket. Synchronous: http-proxy-middleware ends the socket as soon as an error was reported. */
+  /**
+   * Responds on the raw socket. Synchronous: http-proxy-middleware closes the socket right after it reports an error.
+   */
   refuse(error: AppError, record: RequestRecord, socket: Duplex): void;
 }>;
 
 /**
- * Carries a signed upgrade with http-proxy-middleware. It is called after the pipeline and never subscribes to the server's
- * `upgrade` event (its `ws: true` does, and then no rule of ours is asked), and it sees the signed headers in place of
- * the client's. An answer other than 101 is passed on and ends the connection: bytes that the client sent after it are
- * never relayed (websocket smuggling). Upgrades count for the target's health and the circuit breaker, and are never tried twice.
+ * Forwards a signed upgrade with http-proxy-middleware. The middleware is called after the pipeline and never
+ * subscribes to the server's `upgrade` event: its `ws: true` would bypass every rule. It sees the signed headers
+ * instead of the client's. A response other than 101 is forwarded and ends the connection: bytes that the client sent
+ * after its request are never relayed (WebSocket smuggling). Upgrades count for the target's health and the circuit
+ * breaker, and are never retried.
  *
- * The promise settles when the connection is over. Once it has begun failures are answered here, since the socket does not wait. Before that
- * the stage throws AppError `upstream_circuit_open`, `upstream_overloaded`.
+ * The promise settles when the connection is over. Later failures are handled here, because the socket does not wait.
+ * Before that the stage throws AppError `upstream_circuit_open`, `upstream_overloaded`.
  */
 export function createForwardUpgrade(
   options: ForwardUpgradeOptions,
 ): (signed: Signed, socket: Duplex, head: Buffer) => Promise<void> {
-  const carriedBy = new WeakMap<IncomingMessage, Carried>();
+  const attempts = new WeakMap<IncomingMessage, UpgradeAttempt>();
   const proxies = new WeakMap<Target, ReturnType<typeof proxyTo>>();
 
   function proxyOf(target: Target) {
     let proxy = proxies.get(target);
     if (proxy === undefined) {
-      proxy = proxyTo(target, carriedBy);
+      proxy = proxyTo(target, attempts);
       proxies.set(target, proxy);
     }
     return proxy;
   }
 
   return async (signed, socket, head) => {
-    // Nobody would hear of its end.
+    // A closed socket emits no further event.
     if (socket.destroyed) return;
     const { request, record, caller, outbound, route } = signed;
     const upstream = options.upstreams.of(route.upstream);
@@ -65,56 +66,55 @@ export function createForwardUpgrade(
       throw refusal;
     }
     target.pending += 1;
-    const noMoreExpected = target.expectAnswer();
+    const responseReceived = target.expectResponse();
     record.target = target.origin;
     record.attempts = 1;
     const closed = new Promise((resolve) => socket.once('close', resolve));
     let isConnected = false;
-    let isAnswered = false;
+    let hasResponded = false;
     let isBegun = false;
-    let isOver = false;
-    carriedBy.set(request, {
+    let isDone = false;
+    attempts.set(request, {
       signed,
       target,
       fail(error) {
-        if (isOver || socket.destroyed) return;
-        isOver = true;
+        if (isDone || socket.destroyed) return;
+        isDone = true;
         const failure = toUpstreamError(error, {
           upstream: upstream.upstream.name,
           target: target.origin,
           isConnected,
         });
-        if (isAnswered) target.broke(failure.code);
+        if (hasResponded) target.responseBroke(failure.code);
         else target.failed(failure.code);
         settle(isOutage(failure.code) ? 'failure' : 'neutral');
         if (!isBegun) {
           options.refuse(failure, record, socket);
           return;
         }
-        // Another answer would be read as the rest of the one that broke off.
-        record.code = failure.code;
-        record.fault = errorTable[failure.code].fault;
+        // Part of a response was sent: an error would be read as the rest of it.
+        recordFailure(record, failure);
         socket.destroy();
       },
       onConnected() {
         isConnected = true;
       },
-      onAnswered() {
-        isAnswered = true;
-        noMoreExpected();
+      onResponse() {
+        hasResponded = true;
+        responseReceived();
         target.succeeded();
         settle('success');
       },
       onUpgraded(service) {
-        isOver = true;
-        const end = tieEnds(socket as Socket, service, route.upstream.timeouts.idleMs);
-        const release = options.open.addEndless({ route, token: tokenStatusOf(caller) }, end);
+        isDone = true;
+        const end = linkSockets(socket as Socket, service, route.upstream.timeouts.idleMs);
+        const release = options.open.add('endless', { route, token: tokenStatusOf(caller) }, end);
         signed.detach();
         socket.once('close', release);
       },
-      onDeclined(answer, passing) {
+      onDeclined(response, passing) {
         isBegun = true;
-        watchDeclined(answer, passing, { signed, socket: socket as Socket, open: options.open });
+        followDeclined(response, passing, { signed, socket: socket as Socket, open: options.open });
       },
     });
     request.url = outbound.target;
@@ -122,37 +122,48 @@ export function createForwardUpgrade(
     proxyOf(target).upgrade(request, socket as Socket, head);
     await closed;
     target.pending -= 1;
-    noMoreExpected();
+    responseReceived();
     settle('neutral');
   };
 }
 
-/** For one target, since an agent cannot be chosen for each request. */
-function proxyTo(target: Target, carriedBy: WeakMap<IncomingMessage, Carried>) {
+/** One proxy per target, since the agent cannot be chosen per request. */
+function proxyTo(target: Target, attempts: WeakMap<IncomingMessage, UpgradeAttempt>) {
   return createProxyMiddleware<IncomingMessage>({
     target: target.origin,
     agent: agentFor(target),
-    // Its own plugins log to the console and answer errors in their own words.
+    // The default plugins log to the console and write responses of their own.
     ejectPlugins: true,
     plugins: [
       (server) => {
-        server.on('error', (error, request) => request && carriedBy.get(request)?.fail(error));
+        server.on('error', (error, request) => request && attempts.get(request)?.fail(error));
         server.on('proxyReqWs', (outgoing, request, socket) => {
-          const carried = carriedBy.get(request);
+          const carried = attempts.get(request);
           if (carried === undefined) outgoing.destroy();
-          else watchUpgradeAnswer(outgoing, socket, carried);
+          else handleUpgradeResponse(outgoing, socket, carried);
         });
       },
     ],
   });
 }
 
-/** Opens connections as requests do: the same time limit, the same certificates. */
+/** Connects like requests do: with the same timeout and certificates. */
 function agentFor({ origin, connect }: Target): HttpAgent {
   const { protocol, hostname, host, port } = new URL(origin);
   const agent = protocol === 'https:' ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });
-  // What went wrong is heard from the socket.
+  // Errors arrive on the socket.
   agent.createConnection = () =>
     connect({ protocol, hostname: hostname.replace(/^\[|\]$/g, ''), host, port }, () => {});
   return agent;
+}
+
+/** The signed headers as Node's client takes them, with those of an upgrade. */
+function upgradeHeaders(headers: readonly Header[], host: string): IncomingHttpHeaders {
+  const written: Record<string, string | string[]> = Object.create(null);
+  for (const [name, value] of headers) {
+    const before = written[name];
+    written[name] = before === undefined ? value : [before, value].flat();
+  }
+  // These hop-by-hop headers were dropped on the way in; this hop needs its own.
+  return { ...written, host, connection: 'Upgrade', upgrade: 'websocket' };
 }

@@ -1,34 +1,33 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppError } from '../../errors.ts';
-import type { Signed } from '../../exchange.ts';
+import { recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
 import { chosenSubprotocol } from '../../http/subprotocols.ts';
-import { refusedIdentity } from '../http/refused-identity.ts';
-import { answerHeaders, dropLength } from '../http/response-headers.ts';
+import { dropLength, lifetimeOf, refusedIdentity, responseHeaders } from '../http/response-headers.ts';
+import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
 import type { Target } from '../pool/target.ts';
-import { headerObject } from './upgrade-headers.ts';
 
-// For the client to read an answer and close its side.
+// Time for the client to read the response and close its side.
 const lingerMs = 2_000;
 
-/** What belongs to one upgrade while http-proxy-middleware, which knows the request only, carries it. */
-export type Carried = Readonly<{
+/** One upgrade. http-proxy-middleware knows only the request, so the rest is looked up by it. */
+export type UpgradeAttempt = Readonly<{
   signed: Signed;
   target: Target;
   fail(error: unknown): void;
   onConnected(): void;
-  /** The service said something, whatever it was. */
-  onAnswered(): void;
+  /** The service responded, with any status. */
+  onResponse(): void;
   onUpgraded(service: Socket): void;
-  /** It is not 101, and the client gets it with these headers. */
-  onDeclined(answer: IncomingMessage, passing: readonly string[]): void;
+  /** The response is not 101; the client gets it with these headers. */
+  onDeclined(response: IncomingMessage, passing: readonly string[]): void;
 }>;
 
-/** Sees the service's answer before http-proxy-middleware does, which only then hangs its own listeners on the request. */
-export function watchUpgradeAnswer(
+/** Handles the service's response before http-proxy-middleware does, which attaches its own listeners later. */
+export function handleUpgradeResponse(
   outgoing: ClientRequest,
   socket: Socket,
-  { signed, target, fail, ...told }: Carried,
+  { signed, target, fail, ...handlers }: UpgradeAttempt,
 ): void {
   const { route, record } = signed;
   const sentAt = performance.now();
@@ -39,65 +38,109 @@ export function watchUpgradeAnswer(
   const giveUp = () => outgoing.destroy();
   socket.once('close', giveUp);
 
-  const begin = (answer: IncomingMessage) => {
+  const receive = (response: IncomingMessage) => {
     clearTimeout(timer);
-    told.onAnswered();
+    handlers.onResponse();
     socket.off('close', giveUp);
     record.upstreamMs = performance.now() - sentAt;
-    const headers = answerHeaders(answer.rawHeaders, signed);
+    const headers = responseHeaders(response.rawHeaders, signed);
     const { passing } = headers;
-    if (answer.statusCode === 101 || answer.statusCode === 204) dropLength(passing);
-    answer.headers = headerObject([...passing, 'x-request-id', record.requestId]);
+    if (response.statusCode === 101 || response.statusCode === 204) dropLength(passing);
+    response.headers = headerObject([...passing, 'x-request-id', record.requestId]);
     return headers;
   };
   outgoing.once('close', () => clearTimeout(timer));
   outgoing.once('socket', (service: Socket) => {
-    service.once(target.origin.startsWith('https:') ? 'secureConnect' : 'connect', told.onConnected);
+    service.once(target.origin.startsWith('https:') ? 'secureConnect' : 'connect', handlers.onConnected);
   });
-  outgoing.once('response', (answer: IncomingMessage) => {
-    const framing = answer.headers['transfer-encoding'];
-    const headers = begin(answer);
+  outgoing.once('response', (response: IncomingMessage) => {
+    const framing = response.headers['transfer-encoding'];
+    const headers = receive(response);
     const upstream = { upstream: route.upstream.name, target: target.origin };
-    record.status = answer.statusCode ?? 502;
+    record.status = response.statusCode ?? 502;
     const refusal = refusedIdentity(record.status, headers, upstream);
     if (refusal !== undefined) {
       fail(refusal);
       return;
     }
-    if (answer.statusCode === 101) {
-      fail(new AppError('upstream_invalid_response', { detail: { ...upstream, reason: '101 without an upgrade' } }));
+    if (response.statusCode === 101) {
+      fail(
+        new AppError('upstream_invalid_response', { detail: { ...upstream, reason: '101 without an Upgrade header' } }),
+      );
       socket.destroySoon();
       return;
     }
-    told.onDeclined(answer, headers.passing);
-    if (framing !== undefined) answer.headers['transfer-encoding'] = framing;
-    // What the client still sends goes nowhere; unread, it would keep the socket open for ever.
+    handlers.onDeclined(response, headers.passing);
+    if (framing !== undefined) response.headers['transfer-encoding'] = framing;
+    // Discards what the client still sends; unread bytes would keep the socket open.
     socket.resume();
     socket.once('finish', () => endAfter(socket, lingerMs));
   });
-  outgoing.once('upgrade', (answer: IncomingMessage, service: Socket) => {
-    const protocol = answer.headers.upgrade?.toLowerCase();
-    begin(answer);
+  outgoing.once('upgrade', (response: IncomingMessage, service: Socket) => {
+    const protocol = response.headers.upgrade?.toLowerCase();
+    receive(response);
     if (protocol !== 'websocket') {
       service.destroy();
-      fail(new AppError('upstream_invalid_response', { detail: { reason: 'another protocol' } }));
+      fail(
+        new AppError('upstream_invalid_response', { detail: { reason: 'the service switched to another protocol' } }),
+      );
       socket.destroySoon();
       return;
     }
-    const subprotocol = chosenSubprotocol(answer.headers['sec-websocket-protocol'], signed.upgrade);
+    const subprotocol = chosenSubprotocol(response.headers['sec-websocket-protocol'], signed.upgrade);
     if (subprotocol === undefined) {
       service.destroy();
-      fail(new AppError('upstream_invalid_response', { detail: { reason: 'a subprotocol that was not offered' } }));
+      fail(
+        new AppError('upstream_invalid_response', {
+          detail: { reason: 'the service chose a subprotocol that was not offered' },
+        }),
+      );
       socket.destroySoon();
       return;
     }
     record.status = 101;
-    answer.headers = { ...answer.headers, ...subprotocol, connection: 'Upgrade', upgrade: 'websocket' };
-    told.onUpgraded(service);
+    response.headers = { ...response.headers, ...subprotocol, connection: 'Upgrade', upgrade: 'websocket' };
+    handlers.onUpgraded(service);
   });
 }
 
 function endAfter(socket: Socket, ms: number): void {
   const timer = setTimeout(() => socket.destroy(), ms);
   socket.once('close', () => clearTimeout(timer));
+}
+
+/**
+ * Watches a response other than 101 while http-proxy-middleware pipes it to the client. It may be endless: a service
+ * without WebSocket support may send an event stream. So it ends with its token or route like every response, and after
+ * the idle timeout. The client sees its connection close, because it already has the head.
+ *
+ * @param passing The response headers for the client, name and value in turn.
+ */
+export function followDeclined(
+  response: IncomingMessage,
+  passing: readonly string[],
+  { signed, socket, open }: Readonly<{ signed: Signed; socket: Socket; open: OpenConnections }>,
+): void {
+  const { route, caller, record } = signed;
+  const token = tokenStatusOf(caller);
+  const end: EndConnection = (reason) => {
+    if (reason !== undefined) recordFailure(record, reason);
+    socket.destroy();
+  };
+  response.setTimeout(route.upstream.timeouts.idleMs, () => end(new AppError('upstream_timeout')));
+  const lifetime = lifetimeOf(passing);
+  socket.once('close', open.add(lifetime, { route, token }, end));
+  if (lifetime === 'endless') signed.detach();
+}
+
+/** @param flat Names and values in turn; repeated names become a list. */
+function headerObject(flat: readonly string[]): IncomingHttpHeaders {
+  const headers: Record<string, string | string[]> = Object.create(null);
+  for (let at = 0; at < flat.length; at += 2) {
+    const name = (flat[at] ?? '').toLowerCase();
+    const value = flat[at + 1] ?? '';
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat();
+  }
+  return headers;
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { closeFrame, createFrameCursor } from './websocket-frames.ts';
 
-/** A frame as RFC 6455 section 5.2 draws it. */
+/** Builds a frame (RFC 6455 section 5.2). */
 function frame(opcode: number, length: number, isMasked: boolean): Buffer {
   const mask = isMasked ? 0x80 : 0;
   const head = [0x80 | opcode];
@@ -13,11 +13,11 @@ function frame(opcode: number, length: number, isMasked: boolean): Buffer {
   return Buffer.concat([Buffer.from(head), Buffer.alloc(isMasked ? 4 : 0, 0x88), Buffer.alloc(length, 0x88)]);
 }
 
-describe('a cursor over frames', () => {
+describe('a frame cursor', () => {
   const lengths = fc.oneof(fc.nat(130), fc.constantFrom(0, 125, 126, 127, 0xffff, 0x1_0000, 70_000));
   const frames = fc.array(fc.tuple(fc.constantFrom(0, 1, 2, 9, 10), lengths, fc.boolean()), { maxLength: 6 });
 
-  test('knows where one ends, however the bytes are cut up', () => {
+  test('finds the end of each frame for any split of the bytes', () => {
     fc.assert(
       fc.property(frames, fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1 }), (drawn, steps) => {
         const parts = drawn.map(([opcode, length, isMasked]) => frame(opcode, length, isMasked));
@@ -36,7 +36,7 @@ describe('a cursor over frames', () => {
     );
   });
 
-  test('has nothing to come after a close frame', () => {
+  test('allows no frame after a close frame', () => {
     for (const side of ['server', 'client'] as const) {
       const cursor = createFrameCursor();
       cursor.pass(closeFrame(side, 1008, 'token_revoked'));
@@ -44,7 +44,7 @@ describe('a cursor over frames', () => {
     }
   });
 
-  test('does not believe that the largest frame there can be has an end', () => {
+  test('treats the largest possible frame as unfinished', () => {
     const cursor = createFrameCursor();
     cursor.pass(Buffer.from([0x82, 127, ...Array<number>(8).fill(0xff)]));
     cursor.pass(Buffer.alloc(100_000));
@@ -53,7 +53,7 @@ describe('a cursor over frames', () => {
 });
 
 describe('a close frame', () => {
-  test('of a server is not masked, of a client it is', () => {
+  test('is masked for a client only', () => {
     expect(closeFrame('server', 1001)).toEqual(Buffer.from([0x88, 2, 0x03, 0xe9]));
     const masked = closeFrame('client', 1008, 'x');
     expect(masked.subarray(0, 2)).toEqual(Buffer.from([0x88, 0x83]));
@@ -61,7 +61,7 @@ describe('a close frame', () => {
     expect(masked.subarray(6).map((byte, at) => byte ^ (key[at % 4] ?? 0))).toEqual(Buffer.from([0x03, 0xf0, 0x78]));
   });
 
-  test('holds no longer reason than a control frame can', () => {
+  test('refuses a reason that a control frame cannot hold', () => {
     expect(() => closeFrame('server', 1008, 'x'.repeat(124))).toThrow(RangeError);
   });
 });

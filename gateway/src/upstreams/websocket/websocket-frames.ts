@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 
-/** Where one direction of a WebSocket is in its frames. Holds at most one frame's header. */
+/** Tracks the frame boundaries of one direction of a WebSocket. Buffers at most one frame header. */
 export type FrameCursor = Readonly<{
   pass(chunk: Buffer): void;
-  /** Between two frames, with more to come: only there may another one be put in. */
+  /** Between two frames and before a close frame: only here may another frame be inserted. */
   readonly isBetween: boolean;
 }>;
 
@@ -38,7 +38,7 @@ export function createFrameCursor(): FrameCursor {
   };
 }
 
-/** At least two: with those it is known. */
+/** At least two bytes, which say how long the header is. */
 function headerLength([, second]: readonly number[]): number {
   if (second === undefined) return 2;
   const short = second & 0x7f;
@@ -55,9 +55,9 @@ function payloadLength(header: readonly number[]): number {
 export type CloseCode = 1001 | 1008;
 
 /**
- * A close frame as a server sends it, or as a client does, masked.
+ * Builds a close frame: unmasked for a server, masked for a client.
  *
- * @param reason 123 bytes at most, and no secret: the other side reads it.
+ * @param reason At most 123 bytes, and no secret: the other side reads it.
  */
 export function closeFrame(side: 'server' | 'client', code: CloseCode, reason = ''): Buffer {
   const payload = Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)]);

@@ -3,14 +3,14 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { expect, test } from '@jest/globals';
 import type { Signed } from '../exchange.ts';
-import { createSocketCount } from '../limits/socket-count.ts';
-import { createAdmitUpload } from './admit-upload.ts';
+import { createConcurrencyCounter } from '../limits/concurrency-counter.ts';
+import { createAdmitUpload } from './admit.ts';
 
 const upload = (address = '192.0.2.1') =>
   ({ outbound: { body: 'stream' }, client: { address }, request: new IncomingMessage(new Socket()) }) as Signed;
 
-test('an address has so many uploads at a time, and each that is over makes room', async () => {
-  const admit = createAdmitUpload(createSocketCount(), 2);
+test('limits the uploads of one address, and each one that ends makes room', async () => {
+  const admit = createAdmitUpload(createConcurrencyCounter(), 2);
   const [first, second] = [upload(), upload()];
   admit(first);
   admit(second);
@@ -26,8 +26,8 @@ test('an address has so many uploads at a time, and each that is over makes room
   expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
 });
 
-test('a client that left before takes no place', async () => {
-  const admit = createAdmitUpload(createSocketCount(), 1);
+test('a client that disconnected earlier takes no place', async () => {
+  const admit = createAdmitUpload(createConcurrencyCounter(), 1);
   const gone = upload();
   gone.request.destroy();
   await once(gone.request, 'close');

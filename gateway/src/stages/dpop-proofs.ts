@@ -4,20 +4,24 @@ import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';
 
-type Prove = Readonly<{
-  /** Whether the route wants to know of a proof without a bound token, and one came. */
-  isWanted(matched: Matched): boolean;
-  /** A bound token is its client's: @returns the key's thumbprint. @throws AppError `token_*`, `dpop_*`. */
-  token(matched: Matched, text: string, token: VerifiedToken): Promise<string>;
-  /** A token is going to be bound: @returns the thumbprint of the key to bind it to. @throws AppError `invalid_dpop_proof`, `use_dpop_nonce`. */
-  sender(matched: Matched): Promise<string>;
+type ProofChecks = Readonly<{
+  /** Whether the route forwards proofs (a token endpoint), and the request has one. */
+  hasSenderProof(matched: Matched): boolean;
+  /** For a bound token. @returns The key's thumbprint. @throws AppError `token_*`, `dpop_*`. */
+  forBoundToken(matched: Matched, text: string, token: VerifiedToken): Promise<string>;
+  /**
+   * For a token that is going to be bound.
+   * @returns The thumbprint of the key to bind it to.
+   * @throws AppError `invalid_dpop_proof`, `use_dpop_nonce`.
+   */
+  forSender(matched: Matched): Promise<string>;
 }>;
 
 /**
- * Asks for the proof that comes with a request, under the rules of a protected resource or of a token endpoint: the first refuses with 401
- * (RFC 9449 section 7.1), the second with 400 (sections 5 and 8).
+ * Checks the DPoP proof of a request. A protected resource refuses with 401 (RFC 9449 section 7.1), a token endpoint
+ * with 400 (sections 5 and 8).
  */
-export function createProve(dpop: Dpop | undefined): Prove {
+export function createProofChecks(dpop: Dpop | undefined): ProofChecks {
   async function proven(matched: Matched, token: ProvenRequest['token']): Promise<string> {
     const { method, record, rawTarget, credentials } = matched;
     if (dpop === undefined || credentials.dpop === undefined) throw new AppError('token_proof_missing');
@@ -27,12 +31,12 @@ export function createProve(dpop: Dpop | undefined): Prove {
   }
 
   return {
-    isWanted: ({ route, credentials }) => route.forward.dpop && credentials.dpop !== undefined,
-    async token(matched, text, { claims: { jkt } }) {
+    hasSenderProof: ({ route, credentials }) => route.forward.dpop && credentials.dpop !== undefined,
+    async forBoundToken(matched, text, { claims: { jkt } }) {
       if (jkt === undefined) throw new AppError('token_unbound');
       return proven(matched, { text, jkt });
     },
-    async sender(matched) {
+    async forSender(matched) {
       try {
         return await proven(matched, undefined);
       } catch (error) {
@@ -42,7 +46,7 @@ export function createProve(dpop: Dpop | undefined): Prove {
   };
 }
 
-/** As the client wrote it: a proof is made for the address that was asked, not for what a rewrite makes of it. */
+/** The path before any rewrite: a client makes its proof for the URL that it requested. */
 function pathOf(rawTarget: string): string {
   const query = rawTarget.indexOf('?');
   return query === -1 ? rawTarget : rawTarget.slice(0, query);

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { createStalledAnswers } from './stalled-answers.ts';
+import { createStalledResponses } from './open-connections.ts';
 
-test('the answer that has stalled longest is cut off first, and none that stalls only now', () => {
+test('ends the response that has stalled longest first, and none that stalled a moment ago', () => {
   let nowMs = 0;
-  const stalled = createStalledAnswers(() => nowMs);
+  const stalled = createStalledResponses(() => nowMs);
   const ended: string[] = [];
   stalled.add(() => ended.push('first'));
   const readsOn = stalled.add(() => ended.push('reads on'));

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { lifeOfAnswer } from './response-lifetime.ts';
+import { lifetimeOf } from './response-headers.ts';
 
 test.each([
   ['endless', ['content-type', 'text/event-stream']],
@@ -12,6 +12,6 @@ test.each([
   ['long', []],
   ['short', ['content-type', 'application/json', 'Content-Length', '65536']],
   ['short', ['content-length', '0']],
-])('%s: %j', (life, headers) => {
-  expect(lifeOfAnswer(headers)).toBe(life);
+])('a response is %s with %j', (lifetime, headers) => {
+  expect(lifetimeOf(headers)).toBe(lifetime);
 });

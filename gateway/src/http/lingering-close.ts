@@ -1,16 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 
-// How much of an unread body is waited for, so that a client in the middle of sending it gets to read the answer.
+// Bounds of the unread body that is read, so that a client that is still sending can read the response.
 const lingerBytes = 1024 * 1024;
 const lingerMs = 2_000;
 
 /**
- * Reads on and throws away, for a while. Closing a socket with unread bytes in it resets it, and the reset overtakes the answer
- * (RFC 9112 section 9.6).
+ * Reads and discards the rest of a body before the connection closes. Closing a socket with unread bytes resets it, and
+ * the reset can destroy the response (RFC 9112 section 9.6).
  *
- * @param end Called once: when the body is over, the client is gone, or it was enough.
+ * @param end Called once: at the end of the body, when the client disconnects, after 1 MiB or after 2 s.
  */
-export function lingerOver(request: IncomingMessage, end: () => void): void {
+export function discardBody(request: IncomingMessage, end: () => void): void {
   let bytes = 0;
   const finish = () => {
     clearTimeout(timer);

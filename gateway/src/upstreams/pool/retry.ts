@@ -1,0 +1,67 @@
+import type { Code } from '../../errors.ts';
+import type { Signed } from '../../exchange.ts';
+
+/** How far an attempt got: nothing sent, something sent, or a byte of the response received. */
+export type Progress = 'unsent' | 'sent' | 'responded';
+
+export type FailedAttempt = Readonly<{ code: Code; progress: Progress }>;
+
+/** RFC 9110 section 9.2.2, as far as routes can have these methods. */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+/**
+ * Whether a request may be sent again.
+ *
+ * Never after a byte of the response, and never with a streamed body, which cannot be replayed. A sent request is
+ * repeated only if its method is idempotent, and not after a timeout: the service may still be working on it. A request
+ * without a connection was never applied (RFC 9110 section 9.2.2), so any method may go to another target. The same
+ * target would most likely fail again.
+ */
+export function mayRetry(
+  { method, body }: Pick<Signed['outbound'], 'method' | 'body'>,
+  { code, progress }: FailedAttempt,
+  hasOtherTarget: boolean,
+): boolean {
+  if (body === 'stream') return false;
+  switch (progress) {
+    case 'responded':
+      return false;
+    case 'unsent':
+      return hasOtherTarget && isConnectFailure(code);
+    case 'sent':
+      // In TLS 1.3 a certificate is refused after the first request was sent.
+      return (code === 'upstream_broken' || code === 'upstream_untrusted') && idempotent.has(method);
+  }
+}
+
+const isConnectFailure = (code: Code): boolean =>
+  code === 'upstream_unreachable' || code === 'upstream_timeout' || code === 'upstream_untrusted';
+
+/** Limits an upstream's retries to a share of its requests, so that they never make an outage worse. */
+export type RetryBudget = Readonly<{
+  /** Called for each request. */
+  deposit(): void;
+  /** @returns Whether a retry may be made. If so, it is deducted. */
+  withdraw(): boolean;
+}>;
+
+/** One retry for five requests. */
+const retriesPerRequest = 0.2;
+/**
+ * The most that is saved up, and the initial amount: with little traffic, the restart of one instance is survived too.
+ */
+export const maxSavedRetries = 10;
+
+export function createRetryBudget(): RetryBudget {
+  let saved = maxSavedRetries;
+  return {
+    deposit() {
+      saved = Math.min(maxSavedRetries, saved + retriesPerRequest);
+    },
+    withdraw() {
+      if (saved < 1) return false;
+      saved -= 1;
+      return true;
+    },
+  };
+}

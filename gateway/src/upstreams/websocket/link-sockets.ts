@@ -1,0 +1,77 @@
+import type { Socket } from 'node:net';
+import type { AppError } from '../../errors.ts';
+import type { EndConnection } from '../pool/open-connections.ts';
+import { type CloseCode, closeFrame, createFrameCursor, type FrameCursor } from './websocket-frames.ts';
+
+// Time for a peer to read the last bytes and close its side.
+const lingerMs = 2_000;
+
+/**
+ * Links both sockets of an open WebSocket: when one side ends, the other ends too. A WebSocket is never half-open, so a
+ * peer that keeps its side open must not keep ours. A peer that stops reading ends too: meanwhile the other side is not
+ * read either, so its end would go unnoticed. That takes `idleMs` to twice as long. Progress shows in steps of 64 KiB.
+ *
+ * @returns A function that ends the WebSocket from here. From then on nothing is relayed. Each side gets a close frame
+ *   if it is between two frames. Inside a frame the close frame would be read as payload, so the socket is destroyed.
+ */
+export function linkSockets(client: Socket, service: Socket, idleMs: number): EndConnection {
+  const down = createFrameCursor();
+  const up = createFrameCursor();
+  let isEnding = false;
+  // After http-proxy-middleware has connected its pipes; otherwise the first bytes would reach only these listeners.
+  process.nextTick(() => {
+    service.on('data', down.pass);
+    client.on('data', up.pass);
+  });
+  client.once('end', () => service.destroySoon());
+  service.once('end', () => {
+    if (!isEnding) client.destroySoon();
+  });
+  client.once('close', () => service.destroy());
+  const stallChecks = [createStallCheck(client), createStallCheck(service)];
+  const watch = setInterval(() => {
+    if (stallChecks.some((isStuck) => isStuck())) client.destroy();
+  }, idleMs);
+  client.once('close', () => clearInterval(watch));
+  service.once('close', () => {
+    if (!isEnding) client.destroy();
+  });
+
+  return (reason) => {
+    if (isEnding) return;
+    isEnding = true;
+    service.unpipe(client);
+    client.unpipe(service);
+    service.off('data', down.pass).resume();
+    client.off('data', up.pass).resume();
+    const [code, text] = closeReason(reason);
+    closeSocket(client, down, closeFrame('server', code, text));
+    closeSocket(service, up, closeFrame('client', code));
+  };
+}
+
+/** @returns Whether bytes were waiting for this socket, and it has taken none since the last check. */
+function createStallCheck(socket: Socket): () => boolean {
+  let before = '';
+  return () => {
+    const { writableLength, bytesWritten = 0 } = socket;
+    const now = `${writableLength} ${bytesWritten}`;
+    const isStuck = writableLength > 0 && now === before;
+    before = now;
+    return isStuck;
+  };
+}
+
+/** RFC 6455 section 7.4.1: 1008 is a policy violation, 1001 a server that goes away. */
+const closeReason = (reason: AppError | undefined): [CloseCode, string] =>
+  reason === undefined ? [1001, ''] : [1008, reason.code];
+
+function closeSocket(socket: Socket, { isBetween }: FrameCursor, frame: Buffer): void {
+  if (!isBetween || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  socket.end(frame);
+  const timer = setTimeout(() => socket.destroy(), lingerMs);
+  socket.once('close', () => clearTimeout(timer));
+}

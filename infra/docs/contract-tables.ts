@@ -40,6 +40,6 @@ function presence({ present, name }: HeaderRule): string {
 
 function coverage(rule: HeaderRule): string {
   if (rule.coveredWith !== undefined) return `if \`${rule.coveredWith}\` is present too`;
-  if (rule.onlyWith !== undefined) return `with \`${rule.onlyWith}\`; both or neither`;
+  if (rule.onlyWith !== undefined) return `with \`${rule.onlyWith}\``;
   return presence(rule) === 'always' ? 'always' : 'if present';
 }

@@ -86,6 +86,10 @@ export const accepted: VectorCase[] = [
   { name: 'user, a method of 20 and 20 letters', message: genuine({ method: `${'A'.repeat(20)}-${'B'.repeat(20)}` }) },
   { name: 'an apostrophe in the path', message: genuine({ target: "/v1/o'brien" }) },
   { name: 'empty segments and a semicolon', message: genuine({ target: '/a//b;c' }) },
+  {
+    name: 'user, GET with an empty media type: not covered without a digest',
+    message: plus(get(), ['content-type', '']),
+  },
   { name: 'a segment of three dots', message: genuine({ target: '/a/.../b' }) },
   { name: 'dots in the query', message: genuine({ target: '/a?b=/../c' }) },
   { name: 'a path of 16384 characters', message: genuine({ target: `/${'a'.repeat(16_383)}` }) },
@@ -135,6 +139,22 @@ const spoofed: Pair[] = [
 
 /** Requests that need no identity, and the headers that their handlers see. */
 export const exemptCases: readonly VectorCase[] = [
+  {
+    name: 'exempt: 300 headers',
+    message: bare('GET', '/healthz', ...spareHeaders(300)),
+    exempt: ['accept', ...spareHeaders(300).map(([name]) => name)],
+  },
+  { name: 'exempt: a query that no target may have', message: bare('GET', '/healthz?a b'), exempt: ['accept'] },
+  {
+    name: 'exempt: a long query',
+    message: bare('GET', `/.well-known/jwks.json?${'q'.repeat(300)}`),
+    exempt: ['accept'],
+  },
+  {
+    name: 'exempt: a header twice, in its own case',
+    message: bare('GET', '/healthz', ['Accept', 'a'], ['Y-A', 'b']),
+    exempt: ['accept', 'Accept', 'Y-A'],
+  },
   ...['/healthz', '/readyz', '/metrics', '/.well-known/jwks.json', '/.well-known/a/b-c_d.e', '/healthz?verbose=1'].map(
     (target): VectorCase => ({ name: `exempt: ${target}`, message: bare('GET', target), exempt: ['accept'] }),
   ),

@@ -17,6 +17,7 @@ import {
 import { accepted, bare, exemptCases } from './vector-accepted.ts';
 import { characterRefused } from './vector-characters.ts';
 import { grammarAccepted, grammarRefused } from './vector-grammar.ts';
+import { orderRefused } from './vector-order.ts';
 import {
   anonymous,
   changed,
@@ -282,7 +283,7 @@ const refusedFor: Refused = {
   },
 };
 
-const refused = [refusedFor, tableRefused, characterRefused, grammarRefused].flatMap((table) =>
+const refused = [refusedFor, tableRefused, characterRefused, orderRefused, grammarRefused].flatMap((table) =>
   Object.entries(table).flatMap(([reason, cases]) =>
     Object.entries(cases).map(([name, given]): VectorCase => {
       const rest = 'message' in given ? given : { message: given as Message };

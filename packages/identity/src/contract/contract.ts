@@ -57,7 +57,7 @@ const userIn = (facts: IdentityFacts): UserClaims | undefined =>
 /** The contract: every header, in the order in which the signature covers them. To add a header, add a row. */
 // biome-ignore format: one line a header
 export const headerRules = [
-  { name: 'x-request-id', present: everyKind('required'), grammar: grammar.uuidV7, covered: true, stripped: true, fromRequest: (request) => request.requestId, meaning: "the gateway's own id of this request" },
+  { name: 'x-request-id', present: everyKind('required'), grammar: grammar.uuidV7, covered: true, stripped: true, fromRequest: (request) => request.requestId, meaning: "the id that the gateway gave this request" },
   { name: 'x-identity', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (facts) => facts.kind, meaning: 'the kind of caller: `user`, `anonymous`, `service` or `gateway`' },
   { name: 'x-identity-audience', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (_facts, audience) => audience, meaning: "the receiving service's name in gateway.yaml" },
   { name: 'x-identity-context', present: everyKind('required'), grammar: grammar.contextText, covered: true, stripped: true, prefix: 'x-identity', meaning: 'what else is known of the caller, possibly nothing' },

@@ -98,7 +98,7 @@ describe('health checks', () => {
     [500, 'health check: status 500'],
     [302, 'health check: status 302'],
     [404, 'health check: status 404'],
-    ['hang', 'health check: no answer in time'],
+    ['hang', 'health check: no response in time'],
   ])('that answer %s remove a target, and good ones restore it', async (status, reason) => {
     other.status = status;
     await isOut([true, false]);

@@ -25,6 +25,8 @@ const ignored = [
   '/node_modules/',
   ...(process.env.DATABASE_URL ? [] : ['\\.postgres\\.test\\.ts$']),
   ...(python ? [] : ['\\.python\\.test\\.ts$']),
+  // `npm run test:slow` runs these alone.
+  ...(process.env.SLOW ? [] : ['\\.slow\\.test\\.ts$']),
 ];
 
 const project = (path) => ({

@@ -5,7 +5,7 @@ import type { RouteParts } from './routes/route-parts.ts';
 import { complaintServiceRoutes } from './routes/routes.ts';
 
 export type AppParts = Readonly<{
-  /** Refuses whatever the gateway did not sign for this service. */
+  /** Refuses requests that the gateway did not sign for this service. */
   identity: RequestHandler;
   health: Health;
   metrics: Registry;

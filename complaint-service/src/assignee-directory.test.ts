@@ -12,7 +12,7 @@ const caller: UserIdentity = {
   txnToken: 'a.b.c',
 };
 
-/** What comes of asking about `u-2`, when this is the answer on the way. */
+/** Asks about `u-2` and returns the result, when the call gets this answer. */
 async function verdict(answer: () => Promise<Response>, assigneeId = 'u-2', from = caller): Promise<unknown> {
   const assignees = createAssigneeDirectory(answer);
   return assignees(from, assigneeId).catch((error: { code: string }) => error.code);
@@ -20,27 +20,27 @@ async function verdict(answer: () => Promise<Response>, assigneeId = 'u-2', from
 const json = (status: number, body: unknown) => async () => Response.json(body, { status });
 const member = (role: string, status: string, id = 'u-2') => json(200, { id, role, status });
 
-describe('whether somebody may take a complaint', () => {
+describe('whether a user may take a complaint', () => {
   test.each<[string, () => Promise<Response>, unknown]>([
     ['an active agent may', member('agent', 'active'), true],
-    ['an agent who is not active any more may not', member('agent', 'inactive'), false],
+    ['an inactive agent may not', member('agent', 'inactive'), false],
     ['an admin may not', member('admin', 'active'), false],
     ['a complainant may not', member('complainant', 'active'), false],
-    ['nobody may not', json(404, { code: 'unknown_user' }), false],
-    ['a 404 of the gateway is no answer', json(404, { code: 'no_route' }), 'assignees_unavailable'],
-    ['a 404 of another path is no answer', json(404, { code: 'not_found' }), 'assignees_unavailable'],
-    ['a refused call is no answer', json(401, { code: 'txn_token_expired' }), 'assignees_unavailable'],
-    ['a forbidden call is no answer', json(403, { code: 'caller_not_allowed' }), 'assignees_unavailable'],
-    ['a fault is no answer', json(503, { code: 'unavailable' }), 'assignees_unavailable'],
-    ['what is not JSON is no answer', async () => new Response('<html>'), 'assignees_unavailable'],
-    ['what is not a user is no answer', json(200, { id: 'u-2' }), 'assignees_unavailable'],
-    ['another user is no answer', member('agent', 'active', 'u-3'), 'assignees_unavailable'],
-    ['silence is no answer', () => Promise.reject(new TypeError('fetch failed')), 'assignees_unavailable'],
+    ['an unknown user may not', json(404, { code: 'unknown_user' }), false],
+    ['a 404 of the gateway is an error', json(404, { code: 'no_route' }), 'assignees_unavailable'],
+    ['a 404 of another path is an error', json(404, { code: 'not_found' }), 'assignees_unavailable'],
+    ['a refused call is an error', json(401, { code: 'txn_token_expired' }), 'assignees_unavailable'],
+    ['a forbidden call is an error', json(403, { code: 'caller_not_allowed' }), 'assignees_unavailable'],
+    ['a 503 is an error', json(503, { code: 'unavailable' }), 'assignees_unavailable'],
+    ['what is not JSON is an error', async () => new Response('<html>'), 'assignees_unavailable'],
+    ['what is not a user is an error', json(200, { id: 'u-2' }), 'assignees_unavailable'],
+    ['another user is an error', member('agent', 'active', 'u-3'), 'assignees_unavailable'],
+    ['a failed call is an error', () => Promise.reject(new TypeError('fetch failed')), 'assignees_unavailable'],
   ])('%s', async (_name, answer, expected) => {
     expect(await verdict(answer)).toBe(expected);
   });
 
-  test('is asked for the caller, with every id in a segment of its own', async () => {
+  test('calls for the user, with the id escaped in one path segment', async () => {
     const calls: ServiceCall[] = [];
     const callService: CallService = async (call) => {
       calls.push(call);
@@ -59,7 +59,7 @@ describe('whether somebody may take a complaint', () => {
     expect(calls).toHaveLength(4);
   });
 
-  test('is not asked where the gateway handed out no txn-token', async () => {
+  test('makes no call when the gateway sent no txn-token', async () => {
     const { txnToken: _, ...without } = caller;
     expect(await verdict(member('agent', 'active'), 'u-2', without)).toBe('assignees_unavailable');
   });

@@ -7,14 +7,14 @@ const lookup = z.object({ id: z.string(), role: z.string(), status: z.string() }
 const problem = z.object({ code: z.string() });
 
 /**
- * Asks the users-service, through the gateway and for the caller. Only its own word that there is no such user counts as one:
- * every other trouble on the way is ours, and says nothing about the assignee.
+ * Asks the users-service, through the gateway and for the caller, whether a user may take a complaint. Only its own
+ * `unknown_user` answer means that the user does not exist. Every other failure says nothing about the assignee.
  *
  * The returned function throws AppError `assignees_unavailable`.
  */
 export function createAssigneeDirectory(callService: CallService): AssigneeDirectory {
   return async ({ txnToken }, assigneeId) => {
-    // Neither can stand in a path, and nobody is called that.
+    // URL parsers remove dot segments from a path, and no user has such an id.
     if (assigneeId === '.' || assigneeId === '..') return false;
     if (txnToken === undefined) throw unavailable({ reason: 'no txn-token: gateway.yaml hands this service none' });
     const { status, body } = await ask(callService, `/internal/users/${encodeURIComponent(assigneeId)}`, txnToken);

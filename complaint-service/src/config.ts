@@ -17,7 +17,7 @@ const schema = z.object({
 
 export type ComplaintsConfig = z.infer<typeof schema>;
 
-/** @throws ConfigError with every problem at once. */
+/** @throws ConfigError that lists every problem. */
 export function readComplaintsConfig(env: Environment): ComplaintsConfig {
   const config = readConfig(schema, env);
   assertPrivateKeyFile(env);

@@ -10,10 +10,10 @@ import { migrations } from './store/migrations.ts';
 import { appRole, type ComplaintsSchema, loginRole } from './store/schema.ts';
 
 const name = 'complaint-service';
-// Somebody waits for the answer, and can try again.
+// Short, because a client waits for the answer and can try again.
 const nestedCallMs = 3_000;
 
-/** Starts the service. @throws StartupError when the database or the port is the trouble. */
+/** Starts the service. @throws StartupError when the database or the port cannot be used. */
 export async function start(
   config: ComplaintsConfig,
   logger = createLogger(name, config.LOG_LEVEL),

@@ -23,7 +23,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     return body.items as Record<string, unknown>[];
   };
 
-  test('are filed, found where Location says, and remembered', async () => {
+  test('are filed, found at their Location, and kept', async () => {
     const { body, headers } = await file();
     expect(body).toEqual({
       ...noise,
@@ -45,7 +45,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     ]);
   });
 
-  test('are not sent again to who has them', async () => {
+  test('are not sent again to a client that has the current version', async () => {
     const { body, headers } = await file();
     const known = { headers: { 'if-none-match': `"x", W/${headers.etag}` } };
     await world.call(agent, 'GET', `/v1/complaints/${body.id}`, known).expect(304);
@@ -76,7 +76,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     expect(await world.rows()).toEqual(before);
   });
 
-  test('are refused as what is no JSON', async () => {
+  test('are refused when the body is not JSON', async () => {
     const raw = (rawBody: string, contentType = 'application/json') =>
       world.call(complainant, 'POST', '/v1/complaints', { rawBody, contentType });
     expect((await raw('{"title":').expect(400)).body.code).toBe('invalid_request');
@@ -87,7 +87,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await world.call(complainant, 'POST', '/v1/complaints').expect(422);
   });
 
-  test('are corrected, and what is the same changes nothing', async () => {
+  test('can be edited, and an edit with the same values changes nothing', async () => {
     const { body, headers } = await file();
     const changed = await patch(body.id, { title: 'Noise by day' }).expect(200);
     expect(changed.body).toMatchObject({ ...noise, title: 'Noise by day', status: 'open' });
@@ -100,7 +100,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await patch(body.id, { status: 'closed' }).expect(422);
   });
 
-  test('are not rewritten without a trace: the history has every text that there was', async () => {
+  test('keep every earlier text in their history', async () => {
     const { body } = await file();
     await patch(body.id, { title: 'Thanks', description: 'All is well.' }, agent).expect(200);
     await patch(body.id, { description: 'y'.repeat(10_000), category: 'praise' }, agent).expect(200);
@@ -130,7 +130,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await world.call(neighbour, 'GET', `/v1/complaints/${body.id}/history`).expect(404);
   });
 
-  test('are changed only as they were seen, where If-Match asks for that', async () => {
+  test('change only when If-Match names their current entity tag', async () => {
     const { body, headers } = await file();
     const seen = headers.etag ?? '';
     await patch(body.id, { title: 'Second' }, agent, { 'if-match': `"x", ${seen}` }).expect(200);
@@ -143,7 +143,7 @@ describe.each(databases())('complaints on %s', (_kind, database) => {
     await patch(body.id, { title: 'Third' }, agent, { 'if-match': '*' }).expect(200);
   });
 
-  test('of two changes of the same state at once, one is refused', async () => {
+  test('of two concurrent changes with the same If-Match, one is refused', async () => {
     const { body, headers } = await file();
     const answers = await Promise.all(
       ['A', 'B'].map((title) => patch(body.id, { title }, agent, { 'if-match': headers.etag })),
@@ -169,7 +169,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
   };
   const titles = async (query: string, who = agent) => (await list(query, who)).items.map(({ title }) => title);
 
-  test('is the newest first; the tenant’s for an agent, their own for a complainant', async () => {
+  test('is newest first, with the tenant’s complaints for an agent and their own for a complainant', async () => {
     await file('Lamp broken');
     await file('Door broken', neighbour);
     await file('Elsewhere', stranger);
@@ -180,7 +180,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('', people.strangerComplainant)).toEqual([]);
   });
 
-  test('is narrowed to a status', async () => {
+  test('is filtered by status', async () => {
     const id = await file('Moved on');
     await world.call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'in_progress' } }).expect(200);
     expect(await titles('?status=in_progress')).toEqual(['Moved on']);
@@ -188,7 +188,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('?status=closed')).toEqual([]);
   });
 
-  test('is searched by the beginnings of words, all of them', async () => {
+  test('is searched by prefixes of words, all of which must match', async () => {
     await file('Résumé of a lift, lost');
     expect(await titles('?q=lost%20lif')).toEqual(['Résumé of a lift, lost']);
     expect(await titles('?q=LOST')).toEqual(['Résumé of a lift, lost']);
@@ -201,7 +201,7 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('?q=noise')).toEqual([]);
   });
 
-  test('is searched within what the caller sees', async () => {
+  test('is searched only within the complaints that the caller may see', async () => {
     await file('Secretword here', neighbour);
     await file('Secretword there', stranger);
     expect(await titles('?q=secretword')).toEqual(['Secretword here']);
@@ -209,14 +209,14 @@ describe.each(databases())('the list of complaints on %s', (_kind, database) => 
     expect(await titles('?q=secretword', stranger)).toEqual(['Secretword there']);
   });
 
-  test('forgets a word that was corrected away', async () => {
+  test('no longer finds a word that an edit removed', async () => {
     const id = await file('Typpo');
     await world.call(complainant, 'PATCH', `/v1/complaints/${id}`, { body: { title: 'Typo' } }).expect(200);
     expect(await titles('?q=typpo')).toEqual([]);
     expect(await titles('?q=typo')).toEqual(['Typo']);
   });
 
-  test('is read to its end in pages, each complaint once, while others are filed', async () => {
+  test('lists each complaint once across pages, while others are filed', async () => {
     const there = (await list('?limit=100')).items.map(({ id }) => id);
     const seen: string[] = [];
     let cursor: string | null = '';

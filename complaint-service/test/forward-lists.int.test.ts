@@ -47,7 +47,7 @@ describe.each(databases())('lists that are read forward, on %s', (_kind, databas
     expect(all.items.at(-1)).toMatchObject(list === 'comments' ? bodyOf(4) : { changes: { title: { to: 'Title 4' } } });
   });
 
-  test('begin behind no row of another complaint', async () => {
+  test('never begin after a row of another complaint', async () => {
     const [one, other] = [await file(), await file()];
     for (const id of [one, one, other]) {
       await world.call(agent, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'x' } }).expect(201);

@@ -32,7 +32,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     ['another complainant', neighbour],
   ])('%s', (_who, who) => {
     test.each(calls)(
-      'cannot %s a complaint: 404 as for none, and nothing is written',
+      'cannot %s a complaint: 404 as for an unknown one, and nothing is written',
       async (_what, method, path, body) => {
         const before = await world.rows();
         const options = body === undefined ? {} : { body };
@@ -53,14 +53,14 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
   });
 
   test.each(['1', 'me', 'a%00b', "'%20or%20true--", '0197c2a0-0000-7000-8000-00000000000', 'x'.repeat(2_000)])(
-    'what is no id names nothing: %s',
+    'an invalid id gets 404: %s',
     async (no) => {
       await world.call(admin, 'GET', `/v1/complaints/${no}`).expect(404);
       await world.call(admin, 'PATCH', `/v1/complaints/${no}`, { body: {} }).expect(404);
     },
   );
 
-  test('a role that is unknown here gets nothing', async () => {
+  test('an unknown role is refused', async () => {
     const before = world.transactions();
     const auditor = { ...agent, role: 'auditor' };
     const { body } = await world.call(auditor, 'GET', '/v1/complaints').expect(403);
@@ -68,7 +68,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     expect(world.transactions()).toBe(before);
   });
 
-  test('there is no table with tenants that row-level security does not hold for everybody', async () => {
+  test('row-level security applies to every role in each table with tenants', async () => {
     const rows = await world.db.transaction({ role: appRole }, async (trx) => ({
       unprotected: (await sql.raw(tablesWithoutForcedRowSecurity).execute(trx)).rows,
       policies: (
@@ -121,7 +121,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     await expect(change).rejects.toThrow(/permission denied/);
   });
 
-  test('a pooled connection leaves nothing of one to the next after an error in between', async () => {
+  test('a pooled connection carries nothing from one tenant to the next after an error', async () => {
     const pid = sql<{ pid: number }>`select pg_backend_pid() as pid`;
     const before = await world.rows();
     let failedOn: number | undefined;
@@ -142,7 +142,7 @@ describe.each(databases())('tenants and complainants on %s', (_kind, database) =
     expect(await world.rows()).toEqual(before);
   });
 
-  test('a change and its history are there together or not at all, and a fault shows nothing of itself', async () => {
+  test('a change and its history commit together or not at all, and an error reveals no details', async () => {
     const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
     const before = await world.rows();
     world.nextIds(body.items[0].id); // Taken: the row of history fails after the complaint was changed.

@@ -7,14 +7,14 @@ import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent } = people;
 
-describe.each(databases())('comments that are written at once, on %s', (_kind, database) => {
+describe.each(databases())('concurrent comments on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
     world = await complaintsWorld(database);
   });
   afterAll(() => world.close());
 
-  test('appear in the order of the list, so that a reader passes over none', async () => {
+  test('appear in the order of the list, so that a reader misses none', async () => {
     const text = { title: 'Lamp', description: 'Dark', category: 'light' };
     const { body: complaint } = await world.call(complainant, 'POST', '/v1/complaints', { body: text }).expect(201);
     const path = `/v1/complaints/${complaint.id}/comments`;

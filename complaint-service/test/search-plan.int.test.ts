@@ -23,9 +23,9 @@ describe.each(databases())('searching many complaints on %s', (_kind, database) 
   afterAll(() => made.close());
 
   // With tsvector and @@ this plan would read every word of the tenant: see DESIGN section 8.
-  test('looks words up in an index, although row-level security stands before it', async () => {
+  test('looks words up in an index, under row-level security', async () => {
     const plan = await made.db.transaction(scope, async (trx) => {
-      // Whether it can, not whether a planner finds it worth while for so few rows.
+      // Check that the planner can use the index; with so few rows it would not choose it.
       await sql`set local enable_seqscan = off`.execute(trx);
       let compiled: CompiledQuery | undefined;
       const recording = trx.withPlugin({

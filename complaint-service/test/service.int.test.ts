@@ -56,7 +56,7 @@ const signed = (method: string, body?: string) =>
     ...(body !== undefined && { contentType: 'application/json' }),
   });
 
-/** Until it has the keys and its replay memory has begun, a service refuses even the gateway. */
+/** A service refuses even the gateway until it has loaded the keys and its replay memory has started. */
 const titles = (port: number) =>
   eventually(async () => {
     const { status, body } = await supertest(`http://127.0.0.1:${port}`).get('/v1/complaints').set(signed('GET'));
@@ -70,12 +70,12 @@ const file = (port: number, title: string) => {
   return supertest(`http://127.0.0.1:${port}`).post('/v1/complaints').set(headers).send(body).expect(201);
 };
 
-// Made and migrated by the service itself, on a database of this test's own.
+// The service creates and migrates a separate database for this test.
 const prefix = `complaints_test_${process.pid}`;
 const serverUrl = process.env.DATABASE_URL;
 if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 
-describe.each(databases())('the service as it is started, on %s', (kind) => {
+describe.each(databases())('the started service on %s', (kind) => {
   test.each(redisServers())(
     'with %s for replays, keeps its complaints through a restart',
     async (store, redis) => {
@@ -105,7 +105,7 @@ describeStart({
   signed: () => ({ target: '/v1/complaints', headers: signed('GET') }),
 });
 
-test('asks the gateway who an assignee is, with its own key and the txn-token it was handed', async () => {
+test('looks an assignee up through the gateway, with its own key and the received txn-token', async () => {
   const internal = await recordingUpstream({
     answer: (_request, res) =>
       void res.setHeader('content-type', 'application/json').end('{"id":"new-agent","role":"agent","status":"active"}'),
@@ -156,7 +156,7 @@ describe('its own key', () => {
     writeFileSync(path, text, { mode });
     return path;
   };
-  test('comes from a file that nobody else may read', () => {
+  test('comes from a file that other users cannot read', () => {
     expect(readComplaintsConfig({ SERVICE_KEY_FILE: keyFile(0o600) }).SERVICE_KEY.keyid).toBe(serviceKey.kid);
     const open = keyFile(0o644);
     expect(() => readComplaintsConfig({ SERVICE_KEY_FILE: open })).toThrow(

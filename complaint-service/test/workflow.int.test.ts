@@ -5,7 +5,7 @@ import { complaintsWorld, people } from './world.ts';
 const { complainant, neighbour, agent, admin, stranger } = people;
 
 describe.each(databases())('working on a complaint, on %s', (_kind, database) => {
-  /** Who may be given a complaint, and who was asked about. */
+  /** The users who may take a complaint, and the ids that were looked up. */
   const agents = new Set([`${agent.tenantId} ${agent.userId}`, `${stranger.tenantId} ${stranger.userId}`]);
   let asked: string[] = [];
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
@@ -28,7 +28,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     return body.items as Record<string, unknown>[];
   };
 
-  test('moves it to its end, and the history tells how', async () => {
+  test('moves it to closed, and the history has every step', async () => {
     const id = await file();
     expect((await move(id, 'in_progress').expect(200)).body).toMatchObject({ id, status: 'in_progress' });
     await move(id, 'resolved', admin, { reason: 'New bulb' }).expect(200);
@@ -71,21 +71,21 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     expect(await items(id, 'history')).toHaveLength(1);
   });
 
-  test('lets a complainant neither move it nor touch another’s', async () => {
+  test('does not let a complainant move it, or touch another complainant’s', async () => {
     const id = await file();
     expect((await move(id, 'in_progress', complainant).expect(403)).body.code).toBe('insufficient_role');
     await move(id, 'closed', complainant).expect(409);
     await move(id, 'closed', neighbour).expect(404);
   });
 
-  test('of two who take the same step at once, one is told that it was taken', async () => {
+  test('of two concurrent requests for the same step, one gets 409', async () => {
     const id = await file();
     const answers = await Promise.all([move(id, 'in_progress'), move(id, 'in_progress', admin)]);
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
     expect(await items(id, 'history')).toHaveLength(2);
   });
 
-  test('keeps the words of its complainant once somebody works on it', async () => {
+  test('cannot be edited by its complainant once work has started', async () => {
     const id = await file();
     await move(id, 'in_progress').expect(200);
     const edit = (who: typeof agent) =>
@@ -94,7 +94,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     await edit(agent).expect(200);
   });
 
-  test('is given to an agent of the tenant, once', async () => {
+  test('is assigned to an agent of the tenant, once', async () => {
     const id = await file();
     const give = () => post(admin, `/${id}/assign`, { assignee_id: agent.userId }).expect(200);
     const first = await give();
@@ -105,10 +105,10 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     ]);
   });
 
-  test('is not given to who is no agent here, by no agent, or when it is closed', async () => {
+  test('is not assigned to users who are not agents, by complainants, or when closed', async () => {
     const id = await file();
     const before = (await world.call(agent, 'GET', `/v1/complaints/${id}`)).headers.etag;
-    for (const assigneeId of [stranger.userId, complainant.userId, 'nobody']) {
+    for (const assigneeId of [stranger.userId, complainant.userId, 'unknown']) {
       const { body } = await post(agent, `/${id}/assign`, { assignee_id: assigneeId }).expect(422);
       expect(body.code).toBe('unknown_assignee');
     }
@@ -124,7 +124,7 @@ describe.each(databases())('working on a complaint, on %s', (_kind, database) =>
     expect(late.body.code).toBe('complaint_locked');
   });
 
-  test('is talked about, and what is internal stays so', async () => {
+  test('takes comments, and hides internal ones from complainants', async () => {
     const id = await file();
     const open = await post(complainant, `/${id}/comments`, { body: 'Still dark' }).expect(201);
     expect(open.body).toEqual({

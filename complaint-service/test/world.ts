@@ -14,10 +14,10 @@ export const people = {
   strangerComplainant: { ...usual.complainant, tenantId: tenants.globex },
 };
 
-const nobody: AssigneeDirectory = async () => false;
+const noAssignees: AssigneeDirectory = async () => false;
 
-/** The service on an empty database, with an id that can be chosen and an eye on every row. */
-export async function complaintsWorld(where: TestDatabase, assignees: AssigneeDirectory = nobody) {
+/** Starts the service on an empty database. Tests can choose new ids and read every row. */
+export async function complaintsWorld(where: TestDatabase, assignees: AssigneeDirectory = noAssignees) {
   const database = await where.open<ComplaintsSchema>({ login: loginRole, roles: [appRole], migrations });
   let forcedId: string | undefined;
   let laterMs = 0;
@@ -29,15 +29,15 @@ export async function complaintsWorld(where: TestDatabase, assignees: AssigneeDi
   });
   return {
     ...world,
-    /** Makes every new id this one, until it is undefined again. */
+    /** Makes every new id this one. Undefined restores fresh ids. */
     nextIds(id: string | undefined) {
       forcedId = id;
     },
-    /** Moves the service's clock, to and fro. */
+    /** Moves the service's clock, forward or back. */
     moveClock(ms: number) {
       laterMs += ms;
     },
-    /** Every row of every tenant here, to see that nothing was written. */
+    /** Returns every row of every tenant, to check that nothing was written. */
     async rows() {
       const read = Object.values(tenants).map((tenantId) =>
         world.db.transaction({ role: appRole, tenantId }, async (trx) => ({

@@ -30,7 +30,7 @@ describe.each(databases())('filing and editing many complaints on %s', (_kind, d
     expect((await world.rows())[0]?.terms).toHaveLength(256);
   });
 
-  test('a user files sixty in a minute, also when several come at once; the others are told when to try again', async () => {
+  test('a user files at most sixty in a minute, also concurrently; later requests get a time to try again', async () => {
     await file(stranger).expect(201);
     const { body: before } = await world.call(stranger, 'GET', '/v1/complaints').expect(200);
     for (let n = 10; n < maxWrites; n += 1) await file().expect(201);
@@ -46,7 +46,7 @@ describe.each(databases())('filing and editing many complaints on %s', (_kind, d
     }
     const [{ complaints = [] } = {}] = await world.rows();
     expect(complaints).toHaveLength(maxWrites);
-    // Others are not concerned, and neither is the same person in another tenant.
+    // The limit does not apply to other users, nor to the same person in another tenant.
     await file(neighbour).expect(201);
     await file(strangerComplainant).expect(201);
     const { body: after } = await world.call(stranger, 'GET', '/v1/complaints').expect(200);
@@ -64,7 +64,7 @@ describe.each(databases())('filing and editing many complaints on %s', (_kind, d
     expect((await edit('One more').expect(429)).body.code).toBe('too_many_changes');
     expect((await file().expect(429)).body.code).toBe('too_many_changes');
     expect(await world.rows()).toEqual(before);
-    // The same text again is no edit.
+    // The same text again does not count as an edit.
     await edit(`Title ${maxWrites - 1}`).expect(200);
     await world.call(agent, 'PATCH', path, { body: { title: 'By an agent' } }).expect(200);
   });

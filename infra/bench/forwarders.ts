@@ -6,13 +6,13 @@ import express, { type RequestHandler } from 'express';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import { Pool } from 'undici';
 
-// `npm run bench:forwarders`: what a pass-through costs with each forwarder (docs/decisions/0002). Each runs in a process of
-// its own, the upstream and the load in others, loopback only. Compare the ratios: the machine decides the rest.
+// `npm run bench:forwarders`: measures the cost of a pass-through with each forwarder (docs/decisions/0002). Forwarder, upstream
+// and load each run in a separate process, on loopback. Compare the ratios; absolute numbers depend on the machine.
 
 const connections = 64;
 const secondsEach = Number(process.env.SECONDS ?? 5);
 
-/** Passes a GET through, headers both ways as they are: no identity, no limits, nothing but the hop. */
+/** Passes a GET through, headers unchanged in both directions, without identity or limits. */
 const forwarders: Record<string, (origin: string) => RequestHandler> = {
   undici(origin) {
     const pool = new Pool(origin, { connections, pipelining: 1 });

@@ -8,11 +8,11 @@ import { quantile } from '../fleet/logouts-under-load.ts';
 import { ensureAuthSecrets, ensureServiceKey } from '../local/secrets.ts';
 
 /*
- * `npm run bench:logins`: two promises of the auth-service that only a clock can see.
+ * `npm run bench:logins`: measures two promises of the auth-service about time.
  *
  * 1. While 200 people log in at once, a refresh stays quick: hashes have two threads and a bounded queue, beyond which a login
  *    is 503.
- * 2. A wrong password takes as long as one for somebody who does not exist or is disabled.
+ * 2. A wrong password takes as long for an existing account as for an unknown or disabled one.
  *
  * On PGlite, or on DATABASE_URL. TRIES attempts of each kind (40), REFRESHES with and without the logins (300).
  */
@@ -43,7 +43,7 @@ const service = startProcess({
 });
 
 let places = 0;
-/** From an address of its own, so that the throttle counts nothing together. */
+/** Uses a separate address for each call, so that the throttle counts each one separately. */
 async function post(
   target: string,
   content: object,
@@ -90,9 +90,9 @@ function floodLogins(): () => Promise<Map<number, number>> {
   const statuses = new Map<number, number>();
   const one = async (index: number) => {
     while (going) {
-      const { status } = await logIn(`nobody-${index}@acme.test`, 'wrong');
+      const { status } = await logIn(`unknown-${index}@acme.test`, 'wrong');
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
-      // As clients come back that were told "in two seconds": not all in one.
+      // Clients that were told to retry in two seconds do not all return at once.
       if (status === 503 && going) await new Promise((done) => setTimeout(done, 2_000 + Math.random() * 2_000));
     }
   };
@@ -123,10 +123,10 @@ try {
   say(`logins answered            ${[...statuses].map(([status, count]) => `${status}: ${count}`).join('  ')}`);
 
   await sendCommand(socket, ['users', 'disable', 'admin@globex.test']);
-  const kinds = { known: 'agent@globex.test', unknown: 'nobody@globex.test', disabled: 'admin@globex.test' };
+  const kinds = { known: 'agent@globex.test', unknown: 'unknown@globex.test', disabled: 'admin@globex.test' };
   const times = new Map(Object.keys(kinds).map((kind): [string, number[]] => [kind, []]));
   for (let round = 0; round < tries; round += 1) {
-    // One after the other in turn, so that whatever slows this machine down slows all three.
+    // Alternate the kinds, so that load on this machine slows all three equally.
     for (const [kind, email] of Object.entries(kinds)) {
       const { status, ms } = await logIn(email, 'wrong');
       if (status !== 401) throw new Error(`a wrong password was answered ${status}`);

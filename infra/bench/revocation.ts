@@ -3,8 +3,8 @@ import { startFleet } from '../fleet/fleet.ts';
 import { logoutsUnderLoad, quantile } from '../fleet/logouts-under-load.ts';
 import { logOut, openSessions } from '../fleet/sessions.ts';
 
-// `npm run bench:revocation`: how long after a logout's answer the session's token is refused by every one of three gateways,
-// with two auth-services on one Postgres, while 200 requests a second use that token. Wants DATABASE_URL and REDIS_URL.
+// `npm run bench:revocation`: measures how long after a logout's answer all three gateways refuse the session's token,
+// with two auth-services on one Postgres, while 200 requests a second use that token. Needs DATABASE_URL and REDIS_URL.
 
 const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, SESSIONS = '100', RATE = '200' } = process.env;
 if (!databaseUrl || !redisUrl) throw new Error('DATABASE_URL and REDIS_URL must name servers to run on');

@@ -17,11 +17,11 @@ const inTable = (file: string) =>
   );
 
 const described = Object.entries(JSON.parse(read('docs/openapi/auth-service.json')).paths as Record<string, object>)
-  // The gateway asks for it itself, and nobody may ask through it.
+  // Only the gateway itself calls this route, so no client may reach it.
   .filter(([path]) => path !== '/internal/revocations')
   .flatMap(([path, operations]) => Object.keys(operations).map((method) => callOf(method.toUpperCase(), path)));
 
-// The history of a complaint was in no route once: the service had it, its page said so, and clients got 404.
+// The history of a complaint once had no route: the service and its README had it, and clients got 404.
 test.each([
   ['users-service', inTable('users-service/README.md')],
   ['complaint-service', inTable('complaint-service/README.md')],

@@ -11,7 +11,7 @@ import { repository } from './stack.ts';
 
 const run = promisify(execFile);
 
-/** A client with a key, made by a library that knows nothing of us. */
+/** A client with a key, built with an independent library. */
 class BoundClient {
   readonly #gateway: string;
   readonly #keys: KeyPair;
@@ -48,7 +48,7 @@ export function testBoundSessions(gateway: () => string): void {
   const refusal = ({ status, body }: Answer) => [status, body.code];
   const email = 'agent@globex.test';
 
-  test('a login with a proof is bound to its key, and its tokens open nothing without it', async () => {
+  test('a login with a proof is bound to its key, and its tokens are refused without one', async () => {
     const client = await BoundClient.create(gateway());
     const { token } = await client.logIn(email);
     expect(decodeJwt(token).cnf).toEqual({ jkt: await client.thumbprint() });
@@ -65,7 +65,7 @@ export function testBoundSessions(gateway: () => string): void {
     expect(stdout).toBe('DPoP 200\n');
   });
 
-  test('a bound session goes on with a proof of its key only, and is not ended by the attempt', async () => {
+  test('a bound session continues only with a proof of its key, and a failed attempt does not end it', async () => {
     const client = await BoundClient.create(gateway());
     const { refreshToken } = await client.logIn(email);
     const body = { refresh_token: refreshToken };
@@ -85,7 +85,7 @@ export function testBoundSessions(gateway: () => string): void {
     });
   });
 
-  test('a session that began unbound stays so, whatever proof comes later', async () => {
+  test('an unbound session stays unbound when later requests send proofs', async () => {
     const { refreshToken } = await logIn(gateway(), email);
     const client = await BoundClient.create(gateway());
     const next = await client.call('/v1/auth/refresh', { body: { refresh_token: refreshToken } });
@@ -93,7 +93,7 @@ export function testBoundSessions(gateway: () => string): void {
     expect(decodeJwt(String(next.body.access_token))).not.toHaveProperty('cnf');
   });
 
-  test('a bad proof is no login', async () => {
+  test('a login with an invalid proof is refused', async () => {
     const url = `${gateway()}/v1/auth/login`;
     const keys = await generateKeyPair('Ed25519');
     const dpop = await generateProof(keys, `${gateway()}/v1/auth/refresh`, 'POST');

@@ -23,7 +23,7 @@ type Reply = { status: number; code?: string; hasToken: boolean; inBody: boolean
 type Cookie = { name: string; httpOnly: boolean; secure: boolean; sameSite: string; path: string; domain: string };
 type Message = { id?: number; method?: string; result?: Record<string, unknown>; error?: { message: string } };
 
-/** Speaks the DevTools protocol to one tab. */
+/** Controls one tab over the DevTools protocol. */
 async function openTab(endpoint: string) {
   const { webSocketDebuggerUrl } = (await (
     await fetch(`${endpoint}/json/new?about:blank`, { method: 'PUT' })
@@ -70,7 +70,7 @@ async function openTab(endpoint: string) {
   };
 }
 
-/** What a page's script would write; a refused read of the answer is a refusal too. */
+/** Returns the script of a page. An answer that the browser hides counts as refused. */
 const post = (url: string, body: object, headers: object = {}): string => `
   fetch(${JSON.stringify(url)}, {
     method: 'POST', credentials: 'include',
@@ -91,7 +91,7 @@ function check(sentence: string, holds: boolean, seen: unknown): void {
 async function trySession(endpoint: string, host: string, evilPort: number): Promise<void> {
   const gateway = `http://${host}:${gatewayPort}`;
   const tab = await openTab(endpoint);
-  // The gateway serves no pages; any answer of its own gives a script its origin.
+  // The gateway serves no pages, but any of its answers gives a script its origin.
   await tab.visit(`${gateway}/.well-known/jwks.json`);
   const login = { email: 'agent@acme.test', password, transport: 'cookie' };
   const loggedIn = await tab.evaluate<Reply>(post('/v1/auth/login', login));
@@ -123,13 +123,13 @@ async function trySession(endpoint: string, host: string, evilPort: number): Pro
   );
 
   const evil = await openTab(endpoint);
-  // The same site, since ports do not count, so the cookie goes along: Origin is what refuses it.
+  // Another port is the same site, so the browser sends the cookie. The Origin check refuses the request.
   await evil.visit(`http://${host}:${evilPort}/`);
   const stolen = await evil.evaluate<Reply>(post(`${gateway}/v1/auth/refresh`, {}));
   check(`${host}: a page on another port gets nothing`, !stolen.hasToken, stolen);
   await evil.visit(`http://${host}:${evilPort}/form?to=${encodeURIComponent(`${gateway}/v1/auth/logout`)}`);
   const landed = await evil.evaluate<string>('location.pathname + " " + document.body.innerText');
-  check(`${host}: nor does its form log anybody out`, /^\/v1\/auth\/logout .*"status":4\d\d/s.test(landed), landed);
+  check(`${host}: its form cannot log the user out`, /^\/v1\/auth\/logout .*"status":4\d\d/s.test(landed), landed);
   evil.close();
 
   const alive = await tab.evaluate<Reply>(post('/v1/auth/refresh', {}));
@@ -142,7 +142,7 @@ async function trySession(endpoint: string, host: string, evilPort: number): Pro
   tab.close();
 }
 
-/** A page of somebody else's, and a form on it that sends itself. */
+/** A page on another origin with a form that submits itself. */
 const evilPages = createServer((req, res) => {
   const to = new URL(req.url ?? '/', 'http://evil').searchParams.get('to');
   res.setHeader('content-type', 'text/html');

@@ -1,4 +1,4 @@
-/** A client of the gateway, as one would write it: one URL, a token, JSON. */
+/** A simple client of the gateway: one URL, a token, JSON. */
 export type Answer = Readonly<{
   status: number;
   headers: Headers;

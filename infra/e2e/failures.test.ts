@@ -7,7 +7,7 @@ import { eventually, type StartedProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { launch, makePlace, type Place, startEverything } from './stack.ts';
 
-describe('npm start, when something is wrong', () => {
+describe('npm start with errors', () => {
   let place: Place;
   let started: StartedProcess | undefined;
 
@@ -20,7 +20,7 @@ describe('npm start, when something is wrong', () => {
     await place.remove();
   });
 
-  test('a port in use is named with the variable that moves it, and nothing is started', async () => {
+  test('names a port in use and its variable, and starts nothing', async () => {
     const holder = createServer().listen(place.ports.users, '127.0.0.1');
     await once(holder, 'listening');
     started = launch(place);
@@ -76,7 +76,7 @@ describe('npm start, when something is wrong', () => {
         body: JSON.stringify({ email: 'agent@acme.test', password: 'correct horse battery staple' }),
       });
     expect([502, 503]).toContain((await login()).status);
-    // Not by logging in over and over, which has a limit.
+    // Do not repeat logins, because they are limited.
     await eventually(async () => {
       const answer = await fetch(`http://127.0.0.1:${place.ports.auth}/readyz`).catch(() => undefined);
       expect(answer?.status).toBe(200);

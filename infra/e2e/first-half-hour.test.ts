@@ -23,11 +23,11 @@ const commandsOf = (text: string) =>
       return { command: piece.slice(0, end), output: piece.slice(end + 1).trimEnd() };
     });
 
-/** `…` stands for whatever differs. */
+/** `…` matches any text. */
 const patternOf = (output: string) =>
   new RegExp(`^${output.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('…', '[^\\n]*')}$`);
 
-/** One shell for the whole page, since its variables and functions are used further down. */
+/** Runs the whole page in one shell, because later blocks use its variables and functions. */
 function openShell(env: NodeJS.ProcessEnv) {
   const shell = spawn('/bin/sh', [], { cwd: repository, env, stdio: ['pipe', 'pipe', 'inherit'] });
   let output = '';
@@ -69,10 +69,10 @@ async function follow(place: Place, servicePort: number): Promise<void> {
       }
       for (const { command, output } of commandsOf(text)) {
         const mail = /\$\((mailed [a-z-]+)\)/.exec(command)?.[1];
-        // A mail is written a moment after the answer; the page's two seconds may be too few on a busy machine.
+        // A mail is written shortly after the answer. On a busy machine the page's two seconds may be too short.
         if (mail !== undefined) await shell.run(`until [ -n "$(${mail})" ]; do sleep 0.1; done`);
         const isAsPrinted = async () => expect(await shell.run(here(command))).toMatch(patternOf(output));
-        // So are a logout and a changed file; what changes nothing may be asked again.
+        // Logouts and changed files also take effect later. Requests without side effects can be repeated.
         if (command.startsWith('curl') && !/ -[dX] /.test(command)) await eventually(isAsPrinted, 60_000);
         else await isAsPrinted();
       }
@@ -82,7 +82,7 @@ async function follow(place: Place, servicePort: number): Promise<void> {
   }
 }
 
-test('the first half hour goes as docs/first-half-hour.md says', async () => {
+test('docs/first-half-hour.md works as printed', async () => {
   const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
   const [servicePort = 0] = await freePorts(1);
   let everything: StartedProcess | undefined;

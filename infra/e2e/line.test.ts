@@ -68,7 +68,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     await place?.remove();
   });
 
-  /** What a refusal must be: a problem with this status and code, and nothing upstream. */
+  /** Expects a problem with this status and code, and no request upstream. */
   async function expectRefused(answer: Promise<Awaited<ReturnType<typeof call>>>, status: number, code: string) {
     const before = recorder.requests.length;
     const refused = await answer;
@@ -126,7 +126,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
 
     const keys = gatewayKeys({ url: `http://127.0.0.1:${place.ports.internal}/.well-known/jwks.json` });
     keys.start();
-    // The memory of nonces refuses what was created before it: here it is told that it began long ago.
+    // The nonce memory refuses signatures created before it started, so set its start far in the past.
     const verifierFor = (audience: string) =>
       createVerifier({ audience, keys, replay: memoryReplay({ nowMs: () => Date.now() - 60_000 }) });
     const request = {
@@ -154,16 +154,16 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect(recorder.last().headers).not.toHaveProperty('x-user-id');
   });
 
-  test('refuses a wrong password, and an unknown person in the same words', async () => {
+  test('refuses a wrong password and an unknown account with the same answer', async () => {
     const wrong = await call(`${gateway}/v1/auth/login`, {
       body: { email: 'agent@acme.test', password: `${password}!` },
     });
-    const unknown = await call(`${gateway}/v1/auth/login`, { body: { email: 'nobody@acme.test', password } });
+    const unknown = await call(`${gateway}/v1/auth/login`, { body: { email: 'unknown@acme.test', password } });
     for (const { status, body } of [wrong, unknown]) expect([status, body.code]).toEqual([401, 'invalid_credentials']);
     expect({ ...wrong.body, request_id: '' }).toEqual({ ...unknown.body, request_id: '' });
   });
 
-  test('refuses no token, a changed token and a token of another issuer, and nothing arrives', async () => {
+  test('refuses a missing token, a changed token and a token of another issuer, and forwards nothing', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');
     const foreign = await mintIssuer({ issuer: gateway });
     await expectRefused(call(`${gateway}/recorded/x`), 401, 'token_missing');
@@ -188,12 +188,12 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     );
   });
 
-  test('refuses a role that the route does not name', async () => {
+  test('refuses a role that the route does not allow', async () => {
     const { token } = await logIn(gateway, 'admin@acme.test');
     await expectRefused(call(`${gateway}/recorded/x`, { token }), 403, 'insufficient_role');
   });
 
-  test('a service called directly answers 401, whatever headers are made up', async () => {
+  test('a service called directly answers 401 to forged headers', async () => {
     for (const port of [place.ports.users, place.ports.complaints, place.ports.auth]) {
       for (const path of ['/v1/users/me', '/v1/complaints', '/internal/revocations', '/nothing']) {
         const bare = await call(`http://127.0.0.1:${port}${path}`);
@@ -207,11 +207,11 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     }
   });
 
-  test('a signed request captured on its way works once, where it was going, and nowhere else', async () => {
-    // A second gateway with the same keys believes that the recorder is the complaint-service: a man in the middle.
+  test('a captured signed request works once, and only at its destination', async () => {
+    // A second gateway with the same keys uses the recorder as complaint-service, like a man in the middle.
     const config = writeGatewayConfig(place, 'tapped.yaml', (yaml) => {
       yaml.listen = { public: '127.0.0.1:0', admin: '127.0.0.1:0', internal: '127.0.0.1:0' };
-      // It does not know its port yet, so it can take no proofs: the routes that ask for them stay out.
+      // Its port is unknown here, so it cannot verify proofs. Leave out the routes that require them.
       yaml.publicOrigins = [];
       yaml.routes = yaml.routes.filter(({ upstream }) => upstream === 'complaint-service');
       delete yaml.tests;
@@ -289,7 +289,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     );
   });
 
-  test('a complaint is given to an agent of its tenant and to nobody else, as the users-service says', async () => {
+  test('a complaint can be assigned only to an agent of its tenant, as the users-service decides', async () => {
     const { token } = await logIn(gateway, 'agent@acme.test');
     const { token: admin } = await logIn(gateway, 'admin@acme.test');
     const idOf = async (email: string) =>
@@ -297,12 +297,12 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     const agentId = await idOf('agent@acme.test');
     const filed = await call(`${gateway}/v1/complaints`, {
       token,
-      body: { title: 'Assigned', description: 'To an agent, and to nobody else.', category: 'other' },
+      body: { title: 'Assigned', description: 'Only an agent can take it.', category: 'other' },
     });
     const url = `${gateway}/v1/complaints/${filed.body.id}`;
     const assign = (assigneeId: string, by = token) =>
       call(`${url}/assign`, { token: by, body: { assignee_id: assigneeId } });
-    for (const nobody of [
+    for (const assigneeId of [
       acmeComplainant,
       await idOf('admin@acme.test'),
       await idOf('agent@globex.test'),
@@ -310,14 +310,14 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
       'a|b',
       '..',
     ]) {
-      const { status, body } = await assign(nobody);
-      expect([nobody, status, body.code]).toEqual([nobody, 422, 'unknown_assignee']);
+      const { status, body } = await assign(assigneeId);
+      expect([assigneeId, status, body.code]).toEqual([assigneeId, 422, 'unknown_assignee']);
     }
     expect((await call(url, { token })).body.assignee_id).toBeNull();
     const assigned = await assign(agentId, admin);
     expect([assigned.status, assigned.body.assignee_id]).toEqual([200, agentId]);
 
-    // Both halves of it stand in the logs, under the id that the client got.
+    // The logs hold both requests under the id that the client received.
     const id = assigned.headers.get('x-request-id');
     await eventually(() => {
       const nested = readFileSync(join(place.home, 'logs', 'gateway.log'), 'utf8')
@@ -329,7 +329,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     });
   });
 
-  test('what services ask one another cannot be asked by a client, nor by somebody inside without a key', async () => {
+  test('clients cannot reach internal routes, nor can processes inside the network without a key', async () => {
     const { token } = await logIn(gateway, 'admin@acme.test');
     const path = `/internal/users/${acmeComplainant}`;
     expect((await call(`${gateway}${path}`, { token })).body.code).toBe('no_route');
@@ -369,13 +369,13 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect([again.status, again.body.code]).toEqual([401, 'session_revoked']);
   });
 
-  test('every process logs one structured line a request, and no token, password or signature', async () => {
+  test('every process logs one structured line for each request, and no token, password or signature', async () => {
     const { token, refreshToken } = await logIn(gateway, 'admin@acme.test');
     const answer = await call(`${gateway}/v1/complaints?token=canary-in-query`, { token });
     const logs = () =>
       readdirSync(join(place.home, 'logs')).map((file) => readFileSync(join(place.home, 'logs', file), 'utf8'));
     const id = answer.headers.get('x-request-id');
-    // The line is written when the answer is out: a moment after it came in here.
+    // The line is written shortly after the answer arrives here.
     await eventually(() => {
       const lines = logs()
         .flatMap((log) => log.split('\n'))

@@ -11,7 +11,7 @@ import { makePlace, type Place, repository, storesToRunOn } from './stack.ts';
 const acme = '01936f00-0000-7000-8000-000000000001';
 const password = 'a stapler under the piano';
 
-// The stores are another suite's subject: once, on the servers where there are some.
+// Another suite tests the stores. This one runs once, on real servers where available.
 describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s', (_name, stores) => {
   let place: Place;
   let gateway: string;
@@ -42,7 +42,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     await place?.remove();
   });
 
-  /** The link that the auth-service wrote into its log, since there is no mail server. */
+  /** Returns the link from the auth-service's log, because there is no mail server. */
   const linkTo = (email: string) =>
     eventually(() => {
       const lines = running.get('auth-service')?.output().split('\n') ?? [];
@@ -70,7 +70,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     };
   };
 
-  test('who never called it is in the directory', async () => {
+  test('a member without a request is in the directory', async () => {
     const admin = await asAdmin();
     const userId = await newcomer('first@new.test');
     await eventually(async () =>
@@ -88,7 +88,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     await promisify(execFile)(process.execPath, args, { env: { ...process.env, ...place.env }, cwd: repository });
   };
 
-  test('who is disabled by an operator is inactive in it, and active again once enabled', async () => {
+  test('a person disabled by an operator is inactive in it, and active again once enabled', async () => {
     const admin = await asAdmin();
     const userId = String((await me('complainant@acme.test')).id);
     for (const [command, status] of [
@@ -105,7 +105,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
   const me = async (email: string) =>
     (await call(`${gateway}/v1/users/me`, { token: (await logIn(gateway, email)).token })).body;
 
-  test('who is demoted stays so, however often a token from before asks meanwhile', async () => {
+  test('a demoted member stays demoted, while requests use an older token', async () => {
     const admin = await asAdmin();
     const { token } = await logIn(gateway, 'agent@acme.test');
     const ask = () => call(`${gateway}/v1/users/me`, { token });
@@ -121,7 +121,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     await eventually(async () => expect((await admin.read(userId)).body.role).toBe('agent'));
   });
 
-  test('also what happened while it was killed or stopped, and ends with the newest', async () => {
+  test('changes during a kill or stop arrive later, and the newest state remains', async () => {
     const admin = await asAdmin();
     await stop('users-service', 'SIGKILL');
     const userId = await newcomer('second@new.test');
@@ -138,7 +138,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
     );
     await stop('users-service', 'SIGTERM');
     await admin.change(userId, { status: 'disabled' });
-    // What was not taken yet is not lost with the process that wanted to tell it.
+    // Undelivered news survive the end of the process that sends them.
     await stop('auth-service', 'SIGTERM');
     await start('auth-service', 'users-service');
     await eventually(async () => expect((await admin.read(userId)).body.status).toBe('inactive'), 70_000);

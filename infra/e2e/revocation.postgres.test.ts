@@ -43,7 +43,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
 
   const open = async (count: number) => openSessions(gateways, count);
   const openOne = async () => (await open(1))[0] as Session;
-  /** What each gateway says to this session's token: 200, or status and code. */
+  /** Returns each gateway's answer to this session's token: 200, or status and code. */
   const askAll = ({ token }: Session) =>
     Promise.all(
       gateways.map(async (url) => {
@@ -83,7 +83,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
     expect(recorder.requests.length).toBe(before);
   });
 
-  test('its WebSockets and event streams end within a second of the logout at every gateway, and nobody else’s', async () => {
+  test('only its WebSockets and event streams end within a second of the logout at every gateway', async () => {
     const [mine, other] = (await open(2)) as [Session, Session];
     const opened = await Promise.all(
       gateways.flatMap((url) => [openStream(url, mine.token), openSocket(url, mine.token)]),
@@ -99,10 +99,10 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
 
   test.each([
     ['an auth-service', () => authTwo?.stop('SIGKILL'), () => authTwo?.start(), () => authTwo?.ready()],
-    // It comes back empty, which none of the services may show.
+    // Redis restarts empty, and no service may behave differently.
     ['redis', () => redis.kill(), () => redis.start(), () => open(6)],
   ])(
-    'after kill -9 of %s the revoked stay refused, others pass, and the next logout reaches every gateway',
+    'after kill -9 of %s revoked tokens stay refused, others pass, and the next logout reaches every gateway',
     async (_name, kill, start, ready) => {
       const [early, late, bystander] = (await open(3)) as [Session, Session, Session];
       await logOutEverywhere(early);
@@ -110,7 +110,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
       await kill();
       expect(await askAll(early)).toEqual(everywhere(revoked));
       expect(await askAll(bystander)).toEqual(everywhere(200));
-      // Requests that were with the dead one may fail: what counts is that a logout which is answered holds everywhere.
+      // Requests at the killed process may fail. An answered logout must apply everywhere.
       const tookMs = await eventually(() => logOutEverywhere(late));
       expect(tookMs).toBeLessThan(withinMs);
       expect(await askAll(early)).toEqual(everywhere(revoked));
@@ -121,7 +121,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
     60_000,
   );
 
-  test('a gateway that was killed knows nothing, says 503, and refuses from its first snapshot on: never 200', async () => {
+  test('a restarted gateway answers 503 until its first snapshot, then refuses revoked tokens, and never answers 200', async () => {
     const [gone, kept] = (await open(2)) as [Session, Session];
     await logOutEverywhere(gone);
     await Promise.all([authOne?.stop('SIGKILL'), authTwo?.stop('SIGKILL')]);
@@ -133,7 +133,7 @@ describe('two auth-services and three gateways on one postgres and a redis', () 
       const { status, body } = await call(`${third?.url}/recorded/x`, { token });
       return status === 200 ? 200 : `${status} ${body.code}`;
     };
-    // No auth-service: no keys, no snapshot. The other two go on with what they know.
+    // Without an auth-service there are no keys and no snapshot. The other two gateways keep their state.
     await eventually(async () => expect(await ask(gone)).toMatch(/^503/), 20_000);
     expect(await ask(kept)).toMatch(/^503/);
     for (const url of gateways.slice(0, 2)) {

@@ -9,7 +9,7 @@ const launcher = resolve(repository, 'infra/local/start.ts');
 
 export type Stores = Readonly<{ databaseUrl: string | undefined; redisUrl: string | undefined }>;
 
-/** What an end-to-end suite runs on: nothing but this repository always, and the real servers where they are named. */
+/** The stores of an end-to-end suite: always this repository alone, and real servers where variables name them. */
 export function storesToRunOn(env = process.env): [name: string, stores: Stores][] {
   const found: ReturnType<typeof storesToRunOn> = [
     ['pglite and memory', { databaseUrl: undefined, redisUrl: undefined }],
@@ -20,7 +20,7 @@ export function storesToRunOn(env = process.env): [name: string, stores: Stores]
   return found;
 }
 
-/** A place of its own for one installation: home, ports, databases. Nothing of it outlives `remove`. */
+/** A separate home, ports and databases for one installation. `remove` deletes all of it. */
 export type Place = Readonly<{
   home: string;
   ports: Readonly<Record<'gateway' | 'admin' | 'internal' | 'auth' | 'users' | 'complaints', number>>;
@@ -55,7 +55,7 @@ export async function makePlace(stores: Stores): Promise<Place> {
   };
 }
 
-/** `npm start`, as a process; settles once the banner is printed. */
+/** Runs `npm start` as a process. Settles once the banner is printed. */
 export async function startEverything(place: Place, env: Record<string, string> = {}): Promise<StartedProcess> {
   const started = launch(place, env);
   await started.waitFor(/Ctrl-C stops everything/);
@@ -67,7 +67,7 @@ export function launch(place: Place, env: Record<string, string> = {}): StartedP
 }
 
 /**
- * The shipped gateway.yaml with one more upstream, written into the place.
+ * Writes the shipped gateway.yaml with one more upstream into the installation.
  *
  * @param change Edits the parsed document's plain value.
  */

@@ -9,21 +9,21 @@ const repository = resolve(import.meta.dirname, '../..');
 export type FleetOptions = Readonly<{
   authServices: number;
   gateways: number;
-  /** The server that all auth-services share; a database of its own is made there. */
+  /** The server that all auth-services share; the fleet creates its own database there. */
   databaseUrl: string;
   redisUrl: string;
-  /** What stands behind the routes under `/recorded`. */
+  /** The upstream of the routes under `/recorded`. */
   recorderUrl: string;
 }>;
 
-/** One process, and how to have it again after a kill. */
+/** One process, which can be started again after a kill. */
 export type Member = Readonly<{
   url: string;
-  /** Answers 200 when it is ready. */
+  /** A URL that answers 200 when the process is ready. */
   readyUrl: string;
   start(): void;
   ready(): Promise<void>;
-  /** Without a signal: SIGTERM. Settles when it ended. */
+  /** Sends a signal, SIGTERM by default. Settles when the process has ended. */
   stop(signal?: NodeJS.Signals): Promise<unknown>;
   output(): string;
 }>;
@@ -31,12 +31,12 @@ export type Member = Readonly<{
 export type Fleet = Readonly<{
   authServices: readonly Member[];
   gateways: readonly Member[];
-  /** Stops what runs, and drops the database. */
+  /** Stops the processes and drops the database. */
   remove(): Promise<void>;
 }>;
 
 /**
- * Several auth-services and gateways, each a process, on one Postgres and one Redis: what a cluster runs, on this machine.
+ * Starts several auth-services and gateways, each a process, on one Postgres and one Redis, like a cluster.
  * Settles when all are ready.
  */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -63,7 +63,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       ...secrets,
       AUTH_PORT: String(port),
       AUTH_ISSUER: issuer,
-      // What is measured is not the time of a hash.
+      // A low cost, because the tests do not measure hashing.
       AUTH_BCRYPT_COST: '4',
       DATABASE_URL: options.databaseUrl,
       DATABASE_PREFIX: prefix,
@@ -135,7 +135,7 @@ function gatewayConfig(home: string, authPorts: readonly number[], { redisUrl, r
   return {
     version: 1,
     listen: { public: at('GATEWAY_PORT'), admin: at('GATEWAY_ADMIN_PORT'), internal: at('GATEWAY_INTERNAL_PORT') },
-    // So that each login can come from an address of its own: what is throttled there is not the subject here.
+    // Lets each login use a separate address, so that the throttle does not affect these tests.
     trustedProxies: ['127.0.0.1/32'],
     redis: redisUrl,
     issuers: [

@@ -2,11 +2,11 @@ import { Pool } from 'undici';
 
 export type Session = Readonly<{ token: string }>;
 
-/** What happened to one session while it was in use everywhere. */
+/** The results for one session that was in use at every gateway. */
 export type LogoutMeasure = Readonly<{
   /** From the logout's answer until the last gateway had answered with its first refusal. */
   everywhereMs: number;
-  /** Requests that were sent after that gateway had refused this very token, and passed all the same. Must be none. */
+  /** Requests that passed although the same gateway had refused this token before. Must be zero. */
   relapses: number;
 }>;
 
@@ -14,7 +14,7 @@ export type LoadResult = Readonly<{
   logouts: readonly LogoutMeasure[];
   requests: number;
   perSecond: number;
-  /** Answers that were neither 200 nor a revoked token's 401, as `status code`, and requests that got none. Must be empty. */
+  /** Answers other than 200 and a revoked token's 401, as `status code`, and requests without an answer. Must be empty. */
   unexpected: readonly string[];
 }>;
 
@@ -32,9 +32,9 @@ type Seen = { acceptedOnce: boolean; refusedAtMs: number | undefined };
 const giveUpAfterMs = 10_000;
 
 /**
- * Uses each session in turn at all gateways, logs it out in the middle of that, and goes on until every gateway refuses it.
+ * Uses each session in turn at all gateways, logs it out meanwhile, and continues until every gateway refuses it.
  *
- * @throws Error when a gateway still takes a token 10 s after its logout.
+ * @throws Error when a gateway still accepts a token 10 s after its logout.
  */
 export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult> {
   const { gateways, path, sessions, requestsPerSecond, logOut } = options;
@@ -46,7 +46,7 @@ export async function logoutsUnderLoad(options: LoadOptions): Promise<LoadResult
   let use: (turn: number) => Promise<void> = async () => {};
   const startedAt = performance.now();
   const load = setInterval(() => {
-    // As many as are due by now: a timer alone would fall behind.
+    // Send as many requests as are due by now, because a timer alone would fall behind.
     while (requests < ((performance.now() - startedAt) / 1000) * requestsPerSecond) {
       const request = use(requests).catch((error: Error) => void unexpected.push(error.message));
       underWay.add(request);
@@ -117,7 +117,7 @@ async function within(promise: Promise<void>, complaint: string): Promise<void> 
   }
 }
 
-/** @param share Between 0 and 1. @returns The smallest value that this share of all does not exceed. */
+/** @param share Between 0 and 1. @returns The quantile: the smallest value that this share of the values does not exceed. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;

@@ -4,7 +4,7 @@ import { request as httpRequest, type IncomingMessage, type ServerResponse } fro
 import type { Duplex } from 'node:stream';
 import type { RecordedRequest } from '@countersign/testing';
 
-/** A service that streams events to who asks for them, without end. */
+/** A service that answers event requests with an endless stream. */
 export function answerWithEvents(request: RecordedRequest, res: ServerResponse): void {
   if (!request.target.startsWith('/recorded/events')) {
     res.setHeader('content-type', 'application/json').end('{}');
@@ -14,7 +14,7 @@ export function answerWithEvents(request: RecordedRequest, res: ServerResponse):
   res.write('data: hello\n\n');
 }
 
-/** A service that takes every WebSocket, and is silent. */
+/** A service that accepts every WebSocket and sends nothing. */
 export function acceptSocket(request: RecordedRequest, socket: Duplex): void {
   const accept = createHash('sha1')
     .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)

@@ -4,7 +4,7 @@ import type { Session } from './logouts-under-load.ts';
 const people = ['complainant', 'agent', 'admin'].flatMap((role) => [`${role}@acme.test`, `${role}@globex.test`]);
 const password = 'correct horse battery staple';
 
-/** Logs in so many times, as the demo people in turn, at the gateways in turn; a few at once. */
+/** Logs in the given number of times, rotating through demo users and gateways, with a few logins at once. */
 export async function openSessions(gateways: readonly string[], count: number): Promise<Session[]> {
   const sessions: Session[] = [];
   const atOnce = 4;
@@ -21,7 +21,7 @@ export async function openSessions(gateways: readonly string[], count: number): 
 async function logIn(gateway: string, index: number): Promise<Session> {
   const { statusCode, body } = await request(`${gateway}/v1/auth/login`, {
     method: 'POST',
-    // From an address each: one that logs in hundreds of times would be throttled.
+    // Use a separate address for each login, because one address with hundreds of logins is throttled.
     headers: { 'content-type': 'application/json', 'x-forwarded-for': `10.0.${index >> 8}.${index & 255}` },
     body: JSON.stringify({ email: people[index % people.length], password }),
   });

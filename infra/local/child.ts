@@ -7,7 +7,7 @@ export type ChildSpec = Readonly<{
   /** The file to run and its arguments. */
   args: readonly string[];
   env: Readonly<Record<string, string>>;
-  /** Answers 200 once this process can be used. */
+  /** A URL that answers 200 once the process is ready. */
   readyUrl: string;
   logFile: string;
 }>;
@@ -16,9 +16,9 @@ export type Child = Readonly<{
   name: string;
   readyUrl: string;
   logFile: string;
-  /** How it ended, for a person: `exit code 1` or `SIGKILL`. */
+  /** How the process ended, as text: `exit code 1` or `SIGKILL`. */
   ended: Promise<string>;
-  /** Its last lines, newest last. */
+  /** The last lines of its output, newest last. */
   lastLines(): string;
   stop(): void;
   kill(): void;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Child } from './child.ts';
 
-/** Something that runs, until it is told to stop. */
+/** A running process that can be stopped. */
 export type Running = Readonly<{
   /** Settles once it has ended. */
   stop(): Promise<void>;
@@ -10,15 +10,15 @@ export type Running = Readonly<{
 
 const firstWaitMs = 1_000;
 const longestWaitMs = 30_000;
-// Who ran for so long is not dying over and over.
+// A process that ran this long is not in a crash loop.
 const steadyMs = 60_000;
 
 /**
- * Starts a process again whenever it ends, ever later while it goes on ending. The others stay up meanwhile: tokens are verified without the
- * auth-service, and a service that is away is a 502 on its own routes only.
+ * Restarts a process whenever it ends, with a growing delay while it keeps ending. The others stay up meanwhile: the
+ * gateway verifies tokens without the auth-service, and a missing service is a 502 only on its own routes.
  *
  * @param startAgain Starts the same process once more.
- * @param say Told each time, with how long it waits.
+ * @param say Called before each restart, with the delay.
  */
 export function keep(
   first: Child,

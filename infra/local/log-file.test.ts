@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openLogFile } from './log-file.ts';
 
-test('adds to what there is', () => {
+test('appends to an existing file', () => {
   const directory = mkdtempSync(join(tmpdir(), 'countersign-log-'));
   const path = join(directory, 'a.log');
   for (const line of ['one\n', 'two\n']) {
@@ -18,7 +18,7 @@ test('adds to what there is', () => {
   rmSync(directory, { recursive: true });
 });
 
-test('loses lines on a full disk, says so once, and ends nothing', () => {
+test('loses lines on a full disk, reports it once, and keeps running', () => {
   const told: string[] = [];
   const log = openLogFile('/dev/full', ({ message }) => told.push(message));
   for (let count = 0; count < 3; count += 1) log.write(Buffer.from('a line\n'));

@@ -3,10 +3,10 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 export type LogFile = Readonly<{ write(chunk: Buffer): void; close(): void }>;
 
 /**
- * A process's log. Where it cannot be written, as on a full disk, its lines are lost and the process goes on: a log is no reason
- * to stop what it is about. At once and not by a stream, which would end at the first error; whoever writes here has nothing else to do.
+ * Opens a process's log file. When it cannot be written, as on a full disk, its lines are lost and the process keeps
+ * running. Writes are synchronous, because a stream would end at the first error.
  *
- * @param onLost Told when lines begin to be lost.
+ * @param onLost Called when lines begin to be lost.
  */
 export function openLogFile(path: string, onLost: (why: Error) => void): LogFile {
   const file = openSync(path, 'a');
@@ -14,7 +14,7 @@ export function openLogFile(path: string, onLost: (why: Error) => void): LogFile
   return {
     write(chunk) {
       try {
-        // A line that was cut off must not run into the next.
+        // Separate a truncated line from the next one.
         writeFileSync(file, losing ? Buffer.concat([Buffer.from('\n'), chunk]) : chunk);
         losing = false;
       } catch (error) {

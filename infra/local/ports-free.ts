@@ -4,7 +4,7 @@ import { StartupError } from '@countersign/service-kit';
 import type { Ports } from './settings.ts';
 
 /**
- * Looks at every port before anything is started.
+ * Checks every port before any process starts.
  *
  * @throws StartupError naming each taken port and the variable that moves it.
  */

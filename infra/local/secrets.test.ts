@@ -26,14 +26,14 @@ describe('the secrets of this machine', () => {
       .filter((entry) => entry.isFile())
       .map(({ parentPath, name }) => join(parentPath, name))
       .sort();
-  /** Runs one function in a process that can write no byte into any file, as on a full disk. */
+  /** Runs one function in a process that cannot write any file content, as on a full disk. */
   const onFullDisk = (name: string, ...args: string[]) => {
     const call = `import('${here}').then((it) => it.${name}(...${JSON.stringify([home, ...args])}))`;
     const limited = ['-c', 'ulimit -f 0; exec "$@"', 'bash', process.execPath, '--conditions=source', '-e', call];
     return spawnSync('bash', limited, { encoding: 'utf8' });
   };
 
-  test('a full disk at the first start leaves nothing behind, and the next start has room', () => {
+  test('a full disk at the first start leaves no files behind, and the next start succeeds', () => {
     for (const [name, ...args] of [
       ['ensureAuthSecrets'],
       ['ensureGatewayKey'],
@@ -48,7 +48,7 @@ describe('the secrets of this machine', () => {
     expect(loadGatewayKeys(join(home, 'gateway-keys'), 1).keys).toHaveLength(1);
   });
 
-  test('are made once, for this user alone', () => {
+  test('are created once, readable by this user alone', () => {
     ensureAll(home);
     const texts = () => filesUnder().map((file) => readFileSync(file, 'utf8'));
     const before = texts();
@@ -68,16 +68,19 @@ describe('the secrets of this machine', () => {
     expect(filesUnder()).toHaveLength(5);
   });
 
-  test.each(['', '\n', 'local:abc'])('one that says %j is named, and what deleting it costs', (text) => {
-    const { AUTH_SIGNING_KEK_FILE: file = '' } = ensureAuthSecrets(home);
-    writeFileSync(file, text);
-    expect(() => ensureAuthSecrets(home)).toThrow(
-      `${file}: is empty or broken. Restore it from a backup. Where there is none, delete it`,
-    );
-    expect(readFileSync(file, 'utf8')).toBe(text);
-  });
+  test.each(['', '\n', 'local:abc'])(
+    'an error names a file with content %j, and the consequence of deleting it',
+    (text) => {
+      const { AUTH_SIGNING_KEK_FILE: file = '' } = ensureAuthSecrets(home);
+      writeFileSync(file, text);
+      expect(() => ensureAuthSecrets(home)).toThrow(
+        `${file}: is empty or broken. Restore it from a backup. Where there is none, delete it`,
+      );
+      expect(readFileSync(file, 'utf8')).toBe(text);
+    },
+  );
 
-  test("a service's key that is empty is named, and its public half is made again", () => {
+  test("an error names a service's empty key file, and a missing public half is created again", () => {
     const { privateFile } = ensureServiceKey(home, 'some-service');
     const publicFile = privateFile.replace('.jwk.json', '.jwks.json');
     const half = readFileSync(publicFile, 'utf8');
@@ -88,7 +91,7 @@ describe('the secrets of this machine', () => {
     expect(() => ensureServiceKey(home, 'some-service')).toThrow(`${privateFile}: is empty or broken. Delete it and`);
   });
 
-  test('a gateway key that is empty is named', () => {
+  test('an error names an empty gateway key file', () => {
     ensureGatewayKey(home);
     const [file = ''] = filesUnder();
     writeFileSync(file, '');

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
 import { createGatewayKey, hasGatewayKeys } from '../../gateway/src/keys/gateway-keys.ts';
 
-/** The variables of the auth-service that hold secrets, and the files that this machine keeps them in. */
+/** The auth-service's secret variables, and the files that hold them on this machine. */
 export type SecretFiles = Readonly<Record<`${string}_FILE`, string>>;
 
-/** And what deleting a file costs, once it has been used. */
+/** The consequence of deleting a secret file that has been used. */
 const authSecrets = {
   AUTH_SIGNING_KEK_FILE: ['auth-signing-kek', 'signing keys and second factors that are sealed under it are lost'],
   AUTH_PASSWORD_PEPPERS_FILE: ['auth-password-peppers', 'everybody has to reset their password'],
@@ -18,9 +18,9 @@ const authSecrets = {
 const keyRing = /^[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43}(?:,[A-Za-z0-9_-]{1,32}:[A-Za-z0-9_-]{43})*$/;
 
 /**
- * Makes the secrets of this machine, once: the same home always gives the same ones.
+ * Creates the secrets of this machine once. The same home always returns the same ones.
  *
- * @returns The variables that tell the auth-service where they are.
+ * @returns The variables that point the auth-service to the files.
  * @throws StartupError naming a file that is empty or broken, and what can be done.
  */
 export function ensureAuthSecrets(home: string): SecretFiles {
@@ -41,15 +41,15 @@ function broken(file: string, cost: string): StartupError {
   );
 }
 
-/** Makes the gateway's first signing key, once; `countersign keys` looks after it from then on. */
+/** Creates the gateway's first signing key once. `countersign keys` manages the keys from then on. */
 export function ensureGatewayKey(home: string): void {
   const directory = join(home, 'gateway-keys');
   if (!hasGatewayKeys(directory)) createGatewayKey(directory, 0);
 }
 
 /**
- * Makes the key with which a service signs its calls to other services, once. The private half is for that service alone,
- * the public half, which follows from it, is what gateway.yaml names under `services`.
+ * Creates once the key with which a service signs its calls to other services. Only that service reads the private half.
+ * gateway.yaml names the public half, derived from it, under `services`.
  *
  * @throws StartupError naming a file that is empty or broken.
  */
@@ -70,7 +70,7 @@ function newServiceKey(service: string): string {
   return JSON.stringify({ ...jwk, kid, alg: 'EdDSA', use: 'sig' });
 }
 
-/** Of the key that is there: another process may have made it a moment ago. */
+/** Writes the public half of the stored key, because another process may have created that key meanwhile. */
 function publicHalf(privateFile: string, publicFile: string): string {
   try {
     const jwk = JSON.parse(readFileSync(privateFile, 'utf8'));

@@ -15,10 +15,10 @@ const schema = z.object({
   GATEWAY_CONFIG: z.string().default('infra/gateway.yaml'),
   SEED_FILE: z.string().default('infra/local/demo-tenants.json'),
   NODE_ENV: z.string().optional(),
-  // Here everybody may try it, and finds themselves among the demo people.
+  // Locally, anyone may register and joins the demo tenant.
   AUTH_REGISTRATION: z.string().default('open'),
   AUTH_REGISTRATION_TENANT: z.string().default('acme'),
-  /** How long everything together may take until it is ready. */
+  /** The maximum time until all processes are ready. */
   START_TIMEOUT_MS: wholeNumber(1, 3_600_000, 'a number of milliseconds').default(120_000),
 });
 
@@ -37,7 +37,7 @@ export type Settings = Readonly<{
   gatewayConfig: string;
   /** Undefined in production, which is never seeded. */
   seedFile: string | undefined;
-  /** The auth-service's variables that say who may make an account. In production it goes by its own defaults. */
+  /** The auth-service's registration variables. In production its own defaults apply. */
   registration: Readonly<Record<string, string>>;
   startTimeoutMs: number;
 }>;

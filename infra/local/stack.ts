@@ -4,7 +4,7 @@ import type { ChildSpec } from './child.ts';
 import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
 import type { Settings } from './settings.ts';
 
-/** The four processes, with everything each is told; what a process need not know, it is not told. */
+/** The four processes and their variables. Each process gets only the variables that it needs. */
 export async function describeStack(settings: Settings): Promise<readonly ChildSpec[]> {
   const { ports, home, seedFile } = settings;
   const logs = join(home, 'logs');

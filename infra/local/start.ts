@@ -8,7 +8,7 @@ import { requireFreePorts } from './ports-free.ts';
 import { readSettings, type Settings } from './settings.ts';
 import { describeStack } from './stack.ts';
 
-// `npm start`: the whole of Countersign on this machine, four processes from source.
+// `npm start`: runs all of Countersign on this machine: four processes from source.
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -41,7 +41,7 @@ async function untilReady(child: Child, startedAt: number, deadline: number, giv
   say(`  ready  ${child.name.padEnd(18)} ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
 }
 
-/** The gateway first, then the services: what is in flight through it still finds its service. */
+/** Stops the gateway first, then the services, so that requests in flight still reach their service. */
 async function stopAll(running: readonly Running[]): Promise<void> {
   const [gateway, ...services] = running;
   const kill = setTimeout(() => {
@@ -55,7 +55,7 @@ async function stopAll(running: readonly Running[]): Promise<void> {
 const sayAgain = (how: string, child: Child, waitMs: number) =>
   say(`\n${howItEnded(child, how)}\n\nIt is started again in ${waitMs / 1000} s; the others stay up.`);
 
-/** While everything starts: what ends, ends all of it. */
+/** During the start, a process that ends stops all processes. */
 const once = ({ ended, stop, kill }: Child): Running => ({
   async stop() {
     stop();
@@ -88,7 +88,7 @@ async function run(settings: Settings, interrupted: Promise<void>): Promise<void
     }
     say('\nStopping …');
   } finally {
-    // Whichever of these settles now is the stop itself.
+    // From here on, processes end because of the stop itself.
     ended.catch(() => {});
     ready.catch(() => {});
     givenUp.abort();

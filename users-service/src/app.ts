@@ -9,7 +9,7 @@ import type { UsersSchema } from './store/schema.ts';
 
 export type AppParts = Readonly<{
   db: Database<UsersSchema>;
-  /** Refuses whatever the gateway did not sign for this service. */
+  /** Refuses requests that the gateway did not sign for this service. */
   identity: RequestHandler;
   health: Health;
   metrics: Registry;
@@ -21,5 +21,5 @@ export function createApp({ db, stamp, ...parts }: AppParts): Express {
   return createServiceApp({ ...parts, errors, routes: usersRoutes({ db, stamp }) });
 }
 
-/** What marks a write: a revision that never comes again, and its time. */
+/** Returns a unique revision and the current time for one write. */
 export const newStamp = (): Written => ({ revision: uuidv7(), at: new Date() });

@@ -10,10 +10,10 @@ const schema = z.object({
 
 export type UsersConfig = z.infer<typeof schema>;
 
-/** @throws ConfigError with every problem at once. */
+/** @throws ConfigError that lists every problem. */
 export function readUsersConfig(env: Environment): UsersConfig {
   const config = readConfig(schema, env);
-  // Demo accounts have a published password: a production that starts with them is an open door.
+  // Demo accounts have a published password, so production must not start with them.
   if (config.NODE_ENV === 'production' && config.SEED_FILE !== undefined) {
     throw new ConfigError(['SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it']);
   }

@@ -1,13 +1,13 @@
 import { commonErrors, type ErrorTable, AppError as KitError, preconditionErrors } from '@countersign/service-kit';
 
-/** Every code this service answers with. */
+/** The error codes of this service. */
 export const errors = {
   ...commonErrors,
   ...preconditionErrors,
-  acting_user_required: { status: 403, fault: 'caller', title: 'This is answered only for a user.' },
+  acting_user_required: { status: 403, fault: 'caller', title: 'The calling service must act for a user.' },
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
-  not_the_source: { status: 403, fault: 'caller', title: 'Only the auth-service says who is a member.' },
-  unknown_user: { status: 404, fault: 'caller', title: 'Nobody in this tenant has this id.' },
+  not_the_source: { status: 403, fault: 'caller', title: 'Only the auth-service can change memberships.' },
+  unknown_user: { status: 404, fault: 'caller', title: 'No user of this tenant has this id.' },
 } as const satisfies ErrorTable;
 
 export type Code = keyof typeof errors;

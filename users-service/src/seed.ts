@@ -7,7 +7,7 @@ import { inTenant } from './store/in-tenant.ts';
 import { addMember, type Written } from './store/members.ts';
 import type { UsersSchema } from './store/schema.ts';
 
-// The auth-service reads the same file; what is its alone (password, slug, …) is no concern here.
+// The auth-service reads the same file. This service ignores the fields that only the auth-service needs (password, slug, …).
 const seedFile = z.object({
   tenants: z.array(
     z.object({
@@ -39,7 +39,7 @@ export function readSeed(path: string): Seed {
   throw new StartupError(`SEED_FILE: ${path} is not as expected:\n${z.prettifyError(parsed.error)}`);
 }
 
-/** Adds the members that are not there yet; one who is there keeps every change made since. */
+/** Adds the members that are missing. Existing members keep every change made since the first seed. */
 export async function seedMembers(db: Database<UsersSchema>, seed: Seed, stamp: () => Written): Promise<void> {
   for (const { id: tenantId, members } of seed.tenants) {
     await inTenant(db, tenantId, async (trx) => {

@@ -9,7 +9,7 @@ import { loginRole, requestRoles, type UsersSchema } from './store/schema.ts';
 
 const name = 'users-service';
 
-/** Starts the service. @throws StartupError when the database, the seed or the port is the trouble. */
+/** Starts the service. @throws StartupError when the database, the seed file or the port cannot be used. */
 export async function start(
   config: UsersConfig,
   logger = createLogger(name, config.LOG_LEVEL),

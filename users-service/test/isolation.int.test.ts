@@ -16,7 +16,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
   });
   afterAll(() => world.close());
 
-  test('are apart in every table, for the owner too', async () => {
+  test('are separated in every table, for the owner too', async () => {
     const names = await world.db.transaction({ role: appRole }, async (trx) => {
       const { rows } = await sql.raw<{ name: string }>(tablesWithoutForcedRowSecurity).execute(trx);
       return rows;
@@ -24,7 +24,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     expect(names).toEqual([]);
   });
 
-  test('have policies that hold for reading and writing', async () => {
+  test('have policies that apply to reading and writing', async () => {
     const { rows } = await world.db.transaction({ role: appRole }, (trx) =>
       sql<{ table: string; complete: boolean }>`
         select tablename as table, bool_and(qual is not null and with_check is not null) as complete
@@ -33,7 +33,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     expect(rows).toEqual([{ table: 'members', complete: true }]);
   });
 
-  test('are not told apart for nobody: without a tenant there is no row, and none can be added', async () => {
+  test('stay hidden without a tenant: a transaction without one sees no row and can add none', async () => {
     for (const scope of [{ role: appRole }, { role: appRole, tenantId: '' }, { role: appRole, tenantId: 'x' }]) {
       const rows = await world.db.transaction(scope, (trx) => trx.selectFrom('members').selectAll().execute());
       expect(rows).toEqual([]);
@@ -55,7 +55,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     },
   );
 
-  test('the role that copies tokens neither sees nor changes a member of whom news are known', async () => {
+  test('the role that copies token roles neither sees nor changes members that have news', async () => {
     const known = { ...people.admin, userId: 'known-by-news' };
     const told = {
       tenant_id: known.tenantId,
@@ -76,7 +76,7 @@ describe.each(databases())('tenants on %s', (_kind, database) => {
     await expect(more).rejects.toThrow(/permission denied/);
   });
 
-  test('a pooled connection leaves nothing of one to the next after an error in between', async () => {
+  test('a pooled connection carries nothing from one tenant to the next after an error', async () => {
     const pid = sql<{ pid: number }>`select pg_backend_pid() as pid`;
     let failedOn: number | undefined;
     const failing = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, async (trx) => {

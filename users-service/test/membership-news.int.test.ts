@@ -38,7 +38,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
   };
   const seen = async (userId: string) => (await world.call(admin, 'GET', `/v1/users/${userId}`)).body;
 
-  test('make a member, who is in the directory before they ever came', async () => {
+  test('create a member, who appears in the directory before their first request', async () => {
     const userId = newcomer();
     expect((await tell({ user_id: userId, sequence: 5 }).expect(200)).body).toEqual({ applied: true });
     expect(await seen(userId)).toMatchObject({
@@ -51,7 +51,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     expect((await seen(userId)).sequence).toBeUndefined();
   });
 
-  test('count once, and never when they are older than what is known', async () => {
+  test('apply once, and never when they are older than the stored news', async () => {
     const userId = newcomer();
     await tell({ user_id: userId, sequence: 10, role: 'complainant' }).expect(200);
     const etag = (await world.call(admin, 'GET', `/v1/users/${userId}`)).headers.etag;
@@ -67,7 +67,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     expect(await seen(userId)).toMatchObject({ role: 'agent', status: 'inactive' });
   });
 
-  test('end as the newest says, in whatever order and however often they come', async () => {
+  test('leave the state of the newest news, in any order and with repeats', async () => {
     const userId = newcomer();
     const order = [3, 1, 4, 4, 2, 5, 3];
     await Promise.all(
@@ -76,7 +76,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     expect((await seen(userId)).email).toBe('5@acme.test');
   });
 
-  test('leave alone what the person said of themselves', async () => {
+  test('keep the fields that the person edited', async () => {
     await world
       .call(agent, 'PATCH', '/v1/users/me', { body: { display_name: 'Aggie', phone: '+43 1 234' } })
       .expect(200);
@@ -88,7 +88,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     });
   });
 
-  describe('outrank a token that was issued before them', () => {
+  describe('take precedence over a token that was issued before them', () => {
     const roles = ['complainant', 'agent', 'admin'];
     const withToken = (userId: string, role: string) => ({ tenantId: tenants.acme, userId, role });
     const me = (userId: string, role: string) => world.call(withToken(userId, role), 'GET', '/v1/users/me').expect(200);
@@ -97,7 +97,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
         .call(withToken(userId, role), 'PATCH', '/v1/users/me', { body: { display_name: `once ${role}` } })
         .expect(200);
 
-    test('a demoted member keeps the new role, whatever the old token reads or writes', async () => {
+    test('a demoted member keeps the new role when the old token reads or writes', async () => {
       const userId = newcomer();
       await me(userId, 'admin');
       await tell({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
@@ -108,13 +108,13 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
       expect((await seen(userId)).role).toBe('complainant');
     });
 
-    test('a member whom only news made known keeps their role too', async () => {
+    test('a member created by news keeps their role too', async () => {
       const userId = newcomer();
       await tell({ user_id: userId, sequence: 1, role: 'complainant' }).expect(200);
       expect((await me(userId, 'admin')).body).toMatchObject({ role: 'complainant', email: 'new@acme.test' });
     });
 
-    test('news that arrive after the old token was used still count, and stay', async () => {
+    test('news that arrive after the old token was used still apply', async () => {
       const userId = newcomer();
       await rename(userId, 'admin');
       expect((await me(userId, 'admin')).body.role).toBe('admin');
@@ -151,9 +151,9 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
       expect((await seen(userId)).role).toBe('agent');
     });
 
-    // PGlite runs one transaction at a time: nothing can come between the two there.
+    // PGlite runs one transaction at a time, so nothing can run between the two.
     if (kind !== 'postgres') return;
-    test('news that commit while a token is being copied count', async () => {
+    test('news that commit while a role is copied from a token apply', async () => {
       const userId = newcomer();
       await me(userId, 'complainant');
       const news = { tenant_id: tenants.acme, user_id: userId, email: 'e', role: 'agent', status: 'active' } as const;
@@ -175,7 +175,7 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
   test.each<[string, IdentityFacts, string]>([
     ['another service', { kind: 'service', serviceId: 'complaint-service' }, 'not_the_source'],
     ['an administrator', asUser(admin), 'identity_not_allowed'],
-    ['nobody', { kind: 'anonymous' }, 'identity_not_allowed'],
+    ['an anonymous caller', { kind: 'anonymous' }, 'identity_not_allowed'],
     ['the gateway', { kind: 'gateway' }, 'identity_not_allowed'],
   ])('are not taken from %s, and no row is touched', async (_who, facts, code) => {
     const before = world.transactions();

@@ -4,7 +4,7 @@ import { usersWorld } from './world.ts';
 
 const { complainant, agent, admin, stranger } = people;
 let fresh = 0;
-/** Somebody nobody has met yet. */
+/** Returns a user without a row in any tenant. */
 const newcomer = (tenantId = agent.tenantId, role = 'agent') => {
   fresh += 1;
   return { tenantId, role, userId: `newcomer-${fresh}` };
@@ -20,7 +20,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
   const patch = (who: typeof agent, body: unknown, headers = {}) =>
     world.call(who, 'PATCH', '/v1/users/me', { body, headers });
 
-  test('is there for a seeded member', async () => {
+  test('exists for a seeded member', async () => {
     const { body, headers } = await me();
     expect(body).toEqual({
       id: agent.userId,
@@ -39,7 +39,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect(headers['cache-control']).toBe('private, no-cache');
   });
 
-  test('is made from the identity when a member without one first looks, once', async () => {
+  test('is created once from the identity, when a member without a profile first reads it', async () => {
     const who = newcomer();
     const [one, two] = await Promise.all([me(who), me(who)]);
     expect(one.body).toMatchObject({ id: who.userId, role: 'agent', email: null, display_name: null });
@@ -47,7 +47,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect((await me(who)).headers.etag).toBe(one.headers.etag);
   });
 
-  test('is another one in another tenant', async () => {
+  test('is separate in each tenant', async () => {
     const here = newcomer();
     const there = { ...here, tenantId: stranger.tenantId };
     await patch(here, { display_name: 'Only here' }).expect(200);
@@ -62,7 +62,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect(seen.body.role).toBe('admin');
   });
 
-  test('changes, and says so in its entity tag; what is the same changes nothing', async () => {
+  test('gets a new entity tag when it changes; a patch with the same values changes nothing', async () => {
     const who = newcomer();
     const before = await me(who);
     const wanted = { display_name: '  Ölav ', phone: '+43 1 234-5', locale: 'de-AT', time_zone: 'Europe/Vienna' };
@@ -74,17 +74,17 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect((await patch(who, { phone: null }).expect(200)).body).toMatchObject({ phone: null, locale: 'de-AT' });
   });
 
-  test('is not sent again to who has it', async () => {
+  test('is not sent again to a client that has the current version', async () => {
     const { headers } = await me();
     await world.call(agent, 'GET', '/v1/users/me', { headers: { 'if-none-match': headers.etag ?? '' } }).expect(304);
   });
 
-  test('never takes the entity tag of one person for that of another', async () => {
+  test('never accepts the entity tag of another person', async () => {
     const { headers } = await me(complainant);
     await world.call(agent, 'GET', '/v1/users/me', { headers: { 'if-none-match': headers.etag ?? '' } }).expect(200);
   });
 
-  test('is changed only as it was seen, where If-Match asks for that', async () => {
+  test('changes only when If-Match names its current entity tag', async () => {
     const who = newcomer();
     const seen = (await me(who)).headers.etag ?? '';
     await patch(who, { display_name: 'First' }, { 'if-match': `"other", ${seen}` }).expect(200);
@@ -123,7 +123,7 @@ describe.each(databases())('a profile on %s', (_kind, database) => {
     expect((await me(complainant)).headers.etag).toBe(before.headers.etag);
   });
 
-  test('refuses what is no JSON, and says how', async () => {
+  test('refuses bodies that are not JSON, and names the reason', async () => {
     const malformed = await world.call(agent, 'PATCH', '/v1/users/me', { rawBody: '{"display_name":' }).expect(400);
     expect(malformed.body.code).toBe('invalid_request');
     const form = { rawBody: 'display_name=x', contentType: 'application/x-www-form-urlencoded' };

@@ -43,7 +43,7 @@ const environment = (more: Record<string, string | undefined>) => ({
 const run = (more: Record<string, string | undefined> = {}) =>
   start(readUsersConfig(environment(more)), silentLogger());
 
-/** Until it has the keys and its replay memory has begun, a service refuses even the gateway. */
+/** A service refuses even the gateway until it has loaded the keys and its replay memory has started. */
 const me = (port: number, change?: object) =>
   eventually(async () => {
     const method = change === undefined ? 'GET' : 'PATCH';
@@ -58,14 +58,14 @@ const me = (port: number, change?: object) =>
     return answer.body as Record<string, unknown>;
   });
 
-// Made, migrated and seeded by the service itself, on a database of this test's own.
+// The service creates, migrates and seeds a separate database for this test.
 const prefix = `users_test_${process.pid}`;
 const serverUrl = process.env.DATABASE_URL;
 if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 
-describe.each(databases())('the service as it is started, on %s', (kind) => {
+describe.each(databases())('the started service on %s', (kind) => {
   test.each(redisServers())(
-    'with %s for replays, seeds its members once, and a second start keeps what they changed',
+    'with %s for replays, seeds its members once, and a second start keeps their changes',
     async (store, redis) => {
       const where = {
         DATABASE_URL: kind === 'postgres' ? serverUrl : undefined,
@@ -95,14 +95,14 @@ describeStart({
   }),
 });
 
-test('never seeds a production', () => {
+test('never seeds in production', () => {
   expect(() => readUsersConfig(environment({ NODE_ENV: 'production' }))).toThrow(/^SEED_FILE: .*production/);
   expect(readUsersConfig(environment({ NODE_ENV: 'production', SEED_FILE: '' })).SEED_FILE).toBeUndefined();
 });
 
 test.each([
   ['is not there', undefined, /cannot read .*ENOENT/],
-  ['is no JSON', '{', /cannot read/],
+  ['is not JSON', '{', /cannot read/],
   ['has no tenants', '{}', /is not as expected/],
 ])('says in a sentence that the seed file %s', async (_what, content, message) => {
   const path = join(home, 'other.json');

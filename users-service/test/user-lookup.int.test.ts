@@ -21,13 +21,13 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     return world.send('GET', target, world.sign({ method: 'GET', target, facts }));
   };
 
-  test('says what they are in the tenant, and nothing more', async () => {
+  test('returns the role and status in the tenant, and nothing more', async () => {
     const { body } = await ask(service(admin), agent.userId).expect(200);
     expect(body).toEqual({ id: agent.userId, role: 'agent', status: 'active' });
     expect((await ask(service(agent), complainant.userId).expect(200)).body.role).toBe('complainant');
   });
 
-  test('has the same answer for another tenant’s, for nobody and for what is no id', async () => {
+  test('gives the same answer for another tenant’s user, an unknown user and an invalid id', async () => {
     for (const [facts, id] of [
       [service(agent), stranger.userId],
       [service(stranger), agent.userId],
@@ -39,7 +39,7 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     }
   });
 
-  test('is for services that act for a user, and reads no row for anybody else', async () => {
+  test('serves only services that act for a user, and reads no row for other callers', async () => {
     const before = world.transactions();
     expect((await ask(service(), agent.userId).expect(403)).body.code).toBe('acting_user_required');
     for (const facts of [asUser(admin), { kind: 'anonymous' }, { kind: 'gateway' }] as const) {
@@ -49,7 +49,7 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     expect(world.transactions()).toBe(before);
   });
 
-  test('a service sees nothing of what is for people', async () => {
+  test('a service cannot use the routes for users', async () => {
     for (const target of ['/v1/users', '/v1/users/me', `/v1/users/${agent.userId}`]) {
       const { body } = await world
         .send('GET', target, world.sign({ method: 'GET', target, facts: service(admin) }))

@@ -21,7 +21,7 @@ export const seed: Seed = {
   })),
 };
 
-/** The service on a database with everybody in it. */
+/** Starts the service on a database with all test people. */
 export async function usersWorld(where: TestDatabase) {
   const database = await where.open<UsersSchema>({ login: loginRole, roles: requestRoles, migrations });
   await seedMembers(database.db, seed, newStamp);

@@ -1,13 +1,13 @@
-/** Who acts, from the signed identity. */
+/** The user of the signed identity. */
 export type Caller = Readonly<{ userId: string; role: string }>;
-/** Whose complaints of the tenant a query may touch. Every query takes one, so that none can forget it. */
+/** The complaints of the tenant that a query may touch. Every query takes one, so no query can omit the restriction. */
 export type Reach = Readonly<{ kind: 'tenant' } | { kind: 'own'; complainantId: string }>;
 /** Which comments a query may return: all, or those that are not internal. */
 export type CommentReach = 'all' | 'public';
 
-/** Roles that work on complaints. Everybody else is a complainant, and sees their own. */
+/** Roles that work on complaints. All other users see only their own complaints. */
 export const staffRoles = ['agent', 'admin'] as const;
-/** Roles that have any business here. */
+/** Roles that may use this service. */
 export const knownRoles = ['complainant', ...staffRoles] as const;
 
 export function isStaff({ role }: Caller): boolean {

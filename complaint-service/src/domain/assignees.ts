@@ -1,8 +1,8 @@
 import type { UserIdentity } from '@countersign/identity';
 
 /**
- * Asks whoever knows the people of the caller's tenant whether this one may take a complaint: a member of that tenant, active,
- * and an agent. It is asked before the transaction, since it goes over the network, and with the caller's whole identity, since
- * `txnToken` is what a nested call presents.
+ * Asks the users-service whether a user may take a complaint: the user must be an active agent of the caller's tenant.
+ * The call goes over the network, so it runs before the transaction. It takes the caller's whole identity, because a
+ * nested call presents `txnToken`.
  */
 export type AssigneeDirectory = (caller: UserIdentity, assigneeId: string) => Promise<boolean>;

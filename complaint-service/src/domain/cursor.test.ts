@@ -7,11 +7,11 @@ const position = fc.record({
   id: fc.uuid(),
 });
 
-test('a cursor comes back as the place it was made of', () => {
+test('a cursor decodes to the position it encodes', () => {
   fc.assert(fc.property(position, (place) => expect(decodeCursor(encodeCursor(place))).toEqual(place)));
 });
 
-test('nothing else is a cursor', () => {
+test('malformed cursors are refused', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary' })), (text) => {
       const decoded = decodeCursor(text);
@@ -36,6 +36,6 @@ test.each([
   expect(decodeCursor(cursor)).toBeUndefined();
 });
 
-test('the cursor at a row is its place', () => {
+test('the cursor at a row encodes the position of the row', () => {
   expect(decodeCursor(cursorAt({ created_at: new Date(2), id }))).toEqual({ createdAt: new Date(2), id });
 });

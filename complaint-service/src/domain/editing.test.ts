@@ -3,7 +3,7 @@ import { changedFields, editOf } from './editing.ts';
 
 const current = { title: 'Noise', description: 'At night', category: 'street' };
 
-test('an edit is only what is different', () => {
+test('an edit holds only the fields that differ', () => {
   expect(changedFields(current, { title: 'Noise', category: 'house' })).toEqual({ category: 'house' });
   expect(changedFields(current, current)).toEqual({});
   expect(changedFields(current, { title: undefined })).toEqual({});

@@ -1,9 +1,9 @@
-/** What a complaint says, as its complainant or an agent may correct it. */
+/** The text of a complaint, which its complainant or an agent may edit. */
 export type Wording = Readonly<{ title: string; description: string; category: string }>;
-/** A correction: fields that are not named stay. */
+/** An edit. Fields that are missing stay as they are. */
 export type WantedWording = Readonly<{ [Field in keyof Wording]?: string | undefined }>;
 
-/** Only what is different, so that a repeated PATCH leaves entity tag and history alone. */
+/** Returns only the fields that differ, so that a repeated PATCH changes neither entity tag nor history. */
 export function changedFields(current: Wording, wanted: WantedWording): Partial<Wording> {
   const changes: { -readonly [Field in keyof Wording]?: string } = {};
   for (const field of ['title', 'description', 'category'] as const) {
@@ -13,10 +13,10 @@ export function changedFields(current: Wording, wanted: WantedWording): Partial<
   return changes;
 }
 
-/** What the history keeps of an edit: the text before and after, so that nothing is rewritten without a trace. */
+/** The history of an edit: the text before and after each change. */
 export type WordingEdit = Readonly<{
   fields: readonly string[];
-  /** Missing in entries of releases that kept the names of the fields only. */
+  /** Missing in entries of older releases, which kept only the names of the fields. */
   changes?: Readonly<{ [Field in keyof Wording]?: Readonly<{ from: string; to: string }> }>;
 }>;
 
@@ -27,7 +27,7 @@ export function editOf(current: Wording, changes: Partial<Wording>): WordingEdit
   return { fields, changes: Object.fromEntries(entries) };
 }
 
-/** The text that search looks into. Comments are not part of it: a hit would tell of internal ones. */
+/** Returns the text that is searched. Comments are left out: a match could reveal an internal one. */
 export function searchedText({ title, description }: Pick<Wording, 'title' | 'description'>): string {
   return `${title}\n${description}`;
 }

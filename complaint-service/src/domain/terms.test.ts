@@ -16,7 +16,7 @@ test.each([
   expect(termsOf(text)).toEqual(words);
 });
 
-test('keeps 64 characters of a word, and cuts none in half', () => {
+test('keeps 64 characters of a word, and never splits a character', () => {
   expect(termsOf('𝒳'.repeat(100))).toEqual(['x'.repeat(64)]);
   expect(termsOf('𐐷'.repeat(100))).toEqual(['𐐷'.repeat(64)]);
 });
@@ -46,7 +46,7 @@ test.each([
     termsOf(text);
     return performance.now() - begun;
   });
-  // The quickest: the machine may be busy with something else. Unbounded they took 30 to 100.
+  // Use the fastest run, because the machine may be busy. Without the bound these took 30 to 100.
   expect(Math.min(...tookMs)).toBeLessThan(15);
 });
 
@@ -56,7 +56,7 @@ test('no other letter than the half-width voiced marks normalises to marks', () 
   expect(letters).toEqual(['\uff9e', '\uff9f']);
 });
 
-test('a query asks for ten words at most', () => {
+test('a query uses at most ten words', () => {
   expect(queryTerms('a b c d e f g h i j k l')).toHaveLength(10);
 });
 

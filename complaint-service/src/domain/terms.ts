@@ -1,25 +1,25 @@
 const maxTermLength = 64;
-/** Each term is a row and an index entry, and the text of a complaint has room for 10,000. */
+/** Each term costs a row and an index entry, and the text of a complaint has room for thousands of words. */
 const maxTerms = 256;
 // A title and a description fit. Normalising can make a text 18 times as long.
 const maxFoldedLength = 10_240;
-/** A query of more words than this is answered as if it ended there. */
+/** Words of a query beyond this number are ignored. */
 const maxQueryTerms = 10;
 
 // Normalising sorts a run of marks in quadratic time. 30 is the bound of UAX #15 section 13. The two half-width voiced marks
 // are letters that normalise to marks.
 const markRuns = /([\p{M}\uff9e\uff9f]{1,30})[\p{M}\uff9e\uff9f]*/gu;
 
-// Its dictionaries also find the words of scripts that are written without spaces.
+// Its dictionaries also find words in scripts without spaces.
 const words = new Intl.Segmenter('und', { granularity: 'word' });
 
 /**
- * The first 256 different words of a text, in order: compatibility forms and case folded, at most 64 characters of each.
+ * Returns the first 256 different words of a text, in order. Folds compatibility forms and case; keeps 64 characters of each.
  * Letters, marks and digits make a word; `example.com` is two.
  */
 export function termsOf(text: string): string[] {
   const normalized = text.replace(markRuns, '$1').normalize('NFKC').slice(0, maxFoldedLength);
-  // By way of capitals: `ß` and `SS`, and the two small sigmas, are one letter to who searches.
+  // Convert to upper case first, so that `ß` matches `SS` and both small sigmas match each other.
   const folded = normalized.toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFKC');
   const found = new Set<string>();
   for (const { segment, isWordLike } of words.segment(folded)) {
@@ -32,7 +32,7 @@ export function termsOf(text: string): string[] {
   return [...found];
 }
 
-/** What a search asks for: each must begin a word of the complaint. */
+/** Returns the terms of a search. Each must begin a word of the complaint. */
 export function queryTerms(query: string): string[] {
   return termsOf(query).slice(0, maxQueryTerms);
 }

@@ -23,8 +23,8 @@ describe('moving a complaint', () => {
     expect(judgeTransition({ userId: 'x', role: 'auditor' }, 'open', 'in_progress')).toBe('insufficient_role');
   });
 
-  // The model is the sentence "one way, one step at a time", told with positions instead of a table.
-  test('is allowed exactly when it is the next step, whoever asks for it', () => {
+  // The model compares positions in the list of statuses instead of using the table.
+  test('is allowed only to the next status, for every role', () => {
     fc.assert(
       fc.property(role, status, status, (asRole, from, to) => {
         const isNextStep = statuses.indexOf(to) === statuses.indexOf(from) + 1;
@@ -35,7 +35,7 @@ describe('moving a complaint', () => {
     );
   });
 
-  test('never goes back and ends after three steps, in whatever order they are asked for', () => {
+  test('never goes back and ends after three steps, in any order of requests', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(role, status), { maxLength: 40 }), (wishes) => {
         const visited: Status[] = ['open'];
@@ -49,12 +49,12 @@ describe('moving a complaint', () => {
   });
 });
 
-test('a complainant edits while it is open, an agent until it is closed', () => {
+test('a complainant may edit an open complaint, an agent any complaint that is not closed', () => {
   const editableBy = (caller: typeof agent) => statuses.filter((at) => mayEdit(caller, { status: at }));
   expect(editableBy(complainant)).toEqual(['open']);
   expect(editableBy(agent)).toEqual(['open', 'in_progress', 'resolved']);
 });
 
-test('a closed complaint is given to nobody', () => {
+test('a closed complaint cannot be assigned', () => {
   expect(statuses.filter((at) => mayBeAssigned({ status: at }))).toEqual(['open', 'in_progress', 'resolved']);
 });

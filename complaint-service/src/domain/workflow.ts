@@ -1,11 +1,11 @@
 import { type Caller, isStaff } from './access.ts';
 
-/** Where a complaint can be, in the order it moves. */
+/** The statuses of a complaint, in the order of the workflow. */
 export const statuses = ['open', 'in_progress', 'resolved', 'closed'] as const;
 export type Status = (typeof statuses)[number];
 type AtStatus = Readonly<{ status: Status }>;
 
-/** One way, one step at a time. Nothing leaves `closed`. */
+/** The next status of each status. `closed` is final. */
 export const nextOf = {
   open: 'in_progress',
   in_progress: 'resolved',
@@ -14,8 +14,8 @@ export const nextOf = {
 } as const satisfies Record<Status, Status | undefined>;
 
 /**
- * Whether this caller may move a complaint there. Agents and admins make every step; a complainant makes the last one, which
- * says that they are content.
+ * Whether this caller may move a complaint there. Agents and admins may make every step. A complainant may make only the
+ * last one, which accepts the resolution.
  */
 export function judgeTransition(
   caller: Caller,
@@ -26,12 +26,12 @@ export function judgeTransition(
   return nextOf[from] === to ? 'allowed' : 'illegal_transition';
 }
 
-/** Whether this caller may still change what a complaint says: its complainant until somebody works on it. */
+/** Whether the caller may still edit a complaint. Complainants may edit while it is open, agents and admins until it closes. */
 export function mayEdit(caller: Caller, { status }: AtStatus): boolean {
   return isStaff(caller) ? status !== 'closed' : status === 'open';
 }
 
-/** Whether a complaint can still be given to somebody. */
+/** Whether a complaint can still be assigned. */
 export function mayBeAssigned({ status }: AtStatus): boolean {
   return status !== 'closed';
 }

@@ -12,7 +12,7 @@ import { sendComplaint } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** Giving a complaint to somebody. */
+/** The route that assigns a complaint to an agent. */
 export function assignRoutes({ db, newId, now, assignees }: RouteParts): Router {
   const router = createRouter();
 
@@ -20,7 +20,7 @@ export function assignRoutes({ db, newId, now, assignees }: RouteParts): Router 
     const user = userOf(req);
     const id = String(req.params.id);
     const { assignee_id: assigneeId } = assignment.parse(jsonBody(req));
-    // First whether there is such a complaint, or the answer about the assignee would be given for any id.
+    // Check the complaint first. Otherwise the answer would reveal whether any id is an agent.
     await inTenant(db, user.tenantId, (trx) => reachComplaint(trx, user, id, 'read'));
     if (!(await assignees(user, assigneeId))) throw new AppError('unknown_assignee');
     const complaint = await inTenant(db, user.tenantId, async (trx) => {

@@ -11,7 +11,7 @@ import { commentJson } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** What is said about a complaint, at any time of its life. */
+/** Routes for the comments of a complaint, in every status. */
 export function commentRoutes({ db, newId, now }: RouteParts): Router {
   const router = createRouter();
 

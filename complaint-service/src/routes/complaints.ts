@@ -18,7 +18,7 @@ import { complaintJson, sendComplaint } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** Filing, finding, reading and correcting complaints. */
+/** Routes to file, find, read and edit complaints. */
 export function complaintRoutes({ db, newId, now }: RouteParts): Router {
   const router = createRouter();
 
@@ -88,7 +88,11 @@ export function complaintRoutes({ db, newId, now }: RouteParts): Router {
   return router;
 }
 
-/** In the service, whatever the gateway's limits are. @throws AppError `too_many_changes`, with the seconds to wait. */
+/**
+ * Limits the writes of one user, independently of the gateway's limits.
+ *
+ * @throws AppError `too_many_changes`, with the seconds to wait.
+ */
 async function demandFewWrites(trx: Trx, user: UserIdentity, at: Date): Promise<void> {
   const waitSec = secondsToWait(await oldestOfLatestWrites(trx, user, maxWrites), at);
   if (waitSec > 0) throw new AppError('too_many_changes', { headers: { 'retry-after': String(waitSec) } });

@@ -8,7 +8,7 @@ const title = lineField(200);
 const description = textField(10_000);
 const category = lineField(50);
 
-// Bodies are strict: one that names `tenant_id` or `status` is refused, not cleaned.
+// Bodies are strict: one with other fields, such as `tenant_id` or `status`, is refused.
 export const newComplaint = z.strictObject({ title, description, category });
 export const complaintPatch = newComplaint.partial();
 export const transition = z.strictObject({ to: z.enum(statuses), reason: lineField(500).optional() });
@@ -17,7 +17,7 @@ export const assignment = z.strictObject({
 });
 export const newComment = z.strictObject({ body: textField(5_000), internal: z.boolean().default(false) });
 
-/** Any list. Parameters it does not know are ignored, as everywhere in HTTP; a repeated one is refused. */
+/** The query of every list. Unknown parameters are ignored; repeated ones are refused. */
 export const pageQuery = z.object(pageFields({ maxLength: 200, decode: decodeCursor }));
 
 export const complaintsQuery = pageQuery.extend({
@@ -25,7 +25,7 @@ export const complaintsQuery = pageQuery.extend({
   q: z.string().min(1).max(200).transform(queryTerms).optional(),
 });
 
-/** An id in a path. What is no UUID names nothing, and Postgres would call it an error. */
+/** Whether an id in a path is a UUID. Postgres would report other ids as errors. */
 export function isComplaintId(id: string): boolean {
   return z.uuid().safeParse(id).success;
 }

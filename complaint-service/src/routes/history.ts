@@ -9,7 +9,7 @@ import { historyJson } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** What was done to a complaint, by whom and when. */
+/** Routes for the history of a complaint. */
 export function historyRoutes({ db }: RouteParts): Router {
   const router = createRouter();
 

@@ -2,7 +2,7 @@ import { entityTag } from '@countersign/service-kit';
 import type { Response } from 'express';
 import type { Comment, Complaint, HistoryEntry } from '../store/schema.ts';
 
-/** A complaint looks the same to everybody who may see it. */
+/** Returns the JSON form of a complaint. It is the same for every caller. */
 export function complaintJson(complaint: Complaint) {
   return {
     id: complaint.id,

@@ -9,9 +9,9 @@ import { isComplaintId } from './fields.ts';
 const queries = { read: findComplaint, change: lockComplaint };
 
 /**
- * The complaint of a path, if the caller may see it; to change it is to lock it.
+ * Returns the complaint of a path, if the caller may see it. Locks it for a change.
  *
- * @throws AppError `not_found`: the same for none, for another tenant's and for another complainant's.
+ * @throws AppError `not_found`: the same for unknown complaints, other tenants' and other complainants'.
  */
 export async function reachComplaint(
   trx: Trx,

@@ -2,10 +2,10 @@ import type { Database } from '@countersign/database';
 import type { AssigneeDirectory } from '../domain/assignees.ts';
 import type { ComplaintsSchema } from '../store/schema.ts';
 
-/** What the endpoints are made of. */
+/** The dependencies of the routes. */
 export type RouteParts = Readonly<{
   db: Database<ComplaintsSchema>;
-  /** A new UUIDv7, for rows and revisions. */
+  /** Returns a new UUIDv7 for a row or a revision. */
   newId: () => string;
   now: () => Date;
   assignees: AssigneeDirectory;

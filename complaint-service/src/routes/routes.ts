@@ -9,7 +9,7 @@ import { historyRoutes } from './history.ts';
 import type { RouteParts } from './route-parts.ts';
 import { transitionRoutes } from './transition.ts';
 
-/** Everything under /v1 is for signed-in people of one tenant. */
+/** Routes under /v1 serve signed-in users of one tenant. */
 export function complaintServiceRoutes(parts: RouteParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);

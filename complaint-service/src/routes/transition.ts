@@ -11,7 +11,7 @@ import { sendComplaint } from './json.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** Moving a complaint along its one way. */
+/** The route that moves a complaint to its next status. */
 export function transitionRoutes({ db, newId, now }: RouteParts): Router {
   const router = createRouter();
 

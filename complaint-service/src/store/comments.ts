@@ -4,15 +4,15 @@ import type { PageWanted } from './page.ts';
 import type { Comment, NewComment } from './schema.ts';
 
 /**
- * Locks the complaint until the transaction ends, so that comments become visible in the order of their numbers. A time
- * would not do: a comment that is committed late, or by an instance whose clock is behind, would lie behind a reader's cursor.
+ * Adds a comment. Locks the complaint until the transaction ends, so that comments become visible in the order of their
+ * numbers. With times, a reader's cursor could pass a comment that commits late or on an instance whose clock is behind.
  */
 export async function insertComment(trx: Trx, comment: NewComment): Promise<Comment> {
   await trx.selectFrom('complaints').select('id').where('id', '=', comment.complaint_id).forUpdate().execute();
   return trx.insertInto('comments').values(comment).returningAll().executeTakeFirstOrThrow();
 }
 
-/** Oldest first, of a complaint that the caller was found to see. */
+/** Returns one page, oldest first, of a complaint that the caller may see. */
 export function listComments(
   trx: Trx,
   complaintId: string,

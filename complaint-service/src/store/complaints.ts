@@ -12,7 +12,7 @@ export type Written = Readonly<{ revision: string; at: Date }>;
 export type ComplaintFilter = PageWanted &
   Readonly<{
     status: Status | undefined;
-    /** Every one must begin a word of the complaint; undefined does not ask, an empty list finds nothing. */
+    /** Each term must begin a word of the complaint. Undefined matches all complaints; an empty list matches none. */
     words: readonly string[] | undefined;
   }>;
 
@@ -24,7 +24,7 @@ export function findComplaint(trx: Trx, reach: Reach, id: string): Promise<Compl
   return within(trx, reach).where('id', '=', id).executeTakeFirst();
 }
 
-/** As {@link findComplaint}, and nobody else changes it until this transaction ends. */
+/** Like {@link findComplaint}, and locks the complaint until this transaction ends. */
 export function lockComplaint(trx: Trx, reach: Reach, id: string): Promise<Complaint | undefined> {
   return within(trx, reach).where('id', '=', id).forUpdate().executeTakeFirst();
 }
@@ -44,7 +44,7 @@ export function changeComplaint(
     .executeTakeFirstOrThrow();
 }
 
-/** Newest first. */
+/** Returns one page of complaints, newest first. */
 export async function listComplaints(trx: Trx, reach: Reach, filter: ComplaintFilter): Promise<Complaint[]> {
   const { status, words, after, limit } = filter;
   if (words?.length === 0) return [];
@@ -59,7 +59,7 @@ export async function listComplaints(trx: Trx, reach: Reach, filter: ComplaintFi
           .whereRef('terms.tenant_id', '=', 'complaints.tenant_id')
           .whereRef('terms.complaint_id', '=', 'complaints.id')
           .where('term', '>=', word)
-          // The column is in byte order: everything that begins with the word stands before this.
+          // The column is in byte order, so all terms with this prefix sort before this value.
           .where('term', '<', `${word}\u{10ffff}`),
       ),
     );

@@ -13,8 +13,8 @@ export type Happening = Readonly<{
 type Tenanted = Readonly<{ tenantId: string; userId: string }>;
 
 /**
- * Belongs in the transaction of the change itself: neither is there without the other. That transaction has filed or locked
- * the complaint, so entries become visible in the order of their numbers.
+ * Adds an entry in the transaction of the change, so that both commit or neither does. That transaction has filed or
+ * locked the complaint, so entries become visible in the order of their numbers.
  */
 export async function addHistory(trx: Trx, complaint: Complaint, happening: Happening): Promise<void> {
   await trx
@@ -32,7 +32,7 @@ export async function addHistory(trx: Trx, complaint: Complaint, happening: Happ
     .execute();
 }
 
-/** Oldest first, of a complaint that the caller was found to see. */
+/** Returns one page, oldest first, of a complaint that the caller may see. */
 export function listHistory(trx: Trx, complaintId: string, { after, limit }: PageWanted): Promise<HistoryEntry[]> {
   let query = trx.selectFrom('history').selectAll().where('complaint_id', '=', complaintId);
   if (after !== undefined) {
@@ -44,8 +44,8 @@ export function listHistory(trx: Trx, complaintId: string, { after, limit }: Pag
 }
 
 /**
- * When this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when there are fewer.
- * Their next one waits here until this transaction ends, so none is missed.
+ * Returns when this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when there
+ * are fewer. The user's next write waits here until this transaction ends, so the count misses none.
  */
 export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: number): Promise<Date | undefined> {
   const { tenantId, userId } = user;
@@ -54,7 +54,7 @@ export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: num
     .selectFrom('history')
     .select('created_at')
     .where('actor_id', '=', userId)
-    // As the index says it.
+    // The same expression as in the index.
     .where(sql<boolean>`action in ('filed', 'edited')`)
     .orderBy('created_at', 'desc')
     .offset(writes - 1)

@@ -4,7 +4,7 @@ import { appRole, type ComplaintsSchema } from './schema.ts';
 
 export type Trx = Transaction<ComplaintsSchema>;
 
-/** The one way to the rows: one transaction, as the narrow role, in the tenant that the gateway signed for. */
+/** Runs one transaction with the request role, in the tenant that the gateway signed. All access to rows goes through here. */
 export function inTenant<T>(
   db: Database<ComplaintsSchema>,
   tenantId: string,

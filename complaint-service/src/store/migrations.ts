@@ -2,7 +2,7 @@ import type { Migration } from '@countersign/database';
 import { appRole } from './schema.ts';
 
 // Ids of people and tenants come from tokens, whose issuer need not use UUIDs. Times have the milliseconds that a
-// JavaScript Date has, or a cursor would skip what happened within one.
+// JavaScript Date has, or a cursor would skip rows within one millisecond.
 const complaints = `
   create table complaints (
     tenant_id text not null check (tenant_id <> ''),
@@ -66,10 +66,10 @@ const tenantTable = (table: string): readonly string[] => [
      with check (tenant_id = nullif(current_setting('app.tenant_id', true), ''))`,
 ];
 
-/** Numbers the rows of a list that is read forward, those that are there in the order they had so far. */
+/** Numbers the rows of a list that is read forward. Existing rows keep their order. */
 const numbered = (table: string): readonly string[] => [
   `alter table ${table} add column seq bigint`,
-  // The owner, too, sees rows of a tenant only. Within this transaction it sees all.
+  // Row-level security applies to the owner too. Without FORCE, it sees all rows in this transaction.
   `alter table ${table} no force row level security`,
   `update ${table} set seq = numbered.seq
      from (select tenant_id, id, row_number() over (order by created_at, id) as seq from ${table}) as numbered

@@ -1,4 +1,4 @@
 import type { Position } from '../domain/cursor.ts';
 
-/** What to read of a list: at most `limit` rows, behind `after`. */
+/** The part of a list to read: at most `limit` rows, after `after`. */
 export type PageWanted = Readonly<{ after: Position | undefined; limit: number }>;

@@ -9,16 +9,16 @@ export type ComplaintsTable = {
   description: string;
   category: string;
   status: Status;
-  /** Who filed it. */
+  /** The user who filed it. */
   complainant_id: string;
   assignee_id: string | null;
-  /** New with every change. The entity tag, so it must never repeat. */
+  /** Changes with every update. It is the entity tag, so it must never repeat. */
   revision: string;
   created_at: Date;
   updated_at: Date;
 };
 
-/** Which complaints hold which word: full-text search that an index still serves under row-level security. */
+/** The words of each complaint. This full-text search can use an index under row-level security. */
 type TermsTable = { tenant_id: string; term: string; complaint_id: string };
 
 type CommentsTable = {
@@ -30,12 +30,12 @@ type CommentsTable = {
   author_id: string;
   author_role: string;
   body: string;
-  /** Among agents and admins only. */
+  /** Visible to agents and admins only. */
   internal: boolean;
   created_at: Date;
 };
 
-/** What happened to a complaint. `detail` belongs to the action. */
+/** One change of a complaint. The shape of `detail` depends on the action. */
 export type HistoryEvent =
   | Readonly<{ action: 'filed'; detail: Readonly<Record<string, never>> }>
   | Readonly<{ action: 'edited'; detail: WordingEdit }>
@@ -66,7 +66,7 @@ export type ComplaintsSchema = {
   history: HistoryTable;
 };
 
-/** The role of every request: comments and history can be added to, never changed. */
+/** The role of every request. It can add comments and history entries, and change neither. */
 export const appRole = 'countersign_complaints_app';
-/** The role that connects, owns the tables, and is held by row-level security all the same. */
+/** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_complaints';

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Trx } from './in-tenant.ts';
 import type { Complaint } from './schema.ts';
 
-/** Makes a complaint findable by these words and no others. */
+/** Replaces the search terms of a complaint. */
 export async function replaceTerms(trx: Trx, complaint: Complaint, terms: readonly string[]): Promise<void> {
   await trx.deleteFrom('terms').where('complaint_id', '=', complaint.id).execute();
   await sql`

@@ -52,7 +52,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
       (await trx.selectFrom('notes').select('text').execute()).map((row) => row.text),
     );
 
-  test('shows a tenant its own rows, and nothing to nobody', async () => {
+  test('shows a tenant its own rows, and no rows without a tenant', async () => {
     await insert('a', 'of a');
     await insert('b', 'of b');
     expect(await texts({ tenantId: 'a' })).toEqual(['of a']);
@@ -76,7 +76,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
     expect(await texts({ tenantId: 'b' })).toEqual(['of b']);
   });
 
-  test('a notification wakes who listens', async () => {
+  test('a notification calls the listener', async () => {
     const woken = Promise.withResolvers<string | undefined>();
     const stop = await db.listen('wake', woken.resolve);
     await db.transaction({ role: app }, (trx) => sql`select pg_notify('wake', 'now')`.execute(trx));
@@ -84,7 +84,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
     await stop();
   });
 
-  test('is migrated once, however often it is opened', async () => {
+  test('is migrated once when it is opened several times', async () => {
     if (kind === 'pglite') return expect(await db.ping()).toBeUndefined();
     const again = await openDatabase<Schema>({ ...options, location });
     await again.close();
@@ -92,7 +92,7 @@ describe.each(locations)('a database on %s', (kind, location) => {
   });
 });
 
-test('a PGlite directory is held by one process at a time, and a dead process holds nothing', async () => {
+test('a PGlite directory is held by one process at a time, and the lock of a dead process is taken over', async () => {
   const home = mkdtempSync(join(tmpdir(), 'countersign-db-'));
   const dataDir = join(home, 'data');
   const db = await openDatabase<Schema>({ ...options, location: { dataDir } });
@@ -108,7 +108,7 @@ test('a PGlite directory is held by one process at a time, and a dead process ho
 });
 
 if (serverUrl !== undefined) {
-  test('lives through a connection that is lost in the middle of a transaction on postgres, and says 503', async () => {
+  test('survives a connection lost in a transaction on postgres, and answers 503', async () => {
     const lost: Error[] = [];
     const db = await openDatabase<Schema>({
       ...options,
@@ -126,7 +126,7 @@ if (serverUrl !== undefined) {
     await dropDatabase(`${name}_lost`);
   });
 
-  test('says 503 of a server on postgres that says nothing any more, and goes on with others', async () => {
+  test('answers 503 when a postgres connection stops responding, and continues on other connections', async () => {
     const { hostname, port } = new URL(serverUrl);
     const wires: [Socket, Socket][] = [];
     const between = createServer((near) => {
@@ -145,7 +145,7 @@ if (serverUrl !== undefined) {
     const databaseUrl = Object.assign(through, login).href;
     const db = await openDatabase<Schema>({ ...options, location: { databaseUrl } });
     for (const [near, far] of wires) far.unpipe(near);
-    // The one idle connection: its `begin` is never answered.
+    // The `begin` on the only idle connection is never answered.
     await expect(db.transaction({ role: app }, (trx) => sql`select 1`.execute(trx))).rejects.toMatchObject({
       code: 'unavailable',
     });
@@ -156,7 +156,7 @@ if (serverUrl !== undefined) {
     await dropDatabase(own);
   });
 
-  test('refuses to run as a superuser on postgres, and makes nothing there', async () => {
+  test('refuses to run as a superuser on postgres, and creates nothing', async () => {
     const own = `${name}_super`;
     await (await openDatabase<Schema>({ ...options, migrations: [], name: own, location: { serverUrl } })).close();
     const databaseUrl = Object.assign(new URL(serverUrl), { pathname: `/${own}` }).href;
@@ -172,8 +172,8 @@ if (serverUrl !== undefined) {
   });
 }
 
-test('says in one sentence that a server cannot be reached', async () => {
-  const location = { serverUrl: 'postgres://nobody@127.0.0.1:1/postgres' };
+test('reports an unreachable server in one sentence', async () => {
+  const location = { serverUrl: 'postgres://unknown@127.0.0.1:1/postgres' };
   await expect(openDatabase<Schema>({ ...options, location })).rejects.toThrow(
     /^database: cannot prepare .*ECONNREFUSED/,
   );

@@ -2,10 +2,10 @@ import { type Kysely, sql, type Transaction } from 'kysely';
 import { asUnavailable } from './failure.ts';
 
 /**
- * As whom, and for which tenant or user, a transaction runs. Row-level security decides from these alone.
+ * The role, tenant and user of a transaction. Row-level security uses only these.
  */
 export type Scope = Readonly<{
-  /** A NOLOGIN role that migrations granted no more than this kind of work needs. */
+  /** A NOLOGIN role with only the grants that this kind of work needs. */
   role: string;
   /** The tenant whose rows may be seen and written; absent means none. */
   tenantId?: string;
@@ -13,7 +13,7 @@ export type Scope = Readonly<{
   userId?: string;
 }>;
 
-/** What a driver must bring besides Kysely. */
+/** The functions of a driver besides Kysely. */
 export type Driver = Readonly<{
   kind: 'pglite' | 'postgres';
   /**

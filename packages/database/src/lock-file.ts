@@ -2,10 +2,10 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { StartupError } from '@countersign/service-kit';
 
 /**
- * Holds a directory for this process. A lock whose process is gone (kill -9, power cut) is taken over.
+ * Locks a directory for this process. Takes over a lock whose process has ended (kill -9, power cut).
  *
- * @returns Releases it.
- * @throws StartupError when a living process holds it, or it cannot be written.
+ * @returns A function that releases the lock.
+ * @throws StartupError when a running process holds the lock, or the lock file cannot be written.
  */
 export function lockFile(path: string): () => void {
   for (let attempt = 0; attempt < 2; attempt += 1) {

@@ -6,7 +6,7 @@ import { openPostgres } from './open-postgres.ts';
 import { provision } from './provision.ts';
 import { checkRoles } from './role-check.ts';
 
-/** Which database: a server where ours is made, one that exists, or PGlite in a directory or in memory. */
+/** The location of a database: a server on which it is created, an existing database, or PGlite in a directory or in memory. */
 export type Location = Readonly<{ serverUrl: string }> | Readonly<{ databaseUrl: string }> | PgliteLocation;
 
 export type OpenOptions = Readonly<{
@@ -18,7 +18,7 @@ export type OpenOptions = Readonly<{
   /** The NOLOGIN roles that transactions run as. */
   roles: readonly string[];
   migrations: readonly Migration[];
-  /** Told of connections lost while idle. */
+  /** Called when an idle connection is lost. */
   onError?: (error: Error) => void;
 }>;
 
@@ -26,7 +26,7 @@ export type OpenOptions = Readonly<{
 export async function openDatabase<Schema>(options: OpenOptions): Promise<Database<Schema>> {
   const { kysely, driver } = await open<Schema>(options);
   try {
-    // First: tables that a superuser made by mistake would be its own for good.
+    // Check roles first: tables that a superuser created by mistake would stay the superuser's.
     await checkRoles(kysely as unknown as Kysely<unknown>, driver.kind, options.roles);
     await migrate(kysely as unknown as Kysely<unknown>, options.migrations);
   } catch (error) {
@@ -42,7 +42,7 @@ async function open<Schema>({ location, onError = () => {}, ...wanted }: OpenOpt
   return openPostgres<Schema>(url, onError);
 }
 
-/** DESIGN section 7: the service's own URL, else the server's, else PGlite under COUNTERSIGN_HOME. */
+/** Chooses the service's own URL, else the server's, else PGlite under COUNTERSIGN_HOME (DESIGN section 7). */
 export function locationFrom(
   databaseUrl: string | undefined,
   serverUrl: string | undefined,

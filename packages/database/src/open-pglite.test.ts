@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-/** Opens it in a process whose files may hold so many KiB, as on a full disk. */
+/** Opens the database in a process with limited file sizes (in KiB), as on a full disk. */
 function openWithin(kib: number) {
   const call = `import('${resolve(import.meta.dirname, 'open-pglite.ts')}').then((it) => it.openPglite({ dataDir: '${dataDir}' }, []))
     .catch((error) => { console.log(error.name, error.message); process.exit(1); })`;
@@ -22,7 +22,7 @@ function openWithin(kib: number) {
   return [status, stdout];
 }
 
-test('a full disk is named, and what was half made is made at the next start', async () => {
+test('a full disk is reported, and the next start creates the database again', async () => {
   expect(openWithin(0)).toEqual([
     1,
     expect.stringMatching(/^StartupError database: cannot write .*data\.lock: EFBIG/m),

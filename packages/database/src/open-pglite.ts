@@ -7,14 +7,14 @@ import type { Opened } from './open-postgres.ts';
 
 const int8 = 20;
 
-/** In a directory; or in memory, then perhaps beginning as a copy (PGlite's `dumpDataDir`) of one, which takes a quarter of the time. */
+/** In a directory or in memory. In memory it can start from a copy (PGlite's `dumpDataDir`), which takes a quarter of the time. */
 export type PgliteLocation = Readonly<{ dataDir: string }> | Readonly<{ dataDir: undefined; copyOf?: Blob }>;
 
 /** Real Postgres inside this process, for development and tests. */
 export async function openPglite<Schema>(location: PgliteLocation, roles: readonly string[]): Promise<Opened<Schema>> {
   const { dataDir } = location;
   if (dataDir !== undefined) makePrivate(dataDir);
-  // PGlite opens a directory twice without a word and then corrupts it.
+  // PGlite opens a directory twice without an error and then corrupts it.
   const unlock = dataDir === undefined ? () => {} : lockFile(`${dataDir}.lock`);
   const isNew = dataDir !== undefined && readdirSync(dataDir).length === 0;
   let pglite: PGlite;
@@ -22,7 +22,7 @@ export async function openPglite<Schema>(location: PgliteLocation, roles: readon
     const files = dataDir !== undefined ? { dataDir } : location.copyOf && { loadDataDir: location.copyOf };
     pglite = await PGlite.create({ ...files, parsers: { [int8]: Number } });
   } catch (error) {
-    // A database that was half made, e.g. on a full disk, could never be opened.
+    // A half-created database, e.g. on a full disk, could never be opened.
     if (isNew) rmSync(dataDir, { recursive: true, force: true });
     unlock();
     throw new StartupError(`database: cannot open ${dataDir ?? 'in memory'}: ${whyNot(error)}`, {
@@ -49,7 +49,7 @@ export async function openPglite<Schema>(location: PgliteLocation, roles: readon
   };
 }
 
-/** What PGlite's file system throws has no message, and numbers errors as WASI does (`errno` of its preview 1). */
+/** Errors of PGlite's file system have no message, only a WASI number (`errno` of preview 1). */
 const wasiErrors = new Map([
   [2, 'EACCES'],
   [19, 'EDQUOT'],
@@ -66,7 +66,7 @@ function whyNot(error: unknown): string {
   return message || (wasiErrors.get(errno ?? 0) ?? `error ${errno} of its file system`);
 }
 
-/** PGlite writes files that anybody may read and write, whatever the umask: the directory is what keeps them out. */
+/** Restricts the directory to this user, because PGlite writes world-readable and world-writable files despite the umask. */
 function makePrivate(dataDir: string): void {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   chmodSync(dataDir, 0o700);

@@ -9,7 +9,7 @@ import { openPostgres } from './open-postgres.ts';
 const serverUrl = process.env.DATABASE_URL;
 const testOnServer = serverUrl === undefined ? test.skip : test;
 
-/** A way to the server that can be closed for a while; whoever tries it then is counted. */
+/** A proxy to the server that can be closed. It counts the connections that it refuses meanwhile. */
 async function gateTo(url: string) {
   const far = new URL(url);
   const sockets = new Set<Socket>();
@@ -19,7 +19,7 @@ async function gateTo(url: string) {
   let hangs = false;
   const server = createServer((near) => {
     if (hangs) {
-      // A kernel accepts for a stopped server; nothing answers until it goes on.
+      // The kernel accepts connections for a stopped server, and nothing answers until it continues.
       waiting.add(near);
       near.on('error', () => {}).on('close', () => waiting.delete(near));
       return;
@@ -51,7 +51,7 @@ async function gateTo(url: string) {
   near.port = String((server.address() as AddressInfo).port);
   return {
     url: near.href,
-    /** Settles when so many have been turned away. */
+    /** Settles when so many connections have been refused. */
     async closeFor(tries: number): Promise<void> {
       await new Promise<void>((resolve) => {
         let left = tries;
@@ -63,7 +63,7 @@ async function gateTo(url: string) {
       });
       refused = undefined;
     },
-    /** Bytes stay where they are, both ways, and new connections are accepted but not answered. */
+    /** Holds bytes back in both directions. New connections are accepted but not answered. */
     hang(): void {
       hangs = true;
       for (const socket of sockets) socket.unpipe().pause();
@@ -79,7 +79,7 @@ async function gateTo(url: string) {
 }
 
 testOnServer(
-  'whoever listens is told within a second that a server is back which was away for some',
+  'a listener is called within a second after a lost server is back',
   async () => {
     const gate = await gateTo(serverUrl ?? '');
     const { driver } = await openPostgres(gate.url, () => {});
@@ -96,7 +96,7 @@ testOnServer(
   30_000,
 );
 
-testOnServer('whoever listens keeps the connection alive, and hears that it is gone', async () => {
+testOnServer('a listener keeps its connection alive, and notices when it is lost', async () => {
   const { driver } = await openPostgres(serverUrl ?? '', () => {});
   const keepAlive = jest.spyOn(Socket.prototype, 'setKeepAlive');
   await driver.listen('wake', () => {});
@@ -106,7 +106,7 @@ testOnServer('whoever listens keeps the connection alive, and hears that it is g
 });
 
 testOnServer(
-  'a server that hangs is unavailable within 3 s, then at once, and well within a second after it goes on',
+  'a server that hangs is unavailable within 3 s, then at once, and available within a second after it continues',
   async () => {
     const gate = await gateTo(serverUrl ?? '');
     const { kysely, driver } = await openPostgres(gate.url, () => {});
@@ -121,7 +121,7 @@ testOnServer(
         );
       return { code, tookMs: performance.now() - askedAt };
     };
-    // More than there are connections, some of which are made only now.
+    // More transactions than connections, so that the pool must open new ones.
     expect((await ask()).code).toBe('done');
     gate.hang();
     for (const { code, tookMs } of await Promise.all(Array.from({ length: 25 }, ask))) {
@@ -142,7 +142,7 @@ testOnServer(
   30_000,
 );
 
-testOnServer('a long statement is no hang', async () => {
+testOnServer('a long statement does not count as a hang', async () => {
   const { kysely, driver } = await openPostgres(serverUrl ?? '', () => {});
   const { rows } = await sql`select pg_sleep(3), 1 as one`.execute(kysely);
   expect(rows).toMatchObject([{ one: 1 }]);

@@ -21,7 +21,7 @@ const connectWithinMs = 2_500;
 
 export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
 
-/** @param onError Told of connections lost while idle; the pool replaces them by itself. */
+/** @param onError Called when an idle connection is lost. The pool replaces the connection. */
 export async function openPostgres<Schema>(url: string, onError: (error: Error) => void): Promise<Opened<Schema>> {
   const pool = new pg.Pool({
     connectionString: url,
@@ -33,7 +33,7 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
   });
   pool.on('error', onError);
   pool.on('connect', (client) => {
-    // The pool listens while a client is idle only: a connection lost while in use would end the process.
+    // The pool handles errors only of idle clients. Without this handler, losing a connection in use would end the process.
     client.on('error', onError);
   });
   const watch = new ServerWatch({ url, longestSilenceMs });
@@ -76,13 +76,13 @@ export async function openPostgres<Schema>(url: string, onError: (error: Error) 
 }
 
 const firstRetryMs = 100;
-// Short: until it listens again nobody here hears of a logout, and gateways must refuse within a second of its answer.
+// Short, because without a listener this instance misses logouts, and gateways must refuse within a second of a logout's answer.
 const lastRetryMs = 500;
-// It may be idle for hours, and whatever forgets idle connections on the way, often after 350 s, would leave us listening to nobody.
-// Left to itself, Linux asks after 2 hours.
+// The connection may be idle for hours. A load balancer or NAT on the path drops idle connections silently, often after 350 s.
+// The default of Linux is a probe after 2 hours.
 const probeAfterMs = 10_000;
 
-/** A connection of its own that LISTENs, and is made again with backoff whenever it is lost. */
+/** Keeps a separate connection that LISTENs. Reconnects with backoff when it is lost. */
 async function listenOn(
   url: string,
   channel: string,
@@ -120,7 +120,7 @@ async function listenOn(
         onNotify(undefined);
         return;
       } catch (error) {
-        // Once: what is tried this often would fill the log while the server is away.
+        // Log once: retries this frequent would fill the log while the server is away.
         if (waitMs === firstRetryMs && !stopped.signal.aborted) onError(error as Error);
       }
     }

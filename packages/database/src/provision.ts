@@ -5,10 +5,10 @@ import pg from 'pg';
 export type Provisioned = Readonly<{ name: string; login: string; roles: readonly string[] }>;
 
 /**
- * Makes a service's database, its login role and the roles its requests run as, where they do not exist.
+ * Creates a service's database, its login role and its request roles, where they do not exist.
  * The login role is neither superuser nor able to bypass row-level security, whatever the server's URL names.
  *
- * @param serverUrl A user who may create databases and roles.
+ * @param serverUrl The URL of a user with the right to create databases and roles.
  * @returns The URL the service itself connects with.
  * @throws StartupError when the server cannot be reached or the user may not create what is missing.
  */
@@ -17,7 +17,7 @@ export async function provision(serverUrl: string, wanted: Provisioned): Promise
   const password = loginPassword(serverUrl, wanted.login);
   try {
     await admin.connect();
-    // Several services and instances start together; CREATE … IF NOT EXISTS does not exist for roles and databases.
+    // Several services and instances start together, and Postgres has no CREATE … IF NOT EXISTS for roles and databases.
     await admin.query(`select pg_advisory_lock(hashtext('countersign provision'))`);
     await createRole(
       admin,
@@ -31,7 +31,7 @@ export async function provision(serverUrl: string, wanted: Provisioned): Promise
     const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [wanted.name]);
     if (rowCount === 0) {
       const database = pg.escapeIdentifier(wanted.name);
-      // A creator who is no superuser must be a member of the owner it names.
+      // A creator without superuser rights must be a member of the owner role.
       await admin.query(`grant ${pg.escapeIdentifier(wanted.login)} to current_user`).catch(ignoreSelfGrant);
       await admin.query(`create database ${database} owner ${pg.escapeIdentifier(wanted.login)}`);
       await admin.query(`revoke all on database ${database} from public`);
@@ -58,14 +58,14 @@ async function createRole(admin: pg.Client, role: string, attributes: string): P
   await admin.query(`${verb} role ${pg.escapeIdentifier(role)} ${attributes}`);
 }
 
-/** Derived, so that every instance knows it and nobody has to hand it out; without a server password there is none. */
+/** Derives the password of a login role, so that every instance can compute it. Undefined without a server password. */
 export function loginPassword(serverUrl: string, login: string): string | undefined {
   const { password } = new URL(serverUrl);
   if (password === '') return undefined;
   return createHmac('sha256', decodeURIComponent(password)).update(`countersign login ${login}`).digest('base64url');
 }
 
-// A superuser who already is everything may not be granted to itself (0LP01, and 42501 where it is the same role).
+// Ignores 0LP01: Postgres refuses a grant that would make a role a member of itself.
 function ignoreSelfGrant(error: unknown): void {
   const { code } = error as { code?: string };
   if (code !== '0LP01') throw error;

@@ -3,21 +3,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { withTimeout } from '@countersign/service-kit';
 import pg from 'pg';
 
-/** After this much silence on a connection in use, the server is asked over another one whether it answers at all. */
+/** After this much silence on a connection in use, the watch probes the server over a new connection. */
 const silenceMs = 1_000;
 const answerWithinMs = 1_000;
 const askAgainMs = 100;
 
 export type ServerWatchOptions = Readonly<{
   url: string;
-  /** A server ends every statement before this, and every idle transaction: a connection that is silent for so long is lost. */
+  /** The server ends every statement and idle transaction before this time, so a connection with a longer silence is lost. */
   longestSilenceMs: number;
 }>;
 
 /**
- * Finds out that a server hangs: it is stopped, or gone without a word. A long statement is silent too, so silence alone says nothing;
- * a server that works on one still answers a new connection. While it hangs, transactions fail at once, and it is asked in the background
- * until it answers.
+ * Detects a server that hangs, because it is stopped or unreachable. A long statement is silent too, but a busy server
+ * still answers a new connection. While the server hangs, transactions fail at once, and a background probe repeats until
+ * it answers.
  */
 export class ServerWatch {
   readonly #options: ServerWatchOptions;
@@ -53,7 +53,7 @@ export class ServerWatch {
     let silentSinceMs = 0;
     stream.setTimeout(silenceMs);
     stream.on('timeout', async () => {
-      // It fires once, and again only if it is set again.
+      // A timeout fires once. Set it again to get another.
       stream.setTimeout(silenceMs);
       if (!this.#inUse.has(client)) return;
       const bytes = stream.bytesRead + stream.bytesWritten;
@@ -67,7 +67,7 @@ export class ServerWatch {
     });
   }
 
-  /** One question at a time, for all who want to know. */
+  /** Runs one probe at a time; concurrent callers share it. */
   #ask(): Promise<boolean> {
     this.#asking ??= this.#answers().finally(() => {
       this.#asking = undefined;
@@ -93,7 +93,7 @@ export class ServerWatch {
   }
 }
 
-/** A refusal is an answer: a server that is gone, starts or has no connection free says so by itself. */
+/** A refused connection counts as an answer: the server is starting, has stopped, or has no free connection. */
 async function answers(url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url });
   client.on('error', () => {}); // It may be lost once it has answered.

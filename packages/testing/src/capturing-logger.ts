@@ -4,11 +4,11 @@ export type CapturingLogger = Readonly<{
   logger: Logger;
   /** Every line so far, parsed. */
   lines(): Record<string, unknown>[];
-  /** Every byte so far, to search for what must not be there. */
+  /** Every byte so far, to search for secrets that must not be logged. */
   text(): string;
 }>;
 
-/** The real logger, writing into memory. */
+/** Creates the real logger, writing into memory. */
 export function capturingLogger(level = 'trace'): CapturingLogger {
   let text = '';
   const logger = createLogger('test', level, {

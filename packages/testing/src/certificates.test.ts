@@ -6,7 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 import { testAuthority } from './certificates.ts';
 
 describe('a certificate for a test', () => {
-  test('is for its names, and of its authority', () => {
+  test('names its hosts and its authority', () => {
     const authority = testAuthority();
     const { cert } = authority.issue(['service.test', '127.0.0.1']);
     const parsed = new X509Certificate(cert);
@@ -16,7 +16,7 @@ describe('a certificate for a test', () => {
     expect(new X509Certificate(authority.ca).ca).toBe(true);
   });
 
-  test('serves TLS to who trusts the authority, and to nobody else', async () => {
+  test('serves TLS only to clients that trust the authority', async () => {
     const authority = testAuthority();
     const server = createServer(authority.issue(['127.0.0.1']), (socket) => socket.end()).listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -7,13 +7,13 @@ export type CertificateAndKey = Readonly<{ cert: string; key: string }>;
 export type TestAuthority = Readonly<{
   /** Its own certificate, in PEM. */
   ca: string;
-  /** @param names Host names and IPv4 addresses that it is for; the first is its subject. @param validMs From a minute ago. */
+  /** @param names Host names and IPv4 addresses of the certificate; the first is its subject. @param validMs From a minute ago. */
   issue(names: readonly string[], validMs?: number): CertificateAndKey;
 }>;
 
 const anHour = 60 * 60 * 1000;
 
-/** A certificate authority that exists for one test: nothing that signs stands in the repository, and nothing expires there. */
+/** Creates a certificate authority for one test, so that the repository holds no signing keys and no expiring certificates. */
 export function testAuthority(name = 'test authority'): TestAuthority {
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const own = certificate({
@@ -28,7 +28,7 @@ export function testAuthority(name = 'test authority'): TestAuthority {
     ca: own,
     issue(names, validMs = anHour) {
       const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      const subject = names[0] ?? 'nobody';
+      const subject = names[0] ?? 'unnamed';
       return {
         cert: certificate({ issuer: name, subject, publicKey, signer: keys.privateKey, names, validMs }),
         key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -42,12 +42,12 @@ type Wanted = Readonly<{
   subject: string;
   publicKey: KeyObject;
   signer: KeyObject;
-  /** None: it is an authority. */
+  /** Undefined for the authority itself. */
   names: readonly string[];
   validMs: number;
 }>;
 
-/** As little of RFC 5280 as OpenSSL wants to see. */
+/** Encodes the minimum of RFC 5280 that OpenSSL accepts. */
 function certificate({ issuer, subject, publicKey, signer, names, validMs }: Wanted): string {
   const algorithm = sequence(oid(0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02)); // ecdsa-with-SHA256
   const from = Date.now() - 60_000;

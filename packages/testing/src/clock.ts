@@ -1,4 +1,4 @@
-/** A clock that stands still until it is told otherwise. */
+/** A clock that advances only when the test advances it. */
 export type TestClock = Readonly<{
   /** Unix milliseconds. Pass it where a `nowMs` is asked for. */
   nowMs(): number;
@@ -6,7 +6,7 @@ export type TestClock = Readonly<{
   set(ms: number): void;
 }>;
 
-/** @param startMs Unix milliseconds; a whole second by default, so that rounding never decides a test. */
+/** @param startMs Unix milliseconds; a whole second by default, so that rounding cannot affect a test. */
 export function testClock(startMs = Date.UTC(2026, 0, 1)): TestClock {
   let now = startMs;
   return {

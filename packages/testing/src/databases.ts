@@ -14,7 +14,7 @@ export type TestDatabase = Readonly<{
   kind: 'pglite' | 'postgres';
   /** An empty database, migrated. */
   open<Schema>(options: Omit<OpenOptions, 'location' | 'name'>): Promise<ThrowAway<Schema>>;
-  /** A location for a service that opens it itself, and what drops it afterwards. */
+  /** A location for a service that opens it itself, and a function that drops it afterwards. */
   locate(): Readonly<{ location: Location; name: string; drop(): Promise<void> }>;
 }>;
 
@@ -61,7 +61,7 @@ function dropDatabase(serverUrl: string, name: string): Promise<void> {
   return asAdmin(serverUrl, (admin) => drop(admin, name));
 }
 
-/** Drops every database whose name begins so: what processes made for themselves during an end-to-end test. */
+/** Drops every database with this name prefix: the databases that processes created during an end-to-end test. */
 export function dropDatabases(serverUrl: string, prefix: string): Promise<void> {
   return asAdmin(serverUrl, async (admin) => {
     const { rows } = await admin.query<{ datname: string }>(
@@ -86,7 +86,7 @@ async function asAdmin(serverUrl: string, work: (admin: pg.Client) => Promise<vo
   }
 }
 
-/** Tables with a `tenant_id` that row-level security does not hold for everybody, the owner included. Must be none. */
+/** Returns tables with a `tenant_id` whose row-level security is not forced for every role, the owner included. Must be empty. */
 export const tablesWithoutForcedRowSecurity = `
   select c.relname as name from pg_class c
   join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'

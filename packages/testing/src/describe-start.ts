@@ -7,11 +7,11 @@ import { eventually } from './eventually.ts';
 import { freePorts } from './free-ports.ts';
 
 export type StartFacts = Readonly<{
-  /** The service's name, with which its start-up problems begin. */
+  /** The service's name. Its start-up errors begin with it. */
   name: string;
   /** The variable of its port. */
   portVariable: string;
-  /** Where its data may go. */
+  /** A directory for its data. */
   home: string;
   /** Starts it on any port, with a gateway's keys to fetch, and these variables over its usual ones. */
   run(more?: Record<string, string | undefined>): Promise<Running & Readonly<{ port: number }>>;
@@ -19,9 +19,9 @@ export type StartFacts = Readonly<{
   signed(): Readonly<{ target: string; headers: Record<string, string> }>;
 }>;
 
-/** What each of our services promises about its start, whatever else it does. */
+/** Tests how a service starts. Every service must pass. */
 export function describeStart({ name, portVariable, home, run, signed }: StartFacts): void {
-  test('listens before there is a gateway, and is ready once it has the keys', async () => {
+  test('listens before the gateway is up, and is ready once it has the keys', async () => {
     const [port = 0] = await freePorts(1);
     const service = await run({ GATEWAY_KEYS_URL: `http://127.0.0.1:${port}/jwks.json` });
     const client = supertest(`http://127.0.0.1:${service.port}`);
@@ -36,7 +36,7 @@ export function describeStart({ name, portVariable, home, run, signed }: StartFa
     await ready.stop();
   });
 
-  test('says in a sentence that its port is taken, and lets go of its data', async () => {
+  test('reports a taken port in one sentence, and releases its data directory', async () => {
     const first = await run();
     const busy = { [portVariable]: String(first.port), COUNTERSIGN_HOME: mkdtempSync(join(home, 'busy-')) };
     await expect(run(busy)).rejects.toThrow(new RegExp(`^${name}: 127\\.0\\.0\\.1:\\d+ is already in use$`));

@@ -21,7 +21,7 @@ export type TrustFacts = Readonly<{
 const { agent, admin, stranger } = people;
 const json = { 'content-type': 'application/json' };
 
-/** What each of our services promises: nobody but the gateway is believed, and nothing is read for anybody else. */
+/** Tests that a service trusts only the gateway, and reads no rows for unsigned or invalid requests. */
 export function describeTrust(facts: TrustFacts): void {
   describe.each(databases())('trust in the gateway alone, on %s', (_kind, database) => {
     let world: World;
@@ -41,7 +41,7 @@ export function describeTrust(facts: TrustFacts): void {
       expect(world.transactions()).toBe(before);
     });
 
-    test('refuses a signed request that comes twice', async () => {
+    test('refuses a signed request that is replayed', async () => {
       const headers = world.sign(get);
       await world.send('GET', facts.target, headers).expect(200);
       const before = world.transactions();
@@ -65,7 +65,7 @@ export function describeTrust(facts: TrustFacts): void {
       await world.send('GET', '/metrics', {}).expect(200);
     });
 
-    test('writes one line a request, with who it was and nothing secret', async () => {
+    test('writes one log line for each request, with its user and no secrets', async () => {
       const from = world.log.lines().length;
       const target = `${facts.target}?q=%0d%0aforged`;
       const headers = world.sign({ ...get, target });
@@ -93,7 +93,7 @@ export function describeTrust(facts: TrustFacts): void {
   });
 }
 
-/** Each is something that the gateway did not sign just so, for this service, now. */
+/** Requests that the gateway did not sign in this form, for this service and time. */
 function attacks({ target, otherTarget, change, otherService }: TrustFacts): [what: string, (world: World) => Test][] {
   const get = { method: 'GET', target, facts: asUser(agent) };
   const { method, body } = change;
@@ -104,18 +104,18 @@ function attacks({ target, otherTarget, change, otherService }: TrustFacts): [wh
     'x-user-role': 'admin',
     'x-tenant-id': admin.tenantId,
   };
-  /** A good signature, and one header set over it. */
+  /** A valid signature, with one header replaced. */
   const withHeader =
     (header: Record<string, string>) =>
     ({ send, sign }: World) =>
       send('GET', target, { ...sign(get), ...header });
   return [
     ['no signature', ({ send }) => send('GET', target, {})],
-    ['no signature on a path that is not there', ({ send }) => send('GET', '/nothing', {})],
+    ['no signature on an unknown path', ({ send }) => send('GET', '/nothing', {})],
     ['no signature and a body', ({ send }) => send(method, target, json, body)],
-    ['identity headers that nobody signed', ({ send }) => send('GET', target, spoofed)],
+    ['identity headers without a signature', ({ send }) => send('GET', target, spoofed)],
     [
-      'what was signed for another service',
+      'a signature for another service',
       ({ send, sign }) => send('GET', target, sign({ ...get, audience: otherService })),
     ],
     ['another path', ({ send, sign }) => send('GET', otherTarget, sign({ ...get, facts: asUser(admin) }))],

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 
 /**
- * An empty PGlite, as `dumpDataDir` writes it: what every suite would otherwise make anew, at a second each. Kept in the temporary
+ * Returns an empty PGlite as `dumpDataDir` writes it. Without it, every suite would spend a second creating one. Kept in the temporary
  * directory under PGlite's version.
  */
 export async function emptyPglite(): Promise<Blob> {
@@ -19,7 +19,7 @@ async function writeEmpty(file: string): Promise<void> {
   const pglite = await PGlite.create();
   const dump = await pglite.dumpDataDir('none');
   await pglite.close();
-  // Whole or not at all: other suites may look for it at this moment.
+  // Write atomically, because other suites may read the file at the same time.
   const made = `${file}.${process.pid}`;
   await writeFile(made, Buffer.from(await dump.arrayBuffer()), { mode: 0o600 });
   await rename(made, file);

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * Waits for something that another process does in its own time, by looking again and again; never longer than needed.
+ * Waits for an effect of another process by polling, and returns as soon as the check passes.
  *
  * @throws The last failure, after `withinMs`.
  */

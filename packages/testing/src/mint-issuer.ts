@@ -15,7 +15,7 @@ export type TestIssuer = Readonly<{
   alg: string;
   jwks: { keys: JWK[] };
   privateKey: CryptoKey;
-  /** Signs any claims with any header: also what must be refused. */
+  /** Signs any claims with any header, including tokens that must be refused. */
   sign(claims: JWTPayload, header?: Partial<JWTHeaderParameters>): Promise<string>;
   /** An access token as the auth-service makes it, with any claim replaced, or removed by `undefined`. */
   accessToken(claims?: Record<string, unknown>, header?: Partial<JWTHeaderParameters>): Promise<string>;
@@ -29,7 +29,7 @@ export type IssuerOptions = Readonly<{
   nowMs?: () => number;
 }>;
 
-/** An issuer with a key of its own: real tokens, and a key set to serve. */
+/** Creates an issuer with its own key. It signs real tokens and has a key set to serve. */
 export async function mintIssuer(options: IssuerOptions = {}): Promise<TestIssuer> {
   const {
     issuer = 'http://issuer.test',

@@ -5,12 +5,12 @@ import type { Duplex } from 'node:stream';
 
 export type RecordedRequest = Readonly<{
   method: string;
-  /** The request target as it came over the wire. */
+  /** The request target as received over the wire. */
   target: string;
   rawHeaders: readonly string[];
   /** Lower-case names; values of repeated ones joined by `, `. */
   headers: Readonly<Record<string, string>>;
-  /** How often each lower-case name came. */
+  /** The number of occurrences of each lower-case name. */
   count(name: string): number;
   body: Buffer;
 }>;
@@ -19,9 +19,9 @@ export type RecordingUpstream = Readonly<{
   url: string;
   port: number;
   requests: readonly RecordedRequest[];
-  /** The last request; throws when there was none, which is a finding of its own. */
+  /** The last request. Throws when there was none. */
   last(): RecordedRequest;
-  /** Requests that have begun to arrive, or are answered at this moment. */
+  /** Requests that are arriving or being answered. */
   underWay(): number;
   close(): Promise<void>;
 }>;
@@ -33,7 +33,7 @@ export type UpstreamOptions = Readonly<{
   upgrade?: (request: RecordedRequest, socket: Duplex) => void;
 }>;
 
-/** A real HTTP server that remembers what arrived: the judge of every gateway test. */
+/** Starts a real HTTP server that records each request. Gateway tests assert on its records. */
 export async function recordingUpstream(options: UpstreamOptions = {}): Promise<RecordingUpstream> {
   const requests: RecordedRequest[] = [];
   const answer =

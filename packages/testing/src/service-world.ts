@@ -24,13 +24,13 @@ export type ServiceWorld<Schema> = Readonly<{
   db: Database<Schema>;
   log: CapturingLogger;
   clock: TestClock;
-  /** How many transactions the app has begun: none is no row read. */
+  /** How many transactions the app has begun. Zero proves that no row was read. */
   transactions(): number;
-  /** Exactly these headers, whoever signed them. */
+  /** Sends exactly these headers, signed or not. */
   send(method: string, target: string, headers: Record<string, string>, body?: string): Test;
   /** Headers as the gateway makes them for this service, or for another `audience`. */
   sign(unsigned: Omit<Unsigned, 'audience'> & { audience?: string }): Record<string, string>;
-  /** One request as the gateway would forward it. */
+  /** Sends one request as the gateway would forward it. */
   call(who: Person, method: string, target: string, options?: CallOptions): Test;
   close(): Promise<void>;
 }>;
@@ -38,14 +38,14 @@ export type ServiceWorld<Schema> = Readonly<{
 export type WorldOptions<Schema> = Readonly<{
   /** The service's name. */
   audience: string;
-  /** Open, with whatever should be in it; closed with the world. */
+  /** An open database with the test's data. It is closed with the world. */
   database: ThrowAway<Schema>;
   createApp(
     parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'> & { db: Database<Schema> },
   ): RequestListener;
 }>;
 
-/** A service's real app on a real database, behind a gateway that signs for anybody. */
+/** Starts a service's real app on a real database, behind a test gateway that signs any identity. */
 export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promise<ServiceWorld<Schema>> {
   const { audience, database } = options;
   const clock = testClock(Math.floor(Date.now() / 1000) * 1000);
@@ -99,7 +99,7 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
   };
 }
 
-/** Every read and write goes through a transaction. */
+/** Counts transactions. Every read and write goes through one. */
 function countTransactions<Schema>(db: Database<Schema>) {
   let begun = 0;
   const counting: Database<Schema> = {

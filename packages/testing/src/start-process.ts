@@ -5,7 +5,7 @@ export type StartedProcess = Readonly<{
   pid: number;
   /** Everything it wrote so far, standard output and error in order of arrival. */
   output(): string;
-  /** Settles when it ended: the exit code, or the signal's name. */
+  /** Settles with the exit code or the signal's name when the process ends. */
   exited: Promise<number | string>;
   /** Sends a signal (SIGTERM by default) and waits for the end. */
   stop(signal?: NodeJS.Signals): Promise<number | string>;

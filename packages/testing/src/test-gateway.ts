@@ -17,7 +17,7 @@ export type Unsigned = Readonly<{
   body?: string | undefined;
   contentType?: string;
   facts: IdentityFacts;
-  /** The service that may take it. */
+  /** The service that the request is for. */
   audience: string;
   /** Unix seconds. Default: now, on the gateway's clock. */
   createdSec?: number;
@@ -26,7 +26,7 @@ export type Unsigned = Readonly<{
 }>;
 
 export type TestGateway = Readonly<{
-  /** Where its key set is, for the `GATEWAY_KEYS_URL` of a service. */
+  /** The URL of its key set, for a service's `GATEWAY_KEYS_URL`. */
   keysUrl: string;
   /** The headers that a service would receive, for exactly this request; without `content-type`. */
   sign(unsigned: Unsigned): Record<string, string>;
@@ -34,7 +34,7 @@ export type TestGateway = Readonly<{
 }>;
 
 /**
- * A gateway's signing half: a throw-away key, its key set on a real port, and what signs with it, for any service and at any
+ * Starts the signing half of a gateway: a throw-away key, its key set on a real port, and a signer for any service and
  * time. A service author without the port takes the one of `@countersign/identity/testing`.
  */
 export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Date.now }): Promise<TestGateway> {

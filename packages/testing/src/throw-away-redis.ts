@@ -5,13 +5,13 @@ import { freePorts } from './free-ports.ts';
 export type ThrowAwayRedis = Readonly<{
   url: string;
   pid(): number;
-  /** Ends it, with SIGKILL if not told otherwise, and waits for the end. */
+  /** Ends the server, with SIGKILL by default, and waits for its exit. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Starts it again, empty, on the same port. */
   start(): Promise<void>;
 }>;
 
-/** A `redis-server` of one's own, to do harm to. It keeps nothing. */
+/** Starts a separate `redis-server` that tests may stop or kill. It stores nothing on disk. */
 export async function throwAwayRedis(): Promise<ThrowAwayRedis> {
   const [port = 0] = await freePorts(1);
   let server: ChildProcess | undefined;

@@ -4,7 +4,7 @@ import { cursorAt, decodeCursor, encodeCursor } from './cursor.ts';
 
 const text = fc.string({ unit: 'grapheme' }).filter((value) => !value.includes('\0'));
 
-test('a cursor comes back as the place it was made of', () => {
+test('a cursor decodes to the position it encodes', () => {
   fc.assert(
     fc.property(text, text, (foldedName, userId) =>
       expect(decodeCursor(encodeCursor({ foldedName, userId }))).toEqual({ foldedName, userId }),
@@ -12,11 +12,11 @@ test('a cursor comes back as the place it was made of', () => {
   );
 });
 
-test('the cursor at a row is its place', () => {
+test('the cursor at a row encodes the position of the row', () => {
   expect(decodeCursor(cursorAt({ folded_name: 'a', user_id: 'b' }))).toEqual({ foldedName: 'a', userId: 'b' });
 });
 
-test('nothing else is a cursor', () => {
+test('malformed cursors are refused', () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.base64String(), fc.json()), (value) => {
       const decoded = decodeCursor(value);

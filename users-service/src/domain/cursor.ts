@@ -1,12 +1,12 @@
-/** Where a page begins: behind this member, in the order of the directory. */
+/** A page begins after this member, in the order of the directory. */
 export type DirectoryPosition = Readonly<{ foldedName: string; userId: string }>;
 
-/** A place in the directory, opaque to clients: base64url of what the order is made of. */
+/** Encodes a position in the directory as base64url of the sort key. Clients treat it as opaque. */
 export function encodeCursor({ foldedName, userId }: DirectoryPosition): string {
   return Buffer.from(JSON.stringify([foldedName, userId])).toString('base64url');
 }
 
-/** The place behind a member as it is stored. */
+/** Returns the cursor for the position after a stored member. */
 export function cursorAt({ folded_name, user_id }: Readonly<{ folded_name: string; user_id: string }>): string {
   return encodeCursor({ foldedName: folded_name, userId: user_id });
 }
@@ -22,9 +22,9 @@ export function decodeCursor(cursor: string): DirectoryPosition | undefined {
   if (!Array.isArray(parts)) return undefined;
   const [foldedName, userId] = parts as unknown[];
   if (typeof foldedName !== 'string' || typeof userId !== 'string') return undefined;
-  // NUL is a character to JavaScript and an error to Postgres.
+  // JavaScript strings may contain NUL; Postgres rejects it.
   if (`${foldedName}${userId}`.includes('\0')) return undefined;
   const position = { foldedName, userId };
-  // One spelling only: Buffer skips what is not base64url, JSON allows spaces.
+  // Accept only the canonical form: Buffer skips invalid base64url characters, and JSON allows spaces.
   return encodeCursor(position) === cursor ? position : undefined;
 }

@@ -37,7 +37,7 @@ test('a folded name fits an index, however much its ligatures expand', () => {
   expect([...foldName('\ufdfa'.repeat(100))]).toHaveLength(100);
 });
 
-test('changes are only what is different, and the sorted name follows the shown one', () => {
+test('changes hold only the fields that differ, and the folded name follows the display name', () => {
   expect(changesTo(member, { displayName: 'Úna', phone: null, locale: undefined })).toEqual({
     display_name: 'Úna',
     folded_name: 'úna',

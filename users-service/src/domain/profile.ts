@@ -1,4 +1,4 @@
-/** What a person may change about themselves. `null` takes a value away. */
+/** The fields that people may change about themselves. `null` removes a value. */
 export type ProfileChanges = Readonly<{
   displayName?: string | undefined;
   phone?: string | null | undefined;
@@ -13,7 +13,7 @@ export type StoredProfile = Readonly<{
   locale: string | null;
   time_zone: string | null;
 }>;
-/** What to store of a changed profile; `folded_name` belongs to the name. */
+/** The columns to store for a changed profile. `folded_name` changes with the name. */
 export type MemberChanges = { -readonly [Field in keyof StoredProfile]?: StoredProfile[Field] } & {
   folded_name?: string;
 };
@@ -24,7 +24,7 @@ export type Caller = Readonly<{ userId: string; role: string }>;
 export const directoryRoles = ['agent', 'admin'] as const;
 
 /**
- * A complainant sees nobody but themselves: who else complains, and to whom, is none of their business.
+ * Whether the caller may see this user. Complainants see only themselves, so they cannot learn who else files complaints.
  */
 export function maySee(caller: Caller, userId: string): boolean {
   return caller.userId === userId || (directoryRoles as readonly string[]).includes(caller.role);
@@ -33,15 +33,15 @@ export function maySee(caller: Caller, userId: string): boolean {
 const maxFoldedLength = 100;
 
 /**
- * One spelling for sorting and searching: compatibility forms and case do not matter. At most 100 characters of it: one
- * ligature can become eighteen letters, and an index entry has a largest size.
+ * Normalises a name for sorting and searching: it folds compatibility forms and case. Keeps at most 100 characters: one
+ * ligature can become eighteen letters, and the size of an index entry is limited.
  */
 export function foldName(name: string): string {
   const folded = name.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
   return [...folded].slice(0, maxFoldedLength).join('');
 }
 
-/** @returns What to store; undefined when nothing is different, so that a repeated PATCH changes no entity tag. */
+/** @returns The columns to store, or undefined when nothing changed: a repeated PATCH keeps the entity tag. */
 export function changesTo(member: StoredProfile, wanted: ProfileChanges): MemberChanges | undefined {
   const changes: MemberChanges = {};
   if (wanted.displayName !== undefined && wanted.displayName !== member.display_name) {

@@ -10,7 +10,7 @@ import { directoryQuery, userIdPattern } from './fields.ts';
 import { profileJson, sendProfile } from './profile-json.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** The members of the caller's tenant. */
+/** Routes for the members of the caller's tenant. */
 export function directoryRoutes({ db }: RouteParts): Router {
   const router = createRouter();
 
@@ -25,7 +25,7 @@ export function directoryRoutes({ db }: RouteParts): Router {
   router.get('/v1/users/:id', async (req, res) => {
     const user = userOf(req);
     const { id } = req.params;
-    // The same answer for nobody, for another tenant's and for whom the caller may not see: it tells nothing apart.
+    // Unknown users, users of other tenants and users hidden from the caller get the same answer, so it reveals nothing.
     if (!userIdPattern.test(id) || !maySee(user, id)) throw new AppError('not_found');
     const member = await inTenant(db, user.tenantId, (trx) => findMember(trx, id));
     if (member === undefined) throw new AppError('not_found');

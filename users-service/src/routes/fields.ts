@@ -7,7 +7,7 @@ const locale = z.string().max(35).refine(isLocale, 'must be a language tag such 
 const timeZone = z.string().max(64).refine(isTimeZone, 'must be a time zone such as Europe/Vienna (IANA)');
 const phone = z.string().regex(/^\+?[0-9][0-9 ()./-]{2,30}$/, 'must be a telephone number');
 
-/** PATCH /v1/users/me. Strict: a body that names `role` or `tenant_id` is refused, not cleaned. */
+/** PATCH /v1/users/me. Strict: a body with other fields, such as `role` or `tenant_id`, is refused. */
 export const profilePatch = z
   .strictObject({
     display_name: lineField(100).optional(),
@@ -22,7 +22,7 @@ export const profilePatch = z
     timeZone: body.time_zone,
   }));
 
-/** GET /v1/users. Parameters it does not know are ignored, as everywhere in HTTP; a repeated one is refused. */
+/** GET /v1/users. Unknown parameters are ignored; repeated ones are refused. */
 export const directoryQuery = z.object({
   role: z
     .string()
@@ -32,7 +32,7 @@ export const directoryQuery = z.object({
   ...pageFields({ maxLength: 4_000, decode: decodeCursor }),
 });
 
-/** The contract's alphabet for ids (packages/identity); nobody has another one. */
+/** The pattern of user ids in the identity contract (packages/identity). */
 export const userIdPattern = /^[A-Za-z0-9._~:@|-]{1,128}$/;
 
 function isLocale(value: string): boolean {

@@ -11,7 +11,7 @@ import { profilePatch } from './fields.ts';
 import { sendProfile } from './profile-json.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** The caller's own profile. */
+/** Routes for the caller's own profile. */
 export function meRoutes({ db, stamp }: RouteParts): Router {
   const router = createRouter();
 
@@ -38,8 +38,8 @@ export function meRoutes({ db, stamp }: RouteParts): Router {
 }
 
 /**
- * The caller's row. The auth-service decides who is a member and with which role, and sends news of every change. Until the first
- * news of a member arrive, the role is that of the latest token seen here.
+ * Returns the caller's row. The auth-service owns memberships and roles, and sends news of every change. Until the first
+ * news of a member arrive, the role of the latest token applies.
  */
 async function ownMember(trx: Transaction<UsersSchema>, user: UserIdentity, written: Written): Promise<Member> {
   const known = await findMember(trx, user.userId);

@@ -8,14 +8,14 @@ import { applyNews } from '../store/members.ts';
 import { userIdPattern } from './fields.ts';
 import type { RouteParts } from './route-parts.ts';
 
-/** Who decides who is a member; nobody else's word counts, whatever gateway.yaml lets through. */
+/** The only service that may change memberships. This check holds even if gateway.yaml lets other services through. */
 const source = 'auth-service';
 
-const id = z.string().regex(userIdPattern, 'is no id');
+const id = z.string().regex(userIdPattern, 'is not a valid id');
 
 const membershipNews = z.object({
   event_id: z.string().max(128),
-  /** Grows with every change of one member. */
+  /** Grows with every change of a member. */
   sequence: z.int().positive(),
   tenant_id: id,
   user_id: id,
@@ -24,7 +24,7 @@ const membershipNews = z.object({
   status: z.enum(['active', 'disabled']),
 });
 
-/** What the auth-service tells of members; there is no user, so the tenant is in the body. */
+/** Routes for membership news from the auth-service. The request has no user, so the body names the tenant. */
 export function membershipRoutes({ db, stamp }: RouteParts): Router {
   const router = createRouter();
 

@@ -2,7 +2,7 @@ import { entityTag } from '@countersign/service-kit';
 import type { Response } from 'express';
 import type { Member } from '../store/schema.ts';
 
-/** A member as clients see one, in the directory and alone. */
+/** Returns the JSON form of a member, for the directory and for single profiles. */
 export function profileJson(member: Member) {
   return {
     id: member.user_id,

@@ -2,9 +2,9 @@ import type { Database } from '@countersign/database';
 import type { Written } from '../store/members.ts';
 import type { UsersSchema } from '../store/schema.ts';
 
-/** What the endpoints are made of. */
+/** The dependencies of the routes. */
 export type RouteParts = Readonly<{
   db: Database<UsersSchema>;
-  /** A fresh revision and the time, for one write. */
+  /** Returns a unique revision and the current time for one write. */
   stamp: () => Written;
 }>;

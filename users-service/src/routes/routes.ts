@@ -7,7 +7,7 @@ import { membershipRoutes } from './memberships.ts';
 import type { RouteParts } from './route-parts.ts';
 import { userLookupRoutes } from './user-lookup.ts';
 
-/** Everything under /v1 is for signed-in people of one tenant, everything under /internal for other services. */
+/** Routes under /v1 serve signed-in users of one tenant. Routes under /internal serve other services. */
 export function usersRoutes(parts: RouteParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user'), describeCaller);

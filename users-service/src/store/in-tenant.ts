@@ -2,7 +2,7 @@ import type { Database } from '@countersign/database';
 import { sql, type Transaction } from 'kysely';
 import { appRole, newsRole, type UsersSchema } from './schema.ts';
 
-/** The one way to the rows: one transaction, as the narrow role, in the tenant that the gateway signed for. */
+/** Runs one transaction with the request role, in the tenant that the gateway signed. All access to rows goes through here. */
 export function inTenant<T>(
   db: Database<UsersSchema>,
   tenantId: string,
@@ -11,7 +11,7 @@ export function inTenant<T>(
   return db.transaction({ role: appRole, tenantId }, work);
 }
 
-/** As {@link inTenant}, for what the auth-service says: in the tenant that it names. */
+/** Like {@link inTenant}, for news from the auth-service, in the tenant that the news name. */
 export function inTenantOfNews<T>(
   db: Database<UsersSchema>,
   tenantId: string,

@@ -7,7 +7,7 @@ import { identityRole, type Member, type MembersTable, type UsersSchema } from '
 type Trx = Transaction<UsersSchema>;
 
 export type NewMember = Omit<MembersTable, 'status' | 'sequence' | 'phone' | 'locale' | 'time_zone'>;
-/** What the auth-service says of a member. */
+/** The state of a member as the auth-service sends it. */
 export type MemberNews = Pick<MembersTable, 'tenant_id' | 'user_id' | 'email' | 'role' | 'status' | 'sequence'>;
 export type Written = Readonly<{ revision: string; at: Date }>;
 export type DirectoryFilter = Readonly<{
@@ -22,12 +22,12 @@ export function findMember(trx: Trx, userId: string): Promise<Member | undefined
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }
 
-/** As {@link findMember}, and nobody else changes the row until this transaction ends. */
+/** Like {@link findMember}, and locks the row until this transaction ends. */
 export function lockMember(trx: Trx, userId: string): Promise<Member | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirst();
 }
 
-/** Two first requests may come at once: the second finds the row of the first and leaves it alone. */
+/** Adds a member. When two first requests run at once, the second one finds the row of the first and does not change it. */
 export async function addMember(trx: Trx, member: NewMember): Promise<void> {
   await trx
     .insertInto('members')
@@ -37,9 +37,9 @@ export async function addMember(trx: Trx, member: NewMember): Promise<void> {
 }
 
 /**
- * Takes news of a member, unless it is known already or older than what is: news may come twice, and late.
+ * Stores news of a member, unless the row already has this sequence number or a higher one. News may arrive twice or late.
  *
- * @returns Whether it was news.
+ * @returns Whether the row changed.
  */
 export async function applyNews(trx: Trx, news: MemberNews, { revision, at }: Written): Promise<boolean> {
   const { numInsertedOrUpdatedRows } = await trx
@@ -62,7 +62,7 @@ export async function applyNews(trx: Trx, news: MemberNews, { revision, at }: Wr
   return (numInsertedOrUpdatedRows ?? 0n) > 0n;
 }
 
-/** Copies the role of a token, unless news of the member are known: then only news change it. */
+/** Copies the role of a token. Once the row holds news of the member, only news change the role. */
 export async function takeRoleOfToken(trx: Trx, userId: string, role: string, written: Written): Promise<void> {
   await actingAs(trx, identityRole, () =>
     trx
@@ -84,7 +84,7 @@ export function changeMember(trx: Trx, userId: string, changes: MemberChanges, w
     .executeTakeFirstOrThrow();
 }
 
-/** The tenant's members by name, one page; the tenant is the transaction's. */
+/** Returns one page of the tenant's members, ordered by name. The transaction sets the tenant. */
 export function listMembers(trx: Trx, { role, part, after, limit }: DirectoryFilter): Promise<Member[]> {
   let query = trx.selectFrom('members').selectAll();
   if (role !== undefined) query = query.where('role', '=', role);

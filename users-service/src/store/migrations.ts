@@ -32,7 +32,7 @@ export const migrations: readonly Migration[] = [
          using (tenant_id = nullif(current_setting('app.tenant_id', true), ''))
          with check (tenant_id = nullif(current_setting('app.tenant_id', true), ''))`,
       `grant select, insert on members to ${appRole}`,
-      // Not tenant_id, user_id, email or status: no request of this service has any business changing those.
+      // Requests of this service never change tenant_id, user_id, email or status.
       `grant update (role, display_name, folded_name, phone, locale, time_zone, revision, updated_at)
          on members to ${appRole}`,
     ],

@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely';
 
 type MemberStatus = 'active' | 'inactive';
 
-/** A person in one tenant. The same person in another tenant is another row, and neither sees the other. */
+/** A person in one tenant. The same person has a separate row in each tenant, and each tenant sees only its own row. */
 export type MembersTable = {
   tenant_id: string;
   user_id: string;
@@ -15,9 +15,9 @@ export type MembersTable = {
   phone: string | null;
   locale: string | null;
   time_zone: string | null;
-  /** New with every change. The entity tag, so it must never repeat, not even between people. */
+  /** Changes with every update. It is the entity tag, so it must never repeat, not even between people. */
   revision: string;
-  /** The number of the auth-service's news that this row knows; 0 while it knows none. */
+  /** The sequence number of the latest news from the auth-service that this row holds; 0 before the first. */
   sequence: number;
   created_at: Date;
   updated_at: Date;
@@ -26,12 +26,12 @@ export type MembersTable = {
 export type Member = Selectable<MembersTable>;
 export type UsersSchema = { members: MembersTable };
 
-/** The role of every request. It may change what a person may change about themselves, and nothing else. */
+/** The role of every request. It may change only the fields that people edit themselves. */
 export const appRole = 'countersign_users_app';
-/** The role that writes down what the auth-service says of members; it may change nothing that a person says of themselves. */
+/** The role that stores news from the auth-service. It cannot change the fields that people edit themselves. */
 export const newsRole = 'countersign_users_news';
-/** The role that copies a member's role from a token; it sees only members of whom no news is known. */
+/** The role that copies a member's role from a token; it sees only members without news from the auth-service. */
 export const identityRole = 'countersign_users_identity';
 export const requestRoles: readonly string[] = [appRole, newsRole, identityRole];
-/** The role that connects, owns the tables, and is held by row-level security all the same. */
+/** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_users';

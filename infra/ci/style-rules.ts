@@ -4,12 +4,12 @@ export type Finding = Readonly<{ line: number; rule: Rule; text: string }>;
 const maxColumns = 120;
 const maxCellWords = 25;
 
-/** Subjects that leave the reader to guess who or what is meant. */
-const riddle = /\b(?:whoever|nobody|somebody|anybody|what is no|who (?:comes|asks|wants|has|is|goes|knows|brings))\b/i;
+/** Sentence subjects that do not name a person or thing. */
+const riddle = /\b(?:who(?:ever| (?:comes|asks|wants|has|is|goes|knows|brings))|(?:no|some|any)body|what is[ ]no)\b/i;
 
 /**
- * What breaks a rule of style in one file. TypeScript is looked at for riddles alone; Markdown also for lines over 120 columns, outside of
- * tables, code and lines with an address, and for table cells over 25 words.
+ * Returns the style problems of one file. TypeScript is checked only for riddles. Markdown is also checked for lines over
+ * 120 columns, outside tables, code and lines with a URL, and for table cells over 25 words.
  */
 export function findings(file: string, text: string): Finding[] {
   const found: Finding[] = [];

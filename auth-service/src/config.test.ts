@@ -60,7 +60,7 @@ describe('the configuration', () => {
       { ...secrets, NODE_ENV: 'production' },
       /AUTH_SMTP_URL: is required in production/,
     ],
-    ['nobody to send from in production', { ...secrets, NODE_ENV: 'production' }, /AUTH_MAIL_FROM: is required/],
+    ['no sender address in production', { ...secrets, NODE_ENV: 'production' }, /AUTH_MAIL_FROM: is required/],
     ['mail to no mail server', { ...secrets, AUTH_SMTP_URL: 'https://mail.example' }, /AUTH_SMTP_URL/],
     ['links to no page', { ...secrets, AUTH_LINK_BASE_URL: 'javascript:alert(1)' }, /AUTH_LINK_BASE_URL/],
     ['strangers as administrators', { ...secrets, AUTH_REGISTRATION_ROLE: 'admin' }, /must not be admin/],

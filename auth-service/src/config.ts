@@ -24,7 +24,7 @@ const keyRing = z.string().transform((text, context) => {
   }
 });
 
-/** As browsers write them in `Origin`; `null` and wildcards are none. */
+/** Origins in the form browsers send in `Origin`; rejects `null` and wildcards. */
 const originList = z.string().transform((text, context) => {
   const origins = text.split(',').map((entry) => entry.trim());
   const wrong = origins.find((entry) => !URL.canParse(entry) || new URL(entry).origin !== entry);
@@ -53,7 +53,7 @@ const schema = z.object({
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
-  /** The slug of the tenant that whoever registers joins, and as what; none: they belong nowhere until they are invited. */
+  /** Slug of the tenant that new accounts join, and their role. Without it they have no tenant until they are invited. */
   AUTH_REGISTRATION_TENANT: z.string().optional(),
   AUTH_REGISTRATION_ROLE: z
     .string()
@@ -62,11 +62,11 @@ const schema = z.object({
   /** Where mail goes; without it, into files under COUNTERSIGN_HOME. */
   AUTH_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
   AUTH_MAIL_FROM: z.string().min(3).default('Countersign <no-reply@countersign.invalid>'),
-  /** The pages that links in mails lead to. */
+  /** Base URL of the pages that links in mails open. */
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
 
-/** Everything the service is told from outside. */
+/** The configuration of the service, from environment variables. */
 export type AuthConfig = z.infer<typeof schema>;
 
 /** @throws ConfigError with every problem at once. */
@@ -86,10 +86,10 @@ export function readAuthConfig(env: Environment): AuthConfig {
   return config;
 }
 
-/** The `iss` of our tokens: the URL that clients know us by. */
+/** The `iss` of access tokens: the public URL of the gateway. */
 export const issuerOf = (config: AuthConfig): string => config.AUTH_ISSUER ?? `http://127.0.0.1:${config.GATEWAY_PORT}`;
 
-/** Pages that may use the session cookie: those that are named, else those of the gateway's own origin. */
+/** Origins that may use the session cookie: the configured ones, or else the gateway's own. */
 export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {
   if (config.AUTH_BROWSER_ORIGINS !== undefined) return new Set(config.AUTH_BROWSER_ORIGINS);
   const local = ['127.0.0.1', 'localhost'].map((host) => `http://${host}:${config.GATEWAY_PORT}`);
@@ -99,11 +99,11 @@ export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {
 export const databaseLocation = (config: AuthConfig): Location =>
   locationFrom(config.AUTH_DATABASE_URL, config.DATABASE_URL, join(config.COUNTERSIGN_HOME, 'data', 'auth'));
 
-/** What links in mails begin with, without a slash at the end; from the configuration alone, never from a request's Host. */
+/** Base URL of links in mails, without a trailing slash. It comes from the configuration only, never from a request's Host. */
 export const linkBaseOf = (config: AuthConfig): string =>
   (config.AUTH_LINK_BASE_URL ?? issuerOf(config)).replace(/\/+$/, '');
 
-/** Who may make an account, and where newcomers belong. */
+/** Registration mode, and the tenant and role of new accounts. */
 export function registrationOf(config: AuthConfig) {
   const { AUTH_REGISTRATION: mode, AUTH_REGISTRATION_TENANT: tenant, AUTH_REGISTRATION_ROLE: role } = config;
   return { mode, joins: mode === 'open' && tenant !== undefined ? { tenant, role } : undefined };

@@ -11,7 +11,7 @@ import type { Mailer } from './mail/mailer.ts';
 import { smtpMailer } from './mail/smtp-mailer.ts';
 import type { AuthDatabase } from './store/database.ts';
 
-/** Sends what leaves this service as it is configured: mail, and news of members. @returns Stops it. */
+/** Starts the delivery of mail and membership updates. @returns Stops it. */
 export async function startOutgoing(
   config: AuthConfig,
   { db, logger, metrics }: Readonly<{ db: AuthDatabase; logger: Logger; metrics: Registry }>,
@@ -48,7 +48,7 @@ function mailerOf(config: AuthConfig, logger: Logger): Mailer {
   return fileMailer({ directory: join(config.COUNTERSIGN_HOME, 'mail'), from, logger });
 }
 
-/** On this machine nobody listens in; a mail catcher there has no TLS. */
+/** Requires TLS in production, except on localhost, where traffic stays on the machine and a mail catcher has no TLS. */
 function needsTls(url: string, environment: AuthConfig['NODE_ENV']): boolean {
   const { hostname } = new URL(url);
   return environment === 'production' && !['127.0.0.1', 'localhost', '[::1]'].includes(hostname);

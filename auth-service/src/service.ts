@@ -109,7 +109,7 @@ async function open(
 
   resources.defer(await startOutgoing(config, { db, logger, metrics }));
   resources.defer(startHousekeeping(db, signingKeys, logger));
-  // Whichever instance an operator spoke to, all of them sign with the right key at once.
+  // Notifies all instances, so that each signs with the right key at once.
   const stopFollowing = await db.listen(signingKeysChannel, () => {
     signingKeys.refresh().catch((error) => logger.error({ err: error }, 'the signing keys could not be read again'));
   });
@@ -119,9 +119,9 @@ async function open(
     const operatorParts = { db, keks: config.AUTH_SIGNING_KEK, alg: config.AUTH_SIGNING_ALGORITHM };
     resources.defer(await listenForOperator(operatorSocket, operatorParts, logger));
   }
-  // A service that listens can judge requests. This waits for no peer: the gateway may need our key set.
+  // From here the service can verify requests. This does not wait for the gateway, which may need our key set first.
   await gateway.start();
-  // Last, so that it is drained first: requests under way still have all that they need.
+  // Registered last, so that it closes first: requests under way still have every resource.
   const server = createServiceServer(app);
   const port = await listen(server, { host: config.HOST, port: config.AUTH_PORT }, name);
   resources.defer(async () => {
@@ -133,12 +133,12 @@ async function open(
   return { port, health, logger, drainDelayMs: config.DRAIN_DELAY_MS, stop: () => resources.disposeAsync() };
 }
 
-/** No reason not to start: an operator makes the tenant through the running service. */
+/** Warns instead of failing, because an operator creates the tenant through the running service. */
 async function warnOfNowhere(db: AuthDatabase, { joins }: RegistrationRules, logger: Logger): Promise<void> {
   if (joins === undefined) return;
   const found = await db.transaction({ role: roles.accounts }, (trx) => findTenant(trx, joins.tenant));
   if (found !== undefined) return;
-  logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT names no tenant: who registers can log in nowhere');
+  logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT names no tenant: new accounts can log in to no tenant');
 }
 
 async function openPasswords(config: AuthConfig, metrics: ReturnType<typeof createMetrics>) {

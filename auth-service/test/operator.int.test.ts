@@ -393,12 +393,12 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await expect(sendCommand(path, ['keys', 'list'])).rejects.toThrow(/no auth-service listens/);
   });
 
-  test('is switched off where there can be no socket, and the service goes on', async () => {
+  test('is switched off when the socket cannot be created, and the service keeps running', async () => {
     writeFileSync(join(home, 'a-file'), '');
     for (const path of [join(home, 'a-file', 'auth.sock'), join(home, 'x'.repeat(120), 'auth.sock')]) {
       await (await listenForOperator(path, { db: store.db, keks }, log.logger))();
     }
-    expect(log.text()).toContain('there can be no socket here');
+    expect(log.text()).toContain('the socket cannot be created');
     expect(log.text()).toContain('at most 107 bytes');
   });
 

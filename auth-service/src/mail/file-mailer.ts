@@ -6,8 +6,8 @@ import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
 /**
- * Writes mails as `.eml` files and their links into the log, so that the flows can be tried without a mail server. A link in a log
- * lets in whoever reads it: production refuses to start like this.
+ * Writes mails as `.eml` files and their links into the log, so that the flows can be tried without a mail server. A logged
+ * link grants access to every reader of the log, so production refuses to start with this mailer.
  */
 export function fileMailer(options: Readonly<{ directory: string; from: string; logger: Logger }>): Mailer {
   const { directory, from, logger } = options;
@@ -17,12 +17,12 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
       const { message } = await transport.sendMail({ from, to: { name: '', address: to }, subject, text });
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const file = join(directory, `${new Date().toISOString().replaceAll(':', '-')}-${kind}-${randomUUID()}.eml`);
-      // Whole or not at all, for whoever watches the directory.
+      // Writes atomically, so that a watcher of the directory never sees a partial file.
       try {
         await writeFile(`${file}.part`, readable(message as Buffer), { mode: 0o600 });
         await rename(`${file}.part`, file);
       } catch (error) {
-        // On a full disk each further attempt would leave one more.
+        // On a full disk, every retry would leave another partial file.
         await rm(`${file}.part`, { force: true });
         throw error;
       }
@@ -32,7 +32,7 @@ export function fileMailer(options: Readonly<{ directory: string; from: string; 
   };
 }
 
-/** Without quoted-printable, in which a link would be broken over two lines; a file has no line length to keep. */
+/** Decodes quoted-printable, which would break a link over two lines; a file has no maximum line length. */
 function readable(message: Buffer): Buffer {
   const text = message.toString('latin1');
   const encoding = 'Content-Transfer-Encoding: ';

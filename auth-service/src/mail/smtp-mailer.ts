@@ -1,7 +1,7 @@
 import { createTransport } from 'nodemailer';
 import type { Mailer } from './mailer.ts';
 
-// For a server that says nothing; one that goes on saying something is left when the signal says so.
+// Idle timeout for a silent server. The signal ends a connection to a server that keeps sending.
 const connectionTimeoutMs = 10_000;
 const silenceTimeoutMs = 15_000;
 
@@ -9,7 +9,7 @@ const silenceTimeoutMs = 15_000;
  * Sends through an SMTP server.
  *
  * @param options.url `smtps://user:password@host:465`, or `smtp://…` that is upgraded by STARTTLS.
- * @param options.requireTls Refuses to send where the server offers no TLS: a link in the clear is anybody's.
+ * @param options.requireTls Refuses to send when the server offers no TLS, because others could read a link in plain text.
  */
 export function smtpMailer(options: Readonly<{ url: string; from: string; requireTls: boolean }>): Mailer {
   const transport = createTransport({
@@ -18,7 +18,7 @@ export function smtpMailer(options: Readonly<{ url: string; from: string; requir
     connectionTimeout: connectionTimeoutMs,
     greetingTimeout: connectionTimeoutMs,
     socketTimeout: silenceTimeoutMs,
-    // What a mail is made of is in the call: nothing in it may name a file or a URL.
+    // The mail content comes from the call only and may not refer to a file or a URL.
     disableFileAccess: true,
     disableUrlAccess: true,
   });

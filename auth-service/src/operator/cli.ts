@@ -2,12 +2,12 @@ import { NotReached, sendCommand } from './client.ts';
 import { findCommand, usage } from './commands.ts';
 import { operatorSocketPath } from './socket-path.ts';
 
-// Imports nothing but Node and its neighbours: in an emergency a command starts in a blink.
+// Imports only Node and its sibling modules, so that a command starts fast.
 
 /**
  * `countersign-auth`.
  *
- * @returns The exit code: 0 done, 1 refused or not reached, 2 wrongly called.
+ * @returns The exit code: 0 done, 1 refused or service not reached, 2 wrong usage.
  */
 export async function runOperatorCli(args: readonly string[], env = process.env): Promise<number> {
   if (args[0] === 'help' || args.includes('--help') || args.includes('-h')) return say(`${usage()}\n`, 0);
@@ -24,7 +24,7 @@ export async function runOperatorCli(args: readonly string[], env = process.env)
 }
 
 function say(text: string, exitCode: number): number {
-  // `keys list | head -1`: whoever reads has seen enough, and the exit code is still the command's.
+  // In `keys list | head -1` the reader closes the pipe early; the exit code stays that of the command.
   const stream = (exitCode === 0 ? process.stdout : process.stderr).on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error;
   });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** There is no service to speak to; the message says where it was looked for. */
+/** No service is listening; the message names the socket. */
 export class NotReached extends Error {}
 
 export type OperatorAnswer = Readonly<{ ok: boolean; lines: readonly string[] }>;

@@ -39,7 +39,7 @@ const described = [
   {
     name: 'tenants disable',
     takes: ['SLUG'],
-    summary: 'let nobody log in to this tenant, and end every session in it',
+    summary: 'block logins to this tenant, and end every session in it',
   },
   {
     name: 'tenants enable',
@@ -49,7 +49,7 @@ const described = [
   {
     name: 'users disable',
     takes: ['EMAIL'],
-    summary: 'let nobody log in as this person, and end their sessions',
+    summary: 'block logins of this person, and end their sessions',
   },
   {
     name: 'users enable',
@@ -59,7 +59,7 @@ const described = [
   {
     name: 'mfa reset',
     takes: ['EMAIL'],
-    summary: 'take second factor and recovery codes from somebody who has lost both',
+    summary: 'remove the second factor and recovery codes of a person who lost both',
   },
   {
     name: 'audit verify',
@@ -74,12 +74,12 @@ const described = [
 
 export type CommandName = (typeof described)[number]['name'];
 
-/** A command as it is typed. `takes` is what stands behind it, e.g. `KID`. */
+/** A command of the CLI. `takes` are its arguments, e.g. `KID`. */
 export type Command = Readonly<{ name: CommandName; takes?: readonly string[]; summary: string }>;
 
 const commands: readonly Command[] = described;
 
-/** @returns undefined when there is no such command, or it was given too little or too much. */
+/** @returns undefined when the command is unknown or the number of arguments is wrong. */
 export function findCommand(
   words: readonly string[],
 ): Readonly<{ command: Command; given: readonly string[] }> | undefined {

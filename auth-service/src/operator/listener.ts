@@ -11,15 +11,15 @@ import { findCommand } from './commands.ts';
 import { type OperatorParts, run } from './run-command.ts';
 
 const maxBodyBytes = 4 * 1024;
-// The kernel's struct has 108 bytes for it, the last of which ends it.
+// The kernel's struct has 108 bytes for the path, including the final NUL.
 const maxPathBytes = 107;
 
 const commandBody = z.object({ command: z.array(z.string().max(256)).max(4) });
 
 /**
- * Takes an operator's commands on a Unix socket in a directory that only our own user can enter: whoever gets there could
- * as well read our secrets. It goes through the running service, since PGlite has one opener and a key that was revoked
- * must be out of use at once. Where another instance holds the socket, that one takes them; the database is the same.
+ * Listens for operator commands on a Unix socket in a directory that only our own user can enter; that user can read our secrets
+ * anyway. The running service executes them, because PGlite allows one process and a revoked key must go out of use at once. When
+ * another instance holds the socket, that instance takes the commands for the same database.
  *
  * @returns Stops it.
  */
@@ -41,8 +41,8 @@ export async function listenForOperator(
     }
   } catch (error) {
     server.close();
-    // A read-only disk, or a directory of others, is no reason to let nobody log in.
-    logger.warn({ path, err: error }, 'operator commands are off: there can be no socket here');
+    // The service starts without operator commands on a read-only disk or in a directory of another user.
+    logger.warn({ path, err: error }, 'operator commands are off: the socket cannot be created');
     return nothing;
   }
   return async () => {
@@ -82,7 +82,7 @@ function operatorApp(parts: OperatorParts, logger: Logger): RequestListener {
   return app;
 }
 
-/** Made, or as closed as we would make it. One that others use, like /run, is neither safe nor ours to close. */
+/** Creates the directory, or requires mode 0700. A shared directory such as /run is not safe, and its mode is not ours to change. */
 function demandOwnDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   if ((statSync(directory).mode & 0o077) !== 0)

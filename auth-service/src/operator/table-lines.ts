@@ -1,4 +1,4 @@
-/** Columns that stand below one another. */
+/** Formats rows as aligned columns. */
 export function tableLines(rows: readonly (readonly string[])[]): string[] {
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
   return rows.map((row) =>

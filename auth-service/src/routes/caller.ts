@@ -8,7 +8,7 @@ import type { InSession } from '../flows/sessions/switch-tenant.ts';
 
 const maxUserAgentLength = 256;
 
-/** What a request says besides its body; all but the user agent is signed by the gateway. */
+/** Facts about a request besides its body. The gateway signs all of them but the user agent. */
 export function callerOf(req: Request, res: Response, identity: Identity): Caller {
   return {
     requestId: requestIdOf(res),
@@ -18,13 +18,13 @@ export function callerOf(req: Request, res: Response, identity: Identity): Calle
   };
 }
 
-/** The session of an access token. @throws AppError `session_revoked` for a token without one, which is none of ours. */
+/** The session of an access token. @throws AppError `session_revoked` for a token without one: another issuer made it. */
 export function sessionOf({ userId, context }: UserIdentity): SessionOwner {
   if (context.sid === undefined) throw new AppError('session_revoked');
   return { userId, sessionId: context.sid };
 }
 
-/** As {@link sessionOf} with its tenant; undefined for whoever is not logged in. */
+/** As {@link sessionOf}, with the tenant; undefined for an anonymous caller. */
 export function inSessionOf(identity: Identity): InSession | undefined {
   if (identity.kind !== 'user' || identity.context.sid === undefined) return undefined;
   return { userId: identity.userId, tenantId: identity.tenantId, sessionId: identity.context.sid };

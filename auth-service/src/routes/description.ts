@@ -4,7 +4,7 @@ import type { Router } from 'express';
 import { endpoints } from './endpoints.ts';
 import { describeEndpoints } from './openapi.ts';
 
-/** Where the description is served, to everybody: it says nothing that the repository does not. */
+/** Path of the OpenAPI description. It is public, because the repository contains the same text. */
 export const descriptionPath = '/.well-known/openapi.json';
 
 export function descriptionRoutes(): Router {

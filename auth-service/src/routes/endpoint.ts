@@ -5,12 +5,12 @@ import type { Request, Response, Router } from 'express';
 import { z } from 'zod';
 import type { ErrorCode } from '../errors.ts';
 
-/** Who may call: `anybody` with or without a token, a `user`, or the `gateway` on its own behalf. */
-export type Access = 'anybody' | 'user' | 'gateway';
+/** Allowed callers: `public` with or without a token, a `user`, or the `gateway` on its own behalf. */
+export type Access = 'public' | 'user' | 'gateway';
 
 /**
- * All that a client may know of one route. The same schemas check its requests and make its OpenAPI description; a route
- * without one fails a test.
+ * The public description of one route. The same schemas validate its requests and generate its OpenAPI description; a test fails
+ * for a route without one.
  */
 export type Endpoint<
   Who extends Access = Access,
@@ -23,7 +23,7 @@ export type Endpoint<
   /** A verb and its object, unique: names the operation in generated clients. */
   operationId: string;
   summary: string;
-  /** What the schemas do not say. */
+  /** Details that the schemas do not express. */
   description?: string;
   access: Who;
   /** Absent: no body is read. */
@@ -31,13 +31,13 @@ export type Endpoint<
   query?: Query;
   /** Schemas of successful answers by status; null has no body. */
   answers: Readonly<Record<number, z.ZodType | null>>;
-  /** What it refuses with, besides what every route can: a malformed, oversized or invalid request, 500 and 503. */
+  /** Its error codes, besides those of every route: a malformed, oversized or invalid request, 500 and 503. */
   refusals: readonly ErrorCode[];
-  /** Members that a refusal carries besides those of every problem (RFC 9457 section 3.2). */
+  /** Extension members of its problem responses (RFC 9457 section 3.2). */
   refusalMembers?: Readonly<Partial<Record<ErrorCode, z.ZodType>>>;
 }>;
 
-/** Keeps the schemas' types, so that a handler gets what they let through. */
+/** Keeps the schemas' types, so that a handler gets the parsed types. */
 export const endpoint = <
   Who extends Access,
   Body extends z.ZodType = z.ZodUndefined,
@@ -55,14 +55,14 @@ type Call<Who extends Access, Body extends z.ZodType, Query extends z.ZodType> =
 }>;
 
 const kinds: Readonly<Record<Access, readonly IdentityKind[]>> = {
-  anybody: ['anonymous', 'user'],
+  public: ['anonymous', 'user'],
   user: ['user'],
   gateway: ['gateway'],
 };
 
 const nothing = z.undefined();
 
-/** Puts a described route in a router: who may call it, what it takes, and then the handler. */
+/** Adds a described route to a router: checks the caller, validates the input, then runs the handler. */
 export function serve<Who extends Access, Body extends z.ZodType, Query extends z.ZodType>(
   router: Router,
   described: Endpoint<Who, Body, Query>,

@@ -23,7 +23,7 @@ import {
 } from './tenants/invitations.ts';
 import { changeMemberEndpoint } from './tenants/members.ts';
 
-/** Every route that a signed request can reach, in the order of the description. A test fails when one is missing. */
+/** All routes behind the signature check, in the order of the description. A test fails when one is missing. */
 export const endpoints: readonly Endpoint[] = [
   registerEndpoint,
   verifyEmailEndpoint,

@@ -5,7 +5,7 @@ import type { Access, Endpoint } from './endpoint.ts';
 
 type Json = Record<string, unknown>;
 
-/** Collects schemas that have a name, so that they stand in the document once. */
+/** Collects named schemas, so that the document contains each once. */
 type Components = Map<string, Json>;
 
 const problem = z
@@ -21,12 +21,12 @@ const problem = z
   .meta({ id: 'Problem', description: 'RFC 9457. Every code: docs/errors.md.' });
 
 const security: Readonly<Record<Access, readonly Json[]>> = {
-  anybody: [],
+  public: [],
   user: [{ accessToken: [] }, { boundAccessToken: [] }],
   gateway: [{ gatewaySignature: [] }],
 };
 
-/** What every route can refuse with, and what those that read something can. */
+/** Error codes of every route, and of routes that read input. */
 const always: readonly ErrorCode[] = ['internal_error', 'unavailable'];
 const withBody: readonly ErrorCode[] = [
   'invalid_request',
@@ -35,7 +35,7 @@ const withBody: readonly ErrorCode[] = [
   'validation_failed',
 ];
 
-/** Every code that a route can answer with, those that come by themselves included. */
+/** All error codes of a route, including the ones common to all routes. */
 export function refusalsOf({ refusals, body, query }: Endpoint): ErrorCode[] {
   const asked = body !== undefined ? withBody : query !== undefined ? (['validation_failed'] as const) : [];
   return [...refusals, ...asked, ...always];
@@ -96,7 +96,7 @@ function operationOf(endpoint: Endpoint, problemRef: Json, components: Component
     responses: {
       ...answersOf(endpoint, components),
       ...problemsOf(endpoint, problemRef, components),
-      // A client meets these too, and can read them in the same way.
+      // The gateway's own errors have the same format.
       default: {
         description: 'What the gateway refuses by itself: a token, a route, a limit. Codes: docs/errors.md.',
         content: { [problemMediaType]: { schema: problemRef } },
@@ -185,7 +185,7 @@ function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: Compone
   return repoint(own) as Json;
 }
 
-/** Answers may gain members, and a format says more to people than the expression that checks it. */
+/** Lets responses gain members, and replaces the pattern of a known format, which tells readers less than its name. */
 function soften({
   jsonSchema,
 }: {

@@ -5,7 +5,7 @@ import type { AuthSchema } from './schema.ts';
 
 export type AuthDatabase = Database<AuthSchema>;
 
-/** Everything about our database but where it is. */
+/** The settings of our database, except its location. */
 export const authDatabase: Omit<OpenOptions, 'location' | 'name'> = {
   login: 'countersign_auth',
   roles: Object.values(roles),

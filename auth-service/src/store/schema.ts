@@ -1,7 +1,7 @@
 import type { ColumnType, Generated } from 'kysely';
 
 type Status = 'active' | 'disabled';
-/** The database writes it: time is the database's, never a process's. */
+/** Written by the database, so that all times come from its clock. */
 type DatabaseTime = ColumnType<Date, never, Date>;
 
 export type TenantsTable = { id: string; slug: string; name: string; status: Generated<Status> };

@@ -7,7 +7,7 @@ import type { Trx } from './scope.ts';
 /** Rows that one transaction changes at most: tens of milliseconds, far from the 10 s after which the server ends a statement. */
 export const batchRows = 1_000;
 
-// A round ends at some time, so that every table gets its turn again; the next round goes on where this one stopped.
+// Limits a round, so that every table gets its turn; the next round continues where this one stopped.
 const maxBatches = 200;
 
 /** Deletes or clears up to `batchRows` rows. @returns How many. */
@@ -26,9 +26,9 @@ const batches: readonly Batch[] = [
   deleting('registrations', sql`expires_at < now()`, sql`expires_at`),
   deleting('invitations', sql`expires_at < now() - interval '30 days'`, sql`expires_at`),
   deleting('outbox', sql`parked_at < now() - interval '30 days'`, sql`parked_at`),
-  // A handful at most, which the role cannot read: its policy alone decides.
+  // There are only a few, which the role cannot read: its policy alone selects them.
   (trx) => changed(trx, sql`delete from signing_keys`),
-  // The newest entry stays: it says how far the log has come, and a cursor beyond it would look foreign.
+  // Keeps the newest entry, which marks the head of the log: a cursor beyond it would look foreign.
   deleting('revocations', sql`expires_at < now() and seq < (select max(seq) from revocations)`, sql`expires_at`),
 ];
 

@@ -1,6 +1,6 @@
 /**
- * The one spelling under which an address is stored, looked up and counted. Not trimmed and not otherwise mended: what
- * two people could own separately must not become one.
+ * Canonical spelling of an address, for storage, lookup and counting. It is not trimmed or repaired: two addresses
+ * that different people could own must stay different.
  */
 export function canonicalEmail(given: string): string {
   return given.normalize('NFC').toLowerCase().normalize('NFC');

@@ -2,20 +2,21 @@ import { AppError } from '../../errors.ts';
 
 export type HashQueue = Readonly<{
   /**
-   * Runs work that will come to a hash, and refuses it before it did anything when there will be no place: what is refused
-   * must cost next to nothing, or a flood is felt by everybody all the same.
+   * Runs work that ends in a hash. Refuses it up front when the queue is full, so that a refused request costs almost
+   * nothing and a flood does not slow down other requests.
    *
-   * @throws AppError `login_busy` when as many are under way as may run and wait.
+   * @throws AppError `login_busy` when the limit of running and waiting work is reached.
    */
   admit<T>(work: () => Promise<T>): Promise<T>;
-  /** @throws AppError `login_busy` when as many wait as may, or this one waited for `maxWaitMs`. */
+  /** @throws AppError `login_busy` when the queue is full, or this hash waited for `maxWaitMs`. */
   run<T>(work: () => Promise<T>): Promise<T>;
   readonly waiting: number;
 }>;
 
 /**
- * Lets a few hashes run at a time and a bounded number wait, for a bounded time (8 s by default, half of what the gateway waits). Each takes a quarter of a second of one of libuv's four
- * threads: without a bound a flood of logins would hold up everything else that uses them, and answer nobody in time.
+ * Runs a few hashes at a time and lets a bounded number wait, for a bounded time (8 s by default, half of the gateway's
+ * timeout). Each hash takes a quarter of a second of one of libuv's four threads. Without a bound, a flood of logins would
+ * block all other users of those threads, and every login would time out.
  */
 export function createHashQueue(
   limits: Readonly<{ concurrency: number; maxWaiting: number; maxWaitMs?: number }>,
@@ -25,7 +26,7 @@ export function createHashQueue(
   let running = 0;
   let admitted = 0;
 
-  /** Beyond `maxWaitMs` the client's own patience is nearly over, and a hash that nobody waits for delays the others. */
+  /** After `maxWaitMs` the client is about to time out; hashing for it would only delay the others. */
   function turn(): Promise<void> {
     return new Promise((resolve, reject) => {
       const begin = () => {
@@ -56,7 +57,7 @@ export function createHashQueue(
     async run(work) {
       if (running >= limits.concurrency) {
         if (waiting.length >= limits.maxWaiting) throw new AppError('login_busy');
-        // Whoever finishes hands its place on, so `running` stays as it is.
+        // A finished hash passes its place to this one, so `running` does not change.
         await turn();
       } else {
         running += 1;

@@ -1,8 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
 
 /**
- * What is counted as one place: an IPv4 address, or the /64 of an IPv6 address, since one subscriber owns all of that.
- * Anything else is one place together, so that a missing address is no way around the limit.
+ * The unit that limits count by: an IPv4 address, or the /64 of an IPv6 address, which belongs to one subscriber.
+ * All other values count as one network, so that a missing address cannot bypass a limit.
  */
 export function networkOf(address: string | undefined): string {
   if (address === undefined) return 'unknown';
@@ -18,7 +18,7 @@ export function networkOf(address: string | undefined): string {
 
 const toHex = (group: number) => group.toString(16);
 
-/** The eight 16-bit groups. The URL parser writes every spelling one way, without dotted parts. */
+/** The eight 16-bit groups. The URL parser normalizes every spelling, without dotted parts. */
 function expand(address: string): number[] {
   const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const [head = '', tail] = canonical.split('::');

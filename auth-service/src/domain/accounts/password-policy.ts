@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 import { commonPasswordHashes } from './common-passwords.ts';
 
-/** Shortest password taken, in characters. */
+/** Minimum length of a password, in characters. */
 export const minPasswordLength = 12;
 
 const hashBytes = 5;
 const common = Buffer.from(commonPasswordHashes, 'base64');
 
 /**
- * Why a password may not be chosen; there are no rules of composition, only of length and of what is guessed first.
+ * Returns why a password is not acceptable. The policy checks length and easy guesses, not character classes.
  *
  * @param email Whose password it is to be, canonical.
  * @returns undefined for a good one.
  * @see NIST SP 800-63B section 5.1.1.2
  */
 export function passwordProblem(password: string, email: string): string | undefined {
-  // As it is hashed: in another spelling it is the same password, and as short.
+  // Normalize as for hashing: a different Unicode spelling is the same password, with the same length.
   const hashed = password.normalize('NFKC');
   if ([...hashed].length < minPasswordLength) return `must have ${minPasswordLength} characters or more`;
   const folded = hashed.toLowerCase();

@@ -34,26 +34,26 @@ describe('passwords', () => {
     expect(await passwords.verify(other, await passwords.hash(one))).toBe(true);
   });
 
-  test('of nobody never match', async () => {
+  test('never match for an unknown account', async () => {
     const passwords = await make();
     expect(await passwords.verify('', undefined)).toBe(false);
   });
 
-  test('under a pepper that is no longer held do not match', async () => {
+  test('do not match when their pepper was removed', async () => {
     const stored = await (await make(pepper('gone', 3))).hash('correct horse');
     expect(await (await make()).verify('correct horse', stored)).toBe(false);
   });
 
-  test('of an account from before the cost was raised are as much work as those of nobody', async () => {
+  test('take as much work with an older, lower cost as for an unknown account', async () => {
     const passwords = await make(pepper('a', 1), 9);
     const stored = await (await make(pepper('a', 1), 4)).hash('correct horse');
-    /** Of all threads, in microseconds: what else the machine does adds nothing. */
+    /** CPU time of all threads of this process in microseconds; other processes do not count. */
     const work = async (of: typeof stored | undefined) => {
       const before = process.cpuUsage();
       for (let turn = 0; turn < 8; turn += 1) expect(await passwords.verify('wrong', of)).toBe(false);
       return process.cpuUsage(before).user;
     };
-    // Without more it is a thirty-second of it.
+    // Without the added work the ratio would be 1/32.
     expect((await work(stored)) / (await work(undefined))).toBeGreaterThan(0.5);
   });
 
@@ -88,7 +88,7 @@ describe('the hash queue', () => {
     await expect(bounded.run(async () => 'free again')).resolves.toBe('free again');
   });
 
-  test('refuses who has waited too long, and goes on with the others', async () => {
+  test('refuses a hash that has waited too long, and runs the others', async () => {
     const bounded = createHashQueue({ concurrency: 1, maxWaiting: 2, maxWaitMs: 10 });
     const gate = Promise.withResolvers<string>();
     const running = bounded.run(() => gate.promise);
@@ -103,7 +103,7 @@ describe('the hash queue', () => {
     expect(await Promise.all([running, next])).toEqual(['done', 'in time']);
   });
 
-  test('refuses work for which there will be no place, before it does anything', async () => {
+  test('refuses work before it starts when the queue is full', async () => {
     const bounded = createHashQueue({ concurrency: 1, maxWaiting: 1 });
     const gate = Promise.withResolvers<void>();
     const begun: number[] = [];

@@ -3,23 +3,23 @@ import bcrypt from 'bcrypt';
 import type { KeyRing } from '../keys/key-ring.ts';
 import type { HashQueue } from './hash-queue.ts';
 
-/** Longest password taken, in UTF-16 units. */
+/** Maximum length of a password, in UTF-16 units. */
 export const maxPasswordLength = 256;
 
 export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
 
 export type Passwords = Readonly<{
-  /** See `HashQueue`: around all that ends in `verify`. */
+  /** See `HashQueue`. Wraps all work that ends in `verify`. */
   admit: HashQueue['admit'];
   hash(password: string): Promise<StoredPassword>;
   /**
-   * Exactly one bcrypt at the current cost, whatever is stored: an account that does not exist takes as long as one that does.
+   * Does exactly one bcrypt at the current cost, so that a missing account takes as long as an existing one.
    *
    * @param stored undefined for an account that does not exist or has no password.
    * @throws AppError `login_busy` when the queue is full.
    */
   verify(password: string, stored: StoredPassword | undefined): Promise<boolean>;
-  /** Made with another cost or pepper than are current. */
+  /** Whether the hash was made with another cost or pepper than the current ones. */
   isStale(stored: StoredPassword): boolean;
 }>;
 
@@ -32,7 +32,7 @@ export async function createPasswords(
   onHash: () => void = () => {},
 ): Promise<Passwords> {
   const { peppers, cost, queue } = options;
-  // A real hash of something nobody knows: bcrypt answers a malformed one at once, and that would tell.
+  // A valid hash of a random value: bcrypt rejects a malformed hash at once, and that timing would reveal a missing account.
   const dummy = await bcrypt.hash(randomBytes(32).toString('base64'), cost);
   return {
     admit: queue.admit,
@@ -60,16 +60,16 @@ export async function createPasswords(
 }
 
 /**
- * A hash from before the cost was raised is done sooner, which would tell that somebody has it. Each round more doubles the work, so
- * with one of each missing cost it is as much as one of the current: 2^n + (2^n + 2^(n+1) + … + 2^(cost-1)) = 2^cost.
+ * Does the missing work for a hash with an older, lower cost: its faster answer would reveal that the account exists. Each step
+ * of cost doubles the work, so one hash of each missing cost fills the gap: 2^n + (2^n + 2^(n+1) + … + 2^(cost-1)) = 2^cost.
  */
 async function catchUp(from: number, cost: number): Promise<void> {
   for (let rounds = from; rounds < cost; rounds += 1) await bcrypt.hash('', rounds);
 }
 
 /**
- * 64 characters of base64 whatever the password: bcrypt would stop at a NUL and cut after 72 bytes (CVE-2020-7689). NFKC, since keyboards
- * differ in how they write one and the same character (NIST SP 800-63B section 5.1.1.2).
+ * Reduces any password to 64 characters of base64: bcrypt stops at a NUL and ignores bytes after the 72nd (CVE-2020-7689).
+ * Applies NFKC first, because keyboards encode the same character differently (NIST SP 800-63B section 5.1.1.2).
  */
 function peppered(pepper: Uint8Array, password: string): string {
   return createHmac('sha384', pepper).update(password.normalize('NFKC'), 'utf8').digest('base64');

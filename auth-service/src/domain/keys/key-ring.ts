@@ -1,6 +1,6 @@
 export type SecretKey = Readonly<{ id: string; bytes: Uint8Array }>;
 
-/** Secrets of one purpose: the current one makes new things, the others still read old ones. */
+/** Secrets for one purpose: the current one protects new values, the older ones still read existing values. */
 export type KeyRing = Readonly<{
   current: SecretKey;
   find(id: string): Uint8Array | undefined;
@@ -9,7 +9,7 @@ export type KeyRing = Readonly<{
 /**
  * Reads `id:base64url32bytes[,id:…]`; the first is current.
  *
- * @throws Error saying which entry is wrong, by its number: the text itself is secret.
+ * @throws Error that names the wrong entry by its number, because its text is secret.
  */
 export function parseKeyRing(text: string): KeyRing {
   const keys = text.split(',').map(parseKey);

@@ -14,7 +14,7 @@ export function seal(key: Uint8Array, plain: Uint8Array, context: string): Buffe
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** @returns undefined when key, context or bytes are not those that were sealed. */
+/** @returns undefined when the key, the context or the bytes differ from those used for sealing. */
 export function unseal(key: Uint8Array, sealed: Uint8Array, context: string): Buffer | undefined {
   if (sealed.length < nonceBytes + tagBytes) return undefined;
   const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes))
@@ -23,12 +23,12 @@ export function unseal(key: Uint8Array, sealed: Uint8Array, context: string): Bu
   try {
     return Buffer.concat([decipher.update(sealed.subarray(nonceBytes, -tagBytes)), decipher.final()]);
   } catch {
-    // The one thing that final() throws for is a tag that does not fit, which is the answer asked for.
+    // final() throws only when the tag does not match.
     return undefined;
   }
 }
 
-/** A key that only the holder of the refresh token's random part can make; the database alone opens nothing. */
+/** Derives a key from the random part of the refresh token, so that the database alone cannot open the sealed value. */
 export function successorKey(random: Uint8Array, sessionId: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', random, sessionId, 'countersign refresh successor v1', 32));
 }

@@ -1,4 +1,4 @@
-/** A key's whole life in timestamps, so that every instance sees the same without a leader. */
+/** The timestamps of a key. All instances derive the same state from them, without a leader. */
 export type KeyTimes = Readonly<{
   publishAt: Date;
   activateAt: Date;
@@ -10,25 +10,25 @@ export type KeyTimes = Readonly<{
 export type KeyState = 'pending' | 'active' | 'retiring' | 'removed';
 
 const hourMs = 3_600_000;
-/** Longest that a verifier may not have seen a new key: our `max-age`, its stale key set (24 h), and tolerance. */
+/** Longest time until every verifier has a new key: our `max-age`, the verifier's stale key set (24 h), and tolerance. */
 export const publishAheadMs = 25 * hourMs;
 const activeForMs = 90 * 24 * hourMs;
 /**
- * When the next key is made: a minute after the last came into use. So there is always one that every verifier has known
- * for long, and when the one in use is revoked it takes over at once.
+ * The next key is made a minute after the last one came into use. Every verifier then knows it long before it signs, and it
+ * can take over at once when the active key is revoked.
  */
 const planAheadMs = activeForMs - 60_000;
-/** After its retirement a key stays while a successor that was made late is still being published. */
+/** A retired key stays while a successor that was made late is still being published. */
 const retireForMs = publishAheadMs + 2 * hourMs;
 
-/** Where a key stands among the others: it signs until its successor is active, so there is never a gap. */
+/** The state of a key among the others. A key signs until its successor is active, so there is never a gap. */
 export function keyState(key: KeyTimes, all: readonly KeyTimes[], now: Date): KeyState {
   if (key.revokedAt !== null || now >= key.removeAt || now < key.publishAt) return 'removed';
   if (now < key.activateAt) return 'pending';
   return key === activeKey(all, now) ? 'active' : 'retiring';
 }
 
-/** The key that signs: of those that may, the one activated last. */
+/** The signing key: the most recently activated one of the active keys. */
 export function activeKey<Key extends KeyTimes>(keys: readonly Key[], now: Date): Key | undefined {
   return keys
     .filter((key) => key.revokedAt === null && key.activateAt <= now && now < key.removeAt)
@@ -38,14 +38,14 @@ export function activeKey<Key extends KeyTimes>(keys: readonly Key[], now: Date)
     );
 }
 
-/** Whom the key set shows: a verifier must know a key before it signs and while what it signed is alive. */
+/** The keys in the published set: verifiers need a key before it signs and while its tokens are valid. */
 export function publishedKeys<Key extends KeyTimes>(keys: readonly Key[], now: Date): Key[] {
   return keys.filter((key) => key.revokedAt === null && key.publishAt <= now && now < key.removeAt);
 }
 
 /**
- * The key to make now, if one is due. The very first is active at once, since nobody holds an older set; every other is
- * published 25 h before use.
+ * Returns the key to make now, if one is due. The first key is active at once, because no verifier has cached a key set yet.
+ * Every later key is published 25 h before use.
  */
 export function dueKey(keys: readonly KeyTimes[], now: Date): Omit<KeyTimes, 'revokedAt'> | undefined {
   const alive = publishedKeys(keys, now);
@@ -55,7 +55,7 @@ export function dueKey(keys: readonly KeyTimes[], now: Date): Omit<KeyTimes, 're
   return timesFrom(now, new Date(Math.max(lastRetirement, now.getTime() + publishAheadMs)));
 }
 
-/** The key that takes over next, and when it can: once every verifier has had the time to learn it. */
+/** The key that takes over next, and when: once every verifier has had time to fetch it. */
 export function nextKey<Key extends KeyTimes>(
   keys: readonly Key[],
   now: Date,
@@ -66,11 +66,11 @@ export function nextKey<Key extends KeyTimes>(
   return key && { key, knownAt: new Date(key.publishAt.getTime() + publishAheadMs) };
 }
 
-/** The rest of a key's life when it comes into use at `activateAt`. */
+/** The later timestamps of a key that is activated at `activateAt`. */
 export const lifeFrom = (key: KeyTimes, activateAt: Date): Omit<KeyTimes, 'revokedAt'> =>
   timesFrom(key.publishAt, activateAt);
 
-/** The rest of a key's life when another takes its place at `retireAt`. */
+/** The later timestamps of a key that is replaced at `retireAt`. */
 export const retiredAt = (retireAt: Date): Pick<KeyTimes, 'retireAt' | 'removeAt'> => ({
   retireAt,
   removeAt: new Date(retireAt.getTime() + retireForMs),

@@ -1,4 +1,4 @@
-/** What a mail is about. `link` holds the token, in its fragment: browsers send that to no server and into no Referer. */
+/** The content of a mail. `link` has the token in its fragment, which browsers never send to a server or in a Referer. */
 export type MailFacts =
   | Readonly<{ kind: 'verification'; link: string; lifetimeSec: number }>
   | Readonly<{ kind: 'account_exists' }>
@@ -10,7 +10,7 @@ export type MailKind = MailFacts['kind'];
 
 export type MailText = Readonly<{ subject: string; text: string }>;
 
-/** Plain text only: nothing in it can run, load or hide where a link goes. */
+/** Builds plain text only, so that a mail cannot run or load anything or hide the target of a link. */
 export function mailText(facts: MailFacts): MailText {
   switch (facts.kind) {
     case 'verification':
@@ -28,14 +28,14 @@ If you did not ask for an account, ignore this e-mail: without the link, no acco
     case 'account_exists':
       return {
         subject: 'You have an account already',
-        text: `Somebody, probably you, tried to make an account with this e-mail address. There is one already, and nothing about it
+        text: `Someone, probably you, tried to make an account with this e-mail address. There is one already, and nothing about it
 has changed. If you do not remember its password, ask for a new one on the login page.
 `,
       };
     case 'password_reset':
       return {
         subject: 'Choose a new password',
-        text: `Somebody, probably you, asked for a new password. To choose one, open this link within ${inWords(facts.lifetimeSec)}:
+        text: `Someone, probably you, asked for a new password. To choose one, open this link within ${inWords(facts.lifetimeSec)}:
 
 ${facts.link}
 
@@ -68,5 +68,5 @@ function inWords(sec: number): string {
   return hours < 48 ? `${hours} hours` : `${Math.round(hours / 24)} days`;
 }
 
-/** A tenant is called what its people like; in a header or between our lines that must stay one short line. */
+/** Keeps a tenant name to one short line: tenants choose it freely, and it goes into headers and text. */
 const oneLine = (name: string): string => name.replace(/\p{C}/gu, ' ').slice(0, 100);

@@ -1,15 +1,15 @@
-/** How long a delivery is its process's alone, in seconds; longer than what it may take, so that a lease outlives the work. */
+/** Lease of a delivery in seconds; longer than the delivery timeout, so that the lease outlives the work. */
 export const leaseSec = 60;
 
-/** What one delivery may take altogether, however often the other side says something meanwhile. */
+/** Timeout of one delivery in total, even when the other side keeps sending data. */
 export const deliveryTimeoutMs = 45_000;
 
-/** After so many failures a mail is parked: about two hours. */
+/** Failures after which a mail is parked: about two hours of retries. */
 export const maxMailAttempts = 12;
 
 const longestDelaySec = 900;
 
-/** How long to wait after so many failures, in seconds: 2, 4, 8 … and never more than a quarter of an hour. */
+/** Delay after this many failures, in seconds: 2, 4, 8 … up to 15 minutes. */
 export function retryDelaySec(attempts: number, longestSec = longestDelaySec): number {
   return Math.min(longestSec, 2 ** Math.min(attempts, 20));
 }

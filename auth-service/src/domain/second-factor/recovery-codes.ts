@@ -4,12 +4,12 @@ import { base32 } from './totp.ts';
 const count = 10;
 const bytes = 10;
 
-/** Ten codes of 80 bits, as `ABCD-EFGH-IJKL-MNOP`: enough that their plain hashes can be stored. */
+/** Ten codes of 80 bits, as `ABCD-EFGH-IJKL-MNOP`: enough entropy to store an unsalted fast hash. */
 export function newRecoveryCodes(): string[] {
   return Array.from({ length: count }, () => (base32(randomBytes(bytes)).match(/.{4}/g) ?? []).join('-'));
 }
 
-/** The same however a person types it: in either case, with or without dashes and spaces. */
+/** Normalizes a typed code: ignores case, dashes and spaces. */
 export function recoveryCodeHash(code: string): Buffer {
   return createHash('sha256').update(code.toUpperCase().replaceAll(/[\s-]/g, '')).digest();
 }

@@ -30,7 +30,7 @@ describe('one-time codes', () => {
     expect(matched).toBe(taken ? step : undefined);
   });
 
-  test('are taken once, and none from before the last', () => {
+  test('are accepted once, and older codes are refused', () => {
     const now = at(1234567890);
     const step = totpStep(now);
     const match = (from: number, lastStep: number) => matchTotp(secret, totpCode(secret, from), { now, lastStep });
@@ -43,7 +43,7 @@ describe('one-time codes', () => {
     expect(matchTotp(secret, code, { now: at(1234567890), lastStep: null })).toBeUndefined();
   });
 
-  test('have their secret written as apps read it', () => {
+  test('have their secret in the form that apps read', () => {
     expect(base32(Buffer.from('foobar'))).toBe('MZXW6YTBOI');
     expect(base32(secret)).toBe('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ');
     expect(totpUri(secret, 'a&b@acme.test')).toBe(

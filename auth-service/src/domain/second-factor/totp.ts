@@ -1,9 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** What every authenticator app supports; some ignore whatever else the URI asks for. */
+/** The values that every authenticator app supports; some apps ignore other values in the URI. */
 const digits = 6;
 const stepSec = 30;
-/** How many steps before and after now are taken as well (RFC 6238 section 5.2). */
+/** Accepted steps before and after the current one (RFC 6238 section 5.2). */
 const window = 1;
 
 export const totpSecretBytes = 20;
@@ -21,9 +21,9 @@ export function totpCode(secret: Uint8Array, step: number): string {
 export const totpStep = (now: Date): number => Math.floor(now.getTime() / 1000 / stepSec);
 
 /**
- * @param lastStep The step of the last code that was taken, or null. A code is taken once (RFC 6238 section 5.2), and none
- * from before it.
- * @returns The step whose code this is; undefined when it is none of now.
+ * @param lastStep The step of the last accepted code, or null. A code is accepted once (RFC 6238 section 5.2), and older
+ * codes are refused.
+ * @returns The step of this code; undefined when the code is not currently valid.
  */
 export function matchTotp(
   secret: Uint8Array,
@@ -33,7 +33,7 @@ export function matchTotp(
   const given = Buffer.from(code);
   const current = totpStep(now);
   let matched: number | undefined;
-  // Every step is computed, so that the time taken says nothing about which one it was.
+  // Computes every step, so that the timing does not reveal which one matched.
   for (let step = current - window; step <= current + window; step += 1) {
     const wanted = Buffer.from(totpCode(secret, step));
     const equal = given.length === wanted.length && timingSafeEqual(given, wanted);
@@ -44,13 +44,13 @@ export function matchTotp(
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
-/** RFC 4648 section 6, without padding: how apps take a secret that is typed. */
+/** Base32 (RFC 4648 section 6) without padding: the form in which apps accept a typed secret. */
 export function base32(bytes: Uint8Array): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
   return (bits.match(/.{1,5}/g) ?? []).map((five) => alphabet[Number.parseInt(five.padEnd(5, '0'), 2)]).join('');
 }
 
-/** What the QR code says: the key URI that authenticator apps read. */
+/** The key URI that authenticator apps read from the QR code. */
 export function totpUri(secret: Uint8Array, email: string): string {
   const issuer = 'Countersign';
   const query = new URLSearchParams({

@@ -3,12 +3,12 @@ import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { accessTokenLifetimeSec } from './session-rules.ts';
 
-/** What access tokens can be signed with (RFC 7518 section 3.1, RFC 8037 section 3.1). */
+/** Signature algorithms of access tokens (RFC 7518 section 3.1, RFC 8037 section 3.1). */
 export const signingAlgorithms = ['ES256', 'EdDSA', 'RS256'] as const;
 
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** All that the token says about its session. Seconds are Unix seconds, by the database's clock. */
+/** The facts about its session that a token carries. Seconds are Unix seconds, by the database's clock. */
 export type AccessFacts = Readonly<{
   userId: string;
   tenantId: string;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { loginLimits, slowdownMs } from './login-limits.ts';
 
 describe('login limits', () => {
-  test('count a pair, an address and an e-mail apart, and no parts run into each other', () => {
+  test('count a pair, an address and an e-mail separately, and keep the parts of a key apart', () => {
     const { pair, address, email } = loginLimits('a@b.test', '192.0.2.1');
     expect(new Set([pair.key, address.key, email.key]).size).toBe(3);
     expect(loginLimits('a', 'b:c').pair.key).not.toBe(loginLimits('a:b', 'c').pair.key);

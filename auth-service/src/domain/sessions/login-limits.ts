@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** One counted thing. `refuseAbove` undefined: it never refuses, so that nobody can lock a victim out by e-mail alone. */
+/** One counter. With `refuseAbove` undefined it never refuses, so that an attacker cannot lock out a user by e-mail alone. */
 export type Limit = Readonly<{ key: string; windowSec: number; refuseAbove: number | undefined }>;
 
 export type LoginLimits = Readonly<{ pair: Limit; address: Limit; email: Limit }>;
@@ -25,20 +25,20 @@ export const addressLimit = (network: string): Limit => ({
 });
 
 /**
- * Six digits are soon guessed: 30 wrong ones an hour for a person, from wherever, are one chance in ten thousand. Whoever
- * gets so far as to use them up has the password.
+ * Limits guesses of six-digit codes to 30 an hour for a person from all networks: one chance in ten thousand. Locking out the
+ * person this way takes their password first.
  */
 export const codeLimits = (userId: string, network: string): readonly [pair: Limit, person: Limit] => [
   { key: keyOf('code', userId, network), windowSec: quarterHourSec, refuseAbove: 10 },
   { key: keyOf('code', userId), windowSec: hourSec, refuseAbove: 30 },
 ];
 
-/** What anybody can have mailed to an address. Counted apart, so that asking for one keeps nobody from another. */
+/** Mails that a client without a session can request. Counted separately, so that requests for one kind do not block another. */
 export type MailPurpose = 'registration' | 'verification' | 'password_reset';
 
 export type MailRequest = Readonly<{ purpose: MailPurpose; email: string }>;
 
-/** So that nobody's mailbox is flooded through us; and from one place so few that the owner of it is left some. */
+/** Protects mailboxes from floods of our mail. The limit for one network is lower, so that its requests leave the owner some. */
 export const mailLimits = (
   { purpose, email }: MailRequest,
   network: string,
@@ -47,19 +47,19 @@ export const mailLimits = (
   mailbox: { key: keyOf('mail', purpose, email), windowSec: hourSec, refuseAbove: 20 },
 });
 
-/** Who invites and withdraws again and again would fill somebody's mailbox through us. */
+/** Limits invitations to an address: repeated inviting and withdrawing would flood its mailbox. */
 export const invitationLimit = (tenantId: string, email: string): Limit => ({
   key: keyOf('invitation', tenantId, email),
   windowSec: hourSec,
   refuseAbove: 5,
 });
 
-/** How long an attempt waits once an e-mail was tried more than 100 times in the hour: slower and slower, up to 2 s. */
+/** Delay of an attempt once an e-mail was tried more than 100 times in the hour; it grows up to 2 s. */
 export function slowdownMs(emailAttempts: number): number {
   return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);
 }
 
-/** A hash, so that the store holds no address and no part can run into the next. */
+/** Hashes the parts, so that the store holds no address and adjacent parts cannot run together. */
 function keyOf(...parts: string[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
 }

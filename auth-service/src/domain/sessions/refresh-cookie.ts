@@ -1,6 +1,6 @@
 /**
- * The refresh token of a browser. The prefix makes browsers refuse it with a Domain, with another Path, or from a page
- * that is not secure, so that no neighbouring host can put one of its own in its place (RFC 6265bis section 4.1.3.2).
+ * The refresh token of a browser. The prefix makes browsers refuse it with a Domain, with another Path, or from an
+ * insecure page, so that a sibling host cannot replace it with its own (RFC 6265bis section 4.1.3.2).
  */
 const name = '__Host-rt';
 const attributes = 'Path=/; Secure; HttpOnly; SameSite=Strict';
@@ -11,7 +11,7 @@ export const refreshCookie = (token: string, maxAgeSec: number): string =>
 
 export const clearedRefreshCookie = `${name}=; Max-Age=0; ${attributes}`;
 
-/** Every value under the cookie's name; more than one is nothing that a browser sends. */
+/** All values under the cookie's name; a browser sends at most one. */
 export function refreshCookiesIn(header: string | undefined): string[] {
   return (header ?? '').split(';').flatMap((pair) => {
     const separator = pair.indexOf('=');

@@ -41,7 +41,7 @@ describe('what a presented refresh token leads to', () => {
       { kind: 'end', reason: 'ahead', code: 'invalid_refresh_token' },
     ],
     [
-      'somebody who may no longer log in ends the family',
+      'a person who may no longer log in ends the family',
       { ...alive, holderActive: false },
       current,
       { kind: 'end', reason: 'inactive', code: 'session_revoked' },
@@ -50,7 +50,7 @@ describe('what a presented refresh token leads to', () => {
     expect(decideRefresh(family, presented)).toEqual(decision);
   });
 
-  test('nothing revives what has ended, the grace included', () => {
+  test('an ended session is never revived, not even within the grace period', () => {
     const presented = fc.record<Presented>({
       counter: fc.integer({ min: 1, max: 9 }),
       hashMatches: fc.boolean(),

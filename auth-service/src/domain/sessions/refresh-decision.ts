@@ -1,6 +1,6 @@
 import type { EndReason } from './session-rules.ts';
 
-/** The session as the database holds it, under lock, by the database's clock. */
+/** The session row, read under a lock; times follow the database's clock. */
 export type FamilyState = Readonly<{
   counter: number;
   revoked: boolean;
@@ -12,12 +12,12 @@ export type FamilyState = Readonly<{
   withinGrace: boolean;
 }>;
 
-/** A token whose MAC is ours. */
+/** A presented token whose MAC is valid. */
 export type Presented = Readonly<{
   counter: number;
-  /** Its random part hashes to the one in the row. */
+  /** Whether the hash of its random part equals the one in the row. */
   hashMatches: boolean;
-  /** What the row's sealed successor opened to under its random part. */
+  /** The successor token, when its random part opens the one sealed in the row. */
   successor: string | undefined;
 }>;
 
@@ -31,9 +31,9 @@ export type Decision =
       code: 'session_revoked' | 'refresh_token_reused' | 'invalid_refresh_token';
     }>;
 
-/** The state table of `refresh`, in the order in which its lines are looked at. */
+/** The state table of `refresh`; its rows are checked in this order. */
 export function decideRefresh(family: FamilyState, presented: Presented): Decision {
-  // First, so that no grace ever revives what has ended (supabase discussion 52614).
+  // Checked first, so that the grace period never revives an ended session (supabase discussion 52614).
   if (family.revoked) return { kind: 'refuse', code: 'session_revoked' };
   if (family.expired) return { kind: 'refuse', code: 'session_expired' };
   if (!family.holderActive) return { kind: 'end', reason: 'inactive', code: 'session_revoked' };

@@ -14,7 +14,7 @@ const anyToken: fc.Arbitrary<RefreshToken> = fc.record({
 });
 
 describe('a refresh token', () => {
-  test('says what was put into it', () => {
+  test('round-trips its fields', () => {
     fc.assert(
       fc.property(anyToken, (token) => {
         expect(decodeRefreshToken(encodeRefreshToken(token, keys.current), keys)).toEqual(token);
@@ -22,7 +22,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('is refused when any one of its characters is another', () => {
+  test('is refused when any single character is changed', () => {
     fc.assert(
       fc.property(anyToken, fc.nat(), fc.constantFrom(...'ABCDWXYZabcdwxyz0189-_'), (token, at, character) => {
         const text = encodeRefreshToken(token, keys.current);
@@ -34,7 +34,7 @@ describe('a refresh token', () => {
     );
   });
 
-  test('is refused whatever the text, unless we made it', () => {
+  test('is refused for any text that we did not make', () => {
     fc.assert(fc.property(fc.string(), (text) => expect(decodeRefreshToken(text, keys)).toBeUndefined()));
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -58,7 +58,7 @@ describe('a refresh token', () => {
     if (text !== made) expect(decodeRefreshToken(text, keys)).toBeUndefined();
   });
 
-  test('made under an older key still works while that key is held, and no longer', () => {
+  test('made under an older key works until that key is removed', () => {
     if (token === undefined) throw new Error('no sample');
     const old = keys.find('old');
     const text = encodeRefreshToken(token, { id: 'old', bytes: old ?? new Uint8Array() });

@@ -12,7 +12,7 @@ const macBytes = 32;
 
 /**
  * `version | key id length | key id | tenant | session | counter | random | HMAC-SHA256(key, all before)`, in base64url.
- * The MAC proves that we made it before any query is spent on it, and lets a reuse be seen at any age.
+ * The MAC is checked before any query, and makes reuse detectable at any age.
  *
  * @param token `random` has 32 bytes, `counter` fits 32 bits.
  */
@@ -31,7 +31,7 @@ export function encodeRefreshToken(token: RefreshToken, key: SecretKey): string 
   return Buffer.concat([body, macOf(key.bytes, body)]).toString('base64url');
 }
 
-/** @returns undefined for everything that we did not make, in exactly this spelling, under a key we still have. */
+/** @returns undefined unless we made the token, in exactly this encoding, under a key that we still have. */
 export function decodeRefreshToken(text: string, keys: KeyRing): RefreshToken | undefined {
   const bytes = Buffer.from(text, 'base64url');
   if (bytes.toString('base64url') !== text || bytes[0] !== version) return undefined;

@@ -1,25 +1,25 @@
 import { publishAheadMs } from '../keys/signing-key-lifecycle.ts';
 
-/** How long things live, in seconds. */
+/** Lifetimes, in seconds. */
 export const accessTokenLifetimeSec = 900;
 export const idleLifetimeSec = 14 * 24 * 3600;
 export const absoluteLifetimeSec = 90 * 24 * 3600;
 export const selectionLifetimeSec = 300;
 export const mfaLifetimeSec = 300;
-/** A client that lost the answer to a refresh may ask again this long. The upkeep policies name the same time. */
+/** Grace period in which a client that lost a refresh response may retry. The upkeep policies use the same value. */
 export const graceSec = 30;
-/** How recent a login must be for changes to what a login needs. */
+/** Maximum age of the login for changes to login credentials. */
 export const freshLoginSec = 300;
 /** Clocks of verifiers may be this far behind. */
 const clockToleranceSec = 5;
 
-/** How long a revocation is told to verifiers: as long as one of them could take a token from before it. */
+/** How long a revocation stays in the feed: as long as a verifier could accept a token issued before it. */
 export const revocationInForceSec = accessTokenLifetimeSec + clockToleranceSec;
 
 /** How a client carries its refresh token: in bodies, or in a cookie that scripts cannot read. */
 export type Transport = 'body' | 'cookie';
 
-/** How long a verifier may go on with a key set in which a revoked key still is: as long as it may keep a stale one. */
+/** How long a verifier may use a key set that still has a revoked key: the lifetime of a stale key set. */
 export const keyRevocationInForceSec = publishAheadMs / 1000;
 
 export type EndReason =

@@ -15,19 +15,19 @@ const ann = member('ann', 'agent');
 test.each<[string, KnownMember[], string, WantedChange, object]>([
   ['another role', [boss, ann], 'ann', { role: 'admin' }, { kind: 'change', to: { role: 'admin', status: 'active' } }],
   ['another state', [boss, ann], 'ann', { status: 'disabled' }, { kind: 'change', to: { role: 'agent' } }],
-  ['what is so already', [boss, ann], 'ann', { role: 'agent' }, { kind: 'same' }],
-  ['nobody', [boss], 'ann', { role: 'agent' }, { kind: 'refuse', code: 'not_found' }],
+  ['an unchanged role', [boss, ann], 'ann', { role: 'agent' }, { kind: 'same' }],
+  ['an unknown member', [boss], 'ann', { role: 'agent' }, { kind: 'refuse', code: 'not_found' }],
   ['the only administrator', [boss], 'boss', { role: 'agent' }, { kind: 'refuse', code: 'last_admin' }],
-  ['one of two', [boss, member('b', 'admin')], 'boss', { role: 'agent' }, { kind: 'change' }],
+  ['one of two administrators', [boss, member('b', 'admin')], 'boss', { role: 'agent' }, { kind: 'change' }],
   [
-    'one beside whom another is disabled here',
+    'an administrator when the only other one is disabled in the tenant',
     [boss, member('b', 'admin', { status: 'disabled' })],
     'boss',
     { status: 'disabled' },
     { kind: 'refuse', code: 'last_admin' },
   ],
   [
-    'one beside whom another cannot log in anywhere',
+    'an administrator when the account of the only other one is disabled',
     [boss, member('b', 'admin', { accountActive: false })],
     'boss',
     { role: 'agent' },
@@ -39,16 +39,16 @@ test.each<[string, KnownMember[], string, WantedChange, object]>([
 
 test.each<[string, KnownMember]>([
   ['no administrator', member('eve', 'agent')],
-  ['one who is disabled', member('eve', 'admin', { status: 'disabled' })],
-  ['one whose account is disabled', member('eve', 'admin', { accountActive: false })],
-])('lets %s change nothing, not even what is not there', (_who, eve) => {
-  for (const target of ['ann', 'eve', 'boss', 'nobody']) {
+  ['a disabled administrator', member('eve', 'admin', { status: 'disabled' })],
+  ['an administrator with a disabled account', member('eve', 'admin', { accountActive: false })],
+])('refuses every change by %s, also of an unknown member', (_who, eve) => {
+  for (const target of ['ann', 'eve', 'boss', 'unknown']) {
     const decision = decideMemberChange([boss, ann, eve], { actor: 'eve', target }, { role: 'admin' });
     expect(decision).toEqual({ kind: 'refuse', code: 'insufficient_role' });
   }
 });
 
-test('always leaves an administrator who can log in, whatever is done by whom and in which order', () => {
+test('always leaves an administrator who can log in, after any sequence of changes', () => {
   const ids = ['a', 'b', 'c', 'd'];
   const id = fc.constantFrom(...ids);
   const step = fc.record({

@@ -2,10 +2,10 @@ import { adminRole } from '../accounts/account-rules.ts';
 
 export type MemberState = Readonly<{ userId: string; role: string; status: 'active' | 'disabled' }>;
 
-/** A member, and whether the person behind it may log in at all. */
+/** A member, and whether their account is active. */
 export type KnownMember = MemberState & Readonly<{ accountActive: boolean }>;
 
-/** What an administrator wants of a member. */
+/** The change that an administrator requests. */
 export type WantedChange = Readonly<{ role?: string | undefined; status?: 'active' | 'disabled' | undefined }>;
 
 export type MemberDecision =
@@ -25,7 +25,7 @@ export function decideMemberChange(
 ): MemberDecision {
   const administers = (member: KnownMember) =>
     member.role === adminRole && member.status === 'active' && member.accountActive;
-  // Two administrators may be taking each other's role away: the second finds that it has none any more.
+  // Two administrators may demote each other at once: the second is no longer an administrator here.
   if (!known.some((member) => member.userId === actor && administers(member))) {
     return { kind: 'refuse', code: 'insufficient_role' };
   }

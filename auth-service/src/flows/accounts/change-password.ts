@@ -18,8 +18,8 @@ import { demandGoodPassword } from './demand-good-password.ts';
 export type PasswordParts = Readonly<{ db: AuthDatabase; passwords: Passwords; throttle: Throttle }>;
 
 /**
- * Replaces a password by whoever knows it. Every other session ends in the same transaction; a login that is under way with the
- * old one comes to nothing.
+ * Replaces the password of a person who gives the current one. All other sessions end in the same transaction, and a concurrent
+ * login with the old password fails.
  *
  * @throws AppError `invalid_credentials`, `validation_failed`, `session_revoked`, `too_many_attempts`, `login_busy`.
  */
@@ -34,7 +34,7 @@ export async function changePassword(
   if (own === undefined) throw new AppError('session_revoked');
   const { email, password: stored } = own;
   demandGoodPassword(given.next, email, 'new_password');
-  // As strict as a login: a stolen access token must be no way to guess the password.
+  // As strict as a login, so that a stolen access token does not allow guessing the password.
   const reservation = await throttle.reserveLogin(email, networkOf(caller.ip ?? undefined));
   await judge(reservation, async () => {
     if (!(await passwords.verify(given.current, stored))) throw new AppError('invalid_credentials');
@@ -53,7 +53,7 @@ export async function changePassword(
   });
 }
 
-/** The row, and what goes with every change of it: no link for a new one works any more, and the owner is told. */
+/** Writes the new password, voids all mailed reset links and notifies the owner by mail. */
 export async function replace(
   trx: Trx,
   of: Readonly<{ userId: string; email: string; requestId: string }>,

@@ -2,10 +2,10 @@ import { passwordProblem } from '../../domain/accounts/password-policy.ts';
 import { AppError } from '../../errors.ts';
 
 /**
- * Lets through what may become a password.
+ * Throws unless the password meets the policy.
  *
- * @param field Where it stands in the request.
- * @throws AppError `validation_failed` that says what is wrong with it; never the password.
+ * @param field Its path in the request.
+ * @throws AppError `validation_failed` with the reason; it never contains the password.
  */
 export function demandGoodPassword(password: string, email: string, field = 'password'): void {
   const message = passwordProblem(password, email);

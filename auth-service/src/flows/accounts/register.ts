@@ -18,10 +18,10 @@ import { judge, type Throttle } from '../sessions/throttle.ts';
 import { joinTenant } from '../tenants/join-tenant.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
 
-/** Who may make an account, and where newcomers belong. */
+/** Registration mode, and the tenant and role of new accounts. */
 export type RegistrationRules = Readonly<{
   mode: RegistrationMode;
-  /** The tenant that whoever registers joins, by its slug; undefined: none, until they are invited. */
+  /** The tenant that new accounts join, by its slug. undefined: they have no tenant until they are invited. */
   joins: Readonly<{ tenant: string; role: string }> | undefined;
 }>;
 
@@ -33,8 +33,8 @@ export type RegisterParts = Readonly<{
 }>;
 
 /**
- * Takes an address and orders a mail with a link. It never looks whether the address is known: one insert, no bcrypt, always.
- * The account is made, and its password chosen, by the holder of the link: see `verifyEmail`.
+ * Stores an address and orders a mail with a link. It always does one insert and no bcrypt, and never checks whether the address
+ * is known. The holder of the link chooses the password and creates the account: see `verifyEmail`.
  *
  * @throws AppError `registration_off`, `too_many_attempts`.
  */
@@ -50,7 +50,7 @@ export async function register(parts: RegisterParts, given: string, caller: Call
   });
 }
 
-/** Mails the link once more, where somebody waits for it. @throws AppError `too_many_attempts`. */
+/** Orders the confirmation mail again, if a registration is pending. @throws AppError `too_many_attempts`. */
 export async function resendVerification(parts: RegisterParts, given: string, caller: Caller): Promise<void> {
   const email = canonicalEmail(given);
   const request = { purpose: 'verification', email } as const;
@@ -61,8 +61,8 @@ export async function resendVerification(parts: RegisterParts, given: string, ca
 }
 
 /**
- * Makes the account that a registration asked for, with a password chosen by the holder of the link: whoever registered the
- * address never has one for it. The link is used up in the transaction that makes the account.
+ * Creates the account of a registration, with a password chosen by the holder of the link. The client that registered the address
+ * never sets a password. The transaction that creates the account also uses up the link.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */
@@ -76,7 +76,7 @@ export async function verifyEmail(
   await judge(reservation, async () => {
     const email = await db.transaction({ role: roles.accounts }, (trx) => findVerification(trx, token));
     if (email === undefined) throw new AppError('invalid_token');
-    // Before the link is used up: a password that is refused costs no new mail.
+    // Checked before the link is used up, so that a refused password does not require a new mail.
     demandGoodPassword(given.password, email);
     const password = await passwords.hash(given.password);
     const made = await db.transaction({ role: roles.accounts }, (trx) =>
@@ -96,7 +96,7 @@ async function makeAccount(
 ): Promise<boolean> {
   const userId = uuidv7();
   await becomeUser(trx, userId);
-  // First, as when an invitation is accepted: two links to one address wait for each other here, and never in a circle.
+  // First, as when accepting an invitation: two links to one address wait for each other here without a deadlock.
   const isNew = await insertAccount(trx, { userId, email, password });
   if (isNew && !(await takeVerification(trx, token))) throw new AppError('invalid_token');
   await dropRegistrations(trx, email);
@@ -109,7 +109,7 @@ async function makeAccount(
   const { role } = joins;
   await enterTenant(trx, tenantId);
   if (!(await joinTenant(trx, { tenantId, userId, email, role }))) {
-    throw new Error('somebody new belongs to a tenant already');
+    throw new Error('a new account belongs to a tenant already');
   }
   const event = { tenantId, userId, sessionId: null, requestId };
   await recordInTenant(trx, { ...event, action: 'account.created', detail: {} });

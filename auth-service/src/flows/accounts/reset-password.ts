@@ -16,8 +16,8 @@ import { type PasswordParts, replace } from './change-password.ts';
 import { demandGoodPassword } from './demand-good-password.ts';
 
 /**
- * Orders a mail with a link to a new password. Nothing here looks whether there is such an account: that is seen when the mail is
- * made, and nobody waits for it.
+ * Orders a mail with a link to a new password. It does not look up the account: the courier does that when it makes the mail, so
+ * the response time reveals nothing.
  *
  * @throws AppError `too_many_attempts`.
  */
@@ -35,8 +35,8 @@ export async function forgotPassword(
 }
 
 /**
- * Replaces a password by whoever has the link. The link is used up, every session ended and every token revoked in the transaction
- * that writes the new password. A second factor stays, and is asked for at the next login.
+ * Replaces the password of the person whose link is presented. The transaction that writes the new password also uses up the link,
+ * ends every session and revokes every token. A second factor stays and is required at the next login.
  *
  * @throws AppError `invalid_token`, `validation_failed`, `too_many_attempts`, `login_busy`.
  */
@@ -52,13 +52,13 @@ export async function resetPassword(
     const own = userId === undefined ? undefined : await findOwnPassword(db, userId);
     if (userId === undefined || own === undefined) throw new AppError('invalid_token');
     const { email } = own;
-    // Before the link is used up: a password that is refused costs no new mail.
+    // Checked before the link is used up, so that a refused password does not require a new mail.
     demandGoodPassword(given.password, email);
     const to = await passwords.hash(given.password);
     await db.transaction({ role: roles.accounts, userId }, async (trx) => {
       await actAs(trx, roles.self);
       await lockUser(trx, userId);
-      // Before the audit chain, as everywhere: a logout of theirs holds a session and waits for the chain.
+      // Before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the chain.
       const open = await lockOwnSessions(trx, userId);
       await actAs(trx, roles.accounts);
       if (!(await takeReset(trx, given.token))) throw new AppError('invalid_token');

@@ -20,7 +20,7 @@ const seedSchema = z.object({
   ),
 });
 
-/** Makes the demo tenants where they do not exist. Whatever exists stays as it is, a changed password included. */
+/** Creates missing demo tenants and members. Existing ones stay unchanged, including changed passwords. */
 export async function seed(db: AuthDatabase, passwords: Passwords, file: string): Promise<void> {
   const { password, tenants } = await readSeed(file);
   for (const tenant of tenants) await addTenant(db, tenant);
@@ -33,7 +33,7 @@ export async function seed(db: AuthDatabase, passwords: Passwords, file: string)
   }
 }
 
-/** One hash for everybody who has none; a few at a time, so that the queue of the passwords never fills. */
+/** Hashes the password for each person without a credential, a few at a time so that the hash queue never fills. */
 async function hashFor(
   db: AuthDatabase,
   passwords: Passwords,

@@ -34,7 +34,7 @@ async function verifyChain(db: AuthDatabase, tenantId: string, noted: string | u
     notedAt,
   });
   for (;;) {
-    // The first page from wherever it begins: what was put before the first entry has a number that none of ours has.
+    // The first page has no lower bound, so that an entry inserted before the first one is found too.
     const after = entries === 0 ? undefined : entries;
     const page = await db.transaction({ role: roles.operator }, (trx) => readChain(trx, tenantId, after));
     for (const stored of page) {

@@ -39,7 +39,7 @@ export async function listKeys({ db }: Pick<KeyParts, 'db'>): Promise<ListedKey[
 }
 
 /**
- * Lets the next key take over as soon as every verifier has had the time to learn it: now, when it was published 25 h ago.
+ * Activates the next key as soon as every verifier has had time to fetch it: now, if it was published 25 h ago.
  *
  * @returns Which key, and when.
  */
@@ -57,8 +57,8 @@ export async function rotateKeys({ db, ...parts }: KeyParts, requestId: string):
 }
 
 /**
- * A key that somebody else may hold: it signs nothing more, is shown no more, and the gateways refuse whatever it signed or
- * signs. When it was the one in use, the next takes over at once.
+ * Revokes a key that may be compromised. It stops signing and leaves the key set, and gateways refuse every token it signed or will
+ * sign. If it was the active key, the next key takes over at once.
  *
  * @returns Which key signs from now on.
  * @throws AppError `not_found`, also for one that is revoked already.
@@ -76,7 +76,7 @@ export async function revokeKey(
     }
     await markKeyRevoked(trx, kid);
     const active = activeKey(left, now);
-    // A retiring key could still sign, but it was put out of use; the next one is what its verifiers expect.
+    // Prefers the next key to a retiring one: a retiring key was taken out of use, although it could still sign.
     const wasActive = activeKey(keys, now)?.kid === kid;
     const signing =
       wasActive || active === undefined
@@ -89,8 +89,8 @@ export async function revokeKey(
 }
 
 /**
- * Seals everything anew under the current master key: signing keys and the secrets of second factors. Afterwards the old
- * master key opens nothing, and can go.
+ * Reseals signing keys and second-factor secrets under the current master key. Afterwards the old master key opens nothing and can
+ * be removed.
  */
 export async function rewrapSecrets(
   { db, keks }: Pick<KeyParts, 'db' | 'keks'>,

@@ -19,7 +19,7 @@ export type SigningKeys = Readonly<{
   /** @throws AppError `unavailable` when there is none. */
   current(): SigningKey;
   published(): PublishedKeySet;
-  /** Looks again, and makes the next key when it is due. Keys that were good stay when it fails. */
+  /** Reads the keys again, and makes the next key when it is due. On failure the loaded keys stay in use. */
   refresh(): Promise<void>;
   readonly ready: boolean;
 }>;
@@ -55,7 +55,7 @@ async function currentKeys(db: AuthDatabase, keks: KeyRing, alg?: SigningAlgorit
   const found = await readSigningKeys(db);
   if (dueKey(found.keys, found.now) === undefined) return found;
   return addDueKey(db, async ({ keys, now }) => {
-    // All that exist must open first: a wrong master key must not be answered with a new key beside them.
+    // Opens all existing keys first, so that a wrong master key never leads to a new signing key.
     for (const key of keys) openPrivateKey(key, keks);
     const times = dueKey(keys, now);
     return times && { ...(await makeKey(keks, alg)), ...times, revokedAt: null };
@@ -75,7 +75,7 @@ function hold({ keys, now }: KeysNow, keks: KeyRing): Held {
   };
 }
 
-/** A new key, sealed; when it lives is the caller's to say. */
+/** Makes a sealed key; the caller decides its timestamps. */
 export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   const { publicKey, privateKey } = await newKeyPair(alg);
   const jwk = publicKey.export({ format: 'jwk' }) as JWK;
@@ -90,7 +90,7 @@ export async function makeKey(keks: KeyRing, alg: SigningAlgorithm = 'ES256') {
   };
 }
 
-// Aside: one of RSA takes up to a third of a second.
+// Asynchronous, because an RSA key takes up to a third of a second.
 const generate = promisify(generateKeyPair);
 
 function newKeyPair(alg: SigningAlgorithm) {
@@ -104,7 +104,7 @@ function newKeyPair(alg: SigningAlgorithm) {
   }
 }
 
-/** Written member by member, so that nothing private can come along. */
+/** Copies public members one by one, so that no private member is included. */
 const publicMembers = ({ kty, crv, x, y, n, e }: JWK) => ({ kty, crv, x, y, n, e });
 
 /** The same key under the current master key. */

@@ -20,19 +20,19 @@ import { type MailOrder, mailOrder } from './outbox-messages.ts';
 export type MailParts = Readonly<{
   db: AuthDatabase;
   mailer: Mailer;
-  /** Where the pages are that links lead to; never taken from a request. */
+  /** Base URL of the pages that links open; never taken from a request. */
   linkBase: string;
   registration: Readonly<{ mode: RegistrationMode }>;
 }>;
 
 type Outgoing = Readonly<{ to: string; facts: MailFacts }>;
 
-// Who comes with an invitation that has run out is told so, for as long.
+// Expired invitation tokens are kept this long, so that the person is told that the invitation has expired.
 const keptAfterExpirySec = 30 * 24 * 3600;
 
 /**
- * Makes the mail that was ordered, and its token, and hands it over. Whether anybody is there to be mailed is looked at here, where
- * nobody waits for an answer whose time would tell.
+ * Builds an ordered mail and its token, and sends it. The recipient is looked up here, outside the request, so that response times do
+ * not reveal which accounts exist.
  */
 export function deliverMail(parts: MailParts): Deliver {
   return async ({ payload }, signal) => {
@@ -45,7 +45,7 @@ export function deliverMail(parts: MailParts): Deliver {
   };
 }
 
-/** @returns undefined when there is nobody to be mailed, or no reason any more. */
+/** @returns undefined when there is no recipient, or the mail is no longer needed. */
 async function prepare(trx: Trx, parts: MailParts, order: MailOrder): Promise<Outgoing | undefined> {
   switch (order.kind) {
     case 'registration':
@@ -107,7 +107,7 @@ async function invitation(trx: Trx, parts: MailParts, invitationId: string): Pro
   return { to, facts: { kind: 'invitation', link, lifetimeSec, tenantName, role } };
 }
 
-/** A new token, of which only the hash stays here. */
+/** Makes a token and stores only its hash. */
 async function newLink(
   trx: Trx,
   { linkBase }: MailParts,

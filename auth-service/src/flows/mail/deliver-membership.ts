@@ -2,7 +2,7 @@ import type { CallService } from '@countersign/identity';
 import type { Deliver } from './deliver.ts';
 import { membershipFact } from './outbox-messages.ts';
 
-/** The receiver did not take it. */
+/** The receiver refused the delivery. */
 class NotTaken extends Error {
   readonly code: string;
   constructor(status: number) {
@@ -13,8 +13,8 @@ class NotTaken extends Error {
 }
 
 /**
- * Tells the users-service of a member, through the gateway and for no user: nobody's request is being worked on any more. The
- * receiver can tell by the sequence what it knows already and what is older than that.
+ * Sends a member's state to the users-service through the gateway. The call carries no user, because the original request is over.
+ * The receiver uses the sequence to ignore duplicates and older states.
  */
 export function deliverMembership(callService: CallService): Deliver {
   return async ({ payload }, signal) => {

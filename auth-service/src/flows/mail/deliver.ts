@@ -11,7 +11,7 @@ import {
 } from '../../store/mail/outbox.ts';
 import { type OutboxTopic, outboxTopics } from '../../store/schema.ts';
 
-/** Hands one thing over, or gives up when `signal` says so. @throws Whatever kept it from being handed over. */
+/** Delivers one message, or stops when `signal` aborts. @throws The error that prevented the delivery. */
 export type Deliver = (delivery: Delivery, signal: AbortSignal) => Promise<void>;
 
 export type DeliveryResult = 'delivered' | 'retried' | 'parked';
@@ -29,15 +29,15 @@ export type CourierParts = Readonly<{
 const atOnce = 10;
 const idleMs = 30_000;
 const afterFailureMs = 2_000;
-// A member is known elsewhere only through this: it is tried until it is, and more often than a mail.
+// Other services learn of members only this way, so a delivery is retried until it succeeds, and more often than a mail.
 const longestMembershipDelaySec = 30;
 
-// What is just being handed over may finish: a mail that is cut off after its last byte is sent twice.
+// Deliveries under way may finish on stop: a mail that is cut off after its last byte would be sent twice.
 const graceMs = 5_000;
 
 /**
  * Sends what transactions left in the outbox, at least once and in order for each key, until it is stopped. Any number of instances
- * may do this at once. Each topic has rounds of its own: a mail server that hangs keeps no news of a member waiting.
+ * may do this at once. Each topic has its own loop, so that a hanging mail server does not delay membership updates.
  *
  * @returns Stops it, after the rounds under way, or five seconds.
  */
@@ -61,7 +61,7 @@ export async function startCourier(parts: CourierParts): Promise<() => Promise<v
   };
 }
 
-/** `stopped`: begin nothing more. `late`: and leave what is under way. */
+/** `stopped`: start no more deliveries. `late`: abort those under way too. */
 type Ending = Readonly<{ stopped: AbortSignal; late: AbortSignal }>;
 
 function startRounds(
@@ -99,12 +99,12 @@ function startRounds(
   };
 }
 
-/** Delivers whatever of a topic is due. @returns How long nothing will be, in milliseconds. */
+/** Delivers all due messages of a topic. @returns Milliseconds until the next one is due. */
 async function round(parts: CourierParts, topic: OutboxTopic, { stopped, late }: Ending): Promise<number> {
   for (;;) {
     const claimed = await claimDeliveries(parts.db, { topic, limit: atOnce, leaseSec });
     if (claimed.length === 0) return Math.min(idleMs, (await nextDueMs(parts.db, topic)) ?? idleMs);
-    // A server that answers drop by drop never falls silent, and another instance takes what it has when the lease is over.
+    // A server that answers very slowly never hits an idle timeout. After the lease, another instance would take the message.
     const signal = AbortSignal.any([late, AbortSignal.timeout(parts.timeoutMs ?? deliveryTimeoutMs)]);
     await Promise.all(claimed.map((delivery) => attempt(parts, delivery, signal)));
     if (stopped.aborted) return 0;
@@ -132,7 +132,7 @@ async function attempt(parts: CourierParts, delivery: Delivery, signal: AbortSig
   onResult?.(topic, 'delivered');
 }
 
-/** The name and the code only, of the error or of what caused it: what a mail server says can quote the mail. */
+/** Keeps only the name and code of the error or its cause: a mail server's message can quote the mail. */
 function reasonOf(error: unknown): string {
   const { name, code, cause } = error as { name?: string; code?: string; cause?: { code?: string } };
   return [name, code ?? cause?.code].filter((part) => part !== undefined).join(' ') || 'unknown error';

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { addToOutbox } from '../../store/mail/outbox.ts';
 import type { Trx } from '../../store/scope.ts';
 
-/** What is to be mailed. It says about whom, never a token: that is made when the mail is. */
+/** An ordered mail. It names the person and never holds a token, which is made with the mail. */
 export const mailOrder = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('registration'), registrationId: z.string(), requestId: z.string() }),
   z.object({ kind: z.literal('verification_again'), email: z.string(), requestId: z.string() }),
@@ -13,7 +13,7 @@ export const mailOrder = z.discriminatedUnion('kind', [
 
 export type MailOrder = z.infer<typeof mailOrder>;
 
-/** What other services learn of a member: the whole state, so that the newest of several is all that counts. */
+/** The member state that other services receive. It is complete, so that only the newest one counts. */
 export const membershipFact = z.object({
   event_id: z.string(),
   /** Of the membership: the higher is the newer. */
@@ -27,12 +27,12 @@ export const membershipFact = z.object({
 
 export type MembershipFact = z.infer<typeof membershipFact>;
 
-/** @param id What it is about; mails about different things never wait for each other. */
+/** @param id The subject of the mail; mails about different subjects never wait for each other. */
 export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise<void> {
   await addToOutbox(trx, { topic: 'mail', key: `mail ${id}`, payload: order });
 }
 
-/** Stands behind a lock on the membership, so that facts about one member are in the order in which they came true. */
+/** Call it under a lock on the membership, so that the states of one member are queued in order. */
 export async function tellMembership(trx: Trx, fact: MembershipFact): Promise<void> {
   await addToOutbox(trx, { topic: 'membership', key: `member ${fact.tenant_id} ${fact.user_id}`, payload: fact });
 }

@@ -4,7 +4,7 @@ import type { AuthDatabase } from '../../store/database.ts';
 import { type OutboxDepth, outboxDepth } from '../../store/mail/outbox.ts';
 import type { CourierParts } from './deliver.ts';
 
-/** Counts what leaves the outbox, and shows what stays in it. @returns What to tell of each delivery. */
+/** Counts deliveries, and reports the depth of the outbox. @returns The observer to call for each delivery. */
 export function outboxMetrics(registry: Registry, db: AuthDatabase): NonNullable<CourierParts['onResult']> {
   const registers = [registry];
   const deliveries = new Counter({
@@ -31,7 +31,7 @@ export function outboxMetrics(registry: Registry, db: AuthDatabase): NonNullable
   return (topic, result) => deliveries.inc({ topic, result });
 }
 
-/** One read at a time, for all who ask meanwhile. */
+/** Shares one read among concurrent callers. */
 function sharedRead<T>(read: () => Promise<T>): () => Promise<T> {
   let underWay: Promise<T> | undefined;
   return () => {

@@ -6,8 +6,8 @@ import type { SigningKeys } from '../keys/signing-keys.ts';
 const everyMs = 30_000;
 
 /**
- * Deletes what has expired and keeps the signing keys going, again and again. Each has rounds of its own: much to delete must not
- * keep a key from coming into use.
+ * Deletes what has expired and keeps the signing keys going, again and again. Each has its own loop, so that a long
+ * deletion does not delay a key.
  *
  * @returns Stops it, after the transactions under way.
  */

@@ -17,7 +17,7 @@ import { placeInvitation, recordInvitation } from '../tenants/invite.ts';
 /** Every tenant there is, for an operator. */
 export const everyTenant = (db: AuthDatabase) => db.transaction({ role: roles.operator }, listTenants);
 
-/** Makes a tenant, to which nobody belongs yet. @throws AppError `validation_failed` when the name is taken. */
+/** Creates a tenant without members. @throws AppError `validation_failed` when the name is taken. */
 export async function createTenant(
   db: AuthDatabase,
   { slug, name }: Readonly<{ slug: string; name: string }>,
@@ -34,8 +34,8 @@ export async function createTenant(
 }
 
 /**
- * Invites somebody as an administrator: a tenant's first, or one in place of those who cannot log in any more. An open invitation
- * of theirs ends, so that this can be said again when a mail was lost.
+ * Invites an address as administrator: the first of a tenant, or a replacement when no administrator can log in. An open invitation
+ * to the address is withdrawn, so that the command can be repeated when a mail was lost.
  *
  * @throws AppError `not_found`, `already_member`.
  */
@@ -57,7 +57,7 @@ export async function inviteAdministrator(
   });
 }
 
-/** Nobody logs in to this tenant any more; every session in it ends. @throws AppError `not_found` */
+/** Blocks logins to this tenant and ends every session in it. @throws AppError `not_found` */
 export async function disableTenant(db: AuthDatabase, slug: string, requestId: string): Promise<{ ended: number }> {
   return db.transaction({ role: roles.operator }, async (trx) => {
     const tenantId = await lockTenant(trx, slug);
@@ -92,7 +92,7 @@ const noSuchTenant = () =>
     errors: [{ path: 'SLUG', message: 'there is no such tenant, or it is disabled; tenants list shows all' }],
   });
 
-/** Before the chain of a tenant, as every command does it. Leaves the transaction with an operator's rights. */
+/** Appends to the operator chain. Call it before writing to the chain of a tenant. Leaves the transaction with an operator's rights. */
 async function audit(
   trx: Trx,
   action: AuditEvent['action'],

@@ -17,8 +17,8 @@ import { tellMembership } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
 
 /**
- * Ends every session of every tenant, and begins the revocation log anew. For after a restore from backup: sessions and
- * revocations since then are unknown here, while clients and gateways still hold them.
+ * Ends every session of every tenant, and starts a new revocation log. Use it after a restore from a backup: clients and gateways
+ * still hold sessions and revocations from after the backup, which this database does not know.
  */
 export async function endAllSessions(db: AuthDatabase, requestId: string): Promise<{ ended: number; tenants: number }> {
   return db.transaction({ role: roles.operator }, async (trx) => {
@@ -37,8 +37,8 @@ export async function endAllSessions(db: AuthDatabase, requestId: string): Promi
 }
 
 /**
- * Nobody logs in as this person any more. Their sessions end, their open invitations are withdrawn, and the directory of each
- * tenant that they belong to is told.
+ * Blocks logins of this person, ends their sessions and withdraws their open invitations. The directory of each of their tenants
+ * is told.
  *
  * @throws AppError `not_found`
  */
@@ -70,7 +70,7 @@ export async function enableUser(db: AuthDatabase, email: string, requestId: str
   });
 }
 
-/** For somebody who lost their device and their recovery codes, once it is certain who asks. @throws AppError `not_found` */
+/** Removes the second factor of a person who lost their device and recovery codes. The operator checks their identity first. @throws AppError `not_found` */
 export async function resetSecondFactor(db: AuthDatabase, email: string, requestId: string): Promise<void> {
   await changeUser(db, email, async (trx, userId) => {
     await removeSecondFactor(trx, userId);
@@ -78,7 +78,7 @@ export async function resetSecondFactor(db: AuthDatabase, email: string, request
   });
 }
 
-/** Tells what an account's new state makes of its memberships. */
+/** Orders updates of the account's memberships to the directories of their tenants. */
 async function tellMemberships(
   trx: Trx,
   userId: string,

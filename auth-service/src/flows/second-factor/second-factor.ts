@@ -27,7 +27,7 @@ import { openSecret, sealSecret } from './totp-secret.ts';
 
 export type FactorParts = Readonly<{ db: AuthDatabase; keks: KeyRing; throttle: Throttle }>;
 
-/** The session that asks, as the gateway signed it. */
+/** The calling session, as signed by the gateway. */
 export type Asking = Readonly<{
   userId: string;
   tenantId: string;
@@ -42,7 +42,7 @@ export type Asking = Readonly<{
 export type Enrolment = Readonly<{ secret: string; uri: string }>;
 
 /**
- * Makes a secret, which counts for nothing until a code of it was shown.
+ * Makes a secret, which has no effect until one of its codes is confirmed.
  *
  * @throws AppError `fresh_login_required`, `mfa_already_enabled`.
  */
@@ -57,14 +57,14 @@ export async function enrolTotp({ db, keks }: FactorParts, asking: Asking): Prom
 }
 
 /**
- * From here on every login asks for a code. The other sessions end, in every tenant: they began without one.
+ * Confirms the secret: every login requires a code from now on. The other sessions end in every tenant, because they began without one.
  *
  * @returns Recovery codes, which are shown this once.
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`, `mfa_already_enabled`, `invalid_code`, `too_many_attempts`.
  */
 export async function confirmEnrolment(parts: FactorParts, asking: Asking, code: string): Promise<string[]> {
   const { userId } = asking;
-  // Before it counts: a stolen access token must not use up the codes that its owner may show at a login.
+  // Checked before the attempt is counted, so that a stolen access token cannot use up the owner's attempts at a login.
   await changing(parts.db, asking, async (_trx, totp) => pendingOf(totp));
   const reservation = await parts.throttle.reserveCode(userId, asking.network);
   return judge(reservation, () =>
@@ -91,7 +91,7 @@ function pendingOf(totp: StoredTotp | undefined): StoredTotp {
 }
 
 /**
- * Takes secret and recovery codes away. Sessions stay: each was begun with more than is asked for from now on.
+ * Removes the secret and the recovery codes. Sessions stay, because they began with a stronger login than is required from now on.
  *
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`.
  */
@@ -104,7 +104,7 @@ export async function removeTotp({ db }: FactorParts, asking: Asking): Promise<v
 }
 
 /**
- * New recovery codes in place of all that there were. Sessions stay.
+ * Replaces all recovery codes. Sessions stay.
  *
  * @throws AppError `fresh_login_required`, `mfa_not_enrolled`.
  */
@@ -126,7 +126,7 @@ export async function readSecondFactor({ db }: FactorParts, userId: string): Pro
   }));
 }
 
-/** The step whose code this is, and which was not used yet. Shared with the login, which runs as another role. */
+/** The unused step of this code. Shared with the login, which runs under another role. */
 export async function stepOf(
   trx: Trx,
   keks: KeyRing,
@@ -138,7 +138,7 @@ export async function stepOf(
   });
 }
 
-/** Under the user's lock, which a login in progress waits for, and only soon after a login with all there is. */
+/** Runs under the user's lock, which a concurrent login waits for, and requires a recent login with all factors. */
 async function changing<T>(
   db: AuthDatabase,
   asking: Asking,
@@ -155,7 +155,7 @@ async function changing<T>(
   });
 }
 
-/** RFC 9470 section 3: how a client learns that it has to log in again, and how recent that must be. */
+/** RFC 9470 section 3: tells the client to log in again, and how recent the login must be. */
 function freshLoginRequired(): AppError {
   const challenge = `Bearer error="insufficient_user_authentication", max_age=${freshLoginSec}`;
   return new AppError('fresh_login_required', { headers: { 'www-authenticate': challenge } });

@@ -14,8 +14,8 @@ import { stepOf } from './second-factor.ts';
 export type SecondStepParts = AdmitParts & Readonly<{ keks: KeyRing }>;
 
 /**
- * The last step of a login: a code of the authenticator app, or a recovery code. A wrong one leaves the token as it is,
- * so that a person can type again; how often is the throttle's to say.
+ * The last step of a login: a code of the authenticator app, or a recovery code. A wrong code keeps the token,
+ * so that the person can try again; the throttle limits the attempts.
  *
  * @param given.mayUse As for `chooseTenant`.
  * @throws AppError `invalid_mfa_token`, `invalid_code`, `too_many_attempts`, and whatever `mayUse` throws.
@@ -62,7 +62,7 @@ async function verifyIn(
   const step = await stepOf(trx, keks, { userId, totp, code });
   const byRecovery = step === undefined && (await takeRecoveryCode(trx, userId, recoveryCodeHash(code)));
   if (step === undefined && !byRecovery) return 'wrong_code';
-  // Behind the lock: of two with the same token, the second finds it gone and has used up nothing.
+  // Under the lock: of two concurrent requests with one token, the second finds it gone and uses up nothing.
   const taken = await takeMfaStep(trx, mfaToken);
   if (taken === undefined) throw new AppError('invalid_mfa_token');
   if (step !== undefined) await rememberStep(trx, userId, step);

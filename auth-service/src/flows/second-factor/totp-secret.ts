@@ -7,7 +7,7 @@ export const sealSecret = (secret: Uint8Array, userId: string, keks: KeyRing) =>
   kekId: keks.current.id,
 });
 
-/** @throws Error when it does not open, which is a fault of ours: nobody is told that a right code is wrong. */
+/** @throws Error when the secret does not open. That is a server fault, so the client is not told that its code is wrong. */
 export function openSecret({ userId, sealedSecret, kekId }: SealedTotp, keks: KeyRing): Buffer {
   const kek = keks.find(kekId);
   const secret = kek && unseal(kek, sealedSecret, contextOf(userId));
@@ -18,5 +18,5 @@ export function openSecret({ userId, sealedSecret, kekId }: SealedTotp, keks: Ke
 export const resealSecret = (sealed: SealedTotp, keks: KeyRing) =>
   sealSecret(openSecret(sealed, keks), sealed.userId, keks);
 
-/** Bound in, so that one person's secret does not open as another's. */
+/** Binds the secret to the person, so that it does not open for another one. */
 const contextOf = (userId: string): string => `totp ${userId}`;

@@ -13,7 +13,7 @@ import { judge, type Reservation, type Throttle } from './throttle.ts';
 
 export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing }>;
 
-/** Somebody who has just shown who they are, and where they may go with it. */
+/** A person who has just proven their identity, and the tenants they may enter. */
 export type Proven = Readonly<{
   userId: string;
   /** The only tenant they may enter, or those that they may choose from. */
@@ -23,21 +23,21 @@ export type Proven = Readonly<{
    * older password is void.
    */
   provenAt: Date;
-  /** RFC 8176. Without `otp` a person with a second factor is asked for it. */
+  /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor is asked for it. */
   amr: readonly string[];
   transport: Transport;
-  /** The session that proves it, where no password was read: it must still be going on. */
+  /** The session used as proof when no password was checked; it must still be live. */
   from?: SessionKey;
-  /** Runs once they were let in, or asked the next question. */
+  /** Runs after the session was started, or the next step was requested. */
   onAdmitted?(): Promise<void>;
 }>;
 
 export type Attempt = Readonly<{
-  /** Counts the attempt as failed before anything is looked at. `network`: see `networkOf`. */
+  /** Counts the attempt as failed before anything is checked. `network`: see `networkOf`. */
   reserve(throttle: Throttle, network: string): Promise<Reservation>;
   /** @returns undefined when nothing was proven. An AppError of the caller's fault counts as that too. */
   verify(): Promise<Proven | undefined>;
-  /** The one code for every cause. */
+  /** The error code for every cause. */
   refusal: ErrorCode;
 }>;
 
@@ -49,8 +49,8 @@ export type Admission =
   | Readonly<{ kind: 'mfa'; mfaToken: string }>;
 
 /**
- * The guard that every flow passes which starts a session, always in this order: reserve, verify, tenant choice, state of
- * account, tenant and membership, second factor, session.
+ * Starts a session, for every flow that needs one. The order is fixed: reserve, verify, tenant choice, state of account, tenant
+ * and membership, second factor, session.
  *
  * @throws AppError `attempt.refusal`, `too_many_attempts`, and whatever `verify` throws.
  */

@@ -13,8 +13,8 @@ export type LogoutScope = 'this' | 'others' | 'all';
 export type SessionOwner = Readonly<{ userId: string; sessionId: string }>;
 
 /**
- * Ends a person's sessions: rows, audit and revocations in one transaction, so that a client is told "out" only when the
- * access tokens are on their way out too. Sessions that have ended already are no error.
+ * Ends a person's sessions: rows, audit and revocations in one transaction, so that a client is told of its logout only
+ * when its access tokens are revoked too. Sessions that have ended already are no error.
  */
 export async function logOut(
   db: AuthDatabase,
@@ -24,7 +24,7 @@ export async function logOut(
 ): Promise<void> {
   const { userId, sessionId } = owner;
   await db.transaction({ role: roles.self, userId }, async (trx) => {
-    // Before looking for sessions: what is begun just now, also from one of them, either shows up among them or waits.
+    // Before looking for sessions: a session that is starting now is either among them or waits.
     if (scope !== 'this') await lockUser(trx, userId);
     const open = await lockOwnSessions(trx, userId);
     const doomed = open.filter(({ id }) => scope === 'all' || (id === sessionId) === (scope === 'this'));
@@ -60,7 +60,7 @@ export async function endSessions(
     doomed.map(({ id }) => id),
     reason,
   );
-  // By tenant, since each tenant's audit chain is locked until the end and two of these must not cross.
+  // In the order of tenants: each tenant's audit chain stays locked, and two transactions must not deadlock.
   const byTenant = [...doomed].sort((a, b) => (a.tenantId < b.tenantId ? -1 : 1));
   for (const { id, tenantId } of byTenant) {
     await enterTenant(trx, tenantId);

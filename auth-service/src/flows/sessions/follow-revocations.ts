@@ -3,11 +3,11 @@ import { type FeedForm, type FeedPage, readFeed, revocationsChannel } from '../.
 
 export type FeedRequest = Readonly<{ log: string | undefined; after: number; form?: FeedForm; waitMs: number }>;
 
-/** The revocation log for those who follow it. */
+/** The revocation log for its followers. */
 export type Feed = Readonly<{
   /** The next page; where nothing is new, it waits for something until `waitMs` have passed or `signal` aborts. */
   next(request: FeedRequest, signal: AbortSignal): Promise<FeedPage>;
-  /** Answers everybody who waits, now and from now on. May be called again. */
+  /** Answers all waiting requests at once, and later ones without waiting. May be called again. */
   end(): Promise<void>;
   readonly ended: boolean;
 }>;
@@ -22,7 +22,7 @@ export async function openFeed(db: AuthDatabase): Promise<Feed> {
   // Also called after a lost connection was made again, when notifications may have been missed.
   const stopListening = await db.listen(revocationsChannel, wakeAll);
 
-  /** Registers at once, so that what is written between looking and waiting still wakes. */
+  /** Registers before the read, so that an entry written between read and wait still wakes the waiter. */
   function wakeUp(waitMs: number, signal: AbortSignal) {
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);

@@ -19,7 +19,7 @@ export type Credentials = Readonly<{
 const amr = ['pwd'];
 
 /**
- * Reserve, look up, one bcrypt, and only then decide: whatever the cause, a refusal looks and takes the same.
+ * Logs in with a password: reserves, looks up, does one bcrypt and then decides. All refusals look alike and take equally long.
  *
  * @throws AppError `invalid_credentials`, `too_many_attempts`, `login_busy`.
  */
@@ -49,7 +49,7 @@ async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Cal
 }
 
 /**
- * @param given.mayUse Throws where whoever asks may not have the tokens in the way that the login asked for.
+ * @param given.mayUse Throws when the client may not receive tokens by the transport that the login requested.
  * @throws AppError `invalid_selection_token`, `too_many_attempts`, and whatever `mayUse` throws.
  */
 export async function chooseTenant(
@@ -72,7 +72,7 @@ export async function chooseTenant(
   );
 }
 
-/** The password was right: renews a hash that was made under older settings. */
+/** Renews a hash that was made under older settings, after the password was verified. */
 async function renewHash(
   { db, passwords, logger }: LoginParts,
   password: string,
@@ -82,7 +82,7 @@ async function renewHash(
   try {
     await replaceHash(db, userId, { from: stored.hash, to: await passwords.hash(password) });
   } catch (error) {
-    // The login stands; the next one tries again.
+    // The login succeeds anyway; the next login retries the renewal.
     logger.warn({ err: error, user_id: userId }, 'a password hash could not be renewed');
   }
 }

@@ -2,7 +2,7 @@ import type { Logger } from '@countersign/service-kit';
 import { Counter, type Registry } from 'prom-client';
 import { type RefreshObserver, refreshOutcomes } from './refresh.ts';
 
-/** Counts what refreshes led to, and raises the alarm for what nothing of ours can have caused. */
+/** Counts outcomes of refreshes, and logs an alarm for a token that we cannot have issued. */
 export function observeRefreshes(registry: Registry, logger: Logger): RefreshObserver {
   const counter = new Counter({
     name: 'auth_refreshes_total',
@@ -14,7 +14,7 @@ export function observeRefreshes(registry: Registry, logger: Logger): RefreshObs
   return (outcome, session) => {
     counter.inc({ outcome });
     if (outcome !== 'ahead') return;
-    // A number that was never given out: a MAC key is known to somebody, or the database was restored from a backup.
-    logger.error({ alarm: 'refresh_token_ahead', ...session }, 'a refresh token of ours that was never given out');
+    // A counter that was never issued: a MAC key has leaked, or the database was restored from a backup.
+    logger.error({ alarm: 'refresh_token_ahead', ...session }, 'a refresh token has a valid MAC but was never issued');
   };
 }

@@ -25,7 +25,7 @@ import { appendRevocations, issueTimeSec } from '../../store/sessions/revocation
 import { markRevoked } from '../../store/sessions/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
-/** What a refresh led to: the first two gave tokens, the others were refused. */
+/** Outcomes of a refresh: the first two give tokens, the others are refusals. */
 export const refreshOutcomes = [
   'rotated',
   'repeated',
@@ -40,12 +40,12 @@ export const refreshOutcomes = [
 
 export type RefreshOutcome = (typeof refreshOutcomes)[number];
 
-/** Told of every refresh. `session` is absent for what we did not make. */
+/** Called for every refresh. `session` is absent for a token that we did not make. */
 export type RefreshObserver = (outcome: RefreshOutcome, session?: Readonly<{ session_id: string }>) => void;
 
 export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing; observe?: RefreshObserver }>;
 
-/** Refusals are values until the transaction is committed: throwing inside would undo the end of the family. */
+/** Refusals are values until the commit: throwing inside the transaction would roll back the end of the family. */
 type Outcome =
   | Readonly<{ as: 'rotated' | 'repeated'; grant: Grant }>
   | Readonly<{ as: Exclude<RefreshOutcome, 'rotated' | 'repeated'>; refused: ErrorCode; ended?: EndReason }>;
@@ -97,7 +97,7 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   };
 }
 
-/** What the row says about the token: is it the current one, or the one before, which alone can open the successor? */
+/** Compares the token with the row: whether it is the current one, or the previous one, which can open the successor. */
 export function presentedTo(session: LockedSession, token: RefreshToken): Presented {
   const hash = createHash('sha256').update(token.random).digest();
   const { tokenHash, sealedSuccessor } = session;
@@ -168,7 +168,7 @@ async function grantOf(
   };
 }
 
-/** Row, audit and revocation together: the access tokens of a stolen family die with it. */
+/** Ends the row, audits it and revokes it in one transaction, so that access tokens of a stolen family are revoked too. */
 async function endFamily(
   trx: Trx,
   userId: string,

@@ -17,21 +17,22 @@ import type { Caller, Grant } from './grant.ts';
 /** Our own clients; registered third-party clients would bring ids of their own. */
 const clientId = 'first-party';
 
-/** Somebody who has just shown who they are. */
+/** A person who has just proven their identity. */
 export type Proof = Readonly<{
   userId: string;
   tenantId: string;
-  /** When the password was read that proved it. */
+  /** When the password was checked. */
   provenAt: Date;
   amr: readonly string[];
-  /** The session whose proof this is, where it was no login: it must still be going on. */
+  /** The session used as proof instead of a login; it must still be live. */
   from?: SessionKey | undefined;
 }>;
 
 /**
  * Begins a family: session, first refresh token, audit row. Only `admit` calls it.
  *
- * @returns `needs_mfa` when the person has a second factor and did not show it; undefined when the person may not log in to this tenant (any more), or the password was changed meanwhile.
+ * @returns `needs_mfa` when the person has a second factor and did not use it; undefined when the person may not log in to this
+ * tenant, or the password was changed meanwhile.
  */
 export async function startSession(
   parts: Readonly<{ db: AuthDatabase; macKeys: KeyRing }>,
@@ -92,15 +93,15 @@ export async function startSession(
 }
 
 /**
- * A password that was changed voids what was proven with the one before. Not the session that it was changed in: the change
- * ended all others, so one that still goes on has shown the new password too.
+ * A changed password voids proofs made with the old one. It does not void the session that changed it: the change ended all other
+ * sessions, so a live session knows the new password.
  */
 async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
   if (passwordChangedAt === undefined) return false;
   return proof.from === undefined ? passwordChangedAt < proof.provenAt : holdSession(trx, proof.from, proof);
 }
 
-/** A logout that is under way is either seen here, or waits and then ends the new session too. */
+/** A concurrent logout is either visible here, or waits and then ends the new session too. */
 async function holdSession(
   trx: Trx,
   from: SessionKey,

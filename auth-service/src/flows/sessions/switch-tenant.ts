@@ -5,12 +5,12 @@ import { readSessionProof } from '../../store/sessions/sessions.ts';
 import { type Admission, type AdmitParts, admit, type Proven } from './admit.ts';
 import type { Caller } from './grant.ts';
 
-/** Somebody in a session, as their access token says. */
+/** A person and their session, from the access token. */
 export type InSession = SessionKey & Readonly<{ userId: string }>;
 
 /**
- * Begins another session, in another tenant, on the proof that this session was begun with: how and when somebody logged in stays
- * what it was. This session goes on.
+ * Starts a session in another tenant with the proof of this one: the authentication methods and the login time stay the same. This
+ * session stays live.
  *
  * @throws AppError `not_a_member`, `session_revoked`, `too_many_attempts`.
  */
@@ -33,7 +33,7 @@ export function switchTenant(
   );
 }
 
-/** What a session proves. @throws AppError `session_revoked` when it is over, or bound to a key that was not shown. */
+/** The proof of a session. @throws AppError `session_revoked` when it has ended, or is bound to a key without a proof here. */
 export async function proofOf(
   { db }: Pick<AdmitParts, 'db'>,
   { userId, tenantId, sessionId }: InSession,

@@ -17,7 +17,7 @@ const counting = (work: () => Promise<void>) => {
   return { store, asked: () => asked };
 };
 
-test('a first store that fails is left alone for a second, then asked by one for all, and used again once it answers', async () => {
+test('a failing first store is skipped for a second, then probed by one operation, and used again once it answers', async () => {
   let now = 0;
   let works = false;
   const first = counting(async () => {

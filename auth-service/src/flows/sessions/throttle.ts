@@ -15,29 +15,29 @@ import type { Attempts, Count } from '../../store/sessions/attempts.ts';
 
 /** An attempt that is already counted as a failure. */
 export type Reservation = Readonly<{
-  /** It was no guess: takes it back from every count, and forgets the earlier slips of this pair. */
+  /** The attempt succeeded: takes it back from every counter, and resets the counter of this pair. */
   succeeded(): Promise<void>;
-  /** It was never tried, for want of capacity. */
+  /** The attempt was not made, for lack of capacity. */
   cancelled(): Promise<void>;
 }>;
 
-/** The guard before every flow that issues a token: reserve first, verify after, so that parallel guesses cannot slip by. */
+/** Guards every flow that issues a token: it reserves before verifying, so that parallel guesses are all counted. */
 export type Throttle = Readonly<{
   /** @throws AppError `too_many_attempts` with `retry-after`. */
   reserveLogin(email: string, network: string): Promise<Reservation>;
-  /** For tokens that prove who somebody is. @throws AppError `too_many_attempts` with `retry-after`. */
+  /** For tokens that prove an identity. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveToken(network: string): Promise<Reservation>;
   /** For codes of this person's second factor. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveCode(userId: string, network: string): Promise<Reservation>;
   /**
-   * For what makes us send a mail, whether or not there is somebody to get it.
+   * For requests that send a mail, whether or not the address has an account.
    *
-   * @returns Whether to send it. Beyond five an hour from one place, or twenty in all, it is not, and the answer stays the same:
-   * it says nothing of others who asked.
-   * @throws AppError `too_many_attempts` with `retry-after`, for a place that asks for many.
+   * @returns Whether to send it: at most five an hour for one network, or twenty in all. The response is the same either way, so
+   * that it reveals nothing about other requests.
+   * @throws AppError `too_many_attempts` with `retry-after`, for a network with too many requests.
    */
   reserveMail(request: MailRequest, network: string): Promise<boolean>;
-  /** For what a tenant's administrators have mailed. @throws AppError `too_many_attempts` with `retry-after`. */
+  /** For invitations by a tenant's administrators. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveInvitation(tenantId: string, email: string): Promise<void>;
 }>;
 
@@ -47,7 +47,7 @@ export function createThrottle(attempts: Attempts): Throttle {
     const counted = limits.map((limit, index) => ({ limit, count: counts[index] }));
     const [over, within] = [counted.filter(isOver), counted.filter((each) => !isOver(each))];
     if (over.length === 0) return counts;
-    // It is not tried, so it is no guess: one address that goes on and on must not use up what a person may do from others.
+    // A refused attempt is not a guess: one flooding address must not use up a person's attempts from other addresses.
     await attempts.takeBack(within.map(({ limit }) => limit));
     const waitSec = Math.max(...over.map(({ count }) => count?.resetsInSec ?? 0));
     throw new AppError('too_many_attempts', { headers: { 'retry-after': String(waitSec) } });
@@ -89,7 +89,7 @@ export function createThrottle(attempts: Attempts): Throttle {
       const { pair, mailbox } = mailLimits(request, network);
       const [atPlace, inAll] = await attempts.add([pair, mailbox]);
       if (!isOver({ limit: pair, count: atPlace })) return !isOver({ limit: mailbox, count: inAll });
-      // As above: one place that goes on and on must not use up what the mailbox may get.
+      // As above: one flooding network must not use up the mailbox's limit.
       await attempts.takeBack([mailbox]);
       return false;
     },
@@ -100,7 +100,7 @@ export function createThrottle(attempts: Attempts): Throttle {
 }
 
 /**
- * Does what an attempt was reserved for. Success takes it back, a refusal leaves it counted, and a fault of ours was no attempt.
+ * Runs a reserved attempt. Success takes it back, a refusal leaves it counted, and a server fault does not count as an attempt.
  */
 export async function judge<T>(reservation: Reservation, work: () => Promise<T>): Promise<T> {
   let result: T;
@@ -121,8 +121,8 @@ const isOver = ({ limit, count }: Readonly<{ limit: Limit; count: Count | undefi
 const leftAloneMs = 1_000;
 
 /**
- * Uses the second store while the first fails; counts differ then, but guessing never becomes free. After a failure the first is left
- * alone for a second, and then one operation asks for all: a login does several, and each would wait for a Redis that hangs.
+ * Uses the second store while the first fails. The counts differ then, but attempts are always limited. After a failure the first
+ * store is skipped for a second, and then one operation probes it: otherwise each of a login's operations would wait for a hanging Redis.
  *
  * @param nowMs A clock that is never set back.
  */
@@ -132,7 +132,7 @@ export function withFallback(
   logger: Logger,
   nowMs: () => number = () => performance.now(),
 ): Attempts {
-  /** Undefined while it works. */
+  /** undefined while the first store works. */
   let failingUntilMs: number | undefined;
   const either = async <T>(use: (store: Attempts) => Promise<T>): Promise<T> => {
     if (failingUntilMs !== undefined) {

@@ -21,7 +21,7 @@ import { type InSession, proofOf } from '../sessions/switch-tenant.ts';
 import { judge } from '../sessions/throttle.ts';
 import { joinTenant } from './join-tenant.ts';
 
-/** What somebody brings to accept with; `session` when they are logged in. */
+/** The input for accepting an invitation; `session` when the caller is logged in. */
 export type Acceptance = Readonly<{
   token: string;
   password: string | undefined;
@@ -34,11 +34,11 @@ const amr = ['pwd'];
 type Offer = Readonly<{ invitationId: string; tenantId: string; email: string; invitedBy: string | null }>;
 
 /**
- * Makes whoever was invited a member, and lets them in.
+ * Makes the invited person a member, and starts a session.
  *
- * The mailed token shows that the address is theirs, and nothing more. Somebody new sets a password with it. Who has an account
- * shows that it is theirs as well, by its password or by a session of it, and passes the same guard as at a login: throttle,
- * state of the account, second factor. So a read mailbox alone opens no account.
+ * The mailed token proves only the ownership of the address. A new person sets a password with it. A person with an account also
+ * proves that it is theirs, by its password or a session, and passes the checks of a login: throttle, state of the account, second
+ * factor. So access to a mailbox alone does not open an account.
  *
  * @throws AppError `invalid_token`, `invitation_gone`, `invalid_credentials`, `already_member`, `validation_failed`,
  * `too_many_attempts`, `login_busy`.
@@ -54,7 +54,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
     parts,
     {
       refusal: 'invalid_credentials',
-      // Guessing the password of an account is counted where it is guessed at the login.
+      // Password guesses are counted together with those at the login.
       reserve: (throttle) => throttle.reserveLogin(email, network),
       async verify() {
         const { transport } = given;
@@ -96,7 +96,7 @@ async function demandInviter(trx: Trx, { tenantId, invitedBy }: Offer): Promise<
 
 type Proof = Pick<Proven, 'userId' | 'provenAt' | 'amr' | 'from'>;
 
-/** @returns undefined when it was not shown that the account is theirs. */
+/** @returns undefined when the caller did not prove that the account is theirs. */
 async function joinWithAccount(
   parts: LoginParts,
   offer: Offer,
@@ -138,7 +138,7 @@ async function joinAsNewcomer(
   const { tenantId, email } = offer;
   const userId = uuidv7();
   return db.transaction({ role: roles.accounts, tenantId, userId }, async (trx) => {
-    // Somebody else may just have made the account: then this is no newcomer, and has to show its password.
+    // A concurrent request may have created the account; then its password is required.
     if (!(await insertAccount(trx, { userId, email, password: stored }))) throw new AppError('invalid_credentials');
     await dropRegistrations(trx, email);
     const provenAt = await databaseNow(trx);

@@ -17,8 +17,8 @@ export type ChangedMember = MemberState & Readonly<{ email: string }>;
 
 /**
  * Gives a member another role or state. Their sessions in this tenant end and their tokens for it are revoked in the same
- * transaction: what they may do from now on, they get by logging in again. Their open invitations are withdrawn where they
- * are no administrator afterwards.
+ * transaction, so they log in again to get the new rights. Their open invitations are withdrawn unless they are still an
+ * administrator.
  *
  * @throws AppError `insufficient_role`, `not_found`, `last_admin`.
  */
@@ -51,7 +51,7 @@ export async function changeMember(
   });
 }
 
-/** Whom it is about stands in the entry, who did it in its detail. */
+/** Records the changed member in the entry and the acting administrator in its detail. */
 async function recordChange(
   trx: Trx,
   { tenantId, userId: by, sessionId, requestId }: Admin,
@@ -61,7 +61,7 @@ async function recordChange(
   const stateOf = ({ role, status }: MemberState) => ({ role, status });
   const detail = { by, by_session: sessionId, from: stateOf(from), to: stateOf(to) };
   await actAs(trx, roles.app);
-  // Before the audit chain, as everywhere: a logout of theirs holds a session and waits for the chain.
+  // Before the audit chain, as in every flow: a concurrent logout locks a session and then waits for the chain.
   const open = await lockSessionsOf(trx, tenantId, userId);
   await actAs(trx, roles.accounts);
   const mayInvite = to.role === adminRole && to.status === 'active';

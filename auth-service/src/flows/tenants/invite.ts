@@ -58,7 +58,7 @@ export async function recordInvitation(trx: Trx, { id, email, role }: Invitation
   await recordInTenant(trx, { ...by, action: 'invitation.created', detail });
 }
 
-/** What can still be accepted, newest first. */
+/** Invitations that can still be accepted, newest first. */
 export function openInvitations(
   db: AuthDatabase,
   tenantId: string,
@@ -77,7 +77,7 @@ export async function withdrawInvitation(db: AuthDatabase, admin: Admin, id: str
   });
 }
 
-/** Looks at the membership again, under lock: whoever is just losing the role does nothing more with it. */
+/** Checks the membership again under a lock, so that an administrator who is losing the role cannot use it. */
 function asAdmin<T>(db: AuthDatabase, admin: Admin, work: (trx: Trx) => Promise<T>): Promise<T> {
   const { tenantId, userId } = admin;
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {

@@ -3,7 +3,7 @@ import type { Trx } from '../../store/scope.ts';
 import { insertMember } from '../../store/tenants/members.ts';
 import { tellMembership } from '../mail/outbox-messages.ts';
 
-/** Makes a person a member of the tenant that the transaction is in, and has it told. @returns false for one who belongs to it already. */
+/** Makes a person a member of the tenant that the transaction is in, and orders the update to the directory. @returns false for one who belongs to it already. */
 export async function joinTenant(
   trx: Trx,
   { tenantId, userId, email, role }: Readonly<{ tenantId: string; userId: string; email: string; role: string }>,

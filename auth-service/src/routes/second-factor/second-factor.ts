@@ -114,9 +114,9 @@ export function secondFactorRoutes(parts: FactorParts): Router {
   return router;
 }
 
-/** All of it is signed by the gateway, which has it from the access token. */
+/** Reads the session from the signed identity, which the gateway takes from the access token. */
 function askingOf(res: Response, { userId, tenantId, context }: UserIdentity): Asking {
-  // Tokens of another issuer may have no session; what they may do here nobody has said.
+  // Tokens of another issuer may have no session, and then cannot change a second factor.
   if (context.sid === undefined) throw new AppError('fresh_login_required', { detail: { reason: 'no session' } });
   return {
     userId,

@@ -12,13 +12,13 @@ const tenantQuestion = z.object({
 
 const mfaQuestion = z.object({ mfa_token: z.string() });
 
-/** What every endpoint answers and refuses with that lets somebody in; spread into its description. */
+/** Responses and error codes of every endpoint that starts a session; spread into its description. */
 export const admissionAnswers = {
   answers: { 200: tokens },
   refusalMembers: { tenant_selection_required: tenantQuestion, mfa_required: mfaQuestion },
 } as const;
 
-/** Tokens, or the question that comes before them. */
+/** Answers with tokens, or with the next login step. */
 export async function answerAdmission(
   req: Request,
   res: Response,
@@ -40,7 +40,7 @@ export async function answerAdmission(
   }
 }
 
-/** A problem with extension members (RFC 9457 section 3.2): not a failure, but the question that comes next. */
+/** A problem with extension members (RFC 9457 section 3.2) that asks for the next login step. */
 function ask(req: Request, res: Response, code: ErrorCode, members: object): void {
   addToLog(res, { code });
   const problem = problemOf(code, errors[code], { id: requestIdOf(res), path: req.path });

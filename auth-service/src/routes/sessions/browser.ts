@@ -9,8 +9,8 @@ export type BrowserParts = Readonly<{ browserOrigins: ReadonlySet<string> }>;
 export type PresentedRefreshToken = Readonly<{ token: string; transport: Transport }>;
 
 /**
- * The refresh token of the body, or of the cookie. A cookie goes along with whatever a page sends, so it counts only with an
- * `Origin` that we know, which no page can forge, and `X-Requested-With`, which no form can set.
+ * The refresh token of the body, or of the cookie. Browsers attach the cookie to every request, so it counts only with a known
+ * `Origin`, which a page cannot forge, and with `X-Requested-With`, which a form cannot set.
  *
  * @throws AppError `cross_site_refused`; `two_refresh_tokens` when there is more than one.
  */
@@ -30,8 +30,8 @@ export function refreshTokenOf(
 }
 
 /**
- * Before a cookie is first set. A client that is no browser sends no `Origin`; a page that we do not know must not log a
- * person in as somebody else.
+ * Checks the origin before the cookie is first set: an unknown page must not log a person in to another account. Clients other
+ * than browsers send no `Origin`.
  *
  * @throws AppError `cross_site_refused`
  */
@@ -44,7 +44,7 @@ export function refuseForeignPage({ browserOrigins }: BrowserParts, req: Request
 
 const endings: ReadonlySet<string> = new Set(['refresh_token_reused', 'session_expired', 'session_revoked']);
 
-/** Runs what a cookie was presented to, and takes it from the browser when its session turns out to be over. */
+/** Runs `work`, and clears the cookie in the browser when its session has ended. */
 export async function clearingDeadCookie<T>(transport: Transport, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -17,7 +17,7 @@ export const logOutEndpoint = endpoint({
   summary: 'End this session, the others, or all; without an access token the refresh token names the session',
   description:
     'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
-  access: 'anybody',
+  access: 'public',
   body: z
     .object({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
     .default({ scope: 'this' }),
@@ -47,7 +47,7 @@ function bearerOf(identity: Identity, scope: LogoutScope): Asked | undefined {
   return { owner: { userId: identity.userId, sessionId: identity.context.sid }, scope };
 }
 
-/** @returns undefined when the session is gone, which is what was asked for. */
+/** @returns undefined when the session is gone already, which counts as success. */
 async function namedBy(
   parts: RefreshParts,
   presented: PresentedRefreshToken | undefined,
@@ -56,6 +56,6 @@ async function namedBy(
   if (presented === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'none given' } });
   const named = await identifySession(parts, presented.token, jkt);
   if (named === undefined) return undefined;
-  // An old token may be a stolen one: it ends its own session, never the others.
+  // An old token may be stolen: it ends only its own session.
   return { owner: named.owner, scope: named.current ? scope : 'this' };
 }

@@ -16,7 +16,7 @@ export const refreshEndpoint = endpoint({
   summary: 'Go on with a session: a new access token, and the successor of the refresh token',
   description:
     'The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.',
-  access: 'anybody',
+  access: 'public',
   body: z.object({ refresh_token: refreshToken }).default({}),
   answers: { 200: tokens },
   refusals: [

@@ -13,7 +13,7 @@ const feedQuery = z.object({
   wait: z.coerce.number().int().min(0).max(maxWaitSec).default(0),
 });
 
-/** A client that accepts it gets `groups` in place of `items`. */
+/** A client that accepts this media type gets `groups` instead of `items`. */
 const groupedType = 'application/vnd.countersign.revocation-groups+json';
 
 const kind = z.enum(['session', 'member', 'user', 'tenant', 'key']);
@@ -63,7 +63,7 @@ export function revocationRoutes(feed: Feed): Router {
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     const page = await feed.next({ log, after, form, waitMs: wait * 1000 }, gone.signal);
-    // Or a gateway would ask again on a connection that keeps this process from stopping.
+    // Closes the connection, because a gateway that asks again on it would keep this process from stopping.
     if (feed.ended) res.set('connection', 'close');
     const { cursor, complete } = page;
     const place = { log: page.log, cursor, complete };

@@ -6,7 +6,7 @@ import { accessTokenLifetimeSec, type Transport } from '../../domain/sessions/se
 import type { SigningKeys } from '../../flows/keys/signing-keys.ts';
 import type { Grant } from '../../flows/sessions/grant.ts';
 
-/** What turns a grant into an answer. */
+/** Dependencies for turning a grant into a response. */
 export type TokenSigner = Readonly<{ signingKeys: SigningKeys; issuer: TokenIssuer }>;
 
 export const tokens = z
@@ -22,7 +22,7 @@ export const tokens = z
   })
   .meta({ id: 'Tokens' });
 
-/** The one shape of every answer that carries tokens (RFC 6749 section 5.1). */
+/** The response body of every endpoint that returns tokens (RFC 6749 section 5.1). */
 export async function answerWithTokens(
   res: Response,
   signer: TokenSigner,

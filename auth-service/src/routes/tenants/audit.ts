@@ -20,7 +20,7 @@ const auditEntry = z
   })
   .meta({ id: 'AuditEntry' });
 
-/** The highest `seq` that its column holds. */
+/** The maximum of the `seq` column. */
 const lastPlace = 2 ** 31 - 1;
 
 const place = z

@@ -64,13 +64,13 @@ export const acceptInvitationEndpoint = endpoint({
   path: '/v1/auth/invitations/accept',
   operationId: 'acceptInvitation',
   summary: 'Join a tenant with the token that was mailed, and log in to it',
-  access: 'anybody',
+  access: 'public',
   body: z.object({
     token: mailedToken,
     password: secretText(maxPasswordLength)
       .optional()
       .describe(
-        'The one to set, for somebody new. Who has an account gives its password, or is logged in to it and leaves this out.',
+        'A new person chooses a password. A person with an account gives its password, or is logged in and omits it.',
       ),
     transport,
   }),

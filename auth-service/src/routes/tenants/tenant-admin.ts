@@ -6,9 +6,9 @@ import { AppError } from '../../errors.ts';
 import type { Admin } from '../../flows/tenants/invite.ts';
 
 /**
- * The caller as an administrator of their own tenant; the gateway's `allow` says the same, and this holds without it.
+ * Checks that the caller administers their own tenant. The gateway's `allow` checks it too; this check does not rely on it.
  *
- * @param tenantId The one that the path names, if it does: it must be the caller's.
+ * @param tenantId The tenant in the path, if any; it must be the caller's.
  * @throws AppError `insufficient_role`, `tenant_mismatch`.
  */
 export function adminOf(identity: UserIdentity, res: Response, tenantId = identity.tenantId): Admin {

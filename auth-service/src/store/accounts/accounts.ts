@@ -5,20 +5,20 @@ import { becomeUser, type Trx } from '../scope.ts';
 
 export type Membership = Readonly<{ tenantId: string; slug: string; name: string }>;
 
-/** What is known before the password is checked. */
+/** The facts read before the password is checked. */
 export type Candidate = Readonly<{
-  /** undefined when nobody has this e-mail. */
+  /** undefined when no account has this e-mail. */
   userId: string | undefined;
   password: Readonly<{ hash: string; pepperKid: string }> | undefined;
   active: boolean;
-  /** Where this person may work now. */
+  /** The tenants that this person may enter now. */
   memberships: readonly Membership[];
-  /** The database's time of this reading: a password changed later voids the login. */
+  /** Database time of this read: a password changed later voids the login. */
   readAt: Date;
 }>;
 
 // Matches no one, so that an unknown e-mail costs the same queries as a known one.
-const nobody = '00000000-0000-0000-0000-000000000000';
+const unknownUserId = '00000000-0000-0000-0000-000000000000';
 
 export async function findCandidate(db: AuthDatabase, email: string): Promise<Candidate> {
   return db.transaction({ role: roles.login }, async (trx) => {
@@ -27,18 +27,18 @@ export async function findCandidate(db: AuthDatabase, email: string): Promise<Ca
       .select(['id', 'status'])
       .where('email_ci', '=', email)
       .executeTakeFirst();
-    await becomeUser(trx, user?.id ?? nobody);
+    await becomeUser(trx, user?.id ?? unknownUserId);
     const credential = await trx
       .selectFrom('credentials')
       .select(['hash', 'pepper_kid as pepperKid'])
-      .where('user_id', '=', user?.id ?? nobody)
+      .where('user_id', '=', user?.id ?? unknownUserId)
       .executeTakeFirst();
     return {
       userId: user?.id,
       password: credential,
       active: user?.status === 'active',
       readAt: await databaseNow(trx),
-      memberships: await readMemberships(trx, user?.id ?? nobody),
+      memberships: await readMemberships(trx, user?.id ?? unknownUserId),
     };
   });
 }
@@ -55,7 +55,7 @@ async function readMemberships(trx: Trx, userId: string): Promise<Membership[]> 
     .execute();
 }
 
-/** Puts a newer hash of the same password in place, unless the password was changed meanwhile. */
+/** Stores a newer hash of the same password, unless the password was changed meanwhile. */
 export async function replaceHash(
   db: AuthDatabase,
   userId: string,
@@ -122,7 +122,7 @@ export async function lockTenants(trx: Trx): Promise<string[]> {
   return rows.map(({ id }) => id);
 }
 
-/** Locks the person. @returns undefined when nobody has this e-mail. */
+/** Locks the person. @returns undefined when no account has this e-mail. */
 export async function lockUserByEmail(
   trx: Trx,
   email: string,

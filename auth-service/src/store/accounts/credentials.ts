@@ -4,9 +4,9 @@ import type { Trx } from '../scope.ts';
 export type StoredPassword = Readonly<{ hash: string; pepperKid: string }>;
 
 /**
- * Puts another password in place; whatever was proven with the one before is void from now on.
+ * Replaces the password; proofs made with the old one become void.
  *
- * @param was Only where this is still the hash, so that of two changes at once the second is refused.
+ * @param was The expected current hash, so that the second of two concurrent changes is refused.
  */
 export async function changePassword(
   trx: Trx,
@@ -43,7 +43,7 @@ export async function insertAccount(
       user_id: userId,
       hash: password.hash,
       pepper_kid: password.pepperKid,
-      // The session that may follow at once must be younger, by a clock of whole milliseconds; nobody can have logged in before.
+      // A session may follow at once and must be younger by a clock of whole milliseconds. No earlier login can exist.
       changed_at: sql<Date>`clock_timestamp() - interval '2 milliseconds'`,
     })
     .execute();

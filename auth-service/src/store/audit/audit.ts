@@ -36,7 +36,7 @@ export type AuditAction =
 export type AuditEvent = Readonly<{
   tenantId: string;
   action: AuditAction;
-  /** Whom it is about. */
+  /** The person that the entry is about. */
   userId: string | null;
   sessionId: string | null;
   requestId: string;
@@ -44,7 +44,7 @@ export type AuditEvent = Readonly<{
   detail: Readonly<Record<string, unknown>>;
 }>;
 
-/** The chain of what concerns no tenant: an operator's commands, and what happens to people who belong to none. */
+/** The chain of entries without a tenant: operator commands, and events of people without a tenant. */
 export const operatorChain = 'operator';
 
 /** Locks the chains of several tenants in the one order. A transaction that writes to them in another order calls this first. */

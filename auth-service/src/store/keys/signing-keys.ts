@@ -27,7 +27,7 @@ export async function readSigningKeys(db: AuthDatabase): Promise<KeysNow> {
 
 export const signingKeysChannel = 'countersign_signing_keys';
 
-/** Nobody else adds or changes a key until the transaction ends; every instance is told once it is committed. */
+/** Locks the keys until the transaction ends, and notifies every instance after the commit. */
 export async function changeKeys<T>(db: AuthDatabase, change: (trx: Trx, existing: KeysNow) => Promise<T>): Promise<T> {
   return db.transaction({ role: roles.keys }, async (trx) => {
     await holdLock(trx, 'signingKeys');

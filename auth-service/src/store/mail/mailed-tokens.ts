@@ -6,13 +6,13 @@ import type { Trx } from '../scope.ts';
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 const now = sql<Date>`clock_timestamp()`;
 
-/** What a token that goes out by mail stands for. */
+/** The subject of a mailed token. */
 export type MailedTokenSubject =
   | Readonly<{ purpose: 'email_verification'; registrationId: string }>
   | Readonly<{ purpose: 'password_reset'; userId: string }>
   | Readonly<{ purpose: 'invitation'; invitationId: string; tenantId: string }>;
 
-/** Keeps a token's hash. Several may be out for one subject: a mail that was sent twice works in both copies. */
+/** Stores a token's hash. A subject may have several tokens, so that both copies of a mail sent twice work. */
 export async function saveMailedToken(
   trx: Trx,
   token: string,
@@ -31,7 +31,7 @@ export async function saveMailedToken(
     .execute();
 }
 
-/** @returns The address that a token confirms; the token stays as it is. */
+/** @returns The address that a token confirms; the token stays valid. */
 export async function findVerification(trx: Trx, token: string): Promise<string | undefined> {
   const row = await trx
     .selectFrom('mailed_tokens')
@@ -45,16 +45,16 @@ export async function findVerification(trx: Trx, token: string): Promise<string 
   return row?.email;
 }
 
-/** Uses a token up: of two at once, one gets it. @returns Whether it was there. */
+/** Uses a token up; one of two concurrent calls gets it. @returns Whether the token existed. */
 export const takeVerification = (trx: Trx, token: string): Promise<boolean> =>
   takeToken(trx, token, 'email_verification');
 
-/** @returns Whose password it may replace; the token stays as it is. */
+/** @returns The person whose password it may replace; the token stays valid. */
 export async function findReset(trx: Trx, token: string): Promise<string | undefined> {
   return (await findToken(trx, token, 'password_reset'))?.user_id ?? undefined;
 }
 
-/** Uses a token up: of two at once, one gets it. @returns Whether it was there. */
+/** Uses a token up; one of two concurrent calls gets it. @returns Whether the token existed. */
 export const takeReset = (trx: Trx, token: string): Promise<boolean> => takeToken(trx, token, 'password_reset');
 
 /** Whatever was mailed to let this person choose a new password. */

@@ -15,7 +15,7 @@ export type NewDelivery = Readonly<{
   payload: unknown;
 }>;
 
-/** Adds to what is sent once this transaction is committed, by whichever instance comes first. */
+/** Queues a delivery. Any instance sends it after this transaction commits. */
 export async function addToOutbox(trx: Trx, { topic, key, payload }: NewDelivery): Promise<void> {
   await trx
     .insertInto('outbox')
@@ -29,7 +29,7 @@ export type Delivery = Readonly<{
   seq: number;
   topic: OutboxTopic;
   payload: unknown;
-  /** This one counted. */
+  /** Number of attempts, including this one. */
   attempts: number;
 }>;
 
@@ -37,8 +37,8 @@ const isFirstOfItsKey = sql<boolean>`not exists (select from outbox earlier
   where earlier.ordering_key = o.ordering_key and earlier.seq < o.seq and earlier.parked_at is null)`;
 
 /**
- * Takes what is due of a topic, for `leaseSec`: nobody else gets it until then, so a process that dies holds nothing up for long. Only the
- * first of a key is ever taken, and what another instance is just taking is passed over.
+ * Leases due deliveries of a topic for `leaseSec`. No other instance gets them until then, so a dead process delays them only briefly.
+ * Takes only the first delivery of each key, and skips rows that another instance is taking.
  */
 export async function claimDeliveries(
   db: AuthDatabase,
@@ -63,7 +63,7 @@ export async function deliveryDone(db: AuthDatabase, { seq }: Delivery): Promise
   await db.transaction({ role: roles.courier }, (trx) => trx.deleteFrom('outbox').where('seq', '=', seq).execute());
 }
 
-/** @param next When to try again, in seconds from now; undefined gives up on it, and lets the ones behind it pass. */
+/** @param next Seconds until the retry; undefined parks the delivery, so that the next ones of its key are sent. */
 export async function deliveryFailed(
   db: AuthDatabase,
   { seq, attempts }: Delivery,
@@ -80,15 +80,15 @@ export async function deliveryFailed(
           : { due_at: sql<Date>`clock_timestamp() + make_interval(secs => ${retryInSec}::int)` }),
       })
       .where('seq', '=', seq)
-      // Or whoever took it after our lease ran out would lose theirs.
+      // Keeps a newer lease that another instance took after ours expired.
       .where('attempts', '=', attempts)
       .execute(),
   );
 }
 
 /**
- * How long until something of a topic is due that nobody works on, in milliseconds; undefined when nothing waits. What stands behind
- * another of its key is not: it would seem due all the time that the other waits to be tried again.
+ * Milliseconds until the next unleased delivery of a topic is due; undefined when none waits. Counts only the first of each key:
+ * later ones would seem due while the first waits for its retry.
  */
 export async function nextDueMs(db: AuthDatabase, topic: OutboxTopic): Promise<number | undefined> {
   return db.transaction({ role: roles.courier }, async (trx) => {
@@ -105,7 +105,7 @@ export async function nextDueMs(db: AuthDatabase, topic: OutboxTopic): Promise<n
 
 export type OutboxDepth = Readonly<{ topic: OutboxTopic; waiting: number; parked: number; oldestSec: number }>;
 
-/** What waits and what was given up, for the metrics. */
+/** Counts of waiting and parked deliveries, for the metrics. */
 export async function outboxDepth(db: AuthDatabase): Promise<OutboxDepth[]> {
   return db.transaction({ role: roles.courier }, (trx) =>
     trx

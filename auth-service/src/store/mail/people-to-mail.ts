@@ -1,6 +1,6 @@
 import type { Trx } from '../scope.ts';
 
-/** Whose address this is; for the courier. */
+/** The person with this address; for the courier. */
 export async function findAddressee(
   trx: Trx,
   email: string,

@@ -31,7 +31,7 @@ export const accountsMigration: Migration = {
     `create index memberships_by_user on memberships (user_id)`,
     ...['tenants', 'users', 'credentials', 'memberships'].flatMap(rowSecurity),
 
-    // Login: anybody's id and status by e-mail; credential and memberships of the one person it then names.
+    // Login: reads the id and status of any person by e-mail, and the credential and memberships of the one it names.
     `grant select (id, email_ci, status) on users to ${login}`,
     `create policy ${login}_read on users for select to ${login} using (true)`,
     `grant select, update (hash, pepper_kid) on credentials to ${login}`,

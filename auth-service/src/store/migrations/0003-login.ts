@@ -7,7 +7,7 @@ const { login, upkeep } = roles;
 export const loginMigration: Migration = {
   name: '0003-login',
   statements: [
-    // Only hashes: who reads this table can use none of its tokens.
+    // Stores only hashes, so that a reader of this table cannot use the tokens.
     `create table one_time_tokens (
        hash bytea primary key check (length(hash) = 32),
        purpose text not null,
@@ -20,7 +20,7 @@ export const loginMigration: Migration = {
     `grant select, insert, delete on one_time_tokens to ${login}`,
     `create policy ${login}_make on one_time_tokens for insert to ${login}
        with check (purpose = 'tenant_selection' and user_id = ${currentUser})`,
-    // Whoever brings the token proves who they are by it, so nobody is named yet.
+    // The token itself identifies the person, so the transaction names no person yet.
     `create policy ${login}_find on one_time_tokens for select to ${login} using (purpose = 'tenant_selection')`,
     `create policy ${login}_use on one_time_tokens for delete to ${login} using (purpose = 'tenant_selection')`,
 

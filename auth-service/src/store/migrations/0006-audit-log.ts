@@ -20,7 +20,7 @@ export const auditLogMigration: Migration = {
        hash bytea not null,
        primary key (tenant_id, seq))`,
     ...rowSecurity('audit_log'),
-    // Nobody may update or delete; reading is for the head of the chain.
+    // No role may update or delete; writers read the head of the chain.
     ...writers.flatMap((role) => [
       `grant select, insert on audit_log to ${role}`,
       `create policy ${role}_read on audit_log for select to ${role} using (tenant_id = ${currentTenant})`,

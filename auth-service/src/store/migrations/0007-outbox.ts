@@ -7,7 +7,7 @@ const { accounts, courier, upkeep } = roles;
 export const outboxMigration: Migration = {
   name: '0007-outbox',
   statements: [
-    // What has to leave this service: written in the transaction that decided it, sent after that is committed.
+    // Deliveries to other systems: written in the transaction that causes them, sent after its commit.
     `create table outbox (
        seq bigint generated always as identity primary key,
        topic text not null check (topic in ('mail', 'membership')),
@@ -22,7 +22,7 @@ export const outboxMigration: Migration = {
     `create index outbox_by_key on outbox (ordering_key, seq) where parked_at is null`,
     `create index outbox_by_due on outbox (due_at) where parked_at is null`,
     ...rowSecurity('outbox'),
-    // Whoever decides something may add to it, and cannot read it.
+    // Roles that make changes may add deliveries, and cannot read them.
     `grant insert on outbox to ${accounts}`,
     `create policy ${accounts}_add on outbox for insert to ${accounts} with check (true)`,
     `grant select, delete, update (attempts, due_at, leased_until, parked_at, last_error) on outbox to ${courier}`,

@@ -7,8 +7,8 @@ const { accounts, courier, upkeep } = roles;
 export const mailedTokensMigration: Migration = {
   name: '0008-mailed-tokens',
   statements: [
-    // An account is made when its address is confirmed; until then there is only this, and each attempt has its own
-    // password. So nobody can put a password of theirs on an address of somebody else's and wait.
+    // An account is created when its address is confirmed; until then only this row exists, and each attempt has its own
+    // password. So an attacker cannot register a foreign address with their password and wait for its owner.
     `create table registrations (
        id text primary key,
        email_ci text not null,
@@ -35,7 +35,7 @@ export const mailedTokensMigration: Migration = {
        where accepted_at is null and revoked_at is null`,
     `create index invitations_by_email on invitations (email_ci)`,
 
-    // Made when the mail is, and kept as a hash: neither this table nor the outbox ever holds one that works.
+    // Tokens are made with the mail and stored as a hash: neither this table nor the outbox holds a usable token.
     `create table mailed_tokens (
        hash bytea primary key check (length(hash) = 32),
        purpose text not null check (purpose in ('email_verification', 'password_reset', 'invitation')),
@@ -59,7 +59,7 @@ export const mailedTokensMigration: Migration = {
     `grant select, insert, update (accepted_at, accepted_by, revoked_at) on invitations to ${accounts}`,
     `create policy ${accounts}_tenant on invitations to ${accounts}
        using (tenant_id = ${currentTenant}) with check (tenant_id = ${currentTenant})`,
-    // Whoever brings the token proves by it who they are, so nobody is named yet.
+    // The token itself identifies the person, so the transaction names no person yet.
     `grant select, delete on mailed_tokens to ${accounts}`,
     `create policy ${accounts}_find on mailed_tokens for select to ${accounts} using (true)`,
     `create policy ${accounts}_use on mailed_tokens for delete to ${accounts} using (true)`,
@@ -78,7 +78,7 @@ export const mailedTokensMigration: Migration = {
     `grant select, delete on registrations, mailed_tokens, invitations to ${upkeep}`,
     `create policy ${upkeep}_expired on registrations to ${upkeep} using (expires_at < clock_timestamp())`,
     `create policy ${upkeep}_expired on mailed_tokens to ${upkeep} using (expires_at < clock_timestamp())`,
-    // Kept a while, so that who comes late is told that it is too late.
+    // Kept for a while, so that a late person is told that the invitation has expired.
     `create policy ${upkeep}_expired on invitations to ${upkeep}
        using (expires_at < clock_timestamp() - interval '30 days')`,
   ],

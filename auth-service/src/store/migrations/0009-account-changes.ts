@@ -9,11 +9,11 @@ export const accountChangesMigration: Migration = {
   statements: [
     `grant select (hash), update (hash, pepper_kid, changed_at) on credentials to ${accounts}`,
     `grant update (role, status) on memberships to ${accounts}`,
-    // The people of the tenant at work: an invitation asks whether somebody is one, a change tells others who it is about.
+    // People of the current tenant: an invitation checks whether an address is a member, a change reads the member's address.
     `grant select (status) on users to ${accounts}`,
     `create policy ${accounts}_members on users for select to ${accounts} using (exists (
        select from memberships m where m.user_id = users.id and m.tenant_id = ${currentTenant}))`,
-    // Which tenant newcomers join is configured by its slug.
+    // The tenant of new accounts is configured by its slug.
     `create policy ${accounts}_find on tenants for select to ${accounts} using (true)`,
 
     // What happens to an account is told to every tenant it belongs to.

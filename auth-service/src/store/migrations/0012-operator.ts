@@ -18,7 +18,7 @@ export const operatorMigration: Migration = {
     `grant select (user_id, secret_enc, kek_id), update (secret_enc, kek_id) on totp to ${keys}`,
     `create policy ${keys}_rewrap on totp to ${keys} using (true) with check (true)`,
 
-    // Across tenants, and only what its commands do: nobody is let in by it, and no secret is read.
+    // Across tenants, limited to the operator's commands: the role cannot start a session or read a secret.
     `grant select (id, slug, status) on tenants to ${operator}`,
     `create policy ${operator}_read on tenants for select to ${operator} using (true)`,
     ...lockOnly(operator, 'tenants', 'status', 'true'),

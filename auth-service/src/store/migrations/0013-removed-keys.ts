@@ -6,7 +6,7 @@ const { upkeep } = roles;
 export const removedKeysMigration: Migration = {
   name: '0013-removed-keys',
   statements: [
-    // A key that verifies nothing any more is only something to steal, and an old master key would open it for ever.
+    // A key that no longer verifies tokens is only a risk: an old master key could open it for ever.
     `grant delete on signing_keys to ${upkeep}`,
     `create policy ${upkeep}_removed on signing_keys for delete to ${upkeep} using (remove_at < clock_timestamp())`,
   ],

@@ -4,8 +4,8 @@ import { roles } from '../roles.ts';
 export const membershipVersionsMigration: Migration = {
   name: '0014-membership-versions',
   statements: [
-    // Who is told of members keeps the newest by this. A count would begin again where a restored backup ends, and what is
-    // told then would look old: so it is the time in microseconds, and one more where the clock has gone back.
+    // Receivers of member states keep the one with the highest version. A counter would restart at its backup value after a
+    // restore, and new states would look old. So the version is the time in microseconds, or one more if the clock went back.
     `alter table memberships add column version bigint not null
        default (extract(epoch from clock_timestamp()) * 1000000)::bigint`,
     `grant update (version) on memberships to ${roles.accounts}`,

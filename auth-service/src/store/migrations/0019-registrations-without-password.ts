@@ -3,8 +3,8 @@ import type { Migration } from '@countersign/database';
 export const registrationsWithoutPasswordMigration: Migration = {
   name: '0019-registrations-without-password',
   statements: [
-    // The password is chosen with the mailed link, so that an account never begins with one that somebody else knows. Pending
-    // registrations stay and their links go on working; the passwords that they were made with are forgotten.
+    // The holder of the mailed link chooses the password, so that no other person knows it. Pending registrations stay valid
+    // and their links keep working; the passwords they were made with are dropped.
     `alter table registrations drop column hash, drop column pepper_kid`,
   ],
 };

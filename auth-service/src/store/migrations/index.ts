@@ -20,7 +20,7 @@ import { registrationsWithoutPasswordMigration } from './0019-registrations-with
 import { upkeepIndexesMigration } from './0020-upkeep-indexes.ts';
 import { revocationsOfHoldersMigration } from './0021-revocations-of-holders.ts';
 
-/** In order; one that was released is never edited again. */
+/** All migrations in order. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
   accountsMigration,
   sessionsMigration,

@@ -2,13 +2,13 @@
 export const currentTenant = `nullif(current_setting('app.tenant_id', true), '')`;
 export const currentUser = `nullif(current_setting('app.user_id', true), '')`;
 
-/** Nobody sees a row without a policy, the table's owner included. */
+/** Enables row security: no role sees a row without a policy, not even the table's owner. */
 export const rowSecurity = (table: string): string[] => [
   `alter table ${table} enable row level security`,
   `alter table ${table} force row level security`,
 ];
 
-/** `SELECT … FOR SHARE` demands a right to update: this one lets rows be locked and refuses every changed row. */
+/** `SELECT … FOR SHARE` requires the update right. This policy allows locking rows and refuses every changed row. */
 export const lockOnly = (role: string, table: string, column: string, visible: string): string[] => [
   `grant update (${column}) on ${table} to ${role}`,
   `create policy ${role}_lock on ${table} for update to ${role} using (${visible}) with check (false)`,

@@ -21,7 +21,7 @@ export type StoredTotp = Readonly<{
   lastStep: number | null;
 }>;
 
-/** Takes FOR UPDATE: of two who show a code at once, the second sees which step the first used. */
+/** Takes FOR UPDATE: the second of two concurrent codes sees the step that the first used. */
 export async function lockTotp(trx: Trx, userId: string): Promise<StoredTotp | undefined> {
   const row = await trx
     .selectFrom('totp')
@@ -39,7 +39,7 @@ export async function lockTotp(trx: Trx, userId: string): Promise<StoredTotp | u
   );
 }
 
-/** Puts a secret in place that is not confirmed yet; an earlier one that never was goes. */
+/** Stores an unconfirmed secret, and replaces an earlier unconfirmed one. */
 export async function savePendingTotp(
   trx: Trx,
   userId: string,
@@ -53,7 +53,7 @@ export async function confirmTotp(trx: Trx, userId: string): Promise<void> {
   await trx.updateTable('totp').set({ confirmed_at: now }).where('user_id', '=', userId).execute();
 }
 
-/** Stands behind the row's lock, where the step was seen to be a later one. */
+/** Call it under the row's lock, after checking that the step is a later one. */
 export async function rememberStep(trx: Trx, userId: string, step: number): Promise<void> {
   await trx.updateTable('totp').set({ last_step: step }).where('user_id', '=', userId).execute();
 }
@@ -72,7 +72,7 @@ export async function replaceRecoveryCodes(trx: Trx, userId: string, hashes: rea
     .execute();
 }
 
-/** Uses one up: of two at once, one gets it. */
+/** Uses up a recovery code; one of two concurrent calls gets it. */
 export async function takeRecoveryCode(trx: Trx, userId: string, hash: Buffer): Promise<boolean> {
   const row = await trx
     .deleteFrom('recovery_codes')

@@ -21,7 +21,7 @@ for _, key in ipairs(KEYS) do
   if tonumber(redis.call('GET', key) or '0') > 0 then redis.call('DECR', key) end
 end`;
 
-// While Redis hangs one login a second waits for it.
+// While Redis hangs, one login per second waits for it.
 const answerWithinMs = 200;
 const answer = <T>(command: Promise<T>) => withTimeout(command, answerWithinMs);
 

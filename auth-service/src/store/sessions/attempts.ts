@@ -1,4 +1,4 @@
-/** What is counted, and for how long from its first time on. */
+/** A counter key, and its window from the first attempt on. */
 export type Counted = Readonly<{ key: string; windowSec: number }>;
 
 /** How often a key was counted in its present window, and when that ends. */

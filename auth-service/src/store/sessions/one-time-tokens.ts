@@ -6,7 +6,7 @@ import type { Trx } from '../scope.ts';
 
 const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
 
-/** What the next step of a login goes on from. */
+/** The state that the next step of a login continues from. */
 export type Step = Readonly<{ userId: string; provenAt: Date; amr: readonly string[]; transport: 'body' | 'cookie' }>;
 
 type StepPurpose = 'tenant_selection' | 'mfa';
@@ -33,12 +33,12 @@ export async function saveStep(db: AuthDatabase, token: string, step: NewStep): 
   );
 }
 
-/** Uses it up: of two at once, one gets it. @returns undefined for one that is unknown, used or expired. */
+/** Uses a token up; one of two concurrent calls gets it. @returns undefined for one that is unknown, used or expired. */
 export async function takeSelection(db: AuthDatabase, token: string): Promise<Step | undefined> {
   return db.transaction({ role: roles.login }, (trx) => takeStep(trx, token, 'tenant_selection'));
 }
 
-/** Whose code is asked for, and where they want to go; the token stays. */
+/** The person whose code is required, and the tenant they want; the token stays valid. */
 export async function findMfaHolder(
   trx: Trx,
   token: string,

@@ -82,7 +82,7 @@ export async function lockSession(
 ): Promise<LockedSession | undefined> {
   const locked = trx.selectFrom('sessions').select('id').where('tenant_id', '=', tenantId).where('id', '=', id);
   await locked.forUpdate().execute();
-  // A second statement: the time in the one that waited for the lock was taken before it waited.
+  // A second statement, because the first one read the clock before it waited for the lock.
   const row = await trx
     .selectFrom('sessions')
     .select(['counter', 'token_hash', 'sealed_successor', 'client_id', 'auth_time', 'amr', 'jkt'])

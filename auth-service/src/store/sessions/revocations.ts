@@ -20,9 +20,9 @@ export type NewRevocation =
  *
  * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
  * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
- * counts whole seconds and everything issued before now must be older. Of a key it is the end of the entry: whoever stole
- * the key writes whatever `iat` they like. Of a tenant it is later than that of any revocation that concerns its people: a token that was
- * issued since one in this very second carries that one's `not_before`, and here no entry of its session ends it.
+ * counts whole seconds and every earlier token must be older. For a key it is the end of the entry, because a thief of the
+ * key can choose any `iat`. For a tenant it is later than that of every revocation of its people: a token issued after such a
+ * revocation in the same second carries its `not_before`, and no entry of its session ends it here.
  *
  * @param inForceSec How long after that a token can live that the entry is about.
  */
@@ -58,7 +58,7 @@ export async function appendRevocations(
 const tenantsAmong = (entries: readonly NewRevocation[]): readonly string[] =>
   entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
 
-/** Read once for all of them: looked for with each, thousands of tenants would go through all users' entries thousands of times. */
+/** Read once for all tenants: a read for each of thousands of tenants would scan all users' entries each time. */
 async function latestOfPeopleIn(trx: Trx, tenantIds: readonly string[]): Promise<Date | null> {
   if (tenantIds.length === 0) return null;
   const { latest } = await trx
@@ -89,14 +89,14 @@ function subjectOf(entry: NewRevocation) {
   }
 }
 
-/** A cursor of the log as it was means nothing any more: everybody who follows it reads it from the beginning. */
+/** Starts a new log: old cursors become invalid, and every follower reads from the beginning. */
 export async function renewLog(trx: Trx): Promise<void> {
   await trx.updateTable('revocation_log').set({ id: sql<string>`gen_random_uuid()::text` }).execute();
 }
 
 /**
  * The `iat` for a token of this person in this tenant: now, and not before the latest revocation that concerns them.
- * Stands behind the locks on the holder, so that a revocation is either seen here or comes after the token.
+ * Call it under the locks on the holder, so that a revocation is either visible here or comes after the token.
  */
 export async function issueTimeSec(trx: Trx, userId: string, tenantId: string): Promise<number> {
   const { rows } = await sql<{ sec: number }>`

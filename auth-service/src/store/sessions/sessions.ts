@@ -72,7 +72,7 @@ export async function isOwnSession(trx: Trx, userId: string, id: string): Promis
   return row !== undefined;
 }
 
-/** How a person showed who they are when they logged in to a session. */
+/** How a person authenticated when they logged in to a session. */
 export type SessionProof = Readonly<{ authTime: Date; amr: readonly string[]; jkt: string | null }>;
 
 /** @returns undefined for a session that is over. */
@@ -84,7 +84,7 @@ export async function readSessionProof(
   return going(trx, { tenantId, sessionId }, userId).executeTakeFirst();
 }
 
-/** Takes FOR SHARE: whoever ends the session waits until the transaction is over. */
+/** Takes FOR SHARE: a transaction that ends the session waits until this one is over. */
 export async function isGoingOn(trx: Trx, key: SessionKey, userId: string): Promise<boolean> {
   return (await going(trx, key, userId).forShare().executeTakeFirst()) !== undefined;
 }

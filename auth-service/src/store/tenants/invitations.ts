@@ -135,7 +135,7 @@ export function findOpenInvitation(trx: Trx, id: string): Promise<OpenInvitation
     .executeTakeFirst();
 }
 
-/** As {@link findOpenInvitation}; who else wants to accept it waits, and then finds it accepted. */
+/** As {@link findOpenInvitation}, under a lock: a concurrent acceptance waits, and then finds it accepted. */
 export function acceptInvitation(
   trx: Trx,
   id: string,
@@ -152,7 +152,7 @@ export function acceptInvitation(
     .executeTakeFirst();
 }
 
-/** Whether anybody has invited this address; for the courier. */
+/** Whether this address has an open invitation; for the courier. */
 export async function isInvited(trx: Trx, email: string): Promise<boolean> {
   const row = await trx
     .selectFrom('invitations')

@@ -19,8 +19,8 @@ export async function insertMember(
 }
 
 /**
- * Locks the member and every administrator of the tenant, in one order, so that two administrators who take each other's
- * role away do so one after the other. Nobody of them is issued anything meanwhile.
+ * Locks the member and every administrator of the tenant in a fixed order, so that two administrators who demote each other do
+ * so one after the other. No tokens are issued to any of them meanwhile.
  */
 export function lockMemberAndAdmins(
   trx: Trx,
@@ -36,7 +36,7 @@ export function lockMemberAndAdmins(
     .execute();
 }
 
-// Later than every number before, in this database and in one that it was restored from.
+// Higher than every earlier version, also after a restore from a backup.
 const nextVersion = sql<number>`greatest(version + 1, (extract(epoch from clock_timestamp()) * 1000000)::bigint)`;
 
 /** @returns The number of the new state. */

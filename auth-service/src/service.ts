@@ -138,7 +138,7 @@ async function warnOfNowhere(db: AuthDatabase, { joins }: RegistrationRules, log
   if (joins === undefined) return;
   const found = await db.transaction({ role: roles.accounts }, (trx) => findTenant(trx, joins.tenant));
   if (found !== undefined) return;
-  logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT names no tenant: new accounts can log in to no tenant');
+  logger.warn({ tenant: joins.tenant }, 'AUTH_REGISTRATION_TENANT names no tenant: new accounts cannot log in');
 }
 
 async function openPasswords(config: AuthConfig, metrics: ReturnType<typeof createMetrics>) {

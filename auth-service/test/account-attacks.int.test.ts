@@ -56,7 +56,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     ],
     ['the membership was disabled in the database', (who) => disable('memberships', who)],
     ['the user was disabled in the database', (who) => disable('users', who)],
-  ])('a session is not continued after %s, and nothing is minted', async (_what, event) => {
+  ])('a session does not continue after %s, and no token is issued', async (_what, event) => {
     const who = await world.account('agent');
     const { refresh_token, session_id } = (await world.logIn(who.email)).body;
     const read = () =>
@@ -111,12 +111,12 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(answer.body.request_id).toBe(answer.headers['x-request-id']);
   });
 
-  // Catalogue 77 and 82: what is theirs to say, and what is not.
+  // Catalogue 77 and 82: fields that the client must not set.
   test.each<[string, string, object]>([
     ['the tenant in the body', 'invitations', { tenant_id: 'globex' }],
-    ['who invited', 'invitations', { invited_by: 'somebody' }],
+    ['who invited', 'invitations', { invited_by: 'someone' }],
     ['the state of the invitation', 'invitations', { accepted_at: '2020-01-01T00:00:00Z' }],
-  ])('takes %s from nobody', async (_what, path, more) => {
+  ])('never takes %s from the body', async (_what, path, more) => {
     const email = freshEmail();
     const answer = await world.post(
       `/v1/auth/tenants/${world.acme.id}/${path}`,
@@ -147,7 +147,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(world.mail.received.filter(({ to }) => to === who.email)).toHaveLength(5);
   });
 
-  test('lets nobody keep a person from a new password, or from an invitation, by asking for other mail', async () => {
+  test('sends a password reset and an invitation even when requests for other mail have reached their limit', async () => {
     const globex = await makeTenant(world.store.db, `globex-${admin.userId}`);
     const elsewhere = await world.account('admin', [globex]);
     const { email } = await world.account('agent');
@@ -163,13 +163,13 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(invited.status).toBe(201);
   });
 
-  // Catalogue 74: what differs between the two is work that nobody waits for.
+  // Catalogue 74: the work that differs between the two happens outside the request.
   test.each(['/v1/auth/password/forgot', '/v1/auth/register', '/v1/auth/email/resend'])(
     'answers as fast at %s for an address that it knows as for one it does not',
     async (path) => {
       const who = await world.account('agent');
       const timed = async (email: string) => {
-        // Or the known one would soon be sent nothing.
+        // Otherwise the known address would soon reach its mail limit.
         await probing(world.store.db, (trx) => trx.deleteFrom('login_attempts').execute());
         const startedAt = performance.now();
         await world.post(path, { email });

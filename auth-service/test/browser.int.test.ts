@@ -91,11 +91,14 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect((await refresh(cookie)).status).toBe(200);
   });
 
-  test.each(['null', 'https://evil.example'])('lets no page at %s log a person in as somebody else', async (origin) => {
-    const refused = await logIn({ origin });
-    expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
-    expect(refused.headers).not.toHaveProperty('set-cookie');
-  });
+  test.each(['null', 'https://evil.example'])(
+    'lets no page at %s log a person in to another account',
+    async (origin) => {
+      const refused = await logIn({ origin });
+      expect([refused.status, refused.body.code]).toEqual([403, 'cross_site_refused']);
+      expect(refused.headers).not.toHaveProperty('set-cookie');
+    },
+  );
 
   test.each(['null', 'https://evil.example'])('lets no page at %s finish a login to a cookie', async (origin) => {
     const bob = await makePerson(store.db, await testPasswords(), [tenant, await makeTenant(store.db, uuidv7())]);
@@ -125,7 +128,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
       expect(refused.headers).not.toHaveProperty('set-cookie');
     }
     expect(cookieOf(await show(fromPage, another))).toContain('__Host-rt=');
-    // Without a cookie there is nothing that a page could be made to keep.
+    // Without a cookie the browser stores nothing.
     expect((await choose({ origin }, 'body')).body.code).toBe('mfa_required');
   });
 

@@ -22,8 +22,8 @@ import { base32Bytes } from './support/totp.ts';
 const page = 'https://app.example.test';
 
 /*
- * Every secret that a session touches, pushed through success, refusals and a fault of ours, with the log at its most
- * talkative; then searched for in the log, in the metrics, in what an operator sees, and in a dump of the whole database.
+ * Runs every secret of a session through success, refusals and a server fault, with the log at its most verbose level.
+ * Then searches for them in the log, the metrics, the operator output and a dump of the whole database.
  */
 describe('what a thief finds', () => {
   let home: string;
@@ -102,7 +102,7 @@ describe('what a thief finds', () => {
     const next = await post('/v1/auth/refresh', {}, withCookie(cookie));
     remember('next cookie', cookieOf(next.cookie));
 
-    // Refused: a token too many, a wrong page, a spoilt token, a reuse, broken JSON with all of it inside.
+    // Refusals: two tokens, a foreign page, a corrupted token, a reuse, and broken JSON that contains all secrets.
     await post('/v1/auth/refresh', { refresh_token: secrets['refresh token'] }, withCookie(cookie));
     await post('/v1/auth/refresh', {}, { headers: { cookie: `__Host-rt=${cookie}`, origin: 'null' } });
     await post('/v1/auth/refresh', { refresh_token: `${secrets['refresh token']}x` });
@@ -110,7 +110,7 @@ describe('what a thief finds', () => {
     await post('/v1/auth/refresh', {}, withCookie(cookie));
     await post('/v1/auth/login', `{"email":"${who.email}","password":"${password}","refresh_token":"${cookie}",`);
     await post('/v1/auth/login/tenant', chosen);
-    // A fault of ours, with a code in hand.
+    // A server fault while a code is being checked.
     const pending = await post('/v1/auth/login', { ...credentials, tenant: 'acme' });
     await probing(store.db, (trx) => trx.updateTable('totp').set({ kek_id: 'gone' }).execute());
     expect((await post('/v1/auth/login/mfa', { mfa_token: pending.body.mfa_token, code: code(1) })).status).toBe(500);
@@ -141,7 +141,7 @@ describe('what a thief finds', () => {
     }
   }
 
-  /** However somebody wrote it down. */
+  /** Every encoding in which the secret could appear. */
   const spellings = (secret: string | Buffer): string[] => {
     const raw = Buffer.from(secret);
     const inside = typeof secret === 'string' ? Buffer.from(secret, 'base64url') : raw;

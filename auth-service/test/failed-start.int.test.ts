@@ -13,7 +13,7 @@ import { serviceEnv } from './support/service.ts';
 
 const source = (path: string) => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href);
 
-/** Only tells why the start failed: the process ends when nothing is left open, and not before. */
+/** Only reports why the start failed; the process ends once no handle is open. */
 const startAlone = `
   import { readAuthConfig } from ${source('config.ts')};
   import { start } from ${source('service.ts')};
@@ -65,7 +65,7 @@ describe.each(databases())('a start that fails on %s', () => {
         ...env,
       },
     });
-    // What is left open would keep it, and this test, for ever.
+    // An open handle would keep the process, and this test, running for ever.
     const patience = setTimeout(() => void child.stop('SIGKILL'), 60_000);
     try {
       expect(await child.exited).toBe(0);

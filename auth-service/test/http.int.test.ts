@@ -155,7 +155,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       );
       const attempts = [
         { email: ann.email, password: 'wrong' },
-        { email: 'nobody@acme.test', password: 'wrong' },
+        { email: 'unknown@acme.test', password: 'wrong' },
         { email: gone.email, password },
         { email: ann.email, password, tenant: 'globex' },
       ];
@@ -199,10 +199,10 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     );
 
     test('gives nothing for what a body claims, twice or under another name', async () => {
-      const body = `{"email":"nobody@acme.test","role":"admin","tenant_id":"${tenant.id}","is_admin":true,"amr":["pwd","otp"],
+      const body = `{"email":"unknown@acme.test","role":"admin","tenant_id":"${tenant.id}","is_admin":true,"amr":["pwd","otp"],
         "__proto__":{"role":"admin"},"email":${JSON.stringify(ann.email)},"password":"wrong","password":${JSON.stringify(password)}}`;
       const answer = await post('/v1/auth/login', body);
-      // The last of two, for all that is decided by it: there is no second reader who could take the first.
+      // JSON.parse takes the last of two members, and no other parser reads the body.
       expect(answer.body).toMatchObject({ user: { id: ann.userId }, tenant: { role: 'agent' } });
       expect(JSON.parse(Buffer.from(answer.body.access_token.split('.')[1], 'base64url').toString())).toMatchObject({
         role: 'agent',
@@ -267,7 +267,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       ['DELETE', '/v1/auth/sessions/1'],
       ['GET', '/internal/revocations'],
       ['GET', '/nothing-here'],
-    ])('refuses %s %s without a signature for it, before it looks at anything', async (method, target) => {
+    ])('refuses %s %s without a signature for it, before any other check', async (method, target) => {
       const counted = () =>
         probing(store.db, async (trx) => (await trx.selectFrom('login_attempts').selectAll().execute()).length);
       const before = await counted();
@@ -283,8 +283,8 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
 
     test('shows the feed to the gateway alone, and sessions to users alone', async () => {
       const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
-      for (const somebody of [asUser('s'), service, { kind: 'anonymous' } as const]) {
-        const refused = await get('/internal/revocations', somebody);
+      for (const identity of [asUser('s'), service, { kind: 'anonymous' } as const]) {
+        const refused = await get('/internal/revocations', identity);
         expect([refused.status, refused.body.code]).toEqual([403, 'identity_not_allowed']);
       }
       expect((await get('/v1/auth/sessions', gatewayItself)).status).toBe(403);

@@ -66,7 +66,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
       return rows.map(({ email }) => email);
     });
 
-  /** Settles once so many connections to this database wait for a lock. */
+  /** Resolves once this many connections to the database wait for a lock. */
   const waiting = (count: number) =>
     eventually(async () => {
       const { rows } = await probing(store.db, (trx) =>
@@ -76,7 +76,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
       expect(rows).toHaveLength(count);
     });
 
-  /** Starts one thing after another while an audit chain is locked, so that the first has decided before the second looks. */
+  /** Starts operations in order while an audit chain is locked, so that the first has decided before the second reads. */
   async function inThisOrder<A, B>(chain: string, first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
     const started: [Promise<A>?, Promise<B>?] = [];
     await probing(store.db, async (trx) => {
@@ -133,7 +133,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
     expect([lost, made]).toEqual(['ok', 'insufficient_role']);
   });
 
-  describe('to somebody whose account', () => {
+  describe('to a person whose account', () => {
     const stranger = async () => {
       const elsewhere = await makeTenant(store.db, `t-${uuidv7()}`);
       const person = await makePerson(store.db, parts.passwords, [elsewhere]);

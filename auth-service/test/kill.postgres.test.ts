@@ -13,8 +13,8 @@ const servers = databases().filter(([kind]) => kind === 'postgres');
 const main = new URL('./support/service-process.ts', import.meta.url).pathname;
 
 /*
- * One process is killed at a chosen moment, and the client tries again at another. What holds the first up is real: a
- * table that somebody has locked, or an answer of the database that never arrives.
+ * One process is killed at a chosen moment, and the client tries again at another. The first process is
+ * held up by a locked table, or by a database response that never arrives.
  */
 describe.each(servers)('after kill -9, on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
@@ -42,7 +42,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
   const sessionsOf = (who: Person) =>
     probing(store.db, (trx) => trx.selectFrom('sessions').selectAll().where('user_id', '=', who.userId).execute());
 
-  /** Another instance, its database behind a cable; killed at the end whatever happens. */
+  /** Another instance that reaches its database through a cable; always killed at the end. */
   async function withVictim(
     work: (victim: { port: number; kill(): Promise<unknown>; loseCommits(): void }) => Promise<void>,
   ): Promise<void> {
@@ -67,7 +67,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     }
   }
 
-  /** Locks a table while `work` runs, and is told when somebody waits for it. */
+  /** Locks a table while `work` runs, and tells `work` when another connection waits for the lock. */
   async function whileLocked(
     table: 'revocations' | 'sessions',
     work: (isWaiting: () => Promise<void>) => Promise<void>,
@@ -95,7 +95,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
         expect(await lost).toBe('no answer');
       });
     });
-    // Both the server's memory of the killed connection and its locks are gone.
+    // The server has dropped the killed connection and its locks.
     const again = await eventually(async () => {
       const answer = await refresh(refresh_token);
       expect(answer.status).toBe(200);
@@ -119,7 +119,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     expect([one.status, two.status]).toEqual([200, 200]);
     expect(one.body.refresh_token).toBe(two.body.refresh_token);
     expect((await refresh(one.body.refresh_token)).status).toBe(200);
-    // There was never a second chain: what came before has had its day.
+    // There was never a second chain: the earlier token is refused.
     expect((await refresh(refresh_token)).body.code).toBe('refresh_token_reused');
     expect(await sessionsOf(who)).toMatchObject([{ counter: 3, revoked_reason: 'reuse' }]);
   });

@@ -93,7 +93,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     expect(tokens.length).toBeGreaterThan(0);
   });
 
-  test('does exactly one bcrypt, whoever asks and whatever is wrong', async () => {
+  test('does exactly one bcrypt for every account and every failure', async () => {
     let hashes = 0;
     const queue = createHashQueue({ concurrency: 2, maxWaiting: 10 });
     const counting = await createPasswords({ peppers: parseKeyRing(peppers), cost: 4, queue }, () => {
@@ -110,8 +110,8 @@ describe.each(databases())('logging in on %s', (_, database) => {
       [known.email, password],
       [known.email, 'wrong'],
       [known.email, ''],
-      ['nobody@acme.test', password],
-      ['nobody@acme.test', ''],
+      ['unknown@acme.test', password],
+      ['unknown@acme.test', ''],
       [disabled.email, password],
       [disabled.email, 'wrong'],
       [noTenant.email, password],
@@ -170,7 +170,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       await store.close();
     });
     let place = 0;
-    /** An address that nothing was counted on yet, in this run or an earlier one. */
+    /** An address without counted attempts, from this run or an earlier one. */
     const freshAddress = () => {
       place += 1;
       const parts16 = [process.pid % 65536, Date.now() % 65536, place];

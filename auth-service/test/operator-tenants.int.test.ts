@@ -61,7 +61,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     });
     expect(next.status).toBe(201);
     expect((await run('list')).lines.join('\n')).toMatch(new RegExp(`${id} +${slug} +active +Initech & Söhne`));
-    // users-service learns of the member as of every other; here nobody listens.
+    // The membership update is queued for the users-service, which does not run in this test.
     const news = await probing(world.store.db, (trx) =>
       trx.selectFrom('outbox').select('payload').where('topic', '=', 'membership').execute(),
     );
@@ -102,7 +102,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     ['an empty slug', ['create', '', 'Acme'], 'SLUG: must be'],
     ['a name of two lines', ['create', 'two-lines', 'Acme\r\nBcc: x@evil.test'], 'NAME: must be one line of text'],
     ['no name', ['create', 'nameless', ' '], 'NAME: '],
-    ['no address', ['invite', 'acme', 'somebody'], 'EMAIL: '],
+    ['no address', ['invite', 'acme', 'no-address'], 'EMAIL: '],
     ['a header in the address', ['invite', 'acme', 'a@b.test\r\nBcc: c@d.test'], 'EMAIL: '],
     ['a tenant that is not there', ['invite', 'nowhere', 'a@b.test'], 'SLUG: there is no such tenant'],
     ['to disable one that is not there', ['disable', 'nowhere'], 'SLUG: there is no such tenant'],
@@ -122,7 +122,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
   });
 
   // Catalogue 72.
-  test('when disabled, let nobody in and go on with no session; those of others stay', async () => {
+  test('refuse logins and refreshes when disabled; sessions of other tenants stay', async () => {
     const closed = await makeTenant(world.store.db, freshSlug());
     const who = await world.account('agent', [closed, world.acme]);
     const [there, here] = [

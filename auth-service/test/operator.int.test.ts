@@ -63,7 +63,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
   const feed = async (query = '') =>
     (await gateway.call(service.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself })).body;
 
-  test('is heard on a socket that nobody else can reach', () => {
+  test('listens on a socket that no other user can reach', () => {
     expect(statSync(socket).mode & 0o777).toBe(0o600);
     expect(statSync(join(home, 'operator')).mode & 0o777).toBe(0o700);
   });
@@ -101,7 +101,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     const { items } = await heard;
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     expect(items).toMatchObject([{ kind: 'key', kid: old }]);
-    // Whoever holds the key writes the `iat` they like: nothing before the end of the entry may pass.
+    // A thief of the key can choose any `iat`, so no token passes before the end of the entry.
     expect(items[0].not_before).toBe(items[0].expires_at);
     expect(Date.parse(items[0].expires_at) - Date.now()).toBeGreaterThan(24.9 * 3_600_000);
     await eventually(async () => {
@@ -120,7 +120,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
 
   test('takes the key that every verifier knows, when there is one, in place of a revoked one', async () => {
     const [active] = (await keySet()).keys;
-    // As it stands a minute after the start of the one in use.
+    // The state a minute after the active key came into use.
     await probing(store.db, (trx) =>
       sql`update signing_keys set retire_at = retire_at - interval '2 minutes', remove_at = remove_at - interval '2 minutes'
           where revoked_at is null`.execute(trx),
@@ -133,12 +133,12 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await eventually(async () => expect(kidOf((await logIn(await person())).access_token)).toBe(next?.kid));
   });
 
-  test('rotates: nothing is refused by a verifier whose key set is as old as it may be', async () => {
+  test('rotates so that a verifier with the oldest allowed key set accepts every token', async () => {
     const oldSet = createLocalJWKSet((await keySet()) as never);
     const verify = (token: string, set = oldSet) => jwtVerify(token, set, { typ: 'at+jwt' });
     const { ok } = await run('keys', 'rotate');
     expect(ok).toBe(true);
-    // Published only now: nobody may have to know it yet.
+    // The new key is published only now, so it must not sign yet: the old key set has to suffice.
     await verify((await logIn(await person())).access_token);
     const pending = await openSigningKeys(store.db, keks);
     const published = createLocalJWKSet(JSON.parse(pending.published().body));
@@ -206,7 +206,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     const after = await feed(`?log=${before.log}&after=${before.cursor}&wait=5`);
     expect(after.log).not.toBe(before.log);
     expect(after.items).toContainEqual(expect.objectContaining({ kind: 'tenant', tenant_id: tenant.id }));
-    // Somebody who logs in again is let in at once.
+    // A new login works at once.
     const { access_token } = await logIn(await person());
     const { iat } = JSON.parse(Buffer.from(access_token.split('.')[1], 'base64url').toString());
     const { not_before } = after.items.find(({ kind }: { kind: string }) => kind === 'tenant');
@@ -228,13 +228,13 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     ]);
     await run('users', 'enable', who.email);
     expect((await logIn(who)).access_token).toEqual(expect.any(String));
-    expect(await run('users', 'disable', 'nobody@acme.test')).toMatchObject({
+    expect(await run('users', 'disable', 'unknown@acme.test')).toMatchObject({
       ok: false,
       lines: [expect.stringContaining('The resource was not found.'), 'EMAIL: no account has this address'],
     });
   });
 
-  /** What the directory of a tenant was told of somebody last. */
+  /** The latest member state that the directory of a tenant received. */
   const told = async (userId: string, tenantId: string) => {
     const rows = await probing(store.db, (trx) =>
       trx
@@ -268,14 +268,14 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     };
     await run('users', 'disable', who.email.toUpperCase());
     await expectTold(['disabled', 'disabled', 'disabled']);
-    // An administrator who changes the membership meanwhile does not make them active there.
+    // An administrator's change of the membership meanwhile does not activate it.
     const admin = await makeAdmin(tenant);
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'complainant' } });
     expect(await told(who.userId, tenant.id)).toMatchObject({ role: 'complainant', status: 'disabled' });
     await changeMember(store.db, admin, { userId: who.userId, wanted: { role: 'agent' } });
     await run('users', 'enable', who.email);
     await expectTold(['active', 'active', 'disabled']);
-    // At the same moment too: whichever commits first, the last news says disabled.
+    // Also when both run at once: whichever commits first, the last update says disabled.
     await Promise.all([
       ...['complainant', 'admin', 'agent'].map((role) =>
         changeMember(store.db, admin, { userId: who.userId, wanted: { role } }),
@@ -322,7 +322,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('audit', 'verify')).ok).toBe(true);
   });
 
-  test('takes a second factor from somebody who lost it', async () => {
+  test('removes the second factor of a person who lost it', async () => {
     const who = await person();
     const first = await logIn(who);
     const context = { sid: first.session_id, amr: ['pwd'], authTime: Math.floor(Date.now() / 1000) };

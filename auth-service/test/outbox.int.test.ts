@@ -96,7 +96,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(await nextDueMs(store.db, 'membership')).toBeGreaterThan((leaseSec - 10) * 1000);
     await deliveryFailed(store.db, first, { error: 'x', retryInSec: 3600 });
     expect(await claim()).toEqual([]);
-    // Nor is it asked for all the time: the second is due, but not before the first.
+    // It does not poll all the time: the second is due, but only after the first.
     expect(await nextDueMs(store.db, 'membership')).toBeGreaterThan(3_500_000);
     await expireLeases();
     expect(whom(await claim())).toEqual(['ann one']);
@@ -129,7 +129,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(await claim()).toEqual([]);
   });
 
-  test('can be read and emptied by nobody who only adds to it', async () => {
+  test('cannot be read or emptied by roles that only add to it', async () => {
     const tries = [
       (db: AuthDatabase) =>
         db.transaction({ role: roles.accounts }, (trx) => trx.selectFrom('outbox').selectAll().execute()),
@@ -253,7 +253,7 @@ describe.each(databases())('mail on %s', (_, database) => {
     expect(world.log.text()).not.toContain('ann@secret.test');
   });
 
-  test('that nobody takes is given up after a while, and counted', async () => {
+  test('that the mail server keeps refusing is parked after a while, and counted', async () => {
     const who = await world.account('agent');
     world.mail.refuseWith('550 no');
     await forgot(who.email);

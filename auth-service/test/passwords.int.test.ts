@@ -7,7 +7,7 @@ import { probing } from './support/probed-database.ts';
 import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('passwords on %s', (_, database) => {
-  // Without Redis in one run, with it in the other: what it changes here is where attempts are counted.
+  // One run has no Redis and the other does: that changes where attempts are counted.
   describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
     let world: AccountsWorld;
     beforeAll(async () => {
@@ -30,7 +30,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       );
     };
 
-    test('are replaced by whoever has the link, once', async () => {
+    test('are replaced once by the holder of the link', async () => {
       const who = await world.account('agent');
       const token = await linkFor(who.email);
       const answers = await Promise.all([reset(token), reset(token, 'another stapler, same piano')]);
@@ -107,7 +107,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
         await trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', gone.userId).execute();
       });
       for (const token of [lateToken, goneToken]) expect((await reset(token)).body.code).toBe('invalid_token');
-      // And nobody mails a disabled one a new link.
+      // A disabled account is not mailed a new link.
       await forgot(gone.email);
       const other = await world.account('agent');
       await linkFor(other.email);
@@ -152,7 +152,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await reset(token)).status).toBe(204);
     });
 
-    test('are changed by whoever knows them; the session goes on and the others end', async () => {
+    test('are changed by a person who gives the current one; the session stays and the others end', async () => {
       const who = await world.account('agent');
       const here = (await world.logIn(who.email)).body;
       const other = (await world.logIn(who.email)).body;
@@ -174,7 +174,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(revoked).not.toContainEqual(['session', here.session_id]);
       expect((await world.logIn(who.email)).status).toBe(401);
       expect((await world.logIn(who.email, newPassword)).status).toBe(200);
-      // A link from before would take the account back.
+      // An older link would let its holder take the account back.
       expect((await reset(link)).status).toBe(400);
     });
 

@@ -33,7 +33,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     probing(store.db, (trx) =>
       trx.selectFrom('sessions').selectAll().where('id', '=', access.sessionId).executeTakeFirstOrThrow(),
     );
-  /** As if so much time had passed since the last rotation. */
+  /** Moves the last rotation into the past by this much. */
   const age = ({ access }: Grant, seconds: number) =>
     probing(store.db, (trx) =>
       sql`update sessions set rotated_at = rotated_at - make_interval(secs => ${seconds}::int)
@@ -103,7 +103,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
   test.each([
     ['idle', 'idle_expires_at'],
     ['absolute', 'absolute_expires_at'],
-  ])('ends at its %s end, and no grace goes beyond it', async (_name, column) => {
+  ])('ends at its %s end, even within the grace period', async (_name, column) => {
     const first = await start();
     const second = await present(first.refreshToken);
     await probing(store.db, (trx) =>
@@ -154,7 +154,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('ok');
   });
 
-  test('ends when somebody with the MAC key makes a token of their own', async () => {
+  test('ends when a thief of the MAC key forges a token', async () => {
     const forge = async (change: { counter?: number; random?: Buffer }) => {
       const first = await start();
       const token = decodeRefreshToken(first.refreshToken, macKeys);
@@ -207,7 +207,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 10 }), async (steps) => {
         const first = await start();
-        // The model: every token given out, newest last; how the family stands.
+        // The model: every issued token, newest last, and the state of the family.
         const given = [first.refreshToken];
         let dead = false;
         let graceOpen = false;

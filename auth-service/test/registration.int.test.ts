@@ -10,7 +10,7 @@ import { startService } from './support/service.ts';
 import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('registration on %s', (_, database) => {
-  // Without Redis in one run, with it in the other: what it changes here is where attempts are counted.
+  // One run has no Redis and the other does: that changes where attempts are counted.
   describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
     let world: AccountsWorld;
     beforeAll(async () => {
@@ -112,7 +112,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await verify(again)).status).toBe(400);
     });
 
-    test('changes nothing for who has an account, and tells them by mail alone', async () => {
+    test('changes nothing for an existing account, and tells its owner only by mail', async () => {
       const { email } = await world.account('agent');
       expect((await register(email)).status).toBe(202);
       const mail = await world.mail.mailTo(email);
@@ -156,7 +156,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       const ip = freshAddress();
       for (let count = 0; count < 25; count += 1) expect((await registerFrom(ip, email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(5);
-      // Its owner, who is somewhere else, is not kept out by that.
+      // The owner on another network is not blocked by that.
       expect((await register(email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(6);
     });
@@ -168,19 +168,19 @@ describe.each(databases())('registration on %s', (_, database) => {
     });
 
     test.each<[string, object]>([
-      ['no address', { email: 'somebody' }],
+      ['no address', { email: 'no-address' }],
       ['a header in the address', { email: 'a@b.test\r\nBcc: c@d.test' }],
       ['two addresses', { email: 'a@b.test, c@d.test' }],
       ['an operator', { email: { $gt: '' } }],
       ['a list', { email: ['a@b.test'] }],
-    ])('refuses %s, and mails nobody', async (_what, wrong) => {
+    ])('refuses %s, and sends no mail', async (_what, wrong) => {
       const answer = await world.post('/v1/auth/register', wrong);
       expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
-      // Mail of the tests before may still be on its way.
+      // Mail of earlier tests may still be on its way.
       expect(world.mail.received.filter(({ to }) => JSON.stringify(wrong).includes(to))).toEqual([]);
     });
 
-    test('lets nobody choose what they become', async () => {
+    test('ignores a role, tenant or status that the client sends', async () => {
       const email = freshEmail();
       const wish = { role: 'admin', tenant_id: 'globex', is_admin: true, status: 'active' };
       expect((await world.post('/v1/auth/register', { email, ...wish })).status).toBe(202);
@@ -202,7 +202,7 @@ describe.each(databases())('registration on %s', (_, database) => {
 });
 
 describe.each(databases())('registration by invitation on %s', (_, database) => {
-  test('mails only whom somebody has invited, and answers all alike', async () => {
+  test('mails only invited addresses, and answers all requests alike', async () => {
     const world = await accountsWorld(database, { AUTH_REGISTRATION: 'invite' });
     const admin = await world.account('admin');
     const [invited, stranger] = [freshEmail(), freshEmail()];
@@ -215,16 +215,16 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
     expect((await world.post('/v1/auth/email/verify', { token: tokenIn(mail), password: newPassword })).status).toBe(
       204,
     );
-    // An account, and a member of nothing yet.
+    // An account without memberships.
     expect((await world.logIn(invited, newPassword)).body.code).toBe('invalid_credentials');
     expect(world.mail.received.filter(({ to }) => to === stranger)).toEqual([]);
     await world.close();
   });
 
   test.each([
-    ['a tenant that nobody made', 'nowhere', true],
-    ['one that is there', 'somewhere', false],
-  ])('into %s is told to the operator at the start, or is not', async (_what, slug, told) => {
+    ['a missing tenant', 'nowhere', true],
+    ['an existing tenant', 'somewhere', false],
+  ])('into %s: the service warns at the start only if the tenant is missing', async (_what, slug, told) => {
     const log = capturingLogger();
     const store = await openProbed(database);
     const gateway = await testGateway();
@@ -237,7 +237,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
     expect(log.text().includes('AUTH_REGISTRATION_TENANT names no tenant')).toBe(told);
   });
 
-  test('is off where it is off', async () => {
+  test('is refused when it is off', async () => {
     const world = await accountsWorld(database, { AUTH_REGISTRATION: 'off' });
     const answer = await world.post('/v1/auth/register', { email: freshEmail() });
     expect([answer.status, answer.body.code]).toEqual([403, 'registration_off']);

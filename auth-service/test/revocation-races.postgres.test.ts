@@ -28,8 +28,8 @@ import { makePerson, makeTenant, type Person, password, type Tenant } from './su
 import { openProbed, probing } from './support/probed-database.ts';
 
 /*
- * What several connections can do to one another while a token is revoked. PGlite runs one transaction at a time, so nothing
- * of this can happen there. Each of these tests goes red when the lock that it is about is taken away.
+ * Races between connections while a token is revoked. PGlite runs one transaction at a time, so they cannot happen there.
+ * Each of these tests fails when the lock under test is removed.
  */
 const servers = databases().filter(([kind]) => kind === 'postgres');
 
@@ -60,7 +60,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   const since = (position: { log: string; cursor: number }) =>
     readFeed(store.db, { log: position.log, after: position.cursor });
 
-  /** Settles once so many connections to this database wait for a lock. */
+  /** Resolves once this many connections to the database wait for a lock. */
   const waiting = (count: number) =>
     eventually(async () => {
       const { rows } = await probing(store.db, (trx) =>
@@ -70,7 +70,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
       expect(rows).toHaveLength(count);
     });
 
-  /** Holds up whoever wants what this locks, until it is let go. */
+  /** Takes a lock and holds it until the returned function is called. */
   async function hold(lock: (trx: Trx) => Promise<unknown>): Promise<() => Promise<void>> {
     const held = Promise.withResolvers<void>();
     const mayEnd = Promise.withResolvers<void>();
@@ -95,7 +95,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     return Number(rows[0]?.sec);
   };
 
-  test('a follower misses nobody: a slow writer with a lower number does not turn up behind its cursor', async () => {
+  test('a follower misses no entry: a slow writer with a lower number does not appear behind its cursor', async () => {
     const before = await head();
     const [slow, fast] = [uuidv7(), uuidv7()];
     const revoke = (userId: string, beforeCommit?: Promise<void>, written?: () => void) =>
@@ -136,7 +136,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     ],
   ];
 
-  test.each(revokings)('nobody slips through: a login under way while %s is ended too', async (_name, kind, revoke) => {
+  test.each(revokings)('a login that runs while %s is ended too', async (_name, kind, revoke) => {
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const own = await grantFor(parts, person, tenant);
     const before = await head();
@@ -188,7 +188,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     });
 
     test('holds up the logout of its session: nothing begins in it once that is answered', async () => {
-      // Of the tenant that is entered: the logout, in the other one, does not wait for that.
+      // The lock is on the entered tenant; the logout in the other tenant does not wait for it.
       const letGo = await hold((trx) => holdLock(trx, 'auditChain', other.id));
       const issuing = switching();
       await waiting(1);
@@ -223,7 +223,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   test.each(['user', 'member', 'tenant'] as const)(
     'in the second of a revocation of a %s: what was issued before is refused, what is issued after is not',
     async (kind) => {
-      // Three times, since one of them may fall on the turn of a second.
+      // Three times, because one run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
         const own = await makeTenant(store.db, `${kind}-${uuidv7()}`);
         const person = await makePerson(store.db, parts.passwords, [own]);

@@ -65,7 +65,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(await listOwnSessions(store.db, who.userId)).toEqual([]);
   });
 
-  test('ends sessions in every tenant of the person, and nobody else’s', async () => {
+  test('ends the sessions of the person in every tenant, and no other ones', async () => {
     const other = await makeTenant(store.db, 'globex');
     const who = await newPerson(tenant, other);
     const bystander = await newPerson();
@@ -97,7 +97,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   ])(
     'refuses of a tenant that is %s also what was issued since another revocation of this second',
     async (_name, end) => {
-      // Three times, since one of them may fall on the turn of a second.
+      // Three times, because one run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
         const slug = `t-${uuidv7()}`;
         const own = await makeTenant(store.db, slug);
@@ -112,7 +112,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   );
 
   test('refuses the tenants that end together from one moment on: the log is read once for all of them', async () => {
-    // Three times, since one of them may fall on the turn of a second.
+    // Three times, because one run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
       const [one, ...more] = Array.from({ length: 3 }, () => ({ kind: 'tenant', tenantId: uuidv7() }) as const);
       if (one === undefined) throw new Error('no tenant');

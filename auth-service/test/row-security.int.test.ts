@@ -42,7 +42,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
   });
 
   test.each(['sessions', 'memberships', 'audit_log'])(
-    'shows a tenant its own %s alone, and nothing to nobody',
+    'shows a tenant only its own %s, and no rows without a tenant',
     async (table) => {
       expect(await count(roles.app, table, { tenantId: acme.id })).toBe(1);
       expect(await count(roles.app, table, { tenantId: '' })).toBe(0);
@@ -51,7 +51,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     },
   );
 
-  test('shows a login one person’s credential, and to nobody any', async () => {
+  test('shows a login one person’s credential, and none without a person', async () => {
     const rows = (scope: { userId?: string }) =>
       store.db.transaction({ role: roles.login, ...scope }, (trx) =>
         trx.selectFrom('credentials').selectAll().execute(),
@@ -67,19 +67,15 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     ['the login role reads keys', roles.login, 'select * from signing_keys'],
     ['the feed reads sessions', roles.feed, 'select * from sessions'],
     ['the feed writes', roles.feed, 'delete from revocations'],
-    ['anybody changes the audit log', roles.app, `update audit_log set action = 'x'`],
-    ['anybody shortens the audit log', roles.self, 'delete from audit_log'],
+    ['the tenant role changes the audit log', roles.app, `update audit_log set action = 'x'`],
+    ['the self role shortens the audit log', roles.self, 'delete from audit_log'],
     ['the keys role reads people', roles.keys, 'select * from users'],
     ['the tenant role deletes a session', roles.app, 'delete from sessions'],
-    ['whoever makes accounts reads who waits for mail', roles.accounts, 'select * from outbox'],
-    ['whoever makes accounts reads sessions', roles.accounts, 'select * from sessions'],
-    ['whoever makes accounts disables a person', roles.accounts, `update users set status = 'disabled'`],
-    ['whoever makes accounts renames a person', roles.accounts, `update users set email_ci = 'x'`],
-    [
-      'whoever makes accounts makes a token',
-      roles.accounts,
-      `insert into mailed_tokens (purpose) values ('invitation')`,
-    ],
+    ['the accounts role reads the outbox', roles.accounts, 'select * from outbox'],
+    ['the accounts role reads sessions', roles.accounts, 'select * from sessions'],
+    ['the accounts role disables a person', roles.accounts, `update users set status = 'disabled'`],
+    ['the accounts role renames a person', roles.accounts, `update users set email_ci = 'x'`],
+    ['the accounts role makes a token', roles.accounts, `insert into mailed_tokens (purpose) values ('invitation')`],
     ['the courier changes a registration', roles.courier, `update registrations set email_ci = 'x'`],
     ['the courier reads credentials', roles.courier, 'select * from credentials'],
     ['the courier reads tokens', roles.courier, 'select * from mailed_tokens'],
@@ -109,7 +105,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
       roles.operator,
       `insert into outbox (topic, ordering_key, payload) values ('mail', 'k', '{}')`,
     ],
-    ['nobody revives a session', roles.self, `update sessions set revoked_at = null, revoked_reason = null`],
+    ['the self role revives no session', roles.self, `update sessions set revoked_at = null, revoked_reason = null`],
   ])('%s', async (_name, role, statement) => {
     const tried = store.db.transaction({ role, tenantId: acme.id, userId: ann.userId }, (trx) =>
       sql.raw(statement).execute(trx),
@@ -117,7 +113,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     await expect(tried).rejects.toThrow(/row-level security/);
   });
 
-  test('shows whoever works on one tenant’s accounts no invitation and no person of another', async () => {
+  test('shows the accounts role of one tenant no invitation and no person of another', async () => {
     const bob = await makePerson(store.db, parts.passwords, [globex]);
     await store.db.transaction({ role: roles.accounts, tenantId: globex.id }, (trx) =>
       insertInvitation(
@@ -193,7 +189,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
           .values({
             kind: 'session',
             sid: 's',
-            user_id: 'somebody',
+            user_id: 'someone',
             tenant_id: globex.id,
             not_before: new Date(),
             expires_at: new Date(),

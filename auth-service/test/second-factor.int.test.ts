@@ -41,7 +41,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
   };
   const logIn = (who: Person, more: object = {}) =>
     send('/v1/auth/login', { email: who.email, password, ...more }, { ip: freshAddress() });
-  /** As the gateway would sign for somebody with a token that says this. */
+  /** The identity that the gateway signs for a person with this access token. */
   const asHolder = (accessToken: string, more: { authTime?: number } = {}): IdentityFacts => {
     const claims = decodeJwt<{ sid: string; tenant_id: string; role: string; amr: string[]; auth_time: number }>(
       accessToken,
@@ -107,7 +107,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(both.find(({ status }) => status === 401)?.code).toBe('invalid_code');
   });
 
-  test('lets nobody finish one login twice, by two codes at once', async () => {
+  test('finishes a login only once when two codes are sent at once', async () => {
     const { who, secret, recoveryCodes } = await enrolled();
     const { body } = await logIn(who);
     const codes = [codeOf(secret, 0), codeOf(secret), recoveryCodes[0], recoveryCodes[1]];
@@ -116,7 +116,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     const left = await gateway.call(service.port, 'GET', '/v1/auth/mfa', {
       as: asHolder((await finish()).access_token),
     });
-    // What lost the race was not used up.
+    // The code that lost the race was not used up.
     expect(left.body.recovery_codes_left).toBeGreaterThanOrEqual(8);
 
     async function finish() {
@@ -192,7 +192,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     },
   );
 
-  test('can be removed, or given new codes, by whoever has just shown it', async () => {
+  test('can be removed or given new codes by a person after a recent login with it', async () => {
     const { who, me, secret, recoveryCodes } = await enrolled();
     if (me.kind !== 'user') throw new Error('not a user');
     const fresh = { ...me, context: { ...me.context, amr: ['pwd', 'otp'] } };
@@ -204,7 +204,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await send('/v1/auth/mfa/totp', {}, { as: fresh })).code).toBe('mfa_already_enabled');
     const removed = await gateway.call(service.port, 'DELETE', '/v1/auth/mfa/totp', { as: fresh });
     expect(removed.status).toBe(204);
-    // A login that was asked for a code before has nothing left to show.
+    // A login that was asked for a code earlier can no longer be finished.
     const stale = await send('/v1/auth/login/mfa', { mfa_token: asked.body.mfa_token, code: codeOf(secret) });
     expect(stale.code).toBe('invalid_mfa_token');
     expect((await logIn(who)).status).toBe(200);
@@ -221,7 +221,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
       const ip = freshAddress();
       codes.push(...(await Promise.all(Array.from({ length: 12 }, () => guess(ip)))).map(({ code }) => code));
     }
-    // What an address was refused for takes nothing from the person's thirty.
+    // Attempts refused for an address do not count against the person's thirty.
     expect(codes.filter((code) => code === 'invalid_code')).toHaveLength(30);
     expect(codes.filter((code) => code === 'too_many_attempts')).toHaveLength(6);
     expect((await guess(freshAddress(), codeOf(secret))).code).toBe('too_many_attempts');
@@ -231,7 +231,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     ['of a login without the second factor', {}],
     ['of a login long ago', { authTime: nowSec() - 600, amr: ['pwd', 'otp'] }],
     ['of a login with all there is', { amr: ['pwd', 'otp'] }],
-  ])('leaves its owner every guess, whatever is confirmed with an access token %s', async (_what, context) => {
+  ])('does not count confirmations with an access token %s against the owner’s attempts', async (_what, context) => {
     const { who, me, secret } = await enrolled();
     const as: IdentityFacts = { ...me, context: { ...me.context, ...context } };
     for (let count = 0; count < 31; count += 1) {

@@ -10,7 +10,7 @@ import { probing } from './support/probed-database.ts';
 import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('a tenant on %s', (_, database) => {
-  // Without Redis in one run, with it in the other: what it changes here is where attempts are counted.
+  // One run has no Redis and the other does: that changes where attempts are counted.
   describe.each(redisServers().slice(-1))('and %s', (__, { url }) => {
     let world: AccountsWorld;
     let admin: Account;
@@ -25,7 +25,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
     const invitations = (tenant = world.acme) => `/v1/auth/tenants/${tenant.id}/invitations`;
     const invite = (email: string, { role = 'agent', by = admin, to = world.acme } = {}) =>
       world.post(invitations(to), { email, role }, by);
-    /** Not whatever else is on its way to the same address, e.g. that a password was changed. */
+    /** Skips other mail to the same address, e.g. about a changed password. */
     const invitationsTo = (email: string) =>
       world.mail.received.filter(({ to, subject }) => to === email && subject.startsWith('You are invited'));
     const invited = async (email: string, more: Parameters<typeof invite>[1] = {}) => {
@@ -48,14 +48,14 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       });
     const refresh = (token: string) => world.post('/v1/auth/refresh', { refresh_token: token });
     const audit = async (by = admin, query = '') => world.call('GET', `/v1/auth/audit${query}`, { as: world.as(by) });
-    /** An administrator of a tenant of their own, where nobody else changes anything. */
+    /** An administrator of a separate tenant, which no other test changes. */
     const ownTenant = async () => {
       const tenant = await makeTenant(world.store.db, `t${Math.random().toString(36).slice(2)}`);
       return { tenant, boss: await world.account('admin', [tenant]) };
     };
 
     describe('invites', () => {
-      test('somebody new, who sets a password and is in', async () => {
+      test('a new person, who sets a password and is logged in', async () => {
         const email = freshEmail();
         const { id, token } = await invited(email);
         const list = await world.call('GET', invitations(), { as: world.as(admin) });
@@ -81,14 +81,14 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(JSON.stringify(after.body.items)).not.toContain(id);
       });
 
-      test('somebody with an account, who must show that it is theirs', async () => {
+      test('a person with an account, who must prove that it is theirs', async () => {
         const bob = await world.account('agent', [globex]);
         const { token } = await invited(bob.email);
         for (const secret of [undefined, 'wrong', newPassword]) {
           const refused = await accept(token, secret);
           expect([refused.status, refused.body.code]).toEqual([401, 'invalid_credentials']);
         }
-        // A session of somebody else is no proof either.
+        // A session of another person is no proof either.
         expect((await accept(token, undefined, admin)).body.code).toBe('invalid_credentials');
         expect((await world.logIn(bob.email)).body.tenant.slug).toBe('globex');
         const before = await world.hashes();
@@ -97,7 +97,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await world.hashes()) - before).toBe(1);
       });
 
-      test('somebody with an account and a session of it, who needs no password; how they logged in stays', async () => {
+      test('a person with a session, who needs no password; the authentication methods stay', async () => {
         const bob = await world.account('agent', [globex]);
         const { token } = await invited(bob.email);
         const answer = await accept(token, undefined, bob);
@@ -112,7 +112,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         });
       });
 
-      test('a person with a second factor, who is asked for it', async () => {
+      test('a person with a second factor, and asks for the code', async () => {
         const bob = await world.account('agent', [globex]);
         await probing(world.store.db, (trx) =>
           trx
@@ -187,7 +187,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(Number(waitSec)).toBeGreaterThan(3_500);
       });
 
-      test('nobody twice, and nobody who is there', async () => {
+      test('no address twice, and no existing member', async () => {
         const email = freshEmail();
         await invited(email);
         const again = await invite(email.toUpperCase());
@@ -199,7 +199,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       test.each<[string, object]>([
         ['a role that only operators could have', { role: 'owner' }],
         ['no role', { role: undefined }],
-        ['no address', { email: 'nobody' }],
+        ['no address', { email: 'no-address' }],
         ['a header in the address', { email: 'a@b.test\nBcc: c@d.test' }],
       ])('not with %s', async (_what, wrong) => {
         const answer = await world.post(invitations(), { email: freshEmail(), role: 'agent', ...wrong }, admin);
@@ -211,7 +211,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         const foreign = await invite(freshEmail(), { to: globex });
         expect([foreign.status, foreign.body.code]).toEqual([403, 'tenant_mismatch']);
         expect((await invite(freshEmail(), { by: agent })).body.code).toBe('insufficient_role');
-        // The token says admin, the membership does not any more.
+        // The token still says admin, but the membership does not.
         const stale = await invite(freshEmail(), { by: { ...agent, role: 'admin' } });
         expect([stale.status, stale.body.code]).toEqual([403, 'insufficient_role']);
         for (const target of [invitations(globex), `${invitations(globex)}?limit=1`]) {
@@ -234,7 +234,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
     });
 
     describe('withdraws the invitations of an administrator', () => {
-      /** A second administrator with an open invitation to somebody as administrator. */
+      /** A second administrator, and the open invitation that they sent to a third one. */
       const inviter = async () => {
         const { tenant, boss } = await ownTenant();
         const second = await world.account('admin', [tenant]);
@@ -250,8 +250,8 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       test.each<[string, object]>([
         ['demoted', { role: 'agent' }],
         ['disabled', { status: 'disabled' }],
-        ['both', { role: 'agent', status: 'disabled' }],
-      ])('who is %s, in the same transaction, with an audit entry', async (_how, wanted) => {
+        ['demoted and disabled', { role: 'agent', status: 'disabled' }],
+      ])('when that administrator is %s, in the same transaction, with an audit entry', async (_how, wanted) => {
         const { tenant, boss, second, email, id, token } = await inviter();
         const kept = await invited(freshEmail(), { by: boss, to: tenant });
         expect((await change(second, wanted, boss, tenant)).status).toBe(200);
@@ -264,7 +264,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(items).toContainEqual(
           expect.objectContaining({ action: 'invitation.revoked', user_id: boss.userId, detail }),
         );
-        // Back in office, they invite anew.
+        // With the role back, they can invite again.
         await change(second, { role: 'admin', status: 'active' }, boss, tenant);
         await expectGone(token);
         expect((await invite(email, { by: second, to: tenant })).status).toBe(201);
@@ -347,13 +347,13 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await world.logIn(bob.email)).status).toBe(200);
       });
 
-      test('but never so that nobody administers it', async () => {
+      test('but always keeps one active administrator', async () => {
         const { tenant, boss } = await ownTenant();
         for (const wanted of [{ role: 'agent' }, { status: 'disabled' }]) {
           const answer = await change(boss, wanted, boss, tenant);
           expect([answer.status, answer.body.code]).toEqual([409, 'last_admin']);
         }
-        // Another who cannot log in is none.
+        // An administrator with a disabled account does not count.
         const second = await world.account('admin', [tenant]);
         await probing(world.store.db, (trx) =>
           trx.updateTable('users').set({ status: 'disabled' }).where('id', '=', second.userId).execute(),
@@ -396,7 +396,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         const stranger = await world.account('agent', [globex]);
         const agent = await world.account('agent');
         expect((await change(stranger, { role: 'admin' })).body.code).toBe('not_found');
-        expect((await change('nobody', { role: 'admin' })).body.code).toBe('not_found');
+        expect((await change('unknown', { role: 'admin' })).body.code).toBe('not_found');
         expect((await change(stranger, { role: 'admin' }, admin, globex)).body.code).toBe('tenant_mismatch');
         expect((await change(agent, { role: 'admin' }, agent)).body.code).toBe('insufficient_role');
         expect((await change(agent, { role: 'admin' }, { ...agent, role: 'admin' })).body.code).toBe(
@@ -511,7 +511,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
 
       test.each<[string, (tenantId: string) => Promise<unknown>, number]>([
         ['changed', (id) => tamper(id, { detail: '{"role":"agent"}' }), 2],
-        ['about somebody else', (id) => tamper(id, { user_id: 'nobody' }), 2],
+        ['about another person', (id) => tamper(id, { user_id: 'other' }), 2],
         ['of another time', (id) => tamper(id, { at: new Date(0) }), 2],
         ['chained to something else', (id) => tamper(id, { prev_hash: Buffer.alloc(32, 1) }), 2],
         ['gone', (id) => removeSecond(id), 3],

@@ -49,7 +49,7 @@ const servers = redisServers().filter(([kind]) => kind === 'redis');
     const codes = [];
     for (let count = 0; count < 12; count += 1) codes.push(await guess());
     expect(codes).toEqual([...Array(10).fill('ok'), 'too_many_attempts', 'too_many_attempts']);
-    // One command a second was on its way; the others never asked.
+    // One command per second went to Redis; the other operations skipped it.
     const onTheirWay = 1 + Math.floor((performance.now() - stoppedAt) / 1_000);
     process.kill(server.pid(), 'SIGCONT');
     const look = new Redis(server.url);

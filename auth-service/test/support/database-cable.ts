@@ -13,7 +13,7 @@ export async function databaseCable(serverUrl: string) {
       socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     }
     near.on('data', (chunk) => {
-      // From here on the server's word no longer arrives: it has committed, and nobody hears of it.
+      // Stops forwarding the server's responses: it commits, and the client gets no confirmation.
       if (losesCommits && /\bcommit\0/i.test(chunk.toString('latin1'))) far.unpipe(near);
     });
     near.pipe(far).pipe(near);

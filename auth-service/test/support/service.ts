@@ -24,7 +24,7 @@ export const serviceEnv = (gateway: TestGateway): Record<string, string> => ({
   DRAIN_DELAY_MS: '0',
   AUTH_OPERATOR_SOCKET: 'off',
   SERVICE_KEY: testServiceKey(),
-  // Nobody listens there: what these tests are about needs no other service.
+  // No service listens on this port: these tests need no other service.
   GATEWAY_INTERNAL_URL: 'http://127.0.0.1:9',
   COUNTERSIGN_HOME: join(tmpdir(), `countersign-auth-test-${process.pid}`),
 });

@@ -13,7 +13,7 @@ import { judge, type Reservation, type Throttle } from './throttle.ts';
 
 export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing }>;
 
-/** A person who has just proven their identity, and the tenants they may enter. */
+/** The proven identity of a person, and the tenants they may enter. */
 export type Proven = Readonly<{
   userId: string;
   /** The only tenant they may enter, or those that they may choose from. */

@@ -17,7 +17,7 @@ import type { Caller, Grant } from './grant.ts';
 /** Our own clients; registered third-party clients would bring ids of their own. */
 const clientId = 'first-party';
 
-/** A person who has just proven their identity. */
+/** The proven identity of a person. */
 export type Proof = Readonly<{
   userId: string;
   tenantId: string;

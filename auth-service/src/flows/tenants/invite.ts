@@ -77,7 +77,7 @@ export async function withdrawInvitation(db: AuthDatabase, admin: Admin, id: str
   });
 }
 
-/** Checks the membership again under a lock, so that an administrator who is losing the role cannot use it. */
+/** Checks the membership again under a lock, so that an administrator cannot act while losing the role. */
 function asAdmin<T>(db: AuthDatabase, admin: Admin, work: (trx: Trx) => Promise<T>): Promise<T> {
   const { tenantId, userId } = admin;
   return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {

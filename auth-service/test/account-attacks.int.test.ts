@@ -130,7 +130,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
     expect(rows).toMatchObject([{ tenant_id: world.acme.id, accepted_at: null }]);
   });
 
-  test('counts an address once, in whatever case it is asked about: five mails, where one place asks seven times', async () => {
+  test('counts an address once regardless of case: seven requests from one network send five mails', async () => {
     const who = await world.account('agent');
     const ip = freshAddress();
     for (let count = 0; count < 7; count += 1) {
@@ -165,7 +165,7 @@ describe.each(databases())('attacks on accounts, on %s', (_, database) => {
 
   // Catalogue 74: the work that differs between the two happens outside the request.
   test.each(['/v1/auth/password/forgot', '/v1/auth/register', '/v1/auth/email/resend'])(
-    'answers as fast at %s for an address that it knows as for one it does not',
+    'answers at %s as fast for a known address as for an unknown one',
     async (path) => {
       const who = await world.account('agent');
       const timed = async (email: string) => {

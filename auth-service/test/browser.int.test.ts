@@ -45,7 +45,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
   const refresh = (cookie: string, headers: Headers = fromPage, body: object = {}) =>
     post('/v1/auth/refresh', body, { ...headers, cookie });
 
-  test('gets its refresh token in a cookie that no script reads, and nowhere else', async () => {
+  test('gets its refresh token only in a cookie that scripts cannot read', async () => {
     const answer = await logIn();
     expect(answer.status).toBe(200);
     expect(cookieOf(answer)).toMatch(
@@ -56,7 +56,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect(answer.headers['cache-control']).toBe('no-store');
   });
 
-  test('goes on by cookie: a new one each time, the same for two tabs at once', async () => {
+  test('refreshes by cookie: a new one each time, the same for two concurrent tabs', async () => {
     const first = cookieOf(await logIn());
     const [one, two] = await Promise.all([refresh(sent(first)), refresh(sent(first))]);
     expect([one.status, two.status]).toEqual([200, 200]);
@@ -132,7 +132,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect((await choose({ origin }, 'body')).body.code).toBe('mfa_required');
   });
 
-  test('is told to send one token where it sends two, and neither is used', async () => {
+  test('is refused when it sends two tokens, and neither is used', async () => {
     const cookie = sent(cookieOf(await logIn()));
     const { refresh_token } = (await post('/v1/auth/login', { email: ann.email, password })).body;
     for (const target of ['/v1/auth/refresh', '/v1/auth/logout']) {
@@ -168,7 +168,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect([out.status, cookieOf(out)]).toEqual([204, cleared]);
   });
 
-  test('loses the cookie of a family that was stolen', async () => {
+  test('loses the cookie of a stolen family', async () => {
     const first = sent(cookieOf(await logIn()));
     const second = sent(cookieOf(await refresh(first)));
     await refresh(second);
@@ -178,7 +178,7 @@ describe.each(databases().slice(0, 1))('a browser on %s', (_, database) => {
     expect([victim.body.code, cookieOf(victim)]).toEqual(['session_revoked', cleared]);
   });
 
-  test('finds a body token answered in the body, as clients without cookies have it', async () => {
+  test('gets a body token when it sends a body token, like clients without cookies', async () => {
     const { refresh_token } = (await post('/v1/auth/login', { email: ann.email, password }, {})).body;
     const answer = await post('/v1/auth/refresh', { refresh_token }, {});
     expect(answer.body.refresh_token).toEqual(expect.any(String));

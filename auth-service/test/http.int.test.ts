@@ -49,7 +49,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
     });
     const feed = async (query = '') => (await get(`/internal/revocations${query}`, gatewayItself)).body;
 
-    test('gives tokens for a password, in the shape that clients know', async () => {
+    test('returns tokens for a password, in the standard format', async () => {
       const answer = await post('/v1/auth/login', { email: ann.email, password, tenant: 'acme', is_admin: true });
       expect(answer.status).toBe(200);
       expect(answer.headers['cache-control']).toBe('no-store');
@@ -72,7 +72,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect(payload).toMatchObject({ sid: answer.body.session_id, user_id: ann.userId, tenant_id: tenant.id });
     });
 
-    test('goes on with a refresh, ends with a logout, and the gateway hears of it', async () => {
+    test('refreshes a session, ends it with a logout, and tells the gateway', async () => {
       const first = await login();
       const refreshed = await post('/v1/auth/refresh', { refresh_token: first.refresh_token });
       expect(refreshed.status).toBe(200);
@@ -101,7 +101,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect((await post('/v1/auth/logout', {}, { as: asUser(first.session_id) })).status).toBe(204);
     });
 
-    test('logs out by refresh token, also a session that is dead, but not by what it never made', async () => {
+    test('logs out by refresh token, also of an ended session, but not with a token that it never made', async () => {
       const first = await login();
       const other = await login();
       const byToken = (token: unknown, scope?: string) =>
@@ -118,7 +118,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect((await byToken(first.refresh_token, 'everything')).status).toBe(422);
     });
 
-    test('an old refresh token ends its own session and no other, whatever it asks for', async () => {
+    test('an old refresh token ends only its own session, whatever scope the request has', async () => {
       const first = await login();
       const bystander = await login();
       const second = await post('/v1/auth/refresh', { refresh_token: first.refresh_token });
@@ -198,7 +198,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       },
     );
 
-    test('gives nothing for what a body claims, twice or under another name', async () => {
+    test('ignores claims in a body, also duplicate or differently named ones', async () => {
       const body = `{"email":"unknown@acme.test","role":"admin","tenant_id":"${tenant.id}","is_admin":true,"amr":["pwd","otp"],
         "__proto__":{"role":"admin"},"email":${JSON.stringify(ann.email)},"password":"wrong","password":${JSON.stringify(password)}}`;
       const answer = await post('/v1/auth/login', body);
@@ -211,7 +211,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect({}).not.toHaveProperty('role');
     });
 
-    test('counts what refreshes lead to', async () => {
+    test('counts the outcomes of refreshes', async () => {
       const counted = async (): Promise<Record<string, number>> => {
         const text = await (await fetch(`http://127.0.0.1:${service.port}/metrics`)).text();
         const found = text.matchAll(/^auth_refreshes_total\{outcome="(\w+)"\} (\d+)$/gm);
@@ -237,7 +237,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       });
     });
 
-    test('says when to come back after too many attempts, to everybody alike', async () => {
+    test('sends the same retry-after to everyone after too many attempts', async () => {
       const ip = `2001:db8:${(process.pid % 65_536).toString(16)}:${(Date.now() % 65_536).toString(16)}::1`;
       const guess = (email: string) => post('/v1/auth/login', { email, password: 'wrong' }, { ip });
       for (let count = 0; count < 10; count += 1) expect((await guess(ann.email)).status).toBe(401);
@@ -246,7 +246,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect(Number(refused.headers['retry-after'])).toBeGreaterThan(800);
     });
 
-    test('serves its key set to everybody, to be kept five minutes', async () => {
+    test('serves its key set publicly, cacheable for five minutes', async () => {
       const answer = await request(`http://127.0.0.1:${service.port}`).get('/.well-known/jwks.json');
       expect(answer.status).toBe(200);
       expect(answer.headers).toMatchObject({ 'cache-control': 'public, max-age=300', etag: expect.any(String) });
@@ -281,7 +281,7 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       expect(await counted()).toBe(before);
     });
 
-    test('shows the feed to the gateway alone, and sessions to users alone', async () => {
+    test('shows the feed only to the gateway, and sessions only to users', async () => {
       const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
       for (const identity of [asUser('s'), service, { kind: 'anonymous' } as const]) {
         const refused = await get('/internal/revocations', identity);

@@ -39,7 +39,7 @@ if (servers.length > 0) {
     const login = async (port = one.port) =>
       (await gateway.call(port, 'POST', '/v1/auth/login', { body: { email: ann.email, password } })).body;
 
-    test('step a family once for 50 refreshes at once, and all get the same successor', async () => {
+    test('step a family once for 50 concurrent refreshes, and return the same successor to all', async () => {
       const { refresh_token, session_id } = await login();
       const answers = await Promise.all(
         Array.from({ length: 50 }, (__, index) =>
@@ -54,7 +54,7 @@ if (servers.length > 0) {
       expect(row.counter).toBe(2);
     });
 
-    test('show one key set, and tell one’s logout at the other at once', async () => {
+    test('serve the same key set, and report a logout on one at once on the other', async () => {
       const { refresh_token, session_id } = await login();
       const ask = (query: string) =>
         gateway.call(two.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself });
@@ -68,7 +68,7 @@ if (servers.length > 0) {
       expect(await a?.text()).toBe(await b?.text());
     });
 
-    test('answer those who wait at once when they stop', async () => {
+    test('answer waiting requests at once when they stop', async () => {
       const third = await startService(await openAgain(store), gateway, silentLogger());
       const ask = (query: string) =>
         gateway.call(third.port, 'GET', `/internal/revocations${query}`, { as: gatewayItself });
@@ -83,7 +83,7 @@ if (servers.length > 0) {
       expect((await stopped) - startedAt).toBeLessThan(5_000);
     });
 
-    test('answer 503 when there is no place in the queue for another hash', async () => {
+    test('answer 503 when the hash queue is full', async () => {
       const busy = await startService(await openAgain(store), gateway, silentLogger(), {
         AUTH_HASH_CONCURRENCY: '1',
         AUTH_HASH_QUEUE: '1',

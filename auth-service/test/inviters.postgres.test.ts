@@ -151,7 +151,7 @@ describe.each(servers)('an invitation on %s, while its inviter loses the right t
       expect(await members()).not.toContain(email);
     });
 
-    test('is disabled right after they joined is told to the directory last', async () => {
+    test('is disabled right after they joined: the last update to the directory says disabled', async () => {
       const { userId, email, token } = await stranger();
       const [, disabled] = await inThisOrder(
         tenant.id,

@@ -84,7 +84,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     });
   }
 
-  test('before the commit of a refresh, the token still works, once', async () => {
+  test('before the commit of a refresh, the token still works once', async () => {
     const who = await person();
     const { refresh_token } = await logIn(who);
     await withVictim(async ({ port, kill }) => {
@@ -124,7 +124,7 @@ describe.each(servers)('after kill -9, on %s', (_, database) => {
     expect(await sessionsOf(who)).toMatchObject([{ counter: 3, revoked_reason: 'reuse' }]);
   });
 
-  test('between using up a step of the login and the session, one has to log in again', async () => {
+  test('between using up a login step and starting the session, the person has to log in again', async () => {
     const who = await person(tenants);
     const { selection_token } = await logIn(who);
     const choice = { selection_token, tenant_id: tenants[0]?.id };

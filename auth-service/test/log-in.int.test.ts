@@ -35,12 +35,12 @@ describe.each(databases())('logging in on %s', (_, database) => {
   const attempt = (email: string, secret = password, more: { tenant?: string; ip?: string } = {}) =>
     logIn(parts, { email, password: secret, tenant: more.tenant, transport }, { ...caller, ip: more.ip ?? caller.ip });
 
-  test('takes the e-mail in any case', async () => {
+  test('accepts the e-mail in any case', async () => {
     const { email, userId } = await person();
     expect(await attempt(email.toUpperCase())).toMatchObject({ kind: 'granted', grant: { access: { userId } } });
   });
 
-  test('chains its audit rows, so that none can be changed or taken out unseen', async () => {
+  test('chains its audit rows, so that a changed or removed row is detected', async () => {
     const { email } = await person();
     for (let count = 0; count < 3; count += 1) await attempt(email);
     const rows = await probing(store.db, (trx) =>
@@ -58,7 +58,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     expect(rows.length).toBeGreaterThanOrEqual(3);
   });
 
-  test('asks which tenant when there are several, and the answer works once', async () => {
+  test('asks for the tenant when there are several, and the selection token works once', async () => {
     const other = await makeTenant(store.db, 'globex');
     const both = await makePerson(store.db, parts.passwords, [tenant, other]);
     const result = await attempt(both.email);
@@ -70,7 +70,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     expect(await attempt(both.email, password, { tenant: 'acme' })).toMatchObject({ grant: { tenantSlug: 'acme' } });
   });
 
-  test('gives no tenant that the person does not belong to', async () => {
+  test('refuses a tenant that the person does not belong to', async () => {
     const stranger = await makeTenant(store.db, 'initech');
     const other = await makeTenant(store.db, 'hooli');
     const { email } = await makePerson(store.db, parts.passwords, [tenant, other]);
@@ -81,7 +81,7 @@ describe.each(databases())('logging in on %s', (_, database) => {
     expect(await codeOf(chooseTenant(parts, choice, caller))).toBe('invalid_selection_token');
   });
 
-  test('keeps neither a selection token nor a refresh token, only what proves them', async () => {
+  test('stores only hashes of selection and refresh tokens', async () => {
     const other = await makeTenant(store.db, 'umbrella');
     const both = await makePerson(store.db, parts.passwords, [tenant, other]);
     const result = await attempt(both.email);
@@ -182,7 +182,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
     const attempt = (email: string, secret: string, ip: string) =>
       codeOf(logIn(parts, { email, password: secret, tenant: undefined, transport }, { ...caller, ip }));
 
-    test('counts 200 guesses at once exactly: ten are looked at, and the right one is then refused too', async () => {
+    test('counts 200 concurrent guesses exactly: ten are checked, and then the right password is refused too', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const ip = freshAddress();
       const codes = await Promise.all(Array.from({ length: 200 }, (__, index) => attempt(email, `wrong ${index}`, ip)));
@@ -191,14 +191,14 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(await attempt(email, password, ip)).toBe('too_many_attempts');
     });
 
-    test('lets the victim in from elsewhere', async () => {
+    test('lets the victim log in from another network', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const attacker = freshAddress();
       for (let count = 0; count < 12; count += 1) await attempt(email, 'wrong', attacker);
       expect(await attempt(email, password, freshAddress())).toBe('ok');
     });
 
-    test('lets one victim’s neighbours in: what was refused was no guess', async () => {
+    test('lets other users on the network log in: refused attempts do not count', async () => {
       const [victim, other] = [
         await makePerson(store.db, parts.passwords, [tenant]),
         await makePerson(store.db, parts.passwords, [tenant]),
@@ -211,7 +211,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(count?.count).toBe(11);
     });
 
-    test('forgets slips once the password was right', async () => {
+    test('resets the counter of the pair after a correct password', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const ip = freshAddress();
       for (let round = 0; round < 3; round += 1) {
@@ -220,7 +220,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       }
     });
 
-    test('counts no attempt that failed by a fault of ours, also where the password was right', async () => {
+    test('does not count an attempt that failed by a server fault, also with the right password', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const ip = freshAddress();
       const transaction: AuthDatabase['transaction'] = (scope, work) =>
@@ -233,7 +233,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(await attempt(email, password, ip)).toBe('ok');
     });
 
-    test('refuses an address that tries many e-mails, known or not, and says when to come back', async () => {
+    test('refuses an address that tries many e-mails, known or not, with retry-after', async () => {
       const ip = freshAddress();
       const codes = await Promise.all(
         Array.from({ length: 110 }, (__, index) => attempt(`guess-${index}@acme.test`, 'wrong', ip)),
@@ -249,7 +249,7 @@ describe.each(databases())('the login throttle over %s', (_, database) => {
       expect(await attempt('x@acme.test', 'wrong', neighbour)).toBe('too_many_attempts');
     });
 
-    test('goes on in the database when the first store fails', async () => {
+    test('counts in the database when the first store fails', async () => {
       const { email } = await makePerson(store.db, parts.passwords, [tenant]);
       const gone = new Redis(1, '127.0.0.1', { enableOfflineQueue: false, retryStrategy: () => null });
       gone.on('error', () => {});

@@ -49,7 +49,7 @@ describe('the description of the service', () => {
     await store.close();
   });
 
-  test('names every route that is served, and no other', () => {
+  test('names exactly the served routes', () => {
     const described = endpoints.map(({ method, path }) => `${method} ${path}`);
     expect(served(app).sort()).toEqual([...described, ...open].sort());
   });
@@ -60,7 +60,7 @@ describe('the description of the service', () => {
     expect(new Set(endpoints.map(({ operationId }) => operationId)).size).toBe(endpoints.length);
   });
 
-  test('is served to everybody', async () => {
+  test('is served publicly', async () => {
     const answer = await request(app).get('/.well-known/openapi.json');
     expect(answer.status).toBe(200);
     expect(answer.body).toEqual(JSON.parse(JSON.stringify(describeEndpoints(endpoints))));

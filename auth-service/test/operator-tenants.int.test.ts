@@ -41,7 +41,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
       ).map(({ action, detail }) => ({ action, detail: JSON.parse(detail) as Record<string, unknown> })),
     );
 
-  test('are made and given a first administrator, who invites the next', async () => {
+  test('are created with a first administrator, who invites the next', async () => {
     const slug = freshSlug();
     const made = await run('create', slug, 'Initech & Söhne');
     expect(made).toMatchObject({ ok: true, lines: [expect.stringContaining(`${slug} is made`)] });
@@ -82,7 +82,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
     ]);
   });
 
-  test('are invited to again when a mail was lost: the newest link alone works', async () => {
+  test('can be invited to again when a mail was lost: only the newest link works', async () => {
     const slug = freshSlug();
     await run('create', slug, 'Again');
     const email = freshEmail();

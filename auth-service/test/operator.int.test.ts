@@ -68,14 +68,14 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(statSync(join(home, 'operator')).mode & 0o777).toBe(0o700);
   });
 
-  test('a reader that has seen enough is no error of the command', async () => {
+  test('a reader that closes the pipe early does not fail the command', async () => {
     const bin = fileURLToPath(new URL('../bin/countersign-auth.js', import.meta.url));
     const pipe = `'${process.execPath}' --conditions=source '${bin}' --help | true`;
     expect((await promisify(execFile)('/bin/sh', ['-c', pipe])).stderr).toBe('');
   });
 
   test.each([['--help'], ['keys list --help'], ['help']])(
-    'has the same help for `countersign-auth %s`',
+    'prints the same help for `countersign-auth %s`',
     async (args) => {
       const bin = fileURLToPath(new URL('../bin/countersign-auth.js', import.meta.url));
       const command = ['--conditions=source', bin, ...args.split(' ')];
@@ -84,13 +84,13 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
   );
 
   test.each([[['keys']], [['keys', 'steal']], [['keys', 'revoke']], [['keys', 'list', 'x']], [[]]])(
-    'is told so when there is no such command: %j',
+    'refuses an unknown command: %j',
     async (command) => {
       expect(await sendCommand(socket, command)).toMatchObject({ ok: false });
     },
   );
 
-  test('revokes a key: the next signs at once, the set has it no more, the gateways hear it within a second', async () => {
+  test('revokes a key: the next signs at once, the key set drops it, and gateways learn of it within a second', async () => {
     const before = await logIn(await person());
     const old = String(kidOf(before.access_token));
     const { log: logId, cursor } = await feed();
@@ -118,7 +118,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('keys', 'list')).lines.join('\n')).toMatch(new RegExp(`${old}\\s+revoked`));
   });
 
-  test('takes the key that every verifier knows, when there is one, in place of a revoked one', async () => {
+  test('replaces a revoked key with the one that every verifier knows, if there is one', async () => {
     const [active] = (await keySet()).keys;
     // The state a minute after the active key came into use.
     await probing(store.db, (trx) =>
@@ -157,7 +157,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     });
   });
 
-  test('changes the master key: everything opens under the new one alone, and nothing under a wrong one', async () => {
+  test('changes the master key: secrets open only under the new one', async () => {
     const who = await person();
     const first = await logIn(who);
     const context = { sid: first.session_id, amr: ['pwd'], authTime: Math.floor(Date.now() / 1000) };
@@ -195,7 +195,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     await stopBack();
   });
 
-  test('ends all sessions after a restore, and every gateway begins the log anew', async () => {
+  test('ends all sessions after a restore, and every gateway restarts the log', async () => {
     const [a, b] = [await logIn(await person()), await logIn(await person())];
     const before = await feed();
     const { lines } = await run('sessions', 'end-all');
@@ -249,7 +249,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     return facts.at(-1);
   };
 
-  test('tells the directory of each tenant that a person is disabled, and what they are when enabled again', async () => {
+  test('tells the directory of each tenant when a person is disabled, and their state when enabled again', async () => {
     const [other, third] = [await makeTenant(store.db, 'other'), await makeTenant(store.db, 'third')];
     const who = await makePerson(store.db, await testPasswords(), [tenant, other, third]);
     await probing(store.db, (trx) =>
@@ -335,7 +335,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await logIn(who)).access_token).toEqual(expect.any(String));
   });
 
-  test('sees that the audit log was changed, and where', async () => {
+  test('detects a changed audit log, and names the entry', async () => {
     expect((await run('audit', 'verify')).lines.join('\n')).toMatch(/operator\s+\d+\s+[0-9a-f]{64}/);
     const change = (action: string) =>
       probing(store.db, (trx) =>
@@ -350,7 +350,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('audit', 'verify')).ok).toBe(true);
   });
 
-  test('sees against a hash that was noted whether the end of a log was cut off', async () => {
+  test('detects a truncated log by a hash that was noted earlier', async () => {
     await run('users', 'enable', (await person()).email);
     const { lines } = await run('audit', 'verify');
     const [, entries = '', head = ''] = /^operator +(\d+) +([0-9a-f]{64})$/m.exec(lines.join('\n')) ?? [];
@@ -379,7 +379,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect((await run('audit', 'contains', head)).ok).toBe(true);
   });
 
-  test('takes over a socket that a killed process left behind, and leaves one in use alone', async () => {
+  test('takes over the socket of a killed process, but not one in use', async () => {
     const path = join(home, 'left', 'auth.sock');
     const parts = { db: store.db, keks };
     mkdirSync(join(home, 'left'), { mode: 0o700 });
@@ -402,7 +402,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(log.text()).toContain('at most 107 bytes');
   });
 
-  test('is switched off in a directory that others use too, which stays as it is', async () => {
+  test('is switched off in a shared directory, which stays unchanged', async () => {
     const shared = join(home, 'run');
     mkdirSync(shared);
     chmodSync(shared, 0o755);
@@ -413,7 +413,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
     expect(existsSync(path)).toBe(false);
   });
 
-  test('leaves a trace of every command in the log', () => {
+  test('logs every command', () => {
     expect(log.text()).toMatch(/"command":"users disable"/);
   });
 });

@@ -66,7 +66,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
         .execute(),
     );
 
-  test('gives what is about one person one after another, and about others at once', async () => {
+  test('leases deliveries of one person in order, and those of others at once', async () => {
     for (const role of ['one', 'two']) await tell('ann', role);
     await tell('bob', 'one');
     const first = await claim();
@@ -78,7 +78,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
 
   // PGlite runs one transaction at a time: the first to write is the first to commit there.
   if (database.kind === 'postgres') {
-    test('gives what commits late, though later numbers were delivered before it', async () => {
+    test('leases a delivery that commits late, after higher numbers were delivered', async () => {
       await tell('slow', 'one', async () => {
         await tell('fast', 'one');
         const claimed = await claim();
@@ -102,7 +102,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(whom(await claim())).toEqual(['ann one']);
   });
 
-  test('gives again what was taken by a process that died', async () => {
+  test('leases again a delivery of a process that died', async () => {
     await tell('ann');
     await claim();
     expect(await claim()).toEqual([]);
@@ -111,7 +111,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(again?.attempts).toBe(2);
   });
 
-  test('lets what was given up out of the way', async () => {
+  test('skips parked deliveries', async () => {
     for (const role of ['one', 'two']) await tell('ann', role);
     const [first] = await claim();
     if (first === undefined) throw new Error('nothing to deliver');
@@ -119,7 +119,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     expect(whom(await claim())).toEqual(['ann two']);
   });
 
-  test('does not let one whose lease ran out undo what another does', async () => {
+  test('ignores the result of a process whose lease has expired', async () => {
     await tell('ann');
     const [slow] = await claim();
     await expireLeases();
@@ -183,7 +183,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     await second?.close();
   });
 
-  test('keeps no news waiting for a mail that hangs, and leaves that one in time', async () => {
+  test('does not delay membership updates for a hanging mail, and aborts that mail in time', async () => {
     const began: string[] = [];
     const mail = (_delivery: Delivery, signal: AbortSignal) => {
       began.push('mail');
@@ -209,7 +209,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     openDatabase<AuthSchema>({ ...probedDatabase, location, name });
 });
 
-test('retries wait longer and longer, and never for ever', () => {
+test('delays between retries grow up to a limit', () => {
   expect([1, 2, 3, 10, 60, 10_000].map((attempts) => retryDelaySec(attempts))).toEqual([2, 4, 8, 900, 900, 900]);
   expect(retryDelaySec(9, 30)).toBe(30);
 });
@@ -232,7 +232,7 @@ describe.each(databases())('mail on %s', (_, database) => {
         .execute(),
     );
 
-  test('that the server will not take now is kept, says nothing secret, and goes out later', async () => {
+  test('that the server refuses temporarily is kept without secrets, and sent later', async () => {
     const who = await world.account('agent');
     world.mail.refuseWith('451 not now, says the server of ann@secret.test');
     expect((await forgot(who.email)).status).toBe(202);
@@ -279,7 +279,7 @@ describe.each(databases())('mail on %s', (_, database) => {
   });
 });
 
-test('a mail server that answers drop by drop is left when it is told', async () => {
+test('a delivery to a very slow mail server ends on abort', async () => {
   const server = createServer((socket) => {
     const drops = setInterval(() => socket.write('x'), 10);
     socket.once('end', () => socket.destroy()).once('close', () => clearInterval(drops));
@@ -304,7 +304,7 @@ describe('mail without a mail server', () => {
   afterAll(() => rmSync(home, { recursive: true }));
   const [first] = databases();
 
-  test('becomes a file that only we can read, and its link a line in the log', async () => {
+  test('becomes a file that only our user can read, and its link is logged', async () => {
     if (first === undefined) throw new Error('there is no database');
     const world = await accountsWorld(first[1], {
       AUTH_SMTP_URL: '',
@@ -381,7 +381,7 @@ describe.each(databases())('news of members on %s', (_, database) => {
       .map((each) => JSON.parse(each.body.toString()) as Record<string, unknown>)
       .filter(({ user_id }) => user_id === userId);
 
-  test('leave through the internal listener, signed by this service and for no user', async () => {
+  test('go through the internal listener, signed by this service, without a user', async () => {
     await tell('ann', 'agent');
     await eventually(() => expect(told('ann')).toHaveLength(1));
     expect(told('ann')[0]).toEqual({

@@ -95,7 +95,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect([late.status, late.body.code]).toEqual([401, 'invalid_selection_token']);
     });
 
-    test('are not replaced by a link that ran out, or of an account that is disabled', async () => {
+    test('are not replaced by an expired link, or for a disabled account', async () => {
       const [late, gone] = [await world.account('agent'), await world.account('agent')];
       const [lateToken, goneToken] = [await linkFor(late.email), await linkFor(gone.email)];
       await probing(world.store.db, async (trx) => {
@@ -114,7 +114,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(world.mail.received.filter(({ to }) => to === gone.email)).toHaveLength(1);
     });
 
-    test('are asked for alike by known, unknown and disabled addresses, without a bcrypt', async () => {
+    test('have the same reset response for known, unknown and disabled addresses, without a bcrypt', async () => {
       const known = await world.account('agent');
       const disabled = await world.account('agent');
       await probing(world.store.db, (trx) =>
@@ -142,7 +142,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(raw).not.toContain('evil.test');
     });
 
-    test('that are refused leave the link as it is', async () => {
+    test('that are refused leave the link usable', async () => {
       const who = await world.account('agent');
       const token = await linkFor(who.email);
       const refused = await reset(token, 'qwertyqwerty');
@@ -178,7 +178,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await reset(link)).status).toBe(400);
     });
 
-    test('of two changes at once let one through', async () => {
+    test('are changed by only one of two concurrent requests', async () => {
       const who = await world.account('agent');
       const answers = await Promise.all(
         ['first of two new passwords', 'second of two new passwords'].map((next) =>
@@ -207,7 +207,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect([answer.status, answer.body.code]).toEqual([401, 'session_revoked']);
     });
 
-    test('are guessed no oftener with an access token than without', async () => {
+    test('can be guessed with an access token only as often as without', async () => {
       const who = await world.account('agent');
       const ip = '2001:db8:1:2::1'.replace('1:2', who.userId.slice(-4));
       const guess = () =>
@@ -222,7 +222,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect((await world.call('POST', '/v1/auth/login', login)).status).toBe(429);
     });
 
-    test('and tokens are in no log and nowhere in the database', async () => {
+    test('and tokens appear neither in the log nor in the database', async () => {
       const who = await world.account('agent');
       const canary = `canary ${who.userId}`;
       const email = freshEmail();

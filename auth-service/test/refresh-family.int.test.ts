@@ -46,7 +46,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
       trx.selectFrom('audit_log').selectAll().where('session_id', '=', access.sessionId).orderBy('seq').execute(),
     );
 
-  test('goes on with a new token each time, and the role as it is then', async () => {
+  test('continues with a new token each time, and with the current role', async () => {
     const first = await start();
     const second = await present(first.refreshToken);
     const third = await present(second.refreshToken);
@@ -55,14 +55,14 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect((await sessionRow(first)).counter).toBe(3);
   });
 
-  test('gives 50 at once the same successor, and steps once', async () => {
+  test('returns the same successor to 50 concurrent refreshes, and steps once', async () => {
     const first = await start();
     const grants = await Promise.all(Array.from({ length: 50 }, () => present(first.refreshToken)));
     expect(new Set(grants.map(({ refreshToken }) => refreshToken)).size).toBe(1);
     expect((await sessionRow(first)).counter).toBe(2);
   });
 
-  test('gives a client that lost the answer the same successor, byte for byte, without moving the grace', async () => {
+  test('returns the same successor to a client that lost the response, without extending the grace period', async () => {
     const first = await start();
     const { refreshToken } = await present(first.refreshToken);
     await age(first, 29);
@@ -71,7 +71,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect((await sessionRow(first)).rotated_at).toEqual(rotated_at);
   });
 
-  test('ends when a token comes back after the grace: row, audit and revocation together', async () => {
+  test('ends when a token is reused after the grace period: row, audit and revocation together', async () => {
     const first = await start();
     const second = await present(first.refreshToken);
     await age(first, 31);
@@ -85,14 +85,14 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(second.refreshToken))).toBe('session_revoked');
   });
 
-  test('ends when a token two steps old comes back, within the grace too', async () => {
+  test('ends when a token two steps old is reused, even within the grace period', async () => {
     const first = await start();
     const second = await present(first.refreshToken);
     await present(second.refreshToken);
     expect(await codeOf(present(first.refreshToken))).toBe('refresh_token_reused');
   });
 
-  test('gives no grace after a logout', async () => {
+  test('has no grace period after a logout', async () => {
     const first = await start();
     const second = await present(first.refreshToken);
     await logOut(store.db, { userId: person.userId, sessionId: first.access.sessionId }, 'this', 'test');
@@ -113,7 +113,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('session_expired');
   });
 
-  test('never outlives its absolute end by being used', async () => {
+  test('ends at its absolute end even when it is used', async () => {
     const first = await start();
     await probing(store.db, (trx) =>
       sql`update sessions set absolute_expires_at = clock_timestamp() + interval '1 hour'
@@ -145,7 +145,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await sessionRow(first)).toMatchObject({ revoked_reason: 'inactive' });
   });
 
-  test('is left alone by what we did not make', async () => {
+  test('is not changed by a token that we did not make', async () => {
     const first = await start();
     const token = decodeRefreshToken(first.refreshToken, macKeys);
     if (token === undefined) throw new Error('our own token does not decode');
@@ -169,7 +169,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await forge({ random: Buffer.alloc(32) })).toEqual(['refresh_token_reused', 'reuse']);
   });
 
-  test('of another tenant is not found, whatever the MAC', async () => {
+  test('of another tenant is not found, even with a valid MAC', async () => {
     const other = await makeTenant(store.db, `other-${Date.now().toString(36)}`);
     const first = await start();
     const token = decodeRefreshToken(first.refreshToken, macKeys);
@@ -179,7 +179,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(await codeOf(present(first.refreshToken))).toBe('ok');
   });
 
-  test('bound to a key does not go on without its proof, and is not ended by the attempt', async () => {
+  test('bound to a key is neither continued nor ended without a proof of the key', async () => {
     const first = await start();
     await probing(store.db, (trx) =>
       trx.updateTable('sessions').set({ jkt: 'thumb' }).where('id', '=', first.access.sessionId).execute(),
@@ -189,7 +189,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect(bound.access.jkt).toBe('thumb');
   });
 
-  test('leaves nothing in its row that opens a token once the grace is over', async () => {
+  test('has no sealed token in its row after the grace period', async () => {
     const first = await start();
     await present(first.refreshToken);
     await age(first, 31);
@@ -197,7 +197,7 @@ describe.each(databases())('a refresh family on %s', (_, database) => {
     expect((await sessionRow(first)).sealed_successor).toBeNull();
   });
 
-  test('does what a small model says, whatever is presented when', async () => {
+  test('agrees with a small model for any sequence of tokens', async () => {
     type Step = { do: 'present'; which: number } | { do: 'wait' } | { do: 'logout' };
     const step: fc.Arbitrary<Step> = fc.oneof(
       { weight: 6, arbitrary: fc.record({ do: fc.constant('present' as const), which: fc.nat({ max: 3 }) }) },

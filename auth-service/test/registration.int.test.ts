@@ -25,7 +25,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       return { email, token: tokenIn(await world.mail.mailTo(email)) };
     };
 
-    test('makes an account once its address is confirmed, after exactly one bcrypt, and not before', async () => {
+    test('creates the account when the address is confirmed, with exactly one bcrypt', async () => {
       const { email, token } = await registered();
       expect((await world.logIn(email, newPassword)).body.code).toBe('invalid_credentials');
       const before = await world.hashes();
@@ -38,14 +38,14 @@ describe.each(databases())('registration on %s', (_, database) => {
       ]);
     });
 
-    test('takes a link once', async () => {
+    test('accepts a link once', async () => {
       const { token } = await registered();
       const answers = await Promise.all([verify(token), verify(token)]);
       expect(answers.map(({ status }) => status).sort()).toEqual([204, 400]);
       expect((await verify(token)).body.code).toBe('invalid_token');
     });
 
-    test('takes no link that ran out', async () => {
+    test('refuses an expired link', async () => {
       const { token } = await registered();
       await probing(world.store.db, (trx) =>
         trx
@@ -65,7 +65,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await world.logIn(email, newPassword)).status).toBe(200);
     });
 
-    test('makes one account when two links to an address are used at once', async () => {
+    test('creates one account when two links to an address are used at once', async () => {
       const { email, token } = await registered();
       await register(email);
       const other = tokenIn(await world.mail.mailTo(email, 2));
@@ -103,7 +103,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect((await verify(token)).status).toBe(204);
     });
 
-    test('mails the link once more, and both work until one is used', async () => {
+    test('mails a second link, and both work until one is used', async () => {
       const { email, token } = await registered();
       expect((await world.post('/v1/auth/email/resend', { email })).status).toBe(202);
       const again = tokenIn(await world.mail.mailTo(email, 2));
@@ -126,7 +126,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect(left).toEqual([]);
     });
 
-    test('answers alike for known, unknown, disabled and awaited, without a bcrypt', async () => {
+    test('answers alike for known, unknown, disabled and pending addresses, without a bcrypt', async () => {
       const known = await world.account('agent');
       const disabled = await world.account('agent');
       await probing(world.store.db, (trx) =>
@@ -151,7 +151,7 @@ describe.each(databases())('registration on %s', (_, database) => {
     const registerFrom = (ip: string, email: string) =>
       world.call('POST', '/v1/auth/register', { ip, body: { email } });
 
-    test('takes five an hour for one address from one place, and answers the sixth as the first', async () => {
+    test('sends five an hour for one address from one network, and answers the sixth like the first', async () => {
       const email = freshEmail();
       const ip = freshAddress();
       for (let count = 0; count < 25; count += 1) expect((await registerFrom(ip, email)).status).toBe(202);
@@ -161,7 +161,7 @@ describe.each(databases())('registration on %s', (_, database) => {
       expect(await attemptsOn(email)).toHaveLength(6);
     });
 
-    test('takes twenty an hour for one address, wherever they come from', async () => {
+    test('sends twenty an hour for one address from all networks', async () => {
       const email = freshEmail();
       for (let count = 0; count < 22; count += 1) expect((await register(email)).status).toBe(202);
       expect(await attemptsOn(email)).toHaveLength(20);
@@ -246,7 +246,7 @@ describe.each(databases())('registration by invitation on %s', (_, database) => 
 });
 
 describe.each(databases())('what makes us send mail, on %s', (_, database) => {
-  test('is refused to a place that asks for much of it, whomever it is for, and says when to come back', async () => {
+  test('is refused with retry-after to a network with too many requests, for any address', async () => {
     const store = await openProbed(database);
     const parts = await loginParts(store.db);
     const ask = () => forgotPassword(parts, freshEmail(), { ...caller, ip: '2001:db8::7' });

@@ -160,7 +160,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     expect(await codeOf(refresh(parts, refreshToken, caller))).toBe('session_revoked');
   });
 
-  describe('a switch of tenant that is under way', () => {
+  describe('a concurrent switch of tenant', () => {
     let other: Tenant;
     let person: Person;
     let from: Grant;
@@ -174,7 +174,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
         Extract<Admission, { kind: 'granted' }>
       >;
 
-    test('from a session that is logged out with the others comes to nothing: what it began is ended too', async () => {
+    test('from a session that is logged out with the others: the new session is ended too', async () => {
       const mine = await grantFor(parts, person, tenant);
       const letGo = await holdSessions();
       const issuing = switching();
@@ -187,7 +187,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
       expect(await codeOf(refresh(parts, mine.refreshToken, caller))).toBe('ok');
     });
 
-    test('holds up the logout of its session: nothing begins in it once that is answered', async () => {
+    test('delays the logout of its session: no session starts from it after the response', async () => {
       // The lock is on the entered tenant; the logout in the other tenant does not wait for it.
       const letGo = await hold((trx) => holdLock(trx, 'auditChain', other.id));
       const issuing = switching();
@@ -200,7 +200,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     });
   });
 
-  test('a login that waits for a revocation is good after it', async () => {
+  test('a login that waits for a revocation is valid after it', async () => {
     const before = await head();
     const revoked = Promise.withResolvers<void>();
     const mayCommit = Promise.withResolvers<void>();
@@ -221,7 +221,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
   });
 
   test.each(['user', 'member', 'tenant'] as const)(
-    'in the second of a revocation of a %s: what was issued before is refused, what is issued after is not',
+    'in the second of a revocation of a %s: tokens issued before are refused, later ones are not',
     async (kind) => {
       // Three times, because one run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
@@ -299,7 +299,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     expect(await codeOf(refresh(parts, refreshToken, caller))).toBe('session_revoked');
   });
 
-  test('two commands of an operator about one tenant do not wait for each other', async () => {
+  test('two operator commands for one tenant do not deadlock', async () => {
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     await grantFor(parts, person, tenant);
     const letGo = await holdAuditChain();

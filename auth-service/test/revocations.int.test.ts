@@ -46,7 +46,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       appendRevocations(trx, [{ kind: 'user', userId }], revocationInForceSec),
     );
 
-  test('holds what a logout ended: this session, the others, or all and every token before', async () => {
+  test('lists what a logout ended: this session, the others, or all with every earlier token', async () => {
     const who = await newPerson();
     const [a, b, c] = [
       await grantFor(parts, who, tenant),
@@ -79,7 +79,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(await codeOf(refresh(parts, kept.refreshToken, caller))).toBe('ok');
   });
 
-  test('refuses nothing that is issued after it: a login in the same second carries its not_before', async () => {
+  test('refuses no later token: a login in the same second carries its not_before', async () => {
     const who = await newPerson();
     for (let round = 0; round < 3; round += 1) {
       const before = await head();
@@ -95,7 +95,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     ['disabled', (slug) => disableTenant(store.db, slug, 'test')],
     ['ended with all others', () => endAllSessions(store.db, 'test')],
   ])(
-    'refuses of a tenant that is %s also what was issued since another revocation of this second',
+    'refuses for a tenant that is %s also tokens issued after another revocation in this second',
     async (_name, end) => {
       // Three times, because one run may cross the boundary of a second.
       for (let round = 0; round < 3; round += 1) {
@@ -127,7 +127,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     }
   });
 
-  test('wakes who waits', async () => {
+  test('wakes waiting requests', async () => {
     const { log, cursor } = await head();
     const asked = feed.next({ log, after: cursor, waitMs: 30_000 }, never);
     const userId = uuidv7();
@@ -135,7 +135,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect((await asked).items).toMatchObject([{ kind: 'user', user_id: userId }]);
   });
 
-  test('answers with nothing when the wait is over, or the asker gone', async () => {
+  test('answers with an empty page when the wait is over, or the client is gone', async () => {
     const { log, cursor } = await head();
     expect(await feed.next({ log, after: cursor, waitMs: 20 }, never)).toMatchObject({ items: [], cursor });
     const gone = new AbortController();
@@ -171,7 +171,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
   });
 
-  test('comes in groups with the same times, and says the same as item by item', async () => {
+  test('comes in groups with the same times, equal to the single items', async () => {
     const { log, cursor } = await head();
     const [userId, sid, kid] = [uuidv7(), uuidv7(), uuidv7()];
     const session = { kind: 'session', sid, userId, tenantId: tenant.id } as const;
@@ -203,7 +203,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     expect(page.groups.find(({ kind }) => kind === 'session')?.ids).toHaveLength(2);
   });
 
-  test('comes in pages of groups, and what is added while they are read comes behind them', async () => {
+  test('comes in pages of groups, with entries added meanwhile at the end', async () => {
     const { log, cursor } = await head();
     const addBulk = (from: number, to: number) =>
       probing(store.db, (trx) =>
@@ -227,7 +227,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     await probing(store.db, (trx) => trx.deleteFrom('revocations').where('user_id', 'like', 'bulk-%').execute());
   });
 
-  test('lets go of what has expired, and a cursor stays good', async () => {
+  test('drops expired entries, and a cursor stays valid', async () => {
     await revoke(uuidv7());
     await revoke(uuidv7());
     const { log, cursor } = await head();
@@ -243,7 +243,7 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     });
   });
 
-  test('lets everybody go when the service stops', async () => {
+  test('ends all waits when the service stops', async () => {
     const own = await openFeed(store.db);
     const { log, cursor } = await head();
     const asked = own.next({ log, after: cursor, waitMs: 30_000 }, never);

@@ -98,14 +98,18 @@ describe.each(databases())('row-level security on %s', (_, database) => {
   });
 
   test.each<[string, string, string]>([
-    ['a right to lock is none to change', roles.app, `update users set status = 'disabled'`],
-    ['nor to change a membership', roles.app, `update memberships set status = 'disabled'`],
+    ['the tenant role cannot change a person that it may lock', roles.app, `update users set status = 'disabled'`],
+    ['the tenant role cannot change a membership', roles.app, `update memberships set status = 'disabled'`],
     [
-      'an operator orders no mail',
+      'an operator cannot order a mail',
       roles.operator,
       `insert into outbox (topic, ordering_key, payload) values ('mail', 'k', '{}')`,
     ],
-    ['the self role revives no session', roles.self, `update sessions set revoked_at = null, revoked_reason = null`],
+    [
+      'the self role cannot revive a session',
+      roles.self,
+      `update sessions set revoked_at = null, revoked_reason = null`,
+    ],
   ])('%s', async (_name, role, statement) => {
     const tried = store.db.transaction({ role, tenantId: acme.id, userId: ann.userId }, (trx) =>
       sql.raw(statement).execute(trx),
@@ -140,7 +144,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     await expect(setRevoked('null')).rejects.toThrow(/row-level security/);
   });
 
-  test('refuses an invitation to another tenant than the one at work', async () => {
+  test('refuses an invitation to a tenant other than the current one', async () => {
     const foreign = store.db.transaction({ role: roles.accounts, tenantId: acme.id }, (trx) =>
       insertInvitation(
         trx,
@@ -151,7 +155,7 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     await expect(foreign).rejects.toThrow(/row-level security/);
   });
 
-  test('lets upkeep remove what ran out, and nothing else', async () => {
+  test('lets upkeep remove only expired rows', async () => {
     await probing(store.db, async (trx) => {
       for (const [id, expires_at] of [
         ['old', new Date(Date.now() - 1_000)],

@@ -75,7 +75,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
       ).map(({ action }) => action),
     );
 
-  test('is asked for once it was confirmed, and then the token says otp', async () => {
+  test('is required after its confirmation, and then the token has otp in amr', async () => {
     const { who, secret } = await enrolled();
     const asked = await logIn(who);
     expect(asked).toMatchObject({ status: 401, code: 'mfa_required', body: { mfa_token: expect.any(String) } });
@@ -89,14 +89,14 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await send('/v1/auth/login/mfa', given)).code).toBe('invalid_mfa_token');
   });
 
-  test('is not asked for while it was only begun', async () => {
+  test('is not required before its confirmation', async () => {
     const who = await makePerson(store.db, await testPasswords(), [tenant]);
     const first = await logIn(who);
     await send('/v1/auth/mfa/totp', {}, { as: asHolder(first.body.access_token) });
     expect((await logIn(who)).status).toBe(200);
   });
 
-  test('takes a code once, for whatever login', async () => {
+  test('accepts a code once across all logins', async () => {
     const { who, secret } = await enrolled();
     const [one, two] = [await logIn(who), await logIn(who)];
     const code = codeOf(secret);
@@ -125,7 +125,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     }
   });
 
-  test('comes after the choice of a tenant', async () => {
+  test('is asked for after the choice of a tenant', async () => {
     const other = await makeTenant(store.db, `globex-${nowSec()}`);
     const { who, secret } = await enrolled([tenant, other]);
     const choice = await logIn(who);
@@ -137,7 +137,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(done.body.tenant).toMatchObject({ slug: other.slug });
   });
 
-  test('gives ten recovery codes, each good once, however it is typed', async () => {
+  test('has ten recovery codes; each works once, in any typed form', async () => {
     const { who, recoveryCodes } = await enrolled();
     expect(new Set(recoveryCodes).size).toBe(10);
     const use = async (code: string | undefined) => {
@@ -154,7 +154,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect(await audited(who)).toContain('mfa.recovery_code_used');
   });
 
-  test('ends the other sessions when it is confirmed, and tells the gateways; this one goes on', async () => {
+  test('ends the other sessions when it is confirmed, and tells the gateways; this session stays', async () => {
     const who = await makePerson(store.db, await testPasswords(), [tenant]);
     const [here, there] = [await logIn(who), await logIn(who)];
     const me = asHolder(here.body.access_token);
@@ -243,7 +243,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
     expect((await send('/v1/auth/login/mfa', given, { ip: freshAddress() })).status).toBe(200);
   });
 
-  test('keeps nothing readable: the secret is sealed, codes and tokens are hashed', async () => {
+  test('stores no plain secret: the secret is sealed, codes and tokens are hashed', async () => {
     const { who, secret, recoveryCodes } = await enrolled();
     const { body } = await logIn(who);
     const dump = await probing(store.db, async (trx) =>

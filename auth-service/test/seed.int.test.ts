@@ -45,7 +45,7 @@ describe.each(databases())('seeding on %s', (_, database) => {
   const attempt = (email: string, secret = password) =>
     codeOf(logIn(parts, { email, password: secret, tenant: undefined, transport: 'body' }, caller));
 
-  test('makes accounts that can log in, and a second time changes nothing', async () => {
+  test('creates accounts that can log in, and changes nothing when run again', async () => {
     const path = file(JSON.stringify({ password, tenants }));
     await seed(store.db, parts.passwords, path);
     expect(await attempt('admin@globex.test')).toBe('ok');
@@ -63,7 +63,7 @@ describe.each(databases())('seeding on %s', (_, database) => {
     expect(await attempt('agent@acme.test', 'another demo password')).toBe('invalid_credentials');
   });
 
-  test('says in one sentence that a file is no good', async () => {
+  test('reports an invalid file in one sentence', async () => {
     await expect(seed(store.db, parts.passwords, file('{'))).rejects.toThrow(
       /^SEED_FILE: .*tenants.json cannot be used/,
     );

@@ -22,7 +22,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     }
   };
 
-  test('ten instances that start at once make one, and show nothing private', () =>
+  test('ten instances that start at once make one, and publish nothing private', () =>
     withStore(async ({ db }) => {
       const instances = await Promise.all(Array.from({ length: 10 }, () => openSigningKeys(db, keks)));
       expect(new Set(instances.map((keys) => keys.current().kid)).size).toBe(1);
@@ -75,7 +75,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
     }),
   );
 
-  test('change their algorithm with the next one: those there go on with their own', () =>
+  test('change their algorithm with the next key; existing ones keep theirs', () =>
     withStore(async ({ db }) => {
       const before = (await openSigningKeys(db, keks)).current();
       const rsa = { db, keks, alg: 'RS256' } as const;
@@ -89,7 +89,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect((await openSigningKeys(db, keks)).current()).toMatchObject({ kid, alg: 'RS256' });
     }));
 
-  test('stay closed under a wrong master key, with a sentence that says so, and none is made beside them', () =>
+  test('do not open under a wrong master key: the start fails with a clear message, and no key is made', () =>
     withStore(async ({ db }) => {
       const { kid } = (await openSigningKeys(db, keks)).current();
       const wrong = openSigningKeys(db, parseKeyRing(ring('kek-1', 4)));
@@ -100,14 +100,14 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect(rotated.current().kid).toBe(kid);
     }));
 
-  test('cannot be swapped in the database for one another', () =>
+  test('cannot be swapped for each other in the database', () =>
     withStore(async ({ db }) => {
       await openSigningKeys(db, keks);
       await probing(db, (trx) => trx.updateTable('signing_keys').set({ kid: 'another' }).execute());
       await expect(openSigningKeys(db, keks)).rejects.toThrow(/does not open/);
     }));
 
-  test('give way to a successor that is published while the old one still signs', () =>
+  test('are replaced by a successor that is published while the old one still signs', () =>
     withStore(async ({ db }) => {
       const keys = await openSigningKeys(db, keks);
       const first = keys.current().kid;
@@ -130,7 +130,7 @@ describe.each(databases())('signing keys on %s', (_, database) => {
       expect(parse(keys.published().body).keys.map(({ kid }) => kid)).toContain(first);
     }));
 
-  test('are deleted once they verify nothing any more, and not before', () =>
+  test('are deleted only when no valid token needs them', () =>
     withStore(async ({ db }) => {
       const first = (await openSigningKeys(db, keks)).current().kid;
       const kids = () =>

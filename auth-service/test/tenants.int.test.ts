@@ -131,7 +131,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect([answer.status, answer.body.code, answer.body.access_token]).toEqual([401, 'mfa_required', undefined]);
       });
 
-      test('once: a token that was used, withdrawn or ran out is gone', async () => {
+      test('once: a used, withdrawn or expired token is gone', async () => {
         const used = await invited(freshEmail());
         await accept(used.token, newPassword);
         const withdrawn = await invited(freshEmail());
@@ -153,13 +153,13 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await accept('A'.repeat(43), newPassword)).body.code).toBe('invalid_token');
       });
 
-      test('once, also when it is accepted twice at the same time', async () => {
+      test('once, also when two requests accept it concurrently', async () => {
         const { token } = await invited(freshEmail());
         const answers = await Promise.all([accept(token, newPassword), accept(token, newPassword)]);
         expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
       });
 
-      test('into a cookie, for a browser, and from no page that is not known', async () => {
+      test('into a cookie for a browser, and not from an unknown page', async () => {
         const { token } = await invited(freshEmail());
         const body = { token, password: newPassword, transport: 'cookie' };
         const foreign = await world.call('POST', '/v1/auth/invitations/accept', {
@@ -172,7 +172,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(answer.headers['set-cookie']).toEqual([expect.stringMatching(/^__Host-rt=.*HttpOnly/)]);
       });
 
-      test('no address over and over, by withdrawing in between', async () => {
+      test('an address only a limited number of times, even with withdrawals in between', async () => {
         const email = freshEmail();
         const statuses = [];
         let waitSec = '';
@@ -206,7 +206,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect([answer.status, answer.body.code]).toEqual([422, 'validation_failed']);
       });
 
-      test('by its own administrators alone, whose role is looked at again', async () => {
+      test('only by its own administrators, whose role is checked again', async () => {
         const agent = await world.account('agent');
         const foreign = await invite(freshEmail(), { to: globex });
         expect([foreign.status, foreign.body.code]).toEqual([403, 'tenant_mismatch']);
@@ -286,7 +286,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
       const withoutTheService = (table: 'memberships' | 'users', key: string, userId: string, values: object) =>
         probing(world.store.db, (trx) => trx.updateTable(table).set(values).where(sql.ref(key), '=', userId).execute());
 
-      test('and lets an administrator whose account is disabled make no new one', async () => {
+      test('and refuses new ones by an administrator whose account is disabled', async () => {
         const { tenant, second } = await inviter();
         await withoutTheService('users', 'id', second.userId, { status: 'disabled' });
         const answer = await invite(freshEmail(), { by: second, to: tenant });
@@ -316,7 +316,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(decodeJwt(access_token).iat).toBeGreaterThanOrEqual(Date.parse(member.not_before) / 1000);
       });
 
-      test('and tells each change with a number that is higher than any before it, and than the time it was', async () => {
+      test('and numbers each change higher than every earlier one, and than the current time', async () => {
         const bob = await world.account('agent');
         const startedAt = Date.now() * 1_000;
         for (const role of ['complainant', 'agent']) await change(bob, { role });
@@ -365,7 +365,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await change(boss, { role: 'agent' }, boss, tenant)).status).toBe(200);
       });
 
-      test('also when two administrators take each other’s role at once', async () => {
+      test('also when two administrators demote each other at once', async () => {
         const { tenant, boss } = await ownTenant();
         const second = await world.account('admin', [tenant]);
         const answers = await Promise.all([
@@ -375,7 +375,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(answers.map(({ status }) => status).sort()).toEqual([200, 403]);
       });
 
-      test('and nothing of it when nothing is different', async () => {
+      test('and does nothing when nothing is different', async () => {
         const bob = await world.account('agent');
         const { refresh_token } = (await world.logIn(bob.email)).body;
         expect((await change(bob, { role: 'agent', status: 'active' })).status).toBe(200);
@@ -392,7 +392,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect([answer.status, answer.body.code]).toEqual([status, code]);
       });
 
-      test('of its own alone, by its own administrators alone', async () => {
+      test('only its own, and only by its own administrators', async () => {
         const stranger = await world.account('agent', [globex]);
         const agent = await world.account('agent');
         expect((await change(stranger, { role: 'admin' })).body.code).toBe('not_found');
@@ -413,7 +413,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
           who,
         );
 
-      test('with a new family, on the proof of the session that goes on', async () => {
+      test('with a new family and the proof of the current session', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const first = (await world.logIn(bob.email, password, 'acme')).body;
         const answer = await switchTo(globex, { ...bob, sid: first.session_id });
@@ -440,7 +440,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await switchTo(globex, { ...bob, sid: other })).body.code).toBe('session_revoked');
       });
 
-      test('by members alone, and one answer for every other tenant', async () => {
+      test('only by members, with the same response for every other tenant', async () => {
         const bob = await world.account('agent');
         const former = await world.account('agent', [world.acme, globex]);
         await probing(world.store.db, (trx) =>
@@ -459,7 +459,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         for (const { status, body } of answers) expect([status, body.code]).toEqual([403, 'not_a_member']);
       });
 
-      test('not from a session that has ended, or from another’s', async () => {
+      test('not from an ended session, or from one of another person', async () => {
         const bob = await world.account('agent', [world.acme, globex]);
         const eve = await world.account('agent', [world.acme, globex]);
         expect((await switchTo(globex, { ...eve, sid: bob.sid })).body.code).toBe('session_revoked');
@@ -499,7 +499,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect(await chainOf(tenant.id)).toMatchObject({ entries: 7, brokenAt: undefined });
       });
 
-      test('for its administrators alone', async () => {
+      test('only for its administrators', async () => {
         const agent = await world.account('agent');
         expect((await audit(agent)).body.code).toBe('insufficient_role');
         expect((await audit(admin, '?cursor=0')).status).toBe(422);

@@ -40,7 +40,7 @@ const servers = redisServers().filter(([kind]) => kind === 'redis');
     await store.close();
   });
 
-  test('counts in the database, asks again once a second, and leaves nothing to be counted late', async () => {
+  test('counts in the database, probes Redis once a second, and queues no late counts', async () => {
     const attempts = withFallback(redisAttempts(redis), databaseAttempts(store.db), silentLogger());
     const throttle = createThrottle(attempts);
     const guess = () => codeOf(throttle.reserveLogin('ann@acme.test', '192.0.2.1'));

@@ -50,7 +50,7 @@ describe.each(databases())('upkeep on %s', (kind, database) => {
     expect(Math.max(...tookMs)).toBeLessThan(5_000);
   });
 
-  test('lets much in one table keep no other from its turn', async () => {
+  test('gives every table its turn, even when one has many expired rows', async () => {
     await attempts(3 * batchRows);
     await probing(store.db, (trx) =>
       sql`insert into revocations (kind, kid, not_before, expires_at)
@@ -68,7 +68,7 @@ describe.each(databases())('upkeep on %s', (kind, database) => {
     expect(seen.at(-1)).toEqual([0, 1]);
   });
 
-  test('ends after the transaction under way when it is told to stop', async () => {
+  test('stops after the current transaction', async () => {
     await attempts(3 * batchRows);
     const stop = new AbortController();
     const transaction: AuthDatabase['transaction'] = async (scope, work) => {
@@ -82,7 +82,7 @@ describe.each(databases())('upkeep on %s', (kind, database) => {
   });
 
   if (kind === 'postgres') {
-    test('is left to the instance that is at it', async () => {
+    test('is left to the instance that already runs it', async () => {
       await attempts(10);
       const other = await openAgain(store);
       const done = Promise.withResolvers<void>();

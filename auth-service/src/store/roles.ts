@@ -21,6 +21,6 @@ export const roles = {
   operator: 'countersign_auth_operator',
   /** Reads the revocation log of all tenants. */
   feed: 'countersign_auth_feed',
-  /** Deletes what has expired, and sees only that. */
+  /** Deletes expired rows, and sees only those. */
   upkeep: 'countersign_auth_upkeep',
 } as const;

@@ -65,7 +65,7 @@ export type OneTimeTokensTable = {
   purpose: 'tenant_selection' | 'mfa';
   user_id: string;
   tenant_id: string | null;
-  /** What the next step of a login goes on with; null for other purposes. */
+  /** State for the next step of a login; null for other purposes. */
   amr: string[] | null;
   transport: 'body' | 'cookie' | null;
   created_at: Date;
@@ -78,7 +78,7 @@ export type TotpTable = {
   kek_id: string;
   /** null while the person has not yet shown that their app knows the secret. */
   confirmed_at: Date | null;
-  /** The time step of the last code that was taken; none of this step or before is taken again. */
+  /** Time step of the last accepted code; codes of this step or earlier ones are refused. */
   last_step: number | null;
   created_at: DatabaseTime;
 };

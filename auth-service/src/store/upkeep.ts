@@ -33,8 +33,8 @@ const batches: readonly Batch[] = [
 ];
 
 /**
- * Deletes what has expired, in short transactions that take turns among the tables. One instance does this at a time: another that
- * comes meanwhile leaves the work to it.
+ * Deletes what has expired, in short transactions that take turns among the tables. One instance runs at a time;
+ * others skip the round meanwhile.
  *
  * @param signal Ends the round after the transaction under way.
  */

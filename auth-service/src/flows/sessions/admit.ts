@@ -19,8 +19,8 @@ export type Proven = Readonly<{
   /** The only tenant they may enter, or those that they may choose from. */
   tenants: readonly Membership[] | Readonly<{ id: string }>;
   /**
-   * Becomes `auth_time`. By the database's clock, and later than the password's `changed_at`: what was proven with an
-   * older password is void.
+   * Becomes `auth_time`. It follows the database's clock and must be later than the password's `changed_at`: proofs made with
+   * an older password are void.
    */
   provenAt: Date;
   /** Authentication methods (RFC 8176). Without `otp`, a person with a second factor is asked for it. */
@@ -35,7 +35,7 @@ export type Proven = Readonly<{
 export type Attempt = Readonly<{
   /** Counts the attempt as failed before anything is checked. `network`: see `networkOf`. */
   reserve(throttle: Throttle, network: string): Promise<Reservation>;
-  /** @returns undefined when nothing was proven. An AppError of the caller's fault counts as that too. */
+  /** @returns undefined when the proof failed. A client error thrown as AppError counts as a failed attempt too. */
   verify(): Promise<Proven | undefined>;
   /** The error code for every cause. */
   refusal: ErrorCode;

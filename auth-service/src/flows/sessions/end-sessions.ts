@@ -47,7 +47,7 @@ export async function endOwnSession(db: AuthDatabase, owner: SessionOwner, reque
 /**
  * Ends sessions of one person, which are locked; the last thing a transaction does. Leaves it in the tenant of the last of them.
  *
- * @param how.revocations What is revoked besides the sessions.
+ * @param how.revocations Revocations to write besides those of the sessions.
  */
 export async function endSessions(
   trx: Trx,

@@ -1,6 +1,6 @@
 import type { AccessFacts } from '../../domain/sessions/access-token.ts';
 
-/** What a client gets for a login or a refresh, before the access token is signed: signing needs no transaction. */
+/** The result of a login or refresh before the access token is signed; signing needs no transaction. */
 export type Grant = Readonly<{
   access: AccessFacts;
   refreshToken: string;
@@ -9,7 +9,7 @@ export type Grant = Readonly<{
   tenantSlug: string;
 }>;
 
-/** What is known of the request besides its body. */
+/** Facts about the request besides its body. */
 export type Caller = Readonly<{
   requestId: string;
   ip: string | null;

@@ -42,7 +42,7 @@ export async function changeMember(
     const { from, to } = decision;
     const sequence = await updateMember(trx, tenantId, to);
     const { role } = to;
-    // An account that the operator has disabled is active in no tenant, whatever its membership says.
+    // A disabled account is active in no tenant, whatever the state of its memberships.
     const status = active ? to.status : 'disabled';
     const about = { tenant_id: tenantId, user_id: userId, email };
     await tellMembership(trx, { event_id: uuidv7(), sequence, ...about, role, status });

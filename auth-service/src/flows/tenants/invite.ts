@@ -16,7 +16,7 @@ import { recordInTenant } from '../audit/record.ts';
 import { orderMail } from '../mail/outbox-messages.ts';
 import type { Throttle } from '../sessions/throttle.ts';
 
-/** An administrator at work in their own tenant. */
+/** An administrator of the current tenant. */
 export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
 
 /** @throws AppError `already_member`, `already_invited`, `insufficient_role`, `too_many_attempts`. */

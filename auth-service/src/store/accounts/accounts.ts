@@ -116,7 +116,7 @@ export async function lockHolder(trx: Trx, userId: string, tenantId: string): Pr
   };
 }
 
-/** Locks every tenant, in the order of their ids: nothing is issued in any of them until the transaction ends. */
+/** Locks every tenant in the order of their ids, so that no tokens are issued until the transaction ends. */
 export async function lockTenants(trx: Trx): Promise<string[]> {
   const rows = await trx.selectFrom('tenants').select('id').orderBy('id').forUpdate().execute();
   return rows.map(({ id }) => id);

@@ -57,7 +57,7 @@ export async function findReset(trx: Trx, token: string): Promise<string | undef
 /** Uses a token up; one of two concurrent calls gets it. @returns Whether the token existed. */
 export const takeReset = (trx: Trx, token: string): Promise<boolean> => takeToken(trx, token, 'password_reset');
 
-/** Whatever was mailed to let this person choose a new password. */
+/** Deletes all password-reset tokens of this person. */
 export async function dropResets(trx: Trx, userId: string): Promise<void> {
   await trx.deleteFrom('mailed_tokens').where('user_id', '=', userId).execute();
 }

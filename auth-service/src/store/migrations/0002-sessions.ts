@@ -44,7 +44,7 @@ export const sessionsMigration: Migration = {
     `create policy ${self}_end on sessions for update to ${self}
        using (user_id = ${currentUser}) with check (user_id = ${currentUser} and revoked_at is not null)`,
 
-    // A sealed successor outlives its grace only until the next round of upkeep: a later thief finds nothing to open.
+    // Upkeep removes a sealed successor soon after its grace period, so that a later thief finds nothing to open.
     `grant select, delete, update (sealed_successor) on sessions to ${upkeep}`,
     `create policy ${upkeep}_see on sessions for select to ${upkeep} using (
        absolute_expires_at < clock_timestamp() or rotated_at < clock_timestamp() - interval '30 seconds')`,

@@ -25,7 +25,7 @@ export const revocationsMigration: Migration = {
     `create index revocations_by_user on revocations (user_id)`,
     `create index revocations_by_tenant on revocations (tenant_id)`,
     `create index revocations_by_expiry on revocations (expires_at)`,
-    // A cursor means something only in the log that gave it: after a restore this id is changed.
+    // A cursor is valid only in the log that issued it. A restore changes this id.
     `create table revocation_log (id text not null, one boolean primary key default true check (one))`,
     `insert into revocation_log (id) values (gen_random_uuid()::text)`,
     ...['revocations', 'revocation_log'].flatMap(rowSecurity),

@@ -16,7 +16,7 @@ export const accountChangesMigration: Migration = {
     // The tenant of new accounts is configured by its slug.
     `create policy ${accounts}_find on tenants for select to ${accounts} using (true)`,
 
-    // What happens to an account is told to every tenant it belongs to.
+    // Account changes are reported to every tenant of the account.
     `grant select (tenant_id, user_id) on memberships to ${self}`,
     `create policy ${self}_read on memberships for select to ${self} using (user_id = ${currentUser})`,
   ],

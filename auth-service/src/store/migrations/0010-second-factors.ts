@@ -7,7 +7,7 @@ const { login, app, factors } = roles;
 export const secondFactorsMigration: Migration = {
   name: '0010-second-factors',
   statements: [
-    // A login in several steps remembers what was proven, and how the client wants its tokens.
+    // A multi-step login stores the proof so far, and the transport for the tokens.
     `delete from one_time_tokens where purpose = 'tenant_selection'`,
     `alter table one_time_tokens add column amr text[], add column transport text
        check (transport in ('body', 'cookie'))`,
@@ -35,7 +35,7 @@ export const secondFactorsMigration: Migration = {
     `create index recovery_codes_by_user on recovery_codes (user_id)`,
     ...['totp', 'recovery_codes'].flatMap(rowSecurity),
 
-    // Issuing learns whether there is a second factor, and nothing else of it.
+    // The issuing role sees only whether there is a second factor.
     `grant select (user_id, confirmed_at) on totp to ${app}`,
     `create policy ${app}_read on totp for select to ${app} using (user_id = ${currentUser})`,
 

@@ -11,7 +11,7 @@ export const operatorMigration: Migration = {
     `grant select, insert on revocations to ${keys}`,
     `create policy ${keys}_read on revocations for select to ${keys} using (kind = 'key')`,
     `create policy ${keys}_write on revocations for insert to ${keys} with check (kind = 'key')`,
-    // What concerns no tenant has a chain of its own.
+    // Entries without a tenant have a separate chain.
     `grant select, insert on audit_log to ${keys}, ${operator}`,
     `create policy ${keys}_read on audit_log for select to ${keys} using (tenant_id = 'operator')`,
     `create policy ${keys}_append on audit_log for insert to ${keys} with check (tenant_id = 'operator')`,

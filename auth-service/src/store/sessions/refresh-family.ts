@@ -74,7 +74,7 @@ export type LockedSession = Readonly<{
   jkt: string | null;
 }>;
 
-/** Takes FOR UPDATE: of two refreshes at once, the second sees what the first did. */
+/** Takes FOR UPDATE: the second of two concurrent refreshes sees the result of the first. */
 export async function lockSession(
   trx: Trx,
   { tenantId, sessionId: id }: SessionKey,
@@ -125,7 +125,7 @@ export type Rotation = Readonly<{
 }>;
 
 /**
- * Steps the counter where it still is what it was and the session lives.
+ * Steps the counter if it is unchanged and the session is live.
  *
  * @returns Seconds until the new token expires; undefined when nothing was stepped, which under the row's lock means that
  * the session has expired since it was looked at.

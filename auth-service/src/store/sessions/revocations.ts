@@ -128,7 +128,7 @@ export type RevocationGroup = Readonly<{
   kind: RevocationKind;
   not_before: Date;
   expires_at: Date;
-  /** What they revoke; of a member `<tenant_id> <user_id>`. */
+  /** The revoked ids; for a member `<tenant_id> <user_id>`. */
   ids: readonly string[];
 }>;
 
@@ -139,9 +139,9 @@ export type FeedPage = Readonly<{
   log: string;
   /** Where to go on from. */
   cursor: number;
-  /** Nothing more was there. */
+  /** Whether the page reached the end of the log. */
   complete: boolean;
-  /** Read from the beginning, because the cursor given was none of this log's. */
+  /** Whether the page starts at the beginning, because the given cursor was of another log. */
   fromStart: boolean;
   items: readonly Revocation[];
   groups: readonly RevocationGroup[];

@@ -77,7 +77,7 @@ export async function revokeInvitation(trx: Trx, tenantId: string, id: string): 
   return row?.email_ci;
 }
 
-/** Withdraws what this address could still accept in the tenant. */
+/** Withdraws the open invitations of this address in the tenant. */
 export async function revokeInvitationsTo(trx: Trx, tenantId: string, email: string): Promise<void> {
   await revocationOf(trx, tenantId, email).execute();
 }
@@ -107,7 +107,7 @@ const revocationOf = (trx: Trx, tenantId: string, email: string) =>
     .where('accepted_at', 'is', null)
     .where('revoked_at', 'is', null);
 
-/** What an invitation offers, while it can be accepted. */
+/** An invitation that can still be accepted. */
 export type OpenInvitation = Readonly<{
   tenantId: string;
   email: string;

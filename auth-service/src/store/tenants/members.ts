@@ -64,7 +64,7 @@ export function renumberMemberships(trx: Trx, userId: string): Promise<NumberedM
     .execute();
 }
 
-/** The address and state of people of the tenant at work. */
+/** The address and state of people of the current tenant. */
 export async function readAccounts(
   trx: Trx,
   userIds: readonly string[],
@@ -77,7 +77,7 @@ export async function readAccounts(
   return new Map(rows.map((row) => [row.id, { email: row.email_ci, active: row.status === 'active' }]));
 }
 
-/** Whether this address is one of a member of the tenant at work, in whatever state. */
+/** Whether this address belongs to a member of the current tenant, in any state. */
 export async function isMember(trx: Trx, tenantId: string, email: string): Promise<boolean> {
   const row = await trx
     .selectFrom('users as u')
@@ -100,7 +100,7 @@ export async function findTenant(trx: Trx, slug: string): Promise<string | undef
   return row?.id;
 }
 
-/** The tenants that the person at work belongs to, in the order in which their audit chains are locked. */
+/** The tenants of the current person, in the order in which their audit chains are locked. */
 export async function tenantsOf(trx: Trx, userId: string): Promise<string[]> {
   const rows = await trx
     .selectFrom('memberships')

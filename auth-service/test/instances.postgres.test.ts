@@ -11,7 +11,7 @@ import { startService } from './support/service.ts';
 
 const servers = databases().filter(([kind]) => kind === 'postgres');
 
-// Two processes can only share a server; PGlite has one opener.
+// Two processes can share only a server; PGlite allows one process.
 if (servers.length > 0) {
   describe.each(servers)('two instances on one %s', (_, database) => {
     let store: ThrowAway<AuthSchema>;
@@ -76,7 +76,7 @@ if (servers.length > 0) {
       const waiting = ask(`?log=${log}&after=${cursor}&wait=30`).then((answer) => answer);
       const stopped = waiting.then(() => performance.now());
       const startedAt = performance.now();
-      // The request has to be there before the listener goes.
+      // The request must arrive before the listener closes.
       await ask('');
       await third.stop();
       expect((await waiting).status).toBe(200);

@@ -12,7 +12,7 @@ import type { AuthSchema } from '../src/store/schema.ts';
 import { keks, loginParts } from './support/flows.ts';
 import { openProbed } from './support/probed-database.ts';
 
-/** Served before any identity is looked at, and described elsewhere. */
+/** Routes that are served before the identity check, and described elsewhere. */
 const open = [
   'get /healthz',
   'get /readyz',
@@ -74,7 +74,7 @@ type Layer = {
   handle: { stack?: Layer[] };
 };
 
-/** What Express would route, from its own tables. */
+/** The routes in Express's own tables. */
 function served(app: ReturnType<typeof createApp>): string[] {
   const walk = (layers: Layer[]): string[] =>
     layers.flatMap(({ route, handle }) =>

@@ -129,7 +129,7 @@ describe.each(databases())('an operator’s tenants on %s', (_, database) => {
       (await world.logIn(who.email, password, closed.slug)).body,
       (await world.logIn(who.email, password, 'acme')).body,
     ];
-    // One began with the account itself.
+    // One session started with the account itself.
     expect((await run('disable', closed.slug)).lines).toEqual([`${closed.slug} is disabled; 2 sessions ended`]);
     expect((await world.logIn(who.email, password, closed.slug)).body.code).toBe('invalid_credentials');
     const refresh = (token: string) => world.post('/v1/auth/refresh', { refresh_token: token });

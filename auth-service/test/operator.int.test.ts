@@ -188,7 +188,7 @@ describe.each(databases())('an operator of the auth-service on %s', (_, database
       totpCode(base32Bytes(secret), totpStep(new Date())),
     );
     expect(codes).toHaveLength(10);
-    // And back, for the tests that follow: the old key is current again where it stands first.
+    // Switches back for the following tests: the old key is current again when it is listed first.
     const back = parseKeyRing(`${ring('kek', 3)},${ring('kek-new', 8)}`);
     const stopBack = await listenForOperator(path, { db: store.db, keks: back }, log.logger);
     expect((await sendCommand(path, ['keys', 'rewrap'])).ok).toBe(true);

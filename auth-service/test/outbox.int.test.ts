@@ -292,7 +292,7 @@ test('a delivery to a very slow mail server ends on abort', async () => {
   const mailer = smtpMailer({ url: `smtp://127.0.0.1:${port}`, from: 'a@example.test', requireTls: false });
   const mail = { kind: 'password_changed', to: 'b@example.test', subject: 's', text: 't', link: undefined } as const;
   await expect(mailer.send(mail, AbortSignal.timeout(300))).rejects.toMatchObject({ code: 'EABORT' });
-  // It settles once the connection is gone, too.
+  // It also settles once the connection is closed.
   const closed = once(server, 'close');
   server.close();
   await closed;

@@ -249,7 +249,7 @@ describe.each(databases())('passwords on %s', (_, database) => {
       expect(dump).toContain(who.email);
     });
 
-    /** Every row there is, as an operator with a superuser would see it; bytes in hex. */
+    /** All rows, as a superuser sees them; bytes in hex. */
     const dumped = () =>
       probing(world.store.db, async (trx) => {
         const tables = [

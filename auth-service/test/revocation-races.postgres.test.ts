@@ -254,7 +254,7 @@ describe.each(servers)('revoking on %s, while something else happens', (_, datab
     const person = await makePerson(store.db, parts.passwords, [tenant]);
     const everywhere = () => logOut(store.db, { userId: person.userId, sessionId: uuidv7() }, 'all', 'test');
     await everywhere();
-    // Its `iat` is the first's not_before, which may be the second's too: that entry alone would let it pass.
+    // Its `iat` is the not_before of the first logout, which may equal that of the second: the entry alone would accept it.
     const { access } = await grantFor(parts, person, tenant);
     const before = await head();
     await everywhere();

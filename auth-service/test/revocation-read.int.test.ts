@@ -25,7 +25,7 @@ describe.each(databases())('the revocations of a holder on %s', (_, database) =>
         trx,
       ),
     );
-    /** Rows of the log that this transaction has read so far, by an index or without. */
+    /** Rows of the log that this transaction has read so far, with or without an index. */
     const rowsRead = async (trx: Trx) => {
       const { rows } = await sql<{ n: number }>`
         select seq_tup_read + idx_tup_fetch as n from pg_stat_xact_user_tables where relname = 'revocations'`.execute(

@@ -54,7 +54,7 @@ describe.each(databases())('a second factor on %s', (_, database) => {
       context: { sid: claims.sid, amr: claims.amr, authTime: claims.auth_time, ...more },
     };
   };
-  /** Of the step after this one: enrolling used up this one's, and either is still taken when the half minute ends meanwhile. */
+  /** A code of the next step: enrolling used up the current one. It stays valid even if the current step ends meanwhile. */
   const codeOf = (secret: Buffer, stepsAhead = 1) => totpCode(secret, totpStep(new Date()) + stepsAhead);
 
   async function enrolled(tenants: Tenant[] = [tenant]) {

@@ -279,7 +279,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         const { second, token } = await inviter();
         await lose(second.userId);
         await expectGone(token);
-        // As for a withdrawn one, the password is not looked at.
+        // As for a withdrawn invitation, the password is not checked.
         expect((await accept(token, 'short')).status).toBe(410);
       });
 
@@ -333,7 +333,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
             .execute(),
         );
         const [first = 0, second = 0, third = 0] = rows.map(({ payload }) => JSON.parse(payload).sequence as number);
-        // The database's clock and ours are the same machine's.
+        // The database and the test use the clock of the same machine.
         expect(first).toBeGreaterThan(startedAt - 60_000_000);
         expect(second).toBeGreaterThan(first);
         expect(third).toBe(8e15 + 1);
@@ -505,7 +505,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
         expect((await audit(admin, '?cursor=0')).status).toBe(422);
         expect((await audit(admin, '?cursor=1%27')).status).toBe(422);
         expect((await audit(admin, '?cursor=2147483647')).status).toBe(200);
-        // More than the column holds.
+        // Larger than the column allows.
         expect((await audit(admin, '?cursor=2147483648')).status).toBe(422);
       });
 

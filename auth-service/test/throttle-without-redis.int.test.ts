@@ -20,7 +20,7 @@ import { openProbed } from './support/probed-database.ts';
 
 const servers = redisServers().filter(([kind]) => kind === 'redis');
 
-// Only where the suite may use Redis is there one to stop.
+// Runs only where the suite has a Redis to stop.
 (servers.length > 0 ? describe : describe.skip)('the login throttle over redis, which is stopped and hangs', () => {
   let store: ThrowAway<AuthSchema>;
   let server: ThrowAwayRedis;
@@ -35,7 +35,7 @@ const servers = redisServers().filter(([kind]) => kind === 'redis');
   });
   afterAll(async () => {
     redis.disconnect();
-    // SIGKILL ends a stopped one too.
+    // SIGKILL also ends a stopped process.
     await server.kill();
     await store.close();
   });

@@ -8,7 +8,7 @@ import type { AuthSchema } from '../src/store/schema.ts';
 import { batchRows, removeExpired } from '../src/store/upkeep.ts';
 import { openAgain, openProbed, probing } from './support/probed-database.ts';
 
-/** The same database, which notes how long each transaction took. */
+/** The same database, with a record of how long each transaction took. */
 function timed(db: AuthDatabase): { db: AuthDatabase; tookMs: number[] } {
   const tookMs: number[] = [];
   const transaction: AuthDatabase['transaction'] = async (scope, work) => {

@@ -102,7 +102,7 @@ export const factsOf = ({ userId, role, tenant, sid }: Account): IdentityFacts =
   context: { sid },
 });
 
-/** An address that nothing was counted on yet, in this run or an earlier one. */
+/** An address without counted attempts, from this run or an earlier one. */
 export const freshAddress = (): string => {
   const groups = randomBytes(6).toString('hex').match(/.{4}/g) ?? [];
   return `2001:${groups.join(':')}::1`;

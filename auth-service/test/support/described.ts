@@ -20,7 +20,7 @@ const problem = z.object({
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
 });
 
-/** @throws Error when an answer is not what the OpenAPI description says, down to a member too many. */
+/** @throws Error when a response differs from the OpenAPI description, also by an extra member. */
 export function assertDescribed(method: string, path: string, answer: Response): void {
   const endpoint = endpoints.find(
     (each) =>
@@ -52,7 +52,7 @@ export function assertDescribed(method: string, path: string, answer: Response):
 function demandExactly(name: string, schema: z.ZodType, body: unknown): void {
   const parsed = schema.safeParse(body);
   if (!parsed.success) throw new Error(`${name} is not as described: ${z.prettifyError(parsed.error)}`);
-  // Parsing drops what the schema does not know.
+  // Parsing drops members that the schema does not define.
   if (!isDeepStrictEqual(parsed.data, body))
     throw new Error(`${name} says more than is described: ${JSON.stringify(body)}`);
 }

@@ -34,7 +34,7 @@ export async function testGateway() {
     answer: (_req, res) => void res.setHeader('content-type', 'application/json').end(JSON.stringify(jwks)),
   });
 
-  /** Sends what the gateway would send to the service on this port. A string body goes as it is. */
+  /** Sends a request as the gateway would to the service on this port. A string body is sent unchanged. */
   function call(port: number, method: 'GET' | 'POST' | 'PATCH' | 'DELETE', target: string, options: Call = {}): Test {
     const { as = anonymous, ip = '192.0.2.7', audience = 'auth-service', contentType = 'application/json' } = options;
     const [path = '', query] = target.split('?');
@@ -52,14 +52,14 @@ export async function testGateway() {
         ...(method !== 'GET' && { contentDigest: contentDigest(Buffer.from(body)) }),
         ...(hasBody && { contentType }),
       },
-      // A second ahead: a service that has just started takes nothing from the second in which it did.
+      // One second ahead, because a service refuses signatures from the second in which it started.
       { createdSec: Math.floor(Date.now() / 1000) + 1, lifetimeSec: 30, nonce: newNonce() },
     );
     const agent = request(`http://127.0.0.1:${port}`);
     const sent = agent[method.toLowerCase() as 'get' | 'post' | 'patch' | 'delete'](target);
     sent.set(Object.fromEntries(headers)).set({ 'user-agent': 'jest', ...options.headers });
     if (hasBody) sent.set('content-type', contentType).send(body);
-    // Whatever a test is about, what it gets is what the description says.
+    // Checks every response in every test against the description.
     return sent.expect((answer) => assertDescribed(method, path, answer));
   }
 

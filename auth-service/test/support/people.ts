@@ -10,7 +10,7 @@ export const ring = (id: string, fill: number) => `${id}:${Buffer.alloc(32, fill
 export const password = 'correct horse battery staple';
 export const peppers = ring('pepper', 1);
 
-// The lowest cost that bcrypt knows: what is tested is how often it runs, not how long.
+// The lowest bcrypt cost: the tests check how often it runs, not how long.
 export const testPasswords = (): Promise<Passwords> =>
   createPasswords({
     peppers: parseKeyRing(peppers),

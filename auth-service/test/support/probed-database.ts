@@ -21,7 +21,7 @@ export const probedTables = [
   ],
 ];
 
-/** A role for tests, that sees and changes everything: what an operator with a superuser would do. */
+/** A role for tests that sees and changes everything, like a superuser. */
 const probeMigration: Migration = {
   name: '9999-probe',
   statements: probedTables.flatMap((table) => [

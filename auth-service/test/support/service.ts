@@ -12,7 +12,7 @@ import { testServiceKey } from './service-key.ts';
 
 export const issuer = 'https://id.example.test';
 
-/** What every instance of the tests is told. */
+/** The environment of every instance in the tests. */
 export const serviceEnv = (gateway: TestGateway): Record<string, string> => ({
   AUTH_ISSUER: issuer,
   AUTH_SIGNING_KEK: ring('kek', 3),

@@ -8,14 +8,14 @@ export type ReceivedMail = Readonly<{ to: string; subject: string; text: string;
 export type SmtpSink = Readonly<{
   url: string;
   received: readonly ReceivedMail[];
-  /** The newest mail to this address, once there are so many. */
+  /** The newest mail to this address, once this many have arrived. */
   mailTo(to: string, count?: number): Promise<ReceivedMail>;
-  /** What it answers a sender with from now on; undefined takes the mail. */
+  /** Sets the SMTP refusal for later mails; undefined accepts them. */
   refuseWith(answer: string | undefined): void;
   close(): Promise<void>;
 }>;
 
-/** A mail server on a real socket that keeps what it is given: as much of RFC 5321 as a sender needs. */
+/** A mail server on a real socket that stores received mails. It implements the part of RFC 5321 that a sender needs. */
 export async function smtpSink(): Promise<SmtpSink> {
   const received: ReceivedMail[] = [];
   const sockets = new Set<Socket>();
@@ -52,7 +52,7 @@ export async function smtpSink(): Promise<SmtpSink> {
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    // A sender that goes away in the middle has sent nothing.
+    // A mail counts only when the sender has finished it.
     talk(socket).catch(() => socket.destroy());
   });
   server.listen(0, '127.0.0.1');

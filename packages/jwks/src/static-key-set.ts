@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type IgnoredKey, parseJwks } from './parse-jwks.ts';
 
@@ -28,19 +27,4 @@ export function staticKeySet(jwks: { keys: readonly unknown[] }, options: Static
     start() {},
     stop() {},
   };
-}
-
-/**
- * Reads a key set from a file, once. To pick up changes, create a new key set.
- *
- * @throws KeySetUnavailable when the file cannot be read, is not a key set or holds no usable key.
- */
-export function fileKeySet(path: string, options: StaticKeySetOptions): KeySet {
-  let jwks: { keys: readonly unknown[] };
-  try {
-    jwks = JSON.parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    throw new KeySetUnavailable(`cannot read a key set from ${path}`, { cause });
-  }
-  return staticKeySet(jwks, options);
 }

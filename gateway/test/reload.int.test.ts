@@ -120,7 +120,7 @@ describe('a new configuration', () => {
     const token = await gateway.issuer.accessToken();
     const { url } = gateway.issuerServer;
     const elsewhere = gateway.reload([[`jwks: "${url}`, 'jwks: "http://127.0.0.1:1']]);
-    await expect(elsewhere).rejects.toThrow('could not be read within 0.1 s: keys of http://issuer.test');
+    await expect(elsewhere).rejects.toThrow('timed out after 0.1 s waiting for keys of http://issuer.test');
     expect(await codeOf('/v1/things/1', token)).toBe(200);
     await gateway.close();
 

@@ -13,7 +13,7 @@ afterEach(async () => {
   await gateway.close();
 });
 
-/** Sends the head and one byte of a body. @returns The client, and its answer once the connection ends. */
+/** Sends the headers and one byte of a body. @returns The client, and its response once the connection closes. */
 function trickle(token: string, from = '127.0.0.1', more = '') {
   const socket = connect({ port: gateway.port, host: '127.0.0.1', localAddress: from });
   const chunks: Buffer[] = [];
@@ -42,7 +42,7 @@ async function goodClientsAreServed(token: string): Promise<void> {
 
 const patient = ['response: 2s, idle: 2s', 'response: 60s, idle: 60s'] as const;
 
-test('300 trickled uploads from one address get only maxPerAddress places, and good clients there are served', async () => {
+test('of 300 slow uploads from one address only maxPerAddress are accepted, and other requests still succeed', async () => {
   gateway = await gatewayUnderTest({
     edits: [patient, ['trustedProxies: []', 'trustedProxies: []\nuploads: { maxPerAddress: 20 }']],
   });
@@ -51,14 +51,14 @@ test('300 trickled uploads from one address get only maxPerAddress places, and g
   await eventually(() => expect(refusedWith('rate_limited')).toBe(280));
   expect(gateway.upstream.underWay()).toBe(20);
   await goodClientsAreServed(token);
-  // A place is free again when its upload ends.
+  // A slot is freed when its upload ends.
   for (const socket of sockets) socket.destroy();
   await eventually(async () => {
     expect((await gateway.ask('/v1/upload', { method: 'POST', token, body: Buffer.from('whole') })).status).toBe(200);
   });
 });
 
-test('uploads count by the address that trusted proxies send', async () => {
+test('uploads are counted by the client address that trusted proxies report', async () => {
   gateway = await gatewayUnderTest({
     edits: [patient, ['trustedProxies: []', 'trustedProxies: ["127.0.0.0/8"]\nuploads: { maxPerAddress: 1 }']],
   });
@@ -71,7 +71,7 @@ test('uploads count by the address that trusted proxies send', async () => {
   await eventually(() => expect(refusedWith('rate_limited')).toBe(1));
 });
 
-test('streams from many addresses get half of the connections to a service; other requests get the rest', async () => {
+test('streams from many addresses can use only half of the connections to a service; the rest stay free', async () => {
   gateway = await gatewayUnderTest({ edits: [patient] });
   const token = await gateway.issuer.accessToken();
   for (let count = 0; count < maxStreamsPerTarget + 30; count += 1) trickle(token, `127.0.0.${(count % 50) + 1}`);
@@ -85,7 +85,7 @@ test('streams from many addresses get half of the connections to a service; othe
   expect(late.begun()).toBe(false);
 });
 
-test('a body below minRate is answered 408, and a slow one above it arrives', async () => {
+test('a body slower than minRate gets 408, and a slow one above it gets through', async () => {
   gateway = await gatewayUnderTest({ edits: [['idle: 2s }', 'idle: 1s }, minRate: 2KiB']] });
   const token = await gateway.issuer.accessToken();
   const steady = trickle(token);

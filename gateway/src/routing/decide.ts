@@ -1,8 +1,8 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from './policy.ts';
+import { parseTarget, rewritePath } from './request-target.ts';
 import { compileRoutes, type RouteTable, routesOn } from './route-table.ts';
-import { parseTarget, rewritePath } from './target.ts';
 
 /** The outcome of a request, without limits, bodies and services. */
 export type Decision = Readonly<{

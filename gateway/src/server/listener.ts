@@ -3,21 +3,21 @@ import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
-import { maxTargetBytes } from '../routing/target.ts';
+import { maxTargetBytes } from '../routing/request-target.ts';
 import type { Handlers } from './handlers.ts';
 import { type RequestLines, trackRequestLines } from './request-lines.ts';
 import { createRequestQueue, type RequestQueue } from './request-queue.ts';
 
-// Bytes. Fits a target of 8 KiB and headers of 12 KiB. Both have limits of their own, which answer with a better error code.
+// In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.
 const maxHeaderSize = 20 * 1024;
 
-// Unanswered requests on one connection. Node keeps reading while they wait, and each costs about 2 KB. More than fit into one read of
-// 64 KiB, so only a client that keeps sending without reading reaches the limit.
+// Maximum unanswered requests per connection. Node keeps reading while they wait, and each costs about 2 KB. One 64 KiB read holds fewer
+// than this, so only a client that keeps sending without reading responses hits the limit.
 const maxPipelined = 2_500;
 
-/** In milliseconds. An idle connection costs a file descriptor until its time is up. */
+/** In milliseconds. An idle connection holds a file descriptor until it times out. */
 export type ListenerTimes = Readonly<{
-  /** For the TLS handshake, and for the head of each request. Default 15 s. */
+  /** Timeout for the TLS handshake, and for the headers of each request. Default 15 s. */
   headMs?: number;
   /** How long a connection stays open between two requests. Default 60 s. */
   keepAliveMs?: number;
@@ -40,21 +40,21 @@ type Connection = {
 };
 
 /**
- * The public or the internal listener. The internal one is as strict, because its clients are not trusted either. Node's strict parser reads
- * the requests, and its parse errors are answered like every other error.
+ * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either. Node's strict parser
+ * reads the requests. Parse errors get the same kind of response as any other error.
  *
- * Bodies have no total time limit here, because a stream may be long. Buffered bodies are limited where they are read, and streams have an
- * idle limit.
+ * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where they are read, and
+ * streams have an idle timeout.
  *
- * @param currentHandlers Called once for each request, so that one configuration serves it from the first stage to the last. A connection
- *   may outlive several configurations.
+ * @param currentHandlers Called once per request, so that every stage of a request sees the same configuration. A connection may
+ *   outlive several configurations.
  */
 export function createListener(currentHandlers: () => Handlers, options: ListenerOptions = {}): Server {
   const { headMs = 15_000, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
   const httpOptions: ServerOptions = {
     maxHeaderSize,
     insecureHTTPParser: false,
-    // The sanitize stage checks Host, so that a missing one is answered like every other error.
+    // The sanitize stage checks Host, so a missing one gets a normal error response.
     requireHostHeader: false,
     headersTimeout: headMs,
     requestTimeout: 0,
@@ -90,7 +90,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     connection.queue.add(request, () => currentHandlers().request(request, response, refused));
   }
 
-  /** Node also accepts `100-continue` in a list of expectations. The others cannot be met (RFC 9110 section 10.1.1). */
+  /** Node also accepts `100-continue` as one item of a list. We cannot meet any other expectation (RFC 9110 section 10.1.1). */
   function acceptExpecting(request: IncomingMessage, response: ServerResponse): void {
     const isMet = request.headers.expect?.toLowerCase() === '100-continue';
     accept(request, response, isMet ? undefined : new AppError('expectation_failed'));
@@ -120,7 +120,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     // The TLS handshake failed, so no response can be sent.
     if (connection === undefined) socket.destroy();
     else if (last === undefined) currentHandlers().refuseSocket(refusal, socket);
-    // Complete requests come before the broken one. Their responses are sent first, so that none of them gets this one.
+    // Complete requests precede the malformed one. Their responses go out first, so none of them gets this error.
     else if (last[0].complete) connection.whenIdle ??= () => currentHandlers().refuseSocket(refusal, socket);
     // The body of the current request is malformed.
     else if (connection.unanswered.size === 1) currentHandlers().refuseBody(refusal, last[1], socket);
@@ -144,7 +144,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   return server;
 }
 
-/** TLS 1.2 and 1.3 with Node's ciphers, and HTTP/1.1. New connections get a renewed certificate. */
+/** TLS 1.2 and 1.3 with Node's ciphers, and HTTP/1.1. New connections pick up a renewed certificate. */
 function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate, headMs: number): Server {
   const contextOf = ({ cert, key }: Certificate) => ({ cert, key, minVersion: 'TLSv1.2' as const });
   let inUse = certificateNow();
@@ -167,7 +167,7 @@ function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate
 const notCanonical = () =>
   new AppError('invalid_request', { detail: { reason: 'request line' }, headers: { connection: 'close' } });
 
-/** @param received The bytes of the request that the parser refused. */
+/** @param received The bytes of the request that the parser rejected. */
 function codeFor({ code }: NodeJS.ErrnoException, received: Buffer | undefined): Code {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':

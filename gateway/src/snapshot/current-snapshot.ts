@@ -6,17 +6,17 @@ import type { Admission } from '../upstreams/pool/open-connections.ts';
 import type { ProcessResources } from './process-resources.ts';
 import { createSnapshot, type Snapshot } from './snapshot.ts';
 
-/** The snapshot in force, which a reload replaces. */
+/** The current snapshot. A reload replaces it. */
 export type CurrentSnapshot = Readonly<{
   current(): Snapshot;
   /**
-   * Builds a snapshot, waits until it can verify tokens, and swaps it in between two requests.
+   * Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests.
    *
    * @param withinMs How long to wait for the keys and revocations of new issuers.
-   * @throws StartupError when a file cannot be read, or keys or revocations did not arrive in time. The old snapshot stays in force.
+   * @throws StartupError when a file cannot be read, or keys or revocations did not arrive in time. The old snapshot stays current.
    */
   replace(config: GatewayConfig, withinMs: number): Promise<void>;
-  /** Releases the current snapshot after its last request. Call it when no more requests come. */
+  /** Releases the current snapshot after its last request. Call it once no more requests can arrive. */
   close(): void;
 }>;
 
@@ -53,8 +53,8 @@ export async function createCurrentSnapshot(
 }
 
 /**
- * Waits for the keys and revocations of new issuers. Without this, the first tokens of a new issuer would get 503. An unchanged issuer that
- * is already unreachable does not block a reload.
+ * Waits for the keys and revocations of new issuers. Without this, the first requests with tokens of a new issuer would get 503. An
+ * unchanged issuer that is already unreachable does not block a reload.
  */
 async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: number): Promise<void> {
   const issuers = [...trust.issuers.values()].map((issuer) => ({
@@ -71,15 +71,15 @@ async function waitUntilReady({ trust }: Snapshot, old: Snapshot, withinMs: numb
   const untilMs = performance.now() + withinMs;
   while (missing().length > 0) {
     if (performance.now() > untilMs) {
-      throw new StartupError(`could not be read within ${withinMs / 1000} s: ${missing().join(', ')}`);
+      throw new StartupError(`timed out after ${withinMs / 1000} s waiting for ${missing().join(', ')}`);
     }
     await delay(checkEveryMs, undefined, { ref: false });
   }
 }
 
 /**
- * Whether an open connection may stay open: its route, the upstream and the token's issuer are unchanged. The others end, and their clients
- * connect and are authorized again.
+ * Decides whether a connection may stay open: only if its route, upstream and token issuer are unchanged. Other connections are closed.
+ * Their clients reconnect and are authorized again.
  */
 function stillAllowedBy({ config, trust }: Snapshot): (admission: Admission) => boolean {
   const routes = new Map(config.routes.map((route) => [route.name, route]));

@@ -5,7 +5,7 @@ import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
 import { isFetched } from '../config/schema/urls.ts';
 import { createOutageLog } from '../http/outage-log.ts';
-import { openIssuerKeyFile } from '../keys/issuer-key-file.ts';
+import { openIssuerKeyFile } from '../keys/issuer-key-set.ts';
 import { followRevocations, type RevocationFeed } from '../revocations/feed.ts';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
 import { createRevocationSource } from '../upstreams/http/revocation-source.ts';

@@ -16,7 +16,7 @@ import { compileLimits, createLimit, type RouteLimits } from '../stages/limit.ts
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
-import type { AccessTokens } from '../tokens/access-tokens.ts';
+import type { AccessTokens } from '../tokens/access-token-cache.ts';
 import { createDpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';

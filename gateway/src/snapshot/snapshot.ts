@@ -4,7 +4,7 @@ import { createSigningKeys } from '../keys/signing-keys.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { keySetRoute } from '../server/express-app.ts';
 import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
-import { type AccessTokens, createAccessTokens } from '../tokens/access-tokens.ts';
+import { type AccessTokens, createAccessTokens } from '../tokens/access-token-cache.ts';
 import { createForwardHttp } from '../upstreams/http/forward-http.ts';
 import { type Upstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';

@@ -2,7 +2,7 @@ import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import type { Authenticated, Caller, Matched, Unmarked } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
-import type { AccessTokens } from '../tokens/access-tokens.ts';
+import type { AccessTokens } from '../tokens/access-token-cache.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';

@@ -2,8 +2,8 @@ import type { Cors, GatewayConfig } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Incoming } from '../exchange.ts';
 import { securityHeaders } from '../http/security-headers.ts';
+import { parseTarget } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import { parseTarget } from '../routing/target.ts';
 import { hostsOf } from './client.ts';
 
 // Request headers that a page may send: for login, refresh by cookie, tokens and proofs, and conditional writes.

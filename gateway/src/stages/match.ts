@@ -1,8 +1,8 @@
 import { AppError } from '../errors.ts';
 import type { Incoming, Matched, Unmarked } from '../exchange.ts';
 import { securityHeaders } from '../http/security-headers.ts';
+import { parseTarget, rewritePath } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import { parseTarget, rewritePath } from '../routing/target.ts';
 
 /**
  * Finds the route by the bytes of the target, and sets the path and query that the service receives. Nothing is decoded

@@ -22,7 +22,8 @@ export async function identifySession(
   jkt: string | null,
 ): Promise<Readonly<{ owner: SessionOwner; current: boolean }> | undefined> {
   const token = decodeRefreshToken(text, macKeys);
-  if (token === undefined) throw new AppError('invalid_refresh_token', { detail: { reason: 'not of our making' } });
+  if (token === undefined)
+    throw new AppError('invalid_refresh_token', { detail: { reason: 'not issued by this service' } });
   const { tenantId, sessionId } = token;
   return db.transaction({ role: roles.app, tenantId }, async (trx) => {
     const userId = await findSessionUser(trx, tenantId, sessionId);

@@ -25,7 +25,7 @@ import { appendRevocations, issueTimeSec } from '../../store/sessions/revocation
 import { markRevoked } from '../../store/sessions/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
-/** Outcomes of a refresh: the first two give tokens, the others are refusals. */
+/** Outcomes of a refresh. The first two issue tokens; the rest are errors. */
 export const refreshOutcomes = [
   'rotated',
   'repeated',
@@ -40,18 +40,18 @@ export const refreshOutcomes = [
 
 export type RefreshOutcome = (typeof refreshOutcomes)[number];
 
-/** Called for every refresh. `session` is absent for a token that we did not make. */
+/** Called for every refresh. `session` is absent for a token that we did not issue. */
 export type RefreshObserver = (outcome: RefreshOutcome, session?: Readonly<{ session_id: string }>) => void;
 
 export type RefreshParts = Readonly<{ db: AuthDatabase; macKeys: KeyRing; observe?: RefreshObserver }>;
 
-/** Refusals are values until the commit: throwing inside the transaction would roll back the end of the family. */
+/** Errors are returned until the commit: throwing inside the transaction would undo the revocation of the family. */
 type Outcome =
   | Readonly<{ as: 'rotated' | 'repeated'; grant: Grant }>
   | Readonly<{ as: Exclude<RefreshOutcome, 'rotated' | 'repeated'>; refused: ErrorCode; ended?: EndReason }>;
 
 /**
- * Continues a session: a new access token, and the one successor of the refresh token given.
+ * Continues a session: issues a new access token and the only successor of the given refresh token.
  *
  * @throws AppError `invalid_refresh_token`, `refresh_token_reused`, `session_expired`, `session_revoked`.
  */
@@ -59,7 +59,7 @@ export async function refresh(parts: RefreshParts, text: string, caller: Caller)
   const token = decodeRefreshToken(text, parts.macKeys);
   if (token === undefined) {
     parts.observe?.('invalid');
-    throw new AppError('invalid_refresh_token', { detail: { reason: 'not of our making' } });
+    throw new AppError('invalid_refresh_token', { detail: { reason: 'not issued by this service' } });
   }
   const outcome = await parts.db.transaction({ role: roles.app, tenantId: token.tenantId }, (trx) =>
     refreshIn(trx, parts.macKeys, token, caller),
@@ -97,7 +97,7 @@ async function refreshIn(trx: Trx, macKeys: KeyRing, token: RefreshToken, caller
   };
 }
 
-/** Compares the token with the row: whether it is the current one, or the previous one, which can open the successor. */
+/** Compares the token with the session row: it may be the current token, or the previous one, which unseals it. */
 export function presentedTo(session: LockedSession, token: RefreshToken): Presented {
   const hash = createHash('sha256').update(token.random).digest();
   const { tokenHash, sealedSuccessor } = session;
@@ -168,7 +168,7 @@ async function grantOf(
   };
 }
 
-/** Ends the row, audits it and revokes it in one transaction, so that access tokens of a stolen family are revoked too. */
+/** Ends, audits and revokes the session in one transaction, so that access tokens of a stolen family are revoked too. */
 async function endFamily(
   trx: Trx,
   userId: string,

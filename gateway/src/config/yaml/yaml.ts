@@ -1,6 +1,6 @@
 import type { Environment } from '@countersign/service-kit';
 import { Composer, type Document, LineCounter, Parser, YAMLParseError } from 'yaml';
-import { NodeReader } from './nodes.ts';
+import { NodeReader } from './node-reader.ts';
 import type { Source } from './source.ts';
 import { invisibleCharacters, syntaxProblems } from './syntax.ts';
 import { boundedTokens, TooDeep } from './tokens.ts';

@@ -13,7 +13,7 @@ import { requestBody } from './request-body.ts';
 import { lifetimeOf, readResponseHead } from './response-headers.ts';
 import { ResponseWriter } from './response-writer.ts';
 
-/** One attempt and its callbacks. Either `failed` or `done` is called once; `responded` comes before `done`. */
+/** One attempt and its callbacks. Exactly one of `failed` and `done` is called. `responded` comes before `done`. */
 export type RelayOptions = Readonly<{
   signed: Signed;
   response: ServerResponse;
@@ -21,20 +21,20 @@ export type RelayOptions = Readonly<{
   open: OpenConnections;
   isDraining(): boolean;
   responded(): void;
-  /** The client has received nothing of a response. */
+  /** No part of a response has been sent to the client. */
   failed(error: AppError, progress: Progress): void;
-  /** The client has the response. With `failure`, its connection was closed in the middle of the response. */
+  /** The response was written. If `failure` is set, the client's connection was closed partway through it. */
   done(failure?: AppError): void;
 }>;
 
-const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is stopping' } });
+const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is shutting down' } });
 const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
 
 // Per request. A service could otherwise send `103` forever.
 const maxInformational = 16;
 const evictEveryMs = 250;
 
-/** Carries one attempt. undici calls its methods as the response arrives. */
+/** Runs one attempt. undici calls these methods as the response arrives. */
 export class Relay implements Dispatcher.DispatchHandler {
   readonly #options: RelayOptions;
   readonly #writer: ResponseWriter;
@@ -91,7 +91,7 @@ export class Relay implements Dispatcher.DispatchHandler {
         route.upstream.timeouts.connectMs,
       );
       target.stalled.endOldest();
-      // Repeated, because another queued request may take the connection that this frees.
+      // Repeated, because another queued request may get the connection that this frees up.
       this.#evictTimer = setInterval(target.stalled.endOldest, evictEveryMs);
     }
     target.pool.dispatch({ method, path, headers, body: (body === 'stream' ? this.#upload : body) ?? null }, this);
@@ -107,7 +107,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#responseReceived = this.#options.target.expectResponse();
   }
 
-  // A client that disconnects cancels the request to the service.
+  // If the client disconnects, cancel the request to the service.
   readonly #onClientClose = (): void => {
     if (!this.#options.response.writableFinished) this.#stop(clientGone);
   };
@@ -156,7 +156,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     process.nextTick(this.#flushHead);
   }
 
-  /** Body bytes from the same packet as the head have been written by now, so both leave in one packet. */
+  /** Body bytes from the same packet as the head have been written by now, so both go out in one packet. */
   readonly #flushHead = (): void => {
     if (!this.#hasBody && !this.#isSettled) this.#options.response.flushHeaders();
   };
@@ -177,7 +177,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     const { response, signed, done } = this.#options;
     this.#settle();
     if (signed.outbound.body === 'stream' && !signed.request.complete) {
-      // A client may wait for the head of the response before it sends the rest of its body.
+      // A client may wait for the response headers before it sends the rest of its body.
       response.flushHeaders();
       discardBody(signed.request, () => response.end());
     } else this.#writer.end();
@@ -213,7 +213,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     return { upstream: signed.route.upstream.name, target: target.origin };
   }
 
-  /** Long responses end when their token or route is revoked. */
+  /** Ends a long exchange when its token is revoked. Endless ones also end at `exp` and when their route changes. */
   #watchRevocation(lifetime: ResponseLifetime): void {
     this.#unwatch?.();
     const { signed, open } = this.#options;
@@ -226,7 +226,7 @@ export class Relay implements Dispatcher.DispatchHandler {
     this.#stop(reason ?? stopping);
   };
 
-  /** Stops the attempt, also while it is still queued for a connection. */
+  /** Stops the attempt, even if it is still waiting for a connection. */
   #stop(reason: AppError): void {
     if (this.#controller === undefined) this.#fail(reason);
     else this.#controller.abort(reason);

@@ -22,7 +22,7 @@ export type VerifierOptions = Readonly<{
   audience: string;
   keys: GatewayKeys;
   replay: ReplayStore;
-  /** Clock difference allowed in either direction, in seconds, from 0 to 60. Default 5. */
+  /** Allowed clock skew in either direction, in seconds, from 0 to 60. Default 5. */
   toleranceSec?: number;
   /** Largest accepted `expires - created`, in seconds, from 1 to 300. Default 60. */
   maxLifetimeSec?: number;
@@ -33,13 +33,13 @@ export type RequestHead = Readonly<{
   method: string;
   /** The raw request target: path and query as received, before a router or framework changed them. */
   target: string;
-  /** Name, value, name, value, as received. */
+  /** Alternating names and values, as received. */
   rawHeaders: readonly string[];
-  /** Whether there is a body, for adapters that know it without headers (HTTP/2). */
+  /** Whether there is a body, for adapters that can tell without looking at the headers (HTTP/2). */
   hasBody?: boolean;
   /**
-   * Accept a body without a digest on this path (a gateway route with `body: { mode: stream }`). Only the service's
-   * code decides.
+   * Accept a body without a digest on this path (a gateway route with `body: { mode: stream }`). Only the
+   * service's own code can set this.
    */
   stream?: boolean;
 }>;
@@ -56,7 +56,7 @@ export interface VerifiedHead {
   complete(body?: Uint8Array): Promise<Identity>;
 }
 
-/** Verifies that a request was signed by the gateway, for this service, recently, and was not used before. */
+/** Verifies that the gateway recently signed this request for this service, and that it is not a replay. */
 export interface Verifier {
   /**
    * Verifies everything that does not need the body, so that a service never buffers the body of an unsigned request.
@@ -76,14 +76,14 @@ export interface Verifier {
  * Creates a verifier for one audience. Audience, keys and replay store are required: there is no default key and no
  * trust on first use.
  *
- * @throws RangeError on an audience or bounds outside the contract.
+ * @throws RangeError if the audience or a limit is not allowed by the contract.
  * @see docs/identity-contract.md
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   const { audience, keys, replay, toleranceSec = 5, maxLifetimeSec = 60, nowMs = Date.now } = options;
-  if (!id.matches(audience)) throw new RangeError('audience is outside the identity contract');
-  if (!(toleranceSec >= 0 && toleranceSec <= 60)) throw new RangeError('toleranceSec must be from 0 to 60');
-  if (!(maxLifetimeSec > 0 && maxLifetimeSec <= 300)) throw new RangeError('maxLifetimeSec must be from 1 to 300');
+  if (!id.matches(audience)) throw new RangeError('audience is not a valid service name');
+  if (!(toleranceSec >= 0 && toleranceSec <= 60)) throw new RangeError('toleranceSec must be between 0 and 60');
+  if (!(maxLifetimeSec >= 1 && maxLifetimeSec <= 300)) throw new RangeError('maxLifetimeSec must be between 1 and 300');
   const rules: FreshnessRules = { toleranceSec, maxLifetimeSec };
   const nowSec = () => Math.floor(nowMs() / 1000);
 
@@ -105,7 +105,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     return {
       needsBody: expected !== undefined,
       async complete(body = emptyBody) {
-        // Over HTTP/2 a body may arrive without any header that announces it.
+        // Over HTTP/2 a body may arrive without any header announcing it.
         if (body.byteLength > 0) assertBodyCovered(head, headers, true);
         if (expected !== undefined && contentDigest(body) !== expected) {
           throw new IdentityRefused('content_digest_mismatch');

@@ -3,7 +3,7 @@ import { ConfigError } from './config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 
-/** A start-up problem that an operator can fix. {@link runProcess} prints the message and exits with code 1. */
+/** A startup problem that an operator can fix. {@link runProcess} prints the message and exits with code 1. */
 export class StartupError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
     super(message, options);
@@ -14,16 +14,16 @@ export class StartupError extends Error {
 export type Running = Readonly<{
   health: Health;
   logger: Logger;
-  /** How long `/readyz` answers 503 before listeners close, so that load balancers stop sending requests first. */
+  /** How long `/readyz` returns 503 before the listeners close, so that load balancers stop sending requests first. */
   drainDelayMs: number;
   /** Stops accepting requests, finishes those in flight, then releases all resources. Called once. */
   stop(): Promise<void>;
 }>;
 
 /**
- * Runs a process: start, wait for SIGTERM or SIGINT, answer `/readyz` with 503 for `drainDelayMs`, stop.
- * The process also stops when a launcher with an IPC channel to it dies. A start-up problem prints one message and exits
- * with code 1.
+ * Runs a process: start, wait for SIGTERM or SIGINT, return 503 from `/readyz` for `drainDelayMs`, stop.
+ * If a launcher started the process with an IPC channel, the process also stops when the launcher exits. A startup
+ * problem prints one message and exits with code 1.
  */
 export async function runProcess(name: string, start: () => Promise<Running>): Promise<void> {
   let running: Running;
@@ -35,7 +35,7 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
   }
   const { health, logger } = running;
   process.on('uncaughtException', (error) => {
-    logger.fatal({ err: error }, 'uncaught');
+    logger.fatal({ err: error }, 'uncaught exception');
     process.exit(1);
   });
   const signal = await stopRequested();
@@ -54,9 +54,9 @@ const exitOnRepeatAfterMs = 2_000;
 
 /**
  * Resolves when the process is asked to stop. A repeated signal within two seconds is ignored: Ctrl-C under npm arrives
- * twice, from the terminal and from npm. A later one ends the process at once, with exit code 1.
+ * twice, from the terminal and from npm. A later one ends the process immediately, with exit code 1.
  *
- * @param stops `disconnect` is the end of a launcher with an IPC channel. A repeated one never ends the process.
+ * @param stops `disconnect`: the launcher at the other end of the IPC channel exited. A repeat never ends the process.
  */
 export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'disconnect']): Promise<Stop> {
   return new Promise((resolve) => {
@@ -73,7 +73,7 @@ export function stopRequested(stops: readonly Stop[] = ['SIGTERM', 'SIGINT', 'di
   });
 }
 
-/** Describes a start-up error for an operator. Only an unexpected error includes its stack. */
+/** Describes a startup error for an operator. Only an unexpected error includes its stack trace. */
 export function describeStartError(error: unknown): string {
   if (error instanceof ConfigError) return `configuration\n${error.problems.map((line) => `  ${line}`).join('\n')}`;
   if (error instanceof StartupError) return error.message;

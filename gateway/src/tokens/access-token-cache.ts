@@ -2,23 +2,23 @@ import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
 import { createRefusedTokens, rememberedRefusal } from './refused-tokens.ts';
 import { assertStillValid, type TrustedIssuer, type VerifiedToken } from './verified-token.ts';
-import { createTokenVerifier } from './verify.ts';
+import { createTokenVerifier } from './verify-access-token.ts';
 
 export type AccessTokens = Readonly<{
   /**
    * Looks the token up in the cache, synchronously.
    *
-   * @returns Undefined when the token must be verified.
+   * @returns Undefined if the token still has to be verified.
    * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
    */
   recall(token: string): VerifiedToken | undefined;
   /**
-   * Verifies the token. A token that was just refused is refused again from memory.
+   * Verifies the token. A recently rejected token is rejected again from a cache.
    *
    * @throws AppError `token_*`, `issuer_keys_unavailable`, `revocations_unavailable`.
    */
   verify(token: string): Promise<VerifiedToken>;
-  /** The cached tokens, least recently used first. The next configuration takes them over. */
+  /** The cached tokens, least recently used first. The next configuration reuses them. */
   entries(): Iterable<readonly [token: string, verified: VerifiedToken]>;
   readonly stats: Readonly<{ hits: number; misses: number; refusedFromMemory: number; size: number }>;
 }>;
@@ -27,12 +27,12 @@ const maxTokens = 20_000;
 const maxCharacters = 16 * 1024 * 1024;
 
 /**
- * Verifies each token once and caches the result. The cache key is the whole token, and an entry is void once the issuer's
- * key set changes (CVE-2026-33496, CVE-2026-35039). Every hit checks expiry and revocation; a later stage checks the rules
+ * Verifies each token once and caches the result. The cache key is the whole token, and an entry is invalid once the
+ * issuer's key set changes (CVE-2026-33496, CVE-2026-35039). Every hit checks expiry and revocation; a later stage checks the rules
  * of the route. Concurrent requests with the same token share one verification.
  *
- * @param previous The cache of the previous configuration. Entries of unchanged issuers are taken over, so that a reload
- *   does not verify every token again.
+ * @param previous The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload does
+ *   not have to verify every token again.
  */
 export function createAccessTokens(
   issuers: ReadonlyMap<string, TrustedIssuer>,
@@ -60,7 +60,7 @@ export function createAccessTokens(
     const keys = keysGeneration();
     try {
       const token = await verify(text);
-      // Cache a revoked token too: its verification stays valid, so repeated use costs no more.
+      // Cache a revoked token too. Its signature is still valid, so we do not verify it again each time it is sent.
       verified.set(text, token);
       assertStillValid(token, nowMs());
       return token;

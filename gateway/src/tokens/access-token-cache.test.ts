@@ -2,7 +2,7 @@ import { type KeySet, staticKeySet } from '@countersign/jwks';
 import { mintIssuer, type TestClock, type TestIssuer, testClock } from '@countersign/testing';
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
-import { type AccessTokens, createAccessTokens } from './access-tokens.ts';
+import { type AccessTokens, createAccessTokens } from './access-token-cache.ts';
 
 describe('the cache of access tokens', () => {
   let clock: TestClock;

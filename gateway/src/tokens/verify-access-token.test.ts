@@ -4,7 +4,7 @@ import { mintIssuer, type TestIssuer } from '@countersign/testing';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import type { Issuer } from '../config/config.ts';
 import type { TrustedIssuer } from './verified-token.ts';
-import { createTokenVerifier } from './verify.ts';
+import { createTokenVerifier } from './verify-access-token.ts';
 
 const configOf = (issuer: string, algorithms: Issuer['algorithms'] = ['ES256']): Issuer => ({
   issuer,

@@ -122,10 +122,11 @@ class RedisReplayStore implements RedisReplay {
 
   async check(): Promise<string | undefined> {
     const verdict = await this.#probe();
-    if (verdict === 'fresh') return undefined;
     if (this.#options.onUnavailable === 'memory') {
+      // Even while Redis responds: it may fail in this very second, and the instance's own memory must then suffice.
       return this.#nowMs() < this.#localStartSec * 1000 ? 'the replay memory has just begun' : undefined;
     }
+    if (verdict === 'fresh') return undefined;
     return verdict === undefined ? 'Redis does not answer' : 'the replay memory in Redis has just begun';
   }
 

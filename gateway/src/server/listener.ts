@@ -41,7 +41,7 @@ type Connection = {
 
 /**
  * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either. Node's strict parser
- * reads the requests. Parse errors get the same kind of response as any other error.
+ * reads the requests. Parse errors get the same kind of response as every other error.
  *
  * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where they are read, and
  * streams have an idle timeout.

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { subscribe } from 'node:diagnostics_channel';
-import type { Server } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { closeListening } from '@countersign/service-kit';
 
 // This file depends on how Node.js 24 shares sockets between processes (`lib/internal/cluster`). The integration tests of SIGTERM under
@@ -21,7 +21,7 @@ type Handle = { listen(backlog: number): number; close(): void; onconnection(...
  * primary closes the socket itself.
  */
 export function trackWorkerListeners(): WorkerListeners {
-  const handles = new Map<number, Handle>();
+  const listeners = new Map<number, Readonly<{ handle: Handle; address: AddressInfo }>>();
   subscribe('tracing:net.server.listen:asyncStart', (message) => {
     const { server } = message as { server: Server & { _handle: Handle | null } };
     server.once('listening', () => {
@@ -30,15 +30,16 @@ export function trackWorkerListeners(): WorkerListeners {
       // Node.js removes the handle from a server that listens for workers, and keeps it on the primary's own servers.
       setImmediate(() => {
         if (server._handle === null && handle !== null && typeof address === 'object' && address !== null) {
-          handles.set(address.port, handle);
+          listeners.set(address.port, { handle, address });
         }
       });
     });
   });
   return {
     async close(port, withinMs) {
-      const handle = handles.get(port);
-      if (handle === undefined) return;
+      const listener = listeners.get(port);
+      if (listener === undefined) return;
+      const { handle, address } = listener;
       let accepted = 0;
       const { onconnection } = handle;
       handle.onconnection = (...given) => {
@@ -47,6 +48,7 @@ export function trackWorkerListeners(): WorkerListeners {
       };
       await closeListening(
         {
+          address,
           accepted: () => accepted,
           setBacklog: (backlog) => handle.listen(backlog),
           close: () => handle.close(),

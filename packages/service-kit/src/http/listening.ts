@@ -1,6 +1,7 @@
+import cluster from 'node:cluster';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { StartupError } from '../process/lifecycle.ts';
 
@@ -46,6 +47,8 @@ function listeningOf(server: Server): Listening {
     accepted += 1;
   });
   return {
+    // In a cluster worker the primary holds the socket, and closes it itself.
+    address: cluster.isWorker ? undefined : (server.address() as AddressInfo),
     accepted: () => accepted,
     setBacklog(backlog) {
       // Node.js has no public API for this. In a cluster worker the handle is a stand-in that does nothing.
@@ -58,6 +61,8 @@ function listeningOf(server: Server): Listening {
 
 /** A listening socket. */
 export type Listening = Readonly<{
+  /** Undefined if another process holds the socket. */
+  address: AddressInfo | undefined;
   /** The number of connections accepted so far. */
   accepted(): number;
   /** Calls listen(2) again. */
@@ -67,7 +72,8 @@ export type Listening = Readonly<{
 
 // During a longer turn, more connections may arrive after the loop last polled.
 const shortTurnMs = 0.5;
-// With 0, the kernel assumes a SYN flood.
+const usualBacklog = 511;
+// The kernel queues one connection more than this. With 0, it assumes a SYN flood.
 const minBacklog = 1;
 
 /**
@@ -75,14 +81,14 @@ const minBacklog = 1;
  * their clients are connected and may have sent a request. Node.js accepts one connection per turn of the event loop, so
  * a turn without one means that the queue is empty.
  *
- * The queue is shortened first, so that it empties while clients keep connecting. The kernel drops connections that do
- * not fit, and their retry a second later is refused.
+ * A client could still connect between that turn and the close. So connections of our own fill a shortened queue first.
  *
  * @param withinMs The longest time that new connections may keep the listener open.
  */
-export async function closeListening({ accepted, setBacklog, close }: Listening, withinMs: number): Promise<void> {
+export async function closeListening(listening: Listening, withinMs: number): Promise<void> {
+  const { address, accepted, setBacklog, close } = listening;
   const untilMs = performance.now() + withinMs;
-  setBacklog(minBacklog);
+  const shortenAtMs = untilMs - withinMs / 2;
   // Wait for the start of a whole turn.
   await nextTurn();
   for (let isEmpty = false; !isEmpty && performance.now() < untilMs; ) {
@@ -90,6 +96,37 @@ export async function closeListening({ accepted, setBacklog, close }: Listening,
     const startedAt = performance.now();
     await nextTurn();
     isEmpty = accepted() === before && performance.now() - startedAt < shortTurnMs;
+    // Clients connect faster than Node.js accepts them. The kernel drops what does not fit.
+    if (performance.now() > shortenAtMs) setBacklog(minBacklog);
+    if (isEmpty && address !== undefined) {
+      setBacklog(minBacklog);
+      isEmpty = await fillQueue(address);
+      if (!isEmpty && performance.now() < shortenAtMs) setBacklog(usualBacklog);
+    }
   }
   close();
+}
+
+/**
+ * Fills the kernel's queue with connections of this process. On Linux, a local connection is in the queue once connect(2)
+ * returns.
+ *
+ * @returns Whether the queue now holds only these. If so, no other client can connect until the next turn.
+ */
+async function fillQueue({ address, port, family }: AddressInfo): Promise<boolean> {
+  const unspecified = family === 'IPv6' ? '::' : '0.0.0.0';
+  const loopback = family === 'IPv6' ? '::1' : '127.0.0.1';
+  const host = address === unspecified ? loopback : address;
+  const fillers = Array.from({ length: minBacklog + 1 }, () => connect({ host, port }).on('error', () => {}));
+  // Node.js calls connect(2) in the next tick, which is still in this turn of the event loop.
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  const areQueued = fillers.every(isConnected);
+  for (const filler of fillers) filler.destroy();
+  return areQueued;
+}
+
+/** Whether the handshake is complete, even if the event loop has not reported it yet. */
+function isConnected(socket: Socket): boolean {
+  const { _handle: handle } = socket as unknown as { _handle: { getpeername(into: object): number } | null };
+  return handle?.getpeername({}) === 0;
 }

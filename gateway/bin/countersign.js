@@ -4,7 +4,7 @@ if (process.features.typescript) {
   await import('../src/main.ts');
 } else {
   process.stderr.write(
-    `countersign: this is Node.js ${process.version}; 24 is needed, and npx finds the project's own\n`,
+    `countersign: this is Node.js ${process.version}; 22.18 or later is needed, and npx finds the project's own\n`,
   );
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
+import { createHmac, generateKeyPairSync, type KeyObject, sign, type webcrypto } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { wellPaddedBlock } from './forge/rsa-shapes.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
@@ -14,7 +14,7 @@ const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const rsa1024 = generateKeyPairSync('rsa', { modulusLength: 1024 });
 const roca = rocaKey();
 
-const publicJwk = ({ publicKey }: Pair): JsonWebKey => publicKey.export({ format: 'jwk' });
+const publicJwk = ({ publicKey }: Pair): webcrypto.JsonWebKey => publicKey.export({ format: 'jwk' });
 const { kty, n, e } = roca.export({ format: 'jwk' });
 
 /** A token with a valid signature by this key, for a verifier that accepts the key. */
@@ -31,7 +31,7 @@ const withoutKey = (payload: string) => {
   return `${input}.${wellPaddedBlock(input, 256).toString('base64url')}`;
 };
 
-type Case = [name: string, keys: JsonWebKey[], forge: (payload: string) => string, reason: string];
+type Case = [name: string, keys: webcrypto.JsonWebKey[], forge: (payload: string) => string, reason: string];
 
 /** Cases from Wycheproof's JSON Web Key file, and more. */
 const cases: Case[] = [
@@ -48,7 +48,7 @@ const cases: Case[] = [
   ['an RSA key of 1024 bits', [{ ...publicJwk(rsa1024), alg: 'RS256' }], signed('RS256', rsa1024.privateKey), 'weak'],
   [
     'an RSA key that can be factored (CVE-2017-15361)',
-    [{ kty, n, e, alg: 'RS256' } as JsonWebKey],
+    [{ kty, n, e, alg: 'RS256' } as webcrypto.JsonWebKey],
     signed('RS256', roca),
     'weak',
   ],
@@ -71,8 +71,8 @@ describe('a bad key that the issuer publishes beside a good one', () => {
   });
   afterAll(() => gateway.close());
 
-  const good = () => gateway.issuer.jwks.keys as JsonWebKey[];
-  const serve = (keys: readonly JsonWebKey[]) => {
+  const good = () => gateway.issuer.jwks.keys as webcrypto.JsonWebKey[];
+  const serve = (keys: readonly webcrypto.JsonWebKey[]) => {
     gateway.issuerServer.answerKeys(
       answers.json({ keys: [...good(), ...keys.map((key) => ({ ...key, kid: 'bad' }))] }),
     );
@@ -98,7 +98,7 @@ describe('a bad key that the issuer publishes beside a good one', () => {
     },
   );
 
-  test.each<[name: string, key: JsonWebKey]>([
+  test.each<[name: string, key: webcrypto.JsonWebKey]>([
     ['a secret', { kty: 'oct', k: Buffer.alloc(32, 1).toString('base64url'), alg: 'HS256' }],
     ['an empty secret', { kty: 'oct', k: '', alg: 'HS256' }],
     ['a secret with an accepted alg', { kty: 'oct', k: Buffer.alloc(32, 1).toString('base64url'), alg: 'ES256' }],

@@ -460,7 +460,7 @@ describe('HTTP/1.1', () => {
     const before = gateway.upstream.requests.length;
     const socket = connect({ port: gateway.port, host: '127.0.0.1', allowHalfOpen: true });
     const received: Buffer[] = [];
-    socket.on('data', (chunk) => received.push(chunk));
+    socket.on('data', (chunk: Buffer) => received.push(chunk));
     socket.end(Buffer.from(bytes, 'latin1'));
     await once(socket, 'close');
     const statuses = statusesIn(Buffer.concat(received).toString('latin1'));

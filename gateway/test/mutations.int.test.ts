@@ -79,7 +79,7 @@ async function send([first, second]: readonly [string, string]): Promise<string>
   const chunks: Buffer[] = [];
   const enough = setTimeout(() => socket.destroy(), 1_000);
   const closed = new Promise((resolve) => socket.once('close', resolve));
-  socket.on('data', (chunk) => chunks.push(chunk));
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   socket.write(Buffer.from(first, 'latin1'));
   await turn();
   socket.write(Buffer.from(second, 'latin1'));

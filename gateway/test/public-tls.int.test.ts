@@ -77,7 +77,7 @@ describe('the public listener with a certificate', () => {
     const before = gateway.upstream.requests.length;
     const socket = connect(gateway.port, '127.0.0.1');
     const chunks: Buffer[] = [];
-    socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {});
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {});
     socket.write(get());
     await once(socket, 'close');
     expect(Buffer.concat(chunks).toString('latin1')).not.toContain('HTTP/1.1');

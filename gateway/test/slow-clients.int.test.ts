@@ -18,7 +18,7 @@ describe('a slow client', () => {
   /** Everything received on this connection until the gateway ends it. */
   async function untilClosed(socket: Socket): Promise<string> {
     const chunks: Buffer[] = [];
-    socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {});
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {});
     await once(socket, 'close');
     return Buffer.concat(chunks).toString('latin1');
   }

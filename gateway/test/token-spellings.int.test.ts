@@ -1,4 +1,4 @@
-import { createHmac, createPublicKey, type JsonWebKey } from 'node:crypto';
+import { createHmac, createPublicKey, type webcrypto } from 'node:crypto';
 import { mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -8,7 +8,7 @@ const json = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('ba
 const algorithms = ['ES256', 'EdDSA', 'RS256'] as const;
 
 /** The parts of a valid token. Every change of them must be refused. */
-type Parts = Readonly<{ header: string; payload: string; signature: string; key: JsonWebKey }>;
+type Parts = Readonly<{ header: string; payload: string; signature: string; key: webcrypto.JsonWebKey }>;
 
 /** Cases from Wycheproof's JSON Web Signature file, and more. */
 const spellings: [name: string, respell: (parts: Parts) => string][] = [
@@ -117,7 +117,7 @@ const spellings: [name: string, respell: (parts: Parts) => string][] = [
 
 const read = (part: string) => JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>;
 
-function secretOf(jwk: JsonWebKey, form: 'pem' | 'trimmed pem' | 'der' | 'jwk' | 'nothing'): string | Buffer {
+function secretOf(jwk: webcrypto.JsonWebKey, form: 'pem' | 'trimmed pem' | 'der' | 'jwk' | 'nothing'): string | Buffer {
   const key = createPublicKey({ key: jwk, format: 'jwk' });
   const pem = () => key.export({ type: 'spki', format: 'pem' }).toString();
   const forms = {
@@ -160,7 +160,7 @@ describe.each(algorithms)('a valid %s token', (alg) => {
 
   test.each(spellings)('%s is refused', async (_name, respell) => {
     const [header = '', payload = '', signature = ''] = token.split('.');
-    const parts = { header, payload, signature, key: signer.jwks.keys[0] as JsonWebKey };
+    const parts = { header, payload, signature, key: signer.jwks.keys[0] as webcrypto.JsonWebKey };
     const before = gateway.upstream.requests.length;
     expect(await ask(respell(parts))).toMatch(/^(?:401 token_[a-z_]+|400 invalid_request)$/);
     expect(gateway.upstream.requests.length).toBe(before);

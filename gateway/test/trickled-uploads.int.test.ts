@@ -17,7 +17,7 @@ afterEach(async () => {
 function trickle(token: string, from = '127.0.0.1', more = '') {
   const socket = connect({ port: gateway.port, host: '127.0.0.1', localAddress: from });
   const chunks: Buffer[] = [];
-  socket.on('data', (chunk) => chunks.push(chunk)).on('error', () => {});
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk)).on('error', () => {});
   socket.write(
     `POST /v1/upload HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n${more}Content-Length: 100000\r\n\r\na`,
   );

@@ -29,6 +29,8 @@ const keyFile = z.strictObject({
   exp: z.int().min(0).optional(),
 });
 
+const mismatch = 'has an x that does not belong to its d';
+
 /**
  * Reads one key file: a private JWK (RFC 8037) with `nbf` and `exp` in Unix seconds.
  *
@@ -53,11 +55,11 @@ export function parseKeyFile(text: string): GatewayKey | string {
   try {
     privateKey = createPrivateKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x, d } });
   } catch {
-    return 'is not an ed25519 private JWK (d)';
+    return mismatch;
   }
-  // OpenSSL does not check `x`. The published key must be the one that `d` signs for.
+  // Before Node.js 26, OpenSSL does not check `x`. The published key must be the one that `d` signs for.
   const derived = createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' })).export({ format: 'jwk' }).x;
-  if (derived !== x) return 'has an x that does not belong to its d';
+  if (derived !== x) return mismatch;
   return { keyid: kid, privateKey, notBeforeSec: nbf ?? 0, expiresSec: exp };
 }
 

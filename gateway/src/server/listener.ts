@@ -96,7 +96,9 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     accept(request, response, isMet ? undefined : new AppError('expectation_failed'));
   }
 
-  function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  function upgrade(request: IncomingMessage, _stream: Duplex, head: Buffer): void {
+    // Node.js 26 passes a wrapper of the socket if the request has a body. Such a request is refused.
+    const { socket } = request;
     const { lines, queue } = connections.get(socket) as Connection;
     const isCanonical = lines.isCanonical(request);
     lines.stop();
@@ -135,7 +137,8 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   server.on('checkContinue', acceptExpecting);
   server.on('checkExpectation', acceptExpecting);
   server.on('upgrade', upgrade);
-  server.on('connect', (request, socket) => {
+  server.on('connect', (request) => {
+    const { socket } = request;
     const { lines, queue } = connections.get(socket) as Connection;
     lines.stop();
     queue.add(request, () => currentHandlers().refuseSocket(new AppError('invalid_target'), socket), 'upgrade');

@@ -1,4 +1,4 @@
-import { createHmac, createPublicKey, type JsonWebKey, KeyObject, sign } from 'node:crypto';
+import { createHmac, createPublicKey, KeyObject, sign, type webcrypto } from 'node:crypto';
 import { type KeySet, remoteKeySet, staticKeySet } from '@countersign/jwks';
 import { mintIssuer, type TestIssuer } from '@countersign/testing';
 import { beforeAll, describe, expect, test } from '@jest/globals';
@@ -73,7 +73,7 @@ describe('the verification of an access token', () => {
   );
 
   test('refuses an HMAC with the public key in any encoding', async () => {
-    const publicKey = createPublicKey({ key: issuer.jwks.keys[0] as JsonWebKey, format: 'jwk' });
+    const publicKey = createPublicKey({ key: issuer.jwks.keys[0] as webcrypto.JsonWebKey, format: 'jwk' });
     const forms = [
       publicKey.export({ type: 'spki', format: 'pem' }),
       publicKey.export({ type: 'spki', format: 'pem' }).toString().trimEnd(),

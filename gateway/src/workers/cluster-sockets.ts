@@ -3,7 +3,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { AddressInfo, Server } from 'node:net';
 import { closeListening } from '@countersign/service-kit';
 
-// This file depends on how Node.js 24 shares sockets between processes (`lib/internal/cluster`). The integration tests of SIGTERM under
+// This file depends on how Node.js 26 shares sockets between processes (`lib/internal/cluster`). The integration tests of SIGTERM under
 // load and of a killed worker fail without it.
 
 /** The listening sockets that the primary holds for its workers. */

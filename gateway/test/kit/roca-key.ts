@@ -1,4 +1,4 @@
-import { checkPrimeSync, createPrivateKey, type JsonWebKey, type KeyObject, randomBytes, randomInt } from 'node:crypto';
+import { checkPrimeSync, createPrivateKey, type KeyObject, randomBytes, randomInt, type webcrypto } from 'node:crypto';
 
 /** A 2048-bit RSA key with the weakness of CVE-2017-15361: it works, but can be factored. */
 export function rocaKey(): KeyObject {
@@ -6,7 +6,7 @@ export function rocaKey(): KeyObject {
   const [p, q] = [rocaPrime(product), rocaPrime(product)];
   const e = 65_537n;
   const d = inverse(e, (p - 1n) * (q - 1n));
-  const jwk: JsonWebKey = { kty: 'RSA', e: 'AQAB' };
+  const jwk: webcrypto.JsonWebKey = { kty: 'RSA', e: 'AQAB' };
   const members = { n: p * q, d, p, q, dp: d % (p - 1n), dq: d % (q - 1n), qi: inverse(q, p) };
   for (const [name, value] of Object.entries(members)) jwk[name as 'n'] = base64url(value);
   return createPrivateKey({ key: jwk, format: 'jwk' });

@@ -32,7 +32,7 @@ export function exchange(port: number, ...pieces: (string | Buffer)[]): Promise<
     });
     socket.setNoDelay(true);
     const chunks: Buffer[] = [];
-    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.on('end', () => socket.end());
     socket.on('close', () => resolve(parse(Buffer.concat(chunks).toString('latin1'))));
     socket.on('error', reject);

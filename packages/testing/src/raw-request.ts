@@ -20,7 +20,7 @@ export function rawRequest(port: number, bytes: string | Buffer, timeoutMs = 10_
       resolve(Buffer.concat(chunks).toString('latin1'));
     };
     socket.on('connect', () => socket.write(bytes));
-    socket.on('data', (chunk) => chunks.push(chunk));
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
     socket.once('end', done);
     // A reset after an answer counts as the end: servers that refuse a request do not wait for the rest of it.
     socket.once('error', (error) => {

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
+import { connect } from 'node:net';
+import { eventually } from '@countersign/testing';
 import { afterEach, expect, test } from '@jest/globals';
 import { drainServer, listen } from './listening.ts';
 
@@ -26,4 +28,16 @@ test('a closing server answers connections queued in the kernel, and refuses lat
   await drainServer(server, 10_000);
   expect(new Set(await Promise.all(queued))).toEqual(new Set([200]));
   expect(await ask(port)).toBe('ECONNREFUSED');
+});
+
+test('a closing server answers a client that connected before, and sends its request after', async () => {
+  const port = await listen(server, { host: '127.0.0.1', port: 0 }, 'test');
+  const client = connect(port, '127.0.0.1');
+  await once(client, 'connect');
+  const drained = drainServer(server, 10_000);
+  await eventually(() => expect(server.listening).toBe(false));
+  client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  const [received] = await once(client, 'data');
+  expect(String(received)).toMatch(/^HTTP\/1\.1 200 .*\r\nconnection: close\r\n/is);
+  await drained;
 });

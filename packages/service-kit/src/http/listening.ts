@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, Server as NetServer, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { StartupError } from '../process/lifecycle.ts';
 
@@ -23,8 +23,11 @@ export async function listen(server: Server, address: { host: string; port: numb
   return (server.address() as AddressInfo).port;
 }
 
+// How long a client may take to send its first request. Until then, Node.js 26 counts its connection as idle.
+const firstRequestMs = 1_000;
+
 /**
- * Closes a server after its requests in flight. Idle keep-alive connections end at once, and responses carry
+ * Closes a server after its requests in flight. Idle keep-alive connections end after a second, and responses carry
  * `Connection: close`. Connections still open after `graceMs` are cut. Clients that are already connected get a response;
  * later connections are refused.
  */
@@ -35,9 +38,11 @@ export async function drainServer(server: Server, graceMs: number): Promise<void
   const closed = once(server, 'close');
   const cutAtMs = performance.now() + graceMs;
   await closeListening(listeningOf(server), graceMs / 2);
-  server.closeIdleConnections();
-  const cut = setTimeout(() => server.closeAllConnections(), cutAtMs - performance.now());
+  const leftMs = cutAtMs - performance.now();
+  const closeIdle = setTimeout(() => server.closeIdleConnections(), Math.min(firstRequestMs, leftMs));
+  const cut = setTimeout(() => server.closeAllConnections(), leftMs);
   await closed;
+  clearTimeout(closeIdle);
   clearTimeout(cut);
 }
 
@@ -55,7 +60,8 @@ function listeningOf(server: Server): Listening {
       const { _handle: handle } = server as unknown as { _handle: { listen(backlog: number): number } | null };
       handle?.listen(backlog);
     },
-    close: () => server.close(),
+    // The method of the HTTP server also closes idle connections, and with them those of clients that just connected.
+    close: () => NetServer.prototype.close.call(server),
   };
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from './config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
+import { saferNodeRelease } from './node-release.ts';
 
 /** A startup problem that an operator can fix. {@link runProcess} prints the message and exits with code 1. */
 export class StartupError extends Error {
@@ -34,6 +35,10 @@ export async function runProcess(name: string, start: () => Promise<Running>): P
     process.exit(1);
   }
   const { health, logger } = running;
+  const safer = saferNodeRelease(process.versions.node);
+  if (safer !== undefined) {
+    logger.warn({ node: process.versions.node, safer }, 'this release of Node.js lacks security fixes: upgrade it');
+  }
   process.on('uncaughtException', (error) => {
     logger.fatal({ err: error }, 'uncaught exception');
     process.exit(1);

@@ -1,0 +1,18 @@
+import { expect, test } from '@jest/globals';
+import { saferNodeRelease } from './node-release.ts';
+
+test.each([
+  ['26.12.1', undefined],
+  ['26.13.0', undefined],
+  ['27.0.0', undefined],
+  ['24.22.1', undefined],
+  ['26.10.0', '26.12.1'],
+  ['26.12.0', '26.12.1'],
+  ['25.9.9', '26.12.1'],
+  ['24.21.0', '24.22.1'],
+  ['23.99.0', '24.22.1'],
+  ['22.23.3', '22.23.4'],
+  ['20.20.0', '22.23.4'],
+])('Node.js %s needs an upgrade to %s', (version, wanted) => {
+  expect(saferNodeRelease(version)).toBe(wanted);
+});

@@ -1,0 +1,21 @@
+/** The first release of each maintained line that has the security fixes of 2026 (nodejs/security-wg, vuln/core). */
+const firstFixed: readonly (readonly [major: number, minor: number, patch: number])[] = [
+  [22, 23, 4],
+  [24, 22, 1],
+  [26, 12, 1],
+];
+
+/**
+ * The release of Node.js to upgrade to, if this one lacks security fixes. A line that is no longer maintained gets none.
+ *
+ * @param version Like `process.versions.node`, such as `26.10.0`.
+ * @returns Such as `26.12.1`; undefined if this release has the fixes, or belongs to a newer line.
+ */
+export function saferNodeRelease(version: string): string | undefined {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  const fixed = firstFixed.find(([line]) => line >= major);
+  if (fixed === undefined) return undefined;
+  const [fixedMajor, fixedMinor, fixedPatch] = fixed;
+  const hasFixes = major === fixedMajor && (minor > fixedMinor || (minor === fixedMinor && patch >= fixedPatch));
+  return hasFixes ? undefined : fixed.join('.');
+}

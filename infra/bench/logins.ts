@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { dropDatabases, eventually, freePorts, startProcess, testGateway } from '@countersign/testing';
 import { sendCommand } from '../../auth-service/src/operator/client.ts';
 import { password } from '../e2e/client.ts';
-import { quantile } from '../fleet/logouts-under-load.ts';
 import { ensureAuthSecrets, ensureServiceKey } from '../local/secrets.ts';
+import { quantile } from './results/statistics.ts';
 
 /*
  * `npm run bench:logins`: measures two promises of the auth-service about time.

@@ -1,7 +1,8 @@
 import { recordingUpstream } from '@countersign/testing';
 import { startFleet } from '../fleet/fleet.ts';
-import { logoutsUnderLoad, quantile } from '../fleet/logouts-under-load.ts';
+import { logoutsUnderLoad } from '../fleet/logouts-under-load.ts';
 import { logOut, openSessions } from '../fleet/sessions.ts';
+import { quantile } from './results/statistics.ts';
 
 // `npm run bench:revocation`: measures how long after a logout's answer all three gateways refuse the session's token,
 // with two auth-services on one Postgres, while 200 requests a second use that token. Needs DATABASE_URL and REDIS_URL.

@@ -6,8 +6,9 @@ import {
   throwAwayRedis,
 } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { quantile } from '../bench/results/statistics.ts';
 import { type Fleet, type Member, startFleet } from '../fleet/fleet.ts';
-import { logoutsUnderLoad, quantile, type Session } from '../fleet/logouts-under-load.ts';
+import { logoutsUnderLoad, type Session } from '../fleet/logouts-under-load.ts';
 import { acceptSocket, answerWithEvents, openSocket, openStream } from '../fleet/long-connections.ts';
 import { logOut, openSessions } from '../fleet/sessions.ts';
 import { call } from './client.ts';

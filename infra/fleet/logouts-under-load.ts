@@ -116,9 +116,3 @@ async function within(promise: Promise<void>, complaint: string): Promise<void> 
     clearTimeout(timer);
   }
 }
-
-/** @param share Between 0 and 1. @returns The quantile: the smallest value that this share of the values does not exceed. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
-}

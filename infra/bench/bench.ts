@@ -1,0 +1,71 @@
+import { parseArgs } from 'node:util';
+import { allContenders, type Contender, selectContenders } from './contenders.ts';
+import { findLoadGenerator } from './load/load.ts';
+import { findCores } from './machine/cores.ts';
+import { describeMachine, rivalVersions } from './machine/versions.ts';
+import { comparisonTable } from './results/comparison.ts';
+import { report } from './results/report.ts';
+import { measureRounds, type Subject } from './rounds.ts';
+import { benchPath } from './site/gateway.ts';
+import { openSite, type Site } from './site/site.ts';
+
+/*
+ * `npm run bench`: the gateway beside the limit and its rivals, on one core (docs/benchmarks.md).
+ *
+ *   --rounds N           rounds; default 5
+ *   --seconds S          seconds for each server in a round; default 4
+ *   --only NAME,…        limit, recipe, fastify, haproxy, gateway, gateway-ed25519, …; default: all
+ *   --gateway FOLDER     the folder `gateway/` of a checkout, more than once to compare; default: this one's
+ *   --node-flags "…"     flags for Node of the limit and the rivals: those that the gateway sets for itself
+ *   --write              write the result into docs/benchmarks.md
+ */
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    seconds: { type: 'string', default: '4' },
+    only: { type: 'string', default: '' },
+    gateway: { type: 'string', multiple: true, default: ['gateway'] },
+    'node-flags': { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const words = (text: string, separator: string) => text.split(separator).filter((word) => word !== '');
+const gateways = values.gateway;
+const nodeFlags = words(values['node-flags'], ' ');
+const contenders = selectContenders(allContenders({ gateways, nodeFlags }), words(values.only, ','));
+const cores = findCores();
+const load = findLoadGenerator();
+const seconds = Number(values.seconds);
+const options = { load, cores, connections: 64, rounds: Number(values.rounds), seconds };
+
+const site = await openSite(cores?.load);
+const running: Readonly<{ stop(): Promise<void> }>[] = [];
+try {
+  const requestsFile = site.writeRequests('requests', [benchPath]);
+  const subjects: Subject[] = [];
+  for (const contender of contenders) {
+    process.stderr.write(`starting ${contender.name}\n`);
+    const server = await contender.start(site, cores?.server);
+    running.push(server);
+    await expectRefusal(contender, server.origin, site);
+    subjects.push({ ...server, name: contender.name, requestsFile });
+  }
+  const machine = describeMachine({ cores, load: load.name, gateways });
+  const samples = await measureRounds(subjects, { ...options, warmUpSeconds: Math.min(3, seconds) });
+  const conditions = `64 connections, ${site.tokens.length} tokens in rotation, ${options.rounds} rounds of ${seconds} s`;
+  report('bench', [machine, `${conditions}. ${rivalVersions()}`, comparisonTable(samples)], values);
+} finally {
+  for (const server of running) await server.stop();
+  await site.close();
+}
+
+/** A server that forwards a request with an invalid token would win by not doing the work. */
+async function expectRefusal({ name, checksTokens }: Contender, origin: string, { tokens }: Site): Promise<void> {
+  if (!checksTokens) return;
+  const [header, payload] = (tokens[0] ?? '').split('.');
+  const [, , signature] = (tokens[1] ?? '').split('.');
+  const headers = { authorization: `Bearer ${header}.${payload}.${signature}` };
+  const { status } = await fetch(origin + benchPath, { headers });
+  if (status !== 401) throw new Error(`${name} responded with ${status} to an invalid token`);
+}

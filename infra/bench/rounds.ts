@@ -1,0 +1,68 @@
+import type { LoadGenerator } from './load/load.ts';
+import type { Cores } from './machine/cores.ts';
+import { cpuMicrosOf } from './machine/process-usage.ts';
+
+/** A server that runs, and what to send to it. */
+export type Subject = Readonly<{ name: string; pid: number; origin: string; requestsFile: string }>;
+
+/** One server in one round. */
+export type Sample = Readonly<{
+  perSecond: number;
+  /** CPU microseconds of the server for each request. Undefined where there is no `/proc`. */
+  cpuMicros: number | undefined;
+  /** CPU seconds a second. Below 1 on a core of its own, something else was the bottleneck. */
+  busy: number | undefined;
+  p50Ms: number;
+  p99Ms: number;
+}>;
+
+export type RoundOptions = Readonly<{
+  load: LoadGenerator;
+  cores: Cores | undefined;
+  connections: number;
+  rounds: number;
+  seconds: number;
+  warmUpSeconds: number;
+}>;
+
+/**
+ * Warms each server up, then measures all of them in every round, so that other work on this machine slows all of them.
+ * Every other round runs backwards.
+ *
+ * @returns The samples of each server, by name, in the order of the rounds.
+ * @throws Error when a request failed: the rows would not compare the same work.
+ */
+export async function measureRounds(
+  subjects: readonly Subject[],
+  options: RoundOptions,
+): Promise<Map<string, Sample[]>> {
+  const samples = new Map(subjects.map(({ name }): [string, Sample[]] => [name, []]));
+  for (const subject of subjects) await measure(subject, options, options.warmUpSeconds);
+  for (let round = 0; round < options.rounds; round += 1) {
+    for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
+      samples.get(subject.name)?.push(await measure(subject, options, options.seconds));
+    }
+  }
+  return samples;
+}
+
+async function measure(subject: Subject, options: RoundOptions, seconds: number): Promise<Sample> {
+  const { name, pid, origin, requestsFile } = subject;
+  const { load, connections, cores } = options;
+  const before = cpuMicrosOf(pid);
+  const startedAt = performance.now();
+  const result = await load.run({ origin, requestsFile, connections, seconds, cores: cores?.load });
+  const tookMs = performance.now() - startedAt;
+  const after = cpuMicrosOf(pid);
+  if (result.failed > 0 || result.requests === 0) {
+    throw new Error(`${name}: ${result.failed} of ${result.requests} requests failed`);
+  }
+  const cpuMicros = before === undefined || after === undefined ? undefined : after - before;
+  return {
+    perSecond: result.requests / result.seconds,
+    cpuMicros: cpuMicros && cpuMicros / result.requests,
+    busy: cpuMicros && cpuMicros / 1_000 / tookMs,
+    p50Ms: result.p50Ms,
+    p99Ms: result.p99Ms,
+  };
+}

@@ -1,0 +1,104 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { freePorts } from '@countersign/testing';
+import { type RunningServer, startServer } from '../machine/start-server.ts';
+import { expectOk, type Site } from './site.ts';
+
+/** How the gateway signs, as `upstreams.*.identity` in gateway.yaml. */
+export const signatures: Readonly<Record<string, string>> = {
+  ed25519: '{ algorithm: ed25519 }',
+  'hmac-sha256': '{ algorithm: hmac-sha256, secretFile: ./secret }',
+};
+
+export type GatewayOptions = Readonly<{
+  /** The folder `gateway/` of a checkout. */
+  folder: string;
+  /** A key of {@link signatures}. */
+  algorithm: string;
+  cores: string | undefined;
+  /** Default 1,000. */
+  revocations?: number;
+  /** Routes besides the one that every benchmark uses. Default 10. */
+  moreRoutes?: number;
+  /** Default 1. */
+  workers?: number;
+}>;
+
+export type RunningGateway = RunningServer & Readonly<{ origin: string }>;
+
+/** A checkout has its own Node, which may be another version. */
+export function nodeOf(folder: string): string {
+  const own = resolve(folder, '../node_modules/.bin/node');
+  return existsSync(own) ? own : process.execPath;
+}
+
+/**
+ * Runs `countersign serve` as an operator would: defaults, verified tokens, loaded revocations, a policy with roles, a limit by
+ * user, a signature, the access log in a file, and metrics.
+ */
+export async function startGateway(site: Site, options: GatewayOptions): Promise<RunningGateway> {
+  const { folder, cores, workers = 1 } = options;
+  const [publicPort = 0, admin = 0, internal = 0] = await freePorts(3);
+  const home = join(site.directory, `gateway-${publicPort}`);
+  mkdirSync(home);
+  const file = join(home, 'gateway.yaml');
+  const listen = `{ public: "127.0.0.1:${publicPort}", admin: "127.0.0.1:${admin}", internal: "127.0.0.1:${internal}" }`;
+  writeFileSync(file, gatewayYaml(site, options, listen));
+  writeFileSync(join(home, 'secret'), randomBytes(32).toString('base64url'), { mode: 0o600 });
+  const node = nodeOf(folder);
+  const cli = ['--conditions=source', resolve(folder, 'bin/countersign.js')];
+  execFileSync(node, [...cli, 'keys', 'create', '--dir', join(home, 'keys')]);
+  const log = openSync(join(home, 'access.log'), 'a');
+  try {
+    const server = await startServer({
+      command: node,
+      args: [...cli, 'serve', '--config', file, ...(workers > 1 ? ['--workers', String(workers)] : [])],
+      cores,
+      env: { LOG_LEVEL: 'info' },
+      stdout: log,
+      ready: () => expectOk(`http://127.0.0.1:${admin}/readyz`),
+    });
+    return { ...server, origin: `http://127.0.0.1:${publicPort}` };
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** The path that the benchmarks request. */
+export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
+
+/** A path of the additional route with this number. */
+export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/things-${index}/7`;
+
+/** The configuration that is measured. Everything that it does not say has its default. */
+export function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'folder' | 'cores'>, listen: string): string {
+  const { algorithm, revocations = 1_000, moreRoutes = 10 } = options;
+  const rules =
+    'upstream: service, auth: required, allow: { roles: [complainant, agent, admin] }, limits: [{ requests: 1000000, per: 1s, by: user }]';
+  const more = Array.from({ length: moreRoutes }, (_, index) => {
+    const path = pathOfRoute(index).replace(/7$/, ':id');
+    return `  - { name: route-${index}, path: "${path}", methods: [GET, POST], ${rules} }\n`;
+  });
+  return `version: 1
+listen: ${listen}
+issuers:
+  - issuer: ${site.issuer}
+    audience: ${site.audience}
+    jwks: ${site.issuerOrigin}/jwks.json
+    algorithms: [RS256]
+    revocations: { url: ${site.issuerOrigin}/revocations/${revocations} }
+identity: { keys: ./keys }
+upstreams:
+  issuer: { targets: ["${site.issuerOrigin}"] }
+  service:
+    targets: ["${site.upstreamOrigin}"]
+    identity: ${signatures[algorithm]}
+    health: { path: /healthz }
+    retry: { attempts: 1 }
+    breaker: {}
+routes:
+  - { name: complaints, path: "/v1/complaints/**", methods: [GET, POST, PATCH], ${rules} }
+${more.join('')}`;
+}

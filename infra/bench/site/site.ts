@@ -1,0 +1,97 @@
+import { createPublicKey } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts, mintIssuer, type TestIssuer } from '@countersign/testing';
+import { type RunningServer, startServer } from '../machine/start-server.ts';
+
+/** What every server under test needs: an issuer with its tokens, and one service behind it. */
+export type Site = Readonly<{
+  /** For files of the benchmark. Removed by `close`. */
+  directory: string;
+  issuer: string;
+  audience: string;
+  /** The public key of the issuer, in a PEM file. */
+  publicKeyFile: string;
+  /** Where the key set and the revocation feeds are. */
+  issuerOrigin: string;
+  upstreamOrigin: string;
+  tokens: readonly string[];
+  /** Writes a file for the load generator: the paths in rotation, each with the next token. */
+  writeRequests(name: string, paths: readonly string[]): string;
+  close(): Promise<void>;
+}>;
+
+const issuerName = 'http://issuer.test';
+const audience = 'complaints-api';
+const tokenCount = 200;
+const roles = ['complainant', 'agent', 'admin'];
+const tokenLifetimeSec = 3_600;
+
+/** @param cores The cores of both processes, in the form of `taskset -c`. */
+export async function openSite(cores: string | undefined): Promise<Site> {
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-bench-'));
+  const issuer = await mintIssuer({ issuer: issuerName, audience, alg: 'RS256' });
+  const tokens = await mintTokens(issuer);
+  const jwksFile = join(directory, 'jwks.json');
+  const publicKeyFile = join(directory, 'issuer.pem');
+  const [jwk = {}] = issuer.jwks.keys;
+  writeFileSync(jwksFile, JSON.stringify(issuer.jwks));
+  writeFileSync(publicKeyFile, createPublicKey({ key: jwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' }));
+  const [issuerPort = 0, upstreamPort = 0] = await freePorts(2);
+  const issuerOrigin = `http://127.0.0.1:${issuerPort}`;
+  const upstreamOrigin = `http://127.0.0.1:${upstreamPort}`;
+  const started: RunningServer[] = [];
+  const close = async () => {
+    for (const server of started) await server.stop();
+    rmSync(directory, { recursive: true });
+  };
+  const start = async (program: string, args: readonly string[], url: string) => {
+    const file = join(import.meta.dirname, program);
+    started.push(
+      await startServer({ command: process.execPath, args: [file, ...args], cores, ready: () => expectOk(url) }),
+    );
+  };
+  try {
+    await start('issuer-program.ts', [String(issuerPort), jwksFile], `${issuerOrigin}/jwks.json`);
+    await start('upstream-program.ts', [String(upstreamPort)], upstreamOrigin);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    directory,
+    issuer: issuerName,
+    audience,
+    publicKeyFile,
+    issuerOrigin,
+    upstreamOrigin,
+    tokens,
+    writeRequests(name, paths) {
+      const file = join(directory, name);
+      // A path for each token at least, and a token for each path.
+      const lines = Array.from({ length: Math.max(paths.length, tokens.length) }, (_, index) => {
+        return `${paths[index % paths.length]} ${tokens[index % tokens.length]}\n`;
+      });
+      writeFileSync(file, lines.join(''));
+      return file;
+    },
+    close,
+  };
+}
+
+function mintTokens(issuer: TestIssuer): Promise<string[]> {
+  const expiresAtSec = Math.floor(Date.now() / 1000) + tokenLifetimeSec;
+  return Promise.all(
+    Array.from({ length: tokenCount }, (_, index) => {
+      const role = roles[index % roles.length];
+      return issuer.accessToken({ user_id: `user-${index}`, role, exp: expiresAtSec });
+    }),
+  );
+}
+
+/** Sends one GET. @throws Error unless the response is 2xx. */
+export async function expectOk(url: string, token?: string): Promise<void> {
+  const { status } = await fetch(url, { headers: token === undefined ? {} : { authorization: `Bearer ${token}` } });
+  if (status < 200 || status > 299) throw new Error(`${url} responded with ${status}`);
+}

@@ -52,7 +52,7 @@ try {
     subjects.push({ ...server, name: contender.name, requestsFile });
   }
   const machine = describeMachine({ cores, load: load.name, gateways });
-  const samples = await measureRounds(subjects, { ...options, warmUpSeconds: Math.min(3, seconds) });
+  const samples = await measureRounds(subjects, options);
   const conditions = `64 connections, ${site.tokens.length} tokens in rotation, ${options.rounds} rounds of ${seconds} s`;
   report('bench', [machine, `${conditions}. ${rivalVersions()}`, comparisonTable(samples)], values);
 } finally {

@@ -22,8 +22,12 @@ export type RoundOptions = Readonly<{
   connections: number;
   rounds: number;
   seconds: number;
-  warmUpSeconds: number;
 }>;
+
+// By then the optimizing compiler has seen every function many times. A slow server gets a limited time for it.
+const warmUpRequests = 30_000;
+const maxWarmUpRuns = 6;
+const warmUpSeconds = 2;
 
 /**
  * Warms each server up, then measures all of them in every round, so that other work on this machine slows all of them.
@@ -37,13 +41,25 @@ export async function measureRounds(
   options: RoundOptions,
 ): Promise<Map<string, Sample[]>> {
   const samples = new Map(subjects.map(({ name }): [string, Sample[]] => [name, []]));
-  for (const subject of subjects) await measure(subject, options, options.warmUpSeconds);
+  for (const subject of subjects) await warmUp(subject, options);
   for (let round = 0; round < options.rounds; round += 1) {
     for (const subject of round % 2 === 0 ? subjects : subjects.toReversed()) {
-      samples.get(subject.name)?.push(await measure(subject, options, options.seconds));
+      const sample = await measure(subject, options, options.seconds);
+      samples.get(subject.name)?.push(sample);
+      const cpu = sample.cpuMicros === undefined ? '' : `, ${sample.cpuMicros.toFixed(1)} µs`;
+      process.stderr.write(`round ${round + 1}: ${subject.name} ${Math.round(sample.perSecond)}/s${cpu}\n`);
     }
   }
   return samples;
+}
+
+async function warmUp(subject: Subject, options: RoundOptions): Promise<void> {
+  process.stderr.write(`warming up ${subject.name}\n`);
+  const seconds = Math.min(warmUpSeconds, options.seconds);
+  const needed = warmUpRequests * (seconds / warmUpSeconds);
+  for (let run = 0, sent = 0; run < maxWarmUpRuns && sent < needed; run += 1) {
+    sent += (await measure(subject, options, seconds)).perSecond * seconds;
+  }
 }
 
 async function measure(subject: Subject, options: RoundOptions, seconds: number): Promise<Sample> {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
 import { type RunningServer, startServer } from '../machine/start-server.ts';
@@ -40,21 +40,15 @@ export function nodeOf(folder: string): string {
  */
 export async function startGateway(site: Site, options: GatewayOptions): Promise<RunningGateway> {
   const { folder, cores, workers = 1 } = options;
-  const [publicPort = 0, admin = 0, internal = 0] = await freePorts(3);
-  const home = join(site.directory, `gateway-${publicPort}`);
-  mkdirSync(home);
-  const file = join(home, 'gateway.yaml');
-  const listen = `{ public: "127.0.0.1:${publicPort}", admin: "127.0.0.1:${admin}", internal: "127.0.0.1:${internal}" }`;
-  writeFileSync(file, gatewayYaml(site, options, listen));
-  writeFileSync(join(home, 'secret'), randomBytes(32).toString('base64url'), { mode: 0o600 });
+  const ports = await freePorts(3);
+  const { home, file } = writeGatewayFiles(site, options, ports);
+  const [publicPort = 0, admin = 0] = ports;
   const node = nodeOf(folder);
-  const cli = ['--conditions=source', resolve(folder, 'bin/countersign.js')];
-  execFileSync(node, [...cli, 'keys', 'create', '--dir', join(home, 'keys')]);
   const log = openSync(join(home, 'access.log'), 'a');
   try {
     const server = await startServer({
       command: node,
-      args: [...cli, 'serve', '--config', file, ...(workers > 1 ? ['--workers', String(workers)] : [])],
+      args: [...cliOf(folder), 'serve', '--config', file, ...(workers > 1 ? ['--workers', String(workers)] : [])],
       cores,
       env: { LOG_LEVEL: 'info' },
       stdout: log,
@@ -66,6 +60,26 @@ export async function startGateway(site: Site, options: GatewayOptions): Promise
   }
 }
 
+/**
+ * Writes the files of one gateway: its configuration, its signing key and its secret.
+ *
+ * @param ports Of the public, the admin and the internal listener.
+ */
+export function writeGatewayFiles(
+  site: Site,
+  options: Omit<GatewayOptions, 'cores'>,
+  ports: readonly number[],
+): Readonly<{ home: string; file: string }> {
+  const home = mkdtempSync(join(site.directory, 'gateway-'));
+  const file = join(home, 'gateway.yaml');
+  writeFileSync(file, gatewayYaml(site, options, ports));
+  writeFileSync(join(home, 'secret'), randomBytes(32).toString('base64url'), { mode: 0o600 });
+  execFileSync(nodeOf(options.folder), [...cliOf(options.folder), 'keys', 'create', '--dir', join(home, 'keys')]);
+  return { home, file };
+}
+
+const cliOf = (folder: string): string[] => ['--conditions=source', resolve(folder, 'bin/countersign.js')];
+
 /** The path that the benchmarks request. */
 export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
 
@@ -73,8 +87,9 @@ export const benchPath = '/v1/complaints/01890a5d-ac96-774b-bcce-b302099a8057';
 export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/things-${index}/7`;
 
 /** The configuration that is measured. Everything that it does not say has its default. */
-export function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'folder' | 'cores'>, listen: string): string {
+function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'cores'>, ports: readonly number[]): string {
   const { algorithm, revocations = 1_000, moreRoutes = 10 } = options;
+  const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);
   const rules =
     'upstream: service, auth: required, allow: { roles: [complainant, agent, admin] }, limits: [{ requests: 1000000, per: 1s, by: user }]';
   const more = Array.from({ length: moreRoutes }, (_, index) => {
@@ -82,7 +97,7 @@ export function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'folder' |
     return `  - { name: route-${index}, path: "${path}", methods: [GET, POST], ${rules} }\n`;
   });
   return `version: 1
-listen: ${listen}
+listen: { public: ${publicPort}, admin: ${admin}, internal: ${internal} }
 issuers:
   - issuer: ${site.issuer}
     audience: ${site.audience}

@@ -1,21 +1,15 @@
 import { createServer } from 'node:net';
+import { serviceBody, serviceHeaders } from './service-response.ts';
 
 /*
  * The service behind every server under test. Answers each GET with the same small response, which has the headers that
  * Node's server sends. It reads no headers, so that it takes little from the core that it shares with the load.
  */
 
-const body = JSON.stringify({
-  id: '01890a5d-ac96-774b-bcce-b302099a8057',
-  status: 'open',
-  title: 'The lift is broken',
-});
 const end = '\r\n\r\n';
+const head = serviceHeaders.map((text, index) => text + (index % 2 === 0 ? ': ' : '\r\n')).join('');
 const responseAt = (now: Date) =>
-  Buffer.from(
-    `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nDate: ${now.toUTCString()}\r\n` +
-      `Connection: keep-alive\r\nKeep-Alive: timeout=60\r\n\r\n${body}`,
-  );
+  Buffer.from(`HTTP/1.1 200 OK\r\n${head}Date: ${now.toUTCString()}\r\n\r\n${serviceBody}`);
 let response = responseAt(new Date());
 setInterval(() => {
   response = responseAt(new Date());

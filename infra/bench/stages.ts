@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { findCores } from './machine/cores.ts';
+import { describeMachine } from './machine/versions.ts';
+import { report } from './results/report.ts';
+import { benchPath, signatures, writeGatewayFiles } from './site/gateway.ts';
+import { openSite } from './site/site.ts';
+import { type Parts, partsTable, type WaySettings } from './stages/parts.ts';
+
+/*
+ * `npm run bench:stages`: what each part of a request's way through the gateway costs, in CPU microseconds (docs/benchmarks.md).
+ *
+ *   --rounds N           rounds; default 15
+ *   --batches N          batches of 64 requests in a round; default 30
+ *   --node-flags "…"     flags for Node, such as those that `countersign serve` sets for itself
+ *   --write              write the result into docs/benchmarks.md
+ */
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '15' },
+    batches: { type: 'string', default: '30' },
+    'node-flags': { type: 'string', default: '' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const cores = findCores();
+const algorithms = Object.keys(signatures);
+const site = await openSite(cores?.load);
+try {
+  const settings: WaySettings = {
+    requestsFile: site.writeRequests('requests', [benchPath]),
+    clientCores: cores?.load,
+    configurations: algorithms.map((algorithm) => {
+      const { file } = writeGatewayFiles(site, { folder: 'gateway', algorithm }, [0, 0, 0]);
+      return { algorithm, file };
+    }),
+    warmUpRounds: 3,
+    rounds: Number(values.rounds),
+    batches: Number(values.batches),
+  };
+  const machine = describeMachine({ cores, load: 'batches of 64 requests', gateways: ['gateway'] });
+  const rounds = await measureWay(settings, openSync(join(site.directory, 'access.log'), 'a'));
+  report('stages', [machine, partsTable(rounds, algorithms)], values);
+} finally {
+  await site.close();
+}
+
+async function measureWay(settings: WaySettings, log: number): Promise<Parts[]> {
+  const flags = values['node-flags'].split(' ').filter((flag) => flag !== '');
+  const program = join(import.meta.dirname, 'stages/way-program.ts');
+  const node = [process.execPath, ...flags, '--conditions=source', program, JSON.stringify(settings)];
+  const [command = '', ...args] = cores === undefined ? node : ['taskset', '-c', cores.server, ...node];
+  const child = spawn(command, args, { stdio: ['ignore', log, 'inherit', 'ipc'] });
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the measuring process ended with ${code}`);
+  });
+  ended.catch(() => {});
+  const [rounds] = await Promise.race([once(child, 'message'), ended]);
+  return rounds as Parts[];
+}

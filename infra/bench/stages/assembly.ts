@@ -1,0 +1,125 @@
+import type { ServerResponse } from 'node:http';
+import { createLogger, createMetrics } from '@countersign/service-kit';
+import { eventually } from '@countersign/testing';
+import { loadConfig } from '../../../gateway/src/config/load.ts';
+import type { Arrival, Signed } from '../../../gateway/src/exchange.ts';
+import { createSigningKeys } from '../../../gateway/src/keys/signing-keys.ts';
+import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
+import type { Stages } from '../../../gateway/src/pipeline.ts';
+import { createRouteTable, routesOn } from '../../../gateway/src/routing/route-table.ts';
+import { createHandlers, createInFlight, type Handlers } from '../../../gateway/src/server/handlers.ts';
+import { createProcessResources } from '../../../gateway/src/snapshot/process-resources.ts';
+import { createSnapshot } from '../../../gateway/src/snapshot/snapshot.ts';
+import { createAuthenticate } from '../../../gateway/src/stages/authenticate.ts';
+import { authorize } from '../../../gateway/src/stages/authorize.ts';
+import { compileLimits, createLimit } from '../../../gateway/src/stages/limit.ts';
+import { createMatch } from '../../../gateway/src/stages/match.ts';
+import { createSanitize } from '../../../gateway/src/stages/sanitize.ts';
+import { createSign } from '../../../gateway/src/stages/sign.ts';
+import { createAccessLog, type LogRequest } from '../../../gateway/src/telemetry/access-log.ts';
+import { type CountRequest, createRequestMetrics } from '../../../gateway/src/telemetry/metrics.ts';
+import { createAccessTokens } from '../../../gateway/src/tokens/access-token-cache.ts';
+import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
+import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
+import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
+import { readResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
+import { ResponseWriter } from '../../../gateway/src/upstreams/http/response-writer.ts';
+import { serviceHeaders } from '../site/service-response.ts';
+
+/** A request that has arrived and waits for its response. */
+export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
+
+/** The parts of one gateway, each to be called alone. This file is the only one that follows changes of the gateway. */
+export type Assembly = Readonly<{
+  stages: Pick<Stages, 'sanitize' | 'match' | 'authenticate' | 'authorize' | 'limit' | 'sign' | 'forwardHttp'>;
+  /** Authenticates with an empty cache. */
+  atFirstSight(): Stages['authenticate'];
+  signAgain: Stages['signAgain'];
+  /** The headers of the client's response to this request, when the service sends its usual ones. */
+  responseHeaders(signed: Signed): string[];
+  /** Writes a response as the gateway writes the response of a service. */
+  respond(response: ServerResponse, headers: string[], body: Buffer): void;
+  log: LogRequest;
+  count: CountRequest;
+  /** Passes each request to `hold` in place of the pipeline, and logs nothing. */
+  holdingHandlers(hold: (held: Held) => void): Handlers;
+  /** The whole way. */
+  handlers: Handlers;
+}>;
+
+/** Opens the parts of the gateway that this configuration describes, once keys and revocations are there. */
+export async function assembleGateway(file: string): Promise<Assembly> {
+  const config = loadConfig(file, {});
+  const nowMs = Date.now;
+  const isDraining = () => false;
+  const metrics = createMetrics();
+  const logger = createLogger('gateway', 'info');
+  const resources = createProcessResources(config, { metrics, logger, keySets: undefined, isDraining, nowMs });
+  const snapshot = await createSnapshot(config, resources);
+  snapshot.start();
+  await eventually(() => {
+    const { keys, revocations } = snapshot.unready();
+    if (keys.length + revocations.length > 0) throw new Error('the issuer is not known yet');
+  });
+
+  const table = createRouteTable();
+  const routes = routesOn('public', config);
+  for (const route of routes) table.add(route);
+  const { limiterFor } = createLimiters(undefined, undefined);
+  const keyFor = createSigningKeys(snapshot.gatewayKeys);
+  const txnTokens = createTxnTokens({ keys: snapshot.gatewayKeys, issuers: snapshot.trust.issuers, nowMs });
+  const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
+  const dpop = createDpop({ config, replay: resources.replay, nowMs });
+  const authenticateWith = (tokens: typeof snapshot.tokens) =>
+    createAuthenticate({ tokens, throttle: resources.throttle, dpop });
+  const forwardOptions = { upstreams: snapshot.upstreams, open: resources.connections, isDraining };
+  const service = routes[0]?.upstream;
+  if (service === undefined) throw new Error('the configuration has no route');
+  return {
+    stages: {
+      sanitize: createSanitize(config),
+      match: createMatch(table),
+      authenticate: authenticateWith(snapshot.tokens),
+      authorize,
+      limit: createLimit(new Map(routes.map((route) => [route, compileLimits(route, limiterFor)]))),
+      sign,
+      forwardHttp: createForwardHttp(forwardOptions),
+    },
+    atFirstSight: () => authenticateWith(createAccessTokens(snapshot.trust.issuers, nowMs)),
+    signAgain,
+    responseHeaders: (signed) => [
+      ...readResponseHead(
+        200,
+        serviceHeaders.map((text) => Buffer.from(text)),
+        signed,
+        service.targets[0] ?? '',
+      ),
+      'x-request-id',
+      signed.record.requestId,
+    ],
+    respond(response, headers, body) {
+      const writer = new ResponseWriter(response, service);
+      response.writeHead(200, headers);
+      writer.write(body, () => {});
+      writer.end();
+    },
+    log: createAccessLog(logger, () => {}),
+    count: createRequestMetrics(createMetrics()),
+    holdingHandlers: (hold) =>
+      createHandlers({
+        pipeline: {
+          async http(arrival, response) {
+            hold({ arrival, response });
+          },
+          async upgrade(_arrival, socket) {
+            socket.destroy();
+          },
+        },
+        respond: resources.respond,
+        logRequest: () => {},
+        isDraining,
+        inFlight: createInFlight(),
+      }),
+    handlers: snapshot.handlers.public,
+  };
+}

@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+
+/*
+ * A client that acts only when it is told to: `{ port }` sends one request on each of its connections to that port. The server
+ * can hold all of them, and nothing arrives while it measures. A process of its own, so that its CPU time does not count.
+ */
+
+const [requestsFile = '', connections = '0'] = process.argv.slice(2);
+const requests = readFileSync(requestsFile, 'utf8')
+  .trimEnd()
+  .split('\n')
+  .map((line) => {
+    const [path, token] = line.split(' ');
+    return Buffer.from(`GET ${path} HTTP/1.1\r\nAuthorization: Bearer ${token}\r\nHost: 127.0.0.1\r\n\r\n`);
+  });
+const socketsTo = new Map<number, Socket[]>();
+let sent = 0;
+
+function open(port: number): Socket[] {
+  const sockets = Array.from({ length: Number(connections) }, () => {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    // Reads and drops the responses.
+    return socket.resume();
+  });
+  socketsTo.set(port, sockets);
+  return sockets;
+}
+
+process.on('message', ({ port }: { port: number }) => {
+  for (const socket of socketsTo.get(port) ?? open(port)) {
+    socket.write(requests[sent % requests.length] ?? '');
+    sent += 1;
+  }
+});
+process.on('disconnect', () => process.exit());

@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { Handlers } from '../../../gateway/src/server/handlers.ts';
+import { createListener } from '../../../gateway/src/server/listener.ts';
+
+/** How many requests arrive at once, each on its own connection. */
+export const batchSize = 64;
+
+/** A server of this process. Settles when a whole batch has arrived, and when a whole batch was answered. */
+export type BatchServer = Readonly<{ port: number; arrived(): Promise<void>; answered(): Promise<void> }>;
+
+/** Starts a client on its own core. It sends a batch when it is told the port. */
+export function startClient(requestsFile: string, cores: string | undefined): ChildProcess {
+  const program = [join(import.meta.dirname, 'lockstep-client-program.ts'), requestsFile, String(batchSize)];
+  const [command = '', ...args] =
+    cores === undefined ? [process.execPath, ...program] : ['taskset', '-c', cores, process.execPath, ...program];
+  return spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+}
+
+export const openListener = (handlers: Handlers): Promise<BatchServer> =>
+  openBatchServer(createListener(() => handlers));
+
+/** Node's server alone, as the base of comparison. */
+export const openBareServer = (hold: (response: ServerResponse) => void): Promise<BatchServer> =>
+  openBatchServer(createServer((_request, response) => hold(response)));
+
+async function openBatchServer(server: Server): Promise<BatchServer> {
+  const arrivals = countBatches();
+  const answers = countBatches();
+  server.on('request', (_request, response: ServerResponse) => {
+    arrivals.add();
+    response.once('close', answers.add);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return { port: (server.address() as AddressInfo).port, arrived: arrivals.next, answered: answers.next };
+}
+
+function countBatches(): Readonly<{ add(): void; next(): Promise<void> }> {
+  let count = 0;
+  let done: (() => void) | undefined;
+  return {
+    add() {
+      count += 1;
+      if (count % batchSize === 0) done?.();
+    },
+    next: () =>
+      new Promise((resolve) => {
+        done = resolve;
+      }),
+  };
+}

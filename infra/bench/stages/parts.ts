@@ -1,0 +1,66 @@
+import { markdownTable, showSpread } from '../results/markdown.ts';
+import { spreadOf } from '../results/statistics.ts';
+
+/** CPU microseconds a request of everything that is measured in one round, by name. */
+export type Parts = Readonly<Record<string, number>>;
+
+/** What the measuring process is told. */
+export type WaySettings = Readonly<{
+  requestsFile: string;
+  clientCores: string | undefined;
+  configurations: readonly Readonly<{ algorithm: string; file: string }>[];
+  warmUpRounds: number;
+  rounds: number;
+  /** Batches in a round. */
+  batches: number;
+}>;
+
+type Row = Readonly<{ name: string; of(parts: Parts): number }>;
+
+const measured = (name: string, part = name): Row => ({ name, of: (parts) => parts[part] ?? Number.NaN });
+
+/** The way of one request, with this signature. What is only measured as a whole is a difference of two wholes. */
+function rowsOfWay(algorithm: string): Row[] {
+  const of = (parts: Parts, part: string) => parts[part] ?? Number.NaN;
+  return [
+    measured('node:http reads the request', 'bare in'),
+    { name: 'listener, in addition', of: (parts) => of(parts, 'listener in') - of(parts, 'bare in') },
+    measured('sanitize'),
+    measured('match'),
+    measured('authenticate, cached'),
+    measured('authorize'),
+    measured('limit'),
+    measured(`sign, ${algorithm}`),
+    measured('request out'),
+    {
+      name: 'response in',
+      of: (parts) => of(parts, 'forward') - of(parts, 'request out') - of(parts, 'response out'),
+    },
+    measured('response out'),
+    measured('log'),
+    measured('metrics'),
+  ];
+}
+
+/** Every part once, then the sum of the parts and the whole for each algorithm. */
+export function partsTable(rounds: readonly Parts[], algorithms: readonly string[]): string {
+  const [first = ''] = algorithms;
+  const rows: Row[] = [
+    ...rowsOfWay(first).flatMap((row) =>
+      row.name.startsWith('sign') ? algorithms.map((algorithm) => measured(`sign, ${algorithm}`)) : [row],
+    ),
+    measured('authenticate, first sight'),
+    measured('node:http writes a response', 'bare out'),
+    ...algorithms.flatMap((algorithm) => [
+      {
+        name: `sum, ${algorithm}`,
+        of: (parts: Parts) => rowsOfWay(algorithm).reduce((sum, row) => sum + row.of(parts), 0),
+      },
+      measured(`whole, ${algorithm}`),
+    ]),
+  ];
+  return markdownTable(
+    ['part', 'CPU µs a request'],
+    rows.map(({ name, of }) => [name, showSpread(spreadOf(rounds.map(of)), 1)]),
+  );
+}

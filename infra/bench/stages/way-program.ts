@@ -1,0 +1,111 @@
+import type { ServerResponse } from 'node:http';
+import type { Signed } from '../../../gateway/src/exchange.ts';
+import { serviceBody, serviceHeaders } from '../site/service-response.ts';
+import { type Assembly, assembleGateway, type Held } from './assembly.ts';
+import { type BatchServer, batchSize, openBareServer, openListener, startClient } from './lockstep.ts';
+import { cpuMicros, Meter } from './meter.ts';
+import type { Parts, WaySettings } from './parts.ts';
+
+/*
+ * Measures every part of the way in one process, which runs on a core of its own. Its standard output is the access log, so the
+ * result goes to the parent as a message. CPU time, not wall-clock time: other work on the machine adds little to it.
+ */
+
+const settings = JSON.parse(process.argv[2] ?? '') as WaySettings;
+const client = startClient(settings.requestsFile, settings.clientCores);
+
+const body = Buffer.from(serviceBody);
+const held: Held[] = [];
+const responses: ServerResponse[] = [];
+const bare = await openBareServer((response) => responses.push(response));
+const ways = await Promise.all(settings.configurations.map(openWay));
+
+const rounds: Parts[] = [];
+for (let round = 0; round < settings.warmUpRounds + settings.rounds; round += 1) {
+  const meter = new Meter();
+  for (let batch = 0; batch < settings.batches; batch += 1) {
+    await measureBare(meter);
+    for (const way of ways) await measureWay(way, meter);
+  }
+  if (round >= settings.warmUpRounds) rounds.push(Object.fromEntries(meter.perRequest()));
+}
+process.send?.(rounds, () => process.exit());
+
+type Way = Readonly<{ algorithm: string; gateway: Assembly; holding: BatchServer; whole: BatchServer }>;
+
+async function openWay({ algorithm, file }: WaySettings['configurations'][number]): Promise<Way> {
+  const gateway = await assembleGateway(file);
+  const holding = await openListener(gateway.holdingHandlers((request) => held.push(request)));
+  return { algorithm, gateway, holding, whole: await openListener(gateway.handlers) };
+}
+
+async function measureBare(meter: Meter): Promise<void> {
+  await receive(bare, 'arrived', meter, 'bare in');
+  await answer(bare, meter, 'bare out', responses.splice(0), (response) => {
+    response.writeHead(200, [...serviceHeaders]).end(body);
+  });
+}
+
+/** One batch through the stages and to the service, one answered at once, and one through the whole gateway. */
+async function measureWay({ algorithm, gateway, holding, whole }: Way, meter: Meter): Promise<void> {
+  const signed = await measureStages(algorithm, gateway, holding, meter);
+  const headers = gateway.responseHeaders(signed);
+  await receive(holding, 'arrived', meter, 'listener in');
+  await answer(holding, meter, 'response out', held.splice(0), ({ response }) =>
+    gateway.respond(response, headers, body),
+  );
+  await receive(whole, 'answered', meter, `whole, ${algorithm}`);
+}
+
+async function measureStages(
+  algorithm: string,
+  { stages, ...gateway }: Assembly,
+  holding: BatchServer,
+  meter: Meter,
+): Promise<Signed> {
+  await receive(holding, 'arrived', meter, 'listener in');
+  const batch = held.splice(0);
+  const incoming = await meter.each('sanitize', batch, ({ arrival }) => stages.sanitize(arrival));
+  const matched = await meter.each('match', incoming, stages.match);
+  await meter.each('authenticate, first sight', matched, gateway.atFirstSight());
+  // Fills the cache in the first rounds.
+  for (const request of matched) await stages.authenticate(request);
+  const authenticated = await meter.each('authenticate, cached', matched, stages.authenticate);
+  const permitted = await meter.each('authorize', authenticated, stages.authorize);
+  const admitted = await meter.each('limit', permitted, stages.limit);
+  const signed = await meter.each(`sign, ${algorithm}`, admitted, stages.sign);
+  const answered = holding.answered();
+  const before = cpuMicros();
+  const forwarded = signed.map((request, index) =>
+    stages.forwardHttp(request, (batch[index] as Held).response, gateway.signAgain),
+  );
+  meter.add('request out', cpuMicros() - before, signed.length);
+  await Promise.all([...forwarded, answered]);
+  meter.add('forward', cpuMicros() - before, signed.length);
+  const records = signed.map(({ record }) => record);
+  await meter.each('log', records, (record) => gateway.log(record, { status: 200, aborted: false }));
+  await meter.each('metrics', records, (record) => gateway.count(record, 200, 1.5));
+  return signed[0] as Signed;
+}
+
+async function receive(server: BatchServer, until: 'arrived' | 'answered', meter: Meter, part: string): Promise<void> {
+  const done = server[until]();
+  client.send({ port: server.port });
+  const before = cpuMicros();
+  await done;
+  meter.add(part, cpuMicros() - before, batchSize);
+}
+
+async function answer<Waiting>(
+  server: BatchServer,
+  meter: Meter,
+  part: string,
+  waiting: readonly Waiting[],
+  respond: (one: Waiting) => void,
+): Promise<void> {
+  const answered = server.answered();
+  const before = cpuMicros();
+  for (const one of waiting) respond(one);
+  await answered;
+  meter.add(part, cpuMicros() - before, waiting.length);
+}

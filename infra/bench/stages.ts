@@ -33,6 +33,7 @@ const site = await openSite(cores?.load);
 try {
   const settings: WaySettings = {
     requestsFile: site.writeRequests('requests', [benchPath]),
+    upstreamOrigin: site.upstreamOrigin,
     clientCores: cores?.load,
     configurations: algorithms.map((algorithm) => {
       const { file } = writeGatewayFiles(site, { folder: 'gateway', algorithm }, [0, 0, 0]);

@@ -37,6 +37,8 @@ export type Assembly = Readonly<{
   signAgain: Stages['signAgain'];
   /** The headers of the client's response to this request, when the service sends its usual ones. */
   responseHeaders(signed: Signed): string[];
+  /** What undici is told to send. */
+  dispatchOptions(signed: Signed): Readonly<{ method: 'GET'; path: string; headers: string[] }>;
   /** Writes a response as the gateway writes the response of a service. */
   respond(response: ServerResponse, headers: string[], body: Buffer): void;
   log: LogRequest;
@@ -97,6 +99,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       'x-request-id',
       signed.record.requestId,
     ],
+    dispatchOptions: ({ outbound }) => ({ method: 'GET', path: outbound.target, headers: outbound.headers.flat() }),
     respond(response, headers, body) {
       const writer = new ResponseWriter(response, service);
       response.writeHead(200, headers);

@@ -7,6 +7,7 @@ export type Parts = Readonly<Record<string, number>>;
 /** What the measuring process is told. */
 export type WaySettings = Readonly<{
   requestsFile: string;
+  upstreamOrigin: string;
   clientCores: string | undefined;
   configurations: readonly Readonly<{ algorithm: string; file: string }>[];
   warmUpRounds: number;
@@ -50,7 +51,8 @@ export function partsTable(rounds: readonly Parts[], algorithms: readonly string
       row.name.startsWith('sign') ? algorithms.map((algorithm) => measured(`sign, ${algorithm}`)) : [row],
     ),
     measured('authenticate, first sight'),
-    measured('node:http writes a response', 'bare out'),
+    measured('node:http writes the response', 'bare out'),
+    measured('undici sends the request and reads the response', 'undici'),
     ...algorithms.flatMap((algorithm) => [
       {
         name: `sum, ${algorithm}`,

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { Pool } from 'undici';
 import type { Signed } from '../../../gateway/src/exchange.ts';
 import { serviceBody, serviceHeaders } from '../site/service-response.ts';
 import { type Assembly, assembleGateway, type Held } from './assembly.ts';
@@ -15,6 +16,7 @@ const settings = JSON.parse(process.argv[2] ?? '') as WaySettings;
 const client = startClient(settings.requestsFile, settings.clientCores);
 
 const body = Buffer.from(serviceBody);
+const pool = new Pool(settings.upstreamOrigin, { connections: batchSize, pipelining: 1 });
 const held: Held[] = [];
 const responses: ServerResponse[] = [];
 const bare = await openBareServer((response) => responses.push(response));
@@ -55,6 +57,28 @@ async function measureWay({ algorithm, gateway, holding, whole }: Way, meter: Me
     gateway.respond(response, headers, body),
   );
   await receive(whole, 'answered', meter, `whole, ${algorithm}`);
+  await exchangeAlone(gateway.dispatchOptions(signed), meter);
+}
+
+/** Sends a batch of the same requests with undici and nothing else. */
+async function exchangeAlone(options: ReturnType<Assembly['dispatchOptions']>, meter: Meter): Promise<void> {
+  const before = cpuMicros();
+  await new Promise<void>((resolve, reject) => {
+    let open = batchSize;
+    for (let index = 0; index < batchSize; index += 1) {
+      pool.dispatch(options, {
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData() {},
+        onResponseEnd() {
+          open -= 1;
+          if (open === 0) resolve();
+        },
+        onResponseError: (_controller, error) => reject(error),
+      });
+    }
+  });
+  meter.add('undici', cpuMicros() - before, batchSize);
 }
 
 async function measureStages(

@@ -6,7 +6,7 @@ import { describeMachine, rivalVersions } from './machine/versions.ts';
 import { comparisonTable } from './results/comparison.ts';
 import { report } from './results/report.ts';
 import { measureRounds, type Subject } from './rounds.ts';
-import { benchPath } from './site/gateway.ts';
+import { benchPath, ownGateway } from './site/gateway.ts';
 import { openSite, type Site } from './site/site.ts';
 
 /*
@@ -25,7 +25,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     only: { type: 'string', default: '' },
-    gateway: { type: 'string', multiple: true, default: ['gateway'] },
+    gateway: { type: 'string', multiple: true, default: [ownGateway] },
     'node-flags': { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
   },

@@ -53,7 +53,8 @@ export async function measureRounds(
   return samples;
 }
 
-async function warmUp(subject: Subject, options: RoundOptions): Promise<void> {
+/** Sends requests until the server runs compiled code. */
+export async function warmUp(subject: Subject, options: Omit<RoundOptions, 'rounds'>): Promise<void> {
   process.stderr.write(`warming up ${subject.name}\n`);
   const seconds = Math.min(warmUpSeconds, options.seconds);
   const needed = warmUpRequests * (seconds / warmUpSeconds);
@@ -62,7 +63,7 @@ async function warmUp(subject: Subject, options: RoundOptions): Promise<void> {
   }
 }
 
-async function measure(subject: Subject, options: RoundOptions, seconds: number): Promise<Sample> {
+async function measure(subject: Subject, options: Omit<RoundOptions, 'rounds'>, seconds: number): Promise<Sample> {
   const { name, pid, origin, requestsFile } = subject;
   const { load, connections, cores } = options;
   const before = cpuMicrosOf(pid);

@@ -1,12 +1,11 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findCores } from './machine/cores.ts';
+import { forkPinned } from './machine/fork-pinned.ts';
 import { describeMachine } from './machine/versions.ts';
 import { report } from './results/report.ts';
-import { benchPath, signatures, writeGatewayFiles } from './site/gateway.ts';
+import { benchPath, ownGateway, signatures, writeGatewayFiles } from './site/gateway.ts';
 import { openSite } from './site/site.ts';
 import { type Parts, partsTable, type WaySettings } from './stages/parts.ts';
 
@@ -36,14 +35,14 @@ try {
     upstreamOrigin: site.upstreamOrigin,
     clientCores: cores?.load,
     configurations: algorithms.map((algorithm) => {
-      const { file } = writeGatewayFiles(site, { folder: 'gateway', algorithm }, [0, 0, 0]);
+      const { file } = writeGatewayFiles(site, { folder: ownGateway, algorithm }, [0, 0, 0]);
       return { algorithm, file };
     }),
     warmUpRounds: 3,
     rounds: Number(values.rounds),
     batches: Number(values.batches),
   };
-  const machine = describeMachine({ cores, load: 'batches of 64 requests', gateways: ['gateway'] });
+  const machine = describeMachine({ cores, load: 'batches of 64 requests', gateways: [ownGateway] });
   const rounds = await measureWay(settings, openSync(join(site.directory, 'access.log'), 'a'));
   report('stages', [machine, partsTable(rounds, algorithms)], values);
 } finally {
@@ -51,15 +50,11 @@ try {
 }
 
 async function measureWay(settings: WaySettings, log: number): Promise<Parts[]> {
-  const flags = values['node-flags'].split(' ').filter((flag) => flag !== '');
-  const program = join(import.meta.dirname, 'stages/way-program.ts');
-  const node = [process.execPath, ...flags, '--conditions=source', program, JSON.stringify(settings)];
-  const [command = '', ...args] = cores === undefined ? node : ['taskset', '-c', cores.server, ...node];
-  const child = spawn(command, args, { stdio: ['ignore', log, 'inherit', 'ipc'] });
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`the measuring process ended with ${code}`);
+  const program = forkPinned(join(import.meta.dirname, 'stages/way-program.ts'), {
+    args: [JSON.stringify(settings)],
+    cores: cores?.server,
+    nodeFlags: values['node-flags'].split(' ').filter((flag) => flag !== ''),
+    stdout: log,
   });
-  ended.catch(() => {});
-  const [rounds] = await Promise.race([once(child, 'message'), ended]);
-  return rounds as Parts[];
+  return (await program.message()) as Parts[];
 }

@@ -1,16 +1,25 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** One core for the server under test, another for the upstream and the load. In the form that `taskset -c` takes. */
-export type Cores = Readonly<{ server: string; load: string }>;
+/** Which cores each process may use, in the form that `taskset -c` takes. */
+export type Cores = Readonly<{
+  /** One core, for the server under test. */
+  server: string;
+  /** Another one, for the upstream and the load. */
+  load: string;
+  /** Two cores that nothing else uses, for two workers. Undefined with fewer than four cores. */
+  twoServers: string | undefined;
+}>;
 
 /** @returns Undefined if this process may use one core only, or if there is no `taskset`. Nothing is pinned then. */
 export function findCores(): Cores | undefined {
   try {
     execFileSync('taskset', ['--version'], { stdio: 'ignore' });
     const allowed = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '';
-    const [server, load] = parseCpuList(allowed);
-    return server === undefined || load === undefined ? undefined : { server: String(server), load: String(load) };
+    const [server, load, third, fourth] = parseCpuList(allowed);
+    if (server === undefined || load === undefined) return undefined;
+    const twoServers = fourth === undefined ? undefined : `${third},${fourth}`;
+    return { server: String(server), load: String(load), twoServers };
   } catch {
     return undefined;
   }

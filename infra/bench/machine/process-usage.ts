@@ -17,6 +17,11 @@ export function parseStat(text: string): ProcessStat {
   };
 }
 
+/** Parses `VmRSS` of `/proc/PID/status`. A process that has just ended has none. */
+export function parseResidentBytes(text: string): number {
+  return Number(/^VmRSS:\s*(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+}
+
 /** The process and all of its descendants, so that workers count too. */
 export function familyOf(pid: number, all: readonly ProcessStat[]): ProcessStat[] {
   const own = all.filter((stat) => stat.pid === pid);
@@ -28,6 +33,14 @@ export function cpuMicrosOf(pid: number): number | undefined {
   const family = familyOf(pid, allProcesses());
   if (family.length === 0) return undefined;
   return family.reduce((sum, { ticks }) => sum + ticks, 0) * (1_000_000 / ticksPerSecond);
+}
+
+/** @returns Resident bytes of the process and its descendants. */
+export function residentBytesOf(pid: number): number {
+  return familyOf(pid, allProcesses()).reduce(
+    (sum, { pid: member }) => sum + parseResidentBytes(readProc(`${member}/status`)),
+    0,
+  );
 }
 
 function allProcesses(): ProcessStat[] {

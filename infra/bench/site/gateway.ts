@@ -6,6 +6,9 @@ import { freePorts } from '@countersign/testing';
 import { type RunningServer, startServer } from '../machine/start-server.ts';
 import { expectOk, type Site } from './site.ts';
 
+/** The gateway of this checkout. */
+export const ownGateway = resolve(import.meta.dirname, '../../../gateway');
+
 /** How the gateway signs, as `upstreams.*.identity` in gateway.yaml. */
 export const signatures: Readonly<Record<string, string>> = {
   ed25519: '{ algorithm: ed25519 }',
@@ -22,7 +25,7 @@ export type GatewayOptions = Readonly<{
   revocations?: number;
   /** Routes besides the one that every benchmark uses. Default 10. */
   moreRoutes?: number;
-  /** Default 1. */
+  /** Default: one process. With this option, also with 1, routes have no limits, because workers count them in Redis only. */
   workers?: number;
 }>;
 
@@ -39,7 +42,7 @@ export function nodeOf(folder: string): string {
  * user, a signature, the access log in a file, and metrics.
  */
 export async function startGateway(site: Site, options: GatewayOptions): Promise<RunningGateway> {
-  const { folder, cores, workers = 1 } = options;
+  const { folder, cores, workers } = options;
   const ports = await freePorts(3);
   const { home, file } = writeGatewayFiles(site, options, ports);
   const [publicPort = 0, admin = 0] = ports;
@@ -48,7 +51,13 @@ export async function startGateway(site: Site, options: GatewayOptions): Promise
   try {
     const server = await startServer({
       command: node,
-      args: [...cliOf(folder), 'serve', '--config', file, ...(workers > 1 ? ['--workers', String(workers)] : [])],
+      args: [
+        ...cliOf(folder),
+        'serve',
+        '--config',
+        file,
+        ...(workers === undefined ? [] : ['--workers', String(workers)]),
+      ],
       cores,
       env: { LOG_LEVEL: 'info' },
       stdout: log,
@@ -88,10 +97,10 @@ export const pathOfRoute = (index: number): string => `/v1/area-${index % 100}/t
 
 /** The configuration that is measured. Everything that it does not say has its default. */
 function gatewayYaml(site: Site, options: Omit<GatewayOptions, 'cores'>, ports: readonly number[]): string {
-  const { algorithm, revocations = 1_000, moreRoutes = 10 } = options;
+  const { algorithm, revocations = 1_000, moreRoutes = 10, workers } = options;
   const [publicPort, admin, internal] = ports.map((port) => `"127.0.0.1:${port}"`);
-  const rules =
-    'upstream: service, auth: required, allow: { roles: [complainant, agent, admin] }, limits: [{ requests: 1000000, per: 1s, by: user }]';
+  const limits = workers === undefined ? ', limits: [{ requests: 1000000, per: 1s, by: user }]' : '';
+  const rules = `upstream: service, auth: required, allow: { roles: [complainant, agent, admin] }${limits}`;
   const more = Array.from({ length: moreRoutes }, (_, index) => {
     const path = pathOfRoute(index).replace(/7$/, ':id');
     return `  - { name: route-${index}, path: "${path}", methods: [GET, POST], ${rules} }\n`;

@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Handlers } from '../../../gateway/src/server/handlers.ts';
 import { createListener } from '../../../gateway/src/server/listener.ts';
+import { forkPinned } from '../machine/fork-pinned.ts';
 
 /** How many requests arrive at once, each on its own connection. */
 export const batchSize = 64;
@@ -14,10 +15,8 @@ export type BatchServer = Readonly<{ port: number; arrived(): Promise<void>; ans
 
 /** Starts a client on its own core. It sends a batch when it is told the port. */
 export function startClient(requestsFile: string, cores: string | undefined): ChildProcess {
-  const program = [join(import.meta.dirname, 'lockstep-client-program.ts'), requestsFile, String(batchSize)];
-  const [command = '', ...args] =
-    cores === undefined ? [process.execPath, ...program] : ['taskset', '-c', cores, process.execPath, ...program];
-  return spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const program = join(import.meta.dirname, 'lockstep-client-program.ts');
+  return forkPinned(program, { args: [requestsFile, String(batchSize)], cores }).process;
 }
 
 export const openListener = (handlers: Handlers): Promise<BatchServer> =>

@@ -1,0 +1,33 @@
+import { describe, expect, test } from '@jest/globals';
+import { allContenders, selectContenders } from './contenders.ts';
+
+describe('selection', () => {
+  const all = allContenders({ gateways: ['/x/one/gateway', '/x/two/gateway'], nodeFlags: [] });
+  const select = (...names: string[]) => selectContenders(all, names).map(({ name }) => name);
+
+  test.each([
+    [['limit'], ['limit']],
+    [
+      ['fastify', 'limit'],
+      ['limit', 'fastify'],
+    ],
+    [['gateway-ed25519'], ['gateway-ed25519@one', 'gateway-ed25519@two']],
+    [['gateway-hmac-sha256@two'], ['gateway-hmac-sha256@two']],
+  ])('%p selects %p', (names, selected) => {
+    expect(select(...names)).toEqual(selected);
+  });
+
+  test('`gateway` selects every checkout with every algorithm, and no name selects everything', () => {
+    expect(select('gateway')).toEqual(select().filter((name) => name.startsWith('gateway-')));
+    expect(select()).toEqual(all.map(({ name }) => name));
+  });
+
+  test('refuses a name that selects nothing, and shows the known ones', () => {
+    expect(() => select('gate')).toThrow(/unknown: gate; known: limit, recipe, fastify/);
+  });
+});
+
+test('one gateway needs no checkout in its name', () => {
+  const names = allContenders({ gateways: ['/x/one/gateway'], nodeFlags: [] }).map(({ name }) => name);
+  expect(names).toContain('gateway-hmac-sha256');
+});

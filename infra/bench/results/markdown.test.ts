@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import { markdownTable, replaceBetween, showNumber, showSpread } from './markdown.ts';
+
+test('renders a table', () => {
+  expect(markdownTable(['name', 'a|b'], [['x', '1']])).toBe('| name | a\\|b |\n|---|---:|\n| x | 1 |');
+});
+
+test.each([
+  [12_345.6, 0, '12,346'],
+  [1.005, 1, '1.0'],
+  [undefined, 2, '–'],
+  [Number.NaN, 0, '–'],
+])('shows %p with %p digits as %p', (value, digits, shown) => {
+  expect(showNumber(value, digits)).toBe(shown);
+});
+
+test('shows a spread', () => {
+  expect(showSpread({ median: 5_500, min: 5_100, max: 5_900 })).toBe('5,500 (5,100–5,900)');
+});
+
+test('replaces only what is between the marks', () => {
+  const page = 'before\n<!-- a -->\nold\n<!-- /a -->\nafter <!-- b -->\n';
+  expect(replaceBetween(page, 'a', 'new')).toBe('before\n<!-- a -->\nnew\n<!-- /a -->\nafter <!-- b -->\n');
+});
+
+test.each(['nothing', '<!-- a -->\nno end', 'no start\n<!-- /a -->'])(
+  'refuses a page without the marks: %p',
+  (page) => {
+    expect(() => replaceBetween(page, 'a', 'new')).toThrow('the marks of a are missing');
+  },
+);

@@ -1,15 +1,23 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:net';
+import { calculateJwkThumbprint, type JWK } from 'jose';
 import { serviceBody, serviceHeaders } from './service-response.ts';
 
 /*
  * The service behind every server under test. Answers each GET with the same small response, which has the headers that
- * Node's server sends. It reads no headers, so that it takes little from the core that it shares with the load.
+ * Node's server sends. It reads no headers, so that it takes little from the core that it shares with the load. It publishes a
+ * key for signatures with an agreed key.
  */
 
 const end = '\r\n\r\n';
 const head = serviceHeaders.map((text, index) => text + (index % 2 === 0 ? ': ' : '\r\n')).join('');
 const responseAt = (now: Date) =>
   Buffer.from(`HTTP/1.1 200 OK\r\n${head}Date: ${now.toUTCString()}\r\n\r\n${serviceBody}`);
+const jwk = generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' }) as JWK;
+const keySet = JSON.stringify({
+  keys: [{ ...jwk, kid: await calculateJwkThumbprint(jwk), use: 'enc', alg: 'countersign-agreed-v1' }],
+});
+const keySetResponse = `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${keySet.length}\r\n\r\n${keySet}`;
 let response = responseAt(new Date());
 setInterval(() => {
   response = responseAt(new Date());
@@ -21,8 +29,8 @@ const server = createServer({ noDelay: true }, (socket) => {
     const text = rest + chunk.toString('latin1');
     let from = 0;
     for (let at = text.indexOf(end); at !== -1; at = text.indexOf(end, from)) {
+      socket.write(text.startsWith('GET /.well-known/jwks.json', from) ? keySetResponse : response);
       from = at + end.length;
-      socket.write(response);
     }
     rest = from === text.length ? '' : text.slice(from);
   });

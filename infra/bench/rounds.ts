@@ -71,13 +71,14 @@ async function measure(subject: Subject, options: Omit<RoundOptions, 'rounds'>, 
   const result = await load.run({ origin, requestsFile, connections, seconds, cores: cores?.load });
   const tookMs = performance.now() - startedAt;
   const after = cpuMicrosOf(pid);
-  if (result.failed > 0 || result.requests === 0) {
-    throw new Error(`${name}: ${result.failed} of ${result.requests} requests failed`);
+  const { requests, refused, broken } = result;
+  if (refused + broken > 0 || requests === 0) {
+    throw new Error(`${name}: of ${requests} requests, ${refused} were refused and ${broken} got no response`);
   }
   const cpuMicros = before === undefined || after === undefined ? undefined : after - before;
   return {
-    perSecond: result.requests / result.seconds,
-    cpuMicros: cpuMicros && cpuMicros / result.requests,
+    perSecond: requests / result.seconds,
+    cpuMicros: cpuMicros && cpuMicros / requests,
     busy: cpuMicros && cpuMicros / 1_000 / tookMs,
     p50Ms: result.p50Ms,
     p99Ms: result.p99Ms,

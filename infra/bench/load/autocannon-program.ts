@@ -16,7 +16,8 @@ process.stdout.write(
   `${JSON.stringify({
     requests: result.requests.total,
     seconds: result.duration,
-    failed: result.errors + result.timeouts + result.non2xx,
+    refused: result.non2xx,
+    broken: result.errors,
     p50Ms: result.latency.p50,
     p99Ms: result.latency.p99,
   })}\n`,

@@ -16,8 +16,10 @@ export type LoadOptions = Readonly<{
 export type LoadResult = Readonly<{
   requests: number;
   seconds: number;
-  /** Connections that failed, and responses other than 2xx and 3xx. */
-  failed: number;
+  /** Responses other than 2xx and 3xx. */
+  refused: number;
+  /** Requests without a response, because the connection failed or 10 s passed. */
+  broken: number;
   p50Ms: number;
   p99Ms: number;
 }>;
@@ -56,7 +58,7 @@ function wrkVersion(): string | undefined {
 
 function wrkArgs({ origin, requestsFile, connections, seconds }: LoadOptions): string[] {
   const script = join(import.meta.dirname, 'rotate-requests.lua');
-  return ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, origin, '--', requestsFile];
+  return ['-t1', `-c${connections}`, `-d${seconds}s`, '--timeout', '10s', '-s', script, origin, '--', requestsFile];
 }
 
 async function execute(command: string, args: readonly string[], { cores }: LoadOptions): Promise<LoadResult> {

@@ -27,6 +27,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     env: { ...process.env, NODE_OPTIONS: '', ...env },
     stdio: ['ignore', stdout, 'pipe'],
   });
+  endWithThisProcess(child);
   const output = keepOutput(child);
   const exited = once(child, 'exit');
   const stop = async () => {
@@ -44,6 +45,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     throw error;
   }
   return { pid: child.pid ?? 0, stop };
+}
+
+const children = new Set<ChildProcess>();
+
+/** Also when this process is interrupted: a server left behind would take its core from the next run. */
+function endWithThisProcess(child: ChildProcess): void {
+  if (children.size === 0) {
+    process.once('exit', () => {
+      for (const one of children) one.kill('SIGKILL');
+    });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  }
+  children.add(child);
 }
 
 function keepOutput(child: ChildProcess): () => string {

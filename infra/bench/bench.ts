@@ -16,7 +16,8 @@ import { openSite, type Site } from './site/site.ts';
  *   --seconds S          seconds for each server in a round; default 4
  *   --only NAME,…        limit, recipe, fastify, haproxy, gateway, gateway-ed25519, …; default: all
  *   --gateway FOLDER     the folder `gateway/` of a checkout, more than once to compare; default: this one's
- *   --node-flags "…"     flags for Node of the limit and the rivals: those that the gateway sets for itself
+ *   --node-flags="…"     flags for Node of the limit and the rivals: those that the gateway sets for itself
+ *   --gateway-flags="…"  more flags for Node of the gateways, to try them
  *   --write              write the result into docs/benchmarks.md
  */
 
@@ -27,13 +28,15 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     gateway: { type: 'string', multiple: true, default: [ownGateway] },
     'node-flags': { type: 'string', default: '' },
+    'gateway-flags': { type: 'string', default: '' },
     write: { type: 'boolean', default: false },
   },
 });
 const words = (text: string, separator: string) => text.split(separator).filter((word) => word !== '');
 const gateways = values.gateway;
 const nodeFlags = words(values['node-flags'], ' ');
-const contenders = selectContenders(allContenders({ gateways, nodeFlags }), words(values.only, ','));
+const gatewayFlags = words(values['gateway-flags'], ' ');
+const contenders = selectContenders(allContenders({ gateways, nodeFlags, gatewayFlags }), words(values.only, ','));
 const cores = findCores();
 const load = findLoadGenerator();
 const seconds = Number(values.seconds);

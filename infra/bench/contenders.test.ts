@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { allContenders, selectContenders } from './contenders.ts';
 
 describe('selection', () => {
-  const all = allContenders({ gateways: ['/x/one/gateway', '/x/two/gateway'], nodeFlags: [] });
+  const all = allContenders({ gateways: ['/x/one/gateway', '/x/two/gateway'], nodeFlags: [], gatewayFlags: [] });
   const select = (...names: string[]) => selectContenders(all, names).map(({ name }) => name);
 
   test.each([
@@ -28,6 +28,8 @@ describe('selection', () => {
 });
 
 test('one gateway needs no checkout in its name', () => {
-  const names = allContenders({ gateways: ['/x/one/gateway'], nodeFlags: [] }).map(({ name }) => name);
+  const names = allContenders({ gateways: ['/x/one/gateway'], nodeFlags: [], gatewayFlags: [] }).map(
+    ({ name }) => name,
+  );
   expect(names).toContain('gateway-hmac-sha256');
 });

@@ -17,15 +17,17 @@ export type Contender = Readonly<{
 export type ContenderOptions = Readonly<{
   /** The folders `gateway/` of the checkouts to compare. */
   gateways: readonly string[];
-  /** Flags for Node of every rival. The gateway sets its own. */
+  /** Flags for Node of the limit and the rivals: those that the gateway sets for itself. */
   nodeFlags: readonly string[];
+  /** More flags for Node of the gateways, to try them. */
+  gatewayFlags: readonly string[];
 }>;
 
 /** The name of the server that others are compared with. */
 export const limitName = 'limit';
 
 /** The limit, the rivals, and each gateway once for each algorithm. HAProxy only where it is installed. */
-export function allContenders({ gateways, nodeFlags }: ContenderOptions): Contender[] {
+export function allContenders({ gateways, nodeFlags, gatewayFlags }: ContenderOptions): Contender[] {
   // All of them on the Node of the gateway.
   const node = nodeOf(gateways[0] ?? '');
   const program = (name: string, argsOf: (site: Site) => readonly string[]): Contender => ({
@@ -47,7 +49,8 @@ export function allContenders({ gateways, nodeFlags }: ContenderOptions): Conten
       Object.keys(signatures).map((algorithm) => ({
         name: `gateway-${algorithm}${gateways.length === 1 ? '' : `@${basename(dirname(resolve(folder)))}`}`,
         checksTokens: true,
-        start: (site: Site, cores: string | undefined) => startGateway(site, { folder, algorithm, cores }),
+        start: (site: Site, cores: string | undefined) =>
+          startGateway(site, { folder, algorithm, cores, nodeFlags: gatewayFlags }),
       })),
     ),
   ];

@@ -14,7 +14,7 @@ import { type Parts, partsTable, type WaySettings } from './stages/parts.ts';
  *
  *   --rounds N           rounds; default 15
  *   --batches N          batches of 64 requests in a round; default 30
- *   --node-flags "…"     flags for Node, such as those that `countersign serve` sets for itself
+ *   --node-flags="…"     flags for Node, such as those that `countersign serve` sets for itself
  *   --write              write the result into docs/benchmarks.md
  */
 

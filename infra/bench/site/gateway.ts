@@ -21,6 +21,8 @@ export type GatewayOptions = Readonly<{
   /** A key of {@link signatures}. */
   algorithm: string;
   cores: string | undefined;
+  /** Flags for Node, besides those that the gateway sets for itself. */
+  nodeFlags?: readonly string[];
   /** Default 1,000. */
   revocations?: number;
   /** Routes besides the one that every benchmark uses. Default 10. */
@@ -42,7 +44,7 @@ export function nodeOf(folder: string): string {
  * user, a signature, the access log in a file, and metrics.
  */
 export async function startGateway(site: Site, options: GatewayOptions): Promise<RunningGateway> {
-  const { folder, cores, workers } = options;
+  const { folder, cores, workers, nodeFlags = [] } = options;
   const ports = await freePorts(3);
   const { home, file } = writeGatewayFiles(site, options, ports);
   const [publicPort = 0, admin = 0] = ports;
@@ -52,6 +54,7 @@ export async function startGateway(site: Site, options: GatewayOptions): Promise
     const server = await startServer({
       command: node,
       args: [
+        ...nodeFlags,
         ...cliOf(folder),
         'serve',
         '--config',

@@ -16,7 +16,13 @@ export type {
   UserIdentity,
 } from './contract/identity.ts';
 export { newNonce, newRequestId } from './contract/ids.ts';
-export { type PreparedIdentity, prepareIdentity, type SignOptions, signRequest } from './sign/sign.ts';
+export {
+  appendSignedHeaders,
+  type PreparedIdentity,
+  prepareIdentity,
+  type SignOptions,
+  signRequest,
+} from './sign/sign.ts';
 
 // For a service: verification and refusals. Each framework adapter is a separate entry point.
 

@@ -53,12 +53,9 @@ export function serializeParams(
   return `${list};created=${params.createdSec};expires=${params.expiresSec};nonce="${params.nonce}";keyid="${params.keyid}";alg="${params.algorithm}";tag="${params.tag}"`;
 }
 
-/** Returns the two headers that carry a signature. */
-export function signatureHeaders(rawParams: string, signature: Buffer): [[string, string], [string, string]] {
-  return [
-    ['signature-input', `${label}=${rawParams}`],
-    ['signature', `${label}=:${signature.toString('base64')}:`],
-  ];
+/** Returns the two headers that carry a signature, names and values in turn. */
+export function signatureHeaders(rawParams: string, signatureBase64: string): [string, string, string, string] {
+  return ['signature-input', `${label}=${rawParams}`, 'signature', `${label}=:${signatureBase64}:`];
 }
 
 /**

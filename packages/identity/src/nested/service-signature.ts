@@ -5,7 +5,7 @@ import { IdentityRefused } from '../contract/refusal.ts';
 import { componentList, serializeParams, signatureBase, signatureHeaders } from '../contract/rfc9421.ts';
 import { signBase } from '../keys/keys.ts';
 import type { ReplayStore } from '../replay/replay.ts';
-import type { SignOptions } from '../sign/sign.ts';
+import { pairsOf, type SignOptions } from '../sign/sign.ts';
 import { assertFresh, type FreshnessRules } from '../verify/freshness.ts';
 import { parseRawHeaders } from '../verify/raw-headers.ts';
 import {
@@ -70,7 +70,8 @@ export function signServiceRequest(
     tag: serviceTag,
   });
   const base = signatureBase(componentLines(names, componentReader(method, { path, query }, sent)), rawParams);
-  return [...sent, ...signatureHeaders(rawParams, signBase({ algorithm: 'ed25519', ...key }, base))];
+  const signature = signBase({ algorithm: 'ed25519', ...key }, base).toString('base64');
+  return [...sent, ...pairsOf(signatureHeaders(rawParams, signature))];
 }
 
 export type ServiceVerifierOptions = Readonly<{

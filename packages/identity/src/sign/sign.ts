@@ -10,9 +10,7 @@ import {
 import { isMethod, isPath, isQuery, uuidV7 } from '../contract/grammar.ts';
 import type { IdentityFacts } from '../contract/identity.ts';
 import { componentLine, serializeParams, signatureBase, signatureHeaders } from '../contract/rfc9421.ts';
-import { type SigningKey, signBase } from '../keys/keys.ts';
-
-type Header = readonly [name: string, value: string];
+import { type SigningKey, signBaseAsBase64 } from '../keys/keys.ts';
 
 /** The part of a signed request that depends only on the token and the audience, already serialized. */
 export type PreparedIdentity = Readonly<{
@@ -20,16 +18,17 @@ export type PreparedIdentity = Readonly<{
   /** The headers of this type, as bits. */
   covered: CoveredMask;
   /**
-   * Signature base up to and including `"x-identity-context": `. `signRequest` appends the context with the client's
-   * address.
+   * Signature base up to and including `"x-identity-context": `. The context with the client's address
+   * follows.
    */
   linesBeforeContext: string;
   /** `x-identity-context` without `ip`. */
   context: string;
   /** Signature base after the context; each line ends in a line feed. */
   linesAfterContext: string;
-  headersBeforeContext: readonly Header[];
-  headersAfterContext: readonly Header[];
+  /** Names and values in turn. */
+  headersBeforeContext: readonly string[];
+  headersAfterContext: readonly string[];
 }>;
 
 const contextIndex = coveredRules.findIndex(({ name }) => name === 'x-identity-context');
@@ -40,13 +39,13 @@ const contextIndex = coveredRules.findIndex(({ name }) => name === 'x-identity-c
  * @throws RangeError on a value outside the contract. The gateway refuses such a token and never repairs it.
  */
 export function prepareIdentity(facts: IdentityFacts, audience: string): PreparedIdentity {
-  const before: Header[] = [];
-  const after: Header[] = [];
+  const before: string[] = [];
+  const after: string[] = [];
   let covered = 1 << contextIndex;
   coveredRules.forEach((rule, index) => {
     const value = rule.fromToken?.(facts, audience);
     if (rule.fromToken === undefined || (value === undefined && !isRequired(rule, facts))) return;
-    (index < contextIndex ? before : after).push([rule.name, requireValid(rule, value)]);
+    (index < contextIndex ? before : after).push(rule.name, requireValid(rule, value));
     covered |= 1 << index;
   });
   return {
@@ -66,8 +65,8 @@ function isRequired(rule: HeaderRule, facts: IdentityFacts): boolean {
   return presence === 'all-or-none' ? facts.kind === 'service' && facts.user !== undefined : presence === 'required';
 }
 
-function serializeLines(headers: readonly Header[]): string {
-  return headers.map(([name, value]) => `${componentLine(name, value)}\n`).join('');
+function serializeLines(headers: readonly string[]): string {
+  return pairsOf(headers).map(([name, value]) => `${componentLine(name, value)}\n`).join('');
 }
 
 function requireValid({ name, grammar }: HeaderRule, value: string | undefined): string {
@@ -95,25 +94,40 @@ export function signRequest(
   request: RequestToSign,
   options: SignOptions,
 ): readonly (readonly [name: string, value: string])[] {
-  assertTarget(request);
-  const context = contextWithAddress(request.ip, prepared.context);
-  const headers: (readonly [string, string])[] = [
-    ['x-request-id', request.requestId],
-    ...prepared.headersBeforeContext,
-    ['x-identity-context', context],
-    ...prepared.headersAfterContext,
-  ];
+  assertInContract(prepared, request);
+  const headers: string[] = [];
+  appendSignedHeaders(headers, key, prepared, request, options);
+  return pairsOf(headers);
+}
+
+/**
+ * Like {@link signRequest}, for a caller that has checked the request against the contract already, as the gateway does
+ * when it reads it.
+ *
+ * @param headers Names and values in turn. The headers are appended here.
+ */
+export function appendSignedHeaders(
+  headers: string[],
+  key: SigningKey,
+  prepared: PreparedIdentity,
+  request: RequestToSign,
+  options: SignOptions,
+): void {
+  const { method, path, query, requestId, ip } = request;
+  const { linesBeforeContext, linesAfterContext, headersBeforeContext, headersAfterContext } = prepared;
+  const context = contextWithAddress(ip, prepared.context);
+  headers.push('x-request-id', requestId);
+  for (let at = 0; at < headersBeforeContext.length; at += 1) headers.push(headersBeforeContext[at] as string);
+  headers.push('x-identity-context', context);
+  for (let at = 0; at < headersAfterContext.length; at += 1) headers.push(headersAfterContext[at] as string);
   let covered = prepared.covered | requestIdBit;
   let lines =
-    `"@method": ${request.method}\n"@path": ${request.path}\n"@query": ${request.query || '?'}\n` +
-    `"x-request-id": ${request.requestId}\n${prepared.linesBeforeContext}${context}\n${prepared.linesAfterContext}`;
-  for (const rule of requestRules) {
-    const value = rule.fromRequest?.(request);
-    if (value === undefined || (rule.coveredWith === 'content-digest' && request.contentDigest === undefined)) continue;
-    if (rule.present[prepared.kind] === undefined || !rule.grammar.matches(value)) refuseValue(rule.name);
+    `"@method": ${method}\n"@path": ${path}\n"@query": ${query || '?'}\n` +
+    `"x-request-id": ${requestId}\n${linesBeforeContext}${context}\n${linesAfterContext}`;
+  for (const { rule, value } of fromRequest(request)) {
     covered |= rule.bit;
     lines += `${rule.line}${value}\n`;
-    if (rule.stripped) headers.push([rule.name, value]);
+    if (rule.stripped) headers.push(rule.name, value);
   }
   const rawParams = serializeParams(coveredComponents(covered).list, {
     createdSec: options.createdSec,
@@ -123,17 +137,41 @@ export function signRequest(
     algorithm: key.algorithm,
     tag: identityTag,
   });
-  headers.push(...signatureHeaders(rawParams, signBase(key, signatureBase(lines, rawParams))));
-  return headers;
+  headers.push(...signatureHeaders(rawParams, signBaseAsBase64(key, signatureBase(lines, rawParams))));
 }
 
-function assertTarget({ method, path, query, requestId, upgrade }: RequestToSign): void {
+type CoveredValue = Readonly<{ rule: (typeof requestRules)[number]; value: string }>;
+const nothing: readonly CoveredValue[] = [];
+
+/** The covered headers that depend on the request, apart from its id. A plain GET has none. */
+function fromRequest(request: RequestToSign): readonly CoveredValue[] {
+  if (request.contentDigest === undefined && request.txnToken === undefined && request.upgrade === undefined)
+    return nothing;
+  return requestRules.flatMap((rule) => {
+    const value = rule.fromRequest?.(request);
+    const isCovered = rule.coveredWith !== 'content-digest' || request.contentDigest !== undefined;
+    return value !== undefined && isCovered ? [{ rule, value }] : [];
+  });
+}
+
+function assertInContract({ kind }: PreparedIdentity, request: RequestToSign): void {
+  const { method, path, query, requestId, upgrade } = request;
   if (!isMethod(method)) refuseValue('method');
   if (!isPath(path) || !isQuery(query)) refuseValue('target');
   if (!uuidV7.matches(requestId)) refuseValue('request id');
   if (upgrade !== undefined && method !== 'GET') refuseValue('upgrade with a method other than GET');
+  for (const { rule, value } of fromRequest(request)) {
+    if (rule.present[kind] === undefined || !rule.grammar.matches(value)) refuseValue(rule.name);
+  }
 }
 
 function refuseValue(what: string): never {
   throw new RangeError(`${what} is outside the identity contract`);
+}
+
+/** @param flat Names and values in turn. */
+export function pairsOf(flat: readonly string[]): [name: string, value: string][] {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at < flat.length; at += 2) pairs.push([flat[at] ?? '', flat[at + 1] ?? '']);
+  return pairs;
 }

@@ -1,89 +1,73 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Route, Scheme } from './config/config.ts';
 import { type AppError, errorTable } from './errors.ts';
 import type { Upgrade } from './http/subprotocols.ts';
-import type { Params } from './routing/route-table.ts';
+import type { Params, Policy } from './routing/policy.ts';
 import type { Transaction } from './tokens/txn-token.ts';
 import type { TokenStatus, VerifiedToken } from './tokens/verified-token.ts';
 
-// Each stage gives a request a new type. The mark cannot be set without a cast, and stages.test.ts checks that each
-// cast stands in one file of `stages/`.
-declare const passed: unique symbol;
-type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
-
-/** What a stage builds before it sets its mark. */
-export type Unmarked<Exchange> = Omit<Exchange, typeof passed>;
-
-export type Header = readonly [name: string, value: string];
-
 /**
  * The contents of the request's one log line. Each stage adds what it learns, so that a refusal is logged with it too.
+ * All fields exist from the start: an object that grows costs more than the work of some stages.
  */
-export type RequestRecord = {
+export class RequestRecord {
   readonly requestId: string;
   readonly method: string;
   /** Without the query, which may hold secrets. */
   readonly path: string;
   readonly startedAt: number;
-  address?: string;
-  route?: string;
+  address: string | undefined = undefined;
+  route: string | undefined = undefined;
   /** The route's rule that was evaluated last: the one that refused the request, or the last one that passed. */
-  rule?: string;
+  rule: string | undefined = undefined;
   /** The schemes that the route accepts, and the one that the client used. A 401 challenge depends on both. */
-  schemes?: readonly Scheme[];
-  scheme?: Scheme;
-  identity?: 'user' | 'anonymous' | 'service';
-  userId?: string;
-  serviceId?: string;
+  schemes: readonly Scheme[] | undefined = undefined;
+  scheme: Scheme | undefined = undefined;
+  identity: 'user' | 'anonymous' | 'service' | undefined = undefined;
+  userId: string | undefined = undefined;
+  serviceId: string | undefined = undefined;
   /** On nested calls for a user: the id of the user's original request. */
-  transactionId?: string;
-  tenantId?: string;
-  upstream?: string;
+  transactionId: string | undefined = undefined;
+  tenantId: string | undefined = undefined;
+  upstream: string | undefined = undefined;
   /** Of the response, where no `ServerResponse` has it: upgrades and parser errors. */
-  status?: number;
+  status: number | undefined = undefined;
   /** The origin that was tried last, and the number of attempts. */
-  target?: string;
-  attempts?: number;
+  target: string | undefined = undefined;
+  attempts: number | undefined = undefined;
   /** The error code of the attempt before the last. */
-  retriedAfter?: string;
+  retriedAfter: string | undefined = undefined;
   /** Milliseconds: until the request was signed, then until it had a connection, then until the response began. */
-  decidedMs?: number;
-  waitedMs?: number;
-  upstreamMs?: number;
-  code?: string;
-  fault?: string;
-  detail?: Readonly<Record<string, unknown>>;
+  decidedMs: number | undefined = undefined;
+  waitedMs: number | undefined = undefined;
+  upstreamMs: number | undefined = undefined;
+  code: string | undefined = undefined;
+  fault: string | undefined = undefined;
+  detail: Readonly<Record<string, unknown>> | undefined = undefined;
   /** The cause of a 5xx. */
-  err?: unknown;
+  err: unknown = undefined;
   /** Response headers, names and values in turn: what is left of the route's limits. Errors carry them too. */
-  limits?: readonly string[];
+  limits: readonly string[] | undefined = undefined;
   /** Likewise: the CORS headers. Where they are set, they replace those of the service. */
-  cors?: readonly string[];
+  cors: readonly string[] | undefined = undefined;
   /** Likewise: the nonce for the client's next DPoP proof. */
-  nonce?: readonly string[];
+  nonce: readonly string[] | undefined = undefined;
   /** Likewise: defaults for headers that the service does not send. */
-  defaults?: readonly string[];
-};
+  defaults: readonly string[] | undefined = undefined;
+
+  constructor(requestId: string, method: string, path: string, startedAt: number) {
+    this.requestId = requestId;
+    this.method = method;
+    this.path = path;
+    this.startedAt = startedAt;
+  }
+}
 
 /** Records an error that comes too late for an error response, because the response has started. */
 export function recordFailure(record: RequestRecord, { code }: AppError): void {
   record.code = code;
   record.fault = errorTable[code].fault;
 }
-
-/** A request as Node's parser delivers it. Nothing in it is trusted yet. */
-export type Arrival = Readonly<{
-  request: IncomingMessage;
-  kind: 'http' | 'upgrade';
-  record: RequestRecord;
-  /** Sends `100 Continue` if the client waits for it. Called once, just before the body is read. */
-  acceptBody(): void;
-  /**
-   * Called when the exchange becomes a connection that may stay open for long. It then no longer keeps its
-   * configuration in use.
-   */
-  detach(): void;
-}>;
 
 /** The body's framing, as the parser understood it. The bytes are still in the socket. */
 export type InboundBody = Readonly<{
@@ -95,33 +79,24 @@ export type InboundBody = Readonly<{
   encoding: string | undefined;
 }>;
 
-/** Sanitized: `headers` holds no header that the gateway writes itself, no hop-by-hop header and no credentials. */
-export type Incoming = Arrival &
-  Readonly<{
-    method: string;
-    /** The request line's target, byte for byte. */
-    rawTarget: string;
-    headers: readonly Header[];
-    /** Kept apart from `headers`: the route decides which of them are forwarded. */
-    credentials: Readonly<{ authorization: string | undefined; dpop: string | undefined; cookie: string | undefined }>;
-    /** The client as the gateway sees it; `address` depends on `trustedProxies`. */
-    client: Readonly<{
-      address: string;
-      protocol: 'http' | 'https';
-      host: string;
-      /** The origin of the page that makes the request, as the browser states it (RFC 6454 section 7). */
-      origin: string | undefined;
-    }>;
-    body: InboundBody;
-    /** Upgrades only. */
-    upgrade: Upgrade | undefined;
-  }> &
-  Passed<'sanitize'>;
+/** The body of a GET or HEAD has no defined meaning (RFC 9110 section 9.3.1). */
+export const hasContent = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
 
-/** `path` and `query` are canonical, and are what the service receives. */
-export type Matched = Incoming &
-  Readonly<{ route: Route; params: Params; path: string; query: string }> &
-  Passed<'match'>;
+/** Kept apart from the other headers: the route decides which of them are forwarded. */
+export type Credentials = Readonly<{
+  authorization: string | undefined;
+  dpop: string | undefined;
+  cookie: string | undefined;
+}>;
+
+/** The client as the gateway sees it. `address` depends on `trustedProxies`. */
+export type Client = Readonly<{
+  address: string;
+  protocol: 'http' | 'https';
+  host: string;
+  /** The origin of the page that makes the request, as the browser states it (RFC 6454 section 7). */
+  origin: string | undefined;
+}>;
 
 /**
  * The authenticated caller. `anonymous` is a result too: the request has no identity, and the route's authentication
@@ -151,13 +126,101 @@ export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
   return caller.kind === 'service' ? caller.user?.token : undefined;
 }
 
-export type Authenticated = Matched &
-  Readonly<{
-    caller: Caller;
-    /** The body, where authentication had to read it. */
-    content: Buffer | undefined;
-  }> &
-  Passed<'authenticate'>;
+/** What the service receives in one attempt. Nothing is added or removed after it is signed. */
+export type Outbound = Readonly<{
+  method: string;
+  /** Path and query, as signed. */
+  target: string;
+  /** Names and values in turn. */
+  headers: readonly string[];
+  /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
+  body: Buffer | 'stream' | undefined;
+}>;
+
+/**
+ * One request on its way through the stages. All stages share this object, and each fills in its own fields. The type
+ * shows how far the request is: each stage takes the type of the stage before it, and returns its own.
+ */
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly kind: 'http' | 'upgrade';
+  readonly record: RequestRecord;
+  /** Undefined for an upgrade. */
+  readonly response: ServerResponse | undefined;
+  /** Called when the exchange no longer keeps its configuration in use. */
+  readonly release: (record: RequestRecord) => void;
+
+  // Filled in by sanitize.
+  method = '';
+  /** The request line's target, byte for byte. */
+  rawTarget = '';
+  /**
+   * Names and values in turn. Holds no header that the gateway writes itself, no hop-by-hop header and no credentials.
+   */
+  headers: readonly string[] | undefined = undefined;
+  credentials: Credentials | undefined = undefined;
+  client: Client | undefined = undefined;
+  body: InboundBody | undefined = undefined;
+  /** Upgrades only. */
+  upgrade: Upgrade | undefined = undefined;
+
+  // By match. `path` and `query` are canonical, and are what the service receives.
+  route: Route | undefined = undefined;
+  policy: Policy | undefined = undefined;
+  params: Params | undefined = undefined;
+  path = '';
+  query = '';
+
+  // By authenticate. `content` is the body, where authentication had to read it.
+  caller: Caller | undefined = undefined;
+  content: Buffer | undefined = undefined;
+
+  // By sign, for the first attempt.
+  outbound: Outbound | undefined = undefined;
+
+  constructor(
+    request: IncomingMessage,
+    record: RequestRecord,
+    response: ServerResponse | undefined,
+    release: (record: RequestRecord) => void,
+  ) {
+    this.request = request;
+    this.kind = response === undefined ? 'upgrade' : 'http';
+    this.record = record;
+    this.response = response;
+    this.release = release;
+  }
+
+  /**
+   * Sends `100 Continue` to a client that asked for it (RFC 9110 section 10.1.1). Called once, just before the body is
+   * read: a refused client never sends its body.
+   */
+  acceptBody(): void {
+    const { httpVersion, headers } = this.request;
+    if (httpVersion === '1.1' && headers.expect?.toLowerCase() === '100-continue') this.response?.writeContinue();
+  }
+
+  /** Called when the exchange becomes a connection that may stay open for long. */
+  detach(): void {
+    this.release(this.record);
+  }
+}
+
+// The mark of a stage cannot be set without a cast, and stages.test.ts checks that each cast stands in one file of
+// `stages/`.
+declare const passed: unique symbol;
+type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
+
+/** A request as Node's parser delivers it. Nothing in it is trusted yet. */
+export type Arrival = Readonly<Exchange>;
+
+export type Incoming = Arrival &
+  Readonly<{ headers: readonly string[]; credentials: Credentials; client: Client; body: InboundBody }> &
+  Passed<'sanitize'>;
+
+export type Matched = Incoming & Readonly<{ route: Route; policy: Policy; params: Params }> & Passed<'match'>;
+
+export type Authenticated = Matched & Readonly<{ caller: Caller }> & Passed<'authenticate'>;
 
 /** Every rule of the route passed for this caller. */
 export type Permitted = Authenticated & Passed<'authorize'>;
@@ -165,16 +228,7 @@ export type Permitted = Authenticated & Passed<'authorize'>;
 /** The route's limits allow the request too. */
 export type Admitted = Permitted & Passed<'limit'>;
 
-/** Exactly what the service receives: nothing is added or removed after this. Valid for one attempt. */
-export type Signed = Admitted &
-  Readonly<{
-    outbound: Readonly<{
-      method: string;
-      /** Path and query, as signed. */
-      target: string;
-      headers: readonly Header[];
-      /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
-      body: Buffer | 'stream' | undefined;
-    }>;
-  }> &
-  Passed<'sign'>;
+/** A retry is signed again. Its attempt gets an outbound of its own, which the first attempt never sees. */
+export type SignedOutbound = Outbound & Passed<'sign'>;
+
+export type Signed = Admitted & Readonly<{ outbound: SignedOutbound }> & Passed<'sign'>;

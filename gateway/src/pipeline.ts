@@ -17,13 +17,13 @@ export type Stages = Readonly<{
   limit(permitted: Permitted): Admitted | Promise<Admitted>;
   sign(admitted: Admitted): Signed | Promise<Signed>;
   /** Signs each retry afresh. */
-  signAgain(signed: Signed): Signed;
-  /** Requests only: throws if this address has too many streamed bodies open. */
+  signAgain(signed: Signed): Signed['outbound'];
+  /** Streamed bodies only: throws if this address has too many of them open. */
   admitUpload(signed: Signed): void;
   /** Upgrades only: throw if the page's origin is not allowed, or if this user has too many sockets open. */
   checkOrigin?(incoming: Incoming): void;
   admitSocket(signed: Signed, socket: Duplex): void;
-  forwardHttp(signed: Signed, response: ServerResponse, signAgain: (signed: Signed) => Signed): Promise<void>;
+  forwardHttp(signed: Signed, response: ServerResponse, signAgain: Stages['signAgain']): Promise<void>;
   forwardUpgrade(signed: Signed, socket: Duplex, head: Buffer): Promise<void>;
 }>;
 
@@ -36,39 +36,43 @@ export type Pipeline = Readonly<{
   upgrade(arrival: Arrival, socket: Duplex, head: Buffer): Promise<void>;
 }>;
 
+type UpgradeSocket = Readonly<{ socket: Duplex; head: Buffer }>;
+
 /**
- * Runs the stages in order. Requests and upgrades differ in the last step only, so neither can bypass a stage.
+ * Runs the stages in order. Requests and upgrades differ in the last step only, so neither can bypass a stage. Waits
+ * only where a stage returns a promise: most requests reach their service without a pause.
  *
  *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign ─► forward
  */
 export function createPipeline(stages: Stages): Pipeline {
-  async function runStages(incoming: Incoming): Promise<Signed> {
+  async function run(arrival: Arrival, response?: ServerResponse, upgrade?: UpgradeSocket): Promise<void> {
+    const incoming = stages.sanitize(arrival);
+    // An upgrade is never a preflight, but its record gets the CORS headers too.
+    const answer = stages.cors?.(incoming) ?? respondToServerOptions(incoming);
+    if (answer !== undefined && response !== undefined) {
+      response.writeHead(204, answer).end();
+      return;
+    }
+    if (upgrade !== undefined) stages.checkOrigin?.(incoming);
     const matched = stages.match(incoming);
-    const authenticated = await stages.authenticate(matched);
+    const authenticating = stages.authenticate(matched);
+    const authenticated = authenticating instanceof Promise ? await authenticating : authenticating;
     const permitted = stages.authorize(authenticated);
-    const admitted = await stages.limit(permitted);
-    return stages.sign(admitted);
+    const limiting = stages.limit(permitted);
+    const admitted = limiting instanceof Promise ? await limiting : limiting;
+    const signing = stages.sign(admitted);
+    const signed = signing instanceof Promise ? await signing : signing;
+    if (response !== undefined) {
+      if (signed.outbound.body === 'stream') stages.admitUpload(signed);
+      await stages.forwardHttp(signed, response, stages.signAgain);
+    } else if (upgrade !== undefined) {
+      stages.admitSocket(signed, upgrade.socket);
+      await stages.forwardUpgrade(signed, upgrade.socket, upgrade.head);
+    }
   }
 
   return {
-    async http(arrival, response) {
-      const incoming = stages.sanitize(arrival);
-      const preflight = stages.cors?.(incoming) ?? respondToServerOptions(incoming);
-      if (preflight !== undefined) response.writeHead(204, preflight).end();
-      else {
-        const request = await runStages(incoming);
-        stages.admitUpload(request);
-        await stages.forwardHttp(request, response, stages.signAgain);
-      }
-    },
-    async upgrade(arrival, socket, head) {
-      const incoming = stages.sanitize(arrival);
-      // Sets the CORS headers of the record. An upgrade is never a preflight.
-      stages.cors?.(incoming);
-      stages.checkOrigin?.(incoming);
-      const upgrade = await runStages(incoming);
-      stages.admitSocket(upgrade, socket);
-      await stages.forwardUpgrade(upgrade, socket, head);
-    },
+    http: (arrival, response) => run(arrival, response),
+    upgrade: (arrival, socket, head) => run(arrival, undefined, { socket, head }),
   };
 }

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { loadConfig } from '../src/config/load.ts';
-import type { Header } from '../src/exchange.ts';
+import type { Header } from '../src/explain/example-request.ts';
 import { explainRequest } from '../src/explain/explanation.ts';
 import type { PolicyCaller } from '../src/routing/policy.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';

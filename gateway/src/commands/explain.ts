@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../config/config.ts';
 import { id, role } from '../config/schema/scalars.ts';
-import type { Header } from '../exchange.ts';
+import type { Header } from '../explain/example-request.ts';
 import type { Explanation } from '../explain/explanation.ts';
 import { createDecider, type Question } from '../routing/decide.ts';
 import type { PolicyCaller } from '../routing/policy.ts';

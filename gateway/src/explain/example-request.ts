@@ -1,12 +1,14 @@
-import { IncomingMessage } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { newRequestId } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig } from '../config/config.ts';
-import type { Arrival, Header, Caller as Identified } from '../exchange.ts';
+import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
 import type { Question } from '../routing/decide.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
+
+export type Header = readonly [name: string, value: string];
 
 // An address for documentation (RFC 5737).
 const exampleAddress = '192.0.2.1';
@@ -30,13 +32,9 @@ export function exampleArrival(
   request.rawHeaders = [...host, ...headers].flat();
   // The body is known from its headers only. Ends the stream, so that no stage waits for its bytes.
   request.push(null);
-  return {
-    request,
-    kind: isUpgrade(method, headers) ? 'upgrade' : 'http',
-    record: { requestId: newRequestId(), method, path: target, startedAt: 0 },
-    acceptBody() {},
-    detach() {},
-  };
+  const record = new RequestRecord(newRequestId(), method, target, 0);
+  const response = isUpgrade(method, headers) ? undefined : new ServerResponse(request);
+  return new Exchange(request, record, response, () => {});
 }
 
 /** The same rule as Node's parser and the listener. */
@@ -49,7 +47,7 @@ function isUpgrade(method: string, headers: readonly Header[]): boolean {
 }
 
 /** The caller with the claims that a valid token or service signature would give. */
-export function exampleCaller(caller: PolicyCaller, { issuers: [issuer] }: GatewayConfig, nowSec: number): Identified {
+export function exampleCaller(caller: PolicyCaller, { issuers: [issuer] }: GatewayConfig, nowSec: number): Caller {
   if (caller.kind === 'anonymous') return { kind: 'anonymous', jkt: undefined };
   const user = caller.kind === 'user' ? caller : caller.user;
   if (user === undefined || issuer === undefined)

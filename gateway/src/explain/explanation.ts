@@ -1,8 +1,8 @@
 import type { GatewayConfig, Limit, Route } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
-import type { Header } from '../exchange.ts';
 import { createDecider, type Question } from '../routing/decide.ts';
 import type { Verdict } from '../routing/policy.ts';
+import type { Header } from './example-request.ts';
 import { sentHeaders } from './sent-headers.ts';
 
 /** How the gateway would handle a request, step by step, as far as the configuration decides it. */

@@ -3,7 +3,7 @@ import { METHODS, ServerResponse } from 'node:http';
 import { secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
-import type { Header, Matched, Signed } from '../exchange.ts';
+import type { Matched, Signed } from '../exchange.ts';
 import { createPipeline } from '../pipeline.ts';
 import type { Question } from '../routing/decide.ts';
 import { compileRoutes, routesOn } from '../routing/route-table.ts';
@@ -15,7 +15,7 @@ import { createLimit } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
-import { exampleArrival, exampleCaller } from './example-request.ts';
+import { exampleArrival, exampleCaller, type Header } from './example-request.ts';
 
 /** The headers that the service would get, and the request headers that the gateway drops. */
 export type Sent = Readonly<{
@@ -25,7 +25,7 @@ export type Sent = Readonly<{
 
 /** The gateway answers with 204 and these headers. */
 export type Answered = Readonly<{ answered: readonly Header[] }>;
-export type Refused = Readonly<{ refusal: Code; why: string }>;
+export type RefusedRequest = Readonly<{ refusal: Code; why: string }>;
 
 /**
  * Runs a request through the pipeline up to the point where it would be forwarded. Signs with a temporary key. Values that differ for each
@@ -38,7 +38,7 @@ export async function sentHeaders(
   question: Question,
   headers: readonly Header[],
   nowMs: number,
-): Promise<Sent | Answered | Refused> {
+): Promise<Sent | Answered | RefusedRequest> {
   const unparsed = refusedMethod(question.method);
   if (unparsed !== undefined) return unparsed;
   let signed: Signed | undefined;
@@ -52,7 +52,7 @@ export async function sentHeaders(
     forwardUpgrade: forward,
   });
   const arrival = exampleArrival(question, headers, config);
-  const response: ServerResponse = Object.assign(new ServerResponse(arrival.request), {
+  const response: ServerResponse = Object.assign(arrival.response ?? new ServerResponse(arrival.request), {
     writeHead(_status: number, given: Record<string, string>) {
       answered = Object.entries(given);
       return response;
@@ -71,7 +71,7 @@ export async function sentHeaders(
 }
 
 /** Node's parser and the listener refuse these methods before the pipeline. */
-function refusedMethod(method: string): Refused | undefined {
+function refusedMethod(method: string): RefusedRequest | undefined {
   if (!METHODS.includes(method)) return { refusal: 'invalid_request', why: 'no method of HTTP' };
   return method === 'CONNECT' ? { refusal: 'invalid_target', why: 'CONNECT is for proxies' } : undefined;
 }
@@ -108,7 +108,7 @@ function sentOf({ outbound, body, kind }: Signed, given: readonly Header[], { he
     ['connection', 'Upgrade'],
     ['upgrade', 'websocket'],
   ];
-  const sent = [...outbound.headers, ...(kind === 'upgrade' ? upgrade : [])].map(readable);
+  const sent = [...pairsOf(outbound.headers), ...(kind === 'upgrade' ? upgrade : [])].map(readable);
   const passes = ([name, value]: Header) =>
     sent.some(([other, text]) => other.toLowerCase() === name.toLowerCase() && text === value);
   return {
@@ -120,6 +120,10 @@ function sentOf({ outbound, body, kind }: Signed, given: readonly Header[], { he
       .filter((header) => !passes(header))
       .map(([name]) => ({ name, why: whyDropped(name, headers.strip) })),
   };
+}
+
+function pairsOf(flat: readonly string[]): Header[] {
+  return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
 }
 
 function throwAwayKey({ identity }: Upstream) {

@@ -21,7 +21,7 @@ export function createConcurrencyCounter(): ConcurrencyCounter {
 }
 
 /** @returns A function that calls `release` the first time only. */
-export function once(release: () => void): () => void {
+function once(release: () => void): () => void {
   let isReleased = false;
   return () => {
     if (!isReleased) release();

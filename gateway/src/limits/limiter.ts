@@ -1,22 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
-import { LRUCache } from 'lru-cache';
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { Limit } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { LimitStore } from './limit-store.ts';
-
-/** The result of taking from a bucket. A refusal is a value, not an error. */
-export type LimitResult = Readonly<{ allowed: boolean; remaining: number; resetSec: number }>;
+import { createLocalLimiter, type LimitResult } from './local-limiter.ts';
 
 /** One limit of one route. */
 export type Limiter = Readonly<{
   /**
-   * Takes one request from the bucket of this key.
+   * Takes one request from the bucket of this key. A promise only with Redis.
    *
    * @param untilMs Longest wait for Redis, on the clock of `performance.now()`; then `onStoreFailure` applies.
    * @throws AppError `limit_store_unavailable` if that is `deny`.
    */
-  take(key: string, untilMs: number): Promise<LimitResult>;
+  take(key: string, untilMs: number): LimitResult | Promise<LimitResult>;
 }>;
 
 /**
@@ -35,12 +32,12 @@ export function createLimiter(
   store: LimitStore | undefined,
   maxLocalKeys = 100_000,
 ): Limiter {
-  const bucket = { points: limit.requests, duration: limit.perSec, keyPrefix: name };
-  const local = localLimiter(bucket, maxLocalKeys);
-  if (store === undefined) return { take: (key) => take(local, key) };
+  const local = createLocalLimiter(limit, maxLocalKeys);
+  if (store === undefined) return local;
 
   const shared = new RateLimiterRedis({
-    ...bucket,
+    points: limit.requests,
+    duration: limit.perSec,
     keyPrefix: `countersign:limit:${name}`,
     storeClient: store.redis,
     rejectIfRedisNotReady: true,
@@ -48,45 +45,18 @@ export function createLimiter(
   const fallback =
     limit.onStoreFailure === 'deny'
       ? () => Promise.reject(new AppError('limit_store_unavailable', { detail: { limit: name } }))
-      : (key: string) => take(local, key);
+      : async (key: string) => local.take(key);
   return {
     take: (key, untilMs) =>
       store.attempt(
-        () => take(shared, key),
+        () => takeShared(shared, key),
         () => fallback(key),
         untilMs,
       ),
   };
 }
 
-type Consumer = Readonly<{ consume(key: string): Promise<RateLimiterRes> }>;
-
-/**
- * The library keeps each bucket until its window ends. A client with a /32 of IPv6 could fill the memory, so the number
- * is bounded.
- */
-function localLimiter(
-  bucket: Readonly<{ points: number; duration: number; keyPrefix: string }>,
-  max: number,
-): Consumer {
-  const limiter = new RateLimiterMemory(bucket);
-  const held = new LRUCache<string, true>({
-    // Not `max`: the cache would preallocate that many entries, 2.4 MB for each limit of each route.
-    maxSize: max,
-    sizeCalculation: () => 1,
-    dispose(_held, key, reason) {
-      if (reason === 'evict') void limiter.delete(key);
-    },
-  });
-  return {
-    consume(key) {
-      held.set(key, true);
-      return limiter.consume(key);
-    },
-  };
-}
-
-async function take(limiter: Consumer, key: string): Promise<LimitResult> {
+async function takeShared(limiter: RateLimiterRedis, key: string): Promise<LimitResult> {
   try {
     return resultOf(await limiter.consume(key), true);
   } catch (refusal) {

@@ -49,8 +49,8 @@ function decide(table: RouteTable, { method, target, caller }: Question): Decisi
     const why = `this path takes ${match.allow.join(', ')}`;
     return { ...nothing, refusal: 'method_not_allowed', why, allow: match.allow };
   }
-  const { route, params } = match;
-  const verdicts = evaluatePolicy(route, params, caller);
+  const { route, policy, params } = match;
+  const verdicts = evaluatePolicy(policy, params, caller);
   const refusal = refusalOf(verdicts);
   const sent = refusal === undefined ? rewritePath(path, route.rewrite) : undefined;
   return { refusal, why: undefined, allow: undefined, route, verdicts, path: sent, query };

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { exampleRoute } from '../../test/kit/example-route.ts';
 import type { AuthMode } from '../config/config.ts';
-import { evaluatePolicy, type PolicyCaller, refusalOf } from './policy.ts';
+import { compilePolicy, evaluatePolicy, type PolicyCaller, refusalOf } from './policy.ts';
 
 const anonymous: PolicyCaller = { kind: 'anonymous' };
 const agent = { kind: 'user', bound: false, userId: 'u1', role: 'agent', tenantId: 'acme' } as const;
@@ -50,12 +50,12 @@ describe('evaluatePolicy', () => {
       undefined,
     ],
   ])('%s', (_name, of, caller, refusal) => {
-    expect(refusalOf(evaluatePolicy(of, { tenantId: 'acme', other: 'globex' }, caller))).toBe(refusal);
+    expect(refusalOf(evaluatePolicy(compilePolicy(of), { tenantId: 'acme', other: 'globex' }, caller))).toBe(refusal);
   });
 
   test('lists every rule, also after the one that refuses', () => {
     const verdicts = evaluatePolicy(
-      route('required', { roles: ['admin'], tenantParam: 'other' }),
+      compilePolicy(route('required', { roles: ['admin'], tenantParam: 'other' })),
       { other: 'globex' },
       agent,
     );

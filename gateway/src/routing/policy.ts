@@ -1,6 +1,8 @@
 import type { Route } from '../config/config.ts';
 import type { Code } from '../errors.ts';
-import type { Params } from './route-table.ts';
+
+/** Values of the path's `:params`, decoded once. */
+export type Params = Readonly<Record<string, string>>;
 
 /** The caller, as far as the rules of a route need it. */
 export type PolicyCaller =
@@ -12,21 +14,42 @@ export type PolicyCaller =
       user?: Readonly<{ userId: string; role: string; tenantId: string }>;
     }>;
 
+/** One compiled rule of a route. */
+type Rule = Readonly<{
+  /** The rule as the configuration has it. */
+  text: string;
+  /** @returns The code of the refusal; undefined if the rule passes. Called for every request. */
+  refusal(caller: PolicyCaller, params: Params): Code | undefined;
+  /** Explains the result to a reader. Called for refusals, `countersign test` and `countersign explain`. */
+  why(caller: PolicyCaller, params: Params): string;
+}>;
+
+/** The rules of a route, in the order in which they refuse. There is at least one. */
+export type Policy = readonly [Rule, ...Rule[]];
+
 /** The result of one rule for a caller. `refusal` is undefined if it passes. */
 export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
 
-/**
- * Evaluates every rule of a route, in the order in which they refuse. The authorize stage, `countersign test` and
- * `countersign explain` all call this, so they cannot differ.
- */
-export function evaluatePolicy(route: Route, params: Params, caller: PolicyCaller): readonly Verdict[] {
-  const verdicts = [judgeAuth(route, caller)];
-  if (route.senderConstrained) verdicts.push(judgeBinding(caller));
-  const user = userOf(caller);
+/** Compiles the rules of a route, once per configuration. */
+export function compilePolicy(route: Route): Policy {
+  const policy: [Rule, ...Rule[]] = [route.auth === 'service' ? callersRule(route.callers) : authRule(route.auth)];
+  if (route.senderConstrained) policy.push(bindingRule);
   const { roles, tenantParam } = route.allow;
-  if (roles !== undefined) verdicts.push(judgeRole(roles, user?.role));
-  if (tenantParam !== undefined) verdicts.push(judgeTenant(tenantParam, params[tenantParam], user?.tenantId));
-  return verdicts;
+  if (roles !== undefined) policy.push(roleRule(roles));
+  if (tenantParam !== undefined) policy.push(tenantRule(tenantParam));
+  return policy;
+}
+
+/**
+ * Evaluates every rule of a route, for a reader. The authorize stage evaluates the same compiled rules until one refuses,
+ * so they cannot differ.
+ */
+export function evaluatePolicy(policy: Policy, params: Params, caller: PolicyCaller): readonly Verdict[] {
+  return policy.map(({ text, refusal, why }) => ({
+    rule: text,
+    refusal: refusal(caller, params),
+    why: why(caller, params),
+  }));
 }
 
 /** @returns The code of the first rule that refuses, or undefined if all pass. */
@@ -34,56 +57,56 @@ export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-function judgeAuth(route: Route, caller: PolicyCaller): Verdict {
-  const rule = `auth: ${route.auth}`;
-  if (route.auth === 'service') return judgeCaller(route, caller);
-  if (route.auth === 'required' && caller.kind === 'anonymous') {
-    return { rule, refusal: 'token_missing', why: 'the caller is anonymous' };
-  }
-  return { rule, refusal: undefined, why: `the caller is ${caller.kind}` };
-}
+const authRule = (auth: Exclude<Route['auth'], 'service'>): Rule => ({
+  text: `auth: ${auth}`,
+  refusal: ({ kind }) => (auth === 'required' && kind === 'anonymous' ? 'token_missing' : undefined),
+  why: ({ kind }) => `the caller is ${kind}`,
+});
+
+const callersRule = (callers: ReadonlySet<string>): Rule => ({
+  text: `callers: ${[...callers].join(', ')}`,
+  refusal(caller) {
+    if (caller.kind !== 'service') return 'caller_missing';
+    return callers.has(caller.serviceId) ? undefined : 'caller_not_allowed';
+  },
+  why: (caller) => (caller.kind === 'service' ? `the caller is ${caller.serviceId}` : 'the caller is not a service'),
+});
 
 /** An anonymous caller has no token to bind; `auth` decides whether it is allowed. */
-function judgeBinding(caller: PolicyCaller): Verdict {
-  const rule = 'senderConstrained: required';
-  if (caller.kind !== 'user') return { rule, refusal: undefined, why: 'there is no token' };
-  if (caller.bound) return { rule, refusal: undefined, why: 'the token is bound to a key' };
-  return { rule, refusal: 'token_unbound', why: 'the token is not bound to a key' };
-}
+const bindingRule: Rule = {
+  text: 'senderConstrained: required',
+  refusal: (caller) => (caller.kind === 'user' && !caller.bound ? 'token_unbound' : undefined),
+  why(caller) {
+    if (caller.kind !== 'user') return 'there is no token';
+    return caller.bound ? 'the token is bound to a key' : 'the token is not bound to a key';
+  },
+};
 
-function judgeCaller(route: Route, caller: PolicyCaller): Verdict {
-  const rule = `callers: ${[...route.callers].join(', ')}`;
-  if (caller.kind !== 'service') return { rule, refusal: 'caller_missing', why: 'the caller is not a service' };
-  if (!route.callers.has(caller.serviceId)) {
-    return { rule, refusal: 'caller_not_allowed', why: `the caller is ${caller.serviceId}` };
-  }
-  return { rule, refusal: undefined, why: `the caller is ${caller.serviceId}` };
-}
+const roleRule = (roles: ReadonlySet<string>): Rule => ({
+  text: `allow.roles: ${[...roles].join(', ')}`,
+  refusal(caller) {
+    const role = userOf(caller)?.role;
+    return role !== undefined && roles.has(role) ? undefined : 'insufficient_role';
+  },
+  why(caller) {
+    const role = userOf(caller)?.role;
+    return role === undefined ? 'the caller has no role' : `the caller's role is ${role}`;
+  },
+});
 
-function judgeRole(roles: ReadonlySet<string>, role: string | undefined): Verdict {
-  const rule = `allow.roles: ${[...roles].join(', ')}`;
-  if (role !== undefined && roles.has(role)) return { rule, refusal: undefined, why: `the caller's role is ${role}` };
-  return {
-    rule,
-    refusal: 'insufficient_role',
-    why: role === undefined ? 'the caller has no role' : `the caller's role is ${role}`,
-  };
-}
-
-function judgeTenant(param: string, wanted: string | undefined, tenantId: string | undefined): Verdict {
-  const rule = `allow.tenant: :${param}`;
-  if (tenantId !== undefined && wanted === tenantId) {
-    return { rule, refusal: undefined, why: `the caller's tenant is ${tenantId}` };
-  }
-  return {
-    rule,
-    refusal: 'tenant_mismatch',
-    why:
-      tenantId === undefined
-        ? 'the caller has no tenant'
-        : `the path says ${wanted}, the caller's tenant is ${tenantId}`,
-  };
-}
+const tenantRule = (param: string): Rule => ({
+  text: `allow.tenant: :${param}`,
+  refusal(caller, params) {
+    const tenantId = userOf(caller)?.tenantId;
+    return tenantId !== undefined && params[param] === tenantId ? undefined : 'tenant_mismatch';
+  },
+  why(caller, params) {
+    const tenantId = userOf(caller)?.tenantId;
+    if (tenantId === undefined) return 'the caller has no tenant';
+    if (params[param] === tenantId) return `the caller's tenant is ${tenantId}`;
+    return `the path says ${params[param]}, the caller's tenant is ${tenantId}`;
+  },
+});
 
 function userOf(caller: PolicyCaller): Readonly<{ role: string; tenantId: string }> | undefined {
   if (caller.kind === 'user') return caller;

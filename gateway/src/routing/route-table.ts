@@ -1,11 +1,9 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
-
-/** Values of the path's `:params`, decoded once. */
-export type Params = Readonly<Record<string, string>>;
+import { compilePolicy, type Params, type Policy } from './policy.ts';
 
 type Match =
-  | Readonly<{ kind: 'route'; route: Route; params: Params }>
+  | Readonly<{ kind: 'route'; route: Route; policy: Policy; params: Params }>
   | Readonly<{ kind: 'no_route' }>
   /** `allow` is sorted, and contains HEAD if it contains GET. */
   | Readonly<{ kind: 'method_not_allowed'; allow: readonly string[] }>;
@@ -27,21 +25,29 @@ export type RouteTable = Readonly<{
   methodsAt(path: string): readonly string[] | undefined;
 }>;
 
-type Place = {
-  readonly routes: Map<string, Readonly<{ route: Route; params: readonly (readonly [index: number, name: string])[] }>>;
+type CompiledRoute = Readonly<{
+  route: Route;
+  policy: Policy;
+  params: readonly (readonly [index: number, name: string])[];
+}>;
+
+/** The routes of one path, by method. */
+type RoutePlace = {
+  readonly routes: Map<string, CompiledRoute>;
   allow: readonly string[];
 };
 
-type Node = {
-  readonly literals: Map<string, Node>;
-  param: Node | undefined;
+type RouteNode = {
+  readonly literals: Map<string, RouteNode>;
+  param: RouteNode | undefined;
   /** Routes whose path ends at this node. */
-  end: Place | undefined;
+  end: RoutePlace | undefined;
   /** Routes with `**` at this node. */
-  rest: Place | undefined;
+  rest: RoutePlace | undefined;
 };
 
 const noRoute: Match = { kind: 'no_route' };
+const noParams: Params = Object.create(null);
 
 /** The routes of one listener: those with `auth: service` are internal, all others public. */
 export function routesOn(listener: 'public' | 'internal', config: Pick<GatewayConfig, 'routes'>): readonly Route[] {
@@ -75,30 +81,36 @@ export function createRouteTable(): RouteTableBuilder {
       if (place === undefined) return noRoute;
       const found = place.routes.get(method);
       if (found === undefined) return { kind: 'method_not_allowed', allow: place.allow };
-      // Without a prototype: a parameter may have any name.
-      const params: Record<string, string> = Object.create(null);
-      for (const [index, name] of found.params) params[name] = decodeURIComponent(segments[index] ?? '');
-      return { kind: 'route', route: found.route, params };
+      const { route, policy, params } = found;
+      return { kind: 'route', route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
     },
     methodsAt: (path) => find(root, path.slice(1).split('/'), 0)?.allow,
   };
 }
 
-function insert(root: Node, route: Route): void {
+function readParams(params: CompiledRoute['params'], segments: readonly string[]): Params {
+  // Without a prototype: a parameter may have any name.
+  const values: Record<string, string> = Object.create(null);
+  for (const [index, name] of params) values[name] = decodeURIComponent(segments[index] ?? '');
+  return values;
+}
+
+function insert(root: RouteNode, route: Route): void {
   const segments = parsePattern(route.path);
   if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
   const place = placeFor(root, segments);
   const params = segments.flatMap((segment, index) =>
     segment.kind === 'param' ? [[index, segment.name] as const] : [],
   );
+  const compiled = { route, policy: compilePolicy(route), params };
   for (const method of servedMethods(route.methods)) {
     if (place.routes.has(method)) throw new Error(`route ${route.name}: ${method} is already served at ${route.path}`);
-    place.routes.set(method, { route, params });
+    place.routes.set(method, compiled);
   }
   place.allow = [...place.routes.keys()].sort();
 }
 
-function placeFor(root: Node, segments: readonly Segment[]): Place {
+function placeFor(root: RouteNode, segments: readonly Segment[]): RoutePlace {
   let node = root;
   for (const segment of segments) {
     if (segment.kind === 'rest') {
@@ -118,7 +130,7 @@ function placeFor(root: Node, segments: readonly Segment[]): Place {
   return node.end;
 }
 
-function find(node: Node, segments: readonly string[], depth: number): Place | undefined {
+function find(node: RouteNode, segments: readonly string[], depth: number): RoutePlace | undefined {
   const segment = segments[depth];
   if (segment === undefined) return node.end ?? node.rest;
 
@@ -131,5 +143,5 @@ function find(node: Node, segments: readonly string[], depth: number): Place | u
   return byParam ?? node.rest;
 }
 
-const newNode = (): Node => ({ literals: new Map(), param: undefined, end: undefined, rest: undefined });
-const newPlace = (): Place => ({ routes: new Map(), allow: [] });
+const newNode = (): RouteNode => ({ literals: new Map(), param: undefined, end: undefined, rest: undefined });
+const newPlace = (): RoutePlace => ({ routes: new Map(), allow: [] });

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
 import type { NextFunction, Request, Response, Router } from 'express';
 import { AppError } from '../errors.ts';
-import type { Arrival, RequestRecord } from '../exchange.ts';
+import { Exchange, RequestRecord } from '../exchange.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Respond } from '../respond.ts';
 import type { LogRequest } from '../telemetry/access-log.ts';
@@ -66,14 +66,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
   if (ownRoutes !== undefined) app.use(ownRoutes);
   app.use((req: Request, res: Response, next: NextFunction) => {
     const { record } = res.locals as RequestLocals;
-    const arrival: Arrival = {
-      request: req,
-      kind: 'http',
-      record,
-      acceptBody: () => acceptBody(req, res),
-      detach: () => inFlight.end(record),
-    };
-    pipeline.http(arrival, res).catch(next);
+    pipeline.http(new Exchange(req, record, res, inFlight.end), res).catch(next);
   });
 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
@@ -104,10 +97,9 @@ export function createHandlers(options: HandlerOptions): Handlers {
     },
     upgrade(request, socket, head) {
       const record = recordOf(request);
-      const detach = () => inFlight.end(record);
       inFlight.begin(record);
       socket.once('close', () => {
-        detach();
+        inFlight.end(record);
         logRequest(record, { status: record.status ?? 0, aborted: record.status === undefined });
       });
       socket.on('error', () => socket.destroy());
@@ -116,7 +108,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
         return;
       }
       pipeline
-        .upgrade({ request, kind: 'upgrade', record, acceptBody: () => {}, detach }, socket, head)
+        .upgrade(new Exchange(request, record, undefined, inFlight.end), socket, head)
         .catch((error: unknown) => respond.socket(error, record, socket));
     },
     refuseBody(error, response, socket) {
@@ -128,7 +120,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
       else response.destroy();
     },
     refuseSocket(error, socket) {
-      const record: RequestRecord = { requestId: newRequestId(), method: '', path: '', startedAt: performance.now() };
+      const record = new RequestRecord(newRequestId(), '', '', performance.now());
       socket.once('close', () => logRequest(record, { status: record.status ?? 0, aborted: false }));
       respond.socket(error, record, socket);
     },
@@ -140,16 +132,6 @@ const maxLoggedPathLength = 1024;
 function recordOf(request: IncomingMessage): RequestRecord {
   const target = request.url ?? '';
   const query = target.indexOf('?');
-  return {
-    requestId: newRequestId(),
-    method: request.method ?? '',
-    path: (query === -1 ? target : target.slice(0, query)).slice(0, maxLoggedPathLength),
-    startedAt: performance.now(),
-  };
-}
-
-/** Sends `100 Continue` to a client that asked for it (RFC 9110 section 10.1.1). A refused client never sends its body. */
-function acceptBody(request: IncomingMessage, response: ServerResponse): void {
-  if (request.httpVersion === '1.1' && request.headers.expect?.toLowerCase() === '100-continue')
-    response.writeContinue();
+  const path = query === -1 ? target : target.slice(0, query);
+  return new RequestRecord(newRequestId(), request.method ?? '', path.slice(0, maxLoggedPathLength), performance.now());
 }

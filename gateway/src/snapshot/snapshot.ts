@@ -6,7 +6,7 @@ import { keySetRoute } from '../server/express-app.ts';
 import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/access-token-cache.ts';
 import { createForwardHttp } from '../upstreams/http/forward-http.ts';
-import { type Upstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
+import { type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';
 import { createPipelines } from './pipelines.ts';
 import type { ProcessResources } from './process-resources.ts';
@@ -19,7 +19,7 @@ export type Snapshot = Readonly<{
   handlers: Readonly<{ public: Handlers; internal: Handlers }>;
   gatewayKeys: CurrentGatewayKeys;
   trust: Trust;
-  upstreams: Upstreams;
+  upstreams: OpenUpstreams;
   tokens: AccessTokens;
   limiters: Limiters;
   /** Starts to fetch keys, to follow revocations and to check upstreams, unless that has started already. */

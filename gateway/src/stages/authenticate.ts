@@ -1,6 +1,6 @@
 import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
-import type { Authenticated, Caller, Matched, Unmarked } from '../exchange.ts';
+import type { Authenticated, Caller, Exchange, Matched } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { AccessTokens } from '../tokens/access-token-cache.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
@@ -33,23 +33,35 @@ export function createAuthenticate({
   const proofs = createProofChecks(dpop);
 
   return (matched) => {
-    const { route, record } = matched;
-    const { authorization } = matched.credentials;
+    const { route, record, credentials } = matched;
+    const { authorization } = credentials;
+    const hasSenderProof = credentials.dpop !== undefined && route.forward.dpop;
     if (route.auth === 'public' || authorization === undefined) {
-      return proofs.hasSenderProof(matched) ? withoutToken(matched) : toAuthenticated(matched, anonymous, undefined);
+      return hasSenderProof ? withoutToken(matched) : toAuthenticated(matched, anonymous, undefined);
+    }
+    // The cache holds only tokens that were parsed before, so most requests need no parsing. A cached token that has
+    // expired or was revoked does not count as an attempt: it costs no verification. Otherwise clients that have not
+    // noticed a logout would block others at their address.
+    if (authorization.startsWith('Bearer ') && !hasSenderProof) {
+      record.scheme = 'Bearer';
+      const known = tokens.recall(authorization.slice('Bearer '.length));
+      if (known !== undefined) return toAuthenticated(matched, userCaller(asBearer(known), undefined), undefined);
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
-    // A cached token that has expired or was revoked does not count as an attempt: it costs no verification. Otherwise
-    // clients that have not noticed a logout would block others at their address.
     const remembered = tokens.recall(text);
-    if (remembered !== undefined && scheme === 'Bearer' && !proofs.hasSenderProof(matched)) {
+    if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof) {
       return toAuthenticated(matched, userCaller(asBearer(remembered), undefined), undefined);
     }
-    return withToken(matched, text, remembered);
+    return withToken(matched, text, remembered, hasSenderProof);
   };
 
-  async function withToken(matched: Matched, text: string, remembered: VerifiedToken | undefined) {
+  async function withToken(
+    matched: Matched,
+    text: string,
+    remembered: VerifiedToken | undefined,
+    hasSenderProof: boolean,
+  ): Promise<Authenticated> {
     // A token that is known to be valid passes, even if others at the same address send bad ones.
     if (remembered === undefined) assertNotThrottled(matched);
     try {
@@ -57,7 +69,7 @@ export function createAuthenticate({
       const isBound = matched.record.scheme === 'DPoP';
       if (isBound)
         return toAuthenticated(matched, userCaller(token, await proofs.forBoundToken(matched, text, token)), undefined);
-      const jkt = proofs.hasSenderProof(matched) ? await proofs.forSender(matched) : undefined;
+      const jkt = hasSenderProof ? await proofs.forSender(matched) : undefined;
       return toAuthenticated(matched, userCaller(asBearer(token), jkt), undefined);
     } catch (error) {
       throw countFailure(error, matched);
@@ -155,7 +167,8 @@ const schemeOf = (named: string): Scheme => (named.toLowerCase() === 'dpop' ? 'D
  * authenticated.
  */
 export function toAuthenticated(matched: Matched, caller: Caller, content: Buffer | undefined): Authenticated {
-  const { record } = matched;
+  const exchange: Exchange = matched;
+  const { record } = exchange;
   record.identity = caller.kind;
   const person = caller.kind === 'service' ? caller.user : caller.kind === 'user' ? caller : undefined;
   if (person !== undefined) {
@@ -163,6 +176,7 @@ export function toAuthenticated(matched: Matched, caller: Caller, content: Buffe
     record.tenantId = person.tenantId;
   }
   if (caller.kind === 'service' && caller.user !== undefined) record.transactionId = caller.user.id;
-  const authenticated: Unmarked<Authenticated> = { ...matched, caller, content };
-  return authenticated as Authenticated;
+  exchange.caller = caller;
+  exchange.content = content;
+  return matched as Authenticated;
 }

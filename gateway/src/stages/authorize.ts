@@ -1,6 +1,5 @@
 import { AppError } from '../errors.ts';
 import type { Authenticated, Permitted } from '../exchange.ts';
-import { evaluatePolicy } from '../routing/policy.ts';
 
 /**
  * Evaluates the route's policy for this caller, on every request: the cache of tokens holds identities, never decisions
@@ -10,10 +9,11 @@ import { evaluatePolicy } from '../routing/policy.ts';
  * or `tenant_mismatch`.
  */
 export function authorize(authenticated: Authenticated): Permitted {
-  const { route, params, caller, record } = authenticated;
-  for (const { rule, refusal, why } of evaluatePolicy(route, params, caller)) {
-    record.rule = rule;
-    if (refusal !== undefined) throw new AppError(refusal, { detail: { why } });
+  const { policy, params, caller, record } = authenticated;
+  for (const rule of policy) {
+    record.rule = rule.text;
+    const refusal = rule.refusal(caller, params);
+    if (refusal !== undefined) throw new AppError(refusal, { detail: { why: rule.why(caller, params) } });
   }
   return authenticated as Permitted;
 }

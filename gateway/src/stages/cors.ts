@@ -74,7 +74,8 @@ export function createCors(config: Cors, table: RouteTable): (incoming: Incoming
 }
 
 const isPreflight = ({ method, headers }: Incoming): boolean =>
-  method === 'OPTIONS' && headers.some(([name]) => name.toLowerCase() === 'access-control-request-method');
+  method === 'OPTIONS' &&
+  headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'access-control-request-method');
 
 const maxLoggedOrigin = 200;
 

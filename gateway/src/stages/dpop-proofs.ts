@@ -5,12 +5,11 @@ import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';
 
 type ProofChecks = Readonly<{
-  /** Whether the route forwards proofs (a token endpoint), and the request has one. */
-  hasSenderProof(matched: Matched): boolean;
   /** For a bound token. @returns The key's thumbprint. @throws AppError `token_*`, `dpop_*`. */
   forBoundToken(matched: Matched, text: string, token: VerifiedToken): Promise<string>;
   /**
-   * For a token that is going to be bound.
+   * For a token that is going to be bound: the route forwards proofs, so it is a token endpoint, and the request has one.
+   *
    * @returns The thumbprint of the key to bind it to.
    * @throws AppError `invalid_dpop_proof`, `use_dpop_nonce`.
    */
@@ -31,7 +30,6 @@ export function createProofChecks(dpop: Dpop | undefined): ProofChecks {
   }
 
   return {
-    hasSenderProof: ({ route, credentials }) => route.forward.dpop && credentials.dpop !== undefined,
     async forBoundToken(matched, text, { claims: { jkt } }) {
       if (jkt === undefined) throw new AppError('token_unbound');
       return proven(matched, { text, jkt });

@@ -1,28 +1,42 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
+import { AppError } from '../errors.ts';
 
 /**
  * What happens to an inbound header: it is forwarded, dropped, or read by the gateway, in which case this is its name.
  * Names match exactly: `Content_Length` is not `Content-Length`, and is dropped.
  */
-export type Disposition = 'pass' | 'drop' | ReadHeader;
+type Disposition = 'pass' | 'drop' | ReadHeader;
 
-const readHeaders = [
-  'host',
-  'authorization',
-  'dpop',
-  'cookie',
-  'content-length',
-  'content-type',
-  'content-encoding',
-  'transfer-encoding',
-  'connection',
-  'sec-websocket-key',
-  'sec-websocket-version',
-  'sec-websocket-protocol',
-  'x-forwarded-for',
-  'origin',
-] as const;
-export type ReadHeader = (typeof readHeaders)[number];
+/** The headers that the gateway reads itself. One fixed shape for every request. */
+const noHeaders = () => ({
+  host: undefined as string | undefined,
+  authorization: undefined as string | undefined,
+  dpop: undefined as string | undefined,
+  cookie: undefined as string | undefined,
+  'content-length': undefined as string | undefined,
+  'content-type': undefined as string | undefined,
+  'content-encoding': undefined as string | undefined,
+  'transfer-encoding': undefined as string | undefined,
+  connection: undefined as string | undefined,
+  'sec-websocket-key': undefined as string | undefined,
+  'sec-websocket-version': undefined as string | undefined,
+  'sec-websocket-protocol': undefined as string | undefined,
+  'x-forwarded-for': undefined as string | undefined,
+  origin: undefined as string | undefined,
+});
+
+type ReadHeader = keyof ReturnType<typeof noHeaders>;
+
+/** How the values of a repeated header are joined. Other headers must not repeat: see {@link InboundHeaders}. */
+const joinedBy: Readonly<Partial<Record<ReadHeader, string>>> = {
+  cookie: '; ',
+  connection: ',',
+  'sec-websocket-protocol': ',',
+  'x-forwarded-for': ',',
+};
+
+const maxHeaders = 100;
+const maxHeaderBytes = 12 * 1024;
 
 // RFC 9110 section 7.6.1, and names that older proxies treat alike. The gateway itself handles `Expect`.
 const hopByHop: ReadonlySet<string> = new Set([
@@ -44,7 +58,7 @@ const maxRemembered = 1_000;
 
 /** @param strip Further names to drop, from the configuration. */
 export function createHeaderClassifier(strip: readonly string[]): (rawName: string) => Disposition {
-  const read: ReadonlySet<string> = new Set(readHeaders);
+  const read: ReadonlySet<string> = new Set(Object.keys(noHeaders()));
   const stripped: ReadonlySet<string> = new Set(strip.map(foldHeaderName));
   const remembered = new Map<string, Disposition>();
 
@@ -67,6 +81,51 @@ export function createHeaderClassifier(strip: readonly string[]): (rawName: stri
   };
 }
 
+/** The headers of one request. */
+export type InboundHeaders = Readonly<{
+  /** The headers that may be forwarded, names and values in turn. */
+  passing: string[];
+  /** The headers that the gateway reads. A list that came in several headers is joined. */
+  read: Readonly<Record<ReadHeader, string | undefined>>;
+}>;
+
+/**
+ * Sorts the headers of a request.
+ *
+ * @throws AppError `headers_too_large`. `invalid_host` and `invalid_request` for a repeated header that is not a list:
+ *   some readers take the first value, others the last (RFC 9110 section 5.3).
+ */
+export function sortHeaders(
+  rawHeaders: readonly string[],
+  dispositionOf: (rawName: string) => Disposition,
+): InboundHeaders {
+  if (rawHeaders.length > maxHeaders * 2) throw new AppError('headers_too_large', { detail: { reason: 'count' } });
+  const passing: string[] = [];
+  const read = noHeaders();
+  let bytes = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] as string;
+    const value = rawHeaders[at + 1] as string;
+    bytes += name.length + value.length + 4;
+    const disposition = dispositionOf(name);
+    if (disposition === 'pass') passing.push(name, value);
+    else if (disposition !== 'drop') {
+      const before = read[disposition];
+      read[disposition] = before === undefined ? value : joined(disposition, before, value);
+    }
+  }
+  if (bytes > maxHeaderBytes) throw new AppError('headers_too_large', { detail: { reason: 'bytes' } });
+  return { passing, read };
+}
+
+function joined(header: ReadHeader, before: string, value: string): string {
+  const separator = joinedBy[header];
+  if (separator !== undefined) return before + separator + value;
+  throw header === 'host'
+    ? new AppError('invalid_host')
+    : new AppError('invalid_request', { detail: { reason: 'repeated header', header } });
+}
+
 /** Explains to a reader why the service does not receive a client's header unchanged. */
 export function whyDropped(name: string, strip: readonly string[]): string {
   const folded = foldHeaderName(name);
@@ -83,12 +142,8 @@ export function whyDropped(name: string, strip: readonly string[]): string {
  * The folded names in `Connection`, which the next hop would drop. They are dropped before the gateway adds its own
  * headers: otherwise a client could name ours (CVE-2024-45410, CVE-2025-48865).
  */
-export function namedByConnection(values: readonly string[]): ReadonlySet<string> | undefined {
-  let names: Set<string> | undefined;
-  for (const value of values) {
-    if (value === 'keep-alive' || value === 'close' || value === 'Upgrade') continue;
-    names ??= new Set();
-    for (const token of value.split(',')) names.add(foldHeaderName(token.trim()));
-  }
-  return names;
+export function namedByConnection(connection: string | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close' || connection === 'Upgrade')
+    return undefined;
+  return new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
 }

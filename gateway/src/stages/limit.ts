@@ -3,7 +3,8 @@ import { AppError } from '../errors.ts';
 import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import { redisTimeoutMs } from '../limits/limit-store.ts';
-import type { Limiter, LimitResult } from '../limits/limiter.ts';
+import type { Limiter } from '../limits/limiter.ts';
+import type { LimitResult } from '../limits/local-limiter.ts';
 import type { TokenStatus } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;
@@ -25,32 +26,55 @@ const narrowestFirst = ['user', 'address', 'tenant', 'route'] as const;
 export function createLimit(
   limitsOf: ReadonlyMap<Route, RouteLimits>,
 ): (permitted: Permitted) => Admitted | Promise<Admitted> {
-  async function takeAll(permitted: Permitted, { limits, policies }: RouteLimits): Promise<Admitted> {
-    const untilMs = performance.now() + redisTimeoutMs;
-    let tightest: LimitResult | undefined;
-    let policy = '';
-    for (const { limit, limiter, policy: name } of limits) {
-      permitted.record.rule = `limits: ${name}`;
-      const result = await limiter.take(bucketKey(limit, permitted), untilMs);
-      if (tightest === undefined || isTighter(result, tightest)) {
-        tightest = result;
-        policy = name;
-      }
-      if (!result.allowed) break;
-    }
-    if (tightest === undefined) return permitted as Admitted;
-    const { allowed, remaining, resetSec } = tightest;
-    permitted.record.limits = ['ratelimit-policy', policies, 'ratelimit', `"${policy}";r=${remaining};t=${resetSec}`];
-    if (!allowed) {
-      throw new AppError('rate_limited', { headers: { 'retry-after': String(resetSec) } });
-    }
-    return permitted as Admitted;
-  }
-
   return (permitted) => {
     const limits = limitsOf.get(permitted.route);
-    return limits === undefined ? (permitted as Admitted) : takeAll(permitted, limits);
+    if (limits === undefined) return permitted as Admitted;
+    return takeFrom(limits, permitted, performance.now() + redisTimeoutMs, 0, undefined);
   };
+}
+
+type Tightest = Readonly<{ policy: string; result: LimitResult }>;
+
+/**
+ * Takes from the bucket of the limit at this index, and of those after it.
+ *
+ * @param before The result that allows least so far.
+ * @returns A promise only if a limiter counts in Redis.
+ */
+function takeFrom(
+  { limits, policies }: RouteLimits,
+  permitted: Permitted,
+  untilMs: number,
+  index: number,
+  before: Tightest | undefined,
+): Admitted | Promise<Admitted> {
+  let tightest = before;
+  for (let at = index; at < limits.length; at += 1) {
+    const { limit, limiter, policy } = limits[at] as RouteLimit;
+    permitted.record.rule = `limits: ${policy}`;
+    const result = limiter.take(bucketKey(limit, permitted), untilMs);
+    if (result instanceof Promise) {
+      return result.then((later) => {
+        const next = tighter(tightest, policy, later);
+        if (!later.allowed) return admit(permitted, policies, next);
+        return takeFrom({ limits, policies }, permitted, untilMs, at + 1, next);
+      });
+    }
+    tightest = tighter(tightest, policy, result);
+    if (!result.allowed) break;
+  }
+  return tightest === undefined ? (permitted as Admitted) : admit(permitted, policies, tightest);
+}
+
+function tighter(before: Tightest | undefined, policy: string, result: LimitResult): Tightest {
+  return before === undefined || isTighter(result, before.result) ? { policy, result } : before;
+}
+
+function admit(permitted: Permitted, policies: string, { policy, result }: Tightest): Admitted {
+  const { allowed, remaining, resetSec } = result;
+  permitted.record.limits = ['ratelimit-policy', policies, 'ratelimit', `"${policy}";r=${remaining};t=${resetSec}`];
+  if (!allowed) throw new AppError('rate_limited', { headers: { 'retry-after': String(resetSec) } });
+  return permitted as Admitted;
 }
 
 /** @param limiterFor Returns the limiter of one limit; the name is unique in the configuration. */
@@ -82,15 +106,17 @@ const isTighter = (result: LimitResult, than: LimitResult): boolean =>
 export function bucketKey({ by }: Pick<Limit, 'by'>, { caller, client }: Pick<Permitted, 'caller' | 'client'>): string {
   if (by === 'route') return 'route';
   if (by === 'address' || caller.kind === 'anonymous') return `address ${addressKey(client.address)}`;
-  if (caller.kind === 'user') return userKey(by, caller);
-  return caller.user === undefined ? `service ${caller.serviceId}` : userKey(by, caller.user);
+  if (caller.kind === 'user') {
+    caller.token.bucketKeys ??= bucketKeysOf(caller);
+    return caller.token.bucketKeys[by];
+  }
+  // A nested call counts against the user for whom the service calls.
+  return caller.user === undefined ? `service ${caller.serviceId}` : bucketKeysOf(caller.user)[by];
 }
 
-/** A nested call counts against the user for whom the service calls. */
-function userKey(
-  by: 'user' | 'tenant',
+function bucketKeysOf(
   person: Readonly<{ userId: string; tenantId: string; token: TokenStatus }>,
-): string {
+): Readonly<{ user: string; tenant: string }> {
   const { issuer } = person.token.issuer.config;
-  return by === 'tenant' ? `tenant ${issuer} ${person.tenantId}` : `user ${issuer} ${person.userId}`;
+  return { user: `user ${issuer} ${person.userId}`, tenant: `tenant ${issuer} ${person.tenantId}` };
 }

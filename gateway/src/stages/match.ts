@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts';
-import type { Incoming, Matched, Unmarked } from '../exchange.ts';
+import type { Exchange, Incoming, Matched } from '../exchange.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { parseTarget, rewritePath } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
@@ -19,15 +19,20 @@ export function createMatch(table: RouteTable): (incoming: Incoming) => Matched 
     if (match.kind === 'method_not_allowed') {
       throw new AppError('method_not_allowed', { headers: { allow: match.allow.join(', ') } });
     }
-    const { route, params } = match;
-    incoming.record.route = route.name;
-    incoming.record.rule = `auth: ${route.auth}`;
-    incoming.record.schemes = route.schemes;
-    incoming.record.upstream = route.upstream.name;
-    if (incoming.kind === 'upgrade' && !route.websocket) throw new AppError('upgrade_not_allowed');
-    const path = rewritePath(target.path, route.rewrite);
-    const matched: Unmarked<Matched> = { ...incoming, route, params, path, query: target.query };
-    return matched as Matched;
+    const { route } = match;
+    const exchange: Exchange = incoming;
+    const { record } = exchange;
+    record.route = route.name;
+    record.rule = `auth: ${route.auth}`;
+    record.schemes = route.schemes;
+    record.upstream = route.upstream.name;
+    if (exchange.kind === 'upgrade' && !route.websocket) throw new AppError('upgrade_not_allowed');
+    exchange.route = route;
+    exchange.policy = match.policy;
+    exchange.params = match.params;
+    exchange.path = rewritePath(target.path, route.rewrite);
+    exchange.query = target.query;
+    return incoming as Matched;
   };
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { AppError } from '../errors.ts';
-import type { Matched } from '../exchange.ts';
+import { hasContent, type Matched } from '../exchange.ts';
 import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
 
 // Bounds a body that arrives steadily but never ends.
@@ -49,9 +49,6 @@ export function readBody(
   });
 }
 
-/** The body of a GET or HEAD has no defined meaning (RFC 9110 section 9.3.1). */
-export const hasContent = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
-
 /**
  * Applies the route's body mode: reads the body whole, leaves it to be streamed, or refuses it.
  *
@@ -59,13 +56,8 @@ export const hasContent = (method: string): boolean => method !== 'GET' && metho
  * @throws AppError `body_not_allowed`, `payload_too_large`, `unsupported_media_type`. Rejects with `request_timeout`
  *   and `invalid_request` too.
  */
-export function takeContent({
-  route,
-  method,
-  body,
-  request,
-  acceptBody,
-}: Matched): Buffer | 'stream' | undefined | Promise<Buffer> {
+export function takeContent(matched: Matched): Buffer | 'stream' | undefined | Promise<Buffer> {
+  const { route, method, body, request } = matched;
   if (!body.present) return undefined;
   if (route.body.mode === 'none' || !hasContent(method)) throw new AppError('body_not_allowed');
   if ((body.length ?? 0) > route.body.maxBytes) throw new AppError('payload_too_large');
@@ -74,6 +66,6 @@ export function takeContent({
   if (body.encoding !== undefined) {
     throw new AppError('unsupported_media_type', { detail: { reason: 'content-encoding' } });
   }
-  acceptBody();
+  matched.acceptBody();
   return readBody(request, { maxBytes: route.body.maxBytes, rate: wholeBodyRate(route.upstream) });
 }

@@ -1,44 +1,53 @@
 import {
+  appendSignedHeaders,
   contentDigest,
+  emptyContentDigest,
   type IdentityContext,
   type IdentityFacts,
   newNonce,
   type PreparedIdentity,
   prepareIdentity,
+  type RequestToSign,
   type SigningKey,
-  signRequest,
 } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { type Admitted, type Caller, type Header, type Signed, tokenStatusOf, type Unmarked } from '../exchange.ts';
+import {
+  type Admitted,
+  type Caller,
+  type Exchange,
+  hasContent,
+  type Outbound,
+  type Signed,
+  type SignedOutbound,
+  tokenStatusOf,
+} from '../exchange.ts';
 import { filterCookies } from '../http/cookies.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillValid } from '../tokens/verified-token.ts';
-import { hasContent, takeContent } from './read-body.ts';
+import { takeContent } from './read-body.ts';
 
-export type SignOptions = Readonly<{
+export type SignStageOptions = Readonly<{
   keyFor(upstream: Upstream, nowSec: number): SigningKey;
   txnTokens: Pick<TxnTokens, 'mint'>;
   lifetimeSec: number;
   nowMs(): number;
 }>;
 
-type Body = Signed['outbound']['body'];
-
-const emptyDigest = contentDigest(new Uint8Array(0));
+type Body = Outbound['body'];
 
 /**
  * Signs the caller's identity for this one request, and settles exactly what the service receives. The route's body
  * mode is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same
- * request id and body, a new nonce and time.
+ * request id and body, a new nonce and time. The retry gets an outbound of its own, which the first attempt never sees.
  *
  * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout` and
  * `call_too_deep`. They check the token again, because a slow body can outlive a logout: see {@link assertStillValid}
  * for its codes.
  */
-export function createSign(options: SignOptions): Readonly<{
+export function createSign(options: SignStageOptions): Readonly<{
   sign(admitted: Admitted): Signed | Promise<Signed>;
-  signAgain(signed: Signed): Signed;
+  signAgain(signed: Signed): SignedOutbound;
 }> {
   const { keyFor, txnTokens, lifetimeSec, nowMs } = options;
   const anonymous = new Map<string, PreparedIdentity>();
@@ -57,45 +66,58 @@ export function createSign(options: SignOptions): Readonly<{
     return identity;
   }
 
-  function signAttempt(admitted: Admitted, body: Body): Signed {
-    const { method, path, query, route, caller, client, record, upgrade } = admitted;
+  function signAttempt(admitted: Admitted, body: Body): SignedOutbound {
+    const { method, path, query, route, caller, record } = admitted;
     const now = nowMs();
     const token = tokenStatusOf(caller);
     if (token !== undefined) assertStillValid(token, now);
     const { upstream } = route;
+    const createdSec = Math.floor(now / 1000);
     const transaction = upstream.txnToken ? nextTransaction(admitted) : undefined;
-    const nowSec = Math.floor(now / 1000);
-    const digested = route.body.mode === 'digest' && hasContent(method);
-    const identityHeaders = signRequest(
-      keyFor(upstream, nowSec),
+    const txnToken = transaction && txnTokens.mint(transaction, upstream.name);
+    const headers = forwardedHeaders(admitted);
+    appendSignedHeaders(
+      headers,
+      keyFor(upstream, createdSec),
       preparedFor(caller, upstream.name),
-      {
-        method,
-        path,
-        query,
-        requestId: record.requestId,
-        ip: client.address,
-        ...(transaction && { txnToken: txnTokens.mint(transaction, upstream.name) }),
-        ...(digested && { contentDigest: Buffer.isBuffer(body) ? contentDigest(body) : emptyDigest }),
-        ...(digested && admitted.body.type !== undefined && { contentType: admitted.body.type }),
-        ...(upgrade && { upgrade }),
-      },
-      { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
+      requestToSign(admitted, body, txnToken),
+      { createdSec, lifetimeSec, nonce: newNonce() },
     );
     record.decidedMs ??= performance.now() - record.startedAt;
-    const headers = [...forwardedHeaders(admitted), ...identityHeaders];
-    const signed: Unmarked<Signed> = { ...admitted, outbound: { method, target: path + query, headers, body } };
-    return signed as Signed;
+    const outbound: Outbound = { method, target: path + query, headers, body };
+    return outbound as SignedOutbound;
+  }
+
+  function signFirst(admitted: Admitted, body: Body): Signed {
+    const exchange: Exchange = admitted;
+    exchange.outbound = signAttempt(admitted, body);
+    return admitted as Signed;
   }
 
   return {
     sign(admitted) {
+      if (!admitted.body.present) return signFirst(admitted, undefined);
       const content = admitted.content ?? takeContent(admitted);
       return content instanceof Promise
-        ? content.then((bytes) => signAttempt(admitted, bytes))
-        : signAttempt(admitted, content);
+        ? content.then((bytes) => signFirst(admitted, bytes))
+        : signFirst(admitted, content);
     },
     signAgain: (signed) => signAttempt(signed, signed.outbound.body),
+  };
+}
+
+/** What the signature covers of this request. The body is covered in digest mode, even if it is empty. */
+function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefined): RequestToSign {
+  const { method, path, query, route, client, record, upgrade } = admitted;
+  const plain = { method, path, query, requestId: record.requestId, ip: client.address };
+  const isDigested = route.body.mode === 'digest' && hasContent(method);
+  if (!isDigested && txnToken === undefined && upgrade === undefined) return plain;
+  return {
+    ...plain,
+    ...(txnToken !== undefined && { txnToken }),
+    ...(isDigested && { contentDigest: Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest }),
+    ...(isDigested && admitted.body.type !== undefined && { contentType: admitted.body.type }),
+    ...(upgrade && { upgrade }),
   };
 }
 
@@ -111,19 +133,22 @@ function nextTransaction({ caller, record }: Admitted): Transaction | undefined 
   return { ...caller.user, depth };
 }
 
-/** The client's headers that may pass, and what the gateway knows of the client. */
-function forwardedHeaders({ headers, credentials, client, route }: Admitted): Header[] {
-  const passing: Header[] = [
-    ...headers,
-    ['x-forwarded-for', client.address],
-    ['x-forwarded-proto', client.protocol],
-    ['x-forwarded-host', client.host],
-  ];
+/** The client's headers that may pass, and what the gateway knows of the client. A new list, because it grows. */
+function forwardedHeaders({ headers, credentials, client, route }: Admitted): string[] {
+  const passing = headers.slice();
+  passing.push(
+    'x-forwarded-for',
+    client.address,
+    'x-forwarded-proto',
+    client.protocol,
+    'x-forwarded-host',
+    client.host,
+  );
   const { authorization, dpop, cookie } = credentials;
-  if (authorization !== undefined && route.forward.authorization) passing.push(['authorization', authorization]);
-  if (dpop !== undefined && route.forward.dpop) passing.push(['dpop', dpop]);
+  if (authorization !== undefined && route.forward.authorization) passing.push('authorization', authorization);
+  if (dpop !== undefined && route.forward.dpop) passing.push('dpop', dpop);
   const cookies = cookie === undefined ? undefined : filterCookies(cookie, route.forward.cookies);
-  if (cookies !== undefined) passing.push(['cookie', cookies]);
+  if (cookies !== undefined) passing.push('cookie', cookies);
   return passing;
 }
 

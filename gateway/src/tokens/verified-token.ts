@@ -28,7 +28,10 @@ export type VerifiedToken = Readonly<{
   generation: number;
   /** The signed identity for each audience, prepared once per token. */
   prepared: Map<string, PreparedIdentity>;
-}>;
+}> & {
+  /** The keys of its buckets of rate limits, set at its first use. */
+  bucketKeys?: Readonly<{ user: string; tenant: string }> | undefined;
+};
 
 /**
  * Checks expiry and revocation. Call it on every use of a token: from the cache, before signing (the user may log out

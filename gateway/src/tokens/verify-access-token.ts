@@ -44,7 +44,7 @@ export function createTokenVerifier(
       throw new AppError('token_signature_invalid', { cause });
     }
     const claims = readClaims(payload, issuer.config, nowMs());
-    return { claims, kid, issuer, generation, prepared: new Map() };
+    return { claims, kid, issuer, generation, prepared: new Map(), bucketKeys: undefined };
   };
 }
 

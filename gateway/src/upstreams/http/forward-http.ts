@@ -1,26 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import { type AppError, type Code, errorTable } from '../../errors.ts';
-import type { Signed } from '../../exchange.ts';
-import type { Outcome } from '../pool/breaker.ts';
-import type { OpenConnections } from '../pool/open-connections.ts';
-import type { Upstreams } from '../pool/open-upstream.ts';
+import type { Signed, SignedOutbound } from '../../exchange.ts';
+import type { Outcome, Permit } from '../pool/breaker.ts';
+import type { OpenUpstream, OpenUpstreams } from '../pool/open-upstream.ts';
 import { mayRetry, type Progress } from '../pool/retry.ts';
 import { isOutage, type Target } from '../pool/target.ts';
-import { Relay } from './relay.ts';
+import { Attempt, type AttemptOptions, type AttemptOwner } from './attempt.ts';
 
-export type ForwardHttpOptions = Readonly<{
-  upstreams: Upstreams;
-  open: OpenConnections;
-  /** While true, each response closes its connection. */
-  isDraining(): boolean;
-}>;
-
-/** Whether an error counts against the service, and not against a client or the gateway. */
-const blamesUpstream = (code: Code): boolean =>
-  errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
+export type ForwardHttpOptions = AttemptOptions & Readonly<{ upstreams: OpenUpstreams }>;
 
 /** Signs a request again for a retry, after checking its token again. */
-export type SignAgain = (signed: Signed) => Signed;
+export type SignAgain = (signed: Signed) => SignedOutbound;
 
 /**
  * Streams a signed request to its service and the response back. Takes only a `Signed`, and adds nothing to it.
@@ -34,84 +24,117 @@ export type SignAgain = (signed: Signed) => Signed;
 export function createForwardHttp(
   options: ForwardHttpOptions,
 ): (signed: Signed, response: ServerResponse, signAgain: SignAgain) => Promise<void> {
-  return (first, response, signAgain) =>
+  return (signed, response, signAgain) =>
     new Promise((resolve, reject) => {
-      const upstream = options.upstreams.of(first.route.upstream);
-      const permit = upstream.admit();
-      upstream.budget.deposit();
-      const { record } = first;
-      let attempts = 0;
-      let isSettled = false;
+      new Forwarding(options, signed, response, signAgain, resolve, reject).start();
+    });
+}
 
-      function settle(outcome: Outcome): void {
-        if (isSettled) return;
-        isSettled = true;
-        upstream.settle(permit, outcome);
-      }
+/** Whether an error counts against the service, and not against a client or the gateway. */
+const blamesUpstream = (code: Code): boolean =>
+  errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
 
-      function fail(error: unknown, outcome: Outcome): void {
-        settle(outcome);
-        reject(error);
-      }
+/** One request with all its attempts, of which one runs at a time. */
+class Forwarding implements AttemptOwner {
+  readonly #options: ForwardHttpOptions;
+  readonly #signed: Signed;
+  readonly #response: ServerResponse;
+  readonly #signAgain: SignAgain;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #upstream: OpenUpstream;
+  readonly #permit: Permit;
+  #attempts = 0;
+  #isSettled = false;
 
-      function attempt(signed: Signed, target: Target): void {
-        attempts += 1;
-        record.attempts = attempts;
-        record.target = target.origin;
-        const relay = new Relay({
-          ...options,
-          signed,
-          response,
-          target,
-          responded() {
-            target.succeeded();
-            settle('success');
-          },
-          failed: (error, progress) => afterFailure(signed, target, error, progress),
-          done(failure) {
-            if (failure !== undefined && blamesUpstream(failure.code)) target.responseBroke(failure.code);
-            resolve();
-          },
-        });
-        relay.send();
-      }
+  /** @throws AppError `upstream_circuit_open`. */
+  constructor(
+    options: ForwardHttpOptions,
+    signed: Signed,
+    response: ServerResponse,
+    signAgain: SignAgain,
+    resolve: () => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#options = options;
+    this.#signed = signed;
+    this.#response = response;
+    this.#signAgain = signAgain;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#upstream = options.upstreams.of(signed.route.upstream);
+    this.#permit = this.#upstream.admit();
+  }
 
-      function afterFailure(signed: Signed, target: Target, error: AppError, progress: Progress): void {
-        const { code } = error;
-        if (blamesUpstream(code)) {
-          if (progress === 'responded') target.responseBroke(code);
-          else target.failed(code);
-        }
-        if (!takeRetry(signed, { code, progress })) {
-          fail(error, progress !== 'responded' && isOutage(code) ? 'failure' : 'neutral');
-          return;
-        }
-        record.retriedAfter = code;
-        // Outside undici's callback, which is still cleaning up the failed connection.
-        setImmediate(() => {
-          try {
-            attempt(signAgain(signed), upstream.choose(target));
-          } catch (refusal) {
-            fail(refusal, 'neutral');
-          }
-        });
-      }
+  start(): void {
+    this.#upstream.budget.deposit();
+    try {
+      this.#attempt(this.#signed.outbound, this.#upstream.choose());
+    } catch (refusal) {
+      this.#fail(refusal, 'neutral');
+    }
+  }
 
-      function takeRetry(signed: Signed, failure: Readonly<{ code: Code; progress: Progress }>): boolean {
-        if (attempts > first.route.upstream.retry.attempts || response.destroyed) return false;
-        if (!mayRetry(signed.outbound, failure, upstream.targets.length > 1)) return false;
-        if (upstream.budget.withdraw()) {
-          upstream.stats.retries += 1;
-          return true;
-        }
-        upstream.stats.retriesRefused += 1;
-        return false;
-      }
+  #attempt(outbound: SignedOutbound, target: Target): void {
+    const { record } = this.#signed;
+    this.#attempts += 1;
+    record.attempts = this.#attempts;
+    record.target = target.origin;
+    new Attempt(this.#options, this, this.#signed, outbound, this.#response, target).start();
+  }
 
+  responded(target: Target): void {
+    target.succeeded();
+    this.#settle('success');
+  }
+
+  done(failure: AppError | undefined, target: Target): void {
+    if (failure !== undefined && blamesUpstream(failure.code)) target.responseBroke(failure.code);
+    this.#resolve();
+  }
+
+  failed(error: AppError, progress: Progress, target: Target): void {
+    const { code } = error;
+    if (blamesUpstream(code)) {
+      if (progress === 'responded') target.responseBroke(code);
+      else target.failed(code);
+    }
+    if (!this.#takeRetry(code, progress)) {
+      this.#fail(error, progress !== 'responded' && isOutage(code) ? 'failure' : 'neutral');
+      return;
+    }
+    this.#signed.record.retriedAfter = code;
+    // Outside undici's callback, which is still cleaning up the failed connection.
+    setImmediate(() => {
       try {
-        attempt(first, upstream.choose());
+        this.#attempt(this.#signAgain(this.#signed), this.#upstream.choose(target));
       } catch (refusal) {
-        fail(refusal, 'neutral');
+        this.#fail(refusal, 'neutral');
       }
     });
+  }
+
+  #takeRetry(code: Code, progress: Progress): boolean {
+    const { outbound, route } = this.#signed;
+    const { budget, stats, targets } = this.#upstream;
+    if (this.#attempts > route.upstream.retry.attempts || this.#response.destroyed) return false;
+    if (!mayRetry(outbound, { code, progress }, targets.length > 1)) return false;
+    if (budget.withdraw()) {
+      stats.retries += 1;
+      return true;
+    }
+    stats.retriesRefused += 1;
+    return false;
+  }
+
+  #fail(error: unknown, outcome: Outcome): void {
+    this.#settle(outcome);
+    this.#reject(error);
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#upstream.settle(this.#permit, outcome);
+  }
 }

@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals';
-import { lifetimeOf } from './response-headers.ts';
+import { exampleRoute } from '../../../test/kit/example-route.ts';
+import { RequestRecord } from '../../exchange.ts';
+import { responseHeaders } from './response-headers.ts';
 
 test.each([
   ['endless', ['content-type', 'text/event-stream']],
@@ -10,8 +12,11 @@ test.each([
   ['long', ['content-length', '65537', 'content-type', 'application/pdf']],
   ['long', ['content-length', 'nonsense']],
   ['long', []],
+  ['long', ['content_length', '5']],
   ['short', ['content-type', 'application/json', 'Content-Length', '65536']],
   ['short', ['content-length', '0']],
 ])('a response is %s with %j', (lifetime, headers) => {
-  expect(lifetimeOf(headers)).toBe(lifetime);
+  const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
+  const record = new RequestRecord('id', 'GET', '/', 0);
+  expect(responseHeaders(headers, { route: exampleRoute({ path: '/' }), client, record }).lifetime).toBe(lifetime);
 });

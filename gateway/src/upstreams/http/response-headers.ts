@@ -13,12 +13,16 @@ export type ResponseHeaders = Readonly<{
   identityUnavailable: string | undefined;
   /** `Transfer-Encoding`, which is not forwarded. */
   transferEncoding: string | undefined;
+  contentLength: string | undefined;
+  lifetime: ResponseLifetime;
 }>;
 
 type ResponseDisposition =
   | 'pass'
   | 'drop'
   | 'connection'
+  | 'content-length'
+  | 'content-type'
   | 'transfer-encoding'
   | 'set-cookie'
   | 'identity-refused'
@@ -43,23 +47,27 @@ const dropped: ReadonlySet<string> = new Set([
 
 const limitHeaders: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy']);
 
-const dispositions = new Map<string, ResponseDisposition>();
+/** A header name as one service writes it. */
+type KnownName = Readonly<{ lower: string; disposition: ResponseDisposition }>;
+
+const knownNames = new Map<string, KnownName>();
 // Services choose these names, so the cache is bounded.
 const maxRemembered = 1_000;
 
-function dispositionOf(name: string): ResponseDisposition {
-  const known = dispositions.get(name);
+function lookUp(name: string): KnownName {
+  const known = knownNames.get(name);
   if (known !== undefined) return known;
-  const folded = foldHeaderName(name);
-  const disposition = classify(folded);
-  if (dispositions.size < maxRemembered) dispositions.set(name, disposition);
-  return disposition;
+  const lower = name.toLowerCase();
+  const fresh = { lower, disposition: classify(lower, foldHeaderName(name)) };
+  if (knownNames.size < maxRemembered) knownNames.set(name, fresh);
+  return fresh;
 }
 
-function classify(folded: string): ResponseDisposition {
+function classify(lower: string, folded: string): ResponseDisposition {
   if (folded === 'x-identity-refused') return 'identity-refused';
   if (folded === 'x-identity-unavailable') return 'identity-unavailable';
   if (folded === 'connection' || folded === 'set-cookie' || folded === 'transfer-encoding') return folded;
+  if (lower === 'content-length' || lower === 'content-type') return lower;
   if (limitHeaders.has(folded)) return 'limits';
   if (folded.startsWith('access-control-')) return 'cors';
   if (folded === 'dpop-nonce') return 'nonce';
@@ -74,7 +82,7 @@ function classify(folded: string): ResponseDisposition {
  * @param raw Names and values in turn, as received.
  */
 export function responseHeaders(
-  raw: readonly (string | Buffer)[],
+  raw: readonly string[],
   { route, client, record }: Pick<Signed, 'route' | 'client' | 'record'>,
 ): ResponseHeaders {
   const passing: string[] = [];
@@ -82,10 +90,20 @@ export function responseHeaders(
   let identityUnavailable: string | undefined;
   let connection: string | undefined;
   let transferEncoding: string | undefined;
+  let contentLength: string | undefined;
+  let contentType: string | undefined;
   for (let at = 0; at < raw.length; at += 2) {
-    const name = text(raw[at]);
-    const value = text(raw[at + 1]);
-    switch (dispositionOf(name)) {
+    const name = raw[at] as string;
+    const value = raw[at + 1] as string;
+    switch (lookUp(name).disposition) {
+      case 'content-length':
+        contentLength = value;
+        passing.push(name, value);
+        break;
+      case 'content-type':
+        contentType = value;
+        passing.push(name, value);
+        break;
       case 'pass':
         passing.push(name, value);
         break;
@@ -114,12 +132,13 @@ export function responseHeaders(
         identityUnavailable = value;
     }
   }
-  const left = connection === undefined ? passing : withoutNamed(passing, connection);
+  const left = withoutNamed(passing, connection);
   if (record.limits !== undefined) left.push(...record.limits);
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
   if (record.defaults !== undefined) addMissing(left, record.defaults);
-  return { passing: left, identityRefused, identityUnavailable, transferEncoding };
+  const lifetime = lifetimeOf(contentType, contentLength);
+  return { passing: left, identityRefused, identityUnavailable, transferEncoding, contentLength, lifetime };
 }
 
 /**
@@ -127,26 +146,27 @@ export function responseHeaders(
  *
  * @param raw Names and values in turn, as received.
  * @param target The origin that responded.
- * @returns The headers for the client.
  * @throws AppError `identity_refused`, `identity_unavailable`, `upstream_invalid_response`.
  */
 export function readResponseHead(
   status: number,
-  raw: readonly (string | Buffer)[],
+  raw: readonly string[],
   signed: Signed,
   target: string,
-): string[] {
-  const upstream = { upstream: signed.route.upstream.name, target };
+): ResponseHeaders {
   const headers = responseHeaders(raw, signed);
-  const refusal = refusedIdentity(status, headers, upstream);
-  if (refusal !== undefined) throw refusal;
   const { passing, transferEncoding } = headers;
+  if (status === 401 || status === 503) {
+    const refusal = refusedIdentity(status, headers, { upstream: signed.route.upstream.name, target });
+    if (refusal !== undefined) throw refusal;
+  }
   // undici decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
   if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
-    throw new AppError('upstream_invalid_response', { detail: { ...upstream, reason: 'transfer-encoding' } });
+    const upstream = signed.route.upstream.name;
+    throw new AppError('upstream_invalid_response', { detail: { upstream, target, reason: 'transfer-encoding' } });
   }
   if (status === 204) dropLength(passing);
-  return passing;
+  return headers;
 }
 
 /**
@@ -159,30 +179,25 @@ export function dropLength(headers: string[]): void {
   }
 }
 
-function withoutNamed(headers: string[], connection: string): string[] {
+function withoutNamed(headers: string[], connection: string | undefined): string[] {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return headers;
   const named = new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
   named.delete('keep-alive');
   named.delete('close');
-  if (named.size === 0) return headers;
-  const left: string[] = [];
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] ?? '';
-    if (!named.has(foldHeaderName(name))) left.push(name, headers[at + 1] ?? '');
-  }
-  return left;
+  return headers.filter((_, at) => !named.has(foldHeaderName(headers[at - (at % 2)] ?? '')));
 }
 
+/** @param defaults At most 30, with names in lower case. */
 function addMissing(headers: string[], defaults: readonly string[]): void {
-  const present = new Set(headers.filter((_, at) => at % 2 === 0).map((name) => name.toLowerCase()));
+  let present = 0;
+  for (let at = 0; at < headers.length; at += 2) {
+    const index = defaults.indexOf(lookUp(headers[at] as string).lower);
+    if (index !== -1) present |= 1 << index;
+  }
   for (let at = 0; at < defaults.length; at += 2) {
-    const name = defaults[at] ?? '';
-    if (!present.has(name)) headers.push(name, defaults[at + 1] ?? '');
+    if ((present & (1 << at)) === 0) headers.push(defaults[at] ?? '', defaults[at + 1] ?? '');
   }
 }
-
-// Latin-1 keeps every byte, and Node writes headers in it.
-const text = (part: string | Buffer | undefined): string =>
-  typeof part === 'string' ? part : (part?.toString('latin1') ?? '');
 
 /**
  * Detects that the service refused our signature, which is never the client's fault: a clock or a key of the deployment
@@ -206,20 +221,10 @@ export function refusedIdentity(
 const endlessTypes = ['text/event-stream', 'application/x-ndjson', 'application/json-seq', 'multipart/x-mixed-replace'];
 const shortBytes = 64 * 1024;
 
-/**
- * Classifies a response by its media type and otherwise by its length. Without a length it may be long.
- *
- * @param headers Of the response, name and value in turn.
- */
-export function lifetimeOf(headers: readonly string[]): ResponseLifetime {
-  let length = Number.POSITIVE_INFINITY;
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at]?.toLowerCase();
-    const value = headers[at + 1] ?? '';
-    if (name === 'content-length') length = Number(value);
-    else if (name === 'content-type' && endlessTypes.includes(mediaType(value))) return 'endless';
-  }
-  return length <= shortBytes ? 'short' : 'long';
+/** Classifies a response by its media type and otherwise by its length. Without a length it may be long. */
+function lifetimeOf(contentType: string | undefined, contentLength: string | undefined): ResponseLifetime {
+  if (contentType !== undefined && endlessTypes.includes(mediaType(contentType))) return 'endless';
+  return contentLength !== undefined && Number(contentLength) <= shortBytes ? 'short' : 'long';
 }
 
 /** Without parameters; in any case (RFC 9110 section 8.3.1). */

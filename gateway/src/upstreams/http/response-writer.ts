@@ -30,28 +30,16 @@ export class ResponseWriter {
     return false;
   }
 
-  /** The last bytes are watched too. */
-  end(): void {
-    this.#response.end();
+  /** The last bytes are watched too. @param last The last part of the body, which is written together with the head. */
+  end(last: Buffer | undefined): void {
+    if (last === undefined) this.#response.end();
+    else {
+      this.#written += last.length;
+      this.#response.end(last);
+    }
     if (this.#response.writableLength === 0 || this.#response.destroyed) return;
     this.#watch();
     this.#response.once('finish', this.stop).once('close', this.stop);
-  }
-
-  /** Ends the response between two events, and closes the connection so that the client reconnects. */
-  endAndClose(): void {
-    const { socket } = this.#response;
-    this.#response.end(() => socket?.destroySoon());
-  }
-
-  /**
-   * Closes the connection in the middle of the response. For HTTP/1.0 the end of the connection ends the body, so only a
-   * reset shows that it is truncated (RFC 9112 section 8).
-   */
-  breakOff(): void {
-    const { req, socket } = this.#response;
-    if (req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
-    this.#response.destroy();
   }
 
   readonly stop = (): void => {

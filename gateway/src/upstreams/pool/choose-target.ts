@@ -40,8 +40,6 @@ export function createChooser<Target extends Choosable>(
     return found;
   }
 
-  const [only] = targets;
-  if (only !== undefined && targets.length === 1) return () => only;
   return (nowMs, except) => {
     const chosen =
       best((target) => target !== except && target.isAvailable(nowMs)) ??

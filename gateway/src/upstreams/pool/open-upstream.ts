@@ -62,6 +62,7 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
     openTarget(origin, { upstream, connect, logger, monotonicMs, random, onChecked, isUrgent }),
   );
   const choose = createChooser(targets, upstream.balance);
+  const only = targets.length === 1 ? targets[0] : undefined;
   const stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
 
   return {
@@ -93,7 +94,7 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
       for (const target of targets) target.checkNow();
     },
     choose(except) {
-      const target = choose(monotonicMs(), except);
+      const target = only ?? choose(monotonicMs(), except);
       if (!target.isFull()) return target;
       throw new AppError('upstream_overloaded', { detail: { upstream: upstream.name, target: target.origin } });
     },
@@ -109,10 +110,10 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
 }
 
 /** The upstreams of one configuration. */
-export type Upstreams = Readonly<{ of(upstream: Upstream): OpenUpstream; all(): Iterable<OpenUpstream> }>;
+export type OpenUpstreams = Readonly<{ of(upstream: Upstream): OpenUpstream; all(): Iterable<OpenUpstream> }>;
 
 /** @param opened By name. */
-export function upstreamsOf(opened: ReadonlyMap<string, OpenUpstream>): Upstreams {
+export function upstreamsOf(opened: ReadonlyMap<string, OpenUpstream>): OpenUpstreams {
   return {
     all: () => opened.values(),
     of({ name }) {

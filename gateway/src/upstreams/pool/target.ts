@@ -2,7 +2,6 @@ import type { Logger } from '@countersign/service-kit';
 import { Pool } from 'undici';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
-import { once } from '../../limits/concurrency-counter.ts';
 import { type Connect, forUndici } from './connector.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
 import { createStalledResponses, type StalledResponses } from './open-connections.ts';
@@ -21,6 +20,10 @@ export type Target = {
   pending: number;
   /** Requests that hold a connection of the pool or are queued for one. Each caller that raises it lowers it again. */
   connections: number;
+  /** Requests that are complete but have no response. Each caller that raises it lowers it again. */
+  unanswered: number;
+  /** Streams that may last as long as their clients like. Each caller that raises it lowers it again. */
+  streams: number;
   /** Responses whose clients have stopped reading. */
   readonly stalled: StalledResponses;
   readonly health: ReturnType<TargetHealth['state']>;
@@ -29,22 +32,12 @@ export type Target = {
   readonly failedChecks: number;
   isAvailable(nowMs: number): boolean;
   passesChecks(): boolean;
-  /**
-   * Counts a request as complete but without a response.
-   *
-   * @returns A function that ends this, on the response or when the request ends.
-   */
-  expectResponse(): () => void;
   /** The limit of requests without a response is reached. */
   isFull(): boolean;
   /** A new request must wait for a connection. */
   isBusy(): boolean;
-  /**
-   * Counts a stream that may last as long as its client likes.
-   *
-   * @returns A function that releases it; undefined at the limit.
-   */
-  takeStream(): (() => void) | undefined;
+  /** Another stream may begin. */
+  hasRoomForStream(): boolean;
   /** A request got a response, of any status. */
   succeeded(): void;
   /** A request got no response. Only outages count against the target. */
@@ -109,8 +102,6 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
   });
   let lastError: LastError | undefined;
   let failedChecks = 0;
-  let unanswered = 0;
-  let streams = 0;
   let checks: HealthChecks | undefined;
 
   function onChecked(reason: string | undefined): void {
@@ -138,6 +129,8 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     connect,
     pending: 0,
     connections: 0,
+    unanswered: 0,
+    streams: 0,
     stalled: createStalledResponses(monotonicMs),
     get health() {
       return health.state(monotonicMs());
@@ -154,24 +147,14 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     passesChecks() {
       return health.passesChecks() && !this.isFull();
     },
-    expectResponse() {
-      unanswered += 1;
-      return once(() => {
-        unanswered -= 1;
-      });
-    },
     isFull() {
-      return unanswered >= maxUnansweredPerTarget;
+      return this.unanswered >= maxUnansweredPerTarget;
     },
     isBusy() {
       return this.connections > maxConnectionsPerTarget;
     },
-    takeStream() {
-      if (streams >= maxStreamsPerTarget) return undefined;
-      streams += 1;
-      return once(() => {
-        streams -= 1;
-      });
+    hasRoomForStream() {
+      return this.streams < maxStreamsPerTarget;
     },
     succeeded: health.succeeded,
     responseBroke,

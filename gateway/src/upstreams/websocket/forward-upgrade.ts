@@ -4,17 +4,17 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import type { AppError } from '../../errors.ts';
-import { type Header, type RequestRecord, recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
+import { type RequestRecord, recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
 import type { Outcome } from '../pool/breaker.ts';
 import type { OpenConnections } from '../pool/open-connections.ts';
-import type { Upstreams } from '../pool/open-upstream.ts';
+import type { OpenUpstreams } from '../pool/open-upstream.ts';
 import { isOutage, type Target } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { linkSockets } from './link-sockets.ts';
 import { followDeclined, handleUpgradeResponse, type UpgradeAttempt } from './upgrade-response.ts';
 
 export type ForwardUpgradeOptions = Readonly<{
-  upstreams: Upstreams;
+  upstreams: OpenUpstreams;
   open: OpenConnections;
   /**
    * Responds on the raw socket. Synchronous: http-proxy-middleware closes the socket right after it reports an error.
@@ -66,7 +66,12 @@ export function createForwardUpgrade(
       throw refusal;
     }
     target.pending += 1;
-    const responseReceived = target.expectResponse();
+    target.unanswered += 1;
+    let isUnanswered = true;
+    const responseReceived = () => {
+      if (isUnanswered) target.unanswered -= 1;
+      isUnanswered = false;
+    };
     record.target = target.origin;
     record.attempts = 1;
     const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -112,9 +117,9 @@ export function createForwardUpgrade(
         signed.detach();
         socket.once('close', release);
       },
-      onDeclined(response, passing) {
+      onDeclined(response, lifetime) {
         isBegun = true;
-        followDeclined(response, passing, { signed, socket: socket as Socket, open: options.open });
+        followDeclined(response, lifetime, { signed, socket: socket as Socket, open: options.open });
       },
     });
     request.url = outbound.target;
@@ -158,9 +163,11 @@ function agentFor({ origin, connect }: Target): HttpAgent {
 }
 
 /** The signed headers as Node's client takes them, with those of an upgrade. */
-function upgradeHeaders(headers: readonly Header[], host: string): IncomingHttpHeaders {
+function upgradeHeaders(headers: readonly string[], host: string): IncomingHttpHeaders {
   const written: Record<string, string | string[]> = Object.create(null);
-  for (const [name, value] of headers) {
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at] ?? '';
+    const value = headers[at + 1] ?? '';
     const before = written[name];
     written[name] = before === undefined ? value : [before, value].flat();
   }

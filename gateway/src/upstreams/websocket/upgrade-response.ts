@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
 import { chosenSubprotocol } from '../../http/subprotocols.ts';
-import { dropLength, lifetimeOf, refusedIdentity, responseHeaders } from '../http/response-headers.ts';
-import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
+import { dropLength, refusedIdentity, responseHeaders } from '../http/response-headers.ts';
+import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { Target } from '../pool/target.ts';
 
 // Time for the client to read the response and close its side.
@@ -19,8 +19,8 @@ export type UpgradeAttempt = Readonly<{
   /** The service responded, with any status. */
   onResponse(): void;
   onUpgraded(service: Socket): void;
-  /** The response is not 101; the client gets it with these headers. */
-  onDeclined(response: IncomingMessage, passing: readonly string[]): void;
+  /** The response is not 101; the client gets it. */
+  onDeclined(response: IncomingMessage, lifetime: ResponseLifetime): void;
 }>;
 
 /** Handles the service's response before http-proxy-middleware does, which attaches its own listeners later. */
@@ -70,7 +70,7 @@ export function handleUpgradeResponse(
       socket.destroySoon();
       return;
     }
-    handlers.onDeclined(response, headers.passing);
+    handlers.onDeclined(response, headers.lifetime);
     if (framing !== undefined) response.headers['transfer-encoding'] = framing;
     // Discards what the client still sends; unread bytes would keep the socket open.
     socket.resume();
@@ -113,12 +113,10 @@ function endAfter(socket: Socket, ms: number): void {
  * Watches a response other than 101 while http-proxy-middleware pipes it to the client. It may be endless: a service
  * without WebSocket support may send an event stream. So it ends with its token or route like every response, and after
  * the idle timeout. The client sees its connection close, because it already has the head.
- *
- * @param passing The response headers for the client, name and value in turn.
  */
 export function followDeclined(
   response: IncomingMessage,
-  passing: readonly string[],
+  lifetime: ResponseLifetime,
   { signed, socket, open }: Readonly<{ signed: Signed; socket: Socket; open: OpenConnections }>,
 ): void {
   const { route, caller, record } = signed;
@@ -128,7 +126,6 @@ export function followDeclined(
     socket.destroy();
   };
   response.setTimeout(route.upstream.timeouts.idleMs, () => end(new AppError('upstream_timeout')));
-  const lifetime = lifetimeOf(passing);
   socket.once('close', open.add(lifetime, { route, token }, end));
   if (lifetime === 'endless') signed.detach();
 }

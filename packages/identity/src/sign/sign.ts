@@ -66,7 +66,9 @@ function isRequired(rule: HeaderRule, facts: IdentityFacts): boolean {
 }
 
 function serializeLines(headers: readonly string[]): string {
-  return pairsOf(headers).map(([name, value]) => `${componentLine(name, value)}\n`).join('');
+  return pairsOf(headers)
+    .map(([name, value]) => `${componentLine(name, value)}\n`)
+    .join('');
 }
 
 function requireValid({ name, grammar }: HeaderRule, value: string | undefined): string {

@@ -23,7 +23,7 @@ const translated = [0x64, 0xff9b, 0, 0, 0, 0];
  * Removes the zone, and turns an IPv4-mapped IPv6 address into IPv4. Text that is not an address is returned unchanged.
  */
 export function plainAddress(address: string): string {
-  if (!address.includes(':') || !isIPv6(address)) return address;
+  if (!isIPv6(address)) return address;
   const zone = address.indexOf('%');
   const bare = zone === -1 ? address : address.slice(0, zone);
   // IPv4-mapped addresses match this pattern; other addresses are not parsed further.

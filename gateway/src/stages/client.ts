@@ -14,7 +14,7 @@ export type ClientAddress = (peer: string, forwardedFor: readonly string[]) => s
 
 /** @param trustedProxies If empty, the peer is the client and the header is ignored. */
 export function createClientAddress(trustedProxies: readonly Network[]): ClientAddress {
-  if (trustedProxies.length === 0) return (peer) => plainAddress(peer);
+  if (trustedProxies.length === 0) return (peer) => (peer.includes(':') ? plainAddress(peer) : peer);
   const trusted = new BlockList();
   for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);
   const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');

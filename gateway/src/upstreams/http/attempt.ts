@@ -7,10 +7,11 @@ import { uploadRate } from '../../limits/min-rate.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { Progress } from '../pool/retry.ts';
 import type { Target } from '../pool/target.ts';
+import { TargetUse } from '../pool/target-use.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
 import { readResponseHead } from './response-headers.ts';
-import { ResponseWriter } from './response-writer.ts';
+import { breakOff, endAndClose, ResponseWriter } from './response-writer.ts';
 import { type UpstreamEvents, UpstreamRequest } from './upstream-request.ts';
 
 /** Hears of its attempts. Exactly one of `failed` and `done` is called. `responded` comes before `done`. */
@@ -33,7 +34,6 @@ const clientGone = new AppError('invalid_request', { detail: { reason: 'the clie
 
 // Per request. A service could otherwise send `103` forever.
 const maxInformational = 16;
-const evictEveryMs = 250;
 
 /** One attempt to send a request to one target, and to pass the response to the client. */
 export class Attempt implements UpstreamEvents {
@@ -44,21 +44,21 @@ export class Attempt implements UpstreamEvents {
   readonly #outbound: SignedOutbound;
   readonly #response: ServerResponse;
   readonly #target: Target;
+  readonly #use: TargetUse;
   readonly #request: UpstreamRequest = new UpstreamRequest(this);
-  readonly #writer: ResponseWriter;
   #progress: Progress = 'unsent';
   #isSettled = false;
   #informational = 0;
   #startedAt = 0;
   #sentAt = 0;
-  #isUnanswered = false;
-  #holdsStream = false;
   #bodyLength: number | undefined;
   /** A body that arrived whole: it goes out together with the head. */
   #wholeBody: Buffer | undefined;
   #hasBody = false;
+  /** For a body that arrives in parts, or that the client reads slowly. */
+  #writer: ResponseWriter | undefined;
   #upload: Transform | undefined;
-  #clearQueue: (() => void) | undefined;
+  #leaveQueue: (() => void) | undefined;
   #unwatch: (() => void) | undefined;
   #clearStall: (() => void) | undefined;
 
@@ -76,13 +76,11 @@ export class Attempt implements UpstreamEvents {
     this.#outbound = outbound;
     this.#response = response;
     this.#target = target;
-    this.#writer = new ResponseWriter(response, signed.route.upstream);
+    this.#use = new TargetUse(target);
   }
 
   start(): void {
     const target = this.#target;
-    target.pending += 1;
-    target.connections += 1;
     if (this.#response.destroyed) {
       this.#fail(clientGone);
       return;
@@ -91,7 +89,10 @@ export class Attempt implements UpstreamEvents {
     else if (!this.#openUpload()) return;
     this.#response.on('close', this.#onClientClose);
     this.#startedAt = performance.now();
-    if (target.isBusy()) this.#waitInQueue();
+    if (target.isBusy()) {
+      const { connectMs } = this.#signed.route.upstream.timeouts;
+      this.#leaveQueue = target.queue(connectMs, () => this.#request.abort(this.#overloaded('connections')));
+    }
     const stream = this.#upload;
     const { length } = this.#signed.body;
     this.#request.send(target.pool, this.#outbound, stream && { stream, length });
@@ -100,7 +101,7 @@ export class Attempt implements UpstreamEvents {
   /** @returns False if the attempt failed, because too many streams are open. */
   #openUpload(): boolean {
     const { request, route } = this.#signed;
-    if (!this.#takeStream()) {
+    if (!this.#use.takeStream()) {
       this.#fail(this.#overloaded('streams'));
       return false;
     }
@@ -108,23 +109,10 @@ export class Attempt implements UpstreamEvents {
     this.#upload = requestBody(request, { maxBytes: route.body.maxBytes, rate: uploadRate(route.upstream) });
     this.#watchRevocation('long');
     request.once('end', () => {
-      this.#releaseStream();
+      this.#use.releaseStream();
       this.#awaitResponse();
     });
     return true;
-  }
-
-  #waitInQueue(): void {
-    const { stalled } = this.#target;
-    const { connectMs } = this.#signed.route.upstream.timeouts;
-    const queueTimer = setTimeout(() => this.#request.abort(this.#overloaded('connections')), connectMs);
-    stalled.endOldest();
-    // Repeated, because another queued request may get the connection that this frees up.
-    const evictTimer = setInterval(stalled.endOldest, evictEveryMs);
-    this.#clearQueue = () => {
-      clearTimeout(queueTimer);
-      clearInterval(evictTimer);
-    };
   }
 
   // If the client disconnects, cancel the request to the service.
@@ -133,7 +121,7 @@ export class Attempt implements UpstreamEvents {
   };
 
   onConnected(): void {
-    this.#clearQueue?.();
+    this.#leaveQueue?.();
     this.#progress = 'sent';
     this.#sentAt = performance.now();
     this.#signed.record.waitedMs = this.#sentAt - this.#startedAt;
@@ -151,14 +139,11 @@ export class Attempt implements UpstreamEvents {
     const signed = this.#signed;
     const { record, request } = signed;
     const response = this.#response;
-    this.#answered();
+    this.#use.answered();
     this.#owner.responded(this.#target);
     record.upstreamMs = performance.now() - this.#sentAt;
     const { passing, lifetime, contentLength } = readResponseHead(status, rawHeaders, signed, this.#target.origin);
-    if (lifetime === 'endless') {
-      this.#releaseStream();
-      if (!this.#takeStream()) throw this.#overloaded('streams');
-    }
+    if (lifetime === 'endless' && !this.#use.takeStream()) throw this.#overloaded('streams');
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.
@@ -190,7 +175,7 @@ export class Attempt implements UpstreamEvents {
       return;
     }
     this.#hasBody = true;
-    if (this.#writer.write(chunk, this.#readOn)) return;
+    if (this.#bodyWriter().write(chunk, this.#readOn)) return;
     this.#request.pause();
     const response = this.#response;
     this.#clearStall = this.#target.stalled.add(() => response.destroy());
@@ -201,6 +186,11 @@ export class Attempt implements UpstreamEvents {
     this.#request.resume();
   };
 
+  #bodyWriter(): ResponseWriter {
+    this.#writer ??= new ResponseWriter(this.#response, this.#signed.route.upstream);
+    return this.#writer;
+  }
+
   onEnd(): void {
     const { request } = this.#signed;
     const response = this.#response;
@@ -209,7 +199,10 @@ export class Attempt implements UpstreamEvents {
       // A client may wait for the response headers before it sends the rest of its body.
       response.flushHeaders();
       discardBody(request, () => response.end());
-    } else this.#writer.end(this.#wholeBody);
+    } else {
+      response.end(this.#wholeBody);
+      if (response.writableLength > 0 && !response.destroyed) this.#bodyWriter().watchEnd();
+    }
     this.#owner.done(undefined, this.#target);
   }
 
@@ -221,7 +214,7 @@ export class Attempt implements UpstreamEvents {
     if (this.#isSettled) return;
     const response = this.#response;
     this.#settle();
-    this.#writer.stop();
+    this.#writer?.stop();
     if (!response.headersSent) {
       this.#owner.failed(failure, this.#progress, this.#target);
       return;
@@ -241,26 +234,8 @@ export class Attempt implements UpstreamEvents {
     return { upstream: this.#signed.route.upstream.name, target: this.#target.origin };
   }
 
-  #takeStream(): boolean {
-    this.#holdsStream = this.#target.hasRoomForStream();
-    if (this.#holdsStream) this.#target.streams += 1;
-    return this.#holdsStream;
-  }
-
-  #releaseStream(): void {
-    if (this.#holdsStream) this.#target.streams -= 1;
-    this.#holdsStream = false;
-  }
-
   #awaitResponse(): void {
-    if (this.#isSettled || this.#progress === 'responded') return;
-    this.#isUnanswered = true;
-    this.#target.unanswered += 1;
-  }
-
-  #answered(): void {
-    if (this.#isUnanswered) this.#target.unanswered -= 1;
-    this.#isUnanswered = false;
+    if (!this.#isSettled && this.#progress !== 'responded') this.#use.awaitResponse();
   }
 
   /** Ends a long exchange when its token is revoked. Endless ones also end at `exp` and when their route changes. */
@@ -281,12 +256,9 @@ export class Attempt implements UpstreamEvents {
 
   #settle(): void {
     this.#isSettled = true;
-    this.#target.pending -= 1;
-    this.#target.connections -= 1;
-    this.#releaseStream();
-    this.#answered();
+    this.#use.end();
     this.#clearStall?.();
-    this.#clearQueue?.();
+    this.#leaveQueue?.();
     this.#unwatch?.();
     // Detaches the client's body, which an error response may have to read and discard.
     if (this.#progress === 'unsent') this.#upload?.destroy();
@@ -295,19 +267,3 @@ export class Attempt implements UpstreamEvents {
 
 // One function for all attempts, so that no request makes a closure.
 const flushHead = (attempt: Attempt): void => attempt.flushHead();
-
-/** Ends the response between two events, and closes the connection so that the client reconnects. */
-function endAndClose(response: ServerResponse): void {
-  const { socket } = response;
-  response.end(() => socket?.destroySoon());
-}
-
-/**
- * Closes the connection in the middle of the response. For HTTP/1.0 the end of the connection ends the body, so only a
- * reset shows that it is truncated (RFC 9112 section 8).
- */
-function breakOff(response: ServerResponse): void {
-  const { req, socket } = response;
-  if (req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
-  response.destroy();
-}

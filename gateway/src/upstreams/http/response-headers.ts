@@ -59,7 +59,8 @@ function lookUp(name: string): KnownName {
   if (known !== undefined) return known;
   const lower = name.toLowerCase();
   const fresh = { lower, disposition: classify(lower, foldHeaderName(name)) };
-  if (knownNames.size < maxRemembered) knownNames.set(name, fresh);
+  // A copy: the name may be a slice of a whole head, which the cache would keep in memory.
+  if (knownNames.size < maxRemembered) knownNames.set(Buffer.from(name, 'latin1').toString('latin1'), fresh);
   return fresh;
 }
 

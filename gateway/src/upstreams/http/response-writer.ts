@@ -3,9 +3,9 @@ import type { Upstream } from '../../config/config.ts';
 import { downloadRate, type RateWatch, watchRate } from '../../limits/min-rate.ts';
 
 /**
- * Writes a response's body at the client's pace, and disconnects a client that reads more slowly than the minimum rate.
- * While it does not read, the service is not read either, so both connections would be held. The rate counts only while
- * bytes wait for the client. Progress shows when the buffer, at most about 128 KiB, shrinks.
+ * Writes a long response's body at the client's pace, and disconnects a client that reads more slowly than the minimum
+ * rate. While it does not read, the service is not read either, so both connections would be held. The rate counts only
+ * while bytes wait for the client. Progress shows when the buffer, at most about 128 KiB, shrinks.
  */
 export class ResponseWriter {
   readonly #response: ServerResponse;
@@ -30,14 +30,8 @@ export class ResponseWriter {
     return false;
   }
 
-  /** The last bytes are watched too. @param last The last part of the body, which is written together with the head. */
-  end(last: Buffer | undefined): void {
-    if (last === undefined) this.#response.end();
-    else {
-      this.#written += last.length;
-      this.#response.end(last);
-    }
-    if (this.#response.writableLength === 0 || this.#response.destroyed) return;
+  /** Watches the last bytes too, after the response has ended. */
+  watchEnd(): void {
     this.#watch();
     this.#response.once('finish', this.stop).once('close', this.stop);
   }
@@ -53,4 +47,20 @@ export class ResponseWriter {
     const taken = () => (response.socket === null ? undefined : this.#written - response.writableLength);
     this.#watching ??= watchRate(downloadRate(this.#limits), taken, () => response.destroy());
   }
+}
+
+/** Ends the response between two events, and closes the connection so that the client reconnects. */
+export function endAndClose(response: ServerResponse): void {
+  const { socket } = response;
+  response.end(() => socket?.destroySoon());
+}
+
+/**
+ * Closes the connection in the middle of the response. For HTTP/1.0 the end of the connection ends the body, so only a
+ * reset shows that it is truncated (RFC 9112 section 8).
+ */
+export function breakOff(response: ServerResponse): void {
+  const { req, socket } = response;
+  if (req.httpVersion === '1.0' && socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
+  response.destroy();
 }

@@ -36,6 +36,13 @@ export type Target = {
   isFull(): boolean;
   /** A new request must wait for a connection. */
   isBusy(): boolean;
+  /**
+   * Waits for a connection. Meanwhile responses whose clients have stopped reading are ended, to free theirs.
+   *
+   * @param onTimeout Called if there is no connection after this time.
+   * @returns A function that ends the wait.
+   */
+  queue(timeoutMs: number, onTimeout: () => void): () => void;
   /** Another stream may begin. */
   hasRoomForStream(): boolean;
   /** A request got a response, of any status. */
@@ -67,6 +74,7 @@ export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
 // one.
 const idleConnectionMs = 4_000;
 const maxHeaderSize = 16 * 1024;
+const evictEveryMs = 250;
 
 type TargetDeps = Readonly<{
   upstream: Upstream;
@@ -152,6 +160,17 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     },
     isBusy() {
       return this.connections > maxConnectionsPerTarget;
+    },
+    queue(timeoutMs, onTimeout) {
+      const { endOldest } = this.stalled;
+      const timer = setTimeout(onTimeout, timeoutMs);
+      endOldest();
+      // Repeated, because another queued request may get the connection that this frees up.
+      const eviction = setInterval(endOldest, evictEveryMs);
+      return () => {
+        clearTimeout(timer);
+        clearInterval(eviction);
+      };
     },
     hasRoomForStream() {
       return this.streams < maxStreamsPerTarget;

@@ -18,7 +18,7 @@ import { createListener, type ListenerTimes } from './server/listener.ts';
 import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
 import { createProcessResources } from './snapshot/process-resources.ts';
-import { createReloader, type Reloader, type ReloadTiming } from './snapshot/reload.ts';
+import { type ConfigReloader, createConfigReloader, type ReloadTiming } from './snapshot/reload.ts';
 import type { Snapshot } from './snapshot/snapshot.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
@@ -55,7 +55,7 @@ export type RunningGateway = Running &
   Readonly<{
     ports: Readonly<{ public: number; admin: number; internal: number }>;
     /** Reads the file again, changed or not. */
-    reload: Reloader['reload'];
+    reload: ConfigReloader['reload'];
   }>;
 
 const reviewMs = 1_000;
@@ -116,7 +116,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   registerUpstreamMetrics(() => current().upstreams.all(), metrics);
   const loader = createConfigLoader();
   const { load = loader.load } = deps;
-  const reloader: Reloader = createReloader({
+  const reloader: ConfigReloader = createConfigReloader({
     snapshot,
     load: () => load(config.file, env, { running: config, workers: worker?.count ?? 1 }),
     count: registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics),

@@ -58,9 +58,9 @@ export function readRevocationPage(body: unknown): RevocationPage {
   return { log, cursor, complete, ...read };
 }
 
-type Read = Pick<RevocationPage, 'entries' | 'count' | 'unknown'>;
+type ReadItems = Pick<RevocationPage, 'entries' | 'count' | 'unknown'>;
 
-function readItems(items: readonly unknown[]): Read {
+function readItems(items: readonly unknown[]): ReadItems {
   const entries: Revocation[] = [];
   for (const raw of items) {
     const parsed = item.safeParse(raw);
@@ -69,7 +69,7 @@ function readItems(items: readonly unknown[]): Read {
   return { entries, count: entries.length, unknown: items.length - entries.length };
 }
 
-function readGroups(groups: readonly unknown[]): Read {
+function readGroups(groups: readonly unknown[]): ReadItems {
   const entries: RevocationGroup[] = [];
   let count = 0;
   let unknown = 0;

@@ -13,7 +13,7 @@ export type ReloadState = Readonly<{
   refused: Readonly<{ atMs: number; hash: string | undefined; problems: readonly string[] }> | undefined;
 }>;
 
-export type Reloader = Readonly<{
+export type ConfigReloader = Readonly<{
   /** Reads the file now, changed or not, and applies it. Its problems are in the log and in `state`. */
   reload(): Promise<ReloadState>;
   state(): ReloadState;
@@ -30,7 +30,7 @@ export type ReloadTiming = Readonly<{
   warmUpMs?: number;
 }>;
 
-export type ReloaderOptions = Readonly<{
+export type ConfigReloaderOptions = Readonly<{
   snapshot: CurrentSnapshot;
   /** @throws ConfigError with every problem. */
   load(): Promise<GatewayConfig>;
@@ -47,7 +47,7 @@ export type ReloaderOptions = Readonly<{
  * A refused file is tried again every 10 s, because a secret file or an issuer that it names may become available. It is logged again only
  * when its problems change.
  */
-export function createReloader(options: ReloaderOptions): Reloader {
+export function createConfigReloader(options: ConfigReloaderOptions): ConfigReloader {
   const { snapshot, load, logger, nowMs, count } = options;
   const { checkEveryMs = 500, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
   const { current } = snapshot;

@@ -33,9 +33,9 @@ export function substitute(text: string, env: Environment): Substituted {
 }
 
 type Reference = Readonly<{ whole: string; inside: string | undefined }>;
-type Read = Readonly<{ value: string; redacted?: string; origin: Origin }>;
+type VariableValue = Readonly<{ value: string; redacted?: string; origin: Origin }>;
 
-const written = (value: string): Read => ({ value, origin: 'written' });
+const written = (value: string): VariableValue => ({ value, origin: 'written' });
 
 function piecesOf(text: string): readonly (string | Reference)[] {
   const pieces: (string | Reference)[] = [];
@@ -48,7 +48,7 @@ function piecesOf(text: string): readonly (string | Reference)[] {
   return [...pieces, text.slice(at)];
 }
 
-function readVariable({ whole, inside = '' }: Reference, env: Environment, problems: string[]): Read {
+function readVariable({ whole, inside = '' }: Reference, env: Environment, problems: string[]): VariableValue {
   const [, name, fallback] = body.exec(inside) ?? [];
   // The default of `${A:-${B}}` would end at the first brace.
   if (name === undefined || fallback?.includes('${')) {

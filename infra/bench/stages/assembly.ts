@@ -23,7 +23,6 @@ import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
 import { readResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
-import { ResponseWriter } from '../../../gateway/src/upstreams/http/response-writer.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
 /** A request that has arrived and waits for its response. */
@@ -90,21 +89,13 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     atFirstSight: () => authenticateWith(createAccessTokens(snapshot.trust.issuers, nowMs)),
     signAgain,
     responseHeaders: (signed) => [
-      ...readResponseHead(
-        200,
-        serviceHeaders.map((text) => Buffer.from(text)),
-        signed,
-        service.targets[0] ?? '',
-      ),
+      ...readResponseHead(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
       'x-request-id',
       signed.record.requestId,
     ],
-    dispatchOptions: ({ outbound }) => ({ method: 'GET', path: outbound.target, headers: outbound.headers.flat() }),
+    dispatchOptions: ({ outbound }) => ({ method: 'GET', path: outbound.target, headers: [...outbound.headers] }),
     respond(response, headers, body) {
-      const writer = new ResponseWriter(response, service);
-      response.writeHead(200, headers);
-      writer.write(body, () => {});
-      writer.end();
+      response.writeHead(200, headers).end(body);
     },
     log: createAccessLog(logger, () => {}),
     count: createRequestMetrics(createMetrics()),

@@ -21,7 +21,9 @@ export {
   wholeNumber,
 } from './process/config.ts';
 export { createHealth, type Health, type HealthCheck } from './process/health.ts';
+export { createHistogram, type Histogram, type Series } from './process/histogram.ts';
 export { describeStartError, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
+export { createLineWriter, jsonString } from './process/log-line.ts';
 export { createLogger, type Logger } from './process/logger.ts';
 export { createMetrics, type Registry } from './process/metrics.ts';
 export { connectRedis } from './process/redis.ts';

@@ -40,6 +40,26 @@ await runProcess('fixture', async () => {
     logger.info({ n: 'one' }, 'one');
     res.end();
   });
+  const logFew = () => {
+    for (let count = 0; count < 20; count += 1) logger.info({ n: count }, 'one of few');
+  };
+  app.get('/log-error', (req, res) => {
+    logFew();
+    logger.error('wrong');
+    // Nothing else may write the lines: this turn of the event loop never ends.
+    if (req.query.block !== undefined) for (;;);
+    res.end();
+  });
+  app.get('/log-then-throw', () => {
+    logFew();
+    setImmediate(() => {
+      throw new Error('thrown on purpose');
+    });
+  });
+  app.get('/log-then-exit', () => {
+    logFew();
+    process.exit(3);
+  });
   const server = createServer(app);
   const bound = await listen(server, { host: config.HOST, port: config.FIXTURE_PORT }, 'listener');
   process.stdout.write(`listening on ${bound}\n`);

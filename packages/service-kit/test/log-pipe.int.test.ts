@@ -56,3 +56,36 @@ test('a reader that resumes gets whole buffered lines and the number of dropped 
   expect(loud.length + lost).toBe(12 * 1_000);
   expect(loud.map(({ n }) => n)).toEqual(Array.from(loud, (_, index) => index));
 });
+
+/** Reads the log from now on. */
+function readLog() {
+  let text = '';
+  child.stdout?.setEncoding('utf8').on('data', (chunk) => {
+    text += chunk;
+  });
+  const lines = () =>
+    text
+      .split('\n')
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return { fewAnd: (msg: string) => lines().filter((line) => line.msg === 'one of few' || line.msg === msg) };
+}
+const few = Array.from({ length: 20 }, (_, n) => expect.objectContaining({ n, msg: 'one of few' }));
+
+test('an error line is written at once, after the lines before it', async () => {
+  const log = readLog();
+  // No answer comes: the process is busy from then on, and its timers do not run.
+  ask('/log-error?block').catch(() => {});
+  await eventually(() => expect(log.fewAnd('wrong')).toEqual([...few, expect.objectContaining({ level: 50 })]));
+});
+
+test.each([
+  ['throws', '/log-then-throw', 1, [expect.objectContaining({ level: 60, msg: 'uncaught exception' })]],
+  ['exits', '/log-then-exit', 3, []],
+])('a process that %s loses no line', async (_name, path, code, last) => {
+  const log = readLog();
+  const ended = once(child, 'close');
+  ask(path).catch(() => {});
+  expect(await ended).toEqual([code, null]);
+  expect(log.fewAnd('uncaught exception')).toEqual([...few, ...last]);
+});

@@ -3,7 +3,10 @@ import { Socket } from 'node:net';
 
 /** A log output that never blocks, even when its reader is slow or gone. */
 export type LogPipe = Readonly<{
+  /** Writes a line at once, after the lines that were appended before it. */
   write(line: string): void;
+  /** Writes a line within 100 ms, together with others. */
+  append(line: string): void;
   /** Calls back when everything is written, or after a second. */
   flush(done: () => void): void;
 }>;
@@ -19,10 +22,16 @@ export type LogPipeOptions = Readonly<{
 const firstRetryMs = 1;
 const lastRetryMs = 50;
 const flushWithinMs = 1_000;
+// A system call per line costs more than the rest of the line.
+const appendForMs = 100;
+const appendUpToChars = 16 * 1024;
+// A slow reader delays the exit by this much.
+const exitWithinMs = 200;
 
 /**
  * Writes to a file descriptor without waiting for its reader: a slow or stopped reader loses log lines and delays no
- * request. Lines are written at once when possible, so that a crash does not lose the line that explains it.
+ * request. Appended lines are written after 100 ms, at 16 KiB, before a line that is written at once, and when the process
+ * exits or crashes. Only SIGKILL and a crash of Node.js itself lose them.
  *
  * Writes are synchronous and non-blocking. An asynchronous `fs.write` uses a thread of libuv's pool, and a blocked thread
  * keeps the process from exiting.
@@ -33,6 +42,8 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
   let bufferedBytes = 0;
   let lost = 0;
   let retryMs = firstRetryMs;
+  let appended = '';
+  let appendTimer: NodeJS.Timeout | undefined;
   const onEmpty = new Set<() => void>();
 
   function buffer(bytes: Buffer): void {
@@ -62,26 +73,58 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
     if (lost > 0) {
       const line = lossLine(lost);
       lost = 0;
-      write(line);
+      send(line);
     }
     for (const done of [...onEmpty]) done();
   }
 
-  function write(line: string): void {
-    const bytes = Buffer.from(line);
+  /** Sends one line or several. */
+  function send(lines: string): void {
+    const bytes = Buffer.from(lines);
     if (buffered.length === 0) {
       const left = writeNow(output, bytes);
       if (left.length > 0) buffer(left);
-    } else if (bufferedBytes + bytes.length > maxBufferedBytes) {
-      lost += 1;
+    } else if (lost > 0 || bufferedBytes + bytes.length > maxBufferedBytes) {
+      // Until the buffer is empty, so that one gap is reported where it is.
+      lost += countLines(bytes);
     } else {
       buffer(bytes);
     }
   }
 
+  function sendAppended(): void {
+    clearTimeout(appendTimer);
+    appendTimer = undefined;
+    const lines = appended;
+    appended = '';
+    if (lines !== '') send(lines);
+  }
+
+  onExit(() => {
+    sendAppended();
+    const untilMs = performance.now() + exitWithinMs;
+    while (buffered.length > 0 && performance.now() < untilMs) {
+      const left = writeNow(output, buffered[0] as Buffer);
+      if (left.length === 0) buffered.shift();
+      else {
+        buffered[0] = left;
+        Atomics.wait(exitPause, 0, 0, firstRetryMs);
+      }
+    }
+  });
+
   return {
-    write,
+    write(line) {
+      appended += line;
+      sendAppended();
+    },
+    append(line) {
+      appended += line;
+      if (appended.length >= appendUpToChars) sendAppended();
+      else appendTimer ??= setTimeout(sendAppended, appendForMs).unref();
+    },
     flush(done) {
+      sendAppended();
       if (buffered.length === 0) {
         done();
         return;
@@ -96,6 +139,26 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
     },
   };
 }
+
+const exitPause = new Int32Array(new SharedArrayBuffer(4));
+const exits: (() => void)[] = [];
+
+/** Runs when the process exits, also after an uncaught exception. */
+function onExit(write: () => void): void {
+  exits.push(write);
+  if (exits.length > 1) return;
+  process.on('exit', () => {
+    for (const each of exits) each();
+  });
+}
+
+function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(lineFeed); at !== -1; at = bytes.indexOf(lineFeed, at + 1)) count += 1;
+  return count;
+}
+
+const lineFeed = 0x0a;
 
 /** @returns The bytes that the pipe has no room for now. */
 function writeNow(fd: number, bytes: Buffer): Buffer {

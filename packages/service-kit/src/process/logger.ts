@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { isoTime } from './iso-time.ts';
 import { openLogPipe } from './log-pipe.ts';
 
 export type { Logger } from 'pino';
@@ -29,6 +30,9 @@ const redactedPaths = [
  * Logs one JSON line per event to standard output, with RFC 3339 times. When the reader is too slow, lines are dropped and
  * a later line reports how many. Logging never blocks.
  *
+ * Lines below the level `warn` are written within 100 ms, and when the process exits or crashes. SIGKILL loses them. A
+ * line at `warn` or above is written at once, after the lines before it.
+ *
  * @param to A stream for tests. Default: standard output.
  */
 export function createLogger(name: string, level: string, to?: DestinationStream): Logger {
@@ -37,16 +41,30 @@ export function createLogger(name: string, level: string, to?: DestinationStream
       name,
       level,
       base: { name, pid: process.pid },
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: () => `,"time":"${isoTime(Date.now())}"`,
       redact: { paths: redactedPaths, censor: '[redacted]' },
     },
     to ?? standardOutput(name),
   );
 }
 
-function standardOutput(name: string): DestinationStream {
-  return openLogPipe(1, {
+function standardOutput(name: string): LogStream {
+  const pipe = openLogPipe(1, {
     lossLine: (lost) =>
-      `${JSON.stringify({ level: 40, time: new Date().toISOString(), name, pid: process.pid, lost, msg: 'log lines were lost: the reader is too slow' })}\n`,
+      `${JSON.stringify({ level: 40, time: isoTime(Date.now()), name, pid: process.pid, lost, msg: 'log lines were lost: the reader is too slow' })}\n`,
   });
+  return {
+    ...pipe,
+    write(line) {
+      if (isUrgent(line)) pipe.write(line);
+      else pipe.append(line);
+    },
+  };
 }
+
+/** Where a logger writes. `append` may wait for other lines. */
+export type LogStream = DestinationStream & Readonly<{ append?(line: string): void }>;
+
+// pino starts each line with `{"level":`, then two digits.
+const levelAt = '{"level":'.length;
+const isUrgent = (line: string): boolean => line.charAt(levelAt) >= '4';

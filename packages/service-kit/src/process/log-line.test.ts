@@ -1,0 +1,57 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { isoTime } from './iso-time.ts';
+import { createLineWriter, jsonString } from './log-line.ts';
+import { createLogger } from './logger.ts';
+
+/** Strings that a client could send to break a log line, among others. */
+const hostile = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 150 }),
+  fc.string({
+    unit: fc.constantFrom('"', '\\', '\n', '\r', '\u0000', '\u001b', '\u007f', '\u2028', '\ud800', '\udc00', 'é', 'a'),
+    maxLength: 150,
+  }),
+);
+
+function capture(level = 'info') {
+  const lines: string[] = [];
+  const logger = createLogger('a "name"', level, { write: (line: string) => void lines.push(line) });
+  return { logger, lines };
+}
+
+/** The time differs between two lines. */
+const withoutTime = (line: string | undefined) => line?.replace(/"time":"[^"]*"/, '"time":""');
+
+test('writes the same line as the logger', () => {
+  const { logger, lines } = capture();
+  const child = logger.child({ part: 'edge' });
+  fc.assert(
+    fc.property(hostile, fc.nat(), (text, number) => {
+      lines.length = 0;
+      child.info({ text, number }, 'request');
+      createLineWriter(child, 'info', 'request')(`,"text":${jsonString(text)},"number":${number}`);
+      expect(lines).toHaveLength(2);
+      expect(withoutTime(lines[1])).toBe(withoutTime(lines[0]));
+      expect(lines[1]?.match(/\n/g)).toHaveLength(1);
+    }),
+  );
+});
+
+test('writes nothing below the level of the logger', () => {
+  const { logger, lines } = capture('warn');
+  const write = createLineWriter(logger, 'info', 'request');
+  write('');
+  expect(lines).toEqual([]);
+  logger.level = 'info';
+  write('');
+  expect(lines).toHaveLength(1);
+});
+
+test('formats a time as Date does, also when the clock goes back', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 253_402_300_799_999 }), { minLength: 2 }), (times) => {
+      for (const ms of [...times, ...times.map((time) => time + 1)])
+        expect(isoTime(ms)).toBe(new Date(ms).toISOString());
+    }),
+  );
+});

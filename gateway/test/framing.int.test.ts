@@ -71,6 +71,26 @@ describe('the framing of a request', () => {
     expect(await refused(bytes)).toEqual([400, expect.stringMatching(/^invalid_(request|target)$/), 'close']);
   });
 
+  test.each([
+    ['in one piece', 70_000],
+    ['without an end', 500_000],
+  ])('a value behind too many spaces is refused, and ends the connection: %s', async (_name, spaces) => {
+    const padded = `GET /v1/open/padded HTTP/1.1\r\nHost: gateway.test\r\nX-A:${' '.repeat(spaces)}a\r\n\r\n`;
+    const loose = ['GET  /v1/open/loose HTTP/1.1', 'GET /v1/open/loose RTSP/1.0'].map(
+      (line) => `${line}\r\nHost: gateway.test\r\n\r\n`,
+    );
+    expect(await refused(padded + loose.join(''))).toEqual([431, 'headers_too_large', 'close']);
+  });
+
+  test('a request whose own head is too long never runs, and requests before it do', async () => {
+    const before = gateway.upstream.requests.length;
+    const good = 'GET /v1/open/good HTTP/1.1\r\nHost: gateway.test\r\n\r\n';
+    const padded = `GET /v1/open/padded HTTP/1.1\r\nHost: gateway.test\r\nX-A:${' '.repeat(300_000)}a\r\n\r\n`;
+    const { text } = await gateway.raw(good + padded + good);
+    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 431']);
+    expect(gateway.upstream.requests.slice(before).map(({ target }) => target)).toEqual(['/v1/open/good']);
+  });
+
   test('an unknown expectation is 417', async () => {
     expect(
       (await refused(post('Expect: 200-ok\r\nContent-Length: 1\r\nConnection: close\r\n', 'a'))).slice(0, 2),

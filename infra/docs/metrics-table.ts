@@ -19,11 +19,11 @@ export function metricsTable(): string {
     .filter(({ name }) => name.startsWith('countersign_'))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     .map((metric) => {
-      const { name, help } = metric;
+      const { name, help, type } = metric;
       const labels = metric.labelNames.map((label) => `\`${label}\``).join(' ');
-      return `| \`${name}\` | ${metric.constructor.name.toLowerCase()} | ${labels} | ${help} |`;
+      return `| \`${name}\` | ${type} | ${labels} | ${help} |`;
     });
   return ['| metric | type | labels | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-type Metric = Readonly<{ name: string; help: string; labelNames: readonly string[] }> & object;
+type Metric = Readonly<{ name: string; help: string; type: string; labelNames: readonly string[] }>;

@@ -11,7 +11,7 @@ import type { Express, RequestHandler, Router } from 'express';
 import helmet from 'helmet';
 import { errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
-import { bareApp, keySetRoute } from '../server/express-app.ts';
+import { bareApp, keySetRoutes } from '../server/express-app.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
@@ -37,7 +37,7 @@ export function createAdminApp(options: AdminOptions): Express {
   app.use(requestLog(logger), helmet(), requireWellFormed);
   if (requireHost !== undefined) app.use(requireHost);
   app.use(healthRoutes(health, metrics));
-  app.use(keySetRoute(keySet));
+  app.use(keySetRoutes(keySet).router);
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));
   app.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
   app.get('/upstreams', (_req, res) => {

@@ -1,9 +1,10 @@
-import express, { type Express, type Request, type Router } from 'express';
+import type { IncomingMessage } from 'node:http';
+import express, { type Express, type Request, type Response, type Router } from 'express';
 import helmet from 'helmet';
+import { AppError } from '../errors.ts';
 import type { RequestRecord } from '../exchange.ts';
-
-/** What `response.locals` holds on the public and the internal listener. */
-export type RequestLocals = { record: RequestRecord };
+import type { Respond } from '../respond.ts';
+import type { GatewayResponse } from './gateway-response.ts';
 
 /** An Express app that matches paths exactly, and sends no `x-powered-by` and no `etag`. */
 export function bareApp(): Express {
@@ -15,11 +16,54 @@ export function bareApp(): Express {
   return app;
 }
 
+/** Endpoints that the gateway serves itself. */
+export type OwnRoutes = Readonly<{
+  /** The targets that Express routes. Every other target is proxied. */
+  targets: readonly string[];
+  router: Router;
+}>;
+
+export type ListenerAppOptions = Readonly<{
+  proxy(request: IncomingMessage, response: GatewayResponse): Promise<void>;
+  refuse: Respond['http'];
+  ownRoutes?: OwnRoutes | undefined;
+}>;
+
+/**
+ * The application of the public or the internal listener. It takes every request, and serves the gateway's own endpoints.
+ *
+ * Its `handle` is replaced, because a proxied request needs nothing of Express. The router and the changed prototypes of request and response
+ * would cost a quarter of the whole way.
+ */
+export function createListenerApp(
+  options: ListenerAppOptions,
+): (request: IncomingMessage, response: GatewayResponse) => void {
+  const { proxy, refuse, ownRoutes } = options;
+  const app = bareApp() as Express & { handle: Handle };
+  if (ownRoutes !== undefined) app.use(ownRoutes.router);
+  app.use((req: Request, res: Response) => proxy(req, res as unknown as GatewayResponse));
+  const route = app.handle.bind(app);
+  const own: ReadonlySet<string | undefined> = new Set(ownRoutes?.targets);
+  app.handle = (request, response) => {
+    if (!own.has(request.url)) {
+      void proxy(request, response);
+      return;
+    }
+    // Errors of Express itself end here too, never in its own error page.
+    route(request, response, (error) => {
+      refuse(error ?? new AppError('no_route'), response.record as RequestRecord, request, response);
+    });
+  };
+  return app as unknown as Handle;
+}
+
+type Handle = (request: IncomingMessage, response: GatewayResponse, done?: (error?: unknown) => void) => void;
+
 /**
  * Serves the public keys that services verify identity with, on the admin and the internal listener. Non-canonical requests fall through to
  * the next route.
  */
-export function keySetRoute(keySet: () => unknown): Router {
+export function keySetRoutes(keySet: () => unknown): OwnRoutes {
   const router = express.Router({ caseSensitive: true, strict: true });
   const path = '/.well-known/jwks.json';
   const isPlain = ({ url, headers, headersDistinct }: Request) =>
@@ -32,10 +76,10 @@ export function keySetRoute(keySet: () => unknown): Router {
       next();
       return;
     }
-    const { record } = res.locals as Partial<RequestLocals>;
+    const { record } = res as { record?: RequestRecord };
     // The admin listener has set this header already, and has no record.
     if (record !== undefined) res.set('x-request-id', record.requestId);
     res.set('cache-control', 'public, max-age=60').type('application/jwk-set+json').send(JSON.stringify(keySet()));
   });
-  return router;
+  return { targets: [path], router };
 }

@@ -1,23 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
-import type { NextFunction, Request, Response, Router } from 'express';
 import { AppError } from '../errors.ts';
 import { Exchange, RequestRecord } from '../exchange.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Respond } from '../respond.ts';
 import type { LogRequest } from '../telemetry/access-log.ts';
-import { bareApp, type RequestLocals } from './express-app.ts';
+import { createListenerApp, type OwnRoutes } from './express-app.ts';
+import type { GatewayResponse } from './gateway-response.ts';
 
 /** A listener passes each request to one of these. */
 export type Handlers = Readonly<{
   /** @param refusal Set when the listener refused the request, before any stage. */
-  request(request: IncomingMessage, response: ServerResponse, refusal?: AppError): void;
+  request(request: IncomingMessage, response: GatewayResponse, refusal?: AppError): void;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   /** Answers bytes that the parser could not read as a request. */
   refuseSocket(error: AppError, socket: Duplex): void;
   /** Ends a request whose body is malformed. */
-  refuseBody(error: AppError, response: ServerResponse, socket: Duplex): void;
+  refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void;
 }>;
 
 /** The requests that one snapshot still serves. */
@@ -53,7 +53,7 @@ export type HandlerOptions = Readonly<{
   isDraining(): boolean;
   inFlight: InFlight;
   /** Routes that the gateway serves itself. */
-  ownRoutes?: Router;
+  ownRoutes?: OwnRoutes;
 }>;
 
 /**
@@ -62,45 +62,40 @@ export type HandlerOptions = Readonly<{
  */
 export function createHandlers(options: HandlerOptions): Handlers {
   const { pipeline, respond, logRequest, isDraining, inFlight, ownRoutes } = options;
-  const app = bareApp();
-  if (ownRoutes !== undefined) app.use(ownRoutes);
-  app.use((req: Request, res: Response, next: NextFunction) => {
-    const { record } = res.locals as RequestLocals;
-    pipeline.http(new Exchange(req, record, res, inFlight.end), res).catch(next);
-  });
 
-  function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
-    const record = recordOf(request);
-    inFlight.begin(record);
-    response.once('close', () => {
-      inFlight.end(record);
-      // Node's default status is 200, but a client that left early got no response.
-      const status = record.status ?? (response.headersSent ? response.statusCode : 0);
-      logRequest(record, { status, aborted: record.status === undefined && !response.writableFinished });
-    });
-    return record;
+  async function proxy(request: IncomingMessage, response: GatewayResponse): Promise<void> {
+    const record = response.record as RequestRecord;
+    try {
+      await pipeline.http(new Exchange(request, record, response, inFlight.end), response);
+    } catch (error) {
+      respond.http(error, record, request, response);
+    }
   }
 
+  function ended(response: GatewayResponse): void {
+    const record = response.record as RequestRecord;
+    inFlight.end(record);
+    // Node's default status is 200, but a client that left early got no response.
+    const status = record.status ?? (response.headersSent ? response.statusCode : 0);
+    logRequest(record, status, record.status === undefined && !response.writableFinished);
+  }
+
+  const app = createListenerApp({ proxy, refuse: respond.http, ownRoutes });
   return {
     request(request, response, refusal) {
-      const record = begin(request, response);
-      const locals: RequestLocals = { record };
-      Object.assign(response, { locals });
-      if (refusal !== undefined) {
-        respond.http(refusal, record, request, response);
-        return;
-      }
-      // Errors of Express itself end here too, never in its own error page.
-      app(request as Request, response as Response, (error?: unknown) => {
-        respond.http(error ?? new AppError('no_route'), record, request, response);
-      });
+      const record = recordOf(request);
+      inFlight.begin(record);
+      response.record = record;
+      response.ended = ended;
+      if (refusal === undefined) app(request, response);
+      else respond.http(refusal, record, request, response);
     },
     upgrade(request, socket, head) {
       const record = recordOf(request);
       inFlight.begin(record);
       socket.once('close', () => {
         inFlight.end(record);
-        logRequest(record, { status: record.status ?? 0, aborted: record.status === undefined });
+        logRequest(record, record.status ?? 0, record.status === undefined);
       });
       socket.on('error', () => socket.destroy());
       if (isDraining()) {
@@ -112,7 +107,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
         .catch((error: unknown) => respond.socket(error, record, socket));
     },
     refuseBody(error, response, socket) {
-      const { record } = (response as Response).locals as RequestLocals;
+      const record = response.record as RequestRecord;
       if (!response.headersSent) respond.socket(error, record, socket);
       // A refusal was waiting for the rest of the body, which will not come.
       else if (record.code !== undefined) response.end();
@@ -121,7 +116,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
     },
     refuseSocket(error, socket) {
       const record = new RequestRecord(newRequestId(), '', '', performance.now());
-      socket.once('close', () => logRequest(record, { status: record.status ?? 0, aborted: false }));
+      socket.once('close', () => logRequest(record, record.status ?? 0, false));
       respond.socket(error, record, socket);
     },
   };
@@ -129,7 +124,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
 
 const maxLoggedPathLength = 1024;
 
-function recordOf(request: IncomingMessage): RequestRecord {
+export function recordOf(request: IncomingMessage): RequestRecord {
   const target = request.url ?? '';
   const query = target.indexOf('?');
   const path = query === -1 ? target : target.slice(0, query);

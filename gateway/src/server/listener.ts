@@ -1,12 +1,13 @@
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { maxTargetBytes } from '../routing/request-target.ts';
+import { GatewayResponse } from './gateway-response.ts';
 import type { Handlers } from './handlers.ts';
-import { type RequestLines, trackRequestLines } from './request-lines.ts';
-import { createRequestQueue, type RequestQueue } from './request-queue.ts';
+import { type LineProblem, type RequestLines, trackRequestLines } from './request-lines.ts';
+import { RequestQueue, type Turn } from './request-queue.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.
 const maxHeaderSize = 20 * 1024;
@@ -31,13 +32,21 @@ export type ListenerOptions = Readonly<{
   times?: ListenerTimes | undefined;
 }>;
 
+/** An upgrade that waits for the responses before it. */
+type UpgradeTurn = Turn & Readonly<{ upgrade: () => void }>;
+
 type Connection = {
-  readonly unanswered: Map<IncomingMessage, ServerResponse>;
+  /** In the order in which they arrived. */
+  readonly unanswered: GatewayResponse[];
   readonly lines: RequestLines;
-  readonly queue: RequestQueue;
+  readonly queue: RequestQueue<GatewayResponse | UpgradeTurn>;
   /** Called when every request is answered. */
-  whenIdle?: () => void;
+  whenIdle: (() => void) | undefined;
 };
+
+type TrackedSocket = Duplex & { [connectionKey]?: Connection };
+const connectionKey = Symbol('connection');
+const connectionOf = (socket: Duplex) => (socket as TrackedSocket)[connectionKey];
 
 /**
  * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either. Node's strict parser
@@ -51,9 +60,11 @@ type Connection = {
  */
 export function createListener(currentHandlers: () => Handlers, options: ListenerOptions = {}): Server {
   const { headMs = 15_000, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
-  const httpOptions: ServerOptions = {
+  const httpOptions: ServerOptions<typeof IncomingMessage, typeof GatewayResponse> = {
+    ServerResponse: GatewayResponse,
     maxHeaderSize,
     insecureHTTPParser: false,
+    optimizeEmptyRequests: true,
     // The sanitize stage checks Host, so a missing one gets a normal error response.
     requireHostHeader: false,
     headersTimeout: headMs,
@@ -70,43 +81,44 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   // Node would silently drop headers beyond its limit. The sanitize stage refuses them.
   server.maxHeadersCount = 0;
 
-  const connections = new WeakMap<Duplex, Connection>();
+  const run = (turn: GatewayResponse | UpgradeTurn): void => {
+    if ('upgrade' in turn) turn.upgrade();
+    else currentHandlers().request(turn.req, turn, turn.refusal);
+  };
 
-  function accept(request: IncomingMessage, response: ServerResponse, refusal?: AppError): void {
-    const connection = connections.get(request.socket) as Connection;
-    if (connection.unanswered.size >= maxPipelined) {
+  function accept(request: IncomingMessage, response: GatewayResponse, refusal?: AppError): void {
+    const { lines, unanswered, queue } = connectionOf(request.socket) as Connection;
+    // A request of this connection was refused, and the connection is about to close.
+    if (lines.isStopped) return;
+    if (unanswered.length >= maxPipelined) {
       request.socket.destroy();
       return;
     }
-    connection.unanswered.set(request, response);
-    response.once('close', () => {
-      connection.unanswered.delete(request);
-      connection.queue.finish(request);
-      if (connection.unanswered.size > 0) return;
-      connection.lines.compact();
-      connection.whenIdle?.();
-    });
-    const refused = connection.lines.isCanonical(request) ? refusal : notCanonical();
-    connection.queue.add(request, () => currentHandlers().request(request, response, refused));
+    unanswered.push(response);
+    response.on('close', onClose);
+    response.refusal = refusalFor(lines.problemOf(request)) ?? refusal;
+    queue.add(response);
   }
 
   /** Node also accepts `100-continue` as one item of a list. We cannot meet any other expectation (RFC 9110 section 10.1.1). */
-  function acceptExpecting(request: IncomingMessage, response: ServerResponse): void {
+  function acceptExpecting(request: IncomingMessage, response: GatewayResponse): void {
     const isMet = request.headers.expect?.toLowerCase() === '100-continue';
     accept(request, response, isMet ? undefined : new AppError('expectation_failed'));
   }
 
-  function upgrade(request: IncomingMessage, _stream: Duplex, head: Buffer): void {
+  function upgrade(req: IncomingMessage, _stream: Duplex, head: Buffer): void {
     // Node.js 26 passes a wrapper of the socket if the request has a body. Such a request is refused.
-    const { socket } = request;
-    const { lines, queue } = connections.get(socket) as Connection;
-    const isCanonical = lines.isCanonical(request);
+    const { socket } = req;
+    const { lines, queue } = connectionOf(socket) as Connection;
+    const refusal = refusalFor(lines.problemOf(req));
     lines.stop();
-    const run = () =>
-      isCanonical
-        ? currentHandlers().upgrade(request, socket, head)
-        : currentHandlers().refuseSocket(notCanonical(), socket);
-    queue.add(request, run, 'upgrade');
+    queue.add({
+      req,
+      upgrade: () =>
+        refusal === undefined
+          ? currentHandlers().upgrade(req, socket, head)
+          : currentHandlers().refuseSocket(refusal, socket),
+    });
   }
 
   function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
@@ -114,41 +126,61 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
       socket.destroy();
       return;
     }
-    const connection = connections.get(socket);
-    const code = codeFor(error, connection?.lines.unread());
-    const refusal = new AppError(code, { cause: error, detail: { parser: error.code } });
+    const connection = connectionOf(socket);
+    const refusal = new AppError(codeFor(error, connection?.lines), { cause: error, detail: { parser: error.code } });
     connection?.lines.stop();
-    const [last] = [...(connection?.unanswered ?? [])].slice(-1);
+    const last = connection?.unanswered.at(-1);
     // The TLS handshake failed, so no response can be sent.
     if (connection === undefined) socket.destroy();
     else if (last === undefined) currentHandlers().refuseSocket(refusal, socket);
     // Complete requests precede the malformed one. Their responses go out first, so none of them gets this error.
-    else if (last[0].complete) connection.whenIdle ??= () => currentHandlers().refuseSocket(refusal, socket);
+    else if (last.req.complete) connection.whenIdle ??= () => currentHandlers().refuseSocket(refusal, socket);
     // The body of the current request is malformed.
-    else if (connection.unanswered.size === 1) currentHandlers().refuseBody(refusal, last[1], socket);
+    else if (connection.unanswered.length === 1) currentHandlers().refuseBody(refusal, last, socket);
     else socket.destroy();
   }
 
-  server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: Duplex) => {
-    const lines = trackRequestLines(socket);
-    connections.set(socket, { unanswered: new Map(), lines, queue: createRequestQueue() });
+  server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: TrackedSocket) => {
+    socket[connectionKey] = {
+      unanswered: [],
+      lines: trackRequestLines(socket, () => refuseUnparsed(longHead(), socket)),
+      queue: new RequestQueue(run),
+      whenIdle: undefined,
+    };
   });
   server.on('request', (request, response) => accept(request, response));
   server.on('checkContinue', acceptExpecting);
   server.on('checkExpectation', acceptExpecting);
   server.on('upgrade', upgrade);
-  server.on('connect', (request) => {
-    const { socket } = request;
-    const { lines, queue } = connections.get(socket) as Connection;
+  server.on('connect', (req) => {
+    const { socket } = req;
+    const { lines, queue } = connectionOf(socket) as Connection;
     lines.stop();
-    queue.add(request, () => currentHandlers().refuseSocket(new AppError('invalid_target'), socket), 'upgrade');
+    queue.add({ req, upgrade: () => currentHandlers().refuseSocket(new AppError('invalid_target'), socket) });
   });
   server.on('clientError', refuseUnparsed);
-  return server;
+  return server as unknown as Server;
 }
 
+/** The one hook of a response: it is sent, or its connection is closed. */
+function onClose(this: GatewayResponse): void {
+  this.ended?.(this);
+  const connection = connectionOf(this.req.socket) as Connection;
+  const { unanswered, queue } = connection;
+  unanswered.splice(unanswered.indexOf(this), 1);
+  queue.finish(this);
+  if (unanswered.length === 0) connection.whenIdle?.();
+}
+
+/** The parser counts no spaces around values, so it accepts such a head. */
+const longHead = () => Object.assign(new Error('The head of a request is too long.'), { code: 'HPE_HEADER_OVERFLOW' });
+
 /** TLS 1.2 and 1.3 with Node's ciphers, and HTTP/1.1. New connections pick up a renewed certificate. */
-function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate, headMs: number): Server {
+function tlsServer(
+  httpOptions: ServerOptions<typeof IncomingMessage, typeof GatewayResponse>,
+  certificateNow: () => Certificate,
+  headMs: number,
+) {
   const contextOf = ({ cert, key }: Certificate) => ({ cert, key, minVersion: 'TLSv1.2' as const });
   let inUse = certificateNow();
   const server = createTlsServer({
@@ -167,14 +199,16 @@ function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate
   return server;
 }
 
-const notCanonical = () =>
-  new AppError('invalid_request', { detail: { reason: 'request line' }, headers: { connection: 'close' } });
+function refusalFor(problem: LineProblem | undefined): AppError | undefined {
+  if (problem === undefined) return undefined;
+  const code = problem === 'long head' ? 'headers_too_large' : 'invalid_request';
+  return new AppError(code, { detail: { reason: problem }, headers: { connection: 'close' } });
+}
 
-/** @param received The bytes of the request that the parser rejected. */
-function codeFor({ code }: NodeJS.ErrnoException, received: Buffer | undefined): Code {
+function codeFor({ code }: NodeJS.ErrnoException, lines: RequestLines | undefined): Code {
   switch (code) {
     case 'HPE_HEADER_OVERFLOW':
-      return isLongTarget(received) ? 'uri_too_long' : 'headers_too_large';
+      return isLongTarget(lines?.unread()) ? 'uri_too_long' : 'headers_too_large';
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return 'request_timeout';
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':

@@ -1,33 +1,58 @@
-import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
-import { describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { type RequestLines, trackRequestLines } from './request-lines.ts';
 
-/** Sends the pieces on one connection, and returns whether each request line was canonical. */
-async function linesAreCanonical(pieces: readonly string[], count: number): Promise<boolean[]> {
-  const verdicts: boolean[] = [];
-  let lines: RequestLines | undefined;
-  const server = createServer({ requireHostHeader: false }, (request, response) => {
-    verdicts.push(lines?.isCanonical(request) === true);
-    response.once('close', () => lines?.compact());
-    request.resume().once('end', () => response.end());
+type Way = 'a TCP socket' | 'a stream';
+
+let server: Server;
+let lines: RequestLines;
+let verdicts: (boolean | 'long head')[] = [];
+beforeAll(async () => {
+  server = createServer({ requireHostHeader: false, maxHeaderSize: 20 * 1024 }, (request, response) => {
+    const problem = lines.problemOf(request);
+    verdicts.push(problem === 'long head' ? problem : problem === undefined);
+    request.resume().once('end', () => response.writeHead(200, { 'content-length': 0 }).end());
   });
   server.on('connection', (socket) => {
-    lines = trackRequestLines(socket);
+    lines = trackRequestLines(socket, () => {
+      verdicts.push('long head');
+      socket.destroy();
+    });
   });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+});
+afterAll(() => void server.close());
+
+/** Sends the pieces on one connection, and returns whether each request line was canonical. */
+async function linesAreCanonical(
+  pieces: readonly string[],
+  count: number,
+  way: Way = 'a TCP socket',
+): Promise<typeof verdicts> {
+  verdicts = [];
   const [client, peer] = duplexPair();
-  server.emit('connection', peer);
-  client.resume();
+  if (way === 'a stream') server.emit('connection', peer);
+  const to = way === 'a stream' ? client : connect((server.address() as AddressInfo).port, '127.0.0.1').setNoDelay();
+  if (to !== client) await once(to, 'connect');
+  to.on('error', () => {}).resume();
   for (const piece of pieces) {
-    client.write(Buffer.from(piece, 'latin1'));
+    to.write(Buffer.from(piece, 'latin1'));
     await turn();
   }
-  for (let waited = 0; verdicts.length < count && waited < 100; waited += 1) await turn();
-  client.destroy();
+  const untilMs = performance.now() + 5_000;
+  while (verdicts.length < count && verdicts.at(-1) !== 'long head' && !to.closed && performance.now() < untilMs)
+    await turn();
+  const seen = verdicts;
+  to.destroy();
   peer.destroy();
-  return verdicts;
+  while (!to.closed) await turn();
+  return seen;
 }
 
 const body = fc.string({
@@ -52,14 +77,14 @@ function cut(text: string, places: readonly number[]): string[] {
   return [0, ...at].map((from, index) => text.slice(from, at[index] ?? text.length)).filter((piece) => piece !== '');
 }
 
-describe('request lines', () => {
+describe.each<Way>(['a TCP socket', 'a stream'])('request lines on %s', (way) => {
   test('accepts canonical request lines after any request, however packets split them', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.oneof(request, chunked), { minLength: 1, maxLength: 6 }),
         fc.array(fc.nat(2000), { maxLength: 8 }),
         async (requests, places) => {
-          expect(await linesAreCanonical(cut(requests.join(''), places), requests.length)).toEqual(
+          expect(await linesAreCanonical(cut(requests.join(''), places), requests.length, way)).toEqual(
             requests.map(() => true),
           );
         },
@@ -80,7 +105,7 @@ describe('request lines', () => {
         fc.array(fc.nat(2000), { maxLength: 8 }),
         async (requests, places) => {
           const text = `${requests.join('')}${bad}GET /bad HTTP/1.1\r\n\r\n`;
-          const verdicts = await linesAreCanonical(cut(text, places), requests.length + 1);
+          const verdicts = await linesAreCanonical(cut(text, places), requests.length + 1, way);
           expect(verdicts.slice(0, requests.length + 1)).toEqual([...requests.map(() => true), false]);
         },
       ),
@@ -90,22 +115,43 @@ describe('request lines', () => {
 
   test('checks the request line after a chunked body', async () => {
     const chunks = 'PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n';
-    expect(await linesAreCanonical([`${chunks}GET  /a HTTP/1.1\r\n\r\n`], 2)).toEqual([true, false]);
-    expect(await linesAreCanonical([chunks, 'GET  /a HTTP/1.1\r\n\r\n'], 2)).toEqual([true, false]);
-    expect(await linesAreCanonical([chunks, 'GET /a HTTP/1.1\r\n\r\n'], 2)).toEqual([true, true]);
+    expect(await linesAreCanonical([`${chunks}GET  /a HTTP/1.1\r\n\r\n`], 2, way)).toEqual([true, false]);
+    expect(await linesAreCanonical([chunks, 'GET  /a HTTP/1.1\r\n\r\n'], 2, way)).toEqual([true, false]);
+    expect(await linesAreCanonical([chunks, 'GET /a HTTP/1.1\r\n\r\n'], 2, way)).toEqual([true, true]);
+  });
+
+  test.each([
+    ['a chunk', '11\r\nGET /a HTTP/1.1\r\n\r\n0\r\n\r\n'],
+    ['an extension of a chunk', '1;a="GET /a HTTP/1.1"\r\nx\r\n0\r\n\r\n'],
+    ['a trailer', '1\r\nx\r\n0\r\nX: GET /a HTTP/1.1\r\n\r\n'],
+  ])('does not take %s for the next request line', async (_name, chunks) => {
+    const put = `PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`;
+    for (const pieces of [[`${put}GET  /a HTTP/1.1\r\n\r\n`], [...put, 'GET  /a HTTP/1.1\r\n\r\n']]) {
+      expect(await linesAreCanonical(pieces, 2, way)).toEqual([true, false]);
+    }
+    expect(await linesAreCanonical([put, 'GET /a HTTP/1.1\r\n\r\n'], 2, way)).toEqual([true, true]);
   });
 
   test('checks the request line after many empty lines, without keeping them in memory', async () => {
     const emptyLines = Array.from({ length: 200 }, () => '\r\n'.repeat(16_384));
     const before = process.memoryUsage().arrayBuffers;
-    expect(await linesAreCanonical([...emptyLines, 'GET /a HTTP/1.1\r\n\r\n'], 1)).toEqual([true]);
+    expect(await linesAreCanonical([...emptyLines, 'GET /a HTTP/1.1\r\n\r\n'], 1, way)).toEqual([true]);
     // Copying all earlier bytes for each chunk would allocate far more.
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 1024 * 1024);
-    expect(await linesAreCanonical([...emptyLines, 'GET  /a HTTP/1.1\r\n\r\n'], 1)).toEqual([false]);
+    expect(await linesAreCanonical([...emptyLines, 'GET  /a HTTP/1.1\r\n\r\n'], 1, way)).toEqual([false]);
   });
 
-  test('accepts a head that is too long to check', async () => {
-    const head = ['GET /a HTTP/1.1\r\n', ...Array.from({ length: 100 }, () => `X:${' '.repeat(4096)}a\r\n`), '\r\n'];
-    expect(await linesAreCanonical(head, 1)).toEqual([true]);
+  test.each([
+    ['spaces before a value', ['GET /a HTTP/1.1\r\n', `X:${' '.repeat(70_000)}a\r\n`]],
+    ['spaces in a trailer', ['PUT /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n', `X:${' '.repeat(70_000)}`]],
+  ])('refuses a head that is too long to check: %s', async (_name, head) => {
+    const verdicts = await linesAreCanonical([...head, '\r\n\r\nGET  /a HTTP/1.1\r\n\r\n'], 2, way);
+    expect(verdicts.at(-1)).toBe('long head');
+  });
+
+  test('refuses a request line with 70,000 spaces', async () => {
+    const verdicts = await linesAreCanonical([`GET ${' '.repeat(70_000)}/a HTTP/1.1\r\n\r\n`], 1, way);
+    // The second, where the kernel delivers it in two packets.
+    expect([[false], ['long head']]).toContainEqual(verdicts);
   });
 });

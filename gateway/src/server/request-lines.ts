@@ -1,105 +1,150 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Checks the request lines of one connection byte by byte, which Node's parser does not expose. */
-export type RequestLines = Readonly<{
-  /**
-   * Whether the request line was exactly `METHOD target HTTP/1.x`, with single spaces and only empty lines before it. Call it once for each
-   * request, in order, when the parser reports the request.
-   */
-  isCanonical(request: IncomingMessage): boolean;
-  /** The bytes received after the last known request. Empty after `stop`, and while a chunked body is incomplete. */
-  unread(): Buffer;
-  /** Frees memory while no request is in progress. */
-  compact(): void;
-  /** Stops checking: the connection is no longer HTTP, or is about to close. */
-  stop(): void;
-}>;
-
-// Bytes kept of an incomplete head.
-const maxKeptBytes = 64 * 1024;
+// The parser does not count the spaces around values, so its own limit bounds no head.
+const maxHeadBytes = 64 * 1024;
 const noBytes: Buffer = Buffer.alloc(0);
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
+const endOfHead: Buffer = Buffer.from('\r\n\r\n');
+
+/** `request line`: it is not in its one canonical form. */
+export type LineProblem = 'request line' | 'long head';
+
+/** What the next byte belongs to, once `#skip` bytes have passed. `lost`: only the parser knows. */
+type Phase = 'head' | 'chunk size' | 'trailer' | 'lost';
 
 /**
+ * Checks the request lines of one connection byte by byte, which Node's parser does not expose.
+ *
  * Node's parser accepts several spaces for one, `RTSP/1.0` for HTTP/1.0, and a bare CR for an empty line. RFC 9112 section 3 refuses them.
  * Services are safe, because the gateway writes its own request line. A proxy in front of the gateway may read such a line differently.
  *
- * The check is exact, except after a chunked body. Only the parser knows where that body ends, so the check searches the later bytes for the
- * canonical line.
- *
- * Bytes pass through JavaScript before the parser. That costs 5 to 7 µs a request, which a benchmark of the whole gateway cannot measure.
- *
- * At most 64 KiB of an incomplete head are kept, and a longer head is not checked. Such a head can pass the parser's limit, because the
- * parser does not count separators and spaces.
+ * The check follows the connection from the first byte: heads, bodies and chunks. A head of more than 64 KiB is refused, because the check
+ * keeps an incomplete head.
  */
-export function trackRequestLines(socket: Duplex): RequestLines {
-  /** The last bytes received. `start` is their offset in the connection. */
-  let bytes = noBytes;
-  let start = 0;
-  /** The offset at which the next request starts. Undefined after a chunked body. */
-  let next: number | undefined = 0;
-  let last: IncomingMessage | undefined;
-  let isStopped = false;
+export class RequestLines {
+  readonly #currentChunk: () => Buffer;
+  readonly #refuseLongHead: () => void;
+  /** The bytes from the first one whose meaning is not known yet. `#at` is the first unread one. */
+  #bytes = noBytes;
+  #at = 0;
+  /** Bytes of a body that have not arrived. While there are any, `#bytes` is empty or read to its end. */
+  #skip = 0;
+  #phase: Phase = 'head';
+  /** Whether `#bytes` holds the packet that the parser is reading. */
+  #holdsChunk = false;
+  #isStopped = false;
 
-  function unread(): Buffer {
-    if (next === undefined) return last?.complete === false ? noBytes : bytes.subarray(-maxKeptBytes);
-    // A client may send empty lines forever.
-    if (next < start + bytes.length) next = start + afterEmptyLines(bytes, next - start);
-    return bytes.subarray(Math.max(0, next - start));
+  /**
+   * @param currentChunk Returns a copy of the packet that the parser is reading.
+   * @param refuseLongHead Called once, when an incomplete head is too long. No later request may be served.
+   */
+  constructor(currentChunk: () => Buffer, refuseLongHead: () => void) {
+    this.#currentChunk = currentChunk;
+    this.#refuseLongHead = refuseLongHead;
   }
 
-  function receive(chunk: Buffer): void {
-    const kept = unread();
-    if (kept.length > maxKeptBytes) {
-      stop();
+  /** Whether the connection is no longer checked. Requests that arrive later must not be served. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /**
+   * Checks that the request line was exactly `METHOD target HTTP/1.x`, with single spaces and only empty lines before it. Call it once for
+   * each request, in order, when the parser reports the request.
+   *
+   * @returns What is wrong. No later request of the connection may be served then.
+   */
+  problemOf(request: IncomingMessage): LineProblem | undefined {
+    const problem = this.#isStopped ? 'request line' : this.#readHead(request);
+    if (problem !== undefined) this.stop();
+    return problem;
+  }
+
+  #readHead(request: IncomingMessage): LineProblem | undefined {
+    this.#takeChunk();
+    this.#read();
+    const line = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`;
+    const start = this.#at;
+    const end = start + line.length;
+    if (this.#phase !== 'head' || this.#skip > 0 || this.#bytes.toString('latin1', start, end) !== line)
+      return 'request line';
+    this.#at = this.#bytes.indexOf(endOfHead, end - 2) + endOfHead.length;
+    if (this.#at - start > maxHeadBytes) return 'long head';
+    const { headers } = request;
+    if (headers['transfer-encoding'] !== undefined) this.#phase = 'chunk size';
+    else if (headers['content-length'] !== undefined) this.#skip = Number(headers['content-length']);
+    return undefined;
+  }
+
+  /** Call it when the parser has read a packet of this many bytes. */
+  chunkEnded(length: number): void {
+    if (this.#isStopped) return;
+    if (!this.#holdsChunk && this.#skip >= length) {
+      this.#skip -= length;
       return;
     }
-    start += bytes.length - kept.length;
-    bytes = kept.length === 0 ? chunk : Buffer.concat([kept, chunk]);
+    if (this.unread().length > maxHeadBytes) {
+      this.#refuseLongHead();
+      this.stop();
+      return;
+    }
+    this.#holdsChunk = false;
+    // A copy, so that a few bytes do not keep the whole packet in memory.
+    this.#bytes = this.#at === this.#bytes.length ? noBytes : Buffer.from(this.#bytes.subarray(this.#at));
+    this.#at = 0;
   }
 
-  function stop(): void {
-    socket.off('data', receive);
-    bytes = noBytes;
-    isStopped = true;
+  /** The bytes of an incomplete head. Call it while the parser reads a packet. */
+  unread(): Buffer {
+    if (this.#isStopped) return noBytes;
+    this.#takeChunk();
+    this.#read();
+    return this.#bytes.subarray(this.#at);
   }
 
-  function find(line: string): number {
-    if (next === undefined) return bytes.indexOf(line, 0, 'latin1');
-    const at = afterEmptyLines(bytes, next - start);
-    return bytes.toString('latin1', at, at + line.length) === line ? at : -1;
+  /** Stops checking: the connection is no longer HTTP, or is about to close. */
+  stop(): void {
+    this.#bytes = noBytes;
+    this.#at = 0;
+    this.#isStopped = true;
   }
 
-  // Prepended, to run before the parser. Without a `data` listener Node would pass the bytes to the parser directly.
-  socket.prependListener('data', receive);
-  return {
-    isCanonical(request) {
-      if (isStopped) return true;
-      const line = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`;
-      const at = find(line);
-      if (at === -1) return false;
-      last = request;
-      const bodyBytes = bodyLength(request);
-      const body = bytes.indexOf('\r\n\r\n', at + line.length - 2) + 4;
-      next = bodyBytes === undefined ? undefined : start + body + bodyBytes;
-      // Otherwise a later search would find this line again.
-      if (next === undefined) drop(body);
-      return true;
-    },
-    unread,
-    compact() {
-      const kept = unread();
-      start += bytes.length - kept.length;
-      bytes = kept.length === 0 ? noBytes : Buffer.from(kept);
-    },
-    stop,
-  };
+  #takeChunk(): void {
+    if (this.#holdsChunk) return;
+    this.#holdsChunk = true;
+    const chunk = this.#currentChunk();
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+  }
 
-  function drop(count: number): void {
-    start += count;
-    bytes = bytes.subarray(count);
+  /** Reads up to the next head, or as far as the bytes go. */
+  #read(): void {
+    for (;;) {
+      const skipped = Math.min(this.#skip, this.#bytes.length - this.#at);
+      this.#at += skipped;
+      this.#skip -= skipped;
+      if (this.#skip > 0 || this.#phase === 'lost') return;
+      if (this.#phase === 'head') {
+        this.#at = afterEmptyLines(this.#bytes, this.#at);
+        return;
+      }
+      const end = this.#bytes.indexOf(lineFeed, this.#at);
+      if (end === -1) return;
+      this.#readLine(this.#bytes.toString('latin1', this.#at, end));
+      this.#at = end + 1;
+    }
+  }
+
+  /** @param line A line of a chunked body, without its line feed. */
+  #readLine(line: string): void {
+    if (this.#phase === 'trailer') {
+      if (line === '\r') this.#phase = 'head';
+      return;
+    }
+    const size = Number.parseInt(line, 16);
+    if (size > 0) this.#skip = size + '\r\n'.length;
+    else this.#phase = size === 0 ? 'trailer' : 'lost';
   }
 }
 
@@ -110,7 +155,47 @@ function afterEmptyLines(bytes: Buffer, from: number): number {
   return at;
 }
 
-/** Undefined for a chunked body, whose length only the parser knows. */
-function bodyLength({ headers }: IncomingMessage): number | undefined {
-  return headers['transfer-encoding'] === undefined ? Number(headers['content-length'] ?? 0) : undefined;
+/** Node's parser of one connection. It reads the socket itself, and its callbacks run while it holds the packet. */
+type Parser = {
+  [callback: number]: (result: number | Error) => void;
+  readonly _consumed?: boolean;
+  getCurrentBuffer?(): Buffer;
+};
+
+/**
+ * Checks the request lines of a connection that has just been accepted.
+ *
+ * The parser reads the socket in C++, and gives a copy of the packet that it reads. That costs 1 to 2 µs a request. A `data` listener would
+ * make all bytes pass through JavaScript streams, which costs 5 to 7 µs. It remains for sockets that the parser cannot read itself.
+ */
+export function trackRequestLines(socket: Duplex, refuseLongHead: () => void): RequestLines {
+  const { parser } = socket as Duplex & { parser?: Parser };
+  const { kOnExecute } = (parser?.constructor ?? {}) as { kOnExecute?: number };
+  if (parser?._consumed !== true || parser.getCurrentBuffer === undefined || kOnExecute === undefined) {
+    return trackStream(socket, refuseLongHead);
+  }
+  const lines = new RequestLines(() => (parser as Required<Parser>).getCurrentBuffer(), refuseLongHead);
+  const proceed = parser[kOnExecute] as Parser[number];
+  parser[kOnExecute] = (result) => {
+    // First, because the parser drops the packet before it reports an upgrade.
+    if (typeof result === 'number') lines.chunkEnded(result);
+    proceed(result);
+  };
+  return lines;
+}
+
+function trackStream(socket: Duplex, refuseLongHead: () => void): RequestLines {
+  let chunk = noBytes;
+  const lines = new RequestLines(() => chunk, refuseLongHead);
+  const endChunk = () => {
+    if (chunk.length > 0) lines.chunkEnded(chunk.length);
+    chunk = noBytes;
+  };
+  // Prepended, to run before the parser's own listener, which reads the chunk.
+  socket.prependListener('data', (next: Buffer) => {
+    endChunk();
+    chunk = next;
+    queueMicrotask(endChunk);
+  });
+  return lines;
 }

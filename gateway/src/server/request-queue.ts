@@ -1,5 +1,16 @@
 import type { IncomingMessage } from 'node:http';
 
+/** A request that may have to wait for others. */
+export type Turn = Readonly<{ req: IncomingMessage }>;
+
+const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+const isSafe = ({ req: { method, headers, upgrade } }: Turn & Readonly<{ req: { upgrade?: boolean } }>): boolean =>
+  safeMethods.has(method) &&
+  upgrade !== true &&
+  headers['content-length'] === undefined &&
+  headers['transfer-encoding'] === undefined;
+
 /**
  * Orders the pipelined requests of one connection. Node hands out all of them at once and orders only their responses, so a request could
  * overtake a POST that was sent before it.
@@ -10,45 +21,45 @@ import type { IncomingMessage } from 'node:http';
  * Requests behind a response that closes the connection never run (RFC 9112 section 9.6). If that response was sent because the end of a
  * body is unknown, the next request may have been smuggled in that body.
  */
-export type RequestQueue = Readonly<{
-  /** @param run Called when the request may run: at once, if nothing else is running. */
-  add(request: IncomingMessage, run: () => void, kind?: 'upgrade'): void;
+export class RequestQueue<Each extends Turn> {
+  readonly #run: (turn: Each) => void;
+  readonly #running: Each[] = [];
+  readonly #waiting: Each[] = [];
+
+  /** @param run Called when a request may run: at once, if nothing else is running. */
+  constructor(run: (turn: Each) => void) {
+    this.#run = run;
+  }
+
+  add(turn: Each): void {
+    if (this.#running.length > 0 || this.#waiting.length > 0) {
+      this.#waiting.push(turn);
+      this.#runNext();
+    } else this.#start(turn);
+  }
+
   /** The request was answered, or its client left. */
-  finish(request: IncomingMessage): void;
-}>;
+  finish(turn: Each): void {
+    const at = this.#running.indexOf(turn);
+    if (at !== -1) this.#running.splice(at, 1);
+    if (this.#waiting.length > 0) this.#runNext();
+  }
 
-type Queued = Readonly<{ request: IncomingMessage; run: () => void; isSafe: boolean }>;
+  #start(turn: Each): void {
+    // The client left while the request waited, or a response closed the connection.
+    if (!turn.req.socket.writable) return;
+    this.#running.push(turn);
+    this.#run(turn);
+  }
 
-const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
-
-const isSafe = ({ method, headers }: IncomingMessage): boolean =>
-  safeMethods.has(method) && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;
-
-export function createRequestQueue(): RequestQueue {
-  const running = new Map<IncomingMessage, Queued>();
-  const waiting: Queued[] = [];
-
-  const mayRun = ({ isSafe }: Queued): boolean =>
-    running.size === 0 || (isSafe && [...running.values()].every((other) => other.isSafe));
-
-  function runNext(): void {
-    for (let first = waiting[0]; first !== undefined && mayRun(first); first = waiting[0]) {
-      waiting.shift();
-      // The client left while the request waited, or a response closed the connection.
-      if (first.request.destroyed || !first.request.socket.writable) continue;
-      running.set(first.request, first);
-      first.run();
+  #runNext(): void {
+    for (let first = this.#waiting[0]; first !== undefined && this.#mayRun(first); first = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#start(first);
     }
   }
 
-  return {
-    add(request, run, kind) {
-      waiting.push({ request, run, isSafe: kind !== 'upgrade' && isSafe(request) });
-      runNext();
-    },
-    finish(request) {
-      running.delete(request);
-      runNext();
-    },
-  };
+  #mayRun(turn: Each): boolean {
+    return this.#running.length === 0 || (isSafe(turn) && this.#running.every(isSafe));
+  }
 }

@@ -2,7 +2,7 @@ import type { GatewayConfig } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
-import { keySetRoute } from '../server/express-app.ts';
+import { keySetRoutes } from '../server/express-app.ts';
 import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/access-token-cache.ts';
 import { createForwardHttp } from '../upstreams/http/forward-http.ts';
@@ -102,7 +102,7 @@ async function build(
   });
   const inFlight = createInFlight();
   const common = { respond, logRequest, isDraining, inFlight };
-  const ownRoutes = keySetRoute(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
+  const ownRoutes = keySetRoutes(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
   return {
     config,
     handlers: {

@@ -107,7 +107,7 @@ async function measureStages(
   await Promise.all([...forwarded, answered]);
   meter.add('forward', cpuMicros() - before, signed.length);
   const records = signed.map(({ record }) => record);
-  await meter.each('log', records, (record) => gateway.log(record, { status: 200, aborted: false }));
+  await meter.each('log', records, (record) => gateway.log(record, 200, false));
   await meter.each('metrics', records, (record) => gateway.count(record, 200, 1.5));
   return signed[0] as Signed;
 }

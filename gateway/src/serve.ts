@@ -18,8 +18,8 @@ import { createListener, type ListenerTimes } from './server/listener.ts';
 import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
 import { createProcessResources } from './snapshot/process-resources.ts';
+import { readinessChecks } from './snapshot/readiness.ts';
 import { type ConfigReloader, createConfigReloader, type ReloadTiming } from './snapshot/reload.ts';
-import type { Snapshot } from './snapshot/snapshot.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 
@@ -187,18 +187,4 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   }
 
   return { start, stop };
-}
-
-/** The gateway is ready when it can sign, and knows the keys and revocations of every issuer. */
-function readinessChecks(current: () => Snapshot, nowSec: () => number): Parameters<typeof createHealth>[0] {
-  const missing = (what: string, names: readonly string[]) =>
-    names.length === 0 ? undefined : `no ${what} of ${names.join(', ')} yet`;
-  return {
-    signing_key() {
-      current().gatewayKeys.signingKey(nowSec());
-      return undefined;
-    },
-    issuer_keys: () => missing('keys', current().unready().keys),
-    revocations: () => missing('revocations', current().unready().revocations),
-  };
 }

@@ -17,6 +17,8 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   gateway: {
     rooms: [
       'main.ts',
+      'index.ts',
+      'middleware.ts',
       'commands',
       'serve.ts',
       'workers',

@@ -1,9 +1,11 @@
+import type { RequestHandler } from 'express';
 import type { GatewayConfig } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { keySetRoutes } from '../server/express-app.ts';
 import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
+import { createMountedHandler } from '../server/mounted-handler.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/access-token-cache.ts';
 import { createForwardHttp } from '../upstreams/http/forward-http.ts';
 import { type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
@@ -16,7 +18,8 @@ import { createTrust, type Trust } from './trust.ts';
 /** One configuration with its open resources. A reload builds another snapshot, and new requests go to that one. */
 export type Snapshot = Readonly<{
   config: GatewayConfig;
-  handlers: Readonly<{ public: Handlers; internal: Handlers }>;
+  /** `mounted` serves the public routes inside another application. */
+  handlers: Readonly<{ public: Handlers; internal: Handlers; mounted: RequestHandler }>;
   gatewayKeys: CurrentGatewayKeys;
   trust: Trust;
   upstreams: OpenUpstreams;
@@ -108,6 +111,7 @@ async function build(
     handlers: {
       public: createHandlers({ ...common, pipeline: pipelines.public }),
       internal: createHandlers({ ...common, pipeline: pipelines.internal, ownRoutes }),
+      mounted: createMountedHandler({ ...common, pipeline: pipelines.public }),
     },
     gatewayKeys,
     trust,

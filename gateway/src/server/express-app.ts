@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import express, { type Express, type Request, type Response, type Router } from 'express';
 import helmet from 'helmet';
 import { AppError } from '../errors.ts';
@@ -24,7 +24,7 @@ export type OwnRoutes = Readonly<{
 }>;
 
 export type ListenerAppOptions = Readonly<{
-  proxy(request: IncomingMessage, response: GatewayResponse): Promise<void>;
+  proxy(request: IncomingMessage, response: ServerResponse): Promise<void>;
   refuse: Respond['http'];
   ownRoutes?: OwnRoutes | undefined;
 }>;
@@ -35,13 +35,11 @@ export type ListenerAppOptions = Readonly<{
  * Its `handle` is replaced, because a proxied request needs nothing of Express. The router and the changed prototypes of request and response
  * would cost a quarter of the whole way.
  */
-export function createListenerApp(
-  options: ListenerAppOptions,
-): (request: IncomingMessage, response: GatewayResponse) => void {
+export function createListenerApp(options: ListenerAppOptions): RequestListener {
   const { proxy, refuse, ownRoutes } = options;
   const app = bareApp() as Express & { handle: Handle };
   if (ownRoutes !== undefined) app.use(ownRoutes.router);
-  app.use((req: Request, res: Response) => proxy(req, res as unknown as GatewayResponse));
+  app.use((req: Request, res: Response) => proxy(req, res));
   const route = app.handle.bind(app);
   const own: ReadonlySet<string | undefined> = new Set(ownRoutes?.targets);
   app.handle = (request, response) => {
@@ -51,13 +49,18 @@ export function createListenerApp(
     }
     // Errors of Express itself end here too, never in its own error page.
     route(request, response, (error) => {
-      refuse(error ?? new AppError('no_route'), response.record as RequestRecord, request, response);
+      refuse(
+        error ?? new AppError('no_route'),
+        (response as GatewayResponse).record as RequestRecord,
+        request,
+        response,
+      );
     });
   };
-  return app as unknown as Handle;
+  return app;
 }
 
-type Handle = (request: IncomingMessage, response: GatewayResponse, done?: (error?: unknown) => void) => void;
+type Handle = (request: IncomingMessage, response: ServerResponse, done?: (error?: unknown) => void) => void;
 
 /**
  * Serves the public keys that services verify identity with, on the admin and the internal listener. Non-canonical requests fall through to

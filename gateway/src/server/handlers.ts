@@ -63,8 +63,8 @@ export type HandlerOptions = Readonly<{
 export function createHandlers(options: HandlerOptions): Handlers {
   const { pipeline, respond, logRequest, isDraining, inFlight, ownRoutes } = options;
 
-  async function proxy(request: IncomingMessage, response: GatewayResponse): Promise<void> {
-    const record = response.record as RequestRecord;
+  async function proxy(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const record = (response as GatewayResponse).record as RequestRecord;
     try {
       await pipeline.http(new Exchange(request, record, response, inFlight.end), response);
     } catch (error) {

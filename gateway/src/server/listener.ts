@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerOptions } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
@@ -60,8 +60,8 @@ const connectionOf = (socket: Duplex) => (socket as TrackedSocket)[connectionKey
  */
 export function createListener(currentHandlers: () => Handlers, options: ListenerOptions = {}): Server {
   const { headMs = 15_000, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
-  const httpOptions: ServerOptions<typeof IncomingMessage, typeof GatewayResponse> = {
-    ServerResponse: GatewayResponse,
+  const httpOptions: ServerOptions = {
+    ServerResponse: GatewayResponse as typeof ServerResponse,
     maxHeaderSize,
     insecureHTTPParser: false,
     optimizeEmptyRequests: true,
@@ -101,9 +101,9 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   }
 
   /** Node also accepts `100-continue` as one item of a list. We cannot meet any other expectation (RFC 9110 section 10.1.1). */
-  function acceptExpecting(request: IncomingMessage, response: GatewayResponse): void {
+  function acceptExpecting(request: IncomingMessage, response: ServerResponse): void {
     const isMet = request.headers.expect?.toLowerCase() === '100-continue';
-    accept(request, response, isMet ? undefined : new AppError('expectation_failed'));
+    accept(request, response as GatewayResponse, isMet ? undefined : new AppError('expectation_failed'));
   }
 
   function upgrade(req: IncomingMessage, _stream: Duplex, head: Buffer): void {
@@ -148,7 +148,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
       whenIdle: undefined,
     };
   });
-  server.on('request', (request, response) => accept(request, response));
+  server.on('request', (request, response) => accept(request, response as GatewayResponse));
   server.on('checkContinue', acceptExpecting);
   server.on('checkExpectation', acceptExpecting);
   server.on('upgrade', upgrade);
@@ -159,7 +159,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     queue.add({ req, upgrade: () => currentHandlers().refuseSocket(new AppError('invalid_target'), socket) });
   });
   server.on('clientError', refuseUnparsed);
-  return server as unknown as Server;
+  return server;
 }
 
 /** The one hook of a response: it is sent, or its connection is closed. */
@@ -176,11 +176,7 @@ function onClose(this: GatewayResponse): void {
 const longHead = () => Object.assign(new Error('The head of a request is too long.'), { code: 'HPE_HEADER_OVERFLOW' });
 
 /** TLS 1.2 and 1.3 with Node's ciphers, and HTTP/1.1. New connections pick up a renewed certificate. */
-function tlsServer(
-  httpOptions: ServerOptions<typeof IncomingMessage, typeof GatewayResponse>,
-  certificateNow: () => Certificate,
-  headMs: number,
-) {
+function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate, headMs: number): Server {
   const contextOf = ({ cert, key }: Certificate) => ({ cert, key, minVersion: 'TLSv1.2' as const });
   let inUse = certificateNow();
   const server = createTlsServer({

@@ -29,15 +29,8 @@ type PinoParts = Readonly<{
   [pino.symbols.chindingsSym]: string;
 }>;
 
-// Quotes, backslashes and control characters.
-const needsEscape = /[^ !#-[\]-\uffff]/;
-const controls = /[^ -\uffff]/;
-// pino escapes longer strings with JSON.stringify too, which also escapes lone surrogates.
-const maxScannedLength = 100;
+// Quotes, backslashes, control characters and surrogates.
+const needsEscape = /[^ !#-[\]-\ud7ff\ue000-\uffff]/;
 
-/** Returns a string as JSON, exactly as pino writes it. Most strings need no escape. */
-export function jsonString(value: string): string {
-  if (value.length > maxScannedLength) return JSON.stringify(value);
-  if (!needsEscape.test(value)) return `"${value}"`;
-  return controls.test(value) ? JSON.stringify(value) : `"${value.replace(/["\\]/g, '\\$&')}"`;
-}
+/** Returns a string as JSON. Most strings need no escape. */
+export const jsonString = (value: string): string => (needsEscape.test(value) ? JSON.stringify(value) : `"${value}"`);

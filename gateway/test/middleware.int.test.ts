@@ -22,7 +22,7 @@ import { countersignGateway, type GatewayMiddleware, loadConfig } from '../src/i
 import { createGatewayKey } from '../src/keys/gateway-keys.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
-describe("countersignGateway in somebody's own Express app", () => {
+describe('countersignGateway in another Express app', () => {
   const home = mkdtempSync(join(tmpdir(), 'countersign-middleware-'));
   let issuer: TestIssuer;
   let auth: IssuerServer;

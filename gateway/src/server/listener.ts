@@ -6,8 +6,9 @@ import { AppError, type Code } from '../errors.ts';
 import { maxTargetBytes } from '../routing/request-target.ts';
 import { GatewayResponse } from './gateway-response.ts';
 import type { Handlers } from './handlers.ts';
-import { type LineProblem, type RequestLines, trackRequestLines } from './request-lines.ts';
+import type { LineProblem, RequestLines } from './request-lines.ts';
 import { RequestQueue, type Turn } from './request-queue.ts';
+import { trackRequestLines } from './track-request-lines.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.
 const maxHeaderSize = 20 * 1024;

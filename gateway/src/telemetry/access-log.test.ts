@@ -66,14 +66,14 @@ test('a line without an object is the line that pino writes for the same request
 
 test('secrets in the details of a refusal are redacted', () => {
   const log = capturingLogger();
-  const record: RequestRecord = { requestId: 'a', method: 'GET', path: '/a', startedAt: 0 };
+  const record = { requestId: 'a', method: 'GET', path: '/a', startedAt: 0 } as RequestRecord;
   createAccessLog(log.logger, () => {})({ ...record, detail: { token: 'canary' } } as RequestRecord, 401, false);
   expect(log.lines()).toMatchObject([{ status: 401, detail: { token: '[redacted]' } }]);
 });
 
 test('a 5xx is an error line', () => {
   const log = capturingLogger();
-  const record: RequestRecord = { requestId: 'a', method: 'GET', path: '/a', startedAt: 0 };
+  const record = { requestId: 'a', method: 'GET', path: '/a', startedAt: 0 } as RequestRecord;
   createAccessLog(log.logger, () => {})(record, 502, false);
   expect(log.lines()).toMatchObject([{ level: 50, status: 502 }]);
 });

@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { RequestHandler } from 'express';
 import { AppError } from '../errors.ts';
-import { arrivalOf, type HandlerOptions, recordOf } from './handlers.ts';
+import { Exchange } from '../exchange.ts';
+import { type HandlerOptions, recordOf } from './handlers.ts';
 
 /**
  * Serves the routes of the public listener inside another Express application. A request that matches no route goes to the next handler.
@@ -28,7 +29,7 @@ export function createMountedHandler(
       if (isServed) logRequest(record, status, !response.writableFinished);
     });
     try {
-      await pipeline.http(arrivalOf(request, record, response, inFlight), response);
+      await pipeline.http(new Exchange(request, record, response, inFlight.end), response);
     } catch (error) {
       if (!(error instanceof AppError && error.code === 'no_route')) {
         respond.http(error, record, request, response);

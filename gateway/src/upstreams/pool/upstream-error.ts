@@ -21,6 +21,13 @@ const codes: Readonly<Record<string, Code>> = {
   // undici's assertions about a response, e.g. that its status has three digits and starts with 1 to 9.
   ERR_ASSERTION: 'upstream_invalid_response',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
+  CLIENT_CONNECT_TIMEOUT: 'upstream_timeout',
+  CLIENT_HEAD_TIMEOUT: 'upstream_timeout',
+  CLIENT_BODY_TIMEOUT: 'upstream_timeout',
+  CLIENT_QUEUE_TIMEOUT: 'upstream_overloaded',
+  CLIENT_CLOSED: 'upstream_broken',
+  CLIENT_INVALID_RESPONSE: 'upstream_invalid_response',
+  CLIENT_RESPONSE_TOO_LARGE: 'upstream_invalid_response',
 };
 
 /** The failed attempt, and how far it got. */
@@ -57,8 +64,8 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
 
 /** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
-  if (codes[name] === 'upstream_timeout') return 'upstream_timeout';
-  return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' ? 'upstream_unreachable' : 'internal_error';
+  if (codes[name] === 'upstream_timeout' || codes[name] === 'upstream_overloaded') return codes[name];
+  return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' || name === 'CLIENT_CLOSED' ? 'upstream_unreachable' : 'internal_error';
 }
 
 /** One side refuses the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's. */

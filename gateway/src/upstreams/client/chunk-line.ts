@@ -1,0 +1,54 @@
+const cr = 13;
+const lf = 10;
+const semicolon = 59;
+
+/** A longer line is refused. Extensions are ignored, and no service needs long ones. */
+const maxBytes = 512;
+// 2^52 - 1, so that a size stays an exact number.
+const maxDigits = 13;
+
+/** Names and values without blanks around them, as llhttp takes them (RFC 9112 section 7.1.1). */
+const isExtension = /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"[\t !#-[\]-~]*"))?)+$/;
+
+/** The result of reading the line before a chunk. */
+export type ChunkLine = { size: number; violation: string | undefined };
+
+/** @returns The position after the line; `from` if it is incomplete or invalid. */
+export function readChunkLine(bytes: Buffer, from: number, end: number, line: ChunkLine): number {
+  line.violation = undefined;
+  let at = from;
+  let size = 0;
+  for (; at < end; at += 1) {
+    const digit = hexDigit(bytes[at] as number);
+    if (digit === -1) break;
+    size = size * 16 + digit;
+  }
+  if (at - from > maxDigits) return refuse(line, from, 'a chunk size that is too long');
+  if (at === end) return from;
+  if (at === from) return refuse(line, from, 'an invalid chunk size');
+  line.size = size;
+  if (bytes[at] === semicolon) {
+    const lineEnd = bytes.indexOf(cr, at);
+    const isOpen = lineEnd === -1 || lineEnd >= end;
+    if ((isOpen ? end : lineEnd) - from > maxBytes) return refuse(line, from, 'a chunk extension that is too long');
+    if (isOpen) return from;
+    if (!isExtension.test(bytes.toString('latin1', at, lineEnd))) return refuse(line, from, 'an invalid chunk extension');
+    at = lineEnd;
+  }
+  if (bytes[at] !== cr) return refuse(line, from, 'an invalid chunk size');
+  if (at + 1 >= end) return from;
+  if (bytes[at + 1] !== lf) return refuse(line, from, 'a CR without LF');
+  return at + 2;
+}
+
+/** @returns -1 if the byte is not a hexadecimal digit. */
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  const lower = byte | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
+function refuse(line: ChunkLine, from: number, violation: string): number {
+  line.violation = violation;
+  return from;
+}

@@ -1,0 +1,270 @@
+import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import { ClientError } from './client-error.ts';
+import type { Exchange } from './exchange.ts';
+import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
+import { type ResponseReceiver, ResponseParser } from './response-parser.ts';
+import type { TickClock } from './tick-clock.ts';
+import { Upload, type UploadOwner } from './upload.ts';
+
+/** The pool of a connection. */
+export interface ConnectionOwner {
+  readonly opener: SocketOpener;
+  readonly clock: TickClock;
+  readonly timeouts: ClientTimeouts;
+  /** The connection can carry a request. */
+  connectionReady(connection: Connection): void;
+  /** The last call. @param unsent An exchange that needs another connection. */
+  connectionClosed(connection: Connection, unsent: Exchange | undefined): void;
+}
+
+/** All in milliseconds. */
+export type ClientTimeouts = Readonly<{
+  /** From the end of the request to the response head. Also while the service does not read the request. */
+  headTimeoutMs: number;
+  /** Between two reads of a response body, while it is not paused. */
+  bodyTimeoutMs: number;
+  /** How long an idle connection is kept, unless the service names a time. */
+  idleTimeoutMs: number;
+}>;
+
+type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'closed';
+
+const maxIdleMs = 600_000;
+// Up to this size head and body are one write.
+const maxJoinedBytes = 16 * 1024;
+const sliceBytes = 64 * 1024;
+const never = Number.POSITIVE_INFINITY;
+
+/** One connection to a service. It carries one exchange at a time, and never one after an unclear end of another. */
+export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
+  readonly #owner: ConnectionOwner;
+  readonly #parser: ResponseParser;
+  readonly #identity: TlsIdentity | undefined;
+  readonly #socket: Socket;
+  #phase: Phase = 'connecting';
+  #exchange: Exchange | undefined;
+  #upload: Upload | undefined;
+  #isPaused = false;
+  /** The bytes that are being read are overwritten afterwards. */
+  #isShared = false;
+  #deadlineMs = never;
+
+  constructor(owner: ConnectionOwner) {
+    this.#owner = owner;
+    this.#parser = new ResponseParser(this);
+    this.#identity = owner.opener.identity();
+    this.#socket = owner.opener.open(this);
+  }
+
+  /** Whether it is idle, fresh enough, and opened with the current certificates. */
+  mayBeReused(): boolean {
+    return (
+      this.#phase === 'idle' &&
+      this.#deadlineMs > this.#owner.clock.nowMs &&
+      this.#identity === this.#owner.opener.identity()
+    );
+  }
+
+  /** Reserves the connection for an exchange. `begin` sends it; a new connection sends it by itself. */
+  assign(exchange: Exchange): void {
+    this.#exchange = exchange;
+    exchange.connection = this;
+    if (this.#phase === 'idle') this.#phase = 'assigned';
+  }
+
+  /** Sends the assigned request. Harmless if there is none any more. */
+  begin(): void {
+    const exchange = this.#exchange;
+    if (this.#phase !== 'assigned' || exchange === undefined) return;
+    this.#phase = 'head';
+    this.#parser.expect(exchange.request.method);
+    exchange.progress = 'sent';
+    try {
+      exchange.handler.onSent();
+      if (this.#exchange === exchange) this.#send(exchange);
+    } catch (error) {
+      this.abort(error);
+    }
+  }
+
+  abort(reason: unknown): void {
+    const exchange = this.#exchange;
+    if (this.#phase === 'assigned') {
+      // Nothing was sent, so the connection stays usable.
+      this.#exchange = undefined;
+      this.#phase = 'idle';
+      this.#owner.connectionReady(this);
+    } else this.close();
+    exchange?.fail(reason);
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#deadlineMs = this.#owner.clock.after(this.#owner.timeouts.bodyTimeoutMs);
+    this.#socket.resume();
+  }
+
+  /** Closes it at once. */
+  close(): void {
+    this.#stop();
+    this.#socket.destroy();
+  }
+
+  tick(nowMs: number): void {
+    if (nowMs < this.#deadlineMs) return;
+    if (this.#phase === 'head') this.abort(new ClientError('CLIENT_HEAD_TIMEOUT', 'no response head in time'));
+    else if (this.#phase === 'body') this.abort(new ClientError('CLIENT_BODY_TIMEOUT', 'no response data in time'));
+    else if (this.#phase === 'idle') this.close();
+  }
+
+  socketConnected(): void {
+    if (this.#phase !== 'connecting') return;
+    this.#phase = 'assigned';
+    this.begin();
+  }
+
+  socketBytes(bytes: Buffer, length: number, isShared: boolean): void {
+    const exchange = this.#exchange;
+    this.#isShared = isShared;
+    if (this.#phase === 'body') this.#deadlineMs = this.#owner.clock.after(this.#owner.timeouts.bodyTimeoutMs);
+    else if (this.#phase !== 'head') {
+      // The service sent bytes without a request, so the next response could not be trusted.
+      this.#closeUnused();
+      return;
+    }
+    if (exchange !== undefined) exchange.progress = 'responded';
+    try {
+      this.#parser.read(bytes, length);
+    } catch (error) {
+      if (exchange === undefined || exchange.isOver) {
+        this.close();
+        throw error;
+      }
+      this.abort(error);
+    }
+  }
+
+  receiveHead(status: number, fields: string[]): void {
+    this.#phase = 'body';
+    this.#deadlineMs = this.#owner.clock.after(this.#owner.timeouts.bodyTimeoutMs);
+    this.#exchange?.handler.onHead(status, fields);
+  }
+
+  receiveData(bytes: Buffer, start: number, end: number): void {
+    let chunk: Buffer;
+    if (this.#isShared) {
+      chunk = Buffer.allocUnsafe(end - start);
+      bytes.copy(chunk, 0, start, end);
+    } else chunk = bytes.subarray(start, end);
+    const exchange = this.#exchange;
+    if (exchange?.handler.onData(chunk) !== false || this.#exchange !== exchange) return;
+    this.#isPaused = true;
+    this.#deadlineMs = never;
+    this.#socket.pause();
+  }
+
+  receiveEnd(trailers: readonly string[]): void {
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    // While a request is still being sent, the next one would become a part of its body.
+    const isSent = this.#upload === undefined && this.#socket.writableLength === 0;
+    if (isSent && this.#parser.mayReuse && this.#setIdleTime()) this.#becomeIdle();
+    else this.close();
+    exchange?.end(trailers);
+  }
+
+  socketEnded(isClean: boolean): void {
+    if (this.#phase === 'assigned') this.#closeUnused();
+    else if (this.#phase !== 'body' || !this.#parser.endOfConnection(isClean)) {
+      this.abort(new ClientError('CLIENT_CLOSED', 'the service closed the connection'));
+    }
+  }
+
+  socketFailed(error: Error): void {
+    if (this.#phase === 'assigned') this.#closeUnused();
+    else if (this.#phase !== 'closed') this.abort(error);
+  }
+
+  socketClosed(): void {
+    if (this.#phase !== 'closed') this.socketEnded(false);
+  }
+
+  uploadBlocked(isBlocked: boolean): void {
+    if (this.#phase === 'head') this.#deadlineMs = isBlocked ? this.#headDeadline() : never;
+  }
+
+  uploadEnded(): void {
+    this.#upload = undefined;
+    if (this.#phase === 'head') this.#deadlineMs = this.#headDeadline();
+  }
+
+  uploadFailed(error: unknown): void {
+    this.abort(error);
+  }
+
+  #send({ head, request }: Exchange): void {
+    const { body } = request;
+    this.#deadlineMs = this.#headDeadline();
+    if (body === null || (body instanceof Uint8Array && body.length === 0)) this.#socket.write(head, 'latin1');
+    else if (body instanceof Uint8Array && body.length <= maxJoinedBytes) this.#socket.write(join(head, body));
+    else {
+      const isBytes = body instanceof Uint8Array;
+      this.#deadlineMs = never;
+      const stream = isBytes ? Readable.from(slices(body)) : body;
+      this.#upload = new Upload(stream, isBytes ? body.length : request.bodyLength, this.#socket, this);
+      this.#upload.start(head);
+    }
+  }
+
+  #headDeadline(): number {
+    return this.#owner.clock.after(this.#owner.timeouts.headTimeoutMs);
+  }
+
+  /** @returns False if the service closes idle connections too soon for another request. */
+  #setIdleTime(): boolean {
+    const { keepAliveSec } = this.#parser;
+    // A second less than the service waits, so that a request does not meet a closing connection.
+    const idleMs =
+      keepAliveSec === undefined ? this.#owner.timeouts.idleTimeoutMs : Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
+    this.#deadlineMs = this.#owner.clock.nowMs + idleMs;
+    return idleMs > 0;
+  }
+
+  #becomeIdle(): void {
+    this.#phase = 'idle';
+    if (this.#isPaused) this.#socket.resume();
+    this.#isPaused = false;
+    this.#owner.connectionReady(this);
+  }
+
+  /** Closes a connection on which nothing of the assigned request was sent. */
+  #closeUnused(): void {
+    const unsent = this.#phase === 'assigned' ? this.#exchange : undefined;
+    this.#stop(unsent);
+    this.#socket.destroy();
+  }
+
+  #stop(unsent?: Exchange): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#exchange = undefined;
+    this.#deadlineMs = never;
+    this.#parser.stop();
+    this.#upload?.stop();
+    this.#owner.connectionClosed(this, unsent);
+  }
+}
+
+function join(head: string, body: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(head.length + body.length);
+  bytes.write(head, 'latin1');
+  bytes.set(body, head.length);
+  return bytes;
+}
+
+/** Slices show whether the service still reads a large body. */
+function* slices(body: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < body.length; at += sliceBytes) yield body.subarray(at, at + sliceBytes);
+}

@@ -1,0 +1,119 @@
+import { connect, isIP, type OnReadOpts, type Socket, type TcpSocketConnectOpts } from 'node:net';
+import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { ClientError } from './client-error.ts';
+import { TlsTransport } from './tls-transport.ts';
+
+/** Gets what happens on a socket. */
+export interface SocketUser {
+  /** TCP and TLS are complete. */
+  socketConnected(): void;
+  /** @param isShared The bytes are overwritten after this call. */
+  socketBytes(bytes: Buffer, length: number, isShared: boolean): void;
+  /** @param isClean By FIN, and under TLS with `close_notify`. */
+  socketEnded(isClean: boolean): void;
+  socketFailed(error: Error): void;
+  /** The last call. */
+  socketClosed(): void;
+}
+
+/** Certificates and names of TLS. A connection belongs to the object that it was opened with. */
+export type TlsIdentity = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername'>;
+
+/** Opens the connections of one pool. */
+export type SocketOpener = Readonly<{
+  /** What new connections use. Connections with another identity are not reused. */
+  identity(): TlsIdentity | undefined;
+  open(user: SocketUser): Socket;
+}>;
+
+export type SocketOpenerOptions = Readonly<{
+  /** `http:` or `https:`, host and port. */
+  origin: string;
+  /** Connects to a Unix socket instead of the host. */
+  socketPath?: string | undefined;
+  /** For TCP and TLS together. */
+  connectTimeoutMs: number;
+  /** The current identity. It may change; the object changes with it. */
+  tls?: (() => TlsIdentity | undefined) | undefined;
+}>;
+
+const readBytes = 64 * 1024;
+const keepAliveProbeMs = 60_000;
+// libuv reads synchronously, except on Windows: there it may hold a buffer while other connections read.
+const sharedBuffer = process.platform === 'win32' ? undefined : Buffer.allocUnsafeSlow(readBytes);
+
+/** Certificates are always checked; no option turns that off. */
+export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
+  const { origin, socketPath, connectTimeoutMs, tls } = options;
+  const { protocol, hostname, port } = new URL(origin);
+  const isSecure = protocol === 'https:';
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const address: TcpSocketConnectOpts = { host, port: Number(port === '' ? (isSecure ? 443 : 80) : port) };
+  const where = socketPath === undefined ? address : { path: socketPath };
+  let identity: TlsIdentity | undefined;
+  let session: Buffer | undefined;
+
+  const openPlain = (onread: OnReadOpts): Socket =>
+    connect({ ...where, onread }).setNoDelay(true).setKeepAlive(true, keepAliveProbeMs);
+
+  function current(): TlsIdentity | undefined {
+    const now = tls?.();
+    // A session was checked with the files of its time.
+    if (now !== identity) session = undefined;
+    identity = now;
+    return now;
+  }
+
+  function openSecure(user: SocketUser): Socket {
+    const used = current();
+    const transport = new TlsTransport(openPlain);
+    const socket = connectTls({
+      ...used,
+      socket: transport,
+      host,
+      ...(used?.servername === undefined && isIP(host) === 0 && { servername: host }),
+      ...(session && { session }),
+      ALPNProtocols: ['http/1.1'],
+    });
+    transport.clearBytes = () => socket.bytesRead;
+    transport.on('error', (error) => socket.destroy(error));
+    socket.on('session', (next: Buffer) => {
+      if (used === identity) session = next;
+    });
+    socket.on('data', (chunk: Buffer) => user.socketBytes(chunk, chunk.length, false));
+    socket.once('secureConnect', () => user.socketConnected());
+    socket.once('end', () => user.socketEnded(transport.endedCleanly()));
+    return socket;
+  }
+
+  function openTcp(user: SocketUser): Socket {
+    const socket = openPlain({
+      buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(readBytes),
+      callback(length, bytes) {
+        user.socketBytes(bytes as Buffer, length, true);
+        return true;
+      },
+    });
+    socket.once('connect', () => user.socketConnected());
+    socket.once('end', () => user.socketEnded(true));
+    return socket;
+  }
+
+  return {
+    identity: current,
+    open(user) {
+      const socket = isSecure ? openSecure(user) : openTcp(user);
+      const timer = setTimeout(() => {
+        socket.destroy(new ClientError('CLIENT_CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
+      }, connectTimeoutMs);
+      const stopTimer = () => clearTimeout(timer);
+      socket.once(isSecure ? 'secureConnect' : 'connect', stopTimer);
+      socket.on('error', (error) => user.socketFailed(error));
+      socket.once('close', () => {
+        stopTimer();
+        user.socketClosed();
+      });
+      return socket;
+    },
+  };
+}

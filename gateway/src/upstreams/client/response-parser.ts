@@ -1,0 +1,263 @@
+import { type ChunkLine, readChunkLine } from './chunk-line.ts';
+import { ClientError } from './client-error.ts';
+import { FieldLines } from './field-lines.ts';
+import { ResponseFraming } from './response-framing.ts';
+import { readStatusLine, type StatusLine } from './status-line.ts';
+
+/** Gets the parts of a response as they are read. After `stop` it gets no more. */
+export interface ResponseReceiver {
+  /** @param fields Names and values in turn, without the blanks around values. */
+  receiveHead(status: number, fields: string[]): void;
+  /** At most once for each call of `read`. `bytes` may be overwritten after it returns. */
+  receiveData(bytes: Buffer, start: number, end: number): void;
+  /** Called when `parser.mayReuse` is final. @param trailers Names and values in turn. */
+  receiveEnd(trailers: readonly string[]): void;
+}
+
+type State =
+  /** No response is expected. */
+  | 'idle'
+  | 'status-line'
+  | 'fields'
+  | 'length'
+  | 'until-close'
+  | 'chunk-line'
+  | 'chunk-data'
+  | 'chunk-end'
+  | 'trailers'
+  /** The response is complete, and the receiver does not know it yet. */
+  | 'ended';
+
+/** Of a head, and of trailers. */
+export const maxHeadBytes = 16 * 1024;
+/** Informational responses before the final one. */
+const maxInformational = 9;
+const none: string[] = [];
+const cr = 13;
+const lf = 10;
+
+/**
+ * Reads the responses of one connection, one at a time. It accepts a strict subset of what node's parser accepts, and
+ * reads it the same.
+ */
+export class ResponseParser {
+  readonly #receiver: ResponseReceiver;
+  readonly #framing = new ResponseFraming();
+  readonly #lines = new FieldLines();
+  readonly #statusLine: StatusLine = { status: 0, minor: 1, violation: undefined };
+  readonly #chunkLine: ChunkLine = { size: 0, violation: undefined };
+  #state: State = 'idle';
+  #method = 'GET';
+  /** Of the head or of the trailers. */
+  #fields: string[] = none;
+  /** The start of an unfinished line. */
+  #carry: Buffer | undefined;
+  /** Bytes that the head or the trailers may still have. */
+  #room = maxHeadBytes;
+  #informational = 0;
+  /** Bytes that the body or the chunk still has. */
+  #left = 0;
+  /** The decoded data of the current read is one range of its bytes. */
+  #dataStart = 0;
+  #dataEnd = 0;
+
+  constructor(receiver: ResponseReceiver) {
+    this.#receiver = receiver;
+  }
+
+  /** The response is complete, and the connection may carry another request. */
+  get mayReuse(): boolean {
+    return this.#framing.mayReuse;
+  }
+
+  /** From `Keep-Alive: timeout` of the last response. */
+  get keepAliveSec(): number | undefined {
+    return this.#framing.keepAliveSec;
+  }
+
+  /** Expects the response to a request with this method. */
+  expect(method: string): void {
+    this.#method = method;
+    this.#informational = 0;
+    this.#expectLines('status-line');
+  }
+
+  /** Delivers nothing more, not even from the bytes that are being read. */
+  stop(): void {
+    this.#state = 'idle';
+    this.#carry = undefined;
+    this.#framing.mayReuse = false;
+  }
+
+  /**
+   * Reads the next bytes of the connection, and may change them.
+   *
+   * @param length Only this many bytes of `received` count.
+   * @throws ClientError if they violate HTTP. What the receiver throws is passed on.
+   */
+  read(received: Buffer, length: number): void {
+    if (this.#state === 'idle') throw invalid('bytes without a request');
+    const carry = this.#carry;
+    const bytes = carry === undefined ? received : Buffer.concat([carry, received.subarray(0, length)]);
+    const end = carry === undefined ? length : bytes.length;
+    this.#carry = undefined;
+    this.#dataStart = 0;
+    this.#dataEnd = 0;
+    let at = 0;
+    while (at < end && this.#state !== 'ended') {
+      const next = this.#step(bytes, at, end);
+      if (next === at || this.#isStopped()) break;
+      at = next;
+    }
+    if (this.#isStopped()) return;
+    if (this.#dataEnd > this.#dataStart) {
+      this.#receiver.receiveData(bytes, this.#dataStart, this.#dataEnd);
+      if (this.#isStopped()) return;
+    }
+    if (this.#state === 'ended') this.#finish(at < end);
+    else if (at < end) this.#carry = Buffer.from(bytes.subarray(at, end));
+  }
+
+  /**
+   * The connection ended.
+   *
+   * @param isClean By FIN, and under TLS with `close_notify`.
+   * @returns Whether this completed the response.
+   */
+  endOfConnection(isClean: boolean): boolean {
+    if (this.#state !== 'until-close' || !isClean) return false;
+    this.#state = 'idle';
+    this.#receiver.receiveEnd(none);
+    return true;
+  }
+
+  #isStopped(): boolean {
+    return this.#state === 'idle';
+  }
+
+  #expectLines(state: State): void {
+    this.#state = state;
+    this.#fields = [];
+    this.#room = maxHeadBytes;
+    this.#lines.start();
+  }
+
+  /** @returns The position after what was read; `at` if more bytes are needed. */
+  #step(bytes: Buffer, at: number, end: number): number {
+    switch (this.#state) {
+      case 'status-line':
+        return this.#readStatusLine(bytes, at, end);
+      case 'fields':
+      case 'trailers':
+        return this.#readFields(bytes, at, end);
+      case 'length':
+        return this.#readData(bytes, at, end, 'ended');
+      case 'chunk-line':
+        return this.#readChunkLine(bytes, at, end);
+      case 'chunk-data':
+        return this.#readData(bytes, at, end, 'chunk-end');
+      case 'chunk-end':
+        return this.#readChunkEnd(bytes, at, end);
+      default:
+        // until-close: all of it is data.
+        this.#left = end - at;
+        return this.#readData(bytes, at, end, this.#state);
+    }
+  }
+
+  #readStatusLine(bytes: Buffer, at: number, end: number): number {
+    const next = readStatusLine(bytes, at, end, this.#statusLine);
+    if (this.#statusLine.violation !== undefined) throw invalid(this.#statusLine.violation);
+    if (next === at) return at;
+    this.#room -= next - at;
+    this.#state = 'fields';
+    return next;
+  }
+
+  #readFields(bytes: Buffer, at: number, end: number): number {
+    const limit = Math.min(end, at + this.#room);
+    const next = this.#lines.read(bytes, at, limit, this.#fields);
+    if (this.#lines.violation !== undefined) throw invalid(this.#lines.violation);
+    this.#room -= next - at;
+    if (!this.#lines.isComplete) {
+      if (limit < end) throw new ClientError('CLIENT_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
+      return next;
+    }
+    if (this.#state === 'trailers') this.#endTrailers();
+    else this.#endHead();
+    return next;
+  }
+
+  #endHead(): void {
+    const { status, minor } = this.#statusLine;
+    const violation = this.#framing.read(this.#method, status, minor, this.#fields);
+    if (violation !== undefined) throw invalid(violation);
+    // Node's parser reads "chunked" with a tab after it as an unknown coding.
+    if (this.#lines.hasTrailingTab && this.#framing.framing === 'chunked') throw invalid('a tab after a value');
+    if (status < 200) {
+      this.#endInformational(status);
+      return;
+    }
+    const { framing } = this.#framing;
+    this.#left = this.#framing.length;
+    this.#state = framing === 'none' ? 'ended' : framing === 'chunked' ? 'chunk-line' : framing;
+    const fields = this.#fields;
+    this.#fields = none;
+    this.#receiver.receiveHead(status, fields);
+  }
+
+  /** Ignores it: no client has asked this gateway for a 1xx (RFC 9110 section 15.2). */
+  #endInformational(status: number): void {
+    if (status === 101) throw invalid('a 101 to a request without Upgrade');
+    if (!this.#framing.mayReuse) throw invalid('an informational response that closes the connection');
+    this.#informational += 1;
+    if (this.#informational > maxInformational) throw invalid('too many informational responses');
+    this.#expectLines('status-line');
+  }
+
+  #readData(bytes: Buffer, at: number, end: number, after: State): number {
+    const size = Math.min(this.#left, end - at);
+    if (this.#dataEnd === 0) this.#dataStart = at;
+    else bytes.copyWithin(this.#dataEnd, at, at + size);
+    this.#dataEnd = (this.#dataEnd === 0 ? at : this.#dataEnd) + size;
+    this.#left -= size;
+    if (this.#left === 0) this.#state = after;
+    return at + size;
+  }
+
+  #readChunkLine(bytes: Buffer, at: number, end: number): number {
+    const next = readChunkLine(bytes, at, end, this.#chunkLine);
+    if (this.#chunkLine.violation !== undefined) throw invalid(this.#chunkLine.violation);
+    if (next === at) return at;
+    this.#left = this.#chunkLine.size;
+    if (this.#left > 0) this.#state = 'chunk-data';
+    else this.#expectLines('trailers');
+    return next;
+  }
+
+  #readChunkEnd(bytes: Buffer, at: number, end: number): number {
+    if (bytes[at] !== cr || (at + 1 < end && bytes[at + 1] !== lf)) throw invalid('a chunk without CRLF at its end');
+    if (at + 1 === end) return at;
+    this.#state = 'chunk-line';
+    return at + 2;
+  }
+
+  #endTrailers(): void {
+    for (let at = 0; at < this.#fields.length; at += 2) {
+      const name = this.#fields[at]?.toLowerCase();
+      // They would describe the message that they follow (RFC 9110 section 6.5.1).
+      if (name === 'content-length' || name === 'transfer-encoding') throw invalid(`${name} in the trailers`);
+    }
+    this.#state = 'ended';
+  }
+
+  /** @param hasMore Bytes follow the response. No request was sent for them. */
+  #finish(hasMore: boolean): void {
+    if (hasMore) this.#framing.mayReuse = false;
+    this.#state = 'idle';
+    this.#receiver.receiveEnd(this.#fields);
+  }
+}
+
+const invalid = (violation: string): ClientError =>
+  new ClientError('CLIENT_INVALID_RESPONSE', `the response has ${violation}`);

@@ -1,0 +1,34 @@
+import { ClientError } from '../../src/upstreams/client/client-error.ts';
+import { ResponseParser } from '../../src/upstreams/client/response-parser.ts';
+import { nothingRead, type Reading, type Wire } from './read-response.ts';
+
+/** Reads a response with the parser of the gateway's own client. */
+export function readWithClient({ method, pieces }: Wire): Reading {
+  const reading = nothingRead();
+  const parser = new ResponseParser({
+    receiveHead(status, fields) {
+      reading.status = status;
+      reading.fields = fields;
+    },
+    receiveData(bytes, start, end) {
+      reading.body += bytes.toString('latin1', start, end);
+    },
+    receiveEnd(trailers) {
+      reading.trailers = trailers;
+      reading.isComplete = true;
+      reading.mayReuse = parser.mayReuse;
+    },
+  });
+  parser.expect(method);
+  try {
+    for (const piece of pieces) {
+      // The parser may change the bytes.
+      parser.read(Buffer.from(piece), piece.length);
+      if (reading.isComplete) return reading;
+    }
+    parser.endOfConnection(true);
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+  }
+  return reading;
+}

@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { type Spoiling, serviceInOtherThread } from './client-contract/other-thread.ts';
 import { answers, type Script, type ScriptedService, scriptedService } from './client-contract/scripted-service.ts';
 import type { OpenSubject, SubjectSettings } from './client-contract/subject.ts';
 import { withClient } from './client-contract/with-client.ts';
@@ -33,11 +34,17 @@ describe.each([withUndici, withClient])('$name', (subject) => {
     const service: ScriptedService = await scriptedService(script, listen);
     cleanups.push(() => service.close());
     const client = open(service.origin, settings);
-    return { service, client, ask: (path = '/') => client.send({ path }).outcome };
+    const ask = async (path = '/') => {
+      const outcome = await client.send({ path }).outcome;
+      // undici's pool counts a connection as used until the end of the turn.
+      await new Promise(setImmediate);
+      return outcome;
+    };
+    return { service, client, ask };
   }
 
   test('writes the head as given, with its own Host and framing, and reads names and values as sent', async () => {
-    const answer = 'HTTP/1.1 201 Made\r\nX-Case: a\r\nx-case:  caf\xe9 \t\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n';
+    const answer = 'HTTP/1.1 201 Made\r\nX-Case: a\r\nx-case:  caf\xe9\r\nX-Empty:\r\nContent-Length: 0\r\n\r\n';
     const { service, client } = await serve(answers(answer));
     const { outcome } = client.send({
       method: 'PUT',
@@ -54,7 +61,13 @@ describe.each([withUndici, withClient])('$name', (subject) => {
     const [line, ...lines] = service.heads[0]?.split('\r\n') ?? [];
     expect(line).toBe('PUT /a?b=%20 HTTP/1.1');
     expect(lines.sort()).toEqual(
-      [`host: 127.0.0.1:${service.port}`, 'connection: keep-alive', 'X-Mixed: 1', 'x-mixed: caf\xe9', 'content-length: 5'].sort(),
+      [
+        `host: 127.0.0.1:${service.port}`,
+        'connection: keep-alive',
+        'X-Mixed: 1',
+        'x-mixed: caf\xe9',
+        'content-length: 5',
+      ].sort(),
     );
     expect(service.received(0)).toMatch(/\r\n\r\n12345$/);
   });
@@ -63,12 +76,15 @@ describe.each([withUndici, withClient])('$name', (subject) => {
     test.each<[name: string, bytes: string, body: string]>([
       ['with a length', ok, 'ok'],
       ['in chunks', okChunked, 'ok'],
-      ['in upper-case hexadecimal chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n0A\r\n0123456789\r\n000\r\n\r\n', '0123456789'],
+      [
+        'in upper-case hexadecimal chunks',
+        'HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n0A\r\n0123456789\r\n000\r\n\r\n',
+        '0123456789',
+      ],
       ['with a chunk extension', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\n\r\n', 'ok'],
       ['of no bytes', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', ''],
       ['without a reason', 'HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok', 'ok'],
       ['to no content', 'HTTP/1.1 204 No Content\r\n\r\n', ''],
-      ['not modified, with a length', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n', ''],
       ['of HTTP/1.0 with keep-alive', 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok', 'ok'],
       ['after early hints', hints + ok, 'ok'],
     ])('%s is read, whole or byte by byte, and its connection is used again', async (_name, bytes, body) => {
@@ -86,7 +102,11 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       ['until the end of the connection', 'HTTP/1.1 200 OK\r\n\r\nall of it', 'all of it'],
       ['of HTTP/1.0', 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', 'ok'],
       ['that closes', 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok', 'ok'],
-      ['that closes among other options', 'HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nok', 'ok'],
+      [
+        'that closes among other options',
+        'HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nok',
+        'ok',
+      ],
     ])('%s is read, and its connection is not used again', async (_name, bytes, body) => {
       const { service, ask } = await serve((socket) => void socket.end(bytes, 'latin1'));
       for (let count = 1; count <= 2; count += 1) {
@@ -101,6 +121,15 @@ describe.each([withUndici, withClient])('$name', (subject) => {
         expect(await client.send({ method: 'HEAD' }).outcome).toMatchObject({ status: 200, body: '', trailers: [] });
       }
       // undici closes after each HEAD.
+      expect(service.connections).toHaveLength(isOurs ? 1 : 3);
+    });
+
+    test('not modified has no body, even with a length', async () => {
+      const { service, ask } = await serve(answers('HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n'));
+      for (let count = 0; count < 3; count += 1) {
+        expect(await ask()).toMatchObject({ status: 304, body: '', trailers: [] });
+      }
+      // undici closes after each of them.
       expect(service.connections).toHaveLength(isOurs ? 1 : 3);
     });
 
@@ -138,10 +167,10 @@ describe.each([withUndici, withClient])('$name', (subject) => {
 
   describe('an invalid response', () => {
     // `accepted`: undici takes it. response-headers.ts refuses other transfer codings, after undici.
-    test.each<[name: string, bytes: string, undici?: 'accepted' | 'closed']>([
+    const invalid: readonly (readonly [name: string, bytes: string, undici?: 'accepted' | 'closed'])[] = [
       ['another protocol', 'SSH-2.0-OpenSSH\r\n'],
       ['HTTP/0.9', '<html>hello</html>'],
-      ['HTTP/2.0', ok.replace('1.1', '2.0')],
+      ['HTTP/2.0', ok.replace('1.1', '2.0'), 'accepted'],
       ['HTTP/1.2', ok.replace('1.1', '1.2')],
       ['a status below 100', ok.replace('200', '099')],
       ['a status of two digits', ok.replace('200', '20')],
@@ -159,8 +188,8 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       ['an enormous length', `HTTP/1.1 200 OK\r\nContent-Length: ${'9'.repeat(30)}\r\n\r\nok`],
       ['two codings', okChunked.replace('chunked', 'gzip, chunked'), 'accepted'],
       ['chunked twice', okChunked.replace('chunked', 'chunked, chunked'), 'accepted'],
-      ['chunked not last', okChunked.replace('chunked', 'chunked, gzip')],
-      ['an unknown coding', okChunked.replace('chunked', 'x')],
+      ['chunked not last', okChunked.replace('chunked', 'chunked, gzip'), 'accepted'],
+      ['an unknown coding', okChunked.replace('chunked', 'x'), 'accepted'],
       ['an empty coding', okChunked.replace('chunked', ''), 'accepted'],
       ['a coding with a vertical tab', okChunked.replace('chunked', '\x0bchunked')],
       ['a coding on HTTP/1.0', okChunked.replace('1.1', '1.0'), 'accepted'],
@@ -190,29 +219,40 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       ['an endless reason', `HTTP/1.1 200 ${'a'.repeat(64 * 1024)}`, 'accepted'],
       ['endless trailers', okChunked.replace('0\r\n\r\n', `0\r\n${'X-A: aaaaaaaaaaaaaaaaaaaaaaaa\r\n'.repeat(2_000)}`)],
       ['a length in its trailers', okChunked.replace('0\r\n\r\n', '0\r\nContent-Length: 2\r\n\r\n'), 'accepted'],
-      ['a switch of protocols', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n', 'closed'],
-      ['a 101 without Upgrade', 'HTTP/1.1 101 Switching Protocols\r\n\r\n', 'closed'],
+      [
+        'a switch of protocols',
+        'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
+        'closed',
+      ],
+      ['a 101 without Upgrade', 'HTTP/1.1 101 Switching Protocols\r\n\r\n'],
       ['ten informational responses', hints.repeat(10) + ok, 'accepted'],
       ['only informational responses', hints.repeat(1_000)],
-    ])('with %s is refused, whole or byte by byte, and its connection is not used again', async (_name, bytes, undici) => {
-      for (const isSlow of [false, bytes.length < 1_000]) {
-        let isEvil = true;
-        const { service, ask } = await serve((socket) => {
-          if (!isEvil) socket.write(ok);
-          else if (isSlow) void writeSlowly(socket, bytes);
-          else socket.write(bytes, 'latin1');
-        }, { headMs: 400, bodyMs: 400 });
-        const { code } = await ask();
-        if (isOurs || undici === undefined) expect(code).toBe('upstream_invalid_response');
-        else if (undici === 'closed') expect(code).toBe('upstream_broken');
-        isEvil = false;
-        expect(await ask()).toMatchObject({ status: 200, body: 'ok' });
-        if (isOurs || undici === undefined) expect(service.connections).toHaveLength(2);
-      }
-    });
+    ];
+    test.each(invalid.map(([name, bytes, undici = 'refused']) => [name, bytes, undici] as const))(
+      'with %s is refused, whole or byte by byte, and its connection is not used again',
+      async (_name, bytes, undici) => {
+        for (const isSlow of [false, bytes.length < 1_000]) {
+          let isEvil = true;
+          const { service, ask } = await serve(
+            (socket) => {
+              if (!isEvil) socket.write(ok);
+              else if (isSlow) void writeSlowly(socket, bytes);
+              else socket.write(bytes, 'latin1');
+            },
+            { headMs: 400, bodyMs: 400 },
+          );
+          const { code } = await ask();
+          if (isOurs || undici === 'refused') expect(code).toBe('upstream_invalid_response');
+          else if (undici === 'closed') expect(code).toBe('upstream_broken');
+          isEvil = false;
+          expect(await ask()).toMatchObject({ status: 200, body: 'ok' });
+          if (isOurs || undici === 'refused') expect(service.connections).toHaveLength(2);
+        }
+      },
+    );
 
     test.each([1, 9])('is not one with %i informational responses', async (count) => {
-      const { ask } = await serve(answers(hints.repeat(count) + continued.repeat(isOurs ? 9 - count : 1) + ok));
+      const { ask } = await serve(answers(continued.repeat(9 - count) + hints.repeat(count) + ok));
       expect(await ask()).toMatchObject({ status: 200, body: 'ok' });
     });
   });
@@ -240,11 +280,14 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       ['before its head, silent', '', () => {}, 'upstream_timeout'],
     ])('%s is an error', async (_name, bytes, finish, code) => {
       let sender: Socket | undefined;
-      const { client } = await serve((socket) => {
-        sender = socket;
-        if (bytes === '') finish(socket);
-        else socket.write(bytes, () => bytes.includes('half!') || finish(socket));
-      }, { headMs: 300, bodyMs: 300 });
+      const { client } = await serve(
+        (socket) => {
+          sender = socket;
+          if (bytes === '') finish(socket);
+          else socket.write(bytes, () => bytes.includes('half!') || finish(socket));
+        },
+        { headMs: 300, bodyMs: 300 },
+      );
       const { outcome } = client.send({
         onData() {
           if (sender !== undefined) finish(sender);
@@ -259,20 +302,24 @@ describe.each([withUndici, withClient])('$name', (subject) => {
   });
 
   describe('an idle connection', () => {
-    test.each<[name: string, spoil: (socket: Socket) => void]>([
-      ['that the service closed', (socket) => void socket.end()],
-      ['that the service reset', (socket) => void socket.resetAndDestroy()],
-      ['on which an unasked response arrived', (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil')],
-      ['on which a byte arrived', (socket) => void socket.write('\n')],
-    ])('%s is not used, even if nothing was read since', async (_name, spoil) => {
-      const { service, client, ask } = await serve(answers(ok));
-      expect(await ask()).toMatchObject({ body: 'ok' });
-      const idle = service.connections[0] as Socket;
-      spoil(idle);
-      // The kernel has the bytes before the request is made; the event loop of this process has not read them.
+    test.each<[name: string, how: Spoiling]>([
+      ['that the service closed', 'end'],
+      ['that the service reset', 'reset'],
+      ['on which an unasked response arrived', 'response'],
+      ['on which a byte arrived', 'byte'],
+    ])('%s is not used, even before this process noticed', async (_name, how) => {
+      const service = await serviceInOtherThread();
+      cleanups.push(() => service.close());
+      const client = open(service.origin);
+      expect(await client.send().outcome).toMatchObject({ body: 'ok' });
+      await new Promise(setImmediate);
+      service.spoil(how);
+      // POST, which the gateway would not send again.
       const posted = client.send({ method: 'POST', body: Buffer.from('a') });
-      expect(await posted.outcome).toMatchObject({ status: 200, body: 'ok' });
-      expect(service.connections).toHaveLength(2);
+      const outcome = await posted.outcome;
+      // undici does not see a reset in time.
+      if (!isOurs && how === 'reset') expect(outcome.error).toBeDefined();
+      else expect([outcome.status, outcome.body, service.connections()]).toEqual([200, 'ok', 2]);
     });
 
     test('is closed if bytes follow a response in the same packet, and they are no response', async () => {
@@ -390,9 +437,12 @@ describe.each([withUndici, withClient])('$name', (subject) => {
         void eventually(() => expect(isWhole()).toBe(true)).then(() => socket.write(ok));
       });
       await upload(client, Readable.from([Buffer.from('hello, '), Buffer.from('world')])).outcome;
-      expect(service.received(0)).toMatch(/transfer-encoding: chunked[^]*\r\n\r\n7\r\nhello, \r\n5\r\nworld\r\n0\r\n\r\n$/);
+      expect(service.received(0)).toMatch(
+        /transfer-encoding: chunked[\s\S]*\r\n\r\n7\r\nhello, \r\n5\r\nworld\r\n0\r\n\r\n$/,
+      );
+      await new Promise(setImmediate);
       await upload(client, Readable.from([Buffer.from('aga'), Buffer.from('in')]), 5).outcome;
-      expect(service.received(0)).toMatch(/content-length: 5[^]*\r\n\r\nagain$/);
+      expect(service.received(0)).toMatch(/content-length: 5[\s\S]*\r\n\r\nagain$/);
       expect(service.connections).toHaveLength(1);
     });
 
@@ -420,8 +470,12 @@ describe.each([withUndici, withClient])('$name', (subject) => {
     });
 
     test('has one after its end, and while the service does not read it', async () => {
-      const { client } = await serve((socket, head) => void (head.startsWith('POST /unread') && socket.pause()), { headMs: 300 });
-      expect(await upload(client, Readable.from([Buffer.from('all')])).outcome).toMatchObject({ code: 'upstream_timeout' });
+      const { client } = await serve((socket, head) => void (head.startsWith('POST /unread') && socket.pause()), {
+        headMs: 300,
+      });
+      expect(await upload(client, Readable.from([Buffer.from('all')])).outcome).toMatchObject({
+        code: 'upstream_timeout',
+      });
       const endless = Readable.from(
         (function* () {
           for (;;) yield Buffer.alloc(64 * 1024);
@@ -433,13 +487,17 @@ describe.each([withUndici, withClient])('$name', (subject) => {
     });
 
     test('may be answered early: the response arrives whole, the upload ends, the connection closes', async () => {
-      const { service, client, ask } = await serve((socket, head) => void socket.write(head.startsWith('POST') ? ok.replace('200', '413') : ok));
+      const { service, client, ask } = await serve(
+        (socket, head) => void socket.write(head.startsWith('POST') ? ok.replace('200', '413') : ok),
+      );
       const body = new PassThrough();
       body.write('first');
       const { outcome } = upload(client, body, 1_000_000);
       expect(await outcome).toMatchObject({ status: 413, body: 'ok' });
       await eventually(() => expect(body.destroyed).toBe(true));
-      await eventually(() => expect(service.connections[0]?.readableEnded || service.connections[0]?.destroyed).toBe(true));
+      await eventually(() =>
+        expect(service.connections[0]?.readableEnded || service.connections[0]?.destroyed).toBe(true),
+      );
       expect(await ask()).toMatchObject({ status: 200 });
       expect(service.connections).toHaveLength(2);
       expect(service.received(0)).not.toContain('GET');
@@ -447,10 +505,13 @@ describe.each([withUndici, withClient])('$name', (subject) => {
 
     test('is read at the pace of the service', async () => {
       let receiver: Socket | undefined;
-      const { client } = await serve((socket) => {
-        receiver = socket;
-        socket.pause();
-      });
+      const { client } = await serve(
+        (socket) => {
+          receiver = socket;
+          socket.pause();
+        },
+        { headMs: 30_000 },
+      );
       const total = 16 * 1024 * 1024;
       let produced = 0;
       const body = new Readable({
@@ -462,10 +523,11 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       const { outcome } = upload(client, body, total);
       await eventually(() => expect(receiver).toBeDefined());
       expect(await settled(() => produced)).toBeLessThan(total - 1024 * 1024);
-      let got = 0;
-      receiver?.on('data', (chunk) => {
-        got += chunk.length;
-        if (got >= total) receiver?.write(ok);
+      let isAnswered = false;
+      receiver?.on('data', () => {
+        if (isAnswered || (receiver?.bytesRead ?? 0) < total) return;
+        isAnswered = true;
+        receiver?.write(ok);
       });
       receiver?.resume();
       expect(await outcome).toMatchObject({ body: 'ok' });
@@ -479,7 +541,9 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       const { code, error } = await upload(client, Readable.from([Buffer.from('hello')]), length).outcome;
       expect([code, error]).toEqual(['internal_error', expect.any(Error)]);
       expect(await ask()).toMatchObject({ status: 200 });
-      const posts = service.connections.map((_, index) => service.received(index)).filter((text) => text.startsWith('POST'));
+      const posts = service.connections
+        .map((_, index) => service.received(index))
+        .filter((text) => text.startsWith('POST'));
       for (const text of posts) expect(text).toMatch(isOurs ? /\r\n\r\n(hello)?$/ : sent);
       for (const text of posts) expect(text).not.toContain('GET');
     });
@@ -493,7 +557,9 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       const failure = new Error('the client is gone');
       body.destroy(failure);
       expect((await outcome).error).toBe(failure);
-      await eventually(() => expect(service.connections[0]?.readableEnded || service.connections[0]?.destroyed).toBe(true));
+      await eventually(() =>
+        expect(service.connections[0]?.readableEnded || service.connections[0]?.destroyed).toBe(true),
+      );
       expect(service.received(0)).not.toMatch(/0\r\n\r\n$/);
     });
   });
@@ -501,7 +567,10 @@ describe.each([withUndici, withClient])('$name', (subject) => {
   describe('the body timeout', () => {
     test('does not count while the consumer pauses', async () => {
       const { client } = await serve(
-        (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst', () => setTimeout(() => socket.write('again'), 100)),
+        (socket) =>
+          void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst', () =>
+            setTimeout(() => socket.write('again'), 100),
+          ),
         { bodyMs: 250 },
       );
       const sent = client.send({
@@ -513,11 +582,17 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       expect(await sent.outcome).toMatchObject({ body: 'firstagain', trailers: [] });
     });
 
-    test('counts again after that', async () => {
-      const { client } = await serve((socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst'), { bodyMs: 250 });
+    // undici forgets its timer in a pause.
+    const pauses = isOurs ? [100, 500] : [0];
+    test.each(pauses)('counts again after a pause of %i ms', async (pauseMs) => {
+      const { client } = await serve(
+        (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst'),
+        { bodyMs: 250 },
+      );
       const sent = client.send({
         onData() {
-          setTimeout(sent.resume, 300);
+          if (pauseMs === 0) return true;
+          setTimeout(sent.resume, pauseMs);
           return false;
         },
       });
@@ -526,21 +601,26 @@ describe.each([withUndici, withClient])('$name', (subject) => {
   });
 
   describe('an exchange', () => {
-    test.each(['before', 'after'])('that is aborted %s the head ends with the reason, and its connection closes', async (when) => {
-      const { service, client } = await serve((socket) => void (when === 'after' && socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nha')));
-      const reason = new Error('the client left');
-      let parts = 0;
-      const sent = client.send({
-        onData() {
-          parts += 1;
-          return true;
-        },
-      });
-      await eventually(() => expect([service.heads.length, parts]).toEqual([1, when === 'after' ? 1 : 0]));
-      sent.abort(reason);
-      expect((await sent.outcome).error).toBe(reason);
-      await once(service.connections[0] as Socket, 'end');
-    });
+    test.each(['before', 'after'])(
+      'that is aborted %s the head ends with the reason, and its connection closes',
+      async (when) => {
+        const { service, client } = await serve(
+          (socket) => void (when === 'after' && socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nha')),
+        );
+        const reason = new Error('the client left');
+        let parts = 0;
+        const sent = client.send({
+          onData() {
+            parts += 1;
+            return true;
+          },
+        });
+        await eventually(() => expect([service.heads.length, parts]).toEqual([1, when === 'after' ? 1 : 0]));
+        sent.abort(reason);
+        expect((await sent.outcome).error).toBe(reason);
+        await once(service.connections[0] as Socket, 'end');
+      },
+    );
 
     test('whose consumer throws ends with that error, and its connection closes', async () => {
       const { service, client } = await serve(answers(ok));
@@ -554,7 +634,7 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       await once(service.connections[0] as Socket, 'end');
     });
 
-    test.each<[name: string, request: { path?: string; method?: string; headers?: string[] }]>([
+    test.each<readonly [name: string, request: { path?: string; method?: string; headers?: readonly string[] }]>([
       ['a CR LF in a value', { headers: ['x-a', 'b\r\nx-user-id: evil'] }],
       ['an LF in a value', { headers: ['x-a', 'b\nc'] }],
       ['a CR in a value', { headers: ['x-a', 'b\rc'] }],
@@ -565,7 +645,7 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       ['an LF in the path', { path: '/a\nb' }],
       ['a space in the path', { path: '/a HTTP/1.1\r\n\r\nGET /b' }],
       ['a CR LF in the method', { method: 'GET /b HTTP/1.1\r\n\r\nGET' }],
-      ['a second Content-Length', { headers: ['content-length', '5'] }],
+      ...(isOurs ? ([['a Content-Length', { headers: ['content-length', '5'] }]] as const) : []),
       ['a Transfer-Encoding', { headers: ['Transfer-Encoding', 'chunked'] }],
     ])('with %s is refused, and nothing arrives', async (_name, request) => {
       const { service, client, ask } = await serve(answers(ok));

@@ -133,7 +133,8 @@ function load(origin: string, seconds: number): number {
   return Number(/(\d+) requests in/.exec(text)?.[1]);
 }
 
-const median = (of: readonly number[]): number => [...of].sort((a, b) => a - b)[Math.floor(of.length / 2)] ?? Number.NaN;
+const median = (of: readonly number[]): number =>
+  [...of].sort((a, b) => a - b)[Math.floor(of.length / 2)] ?? Number.NaN;
 
 async function compare(): Promise<void> {
   const upstream = await child(1, 'upstream');

@@ -54,8 +54,12 @@ function send(pool: Pool, request: SubjectRequest, maxConnections: number, queue
         collector.sent();
       },
       onResponseStart({ rawHeaders }, status) {
-        if (status >= 200) collector.head(status, textOf(rawHeaders));
-        else if ((informational += 1) > maxInformational) throw new AppError('upstream_invalid_response');
+        if (status >= 200) {
+          collector.head(status, textOf(rawHeaders));
+          return;
+        }
+        informational += 1;
+        if (informational > maxInformational) throw new AppError('upstream_invalid_response');
       },
       onResponseData(_controller, chunk) {
         if (!collector.data(chunk)) controller?.pause();
@@ -77,4 +81,6 @@ function send(pool: Pool, request: SubjectRequest, maxConnections: number, queue
 type RawHeaders = Dispatcher.DispatchController['rawHeaders'];
 
 const textOf = (raw: RawHeaders): string[] =>
-  ((raw ?? []) as readonly (string | Buffer)[]).map((part) => (typeof part === 'string' ? part : part.toString('latin1')));
+  ((raw ?? []) as readonly (string | Buffer)[]).map((part) =>
+    typeof part === 'string' ? part : part.toString('latin1'),
+  );

@@ -2,7 +2,17 @@ import type { Random } from './random.ts';
 import type { Wire } from './read-response.ts';
 
 const methods = ['GET', 'GET', 'GET', 'HEAD', 'POST'];
-const statuses = ['200 OK', '200 OK', '200 OK', '204 No Content', '304 Not Modified', '404 Not Found', '500 ', '206', '599 x'];
+const statuses = [
+  '200 OK',
+  '200 OK',
+  '200 OK',
+  '204 No Content',
+  '304 Not Modified',
+  '404 Not Found',
+  '500 ',
+  '206',
+  '599 x',
+];
 const informational = [
   'HTTP/1.1 100 Continue\r\n\r\n',
   'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n',
@@ -35,11 +45,67 @@ const connectionFields = [
   'Upgrade: h2c',
 ];
 const extensions = ['', '', '', ';a', ';a=b', ';a="b c"', ';a;b=c', '; a', ' ;a', ';', ';a=', ';a="\\""', ' '];
-const trailers = ['X-Sum: 1\r\n', 'X-Sum: 1\r\nX-B: \r\n', 'Content-Length: 3\r\n', 'Transfer-Encoding: chunked\r\n', ' x\r\n'];
+const trailers = [
+  'X-Sum: 1\r\n',
+  'X-Sum: 1\r\nX-B: \r\n',
+  'Content-Length: 3\r\n',
+  'Transfer-Encoding: chunked\r\n',
+  ' x\r\n',
+];
 const scraps = [
-  '\r', '\n', '\r\n', '\r\n\r\n', '\n\n', '\0', ' ', '\t', ':', ';', ',', '0', '1', '9', 'a', 'f', 'F', '-', '+', '"', '\x7f', '\x80', '\xff', '\x0b',
-  'chunked', 'Chunked', 'gzip, ', 'identity', 'Content-Length: 5\r\n', 'Content-Length: 0\r\n', 'content-length:7\r\n',
-  'Transfer-Encoding: chunked\r\n', 'transfer-encoding:chunked \r\n', 'Transfer-Encoding: \r\n', '\t\r\n', ' \r\n', 'Transfer-Encoding: chunked\t\r\n', 'Content-Length: 5\t\r\n', 'Content-Length: 5 \r\n', 'Connection: close\t\r\n', 'Connection:\tclose, x \r\n', 'Connection: close\tx\r\n', 'Connection: close,\tx\r\n', 'Connection: close ,x\r\n', 'Connection:,close\r\n', 'Connection: keep-alive\t,close\r\n', 'HTTP/1.1 ', 'HTTP/1.0', 'HTTP/2.0', '204', '100', '0\r\n\r\n', '5\r\nhello\r\n',
+  '\r',
+  '\n',
+  '\r\n',
+  '\r\n\r\n',
+  '\n\n',
+  '\0',
+  ' ',
+  '\t',
+  ':',
+  ';',
+  ',',
+  '0',
+  '1',
+  '9',
+  'a',
+  'f',
+  'F',
+  '-',
+  '+',
+  '"',
+  '\x7f',
+  '\x80',
+  '\xff',
+  '\x0b',
+  'chunked',
+  'Chunked',
+  'gzip, ',
+  'identity',
+  'Content-Length: 5\r\n',
+  'Content-Length: 0\r\n',
+  'content-length:7\r\n',
+  'Transfer-Encoding: chunked\r\n',
+  'transfer-encoding:chunked \r\n',
+  'Transfer-Encoding: \r\n',
+  '\t\r\n',
+  ' \r\n',
+  'Transfer-Encoding: chunked\t\r\n',
+  'Content-Length: 5\t\r\n',
+  'Content-Length: 5 \r\n',
+  'Connection: close\t\r\n',
+  'Connection:\tclose, x \r\n',
+  'Connection: close\tx\r\n',
+  'Connection: close,\tx\r\n',
+  'Connection: close ,x\r\n',
+  'Connection:,close\r\n',
+  'Connection: keep-alive\t,close\r\n',
+  'HTTP/1.1 ',
+  'HTTP/1.0',
+  'HTTP/2.0',
+  '204',
+  '100',
+  '0\r\n\r\n',
+  '5\r\nhello\r\n',
 ];
 
 /** @returns The bytes of a response, sometimes an invalid one, and of what precedes and follows it. */
@@ -69,9 +135,15 @@ function makeBody(random: Random): Readonly<{ framing: readonly string[]; body: 
     case 2:
     case 3:
     case 4:
-      return { framing: [random.pick(['Content-Length: ', 'content-length:', 'Content-Length: 0']) + content.length], body: content };
+      return {
+        framing: [random.pick(['Content-Length: ', 'content-length:', 'Content-Length: 0']) + content.length],
+        body: content,
+      };
     default:
-      return { framing: [random.pick(['Transfer-Encoding: chunked', 'transfer-encoding:Chunked'])], body: chunks(random, content) };
+      return {
+        framing: [random.pick(['Transfer-Encoding: chunked', 'transfer-encoding:Chunked'])],
+        body: chunks(random, content),
+      };
   }
 }
 

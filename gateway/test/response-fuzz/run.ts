@@ -7,4 +7,6 @@ const seed = Number(process.env.SEED ?? randomInt(2 ** 32));
 const responses = Number(process.env.RESPONSES ?? 1_000_000);
 process.stdout.write(`seed ${seed}, ${responses} responses\n`);
 const { accepted, refusedByBoth, refusedByClient } = compareParsers(seed, responses);
-process.stdout.write(`${accepted} read alike, ${refusedByBoth} refused by both, ${refusedByClient} only by the client\n`);
+process.stdout.write(
+  `${accepted} read alike, ${refusedByBoth} refused by both, ${refusedByClient} only by the client\n`,
+);

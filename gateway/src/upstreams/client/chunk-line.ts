@@ -32,7 +32,8 @@ export function readChunkLine(bytes: Buffer, from: number, end: number, line: Ch
     const isOpen = lineEnd === -1 || lineEnd >= end;
     if ((isOpen ? end : lineEnd) - from > maxBytes) return refuse(line, from, 'a chunk extension that is too long');
     if (isOpen) return from;
-    if (!isExtension.test(bytes.toString('latin1', at, lineEnd))) return refuse(line, from, 'an invalid chunk extension');
+    if (!isExtension.test(bytes.toString('latin1', at, lineEnd)))
+      return refuse(line, from, 'an invalid chunk extension');
     at = lineEnd;
   }
   if (bytes[at] !== cr) return refuse(line, from, 'an invalid chunk size');

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { ClientError } from './client-error.ts';
 import type { Exchange } from './exchange.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
-import { type ResponseReceiver, ResponseParser } from './response-parser.ts';
+import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import type { TickClock } from './tick-clock.ts';
 import { Upload, type UploadOwner } from './upload.ts';
 

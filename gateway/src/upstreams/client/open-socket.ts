@@ -1,5 +1,5 @@
 import { connect, isIP, type OnReadOpts, type Socket, type TcpSocketConnectOpts } from 'node:net';
-import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { ClientError } from './client-error.ts';
 import { TlsTransport } from './tls-transport.ts';
 
@@ -54,7 +54,9 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
   let session: Buffer | undefined;
 
   const openPlain = (onread: OnReadOpts): Socket =>
-    connect({ ...where, onread }).setNoDelay(true).setKeepAlive(true, keepAliveProbeMs);
+    connect({ ...where, onread })
+      .setNoDelay(true)
+      .setKeepAlive(true, keepAliveProbeMs);
 
   function current(): TlsIdentity | undefined {
     const now = tls?.();

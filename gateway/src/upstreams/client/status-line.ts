@@ -34,7 +34,8 @@ export function readStatusLine(bytes: Buffer, from: number, end: number, line: S
   }
   if (size < 13) return from;
   line.minor = (bytes[from + 7] as number) - 48;
-  line.status = (bytes[from + 9] as number) * 100 + (bytes[from + 10] as number) * 10 + (bytes[from + 11] as number) - 5328;
+  line.status =
+    (bytes[from + 9] as number) * 100 + (bytes[from + 10] as number) * 10 + (bytes[from + 11] as number) - 5328;
   if (line.status < 100) return refuse(line, from, 'an invalid status');
   return readReason(bytes, from, end, line);
 }

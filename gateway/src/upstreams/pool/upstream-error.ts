@@ -65,7 +65,9 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
 /** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
   if (codes[name] === 'upstream_timeout' || codes[name] === 'upstream_overloaded') return codes[name];
-  return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' || name === 'CLIENT_CLOSED' ? 'upstream_unreachable' : 'internal_error';
+  return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' || name === 'CLIENT_CLOSED'
+    ? 'upstream_unreachable'
+    : 'internal_error';
 }
 
 /** One side refuses the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's. */

@@ -38,7 +38,10 @@ export class TlsTransport extends Duplex {
     this.#socket
       .once('end', () => this.push(null))
       .once('error', (error) => this.destroy(error))
-      .once('close', () => this.destroy());
+      .once('close', () => {
+        // After a FIN, TLS may still have to read what is buffered here.
+        if (!this.#socket.readableEnded) this.destroy();
+      });
     // Runs before TLS reads the chunk.
     this.on('data', () => {
       this.#clearBytesBefore = this.clearBytes();

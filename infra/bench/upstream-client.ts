@@ -55,6 +55,12 @@ function passing(raw: readonly (string | Buffer)[]): string[] {
 }
 
 const forwarders: Record<string, (origin: string) => RequestListener> = {
+  /** Answers by itself, to show what the rest costs. */
+  none: () => (req, res) => {
+    outgoing(req.rawHeaders);
+    res.writeHead(200, passing(['content-type', 'application/json', 'date', 'x', 'content-length', '39']));
+    res.end(Buffer.alloc(39, 'a'));
+  },
   undici(origin) {
     const pool = new Pool(origin, {
       pipelining: 1,

@@ -1,5 +1,5 @@
 import { ClientError } from './client-error.ts';
-import { type ClientTimeouts, Connection, type ConnectionOwner } from './connection.ts';
+import { type ClientTimeouts, Connection, type ConnectionOwner, maxIdleMs } from './connection.ts';
 import { Exchange, type ResponseHandler } from './exchange.ts';
 import type { SocketOpener } from './open-socket.ts';
 import { type ClientRequest, requestHead } from './request-head.ts';
@@ -35,12 +35,12 @@ export class ClientPool implements ConnectionOwner {
 
   constructor(options: ClientPoolOptions) {
     const { headTimeoutMs, bodyTimeoutMs, idleTimeoutMs, queueTimeoutMs, host, opener } = options;
-    const shortest = Math.min(headTimeoutMs, bodyTimeoutMs, idleTimeoutMs, queueTimeoutMs);
+    const shortest = Math.min(headTimeoutMs, bodyTimeoutMs, idleTimeoutMs || maxIdleMs, queueTimeoutMs);
     this.#options = options;
     this.opener = opener;
     this.timeouts = options;
     this.clock = new TickClock(Math.max(minTickMs, Math.min(maxTickMs, shortest / 8)), this.#onTick);
-    this.#ownLines = `host: ${host}\r\nconnection: keep-alive\r\n`;
+    this.#ownLines = `host: ${host}\r\nconnection: ${idleTimeoutMs > 0 ? 'keep-alive' : 'close'}\r\n`;
   }
 
   /** Connections, with those that are still connecting. */

@@ -24,13 +24,13 @@ export type ClientTimeouts = Readonly<{
   headTimeoutMs: number;
   /** Between two reads of a response body, while it is not paused. */
   bodyTimeoutMs: number;
-  /** How long an idle connection is kept, unless the service names a time. */
+  /** How long an idle connection is kept, unless the service names a time. With 0, each request gets a new one. */
   idleTimeoutMs: number;
 }>;
 
 type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'closed';
 
-const maxIdleMs = 600_000;
+export const maxIdleMs = 600_000;
 // Up to this size head and body are one write.
 const maxJoinedBytes = 16 * 1024;
 const sliceBytes = 64 * 1024;
@@ -225,9 +225,9 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   /** @returns False if the service closes idle connections too soon for another request. */
   #setIdleTime(): boolean {
     const { keepAliveSec } = this.#parser;
+    let idleMs = this.#owner.timeouts.idleTimeoutMs;
     // A second less than the service waits, so that a request does not meet a closing connection.
-    const idleMs =
-      keepAliveSec === undefined ? this.#owner.timeouts.idleTimeoutMs : Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
+    if (keepAliveSec !== undefined && idleMs > 0) idleMs = Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
     this.#deadlineMs = this.#owner.clock.nowMs + idleMs;
     return idleMs > 0;
   }

@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from '@jest/globals';
+import { ClientPool } from './client-pool.ts';
+import { type GetOptions, get, headerOf } from './get.ts';
+import { createSocketOpener } from './open-socket.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean();
+});
+
+const timeouts = { queueTimeoutMs: 1_000, headTimeoutMs: 5_000, bodyTimeoutMs: 5_000 };
+
+async function poolAt(answer: RequestListener, idleTimeoutMs = 4_000, socketPath?: string) {
+  let connections = 0;
+  const server = createServer(answer).on('connection', () => {
+    connections += 1;
+  });
+  if (socketPath === undefined) server.listen(0, '127.0.0.1');
+  else server.listen(socketPath);
+  await once(server, 'listening');
+  const origin =
+    socketPath === undefined ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : 'http://worker';
+  const opener = createSocketOpener({ origin, socketPath, connectTimeoutMs: 1_000 });
+  const pool = new ClientPool({ host: new URL(origin).host, opener, maxConnections: 4, idleTimeoutMs, ...timeouts });
+  cleanups.push(() => {
+    pool.destroy();
+    server.close();
+    server.closeAllConnections();
+  });
+  return { pool, connections: () => connections };
+}
+
+const limits: GetOptions = { maxBodyBytes: 1_000, timeoutMs: 2_000 };
+
+test('gets a whole response of any status, with its headers', async () => {
+  const { pool, connections } = await poolAt((req, res) =>
+    res.writeHead(503, { 'X-Seen': req.headers.accept }).end('no'),
+  );
+  for (let count = 0; count < 2; count += 1) {
+    const response = await get(pool, '/', { ...limits, headers: ['accept', 'text/plain'] });
+    expect([response.status, headerOf(response, 'x-seen'), response.body.toString()]).toEqual([
+      503,
+      'text/plain',
+      'no',
+    ]);
+  }
+  expect(connections()).toBe(1);
+});
+
+test('with an idle timeout of 0 each request has a connection of its own', async () => {
+  const seen: unknown[] = [];
+  const { pool, connections } = await poolAt((req, res) => {
+    seen.push(req.headers.connection);
+    res.end('ok');
+  }, 0);
+  for (let count = 0; count < 3; count += 1) await get(pool, '/', limits);
+  expect([connections(), seen, pool.size]).toEqual([3, ['close', 'close', 'close'], 0]);
+});
+
+test('reaches a server on a Unix socket', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-client-'));
+  cleanups.push(() => rmSync(folder, { recursive: true }));
+  const { pool } = await poolAt((req, res) => res.end(req.headers.host), 4_000, join(folder, 'socket'));
+  expect((await get(pool, '/', limits)).body.toString()).toBe('worker');
+});
+
+test.each<[name: string, answer: RequestListener, code: string]>([
+  ['never begins', () => {}, 'CLIENT_HEAD_TIMEOUT'],
+  ['never ends', (_req, res) => void res.writeHead(200).write('a'), 'CLIENT_BODY_TIMEOUT'],
+  ['is too large', (_req, res) => res.end('a'.repeat(1_001)), 'CLIENT_RESPONSE_TOO_LARGE'],
+  [
+    'breaks off',
+    (_req, res) => res.writeHead(200, { 'content-length': '5' }).write('a', () => res.destroy()),
+    'CLIENT_CLOSED',
+  ],
+])('a response that %s is an error, and its connection closes', async (_name, answer, code) => {
+  const { pool } = await poolAt(answer);
+  await expect(get(pool, '/', { ...limits, timeoutMs: 300 })).rejects.toMatchObject({ code });
+  expect(pool.size).toBe(0);
+});
+
+test('a signal ends the exchange with its reason', async () => {
+  const { pool } = await poolAt(() => {});
+  const stop = new AbortController();
+  const pending = get(pool, '/', { ...limits, signal: stop.signal });
+  const reason = new Error('not needed any more');
+  stop.abort(reason);
+  await expect(pending).rejects.toBe(reason);
+  await expect(get(pool, '/', { ...limits, signal: stop.signal })).rejects.toBe(reason);
+  expect(pool.size).toBe(0);
+});
+
+test('a closed pool refuses requests, and closes when the last response has arrived', async () => {
+  let finish = () => {};
+  let arrived = () => {};
+  const hasArrived = new Promise<void>((resolve) => {
+    arrived = resolve;
+  });
+  const { pool } = await poolAt((_req, res) => {
+    finish = () => void res.end('late');
+    arrived();
+  });
+  const pending = get(pool, '/', limits);
+  await hasArrived;
+  const closed = pool.close();
+  await expect(get(pool, '/', limits)).rejects.toMatchObject({ code: 'CLIENT_POOL_CLOSED' });
+  finish();
+  expect((await pending).body.toString()).toBe('late');
+  await closed;
+  expect(pool.size).toBe(0);
+});

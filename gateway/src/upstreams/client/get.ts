@@ -1,0 +1,106 @@
+import { ClientError } from './client-error.ts';
+import type { ClientPool } from './client-pool.ts';
+import type { ResponseHandler } from './exchange.ts';
+
+export type GetOptions = Readonly<{
+  /** Names and values in turn. */
+  headers?: readonly string[];
+  /** A larger body is an error. */
+  maxBodyBytes: number;
+  /** For the whole exchange, queue and body included: one that arrives byte by byte exceeds no other timeout. */
+  timeoutMs: number;
+  /** Ends the exchange with its reason. */
+  signal?: AbortSignal;
+}>;
+
+export type GotResponse = Readonly<{
+  status: number;
+  /** Names and values in turn. */
+  headers: readonly string[];
+  body: Buffer;
+}>;
+
+/**
+ * Gets a whole response, of any status. Redirects are not followed.
+ *
+ * @throws ClientError, `CLIENT_RESPONSE_TOO_LARGE` and `CLIENT_HEAD_TIMEOUT` or `CLIENT_BODY_TIMEOUT` included, or the
+ *   reason of the signal.
+ */
+export function get(pool: ClientPool, path: string, options: GetOptions): Promise<GotResponse> {
+  const { headers = [], maxBodyBytes, timeoutMs, signal } = options;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const whole = new WholeResponse(maxBodyBytes);
+    const exchange = pool.send({ method: 'GET', path, headers, body: null }, whole);
+    const timer = setTimeout(() => exchange.abort(whole.timeout()), timeoutMs);
+    const onAbort = () => exchange.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort);
+    whole.settled.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    });
+  });
+}
+
+/** The value of a header, by its name in lower case; undefined if it is missing or repeated. */
+export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: string): string | undefined {
+  let found: string | undefined;
+  for (let at = 0; at < headers.length; at += 2) {
+    if (headers[at]?.toLowerCase() !== lowerName) continue;
+    if (found !== undefined) return undefined;
+    found = headers[at + 1];
+  }
+  return found;
+}
+
+class WholeResponse implements ResponseHandler {
+  readonly settled: Promise<GotResponse>;
+  readonly #maxBytes: number;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #status = 0;
+  #headers: readonly string[] = [];
+  #resolve: (response: GotResponse) => void = () => {};
+  #reject: (error: unknown) => void = () => {};
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.settled = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  timeout(): ClientError {
+    return this.#status === 0
+      ? new ClientError('CLIENT_HEAD_TIMEOUT', 'no response head in time')
+      : new ClientError('CLIENT_BODY_TIMEOUT', 'no complete response in time');
+  }
+
+  onSent(): void {}
+
+  onHead(status: number, headers: string[]): void {
+    this.#status = status;
+    this.#headers = headers;
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#maxBytes) {
+      throw new ClientError('CLIENT_RESPONSE_TOO_LARGE', `the response has more than ${this.#maxBytes} bytes`);
+    }
+    this.#chunks.push(chunk);
+    return true;
+  }
+
+  onEnd(): void {
+    this.#resolve({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) });
+  }
+
+  onError(error: unknown): void {
+    this.#reject(error);
+  }
+}

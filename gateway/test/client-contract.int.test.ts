@@ -239,7 +239,7 @@ describe.each([withUndici, withClient])('$name', (subject) => {
               else if (isSlow) void writeSlowly(socket, bytes);
               else socket.write(bytes, 'latin1');
             },
-            { headMs: 400, bodyMs: 400 },
+            { headMs: 200, bodyMs: 200 },
           );
           const { code } = await ask();
           if (isOurs || undici === 'refused') expect(code).toBe('upstream_invalid_response');

@@ -54,6 +54,17 @@ function passing(raw: readonly (string | Buffer)[]): string[] {
   return headers;
 }
 
+const clientPool = (origin: string): ClientPool =>
+  new ClientPool({
+    host: new URL(origin).host,
+    opener: createSocketOpener({ origin, connectTimeoutMs: 1_000 }),
+    maxConnections: 2_048,
+    queueTimeoutMs: 1_000,
+    headTimeoutMs: 30_000,
+    bodyTimeoutMs: 60_000,
+    idleTimeoutMs: 4_000,
+  });
+
 const forwarders: Record<string, (origin: string) => RequestListener> = {
   /** Answers by itself, to show what the rest costs. */
   none: () => (req, res) => {
@@ -87,15 +98,7 @@ const forwarders: Record<string, (origin: string) => RequestListener> = {
     };
   },
   client(origin) {
-    const pool = new ClientPool({
-      host: new URL(origin).host,
-      opener: createSocketOpener({ origin, connectTimeoutMs: 1_000 }),
-      maxConnections: 2_048,
-      queueTimeoutMs: 1_000,
-      headTimeoutMs: 30_000,
-      bodyTimeoutMs: 60_000,
-      idleTimeoutMs: 4_000,
-    });
+    const pool = clientPool(origin);
     return (req, res) => {
       pool.send(
         { path: req.url ?? '/', method: 'GET', headers: outgoing(req.rawHeaders), body: null },
@@ -109,6 +112,27 @@ const forwarders: Record<string, (origin: string) => RequestListener> = {
       );
     };
   },
+};
+
+/** As `client`, but a whole small response leaves as one string. */
+forwarders['client, joined'] = (origin) => {
+  const pool = clientPool(origin);
+  return (req, res) => {
+    let body = '';
+    pool.send(
+      { path: req.url ?? '/', method: 'GET', headers: outgoing(req.rawHeaders), body: null },
+      {
+        onSent() {},
+        onHead: (status, headers) => void res.writeHead(status, passing(headers)),
+        onData(chunk) {
+          body += chunk.toString('latin1');
+          return true;
+        },
+        onEnd: () => void res.end(body, 'latin1'),
+        onError: () => void res.destroy(),
+      },
+    );
+  };
 };
 
 async function listening(server: Server): Promise<string> {
@@ -165,11 +189,12 @@ async function compare(): Promise<void> {
     const [rate = [], cost = []] = [rates[index], costs[index]];
     const spread = `${Math.min(...cost).toFixed(1)} to ${Math.max(...cost).toFixed(1)}`;
     process.stdout.write(
-      `${name.padEnd(8)} ${Math.round(median(rate))} requests/s, ${median(cost).toFixed(1)} µs CPU a request (${spread})\n`,
+      `${name.padEnd(14)} ${Math.round(median(rate))} requests/s, ${median(cost).toFixed(1)} µs CPU a request (${spread})\n`,
     );
   }
 }
 
+process.once('SIGINT', () => process.exit(0));
 const [role, name = '', origin = ''] = process.argv.slice(2);
 process.on('message', () => {
   const { user, system } = process.cpuUsage();

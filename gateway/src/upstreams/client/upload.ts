@@ -50,7 +50,8 @@ export class Upload {
       .off('data', this.#onData)
       .off('end', this.#onEnd)
       .off('error', this.#onError)
-      .off('close', this.#onClose);
+      .off('close', this.#onClose)
+      .pause();
     this.#socket.off('drain', this.#onDrain);
   }
 

@@ -1,0 +1,46 @@
+import { Readable } from 'node:stream';
+import { describe, expect, test } from '@jest/globals';
+import { type ClientRequest, requestHead } from './request-head.ts';
+
+const get: ClientRequest = { method: 'GET', path: '/', headers: [], body: null };
+
+describe('the head of a request', () => {
+  test.each<[name: string, request: Partial<ClientRequest>, framing: string]>([
+    ['GET without a body', {}, ''],
+    ['DELETE without a body', { method: 'DELETE' }, ''],
+    ['POST without a body', { method: 'POST' }, 'content-length: 0\r\n'],
+    ['bytes', { method: 'POST', body: Buffer.from('abc') }, 'content-length: 3\r\n'],
+    ['a stream with a length', { body: Readable.from([]), bodyLength: 7 }, 'content-length: 7\r\n'],
+    ['a stream without one', { body: Readable.from([]) }, 'transfer-encoding: chunked\r\n'],
+  ])('has the framing of %s', (_name, request, framing) => {
+    expect(requestHead({ ...get, ...request }, 'host: a\r\n')).toMatch(
+      new RegExp(`^[A-Z]+ / HTTP/1.1\r\nhost: a\r\n${framing}\r\n$`),
+    );
+  });
+
+  const names = ['Host', 'connection', 'Content-Length', 'TRANSFER-ENCODING', 'keep-alive', 'Proxy-Connection'];
+  test.each<[name: string, request: Partial<ClientRequest>]>([
+    ...[...names, 'upgrade', 'Expect', '', 'a b', 'a:', 'a\r', 'a\0', '\xe9'].map(
+      (name): [string, Partial<ClientRequest>] => [`a header named ${JSON.stringify(name)}`, { headers: [name, 'a'] }],
+    ),
+    ...['\r', '\n', '\0', '\x0b', '\x7f', '\u010a', '\u0100'].map((value): [string, Partial<ClientRequest>] => [
+      `a value with ${JSON.stringify(value)}`,
+      { headers: ['a', `b${value}c`] },
+    ]),
+    ...['', ' ', '/a b', '/\r\n', '/\0', '/\u010a'].map((path): [string, Partial<ClientRequest>] => [
+      `the path ${JSON.stringify(path)}`,
+      { path },
+    ]),
+    ...['', 'CONNECT', 'GET ', 'G\nT'].map((method): [string, Partial<ClientRequest>] => [
+      `the method ${JSON.stringify(method)}`,
+      { method },
+    ]),
+    ['a header without a value', { headers: ['a'] }],
+    ['a negative length', { body: Readable.from([]), bodyLength: -1 }],
+    ['a length that is no number', { body: Readable.from([]), bodyLength: Number.NaN }],
+  ])('is refused with %s', (_name, request) => {
+    expect(() => requestHead({ ...get, ...request }, '')).toThrow(
+      expect.objectContaining({ code: 'CLIENT_INVALID_REQUEST' }),
+    );
+  });
+});

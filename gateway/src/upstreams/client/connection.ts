@@ -102,7 +102,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   resume(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#deadlineMs = this.#owner.clock.after(this.#owner.timeouts.bodyTimeoutMs);
+    this.#deadlineMs = this.#bodyDeadline();
     this.#socket.resume();
   }
 
@@ -128,7 +128,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   socketBytes(bytes: Buffer, length: number, isShared: boolean): void {
     const exchange = this.#exchange;
     this.#isShared = isShared;
-    if (this.#phase === 'body') this.#deadlineMs = this.#owner.clock.after(this.#owner.timeouts.bodyTimeoutMs);
+    if (this.#phase === 'body') this.#deadlineMs = this.#bodyDeadline();
     else if (this.#phase !== 'head') {
       // The service sent bytes without a request, so the next response could not be trusted.
       this.#closeUnused();
@@ -148,7 +148,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   receiveHead(status: number, fields: string[]): void {
     this.#phase = 'body';
-    this.#deadlineMs = this.#owner.clock.after(this.#owner.timeouts.bodyTimeoutMs);
+    this.#deadlineMs = this.#bodyDeadline();
     this.#exchange?.handler.onHead(status, fields);
   }
 
@@ -219,7 +219,13 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   }
 
   #headDeadline(): number {
-    return this.#owner.clock.after(this.#owner.timeouts.headTimeoutMs);
+    const { clock, timeouts } = this.#owner;
+    return clock.after(this.#exchange?.request.headTimeoutMs ?? timeouts.headTimeoutMs);
+  }
+
+  #bodyDeadline(): number {
+    const { clock, timeouts } = this.#owner;
+    return clock.after(this.#exchange?.request.bodyTimeoutMs ?? timeouts.bodyTimeoutMs);
   }
 
   /** @returns False if the service closes idle connections too soon for another request. */

@@ -14,9 +14,9 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
-const timeouts = { queueTimeoutMs: 1_000, headTimeoutMs: 5_000, bodyTimeoutMs: 5_000 };
+const timeouts = { queueTimeoutMs: 1_000, bodyTimeoutMs: 5_000 };
 
-async function poolAt(answer: RequestListener, idleTimeoutMs = 4_000, socketPath?: string) {
+async function poolAt(answer: RequestListener, idleTimeoutMs = 4_000, socketPath?: string, headTimeoutMs = 5_000) {
   let connections = 0;
   const server = createServer(answer).on('connection', () => {
     connections += 1;
@@ -27,7 +27,14 @@ async function poolAt(answer: RequestListener, idleTimeoutMs = 4_000, socketPath
   const origin =
     socketPath === undefined ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : 'http://worker';
   const opener = createSocketOpener({ origin, socketPath, connectTimeoutMs: 1_000 });
-  const pool = new ClientPool({ host: new URL(origin).host, opener, maxConnections: 4, idleTimeoutMs, ...timeouts });
+  const pool = new ClientPool({
+    host: new URL(origin).host,
+    opener,
+    maxConnections: 4,
+    idleTimeoutMs,
+    headTimeoutMs,
+    ...timeouts,
+  });
   cleanups.push(() => {
     pool.destroy();
     server.close();
@@ -83,6 +90,17 @@ test.each<[name: string, answer: RequestListener, code: string]>([
   const { pool } = await poolAt(answer);
   await expect(get(pool, '/', { ...limits, timeoutMs: 300 })).rejects.toMatchObject({ code });
   expect(pool.size).toBe(0);
+});
+
+test('a larger body may be cut', async () => {
+  const { pool } = await poolAt((_req, res) => res.end('a'.repeat(100_000)));
+  expect((await get(pool, '/', { ...limits, largerBody: 'cut' })).status).toBe(200);
+  expect(pool.size).toBe(0);
+});
+
+test('a request may wait longer than others of its pool', async () => {
+  const { pool } = await poolAt((_req, res) => void setTimeout(() => res.end('late'), 300), 4_000, undefined, 100);
+  expect((await get(pool, '/', limits)).body.toString()).toBe('late');
 });
 
 test('a signal ends the exchange with its reason', async () => {

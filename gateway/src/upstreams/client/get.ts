@@ -5,9 +5,10 @@ import type { ResponseHandler } from './exchange.ts';
 export type GetOptions = Readonly<{
   /** Names and values in turn. */
   headers?: readonly string[];
-  /** A larger body is an error. */
   maxBodyBytes: number;
-  /** For the whole exchange, queue and body included: one that arrives byte by byte exceeds no other timeout. */
+  /** What a larger body is: an error by default; `cut` ends the exchange and returns what was read. */
+  largerBody?: 'error' | 'cut';
+  /** For the whole exchange, instead of the pool's timeouts. A response that arrives byte by byte ends, too. */
   timeoutMs: number;
   /** Ends the exchange with its reason. */
   signal?: AbortSignal;
@@ -27,14 +28,15 @@ export type GotResponse = Readonly<{
  *   reason of the signal.
  */
 export function get(pool: ClientPool, path: string, options: GetOptions): Promise<GotResponse> {
-  const { headers = [], maxBodyBytes, timeoutMs, signal } = options;
+  const { headers = [], timeoutMs, signal } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
-    const whole = new WholeResponse(maxBodyBytes);
-    const exchange = pool.send({ method: 'GET', path, headers, body: null }, whole);
+    const whole = new WholeResponse(options);
+    const timeouts = { headTimeoutMs: timeoutMs, bodyTimeoutMs: timeoutMs };
+    const exchange = pool.send({ method: 'GET', path, headers, body: null, ...timeouts }, whole);
     const timer = setTimeout(() => exchange.abort(whole.timeout()), timeoutMs);
     const onAbort = () => exchange.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort);
@@ -58,7 +60,7 @@ export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: s
 
 class WholeResponse implements ResponseHandler {
   readonly settled: Promise<GotResponse>;
-  readonly #maxBytes: number;
+  readonly #options: GetOptions;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
   #status = 0;
@@ -66,8 +68,8 @@ class WholeResponse implements ResponseHandler {
   #resolve: (response: GotResponse) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+  constructor(options: GetOptions) {
+    this.#options = options;
     this.settled = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -88,9 +90,11 @@ class WholeResponse implements ResponseHandler {
   }
 
   onData(chunk: Buffer): boolean {
+    const { maxBodyBytes, largerBody } = this.#options;
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#maxBytes) {
-      throw new ClientError('CLIENT_RESPONSE_TOO_LARGE', `the response has more than ${this.#maxBytes} bytes`);
+    if (this.#bytes > maxBodyBytes) {
+      if (largerBody === 'cut') this.onEnd();
+      throw new ClientError('CLIENT_RESPONSE_TOO_LARGE', `the response has more than ${maxBodyBytes} bytes`);
     }
     this.#chunks.push(chunk);
     return true;

@@ -1,5 +1,6 @@
 import { connect, isIP, type OnReadOpts, type Socket, type TcpSocketConnectOpts } from 'node:net';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { ClientError } from './client-error.ts';
 import { TlsTransport } from './tls-transport.ts';
 
@@ -24,6 +25,8 @@ export type SocketOpener = Readonly<{
   /** What new connections use. Connections with another identity are not reused. */
   identity(): TlsIdentity | undefined;
   open(user: SocketUser): Socket;
+  /** Opens a connection that something else reads, e.g. for an upgrade. Failures are emitted as `error`. */
+  openUnread(): Socket;
 }>;
 
 export type SocketOpenerOptions = Readonly<{
@@ -53,8 +56,8 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
   let identity: TlsIdentity | undefined;
   let session: Buffer | undefined;
 
-  const openPlain = (onread: OnReadOpts): Socket =>
-    connect({ ...where, onread })
+  const openPlain = (onread?: OnReadOpts): Socket =>
+    connect({ ...where, ...(onread && { onread }) })
       .setNoDelay(true)
       .setKeepAlive(true, keepAliveProbeMs);
 
@@ -66,9 +69,8 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
     return now;
   }
 
-  function openSecure(user: SocketUser): Socket {
+  function openSecure(transport: Duplex): TLSSocket {
     const used = current();
-    const transport = new TlsTransport(openPlain);
     const socket = connectTls({
       ...used,
       socket: transport,
@@ -77,45 +79,56 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
       ...(session && { session }),
       ALPNProtocols: ['http/1.1'],
     });
-    transport.clearBytes = () => socket.bytesRead;
     transport.on('error', (error) => socket.destroy(error));
-    socket.on('session', (next: Buffer) => {
+    return socket.on('session', (next) => {
       if (used === identity) session = next;
     });
-    socket.on('data', (chunk: Buffer) => user.socketBytes(chunk, chunk.length, false));
-    socket.once('secureConnect', () => user.socketConnected());
-    socket.once('end', () => user.socketEnded(transport.endedCleanly()));
-    return socket;
   }
 
-  function openTcp(user: SocketUser): Socket {
-    const socket = openPlain({
-      buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(readBytes),
-      callback(length, bytes) {
-        user.socketBytes(bytes as Buffer, length, true);
-        return true;
-      },
-    });
-    socket.once('connect', () => user.socketConnected());
-    socket.once('end', () => user.socketEnded(true));
-    return socket;
+  function limitTime(socket: Socket): void {
+    const timer = setTimeout(() => {
+      socket.destroy(new ClientError('CLIENT_CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
+    }, connectTimeoutMs);
+    const stopTimer = () => clearTimeout(timer);
+    socket.once(isSecure ? 'secureConnect' : 'connect', stopTimer).once('close', stopTimer);
   }
 
   return {
     identity: current,
     open(user) {
-      const socket = isSecure ? openSecure(user) : openTcp(user);
-      const timer = setTimeout(() => {
-        socket.destroy(new ClientError('CLIENT_CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
-      }, connectTimeoutMs);
-      const stopTimer = () => clearTimeout(timer);
-      socket.once(isSecure ? 'secureConnect' : 'connect', stopTimer);
-      socket.on('error', (error) => user.socketFailed(error));
-      socket.once('close', () => {
-        stopTimer();
-        user.socketClosed();
-      });
+      const socket = isSecure ? readSecure(user, openPlain, openSecure) : readPlain(user, openPlain);
+      limitTime(socket);
+      socket.on('error', (error) => user.socketFailed(error)).once('close', () => user.socketClosed());
+      return socket;
+    },
+    openUnread() {
+      const plain = openPlain();
+      const socket = isSecure ? openSecure(plain) : plain;
+      limitTime(socket);
       return socket;
     },
   };
+}
+
+type OpenPlain = (onread: OnReadOpts) => Socket;
+
+function readPlain(user: SocketUser, openPlain: OpenPlain): Socket {
+  const socket = openPlain({
+    buffer: sharedBuffer ?? Buffer.allocUnsafeSlow(readBytes),
+    callback(length, bytes) {
+      user.socketBytes(bytes as Buffer, length, true);
+      return true;
+    },
+  });
+  return socket.once('connect', () => user.socketConnected()).once('end', () => user.socketEnded(true));
+}
+
+function readSecure(user: SocketUser, openPlain: OpenPlain, openSecure: (transport: Duplex) => TLSSocket): Socket {
+  const transport = new TlsTransport(openPlain);
+  const socket = openSecure(transport);
+  transport.clearBytes = () => socket.bytesRead;
+  return socket
+    .on('data', (chunk) => user.socketBytes(chunk, chunk.length, false))
+    .once('secureConnect', () => user.socketConnected())
+    .once('end', () => user.socketEnded(transport.endedCleanly()));
 }

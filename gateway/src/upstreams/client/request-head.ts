@@ -14,6 +14,10 @@ export type ClientRequest = Readonly<{
   body: Uint8Array | Readable | null;
   /** Of a streamed body. If undefined, it is sent in chunks. */
   bodyLength?: number | undefined;
+  /** Instead of that of the pool. */
+  headTimeoutMs?: number | undefined;
+  /** Instead of that of the pool. */
+  bodyTimeoutMs?: number | undefined;
 }>;
 
 // RFC 9112 section 3. Characters above 0xff would be cut to one byte, which could be a CR or LF.

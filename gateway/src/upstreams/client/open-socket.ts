@@ -128,7 +128,7 @@ function readSecure(user: SocketUser, openPlain: OpenPlain, openSecure: (transpo
   const socket = openSecure(transport);
   transport.clearBytes = () => socket.bytesRead;
   return socket
-    .on('data', (chunk) => user.socketBytes(chunk, chunk.length, false))
+    .on('data', (chunk: Buffer) => user.socketBytes(chunk, chunk.length, false))
     .once('secureConnect', () => user.socketConnected())
     .once('end', () => user.socketEnded(transport.endedCleanly()));
 }

@@ -115,22 +115,43 @@ describe.each([withUndici, withClient])('$name', (subject) => {
       }
     });
 
-    test('to HEAD has no body', async () => {
-      const { service, client } = await serve(answers('HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n'));
-      for (let count = 0; count < 3; count += 1) {
-        expect(await client.send({ method: 'HEAD' }).outcome).toMatchObject({ status: 200, body: '', trailers: [] });
+    const empty = [
+      ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n'],
+      ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
+      ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n'],
+    ] as const;
+    test.each(empty)('to %s that only announces a body has none: %j', async (method, bytes) => {
+      const { service, client, ask } = await serve(
+        (socket, head) => void socket.write(head.startsWith('GET /ok') ? ok : bytes),
+      );
+      for (let count = 0; count < 2; count += 1) {
+        expect(await client.send({ method }).outcome).toMatchObject({ body: '', trailers: [] });
       }
-      // undici closes after each HEAD.
-      expect(service.connections).toHaveLength(isOurs ? 1 : 3);
+      expect(service.connections).toHaveLength(2);
+      await delay(1_500);
+      // undici closes after each of them; the client waits a second for an unexpected body.
+      await ask('/ok');
+      expect(service.connections).toHaveLength(isOurs ? 2 : 3);
     });
 
-    test('not modified has no body, even with a length', async () => {
-      const { service, ask } = await serve(answers('HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n'));
-      for (let count = 0; count < 3; count += 1) {
-        expect(await ask()).toMatchObject({ status: 304, body: '', trailers: [] });
+    test.each(empty)('to %s is not followed by another one if a body follows: %j', async (method, bytes) => {
+      const evil = 'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil';
+      const { client } = await serve(
+        (socket) => void socket.write(bytes, () => setTimeout(() => socket.write(evil), 20)),
+      );
+      for (let count = 0; count < 10; count += 1) {
+        expect((await client.send({ method }).outcome).body).toBe('');
+        await delay(5);
       }
-      // undici closes after each of them.
-      expect(service.connections).toHaveLength(isOurs ? 1 : 3);
+    });
+
+    test('to HEAD does not hold the only connection', async () => {
+      const { service, client, ask } = await serve(answers('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), {
+        maxConnections: 1,
+      });
+      expect(await client.send({ method: 'HEAD' }).outcome).toMatchObject({ status: 200 });
+      expect(await ask()).toMatchObject({ status: 200 });
+      expect(service.connections).toHaveLength(2);
     });
 
     test('may have trailers', async () => {

@@ -28,6 +28,7 @@ export class ClientPool implements ConnectionOwner {
   readonly #connections = new Set<Connection>();
   /** The last one was used last. */
   readonly #idle: Connection[] = [];
+  readonly #resting = new Set<Connection>();
   readonly #queue: Exchange[] = [];
   #assigned: Connection[] = [];
   #isClosing = false;
@@ -73,7 +74,7 @@ export class ClientPool implements ConnectionOwner {
   /** Closes idle connections now, and others after their exchanges. Queued requests are still sent. */
   close(): Promise<void> {
     this.#isClosing = true;
-    for (const connection of [...this.#idle]) connection.close();
+    for (const connection of [...this.#idle, ...this.#resting]) connection.close();
     return new Promise((resolve) => {
       const before = this.#onClosed;
       this.#onClosed = () => {
@@ -93,14 +94,21 @@ export class ClientPool implements ConnectionOwner {
   }
 
   connectionReady(connection: Connection): void {
+    this.#resting.delete(connection);
     const next = connection.mayBeReused() ? this.#nextQueued() : undefined;
     if (next !== undefined) this.#assign(connection, next);
     else if (this.#isClosing || !connection.mayBeReused()) connection.close();
     else this.#idle.push(connection);
   }
 
+  connectionResting(connection: Connection): void {
+    if (this.#isClosing || this.#queue.length > 0) connection.close();
+    else this.#resting.add(connection);
+  }
+
   connectionClosed(connection: Connection, unsent: Exchange | undefined): void {
     this.#connections.delete(connection);
+    this.#resting.delete(connection);
     const at = this.#idle.lastIndexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     const next = unsent ?? this.#nextQueued();
@@ -110,11 +118,19 @@ export class ClientPool implements ConnectionOwner {
 
   #place(exchange: Exchange): void {
     const idle = this.#takeIdle();
+    if (idle === undefined && this.#connections.size >= this.#options.maxConnections) this.#closeOneResting();
     if (idle !== undefined) this.#assign(idle, exchange);
     else if (this.#connections.size < this.#options.maxConnections) this.#open(exchange);
     else {
       exchange.queuedUntilMs = this.clock.after(this.#options.queueTimeoutMs);
       this.#queue.push(exchange);
+    }
+  }
+
+  #closeOneResting(): void {
+    for (const connection of this.#resting) {
+      connection.close();
+      return;
     }
   }
 

@@ -14,6 +14,8 @@ export interface ConnectionOwner {
   readonly timeouts: ClientTimeouts;
   /** The connection can carry a request. */
   connectionReady(connection: Connection): void;
+  /** The connection will be ready later. It may be closed instead. */
+  connectionResting(connection: Connection): void;
   /** The last call. @param unsent An exchange that needs another connection. */
   connectionClosed(connection: Connection, unsent: Exchange | undefined): void;
 }
@@ -28,9 +30,11 @@ export type ClientTimeouts = Readonly<{
   idleTimeoutMs: number;
 }>;
 
-type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'closed';
+type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'resting' | 'closed';
 
 export const maxIdleMs = 600_000;
+// A faulty service that sends a body after HEAD or 304 sends it at once. It would be read as the next response.
+const restMs = 1_000;
 // Up to this size head and body are one write.
 const maxJoinedBytes = 16 * 1024;
 const sliceBytes = 64 * 1024;
@@ -49,6 +53,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   /** The bytes that are being read are overwritten afterwards. */
   #isShared = false;
   #deadlineMs = never;
+  #idleUntilMs = never;
 
   constructor(owner: ConnectionOwner) {
     this.#owner = owner;
@@ -117,6 +122,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (this.#phase === 'head') this.abort(new ClientError('CLIENT_HEAD_TIMEOUT', 'no response head in time'));
     else if (this.#phase === 'body') this.abort(new ClientError('CLIENT_BODY_TIMEOUT', 'no response data in time'));
     else if (this.#phase === 'idle') this.close();
+    else if (this.#phase === 'resting') this.#becomeIdle();
   }
 
   socketConnected(): void {
@@ -170,8 +176,9 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#exchange = undefined;
     // While a request is still being sent, the next one would become a part of its body.
     const isSent = this.#upload === undefined && this.#socket.writableLength === 0;
-    if (isSent && this.#parser.mayReuse && this.#setIdleTime()) this.#becomeIdle();
-    else this.close();
+    if (!isSent || !this.#parser.mayReuse || !this.#setIdleTime()) this.close();
+    else if (this.#parser.mayBeFollowed) this.#rest();
+    else this.#becomeIdle();
     exchange?.end(trailers);
   }
 
@@ -234,15 +241,22 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     let idleMs = this.#owner.timeouts.idleTimeoutMs;
     // A second less than the service waits, so that a request does not meet a closing connection.
     if (keepAliveSec !== undefined && idleMs > 0) idleMs = Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
-    this.#deadlineMs = this.#owner.clock.nowMs + idleMs;
+    this.#idleUntilMs = this.#owner.clock.nowMs + idleMs;
     return idleMs > 0;
   }
 
   #becomeIdle(): void {
     this.#phase = 'idle';
+    this.#deadlineMs = this.#idleUntilMs;
     if (this.#isPaused) this.#socket.resume();
     this.#isPaused = false;
     this.#owner.connectionReady(this);
+  }
+
+  #rest(): void {
+    this.#phase = 'resting';
+    this.#deadlineMs = this.#owner.clock.after(restMs);
+    this.#owner.connectionResting(this);
   }
 
   /** Closes a connection on which nothing of the assigned request was sent. */

@@ -8,6 +8,8 @@ export class ResponseFraming {
   length = 0;
   /** The connection may carry another request after this response. */
   mayReuse = false;
+  /** The head announces a body that must not follow. A faulty service sends it nevertheless. */
+  mayBeFollowed = false;
   /** How long the service keeps an idle connection, from `Keep-Alive: timeout`, in seconds. */
   keepAliveSec: number | undefined;
 
@@ -77,6 +79,7 @@ export class ResponseFraming {
     if (value !== undefined && !/^[0-9]{1,15}$/.test(value)) return 'an invalid length';
     this.length = value === undefined ? 0 : Number(value);
     this.framing = 'none';
+    this.mayBeFollowed = false;
     if (coding !== undefined) {
       if (value !== undefined) return 'a length and a transfer coding';
       if (coding.toLowerCase() !== 'chunked') return 'an unknown transfer coding';
@@ -88,7 +91,10 @@ export class ResponseFraming {
       if (this.length > 0) this.mayReuse = false;
       return undefined;
     }
-    if (method === 'HEAD' || status === 304) return undefined;
+    if (method === 'HEAD' || status === 304) {
+      this.mayBeFollowed = method === 'HEAD' || coding !== undefined || this.length > 0;
+      return undefined;
+    }
     if (coding !== undefined) this.framing = 'chunked';
     else if (value === undefined) {
       this.framing = 'until-close';

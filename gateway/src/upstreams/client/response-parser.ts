@@ -70,6 +70,11 @@ export class ResponseParser {
     return this.#framing.mayReuse;
   }
 
+  /** A faulty service may send a body after the response, which must not have one. */
+  get mayBeFollowed(): boolean {
+    return this.#framing.mayBeFollowed;
+  }
+
   /** From `Keep-Alive: timeout` of the last response. */
   get keepAliveSec(): number | undefined {
     return this.#framing.keepAliveSec;

@@ -42,6 +42,14 @@ export function readChunkLine(bytes: Buffer, from: number, end: number, line: Ch
   return at + 2;
 }
 
+/** @returns The position after the CRLF that ends a chunk; `from` if it is incomplete or invalid. */
+export function readChunkEnd(bytes: Buffer, from: number, end: number, line: ChunkLine): number {
+  line.violation = undefined;
+  const isValid = bytes[from] === cr && (from + 1 === end || bytes[from + 1] === lf);
+  if (!isValid) return refuse(line, from, 'a chunk without CRLF at its end');
+  return from + 1 === end ? from : from + 2;
+}
+
 /** @returns -1 if the byte is not a hexadecimal digit. */
 function hexDigit(byte: number): number {
   if (byte >= 48 && byte <= 57) return byte - 48;

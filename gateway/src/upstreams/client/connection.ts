@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
 import { ClientError } from './client-error.ts';
 import type { Exchange } from './exchange.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import type { TickClock } from './tick-clock.ts';
-import { Upload, type UploadOwner } from './upload.ts';
+import type { Upload, UploadOwner } from './upload.ts';
+import { writeRequest } from './write-request.ts';
 
 /** The pool of a connection. */
 export interface ConnectionOwner {
@@ -35,9 +35,6 @@ type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'resting' | 
 export const maxIdleMs = 600_000;
 // A faulty service that sends a body after HEAD or 304 sends it at once. It would be read as the next response.
 const restMs = 1_000;
-// Up to this size head and body are one write.
-const maxJoinedBytes = 16 * 1024;
-const sliceBytes = 64 * 1024;
 const never = Number.POSITIVE_INFINITY;
 
 /** One connection to a service. It carries one exchange at a time, and never one after an unclear end of another. */
@@ -211,18 +208,10 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.abort(error);
   }
 
-  #send({ head, request }: Exchange): void {
-    const { body } = request;
-    this.#deadlineMs = this.#headDeadline();
-    if (body === null || (body instanceof Uint8Array && body.length === 0)) this.#socket.write(head, 'latin1');
-    else if (body instanceof Uint8Array && body.length <= maxJoinedBytes) this.#socket.write(join(head, body));
-    else {
-      const isBytes = body instanceof Uint8Array;
-      this.#deadlineMs = never;
-      const stream = isBytes ? Readable.from(slices(body)) : body;
-      this.#upload = new Upload(stream, isBytes ? body.length : request.bodyLength, this.#socket, this);
-      this.#upload.start(head);
-    }
+  #send(exchange: Exchange): void {
+    this.#upload = writeRequest(exchange, this.#socket, this);
+    this.#deadlineMs = this.#upload === undefined ? this.#headDeadline() : never;
+    this.#upload?.start(exchange.head);
   }
 
   #headDeadline(): number {
@@ -275,16 +264,4 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#upload?.stop();
     this.#owner.connectionClosed(this, unsent);
   }
-}
-
-function join(head: string, body: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(head.length + body.length);
-  bytes.write(head, 'latin1');
-  bytes.set(body, head.length);
-  return bytes;
-}
-
-/** Slices show whether the service still reads a large body. */
-function* slices(body: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < body.length; at += sliceBytes) yield body.subarray(at, at + sliceBytes);
 }

@@ -1,5 +1,6 @@
-import { type ChunkLine, readChunkLine } from './chunk-line.ts';
+import { type ChunkLine, readChunkEnd, readChunkLine } from './chunk-line.ts';
 import { ClientError } from './client-error.ts';
+import { DataRange } from './data-range.ts';
 import { FieldLines } from './field-lines.ts';
 import { ResponseFraming } from './response-framing.ts';
 import { readStatusLine, type StatusLine } from './status-line.ts';
@@ -33,8 +34,6 @@ export const maxHeadBytes = 16 * 1024;
 /** Informational responses before the final one. */
 const maxInformational = 9;
 const none: string[] = [];
-const cr = 13;
-const lf = 10;
 
 /**
  * Reads the responses of one connection, one at a time. It accepts a strict subset of what node's parser accepts, and
@@ -57,9 +56,7 @@ export class ResponseParser {
   #informational = 0;
   /** Bytes that the body or the chunk still has. */
   #left = 0;
-  /** The decoded data of the current read is one range of its bytes. */
-  #dataStart = 0;
-  #dataEnd = 0;
+  readonly #data = new DataRange();
 
   constructor(receiver: ResponseReceiver) {
     this.#receiver = receiver;
@@ -106,8 +103,7 @@ export class ResponseParser {
     const bytes = carry === undefined ? received : Buffer.concat([carry, received.subarray(0, length)]);
     const end = carry === undefined ? length : bytes.length;
     this.#carry = undefined;
-    this.#dataStart = 0;
-    this.#dataEnd = 0;
+    this.#data.clear();
     let at = 0;
     while (at < end && this.#state !== 'ended') {
       const next = this.#step(bytes, at, end);
@@ -115,8 +111,8 @@ export class ResponseParser {
       at = next;
     }
     if (this.#isStopped()) return;
-    if (this.#dataEnd > this.#dataStart) {
-      this.#receiver.receiveData(bytes, this.#dataStart, this.#dataEnd);
+    if (this.#data.end > 0) {
+      this.#receiver.receiveData(bytes, this.#data.start, this.#data.end);
       if (this.#isStopped()) return;
     }
     if (this.#state === 'ended') this.#finish(at < end);
@@ -222,9 +218,7 @@ export class ResponseParser {
 
   #readData(bytes: Buffer, at: number, end: number, after: State): number {
     const size = Math.min(this.#left, end - at);
-    if (this.#dataEnd === 0) this.#dataStart = at;
-    else bytes.copyWithin(this.#dataEnd, at, at + size);
-    this.#dataEnd = (this.#dataEnd === 0 ? at : this.#dataEnd) + size;
+    this.#data.add(bytes, at, size);
     this.#left -= size;
     if (this.#left === 0) this.#state = after;
     return at + size;
@@ -241,10 +235,10 @@ export class ResponseParser {
   }
 
   #readChunkEnd(bytes: Buffer, at: number, end: number): number {
-    if (bytes[at] !== cr || (at + 1 < end && bytes[at + 1] !== lf)) throw invalid('a chunk without CRLF at its end');
-    if (at + 1 === end) return at;
-    this.#state = 'chunk-line';
-    return at + 2;
+    const next = readChunkEnd(bytes, at, end, this.#chunkLine);
+    if (this.#chunkLine.violation !== undefined) throw invalid(this.#chunkLine.violation);
+    if (next > at) this.#state = 'chunk-line';
+    return next;
   }
 
   #endTrailers(): void {

@@ -6,7 +6,6 @@ import { type CertificateAndKey, testAuthority } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { OpenSubject, SubjectSettings, TlsSettings } from './client-contract/subject.ts';
 import { withClient } from './client-contract/with-client.ts';
-import { withUndici } from './client-contract/with-undici.ts';
 
 const authority = testAuthority('services');
 const clients = testAuthority('clients');
@@ -23,7 +22,7 @@ type TlsService = Readonly<{
 }>;
 type ServeOptions = Readonly<{ own?: CertificateAndKey; isMutual?: boolean; maxVersion?: SecureVersion }>;
 
-describe.each([withUndici, withClient])('$name over TLS', (subject) => {
+describe.each([withClient])('$name over TLS', (subject) => {
   const isOurs = subject.name === 'client';
   const cleanups: (() => unknown)[] = [];
   afterEach(async () => {

@@ -9,7 +9,6 @@ import { type Spoiling, serviceInOtherThread } from './client-contract/other-thr
 import { answers, type Script, type ScriptedService, scriptedService } from './client-contract/scripted-service.ts';
 import type { OpenSubject, SubjectSettings } from './client-contract/subject.ts';
 import { withClient } from './client-contract/with-client.ts';
-import { withUndici } from './client-contract/with-undici.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const okChunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n';
@@ -17,7 +16,7 @@ const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n';
 const continued = 'HTTP/1.1 100 Continue\r\n\r\n';
 
 // What both clients do. Where undici is weaker, the table says so, and the suite shows both.
-describe.each([withUndici, withClient])('$name', (subject) => {
+describe.each([withClient])('$name', (subject) => {
   const isOurs = subject.name === 'client';
   const cleanups: (() => unknown)[] = [];
   afterEach(async () => {

@@ -145,10 +145,10 @@ describe('a misbehaving service', () => {
       'switches protocols unasked',
       (socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
       502,
-      'upstream_broken',
+      'upstream_invalid_response',
     ],
     ['sends only early hints', (socket) => socket.write(hints.repeat(1000)), 502, 'upstream_invalid_response'],
-    ['sends only 100 Continue', (socket) => socket.write(unasked.repeat(1000)), 502, 'upstream_broken'],
+    ['sends only 100 Continue', (socket) => socket.write(unasked.repeat(1000)), 502, 'upstream_invalid_response'],
     ['sends 100 Continue, and then nothing', (socket) => socket.write(unasked), 504, 'upstream_timeout'],
     ['sends early hints, and then nothing', (socket) => socket.write(hints), 504, 'upstream_timeout'],
   ])('that %s is 502 or 504, and the next request succeeds', async (_name, misbehave, status, code) => {

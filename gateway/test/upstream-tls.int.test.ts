@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { type CertificateAndKey, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { get } from '../src/upstreams/client/get.ts';
 import { openUpstream } from '../src/upstreams/pool/open-upstream.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { exampleUpstream } from './kit/example-route.ts';
@@ -139,8 +140,7 @@ describe('an https upstream', () => {
       { logger: log.logger },
     );
     const ask = async () => {
-      const { body } = await opened.choose().pool.request({ path: '/', method: 'GET', reset: true });
-      await body.dump();
+      await get(opened.choose().pool, '/', { maxBodyBytes: 100, timeoutMs: 5_000 });
       return services.mutual.peers.at(-1);
     };
     expect(await ask()).toBe('first');

@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import { Pool } from 'undici';
 import { ClientPool } from '../../gateway/src/upstreams/client/client-pool.ts';
 import { createSocketOpener } from '../../gateway/src/upstreams/client/open-socket.ts';
-import { createConnect, forUndici } from '../../gateway/src/upstreams/pool/connector.ts';
 
 // `npm run bench:client`: CPU per request of a bare forwarder with the gateway's own client, and with undici as target.ts
 // configures it. The forwarder has core 0; wrk and the upstream have core 1. Rounds alternate.
@@ -76,7 +75,6 @@ const forwarders: Record<string, (origin: string) => RequestListener> = {
     const pool = new Pool(origin, {
       pipelining: 1,
       connections: 2_048,
-      connect: forUndici(createConnect(1_000, undefined)),
       headersTimeout: 30_000,
       bodyTimeout: 60_000,
       keepAliveTimeout: 4_000,

@@ -2,12 +2,17 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Registry } from '@countersign/service-kit';
 import { Router } from 'express';
-import { Pool } from 'undici';
+import { ClientPool } from '../upstreams/client/client-pool.ts';
+import { get as getFrom, headerOf } from '../upstreams/client/get.ts';
+import { createSocketOpener } from '../upstreams/client/open-socket.ts';
 
 // A worker's admin listener is a Unix socket in a directory that only the gateway's user can open. The primary reads it.
 
 const workerMetricsPath = '/metrics.json';
 const answerWithinMs = 2_000;
+const idleMs = 4_000;
+// The metrics of a worker with many routes.
+const maxBodyBytes = 256 * 1024 * 1024;
 
 /** An answer of a worker's admin listener. */
 export type WorkerAnswer = Readonly<{ status: number; type: string; body: string }>;
@@ -22,18 +27,31 @@ export type WorkerAdminClient = Readonly<{
 }>;
 
 export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
-  const pool = new Pool('http://worker', {
-    socketPath,
-    connections: 4,
-    headersTimeout: answerWithinMs,
-    bodyTimeout: answerWithinMs,
-    connect: { timeout: answerWithinMs },
+  const pool = new ClientPool({
+    host: 'worker',
+    opener: createSocketOpener({ origin: 'http://worker', socketPath, connectTimeoutMs: answerWithinMs }),
+    maxConnections: 4,
+    queueTimeoutMs: answerWithinMs,
+    headTimeoutMs: answerWithinMs,
+    bodyTimeoutMs: answerWithinMs,
+    idleTimeoutMs: idleMs,
   });
   async function get(path: string): Promise<WorkerAnswer> {
-    const { statusCode, headers, body } = await pool.request({ method: 'GET', path });
-    return { status: statusCode, type: String(headers['content-type'] ?? ''), body: await body.text() };
+    const response = await getFrom(pool, path, { maxBodyBytes, timeoutMs: answerWithinMs });
+    return {
+      status: response.status,
+      type: headerOf(response, 'content-type') ?? '',
+      body: response.body.toString('utf8'),
+    };
   }
-  return { get, metrics: () => get(workerMetricsPath), close: () => pool.destroy() };
+  return {
+    get,
+    metrics: () => get(workerMetricsPath),
+    close: () => {
+      pool.destroy();
+      return pool.close();
+    },
+  };
 }
 
 /** The routes that a worker's admin listener serves in addition to those of every gateway. */

@@ -9,6 +9,7 @@ import {
 import type { Upstream } from '../../config/config.ts';
 import type { FeedRequest } from '../../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../../revocations/page.ts';
+import { get } from '../client/get.ts';
 import type { OpenUpstream } from '../pool/open-upstream.ts';
 import type { Target } from '../pool/target.ts';
 
@@ -56,20 +57,14 @@ export function createRevocationSource(
       { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
     );
     const timeoutMs = question.waitSec * 1000 + graceMs;
-    const { statusCode, body } = await pool.request({
-      method: 'GET',
-      path: pathname + query,
+    const { status, body } = await get(pool, pathname + query, {
       headers: [...signed.flat(), 'accept', accept],
-      headersTimeout: timeoutMs,
-      bodyTimeout: graceMs,
-      // Covers the whole response: one that arrives byte by byte never exceeds the timeouts above.
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs + graceMs)]),
+      maxBodyBytes: maxBytes,
+      timeoutMs: timeoutMs + graceMs,
+      signal,
     });
-    if (statusCode !== 200) {
-      await body.dump();
-      throw new Error(`the revocation feed responded with ${statusCode}`);
-    }
-    return readRevocationPage(JSON.parse(await readAll(body as AsyncIterable<Buffer>)));
+    if (status !== 200) throw new Error(`the revocation feed responded with ${status}`);
+    return readRevocationPage(JSON.parse(body.toString('utf8')));
   }
 
   return async (question, signal) => {
@@ -87,18 +82,6 @@ export function createRevocationSource(
       setTimeout(() => late.abort(), lateMs).unref();
     }
   };
-}
-
-async function readAll(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    // Leaving the loop closes the connection.
-    if (bytes > maxBytes) throw new Error(`the revocation feed responded with more than ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function queryOf({ position, waitSec }: FeedRequest): string {

@@ -1,74 +1,8 @@
 import { createHash } from 'node:crypto';
-import { Socket } from 'node:net';
 import type { Logger } from '@countersign/service-kit';
-import { buildConnector } from 'undici';
 import type { UpstreamTls } from '../../config/config.ts';
 import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
 import { createReloader, type Reloader } from '../../keys/reloader.ts';
-import { ignoreContinue } from './ignore-continue.ts';
-
-/** Opens connections to an upstream's targets: for requests, upgrades and health checks. */
-export type Connect = (
-  options: buildConnector.Options,
-  callback: buildConnector.Callback,
-) => /** Still connecting. */ Socket;
-
-/**
- * @param connectMs For TCP and TLS together.
- * @param tls A connection uses the files as they are when it opens; changed files do not resume old sessions.
- *   Certificates are always checked; no option turns that off.
- */
-export function createConnect(connectMs: number, tls: TlsFiles | undefined): Connect {
-  let material: TlsMaterial | undefined;
-  let connector = build(undefined);
-
-  function build(files: TlsMaterial | undefined): buildConnector.connector {
-    return buildConnector({ ...files, timeout: connectMs, allowH2: false });
-  }
-
-  return (options, callback) => {
-    const current = tls?.current();
-    if (current !== material) {
-      material = current;
-      connector = build(material);
-    }
-    const socket: unknown = connector(options, callback);
-    // The declared type of the connector is too wide.
-    if (!(socket instanceof Socket)) throw new Error('the connector made no socket');
-    return socket;
-  };
-}
-
-/** Wraps `connect` for undici, which sends requests on these sockets. */
-export function forUndici(connect: Connect): Connect {
-  return (options, callback) => {
-    const socket = connect(options, callback);
-    socket.on('error', markResets);
-    socket.on('error', keepFirstCode());
-    ignoreContinue(socket);
-    return socket;
-  };
-}
-
-/**
- * Renames the code of a reset. undici takes a response that ends with its connection as complete, even after
- * ECONNRESET, but such a response is incomplete (RFC 9112 section 8). Under another code undici treats it as an error.
- */
-function markResets(error: NodeJS.ErrnoException): void {
-  if (error.code === 'ECONNRESET') error.code = 'ERR_UPSTREAM_RESET';
-}
-
-/**
- * Keeps the code of the first error. In TLS 1.3 a service refuses our certificate after the handshake. Its alert comes
- * first, then undici destroys the socket with "other side closed" and would report that.
- */
-function keepFirstCode(): (error: NodeJS.ErrnoException) => void {
-  let first: NodeJS.ErrnoException | undefined;
-  return (error) => {
-    first ??= error;
-    if (first.code !== undefined) error.code = first.code;
-  };
-}
 
 export type TlsFiles = Reloader<TlsMaterial>;
 

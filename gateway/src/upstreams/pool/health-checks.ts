@@ -1,11 +1,13 @@
-import { Client } from 'undici';
 import type { Upstream } from '../../config/config.ts';
-import type { Connect } from './connector.ts';
+import { ClientPool } from '../client/client-pool.ts';
+import { get } from '../client/get.ts';
+import type { SocketOpener } from '../client/open-socket.ts';
 
 export type HealthChecksOptions = Readonly<{
-  origin: string;
+  /** The value of `Host`. */
+  host: string;
   rules: NonNullable<Upstream['health']>;
-  connect: Connect;
+  opener: SocketOpener;
   /** Called after every check. `reason` is a status or an error code; undefined if healthy. */
   onChecked(reason: string | undefined): void;
   /** Whether requests are refused until a check passes. Then checks run more often. */
@@ -32,11 +34,17 @@ const maxBodyBytes = 16 * 1024;
  * health path without identity.
  */
 export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
-  const { origin, rules, connect, onChecked, isUrgent, random } = options;
-  const client = new Client(origin, {
-    connect,
-    headersTimeout: 0,
-    bodyTimeout: 0,
+  const { host, rules, opener, onChecked, isUrgent, random } = options;
+  const { timeoutMs } = rules;
+  const pool = new ClientPool({
+    host,
+    opener,
+    maxConnections: 1,
+    queueTimeoutMs: timeoutMs,
+    headTimeoutMs: timeoutMs,
+    bodyTimeoutMs: timeoutMs,
+    // No connection is used twice.
+    idleTimeoutMs: 0,
   });
   const stopped = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -53,18 +61,17 @@ export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
 
   async function ask(): Promise<string | undefined> {
     try {
-      const { statusCode, body } = await client.request({
-        method: 'GET',
-        path: rules.path,
+      const { status } = await get(pool, rules.path, {
         headers: ['user-agent', 'countersign-health'],
-        reset: true,
-        signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(rules.timeoutMs)]),
+        maxBodyBytes,
+        largerBody: 'cut',
+        timeoutMs,
+        signal: stopped.signal,
       });
-      await body.dump({ limit: maxBodyBytes });
-      return statusCode >= 200 && statusCode < 300 ? undefined : `status ${statusCode}`;
+      return status >= 200 && status < 300 ? undefined : `status ${status}`;
     } catch (error) {
-      if (error instanceof DOMException && error.name === 'TimeoutError') return 'no response in time';
       const { code } = error as { code?: unknown };
+      if (code === 'CLIENT_HEAD_TIMEOUT' || code === 'CLIENT_BODY_TIMEOUT') return 'no response in time';
       return typeof code === 'string' ? code : 'no response';
     }
   }
@@ -84,7 +91,8 @@ export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
     async stop() {
       clearTimeout(timer);
       stopped.abort();
-      await client.destroy();
+      pool.destroy();
+      await pool.close();
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
-import { createConnect, openTlsFiles, type TlsFiles } from './connector.ts';
+import { openTlsFiles, type TlsFiles } from './connector.ts';
 import { createRetryBudget, type RetryBudget } from './retry.ts';
 import { openTarget, type Target } from './target.ts';
 
@@ -54,12 +54,11 @@ const noPermit: Permit = -1;
 export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstream {
   const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
   const tls = upstream.tls && openTlsFiles(upstream.name, upstream.tls, logger);
-  const connect = createConnect(upstream.timeouts.connectMs, tls);
   const breaker = upstream.breaker && createBreaker({ ...upstream.breaker, hasChecks: upstream.health !== undefined });
   const onChecked = (isGood: boolean) => breaker?.checked(isGood);
   const isUrgent = () => breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
   const targets = upstream.targets.map((origin) =>
-    openTarget(origin, { upstream, connect, logger, monotonicMs, random, onChecked, isUrgent }),
+    openTarget(origin, { upstream, tls, logger, monotonicMs, random, onChecked, isUrgent }),
   );
   const choose = createChooser(targets, upstream.balance);
   const only = targets.length === 1 ? targets[0] : undefined;

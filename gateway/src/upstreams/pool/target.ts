@@ -1,8 +1,9 @@
 import type { Logger } from '@countersign/service-kit';
-import { Pool } from 'undici';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
-import { type Connect, forUndici } from './connector.ts';
+import { ClientPool } from '../client/client-pool.ts';
+import { createSocketOpener, type SocketOpener } from '../client/open-socket.ts';
+import type { TlsFiles } from './connector.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
 import { createStalledResponses, type StalledResponses } from './open-connections.ts';
 import { createTargetHealth, type TargetHealth } from './target-health.ts';
@@ -14,8 +15,8 @@ export type LastError = Readonly<{ code: string; atMs: number }>;
 export type Target = {
   readonly origin: string;
   readonly host: string;
-  readonly pool: Pool;
-  readonly connect: Connect;
+  readonly pool: ClientPool;
+  readonly opener: SocketOpener;
   /** Unfinished requests and upgraded connections. Each caller that raises it lowers it again. */
   pending: number;
   /** Requests that hold a connection of the pool or are queued for one. Each caller that raises it lowers it again. */
@@ -37,12 +38,11 @@ export type Target = {
   /** A new request must wait for a connection. */
   isBusy(): boolean;
   /**
-   * Waits for a connection. Meanwhile responses whose clients have stopped reading are ended, to free theirs.
+   * Ends responses whose clients have stopped reading, while a request waits for one of their connections.
    *
-   * @param onTimeout Called if there is no connection after this time.
-   * @returns A function that ends the wait.
+   * @returns A function that stops this.
    */
-  queue(timeoutMs: number, onTimeout: () => void): () => void;
+  freeConnections(): () => void;
   /** Another stream may begin. */
   hasRoomForStream(): boolean;
   /** A request got a response, of any status. */
@@ -73,12 +73,11 @@ export const maxStreamsPerTarget = maxConnectionsPerTarget / 2;
 // Shorter than the 5 s after which a Node service closes an idle connection, so that a request never meets a closing
 // one.
 const idleConnectionMs = 4_000;
-const maxHeaderSize = 16 * 1024;
 const evictEveryMs = 250;
 
 type TargetDeps = Readonly<{
   upstream: Upstream;
-  connect: Connect;
+  tls: TlsFiles | undefined;
   logger: Logger;
   monotonicMs(): number;
   random(): number;
@@ -93,20 +92,24 @@ export const isOutage = (code: Code): boolean => code === 'upstream_unreachable'
 
 /** Opens one address. Connections open when they are first needed. */
 export function openTarget(origin: string, deps: TargetDeps): Target {
-  const { upstream, connect, logger, monotonicMs, random } = deps;
+  const { upstream, tls, logger, monotonicMs, random } = deps;
   const { timeouts, health: rules } = upstream;
   const health = createTargetHealth(rules ?? { unhealthyAfter: 1, healthyAfter: 1 });
   const logFields = { upstream: upstream.name, target: origin };
-  const pool = new Pool(origin, {
-    // One request per connection at a time: with pipelining, a request that hangs would delay those of other clients.
-    pipelining: 1,
-    connections: maxConnectionsPerTarget,
-    connect: forUndici(connect),
-    headersTimeout: timeouts.responseMs,
-    bodyTimeout: timeouts.idleMs,
-    keepAliveTimeout: idleConnectionMs,
-    maxHeaderSize,
-    allowH2: false,
+  const { host } = new URL(origin);
+  const opener = createSocketOpener({
+    origin,
+    connectTimeoutMs: timeouts.connectMs,
+    tls: tls && (() => tls.current()),
+  });
+  const pool = new ClientPool({
+    host,
+    opener,
+    maxConnections: maxConnectionsPerTarget,
+    queueTimeoutMs: timeouts.connectMs,
+    headTimeoutMs: timeouts.responseMs,
+    bodyTimeoutMs: timeouts.idleMs,
+    idleTimeoutMs: idleConnectionMs,
   });
   let lastError: LastError | undefined;
   let failedChecks = 0;
@@ -132,9 +135,9 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
 
   return {
     origin,
-    host: new URL(origin).host,
+    host,
     pool,
-    connect,
+    opener,
     pending: 0,
     connections: 0,
     unanswered: 0,
@@ -161,16 +164,12 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     isBusy() {
       return this.connections > maxConnectionsPerTarget;
     },
-    queue(timeoutMs, onTimeout) {
+    freeConnections() {
       const { endOldest } = this.stalled;
-      const timer = setTimeout(onTimeout, timeoutMs);
       endOldest();
       // Repeated, because another queued request may get the connection that this frees up.
       const eviction = setInterval(endOldest, evictEveryMs);
-      return () => {
-        clearTimeout(timer);
-        clearInterval(eviction);
-      };
+      return () => clearInterval(eviction);
     },
     hasRoomForStream() {
       return this.streams < maxStreamsPerTarget;
@@ -191,7 +190,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     checkNow: () => checks?.checkNow(),
     start() {
       const { isUrgent } = deps;
-      checks ??= rules && startHealthChecks({ origin, rules, connect, onChecked, isUrgent, random });
+      checks ??= rules && startHealthChecks({ host, rules, opener, onChecked, isUrgent, random });
     },
     async close() {
       await checks?.stop();

@@ -153,12 +153,12 @@ function proxyTo(target: Target, attempts: WeakMap<IncomingMessage, UpgradeAttem
 }
 
 /** Connects like requests do: with the same timeout and certificates. */
-function agentFor({ origin, connect }: Target): HttpAgent {
-  const { protocol, hostname, host, port } = new URL(origin);
-  const agent = protocol === 'https:' ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });
+function agentFor({ origin, opener }: Target): HttpAgent {
+  const agent = origin.startsWith('https:')
+    ? new HttpsAgent({ keepAlive: false })
+    : new HttpAgent({ keepAlive: false });
   // Errors arrive on the socket.
-  agent.createConnection = () =>
-    connect({ protocol, hostname: hostname.replace(/^\[|\]$/g, ''), host, port }, () => {});
+  agent.createConnection = () => opener.openUnread();
   return agent;
 }
 

@@ -30,9 +30,11 @@ export type ClientTimeouts = Readonly<{
   idleTimeoutMs: number;
 }>;
 
-type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'resting' | 'closed';
+type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'resting' | 'closed';
 
 export const maxIdleMs = 600_000;
+// A request that is not written by then was answered early.
+const maxFlushTurns = 3;
 // A faulty service that sends a body after HEAD or 304 sends it at once. It would be read as the next response.
 const restMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
@@ -172,10 +174,8 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     // While a request is still being sent, the next one would become a part of its body.
-    const isSent = this.#upload === undefined && this.#socket.writableLength === 0;
-    if (!isSent || !this.#parser.mayReuse || !this.#setIdleTime()) this.close();
-    else if (this.#parser.mayBeFollowed) this.#rest();
-    else this.#becomeIdle();
+    if (this.#upload !== undefined || !this.#parser.mayReuse || !this.#setIdleTime()) this.close();
+    else this.#awaitFlush(maxFlushTurns);
     exchange?.end(trailers);
   }
 
@@ -232,6 +232,17 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (keepAliveSec !== undefined && idleMs > 0) idleMs = Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
     this.#idleUntilMs = this.#owner.clock.nowMs + idleMs;
     return idleMs > 0;
+  }
+
+  /** TLS reports a write as complete some turns of the event loop later. */
+  #awaitFlush(turnsLeft: number): void {
+    if (this.#phase === 'closed') return;
+    if (this.#socket.writableLength > 0) {
+      this.#phase = 'flushing';
+      if (turnsLeft === 0) this.close();
+      else setImmediate(() => this.#awaitFlush(turnsLeft - 1));
+    } else if (this.#parser.mayBeFollowed) this.#rest();
+    else this.#becomeIdle();
   }
 
   #becomeIdle(): void {

@@ -9,7 +9,7 @@ export interface ResponseHandler {
   onSent(): void;
   /** @param headers Names and values in turn, in Latin-1. They are slices of one string, which a cache would keep. */
   onHead(status: number, headers: string[]): void;
-  /** @returns False to pause, until `resume` is called. `onEnd` may still follow. */
+  /** @returns False to pause. `resume` continues, once this has returned. `onEnd` may follow without it. */
   onData(chunk: Buffer): boolean;
   /** @param trailers Names and values in turn. */
   onEnd(trailers: readonly string[]): void;

@@ -29,7 +29,15 @@ export type AppParts = LoginParts &
   RegisterParts &
   TokenSigner &
   BrowserParts &
-  Readonly<{ feed: Feed; identity: RequestHandler; health: Health; metrics: Registry; logger: Logger }>;
+  Readonly<{
+    feed: Feed;
+    identity: RequestHandler;
+    /** Adds the keys for agreement with the gateway to the key set. */
+    publishKeys?: RequestHandler;
+    health: Health;
+    metrics: Registry;
+    logger: Logger;
+  }>;
 
 const maxBodyBytes = 16 * 1024;
 
@@ -53,9 +61,21 @@ export function createApp(parts: AppParts): Express {
     health: parts.health,
     metrics: parts.metrics,
     errors,
+    ...(parts.publishKeys && { publishKeys: toGatewayAlone(parts.publishKeys) }),
     open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes()),
     identity: parts.identity,
     maxBodyBytes,
     routes,
   });
+}
+
+/**
+ * Clients read the key set through the gateway, and expect an issuer's keys there: some token libraries refuse a set with any
+ * other key. The gateway's own request for keys carries no identity.
+ */
+function toGatewayAlone(publishKeys: RequestHandler): RequestHandler {
+  return (req, res, next) => {
+    if (req.headers['x-identity'] === undefined) publishKeys(req, res, next);
+    else next();
+  };
 }

@@ -104,6 +104,7 @@ async function open(
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
     feed,
     identity: gateway.handler,
+    publishKeys: gateway.publishKeys,
     registration,
   });
 

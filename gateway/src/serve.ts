@@ -11,9 +11,11 @@ import {
 import { createAdminApp } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-host.ts';
 import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
+import { registerSignatureMetrics } from './admin/signature-metrics.ts';
 import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
+import { missingAgreementKey } from './keys/agreed-keys.ts';
 import { createListener, type ListenerTimes } from './server/listener.ts';
 import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
@@ -114,6 +116,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   });
   registerGauges({ current, connections, nowMs }, metrics);
   registerUpstreamMetrics(() => current().upstreams.all(), metrics);
+  registerSignatureMetrics(() => current().upstreams.all(), metrics);
   const loader = createConfigLoader();
   const { load = loader.load } = deps;
   const reloader: ConfigReloader = createConfigReloader({
@@ -176,6 +179,8 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
           ? await listen(servers.admin, config.listen.admin, 'admin listener')
           : await listenOnSocket(servers.admin, worker.adminSocket);
       current().start();
+      const missing = missingAgreementKey(config, current().gatewayKeys.agreementKeys);
+      if (missing !== undefined) logger.warn(missing);
       reloader.start();
       const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
       logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');

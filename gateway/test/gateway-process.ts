@@ -22,6 +22,9 @@ const bin = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
 export type GatewayProcess = Readonly<{
   url: string;
   adminUrl: string;
+  internalUrl: string;
+  /** The directory of its keys. */
+  keysDir: string;
   upstream: RecordingUpstream;
   issuer: TestIssuer;
   issuerServer: IssuerServer;
@@ -72,6 +75,8 @@ routes:
   return {
     url: `http://127.0.0.1:${publicPort}`,
     adminUrl,
+    internalUrl: `http://127.0.0.1:${internal}`,
+    keysDir: join(home, 'keys'),
     upstream,
     issuer,
     issuerServer: auth,

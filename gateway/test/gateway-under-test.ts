@@ -19,6 +19,7 @@ import {
 import { request } from 'undici';
 import type { GatewayConfig } from '../src/config/config.ts';
 import { loadConfig } from '../src/config/load.ts';
+import { createAgreementKey } from '../src/keys/agreement-key-files.ts';
 import { createGatewayKey } from '../src/keys/gateway-keys.ts';
 import { type GatewayDeps, type RunningGateway, serveGateway } from '../src/serve.ts';
 import type { ReloadTiming } from '../src/snapshot/reload.ts';
@@ -60,6 +61,8 @@ export type GatewayOptions = Readonly<{
   /** How the issuer's key set endpoint answers from the start. Default: with its keys. */
   answerKeys?: RequestListener;
   redis?: string;
+  /** Whether the gateway has an X25519 key too. Default: false. */
+  hasAgreementKey?: boolean;
   /** False: returns the gateway before it has read its keys and revocations. */
   isIssuerHealthy?: boolean;
   isFeedHealthy?: boolean;
@@ -111,6 +114,7 @@ export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<Ga
   const home = mkdtempSync(join(tmpdir(), 'countersign-gateway-'));
   const nowMs = options.nowMs ?? Date.now;
   createGatewayKey(join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
+  if (options.hasAgreementKey === true) createAgreementKey(join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
   const issuer = await mintIssuer({ nowMs });
   const auth = await issuerServer(issuer, options.pageSize);
   auth.setHealthy(options.isIssuerHealthy ?? true);

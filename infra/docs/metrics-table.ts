@@ -1,5 +1,6 @@
 import { createMetrics } from '@countersign/service-kit';
 import { registerGauges, registerReloadMetrics } from '../../gateway/src/admin/gauges.ts';
+import { registerSignatureMetrics } from '../../gateway/src/admin/signature-metrics.ts';
 import { registerUpstreamMetrics } from '../../gateway/src/admin/upstream-metrics.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../../gateway/src/telemetry/metrics.ts';
 
@@ -13,6 +14,7 @@ export function metricsTable(): string {
   createRequestMetrics(registry);
   createRevocationLagMetric(registry);
   registerGauges({ current: unread, connections: { size: 0 }, nowMs: unread }, registry);
+  registerSignatureMetrics(unread, registry);
   registerUpstreamMetrics(unread, registry);
   registerReloadMetrics({ current: unread, reloads: unread }, registry);
   const rows = (registry.getMetricsAsArray() as unknown as readonly Metric[])

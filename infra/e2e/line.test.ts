@@ -207,6 +207,38 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     }
   });
 
+  test('every service agrees on a key with the gateway, and requests are signed with it', async () => {
+    const admin = `http://127.0.0.1:${place.ports.admin}`;
+    type Shown = { name: string; identity: { algorithm: string; uses: string; keyid?: string } };
+    await eventually(async () => {
+      const { upstreams } = (await (await fetch(`${admin}/upstreams`)).json()) as { upstreams: Shown[] };
+      const agreed = upstreams.filter(({ identity }) => identity.algorithm === 'agreed');
+      expect(agreed.map(({ name, identity }) => [name, identity.uses])).toEqual([
+        ['auth-service', 'agreed'],
+        ['users-service', 'agreed'],
+        ['complaint-service', 'agreed'],
+      ]);
+      // The keys of the services differ.
+      expect(new Set(agreed.map(({ identity }) => identity.keyid?.split('.')[1])).size).toBe(3);
+    });
+    const { token } = await logIn(gateway, 'agent@acme.test');
+    expect((await call(`${gateway}/v1/users/me`, { token })).status).toBe(200);
+    expect((await call(`${gateway}/v1/complaints`, { token })).status).toBe(200);
+    const metrics = await (await fetch(`${admin}/metrics`)).text();
+    for (const upstream of ['auth-service', 'users-service', 'complaint-service']) {
+      expect(metrics).toMatch(
+        new RegExp(`^countersign_signatures_total\\{upstream="${upstream}",algorithm="agreed"\\} [1-9]`, 'm'),
+      );
+    }
+    // Clients see the auth-service's keys for access tokens, and the gateway sees its key for agreement beside them.
+    const keysAt = async (url: string) => {
+      const { keys } = (await (await fetch(`${url}/.well-known/jwks.json`)).json()) as { keys: { alg: string }[] };
+      return [...new Set(keys.map(({ alg }) => alg))];
+    };
+    expect(await keysAt(gateway)).toEqual(['ES256']);
+    expect(await keysAt(`http://127.0.0.1:${place.ports.auth}`)).toEqual(['ES256', 'countersign-agreed-v1']);
+  });
+
   test('a captured signed request works once, and only at its destination', async () => {
     // A second gateway with the same keys uses the recorder as complaint-service, like a man in the middle.
     const config = writeGatewayConfig(place, 'tapped.yaml', (yaml) => {

@@ -44,7 +44,7 @@ describe('the secrets of this machine', () => {
     }
     expect(filesUnder()).toEqual([]);
     ensureAll(home);
-    expect(filesUnder()).toHaveLength(6);
+    expect(filesUnder()).toHaveLength(7);
     expect(loadGatewayKeys(join(home, 'gateway-keys'), 1).keys).toHaveLength(1);
   });
 

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } f
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
+import { createAgreementKey, readAgreementKeys } from '../../gateway/src/keys/agreement-key-files.ts';
 import { createGatewayKey, hasGatewayKeys } from '../../gateway/src/keys/gateway-keys.ts';
 
 /** The auth-service's secret variables, and the files that hold them on this machine. */
@@ -41,10 +42,14 @@ function broken(file: string, cost: string): StartupError {
   );
 }
 
-/** Creates the gateway's first signing key once. `countersign keys` manages the keys from then on. */
+/**
+ * Creates once the gateway's first key that signs, and its first key for agreement with services. `countersign keys` manages
+ * the keys from then on.
+ */
 export function ensureGatewayKey(home: string): void {
   const directory = join(home, 'gateway-keys');
   if (!hasGatewayKeys(directory)) createGatewayKey(directory, 0);
+  if (readAgreementKeys(directory).length === 0) createAgreementKey(directory, 0);
 }
 
 /**

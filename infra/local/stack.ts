@@ -19,7 +19,8 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
   const service = (name: string, port: number, env: Record<string, string>): ChildSpec => ({
     name,
     args: [`${name}/src/main.ts`],
-    env: { ...shared, ...env },
+    // Each service makes its own keys there, and reads no other directory.
+    env: { ...shared, AGREEMENT_KEYS: join(home, 'agreement-keys', name), ...env },
     readyUrl: ready(port),
     logFile: logFile(name),
   });

@@ -23,7 +23,7 @@ def verdict_on(vector, document):
     options = document["verifier"]
     verifier = Verifier(
         options["audience"], document["keys"]["jwks"], secrets, vector["memory_began"],
-        options["tolerance_sec"], options["max_lifetime_sec"],
+        options["tolerance_sec"], options["max_lifetime_sec"], document["keys"].get("agreement", []),
     )
     deliver = lambda request: verifier.verify(*request_of(request), vector["now"], vector["stream"])
     for earlier in vector.get("requests_before", []) + [vector["request"]] * vector["delivered_before"]:
@@ -37,8 +37,8 @@ def verdict_on(vector, document):
         return {"refused": refusal.args[0]}
 
 
-def main():
-    document = json.loads(FILE.read_text())
+def failures_in(document):
+    """Prints each vector whose result differs. Returns how many there are."""
     failed = 0
     for vector in document["vectors"]:
         expected = {key: vector[key] for key in ("identity", "refused", "exempt", "headers_left") if key in vector}
@@ -46,6 +46,12 @@ def main():
         if verdict != expected:
             failed += 1
             print(f"{vector['name']}: expected {expected}, got {verdict}")
+    return failed
+
+
+def main():
+    document = json.loads(FILE.read_text())
+    failed = failures_in(document)
     print(f"{len(document['vectors']) - failed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -12,6 +12,8 @@ import re
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+import agreement
+
 ID = re.compile(r"[A-Za-z0-9._~:@|-]{1,128}")
 ROLE = re.compile(r"[a-z0-9_-]{1,64}")
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -93,15 +95,26 @@ def without_identity(headers):
 
 
 class Verifier:
-    """`jwks` is the gateway's key set, `secrets` maps keyids to HMAC secrets, `began` is when the nonce memory began."""
+    """`jwks` is the gateway's key set, `secrets` maps keyids to HMAC secrets, `began` is when the nonce memory began.
 
-    def __init__(self, audience, jwks, secrets, began, tolerance=5, max_lifetime=60):
+    `agreement_jwks` are the service's private keys for agreement (section 11), if it has any.
+    """
+
+    def __init__(self, audience, jwks, secrets, began, tolerance=5, max_lifetime=60, agreement_jwks=()):
         self.audience, self.began, self.tolerance, self.max_lifetime = audience, began, tolerance, max_lifetime
         kids = [key["kid"] for key in jwks["keys"]]
         usable = [key for key in jwks["keys"] if key.get("crv") == "Ed25519" and kids.count(key["kid"]) == 1]
         public = {key["kid"]: base64.urlsafe_b64decode(key["x"] + "=") for key in usable}
         self.public = {kid: Ed25519PublicKey.from_public_bytes(x) for kid, x in public.items() if kid not in secrets}
         self.secrets = {keyid: secret for keyid, secret in secrets.items() if keyid not in kids}
+        # A keyid of the reserved form is an agreed key or none.
+        for keys in (self.public, self.secrets):
+            for keyid in [keyid for keyid in keys if agreement.KEYID.fullmatch(keyid)]:
+                del keys[keyid]
+        for kid, gateway in agreement.usable_keys(jwks).items():
+            for own in agreement_jwks:
+                secret = agreement.agree(agreement.decode(own["d"]), gateway, audience)
+                self.secrets[f"{kid}.{own['kid']}"] = secret
         self.nonces = {}
 
     def verify(self, method, target, headers, body, now, stream=False):

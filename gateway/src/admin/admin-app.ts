@@ -20,7 +20,7 @@ export type AdminOptions = Readonly<{
   health: Health;
   metrics: Registry;
   keySet(): unknown;
-  current(): Pick<Snapshot, 'config' | 'upstreams' | 'trust'>;
+  current(): Pick<Snapshot, 'config' | 'upstreams' | 'trust' | 'gatewayKeys'>;
   nowMs(): number;
   reloadState(): ReloadState;
   logger: Logger;
@@ -41,9 +41,10 @@ export function createAdminApp(options: AdminOptions): Express {
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));
   app.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
   app.get('/upstreams', (_req, res) => {
-    const { upstreams, trust } = current();
+    const { upstreams, trust, gatewayKeys } = current();
+    const gatewayKid = gatewayKeys.agreementKey(Math.floor(nowMs() / 1000))?.kid;
     res.json({
-      upstreams: [...upstreams.all()].map(describeUpstream),
+      upstreams: [...upstreams.all()].map((opened) => describeUpstream(opened, gatewayKid)),
       issuers: [...trust.issuers.values()].map((issuer) => describeIssuer(issuer, nowMs())),
     });
   });

@@ -63,8 +63,13 @@ export function describeRoute(route: Route) {
   };
 }
 
-/** An upstream in `GET /upstreams`. */
-export function describeUpstream({ upstream, targets, breaker, tls, stats, nowMs }: OpenUpstream) {
+/**
+ * An upstream in `GET /upstreams`.
+ *
+ * @param gatewayKid The gateway's X25519 key that is used now.
+ */
+export function describeUpstream(opened: OpenUpstream, gatewayKid: string | undefined) {
+  const { upstream, targets, breaker, tls, stats, nowMs } = opened;
   const now = nowMs();
   return {
     name: upstream.name,
@@ -81,8 +86,34 @@ export function describeUpstream({ upstream, targets, breaker, tls, stats, nowMs
             refused: stats.circuitRefusals,
           },
     retries: { made: stats.retries, over_budget: stats.retriesRefused },
+    identity: describeIdentity(opened, gatewayKid),
     tls: tls === undefined ? null : { trouble: tls.failure() ?? null },
     targets: targets.map((target) => describeTarget(target, now)),
+  };
+}
+
+/** How requests to an upstream are signed now. */
+function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayKid: string | undefined) {
+  const { algorithm } = upstream.identity;
+  if (agreement === undefined) return { algorithm, uses: algorithm };
+  const key = agreement.serviceKey();
+  const fallback = typeof key === 'string' ? key : gatewayKid === undefined ? 'no_gateway_key' : null;
+  return {
+    algorithm,
+    /** `agreed`, or `ed25519` with the reason. */
+    uses: fallback === null ? 'agreed' : 'ed25519',
+    keyid: typeof key === 'string' || gatewayKid === undefined ? null : `${gatewayKid}.${key.kid}`,
+    fallback,
+    published: agreement.targets.map(({ origin, keys, confirmedAtMs, failure }) => {
+      const kids = keys()?.map(({ kid }) => kid);
+      return {
+        target: origin,
+        /** Null: not fetched yet. */
+        kids: kids ?? null,
+        confirmed_ms_ago: kids === undefined ? null : Math.round(nowMs() - confirmedAtMs()),
+        failure: failure() ?? null,
+      };
+    }),
   };
 }
 

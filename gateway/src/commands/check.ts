@@ -1,6 +1,8 @@
 import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { missingAgreementKey } from '../keys/agreed-keys.ts';
+import { readAgreementKeys } from '../keys/agreement-key-files.ts';
 import {
   type Command,
   configFile,
@@ -40,7 +42,10 @@ export async function checkGateway(
   };
   await collect(() => readServeSettings(terminal.env));
   const config = await collect(() => loadConfig(file, terminal.env, { workers: workersOf(values) }));
-  if (config !== undefined) await collect(() => buildAndStop(config, terminal));
+  if (config !== undefined) {
+    await collect(() => buildAndStop(config, terminal));
+    problems.push(...(await differingIn(config)));
+  }
   if (config === undefined || problems.length > 0) {
     for (const problem of problems) terminal.err(problem);
     terminal.err(counted(problems.length, 'problem'));
@@ -52,6 +57,8 @@ export async function checkGateway(
     counted(config.issuers.length, 'issuer'),
     counted(config.tests.length, 'test'),
   ];
+  const missing = missingAgreementKey(config, readAgreementKeys(config.identity.keysDir));
+  if (missing !== undefined) terminal.err(`warning: ${missing}`);
   terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
   return 0;
 }
@@ -61,6 +68,16 @@ async function buildAndStop(config: GatewayConfig, { env, nowMs }: Terminal): Pr
   const { buildGateway } = await import('../serve.ts');
   const gateway = await buildGateway(config, { env, nowMs, logger: createLogger('gateway', 'silent') });
   await gateway.stop();
+}
+
+/** Sends requests only for upstreams with `algorithm: agreed` and several targets. */
+async function differingIn(config: GatewayConfig): Promise<readonly string[]> {
+  const mayDiffer = [...config.upstreams.values()].some(
+    ({ identity, targets }) => identity.algorithm === 'agreed' && targets.length > 1,
+  );
+  if (!mayDiffer) return [];
+  const { differingKeys } = await import('./agreed-targets.ts');
+  return differingKeys(config);
 }
 
 function problemsOf(error: unknown): readonly string[] {

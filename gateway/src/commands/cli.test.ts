@@ -435,7 +435,7 @@ describe('keys', () => {
     const [first] = keyids();
     if (first === undefined) throw new Error('no key');
     const rotated = await run('keys', 'rotate', '--dir', dir());
-    expect(rotated.out).toMatch(/published now, signs from 2027-01-15T08:15:00Z$/);
+    expect(rotated.out).toMatch(/published now, signs from 2027-01-15T08:15:00Z$/m);
     expect((await run('keys', 'retire', first, '--dir', dir())).code).toBe(1);
     nowMs += 15 * 60_000;
     expect((await run('keys', 'list', '--dir', dir())).out).toMatch(/published, a newer key signs: can be retired/);

@@ -5,6 +5,7 @@ import type { Explanation } from '../explain/explanation.ts';
 import { createDecider, type Question } from '../routing/decide.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, list, loadNamed, text, UsageError, type Values } from './command.ts';
+import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
 
 export const explain: Command = {
@@ -45,8 +46,10 @@ export const explain: Command = {
     // Imported here, so that the other commands start faster.
     const { explainRequest } = await import('../explain/explanation.ts');
     const explanation = await explainRequest(config, question, headers, terminal.nowMs());
-    if (values.json === true) terminal.out(JSON.stringify({ ...question, ...explanation }, null, 2));
-    else for (const line of linesOf(question, explanation, terminal)) terminal.out(line);
+    const signedNow = await signingNow(config, explanation);
+    if (values.json === true) {
+      terminal.out(JSON.stringify({ ...question, ...explanation, ...(signedNow && { signedNow }) }, null, 2));
+    } else for (const line of linesOf(question, explanation, signedNow, terminal)) terminal.out(line);
     return 0;
   },
 };
@@ -56,6 +59,14 @@ function isUnverified(config: GatewayConfig, question: Question, headers: readon
   if (question.caller.kind !== 'anonymous' || !headers.some(([name]) => /^authorization$/i.test(name))) return false;
   const { route } = createDecider(config)(question);
   return route?.auth === 'required' || route?.auth === 'optional';
+}
+
+/** For an upstream with `algorithm: agreed`: which key the running gateway uses now. */
+async function signingNow(config: GatewayConfig, { upstream }: Explanation): Promise<string | undefined> {
+  if (upstream === undefined || config.upstreams.get(upstream.name)?.identity.algorithm !== 'agreed') return undefined;
+  const now = (await askIdentities(config))?.get(upstream.name);
+  if (now === undefined) return `unknown: no gateway answers at ${adminUrl(config)}`;
+  return now.uses === 'agreed' ? `agreed ${now.keyid}` : `${now.uses}, because of ${now.fallback}`;
 }
 
 function callerOf(values: Values): PolicyCaller {
@@ -91,7 +102,12 @@ function headerOf(given: string): Header {
   return [name, value.trimEnd()];
 }
 
-function linesOf(question: Question, explanation: Explanation, terminal: Terminal): readonly string[] {
+function linesOf(
+  question: Question,
+  explanation: Explanation,
+  signedNow: string | undefined,
+  terminal: Terminal,
+): readonly string[] {
   const { route, rules, limits, body, websocket, cors, answer, answered, upstream, sends, dropped } = explanation;
   const quiet = (words: string | undefined) =>
     words === undefined || words === '' ? '' : `  ${terminal.paint('quiet', `(${words})`)}`;
@@ -122,6 +138,8 @@ function linesOf(question: Question, explanation: Explanation, terminal: Termina
   }
   if (upstream === undefined || sends === undefined) return lines;
   lines.push(row('upstream', `${upstream.name}  ${upstream.targets.join(' ')}`), row('', upstream.handling));
+  if (upstream.identity !== undefined) lines.push(row('', upstream.identity));
+  if (signedNow !== undefined) lines.push(row('', `now: ${signedNow}`));
   lines.push(row('sends', `${sends.method} ${sends.target}`));
   for (const [name, value] of sends.headers) lines.push(row('', `${name}: ${value}`));
   for (const { name, why } of dropped) lines.push(row('drops', `${terminal.paint('bad', name)}${quiet(why)}`));

@@ -1,14 +1,10 @@
 import { resolve } from 'node:path';
 import { secretKeyid } from '@countersign/identity';
-import {
-  createGatewayKey,
-  type GatewayKey,
-  hasGatewayKeys,
-  readKeys,
-  removeGatewayKey,
-  retireGatewayKey,
-} from '../keys/gateway-keys.ts';
+import type { GatewayConfig } from '../config/config.ts';
+import { hasGatewayKeys } from '../keys/gateway-keys.ts';
+import { createKey, type KeyKind, keyInUse, type ManagedKey, readManagedKeys } from '../keys/managed-keys.ts';
 import { type Command, configOption, loadNamed, text, UsageError, type Values } from './command.ts';
+import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Services fetch the key set again after 10 minutes at most; this adds time to reach the gateway. */
@@ -34,7 +30,7 @@ export const keys: Command = {
       case 'list':
         return list(terminal, values, directory);
       case 'create':
-        return create(terminal, directory);
+        return create(terminal, directory, kindsFor(terminal, values));
       case 'rotate':
         return rotate(terminal, directory, values.now === true ? 0 : publishAheadSec);
       case 'retire':
@@ -51,92 +47,126 @@ function directoryOf(terminal: Terminal, values: Values): string {
   return directory === undefined ? loadNamed(terminal, values, []).identity.keysDir : resolve(directory);
 }
 
-function list(terminal: Terminal, values: Values, directory: string): number {
+async function list(terminal: Terminal, values: Values, directory: string): Promise<number> {
   const nowSec = nowSecOf(terminal);
-  const all = readKeys(directory);
-  const signing = signingKey(all, nowSec);
-  for (const key of all) terminal.out(`${key.keyid}  ed25519  ${stateOf(key, signing, nowSec)}`);
+  const all = readManagedKeys(directory);
+  for (const key of all) terminal.out(`${key.kid}  ${key.kind}  ${stateOf(key, all, nowSec)}`);
   if (text(values.dir) !== undefined) return 0;
-  for (const { name, identity } of loadNamed(terminal, values, []).upstreams.values()) {
+  const config = loadNamed(terminal, values, []);
+  for (const { name, identity } of config.upstreams.values()) {
     if (identity.algorithm !== 'hmac-sha256') continue;
     terminal.out(`${secretKeyid(identity.secret)}  hmac-sha256  ${name}, signs`);
     if (identity.next !== undefined) terminal.out(`${secretKeyid(identity.next)}  hmac-sha256  ${name}, next`);
   }
+  await listAgreed(terminal, config);
   return 0;
 }
 
-function create(terminal: Terminal, directory: string): number {
-  if (hasGatewayKeys(directory)) {
+/** Shows which pairs of keys are in use. Only the running gateway knows the keys of the services. */
+async function listAgreed(terminal: Terminal, config: GatewayConfig): Promise<void> {
+  const agreed = [...config.upstreams.values()].filter(({ identity }) => identity.algorithm === 'agreed');
+  if (agreed.length === 0) return;
+  const identities = await askIdentities(config);
+  for (const { name } of agreed) {
+    const now = identities?.get(name);
+    if (now === undefined) terminal.out(`-  agreed  ${name}, unknown: no gateway answers at ${adminUrl(config)}`);
+    else if (now.uses === 'agreed') terminal.out(`${now.keyid}  agreed  ${name}, in use`);
+    else
+      terminal.out(
+        `${now.keyid ?? '-'}  agreed  ${name}, ${now.uses} is used: ${now.fallback ?? 'no reason is given'}`,
+      );
+  }
+}
+
+/** The kinds that a gateway needs: x25519 only for upstreams with `algorithm: agreed`. Without a file, that is not known. */
+function kindsFor(terminal: Terminal, values: Values): readonly KeyKind[] {
+  if (text(values.dir) !== undefined) return ['ed25519', 'x25519'];
+  const { upstreams } = loadNamed(terminal, values, []);
+  const agrees = [...upstreams.values()].some(({ identity }) => identity.algorithm === 'agreed');
+  return agrees ? ['ed25519', 'x25519'] : ['ed25519'];
+}
+
+function create(terminal: Terminal, directory: string, wanted: readonly KeyKind[]): number {
+  const nowSec = nowSecOf(terminal);
+  const existing = hasGatewayKeys(directory) ? readManagedKeys(directory).map(({ kind }) => kind) : [];
+  const missing = wanted.filter((kind) => !existing.includes(kind));
+  if (missing.length === 0) {
     terminal.err(`${directory} has keys already. To replace them: countersign keys rotate`);
     return 1;
   }
-  terminal.out(`${createGatewayKey(directory, nowSecOf(terminal))}  signs from now on`);
+  for (const kind of missing) {
+    if (existing.length === 0) terminal.out(`${createKey(kind, directory, nowSec)}  ${useOf[kind].now} from now on`);
+    // Services know the other keys of this directory, but not this one.
+    else publish(terminal, kind, directory, nowSec + publishAheadSec);
+  }
   return 0;
 }
 
 function rotate(terminal: Terminal, directory: string, aheadSec: number): number {
-  readKeys(directory);
+  const kinds = new Set(readManagedKeys(directory).map(({ kind }) => kind));
   const fromSec = nowSecOf(terminal) + aheadSec;
-  terminal.out(`${createGatewayKey(directory, fromSec)}  published now, signs from ${time(fromSec)}`);
+  for (const kind of kinds) publish(terminal, kind, directory, fromSec);
   if (aheadSec === 0)
     terminal.err('services refuse the new key until they have fetched it: use --now in emergencies only');
   return 0;
 }
 
+function publish(terminal: Terminal, kind: KeyKind, directory: string, fromSec: number): void {
+  terminal.out(`${createKey(kind, directory, fromSec)}  published now, ${useOf[kind].now} from ${time(fromSec)}`);
+}
+
 function retire(terminal: Terminal, directory: string, keyid: string): number {
   const nowSec = nowSecOf(terminal);
-  const all = readKeys(directory);
+  const all = readManagedKeys(directory);
   const key = named(all, keyid);
-  const successor = signingKey(
-    all.filter((other) => other !== key),
-    nowSec,
-  );
-  if (successor === undefined) return refuseLast(terminal, keyid);
-  if (signingKey(all, nowSec) === key) {
-    terminal.err(`${keyid} signs now. First: countersign keys rotate, then wait until the new key signs`);
+  if (successorOf(key, all, nowSec) === undefined) return refuseLast(terminal, key);
+  if (keyInUse(all, key.kind, nowSec) === key) {
+    const { now } = useOf[key.kind];
+    terminal.err(`${keyid} ${now} now. First: countersign keys rotate, then wait until the new key ${now}`);
     return 1;
   }
   const endSec = nowSec + runOutSec;
-  retireGatewayKey(directory, key, endSec);
+  key.retire(endSec);
   terminal.out(`${keyid}  accepted until ${time(endSec)}, then removed`);
   return 0;
 }
 
 function remove(terminal: Terminal, directory: string, keyid: string): number {
-  const all = readKeys(directory);
+  const all = readManagedKeys(directory);
   const key = named(all, keyid);
-  if (
-    signingKey(
-      all.filter((other) => other !== key),
-      nowSecOf(terminal),
-    ) === undefined
-  ) {
-    return refuseLast(terminal, keyid);
-  }
-  removeGatewayKey(directory, key);
+  if (successorOf(key, all, nowSecOf(terminal)) === undefined) return refuseLast(terminal, key);
+  key.remove();
   terminal.out(`${keyid}  removed. If it was stolen, restart the services: they keep key sets for up to 10 minutes`);
   return 0;
 }
 
-function refuseLast(terminal: Terminal, keyid: string): number {
-  terminal.err(`${keyid} is the only key that may sign now. First: countersign keys rotate --now`);
+/** The key of its kind that the gateway would use without it. */
+function successorOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): ManagedKey | undefined {
+  const others = all.filter((other) => other !== key);
+  return keyInUse(others, key.kind, nowSec);
+}
+
+const useOf = {
+  ed25519: { now: 'signs', may: 'sign' },
+  x25519: { now: 'agrees with services', may: 'agree with services' },
+} as const satisfies Record<KeyKind, unknown>;
+
+function refuseLast(terminal: Terminal, { kid, kind }: ManagedKey): number {
+  terminal.err(`${kid} is the only key that may ${useOf[kind].may} now. First: countersign keys rotate --now`);
   return 1;
 }
 
-function named(all: readonly GatewayKey[], keyid: string): GatewayKey {
-  const key = all.find((candidate) => candidate.keyid === keyid);
+function named(all: readonly ManagedKey[], keyid: string): ManagedKey {
+  const key = all.find(({ kid }) => kid === keyid);
   if (key === undefined) throw new UsageError(`unknown key ${keyid}`);
   return key;
 }
 
-function signingKey(all: readonly GatewayKey[], nowSec: number): GatewayKey | undefined {
-  return all.findLast((key) => key.notBeforeSec <= nowSec && (key.expiresSec ?? Number.POSITIVE_INFINITY) > nowSec);
-}
-
-function stateOf(key: GatewayKey, signing: GatewayKey | undefined, nowSec: number): string {
-  if (key === signing) return 'signs';
-  if (key.notBeforeSec > nowSec) return `published, signs from ${time(key.notBeforeSec)}`;
-  if (key.expiresSec === undefined) return 'published, a newer key signs: can be retired';
+function stateOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): string {
+  const { now } = useOf[key.kind];
+  if (key === keyInUse(all, key.kind, nowSec)) return now;
+  if (key.notBeforeSec > nowSec) return `published, ${now} from ${time(key.notBeforeSec)}`;
+  if (key.expiresSec === undefined) return `published, a newer key ${now}: can be retired`;
   return key.expiresSec > nowSec ? `published until ${time(key.expiresSec)}` : `ended ${time(key.expiresSec)}`;
 }
 

@@ -29,7 +29,11 @@ export type LoadedRoute = Omit<Route, 'upstream'> & Readonly<{ upstream: string 
 /** Reads configurations while the gateway serves requests. */
 export type ConfigLoader = Readonly<{
   /** Like `loadConfig`. Also refuses a file that takes more than 30 s or 1024 MB to read. */
-  load(file: string, env: Environment, context: Required<LoadContext>): Promise<GatewayConfig>;
+  load(
+    file: string,
+    env: Environment,
+    context: Required<Pick<LoadContext, 'running' | 'workers'>>,
+  ): Promise<GatewayConfig>;
   stop(): Promise<void>;
 }>;
 

@@ -48,7 +48,9 @@ export type Issuer = Readonly<{
  */
 export type UpstreamIdentity =
   | Readonly<{ algorithm: 'ed25519' }>
-  | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>;
+  | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array; next: Uint8Array | undefined }>
+  /** With an HMAC key that both sides derive from published keys, or with ed25519 while there is none. */
+  | Readonly<{ algorithm: 'agreed' }>;
 
 /** A service behind the gateway. Its name is the audience of its signatures. */
 export type Upstream = Readonly<{

@@ -1,3 +1,4 @@
+import { getFips } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, type Environment } from '@countersign/service-kit';
 import type { GatewayConfig } from './config.ts';
@@ -13,7 +14,13 @@ import { checkRedisForWorkers } from './schema/redis-rule.ts';
 import { checkRoutes } from './schema/route-rules.ts';
 import { type Rules, withRules } from './schema/rules.ts';
 import { type Document, schema, wellFormed } from './schema/schema.ts';
-import { checkOwnListeners, checkTargetUrls, checkTxnTokens, checkUpstreamTls } from './schema/upstreams.ts';
+import {
+  checkAgreedInFips,
+  checkOwnListeners,
+  checkTargetUrls,
+  checkTxnTokens,
+  checkUpstreamTls,
+} from './schema/upstreams.ts';
 import { readSecrets, type Secrets } from './secrets.ts';
 import { type ListenerCertificate, readListenerCertificate } from './tls-files.ts';
 import type { Source } from './yaml/source.ts';
@@ -35,6 +42,8 @@ export type LoadContext = Readonly<{
   running?: StartSettings;
   /** The number of worker processes, 1 by default. */
   workers?: number;
+  /** Whether Node runs in FIPS mode. Default: asks Node. */
+  isFips?: boolean;
 }>;
 
 type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
@@ -67,7 +76,7 @@ type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 function rulesFor(
   source: Source,
   directory: string,
-  { running, workers = 1 }: LoadContext,
+  { running, workers = 1, isFips = getFips() === 1 }: LoadContext,
 ): Readonly<{ check: Rules<Document>; read: FilesRead }> {
   const read: FilesRead = {};
   const check: Rules<Document> = (document, isMalformed, refuse) => {
@@ -85,6 +94,7 @@ function rulesFor(
       checkTargetUrls(upstreams, refuse);
     }
     read.secrets = readSecrets(file, source, directory, refuse);
+    checkAgreedInFips(upstreams, isFips, refuse);
     checkOwnListeners(upstreams, listen, refuse);
     checkUpstreamTls(upstreams, directory, refuse);
     checkTxnTokens(upstreams, services, refuse);

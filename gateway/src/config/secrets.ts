@@ -46,7 +46,7 @@ type Reader = {
 
 function identityOf(name: string, { identity }: Pieces<UpstreamPart>, reader: Reader): UpstreamIdentity | undefined {
   if (identity === undefined) return undefined;
-  if (identity.algorithm === 'ed25519') return { algorithm: 'ed25519' };
+  if (identity.algorithm !== 'hmac-sha256') return { algorithm: identity.algorithm };
   const at = { path: ['upstreams', name, 'identity'], owner: name };
   const secret = readRequired(at, identity, reader);
   const next = readSecret({ ...at, key: 'next' }, identity.next, identity.nextFile, reader);

@@ -1,4 +1,4 @@
-import type { GatewayConfig, Limit, Route } from '../config/config.ts';
+import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
 import { createDecider, type Question } from '../routing/decide.ts';
 import type { Verdict } from '../routing/policy.ts';
@@ -21,7 +21,10 @@ export type Explanation = Readonly<{
     | undefined;
   /** The headers of the gateway's own 204, for a CORS preflight or `OPTIONS *`. */
   answered: readonly Header[] | undefined;
-  upstream: Readonly<{ name: string; targets: readonly string[]; handling: string }> | undefined;
+  /** `identity` is set where the running gateway decides how it signs: see `algorithm: agreed`. */
+  upstream:
+    | Readonly<{ name: string; targets: readonly string[]; handling: string; identity: string | undefined }>
+    | undefined;
   sends: Readonly<{ method: string; target: string; headers: readonly Header[] }> | undefined;
   dropped: readonly Readonly<{ name: string; why: string }>[];
 }>;
@@ -66,10 +69,20 @@ export async function explainRequest(
   const { upstream } = route;
   return {
     ...known,
-    upstream: { name: upstream.name, targets: upstream.targets, handling: handlingOf(route) },
+    upstream: {
+      name: upstream.name,
+      targets: upstream.targets,
+      handling: handlingOf(route),
+      identity: identityOf(upstream),
+    },
     sends: { method: question.method, target: path + query, headers: sent.headers },
     dropped: sent.dropped,
   };
+}
+
+function identityOf({ identity }: Upstream): string | undefined {
+  if (identity.algorithm !== 'agreed') return undefined;
+  return 'signed with a key that both sides agree on (hmac-sha256), or with ed25519 while there is none';
 }
 
 const limitText = ({ requests, perSec, by, onStoreFailure }: Limit): string =>

@@ -4,6 +4,7 @@ import { secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import type { Matched, Signed } from '../exchange.ts';
+import type { Repeat } from '../keys/agreed-keys.ts';
 import { createPipeline } from '../pipeline.ts';
 import type { Question } from '../routing/decide.ts';
 import { compileRoutes, routesOn } from '../routing/route-table.ts';
@@ -126,9 +127,13 @@ function pairsOf(flat: readonly string[]): Header[] {
   return flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1] ?? ''] as const] : []));
 }
 
-function throwAwayKey({ identity }: Upstream) {
+function throwAwayKey({ identity }: Upstream, _nowSec: number, repeat: Repeat) {
   if (identity.algorithm === 'hmac-sha256') {
     return { algorithm: 'hmac-sha256', keyid: secretKeyid(identity.secret), secret: randomBytes(32) } as const;
+  }
+  // Which keys both sides agree on is known only while they run.
+  if (identity.algorithm === 'agreed' && repeat === 'repeatable') {
+    return { algorithm: 'hmac-sha256', keyid: 'GATEWAY-KID.SERVICE-KID', secret: randomBytes(32) } as const;
   }
   return { algorithm: 'ed25519', keyid: 'KEYID', privateKey: generateKeyPairSync('ed25519').privateKey } as const;
 }

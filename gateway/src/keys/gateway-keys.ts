@@ -1,8 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { type AgreementJwk, type AgreementKeyPair, publicAgreementJwk } from '@countersign/identity';
 import { createFile, type Logger, replaceFile, StartupError } from '@countersign/service-kit';
+import { type GatewayAgreementKey, readAgreementKeys } from './agreement-key-files.ts';
 import { type GatewayKey, newKeyFile, type PublicJwk, parseKeyFile, publicJwkOf, withExpiry } from './key-file.ts';
 import { createReloader, type Reloading } from './reloader.ts';
+import { codeOf, readSecretFile } from './secret-file.ts';
 
 export type { GatewayKey } from './key-file.ts';
 
@@ -10,6 +13,10 @@ export type { GatewayKey } from './key-file.ts';
 export type GatewayKeySet = Readonly<{
   /** Newest `nbf` last. */
   keys: readonly GatewayKey[];
+  /** X25519 keys, on which the gateway and its services agree. Newest `nbf` last; possibly none. */
+  agreementKeys: readonly GatewayAgreementKey[];
+  /** Returns the newest X25519 key that may be used now. */
+  agreementKey(nowSec: number): AgreementKeyPair | undefined;
   /**
    * Returns the newest key that may sign now.
    *
@@ -19,7 +26,7 @@ export type GatewayKeySet = Readonly<{
   /** Finds a key that has not expired, or expired within the tolerance: its recent signatures are still accepted. */
   find(keyid: string, nowSec: number): GatewayKey | undefined;
   /** All keys that have not expired, future ones included: a key is published before it signs. */
-  publicJwks(nowSec: number): Readonly<{ keys: readonly PublicJwk[] }>;
+  publicJwks(nowSec: number): Readonly<{ keys: readonly (PublicJwk | AgreementJwk)[] }>;
 }>;
 
 /** The keys of the directory, reloaded while the gateway runs. */
@@ -38,7 +45,7 @@ const toleranceSec = 5;
  * @throws StartupError when the directory is missing, empty or unreadable, or a file is malformed or readable by others.
  */
 export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySet {
-  const set = keySetOf(readKeys(directory), directory);
+  const set = keySetOf(readKeys(directory), readAgreementKeys(directory), directory);
   set.signingKey(nowSec);
   return set;
 }
@@ -53,13 +60,21 @@ export function openGatewayKeys(directory: string, nowSec: () => number, logger:
   const { current, ...reloading } = createReloader({
     what: 'gateway keys',
     load: () => loadGatewayKeys(directory, nowSec()),
-    fingerprint: ({ keys }) => JSON.stringify(keys.map((key) => [key.keyid, key.notBeforeSec, key.expiresSec])),
+    fingerprint: ({ keys, agreementKeys }) =>
+      JSON.stringify([
+        keys.map((key) => [key.keyid, key.notBeforeSec, key.expiresSec]),
+        agreementKeys.map((key) => [key.kid, key.notBeforeSec, key.expiresSec]),
+      ]),
     logger,
   });
   return {
     get keys() {
       return current().keys;
     },
+    get agreementKeys() {
+      return current().agreementKeys;
+    },
+    agreementKey: (at) => current().agreementKey(at),
     signingKey: (at) => current().signingKey(at),
     find: (keyid, at) => current().find(keyid, at),
     publicJwks: (at) => current().publicJwks(at),
@@ -98,22 +113,35 @@ export function removeGatewayKey(directory: string, key: GatewayKey): void {
   unlinkSync(join(directory, key.keyid + suffix));
 }
 
-function keySetOf(keys: readonly GatewayKey[], directory: string): GatewayKeySet {
-  const active = (key: GatewayKey, nowSec: number) =>
-    key.notBeforeSec <= nowSec && (key.expiresSec === undefined || nowSec < key.expiresSec);
-  const published = (key: GatewayKey, nowSec: number) =>
-    key.expiresSec === undefined || nowSec < key.expiresSec + toleranceSec;
-  const jwks = new Map(keys.map((key) => [key, publicJwkOf(key)]));
+type Timed = Readonly<{ notBeforeSec: number; expiresSec: number | undefined }>;
+
+export const isActive = (key: Timed, nowSec: number): boolean =>
+  key.notBeforeSec <= nowSec && (key.expiresSec === undefined || nowSec < key.expiresSec);
+
+const isPublished = (key: Timed, nowSec: number): boolean =>
+  key.expiresSec === undefined || nowSec < key.expiresSec + toleranceSec;
+
+function keySetOf(
+  keys: readonly GatewayKey[],
+  agreementKeys: readonly GatewayAgreementKey[],
+  directory: string,
+): GatewayKeySet {
+  const published = [
+    ...keys.map((key) => ({ key, jwk: publicJwkOf(key) })),
+    ...agreementKeys.map((key) => ({ key, jwk: publicAgreementJwk(key) })),
+  ];
   return {
     keys,
+    agreementKeys,
+    agreementKey: (nowSec) => agreementKeys.findLast((key) => isActive(key, nowSec)),
     signingKey(nowSec) {
-      const key = keys.findLast((candidate) => active(candidate, nowSec));
+      const key = keys.findLast((candidate) => isActive(candidate, nowSec));
       if (key === undefined) throw new StartupError(`${directory}: no key may sign now. ${remedyFor(directory)}`);
       return key;
     },
-    find: (keyid, nowSec) => keys.find((key) => key.keyid === keyid && published(key, nowSec)),
+    find: (keyid, nowSec) => keys.find((key) => key.keyid === keyid && isPublished(key, nowSec)),
     publicJwks: (nowSec) => ({
-      keys: keys.filter((key) => published(key, nowSec)).flatMap((key) => jwks.get(key) ?? []),
+      keys: published.filter(({ key }) => isPublished(key, nowSec)).map(({ jwk }) => jwk),
     }),
   };
 }
@@ -137,24 +165,10 @@ function keyFiles(directory: string): readonly string[] {
 
 function readKey(directory: string, name: string): GatewayKey {
   const path = join(directory, name);
-  let text: string;
-  let mode: number;
-  try {
-    mode = statSync(path).mode;
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new StartupError(`${path}: cannot be read (${codeOf(error)})`, { cause: error });
-  }
-  if ((mode & 0o077) !== 0) {
-    throw new StartupError(`${path}: others may read it (mode ${(mode & 0o777).toString(8)}). Run chmod 600 on it`);
-  }
+  const text = readSecretFile(path);
   if (text.trim() === '')
     throw new StartupError(`${path}: is empty, so it was never a key. Delete it. ${remedyFor(directory)}`);
   const key = parseKeyFile(text);
   if (typeof key === 'string') throw new StartupError(`${path}: ${key}`);
   return key;
-}
-
-function codeOf(error: unknown): string {
-  return (error as NodeJS.ErrnoException).code ?? 'error';
 }

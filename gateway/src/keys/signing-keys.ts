@@ -1,21 +1,31 @@
 import { type SigningKey, secretKeyid } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
+import { createAgreedKeys, type Repeat, type SignedUpstream } from './agreed-keys.ts';
 import type { GatewayKey, GatewayKeySet } from './gateway-keys.ts';
 
+/** Returns the key to sign a request with, and counts it. */
+export type KeyFor = (upstream: Upstream, nowSec: number, repeat: Repeat) => SigningKey;
+
 /**
- * Creates a function that returns the key to sign with for an upstream: its shared secret, or the gateway's current key.
+ * Creates a function that returns the key to sign with for an upstream: its shared secret, the key on which both sides agree, or
+ * the gateway's current ed25519 key.
  *
  * The returned function throws AppError `unavailable` when no key may sign.
+ *
+ * @param openedOf The upstream at run time.
  */
 export function createSigningKeys(
-  keys: Pick<GatewayKeySet, 'signingKey'>,
-): (upstream: Upstream, nowSec: number) => SigningKey {
+  keys: Pick<GatewayKeySet, 'signingKey' | 'agreementKey'>,
+  openedOf: (upstream: Upstream) => SignedUpstream,
+): KeyFor {
   const bySecret = new Map<string, SigningKey>();
+  const agreedKey = createAgreedKeys(keys);
   let current: SigningKey | undefined;
   let currentSec = -1;
 
-  function ed25519(nowSec: number): SigningKey {
+  function ed25519({ signatures }: SignedUpstream, nowSec: number): SigningKey {
+    signatures.algorithms.ed25519 += 1;
     if (current !== undefined && currentSec === nowSec) return current;
     const { keyid, privateKey } = requireSigningKey(keys, nowSec);
     current = { algorithm: 'ed25519', keyid, privateKey };
@@ -23,14 +33,34 @@ export function createSigningKeys(
     return current;
   }
 
-  return ({ name, identity }, nowSec) => {
-    if (identity.algorithm === 'ed25519') return ed25519(nowSec);
+  function shared(name: string, secret: Uint8Array): SigningKey {
     let key = bySecret.get(name);
     if (key === undefined) {
-      key = { algorithm: 'hmac-sha256', keyid: secretKeyid(identity.secret), secret: identity.secret };
+      key = { algorithm: 'hmac-sha256', keyid: secretKeyid(secret), secret };
       bySecret.set(name, key);
     }
     return key;
+  }
+
+  return (upstream, nowSec, repeat) => {
+    const { name, identity } = upstream;
+    const opened = openedOf(upstream);
+    switch (identity.algorithm) {
+      case 'ed25519':
+        return ed25519(opened, nowSec);
+      case 'hmac-sha256':
+        opened.signatures.algorithms['hmac-sha256'] += 1;
+        return shared(name, identity.secret);
+      case 'agreed': {
+        const agreed = repeat === 'once' ? 'not_repeatable' : agreedKey(opened, name, nowSec);
+        if (typeof agreed === 'string') {
+          opened.signatures.fallbacks[agreed] += 1;
+          return ed25519(opened, nowSec);
+        }
+        opened.signatures.algorithms.agreed += 1;
+        return agreed;
+      }
+    }
   };
 }
 

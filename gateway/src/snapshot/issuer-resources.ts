@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SigningKey } from '@countersign/identity';
 import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
 import { isFetched } from '../config/schema/urls.ts';
 import { createOutageLog } from '../http/outage-log.ts';
 import { openIssuerKeyFile } from '../keys/issuer-key-set.ts';
+import type { KeyFor } from '../keys/signing-keys.ts';
 import { followRevocations, type RevocationFeed } from '../revocations/feed.ts';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
 import { createRevocationSource } from '../upstreams/http/revocation-source.ts';
@@ -53,8 +53,11 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
           if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer keys cannot be fetched');
           return;
         }
-        case 'key_ignored':
-          logger.warn({ issuer, ...facts }, 'issuer key ignored');
+        case 'key_ignored': {
+          // A key for encryption or agreement beside the issuer's keys is no mistake.
+          const level = event.reason === 'not_for_signatures' ? 'info' : 'warn';
+          logger[level]({ issuer, ...facts }, 'issuer key ignored');
+        }
       }
     },
   });
@@ -62,7 +65,7 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
 
 export type RevocationsOptions = Readonly<{
   opened: OpenUpstream;
-  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  keyFor: KeyFor;
   nowMs(): number;
   logger: Logger;
   onLag?: ((issuer: string, lagMs: number) => void) | undefined;

@@ -1,8 +1,9 @@
-import type { ReplayStore, SigningKey } from '@countersign/identity';
-import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
+import type { ReplayStore } from '@countersign/identity';
+import type { GatewayConfig, Limit, Route } from '../config/config.ts';
 import { inSlices } from '../config/in-slices.ts';
 import type { GatewayKeySet } from '../keys/gateway-keys.ts';
 import type { ServiceKeys } from '../keys/service-keys.ts';
+import type { KeyFor } from '../keys/signing-keys.ts';
 import type { ConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import type { Limiter } from '../limits/limiter.ts';
 import { createPipeline, type Pipeline, type Stages } from '../pipeline.ts';
@@ -25,7 +26,7 @@ import type { Trust } from './trust.ts';
 export type PipelinesOptions = Readonly<{
   config: GatewayConfig;
   keys: Readonly<{ gateway: GatewayKeySet; services: Pick<ServiceKeys, 'find'> }>;
-  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  keyFor: KeyFor;
   tokens: AccessTokens;
   trust: Trust;
   limiterFor(name: string, limit: Limit): Limiter;

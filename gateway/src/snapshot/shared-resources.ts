@@ -69,7 +69,7 @@ export function createSharedResources(options: SharedResourcesOptions): SharedRe
       const upstream = upstreams.acquire(config.upstream);
       const followed = openRevocations(config, {
         opened: upstream.resource,
-        keyFor: createSigningKeys(keys),
+        keyFor: createSigningKeys(keys, () => upstream.resource),
         nowMs,
         logger,
         onLag: onRevocationLag,

@@ -89,7 +89,7 @@ async function build(
   const pipelines = await createPipelines({
     config,
     keys: { gateway: gatewayKeys, services: serviceKeys },
-    keyFor: createSigningKeys(gatewayKeys),
+    keyFor: createSigningKeys(gatewayKeys, upstreams.of),
     tokens,
     trust,
     limiterFor,

@@ -8,9 +8,7 @@ import {
   type PreparedIdentity,
   prepareIdentity,
   type RequestToSign,
-  type SigningKey,
 } from '@countersign/identity';
-import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import {
   type Admitted,
@@ -23,12 +21,14 @@ import {
   tokenStatusOf,
 } from '../exchange.ts';
 import { filterCookies } from '../http/cookies.ts';
+import type { Repeat } from '../keys/agreed-keys.ts';
+import type { KeyFor } from '../keys/signing-keys.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillValid } from '../tokens/verified-token.ts';
 import { takeContent } from './read-body.ts';
 
 export type SignStageOptions = Readonly<{
-  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  keyFor: KeyFor;
   txnTokens: Pick<TxnTokens, 'mint'>;
   lifetimeSec: number;
   nowMs(): number;
@@ -78,7 +78,7 @@ export function createSign(options: SignStageOptions): Readonly<{
     const headers = forwardedHeaders(admitted);
     appendSignedHeaders(
       headers,
-      keyFor(upstream, createdSec),
+      keyFor(upstream, createdSec, repeatOf(admitted, body)),
       preparedFor(caller, upstream.name),
       requestToSign(admitted, body, txnToken),
       { createdSec, lifetimeSec, nonce: newNonce() },
@@ -105,6 +105,10 @@ export function createSign(options: SignStageOptions): Readonly<{
     signAgain: (signed) => signAttempt(signed, signed.outbound.body),
   };
 }
+
+/** Upgrades and streamed bodies cannot be sent again, should the service not know the key. */
+const repeatOf = ({ upgrade }: Admitted, body: Body): Repeat =>
+  body === 'stream' || upgrade !== undefined ? 'once' : 'repeatable';
 
 /** What the signature covers of this request. The body is covered in digest mode, even if it is empty. */
 function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefined): RequestToSign {

@@ -13,7 +13,14 @@ export const ownGateway = resolve(import.meta.dirname, '../../../gateway');
 export const signatures: Readonly<Record<string, string>> = {
   ed25519: '{ algorithm: ed25519 }',
   'hmac-sha256': '{ algorithm: hmac-sha256, secretFile: ./secret }',
+  agreed: '{ algorithm: agreed }',
 };
+
+/** The keys of {@link signatures} that a checkout knows. Older ones have no agreed keys. */
+export function algorithmsOf(folder: string): readonly string[] {
+  const agrees = existsSync(resolve(folder, 'src/keys/agreed-keys.ts'));
+  return Object.keys(signatures).filter((algorithm) => agrees || algorithm !== 'agreed');
+}
 
 export type GatewayOptions = Readonly<{
   /** The folder `gateway/` of a checkout. */

@@ -61,13 +61,16 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   await eventually(() => {
     const { keys, revocations } = snapshot.unready();
     if (keys.length + revocations.length > 0) throw new Error('the issuer is not known yet');
+    for (const { agreement } of snapshot.upstreams.all()) {
+      if (typeof agreement?.serviceKey() === 'string') throw new Error('the key of the service is not known yet');
+    }
   });
 
   const table = createRouteTable();
   const routes = routesOn('public', config);
   for (const route of routes) table.add(route);
   const { limiterFor } = createLimiters(undefined, undefined);
-  const keyFor = createSigningKeys(snapshot.gatewayKeys);
+  const keyFor = createSigningKeys(snapshot.gatewayKeys, snapshot.upstreams.of);
   const txnTokens = createTxnTokens({ keys: snapshot.gatewayKeys, issuers: snapshot.trust.issuers, nowMs });
   const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
   const dpop = createDpop({ config, replay: resources.replay, nowMs });

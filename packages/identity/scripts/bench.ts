@@ -1,13 +1,18 @@
 import { generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 import {
+  agreeAsGateway,
+  agreementKeyFromJwk,
   createVerifier,
   memoryReplay,
+  newAgreementJwk,
   newNonce,
   newRequestId,
   prepareIdentity,
+  publicAgreementJwk,
   type ReplayStore,
   type SigningKey,
   secretGatewayKeys,
+  secretKeyid,
   signRequest,
   staticGatewayKeys,
 } from '../src/index.ts';
@@ -25,16 +30,32 @@ async function measure(call: () => unknown, calls: number): Promise<number> {
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const secret = randomBytes(32);
-const jwks = { keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'ed-1', alg: 'EdDSA' }] };
+const audience = 'complaint-service';
+const gatewayPair = agreementKeyFromJwk(newAgreementJwk());
+const serviceJwk = newAgreementJwk();
+const service = { audience, key: agreementKeyFromJwk(serviceJwk) };
+const jwks = {
+  keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'ed-1', alg: 'EdDSA' }, publicAgreementJwk(gatewayPair)],
+};
 const algorithms = [
-  { key: { algorithm: 'ed25519', keyid: 'ed-1', privateKey } as SigningKey, keys: staticGatewayKeys(jwks) },
   {
-    key: { algorithm: 'hmac-sha256', keyid: 'h-1', secret } as SigningKey,
-    keys: secretGatewayKeys([{ keyid: 'h-1', secret }]),
+    name: 'ed25519',
+    key: { algorithm: 'ed25519', keyid: 'ed-1', privateKey } as SigningKey,
+    keys: staticGatewayKeys(jwks),
+  },
+  {
+    name: 'hmac-sha256',
+    key: { algorithm: 'hmac-sha256', keyid: secretKeyid(secret), secret } as SigningKey,
+    keys: secretGatewayKeys([{ secret }]),
+  },
+  {
+    name: 'agreed',
+    key: { algorithm: 'hmac-sha256', ...agreeAsGateway(gatewayPair, service) } as SigningKey,
+    keys: staticGatewayKeys(jwks),
+    agreement: { keys: [serviceJwk] },
   },
 ];
 
-const audience = 'complaint-service';
 const prepared = prepareIdentity(
   {
     kind: 'user',
@@ -59,12 +80,13 @@ const noReplay: ReplayStore = { claim: () => 'fresh' };
 const lines: string[] = ['| | µs per call |', '|---|---:|'];
 const report = (what: string, microseconds: number) => lines.push(`| ${what} | ${microseconds.toFixed(1)} |`);
 
-for (const { key, keys } of algorithms) {
-  const verifier = createVerifier({ audience, keys, replay: noReplay });
+for (const { name, key, keys, agreement } of algorithms) {
+  const verifier = createVerifier({ audience, keys, replay: noReplay, ...(agreement && { agreement }) });
   const message = { method: 'GET', target: '/v1/complaints?status=open', rawHeaders: signOnce(key).flat() };
-  report(`sign, ${key.algorithm}`, await measure(() => signOnce(key), 5_000));
-  report(`verify, ${key.algorithm}`, await measure(() => verifier.verify(message), 3_000));
+  report(`sign, ${name}`, await measure(() => signOnce(key), 5_000));
+  report(`verify, ${name}`, await measure(() => verifier.verify(message), 3_000));
 }
+report('derive an agreed key, once a pair', await measure(() => agreeAsGateway(gatewayPair, service), 500));
 const base = randomBytes(700);
 const signature = sign(null, base, privateKey);
 report('(Ed25519 signature alone, Node)', await measure(() => sign(null, base, privateKey), 5_000));

@@ -1,4 +1,6 @@
 import { writeFile } from 'node:fs/promises';
+import { makeAgreedVectors } from '../test/agreed-vectors.ts';
 import { makeVectors } from '../test/vectors.ts';
 
 await writeFile(new URL('../vectors.json', import.meta.url), await makeVectors());
+await writeFile(new URL('../agreed-vectors.json', import.meta.url), await makeAgreedVectors());

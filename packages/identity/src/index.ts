@@ -58,6 +58,21 @@ export {
 } from './keys/gateway-keys.ts';
 export { type SigningKey, secretKeyid, type VerifyingKey } from './keys/keys.ts';
 
+// Key agreement: gateway and service derive an HMAC key from keys that each publishes.
+
+export { type AgreedKey, type AgreementPeer, agreeAsGateway, agreeAsService } from './keys/agreement.ts';
+export {
+  type AgreementJwk,
+  type AgreementKeyPair,
+  type AgreementPublicKey,
+  agreementKeyFromJwk,
+  agreementKeysIn,
+  newAgreementJwk,
+  type PrivateAgreementJwk,
+  publicAgreementJwk,
+} from './keys/agreement-jwk.ts';
+export type { AgreementEvent, AgreementKeys, AgreementOptions } from './keys/agreement-keys.ts';
+
 // Replay: nonce stores for one process, or shared by several.
 
 export type { NonceClaim, NonceVerdict, ReplayStore } from './replay/replay.ts';

@@ -22,34 +22,48 @@ export type Vector = {
   headers_left?: string[];
 };
 
-export const vectorsText = readFileSync(new URL('../vectors.json', import.meta.url), 'utf8');
-export const vectorFile: {
+export type VectorFile = {
   verifier: { audience: string; tolerance_sec: number; max_lifetime_sec: number };
-  keys: { jwks: { keys: unknown[] }; secrets: { keyid: string; secret_base64: string }[] };
+  keys: {
+    jwks: { keys: unknown[] };
+    secrets: { keyid: string; secret_base64: string }[];
+    /** The service's private keys for agreement. */
+    agreement?: unknown[];
+  };
   vectors: Vector[];
-} = JSON.parse(vectorsText);
+};
+
+const read = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), 'utf8');
+export const vectorsText = read('vectors.json');
+export const vectorFile: VectorFile = JSON.parse(vectorsText);
+export const agreedVectorsText = read('agreed-vectors.json');
+export const agreedVectorFile: VectorFile & { usable: string[] } = JSON.parse(agreedVectorsText);
 
 /** The library functions that a vector needs, from the library itself or from a mutant. */
 export type Library = Pick<
   typeof library,
-  'createVerifier' | 'memoryReplay' | 'secretGatewayKeys' | 'staticGatewayKeys' | 'IdentityRefused'
+  'agreementKeysIn' | 'createVerifier' | 'memoryReplay' | 'secretGatewayKeys' | 'staticGatewayKeys' | 'IdentityRefused'
 > & { isExempt: typeof isExempt; stripIdentityHeaders: typeof stripIdentityHeaders };
 
 /** Runs a vector, and returns the result in the form of vectors.json. */
-export async function verdictOf(library: Library, vector: Vector): Promise<unknown> {
+export async function verdictOf(library: Library, vector: Vector, file = vectorFile): Promise<unknown> {
   const { now, stream, memory_began, delivered_before, requests_before = [], request } = vector;
   if (library.isExempt(request.method, request.target)) {
     const left = Object.assign(new IncomingMessage(new Socket()), { rawHeaders: request.headers.flat() });
     library.stripIdentityHeaders(left);
     return { exempt: true, headers_left: left.rawHeaders.filter((_text, index) => index % 2 === 0) };
   }
-  const { verifier: options, keys } = vectorFile;
+  const { verifier: options, keys } = file;
   const secrets = keys.secrets.map(({ secret_base64 }) => ({ secret: Buffer.from(secret_base64, 'base64') }));
   const verifier = library.createVerifier({
     audience: options.audience,
     toleranceSec: options.tolerance_sec,
     maxLifetimeSec: options.max_lifetime_sec,
-    keys: combineKeys(library.staticGatewayKeys(keys.jwks), library.secretGatewayKeys(secrets)),
+    keys: combineKeys(
+      library.staticGatewayKeys(keys.jwks),
+      secrets.length === 0 ? { lookup: () => undefined } : library.secretGatewayKeys(secrets),
+    ),
+    ...(keys.agreement && { agreement: { keys: keys.agreement } }),
     replay: library.memoryReplay({ nowMs: () => (memory_began - 1) * 1000 }),
     nowMs: () => now * 1000,
   });

@@ -1,5 +1,5 @@
 import { parseSignatureInput } from '../src/contract/rfc9421.ts';
-import { memoryReplay, secretKeyid } from '../src/index.ts';
+import { memoryReplay, secretKeyid, type VerifierOptions } from '../src/index.ts';
 import {
   ambiguousSecret,
   audience,
@@ -16,7 +16,7 @@ import type { VectorCase } from './vector-parts.ts';
 import { deliver, toSnake, verifierAt } from './verifier.ts';
 
 /** Converts a case to its form in vectors.json. Keys are in snake_case. */
-export async function toVector(vector: VectorCase): Promise<object> {
+export async function toVector(vector: VectorCase, options: Partial<VerifierOptions> = {}): Promise<object> {
   const {
     name,
     message,
@@ -33,7 +33,9 @@ export async function toVector(vector: VectorCase): Promise<object> {
       ? { exempt: true, headers_left: exempt }
       : refused === undefined
         ? {
-            identity: toSnake(await deliver(verifierAt(at, { replay: memoryFrom(memoryBegan) }), message, { stream })),
+            identity: toSnake(
+              await deliver(verifierAt(at, { ...options, replay: memoryFrom(memoryBegan) }), message, { stream }),
+            ),
             signature_base: baseOf(message),
           }
         : { refused };
@@ -69,8 +71,12 @@ export async function makeVectors(): Promise<string> {
       private: [{ ...ed25519Jwk, kid: 'ed-1' }],
     },
   };
-  const vectors = await Promise.all(vectorCases.map(toVector));
-  // One line per vector keeps diffs small.
+  const vectors = await Promise.all(vectorCases.map((vector) => toVector(vector)));
+  return withVectors(file, vectors);
+}
+
+/** One line per vector keeps diffs small. */
+export function withVectors(file: object, vectors: readonly object[]): string {
   const lines = vectors.map((vector) => `    ${JSON.stringify(vector)}`).join(',\n');
   return `${JSON.stringify(file, null, 2).slice(0, -2)},\n  "vectors": [\n${lines}\n  ]\n}\n`;
 }

@@ -23,6 +23,7 @@ export function combineKeys(one: GatewayKeys, other: GatewayKeys): GatewayKeys {
       const [first, second] = [await one.lookup(keyid), await other.lookup(keyid)];
       return first !== undefined && second !== undefined ? undefined : (first ?? second);
     },
+    lookupAgreementKey: (kid) => one.lookupAgreementKey?.(kid) ?? other.lookupAgreementKey?.(kid),
   };
 }
 

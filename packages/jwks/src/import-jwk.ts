@@ -15,6 +15,9 @@ export type ImportedJwk = { alg: string; key: KeyObject } | { refused: JwkRefusa
 
 type Jwk = Readonly<Record<string, unknown>>;
 
+/** Imports one entry of a key set, as {@link importPublicJwk} does. The caller decides what else it accepts. */
+export type ImportJwk = (jwk: Jwk, algorithms: readonly string[]) => ImportedJwk;
+
 /** The one algorithm of each curve (RFC 7518 section 3.4, RFC 8037), and the length of a coordinate in bytes. */
 const curves: Readonly<Record<string, { kty: string; alg: string; bytes: number }>> = {
   'P-256': { kty: 'EC', alg: 'ES256', bytes: 32 },

@@ -1,4 +1,4 @@
-export { importPublicJwk } from './import-jwk.ts';
+export { type ImportedJwk, type ImportJwk, importPublicJwk } from './import-jwk.ts';
 export { type KeySet, type KeySetStats, KeySetUnavailable } from './key-set.ts';
 export { kidPattern } from './parse-jwks.ts';
 export { type KeySetEvent, type RemoteKeySetOptions, remoteKeySet } from './remote-key-set.ts';

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { importPublicJwk, type JwkRefusal } from './import-jwk.ts';
+import { type ImportJwk, importPublicJwk, type JwkRefusal } from './import-jwk.ts';
 import { keyIndex } from './key-set.ts';
 
 export type IgnoredReason = JwkRefusal | 'kid_missing' | 'kid_duplicate';
@@ -22,9 +22,14 @@ const maxKeys = 100;
 /**
  * Reads a JSON Web Key Set (RFC 7517 section 5). Keys that cannot be used safely are ignored, each with a reason.
  *
+ * @param importJwk Imports one entry. Default: keys for signatures only.
  * @returns Undefined when the value is not a key set or holds more than 100 entries.
  */
-export function parseJwks(value: unknown, algorithms: readonly string[]): ParsedJwks | undefined {
+export function parseJwks(
+  value: unknown,
+  algorithms: readonly string[],
+  importJwk: ImportJwk = importPublicJwk,
+): ParsedJwks | undefined {
   if (!isRecord(value) || !Array.isArray(value.keys) || value.keys.length > maxKeys) return undefined;
   const entries: unknown[] = value.keys;
   const seen = countKids(entries);
@@ -38,7 +43,7 @@ export function parseJwks(value: unknown, algorithms: readonly string[]): Parsed
     // Use neither of two keys with the same id: with "first match wins", the order of entries would decide.
     else if (seen.get(kid) !== 1) ignored.push({ kid, reason: 'kid_duplicate' });
     else {
-      const result = importPublicJwk(entry, algorithms);
+      const result = importJwk(entry, algorithms);
       if ('refused' in result) ignored.push({ kid, reason: result.refused });
       else {
         keys.set(keyIndex(kid, result.alg), result.key);

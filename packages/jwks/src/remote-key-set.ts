@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { assertUrl, type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
+import type { ImportJwk } from './import-jwk.ts';
 import { type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type IgnoredKey, type ParsedJwks, parseJwks } from './parse-jwks.ts';
 import { refreshDelayMs, retryDelayMs, type Timers, unrefTimers } from './schedule.ts';
@@ -22,6 +23,8 @@ export type RemoteKeySetOptions = Readonly<{
   url: string;
   /** JOSE names this signer may use, e.g. `['ES256']`. */
   algorithms: readonly string[];
+  /** Imports one entry of the set. Default: keys for signatures only. */
+  importJwk?: ImportJwk;
   /** How long a set stays usable after its last confirmation, in milliseconds. */
   maxStaleMs: number;
   /** Longest time between two fetches. `max-age` can only shorten it. Default 10 min. */
@@ -191,7 +194,7 @@ class RemoteKeySet implements KeySet {
   }
 
   #replaceWith(result: Extract<FetchedJwks, { outcome: 'fetched' }>): void {
-    const parsed = parseJwks(result.value, this.#options.algorithms);
+    const parsed = parseJwks(result.value, this.#options.algorithms, this.#options.importJwk);
     if (parsed !== undefined) this.#reportIgnored(parsed.ignored);
     if (parsed === undefined || parsed.keys.size === 0) {
       this.#failed(parsed === undefined ? 'malformed' : 'empty');

@@ -1,9 +1,12 @@
+import type { ImportJwk } from './import-jwk.ts';
 import { type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type IgnoredKey, parseJwks } from './parse-jwks.ts';
 
 export type StaticKeySetOptions = Readonly<{
   /** JOSE names that this signer may use. */
   algorithms: readonly string[];
+  /** Imports one entry of the set. Default: keys for signatures only. */
+  importJwk?: ImportJwk;
   onIgnored?: (ignored: IgnoredKey) => void;
 }>;
 
@@ -13,7 +16,7 @@ export type StaticKeySetOptions = Readonly<{
  * @throws KeySetUnavailable when it holds no usable key, so that the process fails at start and not per request.
  */
 export function staticKeySet(jwks: { keys: readonly unknown[] }, options: StaticKeySetOptions): KeySet {
-  const parsed = parseJwks(jwks, options.algorithms);
+  const parsed = parseJwks(jwks, options.algorithms, options.importJwk);
   for (const ignored of parsed?.ignored ?? []) options.onIgnored?.(ignored);
   if (parsed === undefined || parsed.keys.size === 0) throw new KeySetUnavailable('the key set holds no usable key');
   const { keys } = parsed;

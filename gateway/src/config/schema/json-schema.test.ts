@@ -31,7 +31,7 @@ describe('the schema for editors, with an independent validator', () => {
     ['path: /v1/auth/login\n', 'path: /\n'],
     ['trustedProxies: []', 'trustedProxies: ["fd00::/8", 10.0.0.1, "${A}"]'],
     ['maxBytes: 16KiB', 'maxBytes: 16384'],
-    ['txnToken: true', 'identity: { algorithm: hmac-sha256, secret: "${A}" }'],
+    ['identity: { algorithm: agreed }', 'identity: { algorithm: hmac-sha256, secret: "${A}" }'],
   ])('accepts %j replaced by %j', (from, to) => {
     expect(takes(from, to)).toBe(true);
   });

@@ -15,12 +15,14 @@ const secretOptions = {
   nextFile: filePath.optional().describe('A file with the next secret, instead of `next`.'),
 };
 
-const algorithmMeaning = 'The signing algorithm. With `ed25519` the service needs only public keys.';
+const algorithmMeaning =
+  'The signing algorithm. With `ed25519` and `agreed` the service needs only public keys; `agreed` costs as little as HMAC.';
 
 const upstreamIdentity = z
   .discriminatedUnion('algorithm', [
     z.strictObject({ algorithm: z.literal('ed25519').describe(algorithmMeaning) }),
     z.strictObject({ algorithm: z.literal('hmac-sha256').describe(algorithmMeaning), ...secretOptions }),
+    z.strictObject({ algorithm: z.literal('agreed').describe(algorithmMeaning) }),
   ])
   .prefault({ algorithm: 'ed25519' })
   .describe('How identity is signed. An hmac secret lets its reader impersonate any caller to this upstream.');
@@ -107,6 +109,16 @@ export function checkTxnTokens(upstreams: Upstreams, services: Pick<ReadonlySet<
     if (!txnToken || services.has(name)) continue;
     const message = `"${name}" has no keys under services, so it could not use the token`;
     refuse(['upstreams', name, 'txnToken'], message);
+  }
+}
+
+/** Refuses `agreed` in FIPS mode, which allows no X25519 (FIPS 140-3, SP 800-186). */
+export function checkAgreedInFips(upstreams: Upstreams, isFips: boolean, refuse: Refuse): void {
+  if (!isFips) return;
+  for (const [name, { identity }] of upstreams) {
+    if (identity?.algorithm !== 'agreed') continue;
+    const message = 'agreed needs X25519, which Node does not offer in FIPS mode: use ed25519 or hmac-sha256';
+    refuse(['upstreams', name, 'identity', 'algorithm'], message);
   }
 }
 

@@ -46,6 +46,8 @@ class Forwarding implements AttemptOwner {
   readonly #permit: Permit;
   #attempts = 0;
   #isSettled = false;
+  /** Sent again with another key. That is not a retry: the service has handled nothing. */
+  #isRepeated = false;
 
   /** @throws AppError `upstream_circuit_open`. */
   constructor(
@@ -95,19 +97,25 @@ class Forwarding implements AttemptOwner {
 
   failed(error: AppError, progress: Progress, target: Target): void {
     const { code } = error;
+    if (!this.#isRepeated && this.#upstream.agreement?.shouldRepeat(error, this.#signed.outbound.headers) === true) {
+      this.#isRepeated = true;
+      this.#sendAgain(target, code);
+      return;
+    }
     if (blamesUpstream(code)) {
       if (progress === 'responded') target.responseBroke(code);
       else target.failed(code);
     }
-    if (!this.#takeRetry(code, progress)) {
-      this.#fail(error, progress !== 'responded' && isOutage(code) ? 'failure' : 'neutral');
-      return;
-    }
+    if (this.#takeRetry(code, progress)) this.#sendAgain(target, code);
+    else this.#fail(error, progress !== 'responded' && isOutage(code) ? 'failure' : 'neutral');
+  }
+
+  #sendAgain(failed: Target, code: Code): void {
     this.#signed.record.retriedAfter = code;
-    // Outside undici's callback, which is still cleaning up the failed connection.
+    // Not within the callback of the failed attempt.
     setImmediate(() => {
       try {
-        this.#attempt(this.#signAgain(this.#signed), this.#upstream.choose(target));
+        this.#attempt(this.#signAgain(this.#signed), this.#upstream.choose(failed));
       } catch (refusal) {
         this.#fail(refusal, 'neutral');
       }

@@ -4,8 +4,8 @@ import { AppError } from '../../errors.ts';
 import { type MinRate, watchRate } from '../../limits/min-rate.ts';
 
 /**
- * Pipes the client's body into a stream for undici, with backpressure. A separate stream is needed: undici destroys the
- * body of a failed attempt, and destroying the request would destroy the socket for the response.
+ * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys its body, and
+ * destroying the request itself would destroy the socket for the response.
  *
  * @param limits `rate` counts only while the service accepts more.
  */

@@ -161,7 +161,7 @@ export function readResponseHead(
     const refusal = refusedIdentity(status, headers, { upstream: signed.route.upstream.name, target });
     if (refusal !== undefined) throw refusal;
   }
-  // undici decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
+  // The client decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 section 6.1).
   if (transferEncoding !== undefined && transferEncoding.toLowerCase() !== 'chunked') {
     const upstream = signed.route.upstream.name;
     throw new AppError('upstream_invalid_response', { detail: { upstream, target, reason: 'transfer-encoding' } });

@@ -1,15 +1,10 @@
-import {
-  newNonce,
-  newRequestId,
-  type PreparedIdentity,
-  prepareIdentity,
-  type SigningKey,
-  signRequest,
-} from '@countersign/identity';
+import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
 import type { Upstream } from '../../config/config.ts';
+import { AppError } from '../../errors.ts';
+import type { KeyFor } from '../../keys/signing-keys.ts';
 import type { FeedRequest } from '../../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../../revocations/page.ts';
-import { get } from '../client/get.ts';
+import { get, headerOf } from '../client/get.ts';
 import type { OpenUpstream } from '../pool/open-upstream.ts';
 import type { Target } from '../pool/target.ts';
 
@@ -18,7 +13,7 @@ export type RevocationSourceOptions = Readonly<{
   url: string;
   upstream: Upstream;
   opened: OpenUpstream;
-  keyFor(upstream: Upstream, nowSec: number): SigningKey;
+  keyFor: KeyFor;
   lifetimeSec: number;
   nowMs(): number;
   /** How long a response may take beyond the requested wait, in milliseconds. Default 5 s. */
@@ -47,23 +42,34 @@ export function createRevocationSource(
   const { pathname } = new URL(options.url);
   const gateway: PreparedIdentity = prepareIdentity({ kind: 'gateway' }, upstream.name);
 
-  async function ask({ pool }: Target, question: FeedRequest, signal: AbortSignal): Promise<RevocationPage> {
+  async function ask(
+    { pool }: Pick<Target, 'pool'>,
+    question: FeedRequest,
+    signal: AbortSignal,
+  ): Promise<RevocationPage> {
     const query = queryOf(question);
     const nowSec = Math.floor(nowMs() / 1000);
     const signed = signRequest(
-      keyFor(upstream, nowSec),
+      keyFor(upstream, nowSec, 'repeatable'),
       gateway,
       { method: 'GET', path: pathname, query, requestId: newRequestId() },
       { createdSec: nowSec, lifetimeSec, nonce: newNonce() },
     );
     const timeoutMs = question.waitSec * 1000 + graceMs;
-    const { status, body } = await get(pool, pathname + query, {
+    const { status, headers, body } = await get(pool, pathname + query, {
       headers: [...signed.flat(), 'accept', accept],
       maxBodyBytes: maxBytes,
       timeoutMs: timeoutMs + graceMs,
       signal,
     });
-    if (status !== 200) throw new Error(`the revocation feed responded with ${status}`);
+    if (status !== 200) {
+      const reason = headerOf({ headers }, 'x-identity-refused');
+      const refusal = new AppError('identity_refused', { detail: { reason } });
+      // The next signature is one of ed25519.
+      if (status === 401 && opened.agreement?.shouldRepeat(refusal, signed.flat()))
+        return ask({ pool }, question, signal);
+      throw new Error(`the revocation feed responded with ${status}`);
+    }
     return readRevocationPage(JSON.parse(body.toString('utf8')));
   }
 

@@ -1,20 +1,17 @@
 import type { Upstream } from '../../config/config.ts';
-import { ClientPool } from '../client/client-pool.ts';
 import { get } from '../client/get.ts';
-import type { SocketOpener } from '../client/open-socket.ts';
+import { type SingleUseAddress, singleUsePool } from '../client/single-use-pool.ts';
 
-export type HealthChecksOptions = Readonly<{
-  /** The value of `Host`. */
-  host: string;
-  rules: NonNullable<Upstream['health']>;
-  opener: SocketOpener;
-  /** Called after every check. `reason` is a status or an error code; undefined if healthy. */
-  onChecked(reason: string | undefined): void;
-  /** Whether requests are refused until a check passes. Then checks run more often. */
-  isUrgent(): boolean;
-  /** From 0 to 1. */
-  random(): number;
-}>;
+export type HealthChecksOptions = SingleUseAddress &
+  Readonly<{
+    rules: NonNullable<Upstream['health']>;
+    /** Called after every check. `reason` is a status or an error code; undefined if healthy. */
+    onChecked(reason: string | undefined): void;
+    /** Whether requests are refused until a check passes. Then checks run more often. */
+    isUrgent(): boolean;
+    /** From 0 to 1. */
+    random(): number;
+  }>;
 
 export type HealthChecks = Readonly<{
   /** Runs the next check now, unless one is running. */
@@ -34,18 +31,9 @@ const maxBodyBytes = 16 * 1024;
  * health path without identity.
  */
 export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
-  const { host, rules, opener, onChecked, isUrgent, random } = options;
+  const { rules, onChecked, isUrgent, random } = options;
   const { timeoutMs } = rules;
-  const pool = new ClientPool({
-    host,
-    opener,
-    maxConnections: 1,
-    queueTimeoutMs: timeoutMs,
-    headTimeoutMs: timeoutMs,
-    bodyTimeoutMs: timeoutMs,
-    // No connection is used twice.
-    idleTimeoutMs: 0,
-  });
+  const pool = singleUsePool(options, timeoutMs);
   const stopped = new AbortController();
   let timer: NodeJS.Timeout | undefined;
 

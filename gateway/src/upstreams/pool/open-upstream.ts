@@ -1,6 +1,8 @@
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
+import { noSignatures, type SignatureCounts } from '../../keys/agreed-keys.ts';
+import { type Agreement, createAgreement } from '../agreement/agreement.ts';
 import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
 import { openTlsFiles, type TlsFiles } from './connector.ts';
@@ -15,6 +17,9 @@ export type OpenUpstream = Readonly<{
   budget: RetryBudget;
   tls: TlsFiles | undefined;
   stats: UpstreamStats;
+  signatures: SignatureCounts;
+  /** Undefined unless its identity is `agreed`. */
+  agreement: Agreement | undefined;
   /** The clock of all its parts. */
   nowMs(): number;
   /**
@@ -60,6 +65,10 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
   const targets = upstream.targets.map((origin) =>
     openTarget(origin, { upstream, tls, logger, monotonicMs, random, onChecked, isUrgent }),
   );
+  const agreement =
+    upstream.identity.algorithm === 'agreed'
+      ? createAgreement({ upstream: upstream.name, targets, logger, monotonicMs, random })
+      : undefined;
   const choose = createChooser(targets, upstream.balance);
   const only = targets.length === 1 ? targets[0] : undefined;
   const stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
@@ -71,6 +80,8 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
     budget: createRetryBudget(),
     tls,
     stats,
+    signatures: noSignatures(),
+    agreement,
     nowMs: monotonicMs,
     admit() {
       if (breaker === undefined) return noPermit;
@@ -100,9 +111,11 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
     start() {
       tls?.start();
       for (const target of targets) target.start();
+      agreement?.start();
     },
     async close() {
       tls?.stop();
+      await agreement?.stop();
       await Promise.all(targets.map((target) => target.close()));
     },
   };

@@ -1,4 +1,3 @@
-import { errors } from 'undici';
 import { AppError, type Code } from '../../errors.ts';
 
 const codes: Readonly<Record<string, Code>> = {
@@ -8,19 +7,9 @@ const codes: Readonly<Record<string, Code>> = {
   EHOSTUNREACH: 'upstream_unreachable',
   ENETUNREACH: 'upstream_unreachable',
   EADDRNOTAVAIL: 'upstream_unreachable',
-  UND_ERR_CONNECT_TIMEOUT: 'upstream_timeout',
-  UND_ERR_HEADERS_TIMEOUT: 'upstream_timeout',
-  UND_ERR_BODY_TIMEOUT: 'upstream_timeout',
   ETIMEDOUT: 'upstream_timeout',
-  UND_ERR_SOCKET: 'upstream_broken',
   ECONNRESET: 'upstream_broken',
-  ERR_UPSTREAM_RESET: 'upstream_broken',
   EPIPE: 'upstream_broken',
-  UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
-  ERR_INVALID_CHAR: 'upstream_invalid_response',
-  // undici's assertions about a response, e.g. that its status has three digits and starts with 1 to 9.
-  ERR_ASSERTION: 'upstream_invalid_response',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
   CLIENT_CONNECT_TIMEOUT: 'upstream_timeout',
   CLIENT_HEAD_TIMEOUT: 'upstream_timeout',
   CLIENT_BODY_TIMEOUT: 'upstream_timeout',
@@ -53,7 +42,6 @@ export function toUpstreamError(error: unknown, { isConnected, ...detail }: Fail
 const firstError = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
 
 function codeFor(cause: unknown, isConnected: boolean): Code {
-  if (cause instanceof errors.HTTPParserError) return 'upstream_invalid_response';
   const name = (cause as { code?: unknown } | null)?.code;
   if (typeof name !== 'string') return 'internal_error';
   if (isTlsFailure(name)) return 'upstream_untrusted';
@@ -65,9 +53,7 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
 /** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
   if (codes[name] === 'upstream_timeout' || codes[name] === 'upstream_overloaded') return codes[name];
-  return /^E(?!RR_)/.test(name) || name === 'UND_ERR_SOCKET' || name === 'CLIENT_CLOSED'
-    ? 'upstream_unreachable'
-    : 'internal_error';
+  return /^E(?!RR_)/.test(name) || name === 'CLIENT_CLOSED' ? 'upstream_unreachable' : 'internal_error';
 }
 
 /** One side refuses the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's. */

@@ -5,6 +5,7 @@ import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, send, stripIdentityHeaders } from './node-request.ts';
 import { type ProblemCode, problemForError, problemResponse } from './problem.ts';
+import { isKeySetRequest, publishOn } from './published-keys.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
 
 declare global {
@@ -41,10 +42,11 @@ export type VerifyIdentityOptions = Readonly<{
 /**
  * Refuses every request that the gateway did not sign for this service, except GET and HEAD on `/healthz`, `/readyz`,
  * `/metrics` and `/.well-known/*`. Install it first: before any parser, before routing, and before middleware that
- * rewrites `req.url`. Later parsers read the body as usual.
+ * rewrites `req.url`. Later parsers read the body as usual. With `agreement`, it also publishes the service's keys.
  */
 export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
   const { verifier, maxBodyBytes = 1024 * 1024, stream, onRefused } = options;
+  const publish = publishAgreementKeys(verifier);
 
   async function verify(req: Request): Promise<void> {
     const { method, originalUrl: target, rawHeaders } = req;
@@ -60,7 +62,7 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
     }
     if (isExempt(req.method, req.originalUrl)) {
       stripIdentityHeaders(req);
-      next();
+      publish(req, res, next);
       return;
     }
     verify(req)
@@ -78,6 +80,18 @@ export function verifyIdentity(options: VerifyIdentityOptions): RequestHandler {
         },
       )
       .catch(next); // Without it, an onRefused that throws would leave the request unanswered.
+  };
+}
+
+/**
+ * Publishes the service's keys for agreement at `/.well-known/jwks.json`. {@link verifyIdentity} does this already. Install it
+ * only before a route that serves a key set of the service's own and that comes before {@link verifyIdentity}: that set stays
+ * as it is, with these keys appended.
+ */
+export function publishAgreementKeys({ agreement }: Pick<Verifier, 'agreement'>): RequestHandler {
+  return (req, res, next) => {
+    if (agreement !== undefined && isKeySetRequest(req.method, req.originalUrl)) publishOn(req, res, agreement);
+    next();
   };
 }
 

@@ -4,6 +4,7 @@ import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, stripIdentityHeaders } from './node-request.ts';
 import { type ProblemCode, type ProblemResponse, problemForError, problemResponse } from './problem.ts';
+import { askForWholeSet, hasFailed, isKeySetRequest, publishKeys } from './published-keys.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
 
 declare module 'fastify' {
@@ -28,6 +29,9 @@ export type FastifyIdentityOptions = Readonly<{
 
 async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions): Promise<void> {
   const { verifier, maxBodyBytes = 1024 * 1024, stream, onRefused } = options;
+  const { agreement } = verifier;
+  /** `if-none-match` of requests for the key set. */
+  const seenTags = new WeakMap<object, string | undefined>();
   fastify.decorateRequest('identity', {
     getter(this: FastifyRequest) {
       return identityOf(this.raw);
@@ -38,6 +42,7 @@ async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions)
     if (raw.url !== target) throw new Error('do not use rewriteUrl: it changes the URL after the gateway signed it');
     if (isExempt(method, target)) {
       stripIdentityHeaders(raw);
+      if (agreement !== undefined && isKeySetRequest(method, target)) seenTags.set(raw, askForWholeSet(raw));
       return;
     }
     try {
@@ -52,6 +57,16 @@ async function plugin(fastify: FastifyInstance, options: FastifyIdentityOptions)
       onRefused?.(request, { reason: refusal.reason });
       return send(reply, refusal);
     }
+  });
+  if (agreement === undefined) return;
+  fastify.addHook('onSend', async ({ raw }, reply, payload) => {
+    if (!seenTags.has(raw) || hasFailed(reply.statusCode)) return payload;
+    const isText = typeof payload === 'string' || Buffer.isBuffer(payload);
+    const published = publishKeys(agreement, isText && reply.statusCode === 200 ? payload.toString() : '');
+    reply.removeHeader('content-length').removeHeader('last-modified').headers(published.headers);
+    const isUnchanged = seenTags.get(raw) === published.headers.etag;
+    reply.code(isUnchanged ? 304 : 200);
+    return isUnchanged ? null : published.body;
   });
 }
 

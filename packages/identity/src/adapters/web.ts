@@ -3,6 +3,7 @@ import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { BodyTooLarge, type ProblemCode, type ProblemResponse, problemForError, problemResponse } from './problem.ts';
+import { isKeySetRequest, type PublishedKeySet, publishKeys } from './published-keys.ts';
 import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
 
 export type WebIdentityOptions = Readonly<{
@@ -12,6 +13,11 @@ export type WebIdentityOptions = Readonly<{
   /** Whether this request's body may lack a digest. Decide by method and URL, not by headers. */
   stream?: (request: Request) => boolean;
   onRefused?: (request: Request, refusal: { reason: string }) => void;
+  /**
+   * The service's own key set at `/.well-known/jwks.json`, if it has one. With `agreement`, the adapter responds to that path
+   * itself, with this set and the keys for agreement.
+   */
+  ownKeySet?: () => object | Promise<object>;
 }>;
 
 /**
@@ -30,7 +36,7 @@ export class IdentityResponse extends Error {
 
   getResponse(): Response {
     const { status, headers, body } = this.#answer;
-    return new Response(body, { status, headers });
+    return new Response(status === 304 ? null : body, { status, headers });
   }
 }
 
@@ -41,7 +47,7 @@ export class IdentityResponse extends Error {
  * @returns A function that returns the request to continue with; its body is complete and unread. For GET and HEAD on
  *   exempt paths (`/healthz`, `/readyz`, `/metrics`, `/.well-known/*`) the returned request has neither identity
  *   headers nor an identity.
- * @throws IdentityResponse (from that function) with the response: 401, 413 or 503.
+ * @throws IdentityResponse (from that function) with the response: 401, 413 or 503; with `agreement` also the key set.
  */
 export function verifyIdentity(options: WebIdentityOptions): (request: Request) => Promise<Request> {
   const { verifier, maxBodyBytes = 1024 * 1024, stream, onRefused } = options;
@@ -63,7 +69,13 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
   return async (request) => {
     const { pathname, search } = new URL(request.url);
     const target = pathname + search;
-    if (isExempt(request.method, target)) return withoutIdentityHeaders(request);
+    if (isExempt(request.method, target)) {
+      if (verifier.agreement !== undefined && isKeySetRequest(request.method, target)) {
+        const body = JSON.stringify((await options.ownKeySet?.()) ?? {});
+        throw new IdentityResponse(keySetAnswer(publishKeys(verifier.agreement, body), request));
+      }
+      return withoutIdentityHeaders(request);
+    }
     try {
       return await verify(request, target);
     } catch (error) {
@@ -106,6 +118,11 @@ function refuse(request: Request, code: ProblemCode): never {
   const { pathname } = new URL(request.url);
   const requestId = request.headers.get('x-request-id') ?? undefined;
   throw new IdentityResponse(problemResponse(code, { target: pathname, requestId }));
+}
+
+function keySetAnswer({ headers, body }: PublishedKeySet, { method, headers: sent }: Request): ProblemResponse {
+  const isUnchanged = sent.get('if-none-match') === headers.etag;
+  return { status: isUnchanged ? 304 : 200, headers, body: isUnchanged || method === 'HEAD' ? '' : body };
 }
 
 function withIdentity(request: Request, identity: Identity): Request {

@@ -1,4 +1,6 @@
 import {
+  type ImportedJwk,
+  importPublicJwk,
   type KeySet,
   type KeySetEvent,
   type KeySetStats,
@@ -7,6 +9,8 @@ import {
   staticKeySet,
 } from '@countersign/jwks';
 import { IdentityUnavailable } from '../contract/refusal.ts';
+import { parseAgreedKeyid } from './agreement.ts';
+import { type AgreementPublicKey, agreementAlgorithm, importAgreementJwk, isAgreementJwk } from './agreement-jwk.ts';
 import { assertStrongSecret, secretKeyid, type VerifyingKey } from './keys.ts';
 
 /** Looks up the key that a signature names. The service configures the source; a request cannot influence it. */
@@ -16,7 +20,16 @@ export interface GatewayKeys {
    * @throws IdentityUnavailable when no keys are known, or when this key is unknown and the last fetch failed.
    */
   lookup(keyid: string): VerifyingKey | undefined | Promise<VerifyingKey | undefined>;
+  /**
+   * Looks up the gateway's public key for key agreement. A source without this function has none.
+   *
+   * @returns undefined for an unknown kid. The gateway then signs with ed25519.
+   * @throws IdentityUnavailable when no keys are known.
+   */
+  lookupAgreementKey?(kid: string): AgreementKeyOrNone | Promise<AgreementKeyOrNone>;
 }
+
+type AgreementKeyOrNone = AgreementPublicKey | undefined;
 
 export type GatewayKeysOptions = Readonly<{
   /**
@@ -68,7 +81,7 @@ export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
   const attempted = Promise.withResolvers<void>();
   let isAvailable = true;
   let last: KeysOutage = { url, reason: 'not fetched yet', detail: undefined };
-  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, algorithms: ['EdDSA'], onEvent: handleEvent });
+  const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, ...imports, onEvent: handleEvent });
 
   function handleEvent(event: KeySetEvent): void {
     if (event.type === 'fetched' && !isAvailable) {
@@ -91,6 +104,7 @@ export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
 
   return {
     lookup: (keyid) => lookupIn(set, keyid, noteOutage),
+    lookupAgreementKey: (kid) => lookupAgreementIn(set, kid, noteOutage),
     start() {
       set.start();
       return attempted.promise;
@@ -119,9 +133,24 @@ function warn(_state: 'available' | 'unavailable', why: KeysOutage | undefined):
 
 /** Uses a key set that the service already has, for example from a file. */
 export function staticGatewayKeys(jwks: { keys: readonly unknown[] }): GatewayKeys {
-  const set = staticKeySet(jwks, { algorithms: ['EdDSA'] });
-  return { lookup: (keyid) => lookupIn(set, keyid) };
+  const set = staticKeySet(jwks, imports);
+  return {
+    lookup: (keyid) => lookupIn(set, keyid),
+    lookupAgreementKey: (kid) => lookupAgreementIn(set, kid),
+  };
 }
+
+/** The gateway's key set holds keys that sign, and keys for agreement. */
+const imports = {
+  algorithms: ['EdDSA'],
+  importJwk(jwk: Readonly<Record<string, unknown>>, algorithms: readonly string[]): ImportedJwk {
+    // A keyid of this form always means an agreed key.
+    if (typeof jwk.kid === 'string' && parseAgreedKeyid(jwk.kid) !== undefined) return { refused: 'malformed' };
+    if (!isAgreementJwk(jwk)) return importPublicJwk(jwk, algorithms);
+    const key = importAgreementJwk(jwk);
+    return 'refused' in key ? key : { alg: agreementAlgorithm, key: key.publicKey };
+  },
+};
 
 /** A secret and its keyid. The default keyid is {@link secretKeyid}, which the gateway uses too. */
 export type SharedSecret = Readonly<{ secret: Uint8Array; keyid?: string }>;
@@ -129,12 +158,13 @@ export type SharedSecret = Readonly<{ secret: Uint8Array; keyid?: string }>;
 /**
  * Uses the secrets that the gateway shares with this service: the current one and, during a rotation, the next.
  *
- * @throws RangeError on a secret under 32 bytes, an empty list, or a repeated keyid.
+ * @throws RangeError on a secret under 32 bytes, an empty list, a repeated keyid, or a keyid of an agreed key.
  */
 export function secretGatewayKeys(secrets: readonly SharedSecret[]): GatewayKeys {
   const keys = new Map<string, VerifyingKey>();
   for (const { secret, keyid = secretKeyid(secret) } of secrets) {
     assertStrongSecret(secret);
+    if (parseAgreedKeyid(keyid) !== undefined) throw new RangeError('this form of a keyid is for agreed keys');
     keys.set(keyid, { algorithm: 'hmac-sha256', secret });
   }
   if (keys.size === 0 || keys.size !== secrets.length) throw new RangeError('every secret needs a keyid of its own');
@@ -153,8 +183,29 @@ async function fetchKey(set: KeySet, keyid: string, noteOutage: () => void): Pro
     const publicKey = await set.lookup(keyid, 'EdDSA');
     return publicKey && { algorithm: 'ed25519', publicKey };
   } catch (cause) {
-    if (!(cause instanceof KeySetUnavailable)) throw cause;
-    noteOutage();
-    throw new IdentityUnavailable('no gateway keys are available', { cause, reason: 'keys_unavailable' });
+    throw unavailable(cause, noteOutage);
   }
+}
+
+function lookupAgreementIn(set: KeySet, kid: string, noteOutage = () => {}) {
+  const publicKey = set.find(kid, agreementAlgorithm);
+  return publicKey === undefined ? fetchAgreementKey(set, kid, noteOutage) : { kid, publicKey };
+}
+
+async function fetchAgreementKey(set: KeySet, kid: string, noteOutage: () => void): Promise<AgreementKeyOrNone> {
+  try {
+    const publicKey = await set.lookup(kid, agreementAlgorithm);
+    return publicKey && { kid, publicKey };
+  } catch (cause) {
+    // The gateway's ed25519 keys are known: the gateway uses them when this key is refused.
+    if (cause instanceof KeySetUnavailable && set.ready) return undefined;
+    throw unavailable(cause, noteOutage);
+  }
+}
+
+/** @throws The error itself, unless it says that keys are missing. */
+function unavailable(cause: unknown, noteOutage: () => void): IdentityUnavailable {
+  if (!(cause instanceof KeySetUnavailable)) throw cause;
+  noteOutage();
+  return new IdentityUnavailable('no gateway keys are available', { cause, reason: 'keys_unavailable' });
 }

@@ -83,6 +83,7 @@ export function redisReplay(redis: RedisForReplay, options: RedisReplayOptions =
 }
 
 class RedisReplayStore implements RedisReplay {
+  readonly isShared = true;
   readonly #redis: RedisForReplay;
   readonly #options: RedisReplayOptions;
   readonly #prefix: string;

@@ -24,5 +24,7 @@ export type NonceVerdict = 'fresh' | 'replayed' | 'before_start';
  *   nonce was used, it returns `before_start` or throws IdentityUnavailable.
  */
 export interface ReplayStore {
+  /** Whether several instances share it. */
+  readonly isShared?: boolean;
   claim(claim: NonceClaim): NonceVerdict | Promise<NonceVerdict>;
 }

@@ -3,6 +3,8 @@ import { contentDigest } from '../contract/digest.ts';
 import { id } from '../contract/grammar.ts';
 import type { Identity } from '../contract/identity.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
+import { createKeyLookup } from '../keys/agreed-lookup.ts';
+import { type AgreementKeys, type AgreementOptions, openAgreementKeys } from '../keys/agreement-keys.ts';
 import type { GatewayKeys } from '../keys/gateway-keys.ts';
 import type { ReplayStore } from '../replay/replay.ts';
 import { assertFresh, type FreshnessRules } from './freshness.ts';
@@ -22,6 +24,11 @@ export type VerifierOptions = Readonly<{
   audience: string;
   keys: GatewayKeys;
   replay: ReplayStore;
+  /**
+   * Also accept keys that this service and the gateway derive from published keys (`algorithm: agreed` in gateway.yaml). The
+   * adapters publish this service's keys. Default: none.
+   */
+  agreement?: AgreementOptions;
   /** Allowed clock skew in either direction, in seconds, from 0 to 60. Default 5. */
   toleranceSec?: number;
   /** Largest accepted `expires - created`, in seconds, from 1 to 300. Default 60. */
@@ -58,6 +65,8 @@ export interface VerifiedHead {
 
 /** Verifies that the gateway recently signed this request for this service, and that it is not a replay. */
 export interface Verifier {
+  /** This service's keys for agreement. The adapters publish them at `/.well-known/jwks.json`. */
+  readonly agreement: AgreementKeys | undefined;
   /**
    * Verifies everything that does not need the body, so that a service never buffers the body of an unsigned request.
    *
@@ -76,7 +85,8 @@ export interface Verifier {
  * Creates a verifier for one audience. Audience, keys and replay store are required: there is no default key and no
  * trust on first use.
  *
- * @throws RangeError if the audience or a limit is not allowed by the contract.
+ * @throws RangeError if the audience or a limit is not allowed by the contract, or a key for agreement is in memory while
+ *   several instances share the replay store. Error if the directory of keys for agreement cannot be used.
  * @see docs/identity-contract.md
  */
 export function createVerifier(options: VerifierOptions): Verifier {
@@ -84,6 +94,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
   if (!id.matches(audience)) throw new RangeError('audience is not a valid service name');
   if (!(toleranceSec >= 0 && toleranceSec <= 60)) throw new RangeError('toleranceSec must be between 0 and 60');
   if (!(maxLifetimeSec >= 1 && maxLifetimeSec <= 300)) throw new RangeError('maxLifetimeSec must be between 1 and 300');
+  const agreement = options.agreement && openAgreement(options.agreement, replay, nowMs);
+  const lookup = createKeyLookup({ audience, keys, agreement });
   const rules: FreshnessRules = { toleranceSec, maxLifetimeSec };
   const nowSec = () => Math.floor(nowMs() / 1000);
 
@@ -98,7 +110,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (signedAudience !== audience) throw new IdentityRefused('audience_mismatch');
     assertFresh(signature.input, nowSec(), rules);
     assertBodyCovered(head, headers, hasBody || head.hasBody === true);
-    const key = await keys.lookup(signature.input.keyid);
+    const key = await lookup(signature.input.keyid);
     assertSignature(key, signature, componentLines(covered.names, componentReader(head.method, target, headers)));
 
     const expected = headers.get('content-digest');
@@ -117,9 +129,17 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   return {
+    agreement,
     verifyHead,
     verify: async (request) => (await verifyHead(request)).complete(request.body),
   };
+}
+
+function openAgreement(options: AgreementOptions, replay: ReplayStore, nowMs: () => number): AgreementKeys {
+  if (options.keys === 'memory' && replay.isShared === true) {
+    throw new RangeError('keys for agreement in memory are for one instance, but several share this replay store');
+  }
+  return openAgreementKeys(options, nowMs);
 }
 
 const emptyBody = new Uint8Array(0);

@@ -8,7 +8,7 @@ import type { Running } from '../process/lifecycle.ts';
 import type { Logger } from '../process/logger.ts';
 import { createMetrics } from '../process/metrics.ts';
 import { connectRedis } from '../process/redis.ts';
-import { trustGateway } from './trust-gateway.ts';
+import { type GatewayTrust, trustGateway } from './trust-gateway.ts';
 
 export type ServeOptions = Readonly<{
   /** The service's name: its audience in gateway.yaml. */
@@ -29,20 +29,21 @@ export type ServeOptions = Readonly<{
  * until they are available: two processes that wait for each other never start.
  *
  * @returns The running service and its port.
- * @throws StartupError when the port cannot be opened. Errors of `createApp` pass through.
+ * @throws StartupError when the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass through.
  */
 export async function serveBehindGateway(options: ServeOptions): Promise<Running & Readonly<{ port: number }>> {
   const { name, config, logger, database } = options;
   const redis = config.REDIS_URL === undefined ? undefined : connectRedis(config.REDIS_URL, logger);
   const metrics = createMetrics();
-  const trust = trustGateway({ audience: name, config, redis, logger, metrics });
-  const isTrusting = trust.start();
+  let trust: GatewayTrust | undefined;
   const release = async () => {
-    trust.stop();
+    trust?.stop();
     redis?.disconnect();
     await database.close();
   };
   try {
+    trust = trustGateway({ audience: name, config, redis, logger, metrics });
+    const isTrusting = trust.start();
     const health = createHealth({ database: () => database.ping(), ...trust.checks });
     const server = createServiceServer(await options.createApp({ identity: trust.handler, health, metrics, logger }));
     await isTrusting;

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
+  type AgreementOptions,
   createVerifier,
   type GatewayKeys,
   memoryReplay,
@@ -8,19 +9,25 @@ import {
   secretGatewayKeys,
   unavailableReasons,
 } from '@countersign/identity';
-import { verifyIdentity } from '@countersign/identity/express';
+import { publishAgreementKeys, verifyIdentity } from '@countersign/identity/express';
 import type { RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { addToLog } from '../http/request-log.ts';
-import { type CommonConfig, gatewayKeysUrl } from '../process/config.ts';
+import { type CommonConfig, ConfigError, gatewayKeysUrl } from '../process/config.ts';
 import type { HealthCheck } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { followGatewayKeys } from './follow-gateway-keys.ts';
 
 type TrustConfig = Pick<
   CommonConfig,
-  'GATEWAY_KEYS_URL' | 'GATEWAY_INTERNAL_PORT' | 'GATEWAY_SECRET' | 'GATEWAY_SECRET_NEXT' | 'REPLAY_WITHOUT_REDIS'
+  | 'GATEWAY_KEYS_URL'
+  | 'GATEWAY_INTERNAL_PORT'
+  | 'GATEWAY_SECRET'
+  | 'GATEWAY_SECRET_NEXT'
+  | 'AGREEMENT_KEYS'
+  | 'AGREEMENT_KEY'
+  | 'REPLAY_WITHOUT_REDIS'
 >;
 
 export type TrustOptions = Readonly<{
@@ -36,6 +43,8 @@ export type TrustOptions = Readonly<{
 export type GatewayTrust = Readonly<{
   /** Refuses requests that the gateway did not sign for this service. */
   handler: RequestHandler;
+  /** Publishes this service's keys for agreement. For services that serve a key set of their own before `handler`. */
+  publishKeys: RequestHandler;
   /** Readiness checks: the keys and the replay memory that verification needs. */
   checks: Readonly<Record<'gateway_keys' | 'replay_memory', HealthCheck>>;
   /**
@@ -49,20 +58,29 @@ export type GatewayTrust = Readonly<{
 const startWithinMs = 2_000;
 const checkAgainMs = 20;
 
-/** Verifies the gateway's signed identity, the same way in every service. */
+/**
+ * Verifies the gateway's signed identity, the same way in every service.
+ *
+ * @throws ConfigError when the keys for agreement cannot be used as they are configured.
+ */
 export function trustGateway(options: TrustOptions): GatewayTrust {
   const { audience } = options;
   const source = keySource(options);
   const { replay, check } = replayMemory(options);
+  const agreement = agreementOf(options);
+  const parts = { audience, keys: source.keys, replay };
+  const verifier =
+    agreement === undefined ? createVerifier(parts) : orConfigError(() => createVerifier({ ...parts, agreement }));
   const checks = {
     gateway_keys: () => (source.isReady() ? undefined : "the gateway's keys are not loaded"),
     replay_memory: check,
   };
   return {
     handler: verifyIdentity({
-      verifier: createVerifier({ audience, keys: source.keys, replay }),
+      verifier,
       onRefused: (_req, res, { reason }) => addToLog(res, { ...codeAndFaultOf(reason), reason }),
     }),
+    publishKeys: publishAgreementKeys(verifier),
     checks,
     async start() {
       const untilMs = performance.now() + startWithinMs;
@@ -72,6 +90,33 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
     },
     stop: source.stop,
   };
+}
+
+/** @throws ConfigError when variables contradict each other. */
+function agreementOf({ config, logger }: TrustOptions): AgreementOptions | undefined {
+  const { AGREEMENT_KEYS: place, AGREEMENT_KEY: given, GATEWAY_SECRET: secret } = config;
+  const keys = place ?? given;
+  if (keys === undefined) return undefined;
+  if (place !== undefined && given !== undefined) throw new ConfigError(['AGREEMENT_KEYS and AGREEMENT_KEY: set one']);
+  if (secret !== undefined) throw new ConfigError(['AGREEMENT_KEYS or AGREEMENT_KEY, and GATEWAY_SECRET: set one']);
+  return {
+    keys,
+    onEvent(event) {
+      if (event.type === 'memory') {
+        logger.warn({ kid: event.kid }, 'the key for agreement is in memory: run one instance of this service only');
+      } else
+        logger.error({ err: event.error }, 'keys for agreement cannot be read or made: the last good ones are used');
+    },
+  };
+}
+
+/** Keys in memory with a shared replay store, or a directory that cannot be used. */
+function orConfigError<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new ConfigError([`AGREEMENT_KEYS: ${error instanceof Error ? error.message : error}`]);
+  }
 }
 
 async function isConnected(redis: Redis | undefined): Promise<void> {

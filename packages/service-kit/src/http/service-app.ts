@@ -14,6 +14,8 @@ export type ServiceParts = Readonly<{
   errors: ErrorTable;
   /** Routes served without identity. Only `/.well-known/*` belongs here. */
   open?: Router;
+  /** Publishes the service's keys for agreement where `open` serves a key set. {@link identity} does it otherwise. */
+  publishKeys?: RequestHandler;
   /** Refuses requests that the gateway did not sign. It runs before body parsing and routing. */
   identity: RequestHandler;
   /** Largest JSON body, in bytes. Default 100 KiB. */
@@ -31,6 +33,7 @@ export function createServiceApp(parts: ServiceParts): Express {
   app.set('strict routing', true);
   app.use(requestLog(parts.logger), requestMetrics(parts.metrics));
   app.use(healthRoutes(parts.health, parts.metrics));
+  if (parts.publishKeys !== undefined) app.use(parts.publishKeys);
   if (parts.open !== undefined) app.use(parts.open);
   app.use(parts.identity, adoptRequestId);
   app.use(parseJson(parts.maxBodyBytes ?? 100 * 1024));

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { agreementKeyFromJwk } from '@countersign/identity';
 import { z } from 'zod';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -99,6 +100,19 @@ const sharedSecret = z
   .refine((text) => Buffer.byteLength(text) >= 32, 'must have 32 bytes or more')
   .transform((text) => Buffer.from(text));
 
+function toAgreementKeys(value: string, context: z.RefinementCtx): readonly unknown[] {
+  try {
+    const parsed = JSON.parse(value);
+    const jwks: readonly unknown[] = Array.isArray(parsed.keys) ? parsed.keys : [parsed];
+    jwks.forEach(agreementKeyFromJwk);
+    return jwks;
+  } catch {
+    // The parser's message could quote the private key.
+    context.addIssue({ code: 'custom', message: 'must be an X25519 private JWK for key agreement, or a set of them' });
+    return z.NEVER;
+  }
+}
+
 /** Variables that every service reads. Spread them into the service's schema. */
 export const commonConfig = {
   HOST: z.string().default('127.0.0.1'),
@@ -110,6 +124,10 @@ export const commonConfig = {
   /** When the gateway signs for this service with `hmac-sha256`: the current secret, and the next one during rotation. */
   GATEWAY_SECRET: sharedSecret.optional(),
   GATEWAY_SECRET_NEXT: sharedSecret.optional(),
+  /** For `algorithm: agreed` in gateway.yaml: a directory for the keys that this service makes, or `memory`. */
+  AGREEMENT_KEYS: z.string().optional(),
+  /** Instead of AGREEMENT_KEYS: a private JWK, or a set of them whose first one is published. */
+  AGREEMENT_KEY: z.string().transform(toAgreementKeys).optional(),
   /** While Redis is unavailable: refuse with 503, or check replays in this process alone. */
   REPLAY_WITHOUT_REDIS: z.enum(['refuse', 'memory']).default('refuse'),
   DATABASE_URL: z.url().optional(),

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import type { GatewayConfig } from '../config/config.ts';
+import { get } from '../upstreams/client/get.ts';
+import { createSocketOpener } from '../upstreams/client/open-socket.ts';
+import { singleUsePool } from '../upstreams/client/single-use-pool.ts';
+
+const upstreams = z.object({
+  upstreams: z.array(
+    z.object({
+      name: z.string(),
+      identity: z.object({
+        algorithm: z.string(),
+        uses: z.string(),
+        keyid: z.string().nullish(),
+        fallback: z.string().nullish(),
+      }),
+    }),
+  ),
+});
+
+/** How requests to an upstream are signed now, as the running gateway says. */
+export type IdentityNow = Readonly<{
+  uses: string;
+  keyid?: string | null | undefined;
+  fallback?: string | null | undefined;
+}>;
+
+const timeoutMs = 2_000;
+const maxBodyBytes = 16 * 1024 * 1024;
+
+/** The URL of the admin listener that the file names. */
+export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
+  `http://${admin.host.includes(':') ? `[${admin.host}]` : admin.host}:${admin.port}`;
+
+/**
+ * Asks the running gateway, at the file's admin listener, how it signs for each upstream now.
+ *
+ * @returns By the upstream's name. Undefined when no gateway answers.
+ */
+export async function askIdentities(config: GatewayConfig): Promise<ReadonlyMap<string, IdentityNow> | undefined> {
+  const opener = createSocketOpener({ origin: adminUrl(config), connectTimeoutMs: timeoutMs });
+  const pool = singleUsePool({ host: `localhost:${config.listen.admin.port}`, opener }, timeoutMs);
+  try {
+    const { status, body } = await get(pool, '/upstreams', { maxBodyBytes, timeoutMs });
+    if (status !== 200) return undefined;
+    const parsed = upstreams.parse(JSON.parse(body.toString('utf8')));
+    return new Map(parsed.upstreams.map(({ name, identity }) => [name, identity]));
+  } catch {
+    // No gateway runs, or another program has the port.
+    return undefined;
+  } finally {
+    pool.destroy();
+  }
+}

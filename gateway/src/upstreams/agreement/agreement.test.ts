@@ -1,0 +1,240 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { newAgreementJwk, type PrivateAgreementJwk } from '@countersign/identity';
+import { type CapturingLogger, capturingLogger, eventually, testAuthority } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { AppError } from '../../errors.ts';
+import { createSocketOpener } from '../client/open-socket.ts';
+import { openTlsFiles, type TlsFiles } from '../pool/connector.ts';
+import { type Agreement, createAgreement } from './agreement.ts';
+
+const setOf = (...jwks: readonly object[]): RequestListener => {
+  const text = JSON.stringify({ keys: jwks });
+  return (_req, res) => void res.setHeader('content-type', 'application/json').end(text);
+};
+const publicOf = ({ d: _private, ...half }: PrivateAgreementJwk) => half;
+
+const agreedInput = `countersign=("@method");keyid="${'a'.repeat(43)}.${'b'.repeat(43)}";alg="hmac-sha256"`;
+const refusal = (reason: string) => new AppError('identity_refused', { detail: { reason } });
+
+type Followed = Readonly<{ origins: readonly string[]; tls?: TlsFiles }>;
+
+describe('the keys of an upstream', () => {
+  let nowMs: number;
+  let log: CapturingLogger;
+  let agreement: Agreement;
+  let closes: (() => Promise<unknown>)[];
+  beforeEach(() => {
+    nowMs = 0;
+    log = capturingLogger();
+    closes = [];
+  });
+  afterEach(async () => {
+    await agreement.stop();
+    for (const close of closes) await close();
+  });
+
+  /** A target whose answer can be changed. */
+  async function target(answer: RequestListener) {
+    const served = { answer, fetches: 0, url: '' };
+    const server = createServer((req, res) => {
+      served.fetches += 1;
+      served.answer(req, res);
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    served.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    closes.push(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+    return served;
+  }
+
+  function follow({ origins, tls }: Followed): Agreement {
+    agreement = createAgreement({
+      upstream: 'things',
+      targets: origins.map((origin) => ({
+        origin,
+        host: new URL(origin).host,
+        opener: createSocketOpener({ origin, connectTimeoutMs: 1_000, tls: tls && (() => tls.current()) }),
+      })),
+      logger: log.logger,
+      monotonicMs: () => nowMs,
+      random: () => 0.5,
+    });
+    agreement.start();
+    agreement.start();
+    return agreement;
+  }
+
+  const chosen = () => {
+    const key = agreement.serviceKey();
+    return typeof key === 'string' ? key : key.kid;
+  };
+  const settled = (expected: string) => eventually(() => expect(chosen()).toBe(expected));
+  /** Fetches again, as the refusal of a key does, and waits for the answer. */
+  async function fetchAgain(served: { fetches: number }): Promise<void> {
+    const before = served.fetches;
+    nowMs += 1_000;
+    for (const one of agreement.targets) one.fetchNow();
+    await eventually(() => expect(served.fetches).toBeGreaterThan(before));
+  }
+
+  test('the first key that every target publishes is used', async () => {
+    const [old, fresh, other] = [newAgreementJwk(), newAgreementJwk(), newAgreementJwk()].map(publicOf);
+    if (old === undefined || fresh === undefined || other === undefined) throw new Error('no key');
+    const one = await target(setOf(fresh, old));
+    const two = await target(setOf(old));
+    follow({ origins: [one.url, two.url] });
+    await settled(old.kid);
+    two.answer = setOf(other, fresh, old);
+    await fetchAgain(two);
+    await settled(fresh.kid);
+    expect(log.lines().filter(({ msg }) => String(msg).includes('both sides agree'))).toHaveLength(2);
+  });
+
+  test.each<[string, RequestListener, string]>([
+    ['no key set', (_req, res) => void res.writeHead(404).end(), 'no_common_key'],
+    ['an empty key set', setOf(), 'no_common_key'],
+    ['a key set without keys for agreement', setOf({ kty: 'RSA', kid: 'a' }), 'no_common_key'],
+    ['a key of low order', setOf({ ...publicOf(newAgreementJwk()), x: 'A'.repeat(43) }), 'no_common_key'],
+    ['HTML', (_req, res) => void res.end('<p>'), 'keys_unknown'],
+    ['truncated JSON', (_req, res) => void res.end('{"keys":['), 'keys_unknown'],
+    ['null', (_req, res) => void res.end('null'), 'keys_unknown'],
+    ['an error', (_req, res) => void res.writeHead(500).end(), 'keys_unknown'],
+    ['more than 64 KiB', (_req, res) => void res.end(`{"keys":[${'{},'.repeat(30_000)}{}]}`), 'keys_unknown'],
+    ['a redirect', (_req, res) => void res.writeHead(302, { location: '/other' }).end(), 'keys_unknown'],
+    [
+      'a content coding',
+      (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('{}'),
+      'keys_unknown',
+    ],
+  ])('a target that answers with %s', async (_what, answer, expected) => {
+    const served = await target(answer);
+    follow({ origins: [served.url] });
+    await eventually(() => {
+      const [one] = agreement.targets;
+      expect(one?.failure() ?? one?.keys()).toBeDefined();
+    });
+    expect(chosen()).toBe(expected);
+  });
+
+  test('a key that a target no longer publishes is not used any more, at once', async () => {
+    const jwk = publicOf(newAgreementJwk());
+    const served = await target(setOf(jwk));
+    follow({ origins: [served.url] });
+    await settled(jwk.kid);
+    served.answer = setOf();
+    await fetchAgain(served);
+    await settled('no_common_key');
+  });
+
+  test.each<[string, RequestListener]>([
+    ['that is down', (req) => void req.socket.destroy()],
+    ['whose key set is garbage', (_req, res) => void res.end('garbage')],
+    ['that redirects', (_req, res) => void res.writeHead(301, { location: 'http://127.0.0.1:1/' }).end()],
+  ])('the key of a target %s is kept for an hour', async (_what, answer) => {
+    const jwk = publicOf(newAgreementJwk());
+    const served = await target(setOf(jwk));
+    follow({ origins: [served.url] });
+    await settled(jwk.kid);
+    served.answer = answer;
+    await fetchAgain(served);
+    await eventually(() => expect(agreement.targets[0]?.failure()).toBeDefined());
+    expect(chosen()).toBe(jwk.kid);
+    nowMs = 3_600_000;
+    expect(chosen()).toBe(jwk.kid);
+    nowMs += 1_001;
+    expect(chosen()).toBe('keys_unknown');
+  });
+
+  test('key sets are fetched over TLS, with the certificates of the upstream', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'countersign-agreement-tls-'));
+    const [services, clients] = [testAuthority('services'), testAuthority('clients')];
+    const us = clients.issue(['gateway']);
+    const files = { ca: services.ca, cert: us.cert, key: us.key };
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(home, name), text, { mode: 0o600 });
+    const jwk = publicOf(newAgreementJwk());
+    const own = { ...services.issue(['127.0.0.1']), ca: clients.ca, requestCert: true, rejectUnauthorized: true };
+    const server = createSecureServer(own, setOf(jwk)).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    closes.push(() => new Promise((resolve) => server.close(resolve).closeAllConnections()));
+    const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const tls = openTlsFiles(
+      'things',
+      { caFile: join(home, 'ca'), certFile: join(home, 'cert'), keyFile: join(home, 'key'), serverName: undefined },
+      log.logger,
+    );
+    const trusted = follow({ origins: [origin], tls });
+    closes.push(() => trusted.stop());
+    await settled(jwk.kid);
+    follow({ origins: [origin] });
+    await eventually(() => expect(agreement.targets[0]?.failure()).toBeDefined());
+    expect(chosen()).toBe('keys_unknown');
+    rmSync(home, { recursive: true });
+  });
+
+  test('at most four keys of a target are looked at', async () => {
+    const jwks = Array.from({ length: 6 }, () => publicOf(newAgreementJwk()));
+    const one = await target(setOf(...jwks));
+    const two = await target(setOf(...jwks.slice(4)));
+    follow({ origins: [one.url, two.url] });
+    await settled('no_common_key');
+    expect(agreement.targets[0]?.keys()).toHaveLength(4);
+  });
+
+  test('targets with different keys are logged once', async () => {
+    const one = await target(setOf(publicOf(newAgreementJwk())));
+    const two = await target(setOf(publicOf(newAgreementJwk())));
+    follow({ origins: [one.url, two.url] });
+    await settled('no_common_key');
+    await fetchAgain(one);
+    await eventually(() => expect(agreement.targets[1]?.keys()).toHaveLength(1));
+    const warnings = log.lines().filter(({ msg }) => String(msg).includes('publish different keys'));
+    expect(warnings).toHaveLength(1);
+  });
+
+  test('after key_unknown ed25519 is used for 30 s, and the key sets are fetched again', async () => {
+    const [old, fresh] = [publicOf(newAgreementJwk()), publicOf(newAgreementJwk())];
+    const served = await target(setOf(old));
+    follow({ origins: [served.url] });
+    await settled(old.kid);
+    served.answer = setOf(fresh);
+    nowMs = 10_000;
+    expect(agreement.shouldRepeat(refusal('key_unknown'), ['signature-input', agreedInput])).toBe(true);
+    expect(chosen()).toBe('key_unknown');
+    await eventually(() => expect(served.fetches).toBe(2));
+    nowMs = 39_999;
+    expect(chosen()).toBe('key_unknown');
+    nowMs = 40_000;
+    await settled(fresh.kid);
+  });
+
+  test.each<[string, AppError, string]>([
+    ['another reason', refusal('signature_invalid'), agreedInput],
+    ['another error', new AppError('upstream_unreachable', { detail: { reason: 'key_unknown' } }), agreedInput],
+    ['an ed25519 key', refusal('key_unknown'), 'countersign=("@method");keyid="ed-1";alg="ed25519"'],
+    ['no signature', refusal('key_unknown'), ''],
+  ])('a refusal for %s changes nothing', async (_what, error, input) => {
+    const jwk = publicOf(newAgreementJwk());
+    const served = await target(setOf(jwk));
+    follow({ origins: [served.url] });
+    await settled(jwk.kid);
+    expect(agreement.shouldRepeat(error, ['signature-input', input])).toBe(false);
+    expect(chosen()).toBe(jwk.kid);
+  });
+
+  test('many refusals at once cause one fetch in a second', async () => {
+    const jwk = publicOf(newAgreementJwk());
+    const served = await target(setOf(jwk));
+    follow({ origins: [served.url] });
+    await settled(jwk.kid);
+    nowMs = 5_000;
+    for (let count = 0; count < 100; count += 1) {
+      agreement.shouldRepeat(refusal('key_unknown'), ['signature-input', agreedInput]);
+    }
+    await eventually(() => expect(agreement.targets[0]?.confirmedAtMs()).toBe(5_000));
+    expect(served.fetches).toBe(2);
+  });
+});

@@ -1,0 +1,113 @@
+import type { AgreementPublicKey } from '@countersign/identity';
+import type { Logger } from '@countersign/service-kit';
+import type { AppError } from '../../errors.ts';
+import type { FallbackReason } from '../../keys/agreed-keys.ts';
+import { type FollowedAddress, type FollowedTarget, followTarget } from './follow-target.ts';
+
+/** The service's side of an agreement: which of its keys to use. */
+export type Agreement = Readonly<{
+  targets: readonly FollowedTarget[];
+  /** The key that every target publishes, or the reason why requests are signed with ed25519. */
+  serviceKey(): AgreementPublicKey | FallbackReason;
+  /**
+   * Takes note of a refusal. If the service does not know the key of this request, requests are signed with ed25519 for 30 s, and
+   * the key sets are fetched again.
+   *
+   * @param headers Of the refused request: names and values in turn.
+   * @returns Whether to send the request again. The service has handled nothing.
+   */
+  shouldRepeat(error: AppError, headers: readonly string[]): boolean;
+  start(): void;
+  stop(): Promise<void>;
+}>;
+
+export type AgreementOptions = Readonly<{
+  upstream: string;
+  targets: readonly FollowedAddress[];
+  logger: Logger;
+  monotonicMs(): number;
+  random(): number;
+}>;
+
+/** A key that no fetch confirmed for this long is not used any more. The service accepts it for 15 minutes more. */
+const maxAgeMs = 3_600_000;
+/** How long ed25519 is used after the service refused an agreed key. */
+const fallbackMs = 30_000;
+
+const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
+
+/** Creates the service's side of an agreement. It fetches nothing before `start`. */
+export function createAgreement(options: AgreementOptions): Agreement {
+  const { upstream, logger, monotonicMs, random } = options;
+  const targets = options.targets.map((address) => followTarget({ ...address, onFetched, monotonicMs, random }));
+  let chosen: AgreementPublicKey | FallbackReason = 'keys_unknown';
+  let validUntilMs = Number.NEGATIVE_INFINITY;
+  let fallbackUntilMs = Number.NEGATIVE_INFINITY;
+  let logged = '';
+
+  function onFetched(): void {
+    const before = chosen;
+    chosen = chooseKey(targets);
+    validUntilMs = Math.min(...targets.map((target) => target.confirmedAtMs())) + maxAgeMs;
+    // The same key keeps its object, and with it the derived key.
+    if (typeof chosen !== 'string' && typeof before !== 'string' && chosen.kid === before.kid) chosen = before;
+    logChange();
+  }
+
+  function logChange(): void {
+    const published = targets.map(({ origin, keys }) => ({ target: origin, kids: keys()?.map(({ kid }) => kid) }));
+    const differ = chosen === 'no_common_key' && published.filter(({ kids }) => kids?.length).length > 1;
+    const now = JSON.stringify([typeof chosen === 'string' ? chosen : chosen.kid, differ && published]);
+    if (now === logged) return;
+    logged = now;
+    if (typeof chosen !== 'string') {
+      logger.info({ upstream, kid: chosen.kid }, 'requests are signed with a key that both sides agree on');
+    } else if (differ) {
+      logger.warn(
+        { upstream, published },
+        'the targets of an upstream publish different keys, so requests are signed with ed25519: give them one key',
+      );
+    } else if (chosen === 'no_common_key') {
+      logger.warn(
+        { upstream, published },
+        'a target of an upstream publishes no key for agreement, so requests are signed with ed25519',
+      );
+    }
+  }
+
+  return {
+    targets,
+    serviceKey() {
+      const nowMs = monotonicMs();
+      if (nowMs < fallbackUntilMs) return 'key_unknown';
+      return nowMs > validUntilMs ? 'keys_unknown' : chosen;
+    },
+    shouldRepeat({ code, detail }, headers) {
+      if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
+      const input = headers[headers.indexOf('signature-input') + 1];
+      if (input === undefined || !agreedKeyid.test(input)) return false;
+      const nowMs = monotonicMs();
+      if (nowMs >= fallbackUntilMs) {
+        logger.warn({ upstream, ...detail }, 'a service does not know the agreed key: ed25519 is used for 30 s');
+      }
+      fallbackUntilMs = nowMs + fallbackMs;
+      for (const target of targets) target.fetchNow();
+      return true;
+    },
+    start() {
+      for (const target of targets) target.start();
+    },
+    async stop() {
+      await Promise.all(targets.map((target) => target.stop()));
+    },
+  };
+}
+
+/** The first key of the first target that all others publish too. Services publish the preferred key first. */
+function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | FallbackReason {
+  const published = targets.map((target) => target.keys());
+  if (published.includes(undefined)) return 'keys_unknown';
+  const [first, ...others] = published;
+  const isCommon = ({ kid }: AgreementPublicKey) => others.every((keys) => keys?.some((key) => key.kid === kid));
+  return first?.find(isCommon) ?? 'no_common_key';
+}

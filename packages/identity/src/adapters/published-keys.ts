@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AgreementKeys } from '../keys/agreement-keys.ts';
+
+/** Where a service publishes its keys for agreement. */
+const keySetPath = '/.well-known/jwks.json';
+
+export type PublishedKeySet = Readonly<{
+  headers: Readonly<Record<'content-type' | 'cache-control' | 'etag', string>>;
+  body: string;
+}>;
+
+/** Short, so that the gateway's fetches find a new key. */
+const cacheControl = 'public, max-age=60';
+
+export function isKeySetRequest(method: string | undefined, target: string): boolean {
+  return (method === 'GET' || method === 'HEAD') && target.split('?', 1)[0] === keySetPath;
+}
+
+/**
+ * Adds the keys for agreement to a service's own key set, which stays as it is.
+ *
+ * @param own The text of the service's response. Anything but a key set is replaced, for example the page of a 404.
+ */
+export function publishKeys(agreement: AgreementKeys, own: string): PublishedKeySet {
+  const set = parseKeySet(own);
+  const entries = set?.keys ?? [];
+  const known = new Set(entries.map((entry) => (entry as { kid?: unknown } | null)?.kid));
+  const added = agreement.published().filter(({ kid }) => !known.has(kid));
+  const body = JSON.stringify({ ...set, keys: [...entries, ...added] });
+  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+  return { headers: { 'content-type': 'application/jwk-set+json', 'cache-control': cacheControl, etag }, body };
+}
+
+/** Whether the service failed to read its own key set. Its response then stays as it is, so that clients try again. */
+export const hasFailed = (status: number): boolean => status >= 500;
+
+function parseKeySet(body: string): Readonly<{ keys: readonly unknown[] }> | undefined {
+  try {
+    const set: unknown = JSON.parse(body);
+    const keys = (set as { keys?: unknown } | null)?.keys;
+    return Array.isArray(keys) ? { ...(set as object), keys } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Headers of the service's response that no longer fit. */
+const replacedHeaders = ['content-length', 'content-encoding', 'transfer-encoding', 'last-modified', 'location'];
+/** With these the service might send no body, or one in a content coding. */
+const conditionHeaders = ['if-none-match', 'if-modified-since', 'accept-encoding', 'range'];
+
+/**
+ * Prepares a request for the key set, so that the service's handlers respond with the whole set.
+ *
+ * @returns The `if-none-match` of the request.
+ */
+export function askForWholeSet(req: IncomingMessage): string | undefined {
+  const seen = req.headers['if-none-match'];
+  for (const name of conditionHeaders) delete req.headers[name];
+  return seen;
+}
+
+/** Publishes the keys of a Node.js service: its next handlers respond, and {@link publishKeys} adds to their response. */
+export function publishOn(req: IncomingMessage, res: ServerResponse, agreement: AgreementKeys): void {
+  const seen = askForWholeSet(req);
+  const { method } = req;
+  // A handler's response to HEAD has no body to add to. Node sends none to HEAD in any case.
+  req.method = 'GET';
+  captureBody(res, (body) => {
+    req.method = method;
+    if (hasFailed(res.statusCode)) return body;
+    const published = publishKeys(agreement, res.statusCode === 200 ? body.toString() : '');
+    for (const name of replacedHeaders) res.removeHeader(name);
+    for (const [name, value] of Object.entries(published.headers)) res.setHeader(name, value);
+    res.statusCode = seen === published.headers.etag ? 304 : 200;
+    if (res.statusCode === 304) return '';
+    res.setHeader('content-length', Buffer.byteLength(published.body));
+    return published.body;
+  });
+}
+
+/** Holds a response back until it is complete, and sends what `finish` returns. */
+function captureBody(res: ServerResponse, finish: (body: Buffer) => Buffer | string): void {
+  const { writeHead, flushHeaders, write, end } = res;
+  const chunks: Buffer[] = [];
+  const take = (chunk: unknown, encoding: unknown) => {
+    if (typeof chunk === 'string') chunks.push(Buffer.from(chunk, encoding as BufferEncoding));
+    else if (chunk instanceof Uint8Array) chunks.push(Buffer.from(chunk));
+  };
+  const callbackIn = (args: readonly unknown[]) => args.find((arg) => typeof arg === 'function') as () => void;
+  Object.assign(res, {
+    writeHead(status: number, ...rest: unknown[]) {
+      res.statusCode = status;
+      setHeaders(res, rest.at(-1));
+      return res;
+    },
+    flushHeaders() {},
+    write(chunk: unknown, ...rest: unknown[]) {
+      take(chunk, rest[0]);
+      callbackIn(rest)?.();
+      return true;
+    },
+    end(...args: unknown[]) {
+      take(args[0], args[1]);
+      // Other middleware may have replaced these functions before.
+      Object.assign(res, { writeHead, flushHeaders, write, end });
+      return res.end(finish(Buffer.concat(chunks)), callbackIn(args));
+    },
+  });
+}
+
+function setHeaders(res: ServerResponse, headers: unknown): void {
+  if (typeof headers !== 'object' || headers === null) return;
+  // Names and values in turn, or an object.
+  const pairs = Array.isArray(headers)
+    ? headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1]] as const] : []))
+    : Object.entries(headers);
+  for (const [name, value] of pairs) res.setHeader(name, value);
+}

@@ -1,0 +1,49 @@
+import { agreeAsService, parseAgreedKeyid } from './agreement.ts';
+import type { AgreementKeyPair, AgreementPublicKey } from './agreement-jwk.ts';
+import type { AgreementKeys } from './agreement-keys.ts';
+import type { GatewayKeys } from './gateway-keys.ts';
+import type { VerifyingKey } from './keys.ts';
+
+export type KeyLookupOptions = Readonly<{
+  audience: string;
+  keys: GatewayKeys;
+  /** Undefined: the service accepts no agreed keys. */
+  agreement: Pick<AgreementKeys, 'find'> | undefined;
+}>;
+
+/** A derived key, and the gateway's key that it was derived from. */
+type Pair = Readonly<{ gateway: AgreementPublicKey['publicKey']; key: VerifyingKey }>;
+
+/** More than any rotation needs. */
+const maxPairs = 64;
+
+/**
+ * Returns a function that finds the key of a keyid: an agreed key for a keyid of the reserved form, a key of the gateway for any
+ * other. A pair's key is derived once for each fetched key set of the gateway.
+ */
+export function createKeyLookup({ audience, keys, agreement }: KeyLookupOptions): GatewayKeys['lookup'] {
+  const pairs = new Map<string, Pair>();
+
+  function derived(keyid: string, own: AgreementKeyPair, gateway: AgreementPublicKey | undefined) {
+    if (gateway === undefined) return undefined;
+    const known = pairs.get(keyid);
+    if (known?.gateway === gateway.publicKey) return known.key;
+    const { secret } = agreeAsService({ audience, key: own }, gateway);
+    const key: VerifyingKey = { algorithm: 'hmac-sha256', secret };
+    if (pairs.size >= maxPairs) pairs.clear();
+    pairs.set(keyid, { gateway: gateway.publicKey, key });
+    return key;
+  }
+
+  return (keyid) => {
+    const named = parseAgreedKeyid(keyid);
+    // A key of another kind never has such a keyid, whatever the source of the gateway's keys says.
+    if (named === undefined) return keys.lookup(keyid);
+    const own = agreement?.find(named.serviceKid);
+    if (own === undefined) return undefined;
+    const gateway = keys.lookupAgreementKey?.(named.gatewayKid);
+    return gateway instanceof Promise
+      ? gateway.then((found) => derived(keyid, own, found))
+      : derived(keyid, own, gateway);
+  };
+}

@@ -11,6 +11,8 @@ export type FetchRequest = Readonly<{
   timeoutMs: number;
   maxBytes: number;
   signal: AbortSignal;
+  /** Default: the global one. */
+  fetch?: typeof fetch | undefined;
 }>;
 
 /** @throws RangeError when the URL is invalid. The message never contains the URL, which may hold credentials. */
@@ -26,13 +28,13 @@ export function assertUrl(text: string | undefined): void {
 const redirects = [301, 302, 303, 307, 308];
 
 /**
- * Fetches a key set once. `timeoutMs` bounds the whole exchange up to the last byte, and `maxBytes` the decompressed
+ * Fetches a key set, or another JSON document, once. `timeoutMs` bounds the whole exchange up to the last byte, and `maxBytes` the decompressed
  * body. Redirects are refused: an attacker who controls a redirect could supply any key.
  */
 export async function fetchJwks(request: FetchRequest): Promise<FetchedJwks> {
   const late = AbortSignal.timeout(request.timeoutMs);
   try {
-    const response = await fetch(request.url, {
+    const response = await (request.fetch ?? fetch)(request.url, {
       redirect: 'manual',
       signal: AbortSignal.any([late, request.signal]),
       headers: {

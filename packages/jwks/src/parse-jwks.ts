@@ -16,6 +16,14 @@ export type ParsedJwks = Readonly<{
 /** The key ids that a token may name: 1 to 256 visible ASCII characters. Keys with another id are ignored. */
 export const kidPattern = /^[\x21-\x7e]{1,256}$/;
 
+const issuers = new WeakMap<KeyObject, string>();
+
+/**
+ * The member `issuer` of a key, where a provider publishes one set for many issuers (Microsoft Entra). It may contain a variable in
+ * braces. Undefined: the key has no such member.
+ */
+export const keyIssuer = (key: KeyObject): string | undefined => issuers.get(key);
+
 /** Far more than any real set holds. Importing 100 keys takes a few milliseconds. */
 const maxKeys = 100;
 
@@ -47,7 +55,10 @@ export function parseJwks(
       if ('refused' in result) ignored.push({ kid, reason: result.refused });
       else {
         keys.set(keyIndex(kid, result.alg), result.key);
-        prints.push(`${kid} ${result.alg} ${result.key.export({ format: 'der', type: 'spki' }).toString('base64')}`);
+        const issuer = typeof entry.issuer === 'string' ? entry.issuer : undefined;
+        if (issuer !== undefined) issuers.set(result.key, issuer);
+        const spki = result.key.export({ format: 'der', type: 'spki' }).toString('base64');
+        prints.push(`${kid} ${result.alg} ${spki} ${issuer ?? ''}`);
       }
     }
   }

@@ -43,6 +43,8 @@ export type RemoteKeySetOptions = Readonly<{
   /** Returns 0 to 1, for jitter. Default `Math.random`. */
   random?: () => number;
   timers?: Timers;
+  /** Makes the requests, for example with a check of each address. Default: the global fetch. */
+  fetch?: typeof fetch;
   /** For logs and metrics. Never carries key material. Must not throw. */
   onEvent?: (event: KeySetEvent) => void;
 }>;
@@ -179,9 +181,9 @@ class RemoteKeySet implements KeySet {
   async #fetchOnce(etag: string | undefined): Promise<void> {
     this.#cancelTimer();
     this.#fetches += 1;
-    const { url, timeoutMs = 5_000, maxBytes = 256 * 1024 } = this.#options;
+    const { url, timeoutMs = 5_000, maxBytes = 256 * 1024, fetch } = this.#options;
     const signal = this.#abort.signal;
-    const result = await fetchJwks({ url, etag, timeoutMs, maxBytes, signal });
+    const result = await fetchJwks({ url, etag, timeoutMs, maxBytes, signal, fetch });
     if (!signal.aborted) this.#handle(result);
     else if (this.#running) this.#schedule(0); // The set was stopped and started again during this fetch.
   }

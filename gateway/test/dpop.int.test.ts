@@ -410,7 +410,7 @@ describe('a token that is bound to a key', () => {
     ['a jkt in plain base64', { jkt: `+${'A'.repeat(42)}` }],
     ['a non-canonical jkt', { jkt: `${'A'.repeat(42)}B` }],
     ['a list of jkt', { jkt: ['A'.repeat(43)] }],
-    ['jkt with another member', { jkt: 'A'.repeat(43), 'x5t#S256': 'A'.repeat(43) }],
+    ['jkt with another member', { jkt: 'A'.repeat(43), kid: 'A'.repeat(43) }],
   ])('is refused when its cnf is %s', async (_name, cnf) => {
     const bad = await gateway.issuer.accessToken({ cnf });
     for (const auth of [`DPoP ${bad}`, `Bearer ${bad}`]) {

@@ -238,10 +238,13 @@ test('keys from a file work like fetched ones, and belong to one issuer', async 
   const directory = mkdtempSync(join(tmpdir(), 'countersign-issuer-'));
   const filed = await mintIssuer({ issuer: 'http://filed.test' });
   writeFileSync(join(directory, 'filed.jwks.json'), JSON.stringify(filed.jwks));
-  const speaks = `tenants: [${acme}], roles: [agent]`;
+  const speaks = `tenants: [${acme}], roles: [agent], sameSubjects: true`;
   const gateway = await gatewayUnderTest({
     edits: [
-      ['algorithms: [ES256]', `algorithms: [ES256]\n    tenants: [${acme}]\n    roles: [agent]`],
+      [
+        'algorithms: [ES256]',
+        `algorithms: [ES256]\n    tenants: [${acme}]\n    roles: [agent]\n    sameSubjects: true`,
+      ],
       [
         'identity: {',
         `  - { issuer: "http://filed.test", audience: complaints-api, jwks: "${directory}/filed.jwks.json", algorithms: [ES256], ${speaks} }\nidentity: {`,

@@ -115,10 +115,13 @@ describe('two issuers', () => {
     const otherServer = await issuerServer(other);
     const gateway = await gatewayUnderTest({
       edits: [
-        ['algorithms: [ES256]\n', 'algorithms: [ES256]\n    tenants: [t-1]\n    roles: [agent]\n'],
+        [
+          'algorithms: [ES256]\n',
+          'algorithms: [ES256]\n    tenants: [t-1]\n    roles: [agent]\n    sameSubjects: true\n',
+        ],
         [
           'identity: { keys',
-          `  - { issuer: "http://other.test", audience: complaints-api, jwks: "${otherServer.url}/jwks.json", algorithms: [ES256], tenants: [t-1], roles: [agent], revocations: { url: "${otherServer.url}/internal/revocations" } }\nidentity: { keys`,
+          `  - { issuer: "http://other.test", audience: complaints-api, jwks: "${otherServer.url}/jwks.json", algorithms: [ES256], tenants: [t-1], roles: [agent], sameSubjects: true, revocations: { url: "${otherServer.url}/internal/revocations" } }\nidentity: { keys`,
         ],
         ['upstreams:\n', `upstreams:\n  other: { targets: ["${otherServer.url}"] }\n`],
       ],

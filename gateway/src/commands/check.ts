@@ -12,6 +12,7 @@ import {
   workersOf,
   workersOption,
 } from './command.ts';
+import { presetLines } from './preset-lines.ts';
 import type { Terminal } from './terminal.ts';
 
 export const check: Command = {
@@ -60,6 +61,7 @@ export async function checkGateway(
   const missing = missingAgreementKey(config, readAgreementKeys(config.identity.keysDir));
   if (missing !== undefined) terminal.err(`warning: ${missing}`);
   terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
+  for (const line of presetLines(config.issuers)) terminal.out(terminal.paint('quiet', line));
   return 0;
 }
 

@@ -62,14 +62,19 @@ describe('countersign', () => {
   test('lists its commands after an unknown one', async () => {
     const { code, err } = await run('start');
     expect(code).toBe(2);
-    expect(err).toBe('countersign: unknown command "start"; known: serve, check, test, explain, schema, keys');
+    expect(err).toBe(
+      'countersign: unknown command "start"; known: init, serve, check, test, explain, token, schema, keys',
+    );
   });
 
-  test.each(['serve', 'check', 'test', 'explain', 'schema', 'keys'])('%s has its own help', async (name) => {
-    const { code, out } = await run(name, '--help');
-    expect(code).toBe(0);
-    expect(out).toMatch(new RegExp(`^Usage: countersign ${name}`));
-  });
+  test.each(['init', 'serve', 'check', 'test', 'explain', 'token', 'schema', 'keys'])(
+    '%s has its own help',
+    async (name) => {
+      const { code, out } = await run(name, '--help');
+      expect(code).toBe(0);
+      expect(out).toMatch(new RegExp(`^Usage: countersign ${name}`));
+    },
+  );
 
   test.each([
     ['an unknown option', ['check', '--fast']],
@@ -374,7 +379,7 @@ describe('explain', () => {
   test('refuses an Authorization header instead of treating the caller as anonymous', async () => {
     const { code, err } = await run('explain', 'GET', settings, '-H', 'Authorization: Bearer x', '-c', file);
     expect(code).toBe(2);
-    expect(err).toContain('explain does not verify tokens: use --role');
+    expect(err).toContain('explain does not verify an Authorization header: use --token FILE');
   });
 
   test('shows the answer to a preflight request', async () => {

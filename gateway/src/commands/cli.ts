@@ -2,13 +2,16 @@ import { ConfigError, StartupError } from '@countersign/service-kit';
 import { check } from './check.ts';
 import { type Command, parseCommandLine, UsageError } from './command.ts';
 import { explain } from './explain.ts';
+import { init } from './init.ts';
 import { keys } from './keys.ts';
 import { schema } from './schema.ts';
 import { serve } from './serve.ts';
 import type { Terminal } from './terminal.ts';
 import { test } from './test.ts';
+import { token } from './token.ts';
+import { version } from './version.ts';
 
-const commands: readonly Command[] = [serve, check, test, explain, schema, keys];
+const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys];
 
 /**
  * Runs one command line.
@@ -21,6 +24,10 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     terminal.out(overview());
     return name === undefined ? 2 : 0;
+  }
+  if (name === '--version' || name === '-v') {
+    terminal.out(version());
+    return 0;
   }
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) {
@@ -64,7 +71,7 @@ export function overview(): string {
     '',
     ...lines,
     '',
-    'Run `countersign COMMAND --help` for its options.',
+    'Run `countersign COMMAND --help` for its options, and `countersign --version` for the version.',
   ].join('\n');
 }
 

@@ -7,6 +7,8 @@ import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, list, loadNamed, text, UsageError, type Values } from './command.ts';
 import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
+import { tokenLines } from './token.ts';
+import { readToken, reportFor } from './token-input.ts';
 
 export const explain: Command = {
   name: 'explain',
@@ -18,6 +20,7 @@ export const explain: Command = {
     ['--tenant ID', 'the tenant in that token; default: example-tenant'],
     ['--user ID', 'the user in that token; default: example-user'],
     ['--bound', 'that token is bound to a key (DPoP), and the proof is valid'],
+    ['--token FILE', 'the caller has the token in this file, or on standard input for -; it is verified'],
     ['--service NAME', 'the caller is this service, on the internal listener'],
     ['-H, --header "N: V"', 'a header that the client sends; can be repeated'],
     ['--json', 'print JSON'],
@@ -29,18 +32,22 @@ export const explain: Command = {
     user: { type: 'string' },
     bound: { type: 'boolean' },
     service: { type: 'string' },
+    token: { type: 'string' },
     header: { type: 'string', short: 'H', multiple: true },
     json: { type: 'boolean' },
   },
   async run(terminal, values, [method, target, ...more]) {
     if (method === undefined || target === undefined) throw new UsageError('METHOD and PATH are required');
     if (more.length > 0) throw new UsageError('too many arguments: quote the path');
-    const question = { method: method.toUpperCase(), target, caller: callerOf(values) };
+    const given = text(values.token) === undefined ? callerOf(values) : undefined;
     const headers = list(values.header).map(headerOf);
     const config = loadNamed(terminal, values, []);
+    const caller = given ?? (await callerWithToken(config, terminal, values));
+    if (caller === undefined) return 1;
+    const question = { method: method.toUpperCase(), target, caller };
     if (isUnverified(config, question, headers)) {
       throw new UsageError(
-        'explain does not verify tokens: use --role, --tenant and --user instead of an Authorization header',
+        'explain does not verify an Authorization header: use --token FILE, or --role, --tenant and --user',
       );
     }
     // Imported here, so that the other commands start faster.
@@ -53,6 +60,29 @@ export const explain: Command = {
     return 0;
   },
 };
+
+/** The caller of a token. Undefined: it is refused, and the report was shown. */
+async function callerWithToken(
+  config: GatewayConfig,
+  terminal: Terminal,
+  values: Values,
+): Promise<PolicyCaller | undefined> {
+  if (['role', 'tenant', 'user', 'bound', 'service'].some((option) => values[option] !== undefined)) {
+    throw new UsageError('--token says who calls: leave out --role, --tenant, --user, --bound and --service');
+  }
+  const report = await reportFor(config, readToken(text(values.token) ?? '-'), {
+    isOffline: false,
+    nowMs: terminal.nowMs(),
+  });
+  const identity = report.issuers.find((issuer) => issuer.identity !== undefined)?.identity;
+  if (identity !== undefined) {
+    const { userId, role: userRole, tenantId, bound } = identity;
+    return { kind: 'user', userId, role: userRole, tenantId, bound };
+  }
+  if (values.json === true) terminal.out(JSON.stringify(report, null, 2));
+  else for (const line of tokenLines(report, terminal, false)) terminal.out(line);
+  return undefined;
+}
 
 /** The request has an Authorization header on a route that would verify it, which `explain` cannot do. */
 function isUnverified(config: GatewayConfig, question: Question, headers: readonly Header[]): boolean {

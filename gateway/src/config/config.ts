@@ -1,4 +1,7 @@
 import type { FileRead } from './files.ts';
+import type { Issuer } from './issuer.ts';
+
+export type { Issuer } from './issuer.ts';
 
 /** The tolerated difference between the clocks of the gateway, issuers, services and clients. */
 export const toleranceMs = 5000;
@@ -7,40 +10,16 @@ export const toleranceMs = 5000;
 export type Address = Readonly<{ host: string; port: number }>;
 
 /** In PEM: a certificate followed by its chain, and its private key. */
-export type Certificate = Readonly<{ cert: string; key: string; expiresAtMs: number }>;
+export type Certificate = Readonly<{
+  cert: string;
+  key: string;
+  expiresAtMs: number;
+  /** Whose certificates clients may present, in PEM. Undefined: clients are not asked for one. */
+  clients?: Readonly<{ ca: string; mode: 'request' | 'require' }> | undefined;
+}>;
 
 /** A network in the form that `net.BlockList.addSubnet` takes. */
 export type Network = Readonly<{ address: string; prefix: number; family: 'ipv4' | 'ipv6' }>;
-
-/** JOSE names of the signing algorithms that an issuer may use. */
-export const signingAlgorithms = [
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-] as const;
-
-/** An issuer of tokens, and the claims that its tokens may have. */
-export type Issuer = Readonly<{
-  /** Compared with `iss` byte by byte. */
-  issuer: string;
-  audience: string;
-  /** A URL, or the absolute path of a file. */
-  jwks: string;
-  algorithms: readonly (typeof signingAlgorithms)[number][];
-  /** The names of the claims in this issuer's tokens. */
-  claims: Readonly<{ userId: string; role: string; tenantId: string }>;
-  /** The tenants that its tokens may name. Undefined: any, which only a single issuer may have. */
-  tenants: ReadonlySet<string> | undefined;
-  roles: ReadonlySet<string> | undefined;
-  revocations: Readonly<{ url: string; maxStalenessMs: number; onStale: 'allow' | 'deny' }> | undefined;
-}>;
 
 /**
  * How the gateway signs requests to one upstream. `next` is the secret that will replace `secret`. `countersign keys list` prints its

@@ -21,7 +21,14 @@ describe('a configuration', () => {
     expect(me?.upstream).toBe(config.upstreams.get('users-service'));
     expect(me?.upstream.timeouts).toEqual({ connectMs: 2000, responseMs: 30_000, idleMs: 60_000 });
     expect(me?.body).toEqual({ mode: 'digest', maxBytes: 1024 * 1024 });
-    expect(config.issuers[0]?.claims).toEqual({ userId: 'user_id', role: 'role', tenantId: 'tenant_id' });
+    expect(config.issuers[0]?.claims).toEqual({
+      userId: ['user_id'],
+      role: { kind: 'claim', path: ['role'] },
+      tenantId: { kind: 'claim', path: ['tenant_id'] },
+      sessionId: ['sid'],
+      scope: ['scope'],
+      client: ['client_id', 'azp'],
+    });
   });
 
   test('accepts every key', () => {

@@ -6,7 +6,13 @@ import { hashOf, readConfigFile } from './files.ts';
 import { redactedConfig } from './redacted-config.ts';
 import { resolveConfig } from './resolve.ts';
 import { checkDpop } from './schema/dpop.ts';
-import { checkIssuerKeyFiles, checkIssuers, checkIssuerUrls, checkRevocationFeeds } from './schema/issuers.ts';
+import { checkIssuers } from './schema/issuer-rules.ts';
+import {
+  checkDiscoveredHosts,
+  checkIssuerKeyFiles,
+  checkIssuerUrls,
+  checkRevocationFeeds,
+} from './schema/issuer-url-rules.ts';
 import { checkListeners, checkStartSettings, type StartSettings } from './schema/listeners.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';
@@ -87,7 +93,8 @@ function rulesFor(
     checkListeners(listen, refuse);
     read.certificate = readListenerCertificate(listen, directory, refuse);
     checkIssuers(issuers, isMalformed, refuse);
-    checkIssuerKeyFiles(issuers, directory, refuse);
+    checkIssuerKeyFiles(issuers, directory, isMalformed, refuse);
+    checkDiscoveredHosts(issuers, refuse);
     checkRevocationFeeds(issuers, upstreams, refuse);
     if (!file.insecureTransport) {
       checkIssuerUrls(issuers, refuse);

@@ -1,21 +1,11 @@
 import { dirname, resolve } from 'node:path';
-import type {
-  Certificate,
-  Cors,
-  GatewayConfig,
-  Issuer,
-  PolicyTest,
-  Route,
-  Upstream,
-  UpstreamIdentity,
-} from './config.ts';
+import type { Certificate, Cors, GatewayConfig, PolicyTest, Route, Upstream, UpstreamIdentity } from './config.ts';
 import type { FileRead } from './files.ts';
-import type { IssuerPart } from './schema/issuers.ts';
+import { resolveIssuers } from './resolve-issuer.ts';
 import type { TestPart } from './schema/policy-tests.ts';
 import type { RoutePart } from './schema/routes.ts';
 import type { Document } from './schema/schema.ts';
 import type { UpstreamPart } from './schema/upstreams.ts';
-import { isFetched } from './schema/urls.ts';
 import type { Secrets } from './secrets.ts';
 import { resolveTls } from './tls-files.ts';
 
@@ -54,7 +44,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     trustedProxies: document.trustedProxies,
     insecureTransport: document.insecureTransport,
     redis: document.redis,
-    issuers: document.issuers.map((part) => resolveIssuer(part, directory)),
+    issuers: document.issuers.flatMap((part) => resolveIssuers(part, directory)),
     identity: { keysDir: resolve(directory, document.identity.keys), lifetimeSec: document.identity.lifetime },
     dpop: { nonces: options.secrets.nonces },
     services: new Map(
@@ -98,24 +88,6 @@ function resolveUpstream(name: string, part: UpstreamPart, identity: UpstreamIde
       cooldownMs: breaker.cooldown,
     },
     tls: tls && resolveTls(tls, directory),
-  };
-}
-
-function resolveIssuer(part: IssuerPart, directory: string): Issuer {
-  const { revocations } = part;
-  return {
-    issuer: part.issuer,
-    audience: part.audience,
-    jwks: isFetched(part.jwks) ? part.jwks : resolve(directory, part.jwks),
-    algorithms: part.algorithms,
-    claims: part.claims,
-    tenants: part.tenants && new Set(part.tenants),
-    roles: part.roles && new Set(part.roles),
-    revocations: revocations && {
-      url: revocations.url,
-      maxStalenessMs: revocations.maxStaleness,
-      onStale: revocations.onStale,
-    },
   };
 }
 

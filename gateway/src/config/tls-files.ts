@@ -10,7 +10,7 @@ import type { Refuse } from './schema/rules.ts';
 /** As `tls.connect` takes it. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
 
-type NamedFile = Readonly<{ key: 'ca' | 'cert' | 'key'; path: string }>;
+type NamedFile = Readonly<{ key: 'ca' | 'cert' | 'key' | 'clients'; path: string }>;
 
 /** `key`: the key that names the file. `why`: the problem, without the path and the content of the file. */
 export class UnusableTlsFile extends StartupError {
@@ -65,17 +65,22 @@ export function readListenerCertificate(listen: ListenPieces, directory: string,
       return content;
     } catch (error) {
       if (!(error instanceof UnusableTlsFile)) throw error;
-      refuse(['listen', 'tls', file.key], error.why);
+      refuse(file.key === 'clients' ? ['listen', 'tls', 'clients', 'ca'] : ['listen', 'tls', file.key], error.why);
       return undefined;
     }
   };
   const chain = using({ key: 'cert', path: resolve(directory, listen.tls.cert) }, readChain);
   const key = using({ key: 'key', path: resolve(directory, listen.tls.key) }, readKey);
+  const { clients } = listen.tls;
+  const authorities = clients && using({ key: 'clients', path: resolve(directory, clients.ca) }, readCertificates);
   if (chain === undefined || key === undefined) return { certificate: undefined, files };
   if (!chain.leaf.checkPrivateKey(key.object)) {
     refuse(['listen', 'tls', 'key'], 'is not the key of the first certificate in "cert"');
   }
-  return { certificate: { cert: chain.text, key: key.text, expiresAtMs: chain.leaf.validToDate.getTime() }, files };
+  const certificate = { cert: chain.text, key: key.text, expiresAtMs: chain.leaf.validToDate.getTime() };
+  if (clients === undefined) return { certificate, files };
+  // Without its CAs, the file was refused above.
+  return { certificate: { ...certificate, clients: { ca: authorities?.text ?? '', mode: clients.mode } }, files };
 }
 
 function readChain(file: NamedFile) {

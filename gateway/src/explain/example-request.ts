@@ -69,6 +69,7 @@ export function exampleCaller(caller: PolicyCaller, { issuers: [issuer] }: Gatew
       authTimeSec: undefined,
       authMethods: undefined,
       jkt,
+      certificate: undefined,
     },
     kid: 'KID',
     issuer: trusted,

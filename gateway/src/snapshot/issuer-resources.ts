@@ -4,6 +4,7 @@ import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
 import { isFetched } from '../config/schema/urls.ts';
 import { createOutageLog } from '../http/outage-log.ts';
+import { discoveredKeySet } from '../keys/discovery.ts';
 import { openIssuerKeyFile } from '../keys/issuer-key-set.ts';
 import type { KeyFor } from '../keys/signing-keys.ts';
 import { followRevocations, type RevocationFeed } from '../revocations/feed.ts';
@@ -12,7 +13,7 @@ import { createRevocationSource } from '../upstreams/http/revocation-source.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 
 /** The configuration of an issuer's key set. */
-export type IssuerKeysConfig = Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>;
+export type IssuerKeysConfig = Pick<Issuer, 'issuer' | 'jwks' | 'discovery' | 'algorithms'>;
 
 /** How keys are fetched. The defaults are those of packages/jwks. */
 export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' | 'nowMs' | 'random' | 'timers'>;
@@ -31,13 +32,12 @@ const maxStaleMs = 24 * 60 * 60 * 1000;
 
 /** @throws StartupError when the keys are in a file that cannot be read. */
 export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing: KeySetTiming = {}): KeySet {
-  const { issuer, jwks, algorithms } = config;
+  const { issuer, jwks, discovery, algorithms } = config;
   if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
   const outages = createOutageLog(() => performance.now());
   let isKnown = false;
-  return remoteKeySet({
+  const options: Omit<RemoteKeySetOptions, 'url'> = {
     ...timing,
-    url: jwks,
     algorithms,
     maxStaleMs,
     onEvent(event) {
@@ -59,6 +59,14 @@ export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing:
           logger[level]({ issuer, ...facts }, 'issuer key ignored');
         }
       }
+    },
+  };
+  if (!discovery) return remoteKeySet({ ...options, url: jwks });
+  return discoveredKeySet(issuer, {
+    ...options,
+    onDiscovery(event) {
+      if (event.type === 'found') logger.info({ issuer, jwks: event.url }, 'issuer metadata fetched');
+      else logger.warn({ issuer, reason: event.reason, detail: event.detail }, 'issuer metadata cannot be used');
     },
   });
 }

@@ -18,6 +18,7 @@ import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
 import type { AccessTokens } from '../tokens/access-token-cache.ts';
+import { createCertificateCheck } from '../tokens/certificate-binding.ts';
 import { createDpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
@@ -71,7 +72,12 @@ export async function createPipelines(
       sanitize: createSanitize(config),
       cors: config.cors && createCors(config.cors, built.public.table),
       checkOrigin: createUpgradeOrigin(config),
-      authenticate: createAuthenticate({ tokens, throttle, dpop: createDpop({ config, replay, nowMs }) }),
+      authenticate: createAuthenticate({
+        tokens,
+        throttle,
+        dpop: createDpop({ config, replay, nowMs }),
+        certificates: createCertificateCheck(config.certificate),
+      }),
     }),
     internal: createPipeline({
       ...onRoutes(built.internal),

@@ -29,8 +29,8 @@ export function createTrust(config: GatewayConfig, { shared, gatewayKeys, keep, 
   const issuers = new Map<string, TrustedIssuer>();
   const followed = new Map<string, FollowedRevocations>();
   for (const issuer of config.issuers) {
-    const { issuer: name, jwks, algorithms, revocations: feed } = issuer;
-    const keys = keep(shared.issuerKeys.acquire({ issuer: name, jwks, algorithms }));
+    const { issuer: name, jwks, discovery, algorithms, revocations: feed } = issuer;
+    const keys = keep(shared.issuerKeys.acquire({ issuer: name, jwks, discovery, algorithms }));
     const following =
       feed &&
       keep(

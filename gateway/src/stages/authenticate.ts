@@ -3,6 +3,7 @@ import { AppError, type Code, errorTable } from '../errors.ts';
 import type { Authenticated, Caller, Exchange, Matched } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { AccessTokens } from '../tokens/access-token-cache.ts';
+import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import type { VerifiedToken } from '../tokens/verified-token.ts';
@@ -13,6 +14,8 @@ export type AuthenticateOptions = Readonly<{
   throttle: FailureThrottle;
   /** Undefined: proofs cannot be checked, so bound tokens are refused. */
   dpop: Dpop | undefined;
+  /** Checks the client certificate of tokens that are bound to one. Default: such tokens are refused. */
+  certificates?: CertificateCheck;
 }>;
 
 /**
@@ -29,6 +32,7 @@ export function createAuthenticate({
   tokens,
   throttle,
   dpop,
+  certificates = createCertificateCheck(undefined),
 }: AuthenticateOptions): (matched: Matched) => Authenticated | Promise<Authenticated> {
   const proofs = createProofChecks(dpop);
 
@@ -45,13 +49,14 @@ export function createAuthenticate({
     if (authorization.startsWith('Bearer ') && !hasSenderProof) {
       record.scheme = 'Bearer';
       const known = tokens.recall(authorization.slice('Bearer '.length));
-      if (known !== undefined) return toAuthenticated(matched, userCaller(asBearer(known), undefined), undefined);
+      if (known !== undefined)
+        return toAuthenticated(matched, userCaller(asBearer(known, matched), undefined), undefined);
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
     const remembered = tokens.recall(text);
     if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof) {
-      return toAuthenticated(matched, userCaller(asBearer(remembered), undefined), undefined);
+      return toAuthenticated(matched, userCaller(asBearer(remembered, matched), undefined), undefined);
     }
     return withToken(matched, text, remembered, hasSenderProof);
   };
@@ -67,13 +72,22 @@ export function createAuthenticate({
     try {
       const token = remembered ?? (await tokens.verify(text));
       const isBound = matched.record.scheme === 'DPoP';
-      if (isBound)
+      if (isBound) {
+        certificates(token.claims, matched.request.socket);
         return toAuthenticated(matched, userCaller(token, await proofs.forBoundToken(matched, text, token)), undefined);
+      }
       const jkt = hasSenderProof ? await proofs.forSender(matched) : undefined;
-      return toAuthenticated(matched, userCaller(asBearer(token), jkt), undefined);
+      return toAuthenticated(matched, userCaller(asBearer(token, matched), jkt), undefined);
     } catch (error) {
       throw countFailure(error, matched);
     }
+  }
+
+  /** @throws AppError `token_proof_missing` for a bound token: without a proof, a thief could use it. */
+  function asBearer(token: VerifiedToken, { request }: Matched): VerifiedToken {
+    if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
+    if (token.claims.certificate !== undefined) certificates(token.claims, request.socket);
+    return token;
   }
 
   async function withoutToken(matched: Matched): Promise<Authenticated> {
@@ -114,17 +128,12 @@ function countsAsAttempt(error: unknown): boolean {
   return error instanceof AppError && errorTable[error.code as Code].fault === 'caller' && !uncounted.has(error.code);
 }
 
-/** @throws AppError `token_proof_missing` for a bound token: without a proof, a thief could use it. */
-function asBearer(token: VerifiedToken): VerifiedToken {
-  if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
-  return token;
-}
-
 const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
 function userCaller(token: VerifiedToken, jkt: string | undefined): Caller {
-  const { userId, role, tenantId } = token.claims;
-  return { kind: 'user', userId, role, tenantId, token, bound: token.claims.jkt !== undefined, jkt };
+  const { userId, role, tenantId, certificate } = token.claims;
+  const bound = token.claims.jkt !== undefined || certificate !== undefined;
+  return { kind: 'user', userId, role, tenantId, token, bound, jkt };
 }
 
 // One scheme in any case (RFC 9110 section 11.1), one space, one token: no list, no parameters.

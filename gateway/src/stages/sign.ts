@@ -189,7 +189,7 @@ function factsOf(caller: Caller): IdentityFacts {
       const { serviceId, user } = caller;
       if (user === undefined) return { kind: 'service', serviceId };
       const { userId, role, tenantId, token } = user;
-      const context = originOf(token.issuer.config.issuer, token.claims.sessionId);
+      const context = originOf(token.claims.issuer, token.claims.sessionId);
       return { kind: 'service', serviceId, user: { userId, role, tenantId }, context };
     }
   }

@@ -1,6 +1,7 @@
 import { type KeySet, staticKeySet } from '@countersign/jwks';
 import { mintIssuer, type TestClock, type TestIssuer, testClock } from '@countersign/testing';
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { exampleIssuer } from '../../test/kit/example-issuer.ts';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
 import { type AccessTokens, createAccessTokens } from './access-token-cache.ts';
 
@@ -30,16 +31,10 @@ describe('the cache of access tokens', () => {
       start() {},
       stop() {},
     };
-    const config = {
+    const config = exampleIssuer({
       issuer: issuer.issuer,
-      audience: 'complaints-api',
-      jwks: '',
-      algorithms: ['ES256'],
-      claims: { userId: 'user_id', role: 'role', tenantId: 'tenant_id' },
-      tenants: undefined,
-      roles: undefined,
       revocations: { url: '', maxStalenessMs: 30_000, onStale: 'allow' },
-    } as const;
+    });
     tokens = createAccessTokens(new Map([[issuer.issuer, { config, keys, revocations }]]), clock.nowMs);
   });
 

@@ -29,6 +29,10 @@ const lastingCodes: ReadonlySet<Code> = new Set([
   'token_claims_invalid',
   'token_tenant_refused',
   'token_role_refused',
+  'token_client_refused',
+  'token_machine_refused',
+  'token_requirement_unmet',
+  'token_lifetime_refused',
   'token_expired',
 ]);
 

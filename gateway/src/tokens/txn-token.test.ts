@@ -51,6 +51,8 @@ describe('a txn-token', () => {
     tenantId: 't-1',
     token: {
       claims: {
+        issuer: issuer.config.issuer,
+        subject: 'u-1',
         userId: 'u-1',
         tenantId: 't-1',
         sessionId: 's-1',
@@ -77,7 +79,15 @@ describe('a txn-token', () => {
     });
     fc.assert(
       fc.property(anyone, ({ userId, tenantId, role, sessionId, depth, kid }) => {
-        const claims = { userId, tenantId, sessionId, issuedAtSec, expiresAtSec: issuedAtSec + 900 };
+        const claims = {
+          issuer: issuer.config.issuer,
+          subject: `${kid}-subject`,
+          userId,
+          tenantId,
+          sessionId,
+          issuedAtSec,
+          expiresAtSec: issuedAtSec + 900,
+        };
         const whole: Transaction = { id: requestId, depth, userId, role, tenantId, token: { claims, kid, issuer } };
         const token = replica().mint(whole, 'complaint-service');
         expect(token).toMatch(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/);
@@ -102,7 +112,7 @@ describe('a txn-token', () => {
       sid: 's-1',
       req_wl: 'complaint-service',
       depth: 1,
-      token: { iss: issuer.config.issuer, kid: 'k-1', iat: nowSec(), exp: nowSec() + 900 },
+      token: { iss: issuer.config.issuer, sub: 'u-1', kid: 'k-1', iat: nowSec(), exp: nowSec() + 900 },
     });
   });
 

@@ -7,6 +7,7 @@ import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
 import { parseCompactToken } from './compact-token.ts';
+import { findIssuer } from './providers/find-issuer.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-token.ts';
 
 /** A chain of calls that one user's request started. */
@@ -58,8 +59,8 @@ const payloadShape = z.strictObject({
   sid: id.optional(),
   req_wl: name,
   depth: z.int().min(1).max(maxDepth),
-  /** The user's token, as needed to check revocation. */
-  token: z.strictObject({ iss: z.string(), kid: z.string(), iat: seconds, exp: seconds }),
+  /** The user's token, as needed to check revocation. `sub` is the issuer's own, before any mapping. */
+  token: z.strictObject({ iss: z.string(), sub: z.string().optional(), kid: z.string(), iat: seconds, exp: seconds }),
 });
 const headerShape = z.strictObject({ alg: z.literal(algorithm), typ: z.literal(type), kid: z.string() });
 
@@ -78,7 +79,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
 
   return {
     mint({ id: txn, depth, userId, role, tenantId, token }, service) {
-      const { claims, kid, issuer } = token;
+      const { claims, kid } = token;
       const iat = nowSec();
       const key = requireSigningKey(keys, iat);
       const payload: z.input<typeof payloadShape> = {
@@ -93,7 +94,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
         ...(claims.sessionId !== undefined && { sid: claims.sessionId }),
         req_wl: service,
         depth,
-        token: { iss: issuer.config.issuer, kid, iat: claims.issuedAtSec, exp: claims.expiresAtSec },
+        token: { iss: claims.issuer, sub: claims.subject, kid, iat: claims.issuedAtSec, exp: claims.expiresAtSec },
       };
       const header: z.input<typeof headerShape> = { alg: algorithm, typ: type, kid: key.keyid };
       const signed = `${encode(header)}.${encode(payload)}`;
@@ -111,7 +112,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
       if (claims.req_wl !== service) {
         throw new AppError('txn_token_foreign', { detail: { handedTo: claims.req_wl, presentedBy: service } });
       }
-      const issuer = issuers.get(claims.token.iss);
+      const issuer = findIssuer(issuers, claims.token.iss);
       if (issuer === undefined) throw invalid('its issuer is no longer trusted');
       return transactionOf(claims, issuer);
     },
@@ -128,7 +129,16 @@ function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIss
     role,
     tenantId,
     token: {
-      claims: { userId, tenantId, sessionId, issuedAtSec: token.iat, expiresAtSec: token.exp },
+      claims: {
+        issuer: token.iss,
+        // A gateway of the previous version writes no `sub`.
+        subject: token.sub ?? userId,
+        userId,
+        tenantId,
+        sessionId,
+        issuedAtSec: token.iat,
+        expiresAtSec: token.exp,
+      },
       kid: token.kid,
       issuer,
     },

@@ -14,7 +14,7 @@ export type TrustedIssuer = Readonly<{
 
 /** The parts of a user's token that {@link assertStillValid} needs. A txn-token carries them without the token itself. */
 export type TokenStatus = Readonly<{
-  claims: Pick<Claims, 'userId' | 'tenantId' | 'sessionId' | 'issuedAtSec' | 'expiresAtSec'>;
+  claims: Pick<Claims, 'issuer' | 'subject' | 'userId' | 'tenantId' | 'sessionId' | 'issuedAtSec' | 'expiresAtSec'>;
   kid: string;
   issuer: TrustedIssuer;
 }>;

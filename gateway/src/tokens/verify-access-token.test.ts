@@ -2,20 +2,13 @@ import { createHmac, createPublicKey, KeyObject, sign, type webcrypto } from 'no
 import { type KeySet, remoteKeySet, staticKeySet } from '@countersign/jwks';
 import { mintIssuer, type TestIssuer } from '@countersign/testing';
 import { beforeAll, describe, expect, test } from '@jest/globals';
+import { exampleIssuer } from '../../test/kit/example-issuer.ts';
 import type { Issuer } from '../config/config.ts';
 import type { TrustedIssuer } from './verified-token.ts';
 import { createTokenVerifier } from './verify-access-token.ts';
 
-const configOf = (issuer: string, algorithms: Issuer['algorithms'] = ['ES256']): Issuer => ({
-  issuer,
-  audience: 'complaints-api',
-  jwks: `${issuer}/jwks.json`,
-  algorithms,
-  claims: { userId: 'user_id', role: 'role', tenantId: 'tenant_id' },
-  tenants: undefined,
-  roles: undefined,
-  revocations: undefined,
-});
+const configOf = (issuer: string, algorithms: Issuer['algorithms'] = ['ES256']): Issuer =>
+  exampleIssuer({ issuer, jwks: `${issuer}/jwks.json`, algorithms });
 
 function trusting(...issuers: [issuer: TestIssuer, config?: Issuer, keys?: KeySet][]) {
   const trusted = new Map<string, TrustedIssuer>();

@@ -1,28 +1,9 @@
 import { z } from 'zod';
 import type { Path } from '../yaml/source.ts';
+import type { JsonSchema } from './json-schema-type.ts';
 import { schema } from './schema.ts';
 
-/** The keywords of JSON Schema 2020-12 that zod generates here. */
-export type JsonSchema = {
-  type?: string;
-  description?: string;
-  default?: unknown;
-  const?: unknown;
-  enum?: readonly unknown[] | undefined;
-  pattern?: string;
-  properties?: Record<string, JsonSchema>;
-  required?: readonly string[];
-  additionalProperties?: boolean | JsonSchema;
-  items?: JsonSchema;
-  oneOf?: readonly JsonSchema[];
-  anyOf?: readonly JsonSchema[];
-  minimum?: number;
-  maximum?: number;
-  minItems?: number;
-  maxItems?: number;
-  'x-type'?: string;
-  'x-bounds'?: string;
-};
+export type { JsonSchema } from './json-schema-type.ts';
 
 /** The shape of the file before it is parsed. `x-type` and `x-bounds` are for the reference page and for problems. */
 export function jsonSchema(of: z.ZodType = schema): JsonSchema {
@@ -63,7 +44,10 @@ export function editorSchema(): JsonSchema {
   return forEditors(jsonSchema());
 }
 
-function forEditors({ 'x-type': type, 'x-bounds': bounds, ...part }: JsonSchema): JsonSchema {
+function forEditors({ 'x-type': type, 'x-bounds': bounds, ...given }: JsonSchema): JsonSchema {
+  const { oneOf, ...rest } = given;
+  // The shapes of one value may overlap: the word `present` is also a text.
+  const part = type === undefined || oneOf === undefined ? given : { ...rest, anyOf: oneOf };
   const written = [type, bounds].filter((text) => text !== undefined).join(', ');
   const described: JsonSchema = {
     ...part,

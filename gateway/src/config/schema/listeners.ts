@@ -17,6 +17,16 @@ export const listen = z.strictObject({
     .strictObject({
       cert: filePath.describe('PEM file of the certificate, followed by its chain.'),
       key: filePath.describe('PEM file of its private key, without a passphrase.'),
+      clients: z
+        .strictObject({
+          ca: filePath.describe('PEM file of the CAs that sign the certificates of clients.'),
+          mode: z
+            .enum(['request', 'require'])
+            .prefault('request')
+            .describe('`require` refuses connections without a certificate.'),
+        })
+        .optional()
+        .describe('Asks clients for a certificate, which tokens may be bound to (RFC 8705).'),
     })
     .optional()
     .describe('Serves `public` over TLS 1.2 and 1.3 only. The files are read again when they change.'),
@@ -56,6 +66,8 @@ export function checkStartSettings(
   if (!isMalformed('listen') && !isMalformed('listen', 'tls')) {
     const hasTls = file.listen.tls !== undefined;
     if (hasTls !== (running.certificate !== undefined)) refuseChange('listen', ...(hasTls ? ['tls'] : []));
+    // The CAs may change too, but not whether clients are asked.
+    else if (file.listen.tls?.clients?.mode !== running.certificate?.clients?.mode) refuseChange('listen', 'tls');
   }
   for (const key of ['admin', 'redis'] as const) {
     if (!isMalformed(key) && !isDeepStrictEqual(file[key], running[key])) refuseChange(key);

@@ -47,7 +47,8 @@ export function withRules<Shape extends z.ZodObject>(shape: Shape, rules: Rules<
 function malformedPaths(issue: z.core.$ZodRawIssue): readonly Path[] {
   const path = (issue.path ?? []) as Path;
   if (issue.code !== 'unrecognized_keys') return [path];
-  const allowed = issue.inst instanceof z.ZodObject ? Object.keys(issue.inst.shape) : [];
+  if (!(issue.inst instanceof z.ZodObject)) return [path];
+  const allowed = Object.keys(issue.inst.shape);
   return issue.keys.flatMap((key) => closest(key, allowed) ?? []).map((meant) => [...path, meant]);
 }
 

@@ -133,8 +133,12 @@ const forbiddenNames = new Set([
   'instance-data.ec2.internal',
 ]);
 
-/** @param hostname From a WHATWG URL: lower case, dotted IPv4, IPv6 in brackets. */
-function isForbiddenTarget(hostname: string): boolean {
+/**
+ * Whether a host is a link-local address, or the metadata service of a cloud.
+ *
+ * @param hostname From a WHATWG URL: lower case, dotted IPv4, IPv6 in brackets.
+ */
+export function isForbiddenTarget(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
   const version = isIP(host);
   if (version !== 0) return forbidden.check(host, version === 4 ? 'ipv4' : 'ipv6');

@@ -16,6 +16,7 @@ import {
 import type { Path, Problem, Source, Variable } from './source.ts';
 import { maxDepth, tooDeep } from './tokens.ts';
 import { substitute } from './variables.ts';
+import { rememberKeys } from './written-keys.ts';
 
 const maxNodes = 1_000_000;
 const unsafeKeys = new Set(['__proto__', 'constructor', 'prototype']);
@@ -85,7 +86,11 @@ export class NodeReader {
     for (const { key, value } of node.items) {
       const offset = (key as ParsedNode | null)?.range?.[0] ?? parentOffset;
       if (!isKey(key)) {
-        this.#problems.push({ offset, message: 'not a key: keys are plain words' });
+        const isNumber = isScalar(key) && typeof key.value === 'number';
+        this.#problems.push({
+          offset,
+          message: `not a key: ${isNumber ? 'a number needs quotes' : 'keys are plain words'}`,
+        });
         continue;
       }
       const first = seen.get(key.value);
@@ -100,6 +105,10 @@ export class NodeReader {
       if (item === '' && this.#variables.has(keyOf(at))) continue;
       map[key.value] = item;
     }
+    rememberKeys(
+      map,
+      Object.keys(map).length === seen.size ? [...seen.keys()] : [...seen.keys()].filter((key) => key in map),
+    );
     return map;
   }
 

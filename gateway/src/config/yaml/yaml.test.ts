@@ -60,7 +60,7 @@ describe('readYaml', () => {
     ['__proto__', '__proto__: { admin: true }\n', ['1:1 not a key: keys are plain words']],
     ['constructor', 'a: { constructor: 1 }\n', ['1:6 not a key: keys are plain words']],
     ['a list as key', '? [a]\n: 1\n', ['1:3 not a key: keys are plain words']],
-    ['a number as key', '1: a\n', ['1:1 not a key: keys are plain words']],
+    ['a number as key', '1: a\n', ['1:1 not a key: a number needs quotes']],
     ['nothing', '', ['1:1 the file is empty']],
     ['a comment alone', '# a\n', ['1:1 the file is empty']],
   ])('refuses %s', (_name, text, problems) => {

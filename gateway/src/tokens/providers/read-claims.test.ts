@@ -1,19 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
-import type { Issuer } from '../config/config.ts';
-import { readClaims } from './claims.ts';
+import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
+import type { Issuer } from '../../config/issuer.ts';
+import { readClaims } from './read-claims.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 const nowSec = nowMs / 1000;
-const issuer: Issuer = {
-  issuer: 'http://issuer.test',
-  audience: 'complaints-api',
-  jwks: 'http://issuer.test/jwks.json',
-  algorithms: ['ES256'],
-  claims: { userId: 'user_id', role: 'role', tenantId: 'tenant_id' },
-  tenants: undefined,
-  roles: undefined,
+const header = { typ: 'at+jwt' };
+const issuer = exampleIssuer({
   revocations: { url: 'http://issuer.test/feed', maxStalenessMs: 30_000, onStale: 'allow' },
-};
+});
 const good: Record<string, unknown> = {
   iss: 'http://issuer.test',
   aud: 'complaints-api',
@@ -30,7 +25,7 @@ const read = (changes: Record<string, unknown> = {}, by: Issuer = issuer, at = n
   const payload = Object.fromEntries(
     Object.entries({ ...good, ...changes }).filter(([, value]) => value !== undefined),
   );
-  return readClaims(payload, by, at);
+  return readClaims(header, payload, by, at);
 };
 const refusedWith = (code: string) => expect.objectContaining({ code });
 
@@ -57,7 +52,7 @@ describe('claims', () => {
 
   test('are not read from the prototype', () => {
     const payload = Object.create(good) as Record<string, unknown>;
-    expect(() => readClaims(payload, issuer, nowMs)).toThrow(refusedWith('token_audience_refused'));
+    expect(() => readClaims(header, payload, issuer, nowMs)).toThrow(refusedWith('token_audience_refused'));
   });
 
   test('need no sid when the issuer has no revocation feed', () => {
@@ -146,7 +141,15 @@ describe('claims', () => {
   });
 
   test('can have configured names', () => {
-    const renamed: Issuer = { ...issuer, claims: { userId: 'uid', role: 'https://x.test/role', tenantId: 'org' } };
+    const renamed: Issuer = {
+      ...issuer,
+      claims: {
+        ...issuer.claims,
+        userId: ['uid'],
+        role: { kind: 'claim', path: ['https://x.test/role'] },
+        tenantId: { kind: 'claim', path: ['org'] },
+      },
+    };
     expect(read({ uid: 'u9', 'https://x.test/role': 'admin', org: 'o1' }, renamed)).toMatchObject({
       userId: 'u9',
       role: 'admin',

@@ -1,0 +1,105 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { ConfigError, createFile } from '@countersign/service-kit';
+import { type Provider, providers } from '../config/issuer.ts';
+import { parseConfig } from '../config/load.ts';
+import { editorSchema } from '../config/schema/json-schema.ts';
+import { createGatewayKey, hasGatewayKeys } from '../keys/gateway-keys.ts';
+import { type Command, text, UsageError, type Values } from './command.ts';
+import { fileFor, portsFor } from './init-file.ts';
+import type { Terminal } from './terminal.ts';
+
+export const init: Command = {
+  name: 'init',
+  usage: '--issuer URL --upstream URL',
+  summary: 'write a small gateway.yaml for your issuer and your service, its schema and the keys',
+  options: [
+    ['--provider NAME', `the identity provider: ${providers.join(', ')}`],
+    ['--issuer URL', 'the `iss` of its tokens, exactly'],
+    ['--upstream URL', 'the origin of your service, such as http://127.0.0.1:3000'],
+    ['--audience A', 'what `aud` must contain, or for cognito and clerk the client; default: api'],
+    ['--dir DIRECTORY', 'where to write; default: this directory'],
+  ],
+  parse: {
+    provider: { type: 'string' },
+    issuer: { type: 'string' },
+    upstream: { type: 'string' },
+    audience: { type: 'string' },
+    dir: { type: 'string' },
+  },
+  run(terminal, values, positionals) {
+    if (positionals.length > 0) throw new UsageError('there are only options, and no arguments');
+    return write(terminal, values);
+  },
+};
+
+function write(terminal: Terminal, values: Values): number {
+  const file = resolve(text(values.dir) ?? '.', 'gateway.yaml');
+  const directory = dirname(file);
+  const issuer = required(values, 'issuer');
+  const upstream = originOf(required(values, 'upstream'));
+  const answers = { provider: providerOf(values), issuer, upstream, audience: text(values.audience) };
+  const yaml = fileFor(answers);
+  const problems = problemsOf(yaml, file, terminal);
+  if (problems.length > 0) {
+    for (const problem of problems) terminal.err(problem);
+    terminal.err('nothing was written');
+    return 1;
+  }
+  if (existsSync(file) || !createFile(file, yaml, 0o644)) {
+    terminal.err(`${file} exists already, and is left as it is`);
+    return 1;
+  }
+  createFile(join(directory, 'gateway.schema.json'), `${JSON.stringify(editorSchema(), null, 2)}\n`, 0o644);
+  const keys = join(directory, 'gateway-keys');
+  if (!hasGatewayKeys(keys)) createGatewayKey(keys, Math.floor(terminal.nowMs() / 1000));
+  for (const line of nextSteps(directory, portsFor(answers).public)) terminal.out(line);
+  return 0;
+}
+
+const nextSteps = (directory: string, port: number): readonly string[] => [
+  `${directory}:`,
+  '  gateway.yaml         your configuration',
+  '  gateway.schema.json  for editors',
+  '  gateway-keys/        signs the identity of your users: keep it secret, and out of version control',
+  '',
+  'Next:',
+  '  countersign check',
+  '  countersign serve',
+  `  curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:${port}/`,
+  '',
+  'If a token is refused, `countersign token FILE` says what is wrong with it.',
+];
+
+function required(values: Values, name: string): string {
+  const value = text(values[name]);
+  if (value === undefined || value === '') throw new UsageError(`--${name} is required`);
+  return value;
+}
+
+function providerOf(values: Values): Provider | undefined {
+  const name = text(values.provider);
+  if (name === undefined) return undefined;
+  const provider = providers.find((known) => known === name.toLowerCase());
+  if (provider === undefined) throw new UsageError(`unknown provider "${name}"; known: ${providers.join(', ')}`);
+  return provider;
+}
+
+function originOf(given: string): string {
+  const url = URL.parse(given);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '') {
+    throw new UsageError('--upstream must be an origin, such as http://127.0.0.1:3000, without a path');
+  }
+  return url.origin;
+}
+
+/** The problems that `check` would find, before anything is written. */
+function problemsOf(yaml: string, file: string, { env }: Terminal): readonly string[] {
+  try {
+    parseConfig(yaml, { file, env });
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}

@@ -1,0 +1,239 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts, mintIssuer, type TestIssuer } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { keycloak } from '../../test/providers/keycloak.ts';
+import { timed } from '../../test/providers/shape.ts';
+import { providers } from '../config/issuer.ts';
+import { runCli } from './cli.ts';
+
+let directory = '';
+let signer: TestIssuer;
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'countersign-token-'));
+  signer = await mintIssuer({ alg: 'RS256' });
+  writeFileSync(join(directory, 'keys.json'), JSON.stringify(signer.jwks));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+async function run(...args: readonly string[]) {
+  const [out, err]: [string[], string[]] = [[], []];
+  const code = await runCli(args, {
+    out: (line) => void out.push(line),
+    err: (line) => void err.push(line),
+    paint: (_style, text) => text,
+    env: {},
+    nowMs: Date.now,
+  });
+  return { code, out: out.join('\n'), err: err.join('\n') };
+}
+
+const file = () => join(directory, 'gateway.yaml');
+const write = (...issuers: readonly string[]) =>
+  writeFileSync(
+    file(),
+    `version: 1
+issuers:
+${issuers.join('\n')}
+identity: { keys: ./gateway-keys }
+upstreams: { api: { targets: ["http://127.0.0.1:8082"] } }
+routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required, allow: { roles: [agent] } }]
+`,
+  );
+const keycloakIssuer = (yaml = keycloak.yaml) => `  - jwks: ./keys.json${yaml}`;
+
+async function tokenFile(claims: object = {}, header: object = {}): Promise<string> {
+  const whole = timed({ ...keycloak.claims, ...claims }, Math.floor(Date.now() / 1000));
+  const path = join(directory, 'token');
+  writeFileSync(path, `${await signer.sign(whole, { typ: 'JWT', ...header })}\n`);
+  return path;
+}
+
+const told = (path: string, ...more: readonly string[]) => run('token', path, '-c', file(), ...more);
+const signatureIn = (path: string) => readFileSync(path, 'utf8').trim().split('.')[2] ?? '';
+
+describe('countersign token', () => {
+  test('shows what the service would read', async () => {
+    write(keycloakIssuer());
+    const { code, out } = await told(await tokenFile());
+    expect(out).toContain(
+      `https://sso.example.test/realms/acme (keycloak): accepted\n  x-user-id ${keycloak.gives.userId}\n  x-user-role agent\n  x-tenant-id acme`,
+    );
+    expect(code).toBe(0);
+  });
+
+  test('shows everything that is wrong at once: expected, found, and what to change', async () => {
+    write(keycloakIssuer(keycloak.yaml.replace('[realm_access, roles]', 'realm_access.roles')));
+    const path = await tokenFile({ aud: 'other', azp: 'spa', exp: 5, sub: undefined, typ: 'ID' }, { kid: 'gone' });
+    const { code, out } = await told(path);
+    expect(code).toBe(1);
+    const problems = out.split('\n').filter((line) => /^ {2}\S/.test(line));
+    expect(problems).toEqual([
+      '  header kid  (token_key_unknown)',
+      '  typ  (token_type_refused)',
+      '  aud  (token_audience_refused)',
+      '  azp  (token_client_refused)',
+      '  sub  (token_claims_invalid)',
+      '  realm_access.roles  (token_claims_invalid)',
+      '  exp  (token_expired)',
+    ]);
+    expect(out).toContain('expected  one of "account", "orders-api"\n    found     "other"\n');
+    expect(out).toContain('change    a dot is part of a name: write the path as [realm_access, roles]');
+    expect(out).toContain('in Keycloak, add a mapper of type Audience');
+  });
+
+  test.each([
+    ['accepted', {}, {}],
+    ['refused', { aud: 'other' }, {}],
+    ['of an unknown issuer', { iss: 'https://other.test' }, {}],
+    ['with a bad header', {}, { crit: ['b64'], b64: true }],
+  ])('never shows the signature of a token that is %s', async (_how, claims, header) => {
+    write(keycloakIssuer());
+    const path = await tokenFile(claims, header);
+    for (const more of [[], ['--json'], ['--offline']]) {
+      const { out, err } = await told(path, ...more);
+      expect(out.length).toBeGreaterThan(100);
+      expect(out + err).not.toContain(signatureIn(path).slice(0, 20));
+    }
+  });
+
+  test('tells each issuer apart, the own one first', async () => {
+    const other =
+      '  - { issuer: https://sso.example.test/realms/acme/, jwks: ./keys.json, audience: x, tenants: [b], roles: [r] }';
+    write(other, keycloakIssuer());
+    const { out } = await told(await tokenFile());
+    const titles = out.split('\n').filter((line) => line.startsWith('https://'));
+    expect(titles).toEqual([
+      'https://sso.example.test/realms/acme (keycloak): accepted',
+      expect.stringMatching(/^https:\/\/sso\.example\.test\/realms\/acme\/: refused, \d problems$/),
+    ]);
+    expect(out).toContain('only the slash at the end differs, and it counts');
+  });
+
+  test('says that the signature is invalid, unless it is told not to look', async () => {
+    write(keycloakIssuer());
+    const path = await tokenFile();
+    const [head = '', payload = '', signature = ''] = readFileSync(path, 'utf8').trim().split('.');
+    writeFileSync(path, `${head}.${payload}.${signature.startsWith('A') ? 'B' : 'A'}${signature.slice(1)}`);
+    expect((await told(path)).out).toContain('signature  (token_signature_invalid)');
+    expect((await told(path, '--offline')).out).toContain('accepted, if its signature is valid');
+  });
+
+  test('says why keys cannot be fetched', async () => {
+    const [port] = await freePorts(1);
+    const issuer = `http://127.0.0.1:${port}/realms/acme`;
+    write(`  - { provider: keycloak, issuer: "${issuer}", audience: x }`);
+    const { out } = await told(await tokenFile({ iss: issuer }));
+    expect(out).toMatch(/keys {2}\(issuer_keys_unavailable\)\n {4}expected {2}.*\n {4}found {5}network: ECONNREFUSED/);
+  });
+
+  test.each([
+    ['a header value', (token: string) => `Authorization: Bearer ${token}\n`],
+    [
+      'the answer of a token endpoint',
+      (token: string) => JSON.stringify({ access_token: token, token_type: 'Bearer' }),
+    ],
+    ['text in quotes', (token: string) => `"${token}"`],
+  ])('reads %s', async (_what, as) => {
+    write(keycloakIssuer());
+    const path = await tokenFile();
+    writeFileSync(path, as(readFileSync(path, 'utf8').trim()));
+    expect((await told(path)).code).toBe(0);
+  });
+
+  test.each([
+    ['opaque', 'ya29.a0AfH6SMBx'.replace('.', '')],
+    ['encrypted', 'a.b.c.d.e'],
+    ['cut', 'eyJhbGciOiJSUzI1NiJ9.eyJ'],
+  ])('says that an %s token cannot be read', async (_what, text) => {
+    write(keycloakIssuer());
+    writeFileSync(join(directory, 'token'), text);
+    const { code, out } = await told(join(directory, 'token'));
+    expect(code).toBe(1);
+    expect(out).toMatch(/^refused it is (?:not a JWT|encrypted)/);
+  });
+
+  test('does not repeat a token that was given in place of a file', async () => {
+    write(keycloakIssuer());
+    const { code, err } = await told('eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln');
+    expect(code).toBe(2);
+    expect(err).not.toContain('eyJhbGci');
+  });
+
+  test('explains a request with a token', async () => {
+    write(keycloakIssuer());
+    const explained = async (claims: object) =>
+      run('explain', 'GET', '/a', '--token', await tokenFile(claims), '-c', file());
+    const { code, out } = await explained({});
+    expect(code).toBe(0);
+    expect(out).toContain(`GET /a as agent ${keycloak.gives.userId} of acme`);
+    expect(out).toContain('x-user-role: agent');
+    const refused = await explained({ aud: 'other' });
+    expect(refused.code).toBe(1);
+    expect(refused.out).toContain('aud  (token_audience_refused)');
+    expect((await run('explain', 'GET', '/a', '--token', 'x', '--role', 'admin', '-c', file())).code).toBe(2);
+  });
+});
+
+describe('countersign init', () => {
+  const made = (...args: readonly string[]) => run('init', '--dir', directory, ...args);
+  const upstream = ['--upstream', 'http://127.0.0.1:3000'];
+
+  test.each([...providers, undefined])('writes a file for %s that check accepts as it is', async (provider) => {
+    const issuer = ['--issuer', 'https://sso.example.test/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0'];
+    const named = provider === undefined ? [] : ['--provider', provider];
+    const { code, out, err } = await made(...named, ...issuer, ...upstream, '--audience', 'orders-api');
+    expect([code, err]).toEqual([0, '']);
+    expect(out).toContain('countersign check');
+    expect(await run('check', file())).toMatchObject({ code: 0, err: '' });
+    expect(readFileSync(file(), 'utf8').split('\n').length).toBeLessThan(40);
+    expect(existsSync(join(directory, 'gateway.schema.json'))).toBe(true);
+    const [key = ''] = readdirSync(join(directory, 'gateway-keys'));
+    expect(statSync(join(directory, 'gateway-keys', key)).mode & 0o777).toBe(0o600);
+  });
+
+  test('keeps away from the ports of the issuer and of the service', async () => {
+    await made(
+      '--provider',
+      'keycloak',
+      '--issuer',
+      'http://localhost:8080/realms/acme',
+      '--upstream',
+      'http://localhost:9090',
+    );
+    const yaml = readFileSync(file(), 'utf8');
+    expect(yaml).toContain('public: "127.0.0.1:8000"');
+    expect(yaml).toContain('admin: "127.0.0.1:9190"');
+    expect((await run('check', file())).code).toBe(0);
+  });
+
+  test('never replaces a file', async () => {
+    writeFileSync(file(), 'mine');
+    const { code, err } = await made('--issuer', 'https://a.test', ...upstream);
+    expect([code, readFileSync(file(), 'utf8')]).toEqual([1, 'mine']);
+    expect(err).toContain('exists already');
+  });
+
+  test.each([
+    ['no issuer', upstream],
+    ['no service', ['--issuer', 'https://a.test']],
+    ['a service with a path', ['--issuer', 'https://a.test', '--upstream', 'http://127.0.0.1:3000/api']],
+    ['an unknown provider', ['--provider', 'okto', '--issuer', 'https://a.test', ...upstream]],
+    ['an argument', ['gateway.yaml', '--issuer', 'https://a.test', ...upstream]],
+  ])('exits with 2, given %s', async (_what, args) => {
+    expect((await made(...args)).code).toBe(2);
+    expect(readdirSync(directory)).toEqual(['keys.json']);
+  });
+
+  test('writes nothing that check would refuse', async () => {
+    const { code, err } = await made('--issuer', 'http://10.0.0.1/realm', ...upstream);
+    expect(code).toBe(1);
+    expect(err).toContain('plain http leaves this machine');
+    expect(readdirSync(directory)).toEqual(['keys.json']);
+  });
+});
+
+test.each(['--version', '-v'])('countersign %s shows the version', async (flag) => {
+  expect(await run(flag)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+/) });
+});

@@ -1,0 +1,314 @@
+import { describe, expect, test } from '@jest/globals';
+import { problemsOf } from '../../../test/kit/problems-of.ts';
+import { parseConfig } from '../load.ts';
+
+const rest = `identity: { keys: ./gateway-keys }
+upstreams: { api: { targets: ["http://127.0.0.1:8082"] } }
+routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
+`;
+const withIssuers = (...entries: readonly string[]) =>
+  `version: 1\nissuers:\n${entries.map((entry) => `  - ${entry.trim().replaceAll('\n', '\n    ')}\n`).join('')}${rest}`;
+const problems = (...entries: readonly string[]) =>
+  problemsOf(withIssuers(...entries)).map((problem) => problem.replace(/^gateway\.yaml:\d+:\d+: /, ''));
+const resolved = (...entries: readonly string[]) =>
+  parseConfig(withIssuers(...entries), { file: '/etc/gateway.yaml', env: {} }).issuers;
+
+const strict = 'issuer: https://a.test, audience: x, jwks: https://a.test/keys';
+const entra = 'provider: entra, issuer: "https://login.microsoftonline.com/{tid}/v2.0", audience: x';
+
+describe('an issuer', () => {
+  test('needs nothing but its name, its keys and an audience', () => {
+    expect(problems(`{ ${strict} }`)).toEqual([]);
+    expect(resolved(`{ ${strict} }`)[0]).toMatchObject({ types: ['at+jwt'], isStrict: true });
+  });
+
+  test('of a provider needs only its name and an audience', () => {
+    expect(problems('{ provider: keycloak, issuer: https://a.test/realms/x, audience: x }')).toEqual([]);
+    expect(resolved('{ provider: keycloak, issuer: https://a.test/realms/x, audience: x }')[0]).toMatchObject({
+      discovery: true,
+      types: ['JWT', 'at+jwt'],
+      isStrict: false,
+    });
+  });
+
+  test.each([
+    ['no keys', 'issuer: https://a.test, audience: x', '"jwks" is required'],
+    ['keys and discovery', `${strict}, discovery: true`, 'discovery: finds the keys already'],
+    ['no audience', 'issuer: https://a.test, jwks: https://a.test/keys', '"audience" is required'],
+    ['no client, where tokens have no audience', 'provider: cognito, issuer: https://a.test', '"clients" is required'],
+    [
+      'an empty audience',
+      `issuer: https://a.test, jwks: https://a.test/keys, audience: []`,
+      'audience: must have at least 1 item',
+    ],
+    [
+      'an audience of every client',
+      'provider: keycloak, issuer: https://a.test, audience: [account, x]',
+      '"account" is in the tokens of every client of keycloak',
+    ],
+    [
+      'JWT without a test',
+      `${strict}, types: [JWT], machines: none`,
+      '"require" is required with types other than at+jwt',
+    ],
+    [
+      'JWT without machines',
+      `${strict}, types: [JWT], require: { typ: Bearer }`,
+      '"machines" is required with types other than at+jwt',
+    ],
+    [
+      'machines without a test',
+      `${strict}, types: [none], require: { a: present }, machines: { role: x }`,
+      '"when" is required without a provider',
+    ],
+    [
+      'ID tokens beside access tokens',
+      `${strict}, types: [at+jwt, id-token], require: { a: present }, machines: none`,
+      'id-token stands alone',
+    ],
+    [
+      'access tokens of Google',
+      'provider: google, issuer: https://a.test, audience: x, types: [JWT], require: { hd: x }',
+      'google sends ID tokens only',
+    ],
+    [
+      'a constant tenant at Google',
+      'provider: google, issuer: https://a.test, audience: x',
+      '"require" is required: anyone can have an account of google',
+    ],
+    [
+      'an unknown provider',
+      'provider: okto, issuer: https://a.test, audience: x',
+      'provider: must be one of "keycloak"',
+    ],
+    ['an address as user id', `${strict}, claims: { userId: email }`, '"email" can pass from one person to another'],
+    ['a name as user id', `${strict}, claims: { userId: [user, preferred_username] }`, '"preferred_username" can pass'],
+    [
+      'a role that people write themselves',
+      `${strict}, claims: { role: [user_metadata, role] }`,
+      'people can write "user_metadata" themselves',
+    ],
+    [
+      'a tenant that people write themselves',
+      `${strict}, claims: { tenantId: { from: [unsafe_metadata, t], map: { a: b } } }`,
+      'people can write "unsafe_metadata"',
+    ],
+    [
+      'a path that is too long',
+      `${strict}, claims: { userId: [a, b, c, d, e, f, g, h, i] }`,
+      'claims.userId: must have at most 8 items',
+    ],
+    ['an empty path', `${strict}, claims: { userId: [] }`, 'claims.userId: must have at least 1 item'],
+    [
+      'a role that is no role',
+      `${strict}, claims: { role: { constant: Admin } }`,
+      'claims.role.constant: must be a role',
+    ],
+    [
+      'a mapped role that is no role',
+      `${strict}, claims: { role: { from: r, map: { a: Admin } } }`,
+      'claims.role.map.a: must be a role',
+    ],
+    ['a map without a claim', `${strict}, claims: { role: { map: { a: admin } } }`, 'claims.role: "from" is required'],
+    ['an empty map', `${strict}, claims: { role: { from: r, map: {} } }`, 'must be a map of 1 to 200 values'],
+    [
+      'a value twice',
+      `${strict}, claims: { role: { from: r, map: [[a, admin], [a, agent]] } }`,
+      'has the value "a" twice',
+    ],
+    [
+      'a misspelled key of a role',
+      `${strict}, claims: { role: { from: r, map: { a: admin }, otherwize: user } }`,
+      'unknown key "otherwize"; did you mean "otherwise"?',
+    ],
+    [
+      'a number in place of a claim',
+      `${strict}, claims: { role: 5 }`,
+      'claims.role: must be a claim, a path, { from, map, otherwise } or { constant }',
+    ],
+    [
+      'a condition of no kind',
+      `${strict}, require: { a: { contains: x } }`,
+      'require.a: must be a list of accepted values',
+    ],
+    [
+      'a template without its variable',
+      'issuer: "https://a.test/{tid}/x", audience: x, jwks: https://a.test/k',
+      'has a variable, so "template" is required',
+    ],
+    ['a variable that is missing', `${strict}, template: { tid: [a] }`, 'the issuer has no "{tid}"'],
+    [
+      'a variable in the host',
+      'issuer: "https://{tid}.a.test/x", audience: x, jwks: https://a.test/k, template: { tid: [a] }',
+      'may have one variable, as a whole segment',
+    ],
+    [
+      'two variables',
+      'issuer: "https://a.test/{a}/{b}", audience: x, jwks: https://a.test/k, template: { a: [x] }',
+      'may have one variable',
+    ],
+    ['a value with a slash', `${entra}, template: { tid: [a/b] }`, 'must be letters, digits and "-"'],
+    ['any value without keys', `${entra}, template: { tid: any }`, 'any needs "jwks"'],
+    [
+      'any value with one tenant',
+      `${entra}, template: { tid: any }, jwks: https://a.test/k, claims: { tenantId: { constant: t } }`,
+      'any needs claims.tenantId: { fromIssuer: tid }',
+    ],
+    [
+      'the variable of another template',
+      `${entra}, template: { tid: [a] }, claims: { tenantId: { fromIssuer: realm } }`,
+      'the template has no variable "realm"',
+    ],
+    [
+      'metadata at a metadata service',
+      'issuer: "http://169.254.169.254/x", discovery: true, audience: x',
+      'is a link-local or metadata address',
+    ],
+    [
+      'metadata over plain http',
+      'issuer: "http://10.0.0.1/x", discovery: true, audience: x',
+      'plain http leaves this machine',
+    ],
+    ['a shared secret', `${strict}, algorithms: [HS256]`, 'algorithms[0]: must be one of'],
+  ])('is refused with %s', (_what, entry, problem) => {
+    expect(problems(`{ ${entry} }`)).toEqual(expect.arrayContaining([expect.stringContaining(problem)]));
+  });
+
+  test('shows every problem of nested keys at once, each with its place', () => {
+    expect(
+      problemsOf(
+        withIssuers(
+          `issuer: https://a.test\nprovider: keycloak\naudience: x\nclaims:\n  role: { from: [realm_access, roles], map: { a: Admin, b: Root } }\n  tenantId: { constant: "a b" }`,
+        ),
+      ),
+    ).toEqual([
+      expect.stringMatching(/^gateway\.yaml:7:54: issuers\[0\]\.claims\.role\.map\.a: must be a role/),
+      expect.stringMatching(/^gateway\.yaml:7:64: issuers\[0\]\.claims\.role\.map\.b: must be a role/),
+      expect.stringMatching(/^gateway\.yaml:8:29: issuers\[0\]\.claims\.tenantId\.constant: must be an id/),
+    ]);
+  });
+
+  test('keeps the order of a map, also of keys that look like integers', () => {
+    const roleOf = (map: string) =>
+      resolved(`{ ${strict}, claims: { role: { from: r, map: ${map} } } }`)[0]?.claims.role;
+    const map = [
+      ['b', 'agent'],
+      ['10', 'admin'],
+      ['2', 'guest'],
+      ['İ', 'root'],
+    ];
+    expect(roleOf('{ b: agent, "10": admin, "2": guest, "İ": root }')).toMatchObject({ map });
+    expect(roleOf('[[b, agent], ["10", admin], ["2", guest], ["İ", root]]')).toMatchObject({ map });
+    expect(roleOf('[{ b: agent }, { "10": admin }, { "2": guest }, { "İ": root }]')).toMatchObject({ map });
+  });
+
+  test('recognizes the machines of its preset whatever else the file says', () => {
+    const whenOf = (machines: string) =>
+      resolved(`{ provider: auth0, issuer: https://a.test/, audience: x${machines} }`)[0]?.machines.when;
+    const preset = whenOf('');
+    expect(preset).toHaveLength(2);
+    expect(whenOf(', machines: none')).toEqual(preset);
+    expect(whenOf(', machines: { when: { kind: robot } }')).toEqual([
+      ...(preset ?? []),
+      [{ claim: 'kind', expected: { is: 'oneOf', values: ['robot'] } }],
+    ]);
+  });
+
+  test('with a template becomes one issuer for each value', () => {
+    expect(
+      resolved(`{ ${entra}, template: { tid: [a, b] } }`).map(({ issuer, template }) => [issuer, template?.value]),
+    ).toEqual([
+      ['https://login.microsoftonline.com/a/v2.0', 'a'],
+      ['https://login.microsoftonline.com/b/v2.0', 'b'],
+    ]);
+  });
+});
+
+describe('two issuers', () => {
+  const a = 'audience: x, jwks: https://a.test/k, issuer: https://a.test, roles: [r]';
+  const b = 'audience: x, jwks: https://b.test/k, issuer: https://b.test, roles: [r]';
+
+  test.each<[string, string, string]>([
+    ['lists', 'tenants: [acme]', 'tenants: [globex]'],
+    ['constants', 'claims: { tenantId: { constant: acme } }', 'claims: { tenantId: { constant: globex } }'],
+    [
+      'maps',
+      'claims: { tenantId: { from: t, map: { x: acme } } }',
+      'claims: { tenantId: { from: t, map: { x: globex } } }',
+    ],
+    ['prefixes', 'tenantPrefix: "a:"', 'tenantPrefix: "b:"'],
+    ['a prefix and a list', 'tenantPrefix: "a:"', 'tenants: [acme]'],
+    ['one tenant, with prefixes of users', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme], userPrefix: "b:"'],
+    ['one tenant, with the same people', 'tenants: [acme], sameSubjects: true', 'tenants: [acme], sameSubjects: true'],
+  ])('may have disjoint tenants by %s', (_how, first, second) => {
+    expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([]);
+  });
+
+  test.each<[string, string, string]>([
+    ['one list', 'tenants: [acme, x]', 'tenants: [y, acme]'],
+    ['a list and a constant', 'tenants: [acme]', 'claims: { tenantId: { constant: acme } }'],
+    [
+      'a map and a constant',
+      'claims: { tenantId: { from: t, map: { q: z }, otherwise: acme } }',
+      'claims: { tenantId: { constant: acme } }',
+    ],
+    ['a list under a prefix', 'tenantPrefix: "acme-"', 'tenants: ["acme-1"]'],
+    ['a constant with a prefix', 'tenantPrefix: "a:", claims: { tenantId: { constant: x } }', 'tenants: ["a:x"]'],
+    ['prefixes that begin one another', 'tenantPrefix: "acme"', 'tenantPrefix: "acme-eu:"'],
+    ['equal prefixes', 'tenantPrefix: "a:"', 'tenantPrefix: "a:"'],
+    ['one tenant, with a prefix of users on one side', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme]'],
+    [
+      'one tenant, with prefixes of users that begin one another',
+      'tenants: [acme], userPrefix: "a"',
+      'tenants: [acme], userPrefix: "ab"',
+    ],
+    [
+      'one tenant, where one side says that people are the same',
+      'tenants: [acme], sameSubjects: true',
+      'tenants: [acme]',
+    ],
+  ])('are refused with %s', (_how, first, second) => {
+    expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([
+      expect.stringMatching(/^issuers\[1\]: can name the tenant "[^"]+" of issuers\[0\]/),
+    ]);
+  });
+
+  test('are refused when one could name any tenant', () => {
+    expect(problems(`{ ${a} }`, `{ ${b}, tenants: [x] }`)).toEqual([
+      expect.stringContaining('"tenants" is required with two or more issuers'),
+    ]);
+  });
+
+  test('are refused when one could name any role', () => {
+    expect(problems(`{ ${a.replace(', roles: [r]', '')}, tenants: [y] }`, `{ ${b}, tenants: [x] }`)).toEqual([
+      expect.stringContaining('"roles" is required with two or more issuers'),
+    ]);
+  });
+
+  test('of one template are refused with one tenant', () => {
+    expect(problems(`{ ${entra}, template: { tid: [a, b] }, claims: { tenantId: { constant: t } } }`)).toEqual([
+      expect.stringContaining('two values of the template can name the tenant "t"'),
+    ]);
+  });
+
+  test.each([
+    ['the same issuer', 'issuer: https://a.test', 'issuer: https://a.test', 'is written twice'],
+    [
+      'a value of a template',
+      'issuer: "https://a.test/{t}/v2", template: { t: [x, y] }',
+      'issuer: https://a.test/y/v2',
+      'overlaps with another issuer',
+    ],
+    [
+      'any value of a template',
+      'issuer: "https://a.test/{t}/v2", template: { t: any }, claims: { tenantId: { fromIssuer: t } }',
+      'issuer: https://a.test/y/v2',
+      'overlaps with another issuer',
+    ],
+  ])('overlap with %s', (_how, first, second, problem) => {
+    const common = 'audience: x, jwks: https://a.test/k, roles: [r]';
+    expect(problems(`{ ${common}, ${first}, tenants: [p] }`, `{ ${common}, ${second}, tenants: [q] }`)).toEqual(
+      expect.arrayContaining([expect.stringContaining(problem)]),
+    );
+  });
+});

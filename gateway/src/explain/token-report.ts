@@ -1,0 +1,184 @@
+import { type KeySet, KeySetUnavailable, keyIssuer } from '@countersign/jwks';
+import { compactVerify } from 'jose';
+import type { GatewayConfig, Issuer } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import type { Claims } from '../tokens/claims.ts';
+import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
+import { advice, missing } from '../tokens/providers/advice.ts';
+import { pathText } from '../tokens/providers/claim-path.ts';
+import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from '../tokens/providers/examine-header.ts';
+import { findIssuer } from '../tokens/providers/find-issuer.ts';
+import { described, type Finding } from '../tokens/providers/finding.ts';
+import { examineClaims } from '../tokens/providers/read-claims.ts';
+
+/** What an issuer of the configuration makes of a token. */
+export type IssuerReport = Readonly<{
+  issuer: string;
+  name: string | undefined;
+  provider: Issuer['provider'];
+  /** Whether `iss` is this issuer's. */
+  isOwn: boolean;
+  findings: readonly Finding[];
+  /** What the service would read. Undefined: the token is refused. */
+  identity: (Pick<Claims, 'userId' | 'role' | 'tenantId' | 'sessionId'> & { bound: boolean }) | undefined;
+}>;
+
+export type TokenReport = Readonly<{
+  /** Undefined: the text is not a token. `unreadable` says why. */
+  token: UnverifiedToken | undefined;
+  unreadable: string | undefined;
+  issuers: readonly IssuerReport[];
+}>;
+
+export type ReportOptions = Readonly<{
+  nowMs: number;
+  /** Opens the keys of the token's issuer. Undefined: the signature is not checked. */
+  openKeys: ((issuer: Issuer) => Readonly<{ keys: KeySet; why(): string }>) | undefined;
+}>;
+
+/**
+ * Says for each issuer everything that is wrong with a token, with the code that verifies tokens. It goes on after the first
+ * problem, and it never repeats the signature.
+ */
+export async function reportToken(
+  { issuers }: Pick<GatewayConfig, 'issuers'>,
+  text: string,
+  options: ReportOptions,
+): Promise<TokenReport> {
+  let token: UnverifiedToken;
+  try {
+    token = parseCompactToken(text);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { token: undefined, unreadable: whyUnreadable(text, error), issuers: [] };
+  }
+  const own = ownIssuer(issuers, token);
+  const ordered = own === undefined ? issuers : [own, ...issuers.filter((issuer) => issuer !== own)];
+  const reports: IssuerReport[] = [];
+  for (const issuer of ordered) reports.push(await reportFor(issuer, issuer === own, text, token, options));
+  return { token, unreadable: undefined, issuers: reports };
+}
+
+function ownIssuer(issuers: readonly Issuer[], { payload }: UnverifiedToken): Issuer | undefined {
+  const iss = Object.hasOwn(payload, 'iss') ? payload.iss : undefined;
+  if (typeof iss !== 'string') return undefined;
+  return findIssuer(new Map(issuers.map((config) => [config.issuer, { config }])), iss)?.config;
+}
+
+async function reportFor(
+  issuer: Issuer,
+  isOwn: boolean,
+  text: string,
+  token: UnverifiedToken,
+  { nowMs, openKeys }: ReportOptions,
+): Promise<IssuerReport> {
+  const { header, payload } = token;
+  const named = headerFindings(header);
+  const { claims, findings } = examineClaims(header, payload, issuer, nowMs);
+  const all: Finding[] = [
+    ...(isOwn ? [] : [issuerFinding(Object.hasOwn(payload, 'iss') ? payload.iss : undefined, [{ config: issuer }])]),
+    ...named,
+    ...examineHeader(header, issuer),
+    ...(isOwn && openKeys !== undefined && named.length === 0
+      ? await signatureFindings(issuer, text, token, openKeys)
+      : []),
+    ...findings,
+  ];
+  const { userId, role, tenantId, sessionId, jkt, certificate } = claims;
+  const bound = jkt !== undefined || certificate !== undefined;
+  return {
+    issuer: issuer.issuer,
+    name: issuer.name,
+    provider: issuer.provider,
+    isOwn,
+    findings: once(all).map((finding) => withAdvice(finding, issuer, payload)),
+    identity: all.length === 0 ? { userId, role, tenantId, sessionId, bound } : undefined,
+  };
+}
+
+/** One claim can fail for two reasons with the same text. */
+const once = (findings: readonly Finding[]): readonly Finding[] => [
+  ...new Map(findings.map((finding) => [`${finding.code} ${finding.claim}`, finding])).values(),
+];
+
+function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: UnverifiedToken['payload']): Finding {
+  const dotted = dottedPath(finding, payload);
+  if (dotted !== undefined) return { ...finding, fix: `a dot is part of a name: write the path as ${dotted}` };
+  // Advice about claims is about roles and tenants.
+  const isMapped = [claims.role, claims.tenantId].some(
+    (source) => 'path' in source && pathText(source.path) === finding.claim,
+  );
+  const general =
+    finding.code === 'token_claims_invalid' && !isMapped ? undefined : provider && advice[provider]?.[finding.code];
+  const atProvider =
+    (finding.found === 'nothing' ? provider && missing[provider]?.[finding.claim] : undefined) ?? general;
+  return atProvider === undefined ? finding : { ...finding, fix: `${finding.fix}; ${atProvider}` };
+}
+
+/** A name with dots that would lead to a value if it were a path. */
+function dottedPath({ claim, found }: Finding, payload: UnverifiedToken['payload']): string | undefined {
+  if (found !== 'nothing' || !claim.includes('.') || claim.includes('://')) return undefined;
+  const steps = claim.split('.');
+  let value: unknown = payload;
+  for (const step of steps) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    value = (value as Record<string, unknown>)[step];
+  }
+  return `[${steps.join(', ')}]`;
+}
+
+async function signatureFindings(
+  issuer: Issuer,
+  text: string,
+  { header, payload }: UnverifiedToken,
+  openKeys: NonNullable<ReportOptions['openKeys']>,
+): Promise<readonly Finding[]> {
+  const named = String(header.alg);
+  const kid = String(header.kid);
+  const { keys, why } = openKeys(issuer);
+  try {
+    const key = await keys.lookup(kid, named === 'Ed25519' ? 'EdDSA' : named);
+    if (key === undefined) {
+      const fix =
+        'compare the kid with the key set of the issuer: the token may be of another issuer, or its key withdrawn';
+      return [
+        {
+          code: 'token_key_unknown',
+          claim: 'header kid',
+          wanted: `a key at ${issuer.jwks}`,
+          found: described(kid),
+          fix,
+        },
+      ];
+    }
+    await compactVerify(text, key, { algorithms: [named] });
+    return keyIssuerFinding(keyIssuer(key), String(payload.iss), issuer);
+  } catch (error) {
+    if (error instanceof KeySetUnavailable) {
+      const fix = 'check that this machine reaches the URL, or use --offline to leave the signature out';
+      return [
+        { code: 'issuer_keys_unavailable', claim: 'keys', wanted: `the keys at ${issuer.jwks}`, found: why(), fix },
+      ];
+    }
+    const fix = 'the token was changed or cut, or signed by someone else: get a new one';
+    return [
+      {
+        code: 'token_signature_invalid',
+        claim: 'signature',
+        wanted: 'a valid signature',
+        found: 'an invalid one',
+        fix,
+      },
+    ];
+  } finally {
+    keys.stop();
+  }
+}
+
+function whyUnreadable(text: string, { code, detail }: AppError): string {
+  if (code === 'token_too_large') return 'it is longer than 8192 characters';
+  const parts = text.split('.').length;
+  if (parts === 1) return 'it is not a JWT: an opaque token, which only its issuer can read';
+  if (parts === 5) return 'it is encrypted (JWE), so only its issuer can read it';
+  return `it is not a JWT: ${String(detail?.reason ?? 'malformed')}`;
+}

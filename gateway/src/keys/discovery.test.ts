@@ -1,0 +1,213 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type DiscoveryEvent, type DiscoveryOptions, discoveredKeySet } from './discovery.ts';
+import { guardedFetch } from './guarded-fetch.ts';
+
+const configuration = '/realms/acme/.well-known/openid-configuration';
+const closers: (() => Promise<void>)[] = [];
+let signer: TestIssuer;
+let asked: string[];
+let answers: Record<string, RequestListener>;
+let origin: string;
+
+beforeEach(async () => {
+  signer = await mintIssuer();
+  asked = [];
+  answers = { '/keys': (_request, response) => void response.end(JSON.stringify(signer.jwks)) };
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '/', 'http://issuer.test');
+    asked.push(pathname);
+    const answer = answers[pathname];
+    if (answer === undefined) response.writeHead(404).end();
+    else answer(request, response);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  closers.push(async () => {
+    const closed = once(server, 'close');
+    server.close();
+    server.closeAllConnections();
+    await closed;
+  });
+});
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+const issuer = () => `${origin}/realms/acme`;
+const document = (more: object = {}): RequestListener => {
+  return (_request, response) =>
+    void response.end(JSON.stringify({ issuer: issuer(), jwks_uri: `${origin}/keys`, ...more }));
+};
+
+function discover(of = issuer(), more: Partial<DiscoveryOptions> = {}) {
+  const events: DiscoveryEvent[] = [];
+  const failures: string[] = [];
+  const keys = discoveredKeySet(of, {
+    algorithms: ['ES256'],
+    maxStaleMs: 60_000,
+    cooldownMs: 0,
+    ...more,
+    onDiscovery: (event) => void events.push(event),
+    onEvent: (event) => void (event.type === 'failed' && failures.push(`${event.reason} ${event.detail}`)),
+  });
+  closers.unshift(async () => keys.stop());
+  return { keys, events, failures };
+}
+
+describe('keys by discovery', () => {
+  test('are those at the URL of the metadata', async () => {
+    answers[configuration] = document();
+    const { keys } = discover();
+    await expect(keys.lookup(signer.kid, 'ES256')).resolves.toBeDefined();
+    expect(keys).toMatchObject({ ready: true, generation: 1 });
+    expect(asked).toEqual([configuration, '/keys']);
+  });
+
+  test('are found through the metadata of RFC 8414, where there is no other', async () => {
+    answers['/.well-known/oauth-authorization-server/realms/acme'] = document();
+    const { keys } = discover();
+    await expect(keys.lookup(signer.kid, 'ES256')).resolves.toBeDefined();
+  });
+
+  test('are found for an issuer with a slash at its end', async () => {
+    answers[configuration] = (_request, response) =>
+      void response.end(JSON.stringify({ issuer: `${issuer()}/`, jwks_uri: `${origin}/keys` }));
+    await expect(discover(`${issuer()}/`).keys.lookup(signer.kid, 'ES256')).resolves.toBeDefined();
+  });
+
+  test.each<[string, () => RequestListener, string]>([
+    ['names another issuer', () => document({ issuer: 'https://evil.test' }), 'issuer_mismatch'],
+    ['names the issuer with a slash', () => document({ issuer: `${issuer()}/` }), 'issuer_mismatch'],
+    ['names no issuer', () => document({ issuer: undefined }), 'issuer_mismatch'],
+    ['has no keys', () => document({ jwks_uri: undefined }), 'url_refused'],
+    ['has keys in a file', () => document({ jwks_uri: 'file:///etc/passwd' }), 'url_refused'],
+    ['has keys over plain http', () => document({ jwks_uri: 'http://keys.test/' }), 'url_refused'],
+    ['has keys behind a password', () => document({ jwks_uri: 'https://a:b@keys.test/' }), 'url_refused'],
+    ['has an endpoint of another scheme', () => document({ token_endpoint: 'ftp://issuer.test/token' }), 'url_refused'],
+    ['is a list', () => (_request, response) => void response.end('[]'), 'malformed'],
+    ['is HTML', () => (_request, response) => void response.end('<html>'), 'malformed'],
+    ['is too large', () => document({ padding: 'x'.repeat(300_000) }), 'oversized'],
+    [
+      'is a redirect',
+      () => (_request, response) => void response.writeHead(302, { location: `${origin}/elsewhere` }).end(),
+      'redirect',
+    ],
+  ])('are refused when the metadata %s', async (_what, answer, reason) => {
+    answers[configuration] = answer();
+    answers['/elsewhere'] = document();
+    const { keys, events } = discover();
+    await expect(keys.lookup(signer.kid, 'ES256')).rejects.toThrow('the metadata of the issuer cannot be used');
+    expect(events).toEqual([expect.objectContaining({ type: 'failed', reason })]);
+    expect(asked).not.toContain('/keys');
+    expect(keys.ready).toBe(false);
+  });
+
+  test('are not fetched from a metadata service, whatever the issuer is', async () => {
+    answers[configuration] = document({ jwks_uri: 'https://169.254.169.254/keys' });
+    const { keys, failures } = discover();
+    await expect(keys.lookup(signer.kid, 'ES256')).rejects.toThrow('no usable key set');
+    expect(failures).toEqual(['network ADDRESS_REFUSED']);
+  });
+
+  test('move to a new URL without a gap, once it has keys', async () => {
+    answers[configuration] = document();
+    const timers: { delayMs: number; call: () => void }[] = [];
+    const { keys } = discover(issuer(), {
+      timers: {
+        after(delayMs, call) {
+          const timer = { delayMs, call };
+          timers.push(timer);
+          return () => void timers.splice(timers.indexOf(timer), 1);
+        },
+      },
+    });
+    const readAgain = () => timers.find(({ delayMs }) => delayMs === 3_600_000)?.call();
+    keys.start();
+    await eventually(() => expect(keys.find(signer.kid, 'ES256')).toBeDefined());
+    const { generation } = keys;
+    const next = await mintIssuer();
+    let isUp = false;
+    answers['/next'] = (_request, response) => {
+      if (isUp) response.end(JSON.stringify(next.jwks));
+      else response.writeHead(500).end();
+    };
+    answers[configuration] = document({ jwks_uri: `${origin}/next` });
+    readAgain();
+    await eventually(() => expect(asked).toContain('/next'));
+    expect(keys.find(signer.kid, 'ES256')).toBeDefined();
+    isUp = true;
+    await eventually(() => {
+      timers.find(({ delayMs }) => delayMs < 10_000)?.call();
+      expect(keys.find(next.kid, 'ES256')).toBeDefined();
+    });
+    expect(keys.find(signer.kid, 'ES256')).toBeUndefined();
+    expect(keys.generation).toBeGreaterThan(generation);
+  });
+
+  test('stay when the metadata later lies', async () => {
+    answers[configuration] = document();
+    const timers: (() => void)[] = [];
+    const { keys, events } = discover(issuer(), {
+      timers: {
+        after(_delayMs, call) {
+          timers.push(call);
+          return () => {};
+        },
+      },
+    });
+    keys.start();
+    await eventually(() => expect(keys.ready).toBe(true));
+    answers[configuration] = document({ issuer: 'https://evil.test', jwks_uri: `${origin}/evil` });
+    timers[0]?.();
+    await eventually(() => expect(events.at(-1)).toMatchObject({ reason: 'issuer_mismatch' }));
+    expect(keys.find(signer.kid, 'ES256')).toBeDefined();
+    expect(asked).not.toContain('/evil');
+  });
+});
+
+describe('a guarded request', () => {
+  test.each<[string, 'public' | 'private' | 'loopback', boolean]>([
+    ['127.0.0.1', 'loopback', true],
+    ['127.0.0.1', 'private', false],
+    ['127.0.0.1', 'public', false],
+    ['localhost', 'loopback', true],
+    ['localhost', 'public', false],
+    ['[::ffff:127.0.0.1]', 'public', false],
+  ])('to %s, with the reach %s', async (host, reach, isAllowed) => {
+    const { fetch, close } = guardedFetch(() => reach);
+    const url = new URL(origin);
+    url.hostname = host;
+    const result = await fetch(`${url.origin}/keys`).then(
+      ({ status }) => status,
+      ({ cause }: { cause?: { code?: string } }) => cause?.code,
+    );
+    close();
+    // An IPv4-mapped address reaches no IPv4 listener on some systems, but it is refused before.
+    expect(result).toBe(isAllowed ? 200 : 'ADDRESS_REFUSED');
+    if (!isAllowed) expect(asked).toEqual([]);
+  });
+
+  test.each([
+    '10.1.2.3',
+    '172.16.0.1',
+    '192.168.1.1',
+    '100.64.0.1',
+    '169.254.169.254',
+    '0.0.0.0',
+    '[::1]',
+    '[fd00::1]',
+    '[fe80::1]',
+    '[64:ff9b::a01:203]',
+    '[::ffff:10.1.2.3]',
+    '2130706433',
+  ])('does not reach %s from a public issuer', async (host) => {
+    const { fetch, close } = guardedFetch(() => 'public');
+    await expect(fetch(`http://${host}:9/`)).rejects.toMatchObject({ cause: { code: 'ADDRESS_REFUSED' } });
+    close();
+  });
+});

@@ -1,0 +1,90 @@
+import { type LookupAddress, lookup } from 'node:dns';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { Agent, fetch as undiciFetch } from 'undici';
+import { isForbiddenTarget } from '../config/schema/urls.ts';
+
+/** How far from the internet an address is. A wider reach includes the narrower ones. */
+export type Reach = 'public' | 'private' | 'loopback';
+
+const reaches: readonly Reach[] = ['public', 'private', 'loopback'];
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4'); // also inside IPv6, as ::ffff:127.0.0.1
+loopback.addAddress('::1', 'ipv6');
+
+const internal = new BlockList();
+for (const [address, prefix] of [
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10], // RFC 6598
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15], // RFC 2544
+  ['224.0.0.0', 3], // multicast and reserved
+] as const) {
+  internal.addSubnet(address, prefix, 'ipv4');
+  // The same networks behind NAT64 (RFC 6052).
+  internal.addSubnet(`64:ff9b::${address}`, 96 + prefix, 'ipv6');
+}
+internal.addSubnet('64:ff9b::127.0.0.0', 104, 'ipv6');
+internal.addSubnet('fc00::', 7, 'ipv6');
+internal.addSubnet('fec0::', 10, 'ipv6');
+internal.addSubnet('ff00::', 8, 'ipv6');
+internal.addSubnet('2002::', 16, 'ipv6'); // 6to4, which can hold any IPv4 address
+
+function reachOf(address: string): Reach {
+  const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
+  if (loopback.check(address, family)) return 'loopback';
+  return internal.check(address, family) ? 'private' : 'public';
+}
+
+export type GuardedFetch = Readonly<{
+  fetch: typeof fetch;
+  /** The furthest reach that a connection has needed so far. */
+  reached(): Reach;
+  close(): void;
+}>;
+
+/**
+ * Makes requests whose addresses are checked when they connect, so that a name that resolves to another address later is checked
+ * again. Link-local addresses and metadata services are always refused.
+ *
+ * @param mayReach How far connections may go.
+ */
+export function guardedFetch(mayReach: () => Reach): GuardedFetch {
+  let reached: Reach = 'public';
+
+  function accept(address: string): boolean {
+    const reach = reachOf(address);
+    const isForbidden = isForbiddenTarget(isIP(address) === 6 ? `[${address}]` : address);
+    if (isForbidden || reaches.indexOf(reach) > reaches.indexOf(mayReach())) return false;
+    if (reaches.indexOf(reach) > reaches.indexOf(reached)) reached = reach;
+    return true;
+  }
+
+  const checkedLookup: LookupFunction = (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      if (error !== null) return callback(error, '', 0);
+      const accepted = (found as readonly LookupAddress[]).filter(({ address }) => accept(address));
+      const [first] = accepted;
+      if (first === undefined) return callback(refusedAddress(), '', 0);
+      if (options.all === true) return callback(null, [...accepted]);
+      return callback(null, first.address, first.family);
+    });
+  };
+  const agent = new Agent({ connect: { lookup: checkedLookup }, connections: 1, pipelining: 1 });
+
+  return {
+    // A literal address is never looked up.
+    async fetch(input, init) {
+      const host = new URL(String(input)).hostname.replace(/^\[|\]$/g, '');
+      if (isIP(host) !== 0 && !accept(host)) throw new TypeError('fetch failed', { cause: refusedAddress() });
+      const options = { ...init, dispatcher: agent } as Parameters<typeof undiciFetch>[1];
+      return (await undiciFetch(String(input), options)) as Response;
+    },
+    reached: () => reached,
+    close: () => void agent.destroy(),
+  };
+}
+
+const refusedAddress = (): Error => Object.assign(new Error('the address is not public'), { code: 'ADDRESS_REFUSED' });

@@ -1,0 +1,80 @@
+import type { Issuer } from '../../config/issuer.ts';
+import { standardClient } from '../../config/presets/preset.ts';
+import { claimOf, type Payload } from './claim-path.ts';
+import { isMet } from './conditions.ts';
+import { described, type Finding, oneOfThese } from './finding.ts';
+
+/** The client of a token, as far as its claims agree. */
+export type Client = Readonly<{ id: string | undefined; finding: Finding | undefined }>;
+
+/** Checks `aud`. A list of clients takes its place only for providers whose tokens have none. */
+export function audienceFinding(payload: Payload, issuer: Issuer, { id }: Client): Finding | undefined {
+  const { audience, mayLackAudience, clients } = issuer;
+  const aud = claimOf(payload, 'aud');
+  if (!Object.hasOwn(payload, 'aud') && mayLackAudience && clients !== undefined) return undefined;
+  const finding = (wanted: string, fix: string): Finding => ({
+    code: 'token_audience_refused',
+    claim: 'aud',
+    wanted,
+    found: described(aud),
+    fix,
+  });
+  const named = typeof aud === 'string' ? [aud] : aud;
+  const isList = Array.isArray(named) && named.every((one): one is string => typeof one === 'string');
+  if (!isList || !named.some((one) => audience.includes(one))) {
+    const wanted = audience.length === 0 ? 'nothing: the configuration has no audience' : oneOfThese(audience);
+    return finding(
+      wanted,
+      'ask the provider for a token for this API, or add the value to audience if it names this API alone',
+    );
+  }
+  // An ID token for several clients says in `azp` which of them it was issued to (OpenID Connect Core section 3.1.3.7).
+  if (issuer.types.includes('id-token') && named.length > 1 && clients === undefined && !audience.includes(id ?? '')) {
+    return finding(`one value, or azp ${oneOfThese(audience)}`, 'list the client in clients, or in audience');
+  }
+  return undefined;
+}
+
+/**
+ * Reads the client. Two claims that differ refuse the token: which of them is right would be a guess. That also holds for
+ * `client_id` and `azp` where neither is the claim with the client.
+ */
+export function clientOf(payload: Payload, { claims, clients }: Issuer): Client {
+  const refused = (claim: string, wanted: string, found: unknown, fix: string): Client => ({
+    id: undefined,
+    finding: { code: 'token_client_refused', claim, wanted, found: described(found), fix },
+  });
+  for (const names of [claims.client, standardClient]) {
+    const given = names.filter((name) => Object.hasOwn(payload, name));
+    for (const name of given) {
+      const one = payload[name];
+      if (typeof one !== 'string' || one === '')
+        return refused(name, 'a text', one, 'the provider must send one client');
+      const [first = name] = given;
+      if (one === payload[first]) continue;
+      const wanted = `the same as ${first}: ${described(payload[first])}`;
+      return refused(name, wanted, one, 'the provider must send the same client in both');
+    }
+  }
+  const [name] = claims.client.filter((one) => Object.hasOwn(payload, one));
+  const id = name === undefined ? undefined : String(payload[name]);
+  if (clients === undefined || (id !== undefined && clients.includes(id))) return { id, finding: undefined };
+  const fix = 'use one of these clients, or add this one to clients';
+  return refused(name ?? claims.client.join(' or '), oneOfThese(clients), id, fix);
+}
+
+/** Whether a token belongs to a machine, which is never a user. */
+export function machineFinding(payload: Payload, { machines, claims }: Issuer, client: Client): Finding | undefined {
+  const sub = claimOf(payload, 'sub');
+  const names = [...claims.client, ...standardClient];
+  const isItsClient =
+    typeof sub === 'string' && (sub === client.id || names.some((name) => claimOf(payload, name) === sub));
+  if (!isItsClient && !isMet(machines.when, payload)) return undefined;
+  return {
+    code: 'token_machine_refused',
+    claim: isItsClient ? 'sub' : 'machines',
+    wanted: 'the token of a person',
+    found: isItsClient ? 'the client itself' : 'the token of a machine',
+    fix: 'log in as a person: the gateway does not accept tokens of the client-credentials grant yet',
+  };
+}

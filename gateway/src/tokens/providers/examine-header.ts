@@ -1,0 +1,110 @@
+import { kidPattern } from '@countersign/jwks';
+import type { Issuer } from '../../config/issuer.ts';
+import type { Payload } from './claim-path.ts';
+import { variableOf } from './find-issuer.ts';
+import { described, type Finding, oneOfThese } from './finding.ts';
+import { headerType } from './token-type.ts';
+
+// With the first four, a token could choose its own key (CVE-2018-0114, RFC 8725 section 3.10). `crit` and `b64` change the
+// meaning of the signature (RFC 7515 section 4.1.11, RFC 7797).
+const refusedParameters = ['jwk', 'jku', 'x5u', 'x5c', 'crit', 'b64'] as const;
+
+/** What is wrong with a header for every issuer. */
+export function headerFindings(header: Payload): readonly Finding[] {
+  const own = (name: string) => (Object.hasOwn(header, name) ? header[name] : undefined);
+  const findings: Finding[] = refusedParameters
+    .filter((name) => Object.hasOwn(header, name))
+    .map((name) => ({
+      code: 'token_header_refused',
+      claim: `header ${name}`,
+      wanted: 'nothing',
+      found: 'a value',
+      fix: 'the provider must leave it out: a token cannot choose its own key',
+    }));
+  if (typeof own('alg') !== 'string') {
+    const fix = 'the provider must sign the token';
+    findings.push({
+      code: 'token_algorithm_refused',
+      claim: 'header alg',
+      wanted: 'a text',
+      found: described(own('alg')),
+      fix,
+    });
+  }
+  const kid = own('kid');
+  if (typeof kid !== 'string' || !kidPattern.test(kid)) {
+    const fix = 'the provider must name its key, as all do that publish several';
+    findings.push({
+      code: 'token_key_unknown',
+      claim: 'header kid',
+      wanted: 'the id of a key',
+      found: described(kid),
+      fix,
+    });
+  }
+  return findings;
+}
+
+/** What is wrong with a header for one issuer: its type and its algorithm. */
+export function examineHeader(header: Payload, issuer: Issuer): readonly Finding[] {
+  const type = headerType(header, issuer);
+  const { alg } = header;
+  const algorithm = alg === 'Ed25519' ? 'EdDSA' : alg;
+  if ((issuer.algorithms as readonly unknown[]).includes(algorithm)) return type === undefined ? [] : [type];
+  const isShared = typeof alg === 'string' && alg.startsWith('HS');
+  const finding: Finding = {
+    code: 'token_algorithm_refused',
+    claim: 'header alg',
+    wanted: oneOfThese(issuer.algorithms),
+    found: described(typeof alg === 'string' ? alg.slice(0, 32) : alg),
+    fix: isShared
+      ? 'switch the provider to asymmetric keys: a shared secret would let each verifier issue tokens'
+      : 'add it to algorithms, or change the key at the provider',
+  };
+  return type === undefined ? [finding] : [type, finding];
+}
+
+const maxShown = 8;
+
+/** An `iss` of no issuer, and the ones that are known. */
+export function issuerFinding(iss: unknown, issuers: Iterable<Readonly<{ config: Issuer }>>): Finding {
+  const known = [...issuers].map(({ config }) => config.issuer);
+  return {
+    code: 'token_issuer_unknown',
+    claim: 'iss',
+    wanted: oneOfThese(known.slice(0, maxShown)),
+    found: described(iss),
+    fix: typeof iss === 'string' ? nearMiss(iss, known) : 'the provider must name itself',
+  };
+}
+
+/** The likely mistake behind an `iss` that is almost right. */
+function nearMiss(iss: string, known: readonly string[]): string {
+  const plain = (text: string) =>
+    text
+      .toLowerCase()
+      .replace(/\/+$/, '')
+      .replace(/^http:/, 'https:');
+  const near = known.find((issuer) => plain(issuer) === plain(iss));
+  if (near === undefined) return `set issuer to this value, if these tokens are to be trusted`;
+  if (near.replace(/\/+$/, '') === iss.replace(/\/+$/, '')) {
+    return `set issuer to ${described(iss)}: only the slash at the end differs, and it counts`;
+  }
+  return `set issuer to ${described(iss)}: case and scheme count`;
+}
+
+/**
+ * Checks the `issuer` of a key, which Entra publishes in the key set that all of its tenants share. Without this check, a key of one
+ * tenant could sign for another. Only the tenant is compared, since versions 1.0 and 2.0 of the issuer share keys.
+ *
+ * @param named Undefined: the provider does not publish it. With a variable, the key belongs to every tenant.
+ * @see https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
+ */
+export function keyIssuerFinding(named: string | undefined, iss: string, issuer: Issuer): readonly Finding[] {
+  if (named === undefined || issuer.template === undefined) return [];
+  const variable = variableOf(iss, issuer);
+  const isOwn = named.split('/').some((segment) => segment === variable || /^\{[A-Za-z]{1,32}\}$/.test(segment));
+  if (isOwn) return [];
+  const fix = 'the key of the token belongs to another tenant of the provider';
+  return [{ code: 'token_key_unknown', claim: 'iss', wanted: described(named), found: described(iss), fix }];
+}

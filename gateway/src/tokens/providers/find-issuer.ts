@@ -1,0 +1,36 @@
+import type { Issuer } from '../../config/issuer.ts';
+
+const variableValue = /^[A-Za-z0-9-]{1,64}$/;
+
+/** The variable of an `iss` that fits the template of an issuer. Undefined: it does not fit. */
+function variableIn(iss: string, { issuer, template }: Issuer): string | undefined {
+  if (template === undefined || template.value !== undefined) return undefined;
+  const [before = '', after = ''] = issuer.split(`{${template.variable}}`);
+  if (iss.length <= before.length + after.length || !iss.startsWith(before) || !iss.endsWith(after)) return undefined;
+  const value = iss.slice(before.length, iss.length - after.length);
+  return variableValue.test(value) ? value : undefined;
+}
+
+const isAny = ({ template }: Issuer): boolean => template !== undefined && template.value === undefined;
+
+/**
+ * Finds the issuer of an `iss`, compared byte by byte. A template takes one segment of letters, digits and `-`, so no host,
+ * path or query of a token can pass for the issuer's.
+ */
+export function findIssuer<Trusted extends Readonly<{ config: Issuer }>>(
+  issuers: ReadonlyMap<string, Trusted>,
+  iss: string,
+): Trusted | undefined {
+  const literal = issuers.get(iss);
+  if (literal !== undefined) return isAny(literal.config) ? undefined : literal;
+  // Any number of issuers may have a template, but few configurations have one at all.
+  for (const trusted of issuers.values()) {
+    if (variableIn(iss, trusted.config) !== undefined) return trusted;
+  }
+  return undefined;
+}
+
+/** The variable of the issuer's template for one of its tokens. */
+export function variableOf(iss: string, issuer: Issuer): string | undefined {
+  return issuer.template?.value ?? variableIn(iss, issuer);
+}

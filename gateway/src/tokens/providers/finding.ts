@@ -1,0 +1,52 @@
+import { AppError, type Code } from '../../errors.ts';
+
+/** One thing that is wrong with a token. The texts are for operators: they name claims and their values, and no signature. */
+export type Finding = Readonly<{
+  code: Code;
+  /** The claim, or the parameter of the header. */
+  claim: string;
+  wanted: string;
+  found: string;
+  /** What to change in the configuration or at the provider. */
+  fix: string;
+}>;
+
+/** The refusal that a finding causes. `detail` reaches the log only. */
+export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: string): AppError {
+  return new AppError(code, { detail: { claim, wanted, found, ...(issuer !== undefined && { issuer }) } });
+}
+
+const maxText = 80;
+const maxItems = 8;
+
+/** A value of a token in a few words, safe for a terminal and of bounded length. */
+export function described(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'string') return quoted(value);
+  if (Array.isArray(value)) {
+    const items = value.slice(0, maxItems).map((item) => (typeof item === 'object' ? '…' : described(item)));
+    return `[${items.join(', ')}${value.length > maxItems ? `, and ${value.length - maxItems} more` : ''}]`;
+  }
+  if (typeof value !== 'object' || value === null) return String(value);
+  const names = Object.keys(value);
+  const shown = names.slice(0, maxItems).map((name) => quoted(name));
+  return names.length === 0
+    ? 'an empty object'
+    : `an object with ${shown.join(', ')}${names.length > maxItems ? ', …' : ''}`;
+}
+
+function quoted(text: string): string {
+  const plain = JSON.stringify(text.length > maxText ? `${text.slice(0, maxText)}…` : text);
+  return plain.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** A list of accepted values in a few words. */
+export function oneOfThese(values: Iterable<unknown>): string {
+  const all = [...values];
+  const shown = all.slice(0, maxItems).map(described);
+  if (all.length > maxItems) shown.push(`${all.length - maxItems} more`);
+  return all.length === 1 ? (shown[0] ?? '') : `one of ${shown.join(', ')}`;
+}

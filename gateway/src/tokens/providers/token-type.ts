@@ -1,0 +1,68 @@
+import type { Issuer } from '../../config/issuer.ts';
+import { claimOf, type Payload } from './claim-path.ts';
+import { conditionsText, failing, holds } from './conditions.ts';
+import { described, type Finding, oneOfThese } from './finding.ts';
+
+const typNames: Readonly<Record<string, readonly unknown[]>> = {
+  'at+jwt': ['at+jwt', 'application/at+jwt'],
+  JWT: ['JWT', 'jwt', 'application/jwt'],
+};
+
+/** Members that no access token has: those of ID tokens, of logout tokens and security events, and of DPoP proofs. */
+const foreignMembers = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection', 'htm'] as const;
+const foreignToIdTokens = ['events', 'token_introspection', 'htm', 'scope', 'scp'] as const;
+/** Keycloak's, in the payload. */
+const foreignTypes: readonly unknown[] = ['ID', 'Refresh', 'Offline', 'Logout'];
+
+type Kind = 'at+jwt' | 'JWT' | 'none';
+
+function kindOf(header: Payload): Kind | undefined {
+  if (!Object.hasOwn(header, 'typ')) return 'none';
+  if (typNames['at+jwt']?.includes(header.typ)) return 'at+jwt';
+  return typNames.JWT?.includes(header.typ) ? 'JWT' : undefined;
+}
+
+/** Checks the header `typ`. It decides nothing by itself: {@link payloadType} does for `JWT` and `none`. */
+export function headerType(header: Payload, { types }: Issuer): Finding | undefined {
+  const kind = kindOf(header);
+  const isIdToken = types.includes('id-token');
+  if (kind !== undefined && (isIdToken ? kind !== 'at+jwt' : types.includes(kind))) return undefined;
+  return {
+    code: 'token_type_refused',
+    claim: 'header typ',
+    wanted: isIdToken
+      ? 'an ID token: "JWT", or nothing'
+      : oneOfThese(types.map((type) => (type === 'none' ? undefined : type))),
+    found: described(claimOf(header, 'typ')),
+    fix:
+      kind === undefined
+        ? 'send an access token: this type is for something else'
+        : isIdToken
+          ? 'send the ID token, or set types without id-token'
+          : `add ${kind} to types, if the provider sends access tokens like that`,
+  };
+}
+
+/**
+ * Tells access tokens from other tokens of the same issuer by their claims, since most providers put the same `typ` in all. `azp` and
+ * `client_id` cannot tell them apart, because ID tokens have them too.
+ */
+export function payloadType(header: Payload, payload: Payload, issuer: Issuer): Finding | undefined {
+  const isIdToken = issuer.types.includes('id-token');
+  const member = (isIdToken ? foreignToIdTokens : foreignMembers).find((name) => Object.hasOwn(payload, name));
+  if (member !== undefined) return wrongKind(member, 'nothing', 'a value', isIdToken);
+  const typ = claimOf(payload, 'typ');
+  if (isIdToken ? typ !== undefined && typ !== 'ID' : foreignTypes.includes(typ)) {
+    return wrongKind('typ', isIdToken ? '"ID", or nothing' : 'the type of an access token', described(typ), isIdToken);
+  }
+  if (kindOf(header) === 'at+jwt' || holds(issuer.typeTest, payload)) return undefined;
+  const { claim = '' } = failing(issuer.typeTest, payload) ?? {};
+  return wrongKind(claim, conditionsText(issuer.typeTest), described(claimOf(payload, claim)), isIdToken);
+}
+
+function wrongKind(claim: string, wanted: string, found: string, isIdToken: boolean): Finding {
+  const fix = isIdToken
+    ? 'send the ID token: this is another token of the issuer'
+    : 'send the access token of the issuer: this is an ID token, or another token';
+  return { code: 'token_type_refused', claim, wanted, found, fix };
+}

@@ -1,0 +1,69 @@
+import type { ValueSource } from '../../config/issuer.ts';
+import { type Payload, pathText, readPath } from './claim-path.ts';
+import { described, oneOfThese } from './finding.ts';
+
+/** A value of a token, or why there is none. */
+export type Value = Readonly<{ text: string }> | Readonly<{ claim: string; wanted: string; found: string }>;
+
+/** Reads a role or a tenant. `variable`: the variable of the issuer's template. */
+export type ReadValue = (payload: Payload, variable: string | undefined) => Value;
+
+/** Compiles a source once, so that reading it costs one look-up for each value of the token. */
+export function compileSource(source: ValueSource): ReadValue {
+  switch (source.kind) {
+    case 'constant': {
+      const constant = { text: source.value };
+      return () => constant;
+    }
+    case 'fromIssuer':
+      return (_payload, variable) =>
+        variable === undefined
+          ? { claim: 'iss', wanted: 'a value for the variable of the template', found: 'nothing' }
+          : { text: variable };
+    case 'claim':
+      return compileClaim(source.path);
+    case 'mapped':
+      return compileMap(source);
+  }
+}
+
+function compileClaim(path: readonly string[]): ReadValue {
+  const claim = pathText(path);
+  const wanted = 'one text';
+  return (payload) => {
+    const read = readPath(payload, path);
+    if (typeof read === 'string') return { claim, wanted, found: foundAt(read) };
+    return typeof read.value === 'string' ? { text: read.value } : { claim, wanted, found: described(read.value) };
+  };
+}
+
+function compileMap({ path, map, otherwise }: Extract<ValueSource, { kind: 'mapped' }>): ReadValue {
+  const claim = pathText(path);
+  const rank = new Map(map.map(([from], index) => [from, index]));
+  const isSpaced = path.length === 1 && (path[0] === 'scope' || path[0] === 'scp');
+  const wantedType = 'a text, or a list of texts';
+  const wanted = oneOfThese(rank.keys());
+  const fallback = otherwise === undefined ? undefined : { text: otherwise };
+
+  function best(given: readonly string[]): Value | undefined {
+    let first = map.length;
+    for (const one of given) first = Math.min(first, rank.get(one) ?? first);
+    const text = map[first]?.[1];
+    return text === undefined ? fallback : { text };
+  }
+
+  return (payload) => {
+    const read = readPath(payload, path);
+    if (read === 'absent') return fallback ?? { claim, wanted, found: foundAt(read) };
+    if (read === 'blocked') return { claim, wanted: wantedType, found: foundAt(read) };
+    const { value } = read;
+    const given = typeof value === 'string' ? (isSpaced ? value.split(' ') : [value]) : value;
+    if (!Array.isArray(given) || !given.every((one) => typeof one === 'string')) {
+      return { claim, wanted: wantedType, found: described(value) };
+    }
+    return best(given) ?? { claim, wanted, found: described(value) };
+  };
+}
+
+const foundAt = (read: 'absent' | 'blocked'): string =>
+  read === 'absent' ? 'nothing' : 'a value that is not an object, on the way';

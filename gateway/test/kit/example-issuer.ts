@@ -1,0 +1,38 @@
+import type { Issuer } from '../../src/config/issuer.ts';
+
+/** An issuer under the strict rules, as an entry without any optional key gives. */
+export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
+  return {
+    issuer: 'http://issuer.test',
+    name: undefined,
+    provider: undefined,
+    template: undefined,
+    audience: ['complaints-api'],
+    mayLackAudience: false,
+    clients: undefined,
+    jwks: 'http://issuer.test/jwks.json',
+    discovery: false,
+    algorithms: ['ES256'],
+    types: ['at+jwt'],
+    typeTest: [],
+    require: [],
+    claims: {
+      userId: ['user_id'],
+      role: { kind: 'claim', path: ['role'] },
+      tenantId: { kind: 'claim', path: ['tenant_id'] },
+      sessionId: ['sid'],
+      scope: ['scope'],
+      client: ['client_id', 'azp'],
+    },
+    subjectEncoding: 'none',
+    userPrefix: '',
+    tenantPrefix: '',
+    machines: { when: [], role: undefined, tenantId: undefined },
+    isStrict: true,
+    maxTokenLifetimeSec: 86_400,
+    tenants: undefined,
+    roles: undefined,
+    revocations: undefined,
+    ...changes,
+  };
+}

@@ -1,0 +1,17 @@
+import type { Server } from 'node:http';
+import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
+import { requireIdentity, userOf, verifyIdentity } from '@countersign/identity/express';
+import express from 'express';
+
+/** The service behind the gateway. It knows the keys of the gateway, and nothing about the provider. */
+export function startService(port: number, gatewayKeysUrl: string): Server {
+  const keys = gatewayKeys({ url: gatewayKeysUrl });
+  keys.start();
+  const app = express();
+  app.use(verifyIdentity({ verifier: createVerifier({ audience: 'orders', keys, replay: memoryReplay() }) }));
+  app.get('/orders', requireIdentity(), (req, res) => {
+    const { userId, role, tenantId, context } = userOf(req);
+    res.json({ orders: [], userId, role, tenantId, context });
+  });
+  return app.listen(port, '127.0.0.1');
+}

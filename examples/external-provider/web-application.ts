@@ -1,0 +1,9 @@
+/** What the provider and the web application agree on. */
+export const webApplication = {
+  clientId: 'web',
+  secret: 'a-secret-for-this-example-alone',
+  redirectUri: 'http://127.0.0.1:3001/callback',
+};
+
+/** The name of the API at the provider (RFC 8707). */
+export const api = 'https://orders.example.test/';

@@ -1,10 +1,23 @@
-#!/usr/bin/env -S node --conditions=source
-// From source, which Node runs by stripping types. A container that holds a build only runs `node dist/main.js`.
-if (process.features.typescript) {
-  await import('../src/main.ts');
+#!/usr/bin/env node
+import { existsSync } from 'node:fs';
+import module from 'node:module';
+
+// The published package contains a build. A clone runs from source: Node strips the types, and workspaces resolve to their sources.
+const source = new URL('../src/main.ts', import.meta.url);
+
+if (!existsSync(source)) {
+  await import('../dist/main.js');
+} else if (process.features.typescript && module.registerHooks) {
+  if (!process.execArgv.includes('--conditions=source')) {
+    module.registerHooks({
+      resolve: (specifier, context, next) =>
+        next(specifier, { ...context, conditions: ['source', ...context.conditions] }),
+    });
+  }
+  await import(source.href);
 } else {
   process.stderr.write(
-    `countersign: this is Node.js ${process.version}; 22.18 or later is needed, and npx finds the project's own\n`,
+    `countersign: this is Node.js ${process.version}; a clone needs 22.18 or later, and npx finds the project's own\n`,
   );
   process.exitCode = 1;
 }

@@ -1,3 +1,7 @@
+// The package `countersign` as a library: read a configuration, and run a gateway inside a process of your own.
+
+export { ConfigError, createLogger, type Logger, type Running, StartupError } from '@countersign/service-kit';
 export type { GatewayConfig } from './config/config.ts';
 export { loadConfig } from './config/load.ts';
 export { countersignGateway, type GatewayMiddleware, type GatewayMiddlewareOptions } from './middleware.ts';
+export { type GatewayDeps, type RunningGateway, serveGateway } from './serve.ts';

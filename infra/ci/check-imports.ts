@@ -52,7 +52,13 @@ function specifiersOf(file: string): readonly string[] {
     else if (type !== undefined) throw new Error(`${file}: import() of a computed name cannot be checked`);
     for (const child of Object.values(node)) if (typeof child === 'object' && child !== null) visit(child as Node);
   };
-  visit(parseSync(readFileSync(file, 'utf8'), { syntax: 'typescript', target: 'es2024' }) as unknown as Node);
+  visit(
+    parseSync(readFileSync(file, 'utf8'), {
+      syntax: 'typescript',
+      target: 'es2024',
+      decorators: true,
+    }) as unknown as Node,
+  );
   return found;
 }
 

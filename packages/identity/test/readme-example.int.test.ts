@@ -12,7 +12,7 @@ test('the README example accepts signed requests and refuses others', async () =
   const port = await freePort();
   const service = spawn(
     process.execPath,
-    ['--conditions=source', new URL('./readme-example.ts', import.meta.url).pathname],
+    ['--conditions=source', new URL('../../../examples/express/server.js', import.meta.url).pathname],
     {
       env: {
         ...process.env,

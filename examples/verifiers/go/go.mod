@@ -1,0 +1,3 @@
+module countersign.example/verifier
+
+go 1.22

@@ -1,0 +1,315 @@
+package verifier
+
+import (
+	"encoding/base64"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+func whole(pattern string) *regexp.Regexp { return regexp.MustCompile(`\A(?:` + pattern + `)\z`) }
+
+var (
+	id             = whole(`[A-Za-z0-9._~:@|-]{1,128}`)
+	role           = whole(`[a-z0-9_-]{1,64}`)
+	uuidV7         = whole(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}`)
+	digest         = whole(`sha-256=:([A-Za-z0-9+/]{43}=):`)
+	encoded        = whole(`countersign=:([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==):`)
+	signatureInput = whole(`countersign=((\((?:"[a-z0-9@-]{1,64}"(?: "[a-z0-9@-]{1,64}")*)?\))` +
+		`;created=(0|[1-9][0-9]{0,11});expires=(0|[1-9][0-9]{0,11})` +
+		`;nonce="([A-Za-z0-9_-]{16,64})";keyid="([A-Za-z0-9._~:@|-]{1,128})"` +
+		`;alg="([a-z0-9-]{1,32})";tag="([a-z0-9-]{1,64})")`)
+	methodForm  = whole(`[A-Z]{1,20}(?:-[A-Z]{1,20})?`)
+	pathForm    = whole(`/[A-Za-z0-9._~!$&'()*+,;=:@/\[\]%-]*`)
+	queryForm   = whole(`(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?`)
+	dotSegment  = regexp.MustCompile(`/(?:\.|%2[eE]){1,2}(?:/|\z)`)
+	wellKnown   = whole(`/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+`)
+	txnToken    = whole(`[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}`)
+	contentType = whole(`[!-~](?:[ -~]*[!-~])?`)
+	protocol    = whole("[A-Za-z0-9!#$%&'*+.^_`|~/-]{1,64}")
+	socketKey   = whole(`[A-Za-z0-9+/]{22}==`)
+	folded      = regexp.MustCompile(`[^a-z0-9]`)
+)
+
+// Presence of a header for one kind of identity.
+const (
+	forbidden = iota
+	optional
+	required
+	allOrNone
+)
+
+type presence map[string]int
+
+var kinds = []string{"user", "anonymous", "service", "gateway"}
+
+func every(how int) presence {
+	all := presence{}
+	for _, kind := range kinds {
+		all[kind] = how
+	}
+	return all
+}
+
+type covered struct {
+	name     string
+	presence presence
+	matches  func(string) bool
+}
+
+func isDigest(value string) bool {
+	match := digest.FindStringSubmatch(value)
+	return match != nil && canonical(match[1]) != nil
+}
+
+// Section 2 and section 3: the headers that a signature covers, in order, the kinds that have them, and their grammar.
+var coveredHeaders = func() []covered {
+	ofUser := presence{"user": required, "service": allOrNone}
+	return []covered{
+		{"x-request-id", every(required), uuidV7.MatchString},
+		{"x-identity", every(required), id.MatchString},
+		{"x-identity-audience", every(required), id.MatchString},
+		{"x-identity-context", every(required), func(value string) bool { return len(value) <= 2048 }},
+		{"x-service-id", presence{"service": required}, id.MatchString},
+		{"x-user-id", ofUser, id.MatchString},
+		{"x-user-role", ofUser, role.MatchString},
+		{"x-tenant-id", ofUser, id.MatchString},
+		{"txn-token", presence{"user": optional, "service": optional},
+			func(value string) bool { return len(value) <= 4096 && txnToken.MatchString(value) }},
+		{"content-type", every(optional), func(value string) bool { return len(value) <= 1024 && contentType.MatchString(value) }},
+		{"content-digest", every(optional), isDigest},
+		{"upgrade", every(optional), protocol.MatchString},
+		{"sec-websocket-key", every(optional), socketKey.MatchString},
+	}
+}()
+
+var message = []string{"content-type", "upgrade", "sec-websocket-key"}
+var contract, tracked = func() (map[string]bool, map[string]bool) {
+	own, all := map[string]bool{"signature-input": true, "signature": true}, map[string]bool{}
+	for _, header := range coveredHeaders {
+		if !slices.Contains(message, header.name) {
+			own[header.name] = true
+		}
+	}
+	for name := range own {
+		all[name] = true
+	}
+	for _, name := range append(message, "content-encoding", "content-length", "transfer-encoding") {
+		all[name] = true
+	}
+	return own, all
+}()
+
+// isIdentityHeader says whether only the gateway may write a header, and whether its name is spelled plainly.
+func isIdentityHeader(name string) (isIdentity, isPlain bool) {
+	head := strings.ToLower(name)
+	head = head[:min(len(head), 64)]
+	plain := folded.ReplaceAllString(head, "-")
+	isIdentity = contract[plain]
+	for _, prefix := range []string{"x-identity", "x-user", "x-tenant", "x-service"} {
+		isIdentity = isIdentity || strings.HasPrefix(plain, prefix)
+	}
+	return isIdentity, head == plain
+}
+
+// canonical returns the bytes of base64 text, or nil if its unused bits are not zero.
+func canonical(text string) []byte {
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return raw
+}
+
+func splitTarget(method, target string) (path, query string, err error) {
+	path, query = target, ""
+	if at := strings.IndexByte(target, '?'); at >= 0 {
+		path, query = target[:at], target[at:]
+	}
+	isGood := methodForm.MatchString(method) && pathForm.MatchString(path) && queryForm.MatchString(query) &&
+		!strings.HasPrefix(path, "//") && !dotSegment.MatchString(path) && max(len(path), len(query)) <= 16384
+	if !isGood {
+		return "", "", Refused("target_malformed")
+	}
+	return path, query, nil
+}
+
+func readHeaders(headers [][2]string) (map[string]string, error) {
+	if len(headers) > 256 {
+		return nil, Refused("header_malformed")
+	}
+	found := map[string]string{}
+	for _, header := range headers {
+		lower := strings.ToLower(header[0])
+		if tracked[lower] {
+			if _, isThere := found[lower]; isThere {
+				return nil, Refused("header_duplicated")
+			}
+			found[lower] = strings.Trim(header[1], " \t")
+		} else if isIdentity, isPlain := isIdentityHeader(header[0]); isIdentity {
+			if isPlain {
+				return nil, Refused("coverage_insufficient")
+			}
+			return nil, Refused("header_alias")
+		}
+	}
+	_, hasLength := found["content-length"]
+	if _, isChunked := found["transfer-encoding"]; hasLength && isChunked {
+		return nil, Refused("header_malformed")
+	}
+	return found, nil
+}
+
+type signature struct {
+	raw, list, nonce, keyid, alg string
+	created, expires             int64
+	bytes                        []byte
+}
+
+func readSignature(found map[string]string) (signature, error) {
+	input, hasInput := found["signature-input"]
+	text, hasSignature := found["signature"]
+	if !hasInput || !hasSignature {
+		return signature{}, Refused("signature_missing")
+	}
+	given, value := signatureInput.FindStringSubmatch(input), encoded.FindStringSubmatch(text)
+	if given == nil || value == nil || len(input) > 1024 || canonical(value[1]) == nil {
+		return signature{}, Refused("signature_malformed")
+	}
+	if given[8] != "countersign-v1" {
+		return signature{}, Refused("tag_mismatch")
+	}
+	return signature{raw: given[1], list: given[2], created: number(given[3]), expires: number(given[4]), nonce: given[5],
+		keyid: given[6], alg: given[7], bytes: canonical(value[1])}, nil
+}
+
+// readIdentity returns the identity that the headers claim, and the names of the headers that a signature over it covers.
+func readIdentity(found map[string]string) (Identity, []string, error) {
+	kind, isThere := found["x-identity"]
+	if !isThere {
+		return nil, nil, Refused("header_missing")
+	}
+	if !slices.Contains(kinds, kind) {
+		return nil, nil, Refused("header_malformed")
+	}
+	has := func(name string) bool { _, isThere := found[name]; return isThere }
+	actsForUser := has("x-user-id") || has("x-user-role") || has("x-tenant-id")
+	names := []string{}
+	for _, header := range coveredHeaders {
+		how := header.presence[kind]
+		if how == allOrNone {
+			how = optional
+			if actsForUser {
+				how = required
+			}
+		}
+		if header.name == "sec-websocket-key" {
+			how = forbidden
+			if has("upgrade") {
+				how = required
+			}
+		}
+		if header.name == "content-type" && !has("content-digest") {
+			continue
+		}
+		switch {
+		case !has(header.name) && how == required:
+			return nil, nil, Refused("header_missing")
+		case !has(header.name):
+			continue
+		case how == forbidden:
+			return nil, nil, Refused("coverage_insufficient")
+		case !header.matches(found[header.name]):
+			return nil, nil, Refused("header_malformed")
+		}
+		names = append(names, header.name)
+	}
+	context, err := parseContext(found["x-identity-context"])
+	if err != nil {
+		return nil, nil, err
+	}
+	return identityOf(kind, found, context, actsForUser), names, nil
+}
+
+func identityOf(kind string, found map[string]string, context map[string]any, actsForUser bool) Identity {
+	identity := Identity{"kind": kind, "request_id": found["x-request-id"], "context": context}
+	user := map[string]any{"user_id": found["x-user-id"], "role": found["x-user-role"], "tenant_id": found["x-tenant-id"]}
+	switch kind {
+	case "user":
+		for name, value := range user {
+			identity[name] = value
+		}
+	case "service":
+		identity["service_id"] = found["x-service-id"]
+		if actsForUser {
+			identity["user"] = user
+		}
+	}
+	if token, isThere := found["txn-token"]; isThere {
+		identity["txn_token"] = token
+	}
+	return identity
+}
+
+var (
+	contextString = regexp.MustCompile(`"([ !#-\[\]-~]*)"`)
+	member        = regexp.MustCompile(`\A([a-z-]+)=("[ !#-\[\]-~]*"|0|[1-9][0-9]{0,9}|` +
+		`\( *"[A-Za-z0-9._:-]{1,64}"(?: +"[A-Za-z0-9._:-]{1,64}")* *\))`)
+	contextForms = map[string]func(string) bool{
+		"ip": func(value string) bool {
+			_, err := netip.ParseAddr(value)
+			return err == nil && !strings.Contains(value, "%")
+		},
+		"iss": whole(`[!#-\[\]-~]{1,512}`).MatchString,
+		"sid": id.MatchString,
+		"jkt": whole(`[A-Za-z0-9_-]{43}`).MatchString,
+	}
+)
+
+// parseContext is section 5. Strings hold no escape, so a quoted string ends at the next quote.
+func parseContext(text string) (map[string]any, error) {
+	context, rest := map[string]any{}, strings.Trim(text, " ")
+	for rest != "" {
+		match := member.FindStringSubmatch(rest)
+		if match == nil {
+			return nil, Refused("header_malformed")
+		}
+		name := strings.ReplaceAll(match[1], "-", "_")
+		value, isGood := contextValue(match[1], match[2])
+		if _, isTwice := context[name]; isTwice || !isGood {
+			return nil, Refused("header_malformed")
+		}
+		context[name] = value
+		rest = strings.TrimLeft(rest[len(match[0]):], " ")
+		if rest == "" {
+			break
+		}
+		if rest[0] != ',' {
+			return nil, Refused("header_malformed")
+		}
+		rest = strings.TrimLeft(rest[1:], " ")
+		if rest == "" {
+			return nil, Refused("header_malformed")
+		}
+	}
+	return context, nil
+}
+
+func contextValue(key, text string) (any, bool) {
+	items := []string{}
+	for _, item := range contextString.FindAllStringSubmatch(text, -1) {
+		items = append(items, item[1])
+	}
+	switch key {
+	case "auth-time":
+		return number(text), text[0] != '"' && text[0] != '('
+	case "amr":
+		return items, text[0] == '(' && len(items) <= 16
+	}
+	matches, isKnown := contextForms[key]
+	if !isKnown || text[0] != '"' || !matches(text[1:len(text)-1]) {
+		return nil, false
+	}
+	return text[1 : len(text)-1], true
+}

@@ -1,0 +1,86 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
+
+// Runs in the build stage of the Dockerfile: `node collect.ts OUT WORKSPACE…` puts what each process needs at run time into OUT/WORKSPACE.
+// That is its build, the packages that it depends on, the health check, and a list of all of them (CycloneDX).
+
+type Entry = Readonly<{
+  link?: boolean;
+  resolved?: string;
+  dependencies?: Readonly<Record<string, string>>;
+  optionalDependencies?: Readonly<Record<string, string>>;
+  peerDependencies?: Readonly<Record<string, string>>;
+  peerDependenciesMeta?: Readonly<Record<string, { optional?: boolean }>>;
+}>;
+
+const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as { packages: Record<string, Entry> };
+
+/** Everything that one package needs at run time, as places in the lock file. */
+function closureOf(workspace: string): ReadonlySet<string> {
+  const found = new Set<string>();
+  const visit = (place: string): void => {
+    if (found.has(place)) return;
+    found.add(place);
+    const entry = packages[place] ?? {};
+    if (entry.link && entry.resolved !== undefined) visit(entry.resolved);
+    for (const name of dependenciesOf(entry)) {
+      const at = placeOf(name, place);
+      if (at !== undefined) visit(at);
+    }
+  };
+  visit(workspace);
+  return found;
+}
+
+function dependenciesOf(entry: Entry): readonly string[] {
+  const { dependencies, optionalDependencies, peerDependencies = {}, peerDependenciesMeta = {} } = entry;
+  const peers = Object.keys(peerDependencies).filter((name) => !peerDependenciesMeta[name]?.optional);
+  return [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers];
+}
+
+/** Where Node.js finds a package from a place. Undefined: an optional one that is not installed, e.g. for another platform. */
+function placeOf(name: string, from: string): string | undefined {
+  for (let folder = from; ; folder = dirname(folder) === '.' ? '' : dirname(folder)) {
+    const place = join(folder, 'node_modules', name);
+    if (place in packages && existsSync(place)) return place;
+    if (folder === '') return undefined;
+  }
+}
+
+function copy(place: string, out: string): void {
+  const entry = packages[place] ?? {};
+  const to = join(out, place);
+  mkdirSync(dirname(to), { recursive: true });
+  if (entry.link && entry.resolved !== undefined) {
+    symlinkSync(relative(dirname(place), entry.resolved), to);
+  } else if (place.includes('node_modules')) {
+    // A package inside it has a place of its own.
+    const nested = join(place, 'node_modules') + sep;
+    cpSync(place, to, { recursive: true, filter: (file) => !`${file}${sep}`.startsWith(nested) });
+  } else {
+    for (const part of ['dist', 'bin'].filter((name) => existsSync(join(place, name))))
+      cpSync(join(place, part), join(to, part), { recursive: true });
+    const { devDependencies, scripts, ...rest } = JSON.parse(readFileSync(join(place, 'package.json'), 'utf8'));
+    mkdirSync(to, { recursive: true });
+    writeFileSync(join(to, 'package.json'), JSON.stringify(rest, null, 2));
+  }
+}
+
+function collect(workspace: string, out: string): void {
+  for (const place of closureOf(workspace)) copy(place, out);
+  for (const file of globSync('**/*.{map,d.ts,d.mts,d.cts}', { cwd: out })) rmSync(join(out, file));
+  cpSync('LICENSE', join(out, 'LICENSE'));
+  cpSync('infra/docker/healthcheck.js', join(out, 'healthcheck.js'));
+  const { name, version } = JSON.parse(readFileSync(join(workspace, 'package.json'), 'utf8'));
+  const root = { name: `${name}-image`, version, private: true, type: 'module', dependencies: { [name]: version } };
+  writeFileSync(join(out, 'package.json'), JSON.stringify(root, null, 2));
+  const link = join(out, 'node_modules', name);
+  mkdirSync(dirname(link), { recursive: true });
+  if (!existsSync(link)) symlinkSync(relative(dirname(link), join(out, workspace)), link);
+  const sbom = execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx'], { cwd: out, maxBuffer: 2 ** 26 });
+  writeFileSync(join(out, 'sbom.cdx.json'), sbom);
+}
+
+const [out = '', ...workspaces] = process.argv.slice(2);
+for (const workspace of workspaces) collect(workspace, join(out, workspace));

@@ -1,0 +1,62 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { refusalReasons, unavailableReasons } from '@countersign/identity';
+import { expect, test } from '@jest/globals';
+
+const root = resolve(import.meta.dirname, '../..');
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+const pages = execFileSync('git', ['ls-files', '*.md'], { cwd: root, encoding: 'utf8' }).trim().split('\n');
+
+/** As GitHub makes them from headings. */
+const anchorsOf = (file: string) =>
+  [...read(file).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+
+test.each(pages)('%s: every link leads to a file of the repository, and to a heading of it', (page) => {
+  const text = read(page).replaceAll(/^(```|~~~)[\s\S]*?^\1/gm, '');
+  const links = [...text.matchAll(/\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g)].map(
+    ([, link, src]) => link ?? src ?? '',
+  );
+  const broken = links
+    .filter((link) => !/^(?:https?|mailto):/.test(link))
+    .filter((link) => {
+      const [path = '', anchor] = link.split('#');
+      const file = path === '' ? page : join(dirname(page), path);
+      if (!existsSync(join(root, file))) return true;
+      return anchor !== undefined && file.endsWith('.md') && !anchorsOf(file).includes(anchor);
+    });
+  expect(broken).toEqual([]);
+});
+
+test('docs/README.md leads to every page of docs/', () => {
+  const index = read('docs/README.md');
+  const missing = pages
+    .filter((page) => page.startsWith('docs/') && page !== 'docs/README.md')
+    .filter((page) => !index.includes(`](${page.slice('docs/'.length)}`));
+  expect(missing).toEqual([]);
+});
+
+test('docs/debugging.md: every code is one of docs/errors.md or a reason of the verifier', () => {
+  const known = [...read('docs/errors.md').matchAll(/`([a-z_]+)`/g)].map(([, code]) => code);
+  const reasons: readonly (string | undefined)[] = [
+    ...known,
+    ...refusalReasons,
+    ...unavailableReasons,
+    'identity_not_allowed',
+  ];
+  const codes = [...read('docs/debugging.md').matchAll(/^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \|/gm)].flatMap(
+    ([, cell = '']) => cell.replaceAll('`', '').split(', '),
+  );
+  expect(codes.length).toBeGreaterThan(20);
+  expect(codes.filter((code) => !reasons.includes(code))).toEqual([]);
+});
+
+test('README.md has fewer than 120 lines, and at most five links to go on', () => {
+  expect(read('README.md').split('\n').length).toBeLessThan(120);
+  expect(read('README.md').split('## Where to go next')[1]?.match(/^- \[/gm)).toHaveLength(5);
+});

@@ -1,0 +1,51 @@
+import { spawnSync } from 'node:child_process';
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export const repository = resolve(import.meta.dirname, '../..');
+export const published = ['countersign', '@countersign/identity', '@countersign/jwks'];
+
+/** An empty project outside the repository, with the packages as npm would publish them. */
+export type Project = Readonly<{
+  directory: string;
+  /** The files that `npm pack` wrote. */
+  tarballs: readonly string[];
+  /** Runs a program in the project. @throws Error with the output, unless the program exits with 0. */
+  run(command: string, ...args: string[]): string;
+  remove(): void;
+}>;
+
+/**
+ * Builds and packs the packages, and installs them in a new project.
+ *
+ * @param others Further packages to install, as `name@version`.
+ */
+export function installPackages(others: readonly string[]): Project {
+  const directory = mkdtempSync(join(tmpdir(), 'countersign-installed-'));
+  runIn(repository, 'npm', 'run', 'build');
+  runIn(repository, 'npm', 'pack', ...published.flatMap((name) => ['-w', name]), '--pack-destination', directory);
+  const tarballs = globSync('*.tgz', { cwd: directory }).map((file) => join(directory, file));
+  writeFileSync(join(directory, 'package.json'), '{ "private": true, "type": "module" }');
+  const run: Project['run'] = (command, ...args) => runIn(directory, command, ...args);
+  // The versions are those of this repository's lock file, so a cache that `npm ci` filled may have them.
+  run('npm', 'install', '--prefer-offline', '--ignore-scripts', ...tarballs, ...others);
+  return { directory, tarballs, run, remove: () => rmSync(directory, { recursive: true, force: true }) };
+}
+
+function runIn(directory: string, command: string, ...args: string[]): string {
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd: directory, env, encoding: 'utf8' });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: exit code ${status}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+/** What an example needs besides this repository's packages, as `name@version`. */
+export function dependenciesOf(example: string): readonly string[] {
+  const file = resolve(repository, 'examples', example, 'package.json');
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(file, 'utf8'));
+  return Object.entries({ ...dependencies, ...devDependencies })
+    .filter(([name]) => !published.includes(name))
+    .map(([name, version]) => `${name}@${version}`);
+}

@@ -1,0 +1,51 @@
+import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { testGateway } from '@countersign/identity/testing';
+import { freePorts, recordingUpstream } from '@countersign/testing';
+import { expect, test } from '@jest/globals';
+import { repository } from './installed-packages.ts';
+import { startProgram, untilStatus } from './service-process.ts';
+
+const examples = resolve(repository, 'examples');
+// jest.config.js looks for a Python with `cryptography`.
+const { VERIFIER_PYTHON: python } = process.env;
+const hasGo = spawnSync('go', ['version']).status === 0;
+const programs = [
+  ...(python ? [{ name: 'python', command: python, args: ['service.py'] }] : []),
+  ...(hasGo ? [{ name: 'go', command: 'go', args: ['run', '.'] }] : []),
+];
+
+test('every program of another language whose runtime is here accepts signed requests and refuses others', async () => {
+  for (const { name, command, args } of programs) {
+    const gateway = testGateway({ audience: 'my-service' });
+    const keyServer = await recordingUpstream({
+      answer: (_request, res) => void res.end(JSON.stringify(gateway.jwks)),
+    });
+    const [port = 0] = await freePorts(1);
+    const env = { PORT: String(port), GATEWAY_KEYS_URL: `${keyServer.url}/.well-known/jwks.json` };
+    const service = startProgram({ command, args, cwd: resolve(examples, name), env });
+    const url = `http://127.0.0.1:${port}/hello`;
+    try {
+      const signed = () => fetch(url, { headers: gateway.signedRequest({ path: '/hello' }).headers });
+      expect(await (await untilStatus(200, signed)).json()).toEqual({ hello: 'user-1' });
+      const forged = await fetch(url, { headers: { 'x-identity': 'user', 'x-user-id': 'user-1' } });
+      expect([forged.status, forged.headers.get('x-identity-refused')]).toEqual([401, 'signature_missing']);
+      const { headers } = gateway.signedRequest({ path: '/hello' });
+      const replayed = [await fetch(url, { headers }), await fetch(url, { headers })];
+      expect(replayed.map(({ status }) => status)).toEqual([200, 401]);
+      const anonymous = gateway.signedRequest({ path: '/hello', as: { kind: 'anonymous' } });
+      expect((await fetch(url, { headers: anonymous.headers })).status).toBe(403);
+    } finally {
+      await service.stop();
+      await keyServer.close();
+    }
+  }
+  expect(programs.map(({ name }) => name)).toEqual([...(python ? ['python'] : []), ...(hasGo ? ['go'] : [])]);
+});
+
+test('the verifier in Go passes every vector, where Go is here', () => {
+  const { stdout, status } = hasGo
+    ? spawnSync('go', ['test', './...'], { cwd: resolve(examples, 'verifiers/go'), encoding: 'utf8' })
+    : { stdout: 'ok  	no Go', status: 0 };
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/^ok\s/)]);
+});

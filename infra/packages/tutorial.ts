@@ -1,0 +1,43 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { freePorts } from '@countersign/testing';
+import { commandsOf, openShell, runAsPrinted } from '../e2e/page-commands.ts';
+import { type Project, repository } from './installed-packages.ts';
+
+const page = readFileSync(resolve(repository, 'docs/tutorial.md'), 'utf8');
+const shownPorts = [8080, 8090, 9090, 3000, 4000];
+
+/** Runs docs/tutorial.md after its first step, in a folder of a project that has the packages, on free ports. */
+export async function followTutorial(project: Project): Promise<void> {
+  const free = await freePorts(shownPorts.length);
+  const here = (text: string) =>
+    shownPorts.reduce((changed, port, index) => changed.replaceAll(String(port), String(free[index])), text);
+  const directory = join(project.directory, 'my-api');
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
+  for (const [, name = '', text = ''] of page.matchAll(/^```js (\S+)\n([\s\S]*?)^```$/gm))
+    writeFileSync(join(directory, name), here(text));
+  const shell = openShell(directory, { ...process.env, NODE_OPTIONS: '' });
+  try {
+    for (const { command, output } of commandsOf(page)) {
+      const moved = here(command);
+      if (command.includes(' & ')) {
+        await shell.run(moved.replace(' & ', ' 2>> error.log & '));
+      } else if (command.includes('countersign init')) {
+        await shell.run('until [ -s token.txt ]; do sleep 0.1; done');
+        await shell.run(moved);
+        // `init` writes the ports that the page shows.
+        const file = join(directory, 'gateway.yaml');
+        writeFileSync(file, here(readFileSync(file, 'utf8')));
+      } else {
+        await runAsPrinted(shell, { command: moved, output });
+      }
+    }
+  } catch (error) {
+    const logs = await shell.run('cat error.log gateway.log init.txt 2>&1 | tail -40');
+    await shell.run('kill $SERVICE $ISSUER $GATEWAY');
+    throw new Error(`${error instanceof Error ? error.message : error}\n${logs}`, { cause: error });
+  } finally {
+    shell.close();
+  }
+}

@@ -192,7 +192,7 @@ async function compare(): Promise<void> {
   }
 }
 
-process.once('SIGINT', () => process.exit(0));
+process.once('disconnect', () => process.exit(0));
 const [role, name = '', origin = ''] = process.argv.slice(2);
 process.on('message', () => {
   const { user, system } = process.cpuUsage();
@@ -212,5 +212,9 @@ if (role === 'upstream') {
   if (forwarder === undefined) throw new Error(`no forwarder ${name}`);
   process.send?.(await listening(createServer(forwarder(origin))));
 } else {
-  await compare();
+  await compare().catch((error: unknown) => {
+    process.stderr.write(`${String(error)}\n`);
+    // The children would keep this process alive.
+    process.exit(1);
+  });
 }

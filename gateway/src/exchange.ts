@@ -46,7 +46,7 @@ export class RequestRecord {
   detail: Readonly<Record<string, unknown>> | undefined = undefined;
   /** The cause of a 5xx. */
   err: unknown = undefined;
-  /** Response headers, names and values in turn: what is left of the route's limits. Errors carry them too. */
+  /** Response headers, alternating names and values: what is left of the route's limits. Errors carry them too. */
   limits: readonly string[] | undefined = undefined;
   /** Likewise: the CORS headers. Where they are set, they replace those of the service. */
   cors: readonly string[] | undefined = undefined;
@@ -131,7 +131,7 @@ export type Outbound = Readonly<{
   method: string;
   /** Path and query, as signed. */
   target: string;
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   headers: readonly string[];
   /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
   body: Buffer | 'stream' | undefined;
@@ -155,7 +155,7 @@ export class Exchange {
   /** The request line's target, byte for byte. */
   rawTarget = '';
   /**
-   * Names and values in turn. Holds no header that the gateway writes itself, no hop-by-hop header and no credentials.
+   * Alternating names and values. Holds no header that the gateway writes itself, no hop-by-hop header and no credentials.
    */
   headers: readonly string[] | undefined = undefined;
   credentials: Credentials | undefined = undefined;

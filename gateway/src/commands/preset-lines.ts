@@ -3,13 +3,13 @@ import type { ValueSource } from '../config/issuer.ts';
 import { pathText } from '../tokens/providers/claim-path.ts';
 import { conditionsText } from '../tokens/providers/conditions.ts';
 
-/** What the presets of a file set, so that nothing is hidden. One paragraph for each entry with a `provider`. */
+/** Lists everything that the presets of a file set, so that nothing is hidden. One paragraph per issuer with a `provider`; issuers of one template share one. */
 export function presetLines(issuers: readonly Issuer[]): readonly string[] {
   const seen = new Set<string>();
   return issuers.flatMap((issuer) => {
     const text = linesOf(issuer);
     const key = text.slice(1).join('\n');
-    // The values of one template share everything but the issuer.
+    // Issuers of one template differ only in `issuer`, so show them once.
     if (issuer.provider === undefined || (issuer.template !== undefined && seen.has(key))) return [];
     seen.add(key);
     return text;

@@ -10,12 +10,12 @@ import type { Secrets } from './secrets.ts';
 import { resolveTls } from './tls-files.ts';
 
 export type ResolveOptions = Readonly<{
-  /** The absolute path. */
+  /** The absolute path of gateway.yaml. */
   file: string;
   hash: string;
   secrets: Secrets;
   certificate: Certificate | undefined;
-  /** The other files that it was read from. */
+  /** The other files that the configuration was read from. */
   files: readonly FileRead[];
   redacted: string;
   /** `file:line:column` of a test. */

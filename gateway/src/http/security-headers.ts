@@ -13,7 +13,7 @@ export const securityHeaders: Readonly<Record<string, string>> = (() => {
   return Object.fromEntries(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
 })();
 
-/** Headers that fit any response, for services that do not set them. Names and values in turn. */
+/** Headers that fit any response, for services that do not set them. Alternating names and values. */
 export const defaultSecurityHeaders: readonly string[] = [
   'strict-transport-security',
   'x-content-type-options',

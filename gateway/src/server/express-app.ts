@@ -33,7 +33,7 @@ export type ListenerAppOptions = Readonly<{
  * The application of the public or the internal listener. It takes every request, and serves the gateway's own endpoints.
  *
  * Its `handle` is replaced, because a proxied request needs nothing of Express. The router and the changed prototypes of request and response
- * would cost a quarter of the whole way.
+ * would cost a quarter of the time of a request.
  */
 export function createListenerApp(options: ListenerAppOptions): RequestListener {
   const { proxy, refuse, ownRoutes } = options;

@@ -83,7 +83,7 @@ export function createHeaderClassifier(strip: readonly string[]): (rawName: stri
 
 /** The headers of one request. */
 export type InboundHeaders = Readonly<{
-  /** The headers that may be forwarded, names and values in turn. */
+  /** The headers that may be forwarded, alternating names and values. */
   passing: string[];
   /** The headers that the gateway reads. A list that came in several headers is joined. */
   read: Readonly<Record<ReadHeader, string | undefined>>;

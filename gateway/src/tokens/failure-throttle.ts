@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 
 /**
  * Counts refused tokens per client address. A client that sends too many is refused before its next token is verified.
- * The counts are local to the process, which they protect.
+ * Each process counts for itself, because the counts protect it from verification work.
  */
 export type FailureThrottle = Readonly<{
   /** @returns Whole seconds until this address may try again, or 0. */
@@ -13,7 +13,7 @@ export type FailureThrottle = Readonly<{
 const windowMs = 60_000;
 const maxAddresses = 20_000;
 
-/** @param limit Failures within a minute after which an address must wait for the end of that minute. */
+/** @param limit Failures allowed in one minute. At the limit, the address waits until the minute ends. */
 export function createFailureThrottle(limit: number, nowMs: () => number): FailureThrottle {
   const windows = new LRUCache<string, { startMs: number; failures: number }>({ max: maxAddresses });
   return {

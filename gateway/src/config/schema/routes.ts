@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
 import { cookieName, name, role, seconds, size, unique, wholeNumber } from './scalars.ts';
 
-/** Without TRACE and CONNECT, which a gateway must not forward. */
+/** Methods that a route can serve. TRACE and CONNECT must not be forwarded. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 const pattern = z
@@ -11,13 +11,13 @@ const pattern = z
     const segments = parsePattern(path);
     if (typeof segments === 'string') context.addIssue({ code: 'custom', message: `the path ${segments}` });
   })
-  // An approximation for editors.
+  // Approximate: only for validation in editors.
   .meta({
     pattern: /^(\/(:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+))*\/(\*\*|:[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~-]+)?$/
       .source,
   });
 
-/** A literal path, for rewriting: whole segments, the root or no slash at its end. */
+/** A literal prefix for `rewrite`: `/`, or whole segments without a trailing slash. */
 const prefix = z
   .string()
   .regex(/^\/$|^(\/[A-Za-z0-9._~-]+)+$/, {

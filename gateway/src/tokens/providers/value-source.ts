@@ -2,7 +2,7 @@ import type { ValueSource } from '../../config/issuer.ts';
 import { type Payload, pathText, readPath } from './claim-path.ts';
 import { described, oneOfThese } from './finding.ts';
 
-/** A value of a token, or why there is none. */
+/** A value read from a token, or why it could not be read. */
 export type Value = Readonly<{ text: string }> | Readonly<{ claim: string; wanted: string; found: string }>;
 
 /** Reads a role or a tenant. `variable`: the variable of the issuer's template. */

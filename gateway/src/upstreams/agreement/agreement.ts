@@ -10,11 +10,11 @@ export type Agreement = Readonly<{
   /** The key that every target publishes, or the reason why requests are signed with ed25519. */
   serviceKey(): AgreementPublicKey | FallbackReason;
   /**
-   * Takes note of a refusal. If the service does not know the key of this request, requests are signed with ed25519 for 30 s, and
+   * Handles a refused request. If the service does not know the key of this request, requests are signed with ed25519 for 30 s, and
    * the key sets are fetched again.
    *
-   * @param headers Of the refused request: names and values in turn.
-   * @returns Whether to send the request again. The service has handled nothing.
+   * @param headers The headers of the refused request, as alternating names and values.
+   * @returns Whether to send the request again. That is safe: the service refused it before handling it.
    */
   shouldRepeat(error: AppError, headers: readonly string[]): boolean;
   start(): void;
@@ -29,9 +29,9 @@ export type AgreementOptions = Readonly<{
   random(): number;
 }>;
 
-/** A key that no fetch confirmed for this long is not used any more. The service accepts it for 15 minutes more. */
+/** A key that no fetch has confirmed for this long is no longer used. The service accepts it for another 15 minutes. */
 const maxAgeMs = 3_600_000;
-/** How long ed25519 is used after the service refused an agreed key. */
+/** How long to sign with ed25519 after the service refused an agreed key. */
 const fallbackMs = 30_000;
 
 const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
@@ -49,7 +49,7 @@ export function createAgreement(options: AgreementOptions): Agreement {
     const before = chosen;
     chosen = chooseKey(targets);
     validUntilMs = Math.min(...targets.map((target) => target.confirmedAtMs())) + maxAgeMs;
-    // The same key keeps its object, and with it the derived key.
+    // Reuse the object of an unchanged key: the derived key is cached by it.
     if (typeof chosen !== 'string' && typeof before !== 'string' && chosen.kid === before.kid) chosen = before;
     logChange();
   }
@@ -103,7 +103,7 @@ export function createAgreement(options: AgreementOptions): Agreement {
   };
 }
 
-/** The first key of the first target that all others publish too. Services publish the preferred key first. */
+/** The first target's first key that every other target also publishes. Services publish the preferred key first. */
 function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | FallbackReason {
   const published = targets.map((target) => target.keys());
   if (published.includes(undefined)) return 'keys_unknown';

@@ -2,9 +2,9 @@ const cr = 13;
 const lf = 10;
 const semicolon = 59;
 
-/** A longer line is refused. Extensions are ignored, and no service needs long ones. */
+/** Maximum length of a line with a chunk's size. Extensions are ignored, and no service needs long ones. */
 const maxBytes = 512;
-// 2^52 - 1, so that a size stays an exact number.
+// 13 hex digits are at most 2^52 - 1, so a size is always a safe integer.
 const maxDigits = 13;
 
 /** Names and values without blanks around them, as llhttp takes them (RFC 9112 section 7.1.1). */

@@ -7,11 +7,11 @@ import type { ClientRequest } from './request-head.ts';
 export interface ResponseHandler {
   /** The request is about to be written. From now on the service may act on it. */
   onSent(): void;
-  /** @param headers Names and values in turn, in Latin-1. They are slices of one string, which a cache would keep. */
+  /** @param headers Alternating names and values, in Latin-1. They are slices of one string, which a cache would keep. */
   onHead(status: number, headers: string[]): void;
   /** @returns False to pause. `resume` continues, once this has returned. `onEnd` may follow without it. */
   onData(chunk: Buffer): boolean;
-  /** @param trailers Names and values in turn. */
+  /** @param trailers Alternating names and values. */
   onEnd(trailers: readonly string[]): void;
   /** @param error ClientError, an error of the system or of TLS, or what `abort` was called with. */
   onError(error: unknown): void;

@@ -3,7 +3,7 @@ import type { ClientPool } from './client-pool.ts';
 import type { ResponseHandler } from './exchange.ts';
 
 export type GetOptions = Readonly<{
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   headers?: readonly string[];
   maxBodyBytes: number;
   /** What a larger body is: an error by default; `cut` ends the exchange and returns what was read. */
@@ -16,7 +16,7 @@ export type GetOptions = Readonly<{
 
 export type GotResponse = Readonly<{
   status: number;
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   headers: readonly string[];
   body: Buffer;
 }>;

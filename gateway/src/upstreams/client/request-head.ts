@@ -6,7 +6,7 @@ export type ClientRequest = Readonly<{
   /** Path and query. */
   path: string;
   /**
-   * Names and values in turn, written as they are. The client itself writes `Host`, `Connection`, `Content-Length` and
+   * Alternating names and values, written as they are. The client itself writes `Host`, `Connection`, `Content-Length` and
    * `Transfer-Encoding`, and refuses requests that have them here.
    */
   headers: readonly string[];

@@ -23,7 +23,7 @@ export class ResponseFraming {
    *
    * @param method Of the request. A response to HEAD has no body.
    * @param minor 0 for HTTP/1.0, 1 for HTTP/1.1.
-   * @param fields Names and values in turn.
+   * @param fields Alternating names and values.
    * @returns What the head violates; undefined if nothing.
    */
   read(method: string, status: number, minor: number, fields: readonly string[]): string | undefined {

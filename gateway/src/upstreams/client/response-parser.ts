@@ -7,11 +7,11 @@ import { readStatusLine, type StatusLine } from './status-line.ts';
 
 /** Gets the parts of a response as they are read. After `stop` it gets no more. */
 export interface ResponseReceiver {
-  /** @param fields Names and values in turn, without the blanks around values. */
+  /** @param fields Alternating names and values, without the blanks around values. */
   receiveHead(status: number, fields: string[]): void;
   /** At most once for each call of `read`. `bytes` may be overwritten after it returns. */
   receiveData(bytes: Buffer, start: number, end: number): void;
-  /** Called when `parser.mayReuse` is final. @param trailers Names and values in turn. */
+  /** Called when `parser.mayReuse` is final. @param trailers Alternating names and values. */
   receiveEnd(trailers: readonly string[]): void;
 }
 

@@ -5,7 +5,7 @@ import { maySetCookie } from '../../http/cookies.ts';
 import type { ResponseLifetime } from '../pool/open-connections.ts';
 
 export type ResponseHeaders = Readonly<{
-  /** Names and values in turn, as `writeHead` takes them; repeated headers stay separate. */
+  /** Alternating names and values, as `writeHead` takes them; repeated headers stay separate. */
   passing: string[];
   /** The service refused our signature, for this reason. */
   identityRefused: string | undefined;
@@ -80,7 +80,7 @@ function classify(lower: string, folded: string): ResponseDisposition {
  * service's software. Drops guarded cookies that the route does not name, and cookies for a foreign domain. Then adds
  * the gateway's own headers, which replace those of the service.
  *
- * @param raw Names and values in turn, as received.
+ * @param raw Alternating names and values, as received.
  */
 export function responseHeaders(
   raw: readonly string[],
@@ -145,7 +145,7 @@ export function responseHeaders(
 /**
  * Reads the head of an HTTP response.
  *
- * @param raw Names and values in turn, as received.
+ * @param raw Alternating names and values, as received.
  * @param target The origin that responded.
  * @throws AppError `identity_refused`, `identity_unavailable`, `upstream_invalid_response`.
  */

@@ -58,7 +58,7 @@ export type Target = {
   close(): Promise<void>;
 };
 
-/** Most of these are streams and slow clients: they cost memory, but the service has no work with them. */
+/** Most of these are streams and slow clients: they cost memory, but the service does no work for them. */
 export const maxConnectionsPerTarget = 2_048;
 /**
  * Requests that the service works on or that are queued. A request that is still arriving, or whose response has

@@ -130,7 +130,7 @@ export function followDeclined(
   if (lifetime === 'endless') signed.detach();
 }
 
-/** @param flat Names and values in turn; repeated names become a list. */
+/** @param flat Alternating names and values; repeated names become a list. */
 function headerObject(flat: readonly string[]): IncomingHttpHeaders {
   const headers: Record<string, string | string[]> = Object.create(null);
   for (let at = 0; at < flat.length; at += 2) {

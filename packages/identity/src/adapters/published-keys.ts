@@ -112,7 +112,7 @@ function captureBody(res: ServerResponse, finish: (body: Buffer) => Buffer | str
 
 function setHeaders(res: ServerResponse, headers: unknown): void {
   if (typeof headers !== 'object' || headers === null) return;
-  // Names and values in turn, or an object.
+  // Alternating names and values, or an object.
   const pairs = Array.isArray(headers)
     ? headers.flatMap((name, at) => (at % 2 === 0 ? [[name, headers[at + 1]] as const] : []))
     : Object.entries(headers);

@@ -53,7 +53,7 @@ export function serializeParams(
   return `${list};created=${params.createdSec};expires=${params.expiresSec};nonce="${params.nonce}";keyid="${params.keyid}";alg="${params.algorithm}";tag="${params.tag}"`;
 }
 
-/** Returns the two headers that carry a signature, names and values in turn. */
+/** Returns the two headers that carry a signature, alternating names and values. */
 export function signatureHeaders(rawParams: string, signatureBase64: string): [string, string, string, string] {
   return ['signature-input', `${label}=${rawParams}`, 'signature', `${label}=:${signatureBase64}:`];
 }

@@ -4,7 +4,7 @@ export type SigningKey =
   | Readonly<{ algorithm: 'ed25519'; keyid: string; privateKey: KeyObject }>
   | Readonly<{ algorithm: 'hmac-sha256'; keyid: string; secret: Uint8Array }>;
 
-/** The algorithm belongs to the key. A signature whose `alg` differs is refused. */
+/** The key determines the algorithm. A signature whose `alg` differs is refused. */
 export type VerifyingKey =
   | Readonly<{ algorithm: 'ed25519'; publicKey: KeyObject }>
   | Readonly<{ algorithm: 'hmac-sha256'; secret: Uint8Array }>;
@@ -12,13 +12,13 @@ export type VerifyingKey =
 /** Minimum length of an HMAC secret. An attacker who guesses a secret can forge every identity. */
 export const minSecretBytes = 32;
 
-/** @throws RangeError on a secret under 32 bytes. */
+/** @throws RangeError if the secret is shorter than 32 bytes. */
 export function assertStrongSecret(secret: Uint8Array): void {
   if (secret.byteLength < minSecretBytes) throw new RangeError(`an HMAC secret needs ${minSecretBytes} bytes or more`);
 }
 
 /**
- * Derives the keyid of a shared secret. It distinguishes two secrets and reveals nothing about a random one.
+ * Derives the keyid of a shared secret. Different secrets get different keyids. A keyid reveals nothing about a random secret.
  */
 export function secretKeyid(secret: Uint8Array): string {
   return createHash('sha256').update('countersign hmac keyid\0').update(secret).digest('base64url').slice(0, 22);

@@ -26,7 +26,7 @@ export type PreparedIdentity = Readonly<{
   context: string;
   /** Signature base after the context; each line ends in a line feed. */
   linesAfterContext: string;
-  /** Names and values in turn. */
+  /** Alternating names and values. */
   headersBeforeContext: readonly string[];
   headersAfterContext: readonly string[];
 }>;
@@ -106,7 +106,7 @@ export function signRequest(
  * Like {@link signRequest}, for a caller that has checked the request against the contract already, as the gateway does
  * when it reads it.
  *
- * @param headers Names and values in turn. The headers are appended here.
+ * @param headers Alternating names and values. The headers are appended here.
  */
 export function appendSignedHeaders(
   headers: string[],
@@ -171,7 +171,7 @@ function refuseValue(what: string): never {
   throw new RangeError(`${what} is outside the identity contract`);
 }
 
-/** @param flat Names and values in turn. */
+/** @param flat Alternating names and values. */
 export function pairsOf(flat: readonly string[]): [name: string, value: string][] {
   const pairs: [string, string][] = [];
   for (let at = 0; at < flat.length; at += 2) pairs.push([flat[at] ?? '', flat[at + 1] ?? '']);

@@ -1,9 +1,9 @@
 import { ClientError } from './client-error.ts';
 import { type ClientTimeouts, Connection, type ConnectionOwner, maxIdleMs } from './connection.ts';
-import { Exchange, type ResponseHandler } from './exchange.ts';
 import type { SocketOpener } from './open-socket.ts';
 import { type ClientRequest, requestHead } from './request-head.ts';
 import { TickClock } from './tick-clock.ts';
+import { type ResponseHandler, UpstreamExchange } from './upstream-exchange.ts';
 
 export type ClientPoolOptions = ClientTimeouts &
   Readonly<{
@@ -29,7 +29,7 @@ export class ClientPool implements ConnectionOwner {
   /** The last one was used last. */
   readonly #idle: Connection[] = [];
   readonly #resting = new Set<Connection>();
-  readonly #queue: Exchange[] = [];
+  readonly #queue: UpstreamExchange[] = [];
   #assigned: Connection[] = [];
   #isClosing = false;
   #onClosed: (() => void) | undefined;
@@ -56,7 +56,7 @@ export class ClientPool implements ConnectionOwner {
   /**
    * Sends a request, as soon as there is a connection. Failures reach the handler, and may do so before this returns.
    */
-  send(request: ClientRequest, handler: ResponseHandler): Exchange {
+  send(request: ClientRequest, handler: ResponseHandler): UpstreamExchange {
     let head = '';
     let refusal: unknown;
     try {
@@ -65,7 +65,7 @@ export class ClientPool implements ConnectionOwner {
     } catch (error) {
       refusal = error;
     }
-    const exchange = new Exchange(request, handler, head);
+    const exchange = new UpstreamExchange(request, handler, head);
     if (refusal === undefined) this.#place(exchange);
     else exchange.fail(refusal);
     return exchange;
@@ -106,7 +106,7 @@ export class ClientPool implements ConnectionOwner {
     else this.#resting.add(connection);
   }
 
-  connectionClosed(connection: Connection, unsent: Exchange | undefined): void {
+  connectionClosed(connection: Connection, unsent: UpstreamExchange | undefined): void {
     this.#connections.delete(connection);
     this.#resting.delete(connection);
     const at = this.#idle.lastIndexOf(connection);
@@ -116,7 +116,7 @@ export class ClientPool implements ConnectionOwner {
     else this.#closeIfDone();
   }
 
-  #place(exchange: Exchange): void {
+  #place(exchange: UpstreamExchange): void {
     const idle = this.#takeIdle();
     if (idle === undefined && this.#connections.size >= this.#options.maxConnections) this.#closeOneResting();
     if (idle !== undefined) this.#assign(idle, exchange);
@@ -134,7 +134,7 @@ export class ClientPool implements ConnectionOwner {
     }
   }
 
-  #open(exchange: Exchange): void {
+  #open(exchange: UpstreamExchange): void {
     this.clock.start();
     const connection = new Connection(this);
     this.#connections.add(connection);
@@ -153,7 +153,7 @@ export class ClientPool implements ConnectionOwner {
    * Sends the request after the poll phase of the event loop. Bytes or a FIN that arrived before the request have been
    * seen by then, so that they are never taken for its response.
    */
-  #assign(connection: Connection, exchange: Exchange): void {
+  #assign(connection: Connection, exchange: UpstreamExchange): void {
     connection.assign(exchange);
     this.#assigned.push(connection);
     if (this.#assigned.length === 1) setImmediate(this.#beginAssigned);
@@ -165,7 +165,7 @@ export class ClientPool implements ConnectionOwner {
     for (const connection of assigned) connection.begin();
   };
 
-  #nextQueued(): Exchange | undefined {
+  #nextQueued(): UpstreamExchange | undefined {
     for (;;) {
       const exchange = this.#queue.shift();
       if (exchange === undefined || !exchange.isOver) return exchange;

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 import { ClientError } from './client-error.ts';
-import type { Exchange } from './exchange.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import type { TickClock } from './tick-clock.ts';
 import type { Upload, UploadOwner } from './upload.ts';
+import type { UpstreamExchange } from './upstream-exchange.ts';
 import { writeRequest } from './write-request.ts';
 
 /** The pool of a connection. */
@@ -17,7 +17,7 @@ export interface ConnectionOwner {
   /** The connection will be ready later. It may be closed instead. */
   connectionResting(connection: Connection): void;
   /** The last call. @param unsent An exchange that needs another connection. */
-  connectionClosed(connection: Connection, unsent: Exchange | undefined): void;
+  connectionClosed(connection: Connection, unsent: UpstreamExchange | undefined): void;
 }
 
 /** All in milliseconds. */
@@ -30,7 +30,7 @@ export type ClientTimeouts = Readonly<{
   idleTimeoutMs: number;
 }>;
 
-type Phase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'resting' | 'closed';
+type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'resting' | 'closed';
 
 export const maxIdleMs = 600_000;
 // A request that is not written by then was answered early.
@@ -45,8 +45,8 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   readonly #parser: ResponseParser;
   readonly #identity: TlsIdentity | undefined;
   readonly #socket: Socket;
-  #phase: Phase = 'connecting';
-  #exchange: Exchange | undefined;
+  #phase: ConnectionPhase = 'connecting';
+  #exchange: UpstreamExchange | undefined;
   #upload: Upload | undefined;
   #isPaused = false;
   /** The bytes that are being read are overwritten afterwards. */
@@ -71,7 +71,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   }
 
   /** Reserves the connection for an exchange. `begin` sends it; a new connection sends it by itself. */
-  assign(exchange: Exchange): void {
+  assign(exchange: UpstreamExchange): void {
     this.#exchange = exchange;
     exchange.connection = this;
     if (this.#phase === 'idle') this.#phase = 'assigned';
@@ -208,7 +208,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.abort(error);
   }
 
-  #send(exchange: Exchange): void {
+  #send(exchange: UpstreamExchange): void {
     this.#upload = writeRequest(exchange, this.#socket, this);
     this.#deadlineMs = this.#upload === undefined ? this.#headDeadline() : never;
     this.#upload?.start(exchange.head);
@@ -266,7 +266,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#socket.destroy();
   }
 
-  #stop(unsent?: Exchange): void {
+  #stop(unsent?: UpstreamExchange): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#exchange = undefined;

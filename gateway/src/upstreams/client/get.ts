@@ -1,6 +1,6 @@
 import { ClientError } from './client-error.ts';
 import type { ClientPool } from './client-pool.ts';
-import type { ResponseHandler } from './exchange.ts';
+import type { ResponseHandler } from './upstream-exchange.ts';
 
 export type GetOptions = Readonly<{
   /** Alternating names and values. */

@@ -1,14 +1,18 @@
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import type { Exchange } from './exchange.ts';
 import { Upload, type UploadOwner } from './upload.ts';
+import type { UpstreamExchange } from './upstream-exchange.ts';
 
 // Up to this size head and body are one write.
 const maxJoinedBytes = 16 * 1024;
 const sliceBytes = 64 * 1024;
 
 /** @returns The upload that is to be started; undefined if the whole request was written. */
-export function writeRequest({ head, request }: Exchange, socket: Socket, owner: UploadOwner): Upload | undefined {
+export function writeRequest(
+  { head, request }: UpstreamExchange,
+  socket: Socket,
+  owner: UploadOwner,
+): Upload | undefined {
   const { body, bodyLength } = request;
   if (body === null) {
     socket.write(head, 'latin1');

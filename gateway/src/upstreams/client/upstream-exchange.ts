@@ -27,7 +27,7 @@ export interface Carrier {
 }
 
 /** One request and its response. */
-export class Exchange {
+export class UpstreamExchange {
   readonly request: ClientRequest;
   readonly handler: ResponseHandler;
   /** The head of the request, as it is written. */

@@ -112,14 +112,11 @@ class Forwarding implements AttemptOwner {
 
   #sendAgain(failed: Target, code: Code): void {
     this.#signed.record.retriedAfter = code;
-    // Not within the callback of the failed attempt.
-    setImmediate(() => {
-      try {
-        this.#attempt(this.#signAgain(this.#signed), this.#upstream.choose(failed));
-      } catch (refusal) {
-        this.#fail(refusal, 'neutral');
-      }
-    });
+    try {
+      this.#attempt(this.#signAgain(this.#signed), this.#upstream.choose(failed));
+    } catch (refusal) {
+      this.#fail(refusal, 'neutral');
+    }
   }
 
   #takeRetry(code: Code, progress: Progress): boolean {

@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { fetchJwks } from '@countersign/jwks';
 import { eventually, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type DiscoveryEvent, type DiscoveryOptions, discoveredKeySet } from './discovery.ts';
@@ -179,17 +181,40 @@ describe('a guarded request', () => {
     ['localhost', 'public', false],
     ['[::ffff:127.0.0.1]', 'public', false],
   ])('to %s, with the reach %s', async (host, reach, isAllowed) => {
-    const { fetch, close } = guardedFetch(() => reach);
+    const { fetch } = guardedFetch(() => reach);
     const url = new URL(origin);
     url.hostname = host;
     const result = await fetch(`${url.origin}/keys`).then(
       ({ status }) => status,
       ({ cause }: { cause?: { code?: string } }) => cause?.code,
     );
-    close();
     // An IPv4-mapped address reaches no IPv4 listener on some systems, but it is refused before.
     expect(result).toBe(isAllowed ? 200 : 'ADDRESS_REFUSED');
     if (!isAllowed) expect(asked).toEqual([]);
+  });
+
+  const slowly: RequestListener = (_request, response) => void response.writeHead(200).write('{');
+  test.each<[name: string, answer: RequestListener, outcome: object]>([
+    ['a redirect', (_q, response) => response.writeHead(302, { location: '/keys' }).end(), { reason: 'redirect' }],
+    ['a compressed body', (_q, response) => response.end(gzipSync('{}')), { reason: 'malformed' }],
+    ['a body that never ends', slowly, { reason: 'timeout' }],
+    [
+      'a body that is cut short',
+      (_q, response) => response.writeHead(200, { 'content-length': 9 }).write('{}', () => response.destroy()),
+      { reason: 'network' },
+    ],
+    ['a body that is too large', (_q, response) => response.end(`"${'a'.repeat(200)}"`), { reason: 'oversized' }],
+    ['a response without content', (_q, response) => response.writeHead(204).end(), { reason: 'status' }],
+    ['no HTTP', ({ socket }) => socket.end('hello\r\n\r\n'), { reason: 'network' }],
+    ['an unchanged document', (_q, response) => response.writeHead(304).end(), { outcome: 'unchanged' }],
+  ])('reports %s', async (_name, answer, outcome) => {
+    answers['/document'] = answer;
+    const { signal } = new AbortController();
+    const { fetch } = guardedFetch(() => 'loopback');
+    const url = `${origin}/document`;
+    const found = await fetchJwks({ url, etag: '"1"', timeoutMs: 300, maxBytes: 100, signal, fetch });
+    expect(found).toMatchObject(outcome);
+    expect(asked).toEqual(['/document']);
   });
 
   test.each([
@@ -206,8 +231,7 @@ describe('a guarded request', () => {
     '[::ffff:10.1.2.3]',
     '2130706433',
   ])('does not reach %s from a public issuer', async (host) => {
-    const { fetch, close } = guardedFetch(() => 'public');
+    const { fetch } = guardedFetch(() => 'public');
     await expect(fetch(`http://${host}:9/`)).rejects.toMatchObject({ cause: { code: 'ADDRESS_REFUSED' } });
-    close();
   });
 });

@@ -90,8 +90,6 @@ class DiscoveredKeySet implements KeySet {
     this.#held?.keys.stop();
     this.#next?.keys.stop();
     this.#next = undefined;
-    this.#metadata.close();
-    this.#keys.close();
   }
 
   #now(): number {

@@ -1,6 +1,8 @@
 import { type LookupAddress, lookup } from 'node:dns';
+import { type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Readable } from 'node:stream';
 import { isForbiddenTarget } from '../config/schema/urls.ts';
 
 /** How far from the internet an address is. A wider reach includes the narrower ones. */
@@ -39,10 +41,10 @@ function reachOf(address: string): Reach {
 }
 
 export type GuardedFetch = Readonly<{
+  /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
   fetch: typeof fetch;
   /** The furthest reach that a connection has needed so far. */
   reached(): Reach;
-  close(): void;
 }>;
 
 /**
@@ -72,19 +74,52 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
       return callback(null, first.address, first.family);
     });
   };
-  const agent = new Agent({ connect: { lookup: checkedLookup }, connections: 1, pipelining: 1 });
 
   return {
-    // A literal address is never looked up.
-    async fetch(input, init) {
-      const host = new URL(String(input)).hostname.replace(/^\[|\]$/g, '');
-      if (isIP(host) !== 0 && !accept(host)) throw new TypeError('fetch failed', { cause: refusedAddress() });
-      const options = { ...init, dispatcher: agent } as Parameters<typeof undiciFetch>[1];
-      return (await undiciFetch(String(input), options)) as Response;
+    async fetch(input, init = {}) {
+      const url = new URL(String(input));
+      const host = url.hostname.replace(/^\[|\]$/g, '');
+      // A literal address is never looked up.
+      if (isIP(host) !== 0 && !accept(host)) throw fetchFailed(refusedAddress());
+      return send(url, init, checkedLookup);
     },
     reached: () => reached,
-    close: () => void agent.destroy(),
   };
 }
+
+function send(url: URL, init: RequestInit, lookup: LookupFunction): Promise<Response> {
+  const request = url.protocol === 'https:' ? requestHttps : requestHttp;
+  const headers = new Headers(init.headers);
+  headers.set('accept-encoding', 'identity');
+  headers.set('user-agent', 'countersign');
+  return new Promise((resolve, reject) => {
+    request(url, { agent: false, lookup, signal: init.signal ?? undefined, headers: Object.fromEntries(headers) })
+      .on('response', (message) => {
+        try {
+          resolve(toResponse(message));
+        } catch (error) {
+          message.destroy();
+          reject(fetchFailed(error));
+        }
+      })
+      .on('error', (error) => reject(fetchFailed(error)))
+      .end();
+  });
+}
+
+/** Statuses whose responses have no body (Fetch standard). */
+const withoutBody: readonly number[] = [204, 205, 304];
+
+function toResponse(message: IncomingMessage): Response {
+  const { statusCode: status = 0, rawHeaders } = message;
+  const headers = new Headers();
+  for (let at = 0; at < rawHeaders.length; at += 2) headers.append(rawHeaders[at] ?? '', rawHeaders[at + 1] ?? '');
+  const body = withoutBody.includes(status) ? null : Readable.toWeb(message);
+  if (body === null) message.resume();
+  return new Response(body as ReadableStream<Uint8Array> | null, { status, headers });
+}
+
+/** Like the global fetch's error. */
+const fetchFailed = (cause: unknown): TypeError => new TypeError('fetch failed', { cause });
 
 const refusedAddress = (): Error => Object.assign(new Error('the address is not public'), { code: 'ADDRESS_REFUSED' });

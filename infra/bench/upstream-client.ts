@@ -6,8 +6,8 @@ import { Pool } from 'undici';
 import { ClientPool } from '../../gateway/src/upstreams/client/client-pool.ts';
 import { createSocketOpener } from '../../gateway/src/upstreams/client/open-socket.ts';
 
-// `npm run bench:client`: CPU per request of a bare forwarder with the gateway's own client, and with undici as target.ts
-// configures it. The forwarder has core 0; wrk and the upstream have core 1. Rounds alternate.
+// `npm run bench:client`: CPU per request of a bare forwarder with the gateway's own client, and with undici under the
+// same limits. The forwarder has core 0; wrk and the upstream have core 1. Rounds alternate.
 
 const rounds = Number(process.env.ROUNDS ?? 6);
 const secondsEach = Number(process.env.SECONDS ?? 4);

@@ -21,6 +21,7 @@ import { type CountRequest, createRequestMetrics } from '../../../gateway/src/te
 import { createAccessTokens } from '../../../gateway/src/tokens/access-token-cache.ts';
 import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
+import type { ClientRequest } from '../../../gateway/src/upstreams/client/request-head.ts';
 import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
 import { readResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
 import { serviceHeaders } from '../site/service-response.ts';
@@ -36,8 +37,8 @@ export type Assembly = Readonly<{
   signAgain: Stages['signAgain'];
   /** The headers of the client's response to this request, when the service sends its usual ones. */
   responseHeaders(signed: Signed): string[];
-  /** What undici is told to send. */
-  dispatchOptions(signed: Signed): Readonly<{ method: 'GET'; path: string; headers: string[] }>;
+  /** What the upstream client is told to send. */
+  clientRequest(signed: Signed): ClientRequest;
   /** Writes a response as the gateway writes the response of a service. */
   respond(response: ServerResponse, headers: string[], body: Buffer): void;
   log: LogRequest;
@@ -96,7 +97,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       'x-request-id',
       signed.record.requestId,
     ],
-    dispatchOptions: ({ outbound }) => ({ method: 'GET', path: outbound.target, headers: [...outbound.headers] }),
+    clientRequest: ({ outbound }) => ({ method: 'GET', path: outbound.target, headers: outbound.headers, body: null }),
     respond(response, headers, body) {
       response.writeHead(200, headers).end(body);
     },

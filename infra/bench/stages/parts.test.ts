@@ -4,7 +4,7 @@ import { type Parts, partsTable } from './parts.ts';
 const round: Parts = {
   'bare in': 10,
   'bare out': 9,
-  undici: 30,
+  'upstream client': 30,
   'listener in': 25,
   sanitize: 1,
   match: 1,

@@ -52,7 +52,7 @@ export function partsTable(rounds: readonly Parts[], algorithms: readonly string
     ),
     measured('authenticate, first sight'),
     measured('node:http writes the response', 'bare out'),
-    measured('undici sends the request and reads the response', 'undici'),
+    measured('the upstream client sends the request and reads the response', 'upstream client'),
     ...algorithms.flatMap((algorithm) => [
       {
         name: `sum, ${algorithm}`,

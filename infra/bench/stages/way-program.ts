@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { Pool } from 'undici';
 import type { Signed } from '../../../gateway/src/exchange.ts';
+import { ClientPool } from '../../../gateway/src/upstreams/client/client-pool.ts';
+import { createSocketOpener } from '../../../gateway/src/upstreams/client/open-socket.ts';
 import { serviceBody, serviceHeaders } from '../site/service-response.ts';
 import { type Assembly, assembleGateway, type Held } from './assembly.ts';
 import { type BatchServer, batchSize, openBareServer, openListener, startClient } from './lockstep.ts';
@@ -16,7 +17,15 @@ const settings = JSON.parse(process.argv[2] ?? '') as WaySettings;
 const client = startClient(settings.requestsFile, settings.clientCores);
 
 const body = Buffer.from(serviceBody);
-const pool = new Pool(settings.upstreamOrigin, { connections: batchSize, pipelining: 1 });
+const pool = new ClientPool({
+  host: new URL(settings.upstreamOrigin).host,
+  opener: createSocketOpener({ origin: settings.upstreamOrigin, connectTimeoutMs: 1_000 }),
+  maxConnections: batchSize,
+  queueTimeoutMs: 1_000,
+  headTimeoutMs: 30_000,
+  bodyTimeoutMs: 30_000,
+  idleTimeoutMs: 4_000,
+});
 const held: Held[] = [];
 const responses: ServerResponse[] = [];
 const bare = await openBareServer((response) => responses.push(response));
@@ -57,28 +66,28 @@ async function measureWay({ algorithm, gateway, holding, whole }: Way, meter: Me
     gateway.respond(response, headers, body),
   );
   await receive(whole, 'answered', meter, `whole, ${algorithm}`);
-  await exchangeAlone(gateway.dispatchOptions(signed), meter);
+  await exchangeAlone(gateway.clientRequest(signed), meter);
 }
 
-/** Sends a batch of the same requests with undici and nothing else. */
-async function exchangeAlone(options: ReturnType<Assembly['dispatchOptions']>, meter: Meter): Promise<void> {
+/** Sends a batch of the same requests with the upstream client and nothing else. */
+async function exchangeAlone(request: ReturnType<Assembly['clientRequest']>, meter: Meter): Promise<void> {
   const before = cpuMicros();
   await new Promise<void>((resolve, reject) => {
     let open = batchSize;
     for (let index = 0; index < batchSize; index += 1) {
-      pool.dispatch(options, {
-        onRequestStart() {},
-        onResponseStart() {},
-        onResponseData() {},
-        onResponseEnd() {
+      pool.send(request, {
+        onSent() {},
+        onHead() {},
+        onData: () => true,
+        onEnd() {
           open -= 1;
           if (open === 0) resolve();
         },
-        onResponseError: (_controller, error) => reject(error),
+        onError: reject,
       });
     }
   });
-  meter.add('undici', cpuMicros() - before, batchSize);
+  meter.add('upstream client', cpuMicros() - before, batchSize);
 }
 
 async function measureStages(

@@ -6,8 +6,8 @@ import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import type { Terminal } from './terminal.ts';
 
-type Value = string | boolean | undefined;
-export type Values = Readonly<Record<string, Value | readonly (string | boolean)[]>>;
+type OptionValue = string | boolean | undefined;
+export type Values = Readonly<Record<string, OptionValue | readonly (string | boolean)[]>>;
 
 /** The command line is wrong. The CLI shows the message and how to get help, and exits with 2. */
 export class UsageError extends Error {}

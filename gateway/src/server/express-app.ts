@@ -37,7 +37,7 @@ export type ListenerAppOptions = Readonly<{
  */
 export function createListenerApp(options: ListenerAppOptions): RequestListener {
   const { proxy, refuse, ownRoutes } = options;
-  const app = bareApp() as Express & { handle: Handle };
+  const app = bareApp() as Express & { handle: ExpressHandle };
   if (ownRoutes !== undefined) app.use(ownRoutes.router);
   app.use((req: Request, res: Response) => proxy(req, res));
   const route = app.handle.bind(app);
@@ -60,7 +60,7 @@ export function createListenerApp(options: ListenerAppOptions): RequestListener 
   return app;
 }
 
-type Handle = (request: IncomingMessage, response: ServerResponse, done?: (error?: unknown) => void) => void;
+type ExpressHandle = (request: IncomingMessage, response: ServerResponse, done?: (error?: unknown) => void) => void;
 
 /**
  * Serves the public keys that services verify identity with, on the admin and the internal listener. Non-canonical requests fall through to

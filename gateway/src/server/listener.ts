@@ -36,7 +36,7 @@ export type ListenerOptions = Readonly<{
 /** An upgrade that waits for the responses before it. */
 type UpgradeTurn = Turn & Readonly<{ upgrade: () => void }>;
 
-type Connection = {
+type InboundConnection = {
   /** In the order in which they arrived. */
   readonly unanswered: GatewayResponse[];
   readonly lines: RequestLines;
@@ -45,7 +45,7 @@ type Connection = {
   whenIdle: (() => void) | undefined;
 };
 
-type TrackedSocket = Duplex & { [connectionKey]?: Connection };
+type TrackedSocket = Duplex & { [connectionKey]?: InboundConnection };
 const connectionKey = Symbol('connection');
 const connectionOf = (socket: Duplex) => (socket as TrackedSocket)[connectionKey];
 
@@ -88,7 +88,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   };
 
   function accept(request: IncomingMessage, response: GatewayResponse, refusal?: AppError): void {
-    const { lines, unanswered, queue } = connectionOf(request.socket) as Connection;
+    const { lines, unanswered, queue } = connectionOf(request.socket) as InboundConnection;
     // A request of this connection was refused, and the connection is about to close.
     if (lines.isStopped) return;
     if (unanswered.length >= maxPipelined) {
@@ -110,7 +110,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   function upgrade(req: IncomingMessage, _stream: Duplex, head: Buffer): void {
     // Node.js 26 passes a wrapper of the socket if the request has a body. Such a request is refused.
     const { socket } = req;
-    const { lines, queue } = connectionOf(socket) as Connection;
+    const { lines, queue } = connectionOf(socket) as InboundConnection;
     const refusal = refusalFor(lines.problemOf(req));
     lines.stop();
     queue.add({
@@ -155,7 +155,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   server.on('upgrade', upgrade);
   server.on('connect', (req) => {
     const { socket } = req;
-    const { lines, queue } = connectionOf(socket) as Connection;
+    const { lines, queue } = connectionOf(socket) as InboundConnection;
     lines.stop();
     queue.add({ req, upgrade: () => currentHandlers().refuseSocket(new AppError('invalid_target'), socket) });
   });
@@ -166,7 +166,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
 /** The one hook of a response: it is sent, or its connection is closed. */
 function onClose(this: GatewayResponse): void {
   this.ended?.(this);
-  const connection = connectionOf(this.req.socket) as Connection;
+  const connection = connectionOf(this.req.socket) as InboundConnection;
   const { unanswered, queue } = connection;
   unanswered.splice(unanswered.indexOf(this), 1);
   queue.finish(this);

@@ -11,7 +11,7 @@ const endOfHead: Buffer = Buffer.from('\r\n\r\n');
 export type LineProblem = 'request line' | 'long head';
 
 /** What the next byte belongs to, once `#skip` bytes have passed. `lost`: only the parser knows. */
-type Phase = 'head' | 'chunk size' | 'trailer' | 'lost';
+type LinePhase = 'head' | 'chunk size' | 'trailer' | 'lost';
 
 /**
  * Checks the request lines of one connection byte by byte, which Node's parser does not expose.
@@ -30,7 +30,7 @@ export class RequestLines {
   #at = 0;
   /** Bytes of a body that have not arrived. While there are any, `#bytes` is empty or read to its end. */
   #skip = 0;
-  #phase: Phase = 'head';
+  #phase: LinePhase = 'head';
   /** Whether `#bytes` holds the packet that the parser is reading. */
   #holdsChunk = false;
   #isStopped = false;

@@ -13,7 +13,7 @@ export type Trust = Readonly<{
   followed: ReadonlyMap<string, FollowedRevocations>;
 }>;
 
-export type TrustOptions = Readonly<{
+export type IssuerTrustOptions = Readonly<{
   shared: Pick<SharedResources, 'issuerKeys' | 'revocations'>;
   gatewayKeys: CurrentGatewayKeys;
   /** Keeps a resource open while the snapshot is in use. */
@@ -25,7 +25,7 @@ export type TrustOptions = Readonly<{
   previous: ReadonlyMap<string, TrustedIssuer> | undefined;
 }>;
 
-export function createTrust(config: GatewayConfig, { shared, gatewayKeys, keep, previous }: TrustOptions): Trust {
+export function createTrust(config: GatewayConfig, { shared, gatewayKeys, keep, previous }: IssuerTrustOptions): Trust {
   const issuers = new Map<string, TrustedIssuer>();
   const followed = new Map<string, FollowedRevocations>();
   for (const issuer of config.issuers) {

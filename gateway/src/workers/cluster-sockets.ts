@@ -12,7 +12,7 @@ export type WorkerListeners = Readonly<{
   close(port: number, withinMs: number): Promise<void>;
 }>;
 
-type Handle = { listen(backlog: number): number; close(): void; onconnection(...given: unknown[]): void };
+type ListenHandle = { listen(backlog: number): number; close(): void; onconnection(...given: unknown[]): void };
 
 /**
  * Remembers the listening sockets that Node.js opens for workers. Call it before the first worker starts.
@@ -21,9 +21,9 @@ type Handle = { listen(backlog: number): number; close(): void; onconnection(...
  * primary closes the socket itself.
  */
 export function trackWorkerListeners(): WorkerListeners {
-  const listeners = new Map<number, Readonly<{ handle: Handle; address: AddressInfo }>>();
+  const listeners = new Map<number, Readonly<{ handle: ListenHandle; address: AddressInfo }>>();
   subscribe('tracing:net.server.listen:asyncStart', (message) => {
-    const { server } = message as { server: Server & { _handle: Handle | null } };
+    const { server } = message as { server: Server & { _handle: ListenHandle | null } };
     server.once('listening', () => {
       const { _handle: handle } = server;
       const address = server.address();

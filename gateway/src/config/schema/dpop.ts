@@ -21,7 +21,7 @@ export const dpop = z.strictObject({
 
 export type DpopPart = z.output<typeof dpop>;
 
-type File = Readonly<{
+type DpopFile = Readonly<{
   routes: readonly Pieces<RoutePart>[];
   dpop?: DpopPart | undefined;
   /** Undefined: malformed. */
@@ -31,7 +31,7 @@ type File = Readonly<{
 const noOrigins = 'needs publicOrigins: a proof names its URL, and the client controls the Host header';
 
 /** Refuses keys of DPoP without `publicOrigins`, and on routes without client tokens. */
-export function checkDpop({ routes, publicOrigins, dpop }: File, refuse: Refuse): void {
+export function checkDpop({ routes, publicOrigins, dpop }: DpopFile, refuse: Refuse): void {
   const hasOrigins = publicOrigins?.length !== 0;
   if (dpop?.nonces !== undefined && !hasOrigins) refuse(['dpop', 'nonces'], noOrigins);
   for (const [index, { auth, senderConstrained, forward }] of routes.entries()) {

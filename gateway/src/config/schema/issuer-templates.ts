@@ -12,7 +12,7 @@ export function variablesIn(issuer: string): readonly string[] | undefined {
 }
 
 /** A segment of an issuer, and the texts that can stand there. Undefined: any value of a variable. */
-type Segment = ReadonlySet<string> | undefined;
+type TemplateSegment = ReadonlySet<string> | undefined;
 
 /** Whether one `iss` could belong to both. */
 export function overlaps(a: IssuerPieces, b: IssuerPieces): boolean {
@@ -22,7 +22,7 @@ export function overlaps(a: IssuerPieces, b: IssuerPieces): boolean {
   return ours.length === theirs.length && ours.every((segment, index) => meet(segment, theirs[index]));
 }
 
-function segmentsOf(issuer: string, template: IssuerPieces['template']): readonly Segment[] {
+function segmentsOf(issuer: string, template: IssuerPieces['template']): readonly TemplateSegment[] {
   return issuer.split('/').map((segment) => {
     const name = variable.exec(segment)?.[1];
     if (name === undefined || template === undefined) return new Set([segment]);
@@ -31,7 +31,7 @@ function segmentsOf(issuer: string, template: IssuerPieces['template']): readonl
   });
 }
 
-function meet(a: Segment, b: Segment): boolean {
+function meet(a: TemplateSegment, b: TemplateSegment): boolean {
   if (a === undefined && b === undefined) return true;
   if (a === undefined) return [...(b ?? [])].some((text) => variableValue.test(text));
   if (b === undefined) return meet(b, a);

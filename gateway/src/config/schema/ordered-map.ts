@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { writtenKeys } from '../yaml/written-keys.ts';
 import { isMap } from './shapes.ts';
 
-type Pair<To> = readonly [from: string, to: To];
+type OrderedPair<To> = readonly [from: string, to: To];
 
 const maxEntries = 200;
 
@@ -22,7 +22,7 @@ export function orderedMap<To>(to: z.ZodType<To>) {
         { type: 'array', items: {} },
       ],
     })
-    .transform((raw, context): readonly Pair<To>[] => {
+    .transform((raw, context): readonly OrderedPair<To>[] => {
       const refuse = (message: string, ...path: readonly (string | number)[]) =>
         context.issues.push({ code: 'custom', message, path: [...path], input: raw });
       const pairs = isMap(raw)

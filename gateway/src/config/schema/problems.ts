@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Path, Problem, Source } from '../yaml/source.ts';
+import type { FileProblem, Path, Source } from '../yaml/source.ts';
 import { printable } from '../yaml/syntax.ts';
 import { closest } from './closest.ts';
 import { type JsonSchema, jsonSchema, schemasAt } from './json-schema.ts';
@@ -12,7 +12,7 @@ type Issue = z.core.$ZodIssue;
  * A problem of the value at a path. `key`: the problem is one of its keys. `absent`: the missing key. `other`: the value that it
  * conflicts with. `meant`: the allowed key that an unknown key is probably a misspelling of.
  */
-type Finding = Readonly<{
+type ValueProblem = Readonly<{
   path: Path;
   message: string;
   key?: string;
@@ -39,7 +39,7 @@ export function problemsIn(
 }
 
 /** Turns the issues of zod into sentences that name the allowed values. They never repeat a value: it could be a secret. */
-function findingsOf(issues: readonly Issue[], raw: unknown, root: JsonSchema): readonly Finding[] {
+function findingsOf(issues: readonly Issue[], raw: unknown, root: JsonSchema): readonly ValueProblem[] {
   const ofWrongType = new Set(
     issues.flatMap(({ code, path }) => (code === 'invalid_type' ? [JSON.stringify(path)] : [])),
   );
@@ -55,7 +55,7 @@ function findingsOf(issues: readonly Issue[], raw: unknown, root: JsonSchema): r
 const keyOf = (path: Path, key: string): string => JSON.stringify([...path, key]);
 
 /** `routes[2].auth: must be …`, with its offset in the file. */
-function problemAt(finding: Finding, source: Source): Problem {
+function problemAt(finding: ValueProblem, source: Source): FileProblem {
   const where = pathText(finding.path);
   const offset =
     finding.key === undefined ? source.offsetOf(finding.path) : source.keyOffsetOf([...finding.path, finding.key]);
@@ -68,7 +68,7 @@ function problemAt(finding: Finding, source: Source): Problem {
 }
 
 /** Replaces a value from the environment by its variable: it could be a secret in the wrong place. */
-function withoutVariable({ path, message }: Finding, source: Source): string {
+function withoutVariable({ path, message }: ValueProblem, source: Source): string {
   // These messages quote the schema only.
   if (source.originOf(path) === 'written' || message.startsWith('must ')) return message;
   const value = String(valueAt(source.value, path));
@@ -84,7 +84,7 @@ function withoutVariable({ path, message }: Finding, source: Source): string {
 const maxShown = 200;
 
 /** Formats problems as `file:line:column: message`, in the order of the file. */
-function problemLines(file: string, source: Source, problems: readonly Problem[]): readonly string[] {
+function problemLines(file: string, source: Source, problems: readonly FileProblem[]): readonly string[] {
   const ordered = problems.toSorted((a, b) => a.offset - b.offset);
   const shown = ordered.slice(0, maxShown);
   const placeOf = (offset: number) => `${file}:${source.lineColumn(offset)}`;
@@ -96,7 +96,7 @@ function problemLines(file: string, source: Source, problems: readonly Problem[]
   return [...new Set(lines)];
 }
 
-function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly Finding[] {
+function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly ValueProblem[] {
   const path = issue.path as Path;
   switch (issue.code) {
     case 'custom':
@@ -140,7 +140,7 @@ function messageOf(issue: Issue, value: unknown, root: JsonSchema): string {
   }
 }
 
-function missing(path: Path, root: JsonSchema): Finding {
+function missing(path: Path, root: JsonSchema): ValueProblem {
   const key = path.at(-1);
   return { path: path.slice(0, -1), absent: String(key), message: `"${key}" is required: ${allowedAt(root, path)}` };
 }
@@ -155,7 +155,7 @@ function allowedAt(root: JsonSchema, path: Path): string {
   return part?.type === undefined ? 'must have a value' : `must be ${kindOf(part.type, undefined)}`;
 }
 
-function unknownKey(key: string, parts: readonly JsonSchema[]): Pick<Finding, 'message' | 'meant'> {
+function unknownKey(key: string, parts: readonly JsonSchema[]): Pick<ValueProblem, 'message' | 'meant'> {
   // Of several alternatives, the chosen one is among those without the key.
   const chosen = parts.filter((part) => part.properties?.[key] === undefined);
   const allowed = [...new Set(chosen.flatMap((part) => Object.keys(part.properties ?? {})))];

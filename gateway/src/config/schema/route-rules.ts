@@ -4,17 +4,17 @@ import { closest } from './closest.ts';
 import type { RoutePart } from './routes.ts';
 import type { IsMalformed, Pieces, Refuse } from './rules.ts';
 
-type Route = Pieces<RoutePart>;
+type RoutePieces = Pieces<RoutePart>;
 
-type File = Readonly<{
-  routes: readonly Route[];
+type RoutesFile = Readonly<{
+  routes: readonly RoutePieces[];
   upstreams: ReadonlyMap<string, unknown>;
   services: ReadonlySet<string>;
   issuers: readonly unknown[];
 }>;
 
 /** Checks each route: its own keys, conflicts with other routes, and the names of its upstream and callers. */
-export function checkRoutes(file: File, isMalformed: IsMalformed, refuse: Refuse): void {
+export function checkRoutes(file: RoutesFile, isMalformed: IsMalformed, refuse: Refuse): void {
   const names = new Map<string, number>();
   const served: Served = new Map();
   for (const [index, route] of file.routes.entries()) {
@@ -28,7 +28,7 @@ export function checkRoutes(file: File, isMalformed: IsMalformed, refuse: Refuse
   }
 }
 
-function checkName({ name }: Route, index: number, names: Map<string, number>, refuse: Refuse): void {
+function checkName({ name }: RoutePieces, index: number, names: Map<string, number>, refuse: Refuse): void {
   if (name === undefined) return;
   const other = names.get(name);
   if (other !== undefined) {
@@ -40,8 +40,8 @@ function checkName({ name }: Route, index: number, names: Map<string, number>, r
 }
 
 function checkReferences(
-  { upstream, callers = [], auth }: Route,
-  { services, issuers, upstreams }: File,
+  { upstream, callers = [], auth }: RoutePieces,
+  { services, issuers, upstreams }: RoutesFile,
   isMalformed: IsMalformed,
   refuse: Refuse,
 ): void {
@@ -64,7 +64,7 @@ function unknown(kind: string, name: string, known: readonly string[]): string {
 }
 
 /** Checks the keys that depend on `auth`. */
-function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse): void {
+function checkAccess(route: RoutePieces, hasMalformedCallers: boolean, refuse: Refuse): void {
   const { auth, allow, callers, limits = [] } = route;
   if (allow !== undefined && (auth === 'public' || auth === 'optional')) {
     refuse(['allow'], `needs auth: required; auth: ${auth} checks no role and no tenant`);
@@ -94,7 +94,7 @@ function checkAccess(route: Route, hasMalformedCallers: boolean, refuse: Refuse)
 }
 
 /** Checks the keys that depend on path, methods or body. */
-function checkShape(route: Route, refuse: Refuse): void {
+function checkShape(route: RoutePieces, refuse: Refuse): void {
   if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
   if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
     refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, which holds the body in memory');
@@ -110,7 +110,7 @@ function checkShape(route: Route, refuse: Refuse): void {
 type Served = Map<string, Readonly<{ name: string; path: Path }>>;
 
 /** Refuses two routes of one shape with a method in common. Service routes are on a listener of their own. */
-function checkOverlap(route: Route, index: number, served: Served, refuse: Refuse): void {
+function checkOverlap(route: RoutePieces, index: number, served: Served, refuse: Refuse): void {
   const { auth, methods, name = `routes[${index}]` } = route;
   const segments = segmentsOf(route);
   if (segments === undefined || methods === undefined || auth === undefined) return;
@@ -127,7 +127,7 @@ function checkOverlap(route: Route, index: number, served: Served, refuse: Refus
   for (const [, key] of keys) if (!served.has(key)) served.set(key, { name, path: ['routes', index, 'path'] });
 }
 
-function segmentsOf({ path }: Route): readonly Segment[] | undefined {
+function segmentsOf({ path }: RoutePieces): readonly Segment[] | undefined {
   const segments = path === undefined ? undefined : parsePattern(path);
   return typeof segments === 'string' ? undefined : segments;
 }

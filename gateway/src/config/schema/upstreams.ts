@@ -101,10 +101,14 @@ export const upstream = z.strictObject({
 
 export type UpstreamPart = z.output<typeof upstream>;
 
-type Upstreams = ReadonlyMap<string, Pieces<UpstreamPart>>;
+type UpstreamPiecesByName = ReadonlyMap<string, Pieces<UpstreamPart>>;
 
 /** Requires a key under `services` for each upstream with `txnToken`: it signs the calls that it makes with the token. */
-export function checkTxnTokens(upstreams: Upstreams, services: Pick<ReadonlySet<string>, 'has'>, refuse: Refuse): void {
+export function checkTxnTokens(
+  upstreams: UpstreamPiecesByName,
+  services: Pick<ReadonlySet<string>, 'has'>,
+  refuse: Refuse,
+): void {
   for (const [name, { txnToken }] of upstreams) {
     if (!txnToken || services.has(name)) continue;
     const message = `"${name}" has no keys under services, so it could not use the token`;
@@ -113,7 +117,7 @@ export function checkTxnTokens(upstreams: Upstreams, services: Pick<ReadonlySet<
 }
 
 /** Refuses `agreed` in FIPS mode, which allows no X25519 (FIPS 140-3, SP 800-186). */
-export function checkAgreedInFips(upstreams: Upstreams, isFips: boolean, refuse: Refuse): void {
+export function checkAgreedInFips(upstreams: UpstreamPiecesByName, isFips: boolean, refuse: Refuse): void {
   if (!isFips) return;
   for (const [name, { identity }] of upstreams) {
     if (identity?.algorithm !== 'agreed') continue;
@@ -123,25 +127,25 @@ export function checkAgreedInFips(upstreams: Upstreams, isFips: boolean, refuse:
 }
 
 /** Refuses targets over plain http on other machines. */
-export function checkTargetUrls(upstreams: Upstreams, refuse: Refuse): void {
+export function checkTargetUrls(upstreams: UpstreamPiecesByName, refuse: Refuse): void {
   for (const [path, target] of targetsOf(upstreams)) if (isPlainHttp(target)) refuse(path, plainHttp);
 }
 
 /** Refuses the gateway's own listeners as targets: a route to the admin listener would publish it (CVE-2020-11710). */
-export function checkOwnListeners(upstreams: Upstreams, listen: ListenPieces, refuse: Refuse): void {
+export function checkOwnListeners(upstreams: UpstreamPiecesByName, listen: ListenPieces, refuse: Refuse): void {
   for (const [path, target] of targetsOf(upstreams)) {
     const own = ownListenerAt(target, listen);
     if (own !== undefined) refuse(path, `is the gateway's own listen.${own}`);
   }
 }
 
-const targetsOf = (upstreams: Upstreams): readonly (readonly [Path, string])[] =>
+const targetsOf = (upstreams: UpstreamPiecesByName): readonly (readonly [Path, string])[] =>
   [...upstreams].flatMap(([name, { targets = [] }]) =>
     targets.map((target, index) => [['upstreams', name, 'targets', index], target] as const),
   );
 
 /** Refuses `tls` with http targets, and files that are not usable. */
-export function checkUpstreamTls(upstreams: Upstreams, directory: string, refuse: Refuse): void {
+export function checkUpstreamTls(upstreams: UpstreamPiecesByName, directory: string, refuse: Refuse): void {
   for (const [name, { tls, targets }] of upstreams) {
     if (tls === undefined) continue;
     const path = ['upstreams', name, 'tls'];

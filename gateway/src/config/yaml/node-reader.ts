@@ -13,7 +13,7 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
-import type { Path, Problem, Source, Variable } from './source.ts';
+import type { FileProblem, Path, Source, Variable } from './source.ts';
 import { maxDepth, tooDeep } from './tokens.ts';
 import { substitute } from './variables.ts';
 import { rememberKeys } from './written-keys.ts';
@@ -23,7 +23,7 @@ const unsafeKeys = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** Turns the nodes of a document into plain values. It counts them, since a few aliases can repeat many. */
 export class NodeReader {
-  readonly #problems: Problem[] = [];
+  readonly #problems: FileProblem[] = [];
   /** Strings with variables, by path. A large file has hundreds of thousands of values, so only these are recorded. */
   readonly #variables = new Map<string, Variable>();
   readonly #broken = new Set<string>();
@@ -40,7 +40,7 @@ export class NodeReader {
   }
 
   /** @param syntax Problems that the parser has found. */
-  read(syntax: readonly Problem[]): Omit<Source, 'lineColumn'> {
+  read(syntax: readonly FileProblem[]): Omit<Source, 'lineColumn'> {
     const value = this.#valueOf(this.#contents, [], 0, 0);
     return {
       value,

@@ -4,7 +4,7 @@ import type { Origin } from './variables.ts';
 export type Path = readonly (string | number)[];
 
 /** A problem at an offset of the text. `other`: the offset of the value that it conflicts with. */
-export type Problem = Readonly<{ offset: number; message: string; other?: number }>;
+export type FileProblem = Readonly<{ offset: number; message: string; other?: number }>;
 
 /** A string with variables in it. `redacted`: the string with `${NAME}` in place of every value from the environment. */
 export type Variable = Readonly<{ path: Path; redacted: string; origin: Origin }>;
@@ -12,7 +12,7 @@ export type Variable = Readonly<{ path: Path; redacted: string; origin: Origin }
 /** The values of a YAML file, and the place of each. */
 export type Source = Readonly<{
   value: unknown;
-  problems: readonly Problem[];
+  problems: readonly FileProblem[];
   /** The offset of the value at a path, or of its nearest ancestor. */
   offsetOf(path: Path): number;
   /** The offset of the key at a path. */

@@ -1,11 +1,11 @@
 import type { Document, YAMLError } from 'yaml';
-import type { Problem } from './source.ts';
+import type { FileProblem } from './source.ts';
 import { openAt } from './tokens.ts';
 
 /**
  * The first error of the parser. Later ones mostly follow from it, and a hundred of them would hide the one to fix.
  */
-export function syntaxProblems(document: Document.Parsed, text: string): readonly Problem[] {
+export function syntaxProblems(document: Document.Parsed, text: string): readonly FileProblem[] {
   const { explicit, version } = document.directives.yaml;
   if (explicit === true && version !== '1.2') return [{ offset: 0, message: 'only YAML 1.2 is supported' }];
   // Tags are refused when the values are read.
@@ -25,7 +25,7 @@ export function syntaxProblems(document: Document.Parsed, text: string): readonl
 const invisible = /(?![\t\n\r]|^\ufeff)[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\u200b\u2060\ufeff]/u;
 
 /** The first character that is invisible to a reviewer of the file. */
-export function invisibleCharacters(text: string): readonly Problem[] {
+export function invisibleCharacters(text: string): readonly FileProblem[] {
   const match = invisible.exec(text);
   if (match === null) return [];
   const message = `an invisible character (${escaped(match[0])}): remove it, or write it as an escape`;
@@ -38,7 +38,7 @@ export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p
 const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Braces of variables that YAML reads as its own. */
-function unquotedVariables(errors: readonly YAMLError[], text: string): readonly Problem[] {
+function unquotedVariables(errors: readonly YAMLError[], text: string): readonly FileProblem[] {
   return errors
     .filter(({ pos: [at] }) => text[at] === '{' && text[at - 1] === '$')
     .map(({ pos: [at] }) => ({
@@ -47,7 +47,7 @@ function unquotedVariables(errors: readonly YAMLError[], text: string): readonly
     }));
 }
 
-function structureProblem(error: YAMLError, text: string): Problem {
+function structureProblem(error: YAMLError, text: string): FileProblem {
   const [at] = error.pos;
   const { bracket, isClosed, quote } = openAt(text, at);
   if (error.code === 'MISSING_CHAR' && error.message.includes('quote') && quote !== undefined) {
@@ -60,7 +60,7 @@ function structureProblem(error: YAMLError, text: string): Problem {
   return notYaml(bracket, `this "${text[bracket]}" is not closed by a "${text[bracket] === '[' ? ']' : '}'}"`);
 }
 
-const notYaml = (offset: number, why: string): Problem => ({
+const notYaml = (offset: number, why: string): FileProblem => ({
   offset,
   message: `not YAML: ${why} (the rest is read when this is fixed)`,
 });

@@ -5,10 +5,10 @@ import { isMet } from './conditions.ts';
 import { described, type Finding, oneOfThese } from './finding.ts';
 
 /** The client of a token, as far as its claims agree. */
-export type Client = Readonly<{ id: string | undefined; finding: Finding | undefined }>;
+export type TokenClient = Readonly<{ id: string | undefined; finding: Finding | undefined }>;
 
 /** Checks `aud`. A list of clients takes its place only for providers whose tokens have none. */
-export function audienceFinding(payload: Payload, issuer: Issuer, { id }: Client): Finding | undefined {
+export function audienceFinding(payload: Payload, issuer: Issuer, { id }: TokenClient): Finding | undefined {
   const { audience, mayLackAudience, clients } = issuer;
   const aud = claimOf(payload, 'aud');
   if (!Object.hasOwn(payload, 'aud') && mayLackAudience && clients !== undefined) return undefined;
@@ -39,8 +39,8 @@ export function audienceFinding(payload: Payload, issuer: Issuer, { id }: Client
  * Reads the client. Two claims that differ refuse the token: which of them is right would be a guess. That also holds for
  * `client_id` and `azp` where neither is the claim with the client.
  */
-export function clientOf(payload: Payload, { claims, clients }: Issuer): Client {
-  const refused = (claim: string, wanted: string, found: unknown, fix: string): Client => ({
+export function clientOf(payload: Payload, { claims, clients }: Issuer): TokenClient {
+  const refused = (claim: string, wanted: string, found: unknown, fix: string): TokenClient => ({
     id: undefined,
     finding: { code: 'token_client_refused', claim, wanted, found: described(found), fix },
   });
@@ -64,7 +64,11 @@ export function clientOf(payload: Payload, { claims, clients }: Issuer): Client 
 }
 
 /** Whether a token belongs to a machine, which is never a user. */
-export function machineFinding(payload: Payload, { machines, claims }: Issuer, client: Client): Finding | undefined {
+export function machineFinding(
+  payload: Payload,
+  { machines, claims }: Issuer,
+  client: TokenClient,
+): Finding | undefined {
   const sub = claimOf(payload, 'sub');
   const names = [...claims.client, ...standardClient];
   const isItsClient =

@@ -21,7 +21,7 @@ export type Agreement = Readonly<{
   stop(): Promise<void>;
 }>;
 
-export type AgreementOptions = Readonly<{
+export type UpstreamAgreementOptions = Readonly<{
   upstream: string;
   targets: readonly FollowedAddress[];
   logger: Logger;
@@ -37,7 +37,7 @@ const fallbackMs = 30_000;
 const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
 
 /** Creates the service's side of an agreement. It fetches nothing before `start`. */
-export function createAgreement(options: AgreementOptions): Agreement {
+export function createAgreement(options: UpstreamAgreementOptions): Agreement {
   const { upstream, logger, monotonicMs, random } = options;
   const targets = options.targets.map((address) => followTarget({ ...address, onFetched, monotonicMs, random }));
   let chosen: AgreementPublicKey | FallbackReason = 'keys_unknown';

@@ -12,7 +12,7 @@ export type KeyLookupOptions = Readonly<{
 }>;
 
 /** A derived key, and the gateway's key that it was derived from. */
-type Pair = Readonly<{ gateway: AgreementPublicKey['publicKey']; key: VerifyingKey }>;
+type AgreedPair = Readonly<{ gateway: AgreementPublicKey['publicKey']; key: VerifyingKey }>;
 
 /** More than any rotation needs. */
 const maxPairs = 64;
@@ -22,7 +22,7 @@ const maxPairs = 64;
  * other. A pair's key is derived once for each fetched key set of the gateway.
  */
 export function createKeyLookup({ audience, keys, agreement }: KeyLookupOptions): GatewayKeys['lookup'] {
-  const pairs = new Map<string, Pair>();
+  const pairs = new Map<string, AgreedPair>();
 
   function derived(keyid: string, own: AgreementKeyPair, gateway: AgreementPublicKey | undefined) {
     if (gateway === undefined) return undefined;

@@ -153,10 +153,10 @@ function replayMemory({ config, redis, logger }: TrustOptions): ReplayMemory {
   return { replay, check: () => replay.check() };
 }
 
-type KeySource = Readonly<{ keys: GatewayKeys; isReady(): boolean; start(): Promise<void>; stop(): void }>;
+type GatewayKeySource = Readonly<{ keys: GatewayKeys; isReady(): boolean; start(): Promise<void>; stop(): void }>;
 
 /** Uses the shared secrets alone when they are configured, and the gateway's published keys otherwise. */
-function keySource({ config, logger, metrics }: TrustOptions): KeySource {
+function keySource({ config, logger, metrics }: TrustOptions): GatewayKeySource {
   const secrets = [config.GATEWAY_SECRET, config.GATEWAY_SECRET_NEXT].filter((secret) => secret !== undefined);
   if (secrets.length > 0) {
     const keys = secretGatewayKeys(secrets.map((secret) => ({ secret })));

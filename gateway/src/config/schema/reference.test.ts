@@ -27,7 +27,7 @@ describe('infra/gateway.yaml', () => {
     const config = loadConfig(file, {});
     expect(config.identity.keysDir).toBe(new URL('.countersign/gateway-keys', root).pathname);
     expect(config.redis).toBeUndefined();
-    expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service']);
+    expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service', 'my-service']);
   });
 
   test('follows its variables', () => {

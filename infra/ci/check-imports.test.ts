@@ -109,3 +109,15 @@ test('does not pass over an import that it cannot read', () => {
   write({ 'a-service/src/main.ts': `const name = './x.ts'; await import(name);` });
   expect(() => importProblems(root, rules)).toThrow(/main.ts: import\(\) of a computed name/);
 });
+
+test('refuses a devDependency in src, where an installed package would not find it', () => {
+  write({
+    'a-service/package.json': '{ "name": "@x/a-service", "devDependencies": { "mocker": "1", "@x/kit": "1" } }',
+    'a-service/src/main.ts': `import 'mocker/deep'; import '@x/kit';`,
+    'a-service/src/main.test.ts': `import 'mocker';`,
+    'a-service/test/line.ts': `import 'mocker';`,
+  });
+  expect(importProblems(root, rules)).toEqual([
+    'a-service/src/main.ts imports mocker/deep: an installed package has no devDependencies',
+  ]);
+});

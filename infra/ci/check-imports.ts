@@ -4,7 +4,13 @@ import { parseSync } from '@swc/core';
 import { importRules, type WorkspaceRules } from './import-rules.ts';
 
 type Rules = Readonly<Record<string, WorkspaceRules>>;
-type Workspace = Readonly<{ folder: string; name: string; exports?: Readonly<Record<string, { source?: string }>> }>;
+type Workspace = Readonly<{
+  folder: string;
+  name: string;
+  exports?: Readonly<Record<string, { source?: string }>>;
+  devDependencies?: Readonly<Record<string, string>>;
+  peerDependencies?: Readonly<Record<string, string>>;
+}>;
 type Import = Readonly<{
   from: string;
   specifier: string;
@@ -17,7 +23,8 @@ type Node = Readonly<{ [key: string]: unknown }>;
  * Reads every TypeScript file of every workspace. Imports of types count, and so do `import('…')` and `export … from`.
  *
  * @param root The folder whose package.json lists the workspaces.
- * @returns A line for each import of a service outside infra/, each import against the rules, and each cycle of files.
+ * @returns A line for each import of a service outside infra/, each import against the rules, each import
+ *   that an installed package would not find, and each cycle of files.
  */
 export function importProblems(root: string, rules: Rules): string[] {
   const workspaces = workspacesOf(root);
@@ -33,6 +40,9 @@ export function importProblems(root: string, rules: Rules): string[] {
       .filter((one) => importsService(folders, one))
       .map((one) => `${shown(one)}: only infra/ imports services`),
     ...imports.flatMap((one) => againstRules(rules, one)),
+    ...imports
+      .filter((one) => importsForDevelopment(workspaces, one))
+      .map((one) => `${shown(one)}: an installed package has no devDependencies`),
     ...cyclesOf(imports),
   ];
 }
@@ -85,6 +95,14 @@ function importsService(folders: readonly string[], { from, file }: Import): boo
   const importing = folders.find((folder) => isIn(from, folder));
   const imported = folders.find((folder) => file !== undefined && isIn(file, folder));
   return imported !== undefined && imported !== importing && importing !== 'infra' && !isIn(imported, 'packages');
+}
+
+/** Other workspaces do not count: what a package needs of them is bundled into it. */
+function importsForDevelopment(workspaces: readonly Workspace[], { from, file, specifier }: Import): boolean {
+  const { devDependencies = {}, peerDependencies = {} } =
+    workspaces.find(({ folder }) => isIn(from, `${folder}/src`)) ?? {};
+  if (file !== undefined || from.endsWith('.test.ts')) return false;
+  return Object.keys(devDependencies).some((name) => isIn(specifier, name) && !(name in peerDependencies));
 }
 
 function againstRules(rules: Rules, one: Import): string[] {

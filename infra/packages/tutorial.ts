@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
 import { commandsOf, openShell, runAsPrinted } from '../e2e/page-commands.ts';
@@ -14,6 +14,8 @@ export async function followTutorial(project: Project): Promise<void> {
     shownPorts.reduce((changed, port, index) => changed.replaceAll(String(port), String(free[index])), text);
   const directory = join(project.directory, 'my-api');
   mkdirSync(directory);
+  // The page calls node_modules/.bin/countersign.
+  symlinkSync('../node_modules', join(directory, 'node_modules'));
   writeFileSync(join(directory, 'package.json'), '{ "type": "module" }');
   for (const [, name = '', text = ''] of page.matchAll(/^```js (\S+)\n([\s\S]*?)^```$/gm))
     writeFileSync(join(directory, name), here(text));

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ConfigError, createFile } from '@countersign/service-kit';
 import { type Provider, providers } from '../config/issuer.ts';
@@ -46,6 +46,7 @@ function write(terminal: Terminal, values: Values): number {
     terminal.err('nothing was written');
     return 1;
   }
+  mkdirSync(directory, { recursive: true });
   if (existsSync(file) || !createFile(file, yaml, 0o644)) {
     terminal.err(`${file} exists already, and is left as it is`);
     return 1;

@@ -16,7 +16,7 @@ export function readToken(file: string): string {
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException;
     // A token in place of the file must not appear in an error.
-    const name = file.startsWith('eyJ')
+    const name = /eyJ[\w-]*\.[\w-]*\./.test(file)
       ? 'a token on the command line is visible to every user: use a file, or -'
       : file;
     throw new UsageError(`the token cannot be read (${code}): ${name}`);

@@ -37,7 +37,7 @@ export function resolveIssuers(part: IssuerPart, directory: string): readonly Is
   );
 }
 
-const entraIssuer = /^https:\/\/[^/]+\/([A-Za-z0-9-]{1,64})\/(?:v2\.0)?$/;
+const entraIssuer = /^https:\/\/[^/]+\/([A-Za-z0-9-]{1,64})\/(?:v2\.0\/?)?$/;
 
 /** An Entra issuer always names its tenant, also where the file has no template. */
 function entraTenantIn(issuer: string): Issuer['template'] {

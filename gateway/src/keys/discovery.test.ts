@@ -193,6 +193,14 @@ describe('a guarded request', () => {
     if (!isAllowed) expect(asked).toEqual([]);
   });
 
+  test('takes no reach from an address that did not answer', async () => {
+    const { fetch, reached } = guardedFetch(() => 'loopback');
+    await expect(fetch('http://127.0.0.1:1/')).rejects.toMatchObject({ cause: { code: 'ECONNREFUSED' } });
+    expect(reached()).toBe('public');
+    await fetch(`${origin}/keys`);
+    expect(reached()).toBe('loopback');
+  });
+
   const slowly: RequestListener = (_request, response) => void response.writeHead(200).write('{');
   test.each<[name: string, answer: RequestListener, outcome: object]>([
     ['a redirect', (_q, response) => response.writeHead(302, { location: '/keys' }).end(), { reason: 'redirect' }],

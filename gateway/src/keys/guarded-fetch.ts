@@ -43,7 +43,7 @@ function reachOf(address: string): Reach {
 export type GuardedFetch = Readonly<{
   /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
   fetch: typeof fetch;
-  /** The furthest reach that a connection has needed so far. */
+  /** The furthest reach of an address that has answered so far. */
   reached(): Reach;
 }>;
 
@@ -60,8 +60,14 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
     const reach = reachOf(address);
     const isForbidden = isForbiddenTarget(isIP(address) === 6 ? `[${address}]` : address);
     if (isForbidden || reaches.indexOf(reach) > reaches.indexOf(mayReach())) return false;
-    if (reaches.indexOf(reach) > reaches.indexOf(reached)) reached = reach;
     return true;
+  }
+
+  /** Only an address that answered counts. A name may resolve to others, which are not connected to. */
+  function answered(address: string | undefined): void {
+    if (address === undefined) return;
+    const reach = reachOf(address);
+    if (reaches.indexOf(reach) > reaches.indexOf(reached)) reached = reach;
   }
 
   const checkedLookup: LookupFunction = (hostname, options, callback) => {
@@ -81,13 +87,18 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
       const host = url.hostname.replace(/^\[|\]$/g, '');
       // A literal address is never looked up.
       if (isIP(host) !== 0 && !accept(host)) throw fetchFailed(refusedAddress());
-      return send(url, init, checkedLookup);
+      return send(url, init, checkedLookup, answered);
     },
     reached: () => reached,
   };
 }
 
-function send(url: URL, init: RequestInit, lookup: LookupFunction): Promise<Response> {
+function send(
+  url: URL,
+  init: RequestInit,
+  lookup: LookupFunction,
+  answered: (address: string | undefined) => void,
+): Promise<Response> {
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
   const headers = new Headers(init.headers);
   headers.set('accept-encoding', 'identity');
@@ -95,6 +106,7 @@ function send(url: URL, init: RequestInit, lookup: LookupFunction): Promise<Resp
   return new Promise((resolve, reject) => {
     request(url, { agent: false, lookup, signal: init.signal ?? undefined, headers: Object.fromEntries(headers) })
       .on('response', (message) => {
+        answered(message.socket.remoteAddress);
         try {
           resolve(toResponse(message));
         } catch (error) {

@@ -9,8 +9,9 @@ export const entra: Preset = {
   // `scp` for users; `idtyp: app` is an optional claim:
   // https://learn.microsoft.com/en-us/entra/identity-platform/access-token-claims-reference#payload-claims
   accessToken: [[present('scp')], [oneOf('idtyp', 'app')]],
+  // No ID token names a client. An access token of an app may lack `scp` and `idtyp`, and have the same audience.
   // https://learn.microsoft.com/en-us/entra/identity-platform/id-token-claims-reference
-  idToken: [[absent('scp'), absent('idtyp')]],
+  idToken: [[absent('scp'), absent('idtyp'), absent('azp'), absent('appid')]],
   // https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-tokens
   mayLackAudience: false,
   sharedAudiences: [],

@@ -11,9 +11,11 @@ const selfWritten = new Set(['user_metadata', 'unsafe_metadata']);
 /** Refuses claims that do not identify anyone for good, or that people can set themselves. */
 export function checkIssuerClaims({ claims, provider, require: required }: IssuerPieces, refuse: Refuse): void {
   if (claims === undefined) return;
-  const last = claims.userId?.at(-1);
-  if (last !== undefined && reassignable.has(last.toLowerCase())) {
-    refuse(['claims', 'userId'], `"${last}" can pass from one person to another: use the subject, such as sub`);
+  // Auth0 names custom claims by URLs, such as https://example.com/email.
+  const nameOf = (step: string) => step.slice(step.lastIndexOf('/') + 1);
+  const name = claims.userId?.map(nameOf).find((step) => reassignable.has(step.toLowerCase()));
+  if (name !== undefined) {
+    refuse(['claims', 'userId'], `"${name}" can pass from one person to another: use the subject, such as sub`);
   }
   const paths: readonly (readonly [string, ClaimPath | undefined])[] = [
     ['userId', claims.userId],
@@ -21,11 +23,12 @@ export function checkIssuerClaims({ claims, provider, require: required }: Issue
     ['tenantId', pathIn(claims.tenantId)],
   ];
   for (const [key, path] of paths) {
-    const own = path?.find((step) => selfWritten.has(step));
+    const own = path?.map(nameOf).find((step) => selfWritten.has(step));
     if (own !== undefined) refuse(['claims', key], `people can write "${own}" themselves, so it proves nothing`);
   }
   const tenant = claims.tenantId ?? (provider && presets[provider].claims.tenantId);
-  if (provider !== undefined && presets[provider].isOpen && tenant?.kind === 'constant' && required === undefined) {
+  const isForAll = tenant?.kind === 'constant' || (tenant?.kind === 'mapped' && tenant.otherwise !== undefined);
+  if (provider !== undefined && presets[provider].isOpen && isForAll && required === undefined) {
     refuse([], `"require" is required: anyone can have an account of ${provider}; such as { hd: [example.com] }`, {
       absent: 'require',
     });

@@ -77,6 +77,16 @@ describe('an issuer', () => {
       '"require" is required: anyone can have an account of google',
     ],
     [
+      'a tenant for everyone else at Google',
+      'provider: google, issuer: https://a.test, audience: x, claims: { tenantId: { from: hd, map: { a.test: a }, otherwise: b } }',
+      '"require" is required: anyone can have an account of google',
+    ],
+    [
+      "an address as user id, in Auth0's form",
+      `${strict}, claims: { userId: "https://a.test/email" }`,
+      '"email" can pass from one person to another',
+    ],
+    [
       'an unknown provider',
       'provider: okto, issuer: https://a.test, audience: x',
       'provider: must be one of "keycloak"',

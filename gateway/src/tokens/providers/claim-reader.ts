@@ -176,9 +176,14 @@ export class ClaimReader {
 
   /** Some providers repeat the variable of their issuer in a claim. Two values mean that one of them is a lie. */
   #checkVariable(variable: string | undefined): void {
-    const name = this.#issuer.template?.variable;
-    if (name === undefined || !this.#has(name) || this.#payload[name] === variable) return;
-    this.#invalid(name, described(variable), described(this.#payload[name]), 'the claim must be the same as in iss');
+    const { template, provider } = this.#issuer;
+    if (template === undefined) return;
+    // Entra's claim is `tid`, whatever the file calls the variable.
+    const names = provider === 'entra' ? new Set([template.variable, 'tid']) : [template.variable];
+    for (const name of names) {
+      if (!this.#has(name) || this.#payload[name] === variable) continue;
+      this.#invalid(name, described(variable), described(this.#payload[name]), 'the claim must be the same as in iss');
+    }
   }
 }
 

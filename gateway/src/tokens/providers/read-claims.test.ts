@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
 import type { Issuer } from '../../config/issuer.ts';
+import { presets } from '../../config/presets/index.ts';
 import { readClaims } from './read-claims.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
@@ -155,5 +156,41 @@ describe('claims', () => {
       role: 'admin',
       tenantId: 'o1',
     });
+  });
+});
+
+describe('claims of Entra', () => {
+  const tid = '72f988bf-86f1-41af-91ab-2d7cd011db47';
+  const claims = {
+    iss: `https://e.test/${tid}/v2.0`,
+    aud: 'app',
+    oid: 'o1',
+    tid,
+    role: undefined,
+    tenant_id: undefined,
+  };
+
+  test.each<[string, object, string | undefined]>([
+    ['an ID token', {}, undefined],
+    ['an access token of an app, without scp and idtyp, version 2.0', { azp: 'other-app' }, 'token_type_refused'],
+    ['an access token of an app, without scp and idtyp, version 1.0', { appid: 'other-app' }, 'token_type_refused'],
+    ['a tid of another tenant, where the file calls the variable otherwise', { tid: 'other' }, 'token_claims_invalid'],
+  ])('%s', (_name, changes, code) => {
+    const by = exampleIssuer({
+      provider: 'entra',
+      issuer: claims.iss,
+      template: { variable: 'tenant', value: tid },
+      audience: ['app'],
+      types: ['id-token'],
+      typeTest: presets.entra.idToken,
+      claims: {
+        ...presets.entra.claims,
+        client: presets.entra.client,
+      },
+      isStrict: false,
+    });
+    const reading = () => readClaims({ typ: 'JWT' }, { ...good, ...claims, ...changes }, by, nowMs);
+    if (code === undefined) expect(reading().tenantId).toBe(tid);
+    else expect(reading).toThrow(refusedWith(code));
   });
 });

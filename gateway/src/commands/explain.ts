@@ -1,13 +1,13 @@
 import type { GatewayConfig } from '../config/config.ts';
 import { id, role } from '../config/schema/scalars.ts';
-import type { Header } from '../explain/example-request.ts';
+import type { AcceptedToken, Header } from '../explain/example-request.ts';
 import type { Explanation } from '../explain/explanation.ts';
 import { createDecider, type Question } from '../routing/decide.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, list, loadNamed, text, UsageError, type Values } from './command.ts';
 import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
-import { tokenLines } from './token.ts';
+import { reportJson, tokenLines } from './token.ts';
 import { readToken, reportFor } from './token-input.ts';
 
 export const explain: Command = {
@@ -39,11 +39,12 @@ export const explain: Command = {
   async run(terminal, values, [method, target, ...more]) {
     if (method === undefined || target === undefined) throw new UsageError('METHOD and PATH are required');
     if (more.length > 0) throw new UsageError('too many arguments: quote the path');
-    const given = text(values.token) === undefined ? callerOf(values) : undefined;
+    const given = text(values.token) === undefined ? { caller: callerOf(values), accepted: undefined } : undefined;
     const headers = list(values.header).map(headerOf);
     const config = loadNamed(terminal, values, []);
-    const caller = given ?? (await callerWithToken(config, terminal, values));
-    if (caller === undefined) return 1;
+    const known = given ?? (await callerWithToken(config, terminal, values));
+    if (known === undefined) return 1;
+    const { caller, accepted } = known;
     const question = { method: method.toUpperCase(), target, caller };
     if (isUnverified(config, question, headers)) {
       throw new UsageError(
@@ -52,7 +53,7 @@ export const explain: Command = {
     }
     // Imported here, so that the other commands start faster.
     const { explainRequest } = await import('../explain/explanation.ts');
-    const explanation = await explainRequest(config, question, headers, terminal.nowMs());
+    const explanation = await explainRequest(config, question, headers, terminal.nowMs(), accepted);
     const signedNow = await signingNow(config, explanation);
     if (values.json === true) {
       terminal.out(JSON.stringify({ ...question, ...explanation, ...(signedNow && { signedNow }) }, null, 2));
@@ -61,12 +62,12 @@ export const explain: Command = {
   },
 };
 
-/** The caller of a token. Undefined: it is refused, and the report was shown. */
+/** The caller of a token, and its claims. Undefined: it is refused, and the report was shown. */
 async function callerWithToken(
   config: GatewayConfig,
   terminal: Terminal,
   values: Values,
-): Promise<PolicyCaller | undefined> {
+): Promise<Readonly<{ caller: PolicyCaller; accepted: AcceptedToken }> | undefined> {
   if (['role', 'tenant', 'user', 'bound', 'service'].some((option) => values[option] !== undefined)) {
     throw new UsageError('--token says who calls: leave out --role, --tenant, --user, --bound and --service');
   }
@@ -74,12 +75,13 @@ async function callerWithToken(
     isOffline: false,
     nowMs: terminal.nowMs(),
   });
-  const identity = report.issuers.find((issuer) => issuer.identity !== undefined)?.identity;
-  if (identity !== undefined) {
-    const { userId, role: userRole, tenantId, bound } = identity;
-    return { kind: 'user', userId, role: userRole, tenantId, bound };
+  const { accepted } = report;
+  if (accepted !== undefined) {
+    const { userId, role: userRole, tenantId, jkt, certificate } = accepted.claims;
+    const bound = jkt !== undefined || certificate !== undefined;
+    return { caller: { kind: 'user', userId, role: userRole, tenantId, bound }, accepted };
   }
-  if (values.json === true) terminal.out(JSON.stringify(report, null, 2));
+  if (values.json === true) terminal.out(reportJson(report));
   else for (const line of tokenLines(report, terminal, false)) terminal.out(line);
   return undefined;
 }

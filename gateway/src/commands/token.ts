@@ -18,11 +18,15 @@ export const token: Command = {
     const config = loadNamed(terminal, values, []);
     const isOffline = values.offline === true;
     const report = await reportFor(config, readToken(file), { isOffline, nowMs: terminal.nowMs() });
-    if (values.json === true) terminal.out(JSON.stringify(report, null, 2));
+    if (values.json === true) terminal.out(reportJson(report));
     else for (const line of tokenLines(report, terminal, isOffline)) terminal.out(line);
     return report.issuers.some(({ identity }) => identity !== undefined) ? 0 : 1;
   },
 };
+
+/** The report as JSON, without the configuration of the issuer. */
+export const reportJson = ({ token, unreadable, issuers }: TokenReport): string =>
+  JSON.stringify({ token, unreadable, issuers }, null, 2);
 
 /** The report as text. It has no part of the signature. */
 export function tokenLines(

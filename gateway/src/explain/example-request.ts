@@ -2,10 +2,11 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { newRequestId } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
-import type { GatewayConfig } from '../config/config.ts';
+import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
 import type { Question } from '../routing/decide.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
+import type { Claims } from '../tokens/claims.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
 
 export type Header = readonly [name: string, value: string];
@@ -46,41 +47,59 @@ function isUpgrade(method: string, headers: readonly Header[]): boolean {
   );
 }
 
-/** The caller with the claims that a valid token or service signature would give. */
-export function exampleCaller(caller: PolicyCaller, { issuers: [issuer] }: GatewayConfig, nowSec: number): Caller {
+/** The claims of an accepted token, and the issuer that accepts it. */
+export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
+
+/**
+ * The caller with the claims that a valid token or service signature would give.
+ *
+ * @param accepted The user's token, if there is one. Its claims are shown as they are. Default: invented claims.
+ */
+export function exampleCaller(
+  caller: PolicyCaller,
+  { issuers: [first] }: GatewayConfig,
+  nowSec: number,
+  accepted?: AcceptedToken,
+): Caller {
   if (caller.kind === 'anonymous') return { kind: 'anonymous', jkt: undefined };
   const user = caller.kind === 'user' ? caller : caller.user;
+  const issuer = accepted?.issuer ?? first;
   if (user === undefined || issuer === undefined)
     return { kind: 'service', serviceId: caller.kind === 'service' ? caller.serviceId : '' };
-  const jkt = caller.kind === 'user' && caller.bound ? exampleThumbprint : undefined;
-  const trusted: TrustedIssuer = { config: issuer, keys: noKeys, revocations: undefined };
   const { userId, role, tenantId } = user;
-  const token: VerifiedToken = {
-    claims: {
-      issuer: issuer.issuer,
-      subject: userId,
-      tokenId: 'JTI',
-      userId,
-      role,
-      tenantId,
-      sessionId: issuer.revocations && 'SESSION',
-      issuedAtSec: nowSec,
-      expiresAtSec: nowSec + 900,
-      authTimeSec: undefined,
-      authMethods: undefined,
-      jkt,
-      certificate: undefined,
-    },
-    kid: 'KID',
-    issuer: trusted,
-    generation: 0,
-    prepared: new Map(),
-  };
-  if (caller.kind === 'user') return { kind: 'user', userId, role, tenantId, token, bound: jkt !== undefined, jkt };
+  const trusted: TrustedIssuer = { config: issuer, keys: noKeys, revocations: undefined };
+  const claims = accepted?.claims ?? exampleClaims(caller, user, issuer, nowSec);
+  const token: VerifiedToken = { claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() };
+  if (caller.kind === 'user') {
+    return { kind: 'user', userId, role, tenantId, token, bound: caller.bound, jkt: claims.jkt };
+  }
   return {
     kind: 'service',
     serviceId: caller.serviceId,
     user: { id: newRequestId(), depth: 1, userId, role, tenantId, token },
+  };
+}
+
+function exampleClaims(
+  caller: PolicyCaller,
+  { userId, role, tenantId }: Readonly<{ userId: string; role: string; tenantId: string }>,
+  issuer: Issuer,
+  nowSec: number,
+): Claims {
+  return {
+    issuer: issuer.issuer,
+    subject: userId,
+    tokenId: 'JTI',
+    userId,
+    role,
+    tenantId,
+    sessionId: issuer.revocations && 'SESSION',
+    issuedAtSec: nowSec,
+    expiresAtSec: nowSec + 900,
+    authTimeSec: undefined,
+    authMethods: undefined,
+    jkt: caller.kind === 'user' && caller.bound ? exampleThumbprint : undefined,
+    certificate: undefined,
   };
 }
 

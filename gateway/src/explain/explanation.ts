@@ -2,7 +2,7 @@ import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts'
 import { type Code, errorTable } from '../errors.ts';
 import { createDecider, type Question } from '../routing/decide.ts';
 import type { Verdict } from '../routing/policy.ts';
-import type { Header } from './example-request.ts';
+import type { AcceptedToken, Header } from './example-request.ts';
 import { sentHeaders } from './sent-headers.ts';
 
 /** How the gateway would handle a request, step by step, as far as the configuration decides it. */
@@ -29,12 +29,17 @@ export type Explanation = Readonly<{
   dropped: readonly Readonly<{ name: string; why: string }>[];
 }>;
 
-/** Runs the code that serves requests: the decider for route and rules, and the stages for the headers. Does not count limits. */
+/**
+ * Runs the code that serves requests: the decider for route and rules, and the stages for the headers. Does not count limits.
+ *
+ * @param accepted The user's token, if its claims are known. Default: invented claims.
+ */
 export async function explainRequest(
   config: GatewayConfig,
   question: Question,
   headers: readonly Header[],
   nowMs: number,
+  accepted?: AcceptedToken,
 ): Promise<Explanation> {
   const { route, verdicts, refusal, why, allow, path, query } = createDecider(config)(question);
   const known = {
@@ -51,7 +56,7 @@ export async function explainRequest(
     dropped: [],
   };
   // Runs even if a rule refuses, because a stage before the rules may refuse a header.
-  const sent = await sentHeaders(config, question, headers, nowMs);
+  const sent = await sentHeaders(config, question, headers, nowMs, accepted);
   if ('refusal' in sent) {
     const code = sent.refusal;
     return {

@@ -16,7 +16,7 @@ import { createLimit } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
-import { exampleArrival, exampleCaller, type Header } from './example-request.ts';
+import { type AcceptedToken, exampleArrival, exampleCaller, type Header } from './example-request.ts';
 
 /** The headers that the service would get, and the request headers that the gateway drops. */
 export type Sent = Readonly<{
@@ -32,6 +32,7 @@ export type RefusedRequest = Readonly<{ refusal: Code; why: string }>;
  * Runs a request through the pipeline up to the point where it would be forwarded. Signs with a temporary key. Values that differ for each
  * request are shown as words such as `NONCE`, except the two timestamps.
  *
+ * @param accepted The user's token, if its claims are known.
  * @returns The error code when a stage refuses the request.
  */
 export async function sentHeaders(
@@ -39,6 +40,7 @@ export async function sentHeaders(
   question: Question,
   headers: readonly Header[],
   nowMs: number,
+  accepted?: AcceptedToken,
 ): Promise<Sent | Answered | RefusedRequest> {
   const unparsed = refusedMethod(question.method);
   if (unparsed !== undefined) return unparsed;
@@ -48,7 +50,7 @@ export async function sentHeaders(
     signed = reached;
   };
   const pipeline = createPipeline({
-    ...stagesFor(config, question, nowMs),
+    ...stagesFor(config, question, nowMs, accepted),
     forwardHttp: forward,
     forwardUpgrade: forward,
   });
@@ -77,7 +79,7 @@ function refusedMethod(method: string): RefusedRequest | undefined {
   return method === 'CONNECT' ? { refusal: 'invalid_target', why: 'CONNECT is for proxies' } : undefined;
 }
 
-function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number) {
+function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number, accepted: AcceptedToken | undefined) {
   const isNested = caller.kind === 'service';
   const routes = routesOn(isNested ? 'internal' : 'public', config);
   const table = compileRoutes(routes);
@@ -89,7 +91,7 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number) {
     authenticate(matched: Matched) {
       // A public route ignores tokens.
       const seen = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : caller;
-      return toAuthenticated(matched, exampleCaller(seen, config, Math.floor(nowMs / 1000)), undefined);
+      return toAuthenticated(matched, exampleCaller(seen, config, Math.floor(nowMs / 1000), accepted), undefined);
     },
     authorize,
     limit: createLimit(new Map()),

@@ -10,6 +10,8 @@ import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from '
 import { findIssuer } from '../tokens/providers/find-issuer.ts';
 import { described, type Finding } from '../tokens/providers/finding.ts';
 import { examineClaims } from '../tokens/providers/read-claims.ts';
+import { bindingFindings, type Listener } from './binding-findings.ts';
+import type { AcceptedToken } from './example-request.ts';
 
 /** What an issuer of the configuration makes of a token. */
 export type IssuerReport = Readonly<{
@@ -28,6 +30,8 @@ export type TokenReport = Readonly<{
   token: UnverifiedToken | undefined;
   unreadable: string | undefined;
   issuers: readonly IssuerReport[];
+  /** Undefined: every issuer refuses the token. Not for output: it has the configuration of the issuer. */
+  accepted: AcceptedToken | undefined;
 }>;
 
 export type ReportOptions = Readonly<{
@@ -41,22 +45,31 @@ export type ReportOptions = Readonly<{
  * problem, and it never repeats the signature.
  */
 export async function reportToken(
-  { issuers }: Pick<GatewayConfig, 'issuers'>,
+  config: Pick<GatewayConfig, 'issuers'> & Listener,
   text: string,
   options: ReportOptions,
 ): Promise<TokenReport> {
+  const { issuers } = config;
   let token: UnverifiedToken;
   try {
     token = parseCompactToken(text);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    return { token: undefined, unreadable: whyUnreadable(text, error), issuers: [] };
+    return { token: undefined, unreadable: whyUnreadable(text, error), issuers: [], accepted: undefined };
   }
   const own = ownIssuer(issuers, token);
   const ordered = own === undefined ? issuers : [own, ...issuers.filter((issuer) => issuer !== own)];
   const reports: IssuerReport[] = [];
-  for (const issuer of ordered) reports.push(await reportFor(issuer, issuer === own, text, token, options));
-  return { token, unreadable: undefined, issuers: reports };
+  let accepted: AcceptedToken | undefined;
+  for (const issuer of ordered) {
+    const { claims, ...report } = await reportFor(issuer, issuer === own, text, token, {
+      ...options,
+      listener: config,
+    });
+    reports.push(report);
+    if (report.identity !== undefined) accepted ??= { claims, issuer };
+  }
+  return { token, unreadable: undefined, issuers: reports, accepted };
 }
 
 function ownIssuer(issuers: readonly Issuer[], { payload }: UnverifiedToken): Issuer | undefined {
@@ -70,8 +83,8 @@ async function reportFor(
   isOwn: boolean,
   text: string,
   token: UnverifiedToken,
-  { nowMs, openKeys }: ReportOptions,
-): Promise<IssuerReport> {
+  { nowMs, openKeys, listener }: ReportOptions & Readonly<{ listener: Listener }>,
+): Promise<IssuerReport & Readonly<{ claims: Claims }>> {
   const { header, payload } = token;
   const named = headerFindings(header);
   const { claims, findings } = examineClaims(header, payload, issuer, nowMs);
@@ -83,6 +96,7 @@ async function reportFor(
       ? await signatureFindings(issuer, text, token, openKeys)
       : []),
     ...findings,
+    ...bindingFindings(claims, listener),
   ];
   const { userId, role, tenantId, sessionId, jkt, certificate } = claims;
   const bound = jkt !== undefined || certificate !== undefined;
@@ -93,6 +107,7 @@ async function reportFor(
     isOwn,
     findings: once(all).map((finding) => withAdvice(finding, issuer, payload)),
     identity: all.length === 0 ? { userId, role, tenantId, sessionId, bound } : undefined,
+    claims,
   };
 }
 

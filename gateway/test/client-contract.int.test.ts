@@ -77,6 +77,7 @@ describe('a response', () => {
     ['without content', 'HTTP/1.1 204 No Content\r\n\r\n', ''],
     ['of HTTP/1.0 with keep-alive', 'HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok', 'ok'],
     ['after early hints', hints + ok, 'ok'],
+    ['in chunks, with a tab after another value', okChunked.replace('\r\n', '\r\nX-A: b\t\r\n'), 'ok'],
   ])('%s is read, whole or byte by byte, and its connection is used again', async (_name, bytes, body) => {
     for (const isSlow of [false, true]) {
       const { service, ask } = await serve((socket) => {

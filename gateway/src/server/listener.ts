@@ -107,9 +107,11 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     accept(request, response as GatewayResponse, isMet ? undefined : new AppError('expectation_failed'));
   }
 
-  function upgrade(req: IncomingMessage, _stream: Duplex, head: Buffer): void {
+  function upgrade(req: IncomingMessage, stream: Duplex, head: Buffer): void {
     // Node.js 26 passes a wrapper of the socket if the request has a body. Such a request is refused.
     const { socket } = req;
+    destroyOnError(socket);
+    if (stream !== socket) destroyOnError(stream);
     const { lines, queue } = connectionOf(socket) as InboundConnection;
     const refusal = refusalFor(lines.problemOf(req));
     lines.stop();
@@ -155,6 +157,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   server.on('upgrade', upgrade);
   server.on('connect', (req) => {
     const { socket } = req;
+    destroyOnError(socket);
     const { lines, queue } = connectionOf(socket) as InboundConnection;
     lines.stop();
     queue.add({ req, upgrade: () => currentHandlers().refuseSocket(new AppError('invalid_target'), socket) });
@@ -172,6 +175,9 @@ function onClose(this: GatewayResponse): void {
   queue.finish(this);
   if (unanswered.length === 0) connection.whenIdle?.();
 }
+
+/** Node removes its own listener for errors when it hands over a socket. Without one, a reset would end the process. */
+const destroyOnError = (socket: Duplex) => void socket.on('error', () => socket.destroy());
 
 /** The parser counts no spaces around values, so it accepts such a head. */
 const longHead = () => Object.assign(new Error('The head of a request is too long.'), { code: 'HPE_HEADER_OVERFLOW' });

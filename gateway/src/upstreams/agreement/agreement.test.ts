@@ -202,7 +202,8 @@ describe('the keys of an upstream', () => {
     await settled(old.kid);
     served.answer = setOf(fresh);
     nowMs = 10_000;
-    expect(agreement.shouldRepeat(refusal('key_unknown'), ['signature-input', agreedInput])).toBe(true);
+    const headers = ['x-sent-by-client', 'signature-input', 'signature-input', agreedInput];
+    expect(agreement.shouldRepeat(refusal('key_unknown'), headers)).toBe(true);
     expect(chosen()).toBe('key_unknown');
     await eventually(() => expect(served.fetches).toBe(2));
     nowMs = 39_999;

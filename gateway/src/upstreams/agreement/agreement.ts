@@ -84,7 +84,8 @@ export function createAgreement(options: UpstreamAgreementOptions): Agreement {
     },
     shouldRepeat({ code, detail }, headers) {
       if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
-      const input = headers[headers.indexOf('signature-input') + 1];
+      // The last one: a client's header may have this value.
+      const input = headers[headers.lastIndexOf('signature-input') + 1];
       if (input === undefined || !agreedKeyid.test(input)) return false;
       const nowMs = monotonicMs();
       if (nowMs >= fallbackUntilMs) {

@@ -2,6 +2,7 @@ const cr = 13;
 const lf = 10;
 const space = 32;
 const tab = 9;
+const codingNameLength = 'transfer-encoding'.length;
 const colon = 58;
 
 /** 1 for each byte of a token (RFC 9110 section 5.6.2). */
@@ -72,7 +73,8 @@ export class FieldLines {
     if (bytes[here + 1] !== lf) return this.#refuse(at, 'a CR without LF');
     let valueEnd = here;
     while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1])) valueEnd -= 1;
-    if (bytes[here - 1] === tab) this.hasTrailingTab = true;
+    const nameLength = (offsets[filled + 1] as number) - at;
+    if (bytes[here - 1] === tab && nameLength === codingNameLength) this.hasTrailingTab = true;
     offsets[filled + 2] = valueStart;
     offsets[filled + 3] = valueEnd;
     return here + 2;

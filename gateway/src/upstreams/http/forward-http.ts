@@ -122,7 +122,8 @@ class Forwarding implements AttemptOwner {
   #takeRetry(code: Code, progress: Progress): boolean {
     const { outbound, route } = this.#signed;
     const { budget, stats, targets } = this.#upstream;
-    if (this.#attempts > route.upstream.retry.attempts || this.#response.destroyed) return false;
+    const attempts = this.#isRepeated ? this.#attempts - 1 : this.#attempts;
+    if (attempts > route.upstream.retry.attempts || this.#response.destroyed) return false;
     if (!mayRetry(outbound, { code, progress }, targets.length > 1)) return false;
     if (budget.withdraw()) {
       stats.retries += 1;

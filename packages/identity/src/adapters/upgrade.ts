@@ -24,6 +24,8 @@ export function verifyUpgrade(
 ): (req: IncomingMessage, socket: Duplex) => Promise<Identity | undefined> {
   const { verifier, kinds = ['user'], onRefused } = options;
   return async (req, socket) => {
+    // Node removes its own listener when it hands over the socket. Without one, a reset would end the process.
+    socket.on('error', () => socket.destroy());
     const target = req.url ?? '';
     try {
       const head = await verifier.verifyHead({ method: req.method ?? '', target, rawHeaders: req.rawHeaders });

@@ -1,11 +1,11 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { eventually, type StartedProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { launch, makePlace, type Place, startEverything } from './stack.ts';
+import { launch, makePlace, type Place, repository, startEverything } from './stack.ts';
 
 describe('npm start with errors', () => {
   let place: Place;
@@ -50,6 +50,18 @@ describe('npm start with errors', () => {
       .trimEnd()
       .split('\n');
     expect(JSON.parse(log.at(-1) ?? '{}').msg).toBe('stopped');
+  });
+
+  test('stops with the shell through which npm starts it', async () => {
+    const command = `${process.execPath} --conditions=source infra/local/start.ts; true`;
+    const shell = spawn('sh', ['-c', command], { cwd: repository, env: { ...process.env, ...place.env } });
+    let output = '';
+    shell.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await eventually(() => expect(output).toContain('is ready'), 120_000);
+    shell.kill('SIGTERM');
+    await eventually(() => expect(output).toMatch(/Stopping …\nStopped\.\n$/), 30_000);
   });
 
   test('a process that dies is started again, and the others stay up', async () => {

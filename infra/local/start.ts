@@ -64,6 +64,19 @@ const once = ({ ended, stop, kill }: Child): Running => ({
   kill,
 });
 
+const checkLauncherEveryMs = 500;
+
+/** npm starts this file through a shell, which ends at SIGTERM without passing it on. */
+function launcherEnded(): Promise<void> {
+  const { ppid } = process;
+  return new Promise((resolve) => {
+    const check = () => {
+      if (process.ppid !== ppid) resolve();
+    };
+    setInterval(check, checkLauncherEveryMs).unref();
+  });
+}
+
 async function run(settings: Settings, interrupted: Promise<void>): Promise<void> {
   await requireFreePorts(settings.ports);
   say('Starting Countersign: gateway, auth-service, users-service, complaint-service');
@@ -104,7 +117,9 @@ function indent(text: string): string {
     .join('\n');
 }
 
-const interrupted = stopRequested(['SIGINT', 'SIGTERM', 'SIGHUP']).then(() => undefined);
+const interrupted = Promise.race([stopRequested(['SIGINT', 'SIGTERM', 'SIGHUP']), launcherEnded()]).then(
+  () => undefined,
+);
 
 try {
   await run(readSettings(process.env), interrupted);

@@ -154,12 +154,15 @@ describe('countersign token', () => {
     expect(out).toMatch(/^refused it is (?:not a JWT|encrypted)/);
   });
 
-  test('does not repeat a token that was given in place of a file', async () => {
-    write(keycloakIssuer());
-    const { code, err } = await told('eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln');
-    expect(code).toBe(2);
-    expect(err).not.toContain('eyJhbGci');
-  });
+  test.each(['eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln', 'Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln'])(
+    'does not repeat a token that was given in place of a file: %s',
+    async (argument) => {
+      write(keycloakIssuer());
+      const { code, err } = await told(argument);
+      expect(code).toBe(2);
+      expect(err).not.toContain('eyJhbGci');
+    },
+  );
 
   test('explains a request with a token', async () => {
     write(keycloakIssuer());
@@ -206,6 +209,13 @@ describe('countersign init', () => {
     expect(yaml).toContain('public: "127.0.0.1:8000"');
     expect(yaml).toContain('admin: "127.0.0.1:9190"');
     expect((await run('check', file())).code).toBe(0);
+  });
+
+  test('makes the folder', async () => {
+    const folder = join(directory, 'new', 'folder');
+    const { code } = await run('init', '--dir', folder, '--issuer', 'https://a.test', ...upstream, '--audience', 'a');
+    expect(code).toBe(0);
+    expect((await run('check', join(folder, 'gateway.yaml'))).code).toBe(0);
   });
 
   test('never replaces a file', async () => {

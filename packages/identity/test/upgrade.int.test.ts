@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
 import { type Identity, verifyUpgrade } from '../src/index.ts';
 import { genuine, type Message, plus, requestId, withHeader } from './forge.ts';
@@ -27,6 +30,20 @@ async function start(): Promise<number> {
   open = listening;
   return listening.port;
 }
+
+// A reset that nothing listens for would be an uncaught exception, which ends the process. Jest fails the suite then.
+test('continues to serve after clients reset connections that they asked to upgrade', async () => {
+  const port = await start();
+  const unsigned = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+  for (let turns = 0; turns < 12; turns += 1) {
+    const client = connect(port, '127.0.0.1').on('error', () => {});
+    await once(client, 'connect');
+    client.write(unsigned);
+    for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+    client.resetAndDestroy();
+  }
+  expect(await send(port, genuine({ target: '/events', upgrade }))).toMatchObject({ status: 101 });
+});
 
 const upgrade = { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' };
 const send = (port: number, message: Message) =>

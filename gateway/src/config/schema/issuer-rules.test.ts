@@ -87,6 +87,11 @@ describe('an issuer', () => {
       '"email" can pass from one person to another',
     ],
     [
+      'a variable in the URL of the keys',
+      'issuer: "https://a.test/{t}", template: { t: [x] }, audience: x, jwks: "https://a.test/{t}/keys", algorithms: [ES256]',
+      'must be one URL: leave jwks out',
+    ],
+    [
       'an unknown provider',
       'provider: okto, issuer: https://a.test, audience: x',
       'provider: must be one of "keycloak"',

@@ -39,6 +39,9 @@ function checkKeys(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   if (jwks !== undefined && discovery === true) {
     refuse(['discovery'], 'finds the keys already: remove it, or "jwks"', { other: ['jwks'] });
   }
+  if (jwks !== undefined && /[{}]|%7b|%7d/i.test(jwks)) {
+    refuse(['jwks'], 'must be one URL: leave jwks out and set discovery: true to find the keys of each issuer');
+  }
   if (jwks === undefined && !isDiscovered(part)) {
     const message =
       '"jwks" is required: must be the path of a JWK set, or a URL; or set discovery: true to read it from the issuer';

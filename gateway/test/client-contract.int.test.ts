@@ -643,7 +643,7 @@ describe('an exchange', () => {
   ])('with %s is refused, and nothing arrives', async (_name, request) => {
     const { service, client, ask } = await serve(answers(ok));
     const { error } = await client.send(request).outcome;
-    expect(error).toMatchObject({ code: 'CLIENT_INVALID_REQUEST' });
+    expect(error).toMatchObject({ code: 'UPSTREAM_INVALID_REQUEST' });
     expect(await ask('/good')).toMatchObject({ body: 'ok' });
     expect(service.heads.map((head) => head.split(' ')[1])).toEqual(['/good']);
   });

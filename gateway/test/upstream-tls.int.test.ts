@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
 import { type CertificateAndKey, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { get } from '../src/upstreams/client/get.ts';
+import { get } from '../src/upstreams/http-client/get.ts';
 import { openUpstream } from '../src/upstreams/pool/open-upstream.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { exampleUpstream } from './kit/example-route.ts';

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Pool } from 'undici';
-import { ClientPool } from '../../gateway/src/upstreams/client/client-pool.ts';
-import { createSocketOpener } from '../../gateway/src/upstreams/client/open-socket.ts';
+import { ConnectionPool } from '../../gateway/src/upstreams/http-client/connection-pool.ts';
+import { createSocketOpener } from '../../gateway/src/upstreams/http-client/open-socket.ts';
 
 // `npm run bench:client`: CPU per request of a bare forwarder with the gateway's own client, and with undici under the
 // same limits. The forwarder has core 0; wrk and the upstream have core 1. Rounds alternate.
@@ -53,8 +53,8 @@ function passing(raw: readonly (string | Buffer)[]): string[] {
   return headers;
 }
 
-const clientPool = (origin: string): ClientPool =>
-  new ClientPool({
+const clientPool = (origin: string): ConnectionPool =>
+  new ConnectionPool({
     host: new URL(origin).host,
     opener: createSocketOpener({ origin, connectTimeoutMs: 1_000 }),
     maxConnections: 2_048,

@@ -1,8 +1,8 @@
 import type { GatewayConfig } from '../config/config.ts';
-import { id, role } from '../config/schema/scalars.ts';
+import { id, role } from '../config/schema/values/scalars.ts';
+import { createDryRun, type Question } from '../explain/dry-run.ts';
 import type { AcceptedToken, Header } from '../explain/example-request.ts';
 import type { Explanation } from '../explain/explanation.ts';
-import { createDecider, type Question } from '../routing/decide.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, list, loadNamed, text, UsageError, type Values } from './command.ts';
 import { adminUrl, askIdentities } from './running-gateway.ts';
@@ -89,7 +89,7 @@ async function callerWithToken(
 /** The request has an Authorization header on a route that would verify it, which `explain` cannot do. */
 function isUnverified(config: GatewayConfig, question: Question, headers: readonly Header[]): boolean {
   if (question.caller.kind !== 'anonymous' || !headers.some(([name]) => /^authorization$/i.test(name))) return false;
-  const { route } = createDecider(config)(question);
+  const { route } = createDryRun(config)(question);
   return route?.auth === 'required' || route?.auth === 'optional';
 }
 

@@ -2,7 +2,7 @@ import type { PolicyTest } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { loadTests } from '../config/load-tests.ts';
 import { errorTable } from '../errors.ts';
-import { createDecider, type Decision } from '../routing/decide.ts';
+import { createDryRun, type Decision } from '../explain/dry-run.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, text, UsageError } from './command.ts';
 import type { Terminal } from './terminal.ts';
@@ -21,7 +21,7 @@ export const test: Command = {
     if (tests.length === 0) {
       throw new UsageError(`no tests found: add \`tests:\` to ${file}, or name a file that has tests`);
     }
-    const decide = createDecider(config);
+    const decide = createDryRun(config);
     let failed = 0;
     for (const expected of tests) {
       const { method, target } = expected.request;

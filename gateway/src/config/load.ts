@@ -6,13 +6,13 @@ import { hashOf, readConfigFile } from './files.ts';
 import { redactedConfig } from './redacted-config.ts';
 import { resolveConfig } from './resolve.ts';
 import { checkDpop } from './schema/dpop.ts';
-import { checkIssuers } from './schema/issuer-rules.ts';
+import { checkIssuers } from './schema/issuers/issuer-rules.ts';
 import {
   checkDiscoveredHosts,
   checkIssuerKeyFiles,
   checkIssuerUrls,
   checkRevocationFeeds,
-} from './schema/issuer-url-rules.ts';
+} from './schema/issuers/issuer-url-rules.ts';
 import { checkListeners, checkStartSettings, type StartSettings } from './schema/listeners.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';

@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 import type { ClaimPath, Conditions, Issuer, ValueSource } from './issuer.ts';
 import { presets } from './presets/index.ts';
 import { standardClient } from './presets/preset.ts';
-import type { IssuerPart, IssuerPieces } from './schema/issuers.ts';
-import { isFetched } from './schema/urls.ts';
+import type { IssuerPart, IssuerPieces } from './schema/issuers/issuers.ts';
+import { isFetched } from './schema/values/urls.ts';
 
 const defaultAlgorithms: Issuer['algorithms'] = ['ES256', 'RS256', 'EdDSA'];
 

@@ -4,10 +4,10 @@ import { newRequestId } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
-import type { Question } from '../routing/decide.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import type { Claims } from '../tokens/claims.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
+import type { Question } from './dry-run.ts';
 
 export type Header = readonly [name: string, value: string];
 

@@ -1,7 +1,7 @@
 import type { GatewayConfig, Limit, Route, Upstream } from '../config/config.ts';
 import { type Code, errorTable } from '../errors.ts';
-import { createDecider, type Question } from '../routing/decide.ts';
 import type { Verdict } from '../routing/policy.ts';
+import { createDryRun, type Question } from './dry-run.ts';
 import type { AcceptedToken, Header } from './example-request.ts';
 import { sentHeaders } from './sent-headers.ts';
 
@@ -41,7 +41,7 @@ export async function explainRequest(
   nowMs: number,
   accepted?: AcceptedToken,
 ): Promise<Explanation> {
-  const { route, verdicts, refusal, why, allow, path, query } = createDecider(config)(question);
+  const { route, verdicts, refusal, why, allow, path, query } = createDryRun(config)(question);
   const known = {
     route: route && { name: route.name, path: route.path },
     rules: verdicts,

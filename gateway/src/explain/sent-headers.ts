@@ -6,7 +6,6 @@ import { AppError, type Code } from '../errors.ts';
 import type { Matched, Signed } from '../exchange.ts';
 import type { Repeat } from '../keys/agreed-keys.ts';
 import { createPipeline } from '../pipeline.ts';
-import type { Question } from '../routing/decide.ts';
 import { compileRoutes, routesOn } from '../routing/route-table.ts';
 import { toAuthenticated } from '../stages/authenticate.ts';
 import { authorize } from '../stages/authorize.ts';
@@ -16,6 +15,7 @@ import { createLimit } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
+import type { Question } from './dry-run.ts';
 import { type AcceptedToken, exampleArrival, exampleCaller, type Header } from './example-request.ts';
 
 /** The headers that the service would get, and the request headers that the gateway drops. */

@@ -9,7 +9,7 @@ import {
   retryDelayMs,
   unrefTimers,
 } from '@countersign/jwks';
-import { isLoopback, isPlainHttp } from '../config/schema/urls.ts';
+import { isLoopback, isPlainHttp } from '../config/schema/values/urls.ts';
 import { guardedFetch } from './guarded-fetch.ts';
 
 export type DiscoveryEvent =

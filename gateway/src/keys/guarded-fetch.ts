@@ -3,7 +3,7 @@ import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
-import { isForbiddenTarget } from '../config/schema/urls.ts';
+import { isForbiddenTarget } from '../config/schema/values/urls.ts';
 
 /** How far from the internet an address is. A wider reach includes the narrower ones. */
 export type Reach = 'public' | 'private' | 'loopback';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type KeySet, type RemoteKeySetOptions, remoteKeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { Issuer, Upstream } from '../config/config.ts';
-import { isFetched } from '../config/schema/urls.ts';
+import { isFetched } from '../config/schema/values/urls.ts';
 import { createOutageLog } from '../http/outage-log.ts';
 import { discoveredKeySet } from '../keys/discovery.ts';
 import { openIssuerKeyFile } from '../keys/issuer-key-set.ts';

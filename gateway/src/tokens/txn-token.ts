@@ -2,7 +2,7 @@ import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual 
 import { isUnixSeconds } from '@countersign/identity';
 import { z } from 'zod';
 import { toleranceMs } from '../config/config.ts';
-import { id, name, role } from '../config/schema/scalars.ts';
+import { id, name, role } from '../config/schema/values/scalars.ts';
 import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Registry } from '@countersign/service-kit';
 import { Router } from 'express';
-import { ClientPool } from '../upstreams/client/client-pool.ts';
-import { get as getFrom, headerOf } from '../upstreams/client/get.ts';
-import { createSocketOpener } from '../upstreams/client/open-socket.ts';
+import { ConnectionPool } from '../upstreams/http-client/connection-pool.ts';
+import { get as getFrom, headerOf } from '../upstreams/http-client/get.ts';
+import { createSocketOpener } from '../upstreams/http-client/open-socket.ts';
 
 // A worker's admin listener is a Unix socket in a directory that only the gateway's user can open. The primary reads it.
 
@@ -27,7 +27,7 @@ export type WorkerAdminClient = Readonly<{
 }>;
 
 export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
-  const pool = new ClientPool({
+  const pool = new ConnectionPool({
     host: 'worker',
     opener: createSocketOpener({ origin: 'http://worker', socketPath, connectTimeoutMs: answerWithinMs }),
     maxConnections: 4,

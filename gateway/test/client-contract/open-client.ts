@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { ClientPool } from '../../src/upstreams/client/client-pool.ts';
-import { createSocketOpener } from '../../src/upstreams/client/open-socket.ts';
-import type { ResponseHandler } from '../../src/upstreams/client/upstream-exchange.ts';
+import { ConnectionPool } from '../../src/upstreams/http-client/connection-pool.ts';
+import { createSocketOpener } from '../../src/upstreams/http-client/open-socket.ts';
+import type { ResponseHandler } from '../../src/upstreams/http-client/upstream-exchange.ts';
 import { toUpstreamError } from '../../src/upstreams/pool/upstream-error.ts';
 
 export type TlsSettings = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
@@ -55,7 +55,7 @@ export type OpenClient = Readonly<{
 /** Opens the gateway's upstream client for one origin. */
 export function openClient(origin: string, settings: Settings = {}): OpenClient {
   const { maxConnections = 10, connectMs = 1_000, headMs = 2_000, bodyMs = 2_000, idleMs = 4_000, tls } = settings;
-  const pool = new ClientPool({
+  const pool = new ConnectionPool({
     host: new URL(origin).host,
     opener: createSocketOpener({ origin, connectTimeoutMs: connectMs, tls }),
     maxConnections,
@@ -73,7 +73,7 @@ export function openClient(origin: string, settings: Settings = {}): OpenClient 
   };
 }
 
-function send(pool: ClientPool, request: RequestToSend): SentRequest {
+function send(pool: ConnectionPool, request: RequestToSend): SentRequest {
   const { method = 'GET', path = '/', headers = [], body = null, bodyLength } = request;
   const collector = new Collector(request);
   const exchange = pool.send({ method, path, headers, body, bodyLength }, collector);

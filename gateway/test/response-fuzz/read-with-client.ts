@@ -1,5 +1,5 @@
-import { ClientError } from '../../src/upstreams/client/client-error.ts';
-import { ResponseParser } from '../../src/upstreams/client/response-parser.ts';
+import { ExchangeError } from '../../src/upstreams/http-client/exchange-error.ts';
+import { ResponseParser } from '../../src/upstreams/http-client/response-parser.ts';
 import { nothingRead, type Reading, type Wire } from './read-response.ts';
 
 /** Reads a response with the parser of the gateway's own client. */
@@ -28,7 +28,7 @@ export function readWithClient({ method, pieces }: Wire): Reading {
     }
     parser.endOfConnection(true);
   } catch (error) {
-    if (!(error instanceof ClientError)) throw error;
+    if (!(error instanceof ExchangeError)) throw error;
   }
   return reading;
 }

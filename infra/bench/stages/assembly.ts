@@ -21,9 +21,9 @@ import { type CountRequest, createRequestMetrics } from '../../../gateway/src/te
 import { createAccessTokens } from '../../../gateway/src/tokens/access-token-cache.ts';
 import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
-import type { ClientRequest } from '../../../gateway/src/upstreams/client/request-head.ts';
 import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
 import { readResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
+import type { UpstreamRequest } from '../../../gateway/src/upstreams/http-client/request-head.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
 /** A request that has arrived and waits for its response. */
@@ -38,7 +38,7 @@ export type Assembly = Readonly<{
   /** The headers of the client's response to this request, when the service sends its usual ones. */
   responseHeaders(signed: Signed): string[];
   /** What the upstream client is told to send. */
-  clientRequest(signed: Signed): ClientRequest;
+  upstreamRequest(signed: Signed): UpstreamRequest;
   /** Writes a response as the gateway writes the response of a service. */
   respond(response: ServerResponse, headers: string[], body: Buffer): void;
   log: LogRequest;
@@ -97,7 +97,12 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       'x-request-id',
       signed.record.requestId,
     ],
-    clientRequest: ({ outbound }) => ({ method: 'GET', path: outbound.target, headers: outbound.headers, body: null }),
+    upstreamRequest: ({ outbound }) => ({
+      method: 'GET',
+      path: outbound.target,
+      headers: outbound.headers,
+      body: null,
+    }),
     respond(response, headers, body) {
       response.writeHead(200, headers).end(body);
     },

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Signed } from '../../../gateway/src/exchange.ts';
-import { ClientPool } from '../../../gateway/src/upstreams/client/client-pool.ts';
-import { createSocketOpener } from '../../../gateway/src/upstreams/client/open-socket.ts';
+import { ConnectionPool } from '../../../gateway/src/upstreams/http-client/connection-pool.ts';
+import { createSocketOpener } from '../../../gateway/src/upstreams/http-client/open-socket.ts';
 import { serviceBody, serviceHeaders } from '../site/service-response.ts';
 import { type Assembly, assembleGateway, type Held } from './assembly.ts';
 import { type BatchServer, batchSize, openBareServer, openListener, startClient } from './lockstep.ts';
@@ -17,7 +17,7 @@ const settings = JSON.parse(process.argv[2] ?? '') as WaySettings;
 const client = startClient(settings.requestsFile, settings.clientCores);
 
 const body = Buffer.from(serviceBody);
-const pool = new ClientPool({
+const pool = new ConnectionPool({
   host: new URL(settings.upstreamOrigin).host,
   opener: createSocketOpener({ origin: settings.upstreamOrigin, connectTimeoutMs: 1_000 }),
   maxConnections: batchSize,
@@ -66,11 +66,11 @@ async function measureWay({ algorithm, gateway, holding, whole }: Way, meter: Me
     gateway.respond(response, headers, body),
   );
   await receive(whole, 'answered', meter, `whole, ${algorithm}`);
-  await exchangeAlone(gateway.clientRequest(signed), meter);
+  await exchangeAlone(gateway.upstreamRequest(signed), meter);
 }
 
 /** Sends a batch of the same requests with the upstream client and nothing else. */
-async function exchangeAlone(request: ReturnType<Assembly['clientRequest']>, meter: Meter): Promise<void> {
+async function exchangeAlone(request: ReturnType<Assembly['upstreamRequest']>, meter: Meter): Promise<void> {
   const before = cpuMicros();
   await new Promise<void>((resolve, reject) => {
     let open = batchSize;

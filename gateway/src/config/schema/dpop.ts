@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { RoutePart } from './routes.ts';
 import type { Pieces, Refuse } from './rules.ts';
-import { filePath, seconds, text } from './scalars.ts';
+import { filePath, seconds, text } from './values/scalars.ts';
 
 /** Additional checks of DPoP proofs. Those of RFC 9449 section 4.3 always apply. */
 export const dpop = z.strictObject({

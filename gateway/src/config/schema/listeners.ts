@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Address, GatewayConfig } from '../config.ts';
 import type { IsMalformed, Pieces, Refuse } from './rules.ts';
-import { address, filePath } from './scalars.ts';
-import { isLoopback, isLoopbackHost } from './urls.ts';
+import { address, filePath } from './values/scalars.ts';
+import { isLoopback, isLoopbackHost } from './values/urls.ts';
 
 export const listen = z.strictObject({
   public: address.prefault('127.0.0.1:8080').describe('The address for clients.'),

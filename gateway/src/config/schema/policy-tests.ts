@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { method } from './routes.ts';
 import type { Pieces, Refuse } from './rules.ts';
-import { id, name, role, text, wholeNumber } from './scalars.ts';
+import { id, name, role, text, wholeNumber } from './values/scalars.ts';
 
 export const testCase = z.strictObject({
   request: z

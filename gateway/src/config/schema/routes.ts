@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
-import { cookieName, name, role, seconds, size, unique, wholeNumber } from './scalars.ts';
+import { cookieName, name, role, seconds, size, unique, wholeNumber } from './values/scalars.ts';
 
 /** Methods that a route can serve. TRACE and CONNECT must not be forwarded. */
 export const method = z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);

@@ -1,15 +1,15 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
 import { dpop } from './dpop.ts';
-import { type IssuerPart, issuer } from './issuers.ts';
+import { type IssuerPart, issuer } from './issuers/issuers.ts';
 import { listen } from './listeners.ts';
-import { network } from './networks.ts';
 import { type TestPart, testCase } from './policy-tests.ts';
 import { type RoutePart, route } from './routes.ts';
 import type { Pieces } from './rules.ts';
-import { filePath, headerName, name, seconds, unique, wholeNumber } from './scalars.ts';
 import { type UpstreamPart, upstream } from './upstreams.ts';
-import { allowedHost, publicOrigin, redisUrl } from './urls.ts';
+import { network } from './values/networks.ts';
+import { filePath, headerName, name, seconds, unique, wholeNumber } from './values/scalars.ts';
+import { allowedHost, publicOrigin, redisUrl } from './values/urls.ts';
 
 /** Without `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
 const namedHeader = headerName.refine((name) => name !== '*', { error: 'must be the name of one header, not "*"' });

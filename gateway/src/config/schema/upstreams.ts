@@ -3,8 +3,8 @@ import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
 import type { Path } from '../yaml/source.ts';
 import { type ListenPieces, ownListenerAt } from './listeners.ts';
 import type { Pieces, Refuse } from './rules.ts';
-import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './scalars.ts';
-import { isPlainHttp, plainHttp, targetOrigin } from './urls.ts';
+import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './values/scalars.ts';
+import { isPlainHttp, plainHttp, targetOrigin } from './values/urls.ts';
 
 const secretOptions = {
   secret: text

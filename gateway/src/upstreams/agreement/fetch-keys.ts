@@ -1,6 +1,6 @@
 import { type AgreementPublicKey, agreementKeysIn } from '@countersign/identity';
-import type { ClientPool } from '../client/client-pool.ts';
-import { get, headerOf } from '../client/get.ts';
+import type { ConnectionPool } from '../http-client/connection-pool.ts';
+import { get, headerOf } from '../http-client/get.ts';
 
 /** The keys that a target publishes, or the reason why they are not known. */
 export type FetchedKeys = readonly AgreementPublicKey[] | string;
@@ -16,7 +16,7 @@ const maxKeys = 4;
  *
  * @returns The keys for agreement, at most four. None if the target publishes no key set.
  */
-export async function fetchAgreementKeys(pool: ClientPool, stopped: AbortSignal): Promise<FetchedKeys> {
+export async function fetchAgreementKeys(pool: ConnectionPool, stopped: AbortSignal): Promise<FetchedKeys> {
   try {
     const response = await get(pool, path, {
       headers: ['user-agent', 'countersign-keys', 'accept', 'application/jwk-set+json, application/json'],
@@ -31,8 +31,8 @@ export async function fetchAgreementKeys(pool: ClientPool, stopped: AbortSignal)
     return keys === undefined ? 'not a key set' : keys.slice(0, maxKeys);
   } catch (error) {
     const { code } = error as { code?: unknown };
-    if (code === 'CLIENT_HEAD_TIMEOUT' || code === 'CLIENT_BODY_TIMEOUT') return 'no response in time';
-    if (code === 'CLIENT_RESPONSE_TOO_LARGE') return 'too large';
+    if (code === 'UPSTREAM_HEAD_TIMEOUT' || code === 'UPSTREAM_BODY_TIMEOUT') return 'no response in time';
+    if (code === 'UPSTREAM_RESPONSE_TOO_LARGE') return 'too large';
     return typeof code === 'string' ? code : 'no response';
   }
 }

@@ -1,5 +1,5 @@
 import type { AgreementPublicKey } from '@countersign/identity';
-import { type SingleUseAddress, singleUsePool } from '../client/single-use-pool.ts';
+import { type SingleUseAddress, singleUsePool } from '../http-client/single-use-pool.ts';
 import { fetchAgreementKeys, keySetTimeoutMs } from './fetch-keys.ts';
 
 /** Where a target is, and how to connect to it. */

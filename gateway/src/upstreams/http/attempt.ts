@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, type SignedOutbound, tokenStatusOf } from '../../exchange.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
-import type { ResponseHandler, UpstreamExchange } from '../client/upstream-exchange.ts';
+import type { ResponseHandler, UpstreamExchange } from '../http-client/upstream-exchange.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { Progress } from '../pool/retry.ts';
 import type { Target } from '../pool/target.ts';

@@ -4,7 +4,7 @@ import { AppError } from '../../errors.ts';
 import type { KeyFor } from '../../keys/signing-keys.ts';
 import type { FeedRequest } from '../../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../../revocations/page.ts';
-import { get, headerOf } from '../client/get.ts';
+import { get, headerOf } from '../http-client/get.ts';
 import type { OpenUpstream } from '../pool/open-upstream.ts';
 import type { Target } from '../pool/target.ts';
 

@@ -1,6 +1,6 @@
 import type { Upstream } from '../../config/config.ts';
-import { get } from '../client/get.ts';
-import { type SingleUseAddress, singleUsePool } from '../client/single-use-pool.ts';
+import { get } from '../http-client/get.ts';
+import { type SingleUseAddress, singleUsePool } from '../http-client/single-use-pool.ts';
 
 export type HealthChecksOptions = SingleUseAddress &
   Readonly<{
@@ -59,7 +59,7 @@ export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
       return status >= 200 && status < 300 ? undefined : `status ${status}`;
     } catch (error) {
       const { code } = error as { code?: unknown };
-      if (code === 'CLIENT_HEAD_TIMEOUT' || code === 'CLIENT_BODY_TIMEOUT') return 'no response in time';
+      if (code === 'UPSTREAM_HEAD_TIMEOUT' || code === 'UPSTREAM_BODY_TIMEOUT') return 'no response in time';
       return typeof code === 'string' ? code : 'no response';
     }
   }

@@ -2,7 +2,7 @@ import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
 import { noSignatures, type SignatureCounts } from '../../keys/agreed-keys.ts';
-import { type Agreement, createAgreement } from '../agreement/agreement.ts';
+import { createUpstreamAgreement, type UpstreamAgreement } from '../agreement/choose-service-key.ts';
 import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
 import { openTlsFiles, type TlsFiles } from './connector.ts';
@@ -19,7 +19,7 @@ export type OpenUpstream = Readonly<{
   stats: UpstreamStats;
   signatures: SignatureCounts;
   /** Undefined unless its identity is `agreed`. */
-  agreement: Agreement | undefined;
+  agreement: UpstreamAgreement | undefined;
   /** The clock of all its parts. */
   nowMs(): number;
   /**
@@ -67,7 +67,7 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
   );
   const agreement =
     upstream.identity.algorithm === 'agreed'
-      ? createAgreement({ upstream: upstream.name, targets, logger, monotonicMs, random })
+      ? createUpstreamAgreement({ upstream: upstream.name, targets, logger, monotonicMs, random })
       : undefined;
   const choose = createChooser(targets, upstream.balance);
   const only = targets.length === 1 ? targets[0] : undefined;

@@ -1,8 +1,8 @@
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
-import { ClientPool } from '../client/client-pool.ts';
-import { createSocketOpener, type SocketOpener } from '../client/open-socket.ts';
+import { ConnectionPool } from '../http-client/connection-pool.ts';
+import { createSocketOpener, type SocketOpener } from '../http-client/open-socket.ts';
 import type { TlsFiles } from './connector.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
 import { createStalledResponses, type StalledResponses } from './open-connections.ts';
@@ -15,7 +15,7 @@ export type LastError = Readonly<{ code: string; atMs: number }>;
 export type Target = {
   readonly origin: string;
   readonly host: string;
-  readonly pool: ClientPool;
+  readonly pool: ConnectionPool;
   readonly opener: SocketOpener;
   /** Unfinished requests and upgraded connections. Each caller that raises it lowers it again. */
   pending: number;
@@ -102,7 +102,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     connectTimeoutMs: timeouts.connectMs,
     tls: tls && (() => tls.current()),
   });
-  const pool = new ClientPool({
+  const pool = new ConnectionPool({
     host,
     opener,
     maxConnections: maxConnectionsPerTarget,

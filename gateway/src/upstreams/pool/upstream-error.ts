@@ -10,13 +10,13 @@ const codes: Readonly<Record<string, Code>> = {
   ETIMEDOUT: 'upstream_timeout',
   ECONNRESET: 'upstream_broken',
   EPIPE: 'upstream_broken',
-  CLIENT_CONNECT_TIMEOUT: 'upstream_timeout',
-  CLIENT_HEAD_TIMEOUT: 'upstream_timeout',
-  CLIENT_BODY_TIMEOUT: 'upstream_timeout',
-  CLIENT_QUEUE_TIMEOUT: 'upstream_overloaded',
-  CLIENT_CLOSED: 'upstream_broken',
-  CLIENT_INVALID_RESPONSE: 'upstream_invalid_response',
-  CLIENT_RESPONSE_TOO_LARGE: 'upstream_invalid_response',
+  UPSTREAM_CONNECT_TIMEOUT: 'upstream_timeout',
+  UPSTREAM_HEAD_TIMEOUT: 'upstream_timeout',
+  UPSTREAM_BODY_TIMEOUT: 'upstream_timeout',
+  UPSTREAM_QUEUE_TIMEOUT: 'upstream_overloaded',
+  UPSTREAM_CLOSED: 'upstream_broken',
+  UPSTREAM_INVALID_RESPONSE: 'upstream_invalid_response',
+  UPSTREAM_RESPONSE_TOO_LARGE: 'upstream_invalid_response',
 };
 
 /** The failed attempt, and how far it got. */
@@ -53,7 +53,7 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
 /** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
   if (codes[name] === 'upstream_timeout' || codes[name] === 'upstream_overloaded') return codes[name];
-  return /^E(?!RR_)/.test(name) || name === 'CLIENT_CLOSED' ? 'upstream_unreachable' : 'internal_error';
+  return /^E(?!RR_)/.test(name) || name === 'UPSTREAM_CLOSED' ? 'upstream_unreachable' : 'internal_error';
 }
 
 /** One side refuses the other's certificate, or they share no TLS version or cipher. The names are OpenSSL's. */

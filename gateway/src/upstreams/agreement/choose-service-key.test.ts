@@ -8,9 +8,9 @@ import { newAgreementJwk, type PrivateAgreementJwk } from '@countersign/identity
 import { type CapturingLogger, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AppError } from '../../errors.ts';
-import { createSocketOpener } from '../client/open-socket.ts';
+import { createSocketOpener } from '../http-client/open-socket.ts';
 import { openTlsFiles, type TlsFiles } from '../pool/connector.ts';
-import { type Agreement, createAgreement } from './agreement.ts';
+import { createUpstreamAgreement, type UpstreamAgreement } from './choose-service-key.ts';
 
 const setOf = (...jwks: readonly object[]): RequestListener => {
   const text = JSON.stringify({ keys: jwks });
@@ -26,7 +26,7 @@ type Followed = Readonly<{ origins: readonly string[]; tls?: TlsFiles }>;
 describe('the keys of an upstream', () => {
   let nowMs: number;
   let log: CapturingLogger;
-  let agreement: Agreement;
+  let agreement: UpstreamAgreement;
   let closes: (() => Promise<unknown>)[];
   beforeEach(() => {
     nowMs = 0;
@@ -51,8 +51,8 @@ describe('the keys of an upstream', () => {
     return served;
   }
 
-  function follow({ origins, tls }: Followed): Agreement {
-    agreement = createAgreement({
+  function follow({ origins, tls }: Followed): UpstreamAgreement {
+    agreement = createUpstreamAgreement({
       upstream: 'things',
       targets: origins.map((origin) => ({
         origin,

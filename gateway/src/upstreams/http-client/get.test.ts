@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
-import { ClientPool } from './client-pool.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import { type GetOptions, get, headerOf } from './get.ts';
 import { createSocketOpener } from './open-socket.ts';
 
@@ -27,7 +27,7 @@ async function poolAt(answer: RequestListener, idleTimeoutMs = 4_000, socketPath
   const origin =
     socketPath === undefined ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : 'http://worker';
   const opener = createSocketOpener({ origin, socketPath, connectTimeoutMs: 1_000 });
-  const pool = new ClientPool({
+  const pool = new ConnectionPool({
     host: new URL(origin).host,
     opener,
     maxConnections: 4,
@@ -78,13 +78,13 @@ test('reaches a server on a Unix socket', async () => {
 });
 
 test.each<[name: string, answer: RequestListener, code: string]>([
-  ['never begins', () => {}, 'CLIENT_HEAD_TIMEOUT'],
-  ['never ends', (_req, res) => void res.writeHead(200).write('a'), 'CLIENT_BODY_TIMEOUT'],
-  ['is too large', (_req, res) => res.end('a'.repeat(1_001)), 'CLIENT_RESPONSE_TOO_LARGE'],
+  ['never begins', () => {}, 'UPSTREAM_HEAD_TIMEOUT'],
+  ['never ends', (_req, res) => void res.writeHead(200).write('a'), 'UPSTREAM_BODY_TIMEOUT'],
+  ['is too large', (_req, res) => res.end('a'.repeat(1_001)), 'UPSTREAM_RESPONSE_TOO_LARGE'],
   [
     'breaks off',
     (_req, res) => res.writeHead(200, { 'content-length': '5' }).write('a', () => res.destroy()),
-    'CLIENT_CLOSED',
+    'UPSTREAM_CLOSED',
   ],
 ])('a response that %s is an error, and its connection closes', async (_name, answer, code) => {
   const { pool } = await poolAt(answer);
@@ -127,7 +127,7 @@ test('a closed pool refuses requests, and closes when the last response has arri
   const pending = get(pool, '/', limits);
   await hasArrived;
   const closed = pool.close();
-  await expect(get(pool, '/', limits)).rejects.toMatchObject({ code: 'CLIENT_POOL_CLOSED' });
+  await expect(get(pool, '/', limits)).rejects.toMatchObject({ code: 'UPSTREAM_POOL_CLOSED' });
   finish();
   expect((await pending).body.toString()).toBe('late');
   await closed;

@@ -1,7 +1,7 @@
-import type { Issuer, ValueSource } from '../issuer.ts';
-import type { Path } from '../yaml/source.ts';
+import type { Issuer, ValueSource } from '../../issuer.ts';
+import type { Path } from '../../yaml/source.ts';
+import type { Refuse } from '../rules.ts';
 import type { IssuerPieces } from './issuers.ts';
-import type { Refuse } from './rules.ts';
 
 /** The tenants that an issuer can name: a list, or everything under a prefix. Undefined: any. */
 type Tenants = Readonly<{ list: ReadonlySet<string> }> | Readonly<{ prefix: string }> | undefined;

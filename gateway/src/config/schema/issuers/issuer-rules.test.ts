@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { problemsOf } from '../../../test/kit/problems-of.ts';
-import { parseConfig } from '../load.ts';
+import { problemsOf } from '../../../../test/kit/problems-of.ts';
+import { parseConfig } from '../../load.ts';
 
 const rest = `identity: { keys: ./gateway-keys }
 upstreams: { api: { targets: ["http://127.0.0.1:8082"] } }

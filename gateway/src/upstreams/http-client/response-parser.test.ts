@@ -32,15 +32,15 @@ describe('the response parser', () => {
     const withValue = (bytes: number) => `HTTP/1.1 204 No\r\nX-A: ${'a'.repeat(bytes)}\r\n\r\n`;
     const fits = maxHeadBytes - 'HTTP/1.1 204 No\r\n\r\n'.length - lineBytes;
     expect(read([withValue(fits)]).at(-1)).toBe(true);
-    expect(() => read([withValue(fits + 1)])).toThrow(expect.objectContaining({ code: 'CLIENT_RESPONSE_TOO_LARGE' }));
+    expect(() => read([withValue(fits + 1)])).toThrow(expect.objectContaining({ code: 'UPSTREAM_RESPONSE_TOO_LARGE' }));
     // Counted over all pieces, too.
     const pieces = withValue(fits + 1).match(/[\s\S]{1,1000}/g) ?? [];
-    expect(() => read(pieces)).toThrow(expect.objectContaining({ code: 'CLIENT_RESPONSE_TOO_LARGE' }));
+    expect(() => read(pieces)).toThrow(expect.objectContaining({ code: 'UPSTREAM_RESPONSE_TOO_LARGE' }));
   });
 
   test('refuses "chunked" with a tab after it, which node reads as an unknown coding', () => {
     for (const pieces of [[head.replace('chunked', 'chunked\t')], [...head.replace('chunked', 'chunked\t')]]) {
-      expect(() => read(pieces)).toThrow(expect.objectContaining({ code: 'CLIENT_INVALID_RESPONSE' }));
+      expect(() => read(pieces)).toThrow(expect.objectContaining({ code: 'UPSTREAM_INVALID_RESPONSE' }));
     }
   });
 
@@ -55,7 +55,7 @@ describe('the response parser', () => {
   test('refuses bytes while no response is expected', () => {
     const parser = new ResponseParser({ receiveHead() {}, receiveData() {}, receiveEnd() {} });
     expect(() => parser.read(Buffer.from('\n'), 1)).toThrow(
-      expect.objectContaining({ code: 'CLIENT_INVALID_RESPONSE' }),
+      expect.objectContaining({ code: 'UPSTREAM_INVALID_RESPONSE' }),
     );
   });
 });

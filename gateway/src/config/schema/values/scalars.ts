@@ -1,7 +1,7 @@
 import { isIP, isIPv4 } from 'node:net';
 import { idPattern, rolePattern } from '@countersign/identity';
 import { z } from 'zod';
-import type { Address } from '../config.ts';
+import type { Address } from '../../config.ts';
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const unitBytes = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;

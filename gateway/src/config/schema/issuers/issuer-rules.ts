@@ -1,9 +1,9 @@
-import { presets } from '../presets/index.ts';
-import { isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from '../resolve-issuer.ts';
+import { presets } from '../../presets/index.ts';
+import { isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from '../../resolve-issuer.ts';
+import type { IsMalformed, Refuse } from '../rules.ts';
 import { checkIssuerClaims } from './issuer-claim-rules.ts';
 import { overlaps, variablesIn } from './issuer-templates.ts';
 import type { IssuerPart, IssuerPieces } from './issuers.ts';
-import type { IsMalformed, Refuse } from './rules.ts';
 import { checkTenants } from './tenant-rules.ts';
 
 /** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */

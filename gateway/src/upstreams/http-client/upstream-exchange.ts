@@ -1,4 +1,4 @@
-import type { ClientRequest } from './request-head.ts';
+import type { UpstreamRequest } from './request-head.ts';
 
 /**
  * Gets one response. `onEnd` or `onError` is called exactly once, and is the last call. An exception of another method
@@ -13,7 +13,7 @@ export interface ResponseHandler {
   onData(chunk: Buffer): boolean;
   /** @param trailers Alternating names and values. */
   onEnd(trailers: readonly string[]): void;
-  /** @param error ClientError, an error of the system or of TLS, or what `abort` was called with. */
+  /** @param error ExchangeError, an error of the system or of TLS, or what `abort` was called with. */
   onError(error: unknown): void;
 }
 
@@ -28,7 +28,7 @@ export interface Carrier {
 
 /** One request and its response. */
 export class UpstreamExchange {
-  readonly request: ClientRequest;
+  readonly request: UpstreamRequest;
   readonly handler: ResponseHandler;
   /** The head of the request, as it is written. */
   readonly head: string;
@@ -40,7 +40,7 @@ export class UpstreamExchange {
   /** When a queued request gives up, by the clock of the pool. */
   queuedUntilMs = Number.POSITIVE_INFINITY;
 
-  constructor(request: ClientRequest, handler: ResponseHandler, head: string) {
+  constructor(request: UpstreamRequest, handler: ResponseHandler, head: string) {
     this.request = request;
     this.handler = handler;
     this.head = head;

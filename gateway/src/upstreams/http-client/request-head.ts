@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
-import { ClientError } from './client-error.ts';
+import { ExchangeError } from './exchange-error.ts';
 
-export type ClientRequest = Readonly<{
+export type UpstreamRequest = Readonly<{
   method: string;
   /** Path and query. */
   path: string;
@@ -50,9 +50,9 @@ const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
  *
  * @param own Whole lines with `Host` and `Connection`.
  * @returns Text in Latin-1.
- * @throws ClientError `CLIENT_INVALID_REQUEST`.
+ * @throws ExchangeError `UPSTREAM_INVALID_REQUEST`.
  */
-export function requestHead({ method, path, headers, body, bodyLength }: ClientRequest, own: string): string {
+export function requestHead({ method, path, headers, body, bodyLength }: UpstreamRequest, own: string): string {
   if (!isMethod.test(method) || method === 'CONNECT') throw invalid('an invalid method');
   if (!isPath.test(path)) throw invalid('an invalid path');
   if (headers.length % 2 !== 0) throw invalid('a header without a value');
@@ -67,7 +67,7 @@ export function requestHead({ method, path, headers, body, bodyLength }: ClientR
   return `${head}${framing(method, body, bodyLength)}\r\n`;
 }
 
-function framing(method: string, body: ClientRequest['body'], bodyLength: number | undefined): string {
+function framing(method: string, body: UpstreamRequest['body'], bodyLength: number | undefined): string {
   if (body === null) return expectsBody.has(method) ? 'content-length: 0\r\n' : '';
   const length = body instanceof Uint8Array ? body.length : bodyLength;
   if (length === undefined) return 'transfer-encoding: chunked\r\n';
@@ -81,4 +81,5 @@ function checkName(name: string): void {
   if (goodNames.size < maxGoodNames) goodNames.add(name);
 }
 
-const invalid = (reason: string): ClientError => new ClientError('CLIENT_INVALID_REQUEST', `the request has ${reason}`);
+const invalid = (reason: string): ExchangeError =>
+  new ExchangeError('UPSTREAM_INVALID_REQUEST', `the request has ${reason}`);

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { ClaimPath, Condition, Conditions, Expected, ValueSource } from '../issuer.ts';
-import { orderedMap } from './ordered-map.ts';
-import { claimName, id, role, text, unique } from './scalars.ts';
-import { hasKey, isList, isMap, isText, oneShape } from './shapes.ts';
+import type { ClaimPath, Condition, Conditions, Expected, ValueSource } from '../../issuer.ts';
+import { orderedMap } from '../values/ordered-map.ts';
+import { claimName, id, role, text, unique } from '../values/scalars.ts';
+import { hasKey, isList, isMap, isText, oneShape } from '../values/shapes.ts';
 
 /** The longest path to a claim. */
 const maxSteps = 8;

@@ -1,5 +1,5 @@
-import { ClientError } from './client-error.ts';
-import type { ClientPool } from './client-pool.ts';
+import type { ConnectionPool } from './connection-pool.ts';
+import { ExchangeError } from './exchange-error.ts';
 import type { ResponseHandler } from './upstream-exchange.ts';
 
 export type GetOptions = Readonly<{
@@ -24,10 +24,10 @@ export type GotResponse = Readonly<{
 /**
  * Gets a whole response, of any status. Redirects are not followed.
  *
- * @throws ClientError, `CLIENT_RESPONSE_TOO_LARGE` and `CLIENT_HEAD_TIMEOUT` or `CLIENT_BODY_TIMEOUT` included, or the
+ * @throws ExchangeError, `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or `UPSTREAM_BODY_TIMEOUT` included, or the
  *   reason of the signal.
  */
-export function get(pool: ClientPool, path: string, options: GetOptions): Promise<GotResponse> {
+export function get(pool: ConnectionPool, path: string, options: GetOptions): Promise<GotResponse> {
   const { headers = [], timeoutMs, signal } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
@@ -76,10 +76,10 @@ class WholeResponse implements ResponseHandler {
     });
   }
 
-  timeout(): ClientError {
+  timeout(): ExchangeError {
     return this.#status === 0
-      ? new ClientError('CLIENT_HEAD_TIMEOUT', 'no response head in time')
-      : new ClientError('CLIENT_BODY_TIMEOUT', 'no complete response in time');
+      ? new ExchangeError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time')
+      : new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no complete response in time');
   }
 
   onSent(): void {}
@@ -94,7 +94,7 @@ class WholeResponse implements ResponseHandler {
     this.#bytes += chunk.length;
     if (this.#bytes > maxBodyBytes) {
       if (largerBody === 'cut') this.onEnd();
-      throw new ClientError('CLIENT_RESPONSE_TOO_LARGE', `the response has more than ${maxBodyBytes} bytes`);
+      throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', `the response has more than ${maxBodyBytes} bytes`);
     }
     this.#chunks.push(chunk);
     return true;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { ClientError } from './client-error.ts';
+import { ExchangeError } from './exchange-error.ts';
 
 /** The connection that an upload writes to. */
 export interface UploadOwner {
@@ -59,7 +59,7 @@ export class Upload {
     if (chunk.length === 0) return;
     this.#sent += chunk.length;
     if (this.#length !== undefined && this.#sent > this.#length) {
-      this.#fail(new ClientError('CLIENT_BODY_LENGTH', 'the request body is longer than announced'));
+      this.#fail(new ExchangeError('UPSTREAM_BODY_LENGTH', 'the request body is longer than announced'));
       return;
     }
     if (this.#length === undefined ? this.#writeChunk(chunk) : this.#socket.write(chunk)) return;
@@ -85,7 +85,7 @@ export class Upload {
   readonly #onEnd = (): void => {
     if (this.#length === undefined) this.#socket.write('0\r\n\r\n', 'latin1');
     else if (this.#sent < this.#length) {
-      this.#fail(new ClientError('CLIENT_BODY_LENGTH', 'the request body is shorter than announced'));
+      this.#fail(new ExchangeError('UPSTREAM_BODY_LENGTH', 'the request body is shorter than announced'));
       return;
     }
     this.stop();
@@ -102,7 +102,7 @@ export class Upload {
   }
 }
 
-const aborted = (): ClientError => new ClientError('CLIENT_BODY_ABORTED', 'the request body ended early');
+const aborted = (): ExchangeError => new ExchangeError('UPSTREAM_BODY_ABORTED', 'the request body ended early');
 
 function uncork(socket: Socket): void {
   socket.uncork();

@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { exampleConfig } from '../../test/kit/example-config.ts';
-import { createDecider } from './decide.ts';
-import type { PolicyCaller } from './policy.ts';
+import type { PolicyCaller } from '../routing/policy.ts';
+import { createDryRun } from './dry-run.ts';
 
 const anonymous: PolicyCaller = { kind: 'anonymous' };
 const admin: PolicyCaller = { kind: 'user', bound: false, userId: 'u1', role: 'admin', tenantId: 'acme' };
 const service: PolicyCaller = { kind: 'service', serviceId: 'complaint-service' };
 
 describe('the decider', () => {
-  const decide = createDecider(
+  const decide = createDryRun(
     exampleConfig(`
 services: { complaint-service: { keys: ./keys.json } }
 routes:

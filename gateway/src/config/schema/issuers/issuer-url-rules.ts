@@ -1,10 +1,10 @@
 import { resolve } from 'node:path';
-import { whyNoIssuerKeys } from '../issuer-key-file.ts';
-import { algorithmsOf, isDiscovered } from '../resolve-issuer.ts';
+import { whyNoIssuerKeys } from '../../issuer-key-file.ts';
+import { algorithmsOf, isDiscovered } from '../../resolve-issuer.ts';
+import type { IsMalformed, Pieces, Refuse } from '../rules.ts';
+import type { UpstreamPart } from '../upstreams.ts';
+import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from '../values/urls.ts';
 import type { IssuerPieces } from './issuers.ts';
-import type { IsMalformed, Pieces, Refuse } from './rules.ts';
-import type { UpstreamPart } from './upstreams.ts';
-import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from './urls.ts';
 
 /** Refuses a feed outside of every upstream: the gateway signs its requests to the feed for that upstream. */
 export function checkRevocationFeeds(

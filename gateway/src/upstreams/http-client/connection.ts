@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { ClientError } from './client-error.ts';
+import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import type { TickClock } from './tick-clock.ts';
@@ -11,7 +11,7 @@ import { writeRequest } from './write-request.ts';
 export interface ConnectionOwner {
   readonly opener: SocketOpener;
   readonly clock: TickClock;
-  readonly timeouts: ClientTimeouts;
+  readonly timeouts: ConnectionTimeouts;
   /** The connection can carry a request. */
   connectionReady(connection: Connection): void;
   /** The connection will be ready later. It may be closed instead. */
@@ -21,7 +21,7 @@ export interface ConnectionOwner {
 }
 
 /** All in milliseconds. */
-export type ClientTimeouts = Readonly<{
+export type ConnectionTimeouts = Readonly<{
   /** From the end of the request to the response head. Also while the service does not read the request. */
   headTimeoutMs: number;
   /** Between two reads of a response body, while it is not paused. */
@@ -118,8 +118,8 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   tick(nowMs: number): void {
     if (nowMs < this.#deadlineMs) return;
-    if (this.#phase === 'head') this.abort(new ClientError('CLIENT_HEAD_TIMEOUT', 'no response head in time'));
-    else if (this.#phase === 'body') this.abort(new ClientError('CLIENT_BODY_TIMEOUT', 'no response data in time'));
+    if (this.#phase === 'head') this.abort(new ExchangeError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time'));
+    else if (this.#phase === 'body') this.abort(new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no response data in time'));
     else if (this.#phase === 'idle') this.close();
     else if (this.#phase === 'resting') this.#becomeIdle();
   }
@@ -182,7 +182,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   socketEnded(isClean: boolean): void {
     if (this.#phase === 'assigned') this.#closeUnused();
     else if (this.#phase !== 'body' || !this.#parser.endOfConnection(isClean)) {
-      this.abort(new ClientError('CLIENT_CLOSED', 'the service closed the connection'));
+      this.abort(new ExchangeError('UPSTREAM_CLOSED', 'the service closed the connection'));
     }
   }
 

@@ -1,11 +1,11 @@
-import { ClientError } from './client-error.ts';
-import { type ClientTimeouts, Connection, type ConnectionOwner, maxIdleMs } from './connection.ts';
+import { Connection, type ConnectionOwner, type ConnectionTimeouts, maxIdleMs } from './connection.ts';
+import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
-import { type ClientRequest, requestHead } from './request-head.ts';
+import { requestHead, type UpstreamRequest } from './request-head.ts';
 import { TickClock } from './tick-clock.ts';
 import { type ResponseHandler, UpstreamExchange } from './upstream-exchange.ts';
 
-export type ClientPoolOptions = ClientTimeouts &
+export type ConnectionPoolOptions = ConnectionTimeouts &
   Readonly<{
     /** The value of `Host`. */
     host: string;
@@ -19,11 +19,11 @@ const minTickMs = 10;
 const maxTickMs = 100;
 
 /** The connections to one target. Each carries one request at a time; the others wait in order. */
-export class ClientPool implements ConnectionOwner {
+export class ConnectionPool implements ConnectionOwner {
   readonly opener: SocketOpener;
   readonly clock: TickClock;
-  readonly timeouts: ClientTimeouts;
-  readonly #options: ClientPoolOptions;
+  readonly timeouts: ConnectionTimeouts;
+  readonly #options: ConnectionPoolOptions;
   readonly #ownLines: string;
   readonly #connections = new Set<Connection>();
   /** The last one was used last. */
@@ -34,7 +34,7 @@ export class ClientPool implements ConnectionOwner {
   #isClosing = false;
   #onClosed: (() => void) | undefined;
 
-  constructor(options: ClientPoolOptions) {
+  constructor(options: ConnectionPoolOptions) {
     const { headTimeoutMs, bodyTimeoutMs, idleTimeoutMs, queueTimeoutMs, host, opener } = options;
     const shortest = Math.min(headTimeoutMs, bodyTimeoutMs, idleTimeoutMs || maxIdleMs, queueTimeoutMs);
     this.#options = options;
@@ -56,11 +56,11 @@ export class ClientPool implements ConnectionOwner {
   /**
    * Sends a request, as soon as there is a connection. Failures reach the handler, and may do so before this returns.
    */
-  send(request: ClientRequest, handler: ResponseHandler): UpstreamExchange {
+  send(request: UpstreamRequest, handler: ResponseHandler): UpstreamExchange {
     let head = '';
     let refusal: unknown;
     try {
-      if (this.#isClosing) throw new ClientError('CLIENT_POOL_CLOSED', 'the pool is closed');
+      if (this.#isClosing) throw new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed');
       head = requestHead(request, this.#ownLines);
     } catch (error) {
       refusal = error;
@@ -86,7 +86,7 @@ export class ClientPool implements ConnectionOwner {
   }
 
   /** Closes all connections now. Unfinished exchanges fail with `reason`. */
-  destroy(reason: unknown = new ClientError('CLIENT_POOL_CLOSED', 'the pool is closed')): void {
+  destroy(reason: unknown = new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed')): void {
     this.#isClosing = true;
     for (const exchange of this.#queue.splice(0)) exchange.fail(reason);
     for (const connection of [...this.#connections]) connection.abort(reason);
@@ -176,7 +176,7 @@ export class ClientPool implements ConnectionOwner {
     const { nowMs } = this.clock;
     for (const connection of this.#connections) connection.tick(nowMs);
     while (this.#queue[0] !== undefined && (this.#queue[0].isOver || this.#queue[0].queuedUntilMs <= nowMs)) {
-      this.#queue.shift()?.fail(new ClientError('CLIENT_QUEUE_TIMEOUT', 'no connection became free in time'));
+      this.#queue.shift()?.fail(new ExchangeError('UPSTREAM_QUEUE_TIMEOUT', 'no connection became free in time'));
     }
   };
 

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import type { Network } from '../config.ts';
+import type { Network } from '../../config.ts';
 import { parsedText } from './scalars.ts';
 
 /** A network such as `10.0.0.0/8` or `fd00::/8`, or one address. */

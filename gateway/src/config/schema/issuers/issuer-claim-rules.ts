@@ -1,7 +1,7 @@
-import type { ClaimPath } from '../issuer.ts';
-import { presets } from '../presets/index.ts';
+import type { ClaimPath } from '../../issuer.ts';
+import { presets } from '../../presets/index.ts';
+import type { Refuse } from '../rules.ts';
 import type { IssuerPieces } from './issuers.ts';
-import type { Refuse } from './rules.ts';
 
 /** A person can get another's old address or name, and some providers let people choose them. */
 const reassignable = new Set(['email', 'upn', 'preferred_username', 'unique_name', 'username', 'nickname']);

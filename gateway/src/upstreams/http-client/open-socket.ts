@@ -1,7 +1,7 @@
 import { connect, isIP, type OnReadOpts, type Socket, type TcpSocketConnectOpts } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
-import { ClientError } from './client-error.ts';
+import { ExchangeError } from './exchange-error.ts';
 import { TlsTransport } from './tls-transport.ts';
 
 /** Gets what happens on a socket. */
@@ -87,7 +87,7 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
 
   function limitTime(socket: Socket): void {
     const timer = setTimeout(() => {
-      socket.destroy(new ClientError('CLIENT_CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
+      socket.destroy(new ExchangeError('UPSTREAM_CONNECT_TIMEOUT', `no connection within ${connectTimeoutMs} ms`));
     }, connectTimeoutMs);
     const stopTimer = () => clearTimeout(timer);
     socket.once(isSecure ? 'secureConnect' : 'connect', stopTimer).once('close', stopTimer);

@@ -1,4 +1,4 @@
-import { ClientPool } from './client-pool.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import type { SocketOpener } from './open-socket.ts';
 
 export type SingleUseAddress = Readonly<{
@@ -8,8 +8,8 @@ export type SingleUseAddress = Readonly<{
 }>;
 
 /** A pool for occasional requests. Each opens a connection of its own, so it never meets one that the service is closing. */
-export const singleUsePool = ({ host, opener }: SingleUseAddress, timeoutMs: number): ClientPool =>
-  new ClientPool({
+export const singleUsePool = ({ host, opener }: SingleUseAddress, timeoutMs: number): ConnectionPool =>
+  new ConnectionPool({
     host,
     opener,
     maxConnections: 1,

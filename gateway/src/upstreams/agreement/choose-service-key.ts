@@ -5,7 +5,7 @@ import type { FallbackReason } from '../../keys/agreed-keys.ts';
 import { type FollowedAddress, type FollowedTarget, followTarget } from './follow-target.ts';
 
 /** The service's side of an agreement: which of its keys to use. */
-export type Agreement = Readonly<{
+export type UpstreamAgreement = Readonly<{
   targets: readonly FollowedTarget[];
   /** The key that every target publishes, or the reason why requests are signed with ed25519. */
   serviceKey(): AgreementPublicKey | FallbackReason;
@@ -37,7 +37,7 @@ const fallbackMs = 30_000;
 const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
 
 /** Creates the service's side of an agreement. It fetches nothing before `start`. */
-export function createAgreement(options: UpstreamAgreementOptions): Agreement {
+export function createUpstreamAgreement(options: UpstreamAgreementOptions): UpstreamAgreement {
   const { upstream, logger, monotonicMs, random } = options;
   const targets = options.targets.map((address) => followTarget({ ...address, onFetched, monotonicMs, random }));
   let chosen: AgreementPublicKey | FallbackReason = 'keys_unknown';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JsonSchema } from './json-schema-type.ts';
+import type { JsonSchema } from '../json-schema-type.ts';
 
 /** One of several shapes of a value. `fits` looks at its outline only; `schema` finds the problems inside. */
 export type Shape<Value> = Readonly<{ fits(raw: unknown): boolean; schema: z.ZodType<Value> }>;

@@ -1,6 +1,6 @@
 import { type ChunkLine, readChunkEnd, readChunkLine } from './chunk-line.ts';
-import { ClientError } from './client-error.ts';
 import { DataRange } from './data-range.ts';
+import { ExchangeError } from './exchange-error.ts';
 import { FieldLines } from './field-lines.ts';
 import { ResponseFraming } from './response-framing.ts';
 import { readStatusLine, type StatusLine } from './status-line.ts';
@@ -95,7 +95,7 @@ export class ResponseParser {
    * Reads the next bytes of the connection, and may change them.
    *
    * @param length Only this many bytes of `received` count.
-   * @throws ClientError if they violate HTTP. What the receiver throws is passed on.
+   * @throws ExchangeError if they violate HTTP. What the receiver throws is passed on.
    */
   read(received: Buffer, length: number): void {
     if (this.#state === 'idle') throw invalid('bytes without a request');
@@ -181,7 +181,7 @@ export class ResponseParser {
     if (this.#lines.violation !== undefined) throw invalid(this.#lines.violation);
     this.#room -= next - at;
     if (!this.#lines.isComplete) {
-      if (limit < end) throw new ClientError('CLIENT_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
+      if (limit < end) throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
       return next;
     }
     if (this.#state === 'trailers') this.#endTrailers();
@@ -258,5 +258,5 @@ export class ResponseParser {
   }
 }
 
-const invalid = (violation: string): ClientError =>
-  new ClientError('CLIENT_INVALID_RESPONSE', `the response has ${violation}`);
+const invalid = (violation: string): ExchangeError =>
+  new ExchangeError('UPSTREAM_INVALID_RESPONSE', `the response has ${violation}`);

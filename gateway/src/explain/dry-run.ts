@@ -1,8 +1,8 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
-import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from './policy.ts';
-import { parseTarget, rewritePath } from './request-target.ts';
-import { compileRoutes, type RouteTable, routesOn } from './route-table.ts';
+import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from '../routing/policy.ts';
+import { parseTarget, rewritePath } from '../routing/request-target.ts';
+import { compileRoutes, type RouteTable, routesOn } from '../routing/route-table.ts';
 
 /** The outcome of a request, without limits, bodies and services. */
 export type Decision = Readonly<{
@@ -24,7 +24,7 @@ export type Question = Readonly<{ method: string; target: string; caller: Policy
  * Decides requests for a configuration with the code that serves them: the same target rules, table and policy.
  * Services call on the internal listener, all other callers on the public one.
  */
-export function createDecider(config: GatewayConfig): (question: Question) => Decision {
+export function createDryRun(config: GatewayConfig): (question: Question) => Decision {
   const tables = {
     public: compileRoutes(routesOn('public', config)),
     internal: compileRoutes(routesOn('internal', config)),

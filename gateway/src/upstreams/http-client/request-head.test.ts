@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { type ClientRequest, requestHead } from './request-head.ts';
+import { requestHead, type UpstreamRequest } from './request-head.ts';
 
-const get: ClientRequest = { method: 'GET', path: '/', headers: [], body: null };
+const get: UpstreamRequest = { method: 'GET', path: '/', headers: [], body: null };
 
 describe('the head of a request', () => {
-  test.each<[name: string, request: Partial<ClientRequest>, framing: string]>([
+  test.each<[name: string, request: Partial<UpstreamRequest>, framing: string]>([
     ['GET without a body', {}, ''],
     ['DELETE without a body', { method: 'DELETE' }, ''],
     ['POST without a body', { method: 'POST' }, 'content-length: 0\r\n'],
@@ -19,19 +19,22 @@ describe('the head of a request', () => {
   });
 
   const names = ['Host', 'connection', 'Content-Length', 'TRANSFER-ENCODING', 'keep-alive', 'Proxy-Connection'];
-  test.each<[name: string, request: Partial<ClientRequest>]>([
+  test.each<[name: string, request: Partial<UpstreamRequest>]>([
     ...[...names, 'upgrade', 'Expect', '', 'a b', 'a:', 'a\r', 'a\0', '\xe9'].map(
-      (name): [string, Partial<ClientRequest>] => [`a header named ${JSON.stringify(name)}`, { headers: [name, 'a'] }],
+      (name): [string, Partial<UpstreamRequest>] => [
+        `a header named ${JSON.stringify(name)}`,
+        { headers: [name, 'a'] },
+      ],
     ),
-    ...['\r', '\n', '\0', '\x0b', '\x7f', '\u010a', '\u0100'].map((value): [string, Partial<ClientRequest>] => [
+    ...['\r', '\n', '\0', '\x0b', '\x7f', '\u010a', '\u0100'].map((value): [string, Partial<UpstreamRequest>] => [
       `a value with ${JSON.stringify(value)}`,
       { headers: ['a', `b${value}c`] },
     ]),
-    ...['', ' ', '/a b', '/\r\n', '/\0', '/\u010a'].map((path): [string, Partial<ClientRequest>] => [
+    ...['', ' ', '/a b', '/\r\n', '/\0', '/\u010a'].map((path): [string, Partial<UpstreamRequest>] => [
       `the path ${JSON.stringify(path)}`,
       { path },
     ]),
-    ...['', 'CONNECT', 'GET ', 'G\nT'].map((method): [string, Partial<ClientRequest>] => [
+    ...['', 'CONNECT', 'GET ', 'G\nT'].map((method): [string, Partial<UpstreamRequest>] => [
       `the method ${JSON.stringify(method)}`,
       { method },
     ]),
@@ -40,7 +43,7 @@ describe('the head of a request', () => {
     ['a length that is no number', { body: Readable.from([]), bodyLength: Number.NaN }],
   ])('is refused with %s', (_name, request) => {
     expect(() => requestHead({ ...get, ...request }, '')).toThrow(
-      expect.objectContaining({ code: 'CLIENT_INVALID_REQUEST' }),
+      expect.objectContaining({ code: 'UPSTREAM_INVALID_REQUEST' }),
     );
   });
 });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { type Conditions, providers, signingAlgorithms, tokenTypes, type ValueSource } from '../issuer.ts';
+import { type Conditions, providers, signingAlgorithms, tokenTypes, type ValueSource } from '../../issuer.ts';
+import type { Pieces } from '../rules.ts';
+import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
+import { isList, isMap, isText, oneShape } from '../values/shapes.ts';
+import { calledUrl, issuerIdentifier, keySource } from '../values/urls.ts';
 import { claimPath, conditions, roleSource, tenantSource } from './claim-sources.ts';
-import type { Pieces } from './rules.ts';
-import { claimName, duration, id, name, role, seconds, text, unique } from './scalars.ts';
-import { isList, isMap, isText, oneShape } from './shapes.ts';
-import { calledUrl, issuerIdentifier, keySource } from './urls.ts';
 
 const audience = oneShape<readonly string[]>('string or list', 'a text, or a list of texts', [
   { fits: isText, schema: text.transform((one) => [one]) },

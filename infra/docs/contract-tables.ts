@@ -1,6 +1,7 @@
 import { type HeaderRule, headerRules } from '../../packages/identity/src/index.ts';
 
 const rules: readonly HeaderRule[] = headerRules;
+const everyKind = Object.keys(headerRules[0].present).length;
 
 /** The headers that only the gateway writes, as a Markdown table. */
 export function headersTable(): string {
@@ -25,15 +26,11 @@ export function componentsTable(): string {
 
 function presence({ present, name }: HeaderRule): string {
   const kinds = Object.entries(present);
-  if (kinds.every(([, how]) => how === 'required') && kinds.length === 4) return 'always';
+  if (kinds.every(([, how]) => how === 'required') && kinds.length === everyKind) return 'always';
   if (name === 'content-digest') return 'section 6';
   return kinds
     .map(([kind, how]) =>
-      how === 'required'
-        ? `\`${kind}\``
-        : how === 'optional'
-          ? `\`${kind}\`, optional`
-          : `\`${kind}\`: all three or none`,
+      how === 'required' ? `\`${kind}\`` : how === 'optional' ? `\`${kind}\`, optional` : `\`${kind}\`, see below`,
     )
     .join('; ');
 }

@@ -31,7 +31,7 @@ QUERY = re.compile(r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@/?\[\]%-]*)?")
 DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
 EXEMPT = re.compile(r"/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 PREFIXES = ("x-identity", "x-user", "x-tenant", "x-service")
-KINDS = ("user", "anonymous", "service", "gateway")
+KINDS = ("user", "client", "anonymous", "service", "gateway")
 
 
 def full(pattern):
@@ -52,6 +52,7 @@ def canonical(text):
 # Section 2 and section 3: the headers that a signature covers, in order, the kinds that have them, and their grammar.
 EVERY = dict.fromkeys(KINDS, "required")
 OF_USER = {"user": "required", "service": "all-or-none"}
+OF_USER_OR_CLIENT = OF_USER | {"client": "optional"}
 OPTIONAL = dict.fromkeys(KINDS, "optional")
 COVERED = [
     ("x-request-id", EVERY, full(UUID_V7)),
@@ -59,10 +60,11 @@ COVERED = [
     ("x-identity-audience", EVERY, full(ID)),
     ("x-identity-context", EVERY, lambda value: len(value) <= 2048),
     ("x-service-id", {"service": "required"}, full(ID)),
+    ("x-client-id", {"client": "required", "service": "optional"}, full(ID)),
     ("x-user-id", OF_USER, full(ID)),
-    ("x-user-role", OF_USER, full(ROLE)),
-    ("x-tenant-id", OF_USER, full(ID)),
-    ("txn-token", {"user": "optional", "service": "optional"},
+    ("x-user-role", OF_USER_OR_CLIENT, full(ROLE)),
+    ("x-tenant-id", OF_USER_OR_CLIENT, full(ID)),
+    ("txn-token", dict.fromkeys(("user", "client", "service"), "optional"),
      lambda value: len(value) <= 4096 and re.fullmatch(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}", value) is not None),
     ("content-type", OPTIONAL, lambda value: len(value) <= 1024 and re.fullmatch(r"[!-~](?:[ -~]*[!-~])?", value) is not None),
     ("content-digest", OPTIONAL, is_digest),
@@ -70,6 +72,7 @@ COVERED = [
     ("sec-websocket-key", OPTIONAL, full(re.compile(r"[A-Za-z0-9+/]{22}=="))),
 ]
 MESSAGE = {"content-type", "upgrade", "sec-websocket-key"}
+OF_USER_HEADERS = ("x-user-id", "x-user-role", "x-tenant-id")
 CONTRACT = {name for name, _, _ in COVERED if name not in MESSAGE} | {"signature-input", "signature"}
 TRACKED = CONTRACT | MESSAGE | {"content-encoding", "content-length", "transfer-encoding"}
 
@@ -221,11 +224,14 @@ def read_identity(found):
     kind = found["x-identity"]
     if kind not in KINDS:
         raise Refused("header_malformed")
-    acts_for_user = any(name in found for name in ("x-user-id", "x-user-role", "x-tenant-id"))
+    has_client = "x-client-id" in found
+    acts_for_user = not has_client and any(name in found for name in OF_USER_HEADERS)
     names = []
     for name, kinds, matches in COVERED:
         presence = kinds.get(kind, "forbidden")
-        if presence == "all-or-none":
+        if presence == "all-or-none" and has_client:
+            presence = kinds.get("client", "forbidden")
+        elif presence == "all-or-none":
             presence = "required" if acts_for_user else "optional"
         if name == "sec-websocket-key":
             presence = "required" if "upgrade" in found else "forbidden"
@@ -240,15 +246,28 @@ def read_identity(found):
         if not matches(found[name]):
             raise Refused("header_malformed")
         names.append(name)
-    user = {"user_id": found.get("x-user-id"), "role": found.get("x-user-role"), "tenant_id": found.get("x-tenant-id")}
     identity = {"kind": kind, "request_id": found["x-request-id"], "context": parse_context(found["x-identity-context"])}
     if kind == "user":
-        identity |= user
+        identity |= read_members(found, USER_MEMBERS)
+    if kind == "client":
+        identity |= read_members(found, CLIENT_MEMBERS)
     if kind == "service":
-        identity |= {"service_id": found["x-service-id"]} | ({"user": user} if acts_for_user else {})
+        identity["service_id"] = found["x-service-id"]
+        if has_client:
+            identity["client"] = read_members(found, CLIENT_MEMBERS)
+        if acts_for_user:
+            identity["user"] = read_members(found, USER_MEMBERS)
     if "txn-token" in found:
         identity["txn_token"] = found["txn-token"]
     return identity, names
+
+
+USER_MEMBERS = {"user_id": "x-user-id", "role": "x-user-role", "tenant_id": "x-tenant-id"}
+CLIENT_MEMBERS = {"client_id": "x-client-id", "role": "x-user-role", "tenant_id": "x-tenant-id"}
+
+
+def read_members(found, members):
+    return {member: found[name] for member, name in members.items() if name in found}
 
 
 def check_body(method, found, has_body, stream):
@@ -260,7 +279,8 @@ def check_body(method, found, has_body, stream):
 
 
 STRING = re.compile(r'"([ !#-\[\]-~]*)"')
-MEMBER = re.compile(r'([a-z-]+)=("[ !#-\[\]-~]*"|0|[1-9][0-9]{0,9}|\( *"[A-Za-z0-9._:-]{1,64}"(?: +"[A-Za-z0-9._:-]{1,64}")* *\))')
+QUOTED = r'"[ !#-\[\]-~]*"'
+MEMBER = re.compile(rf'([a-z-]+)=({QUOTED}(?:;iss={QUOTED})?|0|[1-9][0-9]{{0,9}}|\( *{QUOTED}(?: +{QUOTED})* *\))')
 
 
 def is_address(value):
@@ -270,11 +290,20 @@ def is_address(value):
         return False
 
 
+is_issuer = full(re.compile(r"[!#-\[\]-~]{1,512}"))
+is_subject = full(re.compile(r"[!#-\[\]-~]{1,255}"))
 STRINGS = {
     "ip": is_address,
-    "iss": full(re.compile(r"[!#-\[\]-~]{1,512}")),
+    "iss": is_issuer,
     "sid": full(ID),
     "jkt": full(re.compile(r"[A-Za-z0-9_-]{43}")),
+    "client": full(ID),
+}
+# For each list: the grammar of an item, the most items, and whether all must differ.
+LISTS = {
+    "amr": (full(re.compile(r"[A-Za-z0-9._:-]{1,64}")), 16, False),
+    "scope": (full(re.compile(r"[!#-\[\]-~]{1,128}")), 64, True),
+    "roles": (full(ROLE), 64, True),
 }
 
 
@@ -283,21 +312,29 @@ def parse_context(text):
     context, rest = {}, text.strip(" ")
     while rest:
         match = MEMBER.match(rest)
-        if match is None:
+        name = match and match[1].replace("-", "_")
+        value = match and parse_member(match[1], match[2])
+        if value is None or name in context:
             raise Refused("header_malformed")
-        key, value = match[1], match[2]
-        items = STRING.findall(value)
-        good = {
-            "auth-time": value[0] not in '"(',
-            "amr": value[0] == "(" and len(items) <= 16,
-        }.get(key, key in STRINGS and value[0] == '"' and STRINGS[key](value[1:-1]))
-        name = key.replace("-", "_")
-        if not good or name in context:
-            raise Refused("header_malformed")
-        context[name] = int(value) if key == "auth-time" else items if key == "amr" else value[1:-1]
+        context[name] = value
         rest = rest[match.end():].lstrip(" ")
         if rest:
             comma, rest = rest[0] == ",", rest[1:].lstrip(" ")
             if not comma or not rest:
                 raise Refused("header_malformed")
     return context
+
+
+def parse_member(key, value):
+    """The value of a member, or None if its type or grammar is another."""
+    items = STRING.findall(value)
+    if key in STRINGS:
+        return items[0] if value[0] == value[-1] == '"' and len(items) == 1 and STRINGS[key](items[0]) else None
+    if key in LISTS:
+        matches, most, distinct = LISTS[key]
+        good = value[0] == "(" and len(items) <= most and all(map(matches, items))
+        return items if good and not (distinct and len(set(items)) < len(items)) else None
+    if key == "act":
+        good = len(items) == 2 and value[0] == '"' and is_subject(items[0]) and is_issuer(items[1])
+        return {"sub": items[0], "iss": items[1]} if good else None
+    return int(value) if key == "auth-time" and value[0] not in '"(' else None

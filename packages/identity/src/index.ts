@@ -1,11 +1,23 @@
 // For the gateway: identities, header names and signing.
 
+export { ContextTooLong } from './contract/context.ts';
 export { type HeaderRule, headerRules, type RequestToSign } from './contract/contract.ts';
 export { contentDigest, emptyContentDigest } from './contract/digest.ts';
-export { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from './contract/grammar.ts';
+export {
+  idPattern,
+  isAuthMethod,
+  isIssuer,
+  isScope,
+  isSubject,
+  isUnixSeconds,
+  rolePattern,
+} from './contract/grammar.ts';
 export { contractHeaders, foldHeaderName, isIdentityHeader, isReservedHeader } from './contract/header-names.ts';
 export type {
+  Actor,
   AnonymousIdentity,
+  ClientClaims,
+  ClientIdentity,
   GatewayIdentity,
   Identity,
   IdentityContext,

@@ -25,6 +25,17 @@ export type Refused = Partial<Record<RefusalReason, Record<string, Message | Par
 export const txn = 'eyJ0eXAiOiJ0eG50b2tlbitqd3QifQ.eyJ0eG4iOiIxIn0.c2lnbmF0dXJl';
 export const service: IdentityFacts = { kind: 'service', serviceId: 'complaint-service' };
 export const forUser: IdentityFacts = { ...service, user: { userId: 'u-1', role: 'agent', tenantId: 'acme' } };
+export const machine: IdentityFacts = {
+  kind: 'client',
+  clientId: 'client-7',
+  role: 'agent',
+  tenantId: 'acme',
+  context: { iss: 'https://issuer.example', scope: ['orders.read'] },
+};
+export const forClient: IdentityFacts = {
+  ...service,
+  client: { clientId: 'client-7', role: 'agent', tenantId: 'acme' },
+};
 export const anonymous: IdentityFacts = { kind: 'anonymous' };
 export const upgrade = { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' };
 export const emptyDigest = 'sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:';

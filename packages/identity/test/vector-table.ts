@@ -10,12 +10,13 @@ import {
   withHeader,
   without,
 } from './forge.ts';
-import { anonymous, forUser, type Refused, service, txn, uncovered, upgrade } from './vector-parts.ts';
+import { anonymous, forUser, machine, type Refused, service, txn, uncovered, upgrade } from './vector-parts.ts';
 
 const rules: readonly HeaderRule[] = headerRules;
 
 const kinds: Record<IdentityKind, IdentityFacts> = {
   user: { kind: 'user', userId: 'u-1', role: 'agent', tenantId: 'acme' },
+  client: machine,
   anonymous,
   service: forUser,
   gateway: { kind: 'gateway' },
@@ -25,6 +26,7 @@ const kinds: Record<IdentityKind, IdentityFacts> = {
 const examples: Readonly<Record<string, string>> = {
   'x-request-id': requestId,
   'x-service-id': 'billing',
+  'x-client-id': 'nightly-export',
   'x-user-id': 'u-1',
   'x-user-role': 'agent',
   'x-tenant-id': 'acme',
@@ -38,12 +40,12 @@ const full = (kind: IdentityKind) =>
     method: 'POST',
     body: '{}',
     contentType: 'application/json',
-    ...(kind === 'user' || kind === 'service' ? { txnToken: txn } : {}),
+    ...(kind === 'anonymous' || kind === 'gateway' ? {} : { txnToken: txn }),
   });
 const upgraded = () => genuine({ upgrade });
 const carrier = ({ name, present }: HeaderRule): Message => {
   if (name === 'upgrade' || name === 'sec-websocket-key') return upgraded();
-  return full('user' in present ? 'user' : 'service');
+  return full((Object.keys(kinds) as IdentityKind[]).find((kind) => present[kind] !== undefined) ?? 'user');
 };
 
 const named = (

@@ -20,14 +20,17 @@ function verifiedOf(request: object): Verified {
 }
 
 /**
- * Lets the handler read the identity if its kind is one of `kinds`.
+ * Lets the handler read the identity if its kind is one of `kinds`. A service that acts for a client needs `client`
+ * too: a handler that does not know clients would take it for a service that acts for itself.
  *
  * @returns undefined for another kind.
  * @throws Error when the request was never verified.
  */
 export function allowKinds(request: object, kinds: readonly IdentityKind[]): Identity | undefined {
   const found = verifiedOf(request);
-  if (!kinds.includes(found.identity.kind)) return undefined;
+  const { identity } = found;
+  if (!kinds.includes(identity.kind)) return undefined;
+  if (identity.kind === 'service' && identity.client !== undefined && !kinds.includes('client')) return undefined;
   found.allowed = true;
   return found.identity;
 }

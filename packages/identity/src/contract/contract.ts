@@ -1,5 +1,5 @@
 import * as grammar from './grammar.ts';
-import type { IdentityFacts, IdentityKind, UserClaims } from './identity.ts';
+import type { ClientClaims, IdentityFacts, IdentityKind, UserClaims } from './identity.ts';
 import { componentList } from './rfc9421.ts';
 
 export const identityTag = 'countersign-v1';
@@ -18,7 +18,7 @@ export type RequestToSign = Readonly<{
   contentType?: string;
   /** From {@link contentDigest}, in digest mode, for every method except GET and HEAD, also for an empty body. */
   contentDigest?: string;
-  /** For users and services only. */
+  /** For users, clients and services only. */
   txnToken?: string;
   /** The `Upgrade` and `Sec-WebSocket-Key` headers exactly as they are sent. */
   upgrade?: Readonly<{ protocol: string; key: string }>;
@@ -27,7 +27,10 @@ export type RequestToSign = Readonly<{
 /** One header of the contract. Signer, verifier, the gateway's strip rule and the documentation all read this row. */
 export type HeaderRule = Readonly<{
   name: string;
-  /** By kind of identity. `all-or-none` headers come together or not at all. A kind without an entry never has it. */
+  /**
+   * By kind of identity. `all-or-none` headers come together or not at all; with `x-client-id` the rule of `client`
+   * applies instead. A kind without an entry never has the header.
+   */
   present: Readonly<Partial<Record<IdentityKind, 'required' | 'optional' | 'all-or-none'>>>;
   /** Required with this header, refused without it. */
   onlyWith?: string;
@@ -49,23 +52,28 @@ export type HeaderRule = Readonly<{
 }>;
 
 const everyKind = (presence: 'required' | 'optional') =>
-  ({ user: presence, anonymous: presence, service: presence, gateway: presence }) as const;
+  ({ user: presence, client: presence, anonymous: presence, service: presence, gateway: presence }) as const;
 const ofUser = { user: 'required', service: 'all-or-none' } as const;
+const ofUserOrClient = { user: 'required', client: 'optional', service: 'all-or-none' } as const;
 const userIn = (facts: IdentityFacts): UserClaims | undefined =>
   facts.kind === 'user' ? facts : facts.kind === 'service' ? facts.user : undefined;
+const clientIn = (facts: IdentityFacts): ClientClaims | undefined =>
+  facts.kind === 'client' ? facts : facts.kind === 'service' ? facts.client : undefined;
+const principalIn = (facts: IdentityFacts) => userIn(facts) ?? clientIn(facts);
 
 /** The contract: every header, in the order in which the signature covers them. To add a header, add a row. */
 // biome-ignore format: one line a header
 export const headerRules = [
   { name: 'x-request-id', present: everyKind('required'), grammar: grammar.uuidV7, covered: true, stripped: true, fromRequest: (request) => request.requestId, meaning: "the id that the gateway gave this request" },
-  { name: 'x-identity', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (facts) => facts.kind, meaning: 'the kind of caller: `user`, `anonymous`, `service` or `gateway`' },
+  { name: 'x-identity', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (facts) => facts.kind, meaning: 'the kind of caller: `user`, `client`, `anonymous`, `service` or `gateway`' },
   { name: 'x-identity-audience', present: everyKind('required'), grammar: grammar.id, covered: true, stripped: true, prefix: 'x-identity', fromToken: (_facts, audience) => audience, meaning: "the receiving service's name in gateway.yaml" },
   { name: 'x-identity-context', present: everyKind('required'), grammar: grammar.contextText, covered: true, stripped: true, prefix: 'x-identity', meaning: 'what else is known of the caller, possibly nothing' },
   { name: 'x-service-id', present: { service: 'required' }, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-service', fromToken: (facts) => facts.kind === 'service' ? facts.serviceId : undefined, meaning: 'the calling service' },
+  { name: 'x-client-id', present: { client: 'required', service: 'optional' }, grammar: grammar.id, covered: true, stripped: true, fromToken: (facts) => clientIn(facts)?.clientId, meaning: 'the OAuth client that calls for itself' },
   { name: 'x-user-id', present: ofUser, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-user', fromToken: (facts) => userIn(facts)?.userId, meaning: 'the user' },
-  { name: 'x-user-role', present: ofUser, grammar: grammar.role, covered: true, stripped: true, prefix: 'x-user', fromToken: (facts) => userIn(facts)?.role, meaning: "the user's role in the tenant" },
-  { name: 'x-tenant-id', present: ofUser, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-tenant', fromToken: (facts) => userIn(facts)?.tenantId, meaning: 'the tenant' },
-  { name: 'txn-token', present: { user: 'optional', service: 'optional' }, grammar: grammar.threePartToken, covered: true, stripped: true, fromRequest: (request) => request.txnToken, meaning: 'opaque; the service sends it back on nested calls' },
+  { name: 'x-user-role', present: ofUserOrClient, grammar: grammar.role, covered: true, stripped: true, prefix: 'x-user', fromToken: (facts) => principalIn(facts)?.role, meaning: 'the role in the tenant' },
+  { name: 'x-tenant-id', present: ofUserOrClient, grammar: grammar.id, covered: true, stripped: true, prefix: 'x-tenant', fromToken: (facts) => principalIn(facts)?.tenantId, meaning: 'the tenant' },
+  { name: 'txn-token', present: { user: 'optional', client: 'optional', service: 'optional' }, grammar: grammar.threePartToken, covered: true, stripped: true, fromRequest: (request) => request.txnToken, meaning: 'opaque; the service sends it back on nested calls' },
   { name: 'content-type', present: everyKind('optional'), coveredWith: 'content-digest', grammar: grammar.printable, covered: true, stripped: false, fromRequest: (request) => request.contentType, meaning: 'the media type of the body' },
   { name: 'content-digest', present: everyKind('optional'), grammar: grammar.sha256Digest, covered: true, stripped: true, fromRequest: (request) => request.contentDigest, meaning: 'the hash of the body' },
   { name: 'upgrade', present: everyKind('optional'), grammar: grammar.protocolToken, covered: true, stripped: false, fromRequest: (request) => request.upgrade?.protocol, meaning: 'the protocol to switch to' },
@@ -113,6 +121,7 @@ export function presenceOf(
   if (rule.onlyWith !== undefined) return has(rule.onlyWith) ? 'required' : 'forbidden';
   const presence = rule.present[kind] ?? 'forbidden';
   if (presence !== 'all-or-none') return presence;
+  if (has('x-client-id')) return presenceOf(rule, 'client', has);
   return coveredRules.some((other) => other.present[kind] === 'all-or-none' && has(other.name))
     ? 'required'
     : 'optional';

@@ -1,9 +1,12 @@
-export type DictionaryValue = string | number | readonly string[];
+/** A string with exactly one parameter, which is a string too: `"alice";iss="https://issuer.example"`. */
+export type ParameterizedString = Readonly<{ text: string; parameter: string; value: string }>;
+export type DictionaryValue = string | number | readonly string[] | ParameterizedString;
 
 /**
- * Parses the subset of RFC 9651 dictionaries that the contract uses: strings, integers and inner lists of strings,
- * without parameters. It runs in one pass, without backtracking. It is stricter than the RFC in three places: a repeated
- * key is refused (the RFC keeps the last value), an integer has no sign and no leading zero, and a string has no escapes.
+ * Parses the subset of RFC 9651 dictionaries that the contract uses: strings, strings with one parameter, integers and
+ * inner lists of strings. It runs in one pass, without backtracking. It is stricter than the RFC in four places: a
+ * repeated key is refused (the RFC keeps the last value), an integer has no sign and no leading zero, a string has no
+ * escapes, and there is no space before a parameter.
  *
  * @returns undefined if the input is malformed.
  */
@@ -31,10 +34,19 @@ const integerPattern = /(?:0|[1-9][0-9]{0,14})(?![0-9.])/y;
 const stringPattern = /"[ !#-[\]-~]*"/y;
 
 function takeValue(cursor: Cursor): DictionaryValue | undefined {
-  if (cursor.next === '"') return takeString(cursor);
+  if (cursor.next === '"') return takeItem(cursor);
   if (cursor.eat('(')) return takeInnerList(cursor);
   const digits = cursor.take(integerPattern);
   return digits === undefined ? undefined : Number(digits);
+}
+
+function takeItem(cursor: Cursor): string | ParameterizedString | undefined {
+  const text = takeString(cursor);
+  if (text === undefined || !cursor.eat(';')) return text;
+  const parameter = cursor.take(keyPattern);
+  if (parameter === undefined || !cursor.eat('=')) return undefined;
+  const value = takeString(cursor);
+  return value === undefined ? undefined : { text, parameter, value };
 }
 
 function takeString(cursor: Cursor): string | undefined {

@@ -21,7 +21,8 @@ export const id: Grammar = { text: '*id*', matches: (value) => idPattern.test(va
 export const role: Grammar = { text: '*role*', matches: (value) => rolePattern.test(value) };
 /** A UUIDv7 in lower case (RFC 9562 section 5.7). */
 export const uuidV7: Grammar = { text: '*UUIDv7*', matches: (value) => requestId.test(value) };
-export const contextText: Grammar = { text: 'section 5', matches: (value) => value.length <= 2048 };
+export const maxContextLength = 2048;
+export const contextText: Grammar = { text: 'section 5', matches: (value) => value.length <= maxContextLength };
 export const threePartToken: Grammar = {
   text: '*token*',
   matches: (value) => value.length <= 4096 && txnToken.test(value),
@@ -65,12 +66,18 @@ export const isQuery = (value: string) => value.length <= maxTargetLength && que
 
 const issuer = /^[!#-[\]-~]{1,512}$/;
 const authMethod = /^[A-Za-z0-9._:-]{1,64}$/;
+const scopeToken = /^[!#-[\]-~]{1,128}$/;
+const subject = /^[!#-[\]-~]{1,255}$/;
 const thumbprint = /^[A-Za-z0-9_-]{43}$/;
 
 /** Printable ASCII without space, quote and backslash, so that its structured-field form needs no escapes. */
 export const isIssuer = (value: string) => issuer.test(value);
 /** RFC 8176. */
 export const isAuthMethod = (value: string) => authMethod.test(value);
+/** A scope-token of RFC 6749 section 3.3, of bounded length. */
+export const isScope = (value: string) => scopeToken.test(value);
+/** `sub` of an actor, with the characters of an issuer. OpenID Connect Core section 2 allows 255. */
+export const isSubject = (value: string) => subject.test(value);
 /** RFC 7638, SHA-256. */
 export const isThumbprint = (value: string) => thumbprint.test(value);
 export const isUnixSeconds = (value: number) => Number.isInteger(value) && value >= 0 && value <= 9_999_999_999;

@@ -15,23 +15,38 @@ export type IdentityContext = Readonly<{
    * request obtains a token.
    */
   jkt?: string;
+  /** The OAuth client through which a user came (`client_id` or `azp` of the token). */
+  client?: string;
+  /** The token's scopes that gateway.yaml names (RFC 6749 section 3.3). Compared byte by byte. */
+  scope?: readonly string[];
+  /** Every role that the token maps to. `role` of the identity is one of them. */
+  roles?: readonly string[];
+  /** Who acts for the caller: the outermost `act` of the token (RFC 8693 section 4.1). */
+  act?: Actor;
 }>;
+
+/** An actor: `sub` of the issuer `iss`. */
+export type Actor = Readonly<{ sub: string; iss: string }>;
 
 /** A user of one tenant. */
 export type UserClaims = Readonly<{ userId: string; role: string; tenantId: string }>;
+/** An OAuth client that calls for itself: a machine with a token of its own (RFC 6749 section 4.4). */
+export type ClientClaims = Readonly<{ clientId: string; role?: string; tenantId?: string }>;
 
 type Common = Readonly<{ requestId: string; context: IdentityContext }>;
 
 export type UserIdentity = Common & UserClaims & Readonly<{ kind: 'user'; txnToken?: string }>;
+export type ClientIdentity = Common & ClientClaims & Readonly<{ kind: 'client'; txnToken?: string }>;
 export type AnonymousIdentity = Common & Readonly<{ kind: 'anonymous' }>;
 /** A request of the gateway's own, for example to the revocation feed. */
 export type GatewayIdentity = Common & Readonly<{ kind: 'gateway' }>;
-/** Another service on a nested call. `user` is set when the service acts for a user. */
-export type ServiceIdentity = Common &
-  Readonly<{ kind: 'service'; serviceId: string; user?: UserClaims; txnToken?: string }>;
+/** The user or the client that a service acts for, never both. Neither when it acts for itself. */
+type Principal = Readonly<{ user?: UserClaims; client?: ClientClaims }>;
+/** Another service on a nested call. */
+export type ServiceIdentity = Common & Principal & Readonly<{ kind: 'service'; serviceId: string; txnToken?: string }>;
 
 /** The caller of a request, as signed by the gateway. */
-export type Identity = UserIdentity | AnonymousIdentity | GatewayIdentity | ServiceIdentity;
+export type Identity = UserIdentity | ClientIdentity | AnonymousIdentity | GatewayIdentity | ServiceIdentity;
 export type IdentityKind = Identity['kind'];
 
 type ContextFacts = Readonly<{ context?: Omit<IdentityContext, 'ip'> }>;
@@ -39,5 +54,6 @@ type ContextFacts = Readonly<{ context?: Omit<IdentityContext, 'ip'> }>;
 /** The part of an identity that is the same for every request of one token. */
 export type IdentityFacts =
   | (ContextFacts & UserClaims & Readonly<{ kind: 'user' }>)
+  | (ContextFacts & ClientClaims & Readonly<{ kind: 'client' }>)
   | (ContextFacts & Readonly<{ kind: 'anonymous' | 'gateway' }>)
-  | (ContextFacts & Readonly<{ kind: 'service'; serviceId: string; user?: UserClaims }>);
+  | (ContextFacts & Principal & Readonly<{ kind: 'service'; serviceId: string }>);

@@ -36,9 +36,13 @@ const contextIndex = coveredRules.findIndex(({ name }) => name === 'x-identity-c
 /**
  * Validates an identity and serializes its fixed parts, once per token and audience.
  *
- * @throws RangeError on a value outside the contract. The gateway refuses such a token and never repairs it.
+ * @throws RangeError on a value outside the contract; ContextTooLong. The gateway refuses such a token and never
+ *   repairs it.
  */
 export function prepareIdentity(facts: IdentityFacts, audience: string): PreparedIdentity {
+  if (facts.kind === 'service' && facts.user !== undefined && facts.client !== undefined) {
+    refuseValue('a service that acts for a user and a client');
+  }
   const before: string[] = [];
   const after: string[] = [];
   let covered = 1 << contextIndex;
@@ -59,10 +63,11 @@ export function prepareIdentity(facts: IdentityFacts, audience: string): Prepare
   };
 }
 
-/** A service that acts for a user needs all of the user's headers. */
-function isRequired(rule: HeaderRule, facts: IdentityFacts): boolean {
-  const presence = rule.present[facts.kind];
-  return presence === 'all-or-none' ? facts.kind === 'service' && facts.user !== undefined : presence === 'required';
+/** A service that acts for a user needs all of the user's headers, and one that acts for a client needs its id. */
+function isRequired({ name, present }: HeaderRule, facts: IdentityFacts): boolean {
+  const presence = present[facts.kind];
+  if (presence === 'required' || facts.kind !== 'service') return presence === 'required';
+  return name === 'x-client-id' ? facts.client !== undefined : presence === 'all-or-none' && facts.user !== undefined;
 }
 
 function serializeLines(headers: readonly string[]): string {

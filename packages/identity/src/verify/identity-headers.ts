@@ -1,6 +1,6 @@
 import { parseContext } from '../contract/context.ts';
 import { type CoveredMask, coveredRules, presenceOf } from '../contract/contract.ts';
-import type { Identity, IdentityKind, UserClaims } from '../contract/identity.ts';
+import type { ClientClaims, Identity, IdentityKind, UserClaims } from '../contract/identity.ts';
 import { IdentityRefused } from '../contract/refusal.ts';
 
 /** The identity that the headers state. It is not trustworthy until the signature has been verified. */
@@ -34,7 +34,7 @@ export function parseIdentityHeaders(headers: Headers): UnverifiedIdentity {
   return { identity: buildIdentity(kind, headers), audience: textOf(headers, 'x-identity-audience'), covered };
 }
 
-const kinds: readonly IdentityKind[] = ['user', 'anonymous', 'service', 'gateway'];
+const kinds: readonly IdentityKind[] = ['user', 'client', 'anonymous', 'service', 'gateway'];
 
 function kindOf(headers: Headers): IdentityKind {
   const value = headers.get('x-identity');
@@ -53,7 +53,9 @@ function buildIdentity(kind: IdentityKind, headers: Headers): Identity {
   const txnToken = headers.get('txn-token');
   const withToken = txnToken === undefined ? common : { ...common, txnToken };
   if (kind === 'user') return { kind, ...withToken, ...userOf(headers) };
+  if (kind === 'client') return { kind, ...withToken, ...clientOf(headers) };
   const serviceId = textOf(headers, 'x-service-id');
+  if (headers.has('x-client-id')) return { kind, ...withToken, serviceId, client: clientOf(headers) };
   return { kind, ...withToken, serviceId, ...(headers.has('x-user-id') && { user: userOf(headers) }) };
 }
 
@@ -62,6 +64,15 @@ function userOf(headers: Headers): UserClaims {
     userId: textOf(headers, 'x-user-id'),
     role: textOf(headers, 'x-user-role'),
     tenantId: textOf(headers, 'x-tenant-id'),
+  };
+}
+
+function clientOf(headers: Headers): ClientClaims {
+  const [role, tenantId] = [headers.get('x-user-role'), headers.get('x-tenant-id')];
+  return {
+    clientId: textOf(headers, 'x-client-id'),
+    ...(role !== undefined && { role }),
+    ...(tenantId !== undefined && { tenantId }),
   };
 }
 

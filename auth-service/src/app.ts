@@ -1,4 +1,11 @@
-import { createRouter, createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
+import {
+  createRouter,
+  createServiceApp,
+  descriptionRoutes,
+  type Health,
+  type Logger,
+  type Registry,
+} from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { errors } from './errors.ts';
 import type { RegisterParts } from './flows/accounts/register.ts';
@@ -8,7 +15,7 @@ import type { LoginParts } from './flows/sessions/log-in.ts';
 import type { RefreshParts } from './flows/sessions/refresh.ts';
 import { passwordRoutes } from './routes/accounts/password.ts';
 import { registrationRoutes } from './routes/accounts/registration.ts';
-import { descriptionRoutes } from './routes/description.ts';
+import { api } from './routes/api.ts';
 import { keySetRoutes } from './routes/keys/key-set.ts';
 import { secondFactorRoutes } from './routes/second-factor/second-factor.ts';
 import type { BrowserParts } from './routes/sessions/browser.ts';
@@ -62,7 +69,7 @@ export function createApp(parts: AppParts): Express {
     metrics: parts.metrics,
     errors,
     ...(parts.publishKeys && { publishKeys: toGatewayAlone(parts.publishKeys) }),
-    open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes()),
+    open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api)),
     identity: parts.identity,
     maxBodyBytes,
     routes,

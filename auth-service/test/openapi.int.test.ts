@@ -1,4 +1,4 @@
-import { createHealth, createMetrics } from '@countersign/service-kit';
+import { createHealth, createMetrics, describeApi } from '@countersign/service-kit';
 import { databases, silentLogger, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Validator } from '@seriousme/openapi-schema-validator';
@@ -6,8 +6,7 @@ import request from 'supertest';
 import { createApp } from '../src/app.ts';
 import { openSigningKeys } from '../src/flows/keys/signing-keys.ts';
 import { openFeed } from '../src/flows/sessions/follow-revocations.ts';
-import { endpoints } from '../src/routes/endpoints.ts';
-import { describeEndpoints } from '../src/routes/openapi.ts';
+import { api } from '../src/routes/api.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { keks, loginParts } from './support/flows.ts';
 import { openProbed } from './support/probed-database.ts';
@@ -50,20 +49,20 @@ describe('the description of the service', () => {
   });
 
   test('names exactly the served routes', () => {
-    const described = endpoints.map(({ method, path }) => `${method} ${path}`);
+    const described = api.endpoints.map(({ method, path }) => `${method} ${path}`);
     expect(served(app).sort()).toEqual([...described, ...open].sort());
   });
 
   test('is valid OpenAPI 3.1, and names each operation once', async () => {
-    const document = describeEndpoints(endpoints);
+    const document = describeApi(api);
     expect(await new Validator().validate(document)).toMatchObject({ valid: true });
-    expect(new Set(endpoints.map(({ operationId }) => operationId)).size).toBe(endpoints.length);
+    expect(new Set(api.endpoints.map(({ operationId }) => operationId)).size).toBe(api.endpoints.length);
   });
 
   test('is served publicly', async () => {
     const answer = await request(app).get('/.well-known/openapi.json');
     expect(answer.status).toBe(200);
-    expect(answer.body).toEqual(JSON.parse(JSON.stringify(describeEndpoints(endpoints))));
+    expect(answer.body).toEqual(JSON.parse(JSON.stringify(describeApi(api))));
     const again = await request(app).get('/.well-known/openapi.json').set('if-none-match', String(answer.headers.etag));
     expect(again.status).toBe(304);
   });

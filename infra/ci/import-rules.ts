@@ -59,7 +59,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     ],
   },
   'packages/service-kit': {
-    rooms: ['index.ts', 'gateway', 'http', 'process', 'errors.ts'],
+    rooms: ['index.ts', 'gateway', 'api', 'http', 'process', 'errors.ts'],
   },
   'auth-service': {
     rooms: [

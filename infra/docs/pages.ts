@@ -1,6 +1,6 @@
+import { describeApi } from '@countersign/service-kit';
 import { usage as operatorUsage } from '../../auth-service/src/operator/commands.ts';
-import { endpoints } from '../../auth-service/src/routes/endpoints.ts';
-import { describeEndpoints } from '../../auth-service/src/routes/openapi.ts';
+import { api as authApi } from '../../auth-service/src/routes/api.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
@@ -25,7 +25,7 @@ export const pages: readonly [file: string, render: Render][] = [
   ],
   ['auth-service/README.md', (current) => between(current, 'operator', `\`\`\`text\n${operatorUsage()}\n\`\`\``)],
   ['docs/operations/metrics.md', (current) => between(current, 'metrics', metricsTable())],
-  ['docs/openapi/auth-service.json', () => `${JSON.stringify(describeEndpoints(endpoints), null, 2)}\n`],
+  ['docs/openapi/auth-service.json', () => `${JSON.stringify(describeApi(authApi), null, 2)}\n`],
   ['infra/gateway.schema.json', () => `${JSON.stringify(editorSchema(), null, 2)}\n`],
 ];
 

@@ -8,8 +8,9 @@ import {
   signRequest,
 } from '@countersign/identity';
 import { recordingUpstream } from '@countersign/testing';
+import { assertDescribed } from '@countersign/testing/service';
 import request, { type Test } from 'supertest';
-import { assertDescribed } from './described.ts';
+import { api } from '../../src/routes/api.ts';
 
 export const anonymous: IdentityFacts = { kind: 'anonymous' };
 export const gatewayItself: IdentityFacts = { kind: 'gateway' };
@@ -60,7 +61,7 @@ export async function testGateway() {
     sent.set(Object.fromEntries(headers)).set({ 'user-agent': 'jest', ...options.headers });
     if (hasBody) sent.set('content-type', contentType).send(body);
     // Checks every response in every test against the description.
-    return sent.expect((answer) => assertDescribed(method, path, answer));
+    return sent.expect((answer) => assertDescribed(api, method, path, answer));
   }
 
   return { keysUrl: `${keySet.url}/.well-known/jwks.json`, call, close: () => keySet.close() };

@@ -1,11 +1,16 @@
+export { descriptionRoutes } from './api/description-routes.ts';
+export { type Call, type Endpoint, endpointsWith, type ResponseSpec } from './api/endpoint.ts';
+export { type Api, describeApi } from './api/openapi.ts';
+export { errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
+export { serve } from './api/serve.ts';
 export { AppError, commonErrors, type ErrorTable, type Fault } from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
-export { jsonBody, lineField, textField } from './http/body.ts';
+export { formBody, jsonBody, lineField, textField } from './http/body.ts';
 export { assertIfMatch, entityTag, preconditionErrors } from './http/entity-tag.ts';
 export { closeListening, drainServer, listen } from './http/listening.ts';
-export { pageFields, pageOf } from './http/page.ts';
+export { pageFields, pageOf, wholeNumberField } from './http/page.ts';
 export { type Answer, answerOf, notFound, problemMediaType, problemOf, respondWithProblem } from './http/problem.ts';
 export { addToLog, describeCaller, requestIdOf, requestLog } from './http/request-log.ts';
 export { createRouter, createServiceApp, healthRoutes, type ServiceParts } from './http/service-app.ts';

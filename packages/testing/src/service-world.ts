@@ -2,8 +2,9 @@ import type { RequestListener } from 'node:http';
 import type { Database } from '@countersign/database';
 import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
-import { createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
+import { type Api, createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
 import supertest, { type Test } from 'supertest';
+import { assertDescribed } from './assert-described.ts';
 import { type CapturingLogger, capturingLogger } from './capturing-logger.ts';
 import { type TestClock, testClock } from './clock.ts';
 import type { ThrowAway } from './databases.ts';
@@ -38,6 +39,8 @@ export type ServiceWorld<Schema> = Readonly<{
 export type WorldOptions<Schema> = Readonly<{
   /** The service's name. */
   audience: string;
+  /** The service's routes. Every response in every test is compared with their declarations. */
+  api?: Api;
   /** An open database with the test's data. It is closed with the world. */
   database: ThrowAway<Schema>;
   createApp(
@@ -47,7 +50,7 @@ export type WorldOptions<Schema> = Readonly<{
 
 /** Starts a service's real app on a real database, behind a test gateway that signs any identity. */
 export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promise<ServiceWorld<Schema>> {
-  const { audience, database } = options;
+  const { audience, api, database } = options;
   const clock = testClock(Math.floor(Date.now() / 1000) * 1000);
   const gateway = await testGateway(clock);
   const keys = gatewayKeys({ url: gateway.keysUrl });
@@ -71,6 +74,7 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
 
   const send: ServiceWorld<Schema>['send'] = (method, target, headers, body) => {
     const request = supertest(app)[method.toLowerCase() as 'get'](target).set(headers);
+    if (api !== undefined) request.expect((response) => assertDescribed(api, method, target, response));
     return body === undefined ? request : request.send(body);
   };
   return {

@@ -1,44 +1,47 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
 import { changePassword, type PasswordParts } from '../../flows/accounts/change-password.ts';
 import { forgotPassword, resetPassword } from '../../flows/accounts/reset-password.ts';
 import { callerOf, sessionOf } from '../caller.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { emailAddress, mailedToken, newPassword, secretText } from '../fields.ts';
 
 export const forgotPasswordEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/password/forgot',
   operationId: 'forgotPassword',
+  tag: 'Accounts',
   summary: 'Have a link to a new password mailed; the answer is the same whether or not the address has an account',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ email: emailAddress }),
-  answers: { 202: null },
-  refusals: ['too_many_attempts'],
+  responses: { 202: null },
+  errors: ['too_many_attempts'],
 });
 
 export const resetPasswordEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/password/reset',
   operationId: 'resetPassword',
+  tag: 'Accounts',
   summary: 'Choose a new password with the token that was mailed; every session ends',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ token: mailedToken, password: newPassword }),
-  answers: { 204: null },
-  refusals: ['invalid_token', 'too_many_attempts', 'login_busy'],
+  responses: { 204: null },
+  errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
 });
 
 export const changePasswordEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/password/change',
   operationId: 'changePassword',
+  tag: 'Accounts',
   summary: 'Choose a new password, knowing the present one; every other session ends',
-  access: 'user',
+  callers: ['user'],
   body: z.object({ current_password: secretText(maxPasswordLength), new_password: newPassword }),
-  answers: { 204: null },
-  refusals: ['invalid_credentials', 'session_revoked', 'too_many_attempts', 'login_busy'],
+  responses: { 204: null },
+  errors: ['invalid_credentials', 'session_revoked', 'too_many_attempts', 'login_busy'],
 });
 
 export function passwordRoutes(parts: PasswordParts): Router {

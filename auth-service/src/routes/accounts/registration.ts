@@ -1,42 +1,45 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { type RegisterParts, register, resendVerification, verifyEmail } from '../../flows/accounts/register.ts';
 import { callerOf } from '../caller.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { emailAddress, mailedToken, newPassword } from '../fields.ts';
 
 export const registerEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/register',
   operationId: 'register',
+  tag: 'Accounts',
   summary: 'Ask for an account; the answer is the same whether or not the address has one, and the rest comes by mail',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ email: emailAddress }),
-  answers: { 202: null },
-  refusals: ['registration_off', 'too_many_attempts'],
+  responses: { 202: null },
+  errors: ['registration_off', 'too_many_attempts'],
 });
 
 export const verifyEmailEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/email/verify',
   operationId: 'verifyEmail',
+  tag: 'Accounts',
   summary: 'Confirm an address with the token that was mailed to it and choose a password, which makes the account',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ token: mailedToken, password: newPassword }),
-  answers: { 204: null },
-  refusals: ['invalid_token', 'too_many_attempts', 'login_busy'],
+  responses: { 204: null },
+  errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
 });
 
 export const resendEmailEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/email/resend',
   operationId: 'resendVerification',
+  tag: 'Accounts',
   summary: 'Have the confirmation mailed once more, where one is awaited',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ email: emailAddress }),
-  answers: { 202: null },
-  refusals: ['too_many_attempts'],
+  responses: { 202: null },
+  errors: ['too_many_attempts'],
 });
 
 export function registrationRoutes(parts: RegisterParts): Router {

@@ -1,5 +1,5 @@
 import type { UserIdentity } from '@countersign/identity';
-import { createRouter, requestIdOf } from '@countersign/service-kit';
+import { createRouter, requestIdOf, serve } from '@countersign/service-kit';
 import type { Response, Router } from 'express';
 import { z } from 'zod';
 import { networkOf } from '../../domain/accounts/network.ts';
@@ -13,7 +13,7 @@ import {
   removeTotp,
   renewRecoveryCodes,
 } from '../../flows/second-factor/second-factor.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { text } from '../fields.ts';
 
 const recoveryCodes = z
@@ -26,60 +26,65 @@ export const readSecondFactorEndpoint = endpoint({
   method: 'get',
   path: '/v1/auth/mfa',
   operationId: 'readSecondFactor',
+  tag: 'Second factor',
   summary: 'Whether a login asks for a second factor, and how many recovery codes are left',
-  access: 'user',
-  answers: { 200: z.object({ totp: z.boolean(), recovery_codes_left: z.int() }) },
-  refusals: [],
+  callers: ['user'],
+  responses: { 200: z.object({ totp: z.boolean(), recovery_codes_left: z.int() }) },
+  errors: [],
 });
 
 export const enrolTotpEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/mfa/totp',
   operationId: 'enrolTotp',
+  tag: 'Second factor',
   summary: 'Get a secret for an authenticator app (RFC 6238); it counts once a code of it was confirmed',
   description: freshLogin,
-  access: 'user',
-  answers: {
+  callers: ['user'],
+  responses: {
     200: z.object({
       secret: z.string().describe('Base32, to be typed.'),
       otpauth_uri: z.string().describe('To be shown as a QR code.'),
     }),
   },
-  refusals: ['fresh_login_required', 'mfa_already_enabled'],
+  errors: ['fresh_login_required', 'mfa_already_enabled'],
 });
 
 export const confirmTotpEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/mfa/totp/confirm',
   operationId: 'confirmTotp',
+  tag: 'Second factor',
   summary: 'Show a first code: from here on every login asks for one, and the other sessions end',
   description: freshLogin,
-  access: 'user',
+  callers: ['user'],
   body: z.object({ code: text(64) }),
-  answers: { 200: recoveryCodes },
-  refusals: ['fresh_login_required', 'mfa_not_enrolled', 'mfa_already_enabled', 'invalid_code', 'too_many_attempts'],
+  responses: { 200: recoveryCodes },
+  errors: ['fresh_login_required', 'mfa_not_enrolled', 'mfa_already_enabled', 'invalid_code', 'too_many_attempts'],
 });
 
 export const removeTotpEndpoint = endpoint({
   method: 'delete',
   path: '/v1/auth/mfa/totp',
   operationId: 'removeTotp',
+  tag: 'Second factor',
   summary: 'Remove the second factor and its recovery codes; sessions stay',
   description: freshLogin,
-  access: 'user',
-  answers: { 204: null },
-  refusals: ['fresh_login_required', 'mfa_not_enrolled'],
+  callers: ['user'],
+  responses: { 204: null },
+  errors: ['fresh_login_required', 'mfa_not_enrolled'],
 });
 
 export const renewRecoveryCodesEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/mfa/recovery-codes',
   operationId: 'renewRecoveryCodes',
+  tag: 'Second factor',
   summary: 'Get new recovery codes in place of the old ones; sessions stay',
   description: freshLogin,
-  access: 'user',
-  answers: { 200: recoveryCodes },
-  refusals: ['fresh_login_required', 'mfa_not_enrolled'],
+  callers: ['user'],
+  responses: { 200: recoveryCodes },
+  errors: ['fresh_login_required', 'mfa_not_enrolled'],
 });
 
 /** A person's own second factor. */

@@ -1,4 +1,4 @@
-import { addToLog, problemMediaType, problemOf, requestIdOf } from '@countersign/service-kit';
+import { addToLog, type ProblemMembers, problemMediaType, problemOf, requestIdOf } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { type ErrorCode, errors } from '../../errors.ts';
@@ -12,11 +12,14 @@ const tenantQuestion = z.object({
 
 const mfaQuestion = z.object({ mfa_token: z.string() });
 
-/** Responses and error codes of every endpoint that starts a session; spread into its description. */
-export const admissionAnswers = {
-  answers: { 200: tokens },
-  refusalMembers: { tenant_selection_required: tenantQuestion, mfa_required: mfaQuestion },
-} as const;
+/** The response of every endpoint that starts a session; spread into its declaration. */
+export const admissionResponses = { responses: { 200: tokens } } as const;
+
+/** What the problems that ask for the next login step carry. */
+export const admissionProblemMembers = {
+  tenant_selection_required: tenantQuestion,
+  mfa_required: mfaQuestion,
+} as const satisfies ProblemMembers;
 
 /** Answers with tokens, or with the next login step. */
 export async function answerAdmission(

@@ -1,4 +1,4 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
@@ -6,9 +6,9 @@ import type { Transport } from '../../domain/sessions/session-rules.ts';
 import { type SecondStepParts, showSecondFactor } from '../../flows/second-factor/second-step.ts';
 import { chooseTenant, type LoginParts, logIn } from '../../flows/sessions/log-in.ts';
 import { callerOf } from '../caller.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { secretText, text, transport } from '../fields.ts';
-import { admissionAnswers, answerAdmission } from './admission-answer.ts';
+import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { type BrowserParts, refuseForeignPage } from './browser.ts';
 import type { TokenSigner } from './token-answer.ts';
 
@@ -16,16 +16,17 @@ export const logInEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/login',
   operationId: 'logIn',
+  tag: 'Sessions',
   summary: 'Log in with e-mail and password',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({
     email: text(254),
     password: secretText(maxPasswordLength),
     tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
     transport,
   }),
-  ...admissionAnswers,
-  refusals: [
+  ...admissionResponses,
+  errors: [
     'invalid_credentials',
     'tenant_selection_required',
     'mfa_required',
@@ -39,22 +40,24 @@ export const chooseTenantEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/login/tenant',
   operationId: 'chooseTenant',
+  tag: 'Sessions',
   summary: 'Go on with a login in one of several tenants',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ selection_token: text(64), tenant_id: text(64) }),
-  ...admissionAnswers,
-  refusals: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
+  ...admissionResponses,
+  errors: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
 });
 
 export const showSecondFactorEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/login/mfa',
   operationId: 'showSecondFactor',
+  tag: 'Sessions',
   summary: 'Finish a login with a code of the authenticator app, or a recovery code',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ mfa_token: text(64), code: text(64) }),
-  answers: admissionAnswers.answers,
-  refusals: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
+  ...admissionResponses,
+  errors: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
 });
 
 export function loginRoutes(parts: LoginParts & SecondStepParts & TokenSigner & BrowserParts): Router {

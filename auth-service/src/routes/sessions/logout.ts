@@ -1,12 +1,12 @@
 import type { Identity } from '@countersign/identity';
-import { createRouter, requestIdOf } from '@countersign/service-kit';
+import { createRouter, requestIdOf, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { type LogoutScope, logOut, type SessionOwner } from '../../flows/sessions/end-sessions.ts';
 import { identifySession } from '../../flows/sessions/identify-session.ts';
 import type { RefreshParts } from '../../flows/sessions/refresh.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { refreshToken } from '../fields.ts';
 import { type BrowserParts, clearCookie, type PresentedRefreshToken, refreshTokenOf } from './browser.ts';
 
@@ -14,15 +14,16 @@ export const logOutEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/logout',
   operationId: 'logOut',
+  tag: 'Sessions',
   summary: 'End this session, the others, or all; without an access token the refresh token names the session',
   description:
     'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z
     .object({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
     .default({ scope: 'this' }),
-  answers: { 204: null },
-  refusals: ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'],
+  responses: { 204: null },
+  errors: ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'],
 });
 
 export function logoutRoutes(parts: RefreshParts & BrowserParts): Router {

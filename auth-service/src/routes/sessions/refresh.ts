@@ -1,10 +1,10 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { type RefreshParts, refresh } from '../../flows/sessions/refresh.ts';
 import { callerOf } from '../caller.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { refreshToken } from '../fields.ts';
 import { type BrowserParts, clearingDeadCookie, refreshTokenOf } from './browser.ts';
 import { answerWithTokens, type TokenSigner, tokens } from './token-answer.ts';
@@ -13,13 +13,14 @@ export const refreshEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/refresh',
   operationId: 'refresh',
+  tag: 'Sessions',
   summary: 'Go on with a session: a new access token, and the successor of the refresh token',
   description:
     'The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({ refresh_token: refreshToken }).default({}),
-  answers: { 200: tokens },
-  refusals: [
+  responses: { 200: tokens },
+  errors: [
     'invalid_refresh_token',
     'refresh_token_reused',
     'session_expired',

@@ -1,9 +1,9 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import type { Feed } from '../../flows/sessions/follow-revocations.ts';
 import { pageSize, type Revocation, type RevocationGroup } from '../../store/sessions/revocations.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 
 const maxWaitSec = 30;
 
@@ -39,19 +39,20 @@ export const followRevocationsEndpoint = endpoint({
   method: 'get',
   path: '/internal/revocations',
   operationId: 'followRevocations',
+  tag: 'Internal',
   summary: 'Follow the revocation log; for the gateway itself, on no public route',
   description:
     `At most ${pageSize} on a page. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
     'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`.',
-  access: 'gateway',
+  callers: ['gateway'],
   query: feedQuery,
-  answers: {
+  responses: {
     200: z.union([
       z.object({ ...place, items: z.array(revocation) }),
       z.object({ ...place, groups: z.array(revocationGroup) }),
     ]),
   },
-  refusals: [],
+  errors: [],
 });
 
 /** The revocation log, for the gateway alone. */

@@ -1,11 +1,11 @@
-import { createRouter, requestIdOf } from '@countersign/service-kit';
+import { createRouter, requestIdOf, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import { endOwnSession } from '../../flows/sessions/end-sessions.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { listOwnSessions } from '../../store/sessions/sessions.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 
 const session = z
   .object({
@@ -22,20 +22,22 @@ export const listSessionsEndpoint = endpoint({
   method: 'get',
   path: '/v1/auth/sessions',
   operationId: 'listSessions',
+  tag: 'Sessions',
   summary: 'List one’s own sessions, in every tenant',
-  access: 'user',
-  answers: { 200: z.object({ items: z.array(session) }) },
-  refusals: [],
+  callers: ['user'],
+  responses: { 200: z.object({ items: z.array(session) }) },
+  errors: [],
 });
 
 export const endSessionEndpoint = endpoint({
   method: 'delete',
   path: '/v1/auth/sessions/:id',
   operationId: 'endSession',
+  tag: 'Sessions',
   summary: 'End one of one’s own sessions',
-  access: 'user',
-  answers: { 204: null },
-  refusals: ['not_found'],
+  callers: ['user'],
+  responses: { 204: null },
+  errors: ['not_found'],
 });
 
 const sessionId = z.uuid();

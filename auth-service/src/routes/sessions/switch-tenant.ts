@@ -1,13 +1,13 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import type { AdmitParts } from '../../flows/sessions/admit.ts';
 import { switchTenant } from '../../flows/sessions/switch-tenant.ts';
 import { callerOf, inSessionOf } from '../caller.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { text, transport } from '../fields.ts';
-import { admissionAnswers, answerAdmission } from './admission-answer.ts';
+import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { type BrowserParts, refuseForeignPage } from './browser.ts';
 import type { TokenSigner } from './token-answer.ts';
 
@@ -15,11 +15,12 @@ export const switchTenantEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/sessions/switch-tenant',
   operationId: 'switchTenant',
+  tag: 'Sessions',
   summary: 'Begin another session, in another of one’s tenants, without logging in again',
-  access: 'user',
+  callers: ['user'],
   body: z.object({ tenant_id: text(64), transport }),
-  ...admissionAnswers,
-  refusals: ['not_a_member', 'mfa_required', 'session_revoked', 'cross_site_refused', 'too_many_attempts'],
+  ...admissionResponses,
+  errors: ['not_a_member', 'mfa_required', 'session_revoked', 'cross_site_refused', 'too_many_attempts'],
 });
 
 export function switchTenantRoutes(parts: AdmitParts & TokenSigner & BrowserParts): Router {

@@ -1,10 +1,10 @@
-import { createRouter, pageFields, pageOf } from '@countersign/service-kit';
+import { createRouter, pageFields, pageOf, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { readNewest, type StoredEntry } from '../../store/audit/audit.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { roles } from '../../store/roles.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { adminOf } from './tenant-admin.ts';
 
 const auditEntry = z
@@ -33,11 +33,12 @@ export const readAuditEndpoint = endpoint({
   method: 'get',
   path: '/v1/auth/audit',
   operationId: 'readAudit',
+  tag: 'Tenants',
   summary: 'Read what happened in one’s own tenant, newest first; for its administrators',
-  access: 'user',
+  callers: ['user'],
   query: z.object(pageFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
-  answers: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
-  refusals: ['insufficient_role'],
+  responses: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
+  errors: ['insufficient_role'],
 });
 
 export function auditRoutes({ db }: Readonly<{ db: AuthDatabase }>): Router {

@@ -1,4 +1,4 @@
-import { createRouter, pageFields, pageOf } from '@countersign/service-kit';
+import { createRouter, pageFields, pageOf, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { maxPasswordLength } from '../../domain/accounts/passwords.ts';
@@ -7,9 +7,9 @@ import { acceptInvitation } from '../../flows/tenants/accept-invitation.ts';
 import { invite, openInvitations, withdrawInvitation } from '../../flows/tenants/invite.ts';
 import type { Invitation } from '../../store/tenants/invitations.ts';
 import { callerOf, inSessionOf } from '../caller.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { emailAddress, mailedToken, roleName, secretText, transport } from '../fields.ts';
-import { admissionAnswers, answerAdmission } from '../sessions/admission-answer.ts';
+import { admissionResponses, answerAdmission } from '../sessions/admission-answer.ts';
 import { type BrowserParts, refuseForeignPage } from '../sessions/browser.ts';
 import type { TokenSigner } from '../sessions/token-answer.ts';
 import { adminOf, pathId } from './tenant-admin.ts';
@@ -31,40 +31,44 @@ export const inviteEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/tenants/:id/invitations',
   operationId: 'invite',
+  tag: 'Tenants',
   summary: 'Invite an address to one’s own tenant; for its administrators',
-  access: 'user',
+  callers: ['user'],
   body: z.object({ email: emailAddress, role: roleName }),
-  answers: { 201: invitation },
-  refusals: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
+  responses: { 201: invitation },
+  errors: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
 });
 
 export const listInvitationsEndpoint = endpoint({
   method: 'get',
   path: '/v1/auth/tenants/:id/invitations',
   operationId: 'listInvitations',
+  tag: 'Tenants',
   summary: 'List the invitations that can still be accepted, newest first; for administrators',
-  access: 'user',
+  callers: ['user'],
   query: z.object(pageFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
-  answers: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
-  refusals: ['insufficient_role', 'tenant_mismatch'],
+  responses: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
+  errors: ['insufficient_role', 'tenant_mismatch'],
 });
 
 export const withdrawInvitationEndpoint = endpoint({
   method: 'delete',
   path: '/v1/auth/tenants/:id/invitations/:invitationId',
   operationId: 'withdrawInvitation',
+  tag: 'Tenants',
   summary: 'Withdraw an invitation; for administrators',
-  access: 'user',
-  answers: { 204: null },
-  refusals: ['insufficient_role', 'tenant_mismatch', 'not_found'],
+  callers: ['user'],
+  responses: { 204: null },
+  errors: ['insufficient_role', 'tenant_mismatch', 'not_found'],
 });
 
 export const acceptInvitationEndpoint = endpoint({
   method: 'post',
   path: '/v1/auth/invitations/accept',
   operationId: 'acceptInvitation',
+  tag: 'Tenants',
   summary: 'Join a tenant with the token that was mailed, and log in to it',
-  access: 'public',
+  callers: ['anonymous', 'user'],
   body: z.object({
     token: mailedToken,
     password: secretText(maxPasswordLength)
@@ -74,8 +78,8 @@ export const acceptInvitationEndpoint = endpoint({
       ),
     transport,
   }),
-  ...admissionAnswers,
-  refusals: [
+  ...admissionResponses,
+  errors: [
     'invalid_token',
     'invitation_gone',
     'invalid_credentials',

@@ -1,9 +1,9 @@
-import { createRouter } from '@countersign/service-kit';
+import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { changeMember } from '../../flows/tenants/change-member.ts';
 import type { AuthDatabase } from '../../store/database.ts';
-import { endpoint, serve } from '../endpoint.ts';
+import { endpoint } from '../endpoint.ts';
 import { roleName } from '../fields.ts';
 import { adminOf, pathId } from './tenant-admin.ts';
 
@@ -13,15 +13,16 @@ export const changeMemberEndpoint = endpoint({
   method: 'patch',
   path: '/v1/auth/tenants/:id/members/:userId',
   operationId: 'changeMember',
+  tag: 'Tenants',
   summary: 'Give a member of one’s own tenant another role or state; their sessions in it end. For administrators',
-  access: 'user',
+  callers: ['user'],
   body: z
     .object({ role: roleName.optional(), status: status.optional() })
     .refine(({ role, status: state }) => role !== undefined || state !== undefined, 'must name a role or a status'),
-  answers: {
+  responses: {
     200: z.object({ tenant_id: z.string(), user_id: z.string(), email: z.string(), role: z.string(), status }),
   },
-  refusals: ['insufficient_role', 'tenant_mismatch', 'not_found', 'last_admin'],
+  errors: ['insufficient_role', 'tenant_mismatch', 'not_found', 'last_admin'],
 });
 
 export function memberRoutes({ db }: Readonly<{ db: AuthDatabase }>): Router {

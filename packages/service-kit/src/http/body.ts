@@ -28,6 +28,32 @@ export function jsonBody(req: Request): unknown {
 }
 
 /**
+ * Parses a form (`application/x-www-form-urlencoded`). A repeated field becomes an array, so that a schema of text refuses it
+ * (RFC 6749 section 3.2 forbids repeated parameters).
+ *
+ * @param maxBytes The largest body accepted.
+ */
+export const parseForm = (maxBytes: number): RequestHandler =>
+  express.urlencoded({ limit: maxBytes, inflate: false, extended: false, verify: assertUtf8Form });
+
+function assertUtf8Form(req: unknown, res: unknown, body: Buffer, charset: string): void {
+  assertUtf8(req, res, body, charset);
+  decodeURIComponent(body.toString()); // Throws for escapes that are not UTF-8, which the parser would replace.
+}
+
+/**
+ * Returns the fields that {@link parseForm} parsed, or undefined when there is no body.
+ *
+ * @throws AppError `unsupported_media_type` when the body is not a form.
+ */
+export function formBody(req: Request): unknown {
+  if (req.headers['content-length'] === '0') return undefined;
+  if (req.is('application/x-www-form-urlencoded') === false) throw new AppError('unsupported_media_type');
+  // The parser's object has no prototype; schemas expect a plain one.
+  return req.body === undefined ? undefined : { ...(req.body as object) };
+}
+
+/**
  * A trimmed line of text of 1 to `max` UTF-16 units. Control characters are refused, because the text reaches logs, mails
  * and terminals.
  */

@@ -8,6 +8,15 @@ export type CursorReader<Position> = Readonly<{
   decode: (cursor: string) => Position | undefined;
 }>;
 
+/** A whole number in a query, described as an integer between its bounds. */
+export const wholeNumberField = ({ min, max }: Readonly<{ min: number; max: number }>) =>
+  z
+    .string()
+    .regex(/^(?:0|[1-9][0-9]{0,15})$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.number().min(min).max(max))
+    .meta({ type: 'integer', minimum: min, maximum: max, pattern: undefined });
+
 /** The `cursor` and `limit` parameters of a list. `limit` is 1 to 100, 20 by default. Spread them into the query's schema. */
 export const pageFields = <Position>({ maxLength, decode }: CursorReader<Position>) => ({
   cursor: z
@@ -20,12 +29,7 @@ export const pageFields = <Position>({ maxLength, decode }: CursorReader<Positio
       return z.NEVER;
     })
     .optional(),
-  limit: z
-    .string()
-    .regex(/^[0-9]{1,3}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(1).max(100))
-    .default(20),
+  limit: wholeNumberField({ min: 1, max: 100 }).default(20),
 });
 
 /**

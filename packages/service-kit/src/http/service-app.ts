@@ -3,7 +3,7 @@ import type { ErrorTable } from '../errors.ts';
 import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { type MetricsSource, type Registry, requestMetrics, serveMetrics } from '../process/metrics.ts';
-import { parseJson } from './body.ts';
+import { parseForm, parseJson } from './body.ts';
 import { notFound, respondWithProblem } from './problem.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
 
@@ -18,7 +18,7 @@ export type ServiceParts = Readonly<{
   publishKeys?: RequestHandler;
   /** Refuses requests that the gateway did not sign. It runs before body parsing and routing. */
   identity: RequestHandler;
-  /** Largest JSON body, in bytes. Default 100 KiB. */
+  /** Largest JSON body or form, in bytes. Default 100 KiB. Handlers limit uploads themselves. */
   maxBodyBytes?: number;
   routes: Router;
 }>;
@@ -36,7 +36,8 @@ export function createServiceApp(parts: ServiceParts): Express {
   if (parts.publishKeys !== undefined) app.use(parts.publishKeys);
   if (parts.open !== undefined) app.use(parts.open);
   app.use(parts.identity, adoptRequestId);
-  app.use(parseJson(parts.maxBodyBytes ?? 100 * 1024));
+  const maxBodyBytes = parts.maxBodyBytes ?? 100 * 1024;
+  app.use(parseJson(maxBodyBytes), parseForm(maxBodyBytes));
   app.use(parts.routes);
   app.use(notFound);
   app.use(respondWithProblem(parts.errors));

@@ -1,0 +1,83 @@
+import type { Identity, IdentityKind } from '@countersign/identity';
+import type { Request, Response } from 'express';
+import type { z } from 'zod';
+
+/** A response that is more than a JSON body, or that needs a description of its own. */
+export type ResponseSpec = Readonly<{
+  description?: string;
+  /** Absent: the response has no body. A stream of text is a `z.string()` with its media type. */
+  schema?: z.ZodType;
+  /** Default `application/json`. A stream is for example `text/csv` or `text/event-stream`. */
+  mediaType?: string;
+  /** Response headers by name, with their descriptions. */
+  headers?: Readonly<Record<string, string>>;
+}>;
+
+/**
+ * The one declaration of a route. Its schemas validate requests and generate the OpenAPI description, and its callers
+ * guard it.
+ */
+export type Endpoint<Code extends string = string> = Readonly<{
+  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
+  /** As Express writes it: `/v1/auth/sessions/:id`. */
+  path: string;
+  /** A verb and its object, unique: names the operation in generated clients. */
+  operationId: string;
+  /** The group of the operation in the API page. */
+  tag: string;
+  summary: string;
+  /** Details that the schemas do not express. */
+  description?: string;
+  /** The kinds of caller that the route accepts; others get 403. */
+  callers: readonly IdentityKind[];
+  /** Accepts only users, and services acting for users, with one of these roles. */
+  roles?: readonly string[];
+  /** Path parameters. A value that does not match gets 404 `not_found`: no resource can have that path. */
+  params?: z.ZodObject;
+  query?: z.ZodType;
+  /** Request headers, by lower-case name. */
+  headers?: z.ZodObject;
+  /** Absent: no body is read. */
+  body?: z.ZodType;
+  /** How `body` is encoded: JSON by default, or `application/x-www-form-urlencoded`. */
+  encoding?: 'json' | 'form';
+  /**
+   * Bodies that the handler reads from `req` itself, by media type: null for raw bytes, a schema with `z.file()` for
+   * `multipart/form-data`. Excludes `body`. Another media type gets 415.
+   */
+  upload?: Readonly<Record<string, z.ZodType | null>>;
+  /** Successful responses by status: a JSON schema, null for no body, or a {@link ResponseSpec}. */
+  responses: Readonly<Record<number, z.ZodType | ResponseSpec | null>>;
+  /** Its error codes, besides those of every route: see `errorCodesOf`. */
+  errors: readonly Code[];
+}>;
+
+/** Refuses properties that {@link Endpoint} lacks, which an inferred type would let through. */
+type Exact<E> = E & { readonly [Key in Exclude<keyof E, keyof Endpoint>]: never };
+
+/** Creates the function with which a service declares its routes. `Code` is the service's error codes. */
+export const endpointsWith =
+  <Code extends string>() =>
+  <const E extends Endpoint<Code>>(declared: Exact<E>): E =>
+    declared;
+
+type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
+
+type BodyOf<Spec> = Spec extends z.ZodType
+  ? [body: z.output<Spec>]
+  : Spec extends { schema: infer Schema extends z.ZodType }
+    ? [body: z.output<Schema>]
+    : [];
+
+/** What the handler of a route gets: the caller, and the validated input. */
+export type Call<E extends Endpoint> = Readonly<{
+  req: Request;
+  res: Response;
+  identity: Extract<Identity, { kind: E['callers'][number] }>;
+  params: Parsed<E['params']>;
+  query: Parsed<E['query']>;
+  headers: Parsed<E['headers']>;
+  body: Parsed<E['body']>;
+  /** Sends a declared response as JSON. Set its headers on `res` first; write streams to `res` instead. */
+  reply<Status extends keyof E['responses'] & number>(status: Status, ...body: BodyOf<E['responses'][Status]>): void;
+}>;

@@ -1,0 +1,69 @@
+import { z } from 'zod';
+
+export type Json = Record<string, unknown>;
+
+/** Collects named schemas, so that the document contains each once. */
+export class Components {
+  readonly #schemas = new Map<string, string>();
+
+  /** @throws Error when two different schemas have one name: one would hide the other. */
+  add(name: string, schema: Json): void {
+    const text = JSON.stringify(schema);
+    const known = this.#schemas.get(name);
+    if (known !== undefined && known !== text) throw new Error(`two schemas are named ${name}: ${known} and ${text}`);
+    this.#schemas.set(name, text);
+  }
+
+  /** The schemas, sorted by name. */
+  toJSON(): Json {
+    const sorted = [...this.#schemas].sort(([a], [b]) => (a < b ? -1 : 1));
+    return Object.fromEntries(sorted.map(([name, text]) => [name, JSON.parse(text)]));
+  }
+}
+
+export const refTo = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+
+/**
+ * A JSON Schema whose named parts (`.meta({ id })`) are references into the components.
+ *
+ * @param io `input` for requests, `output` for responses: they differ where a schema has a default or transforms.
+ */
+export function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: Components): Json {
+  const {
+    $schema: _dialect,
+    $defs,
+    ...own
+  } = z.toJSONSchema(schema, { io, override }) as Json & { $defs?: Record<string, Json> };
+  for (const [name, part] of Object.entries($defs ?? {})) components.add(name, repoint(part) as Json);
+  return repoint(own) as Json;
+}
+
+function override({
+  zodSchema,
+  jsonSchema,
+}: {
+  zodSchema: z.core.$ZodTypes;
+  jsonSchema: z.core.JSONSchema.BaseSchema;
+}) {
+  // Responses may gain members.
+  if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+  // The name of a known format tells readers more than its pattern.
+  if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+  // JSON Schema has `$id`; the plain `id` is zod's name of the component.
+  delete jsonSchema.id;
+  // zod leaves these out where a schema transforms its input.
+  const { examples } = z.globalRegistry.get(zodSchema) ?? {};
+  if (Array.isArray(examples)) jsonSchema.examples = examples;
+  if (zodSchema instanceof z.ZodDefault) jsonSchema.default = zodSchema.def.defaultValue;
+}
+
+function repoint(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(repoint);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      key === '$ref' ? String(inner).replace('#/$defs/', '#/components/schemas/') : repoint(inner),
+    ]),
+  );
+}

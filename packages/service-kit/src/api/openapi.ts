@@ -1,0 +1,146 @@
+import { z } from 'zod';
+import type { ErrorTable } from '../errors.ts';
+import { problemMediaType } from '../http/problem.ts';
+import type { Endpoint } from './endpoint.ts';
+import { Components, type Json, schemaOf } from './json-schema.ts';
+import { errorCodesOf, type ProblemMembers, problemResponses, problemSchema } from './problems.ts';
+
+/** Everything that a service's OpenAPI description is made from. */
+export type Api = Readonly<{
+  title: string;
+  description: string;
+  /** The groups of operations, in the order of the API page. */
+  tags: readonly Readonly<{ name: string; description: string }>[];
+  errors: ErrorTable;
+  problemMembers?: ProblemMembers;
+  /** Every route behind the identity check, in the order of the description. */
+  endpoints: readonly Endpoint[];
+}>;
+
+const withToken: readonly Json[] = [{ accessToken: [] }, { boundAccessToken: [] }];
+
+const securitySchemes = {
+  accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT (RFC 9068)' },
+  boundAccessToken: { type: 'http', scheme: 'dpop', description: 'RFC 9449, with a proof in `DPoP`.' },
+  gatewaySignature: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'signature',
+    description: 'RFC 9421, of the gateway itself: docs/identity-contract.md.',
+  },
+};
+
+/**
+ * The OpenAPI 3.1 description of a service, made from the schemas that check its requests.
+ *
+ * @throws Error for what no document can say: two components of one name, a tag or an error code that is not declared.
+ */
+export function describeApi(api: Api): Json {
+  const components = new Components();
+  const paths: Record<string, Json> = {};
+  for (const endpoint of api.endpoints) {
+    const path = endpoint.path.replaceAll(/:([a-zA-Z]+)/g, '{$1}');
+    paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint, api, components) };
+  }
+  return {
+    openapi: '3.1.1',
+    info: {
+      title: api.title,
+      version: '1',
+      description: api.description,
+      license: { name: 'MIT', identifier: 'MIT' },
+    },
+    servers: [
+      { url: '/', description: 'the gateway that serves this description, with `npm start` http://127.0.0.1:8080' },
+    ],
+    tags: api.tags,
+    paths,
+    components: { schemas: components.toJSON(), securitySchemes },
+  };
+}
+
+function operationOf(endpoint: Endpoint, api: Api, components: Components): Json {
+  const { operationId, tag, summary, description } = endpoint;
+  if (!api.tags.some(({ name }) => name === tag)) throw new Error(`${operationId}: the tag ${tag} is not declared`);
+  return {
+    operationId,
+    tags: [tag],
+    summary,
+    ...(description !== undefined && { description }),
+    security: securityOf(endpoint),
+    ...parametersOf(endpoint, components),
+    ...requestBodyOf(endpoint, components),
+    responses: {
+      ...responsesOf(endpoint, components),
+      ...problemResponses(errorCodesOf(endpoint), api, components),
+      // The gateway's own errors have the same format.
+      default: {
+        description: 'What the gateway refuses by itself: a token, a route, a limit. Codes: docs/errors.md.',
+        content: { [problemMediaType]: { schema: schemaOf(problemSchema, 'output', components) } },
+      },
+    },
+  };
+}
+
+function securityOf({ callers }: Endpoint): readonly Json[] {
+  if (!callers.some((kind) => kind !== 'gateway' && kind !== 'service')) return [{ gatewaySignature: [] }];
+  return callers.includes('anonymous') ? (callers.length === 1 ? [] : [{}, ...withToken]) : withToken;
+}
+
+function parametersOf({ path, params, query, headers }: Endpoint, components: Components): Json {
+  const inPath = [...path.matchAll(/:([a-zA-Z]+)/g)].map(([, name = '']) => {
+    const field = params?.shape[name] as z.ZodType | undefined;
+    const schema = field === undefined ? { type: 'string' } : schemaOf(field, 'input', components);
+    return { name, in: 'path', required: true, schema };
+  });
+  const fieldsOf = (schema: z.ZodType | undefined, place: 'query' | 'header') =>
+    Object.entries(schema instanceof z.ZodObject ? (schema.shape as Record<string, z.ZodType>) : {}).map(
+      ([name, field]) => ({
+        name,
+        in: place,
+        required: !field.safeParse(undefined).success,
+        schema: schemaOf(field, 'input', components),
+      }),
+    );
+  const parameters = [...inPath, ...fieldsOf(query, 'query'), ...fieldsOf(headers, 'header')];
+  return parameters.length === 0 ? {} : { parameters };
+}
+
+function requestBodyOf({ body, encoding, upload }: Endpoint, components: Components): Json {
+  const mediaType = encoding === 'form' ? 'application/x-www-form-urlencoded' : 'application/json';
+  const bodies = upload ?? (body === undefined ? {} : { [mediaType]: body });
+  if (Object.keys(bodies).length === 0) return {};
+  const contents = Object.entries(bodies).map(([type, schema]) => [
+    type,
+    { schema: schema === null ? { type: 'string', format: 'binary' } : schemaOf(schema, 'input', components) },
+  ]);
+  const required = upload !== undefined || body?.safeParse(undefined).success === false;
+  return { requestBody: { required, content: Object.fromEntries(contents) } };
+}
+
+const usual: Readonly<Record<string, string>> = {
+  200: 'The result.',
+  201: 'Created.',
+  202: 'Accepted; the work goes on.',
+  204: 'Done. There is no body.',
+};
+
+function responsesOf({ responses }: Endpoint, components: Components): Json {
+  return Object.fromEntries(
+    Object.entries(responses).map(([status, given]) => {
+      const spec = given === null ? {} : given instanceof z.ZodType ? { schema: given } : given;
+      const { schema, mediaType = 'application/json', headers } = spec;
+      const described = {
+        description: spec.description ?? schema?.description ?? usual[status] ?? 'Success.',
+        ...(headers && { headers: headersOf(headers) }),
+        ...(schema && { content: { [mediaType]: { schema: schemaOf(schema, 'output', components) } } }),
+      };
+      return [status, described];
+    }),
+  );
+}
+
+const headersOf = (headers: Readonly<Record<string, string>>): Json =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: 'string' } }]),
+  );

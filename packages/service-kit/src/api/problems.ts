@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import type { ErrorTable } from '../errors.ts';
+import { problemMediaType } from '../http/problem.ts';
+import type { Endpoint } from './endpoint.ts';
+import { type Components, type Json, refTo, schemaOf } from './json-schema.ts';
+
+/** The members of every problem response (RFC 9457). */
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    instance: z.string(),
+    code: z.string().describe('Stable; branch on this.'),
+    request_id: z.string(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457. Every code: docs/errors.md.' });
+
+/** Extension members of problem responses (RFC 9457 section 3.2), by code. */
+export type ProblemMembers = Readonly<Record<string, z.ZodObject>>;
+
+const always = ['internal_error', 'unavailable'];
+const withBody = ['invalid_request', 'payload_too_large', 'unsupported_media_type'];
+
+/** All error codes of a route: its own, and the ones that follow from what it reads and accepts. */
+export function errorCodesOf({ errors, roles, params, query, headers, body, upload }: Endpoint): string[] {
+  const validates = query !== undefined || headers !== undefined || body !== undefined;
+  return [
+    ...new Set([
+      ...errors,
+      ...(roles === undefined ? [] : ['insufficient_role']),
+      ...(params === undefined ? [] : ['not_found']),
+      ...(body === undefined && upload === undefined ? [] : withBody),
+      ...(validates ? ['validation_failed'] : []),
+      ...always,
+    ]),
+  ];
+}
+
+/** The error responses by status. Each code is a component with its `code` as a constant, so that clients can narrow. */
+export function problemResponses(
+  codes: readonly string[],
+  api: Readonly<{ errors: ErrorTable; problemMembers?: ProblemMembers }>,
+  components: Components,
+): Json {
+  const byStatus = new Map<number, string[]>();
+  for (const code of codes) {
+    const entry = api.errors[code];
+    if (entry === undefined) throw new Error(`the error table lacks ${code}`);
+    byStatus.set(entry.status, [...(byStatus.get(entry.status) ?? []), code]);
+  }
+  return Object.fromEntries(
+    [...byStatus]
+      .sort(([a], [b]) => a - b)
+      .map(([status, those]) => {
+        const refs = those.map((code) => problemOfCode(code, api, components));
+        const schema = refs.length === 1 ? refs[0] : { oneOf: refs };
+        const description = those.map((code) => `\`${code}\`: ${api.errors[code]?.title}`).join(' ');
+        return [status, { description, content: { [problemMediaType]: { schema } } }];
+      }),
+  );
+}
+
+function problemOfCode(
+  code: string,
+  { errors, problemMembers }: Readonly<{ errors: ErrorTable; problemMembers?: ProblemMembers }>,
+  components: Components,
+): Json {
+  const members = problemMembers?.[code];
+  const own = (members && schemaOf(members, 'output', components)) as
+    | Readonly<{ properties: Json; required?: string[] }>
+    | undefined;
+  const name = `${code.replaceAll(/(?:^|_)([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase())}Problem`;
+  const { status, title } = errors[code] as ErrorTable[string];
+  components.add(name, {
+    description: title,
+    allOf: [
+      schemaOf(problemSchema, 'output', components),
+      {
+        type: 'object',
+        properties: { code: { const: code }, status: { const: status }, ...own?.properties },
+        required: ['code', 'status', ...(own?.required ?? [])],
+      },
+    ],
+  });
+  return refTo(name);
+}

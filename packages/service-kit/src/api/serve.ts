@@ -1,0 +1,45 @@
+import { requireIdentity, requireRole } from '@countersign/identity/express';
+import type { Request, RequestHandler, Router } from 'express';
+import { AppError } from '../errors.ts';
+import { formBody, jsonBody } from '../http/body.ts';
+import type { Call, Endpoint } from './endpoint.ts';
+
+/** Adds a declared route to a router: checks the caller, validates the input, then runs the handler. */
+export function serve<E extends Endpoint>(
+  router: Router,
+  declared: E,
+  handle: (call: Call<E>) => Promise<unknown> | unknown,
+): void {
+  const { method, path, callers, roles } = declared;
+  const guards: RequestHandler[] = [requireIdentity(...callers)];
+  if (roles !== undefined) guards.push(requireRole(...roles));
+  router[method](path, ...guards, async (req, res) => {
+    if (declared.upload !== undefined) assertMediaType(req, Object.keys(declared.upload));
+    const call = {
+      req,
+      res,
+      identity: req.identity,
+      params: paramsOf(declared, req),
+      headers: declared.headers?.parse(req.headers),
+      query: declared.query?.parse(req.query),
+      body: declared.body?.parse(declared.encoding === 'form' ? formBody(req) : jsonBody(req)),
+      reply(status: number, body?: unknown) {
+        res.status(status);
+        if (body === undefined) res.end();
+        else res.json(body);
+      },
+    };
+    await handle(call as unknown as Call<E>);
+  });
+}
+
+function paramsOf({ params }: Endpoint, req: Request): unknown {
+  if (params === undefined) return undefined;
+  const parsed = params.safeParse(req.params);
+  if (!parsed.success) throw new AppError('not_found');
+  return parsed.data;
+}
+
+function assertMediaType(req: Request, accepted: string[]): void {
+  if (!req.is(accepted)) throw new AppError('unsupported_media_type');
+}

@@ -1,0 +1,342 @@
+import { createVerifier, gatewayKeys, type IdentityFacts, memoryReplay } from '@countersign/identity';
+import { verifyIdentity } from '@countersign/identity/express';
+import { asUser, people, silentLogger, type TestGateway, testClock, testGateway } from '@countersign/testing';
+import { assertDescribed } from '@countersign/testing/service';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { Express } from 'express';
+import supertest, { type Response } from 'supertest';
+import { z } from 'zod';
+import {
+  type Api,
+  commonErrors,
+  createHealth,
+  createMetrics,
+  createRouter,
+  createServiceApp,
+  describeApi,
+  endpointsWith,
+  serve,
+  wholeNumberField,
+} from '../src/index.ts';
+
+const errors = {
+  ...commonErrors,
+  insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  sold_out: { status: 409, fault: 'caller', title: 'There is none left.' },
+  on_loan: { status: 409, fault: 'caller', title: 'Another reader has it.' },
+} as const;
+const endpoint = endpointsWith<keyof typeof errors>();
+
+const book = z.object({ id: z.string(), title: z.string() }).meta({ id: 'Book' });
+
+const readBook = endpoint({
+  method: 'get',
+  path: '/v1/books/:id',
+  operationId: 'readBook',
+  tag: 'Books',
+  summary: 'Read one book',
+  callers: ['user'],
+  params: z.object({ id: z.string().regex(/^b[0-9]+$/) }),
+  query: z.object({ copies: wholeNumberField({ min: 1, max: 9 }).default(2) }),
+  headers: z.object({ 'x-shelf': z.string().max(5).optional() }),
+  responses: { 200: book.extend({ copies: z.int(), shelf: z.string().nullable() }) },
+  errors: [],
+});
+
+const addBook = endpoint({
+  method: 'post',
+  path: '/v1/books',
+  operationId: 'addBook',
+  tag: 'Books',
+  summary: 'Add a book',
+  callers: ['user'],
+  roles: ['admin'],
+  body: z.object({ title: z.string().min(1) }).meta({ examples: [{ title: 'Emma' }] }),
+  responses: { 201: { schema: book, headers: { location: 'The path of the book.' } } },
+  errors: ['sold_out', 'on_loan'],
+});
+
+const lendBook = endpoint({
+  method: 'post',
+  path: '/v1/loans',
+  operationId: 'lendBook',
+  tag: 'Books',
+  summary: 'Lend a book, by a form',
+  callers: ['anonymous', 'user'],
+  body: z.object({ id: z.string() }),
+  encoding: 'form',
+  responses: { 204: null },
+  errors: [],
+});
+
+const uploadCover = endpoint({
+  method: 'put',
+  path: '/v1/cover',
+  operationId: 'uploadCover',
+  tag: 'Books',
+  summary: 'Upload a cover',
+  callers: ['user'],
+  upload: { 'image/png': null },
+  responses: { 200: z.object({ bytes: z.int() }) },
+  errors: [],
+});
+
+const exportBooks = endpoint({
+  method: 'get',
+  path: '/v1/books.csv',
+  operationId: 'exportBooks',
+  tag: 'Books',
+  summary: 'Export the books',
+  callers: ['user'],
+  responses: { 200: { description: 'One line a book.', schema: z.string(), mediaType: 'text/csv' } },
+  errors: [],
+});
+
+const api: Api = {
+  title: 'Library',
+  description: 'Books.',
+  tags: [{ name: 'Books', description: 'Everything.' }],
+  errors,
+  endpoints: [readBook, addBook, lendBook, uploadCover, exportBooks],
+};
+
+function routes() {
+  const router = createRouter();
+  serve(router, exportBooks, ({ res }) => void res.type('text/csv').end('id,title\r\n'));
+  serve(router, readBook, ({ reply, params, query, headers }) =>
+    reply(200, { id: params.id, title: 'Emma', copies: query.copies, shelf: headers['x-shelf'] ?? null }),
+  );
+  serve(router, addBook, ({ res, reply, body, identity }) => {
+    res.location('/v1/books/b1');
+    reply(201, { id: 'b1', title: `${body.title} of ${identity.tenantId}` });
+  });
+  serve(router, lendBook, ({ reply, identity }) => (identity.kind === 'user' ? reply(204) : reply(204)));
+  serve(router, uploadCover, async ({ req, reply }) => {
+    let bytes = 0;
+    for await (const chunk of req) bytes += (chunk as Buffer).length;
+    reply(200, { bytes });
+  });
+  return router;
+}
+
+const { admin, agent } = people;
+const json = 'application/json';
+const form = 'application/x-www-form-urlencoded';
+const anonymous: IdentityFacts = { kind: 'anonymous' };
+
+describe('a declared route', () => {
+  let gateway: TestGateway;
+  let app: Express;
+  let stopKeys: () => void;
+  const clock = testClock(Math.floor(Date.now() / 1000) * 1000);
+  beforeAll(async () => {
+    gateway = await testGateway(clock);
+    const keys = gatewayKeys({ url: gateway.keysUrl });
+    keys.start();
+    stopKeys = () => keys.stop();
+    const replay = memoryReplay({ nowMs: clock.nowMs });
+    clock.advance(1_000);
+    app = createServiceApp({
+      logger: silentLogger(),
+      health: createHealth({}),
+      metrics: createMetrics(),
+      errors,
+      identity: verifyIdentity({ verifier: createVerifier({ audience: 'library', keys, replay, nowMs: clock.nowMs }) }),
+      routes: routes(),
+    });
+  });
+  afterAll(async () => {
+    stopKeys();
+    await gateway.close();
+  });
+
+  /** Sends a signed request, and compares the response with the declaration. */
+  async function call(
+    facts: IdentityFacts,
+    method: 'get' | 'post' | 'put',
+    target: string,
+    given: Readonly<{ body?: string; type?: string; headers?: Record<string, string> }> = {},
+  ): Promise<Response> {
+    const { body, type } = given;
+    const contentType = type === undefined ? {} : { contentType: type };
+    const signed = gateway.sign({
+      method: method.toUpperCase(),
+      target,
+      facts,
+      audience: 'library',
+      body,
+      ...contentType,
+    });
+    const request = supertest(app)
+      [method](target)
+      .set({ ...signed, ...given.headers });
+    if (type !== undefined) request.set('content-type', type);
+    const response = await (body === undefined ? request : request.send(body));
+    assertDescribed(api, method, target, response);
+    return response;
+  }
+
+  test('gives its handler the validated path, query and headers', async () => {
+    const { body } = await call(asUser(agent), 'get', '/v1/books/b7?copies=3', { headers: { 'x-shelf': 'A' } });
+    expect(body).toEqual({ id: 'b7', title: 'Emma', copies: 3, shelf: 'A' });
+    expect((await call(asUser(agent), 'get', '/v1/books/b7')).body).toMatchObject({ copies: 2, shelf: null });
+  });
+
+  test.each([
+    ['a path parameter that cannot exist', agent, 'get', '/v1/books/x', {}, 404, 'not_found'],
+    ['a query out of bounds', agent, 'get', '/v1/books/b1?copies=10', {}, 422, 'validation_failed'],
+    ['a number in another notation', agent, 'get', '/v1/books/b1?copies=0x2', {}, 422, 'validation_failed'],
+    [
+      'a header that is too long',
+      agent,
+      'get',
+      '/v1/books/b1',
+      { headers: { 'x-shelf': 'ABCDEF' } },
+      422,
+      'validation_failed',
+    ],
+    ['another role', agent, 'post', '/v1/books', { body: '{"title":"Emma"}', type: json }, 403, 'insufficient_role'],
+    ['an invalid body', admin, 'post', '/v1/books', { body: '{"title":""}', type: json }, 422, 'validation_failed'],
+    [
+      'a form in place of JSON',
+      admin,
+      'post',
+      '/v1/books',
+      { body: 'title=Emma', type: form },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'JSON in place of a form',
+      admin,
+      'post',
+      '/v1/loans',
+      { body: '{"id":"b1"}', type: json },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a repeated field of a form',
+      admin,
+      'post',
+      '/v1/loans',
+      { body: 'id=b1&id=b2', type: form },
+      422,
+      'validation_failed',
+    ],
+    [
+      'a form in another encoding',
+      admin,
+      'post',
+      '/v1/loans',
+      { body: 'id=b1', type: `${form}; charset=latin1` },
+      415,
+      'unsupported_media_type',
+    ],
+    [
+      'a form whose escapes are not UTF-8',
+      admin,
+      'post',
+      '/v1/loans',
+      { body: 'id=%ff', type: form },
+      400,
+      'invalid_request',
+    ],
+    [
+      'an upload of another type',
+      agent,
+      'put',
+      '/v1/cover',
+      { body: 'GIF', type: 'image/gif' },
+      415,
+      'unsupported_media_type',
+    ],
+  ] as const)('refuses %s', async (_, who, method, target, given, status, code) => {
+    const response = await call(asUser(who), method, target, given);
+    expect([response.status, response.body.code]).toEqual([status, code]);
+  });
+
+  test('refuses a kind of caller that it does not name', async () => {
+    const response = await call(anonymous, 'get', '/v1/books/b1');
+    expect([response.status, response.body.code]).toEqual([403, 'identity_not_allowed']);
+  });
+
+  test('creates with a location, and takes forms and uploads', async () => {
+    const created = await call(asUser(admin), 'post', '/v1/books', { body: '{"title":"Emma"}', type: json });
+    expect([created.status, created.headers.location]).toEqual([201, '/v1/books/b1']);
+    expect(created.body).toEqual({ id: 'b1', title: `Emma of ${admin.tenantId}` });
+    expect((await call(anonymous, 'post', '/v1/loans', { body: 'id=b1', type: form })).status).toBe(204);
+    const cover = await call(asUser(agent), 'put', '/v1/cover', { body: 'x'.repeat(200_000), type: 'image/png' });
+    expect(cover.body).toEqual({ bytes: 200_000 });
+    expect((await call(asUser(agent), 'get', '/v1/books.csv')).text).toBe('id,title\r\n');
+  });
+});
+
+describe('the description', () => {
+  const { paths, components } = describeApi(api) as {
+    paths: Record<string, Record<string, Record<string, unknown>>>;
+    components: { schemas: Record<string, object> };
+  };
+
+  test('names parameters with their place, bounds and default', () => {
+    expect(paths['/v1/books/{id}']?.get?.parameters).toEqual([
+      { name: 'id', in: 'path', required: true, schema: { type: 'string', pattern: '^b[0-9]+$' } },
+      { name: 'copies', in: 'query', required: false, schema: { type: 'integer', minimum: 1, maximum: 9, default: 2 } },
+      { name: 'x-shelf', in: 'header', required: false, schema: { type: 'string', maxLength: 5 } },
+    ]);
+  });
+
+  test('describes bodies by media type, with their examples', () => {
+    expect(paths['/v1/books']?.post?.requestBody).toMatchObject({
+      required: true,
+      content: { 'application/json': { schema: { examples: [{ title: 'Emma' }] } } },
+    });
+    expect(paths['/v1/loans']?.post?.requestBody).toMatchObject({ content: { [form]: {} } });
+    expect(paths['/v1/cover']?.put?.requestBody).toMatchObject({ content: { 'image/png': {} } });
+    expect(paths['/v1/books.csv']?.get?.responses).toMatchObject({
+      200: { description: 'One line a book.', content: { 'text/csv': {} } },
+    });
+  });
+
+  test('gives each error code a component whose code is a constant', () => {
+    const responses = paths['/v1/books']?.post?.responses as Record<string, unknown>;
+    expect(responses[409]).toMatchObject({
+      content: {
+        'application/problem+json': {
+          schema: {
+            oneOf: [{ $ref: '#/components/schemas/SoldOutProblem' }, { $ref: '#/components/schemas/OnLoanProblem' }],
+          },
+        },
+      },
+    });
+    expect(components.schemas.SoldOutProblem).toMatchObject({
+      allOf: [{ $ref: '#/components/schemas/Problem' }, { properties: { code: { const: 'sold_out' } } }],
+    });
+  });
+
+  test.each([
+    [
+      'two schemas of one name',
+      { ...addBook, responses: { 201: z.object({ other: z.int() }).meta({ id: 'Problem' }) } },
+    ],
+    ['a tag that is not declared', { ...addBook, tag: 'Boks' }],
+    ['an error code that the table lacks', { ...addBook, errors: ['sold'] }],
+  ])('refuses %s', (_, wrong) => {
+    expect(() => describeApi({ ...api, endpoints: [wrong] })).toThrow();
+  });
+});
+
+// Compile-time promises: `npm run types` fails when one of these errors goes away.
+() => {
+  // @ts-expect-error the code is not in the error table
+  endpoint({ ...addBook, errors: ['sold'] });
+  // @ts-expect-error an endpoint has no such property
+  endpoint({ ...addBook, boddy: z.string() });
+  const router = createRouter();
+  // @ts-expect-error the status is not declared
+  serve(router, addBook, ({ reply }) => reply(200, { id: 'b1', title: 'Emma' }));
+  // @ts-expect-error the body lacks its title
+  serve(router, addBook, ({ reply }) => reply(201, { id: 'b1' }));
+  // @ts-expect-error an anonymous caller has no tenant
+  serve(router, lendBook, ({ identity }) => identity.tenantId);
+};

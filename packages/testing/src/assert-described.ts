@@ -1,0 +1,49 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Api, errorCodesOf, problemMediaType, problemSchema } from '@countersign/service-kit';
+import type { Response } from 'supertest';
+import { z } from 'zod';
+
+/** Sent before the declaration is looked at: by the identity check, and by routes that have none. */
+const beforeTheRoute: readonly string[] = ['identity_refused', 'identity_not_allowed'];
+
+/**
+ * Compares a response with the service's OpenAPI declarations. A route without one is left alone.
+ *
+ * @throws Error when the response differs, also by an extra member.
+ */
+export function assertDescribed(api: Api, method: string, target: string, response: Response): void {
+  const [path = ''] = target.split('?');
+  const endpoint = api.endpoints.find(
+    (each) =>
+      each.method === method.toLowerCase() && new RegExp(`^${each.path.replaceAll(/:\w+/g, '[^/]+')}$`).test(path),
+  );
+  if (endpoint === undefined) return;
+  const name = `${method} ${endpoint.path} ${response.status}`;
+  const declared = endpoint.responses[response.status];
+  if (declared === undefined) {
+    assertProblem(api, errorCodesOf(endpoint), name, response);
+    return;
+  }
+  const { schema, mediaType = 'application/json' } =
+    declared === null ? {} : declared instanceof z.ZodType ? { schema: declared } : declared;
+  if (schema === undefined) {
+    if (response.text) throw new Error(`${name} has a body, and is described without one`);
+  } else if (mediaType === 'application/json') assertExactly(name, schema, response.body);
+  else if (!response.type.startsWith(mediaType)) throw new Error(`${name} is ${response.type}, not ${mediaType}`);
+}
+
+function assertProblem(api: Api, codes: readonly string[], name: string, response: Response): void {
+  if (response.headers['content-type'] !== problemMediaType) throw new Error(`${name} is not ${problemMediaType}`);
+  const { code } = response.body as { code: string };
+  if (beforeTheRoute.includes(code)) return;
+  if (!codes.includes(code)) throw new Error(`${name} ${code} is not described`);
+  assertExactly(`${name} ${code}`, problemSchema.extend(api.problemMembers?.[code]?.shape ?? {}), response.body);
+}
+
+function assertExactly(name: string, schema: z.ZodType, body: unknown): void {
+  const parsed = schema.safeParse(body);
+  if (!parsed.success) throw new Error(`${name} is not as described: ${z.prettifyError(parsed.error)}`);
+  // Parsing drops members that the schema does not define.
+  if (!isDeepStrictEqual(parsed.data, body))
+    throw new Error(`${name} has more than is described: ${JSON.stringify(body)}`);
+}

@@ -15,7 +15,7 @@ import { registerSignatureMetrics } from './admin/signature-metrics.ts';
 import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
-import { missingAgreementKey } from './keys/agreed-keys.ts';
+import { missingAgreementKey } from './keys/signing-keys.ts';
 import { createListener, type ListenerTimes } from './server/listener.ts';
 import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';

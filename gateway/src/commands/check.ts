@@ -1,8 +1,8 @@
 import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
-import { missingAgreementKey } from '../keys/agreed-keys.ts';
 import { readAgreementKeys } from '../keys/agreement-key-files.ts';
+import { missingAgreementKey } from '../keys/signing-keys.ts';
 import {
   type Command,
   configFile,

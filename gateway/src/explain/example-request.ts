@@ -5,8 +5,7 @@ import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
-import type { Claims } from '../tokens/claims.ts';
-import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
+import type { Claims, TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
 import type { Question } from './dry-run.ts';
 
 export type Header = readonly [name: string, value: string];

@@ -4,7 +4,7 @@ import { secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import type { Matched, Signed } from '../exchange.ts';
-import type { Repeat } from '../keys/agreed-keys.ts';
+import type { Repeat } from '../keys/signing-keys.ts';
 import { createPipeline } from '../pipeline.ts';
 import { compileRoutes, routesOn } from '../routing/route-table.ts';
 import { toAuthenticated } from '../stages/authenticate.ts';

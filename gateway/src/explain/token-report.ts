@@ -2,7 +2,6 @@ import { type KeySet, KeySetUnavailable, keyIssuer } from '@countersign/jwks';
 import { compactVerify } from 'jose';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
 import { advice, missing } from '../tokens/providers/advice.ts';
 import { pathText } from '../tokens/providers/claim-path.ts';
@@ -10,6 +9,7 @@ import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from '
 import { findIssuer } from '../tokens/providers/find-issuer.ts';
 import { described, type Finding } from '../tokens/providers/finding.ts';
 import { examineClaims } from '../tokens/providers/read-claims.ts';
+import type { Claims } from '../tokens/verified-token.ts';
 import { bindingFindings, type Listener } from './binding-findings.ts';
 import type { AcceptedToken } from './example-request.ts';
 

@@ -1,7 +1,6 @@
-import { type SigningKey, secretKeyid } from '@countersign/identity';
-import type { Upstream } from '../config/config.ts';
+import { type AgreementPublicKey, agreeAsGateway, type SigningKey, secretKeyid } from '@countersign/identity';
+import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { createAgreedKeys, type Repeat, type SignedUpstream } from './agreed-keys.ts';
 import type { GatewayKey, GatewayKeySet } from './gateway-keys.ts';
 
 /** Returns the key to sign a request with, and counts it. */
@@ -75,4 +74,80 @@ export function requireSigningKey(keys: Pick<GatewayKeySet, 'signingKey'>, nowSe
   } catch (cause) {
     throw new AppError('unavailable', { cause, detail: { reason: 'no gateway key may sign now' } });
   }
+}
+
+/** Says that upstreams with `algorithm: agreed` are signed for with ed25519, because the gateway has no key to agree on. */
+export function missingAgreementKey(
+  { identity, upstreams }: Pick<GatewayConfig, 'identity' | 'upstreams'>,
+  keys: readonly unknown[],
+): string | undefined {
+  const names = [...upstreams.values()].filter((one) => one.identity.algorithm === 'agreed').map(({ name }) => name);
+  if (names.length === 0 || keys.length > 0) return undefined;
+  const { keysDir } = identity;
+  return `${keysDir} holds no X25519 key, so requests to ${names.join(', ')} are signed with ed25519. Make one: countersign keys create --dir ${keysDir}`;
+}
+
+/** Why a request to an upstream with `algorithm: agreed` is signed with ed25519. */
+export const fallbackReasons = [
+  /** A target's key set was not fetched yet, or not confirmed for an hour. */
+  'keys_unknown',
+  /** No key is published by every target. */
+  'no_common_key',
+  /** The service refused an agreed key in the last 30 s. */
+  'key_unknown',
+  /** The gateway has no X25519 key that it may use now. */
+  'no_gateway_key',
+  /** A streamed body or an upgrade, which cannot be repeated when the service does not know the key. */
+  'not_repeatable',
+] as const;
+
+export type FallbackReason = (typeof fallbackReasons)[number];
+
+/** Signatures made for one upstream so far. */
+export type SignatureCounts = {
+  readonly algorithms: Record<'ed25519' | 'hmac-sha256' | 'agreed', number>;
+  readonly fallbacks: Record<FallbackReason, number>;
+};
+
+export const noSignatures = (): SignatureCounts => ({
+  algorithms: { ed25519: 0, 'hmac-sha256': 0, agreed: 0 },
+  fallbacks: { keys_unknown: 0, no_common_key: 0, key_unknown: 0, no_gateway_key: 0, not_repeatable: 0 },
+});
+
+/** Whether a request can be sent again when the service does not know the key. */
+export type Repeat = 'repeatable' | 'once';
+
+/** What signing needs of an open upstream. */
+export type SignedUpstream = Readonly<{
+  signatures: SignatureCounts;
+  /** The service's side of the agreement. Undefined unless the upstream has `algorithm: agreed`. */
+  agreement: Readonly<{ serviceKey(): AgreementPublicKey | FallbackReason }> | undefined;
+}>;
+
+/**
+ * Creates a function that returns the key on which the gateway and a service agree, or the reason why there is none. A pair's
+ * key is derived once for each fetched key set of the service.
+ */
+export function createAgreedKeys(
+  keys: Pick<GatewayKeySet, 'agreementKey'>,
+): (upstream: SignedUpstream, audience: string, nowSec: number) => SigningKey | FallbackReason {
+  const byService = new WeakMap<AgreementPublicKey, Map<string, SigningKey>>();
+
+  return ({ agreement }, audience, nowSec) => {
+    const service = agreement?.serviceKey() ?? 'keys_unknown';
+    if (typeof service === 'string') return service;
+    const gateway = keys.agreementKey(nowSec);
+    if (gateway === undefined) return 'no_gateway_key';
+    let derived = byService.get(service);
+    if (derived === undefined) {
+      derived = new Map();
+      byService.set(service, derived);
+    }
+    let key = derived.get(gateway.kid);
+    if (key === undefined) {
+      key = { algorithm: 'hmac-sha256', ...agreeAsGateway(gateway, { audience, key: service }) };
+      derived.set(gateway.kid, key);
+    }
+    return key;
+  };
 }

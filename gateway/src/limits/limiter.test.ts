@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { createLimiter } from './limiter.ts';
+import fc from 'fast-check';
+import { createLimiter, createLocalLimiter } from './limiter.ts';
 
 const limit = { requests: 2, perSec: 86_400, by: 'address', onStoreFailure: 'local' } as const;
 
@@ -18,4 +19,52 @@ test('bounds the number of buckets and drops the least recently used one', async
 test('rounds the end of a window up to whole seconds', async () => {
   const limiter = createLimiter('window', { ...limit, perSec: 10 }, undefined);
   expect(await limiter.take('a', Number.POSITIVE_INFINITY)).toEqual({ allowed: true, remaining: 1, resetSec: 10 });
+});
+
+/** The same rules with a list that is searched from its start. */
+function model(requests: number, perSec: number, maxKeys: number) {
+  let buckets: { key: string; taken: number; endsAtMs: number }[] = [];
+  return (key: string, nowMs: number) => {
+    const found = buckets.find((bucket) => bucket.key === key);
+    if (found === undefined) {
+      for (let count = 0; count < 2; count += 1)
+        if (buckets[0] !== undefined && buckets[0].endsAtMs <= nowMs) buckets.shift();
+      if (buckets.length >= maxKeys) buckets.shift();
+    }
+    const isCurrent = found !== undefined && found.endsAtMs > nowMs;
+    const taken = isCurrent ? found.taken + 1 : 1;
+    const endsAtMs = isCurrent ? found.endsAtMs : nowMs + perSec * 1000;
+    buckets = [...buckets.filter((bucket) => bucket.key !== key), { key, taken, endsAtMs }];
+    return {
+      allowed: taken <= requests,
+      remaining: Math.max(0, requests - taken),
+      resetSec: Math.max(1, Math.ceil((endsAtMs - nowMs) / 1000)),
+    };
+  };
+}
+
+const steps = fc.array(fc.record({ key: fc.constantFrom('a', 'b', 'c', 'd', 'e'), laterMs: fc.nat(1500) }));
+
+test('counts like a list of buckets, for any keys and times', () => {
+  fc.assert(
+    fc.property(steps, fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }), (taken, requests, maxKeys) => {
+      let nowMs = 0;
+      const limiter = createLocalLimiter({ requests, perSec: 2 }, maxKeys, () => nowMs);
+      const expected = model(requests, 2, maxKeys);
+      for (const { key, laterMs } of taken) {
+        nowMs += laterMs;
+        expect(limiter.take(key)).toEqual(expected(key, nowMs));
+      }
+    }),
+  );
+});
+
+test('a new window begins exactly when the old one ends', () => {
+  let nowMs = 0;
+  const limiter = createLocalLimiter({ requests: 1, perSec: 10 }, 10, () => nowMs);
+  expect(limiter.take('a')).toEqual({ allowed: true, remaining: 0, resetSec: 10 });
+  nowMs = 9_999;
+  expect(limiter.take('a')).toEqual({ allowed: false, remaining: 0, resetSec: 1 });
+  nowMs = 10_000;
+  expect(limiter.take('a')).toEqual({ allowed: true, remaining: 0, resetSec: 10 });
 });

@@ -1,14 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
-import { AppError, type Code } from '../errors.ts';
-import { maxTargetBytes } from '../routing/request-target.ts';
-import { GatewayResponse } from './gateway-response.ts';
-import type { Handlers } from './handlers.ts';
-import type { LineProblem, RequestLines } from './request-lines.ts';
-import { RequestQueue, type Turn } from './request-queue.ts';
-import { trackRequestLines } from './track-request-lines.ts';
+import { AppError } from '../errors.ts';
+import { GatewayResponse, type Handlers } from './handlers.ts';
+import { codeForParseError, type RequestLines, refusalForLine, trackRequestLines } from './request-lines.ts';
+import { createTlsServer } from './tls-server.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.
 const maxHeaderSize = 20 * 1024;
@@ -78,7 +74,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
   };
   const { certificateNow } = options;
   const server =
-    certificateNow === undefined ? createServer(httpOptions) : tlsServer(httpOptions, certificateNow, headMs);
+    certificateNow === undefined ? createServer(httpOptions) : createTlsServer(httpOptions, certificateNow, headMs);
   // Node would silently drop headers beyond its limit. The sanitize stage refuses them.
   server.maxHeadersCount = 0;
 
@@ -97,7 +93,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     }
     unanswered.push(response);
     response.on('close', onClose);
-    response.refusal = refusalFor(lines.problemOf(request)) ?? refusal;
+    response.refusal = refusalForLine(lines.problemOf(request)) ?? refusal;
     queue.add(response);
   }
 
@@ -113,7 +109,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     destroyOnError(socket);
     if (stream !== socket) destroyOnError(stream);
     const { lines, queue } = connectionOf(socket) as InboundConnection;
-    const refusal = refusalFor(lines.problemOf(req));
+    const refusal = refusalForLine(lines.problemOf(req));
     lines.stop();
     queue.add({
       req,
@@ -130,7 +126,10 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
       return;
     }
     const connection = connectionOf(socket);
-    const refusal = new AppError(codeFor(error, connection?.lines), { cause: error, detail: { parser: error.code } });
+    const refusal = new AppError(codeForParseError(error, connection?.lines), {
+      cause: error,
+      detail: { parser: error.code },
+    });
     connection?.lines.stop();
     const last = connection?.unanswered.at(-1);
     // The TLS handshake failed, so no response can be sent.
@@ -182,55 +181,66 @@ const destroyOnError = (socket: Duplex) => void socket.on('error', () => socket.
 /** The parser counts no spaces around values, so it accepts such a head. */
 const longHead = () => Object.assign(new Error('The head of a request is too long.'), { code: 'HPE_HEADER_OVERFLOW' });
 
-/** TLS 1.2 and 1.3 with Node's ciphers, and HTTP/1.1. New connections pick up a renewed certificate. */
-function tlsServer(httpOptions: ServerOptions, certificateNow: () => Certificate, headMs: number): Server {
-  const contextOf = ({ cert, key, clients }: Certificate) => ({
-    cert,
-    key,
-    minVersion: 'TLSv1.2' as const,
-    ...(clients && { ca: clients.ca }),
-  });
-  let inUse = certificateNow();
-  const server = createTlsServer({
-    ...httpOptions,
-    ...contextOf(inUse),
-    requestCert: inUse.clients !== undefined,
-    rejectUnauthorized: inUse.clients?.mode === 'require',
-    ALPNProtocols: ['http/1.1'],
-    handshakeTimeout: headMs,
-  });
-  // Prepended, because Node's own listener starts the handshake.
-  server.prependListener('connection', () => {
-    const now = certificateNow();
-    if (now.cert === inUse.cert && now.key === inUse.key && now.clients?.ca === inUse.clients?.ca) return;
-    server.setSecureContext(contextOf(now));
-    inUse = now;
-  });
-  return server;
-}
+/** A request that may have to wait for others. */
+type Turn = Readonly<{ req: IncomingMessage }>;
 
-function refusalFor(problem: LineProblem | undefined): AppError | undefined {
-  if (problem === undefined) return undefined;
-  const code = problem === 'long head' ? 'headers_too_large' : 'invalid_request';
-  return new AppError(code, { detail: { reason: problem }, headers: { connection: 'close' } });
-}
+const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-function codeFor({ code }: NodeJS.ErrnoException, lines: RequestLines | undefined): Code {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return isLongTarget(lines?.unread()) ? 'uri_too_long' : 'headers_too_large';
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 'request_timeout';
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return 'payload_too_large';
-    default:
-      return 'invalid_request';
+const isSafe = ({ req: { method, headers, upgrade } }: Turn & Readonly<{ req: { upgrade?: boolean } }>): boolean =>
+  safeMethods.has(method) &&
+  upgrade !== true &&
+  headers['content-length'] === undefined &&
+  headers['transfer-encoding'] === undefined;
+
+/**
+ * Orders the pipelined requests of one connection. Node hands out all of them at once and orders only their responses, so a request could
+ * overtake a POST that was sent before it.
+ *
+ * Safe requests without a body may run in parallel (RFC 9112 section 9.3.2). Other requests run alone. An upgrade runs last, because it
+ * takes over the connection.
+ *
+ * Requests behind a response that closes the connection never run (RFC 9112 section 9.6). If that response was sent because the end of a
+ * body is unknown, the next request may have been smuggled in that body.
+ */
+class RequestQueue<Each extends Turn> {
+  readonly #run: (turn: Each) => void;
+  readonly #running: Each[] = [];
+  readonly #waiting: Each[] = [];
+
+  /** @param run Called when a request may run: at once, if nothing else is running. */
+  constructor(run: (turn: Each) => void) {
+    this.#run = run;
   }
-}
 
-/** Whether the request line is longer than the longest target. */
-function isLongTarget(received: Buffer | undefined): boolean {
-  if (received === undefined || !/^[A-Z]+ /.test(received.toString('latin1', 0, 16))) return false;
-  const end = received.indexOf('\n');
-  return end === -1 || end > maxTargetBytes;
+  add(turn: Each): void {
+    if (this.#running.length > 0 || this.#waiting.length > 0) {
+      this.#waiting.push(turn);
+      this.#runNext();
+    } else this.#start(turn);
+  }
+
+  /** The request was answered, or its client left. */
+  finish(turn: Each): void {
+    const at = this.#running.indexOf(turn);
+    if (at !== -1) this.#running.splice(at, 1);
+    if (this.#waiting.length > 0) this.#runNext();
+  }
+
+  #start(turn: Each): void {
+    // The client left while the request waited, or a response closed the connection.
+    if (!turn.req.socket.writable) return;
+    this.#running.push(turn);
+    this.#run(turn);
+  }
+
+  #runNext(): void {
+    for (let first = this.#waiting[0]; first !== undefined && this.#mayRun(first); first = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#start(first);
+    }
+  }
+
+  #mayRun(turn: Each): boolean {
+    return this.#running.length === 0 || (isSafe(turn) && this.#running.every(isSafe));
+  }
 }

@@ -5,8 +5,7 @@ import { duplexPair } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { RequestLines } from './request-lines.ts';
-import { trackRequestLines } from './track-request-lines.ts';
+import { type RequestLines, trackRequestLines } from './request-lines.ts';
 
 type Way = 'a TCP socket' | 'a stream';
 

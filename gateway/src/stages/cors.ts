@@ -4,7 +4,7 @@ import type { Incoming } from '../exchange.ts';
 import { securityHeaders } from '../http/security-headers.ts';
 import { parseTarget } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import { hostsOf } from './client.ts';
+import { hostsOf } from './sanitize.ts';
 
 // Request headers that a page may send: for login, refresh by cookie, tokens and proofs, and conditional writes.
 const settable = ['Authorization', 'Content-Type', 'DPoP', 'If-Match', 'If-None-Match', 'X-Requested-With'];

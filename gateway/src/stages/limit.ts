@@ -3,8 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import { redisTimeoutMs } from '../limits/limit-store.ts';
-import type { Limiter } from '../limits/limiter.ts';
-import type { LimitResult } from '../limits/local-limiter.ts';
+import type { Limiter, LimitResult } from '../limits/limiter.ts';
 import type { TokenStatus } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;

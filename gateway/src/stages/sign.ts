@@ -21,8 +21,7 @@ import {
   tokenStatusOf,
 } from '../exchange.ts';
 import { filterCookies } from '../http/cookies.ts';
-import type { Repeat } from '../keys/agreed-keys.ts';
-import type { KeyFor } from '../keys/signing-keys.ts';
+import type { KeyFor, Repeat } from '../keys/signing-keys.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillValid } from '../tokens/verified-token.ts';
 import { takeContent } from './read-body.ts';

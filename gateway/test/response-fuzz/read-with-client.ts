@@ -16,7 +16,7 @@ export function readWithClient({ method, pieces }: Wire): Reading {
     receiveEnd(trailers) {
       reading.trailers = trailers;
       reading.isComplete = true;
-      reading.mayReuse = parser.mayReuse;
+      reading.mayReuse = parser.framing.mayReuse;
     },
   });
   parser.expect(method);

@@ -18,7 +18,7 @@ export const signatures: Readonly<Record<string, string>> = {
 
 /** The keys of {@link signatures} that a checkout knows. Older ones have no agreed keys. */
 export function algorithmsOf(folder: string): readonly string[] {
-  const agrees = existsSync(resolve(folder, 'src/keys/agreed-keys.ts'));
+  const agrees = existsSync(resolve(folder, 'src/upstreams/agreement'));
   return Object.keys(signatures).filter((algorithm) => agrees || algorithm !== 'agreed');
 }
 

@@ -23,7 +23,7 @@ import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
 import { readResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
-import type { UpstreamRequest } from '../../../gateway/src/upstreams/http-client/request-head.ts';
+import type { UpstreamRequest } from '../../../gateway/src/upstreams/http-client/upstream-exchange.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
 /** A request that has arrived and waits for its response. */

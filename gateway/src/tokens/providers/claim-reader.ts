@@ -1,7 +1,7 @@
 import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
 import type { ClaimPath, Issuer } from '../../config/issuer.ts';
-import { type Claims, visibleText } from '../claims.ts';
 import { isCanonicalBase64url } from '../compact-token.ts';
+import { type Claims, visibleText } from '../verified-token.ts';
 import { claimOf, type Payload, pathText, readPath } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
 import { described, type Finding } from './finding.ts';

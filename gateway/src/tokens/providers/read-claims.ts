@@ -1,7 +1,7 @@
 import { isUnixSeconds } from '@countersign/identity';
 import { toleranceMs } from '../../config/config.ts';
 import type { Issuer } from '../../config/issuer.ts';
-import type { Claims } from '../claims.ts';
+import type { Claims } from '../verified-token.ts';
 import { audienceFinding, clientOf, machineFinding } from './audience.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { ClaimReader } from './claim-reader.ts';

@@ -1,7 +1,7 @@
 import type { AgreementPublicKey } from '@countersign/identity';
 import type { Logger } from '@countersign/service-kit';
 import type { AppError } from '../../errors.ts';
-import type { FallbackReason } from '../../keys/agreed-keys.ts';
+import type { FallbackReason } from '../../keys/signing-keys.ts';
 import { type FollowedAddress, type FollowedTarget, followTarget } from './follow-target.ts';
 
 /** The service's side of an agreement: which of its keys to use. */

@@ -1,3 +1,5 @@
+import { invalidResponse } from './exchange-error.ts';
+
 const cr = 13;
 const lf = 10;
 const semicolon = 59;
@@ -10,12 +12,16 @@ const maxDigits = 13;
 /** Names and values without blanks around them, as llhttp takes them (RFC 9112 section 7.1.1). */
 const isExtension = /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"[\t !#-[\]-~]*"))?)+$/;
 
-/** The result of reading the line before a chunk. */
-export type ChunkLine = { size: number; violation: string | undefined };
+/** The line before a chunk. */
+export type ChunkLine = { size: number };
 
-/** @returns The position after the line; `from` if it is incomplete or invalid. */
+/**
+ * Reads the line before a chunk.
+ *
+ * @returns The position after the line; `from` if it is incomplete.
+ * @throws ExchangeError
+ */
 export function readChunkLine(bytes: Buffer, from: number, end: number, line: ChunkLine): number {
-  line.violation = undefined;
   let at = from;
   let size = 0;
   for (; at < end; at += 1) {
@@ -23,30 +29,33 @@ export function readChunkLine(bytes: Buffer, from: number, end: number, line: Ch
     if (digit === -1) break;
     size = size * 16 + digit;
   }
-  if (at - from > maxDigits) return refuse(line, from, 'a chunk size that is too long');
+  if (at - from > maxDigits) throw invalidResponse('a chunk size that is too long');
   if (at === end) return from;
-  if (at === from) return refuse(line, from, 'an invalid chunk size');
+  if (at === from) throw invalidResponse('an invalid chunk size');
   line.size = size;
   if (bytes[at] === semicolon) {
     const lineEnd = bytes.indexOf(cr, at);
     const isOpen = lineEnd === -1 || lineEnd >= end;
-    if ((isOpen ? end : lineEnd) - from > maxBytes) return refuse(line, from, 'a chunk extension that is too long');
+    if ((isOpen ? end : lineEnd) - from > maxBytes) throw invalidResponse('a chunk extension that is too long');
     if (isOpen) return from;
-    if (!isExtension.test(bytes.toString('latin1', at, lineEnd)))
-      return refuse(line, from, 'an invalid chunk extension');
+    if (!isExtension.test(bytes.toString('latin1', at, lineEnd))) throw invalidResponse('an invalid chunk extension');
     at = lineEnd;
   }
-  if (bytes[at] !== cr) return refuse(line, from, 'an invalid chunk size');
+  if (bytes[at] !== cr) throw invalidResponse('an invalid chunk size');
   if (at + 1 >= end) return from;
-  if (bytes[at + 1] !== lf) return refuse(line, from, 'a CR without LF');
+  if (bytes[at + 1] !== lf) throw invalidResponse('a CR without LF');
   return at + 2;
 }
 
-/** @returns The position after the CRLF that ends a chunk; `from` if it is incomplete or invalid. */
-export function readChunkEnd(bytes: Buffer, from: number, end: number, line: ChunkLine): number {
-  line.violation = undefined;
+/**
+ * Reads the CRLF that ends a chunk.
+ *
+ * @returns The position after it; `from` if it is incomplete.
+ * @throws ExchangeError
+ */
+export function readChunkEnd(bytes: Buffer, from: number, end: number): number {
   const isValid = bytes[from] === cr && (from + 1 === end || bytes[from + 1] === lf);
-  if (!isValid) return refuse(line, from, 'a chunk without CRLF at its end');
+  if (!isValid) throw invalidResponse('a chunk without CRLF at its end');
   return from + 1 === end ? from : from + 2;
 }
 
@@ -55,9 +64,4 @@ function hexDigit(byte: number): number {
   if (byte >= 48 && byte <= 57) return byte - 48;
   const lower = byte | 32;
   return lower >= 97 && lower <= 102 ? lower - 87 : -1;
-}
-
-function refuse(line: ChunkLine, from: number, violation: string): number {
-  line.violation = violation;
-  return from;
 }

@@ -1,9 +1,8 @@
-import { Connection, type ConnectionOwner, type ConnectionTimeouts, maxIdleMs } from './connection.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
-import { requestHead, type UpstreamRequest } from './request-head.ts';
-import { TickClock } from './tick-clock.ts';
-import { type ResponseHandler, UpstreamExchange } from './upstream-exchange.ts';
+import { type ConnectionTimeouts, TickClock } from './timeouts.ts';
+import { type ResponseHandler, requestHead, UpstreamExchange, type UpstreamRequest } from './upstream-exchange.ts';
 
 export type ConnectionPoolOptions = ConnectionTimeouts &
   Readonly<{
@@ -36,7 +35,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   constructor(options: ConnectionPoolOptions) {
     const { headTimeoutMs, bodyTimeoutMs, idleTimeoutMs, queueTimeoutMs, host, opener } = options;
-    const shortest = Math.min(headTimeoutMs, bodyTimeoutMs, idleTimeoutMs || maxIdleMs, queueTimeoutMs);
+    const shortest = Math.min(headTimeoutMs, bodyTimeoutMs, idleTimeoutMs || Number.POSITIVE_INFINITY, queueTimeoutMs);
     this.#options = options;
     this.opener = opener;
     this.timeouts = options;

@@ -2,10 +2,9 @@ import type { Socket } from 'node:net';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
-import type { TickClock } from './tick-clock.ts';
+import { type ConnectionTimeouts, idleTimeMs, type TickClock } from './timeouts.ts';
 import type { Upload, UploadOwner } from './upload.ts';
-import type { UpstreamExchange } from './upstream-exchange.ts';
-import { writeRequest } from './write-request.ts';
+import { type UpstreamExchange, writeRequest } from './upstream-exchange.ts';
 
 /** The pool of a connection. */
 export interface ConnectionOwner {
@@ -20,19 +19,8 @@ export interface ConnectionOwner {
   connectionClosed(connection: Connection, unsent: UpstreamExchange | undefined): void;
 }
 
-/** All in milliseconds. */
-export type ConnectionTimeouts = Readonly<{
-  /** From the end of the request to the response head. Also while the service does not read the request. */
-  headTimeoutMs: number;
-  /** Between two reads of a response body, while it is not paused. */
-  bodyTimeoutMs: number;
-  /** How long an idle connection is kept, unless the service names a time. With 0, each request gets a new one. */
-  idleTimeoutMs: number;
-}>;
-
 type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'resting' | 'closed';
 
-export const maxIdleMs = 600_000;
 // A request that is not written by then was answered early.
 const maxFlushTurns = 3;
 // A faulty service that sends a body after HEAD or 304 sends it at once. It would be read as the next response.
@@ -110,9 +98,15 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#socket.resume();
   }
 
-  /** Closes it at once. */
-  close(): void {
-    this.#stop();
+  /** Closes it at once. @param unsent An exchange that needs another connection. */
+  close(unsent?: UpstreamExchange): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'closed';
+    this.#exchange = undefined;
+    this.#deadlineMs = never;
+    this.#parser.stop();
+    this.#upload?.stop();
+    this.#owner.connectionClosed(this, unsent);
     this.#socket.destroy();
   }
 
@@ -174,7 +168,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     // While a request is still being sent, the next one would become a part of its body.
-    if (this.#upload !== undefined || !this.#parser.mayReuse || !this.#setIdleTime()) this.close();
+    if (this.#upload !== undefined || !this.#parser.framing.mayReuse || !this.#setIdleTime()) this.close();
     else this.#awaitFlush(maxFlushTurns);
     exchange?.end(trailers);
   }
@@ -204,10 +198,6 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (this.#phase === 'head') this.#deadlineMs = this.#headDeadline();
   }
 
-  uploadFailed(error: unknown): void {
-    this.abort(error);
-  }
-
   #send(exchange: UpstreamExchange): void {
     this.#upload = writeRequest(exchange, this.#socket, this);
     this.#deadlineMs = this.#upload === undefined ? this.#headDeadline() : never;
@@ -226,10 +216,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   /** @returns False if the service closes idle connections too soon for another request. */
   #setIdleTime(): boolean {
-    const { keepAliveSec } = this.#parser;
-    let idleMs = this.#owner.timeouts.idleTimeoutMs;
-    // A second less than the service waits, so that a request does not meet a closing connection.
-    if (keepAliveSec !== undefined && idleMs > 0) idleMs = Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
+    const idleMs = idleTimeMs(this.#owner.timeouts, this.#parser.framing.keepAliveSec);
     this.#idleUntilMs = this.#owner.clock.nowMs + idleMs;
     return idleMs > 0;
   }
@@ -241,7 +228,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
       this.#phase = 'flushing';
       if (turnsLeft === 0) this.close();
       else setImmediate(() => this.#awaitFlush(turnsLeft - 1));
-    } else if (this.#parser.mayBeFollowed) this.#rest();
+    } else if (this.#parser.framing.mayBeFollowed) this.#rest();
     else this.#becomeIdle();
   }
 
@@ -261,18 +248,6 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   /** Closes a connection on which nothing of the assigned request was sent. */
   #closeUnused(): void {
-    const unsent = this.#phase === 'assigned' ? this.#exchange : undefined;
-    this.#stop(unsent);
-    this.#socket.destroy();
-  }
-
-  #stop(unsent?: UpstreamExchange): void {
-    if (this.#phase === 'closed') return;
-    this.#phase = 'closed';
-    this.#exchange = undefined;
-    this.#deadlineMs = never;
-    this.#parser.stop();
-    this.#upload?.stop();
-    this.#owner.connectionClosed(this, unsent);
+    this.close(this.#phase === 'assigned' ? this.#exchange : undefined);
   }
 }

@@ -36,3 +36,7 @@ export class ExchangeError extends Error {
     this.code = code;
   }
 }
+
+/** @param violation Completes "the response has …". */
+export const invalidResponse = (violation: string): ExchangeError =>
+  new ExchangeError('UPSTREAM_INVALID_RESPONSE', `the response has ${violation}`);

@@ -1,3 +1,5 @@
+import { invalidResponse } from './exchange-error.ts';
+
 /** How the end of a response body is found (RFC 9112 section 6.3). */
 export type Framing = 'none' | 'length' | 'chunked' | 'until-close';
 
@@ -24,44 +26,43 @@ export class ResponseFraming {
    * @param method Of the request. A response to HEAD has no body.
    * @param minor 0 for HTTP/1.0, 1 for HTTP/1.1.
    * @param fields Alternating names and values.
-   * @returns What the head violates; undefined if nothing.
+   * @throws ExchangeError
    */
-  read(method: string, status: number, minor: number, fields: readonly string[]): string | undefined {
+  read(method: string, status: number, minor: number, fields: readonly string[]): void {
     this.#lengthValue = undefined;
     this.#coding = undefined;
     this.#isClose = false;
     this.#isKeepAlive = false;
     this.keepAliveSec = undefined;
     for (let at = 0; at < fields.length; at += 2) {
-      const violation = this.#readField(fields[at] as string, fields[at + 1] as string);
-      if (violation !== undefined) return violation;
+      this.#readField(fields[at] as string, fields[at + 1] as string);
     }
     this.mayReuse = !this.#isClose && (minor === 1 || this.#isKeepAlive);
-    return this.#decide(method, status, minor);
+    this.#decide(method, status, minor);
   }
 
   /** Only names of these lengths matter here, so that other names are not compared. */
-  #readField(name: string, value: string): string | undefined {
+  #readField(name: string, value: string): void {
     switch (name.length) {
       case 10:
         if (isName(name, 'connection')) this.#readConnection(value);
         else if (isName(name, 'keep-alive')) this.keepAliveSec = keepAliveOf(value);
-        return undefined;
+        return;
       case 14:
-        if (!isName(name, 'content-length')) return undefined;
-        if (this.#lengthValue !== undefined) return 'two lengths';
+        if (!isName(name, 'content-length')) return;
+        if (this.#lengthValue !== undefined) throw invalidResponse('two lengths');
         this.#lengthValue = value;
-        return undefined;
+        return;
       case 16:
         if (isName(name, 'proxy-connection')) this.#readConnection(value);
-        return undefined;
+        return;
       case 17:
-        if (!isName(name, 'transfer-encoding')) return undefined;
-        if (this.#coding !== undefined) return 'two transfer codings';
+        if (!isName(name, 'transfer-encoding')) return;
+        if (this.#coding !== undefined) throw invalidResponse('two transfer codings');
         this.#coding = value;
-        return undefined;
+        return;
       default:
-        return undefined;
+        return;
     }
   }
 
@@ -73,34 +74,34 @@ export class ResponseFraming {
     }
   }
 
-  #decide(method: string, status: number, minor: number): string | undefined {
+  #decide(method: string, status: number, minor: number): void {
     const coding = this.#coding;
     const value = this.#lengthValue;
-    if (value !== undefined && !/^[0-9]{1,15}$/.test(value)) return 'an invalid length';
+    if (value !== undefined && !/^[0-9]{1,15}$/.test(value)) throw invalidResponse('an invalid length');
     this.length = value === undefined ? 0 : Number(value);
     this.framing = 'none';
     this.mayBeFollowed = false;
     if (coding !== undefined) {
-      if (value !== undefined) return 'a length and a transfer coding';
-      if (coding.toLowerCase() !== 'chunked') return 'an unknown transfer coding';
-      if (minor === 0) return 'a transfer coding in HTTP/1.0';
+      if (value !== undefined) throw invalidResponse('a length and a transfer coding');
+      if (coding.toLowerCase() !== 'chunked') throw invalidResponse('an unknown transfer coding');
+      if (minor === 0) throw invalidResponse('a transfer coding in HTTP/1.0');
     }
     if (status < 200 || status === 204) {
-      if (coding !== undefined) return 'a transfer coding without a body';
+      if (coding !== undefined) throw invalidResponse('a transfer coding without a body');
       // A service that counts a body here would send it before the next response.
       if (this.length > 0) this.mayReuse = false;
-      return undefined;
+      return;
     }
     if (method === 'HEAD' || status === 304) {
       this.mayBeFollowed = method === 'HEAD' || coding !== undefined || this.length > 0;
-      return undefined;
+      return;
     }
     if (coding !== undefined) this.framing = 'chunked';
     else if (value === undefined) {
       this.framing = 'until-close';
       this.mayReuse = false;
     } else if (this.length > 0) this.framing = 'length';
-    return undefined;
+    return;
   }
 }
 

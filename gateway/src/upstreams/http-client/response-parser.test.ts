@@ -7,7 +7,7 @@ function read(pieces: readonly string[], method = 'GET') {
   const parser = new ResponseParser({
     receiveHead: (status, fields) => void seen.push(status, ...fields),
     receiveData: (bytes, start, end) => void seen.push(bytes.toString('latin1', start, end)),
-    receiveEnd: (trailers) => void seen.push('end', ...trailers, parser.mayReuse),
+    receiveEnd: (trailers) => void seen.push('end', ...trailers, parser.framing.mayReuse),
   });
   parser.expect(method);
   for (const piece of pieces) {

@@ -1,9 +1,7 @@
 import { type ChunkLine, readChunkEnd, readChunkLine } from './chunk-line.ts';
-import { DataRange } from './data-range.ts';
-import { ExchangeError } from './exchange-error.ts';
-import { FieldLines } from './field-lines.ts';
+import { ExchangeError, invalidResponse } from './exchange-error.ts';
 import { ResponseFraming } from './response-framing.ts';
-import { readStatusLine, type StatusLine } from './status-line.ts';
+import { FieldLines, readStatusLine, type StatusLine } from './response-head.ts';
 
 /** Gets the parts of a response as they are read. After `stop` it gets no more. */
 export interface ResponseReceiver {
@@ -11,7 +9,7 @@ export interface ResponseReceiver {
   receiveHead(status: number, fields: string[]): void;
   /** At most once for each call of `read`. `bytes` may be overwritten after it returns. */
   receiveData(bytes: Buffer, start: number, end: number): void;
-  /** Called when `parser.mayReuse` is final. @param trailers Alternating names and values. */
+  /** @param trailers Alternating names and values. */
   receiveEnd(trailers: readonly string[]): void;
 }
 
@@ -41,10 +39,11 @@ const none: string[] = [];
  */
 export class ResponseParser {
   readonly #receiver: ResponseReceiver;
-  readonly #framing = new ResponseFraming();
+  /** What the last head says. `mayReuse` is final when `receiveEnd` is called. */
+  readonly framing = new ResponseFraming();
   readonly #lines = new FieldLines();
-  readonly #statusLine: StatusLine = { status: 0, minor: 1, violation: undefined };
-  readonly #chunkLine: ChunkLine = { size: 0, violation: undefined };
+  readonly #statusLine: StatusLine = { status: 0, minor: 1 };
+  readonly #chunkLine: ChunkLine = { size: 0 };
   #state: State = 'idle';
   #method = 'GET';
   /** Of the head or of the trailers. */
@@ -56,25 +55,12 @@ export class ResponseParser {
   #informational = 0;
   /** Bytes that the body or the chunk still has. */
   #left = 0;
-  readonly #data = new DataRange();
+  /** The body bytes of one read, moved together, so that many small chunks are one piece of data. */
+  #dataStart = 0;
+  #dataEnd = 0;
 
   constructor(receiver: ResponseReceiver) {
     this.#receiver = receiver;
-  }
-
-  /** The response is complete, and the connection may carry another request. */
-  get mayReuse(): boolean {
-    return this.#framing.mayReuse;
-  }
-
-  /** A faulty service may send a body after the response, which must not have one. */
-  get mayBeFollowed(): boolean {
-    return this.#framing.mayBeFollowed;
-  }
-
-  /** From `Keep-Alive: timeout` of the last response. */
-  get keepAliveSec(): number | undefined {
-    return this.#framing.keepAliveSec;
   }
 
   /** Expects the response to a request with this method. */
@@ -88,7 +74,7 @@ export class ResponseParser {
   stop(): void {
     this.#state = 'idle';
     this.#carry = undefined;
-    this.#framing.mayReuse = false;
+    this.framing.mayReuse = false;
   }
 
   /**
@@ -98,12 +84,12 @@ export class ResponseParser {
    * @throws ExchangeError if they violate HTTP. What the receiver throws is passed on.
    */
   read(received: Buffer, length: number): void {
-    if (this.#state === 'idle') throw invalid('bytes without a request');
+    if (this.#state === 'idle') throw invalidResponse('bytes without a request');
     const carry = this.#carry;
     const bytes = carry === undefined ? received : Buffer.concat([carry, received.subarray(0, length)]);
     const end = carry === undefined ? length : bytes.length;
     this.#carry = undefined;
-    this.#data.clear();
+    this.#dataEnd = 0;
     let at = 0;
     while (at < end && this.#state !== 'ended') {
       const next = this.#step(bytes, at, end);
@@ -111,8 +97,8 @@ export class ResponseParser {
       at = next;
     }
     if (this.#isStopped()) return;
-    if (this.#data.end > 0) {
-      this.#receiver.receiveData(bytes, this.#data.start, this.#data.end);
+    if (this.#dataEnd > 0) {
+      this.#receiver.receiveData(bytes, this.#dataStart, this.#dataEnd);
       if (this.#isStopped()) return;
     }
     if (this.#state === 'ended') this.#finish(at < end);
@@ -168,7 +154,6 @@ export class ResponseParser {
 
   #readStatusLine(bytes: Buffer, at: number, end: number): number {
     const next = readStatusLine(bytes, at, end, this.#statusLine);
-    if (this.#statusLine.violation !== undefined) throw invalid(this.#statusLine.violation);
     if (next === at) return at;
     this.#room -= next - at;
     this.#state = 'fields';
@@ -178,7 +163,6 @@ export class ResponseParser {
   #readFields(bytes: Buffer, at: number, end: number): number {
     const limit = Math.min(end, at + this.#room);
     const next = this.#lines.read(bytes, at, limit, this.#fields);
-    if (this.#lines.violation !== undefined) throw invalid(this.#lines.violation);
     this.#room -= next - at;
     if (!this.#lines.isComplete) {
       if (limit < end) throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', 'the response has too many header bytes');
@@ -191,16 +175,15 @@ export class ResponseParser {
 
   #endHead(): void {
     const { status, minor } = this.#statusLine;
-    const violation = this.#framing.read(this.#method, status, minor, this.#fields);
-    if (violation !== undefined) throw invalid(violation);
+    this.framing.read(this.#method, status, minor, this.#fields);
     // Node's parser reads "chunked" with a tab after it as an unknown coding.
-    if (this.#lines.hasTrailingTab && this.#framing.framing === 'chunked') throw invalid('a tab after a value');
+    if (this.#lines.hasTrailingTab && this.framing.framing === 'chunked') throw invalidResponse('a tab after a value');
     if (status < 200) {
       this.#endInformational(status);
       return;
     }
-    const { framing } = this.#framing;
-    this.#left = this.#framing.length;
+    const { framing } = this.framing;
+    this.#left = this.framing.length;
     this.#state = framing === 'none' ? 'ended' : framing === 'chunked' ? 'chunk-line' : framing;
     const fields = this.#fields;
     this.#fields = none;
@@ -209,16 +192,20 @@ export class ResponseParser {
 
   /** Ignores it: no client has asked this gateway for a 1xx (RFC 9110 section 15.2). */
   #endInformational(status: number): void {
-    if (status === 101) throw invalid('a 101 to a request without Upgrade');
-    if (!this.#framing.mayReuse) throw invalid('an informational response that closes the connection');
+    if (status === 101) throw invalidResponse('a 101 to a request without Upgrade');
+    if (!this.framing.mayReuse) throw invalidResponse('an informational response that closes the connection');
     this.#informational += 1;
-    if (this.#informational > maxInformational) throw invalid('too many informational responses');
+    if (this.#informational > maxInformational) throw invalidResponse('too many informational responses');
     this.#expectLines('status-line');
   }
 
   #readData(bytes: Buffer, at: number, end: number, after: State): number {
     const size = Math.min(this.#left, end - at);
-    this.#data.add(bytes, at, size);
+    if (this.#dataEnd === 0) {
+      this.#dataStart = at;
+      this.#dataEnd = at;
+    } else if (this.#dataEnd !== at) bytes.copyWithin(this.#dataEnd, at, at + size);
+    this.#dataEnd += size;
     this.#left -= size;
     if (this.#left === 0) this.#state = after;
     return at + size;
@@ -226,7 +213,6 @@ export class ResponseParser {
 
   #readChunkLine(bytes: Buffer, at: number, end: number): number {
     const next = readChunkLine(bytes, at, end, this.#chunkLine);
-    if (this.#chunkLine.violation !== undefined) throw invalid(this.#chunkLine.violation);
     if (next === at) return at;
     this.#left = this.#chunkLine.size;
     if (this.#left > 0) this.#state = 'chunk-data';
@@ -235,8 +221,7 @@ export class ResponseParser {
   }
 
   #readChunkEnd(bytes: Buffer, at: number, end: number): number {
-    const next = readChunkEnd(bytes, at, end, this.#chunkLine);
-    if (this.#chunkLine.violation !== undefined) throw invalid(this.#chunkLine.violation);
+    const next = readChunkEnd(bytes, at, end);
     if (next > at) this.#state = 'chunk-line';
     return next;
   }
@@ -245,18 +230,15 @@ export class ResponseParser {
     for (let at = 0; at < this.#fields.length; at += 2) {
       const name = this.#fields[at]?.toLowerCase();
       // They would describe the message that they follow (RFC 9110 section 6.5.1).
-      if (name === 'content-length' || name === 'transfer-encoding') throw invalid(`${name} in the trailers`);
+      if (name === 'content-length' || name === 'transfer-encoding') throw invalidResponse(`${name} in the trailers`);
     }
     this.#state = 'ended';
   }
 
   /** @param hasMore Bytes follow the response. No request was sent for them. */
   #finish(hasMore: boolean): void {
-    if (hasMore) this.#framing.mayReuse = false;
+    if (hasMore) this.framing.mayReuse = false;
     this.#state = 'idle';
     this.#receiver.receiveEnd(this.#fields);
   }
 }
-
-const invalid = (violation: string): ExchangeError =>
-  new ExchangeError('UPSTREAM_INVALID_RESPONSE', `the response has ${violation}`);

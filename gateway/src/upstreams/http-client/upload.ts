@@ -7,7 +7,7 @@ export interface UploadOwner {
   /** The service stopped or resumed reading. */
   uploadBlocked(isBlocked: boolean): void;
   uploadEnded(): void;
-  uploadFailed(error: unknown): void;
+  abort(reason: unknown): void;
 }
 
 const crlf = Buffer.from('\r\n');
@@ -98,7 +98,7 @@ export class Upload {
 
   #fail(error: unknown): void {
     this.stop();
-    this.#owner.uploadFailed(error);
+    this.#owner.abort(error);
   }
 }
 

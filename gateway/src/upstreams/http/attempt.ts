@@ -7,8 +7,7 @@ import { uploadRate } from '../../limits/min-rate.ts';
 import type { ResponseHandler, UpstreamExchange } from '../http-client/upstream-exchange.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { Progress } from '../pool/retry.ts';
-import type { Target } from '../pool/target.ts';
-import { TargetUse } from '../pool/target-use.ts';
+import { type Target, TargetCounts } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
 import { readResponseHead } from './response-headers.ts';
@@ -41,7 +40,7 @@ export class Attempt implements ResponseHandler {
   readonly #outbound: SignedOutbound;
   readonly #response: ServerResponse;
   readonly #target: Target;
-  readonly #use: TargetUse;
+  readonly #counts: TargetCounts;
   /** Undefined until the request is passed to the pool. */
   #exchange: UpstreamExchange | undefined;
   #isSettled = false;
@@ -72,7 +71,7 @@ export class Attempt implements ResponseHandler {
     this.#outbound = outbound;
     this.#response = response;
     this.#target = target;
-    this.#use = new TargetUse(target);
+    this.#counts = new TargetCounts(target);
   }
 
   start(): void {
@@ -103,7 +102,7 @@ export class Attempt implements ResponseHandler {
   /** @returns False if the attempt failed, because too many streams are open. */
   #openUpload(): boolean {
     const { request, route } = this.#signed;
-    if (!this.#use.takeStream()) {
+    if (!this.#counts.takeStream()) {
       this.#fail(this.#overloaded('streams'));
       return false;
     }
@@ -111,7 +110,7 @@ export class Attempt implements ResponseHandler {
     this.#upload = requestBody(request, { maxBytes: route.body.maxBytes, rate: uploadRate(route.upstream) });
     this.#watchRevocation('long');
     request.once('end', () => {
-      this.#use.releaseStream();
+      this.#counts.releaseStream();
       this.#awaitResponse();
     });
     return true;
@@ -142,11 +141,11 @@ export class Attempt implements ResponseHandler {
     const signed = this.#signed;
     const { record, request } = signed;
     const response = this.#response;
-    this.#use.answered();
+    this.#counts.answered();
     this.#owner.responded(this.#target);
     record.upstreamMs = performance.now() - this.#sentAt;
     const { passing, lifetime, contentLength } = readResponseHead(status, rawHeaders, signed, this.#target.origin);
-    if (lifetime === 'endless' && !this.#use.takeStream()) throw this.#overloaded('streams');
+    if (lifetime === 'endless' && !this.#counts.takeStream()) throw this.#overloaded('streams');
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.
@@ -231,7 +230,7 @@ export class Attempt implements ResponseHandler {
   }
 
   #awaitResponse(): void {
-    if (!this.#isSettled && this.#progress() !== 'responded') this.#use.awaitResponse();
+    if (!this.#isSettled && this.#progress() !== 'responded') this.#counts.awaitResponse();
   }
 
   /** Ends a long exchange when its token is revoked. Endless ones also end at `exp` and when their route changes. */
@@ -252,7 +251,7 @@ export class Attempt implements ResponseHandler {
 
   #settle(): void {
     this.#isSettled = true;
-    this.#use.end();
+    this.#counts.end();
     this.#clearStall?.();
     this.#leaveQueue?.();
     this.#unwatch?.();

@@ -1,7 +1,7 @@
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { noSignatures, type SignatureCounts } from '../../keys/agreed-keys.ts';
+import { noSignatures, type SignatureCounts } from '../../keys/signing-keys.ts';
 import { createUpstreamAgreement, type UpstreamAgreement } from '../agreement/choose-service-key.ts';
 import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
 import { createChooser } from './choose-target.ts';

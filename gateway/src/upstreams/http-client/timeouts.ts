@@ -1,3 +1,25 @@
+/** All in milliseconds. */
+export type ConnectionTimeouts = Readonly<{
+  /** From the end of the request to the response head. Also while the service does not read the request. */
+  headTimeoutMs: number;
+  /** Between two reads of a response body, while it is not paused. */
+  bodyTimeoutMs: number;
+  /** How long an idle connection is kept, unless the service names a time. With 0, each request gets a new one. */
+  idleTimeoutMs: number;
+}>;
+
+const maxIdleMs = 600_000;
+
+/**
+ * How long an idle connection is kept.
+ *
+ * @param keepAliveSec What the service names. A second less than that, so that a request does not meet a closing connection.
+ */
+export function idleTimeMs({ idleTimeoutMs }: ConnectionTimeouts, keepAliveSec: number | undefined): number {
+  if (keepAliveSec === undefined || idleTimeoutMs === 0) return idleTimeoutMs;
+  return Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
+}
+
 /**
  * Counts time in ticks, so that a request needs no timer. While the event loop is blocked, hardly any time passes:
  * responses that arrived meanwhile are read before they time out.

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { requestHead, type UpstreamRequest } from './request-head.ts';
+import { requestHead, type UpstreamRequest } from './upstream-exchange.ts';
 
 const get: UpstreamRequest = { method: 'GET', path: '/', headers: [], body: null };
 

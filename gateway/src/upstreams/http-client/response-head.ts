@@ -1,9 +1,65 @@
+import { invalidResponse } from './exchange-error.ts';
+
 const cr = 13;
 const lf = 10;
 const space = 32;
 const tab = 9;
-const codingNameLength = 'transfer-encoding'.length;
 const colon = 58;
+
+// The longest status line that is read, with its reason.
+const maxStatusLineBytes = 1024;
+const http = Buffer.from('HTTP/1.');
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 48 && byte <= 57;
+
+/** A status line. */
+export type StatusLine = {
+  status: number;
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  minor: number;
+};
+
+/**
+ * Reads `HTTP/1.x NNN reason CRLF`. Bytes that cannot become one are refused at once, so that another protocol does not
+ * wait for a timeout.
+ *
+ * @returns The position after the line; `from` if it is incomplete.
+ * @throws ExchangeError
+ */
+export function readStatusLine(bytes: Buffer, from: number, end: number, line: StatusLine): number {
+  const size = end - from;
+  for (let at = 0; at < http.length && at < size; at += 1) {
+    if (bytes[from + at] !== http[at]) throw invalidResponse('no HTTP/1 status line');
+  }
+  if (size > 7 && bytes[from + 7] !== 48 && bytes[from + 7] !== 49) throw invalidResponse('an unknown version');
+  if (size > 8 && bytes[from + 8] !== space) throw invalidResponse('an invalid status line');
+  for (let at = 9; at < 12 && at < size; at += 1) {
+    if (!isDigit(bytes[from + at])) throw invalidResponse('an invalid status');
+  }
+  if (size < 13) return from;
+  line.minor = (bytes[from + 7] as number) - 48;
+  line.status =
+    (bytes[from + 9] as number) * 100 + (bytes[from + 10] as number) * 10 + (bytes[from + 11] as number) - 5328;
+  if (line.status < 100) throw invalidResponse('an invalid status');
+  return readReason(bytes, from, end);
+}
+
+/** The reason is optional, and so is the space before it, which some services omit. */
+function readReason(bytes: Buffer, from: number, end: number): number {
+  let at = from + 12;
+  if (bytes[at] === space) {
+    at += 1;
+    while (at < end && isReason(bytes[at] as number)) at += 1;
+  }
+  if (at - from > maxStatusLineBytes) throw invalidResponse('a status line that is too long');
+  if (at < end && bytes[at] !== cr) throw invalidResponse('an invalid byte in the status line');
+  if (at + 1 >= end) return from;
+  if (bytes[at + 1] !== lf) throw invalidResponse('a CR without LF');
+  return at + 2;
+}
+
+const isReason = (byte: number): boolean => (byte >= 32 && byte !== 127) || byte === 9;
+
+const codingNameLength = 'transfer-encoding'.length;
 
 /** 1 for each byte of a token (RFC 9110 section 5.6.2). */
 const isToken = new Uint8Array(256);
@@ -24,8 +80,6 @@ const offsets = new Int32Array(maxFields * 4);
 export class FieldLines {
   /** The empty line was read. */
   isComplete = false;
-  /** What the bytes violate; undefined if nothing. */
-  violation: string | undefined;
   /** A value of this head was followed by a tab. Set until `start`. */
   hasTrailingTab = false;
 
@@ -38,10 +92,10 @@ export class FieldLines {
    * Reads whole lines and appends their names and values.
    *
    * @returns The position after the last whole line. Bytes after it are the start of a line, unless `isComplete`.
+   * @throws ExchangeError
    */
   read(bytes: Buffer, from: number, end: number, fields: string[]): number {
     this.isComplete = false;
-    this.violation = undefined;
     let at = from;
     let filled = 0;
     while (at < end) {
@@ -55,22 +109,22 @@ export class FieldLines {
     return at;
   }
 
-  /** @returns The position after the line; `at` if the line is incomplete or invalid. */
+  /** @returns The position after the line; `at` if the line is incomplete. */
   #scanLine(bytes: Buffer, at: number, end: number, filled: number): number {
     let here = at;
     while (here < end && isToken[bytes[here] as number] === 1) here += 1;
     if (here === end) return at;
     if (here === at) return this.#scanLastLine(bytes, at, end);
-    if (bytes[here] !== colon) return this.#refuse(at, 'an invalid field name');
+    if (bytes[here] !== colon) throw invalidResponse('an invalid field name');
     offsets[filled] = at;
     offsets[filled + 1] = here;
     here += 1;
     while (here < end && isBlank(bytes[here])) here += 1;
     const valueStart = here;
     while (here < end && isValue[bytes[here] as number] === 1) here += 1;
-    if (here < end && bytes[here] !== cr) return this.#refuse(at, 'an invalid byte in a field value');
+    if (here < end && bytes[here] !== cr) throw invalidResponse('an invalid byte in a field value');
     if (here + 1 >= end) return at;
-    if (bytes[here + 1] !== lf) return this.#refuse(at, 'a CR without LF');
+    if (bytes[here + 1] !== lf) throw invalidResponse('a CR without LF');
     let valueEnd = here;
     while (valueEnd > valueStart && isBlank(bytes[valueEnd - 1])) valueEnd -= 1;
     const nameLength = (offsets[filled + 1] as number) - at;
@@ -82,16 +136,11 @@ export class FieldLines {
 
   #scanLastLine(bytes: Buffer, at: number, end: number): number {
     // A blank here is obsolete line folding (RFC 9112 section 5.2).
-    if (bytes[at] !== cr) return this.#refuse(at, isBlank(bytes[at]) ? 'a folded line' : 'an invalid field name');
+    if (bytes[at] !== cr) throw invalidResponse(isBlank(bytes[at]) ? 'a folded line' : 'an invalid field name');
     if (at + 1 >= end) return at;
-    if (bytes[at + 1] !== lf) return this.#refuse(at, 'a CR without LF');
+    if (bytes[at + 1] !== lf) throw invalidResponse('a CR without LF');
     this.isComplete = true;
     return at + 2;
-  }
-
-  #refuse(at: number, violation: string): number {
-    this.violation = violation;
-    return at;
   }
 }
 

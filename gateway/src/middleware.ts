@@ -10,9 +10,9 @@ import type { RequestHandler } from 'express';
 import { registerGauges } from './admin/gauges.ts';
 import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { type CurrentSnapshot, createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import { createProcessResources } from './snapshot/process-resources.ts';
 import { readinessChecks } from './snapshot/readiness.ts';
+import { type CurrentSnapshot, createCurrentSnapshot } from './snapshot/snapshot.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
   /** Gets one line for each request. Default: JSON lines on standard output. */

@@ -17,11 +17,11 @@ import type { GatewayConfig } from './config/config.ts';
 import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
 import { missingAgreementKey } from './keys/signing-keys.ts';
 import { createListener, type ListenerTimes } from './server/listener.ts';
-import { createCurrentSnapshot } from './snapshot/current-snapshot.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
 import { createProcessResources } from './snapshot/process-resources.ts';
 import { readinessChecks } from './snapshot/readiness.ts';
 import { type ConfigReloader, createConfigReloader, type ReloadTiming } from './snapshot/reload.ts';
+import { createCurrentSnapshot } from './snapshot/snapshot.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 

@@ -3,7 +3,7 @@ import { ConfigError, type Logger, StartupError } from '@countersign/service-kit
 import type { GatewayConfig } from '../config/config.ts';
 import { type FileRead, isHash, readAgain } from '../config/files.ts';
 import { watchFiles } from '../config/watch.ts';
-import type { CurrentSnapshot } from './current-snapshot.ts';
+import type { CurrentSnapshot } from './snapshot.ts';
 
 /** The result of reading the file last. */
 export type ReloadState = Readonly<{

@@ -223,27 +223,22 @@ class RemoteKeySet implements KeySet {
     const { cacheMaxAgeMs = 600_000 } = this.#options;
     const nextInMs = refreshDelayMs(maxAgeMs, { floorMs: this.#cooldownMs, cacheMaxAgeMs }, this.#random());
     this.#schedule(nextInMs);
-    this.#options.onEvent?.({
-      type: 'fetched',
-      changed,
-      generation: this.#generation,
-      keys: this.stats.keys,
-      nextInMs,
-    });
+    const { generation, stats } = this;
+    this.#options.onEvent?.({ type: 'fetched', changed, generation, keys: stats.keys, nextInMs });
   }
 
   #failed(reason: FetchFailure | 'empty', detail?: string): void {
     this.#failures += 1;
     this.#failuresInARow += 1;
-    const state = { held: this.ready, failuresInARow: this.#failuresInARow };
-    const nextInMs = retryDelayMs(state, this.#random());
+    const failuresInARow = this.#failuresInARow;
+    const nextInMs = retryDelayMs({ held: this.ready, failuresInARow }, this.#random());
     this.#retryAtMs = this.#nowMs() + nextInMs;
     this.#schedule(nextInMs);
     this.#options.onEvent?.({
       type: 'failed',
       reason,
       ...(detail !== undefined && { detail }),
-      failuresInARow: this.#failuresInARow,
+      failuresInARow,
       nextInMs,
     });
   }

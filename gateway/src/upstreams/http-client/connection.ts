@@ -216,7 +216,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   /** @returns False if the service closes idle connections too soon for another request. */
   #setIdleTime(): boolean {
-    const idleMs = idleTimeMs(this.#owner.timeouts, this.#parser.framing.keepAliveSec);
+    const idleMs = idleTimeMs(this.#owner.timeouts, this.#parser.framing.keepAlive);
     this.#idleUntilMs = this.#owner.clock.nowMs + idleMs;
     return idleMs > 0;
   }

@@ -1,7 +1,6 @@
 import { type ChunkLine, readChunkEnd, readChunkLine } from './chunk-line.ts';
 import { ExchangeError, invalidResponse } from './exchange-error.ts';
-import { ResponseFraming } from './response-framing.ts';
-import { FieldLines, readStatusLine, type StatusLine } from './response-head.ts';
+import { FieldLines, ResponseFraming, readStatusLine, type StatusLine } from './response-head.ts';
 
 /** Gets the parts of a response as they are read. After `stop` it gets no more. */
 export interface ResponseReceiver {

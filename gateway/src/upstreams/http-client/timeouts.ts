@@ -13,11 +13,12 @@ const maxIdleMs = 600_000;
 /**
  * How long an idle connection is kept.
  *
- * @param keepAliveSec What the service names. A second less than that, so that a request does not meet a closing connection.
+ * @param keepAlive The service's `Keep-Alive`. A second less than its time, so that a request does not meet a closing connection.
  */
-export function idleTimeMs({ idleTimeoutMs }: ConnectionTimeouts, keepAliveSec: number | undefined): number {
-  if (keepAliveSec === undefined || idleTimeoutMs === 0) return idleTimeoutMs;
-  return Math.min(keepAliveSec * 1000 - 1000, maxIdleMs);
+export function idleTimeMs({ idleTimeoutMs }: ConnectionTimeouts, keepAlive: string | undefined): number {
+  if (keepAlive === undefined || idleTimeoutMs === 0) return idleTimeoutMs;
+  const seconds = /(?:^|[\s,;])timeout\s*=\s*"?([0-9]{1,9})(?![0-9])/i.exec(keepAlive)?.[1];
+  return seconds === undefined ? idleTimeoutMs : Math.min(Number(seconds) * 1000 - 1000, maxIdleMs);
 }
 
 /**

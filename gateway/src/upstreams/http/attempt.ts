@@ -4,9 +4,9 @@ import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, type SignedOutbound, tokenStatusOf } from '../../exchange.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
-import type { ResponseHandler, UpstreamExchange } from '../http-client/upstream-exchange.ts';
+import type { ExchangeProgress, ResponseHandler, UpstreamExchange } from '../http-client/upstream-exchange.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
-import type { Progress } from '../pool/retry.ts';
+
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
@@ -17,7 +17,7 @@ import { breakOff, endAndClose, ResponseWriter } from './response-writer.ts';
 export type AttemptOwner = {
   responded(target: Target): void;
   /** No part of a response has been sent to the client. */
-  failed(error: AppError, progress: Progress, target: Target): void;
+  failed(error: AppError, progress: ExchangeProgress, target: Target): void;
   /** The response was written. If `failure` is set, the client's connection was closed partway through it. */
   done(failure: AppError | undefined, target: Target): void;
 };
@@ -121,7 +121,7 @@ export class Attempt implements ResponseHandler {
     if (!this.#isSettled && !this.#response.writableFinished) this.#stop(clientGone);
   };
 
-  #progress(): Progress {
+  #progress(): ExchangeProgress {
     return this.#exchange?.progress ?? 'unsent';
   }
 

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import { type AppError, type Code, errorTable } from '../../errors.ts';
 import type { Signed, SignedOutbound } from '../../exchange.ts';
+import type { ExchangeProgress } from '../http-client/upstream-exchange.ts';
 import type { Outcome, Permit } from '../pool/breaker.ts';
 import type { OpenUpstream, OpenUpstreams } from '../pool/open-upstream.ts';
-import { mayRetry, type Progress } from '../pool/retry.ts';
+import { mayRetry } from '../pool/retry.ts';
 import { isOutage, type Target } from '../pool/target.ts';
 import { Attempt, type AttemptOptions, type AttemptOwner } from './attempt.ts';
 
@@ -95,7 +96,7 @@ class Forwarding implements AttemptOwner {
     this.#resolve();
   }
 
-  failed(error: AppError, progress: Progress, target: Target): void {
+  failed(error: AppError, progress: ExchangeProgress, target: Target): void {
     const { code } = error;
     if (!this.#isRepeated && this.#upstream.agreement?.shouldRepeat(error, this.#signed.outbound.headers) === true) {
       this.#isRepeated = true;
@@ -119,7 +120,7 @@ class Forwarding implements AttemptOwner {
     }
   }
 
-  #takeRetry(code: Code, progress: Progress): boolean {
+  #takeRetry(code: Code, progress: ExchangeProgress): boolean {
     const { outbound, route } = this.#signed;
     const { budget, stats, targets } = this.#upstream;
     const attempts = this.#isRepeated ? this.#attempts - 1 : this.#attempts;

@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Code } from '../../errors.ts';
-import { createRetryBudget, maxSavedRetries, mayRetry, type Progress } from './retry.ts';
+import type { ExchangeProgress } from '../http-client/upstream-exchange.ts';
+import { createRetryBudget, maxSavedRetries, mayRetry } from './retry.ts';
 
 const body = Buffer.from('{}');
 
 describe('retries', () => {
-  test.each<[string, Buffer | 'stream' | undefined, Code, Progress, 'other' | 'same', boolean]>([
+  test.each<[string, Buffer | 'stream' | undefined, Code, ExchangeProgress, 'other' | 'same', boolean]>([
     ['GET', undefined, 'upstream_broken', 'sent', 'same', true],
     ['HEAD', undefined, 'upstream_broken', 'sent', 'other', true],
     ['OPTIONS', undefined, 'upstream_broken', 'sent', 'same', true],

@@ -1,10 +1,8 @@
 import type { Code } from '../../errors.ts';
 import type { Signed } from '../../exchange.ts';
+import type { ExchangeProgress } from '../http-client/upstream-exchange.ts';
 
-/** How far an attempt got: nothing sent, something sent, or a byte of the response received. */
-export type Progress = 'unsent' | 'sent' | 'responded';
-
-export type FailedAttempt = Readonly<{ code: Code; progress: Progress }>;
+export type FailedAttempt = Readonly<{ code: Code; progress: ExchangeProgress }>;
 
 /** RFC 9110 section 9.2.2, as far as routes can have these methods. */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);

@@ -2,7 +2,6 @@ package verifier
 
 import (
 	"encoding/base64"
-	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -42,7 +41,7 @@ const (
 
 type presence map[string]int
 
-var kinds = []string{"user", "anonymous", "service", "gateway"}
+var kinds = []string{"user", "client", "anonymous", "service", "gateway"}
 
 func every(how int) presence {
 	all := presence{}
@@ -66,16 +65,18 @@ func isDigest(value string) bool {
 // Section 2 and section 3: the headers that a signature covers, in order, the kinds that have them, and their grammar.
 var coveredHeaders = func() []covered {
 	ofUser := presence{"user": required, "service": allOrNone}
+	ofUserOrClient := presence{"user": required, "client": optional, "service": allOrNone}
 	return []covered{
 		{"x-request-id", every(required), uuidV7.MatchString},
 		{"x-identity", every(required), id.MatchString},
 		{"x-identity-audience", every(required), id.MatchString},
 		{"x-identity-context", every(required), func(value string) bool { return len(value) <= 2048 }},
 		{"x-service-id", presence{"service": required}, id.MatchString},
+		{"x-client-id", presence{"client": required, "service": optional}, id.MatchString},
 		{"x-user-id", ofUser, id.MatchString},
-		{"x-user-role", ofUser, role.MatchString},
-		{"x-tenant-id", ofUser, id.MatchString},
-		{"txn-token", presence{"user": optional, "service": optional},
+		{"x-user-role", ofUserOrClient, role.MatchString},
+		{"x-tenant-id", ofUserOrClient, id.MatchString},
+		{"txn-token", presence{"user": optional, "client": optional, "service": optional},
 			func(value string) bool { return len(value) <= 4096 && txnToken.MatchString(value) }},
 		{"content-type", every(optional), func(value string) bool { return len(value) <= 1024 && contentType.MatchString(value) }},
 		{"content-digest", every(optional), isDigest},
@@ -194,15 +195,18 @@ func readIdentity(found map[string]string) (Identity, []string, error) {
 		return nil, nil, Refused("header_malformed")
 	}
 	has := func(name string) bool { _, isThere := found[name]; return isThere }
-	actsForUser := has("x-user-id") || has("x-user-role") || has("x-tenant-id")
+	hasClient := has("x-client-id")
+	actsForUser := !hasClient && (has("x-user-id") || has("x-user-role") || has("x-tenant-id"))
 	names := []string{}
 	for _, header := range coveredHeaders {
 		how := header.presence[kind]
-		if how == allOrNone {
+		switch {
+		case how == allOrNone && hasClient:
+			how = header.presence["client"]
+		case how == allOrNone && actsForUser:
+			how = required
+		case how == allOrNone:
 			how = optional
-			if actsForUser {
-				how = required
-			}
 		}
 		if header.name == "sec-websocket-key" {
 			how = forbidden
@@ -229,87 +233,41 @@ func readIdentity(found map[string]string) (Identity, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return identityOf(kind, found, context, actsForUser), names, nil
+	return identityOf(kind, found, context), names, nil
 }
 
-func identityOf(kind string, found map[string]string, context map[string]any, actsForUser bool) Identity {
+var (
+	userMembers   = map[string]string{"user_id": "x-user-id", "role": "x-user-role", "tenant_id": "x-tenant-id"}
+	clientMembers = map[string]string{"client_id": "x-client-id", "role": "x-user-role", "tenant_id": "x-tenant-id"}
+)
+
+// addMembers adds the members whose headers are there.
+func addMembers(to Identity, found, members map[string]string) Identity {
+	for member, name := range members {
+		if value, isThere := found[name]; isThere {
+			to[member] = value
+		}
+	}
+	return to
+}
+
+func identityOf(kind string, found map[string]string, context map[string]any) Identity {
 	identity := Identity{"kind": kind, "request_id": found["x-request-id"], "context": context}
-	user := map[string]any{"user_id": found["x-user-id"], "role": found["x-user-role"], "tenant_id": found["x-tenant-id"]}
 	switch kind {
 	case "user":
-		for name, value := range user {
-			identity[name] = value
-		}
+		addMembers(identity, found, userMembers)
+	case "client":
+		addMembers(identity, found, clientMembers)
 	case "service":
 		identity["service_id"] = found["x-service-id"]
-		if actsForUser {
-			identity["user"] = user
+		if _, isThere := found["x-client-id"]; isThere {
+			identity["client"] = addMembers(Identity{}, found, clientMembers)
+		} else if _, isThere := found["x-user-id"]; isThere {
+			identity["user"] = addMembers(Identity{}, found, userMembers)
 		}
 	}
 	if token, isThere := found["txn-token"]; isThere {
 		identity["txn_token"] = token
 	}
 	return identity
-}
-
-var (
-	contextString = regexp.MustCompile(`"([ !#-\[\]-~]*)"`)
-	member        = regexp.MustCompile(`\A([a-z-]+)=("[ !#-\[\]-~]*"|0|[1-9][0-9]{0,9}|` +
-		`\( *"[A-Za-z0-9._:-]{1,64}"(?: +"[A-Za-z0-9._:-]{1,64}")* *\))`)
-	contextForms = map[string]func(string) bool{
-		"ip": func(value string) bool {
-			_, err := netip.ParseAddr(value)
-			return err == nil && !strings.Contains(value, "%")
-		},
-		"iss": whole(`[!#-\[\]-~]{1,512}`).MatchString,
-		"sid": id.MatchString,
-		"jkt": whole(`[A-Za-z0-9_-]{43}`).MatchString,
-	}
-)
-
-// parseContext is section 5. Strings hold no escape, so a quoted string ends at the next quote.
-func parseContext(text string) (map[string]any, error) {
-	context, rest := map[string]any{}, strings.Trim(text, " ")
-	for rest != "" {
-		match := member.FindStringSubmatch(rest)
-		if match == nil {
-			return nil, Refused("header_malformed")
-		}
-		name := strings.ReplaceAll(match[1], "-", "_")
-		value, isGood := contextValue(match[1], match[2])
-		if _, isTwice := context[name]; isTwice || !isGood {
-			return nil, Refused("header_malformed")
-		}
-		context[name] = value
-		rest = strings.TrimLeft(rest[len(match[0]):], " ")
-		if rest == "" {
-			break
-		}
-		if rest[0] != ',' {
-			return nil, Refused("header_malformed")
-		}
-		rest = strings.TrimLeft(rest[1:], " ")
-		if rest == "" {
-			return nil, Refused("header_malformed")
-		}
-	}
-	return context, nil
-}
-
-func contextValue(key, text string) (any, bool) {
-	items := []string{}
-	for _, item := range contextString.FindAllStringSubmatch(text, -1) {
-		items = append(items, item[1])
-	}
-	switch key {
-	case "auth-time":
-		return number(text), text[0] != '"' && text[0] != '('
-	case "amr":
-		return items, text[0] == '(' && len(items) <= 16
-	}
-	matches, isKnown := contextForms[key]
-	if !isKnown || text[0] != '"' || !matches(text[1:len(text)-1]) {
-		return nil, false
-	}
-	return text[1 : len(text)-1], true
 }

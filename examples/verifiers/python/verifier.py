@@ -6,16 +6,14 @@ Needs Python 3.10 and `cryptography`. It keeps nonces in memory, so it fits a se
 import base64
 import hashlib
 import hmac
-import ipaddress
 import re
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 import agreement
+from context import ID, ROLE, full, parse_context
 
-ID = re.compile(r"[A-Za-z0-9._~:@|-]{1,128}")
-ROLE = re.compile(r"[a-z0-9_-]{1,64}")
 UUID_V7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 SIGNATURE = re.compile(r"countersign=:([A-Za-z0-9+/]{43}=|[A-Za-z0-9+/]{86}==):")
@@ -32,10 +30,6 @@ DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
 EXEMPT = re.compile(r"/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 PREFIXES = ("x-identity", "x-user", "x-tenant", "x-service")
 KINDS = ("user", "client", "anonymous", "service", "gateway")
-
-
-def full(pattern):
-    return lambda value: pattern.fullmatch(value) is not None
 
 
 def is_digest(value):
@@ -246,7 +240,7 @@ def read_identity(found):
         if not matches(found[name]):
             raise Refused("header_malformed")
         names.append(name)
-    identity = {"kind": kind, "request_id": found["x-request-id"], "context": parse_context(found["x-identity-context"])}
+    identity = {"kind": kind, "request_id": found["x-request-id"], "context": read_context(found["x-identity-context"])}
     if kind == "user":
         identity |= read_members(found, USER_MEMBERS)
     if kind == "client":
@@ -260,6 +254,13 @@ def read_identity(found):
     if "txn-token" in found:
         identity["txn_token"] = found["txn-token"]
     return identity, names
+
+
+def read_context(text):
+    context = parse_context(text)
+    if context is None:
+        raise Refused("header_malformed")
+    return context
 
 
 USER_MEMBERS = {"user_id": "x-user-id", "role": "x-user-role", "tenant_id": "x-tenant-id"}
@@ -276,65 +277,3 @@ def check_body(method, found, has_body, stream):
             raise Refused("header_malformed")
     elif not stream and (has_body or method not in ("GET", "HEAD")):
         raise Refused("content_digest_missing")
-
-
-STRING = re.compile(r'"([ !#-\[\]-~]*)"')
-QUOTED = r'"[ !#-\[\]-~]*"'
-MEMBER = re.compile(rf'([a-z-]+)=({QUOTED}(?:;iss={QUOTED})?|0|[1-9][0-9]{{0,9}}|\( *{QUOTED}(?: +{QUOTED})* *\))')
-
-
-def is_address(value):
-    try:
-        return "%" not in value and bool(ipaddress.ip_address(value))
-    except ValueError:
-        return False
-
-
-is_issuer = full(re.compile(r"[!#-\[\]-~]{1,512}"))
-is_subject = full(re.compile(r"[!#-\[\]-~]{1,255}"))
-STRINGS = {
-    "ip": is_address,
-    "iss": is_issuer,
-    "sid": full(ID),
-    "jkt": full(re.compile(r"[A-Za-z0-9_-]{43}")),
-    "client": full(ID),
-}
-# For each list: the grammar of an item, the most items, and whether all must differ.
-LISTS = {
-    "amr": (full(re.compile(r"[A-Za-z0-9._:-]{1,64}")), 16, False),
-    "scope": (full(re.compile(r"[!#-\[\]-~]{1,128}")), 64, True),
-    "roles": (full(ROLE), 64, True),
-}
-
-
-def parse_context(text):
-    """Section 5. Strings hold no escape, so a quoted string ends at the next quote."""
-    context, rest = {}, text.strip(" ")
-    while rest:
-        match = MEMBER.match(rest)
-        name = match and match[1].replace("-", "_")
-        value = match and parse_member(match[1], match[2])
-        if value is None or name in context:
-            raise Refused("header_malformed")
-        context[name] = value
-        rest = rest[match.end():].lstrip(" ")
-        if rest:
-            comma, rest = rest[0] == ",", rest[1:].lstrip(" ")
-            if not comma or not rest:
-                raise Refused("header_malformed")
-    return context
-
-
-def parse_member(key, value):
-    """The value of a member, or None if its type or grammar is another."""
-    items = STRING.findall(value)
-    if key in STRINGS:
-        return items[0] if value[0] == value[-1] == '"' and len(items) == 1 and STRINGS[key](items[0]) else None
-    if key in LISTS:
-        matches, most, distinct = LISTS[key]
-        good = value[0] == "(" and len(items) <= most and all(map(matches, items))
-        return items if good and not (distinct and len(set(items)) < len(items)) else None
-    if key == "act":
-        good = len(items) == 2 and value[0] == '"' and is_subject(items[0]) and is_issuer(items[1])
-        return {"sub": items[0], "iss": items[1]} if good else None
-    return int(value) if key == "auth-time" and value[0] not in '"(' else None

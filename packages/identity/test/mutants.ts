@@ -64,7 +64,7 @@ export function mutantsOf(source: string, skipped: readonly string[], ignored: r
       replace(node, "'optional'");
     if (node.type === 'KeyValueProperty') {
       const { value: key } = node.key as { value?: string };
-      if (key !== undefined && ['onlyWith', 'coveredWith', 'prefix', 'user', 'service'].includes(key))
+      if (key !== undefined && ['onlyWith', 'coveredWith', 'prefix', 'user', 'client', 'service'].includes(key))
         // A property has no span of its own.
         replace(
           { ...node, span: { start: child('key').span.start, end: child('value').span.end } },

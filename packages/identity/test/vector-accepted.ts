@@ -1,7 +1,6 @@
 import { genuine, hmacKey, type Message, nowSec, type Pair, plus, withHeader, without } from './forge.ts';
 import {
   anonymous,
-  forClient,
   forUser,
   get,
   post,
@@ -53,7 +52,6 @@ export const accepted: VectorCase[] = [
   },
   { name: 'gateway', message: genuine({ as: { kind: 'gateway' } }) },
   { name: 'service', message: genuine({ as: service }) },
-  { name: 'service, for a client', message: genuine({ as: forClient }) },
   { name: 'service, for a user, with a txn-token', message: genuine({ as: forUser, txnToken: txn }) },
   {
     name: 'header names in another case',

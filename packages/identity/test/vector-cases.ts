@@ -17,6 +17,7 @@ import {
 import { accepted, bare, exemptCases } from './vector-accepted.ts';
 import { characterRefused } from './vector-characters.ts';
 import { grammarAccepted, grammarRefused } from './vector-grammar.ts';
+import { machineAccepted, machineRefused } from './vector-machines.ts';
 import { orderRefused } from './vector-order.ts';
 import {
   anonymous,
@@ -283,13 +284,20 @@ const refusedFor: Refused = {
   },
 };
 
-const refused = [refusedFor, tableRefused, characterRefused, orderRefused, grammarRefused].flatMap((table) =>
-  Object.entries(table).flatMap(([reason, cases]) =>
-    Object.entries(cases).map(([name, given]): VectorCase => {
-      const rest = 'message' in given ? given : { message: given as Message };
-      return { name: `${reason}: ${name}`, message: get(), ...rest, refused: reason as RefusalReason };
-    }),
-  ),
+const refused = [refusedFor, tableRefused, machineRefused, characterRefused, orderRefused, grammarRefused].flatMap(
+  (table) =>
+    Object.entries(table).flatMap(([reason, cases]) =>
+      Object.entries(cases).map(([name, given]): VectorCase => {
+        const rest = 'message' in given ? given : { message: given as Message };
+        return { name: `${reason}: ${name}`, message: get(), ...rest, refused: reason as RefusalReason };
+      }),
+    ),
 );
 
-export const vectorCases: readonly VectorCase[] = [...accepted, ...grammarAccepted, ...exemptCases, ...refused];
+export const vectorCases: readonly VectorCase[] = [
+  ...accepted,
+  ...machineAccepted,
+  ...grammarAccepted,
+  ...exemptCases,
+  ...refused,
+];

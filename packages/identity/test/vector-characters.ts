@@ -1,6 +1,6 @@
 import { type HeaderRule, headerRules } from '../src/index.ts';
 import { forged, genuine, type Message, standardParams, withHeader } from './forge.ts';
-import { anonymous, forUser, type Refused, txn, upgrade } from './vector-parts.ts';
+import { anonymous, forUser, machine, type Refused, txn, upgrade } from './vector-parts.ts';
 
 /** Characters that a careless expression lets in: another case, another alphabet, white space, a line feed, beyond ASCII. */
 const characters = ['Z', 'z', '_', '.', '/', '+', ' ', '\n', '\u00e9'];
@@ -33,6 +33,7 @@ const carriers: Readonly<Record<string, () => Message>> = {
   'x-request-id': get,
   'x-identity-audience': get,
   'x-service-id': () => genuine({ as: forUser, target: '/' }),
+  'x-client-id': () => genuine({ as: machine, target: '/' }),
   'x-user-role': () => genuine({ as: forUser, target: '/' }),
   'txn-token': () => genuine({ as: forUser, target: '/', txnToken: txn }),
   'content-type': () => genuine({ as: anonymous, target: '/', method: 'POST', contentType: 'text/plain' }),
@@ -53,6 +54,7 @@ const contextMembers: readonly (readonly [member: string, value: string, allowed
   ['iss', 'https:issuer', /^[!#-[\]-~]*$/],
   ['sid', 's1', /^[A-Za-z0-9._~:@|-]{1,128}$/],
   ['jkt', 'j'.repeat(43), /^[A-Za-z0-9_-]{43}$/],
+  ['client', 'c1', /^[A-Za-z0-9._~:@|-]{1,128}$/],
 ];
 const inContext = contextMembers.map(([member, value, allowed]) =>
   named(
@@ -61,10 +63,25 @@ const inContext = contextMembers.map(([member, value, allowed]) =>
     (variant) => forged(withHeader(get(), 'x-identity-context', `${member}="${variant}"`), {}),
   ),
 );
-const inLists = named(
-  'context amr:',
-  variantsOf('pwd').filter((variant) => !/^[A-Za-z0-9._:-]{1,64}$/.test(variant)),
-  (variant) => forged(withHeader(get(), 'x-identity-context', `amr=("${variant}")`), {}),
+const listItems: typeof contextMembers = [
+  ['amr', 'pwd', /^[A-Za-z0-9._:-]{1,64}$/],
+  ['scope', 'a:read', /^[!#-[\]-~]{1,128}$/],
+  ['roles', 'agent', /^[a-z0-9_-]{1,64}$/],
+];
+const inLists = listItems.map(([member, value, allowed]) =>
+  named(
+    `context ${member}:`,
+    variantsOf(value).filter((variant) => !allowed.test(variant)),
+    (variant) => forged(withHeader(get(), 'x-identity-context', `${member}=("${variant}")`), {}),
+  ),
+);
+const inActors = [(variant: string) => `act="${variant}";iss="i"`, (variant: string) => `act="a";iss="${variant}"`].map(
+  (contextOf) =>
+    named(
+      `context ${contextOf('…')}:`,
+      variantsOf('https:a').filter((variant) => !/^[!#-[\]-~]+$/.test(variant)),
+      (variant) => forged(withHeader(get(), 'x-identity-context', contextOf(variant)), {}),
+    ),
 );
 const inNumbers = named(
   'context auth-time:',
@@ -113,7 +130,7 @@ const oddNames = ['', 'x'.repeat(65), ...characters.filter((one) => one !== 'z')
 /** Every grammar with a character that it does not have, in its middle, before and behind it; and with a wrong length. */
 export const characterRefused: Refused = {
   target_malformed: targets,
-  header_malformed: Object.assign({}, ...inHeaders, ...inContext, inLists, inNumbers, {
+  header_malformed: Object.assign({}, ...inHeaders, ...inContext, ...inLists, ...inActors, inNumbers, {
     'an upgrade of 65 characters': forged(withHeader(carriers.upgrade?.() ?? get(), 'upgrade', 'w'.repeat(65)), {}),
     'a digest of 3 bytes': forged(
       withHeader(carriers['content-digest']?.() ?? get(), 'content-digest', 'sha-256=:AAAA:'),

@@ -1,12 +1,22 @@
 import { IncomingMessage } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
+import type { Identity, UserIdentity } from '../contract/identity.ts';
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, send, stripIdentityHeaders } from './node-request.ts';
-import { type ProblemCode, problemForError, problemResponse } from './problem.ts';
+import { problemForError, problemForRefusal } from './problem.ts';
 import { isKeySetRequest, publishOn } from './published-keys.ts';
-import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
+import {
+  type Accepted,
+  acceptedKinds,
+  allowKinds,
+  allowRoles,
+  allowScopes,
+  assertScopes,
+  type Decision,
+  identityOf,
+  rememberIdentity,
+} from './verified.ts';
 
 declare global {
   namespace Express {
@@ -14,7 +24,7 @@ declare global {
       /**
        * The caller of this request.
        *
-       * @throws Error unless requireIdentity, requireRole or allowAnonymous let this request through.
+       * @throws Error unless requireIdentity, requireRole, requireScope or allowAnonymous let this request through.
        */
       readonly identity: Identity;
     }
@@ -105,20 +115,38 @@ function isRewritten({ url, baseUrl, originalUrl }: Request): boolean {
   return !((url === '/' || url.startsWith('/?')) && baseUrl + url.slice(1) === originalUrl);
 }
 
-/** Allows these kinds of caller; others get 403 `identity_not_allowed`. Default: users only. */
-export function requireIdentity(...kinds: IdentityKind[]): RequestHandler {
-  const wanted: readonly IdentityKind[] = kinds.length === 0 ? ['user'] : kinds;
-  return guard((req) => allowKinds(req, wanted), 'identity_not_allowed');
+/**
+ * Allows these kinds of caller; others get 403 `identity_not_allowed`. Default: users only.
+ *
+ * @param accepted `{ accept: ['user', 'client'] }`, or the kinds one by one.
+ * @throws RangeError for an empty `accept`.
+ */
+export function requireIdentity(...accepted: Accepted): RequestHandler {
+  const kinds = acceptedKinds(accepted);
+  return guard((req) => allowKinds(req, kinds));
 }
 
 /**
- * Allows users, and services acting for users, with one of these roles; others get 403 `insufficient_role`.
+ * Allows users, and services acting for users, with one of these roles; others get 403 `insufficient_role`. After
+ * `requireIdentity({ accept: ['user', 'client'] })` the role of a client counts too.
  *
  * @throws RangeError without a role, because an empty list would refuse every request.
  */
 export function requireRole(...roles: string[]): RequestHandler {
   if (roles.length === 0) throw new RangeError('requireRole needs a role');
-  return guard((req) => allowRoles(req, roles), 'insufficient_role');
+  return guard((req) => allowRoles(req, roles));
+}
+
+/**
+ * Allows callers whose token has all of these scopes; others get 403 `insufficient_scope` with a challenge that names
+ * the scopes. On its own it allows users, and services acting for users. After
+ * `requireIdentity({ accept: ['user', 'client'] })` it allows clients too.
+ *
+ * @throws RangeError without a scope, and for a name that no token can have.
+ */
+export function requireScope(...scopes: string[]): RequestHandler {
+  assertScopes(scopes);
+  return guard((req) => allowScopes(req, scopes));
 }
 
 /** Allows users and anonymous callers, for routes that the gateway opens to the public. */
@@ -137,12 +165,10 @@ export function userOf(req: Request): UserIdentity {
   return identity;
 }
 
-function guard(allow: (req: Request) => Identity | undefined, code: ProblemCode): RequestHandler {
+function guard(decide: (req: Request) => Decision): RequestHandler {
   return (req, res, next) => {
-    if (allow(req) === undefined) {
-      send(res, problemResponse(code, { target: req.originalUrl, requestId: requestIdOf(req, res) }));
-      return;
-    }
-    next();
+    const { refusal } = decide(req);
+    if (refusal === undefined) next();
+    else send(res, problemForRefusal(refusal, { target: req.originalUrl, requestId: requestIdOf(req, res) }));
   };
 }

@@ -1,18 +1,28 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, preHandlerAsyncHookHandler } from 'fastify';
-import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
+import type { Identity, UserIdentity } from '../contract/identity.ts';
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { readAndRestoreBody, requestIdOf, stripIdentityHeaders } from './node-request.ts';
-import { type ProblemCode, type ProblemResponse, problemForError, problemResponse } from './problem.ts';
+import { type ProblemResponse, problemForError, problemForRefusal } from './problem.ts';
 import { askForWholeSet, hasFailed, isKeySetRequest, publishKeys } from './published-keys.ts';
-import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
+import {
+  type Accepted,
+  acceptedKinds,
+  allowKinds,
+  allowRoles,
+  allowScopes,
+  assertScopes,
+  type Decision,
+  identityOf,
+  rememberIdentity,
+} from './verified.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /**
      * The caller of this request.
      *
-     * @throws Error unless requireIdentity, requireRole or allowAnonymous let this request through.
+     * @throws Error unless requireIdentity, requireRole, requireScope or allowAnonymous let this request through.
      */
     readonly identity: Identity;
   }
@@ -81,21 +91,38 @@ export const verifyIdentity = Object.assign(plugin, {
   [Symbol.for('fastify.display-name')]: '@countersign/identity',
 });
 
-/** A `preHandler` that allows these kinds of caller; others get 403 `identity_not_allowed`. Default: users only. */
-export function requireIdentity(...kinds: IdentityKind[]): preHandlerAsyncHookHandler {
-  const wanted: readonly IdentityKind[] = kinds.length === 0 ? ['user'] : kinds;
-  return guard((raw) => allowKinds(raw, wanted), 'identity_not_allowed');
+/**
+ * A `preHandler` that allows these kinds of caller; others get 403 `identity_not_allowed`. Default: users only.
+ *
+ * @param accepted `{ accept: ['user', 'client'] }`, or the kinds one by one.
+ * @throws RangeError for an empty `accept`.
+ */
+export function requireIdentity(...accepted: Accepted): preHandlerAsyncHookHandler {
+  const kinds = acceptedKinds(accepted);
+  return guard((raw) => allowKinds(raw, kinds));
 }
 
 /**
  * A `preHandler` that allows users, and services acting for users, with one of these roles; others get 403
- * `insufficient_role`.
+ * `insufficient_role`. After `requireIdentity({ accept: ['user', 'client'] })` the role of a client counts too.
  *
  * @throws RangeError without a role.
  */
 export function requireRole(...roles: string[]): preHandlerAsyncHookHandler {
   if (roles.length === 0) throw new RangeError('requireRole needs a role');
-  return guard((raw) => allowRoles(raw, roles), 'insufficient_role');
+  return guard((raw) => allowRoles(raw, roles));
+}
+
+/**
+ * A `preHandler` that allows callers whose token has all of these scopes; others get 403 `insufficient_scope` with a
+ * challenge that names the scopes. On its own it allows users, and services acting for users. After
+ * `requireIdentity({ accept: ['user', 'client'] })` it allows clients too.
+ *
+ * @throws RangeError without a scope, and for a name that no token can have.
+ */
+export function requireScope(...scopes: string[]): preHandlerAsyncHookHandler {
+  assertScopes(scopes);
+  return guard((raw) => allowScopes(raw, scopes));
 }
 
 /** A `preHandler` that allows users and anonymous callers. */
@@ -110,13 +137,12 @@ export function userOf(request: FastifyRequest): UserIdentity {
   return identity;
 }
 
-function guard(allow: (raw: object) => Identity | undefined, code: ProblemCode): preHandlerAsyncHookHandler {
+function guard(decide: (raw: object) => Decision): preHandlerAsyncHookHandler {
   return async (request, reply) => {
-    if (allow(request.raw) !== undefined) return;
-    return send(
-      reply,
-      problemResponse(code, { target: request.originalUrl, requestId: requestIdOf(request.raw, reply) }),
-    );
+    const { refusal } = decide(request.raw);
+    if (refusal === undefined) return;
+    const { raw, originalUrl: target } = request;
+    return send(reply, problemForRefusal(refusal, { target, requestId: requestIdOf(raw, reply) }));
   };
 }
 

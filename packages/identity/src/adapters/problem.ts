@@ -8,11 +8,18 @@ const problems = {
   identity_unavailable: { status: 503, title: 'The identity of the request cannot be checked at the moment' },
   identity_not_allowed: { status: 403, title: 'This kind of caller is not allowed here' },
   insufficient_role: { status: 403, title: "The caller's role does not allow this" },
+  insufficient_scope: { status: 403, title: "The caller's scopes do not allow this" },
   payload_too_large: { status: 413, title: 'The request body is too large' },
 } as const;
 
-export type ProblemCode = keyof typeof problems;
+type ProblemCode = keyof typeof problems;
 export type ProblemResponse = Readonly<{ status: number; headers: Readonly<Record<string, string>>; body: string }>;
+
+/** Why a guard refuses a caller, with further headers of the response. */
+export type Refusal = Readonly<{
+  code: 'identity_not_allowed' | 'insufficient_role' | 'insufficient_scope';
+  headers: Readonly<Record<string, string>>;
+}>;
 
 /** The body is larger than the service reads into memory to check its digest. */
 export class BodyTooLarge extends Error {
@@ -20,7 +27,7 @@ export class BodyTooLarge extends Error {
 }
 
 /** Builds a problem+json response (RFC 9457). It shows the path without the query, which may contain secrets. */
-export function problemResponse(
+function problemResponse(
   code: ProblemCode,
   request: { target: string; requestId: string | undefined },
 ): ProblemResponse {
@@ -33,6 +40,15 @@ export function problemResponse(
     headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', 'x-request-id': id },
     body: JSON.stringify(body),
   };
+}
+
+/** Builds the response to a caller that a guard refuses. */
+export function problemForRefusal(
+  { code, headers }: Refusal,
+  request: { target: string; requestId: string | undefined },
+): ProblemResponse {
+  const base = problemResponse(code, request);
+  return { ...base, headers: { ...base.headers, ...headers } };
 }
 
 /** Maps an error to its response. @returns undefined for errors that this package does not answer. */

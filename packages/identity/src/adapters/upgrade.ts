@@ -3,13 +3,15 @@ import type { Duplex } from 'node:stream';
 import type { Identity, IdentityKind } from '../contract/identity.ts';
 import type { Verifier } from '../verify/verify.ts';
 import { requestIdOf, stripIdentityHeaders } from './node-request.ts';
-import { type ProblemResponse, problemForError, problemResponse } from './problem.ts';
-import { allowKinds, rememberIdentity } from './verified.ts';
+import { type ProblemResponse, problemForError, problemForRefusal } from './problem.ts';
+import { allowKinds, allowScopes, assertScopes, rememberIdentity } from './verified.ts';
 
 export type VerifyUpgradeOptions = Readonly<{
   verifier: Verifier;
   /** Allowed kinds of caller. Default: users only. */
   kinds?: readonly IdentityKind[];
+  /** Scopes that the caller's token must have, all of them. Default: none. */
+  scopes?: readonly string[];
   onRefused?: (req: IncomingMessage, refusal: { reason: string }) => void;
 }>;
 
@@ -18,11 +20,13 @@ export type VerifyUpgradeOptions = Readonly<{
  *
  * @returns The identity; undefined when the request was refused, answered and its socket closed. Other errors close the
  *   socket and reject.
+ * @throws RangeError for `scopes` that no token can have.
  */
 export function verifyUpgrade(
   options: VerifyUpgradeOptions,
 ): (req: IncomingMessage, socket: Duplex) => Promise<Identity | undefined> {
-  const { verifier, kinds = ['user'], onRefused } = options;
+  const { verifier, kinds = ['user'], scopes, onRefused } = options;
+  if (scopes !== undefined) assertScopes(scopes);
   return async (req, socket) => {
     // Node removes its own listener when it hands over the socket. Without one, a reset would end the process.
     socket.on('error', () => socket.destroy());
@@ -41,9 +45,11 @@ export function verifyUpgrade(
       endSocketWith(socket, refusal);
       return undefined;
     }
-    const identity = allowKinds(req, kinds);
-    if (identity === undefined) {
-      endSocketWith(socket, problemResponse('identity_not_allowed', { target, requestId: requestIdOf(req) }));
+    let decision = allowKinds(req, kinds);
+    if (decision.refusal === undefined && scopes !== undefined) decision = allowScopes(req, scopes);
+    const { identity, refusal } = decision;
+    if (refusal !== undefined) {
+      endSocketWith(socket, problemForRefusal(refusal, { target, requestId: requestIdOf(req) }));
     }
     return identity;
   };

@@ -2,9 +2,19 @@ import { foldHeaderName, isIdentityHeader } from '../contract/header-names.ts';
 import type { Identity, IdentityKind, UserIdentity } from '../contract/identity.ts';
 import { isExempt } from '../verify/exempt.ts';
 import type { Verifier } from '../verify/verify.ts';
-import { BodyTooLarge, type ProblemCode, type ProblemResponse, problemForError, problemResponse } from './problem.ts';
+import { BodyTooLarge, type ProblemResponse, problemForError, problemForRefusal } from './problem.ts';
 import { isKeySetRequest, type PublishedKeySet, publishKeys } from './published-keys.ts';
-import { allowKinds, allowRoles, identityOf, rememberIdentity } from './verified.ts';
+import {
+  type Accepted,
+  acceptedKinds,
+  allowKinds,
+  allowRoles,
+  allowScopes,
+  assertScopes,
+  type Decision,
+  identityOf,
+  rememberIdentity,
+} from './verified.ts';
 
 export type WebIdentityOptions = Readonly<{
   verifier: Verifier;
@@ -91,33 +101,49 @@ export function verifyIdentity(options: WebIdentityOptions): (request: Request) 
  * Returns the identity of a request that {@link verifyIdentity} returned, if it is of one of these kinds. Default:
  * users only.
  *
- * @throws IdentityResponse 403 `identity_not_allowed` for another kind; Error for a request that was never verified.
+ * @param accepted `{ accept: ['user', 'client'] }`, or the kinds one by one.
+ * @throws IdentityResponse 403 `identity_not_allowed` for another kind; RangeError for an empty `accept`; Error for a
+ *   request that was never verified.
  */
 export function requireIdentity(request: Request): UserIdentity;
 export function requireIdentity<K extends IdentityKind>(
   request: Request,
-  ...kinds: K[]
+  ...accepted: Accepted<K>
 ): Extract<Identity, { kind: K }>;
-export function requireIdentity(request: Request, ...kinds: IdentityKind[]): Identity {
-  return allowKinds(request, kinds.length === 0 ? ['user'] : kinds) ?? refuse(request, 'identity_not_allowed');
+export function requireIdentity(request: Request, ...accepted: Accepted): Identity {
+  return identityIn(request, allowKinds(request, acceptedKinds(accepted)));
 }
 
 /**
- * Returns the identity of a user, or of a service acting for a user, with one of these roles.
+ * Returns the identity of a user, or of a service acting for a user, with one of these roles. After `requireIdentity`
+ * with `{ accept: ['user', 'client'] }` the role of a client counts too.
  *
  * @throws IdentityResponse 403 `insufficient_role`; Error for a request that was never verified.
  */
 export function requireRole(request: Request, ...roles: string[]): Identity {
-  return allowRoles(request, roles) ?? refuse(request, 'insufficient_role');
+  return identityIn(request, allowRoles(request, roles));
 }
 
-/** Returns the identity. @throws Error unless requireIdentity or requireRole allowed this request before. */
+/**
+ * Returns the identity if its token has all of these scopes. On its own it allows users, and services acting for users.
+ * After `requireIdentity` with `{ accept: ['user', 'client'] }` it allows clients too.
+ *
+ * @throws IdentityResponse 403 `insufficient_scope`, with a challenge that names the scopes; RangeError without a scope,
+ *   and for a name that no token can have; Error for a request that was never verified.
+ */
+export function requireScope(request: Request, ...scopes: string[]): Identity {
+  assertScopes(scopes);
+  return identityIn(request, allowScopes(request, scopes));
+}
+
+/** Returns the identity. @throws Error unless requireIdentity, requireRole or requireScope allowed this request before. */
 export { identityOf };
 
-function refuse(request: Request, code: ProblemCode): never {
+function identityIn(request: Request, { identity, refusal }: Decision): Identity {
+  if (refusal === undefined) return identity;
   const { pathname } = new URL(request.url);
   const requestId = request.headers.get('x-request-id') ?? undefined;
-  throw new IdentityResponse(problemResponse(code, { target: pathname, requestId }));
+  throw new IdentityResponse(problemForRefusal(refusal, { target: pathname, requestId }));
 }
 
 function keySetAnswer({ headers, body }: PublishedKeySet, { method, headers: sent }: Request): ProblemResponse {

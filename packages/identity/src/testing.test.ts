@@ -31,6 +31,24 @@ test.each<[string, TestRequest, object]>([
   ],
   ['an anonymous caller', { path: '/', as: { kind: 'anonymous' } }, { kind: 'anonymous' }],
   [
+    'a machine with a scope, for which another acts',
+    {
+      path: '/',
+      as: {
+        kind: 'client',
+        clientId: 'client-1',
+        tenantId: 'tenant-1',
+        context: { scope: ['orders.read'], act: { sub: 'client-2', iss: 'https://issuer.example' } },
+      },
+    },
+    {
+      kind: 'client',
+      clientId: 'client-1',
+      tenantId: 'tenant-1',
+      context: { scope: ['orders.read'], act: { sub: 'client-2', iss: 'https://issuer.example' } },
+    },
+  ],
+  [
     'a service, with a txn-token',
     { path: '/', as: { kind: 'service', serviceId: 's' }, txnToken: 'a.b.c' },
     { kind: 'service', serviceId: 's', txnToken: 'a.b.c' },

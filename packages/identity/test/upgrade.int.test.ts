@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, expect, test } from '@jest/globals';
-import { type Identity, verifyUpgrade } from '../src/index.ts';
+import { type Identity, type IdentityFacts, type VerifyUpgradeOptions, verifyUpgrade } from '../src/index.ts';
 import { genuine, type Message, plus, requestId, withHeader } from './forge.ts';
 import { verifierAt } from './verifier.ts';
 import { exchange, headOf, listen } from './wire.ts';
@@ -17,8 +17,12 @@ afterEach(async () => {
   refusals = [];
 });
 
-async function start(): Promise<number> {
-  const verify = verifyUpgrade({ verifier: verifierAt(), onRefused: (_req, { reason }) => refusals.push(reason) });
+async function start(options: Partial<VerifyUpgradeOptions> = {}): Promise<number> {
+  const verify = verifyUpgrade({
+    verifier: verifierAt(),
+    onRefused: (_req, { reason }) => refusals.push(reason),
+    ...options,
+  });
   const server = createServer();
   server.on('upgrade', async (req, socket) => {
     const identity = await verify(req, socket);
@@ -94,4 +98,31 @@ test('answers 403 to another kind of caller', async () => {
   const answer = await send(await start(), genuine({ target: '/events', upgrade, as: { kind: 'anonymous' } }));
   expect(JSON.parse(answer.body)).toMatchObject({ status: 403, code: 'identity_not_allowed', request_id: requestId });
   expect(accepted).toEqual([]);
+});
+
+const machine = (...scope: string[]): IdentityFacts => ({ kind: 'client', clientId: 'client-7', context: { scope } });
+const ofMachines = { kinds: ['client'], scopes: ['events.read'] } as const;
+
+test('answers 403 to a machine that the route does not ask for', async () => {
+  const answer = await send(await start(), genuine({ target: '/events', upgrade, as: machine('events.read') }));
+  expect(JSON.parse(answer.body)).toMatchObject({ status: 403, code: 'identity_not_allowed' });
+  expect(accepted).toEqual([]);
+});
+
+test('accepts an upgrade of a machine with the scope', async () => {
+  const port = await start(ofMachines);
+  expect((await send(port, genuine({ target: '/events', upgrade, as: machine('events.read') }))).status).toBe(101);
+  expect(accepted).toMatchObject([{ kind: 'client', clientId: 'client-7' }]);
+});
+
+test('answers 403 to an upgrade without the scope, and names the scope', async () => {
+  const port = await start(ofMachines);
+  const answer = await send(port, genuine({ target: '/events', upgrade, as: machine('events.write') }));
+  expect(JSON.parse(answer.body)).toMatchObject({ status: 403, code: 'insufficient_scope', request_id: requestId });
+  expect(answer.headers.get('www-authenticate')).toBe('Bearer error="insufficient_scope", scope="events.read"');
+  expect(accepted).toEqual([]);
+});
+
+test('throws for a scope that no token can have', () => {
+  expect(() => verifyUpgrade({ verifier: verifierAt(), scopes: ['a b'] })).toThrow(RangeError);
 });

@@ -24,6 +24,20 @@ test.each<[string, [string, DictionaryValue][]]>([
   ['a=(  "y"   "z"  )', [['a', ['y', 'z']]]],
   ['a=()', [['a', []]]],
   ['*a-1_b.c*="x"', [['*a-1_b.c*', 'x']]],
+  [
+    'a="x";p="y z" , b=1',
+    [
+      ['a', { text: 'x', parameter: 'p', value: 'y z' }],
+      ['b', 1],
+    ],
+  ],
+  [
+    'a="";*p="",b=";p="',
+    [
+      ['a', { text: '', parameter: '*p', value: '' }],
+      ['b', ';p='],
+    ],
+  ],
 ])('reads %j', (input, members) => {
   expect([...(parseDictionary(input) ?? [])]).toEqual(members);
 });
@@ -37,6 +51,19 @@ test.each([
   'a=1.5',
   'a=@1',
   'a="x";p=1',
+  'a="x";p',
+  'a="x";p=',
+  'a="x";',
+  'a="x";="y"',
+  'a="x";P="y"',
+  'a="x";p="y";q="z"',
+  'a="x";p="y',
+  'a="x";p=("y")',
+  'a="x" ;p="y"',
+  'a="x"; p="y"',
+  'a=1;p="y"',
+  'a=("x");p="y"',
+  'a=("x";p="y")',
   'a=("x";p=1)',
   'a=(x)',
   'a=(1)',
@@ -88,6 +115,7 @@ test('agrees with an independent parser on every input that it accepts', () => {
     'b=("y")',
     ', ',
     ';',
+    ';p="y"',
   );
   fc.assert(
     fc.property(
@@ -95,10 +123,11 @@ test('agrees with an independent parser on every input that it accepts', () => {
       (input) => {
         const ours = parseDictionary(input);
         if (ours === undefined) return;
-        const theirs = [...parseByLibrary(input)].map(([key, [value]]) => [
-          key,
-          Array.isArray(value) ? value.map(([item]) => item) : value,
-        ]);
+        const theirs = [...parseByLibrary(input)].map(([key, [value, parameters]]) => {
+          const [[parameter, text] = []] = parameters;
+          if (parameter !== undefined) return [key, { text: value, parameter, value: text }];
+          return [key, Array.isArray(value) ? value.map(([item]) => item) : value];
+        });
         expect([...ours]).toEqual(theirs);
       },
     ),

@@ -49,6 +49,9 @@ test.each([
   'signature-agent',
   'proxy-status',
   'xuser',
+  'x-client',
+  'x-client-id-2',
+  'x-client-name',
 ])('%s is not reserved', (name) => {
   expect(isReservedHeader(name)).toBe(false);
   expect(isIdentityHeader(name)).toBe(false);

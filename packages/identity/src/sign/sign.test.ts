@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { edKey, requestId, user } from '../../test/forge.ts';
 import {
+  type ClientClaims,
   emptyContentDigest,
   type IdentityFacts,
   newNonce,
@@ -8,6 +9,7 @@ import {
   prepareIdentity,
   type RequestToSign,
   signRequest,
+  type UserClaims,
 } from '../index.ts';
 
 const options = { createdSec: 1, lifetimeSec: 30, nonce: newNonce() };
@@ -30,6 +32,22 @@ test('returns every applicable header in lower case, with the signature last', (
     ...last,
   ]);
   expect(names({ kind: 'service', serviceId: 's' })).toEqual([...always, 'x-service-id', ...last]);
+  expect(names({ kind: 'client', clientId: 'c' })).toEqual([...always, 'x-client-id', ...last]);
+  expect(names({ kind: 'client', clientId: 'c', role: 'r', tenantId: 't' }, txn)).toEqual([
+    ...always,
+    'x-client-id',
+    'x-user-role',
+    'x-tenant-id',
+    'txn-token',
+    ...last,
+  ]);
+  expect(names({ kind: 'service', serviceId: 's', client: { clientId: 'c', tenantId: 't' } })).toEqual([
+    ...always,
+    'x-service-id',
+    'x-client-id',
+    'x-tenant-id',
+    ...last,
+  ]);
 });
 
 describe('refuses values outside the contract', () => {
@@ -47,6 +65,17 @@ describe('refuses values outside the contract', () => {
     { ...person, context: { sid: 'a b' } },
     { kind: 'service', serviceId: '' },
     { kind: 'service', serviceId: 's', user: { userId: 'u', role: '', tenantId: 't' } },
+    { kind: 'service', serviceId: 's', user: {} as UserClaims },
+    { kind: 'service', serviceId: 's', client: {} as ClientClaims },
+    { kind: 'service', serviceId: 's', client: { role: 'r', tenantId: 't' } as ClientClaims },
+    { kind: 'service', serviceId: 's', user: { userId: 'u', role: 'r', tenantId: 't' }, client: { clientId: 'c' } },
+    { kind: 'client' } as IdentityFacts,
+    { kind: 'client', clientId: '' },
+    { kind: 'client', clientId: 'https://app.example/client' },
+    { kind: 'client', clientId: 'c', role: '' },
+    { kind: 'client', clientId: 'c', tenantId: '' },
+    { ...person, context: { scope: ['a b'] } },
+    { ...person, context: { scope: Array.from({ length: 20 }, (_, index) => `${index}`.padEnd(128, 's')) } },
   ])('in an identity: %j', (facts) => {
     expect(() => prepareIdentity(facts, 'svc')).toThrow(RangeError);
   });

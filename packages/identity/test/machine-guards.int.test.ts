@@ -194,7 +194,7 @@ test.each<[string, Guards<unknown>]>([
       requireRole: (...roles) => onWeb.requireRole(request, ...roles),
     },
   ],
-])('a guard that could let nobody in is a RangeError: %s', (_name, { requireIdentity, requireScope }) => {
+])('a guard that every request would fail is a RangeError: %s', (_name, { requireIdentity, requireScope }) => {
   expect(() => requireIdentity({ accept: [] })).toThrow(RangeError);
   expect(() => requireScope()).toThrow(RangeError);
   for (const name of ['', 'a b', 'a"b', 'a\\b', 'caf\u00e9', 'a\r\nb', 's'.repeat(129)]) {

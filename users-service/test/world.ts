@@ -1,6 +1,7 @@
 import { people, type TestDatabase, tenants } from '@countersign/testing';
 import { serviceWorld } from '@countersign/testing/service';
 import { createApp, newStamp } from '../src/app.ts';
+import { api } from '../src/routes/api.ts';
 import { type Seed, seedMembers } from '../src/seed.ts';
 import { migrations } from '../src/store/migrations.ts';
 import { loginRole, requestRoles, type UsersSchema } from '../src/store/schema.ts';
@@ -25,5 +26,5 @@ export const seed: Seed = {
 export async function usersWorld(where: TestDatabase) {
   const database = await where.open<UsersSchema>({ login: loginRole, roles: requestRoles, migrations });
   await seedMembers(database.db, seed, newStamp);
-  return serviceWorld({ audience, database, createApp: (parts) => createApp({ ...parts, stamp: newStamp }) });
+  return serviceWorld({ audience, api, database, createApp: (parts) => createApp({ ...parts, stamp: newStamp }) });
 }

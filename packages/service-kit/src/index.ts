@@ -8,7 +8,15 @@ export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gatewa
 export { serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
 export { formBody, jsonBody, lineField, textField } from './http/body.ts';
-export { assertIfMatch, entityTag, preconditionErrors } from './http/entity-tag.ts';
+export {
+  assertIfMatch,
+  entityTag,
+  etagHeader,
+  ifMatchField,
+  ifNoneMatchField,
+  preconditionErrors,
+} from './http/entity-tag.ts';
+export { idField, roleField } from './http/identity-fields.ts';
 export { closeListening, drainServer, listen } from './http/listening.ts';
 export { pageFields, pageOf, wholeNumberField } from './http/page.ts';
 export { type Answer, answerOf, notFound, problemMediaType, problemOf, respondWithProblem } from './http/problem.ts';

@@ -1,33 +1,60 @@
-import { requireRole, userOf } from '@countersign/identity/express';
-import { createRouter, pageOf } from '@countersign/service-kit';
+import { createRouter, idField, ifNoneMatchField, pageOf, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
+import { z } from 'zod';
 import { cursorAt } from '../domain/cursor.ts';
 import { directoryRoles, maySee } from '../domain/profile.ts';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { findMember, listMembers } from '../store/members.ts';
-import { directoryQuery, userIdPattern } from './fields.ts';
-import { profileJson, sendProfile } from './profile-json.ts';
+import { endpoint } from './endpoint.ts';
+import { directoryQuery } from './fields.ts';
+import { profile, profileJson, profileResponse, sendProfile } from './profile-json.ts';
 import type { RouteParts } from './route-parts.ts';
+
+export const listUsersEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/users',
+  operationId: 'listUsers',
+  tag: 'Users',
+  summary: 'List the members of your tenant by name; for agents and administrators',
+  description: 'A parameter that is not listed is ignored. A repeated one is refused.',
+  callers: ['user'],
+  roles: directoryRoles,
+  query: directoryQuery,
+  responses: { 200: z.object({ items: z.array(profile), next_cursor: z.string().nullable() }) },
+  errors: [],
+});
+
+export const readUserEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/users/:id',
+  operationId: 'readUser',
+  tag: 'Users',
+  summary: 'Read the profile of a member of your tenant',
+  description: 'Agents and administrators read everyone. Other users read only themselves, and get 404 for others.',
+  callers: ['user'],
+  params: z.object({ id: idField }),
+  headers: z.object(ifNoneMatchField),
+  responses: { 200: profileResponse, 304: null },
+  errors: ['not_found'],
+});
 
 /** Routes for the members of the caller's tenant. */
 export function directoryRoutes({ db }: RouteParts): Router {
   const router = createRouter();
 
-  router.get('/v1/users', requireRole(...directoryRoles), async (req, res) => {
-    const { role, q, cursor, limit } = directoryQuery.parse(req.query);
+  serve(router, listUsersEndpoint, async ({ identity, query, reply }) => {
+    const { role, q, cursor, limit } = query;
     const filter = { role, part: q, after: cursor, limit: limit + 1 };
-    const found = await inTenant(db, userOf(req).tenantId, (trx) => listMembers(trx, filter));
+    const found = await inTenant(db, identity.tenantId, (trx) => listMembers(trx, filter));
     const { rows, nextCursor } = pageOf(found, limit, cursorAt);
-    res.json({ items: rows.map(profileJson), next_cursor: nextCursor });
+    reply(200, { items: rows.map(profileJson), next_cursor: nextCursor });
   });
 
-  router.get('/v1/users/:id', async (req, res) => {
-    const user = userOf(req);
-    const { id } = req.params;
+  serve(router, readUserEndpoint, async ({ res, identity, params }) => {
     // Unknown users, users of other tenants and users hidden from the caller get the same answer, so it reveals nothing.
-    if (!userIdPattern.test(id) || !maySee(user, id)) throw new AppError('not_found');
-    const member = await inTenant(db, user.tenantId, (trx) => findMember(trx, id));
+    if (!maySee(identity, params.id)) throw new AppError('not_found');
+    const member = await inTenant(db, identity.tenantId, (trx) => findMember(trx, params.id));
     if (member === undefined) throw new AppError('not_found');
     sendProfile(res, member);
   });

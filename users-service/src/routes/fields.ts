@@ -1,4 +1,4 @@
-import { lineField, pageFields } from '@countersign/service-kit';
+import { lineField, pageFields, roleField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodeCursor } from '../domain/cursor.ts';
 import { foldName } from '../domain/profile.ts';
@@ -15,6 +15,7 @@ export const profilePatch = z
     locale: locale.nullable().optional(),
     time_zone: timeZone.nullable().optional(),
   })
+  .meta({ examples: [{ display_name: 'Agent Smith', locale: 'de-AT', phone: null }] })
   .transform((body) => ({
     displayName: body.display_name,
     phone: body.phone,
@@ -24,16 +25,13 @@ export const profilePatch = z
 
 /** GET /v1/users. Unknown parameters are ignored; repeated ones are refused. */
 export const directoryQuery = z.object({
-  role: z
-    .string()
-    .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
-    .optional(),
-  q: lineField(100).transform(foldName).optional(),
+  role: roleField.optional(),
+  q: lineField(100)
+    .transform(foldName)
+    .optional()
+    .describe('Part of a name or an e-mail address. Case does not matter.'),
   ...pageFields({ maxLength: 4_000, decode: decodeCursor }),
 });
-
-/** The pattern of user ids in the identity contract (packages/identity). */
-export const userIdPattern = /^[A-Za-z0-9._~:@|-]{1,128}$/;
 
 function isLocale(value: string): boolean {
   try {

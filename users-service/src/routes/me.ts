@@ -1,28 +1,52 @@
 import type { UserIdentity } from '@countersign/identity';
-import { userOf } from '@countersign/identity/express';
-import { assertIfMatch, createRouter, jsonBody } from '@countersign/service-kit';
+import { assertIfMatch, createRouter, ifMatchField, ifNoneMatchField, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import type { Transaction } from 'kysely';
+import { z } from 'zod';
 import { changesTo } from '../domain/profile.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { addMember, changeMember, findMember, lockMember, takeRoleOfToken, type Written } from '../store/members.ts';
 import type { Member, UsersSchema } from '../store/schema.ts';
+import { endpoint } from './endpoint.ts';
 import { profilePatch } from './fields.ts';
-import { sendProfile } from './profile-json.ts';
+import { profileResponse, sendProfile } from './profile-json.ts';
 import type { RouteParts } from './route-parts.ts';
+
+export const readOwnProfileEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/users/me',
+  operationId: 'readOwnProfile',
+  tag: 'Users',
+  summary: 'Read your own profile',
+  callers: ['user'],
+  headers: z.object(ifNoneMatchField),
+  responses: { 200: profileResponse, 304: null },
+  errors: [],
+});
+
+export const changeOwnProfileEndpoint = endpoint({
+  method: 'patch',
+  path: '/v1/users/me',
+  operationId: 'changeOwnProfile',
+  tag: 'Users',
+  summary: 'Change your own profile',
+  description: '`null` removes a value. A field that is left out stays as it is.',
+  callers: ['user'],
+  headers: z.object(ifMatchField),
+  body: profilePatch,
+  responses: { 200: profileResponse },
+  errors: ['precondition_failed'],
+});
 
 /** Routes for the caller's own profile. */
 export function meRoutes({ db, stamp }: RouteParts): Router {
   const router = createRouter();
 
-  router.get('/v1/users/me', async (req, res) => {
-    const user = userOf(req);
+  serve(router, readOwnProfileEndpoint, async ({ res, identity: user }) => {
     sendProfile(res, await inTenant(db, user.tenantId, (trx) => ownMember(trx, user, stamp())));
   });
 
-  router.patch('/v1/users/me', async (req, res) => {
-    const user = userOf(req);
-    const wanted = profilePatch.parse(jsonBody(req));
+  serve(router, changeOwnProfileEndpoint, async ({ req, res, identity: user, body: wanted }) => {
     const member = await inTenant(db, user.tenantId, async (trx) => {
       await ownMember(trx, user, stamp());
       const current = await lockMember(trx, user.userId);

@@ -1,32 +1,47 @@
-import { requireIdentity } from '@countersign/identity/express';
-import { addToLog, createRouter } from '@countersign/service-kit';
-import type { Request, Router } from 'express';
+import type { ServiceIdentity } from '@countersign/identity';
+import { addToLog, createRouter, idField, serve } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { findMember } from '../store/members.ts';
-import { userIdPattern } from './fields.ts';
+import { endpoint } from './endpoint.ts';
 import type { RouteParts } from './route-parts.ts';
+
+export const lookUpUserEndpoint = endpoint({
+  method: 'get',
+  path: '/internal/users/:id',
+  operationId: 'lookUpUser',
+  tag: 'Internal',
+  summary: 'Look up a member of the tenant for whose user the service acts',
+  callers: ['service'],
+  // Returns only what the lookup needs, without names and addresses.
+  responses: { 200: z.object({ id: z.string(), role: z.string(), status: z.enum(['active', 'inactive']) }) },
+  // A code of its own lets the calling service distinguish an unknown user from an unknown path.
+  errors: ['unknown_user', 'acting_user_required'],
+});
 
 /** Routes on which other services look up a member of the tenant in which they act. */
 export function userLookupRoutes({ db }: RouteParts): Router {
   const router = createRouter();
 
-  router.get('/internal/users/:id', requireIdentity('service'), async (req, res) => {
-    const { serviceId, tenantId } = actingService(req);
+  serve(router, lookUpUserEndpoint, async ({ req, res, identity, reply }) => {
+    const { serviceId, tenantId } = actingService(identity);
     addToLog(res, { service_id: serviceId, tenant_id: tenantId });
     const id = String(req.params.id);
-    const member = userIdPattern.test(id) ? await inTenant(db, tenantId, (trx) => findMember(trx, id)) : undefined;
-    // A code of its own lets the calling service distinguish an unknown user from an unknown path.
+    const member = idField.safeParse(id).success
+      ? await inTenant(db, tenantId, (trx) => findMember(trx, id))
+      : undefined;
     if (member === undefined) throw new AppError('unknown_user');
-    // Return only what the lookup needs, without names and addresses.
-    res.set('cache-control', 'no-store').json({ id: member.user_id, role: member.role, status: member.status });
+    res.set('cache-control', 'no-store');
+    reply(200, { id: member.user_id, role: member.role, status: member.status });
   });
 
   return router;
 }
 
 /** Returns the tenant of the user for whom the service acts. The caller cannot choose another tenant. */
-function actingService({ identity }: Request): Readonly<{ serviceId: string; tenantId: string }> {
-  if (identity.kind !== 'service' || identity.user === undefined) throw new AppError('acting_user_required');
+function actingService(identity: ServiceIdentity): Readonly<{ serviceId: string; tenantId: string }> {
+  if (identity.user === undefined) throw new AppError('acting_user_required');
   return { serviceId: identity.serviceId, tenantId: identity.user.tenantId };
 }

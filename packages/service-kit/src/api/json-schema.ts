@@ -33,20 +33,22 @@ export function schemaOf(schema: z.ZodType, io: 'input' | 'output', components: 
     $schema: _dialect,
     $defs,
     ...own
-  } = z.toJSONSchema(schema, { io, override }) as Json & { $defs?: Record<string, Json> };
+  } = z.toJSONSchema(schema, { io, override: io === 'input' ? override : forOutput }) as Json & {
+    $defs?: Record<string, Json>;
+  };
   for (const [name, part] of Object.entries($defs ?? {})) components.add(name, repoint(part) as Json);
   return repoint(own) as Json;
 }
 
-function override({
-  zodSchema,
-  jsonSchema,
-}: {
-  zodSchema: z.core.$ZodTypes;
-  jsonSchema: z.core.JSONSchema.BaseSchema;
-}) {
+type Overridden = Readonly<{ zodSchema: z.core.$ZodTypes; jsonSchema: z.core.JSONSchema.BaseSchema }>;
+
+function forOutput(overridden: Overridden): void {
+  override(overridden);
   // Responses may gain members.
-  if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+  if (overridden.jsonSchema.additionalProperties === false) delete overridden.jsonSchema.additionalProperties;
+}
+
+function override({ zodSchema, jsonSchema }: Overridden): void {
   // The name of a known format tells readers more than its pattern.
   if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
   // JSON Schema has `$id`; the plain `id` is zod's name of the component.

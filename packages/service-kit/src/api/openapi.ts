@@ -123,6 +123,7 @@ const usual: Readonly<Record<string, string>> = {
   201: 'Created.',
   202: 'Accepted; the work goes on.',
   204: 'Done. There is no body.',
+  304: 'Not modified: the client has the current revision.',
 };
 
 function responsesOf({ responses }: Endpoint, components: Components): Json {

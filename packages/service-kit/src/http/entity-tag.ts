@@ -1,4 +1,5 @@
 import type { Request } from 'express';
+import { z } from 'zod';
 import { AppError, type ErrorTable } from '../errors.ts';
 
 /** The error of {@link assertIfMatch}. Spread it into the table of a service that calls it. */
@@ -9,6 +10,19 @@ export const preconditionErrors = {
     title: 'The resource has changed since you read it. Read it again, then retry.',
   },
 } as const satisfies ErrorTable;
+
+/** The response header of {@link entityTag}, for the declaration of a route. */
+export const etagHeader = {
+  etag: 'The revision of the resource. Send it as `If-Match` to change only this one.',
+} as const;
+
+/** The request headers of routes with entity tags; spread them into `headers`. */
+export const ifMatchField = {
+  'if-match': z.string().optional().describe('Change only the revision with this `ETag`.'),
+};
+export const ifNoneMatchField = {
+  'if-none-match': z.string().optional().describe('Answer 304 to an unchanged `ETag`.'),
+};
 
 /** A strong entity tag. A revision names exactly one state of a resource. */
 export const entityTag = (revision: string): string => `"${revision}"`;

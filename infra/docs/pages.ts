@@ -1,15 +1,17 @@
 import { describeApi } from '@countersign/service-kit';
 import { usage as operatorUsage } from '../../auth-service/src/operator/commands.ts';
-import { api as authApi } from '../../auth-service/src/routes/api.ts';
 import { overview } from '../../gateway/src/commands/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { componentsTable, headersTable } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
+import { mergedApi, serviceApis } from './merged-api.ts';
 import { metricsTable } from './metrics-table.ts';
 
 /** Makes a page from the code and from what stands there by hand. */
 type Render = (current: string) => string;
+
+const json = (document: unknown) => `${JSON.stringify(document, null, 2)}\n`;
 
 /** Pages that are made from the code, wholly or between marks: the path in the repository, and what it must say. */
 export const pages: readonly [file: string, render: Render][] = [
@@ -25,8 +27,11 @@ export const pages: readonly [file: string, render: Render][] = [
   ],
   ['auth-service/README.md', (current) => between(current, 'operator', `\`\`\`text\n${operatorUsage()}\n\`\`\``)],
   ['docs/operations/metrics.md', (current) => between(current, 'metrics', metricsTable())],
-  ['docs/openapi/auth-service.json', () => `${JSON.stringify(describeApi(authApi), null, 2)}\n`],
-  ['infra/gateway.schema.json', () => `${JSON.stringify(editorSchema(), null, 2)}\n`],
+  ...Object.entries({ ...serviceApis, countersign: mergedApi }).map(([name, api]): [string, Render] => [
+    `docs/openapi/${name}.json`,
+    () => json(describeApi(api)),
+  ]),
+  ['infra/gateway.schema.json', () => json(editorSchema())],
 ];
 
 /** @throws Error when the page has lost its marks. */

@@ -20,17 +20,30 @@ export const transport = z
   .describe('`cookie`: for browsers; the refresh token goes into a cookie that scripts cannot read.');
 
 /** The limit is longer than our refresh tokens. */
-export const refreshToken = z.string().max(1024).optional();
+export const refreshToken = z
+  .string()
+  .max(1024)
+  .optional()
+  .meta({ examples: ['r1.018f…'] });
 
 /** An address that mail can be sent to. */
-export const emailAddress = text(254).pipe(z.email());
+export const emailAddress = text(254)
+  .pipe(z.email())
+  .meta({ examples: ['ann@acme.test'] });
 
-export const newPassword = secretText(maxPasswordLength).describe(
-  `${minPasswordLength} to ${maxPasswordLength} characters; not one of the most used, and not the e-mail.`,
-);
+export const newPassword = secretText(maxPasswordLength).meta({
+  description: `${minPasswordLength} to ${maxPasswordLength} characters; not one of the most used, and not the e-mail.`,
+  examples: ['correct horse battery staple'],
+});
 
 /** A mailed token. Other text is refused as a wrong token, not as a malformed request. */
-export const mailedToken = text(256);
+export const mailedToken = text(256).meta({ examples: ['the token of the link in the mail'] });
+
+/** A code of the authenticator app, or a recovery code. */
+export const secondFactorCode = text(64).meta({ examples: ['123456'] });
+
+/** The id of a tenant. Other text is refused as an unknown tenant. */
+export const tenantIdField = text(64).meta({ examples: ['0197c2a0-0000-7000-8000-00000000000a'] });
 
 /** Roles that an administrator can give: those of tenants in gateway.yaml, never one for operators. */
 export const roleName = z.enum(['complainant', 'agent', 'admin']);

@@ -1,5 +1,6 @@
 export { descriptionRoutes } from './api/description-routes.ts';
 export { type Call, type Endpoint, endpointsWith, type ResponseSpec } from './api/endpoint.ts';
+export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { type Api, describeApi } from './api/openapi.ts';
 export { errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
 export { serve } from './api/serve.ts';

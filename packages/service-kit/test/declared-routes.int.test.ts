@@ -15,6 +15,7 @@ import {
   createServiceApp,
   describeApi,
   endpointsWith,
+  mergeApis,
   serve,
   wholeNumberField,
 } from '../src/index.ts';
@@ -321,8 +322,49 @@ describe('the description', () => {
     ],
     ['a tag that is not declared', { ...addBook, tag: 'Boks' }],
     ['an error code that the table lacks', { ...addBook, errors: ['sold'] }],
+    ['two operations of one name', { ...addBook, path: '/v1/other', operationId: 'readBook' }],
+    ['two operations of one place', { ...addBook, method: 'get', path: '/v1/books/:id' } as const],
   ])('refuses %s', (_, wrong) => {
-    expect(() => describeApi({ ...api, endpoints: [wrong] })).toThrow();
+    expect(() => describeApi({ ...api, endpoints: [readBook, wrong] })).toThrow();
+  });
+});
+
+describe('the merged description of several services', () => {
+  const gatewayErrors = { ...commonErrors, no_route: { status: 404, fault: 'caller', title: 'No route.' } } as const;
+  const options = { title: 'All', description: 'Everything.', gatewayErrors };
+  const film = { ...readBook, path: '/v1/films/:id', operationId: 'readFilm', tag: 'Films', errors: [] } as const;
+  const films: Api = {
+    ...api,
+    tags: [{ name: 'Films', description: 'All films.' }],
+    endpoints: [film, { ...film, path: '/internal/films/:id', operationId: 'lookUpFilm', callers: ['service'] }],
+  };
+
+  test('has the operations for clients, and the codes of the gateway', () => {
+    const merged = mergeApis([api, films], options);
+    expect(merged.endpoints.map(({ operationId }) => operationId)).toEqual([
+      ...api.endpoints.map(({ operationId }) => operationId),
+      'readFilm',
+    ]);
+    expect(merged.tags.map(({ name }) => name)).toEqual(['Books', 'Films']);
+    expect(describeApi(merged)).toMatchObject({
+      components: {
+        schemas: {
+          GatewayProblem: { allOf: [{}, { properties: { code: { enum: expect.arrayContaining(['no_route']) } } }] },
+        },
+      },
+    });
+  });
+
+  test.each([
+    ['an error code', { ...films, errors: { ...errors, sold_out: { ...errors.sold_out, status: 410 } } }],
+    ['a tag', { ...films, tags: [{ name: 'Books', description: 'Other.' }], endpoints: [{ ...film, tag: 'Books' }] }],
+    ['an operation', { ...films, endpoints: [{ ...film, operationId: 'readBook' }] }],
+    [
+      'a schema',
+      { ...films, endpoints: [{ ...film, responses: { 200: z.object({ id: z.int() }).meta({ id: 'Book' }) } }] },
+    ],
+  ])('refuses %s that means two things', (_, other) => {
+    expect(() => describeApi(mergeApis([api, other], options))).toThrow();
   });
 });
 

@@ -39,7 +39,10 @@ export const changePasswordEndpoint = endpoint({
   tag: 'Accounts',
   summary: 'Choose a new password, knowing the present one; every other session ends',
   callers: ['user'],
-  body: z.object({ current_password: secretText(maxPasswordLength), new_password: newPassword }),
+  body: z.object({
+    current_password: secretText(maxPasswordLength).meta({ examples: ['battery staple correct horse'] }),
+    new_password: newPassword,
+  }),
   responses: { 204: null },
   errors: ['invalid_credentials', 'session_revoked', 'too_many_attempts', 'login_busy'],
 });

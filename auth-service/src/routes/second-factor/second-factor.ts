@@ -14,7 +14,7 @@ import {
   renewRecoveryCodes,
 } from '../../flows/second-factor/second-factor.ts';
 import { endpoint } from '../endpoint.ts';
-import { text } from '../fields.ts';
+import { secondFactorCode } from '../fields.ts';
 
 const recoveryCodes = z
   .object({ recovery_codes: z.array(z.string()).describe('Each works once. They are not shown again.') })
@@ -58,7 +58,7 @@ export const confirmTotpEndpoint = endpoint({
   summary: 'Show a first code: from here on every login asks for one, and the other sessions end',
   description: freshLogin,
   callers: ['user'],
-  body: z.object({ code: text(64) }),
+  body: z.object({ code: secondFactorCode }),
   responses: { 200: recoveryCodes },
   errors: ['fresh_login_required', 'mfa_not_enrolled', 'mfa_already_enabled', 'invalid_code', 'too_many_attempts'],
 });

@@ -7,10 +7,13 @@ import { type SecondStepParts, showSecondFactor } from '../../flows/second-facto
 import { chooseTenant, type LoginParts, logIn } from '../../flows/sessions/log-in.ts';
 import { callerOf } from '../caller.ts';
 import { endpoint } from '../endpoint.ts';
-import { secretText, text, transport } from '../fields.ts';
+import { secondFactorCode, secretText, tenantIdField, text, transport } from '../fields.ts';
 import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { type BrowserParts, refuseForeignPage } from './browser.ts';
 import type { TokenSigner } from './token-answer.ts';
+
+/** What the problem of the previous step carried. */
+const loginToken = text(64).meta({ examples: ['the token of the previous step'] });
 
 export const logInEndpoint = endpoint({
   method: 'post',
@@ -19,12 +22,14 @@ export const logInEndpoint = endpoint({
   tag: 'Sessions',
   summary: 'Log in with e-mail and password',
   callers: ['anonymous', 'user'],
-  body: z.object({
-    email: text(254),
-    password: secretText(maxPasswordLength),
-    tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
-    transport,
-  }),
+  body: z
+    .object({
+      email: text(254),
+      password: secretText(maxPasswordLength),
+      tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
+      transport,
+    })
+    .meta({ examples: [{ email: 'ann@acme.test', password: 'correct horse battery staple' }] }),
   ...admissionResponses,
   errors: [
     'invalid_credentials',
@@ -43,7 +48,7 @@ export const chooseTenantEndpoint = endpoint({
   tag: 'Sessions',
   summary: 'Go on with a login in one of several tenants',
   callers: ['anonymous', 'user'],
-  body: z.object({ selection_token: text(64), tenant_id: text(64) }),
+  body: z.object({ selection_token: loginToken, tenant_id: tenantIdField }),
   ...admissionResponses,
   errors: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
 });
@@ -55,7 +60,7 @@ export const showSecondFactorEndpoint = endpoint({
   tag: 'Sessions',
   summary: 'Finish a login with a code of the authenticator app, or a recovery code',
   callers: ['anonymous', 'user'],
-  body: z.object({ mfa_token: text(64), code: text(64) }),
+  body: z.object({ mfa_token: loginToken, code: secondFactorCode }),
   ...admissionResponses,
   errors: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
 });

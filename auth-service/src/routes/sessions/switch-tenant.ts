@@ -6,7 +6,7 @@ import type { AdmitParts } from '../../flows/sessions/admit.ts';
 import { switchTenant } from '../../flows/sessions/switch-tenant.ts';
 import { callerOf, inSessionOf } from '../caller.ts';
 import { endpoint } from '../endpoint.ts';
-import { text, transport } from '../fields.ts';
+import { tenantIdField, transport } from '../fields.ts';
 import { admissionResponses, answerAdmission } from './admission-answer.ts';
 import { type BrowserParts, refuseForeignPage } from './browser.ts';
 import type { TokenSigner } from './token-answer.ts';
@@ -18,7 +18,7 @@ export const switchTenantEndpoint = endpoint({
   tag: 'Sessions',
   summary: 'Begin another session, in another of one’s tenants, without logging in again',
   callers: ['user'],
-  body: z.object({ tenant_id: text(64), transport }),
+  body: z.object({ tenant_id: tenantIdField, transport }),
   ...admissionResponses,
   errors: ['not_a_member', 'mfa_required', 'session_revoked', 'cross_site_refused', 'too_many_attempts'],
 });

@@ -20,7 +20,21 @@ export const tokens = z
     user: z.object({ id: z.string(), email: z.string() }),
     tenant: z.object({ id: z.string(), slug: z.string(), role: z.string() }),
   })
-  .meta({ id: 'Tokens' });
+  .meta({
+    id: 'Tokens',
+    examples: [
+      {
+        access_token: 'eyJ0eXAiOiJhdCtqd3QiLC…',
+        token_type: 'Bearer',
+        expires_in: 900,
+        refresh_token: 'r1.018f…',
+        refresh_expires_in: 2_592_000,
+        session_id: '0197c2a0-0000-7000-8000-0000000000f1',
+        user: { id: '0197c2a0-0000-7000-8000-0000000000a2', email: 'ann@acme.test' },
+        tenant: { id: '0197c2a0-0000-7000-8000-00000000000a', slug: 'acme', role: 'agent' },
+      },
+    ],
+  });
 
 /** The response body of every endpoint that returns tokens (RFC 6749 section 5.1). */
 export async function answerWithTokens(

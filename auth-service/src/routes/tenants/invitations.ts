@@ -73,9 +73,11 @@ export const acceptInvitationEndpoint = endpoint({
     token: mailedToken,
     password: secretText(maxPasswordLength)
       .optional()
-      .describe(
-        'A new person chooses a password. A person with an account gives its password, or is logged in and omits it.',
-      ),
+      .meta({
+        description:
+          'A new person chooses a password. A person with an account gives its password, or is logged in and omits it.',
+        examples: ['correct horse battery staple'],
+      }),
     transport,
   }),
   ...admissionResponses,

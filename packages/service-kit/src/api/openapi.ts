@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ErrorTable } from '../errors.ts';
 import { problemMediaType } from '../http/problem.ts';
 import type { Endpoint } from './endpoint.ts';
-import { Components, type Json, schemaOf } from './json-schema.ts';
+import { Components, type Json, refTo, schemaOf } from './json-schema.ts';
 import { errorCodesOf, type ProblemMembers, problemResponses, problemSchema } from './problems.ts';
 
 /** Everything that a service's OpenAPI description is made from. */
@@ -13,6 +13,8 @@ export type Api = Readonly<{
   tags: readonly Readonly<{ name: string; description: string }>[];
   errors: ErrorTable;
   problemMembers?: ProblemMembers;
+  /** What the gateway can answer before any route. Without it, such problems are described without their codes. */
+  gatewayErrors?: ErrorTable;
   /** Every route behind the identity check, in the order of the description. */
   endpoints: readonly Endpoint[];
 }>;
@@ -33,13 +35,19 @@ const securitySchemes = {
 /**
  * The OpenAPI 3.1 description of a service, made from the schemas that check its requests.
  *
- * @throws Error for what no document can say: two components of one name, a tag or an error code that is not declared.
+ * @throws Error for what no document can say: two operations or components of one name, two operations of one path and
+ * method, a tag or an error code that is not declared.
  */
 export function describeApi(api: Api): Json {
   const components = new Components();
   const paths: Record<string, Json> = {};
+  const names = new Set<string>();
   for (const endpoint of api.endpoints) {
     const path = endpoint.path.replaceAll(/:([a-zA-Z]+)/g, '{$1}');
+    const { operationId, method } = endpoint;
+    if (names.has(operationId) || paths[path]?.[method] !== undefined)
+      throw new Error(`${operationId}, ${method} ${path}: there is another operation of this name or place`);
+    names.add(operationId);
     paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint, api, components) };
   }
   return {
@@ -55,12 +63,17 @@ export function describeApi(api: Api): Json {
     ],
     tags: api.tags,
     paths,
-    components: { schemas: components.toJSON(), securitySchemes },
+    components: {
+      responses: { [gatewayResponse]: gatewayResponseOf(api, components) },
+      schemas: components.toJSON(),
+      securitySchemes: usedSchemes(api.endpoints),
+    },
   };
 }
 
 function operationOf(endpoint: Endpoint, api: Api, components: Components): Json {
-  const { operationId, tag, summary, description } = endpoint;
+  const { operationId, tag, summary, description, callers } = endpoint;
+  const fromGateway = { $ref: `#/components/responses/${gatewayResponse}` };
   if (!api.tags.some(({ name }) => name === tag)) throw new Error(`${operationId}: the tag ${tag} is not declared`);
   return {
     operationId,
@@ -72,19 +85,39 @@ function operationOf(endpoint: Endpoint, api: Api, components: Components): Json
     ...requestBodyOf(endpoint, components),
     responses: {
       ...responsesOf(endpoint, components),
+      ...(!callers.includes('anonymous') && { 401: fromGateway }),
       ...problemResponses(errorCodesOf(endpoint), api, components),
-      // The gateway's own errors have the same format.
-      default: {
-        description: 'What the gateway refuses by itself: a token, a route, a limit. Codes: docs/errors.md.',
-        content: { [problemMediaType]: { schema: schemaOf(problemSchema, 'output', components) } },
-      },
+      default: fromGateway,
     },
+  };
+}
+
+const gatewayResponse = 'GatewayProblem';
+
+/** The gateway's own errors have the format of the services' errors. */
+function gatewayResponseOf({ gatewayErrors }: Api, components: Components): Json {
+  const problem = schemaOf(problemSchema, 'output', components);
+  if (gatewayErrors !== undefined) {
+    const code = { enum: Object.keys(gatewayErrors).sort() };
+    components.add(gatewayResponse, {
+      description: 'A refusal of the gateway itself.',
+      allOf: [problem, { type: 'object', properties: { code }, required: ['code'] }],
+    });
+  }
+  return {
+    description: 'What the gateway refuses by itself: a token, a route, a limit. Codes: docs/errors.md.',
+    content: { [problemMediaType]: { schema: gatewayErrors === undefined ? problem : refTo(gatewayResponse) } },
   };
 }
 
 function securityOf({ callers }: Endpoint): readonly Json[] {
   if (!callers.some((kind) => kind !== 'gateway' && kind !== 'service')) return [{ gatewaySignature: [] }];
   return callers.includes('anonymous') ? (callers.length === 1 ? [] : [{}, ...withToken]) : withToken;
+}
+
+function usedSchemes(endpoints: readonly Endpoint[]): Json {
+  const used = new Set(endpoints.flatMap((endpoint) => securityOf(endpoint).flatMap((scheme) => Object.keys(scheme))));
+  return Object.fromEntries(Object.entries(securitySchemes).filter(([name]) => used.has(name)));
 }
 
 function parametersOf({ path, params, query, headers }: Endpoint, components: Components): Json {

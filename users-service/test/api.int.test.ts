@@ -1,0 +1,23 @@
+import { createHealth, createMetrics } from '@countersign/service-kit';
+import { databases, silentLogger } from '@countersign/testing';
+import { servedRoutes } from '@countersign/testing/service';
+import { expect, test } from '@jest/globals';
+import { createApp, newStamp } from '../src/app.ts';
+import { api } from '../src/routes/api.ts';
+import { migrations } from '../src/store/migrations.ts';
+import { loginRole, requestRoles, type UsersSchema } from '../src/store/schema.ts';
+
+test('the description names exactly the served routes', async () => {
+  const database = await databases()[0]?.[1].open<UsersSchema>({ login: loginRole, roles: requestRoles, migrations });
+  if (database === undefined) throw new Error('there is no database');
+  const app = createApp({
+    db: database.db,
+    identity: (_req, _res, next) => next(),
+    health: createHealth({}),
+    metrics: createMetrics(),
+    logger: silentLogger(),
+    stamp: newStamp,
+  });
+  expect(servedRoutes(app)).toEqual(api.endpoints.map(({ method, path }) => `${method} ${path}`).sort());
+  await database.close();
+});

@@ -1,7 +1,15 @@
-import { createServiceApp, type Health, type Logger, type Registry } from '@countersign/service-kit';
+import {
+  createRouter,
+  createServiceApp,
+  descriptionRoutes,
+  type Health,
+  type Logger,
+  type Registry,
+} from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
 import { errors } from './errors.ts';
-import type { RouteParts } from './routes/route-parts.ts';
+import type { FlowParts } from './flows/parts.ts';
+import { api } from './routes/api.ts';
 import { complaintServiceRoutes } from './routes/routes.ts';
 
 export type AppParts = Readonly<{
@@ -12,6 +20,7 @@ export type AppParts = Readonly<{
   logger: Logger;
 }>;
 
-export function createApp(parts: AppParts, routes: RouteParts): Express {
-  return createServiceApp({ ...parts, errors, routes: complaintServiceRoutes(routes) });
+export function createApp(parts: AppParts, flows: FlowParts): Express {
+  const open = createRouter().use(descriptionRoutes(api));
+  return createServiceApp({ ...parts, errors, open, routes: complaintServiceRoutes(flows) });
 }

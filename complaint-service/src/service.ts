@@ -4,10 +4,10 @@ import { serviceCaller } from '@countersign/identity';
 import { createLogger, gatewayInternalUrl, type Running, serveBehindGateway } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
-import { createAssigneeDirectory } from './assignee-directory.ts';
 import type { ComplaintsConfig } from './config.ts';
-import { migrations } from './store/migrations.ts';
-import { appRole, type ComplaintsSchema, loginRole } from './store/schema.ts';
+import { createPeopleDirectory } from './directory/people-directory.ts';
+import { complaintsDatabase } from './store/database.ts';
+import type { ComplaintsSchema } from './store/schema/schema.ts';
 
 const name = 'complaint-service';
 // Short, because a client waits for the answer and can try again.
@@ -25,9 +25,7 @@ export async function start(
       join(config.COUNTERSIGN_HOME, 'data', 'complaints'),
     ),
     name: `${config.DATABASE_PREFIX}_complaints`,
-    login: loginRole,
-    roles: [appRole],
-    migrations,
+    ...complaintsDatabase,
     onError: (error) => logger.warn({ err: error }, 'database connection lost'),
   });
   const callService = serviceCaller({
@@ -35,13 +33,13 @@ export async function start(
     key: config.SERVICE_KEY,
     timeoutMs: nestedCallMs,
   });
-  const assignees = createAssigneeDirectory(callService);
+  const people = createPeopleDirectory(callService, { logger });
   return serveBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
     config,
     logger,
     database: db,
-    createApp: (parts) => createApp(parts, { db, newId: uuidv7, now: () => new Date(), assignees }),
+    createApp: (parts) => createApp(parts, { db, newId: uuidv7, now: () => new Date(), people }),
   });
 }

@@ -5,9 +5,12 @@ import { openDatabase } from '@countersign/database';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { insertComment, listComments } from '../src/store/comments.ts';
-import { migrations } from '../src/store/migrations.ts';
-import { appRole, type ComplaintsSchema, loginRole } from '../src/store/schema.ts';
+import { insertComment, listComments } from '../src/store/complaints/comments.ts';
+import { complaintsDatabase } from '../src/store/database.ts';
+import { migrations } from '../src/store/migrations/index.ts';
+import { appRole } from '../src/store/roles.ts';
+import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
+import { asUser } from '../src/store/scope.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent } = people;
@@ -65,8 +68,7 @@ test.each(databases())('rows of an earlier release keep their order, on %s', asy
     openDatabase<ComplaintsSchema>({
       location,
       name,
-      login: loginRole,
-      roles: [appRole],
+      ...complaintsDatabase,
       migrations: migrations.slice(0, upTo),
     });
   const ids = ['a', 'b', 'c'].map((last) => `0197c2a0-0000-7000-8000-00000000000${last}`);
@@ -88,7 +90,7 @@ test.each(databases())('rows of an earlier release keep their order, on %s', asy
   await earlier.close();
   const now = await open(migrations.length);
   for (const tenantId of ['acme', 'globex']) {
-    await now.transaction({ role: appRole, tenantId }, async (trx) => {
+    await asUser(now, { tenantId, userId: 'u', role: 'agent' }, async (trx) => {
       const added = await insertComment(trx, {
         tenant_id: tenantId,
         id: '0197c2a0-0000-7000-8000-00000000000d',
@@ -99,7 +101,7 @@ test.each(databases())('rows of an earlier release keep their order, on %s', asy
         internal: false,
         created_at: new Date(0),
       });
-      const found = await listComments(trx, ids[0] ?? '', 'all', { after: undefined, limit: 10 });
+      const found = await listComments(trx, ids[0] ?? '', { after: undefined, limit: 10 });
       expect(found.map(({ id }) => id)).toEqual([...ids].reverse().concat(added.id));
     });
   }

@@ -1,8 +1,8 @@
 import { databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { insertComment } from '../src/store/comments.ts';
-import { appRole } from '../src/store/schema.ts';
+import { insertComment } from '../src/store/complaints/comments.ts';
+import { lockComplaint } from '../src/store/complaints/complaints.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent } = people;
@@ -20,7 +20,8 @@ describe.each(databases())('concurrent comments on %s', (_kind, database) => {
     const path = `/v1/complaints/${complaint.id}/comments`;
     const write = Promise.withResolvers<void>();
     const commit = Promise.withResolvers<void>();
-    const slow = world.db.transaction({ role: appRole, tenantId: agent.tenantId }, async (trx) => {
+    const slow = world.as(agent, async (trx) => {
+      await lockComplaint(trx, complaint.id);
       await insertComment(trx, {
         tenant_id: agent.tenantId,
         id: '0197c2a0-0000-7000-8000-000000000001',
@@ -41,7 +42,7 @@ describe.each(databases())('concurrent comments on %s', (_kind, database) => {
       return answer;
     });
     await eventually(async () => {
-      const { waiting } = await world.db.transaction({ role: appRole, tenantId: agent.tenantId }, (trx) =>
+      const { waiting } = await world.as(agent, (trx) =>
         sql<{ waiting: boolean }>`
           select exists (select from pg_locks where not granted
             and pid in (select pid from pg_stat_activity where datname = current_database())) as waiting`

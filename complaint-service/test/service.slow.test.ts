@@ -143,9 +143,10 @@ test('looks an assignee up through the gateway, with its own key and the receive
   expect(asked?.headers['signature-input']).toContain(`keyid="${serviceKey.kid}"`);
 
   const refused = await assign().expect(503);
-  expect(refused.body.code).toBe('assignees_unavailable');
+  expect(refused.body.code).toBe('people_unavailable');
   expect(refused.headers['retry-after']).toBe('2');
-  expect(internal.requests).toHaveLength(1);
+  const lookups = internal.requests.filter(({ target: asked }) => asked === '/internal/users/new-agent');
+  expect(lookups).toHaveLength(1);
   await service.stop();
   await internal.close();
 });

@@ -2,30 +2,58 @@ import { type TestDatabase, tenants, people as usual } from '@countersign/testin
 import { serviceWorld } from '@countersign/testing/service';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from '../src/app.ts';
-import type { AssigneeDirectory } from '../src/domain/assignees.ts';
-import { migrations } from '../src/store/migrations.ts';
-import { appRole, type ComplaintsSchema, loginRole } from '../src/store/schema.ts';
+import type { Member, PeopleDirectory } from '../src/domain/people.ts';
+import { api } from '../src/routes/api.ts';
+import { complaintsDatabase } from '../src/store/database.ts';
+import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
+import { asUser, type Trx } from '../src/store/scope.ts';
 
 export const audience = 'complaint-service';
 
 export const people = {
   ...usual,
   neighbour: { ...usual.complainant, userId: '0197c2a0-0000-7000-8000-0000000000a4' },
+  secondAgent: { ...usual.agent, userId: '0197c2a0-0000-7000-8000-0000000000a5' },
   strangerComplainant: { ...usual.complainant, tenantId: tenants.globex },
 };
 
-const noAssignees: AssigneeDirectory = async () => false;
+/** The users-service of a test: these people are active members of their tenants, and have no names. */
+export const directoryOf = (members: readonly (typeof people.agent)[] = Object.values(people)): PeopleDirectory => ({
+  async find({ tenantId }, userId): Promise<Member | undefined> {
+    const found = members.find((each) => each.tenantId === tenantId && each.userId === userId);
+    return found && { id: userId, role: found.role, status: 'active' };
+  },
+  namesOf: async () => new Map(),
+});
+
+const tables = [
+  'complaints',
+  'comments',
+  'history',
+  'terms',
+  'watchers',
+  'categories',
+  'teams',
+  'team_members',
+  'settings',
+  'members',
+  'statistics_by_status',
+  'statistics_by_age',
+  'statistics_times',
+] as const;
 
 /** Starts the service on an empty database. Tests can choose new ids and read every row. */
-export async function complaintsWorld(where: TestDatabase, assignees: AssigneeDirectory = noAssignees) {
-  const database = await where.open<ComplaintsSchema>({ login: loginRole, roles: [appRole], migrations });
+export async function complaintsWorld(where: TestDatabase, directory: PeopleDirectory = directoryOf()) {
+  const database = await where.open<ComplaintsSchema>(complaintsDatabase);
   let forcedId: string | undefined;
   let laterMs = 0;
+  const newId = () => forcedId ?? uuidv7();
+  const now = () => new Date(Date.now() + laterMs);
   const world = await serviceWorld({
     audience,
+    api,
     database,
-    createApp: ({ db, ...parts }) =>
-      createApp(parts, { db, newId: () => forcedId ?? uuidv7(), now: () => new Date(Date.now() + laterMs), assignees }),
+    createApp: ({ db, ...parts }) => createApp(parts, { db, newId, now, people: directory }),
   });
   return {
     ...world,
@@ -37,15 +65,19 @@ export async function complaintsWorld(where: TestDatabase, assignees: AssigneeDi
     moveClock(ms: number) {
       laterMs += ms;
     },
+    /** Runs a transaction as this user. */
+    as: <T>(who: typeof people.agent, work: (trx: Trx) => Promise<T>) => asUser(world.db, who, work),
     /** Returns every row of every tenant, to check that nothing was written. */
     async rows() {
       const read = Object.values(tenants).map((tenantId) =>
-        world.db.transaction({ role: appRole, tenantId }, async (trx) => ({
-          complaints: await trx.selectFrom('complaints').selectAll().orderBy('id').execute(),
-          comments: await trx.selectFrom('comments').selectAll().orderBy('id').execute(),
-          history: await trx.selectFrom('history').selectAll().orderBy('id').execute(),
-          terms: await trx.selectFrom('terms').selectAll().orderBy('term').orderBy('complaint_id').execute(),
-        })),
+        asUser(world.db, { ...people.admin, tenantId }, async (trx) => {
+          const found: Partial<Record<(typeof tables)[number], Record<string, unknown>[]>> = {};
+          for (const table of tables) {
+            const rows: Record<string, unknown>[] = await trx.selectFrom(table).selectAll().execute();
+            found[table] = rows.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
+          }
+          return found;
+        }),
       );
       return Promise.all(read);
     },

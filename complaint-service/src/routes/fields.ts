@@ -1,31 +1,26 @@
-import { lineField, pageFields, textField } from '@countersign/service-kit';
+import { idPattern } from '@countersign/identity';
+import { lineField, pageFields } from '@countersign/service-kit';
 import { z } from 'zod';
-import { decodeCursor } from '../domain/cursor.ts';
-import { queryTerms } from '../domain/terms.ts';
-import { statuses } from '../domain/workflow.ts';
+import { decodeCursor } from '../domain/search/cursor.ts';
 
-const title = lineField(200);
-const description = textField(10_000);
-const category = lineField(50);
+/** The id of a user, as the gateway signs it. */
+export const userId = z.string().regex(idPattern, 'must be the id of a user');
+/** A text of one line that says why. */
+export const reason = lineField(500);
+/** A point in time of an answer. */
+export const time = z.iso.datetime();
 
-// Bodies are strict: one with other fields, such as `tenant_id` or `status`, is refused.
-export const newComplaint = z.strictObject({ title, description, category });
-export const complaintPatch = newComplaint.partial();
-export const transition = z.strictObject({ to: z.enum(statuses), reason: lineField(500).optional() });
-export const assignment = z.strictObject({
-  assignee_id: z.string().regex(/^[A-Za-z0-9._~:@|-]{1,128}$/, 'must be the id of a user'),
-});
-export const newComment = z.strictObject({ body: textField(5_000), internal: z.boolean().default(false) });
+/** The path of one complaint. A path that is no UUID gets 404, because no complaint can have it. */
+export const complaintPath = z.object({ id: z.uuid() });
 
-/** The query of every list. Unknown parameters are ignored; repeated ones are refused. */
+/** The query of lists that are read forward. Unknown parameters are ignored; repeated ones are refused. */
 export const pageQuery = z.object(pageFields({ maxLength: 200, decode: decodeCursor }));
 
-export const complaintsQuery = pageQuery.extend({
-  status: z.enum(statuses).optional(),
-  q: z.string().min(1).max(200).transform(queryTerms).optional(),
+/** The header with which a client changes only the state it has read. */
+export const ifMatch = z.object({
+  'if-match': z.string().optional().describe('Changes the complaint only if it still has this entity tag.'),
 });
 
-/** Whether an id in a path is a UUID. Postgres would report other ids as errors. */
-export function isComplaintId(id: string): boolean {
-  return z.uuid().safeParse(id).success;
-}
+/** A page of a list. */
+export const pageOfItems = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), next_cursor: z.string().nullable().describe('Null on the last page.') });

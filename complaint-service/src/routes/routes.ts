@@ -2,21 +2,24 @@ import { requireIdentity, requireRole } from '@countersign/identity/express';
 import { createRouter, describeCaller } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { knownRoles } from '../domain/access.ts';
-import { assignRoutes } from './assign.ts';
-import { commentRoutes } from './comments.ts';
-import { complaintRoutes } from './complaints.ts';
-import { historyRoutes } from './history.ts';
-import type { RouteParts } from './route-parts.ts';
-import { transitionRoutes } from './transition.ts';
+import type { FlowParts } from '../flows/parts.ts';
+import { assignRoutes } from './complaints/assign.ts';
+import { commentRoutes } from './complaints/comments.ts';
+import { filingRoutes } from './complaints/filing.ts';
+import { historyRoutes } from './complaints/history.ts';
+import { listRoutes } from './complaints/list.ts';
+import { transitionRoutes } from './complaints/transition.ts';
 
 /** Routes under /v1 serve signed-in users of one tenant. */
-export function complaintServiceRoutes(parts: RouteParts): Router {
+export function complaintServiceRoutes(parts: FlowParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);
-  router.use(complaintRoutes(parts));
-  router.use(transitionRoutes(parts));
-  router.use(assignRoutes(parts));
-  router.use(commentRoutes(parts));
-  router.use(historyRoutes(parts));
-  return router;
+  return router.use(
+    listRoutes(parts),
+    filingRoutes(parts),
+    transitionRoutes(parts),
+    assignRoutes(parts),
+    commentRoutes(parts),
+    historyRoutes(parts),
+  );
 }

@@ -2,15 +2,17 @@ import { type Kysely, sql, type Transaction } from 'kysely';
 import { asUnavailable } from './failure.ts';
 
 /**
- * The role, tenant and user of a transaction. Row-level security uses only these.
+ * The database role, tenant and user of a transaction. Row-level security uses only these.
  */
 export type Scope = Readonly<{
   /** A NOLOGIN role with only the grants that this kind of work needs. */
   role: string;
   /** The tenant whose rows may be seen and written; absent means none. */
   tenantId?: string;
-  /** For the narrow policies that read one user's own rows across tenants. */
+  /** The user for whom it runs, for policies on their own rows; absent means none. */
   userId?: string;
+  /** The user's role in the tenant, for policies that tell roles apart; absent means none. */
+  userRole?: string;
 }>;
 
 /** The functions of a driver besides Kysely. */
@@ -47,10 +49,11 @@ export function makeDatabase<Schema>(kysely: Kysely<Schema>, driver: Driver): Da
     async transaction(scope, work) {
       try {
         return await kysely.transaction().execute(async (trx) => {
-          // set_config('role', …, true) is SET LOCAL ROLE, and lets all three travel in one round trip.
+          // set_config('role', …, true) is SET LOCAL ROLE, and lets all of them travel in one round trip.
           await sql`select set_config('role', ${scope.role}, true),
                            set_config('app.tenant_id', ${scope.tenantId ?? ''}, true),
-                           set_config('app.user_id', ${scope.userId ?? ''}, true)`.execute(trx);
+                           set_config('app.user_id', ${scope.userId ?? ''}, true),
+                           set_config('app.role', ${scope.userRole ?? ''}, true)`.execute(trx);
           return work(trx);
         });
       } catch (error) {

@@ -1,0 +1,80 @@
+import type { CallService, UserIdentity } from '@countersign/identity';
+import type { Logger } from '@countersign/service-kit';
+import { LRUCache } from 'lru-cache';
+import { z } from 'zod';
+import type { PeopleDirectory } from '../domain/people.ts';
+
+const answer = z.object({ names: z.record(z.string(), z.string()) });
+
+/** A changed name appears within this time. */
+const keptMs = 60_000;
+const maxKept = 20_000;
+/** A page has up to 100 complaints with three people each. The users-service takes as many ids in one call. */
+const maxBatch = 300;
+/** A slow users-service must not slow down every list. */
+const timeoutMs = 500;
+/** After a failure, names are left out for this long without a call. */
+const pauseMs = 5_000;
+
+type Parts = Readonly<{ logger: Logger; nowMs?: () => number }>;
+
+/**
+ * Reads display names from the users-service, in one call for all that are not in the cache. The cache is by tenant: the
+ * same id is another person there. People without a name are remembered too.
+ */
+export function createNames(callService: CallService, { logger, nowMs = Date.now }: Parts): PeopleDirectory['namesOf'] {
+  const cache = new LRUCache<string, { name: string | undefined }>({
+    max: maxKept,
+    ttl: keptMs,
+    perf: { now: nowMs },
+  });
+  let pausedUntilMs = 0;
+
+  async function fetchNames(caller: UserIdentity, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0 || caller.txnToken === undefined || nowMs() < pausedUntilMs) return;
+    try {
+      const names = await ask(callService, caller.txnToken, ids);
+      for (const id of ids) cache.set(keyOf(caller.tenantId, id), { name: names[id] });
+    } catch (error) {
+      pausedUntilMs = nowMs() + pauseMs;
+      logger.warn({ err: error }, 'display names are not available, and are left out');
+    }
+  }
+
+  return async (caller, userIds) => {
+    const ids = [...new Set(userIds)].slice(0, maxBatch);
+    const keyed = ids.map((id) => [id, keyOf(caller.tenantId, id)] as const);
+    await fetchNames(
+      caller,
+      keyed.filter(([, key]) => !cache.has(key)).map(([id]) => id),
+    );
+    const names = new Map<string, string>();
+    for (const [id, key] of keyed) {
+      const name = cache.get(key)?.name;
+      if (name !== undefined) names.set(id, name);
+    }
+    return names;
+  };
+}
+
+/** Ids may contain every separator, so that joined ids of two tenants could be equal. */
+const keyOf = (tenantId: string, userId: string) => JSON.stringify([tenantId, userId]);
+
+async function ask(
+  callService: CallService,
+  txnToken: string,
+  ids: readonly string[],
+): Promise<Record<string, string>> {
+  const response = await callService({
+    method: 'POST',
+    path: '/internal/users/names',
+    txnToken,
+    json: { ids },
+    signal: AbortSignal.timeout(timeoutMs),
+  });
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw new Error(`the users-service answered ${response.status}`);
+  }
+  return answer.parse(await response.json()).names;
+}

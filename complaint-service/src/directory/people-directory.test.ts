@@ -1,0 +1,67 @@
+import type { CallService, ServiceCall, UserIdentity } from '@countersign/identity';
+import { silentLogger } from '@countersign/testing';
+import { describe, expect, test } from '@jest/globals';
+import { createPeopleDirectory } from './people-directory.ts';
+
+const caller: UserIdentity = {
+  kind: 'user',
+  requestId: '0197c2a0-0000-7000-8000-000000000001',
+  context: {},
+  userId: 'u-1',
+  role: 'agent',
+  tenantId: 't-1',
+  txnToken: 'a.b.c',
+};
+
+const directoryWith = (callService: CallService) => createPeopleDirectory(callService, { logger: silentLogger() });
+
+/** Asks about `u-2` and returns the result, when the call gets this answer. */
+async function verdict(answer: () => Promise<Response>, userId = 'u-2', from = caller): Promise<unknown> {
+  return directoryWith(answer)
+    .find(from, userId)
+    .catch((error: { code: string }) => error.code);
+}
+const json = (status: number, body: unknown) => async () => Response.json(body, { status });
+const member = (role: string, status: string, id = 'u-2') => json(200, { id, role, status });
+
+describe('finding a person', () => {
+  test.each<[string, () => Promise<Response>, unknown]>([
+    ['a member is found', member('agent', 'active'), { id: 'u-2', role: 'agent', status: 'active' }],
+    ['an unknown user is not', json(404, { code: 'unknown_user' }), undefined],
+    ['a 404 of the gateway is an error', json(404, { code: 'no_route' }), 'people_unavailable'],
+    ['a 404 of another path is an error', json(404, { code: 'not_found' }), 'people_unavailable'],
+    ['a refused call is an error', json(401, { code: 'txn_token_expired' }), 'people_unavailable'],
+    ['a forbidden call is an error', json(403, { code: 'caller_not_allowed' }), 'people_unavailable'],
+    ['a 503 is an error', json(503, { code: 'unavailable' }), 'people_unavailable'],
+    ['what is not JSON is an error', async () => new Response('<html>'), 'people_unavailable'],
+    ['what is not a user is an error', json(200, { id: 'u-2' }), 'people_unavailable'],
+    ['another user is an error', member('agent', 'active', 'u-3'), 'people_unavailable'],
+    ['a failed call is an error', () => Promise.reject(new TypeError('fetch failed')), 'people_unavailable'],
+  ])('%s', async (_name, answer, expected) => {
+    expect(await verdict(answer)).toEqual(expected);
+  });
+
+  test('calls for the user, with the id escaped in one path segment', async () => {
+    const calls: ServiceCall[] = [];
+    const callService: CallService = async (call) => {
+      calls.push(call);
+      return Response.json({ code: 'unknown_user' }, { status: 404 });
+    };
+    const { find } = directoryWith(callService);
+    for (const id of ['u-2', 'a|b', 'a@b:c', '~x']) expect(await find(caller, id)).toBeUndefined();
+    expect(calls.map(({ path }) => path)).toEqual([
+      '/internal/users/u-2',
+      '/internal/users/a%7Cb',
+      '/internal/users/a%40b%3Ac',
+      '/internal/users/~x',
+    ]);
+    expect(calls[0]).toMatchObject({ method: 'GET', txnToken: 'a.b.c' });
+    for (const id of ['.', '..']) expect(await find(caller, id)).toBeUndefined();
+    expect(calls).toHaveLength(4);
+  });
+
+  test('makes no call when the gateway sent no txn-token', async () => {
+    const { txnToken: _, ...without } = caller;
+    expect(await verdict(member('agent', 'active'), 'u-2', without)).toBe('people_unavailable');
+  });
+});

@@ -1,0 +1,54 @@
+import type { CallService } from '@countersign/identity';
+import type { Logger } from '@countersign/service-kit';
+import { z } from 'zod';
+import type { PeopleDirectory } from '../domain/people.ts';
+import { AppError } from '../errors.ts';
+import { createNames } from './names.ts';
+
+const lookup = z.object({ id: z.string(), role: z.string(), status: z.string() });
+const problem = z.object({ code: z.string() });
+
+/** Asks the users-service about people, through the gateway and for the caller. */
+export function createPeopleDirectory(
+  callService: CallService,
+  parts: Readonly<{ logger: Logger; nowMs?: () => number }>,
+): PeopleDirectory {
+  return { find: findWith(callService), namesOf: createNames(callService, parts) };
+}
+
+/**
+ * Only the `unknown_user` answer of the users-service means that the user does not exist. Every other failure says
+ * nothing about the user.
+ */
+const findWith =
+  (callService: CallService): PeopleDirectory['find'] =>
+  async ({ txnToken }, userId) => {
+    // URL parsers remove dot segments from a path, and no user has such an id.
+    if (userId === '.' || userId === '..') return undefined;
+    if (txnToken === undefined) throw unavailable({ reason: 'no txn-token: gateway.yaml hands this service none' });
+    const { status, body } = await ask(callService, `/internal/users/${encodeURIComponent(userId)}`, txnToken);
+    if (status === 200) {
+      const found = lookup.safeParse(body);
+      if (!found.success || found.data.id !== userId) throw unavailable({ reason: 'not an answer to the question' });
+      return found.data;
+    }
+    const code = problem.safeParse(body).data?.code;
+    if (status === 404 && code === 'unknown_user') return undefined;
+    throw unavailable({ status, code });
+  };
+
+async function ask(
+  callService: CallService,
+  path: string,
+  txnToken: string,
+): Promise<Readonly<{ status: number; body: unknown }>> {
+  try {
+    const response = await callService({ method: 'GET', path, txnToken });
+    return { status: response.status, body: await response.json() };
+  } catch (cause) {
+    throw unavailable({ reason: 'no answer' }, cause);
+  }
+}
+
+const unavailable = (detail: Readonly<Record<string, unknown>>, cause?: unknown) =>
+  new AppError('people_unavailable', { detail, cause });

@@ -1,0 +1,7 @@
+/** A tenant's catalogue has at most this many categories that its complainants named. */
+export const maxOpenCategories = 200;
+
+/** Folds compatibility forms, case and spaces, so that a name is unique whatever its spelling. */
+export function foldName(name: string): string {
+  return name.normalize('NFKC').trim().replaceAll(/\s+/gu, ' ').toUpperCase().toLowerCase().normalize('NFKC');
+}

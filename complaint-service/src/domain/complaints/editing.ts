@@ -1,0 +1,37 @@
+import type { ContactPreference } from './contact.ts';
+
+/** The members of a complaint that an edit may change, as they are stored. */
+export type Editable = Readonly<{
+  title: string;
+  description: string;
+  category_id: string;
+  priority: number;
+  latitude: number | null;
+  longitude: number | null;
+  address: string | null;
+  contact_preference: ContactPreference;
+}>;
+/** An edit. Members that are missing stay as they are. */
+export type WantedEdit = Readonly<{ [Field in keyof Editable]?: Editable[Field] | undefined }>;
+
+const fields = [
+  'title',
+  'description',
+  'category_id',
+  'priority',
+  'latitude',
+  'longitude',
+  'address',
+  'contact_preference',
+] as const satisfies readonly (keyof Editable)[];
+
+/** Returns only the members that differ, so that a repeated PATCH changes neither entity tag nor history. */
+export function changedFields(current: Editable, wanted: WantedEdit): Partial<Editable> {
+  const changed = fields.filter((field) => wanted[field] !== undefined && wanted[field] !== current[field]);
+  return Object.fromEntries(changed.map((field) => [field, wanted[field]]));
+}
+
+/** Returns the text that is searched. Comments are left out: a match could reveal an internal one. */
+export function searchedText({ title, description }: Pick<Editable, 'title' | 'description'>): string {
+  return `${title}\n${description}`;
+}

@@ -1,0 +1,73 @@
+import type { Status } from './workflow.ts';
+
+/** The targets of a category, in minutes of wall-clock time; null where it has none. */
+export type Targets = Readonly<{ first_answer_minutes: number | null; resolution_minutes: number | null }>;
+
+/** The clocks of a complaint. */
+export type Clocks = Readonly<{
+  created_at: Date;
+  /** When the time to the resolution began: the filing, or the last reopening. */
+  clock_started_at: Date;
+  first_answer_due_at: Date | null;
+  first_answered_at: Date | null;
+  resolution_due_at: Date | null;
+  resolved_at: Date | null;
+}>;
+
+type DueTimes = Pick<Clocks, 'first_answer_due_at' | 'resolution_due_at'>;
+
+/**
+ * Returns when the targets end. Clocks never pause: no status says that the complaint waits for the complainant. The time
+ * to the first answer runs from the filing, also after a reopening.
+ */
+export function dueTimes(targets: Targets, from: Pick<Clocks, 'created_at' | 'clock_started_at'>): DueTimes {
+  return {
+    first_answer_due_at: after(from.created_at, targets.first_answer_minutes),
+    resolution_due_at: after(from.clock_started_at, targets.resolution_minutes),
+  };
+}
+
+function after(start: Date, minutes: number | null): Date | null {
+  return minutes === null ? null : new Date(start.getTime() + minutes * 60_000);
+}
+
+/** Returns what a move to another status does to the clocks. */
+export function clocksAfterMove(complaint: Clocks, to: Status, at: Date, targets: Targets): Partial<Clocks> {
+  switch (to) {
+    case 'resolved':
+      return { resolved_at: at, ...answeredBy(complaint, at) };
+    case 'rejected':
+    case 'duplicate':
+      // The reason of a decision answers the complainant.
+      return answeredBy(complaint, at);
+    case 'reopened':
+      return {
+        resolved_at: null,
+        clock_started_at: at,
+        resolution_due_at: after(at, targets.resolution_minutes),
+      };
+    default:
+      return {};
+  }
+}
+
+/** Returns what an answer does to the clocks: only the first one counts. */
+export function answeredBy(complaint: Clocks, at: Date): Partial<Clocks> {
+  return complaint.first_answered_at === null ? { first_answered_at: at } : {};
+}
+
+export type Marks = Readonly<{ firstAnswerOverdue: boolean; resolutionOverdue: boolean }>;
+
+/** Returns which targets were missed: the answer came late, or is due and has not come. */
+export function overdueMarks(complaint: Clocks & Readonly<{ active: boolean }>, now: Date): Marks {
+  const missed = (due: Date | null, done: Date | null) => {
+    if (due === null) return false;
+    // A complaint that ended without an answer has no running clock.
+    const until = done ?? (complaint.active ? now : undefined);
+    return until !== undefined && until > due;
+  };
+  return {
+    firstAnswerOverdue: missed(complaint.first_answer_due_at, complaint.first_answered_at),
+    resolutionOverdue: missed(complaint.resolution_due_at, complaint.resolved_at),
+  };
+}

@@ -1,0 +1,84 @@
+import { type Caller, isStaff } from '../access.ts';
+
+/** The statuses of a complaint. The first four are active: work is still to be done. */
+export const statuses = [
+  'open',
+  'assigned',
+  'in_progress',
+  'reopened',
+  'resolved',
+  'closed',
+  'rejected',
+  'duplicate',
+  'withdrawn',
+] as const;
+export type Status = (typeof statuses)[number];
+export const activeStatuses: readonly Status[] = ['open', 'assigned', 'in_progress', 'reopened'];
+type AtStatus = Readonly<{ status: Status }>;
+
+/** `anyone` includes the complainant. */
+type Mover = 'staff' | 'anyone';
+
+const beforeItsEnd = { rejected: 'staff', duplicate: 'staff', withdrawn: 'anyone' } as const;
+
+/** Every step of the workflow, and the callers that may make it. `open` and `assigned` also follow from assignments. */
+export const steps: Readonly<Record<Status, Partial<Record<Status, Mover>>>> = {
+  open: { in_progress: 'staff', ...beforeItsEnd },
+  assigned: { in_progress: 'staff', ...beforeItsEnd },
+  in_progress: { resolved: 'staff', ...beforeItsEnd },
+  reopened: { in_progress: 'staff', ...beforeItsEnd },
+  resolved: { closed: 'anyone', reopened: 'anyone' },
+  closed: { reopened: 'staff' },
+  rejected: { reopened: 'staff' },
+  duplicate: { reopened: 'staff' },
+  withdrawn: { reopened: 'staff' },
+};
+
+/** Statuses that need a reason. */
+export const statusesWithReason: readonly Status[] = ['rejected', 'duplicate', 'withdrawn', 'reopened'];
+
+/** Whether this caller may move a complaint there. A complainant moves only their own; the store sees to that. */
+export function judgeTransition(
+  caller: Caller,
+  from: Status,
+  to: Status,
+): 'allowed' | 'insufficient_role' | 'illegal_transition' {
+  const mayMake = (mover: Mover | undefined) => mover === 'anyone' || (mover === 'staff' && isStaff(caller));
+  const mover = steps[from][to];
+  if (mover !== undefined) return mayMake(mover) ? 'allowed' : 'insufficient_role';
+  const mayEver = isStaff(caller) || statuses.some((other) => mayMake(steps[other][to]));
+  return mayEver ? 'illegal_transition' : 'insufficient_role';
+}
+
+/** Returns the statuses that may follow, for the message of a refusal. */
+export const nextOf = (from: Status): readonly Status[] => Object.keys(steps[from]) as Status[];
+
+/** Whether the caller may still edit a complaint: complainants until work starts, agents and admins until it ends. */
+export function mayEdit(caller: Caller, { status }: AtStatus): boolean {
+  if (isStaff(caller)) return !hasEnded({ status });
+  return status === 'open' || status === 'assigned' || status === 'reopened';
+}
+
+/** Whether a complaint can still be assigned, or given to another agent. */
+export function mayBeAssigned(complaint: AtStatus): boolean {
+  return !hasEnded(complaint);
+}
+
+export function isActiveStatus({ status }: AtStatus): boolean {
+  return activeStatuses.includes(status);
+}
+
+/** Only reopening changes a complaint that has ended. */
+function hasEnded({ status }: AtStatus): boolean {
+  return !activeStatuses.includes(status) && status !== 'resolved';
+}
+
+/** The status after an assignment. A complaint that is worked on or resolved keeps its own. */
+export function afterAssigning(status: Status): Status {
+  return status === 'open' || status === 'reopened' ? 'assigned' : status;
+}
+
+/** The status after an agent gives a complaint back: work starts over. */
+export function afterUnassigning(status: Status): Status {
+  return status === 'assigned' || status === 'in_progress' ? 'open' : status;
+}

@@ -1,0 +1,22 @@
+import type { UserIdentity } from '@countersign/identity';
+
+/** A member of the caller's tenant, as the users-service knows them. */
+export type Member = Readonly<{ id: string; role: string; status: string }>;
+
+/**
+ * What this service asks the users-service about people of the caller's tenant. The calls go over the network, so they
+ * run outside transactions. They take the caller's whole identity, because a nested call presents its `txnToken`.
+ */
+export type PeopleDirectory = Readonly<{
+  /** @throws AppError `people_unavailable` when the question has no answer. */
+  find: (caller: UserIdentity, userId: string) => Promise<Member | undefined>;
+  /** Display names by id. People without one are left out; without an answer, all of them are. Never throws. */
+  namesOf: (caller: UserIdentity, userIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
+}>;
+
+export const isActive = (member: Pick<Member, 'status'> | undefined): boolean => member?.status === 'active';
+
+/** Whether a member may take complaints: active agents only. */
+export function mayTakeComplaints(member: Pick<Member, 'role' | 'status'> | undefined): boolean {
+  return isActive(member) && member?.role === 'agent';
+}

@@ -1,0 +1,75 @@
+import type { Clocks } from '../complaints/service-level.ts';
+import { isActiveStatus, type Status } from '../complaints/workflow.ts';
+
+/** The part of a complaint that is counted. */
+export type Counted = Readonly<{ category_id: string; status: Status; created_at: Date }>;
+
+export type StatusDelta = Readonly<{ category_id: string; status: Status; by: number }>;
+export type AgeDelta = Readonly<{ filed_on: string; by: number }>;
+export type CountDeltas = Readonly<{ byStatus: readonly StatusDelta[]; byAge: readonly AgeDelta[] }>;
+
+/** Returns what a change does to the counts. `before` is undefined for a new complaint, `after` for a deleted one. */
+export function countDeltas(before: Counted | undefined, after: Counted | undefined): CountDeltas {
+  const sameStatus = before?.status === after?.status && before?.category_id === after?.category_id;
+  const [wasActive, isActive] = [before, after].map((each) => each !== undefined && isActiveStatus(each));
+  const filedOn = (after ?? before)?.created_at;
+  return {
+    byStatus: sameStatus ? [] : [...statusCount(before, -1), ...statusCount(after, 1)],
+    byAge:
+      filedOn === undefined || wasActive === isActive
+        ? []
+        : [{ filed_on: filedOn.toISOString().slice(0, 10), by: isActive ? 1 : -1 }],
+  };
+}
+
+function statusCount(complaint: Counted | undefined, by: number): StatusDelta[] {
+  return complaint === undefined ? [] : [{ category_id: complaint.category_id, status: complaint.status, by }];
+}
+
+/** Upper bounds, in seconds, of the classes in which times are counted: an hour, four, a day, three, seven, thirty. */
+export const timeBoundsSec = [3_600, 14_400, 86_400, 259_200, 604_800, 2_592_000] as const;
+
+export type Measured = Readonly<{
+  measure: 'first_answer' | 'resolution';
+  /** The first day of the month (UTC) in which the time ended. */
+  month: string;
+  category_id: string;
+  /** The number of bounds that the time reached. */
+  bucket: number;
+  seconds: number;
+  /** Whether the target was met; undefined where there is none. */
+  onTime: boolean | undefined;
+}>;
+
+type Timed = Clocks & Readonly<{ category_id: string }>;
+
+/** Returns the times that a change ended: a first answer and a resolution are counted when they happen. */
+export function timesEnded(before: Timed, after: Timed): Measured[] {
+  const measured: Measured[] = [];
+  if (before.first_answered_at === null && after.first_answered_at !== null) {
+    const ended = { from: after.created_at, to: after.first_answered_at, due: after.first_answer_due_at };
+    measured.push(measure('first_answer', after.category_id, ended));
+  }
+  if (after.resolved_at !== null && after.resolved_at.getTime() !== before.resolved_at?.getTime()) {
+    const ended = { from: after.clock_started_at, to: after.resolved_at, due: after.resolution_due_at };
+    measured.push(measure('resolution', after.category_id, ended));
+  }
+  return measured;
+}
+
+function measure(
+  kind: Measured['measure'],
+  category_id: string,
+  { from, to, due }: Readonly<{ from: Date; to: Date; due: Date | null }>,
+): Measured {
+  // A clock that is behind on another instance could make a time negative.
+  const seconds = Math.max(0, Math.round((to.getTime() - from.getTime()) / 1_000));
+  return {
+    measure: kind,
+    month: `${to.toISOString().slice(0, 7)}-01`,
+    category_id,
+    bucket: timeBoundsSec.filter((bound) => seconds >= bound).length,
+    seconds,
+    onTime: due === null ? undefined : to <= due,
+  };
+}

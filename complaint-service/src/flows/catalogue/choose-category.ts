@@ -1,0 +1,40 @@
+import { foldName, maxOpenCategories } from '../../domain/catalogue/category-name.ts';
+import { AppError } from '../../errors.ts';
+import {
+  addNamedCategory,
+  countCategories,
+  findCategoryNamed,
+  isCatalogueOpen,
+} from '../../store/catalogue/categories.ts';
+import type { Category } from '../../store/schema/catalogue.ts';
+import type { ScopeUser, Trx } from '../../store/scope.ts';
+import type { FlowParts } from '../parts.ts';
+
+/**
+ * Returns the category of this id or name. While the catalogue is open, an unknown name becomes a category.
+ *
+ * @throws AppError `unknown_category`.
+ */
+export async function chooseCategory(
+  trx: Trx,
+  { newId, now }: Pick<FlowParts, 'newId' | 'now'>,
+  user: ScopeUser,
+  idOrName: string,
+): Promise<Category> {
+  const known = await findCategoryNamed(trx, idOrName);
+  if (known?.active === true) return known;
+  const mayAdd =
+    known === undefined && (await isCatalogueOpen(trx)) && (await countCategories(trx)) < maxOpenCategories;
+  if (!mayAdd) throw new AppError('unknown_category', { errors: [{ path: 'category', message: 'is not offered' }] });
+  await addNamedCategory(trx, {
+    tenant_id: user.tenantId,
+    id: newId(),
+    name: idOrName,
+    name_key: foldName(idOrName),
+    revision: newId(),
+    created_at: now(),
+  });
+  const added = await findCategoryNamed(trx, idOrName);
+  if (added === undefined) throw new Error('a category is missing right after it was added');
+  return added;
+}

@@ -1,0 +1,49 @@
+import type { UserIdentity } from '@countersign/identity';
+import { isStaff } from '../../domain/access.ts';
+import { answeredBy } from '../../domain/complaints/service-level.ts';
+import { timesEnded } from '../../domain/statistics/rollups.ts';
+import { AppError } from '../../errors.ts';
+import { insertComment } from '../../store/complaints/comments.ts';
+import { changeComplaint } from '../../store/complaints/complaints.ts';
+import type { Comment, Complaint } from '../../store/schema/complaints.ts';
+import type { Trx } from '../../store/scope.ts';
+import { addToStatistics } from '../../store/statistics/counts.ts';
+import type { FlowParts } from '../parts.ts';
+import { reachComplaint } from './reach-complaint.ts';
+
+export type NewRemark = Readonly<{ body: string; internal: boolean }>;
+
+/**
+ * Adds a comment, in every status. The first public one of an agent or admin answers the complaint.
+ *
+ * @throws AppError `not_found`, or `insufficient_role` for an internal comment by a complainant.
+ */
+export async function commentOnComplaint(
+  trx: Trx,
+  parts: FlowParts,
+  user: UserIdentity,
+  { id, body, internal }: NewRemark & Readonly<{ id: string }>,
+): Promise<Comment> {
+  const complaint = await reachComplaint(trx, id, 'change');
+  if (internal && !isStaff(user)) throw new AppError('insufficient_role');
+  const at = parts.now();
+  const comment = await insertComment(trx, {
+    tenant_id: user.tenantId,
+    id: parts.newId(),
+    complaint_id: complaint.id,
+    author_id: user.userId,
+    author_role: user.role,
+    body,
+    internal,
+    created_at: at,
+  });
+  if (!internal && isStaff(user) && user.userId !== complaint.complainant_id) await answer(trx, parts, complaint, at);
+  return comment;
+}
+
+async function answer(trx: Trx, { newId }: FlowParts, complaint: Complaint, at: Date): Promise<void> {
+  const changes = answeredBy(complaint, at);
+  if (Object.keys(changes).length === 0) return;
+  const answered = await changeComplaint(trx, complaint, changes, { revision: newId(), at });
+  await addToStatistics(trx, complaint.tenant_id, { byStatus: [], byAge: [], times: timesEnded(complaint, answered) });
+}

@@ -1,0 +1,14 @@
+import { maxWrites, secondsToWait } from '../../domain/complaints/write-limit.ts';
+import { AppError } from '../../errors.ts';
+import { oldestOfLatestWrites } from '../../store/complaints/history.ts';
+import type { ScopeUser, Trx } from '../../store/scope.ts';
+
+/**
+ * Limits the writes of one user, independently of the gateway's limits.
+ *
+ * @throws AppError `too_many_changes`, with the seconds to wait.
+ */
+export async function demandFewWrites(trx: Trx, user: ScopeUser, at: Date): Promise<void> {
+  const waitSec = secondsToWait(await oldestOfLatestWrites(trx, user, maxWrites), at);
+  if (waitSec > 0) throw new AppError('too_many_changes', { headers: { 'retry-after': String(waitSec) } });
+}

@@ -1,0 +1,19 @@
+import { AppError } from '../../errors.ts';
+import { findComplaint, lockComplaint } from '../../store/complaints/complaints.ts';
+import type { Complaint } from '../../store/schema/complaints.ts';
+import type { Trx } from '../../store/scope.ts';
+
+const queries = { read: findComplaint, change: lockComplaint };
+
+/**
+ * Returns a complaint, if the user may see it. Locks it for a change.
+ *
+ * @param id A UUID.
+ *
+ * @throws AppError `not_found`: the same for unknown complaints, other tenants' and other complainants'.
+ */
+export async function reachComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
+  const complaint = await queries[purpose](trx, id);
+  if (complaint === undefined) throw new AppError('not_found');
+  return complaint;
+}

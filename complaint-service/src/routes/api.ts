@@ -1,0 +1,33 @@
+import type { Api } from '@countersign/service-kit';
+import { errors } from '../errors.ts';
+import { assignComplaintEndpoint, unassignComplaintEndpoint } from './complaints/assign.ts';
+import { commentEndpoint, listCommentsEndpoint } from './complaints/comments.ts';
+import { editComplaintEndpoint, fileComplaintEndpoint, readComplaintEndpoint } from './complaints/filing.ts';
+import { listHistoryEndpoint } from './complaints/history.ts';
+import { listComplaintsEndpoint } from './complaints/list.ts';
+import { moveComplaintEndpoint } from './complaints/transition.ts';
+
+/** The routes and the description of this service. A test fails when a route is missing. */
+export const api: Api = {
+  title: 'Countersign complaint-service',
+  description:
+    'Complaints, their workflow, comments and history. Clients call it through the gateway, which adds refusals of its own (docs/errors.md).',
+  tags: [
+    { name: 'Complaints', description: 'File, find, read and edit complaints.' },
+    { name: 'Comments', description: 'Public comments and internal notes.' },
+    { name: 'Work', description: 'Assignments and the workflow.' },
+  ],
+  errors,
+  endpoints: [
+    fileComplaintEndpoint,
+    listComplaintsEndpoint,
+    readComplaintEndpoint,
+    editComplaintEndpoint,
+    moveComplaintEndpoint,
+    assignComplaintEndpoint,
+    unassignComplaintEndpoint,
+    commentEndpoint,
+    listCommentsEndpoint,
+    listHistoryEndpoint,
+  ],
+};

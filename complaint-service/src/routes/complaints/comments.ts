@@ -1,0 +1,91 @@
+import { createRouter, pageOf, serve, textField } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { cursorAt } from '../../domain/search/cursor.ts';
+import { commentOnComplaint } from '../../flows/complaints/comment-on-complaint.ts';
+import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { listComments } from '../../store/complaints/comments.ts';
+import type { Comment } from '../../store/schema/complaints.ts';
+import { asUser } from '../../store/scope.ts';
+import { endpoint } from '../endpoint.ts';
+import { complaintPath, pageOfItems, pageQuery, time } from '../fields.ts';
+import { displayName } from './complaint-json.ts';
+
+const comment = z
+  .object({
+    id: z.uuid(),
+    complaint_id: z.uuid(),
+    author_id: z.string(),
+    author_name: displayName,
+    author_role: z.string(),
+    body: z.string(),
+    internal: z.boolean().describe('Visible to agents and admins only.'),
+    created_at: time,
+  })
+  .meta({ id: 'Comment' });
+
+export const commentEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/complaints/:id/comments',
+  operationId: 'commentOnComplaint',
+  tag: 'Comments',
+  summary: 'Comment on a complaint, or add an internal note',
+  callers: ['user'],
+  params: complaintPath,
+  body: z.strictObject({ body: textField(5_000), internal: z.boolean().default(false) }),
+  responses: { 201: comment },
+  errors: ['insufficient_role'],
+});
+
+export const listCommentsEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/complaints/:id/comments',
+  operationId: 'listComments',
+  tag: 'Comments',
+  summary: 'List the comments of a complaint, oldest first',
+  callers: ['user'],
+  params: complaintPath,
+  query: pageQuery,
+  responses: { 200: pageOfItems(comment) },
+  errors: ['insufficient_role'],
+});
+
+/** Routes for the comments of a complaint, in every status. */
+export function commentRoutes(parts: FlowParts): Router {
+  const router = createRouter();
+
+  serve(router, commentEndpoint, async ({ identity, params, body, reply }) => {
+    const names = await parts.people.namesOf(identity, [identity.userId]);
+    const remark = { id: params.id, ...body };
+    const added = await asUser(parts.db, identity, (trx) => commentOnComplaint(trx, parts, identity, remark));
+    reply(201, commentJson(added, names));
+  });
+
+  serve(router, listCommentsEndpoint, async ({ identity, params, query, reply }) => {
+    const { cursor, limit } = query;
+    const found = await asUser(parts.db, identity, async (trx) => {
+      const { id } = await reachComplaint(trx, params.id, 'read');
+      return listComments(trx, id, { after: cursor, limit: limit + 1 });
+    });
+    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
+    const authors = rows.map((row) => row.author_id);
+    const names = await parts.people.namesOf(identity, authors);
+    reply(200, { items: rows.map((row) => commentJson(row, names)), next_cursor: nextCursor });
+  });
+
+  return router;
+}
+
+function commentJson(row: Comment, names: ReadonlyMap<string, string>): z.output<typeof comment> {
+  return {
+    id: row.id,
+    complaint_id: row.complaint_id,
+    author_id: row.author_id,
+    author_name: names.get(row.author_id) ?? null,
+    author_role: row.author_role,
+    body: row.body,
+    internal: row.internal,
+    created_at: row.created_at.toISOString(),
+  };
+}

@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import type { UserIdentity } from '@countersign/identity';
+import { entityTag } from '@countersign/service-kit';
+import type { Response } from 'express';
+import { z } from 'zod';
+import { isStaff } from '../../domain/access.ts';
+import { contactPreferences } from '../../domain/complaints/contact.ts';
+import { described } from '../../domain/complaints/described.ts';
+import { priorities } from '../../domain/complaints/priority.ts';
+import { overdueMarks } from '../../domain/complaints/service-level.ts';
+import { statuses } from '../../domain/complaints/workflow.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import type { Complaint } from '../../store/schema/complaints.ts';
+import { time } from '../fields.ts';
+
+export const status = z.enum(statuses).meta({ id: 'ComplaintStatus' });
+export const priority = z.enum(priorities).meta({ id: 'Priority' });
+export const contactPreference = z.enum(contactPreferences).meta({ id: 'ContactPreference' });
+/** The name of a person, from the users-service; null where they have none, or where it does not answer. */
+export const displayName = z
+  .string()
+  .nullable()
+  .describe('Null when the person has none, or when it is not available.');
+
+const location = z.object({
+  latitude: z.number().nullable(),
+  longitude: z.number().nullable(),
+  address: z.string().nullable(),
+});
+
+export const complaint = z
+  .object({
+    id: z.uuid(),
+    tenant_id: z.string(),
+    title: z.string(),
+    description: z.string(),
+    category: z.string().describe('The name of the category.'),
+    category_id: z.uuid(),
+    team_id: z.uuid().nullable(),
+    status,
+    priority,
+    location: location.nullable(),
+    contact_preference: contactPreference,
+    complainant_id: z.string().nullable().describe('Null when an agent filed it for a person without an account.'),
+    complainant_name: displayName,
+    reporter: z
+      .object({ name: z.string(), email: z.string().nullable(), phone: z.string().nullable() })
+      .nullable()
+      .describe('The person without an account for whom an agent filed it.'),
+    created_by: z.string(),
+    created_by_name: displayName,
+    assignee_id: z.string().nullable(),
+    assignee_name: displayName,
+    duplicate_of: z.uuid().nullable().describe('For agents and admins; null for complainants.'),
+    overdue: z.boolean().describe('Whether a running clock has passed its target.'),
+    service_level: z.object({
+      first_answer_due_at: time.nullable(),
+      first_answered_at: time.nullable(),
+      first_answer_overdue: z.boolean().describe('Whether the target was missed.'),
+      resolution_due_at: time.nullable(),
+      resolved_at: time.nullable(),
+      resolution_overdue: z.boolean().describe('Whether the target was missed.'),
+    }),
+    created_at: time,
+    updated_at: time,
+  })
+  .meta({ id: 'Complaint' });
+
+export type ComplaintJson = z.infer<typeof complaint>;
+
+/** What the JSON of a complaint depends on besides its row. */
+export type View = Readonly<{ caller: UserIdentity; now: Date; names: ReadonlyMap<string, string> }>;
+
+/** The people whom the JSON of a complaint names. */
+export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>
+  [complainant_id, created_by, assignee_id].filter((id) => id !== null);
+
+/** Returns the JSON of complaints, with one question for all names. */
+export async function complaintsJson(
+  { people, now }: Pick<FlowParts, 'people' | 'now'>,
+  caller: UserIdentity,
+  complaints: readonly Complaint[],
+): Promise<ComplaintJson[]> {
+  const view = { caller, now: now(), names: await people.namesOf(caller, complaints.flatMap(peopleOf)) };
+  return complaints.map((each) => complaintJson(each, view));
+}
+
+export function complaintJson(row: Complaint, { caller, now, names }: View): ComplaintJson {
+  const nameOf = (id: string | null) => (id === null ? null : (names.get(id) ?? null));
+  const marks = overdueMarks(row, now);
+  return {
+    id: row.id,
+    tenant_id: row.tenant_id,
+    ...described(row),
+    category_id: row.category_id,
+    team_id: row.team_id,
+    status: row.status,
+    complainant_id: row.complainant_id,
+    complainant_name: nameOf(row.complainant_id),
+    reporter:
+      row.reporter_name === null
+        ? null
+        : { name: row.reporter_name, email: row.reporter_email, phone: row.reporter_phone },
+    created_by: row.created_by,
+    created_by_name: nameOf(row.created_by),
+    assignee_id: row.assignee_id,
+    assignee_name: nameOf(row.assignee_id),
+    // A complainant cannot see the other complaint, so its id would only reveal when it was filed.
+    duplicate_of: isStaff(caller) ? row.duplicate_of : null,
+    overdue: row.due_at !== null && row.due_at < now,
+    service_level: {
+      first_answer_due_at: timeOf(row.first_answer_due_at),
+      first_answered_at: timeOf(row.first_answered_at),
+      first_answer_overdue: marks.firstAnswerOverdue,
+      resolution_due_at: timeOf(row.resolution_due_at),
+      resolved_at: timeOf(row.resolved_at),
+      resolution_overdue: marks.resolutionOverdue,
+    },
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+  };
+}
+
+const timeOf = (at: Date | null) => at?.toISOString() ?? null;
+
+/**
+ * Returns the entity tag of a representation: the revision of the complaint, and a hash of all that is shown. Names and
+ * overdue marks change without the complaint.
+ */
+export function tagOf(row: Complaint, json: ComplaintJson): string {
+  const hash = createHash('sha256').update(JSON.stringify(json)).digest('hex').slice(0, 16);
+  return entityTag(`${row.revision}.${hash}`);
+}
+
+type Answering = Readonly<{
+  identity: UserIdentity;
+  res: Response;
+  reply: (status: 200, body: ComplaintJson) => void;
+}>;
+
+/** Answers with one complaint and its entity tag. */
+export async function sendComplaint(
+  { people, now }: Pick<FlowParts, 'people' | 'now'>,
+  { identity, res, reply }: Answering,
+  row: Complaint,
+): Promise<void> {
+  const view = { caller: identity, now: now(), names: await people.namesOf(identity, peopleOf(row)) };
+  const json = complaintJson(row, view);
+  res.set('etag', tagOf(row, json));
+  reply(200, json);
+}

@@ -1,0 +1,134 @@
+import { createRouter, lineField, serve, textField } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { priorityRank } from '../../domain/complaints/priority.ts';
+import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
+import { checkFiling, type Filing, fileComplaint } from '../../flows/complaints/file-complaint.ts';
+import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { asUser } from '../../store/scope.ts';
+import { endpoint } from '../endpoint.ts';
+import { complaintPath, ifMatch, userId } from '../fields.ts';
+import { complaint, complaintJson, contactPreference, priority, sendComplaint, tagOf } from './complaint-json.ts';
+import { assertIfMatch } from './precondition.ts';
+
+const address = lineField(300);
+const point = { latitude: z.number().min(-90).max(90), longitude: z.number().min(-180).max(180) };
+const location = z
+  .union([
+    z.strictObject({ ...point, address: address.nullish() }),
+    z.strictObject({ latitude: z.null().optional(), longitude: z.null().optional(), address }),
+  ])
+  .transform(({ latitude = null, longitude = null, address: line = null }) => ({ latitude, longitude, address: line }))
+  .describe('A point, an address, or both.');
+
+const text = {
+  title: lineField(200),
+  description: textField(10_000),
+  category: lineField(50).describe('The id or the name of a category.'),
+};
+
+// Bodies are strict: one with other fields, such as `tenant_id` or `status`, is refused.
+const newComplaint = z
+  .strictObject({
+    ...text,
+    priority: priority.optional().describe('For agents and admins. Otherwise `normal`.'),
+    location: location.optional(),
+    contact_preference: contactPreference.default('email'),
+    complainant_id: userId.optional().describe('For agents and admins: the member for whom they file.'),
+    reporter: z
+      .strictObject({ name: lineField(200), email: z.email().max(254).optional(), phone: lineField(50).optional() })
+      .optional()
+      .describe('For agents and admins: the person without an account for whom they file.'),
+  })
+  .refine((body) => body.complainant_id === undefined || body.reporter === undefined, {
+    path: ['reporter'],
+    message: 'cannot be given with complainant_id',
+  });
+
+const complaintPatch = z.strictObject({
+  ...z.object(text).partial().shape,
+  priority: priority.optional().describe('For agents and admins.'),
+  location: location.nullable().optional().describe('Null removes it.'),
+  contact_preference: contactPreference.optional(),
+});
+
+const tagged = { ETag: 'The entity tag, for `If-Match` and `If-None-Match`.' };
+
+export const fileComplaintEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/complaints',
+  operationId: 'fileComplaint',
+  tag: 'Complaints',
+  summary: 'File a complaint, or file one for a caller',
+  callers: ['user'],
+  body: newComplaint,
+  responses: { 201: { schema: complaint, headers: { Location: 'The path of the complaint.', ...tagged } } },
+  errors: ['insufficient_role', 'unknown_category', 'unknown_complainant', 'too_many_changes', 'people_unavailable'],
+});
+
+export const readComplaintEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/complaints/:id',
+  operationId: 'readComplaint',
+  tag: 'Complaints',
+  summary: 'Read a complaint',
+  callers: ['user'],
+  params: complaintPath,
+  responses: { 200: { schema: complaint, headers: tagged }, 304: null },
+  errors: ['insufficient_role', 'not_found'],
+});
+
+export const editComplaintEndpoint = endpoint({
+  method: 'patch',
+  path: '/v1/complaints/:id',
+  operationId: 'editComplaint',
+  tag: 'Complaints',
+  summary: 'Change what a complaint says',
+  callers: ['user'],
+  params: complaintPath,
+  headers: ifMatch,
+  body: complaintPatch,
+  responses: { 200: { schema: complaint, headers: tagged } },
+  errors: ['insufficient_role', 'unknown_category', 'complaint_locked', 'precondition_failed', 'too_many_changes'],
+});
+
+/** Routes to file, read and edit complaints. */
+export function filingRoutes(parts: FlowParts): Router {
+  const router = createRouter();
+
+  serve(router, fileComplaintEndpoint, async ({ res, identity, body, reply }) => {
+    const filing = filingOf(body);
+    await checkFiling(parts, identity, filing);
+    const people = [identity.userId, ...(filing.complainantId === undefined ? [] : [filing.complainantId])];
+    const names = await parts.people.namesOf(identity, people);
+    const filed = await asUser(parts.db, identity, (trx) => fileComplaint(trx, parts, identity, filing));
+    const json = complaintJson(filed, { caller: identity, now: parts.now(), names });
+    res.location(`/v1/complaints/${filed.id}`).set('etag', tagOf(filed, json));
+    reply(201, json);
+  });
+
+  serve(router, readComplaintEndpoint, async (call) => {
+    const { identity, params } = call;
+    await sendComplaint(parts, call, await asUser(parts.db, identity, (trx) => reachComplaint(trx, params.id, 'read')));
+  });
+
+  serve(router, editComplaintEndpoint, async (call) => {
+    const { req, identity, params, body } = call;
+    const { priority: name, location: place, ...wanted } = body;
+    const edit = {
+      ...wanted,
+      ...(name !== undefined && { priority: priorityRank(name) }),
+      ...(place === null ? { latitude: null, longitude: null, address: null } : place),
+    };
+    const changes = { id: params.id, wanted: edit, assertCurrent: assertIfMatch(req) };
+    await sendComplaint(parts, call, await editComplaint(parts, identity, changes));
+  });
+
+  return router;
+}
+
+function filingOf(body: z.output<typeof newComplaint>): Filing {
+  const { contact_preference: contactPreference, complainant_id: complainantId, ...rest } = body;
+  return { ...rest, contactPreference, complainantId };
+}

@@ -1,0 +1,91 @@
+import type { UserIdentity } from '@countersign/identity';
+import { createRouter, pageOf, serve } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { isStaff } from '../../domain/access.ts';
+import { cursorAt } from '../../domain/search/cursor.ts';
+import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { listHistory } from '../../store/complaints/history.ts';
+import type { HistoryEntry } from '../../store/schema/complaints.ts';
+import { asUser } from '../../store/scope.ts';
+import { endpoint } from '../endpoint.ts';
+import { complaintPath, pageOfItems, pageQuery, time } from '../fields.ts';
+import { displayName } from './complaint-json.ts';
+
+const entry = z
+  .looseObject({
+    id: z.uuid(),
+    complaint_id: z.uuid(),
+    actor_id: z.string(),
+    actor_name: displayName,
+    actor_role: z.string(),
+    action: z
+      .string()
+      .describe('`filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add others.'),
+    fields: z.array(z.string()).optional().describe('Of `edited`.'),
+    changes: z
+      .record(z.string(), z.object({ from: z.unknown(), to: z.unknown() }))
+      .optional()
+      .describe('Of `edited`: the values before and after.'),
+    from: z.string().nullable().optional().describe('Of `assigned` and `unassigned` an agent, of `moved` a status.'),
+    to: z.string().nullable().optional(),
+    status: z
+      .object({ from: z.string(), to: z.string() })
+      .optional()
+      .describe('Of `assigned` and `unassigned`: the status that followed.'),
+    reason: z.string().optional(),
+    duplicate_of: z.uuid().optional().describe('For agents and admins.'),
+    created_at: time,
+  })
+  .meta({ id: 'HistoryEntry' });
+
+export const listHistoryEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/complaints/:id/history',
+  operationId: 'listHistory',
+  tag: 'Complaints',
+  summary: 'List the changes of a complaint, oldest first',
+  callers: ['user'],
+  params: complaintPath,
+  query: pageQuery,
+  responses: { 200: pageOfItems(entry) },
+  errors: ['insufficient_role'],
+});
+
+/** The route for the history of a complaint. */
+export function historyRoutes(parts: FlowParts): Router {
+  const router = createRouter();
+  serve(router, listHistoryEndpoint, async ({ identity, params, query, reply }) => {
+    const { cursor, limit } = query;
+    const found = await asUser(parts.db, identity, async (trx) => {
+      const { id } = await reachComplaint(trx, params.id, 'read');
+      return listHistory(trx, id, { after: cursor, limit: limit + 1 });
+    });
+    const { rows, nextCursor } = pageOf(found, limit, cursorAt);
+    const actors = rows.map((row) => row.actor_id);
+    const names = await parts.people.namesOf(identity, actors);
+    reply(200, { items: rows.map((row) => historyJson(row, identity, names)), next_cursor: nextCursor });
+  });
+  return router;
+}
+
+function historyJson(
+  row: HistoryEntry,
+  caller: UserIdentity,
+  names: ReadonlyMap<string, string>,
+): z.output<typeof entry> {
+  const { duplicate_of, ...detail } = row.detail as Readonly<Record<string, unknown>>;
+  return {
+    id: row.id,
+    complaint_id: row.complaint_id,
+    actor_id: row.actor_id,
+    actor_name: names.get(row.actor_id) ?? null,
+    actor_role: row.actor_role,
+    action: row.action,
+    ...detail,
+    // A complainant cannot see the other complaint.
+    ...(isStaff(caller) && typeof duplicate_of === 'string' && { duplicate_of }),
+    created_at: row.created_at.toISOString(),
+  };
+}

@@ -1,0 +1,52 @@
+import { createRouter, serve } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { statusesWithReason } from '../../domain/complaints/workflow.ts';
+import { moveComplaint } from '../../flows/complaints/move-complaint.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { endpoint } from '../endpoint.ts';
+import { complaintPath, ifMatch, reason } from '../fields.ts';
+import { complaint, sendComplaint, status } from './complaint-json.ts';
+import { assertIfMatch } from './precondition.ts';
+
+const transition = z
+  .strictObject({
+    to: status,
+    reason: reason.optional().describe('Needed for `rejected`, `duplicate`, `withdrawn` and `reopened`.'),
+    duplicate_of: z.uuid().optional().describe('Needed for `duplicate`: the complaint that this one repeats.'),
+  })
+  .refine(({ to, reason: why }) => why !== undefined || !statusesWithReason.includes(to), {
+    path: ['reason'],
+    message: 'is needed for this status',
+  })
+  .refine(({ to, duplicate_of: original }) => (to === 'duplicate') === (original !== undefined), {
+    path: ['duplicate_of'],
+    message: 'goes with the status duplicate',
+  });
+
+export const moveComplaintEndpoint = endpoint({
+  method: 'post',
+  path: '/v1/complaints/:id/transition',
+  operationId: 'moveComplaint',
+  tag: 'Work',
+  summary: 'Move a complaint to another status',
+  description: 'Agents and admins make every step. Complainants close, reopen and withdraw their own complaints.',
+  callers: ['user'],
+  params: complaintPath,
+  headers: ifMatch,
+  body: transition,
+  responses: { 200: complaint },
+  errors: ['insufficient_role', 'illegal_transition', 'invalid_duplicate', 'precondition_failed'],
+});
+
+/** The route that moves a complaint along its workflow. */
+export function transitionRoutes(parts: FlowParts): Router {
+  const router = createRouter();
+  serve(router, moveComplaintEndpoint, async (call) => {
+    const { req, identity, params, body } = call;
+    const move = { to: body.to, reason: body.reason, duplicateOf: body.duplicate_of };
+    const wanted = { id: params.id, move, assertCurrent: assertIfMatch(req) };
+    await sendComplaint(parts, call, await moveComplaint(parts, identity, wanted));
+  });
+  return router;
+}

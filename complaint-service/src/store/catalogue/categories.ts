@@ -1,0 +1,42 @@
+import { sql } from 'kysely';
+import { foldName } from '../../domain/catalogue/category-name.ts';
+import type { Category } from '../schema/catalogue.ts';
+import type { Trx } from '../scope.ts';
+
+export function findCategory(trx: Trx, id: string): Promise<Category | undefined> {
+  return trx.selectFrom('categories').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** Finds a category by its id or its name, active or not. */
+export async function findCategoryNamed(trx: Trx, idOrName: string): Promise<Category | undefined> {
+  const found = uuid.test(idOrName) ? await findCategory(trx, idOrName) : undefined;
+  const byName = trx.selectFrom('categories').selectAll().where('name_key', '=', foldName(idOrName));
+  return found ?? byName.executeTakeFirst();
+}
+
+export type NewCategory = Pick<Category, 'tenant_id' | 'id' | 'name' | 'name_key' | 'revision' | 'created_at'>;
+
+/** Adds a category, unless another transaction has just added this name. */
+export async function addNamedCategory(trx: Trx, category: NewCategory): Promise<void> {
+  await trx
+    .insertInto('categories')
+    .values({ ...category, updated_at: category.created_at })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'name_key']).doNothing())
+    .execute();
+}
+
+export async function countCategories(trx: Trx): Promise<number> {
+  const { count } = await trx
+    .selectFrom('categories')
+    .select(sql<number>`count(*)::int`.as('count'))
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/** Whether filing a complaint may add a category by naming it. It may, until an admin closes the catalogue. */
+export async function isCatalogueOpen(trx: Trx): Promise<boolean> {
+  const settings = await trx.selectFrom('settings').select('open_catalogue').executeTakeFirst();
+  return settings?.open_catalogue ?? true;
+}

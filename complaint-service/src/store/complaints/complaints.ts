@@ -1,0 +1,73 @@
+import { type ExpressionBuilder, sql } from 'kysely';
+import type { Complaint, ComplaintChanges, NewComplaint } from '../schema/complaints.ts';
+import type { ComplaintsSchema } from '../schema/schema.ts';
+import type { Trx } from '../scope.ts';
+
+export type Written = Readonly<{ revision: string; at: Date }>;
+
+export async function insertComplaint(trx: Trx, complaint: NewComplaint): Promise<Complaint> {
+  return trx
+    .insertInto('complaints')
+    .values(complaint)
+    .returningAll()
+    .returning(categoryName)
+    .executeTakeFirstOrThrow();
+}
+
+/** Finds a complaint that the user of the transaction may see. */
+export function findComplaint(trx: Trx, id: string): Promise<Complaint | undefined> {
+  return selectComplaints(trx).where('id', '=', id).executeTakeFirst();
+}
+
+/** Like {@link findComplaint}, and locks the complaint until this transaction ends. */
+export function lockComplaint(trx: Trx, id: string): Promise<Complaint | undefined> {
+  return selectComplaints(trx).where('id', '=', id).forUpdate().executeTakeFirst();
+}
+
+/** Locks several complaints, always in the same order, so that two transactions never wait for each other. */
+export function lockComplaints(trx: Trx, ids: readonly string[]): Promise<Complaint[]> {
+  return selectComplaints(trx).where('id', 'in', ids).orderBy('id').forUpdate().execute();
+}
+
+/** Changes a complaint that this transaction has locked. */
+export function changeComplaint(
+  trx: Trx,
+  locked: Complaint,
+  changes: ComplaintChanges,
+  written: Written,
+): Promise<Complaint> {
+  return trx
+    .updateTable('complaints')
+    .set({ ...changes, revision: written.revision, updated_at: written.at })
+    .where('id', '=', locked.id)
+    .returningAll()
+    .returning(categoryName)
+    .executeTakeFirstOrThrow();
+}
+
+/** Whether other complaints are duplicates of this one. */
+export async function hasDuplicates(trx: Trx, id: string): Promise<boolean> {
+  const found = await trx
+    .selectFrom('complaints')
+    .select(sql`1`.as('found'))
+    .where('duplicate_of', '=', id)
+    .limit(1)
+    .execute();
+  return found.length > 0;
+}
+
+/** Selects complaints with the names of their categories. */
+export function selectComplaints(trx: Trx) {
+  return trx.selectFrom('complaints').selectAll('complaints').select(categoryName);
+}
+
+function categoryName(of: ExpressionBuilder<ComplaintsSchema, 'complaints'>) {
+  return of
+    .selectFrom('categories')
+    .select('name')
+    .whereRef('categories.tenant_id', '=', 'complaints.tenant_id')
+    .whereRef('categories.id', '=', 'complaints.category_id')
+    .$asScalar()
+    .$notNull()
+    .as('category');
+}

@@ -1,0 +1,68 @@
+import { sql } from 'kysely';
+import type { HistoryEntry, HistoryEvent } from '../schema/complaints.ts';
+import type { Trx } from '../scope.ts';
+import type { PageWanted } from './page.ts';
+
+export type Happening = Readonly<{
+  id: string;
+  at: Date;
+  actor: Readonly<{ userId: string; role: string }>;
+  event: HistoryEvent;
+}>;
+
+type Tenanted = Readonly<{ tenantId: string; userId: string }>;
+
+/**
+ * Adds an entry in the transaction of the change, so that both commit or neither does. That transaction has filed or
+ * locked the complaint, so entries become visible in the order of their numbers.
+ */
+export async function addHistory(
+  trx: Trx,
+  complaint: Readonly<{ tenant_id: string; id: string }>,
+  happening: Happening,
+): Promise<void> {
+  await trx
+    .insertInto('history')
+    .values({
+      tenant_id: complaint.tenant_id,
+      id: happening.id,
+      complaint_id: complaint.id,
+      actor_id: happening.actor.userId,
+      actor_role: happening.actor.role,
+      action: happening.event.action,
+      detail: JSON.stringify(happening.event.detail),
+      created_at: happening.at,
+    })
+    .execute();
+}
+
+/** Returns one page, oldest first, of a complaint that the caller may see. */
+export function listHistory(trx: Trx, complaintId: string, { after, limit }: PageWanted): Promise<HistoryEntry[]> {
+  let query = trx.selectFrom('history').selectAll().where('complaint_id', '=', complaintId);
+  if (after !== undefined) {
+    query = query.where('seq', '>', (of) =>
+      of.selectFrom('history').select('seq').where('complaint_id', '=', complaintId).where('id', '=', after.id),
+    );
+  }
+  return query.orderBy('seq').limit(limit).execute();
+}
+
+/**
+ * Returns when this user made the oldest of their latest `writes` filings and edits in this tenant; undefined when there
+ * are fewer. The user's next write waits here until this transaction ends, so the count misses none.
+ */
+export async function oldestOfLatestWrites(trx: Trx, user: Tenanted, writes: number): Promise<Date | undefined> {
+  const { tenantId, userId } = user;
+  await sql`select pg_advisory_xact_lock(hashtextextended(${JSON.stringify([tenantId, userId])}, 0))`.execute(trx);
+  const oldest = await trx
+    .selectFrom('history')
+    .select('created_at')
+    .where('actor_id', '=', userId)
+    // The same expression as in the index.
+    .where(sql<boolean>`action in ('filed', 'edited')`)
+    .orderBy('created_at', 'desc')
+    .offset(writes - 1)
+    .limit(1)
+    .executeTakeFirst();
+  return oldest?.created_at;
+}

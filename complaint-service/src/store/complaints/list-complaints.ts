@@ -1,0 +1,74 @@
+import { sql } from 'kysely';
+import type { Status } from '../../domain/complaints/workflow.ts';
+import { isAscending, type ListPosition, type Order, sortColumns } from '../../domain/search/list-order.ts';
+import type { Complaint } from '../schema/complaints.ts';
+import type { Trx } from '../scope.ts';
+import { selectComplaints } from './complaints.ts';
+
+/** Which complaints to list. A member that is undefined matches all. */
+export type ComplaintFilter = Readonly<{
+  statuses?: readonly Status[] | undefined;
+  /** Row-level security hides the complaints of others anyway. Naming the complainant lets the planner use an index. */
+  complainantId?: string | undefined;
+  assigneeId?: string | undefined;
+  /** Active complaints without an assignee. */
+  unassigned?: boolean | undefined;
+  categoryId?: string | undefined;
+  teamId?: string | undefined;
+  priority?: number | undefined;
+  /** Complaints with a running clock that passed its target before this time. */
+  overdueAt?: Date | undefined;
+  from?: Date | undefined;
+  before?: Date | undefined;
+  /** Each term must begin a word of the complaint. An empty list matches none. */
+  words?: readonly string[] | undefined;
+}>;
+
+export type ListWanted = Readonly<{
+  filter: ComplaintFilter;
+  order: Order;
+  after: ListPosition | undefined;
+  limit: number;
+}>;
+
+/** Returns one page of the complaints that the user of the transaction may see. */
+export async function listComplaints(trx: Trx, { filter, order, after, limit }: ListWanted): Promise<Complaint[]> {
+  if (filter.words?.length === 0) return [];
+  let query = filtered(trx, filter);
+  if (order === 'due') query = query.where('due_at', 'is not', null);
+  if (after !== undefined) query = query.where(isAfter(after));
+  const direction = isAscending(order) ? 'asc' : 'desc';
+  for (const column of sortColumns[order]) query = query.orderBy(column, direction);
+  return query.orderBy('id', direction).limit(limit).execute();
+}
+
+function filtered(trx: Trx, filter: ComplaintFilter) {
+  let query = selectComplaints(trx);
+  if (filter.statuses !== undefined) query = query.where('status', 'in', filter.statuses);
+  if (filter.complainantId !== undefined) query = query.where('complainant_id', '=', filter.complainantId);
+  if (filter.assigneeId !== undefined) query = query.where('assignee_id', '=', filter.assigneeId);
+  if (filter.unassigned === true) query = query.where('assignee_id', 'is', null).where(sql<boolean>`active`);
+  if (filter.categoryId !== undefined) query = query.where('category_id', '=', filter.categoryId);
+  if (filter.teamId !== undefined) query = query.where('team_id', '=', filter.teamId);
+  if (filter.priority !== undefined) query = query.where('priority', '=', filter.priority);
+  if (filter.overdueAt !== undefined) query = query.where('due_at', '<', filter.overdueAt);
+  if (filter.from !== undefined) query = query.where('created_at', '>=', filter.from);
+  if (filter.before !== undefined) query = query.where('created_at', '<', filter.before);
+  for (const word of filter.words ?? []) query = query.where(hasTerm(word));
+  return query;
+}
+
+const hasTerm = (word: string) => sql<boolean>`exists (
+  select 1 from terms
+  where terms.tenant_id = complaints.tenant_id and terms.complaint_id = complaints.id
+    and term >= ${word} and term < ${`${word}\u{10ffff}`})`; // In byte order, all terms with this prefix sort before it.
+
+function isAfter({ order, keys, id }: ListPosition) {
+  const columns = sortColumns[order];
+  const values = columns.map((column, index) => {
+    const key = keys[index] ?? 0;
+    return column === 'priority' ? sql`${key}` : sql`${new Date(key)}`;
+  });
+  const operator = sql.raw(isAscending(order) ? '>' : '<');
+  return sql<boolean>`(${sql.join(columns.map((column) => sql.ref(column)))}, id) ${operator} (${sql.join(values)}, ${id})`;
+}

@@ -1,0 +1,29 @@
+import type { Migration } from '@countersign/database';
+import { complaintsMigration } from './0001-complaints.ts';
+import { termsMigration } from './0002-terms.ts';
+import { commentsAndHistoryMigration } from './0003-comments-and-history.ts';
+import { numberedListsMigration } from './0004-numbered-lists.ts';
+import { writesOfAUserMigration } from './0005-writes-of-a-user.ts';
+import { catalogueMigration } from './0006-catalogue.ts';
+import { complaintDetailsMigration } from './0007-complaint-details.ts';
+import { watchersMigration } from './0008-watchers.ts';
+import { statisticsMigration } from './0009-statistics.ts';
+import { membersMigration } from './0010-members.ts';
+import { idempotencyKeysMigration } from './0011-idempotency-keys.ts';
+import { requestPoliciesMigration } from './0012-request-policies.ts';
+
+/** All migrations in order, one subject each. The statements of a released one never change. */
+export const migrations: readonly Migration[] = [
+  complaintsMigration,
+  termsMigration,
+  commentsAndHistoryMigration,
+  numberedListsMigration,
+  writesOfAUserMigration,
+  catalogueMigration,
+  complaintDetailsMigration,
+  watchersMigration,
+  statisticsMigration,
+  membersMigration,
+  idempotencyKeysMigration,
+  requestPoliciesMigration,
+];

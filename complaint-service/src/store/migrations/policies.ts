@@ -1,0 +1,51 @@
+import { appRole } from '../roles.ts';
+
+/** The tenant, user and role of the transaction. Each is null when absent or empty, so that it matches no row. */
+export const currentTenant = `nullif(current_setting('app.tenant_id', true), '')`;
+export const currentUser = `nullif(current_setting('app.user_id', true), '')`;
+const currentRole = `nullif(current_setting('app.role', true), '')`;
+
+/** Conditions on the user of the transaction. Each is false or null without a user. */
+export const isStaff = `(${currentUser} is not null and ${currentRole} in ('agent', 'admin'))`;
+export const isAdmin = `(${currentUser} is not null and ${currentRole} = 'admin')`;
+export const isKnown = `(${currentUser} is not null and ${currentRole} in ('complainant', 'agent', 'admin'))`;
+
+/** Whether the user may see the complaint of a row. The policies of `complaints` apply inside, so the rule has one home. */
+export const seesComplaint = (table: string) => `(${isStaff} or exists (
+  select from complaints seen where seen.tenant_id = ${table}.tenant_id and seen.id = ${table}.complaint_id))`;
+
+/** Restricts every role, the owner included, to the rows of the transaction's tenant. */
+export const tenantTable = (table: string): readonly string[] => [
+  `alter table ${table} enable row level security`,
+  `alter table ${table} force row level security`,
+  `create policy tenant on ${table}
+     using (tenant_id = ${currentTenant})
+     with check (tenant_id = ${currentTenant})`,
+];
+
+type Restriction = Readonly<{
+  /** The rows that a request may see, change and delete, and what it may write, unless `check` says more. */
+  using: string;
+  check?: string;
+}>;
+
+/** Restricts requests further, by their user and role. Rows must satisfy this policy and that of the tenant. */
+export const restrictRequests = (table: string, { using, check = using }: Restriction): string =>
+  `create policy request on ${table} as restrictive to ${appRole} using (${using}) with check (${check})`;
+
+/** Restricts one command of requests further. */
+export const restrictCommand = (table: string, command: 'insert' | 'update' | 'delete', rule: string): string => {
+  const clause = {
+    insert: `with check (${rule})`,
+    update: `using (${rule}) with check (${rule})`,
+    delete: `using (${rule})`,
+  };
+  return `create policy request_${command} on ${table} as restrictive for ${command} to ${appRole} ${clause[command]}`;
+};
+
+/** Lets the owner, to whom row-level security applies too, see all rows of a table for some statements of a migration. */
+export const withoutForce = (table: string, statements: readonly string[]): readonly string[] => [
+  `alter table ${table} no force row level security`,
+  ...statements,
+  `alter table ${table} force row level security`,
+];

@@ -1,0 +1,19 @@
+type ByStatusTable = { tenant_id: string; category_id: string; status: string; complaints: number };
+type ByAgeTable = { tenant_id: string; filed_on: string; complaints: number };
+type TimesTable = {
+  tenant_id: string;
+  month: string;
+  measure: 'first_answer' | 'resolution';
+  category_id: string;
+  bucket: number;
+  complaints: number;
+  seconds: number;
+  with_target: number;
+  on_time: number;
+};
+
+export type StatisticsTables = {
+  statistics_by_status: ByStatusTable;
+  statistics_by_age: ByAgeTable;
+  statistics_times: TimesTable;
+};

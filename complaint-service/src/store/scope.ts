@@ -1,0 +1,19 @@
+import type { Database } from '@countersign/database';
+import type { Transaction } from 'kysely';
+import { appRole } from './roles.ts';
+import type { ComplaintsSchema } from './schema/schema.ts';
+
+export type ComplaintsDatabase = Database<ComplaintsSchema>;
+export type Trx = Transaction<ComplaintsSchema>;
+
+/** The user whom the gateway signed for. */
+export type ScopeUser = Readonly<{ tenantId: string; userId: string; role: string }>;
+
+/** Runs one transaction for a user: row-level security shows and changes only what this user may see and change. */
+export function asUser<T>(
+  db: ComplaintsDatabase,
+  { tenantId, userId, role: userRole }: ScopeUser,
+  work: (trx: Trx) => Promise<T>,
+): Promise<T> {
+  return db.transaction({ role: appRole, tenantId, userId, userRole }, work);
+}

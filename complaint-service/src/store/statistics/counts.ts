@@ -1,0 +1,38 @@
+import { sql } from 'kysely';
+import type { CountDeltas, Measured } from '../../domain/statistics/rollups.ts';
+import type { Trx } from '../scope.ts';
+
+/**
+ * Adds to the statistics of a tenant, in the transaction of the change. Call it last: the rows stay locked until the
+ * commit, and other changes of the tenant wait for them. Rows are locked in the order of their keys.
+ */
+export async function addToStatistics(
+  trx: Trx,
+  tenantId: string,
+  { byStatus, byAge, times }: CountDeltas & Readonly<{ times: readonly Measured[] }>,
+): Promise<void> {
+  for (const { filed_on, by } of byAge) {
+    await sql`
+      insert into statistics_by_age values (${tenantId}, ${filed_on}, ${by})
+      on conflict (tenant_id, filed_on)
+      do update set complaints = statistics_by_age.complaints + excluded.complaints`.execute(trx);
+  }
+  const key = (each: (typeof byStatus)[number]) => `${each.category_id} ${each.status}`;
+  for (const { category_id, status, by } of byStatus.toSorted((a, b) => (key(a) < key(b) ? -1 : 1))) {
+    await sql`
+      insert into statistics_by_status values (${tenantId}, ${category_id}, ${status}, ${by})
+      on conflict (tenant_id, category_id, status)
+      do update set complaints = statistics_by_status.complaints + excluded.complaints`.execute(trx);
+  }
+  for (const { measure, month, category_id, bucket, seconds, onTime } of times) {
+    await sql`
+      insert into statistics_times
+      values (${tenantId}, ${month}, ${measure}, ${category_id}, ${bucket}, 1, ${seconds},
+        ${onTime === undefined ? 0 : 1}, ${onTime === true ? 1 : 0})
+      on conflict (tenant_id, month, measure, category_id, bucket) do update set
+        complaints = statistics_times.complaints + 1,
+        seconds = statistics_times.seconds + excluded.seconds,
+        with_target = statistics_times.with_target + excluded.with_target,
+        on_time = statistics_times.on_time + excluded.on_time`.execute(trx);
+  }
+}

@@ -177,6 +177,8 @@ describe.each(databases())('news of members from the auth-service, on %s', (kind
     ['an administrator', asUser(admin), 'identity_not_allowed'],
     ['an anonymous caller', { kind: 'anonymous' }, 'identity_not_allowed'],
     ['the gateway', { kind: 'gateway' }, 'identity_not_allowed'],
+    ['a machine', { kind: 'client', clientId: 'auth-service' }, 'identity_not_allowed'],
+    ['the auth-service for a machine', { ...authService, client: { clientId: 'client-7' } }, 'identity_not_allowed'],
   ])('are not taken from %s, and no row is touched', async (_who, facts, code) => {
     const before = world.transactions();
     const { body } = await tell({ user_id: newcomer(), sequence: 1 }, facts).expect(403);

@@ -12,6 +12,7 @@ import {
   secret,
   unsigned,
 } from './forge.ts';
+import { forClient, machine } from './vector-parts.ts';
 import { deliver, verifierAt } from './verifier.ts';
 
 /** An independent implementation of RFC 9421, from npm. */
@@ -28,6 +29,8 @@ const messages: [string, Message][] = [edKey, hmacKey].flatMap((key): [string, M
     genuine({ key, method: 'POST', body: '{"a":1}', contentType: 'application/json', txnToken: 'a.b.c' }),
   ],
   [`an anonymous DELETE under ${key.algorithm}`, genuine({ key, method: 'DELETE', as: { kind: 'anonymous' } })],
+  [`a GET of a machine under ${key.algorithm}`, genuine({ key, as: machine })],
+  [`a GET of a service for a machine under ${key.algorithm}`, genuine({ key, as: forClient })],
   [
     `an upgrade under ${key.algorithm}`,
     genuine({ key, upgrade: { protocol: 'websocket', key: 'dGhlIHNhbXBsZSBub25jZQ==' } }),

@@ -1,3 +1,4 @@
+import type { IdentityFacts } from '@countersign/identity';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Test } from 'supertest';
 import { databases, type TestDatabase } from './databases.ts';
@@ -20,6 +21,15 @@ export type TrustFacts = Readonly<{
 
 const { agent, admin, stranger } = people;
 const json = { 'content-type': 'application/json' };
+
+/** Callers that are no users. A machine and a service with an admin's role and tenant are none. */
+const machine = { clientId: 'client-7', role: admin.role, tenantId: admin.tenantId };
+const otherCallers: readonly IdentityFacts[] = [
+  { kind: 'anonymous' },
+  { kind: 'gateway' },
+  { kind: 'client', ...machine },
+  { kind: 'service', serviceId: 'billing', client: machine },
+];
 
 /** Tests that a service trusts only the gateway, and reads no rows for unsigned or invalid requests. */
 export function describeTrust(facts: TrustFacts): void {
@@ -50,10 +60,10 @@ export function describeTrust(facts: TrustFacts): void {
       expect(world.transactions()).toBe(before);
     });
 
-    test.each(['anonymous', 'gateway'] as const)('gives the identity %s nothing', async (kind) => {
+    test.each(otherCallers)('gives the identity $kind nothing', async (caller) => {
       const before = world.transactions();
       const { body: problem } = await world
-        .send('GET', facts.target, world.sign({ ...get, facts: { kind } }))
+        .send('GET', facts.target, world.sign({ ...get, facts: caller }))
         .expect(403);
       expect(problem.code).toBe('identity_not_allowed');
       expect(world.transactions()).toBe(before);

@@ -18,7 +18,7 @@ export type ServiceCall = Readonly<{
   method: string;
   /** Path and query on the internal listener. */
   path: string;
-  /** The `txnToken` of the identity being served. The call then acts for that user. */
+  /** The `txnToken` of the identity being served. The call then acts for that user or client. */
   txnToken?: string | undefined;
   /** Body, sent as JSON. */
   json?: unknown;

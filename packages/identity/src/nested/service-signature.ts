@@ -23,8 +23,8 @@ const serviceTag = 'countersign-service-v1';
 const gatewayAudience = 'countersign-gateway';
 
 /** Every nested call has a digest, for every method and for an empty body too. */
-const withoutUser = ['@method', '@path', '@query', 'content-digest'];
-const withUser = [...withoutUser, 'txn-token'];
+const withoutToken = ['@method', '@path', '@query', 'content-digest'];
+const withToken = [...withoutToken, 'txn-token'];
 
 /** A service's ed25519 key. gateway.yaml lists its public key under `services`. */
 export type ServiceKey = Readonly<{ keyid: string; privateKey: KeyObject }>;
@@ -35,7 +35,7 @@ export type ServiceRequest = Readonly<{
   /** Empty, or `?` followed by the query. */
   query: string;
   contentDigest: string;
-  /** The txn-token of the request being served. Absent when the service acts for no user. */
+  /** The txn-token of the request being served. Absent when the service acts for itself. */
   txnToken?: string;
 }>;
 
@@ -58,7 +58,7 @@ export function signServiceRequest(
     sha256Digest.matches(digest) &&
     (!txnToken || threePartToken.matches(txnToken));
   if (!inContract) throw new RangeError('the nested call is outside the identity contract');
-  const names = txnToken === undefined ? withoutUser : withUser;
+  const names = txnToken === undefined ? withoutToken : withToken;
   const sent = new Map([['content-digest', digest]]);
   if (txnToken !== undefined) sent.set('txn-token', txnToken);
   const rawParams = serializeParams(componentList(names), {
@@ -122,7 +122,7 @@ export function createServiceVerifier(options: ServiceVerifierOptions): {
       if (!sha256Digest.matches(digest)) throw new IdentityRefused('header_malformed', 'content-digest');
       if (txnToken !== undefined && !threePartToken.matches(txnToken))
         throw new IdentityRefused('header_malformed', 'txn-token');
-      const names = txnToken === undefined ? withoutUser : withUser;
+      const names = txnToken === undefined ? withoutToken : withToken;
       if (signature.input.list !== componentList(names)) throw new IdentityRefused('coverage_insufficient');
       assertFresh(signature.input, nowSec(), rules);
       const key = findKey(signature.input.keyid);

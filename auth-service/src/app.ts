@@ -1,4 +1,5 @@
 import {
+  apiPageRoutes,
   createRouter,
   createServiceApp,
   descriptionRoutes,
@@ -38,6 +39,8 @@ export type AppParts = LoginParts &
   BrowserParts &
   Readonly<{
     feed: Feed;
+    /** The OpenAPI document for the API page. Undefined: there is no page. */
+    apiDocument?: string;
     identity: RequestHandler;
     /** Adds the keys for agreement with the gateway to the key set. */
     publishKeys?: RequestHandler;
@@ -63,6 +66,7 @@ export function createApp(parts: AppParts): Express {
     auditRoutes(parts),
     revocationRoutes(parts.feed),
   );
+  if (parts.apiDocument !== undefined) routes.use(apiPageRoutes(parts.apiDocument));
   return createServiceApp({
     logger: parts.logger,
     health: parts.health,

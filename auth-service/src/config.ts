@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Location, locationFrom } from '@countersign/database';
 import {
@@ -52,6 +53,8 @@ const schema = z.object({
   AUTH_BROWSER_ORIGINS: originList.optional(),
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),
+  /** The OpenAPI document that the API page at /docs shows; without it there is no page. */
+  AUTH_API_DOCUMENT: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),
   /** Slug of the tenant that new accounts join, and their role. Without it they have no tenant until they are invited. */
   AUTH_REGISTRATION_TENANT: z.string().optional(),
@@ -88,6 +91,16 @@ export function readAuthConfig(env: Environment): AuthConfig {
 
 /** The `iss` of access tokens: the public URL of the gateway. */
 export const issuerOf = (config: AuthConfig): string => config.AUTH_ISSUER ?? `http://127.0.0.1:${config.GATEWAY_PORT}`;
+
+/** @throws ConfigError when the API document cannot be read, or is not JSON. */
+export function apiDocumentOf({ AUTH_API_DOCUMENT: file }: AuthConfig): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return JSON.stringify(JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw new ConfigError([`AUTH_API_DOCUMENT: ${(error as Error).message}`]);
+  }
+}
 
 /** Origins that may use the session cookie: the configured ones, or else the gateway's own. */
 export function browserOriginsOf(config: AuthConfig): ReadonlySet<string> {

@@ -13,7 +13,14 @@ import {
 } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import { createApp } from './app.ts';
-import { type AuthConfig, browserOriginsOf, databaseLocation, issuerOf, registrationOf } from './config.ts';
+import {
+  type AuthConfig,
+  apiDocumentOf,
+  browserOriginsOf,
+  databaseLocation,
+  issuerOf,
+  registrationOf,
+} from './config.ts';
 import { createHashQueue } from './domain/accounts/hash-queue.ts';
 import { createPasswords } from './domain/accounts/passwords.ts';
 import type { RegistrationRules } from './flows/accounts/register.ts';
@@ -89,6 +96,7 @@ async function open(
     signing_key: () => (signingKeys.ready ? undefined : 'there is none'),
     ...gateway.checks,
   });
+  const apiDocument = apiDocumentOf(config);
   const app = createApp({
     db,
     logger,
@@ -106,6 +114,7 @@ async function open(
     identity: gateway.handler,
     publishKeys: gateway.publishKeys,
     registration,
+    ...(apiDocument !== undefined && { apiDocument }),
   });
 
   resources.defer(await startOutgoing(config, { db, logger, metrics }));

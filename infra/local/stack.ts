@@ -37,6 +37,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
       ...ensureAuthSecrets(home),
       ...keyOf('auth-service'),
       ...settings.registration,
+      AUTH_API_DOCUMENT: 'docs/openapi/countersign.json',
     }),
     service('users-service', ports.USERS_PORT, seeded),
     service('complaint-service', ports.COMPLAINTS_PORT, keyOf('complaint-service')),

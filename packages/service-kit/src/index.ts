@@ -1,3 +1,4 @@
+export { apiPageRoutes } from './api/api-page.ts';
 export { descriptionRoutes } from './api/description-routes.ts';
 export { type Call, type Endpoint, endpointsWith, type ResponseSpec } from './api/endpoint.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';

@@ -8,6 +8,7 @@ import supertest, { type Response } from 'supertest';
 import { z } from 'zod';
 import {
   type Api,
+  apiPageRoutes,
   commonErrors,
   createHealth,
   createMetrics,
@@ -120,6 +121,7 @@ function routes() {
   return router;
 }
 
+const document = JSON.stringify(describeApi(api));
 const { admin, agent } = people;
 const json = 'application/json';
 const form = 'application/x-www-form-urlencoded';
@@ -143,7 +145,7 @@ describe('a declared route', () => {
       metrics: createMetrics(),
       errors,
       identity: verifyIdentity({ verifier: createVerifier({ audience: 'library', keys, replay, nowMs: clock.nowMs }) }),
-      routes: routes(),
+      routes: routes().use(apiPageRoutes(document)),
     });
   });
   afterAll(async () => {
@@ -270,6 +272,18 @@ describe('a declared route', () => {
     const cover = await call(asUser(agent), 'put', '/v1/cover', { body: 'x'.repeat(200_000), type: 'image/png' });
     expect(cover.body).toEqual({ bytes: 200_000 });
     expect((await call(asUser(agent), 'get', '/v1/books.csv')).text).toBe('id,title\r\n');
+  });
+
+  test('stands on an API page in a sandbox, for everyone whom the gateway lets in', async () => {
+    const page = await call(anonymous, 'get', '/docs');
+    expect([page.status, page.type]).toEqual([200, 'text/html']);
+    expect(page.headers['content-security-policy']).toMatch(/default-src 'none'.* sandbox allow-scripts$/);
+    for (const [, script = ''] of page.text.matchAll(/src="([^"]+)"/g)) {
+      expect(await call(anonymous, 'get', script)).toMatchObject({ status: 200, type: 'text/javascript' });
+    }
+    expect((await call(anonymous, 'get', '/docs/page.js')).text).toContain(`const description = ${document};`);
+    expect((await call(asUser(agent), 'get', '/openapi.json')).body).toEqual(JSON.parse(document));
+    expect((await supertest(app).get('/docs')).status).toBe(401);
   });
 });
 

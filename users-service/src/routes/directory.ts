@@ -16,8 +16,9 @@ export const listUsersEndpoint = endpoint({
   path: '/v1/users',
   operationId: 'listUsers',
   tag: 'Users',
-  summary: 'List the members of your tenant by name; for agents and administrators',
-  description: 'A parameter that is not listed is ignored. A repeated one is refused.',
+  summary: 'List the members of your tenant',
+  description:
+    'For agents and administrators. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
   callers: ['user'],
   roles: directoryRoles,
   query: directoryQuery,

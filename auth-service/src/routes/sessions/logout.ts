@@ -15,7 +15,7 @@ export const logOutEndpoint = endpoint({
   path: '/v1/auth/logout',
   operationId: 'logOut',
   tag: 'Sessions',
-  summary: 'End this session, the others, or all; without an access token the refresh token names the session',
+  summary: 'Log out',
   description:
     'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
   callers: ['anonymous', 'user'],

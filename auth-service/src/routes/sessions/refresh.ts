@@ -14,7 +14,7 @@ export const refreshEndpoint = endpoint({
   path: '/v1/auth/refresh',
   operationId: 'refresh',
   tag: 'Sessions',
-  summary: 'Go on with a session: a new access token, and the successor of the refresh token',
+  summary: 'Refresh the tokens of a session',
   description:
     'The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.',
   callers: ['anonymous', 'user'],

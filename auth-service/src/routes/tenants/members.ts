@@ -14,7 +14,8 @@ export const changeMemberEndpoint = endpoint({
   path: '/v1/auth/tenants/:id/members/:userId',
   operationId: 'changeMember',
   tag: 'Tenants',
-  summary: 'Give a member of one’s own tenant another role or state; their sessions in it end. For administrators',
+  summary: 'Change the role or status of a member',
+  description: 'For administrators. The member’s sessions in the tenant end.',
   callers: ['user'],
   body: z
     .object({ role: roleName.optional(), status: status.optional() })

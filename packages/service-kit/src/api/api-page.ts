@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { allowAnonymous } from '@countersign/identity/express';
+import type { Router } from 'express';
+import { createRouter } from '../http/service-app.ts';
+
+const asset = (name: string) => readFileSync(new URL(`../../assets/${name}`, import.meta.url));
+
+/**
+ * A sandbox without `allow-same-origin` gives the page an origin of its own: its third-party script can reach neither the
+ * session cookie nor the API. Scalar sets styles from its script, which only `unsafe-inline` allows.
+ */
+const pagePolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'unsafe-inline'",
+  'img-src data:',
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  'sandbox allow-scripts',
+].join('; ');
+
+type File = Readonly<{ path: string; type: string; body: Buffer; headers?: Readonly<Record<string, string>> }>;
+
+/**
+ * Serves an OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`. Both are for everyone whom the
+ * gateway's route lets in. The files are read once.
+ *
+ * @param document The text of the document.
+ */
+export function apiPageRoutes(document: string): Router {
+  const script = Buffer.concat([Buffer.from(`const description = ${document};\n`), asset('page.js')]);
+  const javascript = 'text/javascript; charset=utf-8';
+  const files: readonly File[] = [
+    { path: '/openapi.json', type: 'application/json', body: Buffer.from(document) },
+    {
+      path: '/docs',
+      type: 'text/html; charset=utf-8',
+      body: asset('api-page.html'),
+      headers: { 'content-security-policy': pagePolicy, 'referrer-policy': 'no-referrer' },
+    },
+    { path: '/docs/storage.js', type: javascript, body: asset('storage.js') },
+    { path: '/docs/page.js', type: javascript, body: script },
+    {
+      path: '/docs/scalar.js',
+      type: javascript,
+      body: asset('scalar-1.72.1.js.gz'),
+      // Always compressed: every browser that can run it accepts gzip.
+      headers: { 'content-encoding': 'gzip' },
+    },
+  ];
+  const router = createRouter();
+  for (const { path, type, body, headers = {} } of files) {
+    const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
+    router.get(path, allowAnonymous(), (_req, res) => {
+      const shared = { 'cache-control': 'public, max-age=300', 'x-content-type-options': 'nosniff', etag };
+      res.set({ ...shared, ...headers, 'content-type': type }).send(body);
+    });
+  }
+  return router;
+}

@@ -151,7 +151,11 @@ describe('any file', () => {
     const kept = await store.receive(Readable.from([Buffer.from('kept')]), most);
     await kept.keepAs(id);
     await store.receive(Readable.from([Buffer.from('abandoned')]), most);
-    const old = async (before: number) => Array.fromAsync(store.oldFiles(before));
+    const old = async (before: number) => {
+      const found: string[] = [];
+      for await (const each of store.oldFiles(before)) found.push(each);
+      return found;
+    };
     expect(await old(Date.now() - 60_000)).toEqual([]);
     expect(await readdir(join(directory, 'incoming'))).toHaveLength(1);
     await utimes(join(directory, 'files', 'f1', id), 1, 1);

@@ -49,7 +49,7 @@ export function isWhole(type: FileType, bytes: Buffer): boolean {
 
 /** The end record of a ZIP archive may stand anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF. */
 function isZip(bytes: Buffer): boolean {
-  const endRecord = bytes.lastIndexOf('PK\x05\x06', undefined, 'latin1');
+  const endRecord = bytes.lastIndexOf('PK\x05\x06', bytes.length, 'latin1');
   return endRecord !== -1 && bytes.indexOf('PK\x01\x02', 0, 'latin1') !== -1;
 }
 

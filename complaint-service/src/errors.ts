@@ -47,6 +47,11 @@ export const errors = {
     title: 'The file is not a JPEG, PNG or WebP image, a PDF document or plain text.',
   },
   unreadable_image: { status: 422, fault: 'caller', title: 'The image is damaged or has too many pixels.' },
+  unknown_comment: {
+    status: 422,
+    fault: 'caller',
+    title: 'This id does not belong to a comment of yours on the complaint.',
+  },
   too_many_attachments: {
     status: 409,
     fault: 'caller',

@@ -6,6 +6,8 @@ import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import type { ComplaintsConfig } from './config.ts';
 import { createPeopleDirectory } from './directory/people-directory.ts';
+import { createAttachmentStore } from './files/attachment-store.ts';
+import { isUpload } from './routes/attachments/attachments.ts';
 import { complaintsDatabase } from './store/database.ts';
 import type { ComplaintsSchema } from './store/schema/schema.ts';
 
@@ -34,12 +36,16 @@ export async function start(
     timeoutMs: nestedCallMs,
   });
   const people = createPeopleDirectory(callService, { logger });
+  const files = createAttachmentStore(join(config.COUNTERSIGN_HOME, 'data', 'complaint-attachments'));
+  const attachmentSpace = config.COMPLAINTS_ATTACHMENT_SPACE_MB * 1024 * 1024;
   return serveBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
     config,
     logger,
     database: db,
-    createApp: (parts) => createApp(parts, { db, newId: uuidv7, now: () => new Date(), people }),
+    streams: isUpload,
+    createApp: (parts) =>
+      createApp(parts, { db, newId: uuidv7, now: () => new Date(), people, files, attachmentSpace }),
   });
 }

@@ -1,9 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestDatabase, tenants, people as usual } from '@countersign/testing';
 import { serviceWorld } from '@countersign/testing/service';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from '../src/app.ts';
 import type { Member, PeopleDirectory } from '../src/domain/people.ts';
+import { createAttachmentStore } from '../src/files/attachment-store.ts';
 import { api } from '../src/routes/api.ts';
+import { isUpload } from '../src/routes/attachments/attachments.ts';
 import { complaintsDatabase } from '../src/store/database.ts';
 import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
 import { asUser, type Trx } from '../src/store/scope.ts';
@@ -36,11 +41,16 @@ const tables = [
   'teams',
   'team_members',
   'settings',
+  'attachments',
+  'attachment_space',
   'members',
   'statistics_by_status',
   'statistics_by_age',
   'statistics_times',
 ] as const;
+
+/** Small, so that tests can fill it. */
+export const attachmentSpace = 2 * 1024 * 1024;
 
 /** Starts the service on an empty database. Tests can choose new ids and read every row. */
 export async function complaintsWorld(where: TestDatabase, directory: PeopleDirectory = directoryOf()) {
@@ -49,14 +59,24 @@ export async function complaintsWorld(where: TestDatabase, directory: PeopleDire
   let laterMs = 0;
   const newId = () => forcedId ?? uuidv7();
   const now = () => new Date(Date.now() + laterMs);
+  const attachments = await mkdtemp(join(tmpdir(), 'complaint-attachments-'));
+  const files = createAttachmentStore(attachments);
   const world = await serviceWorld({
     audience,
     api,
     database,
-    createApp: ({ db, ...parts }) => createApp(parts, { db, newId, now, people: directory }),
+    streams: isUpload,
+    createApp: ({ db, ...parts }) => createApp(parts, { db, newId, now, people: directory, files, attachmentSpace }),
   });
   return {
     ...world,
+    files,
+    /** The directory of the stored files. */
+    attachments,
+    async close() {
+      await world.close();
+      await rm(attachments, { recursive: true });
+    },
     /** Makes every new id this one. Undefined restores fresh ids. */
     nextIds(id: string | undefined) {
       forcedId = id;

@@ -1,4 +1,5 @@
 import type { PeopleDirectory } from '../domain/people.ts';
+import type { AttachmentStore } from '../files/attachment-store.ts';
 import type { ComplaintsDatabase } from '../store/scope.ts';
 
 /** What every use case needs. */
@@ -8,6 +9,9 @@ export type FlowParts = Readonly<{
   newId: () => string;
   now: () => Date;
   people: PeopleDirectory;
+  files: AttachmentStore;
+  /** How many bytes the attachments of one tenant may take. */
+  attachmentSpace: number;
 }>;
 
 /** Throws when the client knows another state of the complaint than this revision (`If-Match`). */

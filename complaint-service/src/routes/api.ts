@@ -1,5 +1,7 @@
 import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
+import { attachFileEndpoint, listAttachmentsEndpoint, removeAttachmentEndpoint } from './attachments/attachments.ts';
+import { downloadAttachmentEndpoint } from './attachments/download.ts';
 import { assignComplaintEndpoint, unassignComplaintEndpoint } from './complaints/assign.ts';
 import { commentEndpoint, listCommentsEndpoint } from './complaints/comments.ts';
 import { editComplaintEndpoint, fileComplaintEndpoint, readComplaintEndpoint } from './complaints/filing.ts';
@@ -15,6 +17,7 @@ export const api: Api = {
   tags: [
     { name: 'Complaints', description: 'File, find, read and edit complaints.' },
     { name: 'Comments', description: 'Public comments and internal notes.' },
+    { name: 'Attachments', description: 'Photos and documents of complaints and comments.' },
     { name: 'Work', description: 'Assignments and the workflow.' },
   ],
   errors,
@@ -29,5 +32,9 @@ export const api: Api = {
     commentEndpoint,
     listCommentsEndpoint,
     listHistoryEndpoint,
+    attachFileEndpoint,
+    listAttachmentsEndpoint,
+    downloadAttachmentEndpoint,
+    removeAttachmentEndpoint,
   ],
 };

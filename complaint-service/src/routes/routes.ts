@@ -3,6 +3,8 @@ import { createRouter, describeCaller } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { knownRoles } from '../domain/access.ts';
 import type { FlowParts } from '../flows/parts.ts';
+import { attachmentRoutes } from './attachments/attachments.ts';
+import { downloadRoutes } from './attachments/download.ts';
 import { assignRoutes } from './complaints/assign.ts';
 import { commentRoutes } from './complaints/comments.ts';
 import { filingRoutes } from './complaints/filing.ts';
@@ -21,5 +23,7 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
     assignRoutes(parts),
     commentRoutes(parts),
     historyRoutes(parts),
+    attachmentRoutes(parts),
+    downloadRoutes(parts),
   );
 }

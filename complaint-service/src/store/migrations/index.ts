@@ -11,6 +11,7 @@ import { statisticsMigration } from './0009-statistics.ts';
 import { membersMigration } from './0010-members.ts';
 import { idempotencyKeysMigration } from './0011-idempotency-keys.ts';
 import { requestPoliciesMigration } from './0012-request-policies.ts';
+import { attachmentsMigration } from './0020-attachments.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -26,4 +27,5 @@ export const migrations: readonly Migration[] = [
   membersMigration,
   idempotencyKeysMigration,
   requestPoliciesMigration,
+  attachmentsMigration,
 ];

@@ -1,4 +1,5 @@
 import type { RequestListener } from 'node:http';
+import type { Request } from 'express';
 import { drainServer, listen } from '../http/listening.ts';
 import type { ServiceParts } from '../http/service-app.ts';
 import { createServiceServer } from '../http/service-server.ts';
@@ -18,6 +19,8 @@ export type ServeOptions = Readonly<{
   logger: Logger;
   /** An open database. It is closed when the service stops or fails to start. */
   database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
+  /** Whether the handler reads the body of this request as a stream, which the gateway's signature does not cover. */
+  streams?: (req: Request) => boolean;
   createApp(
     parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>,
   ): RequestListener | Promise<RequestListener>;
@@ -42,7 +45,7 @@ export async function serveBehindGateway(options: ServeOptions): Promise<Running
     await database.close();
   };
   try {
-    trust = trustGateway({ audience: name, config, redis, logger, metrics });
+    trust = trustGateway({ audience: name, config, redis, logger, metrics, streams: options.streams });
     const isTrusting = trust.start();
     const health = createHealth({ database: () => database.ping(), ...trust.checks });
     const server = createServiceServer(await options.createApp({ identity: trust.handler, health, metrics, logger }));

@@ -10,7 +10,7 @@ import {
   unavailableReasons,
 } from '@countersign/identity';
 import { publishAgreementKeys, verifyIdentity } from '@countersign/identity/express';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { addToLog } from '../http/request-log.ts';
@@ -38,6 +38,8 @@ export type TrustOptions = Readonly<{
   redis: Redis | undefined;
   logger: Logger;
   metrics: Registry;
+  /** See `VerifyIdentityOptions.stream`. */
+  streams?: ((req: Request) => boolean) | undefined;
 }>;
 
 export type GatewayTrust = Readonly<{
@@ -78,6 +80,7 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
   return {
     handler: verifyIdentity({
       verifier,
+      ...(options.streams && { stream: options.streams }),
       onRefused: (_req, res, { reason }) => addToLog(res, { ...codeAndFaultOf(reason), reason }),
     }),
     publishKeys: publishAgreementKeys(verifier),

@@ -1,9 +1,3 @@
-/** Events of this age that a receiver did not take are given up, and a webhook that took none for as long is ended. */
-export const giveUpAfterMs = 3 * 24 * 3600_000;
-
-/** The whole time of one attempt, from the lookup of the name to the status of the answer. */
-export const attemptTimeoutMs = 10_000;
-
 const firstDelayMs = 5_000;
 const longestDelayMs = 3600_000;
 

@@ -22,8 +22,8 @@ export type WebhookKeys = Readonly<{
 }>;
 
 /**
- * Derives every key of the webhooks from one secret of the service (RFC 5869). The database holds none of them, so whoever
- * reads it, or a backup, cannot forge a delivery.
+ * Derives every key of the webhooks from one secret of the service (RFC 5869). The database holds none of them, so a
+ * leaked database or backup does not let anyone forge a delivery.
  *
  * @param master 32 bytes or more, the same for all instances.
  */

@@ -32,7 +32,7 @@ export type Explanation = Readonly<{
 /**
  * Runs the code that serves requests: the decider for route and rules, and the stages for the headers. Does not count limits.
  *
- * @param accepted The user's token, if its claims are known. Default: invented claims.
+ * @param accepted The caller's token, if its claims are known. Default: invented claims.
  */
 export async function explainRequest(
   config: GatewayConfig,

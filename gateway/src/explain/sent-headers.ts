@@ -15,6 +15,7 @@ import { createLimit } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
+import { refusedEarlier, whyMachineRefused } from './assumed-caller.ts';
 import type { Question } from './dry-run.ts';
 import { type AcceptedToken, exampleArrival, exampleCaller, type Header } from './example-request.ts';
 
@@ -32,7 +33,7 @@ export type RefusedRequest = Readonly<{ refusal: Code; why: string }>;
  * Runs a request through the pipeline up to the point where it would be forwarded. Signs with a temporary key. Values that differ for each
  * request are shown as words such as `NONCE`, except the two timestamps.
  *
- * @param accepted The user's token, if its claims are known.
+ * @param accepted The caller's token, if its claims are known.
  * @returns The error code when a stage refuses the request.
  */
 export async function sentHeaders(
@@ -91,6 +92,8 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number, a
     authenticate(matched: Matched) {
       // A public route ignores tokens.
       const seen = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : caller;
+      const earlier = refusedEarlier(seen, config);
+      if (earlier !== undefined) throw new AppError(earlier, { detail: { reason: whyMachineRefused } });
       return toAuthenticated(matched, exampleCaller(seen, config, Math.floor(nowMs / 1000), accepted), undefined);
     },
     authorize,

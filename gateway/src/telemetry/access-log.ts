@@ -38,6 +38,8 @@ export function fieldsOf(record: RequestRecord, status: number, isAborted: boole
     err: record.err,
     identity: record.identity,
     user_id: record.userId,
+    client_id: record.clientId,
+    actor: record.actor,
     service_id: record.serviceId,
     transaction_id: record.transactionId,
     tenant_id: record.tenantId,
@@ -66,6 +68,8 @@ export function membersOf(record: RequestRecord, status: number, isAborted: bool
   if (record.code !== undefined) members += refusalMembers(record.code, record.fault);
   if (record.identity !== undefined) members += `,"identity":"${record.identity}"`;
   if (record.userId !== undefined) members += `,"user_id":${jsonString(record.userId)}`;
+  if (record.clientId !== undefined) members += `,"client_id":${jsonString(record.clientId)}`;
+  if (record.actor !== undefined) members += `,"actor":${jsonString(record.actor)}`;
   if (record.serviceId !== undefined) members += `,"service_id":${jsonString(record.serviceId)}`;
   if (record.transactionId !== undefined) members += `,"transaction_id":${jsonString(record.transactionId)}`;
   if (record.tenantId !== undefined) members += `,"tenant_id":${jsonString(record.tenantId)}`;

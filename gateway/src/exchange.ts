@@ -6,6 +6,9 @@ import type { Params, Policy } from './routing/policy.ts';
 import type { Transaction } from './tokens/txn-token.ts';
 import type { TokenStatus, VerifiedToken } from './tokens/verified-token.ts';
 
+/** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
+export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
+
 /**
  * The contents of the request's one log line. Each stage adds what it learns, so that a refusal is logged with it too.
  * All fields exist from the start: an object that grows costs more than the work of some stages.
@@ -20,9 +23,14 @@ export class RequestRecord {
   route: string | undefined = undefined;
   /** The route's rule that was evaluated last: the one that refused the request, or the last one that passed. */
   rule: string | undefined = undefined;
-  /** The schemes that the route accepts, and the one that the client used. A 401 challenge depends on both. */
+  /** The schemes that the route accepts, and the one that the client used. A challenge depends on both. */
   schemes: readonly Scheme[] | undefined = undefined;
   scheme: Scheme | undefined = undefined;
+  /** The scopes that the route requires, and where clients find the authorization server. A challenge names both. */
+  scopes: readonly string[] | undefined = undefined;
+  metadata: ChallengeMetadata | undefined = undefined;
+  /** The host that the client named, in lower case. */
+  host: string | undefined = undefined;
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
   userId: string | undefined = undefined;
   /** The machine, or the client through which the user came. */

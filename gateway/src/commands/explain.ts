@@ -190,7 +190,8 @@ function linesOf(
   signedNow: string | undefined,
   terminal: Terminal,
 ): readonly string[] {
-  const { route, rules, limits, body, websocket, cors, answer, answered, upstream, sends, dropped } = explanation;
+  const { route, rules, limits, body, websocket, cors, answer, answered, upstream, sends, dropped, status } =
+    explanation;
   const quiet = (words: string | undefined) =>
     words === undefined || words === '' ? '' : `  ${terminal.paint('quiet', `(${words})`)}`;
   const lines = [
@@ -198,7 +199,7 @@ function linesOf(
     '',
   ];
   if (answered !== undefined) {
-    lines.push(row('answer', `${terminal.paint('good', '204')} from the gateway`));
+    lines.push(row('answer', `${terminal.paint('good', String(status))} from the gateway`));
     return [...lines, ...answered.map(([name, value]) => row('', `${name}: ${value}`))];
   }
   lines.push(

@@ -4,6 +4,7 @@ import { attachFileEndpoint, listAttachmentsEndpoint, removeAttachmentEndpoint }
 import { downloadAttachmentEndpoint } from './attachments/download.ts';
 import { assignComplaintEndpoint, unassignComplaintEndpoint } from './complaints/assign.ts';
 import { commentEndpoint, listCommentsEndpoint } from './complaints/comments.ts';
+import { exportComplaintsEndpoint } from './complaints/export.ts';
 import { editComplaintEndpoint, fileComplaintEndpoint, readComplaintEndpoint } from './complaints/filing.ts';
 import { listHistoryEndpoint } from './complaints/history.ts';
 import { listComplaintsEndpoint } from './complaints/list.ts';
@@ -24,6 +25,7 @@ export const api: Api = {
   endpoints: [
     fileComplaintEndpoint,
     listComplaintsEndpoint,
+    exportComplaintsEndpoint,
     readComplaintEndpoint,
     editComplaintEndpoint,
     moveComplaintEndpoint,

@@ -7,6 +7,7 @@ import { attachmentRoutes } from './attachments/attachments.ts';
 import { downloadRoutes } from './attachments/download.ts';
 import { assignRoutes } from './complaints/assign.ts';
 import { commentRoutes } from './complaints/comments.ts';
+import { exportRoutes } from './complaints/export.ts';
 import { filingRoutes } from './complaints/filing.ts';
 import { historyRoutes } from './complaints/history.ts';
 import { listRoutes } from './complaints/list.ts';
@@ -17,6 +18,8 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);
   return router.use(
+    // Before the routes of one complaint, whose id is a parameter.
+    exportRoutes(parts),
     listRoutes(parts),
     filingRoutes(parts),
     transitionRoutes(parts),

@@ -13,6 +13,9 @@ export function csvRow(cells: readonly Cell[]): string {
   return `${cells.map(csvCell).join(',')}\r\n`;
 }
 
+/** Tells spreadsheets that the file is UTF-8. */
+export const byteOrderMark = '\ufeff';
+
 function csvCell(cell: Cell): string {
   if (cell === null || cell === undefined) return '""';
   if (typeof cell === 'number' || typeof cell === 'boolean') return `"${cell}"`;

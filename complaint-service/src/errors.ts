@@ -68,6 +68,12 @@ export const errors = {
     title: 'Too many images are processed right now. Try again shortly.',
     retryAfterSec: 5,
   },
+  too_many_streams: {
+    status: 429,
+    fault: 'caller',
+    title: 'You have too many event streams open. Close some first.',
+    retryAfterSec: 30,
+  },
   people_unavailable: {
     status: 503,
     fault: 'upstream',

@@ -7,7 +7,11 @@ import { createApp } from './app.ts';
 import type { ComplaintsConfig } from './config.ts';
 import { createPeopleDirectory } from './directory/people-directory.ts';
 import { createAttachmentStore } from './files/attachment-store.ts';
+import { openEventFeed } from './flows/events/event-feed.ts';
+import { OpenStreams } from './flows/events/open-streams.ts';
+import type { FlowParts } from './flows/parts.ts';
 import { isUpload } from './routes/attachments/attachments.ts';
+import { eventSocket } from './routes/events/event-socket.ts';
 import { complaintsDatabase } from './store/database.ts';
 import type { ComplaintsSchema } from './store/schema/schema.ts';
 
@@ -38,6 +42,17 @@ export async function start(
   const people = createPeopleDirectory(callService, { logger });
   const files = createAttachmentStore(join(config.COUNTERSIGN_HOME, 'data', 'complaint-attachments'));
   const attachmentSpace = config.COMPLAINTS_ATTACHMENT_SPACE_MB * 1024 * 1024;
+  const feed = await openEventFeed(db);
+  const flows: FlowParts = {
+    db,
+    newId: uuidv7,
+    now: () => new Date(),
+    people,
+    files,
+    attachmentSpace,
+    feed,
+    streams: new OpenStreams(),
+  };
   return serveBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
@@ -45,7 +60,8 @@ export async function start(
     logger,
     database: db,
     streams: isUpload,
-    createApp: (parts) =>
-      createApp(parts, { db, newId: uuidv7, now: () => new Date(), people, files, attachmentSpace }),
+    upgrade: eventSocket(flows, logger),
+    beforeDrain: () => feed.end(),
+    createApp: (parts) => createApp(parts, flows),
   });
 }

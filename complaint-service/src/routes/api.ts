@@ -9,6 +9,7 @@ import { editComplaintEndpoint, fileComplaintEndpoint, readComplaintEndpoint } f
 import { listHistoryEndpoint } from './complaints/history.ts';
 import { listComplaintsEndpoint } from './complaints/list.ts';
 import { moveComplaintEndpoint } from './complaints/transition.ts';
+import { followEventsEndpoint } from './events/event-stream.ts';
 
 /** The routes and the description of this service. A test fails when a route is missing. */
 export const api: Api = {
@@ -19,6 +20,7 @@ export const api: Api = {
     { name: 'Complaints', description: 'File, find, read and edit complaints.' },
     { name: 'Comments', description: 'Public comments and internal notes.' },
     { name: 'Attachments', description: 'Photos and documents of complaints and comments.' },
+    { name: 'Events', description: 'What happens, as it happens.' },
     { name: 'Work', description: 'Assignments and the workflow.' },
   ],
   errors,
@@ -26,6 +28,7 @@ export const api: Api = {
     fileComplaintEndpoint,
     listComplaintsEndpoint,
     exportComplaintsEndpoint,
+    followEventsEndpoint,
     readComplaintEndpoint,
     editComplaintEndpoint,
     moveComplaintEndpoint,

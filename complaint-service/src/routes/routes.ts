@@ -12,6 +12,7 @@ import { filingRoutes } from './complaints/filing.ts';
 import { historyRoutes } from './complaints/history.ts';
 import { listRoutes } from './complaints/list.ts';
 import { transitionRoutes } from './complaints/transition.ts';
+import { eventRoutes } from './events/event-stream.ts';
 
 /** Routes under /v1 serve signed-in users of one tenant. */
 export function complaintServiceRoutes(parts: FlowParts): Router {
@@ -20,6 +21,7 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
   return router.use(
     // Before the routes of one complaint, whose id is a parameter.
     exportRoutes(parts),
+    eventRoutes(parts),
     listRoutes(parts),
     filingRoutes(parts),
     transitionRoutes(parts),

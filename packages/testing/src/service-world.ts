@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { Database } from '@countersign/database';
-import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
+import { createVerifier, gatewayKeys, memoryReplay, verifyUpgrade } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
 import { type Api, createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
 import type { Request } from 'express';
@@ -28,6 +28,10 @@ export type ServiceWorld<Schema> = Readonly<{
   db: Database<Schema>;
   log: CapturingLogger;
   clock: TestClock;
+  /** The app behind the identity check, for suites that listen on a port. */
+  app: RequestListener;
+  /** Verifies upgrades like the app verifies requests. */
+  upgrade: ReturnType<typeof verifyUpgrade>;
   /** How many transactions the app has begun. Zero proves that no row was read. */
   transactions(): number;
   /** Sends exactly these headers, signed or not. */
@@ -87,6 +91,8 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
     log,
     clock,
     send,
+    app,
+    upgrade: verifyUpgrade({ verifier }),
     transactions: counted.transactions,
     sign: (unsigned) => gateway.sign({ audience, ...unsigned }),
     call(who, method, target, { rawBody, body: json, upload, contentType = 'application/json', headers: more } = {}) {

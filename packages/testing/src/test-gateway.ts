@@ -18,6 +18,8 @@ export type Unsigned = Readonly<{
   contentType?: string;
   /** Whether the route streams bodies. The signature has no digest then. */
   streamed?: boolean;
+  /** The `Sec-WebSocket-Key` of an upgrade to a WebSocket. */
+  webSocketKey?: string;
   facts: IdentityFacts;
   /** The service that the request is for. */
   audience: string;
@@ -64,6 +66,9 @@ export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Dat
           ...(hasDigest && { contentDigest: contentDigest(Buffer.from(body)) }),
           ...(hasDigest && contentType !== undefined && { contentType }),
           ...(txnToken !== undefined && { txnToken }),
+          ...(unsigned.webSocketKey !== undefined && {
+            upgrade: { protocol: 'websocket', key: unsigned.webSocketKey },
+          }),
         },
         {
           createdSec: unsigned.createdSec ?? Math.floor(clock.nowMs() / 1000),

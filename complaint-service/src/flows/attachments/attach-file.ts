@@ -8,6 +8,7 @@ import { countAttachments, findOwnComment, insertAttachment, takeSpace } from '.
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import { reachComplaint } from '../complaints/reach-complaint.ts';
+import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
 
 export type Upload = Readonly<{
@@ -62,16 +63,17 @@ async function admit(
 
 async function addRow(
   trx: Trx,
-  { attachmentSpace, now }: FlowParts,
+  parts: FlowParts,
   user: UserIdentity,
   { id, file, upload }: Readonly<{ id: string; file: ReceivedFile; upload: Upload }>,
 ): Promise<Attachment> {
   const internal = await admit(trx, user, upload, 'change');
   const { tenantId } = user;
-  if (!(await takeSpace(trx, { tenantId, bytes: file.bytes, most: attachmentSpace }))) {
+  if (!(await takeSpace(trx, { tenantId, bytes: file.bytes, most: parts.attachmentSpace }))) {
     throw new AppError('attachment_space_full');
   }
-  return insertAttachment(trx, {
+  const at = parts.now();
+  const added = await insertAttachment(trx, {
     tenant_id: tenantId,
     id,
     complaint_id: upload.complaintId,
@@ -83,6 +85,10 @@ async function addRow(
     width: file.width,
     height: file.height,
     internal,
-    created_at: now(),
+    created_at: at,
   });
+  const complaint = { tenant_id: tenantId, id: upload.complaintId };
+  const news = { type: 'attachment.added', detail: { attachment_id: id }, internal, actor: user, at } as const;
+  await announce(trx, parts, { complaint, ...news });
+  return added;
 }

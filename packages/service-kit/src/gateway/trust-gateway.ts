@@ -1,13 +1,17 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AgreementOptions,
   createVerifier,
   type GatewayKeys,
+  type Identity,
   memoryReplay,
   type ReplayStore,
   redisReplay,
   secretGatewayKeys,
   unavailableReasons,
+  verifyUpgrade,
 } from '@countersign/identity';
 import { publishAgreementKeys, verifyIdentity } from '@countersign/identity/express';
 import type { Request, RequestHandler } from 'express';
@@ -45,6 +49,8 @@ export type TrustOptions = Readonly<{
 export type GatewayTrust = Readonly<{
   /** Refuses requests that the gateway did not sign for this service. */
   handler: RequestHandler;
+  /** Verifies the request of an upgrade. Undefined when it was refused and answered. */
+  upgrade(req: IncomingMessage, socket: Duplex): Promise<Identity | undefined>;
   /** Publishes this service's keys for agreement. For services that serve a key set of their own before `handler`. */
   publishKeys: RequestHandler;
   /** Readiness checks: the keys and the replay memory that verification needs. */
@@ -66,7 +72,7 @@ const checkAgainMs = 20;
  * @throws ConfigError when the keys for agreement cannot be used as they are configured.
  */
 export function trustGateway(options: TrustOptions): GatewayTrust {
-  const { audience } = options;
+  const { audience, logger } = options;
   const source = keySource(options);
   const { replay, check } = replayMemory(options);
   const agreement = agreementOf(options);
@@ -82,6 +88,10 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
       verifier,
       ...(options.streams && { stream: options.streams }),
       onRefused: (_req, res, { reason }) => addToLog(res, { ...codeAndFaultOf(reason), reason }),
+    }),
+    upgrade: verifyUpgrade({
+      verifier,
+      onRefused: (req, { reason }) => logger.warn({ path: req.url?.split('?')[0], reason }, 'an upgrade was refused'),
     }),
     publishKeys: publishAgreementKeys(verifier),
     checks,

@@ -48,6 +48,7 @@ export default {
     'packages/service-kit',
     'packages/database',
     'packages/testing',
+    'packages/client',
     'gateway',
     'auth-service',
     'users-service',

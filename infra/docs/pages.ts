@@ -3,6 +3,7 @@ import { usage as operatorUsage } from '../../auth-service/src/operator/commands
 import { overview } from '../../gateway/src/commands/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
+import { clientTypes } from './client-types.ts';
 import { componentsTable, headersTable } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
 import { mergedApi, serviceApis } from './merged-api.ts';
@@ -31,6 +32,7 @@ export const pages: readonly [file: string, render: Render][] = [
     `docs/openapi/${name}.json`,
     () => json(describeApi(api)),
   ]),
+  ['packages/client/src/api-types.ts', () => clientTypes(describeApi(mergedApi))],
   ['infra/gateway.schema.json', () => json(editorSchema())],
 ];
 

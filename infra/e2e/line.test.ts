@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
 import {
   eventually,
   mintIssuer,
+  type RecordedRequest,
   type RecordingUpstream,
   rawRequest,
   recordingUpstream,
@@ -16,6 +18,7 @@ import {
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { testBoundSessions } from './bound-session.ts';
 import { call, logIn, password } from './client.ts';
+import { testClientPackage } from './client-package.ts';
 import { makePlace, type Place, repository, startEverything, storesToRunOn, writeGatewayConfig } from './stack.ts';
 
 const run = promisify(execFile);
@@ -34,6 +37,17 @@ const identityHeaders = [
 const acmeComplainant = '01936f00-0000-7000-8000-000000000011';
 const acme = '01936f00-0000-7000-8000-000000000001';
 
+/** One event and the end of the stream at `/recorded/events`; JSON elsewhere. */
+function answer({ target, headers }: RecordedRequest, res: ServerResponse): void {
+  if (target !== '/recorded/events') {
+    res.setHeader('content-type', 'application/json').end('{"ok":true}');
+    return;
+  }
+  const last = headers['last-event-id'];
+  const event = `retry: 1\nid: ${Number(last ?? 0) + 1}\ndata: after ${last ?? 'the start'}\n\n`;
+  res.setHeader('content-type', 'text/event-stream').end(event);
+}
+
 describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
   let place: Place;
   let recorder: RecordingUpstream;
@@ -43,7 +57,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
 
   beforeAll(async () => {
     place = await makePlace(stores);
-    recorder = await recordingUpstream();
+    recorder = await recordingUpstream({ answer });
     gateway = `http://127.0.0.1:${place.ports.gateway}`;
     gatewayConfig = writeGatewayConfig(place, 'gateway.yaml', (config) => {
       config.upstreams.recorder = { targets: [recorder.url] };
@@ -421,6 +435,7 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
   });
 
   testBoundSessions(() => gateway);
+  testClientPackage(() => gateway);
 
   test('a second start keeps the data', async () => {
     const { token } = await logIn(gateway, 'complainant@acme.test');

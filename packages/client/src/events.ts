@@ -1,0 +1,78 @@
+import { EventParser, type StreamEvent } from './event-parser.ts';
+import { ApiError, problemOf } from './problem.ts';
+import { sleep } from './retry.ts';
+import type { Send } from './send.ts';
+
+export type EventStreamOptions = Readonly<{
+  /** Ends the stream; the loop over it then ends too. */
+  signal?: AbortSignal;
+  /** Continues after this event. */
+  lastEventId?: string;
+}>;
+
+const defaultRetryMs = 1_000;
+
+/**
+ * Reads server-sent events by `fetch`, which sends the access token in a header as `EventSource` cannot. A stream that
+ * breaks, or ends because its token expired, is opened again after the last event. The server ends it with 204.
+ *
+ * @throws ApiError when the stream is refused.
+ * @see https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+export async function* readEvents(
+  send: Send,
+  url: string,
+  { signal = new AbortController().signal, lastEventId }: EventStreamOptions,
+): AsyncGenerator<StreamEvent, void, undefined> {
+  let last = lastEventId;
+  let retryMs = defaultRetryMs;
+  while (!signal.aborted) {
+    const response = await open(send, url, last, signal);
+    if (response === 'end') return;
+    if (response !== 'broken') {
+      const parser = new EventParser();
+      for await (const text of textOf(response)) {
+        for (const event of parser.push(text)) {
+          last = event.id ?? last;
+          yield event;
+        }
+        retryMs = parser.retryMs ?? retryMs;
+      }
+    }
+    await sleep(retryMs, signal).catch(() => {});
+  }
+}
+
+type Body = NonNullable<Response['body']>;
+
+/** The text of a body, until it ends or breaks. Safari's streams have no async iterator. */
+async function* textOf(body: Body): AsyncGenerator<string, void, undefined> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }) as const);
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+async function open(
+  send: Send,
+  url: string,
+  last: string | undefined,
+  signal: AbortSignal,
+): Promise<Body | 'broken' | 'end'> {
+  const headers = { accept: 'text/event-stream', ...(last !== undefined && { 'last-event-id': last }) };
+  const response = await send(new Request(url, { headers, signal, cache: 'no-store' })).catch((error: unknown) => {
+    if (error instanceof ApiError) throw error;
+    return undefined;
+  });
+  if (signal.aborted || response?.status === 204) return 'end';
+  if (response === undefined || response.status >= 500) return 'broken';
+  const isStream = response.ok && response.headers.get('content-type')?.startsWith('text/event-stream');
+  if (!isStream || response.body === null) throw new ApiError(response.status, await problemOf(response));
+  return response.body;
+}

@@ -1,0 +1,35 @@
+import { generateKeyPair, type KeyPair } from 'dpop';
+
+/** The parts of IndexedDB that are used here. Node.js has none, so its types lack them. */
+type DatabaseRequest = { result: unknown; error: unknown; onsuccess: () => void; onerror: () => void };
+type Store = { get(key: string): DatabaseRequest; put(value: unknown, key: string): DatabaseRequest };
+type Database = { createObjectStore(name: string): void; transaction(name: string, mode: string): Transaction };
+type Transaction = { objectStore(name: string): Store };
+type OpenRequest = DatabaseRequest & { onupgradeneeded: () => void };
+
+const storeName = 'keys';
+
+const done = <T>(request: DatabaseRequest): Promise<T> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result as T);
+    request.onerror = () => reject(request.error);
+  });
+
+/**
+ * The key pair of this installation. Its private key cannot be exported. Browsers keep it in IndexedDB, where all tabs of
+ * an origin find it; elsewhere it lives as long as the process.
+ */
+export async function installationKey(): Promise<KeyPair> {
+  const fresh = await generateKeyPair('ES256', { extractable: false });
+  const { indexedDB } = globalThis as { indexedDB?: { open(name: string): OpenRequest } };
+  if (indexedDB === undefined) return fresh;
+  const opening = indexedDB.open('countersign');
+  opening.onupgradeneeded = () => (opening.result as Database).createObjectStore(storeName);
+  const database = await done<Database>(opening);
+  // In one transaction, so that two tabs that start at once agree on one key.
+  const store = database.transaction(storeName, 'readwrite').objectStore(storeName);
+  const known = await done<KeyPair | undefined>(store.get('dpop'));
+  if (known !== undefined) return known;
+  await done(store.put(fresh, 'dpop'));
+  return fresh;
+}

@@ -1,0 +1,27 @@
+import type { components } from './api-types.ts';
+
+/** An error response (RFC 9457). Branch on `code`, which is stable. */
+export type Problem = components['schemas']['Problem'];
+
+/**
+ * A call of the client itself failed: a refresh, or the opening of an event stream. Calls of `api` return the problem as
+ * `error` instead.
+ */
+export class ApiError extends Error {
+  readonly status: number;
+  /** Undefined when the response was no problem, for example from a proxy in between. */
+  readonly problem: Problem | undefined;
+
+  constructor(status: number, problem: Problem | undefined) {
+    super(problem === undefined ? `the response has status ${status}` : `${problem.code}: ${problem.title}`);
+    this.name = 'ApiError';
+    this.status = status;
+    this.problem = problem;
+  }
+}
+
+/** The problem of a response, whose body stays readable. Undefined for a response that is none. */
+export async function problemOf(response: Response): Promise<Problem | undefined> {
+  if (response.headers.get('content-type') !== 'application/problem+json') return undefined;
+  return (await response.clone().json()) as Problem;
+}

@@ -1,0 +1,78 @@
+import { problemOf } from './problem.ts';
+import type { Proofs } from './proofs.ts';
+import { type Outcome, type RetryOptions, sleep, waitBeforeRetry } from './retry.ts';
+
+export type Send = (request: Request) => Promise<Response>;
+
+/** Supplies the access token of each attempt. */
+export type TokenSource = Readonly<{
+  /** Undefined without a session. Refreshes a token that is about to expire. */
+  token(): Promise<string | undefined>;
+  /** After a 401 for this token. Undefined when the session has ended. */
+  replace(token: string): Promise<string | undefined>;
+}>;
+
+export type SendParts = Readonly<{
+  fetch: (request: Request) => Promise<Response>;
+  /** Undefined: tokens are bearer tokens. */
+  proofs: Proofs | undefined;
+  retry: RetryOptions;
+}>;
+
+/** Tokens with these refusals have successors, unless their session has ended. The gateway did not forward the request. */
+const replaceable: ReadonlySet<string> = new Set(['token_expired', 'token_revoked', 'token_key_unknown']);
+
+/**
+ * Sends requests: adds the token and the proof, answers a nonce challenge, replaces an expired token once, and retries
+ * what may be retried.
+ *
+ * @param tokens Undefined for requests that need no session.
+ */
+export function createSend({ fetch, proofs, retry }: SendParts, tokens?: TokenSource): Send {
+  async function attempt(request: Request, token: string | undefined): Promise<Response> {
+    const headers = new Headers(request.headers);
+    if (token !== undefined) headers.set('authorization', `${proofs === undefined ? 'Bearer' : 'DPoP'} ${token}`);
+    if (proofs !== undefined) headers.set('dpop', await proofs.prove(request, token));
+    return fetch(new Request(request.clone(), { headers }));
+  }
+
+  async function exchange(request: Request, token: string | undefined): Promise<Outcome> {
+    try {
+      const response = await attempt(request, token);
+      return { response, code: response.ok ? undefined : (await problemOf(response))?.code };
+    } catch (error) {
+      request.signal.throwIfAborted();
+      return { error };
+    }
+  }
+
+  return async (request) => {
+    let token = await tokens?.token();
+    let mayAnswerNonce = true;
+    let mayReplaceToken = true;
+    for (let sent = 1; ; ) {
+      const outcome = await exchange(request, token);
+      if ('response' in outcome) {
+        const { response, code } = outcome;
+        if (proofs?.takeNonce(response, code) && mayAnswerNonce) {
+          mayAnswerNonce = false;
+          continue;
+        }
+        if (token !== undefined && mayReplaceToken && code !== undefined && replaceable.has(code)) {
+          mayReplaceToken = false;
+          token = await tokens?.replace(token);
+          if (token === undefined) return response;
+          continue;
+        }
+      }
+      const waitMs = waitBeforeRetry(request, outcome, sent, retry);
+      if (waitMs === undefined) {
+        if ('response' in outcome) return outcome.response;
+        throw outcome.error;
+      }
+      if ('response' in outcome) await outcome.response.body?.cancel();
+      await sleep(waitMs, request.signal);
+      sent += 1;
+    }
+  };
+}

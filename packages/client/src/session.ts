@@ -1,0 +1,145 @@
+import type { components } from './api-types.ts';
+import { ApiError, type Problem } from './problem.ts';
+import type { TokenSource } from './send.ts';
+import { Tabs } from './tabs.ts';
+
+export type Tokens = components['schemas']['Tokens'];
+
+/** The login that the client uses. */
+export type Session = Readonly<{
+  id: string;
+  user: Tokens['user'];
+  tenant: Tokens['tenant'];
+}>;
+
+/** Keeps the refresh token of a client outside of browsers, for example in the system's keychain. */
+export type RefreshTokenStore = Readonly<{
+  read(): Promise<string | undefined> | string | undefined;
+  /** Undefined: forget it. */
+  write(token: string | undefined): Promise<void> | void;
+}>;
+
+export type Transport = 'body' | 'cookie';
+
+/** The refresh call, made by the client. `refreshToken` is undefined with cookies. */
+export type Refresh = (
+  refreshToken: string | undefined,
+) => Promise<Readonly<{ data?: Tokens; error?: Problem; response: Response }>>;
+
+export type SessionParts = Readonly<{
+  /** Separates the tabs of different gateways. */
+  baseUrl: string;
+  transport: Transport;
+  store: RefreshTokenStore;
+  refresh: Refresh;
+  /** Called when a session begins, changes or ends; undefined then. */
+  onSession: (session: Session | undefined) => void;
+}>;
+
+type State = Readonly<{ accessToken: string; expiresAtMs: number; session: Session }>;
+
+/** A token is refreshed this long before it expires, so that it lasts for the request. */
+const aheadMs = 30_000;
+
+/** Refusals of a refresh after which the session cannot continue. */
+const endings: ReadonlySet<string> = new Set([
+  'invalid_refresh_token',
+  'refresh_token_reused',
+  'session_expired',
+  'session_revoked',
+]);
+
+/** Keeps one session: its access token in memory, its refresh token in the cookie or the store. */
+export class SessionKeeper implements TokenSource {
+  readonly #parts: SessionParts;
+  readonly #tabs: Tabs<State> | undefined;
+  #state: State | undefined;
+  #flight: Promise<State | undefined> | undefined;
+
+  constructor(parts: SessionParts) {
+    this.#parts = parts;
+    if (parts.transport === 'cookie') {
+      this.#tabs = new Tabs(`countersign ${parts.baseUrl}`, (state) => this.#set(state));
+    }
+  }
+
+  get session(): Session | undefined {
+    return this.#state?.session;
+  }
+
+  async token(): Promise<string | undefined> {
+    const state = this.#state;
+    if (state === undefined || state.expiresAtMs - aheadMs > Date.now()) return state?.accessToken;
+    return this.replace(state.accessToken);
+  }
+
+  async replace(token: string): Promise<string | undefined> {
+    return (await this.#refreshed(token))?.accessToken;
+  }
+
+  /** Continues the session of the cookie or the store. Undefined when there is none. */
+  async resume(): Promise<Session | undefined> {
+    return (this.#state ?? (await this.#refreshed(undefined)))?.session;
+  }
+
+  /** Takes the tokens of a login or a refresh. */
+  async adopt(tokens: Tokens): Promise<State> {
+    const { access_token: accessToken, expires_in, refresh_token, session_id: id, user, tenant } = tokens;
+    if (refresh_token !== undefined) await this.#parts.store.write(refresh_token);
+    const state: State = {
+      accessToken,
+      expiresAtMs: Date.now() + expires_in * 1000,
+      session: { id, user, tenant },
+    };
+    this.#set(state);
+    this.#tabs?.announce(state);
+    return state;
+  }
+
+  async end(): Promise<void> {
+    await this.#parts.store.write(undefined);
+    this.#set(undefined);
+    this.#tabs?.announce(undefined);
+  }
+
+  close(): void {
+    this.#tabs?.close();
+  }
+
+  #set(state: State | undefined): void {
+    const changed = state?.session.id !== this.#state?.session.id;
+    this.#state = state;
+    if (changed) this.#parts.onSession(state?.session);
+  }
+
+  /** One refresh at a time, whatever number of requests waits for it. @param stale The token to replace. */
+  #refreshed(stale: string | undefined): Promise<State | undefined> {
+    if (this.#state?.accessToken !== stale) return Promise.resolve(this.#state);
+    this.#flight ??= this.#inOneTab(stale).finally(() => {
+      this.#flight = undefined;
+    });
+    return this.#flight;
+  }
+
+  #inOneTab(stale: string | undefined): Promise<State | undefined> {
+    const refresh = () => this.#refresh();
+    if (this.#tabs === undefined) return refresh();
+    return this.#tabs.inOneTab(
+      refresh,
+      () => this.#state?.accessToken !== stale,
+      () => this.#state,
+    );
+  }
+
+  /** @throws ApiError when the session may still continue later. */
+  async #refresh(): Promise<State | undefined> {
+    const { store, transport } = this.#parts;
+    const refreshToken = transport === 'body' ? await store.read() : undefined;
+    if (transport === 'body' && refreshToken === undefined) return undefined;
+    const { data, error, response } = await this.#parts.refresh(refreshToken);
+    if (data !== undefined) return this.adopt(data);
+    if (error === undefined || !endings.has(error.code)) throw new ApiError(response.status, error);
+    await this.end();
+    return undefined;
+  }
+}

@@ -1,0 +1,59 @@
+/** The parts of the Web Locks API that are used here. */
+type Locks = Readonly<{
+  request<T>(name: string, options: { ifAvailable?: boolean }, work: (lock: object | null) => Promise<T>): Promise<T>;
+}>;
+
+/** How long the outcome of another tab's refresh may take to arrive, after that tab has finished. */
+const arrivesWithinMs = 1_000;
+
+/** Lets the tabs of one browser, which share the refresh cookie, also share its refreshes. */
+export class Tabs<State> {
+  readonly #name: string;
+  readonly #channel: BroadcastChannel;
+  #arrived: (() => void)[] = [];
+
+  /** @param onState Takes what another tab announced; undefined when the session has ended. */
+  constructor(name: string, onState: (state: State | undefined) => void) {
+    this.#name = name;
+    this.#channel = new BroadcastChannel(name);
+    this.#channel.onmessage = ({ data }: { data: unknown }) => {
+      onState((data as { state?: State }).state);
+      for (const resolve of this.#arrived.splice(0)) resolve();
+    };
+  }
+
+  announce(state: State | undefined): void {
+    this.#channel.postMessage({ state });
+  }
+
+  /**
+   * Runs `refresh` in one tab at a time. A tab that had to wait takes the other tab's outcome instead.
+   *
+   * @param isDone Whether that outcome has arrived.
+   */
+  async inOneTab<T>(refresh: () => Promise<T>, isDone: () => boolean, current: () => T): Promise<T> {
+    const { locks } = navigator as unknown as { locks: Locks };
+    const first = await locks.request(this.#name, { ifAvailable: true }, async (lock) =>
+      lock === null ? undefined : { value: await refresh() },
+    );
+    if (first !== undefined) return first.value;
+    return locks.request(this.#name, {}, async () => {
+      if (!isDone()) await this.#nextMessage();
+      return isDone() ? current() : refresh();
+    });
+  }
+
+  #nextMessage(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, arrivesWithinMs);
+      this.#arrived.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}

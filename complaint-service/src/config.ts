@@ -5,7 +5,6 @@ import {
   type Environment,
   port,
   readConfig,
-  wholeNumber,
 } from '@countersign/service-kit';
 import { z } from 'zod';
 
@@ -14,8 +13,6 @@ const schema = z.object({
   ...callerConfig,
   COMPLAINTS_PORT: port(8083),
   COMPLAINTS_DATABASE_URL: z.url().optional(),
-  /** Of one tenant, in MiB. */
-  COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
 });
 
 export type ComplaintsConfig = z.infer<typeof schema>;

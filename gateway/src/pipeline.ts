@@ -1,15 +1,16 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
-import type { OwnAnswer } from './stages/resource-metadata.ts';
+import type { PreflightHeaders } from './stages/cors.ts';
+import { respondToServerOptions } from './stages/match.ts';
 
 /**
  * One function per stage. Each takes the result of the previous one and returns the next type, or throws an `AppError`.
  */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;
-  /** Preflights, `OPTIONS *` and metadata: what no service answers. */
-  answerItself(incoming: Incoming): OwnAnswer | undefined;
+  /** Public listener with `cors` only. Returns the headers of a preflight's response. */
+  cors?: ((incoming: Incoming) => PreflightHeaders | undefined) | undefined;
   match(incoming: Incoming): Matched;
   authenticate(matched: Matched): Authenticated | Promise<Authenticated>;
   authorize(authenticated: Authenticated): Permitted;
@@ -47,9 +48,9 @@ export function createPipeline(stages: Stages): Pipeline {
   async function run(arrival: Arrival, response?: ServerResponse, upgrade?: UpgradeSocket): Promise<void> {
     const incoming = stages.sanitize(arrival);
     // An upgrade is never a preflight, but its record gets the CORS headers too.
-    const answer = stages.answerItself(incoming);
+    const answer = stages.cors?.(incoming) ?? respondToServerOptions(incoming);
     if (answer !== undefined && response !== undefined) {
-      response.writeHead(answer.status, answer.headers).end(answer.body);
+      response.writeHead(204, answer).end();
       return;
     }
     if (upgrade !== undefined) stages.checkOrigin?.(incoming);

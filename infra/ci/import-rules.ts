@@ -91,8 +91,6 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'routes',
       'flows',
       'directory',
-      'files',
-      'outgoing',
       'store',
       'domain',
       'errors.ts',

@@ -1,11 +1,13 @@
 import { type Api, mergeApis } from '@countersign/service-kit';
 import { api as authApi } from '../../auth-service/src/routes/api.ts';
+import { api as complaintsApi } from '../../complaint-service/src/routes/api.ts';
 import { errorTable as gatewayErrors } from '../../gateway/src/errors.ts';
 import { api as usersApi } from '../../users-service/src/routes/api.ts';
 
 export const serviceApis: Readonly<Record<string, Api>> = {
   'auth-service': authApi,
   'users-service': usersApi,
+  'complaint-service': complaintsApi,
 };
 
 /** All that clients can call through the gateway of `npm start`. */

@@ -49,6 +49,28 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
     expect(world.transactions()).toBe(before);
   });
 
+  const names = (facts: IdentityFacts, ids: unknown) => {
+    const [target, body] = ['/internal/users/names', JSON.stringify({ ids })];
+    const signed = world.sign({ method: 'POST', target, body, facts, contentType: 'application/json' });
+    return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, body);
+  };
+
+  test('returns the names of members, and never those of another tenant’s', async () => {
+    const asked = [agent.userId, complainant.userId, stranger.userId, 'unknown'];
+    const own = { [agent.userId]: 'Agent Smith', [complainant.userId]: 'Complainant Smith' };
+    expect((await names(service(complainant), asked).expect(200)).body).toEqual({ names: own });
+    expect((await names(service(stranger), asked).expect(200)).body).toEqual({
+      names: { [stranger.userId]: 'Stranger Smith' },
+    });
+    expect((await names(service(agent), []).expect(200)).body).toEqual({ names: {} });
+    await names(service(agent), ['a b']).expect(422);
+    await names(
+      service(agent),
+      Array.from({ length: 301 }, (_, n) => `u${n}`),
+    ).expect(422);
+    expect((await names(service(), asked).expect(403)).body.code).toBe('acting_user_required');
+  });
+
   test('a service cannot use the routes for users', async () => {
     for (const target of ['/v1/users', '/v1/users/me', `/v1/users/${agent.userId}`]) {
       const { body } = await world

@@ -1,10 +1,7 @@
-import { idPattern } from '@countersign/identity';
 import { lineField, pageFields } from '@countersign/service-kit';
 import { z } from 'zod';
 import { decodeCursor } from '../domain/search/cursor.ts';
 
-/** The id of a user, as the gateway signs it. */
-export const userId = z.string().regex(idPattern, 'must be the id of a user');
 /** A text of one line that says why. */
 export const reason = lineField(500);
 /** A point in time of an answer. */

@@ -1,6 +1,6 @@
 import type { Database } from '@countersign/database';
 import type { Transaction } from 'kysely';
-import { appRole } from './roles.ts';
+import { appRole, newsRole } from './roles.ts';
 import type { ComplaintsSchema } from './schema/schema.ts';
 
 export type ComplaintsDatabase = Database<ComplaintsSchema>;
@@ -16,4 +16,9 @@ export function asUser<T>(
   work: (trx: Trx) => Promise<T>,
 ): Promise<T> {
   return db.transaction({ role: appRole, tenantId, userId, userRole }, work);
+}
+
+/** Runs one transaction for news from the auth-service, in the tenant that they name. */
+export function asNews<T>(db: ComplaintsDatabase, tenantId: string, work: (trx: Trx) => Promise<T>): Promise<T> {
+  return db.transaction({ role: newsRole, tenantId }, work);
 }

@@ -1,12 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { exampleService, exampleUser } from '../../test/kit/example-caller.ts';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { createDryRun } from './dry-run.ts';
 
 const anonymous: PolicyCaller = { kind: 'anonymous' };
-const admin = exampleUser({ role: 'admin' });
-const service = exampleService();
+const admin: PolicyCaller = { kind: 'user', bound: false, userId: 'u1', role: 'admin', tenantId: 'acme' };
+const service: PolicyCaller = { kind: 'service', serviceId: 'complaint-service' };
 
 describe('the decider', () => {
   const decide = createDryRun(

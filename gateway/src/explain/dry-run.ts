@@ -3,7 +3,6 @@ import { AppError, type Code } from '../errors.ts';
 import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from '../routing/policy.ts';
 import { parseTarget, rewritePath } from '../routing/request-target.ts';
 import { compileRoutes, type RouteTable, routesOn } from '../routing/route-table.ts';
-import { refusedEarlier, whyMachineRefused } from './assumed-caller.ts';
 
 /** The outcome of a request, without limits, bodies and services. */
 export type Decision = Readonly<{
@@ -30,11 +29,7 @@ export function createDryRun(config: GatewayConfig): (question: Question) => Dec
     public: compileRoutes(routesOn('public', config)),
     internal: compileRoutes(routesOn('internal', config)),
   };
-  return (question) => {
-    const decision = decide(question.caller.kind === 'service' ? tables.internal : tables.public, question);
-    const earlier = decision.route && decision.route.auth !== 'public' && refusedEarlier(question.caller, config);
-    return earlier ? { ...decision, refusal: earlier, why: whyMachineRefused, path: undefined } : decision;
-  };
+  return (question) => decide(question.caller.kind === 'service' ? tables.internal : tables.public, question);
 }
 
 const nothing = { allow: undefined, route: undefined, verdicts: [], path: undefined, query: '' } as const;

@@ -15,8 +15,6 @@ import { authorize } from '../stages/authorize.ts';
 import { createCors, createUpgradeOrigin } from '../stages/cors.ts';
 import { compileLimits, createLimit, type RouteLimits } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
-import { createOwnAnswers } from '../stages/own-answers.ts';
-import { createResourceMetadata } from '../stages/resource-metadata.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
 import type { AccessTokens } from '../tokens/access-token-cache.ts';
@@ -59,9 +57,8 @@ export async function createPipelines(
     public: await buildRoutes(routesOn('public', config), limiterFor),
     internal: await buildRoutes(routesOn('internal', config), limiterFor),
   };
-  const { table: publicTable } = built.public;
-  const metadata = createResourceMetadata(config, publicTable);
-  const onRoutes = ({ limitsOf }: BuiltRoutes) => ({
+  const onRoutes = ({ table, limitsOf }: BuiltRoutes) => ({
+    match: createMatch(table),
     authorize,
     limit: createLimit(limitsOf),
     ...sign,
@@ -73,13 +70,7 @@ export async function createPipelines(
     public: createPipeline({
       ...onRoutes(built.public),
       sanitize: createSanitize(config),
-      answerItself: createOwnAnswers({
-        cors:
-          config.cors &&
-          createCors(config.cors, { methodsAt: (path) => metadata?.methodsAt(path) ?? publicTable.methodsAt(path) }),
-        metadata,
-      }),
-      match: createMatch(publicTable, metadata),
+      cors: config.cors && createCors(config.cors, built.public.table),
       checkOrigin: createUpgradeOrigin(config),
       authenticate: createAuthenticate({
         tokens,
@@ -96,8 +87,6 @@ export async function createPipelines(
         publicOrigins: [],
         trustedProxies: [],
       }),
-      answerItself: createOwnAnswers({}),
-      match: createMatch(built.internal.table),
       authenticate: createAuthenticateService({
         findKey: keys.services.find,
         replay,

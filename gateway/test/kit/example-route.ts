@@ -1,4 +1,4 @@
-import type { Allow, Route, Upstream } from '../../src/config/config.ts';
+import type { Route, Upstream } from '../../src/config/config.ts';
 
 export const exampleUpstream: Upstream = {
   name: 'users-service',
@@ -14,16 +14,6 @@ export const exampleUpstream: Upstream = {
   tls: undefined,
 };
 
-/** No condition: every user is allowed, and no machine. */
-export const exampleAllow: Allow = {
-  roles: undefined,
-  tenantParam: undefined,
-  scopes: [],
-  clients: undefined,
-  actors: [],
-  claims: [],
-};
-
 /** A complete route; a test passes only the fields that it is about. */
 export function exampleRoute(part: Partial<Route> & { path: string }): Route {
   return {
@@ -31,7 +21,7 @@ export function exampleRoute(part: Partial<Route> & { path: string }): Route {
     methods: ['GET'],
     upstream: exampleUpstream,
     auth: 'required',
-    allow: exampleAllow,
+    allow: { roles: undefined, tenantParam: undefined },
     senderConstrained: false,
     schemes: ['Bearer'],
     callers: new Set(),

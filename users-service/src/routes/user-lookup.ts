@@ -4,7 +4,7 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
-import { findMember } from '../store/members.ts';
+import { findMember, findNames } from '../store/members.ts';
 import { endpoint } from './endpoint.ts';
 import type { RouteParts } from './route-parts.ts';
 
@@ -21,6 +21,27 @@ export const lookUpUserEndpoint = endpoint({
   errors: ['unknown_user', 'acting_user_required'],
 });
 
+/** A page of complaints names up to three people in each of its hundred lines. */
+const maxNames = 300;
+
+export const readNamesEndpoint = endpoint({
+  method: 'post',
+  path: '/internal/users/names',
+  operationId: 'readNames',
+  tag: 'Internal',
+  summary: 'Read the display names of members of the tenant for whose user the service acts',
+  callers: ['service'],
+  body: z.strictObject({ ids: z.array(idField).max(maxNames) }),
+  responses: {
+    200: z.object({
+      names: z
+        .record(z.string(), z.string())
+        .describe('By id. Unknown people, and people without a name, are left out.'),
+    }),
+  },
+  errors: ['acting_user_required'],
+});
+
 /** Routes on which other services look up a member of the tenant in which they act. */
 export function userLookupRoutes({ db }: RouteParts): Router {
   const router = createRouter();
@@ -35,6 +56,14 @@ export function userLookupRoutes({ db }: RouteParts): Router {
     if (member === undefined) throw new AppError('unknown_user');
     res.set('cache-control', 'no-store');
     reply(200, { id: member.user_id, role: member.role, status: member.status });
+  });
+
+  serve(router, readNamesEndpoint, async ({ res, identity, body, reply }) => {
+    const { serviceId, tenantId } = actingService(identity);
+    addToLog(res, { service_id: serviceId, tenant_id: tenantId });
+    const found = await inTenant(db, tenantId, (trx) => findNames(trx, body.ids));
+    res.set('cache-control', 'no-store');
+    reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
   });
 
   return router;

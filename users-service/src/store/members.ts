@@ -22,6 +22,18 @@ export function findMember(trx: Trx, userId: string): Promise<Member | undefined
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).executeTakeFirst();
 }
 
+/** Returns the display names of these members of the tenant, where they have one. */
+export async function findNames(
+  trx: Trx,
+  userIds: readonly string[],
+): Promise<Readonly<{ user_id: string; display_name: string }>[]> {
+  const named = trx.selectFrom('members').select('user_id').select(sql<string>`display_name`.as('display_name'));
+  return named
+    .where('user_id', '=', sql<string>`any(${userIds}::text[])`)
+    .where('display_name', 'is not', null)
+    .execute();
+}
+
 /** Like {@link findMember}, and locks the row until this transaction ends. */
 export function lockMember(trx: Trx, userId: string): Promise<Member | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirst();

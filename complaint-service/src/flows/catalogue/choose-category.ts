@@ -1,11 +1,7 @@
 import { foldName, maxOpenCategories } from '../../domain/catalogue/category-name.ts';
 import { AppError } from '../../errors.ts';
-import {
-  addNamedCategory,
-  countCategories,
-  findCategoryNamed,
-  isCatalogueOpen,
-} from '../../store/catalogue/categories.ts';
+import { addNamedCategory, countCategories, findCategoryNamed } from '../../store/catalogue/categories.ts';
+import { findSettings } from '../../store/catalogue/settings.ts';
 import type { Category } from '../../store/schema/catalogue.ts';
 import type { ScopeUser, Trx } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
@@ -24,7 +20,9 @@ export async function chooseCategory(
   const known = await findCategoryNamed(trx, idOrName);
   if (known?.active === true) return known;
   const mayAdd =
-    known === undefined && (await isCatalogueOpen(trx)) && (await countCategories(trx)) < maxOpenCategories;
+    known === undefined &&
+    ((await findSettings(trx))?.open_catalogue ?? true) &&
+    (await countCategories(trx)) < maxOpenCategories;
   if (!mayAdd) throw new AppError('unknown_category', { errors: [{ path: 'category', message: 'is not offered' }] });
   await addNamedCategory(trx, {
     tenant_id: user.tenantId,

@@ -2,6 +2,7 @@ import type { UserIdentity } from '@countersign/identity';
 import { afterAssigning, afterUnassigning, mayBeAssigned } from '../../domain/complaints/workflow.ts';
 import { mayTakeComplaints } from '../../domain/people.ts';
 import { AppError } from '../../errors.ts';
+import { findTeam } from '../../store/catalogue/teams.ts';
 import { addWatcher } from '../../store/complaints/watchers.ts';
 import { findNews, lockMember } from '../../store/members/members.ts';
 import type { Complaint } from '../../store/schema/complaints.ts';
@@ -10,32 +11,53 @@ import type { AssertCurrent, FlowParts } from '../parts.ts';
 import { reachComplaint } from './reach-complaint.ts';
 import { recordChange } from './record-change.ts';
 
+/** Whom to give a complaint: an agent, a team, or both. */
+export type Wanted = Readonly<{
+  id: string;
+  assigneeId?: string | undefined;
+  /** Null takes it from its team. */
+  teamId?: string | null | undefined;
+  assertCurrent: AssertCurrent;
+}>;
+
 /**
- * Gives a complaint to an agent. To give it to the same agent again changes nothing.
+ * Gives a complaint to an agent or a team. To give it to the same ones again changes nothing.
  *
- * @throws AppError `not_found`, `unknown_assignee`, `people_unavailable` or `complaint_locked`, and what `assertCurrent`
- * throws.
+ * @throws AppError `not_found`, `unknown_assignee`, `unknown_team`, `people_unavailable` or `complaint_locked`, and what
+ * `assertCurrent` throws.
  */
 export async function assignComplaint(
   parts: FlowParts,
   user: UserIdentity,
-  { id, assigneeId, assertCurrent }: Readonly<{ id: string; assigneeId: string; assertCurrent: AssertCurrent }>,
+  { id, assigneeId, teamId, assertCurrent }: Wanted,
 ): Promise<Complaint> {
   // Check the complaint first. Otherwise the answer would reveal whether any id is an agent.
   await asUser(parts.db, user, (trx) => reachComplaint(trx, id, 'read'));
-  if (!mayTakeComplaints(await parts.people.find(user, assigneeId))) throw new AppError('unknown_assignee');
+  if (assigneeId !== undefined && !mayTakeComplaints(await parts.people.find(user, assigneeId))) {
+    throw new AppError('unknown_assignee');
+  }
   return asUser(parts.db, user, async (trx) => {
-    await lockMember(trx, { tenantId: user.tenantId, userId: assigneeId });
-    const news = await findNews(trx, assigneeId);
-    if (news !== undefined && !mayTakeComplaints(news)) throw new AppError('unknown_assignee');
+    if (assigneeId !== undefined) await assertStillAgent(trx, user, assigneeId);
+    if (typeof teamId === 'string' && (await findTeam(trx, teamId)) === undefined) throw new AppError('unknown_team');
     const current = await reachComplaint(trx, id, 'change');
     if (!mayBeAssigned(current)) throw new AppError('complaint_locked');
     assertCurrent(current.revision);
-    if (current.assignee_id === assigneeId) return current;
+    const next = {
+      assigneeId: assigneeId ?? current.assignee_id,
+      teamId: teamId === undefined ? current.team_id : teamId,
+    };
+    if (current.assignee_id === next.assigneeId && current.team_id === next.teamId) return current;
     const at = parts.now();
-    await addWatcher(trx, current, assigneeId, at);
-    return setAssignee(trx, parts, current, { assigneeId, actor: user, at });
+    if (assigneeId !== undefined) await addWatcher(trx, current, assigneeId, at);
+    return setAssignee(trx, parts, current, { ...next, actor: user, at });
   });
+}
+
+/** News of a member may have arrived since the users-service was asked. */
+async function assertStillAgent(trx: Trx, { tenantId }: UserIdentity, userId: string): Promise<void> {
+  await lockMember(trx, { tenantId, userId });
+  const news = await findNews(trx, userId);
+  if (news !== undefined && !mayTakeComplaints(news)) throw new AppError('unknown_assignee');
 }
 
 /**
@@ -59,25 +81,31 @@ export async function unassignComplaint(
 
 type Assignment = Readonly<{
   assigneeId: string | null;
+  /** Undefined keeps the team. */
+  teamId?: string | null;
   actor: Readonly<{ userId: string; role: string }>;
   at: Date;
   reason?: string | undefined;
 }>;
 
 /** Changes the assignee of a locked complaint, and the status that follows from it. */
-function setAssignee(
+export function setAssignee(
   trx: Trx,
   parts: Pick<FlowParts, 'newId'>,
   current: Complaint,
-  { assigneeId, actor, at, reason }: Assignment,
+  { assigneeId, teamId = current.team_id, actor, at, reason }: Assignment,
 ): Promise<Complaint> {
-  const status = assigneeId === null ? afterUnassigning(current.status) : afterAssigning(current.status);
+  const isSame = assigneeId === current.assignee_id;
+  const follows = assigneeId === null ? afterUnassigning : afterAssigning;
+  const status = isSame ? current.status : follows(current.status);
   const detail = {
     from: current.assignee_id,
     to: assigneeId,
     ...(status !== current.status && { status: { from: current.status, to: status } }),
+    ...(teamId !== current.team_id && { team: { from: current.team_id, to: teamId } }),
     ...(reason !== undefined && { reason }),
   };
-  const event = { action: assigneeId === null ? 'unassigned' : 'assigned', detail } as const;
-  return recordChange(trx, parts, current, { actor, at, changes: { assignee_id: assigneeId, status }, event });
+  const event = { action: assigneeId === null && !isSame ? 'unassigned' : 'assigned', detail } as const;
+  const changes = { assignee_id: assigneeId, status, ...(teamId !== current.team_id && { team_id: teamId }) };
+  return recordChange(trx, parts, current, { actor, at, changes, event });
 }

@@ -1,27 +1,38 @@
-import { createRouter, serve } from '@countersign/service-kit';
+import { createRouter, idField, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { staffRoles } from '../../domain/access.ts';
 import { assignComplaint, unassignComplaint } from '../../flows/complaints/assign-complaint.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { endpoint } from '../endpoint.ts';
-import { complaintPath, ifMatch, reason, userId } from '../fields.ts';
+import { complaintPath, ifMatch, reason } from '../fields.ts';
 import { complaint, sendComplaint } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
+
+const assignment = z
+  .strictObject({
+    assignee_id: idField.optional().describe('An active agent of the tenant.'),
+    team_id: z.uuid().nullable().optional().describe('Null takes the complaint from its team.'),
+  })
+  .refine((body) => body.assignee_id !== undefined || body.team_id !== undefined, {
+    path: ['assignee_id'],
+    message: 'or team_id is needed',
+  })
+  .meta({ examples: [{ assignee_id: '01936f00-0000-7000-8000-000000000012' }] });
 
 export const assignComplaintEndpoint = endpoint({
   method: 'post',
   path: '/v1/complaints/:id/assign',
   operationId: 'assignComplaint',
   tag: 'Work',
-  summary: 'Give a complaint to an agent',
+  summary: 'Give a complaint to an agent, a team, or both',
   callers: ['user'],
   roles: staffRoles,
   params: complaintPath,
   headers: ifMatch,
-  body: z.strictObject({ assignee_id: userId }),
+  body: assignment,
   responses: { 200: complaint },
-  errors: ['unknown_assignee', 'complaint_locked', 'precondition_failed', 'people_unavailable'],
+  errors: ['unknown_assignee', 'unknown_team', 'complaint_locked', 'precondition_failed', 'people_unavailable'],
 });
 
 export const unassignComplaintEndpoint = endpoint({
@@ -34,7 +45,7 @@ export const unassignComplaintEndpoint = endpoint({
   roles: staffRoles,
   params: complaintPath,
   headers: ifMatch,
-  body: z.strictObject({ reason: reason.optional() }),
+  body: z.strictObject({ reason: reason.optional().meta({ examples: ['On leave until March.'] }) }),
   responses: { 200: complaint },
   errors: ['complaint_locked', 'precondition_failed'],
 });
@@ -45,7 +56,8 @@ export function assignRoutes(parts: FlowParts): Router {
 
   serve(router, assignComplaintEndpoint, async (call) => {
     const { req, identity, params, body } = call;
-    const wanted = { id: params.id, assigneeId: body.assignee_id, assertCurrent: assertIfMatch(req) };
+    const given = { assigneeId: body.assignee_id, teamId: body.team_id };
+    const wanted = { id: params.id, ...given, assertCurrent: assertIfMatch(req) };
     await sendComplaint(parts, call, await assignComplaint(parts, identity, wanted));
   });
 

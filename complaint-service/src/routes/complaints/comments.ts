@@ -4,12 +4,14 @@ import { z } from 'zod';
 import { cursorAt } from '../../domain/search/cursor.ts';
 import { commentOnComplaint } from '../../flows/complaints/comment-on-complaint.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { createOnce } from '../../flows/create-once.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { listComments } from '../../store/complaints/comments.ts';
 import type { Comment } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
 import { endpoint } from '../endpoint.ts';
 import { complaintPath, pageOfItems, pageQuery, time } from '../fields.ts';
+import { creationHeaders } from '../idempotency-key.ts';
 import { displayName } from './complaint-json.ts';
 
 const comment = z
@@ -33,9 +35,12 @@ export const commentEndpoint = endpoint({
   summary: 'Comment on a complaint, or add an internal note',
   callers: ['user'],
   params: complaintPath,
-  body: z.strictObject({ body: textField(5_000), internal: z.boolean().default(false) }),
+  headers: creationHeaders,
+  body: z
+    .strictObject({ body: textField(5_000), internal: z.boolean().default(false) })
+    .meta({ examples: [{ body: 'We are on our way.', internal: false }] }),
   responses: { 201: comment },
-  errors: ['insufficient_role'],
+  errors: ['insufficient_role', 'idempotency_key_reused'],
 });
 
 export const listCommentsEndpoint = endpoint({
@@ -55,11 +60,17 @@ export const listCommentsEndpoint = endpoint({
 export function commentRoutes(parts: FlowParts): Router {
   const router = createRouter();
 
-  serve(router, commentEndpoint, async ({ identity, params, body, reply }) => {
+  serve(router, commentEndpoint, async ({ identity, params, headers, body, reply }) => {
     const names = await parts.people.namesOf(identity, [identity.userId]);
     const remark = { id: params.id, ...body };
-    const added = await asUser(parts.db, identity, (trx) => commentOnComplaint(trx, parts, identity, remark));
-    reply(201, commentJson(added, names));
+    const request = { key: headers['idempotency-key'], request: ['comment', remark] };
+    const added = await asUser(parts.db, identity, (trx) =>
+      createOnce(trx, parts, identity, request, async () => {
+        const row = await commentOnComplaint(trx, parts, identity, remark);
+        return { complaintId: row.complaint_id, answer: commentJson(row, names) };
+      }),
+    );
+    reply(201, added);
   });
 
   serve(router, listCommentsEndpoint, async ({ identity, params, query, reply }) => {

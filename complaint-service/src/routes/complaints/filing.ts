@@ -1,14 +1,16 @@
-import { createRouter, lineField, serve, textField } from '@countersign/service-kit';
+import { createRouter, idField, lineField, serve, textField } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/priority.ts';
 import { editComplaint } from '../../flows/complaints/edit-complaint.ts';
 import { checkFiling, type Filing, fileComplaint } from '../../flows/complaints/file-complaint.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import { createOnce } from '../../flows/create-once.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { asUser } from '../../store/scope.ts';
 import { endpoint } from '../endpoint.ts';
-import { complaintPath, ifMatch, userId } from '../fields.ts';
+import { complaintPath, ifMatch } from '../fields.ts';
+import { creationHeaders } from '../idempotency-key.ts';
 import { complaint, complaintJson, contactPreference, priority, sendComplaint, tagOf } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
 
@@ -35,7 +37,7 @@ const newComplaint = z
     priority: priority.optional().describe('For agents and admins. Otherwise `normal`.'),
     location: location.optional(),
     contact_preference: contactPreference.default('email'),
-    complainant_id: userId.optional().describe('For agents and admins: the member for whom they file.'),
+    complainant_id: idField.optional().describe('For agents and admins: the member for whom they file.'),
     reporter: z
       .strictObject({ name: lineField(200), email: z.email().max(254).optional(), phone: lineField(50).optional() })
       .optional()
@@ -44,14 +46,17 @@ const newComplaint = z
   .refine((body) => body.complainant_id === undefined || body.reporter === undefined, {
     path: ['reporter'],
     message: 'cannot be given with complainant_id',
-  });
+  })
+  .meta({ examples: [{ title: 'Street light out', description: 'Dark since Monday.', category: 'Lighting' }] });
 
-const complaintPatch = z.strictObject({
-  ...z.object(text).partial().shape,
-  priority: priority.optional().describe('For agents and admins.'),
-  location: location.nullable().optional().describe('Null removes it.'),
-  contact_preference: contactPreference.optional(),
-});
+const complaintPatch = z
+  .strictObject({
+    ...z.object(text).partial().shape,
+    priority: priority.optional().describe('For agents and admins.'),
+    location: location.nullable().optional().describe('Null removes it.'),
+    contact_preference: contactPreference.optional(),
+  })
+  .meta({ examples: [{ location: { latitude: 48.2082, longitude: 16.3738, address: 'Mill Lane 3' } }] });
 
 const tagged = { ETag: 'The entity tag, for `If-Match` and `If-None-Match`.' };
 
@@ -62,9 +67,17 @@ export const fileComplaintEndpoint = endpoint({
   tag: 'Complaints',
   summary: 'File a complaint, or file one for a caller',
   callers: ['user'],
+  headers: creationHeaders,
   body: newComplaint,
   responses: { 201: { schema: complaint, headers: { Location: 'The path of the complaint.', ...tagged } } },
-  errors: ['insufficient_role', 'unknown_category', 'unknown_complainant', 'too_many_changes', 'people_unavailable'],
+  errors: [
+    'insufficient_role',
+    'unknown_category',
+    'unknown_complainant',
+    'idempotency_key_reused',
+    'too_many_changes',
+    'people_unavailable',
+  ],
 });
 
 export const readComplaintEndpoint = endpoint({
@@ -97,14 +110,19 @@ export const editComplaintEndpoint = endpoint({
 export function filingRoutes(parts: FlowParts): Router {
   const router = createRouter();
 
-  serve(router, fileComplaintEndpoint, async ({ res, identity, body, reply }) => {
+  serve(router, fileComplaintEndpoint, async ({ res, identity, headers, body, reply }) => {
     const filing = filingOf(body);
     await checkFiling(parts, identity, filing);
     const people = [identity.userId, ...(filing.complainantId === undefined ? [] : [filing.complainantId])];
     const names = await parts.people.namesOf(identity, people);
-    const filed = await asUser(parts.db, identity, (trx) => fileComplaint(trx, parts, identity, filing));
-    const json = complaintJson(filed, { caller: identity, now: parts.now(), names });
-    res.location(`/v1/complaints/${filed.id}`).set('etag', tagOf(filed, json));
+    const { json, etag } = await asUser(parts.db, identity, (trx) =>
+      createOnce(trx, parts, identity, { key: headers['idempotency-key'], request: ['file', body] }, async () => {
+        const filed = await fileComplaint(trx, parts, identity, filing);
+        const shown = complaintJson(filed, { caller: identity, now: parts.now(), names });
+        return { complaintId: filed.id, answer: { json: shown, etag: tagOf(filed, shown) } };
+      }),
+    );
+    res.location(`/v1/complaints/${json.id}`).set('etag', etag);
     reply(201, json);
   });
 

@@ -34,6 +34,10 @@ const entry = z
       .object({ from: z.string(), to: z.string() })
       .optional()
       .describe('Of `assigned` and `unassigned`: the status that followed.'),
+    team: z
+      .object({ from: z.uuid().nullable(), to: z.uuid().nullable() })
+      .optional()
+      .describe('Of `assigned`: the ids of teams.'),
     reason: z.string().optional(),
     duplicate_of: z.uuid().optional().describe('For agents and admins.'),
     created_at: time,

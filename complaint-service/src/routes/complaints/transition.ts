@@ -22,7 +22,8 @@ const transition = z
   .refine(({ to, duplicate_of: original }) => (to === 'duplicate') === (original !== undefined), {
     path: ['duplicate_of'],
     message: 'goes with the status duplicate',
-  });
+  })
+  .meta({ examples: [{ to: 'rejected', reason: 'The road belongs to the county.' }] });
 
 export const moveComplaintEndpoint = endpoint({
   method: 'post',

@@ -35,8 +35,20 @@ export async function countCategories(trx: Trx): Promise<number> {
   return count;
 }
 
-/** Whether filing a complaint may add a category by naming it. It may, until an admin closes the catalogue. */
-export async function isCatalogueOpen(trx: Trx): Promise<boolean> {
-  const settings = await trx.selectFrom('settings').select('open_catalogue').executeTakeFirst();
-  return settings?.open_catalogue ?? true;
+export function listCategories(trx: Trx): Promise<Category[]> {
+  return trx.selectFrom('categories').selectAll().orderBy('name_key').execute();
+}
+
+export type CategoryChanges = Partial<Omit<Category, 'tenant_id' | 'id' | 'created_at'>>;
+
+export function insertCategory(trx: Trx, category: Category): Promise<Category> {
+  return trx.insertInto('categories').values(category).returningAll().executeTakeFirstOrThrow();
+}
+
+export function lockCategory(trx: Trx, id: string): Promise<Category | undefined> {
+  return trx.selectFrom('categories').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+}
+
+export function changeCategory(trx: Trx, id: string, changes: CategoryChanges): Promise<Category> {
+  return trx.updateTable('categories').set(changes).where('id', '=', id).returningAll().executeTakeFirstOrThrow();
 }

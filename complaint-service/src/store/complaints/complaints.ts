@@ -29,6 +29,12 @@ export function lockComplaints(trx: Trx, ids: readonly string[]): Promise<Compla
   return selectComplaints(trx).where('id', 'in', ids).orderBy('id').forUpdate().execute();
 }
 
+/** Locks active complaints of this assignee, at most `limit`. */
+export function lockComplaintsOf(trx: Trx, assigneeId: string, limit: number): Promise<Complaint[]> {
+  const theirs = selectComplaints(trx).where('assignee_id', '=', assigneeId).where(sql<boolean>`active`);
+  return theirs.orderBy('id').limit(limit).forUpdate().execute();
+}
+
 /** Changes a complaint that this transaction has locked. */
 export function changeComplaint(
   trx: Trx,

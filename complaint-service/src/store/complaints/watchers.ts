@@ -10,3 +10,19 @@ export async function addWatcher(trx: Trx, complaint: Watched, userId: string, a
     .onConflict((conflict) => conflict.doNothing())
     .execute();
 }
+
+export async function removeWatcher(trx: Trx, complaint: Watched, userId: string): Promise<void> {
+  await trx.deleteFrom('watchers').where('complaint_id', '=', complaint.id).where('user_id', '=', userId).execute();
+}
+
+/** Returns the watchers whom the user of the transaction may see, the first one first. */
+export async function listWatchers(trx: Trx, complaintId: string): Promise<string[]> {
+  const found = await trx
+    .selectFrom('watchers')
+    .select('user_id')
+    .where('complaint_id', '=', complaintId)
+    .orderBy('created_at')
+    .orderBy('user_id')
+    .execute();
+  return found.map(({ user_id }) => user_id);
+}

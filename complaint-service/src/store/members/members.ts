@@ -17,3 +17,24 @@ export async function lockMember(trx: Trx, { tenantId, userId }: Tenanted): Prom
   const key = JSON.stringify(['member', tenantId, userId]);
   await sql`select pg_advisory_xact_lock(hashtextextended(${key}, 0))`.execute(trx);
 }
+
+/**
+ * Stores news of a member, unless the row already has a higher sequence. News may arrive twice or late.
+ *
+ * @returns Whether these are the latest news.
+ */
+export async function saveNews(trx: Trx, news: MemberNews): Promise<boolean> {
+  const { role, status, sequence } = news;
+  const { numInsertedOrUpdatedRows } = await trx
+    .insertInto('members')
+    .values(news)
+    .onConflict((conflict) =>
+      conflict
+        .columns(['tenant_id', 'user_id'])
+        .doUpdateSet({ role, status, sequence })
+        // The same news again: the first attempt may have ended before all complaints had returned.
+        .where('members.sequence', '<=', sequence),
+    )
+    .executeTakeFirst();
+  return (numInsertedOrUpdatedRows ?? 0n) > 0n;
+}

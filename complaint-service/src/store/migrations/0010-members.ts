@@ -1,6 +1,6 @@
 import type { Migration } from '@countersign/database';
 import { appRole, newsRole } from '../roles.ts';
-import { isStaff, restrictRequests, tenantTable } from './policies.ts';
+import { isKnown, restrictRequests, tenantTable } from './policies.ts';
 
 // What the auth-service said last about each member. The higher sequence is the newer.
 const members = `
@@ -18,11 +18,13 @@ export const membersMigration: Migration = {
   statements: [
     members,
     ...tenantTable('members'),
-    restrictRequests('members', { using: isStaff }),
+    // A complainant who reopens a complaint needs to know whether its agent is still there.
+    restrictRequests('members', { using: isKnown }),
     `grant select on members to ${appRole}`,
     `grant select, insert, update (role, status, sequence) on members to ${newsRole}`,
     // Returns the complaints of a former agent to the queue.
     `grant select, update (assignee_id, status, revision, updated_at) on complaints to ${newsRole}`,
+    `grant select on categories to ${newsRole}`,
     `grant insert on history to ${newsRole}`,
     `grant select, insert, update (complaints) on statistics_by_status to ${newsRole}`,
     `grant select, insert, update (complaints) on statistics_by_age to ${newsRole}`,

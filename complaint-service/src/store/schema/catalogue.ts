@@ -47,6 +47,8 @@ type MembersTable = {
 };
 
 export type Category = Selectable<CategoriesTable>;
+export type Team = Selectable<TeamsTable>;
+export type Settings = Selectable<SettingsTable>;
 export type MemberNews = Selectable<MembersTable>;
 export type CatalogueTables = {
   settings: SettingsTable;

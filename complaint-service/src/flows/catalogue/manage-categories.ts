@@ -1,0 +1,90 @@
+import { isUniqueViolation } from '@countersign/database';
+import type { UserIdentity } from '@countersign/identity';
+import { foldName } from '../../domain/catalogue/category-name.ts';
+import { AppError } from '../../errors.ts';
+import { changeCategory, insertCategory, lockCategory } from '../../store/catalogue/categories.ts';
+import { findTeam } from '../../store/catalogue/teams.ts';
+import type { Category } from '../../store/schema/catalogue.ts';
+import { asUser, type Trx } from '../../store/scope.ts';
+import type { AssertCurrent, FlowParts } from '../parts.ts';
+
+/** What an admin says of a category. Members that are missing stay as they are. */
+export type WantedCategory = Readonly<{
+  name?: string | undefined;
+  description?: string | undefined;
+  team_id?: string | null | undefined;
+  first_answer_minutes?: number | null | undefined;
+  resolution_minutes?: number | null | undefined;
+  active?: boolean | undefined;
+}>;
+
+/** @throws AppError `name_taken` or `unknown_team`. */
+export async function addCategory(
+  { db, newId, now }: FlowParts,
+  user: UserIdentity,
+  { name, ...wanted }: WantedCategory & Readonly<{ name: string }>,
+): Promise<Category> {
+  const at = now();
+  const category = {
+    tenant_id: user.tenantId,
+    id: newId(),
+    name,
+    name_key: foldName(name),
+    description: wanted.description ?? '',
+    team_id: wanted.team_id ?? null,
+    first_answer_minutes: wanted.first_answer_minutes ?? null,
+    resolution_minutes: wanted.resolution_minutes ?? null,
+    active: wanted.active ?? true,
+    revision: newId(),
+    created_at: at,
+    updated_at: at,
+  };
+  return withUniqueName('categories_name', () =>
+    asUser(db, user, async (trx) => {
+      await assertTeam(trx, category.team_id);
+      return insertCategory(trx, category);
+    }),
+  );
+}
+
+/**
+ * Changes a category. New targets apply to new complaints: those that are filed keep their due times.
+ *
+ * @throws AppError `not_found`, `name_taken` or `unknown_team`, and what `assertCurrent` throws.
+ */
+export async function editCategory(
+  { db, newId, now }: FlowParts,
+  user: UserIdentity,
+  { id, wanted, assertCurrent }: Readonly<{ id: string; wanted: WantedCategory; assertCurrent: AssertCurrent }>,
+): Promise<Category> {
+  const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
+  const changes = {
+    ...Object.fromEntries(given),
+    ...(wanted.name !== undefined && { name_key: foldName(wanted.name) }),
+    revision: newId(),
+    updated_at: now(),
+  };
+  return withUniqueName('categories_name', () =>
+    asUser(db, user, async (trx) => {
+      const current = await lockCategory(trx, id);
+      if (current === undefined) throw new AppError('not_found');
+      assertCurrent(current.revision);
+      await assertTeam(trx, wanted.team_id ?? null);
+      return changeCategory(trx, id, changes);
+    }),
+  );
+}
+
+async function assertTeam(trx: Trx, id: string | null): Promise<void> {
+  if (id !== null && (await findTeam(trx, id)) === undefined) throw new AppError('unknown_team');
+}
+
+/** @throws AppError `name_taken` where the work violates this constraint. */
+export async function withUniqueName<T>(constraint: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isUniqueViolation(error, constraint)) throw new AppError('name_taken', { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import type { UserIdentity } from '@countersign/identity';
+import { AppError } from '../errors.ts';
+import { claimKey, keepAnswer } from '../store/idempotency/keys.ts';
+import type { Trx } from '../store/scope.ts';
+import type { FlowParts } from './parts.ts';
+
+const keptMs = 24 * 3_600_000;
+
+/** The key that a client chose for one creation, and what it asked for. */
+export type Idempotent = Readonly<{
+  /** Undefined: the request is not repeatable. */
+  key: string | undefined;
+  /** The operation and its input. The same key with another request is refused. */
+  request: readonly unknown[];
+}>;
+
+/** What a creation answers, as JSON, and the complaint that it belongs to. */
+export type Created<Answer> = Readonly<{ complaintId: string; answer: Answer }>;
+
+/**
+ * Creates something once for each key of a user, in one transaction with it. A repeated request gets the answer of the
+ * first for 24 hours. A concurrent one waits for the first. A failed creation leaves no key, so it can be tried again.
+ *
+ * @throws AppError `idempotency_key_reused` when the key was sent with another request.
+ * @see draft-ietf-httpapi-idempotency-key-header
+ */
+export async function createOnce<Answer>(
+  trx: Trx,
+  { now }: Pick<FlowParts, 'now'>,
+  user: UserIdentity,
+  { key, request }: Idempotent,
+  create: () => Promise<Created<Answer>>,
+): Promise<Answer> {
+  if (key === undefined) return (await create()).answer;
+  const fingerprint = createHash('sha256').update(JSON.stringify(request)).digest();
+  const repeatable = { tenantId: user.tenantId, userId: user.userId, key, fingerprint };
+  const claim = await claimKey(trx, repeatable, { now: now(), keptMs });
+  if (!claim.isNew) {
+    if (!claim.fingerprint.equals(fingerprint)) throw new AppError('idempotency_key_reused');
+    return claim.answer as Answer;
+  }
+  const created = await create();
+  await keepAnswer(trx, repeatable, created);
+  return created.answer;
+}

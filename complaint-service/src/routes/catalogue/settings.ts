@@ -1,0 +1,57 @@
+import { createRouter, serve } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { staffRoles } from '../../domain/access.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { findSettings, saveSettings } from '../../store/catalogue/settings.ts';
+import { asUser } from '../../store/scope.ts';
+import { endpoint } from '../endpoint.ts';
+
+const openCatalogue = z
+  .boolean()
+  .describe('Whether filing a complaint may add a category by naming it. If not, an unknown name is refused.');
+
+const settings = z.object({ open_catalogue: openCatalogue }).meta({ id: 'ComplaintSettings' });
+
+export const readSettingsEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/complaint-settings',
+  operationId: 'readComplaintSettings',
+  tag: 'Catalogue',
+  summary: 'Read the settings of the tenant',
+  callers: ['user'],
+  roles: staffRoles,
+  responses: { 200: settings },
+  errors: [],
+});
+
+export const changeSettingsEndpoint = endpoint({
+  method: 'patch',
+  path: '/v1/complaint-settings',
+  operationId: 'changeComplaintSettings',
+  tag: 'Catalogue',
+  summary: 'Change the settings of the tenant',
+  callers: ['user'],
+  roles: ['admin'],
+  body: z.strictObject({ open_catalogue: openCatalogue }),
+  responses: { 200: settings },
+  errors: [],
+});
+
+/** Routes for the settings of a tenant. */
+export function settingsRoutes({ db, newId, now }: FlowParts): Router {
+  const router = createRouter();
+
+  serve(router, readSettingsEndpoint, async ({ identity, reply }) => {
+    const found = await asUser(db, identity, findSettings);
+    reply(200, { open_catalogue: found?.open_catalogue ?? true });
+  });
+
+  serve(router, changeSettingsEndpoint, async ({ identity, body, reply }) => {
+    const saved = { tenant_id: identity.tenantId, ...body, revision: newId(), updated_at: now() };
+    await asUser(db, identity, (trx) => saveSettings(trx, saved));
+    reply(200, body);
+  });
+
+  return router;
+}

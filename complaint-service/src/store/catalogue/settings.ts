@@ -1,0 +1,16 @@
+import type { Settings } from '../schema/catalogue.ts';
+import type { Trx } from '../scope.ts';
+
+/** The settings of the tenant; undefined while an admin has not changed any. */
+export function findSettings(trx: Trx): Promise<Settings | undefined> {
+  return trx.selectFrom('settings').selectAll().executeTakeFirst();
+}
+
+export async function saveSettings(trx: Trx, settings: Settings): Promise<void> {
+  const { tenant_id: _, ...changes } = settings;
+  await trx
+    .insertInto('settings')
+    .values(settings)
+    .onConflict((conflict) => conflict.column('tenant_id').doUpdateSet(changes))
+    .execute();
+}

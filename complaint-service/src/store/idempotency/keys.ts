@@ -1,0 +1,52 @@
+import type { Trx } from '../scope.ts';
+
+/** A request that a client may repeat. */
+export type Repeatable = Readonly<{
+  tenantId: string;
+  userId: string;
+  key: string;
+  /** A hash of the request. */
+  fingerprint: Buffer;
+}>;
+
+export type Claim = Readonly<{ isNew: true }> | Readonly<{ isNew: false; fingerprint: Buffer; answer: unknown }>;
+
+/**
+ * Claims a key for this transaction. When another one has claimed it, this waits until that one commits or fails.
+ * Expired keys of the tenant are deleted first, a few at a time.
+ */
+export async function claimKey(
+  trx: Trx,
+  request: Repeatable,
+  { now, keptMs }: Readonly<{ now: Date; keptMs: number }>,
+): Promise<Claim> {
+  const { tenantId, userId, key, fingerprint } = request;
+  const oldest = new Date(now.getTime() - keptMs);
+  await trx.deleteFrom('idempotency_keys').where('created_at', '<=', oldest).execute();
+  const claimed = await trx
+    .insertInto('idempotency_keys')
+    .values({ tenant_id: tenantId, user_id: userId, key, fingerprint, created_at: now })
+    .onConflict((conflict) => conflict.columns(['tenant_id', 'user_id', 'key']).doNothing())
+    .returning('key')
+    .executeTakeFirst();
+  if (claimed !== undefined) return { isNew: true };
+  const known = await trx
+    .selectFrom('idempotency_keys')
+    .select(['fingerprint', 'answer'])
+    .where('key', '=', key)
+    .executeTakeFirstOrThrow();
+  return { isNew: false, fingerprint: Buffer.from(known.fingerprint), answer: known.answer };
+}
+
+/** Keeps the answer of a claimed key, until the complaint that it shows is deleted. */
+export async function keepAnswer(
+  trx: Trx,
+  { key }: Repeatable,
+  { complaintId, answer }: Readonly<{ complaintId: string; answer: unknown }>,
+): Promise<void> {
+  await trx
+    .updateTable('idempotency_keys')
+    .set({ complaint_id: complaintId, answer: JSON.stringify(answer) })
+    .where('key', '=', key)
+    .execute();
+}

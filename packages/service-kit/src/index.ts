@@ -3,7 +3,7 @@ export { descriptionRoutes } from './api/description-routes.ts';
 export { type Call, type Endpoint, endpointsWith, type ResponseSpec } from './api/endpoint.ts';
 export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { type Api, describeApi } from './api/openapi.ts';
-export { errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
+export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
 export { serve } from './api/serve.ts';
 export { AppError, commonErrors, type ErrorTable, type Fault } from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
@@ -21,7 +21,15 @@ export {
 export { idField, roleField } from './http/identity-fields.ts';
 export { closeListening, drainServer, listen } from './http/listening.ts';
 export { pageFields, pageOf, wholeNumberField } from './http/page.ts';
-export { type Answer, answerOf, notFound, problemMediaType, problemOf, respondWithProblem } from './http/problem.ts';
+export {
+  type Answer,
+  answerOf,
+  type FormatError,
+  notFound,
+  problemMediaType,
+  problemOf,
+  respondWithProblem,
+} from './http/problem.ts';
 export { addToLog, describeCaller, requestIdOf, requestLog } from './http/request-log.ts';
 export { createRouter, createServiceApp, healthRoutes, type ServiceParts } from './http/service-app.ts';
 export { createServiceServer } from './http/service-server.ts';

@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Api, errorCodesOf, problemMediaType, problemSchema } from '@countersign/service-kit';
+import {
+  type Api,
+  type Endpoint,
+  errorBodyOf,
+  errorCodesOf,
+  problemMediaType,
+  problemSchema,
+} from '@countersign/service-kit';
 import type { Response } from 'supertest';
 import { z } from 'zod';
 
@@ -21,7 +28,7 @@ export function assertDescribed(api: Api, method: string, target: string, respon
   const name = `${method} ${endpoint.path} ${response.status}`;
   const declared = endpoint.responses[response.status];
   if (declared === undefined) {
-    assertProblem(api, errorCodesOf(endpoint), name, response);
+    assertError(api, endpoint, name, response);
     return;
   }
   const { schema, mediaType = 'application/json' } =
@@ -30,6 +37,15 @@ export function assertDescribed(api: Api, method: string, target: string, respon
     if (response.text) throw new Error(`${name} has a body, and is described without one`);
   } else if (mediaType === 'application/json') assertExactly(name, schema, response.body);
   else if (!response.type.startsWith(mediaType)) throw new Error(`${name} is ${response.type}, not ${mediaType}`);
+}
+
+function assertError(api: Api, endpoint: Endpoint, name: string, response: Response): void {
+  const codes = errorCodesOf(endpoint);
+  const code = codes.find((each) => api.errors[each]?.status === response.status);
+  const body = code === undefined ? undefined : errorBodyOf(endpoint, code, api.errors);
+  if (body === undefined || beforeTheRoute.includes(response.body.code)) assertProblem(api, codes, name, response);
+  else if (response.type !== 'application/json') throw new Error(`${name} is ${response.type}, not application/json`);
+  else assertExactly(name, body, response.body);
 }
 
 function assertProblem(api: Api, codes: readonly string[], name: string, response: Response): void {

@@ -50,6 +50,11 @@ export type Endpoint<Code extends string = string> = Readonly<{
   responses: Readonly<Record<number, z.ZodType | ResponseSpec | null>>;
   /** Its error codes, besides those of every route: see `errorCodesOf`. */
   errors: readonly Code[];
+  /**
+   * The JSON body of errors that are the caller's fault, where a standard prescribes another one than problem+json. The
+   * service's `formatError` makes it.
+   */
+  errorBody?: z.ZodType;
 }>;
 
 /** Refuses properties that {@link Endpoint} lacks, which an inferred type would let through. */

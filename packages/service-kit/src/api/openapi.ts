@@ -3,7 +3,7 @@ import type { ErrorTable } from '../errors.ts';
 import { problemMediaType } from '../http/problem.ts';
 import type { Endpoint } from './endpoint.ts';
 import { Components, type Json, refTo, schemaOf } from './json-schema.ts';
-import { errorCodesOf, type ProblemMembers, problemResponses, problemSchema } from './problems.ts';
+import { errorResponses, type ProblemMembers, problemSchema } from './problems.ts';
 
 /** Everything that a service's OpenAPI description is made from. */
 export type Api = Readonly<{
@@ -86,7 +86,7 @@ function operationOf(endpoint: Endpoint, api: Api, components: Components): Json
     responses: {
       ...responsesOf(endpoint, components),
       ...(!callers.includes('anonymous') && { 401: fromGateway }),
-      ...problemResponses(errorCodesOf(endpoint), api, components),
+      ...errorResponses(endpoint, api, components),
       default: fromGateway,
     },
   };

@@ -38,14 +38,18 @@ export function errorCodesOf({ errors, roles, params, query, headers, body, uplo
   ];
 }
 
+/** The body of a code's response where it is not problem+json: see `Endpoint.errorBody`. */
+export const errorBodyOf = ({ errorBody }: Endpoint, code: string, errors: ErrorTable): z.ZodType | undefined =>
+  errors[code]?.fault === 'caller' ? errorBody : undefined;
+
 /** The error responses by status. Each code is a component with its `code` as a constant, so that clients can narrow. */
-export function problemResponses(
-  codes: readonly string[],
+export function errorResponses(
+  endpoint: Endpoint,
   api: Readonly<{ errors: ErrorTable; problemMembers?: ProblemMembers }>,
   components: Components,
 ): Json {
   const byStatus = new Map<number, string[]>();
-  for (const code of codes) {
+  for (const code of errorCodesOf(endpoint)) {
     const entry = api.errors[code];
     if (entry === undefined) throw new Error(`the error table lacks ${code}`);
     byStatus.set(entry.status, [...(byStatus.get(entry.status) ?? []), code]);
@@ -54,9 +58,15 @@ export function problemResponses(
     [...byStatus]
       .sort(([a], [b]) => a - b)
       .map(([status, those]) => {
+        const description = those.map((code) => `\`${code}\`: ${api.errors[code]?.title}`).join(' ');
+        const body = errorBodyOf(endpoint, those[0] ?? '', api.errors);
+        if (body !== undefined)
+          return [
+            status,
+            { description, content: { 'application/json': { schema: schemaOf(body, 'output', components) } } },
+          ];
         const refs = those.map((code) => problemOfCode(code, api, components));
         const schema = refs.length === 1 ? refs[0] : { oneOf: refs };
-        const description = those.map((code) => `\`${code}\`: ${api.errors[code]?.title}`).join(' ');
         return [status, { description, content: { [problemMediaType]: { schema } } }];
       }),
   );

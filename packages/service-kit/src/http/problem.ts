@@ -47,13 +47,29 @@ export function answerOf(error: AppError, table: ErrorTable, request: { id: stri
 export const notFound: RequestHandler = (_req, _res, next) => next(new AppError('not_found'));
 
 /**
+ * Makes the JSON body of an error that is the caller's fault, for routes whose clients expect another one than
+ * problem+json. Returns undefined at all other routes.
+ */
+export type FormatError = (
+  error: AppError,
+  entry: ErrorEntry,
+  req: Request,
+) => Readonly<{ body: object; headers?: Readonly<Record<string, string>> }> | undefined;
+
+/**
  * Answers every error of a service. An error that is not an {@link AppError} becomes a 500 that shows no detail. After
  * the response has started, the connection is closed instead.
  */
-export function respondWithProblem(table: ErrorTable): ErrorRequestHandler {
+export function respondWithProblem(table: ErrorTable, format?: FormatError): ErrorRequestHandler {
   return (thrown: unknown, req: Request, res: Response, _next) => {
     const error = toAppError(thrown);
-    const { status, headers, body, entry } = answerOf(error, table, { id: requestIdOf(res), path: req.path });
+    const problem = answerOf(error, table, { id: requestIdOf(res), path: req.path });
+    const { status, entry } = problem;
+    const formatted = entry.fault === 'caller' ? format?.(error, entry, req) : undefined;
+    const headers = formatted
+      ? { ...problem.headers, 'content-type': 'application/json', ...formatted.headers }
+      : problem.headers;
+    const body = formatted ? JSON.stringify(formatted.body) : problem.body;
     addToLog(res, { code: error.code, fault: entry.fault, ...(error.detail && { detail: error.detail }) });
     if (status >= 500) addToLog(res, { err: error.cause ?? error });
     if (res.headersSent) {
@@ -80,6 +96,7 @@ function toAppError(thrown: unknown): AppError {
     case 'entity.parse.failed':
     case 'entity.verify.failed':
     case 'request.size.invalid':
+    case 'parameters.too.many':
     case 'request.aborted':
       return new AppError('invalid_request', { detail: { parser: type } });
   }

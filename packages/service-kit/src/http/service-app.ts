@@ -4,7 +4,7 @@ import type { Health } from '../process/health.ts';
 import type { Logger } from '../process/logger.ts';
 import { type MetricsSource, type Registry, requestMetrics, serveMetrics } from '../process/metrics.ts';
 import { parseForm, parseJson } from './body.ts';
-import { notFound, respondWithProblem } from './problem.ts';
+import { type FormatError, notFound, respondWithProblem } from './problem.ts';
 import { adoptRequestId, requestLog } from './request-log.ts';
 
 export type ServiceParts = Readonly<{
@@ -21,6 +21,8 @@ export type ServiceParts = Readonly<{
   /** Largest JSON body or form, in bytes. Default 100 KiB. Handlers limit uploads themselves. */
   maxBodyBytes?: number;
   routes: Router;
+  /** Makes the bodies of errors at routes with an `errorBody`. */
+  formatError?: FormatError;
 }>;
 
 /** Creates the Express app of a service: the same middleware, in the same order, for every service. */
@@ -40,7 +42,7 @@ export function createServiceApp(parts: ServiceParts): Express {
   app.use(parseJson(maxBodyBytes), parseForm(maxBodyBytes));
   app.use(parts.routes);
   app.use(notFound);
-  app.use(respondWithProblem(parts.errors));
+  app.use(respondWithProblem(parts.errors, parts.formatError));
   return app;
 }
 

@@ -17,6 +17,10 @@ import type { RefreshParts } from './flows/sessions/refresh.ts';
 import { passwordRoutes } from './routes/accounts/password.ts';
 import { registrationRoutes } from './routes/accounts/registration.ts';
 import { api } from './routes/api.ts';
+import { clientRoutes } from './routes/clients/clients.ts';
+import { metadataRoutes } from './routes/clients/metadata.ts';
+import { formatOAuthError } from './routes/clients/oauth-error.ts';
+import { type TokenRouteParts, tokenRoutes } from './routes/clients/token.ts';
 import { keySetRoutes } from './routes/keys/key-set.ts';
 import { secondFactorRoutes } from './routes/second-factor/second-factor.ts';
 import type { BrowserParts } from './routes/sessions/browser.ts';
@@ -36,6 +40,7 @@ export type AppParts = LoginParts &
   RefreshParts &
   RegisterParts &
   TokenSigner &
+  TokenRouteParts &
   BrowserParts &
   Readonly<{
     feed: Feed;
@@ -64,6 +69,8 @@ export function createApp(parts: AppParts): Express {
     memberRoutes(parts),
     switchTenantRoutes(parts),
     auditRoutes(parts),
+    clientRoutes(parts),
+    tokenRoutes(parts),
     revocationRoutes(parts.feed),
   );
   if (parts.apiDocument !== undefined) routes.use(apiPageRoutes(parts.apiDocument));
@@ -72,8 +79,9 @@ export function createApp(parts: AppParts): Express {
     health: parts.health,
     metrics: parts.metrics,
     errors,
+    formatError: formatOAuthError,
     ...(parts.publishKeys && { publishKeys: toGatewayAlone(parts.publishKeys) }),
-    open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api)),
+    open: createRouter().use(keySetRoutes(parts.signingKeys), descriptionRoutes(api), metadataRoutes(parts)),
     identity: parts.identity,
     maxBodyBytes,
     routes,

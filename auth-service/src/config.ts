@@ -13,6 +13,8 @@ import {
 } from '@countersign/service-kit';
 import { z } from 'zod';
 import { adminRole } from './domain/accounts/account-rules.ts';
+import { maxScopes } from './domain/clients/client-rules.ts';
+import { scopePattern } from './domain/clients/scopes.ts';
 import { parseKeyRing } from './domain/keys/key-ring.ts';
 import { signingAlgorithms } from './domain/sessions/access-token.ts';
 
@@ -34,6 +36,18 @@ const originList = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** Scope-tokens with spaces between, as in the `scope` parameter. */
+const scopeList = z.string().transform((text, context) => {
+  const scopes = text.split(/\s+/).filter((name) => name !== '');
+  const wrong = scopes.find((name) => !scopePattern.test(name));
+  if (wrong === undefined && scopes.length <= maxScopes) return [...new Set(scopes)];
+  context.addIssue({
+    code: 'custom',
+    message: `must be at most ${maxScopes} scopes with spaces between (RFC 6749 section 3.3)`,
+  });
+  return z.NEVER;
+});
+
 const schema = z.object({
   ...commonConfig,
   ...callerConfig,
@@ -51,6 +65,8 @@ const schema = z.object({
   AUTH_HASH_CONCURRENCY: wholeNumber(1, 16).default(2),
   AUTH_HASH_QUEUE: wholeNumber(0, 10_000).default(32),
   AUTH_BROWSER_ORIGINS: originList.optional(),
+  /** The scopes that administrators may give to clients of their tenant. */
+  AUTH_SCOPES: scopeList.default([]),
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),
   /** The OpenAPI document that the API page at /docs shows; without it there is no page. */

@@ -37,6 +37,24 @@ export const errors = {
   audit_broken: { status: 409, fault: 'ours', title: 'The audit log was changed: a chain does not hold.' },
   two_refresh_tokens: { status: 400, fault: 'caller', title: 'Send one refresh token, in the body or in the cookie.' },
   cross_site_refused: { status: 403, fault: 'caller', title: 'This page may not use the session cookie.' },
+  // RFC 6749 section 5.2 and RFC 8693 section 2.2.2: the token endpoint's own codes.
+  invalid_client: {
+    status: 401,
+    fault: 'caller',
+    title: 'The client is unknown or disabled, or its credentials are wrong.',
+  },
+  unauthorized_client: { status: 400, fault: 'caller', title: 'The client may not use this grant type.' },
+  unsupported_grant_type: {
+    status: 400,
+    fault: 'caller',
+    title: 'The token endpoint does not support this grant type.',
+  },
+  invalid_scope: {
+    status: 400,
+    fault: 'caller',
+    title: 'The scope is malformed, or is more than the client may have.',
+  },
+  invalid_target: { status: 400, fault: 'caller', title: 'No token is issued for this audience or resource.' },
   refresh_token_reused: {
     status: 401,
     fault: 'caller',

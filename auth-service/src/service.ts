@@ -110,6 +110,7 @@ async function open(
     browserOrigins: browserOriginsOf(config),
     signingKeys,
     issuer: { issuer: issuerOf(config), audience: config.AUTH_AUDIENCE },
+    scopes: config.AUTH_SCOPES,
     feed,
     identity: gateway.handler,
     publishKeys: gateway.publishKeys,

@@ -12,7 +12,11 @@ import { keks, loginParts } from './support/flows.ts';
 import { openProbed } from './support/probed-database.ts';
 
 /** Routes that are served before the identity check, and described elsewhere. */
-const open = ['get /.well-known/jwks.json', 'get /.well-known/openapi.json'];
+const open = [
+  'get /.well-known/jwks.json',
+  'get /.well-known/openapi.json',
+  'get /.well-known/oauth-authorization-server',
+];
 
 describe('the description of the service', () => {
   const [first] = databases();
@@ -28,6 +32,7 @@ describe('the description of the service', () => {
       signingKeys: await openSigningKeys(store.db, keks),
       issuer: { issuer: 'https://id.example.test', audience: 'complaints-api' },
       browserOrigins: new Set(),
+      scopes: [],
       feed,
       identity: (_req, _res, next) => next(),
       registration: { mode: 'open', joins: undefined },

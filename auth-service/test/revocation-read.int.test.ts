@@ -36,7 +36,7 @@ describe.each(databases())('the revocations of a holder on %s', (_, database) =>
     const read = (userId: string) =>
       store.db.transaction({ role: roles.app, tenantId: 'acme', userId }, async (trx) => {
         const before = await rowsRead(trx);
-        const sec = await issueTimeSec(trx, userId, 'acme');
+        const sec = await issueTimeSec(trx, { userId, tenantId: 'acme' });
         return { sec, rows: (await rowsRead(trx)) - before };
       });
     const [ann, bob] = [await read('ann'), await read('bob')];

@@ -179,14 +179,15 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       ...[session, { ...session, sid: uuidv7() }, { kind: 'member', userId, tenantId: tenant.id } as const],
       ...[{ kind: 'user', userId } as const, { kind: 'tenant', tenantId: tenant.id } as const],
       { kind: 'key', kid } as const,
+      { kind: 'client', clientId: `client-${uuidv7()}`, tenantId: tenant.id } as const,
     ];
     await probing(store.db, (trx) => appendRevocations(trx, entries, revocationInForceSec));
     const items = await since({ log, cursor });
     const page = await readFeed(store.db, { log, after: cursor }, 'groups');
     expect(page).toMatchObject({ log, cursor: items.at(-1)?.seq, complete: true, fromStart: false, items: [] });
     const idOf = ({ kind, ...names }: (typeof items)[number]) =>
-      kind === 'member'
-        ? `${names.tenant_id} ${names.user_id}`
+      kind === 'member' || kind === 'client'
+        ? `${names.tenant_id} ${kind === 'member' ? names.user_id : names.client_id}`
         : { session: names.sid, user: names.user_id, tenant: names.tenant_id, key: names.kid }[kind];
     const flat = page.groups.flatMap(({ ids, ...rest }) => ids.map((id) => ({ ...rest, id })));
     expect(flat).toHaveLength(items.length);

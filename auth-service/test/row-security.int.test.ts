@@ -3,8 +3,13 @@ import { databases, type ThrowAway, tablesWithoutForcedRowSecurity } from '@coun
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
+import { useAssertion } from '../src/store/clients/client-assertions.ts';
+import { insertSecret } from '../src/store/clients/client-secrets.ts';
+import { insertClient } from '../src/store/clients/clients.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
+import { becomeClient } from '../src/store/scope.ts';
+import { appendRevocations } from '../src/store/sessions/revocations.ts';
 import { insertInvitation } from '../src/store/tenants/invitations.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { grantFor, loginParts } from './support/flows.ts';
@@ -51,6 +56,58 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     },
   );
 
+  test.each(['clients', 'client_secrets'])(
+    'shows one client and one tenant their own %s, and no rows without either',
+    async (table) => {
+      const [first, second] = ['a', 'b'].map((one) => `client-01936f00-0000-7000-8000-00000000000${one}`);
+      for (const [id, tenant] of [
+        [first, acme],
+        [second, globex],
+      ] as const) {
+        await store.db.transaction({ role: roles.accounts, tenantId: tenant.id }, async (trx) => {
+          const client = { id: `${id}`, tenantId: tenant.id, name: 'x', scopes: [], createdBy: null, keys: undefined };
+          const made = await insertClient(trx, { ...client, grantTypes: ['client_credentials'] });
+          if (made) await insertSecret(trx, { tenantId: tenant.id, clientId: made.id, hash: Buffer.alloc(32) });
+        });
+      }
+      for (const role of [roles.accounts, roles.app]) {
+        const scoped = (scope: { tenantId?: string }) =>
+          store.db.transaction({ role, ...scope }, (trx) =>
+            trx
+              .selectFrom(table as 'clients')
+              .select('id')
+              .execute(),
+          );
+        expect(await scoped({ tenantId: acme.id })).toHaveLength(1);
+        for (const scope of [{ tenantId: '' }, { tenantId: "x' or true --" }, {}])
+          expect(await scoped(scope)).toEqual([]);
+      }
+      const as = (id: string | undefined) =>
+        store.db.transaction({ role: roles.clients, tenantId: acme.id }, async (trx) => {
+          if (id !== undefined) await becomeClient(trx, id);
+          return trx
+            .selectFrom(table as 'clients')
+            .select('id')
+            .execute();
+        });
+      expect(await as(first)).toHaveLength(1);
+      for (const id of ['', 'client-x', undefined]) expect(await as(id)).toEqual([]);
+    },
+  );
+
+  test('takes used assertions of the current client alone, and shows them to no role but upkeep', async () => {
+    const use = (id: string | undefined, hash: number) =>
+      store.db.transaction({ role: roles.clients }, async (trx) => {
+        if (id !== undefined) await becomeClient(trx, id);
+        const assertion = { hash: Buffer.alloc(32, hash), expiresAt: new Date() };
+        return useAssertion(trx, assertion, { tenantId: acme.id, clientId: 'client-a' });
+      });
+    expect([await use('client-a', 1), await use('client-a', 1)]).toEqual([true, false]);
+    for (const id of ['client-b', '', undefined]) await expect(use(id, 2)).rejects.toThrow(/row-level security/);
+    for (const role of [roles.clients, roles.app, roles.accounts])
+      await expect(count(role, 'client_assertions', { tenantId: acme.id })).rejects.toThrow(/permission denied/);
+  });
+
   test('shows a login one person’s credential, and none without a person', async () => {
     const rows = (scope: { userId?: string }) =>
       store.db.transaction({ role: roles.login, ...scope }, (trx) =>
@@ -62,6 +119,11 @@ describe.each(databases())('row-level security on %s', (_, database) => {
 
   test.each<[string, string, string]>([
     ['the tenant role reads a hash', roles.app, 'select hash from credentials'],
+    ['the tenant role reads a secret of a client', roles.app, 'select hash from client_secrets'],
+    ['an administrator reads a secret of a client', roles.accounts, 'select hash from client_secrets'],
+    ['the tenant role changes a client', roles.app, `update clients set scopes = '{a}'`],
+    ['a client changes itself', roles.clients, `update clients set scopes = '{a}'`],
+    ['a client reads people', roles.clients, 'select * from users'],
     ['the tenant role reads keys', roles.app, 'select * from signing_keys'],
     ['the login role reads sessions', roles.login, 'select * from sessions'],
     ['the login role reads keys', roles.login, 'select * from signing_keys'],
@@ -200,6 +262,10 @@ describe.each(databases())('row-level security on %s', (_, database) => {
           })
           .execute(),
       );
+    const ofClient = store.db.transaction({ role: roles.app, tenantId: acme.id }, (trx) =>
+      appendRevocations(trx, [{ kind: 'client', clientId: 'c', tenantId: globex.id }], 60),
+    );
+    await expect(ofClient).rejects.toThrow(/row-level security/);
     await expect(insert(roles.app)).rejects.toThrow(/row-level security/);
     await expect(insert(roles.self)).rejects.toThrow(/row-level security/);
   });

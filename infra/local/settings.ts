@@ -18,6 +18,7 @@ const schema = z.object({
   // Locally, anyone may register and joins the demo tenant.
   AUTH_REGISTRATION: z.string().default('open'),
   AUTH_REGISTRATION_TENANT: z.string().default('acme'),
+  AUTH_SCOPES: z.string().default('complaints.read complaints.write users.read'),
   /** The maximum time until all processes are ready. */
   START_TIMEOUT_MS: wholeNumber(1, 3_600_000, 'a number of milliseconds').default(120_000),
 });
@@ -39,6 +40,8 @@ export type Settings = Readonly<{
   seedFile: string | undefined;
   /** The auth-service's registration variables. In production its own defaults apply. */
   registration: Readonly<Record<string, string>>;
+  /** The scopes that clients of the auth-service can have. */
+  scopes: string;
   startTimeoutMs: number;
 }>;
 
@@ -52,6 +55,7 @@ export function readSettings(env: Environment): Settings {
     START_TIMEOUT_MS,
     AUTH_REGISTRATION,
     AUTH_REGISTRATION_TENANT,
+    AUTH_SCOPES,
     ...ports
   } = readConfig(schema, env);
   const isProduction = NODE_ENV === 'production';
@@ -62,6 +66,7 @@ export function readSettings(env: Environment): Settings {
     gatewayConfig: resolve(repository, GATEWAY_CONFIG),
     seedFile: isProduction ? undefined : resolve(repository, SEED_FILE),
     registration: isProduction ? {} : { AUTH_REGISTRATION, AUTH_REGISTRATION_TENANT },
+    scopes: AUTH_SCOPES,
     startTimeoutMs: START_TIMEOUT_MS,
   };
 }

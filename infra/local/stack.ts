@@ -38,6 +38,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
       ...keyOf('auth-service'),
       ...settings.registration,
       AUTH_API_DOCUMENT: 'docs/openapi/countersign.json',
+      AUTH_SCOPES: settings.scopes,
     }),
     service('users-service', ports.USERS_PORT, seeded),
     service('complaint-service', ports.COMPLAINTS_PORT, keyOf('complaint-service')),

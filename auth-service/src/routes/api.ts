@@ -3,6 +3,16 @@ import { errors } from '../errors.ts';
 import { changePasswordEndpoint, forgotPasswordEndpoint, resetPasswordEndpoint } from './accounts/password.ts';
 import { registerEndpoint, resendEmailEndpoint, verifyEmailEndpoint } from './accounts/registration.ts';
 import {
+  changeClientEndpoint,
+  createClientEndpoint,
+  deleteClientEndpoint,
+  endSecretEndpoint,
+  listClientsEndpoint,
+  readClientEndpoint,
+  rotateSecretEndpoint,
+} from './clients/clients.ts';
+import { issueTokenEndpoint } from './clients/token.ts';
+import {
   confirmTotpEndpoint,
   enrolTotpEndpoint,
   readSecondFactorEndpoint,
@@ -35,6 +45,7 @@ export const api: Api = {
     { name: 'Sessions', description: 'Login, tokens, and the sessions of the caller.' },
     { name: 'Second factor', description: 'Authenticator apps and recovery codes.' },
     { name: 'Tenants', description: 'Invitations, members and the audit log of a tenant.' },
+    { name: 'Clients', description: 'OAuth clients of a tenant, and their tokens.' },
     { name: 'Internal', description: 'For the gateway, on no public route.' },
   ],
   errors,
@@ -65,6 +76,14 @@ export const api: Api = {
     acceptInvitationEndpoint,
     changeMemberEndpoint,
     readAuditEndpoint,
+    createClientEndpoint,
+    listClientsEndpoint,
+    readClientEndpoint,
+    changeClientEndpoint,
+    deleteClientEndpoint,
+    rotateSecretEndpoint,
+    endSecretEndpoint,
+    issueTokenEndpoint,
     followRevocationsEndpoint,
   ],
 };

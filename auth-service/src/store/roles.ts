@@ -13,6 +13,8 @@ export const roles = {
   factors: 'countersign_auth_factors',
   /** Creates and changes tenants, people, passwords, memberships and invitations. */
   accounts: 'countersign_auth_accounts',
+  /** Before a tenant is known: authenticates one OAuth client, and remembers its used assertions. */
+  clients: 'countersign_auth_clients',
   /** Delivers the outbox, across tenants; makes the tokens that go out by mail. */
   courier: 'countersign_auth_courier',
   /** The signing keys, what revokes them, and what else is sealed under the master key. */

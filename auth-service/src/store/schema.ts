@@ -1,4 +1,5 @@
 import type { ColumnType, Generated } from 'kysely';
+import type { GrantType } from '../domain/clients/client-rules.ts';
 
 type Status = 'active' | 'disabled';
 /** Written by the database, so that all times come from its clock. */
@@ -87,7 +88,7 @@ export type RecoveryCodesTable = { hash: Buffer; user_id: string; created_at: Da
 
 export type LoginAttemptsTable = { key: string; count: number; window_ends_at: Date };
 
-export type RevocationKind = 'session' | 'member' | 'user' | 'tenant' | 'key';
+export type RevocationKind = 'session' | 'member' | 'user' | 'tenant' | 'key' | 'client';
 
 export type RevocationsTable = {
   seq: ColumnType<number, never, never>;
@@ -96,6 +97,7 @@ export type RevocationsTable = {
   user_id: string | null;
   tenant_id: string | null;
   kid: string | null;
+  client_id: string | null;
   not_before: Date;
   expires_at: Date;
 };
@@ -114,6 +116,31 @@ export type AuditLogTable = {
   prev_hash: Buffer;
   hash: Buffer;
 };
+
+export type ClientsTable = {
+  id: string;
+  tenant_id: string;
+  name: string;
+  scopes: string[];
+  grant_types: GrantType[];
+  jwks: string | null;
+  status: Generated<Status>;
+  created_by: string | null;
+  created_at: DatabaseTime;
+  last_used_at: ColumnType<Date | null, never, Date>;
+};
+
+export type ClientSecretsTable = {
+  id: string;
+  tenant_id: string;
+  client_id: string;
+  hash: Buffer;
+  created_at: DatabaseTime;
+  expires_at: ColumnType<Date | null, never, Date>;
+  last_used_at: ColumnType<Date | null, never, Date>;
+};
+
+export type ClientAssertionsTable = { hash: Buffer; tenant_id: string; client_id: string; expires_at: Date };
 
 export type RegistrationsTable = {
   id: string;
@@ -180,6 +207,9 @@ export type AuthSchema = {
   revocations: RevocationsTable;
   revocation_log: RevocationLogTable;
   audit_log: AuditLogTable;
+  clients: ClientsTable;
+  client_secrets: ClientSecretsTable;
+  client_assertions: ClientAssertionsTable;
   registrations: RegistrationsTable;
   invitations: InvitationsTable;
   mailed_tokens: MailedTokensTable;

@@ -17,3 +17,8 @@ export async function enterTenant(trx: Trx, tenantId: string): Promise<void> {
 export async function actAs(trx: Trx, role: string): Promise<void> {
   await sql`select set_config('role', ${role}, true)`.execute(trx);
 }
+
+/** Gives the transaction access to this OAuth client's row, for authenticating it. */
+export async function becomeClient(trx: Trx, clientId: string): Promise<void> {
+  await sql`select set_config('app.client_id', ${clientId}, true)`.execute(trx);
+}

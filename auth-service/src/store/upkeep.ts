@@ -22,6 +22,8 @@ const batches: readonly Batch[] = [
   deleting('sessions', sql`absolute_expires_at < now()`, sql`absolute_expires_at`),
   deleting('one_time_tokens', sql`expires_at < now()`, sql`expires_at`),
   deleting('login_attempts', sql`window_ends_at < now()`, sql`window_ends_at`),
+  deleting('client_assertions', sql`expires_at < now()`, sql`expires_at`),
+  deleting('client_secrets', sql`expires_at < now()`, sql`expires_at`),
   deleting('mailed_tokens', sql`expires_at < now()`, sql`expires_at`),
   deleting('registrations', sql`expires_at < now()`, sql`expires_at`),
   deleting('invitations', sql`expires_at < now() - interval '30 days'`, sql`expires_at`),

@@ -18,6 +18,9 @@ export const probedTables = [
     'registrations',
     'invitations',
     'mailed_tokens',
+    'clients',
+    'client_secrets',
+    'client_assertions',
   ],
 ];
 

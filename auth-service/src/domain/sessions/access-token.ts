@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { SignJWT } from 'jose';
+import { type JWTPayload, SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
 import { accessTokenLifetimeSec } from './session-rules.ts';
 
@@ -8,44 +8,73 @@ export const signingAlgorithms = ['ES256', 'EdDSA', 'RS256'] as const;
 
 export type SigningAlgorithm = (typeof signingAlgorithms)[number];
 
-/** The facts about its session that a token carries. Seconds are Unix seconds, by the database's clock. */
-export type AccessFacts = Readonly<{
-  userId: string;
+/** What every access token says. Seconds are Unix seconds, by the database's clock. */
+type CommonFacts = Readonly<{
   tenantId: string;
-  role: string;
-  sessionId: string;
+  /** The OAuth client that the token was issued to. */
   clientId: string;
   issuedAtSec: number;
-  authTimeSec: number;
-  amr: readonly string[];
-  /** Thumbprint of the client's key, when the session is bound to one. */
+  /** Thumbprint of the client's key, when the token is bound to one. */
   jkt: string | null;
 }>;
 
+/** The facts about its session that a person's token carries. */
+export type AccessFacts = CommonFacts &
+  Readonly<{
+    userId: string;
+    role: string;
+    sessionId: string;
+    authTimeSec: number;
+    amr: readonly string[];
+  }>;
+
+/** The token of a client that acts for itself. It has no user, role or session. */
+export type ClientFacts = CommonFacts & Readonly<{ scopes: readonly string[] }>;
+
 export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
 
-/** An RFC 9068 access token: `typ: at+jwt`, 900 s, by the algorithm of the key. */
-export function signAccessToken(
-  facts: AccessFacts,
-  { issuer, audience }: TokenIssuer,
-  key: Readonly<{ kid: string; alg: string; privateKey: KeyObject }>,
-): Promise<string> {
-  return new SignJWT({
+type Key = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
+
+/** An RFC 9068 access token of a person: `typ: at+jwt`, 900 s, by the algorithm of the key. */
+export function signAccessToken(facts: AccessFacts, issuer: TokenIssuer, key: Key): Promise<string> {
+  const claims = {
     user_id: facts.userId,
-    tenant_id: facts.tenantId,
     role: facts.role,
     sid: facts.sessionId,
-    client_id: facts.clientId,
     auth_time: facts.authTimeSec,
     amr: facts.amr,
+  };
+  return sign(facts, { subject: facts.userId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
+}
+
+/** An RFC 9068 access token of a client, whose `sub` is the client (section 5). */
+export function signClientToken(facts: ClientFacts, issuer: TokenIssuer, key: Key): Promise<string> {
+  const claims = scopeClaim(facts.scopes);
+  return sign(facts, { subject: facts.clientId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
+}
+
+const scopeClaim = (scopes: readonly string[]) => (scopes.length === 0 ? {} : { scope: scopes.join(' ') });
+
+type Content = Readonly<{ subject: string; claims: JWTPayload; lifetimeSec: number }>;
+
+function sign(
+  facts: CommonFacts,
+  { subject, claims, lifetimeSec }: Content,
+  { issuer, audience }: TokenIssuer,
+  key: Key,
+): Promise<string> {
+  return new SignJWT({
+    tenant_id: facts.tenantId,
+    client_id: facts.clientId,
+    ...claims,
     ...(facts.jkt !== null && { cnf: { jkt: facts.jkt } }),
   })
     .setProtectedHeader({ alg: key.alg, typ: 'at+jwt', kid: key.kid })
     .setIssuer(issuer)
     .setAudience(audience)
-    .setSubject(facts.userId)
+    .setSubject(subject)
     .setJti(uuidv7())
     .setIssuedAt(facts.issuedAtSec)
-    .setExpirationTime(facts.issuedAtSec + accessTokenLifetimeSec)
+    .setExpirationTime(facts.issuedAtSec + lifetimeSec)
     .sign(key.privateKey);
 }

@@ -33,6 +33,16 @@ export const codeLimits = (userId: string, network: string): readonly [pair: Lim
   { key: keyOf('code', userId), windowSec: hourSec, refuseAbove: 30 },
 ];
 
+/**
+ * Limits failed authentications of OAuth clients. Their secrets have 256 random bits, so the numbers only bound the work: many
+ * instances of a client may start at once behind one address. Failures are counted apart from those of people, so that a client
+ * with a wrong secret never keeps people at its address from logging in.
+ */
+export const clientLimits = (clientId: string, network: string): readonly [pair: Limit, address: Limit] => [
+  { key: keyOf('client', clientId, network), windowSec: quarterHourSec, refuseAbove: 60 },
+  { key: keyOf('client-address', network), windowSec: quarterHourSec, refuseAbove: 300 },
+];
+
 /** Mails that a client without a session can request. Counted separately, so that requests for one kind do not block another. */
 export type MailPurpose = 'registration' | 'verification' | 'password_reset';
 

@@ -156,7 +156,7 @@ async function grantOf(
       role: holder.role,
       sessionId: token.sessionId,
       clientId: session.clientId,
-      issuedAtSec: await issueTimeSec(trx, userId, token.tenantId),
+      issuedAtSec: await issueTimeSec(trx, { userId, tenantId: token.tenantId }),
       authTimeSec: Math.floor(session.authTime.getTime() / 1000),
       amr: session.amr,
       jkt: session.jkt,

@@ -63,7 +63,7 @@ export async function startSession(
       idleLifetimeSec,
       absoluteLifetimeSec,
     });
-    const issuedAtSec = await issueTimeSec(trx, userId, tenantId);
+    const issuedAtSec = await issueTimeSec(trx, { userId, tenantId });
     await appendAudit(trx, {
       tenantId,
       action: 'session.started',

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@countersign/service-kit';
 import {
   addressLimit,
+  clientLimits,
   codeLimits,
   invitationLimit,
   type Limit,
@@ -29,6 +30,8 @@ export type Throttle = Readonly<{
   reserveToken(network: string): Promise<Reservation>;
   /** For codes of this person's second factor. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveCode(userId: string, network: string): Promise<Reservation>;
+  /** For the credentials of this OAuth client. @throws AppError `too_many_attempts` with `retry-after`. */
+  reserveClient(clientId: string, network: string): Promise<Reservation>;
   /**
    * For requests that send a mail, whether or not the address has an account.
    *
@@ -82,6 +85,17 @@ export function createThrottle(attempts: Attempts): Throttle {
           await attempts.takeBack([person, address]);
         },
         cancelled: () => attempts.takeBack([pair, person, address]),
+      };
+    },
+    async reserveClient(clientId, network) {
+      const [pair, address] = clientLimits(clientId, network);
+      await reserve([pair, address]);
+      return {
+        async succeeded() {
+          await attempts.clear(pair);
+          await attempts.takeBack([address]);
+        },
+        cancelled: () => attempts.takeBack([pair, address]),
       };
     },
     async reserveMail(request, network) {

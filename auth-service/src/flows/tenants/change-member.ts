@@ -11,7 +11,7 @@ import { lockMemberAndAdmins, readAccounts, updateMember } from '../../store/ten
 import { recordInTenant, recordWithdrawn } from '../audit/record.ts';
 import { tellMembership } from '../mail/outbox-messages.ts';
 import { endSessions } from '../sessions/end-sessions.ts';
-import type { Admin } from './invite.ts';
+import type { Admin } from './as-admin.ts';
 
 export type ChangedMember = MemberState & Readonly<{ email: string }>;
 

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import { adminRole, invitationLifetimeSec } from '../../domain/accounts/account-rules.ts';
+import { invitationLifetimeSec } from '../../domain/accounts/account-rules.ts';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
 import { AppError } from '../../errors.ts';
 import type { AuthDatabase } from '../../store/database.ts';
@@ -11,13 +11,11 @@ import {
   listInvitations,
   revokeInvitation,
 } from '../../store/tenants/invitations.ts';
-import { holdsRole, isMember } from '../../store/tenants/members.ts';
+import { isMember } from '../../store/tenants/members.ts';
 import { recordInTenant } from '../audit/record.ts';
 import { orderMail } from '../mail/outbox-messages.ts';
 import type { Throttle } from '../sessions/throttle.ts';
-
-/** An administrator of the current tenant. */
-export type Admin = Readonly<{ tenantId: string; userId: string; sessionId: string | null; requestId: string }>;
+import { type Admin, asAdmin } from './as-admin.ts';
 
 /** @throws AppError `already_member`, `already_invited`, `insufficient_role`, `too_many_attempts`. */
 export async function invite(
@@ -74,14 +72,5 @@ export async function withdrawInvitation(db: AuthDatabase, admin: Admin, id: str
     if (email === undefined) throw new AppError('not_found');
     const detail = { invitation_id: id, email };
     await recordInTenant(trx, { ...admin, action: 'invitation.revoked', detail });
-  });
-}
-
-/** Checks the membership again under a lock, so that an administrator cannot act while losing the role. */
-function asAdmin<T>(db: AuthDatabase, admin: Admin, work: (trx: Trx) => Promise<T>): Promise<T> {
-  const { tenantId, userId } = admin;
-  return db.transaction({ role: roles.accounts, tenantId }, async (trx) => {
-    if (!(await holdsRole(trx, { tenantId, userId, role: adminRole }))) throw new AppError('insufficient_role');
-    return work(trx);
   });
 }

@@ -16,7 +16,7 @@ const feedQuery = z.object({
 /** A client that accepts this media type gets `groups` instead of `items`. */
 const groupedType = 'application/vnd.countersign.revocation-groups+json';
 
-const kind = z.enum(['session', 'member', 'user', 'tenant', 'key']);
+const kind = z.enum(['session', 'member', 'user', 'tenant', 'key', 'client']);
 const revocation = z
   .object({
     kind,
@@ -24,6 +24,7 @@ const revocation = z
     user_id: z.string().optional(),
     tenant_id: z.string().optional(),
     kid: z.string().optional(),
+    client_id: z.string().optional(),
     not_before: z.iso.datetime(),
     expires_at: z.iso.datetime(),
   })
@@ -43,7 +44,7 @@ export const followRevocationsEndpoint = endpoint({
   summary: 'Follow the revocation log; for the gateway itself, on no public route',
   description:
     `At most ${pageSize} on a page. To a client that accepts \`${groupedType}\` it answers with \`groups\` of revocations that ` +
-    'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`.',
+    'share kind and times. The ids of a group are what an item names; of a member, `<tenant_id> <user_id>`, of a client, `<tenant_id> <client_id>`.',
   callers: ['gateway'],
   query: feedQuery,
   responses: {
@@ -76,13 +77,14 @@ export function revocationRoutes(feed: Feed): Router {
 }
 
 function toItem(entry: Revocation): z.infer<typeof revocation> {
-  const { kind, sid, user_id, tenant_id, kid, not_before, expires_at } = entry;
+  const { kind, sid, user_id, tenant_id, kid, client_id, not_before, expires_at } = entry;
   return {
     kind,
     ...(sid !== null && { sid }),
     ...(user_id !== null && { user_id }),
     ...(tenant_id !== null && { tenant_id }),
     ...(kid !== null && { kid }),
+    ...(client_id !== null && { client_id }),
     not_before: not_before.toISOString(),
     expires_at: expires_at.toISOString(),
   };

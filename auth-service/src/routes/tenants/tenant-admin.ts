@@ -3,7 +3,7 @@ import { requestIdOf } from '@countersign/service-kit';
 import type { Request, Response } from 'express';
 import { adminRole } from '../../domain/accounts/account-rules.ts';
 import { AppError } from '../../errors.ts';
-import type { Admin } from '../../flows/tenants/invite.ts';
+import type { Admin } from '../../flows/tenants/as-admin.ts';
 
 /**
  * Checks that the caller administers their own tenant. The gateway's `allow` checks it too; this check does not rely on it.

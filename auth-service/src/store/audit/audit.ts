@@ -31,7 +31,13 @@ export type AuditAction =
   | 'invitation.revoked'
   | 'invitation.accepted'
   | 'member.joined'
-  | 'member.changed';
+  | 'member.changed'
+  | 'client.created'
+  | 'client.changed'
+  | 'client.secret_rotated'
+  | 'client.secret_ended'
+  | 'client.deleted'
+  | 'client.token_issued';
 
 export type AuditEvent = Readonly<{
   tenantId: string;

@@ -19,6 +19,7 @@ import { operatorInvitationsMigration } from './0017-operator-invitations.ts';
 import { registrationsWithoutPasswordMigration } from './0019-registrations-without-password.ts';
 import { upkeepIndexesMigration } from './0020-upkeep-indexes.ts';
 import { revocationsOfHoldersMigration } from './0021-revocations-of-holders.ts';
+import { clientsMigration } from './0022-clients.ts';
 
 /** All migrations in order. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   registrationsWithoutPasswordMigration,
   upkeepIndexesMigration,
   revocationsOfHoldersMigration,
+  clientsMigration,
 ];

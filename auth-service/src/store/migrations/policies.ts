@@ -1,6 +1,8 @@
 /** What `Scope.tenantId` and `Scope.userId` become inside a transaction; null when absent or empty, so nothing matches. */
 export const currentTenant = `nullif(current_setting('app.tenant_id', true), '')`;
 export const currentUser = `nullif(current_setting('app.user_id', true), '')`;
+/** What `becomeClient` sets. */
+export const currentClient = `nullif(current_setting('app.client_id', true), '')`;
 
 /** Enables row security: no role sees a row without a policy, not even the table's owner. */
 export const rowSecurity = (table: string): string[] => [

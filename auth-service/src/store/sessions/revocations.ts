@@ -13,7 +13,8 @@ export type NewRevocation =
   | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
   | Readonly<{ kind: 'user'; userId: string }>
   | Readonly<{ kind: 'tenant'; tenantId: string }>
-  | Readonly<{ kind: 'key'; kid: string }>;
+  | Readonly<{ kind: 'key'; kid: string }>
+  | Readonly<{ kind: 'client'; clientId: string; tenantId: string }>;
 
 /**
  * Writes entries of the log; the last thing a transaction does, after its FOR UPDATE locks.
@@ -21,8 +22,8 @@ export type NewRevocation =
  * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
  * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
  * counts whole seconds and every earlier token must be older. For a key it is the end of the entry, because a thief of the
- * key can choose any `iat`. For a tenant it is later than that of every revocation of its people: a token issued after such a
- * revocation in the same second carries its `not_before`, and no entry of its session ends it here.
+ * key can choose any `iat`. For a tenant or a client it is later than that of every revocation in the tenant: a token issued
+ * after such a revocation in the same second carries its `not_before`, and no entry of its session ends it here.
  *
  * @param inForceSec How long after that a token can live that the entry is about.
  */
@@ -35,11 +36,11 @@ export async function appendRevocations(
   await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
   await holdLock(trx, 'revocationLog');
   const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
-  const latest = await latestOfPeopleIn(trx, tenantsAmong(entries));
+  const latest = await latestIn(trx, tenantsAmong(entries));
   const afterOthers = sql<Date>`greatest(${notBefore}, ${latest}::timestamptz + interval '1 second')`;
   const end = sql<Date>`${notBefore} + make_interval(secs => ${inForceSec}::int)`;
   const startOf = (entry: NewRevocation) => {
-    if (entry.kind === 'tenant') return afterOthers;
+    if (entry.kind === 'tenant' || entry.kind === 'client') return afterOthers;
     return entry.kind === 'key' ? end : notBefore;
   };
   await trx
@@ -56,10 +57,10 @@ export async function appendRevocations(
 }
 
 const tenantsAmong = (entries: readonly NewRevocation[]): readonly string[] =>
-  entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
+  entries.flatMap((entry) => (entry.kind === 'tenant' || entry.kind === 'client' ? [entry.tenantId] : []));
 
 /** Read once for all tenants: a read for each of thousands of tenants would scan all users' entries each time. */
-async function latestOfPeopleIn(trx: Trx, tenantIds: readonly string[]): Promise<Date | null> {
+async function latestIn(trx: Trx, tenantIds: readonly string[]): Promise<Date | null> {
   if (tenantIds.length === 0) return null;
   const { latest } = await trx
     .selectFrom('revocations')
@@ -67,7 +68,7 @@ async function latestOfPeopleIn(trx: Trx, tenantIds: readonly string[]): Promise
     .where((is) =>
       is.or([
         is('kind', '=', 'user'),
-        is.and([is('kind', 'in', ['member', 'tenant']), is('tenant_id', 'in', [...tenantIds])]),
+        is.and([is('kind', 'in', ['member', 'tenant', 'client']), is('tenant_id', 'in', [...tenantIds])]),
       ]),
     )
     .executeTakeFirstOrThrow();
@@ -86,6 +87,8 @@ function subjectOf(entry: NewRevocation) {
       return { tenant_id: entry.tenantId };
     case 'key':
       return { kid: entry.kid };
+    case 'client':
+      return { client_id: entry.clientId, tenant_id: entry.tenantId };
   }
 }
 
@@ -95,17 +98,21 @@ export async function renewLog(trx: Trx): Promise<void> {
 }
 
 /**
- * The `iat` for a token of this person in this tenant: now, and not before the latest revocation that concerns them.
- * Call it under the locks on the holder, so that a revocation is either visible here or comes after the token.
+ * The `iat` for a token of this person, this client or both in this tenant: now, and not before the latest revocation that
+ * concerns it. Call it under the locks on the holder, so that a revocation is either visible here or comes after the token.
  */
-export async function issueTimeSec(trx: Trx, userId: string, tenantId: string): Promise<number> {
+export async function issueTimeSec(
+  trx: Trx,
+  { tenantId, userId, clientId }: Readonly<{ tenantId: string; userId?: string; clientId?: string }>,
+): Promise<number> {
   const { rows } = await sql<{ sec: number }>`
     select greatest(
       floor(extract(epoch from clock_timestamp())),
       (select extract(epoch from max(not_before)) from revocations
-       where (kind = 'user' and user_id = ${userId})
+       where (kind = 'user' and user_id = ${userId ?? null})
           or (kind = 'tenant' and tenant_id = ${tenantId})
-          or (kind = 'member' and user_id = ${userId} and tenant_id = ${tenantId}))
+          or (kind = 'member' and user_id = ${userId ?? null} and tenant_id = ${tenantId})
+          or (kind = 'client' and client_id = ${clientId ?? null} and tenant_id = ${tenantId}))
     )::bigint as sec`.execute(trx);
   const [row] = rows;
   if (row === undefined) throw new Error('the database gave no time');
@@ -119,6 +126,7 @@ export type Revocation = Readonly<{
   user_id: string | null;
   tenant_id: string | null;
   kid: string | null;
+  client_id: string | null;
   not_before: Date;
   expires_at: Date;
 }>;
@@ -128,7 +136,7 @@ export type RevocationGroup = Readonly<{
   kind: RevocationKind;
   not_before: Date;
   expires_at: Date;
-  /** The revoked ids; for a member `<tenant_id> <user_id>`. */
+  /** The revoked ids; for a member `<tenant_id> <user_id>`, for a client `<tenant_id> <client_id>`. */
   ids: readonly string[];
 }>;
 
@@ -185,7 +193,7 @@ async function readGroups(trx: Trx, after: number): Promise<Lists> {
     .select(['seq', 'kind', 'not_before', 'expires_at'])
     .select(
       sql<string>`case kind when 'session' then sid when 'user' then user_id when 'tenant' then tenant_id when 'key' then kid
-        when 'member' then tenant_id || ' ' || user_id end`.as('id'),
+        when 'member' then tenant_id || ' ' || user_id when 'client' then tenant_id || ' ' || client_id end`.as('id'),
     )
     .limit(pageSize);
   const rows = await trx

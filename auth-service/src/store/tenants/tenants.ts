@@ -27,3 +27,9 @@ export async function lockTenantBySlug(trx: Trx, slug: string): Promise<string |
 export async function setTenantStatus(trx: Trx, id: string, status: TenantStatus): Promise<void> {
   await trx.updateTable('tenants').set({ status }).where('id', '=', id).execute();
 }
+
+/** Takes FOR SHARE: an active tenant stays active until the transaction ends. */
+export async function holdActiveTenant(trx: Trx, id: string): Promise<boolean> {
+  const row = await trx.selectFrom('tenants').select('status').where('id', '=', id).forShare().executeTakeFirst();
+  return row?.status === 'active';
+}

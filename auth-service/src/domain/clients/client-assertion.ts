@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { assertionAlgorithms, type ClientKeySet } from './client-keys.ts';
+
+/** `client_assertion_type` of RFC 7523 section 2.2. */
+export const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+
+/** An assertion must expire within this time, so that used ones need not be remembered for longer. */
+const maxLifetimeSec = 300;
+const clockToleranceSec = 5;
+const maxJtiLength = 256;
+
+/** `typ` of the header: absent or `JWT` (RFC 7523), or the explicit type of its successor (draft-ietf-oauth-rfc7523bis). */
+const types: readonly (string | undefined)[] = [undefined, 'JWT', 'client-authentication+jwt'];
+
+/** A verified assertion. It may be used once: `hash` names it until `expiresAt`. */
+export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date }>;
+
+/** Why an assertion is refused: text for `error_description`. */
+export type AssertionRefusal = Readonly<{ refused: string }>;
+
+/** The client that an assertion claims to be from. Nothing of it is verified yet. */
+export function claimedClient(assertion: string): string | undefined {
+  try {
+    return decodeJwt(assertion).sub;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Verifies a client assertion (RFC 7523 section 3): signature by one of the client's keys, `iss` and `sub` the client, `aud`
+ * this server, a near `exp`, and a `jti`.
+ *
+ * @param expected.audiences The issuer and the URL of the token endpoint. The assertion may name no other server, which
+ *   could use it here otherwise.
+ */
+export async function verifyAssertion(
+  assertion: string,
+  keys: ClientKeySet,
+  expected: Readonly<{ clientId: string; audiences: readonly string[]; now: Date }>,
+): Promise<VerifiedAssertion | AssertionRefusal> {
+  let payload: JWTPayload;
+  try {
+    const verified = await jwtVerify(assertion, createLocalJWKSet(keys), {
+      algorithms: [...assertionAlgorithms],
+      issuer: expected.clientId,
+      subject: expected.clientId,
+      requiredClaims: ['exp', 'jti', 'aud'],
+      clockTolerance: clockToleranceSec,
+      currentDate: expected.now,
+    });
+    if (!types.includes(verified.protectedHeader.typ)) return { refused: 'The assertion has another typ.' };
+    payload = verified.payload;
+  } catch (error) {
+    if (error instanceof errors.JOSEError) return { refused: reasonOf(error) };
+    throw error;
+  }
+  const { aud, exp = 0, iat, jti } = payload;
+  const nowSec = expected.now.getTime() / 1000;
+  const audiences = [aud ?? []].flat();
+  if (audiences.length === 0 || !audiences.every((one) => expected.audiences.includes(one)))
+    return { refused: 'The assertion is not for this server alone: aud.' };
+  if (exp > nowSec + maxLifetimeSec + clockToleranceSec) return { refused: 'The assertion expires too late: exp.' };
+  if (iat !== undefined && iat > nowSec + clockToleranceSec) return { refused: 'The assertion is from later: iat.' };
+  if (typeof jti !== 'string' || jti === '' || jti.length > maxJtiLength)
+    return { refused: 'The assertion has no usable jti.' };
+  const hash = createHash('sha256')
+    .update(JSON.stringify([expected.clientId, jti]))
+    .digest();
+  return { hash, expiresAt: new Date((exp + clockToleranceSec) * 1000) };
+}
+
+function reasonOf(error: errors.JOSEError): string {
+  if (error instanceof errors.JWTExpired) return 'The assertion has expired: exp.';
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return `The assertion has a wrong or missing claim: ${error.claim}.`;
+  if (error instanceof errors.JWSSignatureVerificationFailed) return 'The signature of the assertion is invalid.';
+  if (error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys)
+    return 'The assertion names no key of the client: kid and alg.';
+  return 'The assertion is not a signed JWT.';
+}

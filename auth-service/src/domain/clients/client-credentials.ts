@@ -1,0 +1,85 @@
+import { assertionType, claimedClient } from './client-assertion.ts';
+
+/** The parameters of a token request that authenticate the client. */
+export type CredentialParameters = Readonly<{
+  client_id?: string | undefined;
+  client_secret?: string | undefined;
+  client_assertion?: string | undefined;
+  client_assertion_type?: string | undefined;
+}>;
+
+export type ClientCredentials = Readonly<{ clientId: string }> &
+  (
+    | Readonly<{ method: 'client_secret_basic' | 'client_secret_post'; secret: string }>
+    | Readonly<{ method: 'private_key_jwt'; assertion: string }>
+  );
+
+/** Why a request names no client: an error code of RFC 6749 section 5.2, and its description. */
+export type CredentialRefusal = Readonly<{ error: 'invalid_client' | 'invalid_request'; reason: string }>;
+
+/**
+ * Reads how a client authenticates. It may use one method in a request (RFC 6749 section 2.3): with two, it would be unclear
+ * which client is meant.
+ */
+export function readClientCredentials(
+  authorization: string | undefined,
+  form: CredentialParameters,
+): ClientCredentials | CredentialRefusal {
+  const { client_secret: secret, client_assertion: assertion, client_assertion_type: type } = form;
+  const withAssertion = assertion !== undefined || type !== undefined;
+  const methods = [authorization !== undefined, secret !== undefined, withAssertion].filter(Boolean).length;
+  if (methods > 1) return invalid('The request uses more than one way to authenticate the client.');
+  const read =
+    authorization !== undefined
+      ? readBasic(authorization)
+      : withAssertion
+        ? readAssertion(assertion, type)
+        : readPost(form);
+  if ('error' in read) return read;
+  if (form.client_id !== undefined && form.client_id !== read.clientId)
+    return invalid('client_id names another client than the credentials.');
+  return read;
+}
+
+// RFC 7617 section 2, and the scheme's name in any case.
+const basic = /^Basic +([A-Za-z0-9+/]+={0,2})$/i;
+
+function readBasic(authorization: string): ClientCredentials | CredentialRefusal {
+  const [, encoded] = basic.exec(authorization) ?? [];
+  const pair = encoded === undefined ? '' : Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  const clientId = decodeForm(pair.slice(0, Math.max(0, colon)));
+  const secret = decodeForm(pair.slice(colon + 1));
+  if (colon < 1 || clientId === undefined || secret === undefined)
+    return { error: 'invalid_client', reason: 'Authorization is not HTTP Basic with a client and a secret.' };
+  return { method: 'client_secret_basic', clientId, secret };
+}
+
+/** Both halves are form-encoded before they are joined (RFC 6749 section 2.3.1). */
+function decodeForm(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}
+
+function readAssertion(assertion: string | undefined, type: string | undefined): ClientCredentials | CredentialRefusal {
+  if (assertion === undefined || type !== assertionType)
+    return invalid(`client_assertion and client_assertion_type=${assertionType} belong together.`);
+  const clientId = claimedClient(assertion);
+  if (clientId === undefined)
+    return { error: 'invalid_client', reason: 'client_assertion is not a JWT with the client as sub.' };
+  return { method: 'private_key_jwt', clientId, assertion };
+}
+
+function readPost({
+  client_id: clientId,
+  client_secret: secret,
+}: CredentialParameters): ClientCredentials | CredentialRefusal {
+  if (secret === undefined) return { error: 'invalid_client', reason: 'The request does not authenticate the client.' };
+  if (clientId === undefined) return invalid('client_secret needs client_id.');
+  return { method: 'client_secret_post', clientId, secret };
+}
+
+const invalid = (reason: string): CredentialRefusal => ({ error: 'invalid_request', reason });

@@ -1,0 +1,49 @@
+import { createPublicKey, type JsonWebKeyInput } from 'node:crypto';
+import { z } from 'zod';
+import { maxClientKeys } from './client-rules.ts';
+
+/** Algorithms of client assertions. The key decides which of them it can be used with. */
+export const assertionAlgorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'] as const;
+
+const value = z.string().regex(/^[A-Za-z0-9_-]{1,1024}$/, 'must be base64url');
+const named = {
+  kid: z.string().min(1).max(128),
+  use: z.literal('sig').exactOptional(),
+  // Refuses a private key loudly: its owner must replace it. Other members are dropped.
+  d: z.never('is a private key: give the public one alone').exactOptional(),
+};
+
+const ellipticKey = z.object({ ...named, kty: z.literal('EC'), crv: z.enum(['P-256', 'P-384']), x: value, y: value });
+const edwardsKey = z.object({ ...named, kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: value });
+const rsaKey = z.object({
+  ...named,
+  kty: z.literal('RSA'),
+  // Without it, one key would serve two algorithms. The other types of key have one algorithm each.
+  alg: z.enum(['RS256', 'PS256']),
+  n: value,
+  // A large exponent makes each verification expensive.
+  e: z.literal('AQAB'),
+});
+
+/** Public keys for signatures only. */
+const publicKey = z
+  .discriminatedUnion('kty', [ellipticKey, edwardsKey, rsaKey])
+  .refine(isUsable, 'must be a public key: EC on P-256 or P-384, Ed25519, or RSA of 2048 to 4096 bits');
+
+/** A client's public keys (RFC 7517), each with a `kid` of its own. */
+export const clientKeySet = z
+  .object({ keys: z.array(publicKey).min(1).max(maxClientKeys) })
+  .refine(({ keys }) => new Set(keys.map(({ kid }) => kid)).size === keys.length, 'each key needs a kid of its own')
+  .meta({ id: 'ClientKeySet' });
+
+export type ClientKeySet = z.infer<typeof clientKeySet>;
+
+function isUsable(jwk: object): boolean {
+  try {
+    const { asymmetricKeyDetails } = createPublicKey({ key: jwk, format: 'jwk' } as JsonWebKeyInput);
+    const { modulusLength = 2048 } = asymmetricKeyDetails ?? {};
+    return modulusLength >= 2048 && modulusLength <= 4096;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,35 @@
+/** How a client gets tokens: for itself (RFC 6749 section 4.4), or for a user who consented (RFC 8693). */
+export const grantTypes = ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'] as const;
+
+export type GrantType = (typeof grantTypes)[number];
+
+export type ClientStatus = 'active' | 'disabled';
+
+/** Client ids begin with this, so that no client can have the id of a person. */
+export const clientIdPrefix = 'client-';
+
+const clientIdPattern = /^client-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export const isClientId = (text: string): boolean => clientIdPattern.test(text);
+
+export const maxClientKeys = 8;
+export const maxScopes = 64;
+/** How long the previous secret may stay valid after a rotation, in seconds. */
+export const maxSecretOverlapSec = 7 * 24 * 3600;
+export const defaultSecretOverlapSec = 24 * 3600;
+
+/** What decides the tokens that a client can get. */
+export type ClientRights = Readonly<{
+  status: ClientStatus;
+  scopes: readonly string[];
+  grantTypes: readonly GrantType[];
+}>;
+
+/** Whether a change takes something away, so that tokens issued before it must end. */
+export function losesRights(from: ClientRights, to: ClientRights): boolean {
+  return (
+    (from.status === 'active' && to.status === 'disabled') ||
+    from.scopes.some((scope) => !to.scopes.includes(scope)) ||
+    from.grantTypes.some((type) => !to.grantTypes.includes(type))
+  );
+}

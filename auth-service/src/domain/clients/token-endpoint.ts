@@ -1,0 +1,7 @@
+export const tokenPath = '/v1/auth/token';
+
+/** A public URL below the issuer, which may end in a slash. */
+export const publicUrl = (issuer: string, path: string): string => issuer.replace(/\/+$/, '') + path;
+
+/** What client assertions may name as their audience (RFC 7523 section 3). */
+export const assertionAudiences = (issuer: string): readonly string[] => [issuer, publicUrl(issuer, tokenPath)];

@@ -1,0 +1,29 @@
+import { createRouter } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { assertionAlgorithms } from '../../domain/clients/client-keys.ts';
+import { grantTypes } from '../../domain/clients/client-rules.ts';
+import { publicUrl, tokenPath } from '../../domain/clients/token-endpoint.ts';
+
+export const metadataPath = '/.well-known/oauth-authorization-server';
+
+type MetadataParts = Readonly<{ issuer: Readonly<{ issuer: string }>; scopes: readonly string[] }>;
+
+/** Authorization server metadata (RFC 8414), by which OAuth clients find the token endpoint. */
+export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): Router {
+  const metadata = {
+    issuer,
+    token_endpoint: publicUrl(issuer, tokenPath),
+    jwks_uri: publicUrl(issuer, '/.well-known/jwks.json'),
+    scopes_supported: scopes,
+    // Required, and empty: there is no authorization endpoint.
+    response_types_supported: [],
+    grant_types_supported: grantTypes,
+    token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+    token_endpoint_auth_signing_alg_values_supported: assertionAlgorithms,
+  };
+  const router = createRouter();
+  router.get(metadataPath, (_req, res) => {
+    res.set('cache-control', 'public, max-age=300').json(metadata);
+  });
+  return router;
+}

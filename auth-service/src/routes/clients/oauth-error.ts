@@ -1,0 +1,32 @@
+import type { FormatError } from '@countersign/service-kit';
+import { z } from 'zod';
+import { tokenPath } from '../../domain/clients/token-endpoint.ts';
+import type { ErrorCode } from '../../errors.ts';
+
+/** The error body that OAuth libraries read (RFC 6749 section 5.2). */
+export const oauthError = z
+  .object({ error: z.string(), error_description: z.string() })
+  .meta({ id: 'OAuthError', description: 'RFC 6749 section 5.2.' });
+
+/** Codes of this service that OAuth has another name for. */
+const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
+  payload_too_large: 'invalid_request',
+  unsupported_media_type: 'invalid_request',
+  too_many_attempts: 'temporarily_unavailable',
+};
+
+/**
+ * Formats errors of the token endpoint. A 401 names the scheme Basic unless the body had the credentials: libraries that find a
+ * challenge do not read the body (RFC 6749 section 5.2 asks for one only after an `Authorization` header).
+ */
+export const formatOAuthError: FormatError = ({ code, errors }, { status, title }, req) => {
+  if (req.path !== tokenPath) return undefined;
+  const error = standardNames[code as ErrorCode] ?? code;
+  const description = errors?.map(({ message }) => message).join(' ') ?? title;
+  const body: z.infer<typeof oauthError> = { error, error_description: description };
+  const isChallenge = status === 401 && !hasCredentials(req.body);
+  return { body, ...(isChallenge && { headers: { 'www-authenticate': 'Basic realm="token endpoint"' } }) };
+};
+
+const hasCredentials = (body: unknown): boolean =>
+  typeof body === 'object' && body !== null && ('client_secret' in body || 'client_assertion' in body);

@@ -54,7 +54,7 @@ export const errors = {
     fault: 'caller',
     title: 'The scope is malformed, or is more than the client may have.',
   },
-  invalid_target: { status: 400, fault: 'caller', title: 'No token is issued for this audience or resource.' },
+  target_not_offered: { status: 400, fault: 'caller', title: 'No token is issued for this audience or resource.' },
   refresh_token_reused: {
     status: 401,
     fault: 'caller',

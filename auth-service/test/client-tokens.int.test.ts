@@ -120,11 +120,11 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
     });
 
     describe('refuses', () => {
-      const nobody = 'client-01936f00-0000-7000-8000-000000000000';
+      const unknownId = 'client-01936f00-0000-7000-8000-000000000000';
       test.each<[string, (made: MadeClient) => Parameters<typeof askForToken>[2] & { form?: Form }]>([
         ['a wrong secret', ({ id }) => ({ headers: basic(id, 'wrong') })],
         ['an empty secret', ({ id }) => ({ headers: basic(id, '') })],
-        ['an unknown client', ({ secret }) => ({ headers: basic(nobody, secret) })],
+        ['an unknown client', ({ secret }) => ({ headers: basic(unknownId, secret) })],
         ['a client id that no database can store', ({ secret }) => ({ headers: basic('client-\0', secret) })],
         ['another scheme', () => ({ headers: { authorization: 'Bearer abc' } })],
         ['Basic that is not Base64', () => ({ headers: { authorization: 'Basic {}' } })],
@@ -177,7 +177,7 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         [
           'another client_id than in Basic',
           (made) => ({
-            form: { ...grant, client_id: nobody },
+            form: { ...grant, client_id: unknownId },
             headers: basic(made.id, made.secret),
           }),
         ],

@@ -10,6 +10,7 @@ export const oauthError = z
 
 /** Codes of this service that OAuth has another name for. */
 const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
+  target_not_offered: 'invalid_target',
   payload_too_large: 'invalid_request',
   unsupported_media_type: 'invalid_request',
   too_many_attempts: 'temporarily_unavailable',

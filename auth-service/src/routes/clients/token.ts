@@ -72,7 +72,7 @@ export const issueTokenEndpoint = endpoint({
     'unauthorized_client',
     'unsupported_grant_type',
     'invalid_scope',
-    'invalid_target',
+    'target_not_offered',
     'too_many_attempts',
   ],
   errorBody: oauthError,
@@ -127,12 +127,12 @@ function authenticate(
   return authenticateClient(parts, credentials, networkOf(ip ?? undefined));
 }
 
-/** All tokens are for one audience, so another one cannot be had. @throws AppError `invalid_target`. */
+/** All tokens are for one audience, so another one cannot be had. @throws AppError `target_not_offered`. */
 function assertTarget({ audience, resource }: TokenForm, issuer: TokenIssuer): void {
   const { origin } = new URL(issuer.issuer);
   const isOurs = (url: string) => URL.canParse(url) && new URL(url).origin === origin;
   if (!audience.every((name) => name === issuer.audience) || !resource.every(isOurs))
-    throw new AppError('invalid_target');
+    throw new AppError('target_not_offered');
 }
 
 const invalidRequest = (message: string) => new AppError('invalid_request', { errors: [{ path: 'body', message }] });

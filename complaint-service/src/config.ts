@@ -5,6 +5,7 @@ import {
   type Environment,
   port,
   readConfig,
+  wholeNumber,
 } from '@countersign/service-kit';
 import { z } from 'zod';
 
@@ -13,6 +14,8 @@ const schema = z.object({
   ...callerConfig,
   COMPLAINTS_PORT: port(8083),
   COMPLAINTS_DATABASE_URL: z.url().optional(),
+  /** Of one tenant, in MiB. */
+  COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
 });
 
 export type ComplaintsConfig = z.infer<typeof schema>;

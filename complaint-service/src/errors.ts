@@ -41,6 +41,39 @@ export const errors = {
     title: 'This id does not belong to an active member of this tenant.',
   },
   invalid_duplicate: { status: 422, fault: 'caller', title: 'The complaint cannot be a duplicate of this one.' },
+  unsupported_file_type: {
+    status: 415,
+    fault: 'caller',
+    title: 'The file is not a JPEG, PNG or WebP image, a PDF document or plain text.',
+  },
+  unreadable_image: { status: 422, fault: 'caller', title: 'The image is damaged or has too many pixels.' },
+  unknown_comment: {
+    status: 422,
+    fault: 'caller',
+    title: 'This id does not belong to a comment of yours on the complaint.',
+  },
+  too_many_attachments: {
+    status: 409,
+    fault: 'caller',
+    title: 'The complaint has as many attachments as it may have.',
+  },
+  attachment_space_full: {
+    status: 409,
+    fault: 'capacity',
+    title: 'The attachments of your tenant take up all the space that it has.',
+  },
+  attachments_busy: {
+    status: 503,
+    fault: 'capacity',
+    title: 'Too many images are processed right now. Try again shortly.',
+    retryAfterSec: 5,
+  },
+  too_many_streams: {
+    status: 429,
+    fault: 'caller',
+    title: 'You have too many event streams open. Close some first.',
+    retryAfterSec: 30,
+  },
   people_unavailable: {
     status: 503,
     fault: 'upstream',

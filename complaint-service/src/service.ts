@@ -6,6 +6,12 @@ import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import type { ComplaintsConfig } from './config.ts';
 import { createPeopleDirectory } from './directory/people-directory.ts';
+import { createAttachmentStore } from './files/attachment-store.ts';
+import { openEventFeed } from './flows/events/event-feed.ts';
+import { OpenStreams } from './flows/events/open-streams.ts';
+import type { FlowParts } from './flows/parts.ts';
+import { isUpload } from './routes/attachments/attachments.ts';
+import { eventSocket } from './routes/events/event-socket.ts';
 import { complaintsDatabase } from './store/database.ts';
 import type { ComplaintsSchema } from './store/schema/schema.ts';
 
@@ -34,12 +40,28 @@ export async function start(
     timeoutMs: nestedCallMs,
   });
   const people = createPeopleDirectory(callService, { logger });
+  const files = createAttachmentStore(join(config.COUNTERSIGN_HOME, 'data', 'complaint-attachments'));
+  const attachmentSpace = config.COMPLAINTS_ATTACHMENT_SPACE_MB * 1024 * 1024;
+  const feed = await openEventFeed(db);
+  const flows: FlowParts = {
+    db,
+    newId: uuidv7,
+    now: () => new Date(),
+    people,
+    files,
+    attachmentSpace,
+    feed,
+    streams: new OpenStreams(),
+  };
   return serveBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
     config,
     logger,
     database: db,
-    createApp: (parts) => createApp(parts, { db, newId: uuidv7, now: () => new Date(), people }),
+    streams: isUpload,
+    upgrade: eventSocket(flows, logger),
+    beforeDrain: () => feed.end(),
+    createApp: (parts) => createApp(parts, flows),
   });
 }

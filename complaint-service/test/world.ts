@@ -1,12 +1,20 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type TestDatabase, tenants, people as usual } from '@countersign/testing';
 import { serviceWorld } from '@countersign/testing/service';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from '../src/app.ts';
 import type { Member, PeopleDirectory } from '../src/domain/people.ts';
+import { createAttachmentStore } from '../src/files/attachment-store.ts';
+import { openEventFeed } from '../src/flows/events/event-feed.ts';
+import { OpenStreams } from '../src/flows/events/open-streams.ts';
+import type { FlowParts } from '../src/flows/parts.ts';
 import { api } from '../src/routes/api.ts';
+import { isUpload } from '../src/routes/attachments/attachments.ts';
 import { complaintsDatabase } from '../src/store/database.ts';
 import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
-import { asUser, type Trx } from '../src/store/scope.ts';
+import { asUser, type ComplaintsDatabase, type Trx } from '../src/store/scope.ts';
 
 export const audience = 'complaint-service';
 
@@ -36,11 +44,19 @@ const tables = [
   'teams',
   'team_members',
   'settings',
+  'attachments',
+  'attachment_space',
   'members',
   'statistics_by_status',
   'statistics_by_age',
   'statistics_times',
 ] as const;
+
+/** Small, so that tests can fill it. */
+export const attachmentSpace = 2 * 1024 * 1024;
+
+/** Short, so that tests see what a quiet stream sends. */
+const quietMs = 300;
 
 /** Starts the service on an empty database. Tests can choose new ids and read every row. */
 export async function complaintsWorld(where: TestDatabase, directory: PeopleDirectory = directoryOf()) {
@@ -49,14 +65,39 @@ export async function complaintsWorld(where: TestDatabase, directory: PeopleDire
   let laterMs = 0;
   const newId = () => forcedId ?? uuidv7();
   const now = () => new Date(Date.now() + laterMs);
+  const attachments = await mkdtemp(join(tmpdir(), 'complaint-attachments-'));
+  const files = createAttachmentStore(attachments);
+  const feed = await openEventFeed(database.db, quietMs);
+  const streams = new OpenStreams();
+  const flows = (db: ComplaintsDatabase): FlowParts => ({
+    db,
+    newId,
+    now,
+    people: directory,
+    files,
+    attachmentSpace,
+    feed,
+    streams,
+  });
   const world = await serviceWorld({
     audience,
     api,
     database,
-    createApp: ({ db, ...parts }) => createApp(parts, { db, newId, now, people: directory }),
+    streams: isUpload,
+    createApp: ({ db, ...parts }) => createApp(parts, flows(db)),
   });
   return {
     ...world,
+    files,
+    feed,
+    flows: flows(database.db),
+    /** The directory of the stored files. */
+    attachments,
+    async close() {
+      await feed.end();
+      await world.close();
+      await rm(attachments, { recursive: true });
+    },
     /** Makes every new id this one. Undefined restores fresh ids. */
     nextIds(id: string | undefined) {
       forcedId = id;

@@ -36,7 +36,11 @@ export const errorTable = {
   token_signature_invalid: refusedToken("The access token's signature is invalid."),
   token_audience_refused: refusedToken('The access token was issued for another audience.'),
   token_client_refused: refusedToken('The access token was issued to another client.'),
-  token_machine_refused: refusedToken('The access token belongs to a machine, not to a user.'),
+  token_machine_refused: refusedToken(
+    'The access token belongs to a machine, and machines of its issuer are not accepted.',
+  ),
+  token_actor_invalid: refusedToken('The actor in the access token is malformed.'),
+  token_context_too_long: refusedToken('The access token says more than a service can be told.'),
   token_requirement_unmet: refusedToken('The access token lacks a claim that this API requires.'),
   token_lifetime_refused: refusedToken('The access token is valid for too long.'),
   token_expired: refusedToken('The access token has expired.'),
@@ -65,6 +69,10 @@ export const errorTable = {
     title: 'The DPoP proof must contain the nonce from this response.',
   },
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  insufficient_scope: { status: 403, fault: 'caller', title: 'The access token lacks a scope that this needs.' },
+  client_not_allowed: { status: 403, fault: 'caller', title: 'This client is not allowed to do this.' },
+  actor_not_allowed: { status: 403, fault: 'caller', title: 'This actor is not allowed to act for the caller here.' },
+  claim_not_allowed: { status: 403, fault: 'caller', title: 'The access token lacks a claim that this needs.' },
   origin_not_allowed: { status: 403, fault: 'caller', title: 'Requests from this origin are not allowed.' },
   tenant_mismatch: { status: 403, fault: 'caller', title: 'This belongs to another tenant.' },
 

@@ -6,6 +6,9 @@ import type { Params, Policy } from './routing/policy.ts';
 import type { Transaction } from './tokens/txn-token.ts';
 import type { TokenStatus, VerifiedToken } from './tokens/verified-token.ts';
 
+/** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
+export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
+
 /**
  * The contents of the request's one log line. Each stage adds what it learns, so that a refusal is logged with it too.
  * All fields exist from the start: an object that grows costs more than the work of some stages.
@@ -20,13 +23,22 @@ export class RequestRecord {
   route: string | undefined = undefined;
   /** The route's rule that was evaluated last: the one that refused the request, or the last one that passed. */
   rule: string | undefined = undefined;
-  /** The schemes that the route accepts, and the one that the client used. A 401 challenge depends on both. */
+  /** The schemes that the route accepts, and the one that the client used. A challenge depends on both. */
   schemes: readonly Scheme[] | undefined = undefined;
   scheme: Scheme | undefined = undefined;
-  identity: 'user' | 'anonymous' | 'service' | undefined = undefined;
+  /** The scopes that the route requires, and where clients find the authorization server. A challenge names both. */
+  scopes: readonly string[] | undefined = undefined;
+  metadata: ChallengeMetadata | undefined = undefined;
+  /** The host that the client named, in lower case. */
+  host: string | undefined = undefined;
+  identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
   userId: string | undefined = undefined;
+  /** The machine, or the client through which the user came. */
+  clientId: string | undefined = undefined;
+  /** The `sub` of the actor that acts for the caller. */
+  actor: string | undefined = undefined;
   serviceId: string | undefined = undefined;
-  /** On nested calls for a user: the id of the user's original request. */
+  /** On nested calls for a user or a machine: the id of its original request. */
   transactionId: string | undefined = undefined;
   tenantId: string | undefined = undefined;
   upstream: string | undefined = undefined;
@@ -104,26 +116,24 @@ export type Client = Readonly<{
  */
 export type Caller =
   | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
-  | Readonly<{
-      kind: 'user';
-      userId: string;
-      role: string;
-      tenantId: string;
-      token: VerifiedToken;
-      /**
-       * Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder.
-       */
-      bound: boolean;
-      /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
-      jkt: string | undefined;
-    }>
-  /** A service, on the internal listener. Without `user` it calls for itself. */
-  | Readonly<{ kind: 'service'; serviceId: string; user?: Transaction }>;
+  | (Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }> & Bearer)
+  /** A machine with a token of its own. It is never a user. */
+  | (Readonly<{ kind: 'client'; clientId: string; role: string | undefined; tenantId: string | undefined }> & Bearer)
+  /** A service, on the internal listener. Without `principal` it calls for itself. */
+  | Readonly<{ kind: 'service'; serviceId: string; principal?: Transaction | undefined }>;
 
-/** The user's token behind a request, which must stay valid while the request goes on. */
+type Bearer = Readonly<{
+  token: VerifiedToken;
+  /** Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder. */
+  bound: boolean;
+  /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
+  jkt: string | undefined;
+}>;
+
+/** The token behind a request, which must stay valid while the request goes on. */
 export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
-  if (caller.kind === 'user') return caller.token;
-  return caller.kind === 'service' ? caller.user?.token : undefined;
+  if (caller.kind === 'anonymous') return undefined;
+  return caller.kind === 'service' ? caller.principal?.token : caller.token;
 }
 
 /** What the service receives in one attempt. Nothing is added or removed after it is signed. */

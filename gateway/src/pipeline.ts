@@ -1,16 +1,15 @@
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
-import type { PreflightHeaders } from './stages/cors.ts';
-import { respondToServerOptions } from './stages/match.ts';
+import type { OwnAnswer } from './stages/resource-metadata.ts';
 
 /**
  * One function per stage. Each takes the result of the previous one and returns the next type, or throws an `AppError`.
  */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;
-  /** Public listener with `cors` only. Returns the headers of a preflight's response. */
-  cors?: ((incoming: Incoming) => PreflightHeaders | undefined) | undefined;
+  /** Preflights, `OPTIONS *` and metadata: what no service answers. */
+  answerItself(incoming: Incoming): OwnAnswer | undefined;
   match(incoming: Incoming): Matched;
   authenticate(matched: Matched): Authenticated | Promise<Authenticated>;
   authorize(authenticated: Authenticated): Permitted;
@@ -48,9 +47,9 @@ export function createPipeline(stages: Stages): Pipeline {
   async function run(arrival: Arrival, response?: ServerResponse, upgrade?: UpgradeSocket): Promise<void> {
     const incoming = stages.sanitize(arrival);
     // An upgrade is never a preflight, but its record gets the CORS headers too.
-    const answer = stages.cors?.(incoming) ?? respondToServerOptions(incoming);
+    const answer = stages.answerItself(incoming);
     if (answer !== undefined && response !== undefined) {
-      response.writeHead(204, answer).end();
+      response.writeHead(answer.status, answer.headers).end(answer.body);
       return;
     }
     if (upgrade !== undefined) stages.checkOrigin?.(incoming);

@@ -4,6 +4,7 @@ import { type Answer, answerOf } from '@countersign/service-kit';
 import type { Scheme } from './config/config.ts';
 import { AppError, type Code, errorTable } from './errors.ts';
 import type { RequestRecord } from './exchange.ts';
+import { headersFrom } from './http/flat-headers.ts';
 import { discardBody } from './http/lingering-close.ts';
 import { securityHeaders } from './http/security-headers.ts';
 import { proofAlgorithms } from './tokens/dpop/dpop-key.ts';
@@ -34,9 +35,9 @@ export function createRespond(): Respond {
         ...securityHeaders,
         ...challengeFor(error.code, record),
         ...response.headers,
-        ...headersOf(record.limits),
-        ...headersOf(record.cors),
-        ...headersOf(record.nonce),
+        ...headersFrom(record.limits),
+        ...headersFrom(record.cors),
+        ...headersFrom(record.nonce),
         'content-length': String(Buffer.byteLength(response.body)),
         'x-request-id': record.requestId,
       },
@@ -77,16 +78,8 @@ export function createRespond(): Respond {
   };
 }
 
-function headersOf(flat: readonly string[] = []): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (let at = 0; at < flat.length; at += 2) headers[flat[at] ?? ''] = flat[at + 1] ?? '';
-  return headers;
-}
-
 const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-
-const algorithms = `algs="${proofAlgorithms.join(' ')}"`;
 
 /**
  * Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whatever scheme the
@@ -103,33 +96,46 @@ const proofErrors: Partial<Record<Code, string>> = {
   dpop_nonce_required: 'use_dpop_nonce',
 };
 
+type Challenged = Pick<RequestRecord, 'scheme' | 'schemes' | 'scopes' | 'metadata' | 'host' | 'path'>;
+
 /**
  * `WWW-Authenticate` of a refusal, in the scheme that the client used. A client without a token learns which scheme the
- * route accepts: a bare `Bearer`, or DPoP where only bound tokens are accepted.
+ * route accepts: Bearer, or DPoP where only bound tokens are accepted. Every challenge of the public listener names the
+ * metadata of the resource, if there is any.
  *
- * @see RFC 6750 section 3, RFC 9449 section 7.1
+ * @see RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1
  */
-export function challengeFor(
-  code: Code,
-  { scheme = 'Bearer', schemes = ['Bearer'] }: Pick<RequestRecord, 'scheme' | 'schemes'>,
-): Readonly<Record<string, string>> {
+export function challengeFor(code: Code, record: Challenged): Readonly<Record<string, string>> {
+  const { scheme = 'Bearer', schemes = ['Bearer'] } = record;
   if (code === 'token_missing')
-    return { 'www-authenticate': schemes.includes('Bearer') ? 'Bearer' : `DPoP ${algorithms}` };
-  if (code === 'insufficient_role') return challenge(scheme, 'insufficient_scope');
+    return challenge(schemes.includes('Bearer') ? 'Bearer' : 'DPoP', record, scopeOf(record));
+  if (code === 'insufficient_role') return challenge(scheme, record, { error: 'insufficient_scope' });
+  if (code === 'insufficient_scope') return challenge(scheme, record, { error: code, ...scopeOf(record) });
   const { status, title } = errorTable[code];
   const proofError = proofErrors[code];
-  if (proofError !== undefined) return challenge('DPoP', proofError, title);
+  if (proofError !== undefined) return challenge('DPoP', record, { error: proofError, error_description: title });
   if (status !== 401) return {};
   // A 401 must name a scheme (RFC 9110 section 15.5.2), but none is registered for a service that authenticates by its
   // signature.
-  return code.startsWith('token_') ? challenge(scheme, 'invalid_token', title) : { 'www-authenticate': 'Countersign' };
+  if (!code.startsWith('token_')) return { 'www-authenticate': 'Countersign' };
+  return challenge(scheme, record, { error: 'invalid_token', error_description: title });
 }
 
-function challenge(scheme: Scheme, error: string, description?: string): Readonly<Record<string, string>> {
-  const parameters = [
-    `error="${error}"`,
-    ...(description === undefined ? [] : [`error_description="${description}"`]),
-    ...(scheme === 'DPoP' ? [algorithms] : []),
-  ];
-  return { 'www-authenticate': `${scheme} ${parameters.join(', ')}` };
+/** The scopes of the route, with which a client asks for a token that passes. */
+const scopeOf = ({ scopes = [] }: Challenged): Readonly<Record<string, string>> =>
+  scopes.length === 0 ? {} : { scope: scopes.join(' ') };
+
+function challenge(
+  scheme: Scheme,
+  { metadata, host, path }: Challenged,
+  parameters: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const all = {
+    ...parameters,
+    ...(scheme === 'DPoP' && { algs: proofAlgorithms.join(' ') }),
+    ...(metadata && { resource_metadata: metadata.urlFor(host, path) }),
+  };
+  // No value has a quote or a backslash: titles are ours, and the grammars of scopes and paths have neither.
+  const text = Object.entries(all).map(([name, value]) => `${name}="${value}"`);
+  return { 'www-authenticate': [scheme, text.join(', ')].join(' ').trimEnd() };
 }

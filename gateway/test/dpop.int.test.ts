@@ -326,7 +326,13 @@ describe('a token that is bound to a key', () => {
         401,
         'token_missing',
       ],
-      ['when there is a proof but no token', () => ({ proofs: [good()] }), 401, 'token_missing', /^Bearer$/],
+      [
+        'when there is a proof but no token',
+        () => ({ proofs: [good()] }),
+        401,
+        'token_missing',
+        /^Bearer resource_metadata="[^"]+"$/,
+      ],
       [
         'with a proof that Connection names',
         () => ({ auth: `DPoP ${token}`, proofs: [good()], lines: 'Connection: dpop\r\n' }),
@@ -478,7 +484,8 @@ describe('a token that is bound to a key', () => {
 });
 
 function challengeOf(error: string): RegExp {
-  return new RegExp(`^DPoP error="${error}", error_description="[^"]+", algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"$`);
+  const algs = `algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"`;
+  return new RegExp(`^DPoP error="${error}", error_description="[^"]+", ${algs}, resource_metadata="[^"]+"$`);
 }
 
 describe('a route that requires bound tokens', () => {
@@ -493,7 +500,7 @@ describe('a route that requires bound tokens', () => {
   test('offers only DPoP in its challenge', async () => {
     const { status, code, headers } = await ask({ path: '/v1/bound' });
     expect([status, code]).toEqual([401, 'token_missing']);
-    expect(headers['www-authenticate']).toBe('DPoP algs="ES256 ES384 EdDSA Ed25519 RS256 PS256"');
+    expect(headers['www-authenticate']).toMatch(/^DPoP algs="ES256 ES384 EdDSA Ed25519 RS256 PS256", resource_/);
   });
 
   test.each([

@@ -132,7 +132,7 @@ describe('a token with a binding that the listener cannot check', () => {
     const token = await plain.issuer.accessToken({ cnf: { 'x5t#S256': thumbprint } });
     const listening = { ...plain, file };
     expect((await run(token, (path) => ['token', path], listening)).code).toBe(0);
-    expect(await shownContext(token, listening)).toMatch(/^ip="192\.0\.2\.1", iss=.*, amr=\("pwd"\)$/);
+    expect(await shownContext(token, listening)).toMatch(/^ip="192\.0\.2\.1", iss=.*, amr=\("pwd"\), client="web"$/);
   });
 });
 

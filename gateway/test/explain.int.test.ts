@@ -4,6 +4,7 @@ import type { Header } from '../src/explain/example-request.ts';
 import { explainRequest } from '../src/explain/explanation.ts';
 import type { PolicyCaller } from '../src/routing/policy.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+import { exampleUser } from './kit/example-caller.ts';
 
 const app = 'https://app.example.test';
 const host: Header = ['Host', 'gateway.test'];
@@ -34,7 +35,7 @@ type Asked = Readonly<{
 async function explained({ line, role, headers = [] }: Asked) {
   const [method = '', target = ''] = line.split(' ');
   const caller: PolicyCaller =
-    role === undefined ? { kind: 'anonymous' } : { kind: 'user', userId: 'u1', role, tenantId: acme, bound: false };
+    role === undefined ? { kind: 'anonymous' } : exampleUser({ role, tenantId: acme }, { clientId: 'web' });
   const config = loadConfig(gateway.file, { HASHED_SECRET: gateway.hmacSecret });
   return explainRequest(config, { method, target, caller }, [host, ...headers], Date.now());
 }

@@ -45,7 +45,14 @@ describe('the signed identity', () => {
       userId: '01890a5d-ac96-774b-bcce-b302099a8057',
       role: 'agent',
       tenantId: acme,
-      context: { ip: '127.0.0.1', iss: 'http://issuer.test', sid: 's-1', authTime: 1_700_000_000, amr: ['pwd'] },
+      context: {
+        ip: '127.0.0.1',
+        iss: 'http://issuer.test',
+        sid: 's-1',
+        authTime: 1_700_000_000,
+        amr: ['pwd'],
+        client: 'web',
+      },
     });
   });
 

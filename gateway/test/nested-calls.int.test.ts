@@ -6,6 +6,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { explainRequest } from '../src/explain/explanation.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
+import { exampleUser } from './kit/example-caller.ts';
 import { callingServices, type NestedCall, sendCall, signCall } from './nested-caller.ts';
 
 type Headers = readonly (readonly [name: string, value: string])[];
@@ -76,7 +77,8 @@ describe('a nested call', () => {
     ['stranger', 'GET', '/internal/lookup/7', false],
   ])('%s: %s %s is forwarded as explain says, for a user: %s', async (serviceId, method, target, isForUser) => {
     const config = loadConfig(gateway.file, { HASHED_SECRET: gateway.hmacSecret });
-    const caller = { kind: 'service', serviceId, ...(isForUser && { user: agent }) } as const;
+    const principal = isForUser ? exampleUser(agent, { clientId: 'web' }) : undefined;
+    const caller = { kind: 'service', serviceId, principal } as const;
     const { answer: refused, sends } = await explainRequest(config, { method, target, caller }, [], clock.nowMs());
     const before = gateway.upstream.requests.length;
     const { status, code } = await make({ method, target, ...(!isForUser && { txnToken: undefined }) }, serviceId);
@@ -390,6 +392,7 @@ describe('a nested call', () => {
     ['user', { user_id: 'u-9' }],
     ['member', { user_id: 'u-9', tenant_id: acme }],
     ['tenant', { tenant_id: acme }],
+    ['client', { client_id: 'web', tenant_id: acme }],
     ['key', { kid: '' }],
   ])('after revocation of the %s', (kind, names) => {
     let own: GatewayUnderTest;

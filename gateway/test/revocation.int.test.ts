@@ -38,6 +38,7 @@ describe('a revoked token', () => {
   });
 
   test.each([
+    ['client', { client_id: 'web', tenant_id: 't-1' }],
     ['member', { user_id: 'u-1', tenant_id: 't-1' }],
     ['user', { user_id: 'u-1' }],
     ['tenant', { tenant_id: 't-1' }],

@@ -64,6 +64,7 @@ describe('long responses and uploads', () => {
 
   test.each([
     ['session', { sid: 's-1' }],
+    ['client', { client_id: 'web', tenant_id: 't-1' }],
     ['member', { user_id: 'u-1', tenant_id: 't-1' }],
     ['user', { user_id: 'u-1' }],
     ['tenant', { tenant_id: 't-1' }],

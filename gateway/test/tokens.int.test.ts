@@ -31,10 +31,10 @@ describe('an access token at the edge', () => {
     expect((await ask(`authorization: bearer ${token}\r\n`)).status).toBe(200);
   });
 
-  test('that is missing is 401, and the challenge has only the scheme', async () => {
+  test('that is missing is 401, and the challenge has only the scheme and the metadata', async () => {
     const { status, code, headers } = await refused('');
     expect([status, code]).toEqual([401, 'token_missing']);
-    expect(headers['www-authenticate']).toBe('Bearer');
+    expect(headers['www-authenticate']).toMatch(/^Bearer resource_metadata="[^"]+"$/);
     expect(headers['cache-control']).toBe('no-store');
     expect(headers['x-content-type-options']).toBe('nosniff');
   });

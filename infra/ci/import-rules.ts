@@ -91,6 +91,8 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'routes',
       'flows',
       'directory',
+      'files',
+      'outgoing',
       'store',
       'domain',
       'errors.ts',

@@ -33,8 +33,10 @@ test('every program of another language whose runtime is here accepts signed req
       const { headers } = gateway.signedRequest({ path: '/hello' });
       const replayed = [await fetch(url, { headers }), await fetch(url, { headers })];
       expect(replayed.map(({ status }) => status)).toEqual([200, 401]);
-      const anonymous = gateway.signedRequest({ path: '/hello', as: { kind: 'anonymous' } });
-      expect((await fetch(url, { headers: anonymous.headers })).status).toBe(403);
+      for (const as of [{ kind: 'anonymous' }, { kind: 'client', clientId: 'client-1' }] as const) {
+        const { headers: others } = gateway.signedRequest({ path: '/hello', as });
+        expect((await fetch(url, { headers: others })).status).toBe(403);
+      }
     } finally {
       await service.stop();
       await keyServer.close();

@@ -1,5 +1,8 @@
 import type { PeopleDirectory } from '../domain/people.ts';
+import type { AttachmentStore } from '../files/attachment-store.ts';
 import type { ComplaintsDatabase } from '../store/scope.ts';
+import type { EventFeed } from './events/event-feed.ts';
+import type { OpenStreams } from './events/open-streams.ts';
 
 /** What every use case needs. */
 export type FlowParts = Readonly<{
@@ -8,6 +11,11 @@ export type FlowParts = Readonly<{
   newId: () => string;
   now: () => Date;
   people: PeopleDirectory;
+  files: AttachmentStore;
+  /** How many bytes the attachments of one tenant may take. */
+  attachmentSpace: number;
+  feed: EventFeed;
+  streams: OpenStreams;
 }>;
 
 /** Throws when the client knows another state of the complaint than this revision (`If-Match`). */

@@ -1,16 +1,20 @@
 import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
+import { attachFileEndpoint, listAttachmentsEndpoint, removeAttachmentEndpoint } from './attachments/attachments.ts';
+import { downloadAttachmentEndpoint } from './attachments/download.ts';
 import { addCategoryEndpoint, editCategoryEndpoint, listCategoriesEndpoint } from './catalogue/categories.ts';
 import { changeSettingsEndpoint, readSettingsEndpoint } from './catalogue/settings.ts';
 import { addTeamEndpoint, editTeamEndpoint, listTeamsEndpoint } from './catalogue/teams.ts';
 import { assignComplaintEndpoint, unassignComplaintEndpoint } from './complaints/assign.ts';
 import { commentEndpoint, listCommentsEndpoint } from './complaints/comments.ts';
+import { exportComplaintsEndpoint } from './complaints/export.ts';
 import { editComplaintEndpoint, fileComplaintEndpoint, readComplaintEndpoint } from './complaints/filing.ts';
 import { listHistoryEndpoint } from './complaints/history.ts';
 import { listComplaintsEndpoint } from './complaints/list.ts';
 import { readStatisticsEndpoint } from './complaints/statistics.ts';
 import { moveComplaintEndpoint } from './complaints/transition.ts';
 import { listWatchersEndpoint, unwatchEndpoint, watchEndpoint } from './complaints/watchers.ts';
+import { followEventsEndpoint } from './events/event-stream.ts';
 import { takeMemberNewsEndpoint } from './members/memberships.ts';
 
 /** The routes and the description of this service. A test fails when a route is missing. */
@@ -21,6 +25,8 @@ export const api: Api = {
   tags: [
     { name: 'Complaints', description: 'File, find, read and edit complaints.' },
     { name: 'Comments', description: 'Public comments and internal notes.' },
+    { name: 'Attachments', description: 'Photos and documents of complaints and comments.' },
+    { name: 'Events', description: 'What happens, as it happens.' },
     { name: 'Work', description: 'Assignments and the workflow.' },
     { name: 'Statistics', description: 'Counts and times of the tenant.' },
     { name: 'Catalogue', description: 'Categories, teams and settings of the tenant.' },
@@ -30,6 +36,8 @@ export const api: Api = {
   endpoints: [
     fileComplaintEndpoint,
     listComplaintsEndpoint,
+    exportComplaintsEndpoint,
+    followEventsEndpoint,
     readComplaintEndpoint,
     editComplaintEndpoint,
     moveComplaintEndpoint,
@@ -38,6 +46,10 @@ export const api: Api = {
     commentEndpoint,
     listCommentsEndpoint,
     listHistoryEndpoint,
+    attachFileEndpoint,
+    listAttachmentsEndpoint,
+    downloadAttachmentEndpoint,
+    removeAttachmentEndpoint,
     watchEndpoint,
     unwatchEndpoint,
     listWatchersEndpoint,

@@ -3,17 +3,21 @@ import { createRouter, describeCaller } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { knownRoles } from '../domain/access.ts';
 import type { FlowParts } from '../flows/parts.ts';
+import { attachmentRoutes } from './attachments/attachments.ts';
+import { downloadRoutes } from './attachments/download.ts';
 import { categoryRoutes } from './catalogue/categories.ts';
 import { settingsRoutes } from './catalogue/settings.ts';
 import { teamRoutes } from './catalogue/teams.ts';
 import { assignRoutes } from './complaints/assign.ts';
 import { commentRoutes } from './complaints/comments.ts';
+import { exportRoutes } from './complaints/export.ts';
 import { filingRoutes } from './complaints/filing.ts';
 import { historyRoutes } from './complaints/history.ts';
 import { listRoutes } from './complaints/list.ts';
 import { statisticsRoutes } from './complaints/statistics.ts';
 import { transitionRoutes } from './complaints/transition.ts';
 import { watcherRoutes } from './complaints/watchers.ts';
+import { eventRoutes } from './events/event-stream.ts';
 import { membershipRoutes } from './members/memberships.ts';
 
 /** Routes under /v1 serve signed-in users of one tenant. Routes under /internal serve other services. */
@@ -21,6 +25,9 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);
   return router.use(
+    // Before the routes of one complaint, whose id is a parameter.
+    exportRoutes(parts),
+    eventRoutes(parts),
     // Before the routes of one complaint, for which `statistics` would be an id.
     statisticsRoutes(parts),
     listRoutes(parts),
@@ -29,6 +36,8 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
     assignRoutes(parts),
     commentRoutes(parts),
     historyRoutes(parts),
+    attachmentRoutes(parts),
+    downloadRoutes(parts),
     watcherRoutes(parts),
     categoryRoutes(parts),
     teamRoutes(parts),

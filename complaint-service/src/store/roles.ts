@@ -2,7 +2,9 @@
 export const appRole = 'countersign_complaints_app';
 /** The role that stores membership news and returns the complaints of former agents to the queue of their tenant. */
 export const newsRole = 'countersign_complaints_news';
+/** The role that finds, in all tenants, what has become superfluous. It sees ids and times alone. */
+export const upkeepRole = 'countersign_complaints_upkeep';
 /** The roles that transactions run as. */
-export const requestRoles: readonly string[] = [appRole, newsRole];
+export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_complaints';

@@ -44,7 +44,7 @@ const timeOf = (ms: number): string => new Date(ms).toISOString();
 
 /** A route in `GET /routes`, with its defaults and the keys of the file. */
 export function describeRoute(route: Route) {
-  const { roles, tenantParam } = route.allow;
+  const { roles, tenantParam, scopes, clients, actors, claims } = route.allow;
   return {
     name: route.name,
     listener: route.auth === 'service' ? 'internal' : 'public',
@@ -53,7 +53,14 @@ export function describeRoute(route: Route) {
     upstream: route.upstream.name,
     auth: route.auth,
     senderConstrained: route.senderConstrained ? 'required' : null,
-    allow: { ...(roles && { roles: [...roles] }), ...(tenantParam !== undefined && { tenant: `:${tenantParam}` }) },
+    allow: {
+      ...(roles && { roles: [...roles] }),
+      ...(tenantParam !== undefined && { tenant: `:${tenantParam}` }),
+      ...(scopes.length > 0 && { scopes }),
+      ...(clients !== undefined && { clients }),
+      ...(actors.length > 0 && { actors }),
+      ...(claims.length > 0 && { claims: Object.fromEntries(claims.map(({ claim, values }) => [claim, [...values]])) }),
+    },
     callers: [...route.callers],
     limits: route.limits.map(({ perSec, ...limit }) => ({ ...limit, per: `${perSec}s` })),
     body: route.body,

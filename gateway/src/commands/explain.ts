@@ -1,5 +1,7 @@
-import type { GatewayConfig } from '../config/config.ts';
-import { id, role } from '../config/schema/values/scalars.ts';
+import type { z } from 'zod';
+import type { AllowedParty, GatewayConfig, TestCaller } from '../config/config.ts';
+import { id, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
+import { assumedPrincipal, callerJson, callerText, issuerOf } from '../explain/assumed-caller.ts';
 import { createDryRun, type Question } from '../explain/dry-run.ts';
 import type { AcceptedToken, Header } from '../explain/example-request.ts';
 import type { Explanation } from '../explain/explanation.ts';
@@ -17,8 +19,12 @@ export const explain: Command = {
   options: [
     configOption.help,
     ['--role ROLE', 'the caller has a valid token with this role; default: anonymous'],
-    ['--tenant ID', 'the tenant in that token; default: example-tenant'],
-    ['--user ID', 'the user in that token; default: example-user'],
+    ['--tenant ID', 'the tenant in that token; default for a user: example-tenant'],
+    ['--user ID', 'the user in that token; default with --role: example-user'],
+    ['--client ID', 'the caller is this machine; with --user, the client through which the user came'],
+    ['--scope SCOPE', 'a scope of that token; can be repeated'],
+    ['--actor SUB', 'the actor in that token, of its issuer, or "ISSUER SUB"'],
+    ['--issuer ISSUER', 'the issuer of that token, by issuer or name; default: the first one'],
     ['--bound', 'that token is bound to a key (DPoP), and the proof is valid'],
     ['--token FILE', 'the caller has the token in this file, or on standard input for -; it is verified'],
     ['--service NAME', 'the caller is this service, on the internal listener'],
@@ -30,6 +36,10 @@ export const explain: Command = {
     role: { type: 'string' },
     tenant: { type: 'string' },
     user: { type: 'string' },
+    client: { type: 'string' },
+    scope: { type: 'string', multiple: true },
+    actor: { type: 'string' },
+    issuer: { type: 'string' },
     bound: { type: 'boolean' },
     service: { type: 'string' },
     token: { type: 'string' },
@@ -39,10 +49,12 @@ export const explain: Command = {
   async run(terminal, values, [method, target, ...more]) {
     if (method === undefined || target === undefined) throw new UsageError('METHOD and PATH are required');
     if (more.length > 0) throw new UsageError('too many arguments: quote the path');
-    const given = text(values.token) === undefined ? { caller: callerOf(values), accepted: undefined } : undefined;
+    const assumed = text(values.token) === undefined ? assumedOf(values) : undefined;
     const headers = list(values.header).map(headerOf);
     const config = loadNamed(terminal, values, []);
-    const known = given ?? (await callerWithToken(config, terminal, values));
+    const known = assumed
+      ? { caller: callerOf(assumed, config), accepted: undefined }
+      : await callerWithToken(config, terminal, values);
     if (known === undefined) return 1;
     const { caller, accepted } = known;
     const question = { method: method.toUpperCase(), target, caller };
@@ -56,7 +68,13 @@ export const explain: Command = {
     const explanation = await explainRequest(config, question, headers, terminal.nowMs(), accepted);
     const signedNow = await signingNow(config, explanation);
     if (values.json === true) {
-      terminal.out(JSON.stringify({ ...question, ...explanation, ...(signedNow && { signedNow }) }, null, 2));
+      terminal.out(
+        JSON.stringify(
+          { ...question, caller: callerJson(caller), ...explanation, ...(signedNow && { signedNow }) },
+          null,
+          2,
+        ),
+      );
     } else for (const line of linesOf(question, explanation, signedNow, terminal)) terminal.out(line);
     return 0;
   },
@@ -68,18 +86,23 @@ async function callerWithToken(
   terminal: Terminal,
   values: Values,
 ): Promise<Readonly<{ caller: PolicyCaller; accepted: AcceptedToken }> | undefined> {
-  if (['role', 'tenant', 'user', 'bound', 'service'].some((option) => values[option] !== undefined)) {
-    throw new UsageError('--token says who calls: leave out --role, --tenant, --user, --bound and --service');
-  }
+  const other = [...tokenOptions, 'service'].find((option) => values[option] !== undefined);
+  if (other !== undefined) throw new UsageError(`--token already says who calls: leave out --${other}`);
   const report = await reportFor(config, readToken(text(values.token) ?? '-'), {
     isOffline: false,
     nowMs: terminal.nowMs(),
   });
   const { accepted } = report;
   if (accepted !== undefined) {
-    const { userId, role: userRole, tenantId, jkt, certificate } = accepted.claims;
-    const bound = jkt !== undefined || certificate !== undefined;
-    return { caller: { kind: 'user', userId, role: userRole, tenantId, bound }, accepted };
+    const { claims } = accepted;
+    const bound = claims.jkt !== undefined || claims.certificate !== undefined;
+    const token = { claims };
+    if (claims.kind === 'client') {
+      const { kind, clientId, role: itsRole, tenantId } = claims;
+      return { caller: { kind, clientId, role: itsRole, tenantId, token, bound }, accepted };
+    }
+    const { kind, userId, role: itsRole, tenantId } = claims;
+    return { caller: { kind, userId, role: itsRole, tenantId, token, bound }, accepted };
   }
   if (values.json === true) terminal.out(reportJson(report));
   else for (const line of tokenLines(report, terminal, false)) terminal.out(line);
@@ -101,30 +124,57 @@ async function signingNow(config: GatewayConfig, { upstream }: Explanation): Pro
   return now.uses === 'agreed' ? `agreed ${now.keyid}` : `${now.uses}, because of ${now.fallback}`;
 }
 
-function callerOf(values: Values): PolicyCaller {
+/** The options that describe a token. */
+const tokenOptions = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'issuer', 'bound'] as const;
+
+/** What the options say about the caller. `token` undefined: it has none. */
+type Assumed = Readonly<{ service: string | undefined; token: TestCaller | undefined }>;
+
+function assumedOf(values: Values): Assumed {
   const service = text(values.service);
-  const userRole = text(values.role);
-  const tenantId = text(values.tenant);
-  const userId = text(values.user);
-  if (userRole === undefined) {
-    if (tenantId !== undefined || userId !== undefined || values.bound === true) {
-      throw new UsageError('--tenant, --user and --bound need --role');
-    }
-    return service === undefined ? { kind: 'anonymous' } : { kind: 'service', serviceId: service };
+  const client = fitting('--client', text(values.client), partyName);
+  const itsRole = fitting('--role', text(values.role), role);
+  if (itsRole === undefined && client === undefined) {
+    const useless = tokenOptions.find((option) => values[option] !== undefined);
+    if (useless !== undefined) throw new UsageError(`--${useless} needs --role, or --client for a machine`);
+    return { service, token: undefined };
   }
-  const user = {
-    userId: fitting('--user', userId ?? 'example-user', id),
-    role: fitting('--role', userRole, role),
-    tenantId: fitting('--tenant', tenantId ?? 'example-tenant', id),
+  const user = fitting('--user', text(values.user), id) ?? (client === undefined ? 'example-user' : undefined);
+  if (user !== undefined && itsRole === undefined) throw new UsageError('--user needs --role');
+  const token: TestCaller = {
+    issuer: text(values.issuer),
+    userId: user,
+    role: itsRole,
+    tenantId: fitting('--tenant', text(values.tenant), id) ?? (user === undefined ? undefined : 'example-tenant'),
+    client,
+    scope: list(values.scope).flatMap((scope) => fitting('--scope', scope, scopeName) ?? []),
+    actor: actorOf(text(values.actor)),
+    claims: {},
+    bound: values.bound === true,
   };
-  return service === undefined
-    ? { kind: 'user', ...user, bound: values.bound === true }
-    : { kind: 'service', serviceId: service, user };
+  return { service, token };
 }
 
-function fitting(option: string, value: string, type: typeof id): string {
-  const parsed = type.safeParse(value);
-  if (!parsed.success) throw new UsageError(`${option} ${parsed.error.issues[0]?.message ?? 'is invalid'}`);
+function actorOf(given: string | undefined): AllowedParty | undefined {
+  if (given === undefined) return undefined;
+  const [name = '', issuer] = given.split(' ').toReversed();
+  fitting('--actor', name, partyName);
+  return { issuer, name };
+}
+
+function callerOf({ service, token }: Assumed, config: GatewayConfig): PolicyCaller {
+  const issuer = issuerOf(config, token?.issuer);
+  if (token?.issuer !== undefined && issuer === undefined) {
+    throw new UsageError(`--issuer must be one of ${config.issuers.map((one) => one.name ?? one.issuer).join(', ')}`);
+  }
+  const principal = token && assumedPrincipal(token, issuer);
+  if (service !== undefined) return { kind: 'service', serviceId: service, principal };
+  return principal ?? { kind: 'anonymous' };
+}
+
+function fitting(option: string, value: string | undefined, type: z.ZodType<string>): string | undefined {
+  const parsed = value === undefined ? undefined : type.safeParse(value);
+  if (parsed?.success === false) throw new UsageError(`${option} ${parsed.error.issues[0]?.message ?? 'is invalid'}`);
   return value;
 }
 
@@ -140,15 +190,16 @@ function linesOf(
   signedNow: string | undefined,
   terminal: Terminal,
 ): readonly string[] {
-  const { route, rules, limits, body, websocket, cors, answer, answered, upstream, sends, dropped } = explanation;
+  const { route, rules, limits, body, websocket, cors, answer, answered, upstream, sends, dropped, status } =
+    explanation;
   const quiet = (words: string | undefined) =>
     words === undefined || words === '' ? '' : `  ${terminal.paint('quiet', `(${words})`)}`;
   const lines = [
-    `${terminal.paint('strong', `${question.method} ${question.target}`)} as ${describe(question.caller)}`,
+    `${terminal.paint('strong', `${question.method} ${question.target}`)} as ${callerText(question.caller)}`,
     '',
   ];
   if (answered !== undefined) {
-    lines.push(row('answer', `${terminal.paint('good', '204')} from the gateway`));
+    lines.push(row('answer', `${terminal.paint('good', String(status))} from the gateway`));
     return [...lines, ...answered.map(([name, value]) => row('', `${name}: ${value}`))];
   }
   lines.push(
@@ -177,14 +228,6 @@ function linesOf(
   for (const { name, why } of dropped) lines.push(row('drops', `${terminal.paint('bad', name)}${quiet(why)}`));
   lines.push(row('answer', terminal.paint('good', 'from the upstream')));
   return lines;
-}
-
-function describe(caller: PolicyCaller): string {
-  if (caller.kind === 'anonymous') return 'anonymous';
-  const user = caller.kind === 'user' ? caller : caller.user;
-  const person = user && `${user.role} ${user.userId} of ${user.tenantId}`;
-  if (caller.kind === 'user') return `${person}${caller.bound ? ', bound to a key' : ''}`;
-  return person === undefined ? `service ${caller.serviceId}` : `service ${caller.serviceId} for ${person}`;
 }
 
 const row = (label: string, value: string) => `  ${label.padEnd(9)} ${value}`;

@@ -1,7 +1,8 @@
-import type { PolicyTest } from '../config/config.ts';
+import type { GatewayConfig, PolicyTest } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { loadTests } from '../config/load-tests.ts';
 import { errorTable } from '../errors.ts';
+import { assumedPrincipal, callerText, issuerOf } from '../explain/assumed-caller.ts';
 import { createDryRun, type Decision } from '../explain/dry-run.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { type Command, configOption, text, UsageError } from './command.ts';
@@ -25,9 +26,10 @@ export const test: Command = {
     let failed = 0;
     for (const expected of tests) {
       const { method, target } = expected.request;
-      const differences = compare(expected, decide({ method, target, caller: callerOf(expected) }));
+      const caller = callerOf(expected, config);
+      const differences = compare(expected, decide({ method, target, caller }));
       if (differences.length > 0) failed += 1;
-      report(terminal, expected, differences);
+      report(terminal, expected, caller, differences);
     }
     const passed = tests.length - failed;
     terminal.out('');
@@ -64,8 +66,13 @@ function whyRefused({ refusal, why, verdicts }: Decision): string | undefined {
   return `${errorTable[refusal].status} ${refusal}${reason === undefined ? '' : `: ${reason}`}`;
 }
 
-function report(terminal: Terminal, { request, at }: PolicyTest, differences: readonly Difference[]): void {
-  const sentence = `${request.method} ${request.target} as ${callerText(request)}`;
+function report(
+  terminal: Terminal,
+  { request, at }: PolicyTest,
+  caller: PolicyCaller,
+  differences: readonly Difference[],
+): void {
+  const sentence = `${request.method} ${request.target} as ${callerText(caller)}`;
   if (differences.length === 0) {
     terminal.out(`${terminal.paint('good', 'pass')} ${sentence}`);
     return;
@@ -80,14 +87,9 @@ function report(terminal: Terminal, { request, at }: PolicyTest, differences: re
   }
 }
 
-function callerOf({ request }: PolicyTest): PolicyCaller {
-  const { as: user, service: serviceId } = request;
-  if (serviceId !== undefined) return { kind: 'service', serviceId, ...(user && { user }) };
-  return user === undefined ? { kind: 'anonymous' } : { kind: 'user', ...user };
-}
-
-function callerText({ as, service }: PolicyTest['request']): string {
-  const person = as && `${as.role} ${as.userId} of ${as.tenantId}${as.bound ? ', bound to a key' : ''}`;
-  if (service === undefined) return person ?? 'anonymous';
-  return person === undefined ? `service ${service}` : `service ${service} for ${person}`;
+function callerOf({ request }: PolicyTest, config: GatewayConfig): PolicyCaller {
+  const { as: assumed, service: serviceId } = request;
+  const principal = assumed && assumedPrincipal(assumed, issuerOf(config, assumed.issuer));
+  if (serviceId !== undefined) return { kind: 'service', serviceId, principal };
+  return principal ?? { kind: 'anonymous' };
 }

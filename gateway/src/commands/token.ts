@@ -46,16 +46,10 @@ function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolea
   const label = [name, provider].filter((part) => part !== undefined).join(', ');
   const title = `${terminal.paint('strong', issuer)}${label === '' ? '' : ` (${label})`}`;
   if (identity !== undefined) {
-    const { userId, role, tenantId, sessionId, bound } = identity;
-    const lines = [
+    return [
       `${title}: ${terminal.paint('good', 'accepted')}${isOffline ? ', if its signature is valid' : ''}`,
-      `  x-user-id ${userId}`,
-      `  x-user-role ${role}`,
-      `  x-tenant-id ${tenantId}`,
+      ...identityLines(identity),
     ];
-    if (sessionId !== undefined) lines.push(`  session ${sessionId}`);
-    if (bound) lines.push('  bound to a key or a certificate of the client');
-    return lines;
   }
   const count = `${findings.length} problem${findings.length === 1 ? '' : 's'}`;
   return [
@@ -69,13 +63,35 @@ function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolea
   ];
 }
 
+/** What the service learns of the caller. */
+function identityLines(identity: NonNullable<IssuerReport['identity']>): readonly string[] {
+  const { kind, userId, clientId, role, tenantId, sessionId, scope, roles, act, bound } = identity;
+  const facts: readonly (readonly [label: string, value: string | undefined])[] = [
+    kind === 'user' ? ['x-user-id', userId] : ['x-client-id', clientId],
+    ['x-user-role', role],
+    ['x-tenant-id', tenantId],
+    ['session', sessionId],
+    ['client', kind === 'user' ? clientId : undefined],
+    ['scope', scope.join(' ') || undefined],
+    ['roles', roles.join(' ') || undefined],
+    ['actor', act && `${act.sub} of ${act.iss}: the route needs allow.actors`],
+    ['machine', kind === 'client' ? 'the route needs allow.clients' : undefined],
+  ];
+  const lines = facts.flatMap(([label, value]) => (value === undefined ? [] : [`  ${label} ${shownText(value)}`]));
+  return bound ? [...lines, '  bound to a key or a certificate of the client'] : lines;
+}
+
 const maxShown = 2_000;
 
-/** JSON on one line, without characters that a terminal would act on. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value).replace(
+/** Without characters that a terminal would act on. */
+const shownText = (text: string): string =>
+  text.replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+
+/** JSON on one line. */
+function shown(value: unknown): string {
+  const text = shownText(JSON.stringify(value));
   return text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
 }

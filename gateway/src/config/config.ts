@@ -1,7 +1,7 @@
 import type { FileRead } from './files.ts';
-import type { Issuer } from './issuer.ts';
+import type { Issuer, Scalar } from './issuer.ts';
 
-export type { Issuer } from './issuer.ts';
+export type { Issuer, Scalar } from './issuer.ts';
 
 /** The tolerated difference between the clocks of the gateway, issuers, services and clients. */
 export const toleranceMs = 5000;
@@ -65,7 +65,7 @@ export type UpstreamTls = Readonly<{
   serverName: string | undefined;
 }>;
 
-type LimitBy = 'user' | 'tenant' | 'address' | 'route';
+type LimitBy = 'user' | 'client' | 'tenant' | 'address' | 'route';
 
 /** At most `requests` in any `perSec` seconds. `by: user` counts an anonymous caller by address. */
 export type Limit = Readonly<{
@@ -81,6 +81,24 @@ export type AuthMode = 'required' | 'optional' | 'public' | 'service';
 /** The authentication scheme of an access token. */
 export type Scheme = 'Bearer' | 'DPoP';
 
+/** A client or an actor that a route allows. `issuer` undefined: the issuer of the token. */
+export type AllowedParty = Readonly<{ issuer: string | undefined; name: string }>;
+
+/** Conditions on the caller. Undefined: no condition. */
+export type Allow = Readonly<{
+  roles: ReadonlySet<string> | undefined;
+  /** The path parameter, without its colon, that must equal the caller's tenant. */
+  tenantParam: string | undefined;
+  /** The scopes that a token must have, all of them. */
+  scopes: readonly string[];
+  /** The clients that may call. Undefined: any user's client, and no machine. */
+  clients: 'any' | readonly AllowedParty[] | undefined;
+  /** The actors that may act for the caller. Empty: none. */
+  actors: readonly AllowedParty[];
+  /** Claims that a token must have with one of these values. */
+  claims: readonly Readonly<{ claim: string; values: ReadonlySet<Scalar> }>[];
+}>;
+
 export type Route = Readonly<{
   name: string;
   /** The pattern as written, e.g. `/v1/tenants/:tenantId/**`. */
@@ -89,8 +107,7 @@ export type Route = Readonly<{
   methods: readonly string[];
   upstream: Upstream;
   auth: AuthMode;
-  /** Undefined: no condition. `tenantParam` is the path parameter, without its colon, that must equal the caller's tenant. */
-  allow: Readonly<{ roles: ReadonlySet<string> | undefined; tenantParam: string | undefined }>;
+  allow: Allow;
   /** Whether a token must be bound to a key of the client. */
   senderConstrained: boolean;
   /** The challenges for a client without a token. `DPoP` requires `publicOrigins`. */
@@ -122,13 +139,27 @@ export type DpopNonceSettings = Readonly<{ secret: Uint8Array; lifetimeSec: numb
 /** A service that may call on the internal listener, and the file with its public keys. */
 type CallingService = Readonly<{ name: string; keysFile: string }>;
 
+/** The caller of a test: a user, or without `userId` a machine. */
+export type TestCaller = Readonly<{
+  /** The `iss` or the name of the token's issuer. Undefined: the first of the file. */
+  issuer: string | undefined;
+  userId: string | undefined;
+  role: string | undefined;
+  tenantId: string | undefined;
+  client: string | undefined;
+  scope: readonly string[];
+  actor: AllowedParty | undefined;
+  claims: Readonly<Record<string, readonly Scalar[]>>;
+  bound: boolean;
+}>;
+
 /** One entry of the `tests:` block. */
 export type PolicyTest = Readonly<{
   request: Readonly<{
     method: string;
     /** The request target, query included. */
     target: string;
-    as: Readonly<{ userId: string; role: string; tenantId: string; bound: boolean }> | undefined;
+    as: TestCaller | undefined;
     service: string | undefined;
   }>;
   expect: Readonly<{
@@ -166,6 +197,8 @@ export type GatewayConfig = Readonly<{
   /** A `redis:` or `rediss:` URL. Undefined: each process counts for itself. */
   redis: string | undefined;
   issuers: readonly Issuer[];
+  /** Every scope that a route requires, or that a service checks. */
+  scopes: readonly string[];
   identity: Readonly<{ keysDir: string; lifetimeSec: number }>;
   dpop: Readonly<{ nonces: DpopNonceSettings | undefined }>;
   services: ReadonlyMap<string, CallingService>;

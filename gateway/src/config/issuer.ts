@@ -34,7 +34,8 @@ export type TokenType = (typeof tokenTypes)[number];
 /** The name of a claim, followed by names of members inside it. */
 export type ClaimPath = readonly string[];
 
-type Scalar = string | number | boolean;
+/** A value of a claim that a condition can name. */
+export type Scalar = string | number | boolean;
 
 /** A test of one claim. A list of the token passes if one of its items does. */
 export type Expected =
@@ -62,12 +63,22 @@ export type ValueSource =
   /** The variable of the issuer's template. A preset does not name it. */
   | Readonly<{ kind: 'fromIssuer'; variable?: string }>;
 
-/** How an issuer marks tokens that belong to a machine. */
-export type Machines = Readonly<{
+/** How an issuer marks tokens that belong to a machine, and whether the gateway accepts them. */
+type Machines = Readonly<{
+  isAccepted: boolean;
   /** Empty: no condition. A token whose subject is its client is always a machine's. */
   when: Conditions;
+  /** Undefined: machines have none. */
   role: ValueSource | undefined;
   tenantId: ValueSource | undefined;
+}>;
+
+/** What is kept of a token because a route or a service asks for it. */
+export type KeptClaims = Readonly<{
+  /** The known scopes. Other scopes of a token are dropped. */
+  scopes: ReadonlySet<string>;
+  /** The claims of `allow.claims`. */
+  claims: readonly string[];
 }>;
 
 /** An issuer of tokens, and the claims that its tokens may have. Plain data: it crosses from the thread that loads the file. */
@@ -107,6 +118,7 @@ export type Issuer = Readonly<{
   userPrefix: string;
   tenantPrefix: string;
   machines: Machines;
+  kept: KeptClaims;
   /** Whether RFC 9068 applies in full: `jti` and well-formed `amr` are required. */
   isStrict: boolean;
   maxTokenLifetimeSec: number;

@@ -26,7 +26,7 @@ describe('a configuration', () => {
     ['a key of an upstream in a route', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
     ['a merge key', `${exampleHead}${exampleRoutes}<<: { version: 1 }\n`, 'unknown key "<<"'],
     ['no roles', route(', auth: required, allow: { roles: [] }'), 'allow.roles: must have at least 1 item'],
-    ['an empty allow', route(', auth: required, allow: {}'), 'names neither roles nor tenant'],
+    ['an empty allow', route(', auth: required, allow: {}'), 'allow: has no condition'],
     ['a malformed role', route(', auth: required, allow: { roles: [Admin] }'), 'must be a role'],
     ['roles on a public route', route(', auth: public, allow: { roles: [a] }'), 'needs auth: required'],
     ['roles on an optional route', route(', auth: optional, allow: { roles: [a] }'), 'needs auth: required'],

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { ClaimPath, Conditions, Issuer, ValueSource } from './issuer.ts';
+import type { ClaimPath, Conditions, Issuer, KeptClaims, ValueSource } from './issuer.ts';
 import { presets } from './presets/index.ts';
 import { standardClient } from './presets/preset.ts';
 import type { IssuerPart, IssuerPieces } from './schema/issuers/issuers.ts';
@@ -25,16 +25,18 @@ export const mayLackAudience = (part: IssuerPieces): boolean =>
   part.provider !== undefined && presets[part.provider].mayLackAudience && !typesOf(part).includes('id-token');
 
 /** The issuers of one entry of the file: one, or one for each value of its template. */
-export function resolveIssuers(part: IssuerPart, directory: string): readonly Issuer[] {
+export function resolveIssuers(part: IssuerPart, directory: string, kept: KeptClaims): readonly Issuer[] {
+  const one = (issuer: string, template: Issuer['template']) => ({
+    ...resolveOne(part, directory, issuer, template),
+    kept,
+  });
   const [variable, values] = Object.entries(part.template ?? {})[0] ?? [];
   if (variable === undefined || values === undefined) {
     const template = part.provider === 'entra' ? entraTenantIn(part.issuer) : undefined;
-    return [resolveOne(part, directory, part.issuer, template)];
+    return [one(part.issuer, template)];
   }
-  if (values === 'any') return [resolveOne(part, directory, part.issuer, { variable, value: undefined })];
-  return values.map((value) =>
-    resolveOne(part, directory, part.issuer.replace(`{${variable}}`, value), { variable, value }),
-  );
+  if (values === 'any') return [one(part.issuer, { variable, value: undefined })];
+  return values.map((value) => one(part.issuer.replace(`{${variable}}`, value), { variable, value }));
 }
 
 const entraIssuer = /^https:\/\/[^/]+\/([A-Za-z0-9-]{1,64})\/(?:v2\.0\/?)?$/;
@@ -45,7 +47,12 @@ function entraTenantIn(issuer: string): Issuer['template'] {
   return value === undefined ? undefined : { variable: 'tid', value };
 }
 
-function resolveOne(part: IssuerPart, directory: string, issuer: string, template: Issuer['template']): Issuer {
+function resolveOne(
+  part: IssuerPart,
+  directory: string,
+  issuer: string,
+  template: Issuer['template'],
+): Omit<Issuer, 'kept'> {
   const types = typesOf(part);
   const { revocations } = part;
   const discovery = isDiscovered(part);
@@ -90,9 +97,12 @@ function typeTestOf(part: IssuerPart): Conditions {
 
 function machinesOf({ machines, provider }: IssuerPart): Issuer['machines'] {
   const known = provider === undefined ? [] : presets[provider].machines;
-  // `none` says that the issuer sends none. The preset still recognizes them.
-  if (machines === 'none' || machines === undefined) return { when: known, role: undefined, tenantId: undefined };
-  return { when: [...known, ...(machines.when ?? [])], role: machines.role, tenantId: machines.tenantId };
+  // They are still recognized, since they must not pass for users.
+  if (machines === 'none' || machines === undefined) {
+    return { isAccepted: false, when: known, role: undefined, tenantId: undefined };
+  }
+  const { when = [], role, tenantId } = machines;
+  return { isAccepted: true, when: [...known, ...when], role, tenantId };
 }
 
 /** The names of the auth-service's claims. */

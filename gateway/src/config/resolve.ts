@@ -1,6 +1,17 @@
 import { dirname, resolve } from 'node:path';
-import type { Certificate, Cors, GatewayConfig, PolicyTest, Route, Upstream, UpstreamIdentity } from './config.ts';
+import type {
+  Allow,
+  Certificate,
+  Cors,
+  GatewayConfig,
+  PolicyTest,
+  Route,
+  TestCaller,
+  Upstream,
+  UpstreamIdentity,
+} from './config.ts';
 import type { FileRead } from './files.ts';
+import type { KeptClaims } from './issuer.ts';
 import { resolveIssuers } from './resolve-issuer.ts';
 import type { TestPart } from './schema/policy-tests.ts';
 import type { RoutePart } from './schema/routes.ts';
@@ -32,6 +43,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     ]),
   );
   const hasOrigins = document.publicOrigins.length > 0;
+  const kept = keptClaims(document);
   return {
     file: options.file,
     hash: options.hash,
@@ -44,7 +56,8 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     trustedProxies: document.trustedProxies,
     insecureTransport: document.insecureTransport,
     redis: document.redis,
-    issuers: document.issuers.flatMap((part) => resolveIssuers(part, directory)),
+    issuers: document.issuers.flatMap((part) => resolveIssuers(part, directory, kept)),
+    scopes: [...kept.scopes],
     identity: { keysDir: resolve(directory, document.identity.keys), lifetimeSec: document.identity.lifetime },
     dpop: { nonces: options.secrets.nonces },
     services: new Map(
@@ -103,10 +116,7 @@ function resolveRoute(part: RoutePart, upstream: Upstream): Omit<Route, 'schemes
     methods: part.methods,
     upstream,
     auth: part.auth,
-    allow: {
-      roles: part.allow?.roles && new Set(part.allow.roles),
-      tenantParam: part.allow?.tenant?.slice(1),
-    },
+    allow: resolveAllow(part.allow),
     senderConstrained: part.senderConstrained === 'required',
     callers: new Set(part.callers),
     limits: part.limits.map(({ per, ...limit }) => ({ ...limit, perSec: per })),
@@ -117,18 +127,65 @@ function resolveRoute(part: RoutePart, upstream: Upstream): Omit<Route, 'schemes
   };
 }
 
+function resolveAllow({ roles, tenant, scopes, clients, actors, claims }: NonNullable<RoutePart['allow']> = {}): Allow {
+  return {
+    roles: roles && new Set(roles),
+    tenantParam: tenant?.slice(1),
+    scopes: scopes === undefined || scopes === 'any' ? [] : scopes,
+    clients,
+    actors: actors ?? [],
+    claims: Object.entries(claims ?? {}).map(([claim, values]) => ({ claim, values: new Set(values) })),
+  };
+}
+
+function keptClaims({ routes, scopes }: Document): KeptClaims {
+  const allows = routes.map(({ allow }) => resolveAllow(allow));
+  return {
+    scopes: new Set([...allows.flatMap((allow) => allow.scopes), ...scopes]),
+    claims: [...new Set(allows.flatMap((allow) => allow.claims.map(({ claim }) => claim)))],
+  };
+}
+
 function resolveCors({ maxAge, ...part }: NonNullable<Document['cors']>): Cors {
   return { ...part, maxAgeSec: maxAge };
 }
+
+type TestCallerPart = NonNullable<TestPart['request']['as']>;
 
 /** @param at `file:line:column` */
 export function resolveTest({ request, expect }: TestPart, at: string): PolicyTest {
   return {
     at,
-    request: { method: request.method, target: request.path, as: request.as, service: request.service },
+    request: {
+      method: request.method,
+      target: request.path,
+      as: request.as && callerOf(request.as),
+      service: request.service,
+    },
     expect,
   };
 }
+
+/** Keys that are absent become undefined. */
+const callerOf = ({
+  issuer,
+  userId,
+  role,
+  tenantId,
+  client,
+  actor,
+  claims = {},
+  ...rest
+}: TestCallerPart): TestCaller => ({
+  issuer,
+  userId,
+  role,
+  tenantId,
+  client,
+  actor,
+  claims,
+  ...rest,
+});
 
 function known<Value>(values: ReadonlyMap<string, Value>, name: string): Value {
   const value = values.get(name);

@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../config/config.ts';
+import type { Claims } from '../tokens/claims.ts';
 import type { Finding } from '../tokens/providers/finding.ts';
-import type { Claims } from '../tokens/verified-token.ts';
 
 /** The settings that decide which bound tokens the public listener can accept. */
 export type Listener = Pick<GatewayConfig, 'publicOrigins' | 'certificate'>;

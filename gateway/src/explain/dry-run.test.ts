@@ -1,11 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { exampleService, exampleUser } from '../../test/kit/example-caller.ts';
 import { exampleConfig } from '../../test/kit/example-config.ts';
 import type { PolicyCaller } from '../routing/policy.ts';
 import { createDryRun } from './dry-run.ts';
 
 const anonymous: PolicyCaller = { kind: 'anonymous' };
-const admin: PolicyCaller = { kind: 'user', bound: false, userId: 'u1', role: 'admin', tenantId: 'acme' };
-const service: PolicyCaller = { kind: 'service', serviceId: 'complaint-service' };
+const admin = exampleUser({ role: 'admin' });
+const service = exampleService();
 
 describe('the decider', () => {
   const decide = createDryRun(

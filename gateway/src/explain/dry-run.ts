@@ -3,6 +3,7 @@ import { AppError, type Code } from '../errors.ts';
 import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from '../routing/policy.ts';
 import { parseTarget, rewritePath } from '../routing/request-target.ts';
 import { compileRoutes, type RouteTable, routesOn } from '../routing/route-table.ts';
+import { refusedEarlier, whyMachineRefused } from './assumed-caller.ts';
 
 /** The outcome of a request, without limits, bodies and services. */
 export type Decision = Readonly<{
@@ -29,7 +30,11 @@ export function createDryRun(config: GatewayConfig): (question: Question) => Dec
     public: compileRoutes(routesOn('public', config)),
     internal: compileRoutes(routesOn('internal', config)),
   };
-  return (question) => decide(question.caller.kind === 'service' ? tables.internal : tables.public, question);
+  return (question) => {
+    const decision = decide(question.caller.kind === 'service' ? tables.internal : tables.public, question);
+    const earlier = decision.route && decision.route.auth !== 'public' && refusedEarlier(question.caller, config);
+    return earlier ? { ...decision, refusal: earlier, why: whyMachineRefused, path: undefined } : decision;
+  };
 }
 
 const nothing = { allow: undefined, route: undefined, verdicts: [], path: undefined, query: '' } as const;

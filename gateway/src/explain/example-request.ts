@@ -4,8 +4,9 @@ import { newRequestId } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
-import type { PolicyCaller } from '../routing/policy.ts';
-import type { Claims, TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
+import type { PolicyCaller, PolicyPrincipal } from '../routing/policy.ts';
+import type { Claims } from '../tokens/claims.ts';
+import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
 import type { Question } from './dry-run.ts';
 
 export type Header = readonly [name: string, value: string];
@@ -52,54 +53,54 @@ export type AcceptedToken = Readonly<{ claims: Claims; issuer: Issuer }>;
 /**
  * The caller with the claims that a valid token or service signature would give.
  *
- * @param accepted The user's token, if there is one. Its claims are shown as they are. Default: invented claims.
+ * @param accepted The caller's token, if there is one. Its claims are shown as they are. Default: invented claims.
  */
 export function exampleCaller(
   caller: PolicyCaller,
-  { issuers: [first] }: GatewayConfig,
+  { issuers }: GatewayConfig,
   nowSec: number,
   accepted?: AcceptedToken,
 ): Caller {
   if (caller.kind === 'anonymous') return { kind: 'anonymous', jkt: undefined };
-  const user = caller.kind === 'user' ? caller : caller.user;
-  const issuer = accepted?.issuer ?? first;
-  if (user === undefined || issuer === undefined)
+  const principal = caller.kind === 'service' ? caller.principal : caller;
+  const issuer = accepted?.issuer ?? issuers.find((one) => one.issuer === principal?.token.claims.issuer);
+  if (principal === undefined || issuer === undefined)
     return { kind: 'service', serviceId: caller.kind === 'service' ? caller.serviceId : '' };
-  const { userId, role, tenantId } = user;
   const trusted: TrustedIssuer = { config: issuer, keys: noKeys, revocations: undefined };
-  const claims = accepted?.claims ?? exampleClaims(caller, user, issuer, nowSec);
+  const bound = caller.kind !== 'service' && caller.bound;
+  const claims = accepted?.claims ?? exampleClaims(principal, bound, issuer, nowSec);
   const token: VerifiedToken = { claims, kid: 'KID', issuer: trusted, generation: 0, prepared: new Map() };
-  if (caller.kind === 'user') {
-    return { kind: 'user', userId, role, tenantId, token, bound: caller.bound, jkt: claims.jkt };
-  }
+  if (caller.kind !== 'service') return { ...principal, token, bound, jkt: claims.jkt };
   return {
     kind: 'service',
     serviceId: caller.serviceId,
-    user: { id: newRequestId(), depth: 1, userId, role, tenantId, token },
+    principal: { ...principal, id: newRequestId(), depth: 1, token },
   };
 }
 
-function exampleClaims(
-  caller: PolicyCaller,
-  { userId, role, tenantId }: Readonly<{ userId: string; role: string; tenantId: string }>,
-  issuer: Issuer,
-  nowSec: number,
-): Claims {
-  return {
+function exampleClaims(principal: PolicyPrincipal, bound: boolean, issuer: Issuer, nowSec: number): Claims {
+  const { clientId, scope, act, kept } = principal.token.claims;
+  const common = {
     issuer: issuer.issuer,
-    subject: userId,
     tokenId: 'JTI',
-    userId,
-    role,
-    tenantId,
-    sessionId: issuer.revocations && 'SESSION',
     issuedAtSec: nowSec,
     expiresAtSec: nowSec + 900,
     authTimeSec: undefined,
     authMethods: undefined,
-    jkt: caller.kind === 'user' && caller.bound ? exampleThumbprint : undefined,
+    jkt: bound ? exampleThumbprint : undefined,
     certificate: undefined,
+    scope,
+    roles: [],
+    act,
+    kept,
   };
+  if (principal.kind === 'client') {
+    const { kind, clientId: subject, role, tenantId } = principal;
+    return { ...common, kind, subject, userId: undefined, role, tenantId, clientId: subject, sessionId: undefined };
+  }
+  const { kind, userId, role, tenantId } = principal;
+  const sessionId = issuer.revocations && 'SESSION';
+  return { ...common, kind, subject: userId, userId, role, tenantId, clientId, sessionId };
 }
 
 const noKeys: KeySet = {

@@ -19,7 +19,8 @@ export type Explanation = Readonly<{
   answer:
     | Readonly<{ status: number; code: Code; why: string | undefined; allow: readonly string[] | undefined }>
     | undefined;
-  /** The headers of the gateway's own 204, for a CORS preflight or `OPTIONS *`. */
+  /** The status and headers of the gateway's own response, to a CORS preflight, `OPTIONS *` or a request for metadata. */
+  status: number | undefined;
   answered: readonly Header[] | undefined;
   /** `identity` is set where the running gateway decides how it signs: see `algorithm: agreed`. */
   upstream:
@@ -32,7 +33,7 @@ export type Explanation = Readonly<{
 /**
  * Runs the code that serves requests: the decider for route and rules, and the stages for the headers. Does not count limits.
  *
- * @param accepted The user's token, if its claims are known. Default: invented claims.
+ * @param accepted The caller's token, if its claims are known. Default: invented claims.
  */
 export async function explainRequest(
   config: GatewayConfig,
@@ -50,6 +51,7 @@ export async function explainRequest(
     websocket: route?.websocket === true,
     cors: route === undefined || route.auth === 'service' ? undefined : config.cors?.origins,
     answer: undefined,
+    status: undefined,
     answered: undefined,
     upstream: undefined,
     sends: undefined,
@@ -69,7 +71,8 @@ export async function explainRequest(
       },
     };
   }
-  if ('answered' in sent) return { ...known, route: undefined, rules: [], answered: sent.answered };
+  if ('answered' in sent)
+    return { ...known, route: undefined, rules: [], status: sent.status, answered: sent.answered };
   if (route === undefined || path === undefined) throw new Error('neither route nor refusal');
   const { upstream } = route;
   return {

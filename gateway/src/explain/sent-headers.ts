@@ -13,8 +13,11 @@ import { createCors, createUpgradeOrigin } from '../stages/cors.ts';
 import { whyDropped } from '../stages/inbound-headers.ts';
 import { createLimit } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
+import { createOwnAnswers } from '../stages/own-answers.ts';
+import { createResourceMetadata } from '../stages/resource-metadata.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
+import { refusedEarlier, whyMachineRefused } from './assumed-caller.ts';
 import type { Question } from './dry-run.ts';
 import { type AcceptedToken, exampleArrival, exampleCaller, type Header } from './example-request.ts';
 
@@ -24,15 +27,15 @@ export type Sent = Readonly<{
   dropped: readonly Readonly<{ name: string; why: string }>[];
 }>;
 
-/** The gateway answers with 204 and these headers. */
-export type Answered = Readonly<{ answered: readonly Header[] }>;
+/** The gateway answers itself, with this status and these headers. */
+export type Answered = Readonly<{ status: number; answered: readonly Header[] }>;
 export type RefusedRequest = Readonly<{ refusal: Code; why: string }>;
 
 /**
  * Runs a request through the pipeline up to the point where it would be forwarded. Signs with a temporary key. Values that differ for each
  * request are shown as words such as `NONCE`, except the two timestamps.
  *
- * @param accepted The user's token, if its claims are known.
+ * @param accepted The caller's token, if its claims are known.
  * @returns The error code when a stage refuses the request.
  */
 export async function sentHeaders(
@@ -45,7 +48,7 @@ export async function sentHeaders(
   const unparsed = refusedMethod(question.method);
   if (unparsed !== undefined) return unparsed;
   let signed: Signed | undefined;
-  let answered: readonly Header[] = [];
+  let answered: Answered = { status: 0, answered: [] };
   const forward = async (reached: Signed) => {
     signed = reached;
   };
@@ -56,8 +59,8 @@ export async function sentHeaders(
   });
   const arrival = exampleArrival(question, headers, config);
   const response: ServerResponse = Object.assign(arrival.response ?? new ServerResponse(arrival.request), {
-    writeHead(_status: number, given: Record<string, string>) {
-      answered = Object.entries(given);
+    writeHead(status: number, given: Record<string, string>) {
+      answered = { status, answered: Object.entries(given).map(readable) };
       return response;
     },
     end: () => response,
@@ -70,7 +73,7 @@ export async function sentHeaders(
     const { reason, header } = error.detail ?? {};
     return { refusal: error.code as Code, why: [reason, header].filter((text) => text !== undefined).join(': ') };
   }
-  return signed === undefined ? { answered: answered.map(readable) } : sentOf(signed, headers, config);
+  return signed === undefined ? answered : sentOf(signed, headers, config);
 }
 
 /** Node's parser and the listener refuse these methods before the pipeline. */
@@ -83,14 +86,21 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number, a
   const isNested = caller.kind === 'service';
   const routes = routesOn(isNested ? 'internal' : 'public', config);
   const table = compileRoutes(routes);
+  const metadata = isNested ? undefined : createResourceMetadata(config, table);
+  const methodsAt = (path: string) => metadata?.methodsAt(path) ?? table.methodsAt(path);
   return {
     sanitize: createSanitize(isNested ? { headers: config.headers, publicOrigins: [], trustedProxies: [] } : config),
-    cors: isNested ? undefined : config.cors && createCors(config.cors, table),
+    answerItself: createOwnAnswers({
+      cors: isNested ? undefined : config.cors && createCors(config.cors, { methodsAt }),
+      metadata,
+    }),
     checkOrigin: isNested ? () => {} : createUpgradeOrigin(config),
     match: createMatch(table),
     authenticate(matched: Matched) {
       // A public route ignores tokens.
       const seen = matched.route.auth === 'public' ? ({ kind: 'anonymous' } as const) : caller;
+      const earlier = refusedEarlier(seen, config);
+      if (earlier !== undefined) throw new AppError(earlier, { detail: { reason: whyMachineRefused } });
       return toAuthenticated(matched, exampleCaller(seen, config, Math.floor(nowMs / 1000), accepted), undefined);
     },
     authorize,

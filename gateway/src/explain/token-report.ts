@@ -2,6 +2,7 @@ import { type KeySet, KeySetUnavailable, keyIssuer } from '@countersign/jwks';
 import { compactVerify } from 'jose';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
+import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
 import { advice, missing } from '../tokens/providers/advice.ts';
 import { pathText } from '../tokens/providers/claim-path.ts';
@@ -9,7 +10,6 @@ import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from '
 import { findIssuer } from '../tokens/providers/find-issuer.ts';
 import { described, type Finding } from '../tokens/providers/finding.ts';
 import { examineClaims } from '../tokens/providers/read-claims.ts';
-import type { Claims } from '../tokens/verified-token.ts';
 import { bindingFindings, type Listener } from './binding-findings.ts';
 import type { AcceptedToken } from './example-request.ts';
 
@@ -22,7 +22,11 @@ export type IssuerReport = Readonly<{
   isOwn: boolean;
   findings: readonly Finding[];
   /** What the service would read. Undefined: the token is refused. */
-  identity: (Pick<Claims, 'userId' | 'role' | 'tenantId' | 'sessionId'> & { bound: boolean }) | undefined;
+  identity:
+    | (Pick<Claims, 'kind' | 'userId' | 'role' | 'tenantId' | 'sessionId' | 'clientId' | 'scope' | 'roles' | 'act'> & {
+        bound: boolean;
+      })
+    | undefined;
 }>;
 
 export type TokenReport = Readonly<{
@@ -98,7 +102,7 @@ async function reportFor(
     ...findings,
     ...bindingFindings(claims, listener),
   ];
-  const { userId, role, tenantId, sessionId, jkt, certificate } = claims;
+  const { kind, userId, role, tenantId, sessionId, clientId, scope, roles, act, jkt, certificate } = claims;
   const bound = jkt !== undefined || certificate !== undefined;
   return {
     issuer: issuer.issuer,
@@ -106,7 +110,8 @@ async function reportFor(
     provider: issuer.provider,
     isOwn,
     findings: once(all).map((finding) => withAdvice(finding, issuer, payload)),
-    identity: all.length === 0 ? { userId, role, tenantId, sessionId, bound } : undefined,
+    identity:
+      all.length === 0 ? { kind, userId, role, tenantId, sessionId, clientId, scope, roles, act, bound } : undefined,
     claims,
   };
 }

@@ -50,7 +50,11 @@ async function follow(answers: readonly (object | Error)[], maxStalenessMs = 30_
   const has = (sid: string) => {
     try {
       const issuedAtSec = clock.nowMs() / 1000;
-      revocations.assertNotRevoked({ sessionId: sid, userId: 'u', tenantId: 't', issuedAtSec }, 'k', clock.nowMs());
+      revocations.assertNotRevoked(
+        { sessionId: sid, userId: 'u', clientId: 'c', tenantId: 't', issuedAtSec },
+        'k',
+        clock.nowMs(),
+      );
       return false;
     } catch (error) {
       return (error as { code: string }).code === 'token_revoked';

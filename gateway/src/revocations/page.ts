@@ -35,13 +35,14 @@ const item = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('session'), sid: name, ...times }),
   z.object({ kind: z.literal('member'), user_id: name, tenant_id: name, ...times }),
   z.object({ kind: z.literal('user'), user_id: name, ...times }),
+  z.object({ kind: z.literal('client'), client_id: name, tenant_id: name, ...times }),
   z.object({ kind: z.literal('tenant'), tenant_id: name, ...times }),
   z.object({ kind: z.literal('key'), kid: name, ...times }),
 ]);
 
-/** Revocations with the same kind and times. The id of a member is `<tenant_id> <user_id>`. */
+/** Revocations with the same kind and times. The id of a member is `<tenant_id> <user_id>`, that of a client `<tenant_id> <client_id>`. */
 const group = z.object({
-  kind: z.enum(['session', 'member', 'user', 'tenant', 'key']),
+  kind: z.enum(['session', 'member', 'user', 'client', 'tenant', 'key']),
   ids: z.array(z.unknown()),
   ...times,
 });
@@ -80,7 +81,7 @@ function readGroups(groups: readonly unknown[]): ReadItems {
       continue;
     }
     const { kind, ids, not_before: notBeforeMs, expires_at: expiresAtMs } = parsed.data;
-    const names = ids.filter(kind === 'member' ? isMember : isName);
+    const names = ids.filter(kind === 'member' || kind === 'client' ? isPair : isName);
     count += names.length;
     unknown += ids.length - names.length;
     if (count + unknown > maxItems) throw new Error(`a page of more than ${maxItems} revocations`);
@@ -91,7 +92,7 @@ function readGroups(groups: readonly unknown[]): ReadItems {
 
 const isName = (id: unknown): id is string => typeof id === 'string' && id !== '' && id.length <= maxName;
 
-const isMember = (id: unknown): id is string =>
+const isPair = (id: unknown): id is string =>
   typeof id === 'string' && id.split(' ').length === 2 && id.split(' ').every(isName);
 
 function toRevocation(read: z.infer<typeof item>): Revocation {
@@ -103,6 +104,8 @@ function toRevocation(read: z.infer<typeof item>): Revocation {
       return { kind: read.kind, userId: read.user_id, tenantId: read.tenant_id, ...times };
     case 'user':
       return { kind: read.kind, userId: read.user_id, ...times };
+    case 'client':
+      return { kind: read.kind, clientId: read.client_id, tenantId: read.tenant_id, ...times };
     case 'tenant':
       return { kind: read.kind, tenantId: read.tenant_id, ...times };
     case 'key':

@@ -5,7 +5,7 @@ import { nameOf } from './revoked-subject.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 const nowSec = nowMs / 1000;
-const caller = { sessionId: 's1', userId: 'u1', tenantId: 't1', issuedAtSec: nowSec - 10 };
+const caller = { sessionId: 's1', userId: 'u1', clientId: 'c1', tenantId: 't1', issuedAtSec: nowSec - 10 };
 const times = { notBeforeMs: nowMs + 1000, expiresAtMs: nowMs + 900_000 };
 
 function ready(...entries: Revocation[]) {
@@ -20,6 +20,7 @@ describe('revocations', () => {
     { kind: 'session', sessionId: 's1', ...times },
     { kind: 'member', userId: 'u1', tenantId: 't1', ...times },
     { kind: 'user', userId: 'u1', ...times },
+    { kind: 'client', clientId: 'c1', tenantId: 't1', ...times },
     { kind: 'tenant', tenantId: 't1', ...times },
     { kind: 'key', kid: 'k1', ...times },
   ];
@@ -34,7 +35,7 @@ describe('revocations', () => {
   );
 
   test.each(every.map((entry) => [entry.kind, entry] as const))('of a %s affect no other subject', (_kind, entry) => {
-    const other = { sessionId: 's2', userId: 'u2', tenantId: 't2', issuedAtSec: nowSec - 10 };
+    const other = { sessionId: 's2', userId: 'u2', clientId: 'c2', tenantId: 't2', issuedAtSec: nowSec - 10 };
     ready(entry).assertNotRevoked(other, 'k2', nowMs);
   });
 
@@ -42,6 +43,35 @@ describe('revocations', () => {
     const revocations = ready({ kind: 'member', userId: 'u1', tenantId: 't1', ...times });
     revocations.assertNotRevoked({ ...caller, tenantId: 't2' }, 'k1', nowMs);
     revocations.assertNotRevoked({ ...caller, userId: 'u2' }, 'k1', nowMs);
+  });
+
+  test('of a client end its own tokens and those of users who came through it, in that tenant alone', () => {
+    const revocations = ready({ kind: 'client', clientId: 'c1', tenantId: 't1', ...times });
+    const machine = { ...caller, sessionId: undefined, userId: undefined };
+    for (const claims of [machine, caller]) {
+      expect(() => revocations.assertNotRevoked(claims, 'k1', nowMs)).toThrow(
+        expect.objectContaining({ code: 'token_revoked' }),
+      );
+      revocations.assertNotRevoked({ ...claims, tenantId: 't2' }, 'k1', nowMs);
+      revocations.assertNotRevoked({ ...claims, tenantId: undefined }, 'k1', nowMs);
+      revocations.assertNotRevoked({ ...claims, clientId: 'c2' }, 'k1', nowMs);
+      revocations.assertNotRevoked({ ...claims, issuedAtSec: nowSec + 1 }, 'k1', nowMs);
+    }
+  });
+
+  test('of a user, a member or a session never end the token of a machine with the same id', () => {
+    const machine = {
+      sessionId: undefined,
+      userId: undefined,
+      clientId: 'u1',
+      tenantId: 't1',
+      issuedAtSec: nowSec - 10,
+    };
+    ready(
+      { kind: 'user', userId: 'u1', ...times },
+      { kind: 'member', userId: 'u1', tenantId: 't1', ...times },
+      { kind: 'session', sessionId: 'u1', ...times },
+    ).assertNotRevoked(machine, 'k1', nowMs);
   });
 
   test('of a user accept tokens issued later; of a session never', () => {
@@ -121,13 +151,13 @@ describe('revocations', () => {
     'of a %s have the same effect in a group',
     (kind, entry) => {
       const revocations = ready();
-      const named = kind === 'member' ? ['t9 u9', 't1 u1'] : ['x', nameOf(entry)];
+      const named = kind === 'member' || kind === 'client' ? ['t9 u9', nameOf(entry)] : ['x', nameOf(entry)];
       revocations.apply([{ kind, names: named, ...times }], nowMs);
       expect(revocations.size).toBe(2);
       expect(() => revocations.assertNotRevoked(caller, 'k1', nowMs)).toThrow(
         expect.objectContaining({ code: 'token_revoked' }),
       );
-      const other = { sessionId: 's2', userId: 'u2', tenantId: 't2', issuedAtSec: nowSec - 10 };
+      const other = { sessionId: 's2', userId: 'u2', clientId: 'c2', tenantId: 't2', issuedAtSec: nowSec - 10 };
       revocations.assertNotRevoked(other, 'k2', nowMs);
     },
   );
@@ -167,12 +197,12 @@ describe('more revocations than fit in memory', () => {
 
   test('refuse every token that they refused before, for every kind', () => {
     const ids = fc.integer({ min: 0, max: 300 }).map((n) => `i-${n}`);
-    const kind = fc.constantFrom('session', 'member', 'user', 'tenant', 'key');
+    const kind = fc.constantFrom('session', 'member', 'user', 'client', 'tenant', 'key');
     const entry = fc
       .record({ kind, id: ids, agoSec: fc.integer({ min: -1, max: 600 }), lastSec: fc.integer({ min: 605, max: 905 }) })
       .map(({ kind, id, agoSec, lastSec }) => {
         const notBeforeMs = nowMs - agoSec * 1000;
-        const names = { sessionId: id, userId: id, tenantId: id, kid: id };
+        const names = { sessionId: id, userId: id, clientId: id, tenantId: id, kid: id };
         return { kind, ...names, notBeforeMs, expiresAtMs: notBeforeMs + lastSec * 1000 } as Revocation;
       });
     fc.assert(
@@ -183,7 +213,7 @@ describe('more revocations than fit in memory', () => {
         for (const page of pages) for (const each of [few, many]) each.apply(page, nowMs);
         expect(few.size).toBeLessThanOrEqual(maxHeld);
         const isNoneAccepted = pages.flat().every((each) => {
-          const names = { sessionId: 'x', userId: 'x', tenantId: 'x', ...each };
+          const names = { sessionId: 'x', userId: 'x', clientId: 'x', tenantId: 'x', ...each };
           // An issuer issues no token for an ended session.
           const claims = { ...names, issuedAtSec: each.notBeforeMs / 1000 - 1 };
           const kid = each.kind === 'key' ? each.kid : 'k';

@@ -14,7 +14,7 @@ import { latestSec, RevocationTable, type TableEntry } from './table.ts';
 /** One entry of the issuer's log. It stays in force until every token it could revoke has expired. */
 export type Revocation = Times & RevokedSubject;
 
-/** Revocations with the same kind and times. The name of a member is `<tenant id> <user id>`. */
+/** Revocations with the same kind and times. The name of a member is `<tenant id> <user id>`, that of a client `<tenant id> <client id>`. */
 export type RevocationGroup = Times & Readonly<{ kind: RevokedSubject['kind']; names: readonly string[] }>;
 
 type Times = Readonly<{ notBeforeMs: number; expiresAtMs: number }>;
@@ -75,7 +75,7 @@ export function createRevocations(
   const table = new RevocationTable();
   const digest = new Int32Array(digestWords);
   // When the last entry of each kind expires. Usually there are only sessions, and the other kinds need no lookup.
-  const lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0 };
+  const lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0, client: 0 };
   let cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
   let sweptAtMs = Number.NEGATIVE_INFINITY;
   let currentAtMs: number | undefined;
@@ -145,6 +145,7 @@ export function createRevocations(
     if (claims.sessionId !== undefined && goodFrom('session') !== undefined) return true;
     return (
       isBefore(claims, goodFrom('member')) ||
+      isBefore(claims, goodFrom('client')) ||
       isBefore(claims, goodFrom('user')) ||
       isBefore(claims, goodFrom('tenant')) ||
       isBefore(claims, goodFrom('key'))

@@ -5,14 +5,19 @@ export type RevokedSubject =
   | Readonly<{ kind: 'session'; sessionId: string }>
   | Readonly<{ kind: 'member'; userId: string; tenantId: string }>
   | Readonly<{ kind: 'user'; userId: string }>
+  | Readonly<{ kind: 'client'; clientId: string; tenantId: string }>
   | Readonly<{ kind: 'tenant'; tenantId: string }>
   | Readonly<{ kind: 'key'; kid: string }>;
 
 /** The claims of a token that revocations refer to. */
 export type Subject = Readonly<{
   sessionId: string | undefined;
-  userId: string;
-  tenantId: string;
+  /** Undefined: the token belongs to a machine. */
+  userId: string | undefined;
+  /** The machine, or the client through which the user came. */
+  clientId: string | undefined;
+  /** Undefined: a machine without a tenant. */
+  tenantId: string | undefined;
   issuedAtSec: number;
 }>;
 
@@ -20,8 +25,8 @@ export type Subject = Readonly<{
 export const digestWords = 3;
 
 /** The index of each kind among the digests of a token. */
-export const placeOf = { session: 0, member: 1, user: 2, tenant: 3, key: 4 } as const;
-const places = 5;
+export const placeOf = { session: 0, member: 1, user: 2, tenant: 3, key: 4, client: 5 } as const;
+const places = 6;
 
 // Secret, because an issuer could otherwise search for identifiers with the same digest. With a UUID it fits in one SHA-256 block.
 const key = randomBytes(12).toString('base64url');
@@ -52,7 +57,7 @@ export function digestRevoked(kind: RevokedSubject['kind'], name: string, into: 
   writeDigest(prefixes[kind] + name, into, 0);
 }
 
-/** The name of a subject within its kind. Identifiers contain no space, so the name of a member is unique. */
+/** The name of a subject within its kind. Identifiers contain no space, so the names of members and clients are unique. */
 export function nameOf(subject: RevokedSubject): string {
   switch (subject.kind) {
     case 'session':
@@ -61,6 +66,8 @@ export function nameOf(subject: RevokedSubject): string {
       return `${subject.tenantId} ${subject.userId}`;
     case 'user':
       return subject.userId;
+    case 'client':
+      return `${subject.tenantId} ${subject.clientId}`;
     case 'tenant':
       return subject.tenantId;
     case 'key':
@@ -68,7 +75,7 @@ export function nameOf(subject: RevokedSubject): string {
   }
 }
 
-const prefixes = { session: 's ', member: 'm ', user: 'u ', tenant: 't ', key: 'k ' } as const;
+const prefixes = { session: 's ', member: 'm ', user: 'u ', tenant: 't ', key: 'k ', client: 'c ' } as const;
 
 /**
  * Returns the digests of all subjects that could revoke a token, each at its {@link placeOf}. They are computed once per
@@ -78,13 +85,16 @@ export function digestsOf(claims: Subject, kid: string): Int32Array {
   const known = digestCache.get(claims);
   if (known?.kid === kid) return known.digests;
   const digests = new Int32Array(places * digestWords);
-  const { sessionId, userId, tenantId } = claims;
+  const { sessionId, userId, clientId, tenantId } = claims;
   const write = (subject: RevokedSubject) =>
     writeDigest(prefixes[subject.kind] + nameOf(subject), digests, placeOf[subject.kind] * digestWords);
   if (sessionId !== undefined) write({ kind: 'session', sessionId });
-  write({ kind: 'member', tenantId, userId });
-  write({ kind: 'user', userId });
-  write({ kind: 'tenant', tenantId });
+  if (userId !== undefined) write({ kind: 'user', userId });
+  if (tenantId !== undefined) {
+    write({ kind: 'tenant', tenantId });
+    if (userId !== undefined) write({ kind: 'member', tenantId, userId });
+    if (clientId !== undefined) write({ kind: 'client', tenantId, clientId });
+  }
   write({ kind: 'key', kid });
   digestCache.set(claims, { kid, digests });
   return digests;

@@ -1,18 +1,19 @@
 import { describe, expect, test } from '@jest/globals';
-import { exampleRoute } from '../../test/kit/example-route.ts';
-import type { AuthMode } from '../config/config.ts';
+import { exampleClient, exampleService, exampleUser } from '../../test/kit/example-caller.ts';
+import { exampleAllow, exampleRoute } from '../../test/kit/example-route.ts';
+import type { Allow, AuthMode } from '../config/config.ts';
 import { compilePolicy, evaluatePolicy, type PolicyCaller, refusalOf } from './policy.ts';
 
 const anonymous: PolicyCaller = { kind: 'anonymous' };
-const agent = { kind: 'user', bound: false, userId: 'u1', role: 'agent', tenantId: 'acme' } as const;
-const service: PolicyCaller = { kind: 'service', serviceId: 'complaint-service' };
-const delegated: PolicyCaller = { ...service, user: { userId: 'u1', role: 'agent', tenantId: 'acme' } };
+const agent = exampleUser();
+const service = exampleService();
+const delegated = exampleService(agent);
 
 const route = (auth: AuthMode, rules: { roles?: string[]; tenantParam?: string; callers?: string[] } = {}) =>
   exampleRoute({
     path: '/t/:tenantId',
     auth,
-    allow: { roles: rules.roles && new Set(rules.roles), tenantParam: rules.tenantParam },
+    allow: { ...exampleAllow, roles: rules.roles && new Set(rules.roles), tenantParam: rules.tenantParam },
     callers: new Set(rules.callers),
   });
 
@@ -60,5 +61,114 @@ describe('evaluatePolicy', () => {
       agent,
     );
     expect(verdicts.map(({ refusal }) => refusal)).toEqual([undefined, 'insufficient_role', 'tenant_mismatch']);
+  });
+});
+
+describe('machines, actors, clients, scopes and claims', () => {
+  const iss = 'http://issuer.test';
+  const other = 'https://other.test';
+  const actor = (sub: string, of = iss) => ({ act: { sub, iss: of } });
+  const job = exampleClient();
+  const of = (allow: Partial<Allow>, auth: AuthMode = 'required') =>
+    exampleRoute({ path: '/t', auth, allow: { ...exampleAllow, ...allow }, callers: new Set(['complaint-service']) });
+  const named = (name: string, issuer?: string) => ({ name, issuer });
+  const legal = { claim: 'department', values: new Set<string | number>(['legal', 7]) };
+  const having = (...values: (string | number)[]) => exampleUser({}, { kept: new Map([['department', values]]) });
+
+  test.each<[string, Partial<Allow>, PolicyCaller, string | undefined]>([
+    ['a machine without allow.clients', {}, job, 'client_not_allowed'],
+    [
+      'a machine with a role that is listed',
+      { roles: new Set(['service']) },
+      exampleClient({ role: 'service' }),
+      'client_not_allowed',
+    ],
+    ['a machine that is listed', { clients: [named('job-1')] }, job, undefined],
+    ['a machine that is not', { clients: [named('job-2')] }, job, 'client_not_allowed'],
+    ['another case', { clients: [named('JOB-1')] }, job, 'client_not_allowed'],
+    ['any machine', { clients: 'any' }, job, undefined],
+    ['a machine of the issuer', { clients: [named('job-1', iss)] }, job, undefined],
+    ['a machine of the same id at another issuer', { clients: [named('job-1', other)] }, job, 'client_not_allowed'],
+    ['a machine without a role', { clients: 'any', roles: new Set(['a']) }, job, 'insufficient_role'],
+    ['a machine without a tenant', { clients: 'any', tenantParam: 't' }, job, 'tenant_mismatch'],
+    [
+      'a user through a client that is listed',
+      { clients: [named('web')] },
+      exampleUser({}, { clientId: 'web' }),
+      undefined,
+    ],
+    ['a user through another', { clients: [named('web')] }, exampleUser({}, { clientId: 'app' }), 'client_not_allowed'],
+    ['a user without a client', { clients: [named('web')] }, exampleUser(), 'client_not_allowed'],
+    ['a user without a client, any', { clients: 'any' }, exampleUser(), undefined],
+    ['an actor without allow.actors', {}, exampleUser({}, actor('agent-1')), 'actor_not_allowed'],
+    [
+      'an actor of an admin',
+      { roles: new Set(['admin']) },
+      exampleUser({ role: 'admin' }, actor('agent-1')),
+      'actor_not_allowed',
+    ],
+    ['an actor that is listed', { actors: [named('agent-1')] }, exampleUser({}, actor('agent-1')), undefined],
+    ['an actor that is not', { actors: [named('agent-2')] }, exampleUser({}, actor('agent-1')), 'actor_not_allowed'],
+    [
+      'an actor of another issuer',
+      { actors: [named('agent-1')] },
+      exampleUser({}, actor('agent-1', other)),
+      'actor_not_allowed',
+    ],
+    [
+      'an actor of an issuer that is listed',
+      { actors: [named('agent-1', other)] },
+      exampleUser({}, actor('agent-1', other)),
+      undefined,
+    ],
+    ['no actor where some are listed', { actors: [named('agent-1')] }, exampleUser(), undefined],
+    ['an actor of a machine', { clients: 'any' }, exampleClient({}, actor('agent-1')), 'actor_not_allowed'],
+    [
+      'an agent that is a client, and not listed as an actor',
+      { clients: [named('agent-1')] },
+      exampleUser({}, { ...actor('agent-1'), clientId: 'agent-1' }),
+      'actor_not_allowed',
+    ],
+    ['a scope', { scopes: ['a'] }, exampleUser({}, { scope: ['b', 'a'] }), undefined],
+    ['all scopes but one', { scopes: ['a', 'b'] }, exampleUser({}, { scope: ['b'] }), 'insufficient_scope'],
+    ['no scope', { scopes: ['a'] }, exampleUser(), 'insufficient_scope'],
+    ['a scope of another case', { scopes: ['a'] }, exampleUser({}, { scope: ['A'] }), 'insufficient_scope'],
+    ['a machine without the scope', { clients: 'any', scopes: ['a'] }, job, 'insufficient_scope'],
+    ['a claim', { claims: [legal] }, having('sales', 'legal'), undefined],
+    ['a claim of another type', { claims: [legal] }, having('7'), 'claim_not_allowed'],
+    ['no such claim', { claims: [legal] }, exampleUser(), 'claim_not_allowed'],
+  ])('%s', (_name, allow, caller, refusal) => {
+    expect(refusalOf(evaluatePolicy(compilePolicy(of(allow)), {}, caller))).toBe(refusal);
+  });
+
+  test.each<[string, AuthMode, PolicyCaller, string | undefined]>([
+    ['a machine on an optional route', 'optional', job, 'client_not_allowed'],
+    ['an agent on an optional route', 'optional', exampleUser({}, actor('agent-1')), 'actor_not_allowed'],
+    ['a service for a machine', 'service', exampleService(job), 'client_not_allowed'],
+    [
+      'a service for a user with an actor',
+      'service',
+      exampleService(exampleUser({}, actor('agent-1'))),
+      'actor_not_allowed',
+    ],
+    ['a service for a user', 'service', exampleService(exampleUser()), undefined],
+    ['a service for itself', 'service', exampleService(), undefined],
+  ])('are refused unless the route asks for them: %s', (_name, auth, caller, refusal) => {
+    const verdicts = evaluatePolicy(compilePolicy(of({}, auth)), {}, caller);
+    expect(refusalOf(verdicts)).toBe(refusal);
+    if (refusal !== undefined) expect(verdicts[0]?.why).toMatch(/the route has no allow\.(actors|clients)$/);
+  });
+
+  test('a nested call needs what the txn-token says', () => {
+    const rules = { scopes: ['a'], clients: [named('job-1')], actors: [named('agent-1')] };
+    const decide = (principal: PolicyCaller & { kind: 'user' | 'client' }) =>
+      refusalOf(evaluatePolicy(compilePolicy(of(rules, 'service')), {}, exampleService(principal)));
+    expect(decide(exampleClient({}, { scope: ['a'], ...actor('agent-1') }))).toBeUndefined();
+    expect(decide(exampleClient({}, { scope: ['a'], ...actor('agent-2') }))).toBe('actor_not_allowed');
+    expect(decide(exampleClient({}, { scope: [] }))).toBe('insufficient_scope');
+    expect(decide(exampleClient({ clientId: 'job-2' }, { scope: ['a'] }))).toBe('client_not_allowed');
+    expect(refusalOf(evaluatePolicy(compilePolicy(of(rules, 'service')), {}, exampleService()))).toBe(
+      'client_not_allowed',
+    );
   });
 });

@@ -1,21 +1,35 @@
-import type { Route } from '../config/config.ts';
+import type { Actor } from '@countersign/identity';
+import type { Allow, AllowedParty, Route, Scalar } from '../config/config.ts';
 import type { Code } from '../errors.ts';
 
 /** Values of the path's `:params`, decoded once. */
 export type Params = Readonly<Record<string, string>>;
 
+/** What the caller's token says besides user, role and tenant, as far as the rules of a route need it. */
+export type Grant = Readonly<{
+  issuer: string;
+  clientId: string | undefined;
+  scope: readonly string[];
+  act: Actor | undefined;
+  kept: ReadonlyMap<string, readonly Scalar[]>;
+}>;
+
+type Granted = Readonly<{ token: Readonly<{ claims: Grant }> }>;
+
+/** A user, or a machine with a token of its own. */
+export type PolicyPrincipal =
+  | (Granted & Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }>)
+  | (Granted & Readonly<{ kind: 'client'; clientId: string; role: string | undefined; tenantId: string | undefined }>);
+
 /** The caller, as far as the rules of a route need it. */
 export type PolicyCaller =
   | Readonly<{ kind: 'anonymous' }>
-  | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string; bound: boolean }>
-  | Readonly<{
-      kind: 'service';
-      serviceId: string;
-      user?: Readonly<{ userId: string; role: string; tenantId: string }>;
-    }>;
+  | (PolicyPrincipal & Readonly<{ bound: boolean }>)
+  /** `principal`: the user or the machine that the service acts for. */
+  | Readonly<{ kind: 'service'; serviceId: string; principal?: PolicyPrincipal | undefined }>;
 
 /** One compiled rule of a route. */
-type Rule = Readonly<{
+export type Rule = Readonly<{
   /** The rule as the configuration has it. */
   text: string;
   /** @returns The code of the refusal; undefined if the rule passes. Called for every request. */
@@ -32,11 +46,17 @@ export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: s
 
 /** Compiles the rules of a route, once per configuration. */
 export function compilePolicy(route: Route): Policy {
-  const policy: [Rule, ...Rule[]] = [route.auth === 'service' ? callersRule(route.callers) : authRule(route.auth)];
+  const { roles, tenantParam, scopes, clients, actors, claims } = route.allow;
+  const policy: [Rule, ...Rule[]] = [
+    route.auth === 'service' ? callersRule(route.callers, route.allow) : authRule(route.auth, route.allow),
+  ];
   if (route.senderConstrained) policy.push(bindingRule);
-  const { roles, tenantParam } = route.allow;
+  if (actors.length > 0) policy.push(actorsRule(actors));
+  if (clients !== undefined) policy.push(clientsRule(clients));
+  if (scopes.length > 0) policy.push(scopesRule(scopes));
   if (roles !== undefined) policy.push(roleRule(roles));
   if (tenantParam !== undefined) policy.push(tenantRule(tenantParam));
+  for (const { claim, values } of claims) policy.push(claimRule(claim, values));
   return policy;
 }
 
@@ -57,39 +77,141 @@ export function refusalOf(verdicts: readonly Verdict[]): Code | undefined {
   return verdicts.find((verdict) => verdict.refusal !== undefined)?.refusal;
 }
 
-const authRule = (auth: Exclude<Route['auth'], 'service'>): Rule => ({
+/** The user or the machine behind a request. */
+export function principalOf(caller: PolicyCaller): PolicyPrincipal | undefined {
+  if (caller.kind === 'anonymous') return undefined;
+  return caller.kind === 'service' ? caller.principal : caller;
+}
+
+/** What a route refuses unless its configuration asks for it: machines, and actors. */
+function unaskedFor(
+  principal: PolicyPrincipal | undefined,
+  { clients, actors }: Pick<Allow, 'clients' | 'actors'>,
+): Readonly<{ code: Code; why: string }> | undefined {
+  if (principal === undefined) return undefined;
+  const { act } = principal.token.claims;
+  if (act !== undefined && actors.length === 0) {
+    return { code: 'actor_not_allowed', why: `${act.sub} acts for the caller, and the route has no allow.actors` };
+  }
+  if (principal.kind === 'client' && clients === undefined) {
+    return {
+      code: 'client_not_allowed',
+      why: `${principal.clientId} is a machine, and the route has no allow.clients`,
+    };
+  }
+  return undefined;
+}
+
+const authRule = (auth: Exclude<Route['auth'], 'service'>, allow: Allow): Rule => ({
   text: `auth: ${auth}`,
-  refusal: ({ kind }) => (auth === 'required' && kind === 'anonymous' ? 'token_missing' : undefined),
-  why: ({ kind }) => `the caller is ${kind}`,
+  refusal(caller) {
+    if (caller.kind === 'anonymous') return auth === 'required' ? 'token_missing' : undefined;
+    return unaskedFor(principalOf(caller), allow)?.code;
+  },
+  why: (caller) => unaskedFor(principalOf(caller), allow)?.why ?? `the caller is ${caller.kind}`,
 });
 
-const callersRule = (callers: ReadonlySet<string>): Rule => ({
+const callersRule = (callers: ReadonlySet<string>, allow: Allow): Rule => ({
   text: `callers: ${[...callers].join(', ')}`,
   refusal(caller) {
     if (caller.kind !== 'service') return 'caller_missing';
-    return callers.has(caller.serviceId) ? undefined : 'caller_not_allowed';
+    if (!callers.has(caller.serviceId)) return 'caller_not_allowed';
+    return unaskedFor(caller.principal, allow)?.code;
   },
-  why: (caller) => (caller.kind === 'service' ? `the caller is ${caller.serviceId}` : 'the caller is not a service'),
+  why(caller) {
+    if (caller.kind !== 'service') return 'the caller is not a service';
+    const unasked = callers.has(caller.serviceId) ? unaskedFor(caller.principal, allow) : undefined;
+    return unasked?.why ?? `the caller is ${caller.serviceId}`;
+  },
 });
 
 /** An anonymous caller has no token to bind; `auth` decides whether it is allowed. */
 const bindingRule: Rule = {
   text: 'senderConstrained: required',
-  refusal: (caller) => (caller.kind === 'user' && !caller.bound ? 'token_unbound' : undefined),
+  refusal: (caller) => ('bound' in caller && !caller.bound ? 'token_unbound' : undefined),
   why(caller) {
-    if (caller.kind !== 'user') return 'there is no token';
+    if (!('bound' in caller)) return 'there is no token';
     return caller.bound ? 'the token is bound to a key' : 'the token is not bound to a key';
   },
+};
+
+const actorsRule = (actors: readonly AllowedParty[]): Rule => {
+  const allows = compileParties(actors);
+  return {
+    text: `allow.actors: ${actors.map(({ name }) => name).join(', ')}`,
+    refusal(caller) {
+      const claims = principalOf(caller)?.token.claims;
+      if (claims?.act === undefined) return undefined;
+      return allows(claims.act.sub, claims.act.iss, claims.issuer) ? undefined : 'actor_not_allowed';
+    },
+    why(caller) {
+      const act = principalOf(caller)?.token.claims.act;
+      return act === undefined ? 'the caller acts itself' : `the actor is ${act.sub} of ${act.iss}`;
+    },
+  };
+};
+
+const clientsRule = (clients: 'any' | readonly AllowedParty[]): Rule => {
+  const allows = clients === 'any' ? () => true : compileParties(clients);
+  return {
+    text: `allow.clients: ${clients === 'any' ? 'any' : clients.map(({ name }) => name).join(', ')}`,
+    refusal(caller) {
+      const principal = principalOf(caller);
+      if (principal === undefined) return 'client_not_allowed';
+      const { clientId, issuer } = principal.token.claims;
+      if (clientId === undefined) return clients === 'any' ? undefined : 'client_not_allowed';
+      return allows(clientId, issuer, issuer) ? undefined : 'client_not_allowed';
+    },
+    why(caller) {
+      const principal = principalOf(caller);
+      const clientId = principal?.token.claims.clientId;
+      if (clientId === undefined) return 'the caller has no client';
+      return principal?.kind === 'client' ? `the caller is the client ${clientId}` : `the client is ${clientId}`;
+    },
+  };
+};
+
+/**
+ * Compiles a list of clients or actors to one look-up by name.
+ *
+ * @returns A function of the name, the issuer of the name, and the issuer of the token.
+ */
+function compileParties(parties: readonly AllowedParty[]): (name: string, issuer: string, own: string) => boolean {
+  const issuersOf = new Map<string, Set<string | undefined>>();
+  for (const { name, issuer } of parties) {
+    const issuers = issuersOf.get(name) ?? new Set();
+    issuersOf.set(name, issuers.add(issuer));
+  }
+  return (name, issuer, own) => {
+    const issuers = issuersOf.get(name);
+    return issuers !== undefined && (issuers.has(issuer) || (issuer === own && issuers.has(undefined)));
+  };
+}
+
+/** Scopes are compared byte by byte (RFC 6749 section 3.3). */
+const scopesRule = (scopes: readonly string[]): Rule => {
+  const missingOf = (caller: PolicyCaller) => {
+    const given = principalOf(caller)?.token.claims.scope ?? [];
+    return scopes.find((scope) => !given.includes(scope));
+  };
+  return {
+    text: `allow.scopes: ${scopes.join(' ')}`,
+    refusal: (caller) => (missingOf(caller) === undefined ? undefined : 'insufficient_scope'),
+    why(caller) {
+      const missing = missingOf(caller);
+      return missing === undefined ? 'the token has them' : `the token lacks ${missing}`;
+    },
+  };
 };
 
 const roleRule = (roles: ReadonlySet<string>): Rule => ({
   text: `allow.roles: ${[...roles].join(', ')}`,
   refusal(caller) {
-    const role = userOf(caller)?.role;
+    const role = principalOf(caller)?.role;
     return role !== undefined && roles.has(role) ? undefined : 'insufficient_role';
   },
   why(caller) {
-    const role = userOf(caller)?.role;
+    const role = principalOf(caller)?.role;
     return role === undefined ? 'the caller has no role' : `the caller's role is ${role}`;
   },
 });
@@ -97,18 +219,29 @@ const roleRule = (roles: ReadonlySet<string>): Rule => ({
 const tenantRule = (param: string): Rule => ({
   text: `allow.tenant: :${param}`,
   refusal(caller, params) {
-    const tenantId = userOf(caller)?.tenantId;
+    const tenantId = principalOf(caller)?.tenantId;
     return tenantId !== undefined && params[param] === tenantId ? undefined : 'tenant_mismatch';
   },
   why(caller, params) {
-    const tenantId = userOf(caller)?.tenantId;
+    const tenantId = principalOf(caller)?.tenantId;
     if (tenantId === undefined) return 'the caller has no tenant';
     if (params[param] === tenantId) return `the caller's tenant is ${tenantId}`;
     return `the path says ${params[param]}, the caller's tenant is ${tenantId}`;
   },
 });
 
-function userOf(caller: PolicyCaller): Readonly<{ role: string; tenantId: string }> | undefined {
-  if (caller.kind === 'user') return caller;
-  return caller.kind === 'service' ? caller.user : undefined;
-}
+const claimRule = (claim: string, accepted: ReadonlySet<Scalar>): Rule => {
+  const valuesOf = (caller: PolicyCaller) => principalOf(caller)?.token.claims.kept.get(claim) ?? [];
+  return {
+    text: `allow.claims.${claim}: ${[...accepted].join(', ')}`,
+    refusal: (caller) => (valuesOf(caller).some((value) => accepted.has(value)) ? undefined : 'claim_not_allowed'),
+    why(caller) {
+      const values = valuesOf(caller);
+      return values.length === 0
+        ? `the token has no ${claim}`
+        : `the token has ${values.slice(0, maxShown).join(', ')}`;
+    },
+  };
+};
+
+const maxShown = 8;

@@ -23,6 +23,8 @@ export type RouteTable = Readonly<{
   match(method: string, path: string): Match;
   /** The methods of this path, sorted; undefined if no route has this path. */
   methodsAt(path: string): readonly string[] | undefined;
+  /** The routes of this path, one for each method. */
+  routesAt(path: string): readonly Route[];
 }>;
 
 type CompiledRoute = Readonly<{
@@ -85,6 +87,10 @@ export function createRouteTable(): RouteTableBuilder {
       return { kind: 'route', route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
     },
     methodsAt: (path) => find(root, path.slice(1).split('/'), 0)?.allow,
+    routesAt(path) {
+      const place = find(root, path.slice(1).split('/'), 0);
+      return [...(place?.routes.values() ?? [])].map(({ route }) => route);
+    },
   };
 }
 

@@ -1,16 +1,17 @@
-import { type IncomingMessage, type RequestListener, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
 import type { Express, Request, Response } from 'express';
 import { AppError } from '../errors.ts';
 import { Exchange, RequestRecord } from '../exchange.ts';
+import { FlatHeadResponse } from '../http/flat-head-response.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Respond } from '../respond.ts';
 import type { LogRequest } from '../telemetry/access-log.ts';
 import { bareApp, type OwnRoutes } from './express-app.ts';
 
 /** A response with what the listener and its handlers keep for the request. The fields take the place of closures. */
-export class GatewayResponse extends ServerResponse {
+export class GatewayResponse extends FlatHeadResponse {
   /** Why the listener refused the request, before any stage. */
   refusal: AppError | undefined = undefined;
   record: RequestRecord | undefined = undefined;

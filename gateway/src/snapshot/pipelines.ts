@@ -15,6 +15,8 @@ import { authorize } from '../stages/authorize.ts';
 import { createCors, createUpgradeOrigin } from '../stages/cors.ts';
 import { compileLimits, createLimit, type RouteLimits } from '../stages/limit.ts';
 import { createMatch } from '../stages/match.ts';
+import { createOwnAnswers } from '../stages/own-answers.ts';
+import { createResourceMetadata } from '../stages/resource-metadata.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
 import type { AccessTokens } from '../tokens/access-token-cache.ts';
@@ -57,8 +59,9 @@ export async function createPipelines(
     public: await buildRoutes(routesOn('public', config), limiterFor),
     internal: await buildRoutes(routesOn('internal', config), limiterFor),
   };
-  const onRoutes = ({ table, limitsOf }: BuiltRoutes) => ({
-    match: createMatch(table),
+  const { table: publicTable } = built.public;
+  const metadata = createResourceMetadata(config, publicTable);
+  const onRoutes = ({ limitsOf }: BuiltRoutes) => ({
     authorize,
     limit: createLimit(limitsOf),
     ...sign,
@@ -70,7 +73,13 @@ export async function createPipelines(
     public: createPipeline({
       ...onRoutes(built.public),
       sanitize: createSanitize(config),
-      cors: config.cors && createCors(config.cors, built.public.table),
+      answerItself: createOwnAnswers({
+        cors:
+          config.cors &&
+          createCors(config.cors, { methodsAt: (path) => metadata?.methodsAt(path) ?? publicTable.methodsAt(path) }),
+        metadata,
+      }),
+      match: createMatch(publicTable, metadata),
       checkOrigin: createUpgradeOrigin(config),
       authenticate: createAuthenticate({
         tokens,
@@ -87,6 +96,8 @@ export async function createPipelines(
         publicOrigins: [],
         trustedProxies: [],
       }),
+      answerItself: createOwnAnswers({}),
+      match: createMatch(built.internal.table),
       authenticate: createAuthenticateService({
         findKey: keys.services.find,
         replay,

@@ -25,7 +25,7 @@ export type AuthenticateServiceOptions = Readonly<{
 const maxLifetimeSec = 30;
 
 /**
- * Authenticates a nested call: the service by its signature, the user by the txn-token that the service received. The
+ * Authenticates a nested call: the service by its signature, the user or machine by the txn-token that the service received. The
  * body is read here because the signature covers it. The nonce is used up last.
  *
  * The signature is read from the raw headers, because `sanitize` has removed it from the forwarded ones.
@@ -40,11 +40,11 @@ export function createAuthenticateService(
   const { findKey, replay, txnTokens, nowMs } = options;
   const verifier = createServiceVerifier({ findKey, replay, maxLifetimeSec, nowMs });
 
-  function userOf({ serviceId, txnToken }: VerifiedServiceHead): PresentedTransaction | undefined {
+  function principalOf({ serviceId, txnToken }: VerifiedServiceHead): PresentedTransaction | undefined {
     if (txnToken === undefined) return undefined;
-    const user = txnTokens.read(txnToken, serviceId);
-    assertStillValid(user.token, nowMs());
-    return user;
+    const principal = txnTokens.read(txnToken, serviceId);
+    assertStillValid(principal.token, nowMs());
+    return principal;
   }
 
   return async (matched) => {
@@ -53,13 +53,13 @@ export function createAuthenticateService(
       const head = verifier.verifyHead({ method, target, rawHeaders: request.rawHeaders });
       const { serviceId } = head;
       record.serviceId = serviceId;
-      const user = userOf(head);
-      const caller: Caller = { kind: 'service', serviceId, ...(user && { user }) };
+      const principal = principalOf(head);
+      const caller: Caller = { kind: 'service', serviceId, principal };
       const content = await takeContent(matched);
       // The configuration refuses `mode: stream` here: the digest would be known only after the body was forwarded.
       if (content === 'stream') throw new AppError('internal_error', { detail: { reason: 'a streamed nested call' } });
       // The signature covers the txn-token, so the call cannot be older than it.
-      await head.complete(content ?? new Uint8Array(0), user?.issuedAtSec);
+      await head.complete(content ?? new Uint8Array(0), principal?.issuedAtSec);
       return toAuthenticated(matched, caller, content);
     } catch (error) {
       throw toRefusal(error);

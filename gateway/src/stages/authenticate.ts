@@ -50,13 +50,13 @@ export function createAuthenticate({
       record.scheme = 'Bearer';
       const known = tokens.recall(authorization.slice('Bearer '.length));
       if (known !== undefined)
-        return toAuthenticated(matched, userCaller(asBearer(known, matched), undefined), undefined);
+        return toAuthenticated(matched, bearerCaller(asBearer(known, matched), undefined), undefined);
     }
     const { scheme, text } = readCredentials(authorization, route.schemes);
     record.scheme = scheme;
     const remembered = tokens.recall(text);
     if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof) {
-      return toAuthenticated(matched, userCaller(asBearer(remembered, matched), undefined), undefined);
+      return toAuthenticated(matched, bearerCaller(asBearer(remembered, matched), undefined), undefined);
     }
     return withToken(matched, text, remembered, hasSenderProof);
   };
@@ -74,10 +74,14 @@ export function createAuthenticate({
       const isBound = matched.record.scheme === 'DPoP';
       if (isBound) {
         certificates(token.claims, matched.request.socket);
-        return toAuthenticated(matched, userCaller(token, await proofs.forBoundToken(matched, text, token)), undefined);
+        return toAuthenticated(
+          matched,
+          bearerCaller(token, await proofs.forBoundToken(matched, text, token)),
+          undefined,
+        );
       }
       const jkt = hasSenderProof ? await proofs.forSender(matched) : undefined;
-      return toAuthenticated(matched, userCaller(asBearer(token, matched), jkt), undefined);
+      return toAuthenticated(matched, bearerCaller(asBearer(token, matched), jkt), undefined);
     } catch (error) {
       throw countFailure(error, matched);
     }
@@ -130,10 +134,15 @@ function countsAsAttempt(error: unknown): boolean {
 
 const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
 
-function userCaller(token: VerifiedToken, jkt: string | undefined): Caller {
-  const { userId, role, tenantId, certificate } = token.claims;
-  const bound = token.claims.jkt !== undefined || certificate !== undefined;
-  return { kind: 'user', userId, role, tenantId, token, bound, jkt };
+function bearerCaller(token: VerifiedToken, jkt: string | undefined): Caller {
+  const { claims } = token;
+  const bound = claims.jkt !== undefined || claims.certificate !== undefined;
+  if (claims.kind === 'client') {
+    const { kind, clientId, role, tenantId } = claims;
+    return { kind, clientId, role, tenantId, token, bound, jkt };
+  }
+  const { kind, userId, role, tenantId } = claims;
+  return { kind, userId, role, tenantId, token, bound, jkt };
 }
 
 // One scheme in any case (RFC 9110 section 11.1), one space, one token: no list, no parameters.
@@ -179,12 +188,15 @@ export function toAuthenticated(matched: Matched, caller: Caller, content: Buffe
   const exchange: Exchange = matched;
   const { record } = exchange;
   record.identity = caller.kind;
-  const person = caller.kind === 'service' ? caller.user : caller.kind === 'user' ? caller : undefined;
-  if (person !== undefined) {
-    record.userId = person.userId;
-    record.tenantId = person.tenantId;
+  const principal = caller.kind === 'service' ? caller.principal : caller.kind === 'anonymous' ? undefined : caller;
+  if (principal !== undefined) {
+    const { clientId, act } = principal.token.claims;
+    if (principal.kind === 'user') record.userId = principal.userId;
+    record.clientId = clientId;
+    record.actor = act?.sub;
+    record.tenantId = principal.tenantId;
   }
-  if (caller.kind === 'service' && caller.user !== undefined) record.transactionId = caller.user.id;
+  if (caller.kind === 'service' && caller.principal !== undefined) record.transactionId = caller.principal.id;
   exchange.caller = caller;
   exchange.content = content;
   return matched as Authenticated;

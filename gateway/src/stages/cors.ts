@@ -35,7 +35,10 @@ export type PreflightHeaders = Readonly<Record<string, string>>;
  * @returns Undefined unless the request is a preflight.
  * @see Fetch Standard section 3.3; DESIGN section 3: after sanitize
  */
-export function createCors(config: Cors, table: RouteTable): (incoming: Incoming) => PreflightHeaders | undefined {
+export function createCors(
+  config: Cors,
+  table: Pick<RouteTable, 'methodsAt'>,
+): (incoming: Incoming) => PreflightHeaders | undefined {
   const vary = ['vary', 'Origin'];
   const listed = new Map(
     config.origins.map((origin) => [

@@ -4,14 +4,14 @@ import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import { redisTimeoutMs } from '../limits/limit-store.ts';
 import type { Limiter, LimitResult } from '../limits/limiter.ts';
-import type { TokenStatus } from '../tokens/verified-token.ts';
+import type { BucketKeys, TokenStatus } from '../tokens/verified-token.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;
 /** The limits of one route, with their limiters. */
 export type RouteLimits = Readonly<{ limits: readonly RouteLimit[]; policies: string }>;
 
 // A caller over its own limit must not use up a shared one, so shared limits come last.
-const narrowestFirst = ['user', 'address', 'tenant', 'route'] as const;
+const narrowestFirst = ['user', 'address', 'client', 'tenant', 'route'] as const;
 
 /**
  * Takes one request from each bucket of the route. It runs after authorize, so that refused callers use up nothing. The
@@ -99,23 +99,28 @@ const isTighter = (result: LimitResult, than: LimitResult): boolean =>
   (result.remaining === than.remaining && result.resetSec > than.resetSec);
 
 /**
- * The key of a bucket. Its parts are separated by spaces, which no identifier contains, so `a:b` and `a` with `b` never
- * collide. An anonymous caller counts by address, and a service that calls for itself by its name.
+ * The key of a bucket. Its parts are separated by spaces, and none but the last can contain one, so `a:b` and `a` with
+ * `b` never collide. An anonymous caller counts by address, and a service that calls for itself by its name.
  */
 export function bucketKey({ by }: Pick<Limit, 'by'>, { caller, client }: Pick<Permitted, 'caller' | 'client'>): string {
   if (by === 'route') return 'route';
   if (by === 'address' || caller.kind === 'anonymous') return `address ${addressKey(client.address)}`;
-  if (caller.kind === 'user') {
-    caller.token.bucketKeys ??= bucketKeysOf(caller);
+  if (caller.kind !== 'service') {
+    caller.token.bucketKeys ??= bucketKeysOf(caller.token);
     return caller.token.bucketKeys[by];
   }
-  // A nested call counts against the user for whom the service calls.
-  return caller.user === undefined ? `service ${caller.serviceId}` : bucketKeysOf(caller.user)[by];
+  // A nested call counts against the user or machine for which the service calls.
+  return caller.principal === undefined ? `service ${caller.serviceId}` : bucketKeysOf(caller.principal.token)[by];
 }
 
-function bucketKeysOf(
-  person: Readonly<{ userId: string; tenantId: string; token: TokenStatus }>,
-): Readonly<{ user: string; tenant: string }> {
-  const { issuer } = person.token.issuer.config;
-  return { user: `user ${issuer} ${person.userId}`, tenant: `tenant ${issuer} ${person.tenantId}` };
+/**
+ * The buckets of a token. A machine never shares a bucket with a user, also where its id is a user's. What lacks a client or a tenant
+ * counts by itself.
+ */
+function bucketKeysOf({ claims, issuer: { config } }: TokenStatus): BucketKeys {
+  const { issuer } = config;
+  const { userId, clientId, tenantId } = claims;
+  const client = clientId === undefined ? undefined : `client ${issuer} ${clientId}`;
+  const user = userId === undefined ? `machine ${issuer} ${clientId}` : `user ${issuer} ${userId}`;
+  return { user, client: client ?? user, tenant: tenantId === undefined ? user : `tenant ${issuer} ${tenantId}` };
 }

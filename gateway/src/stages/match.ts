@@ -1,6 +1,5 @@
 import { AppError } from '../errors.ts';
-import type { Exchange, Incoming, Matched } from '../exchange.ts';
-import { securityHeaders } from '../http/security-headers.ts';
+import type { ChallengeMetadata, Exchange, Incoming, Matched } from '../exchange.ts';
 import { parseTarget, rewritePath } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 
@@ -8,10 +7,12 @@ import type { RouteTable } from '../routing/route-table.ts';
  * Finds the route by the bytes of the target, and sets the path and query that the service receives. Nothing is decoded
  * or normalized: the matched bytes are signed and sent (CVE-2026-33494).
  *
+ * @param metadata Public listener only: named in challenges.
+ *
  * The stage throws AppError `invalid_target`, `uri_too_long`, `no_route`, and `method_not_allowed` with `Allow`. It
  * throws `upgrade_not_allowed` if the route takes no WebSockets.
  */
-export function createMatch(table: RouteTable): (incoming: Incoming) => Matched {
+export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (incoming: Incoming) => Matched {
   return (incoming) => {
     const target = parseTarget(incoming.rawTarget);
     const match = table.match(incoming.method, target.path);
@@ -25,6 +26,9 @@ export function createMatch(table: RouteTable): (incoming: Incoming) => Matched 
     record.route = route.name;
     record.rule = `auth: ${route.auth}`;
     record.schemes = route.schemes;
+    record.scopes = route.allow.scopes;
+    record.metadata = metadata;
+    record.host = exchange.client?.host;
     record.upstream = route.upstream.name;
     if (exchange.kind === 'upgrade' && !route.websocket) throw new AppError('upgrade_not_allowed');
     exchange.route = route;
@@ -34,23 +38,4 @@ export function createMatch(table: RouteTable): (incoming: Incoming) => Matched 
     exchange.query = target.query;
     return incoming as Matched;
   };
-}
-
-/**
- * Responds to `OPTIONS *`, which asks about the server and not about a resource. Every other use of `*` is an invalid
- * target.
- *
- * @returns The headers of a 204; undefined for every other request.
- * @throws AppError `body_not_allowed`.
- * @see RFC 9110 section 9.3.7
- */
-export function respondToServerOptions({
-  method,
-  rawTarget,
-  body,
-  record,
-}: Incoming): Record<string, string> | undefined {
-  if (rawTarget !== '*' || method !== 'OPTIONS') return undefined;
-  if (body.present) throw new AppError('body_not_allowed');
-  return { ...securityHeaders, 'x-request-id': record.requestId };
 }

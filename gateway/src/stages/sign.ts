@@ -1,8 +1,9 @@
 import {
   appendSignedHeaders,
+  type ClientClaims,
+  ContextTooLong,
   contentDigest,
   emptyContentDigest,
-  type IdentityContext,
   type IdentityFacts,
   newNonce,
   type PreparedIdentity,
@@ -22,6 +23,7 @@ import {
 } from '../exchange.ts';
 import { filterCookies } from '../http/cookies.ts';
 import type { KeyFor, Repeat } from '../keys/signing-keys.ts';
+import { contextOf, delegationOf } from '../tokens/claims.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
 import { assertStillValid } from '../tokens/verified-token.ts';
 import { takeContent } from './read-body.ts';
@@ -55,8 +57,9 @@ export function createSign(options: SignStageOptions): Readonly<{
     // Each nested call has a txn-token of its own, so a cache would never hit.
     if (caller.kind === 'service') return prepareCaller(caller, audience);
     // The key of a proof without a bound token belongs to this request only.
-    if (caller.jkt !== undefined && !(caller.kind === 'user' && caller.bound)) return prepareCaller(caller, audience);
-    const known = caller.kind === 'user' ? caller.token.prepared : anonymous;
+    if (caller.jkt !== undefined && (caller.kind === 'anonymous' || !caller.bound))
+      return prepareCaller(caller, audience);
+    const known = caller.kind === 'anonymous' ? anonymous : caller.token.prepared;
     let identity = known.get(audience);
     if (identity === undefined) {
       identity = prepareCaller(caller, audience);
@@ -124,16 +127,14 @@ function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefi
   };
 }
 
-/** The transaction that the service may continue in a nested call; undefined if there is no user. */
+/** The transaction that the service may continue in a nested call; undefined if there is neither user nor machine. */
 function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
-  if (caller.kind === 'user') {
-    const { userId, role, tenantId, token } = caller;
-    return { id: record.requestId, depth: 1, userId, role, tenantId, token };
-  }
-  if (caller.kind === 'anonymous' || caller.user === undefined) return undefined;
-  const depth = caller.user.depth + 1;
+  if (caller.kind === 'anonymous') return undefined;
+  if (caller.kind !== 'service') return { ...caller, id: record.requestId, depth: 1 };
+  if (caller.principal === undefined) return undefined;
+  const depth = caller.principal.depth + 1;
   if (depth > maxDepth) throw new AppError('call_too_deep', { detail: { depth } });
-  return { ...caller.user, depth };
+  return { ...caller.principal, depth };
 }
 
 /** The client's headers that may pass, and what the gateway knows of the client. A new list, because it grows. */
@@ -158,12 +159,13 @@ function forwardedHeaders({ headers, credentials, client, route }: Admitted): st
 /**
  * Prepares what is signed about a caller. The result can be reused for the same caller and audience.
  *
- * @throws AppError `token_claims_invalid` if a claim does not fit the contract.
+ * @throws AppError `token_context_too_long`; `token_claims_invalid` if a claim does not fit the contract.
  */
 function prepareCaller(caller: Caller, audience: string): PreparedIdentity {
   try {
     return prepareIdentity(factsOf(caller), audience);
   } catch (cause) {
+    if (cause instanceof ContextTooLong) throw new AppError('token_context_too_long', { cause });
     if (!(cause instanceof RangeError)) throw cause;
     throw new AppError('token_claims_invalid', { cause });
   }
@@ -174,27 +176,26 @@ function factsOf(caller: Caller): IdentityFacts {
     case 'anonymous':
       return caller.jkt === undefined ? { kind: 'anonymous' } : { kind: 'anonymous', context: { jkt: caller.jkt } };
     case 'user': {
-      const { userId, role, tenantId, token, jkt } = caller;
-      const { issuer, sessionId, authTimeSec, authMethods } = token.claims;
-      const context: IdentityContext = {
-        ...originOf(issuer, sessionId),
-        ...(authTimeSec !== undefined && { authTime: authTimeSec }),
-        ...(authMethods !== undefined && { amr: authMethods }),
-        ...(jkt !== undefined && { jkt }),
-      };
-      return { kind: 'user', userId, role, tenantId, context };
+      const { kind, userId, role, tenantId, token, jkt } = caller;
+      return { kind, userId, role, tenantId, context: contextOf(token.claims, jkt) };
     }
+    case 'client':
+      return { kind: 'client', ...clientOf(caller), context: contextOf(caller.token.claims, caller.jkt) };
     case 'service': {
-      const { serviceId, user } = caller;
-      if (user === undefined) return { kind: 'service', serviceId };
-      const { userId, role, tenantId, token } = user;
-      const context = originOf(token.claims.issuer, token.claims.sessionId);
-      return { kind: 'service', serviceId, user: { userId, role, tenantId }, context };
+      const { kind, serviceId, principal } = caller;
+      if (principal === undefined) return { kind, serviceId };
+      const context = delegationOf(principal.token.claims);
+      if (principal.kind === 'client') return { kind, serviceId, client: clientOf(principal), context };
+      const { userId, role, tenantId } = principal;
+      return { kind, serviceId, user: { userId, role, tenantId }, context };
     }
   }
 }
 
-const originOf = (iss: string, sid: string | undefined): IdentityContext => ({
-  iss,
-  ...(sid !== undefined && { sid }),
+type Machine = Readonly<{ clientId: string; role: string | undefined; tenantId: string | undefined }>;
+
+const clientOf = ({ clientId, role, tenantId }: Machine): ClientClaims => ({
+  clientId,
+  ...(role !== undefined && { role }),
+  ...(tenantId !== undefined && { tenantId }),
 });

@@ -38,6 +38,8 @@ export function fieldsOf(record: RequestRecord, status: number, isAborted: boole
     err: record.err,
     identity: record.identity,
     user_id: record.userId,
+    client_id: record.clientId,
+    actor: record.actor,
     service_id: record.serviceId,
     transaction_id: record.transactionId,
     tenant_id: record.tenantId,
@@ -61,17 +63,17 @@ const rounded = (ms: number | undefined): number | undefined =>
 export function membersOf(record: RequestRecord, status: number, isAborted: boolean, durationMs: number): string {
   // The request's id is a UUID, and the parser only accepts the methods that it knows.
   let members = `,"request_id":"${record.requestId}","method":"${record.method}","path":${jsonString(record.path)},"status":${status}`;
-  if (record.route !== undefined) members += `,"route":${jsonString(record.route)}`;
-  if (record.rule !== undefined) members += `,"rule":${jsonString(record.rule)}`;
+  members += routeMembers(record.route, record.rule);
   if (record.code !== undefined) members += refusalMembers(record.code, record.fault);
   if (record.identity !== undefined) members += `,"identity":"${record.identity}"`;
   if (record.userId !== undefined) members += `,"user_id":${jsonString(record.userId)}`;
+  if (record.clientId !== undefined) members += `,"client_id":${jsonString(record.clientId)}`;
+  if (record.actor !== undefined) members += `,"actor":${jsonString(record.actor)}`;
   if (record.serviceId !== undefined) members += `,"service_id":${jsonString(record.serviceId)}`;
   if (record.transactionId !== undefined) members += `,"transaction_id":${jsonString(record.transactionId)}`;
   if (record.tenantId !== undefined) members += `,"tenant_id":${jsonString(record.tenantId)}`;
   if (record.address !== undefined) members += `,"ip":${jsonString(record.address)}`;
-  if (record.upstream !== undefined) members += `,"upstream":${jsonString(record.upstream)}`;
-  if (record.target !== undefined) members += `,"target":${jsonString(record.target)}`;
+  members += upstreamMembers(record.upstream, record.target);
   if (record.attempts !== undefined) members += `,"attempts":${record.attempts}`;
   if (record.retriedAfter !== undefined) members += `,"retried_after":${jsonString(record.retriedAfter)}`;
   members += `,"duration_ms":${hundredths(durationMs)}`;
@@ -80,6 +82,25 @@ export function membersOf(record: RequestRecord, status: number, isAborted: bool
   if (record.upstreamMs !== undefined) members += `,"upstream_ms":${hundredths(record.upstreamMs)}`;
   return isAborted ? `${members},"aborted":true` : members;
 }
+
+type Text = string | undefined;
+
+/** Writes two members whose values come from the configuration. There are few, so the text is remembered. */
+function rememberPairs(first: string, second: string): (a: Text, b: Text) => string {
+  const known = new Map<Text, Readonly<{ b: Text; text: string }>>();
+  const member = (name: string, value: Text) => (value === undefined ? '' : `,"${name}":${jsonString(value)}`);
+  return (a, b) => {
+    const entry = known.get(a);
+    if (entry !== undefined && entry.b === b) return entry.text;
+    // One flat string: the parts of a joined one would be copied one by one each time.
+    const text = Buffer.from(member(first, a) + member(second, b)).toString();
+    known.set(a, { b, text });
+    return text;
+  };
+}
+
+const routeMembers = rememberPairs('route', 'rule');
+const upstreamMembers = rememberPairs('upstream', 'target');
 
 function refusalMembers(code: string, fault: string | undefined): string {
   const members = `,"code":${jsonString(code)}`;

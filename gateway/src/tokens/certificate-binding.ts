@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Certificate } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { Claims } from './verified-token.ts';
+import type { Claims } from './claims.ts';
 
 /**
  * Compares the certificate that a token is bound to with the one of the connection (RFC 8705 section 3). Tokens without such a

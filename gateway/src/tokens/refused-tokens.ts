@@ -31,6 +31,8 @@ const lastingCodes: ReadonlySet<Code> = new Set([
   'token_role_refused',
   'token_client_refused',
   'token_machine_refused',
+  'token_actor_invalid',
+  'token_context_too_long',
   'token_requirement_unmet',
   'token_lifetime_refused',
   'token_expired',

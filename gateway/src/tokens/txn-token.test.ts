@@ -15,9 +15,13 @@ import {
   removeGatewayKey,
   retireGatewayKey,
 } from '../keys/gateway-keys.ts';
+import type { Claims } from './claims.ts';
 import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';
 import type { TrustedIssuer } from './verified-token.ts';
 
+type UserTransaction = Extract<Transaction, { kind: 'user' }>;
+/** A token without scopes and actor. */
+const nothingMore = { scope: [], act: undefined, kept: new Map() };
 const requestId = '0197c2a0-0000-7000-8000-000000000001';
 
 describe('a txn-token', () => {
@@ -43,17 +47,21 @@ describe('a txn-token', () => {
       issuers: new Map(issuers.map((one) => [one.config.issuer, one])),
       nowMs: clock.nowMs,
     });
-  const transaction = (over: Partial<Transaction> = {}, lifeSec = 900): Transaction => ({
+  const transaction = (over: Partial<UserTransaction> = {}, lifeSec = 900): Transaction => ({
     id: requestId,
     depth: 1,
+    kind: 'user',
     userId: 'u-1',
     role: 'agent',
     tenantId: 't-1',
     token: {
       claims: {
+        ...nothingMore,
+        kind: 'user',
         issuer: issuer.config.issuer,
         subject: 'u-1',
         userId: 'u-1',
+        clientId: undefined,
         tenantId: 't-1',
         sessionId: 's-1',
         issuedAtSec: nowSec(),
@@ -66,35 +74,66 @@ describe('a txn-token', () => {
   });
   const refusal = (code: string) => expect.objectContaining({ code });
 
-  test('returns the same transaction, also at another gateway with the same keys', () => {
-    const word = fc.stringMatching(/^[A-Za-z0-9._~:@|-]{1,128}$/);
-    const issuedAtSec = nowSec();
-    const anyone = fc.record({
-      userId: word,
+  const word = fc.stringMatching(/^[A-Za-z0-9._~:@|-]{1,128}$/);
+  const text = fc.stringMatching(/^[!#-[\]-~]{1,64}$/);
+  const optionally = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+  const anyone = fc
+    .record({
+      kind: fc.constantFrom('user', 'client'),
+      name: word,
+      client: optionally(fc.oneof(word, fc.webUrl())),
       tenantId: word,
       role: fc.stringMatching(/^[a-z0-9_-]{1,64}$/),
-      sessionId: fc.option(word, { nil: undefined }),
+      isBare: fc.boolean(),
+      sessionId: optionally(word),
+      scope: fc.uniqueArray(text, { maxLength: 5 }),
+      act: optionally(fc.record({ sub: text, iss: text })),
       depth: fc.integer({ min: 1, max: maxDepth }),
       kid: fc.string(),
+    })
+    .map(({ kind, name, client, tenantId, role, isBare, sessionId, scope, act, depth, kid }): Transaction => {
+      const claims = {
+        issuer: issuer.config.issuer,
+        subject: `${kid}-subject`,
+        sessionId,
+        issuedAtSec: nowSec(),
+        expiresAtSec: nowSec() + 900,
+        scope,
+        act,
+        kept: new Map(),
+      };
+      const tokenOf = (principal: Pick<Claims, 'kind' | 'userId' | 'clientId' | 'tenantId'>) => ({
+        claims: { ...claims, ...principal },
+        kid,
+        issuer,
+      });
+      if (kind === 'user') {
+        const token = tokenOf({ kind: 'user', userId: name, clientId: client, tenantId });
+        return { id: requestId, depth, kind: 'user', userId: name, role, tenantId, token };
+      }
+      // A machine needs neither role nor tenant.
+      const facts = { tenantId: isBare ? undefined : tenantId, role: isBare ? undefined : role };
+      const token = tokenOf({ kind: 'client', userId: undefined, clientId: name, tenantId: facts.tenantId });
+      return { id: requestId, depth, kind: 'client', clientId: name, ...facts, token };
     });
+
+  test('returns the same transaction, also at another gateway with the same keys', () => {
+    const issuedAtSec = nowSec();
     fc.assert(
-      fc.property(anyone, ({ userId, tenantId, role, sessionId, depth, kid }) => {
-        const claims = {
-          issuer: issuer.config.issuer,
-          subject: `${kid}-subject`,
-          userId,
-          tenantId,
-          sessionId,
-          issuedAtSec,
-          expiresAtSec: issuedAtSec + 900,
-        };
-        const whole: Transaction = { id: requestId, depth, userId, role, tenantId, token: { claims, kid, issuer } };
+      fc.property(anyone, (whole) => {
         const token = replica().mint(whole, 'complaint-service');
         expect(token).toMatch(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/);
         expect(replica().read(token, 'complaint-service')).toEqual({ ...whole, issuedAtSec });
       }),
-      { numRuns: 30 },
+      { numRuns: 60 },
     );
+  });
+
+  test('is never longer than a service accepts', () => {
+    const scope = Array.from({ length: 64 }, (_, at) => `${at}`.padEnd(128, 's'));
+    const { token, ...rest } = transaction();
+    const long = { ...rest, token: { ...token, claims: { ...token.claims, scope } } } as Transaction;
+    expect(() => replica().mint(long, 'complaint-service')).toThrow(refusal('token_context_too_long'));
   });
 
   test('has the header and claims of the draft', () => {

@@ -1,8 +1,8 @@
 import { createHmac, createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
-import { isUnixSeconds } from '@countersign/identity';
+import { isIssuer, isUnixSeconds } from '@countersign/identity';
 import { z } from 'zod';
 import { toleranceMs } from '../config/config.ts';
-import { id, name, role } from '../config/schema/values/scalars.ts';
+import { id, name, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
 import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
@@ -10,25 +10,29 @@ import { parseCompactToken } from './compact-token.ts';
 import { findIssuer } from './providers/find-issuer.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-token.ts';
 
-/** A chain of calls that one user's request started. */
+/** A chain of calls that the request of one user or machine started. */
 export type Transaction = Readonly<{
-  /** The id of the user's request, the same along the whole chain. */
+  /** The id of that request, the same along the whole chain. */
   id: string;
-  /** 1 when the user called the service. Each further call between services adds one. */
+  /** 1 when the user or machine called the service. Each further call between services adds one. */
   depth: number;
-  userId: string;
-  role: string;
-  tenantId: string;
-  /** The user's token, as needed to check expiry and revocation again. */
+  /** The token of the user or machine, as needed to check expiry, revocation and the rules of a route again. */
   token: TokenStatus;
-}>;
+}> &
+  (
+    | Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }>
+    | Readonly<{ kind: 'client'; clientId: string; role: string | undefined; tenantId: string | undefined }>
+  );
 
 /** A transaction read from a txn-token. `issuedAtSec` is when a gateway issued that token, in Unix seconds. */
 export type PresentedTransaction = Transaction & Readonly<{ issuedAtSec: number }>;
 
 /** Creates and reads txn-tokens. Services treat them as opaque. */
 export type TxnTokens = Readonly<{
-  /** @param service The service that receives the token. Only that service can present it. */
+  /**
+   * @param service The service that receives the token. Only that service can present it.
+   * @throws AppError `token_context_too_long`.
+   */
   mint(transaction: Transaction, service: string): string;
   /**
    * Does not check revocation. Call `assertStillValid` with the returned token.
@@ -43,25 +47,37 @@ export type TxnTokens = Readonly<{
 export const maxDepth = 4;
 
 const lifetimeSec = 60;
+/** The longest token that the identity contract carries. */
+const maxLength = 4096;
 const type = 'txntoken+jwt';
 const audience = 'countersign-internal';
 const algorithm = 'HS256';
 
 const seconds = z.number().refine(isUnixSeconds);
-const payloadShape = z.strictObject({
+const commonShape = {
   aud: z.literal(audience),
   iat: seconds,
   exp: seconds,
   txn: z.uuid(),
+  /** The id of the user or of the machine. */
   sub: id,
-  tenant_id: id,
-  role,
   sid: id.optional(),
+  scope: z.array(scopeName).min(1).max(64).optional(),
+  act: z.strictObject({ sub: partyName, iss: z.string().refine(isIssuer) }).optional(),
   req_wl: name,
   depth: z.int().min(1).max(maxDepth),
-  /** The user's token, as needed to check revocation. `sub` is the issuer's own, before any mapping. */
+  /** The token, as needed to check revocation. `sub` is the issuer's own, before any mapping. */
   token: z.strictObject({ iss: z.string(), sub: z.string().optional(), kid: z.string(), iat: seconds, exp: seconds }),
+};
+// A gateway of the previous version writes no `kind`, and refuses a token that has one.
+const userShape = z.strictObject({ ...commonShape, tenant_id: id, role, client: z.string().min(1).optional() });
+const machineShape = z.strictObject({
+  ...commonShape,
+  kind: z.literal('client'),
+  tenant_id: id.optional(),
+  role: role.optional(),
 });
+const payloadShape = z.union([userShape, machineShape]);
 const headerShape = z.strictObject({ alg: z.literal(algorithm), typ: z.literal(type), kid: z.string() });
 
 export type TxnTokenOptions = Readonly<{
@@ -78,7 +94,8 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
   const nowSec = () => Math.floor(nowMs() / 1000);
 
   return {
-    mint({ id: txn, depth, userId, role, tenantId, token }, service) {
+    mint(transaction, service) {
+      const { id: txn, depth, token } = transaction;
       const { claims, kid } = token;
       const iat = nowSec();
       const key = requireSigningKey(keys, iat);
@@ -88,17 +105,19 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
         // It must not outlive the user's token.
         exp: Math.min(iat + lifetimeSec, claims.expiresAtSec),
         txn,
-        sub: userId,
-        tenant_id: tenantId,
-        role,
+        ...principalOf(transaction),
         ...(claims.sessionId !== undefined && { sid: claims.sessionId }),
+        ...(claims.scope.length > 0 && { scope: [...claims.scope] }),
+        ...(claims.act && { act: claims.act }),
         req_wl: service,
         depth,
         token: { iss: claims.issuer, sub: claims.subject, kid, iat: claims.issuedAtSec, exp: claims.expiresAtSec },
       };
       const header: z.input<typeof headerShape> = { alg: algorithm, typ: type, kid: key.keyid };
       const signed = `${encode(header)}.${encode(payload)}`;
-      return `${signed}.${macOf(key, signed).toString('base64url')}`;
+      const text = `${signed}.${macOf(key, signed).toString('base64url')}`;
+      if (text.length > maxLength) throw new AppError('token_context_too_long', { detail: { reason: 'txn-token' } });
+      return text;
     },
 
     read(text, service) {
@@ -119,30 +138,51 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
   };
 }
 
-function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIssuer): PresentedTransaction {
-  const { iat: issuedAtSec, txn, depth, sub: userId, role, tenant_id: tenantId, sid: sessionId, token } = claims;
+/** The members that say whose transaction it is. */
+function principalOf(transaction: Transaction) {
+  if (transaction.kind === 'user') {
+    const { userId, role: itsRole, tenantId, token } = transaction;
+    const { clientId } = token.claims;
+    return { sub: userId, tenant_id: tenantId, role: itsRole, ...(clientId !== undefined && { client: clientId }) };
+  }
+  const { kind, clientId, role: itsRole, tenantId } = transaction;
   return {
-    id: txn,
-    issuedAtSec,
-    depth,
-    userId,
-    role,
-    tenantId,
-    token: {
-      claims: {
-        issuer: token.iss,
-        // A gateway of the previous version writes no `sub`.
-        subject: token.sub ?? userId,
-        userId,
-        tenantId,
-        sessionId,
-        issuedAtSec: token.iat,
-        expiresAtSec: token.exp,
-      },
-      kid: token.kid,
-      issuer,
-    },
+    kind,
+    sub: clientId,
+    ...(tenantId !== undefined && { tenant_id: tenantId }),
+    ...(itsRole !== undefined && { role: itsRole }),
   };
+}
+
+const noClaims: TokenStatus['claims']['kept'] = new Map();
+
+function transactionOf(claims: z.output<typeof payloadShape>, issuer: TrustedIssuer): PresentedTransaction {
+  const { iat: issuedAtSec, txn, depth, sub, sid: sessionId, token, scope = [], act } = claims;
+  const common = { id: txn, issuedAtSec, depth };
+  const status = {
+    issuer: token.iss,
+    // A gateway of the previous version writes no `sub`.
+    subject: token.sub ?? sub,
+    sessionId,
+    issuedAtSec: token.iat,
+    expiresAtSec: token.exp,
+    scope,
+    act,
+    kept: noClaims,
+  };
+  const tokenOf = (principal: Pick<TokenStatus['claims'], 'kind' | 'userId' | 'clientId' | 'tenantId'>) => ({
+    claims: { ...status, ...principal },
+    kid: token.kid,
+    issuer,
+  });
+  if ('kind' in claims) {
+    const { kind, role: itsRole, tenant_id: tenantId } = claims;
+    const principal = { kind, clientId: sub, tenantId };
+    return { ...common, ...principal, role: itsRole, token: tokenOf({ ...principal, userId: undefined }) };
+  }
+  const { role: itsRole, tenant_id: tenantId, client: clientId } = claims;
+  const principal = { kind: 'user', userId: sub, tenantId } as const;
+  return { ...common, ...principal, role: itsRole, token: tokenOf({ ...principal, clientId }) };
 }
 
 const encode = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');

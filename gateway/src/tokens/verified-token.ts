@@ -1,41 +1,8 @@
 import type { PreparedIdentity } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
-import { type Issuer, toleranceMs } from '../config/config.ts';
-import { AppError } from '../errors.ts';
+import type { Issuer } from '../config/config.ts';
 import type { Revocations } from '../revocations/revocations.ts';
-
-/** The claims of a verified access token. Each value matches the grammar of the identity contract. */
-export type Claims = Readonly<{
-  issuer: string;
-  /** `sub` as the issuer wrote it. Revocations of the issuer name it. */
-  subject: string;
-  /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
-  tokenId: string | undefined;
-  userId: string;
-  role: string;
-  tenantId: string;
-  sessionId: string | undefined;
-  issuedAtSec: number;
-  expiresAtSec: number;
-  authTimeSec: number | undefined;
-  authMethods: readonly string[] | undefined;
-  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: no such binding. */
-  jkt: string | undefined;
-  /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
-  certificate: string | undefined;
-}>;
-
-/** A subject or token id: visible ASCII characters. */
-export const visibleText = /^[\x21-\x7e]{1,256}$/;
-
-/**
- * Checks the expiry, with tolerance. Call it on every use of a token, cached ones too.
- *
- * @throws AppError `token_expired`.
- */
-export function assertUnexpired(claims: Pick<Claims, 'expiresAtSec'>, nowMs: number): void {
-  if (nowMs >= claims.expiresAtSec * 1000 + toleranceMs) throw new AppError('token_expired');
-}
+import { assertUnexpired, type Claims } from './claims.ts';
 
 /** A trusted issuer with its current keys and revocations. */
 export type TrustedIssuer = Readonly<{
@@ -45,12 +12,29 @@ export type TrustedIssuer = Readonly<{
   revocations: Revocations | undefined;
 }>;
 
-/** The parts of a user's token that {@link assertStillValid} needs. A txn-token carries them without the token itself. */
+/** The parts of a caller's token that {@link assertStillValid} needs. A txn-token carries them without the token itself. */
 export type TokenStatus = Readonly<{
-  claims: Pick<Claims, 'issuer' | 'subject' | 'userId' | 'tenantId' | 'sessionId' | 'issuedAtSec' | 'expiresAtSec'>;
+  claims: Pick<
+    Claims,
+    | 'kind'
+    | 'issuer'
+    | 'subject'
+    | 'userId'
+    | 'clientId'
+    | 'tenantId'
+    | 'sessionId'
+    | 'issuedAtSec'
+    | 'expiresAtSec'
+    | 'scope'
+    | 'act'
+    | 'kept'
+  >;
   kid: string;
   issuer: TrustedIssuer;
 }>;
+
+/** The keys of the buckets that requests with one token count in. */
+export type BucketKeys = Readonly<{ user: string; client: string; tenant: string }>;
 
 /** A token whose signature and claims were valid when it was verified. {@link assertStillValid} checks it again. */
 export type VerifiedToken = Readonly<{
@@ -63,7 +47,7 @@ export type VerifiedToken = Readonly<{
   prepared: Map<string, PreparedIdentity>;
 }> & {
   /** The keys of its buckets of rate limits, set at its first use. */
-  bucketKeys?: Readonly<{ user: string; tenant: string }> | undefined;
+  bucketKeys?: BucketKeys | undefined;
 };
 
 /**

@@ -1,4 +1,4 @@
-import type { Route, Upstream } from '../../src/config/config.ts';
+import type { Allow, Route, Upstream } from '../../src/config/config.ts';
 
 export const exampleUpstream: Upstream = {
   name: 'users-service',
@@ -14,6 +14,16 @@ export const exampleUpstream: Upstream = {
   tls: undefined,
 };
 
+/** No condition: every user is allowed, and no machine. */
+export const exampleAllow: Allow = {
+  roles: undefined,
+  tenantParam: undefined,
+  scopes: [],
+  clients: undefined,
+  actors: [],
+  claims: [],
+};
+
 /** A complete route; a test passes only the fields that it is about. */
 export function exampleRoute(part: Partial<Route> & { path: string }): Route {
   return {
@@ -21,7 +31,7 @@ export function exampleRoute(part: Partial<Route> & { path: string }): Route {
     methods: ['GET'],
     upstream: exampleUpstream,
     auth: 'required',
-    allow: { roles: undefined, tenantParam: undefined },
+    allow: exampleAllow,
     senderConstrained: false,
     schemes: ['Bearer'],
     callers: new Set(),

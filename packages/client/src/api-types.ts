@@ -671,6 +671,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/complaints/{id}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the attachments of a complaint, oldest first */
+        get: operations["listAttachments"];
+        put?: never;
+        /**
+         * Attach a photo or a document
+         * @description The body is the file, up to 15 MiB. Its bytes decide what it is: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are encoded again without metadata. A complaint has up to 30 attachments.
+         */
+        post: operations["attachFile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/complaints/{id}/attachments/{attachmentId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download an attachment */
+        get: operations["downloadAttachment"];
+        put?: never;
+        post?: never;
+        /** Remove an attachment: agents and admins any, complainants their own */
+        delete: operations["removeAttachment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/complaints/{id}/comments": {
         parameters: {
             query?: never;
@@ -773,6 +812,46 @@ export interface paths {
         post?: never;
         /** Stop hearing of changes of a complaint */
         delete: operations["unwatchComplaint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/complaints/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what happens to complaints
+         * @description Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive what happens in their tenant, complainants what happens to their own complaints, without internal notes. After a break, `Last-Event-ID` continues without a gap for 24 hours. An event `reset` says that events were missed: read the lists again. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query continues it.
+         */
+        get: operations["followEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/complaints/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export complaints as CSV, newest first
+         * @description RFC 4180 in UTF-8, with a header row. Takes the filters of the list. A cell that a spreadsheet would take for a formula begins with an apostrophe. An export that fails half-way ends without its last chunk, so that clients notice.
+         */
+        get: operations["exportComplaints"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -906,6 +985,41 @@ export interface components {
         AlreadyMemberProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "already_member";
+            /** @constant */
+            status: 409;
+        };
+        Attachment: {
+            bytes: number;
+            comment_id: string | null;
+            /** Format: uuid */
+            complaint_id: string;
+            /** Format: date-time */
+            created_at: string;
+            height: number | null;
+            /** Format: uuid */
+            id: string;
+            /** @description Visible to agents and admins only, like the note it belongs to. */
+            internal: boolean;
+            media_type: string;
+            /** @description Made safe, with the extension of the type. */
+            name: string;
+            uploader_id: string;
+            /** @description Null when the person has none, or when it is not available. */
+            uploader_name: string | null;
+            /** @description Of images, in pixels. */
+            width: number | null;
+        };
+        /** @description Too many images are processed right now. Try again shortly. */
+        AttachmentsBusyProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "attachments_busy";
+            /** @constant */
+            status: 503;
+        };
+        /** @description The attachments of your tenant take up all the space that it has. */
+        AttachmentSpaceFullProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "attachment_space_full";
             /** @constant */
             status: 409;
         };
@@ -1133,7 +1247,7 @@ export interface components {
         /** @description A refusal of the gateway itself. */
         GatewayProblem: components["schemas"]["Problem"] & {
             /** @enum {unknown} */
-            code: "body_not_allowed" | "call_expired" | "call_replayed" | "call_too_deep" | "caller_missing" | "caller_not_allowed" | "caller_signature_refused" | "caller_unknown" | "dpop_nonce_required" | "dpop_proof_expired" | "dpop_proof_invalid" | "dpop_proof_mismatch" | "dpop_proof_replayed" | "dpop_replay_unavailable" | "expectation_failed" | "headers_too_large" | "identity_refused" | "identity_unavailable" | "insufficient_role" | "internal_error" | "invalid_dpop_proof" | "invalid_host" | "invalid_request" | "invalid_target" | "issuer_keys_unavailable" | "limit_store_unavailable" | "method_not_allowed" | "misdirected_request" | "no_route" | "not_found" | "origin_not_allowed" | "payload_too_large" | "rate_limited" | "request_timeout" | "revocations_unavailable" | "tenant_mismatch" | "token_algorithm_refused" | "token_audience_refused" | "token_certificate_mismatch" | "token_certificate_missing" | "token_certificate_unsupported" | "token_claims_invalid" | "token_client_refused" | "token_expired" | "token_header_refused" | "token_issuer_unknown" | "token_key_mismatch" | "token_key_unknown" | "token_lifetime_refused" | "token_machine_refused" | "token_malformed" | "token_missing" | "token_not_yet_valid" | "token_proof_missing" | "token_requirement_unmet" | "token_revoked" | "token_role_refused" | "token_signature_invalid" | "token_tenant_refused" | "token_too_large" | "token_type_refused" | "token_unbound" | "too_many_sockets" | "txn_token_expired" | "txn_token_foreign" | "txn_token_invalid" | "unavailable" | "unsupported_media_type" | "upgrade_not_allowed" | "upstream_broken" | "upstream_circuit_open" | "upstream_invalid_response" | "upstream_overloaded" | "upstream_timeout" | "upstream_unreachable" | "upstream_untrusted" | "uri_too_long" | "use_dpop_nonce" | "validation_failed" | "websocket_version_refused";
+            code: "actor_not_allowed" | "body_not_allowed" | "call_expired" | "call_replayed" | "call_too_deep" | "caller_missing" | "caller_not_allowed" | "caller_signature_refused" | "caller_unknown" | "claim_not_allowed" | "client_not_allowed" | "dpop_nonce_required" | "dpop_proof_expired" | "dpop_proof_invalid" | "dpop_proof_mismatch" | "dpop_proof_replayed" | "dpop_replay_unavailable" | "expectation_failed" | "headers_too_large" | "identity_refused" | "identity_unavailable" | "insufficient_role" | "insufficient_scope" | "internal_error" | "invalid_dpop_proof" | "invalid_host" | "invalid_request" | "invalid_target" | "issuer_keys_unavailable" | "limit_store_unavailable" | "method_not_allowed" | "misdirected_request" | "no_route" | "not_found" | "origin_not_allowed" | "payload_too_large" | "rate_limited" | "request_timeout" | "revocations_unavailable" | "tenant_mismatch" | "token_actor_invalid" | "token_algorithm_refused" | "token_audience_refused" | "token_certificate_mismatch" | "token_certificate_missing" | "token_certificate_unsupported" | "token_claims_invalid" | "token_client_refused" | "token_context_too_long" | "token_expired" | "token_header_refused" | "token_issuer_unknown" | "token_key_mismatch" | "token_key_unknown" | "token_lifetime_refused" | "token_machine_refused" | "token_malformed" | "token_missing" | "token_not_yet_valid" | "token_proof_missing" | "token_requirement_unmet" | "token_revoked" | "token_role_refused" | "token_signature_invalid" | "token_tenant_refused" | "token_too_large" | "token_type_refused" | "token_unbound" | "too_many_sockets" | "txn_token_expired" | "txn_token_foreign" | "txn_token_invalid" | "unavailable" | "unsupported_media_type" | "upgrade_not_allowed" | "upstream_broken" | "upstream_circuit_open" | "upstream_invalid_response" | "upstream_overloaded" | "upstream_timeout" | "upstream_unreachable" | "upstream_untrusted" | "uri_too_long" | "use_dpop_nonce" | "validation_failed" | "websocket_version_refused";
         };
         HistoryEntry: {
             /** @description `filed`, `edited`, `assigned`, `unassigned` or `moved`. Later releases may add others. */
@@ -1572,6 +1686,13 @@ export interface components {
                 id: string;
             };
         };
+        /** @description The complaint has as many attachments as it may have. */
+        TooManyAttachmentsProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "too_many_attachments";
+            /** @constant */
+            status: 409;
+        };
         /** @description Too many attempts. Try again later. */
         TooManyAttemptsProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -1583,6 +1704,13 @@ export interface components {
         TooManyChangesProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "too_many_changes";
+            /** @constant */
+            status: 429;
+        };
+        /** @description You have too many event streams open. Close some first. */
+        TooManyStreamsProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "too_many_streams";
             /** @constant */
             status: 429;
         };
@@ -1614,6 +1742,13 @@ export interface components {
             /** @constant */
             status: 422;
         };
+        /** @description This id does not belong to a comment of yours on the complaint. */
+        UnknownCommentProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "unknown_comment";
+            /** @constant */
+            status: 422;
+        };
         /** @description This id does not belong to an active member of this tenant. */
         UnknownComplainantProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -1627,6 +1762,20 @@ export interface components {
             code: "unknown_team";
             /** @constant */
             status: 422;
+        };
+        /** @description The image is damaged or has too many pixels. */
+        UnreadableImageProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "unreadable_image";
+            /** @constant */
+            status: 422;
+        };
+        /** @description The file is not a JPEG, PNG or WebP image, a PDF document or plain text. */
+        UnsupportedFileTypeProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "unsupported_file_type";
+            /** @constant */
+            status: 415;
         };
         /** @description The media type of the request body is not supported. */
         UnsupportedMediaTypeProblem: components["schemas"]["Problem"] & {
@@ -5568,6 +5717,327 @@ export interface operations {
             default: components["responses"]["GatewayProblem"];
         };
     };
+    listAttachments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Attachment"][];
+                    };
+                };
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    attachFile: {
+        parameters: {
+            query?: {
+                comment_id?: string;
+                name?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+                "application/pdf": string;
+                "image/*": string;
+                "text/plain": string;
+            };
+        };
+        responses: {
+            /** @description Created. */
+            201: {
+                headers: {
+                    /** @description The path of the file. */
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            /** @description `invalid_request`: The request is malformed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InvalidRequestProblem"];
+                };
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `too_many_attachments`: The complaint has as many attachments as it may have. `attachment_space_full`: The attachments of your tenant take up all the space that it has. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyAttachmentsProblem"] | components["schemas"]["AttachmentSpaceFullProblem"];
+                };
+            };
+            /** @description `payload_too_large`: The request body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PayloadTooLargeProblem"];
+                };
+            };
+            /** @description `unsupported_file_type`: The file is not a JPEG, PNG or WebP image, a PDF document or plain text. `unsupported_media_type`: The media type of the request body is not supported. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnsupportedFileTypeProblem"] | components["schemas"]["UnsupportedMediaTypeProblem"];
+                };
+            };
+            /** @description `unknown_comment`: This id does not belong to a comment of yours on the complaint. `unreadable_image`: The image is damaged or has too many pixels. `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnknownCommentProblem"] | components["schemas"]["UnreadableImageProblem"] | components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `attachments_busy`: Too many images are processed right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AttachmentsBusyProblem"] | components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    downloadAttachment: {
+        parameters: {
+            query?: {
+                disposition?: "attachment" | "inline";
+            };
+            header?: never;
+            path: {
+                attachmentId: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file, with its own media type. */
+            200: {
+                headers: {
+                    /** @description The file name (RFC 6266). */
+                    "content-disposition"?: string;
+                    /** @description The same for as long as it exists. */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description Not modified: the client has the current revision. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    removeAttachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                attachmentId: string;
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. There is no body. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
     listComments: {
         parameters: {
             query?: {
@@ -6237,6 +6707,149 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    followEvents: {
+        parameters: {
+            query?: {
+                last_event_id?: string;
+            };
+            header?: {
+                "last-event-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `too_many_streams`: You have too many event streams open. Close some first. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyStreamsProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    exportComplaints: {
+        parameters: {
+            query?: {
+                assignee?: string;
+                before?: string;
+                category?: string;
+                from?: string;
+                mine?: boolean;
+                overdue?: boolean;
+                priority?: components["schemas"]["Priority"];
+                q?: string;
+                status?: string;
+                team?: string;
+                unassigned?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result. */
+            200: {
+                headers: {
+                    /** @description A file name with the date. */
+                    "content-disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */

@@ -1,8 +1,9 @@
 import type { RequestListener } from 'node:http';
 import type { Database } from '@countersign/database';
-import { createVerifier, gatewayKeys, memoryReplay } from '@countersign/identity';
+import { createVerifier, gatewayKeys, memoryReplay, verifyUpgrade } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
 import { type Api, createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
+import type { Request } from 'express';
 import supertest, { type Test } from 'supertest';
 import { assertDescribed } from './assert-described.ts';
 import { type CapturingLogger, capturingLogger } from './capturing-logger.ts';
@@ -16,6 +17,8 @@ export type CallOptions = Readonly<{
   body?: unknown;
   /** Sent as it is. */
   rawBody?: string;
+  /** Sent as it is, on a route with streamed bodies: the signature does not cover it. */
+  upload?: Buffer;
   /** Default `application/json`, where there is a body. */
   contentType?: string;
   headers?: Record<string, string>;
@@ -25,10 +28,14 @@ export type ServiceWorld<Schema> = Readonly<{
   db: Database<Schema>;
   log: CapturingLogger;
   clock: TestClock;
+  /** The app behind the identity check, for suites that listen on a port. */
+  app: RequestListener;
+  /** Verifies upgrades like the app verifies requests. */
+  upgrade: ReturnType<typeof verifyUpgrade>;
   /** How many transactions the app has begun. Zero proves that no row was read. */
   transactions(): number;
   /** Sends exactly these headers, signed or not. */
-  send(method: string, target: string, headers: Record<string, string>, body?: string): Test;
+  send(method: string, target: string, headers: Record<string, string>, body?: string | Buffer): Test;
   /** Headers as the gateway makes them for this service, or for another `audience`. */
   sign(unsigned: Omit<Unsigned, 'audience'> & { audience?: string }): Record<string, string>;
   /** Sends one request as the gateway would forward it. */
@@ -41,6 +48,8 @@ export type WorldOptions<Schema> = Readonly<{
   audience: string;
   /** The service's routes. Every response in every test is compared with their declarations. */
   api?: Api;
+  /** See `ServeOptions.streams`. */
+  streams?: (req: Request) => boolean;
   /** An open database with the test's data. It is closed with the world. */
   database: ThrowAway<Schema>;
   createApp(
@@ -66,7 +75,7 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
   const log = capturingLogger();
   const app = options.createApp({
     db: counted.db,
-    identity: verifyIdentity({ verifier }),
+    identity: verifyIdentity({ verifier, ...(options.streams && { stream: options.streams }) }),
     health: createHealth({}),
     metrics: createMetrics(),
     logger: log.logger,
@@ -82,12 +91,16 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
     log,
     clock,
     send,
+    app,
+    upgrade: verifyUpgrade({ verifier }),
     transactions: counted.transactions,
     sign: (unsigned) => gateway.sign({ audience, ...unsigned }),
-    call(who, method, target, { rawBody, body: json, contentType = 'application/json', headers: more } = {}) {
-      const body = rawBody ?? (json === undefined ? undefined : JSON.stringify(json));
-      const typed = body === undefined ? {} : { contentType };
-      const headers = gateway.sign({ method, target, body, facts: asUser(who), audience, ...typed });
+    call(who, method, target, { rawBody, body: json, upload, contentType = 'application/json', headers: more } = {}) {
+      const signed = rawBody ?? (json === undefined ? undefined : JSON.stringify(json));
+      const body = upload ?? signed;
+      const typed = signed === undefined ? {} : { contentType };
+      const facts = { facts: asUser(who), audience, ...(upload !== undefined && { streamed: true }) };
+      const headers = gateway.sign({ method, target, body: signed, ...facts, ...typed });
       return send(
         method,
         target,

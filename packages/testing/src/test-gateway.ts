@@ -16,6 +16,10 @@ export type Unsigned = Readonly<{
   target: string;
   body?: string | undefined;
   contentType?: string;
+  /** Whether the route streams bodies. The signature has no digest then. */
+  streamed?: boolean;
+  /** The `Sec-WebSocket-Key` of an upgrade to a WebSocket. */
+  webSocketKey?: string;
   facts: IdentityFacts;
   /** The service that the request is for. */
   audience: string;
@@ -49,7 +53,7 @@ export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Dat
     sign(unsigned) {
       const { method, target, body = '', contentType, facts, audience, ip = '192.0.2.7', txnToken } = unsigned;
       const at = target.indexOf('?');
-      const hasDigest = method !== 'GET' && method !== 'HEAD';
+      const hasDigest = method !== 'GET' && method !== 'HEAD' && unsigned.streamed !== true;
       const headers = signRequest(
         { algorithm: 'ed25519', keyid, privateKey },
         prepareIdentity(facts, audience),
@@ -62,6 +66,9 @@ export async function testGateway(clock: Pick<TestClock, 'nowMs'> = { nowMs: Dat
           ...(hasDigest && { contentDigest: contentDigest(Buffer.from(body)) }),
           ...(hasDigest && contentType !== undefined && { contentType }),
           ...(txnToken !== undefined && { txnToken }),
+          ...(unsigned.webSocketKey !== undefined && {
+            upgrade: { protocol: 'websocket', key: unsigned.webSocketKey },
+          }),
         },
         {
           createdSec: unsigned.createdSec ?? Math.floor(clock.nowMs() / 1000),

@@ -8,6 +8,7 @@ import { changeComplaint } from '../../store/complaints/complaints.ts';
 import type { Comment, Complaint } from '../../store/schema/complaints.ts';
 import type { Trx } from '../../store/scope.ts';
 import { addToStatistics } from '../../store/statistics/counts.ts';
+import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
 import { reachComplaint } from './reach-complaint.ts';
 
@@ -37,6 +38,8 @@ export async function commentOnComplaint(
     internal,
     created_at: at,
   });
+  const detail = { comment_id: comment.id };
+  await announce(trx, parts, { complaint, type: 'comment.added', detail, internal, actor: user, at });
   if (!internal && isStaff(user) && user.userId !== complaint.complainant_id) await answer(trx, parts, complaint, at);
   return comment;
 }

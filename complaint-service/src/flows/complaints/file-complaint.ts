@@ -16,6 +16,7 @@ import type { Complaint } from '../../store/schema/complaints.ts';
 import type { Trx } from '../../store/scope.ts';
 import { addToStatistics } from '../../store/statistics/counts.ts';
 import { chooseCategory } from '../catalogue/choose-category.ts';
+import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
 import { demandFewWrites } from './demand-few-writes.ts';
 
@@ -88,6 +89,8 @@ export async function fileComplaint(
   });
   await replaceTerms(trx, filed, termsOf(searchedText(filed)));
   await addHistory(trx, filed, { id: newId(), at, actor: user, event: { action: 'filed', detail: {} } });
+  const news = { type: 'complaint.filed', detail: {}, internal: false, actor: user, at } as const;
+  await announce(trx, parts, { complaint: filed, ...news });
   if (complainantId !== null) await addWatcher(trx, filed, complainantId, at);
   await addToStatistics(trx, user.tenantId, { ...countDeltas(undefined, filed), times: [] });
   return filed;

@@ -8,7 +8,7 @@ import type { Complaint } from '../../store/schema/complaints.ts';
 import { asUser } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
 
-export type Wanted = Readonly<{
+export type Filter = Readonly<{
   statuses?: readonly Status[] | undefined;
   /** For staff the complaints assigned to them, for complainants their own. */
   mine?: boolean | undefined;
@@ -22,10 +22,9 @@ export type Wanted = Readonly<{
   from?: Date | undefined;
   before?: Date | undefined;
   words?: readonly string[] | undefined;
-  order: Order;
-  after: ListPosition | undefined;
-  limit: number;
 }>;
+
+export type Wanted = Filter & Readonly<{ order: Order; after: ListPosition | undefined; limit: number }>;
 
 /** Lists the complaints that the user may see: all of the tenant for staff, their own for complainants. */
 export function findComplaints(parts: FlowParts, user: UserIdentity, wanted: Wanted): Promise<Complaint[]> {

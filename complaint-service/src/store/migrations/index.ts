@@ -11,6 +11,8 @@ import { statisticsMigration } from './0009-statistics.ts';
 import { membersMigration } from './0010-members.ts';
 import { idempotencyKeysMigration } from './0011-idempotency-keys.ts';
 import { requestPoliciesMigration } from './0012-request-policies.ts';
+import { attachmentsMigration } from './0020-attachments.ts';
+import { eventsMigration } from './0021-events.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -26,4 +28,6 @@ export const migrations: readonly Migration[] = [
   membersMigration,
   idempotencyKeysMigration,
   requestPoliciesMigration,
+  attachmentsMigration,
+  eventsMigration,
 ];

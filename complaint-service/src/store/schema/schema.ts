@@ -1,6 +1,8 @@
+import type { AttachmentTables } from './attachments.ts';
 import type { CatalogueTables } from './catalogue.ts';
 import type { ComplaintTables } from './complaints.ts';
+import type { EventTables } from './events.ts';
 import type { StatisticsTables } from './statistics.ts';
 
 /** All tables, by subject. */
-export type ComplaintsSchema = ComplaintTables & CatalogueTables & StatisticsTables;
+export type ComplaintsSchema = ComplaintTables & CatalogueTables & StatisticsTables & AttachmentTables & EventTables;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { actor, claimValues } from './allow.ts';
 import { method } from './routes.ts';
 import type { Pieces, Refuse } from './rules.ts';
-import { id, name, role, text, wholeNumber } from './values/scalars.ts';
+import { id, name, partyName, role, scopeName, text, unique, wholeNumber } from './values/scalars.ts';
 
 export const testCase = z.strictObject({
   request: z
@@ -10,16 +11,21 @@ export const testCase = z.strictObject({
       path: text.describe('The request target.'),
       as: z
         .strictObject({
-          userId: id.describe('The user id in the token.'),
-          role: role.describe('The role in the token.'),
-          tenantId: id.describe('The tenant id in the token.'),
+          issuer: text.optional().describe('The issuer of the token, by `issuer` or `name`. Default: the first one.'),
+          userId: id.optional().describe('The user id in the token. Without it, the caller is the machine `client`.'),
+          role: role.optional().describe('The role in the token. Required for a user.'),
+          tenantId: id.optional().describe('The tenant id in the token. Required for a user.'),
+          client: partyName.optional().describe('The machine; with `userId`, the client through which the user came.'),
+          scope: unique(scopeName).prefault([]).describe('The scopes of the token.'),
+          actor: actor.optional().describe('The actor in the token: its `sub`, or { iss, sub }.'),
+          claims: claimValues.optional().describe('Further claims of the token, each with its values.'),
           bound: z
             .boolean()
             .default(false)
             .describe('Whether the token is bound to a key (DPoP) and comes with a valid proof.'),
         })
         .optional()
-        .describe('The user with a valid token, or the user that `service` acts for. Default: anonymous.'),
+        .describe('The caller with a valid token, or the one that `service` acts for. Default: anonymous.'),
       service: name.optional().describe('The calling service, on the internal listener.'),
     })
     .describe('The request.'),
@@ -51,6 +57,7 @@ export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames
     if (request?.service !== undefined && !known.services.has(request.service)) {
       refuseKey('request', 'service', `"${request.service}" is not a service of the configuration`);
     }
+    checkCaller(request?.as, (key, message) => refuse(['tests', index, 'request', 'as', key], message));
     if (expect === undefined) continue;
     if (expect.route !== undefined && known.routes?.has(expect.route) === false) {
       refuseKey('expect', 'route', `"${expect.route}" is not a route of the configuration`);
@@ -63,4 +70,15 @@ export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames
       refuseKey('expect', key, expect.allowed ? 'belongs to a refusal' : 'a refused request has none');
     }
   }
+}
+
+/** Checks that the caller of a test is a whole user, or a machine. */
+function checkCaller(as: TestPart['request']['as'], refuse: (key: string, message: string) => void): void {
+  if (as === undefined) return;
+  const { userId, role: itsRole, tenantId, client } = as;
+  if (userId === undefined && client === undefined)
+    refuse('userId', 'a test is as a user, or as a machine: set userId, or client');
+  if (userId === undefined) return;
+  if (itsRole === undefined) refuse('role', 'is required with userId');
+  if (tenantId === undefined) refuse('tenantId', 'is required with userId');
 }

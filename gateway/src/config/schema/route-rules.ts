@@ -1,6 +1,7 @@
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
 import type { Path } from '../yaml/source.ts';
 import { closest } from './closest.ts';
+import type { IssuerPieces } from './issuers/issuers.ts';
 import type { RoutePart } from './routes.ts';
 import type { IsMalformed, Pieces, Refuse } from './rules.ts';
 
@@ -10,19 +11,22 @@ type RoutesFile = Readonly<{
   routes: readonly RoutePieces[];
   upstreams: ReadonlyMap<string, unknown>;
   services: ReadonlySet<string>;
-  issuers: readonly unknown[];
+  issuers: readonly IssuerPieces[];
 }>;
 
 /** Checks each route: its own keys, conflicts with other routes, and the names of its upstream and callers. */
 export function checkRoutes(file: RoutesFile, isMalformed: IsMalformed, refuse: Refuse): void {
   const names = new Map<string, number>();
   const served: Served = new Map();
+  const usesScopes = file.routes.some(({ allow }) => Array.isArray(allow?.scopes));
   for (const [index, route] of file.routes.entries()) {
     const path = ['routes', index];
     const refuseHere: Refuse = (at, ...problem) => refuse([...path, ...at], ...problem);
     checkName(route, index, names, refuseHere);
     checkReferences(route, file, isMalformed, refuseHere);
     checkAccess(route, isMalformed('routes', index, 'callers'), refuseHere);
+    if (file.issuers.length > 1)
+      checkSeveralIssuers(route, usesScopes && !isMalformed('routes', index, 'allow'), refuseHere);
     checkShape(route, refuseHere);
     checkOverlap(route, index, served, refuseHere);
   }
@@ -67,16 +71,19 @@ function unknown(kind: string, name: string, known: readonly string[]): string {
 function checkAccess(route: RoutePieces, hasMalformedCallers: boolean, refuse: Refuse): void {
   const { auth, allow, callers, limits = [] } = route;
   if (allow !== undefined && (auth === 'public' || auth === 'optional')) {
-    refuse(['allow'], `needs auth: required; auth: ${auth} checks no role and no tenant`);
+    refuse(['allow'], `needs auth: required; auth: ${auth} checks no role, tenant, scope, client or actor`);
   }
   const tenant = allow?.tenant;
   const hasParam = segmentsOf(route)?.some((segment) => segment.kind === 'param' && `:${segment.name}` === tenant);
   if (tenant !== undefined && hasParam === false) refuse(['allow', 'tenant'], `the path has no "${tenant}"`);
-  if (allow !== undefined && allow.roles === undefined && tenant === undefined) {
-    refuse(['allow'], 'names neither roles nor tenant');
+  if (allow !== undefined && Object.values(allow).every((condition) => condition === undefined)) {
+    refuse(['allow'], 'has no condition: set roles, tenant, scopes, clients, actors or claims');
+  }
+  if (allow?.claims !== undefined && auth === 'service') {
+    refuse(['allow', 'claims'], 'needs auth: required; a txn-token has no further claims');
   }
   for (const [index, { by }] of limits.entries()) {
-    if (auth === 'public' && (by === 'user' || by === 'tenant')) {
+    if (auth === 'public' && (by === 'user' || by === 'client' || by === 'tenant')) {
       refuse(['limits', index, 'by'], `a public route has no ${by}: count by address or route`);
     }
   }
@@ -91,6 +98,31 @@ function checkAccess(route: RoutePieces, hasMalformedCallers: boolean, refuse: R
   if (route.body?.mode === 'stream') {
     refuse(['body', 'mode'], "must be digest or none with auth: service: the caller's signature covers the whole body");
   }
+}
+
+/**
+ * Checks what is ambiguous with two or more issuers. A client or an actor of one issuer must not pass for one of another, and a token
+ * with few scopes must not pass a route that forgot to ask for them.
+ */
+function checkSeveralIssuers({ auth, allow }: RoutePieces, needsScopes: boolean, refuse: Refuse): void {
+  for (const [key, name] of [
+    ['clients', 'id'],
+    ['actors', 'sub'],
+  ] as const) {
+    const parties = allow?.[key] ?? [];
+    if (parties === 'any') continue;
+    for (const [index, { issuer }] of parties.entries()) {
+      if (issuer !== undefined) continue;
+      refuse(
+        ['allow', key, index],
+        `must be { iss, ${name} } with two or more issuers: each could have one of this name`,
+      );
+    }
+  }
+  if (auth !== 'required' || !needsScopes || allow?.scopes !== undefined) return;
+  const message =
+    '"allow.scopes" is required, since there are two or more issuers and another route has scopes: list them, or write any';
+  refuse([], message, { absent: 'allow' });
 }
 
 /** Checks the keys that depend on path, methods or body. */

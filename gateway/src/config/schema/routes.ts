@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parsePattern } from '../path-pattern.ts';
+import { allowedActors, allowedClients, allowedScopes, claimValues } from './allow.ts';
 import { cookieName, name, role, seconds, size, unique, wholeNumber } from './values/scalars.ts';
 
 /** Methods that a route can serve. TRACE and CONNECT must not be forwarded. */
@@ -31,8 +32,8 @@ const limit = z.strictObject({
   requests: wholeNumber(1, 1_000_000).describe('The number of requests.'),
   per: seconds({ min: '1s', max: '1d' }).describe('The period.'),
   by: z
-    .enum(['user', 'tenant', 'address', 'route'])
-    .describe('What requests are counted by. Anonymous callers count by address.'),
+    .enum(['user', 'client', 'tenant', 'address', 'route'])
+    .describe('What requests are counted by. Anonymous callers count by address; a machine has buckets of its own.'),
   onStoreFailure: z
     .enum(['local', 'deny'])
     .default('local')
@@ -59,6 +60,18 @@ export const route = z.strictObject({
         .regex(/^:[A-Za-z_][A-Za-z0-9_]*$/, { error: 'must be a parameter of the path, such as ":tenantId"' })
         .optional()
         .describe("The path parameter that must equal the caller's tenant."),
+      scopes: allowedScopes
+        .optional()
+        .describe(
+          'The scopes that a token must have, all of them; `any` says that none is needed. Compared byte by byte.',
+        ),
+      clients: allowedClients
+        .optional()
+        .describe('The clients that may call, by id, or `any`. Machines may call only routes that have this key.'),
+      actors: allowedActors
+        .optional()
+        .describe('The actors that may act for the caller (RFC 8693), by `sub`. A token with `act` needs this key.'),
+      claims: claimValues.optional().describe('Claims of the token, each with its accepted values.'),
     })
     .optional()
     .describe('Conditions on the caller. Requires `auth: required` or `service`.'),

@@ -8,7 +8,7 @@ import { type RoutePart, route } from './routes.ts';
 import type { Pieces } from './rules.ts';
 import { type UpstreamPart, upstream } from './upstreams.ts';
 import { network } from './values/networks.ts';
-import { filePath, headerName, name, seconds, unique, wholeNumber } from './values/scalars.ts';
+import { filePath, headerName, name, scopeName, seconds, unique, wholeNumber } from './values/scalars.ts';
 import { allowedHost, publicOrigin, redisUrl } from './values/urls.ts';
 
 /** Without `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
@@ -64,6 +64,12 @@ export const schema = z
         'Shares rate limits, used proofs and nested calls between gateways. Default: each process keeps its own.',
       ),
     issuers: z.array(issuer).prefault([]).describe('The trusted token issuers.'),
+    scopes: unique(scopeName)
+      .max(64)
+      .prefault([])
+      .describe(
+        'Scopes that services check themselves. Services receive these and the scopes of `allow.scopes`, no others.',
+      ),
     identity: z
       .strictObject({
         keys: filePath.describe('The directory of the ed25519 keys: JWK files, mode 0600. Relative to this file.'),

@@ -4,8 +4,8 @@ import { compactVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { toleranceMs } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
+import { visibleText } from '../claims.ts';
 import { parseCompactToken } from '../compact-token.ts';
-import { visibleText } from '../verified-token.ts';
 import { importProofKey, isProofAlgorithm, type ProofKey } from './dpop-key.ts';
 
 /** The request that a proof came with. */

@@ -63,22 +63,24 @@ export function clientOf(payload: Payload, { claims, clients }: Issuer): TokenCl
   return refused(name ?? claims.client.join(' or '), oneOfThese(clients), id, fix);
 }
 
-/** Whether a token belongs to a machine, which is never a user. */
-export function machineFinding(
-  payload: Payload,
-  { machines, claims }: Issuer,
-  client: TokenClient,
-): Finding | undefined {
+/** Whether a token belongs to a machine, which is never a user. `finding`: the issuer's machines are not accepted. */
+export type MachineCheck = Readonly<{ isMachine: boolean; finding: Finding | undefined }>;
+
+export function checkMachine(payload: Payload, { machines, claims }: Issuer, client: TokenClient): MachineCheck {
   const sub = claimOf(payload, 'sub');
   const names = [...claims.client, ...standardClient];
   const isItsClient =
     typeof sub === 'string' && (sub === client.id || names.some((name) => claimOf(payload, name) === sub));
-  if (!isItsClient && !isMet(machines.when, payload)) return undefined;
+  const isMachine = isItsClient || isMet(machines.when, payload);
+  if (!isMachine || machines.isAccepted) return { isMachine, finding: undefined };
   return {
-    code: 'token_machine_refused',
-    claim: isItsClient ? 'sub' : 'machines',
-    wanted: 'the token of a person',
-    found: isItsClient ? 'the client itself' : 'the token of a machine',
-    fix: 'log in as a person: the gateway does not accept tokens of the client-credentials grant yet',
+    isMachine,
+    finding: {
+      code: 'token_machine_refused',
+      claim: isItsClient ? 'sub' : 'machines',
+      wanted: 'the token of a person',
+      found: isItsClient ? 'the client itself' : 'the token of a machine',
+      fix: 'log in as a person, or set machines for this issuer and allow.clients on the route',
+    },
   };
 }

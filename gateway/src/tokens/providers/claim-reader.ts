@@ -1,10 +1,13 @@
 import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
 import type { ClaimPath, Issuer } from '../../config/issuer.ts';
+import { type Claims, visibleText } from '../claims.ts';
 import { isCanonicalBase64url } from '../compact-token.ts';
-import { type Claims, visibleText } from '../verified-token.ts';
 import { claimOf, type Payload, pathText, readPath } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
 import { described, type Finding } from './finding.ts';
+import { keptValues } from './kept-values.ts';
+import { readActor } from './read-actor.ts';
+import { textsOf } from './text-list.ts';
 import { compileSource, type ReadValue, type Value } from './value-source.ts';
 
 /** For subjects that are encoded: at most 128 characters of base64url. */
@@ -15,14 +18,20 @@ const thumbprintLength = 43;
 const idGrammar = 'letters, digits and "._~:@|-", 128 at most';
 const roleGrammar = 'lower-case letters, digits, "_" and "-", 64 at most';
 
-type Sources = Readonly<{ role: ReadValue; tenantId: ReadValue }>;
+type Sources = Readonly<{ role: ReadValue; tenantId: ReadValue; machineRole?: ReadValue; machineTenant?: ReadValue }>;
 const compiled = new WeakMap<Issuer, Sources>();
 
 /** Compiles the claims of an issuer once for each configuration. */
 export function sourcesOf(issuer: Issuer): Sources {
   let sources = compiled.get(issuer);
   if (sources === undefined) {
-    sources = { role: compileSource(issuer.claims.role), tenantId: compileSource(issuer.claims.tenantId) };
+    const { claims, machines } = issuer;
+    sources = {
+      role: compileSource(claims.role),
+      tenantId: compileSource(claims.tenantId),
+      ...(machines.role && { machineRole: compileSource(machines.role) }),
+      ...(machines.tenantId && { machineTenant: compileSource(machines.tenantId) }),
+    };
     compiled.set(issuer, sources);
   }
   return sources;
@@ -40,29 +49,103 @@ export class ClaimReader {
     this.#report = report;
   }
 
-  /** A value that was reported is empty. */
-  read(): Claims {
+  /**
+   * Reads the claims of a person, or of a machine. A value that was reported is empty.
+   *
+   * @param clientId The client of the token.
+   */
+  read(kind: Claims['kind'], clientId: string | undefined): Claims {
     const issuer = this.#issuer;
     const iss = String(claimOf(this.#payload, 'iss'));
     const variable = issuer.template && variableOf(iss, issuer);
-    const { role, tenantId } = sourcesOf(issuer);
     this.#checkVariable(variable);
+    const ownIssuer = issuer.template === undefined ? issuer.issuer : iss;
     const { jkt, certificate } = this.#confirmation();
-    return {
-      issuer: issuer.template === undefined ? issuer.issuer : iss,
+    const { actor, finding } = readActor(this.#payload, ownIssuer);
+    if (finding !== undefined) this.#report(finding);
+    const common = {
+      issuer: ownIssuer,
       subject: this.#subject(),
       tokenId: issuer.isStrict || this.#has('jti') ? this.#text(['jti'], visibleText, 'visible characters') : undefined,
-      userId: this.#userId(),
-      role: this.#value('role', role(this.#payload, variable), '', rolePattern, roleGrammar),
-      tenantId: this.#value('tenantId', tenantId(this.#payload, variable), issuer.tenantPrefix, idPattern, idGrammar),
-      sessionId: this.#sessionId(),
+      sessionId: this.#sessionId(kind),
       issuedAtSec: this.#time('iat'),
       expiresAtSec: this.#time('exp'),
       authTimeSec: this.#has('auth_time') ? this.#time('auth_time') : undefined,
       authMethods: this.#authMethods(),
       jkt,
       certificate,
+      scope: this.#scope(),
+      act: actor,
+      kept: keptValues(this.#payload, issuer.kept.claims),
     };
+    return kind === 'client'
+      ? { ...common, ...this.#machine(clientId, variable) }
+      : { ...common, ...this.#person(clientId, variable) };
+  }
+
+  #person(clientId: string | undefined, variable: string | undefined) {
+    const { role, tenantId } = sourcesOf(this.#issuer);
+    const roles = role(this.#payload, variable);
+    if (this.#issuer.isStrict && clientId !== undefined) this.#client(clientId);
+    return {
+      kind: 'user',
+      userId: this.#userId(),
+      role: this.#role(roles),
+      tenantId: this.#tenant(tenantId(this.#payload, variable)),
+      clientId,
+      roles: this.#roles(roles),
+    } as const;
+  }
+
+  #machine(clientId: string | undefined, variable: string | undefined) {
+    const { machineRole, machineTenant } = sourcesOf(this.#issuer);
+    const { role: source } = this.#issuer.machines;
+    // A provider gives roles to some machines only.
+    const hasRole = source?.kind !== 'claim' || readPath(this.#payload, source.path) !== 'absent';
+    const role = hasRole ? machineRole?.(this.#payload, variable) : undefined;
+    const tenant = machineTenant?.(this.#payload, variable);
+    return {
+      kind: 'client',
+      userId: undefined,
+      role: role && this.#role(role),
+      tenantId: tenant && this.#tenant(tenant),
+      clientId: this.#client(clientId),
+      roles: role === undefined ? [] : this.#roles(role),
+    } as const;
+  }
+
+  #role(value: Value): string {
+    return this.#value('role', value, '', rolePattern, roleGrammar);
+  }
+
+  #tenant(value: Value): string {
+    return this.#value('tenantId', value, this.#issuer.tenantPrefix, idPattern, idGrammar);
+  }
+
+  /** Roles that the issuer may not assign are left out. The first one refuses the token. */
+  #roles(value: Value): readonly string[] {
+    const { roles } = this.#issuer;
+    const all = 'text' in value ? (value.all ?? []) : [];
+    return roles === undefined ? all : all.filter((role) => roles.has(role));
+  }
+
+  #client(clientId: string | undefined): string {
+    if (clientId !== undefined && idPattern.test(clientId)) return clientId;
+    const name = this.#issuer.claims.client.join(' or ');
+    return this.#invalid(name, idGrammar, described(clientId), 'name the claim with the client in claims.client');
+  }
+
+  #scope(): readonly string[] {
+    const { claims, kept } = this.#issuer;
+    const read = readPath(this.#payload, claims.scope);
+    if (read === 'absent') return [];
+    const scopes = read === 'blocked' ? undefined : textsOf(read.value, claims.scope);
+    if (scopes === undefined) {
+      const found = read === 'blocked' ? 'a value that is not an object, on the way' : described(read.value);
+      this.#invalid(pathText(claims.scope), 'a text, or a list of texts', found, 'name another claim in claims.scope');
+      return [];
+    }
+    return [...new Set(scopes.filter((scope) => kept.scopes.has(scope)))];
   }
 
   // Own members only: a claim name must not find a value on Object.prototype.
@@ -130,9 +213,11 @@ export class ClaimReader {
     return this.#invalid(pathText(path), wanted, described(value.text), `map its values in claims.${key}`);
   }
 
-  #sessionId(): string | undefined {
+  /** A machine has no session. */
+  #sessionId(kind: Claims['kind']): string | undefined {
     const { claims, revocations } = this.#issuer;
-    if (revocations === undefined && readPath(this.#payload, claims.sessionId) === 'absent') return undefined;
+    if ((revocations === undefined || kind === 'client') && readPath(this.#payload, claims.sessionId) === 'absent')
+      return undefined;
     return this.#text(claims.sessionId, idPattern, idGrammar, 'name another claim in claims.sessionId');
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
 import type { Issuer } from '../../config/issuer.ts';
 import { presets } from '../../config/presets/index.ts';
@@ -32,7 +33,8 @@ const refusedWith = (code: string) => expect.objectContaining({ code });
 
 describe('claims', () => {
   test('are read with their types', () => {
-    expect(read({ auth_time: nowSec, amr: ['pwd', 'otp'] })).toEqual({
+    expect(read({ auth_time: nowSec, amr: ['pwd', 'otp'], azp: 'web' })).toEqual({
+      kind: 'user',
       issuer: 'http://issuer.test',
       subject: 'u1',
       tokenId: 'j1',
@@ -44,6 +46,13 @@ describe('claims', () => {
       expiresAtSec: nowSec + 900,
       authTimeSec: nowSec,
       authMethods: ['pwd', 'otp'],
+      jkt: undefined,
+      certificate: undefined,
+      clientId: 'web',
+      scope: [],
+      roles: [],
+      act: undefined,
+      kept: new Map(),
     });
   });
 
@@ -157,6 +166,185 @@ describe('claims', () => {
       tenantId: 'o1',
     });
   });
+});
+
+describe('scopes', () => {
+  const known = ['orders.read', 'orders.write', 'a:b/c'];
+  const by: Issuer = { ...issuer, kept: { scopes: new Set(known), claims: [] } };
+  const scopes = (scope: unknown, claim = 'scope') =>
+    read({ [claim]: scope }, { ...by, claims: { ...by.claims, scope: [claim] } }).scope;
+
+  test.each<[string, unknown, readonly string[]]>([
+    ['one', 'orders.read', ['orders.read']],
+    ['two, in the order of the token', 'orders.write orders.read', ['orders.write', 'orders.read']],
+    ['duplicates', 'orders.read orders.read', ['orders.read']],
+    ['unknown ones beside', 'openid orders.read https://graph.test/.default', ['orders.read']],
+    ['double spaces', ' orders.read  orders.write ', ['orders.read', 'orders.write']],
+    ['a list', ['orders.read', 'orders.write', 'orders.read'], ['orders.read', 'orders.write']],
+    ['a list with spaces in an item', ['orders.read orders.write'], []],
+    ['another case', 'Orders.Read ORDERS.READ orders.Write', []],
+    ['a tab', 'orders.read\torders.write', []],
+    ['a line feed', 'orders.read\norders.write', []],
+    ['a comma', 'orders.read,orders.write', []],
+    ['a no-break space', 'orders.read\u00a0orders.write', []],
+    ['look-alike letters', 'оrders.read', []],
+    ['an invisible character', 'orders.read\u200b', []],
+    ['quotes', '"orders.read"', []],
+    ['a backslash', 'orders.read\\', []],
+    ['a part of a name', 'orders orders.rea orders.read.all', []],
+    ['members of a prototype', 'constructor __proto__ toString', []],
+    ['nothing', '', []],
+    ['an empty list', [], []],
+  ])('with %s', (_name, scope, expected) => {
+    expect(scopes(scope)).toEqual(expected);
+    expect(scopes(scope, 'scp')).toEqual(expected);
+  });
+
+  test('are not split in another claim', () => {
+    expect(scopes('orders.read orders.write', 'permissions')).toEqual([]);
+    expect(scopes('orders.read', 'permissions')).toEqual(['orders.read']);
+  });
+
+  test.each([[null], [7], [true], [{ 'orders.read': true }], [['orders.read', 1]], [[['orders.read']]]])(
+    'of another type are refused: %j',
+    (scope) => {
+      expect(() => scopes(scope)).toThrow(refusedWith('token_claims_invalid'));
+    },
+  );
+
+  test('are those between single spaces that the configuration knows, for any text', () => {
+    const piece = fc.oneof(fc.constantFrom(...known, ' ', '  ', ',', '\t'), fc.string({ maxLength: 3 }));
+    fc.assert(
+      fc.property(fc.array(piece), (pieces) => {
+        const text = pieces.join('');
+        expect(scopes(text)).toEqual([...new Set(text.split(' '))].filter((one) => known.includes(one)));
+      }),
+    );
+  });
+
+  test('and roles that services cannot be told refuse the token', () => {
+    const many = Array.from({ length: 65 }, (_, at) => `s${at}`);
+    const long = Array.from({ length: 20 }, (_, at) => `${at}`.padEnd(128, 's'));
+    const wide: Issuer = { ...issuer, kept: { scopes: new Set([...many, ...long]), claims: [] } };
+    expect(read({ scope: many.slice(1).join(' ') }, wide).scope).toHaveLength(64);
+    expect(() => read({ scope: many.join(' ') }, wide)).toThrow(refusedWith('token_context_too_long'));
+    expect(() => read({ scope: long.join(' ') }, wide)).toThrow(refusedWith('token_context_too_long'));
+    const map = many.map((name) => [name, name] as const);
+    const mapped: Issuer = {
+      ...issuer,
+      claims: { ...issuer.claims, role: { kind: 'mapped', path: ['roles'], map, otherwise: undefined } },
+    };
+    expect(read({ roles: ['s2', 's1', 's1', 'x'] }, mapped)).toMatchObject({ role: 's1', roles: ['s1', 's2'] });
+    expect(() => read({ roles: many }, mapped)).toThrow(refusedWith('token_context_too_long'));
+    const bound = { ...mapped, roles: new Set(['s1']) };
+    expect(read({ roles: ['s1', 's2'] }, bound).roles).toEqual(['s1']);
+  });
+});
+
+describe('the claims that routes check', () => {
+  const by: Issuer = { ...issuer, kept: { scopes: new Set(), claims: ['department', 'scope', '__proto__'] } };
+  test.each<[unknown, unknown]>([
+    ['legal', ['legal']],
+    [
+      ['legal', 3, true, null, ['x'], { y: 1 }],
+      ['legal', 3, true],
+    ],
+    [7, [7]],
+    [{ legal: true }, undefined],
+    [null, undefined],
+  ])('are kept: %j', (department, kept) => {
+    expect(read({ department }, by).kept.get('department')).toEqual(kept);
+  });
+
+  test('are split at spaces only where they are scopes', () => {
+    const { kept } = read({ department: 'legal sales', scope: 'a b' }, by);
+    expect([kept.get('department'), kept.get('scope'), kept.get('__proto__')]).toEqual([
+      ['legal sales'],
+      ['a', 'b'],
+      undefined,
+    ]);
+  });
+});
+
+describe('the token of a machine', () => {
+  const machines = { isAccepted: true, when: [], role: undefined, tenantId: undefined } as const;
+  const by: Issuer = { ...issuer, machines };
+  const machine = { sub: 'job-1', client_id: 'job-1', user_id: undefined, role: undefined, tenant_id: undefined };
+
+  test('has a client and no user, needs no session, and has role and tenant only where the issuer says so', () => {
+    const bare = read({ ...machine, sid: undefined }, by);
+    expect(bare).toMatchObject({ kind: 'client', clientId: 'job-1', userId: undefined, role: undefined });
+    expect([bare.tenantId, bare.sessionId]).toEqual([undefined, undefined]);
+    const full: Issuer = {
+      ...by,
+      tenantPrefix: 'x:',
+      machines: {
+        ...machines,
+        role: { kind: 'constant', value: 'service' },
+        tenantId: { kind: 'claim', path: ['tenant_id'] },
+      },
+    };
+    expect(read({ ...machine, tenant_id: 't1', sid: 's1' }, full)).toMatchObject({
+      role: 'service',
+      tenantId: 'x:t1',
+      sessionId: 's1',
+    });
+    expect(() => read(machine, full)).toThrow(refusedWith('token_claims_invalid'));
+  });
+
+  test('may lack a role that is a claim, but not have a malformed one', () => {
+    const some: Issuer = { ...by, machines: { ...machines, role: { kind: 'claim', path: ['role'] } } };
+    expect(read(machine, some).role).toBeUndefined();
+    expect(read({ ...machine, role: 'admin' }, some).role).toBe('admin');
+    for (const role of [null, 7, 'Admin', ['admin'], '']) {
+      expect(() => read({ ...machine, role }, some)).toThrow(refusedWith('token_claims_invalid'));
+    }
+    const bound = { ...some, roles: new Set(['agent']) };
+    expect(() => read({ ...machine, role: 'admin' }, bound)).toThrow(refusedWith('token_role_refused'));
+  });
+
+  test('that names a tenant of no concern to the issuer is refused', () => {
+    const bound: Issuer = {
+      ...by,
+      tenants: new Set(['t1']),
+      machines: { ...machines, tenantId: { kind: 'claim', path: ['tenant_id'] } },
+    };
+    expect(() => read({ ...machine, tenant_id: 't2' }, bound)).toThrow(refusedWith('token_tenant_refused'));
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['its sub is a user and also its client', { sub: 'u1', client_id: 'u1', user_id: 'u1', role: 'admin' }, 'u1'],
+    ['its sub is its azp', { sub: 'u1', azp: 'u1', user_id: 'u1', role: 'admin' }, 'u1'],
+    ['it has a claim of machines', { sub: 'u1', client_id: 'job-1', user_id: 'u1', grant: 'cc' }, 'job-1'],
+  ])('is never a user, also where %s', (_name, changes, clientId) => {
+    const when = [[{ claim: 'grant', expected: { is: 'oneOf', values: ['cc'] } }]] as const;
+    const claims = read({ ...changes, tenant_id: 't1' }, { ...by, machines: { ...machines, when } });
+    expect(claims).toMatchObject({ kind: 'client', clientId, userId: undefined, role: undefined, tenantId: undefined });
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['client_id and azp differ', { client_id: 'job-1', azp: 'job-2' }, 'token_client_refused'],
+    ['the client is no id', { sub: 'a/b', client_id: 'a/b' }, 'token_claims_invalid'],
+    ['the client is no text', { client_id: ['job-1'] }, 'token_client_refused'],
+    ['it has an actor that is malformed', { act: 'agent' }, 'token_actor_invalid'],
+  ])('is refused where %s', (_name, changes, code) => {
+    expect(() => read({ ...machine, ...changes }, by)).toThrow(refusedWith(code));
+  });
+
+  test('is refused where the issuer has no machines', () => {
+    expect(() => read(machine, issuer)).toThrow(refusedWith('token_machine_refused'));
+  });
+});
+
+test('a user came through a client, whose id a strict issuer must keep in the grammar', () => {
+  expect(read({ client_id: 'web', azp: 'web' }).clientId).toBe('web');
+  expect(() => read({ client_id: 'https://app.test' })).toThrow(refusedWith('token_claims_invalid'));
+  expect(read({ client_id: 'https://app.test' }, { ...issuer, isStrict: false }).clientId).toBe('https://app.test');
+});
+
+test('an actor without iss is one of the issuer of the token', () => {
+  expect(read({ act: { sub: 'agent-1' } }).act).toEqual({ sub: 'agent-1', iss: 'http://issuer.test' });
+  expect(() => read({ act: { sub: 'agent 1' } })).toThrow(refusedWith('token_actor_invalid'));
 });
 
 describe('claims of Entra', () => {

@@ -1,13 +1,16 @@
-import { isUnixSeconds } from '@countersign/identity';
+import { ContextTooLong, isUnixSeconds, prepareIdentity } from '@countersign/identity';
 import { toleranceMs } from '../../config/config.ts';
 import type { Issuer } from '../../config/issuer.ts';
-import type { Claims } from '../verified-token.ts';
-import { audienceFinding, clientOf, machineFinding } from './audience.ts';
+import { type Claims, contextOf } from '../claims.ts';
+import { audienceFinding, checkMachine, clientOf } from './audience.ts';
 import { claimOf, type Payload } from './claim-path.ts';
 import { ClaimReader } from './claim-reader.ts';
 import { conditionsText, failing, holds } from './conditions.ts';
 import { described, type Finding, oneOfThese, refusalFor } from './finding.ts';
 import { payloadType } from './token-type.ts';
+
+/** The identity contract carries no more scopes, and no more roles. */
+const maxNames = 64;
 
 export type ExaminedClaims = Readonly<{
   /** Complete only if there is no finding. */
@@ -21,8 +24,8 @@ export type ExaminedClaims = Readonly<{
  * @param header Its `typ` says whether the claims must show that this is an access token.
  * @param nowMs Unix milliseconds.
  * @throws AppError `token_type_refused`, `token_audience_refused`, `token_client_refused`, `token_machine_refused`,
- *   `token_requirement_unmet`, `token_claims_invalid`, `token_tenant_refused`, `token_role_refused`,
- *   `token_lifetime_refused`, `token_expired`, `token_not_yet_valid`. The detail says what came and what was wanted.
+ *   `token_requirement_unmet`, `token_claims_invalid`, `token_actor_invalid`, `token_tenant_refused`,
+ *   `token_role_refused`, `token_lifetime_refused`, `token_expired`, `token_not_yet_valid`, `token_context_too_long`. The detail says what came and what was wanted.
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
 export function readClaims(header: Payload, payload: Payload, issuer: Issuer, nowMs: number): Claims {
@@ -40,14 +43,16 @@ export function examineClaims(header: Payload, payload: Payload, issuer: Issuer,
   report(payloadType(header, payload, issuer));
   report(audienceFinding(payload, issuer, client));
   report(client.finding);
-  report(machineFinding(payload, issuer, client));
+  const machine = checkMachine(payload, issuer, client);
+  report(machine.finding);
   report(requirementFinding(payload, issuer));
-  const claims = new ClaimReader(payload, issuer, report).read();
+  const claims = new ClaimReader(payload, issuer, report).read(machine.isMachine ? 'client' : 'user', client.id);
   report(allowedFinding('tenants', claims.tenantId, issuer));
   report(allowedFinding('roles', claims.role, issuer));
   report(lifetimeFinding(claims, issuer));
   report(expiryFinding(claims, nowMs));
   report(startFinding(payload, claims, nowMs));
+  if (findings.length === 0) report(contextFinding(claims));
   return { claims, findings };
 }
 
@@ -65,9 +70,9 @@ function requirementFinding(payload: Payload, { require: required }: Issuer): Fi
 
 const allowedCodes = { tenants: 'token_tenant_refused', roles: 'token_role_refused' } as const;
 
-function allowedFinding(key: 'tenants' | 'roles', value: string, issuer: Issuer): Finding | undefined {
+function allowedFinding(key: 'tenants' | 'roles', value: string | undefined, issuer: Issuer): Finding | undefined {
   const allowed = issuer[key];
-  if (value === '' || allowed === undefined || allowed.has(value)) return undefined;
+  if (value === undefined || value === '' || allowed === undefined || allowed.has(value)) return undefined;
   const claim = key === 'tenants' ? 'tenant' : 'role';
   const fix = `add it to ${key} of this issuer, if the issuer may name it`;
   return { code: allowedCodes[key], claim, wanted: oneOfThese(allowed), found: described(value), fix };
@@ -117,6 +122,28 @@ function startFinding(payload: Payload, { issuedAtSec }: Claims, nowMs: number):
     found: timeText(startSec),
     fix: 'compare the clocks of the provider and the gateway',
   };
+}
+
+// A proof at a token endpoint adds its key to the context of a token without one.
+const anyThumbprint = 'A'.repeat(43);
+
+/** Whether services can be told what the token says. Decided here, so that a token is refused everywhere or nowhere. */
+function contextFinding(claims: Claims): Finding | undefined {
+  const finding: Finding = {
+    code: 'token_context_too_long',
+    claim: 'scope, roles and act',
+    wanted: 'at most 64 known scopes, 64 roles and 2,048 characters of context',
+    found: `${claims.scope.length} scopes and ${claims.roles.length} roles`,
+    fix: 'ask for fewer scopes, or map fewer roles',
+  };
+  if (claims.scope.length > maxNames || claims.roles.length > maxNames) return finding;
+  try {
+    prepareIdentity({ kind: 'anonymous', context: contextOf(claims, claims.jkt ?? anyThumbprint) }, 'context');
+    return undefined;
+  } catch (error) {
+    if (error instanceof ContextTooLong) return finding;
+    throw error;
+  }
 }
 
 const timeText = (sec: number): string => new Date(Math.floor(sec) * 1000).toISOString().replace('.000Z', 'Z');

@@ -1,9 +1,12 @@
 import type { ValueSource } from '../../config/issuer.ts';
 import { type Payload, pathText, readPath } from './claim-path.ts';
 import { described, oneOfThese } from './finding.ts';
+import { textsOf } from './text-list.ts';
 
-/** A value read from a token, or why it could not be read. */
-export type Value = Readonly<{ text: string }> | Readonly<{ claim: string; wanted: string; found: string }>;
+/** A value read from a token, or why it could not be read. `all`: every mapped value of the token, where values are mapped. */
+export type Value =
+  | Readonly<{ text: string; all?: readonly string[] }>
+  | Readonly<{ claim: string; wanted: string; found: string }>;
 
 /** Reads a role or a tenant. `variable`: the variable of the issuer's template. */
 export type ReadValue = (payload: Payload, variable: string | undefined) => Value;
@@ -40,16 +43,16 @@ function compileClaim(path: readonly string[]): ReadValue {
 function compileMap({ path, map, otherwise }: Extract<ValueSource, { kind: 'mapped' }>): ReadValue {
   const claim = pathText(path);
   const rank = new Map(map.map(([from], index) => [from, index]));
-  const isSpaced = path.length === 1 && (path[0] === 'scope' || path[0] === 'scp');
   const wantedType = 'a text, or a list of texts';
   const wanted = oneOfThese(rank.keys());
   const fallback = otherwise === undefined ? undefined : { text: otherwise };
 
-  function best(given: readonly string[]): Value | undefined {
-    let first = map.length;
-    for (const one of given) first = Math.min(first, rank.get(one) ?? first);
-    const text = map[first]?.[1];
-    return text === undefined ? fallback : { text };
+  /** In the order of the map. */
+  function mapped(given: readonly string[]): Value | undefined {
+    const ranks = new Set(given.flatMap((one) => rank.get(one) ?? []));
+    const all = [...new Set([...ranks].sort((a, b) => a - b).map((at) => map[at]?.[1] ?? ''))];
+    const [text] = all;
+    return text === undefined ? fallback : { text, all };
   }
 
   return (payload) => {
@@ -57,11 +60,9 @@ function compileMap({ path, map, otherwise }: Extract<ValueSource, { kind: 'mapp
     if (read === 'absent') return fallback ?? { claim, wanted, found: foundAt(read) };
     if (read === 'blocked') return { claim, wanted: wantedType, found: foundAt(read) };
     const { value } = read;
-    const given = typeof value === 'string' ? (isSpaced ? value.split(' ') : [value]) : value;
-    if (!Array.isArray(given) || !given.every((one) => typeof one === 'string')) {
-      return { claim, wanted: wantedType, found: described(value) };
-    }
-    return best(given) ?? { claim, wanted, found: described(value) };
+    const given = textsOf(value, path);
+    if (given === undefined) return { claim, wanted: wantedType, found: described(value) };
+    return mapped(given) ?? { claim, wanted, found: described(value) };
   };
 }
 

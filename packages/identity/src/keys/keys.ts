@@ -1,4 +1,5 @@
-import { createHash, createHmac, createSecretKey, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
+import { createHash, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
+import { HmacSha256 } from './hmac.ts';
 
 export type SigningKey =
   | Readonly<{ algorithm: 'ed25519'; keyid: string; privateKey: KeyObject }>
@@ -29,10 +30,10 @@ export function signBase(key: SigningKey, base: string): Buffer {
   return Buffer.from(signBaseAsBase64(key, base), 'base64');
 }
 
-/** Like {@link signBase}, in base64. Reading an HMAC as text saves a quarter of its cost. */
+/** Like {@link signBase}, in base64. */
 export function signBaseAsBase64(key: SigningKey, base: string): string {
   if (key.algorithm === 'ed25519') return sign(null, Buffer.from(base, 'latin1'), key.privateKey).toString('base64');
-  return createHmac('sha256', secretKeyOf(key.secret)).update(base, 'latin1').digest('base64');
+  return hmacOf(key.secret).base64(base);
 }
 
 /**
@@ -43,19 +44,18 @@ export function verifyBase(key: VerifyingKey, base: string, signature: Uint8Arra
   if (key.algorithm === 'ed25519') {
     return verify(null, Buffer.from(base, 'latin1'), key.publicKey, signature);
   }
-  const expected = createHmac('sha256', secretKeyOf(key.secret)).update(base, 'latin1').digest();
+  const expected = hmacOf(key.secret).bytes(base);
   return signature.byteLength === expected.byteLength && timingSafeEqual(expected, signature);
 }
 
-/** Cached, because Node computes an HMAC in 3 µs from a KeyObject and in 13 µs from bytes. */
-const secretKeys = new WeakMap<Uint8Array, KeyObject>();
+const hmacs = new WeakMap<Uint8Array, HmacSha256>();
 
-function secretKeyOf(secret: Uint8Array): KeyObject {
-  let key = secretKeys.get(secret);
-  if (key === undefined) {
+function hmacOf(secret: Uint8Array): HmacSha256 {
+  let hmac = hmacs.get(secret);
+  if (hmac === undefined) {
     assertStrongSecret(secret);
-    key = createSecretKey(secret);
-    secretKeys.set(secret, key);
+    hmac = new HmacSha256(secret);
+    hmacs.set(secret, hmac);
   }
-  return key;
+  return hmac;
 }

@@ -1,4 +1,7 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Identity } from '@countersign/identity';
+import type { Request } from 'express';
 import { drainServer, listen } from '../http/listening.ts';
 import type { ServiceParts } from '../http/service-app.ts';
 import { createServiceServer } from '../http/service-server.ts';
@@ -18,6 +21,12 @@ export type ServeOptions = Readonly<{
   logger: Logger;
   /** An open database. It is closed when the service stops or fails to start. */
   database: Readonly<{ kind: string; ping(): Promise<string | undefined>; close(): Promise<void> }>;
+  /** Whether the handler reads the body of this request as a stream, which the gateway's signature does not cover. */
+  streams?: (req: Request) => boolean;
+  /** Takes over sockets whose upgrade was verified, e.g. WebSockets. Absent: upgrades are served as plain requests. */
+  upgrade?: (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  /** Ends what would never end by itself, such as streams and background work, before the server drains. */
+  beforeDrain?: () => Promise<void>;
   createApp(
     parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>,
   ): RequestListener | Promise<RequestListener>;
@@ -42,14 +51,16 @@ export async function serveBehindGateway(options: ServeOptions): Promise<Running
     await database.close();
   };
   try {
-    trust = trustGateway({ audience: name, config, redis, logger, metrics });
+    trust = trustGateway({ audience: name, config, redis, logger, metrics, streams: options.streams });
     const isTrusting = trust.start();
     const health = createHealth({ database: () => database.ping(), ...trust.checks });
     const server = createServiceServer(await options.createApp({ identity: trust.handler, health, metrics, logger }));
+    if (options.upgrade !== undefined) acceptUpgrades(server, trust, options);
     await isTrusting;
     const port = await listen(server, { host: config.HOST, port: options.port }, name);
     logger.info({ port, database: database.kind }, 'listening');
     const stop = async () => {
+      await options.beforeDrain?.();
       await drainServer(server, config.SHUTDOWN_GRACE_MS);
       await release();
     };
@@ -58,4 +69,16 @@ export async function serveBehindGateway(options: ServeOptions): Promise<Running
     await release();
     throw error;
   }
+}
+
+/** Upgraded sockets are no longer the server's: when it drains, `beforeDrain` must end them. */
+function acceptUpgrades(server: Server, trust: GatewayTrust, { upgrade, logger }: ServeOptions): void {
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    trust.upgrade(req, socket).then(
+      (identity) => {
+        if (identity !== undefined) upgrade?.(identity, req, socket, head);
+      },
+      (error: unknown) => logger.error({ err: error }, 'an upgrade failed'),
+    );
+  });
 }

@@ -1,16 +1,20 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AgreementOptions,
   createVerifier,
   type GatewayKeys,
+  type Identity,
   memoryReplay,
   type ReplayStore,
   redisReplay,
   secretGatewayKeys,
   unavailableReasons,
+  verifyUpgrade,
 } from '@countersign/identity';
 import { publishAgreementKeys, verifyIdentity } from '@countersign/identity/express';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { addToLog } from '../http/request-log.ts';
@@ -38,11 +42,15 @@ export type TrustOptions = Readonly<{
   redis: Redis | undefined;
   logger: Logger;
   metrics: Registry;
+  /** See `VerifyIdentityOptions.stream`. */
+  streams?: ((req: Request) => boolean) | undefined;
 }>;
 
 export type GatewayTrust = Readonly<{
   /** Refuses requests that the gateway did not sign for this service. */
   handler: RequestHandler;
+  /** Verifies the request of an upgrade. Undefined when it was refused and answered. */
+  upgrade(req: IncomingMessage, socket: Duplex): Promise<Identity | undefined>;
   /** Publishes this service's keys for agreement. For services that serve a key set of their own before `handler`. */
   publishKeys: RequestHandler;
   /** Readiness checks: the keys and the replay memory that verification needs. */
@@ -64,7 +72,7 @@ const checkAgainMs = 20;
  * @throws ConfigError when the keys for agreement cannot be used as they are configured.
  */
 export function trustGateway(options: TrustOptions): GatewayTrust {
-  const { audience } = options;
+  const { audience, logger } = options;
   const source = keySource(options);
   const { replay, check } = replayMemory(options);
   const agreement = agreementOf(options);
@@ -78,7 +86,12 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
   return {
     handler: verifyIdentity({
       verifier,
+      ...(options.streams && { stream: options.streams }),
       onRefused: (_req, res, { reason }) => addToLog(res, { ...codeAndFaultOf(reason), reason }),
+    }),
+    upgrade: verifyUpgrade({
+      verifier,
+      onRefused: (req, { reason }) => logger.warn({ path: req.url?.split('?')[0], reason }, 'an upgrade was refused'),
     }),
     publishKeys: publishAgreementKeys(verifier),
     checks,

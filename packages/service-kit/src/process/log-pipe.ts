@@ -24,7 +24,7 @@ const lastRetryMs = 50;
 const flushWithinMs = 1_000;
 // A system call per line costs more than the rest of the line.
 const appendForMs = 100;
-const appendUpToChars = 16 * 1024;
+const appendUpToBytes = 16 * 1024;
 // A slow reader delays the exit by this much.
 const exitWithinMs = 200;
 
@@ -42,12 +42,15 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
   let bufferedBytes = 0;
   let lost = 0;
   let retryMs = firstRetryMs;
-  let appended = '';
+  /** Appended lines. Encoding each at once is cheaper than joining them first. */
+  const pending = Buffer.allocUnsafeSlow(2 * appendUpToBytes);
+  let pendingBytes = 0;
   let appendTimer: NodeJS.Timeout | undefined;
   const onEmpty = new Set<() => void>();
 
   function buffer(bytes: Buffer): void {
-    buffered.push(bytes);
+    // A copy, because the next lines overwrite what was pending.
+    buffered.push(Buffer.from(bytes));
     bufferedBytes += bytes.length;
     if (buffered.length === 1) setTimeout(retry, retryMs).unref();
   }
@@ -73,14 +76,13 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
     if (lost > 0) {
       const line = lossLine(lost);
       lost = 0;
-      send(line);
+      send(Buffer.from(line));
     }
     for (const done of [...onEmpty]) done();
   }
 
   /** Sends one line or several. */
-  function send(lines: string): void {
-    const bytes = Buffer.from(lines);
+  function send(bytes: Buffer): void {
     if (buffered.length === 0) {
       const left = writeNow(output, bytes);
       if (left.length > 0) buffer(left);
@@ -95,9 +97,17 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
   function sendAppended(): void {
     clearTimeout(appendTimer);
     appendTimer = undefined;
-    const lines = appended;
-    appended = '';
-    if (lines !== '') send(lines);
+    const bytes = pending.subarray(0, pendingBytes);
+    pendingBytes = 0;
+    if (bytes.length > 0) send(bytes);
+  }
+
+  function append(line: string): void {
+    // UTF-8 has at most three bytes for one unit of UTF-16.
+    const maxBytes = line.length * 3;
+    if (maxBytes > pending.length - pendingBytes) sendAppended();
+    if (maxBytes > pending.length) send(Buffer.from(line));
+    else pendingBytes += pending.write(line, pendingBytes);
   }
 
   onExit(() => {
@@ -115,12 +125,12 @@ export function openLogPipe(fd: number, { maxBufferedBytes = 4 * 1024 * 1024, lo
 
   return {
     write(line) {
-      appended += line;
+      append(line);
       sendAppended();
     },
     append(line) {
-      appended += line;
-      if (appended.length >= appendUpToChars) sendAppended();
+      append(line);
+      if (pendingBytes >= appendUpToBytes) sendAppended();
       else appendTimer ??= setTimeout(sendAppended, appendForMs).unref();
     },
     flush(done) {

@@ -82,7 +82,7 @@ export const tenantSource = oneShape<ValueSource>(
   [...sourceShapes(id), fromIssuer],
 );
 
-const scalar = z.union([text, z.number(), z.boolean()], { error: 'must be a text, a number, true or false' });
+export const scalar = z.union([text, z.number(), z.boolean()], { error: 'must be a text, a number, true or false' });
 
 const affix = z.string().min(1, { error: 'must not be empty' }).max(128);
 

@@ -9,7 +9,10 @@ const reassignable = new Set(['email', 'upn', 'preferred_username', 'unique_name
 const selfWritten = new Set(['user_metadata', 'unsafe_metadata']);
 
 /** Refuses claims that do not identify anyone for good, or that people can set themselves. */
-export function checkIssuerClaims({ claims, provider, require: required }: IssuerPieces, refuse: Refuse): void {
+export function checkIssuerClaims(
+  { claims, provider, machines, require: required }: IssuerPieces,
+  refuse: Refuse,
+): void {
   if (claims === undefined) return;
   // Auth0 names custom claims by URLs, such as https://example.com/email.
   const nameOf = (step: string) => step.slice(step.lastIndexOf('/') + 1);
@@ -17,17 +20,23 @@ export function checkIssuerClaims({ claims, provider, require: required }: Issue
   if (name !== undefined) {
     refuse(['claims', 'userId'], `"${name}" can pass from one person to another: use the subject, such as sub`);
   }
-  const paths: readonly (readonly [string, ClaimPath | undefined])[] = [
-    ['userId', claims.userId],
-    ['role', pathIn(claims.role)],
-    ['tenantId', pathIn(claims.tenantId)],
+  const ofMachines = machines === 'none' ? undefined : machines;
+  const paths: readonly (readonly [part: string, key: string, path: ClaimPath | undefined])[] = [
+    ['claims', 'userId', claims.userId],
+    ['claims', 'role', pathIn(claims.role)],
+    ['claims', 'tenantId', pathIn(claims.tenantId)],
+    ['claims', 'scope', claims.scope],
+    ['machines', 'role', pathIn(ofMachines?.role)],
+    ['machines', 'tenantId', pathIn(ofMachines?.tenantId)],
   ];
-  for (const [key, path] of paths) {
+  for (const [part, key, path] of paths) {
     const own = path?.map(nameOf).find((step) => selfWritten.has(step));
-    if (own !== undefined) refuse(['claims', key], `people can write "${own}" themselves, so it proves nothing`);
+    if (own !== undefined) refuse([part, key], `people can write "${own}" themselves, so it proves nothing`);
   }
-  const tenant = claims.tenantId ?? (provider && presets[provider].claims.tenantId);
-  const isForAll = tenant?.kind === 'constant' || (tenant?.kind === 'mapped' && tenant.otherwise !== undefined);
+  const tenants = [claims.tenantId ?? (provider && presets[provider].claims.tenantId), ofMachines?.tenantId];
+  const isForAll = tenants.some(
+    (tenant) => tenant?.kind === 'constant' || (tenant?.kind === 'mapped' && tenant.otherwise !== undefined),
+  );
   if (provider !== undefined && presets[provider].isOpen && isForAll && required === undefined) {
     refuse([], `"require" is required: anyone can have an account of ${provider}; such as { hd: [example.com] }`, {
       absent: 'require',

@@ -6,6 +6,8 @@ import { overlaps, variablesIn } from './issuer-templates.ts';
 import type { IssuerPart, IssuerPieces } from './issuers.ts';
 import { checkTenants } from './tenant-rules.ts';
 
+const nothingKept = { scopes: new Set<string>(), claims: [] };
+
 /** Checks each issuer, and that no two of them issue the same `iss` or name the same tenant. */
 export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMalformed, refuse: Refuse): void {
   for (const [index, part] of issuers.entries()) {
@@ -24,7 +26,7 @@ export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMa
     issuers.map((part, index) => {
       const whole = Object.keys(part).every((key) => !isMalformed('issuers', index, key));
       // A malformed part could be the one that bounds the tenants.
-      return whole && part.issuer !== undefined ? resolveIssuers(part as IssuerPart, '') : undefined;
+      return whole && part.issuer !== undefined ? resolveIssuers(part as IssuerPart, '', nothingKept) : undefined;
     }),
     issuers,
     refuse,

@@ -34,9 +34,15 @@ const machines = oneShape<MachinesPart>('none, or map', 'none, or a map with `wh
   {
     fits: isMap,
     schema: z.strictObject({
-      when: conditions.optional().describe('The claims that only a machine token has. A preset has its own.'),
-      role: roleSource.optional().describe('The role of machines. Not used yet: machine tokens are refused.'),
-      tenantId: tenantSource.optional().describe('The tenant of machines. Not used yet: machine tokens are refused.'),
+      when: conditions
+        .optional()
+        .describe(
+          'The claims that only a machine token has. A preset has its own. A token whose `sub` is its client always is one.',
+        ),
+      role: roleSource
+        .optional()
+        .describe('The role of machines. Default: none. A machine may lack a role that is a claim.'),
+      tenantId: tenantSource.optional().describe('The tenant of machines. Default: none.'),
     }),
   },
 ]);
@@ -91,7 +97,11 @@ export const issuer = z.strictObject({
         .optional()
         .describe('The tenant. Default: the claim `tenant_id`; with `provider`, the tenant `default`.'),
       sessionId: claimPath.optional().describe('The session. Default: `sid`, or that of `provider`.'),
-      scope: claimPath.optional().describe('The scopes. Not used yet. Default: `scope`, or that of `provider`.'),
+      scope: claimPath
+        .optional()
+        .describe(
+          'The scopes: a list, or a text, which is split at spaces in `scope` and `scp`. Default: `scope`, or that of `provider`.',
+        ),
       client: claimName.optional().describe('The client. Default: `client_id` and `azp`, or those of `provider`.'),
     })
     .prefault({})
@@ -108,7 +118,9 @@ export const issuer = z.strictObject({
     .describe('Whether user ids mean the same people as at other issuers with this key, which may share its tenants.'),
   machines: machines
     .optional()
-    .describe('How to tell tokens of machines, which are never users. Required with `types` other than `at+jwt`.'),
+    .describe(
+      'Accepts the tokens of machines, which are never users. Default: they are refused. Required with `types` other than `at+jwt`.',
+    ),
   maxTokenLifetime: seconds({ min: '1m', max: '30d' })
     .prefault('24h')
     .describe('The longest accepted time from `iat` to `exp`.'),

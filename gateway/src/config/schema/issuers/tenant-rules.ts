@@ -21,7 +21,7 @@ export function checkTenants(
   const count = all.length + resolved.filter((issuers) => issuers === undefined).length;
   if (count < 2) return;
   const reported = new Set<number>();
-  const known: { index: number; tenants: NonNullable<Tenants> }[] = [];
+  const known: { index: number; tenants: NonNullable<Tenants>; hasMachines: boolean }[] = [];
   for (const { index, issuer } of all) {
     if (reported.has(index)) continue;
     const tenants = tenantsOf(issuer);
@@ -32,12 +32,18 @@ export function checkTenants(
     if (tenants === undefined) report(required('tenants', 'or set claims.tenantId or tenantPrefix'));
     if (hasAnyRole(issuer)) report(required('roles', 'or map them in claims.role'));
     if (tenants === undefined) continue;
+    // Clients have no prefix that would tell those of two issuers apart.
+    const hasMachines = issuer.machines.tenantId !== undefined;
     const clash = known.find(
-      (other) => meet(other.tenants, tenants) && !haveDistinctUsers(parts[other.index], parts[index]),
+      (other) =>
+        meet(other.tenants, tenants) &&
+        !haveSameSubjects(parts[other.index], parts[index]) &&
+        ((hasMachines && other.hasMachines) || !haveDistinctUsers(parts[other.index], parts[index])),
     );
     if (clash !== undefined) {
       const name = sharedBy(clash.tenants, tenants);
-      const remedy = 'give each its own tenants, or its own userPrefix; or set sameSubjects: true on both';
+      const prefix = hasMachines && clash.hasMachines ? '' : ', or its own userPrefix';
+      const remedy = `give each its own tenants${prefix}; or set sameSubjects: true on both`;
       if (clash.index === index)
         report(
           `two values of the template can name the tenant "${name}": read it fromIssuer, or set sameSubjects: true`,
@@ -47,18 +53,28 @@ export function checkTenants(
           other: ['issuers', clash.index],
         });
     }
-    known.push({ index, tenants });
+    known.push({ index, tenants, hasMachines });
   }
 }
 
 const required = (key: string, instead: string): string =>
   `"${key}" is required with two or more issuers: the ${key} this one may name, ${instead}`;
 
-function tenantsOf({ tenants, tenantPrefix, claims, template }: Issuer): Tenants {
+/** The tenants of people and of machines. */
+function tenantsOf({ tenants, tenantPrefix, claims, machines, template }: Issuer): Tenants {
   if (tenants !== undefined) return { list: tenants };
-  const values = valuesOf(claims.tenantId, template);
+  const values = valuesOfAll([claims.tenantId, machines.tenantId], template);
   if (values !== undefined) return { list: new Set(values.map((value) => tenantPrefix + value)) };
   return tenantPrefix === '' ? undefined : { prefix: tenantPrefix };
+}
+
+/** The values that some sources can have together. Undefined: any. */
+function valuesOfAll(
+  sources: readonly (ValueSource | undefined)[],
+  template: Issuer['template'],
+): readonly string[] | undefined {
+  const all = sources.map((source) => (source === undefined ? [] : valuesOf(source, template)));
+  return all.includes(undefined) ? undefined : all.flatMap((values) => values ?? []);
 }
 
 /** The values that a source can have. Undefined: any. */
@@ -75,8 +91,8 @@ function valuesOf(source: ValueSource, template: Issuer['template']): readonly s
   }
 }
 
-const hasAnyRole = ({ roles, claims, template }: Issuer): boolean =>
-  roles === undefined && valuesOf(claims.role, template) === undefined;
+const hasAnyRole = ({ roles, claims, machines, template }: Issuer): boolean =>
+  roles === undefined && valuesOfAll([claims.role, machines.role], template) === undefined;
 
 function meet(a: NonNullable<Tenants>, b: NonNullable<Tenants>): boolean {
   return sharedBy(a, b) !== undefined;
@@ -93,9 +109,11 @@ function sharedBy(a: Tenants, b: Tenants): string | undefined {
   return b.prefix.startsWith(a.prefix) ? b.prefix : undefined;
 }
 
+const haveSameSubjects = (a: IssuerPieces | undefined, b: IssuerPieces | undefined): boolean =>
+  a?.sameSubjects === true && b?.sameSubjects === true;
+
 /** No user id under one prefix can be one under the other, unless one prefix begins the other. */
 function haveDistinctUsers(a: IssuerPieces | undefined, b: IssuerPieces | undefined): boolean {
-  if (a?.sameSubjects === true && b?.sameSubjects === true) return true;
   const [ours, theirs] = [a?.userPrefix, b?.userPrefix];
   if (ours === undefined || theirs === undefined) return false;
   return !ours.startsWith(theirs) && !theirs.startsWith(ours);

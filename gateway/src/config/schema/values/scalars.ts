@@ -1,5 +1,5 @@
 import { isIP, isIPv4 } from 'node:net';
-import { idPattern, rolePattern } from '@countersign/identity';
+import { idPattern, isScope, isSubject, rolePattern } from '@countersign/identity';
 import { z } from 'zod';
 import type { Address } from '../../config.ts';
 
@@ -121,6 +121,20 @@ export const role = matching(rolePattern, 'a role: lower-case letters, digits, "
 
 /** The id of a user or tenant, in the grammar of the identity contract. */
 export const id = matching(idPattern, 'an id: letters, digits and "._~:@|-", 128 at most');
+
+/** A scope (RFC 6749 section 3.3). */
+export const scopeName = parsedText(
+  'scope',
+  'a scope: visible ASCII characters without quote and backslash, 128 at most',
+  (text) => (isScope(text) ? text : undefined),
+);
+
+/** The id of a client, or the `sub` of an actor. */
+export const partyName = parsedText(
+  'name',
+  'visible ASCII characters without quote and backslash, 255 at most',
+  (text) => (isSubject(text) ? text : undefined),
+);
 
 /** The name of one claim. A dot is part of the name; a list is the path to a claim inside another one. */
 export const claimName = matching(/^[^\s"\\]{1,128}$/, 'the name of a claim');

@@ -1,0 +1,69 @@
+import { isUtf8 } from 'node:buffer';
+
+/** A type of file that may be attached. `extension` is what its file name ends in. */
+export type FileType = Readonly<{
+  mediaType: 'image/jpeg' | 'image/png' | 'image/webp' | 'application/pdf' | 'text/plain';
+  extension: 'jpg' | 'png' | 'webp' | 'pdf' | 'txt';
+  kind: 'image' | 'document';
+}>;
+
+const jpeg: FileType = { mediaType: 'image/jpeg', extension: 'jpg', kind: 'image' };
+const png: FileType = { mediaType: 'image/png', extension: 'png', kind: 'image' };
+const webp: FileType = { mediaType: 'image/webp', extension: 'webp', kind: 'image' };
+const pdf: FileType = { mediaType: 'application/pdf', extension: 'pdf', kind: 'document' };
+const text: FileType = { mediaType: 'text/plain', extension: 'txt', kind: 'document' };
+
+/** The bytes of a file that {@link typeByStart} looks at. */
+export const startBytes = 16;
+
+/**
+ * Judges a file by its first bytes. The name and the Content-Type header come from the client and are never asked.
+ *
+ * @returns undefined for a type that is not accepted. A file that could be text is accepted for now: {@link isWhole}
+ *   checks the rest.
+ */
+export function typeByStart(start: Uint8Array): FileType | undefined {
+  const bytes = Buffer.from(start.buffer, start.byteOffset, Math.min(start.byteLength, startBytes));
+  const begins = (prefix: string, at = 0) => bytes.subarray(at, at + prefix.length).toString('latin1') === prefix;
+  if (begins('\xff\xd8\xff')) return jpeg;
+  if (begins('\x89PNG\r\n\x1a\n')) return png;
+  if (begins('RIFF') && begins('WEBP', 8)) return webp;
+  if (begins('%PDF-')) return pdf;
+  return bytes.length > 0 && !bytes.some(isControl) ? text : undefined;
+}
+
+/** The largest part of a PDF after its last marker. Anything longer would be another file behind it. */
+const maxPdfTail = 32;
+
+/**
+ * Whether a document is of its type from the first byte to the last. A file that is two things at once, such as a PDF with
+ * a ZIP archive behind it, is not. Images are not checked here: they are decoded and encoded again.
+ */
+export function isWhole(type: FileType, bytes: Buffer): boolean {
+  if (type === pdf) {
+    const end = bytes.lastIndexOf('%%EOF');
+    return end !== -1 && bytes.length - end - '%%EOF'.length <= maxPdfTail && !isZip(bytes);
+  }
+  return isUtf8(bytes) && !bytes.some(isControl) && !isMarkup(bytes);
+}
+
+/** The end record of a ZIP archive may stand anywhere near the end (APPNOTE 4.3.16), so an archive can hide in a PDF. */
+function isZip(bytes: Buffer): boolean {
+  const endRecord = bytes.lastIndexOf('PK\x05\x06', bytes.length, 'latin1');
+  return endRecord !== -1 && bytes.indexOf('PK\x01\x02', 0, 'latin1') !== -1;
+}
+
+/** HTML, SVG and XML are text too, and could run scripts where a downloaded file is opened. */
+function isMarkup(bytes: Buffer): boolean {
+  return /^\s*<[!?/a-z]/i.test(
+    bytes
+      .subarray(0, 1024)
+      .toString('utf8')
+      .replace(/^\ufeff/, ''),
+  );
+}
+
+/** Control characters other than tab, line feed, form feed and carriage return. */
+function isControl(byte: number): boolean {
+  return byte === 0x7f || (byte < 0x20 && byte !== 0x09 && byte !== 0x0a && byte !== 0x0c && byte !== 0x0d);
+}

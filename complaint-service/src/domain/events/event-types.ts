@@ -1,0 +1,15 @@
+/** What happens to a complaint, as clients and webhooks learn of it. */
+export const eventTypes = [
+  'complaint.filed',
+  'complaint.edited',
+  'complaint.assigned',
+  'complaint.unassigned',
+  'complaint.moved',
+  'comment.added',
+  'attachment.added',
+  'attachment.removed',
+] as const;
+export type EventType = (typeof eventTypes)[number];
+
+/** Details of an event: ids, statuses and names of fields. Never the text of a complaint or a comment. */
+export type EventDetail = Readonly<Record<string, string | null | readonly string[]>>;

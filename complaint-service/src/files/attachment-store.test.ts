@@ -1,0 +1,167 @@
+import { mkdtemp, readdir, readFile, rm, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { crc32, deflateSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import sharp from 'sharp';
+import { type AttachmentStore, createAttachmentStore } from './attachment-store.ts';
+
+const id = '0197c2a0-0000-7000-8000-0000000000f1';
+const most = 1024 * 1024;
+let directory: string;
+let store: AttachmentStore;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'attachments-'));
+  store = createAttachmentStore(directory);
+});
+afterAll(() => rm(directory, { recursive: true }));
+
+const filesLeft = async () =>
+  (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+const inPieces = (bytes: Buffer, size: number) =>
+  Readable.from(
+    Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size)),
+  );
+const photo = (width: number, height: number) => sharp({ create: { width, height, channels: 3, background: 'red' } });
+
+/** A PNG that claims a size and brings few bytes. */
+function claimingPng(width: number, height: number): Buffer {
+  const chunk = (type: string, data: Buffer) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const out = Buffer.alloc(body.length + 8);
+    out.writeUInt32BE(data.length);
+    body.copy(out, 4);
+    out.writeUInt32BE(crc32(body), body.length + 4);
+    return out;
+  };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width, 0);
+  head.writeUInt32BE(height, 4);
+  head.set([1, 0, 0, 0, 0], 8);
+  const idat = chunk('IDAT', deflateSync(Buffer.alloc(100_000)));
+  return Buffer.concat([
+    Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
+    chunk('IHDR', head),
+    idat,
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+describe('an image', () => {
+  test('is stored without its metadata and upright, in pieces of any size', async () => {
+    const withPlace = await photo(40, 20)
+      .withExif({ IFD0: { Copyright: 'Nosy Camera' }, IFD3: { GPSLatitude: '52/1 31/1 0/1' } })
+      .withMetadata({ orientation: 6 })
+      .jpeg()
+      .toBuffer();
+    expect(withPlace.includes('Nosy Camera')).toBe(true);
+    for (const size of [1, 7, most]) {
+      const file = await store.receive(inPieces(withPlace, size), most);
+      expect(file).toMatchObject({ type: { mediaType: 'image/jpeg' }, width: 20, height: 40 });
+      await file.keepAs(id);
+      const stored = await buffer(await store.open(id));
+      expect(stored.length).toBe(file.bytes);
+      expect(stored.includes('Nosy Camera')).toBe(false);
+      const { exif, orientation, xmp, icc } = await sharp(join(directory, 'files', 'f1', id)).metadata();
+      expect({ exif, orientation, xmp, icc }).toEqual({});
+    }
+  });
+
+  test('loses what is hidden behind it', async () => {
+    const png = await photo(10, 10).png().toBuffer();
+    const polyglot = Buffer.concat([png, Buffer.from('<script>alert(1)</script>PK\x05\x06')]);
+    const file = await store.receive(Readable.from([polyglot]), most);
+    await file.keepAs(id);
+    expect((await buffer(await store.open(id))).includes('script')).toBe(false);
+  });
+
+  test('keeps only its first frame, and at most 4096 pixels on a side', async () => {
+    const frames = await sharp(Buffer.alloc(20 * 40 * 3), {
+      raw: { width: 20, height: 40, channels: 3, pageHeight: 20 },
+    })
+      .webp({ loop: 0, delay: [100, 100] })
+      .toBuffer();
+    const still = await store.receive(Readable.from([frames]), most);
+    expect(still).toMatchObject({ type: { mediaType: 'image/webp' }, width: 20, height: 20 });
+    await still.discard();
+    const wide = await store.receive(Readable.from([await photo(6000, 30).png().toBuffer()]), most);
+    expect(wide).toMatchObject({ width: 4096, height: 20 });
+    await wide.discard();
+  });
+
+  test.each<[string, () => Buffer | Promise<Buffer>]>([
+    ['claims 10 billion pixels', () => claimingPng(100_000, 100_000)],
+    ['claims the largest size that a PNG can', () => claimingPng(2 ** 31 - 1, 2 ** 31 - 1)],
+    ['claims more pixels than its data has', () => claimingPng(7_000, 7_000)],
+    ['ends early', async () => (await photo(300, 300).jpeg().toBuffer()).subarray(0, 400)],
+    ['is a JPEG only in name', () => Buffer.from('\xff\xd8\xff\xe0<svg onload="alert(1)"/>', 'latin1')],
+    ['is empty after its first bytes', () => Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1')],
+  ])('is refused and removed when it %s', async (_what, make) => {
+    const before = await filesLeft();
+    await expect(store.receive(Readable.from([await make()]), most)).rejects.toThrow('unreadable_image');
+    expect(await filesLeft()).toEqual(before);
+  });
+});
+
+describe('any file', () => {
+  test('keeps its bytes when it is a document', async () => {
+    const file = await store.receive(Readable.from([Buffer.from('It was '), Buffer.from('late.')]), most);
+    expect(file).toMatchObject({ type: { extension: 'txt' }, bytes: 12, width: null });
+    await file.keepAs(id);
+    expect(await readFile(join(directory, 'files', 'f1', id), 'utf8')).toBe('It was late.');
+    await store.remove(id);
+    await store.remove(id);
+    await expect(store.open(id)).rejects.toThrow('ENOENT');
+  });
+
+  const endless = Readable.from(
+    (function* () {
+      for (;;) yield Buffer.alloc(1000, 'a');
+    })(),
+  );
+  test.each<[string, () => Readable, string]>([
+    ['is too large', () => endless, 'payload_too_large'],
+    ['is an archive', () => Readable.from([Buffer.from('PK\x03\x04aaaaaaaaaaaa')]), 'unsupported_file_type'],
+    ['is empty', () => Readable.from([]), 'unsupported_file_type'],
+    ['is short', () => Readable.from([Buffer.from('\0')]), 'unsupported_file_type'],
+    [
+      'turns into something else later',
+      () => Readable.from([Buffer.alloc(99, 'a'), Buffer.alloc(9)]),
+      'unsupported_file_type',
+    ],
+    [
+      'stops in the middle',
+      () =>
+        new Readable({
+          read() {
+            this.destroy(new Error('aborted'));
+          },
+        }),
+      'invalid_request',
+    ],
+  ])('is refused when it %s, and leaves nothing behind', async (_what, body, code) => {
+    const before = await filesLeft();
+    await expect(store.receive(body(), 10_000)).rejects.toThrow(code);
+    expect(await filesLeft()).toEqual(before);
+  });
+
+  test('is found when it is old, and an abandoned upload is removed', async () => {
+    const kept = await store.receive(Readable.from([Buffer.from('kept')]), most);
+    await kept.keepAs(id);
+    await store.receive(Readable.from([Buffer.from('abandoned')]), most);
+    const old = async (before: number) => {
+      const found: string[] = [];
+      for await (const each of store.oldFiles(before)) found.push(each);
+      return found;
+    };
+    expect(await old(Date.now() - 60_000)).toEqual([]);
+    expect(await readdir(join(directory, 'incoming'))).toHaveLength(1);
+    await utimes(join(directory, 'files', 'f1', id), 1, 1);
+    for (const name of await readdir(join(directory, 'incoming')))
+      await utimes(join(directory, 'incoming', name), 1, 1);
+    expect(await old(Date.now() - 60_000)).toEqual([id]);
+    expect(await readdir(join(directory, 'incoming'))).toEqual([]);
+  });
+});

@@ -1,0 +1,170 @@
+import { randomUUID } from 'node:crypto';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { type FileType, isWhole, startBytes, typeByStart } from '../domain/attachments/file-types.ts';
+import { AppError } from '../errors.ts';
+import { encodeAgain } from './image-encoder.ts';
+import { createSlots } from './slots.ts';
+
+/** A file that was received, checked and written in its final form, under a temporary name. */
+export type ReceivedFile = Readonly<{
+  type: FileType;
+  bytes: number;
+  /** Of images. */
+  width: number | null;
+  height: number | null;
+  /** Gives the file its final name, which is the id of its row. */
+  keepAs(id: string): Promise<void>;
+  /** Removes the temporary file, if it was not kept. */
+  discard(): Promise<void>;
+}>;
+
+/** Stored files, named by the ids of their rows. The client's name is never part of a path. */
+export type AttachmentStore = Readonly<{
+  /**
+   * Reads a body to its end.
+   *
+   * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`, or
+   *   `invalid_request` when the client stops in the middle. Nothing is left on disk then.
+   */
+  receive(body: Readable, maxBytes: number): Promise<ReceivedFile>;
+  /** Opens a stored file. @throws The system's error, ENOENT when there is none. */
+  open(id: string): Promise<ReadStream>;
+  /** Removes a file. Removing one that is not there is no error. */
+  remove(id: string): Promise<void>;
+  /** Files last changed before `olderThanMs`: first abandoned uploads, which it removes, then ids of stored files. */
+  oldFiles(olderThanMs: number): AsyncIterable<string>;
+}>;
+
+const decoding = createSlots({ atOnce: 2, maxWaiting: 16 });
+const mode = { directory: 0o700, file: 0o600 };
+
+/** @param directory Shared by all instances of the service. */
+export function createAttachmentStore(directory: string): AttachmentStore {
+  const incoming = join(directory, 'incoming');
+  // The last characters of a UUIDv7 are random, so the folders fill evenly.
+  const pathOf = (id: string) => join(directory, 'files', id.slice(-2), id);
+
+  return {
+    async receive(body, maxBytes) {
+      await mkdir(incoming, { recursive: true, mode: mode.directory });
+      const raw = join(incoming, randomUUID());
+      const encoded = `${raw}.image`;
+      try {
+        const { type, bytes } = await writeBody(body, raw, maxBytes);
+        if (type.kind === 'document') {
+          if (!isWhole(type, await readFile(raw))) throw new AppError('unsupported_file_type');
+          return received(raw, { type, bytes, width: null, height: null });
+        }
+        const image = await decoding(() => encodeAgain(raw, encoded, type));
+        await rm(raw);
+        return received(encoded, { type, ...image });
+      } catch (error) {
+        await Promise.all([rm(raw, { force: true }), rm(encoded, { force: true })]);
+        throw error;
+      }
+    },
+    async open(id) {
+      const file = await open(pathOf(id), 'r');
+      return createReadStream('', { fd: file });
+    },
+    remove: (id) => rm(pathOf(id), { force: true }),
+    async *oldFiles(olderThanMs) {
+      for (const path of await namesIn(incoming)) {
+        if ((await changedAtMs(path)) < olderThanMs) await rm(path, { force: true });
+      }
+      for (const shard of await namesIn(join(directory, 'files'))) {
+        for (const path of await namesIn(shard)) if ((await changedAtMs(path)) < olderThanMs) yield basename(path);
+      }
+    },
+  };
+
+  function received(path: string, facts: Omit<ReceivedFile, 'keepAs' | 'discard'>): ReceivedFile {
+    return {
+      ...facts,
+      async keepAs(id) {
+        await mkdir(dirname(pathOf(id)), { recursive: true, mode: mode.directory });
+        await flush(path);
+        await rename(path, pathOf(id));
+        await flush(dirname(pathOf(id)));
+      },
+      discard: () => rm(path, { force: true }),
+    };
+  }
+}
+
+/** Writes a body to a new file. Judges its type as soon as the first bytes are there. */
+async function writeBody(
+  body: Readable,
+  path: string,
+  maxBytes: number,
+): Promise<Readonly<{ type: FileType; bytes: number }>> {
+  const file = await open(path, 'wx', mode.file);
+  try {
+    let start = Buffer.alloc(0);
+    let type: FileType | undefined;
+    let bytes = 0;
+    for await (const chunk of chunksOf(body)) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw new AppError('payload_too_large');
+      if (start.length < startBytes) {
+        start = Buffer.concat([start, chunk.subarray(0, startBytes)]);
+        type = start.length < startBytes ? undefined : demandType(start);
+      }
+      await writeAll(file, chunk);
+    }
+    return { type: type ?? demandType(start), bytes };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Without destroying the request when it is refused half-way: its answer goes through the same socket. */
+async function* chunksOf(body: Readable): AsyncIterable<Buffer> {
+  try {
+    yield* body.iterator({ destroyOnReturn: false });
+  } catch (cause) {
+    throw new AppError('invalid_request', { cause, detail: { reason: 'the body ended early' } });
+  }
+}
+
+async function writeAll(file: FileHandle, chunk: Buffer): Promise<void> {
+  for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+}
+
+function demandType(start: Buffer): FileType {
+  const type = typeByStart(start);
+  if (type === undefined) throw new AppError('unsupported_file_type');
+  return type;
+}
+
+/** Flushes a file or a directory to disk, so that a row never names a file that a power failure took. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).map((name) => join(directory, name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Infinity for a file that another instance removed meanwhile. */
+async function changedAtMs(path: string): Promise<number> {
+  try {
+    return (await stat(path)).mtimeMs;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Number.POSITIVE_INFINITY;
+    throw error;
+  }
+}

@@ -1,0 +1,94 @@
+import type { Readable } from 'node:stream';
+import type { UserIdentity } from '@countersign/identity';
+import { maxAttachments, maxFileBytes } from '../../domain/attachments/attachment-limits.ts';
+import { safeFileName } from '../../domain/attachments/file-name.ts';
+import { AppError } from '../../errors.ts';
+import type { ReceivedFile } from '../../files/attachment-store.ts';
+import { countAttachments, findOwnComment, insertAttachment, takeSpace } from '../../store/attachments/attachments.ts';
+import type { Attachment } from '../../store/schema/attachments.ts';
+import { asUser, type Trx } from '../../store/scope.ts';
+import { reachComplaint } from '../complaints/reach-complaint.ts';
+import { announce } from '../events/announce.ts';
+import type { FlowParts } from '../parts.ts';
+
+export type Upload = Readonly<{
+  complaintId: string;
+  /** A comment of the user's own. The attachment is as visible as the comment. */
+  commentId?: string | undefined;
+  /** The client's file name. */
+  name: string;
+  body: Readable;
+}>;
+
+/**
+ * Stores a file and its row. Access is checked before the body is read, and again with the row: the body may take
+ * minutes.
+ *
+ * @throws AppError `not_found`, `unknown_comment`, `too_many_attachments` or `attachment_space_full`, and what
+ * `AttachmentStore.receive` throws.
+ */
+export async function attachFile(parts: FlowParts, user: UserIdentity, upload: Upload): Promise<Attachment> {
+  const { db, files, newId } = parts;
+  await asUser(db, user, (trx) => admit(trx, user, upload, 'read'));
+  const file = await files.receive(upload.body, maxFileBytes);
+  const id = newId();
+  try {
+    // Before the row: a row must never name a file that is not there.
+    await file.keepAs(id);
+    return await asUser(db, user, (trx) => addRow(trx, parts, user, { id, file, upload }));
+  } catch (error) {
+    await file.discard();
+    // After a lost connection the row may be there. If it is not, `sweepFiles` removes the file.
+    if (!(error instanceof AppError && error.code === 'unavailable')) await files.remove(id);
+    throw error;
+  }
+}
+
+/** @returns Whether the attachment is internal. */
+async function admit(
+  trx: Trx,
+  user: UserIdentity,
+  { complaintId, commentId }: Upload,
+  purpose: 'read' | 'change',
+): Promise<boolean> {
+  await reachComplaint(trx, complaintId, purpose);
+  const comment =
+    commentId === undefined
+      ? { internal: false }
+      : await findOwnComment(trx, { complaintId, id: commentId, authorId: user.userId });
+  if (comment === undefined) throw new AppError('unknown_comment');
+  if ((await countAttachments(trx, complaintId)) >= maxAttachments) throw new AppError('too_many_attachments');
+  return comment.internal;
+}
+
+async function addRow(
+  trx: Trx,
+  parts: FlowParts,
+  user: UserIdentity,
+  { id, file, upload }: Readonly<{ id: string; file: ReceivedFile; upload: Upload }>,
+): Promise<Attachment> {
+  const internal = await admit(trx, user, upload, 'change');
+  const { tenantId } = user;
+  if (!(await takeSpace(trx, { tenantId, bytes: file.bytes, most: parts.attachmentSpace }))) {
+    throw new AppError('attachment_space_full');
+  }
+  const at = parts.now();
+  const added = await insertAttachment(trx, {
+    tenant_id: tenantId,
+    id,
+    complaint_id: upload.complaintId,
+    comment_id: upload.commentId ?? null,
+    uploader_id: user.userId,
+    name: safeFileName(upload.name, file.type),
+    media_type: file.type.mediaType,
+    bytes: file.bytes,
+    width: file.width,
+    height: file.height,
+    internal,
+    created_at: at,
+  });
+  const complaint = { tenant_id: tenantId, id: upload.complaintId };
+  const news = { type: 'attachment.added', detail: { attachment_id: id }, internal, actor: user, at } as const;
+  await announce(trx, parts, { complaint, ...news });
+  return added;
+}

@@ -1,0 +1,31 @@
+import type { UserIdentity } from '@countersign/identity';
+import { AppError } from '../../errors.ts';
+import { deleteAttachment, findAttachment, returnSpace } from '../../store/attachments/attachments.ts';
+import { asUser } from '../../store/scope.ts';
+import { reachComplaint } from '../complaints/reach-complaint.ts';
+import { announce } from '../events/announce.ts';
+import type { FlowParts } from '../parts.ts';
+
+/**
+ * Removes an attachment: agents and admins any, complainants their own.
+ *
+ * @throws AppError `not_found`, or `insufficient_role` for an attachment of another member.
+ */
+export async function removeAttachment(
+  parts: FlowParts,
+  user: UserIdentity,
+  place: Readonly<{ complaintId: string; id: string }>,
+): Promise<void> {
+  await asUser(parts.db, user, async (trx) => {
+    const complaint = await reachComplaint(trx, place.complaintId, 'change');
+    if ((await findAttachment(trx, place)) === undefined) throw new AppError('not_found');
+    const removed = await deleteAttachment(trx, place);
+    if (removed === undefined) throw new AppError('insufficient_role');
+    await returnSpace(trx, user.tenantId, removed.bytes);
+    const detail = { attachment_id: removed.id };
+    const news = { type: 'attachment.removed', detail, internal: removed.internal, actor: user } as const;
+    await announce(trx, parts, { complaint, ...news, at: parts.now() });
+  });
+  // After the commit. If the process ends in between, `sweepFiles` removes the file.
+  await parts.files.remove(place.id);
+}

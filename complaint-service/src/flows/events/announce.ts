@@ -1,0 +1,37 @@
+import type { EventDetail, EventType } from '../../domain/events/event-types.ts';
+import { addEvent } from '../../store/events/events.ts';
+import type { HistoryEvent } from '../../store/schema/complaints.ts';
+import type { Trx } from '../../store/scope.ts';
+import type { FlowParts } from '../parts.ts';
+
+export type News = Readonly<{
+  complaint: Readonly<{ tenant_id: string; id: string }>;
+  type: EventType;
+  detail: EventDetail;
+  internal: boolean;
+  actor: Readonly<{ userId: string; role: string }>;
+  at: Date;
+}>;
+
+/** Tells streams and webhooks what happens in this transaction, once it commits. */
+export async function announce(trx: Trx, { newId }: Pick<FlowParts, 'newId'>, news: News): Promise<void> {
+  await addEvent(trx, {
+    tenant_id: news.complaint.tenant_id,
+    id: newId(),
+    complaint_id: news.complaint.id,
+    type: news.type,
+    internal: news.internal,
+    actor_id: news.actor.userId,
+    actor_role: news.actor.role,
+    detail: news.detail,
+    created_at: news.at,
+  });
+}
+
+/** The type and detail of a change that also went into the history. Texts stay there. */
+export function newsOf({ action, detail }: HistoryEvent): Pick<News, 'type' | 'detail'> {
+  const type = `complaint.${action}` as const;
+  if (action === 'edited') return { type, detail: { fields: detail.fields } };
+  if (action === 'filed') return { type, detail: {} };
+  return { type, detail: { from: detail.from, to: detail.to } };
+}

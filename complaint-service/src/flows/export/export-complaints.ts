@@ -1,0 +1,60 @@
+import type { UserIdentity } from '@countersign/identity';
+import { priorityOf } from '../../domain/complaints/priority.ts';
+import { byteOrderMark, type Cell, csvRow } from '../../domain/export/csv.ts';
+import { positionOf } from '../../domain/search/list-order.ts';
+import type { Complaint } from '../../store/schema/complaints.ts';
+import { type Filter, findComplaints } from '../complaints/list-complaints.ts';
+import type { FlowParts } from '../parts.ts';
+
+/** Two people each, so that the names of a page come in one call. */
+const pageSize = 150;
+// By the time of filing, which never changes: a complaint that is edited meanwhile appears once.
+const order = 'newest';
+
+type Names = ReadonlyMap<string, string>;
+
+/** The columns, in order. Programs rely on their names: add new ones at the end. */
+const columns: Readonly<Record<string, (row: Complaint, names: Names) => Cell>> = {
+  id: ({ id }) => id,
+  filed_at: ({ created_at }) => created_at,
+  updated_at: ({ updated_at }) => updated_at,
+  status: ({ status }) => status,
+  priority: ({ priority }) => priorityOf(priority),
+  category: ({ category }) => category,
+  title: ({ title }) => title,
+  description: ({ description }) => description,
+  complainant_id: ({ complainant_id }) => complainant_id,
+  complainant_name: ({ complainant_id, reporter_name }, names) => names.get(complainant_id ?? '') ?? reporter_name,
+  reporter_email: ({ reporter_email }) => reporter_email,
+  reporter_phone: ({ reporter_phone }) => reporter_phone,
+  contact_preference: ({ contact_preference }) => contact_preference,
+  assignee_id: ({ assignee_id }) => assignee_id,
+  assignee_name: ({ assignee_id }, names) => names.get(assignee_id ?? ''),
+  address: ({ address }) => address,
+  latitude: ({ latitude }) => latitude,
+  longitude: ({ longitude }) => longitude,
+  due_at: ({ due_at }) => due_at,
+  first_answered_at: ({ first_answered_at }) => first_answered_at,
+  resolved_at: ({ resolved_at }) => resolved_at,
+  duplicate_of: ({ duplicate_of }) => duplicate_of,
+};
+
+/**
+ * Writes the complaints that the user may see as CSV, page by page: memory stays the same for any number of them. Each
+ * page is one short transaction, so a slow client holds none open.
+ */
+export async function* exportComplaints(parts: FlowParts, user: UserIdentity, filter: Filter): AsyncGenerator<string> {
+  yield byteOrderMark + csvRow(Object.keys(columns));
+  for (let after: ReturnType<typeof positionOf> | undefined; ; ) {
+    const rows = await findComplaints(parts, user, { ...filter, order, after, limit: pageSize });
+    const people = rows.flatMap(({ complainant_id, assignee_id }) => [complainant_id, assignee_id]);
+    const names = await parts.people.namesOf(
+      user,
+      people.filter((id) => id !== null),
+    );
+    yield rows.map((row) => csvRow(Object.values(columns).map((cell) => cell(row, names)))).join('');
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < pageSize) return;
+    after = positionOf(order, last);
+  }
+}

@@ -1,0 +1,139 @@
+import { createRouter, serve } from '@countersign/service-kit';
+import type { Request, Router } from 'express';
+import { z } from 'zod';
+import { maxAttachments, maxFileBytes } from '../../domain/attachments/attachment-limits.ts';
+import { attachFile } from '../../flows/attachments/attach-file.ts';
+import { removeAttachment } from '../../flows/attachments/remove-attachment.ts';
+import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { listAttachments } from '../../store/attachments/attachments.ts';
+import type { Attachment } from '../../store/schema/attachments.ts';
+import { asUser } from '../../store/scope.ts';
+import { displayName } from '../complaints/complaint-json.ts';
+import { endpoint } from '../endpoint.ts';
+import { complaintPath, time } from '../fields.ts';
+
+const attachment = z
+  .object({
+    id: z.uuid(),
+    complaint_id: z.uuid(),
+    comment_id: z.uuid().nullable(),
+    uploader_id: z.string(),
+    uploader_name: displayName,
+    name: z.string().describe('Made safe, with the extension of the type.'),
+    media_type: z.string(),
+    bytes: z.int(),
+    width: z.int().nullable().describe('Of images, in pixels.'),
+    height: z.int().nullable(),
+    internal: z.boolean().describe('Visible to agents and admins only, like the note it belongs to.'),
+    created_at: time,
+  })
+  .meta({ id: 'Attachment' });
+
+export const attachmentPath = complaintPath.extend({ attachmentId: z.uuid() });
+
+const path = '/v1/complaints/:id/attachments';
+
+export const attachFileEndpoint = endpoint({
+  method: 'post',
+  path,
+  operationId: 'attachFile',
+  tag: 'Attachments',
+  summary: 'Attach a photo or a document',
+  description: `The body is the file, up to ${maxFileBytes / 1024 / 1024} MiB. Its bytes decide what it is: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are encoded again without metadata. A complaint has up to ${maxAttachments} attachments.`,
+  callers: ['user'],
+  params: complaintPath,
+  query: z.object({
+    name: z.string().max(1_000).default('').describe('The name of the file.'),
+    comment_id: z.uuid().optional().describe('A comment of the caller. The attachment is as visible as it is.'),
+  }),
+  upload: { 'application/octet-stream': null, 'image/*': null, 'application/pdf': null, 'text/plain': null },
+  responses: { 201: { schema: attachment, headers: { location: 'The path of the file.' } } },
+  errors: [
+    'insufficient_role',
+    'unknown_comment',
+    'unsupported_file_type',
+    'unreadable_image',
+    'too_many_attachments',
+    'attachment_space_full',
+    'attachments_busy',
+  ],
+});
+
+export const listAttachmentsEndpoint = endpoint({
+  method: 'get',
+  path,
+  operationId: 'listAttachments',
+  tag: 'Attachments',
+  summary: 'List the attachments of a complaint, oldest first',
+  callers: ['user'],
+  params: complaintPath,
+  responses: { 200: z.object({ items: z.array(attachment) }) },
+  errors: ['insufficient_role'],
+});
+
+export const removeAttachmentEndpoint = endpoint({
+  method: 'delete',
+  path: '/v1/complaints/:id/attachments/:attachmentId',
+  operationId: 'removeAttachment',
+  tag: 'Attachments',
+  summary: 'Remove an attachment: agents and admins any, complainants their own',
+  callers: ['user'],
+  params: attachmentPath,
+  responses: { 204: null },
+  errors: ['insufficient_role'],
+});
+
+const uploadTarget = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;
+
+/** Whether the body of a request is an upload. The gateway passes it on as it arrives, without a digest. */
+export function isUpload({ method, originalUrl }: Pick<Request, 'method' | 'originalUrl'>): boolean {
+  return method === 'POST' && uploadTarget.test(originalUrl);
+}
+
+/** Routes to add, list and remove attachments. */
+export function attachmentRoutes(parts: FlowParts): Router {
+  const router = createRouter();
+
+  serve(router, attachFileEndpoint, async ({ req, res, identity, params, query, reply }) => {
+    const upload = { complaintId: params.id, commentId: query.comment_id, name: query.name, body: req };
+    const added = await attachFile(parts, identity, upload);
+    const names = await parts.people.namesOf(identity, [identity.userId]);
+    res.location(`/v1/complaints/${params.id}/attachments/${added.id}`);
+    reply(201, attachmentJson(added, names));
+  });
+
+  serve(router, listAttachmentsEndpoint, async ({ identity, params, reply }) => {
+    const found = await asUser(parts.db, identity, async (trx) => {
+      await reachComplaint(trx, params.id, 'read');
+      return listAttachments(trx, params.id);
+    });
+    const uploaders = found.map((row) => row.uploader_id);
+    const names = await parts.people.namesOf(identity, uploaders);
+    reply(200, { items: found.map((row) => attachmentJson(row, names)) });
+  });
+
+  serve(router, removeAttachmentEndpoint, async ({ identity, params, reply }) => {
+    await removeAttachment(parts, identity, { complaintId: params.id, id: params.attachmentId });
+    reply(204);
+  });
+
+  return router;
+}
+
+function attachmentJson(row: Attachment, names: ReadonlyMap<string, string>): z.output<typeof attachment> {
+  return {
+    id: row.id,
+    complaint_id: row.complaint_id,
+    comment_id: row.comment_id,
+    uploader_id: row.uploader_id,
+    uploader_name: names.get(row.uploader_id) ?? null,
+    name: row.name,
+    media_type: row.media_type,
+    bytes: row.bytes,
+    width: row.width,
+    height: row.height,
+    internal: row.internal,
+    created_at: row.created_at.toISOString(),
+  };
+}

@@ -1,0 +1,74 @@
+import { pipeline } from 'node:stream/promises';
+import { createRouter, entityTag, serve } from '@countersign/service-kit';
+import type { Response, Router } from 'express';
+import { z } from 'zod';
+import { contentDisposition } from '../../domain/attachments/file-name.ts';
+import { AppError } from '../../errors.ts';
+import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { findAttachment } from '../../store/attachments/attachments.ts';
+import type { Attachment } from '../../store/schema/attachments.ts';
+import { asUser } from '../../store/scope.ts';
+import { endpoint } from '../endpoint.ts';
+import { attachmentPath } from './attachments.ts';
+
+export const downloadAttachmentEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/complaints/:id/attachments/:attachmentId',
+  operationId: 'downloadAttachment',
+  tag: 'Attachments',
+  summary: 'Download an attachment',
+  callers: ['user'],
+  params: attachmentPath,
+  query: z.object({
+    disposition: z
+      .enum(['attachment', 'inline'])
+      .default('attachment')
+      .describe('`inline` lets a browser show an image. Documents are always downloads.'),
+  }),
+  responses: {
+    200: {
+      schema: z.string().meta({ format: 'binary' }),
+      mediaType: '*/*',
+      description: 'The file, with its own media type.',
+      headers: { 'content-disposition': 'The file name (RFC 6266).', etag: 'The same for as long as it exists.' },
+    },
+    304: null,
+  },
+  errors: ['insufficient_role'],
+});
+
+/** The route that sends the file of an attachment. */
+export function downloadRoutes(parts: FlowParts): Router {
+  const router = createRouter();
+  serve(router, downloadAttachmentEndpoint, async ({ req, res, identity, params, query }) => {
+    const place = { complaintId: params.id, id: params.attachmentId };
+    const found = await asUser(parts.db, identity, async (trx) => {
+      await reachComplaint(trx, place.complaintId, 'read');
+      return findAttachment(trx, place);
+    });
+    if (found === undefined) throw new AppError('not_found');
+    res.set('etag', entityTag(found.id));
+    if (req.fresh) return res.status(304).end();
+    const file = await parts.files.open(found.id);
+    setSafeHeaders(res, found, query.disposition);
+    // A client that stops in the middle is no error.
+    return pipeline(file, res).catch((error: unknown) => {
+      if (!res.destroyed) throw error;
+    });
+  });
+  return router;
+}
+
+/** Keeps a browser from running or guessing anything, even where the file is opened on its own. */
+function setSafeHeaders(res: Response, found: Attachment, disposition: 'attachment' | 'inline'): void {
+  const kind = found.media_type.startsWith('image/') ? 'image' : 'document';
+  res.set({
+    'content-type': found.media_type === 'text/plain' ? 'text/plain; charset=utf-8' : found.media_type,
+    'content-length': String(found.bytes),
+    'content-disposition': contentDisposition(found.name, { kind }, disposition),
+    'content-security-policy': "default-src 'none'; sandbox",
+    'x-content-type-options': 'nosniff',
+    'cross-origin-resource-policy': 'same-origin',
+  });
+}

@@ -1,0 +1,57 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createRouter, serve } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import { staffRoles } from '../../domain/access.ts';
+import { exportComplaints } from '../../flows/export/export-complaints.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { endpoint } from '../endpoint.ts';
+import { filterFields, filterOf } from './list-filters.ts';
+
+export const exportComplaintsEndpoint = endpoint({
+  method: 'get',
+  path: '/v1/complaints/export',
+  operationId: 'exportComplaints',
+  tag: 'Complaints',
+  summary: 'Export complaints as CSV, newest first',
+  description:
+    'RFC 4180 in UTF-8, with a header row. Takes the filters of the list. A cell that a spreadsheet would take for a formula begins with an apostrophe. An export that fails half-way ends without its last chunk, so that clients notice.',
+  callers: ['user'],
+  roles: staffRoles,
+  query: z.object(filterFields),
+  responses: {
+    200: {
+      schema: z.string(),
+      mediaType: 'text/csv',
+      headers: { 'content-disposition': 'A file name with the date.' },
+    },
+  },
+  errors: [],
+});
+
+/** The route that exports complaints. */
+export function exportRoutes(parts: FlowParts): Router {
+  const router = createRouter();
+  serve(router, exportComplaintsEndpoint, async ({ res, identity, query }) => {
+    const rows = exportComplaints(parts, identity, filterOf(query));
+    // Read the first part before the headers are sent, so that a failure still gets a proper answer.
+    const head = await rows.next();
+    const first = await rows.next();
+    res.set({
+      'content-type': 'text/csv; charset=utf-8; header=present',
+      'content-disposition': `attachment; filename="complaints-${parts.now().toISOString().slice(0, 10)}.csv"`,
+      'x-content-type-options': 'nosniff',
+    });
+    async function* whole() {
+      yield* [head.value, first.value].filter((part) => part !== undefined);
+      yield* rows;
+    }
+    await pipeline(Readable.from(whole()), res).catch((error: unknown) => {
+      // The client left, or the rest could not be read: without the last chunk, it sees that the file is incomplete.
+      if (!res.destroyed) res.destroy();
+      if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    });
+  });
+  return router;
+}

@@ -1,0 +1,67 @@
+import { idField } from '@countersign/service-kit';
+import { z } from 'zod';
+import { priorityRank } from '../../domain/complaints/priority.ts';
+import { type Status, statuses } from '../../domain/complaints/workflow.ts';
+import { queryTerms } from '../../domain/search/terms.ts';
+import type { Filter } from '../../flows/complaints/list-complaints.ts';
+import { priority } from './complaint-json.ts';
+
+const flag = z
+  .enum(['true', 'false'])
+  .transform((text) => text === 'true')
+  .meta({ type: 'boolean', enum: undefined });
+const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+
+const isStatus = (text: string): text is Status => (statuses as readonly string[]).includes(text);
+
+const statusList = z
+  .string()
+  .max(200)
+  .transform((text, context) => {
+    const wanted = text.split(',');
+    if (wanted.every(isStatus)) return wanted;
+    context.addIssue({ code: 'custom', message: `must be one or more of ${statuses.join(', ')}` });
+    return z.NEVER;
+  })
+  .describe(`One or more, separated by commas: ${statuses.join(', ')}.`);
+
+/** Query parameters that choose complaints, for the list and the export. */
+export const filterFields = {
+  status: statusList.optional(),
+  mine: flag.optional().describe('For agents and admins: assigned to them. For complainants: their own.'),
+  unassigned: flag.optional().describe('Active complaints without an assignee.'),
+  assignee: idField.optional(),
+  category: z.string().min(1).max(50).optional().describe('The id or the name of a category.'),
+  team: z.uuid().optional(),
+  priority: priority.optional(),
+  overdue: flag.optional().describe('Complaints with a running clock that has passed its target.'),
+  from: instant.optional().describe('Filed at this time or later.'),
+  before: instant.optional().describe('Filed before this time.'),
+  q: z
+    .string()
+    .min(1)
+    .max(200)
+    .transform(queryTerms)
+    .optional()
+    .describe('Words of the title and the description; each may be the beginning of one.'),
+};
+
+const filters = z.object(filterFields);
+
+/** `false` is the same as a missing parameter. */
+export function filterOf(query: z.output<typeof filters>): Filter {
+  const { status, mine, unassigned, assignee, category, team, priority: name, overdue, from, before, q } = query;
+  return {
+    mine,
+    unassigned,
+    category,
+    overdue,
+    from,
+    before,
+    statuses: status,
+    assigneeId: assignee,
+    teamId: team,
+    priority: name === undefined ? undefined : priorityRank(name),
+    words: q,
+  };
+}

@@ -1,0 +1,91 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Identity, UserIdentity } from '@countersign/identity';
+import type { Logger } from '@countersign/service-kit';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { knownRoles } from '../../domain/access.ts';
+import { decodeEventId } from '../../domain/events/event-cursor.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import { eventId, eventJson } from './event-json.ts';
+import { eventsPath, slowClientMs } from './event-stream.ts';
+
+/** Takes over the socket of a verified upgrade. */
+export type TakeUpgrade = (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/** Close codes of RFC 6455 section 7.4.1. */
+const goingAway = 1001;
+const policyViolation = 1008;
+const internalError = 1011;
+const tryAgainLater = 1013;
+
+/** A client that does not answer the close must not keep the process from stopping. */
+const closeWithinMs = 1_000;
+
+/** The WebSocket with the same events as the stream. It sends only: a message from the client closes it. */
+export function eventSocket(parts: FlowParts, logger: Logger): TakeUpgrade {
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: 1024,
+    perMessageDeflate: false,
+    handleProtocols: () => false,
+  });
+  return (identity, req, socket, head) => {
+    const [path, query = ''] = (req.url ?? '').split('?');
+    const isKnown = identity.kind === 'user' && (knownRoles as readonly string[]).includes(identity.role);
+    if (path !== eventsPath || !isKnown) {
+      socket.end(`HTTP/1.1 ${path === eventsPath ? '403 Forbidden' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
+      return;
+    }
+    server.handleUpgrade(req, socket, head, (ws) => {
+      const last = new URLSearchParams(query).get('last_event_id') ?? undefined;
+      follow(parts, { ws, identity, last }).catch((error: unknown) => {
+        logger.error({ err: error }, 'an event socket failed');
+        ws.close(internalError);
+      });
+    });
+  };
+}
+
+async function follow(
+  { feed, now, streams }: FlowParts,
+  { ws, identity, last }: Readonly<{ ws: WebSocket; identity: UserIdentity; last: string | undefined }>,
+): Promise<void> {
+  const gone = new AbortController();
+  ws.once('close', () => gone.abort());
+  ws.on('error', () => ws.terminate());
+  ws.on('message', () => ws.close(policyViolation, 'this socket takes no messages'));
+  let close: () => void;
+  try {
+    close = streams.open(identity);
+  } catch {
+    ws.close(tryAgainLater, 'too many streams');
+    return;
+  }
+  try {
+    const after = last === undefined ? undefined : decodeEventId(last, now());
+    if (after === 'gone') await send(ws, JSON.stringify({ event: { type: 'reset' } }));
+    for await (const events of feed.follow(identity, after === 'gone' ? undefined : after, gone.signal)) {
+      if (events.length === 0) ws.ping();
+      for (const event of events) await send(ws, JSON.stringify({ id: eventId(event), event: eventJson(event) }));
+    }
+    ws.close(goingAway);
+    setTimeout(() => ws.terminate(), closeWithinMs).unref();
+  } catch (error) {
+    if (!gone.signal.aborted) throw error;
+  } finally {
+    close();
+  }
+}
+
+/** Resolves once the kernel has taken the message. A client that takes none for too long is cut off. */
+function send(ws: WebSocket, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const slow = setTimeout(() => ws.terminate(), slowClientMs);
+    ws.send(text, (error) => {
+      clearTimeout(slow);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}

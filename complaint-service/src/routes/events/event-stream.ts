@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { createRouter, serve } from '@countersign/service-kit';
+import type { Response, Router } from 'express';
+import { z } from 'zod';
+import { decodeEventId } from '../../domain/events/event-cursor.ts';
+import type { FlowParts } from '../../flows/parts.ts';
+import type { ComplaintEvent } from '../../store/schema/events.ts';
+import { endpoint } from '../endpoint.ts';
+import { eventId, eventJson } from './event-json.ts';
+
+export const eventsPath = '/v1/complaints/events';
+
+/** A client that takes nothing for this long is cut off. It continues with `Last-Event-ID`. */
+export const slowClientMs = 30_000;
+
+export const followEventsEndpoint = endpoint({
+  method: 'get',
+  path: eventsPath,
+  operationId: 'followEvents',
+  tag: 'Events',
+  summary: 'Follow what happens to complaints',
+  description:
+    'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive what happens in their tenant, complainants what happens to their own complaints, without internal notes. After a break, `Last-Event-ID` continues without a gap for 24 hours. An event `reset` says that events were missed: read the lists again. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query continues it.',
+  callers: ['user'],
+  query: z.object({
+    last_event_id: z.string().max(40).optional().describe('For clients that cannot send the header.'),
+  }),
+  headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
+  responses: { 200: { schema: z.string(), mediaType: 'text/event-stream' } },
+  errors: ['insufficient_role', 'too_many_streams'],
+});
+
+/** The stream of server-sent events. */
+export function eventRoutes({ feed, now, streams }: FlowParts): Router {
+  const router = createRouter();
+  serve(router, followEventsEndpoint, async ({ res, identity, headers, query }) => {
+    const close = streams.open(identity);
+    const gone = new AbortController();
+    res.once('close', () => gone.abort());
+    try {
+      const last = headers['last-event-id'] ?? query.last_event_id;
+      const after = last === undefined ? undefined : decodeEventId(last, now());
+      res.writeHead(200, {
+        'content-type': 'text/event-stream',
+        'cache-control': 'no-store',
+        // nginx would otherwise hold events back.
+        'x-accel-buffering': 'no',
+      });
+      await write(res, after === 'gone' ? 'retry: 2000\nevent: reset\ndata: {}\n\n' : 'retry: 2000\n\n', gone.signal);
+      for await (const events of feed.follow(identity, after === 'gone' ? undefined : after, gone.signal)) {
+        await write(res, events.length === 0 ? ':\n\n' : events.map(serverSentEvent).join(''), gone.signal);
+      }
+      res.end();
+    } catch (error) {
+      if (!gone.signal.aborted) throw error;
+    } finally {
+      close();
+    }
+  });
+  return router;
+}
+
+/** One event in the format of the HTML standard. JSON has no line breaks, so it is one line. */
+function serverSentEvent(event: ComplaintEvent): string {
+  return `id: ${eventId(event)}\nevent: ${event.type}\ndata: ${JSON.stringify(eventJson(event))}\n\n`;
+}
+
+/** Waits until the client has taken the text, or has taken nothing for too long. */
+async function write(res: Response, text: string, gone: AbortSignal): Promise<void> {
+  if (res.write(text)) return;
+  const slow = AbortSignal.timeout(slowClientMs);
+  try {
+    await once(res, 'drain', { signal: AbortSignal.any([gone, slow]) });
+  } catch (error) {
+    if (slow.aborted) res.destroy();
+    throw error;
+  }
+}

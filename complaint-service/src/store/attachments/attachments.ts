@@ -1,0 +1,92 @@
+import { sql } from 'kysely';
+import { upkeepRole } from '../roles.ts';
+import type { Attachment, NewAttachment } from '../schema/attachments.ts';
+import type { Comment } from '../schema/complaints.ts';
+import type { ComplaintsDatabase, Trx } from '../scope.ts';
+
+export function insertAttachment(trx: Trx, attachment: NewAttachment): Promise<Attachment> {
+  return trx.insertInto('attachments').values(attachment).returningAll().executeTakeFirstOrThrow();
+}
+
+/** The attachments of a complaint that the user of the transaction may see, oldest first. */
+export function listAttachments(trx: Trx, complaintId: string): Promise<Attachment[]> {
+  return trx.selectFrom('attachments').selectAll().where('complaint_id', '=', complaintId).orderBy('id').execute();
+}
+
+type Place = Readonly<{ complaintId: string; id: string }>;
+
+export function findAttachment(trx: Trx, { complaintId, id }: Place): Promise<Attachment | undefined> {
+  return trx
+    .selectFrom('attachments')
+    .selectAll()
+    .where('complaint_id', '=', complaintId)
+    .where('id', '=', id)
+    .executeTakeFirst();
+}
+
+/** @returns The row that was deleted; undefined when the user may not delete it. */
+export function deleteAttachment(trx: Trx, { complaintId, id }: Place): Promise<Attachment | undefined> {
+  return trx
+    .deleteFrom('attachments')
+    .where('complaint_id', '=', complaintId)
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirst();
+}
+
+export async function countAttachments(trx: Trx, complaintId: string): Promise<number> {
+  const { count } = await trx
+    .selectFrom('attachments')
+    .select(sql<number>`count(*)::int`.as('count'))
+    .where('complaint_id', '=', complaintId)
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+/** A comment that the user of the transaction may see and has written. */
+export function findOwnComment(
+  trx: Trx,
+  { complaintId, id, authorId }: Place & Readonly<{ authorId: string }>,
+): Promise<Comment | undefined> {
+  return trx
+    .selectFrom('comments')
+    .selectAll()
+    .where('complaint_id', '=', complaintId)
+    .where('id', '=', id)
+    .where('author_id', '=', authorId)
+    .executeTakeFirst();
+}
+
+/**
+ * Takes space of a tenant. The row stays locked until the transaction ends, so two uploads never share the last bytes.
+ *
+ * @returns False when there is not enough.
+ */
+export async function takeSpace(
+  trx: Trx,
+  { tenantId, bytes, most }: Readonly<{ tenantId: string; bytes: number; most: number }>,
+): Promise<boolean> {
+  const { rows } = await sql`
+    insert into attachment_space as taken (tenant_id, bytes)
+    select ${tenantId}::text, ${bytes}::bigint where ${bytes}::bigint <= ${most}::bigint
+    on conflict (tenant_id) do update set bytes = taken.bytes + excluded.bytes
+      where taken.bytes + excluded.bytes <= ${most}::bigint
+    returning bytes`.execute(trx);
+  return rows.length > 0;
+}
+
+export async function returnSpace(trx: Trx, tenantId: string, bytes: number): Promise<void> {
+  await trx
+    .updateTable('attachment_space')
+    .set((of) => ({ bytes: of('bytes', '-', bytes) }))
+    .where('tenant_id', '=', tenantId)
+    .execute();
+}
+
+/** Which of these ids belong to an attachment, of any tenant. */
+export async function existingIds(db: ComplaintsDatabase, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await db.transaction({ role: upkeepRole }, (trx) =>
+    trx.selectFrom('attachments').select('id').where('id', 'in', ids).execute(),
+  );
+  return new Set(rows.map(({ id }) => id));
+}

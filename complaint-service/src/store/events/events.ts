@@ -1,0 +1,40 @@
+import { sql } from 'kysely';
+import { upkeepRole } from '../roles.ts';
+import type { ComplaintEvent, NewEvent } from '../schema/events.ts';
+import type { ComplaintsDatabase, Trx } from '../scope.ts';
+
+/** Notifies with the tenant's id. */
+export const eventsChannel = 'countersign_complaint_events';
+
+/**
+ * Adds an event to the transaction in which it happens. Events of a tenant get their numbers under a lock that is held
+ * until the commit, so none appears behind a reader. A transaction that changes several complaints locks all of them
+ * before the first event, or two such transactions could wait for each other.
+ */
+export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`events of ${event.tenant_id}`}, 0)),
+                   pg_notify(${eventsChannel}, ${event.tenant_id})`.execute(trx);
+  await trx
+    .insertInto('events')
+    .values({ ...event, detail: JSON.stringify(event.detail) })
+    .execute();
+}
+
+/** The next events that the user of the transaction may see. */
+export function listEvents(trx: Trx, after: number, limit: number): Promise<ComplaintEvent[]> {
+  return trx.selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
+}
+
+/** The number of the newest event that the user of the transaction may see; 0 without one. */
+export async function newestEvent(trx: Trx): Promise<number> {
+  const newest = await trx.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  return newest?.seq ?? 0;
+}
+
+/** Removes events of all tenants that are no longer kept. The policy of the role sees no others. */
+export async function removeOldEvents(db: ComplaintsDatabase): Promise<number> {
+  const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
+    trx.deleteFrom('events').where('created_at', '<', sql<Date>`clock_timestamp()`).executeTakeFirst(),
+  );
+  return Number(numDeletedRows);
+}

@@ -1,0 +1,206 @@
+import { readdir } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import sharp from 'sharp';
+import { maxAttachments } from '../src/domain/attachments/attachment-limits.ts';
+import { sweepFiles } from '../src/flows/attachments/sweep-files.ts';
+import { attachmentSpace, complaintsWorld, people } from './world.ts';
+
+const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
+const never = new AbortController().signal;
+
+describe.each(databases())('attachments on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  let photo: Buffer;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+    const red = { create: { width: 30, height: 20, channels: 3, background: 'red' } } as const;
+    photo = await sharp(red)
+      .withExif({ IFD0: { Copyright: 'Nosy Camera' } })
+      .jpeg()
+      .toBuffer();
+  });
+  afterAll(() => world.close());
+
+  async function fileComplaint(): Promise<string> {
+    const body = { title: 'Lamp', description: 'Dark', category: 'light' };
+    return (await world.call(complainant, 'POST', '/v1/complaints', { body }).expect(201)).body.id;
+  }
+  const comment = async (who: typeof agent, id: string, internal: boolean): Promise<string> =>
+    (await world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'See', internal } }).expect(201))
+      .body.id;
+  type Options = Readonly<{ name?: string; commentId?: string; contentType?: string }>;
+  function upload(who: typeof agent, id: string, file: Buffer, options: Options = {}) {
+    const { name = 'a.jpg', commentId, contentType = 'application/octet-stream' } = options;
+    const query = new URLSearchParams({ name, ...(commentId !== undefined && { comment_id: commentId }) });
+    return world.call(who, 'POST', `/v1/complaints/${id}/attachments?${query}`, { upload: file, contentType });
+  }
+  const files = async () =>
+    (await readdir(world.attachments, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
+      .length;
+
+  test('a photo is stored without metadata, listed, and sent with safe headers', async () => {
+    const id = await fileComplaint();
+    const { body, headers } = await upload(complainant, id, photo, { name: '..\\Lampe kaputt €.exe\r\nx' }).expect(201);
+    expect(body).toMatchObject({
+      complaint_id: id,
+      comment_id: null,
+      uploader_id: complainant.userId,
+      width: 30,
+      height: 20,
+    });
+    expect(body).toMatchObject({ media_type: 'image/jpeg', name: 'Lampe kaputt €.jpg', internal: false });
+    expect(headers.location).toBe(`/v1/complaints/${id}/attachments/${body.id}`);
+    const list = await world.call(agent, 'GET', `/v1/complaints/${id}/attachments`).expect(200);
+    expect(list.body).toEqual({ items: [body] });
+    const file = await world.call(agent, 'GET', headers.location ?? '').expect(200);
+    expect(file.headers).toMatchObject({
+      'content-type': 'image/jpeg',
+      'content-length': String(body.bytes),
+      'content-disposition':
+        'attachment; filename="Lampe kaputt ?.jpg"; filename*=UTF-8\'\'Lampe%20kaputt%20%E2%82%AC.jpg',
+      'content-security-policy': "default-src 'none'; sandbox",
+      'x-content-type-options': 'nosniff',
+      'cross-origin-resource-policy': 'same-origin',
+      'cache-control': 'private, no-cache',
+    });
+    expect(file.body).toHaveLength(body.bytes);
+    expect(file.body.includes('Nosy Camera')).toBe(false);
+    const shown = await world.call(agent, 'GET', `${headers.location}?disposition=inline`).expect(200);
+    expect(shown.headers['content-disposition']).toMatch(/^inline/);
+    await world
+      .call(agent, 'GET', headers.location ?? '', { headers: { 'if-none-match': file.headers.etag ?? '' } })
+      .expect(304);
+  });
+
+  test('a document is never shown in place', async () => {
+    const id = await fileComplaint();
+    const { headers } = await upload(complainant, id, Buffer.from('It hums.'), {
+      name: 'x.html',
+      contentType: 'text/plain',
+    }).expect(201);
+    const file = await world.call(agent, 'GET', `${headers.location}?disposition=inline`).expect(200);
+    expect(file.headers).toMatchObject({
+      'content-type': 'text/plain; charset=utf-8',
+      'content-disposition': 'attachment; filename=x.txt',
+    });
+  });
+
+  const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>');
+  test.each<[string, () => Buffer, string, number, string]>([
+    ['an SVG that claims to be a PNG', () => svg, 'image/png', 415, 'unsupported_file_type'],
+    ['HTML', () => Buffer.from('<html><script>1</script>'), 'text/plain', 415, 'unsupported_file_type'],
+    [
+      'a ZIP archive',
+      () => Buffer.from('PK\x03\x04\x14\0\0\0\x08\0'),
+      'application/octet-stream',
+      415,
+      'unsupported_file_type',
+    ],
+    ['half a photo', () => photo.subarray(0, 200), 'image/jpeg', 422, 'unreadable_image'],
+    ['JSON', () => Buffer.from('{}'), 'application/json', 415, 'unsupported_media_type'],
+    ['a file that is too large', () => Buffer.alloc(15 * 1024 * 1024 + 1, 'a'), 'text/plain', 413, 'payload_too_large'],
+  ])('%s is refused, and leaves neither row nor file', async (_what, make, contentType, status, code) => {
+    const id = await fileComplaint();
+    const [rows, stored] = [await world.rows(), await files()];
+    const { body } = await upload(complainant, id, make(), { contentType }).expect(status);
+    expect(body.code).toBe(code);
+    expect(await world.rows()).toEqual(rows);
+    expect(await files()).toBe(stored);
+  });
+
+  test('an attachment of an internal note is invisible to complainants', async () => {
+    const id = await fileComplaint();
+    const note = await comment(agent, id, true);
+    const added = await upload(agent, id, photo, { commentId: note }).expect(201);
+    expect(added.body).toMatchObject({ comment_id: note, internal: true });
+    const seen = await world.call(complainant, 'GET', `/v1/complaints/${id}/attachments`).expect(200);
+    expect(seen.body).toEqual({ items: [] });
+    const at = added.headers.location ?? '';
+    await world.call(complainant, 'GET', at).expect(404);
+    await world.call(complainant, 'DELETE', at).expect(404);
+    await world.call(admin, 'GET', at).expect(200);
+    const taken = await upload(complainant, id, photo, { commentId: note }).expect(422);
+    expect(taken.body.code).toBe('unknown_comment');
+    await upload(admin, id, photo, { commentId: note }).expect(422);
+  });
+
+  test.each([
+    ['another complainant', neighbour],
+    ['an admin of another tenant', stranger],
+    ['the same person in another tenant', strangerComplainant],
+  ])('%s gets 404 for everything, before the body is read', async (_who, who) => {
+    const id = await fileComplaint();
+    const { headers } = await upload(complainant, id, photo).expect(201);
+    const before = await world.rows();
+    const at = headers.location ?? '';
+    const list = `/v1/complaints/${id}/attachments`;
+    for (const [method, target] of [
+      ['GET', at],
+      ['DELETE', at],
+      ['GET', list],
+    ] as const) {
+      await world.call(who, method, target).expect(404);
+    }
+    await upload(who, id, Buffer.from('PK\x03\x04')).expect(404);
+    expect(await world.rows()).toEqual(before);
+    // Its attachment under the path of another complaint.
+    const other = await fileComplaint();
+    await world.call(complainant, 'GET', at.replace(id, other)).expect(404);
+  });
+
+  test('a complainant removes only what they uploaded, and the file goes too', async () => {
+    const id = await fileComplaint();
+    const own = (await upload(complainant, id, photo).expect(201)).headers.location ?? '';
+    const agents = (await upload(agent, id, photo).expect(201)).headers.location ?? '';
+    const before = await files();
+    const refused = await world.call(complainant, 'DELETE', agents).expect(403);
+    expect(refused.body.code).toBe('insufficient_role');
+    await world.call(complainant, 'DELETE', own).expect(204);
+    await world.call(complainant, 'GET', own).expect(404);
+    await world.call(agent, 'DELETE', agents).expect(204);
+    expect(await files()).toBe(before - 2);
+  });
+
+  test('a complaint takes up to 30 attachments', async () => {
+    const id = await fileComplaint();
+    for (let at = 0; at < maxAttachments; at += 1) await upload(complainant, id, Buffer.from('x')).expect(201);
+    const stored = await files();
+    expect((await upload(complainant, id, Buffer.from('x')).expect(409)).body.code).toBe('too_many_attachments');
+    expect(await files()).toBe(stored);
+  });
+
+  test('two uploads at once never take more space than a tenant has, and a refused one leaves no file', async () => {
+    const id = (
+      await world
+        .call(strangerComplainant, 'POST', '/v1/complaints', { body: { title: 'a', description: 'b', category: 'c' } })
+        .expect(201)
+    ).body.id;
+    const half = Buffer.alloc(attachmentSpace / 2 + 1, 'a');
+    const stored = await files();
+    const answers = await Promise.all([1, 2, 3].map(() => upload(strangerComplainant, id, half)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
+    expect(await files()).toBe(stored + 1);
+    const at = answers.find(({ status }) => status === 201)?.headers.location ?? '';
+    await world.call(strangerComplainant, 'DELETE', at).expect(204);
+    await upload(strangerComplainant, id, half).expect(201);
+  });
+
+  test('the sweep removes old files without a row, and no other', async () => {
+    const id = await fileComplaint();
+    const { headers } = await upload(complainant, id, photo).expect(201);
+    const orphan = await world.files.receive(Readable.from([Buffer.from('x')]), 10);
+    await orphan.keepAs('0197c2a0-0000-7000-8000-00000000dead');
+    const before = await files();
+    const parts = (laterMs: number) => ({
+      db: world.db,
+      files: world.files,
+      now: () => new Date(Date.now() + laterMs),
+    });
+    expect(await sweepFiles(parts(0), never)).toBe(0);
+    expect(await sweepFiles(parts(7 * 3600_000), never)).toBe(1);
+    expect(await files()).toBe(before - 1);
+    await world.call(complainant, 'GET', headers.location ?? '').expect(200);
+  });
+});

@@ -1,0 +1,249 @@
+import { once } from 'node:events';
+import { type IncomingMessage, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createServiceServer } from '@countersign/service-kit';
+import { asUser, databases, eventually } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { WebSocket } from 'ws';
+import { encodeEventId } from '../src/domain/events/event-cursor.ts';
+import { announce } from '../src/flows/events/announce.ts';
+import { maxStreamsPerUser } from '../src/flows/events/open-streams.ts';
+import { eventSocket } from '../src/routes/events/event-socket.ts';
+import { removeOldEvents } from '../src/store/events/events.ts';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
+const path = '/v1/complaints/events';
+
+describe.each(databases())('events on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  let server: Server;
+  let port: number;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+    server = createServiceServer(world.app);
+    const take = eventSocket(world.flows, world.log.logger);
+    server.on('upgrade', async (req, socket, head) => {
+      const identity = await world.upgrade(req, socket);
+      if (identity !== undefined) take(identity, req, socket, head);
+    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    port = (server.address() as AddressInfo).port;
+  });
+  afterAll(async () => {
+    server.closeAllConnections();
+    server.close();
+    await world.close();
+  });
+
+  type Stream = Readonly<{
+    text(): string;
+    types(): string[];
+    ids(): string[];
+    status: number;
+    end(): Promise<void>;
+    ended: Promise<unknown>;
+  }>;
+  async function stream(who: typeof agent, headers: Record<string, string> = {}): Promise<Stream> {
+    const signed = world.sign({ method: 'GET', target: path, facts: asUser(who) });
+    const sent = request({ host: '127.0.0.1', port, path, headers: { ...signed, ...headers } }).end();
+    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
+    let text = '';
+    answer.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+    answer.on('error', () => {});
+    const found = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, value = '']) => value);
+    const ended = once(answer, 'close');
+    if (answer.statusCode === 200) await eventually(() => expect(text).toContain('retry:'));
+    return {
+      text: () => text,
+      types: () => found(/^event: (.*)$/gm),
+      ids: () => found(/^id: (.*)$/gm),
+      status: answer.statusCode ?? 0,
+      ended,
+      async end() {
+        answer.destroy();
+        await ended;
+      },
+    };
+  }
+
+  async function socket(who: typeof agent, query = '') {
+    const target = path + query;
+    const ws = new WebSocket(`ws://127.0.0.1:${port}${target}`, {
+      finishRequest(req) {
+        const webSocketKey = String(req.getHeader('sec-websocket-key'));
+        const signed = world.sign({ method: 'GET', target, facts: asUser(who), webSocketKey });
+        for (const [name, value] of Object.entries(signed)) req.setHeader(name, value);
+        req.end();
+      },
+    });
+    const messages: { id?: string; event: { type: string; complaint_id?: string } }[] = [];
+    let pings = 0;
+    ws.on('message', (data) => messages.push(JSON.parse(String(data))));
+    ws.on('ping', () => {
+      pings += 1;
+    });
+    const closed = once(ws, 'close');
+    await once(ws, 'open');
+    return { ws, messages, types: () => messages.map(({ event }) => event.type), pings: () => pings, closed };
+  }
+
+  async function fileComplaint(who = complainant): Promise<string> {
+    const body = { title: 'Secret title', description: 'Secret text', category: 'light' };
+    return (await world.call(who, 'POST', '/v1/complaints', { body }).expect(201)).body.id;
+  }
+  const comment = (who: typeof agent, id: string, internal = false) =>
+    world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'Secret words', internal } }).expect(201);
+
+  test('each user receives exactly the events they may see, on streams and sockets alike', async () => {
+    const watching = [agent, admin, complainant, neighbour, stranger, strangerComplainant];
+    const streams = await Promise.all(watching.map((who) => stream(who)));
+    const sockets = await Promise.all(watching.map((who) => socket(who)));
+    const id = await fileComplaint();
+    await comment(agent, id, true);
+    await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: { assignee_id: agent.userId } }).expect(200);
+    await comment(agent, id);
+    await world.call(complainant, 'PATCH', `/v1/complaints/${id}`, { body: { title: 'Another' } }).expect(200);
+    const other = await fileComplaint(strangerComplainant);
+    const forStaff = ['complaint.filed', 'comment.added', 'complaint.assigned', 'comment.added', 'complaint.edited'];
+    const forComplainant = ['complaint.filed', 'complaint.assigned', 'comment.added', 'complaint.edited'];
+    const expected = [forStaff, forStaff, forComplainant, [], ['complaint.filed'], ['complaint.filed']];
+    await eventually(() => {
+      expect(streams.map((each) => each.types())).toEqual(expected);
+      expect(sockets.map((each) => each.types())).toEqual(expected);
+    });
+    for (const each of [streams[2], streams[3]]) expect(each?.text()).not.toContain(other);
+    expect(streams.map((each) => each.text()).join('')).not.toContain('Secret');
+    expect(streams[0]?.text()).toContain(`"detail":{"to":"${agent.userId}","from":null}`);
+    for (const each of streams) await each.end();
+    for (const { ws, closed } of sockets) {
+      ws.close();
+      await closed;
+    }
+  });
+
+  test('a client that was away continues without a gap, and one that was away too long is told', async () => {
+    const first = await stream(agent);
+    const id = await fileComplaint();
+    await eventually(() => expect(first.ids()).toHaveLength(1));
+    await first.end();
+    const last = first.ids().at(-1) ?? '';
+    await world.as(agent, async (trx) => {
+      for (let at = 0; at < 120; at += 1) {
+        const news = {
+          type: 'comment.added',
+          detail: {},
+          internal: at % 2 === 0,
+          actor: agent,
+          at: new Date(),
+        } as const;
+        await announce(trx, world.flows, { complaint: { tenant_id: agent.tenantId, id }, ...news });
+      }
+    });
+    const again = await stream(agent, { 'last-event-id': last });
+    await eventually(() => expect(again.types()).toEqual(Array(120).fill('comment.added')));
+    expect(new Set(again.ids()).size).toBe(120);
+    const bySocket = await socket(complainant, `?last_event_id=${last}`);
+    await eventually(() => expect(bySocket.types()).toEqual(Array(60).fill('comment.added')));
+    const old = encodeEventId({ seq: 1, atMs: Date.now() - 25 * 3600_000 });
+    for (const lost of [old, 'nonsense']) {
+      const reset = await stream(agent, { 'last-event-id': lost });
+      await eventually(() => expect(reset.types()).toEqual(['reset']));
+      await reset.end();
+    }
+    await again.end();
+    bySocket.ws.terminate();
+    await bySocket.closed;
+  });
+
+  test('a quiet stream sends comments, and a quiet socket pings', async () => {
+    const quiet = await stream(stranger);
+    const silent = await socket(stranger);
+    await eventually(() => {
+      expect(quiet.text()).toMatch(/\n:\n\n/);
+      expect(silent.pings()).toBeGreaterThan(0);
+    });
+    await quiet.end();
+    silent.ws.terminate();
+    await silent.closed;
+  });
+
+  test('a socket that is sent a message closes', async () => {
+    const { ws, closed } = await socket(agent);
+    ws.send('hello');
+    expect((await closed)[0]).toBe(1008);
+  });
+
+  test('a user has up to ten streams, and others are not affected', async () => {
+    const open = await Promise.all(Array.from({ length: maxStreamsPerUser }, () => stream(neighbour)));
+    const refused = await stream(neighbour);
+    expect(refused.status).toBe(429);
+    const { closed } = await socket(neighbour);
+    expect((await closed)[0]).toBe(1013);
+    await (await stream(complainant)).end();
+    for (const each of open) await each.end();
+    await eventually(async () => {
+      const next = await stream(neighbour);
+      await next.end();
+      expect(next.status).toBe(200);
+    });
+  });
+
+  test('an upgrade that the gateway did not sign, or of another role or path, gets no socket', async () => {
+    const tries = [
+      { who: agent, target: path, sign: false },
+      { who: { ...agent, role: 'auditor' }, target: path, sign: true },
+      { who: agent, target: '/v1/complaints/other', sign: true },
+    ];
+    const statuses = tries.map(async ({ who, target, sign }) => {
+      const ws = new WebSocket(`ws://127.0.0.1:${port}${target}`, {
+        finishRequest(req) {
+          const webSocketKey = String(req.getHeader('sec-websocket-key'));
+          const signed = sign ? world.sign({ method: 'GET', target, facts: asUser(who), webSocketKey }) : {};
+          for (const [name, value] of Object.entries(signed)) req.setHeader(name, value);
+          req.end();
+        },
+      });
+      ws.on('error', () => {});
+      const [, answer] = (await once(ws, 'unexpected-response')) as [unknown, IncomingMessage];
+      answer.destroy();
+      return answer.statusCode;
+    });
+    expect(await Promise.all(statuses)).toEqual([401, 403, 404]);
+  });
+
+  test('events are written with what they tell of, or not at all', async () => {
+    const id = await fileComplaint();
+    const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
+    const watching = await stream(agent);
+    world.nextIds(body.items[0].id); // Taken: the row of history fails.
+    await world
+      .call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'rejected', reason: 'x' } })
+      .expect(500);
+    world.nextIds(undefined);
+    await comment(agent, id);
+    await eventually(() => expect(watching.types()).toEqual(['comment.added']));
+    await watching.end();
+  });
+
+  test('upkeep removes events after a day, and none earlier', async () => {
+    const id = await fileComplaint();
+    world.moveClock(-25 * 3600_000);
+    await comment(agent, id);
+    world.moveClock(25 * 3600_000);
+    const count = () => world.as(agent, (trx) => trx.selectFrom('events').selectAll().execute());
+    const before = (await count()).length;
+    expect(await removeOldEvents(world.db)).toBe(1);
+    expect((await count()).length).toBe(before - 1);
+  });
+
+  test('streams and sockets end when the service stops', async () => {
+    const open = await stream(agent);
+    const { closed } = await socket(agent);
+    await world.feed.end();
+    await open.ended;
+    expect((await closed)[0]).toBe(1001);
+  });
+});

@@ -1,0 +1,51 @@
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, agent, stranger } = people;
+
+describe.each(databases())('the export on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+  });
+  afterAll(() => world.close());
+
+  const file = (title: string, description = 'Dark') =>
+    world
+      .call(agent, 'POST', '/v1/complaints', {
+        body: { title, description, category: 'light', reporter: { name: title } },
+      })
+      .expect(201);
+  const exported = (query = '') => world.call(agent, 'GET', `/v1/complaints/export${query}`).expect(200);
+  const rowsOf = (text: string) => text.split('\r\n').slice(1, -1);
+
+  test('has a header row, and every formula as text', async () => {
+    await file('=cmd|calc', '+1\n@SUM(A1)\r"x",=2');
+    const { text, headers } = await exported();
+    expect(headers['content-type']).toBe('text/csv; charset=utf-8; header=present');
+    expect(headers['content-disposition']).toMatch(/^attachment; filename="complaints-\d{4}-\d\d-\d\d\.csv"$/);
+    expect(text).toMatch(/^\ufeff?"id","filed_at","updated_at","status","priority","category","title","description"/);
+    const [row = ''] = rowsOf(text);
+    expect(row).toContain(`"open","normal","light","'=cmd|calc","'+1\n@SUM(A1)\n""x"",=2","","'=cmd|calc"`);
+  });
+
+  test('has every complaint once, over pages, and takes the filters of the list', async () => {
+    for (let at = 0; at < 55; at += 1) {
+      for (const title of [`Alpha ${at}`, `Beta ${at}`, `Gamma ${at}`]) await file(title);
+      world.moveClock(60_000);
+    }
+    const all = rowsOf((await exported()).text);
+    expect(all).toHaveLength(166);
+    expect(new Set(all).size).toBe(166);
+    expect(rowsOf((await exported('?q=beta')).text)).toHaveLength(55);
+    expect(rowsOf((await exported('?status=closed')).text)).toEqual([]);
+  });
+
+  test('is for agents and admins, of their own tenant', async () => {
+    await world.call(complainant, 'GET', '/v1/complaints/export').expect(403);
+    const { text } = await world.call(stranger, 'GET', '/v1/complaints/export').expect(200);
+    expect(rowsOf(text)).toEqual([]);
+    await world.call(agent, 'GET', '/v1/complaints/export?status=nonsense').expect(422);
+  });
+});

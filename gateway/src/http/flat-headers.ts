@@ -1,0 +1,6 @@
+/** Turns alternating names and values into an object, as `writeHead` takes it. */
+export function headersFrom(flat: readonly string[] = []): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (let at = 0; at < flat.length; at += 2) headers[flat[at] ?? ''] = flat[at + 1] ?? '';
+  return headers;
+}

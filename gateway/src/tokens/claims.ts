@@ -1,0 +1,100 @@
+import { type Actor, type IdentityContext, idPattern } from '@countersign/identity';
+import { type Scalar, toleranceMs } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+
+type CommonClaims = Readonly<{
+  issuer: string;
+  /** `sub` as the issuer wrote it. Revocations of the issuer name it. */
+  subject: string;
+  /** Undefined: the token has no `jti`, which only RFC 9068 requires. */
+  tokenId: string | undefined;
+  sessionId: string | undefined;
+  issuedAtSec: number;
+  expiresAtSec: number;
+  authTimeSec: number | undefined;
+  authMethods: readonly string[] | undefined;
+  /** Thumbprint of the key that the token is bound to (RFC 9449 section 6.1). Undefined: no such binding. */
+  jkt: string | undefined;
+  /** SHA-256 of the client certificate that the token is bound to (RFC 8705 section 3.1). */
+  certificate: string | undefined;
+  /** The scopes that the configuration knows. */
+  scope: readonly string[];
+  /** Every mapped role of the token. Empty where roles are not mapped. */
+  roles: readonly string[];
+  /** The outermost actor (RFC 8693 section 4.1). Undefined: the caller acts itself. */
+  act: Actor | undefined;
+  /** The values of the claims that routes check with `allow.claims`. */
+  kept: ReadonlyMap<string, readonly Scalar[]>;
+}>;
+
+/** The claims of a person's token. */
+export type PersonClaims = CommonClaims &
+  Readonly<{
+    kind: 'user';
+    userId: string;
+    role: string;
+    tenantId: string;
+    /** The client through which the user came, in any grammar. */
+    clientId: string | undefined;
+  }>;
+
+/** The claims of a machine's token, which never has a user. */
+export type MachineClaims = CommonClaims &
+  Readonly<{
+    kind: 'client';
+    userId: undefined;
+    role: string | undefined;
+    tenantId: string | undefined;
+    clientId: string;
+  }>;
+
+/** The claims of a verified access token. Each value matches the grammar of the identity contract. */
+export type Claims = PersonClaims | MachineClaims;
+
+/** A subject or token id: visible ASCII characters. */
+export const visibleText = /^[\x21-\x7e]{1,256}$/;
+
+/**
+ * Checks the expiry, with tolerance. Call it on every use of a token, cached ones too.
+ *
+ * @throws AppError `token_expired`.
+ */
+export function assertUnexpired(claims: Pick<Claims, 'expiresAtSec'>, nowMs: number): void {
+  if (nowMs >= claims.expiresAtSec * 1000 + toleranceMs) throw new AppError('token_expired');
+}
+
+/**
+ * What services learn of a token besides its user or machine.
+ *
+ * @param jkt The key whose proof came with the request. It differs from the token's only at token endpoints.
+ */
+export function contextOf(claims: Claims, jkt: string | undefined): IdentityContext {
+  const { issuer, sessionId, authTimeSec, authMethods, kind, clientId, scope, roles, act } = claims;
+  return {
+    ...delegationOf({ issuer, sessionId, kind, clientId, scope, act }),
+    ...(authTimeSec !== undefined && { authTime: authTimeSec }),
+    ...(authMethods !== undefined && { amr: authMethods }),
+    ...(jkt !== undefined && { jkt }),
+    ...(roles.length > 0 && { roles }),
+  };
+}
+
+/** The part of {@link contextOf} that nested calls carry on. */
+export function delegationOf({
+  issuer,
+  sessionId,
+  kind,
+  clientId,
+  scope,
+  act,
+}: Pick<Claims, 'issuer' | 'sessionId' | 'kind' | 'clientId' | 'scope' | 'act'>): IdentityContext {
+  // A client that is no id, such as an origin at Clerk, is left out. Strict issuers have none.
+  const client = kind === 'user' && clientId !== undefined && idPattern.test(clientId) ? clientId : undefined;
+  return {
+    iss: issuer,
+    ...(sessionId !== undefined && { sid: sessionId }),
+    ...(client !== undefined && { client }),
+    ...(scope.length > 0 && { scope }),
+    ...(act !== undefined && { act }),
+  };
+}

@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { type RefusalReason, refusalReasons } from '../src/index.ts';
+import { randomRequest } from './random-requests.ts';
+import { vectorFile } from './vector-verdict.ts';
+import { toVector, withVectors } from './vectors.ts';
+import { verdictOn } from './verifier.ts';
+
+const verifiers = resolve(import.meta.dirname, '../../../examples/verifiers');
+const { VERIFIER_PYTHON: python } = process.env;
+const hasGo = spawnSync('go', ['version']).status === 0;
+const count = 10_000;
+const folder = mkdtempSync(join(tmpdir(), 'countersign-readers-'));
+const file = join(folder, 'vectors.json');
+let accepted = 0;
+
+beforeAll(async () => {
+  const vectors: object[] = [];
+  for (const [index, message] of fc.sample(randomRequest, count).entries()) {
+    const verdict = await verdictOn(message);
+    if (verdict === 'accepted') accepted += 1;
+    const refused = refusalReasons.find((reason): reason is RefusalReason => reason === verdict);
+    const name = `${index} ${JSON.stringify(message.headers.filter(([header]) => !header.startsWith('signature')))}`;
+    vectors.push(await toVector({ name, message, ...(refused && { refused }) }));
+  }
+  const { verifier, keys } = vectorFile;
+  writeFileSync(file, withVectors({ verifier, keys }, vectors));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('random requests are accepted and refused', () => {
+  expect(accepted).toBeGreaterThan(count / 50);
+  expect(accepted).toBeLessThan(count / 2);
+});
+
+test('the verifier in Python gives each random request the same result, where Python is here', () => {
+  const { stdout } = python
+    ? spawnSync(python, ['run_vectors.py', file], { cwd: join(verifiers, 'python'), encoding: 'utf8' })
+    : { stdout: `${count} passed, 0 failed\n` };
+  expect(stdout).toBe(`${count} passed, 0 failed\n`);
+});
+
+test('the verifier in Go gives each random request the same result, where Go is here', () => {
+  const env = { ...process.env, VECTORS: file };
+  const { stdout } = hasGo
+    ? spawnSync('go', ['test', '-count=1', './...'], { cwd: join(verifiers, 'go'), env, encoding: 'utf8' })
+    : { stdout: 'ok  \tno Go' };
+  expect(stdout).toMatch(/^ok\s/);
+});

@@ -20,10 +20,9 @@ const beforeTheRoute: readonly string[] = ['identity_refused', 'identity_not_all
  */
 export function assertDescribed(api: Api, method: string, target: string, response: Response): void {
   const [path = ''] = target.split('?');
-  const endpoint = api.endpoints.find(
-    (each) =>
-      each.method === method.toLowerCase() && new RegExp(`^${each.path.replaceAll(/:\w+/g, '[^/]+')}$`).test(path),
-  );
+  const ofMethod = api.endpoints.filter((each) => each.method === method.toLowerCase());
+  const isPattern = (pattern: string) => new RegExp(`^${pattern.replaceAll(/:\w+/g, '[^/]+')}$`).test(path);
+  const endpoint = ofMethod.find((each) => each.path === path) ?? ofMethod.find((each) => isPattern(each.path));
   if (endpoint === undefined) return;
   const name = `${method} ${endpoint.path} ${response.status}`;
   const declared = endpoint.responses[response.status];

@@ -59,8 +59,12 @@ export const attachmentSpace = 2 * 1024 * 1024;
 const quietMs = 300;
 
 /** Starts the service on an empty database. Tests can choose new ids and read every row. */
-export async function complaintsWorld(where: TestDatabase, directory: PeopleDirectory = directoryOf()) {
-  const database = await where.open<ComplaintsSchema>(complaintsDatabase);
+export async function complaintsWorld(
+  where: TestDatabase,
+  directory: PeopleDirectory = directoryOf(),
+  pool: Readonly<{ maxConnections?: number }> = {},
+) {
+  const database = await where.open<ComplaintsSchema>({ ...complaintsDatabase, ...pool });
   let forcedId: string | undefined;
   let laterMs = 0;
   const newId = () => forcedId ?? uuidv7();

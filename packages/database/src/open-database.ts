@@ -20,6 +20,8 @@ export type OpenOptions = Readonly<{
   migrations: readonly Migration[];
   /** Called when an idle connection is lost. */
   onError?: (error: Error) => void;
+  /** At most this many connections to a server, 10 by default. PGlite has one. */
+  maxConnections?: number;
 }>;
 
 /** Opens, checks and migrates a service's database; the same SQL runs on every location. */
@@ -36,10 +38,10 @@ export async function openDatabase<Schema>(options: OpenOptions): Promise<Databa
   return makeDatabase(kysely, driver);
 }
 
-async function open<Schema>({ location, onError = () => {}, ...wanted }: OpenOptions) {
+async function open<Schema>({ location, onError = () => {}, maxConnections = 10, ...wanted }: OpenOptions) {
   if ('dataDir' in location) return openPglite<Schema>(location, wanted.roles);
   const url = 'serverUrl' in location ? await provision(location.serverUrl, wanted) : location.databaseUrl;
-  return openPostgres<Schema>(url, onError);
+  return openPostgres<Schema>(url, { onError, maxConnections });
 }
 
 /** Chooses the service's own URL, else the server's, else PGlite under COUNTERSIGN_HOME (DESIGN section 7). */

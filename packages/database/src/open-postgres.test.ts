@@ -6,6 +6,8 @@ import { sql } from 'kysely';
 import { makeDatabase } from './database.ts';
 import { openPostgres } from './open-postgres.ts';
 
+const pool = { onError: () => {}, maxConnections: 10 };
+
 const serverUrl = process.env.DATABASE_URL;
 const testOnServer = serverUrl === undefined ? test.skip : test;
 
@@ -82,7 +84,7 @@ testOnServer(
   'a listener is called within a second after a lost server is back',
   async () => {
     const gate = await gateTo(serverUrl ?? '');
-    const { driver } = await openPostgres(gate.url, () => {});
+    const { driver } = await openPostgres(gate.url, pool);
     const told = Promise.withResolvers<string | undefined>();
     await driver.listen('wake', told.resolve);
     await gate.closeFor(7);
@@ -97,7 +99,7 @@ testOnServer(
 );
 
 testOnServer('a listener keeps its connection alive, and notices when it is lost', async () => {
-  const { driver } = await openPostgres(serverUrl ?? '', () => {});
+  const { driver } = await openPostgres(serverUrl ?? '', pool);
   const keepAlive = jest.spyOn(Socket.prototype, 'setKeepAlive');
   await driver.listen('wake', () => {});
   await driver.close();
@@ -109,7 +111,7 @@ testOnServer(
   'a server that hangs is unavailable within 3 s, then at once, and available within a second after it continues',
   async () => {
     const gate = await gateTo(serverUrl ?? '');
-    const { kysely, driver } = await openPostgres(gate.url, () => {});
+    const { kysely, driver } = await openPostgres(gate.url, pool);
     const db = makeDatabase(kysely, driver);
     const ask = async () => {
       const askedAt = performance.now();
@@ -143,7 +145,7 @@ testOnServer(
 );
 
 testOnServer('a long statement does not count as a hang', async () => {
-  const { kysely, driver } = await openPostgres(serverUrl ?? '', () => {});
+  const { kysely, driver } = await openPostgres(serverUrl ?? '', pool);
   const { rows } = await sql`select pg_sleep(3), 1 as one`.execute(kysely);
   expect(rows).toMatchObject([{ one: 1 }]);
   await driver.close();

@@ -21,12 +21,20 @@ const connectWithinMs = 2_500;
 
 export type Opened<Schema> = Readonly<{ kysely: Kysely<Schema>; driver: Driver }>;
 
-/** @param onError Called when an idle connection is lost. The pool replaces the connection. */
-export async function openPostgres<Schema>(url: string, onError: (error: Error) => void): Promise<Opened<Schema>> {
+export type PoolOptions = Readonly<{
+  /** Called when an idle connection is lost. The pool replaces the connection. */
+  onError: (error: Error) => void;
+  maxConnections: number;
+}>;
+
+export async function openPostgres<Schema>(
+  url: string,
+  { onError, maxConnections }: PoolOptions,
+): Promise<Opened<Schema>> {
   const pool = new pg.Pool({
     connectionString: url,
     types,
-    max: 10,
+    max: maxConnections,
     connectionTimeoutMillis: connectWithinMs,
     statement_timeout: statementTimeoutMs,
     idle_in_transaction_session_timeout: statementTimeoutMs,

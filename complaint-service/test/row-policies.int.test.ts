@@ -1,0 +1,226 @@
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
+import { appRole, newsRole } from '../src/store/roles.ts';
+import type { Trx } from '../src/store/scope.ts';
+import { complaintsWorld, directoryOf, people } from './world.ts';
+
+const { complainant, neighbour, agent, secondAgent, admin, stranger } = people;
+const acme = agent.tenantId;
+
+/** Tables that every member of the tenant may read. All others show a complainant their own rows at most. */
+const shared = [
+  'categories',
+  'members',
+  'settings',
+  'statistics_by_age',
+  'statistics_by_status',
+  'statistics_times',
+  'teams',
+];
+
+type Scope = Readonly<{ role: string; tenantId?: string; userId?: string; userRole?: string }>;
+
+const staff = { role: appRole, userId: agent.userId, userRole: 'agent' };
+const outsiders: [what: string, scope: Scope][] = [
+  ['no tenant', staff],
+  ['an empty tenant', { ...staff, tenantId: '' }],
+  ['another tenant', { ...staff, tenantId: stranger.tenantId }],
+  ['a malformed tenant', { ...staff, tenantId: `${acme}' or true --` }],
+  ['no user', { role: appRole, tenantId: acme, userRole: 'agent' }],
+  ['an empty user', { role: appRole, tenantId: acme, userId: '', userRole: 'agent' }],
+  ['neither user nor role', { role: appRole, tenantId: acme }],
+  ['no tenant, as the role for news', { role: newsRole }],
+  ['another tenant, as the role for news', { role: newsRole, tenantId: stranger.tenantId }],
+];
+
+describe.each(databases())('row-level policies on %s, with one connection', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  /** By table: a copy of a row of the tenant, undefined where there is none; and changes that change nothing, by role. */
+  const statements = new Map<string, Readonly<{ insert: string | undefined; updates: ReadonlyMap<string, string> }>>();
+  beforeAll(async () => {
+    world = await complaintsWorld(database, directoryOf(), { maxConnections: 1 });
+    await fill();
+    for (const table of await world.as(admin, tenantTables)) {
+      const row = (await firstRow(admin, table)) ?? (await firstRow(complainant, table));
+      statements.set(table, { insert: row && (await copyOf(table, row)), updates: await updatesOf(table) });
+    }
+  });
+  afterAll(() => world.close());
+
+  const within = <T>(scope: Scope, work: (trx: Trx) => Promise<T>) => world.db.transaction(scope, work);
+
+  /** Writes a row of each table that requests of the core write. */
+  async function fill() {
+    const post = (who: typeof agent, path: string, body: unknown, headers = {}) =>
+      world.call(who, 'POST', path, { body, headers });
+    const { body: team } = await post(admin, '/v1/teams', { name: 'Lights', members: [agent.userId] }).expect(201);
+    await post(admin, '/v1/categories', { name: 'Light', team_id: team.id }).expect(201);
+    await world.call(admin, 'PATCH', '/v1/complaint-settings', { body: { open_catalogue: true } }).expect(200);
+    const text = { title: 'Lamp', description: 'Dark', category: 'Light' };
+    const { body } = await post(complainant, '/v1/complaints', text, { 'idempotency-key': 'k' }).expect(201);
+    await post(agent, `/v1/complaints/${body.id}/comments`, { body: 'A note', internal: true }).expect(201);
+    await post(agent, `/v1/complaints/${body.id}/comments`, { body: 'An answer' }).expect(201);
+    const [target, facts] = [
+      '/internal/complaints/memberships',
+      { kind: 'service', serviceId: 'auth-service' } as const,
+    ];
+    const about = { tenant_id: acme, user_id: secondAgent.userId, role: 'agent', status: 'active' };
+    const news = JSON.stringify({ event_id: 'e', sequence: 1, ...about });
+    const signed = world.sign({ method: 'POST', target, body: news, facts, contentType: 'application/json' });
+    await world.send('POST', target, { ...signed, 'content-type': 'application/json' }, news).expect(200);
+  }
+
+  /** All tables with a tenant, from the catalogue, so that a new one is tested too. */
+  async function tenantTables(trx: Trx): Promise<string[]> {
+    const { rows: found } = await sql<{ table: string }>`
+      select c.relname as table from pg_class c
+      join pg_attribute a on a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
+      where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+      order by 1`.execute(trx);
+    return found.map(({ table }) => table);
+  }
+
+  /** Returns how many rows a statement touched; undefined when the database refused it. */
+  async function touched(scope: Scope, statement: string): Promise<number | undefined> {
+    try {
+      return await within(scope, async (trx) => (await sql.raw(statement).execute(trx)).rows.length);
+    } catch (error) {
+      // Row-level security and missing grants have the same code: 42501, insufficient privilege.
+      if ((error as { code?: string }).code === '42501') return undefined;
+      throw error;
+    }
+  }
+
+  const firstRow = (who: typeof agent, table: string) =>
+    world.as(who, async (trx) => {
+      const { rows } = await sql<{ row: string }>`
+        select row_to_json(kept)::text as row from ${sql.table(table)} kept limit 1`.execute(trx);
+      return rows[0]?.row;
+    });
+
+  /** Updates a column that the role may change, or else the tenant. */
+  const updatesOf = (table: string) =>
+    world.as(admin, async (trx) => {
+      const updates = new Map<string, string>();
+      for (const role of [appRole, newsRole]) {
+        const { rows } = await sql<{ column: string }>`
+          select attname as column from pg_attribute
+          where attrelid = ${table}::regclass and attnum > 0 and not attisdropped
+            and has_column_privilege(${role}, attrelid, attnum, 'UPDATE')
+          limit 1`.execute(trx);
+        const column = rows[0]?.column ?? 'tenant_id';
+        updates.set(role, `update ${table} set ${column} = ${column} returning 1`);
+      }
+      return updates;
+    });
+
+  /** Copies a row of the tenant. Columns that the database computes are left out. */
+  const copyOf = (table: string, row: string) =>
+    world.as(admin, async (trx) => {
+      const { rows: found } = await sql<{ columns: string }>`
+        select string_agg(quote_ident(attname), ', ' order by attnum) as columns from pg_attribute
+        where attrelid = ${table}::regclass and attnum > 0 and not attisdropped
+          and attgenerated = '' and attidentity = ''`.execute(trx);
+      const { columns } = found[0] ?? { columns: '' };
+      const quoted = `'${row.replaceAll("'", "''")}'`;
+      return `insert into ${table} (${columns}) select ${columns} from json_populate_record(null::${table}, ${quoted}) returning 1`;
+    });
+
+  test('the core fills every table of its own', () => {
+    const empty = [...statements].filter(([, { insert }]) => insert === undefined).map(([table]) => table);
+    const core = [
+      'comments',
+      'complaints',
+      'history',
+      'idempotency_keys',
+      'team_members',
+      'terms',
+      'watchers',
+      ...shared,
+    ];
+    expect(empty.filter((table) => core.includes(table))).toEqual([]);
+    expect([...statements.keys()]).toEqual(expect.arrayContaining(core));
+  });
+
+  async function verbs(scope: Scope, table: string) {
+    const { insert, updates } = statements.get(table) ?? {};
+    return {
+      select: (await touched(scope, `select 1 from ${table}`)) ?? 0,
+      update: (await touched(scope, updates?.get(scope.role) ?? '')) ?? 0,
+      delete: (await touched(scope, `delete from ${table} returning 1`)) ?? 0,
+      insert: insert === undefined ? undefined : await touched(scope, insert),
+    };
+  }
+  const nothing = { select: 0, update: 0, delete: 0, insert: undefined };
+
+  test.each(outsiders)('with %s, no table shows or takes a row', async (_what, scope) => {
+    const before = await world.rows();
+    for (const table of statements.keys()) {
+      const visible = await verbs(scope, table);
+      expect({ table, ...visible }).toEqual({ table, ...nothing });
+    }
+    expect(await world.rows()).toEqual(before);
+  });
+
+  test('another complainant of the tenant sees and writes no row of what is not shared', async () => {
+    const scope = { role: appRole, tenantId: acme, userId: neighbour.userId, userRole: 'complainant' };
+    for (const table of statements.keys()) {
+      if (shared.includes(table)) continue;
+      expect({ table, ...(await verbs(scope, table)) }).toEqual({ table, ...nothing });
+    }
+  });
+
+  test('a complainant sees their own complaint, without internal comments, and writes only as themselves', async () => {
+    const scope = { role: appRole, tenantId: acme, userId: complainant.userId, userRole: 'complainant' };
+    const bodies = await within(scope, (trx) => trx.selectFrom('comments').select('body').execute());
+    expect(bodies).toEqual([{ body: 'An answer' }]);
+    for (const table of ['complaints', 'history', 'watchers', 'idempotency_keys']) {
+      expect([table, await touched(scope, `select 1 from ${table}`)]).toEqual([table, 1]);
+    }
+    const [written] = await within(scope, (trx) => trx.selectFrom('complaints').select('id').execute());
+    const comment = (author: string, internal: boolean) =>
+      touched(
+        scope,
+        `insert into comments (tenant_id, id, complaint_id, author_id, author_role, body, internal, created_at)
+         values ('${acme}', gen_random_uuid(), '${written?.id}', '${author}', 'agent', 'x', ${internal}, now()) returning 1`,
+      );
+    expect(await comment(agent.userId, false)).toBeUndefined();
+    expect(await comment(complainant.userId, true)).toBeUndefined();
+    expect(await comment(complainant.userId, false)).toBe(1);
+    const history = (actor: string) =>
+      touched(
+        scope,
+        `insert into history (tenant_id, id, complaint_id, actor_id, actor_role, action, detail, created_at)
+         values ('${acme}', gen_random_uuid(), '${written?.id}', '${actor}', 'agent', 'filed', '{}', now()) returning 1`,
+      );
+    expect(await history(agent.userId)).toBeUndefined();
+  });
+
+  test('only an admin changes the catalogue, the teams and the settings', async () => {
+    for (const [userId, userRole] of [
+      [complainant.userId, 'complainant'],
+      [agent.userId, 'agent'],
+    ] as const) {
+      const scope = { role: appRole, tenantId: acme, userId, userRole };
+      for (const table of ['categories', 'teams', 'settings']) {
+        const changed = await touched(scope, statements.get(table)?.updates.get(appRole) ?? '');
+        expect([table, changed ?? 0]).toEqual([table, 0]);
+      }
+      expect(await touched(scope, 'delete from team_members returning 1')).toBe(0);
+    }
+  });
+
+  test('nothing remains on the connection: neither tenant, user nor role', async () => {
+    await expect(
+      within({ ...staff, tenantId: acme }, async (trx) => {
+        await sql`select 1/0`.execute(trx);
+      }),
+    ).rejects.toThrow(/division by zero/);
+    const { rows: left } = await within({ role: appRole }, (trx) =>
+      sql<object>`select current_setting('app.tenant_id') as tenant, current_setting('app.user_id') as user,
+        current_setting('app.role') as role`.execute(trx),
+    );
+    expect(left).toEqual([{ tenant: '', user: '', role: '' }]);
+  });
+});

@@ -54,6 +54,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'fetch-jwks.ts',
       'parse-jwks.ts',
       'key-set.ts',
+      'ignored-key.ts',
       'import-jwk.ts',
       'roca.ts',
     ],

@@ -106,7 +106,16 @@ function exampleClaims(principal: PolicyPrincipal, bound: boolean, issuer: Issue
 const noKeys: KeySet = {
   generation: 0,
   ready: true,
-  stats: { ageMs: 0, fetches: 0, failures: 0, keys: 0 },
+  stats: {
+    ageMs: 0,
+    fetches: 0,
+    failures: 0,
+    keys: 0,
+    held: [],
+    ignored: [],
+    nextInMs: undefined,
+    failure: undefined,
+  },
   find: () => undefined,
   lookup: async () => undefined,
   start() {},

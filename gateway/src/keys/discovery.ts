@@ -42,6 +42,7 @@ class DiscoveredKeySet implements KeySet {
   #next: Readonly<{ url: string; keys: KeySet }> | undefined;
   #generationBefore = 0;
   #failuresInARow = 0;
+  #failure: KeySet['stats']['failure'];
   #retryAtMs = Number.NEGATIVE_INFINITY;
   #running = false;
   #abort = new AbortController();
@@ -62,7 +63,18 @@ class DiscoveredKeySet implements KeySet {
   }
 
   get stats(): KeySet['stats'] {
-    return this.#held?.keys.stats ?? { ageMs: undefined, fetches: 0, failures: this.#failuresInARow, keys: 0 };
+    return (
+      this.#held?.keys.stats ?? {
+        ageMs: undefined,
+        fetches: 0,
+        failures: this.#failuresInARow,
+        keys: 0,
+        held: [],
+        ignored: [],
+        nextInMs: this.#running ? Math.max(0, this.#retryAtMs - this.#now()) : undefined,
+        failure: this.#failure,
+      }
+    );
   }
 
   find(kid: string, alg: string): ReturnType<KeySet['find']> {
@@ -110,6 +122,7 @@ class DiscoveredKeySet implements KeySet {
     if (signal.aborted) return;
     if (event.type === 'failed') {
       this.#failuresInARow += 1;
+      this.#failure = { reason: `metadata: ${event.reason}`, failuresInARow: this.#failuresInARow };
       const state = { held: this.ready, failuresInARow: this.#failuresInARow };
       const delayMs = retryDelayMs(state, this.#options.random?.() ?? Math.random());
       this.#retryAtMs = this.#now() + delayMs;

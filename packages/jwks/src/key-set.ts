@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import type { IgnoredKey } from './ignored-key.ts';
 
 export type KeySetStats = Readonly<{
   /** Milliseconds since a fetch last confirmed the held set. Undefined while no set is held. */
@@ -8,7 +9,18 @@ export type KeySetStats = Readonly<{
   failures: number;
   /** Usable keys held. */
   keys: number;
+  /** Their names. */
+  held: readonly HeldKey[];
+  /** Keys of the last set that cannot be used. */
+  ignored: readonly IgnoredKey[];
+  /** Milliseconds until the next fetch. Undefined where nothing is fetched. */
+  nextInMs: number | undefined;
+  /** The last failure, while fetches fail. */
+  failure: Readonly<{ reason: string; failuresInARow: number }> | undefined;
 }>;
+
+/** One usable key: its id, and the JOSE name of its algorithm. */
+export type HeldKey = Readonly<{ kid: string; alg: string }>;
 
 /**
  * The public keys of one signer. Use one key set per issuer: a `kid` of one issuer must never select the key of another
@@ -46,4 +58,12 @@ export class KeySetUnavailable extends Error {
 /** The index of a key: each `kid` names one key, and that key serves one algorithm. */
 export function keyIndex(kid: string, alg: string): string {
   return `${alg} ${kid}`;
+}
+
+/** Reverses {@link keyIndex}: neither a name of an algorithm nor a kid contains a space. */
+export function heldKeys(indexes: Iterable<string>): readonly HeldKey[] {
+  return Array.from(indexes, (index) => {
+    const [alg = '', kid = ''] = index.split(' ');
+    return { kid, alg };
+  });
 }

@@ -1,9 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { type ImportJwk, importPublicJwk, type JwkRefusal } from './import-jwk.ts';
+import type { IgnoredKey } from './ignored-key.ts';
+import { type ImportJwk, importPublicJwk } from './import-jwk.ts';
 import { keyIndex } from './key-set.ts';
-
-export type IgnoredReason = JwkRefusal | 'kid_missing' | 'kid_duplicate';
-export type IgnoredKey = Readonly<{ kid: string | undefined; reason: IgnoredReason }>;
 
 export type ParsedJwks = Readonly<{
   /** By {@link keyIndex}. */

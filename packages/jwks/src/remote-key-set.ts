@@ -1,9 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { assertUrl, type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
+import type { IgnoredKey } from './ignored-key.ts';
 import type { ImportJwk } from './import-jwk.ts';
-import { type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
-import { type IgnoredKey, type ParsedJwks, parseJwks } from './parse-jwks.ts';
+import { heldKeys, type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
+import { type ParsedJwks, parseJwks } from './parse-jwks.ts';
 import { refreshDelayMs, retryDelayMs, type Timers, unrefTimers } from './schedule.ts';
 
 export type KeySetEvent =
@@ -74,6 +75,8 @@ class RemoteKeySet implements KeySet {
   #fetches = 0;
   #failures = 0;
   #failuresInARow = 0;
+  #failure: KeySetStats['failure'];
+  #nextAtMs = 0;
   #retryAtMs = Number.NEGATIVE_INFINITY;
   #cooldownFromMs = Number.NEGATIVE_INFINITY;
   #pending: Promise<void> | undefined;
@@ -104,6 +107,10 @@ class RemoteKeySet implements KeySet {
       fetches: this.#fetches,
       failures: this.#failures,
       keys: this.#held?.keys.size ?? 0,
+      held: heldKeys(this.#held?.keys.keys() ?? []),
+      ignored: this.#ignored,
+      nextInMs: this.#running ? Math.max(0, this.#nextAtMs - this.#nowMs()) : undefined,
+      failure: this.#failure,
     };
   }
 
@@ -220,6 +227,7 @@ class RemoteKeySet implements KeySet {
     this.#heldAtMs = this.#nowMs();
     this.#maxAgeMs = maxAgeMs;
     this.#failuresInARow = 0;
+    this.#failure = undefined;
     const { cacheMaxAgeMs = 600_000 } = this.#options;
     const nextInMs = refreshDelayMs(maxAgeMs, { floorMs: this.#cooldownMs, cacheMaxAgeMs }, this.#random());
     this.#schedule(nextInMs);
@@ -232,6 +240,7 @@ class RemoteKeySet implements KeySet {
     this.#failuresInARow += 1;
     const failuresInARow = this.#failuresInARow;
     const nextInMs = retryDelayMs({ held: this.ready, failuresInARow }, this.#random());
+    this.#failure = { reason: detail === undefined ? reason : `${reason}: ${detail}`, failuresInARow };
     this.#retryAtMs = this.#nowMs() + nextInMs;
     this.#schedule(nextInMs);
     this.#options.onEvent?.({
@@ -244,6 +253,7 @@ class RemoteKeySet implements KeySet {
   }
 
   #schedule(delayMs: number): void {
+    this.#nextAtMs = this.#nowMs() + delayMs;
     this.#cancelTimer();
     if (this.#running) this.#cancelTimer = this.#timers.after(delayMs, () => void this.#fetch(this.#etag));
   }

@@ -1,6 +1,7 @@
+import type { IgnoredKey } from './ignored-key.ts';
 import type { ImportJwk } from './import-jwk.ts';
-import { type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
-import { type IgnoredKey, parseJwks } from './parse-jwks.ts';
+import { heldKeys, type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
+import { parseJwks } from './parse-jwks.ts';
 
 export type StaticKeySetOptions = Readonly<{
   /** JOSE names that this signer may use. */
@@ -24,7 +25,16 @@ export function staticKeySet(jwks: { keys: readonly unknown[] }, options: Static
   return {
     generation: 1,
     ready: true,
-    stats: { ageMs: 0, fetches: 0, failures: 0, keys: keys.size },
+    stats: {
+      ageMs: 0,
+      fetches: 0,
+      failures: 0,
+      keys: keys.size,
+      held: heldKeys(keys.keys()),
+      ignored: parsed.ignored,
+      nextInMs: undefined,
+      failure: undefined,
+    },
     find,
     lookup: async (kid, alg) => find(kid, alg),
     start() {},

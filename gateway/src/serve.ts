@@ -10,11 +10,13 @@ import {
 } from '@countersign/service-kit';
 import { createAdminApp } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-host.ts';
+import { createConsole, createObservations } from './admin/console/console.ts';
 import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
 import { registerSignatureMetrics } from './admin/signature-metrics.ts';
 import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
 import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
+import { version } from './config/version.ts';
 import { missingAgreementKey } from './keys/signing-keys.ts';
 import { createListener, type ListenerTimes } from './server/listener.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
@@ -102,7 +104,16 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   const nowSec = () => Math.floor(nowMs() / 1000);
   const metrics = createMetrics();
   const isDraining = () => health.draining;
-  const resources = createProcessResources(config, { metrics, logger, keySets, isDraining, nowMs });
+  const observations = config.admin.console ? createObservations(nowMs) : undefined;
+  const resources = createProcessResources(config, {
+    metrics,
+    logger,
+    keySets,
+    isDraining,
+    nowMs,
+    keepsTraffic: observations !== undefined,
+    onLag: observations?.onLag,
+  });
   const { connections, limitStore } = resources;
   // A reload loads the file in a thread, which clones the configuration. This clone makes the two comparable.
   const snapshot = await createCurrentSnapshot(structuredClone(config), resources).catch((error: unknown) => {
@@ -119,15 +130,41 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   registerSignatureMetrics(() => current().upstreams.all(), metrics);
   const loader = createConfigLoader();
   const { load = loader.load } = deps;
+  const countReload = registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics);
   const reloader: ConfigReloader = createConfigReloader({
     snapshot,
     load: () => load(config.file, env, { running: config, workers: worker?.count ?? 1 }),
-    count: registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics),
+    onReload(reload) {
+      countReload(reload.result);
+      observations?.onReload(reload);
+    },
     logger,
     nowMs,
     timing: reloadTiming,
   });
   const keySet = () => current().gatewayKeys.publicJwks(nowSec());
+  const operatorConsole =
+    observations &&
+    resources.traffic &&
+    createConsole(
+      {
+        ...observations,
+        current,
+        health,
+        reloadState: reloader.state,
+        traffic: resources.traffic,
+        tokenOutcomes: resources.tokenOutcomes,
+        openConnections: () => connections.size,
+        redisStatus: () => limitStore?.redis.status,
+        nowMs,
+        version: version(),
+      },
+      logger,
+    );
+  const moreRoutes = [
+    ...(worker === undefined ? [] : [workerAdminRoutes(metrics)]),
+    ...(operatorConsole === undefined ? [] : [operatorConsole.routes(worker === undefined ? 'pages' : 'json')]),
+  ];
   const servers = {
     internal: createListener(() => current().handlers.internal, { times: listenerTimes }),
     admin: createServiceServer(
@@ -140,7 +177,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         reloadState: reloader.state,
         logger,
         requireHost: worker === undefined ? requireAdminHost(config) : undefined,
-        moreRoutes: worker && workerAdminRoutes(metrics),
+        moreRoutes,
       }),
     ),
     public: createListener(() => current().handlers.public, {
@@ -161,6 +198,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     // Later, because public requests in flight may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
     clearInterval(review);
+    operatorConsole?.stop();
     snapshot.close();
     limitStore?.close();
     await resources.shared.closed();
@@ -182,6 +220,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
       const missing = missingAgreementKey(config, current().gatewayKeys.agreementKeys);
       if (missing !== undefined) logger.warn(missing);
       reloader.start();
+      operatorConsole?.start();
       const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };
       logger.info({ ports, routes: config.routes.length, config: config.hash.slice(0, 12) }, 'gateway listens');
       return { health, logger, drainDelayMs, ports, reload: reloader.reload, stop };

@@ -90,6 +90,7 @@ test('the admin listener of several workers applies the same rule', async () => 
       metrics: new Registry(),
       workers: () => [],
       logger: capturingLogger().logger,
+      consoleRoutes: undefined,
       requireHost: requireAdminHost({
         admin: { allowedHosts },
         listen: { public: address, admin: address, internal: address },

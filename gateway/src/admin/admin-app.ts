@@ -8,12 +8,12 @@ import {
   respondWithProblem,
 } from '@countersign/service-kit';
 import type { Express, RequestHandler, Router } from 'express';
-import helmet from 'helmet';
 import { errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp, keySetRoutes } from '../server/express-app.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
+import { adminHeaders } from './console/console-security.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
 
 export type AdminOptions = Readonly<{
@@ -27,14 +27,14 @@ export type AdminOptions = Readonly<{
   /** Undefined on a Unix socket, which browsers cannot reach. */
   requireHost?: RequestHandler | undefined;
   /** Routes in addition to those of every gateway. */
-  moreRoutes?: Router | undefined;
+  moreRoutes: readonly Router[];
 }>;
 
 /** The admin listener, for operators and the orchestrator. It must not be public: it holds no secret, but maps the network. */
 export function createAdminApp(options: AdminOptions): Express {
   const { health, metrics, keySet, current, nowMs, reloadState, logger, requireHost, moreRoutes } = options;
   const app = bareApp();
-  app.use(requestLog(logger), helmet(), requireWellFormed);
+  app.use(requestLog(logger), adminHeaders, requireWellFormed);
   if (requireHost !== undefined) app.use(requireHost);
   app.use(healthRoutes(health, metrics));
   app.use(keySetRoutes(keySet).router);
@@ -48,7 +48,7 @@ export function createAdminApp(options: AdminOptions): Express {
       issuers: [...trust.issuers.values()].map((issuer) => describeIssuer(issuer, nowMs())),
     });
   });
-  if (moreRoutes !== undefined) app.use(moreRoutes);
+  for (const router of moreRoutes) app.use(router);
   app.use(notFound, respondWithProblem(errorTable));
   return app;
 }

@@ -14,7 +14,10 @@ const loopbackNames = ['localhost', '127.0.0.1', '::1'];
  *
  * The middleware passes on AppError `misdirected_request`. A request without Host does not come from a browser; `demandWellFormed` checks it.
  */
-export function requireAdminHost({ admin, listen }: Pick<GatewayConfig, 'admin' | 'listen'>): RequestHandler {
+export function requireAdminHost({
+  admin,
+  listen,
+}: Readonly<{ admin: Pick<GatewayConfig['admin'], 'allowedHosts'>; listen: GatewayConfig['listen'] }>): RequestHandler {
   const allowed = new Set(admin.allowedHosts);
   const names = new Set([...loopbackNames, listen.admin.host.toLowerCase()]);
   return ({ headers, socket }, _res, next) => {

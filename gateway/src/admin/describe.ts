@@ -47,7 +47,7 @@ export function describeRoute(route: Route) {
   const { roles, tenantParam, scopes, clients, actors, claims } = route.allow;
   return {
     name: route.name,
-    listener: route.auth === 'service' ? 'internal' : 'public',
+    listener: route.auth === 'service' ? ('internal' as const) : ('public' as const),
     path: route.path,
     methods: servedMethods(route.methods),
     upstream: route.upstream.name,

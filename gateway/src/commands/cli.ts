@@ -1,4 +1,5 @@
 import { ConfigError, StartupError } from '@countersign/service-kit';
+import { version } from '../config/version.ts';
 import { check } from './check.ts';
 import { type Command, parseCommandLine, UsageError } from './command.ts';
 import { explain } from './explain.ts';
@@ -9,7 +10,6 @@ import { serve } from './serve.ts';
 import type { Terminal } from './terminal.ts';
 import { test } from './test.ts';
 import { token } from './token.ts';
-import { version } from './version.ts';
 
 const commands: readonly Command[] = [init, serve, check, test, explain, token, schema, keys];
 

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { AllowedParty, GatewayConfig, TestCaller } from '../config/config.ts';
 import { id, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
 import { assumedPrincipal, callerJson, callerText, issuerOf } from '../explain/assumed-caller.ts';
+import { callerOfToken } from '../explain/caller-of-token.ts';
 import { createDryRun, type Question } from '../explain/dry-run.ts';
 import type { AcceptedToken, Header } from '../explain/example-request.ts';
 import type { Explanation } from '../explain/explanation.ts';
@@ -93,17 +94,7 @@ async function callerWithToken(
     nowMs: terminal.nowMs(),
   });
   const { accepted } = report;
-  if (accepted !== undefined) {
-    const { claims } = accepted;
-    const bound = claims.jkt !== undefined || claims.certificate !== undefined;
-    const token = { claims };
-    if (claims.kind === 'client') {
-      const { kind, clientId, role: itsRole, tenantId } = claims;
-      return { caller: { kind, clientId, role: itsRole, tenantId, token, bound }, accepted };
-    }
-    const { kind, userId, role: itsRole, tenantId } = claims;
-    return { caller: { kind, userId, role: itsRole, tenantId, token, bound }, accepted };
-  }
+  if (accepted !== undefined) return { caller: callerOfToken(accepted), accepted };
   if (values.json === true) terminal.out(reportJson(report));
   else for (const line of tokenLines(report, terminal, false)) terminal.out(line);
   return undefined;

@@ -186,8 +186,8 @@ export type GatewayConfig = Readonly<{
   /** The values of the file without secrets, as JSON. One string passes between threads faster than a tree of objects. */
   redacted: string;
   listen: Readonly<{ public: Address; admin: Address; internal: Address }>;
-  /** `allowedHosts`: in lower case, with or without a port. */
-  admin: Readonly<{ allowedHosts: readonly string[] }>;
+  /** `console`: whether the admin listener has pages. `allowedHosts`: in lower case, with or without a port. */
+  admin: Readonly<{ console: boolean; allowedHosts: readonly string[] }>;
   /** The certificate of the public listener. Undefined: plain HTTP. */
   certificate: Certificate | undefined;
   /** The origins that clients may use. Empty: any `Host` is accepted. */

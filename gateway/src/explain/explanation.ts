@@ -17,7 +17,14 @@ export type Explanation = Readonly<{
   cors: readonly string[] | undefined;
   /** The gateway's refusal. Undefined when the request is forwarded or answered with 204. */
   answer:
-    | Readonly<{ status: number; code: Code; why: string | undefined; allow: readonly string[] | undefined }>
+    | Readonly<{
+        status: number;
+        code: Code;
+        why: string | undefined;
+        allow: readonly string[] | undefined;
+        /** The stage that refuses, by its name in `Stages`; `parser` before them. */
+        stage: string;
+      }>
     | undefined;
   /** The status and headers of the gateway's own response, to a CORS preflight, `OPTIONS *` or a request for metadata. */
   status: number | undefined;
@@ -68,6 +75,7 @@ export async function explainRequest(
         code,
         why: code === refusal ? why : sent.why,
         allow: code === refusal ? allow : undefined,
+        stage: sent.stage,
       },
     };
   }

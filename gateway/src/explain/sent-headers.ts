@@ -29,7 +29,8 @@ export type Sent = Readonly<{
 
 /** The gateway answers itself, with this status and these headers. */
 export type Answered = Readonly<{ status: number; answered: readonly Header[] }>;
-export type RefusedRequest = Readonly<{ refusal: Code; why: string }>;
+/** `stage`: the stage that refused it, by its name in {@link Stages}; `parser` before them. */
+export type RefusedRequest = Readonly<{ refusal: Code; why: string; stage: string }>;
 
 /**
  * Runs a request through the pipeline up to the point where it would be forwarded. Signs with a temporary key. Values that differ for each
@@ -52,8 +53,11 @@ export async function sentHeaders(
   const forward = async (reached: Signed) => {
     signed = reached;
   };
+  let stage = 'parser';
   const pipeline = createPipeline({
-    ...stagesFor(config, question, nowMs, accepted),
+    ...noting(stagesFor(config, question, nowMs, accepted), (name) => {
+      stage = name;
+    }),
     forwardHttp: forward,
     forwardUpgrade: forward,
   });
@@ -71,15 +75,31 @@ export async function sentHeaders(
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const { reason, header } = error.detail ?? {};
-    return { refusal: error.code as Code, why: [reason, header].filter((text) => text !== undefined).join(': ') };
+    const why = [reason, header].filter((text) => text !== undefined).join(': ');
+    return { refusal: error.code as Code, why, stage };
   }
   return signed === undefined ? answered : sentOf(signed, headers, config);
 }
 
 /** Node's parser and the listener refuse these methods before the pipeline. */
 function refusedMethod(method: string): RefusedRequest | undefined {
-  if (!METHODS.includes(method)) return { refusal: 'invalid_request', why: 'no method of HTTP' };
-  return method === 'CONNECT' ? { refusal: 'invalid_target', why: 'CONNECT is for proxies' } : undefined;
+  if (!METHODS.includes(method)) return { refusal: 'invalid_request', why: 'no method of HTTP', stage: 'parser' };
+  return method === 'CONNECT'
+    ? { refusal: 'invalid_target', why: 'CONNECT is for proxies', stage: 'parser' }
+    : undefined;
+}
+
+/** Reports the name of each stage before it runs. */
+function noting<All extends Readonly<Record<string, unknown>>>(stages: All, note: (stage: string) => void): All {
+  const entries = Object.entries(stages).map(([name, stage]) => {
+    if (typeof stage !== 'function') return [name, stage];
+    const noted = (...given: unknown[]) => {
+      note(name);
+      return stage(...given);
+    };
+    return [name, noted];
+  });
+  return Object.fromEntries(entries) as All;
 }
 
 function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number, accepted: AcceptedToken | undefined) {

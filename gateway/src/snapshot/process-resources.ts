@@ -6,7 +6,9 @@ import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
 import { createRespond, type Respond } from '../respond.ts';
 import { createAccessLog, type LogRequest } from '../telemetry/access-log.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../telemetry/metrics.ts';
+import { createTraffic, type Traffic } from '../telemetry/traffic.ts';
 import { createFailureThrottle, type FailureThrottle } from '../tokens/failure-throttle.ts';
+import { TokenOutcomes } from '../tokens/token-outcomes.ts';
 import { createOpenConnections, type OpenConnections } from '../upstreams/pool/open-connections.ts';
 import type { KeySetTiming } from './issuer-resources.ts';
 import { createSharedResources, type SharedResources } from './shared-resources.ts';
@@ -25,6 +27,9 @@ export type ProcessResources = Readonly<{
   uploads: ConcurrencyCounter;
   respond: Respond;
   logRequest: LogRequest;
+  tokenOutcomes: TokenOutcomes;
+  /** Undefined without the console. */
+  traffic: Traffic | undefined;
   isDraining(): boolean;
   nowMs(): number;
 }>;
@@ -33,6 +38,10 @@ export type ProcessResourcesOptions = Readonly<{
   metrics: Registry;
   logger: Logger;
   keySets: KeySetTiming | undefined;
+  /** Whether to keep the last requests and the traffic of the last hour, for the console. */
+  keepsTraffic?: boolean | undefined;
+  /** Called with the time that each revocation took to come into force. */
+  onLag?: ((issuer: string, lagMs: number) => void) | undefined;
   isDraining(): boolean;
   nowMs(): number;
 }>;
@@ -42,12 +51,19 @@ const refusedTokensPerMinute = 600;
 /** Connects to nothing yet. `limitStore.start` connects to Redis. */
 export function createProcessResources(
   { redis }: Pick<GatewayConfig, 'redis'>,
-  { metrics, logger, keySets, isDraining, nowMs }: ProcessResourcesOptions,
+  options: ProcessResourcesOptions,
 ): ProcessResources {
+  const { metrics, logger, keySets, isDraining, nowMs, keepsTraffic, onLag } = options;
   const connections = createOpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
-  const logRequest = createAccessLog(logger, createRequestMetrics(metrics));
-  const onRevocationLag = createRevocationLagMetric(metrics);
+  const requestMetrics = createRequestMetrics(metrics);
+  const traffic = keepsTraffic ? createTraffic(requestMetrics, nowMs) : undefined;
+  const logRequest = createAccessLog(logger, requestMetrics.count, traffic?.keep);
+  const countLag = createRevocationLagMetric(metrics);
+  const onRevocationLag = (issuer: string, lagMs: number) => {
+    countLag(issuer, lagMs);
+    onLag?.(issuer, lagMs);
+  };
   return {
     shared: createSharedResources({ connections, nowMs, logger, keySets, onRevocationLag }),
     connections,
@@ -59,6 +75,8 @@ export function createProcessResources(
     uploads: createConcurrencyCounter(),
     respond: createRespond(),
     logRequest,
+    tokenOutcomes: new TokenOutcomes(),
+    traffic,
     isDraining,
     nowMs,
   };

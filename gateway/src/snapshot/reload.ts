@@ -11,6 +11,8 @@ export type ReloadState = Readonly<{
   loadedAtMs: number;
   /** Undefined while the file is in force. `hash` is undefined if the refused file cannot be read. */
   refused: Readonly<{ atMs: number; hash: string | undefined; problems: readonly string[] }> | undefined;
+  /** Since when the file is refused, for whatever reasons. */
+  refusedSinceMs: number | undefined;
 }>;
 
 export type ConfigReloader = Readonly<{
@@ -30,6 +32,11 @@ export type ReloadTiming = Readonly<{
   warmUpMs?: number;
 }>;
 
+/** The result of one reload. `before` is the configuration that was in force. */
+export type Reload =
+  | Readonly<{ result: 'applied'; atMs: number; config: GatewayConfig; before: GatewayConfig }>
+  | Readonly<{ result: 'refused'; atMs: number; hash: string | undefined; problems: readonly string[] }>;
+
 export type ConfigReloaderOptions = Readonly<{
   snapshot: CurrentSnapshot;
   /** @throws ConfigError with every problem. */
@@ -37,7 +44,7 @@ export type ConfigReloaderOptions = Readonly<{
   logger: Logger;
   nowMs(): number;
   /** Called once for each file that was applied or refused. */
-  count(result: 'applied' | 'refused'): void;
+  onReload(reload: Reload): void;
   timing?: ReloadTiming | undefined;
 }>;
 
@@ -48,11 +55,12 @@ export type ConfigReloaderOptions = Readonly<{
  * when its problems change.
  */
 export function createConfigReloader(options: ConfigReloaderOptions): ConfigReloader {
-  const { snapshot, load, logger, nowMs, count } = options;
+  const { snapshot, load, logger, nowMs, onReload } = options;
   const { checkEveryMs = 500, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
   const { current } = snapshot;
   let loadedAtMs = nowMs();
   let refused: ReloadState['refused'];
+  let refusedSinceMs: number | undefined;
   let lastRead: readonly FileRead[] = current().config.files;
   let pending: Promise<void> = Promise.resolve();
   const timers: { stop(): void }[] = [];
@@ -61,18 +69,21 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
     lastRead = files;
     try {
       const config = await load();
+      const before = current().config;
       await snapshot.replace(config, warmUpMs);
       lastRead = config.files;
-      recordApplied(config);
+      recordApplied(config, before);
     } catch (error) {
       recordRefused(files[0], problemsOf(error));
     }
   }
 
-  function recordApplied({ hash, routes }: GatewayConfig): void {
+  function recordApplied(config: GatewayConfig, before: GatewayConfig): void {
+    const { hash, routes } = config;
     loadedAtMs = nowMs();
     refused = undefined;
-    count('applied');
+    refusedSinceMs = undefined;
+    onReload({ result: 'applied', atMs: loadedAtMs, config, before });
     logger.info({ config: hash.slice(0, 12), routes: routes.length }, 'configuration reloaded');
   }
 
@@ -80,8 +91,9 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
     const hash = file !== undefined && isHash(file.hash) ? file.hash : undefined;
     const isKnown = isDeepStrictEqual([refused?.hash, refused?.problems], [hash, problems]);
     refused = { atMs: nowMs(), hash, problems };
+    refusedSinceMs ??= refused.atMs;
     if (isKnown) return;
-    count('refused');
+    onReload({ result: 'refused', ...refused });
     const inForce = current().config.hash.slice(0, 12);
     for (const problem of problems)
       logger.error({ config: hash?.slice(0, 12), inForce, problem }, 'configuration refused');
@@ -101,7 +113,7 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
     return pending;
   }
 
-  const state = () => ({ loadedAtMs, refused });
+  const state = () => ({ loadedAtMs, refused, refusedSinceMs });
   const readNow = async () => apply(await Promise.all(lastRead.map(readAgain)));
   const retry = async () => {
     if (refused !== undefined) await readNow();

@@ -88,7 +88,7 @@ async function build(
     new Map([...config.upstreams].map(([name, upstream]) => [name, keep(shared.upstreams.acquire(upstream))])),
   );
   const trust = createTrust(config, { shared, gatewayKeys, keep, previous: previous?.trust.issuers });
-  const tokens = createAccessTokens(trust.issuers, nowMs, previous?.tokens);
+  const tokens = createAccessTokens(trust.issuers, nowMs, previous?.tokens, resources.tokenOutcomes);
   const { limiters, limiterFor } = createLimiters(resources.limitStore, previous?.limiters);
   const pipelines = await createPipelines({
     config,

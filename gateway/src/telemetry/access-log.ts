@@ -5,15 +5,19 @@ import type { CountRequest } from './metrics.ts';
 /** Logs and counts one request. Called once, when the request is over, however it ended. */
 export type LogRequest = (record: RequestRecord, status: number, isAborted: boolean) => void;
 
+/** Keeps one finished request for operators, by reference. */
+export type KeepRequest = (record: RequestRecord, status: number, isAborted: boolean, durationMs: number) => void;
+
 /**
  * Most requests are logged by a writer that makes no object. A line with `detail` or `err` goes through pino, which
  * redacts secrets in them. So does a 5xx, which is written at once.
  */
-export function createAccessLog(logger: Logger, countRequest: CountRequest): LogRequest {
+export function createAccessLog(logger: Logger, countRequest: CountRequest, keepRequest?: KeepRequest): LogRequest {
   const write = createLineWriter(logger, 'info', 'request');
   return (record, status, isAborted) => {
     const durationMs = performance.now() - record.startedAt;
     countRequest(record, status, durationMs);
+    keepRequest?.(record, status, isAborted, durationMs);
     if (status >= 500) logger.error(fieldsOf(record, status, isAborted, durationMs), 'request');
     else if (record.detail !== undefined || record.err !== undefined) {
       logger.info(fieldsOf(record, status, isAborted, durationMs), 'request');

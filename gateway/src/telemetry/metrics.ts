@@ -5,7 +5,13 @@ import type { RequestRecord } from '../exchange.ts';
 /** Counts one finished request. */
 export type CountRequest = (record: RequestRecord, status: number, durationMs: number) => void;
 
-export function createRequestMetrics(registry: Registry): CountRequest {
+export type RequestMetrics = Readonly<{
+  count: CountRequest;
+  durations: Histogram<'route' | 'status'>;
+  upstreamDurations: Histogram<'upstream'>;
+}>;
+
+export function createRequestMetrics(registry: Registry): RequestMetrics {
   const seconds = createHistogram({
     name: 'countersign_request_duration_seconds',
     help: 'From the request read to the response finished, by route and status.',
@@ -38,11 +44,12 @@ export function createRequestMetrics(registry: Registry): CountRequest {
     return series;
   }
 
-  return (record, status, durationMs) => {
+  function count(record: RequestRecord, status: number, durationMs: number): void {
     seriesOf(record.route ?? 'none', status).observe(durationMs / 1000);
     if (record.code !== undefined) refusals.inc({ code: record.code, fault: record.fault ?? 'ours' });
     if (record.upstreamMs !== undefined) seriesOfUpstream(record.upstream ?? 'none').observe(record.upstreamMs / 1000);
-  };
+  }
+  return { count, durations: seconds, upstreamDurations: upstreamSeconds };
 }
 
 /** Finds a series without making a key of the two values. */

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { AppError } from '../errors.ts';
 import { createRefusedTokens, rememberedRefusal } from './refused-tokens.ts';
+import type { TokenOutcomes } from './token-outcomes.ts';
 import { assertStillValid, type TrustedIssuer, type VerifiedToken } from './verified-token.ts';
 import { createTokenVerifier } from './verify-access-token.ts';
 
@@ -41,11 +42,13 @@ const placeOf = (text: string): string => text.slice(-43);
  *
  * @param previous The cache of the previous configuration. Entries of unchanged issuers are kept, so that a reload does
  *   not have to verify every token again.
+ * @param outcomes Counts the verifications.
  */
 export function createAccessTokens(
   issuers: ReadonlyMap<string, TrustedIssuer>,
   nowMs: () => number,
   previous?: Pick<AccessTokens, 'entries' | 'stats'>,
+  outcomes?: TokenOutcomes,
 ): AccessTokens {
   const verify = createTokenVerifier(issuers, nowMs);
   const verified = new LRUCache<string, Entry>({
@@ -71,9 +74,13 @@ export function createAccessTokens(
       // Cache a revoked token too. Its signature is still valid, so we do not verify it again each time it is sent.
       verified.set(placeOf(text), { text, token });
       assertStillValid(token, nowMs());
+      outcomes?.verified(token.issuer.config.issuer);
       return token;
     } catch (error) {
-      if (error instanceof AppError) refused.remember(text, keys, error);
+      if (error instanceof AppError) {
+        refused.remember(text, keys, error);
+        outcomes?.refused(error);
+      }
       throw error;
     } finally {
       pending.delete(text);

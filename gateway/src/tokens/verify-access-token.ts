@@ -43,7 +43,7 @@ export function createTokenVerifier(
       await compactVerify(token, key, { algorithms: [named] });
     } catch (cause) {
       // Any error of jose is the token's fault, including an ECDSA signature in DER or with r = s = 0.
-      throw new AppError('token_signature_invalid', { cause });
+      throw new AppError('token_signature_invalid', { cause, detail: { kid, issuer: config.issuer } });
     }
     refuseFirst(keyIssuerFinding(keyIssuer(key), String(iss), config), config);
     const claims = readClaims(header, payload, config, nowMs());

@@ -7,9 +7,9 @@ import {
   requestLog,
   respondWithProblem,
 } from '@countersign/service-kit';
-import type { Express, RequestHandler } from 'express';
-import helmet from 'helmet';
+import type { Express, RequestHandler, Router } from 'express';
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
+import { adminHeaders } from '../admin/console/console-security.ts';
 import { AppError, errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp } from '../server/express-app.ts';
@@ -23,6 +23,8 @@ export type PrimaryAdminOptions = Readonly<{
   workers(): readonly WorkerAdminClient[];
   logger: Logger;
   requireHost: RequestHandler;
+  /** Undefined without the console. */
+  consoleRoutes: Router | undefined;
 }>;
 
 // Every worker gives the same answer to these.
@@ -30,15 +32,16 @@ const askedOfOneWorker = ['/.well-known/jwks.json', '/config', '/routes', '/upst
 
 /** The admin listener of a gateway with several workers. It adds up their metrics, and passes other requests to one of them. */
 export function createPrimaryAdminApp(options: PrimaryAdminOptions): Express {
-  const { health, metrics, workers, logger, requireHost } = options;
+  const { health, metrics, workers, logger, requireHost, consoleRoutes } = options;
   const app = bareApp();
-  app.use(requestLog(logger), helmet(), requireWellFormed, requireHost);
+  app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost);
   const { contentType } = metrics;
   app.use(healthRoutes(health, { contentType, metrics: () => sumMetrics(metrics, workers()) }));
   app.get(askedOfOneWorker, async (req, res) => {
     const { status, type, body } = await firstAnswer(workers(), req.path);
     res.status(status).type(type).send(body);
   });
+  if (consoleRoutes !== undefined) app.use(consoleRoutes);
   app.use(notFound, respondWithProblem(errorTable));
   return app;
 }

@@ -12,11 +12,14 @@ import {
   StartupError,
 } from '@countersign/service-kit';
 import { requireAdminHost } from '../admin/admin-host.ts';
+import { consoleRoutes } from '../admin/console/console-routes.ts';
 import type { GatewayConfig } from '../config/config.ts';
+import { version } from '../config/version.ts';
 import { trackWorkerListeners } from './cluster-sockets.ts';
 import { createPrimaryAdminApp } from './primary-admin-app.ts';
 import { type SupervisedWorker, superviseWorker } from './supervised-worker.ts';
 import { createWorkerMetrics, describeUnready } from './worker-status.ts';
+import { workersData } from './workers-data.ts';
 
 export type PrimaryOptions = Readonly<{
   /** How many processes to run. */
@@ -46,13 +49,20 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   let publicPort = 0;
   let publicClosed: Promise<void> | undefined;
   const health = createHealth({ workers: () => describeUnready(workers) });
+  const serving = () =>
+    workers.flatMap((worker) => {
+      const admin = worker.admin();
+      return admin === undefined ? [] : [{ number: worker.number, admin }];
+    });
+  const pages = { data: workersData(serving), version: version(), nowMs: Date.now };
   const admin = createServiceServer(
     createPrimaryAdminApp({
       health,
       metrics: createWorkerMetrics(workers),
-      workers: () => workers.flatMap((worker) => worker.admin() ?? []),
+      workers: () => serving().map((worker) => worker.admin),
       logger,
       requireHost: requireAdminHost(config),
+      consoleRoutes: config.admin.console ? consoleRoutes(pages) : undefined,
     }),
   );
 

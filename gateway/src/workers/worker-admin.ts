@@ -3,13 +3,15 @@ import type { Server } from 'node:http';
 import type { Registry } from '@countersign/service-kit';
 import { Router } from 'express';
 import { ConnectionPool } from '../upstreams/http-client/connection-pool.ts';
-import { get as getFrom, headerOf } from '../upstreams/http-client/get.ts';
+import { type GetOptions, get as getFrom, headerOf } from '../upstreams/http-client/get.ts';
 import { createSocketOpener } from '../upstreams/http-client/open-socket.ts';
 
 // A worker's admin listener is a Unix socket in a directory that only the gateway's user can open. The primary reads it.
 
 const workerMetricsPath = '/metrics.json';
 const answerWithinMs = 2_000;
+// A token of an unknown key may need a fetch of the issuer's keys.
+const explainWithinMs = 10_000;
 const idleMs = 4_000;
 // The metrics of a worker with many routes.
 const maxBodyBytes = 256 * 1024 * 1024;
@@ -21,6 +23,8 @@ export type WorkerAnswer = Readonly<{ status: number; type: string; body: string
 export type WorkerAdminClient = Readonly<{
   /** @throws Error when the worker does not answer within 2 s. */
   get(path: string): Promise<WorkerAnswer>;
+  /** Posts JSON. @throws Error when the worker does not answer within 10 s. */
+  post(path: string, body: string): Promise<WorkerAnswer>;
   /** @returns The worker's metrics as JSON, which prom-client can aggregate. */
   metrics(): Promise<WorkerAnswer>;
   close(): Promise<void>;
@@ -36,16 +40,19 @@ export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
     bodyTimeoutMs: answerWithinMs,
     idleTimeoutMs: idleMs,
   });
-  async function get(path: string): Promise<WorkerAnswer> {
-    const response = await getFrom(pool, path, { maxBodyBytes, timeoutMs: answerWithinMs });
+  async function ask(path: string, options: Pick<GetOptions, 'headers' | 'post' | 'timeoutMs'>): Promise<WorkerAnswer> {
+    const response = await getFrom(pool, path, { maxBodyBytes, ...options });
     return {
       status: response.status,
       type: headerOf(response, 'content-type') ?? '',
       body: response.body.toString('utf8'),
     };
   }
+  const get = (path: string) => ask(path, { timeoutMs: answerWithinMs });
   return {
     get,
+    post: (path, body) =>
+      ask(path, { headers: ['content-type', 'application/json'], post: Buffer.from(body), timeoutMs: explainWithinMs }),
     metrics: () => get(workerMetricsPath),
     close: () => {
       pool.destroy();

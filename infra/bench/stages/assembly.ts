@@ -107,7 +107,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       response.writeHead(200, headers).end(body);
     },
     log: createAccessLog(logger, () => {}),
-    count: createRequestMetrics(createMetrics()),
+    count: createRequestMetrics(createMetrics()).count,
     holdingHandlers: (hold) =>
       createHandlers({
         pipeline: {

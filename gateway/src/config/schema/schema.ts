@@ -45,6 +45,12 @@ export const schema = z
     listen: listen.prefault({}).describe('The addresses of the listeners.'),
     admin: z
       .strictObject({
+        console: z
+          .boolean()
+          .default(true)
+          .describe(
+            'Whether the admin listener serves the console and its JSON, and keeps the last requests for them.',
+          ),
         allowedHosts: unique(allowedHost)
           .prefault([])
           .describe(

@@ -12,6 +12,8 @@ export type GetOptions = Readonly<{
   timeoutMs: number;
   /** Ends the exchange with its reason. */
   signal?: AbortSignal;
+  /** The body of a POST. Default: a GET. */
+  post?: Buffer;
 }>;
 
 export type GotResponse = Readonly<{
@@ -28,7 +30,7 @@ export type GotResponse = Readonly<{
  *   reason of the signal.
  */
 export function get(pool: ConnectionPool, path: string, options: GetOptions): Promise<GotResponse> {
-  const { headers = [], timeoutMs, signal } = options;
+  const { headers = [], timeoutMs, signal, post } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
@@ -36,7 +38,10 @@ export function get(pool: ConnectionPool, path: string, options: GetOptions): Pr
     }
     const whole = new WholeResponse(options);
     const timeouts = { headTimeoutMs: timeoutMs, bodyTimeoutMs: timeoutMs };
-    const exchange = pool.send({ method: 'GET', path, headers, body: null, ...timeouts }, whole);
+    const exchange = pool.send(
+      { method: post === undefined ? 'GET' : 'POST', path, headers, body: post ?? null, ...timeouts },
+      whole,
+    );
     const timer = setTimeout(() => exchange.abort(whole.timeout()), timeoutMs);
     const onAbort = () => exchange.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort);

@@ -11,6 +11,9 @@ export type HistogramOptions<Label extends string> = Readonly<{
 
 /** A histogram whose series are made once and then kept by the caller. */
 export type Histogram<Label extends string> = Readonly<{
+  buckets: readonly number[];
+  /** All series, in the order in which they were made. */
+  all: readonly Series[];
   /** Adds a series. The caller asks once for each set of values, because a second series would be exported too. */
   series(labels: Readonly<Record<Label, string>>): Series;
 }>;
@@ -63,6 +66,8 @@ export function createHistogram<Label extends string>(options: HistogramOptions<
   // The registry only calls `get` and `reset`. Its type names the four classes of prom-client.
   registry.registerMetric(metric as unknown as Metric<Label>);
   return {
+    buckets,
+    all,
     series(labels) {
       const series = new Series(labels, buckets);
       all.push(series);

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { time, timeOf } from './values.ts';
+import { defineView } from './view.ts';
+
+const change = z
+  .object({
+    at: time,
+    kind: z
+      .string()
+      .describe('Such as `upstream`, `target`, `breaker`, `keys`, `revocations`, `configuration`, `gateway`.'),
+    name: z.string(),
+    from: z.string(),
+    to: z.string(),
+    why: z.string().nullable(),
+    worker: z.int().nullable(),
+  })
+  .meta({ id: 'Event' });
+export type EventItem = z.output<typeof change>;
+
+const eventList = z.object({ events: z.array(change) });
+export type EventList = z.output<typeof eventList>;
+
+const keptEvents = 200;
+
+export const eventsView = defineView({
+  path: '/events',
+  operationId: 'listEvents',
+  tag: 'State',
+  summary: 'The last 200 changes of states, newest first',
+  response: eventList,
+  read: ({ states }) => ({
+    events: states.changes().map(({ atMs, kind, name, from, to, why }) => ({
+      at: timeOf(atMs),
+      kind,
+      name,
+      from,
+      to,
+      why: why === undefined || why === '' ? null : why,
+      worker: null,
+    })),
+  }),
+  number: ({ events }, worker) => ({ events: events.map((event) => ({ ...event, worker })) }),
+  merge: (parts) => ({
+    events: parts
+      .flatMap(({ events }) => events)
+      .sort((a, b) => (a.at < b.at ? 1 : -1))
+      .slice(0, keptEvents),
+  }),
+});

@@ -1,0 +1,70 @@
+import type { Endpoint, Health } from '@countersign/service-kit';
+import type { z } from 'zod';
+import type { ReloadState } from '../../../snapshot/reload.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import type { Traffic } from '../../../telemetry/traffic.ts';
+import type { TokenOutcomes } from '../../../tokens/token-outcomes.ts';
+import type { ReloadLog } from '../observe/reload-log.ts';
+import type { RevocationLag } from '../observe/revocation-lag.ts';
+import type { StateHistory } from '../observe/state-history.ts';
+
+/** What the console of one process is made from. */
+export type ConsoleSources = Readonly<{
+  current(): Snapshot;
+  health: Health;
+  reloadState(): ReloadState;
+  traffic: Traffic;
+  tokenOutcomes: TokenOutcomes;
+  states: StateHistory;
+  reloads: ReloadLog;
+  lag: RevocationLag;
+  /** WebSockets and event streams that are open. */
+  openConnections(): number;
+  /** Undefined without Redis. */
+  redisStatus(): string | undefined;
+  nowMs(): number;
+  startedAtMs: number;
+  version: string;
+}>;
+
+/** The values of a request to a view: its path parameters and its query. */
+export type ViewQuery = Readonly<Record<string, string | undefined>>;
+
+/** One view of the gateway: read in each process, and merged by the primary of several workers. */
+export type View<Data = unknown> = Readonly<{
+  /** The route under `/api`, with the schemas of its query and its response. */
+  endpoint: Endpoint;
+  /** @returns Undefined when there is no such thing, which is a 404. */
+  read(sources: ConsoleSources, query: ViewQuery): Data | undefined;
+  /** @param parts At least one, of one process each. */
+  merge(parts: readonly Data[], query: ViewQuery): Data;
+  /** Writes the number of its worker into the data of one process. */
+  number?(part: Data, worker: number): Data;
+}>;
+
+type ViewParts<Schema extends z.ZodType> = Readonly<{
+  path: string;
+  operationId: string;
+  tag: string;
+  summary: string;
+  query?: z.ZodObject;
+  response: Schema;
+}> &
+  Pick<View<z.output<Schema>>, 'read' | 'merge' | 'number'>;
+
+/** Declares a view. */
+export function defineView<Schema extends z.ZodType>(parts: ViewParts<Schema>): View<z.output<Schema>> {
+  const { path, operationId, tag, summary, query, response, read, merge, number } = parts;
+  const endpoint: Endpoint = {
+    method: 'get',
+    path: `/api${path}`,
+    operationId,
+    tag,
+    summary,
+    callers: ['anonymous'],
+    ...(query !== undefined && { query }),
+    responses: { 200: response },
+    errors: [],
+  };
+  return { endpoint, read, merge, ...(number && { number }) };
+}

@@ -1,0 +1,46 @@
+import { certificatesView } from './api/certificates.ts';
+import { eventsView } from './api/events.ts';
+import { type ExplainAnswer, type ExplainQuestion, explainNow } from './api/explain.ts';
+import { issuersView } from './api/issuers.ts';
+import { limitsView } from './api/limits.ts';
+import { processesView } from './api/process.ts';
+import { reloadsView } from './api/reloads.ts';
+import { requestsView, requestView } from './api/requests.ts';
+import { revocationsView } from './api/revocations.ts';
+import { routesView, routeView } from './api/routes.ts';
+import { trafficView } from './api/traffic.ts';
+import { upstreamsView } from './api/upstreams.ts';
+import type { ConsoleSources, View, ViewQuery } from './api/view.ts';
+
+/** All views, in the order of the API. */
+export const views = [
+  trafficView,
+  routesView,
+  routeView,
+  requestsView,
+  requestView,
+  upstreamsView,
+  issuersView,
+  revocationsView,
+  limitsView,
+  reloadsView,
+  certificatesView,
+  processesView,
+  eventsView,
+] as unknown as readonly View[];
+
+/** Where the console's routes get their data: from this process, or from all workers. */
+export type ConsoleData = Readonly<{
+  /** @returns Undefined when there is no such thing. */
+  read<Data>(view: View<Data>, query: ViewQuery): Promise<Data | undefined>;
+  explain(asked: ExplainQuestion): Promise<ExplainAnswer>;
+  /** The numbers of the workers. Empty without workers. */
+  workers(): readonly number[];
+}>;
+
+/** The data of this process alone. */
+export const ownData = (sources: ConsoleSources): ConsoleData => ({
+  read: async (view, query) => view.read(sources, query),
+  explain: (asked) => explainNow(asked, sources),
+  workers: () => [],
+});

@@ -1,0 +1,119 @@
+import { AppError, createRouter, formBody, jsonBody, parseForm, parseJson } from '@countersign/service-kit';
+import type { Request, RequestHandler, Response, Router } from 'express';
+import { ZodError } from 'zod';
+import { explainEndpoint, explainQuestion } from './api/explain.ts';
+import type { View, ViewQuery } from './api/view.ts';
+import { type ConsoleData, views } from './console-data.ts';
+import { consolePages, frameFor } from './console-pages.ts';
+import { refuseCrossSite } from './console-security.ts';
+import { consoleApi } from './openapi.ts';
+import { readAssets } from './pages/assets.ts';
+import { explainPage, type FormError } from './pages/explain.ts';
+import { layout, type Page } from './pages/layout.ts';
+
+export type ConsoleRoutesOptions = Readonly<{
+  data: ConsoleData;
+  version: string;
+  nowMs(): number;
+}>;
+
+/** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
+const maxBodyBytes = 64 * 1024;
+
+/** The JSON of the console. A worker serves only this, to the primary. */
+export function consoleApiRoutes(data: ConsoleData): Router {
+  const router = createRouter();
+  router.use(['/api'], notStored);
+  for (const view of views) serveView(router, view, data);
+  const description = JSON.stringify(consoleApi());
+  getOnly(router, '/api/openapi.json', (_req, res) => void res.type('application/json').send(description));
+  router.post(explainEndpoint.path, refuseCrossSite, parseJson(maxBodyBytes), async (req, res) => {
+    res.json(await data.explain(explainQuestion.parse(jsonBody(req) ?? {})));
+  });
+  router.all(explainEndpoint.path, allowOnly('POST'));
+  return router;
+}
+
+/** The console: its pages, its JSON, its style sheet and its script. */
+export function consoleRoutes(options: ConsoleRoutesOptions): Router {
+  const { data, nowMs, version } = options;
+  const { assets, urls } = readAssets();
+  const router = createRouter();
+  router.use(consoleApiRoutes(data));
+  for (const { path, type, body } of assets) {
+    getOnly(
+      router,
+      path,
+      (_req, res) => void res.set('cache-control', 'public, max-age=31536000, immutable').type(type).send(body),
+    );
+  }
+  const render = async (req: Request, res: Response, page: Page, status = 200) => {
+    const frame = await frameFor({ data, version, nowMs: nowMs(), assets: urls, path: req.path, query: queryOf(req) });
+    res.status(status).type('html').send(layout(page, frame).text);
+  };
+  for (const { path, page } of consolePages) {
+    if (path === '/console/explain') router.post(path, notStored, refuseCrossSite, parseForm(maxBodyBytes), explain);
+    getOnly(
+      router,
+      path,
+      notStored,
+      async (req, res) => {
+        const made = await page({ data, nowMs: nowMs(), query: { ...queryOf(req), ...paramsOf(req) } });
+        if (made === undefined) throw new AppError('not_found');
+        await render(req, res, made);
+      },
+      path === '/console/explain' ? 'GET, HEAD, POST' : undefined,
+    );
+  }
+
+  async function explain(req: Request, res: Response): Promise<void> {
+    const given = (formBody(req) ?? {}) as ViewQuery;
+    // The token must not come back in the page.
+    const { token: _token, ...shown } = given;
+    try {
+      await render(req, res, explainPage(shown, await data.explain(explainQuestion.parse(given))));
+    } catch (error) {
+      const errors = formErrors(error);
+      if (errors === undefined) throw error;
+      await render(req, res, explainPage(shown, undefined, errors), 422);
+    }
+  }
+  return router;
+}
+
+function serveView(router: Router, view: View, data: ConsoleData): void {
+  getOnly(router, view.endpoint.path, async (req, res) => {
+    const found = await data.read(view, { ...queryOf(req), ...paramsOf(req) });
+    if (found === undefined) throw new AppError('not_found');
+    res.json(found);
+  });
+}
+
+function getOnly(router: Router, path: string, ...rest: readonly (RequestHandler | string | undefined)[]): void {
+  const handlers = rest.filter((one) => typeof one === 'function');
+  const allow = rest.find((one) => typeof one === 'string') ?? 'GET, HEAD';
+  router.get(path, ...handlers);
+  router.all(path, allowOnly(allow));
+}
+
+const allowOnly =
+  (allow: string): RequestHandler =>
+  (_req, _res, next) =>
+    next(new AppError('method_not_allowed', { headers: { allow } }));
+
+const notStored: RequestHandler = (_req, res, next) => {
+  res.set('cache-control', 'no-store');
+  next();
+};
+
+/** A repeated parameter counts once. */
+function queryOf(req: Request): ViewQuery {
+  return Object.fromEntries(new URL(req.originalUrl, 'http://admin').searchParams);
+}
+
+const paramsOf = (req: Request): ViewQuery => req.params as ViewQuery;
+
+function formErrors(error: unknown): readonly FormError[] | undefined {
+  if (error instanceof ZodError) return error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
+  return error instanceof AppError ? error.errors : undefined;
+}

@@ -1,0 +1,69 @@
+import type { Logger } from '@countersign/service-kit';
+import type { Router } from 'express';
+import type { Reload } from '../../snapshot/reload.ts';
+import type { ConsoleSources } from './api/view.ts';
+import { ownData } from './console-data.ts';
+import { consoleApiRoutes, consoleRoutes } from './console-routes.ts';
+import { observeStates } from './observe/observe-states.ts';
+import { ReloadLog } from './observe/reload-log.ts';
+import { RevocationLag } from './observe/revocation-lag.ts';
+import { StateHistory } from './observe/state-history.ts';
+
+/** What the console records while the gateway runs. Made before the parts that report to it. */
+export type Observations = Readonly<{
+  states: StateHistory;
+  reloads: ReloadLog;
+  lag: RevocationLag;
+  startedAtMs: number;
+  onReload(reload: Reload): void;
+  onLag(issuer: string, lagMs: number): void;
+}>;
+
+export function createObservations(nowMs: () => number): Observations {
+  const reloads = new ReloadLog();
+  const lag = new RevocationLag();
+  return {
+    states: new StateHistory(),
+    reloads,
+    lag,
+    startedAtMs: nowMs(),
+    onReload: reloads.add,
+    onLag: (issuer, lagMs) => lag.add(issuer, lagMs, nowMs()),
+  };
+}
+
+export type Console = Readonly<{
+  /** With pages; or the JSON alone, for the primary of several workers. */
+  routes(kind: 'pages' | 'json'): Router;
+  /** Starts to look at the states of all parts, once a second. */
+  start(): void;
+  stop(): void;
+}>;
+
+const observeEveryMs = 1_000;
+
+export function createConsole(sources: ConsoleSources, logger: Logger): Console {
+  const { states, traffic, nowMs, version } = sources;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function observe(): Promise<void> {
+    traffic.history.sample(nowMs());
+    try {
+      states.observe(await observeStates(sources), nowMs());
+    } catch (error) {
+      logger.error({ err: error }, 'the console cannot read the states of the gateway');
+    }
+  }
+
+  return {
+    routes(kind) {
+      const data = ownData(sources);
+      return kind === 'json' ? consoleApiRoutes(data) : consoleRoutes({ data, version, nowMs });
+    },
+    start() {
+      void observe();
+      timer = setInterval(() => void observe(), observeEveryMs).unref();
+    },
+    stop: () => clearInterval(timer),
+  };
+}

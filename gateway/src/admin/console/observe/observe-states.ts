@@ -1,0 +1,102 @@
+import type { Health } from '@countersign/service-kit';
+import type { ReloadState } from '../../../snapshot/reload.ts';
+import type { Snapshot } from '../../../snapshot/snapshot.ts';
+import type { TrustedIssuer } from '../../../tokens/verified-token.ts';
+import type { OpenUpstream } from '../../../upstreams/pool/open-upstream.ts';
+import type { Target } from '../../../upstreams/pool/target.ts';
+import type { Observed } from './state-history.ts';
+
+export type StateSources = Readonly<{
+  current(): Pick<Snapshot, 'config' | 'trust' | 'upstreams'>;
+  health: Pick<Health, 'ready'>;
+  reloadState(): ReloadState;
+  /** Undefined without Redis. */
+  redisStatus(): string | undefined;
+  nowMs(): number;
+}>;
+
+/** The states of all parts now. */
+export async function observeStates(sources: StateSources): Promise<readonly Observed[]> {
+  const { current, health, reloadState, redisStatus, nowMs } = sources;
+  const { trust, upstreams } = current();
+  const { ok, checks } = await health.ready();
+  const failing = Object.entries(checks).filter(([, state]) => state !== 'ok');
+  const redis = redisStatus();
+  return [
+    {
+      kind: 'gateway',
+      name: '',
+      state: ok ? 'ready' : 'not ready',
+      why: failing.map((check) => check.join(': ')).join('; '),
+    },
+    configurationState(reloadState()),
+    ...(redis === undefined
+      ? []
+      : [{ kind: 'redis', name: '', state: redis === 'ready' ? 'connected' : 'not connected' }]),
+    ...[...upstreams.all()].flatMap(upstreamStates),
+    ...[...trust.issuers.values()].flatMap((issuer) => issuerStates(issuer, nowMs())),
+  ];
+}
+
+function configurationState({ loadedAtMs, refused, refusedSinceMs }: ReloadState): Observed {
+  return refused === undefined
+    ? { kind: 'configuration', name: '', state: 'in force', sinceMs: loadedAtMs }
+    : { kind: 'configuration', name: '', state: 'refused', sinceMs: refusedSinceMs, why: refused.problems[0] };
+}
+
+function upstreamStates(opened: OpenUpstream): Observed[] {
+  const { upstream, targets, breaker, nowMs } = opened;
+  const { name } = upstream;
+  const now = nowMs();
+  const available = targets.filter((target) => target.isAvailable(now)).length;
+  const circuit = breaker?.state(now);
+  const why = targets.find((target) => !target.isAvailable(now))?.lastError?.code;
+  const state: Observed =
+    circuit === 'open' || available === 0
+      ? { kind: 'upstream', name, state: 'out', why: circuit === 'open' ? 'the circuit breaker is open' : why }
+      : available < targets.length || circuit === 'half-open'
+        ? {
+            kind: 'upstream',
+            name,
+            state: 'degraded',
+            why: circuit === 'half-open' ? 'the circuit breaker is half open' : why,
+          }
+        : {
+            kind: 'upstream',
+            name,
+            state: targets.some(({ health }) => health.checks !== 'none') ? 'up' : 'not checked',
+          };
+  return [
+    state,
+    ...(circuit === undefined ? [] : [{ kind: 'breaker', name, state: circuit }]),
+    ...targets.map((target) => ({ kind: 'target', name: `${name} ${target.origin}`, ...targetState(target, now) })),
+  ];
+}
+
+function targetState(target: Target, now: number): Pick<Observed, 'state' | 'why'> {
+  const { checks, ejectedForMs } = target.health;
+  const why = target.lastError?.code;
+  if (checks === 'failing') return { state: 'checks fail', why };
+  if (ejectedForMs > 0) return { state: 'ejected', why };
+  if (!target.isAvailable(now)) return { state: 'full' };
+  return { state: checks === 'passing' ? 'healthy' : 'not checked' };
+}
+
+function issuerStates({ config, keys, revocations }: TrustedIssuer, now: number): Observed[] {
+  const { issuer: name } = config;
+  const { failure, held } = keys.stats;
+  const states: Observed[] = [
+    {
+      kind: 'keys',
+      name,
+      state: !keys.ready ? 'none' : failure === undefined ? 'current' : 'cannot be refreshed',
+      why: failure?.reason,
+    },
+    ...held.map(({ kid, alg }) => ({ kind: 'key', name: `${name} ${alg} ${kid}`, state: 'held' })),
+  ];
+  if (revocations === undefined) return states;
+  const staleness = revocations.stalenessMs(now);
+  const isStale = staleness !== undefined && staleness > (config.revocations?.maxStalenessMs ?? 0);
+  const state = !revocations.ready ? 'not read' : isStale ? 'stale' : 'current';
+  return [...states, { kind: 'revocations', name, state }];
+}

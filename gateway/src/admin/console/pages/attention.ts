@@ -1,0 +1,82 @@
+import { duration } from './format.ts';
+import type { OverviewData } from './overview-data.ts';
+import { type Mood, moodOf } from './parts.ts';
+
+/** One thing that an operator should look at. */
+export type Attention = Readonly<{
+  mood: Mood;
+  what: string;
+  state: string;
+  since: string | undefined;
+  why: string;
+  to: string;
+}>;
+
+const soonDays = 21;
+
+/** Everything that is not in order, the worst first. */
+export function attentionOf(data: Omit<OverviewData, 'refused' | 'events' | 'traffic'>): readonly Attention[] {
+  const { processes, upstreams, issuers, revocations, reloads, limits, certificates } = data;
+  const all: Attention[] = [];
+  const add = (
+    what: string,
+    to: string,
+    { state, since, why }: { state: string; since: string; why: string | null },
+  ) => {
+    const mood = moodOf(state);
+    if (mood === 'warn' || mood === 'bad') all.push({ mood, what, state, since, why: why ?? '', to });
+  };
+  for (const { worker, state } of processes.processes) {
+    add(worker === null ? 'Gateway' : `Worker ${worker}`, '/console/workers', state);
+  }
+  add('Configuration file', '/console/reloads', reloads.state);
+  if (reloads.in_force.length > 1) {
+    const why = 'the workers serve different configurations';
+    all.push({ mood: 'warn', what: 'Configuration', state: 'differs', since: undefined, why, to: '/console/workers' });
+  }
+  for (const { name, state } of upstreams.upstreams)
+    add(`Upstream ${name}`, `/console/upstreams#${encodeURIComponent(name)}`, state);
+  for (const { issuer, state } of issuers.issuers) add(`Keys of ${issuer}`, '/console/issuers', state);
+  for (const { issuer, state, refused_before } of revocations.issuers) {
+    add(`Revocations of ${issuer}`, '/console/revocations', state);
+    if (refused_before !== null) {
+      const why = 'more was revoked than fits in memory, so older tokens are refused';
+      all.push({
+        mood: 'bad',
+        what: `Revocations of ${issuer}`,
+        state: 'overflow',
+        since: undefined,
+        why,
+        to: '/console/revocations',
+      });
+    }
+  }
+  if (limits.redis !== null && limits.redis !== 'ready') {
+    const why = 'limits follow onStoreFailure';
+    all.push({ mood: 'bad', what: 'Redis', state: 'not connected', since: undefined, why, to: '/console/limits' });
+  }
+  for (const { use, subject, days_left } of certificates.certificates) {
+    if (days_left > soonDays) continue;
+    const state = days_left < 0 ? 'expired' : `${duration(days_left * 86_400_000)} left`;
+    const mood = days_left < 7 ? 'bad' : 'warn';
+    all.push({
+      mood,
+      what: `Certificate of the ${use}`,
+      state,
+      since: undefined,
+      why: subject,
+      to: '/console/certificates',
+    });
+  }
+  for (const { use, problem } of certificates.trouble) {
+    all.push({
+      mood: 'warn',
+      what: `TLS files of ${use}`,
+      state: 'old',
+      since: undefined,
+      why: problem,
+      to: '/console/certificates',
+    });
+  }
+  return all.sort((a, b) => Number(b.mood === 'bad') - Number(a.mood === 'bad'));
+}

@@ -1,0 +1,107 @@
+import { exact, number } from './format.ts';
+import { type Html, html } from './html.ts';
+
+export type Line = Readonly<{
+  label: string;
+  /** A class of the style sheet, which has its color. */
+  look: string;
+  /** Null: unknown. */
+  values: readonly (number | null)[];
+}>;
+
+export type ChartOptions = Readonly<{
+  title: string;
+  lines: readonly Line[];
+  /** Stacked areas, or lines over one another. */
+  kind: 'stacked' | 'lines';
+  start: string;
+  stepSec: number;
+  /** Writes a value of the axis. */
+  format(value: number): string;
+  /** The values now, in words, for readers who do not see the picture. */
+  summary: string;
+}>;
+
+const width = 600;
+const height = 150;
+
+/** A chart as SVG that stretches to its place. Its labels are HTML, so that they keep their size. */
+export function chart(options: ChartOptions): Html {
+  const { title, lines, kind, start, stepSec, format, summary } = options;
+  const drawn = kind === 'stacked' ? stacked(lines) : lines.map((line) => ({ ...line, base: undefined }));
+  const top = niceCeiling(Math.max(...drawn.flatMap(({ values }) => values.map((value) => value ?? 0)), 0));
+  const paths = drawn.map(({ look, values, base }) =>
+    kind === 'stacked'
+      ? html`<path class="area ${look}" d="${areaPath(values, base ?? [], top)}"/>`
+      : html`<path class="line ${look}" d="${linePath(values, top)}"/>`,
+  );
+  const minutes = Math.round(((lines[0]?.values.length ?? 0) * stepSec) / 60);
+  return html`<figure class="chart"><figcaption><span class="chart-title">${title}</span><span class="legend">${lines.map(
+    ({ label, look }) => html`<span class="key ${look}">${label}</span>`,
+  )}</span></figcaption>
+<div class="plot"><div class="axis" aria-hidden="true"><span>${format(top)}</span><span>${format(top / 2)}</span><span>0</span></div>
+<svg role="img" aria-label="${title}, from ${exact(start)}: ${summary}" viewBox="0 0 ${width} ${height}" preserveAspectRatio="none">
+<path class="grid" d="M0 .5H${width}M0 ${height / 2}H${width}M0 ${height - 0.5}H${width}"/>${paths}</svg></div>
+<div class="times" aria-hidden="true"><span>${minutes} min ago</span><span>${Math.round(minutes / 2)} min</span><span>now</span></div></figure>`;
+}
+
+/** Joins neighbours, so that a picture has about 120 points. */
+export function joined(values: readonly number[], points = 120): number[] {
+  const size = Math.max(1, Math.floor(values.length / points));
+  const groups: number[] = [];
+  for (let at = 0; at < values.length; at += size) {
+    groups.push(values.slice(at, at + size).reduce((sum, value) => sum + value, 0));
+  }
+  return groups;
+}
+
+type Drawn = Line & Readonly<{ base: readonly number[] | undefined }>;
+
+function stacked(lines: readonly Line[]): Drawn[] {
+  let below: readonly number[] = lines[0]?.values.map(() => 0) ?? [];
+  return lines.map((line) => {
+    const base = below;
+    below = base.map((under, at) => under + (line.values[at] ?? 0));
+    return { ...line, values: below, base };
+  });
+}
+
+const xOf = (at: number, count: number): string => ((at * width) / Math.max(1, count - 1)).toFixed(1);
+const yOf = (value: number, top: number): string => (height - (value / top) * (height - 2) - 1).toFixed(1);
+
+function areaPath(values: readonly (number | null)[], base: readonly number[], top: number): string {
+  const count = values.length;
+  const upper = values.map((value, at) => `${xOf(at, count)} ${yOf(value ?? 0, top)}`);
+  const lower = values.map((_, at) => `${xOf(at, count)} ${yOf(base[at] ?? 0, top)}`).reverse();
+  const isLevel = (at: number) =>
+    at > 0 &&
+    at < count - 1 &&
+    [at - 1, at + 1].every((beside) => values[beside] === values[at] && base[beside] === base[at]);
+  const corners = (points: readonly string[], indexOf: (at: number) => number) =>
+    points.filter((_, at) => !isLevel(indexOf(at)));
+  return `M${corners(upper, (at) => at).join('L')}L${corners(lower, (at) => count - 1 - at).join('L')}Z`;
+}
+
+/** An unknown value interrupts the line. A value between two unknown ones is a short stroke. */
+function linePath(values: readonly (number | null)[], top: number): string {
+  let path = '';
+  for (const [at, value] of values.entries()) {
+    if (value === null) continue;
+    const before = values[at - 1];
+    const isFirst = before === undefined || before === null;
+    path += `${isFirst ? 'M' : 'L'}${xOf(at, values.length)} ${yOf(value, top)}${isFirst ? 'h3' : ''}`;
+  }
+  return path;
+}
+
+/** 1, 2, 2.5 or 5 times a power of ten. */
+function niceCeiling(value: number): number {
+  if (value <= 0) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= value) ?? 10;
+  return step * power;
+}
+
+/** A number of the axis. */
+export const axisNumber = (value: number): string =>
+  value >= 10 ? number(Math.round(value)) : String(Number(value.toPrecision(2)));

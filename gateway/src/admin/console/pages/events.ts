@@ -1,0 +1,23 @@
+import type { EventItem } from '../api/events.ts';
+import { ago } from './format.ts';
+import { type Html, html } from './html.ts';
+import { pill, table } from './parts.ts';
+
+/** Changes of states, newest first. */
+export const eventTable = (events: readonly EventItem[], nowMs: number): Html =>
+  table(
+    'Changes',
+    [
+      { label: 'When', cell: ({ at }) => ago(at, nowMs) },
+      {
+        label: 'What',
+        kind: 'main',
+        cell: ({ kind, name, worker }) =>
+          html`${kind} <span class="long">${name}</span>${worker === null ? '' : html` <span class="since">worker ${worker}</span>`}`,
+      },
+      { label: 'Change', cell: ({ from, to }) => html`<span class="change">${from} → ${pill(to)}</span>` },
+      { label: 'Why', cell: ({ why }) => why ?? '' },
+    ],
+    events,
+    'Nothing changed since the start.',
+  );

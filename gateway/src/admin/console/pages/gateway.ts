@@ -1,0 +1,127 @@
+import type { CertificateList } from '../api/certificates.ts';
+import type { EventList } from '../api/events.ts';
+import type { ProcessList } from '../api/process.ts';
+import type { ReloadItem, ReloadList } from '../api/reloads.ts';
+import { eventTable } from './events.ts';
+import { ago, bytes, duration, exact, forTime, number, rate } from './format.ts';
+import { type Content, type Html, html } from './html.ts';
+import type { Page } from './layout.ts';
+import { code, facts, pill, routeLink, section, stateSince, table } from './parts.ts';
+
+/** Reloads: whether the last file is in force, and what each reload changed. */
+export function reloadsPage({ file, state, in_force, reloads }: ReloadList, nowMs: number): Page {
+  const meaning =
+    state.state === 'refused'
+      ? 'The file on disk was refused. The configuration below stays in force until the file is good.'
+      : 'The file on disk is the configuration in force.';
+  return {
+    title: 'Reloads',
+    place: '/console/reloads',
+    live: true,
+    body: html`<section class="verdict ${state.state === 'refused' ? 'bad' : 'good'}"><h2 class="headline">${stateSince({ ...state, why: null }, nowMs)}</h2><p>${meaning}</p></section>
+${section('In force', facts([['File', html`<span class="long">${file}</span>`], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code class="long">${hash}</code> <span class="since">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
+${section('Last reloads', reloads.length === 0 ? html`<p class="empty">The file was not reloaded since the start.</p>` : html`<ol>${reloads.map((one) => reloadPart(one, nowMs))}</ol>`)}`,
+  };
+}
+
+function reloadPart({ at, result, hash, problems, changed_routes, changes }: ReloadItem, nowMs: number): Html {
+  const what =
+    result === 'refused'
+      ? `${number(problems.length)} problem${problems.length === 1 ? '' : 's'}`
+      : changed_routes === null
+        ? 'being compared'
+        : changed_routes === 0
+          ? 'no route changed'
+          : `${number(changed_routes)} route${changed_routes === 1 ? '' : 's'} changed`;
+  return html`<li class="reload"><p>${pill(result)} ${ago(at, nowMs)} <span class="since">${exact(at)}</span> ${code(hash === null ? 'unreadable' : hash.slice(0, 12))} ${what}</p>
+${problems.length === 0 ? '' : html`<ul class="problems">${problems.map((problem) => html`<li>${code(problem)}</li>`)}</ul>`}
+${changes.map(
+  ({ route, change, keys }) =>
+    html`<details><summary>${change === 'removed' ? route : routeLink(route)} ${pill(change, change === 'removed' ? 'warn' : 'quiet')}</summary><div class="diff">${keys.map(
+      ({ key, before, after }) =>
+        html`${before === null ? '' : html`<p class="del"><span class="sign">−</span> ${key}: ${before}</p>`}${after === null ? '' : html`<p class="ins"><span class="sign">+</span> ${key}: ${after}</p>`}`,
+    )}</div></details>`,
+)}</li>`;
+}
+
+/** Certificates: which of them expires next. */
+export function certificatesPage({ certificates, trouble, public_tls }: CertificateList, nowMs: number): Page {
+  return {
+    title: 'Certificates',
+    place: '/console/certificates',
+    live: true,
+    body: html`${public_tls ? '' : html`<p class="lead">The public listener serves plain HTTP.</p>`}
+${trouble.map(({ use, problem }) => html`<section class="verdict warn"><h2 class="headline">TLS files of ${use}</h2><p>${problem}</p><p>The last good files stay in use.</p></section>`)}
+${section(
+  'Certificates',
+  table(
+    'Certificates',
+    [
+      {
+        label: 'Used by',
+        kind: 'main',
+        cell: ({ use, position }) => html`${use} <span class="since">${position}</span>`,
+      },
+      {
+        label: 'Subject',
+        cell: ({ subject, names }) => html`${subject}<br><span class="since">${names.join(', ')}</span>`,
+      },
+      { label: 'Issuer', cell: ({ issuer }) => issuer },
+      {
+        label: 'Expires',
+        cell: ({ until, days_left }) =>
+          html`${pill(days_left < 0 ? 'expired' : duration(days_left * 86_400_000), days_left < 7 ? 'bad' : days_left <= 21 ? 'warn' : 'good')} <span class="since">${exact(until)}</span>`,
+      },
+      { label: 'SHA-256', kind: 'mono', cell: ({ sha256 }) => html`<span class="long">${sha256.toLowerCase()}</span>` },
+    ],
+    certificates.toSorted((a, b) => (a.until < b.until ? -1 : 1)),
+    'No certificate is configured.',
+  ),
+)}<p class="made">${certificates.length === 0 ? '' : html`Sorted by expiry, as of ${exact(new Date(nowMs).toISOString())}.`}</p>`,
+  };
+}
+
+/** Workers, and the changes of all states. */
+export function workersPage({ processes }: ProcessList, { events }: EventList, nowMs: number): Page {
+  const isAlone = processes.every(({ worker }) => worker === null);
+  return {
+    title: 'Workers',
+    place: '/console/workers',
+    live: true,
+    body: html`${isAlone ? html`<p class="lead">The gateway runs as one process. <code>--workers</code> starts several.</p>` : ''}
+${section(
+  isAlone ? 'Process' : 'Processes',
+  table(
+    'Processes',
+    [
+      {
+        label: isAlone ? 'Process' : 'Worker',
+        kind: 'main',
+        cell: ({ worker, pid }): Content =>
+          html`${worker === null ? '' : html`<a href="/console/workers?worker=${worker}">${worker}</a> `}<span class="since">pid ${pid}</span>`,
+      },
+      { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
+      { label: 'Running', cell: ({ started }) => forTime(started, nowMs) },
+      { label: 'Requests/s', kind: 'number', cell: ({ requests_per_sec }) => rate(requests_per_sec) },
+      { label: 'Requests', kind: 'number', cell: ({ requests }) => number(requests) },
+      { label: 'Sockets', kind: 'number', cell: ({ open_connections }) => number(open_connections) },
+      {
+        label: 'Memory',
+        kind: 'number',
+        cell: ({ rss_bytes, heap_used_bytes }) =>
+          html`${bytes(rss_bytes)} <span class="since">heap ${bytes(heap_used_bytes)}</span>`,
+      },
+      { label: 'CPU', kind: 'number', cell: ({ cpu_ms }) => duration(cpu_ms) },
+      {
+        label: 'Configuration',
+        cell: ({ config_hash, config_loaded }) =>
+          html`${code(config_hash.slice(0, 12))} <span class="since">${ago(config_loaded, nowMs)}</span>`,
+      },
+    ],
+    processes,
+    'No worker serves.',
+  ),
+)}
+<div id="changes">${section('Changes of states', eventTable(events, nowMs), 'the last 200')}</div>`,
+  };
+}

@@ -1,0 +1,25 @@
+import type { CertificateList } from '../api/certificates.ts';
+import type { EventList } from '../api/events.ts';
+import type { IssuerList } from '../api/issuers.ts';
+import type { LimitList } from '../api/limits.ts';
+import type { ProcessList } from '../api/process.ts';
+import type { ReloadList } from '../api/reloads.ts';
+import type { RequestList } from '../api/requests.ts';
+import type { RevocationList } from '../api/revocations.ts';
+import type { TrafficView } from '../api/traffic.ts';
+import type { UpstreamList } from '../api/upstreams.ts';
+
+/** What the overview is made from: the other views. */
+export type OverviewData = Readonly<{
+  traffic: TrafficView;
+  processes: ProcessList;
+  upstreams: UpstreamList;
+  issuers: IssuerList;
+  revocations: RevocationList;
+  reloads: ReloadList;
+  limits: LimitList;
+  certificates: CertificateList;
+  refused: RequestList;
+  events: EventList;
+  nowMs: number;
+}>;

@@ -1,0 +1,130 @@
+import { earliest, latest, type SinceView, sum } from '../api/values.ts';
+import { attentionOf } from './attention.ts';
+import { eventTable } from './events.ts';
+import { ago, forTime, milliseconds, number } from './format.ts';
+import { type Html, html } from './html.ts';
+import type { Page } from './layout.ts';
+import type { OverviewData } from './overview-data.ts';
+import { facts, link, pill, section, stateSince, table } from './parts.ts';
+import { requestTable } from './request-table.ts';
+import { trafficTiles } from './traffic-tiles.ts';
+
+const shownRefusals = 8;
+const shownEvents = 8;
+
+/** What an operator sees first: what needs attention, the traffic, and the state of every part. */
+export function overviewPage(data: OverviewData): Page {
+  const { traffic, refused, events, nowMs } = data;
+  return {
+    title: 'Overview',
+    place: '/',
+    live: true,
+    body: html`${attention(data)}${trafficTiles(traffic)}
+<div class="columns"><div class="stack">${upstreamPart(data)}${gatewayPart(data)}</div><div class="stack">${trustPart(data)}${section(
+      'Last changes',
+      eventTable(events.events.slice(0, shownEvents), nowMs),
+      link('/console/workers#changes', 'All changes'),
+    )}</div></div>
+${section(
+  'Last refusals',
+  requestTable(refused.requests.slice(0, shownRefusals), 'No request was refused since the start.'),
+  link('/console/requests?outcome=refused', 'All refusals'),
+)}`,
+  };
+}
+
+/** The states that {@link attentionOf} looks at. */
+const statesOf = ({ processes, reloads, upstreams, issuers, revocations }: OverviewData): readonly SinceView[] => [
+  ...processes.processes.map(({ state }) => state),
+  reloads.state,
+  ...upstreams.upstreams.map(({ state }) => state),
+  ...issuers.issuers.map(({ state }) => state),
+  ...revocations.issuers.map(({ state }) => state),
+];
+
+function attention(data: OverviewData): Html {
+  const all = attentionOf(data);
+  if (all.length === 0) {
+    const changed = latest(statesOf(data).map(({ since }) => since));
+    return html`<p class="calm">${pill('All is well', 'good')} Every part is in order, for ${forTime(changed, data.nowMs)}.</p>`;
+  }
+  return html`<section class="attention" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
+    ({ mood, what, state, since, why, to }) =>
+      html`<li class="${mood}"><a class="what" href="${to}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="since">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
+  )}</ul></section>`;
+}
+
+function upstreamPart({ upstreams: { upstreams }, nowMs }: OverviewData): Html {
+  const rows = table(
+    'Upstreams',
+    [
+      {
+        label: 'Upstream',
+        kind: 'main',
+        cell: ({ name }) => link(`/console/upstreams#${encodeURIComponent(name)}`, name),
+      },
+      { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
+      {
+        label: 'Targets',
+        cell: ({ targets }) =>
+          `${targets.filter(({ state }) => state.state === 'healthy' || state.state === 'not checked').length} of ${targets.length}`,
+      },
+      { label: 'p95', kind: 'number', cell: ({ latency_ms }) => milliseconds(latency_ms.p95) },
+    ],
+    upstreams,
+    'The configuration has no upstream.',
+  );
+  return section('Upstreams', rows, link('/console/upstreams', 'Details'));
+}
+
+function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): Html {
+  const rows = table(
+    'Issuers',
+    [
+      {
+        label: 'Issuer',
+        kind: 'main',
+        cell: ({ issuer }) => html`<a class="long" href="/console/issuers">${issuer}</a>`,
+      },
+      { label: 'Keys', cell: ({ state }) => stateSince(state, nowMs) },
+      { label: 'Confirmed', cell: ({ confirmed }) => (confirmed === null ? 'never' : ago(confirmed, nowMs)) },
+      {
+        label: 'Revocations',
+        cell({ issuer }) {
+          const followed = revocations.issuers.find((one) => one.issuer === issuer);
+          if (followed === undefined) return 'no feed';
+          const lag =
+            followed.lag === null ? '' : html` <span class="since">lag ${milliseconds(followed.lag.last_ms)}</span>`;
+          return html`${stateSince(followed.state, nowMs)}${lag}`;
+        },
+      },
+    ],
+    issuers,
+    'The configuration trusts no issuer: every route is public, or only services call.',
+  );
+  return section('Keys and revocations', rows, link('/console/issuers', 'Details'));
+}
+
+function gatewayPart({ processes: { processes }, reloads, nowMs }: OverviewData): Html {
+  const [first] = processes;
+  const started = earliest(processes.map((one) => one.started));
+  const [inForce] = reloads.in_force;
+  return section(
+    'Gateway',
+    facts([
+      ['Configuration', stateSince(reloads.state, nowMs)],
+      [
+        'Loaded',
+        inForce === undefined
+          ? '–'
+          : html`${ago(inForce.loaded, nowMs)}, ${html`<code>${inForce.hash.slice(0, 12)}</code>`}`,
+      ],
+      ['Version', first?.version ?? '–'],
+      ['Node.js', first?.node ?? '–'],
+      ['Running', html`for ${forTime(started, nowMs)}`],
+      ['Processes', number(processes.length)],
+      ['Open sockets and streams', number(sum(processes.map((one) => one.open_connections)))],
+    ]),
+    link('/console/reloads', 'Reloads'),
+  );
+}

@@ -1,0 +1,52 @@
+import type { RequestItem } from '../api/requests.ts';
+import { clock, milliseconds } from './format.ts';
+import { type Content, type Html, html } from './html.ts';
+import { type Mood, pill, requestLink, routeLink, table } from './parts.ts';
+
+/** Requests, one a row, each with a link to its own page. */
+export function requestTable(requests: readonly RequestItem[], empty: Content): Html {
+  return table(
+    'Requests',
+    [
+      { label: 'Time', cell: ({ at }) => clock(at) },
+      {
+        label: 'Request',
+        kind: 'main',
+        cell: ({ id, method, path }) =>
+          requestLink(
+            id,
+            html`<span class="method">${method || '–'}</span> <span class="path">${path || 'unreadable'}</span>`,
+          ),
+      },
+      { label: 'Status', cell: statusOf },
+      {
+        label: 'Route',
+        cell: ({ route }) => (route === null ? html`<span class="since">none</span>` : routeLink(route)),
+      },
+      { label: 'Caller', cell: callerOf },
+      { label: 'Took', kind: 'number', cell: ({ total_ms }) => milliseconds(total_ms) },
+    ],
+    requests,
+    empty,
+  );
+}
+
+export function statusOf({ status, code, aborted }: RequestItem): Html {
+  return html`${pill(status === 0 ? 'left' : String(status), moodOfStatus(status))} ${code === null ? '' : html`<code>${code}</code>`}${aborted ? html` <span class="since">aborted</span>` : ''}`;
+}
+
+export function moodOfStatus(status: number): Mood {
+  if (status >= 500) return 'bad';
+  if (status >= 400) return 'warn';
+  return status === 0 ? 'quiet' : 'good';
+}
+
+export function callerOf({ identity, user_id, tenant_id, service_id, client_id }: RequestItem): Html {
+  const user =
+    user_id === null
+      ? ''
+      : html`<span class="caller id">${user_id}</span> <span class="caller since">${tenant_id}</span>`;
+  if (service_id !== null) return html`service ${service_id} ${user}`;
+  if (user_id === null && client_id !== null) return html`client <span class="id">${client_id}</span>`;
+  return user_id === null ? html`<span class="since">${identity ?? 'not identified'}</span>` : html`${user}`;
+}

@@ -1,0 +1,117 @@
+import type { RequestItem, RequestList } from '../api/requests.ts';
+import type { ViewQuery } from '../api/view.ts';
+import { exact, milliseconds } from './format.ts';
+import { type Content, type Html, html } from './html.ts';
+import type { Page } from './layout.ts';
+import { code, facts, link, pill, routeLink, section } from './parts.ts';
+import { callerOf, requestTable, statusOf } from './request-table.ts';
+
+const fields = [
+  ['id', 'Request id'],
+  ['status', 'Status'],
+  ['code', 'Code'],
+  ['route', 'Route'],
+  ['user', 'User'],
+  ['tenant', 'Tenant'],
+] as const;
+const shownAtOnce = 100;
+const outcomes = ['refused', 'failed', 'served'];
+
+/** The last requests, with filters. */
+export function requestsPage({ requests }: RequestList, query: ViewQuery): Page {
+  const shown = query.show === 'all' ? requests : requests.slice(0, shownAtOnce);
+  const more = new URLSearchParams({ ...(query as Record<string, string>), show: 'all' });
+  const isFiltered = [...fields.map(([name]) => name), 'outcome'].some((name) => query[name]);
+  return {
+    title: 'Requests',
+    place: '/console/requests',
+    live: true,
+    body: html`<form class="filters" method="get" action="/console/requests" role="search">
+<label>Outcome <select name="outcome" id="outcome"><option value="">all</option>${outcomes.map(
+      (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
+    )}</select></label>
+${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" placeholder="${name === 'status' ? '403 or 4xx' : ''}" autocomplete="off" spellcheck="false"></label>`)}
+<button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
+<p class="lead">${requests.length === 0 ? 'None' : requests.length} of the last 500 requests and the last 500 refusals${isFiltered ? ', filtered' : ''}, newest first. Times are UTC.</p>
+${requestTable(shown, isFiltered ? 'None of the last requests fits these filters.' : 'No request has arrived since the start.')}
+${shown.length === requests.length ? '' : html`<p>${link(`/console/requests?${more}`, `Show all ${requests.length}`)}</p>`}`,
+  };
+}
+
+/** One request: how it was decided, where it went, how long each part took. */
+export function requestPage(item: RequestItem): Page {
+  return {
+    title: `Request ${item.id.slice(0, 8)}`,
+    place: '/console/requests',
+    live: false,
+    body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
+${verdict(item)}
+<div class="columns">${section('Decision', facts(decision(item)))}${section('Caller', facts(caller(item)))}</div>
+${section('Time', timing(item))}
+<p>${link(`/console/explain?${new URLSearchParams({ method: item.method, path: item.path, ...(item.user_id !== null && { user: item.user_id }), ...(item.tenant_id !== null && { tenant: item.tenant_id }) })}`, 'Explain this request with the configuration in force')}</p>`,
+  };
+}
+
+/** In one sentence, why it ended as it did. */
+function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: RequestItem): Html {
+  if (refusal === null) {
+    const end = aborted ? ', and the response was cut off' : '';
+    return html`<p class="verdict good">${status === 0 ? 'The client left before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
+  }
+  const why = Object.entries(detail);
+  const mood = fault === 'caller' ? 'warn' : 'bad';
+  return html`<section class="verdict ${mood}"><h2 class="headline">${pill('refused', mood)} ${code(refusal)}</h2>
+<p>${title ?? ''} ${fault === null ? '' : `By fault: ${fault}.`}</p>${rule === null ? '' : html`<p>Rule: ${code(rule)}</p>`}
+${why.length === 0 ? '' : facts(why)}</section>`;
+}
+
+function decision(item: RequestItem): (readonly [string, Content])[] {
+  const { id, at, route, rule, upstream, target, attempts, retried_after, error, fault } = item;
+  return [
+    ['Request id', code(id)],
+    ['Ended', exact(at)],
+    ['Route', route === null ? 'none' : routeLink(route)],
+    ['Rule evaluated last', rule === null ? '–' : code(rule)],
+    ...(fault === null ? [] : [['Fault', fault] as const]),
+    ['Upstream', upstream === null ? '–' : link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)],
+    ['Target', target ?? 'not sent'],
+    ['Attempts', String(attempts ?? 0)],
+    ...(retried_after === null ? [] : [['Retried after', code(retried_after)] as const]),
+    ...(error === null ? [] : [['Error', code(error)] as const]),
+  ];
+}
+
+function caller(item: RequestItem): (readonly [string, Content])[] {
+  return [
+    ['Identity', callerOf(item)],
+    ['User', item.user_id ?? '–'],
+    ['Tenant', item.tenant_id ?? '–'],
+    ['Address', item.ip ?? '–'],
+    ...(item.client_id === null ? [] : [['Client', item.client_id] as const]),
+    ...(item.actor === null ? [] : [['Actor', item.actor] as const]),
+    ...(item.service_id === null ? [] : [['Service', item.service_id] as const]),
+    ...(item.transaction_id === null ? [] : [['Original request', code(item.transaction_id)] as const]),
+  ];
+}
+
+const width = 600;
+
+/** The parts of the time one after another, as bars. */
+function timing({ total_ms, decided_ms, waited_ms, upstream_ms }: RequestItem): Html {
+  const known = (decided_ms ?? 0) + (waited_ms ?? 0) + (upstream_ms ?? 0);
+  const parts: readonly (readonly [string, number | null, string])[] = [
+    ['Decide and sign', decided_ms, 'c-accent'],
+    ['Wait for a connection', waited_ms, 'c-warn'],
+    ['Wait for the service', upstream_ms, 'c-violet'],
+    upstream_ms === null
+      ? ['Until the end', Math.max(0, total_ms - known), 'c-warn']
+      : ['Send the response', Math.max(0, total_ms - known), 'c-good'],
+  ];
+  let from = 0;
+  return html`<table class="timing"><tbody>${parts.map(([label, ms, look]) => {
+    const start = (from * width) / Math.max(total_ms, 0.01);
+    from += ms ?? 0;
+    const length = Math.max(1, ((ms ?? 0) * width) / Math.max(total_ms, 0.01));
+    return html`<tr><th scope="row">${label}</th><td class="number">${milliseconds(ms)}</td><td class="bar"><svg viewBox="0 0 ${width} 10" preserveAspectRatio="none" aria-hidden="true">${ms === null ? '' : html`<rect class="bar ${look}" x="${start.toFixed(1)}" width="${length.toFixed(1)}" height="10"/>`}</svg></td></tr>`;
+  })}<tr class="total"><th scope="row">Total</th><td class="number">${milliseconds(total_ms)}</td><td></td></tr></tbody></table>`;
+}

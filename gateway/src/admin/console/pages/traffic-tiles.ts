@@ -1,0 +1,31 @@
+import type { TrafficView } from '../api/traffic.ts';
+import { sum } from '../api/values.ts';
+import { milliseconds, number, percent, rate } from './format.ts';
+import { type Content, type Html, html } from './html.ts';
+import { trafficCharts } from './traffic-charts.ts';
+
+/** Requests, failures and latency: the last minute as a number, the last hour as a chart. */
+export function trafficTiles(traffic: TrafficView): Html {
+  const { last_minute, last_hour } = traffic;
+  const charts = trafficCharts(traffic);
+  const failed = sum(Object.values(last_minute.failures_per_sec));
+  const failedInHour = sum(Object.values(last_hour.failures));
+  const { p50, p95, p99 } = last_minute.latency_ms;
+  return html`<div class="tiles">${[
+    tile('Requests', rate(last_minute.requests_per_sec), 'per second in the last minute', [
+      `${number(last_hour.requests)} in the last hour`,
+      charts.requests,
+    ]),
+    tile('Failures', percent(failed, last_minute.requests_per_sec), 'of the requests of the last minute', [
+      `${number(failedInHour)} in the last hour, ${percent(failedInHour, last_hour.requests)}`,
+      charts.failures,
+    ]),
+    tile('Latency', milliseconds(p50), 'median of the last minute', [
+      html`p95 <b>${milliseconds(p95)}</b>, p99 <b>${milliseconds(p99)}</b>, the service included`,
+      charts.latency,
+    ]),
+  ]}</div>`;
+}
+
+const tile = (label: string, value: string, unit: string, [note, chart]: readonly [Content, Html]): Html =>
+  html`<section class="card tile"><h2 class="tile-label">${label}</h2><p class="big">${value} <span class="unit">${unit}</span></p><p class="small">${note}</p>${chart}</section>`;

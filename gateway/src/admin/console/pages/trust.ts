@@ -1,0 +1,147 @@
+import type { IssuerList, IssuerView } from '../api/issuers.ts';
+import type { RevocationList, RevocationsItem } from '../api/revocations.ts';
+import type { Counted } from '../api/values.ts';
+import { ago, duration, exact, milliseconds, number, percent } from './format.ts';
+import { type Html, html } from './html.ts';
+import type { Page } from './layout.ts';
+import { code, facts, link, section, stateSince, table } from './parts.ts';
+
+/** Issuers: how old their keys are, what was ignored, which tokens are refused and why. */
+export function issuersPage({ issuers, unknown, refused_requests, cache }: IssuerList, nowMs: number): Page {
+  const lookups = cache.hits + cache.misses;
+  return {
+    title: 'Issuers',
+    place: '/console/issuers',
+    live: true,
+    body: html`${issuers.length === 0 ? html`<p class="empty">The configuration trusts no issuer.</p>` : issuers.map((one) => issuerPart(one, nowMs))}
+<div class="columns">${section(
+      'Requests refused because of their token',
+      table(
+        'Requests refused because of their token',
+        [
+          {
+            label: 'Code',
+            kind: 'main',
+            cell: (one) => link(`/console/requests?${new URLSearchParams({ code: one.code })}`, code(one.code)),
+          },
+          { label: 'Requests', kind: 'number', cell: (one) => number(one.count) },
+          { label: 'What the client was told', cell: ({ title }) => title },
+        ],
+        refused_requests,
+        'None since the start.',
+      ),
+      'on all routes, since the start',
+    )}${section(
+      'Verified tokens',
+      facts([
+        ['Cached', number(cache.size)],
+        ['Found in the cache', `${number(cache.hits)} (${percent(cache.hits, lookups)})`],
+        ['Verified', number(cache.misses)],
+        ['Refused from memory', number(cache.refused_from_memory)],
+        ['Refused, of no issuer here', reasons(unknown)],
+      ]),
+    )}</div>`,
+  };
+}
+
+function issuerPart(one: IssuerView, nowMs: number): Html {
+  const { issuer, name, provider, source, state, keys, ignored, confirmed, next_fetch, failure } = one;
+  const label = [name, provider].filter((part) => part !== null).join(', ');
+  return html`<section class="card"><header><h2 class="long">${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
+<div class="columns">${facts([
+    ...(label === '' ? [] : [['Name, provider', label] as const]),
+    ['Keys from', html`<span class="long">${source}</span>`],
+    ['Confirmed', confirmed === null ? 'never' : ago(confirmed, nowMs)],
+    ['Next fetch', next_fetch === null ? 'none is planned' : ago(next_fetch, nowMs)],
+    ['Fetches', `${number(one.fetches)}, ${number(one.failed_fetches)} failed`],
+    ...(failure === null
+      ? []
+      : [
+          [
+            'Failing',
+            html`<span class="why">${failure.reason}</span> <span class="since">${number(failure.in_a_row)} in a row</span>`,
+          ] as const,
+        ]),
+    ['Tokens verified', number(one.verified)],
+    ['Tokens refused', reasons(one.refused)],
+  ])}<div>${table(
+    `Keys of ${issuer}`,
+    [
+      { label: 'Key', kind: 'main', cell: ({ kid }) => html`<code class="long">${kid}</code>` },
+      { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
+      { label: 'Held', cell: ({ since }) => ago(since, nowMs) },
+    ],
+    keys,
+    'No usable key is held.',
+  )}${
+    ignored.length === 0
+      ? ''
+      : html`<h3>Ignored</h3>${table(
+          `Ignored keys of ${issuer}`,
+          [
+            {
+              label: 'Key',
+              kind: 'main',
+              cell: ({ kid }) => html`<code class="long">${kid ?? 'without a kid'}</code>`,
+            },
+            { label: 'Why', cell: ({ reason }) => code(reason) },
+          ],
+          ignored,
+          '',
+        )}`
+  }</div></div></section>`;
+}
+
+const reasons = (counts: Counted): Html =>
+  counts.length === 0
+    ? html`none`
+    : html`<ul class="rules">${counts.map(({ name, count }) => html`<li>${code(name)} ${number(count)}</li>`)}</ul>`;
+
+/** Revocations: whether they are current, and how long they take. */
+export function revocationsPage({ issuers, without }: RevocationList, nowMs: number): Page {
+  return {
+    title: 'Revocations',
+    place: '/console/revocations',
+    live: true,
+    body: html`${issuers.map((one) => followedPart(one, nowMs))}${issuers.length === 0 ? html`<p class="empty">No issuer has a revocation feed.</p>` : ''}${
+      without.length === 0
+        ? ''
+        : section(
+            'Issuers without a feed',
+            html`<ul class="plain">${without.map((one) => html`<li class="long">${one}</li>`)}</ul><p class="hint">Their tokens end when they expire.</p>`,
+          )
+    }`,
+  };
+}
+
+function followedPart(one: RevocationsItem, nowMs: number): Html {
+  const { issuer, source, state, held, staleness_ms, max_staleness_ms, on_stale, refused_before, lag } = one;
+  return html`<section class="card"><header><h2 class="long">${issuer}</h2><div class="aside">${stateSince(state, nowMs)}</div></header>
+<div class="columns">${facts([
+    ['Held', number(held)],
+    ['Confirmed', staleness_ms === null ? 'never' : `${duration(staleness_ms)} ago`],
+    [
+      'Stale after',
+      `${duration(max_staleness_ms)}, then ${on_stale === 'allow' ? 'tokens without a known revocation pass' : 'all tokens get 503'}`,
+    ],
+    [
+      'Last lag',
+      lag === null
+        ? 'no revocation since the start'
+        : html`${milliseconds(lag.last_ms)} <span class="since">${ago(lag.last_at, nowMs)}</span>`,
+    ],
+    [
+      'Longest lag',
+      lag === null ? '–' : html`${milliseconds(lag.max_ms)} <span class="since">of ${number(lag.count)}</span>`,
+    ],
+    ...(refused_before === null
+      ? []
+      : [['Refuses tokens before', html`<span class="why">${exact(refused_before)}</span>`] as const]),
+  ])}${facts([
+    ['Feed', html`<span class="long">${source}</span>`],
+    ['Responses', number(one.answers)],
+    ['Failed reads', number(one.failures)],
+    ['Complete snapshots', number(one.snapshots)],
+    ['Items of unknown kinds', number(one.unknown_items)],
+  ])}</div></section>`;
+}

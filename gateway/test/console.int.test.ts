@@ -1,0 +1,235 @@
+import { rawRequest } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { z } from 'zod';
+import { views } from '../src/admin/console/console-data.ts';
+import { consolePages } from '../src/admin/console/console-pages.ts';
+import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
+
+const csp =
+  "default-src 'none';style-src 'self';script-src 'self';img-src 'self';connect-src 'self';form-action 'self';base-uri 'none';frame-ancestors 'none'";
+const secretQuery = 'hunter2-in-the-query';
+
+describe('the console', () => {
+  let gateway: GatewayUnderTest;
+  let origin: string;
+  let token: string;
+  let refusedId: string;
+  beforeAll(async () => {
+    gateway = await gatewayUnderTest();
+    origin = `http://127.0.0.1:${gateway.running.ports.admin}`;
+    token = await gateway.issuer.accessToken({ role: 'agent' });
+    await gateway.ask(`/v1/things/1?password=${secretQuery}`, { token });
+    for (let count = 0; count < 4; count += 1) await gateway.ask('/v1/limited');
+    await gateway.raw('GET /<script>alert(1)</script> HTTP/1.1\r\n<host>\r\n<close>\r\n\r\n');
+    await gateway.ask('/v1/admin', { token });
+    const { requests } = await json('/api/requests?code=insufficient_role');
+    refusedId = requests[0].id;
+  });
+  afterAll(() => gateway.close());
+
+  const json = async (path: string) => JSON.parse(await (await fetch(origin + path)).text());
+  const page = async (path: string) => (await fetch(origin + path)).text();
+  const filled = (path: string) => path.replace(':name', 'things').replace(':id', refusedId);
+  const explain = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
+    fetch(`${origin}/console/explain`, { method: 'POST', body: new URLSearchParams(fields), headers });
+
+  test.each(consolePages.map(({ path }) => path))('%s is a page that runs no script of its own', async (path) => {
+    const response = await fetch(origin + filled(path));
+    const text = await response.text();
+    expect([response.status, response.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(response.headers.get('content-security-policy')).toBe(csp);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(text).not.toMatch(/<script(?! type="module" src="\/console\/assets\/console\.js\?v=[\w-]+"><\/script>)/);
+    expect(text).not.toMatch(/<style| style=|<[^>]+ on\w+=|(?:src|href)="(?!\/|#)/);
+  });
+
+  test.each(views.map((view) => [view.endpoint.path, view] as const))(
+    '%s responds as it is described',
+    async (path, view) => {
+      const schema = view.endpoint.responses[200] as z.ZodType;
+      const body = await json(filled(path));
+      expect(schema.parse(body)).toEqual(body);
+    },
+  );
+
+  test('the description names every route of the API', async () => {
+    const { openapi, paths } = await json('/api/openapi.json');
+    const described = views.map(({ endpoint }) => endpoint.path.replaceAll(/:(\w+)/g, '{$1}'));
+    expect([openapi, Object.keys(paths).sort()]).toEqual(['3.1.1', [...described, '/api/explain'].sort()]);
+  });
+
+  test('serves its own style sheet, script and icon', async () => {
+    const [, ...urls] = [...(await page('/')).matchAll(/(?:src|href)="(\/console\/assets\/[^"]+)"/g)].map(
+      ([, url]) => url,
+    );
+    for (const url of urls) {
+      const { status, headers } = await fetch(origin + url);
+      expect([status, headers.get('cache-control')]).toEqual([200, 'public, max-age=31536000, immutable']);
+    }
+  });
+
+  test('tells why a request got 403', async () => {
+    const text = await page(`/console/requests/${refusedId}`);
+    expect(text).toContain('<code>insufficient_role</code>');
+    expect(text).toContain('allow.roles: admin');
+    expect(text).toContain('the caller&#39;s role is agent');
+    expect(await json(`/api/requests/${refusedId}`)).toMatchObject({ status: 403, route: 'admin', target: null });
+  });
+
+  test('counts the requests and refusals of a route', async () => {
+    const { route, refusals, traffic } = await json('/api/routes/limited');
+    expect(route).toMatchObject({ requests: 4, refused: 1, rules: ['auth: public'] });
+    expect(refusals).toMatchObject([{ code: 'rate_limited', fault: 'caller', count: 1 }]);
+    expect(traffic.last_hour).toMatchObject({ requests: 4, failures: { caller: 1 } });
+  });
+
+  test('shows the callers that have reached a limit', async () => {
+    const { callers } = await json('/api/limits');
+    expect(callers).toMatchObject([{ route: 'limited', limit: 'address', ip: '127.0.0.1', refused: 1, now: true }]);
+  });
+
+  test('escapes what clients send', async () => {
+    const text = await page('/console/requests');
+    expect(text).toContain('/&lt;script&gt;alert(1)&lt;/script&gt;');
+    expect(text).not.toContain('<script>alert');
+  });
+
+  test('contains no query and no token', async () => {
+    for (const { endpoint } of views) {
+      const text = JSON.stringify(await json(filled(endpoint.path)));
+      expect([endpoint.path, text.includes(secretQuery), text.includes(token)]).toEqual([endpoint.path, false, false]);
+    }
+    for (const { path } of consolePages) {
+      const text = await page(filled(path));
+      expect([path, text.includes(secretQuery), text.includes(token)]).toEqual([path, false, false]);
+    }
+  });
+
+  test('explains a request with a token, which it neither shows nor logs', async () => {
+    const answer = await explain({ method: 'get', path: '/v1/admin', token });
+    const text = await answer.text();
+    expect(answer.status).toBe(200);
+    expect(text).toContain('allow.roles: admin');
+    expect(text).toContain('insufficient_role');
+    const signature = token.slice(token.lastIndexOf('.') + 1);
+    expect(text).not.toContain(signature);
+    expect(gateway.log.text()).not.toContain(signature);
+  });
+
+  test('explains with the keys and the revocations that the gateway holds', async () => {
+    const ask = async (question: Record<string, unknown>) => {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${origin}/api/explain`, { method: 'POST', body: JSON.stringify(question), headers });
+      return JSON.parse(await answer.text());
+    };
+    const allowed = await ask({ method: 'GET', path: '/v1/things/1', token });
+    expect(allowed.outcome).toMatchObject({ allowed: true, code: null });
+    expect(allowed.sends.headers.map(([name]: [string]) => name)).toEqual(
+      expect.arrayContaining(['x-user-id', 'signature']),
+    );
+    const forged = await ask({ method: 'GET', path: '/v1/things/1', token: `${token.slice(0, -8)}AAAAAAAA` });
+    expect(forged.outcome).toMatchObject({ allowed: false, status: 401, code: 'token_signature_invalid' });
+    expect(forged.stages.map(({ verdict }: { verdict: string }) => verdict)).toEqual([
+      ...['passes', 'passes', 'passes', 'refuses'],
+      ...['not reached', 'not reached', 'not reached', 'not reached'],
+    ]);
+    const assumed = await ask({ method: 'GET', path: '/v1/admin', role: 'admin' });
+    expect(assumed.outcome.allowed).toBe(true);
+  });
+
+  test('names the field of the form that is wrong, and keeps the others', async () => {
+    const answer = await explain({ method: 'GET', path: '/v1/things/<1>', tenant: 'acme', token: '' });
+    const text = await answer.text();
+    expect(answer.status).toBe(422);
+    expect(text).toContain('id="tenant-error"');
+    expect(text).toContain('value="/v1/things/&lt;1&gt;"');
+  });
+
+  test.each([
+    ['another origin', { origin: 'https://evil.test' }],
+    ['an opaque origin', { origin: 'null' }],
+    ['another site', { 'sec-fetch-site': 'cross-site' }],
+    ['a sibling of the site', { 'sec-fetch-site': 'same-site' }],
+  ])('refuses a form of %s', async (_case, headers) => {
+    for (const path of ['/console/explain', '/api/explain']) {
+      const bytes = [
+        'POST',
+        path,
+        'HTTP/1.1\r\nHost:',
+        `${origin.slice(7)}\r\nContent-Length: 0\r\nConnection: close`,
+      ].join(' ');
+      const fields = Object.entries(headers).map(([name, value]) => `\r\n${name}: ${value}`);
+      const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, `${bytes}${fields.join('')}\r\n\r\n`));
+      expect([answer.status, answer.code]).toEqual([403, 'origin_not_allowed']);
+    }
+  });
+
+  test.each(['/', '/console/requests', '/console/explain', '/api/requests', '/api/openapi.json'])(
+    'does not serve %s under another name',
+    async (path) => {
+      const bytes = `GET ${path} HTTP/1.1\r\nHost: evil.test\r\nConnection: close\r\n\r\n`;
+      expect(parseAnswer(await rawRequest(gateway.running.ports.admin, bytes)).status).toBe(421);
+    },
+  );
+
+  test.each([
+    ['POST', '/', 'GET, HEAD'],
+    ['DELETE', '/console/routes/things', 'GET, HEAD'],
+    ['PUT', '/api/requests', 'GET, HEAD'],
+    ['PUT', '/console/explain', 'GET, HEAD, POST'],
+    ['GET', '/api/explain', 'POST'],
+  ])('refuses %s %s', async (method, path, allow) => {
+    const { status, headers } = await fetch(origin + path, { method });
+    expect([status, headers.get('allow')]).toEqual([405, allow]);
+  });
+
+  test.each(['/console/routes/none', '/console/requests/none', '/api/routes/none', '/api/requests/none', '/console/x'])(
+    'has nothing at %s',
+    async (path) => expect((await fetch(origin + path)).status).toBe(404),
+  );
+
+  test('shows the problems of a refused file, and the changes of an applied one', async () => {
+    await expect(gateway.reload([['path: /v1/admin', 'path: v1/admin']])).rejects.toThrow();
+    const refused = await json('/api/reloads');
+    expect(refused.reloads[0]).toMatchObject({
+      result: 'refused',
+      problems: [expect.stringContaining('gateway.yaml:')],
+    });
+    await gateway.reload([['path: /v1/admin', 'path: /v1/administration']]);
+    const applied = await json('/api/reloads');
+    expect(applied.reloads[0]).toMatchObject({
+      result: 'applied',
+      changed_routes: 1,
+      changes: [
+        {
+          route: 'admin',
+          change: 'changed',
+          keys: [{ key: 'path', before: '"/v1/admin"', after: '"/v1/administration"' }],
+        },
+      ],
+    });
+    expect(await page('/console/reloads')).toContain('+</span> path: &quot;/v1/administration&quot;');
+  });
+});
+
+test('without the console, its addresses do not exist, and the other endpoints stay', async () => {
+  const gateway = await gatewayUnderTest({
+    edits: [['trustedProxies: []', 'trustedProxies: []\nadmin: { console: false }']],
+  });
+  const statusOf = async (path: string) => (await gateway.admin(path)).status;
+  for (const path of ['/', '/console/requests', '/console/assets/console.css', '/api/requests', '/api/openapi.json']) {
+    expect([path, await statusOf(path)]).toEqual([path, 404]);
+  }
+  for (const path of [
+    '/config',
+    '/routes',
+    '/upstreams',
+    '/metrics',
+    '/healthz',
+    '/readyz',
+    '/.well-known/jwks.json',
+  ]) {
+    expect([path, await statusOf(path)]).toEqual([path, 200]);
+  }
+  await gateway.close();
+});

@@ -19,6 +19,8 @@ export class RequestRecord {
   /** Without the query, which may hold secrets. */
   readonly path: string;
   readonly startedAt: number;
+  /** The request keeps its configuration in use. */
+  isInFlight = false;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
   /** The route's rule that was evaluated last: the one that refused the request, or the last one that passed. */
@@ -143,6 +145,8 @@ export type Outbound = Readonly<{
   target: string;
   /** Alternating names and values. */
   headers: readonly string[];
+  /** Where the headers begin that the gateway signed. Their values match the identity contract. */
+  signedFrom: number;
   /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
   body: Buffer | 'stream' | undefined;
 }>;

@@ -1,20 +1,8 @@
 import { ServerResponse } from 'node:http';
 
-/** What `node:http` keeps of a response head. Its own `_storeHeader` sets the same fields. */
-type HeadState = {
-  _header: string;
-  _headerSent: boolean;
-  _contentLength: number | null;
-  _removedContLen: boolean;
-  readonly _removedConnection: boolean;
-  readonly _defaultKeepAlive: boolean;
-  readonly _keepAliveTimeout: number;
-  readonly maxRequestsOnConnectionReached: boolean;
-};
+type StoreHeader = (this: ServerResponse, firstLine: string, headers: unknown) => void;
 
-type HeadBuilder = (this: ServerResponse & HeadState, firstLine: string, headers: unknown) => void;
-
-const { _storeHeader: storeHeader } = ServerResponse.prototype as unknown as Readonly<{ _storeHeader: HeadBuilder }>;
+const nodesStoreHeader = Reflect.get(ServerResponse.prototype, '_storeHeader') as StoreHeader;
 
 const isToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // Node decides more than one thing by these, so it writes such heads itself.
@@ -47,56 +35,64 @@ function kindOf(name: string): NameKind {
  * characters, or from the gateway.
  */
 export class FlatHeadResponse extends ServerResponse {
+  // What node keeps of a head. Its own `_storeHeader` reads and sets the same fields.
+  declare _header: string;
+  declare _headerSent: boolean;
+  declare _contentLength: number | null;
+  declare _removedContLen: boolean;
+  declare readonly _removedConnection: boolean;
+  declare readonly _defaultKeepAlive: boolean;
+  declare readonly _keepAliveTimeout: number;
+  declare readonly maxRequestsOnConnectionReached: boolean;
+
   _storeHeader(firstLine: string, headers: unknown): void {
-    const state = this as unknown as ServerResponse & HeadState;
-    const head = Array.isArray(headers) && staysOpen(state) ? usualHead(state, firstLine, headers) : undefined;
+    const head = Array.isArray(headers) && this.#staysOpen() ? this.#usualHead(firstLine, headers) : undefined;
     if (head === undefined) {
-      storeHeader.call(state, firstLine, headers);
+      nodesStoreHeader.call(this, firstLine, headers);
       return;
     }
-    state._header = head;
-    state._headerSent = false;
+    this._header = head;
+    this._headerSent = false;
   }
-}
 
-const staysOpen = (state: ServerResponse & HeadState): boolean =>
-  state.shouldKeepAlive &&
-  !state._removedConnection &&
-  state.maxRequestsOnConnectionReached !== true &&
-  state.statusCode !== 204 &&
-  state.statusCode !== 304;
-
-/** @returns Undefined for a head that Node must write. */
-function usualHead(
-  state: ServerResponse & HeadState,
-  firstLine: string,
-  headers: readonly string[],
-): string | undefined {
-  let head = firstLine;
-  let length: string | undefined;
-  let hasDate = false;
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] as string;
-    const value = headers[at + 1] as string;
-    const kind = kindOf(name);
-    if (kind === 'rare') return undefined;
-    if (kind === 'content-length') {
-      if (length !== undefined) return undefined;
-      length = value;
-    } else if (kind === 'date') hasDate = true;
-    head += `${name}: ${value}\r\n`;
+  #staysOpen(): boolean {
+    return (
+      this.shouldKeepAlive &&
+      !this._removedConnection &&
+      !this.maxRequestsOnConnectionReached &&
+      this.statusCode !== 204 &&
+      this.statusCode !== 304
+    );
   }
-  if (length === undefined || (!hasDate && state.sendDate)) return undefined;
-  state._contentLength = Number(length);
-  state._removedContLen = false;
-  return head + keepAliveLines(state);
+
+  /** @returns Undefined for a head that Node must write. */
+  #usualHead(firstLine: string, headers: readonly string[]): string | undefined {
+    let head = firstLine;
+    let length: string | undefined;
+    let hasDate = false;
+    for (let at = 0; at < headers.length; at += 2) {
+      const name = headers[at] as string;
+      const value = headers[at + 1] as string;
+      const kind = kindOf(name);
+      if (kind === 'rare') return undefined;
+      if (kind === 'content-length') {
+        if (length !== undefined) return undefined;
+        length = value;
+      } else if (kind === 'date') hasDate = true;
+      head += `${name}: ${value}\r\n`;
+    }
+    if (length === undefined || (!hasDate && this.sendDate)) return undefined;
+    this._contentLength = Number(length);
+    this._removedContLen = false;
+    return head + keepAliveLines(this);
+  }
 }
 
 let lastTimeoutMs = 0;
 let lastLines = '';
 
 /** The last lines of the head. */
-function keepAliveLines({ _keepAliveTimeout: timeoutMs, _defaultKeepAlive: hasTimeout }: HeadState): string {
+function keepAliveLines({ _keepAliveTimeout: timeoutMs, _defaultKeepAlive: hasTimeout }: FlatHeadResponse): string {
   if (!hasTimeout || !timeoutMs) return 'Connection: keep-alive\r\n\r\n';
   if (timeoutMs !== lastTimeoutMs) {
     lastTimeoutMs = timeoutMs;

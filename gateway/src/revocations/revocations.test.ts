@@ -292,3 +292,42 @@ test('a part of a snapshot is in force after its last page, and known revocation
   revocations.applySnapshot([{ kind: 'session', sessionId: 's2', ...times }], nowMs);
   expect(['s0', 's1', 's2', 's3'].map(isRefused)).toEqual([true, true, true, false]);
 });
+
+describe('a token that was accepted before', () => {
+  const other: Revocation = { kind: 'session', sessionId: 'other', ...times };
+  const claims = () => ({ ...caller });
+  const refused = expect.objectContaining({ code: 'token_revoked' });
+  const own: Revocation = { kind: 'user', userId: 'u1', ...times };
+
+  test.each<[string, (revocations: ReturnType<typeof ready>) => void]>([
+    ['a new entry', (revocations) => revocations.apply([own], nowMs)],
+    ['the last entries of a snapshot', (revocations) => revocations.applySnapshot([own], nowMs)],
+    [
+      'a part of a snapshot, once it applies',
+      (revocations) => {
+        revocations.stage([own], nowMs);
+        revocations.applySnapshot([], nowMs);
+      },
+    ],
+  ])('is refused after %s', (_name, revoke) => {
+    const revocations = ready(other);
+    const token = claims();
+    for (let use = 0; use < 3; use += 1) revocations.assertNotRevoked(token, 'k1', nowMs);
+    revoke(revocations);
+    for (let use = 0; use < 3; use += 1)
+      expect(() => revocations.assertNotRevoked(token, 'k1', nowMs)).toThrow(refused);
+  });
+
+  test('is refused by the revocations of another configuration', () => {
+    const token = claims();
+    ready(other).assertNotRevoked(token, 'k1', nowMs);
+    expect(() => ready(own).assertNotRevoked(token, 'k1', nowMs)).toThrow(refused);
+  });
+
+  test('is refused when the clock is set back to a time at which an entry is in force', () => {
+    const revocations = ready(own, { ...other, expiresAtMs: times.expiresAtMs * 2 });
+    const token = claims();
+    revocations.assertNotRevoked(token, 'k1', times.expiresAtMs + 60_000);
+    expect(() => revocations.assertNotRevoked(token, 'k1', nowMs)).toThrow(refused);
+  });
+});

@@ -82,7 +82,11 @@ export function createRevocations(
   let ready = false;
   const listeners = new Set<() => void>();
 
+  /** Another one after each change. Unique in the process, because a token may be looked up in several objects. */
+  let version = nextVersion();
+
   function addAll(entries: Entries, nowMs: number, method: 'add' | 'stage'): void {
+    version = nextVersion();
     const nowSec = expirySecAt(nowMs);
     for (const entry of entries) {
       const times = { notBeforeSec: toSec(entry.notBeforeMs), expiresAtSec: toSec(entry.expiresAtMs) };
@@ -138,18 +142,22 @@ export function createRevocations(
 
   function isRevoked(claims: Subject, kid: string, nowSec: number): boolean {
     if (table.size === 0) return false;
-    const digests = digestsOf(claims, kid);
+    const token = digestsOf(claims, kid);
+    const { digests, goodAt } = token;
+    // Without a change, entries only expire.
+    if (goodAt !== undefined && goodAt.version === version && goodAt.nowSec <= nowSec) return false;
     const goodFrom = (kind: Revocation['kind']): number | undefined =>
       lastExpirySec[kind] > nowSec ? table.find(digests, placeOf[kind] * digestWords) : undefined;
     // A revoked session never becomes valid again. The other kinds refuse only tokens issued before `not_before`.
     if (claims.sessionId !== undefined && goodFrom('session') !== undefined) return true;
-    return (
+    const isRefused =
       isBefore(claims, goodFrom('member')) ||
       isBefore(claims, goodFrom('client')) ||
       isBefore(claims, goodFrom('user')) ||
       isBefore(claims, goodFrom('tenant')) ||
-      isBefore(claims, goodFrom('key'))
-    );
+      isBefore(claims, goodFrom('key'));
+    if (!isRefused) token.goodAt = { version, nowSec };
+    return isRefused;
   }
 
   return {
@@ -200,6 +208,12 @@ export function createRevocations(
     },
   };
 }
+
+let versions = 0;
+const nextVersion = (): number => {
+  versions += 1;
+  return versions;
+};
 
 const isBefore = ({ issuedAtSec }: Subject, goodFromSec: number | undefined): boolean =>
   goodFromSec !== undefined && issuedAtSec < goodFromSec;

@@ -81,9 +81,9 @@ const prefixes = { session: 's ', member: 'm ', user: 'u ', tenant: 't ', key: '
  * Returns the digests of all subjects that could revoke a token, each at its {@link placeOf}. They are computed once per
  * token, because every new entry is checked against the tokens of open connections.
  */
-export function digestsOf(claims: Subject, kid: string): Int32Array {
+export function digestsOf(claims: Subject, kid: string): TokenDigests {
   const known = digestCache.get(claims);
-  if (known?.kid === kid) return known.digests;
+  if (known?.kid === kid) return known;
   const digests = new Int32Array(places * digestWords);
   const { sessionId, userId, clientId, tenantId } = claims;
   const write = (subject: RevokedSubject) =>
@@ -96,8 +96,14 @@ export function digestsOf(claims: Subject, kid: string): Int32Array {
     if (clientId !== undefined) write({ kind: 'client', tenantId, clientId });
   }
   write({ kind: 'key', kid });
-  digestCache.set(claims, { kid, digests });
-  return digests;
+  const added: TokenDigests = { kid, digests, goodAt: undefined };
+  digestCache.set(claims, added);
+  return added;
 }
 
-const digestCache = new WeakMap<Subject, Readonly<{ kid: string; digests: Int32Array }>>();
+/** The digests of a token, and where the last lookup found none of them revoked. */
+export type TokenDigests = Readonly<{ kid: string; digests: Int32Array }> & {
+  goodAt: Readonly<{ version: number; nowSec: number }> | undefined;
+};
+
+const digestCache = new WeakMap<Subject, TokenDigests>();

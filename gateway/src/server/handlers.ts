@@ -32,25 +32,29 @@ export type Handlers = Readonly<{
 
 /** The requests that one snapshot still serves. */
 export type InFlight = Readonly<{
-  begin(request: object): void;
+  begin(record: RequestRecord): void;
   /** The request is over, or became a connection that no longer needs the snapshot. A second call does nothing. */
-  end(request: object): void;
+  end(record: RequestRecord): void;
   /** Calls back once no request is left. No request may begin after that. */
   whenIdle(callback: () => void): void;
 }>;
 
 export function createInFlight(): InFlight {
-  const requests = new Set<object>();
+  let count = 0;
   let idle: (() => void) | undefined;
   return {
-    begin(request) {
-      requests.add(request);
+    begin(record) {
+      record.isInFlight = true;
+      count += 1;
     },
-    end(request) {
-      if (requests.delete(request) && requests.size === 0) idle?.();
+    end(record) {
+      if (!record.isInFlight) return;
+      record.isInFlight = false;
+      count -= 1;
+      if (count === 0) idle?.();
     },
     whenIdle(callback) {
-      if (requests.size === 0) callback();
+      if (count === 0) callback();
       else idle = callback;
     },
   };

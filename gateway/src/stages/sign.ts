@@ -78,6 +78,7 @@ export function createSign(options: SignStageOptions): Readonly<{
     const transaction = upstream.txnToken ? nextTransaction(admitted) : undefined;
     const txnToken = transaction && txnTokens.mint(transaction, upstream.name);
     const headers = forwardedHeaders(admitted);
+    const signedFrom = headers.length;
     appendSignedHeaders(
       headers,
       keyFor(upstream, createdSec, repeatOf(admitted, body)),
@@ -86,7 +87,7 @@ export function createSign(options: SignStageOptions): Readonly<{
       { createdSec, lifetimeSec, nonce: newNonce() },
     );
     record.decidedMs ??= performance.now() - record.startedAt;
-    const outbound: Outbound = { method, target: path + query, headers, body };
+    const outbound: Outbound = { method, target: path + query, headers, signedFrom, body };
     return outbound as SignedOutbound;
   }
 

@@ -220,6 +220,10 @@ export class ResponseFraming {
   }
 
   #readConnection(value: string): void {
+    if (value === 'keep-alive') {
+      this.#isKeepAlive = true;
+      return;
+    }
     for (const option of value.split(',')) {
       const name = option.trim().toLowerCase();
       if (name === 'close') this.#isClose = true;

@@ -17,9 +17,16 @@ const maxIdleMs = 600_000;
  */
 export function idleTimeMs({ idleTimeoutMs }: ConnectionTimeouts, keepAlive: string | undefined): number {
   if (keepAlive === undefined || idleTimeoutMs === 0) return idleTimeoutMs;
-  const seconds = /(?:^|[\s,;])timeout\s*=\s*"?([0-9]{1,9})(?![0-9])/i.exec(keepAlive)?.[1];
-  return seconds === undefined ? idleTimeoutMs : Math.min(Number(seconds) * 1000 - 1000, maxIdleMs);
+  if (keepAlive !== lastKeepAlive) {
+    lastSeconds = /(?:^|[\s,;])timeout\s*=\s*"?([0-9]{1,9})(?![0-9])/i.exec(keepAlive)?.[1];
+    lastKeepAlive = keepAlive;
+  }
+  return lastSeconds === undefined ? idleTimeoutMs : Math.min(Number(lastSeconds) * 1000 - 1000, maxIdleMs);
 }
+
+// A service sends the same value each time.
+let lastKeepAlive = '';
+let lastSeconds: string | undefined;
 
 /**
  * Counts time in ticks, so that a request needs no timer. While the event loop is blocked, hardly any time passes:

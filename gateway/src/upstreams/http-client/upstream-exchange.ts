@@ -94,6 +94,8 @@ export type UpstreamRequest = Readonly<{
    * `Transfer-Encoding`, and refuses requests that have them here.
    */
   headers: readonly string[];
+  /** The index in `headers` from which the values need no check, because the caller has made them. Default: none. */
+  trustedFrom?: number | undefined;
   /** Bytes are sent with the head. A stream is sent as it flows, and destroyed if the exchange ends first. */
   body: Uint8Array | Readable | null;
   /** Of a streamed body. If undefined, it is sent in chunks. */
@@ -136,7 +138,8 @@ const expectsBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
  * @returns Text in Latin-1.
  * @throws ExchangeError `UPSTREAM_INVALID_REQUEST`.
  */
-export function requestHead({ method, path, headers, body, bodyLength }: UpstreamRequest, own: string): string {
+export function requestHead(request: UpstreamRequest, own: string): string {
+  const { method, path, headers, trustedFrom = headers.length, body, bodyLength } = request;
   if (!isMethod.test(method) || method === 'CONNECT') throw invalid('an invalid method');
   if (!isPath.test(path)) throw invalid('an invalid path');
   if (headers.length % 2 !== 0) throw invalid('a header without a value');
@@ -145,7 +148,7 @@ export function requestHead({ method, path, headers, body, bodyLength }: Upstrea
     const name = headers[at] as string;
     const value = headers[at + 1] as string;
     if (!goodNames.has(name)) checkName(name);
-    if (isNoValue.test(value)) throw invalid('an invalid header value');
+    if (at < trustedFrom && isNoValue.test(value)) throw invalid('an invalid header value');
     head += `${name}: ${value}\r\n`;
   }
   return `${head}${framing(method, body, bodyLength)}\r\n`;

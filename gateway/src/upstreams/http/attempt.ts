@@ -85,13 +85,14 @@ export class Attempt implements ResponseHandler {
     this.#response.on('close', this.#onClientClose);
     this.#startedAt = performance.now();
     if (target.isBusy()) this.#leaveQueue = target.freeConnections();
-    const { method, target: path, headers, body } = this.#outbound;
+    const { method, target: path, headers, signedFrom, body } = this.#outbound;
     const isStream = body === 'stream';
     this.#exchange = target.pool.send(
       {
         method,
         path,
         headers,
+        trustedFrom: signedFrom,
         body: (isStream ? this.#upload : body) ?? null,
         bodyLength: isStream ? this.#signed.body.length : undefined,
       },

@@ -1,13 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { AppError, type Code } from '../errors.ts';
-import { maxTargetBytes } from '../routing/request-target.ts';
 
 // The parser does not count the spaces around values, so its own limit bounds no head.
 const maxHeadBytes = 64 * 1024;
 const noBytes: Buffer = Buffer.alloc(0);
 const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
+const space = 0x20;
 const endOfHead: Buffer = Buffer.from('\r\n\r\n');
 
 /** `request line`: it is not in its one canonical form. */
@@ -67,14 +66,12 @@ export class RequestLines {
   #readHead(request: IncomingMessage): LineProblem | undefined {
     this.#takeChunk();
     this.#read();
-    const line = `${request.method} ${request.url} HTTP/${request.httpVersion}\r\n`;
     const start = this.#at;
-    const end = start + line.length;
-    if (this.#phase !== 'head' || this.#skip > 0 || this.#bytes.toString('latin1', start, end) !== line)
-      return 'request line';
+    const end = endOfLine(this.#bytes, start, request);
+    if (this.#phase !== 'head' || this.#skip > 0 || end === -1) return 'request line';
     this.#at = this.#bytes.indexOf(endOfHead, end - 2) + endOfHead.length;
-    if (this.#at - start > maxHeadBytes) return 'long head';
     const { headers } = request;
+    if (this.#at - start > maxHeadBytes) return 'long head';
     if (headers['transfer-encoding'] !== undefined) this.#phase = 'chunk size';
     else if (headers['content-length'] !== undefined) this.#skip = Number(headers['content-length']);
     return undefined;
@@ -150,39 +147,36 @@ export class RequestLines {
   }
 }
 
+/**
+ * Compares the bytes with the canonical line of a request. The parser has cut method and target at spaces, so the first space
+ * is after the method only if nothing is before it, and one character after each space shows that there is one space.
+ *
+ * @returns The position after the line; -1 if the bytes are another line.
+ */
+function endOfLine(bytes: Buffer, start: number, { method = '', url = '', httpVersion }: IncomingMessage): number {
+  const afterMethod = start + method.length;
+  const afterUrl = afterMethod + 1 + url.length;
+  const isCanonical =
+    bytes[afterMethod] === space &&
+    bytes[afterMethod + 1] === url.charCodeAt(0) &&
+    bytes[afterUrl] === space &&
+    isVersion(bytes, afterUrl + 1, httpVersion);
+  return isCanonical ? afterUrl + 1 + versionLine.length : -1;
+}
+
+const versionLine = 'HTTP/1.1\r\n';
+
+function isVersion(bytes: Buffer, from: number, httpVersion: string): boolean {
+  const line = httpVersion === '1.1' ? versionLine : `HTTP/${httpVersion}\r\n`;
+  for (let at = 0; at < line.length; at += 1) if (bytes[from + at] !== line.charCodeAt(at)) return false;
+  return true;
+}
+
 /** Some old clients send an empty line after a body. Servers should ignore it (RFC 9112 section 2.2). */
 function afterEmptyLines(bytes: Buffer, from: number): number {
   let at = from;
   while (bytes[at] === carriageReturn && bytes[at + 1] === lineFeed) at += 2;
   return at;
-}
-
-/** The refusal of a request whose line or head has this problem. */
-export function refusalForLine(problem: LineProblem | undefined): AppError | undefined {
-  if (problem === undefined) return undefined;
-  const code = problem === 'long head' ? 'headers_too_large' : 'invalid_request';
-  return new AppError(code, { detail: { reason: problem }, headers: { connection: 'close' } });
-}
-
-/** The error code for a request that the parser could not read. */
-export function codeForParseError({ code }: NodeJS.ErrnoException, lines: RequestLines | undefined): Code {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return isLongTarget(lines?.unread()) ? 'uri_too_long' : 'headers_too_large';
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 'request_timeout';
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return 'payload_too_large';
-    default:
-      return 'invalid_request';
-  }
-}
-
-/** Whether the request line is longer than the longest target. */
-function isLongTarget(received: Buffer | undefined): boolean {
-  if (received === undefined || !/^[A-Z]+ /.test(received.toString('latin1', 0, 16))) return false;
-  const end = received.indexOf('\n');
-  return end === -1 || end > maxTargetBytes;
 }
 
 /** Node's parser of one connection. It reads the socket itself, and its callbacks run while it holds the packet. */

@@ -136,6 +136,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (exchange !== undefined) exchange.progress = 'responded';
     try {
       this.#parser.read(bytes, length);
+      if (exchange !== undefined && this.#exchange === exchange) exchange.handler.onPart?.();
     } catch (error) {
       if (exchange === undefined || exchange.isOver) {
         this.close();

@@ -14,6 +14,8 @@ export interface ResponseHandler {
   onHead(status: number, headers: string[]): void;
   /** @returns False to pause. `resume` continues, once this has returned. `onEnd` may follow without it. */
   onData(chunk: Buffer): boolean;
+  /** Everything that arrived was passed on, and the response is not complete. */
+  onPart?(): void;
   /** @param trailers Alternating names and values. */
   onEnd(trailers: readonly string[]): void;
   /** @param error ExchangeError, an error of the system or of TLS, or what `abort` was called with. */

@@ -11,7 +11,7 @@ import { type Target, TargetCounts } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
 import { readResponseHead } from './response-headers.ts';
-import { breakOff, endAndClose, ResponseWriter } from './response-writer.ts';
+import { breakOff, endAndClose, endWith, ResponseWriter } from './response-writer.ts';
 
 /** Hears of its attempts. Exactly one of `failed` and `done` is called. `responded` comes before `done`. */
 export type AttemptOwner = {
@@ -104,7 +104,7 @@ export class Attempt implements ResponseHandler {
   #openUpload(): boolean {
     const { request, route } = this.#signed;
     if (!this.#counts.takeStream()) {
-      this.#fail(this.#overloaded('streams'));
+      this.#fail(this.#overloaded());
       return false;
     }
     this.#signed.acceptBody();
@@ -146,7 +146,7 @@ export class Attempt implements ResponseHandler {
     this.#owner.responded(this.#target);
     record.upstreamMs = performance.now() - this.#sentAt;
     const { passing, lifetime, contentLength } = readResponseHead(status, rawHeaders, signed, this.#target.origin);
-    if (lifetime === 'endless' && !this.#counts.takeStream()) throw this.#overloaded('streams');
+    if (lifetime === 'endless' && !this.#counts.takeStream()) throw this.#overloaded();
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.
@@ -155,12 +155,14 @@ export class Attempt implements ResponseHandler {
     response.writeHead(status, passing);
     this.#watchRevocation(lifetime);
     if (contentLength !== undefined && !isEarly) this.#bodyLength = Number(contentLength);
-    process.nextTick(flushHead, this);
   }
 
-  /** Body bytes from the same packet as the head have arrived by now, so both go out in one packet. */
-  flushHead(): void {
-    if (!this.#hasBody && !this.#isSettled) this.#response.flushHeaders();
+  onPart(): void {
+    if (this.#hasBody || !this.#response.headersSent) return;
+    // Later, because with TLS a body may follow in the next record of the same packet.
+    process.nextTick(() => {
+      if (!this.#hasBody && !this.#isSettled) this.#response.flushHeaders();
+    });
   }
 
   onData(chunk: Buffer): boolean {
@@ -171,19 +173,17 @@ export class Attempt implements ResponseHandler {
       return true;
     }
     this.#hasBody = true;
-    if (this.#bodyWriter().write(chunk, this.#readOn)) return true;
+    if (this.#bodyWriter().write(chunk)) return true;
     const response = this.#response;
     this.#clearStall = this.#target.stalled.add(() => response.destroy());
     return false;
   }
 
-  readonly #readOn = (): void => {
-    this.#clearStall?.();
-    this.#exchange?.resume();
-  };
-
   #bodyWriter(): ResponseWriter {
-    this.#writer ??= new ResponseWriter(this.#response, this.#signed.route.upstream);
+    this.#writer ??= new ResponseWriter(this.#response, this.#signed.route.upstream, () => {
+      this.#clearStall?.();
+      this.#exchange?.resume();
+    });
     return this.#writer;
   }
 
@@ -222,8 +222,8 @@ export class Attempt implements ResponseHandler {
     this.#owner.done(failure, this.#target);
   }
 
-  #overloaded(reason: 'streams'): AppError {
-    return new AppError('upstream_overloaded', { detail: { ...this.#upstream(), reason } });
+  #overloaded(): AppError {
+    return new AppError('upstream_overloaded', { detail: { ...this.#upstream(), reason: 'streams' } });
   }
 
   #upstream(): Readonly<{ upstream: string; target: string }> {
@@ -241,14 +241,13 @@ export class Attempt implements ResponseHandler {
     if (lifetime === 'short') return;
     const signed = this.#signed;
     const admission = { route: signed.route, token: tokenStatusOf(signed.caller) };
-    this.#unwatch = this.#options.open.add(lifetime, admission, this.#end);
+    const end: EndConnection = (reason) => {
+      if (reason === undefined) endAndClose(this.#response);
+      this.#stop(reason ?? stopping);
+    };
+    this.#unwatch = this.#options.open.add(lifetime, admission, end);
     if (lifetime === 'endless') signed.detach();
   }
-
-  readonly #end: EndConnection = (reason) => {
-    if (reason === undefined) endAndClose(this.#response);
-    this.#stop(reason ?? stopping);
-  };
 
   #settle(): void {
     this.#isSettled = true;
@@ -260,15 +259,3 @@ export class Attempt implements ResponseHandler {
     if (this.#progress() === 'unsent') this.#upload?.destroy();
   }
 }
-
-// Above this, copying the body costs more than a second buffer in the same system call.
-const maxJoinedBytes = 16 * 1024;
-
-/** Node joins the head and a Latin-1 string to one string. It writes a Buffer separately, which costs 7 µs more. */
-function endWith(response: ServerResponse, body: Buffer | undefined): void {
-  if (body === undefined || body.length > maxJoinedBytes) response.end(body);
-  else response.end(body.toString('latin1'), 'latin1');
-}
-
-// One function for all attempts, so that no request makes a closure.
-const flushHead = (attempt: Attempt): void => attempt.flushHead();

@@ -10,22 +10,25 @@ import { downloadRate, type RateWatch, watchRate } from '../../limits/min-rate.t
 export class ResponseWriter {
   readonly #response: ServerResponse;
   readonly #limits: Upstream;
+  readonly #onDrain: () => void;
   #watching: RateWatch | undefined;
   #written = 0;
 
-  constructor(response: ServerResponse, limits: Upstream) {
+  /** @param onDrain Called when more may be written, after `write` returned false. */
+  constructor(response: ServerResponse, limits: Upstream, onDrain: () => void) {
     this.#response = response;
     this.#limits = limits;
+    this.#onDrain = onDrain;
   }
 
-  /** @param onDrain Called when more may be written, if not at once. @returns Whether more may be written at once. */
-  write(chunk: Buffer, onDrain: () => void): boolean {
+  /** @returns Whether more may be written at once. */
+  write(chunk: Buffer): boolean {
     this.#written += chunk.length;
     if (this.#response.write(chunk)) return true;
     this.#watch();
     this.#response.once('drain', () => {
       this.stop();
-      onDrain();
+      this.#onDrain();
     });
     return false;
   }
@@ -47,6 +50,15 @@ export class ResponseWriter {
     const taken = () => (response.socket === null ? undefined : this.#written - response.writableLength);
     this.#watching ??= watchRate(downloadRate(this.#limits), taken, () => response.destroy());
   }
+}
+
+// Above this, copying the body costs more than a second buffer in the same system call.
+const maxJoinedBytes = 16 * 1024;
+
+/** Node joins the head and a Latin-1 string to one string. It writes a Buffer separately, which costs 7 µs more. */
+export function endWith(response: ServerResponse, body: Buffer | undefined): void {
+  if (body === undefined || body.length > maxJoinedBytes) response.end(body);
+  else response.end(body.toString('latin1'), 'latin1');
 }
 
 /** Ends the response between two events, and closes the connection so that the client reconnects. */

@@ -66,8 +66,8 @@ export class RequestRecord {
   cors: readonly string[] | undefined = undefined;
   /** Likewise: the nonce for the client's next DPoP proof. */
   nonce: readonly string[] | undefined = undefined;
-  /** Likewise: defaults for headers that the service does not send. */
-  defaults: readonly string[] | undefined = undefined;
+  /** Likewise: whether security headers are added that the service does not send. */
+  hasDefaults = false;
 
   constructor(requestId: string, method: string, path: string, startedAt: number) {
     this.requestId = requestId;

@@ -3,7 +3,6 @@ import { foldHeaderName } from '@countersign/identity';
 import type { GatewayConfig, Network } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from '../exchange.ts';
-import { defaultSecurityHeaders } from '../http/security-headers.ts';
 import { readSubprotocols, type Upgrade } from '../http/subprotocols.ts';
 import { plainAddress } from '../limits/address-key.ts';
 import { createHeaderClassifier, type InboundHeaders, namedByConnection, sortHeaders } from './inbound-headers.ts';
@@ -29,7 +28,7 @@ export function createSanitize(
   const checkHost = createHostCheck(config.publicOrigins);
   const clientAddress = createClientAddress(config.trustedProxies);
   const passesOrigin = !config.headers.strip.includes('origin');
-  const defaults = config.headers.security ? defaultSecurityHeaders : undefined;
+  const hasDefaults = config.headers.security;
 
   return (arrival) => {
     const { request, record, kind } = arrival;
@@ -44,7 +43,7 @@ export function createSanitize(
     // Without an address the socket is closed already, so no response can be sent.
     if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
     record.address = address;
-    record.defaults = defaults;
+    record.hasDefaults = hasDefaults;
     const host = checkHost(read.host);
     const named = namedByConnection(read.connection);
     const body = readFraming(read, isNamed(named, 'content-type') ? undefined : read['content-type'], httpVersion);

@@ -2,6 +2,7 @@ import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
 import { AppError } from '../../errors.ts';
 import type { Signed } from '../../exchange.ts';
 import { maySetCookie } from '../../http/cookies.ts';
+import { defaultSecurityHeaders } from '../../http/security-headers.ts';
 import type { ResponseLifetime } from '../pool/open-connections.ts';
 
 export type ResponseHeaders = Readonly<{
@@ -47,8 +48,8 @@ const dropped: ReadonlySet<string> = new Set([
 
 const limitHeaders: ReadonlySet<string> = new Set(['ratelimit', 'ratelimit-policy']);
 
-/** A header name as one service writes it. */
-type KnownName = Readonly<{ lower: string; disposition: ResponseDisposition }>;
+/** A header name as one service writes it. `default` is its bit among the default headers, or 0. */
+type KnownName = Readonly<{ disposition: ResponseDisposition; default: number }>;
 
 const knownNames = new Map<string, KnownName>();
 // Services choose these names, so the cache is bounded.
@@ -58,7 +59,8 @@ function lookUp(name: string): KnownName {
   const known = knownNames.get(name);
   if (known !== undefined) return known;
   const lower = name.toLowerCase();
-  const fresh = { lower, disposition: classify(lower, foldHeaderName(name)) };
+  const index = defaultSecurityHeaders.indexOf(lower);
+  const fresh = { disposition: classify(lower, foldHeaderName(name)), default: index === -1 ? 0 : 1 << index };
   // A copy: the name may be a slice of a whole head, which the cache would keep in memory.
   if (knownNames.size < maxRemembered) knownNames.set(Buffer.from(name, 'latin1').toString('latin1'), fresh);
   return fresh;
@@ -93,10 +95,12 @@ export function responseHeaders(
   let transferEncoding: string | undefined;
   let contentLength: string | undefined;
   let contentType: string | undefined;
+  let present = 0;
   for (let at = 0; at < raw.length; at += 2) {
     const name = raw[at] as string;
     const value = raw[at + 1] as string;
-    switch (lookUp(name).disposition) {
+    const known = lookUp(name);
+    switch (known.disposition) {
       case 'content-length':
         contentLength = value;
         passing.push(name, value);
@@ -107,6 +111,7 @@ export function responseHeaders(
         break;
       case 'pass':
         passing.push(name, value);
+        present |= known.default;
         break;
       case 'set-cookie':
         if (maySetCookie(value, route.forward.cookies, client.host)) passing.push(name, value);
@@ -137,7 +142,7 @@ export function responseHeaders(
   if (record.limits !== undefined) left.push(...record.limits);
   if (record.cors !== undefined) left.push(...record.cors);
   if (record.nonce !== undefined) left.push(...record.nonce);
-  if (record.defaults !== undefined) addMissing(left, record.defaults);
+  if (record.hasDefaults) addDefaults(left, left === passing ? present : defaultsIn(left));
   const lifetime = lifetimeOf(contentType, contentLength);
   return { passing: left, identityRefused, identityUnavailable, transferEncoding, contentLength, lifetime };
 }
@@ -188,15 +193,17 @@ function withoutNamed(headers: string[], connection: string | undefined): string
   return headers.filter((_, at) => !named.has(foldHeaderName(headers[at - (at % 2)] ?? '')));
 }
 
-/** @param defaults At most 30, with names in lower case. */
-function addMissing(headers: string[], defaults: readonly string[]): void {
+/** The default headers among these, as bits. */
+function defaultsIn(headers: readonly string[]): number {
   let present = 0;
-  for (let at = 0; at < headers.length; at += 2) {
-    const index = defaults.indexOf(lookUp(headers[at] as string).lower);
-    if (index !== -1) present |= 1 << index;
-  }
-  for (let at = 0; at < defaults.length; at += 2) {
-    if ((present & (1 << at)) === 0) headers.push(defaults[at] ?? '', defaults[at + 1] ?? '');
+  for (let at = 0; at < headers.length; at += 2) present |= lookUp(headers[at] as string).default;
+  return present;
+}
+
+function addDefaults(headers: string[], present: number): void {
+  for (let at = 0; at < defaultSecurityHeaders.length; at += 2) {
+    if ((present & (1 << at)) !== 0) continue;
+    headers.push(defaultSecurityHeaders[at] as string, defaultSecurityHeaders[at + 1] as string);
   }
 }
 

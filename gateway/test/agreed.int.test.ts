@@ -148,6 +148,23 @@ describe('an upstream with algorithm: agreed', () => {
     expect(await metric('countersign_agreed_fallbacks_total', 'upstream="things",reason="key_unknown"')).toBe(2);
   });
 
+  test.each([
+    [1, 200, ['key_unknown', 'broken', '200']],
+    [0, 502, ['key_unknown', 'broken']],
+  ])(
+    'a repeat with another key is no retry: with %i retries, a connection that breaks then is %i',
+    async (attempts, status, outcomes) => {
+      const [service] = (await start(1, `, retry: { attempts: ${attempts} }`)) as [AgreedService];
+      await service.trust(keysUrl(), { keys: [newAgreementJwk()] });
+      await uses('agreed');
+      await service.trust(keysUrl(), { keys: [newAgreementJwk()] });
+      service.breakNextEd25519();
+      expect((await gateway.ask('/v1/things/1', { token })).status).toBe(status);
+      expect(service.arrived.map(({ outcome }) => outcome)).toEqual(outcomes);
+      expect(await metric('countersign_upstream_retries_total', 'upstream="things"')).toBe(attempts);
+    },
+  );
+
   test('a refusal for another reason is not repeated, and neither is one of ed25519', async () => {
     const [service] = (await start(1)) as [AgreedService];
     const published = newAgreementJwk();

@@ -26,6 +26,8 @@ export type AgreedService = Readonly<{
   trust(keysUrl: string, agreement?: AgreementOptions): Promise<void>;
   /** Answers for the key set from now on. Undefined: the service itself. */
   answerKeys(answer: RequestListener | undefined): void;
+  /** Closes the connection of the next request that is signed with ed25519. */
+  breakNextEd25519(): void;
   close(): Promise<void>;
 }>;
 
@@ -39,6 +41,9 @@ export async function agreedService(audience = 'things', port = 0): Promise<Agre
   let keysAnswer: RequestListener | undefined;
   let keyFetches = 0;
   let stopKeys = () => {};
+  let breaksNext = false;
+  const algorithmOf = (rawHeaders: readonly string[]) =>
+    /;alg="([^"]+)"/.exec(rawHeaders.find((text) => text.startsWith('countersign=(')) ?? '')?.[1];
   const note = (rawHeaders: readonly string[], method = '', path = '', outcome = '') => {
     const input = rawHeaders[rawHeaders.findIndex((text) => text.toLowerCase() === 'signature-input') + 1] ?? '';
     const [, keyid = '', alg = ''] = /;keyid="([^"]+)";alg="([^"]+)"/.exec(input) ?? [];
@@ -51,6 +56,11 @@ export async function agreedService(audience = 'things', port = 0): Promise<Agre
     } else {
       const { rawHeaders, method, url } = req;
       const received = [...rawHeaders];
+      if (breaksNext && algorithmOf(received) === 'ed25519') {
+        breaksNext = false;
+        note(received, method, url, 'broken');
+        return void req.socket.destroy();
+      }
       res.once('finish', () =>
         note(received, method, url, String(res.getHeader('x-identity-refused') ?? res.statusCode)),
       );
@@ -87,6 +97,9 @@ export async function agreedService(audience = 'things', port = 0): Promise<Agre
     },
     answerKeys(answer) {
       keysAnswer = answer;
+    },
+    breakNextEd25519() {
+      breaksNext = true;
     },
     async close() {
       stopKeys();

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { StartedProcess } from '@countersign/testing';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Browser, chromium } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { build } from 'esbuild';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { password } from './client.ts';
 import { makePlace, type Place, repository, startEverything } from './stack.ts';
 
 describe('in Chromium, through the gateway', () => {
@@ -28,7 +30,7 @@ describe('in Chromium, through the gateway', () => {
     await place?.remove();
   });
 
-  test('the API page shows every operation, asks no other host, and violates no policy', async () => {
+  test('the API page shows the operations, asks no other host, and violates no policy', async () => {
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     const requested: string[] = [];
     const complaints: string[] = [];
@@ -57,6 +59,96 @@ describe('in Chromium, through the gateway', () => {
     const refresh = `fetch('/v1/auth/refresh', { method: 'POST' }).then(() => 'sent', (error) => error.name)`;
     expect(await page.evaluate(refresh)).toBe('TypeError');
     await page.close();
+  });
+
+  describe('packages/client', () => {
+    let script: string;
+    let context: BrowserContext;
+    let refreshes: number;
+    beforeAll(async () => {
+      const { outputFiles } = await build({
+        entryPoints: [resolve(repository, 'packages/client/src/index.ts')],
+        bundle: true,
+        format: 'iife',
+        globalName: 'countersign',
+        write: false,
+      });
+      script = outputFiles[0]?.text ?? '';
+    });
+    beforeEach(async () => {
+      context = await browser.newContext();
+      refreshes = 0;
+      context.on('request', (request) => {
+        if (request.url().endsWith('/v1/auth/refresh')) refreshes += 1;
+      });
+    });
+    afterEach(() => context.close());
+
+    /** A page of the gateway's origin with a client, as an app has one. It notes the sessions that the client reports. */
+    async function openTab(options: object = {}): Promise<Page> {
+      const page = await context.newPage();
+      await load(page, options);
+      return page;
+    }
+    async function load(page: Page, options: object = {}): Promise<void> {
+      // Any response gives a script the gateway's origin. This one is no page with a policy of its own.
+      await page.goto(`${gateway}/.well-known/jwks.json`);
+      await page.addScriptTag({ content: script });
+      await page.evaluate(
+        `globalThis.seen = []; globalThis.client = countersign.createClient({
+          ...${JSON.stringify(options)}, onSession: (session) => seen.push(session?.user.email) })`,
+      );
+    }
+    const logIn = (page: Page): Promise<unknown> =>
+      page.evaluate(
+        `client.logIn({ email: 'agent@acme.test', password: ${JSON.stringify(password)} }).then(({ data }) => data)`,
+      );
+    const resume = (page: Page): Promise<unknown> => page.evaluate('client.resume().then((session) => session?.id)');
+    const role = (page: Page): Promise<unknown> =>
+      page.evaluate(`client.api.GET('/v1/users/me').then(({ data, error }) => data?.role ?? error.code)`);
+
+    test('two tabs that refresh at once use one refresh', async () => {
+      const tabs = [await openTab(), await openTab()] as const;
+      const tokens = (await logIn(tabs[0])) as { session_id: string; refresh_token?: string };
+      expect(tokens.refresh_token).toBeUndefined();
+      // A loaded page has no access token. The cookie is there for both.
+      await Promise.all(tabs.map((tab) => load(tab)));
+      expect(await Promise.all(tabs.map(resume))).toEqual([tokens.session_id, tokens.session_id]);
+      expect(refreshes).toBe(1);
+      expect(await Promise.all(tabs.map(role))).toEqual(['agent', 'agent']);
+      expect(refreshes).toBe(1);
+    });
+
+    test('a login and a logout in one tab hold in the other', async () => {
+      const [first, second] = [await openTab(), await openTab()] as const;
+      await logIn(first);
+      await second.waitForFunction('client.session !== undefined');
+      expect(await role(second)).toBe('agent');
+      await first.evaluate('client.logOut()');
+      await second.waitForFunction('client.session === undefined');
+      expect(await second.evaluate('seen')).toEqual(['agent@acme.test', undefined]);
+      expect(await role(second)).toBe('token_missing');
+      expect(await resume(first)).toBeUndefined();
+    });
+
+    test('a session is bound to a key that outlives the page and cannot be exported', async () => {
+      const page = await openTab({ dpop: true });
+      expect(await logIn(page)).toMatchObject({ token_type: 'DPoP' });
+      await load(page, { dpop: true });
+      expect(await resume(page)).toEqual(expect.any(String));
+      expect(await role(page)).toBe('agent');
+      const stolen = page.evaluate(`new Promise((resolve, reject) => {
+        const opening = indexedDB.open('countersign');
+        opening.onsuccess = () => {
+          const asking = opening.result.transaction('keys').objectStore('keys').get('dpop');
+          asking.onsuccess = () => crypto.subtle.exportKey('jwk', asking.result.privateKey).then(resolve, reject);
+        };
+      })`);
+      await expect(stolen).rejects.toThrow(/not extractable/);
+      // A page without the key cannot use the cookie.
+      await load(page);
+      expect(await resume(page)).toBeUndefined();
+    });
   });
 });
 

@@ -62,7 +62,7 @@ describe('a page of another origin', () => {
       'access-control-allow-credentials': 'true',
       'access-control-allow-methods': methods,
       'access-control-allow-headers':
-        'Authorization, Content-Type, DPoP, If-Match, If-None-Match, X-Requested-With, X-Trace',
+        'Authorization, Content-Type, DPoP, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Requested-With, X-Trace',
       'access-control-max-age': '600',
       'x-content-type-options': 'nosniff',
       vary: 'Origin',

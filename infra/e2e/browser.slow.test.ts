@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { build } from 'esbuild';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { password } from './client.ts';
+import { testGeneratedClient } from './generated-client.ts';
 import { makePlace, type Place, repository, startEverything } from './stack.ts';
 
 describe('in Chromium, through the gateway', () => {
@@ -60,6 +61,8 @@ describe('in Chromium, through the gateway', () => {
     expect(await page.evaluate(refresh)).toBe('TypeError');
     await page.close();
   });
+
+  testGeneratedClient(() => gateway);
 
   describe('packages/client', () => {
     let script: string;

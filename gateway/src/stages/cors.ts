@@ -6,8 +6,18 @@ import { parseTarget } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import { hostsOf } from './sanitize.ts';
 
-// Request headers that a page may send: for login, refresh by cookie, tokens and proofs, and conditional writes.
-const settable = ['Authorization', 'Content-Type', 'DPoP', 'If-Match', 'If-None-Match', 'X-Requested-With'];
+// Request headers that a page may send: for login, refresh by cookie, tokens and proofs, conditional and repeated writes, and
+// event streams that continue.
+const settable = [
+  'Authorization',
+  'Content-Type',
+  'DPoP',
+  'Idempotency-Key',
+  'If-Match',
+  'If-None-Match',
+  'Last-Event-ID',
+  'X-Requested-With',
+];
 // Response headers that a page may read: for support, rate limits, retries, new resources and new proofs.
 const readable = [
   'X-Request-Id',

@@ -32,16 +32,26 @@ const wrongEverywhere: readonly Wrong[] = [
 describe.each(shapes.map((shape) => [shape.name, shape] as const))('a token of %s', (_name, shape: Shape) => {
   let issuer: TestIssuer;
   let directory: string;
-  let verify: ReturnType<typeof createTokenVerifier>;
+  type Verify = ReturnType<typeof createTokenVerifier>;
+  let verify: Verify;
+  let verifyWithMachines: Verify;
 
   beforeAll(async () => {
     issuer = await mintIssuer({ alg: shape.algorithm });
     directory = mkdtempSync(join(tmpdir(), 'countersign-provider-'));
     writeFileSync(join(directory, 'keys.json'), JSON.stringify(issuer.jwks));
+    verify = verifierFor(shape.yaml);
+    verifyWithMachines = verifierFor(`${shape.yaml.trimEnd()}
+    machines: { tenantId: { constant: robots } }
+`);
+  });
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  function verifierFor(yaml: string): Verify {
     const config = parseConfig(
       `version: 1
 issuers:
-  - jwks: ./keys.json${shape.yaml}
+  - jwks: ./keys.json${yaml}
 identity: { keys: ./gateway-keys }
 upstreams: { api: { targets: ["http://127.0.0.1:8082"] } }
 routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
@@ -50,9 +60,8 @@ routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
     );
     const keys = staticKeySet(issuer.jwks, { algorithms: [shape.algorithm] });
     const trusted = config.issuers.map((one) => [one.issuer, { config: one, keys, revocations: undefined }] as const);
-    verify = createTokenVerifier(new Map(trusted), Date.now);
-  });
-  afterAll(() => rmSync(directory, { recursive: true }));
+    return createTokenVerifier(new Map(trusted), Date.now);
+  }
 
   const sign = ({ header, claims }: Pick<Wrong, 'header' | 'claims'> = {}) => {
     const whole = timed({ ...shape.claims, ...claims }, Math.floor(Date.now() / 1000));
@@ -75,6 +84,20 @@ routes: [{ name: a, path: /a, methods: [GET], upstream: api, auth: required }]
 
   test.each(wrongEverywhere.map((wrong) => [wrong.title, wrong] as const))('is refused %s', async (_title, wrong) => {
     expect(await codeOf(wrong)).toBe(wrong.code);
+  });
+
+  test('is never a user where machines are accepted, if it is that of a machine', async () => {
+    for (const one of shape.wrong.filter(({ code }) => code === 'token_machine_refused')) {
+      const result = await verifyWithMachines(await sign(one)).catch((error: { code: string }) => error);
+      const { cid, client_id, azp, appid } = { ...shape.claims, ...one.claims };
+      // The client of a token of Clerk is the origin of a page, which is no id.
+      if ('code' in result)
+        expect([shape.name, result.code]).toEqual([expect.stringContaining('clerk'), 'token_claims_invalid']);
+      else {
+        const clientId = cid ?? client_id ?? azp ?? appid;
+        expect(result.claims).toMatchObject({ kind: 'client', clientId, userId: undefined, tenantId: 'robots' });
+      }
+    }
   });
 
   test('has at least eight wrong variants of its own', () => {

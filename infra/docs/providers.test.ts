@@ -52,10 +52,12 @@ test.each([...blocks, ...recorded])('%s has no problem in an editor', (_place, y
 test.each(providers)('%s has a page with its YAML, what the service reads, and what cannot be had', (provider) => {
   const page = textOf(`${provider}.md`);
   expect(page).toContain(`provider: ${provider}`);
-  expect(page.match(/^## .*$/gm)?.slice(1)).toEqual([
-    '## gateway.yaml',
-    '## What the service reads',
-    '## What cannot be had',
-  ]);
+  // Not every provider marks the tokens of machines.
+  expect(
+    page
+      .match(/^## .*$/gm)
+      ?.slice(1)
+      .filter((heading) => heading !== '## Machines'),
+  ).toEqual(['## gateway.yaml', '## What the service reads', '## What cannot be had']);
   expect(textOf('README.md')).toContain(`(${provider}.md)`);
 });

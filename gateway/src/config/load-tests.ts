@@ -19,7 +19,12 @@ const fileSchema = z.strictObject({ tests: schema.shape.tests });
  */
 export function loadTests(file: string, env: Environment, config: GatewayConfig): readonly PolicyTest[] {
   const { upstreams, services } = config;
-  const known = { routes: new Set(config.routes.map(({ name }) => name)), upstreams, services };
+  const known = {
+    routes: new Set(config.routes.map(({ name }) => name)),
+    upstreams,
+    services,
+    issuers: new Set(config.issuers.flatMap(({ issuer, name }) => [issuer, name])),
+  };
   const source = readYaml(readConfigFile(file), env);
   const parsed = withRules(fileSchema, (tests, _isMalformed, refuse) =>
     checkTests(wellFormed(tests).tests, known, refuse),

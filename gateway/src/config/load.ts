@@ -13,6 +13,7 @@ import {
   checkIssuerUrls,
   checkRevocationFeeds,
 } from './schema/issuers/issuer-url-rules.ts';
+import type { IssuerPieces } from './schema/issuers/issuers.ts';
 import { checkListeners, checkStartSettings, type StartSettings } from './schema/listeners.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';
@@ -76,6 +77,12 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
   });
 }
 
+/** Undefined: not all are known, since one is malformed or has a template. */
+function namesOfIssuers(issuers: readonly IssuerPieces[]): ReadonlySet<string | undefined> | undefined {
+  if (issuers.some(({ issuer, template }) => issuer === undefined || template !== undefined)) return undefined;
+  return new Set(issuers.flatMap(({ issuer, name }) => [issuer, name]));
+}
+
 type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 
 /** @returns All rules of a file. They put the content of the files that it names into `read`. */
@@ -111,7 +118,12 @@ function rulesFor(
     const names = isMalformed('routes') ? [undefined] : routes.map(({ name }) => name);
     checkTests(
       file.tests,
-      { routes: names.includes(undefined) ? undefined : new Set(names), upstreams, services },
+      {
+        routes: names.includes(undefined) ? undefined : new Set(names),
+        upstreams,
+        services,
+        issuers: namesOfIssuers(issuers),
+      },
       refuse,
     );
     if (file.redis === undefined && !isMalformed('redis')) {

@@ -45,6 +45,7 @@ export type TestPart = z.output<typeof testCase>;
 
 /** The names that a test may use. Undefined: a malformed entry may be the one that is meant. */
 export type KnownNames = Readonly<{
+  issuers: Pick<ReadonlySet<string | undefined>, 'has'> | undefined;
   routes: ReadonlySet<string | undefined> | undefined;
   upstreams: Pick<ReadonlySet<string>, 'has'>;
   services: Pick<ReadonlySet<string>, 'has'>;
@@ -52,12 +53,18 @@ export type KnownNames = Readonly<{
 
 /** Checks that tests use names of the configuration, and that each expects either a request or a refusal. */
 export function checkTests(tests: readonly Pieces<TestPart>[], known: KnownNames, refuse: Refuse): void {
+  const refuseAs = (index: number, key: string, message: string) =>
+    refuse(['tests', index, 'request', 'as', key], message);
   for (const [index, { request, expect }] of tests.entries()) {
     const refuseKey = (part: string, key: string, message: string) => refuse(['tests', index, part, key], message);
     if (request?.service !== undefined && !known.services.has(request.service)) {
       refuseKey('request', 'service', `"${request.service}" is not a service of the configuration`);
     }
-    checkCaller(request?.as, (key, message) => refuse(['tests', index, 'request', 'as', key], message));
+    checkCaller(request?.as, (key, message) => refuseAs(index, key, message));
+    const issuer = request?.as?.issuer;
+    if (issuer !== undefined && known.issuers?.has(issuer) === false) {
+      refuseAs(index, 'issuer', `"${issuer}" is not an issuer of the configuration`);
+    }
     if (expect === undefined) continue;
     if (expect.route !== undefined && known.routes?.has(expect.route) === false) {
       refuseKey('expect', 'route', `"${expect.route}" is not a route of the configuration`);

@@ -96,6 +96,22 @@ describe('an issuer', () => {
       'provider: okto, issuer: https://a.test, audience: x',
       'provider: must be one of "keycloak"',
     ],
+    [
+      'a role of machines that people write',
+      `${strict}, machines: { role: [user_metadata, role] }`,
+      'machines.role: people can write "user_metadata" themselves',
+    ],
+    [
+      'scopes that people write',
+      `${strict}, claims: { scope: [unsafe_metadata, scope] }`,
+      'claims.scope: people can write "unsafe_metadata" themselves',
+    ],
+    [
+      'a constant tenant of machines at an open provider',
+      'provider: google, issuer: https://a.test, audience: x, claims: { tenantId: hd }, machines: { tenantId: { constant: t } }',
+      '"require" is required',
+    ],
+    ['machines that are a text', `${strict}, machines: all`, 'machines: must be none, or a map with `when`'],
     ['an address as user id', `${strict}, claims: { userId: email }`, '"email" can pass from one person to another'],
     ['a name as user id', `${strict}, claims: { userId: [user, preferred_username] }`, '"preferred_username" can pass'],
     [
@@ -255,6 +271,26 @@ describe('two issuers', () => {
     ['a prefix and a list', 'tenantPrefix: "a:"', 'tenants: [acme]'],
     ['one tenant, with prefixes of users', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme], userPrefix: "b:"'],
     ['one tenant, with the same people', 'tenants: [acme], sameSubjects: true', 'tenants: [acme], sameSubjects: true'],
+    [
+      'constants, also of machines',
+      'claims: { tenantId: { constant: a } }, machines: { tenantId: { constant: a } }',
+      'claims: { tenantId: { constant: b } }, machines: { tenantId: { constant: robots } }',
+    ],
+    [
+      'prefixes, also of machines',
+      'tenantPrefix: "a:", machines: { tenantId: tenant }',
+      'tenantPrefix: "b:", machines: { tenantId: tenant }',
+    ],
+    [
+      'one tenant, with prefixes of users, and machines at one of them',
+      'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }',
+      'tenants: [acme], userPrefix: "b:"',
+    ],
+    [
+      'one tenant, with machines that have no tenant',
+      'tenants: [acme], userPrefix: "a:", machines: {}',
+      'tenants: [acme], userPrefix: "b:", machines: {}',
+    ],
   ])('may have disjoint tenants by %s', (_how, first, second) => {
     expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([]);
   });
@@ -271,6 +307,21 @@ describe('two issuers', () => {
     ['a constant with a prefix', 'tenantPrefix: "a:", claims: { tenantId: { constant: x } }', 'tenants: ["a:x"]'],
     ['prefixes that begin one another', 'tenantPrefix: "acme"', 'tenantPrefix: "acme-eu:"'],
     ['equal prefixes', 'tenantPrefix: "a:"', 'tenantPrefix: "a:"'],
+    [
+      'machines in the tenant of users',
+      'claims: { tenantId: { constant: acme } }',
+      'claims: { tenantId: { constant: b } }, machines: { tenantId: { constant: acme } }',
+    ],
+    [
+      'machines in one tenant',
+      'claims: { tenantId: { constant: a } }, machines: { tenantId: { constant: robots } }',
+      'claims: { tenantId: { constant: b } }, machines: { tenantId: { from: t, map: { x: robots } } }',
+    ],
+    [
+      'machines of both in one tenant, with prefixes of users',
+      'tenants: [acme], userPrefix: "a:", machines: { tenantId: { constant: acme } }',
+      'tenants: [acme], userPrefix: "b:", machines: { tenantId: { constant: acme } }',
+    ],
     ['one tenant, with a prefix of users on one side', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme]'],
     [
       'one tenant, with prefixes of users that begin one another',
@@ -292,6 +343,60 @@ describe('two issuers', () => {
     expect(problems(`{ ${a} }`, `{ ${b}, tenants: [x] }`)).toEqual([
       expect.stringContaining('"tenants" is required with two or more issuers'),
     ]);
+  });
+
+  test('are refused when machines of one could name any tenant or role', () => {
+    const [first, second] = [a.replace(', roles: [r]', ''), `{ ${b}, tenants: [x] }`];
+    const constants = 'claims: { role: { constant: r }, tenantId: { constant: y } }';
+    expect(problems(`{ ${first}, ${constants}, machines: { tenantId: { constant: y } } }`, second)).toEqual([]);
+    expect(problems(`{ ${first}, ${constants}, machines: { tenantId: tenant } }`, second)).toEqual([
+      expect.stringContaining('"tenants" is required with two or more issuers'),
+    ]);
+    expect(problems(`{ ${first}, ${constants}, machines: { role: role } }`, second)).toEqual([
+      expect.stringContaining('"roles" is required with two or more issuers'),
+    ]);
+  });
+
+  describe('and a route', () => {
+    const issuers = [`{ ${a}, tenants: [x] }`, `{ ${b}, tenants: [y] }`];
+    const refused = (...allows: readonly string[]) =>
+      problemsOf(
+        withIssuers(...issuers).replace(/routes: .*/, () => {
+          const routes = allows.map(
+            (allow, at) => `{ name: r${at}, path: /${at}, methods: [GET], upstream: api, ${allow} }`,
+          );
+          return `routes: [${routes.join(', ')}]`;
+        }),
+      ).map((problem) => problem.replace(/^gateway\.yaml:\d+:\d+: /, ''));
+
+    test.each<[string, readonly string[], readonly unknown[]]>([
+      [
+        'a client',
+        ['auth: required, allow: { clients: [web] }'],
+        ['routes[0].allow.clients[0]: must be { iss, id } with two or more issuers: each could have one of this name'],
+      ],
+      [
+        'an actor',
+        ['auth: required, allow: { actors: [bot] }'],
+        ['routes[0].allow.actors[0]: must be { iss, sub } with two or more issuers: each could have one of this name'],
+      ],
+      ['any client', ['auth: required, allow: { clients: any }'], []],
+      ['a client of an issuer', ['auth: required, allow: { clients: [{ iss: "https://a.test", id: web }] }'], []],
+      ['an actor of an issuer', ['auth: required, allow: { actors: [{ iss: "https://c.test", sub: bot }] }'], []],
+      ['scopes nowhere', ['auth: required', 'auth: required'], []],
+      [
+        'scopes on another route',
+        ['auth: required, allow: { scopes: [a] }', 'auth: required', 'auth: public', 'auth: optional'],
+        [expect.stringMatching(/^routes\[1\]: "allow.scopes" is required, since there are two or more issuers/)],
+      ],
+      [
+        'scopes on another route, and any',
+        ['auth: required, allow: { scopes: [a] }', 'auth: required, allow: { scopes: any }'],
+        [],
+      ],
+    ])('with %s', (_what, allows, expected) => {
+      expect(refused(...allows)).toEqual(expected);
+    });
   });
 
   test('are refused when one could name any role', () => {

@@ -131,7 +131,7 @@ export const scopeName = parsedText(
 
 /** The id of a client, or the `sub` of an actor. */
 export const partyName = parsedText(
-  'name',
+  'text',
   'visible ASCII characters without quote and backslash, 255 at most',
   (text) => (isSubject(text) ? text : undefined),
 );

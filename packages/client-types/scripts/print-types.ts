@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
 import openapiTypeScript, { astToString } from 'openapi-typescript';
 
 // Prints the TypeScript types of the OpenAPI document on standard input. openapi-typescript needs TypeScript 5, which this
 // workspace has for itself; the others use TypeScript 7.
 
-const types = await openapiTypeScript(JSON.parse(readFileSync(0, 'utf8')), {
+const types = await openapiTypeScript(JSON.parse(await text(process.stdin)), {
   alphabetize: true,
   emptyObjectsUnknown: true,
 });

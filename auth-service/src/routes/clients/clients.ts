@@ -69,12 +69,14 @@ export const createClientEndpoint = endpoint({
   description:
     'Without `jwks` the client gets a secret. Scopes must be among those that the installation knows (AUTH_SCOPES).',
   params: ofTenant,
-  body: z.object({
-    name: lineField(100),
-    scopes: scopeList,
-    grant_types: grantTypeList.default(['client_credentials']),
-    jwks: clientKeySet.optional(),
-  }),
+  body: z
+    .object({
+      name: lineField(100),
+      scopes: scopeList,
+      grant_types: grantTypeList.default(['client_credentials']),
+      jwks: clientKeySet.optional(),
+    })
+    .meta({ examples: [{ name: 'Nightly export', scopes: ['complaints.read'] }] }),
   responses: { 201: clientWithSecret },
   errors: adminErrors,
 });
@@ -111,14 +113,16 @@ export const changeClientEndpoint = endpoint({
   description:
     'Disabling a client, or taking a scope or grant type from it, ends its tokens at once. `jwks` replaces its keys and secrets.',
   params: ofClient,
-  body: z.object({
-    name: lineField(100).optional(),
-    scopes: scopeList.optional(),
-    grant_types: grantTypeList.optional(),
-    status: z.enum(['active', 'disabled']).optional(),
-    jwks: clientKeySet.optional(),
-    revoke_tokens: revokeTokens,
-  }),
+  body: z
+    .object({
+      name: lineField(100).optional(),
+      scopes: scopeList.optional(),
+      grant_types: grantTypeList.optional(),
+      status: z.enum(['active', 'disabled']).optional(),
+      jwks: clientKeySet.optional(),
+      revoke_tokens: revokeTokens,
+    })
+    .meta({ examples: [{ status: 'disabled' }] }),
   responses: { 200: client },
   errors: adminErrors,
 });

@@ -1,3 +1,4 @@
+import { requireIdentity } from '@countersign/identity/express';
 import {
   apiPageRoutes,
   createRouter,
@@ -8,7 +9,7 @@ import {
   type Registry,
 } from '@countersign/service-kit';
 import type { Express, RequestHandler } from 'express';
-import { errors } from './errors.ts';
+import { AppError, errors } from './errors.ts';
 import type { RegisterParts } from './flows/accounts/register.ts';
 import type { SecondStepParts } from './flows/second-factor/second-step.ts';
 import type { Feed } from './flows/sessions/follow-revocations.ts';
@@ -18,6 +19,7 @@ import { passwordRoutes } from './routes/accounts/password.ts';
 import { registrationRoutes } from './routes/accounts/registration.ts';
 import { api } from './routes/api.ts';
 import { clientRoutes } from './routes/clients/clients.ts';
+import { delegationRoutes } from './routes/clients/delegations.ts';
 import { metadataRoutes } from './routes/clients/metadata.ts';
 import { formatOAuthError } from './routes/clients/oauth-error.ts';
 import { type TokenRouteParts, tokenRoutes } from './routes/clients/token.ts';
@@ -58,6 +60,7 @@ const maxBodyBytes = 16 * 1024;
 
 export function createApp(parts: AppParts): Express {
   const routes = createRouter().use(
+    refuseActors,
     loginRoutes(parts),
     refreshRoutes(parts),
     logoutRoutes(parts),
@@ -71,6 +74,7 @@ export function createApp(parts: AppParts): Express {
     auditRoutes(parts),
     clientRoutes(parts),
     tokenRoutes(parts),
+    delegationRoutes(parts),
     revocationRoutes(parts.feed),
   );
   if (parts.apiDocument !== undefined) routes.use(apiPageRoutes(parts.apiDocument));
@@ -87,6 +91,15 @@ export function createApp(parts: AppParts): Express {
     routes,
   });
 }
+
+/**
+ * An agent that acts for a person never manages their account, whatever the gateway lets through: it could consent for them,
+ * end their sessions or change their second factor.
+ */
+const refuseActors: RequestHandler[] = [
+  requireIdentity('user', 'client', 'anonymous', 'service', 'gateway'),
+  (req, _res, next) => next(req.identity.context.act === undefined ? undefined : new AppError('actor_not_allowed')),
+];
 
 /**
  * Clients read the key set through the gateway, and expect an issuer's keys there: some token libraries refuse a set with any

@@ -55,6 +55,7 @@ export const errors = {
     title: 'The scope is malformed, or is more than the client may have.',
   },
   target_not_offered: { status: 400, fault: 'caller', title: 'No token is issued for this audience or resource.' },
+  actor_not_allowed: { status: 403, fault: 'caller', title: 'This actor is not allowed to act for the caller here.' },
   refresh_token_reused: {
     status: 401,
     fault: 'caller',

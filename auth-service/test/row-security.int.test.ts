@@ -6,6 +6,7 @@ import type { LoginParts } from '../src/flows/sessions/log-in.ts';
 import { useAssertion } from '../src/store/clients/client-assertions.ts';
 import { insertSecret } from '../src/store/clients/client-secrets.ts';
 import { insertClient } from '../src/store/clients/clients.ts';
+import { insertDelegation } from '../src/store/clients/delegations.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { becomeClient } from '../src/store/scope.ts';
@@ -95,6 +96,43 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     },
   );
 
+  test('shows delegations to their tenant and their person alone, and lets the person withdraw them but not revive them', async () => {
+    const clientId = 'client-01936f00-0000-7000-8000-00000000000c';
+    const bob = await makePerson(store.db, parts.passwords, [globex]);
+    for (const [id, tenant, person] of [
+      ['d-acme', acme, ann],
+      ['d-globex', globex, bob],
+    ] as const) {
+      const client = { id: clientId.replace(/c$/, tenant === acme ? 'd' : 'e'), tenantId: tenant.id, name: 'x' };
+      const { userId } = person;
+      await store.db.transaction({ role: roles.accounts, tenantId: tenant.id }, (trx) =>
+        insertClient(trx, { ...client, scopes: [], createdBy: null, keys: undefined, grantTypes: [] }),
+      );
+      await store.db.transaction({ role: roles.app, tenantId: tenant.id, userId }, (trx) =>
+        insertDelegation(trx, {
+          ...{ id, tenantId: tenant.id, userId, clientId: client.id, sessionId: 's', scopes: ['a'], lifetimeSec: 60 },
+          tokenHash: createHash('sha256').update(id).digest(),
+        }),
+      );
+    }
+    const ids = (role: string, scope: { tenantId?: string; userId?: string }) =>
+      store.db.transaction({ role, ...scope }, async (trx) =>
+        (await trx.selectFrom('delegations').select('id').execute()).map(({ id }) => id),
+      );
+    expect(await ids(roles.app, { tenantId: acme.id })).toEqual(['d-acme']);
+    for (const scope of [{ tenantId: '' }, { tenantId: "x' or true --" }, {}])
+      expect(await ids(roles.app, scope)).toEqual([]);
+    expect(await ids(roles.self, { userId: ann.userId })).toEqual(['d-acme']);
+    for (const scope of [{ userId: '' }, {}, { tenantId: acme.id }]) expect(await ids(roles.self, scope)).toEqual([]);
+    const set = (value: string, userId: string) =>
+      store.db.transaction({ role: roles.self, userId }, (trx) =>
+        sql.raw(`update delegations set revoked_at = ${value} returning id`).execute(trx),
+      );
+    expect((await set('now()', bob.userId)).rows).toEqual([{ id: 'd-globex' }]);
+    await expect(set('null', bob.userId)).rejects.toThrow(/row-level security/);
+    expect(await ids(roles.app, { tenantId: acme.id })).toEqual(['d-acme']);
+  });
+
   test('takes used assertions of the current client alone, and shows them to no role but upkeep', async () => {
     const use = (id: string | undefined, hash: number) =>
       store.db.transaction({ role: roles.clients }, async (trx) => {
@@ -123,6 +161,8 @@ describe.each(databases())('row-level security on %s', (_, database) => {
     ['an administrator reads a secret of a client', roles.accounts, 'select hash from client_secrets'],
     ['the tenant role changes a client', roles.app, `update clients set scopes = '{a}'`],
     ['a client changes itself', roles.clients, `update clients set scopes = '{a}'`],
+    ['one’s own role reads a subject token', roles.self, 'select token_hash from delegations'],
+    ['the tenant role extends a delegation', roles.app, `update delegations set expires_at = now()`],
     ['a client reads people', roles.clients, 'select * from users'],
     ['the tenant role reads keys', roles.app, 'select * from signing_keys'],
     ['the login role reads sessions', roles.login, 'select * from sessions'],

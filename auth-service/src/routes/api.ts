@@ -11,6 +11,12 @@ import {
   readClientEndpoint,
   rotateSecretEndpoint,
 } from './clients/clients.ts';
+import {
+  delegateEndpoint,
+  listAgentsEndpoint,
+  listDelegationsEndpoint,
+  withdrawDelegationEndpoint,
+} from './clients/delegations.ts';
 import { issueTokenEndpoint } from './clients/token.ts';
 import {
   confirmTotpEndpoint,
@@ -84,6 +90,10 @@ export const api: Api = {
     rotateSecretEndpoint,
     endSecretEndpoint,
     issueTokenEndpoint,
+    delegateEndpoint,
+    listDelegationsEndpoint,
+    withdrawDelegationEndpoint,
+    listAgentsEndpoint,
     followRevocationsEndpoint,
   ],
 };

@@ -3,7 +3,7 @@ import type { Trx } from './scope.ts';
 
 /*
  * The order in which everything here locks, so that no two transactions wait for each other:
- * user → membership → tenant → session → client → invitation → audit chain → revocation log.
+ * user → membership → tenant → session → client → delegation → invitation → audit chain → revocation log.
  * Of several audit chains, the operator's is first and the tenants' follow in the order of their ids.
  */
 const names = { auditChain: 1, revocationLog: 2, signingKeys: 3, upkeep: 4 } as const;

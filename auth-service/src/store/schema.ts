@@ -142,6 +142,20 @@ export type ClientSecretsTable = {
 
 export type ClientAssertionsTable = { hash: Buffer; tenant_id: string; client_id: string; expires_at: Date };
 
+export type DelegationsTable = {
+  id: string;
+  tenant_id: string;
+  user_id: string;
+  client_id: string;
+  session_id: string;
+  scopes: string[];
+  token_hash: Buffer;
+  created_at: DatabaseTime;
+  expires_at: Date;
+  last_used_at: ColumnType<Date | null, never, Date>;
+  revoked_at: ColumnType<Date | null, never, Date>;
+};
+
 export type RegistrationsTable = {
   id: string;
   email_ci: string;
@@ -210,6 +224,7 @@ export type AuthSchema = {
   clients: ClientsTable;
   client_secrets: ClientSecretsTable;
   client_assertions: ClientAssertionsTable;
+  delegations: DelegationsTable;
   registrations: RegistrationsTable;
   invitations: InvitationsTable;
   mailed_tokens: MailedTokensTable;

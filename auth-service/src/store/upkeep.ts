@@ -23,6 +23,7 @@ const batches: readonly Batch[] = [
   deleting('one_time_tokens', sql`expires_at < now()`, sql`expires_at`),
   deleting('login_attempts', sql`window_ends_at < now()`, sql`window_ends_at`),
   deleting('client_assertions', sql`expires_at < now()`, sql`expires_at`),
+  deleting('delegations', sql`expires_at < now()`, sql`expires_at`),
   deleting('client_secrets', sql`expires_at < now()`, sql`expires_at`),
   deleting('mailed_tokens', sql`expires_at < now()`, sql`expires_at`),
   deleting('registrations', sql`expires_at < now()`, sql`expires_at`),

@@ -21,6 +21,7 @@ export const probedTables = [
     'clients',
     'client_secrets',
     'client_assertions',
+    'delegations',
   ],
 ];
 

@@ -11,7 +11,7 @@ import type { Response } from 'supertest';
 import { z } from 'zod';
 
 /** Sent before the declaration is looked at: by the identity check, and by routes that have none. */
-const beforeTheRoute: readonly string[] = ['identity_refused', 'identity_not_allowed'];
+const beforeTheRoute: readonly string[] = ['identity_refused', 'identity_not_allowed', 'actor_not_allowed'];
 
 /**
  * Compares a response with the service's OpenAPI declarations. A route without one is left alone.

@@ -31,21 +31,33 @@ export type AccessFacts = CommonFacts &
 /** The token of a client that acts for itself. It has no user, role or session. */
 export type ClientFacts = CommonFacts & Readonly<{ scopes: readonly string[] }>;
 
+/** The token of a client that acts for a person. `sessionId` is that of the delegation. */
+export type DelegatedFacts = AccessFacts & Readonly<{ scopes: readonly string[]; lifetimeSec: number }>;
+
 export type TokenIssuer = Readonly<{ issuer: string; audience: string }>;
 
 type Key = Readonly<{ kid: string; alg: string; privateKey: KeyObject }>;
 
 /** An RFC 9068 access token of a person: `typ: at+jwt`, 900 s, by the algorithm of the key. */
 export function signAccessToken(facts: AccessFacts, issuer: TokenIssuer, key: Key): Promise<string> {
-  const claims = {
-    user_id: facts.userId,
-    role: facts.role,
-    sid: facts.sessionId,
-    auth_time: facts.authTimeSec,
-    amr: facts.amr,
-  };
+  const claims = personClaims(facts);
   return sign(facts, { subject: facts.userId, claims, lifetimeSec: accessTokenLifetimeSec }, issuer, key);
 }
+
+/** A person's token with the client as actor (RFC 8693 section 4.1). */
+export function signDelegatedToken(facts: DelegatedFacts, issuer: TokenIssuer, key: Key): Promise<string> {
+  const act = { sub: facts.clientId, iss: issuer.issuer };
+  const claims = { ...personClaims(facts), ...scopeClaim(facts.scopes), act };
+  return sign(facts, { subject: facts.userId, claims, lifetimeSec: facts.lifetimeSec }, issuer, key);
+}
+
+const personClaims = (facts: AccessFacts) => ({
+  user_id: facts.userId,
+  role: facts.role,
+  sid: facts.sessionId,
+  auth_time: facts.authTimeSec,
+  amr: facts.amr,
+});
 
 /** An RFC 9068 access token of a client, whose `sub` is the client (section 5). */
 export function signClientToken(facts: ClientFacts, issuer: TokenIssuer, key: Key): Promise<string> {

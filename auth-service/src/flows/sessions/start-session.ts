@@ -11,7 +11,7 @@ import { enterTenant, type Trx } from '../../store/scope.ts';
 import { hasSecondFactor } from '../../store/second-factor/second-factors.ts';
 import { insertSession, type SessionKey } from '../../store/sessions/refresh-family.ts';
 import { issueTimeSec } from '../../store/sessions/revocations.ts';
-import { isGoingOn } from '../../store/sessions/sessions.ts';
+import { holdSession } from '../../store/sessions/sessions.ts';
 import type { Caller, Grant } from './grant.ts';
 
 /** Our own clients; registered third-party clients would bring ids of their own. */
@@ -98,17 +98,17 @@ export async function startSession(
  */
 async function stillProves(trx: Trx, proof: Proof, passwordChangedAt: Date | undefined): Promise<boolean> {
   if (passwordChangedAt === undefined) return false;
-  return proof.from === undefined ? passwordChangedAt < proof.provenAt : holdSession(trx, proof.from, proof);
+  return proof.from === undefined ? passwordChangedAt < proof.provenAt : holdOrigin(trx, proof.from, proof);
 }
 
 /** A concurrent logout is either visible here, or waits and then ends the new session too. */
-async function holdSession(
+async function holdOrigin(
   trx: Trx,
   from: SessionKey,
   { userId, tenantId }: Readonly<{ userId: string; tenantId: string }>,
 ): Promise<boolean> {
   await enterTenant(trx, from.tenantId);
-  const holds = await isGoingOn(trx, from, userId);
+  const session = await holdSession(trx, from, userId);
   await enterTenant(trx, tenantId);
-  return holds;
+  return session !== undefined;
 }

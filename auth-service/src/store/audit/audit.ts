@@ -37,7 +37,10 @@ export type AuditAction =
   | 'client.secret_rotated'
   | 'client.secret_ended'
   | 'client.deleted'
-  | 'client.token_issued';
+  | 'client.token_issued'
+  | 'delegation.granted'
+  | 'delegation.used'
+  | 'delegation.withdrawn';
 
 export type AuditEvent = Readonly<{
   tenantId: string;

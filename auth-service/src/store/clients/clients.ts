@@ -1,6 +1,8 @@
 import { type Selectable, sql } from 'kysely';
 import type { ClientKeySet } from '../../domain/clients/client-keys.ts';
 import type { ClientRights, ClientStatus, GrantType } from '../../domain/clients/client-rules.ts';
+import type { AuthDatabase } from '../database.ts';
+import { roles } from '../roles.ts';
 import type { ClientsTable } from '../schema.ts';
 import type { Trx } from '../scope.ts';
 
@@ -54,6 +56,24 @@ export async function findClient(trx: Trx, tenantId: string, id: string): Promis
   const row = await clientRow(trx, tenantId, id).executeTakeFirst();
   return row && clientOf(row);
 }
+
+/** The clients of a tenant that can act for people now, by name. */
+export function listAgents(db: AuthDatabase, tenantId: string): Promise<Client[]> {
+  return db.transaction({ role: roles.app, tenantId }, async (trx) => {
+    const rows = await trx
+      .selectFrom('clients')
+      .selectAll()
+      .where('tenant_id', '=', tenantId)
+      .where('status', '=', 'active')
+      .where(sql<boolean>`'urn:ietf:params:oauth:grant-type:token-exchange' = any(grant_types)`)
+      .orderBy('name')
+      .limit(maxAgents)
+      .execute();
+    return rows.map(clientOf);
+  });
+}
+
+const maxAgents = 100;
 
 /** Locks the client, so that no tokens are issued to it until the transaction ends. */
 export async function lockClient(trx: Trx, tenantId: string, id: string): Promise<Client | undefined> {

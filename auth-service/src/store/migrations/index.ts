@@ -20,6 +20,7 @@ import { registrationsWithoutPasswordMigration } from './0019-registrations-with
 import { upkeepIndexesMigration } from './0020-upkeep-indexes.ts';
 import { revocationsOfHoldersMigration } from './0021-revocations-of-holders.ts';
 import { clientsMigration } from './0022-clients.ts';
+import { delegationsMigration } from './0023-delegations.ts';
 
 /** All migrations in order. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -44,4 +45,5 @@ export const migrations: readonly Migration[] = [
   upkeepIndexesMigration,
   revocationsOfHoldersMigration,
   clientsMigration,
+  delegationsMigration,
 ];

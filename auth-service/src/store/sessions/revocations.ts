@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { delegatedFrom } from '../clients/delegations.ts';
 import type { AuthDatabase } from '../database.ts';
 import { holdLock } from '../locks.ts';
 import { roles } from '../roles.ts';
@@ -33,6 +34,7 @@ export async function appendRevocations(
   inForceSec: number,
 ): Promise<void> {
   if (entries.length === 0) return;
+  const all = [...entries, ...(await delegatedEntries(trx, entries))];
   await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
   await holdLock(trx, 'revocationLog');
   const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
@@ -46,7 +48,7 @@ export async function appendRevocations(
   await trx
     .insertInto('revocations')
     .values(
-      entries.map((entry) => ({
+      all.map((entry) => ({
         kind: entry.kind,
         ...subjectOf(entry),
         not_before: startOf(entry),
@@ -54,6 +56,12 @@ export async function appendRevocations(
       })),
     )
     .execute();
+}
+
+/** With a session ends what its person delegated from it. Read under the lock of the session: a consent waits for it. */
+async function delegatedEntries(trx: Trx, entries: readonly NewRevocation[]): Promise<NewRevocation[]> {
+  const sids = entries.flatMap((entry) => (entry.kind === 'session' ? [entry.sid] : []));
+  return (await delegatedFrom(trx, sids)).map((delegation) => ({ kind: 'session', ...delegation }));
 }
 
 const tenantsAmong = (entries: readonly NewRevocation[]): readonly string[] =>

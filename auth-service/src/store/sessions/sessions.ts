@@ -84,9 +84,9 @@ export async function readSessionProof(
   return going(trx, { tenantId, sessionId }, userId).executeTakeFirst();
 }
 
-/** Takes FOR SHARE: a transaction that ends the session waits until this one is over. */
-export async function isGoingOn(trx: Trx, key: SessionKey, userId: string): Promise<boolean> {
-  return (await going(trx, key, userId).forShare().executeTakeFirst()) !== undefined;
+/** As {@link readSessionProof}, FOR SHARE: a transaction that ends the session waits until this one is over. */
+export function holdSession(trx: Trx, key: SessionKey, userId: string): Promise<SessionProof | undefined> {
+  return going(trx, key, userId).forShare().executeTakeFirst();
 }
 
 const going = (trx: Trx, { tenantId, sessionId }: SessionKey, userId: string) =>

@@ -11,6 +11,7 @@ import { errors } from './errors.ts';
 import type { FlowParts } from './flows/parts.ts';
 import { api } from './routes/api.ts';
 import { complaintServiceRoutes } from './routes/routes.ts';
+import { webhookKeyRoutes } from './routes/webhooks/published-keys.ts';
 
 export type AppParts = Readonly<{
   /** Refuses requests that the gateway did not sign for this service. */
@@ -21,6 +22,6 @@ export type AppParts = Readonly<{
 }>;
 
 export function createApp(parts: AppParts, flows: FlowParts): Express {
-  const open = createRouter().use(descriptionRoutes(api));
+  const open = createRouter().use(descriptionRoutes(api), webhookKeyRoutes(flows.webhooks.keys));
   return createServiceApp({ ...parts, errors, open, routes: complaintServiceRoutes(flows) });
 }

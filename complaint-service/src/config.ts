@@ -1,5 +1,6 @@
 import {
   assertPrivateKeyFile,
+  ConfigError,
   callerConfig,
   commonConfig,
   type Environment,
@@ -14,6 +15,12 @@ const schema = z.object({
   ...callerConfig,
   COMPLAINTS_PORT: port(8083),
   COMPLAINTS_DATABASE_URL: z.url().optional(),
+  COMPLAINTS_WEBHOOK_KEY: z
+    .string()
+    .refine((text) => Buffer.byteLength(text) >= 32, 'must have 32 bytes or more')
+    .optional(),
+  /** For development: webhooks may go to this machine, and over plain http. */
+  COMPLAINTS_WEBHOOK_REACH: z.enum(['public', 'loopback']).default('public'),
   /** Of one tenant, in MiB. */
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
 });
@@ -24,5 +31,8 @@ export type ComplaintsConfig = z.infer<typeof schema>;
 export function readComplaintsConfig(env: Environment): ComplaintsConfig {
   const config = readConfig(schema, env);
   assertPrivateKeyFile(env);
+  if (config.NODE_ENV === 'production' && config.COMPLAINTS_WEBHOOK_REACH !== 'public') {
+    throw new ConfigError(['COMPLAINTS_WEBHOOK_REACH: must be public in production']);
+  }
   return config;
 }

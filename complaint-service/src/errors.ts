@@ -74,6 +74,13 @@ export const errors = {
     title: 'You have too many event streams open. Close some first.',
     retryAfterSec: 30,
   },
+  too_many_webhooks: { status: 409, fault: 'caller', title: 'Your tenant has as many webhooks as it may have.' },
+  webhook_has_no_secret: {
+    status: 409,
+    fault: 'caller',
+    title: 'This webhook is signed by a published key, and has no secret.',
+  },
+  webhook_not_active: { status: 409, fault: 'caller', title: 'This webhook is paused or was ended. Resume it first.' },
   people_unavailable: {
     status: 503,
     fault: 'upstream',

@@ -4,12 +4,15 @@ import { serviceCaller } from '@countersign/identity';
 import { createLogger, gatewayInternalUrl, type Running, serveBehindGateway } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
+import { startBackground } from './background.ts';
 import type { ComplaintsConfig } from './config.ts';
 import { createPeopleDirectory } from './directory/people-directory.ts';
+import { webhookKeys } from './domain/webhooks/webhook-keys.ts';
 import { createAttachmentStore } from './files/attachment-store.ts';
 import { openEventFeed } from './flows/events/event-feed.ts';
 import { OpenStreams } from './flows/events/open-streams.ts';
 import type { FlowParts } from './flows/parts.ts';
+import { webhookMaster } from './outgoing/webhook-master.ts';
 import { isUpload } from './routes/attachments/attachments.ts';
 import { eventSocket } from './routes/events/event-socket.ts';
 import { complaintsDatabase } from './store/database.ts';
@@ -52,8 +55,13 @@ export async function start(
     attachmentSpace,
     feed,
     streams: new OpenStreams(),
+    webhooks: {
+      keys: webhookKeys(webhookMaster(config.COUNTERSIGN_HOME, config.COMPLAINTS_WEBHOOK_KEY)),
+      reach: config.COMPLAINTS_WEBHOOK_REACH,
+    },
   };
-  return serveBehindGateway({
+  const stopBackground = await startBackground(flows, logger);
+  const running = serveBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
     config,
@@ -61,7 +69,13 @@ export async function start(
     database: db,
     streams: isUpload,
     upgrade: eventSocket(flows, logger),
-    beforeDrain: () => feed.end(),
+    async beforeDrain() {
+      await Promise.all([feed.end(), stopBackground()]);
+    },
     createApp: (parts) => createApp(parts, flows),
+  });
+  return running.catch(async (error: unknown) => {
+    await stopBackground();
+    throw error;
   });
 }

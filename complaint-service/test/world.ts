@@ -6,6 +6,7 @@ import { serviceWorld } from '@countersign/testing/service';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from '../src/app.ts';
 import type { Member, PeopleDirectory } from '../src/domain/people.ts';
+import { webhookKeys } from '../src/domain/webhooks/webhook-keys.ts';
 import { createAttachmentStore } from '../src/files/attachment-store.ts';
 import { openEventFeed } from '../src/flows/events/event-feed.ts';
 import { OpenStreams } from '../src/flows/events/open-streams.ts';
@@ -46,6 +47,8 @@ const tables = [
   'settings',
   'attachments',
   'attachment_space',
+  'webhooks',
+  'webhook_deliveries',
   'members',
   'statistics_by_status',
   'statistics_by_age',
@@ -82,6 +85,7 @@ export async function complaintsWorld(
     attachmentSpace,
     feed,
     streams,
+    webhooks: { keys: webhookKeys(Buffer.alloc(32, 1)), reach: 'loopback' },
   });
   const world = await serviceWorld({
     audience,

@@ -87,6 +87,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     rooms: [
       'main.ts',
       'service.ts',
+      'background.ts',
       'config.ts',
       'app.ts',
       'routes',

@@ -3,6 +3,7 @@ import type { AttachmentStore } from '../files/attachment-store.ts';
 import type { ComplaintsDatabase } from '../store/scope.ts';
 import type { EventFeed } from './events/event-feed.ts';
 import type { OpenStreams } from './events/open-streams.ts';
+import type { WebhookSettings } from './webhooks/manage-webhooks.ts';
 
 /** What every use case needs. */
 export type FlowParts = Readonly<{
@@ -16,6 +17,7 @@ export type FlowParts = Readonly<{
   attachmentSpace: number;
   feed: EventFeed;
   streams: OpenStreams;
+  webhooks: WebhookSettings;
 }>;
 
 /** Throws when the client knows another state of the complaint than this revision (`If-Match`). */

@@ -3,11 +3,7 @@ import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { mayConnectTo, type WebhookReach } from '../domain/webhooks/addresses.ts';
-
-/** Why an attempt got no status. Stable words for the delivery log, which the tenant's admins read. */
-export type PostFailure = 'address_refused' | 'timeout' | 'connection_failed' | 'tls_failed' | 'bad_answer';
-
-export type PostResult = Readonly<{ status: number } | { failure: PostFailure }>;
+import type { PostFailure, PostResult } from '../domain/webhooks/post-result.ts';
 
 export type GuardedPost = Readonly<{
   url: string;

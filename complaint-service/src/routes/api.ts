@@ -16,6 +16,15 @@ import { moveComplaintEndpoint } from './complaints/transition.ts';
 import { listWatchersEndpoint, unwatchEndpoint, watchEndpoint } from './complaints/watchers.ts';
 import { followEventsEndpoint } from './events/event-stream.ts';
 import { takeMemberNewsEndpoint } from './members/memberships.ts';
+import { listDeliveriesEndpoint, pingWebhookEndpoint, redeliverEndpoint } from './webhooks/deliveries.ts';
+import {
+  addWebhookEndpoint,
+  editWebhookEndpoint,
+  listWebhooksEndpoint,
+  readWebhookEndpoint,
+  removeWebhookEndpoint,
+  rotateSecretEndpoint,
+} from './webhooks/webhooks.ts';
 
 /** The routes and the description of this service. A test fails when a route is missing. */
 export const api: Api = {
@@ -27,6 +36,7 @@ export const api: Api = {
     { name: 'Comments', description: 'Public comments and internal notes.' },
     { name: 'Attachments', description: 'Photos and documents of complaints and comments.' },
     { name: 'Events', description: 'What happens, as it happens.' },
+    { name: 'Webhooks', description: 'Signed deliveries of events to other systems, for admins.' },
     { name: 'Work', description: 'Assignments and the workflow.' },
     { name: 'Statistics', description: 'Counts and times of the tenant.' },
     { name: 'Catalogue', description: 'Categories, teams and settings of the tenant.' },
@@ -38,6 +48,15 @@ export const api: Api = {
     listComplaintsEndpoint,
     exportComplaintsEndpoint,
     followEventsEndpoint,
+    addWebhookEndpoint,
+    listWebhooksEndpoint,
+    readWebhookEndpoint,
+    editWebhookEndpoint,
+    removeWebhookEndpoint,
+    rotateSecretEndpoint,
+    pingWebhookEndpoint,
+    listDeliveriesEndpoint,
+    redeliverEndpoint,
     readComplaintEndpoint,
     editComplaintEndpoint,
     moveComplaintEndpoint,

@@ -19,17 +19,20 @@ import { transitionRoutes } from './complaints/transition.ts';
 import { watcherRoutes } from './complaints/watchers.ts';
 import { eventRoutes } from './events/event-stream.ts';
 import { membershipRoutes } from './members/memberships.ts';
+import { deliveryRoutes } from './webhooks/deliveries.ts';
+import { webhookRoutes } from './webhooks/webhooks.ts';
 
 /** Routes under /v1 serve signed-in users of one tenant. Routes under /internal serve other services. */
 export function complaintServiceRoutes(parts: FlowParts): Router {
   const router = createRouter();
   router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);
   return router.use(
-    // Before the routes of one complaint, whose id is a parameter.
+    // Before the routes of one complaint, for which the last part of these paths would be an id.
     exportRoutes(parts),
     eventRoutes(parts),
-    // Before the routes of one complaint, for which `statistics` would be an id.
     statisticsRoutes(parts),
+    webhookRoutes(parts),
+    deliveryRoutes(parts),
     listRoutes(parts),
     filingRoutes(parts),
     transitionRoutes(parts),

@@ -4,7 +4,9 @@ export const appRole = 'countersign_complaints_app';
 export const newsRole = 'countersign_complaints_news';
 /** The role that finds, in all tenants, what has become superfluous. It sees ids and times alone. */
 export const upkeepRole = 'countersign_complaints_upkeep';
+/** The role that delivers to webhooks of all tenants, and notes what became of it. */
+export const courierRole = 'countersign_complaints_courier';
 /** The roles that transactions run as. */
-export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole];
+export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole, courierRole];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_complaints';

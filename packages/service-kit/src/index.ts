@@ -50,5 +50,6 @@ export { createLineWriter, jsonString } from './process/log-line.ts';
 export { createLogger, type Logger } from './process/logger.ts';
 export { createMetrics, type Registry } from './process/metrics.ts';
 export { connectRedis } from './process/redis.ts';
+export { type Rounds, type RoundsOptions, startRounds } from './process/rounds.ts';
 export { withTimeout } from './process/with-timeout.ts';
 export { createFile, replaceFile } from './process/write-file.ts';

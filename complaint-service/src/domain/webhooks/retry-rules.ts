@@ -1,3 +1,18 @@
+/** Deliveries that a receiver did not take for this long are given up, and a webhook that took none is ended. */
+export const giveUpAfterMs = 3 * 24 * 3600_000;
+
+/** The whole time of one attempt, from the lookup of the name to the status of the answer. */
+export const attemptTimeoutMs = 10_000;
+
+/** Deliveries in a row that may fail before a receiver is left alone for a while. */
+export const maxFailuresInRow = 3;
+
+/** How long signatures by the previous secret are added after a rotation. */
+export const previousSecretMs = 24 * 3600_000;
+
+/** Webhooks of one tenant: each multiplies what an event costs. */
+export const maxWebhooks = 20;
+
 const firstDelayMs = 5_000;
 const longestDelayMs = 3600_000;
 
@@ -11,4 +26,11 @@ const longestDelayMs = 3600_000;
 export function retryDelayMs(attempts: number, random: number): number {
   const longest = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempts - 1, 20));
   return Math.round(longest / 2 + (longest / 2) * random);
+}
+
+/** What an attempt means: taken, to be tried again, or that the receiver wants no more (RFC 9110 section 15.5.11). */
+export function verdictOn(result: Readonly<{ status: number } | { failure: string }>): 'taken' | 'retry' | 'gone' {
+  if (!('status' in result)) return 'retry';
+  if (result.status >= 200 && result.status < 300) return 'taken';
+  return result.status === 410 ? 'gone' : 'retry';
 }

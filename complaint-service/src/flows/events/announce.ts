@@ -2,6 +2,7 @@ import type { EventDetail, EventType } from '../../domain/events/event-types.ts'
 import { addEvent } from '../../store/events/events.ts';
 import type { HistoryEvent } from '../../store/schema/complaints.ts';
 import type { Trx } from '../../store/scope.ts';
+import { queueDeliveries } from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
 
 export type News = Readonly<{
@@ -15,17 +16,20 @@ export type News = Readonly<{
 
 /** Tells streams and webhooks what happens in this transaction, once it commits. */
 export async function announce(trx: Trx, { newId }: Pick<FlowParts, 'newId'>, news: News): Promise<void> {
-  await addEvent(trx, {
-    tenant_id: news.complaint.tenant_id,
+  const { tenant_id, id: complaint_id } = news.complaint;
+  const event = {
     id: newId(),
-    complaint_id: news.complaint.id,
     type: news.type,
-    internal: news.internal,
+    tenant_id,
+    complaint_id,
     actor_id: news.actor.userId,
     actor_role: news.actor.role,
     detail: news.detail,
-    created_at: news.at,
-  });
+  };
+  await addEvent(trx, { ...event, internal: news.internal, created_at: news.at });
+  if (news.internal) return;
+  const payload = JSON.stringify({ ...event, created_at: news.at.toISOString() });
+  await queueDeliveries(trx, { tenantId: tenant_id, type: news.type, payload });
 }
 
 /** The type and detail of a change that also went into the history. Texts stay there. */

@@ -13,6 +13,7 @@ import { idempotencyKeysMigration } from './0011-idempotency-keys.ts';
 import { requestPoliciesMigration } from './0012-request-policies.ts';
 import { attachmentsMigration } from './0020-attachments.ts';
 import { eventsMigration } from './0021-events.ts';
+import { webhooksMigration } from './0022-webhooks.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -30,4 +31,5 @@ export const migrations: readonly Migration[] = [
   requestPoliciesMigration,
   attachmentsMigration,
   eventsMigration,
+  webhooksMigration,
 ];

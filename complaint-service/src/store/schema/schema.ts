@@ -3,6 +3,12 @@ import type { CatalogueTables } from './catalogue.ts';
 import type { ComplaintTables } from './complaints.ts';
 import type { EventTables } from './events.ts';
 import type { StatisticsTables } from './statistics.ts';
+import type { WebhookTables } from './webhooks.ts';
 
 /** All tables, by subject. */
-export type ComplaintsSchema = ComplaintTables & CatalogueTables & StatisticsTables & AttachmentTables & EventTables;
+export type ComplaintsSchema = ComplaintTables &
+  CatalogueTables &
+  StatisticsTables &
+  AttachmentTables &
+  EventTables &
+  WebhookTables;

@@ -1,0 +1,145 @@
+import type { UserIdentity } from '@countersign/identity';
+import type { EventType } from '../../domain/events/event-types.ts';
+import { problemOfUrl, type WebhookReach } from '../../domain/webhooks/addresses.ts';
+import { maxWebhooks, previousSecretMs } from '../../domain/webhooks/retry-rules.ts';
+import type { WebhookKeys } from '../../domain/webhooks/webhook-keys.ts';
+import { AppError } from '../../errors.ts';
+import type { Webhook, WebhookDelivery } from '../../store/schema/webhooks.ts';
+import { asUser, type Trx } from '../../store/scope.ts';
+import {
+  changeWebhook,
+  countWebhooks,
+  deleteWebhook,
+  findWebhook,
+  insertDelivery,
+  insertWebhook,
+  requeueDelivery,
+  type WebhookChanges,
+  wakeCouriers,
+} from '../../store/webhooks/webhooks.ts';
+import type { FlowParts } from '../parts.ts';
+
+/** What webhooks need besides the parts of every use case. */
+export type WebhookSettings = Readonly<{ keys: WebhookKeys; reach: WebhookReach }>;
+
+type NewWebhook = Readonly<{ url: string; events: readonly EventType[]; signature: Webhook['signature'] }>;
+
+/** A webhook, and its secret in base64url where it has one and it was just made. */
+export type WithSecret = Readonly<{ webhook: Webhook; secret: string | undefined }>;
+
+/** @throws AppError `validation_failed` for the URL, or `too_many_webhooks`. */
+export async function addWebhook(parts: FlowParts, user: UserIdentity, wanted: NewWebhook): Promise<WithSecret> {
+  demandUrl(parts, wanted.url);
+  const at = parts.now();
+  const webhook = await asUser(parts.db, user, async (trx) => {
+    if ((await countWebhooks(trx)) >= maxWebhooks) throw new AppError('too_many_webhooks');
+    return insertWebhook(trx, {
+      tenant_id: user.tenantId,
+      id: parts.newId(),
+      url: wanted.url,
+      events: [...new Set(wanted.events)],
+      signature: wanted.signature,
+      state: 'active',
+      created_by: user.userId,
+      created_at: at,
+      updated_at: at,
+    });
+  });
+  return { webhook, secret: secretOf(parts, webhook) };
+}
+
+type Edit = Readonly<{
+  url?: string | undefined;
+  events?: readonly EventType[] | undefined;
+  state?: 'active' | 'paused' | undefined;
+}>;
+
+/** Changes, pauses or resumes a webhook. One that was ended works again. @throws AppError `not_found` */
+export async function editWebhook(parts: FlowParts, user: UserIdentity, id: string, edit: Edit): Promise<Webhook> {
+  if (edit.url !== undefined) demandUrl(parts, edit.url);
+  const changes: WebhookChanges = {
+    ...(edit.url !== undefined && { url: edit.url }),
+    ...(edit.events !== undefined && { events: [...new Set(edit.events)] }),
+    ...(edit.state !== undefined && { state: edit.state, ended_reason: null }),
+    // A new URL or a new start is tried at once.
+    ...((edit.url !== undefined || edit.state === 'active') && { failures: 0, failing_since: null, retry_at: null }),
+  };
+  return asUser(parts.db, user, async (trx) => {
+    const changed = await changeWebhook(trx, id, changes, parts.now());
+    if (changed === undefined) throw new AppError('not_found');
+    await wakeCouriers(trx);
+    return changed;
+  });
+}
+
+/** Removes a webhook with its log. @throws AppError `not_found` */
+export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: string): Promise<void> {
+  const isRemoved = await asUser(parts.db, user, (trx) => deleteWebhook(trx, id));
+  if (!isRemoved) throw new AppError('not_found');
+}
+
+/**
+ * Makes the next secret. For a day, deliveries are signed by both, so that a receiver can change over.
+ *
+ * @throws AppError `not_found`, or `webhook_has_no_secret`.
+ */
+export async function rotateSecret(parts: FlowParts, user: UserIdentity, id: string): Promise<WithSecret> {
+  const at = parts.now();
+  const webhook = await asUser(parts.db, user, async (trx) => {
+    const current = await demandWebhook(trx, id);
+    if (current.signature !== 'hmac-sha256') throw new AppError('webhook_has_no_secret');
+    const changes = {
+      secret_version: current.secret_version + 1,
+      previous_secret_until: new Date(at.getTime() + previousSecretMs),
+    };
+    return changeWebhook(trx, id, changes, at);
+  });
+  if (webhook === undefined) throw new AppError('not_found');
+  return { webhook, secret: secretOf(parts, webhook) };
+}
+
+/** Queues a test delivery. @throws AppError `not_found`, or `webhook_not_active`. */
+export async function pingWebhook(parts: FlowParts, user: UserIdentity, id: string): Promise<WebhookDelivery> {
+  return asUser(parts.db, user, async (trx) => {
+    const webhook = await demandWebhook(trx, id);
+    if (webhook.state !== 'active') throw new AppError('webhook_not_active');
+    const event = { id: parts.newId(), type: 'ping', tenant_id: user.tenantId, created_at: parts.now().toISOString() };
+    const delivery = { tenant_id: user.tenantId, id: parts.newId(), webhook_id: id, type: 'ping' };
+    const queued = await insertDelivery(trx, { ...delivery, payload: JSON.stringify(event) });
+    await wakeCouriers(trx);
+    return queued;
+  });
+}
+
+/** Sends a delivery of the log again. @throws AppError `not_found`, or `webhook_not_active`. */
+export async function redeliver(
+  parts: FlowParts,
+  user: UserIdentity,
+  place: Readonly<{ webhookId: string; id: string }>,
+): Promise<WebhookDelivery> {
+  return asUser(parts.db, user, async (trx) => {
+    const webhook = await demandWebhook(trx, place.webhookId);
+    if (webhook.state === 'ended') throw new AppError('webhook_not_active');
+    const queued = await requeueDelivery(trx, place);
+    if (queued === undefined) throw new AppError('not_found');
+    await wakeCouriers(trx);
+    return queued;
+  });
+}
+
+export async function demandWebhook(trx: Trx, id: string): Promise<Webhook> {
+  const webhook = await findWebhook(trx, id);
+  if (webhook === undefined) throw new AppError('not_found');
+  return webhook;
+}
+
+function demandUrl({ webhooks }: FlowParts, url: string): void {
+  const message = problemOfUrl(url, webhooks.reach);
+  if (message !== undefined) throw new AppError('validation_failed', { errors: [{ path: 'url', message }] });
+}
+
+function secretOf({ webhooks }: FlowParts, webhook: Webhook): string | undefined {
+  if (webhook.signature !== 'hmac-sha256') return undefined;
+  const { tenant_id: tenantId, id, secret_version: version } = webhook;
+  return webhooks.keys.secret({ tenantId, id, version }).secret.toString('base64url');
+}

@@ -1,0 +1,18 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createFile } from '@countersign/service-kit';
+
+/**
+ * Returns the secret from which the keys of webhooks are derived: the configured one, or one in a file that is made once.
+ *
+ * @param home Shared by all instances, like the stored attachments.
+ */
+export function webhookMaster(home: string, configured: string | undefined): Buffer {
+  if (configured !== undefined) return Buffer.from(configured);
+  const file = join(home, 'complaint-webhook.key');
+  mkdirSync(home, { recursive: true });
+  // Another instance may make it at the same time. The first one wins.
+  createFile(file, `${randomBytes(32).toString('base64url')}\n`, 0o600);
+  return Buffer.from(readFileSync(file, 'utf8').trim());
+}

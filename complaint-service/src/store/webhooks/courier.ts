@@ -1,0 +1,166 @@
+import { sql, type UpdateObject } from 'kysely';
+import type { PostResult } from '../../domain/webhooks/post-result.ts';
+import { courierRole, upkeepRole } from '../roles.ts';
+import type { ComplaintsSchema } from '../schema/schema.ts';
+import type { Webhook, WebhookDelivery } from '../schema/webhooks.ts';
+import type { ComplaintsDatabase, Trx } from '../scope.ts';
+
+const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
+  db.transaction({ role: courierRole }, work);
+const now = sql<Date>`clock_timestamp()`;
+const inMs = (ms: number) => sql<Date>`clock_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
+
+type Key = Readonly<{ tenant_id: string; id: string }>;
+
+/**
+ * Leases webhooks with something due, of all tenants, so that no other instance delivers to them at the same time. A
+ * receiver that hangs holds up its own webhook alone. After the lease, another instance takes over from a dead process.
+ */
+export async function claimWebhooks(
+  db: ComplaintsDatabase,
+  { limit, leaseMs }: Readonly<{ limit: number; leaseMs: number }>,
+): Promise<Key[]> {
+  const { rows } = await asCourier(db, (trx) =>
+    sql<Key>`
+      update webhooks set leased_until = ${inMs(leaseMs)}
+      where (tenant_id, id) in (
+        select tenant_id, id from webhooks w
+        where state = 'active' and coalesce(retry_at <= ${now}, true) and coalesce(leased_until <= ${now}, true)
+          and exists (select from webhook_deliveries d where d.tenant_id = w.tenant_id and d.webhook_id = w.id
+            and d.state = 'waiting' and d.due_at <= ${now})
+        order by coalesce(leased_until, created_at) limit ${limit} for update skip locked)
+      returning tenant_id, id`.execute(trx),
+  );
+  return rows;
+}
+
+/** Milliseconds until an active webhook has something due; undefined when nothing waits. */
+export async function nextDueMs(db: ComplaintsDatabase): Promise<number | undefined> {
+  const { rows } = await asCourier(db, (trx) =>
+    sql<{ ms: number | null }>`
+      select (extract(epoch from min(greatest(w.retry_at, w.leased_until, d.due_at)) - ${now}) * 1000)::float8 as ms
+      from webhooks w cross join lateral (
+        select min(due_at) as due_at from webhook_deliveries
+        where tenant_id = w.tenant_id and webhook_id = w.id and state = 'waiting') d
+      where w.state = 'active' and d.due_at is not null`.execute(trx),
+  );
+  const ms = rows[0]?.ms ?? undefined;
+  return ms === undefined ? undefined : Math.max(0, ms);
+}
+
+export type DueDelivery = Readonly<{ webhook: Webhook; delivery: WebhookDelivery }>;
+
+/** The next due delivery of a webhook, which may have been changed or paused since the last one. */
+export function nextDelivery(db: ComplaintsDatabase, { tenant_id, id }: Key): Promise<DueDelivery | undefined> {
+  return asCourier(db, async (trx) => {
+    const webhook = await trx
+      .selectFrom('webhooks')
+      .selectAll()
+      .where('tenant_id', '=', tenant_id)
+      .where('id', '=', id)
+      .where('state', '=', 'active')
+      .where(sql<boolean>`coalesce(retry_at <= ${now}, true)`)
+      .executeTakeFirst();
+    const delivery =
+      webhook &&
+      (await trx
+        .selectFrom('webhook_deliveries')
+        .selectAll()
+        .where('tenant_id', '=', tenant_id)
+        .where('webhook_id', '=', id)
+        .where('state', '=', 'waiting')
+        .where('due_at', '<=', now)
+        .orderBy('due_at')
+        .orderBy('seq')
+        .limit(1)
+        .executeTakeFirst());
+    return webhook && delivery && { webhook, delivery };
+  });
+}
+
+export type Attempt = Readonly<{ result: PostResult; durationMs: number }>;
+
+/** Notes that a delivery was taken. The webhook works again. */
+export function deliveryTaken(
+  db: ComplaintsDatabase,
+  { webhook, delivery }: DueDelivery,
+  attempt: Attempt,
+): Promise<void> {
+  return asCourier(db, async (trx) => {
+    await noteAttempt(trx, delivery, attempt, { state: 'delivered' });
+    await updateWebhook(trx, webhook, { failures: 0, failing_since: null, retry_at: null });
+  });
+}
+
+/** Notes a failed attempt, and when the delivery and, after several, the webhook are tried again. */
+export function deliveryFailed(
+  db: ComplaintsDatabase,
+  { webhook, delivery }: DueDelivery,
+  attempt: Attempt,
+  next: Readonly<{ delayMs: number; pauseMs: number | undefined; giveUpAfterMs: number }>,
+): Promise<void> {
+  const state = sql<
+    'failed' | 'waiting'
+  >`case when queued_at < ${inMs(-next.giveUpAfterMs)} then 'failed' else 'waiting' end`;
+  return asCourier(db, async (trx) => {
+    await noteAttempt(trx, delivery, attempt, { state, due_at: inMs(next.delayMs) });
+    await updateWebhook(trx, webhook, {
+      failures: sql<number>`failures + 1`,
+      failing_since: sql<Date>`coalesce(failing_since, ${now})`,
+      ...(next.pauseMs !== undefined && { retry_at: inMs(next.pauseMs) }),
+    });
+  });
+}
+
+/** Ends a webhook, and gives up what still waits for it. */
+export function endWebhook(db: ComplaintsDatabase, webhook: Key, reason: 'gone' | 'failing'): Promise<void> {
+  return asCourier(db, async (trx) => {
+    await updateWebhook(trx, webhook, { state: 'ended', ended_reason: reason });
+    await trx
+      .updateTable('webhook_deliveries')
+      .set({ state: 'failed' })
+      .where('tenant_id', '=', webhook.tenant_id)
+      .where('webhook_id', '=', webhook.id)
+      .where('state', '=', 'waiting')
+      .execute();
+  });
+}
+
+export function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
+  return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: null }));
+}
+
+/** Removes the oldest part of the log, of all tenants. */
+export async function removeOldDeliveries(db: ComplaintsDatabase): Promise<number> {
+  const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
+    trx.deleteFrom('webhook_deliveries').where('created_at', '<', now).executeTakeFirst(),
+  );
+  return Number(numDeletedRows);
+}
+
+type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<ComplaintsSchema, Table>;
+
+async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<void> {
+  await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
+}
+
+async function noteAttempt(
+  trx: Trx,
+  { tenant_id, id }: Key,
+  { result, durationMs }: Attempt,
+  next: Changes<'webhook_deliveries'>,
+): Promise<void> {
+  await trx
+    .updateTable('webhook_deliveries')
+    .set({
+      attempts: sql<number>`attempts + 1`,
+      attempted_at: now,
+      status: 'status' in result ? result.status : null,
+      failure: 'failure' in result ? result.failure : null,
+      duration_ms: durationMs,
+      ...next,
+    })
+    .where('tenant_id', '=', tenant_id)
+    .where('id', '=', id)
+    .execute();
+}

@@ -1,0 +1,114 @@
+import { sql } from 'kysely';
+import type { NewWebhook, Webhook, WebhookDelivery } from '../schema/webhooks.ts';
+import type { Trx } from '../scope.ts';
+
+/** Wakes the couriers of all instances. */
+export const webhooksChannel = 'countersign_complaint_webhooks';
+
+export async function countWebhooks(trx: Trx): Promise<number> {
+  // Two admins who add the last one at the same time must not both succeed.
+  await sql`select pg_advisory_xact_lock(hashtextextended('webhooks ' || current_setting('app.tenant_id'), 0))`.execute(
+    trx,
+  );
+  const { count } = await trx
+    .selectFrom('webhooks')
+    .select(sql<number>`count(*)::int`.as('count'))
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+export function insertWebhook(trx: Trx, webhook: NewWebhook): Promise<Webhook> {
+  return trx.insertInto('webhooks').values(webhook).returningAll().executeTakeFirstOrThrow();
+}
+
+export function listWebhooks(trx: Trx): Promise<Webhook[]> {
+  return trx.selectFrom('webhooks').selectAll().orderBy('created_at').orderBy('id').execute();
+}
+
+export function findWebhook(trx: Trx, id: string): Promise<Webhook | undefined> {
+  return trx.selectFrom('webhooks').selectAll().where('id', '=', id).executeTakeFirst();
+}
+
+export type WebhookChanges = Partial<
+  Pick<
+    Webhook,
+    | 'url'
+    | 'events'
+    | 'state'
+    | 'secret_version'
+    | 'previous_secret_until'
+    | 'ended_reason'
+    | 'failures'
+    | 'failing_since'
+    | 'retry_at'
+  >
+>;
+
+export function changeWebhook(trx: Trx, id: string, changes: WebhookChanges, at: Date): Promise<Webhook | undefined> {
+  return trx
+    .updateTable('webhooks')
+    .set({ ...changes, updated_at: at })
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirst();
+}
+
+export async function deleteWebhook(trx: Trx, id: string): Promise<boolean> {
+  const { numDeletedRows } = await trx.deleteFrom('webhooks').where('id', '=', id).executeTakeFirst();
+  return numDeletedRows > 0n;
+}
+
+export async function wakeCouriers(trx: Trx): Promise<void> {
+  await sql`select pg_notify(${webhooksChannel}, '')`.execute(trx);
+}
+
+/** Queues a delivery for every webhook of the tenant that wants this type. Paused ones get theirs when they resume. */
+export async function queueDeliveries(
+  trx: Trx,
+  { tenantId, type, payload }: Readonly<{ tenantId: string; type: string; payload: string }>,
+): Promise<void> {
+  const { numAffectedRows = 0n } = await sql`
+    insert into webhook_deliveries (tenant_id, id, webhook_id, type, payload)
+    select tenant_id, gen_random_uuid(), id, ${type}, ${payload} from webhooks
+    where tenant_id = ${tenantId} and state <> 'ended' and ${type} = any (events)`.execute(trx);
+  if (numAffectedRows > 0n) await wakeCouriers(trx);
+}
+
+type NewDelivery = Pick<WebhookDelivery, 'tenant_id' | 'id' | 'webhook_id' | 'type' | 'payload'>;
+
+export function insertDelivery(trx: Trx, delivery: NewDelivery): Promise<WebhookDelivery> {
+  return trx.insertInto('webhook_deliveries').values(delivery).returningAll().executeTakeFirstOrThrow();
+}
+
+export type LogWanted = Readonly<{
+  state?: WebhookDelivery['state'] | undefined;
+  before?: number | undefined;
+  limit: number;
+}>;
+
+/** One page of the delivery log, newest first. */
+export function listDeliveries(
+  trx: Trx,
+  webhookId: string,
+  { state, before, limit }: LogWanted,
+): Promise<WebhookDelivery[]> {
+  let query = trx.selectFrom('webhook_deliveries').selectAll().where('webhook_id', '=', webhookId);
+  if (state !== undefined) query = query.where('state', '=', state);
+  if (before !== undefined) query = query.where('seq', '<', before);
+  return query.orderBy('seq', 'desc').limit(limit).execute();
+}
+
+/** Queues a delivery again that was delivered or given up. One that waits is sent at once. */
+export function requeueDelivery(
+  trx: Trx,
+  { webhookId, id }: Readonly<{ webhookId: string; id: string }>,
+): Promise<WebhookDelivery | undefined> {
+  const now = sql<Date>`clock_timestamp()`;
+  return trx
+    .updateTable('webhook_deliveries')
+    .set({ state: 'waiting', attempts: 0, due_at: now, queued_at: now })
+    .where('webhook_id', '=', webhookId)
+    .where('id', '=', id)
+    .returningAll()
+    .executeTakeFirst();
+}

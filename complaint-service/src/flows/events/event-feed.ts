@@ -38,7 +38,7 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
     const notify = () => resolve('news');
     const waiting = waiters.get(tenantId) ?? new Set();
     waiters.set(tenantId, waiting.add(notify));
-    const timer = setTimeout(() => resolve('quiet'), waitMs);
+    const timer = setTimeout(() => resolve('quiet'), Math.max(0, waitMs));
     signal.addEventListener('abort', notify, { once: true });
     const release = () => {
       clearTimeout(timer);

@@ -1,9 +1,10 @@
 import type { PeopleDirectory } from '../domain/people.ts';
+import type { WebhookReach } from '../domain/webhooks/addresses.ts';
+import type { WebhookKeys } from '../domain/webhooks/webhook-keys.ts';
 import type { AttachmentStore } from '../files/attachment-store.ts';
 import type { ComplaintsDatabase } from '../store/scope.ts';
 import type { EventFeed } from './events/event-feed.ts';
 import type { OpenStreams } from './events/open-streams.ts';
-import type { WebhookSettings } from './webhooks/manage-webhooks.ts';
 
 /** What every use case needs. */
 export type FlowParts = Readonly<{
@@ -17,7 +18,8 @@ export type FlowParts = Readonly<{
   attachmentSpace: number;
   feed: EventFeed;
   streams: OpenStreams;
-  webhooks: WebhookSettings;
+  /** The keys that sign deliveries, and where they may go. */
+  webhooks: Readonly<{ keys: WebhookKeys; reach: WebhookReach }>;
 }>;
 
 /** Throws when the client knows another state of the complaint than this revision (`If-Match`). */

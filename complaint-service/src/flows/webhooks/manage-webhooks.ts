@@ -1,8 +1,7 @@
 import type { UserIdentity } from '@countersign/identity';
 import type { EventType } from '../../domain/events/event-types.ts';
-import { problemOfUrl, type WebhookReach } from '../../domain/webhooks/addresses.ts';
+import { problemOfUrl } from '../../domain/webhooks/addresses.ts';
 import { maxWebhooks, previousSecretMs } from '../../domain/webhooks/retry-rules.ts';
-import type { WebhookKeys } from '../../domain/webhooks/webhook-keys.ts';
 import { AppError } from '../../errors.ts';
 import type { Webhook, WebhookDelivery } from '../../store/schema/webhooks.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
@@ -18,9 +17,6 @@ import {
   wakeCouriers,
 } from '../../store/webhooks/webhooks.ts';
 import type { FlowParts } from '../parts.ts';
-
-/** What webhooks need besides the parts of every use case. */
-export type WebhookSettings = Readonly<{ keys: WebhookKeys; reach: WebhookReach }>;
 
 type NewWebhook = Readonly<{ url: string; events: readonly EventType[]; signature: Webhook['signature'] }>;
 

@@ -18,6 +18,7 @@ import type { RefreshParts } from './flows/sessions/refresh.ts';
 import { passwordRoutes } from './routes/accounts/password.ts';
 import { registrationRoutes } from './routes/accounts/registration.ts';
 import { api } from './routes/api.ts';
+import { authorizeRoutes } from './routes/clients/authorize.ts';
 import { clientRoutes } from './routes/clients/clients.ts';
 import { delegationRoutes } from './routes/clients/delegations.ts';
 import { metadataRoutes } from './routes/clients/metadata.ts';
@@ -75,6 +76,7 @@ export function createApp(parts: AppParts): Express {
     clientRoutes(parts),
     tokenRoutes(parts),
     delegationRoutes(parts),
+    authorizeRoutes(),
     revocationRoutes(parts.feed),
   );
   if (parts.apiDocument !== undefined) routes.use(apiPageRoutes(parts.apiDocument));

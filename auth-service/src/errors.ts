@@ -49,6 +49,11 @@ export const errors = {
     fault: 'caller',
     title: 'The token endpoint does not support this grant type.',
   },
+  unsupported_response_type: {
+    status: 400,
+    fault: 'caller',
+    title: 'No grant type of this server needs the authorization endpoint. Use the token endpoint.',
+  },
   invalid_scope: {
     status: 400,
     fault: 'caller',

@@ -398,7 +398,11 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
       jwks_uri: `${issuer}/.well-known/jwks.json`,
       scopes_supported: scopes.split(' '),
       response_types_supported: [],
+      authorization_endpoint: `${issuer}/v1/auth/authorize`,
     });
+    const authorization = await world.call('GET', '/v1/auth/authorize?response_type=code&redirect_uri=https://a.test');
+    expect([authorization.status, authorization.body.error]).toEqual([400, 'unsupported_response_type']);
+    expect(authorization.headers).not.toHaveProperty('location');
     await world.close();
   });
 });

@@ -2,6 +2,7 @@ import type { Api } from '@countersign/service-kit';
 import { errors } from '../errors.ts';
 import { changePasswordEndpoint, forgotPasswordEndpoint, resetPasswordEndpoint } from './accounts/password.ts';
 import { registerEndpoint, resendEmailEndpoint, verifyEmailEndpoint } from './accounts/registration.ts';
+import { authorizeEndpoint } from './clients/authorize.ts';
 import {
   changeClientEndpoint,
   createClientEndpoint,
@@ -94,6 +95,7 @@ export const api: Api = {
     listDelegationsEndpoint,
     withdrawDelegationEndpoint,
     listAgentsEndpoint,
+    authorizeEndpoint,
     followRevocationsEndpoint,
   ],
 };

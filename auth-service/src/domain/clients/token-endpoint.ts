@@ -1,4 +1,5 @@
 export const tokenPath = '/v1/auth/token';
+export const authorizationPath = '/v1/auth/authorize';
 
 /** A public URL below the issuer, which may end in a slash. */
 export const publicUrl = (issuer: string, path: string): string => issuer.replace(/\/+$/, '') + path;

@@ -2,7 +2,7 @@ import { createRouter } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { assertionAlgorithms } from '../../domain/clients/client-keys.ts';
 import { grantTypes } from '../../domain/clients/client-rules.ts';
-import { publicUrl, tokenPath } from '../../domain/clients/token-endpoint.ts';
+import { authorizationPath, publicUrl, tokenPath } from '../../domain/clients/token-endpoint.ts';
 
 export const metadataPath = '/.well-known/oauth-authorization-server';
 
@@ -13,9 +13,11 @@ export function metadataRoutes({ issuer: { issuer }, scopes }: MetadataParts): R
   const metadata = {
     issuer,
     token_endpoint: publicUrl(issuer, tokenPath),
+    // Optional without a grant type that uses it, but MCP clients refuse metadata that lacks it.
+    authorization_endpoint: publicUrl(issuer, authorizationPath),
     jwks_uri: publicUrl(issuer, '/.well-known/jwks.json'),
     scopes_supported: scopes,
-    // Required, and empty: there is no authorization endpoint.
+    // Required, and empty: no grant type uses the authorization endpoint.
     response_types_supported: [],
     grant_types_supported: grantTypes,
     token_endpoint_auth_methods_supported: ['client_secret_basic', 'client_secret_post', 'private_key_jwt'],

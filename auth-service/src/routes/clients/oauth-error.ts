@@ -1,6 +1,6 @@
 import type { FormatError } from '@countersign/service-kit';
 import { z } from 'zod';
-import { tokenPath } from '../../domain/clients/token-endpoint.ts';
+import { authorizationPath, tokenPath } from '../../domain/clients/token-endpoint.ts';
 import type { ErrorCode } from '../../errors.ts';
 
 /** The error body that OAuth libraries read (RFC 6749 section 5.2). */
@@ -17,11 +17,11 @@ const standardNames: Readonly<Partial<Record<ErrorCode, string>>> = {
 };
 
 /**
- * Formats errors of the token endpoint. A 401 names the scheme Basic unless the body had the credentials: libraries that find a
+ * Formats errors of the OAuth endpoints. A 401 names the scheme Basic unless the body had the credentials: libraries that find a
  * challenge do not read the body (RFC 6749 section 5.2 asks for one only after an `Authorization` header).
  */
 export const formatOAuthError: FormatError = ({ code, errors }, { status, title }, req) => {
-  if (req.path !== tokenPath) return undefined;
+  if (req.path !== tokenPath && req.path !== authorizationPath) return undefined;
   const error = standardNames[code as ErrorCode] ?? code;
   const description = errors?.map(({ message }) => message).join(' ') ?? title;
   const body: z.infer<typeof oauthError> = { error, error_description: description };

@@ -11,6 +11,12 @@ const shared = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } },
     ],
   },
+  // These packages have TypeScript under the condition `source` too.
+  moduleNameMapper: {
+    '^eventsource$': '<rootDir>/node_modules/eventsource/dist/index.js',
+    '^eventsource-parser$': '<rootDir>/node_modules/eventsource-parser/dist/index.js',
+    '^eventsource-parser/stream$': '<rootDir>/node_modules/eventsource-parser/dist/stream.js',
+  },
   modulePathIgnorePatterns: ['/dist/', '/\\.countersign/'],
 };
 

@@ -35,14 +35,14 @@ function gatewayConfig(): string {
     document.setIn(['upstreams', name, 'targets'], [`http://${name}:${port}`]);
   for (const name of ['auth-service', 'complaint-service'])
     document.setIn(['services', name, 'keys'], `/etc/countersign/service-keys/${name}.jwks.json`);
-  // The example service of `npm start` is not one of the containers.
-  document.deleteIn(['upstreams', 'my-service']);
+  // The example services of `npm start` are not among the containers.
+  for (const name of ['my-service', 'mcp-server']) document.deleteIn(['upstreams', name]);
   for (const [list, place] of [
     ['routes', ['path']],
     ['tests', ['request', 'path']],
   ] as const) {
     const entries = document.get(list) as YAMLSeq<YAMLMap>;
-    entries.items = entries.items.filter((entry) => entry.getIn(place) !== '/hello');
+    entries.items = entries.items.filter((entry) => !['/hello', '/mcp'].includes(String(entry.getIn(place))));
   }
   return document.toString({ lineWidth: 0 });
 }

@@ -1,0 +1,53 @@
+import { type CallToolResult, McpServer, requireScopes, type ServerContext } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import { type Caller, callerIn } from './caller.ts';
+
+type Note = Readonly<{ id: string; text: string; by: string; through: string | undefined }>;
+
+/** The notes of each tenant. They end with the process. */
+const notes = new Map<string, Note[]>();
+
+const notesOf = (ctx: ServerContext): Note[] => notes.get(callerIn(ctx).tenantId) ?? [];
+
+/** The MCP server: three tools on the notes of the caller's tenant. The route requires `notes.read` for all of them. */
+export function createNotesServer(): McpServer {
+  const server = new McpServer({ name: 'notes', version: '1.0.0' });
+  server.registerTool(
+    'list_notes',
+    { description: 'Lists the notes of your organization.', annotations: { readOnlyHint: true } },
+    (ctx) => answer(notesOf(ctx)),
+  );
+  server.registerTool(
+    'read_note',
+    {
+      description: 'Reads one note.',
+      inputSchema: z.object({ id: z.string() }),
+      annotations: { readOnlyHint: true },
+    },
+    ({ id }, ctx) => {
+      const note = notesOf(ctx).find((one) => one.id === id);
+      return note === undefined ? { ...answer('There is no note with this id.'), isError: true } : answer(note);
+    },
+  );
+  server.registerTool(
+    'add_note',
+    {
+      description: 'Adds a note for everyone in your organization.',
+      inputSchema: z.object({ text: z.string().min(1).max(2000) }),
+      // Answers 403 insufficient_scope, from which the client learns what to ask for.
+      scopeChallenge: requireScopes('notes.write'),
+    },
+    ({ text }, ctx) => {
+      const caller = callerIn(ctx);
+      const note = { id: String(notesOf(ctx).length + 1), text, ...authorOf(caller) };
+      notes.set(caller.tenantId, [...notesOf(ctx), note]);
+      return answer(note);
+    },
+  );
+  return server;
+}
+
+/** The person or machine, and the agent that acted for it: an agent's note is not the person's own. */
+const authorOf = ({ kind, id, actor }: Caller) => ({ by: `${kind} ${id}`, through: actor?.sub });
+
+const answer = (value: unknown): CallToolResult => ({ content: [{ type: 'text', text: JSON.stringify(value) }] });

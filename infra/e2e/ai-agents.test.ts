@@ -1,0 +1,206 @@
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  type AuthProvider,
+  Client,
+  ClientCredentialsProvider,
+  DpopSession,
+  type OAuthClientProvider,
+  PrivateKeyJwtProvider,
+  StreamableHTTPClientTransport,
+} from '@modelcontextprotocol/client';
+import { type AgentsStack, type OAuthClient, startAgentsStack } from './agents-stack.ts';
+import { call } from './client.ts';
+
+const notes = ['notes.read', 'notes.write'];
+
+type Connection = Readonly<{ client: Client; transport: StreamableHTTPClientTransport; requests: string[] }>;
+
+describe('AI agents through the gateway', () => {
+  let stack: AgentsStack;
+  let machine: OAuthClient;
+  const open: Client[] = [];
+
+  beforeAll(async () => {
+    stack = await startAgentsStack();
+    machine = await stack.createClient('acme', { scopes: notes });
+  });
+  afterAll(async () => {
+    await Promise.all(open.map((client) => client.close()));
+    await stack?.stop();
+  });
+
+  const credentials = ({ id, secret }: OAuthClient, more: object = {}) =>
+    new ClientCredentialsProvider({ clientId: id, clientSecret: secret, expectedIssuer: stack.gateway, ...more });
+
+  /** Connects a client of the MCP SDK. `requests` are all requests that it makes, its discovery included. */
+  async function connect(
+    authProvider: AuthProvider | OAuthClientProvider,
+    { mode = 'legacy', sessionId }: { mode?: 'legacy' | 'auto'; sessionId?: string } = {},
+  ): Promise<Connection> {
+    const requests: string[] = [];
+    const transport = new StreamableHTTPClientTransport(stack.mcp, {
+      authProvider,
+      ...(sessionId !== undefined && { sessionId }),
+      fetch: async (url, init) => {
+        const response = await fetch(url, init);
+        requests.push(`${init?.method ?? 'GET'} ${new URL(url).pathname} ${response.status}`);
+        return response;
+      },
+    });
+    const client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode } });
+    open.push(client);
+    await client.connect(transport);
+    return { client, transport, requests };
+  }
+
+  async function use({ client }: Pick<Connection, 'client'>, name: string, args: Record<string, unknown> = {}) {
+    const { content } = await client.callTool({ name, arguments: args });
+    const [part] = content;
+    return JSON.parse(part?.type === 'text' ? part.text : '');
+  }
+
+  async function tokenOf({ id, secret }: OAuthClient, scope: string): Promise<string> {
+    const response = await fetch(`${stack.gateway}/v1/auth/token`, {
+      method: 'POST',
+      body: new URLSearchParams({ grant_type: 'client_credentials', client_id: id, client_secret: secret, scope }),
+    });
+    expect(response.status).toBe(200);
+    return ((await response.json()) as { access_token: string }).access_token;
+  }
+
+  /** A request of the MCP protocol without the SDK. */
+  const post = (token: string, headers: Record<string, string> = {}) =>
+    call(stack.mcp.href, {
+      token,
+      headers: { accept: 'application/json, text/event-stream', ...headers },
+      body: { jsonrpc: '2.0', id: 1, method: 'tools/list' },
+    });
+
+  describe('a machine', () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = { ...publicKey.export({ format: 'jwk' }), kid: 'key-1' };
+
+    test.each<[string, () => Promise<OAuthClientProvider>]>([
+      ['client_secret_basic', async () => credentials(machine)],
+      [
+        'private_key_jwt',
+        async () => {
+          const { id } = await stack.createClient('acme', { scopes: notes, jwks: { keys: [jwk] } });
+          const key = { ...privateKey.export({ format: 'jwk' }), kid: 'key-1' };
+          return new PrivateKeyJwtProvider({
+            clientId: id,
+            privateKey: key,
+            algorithm: 'ES256',
+            expectedIssuer: stack.gateway,
+          });
+        },
+      ],
+    ])('finds the token endpoint from a 401, and authenticates there with %s', async (_name, provider) => {
+      const connection = await connect(await provider());
+      expect(connection.requests.slice(0, 5)).toEqual([
+        'POST /mcp 401',
+        'GET /.well-known/oauth-protected-resource/mcp 200',
+        'GET /.well-known/oauth-authorization-server 200',
+        'POST /v1/auth/token 200',
+        'POST /mcp 200',
+      ]);
+      const { tools } = await connection.client.listTools();
+      expect(tools.map(({ name }) => name)).toEqual(['list_notes', 'read_note', 'add_note']);
+    });
+
+    test.each(['legacy', 'auto'] as const)(
+      'uses the tools in the protocol era that the mode %s chooses',
+      async (mode) => {
+        const connection = await connect(credentials(machine), { mode });
+        expect(connection.client.getProtocolEra()).toBe(mode === 'auto' ? 'modern' : 'legacy');
+        expect(connection.transport.sessionId === undefined).toBe(mode === 'auto');
+        const text = `written in the era of ${mode}`;
+        const note = await use(connection, 'add_note', { text });
+        expect(note).toEqual({ id: expect.any(String), text, by: `client ${machine.id}` });
+        expect(await use(connection, 'read_note', { id: note.id })).toEqual(note);
+        expect(await use(connection, 'list_notes')).toContainEqual(note);
+      },
+    );
+
+    test('sees no note of another tenant', async () => {
+      await use(await connect(credentials(machine)), 'add_note', { text: 'for acme alone' });
+      const foreign = await stack.createClient('globex', { scopes: notes });
+      expect(await use(await connect(credentials(foreign)), 'list_notes')).toEqual([]);
+    });
+
+    test('gets a DPoP-bound token where its provider has a key', async () => {
+      const session = await DpopSession.create();
+      const provider = Object.assign(credentials(machine), { dpop: () => session });
+      expect(await use(await connect(provider), 'list_notes')).toEqual(expect.any(Array));
+      const { token_type, access_token: token = '' } = provider.tokens() ?? {};
+      expect(token_type).toBe('DPoP');
+      expect((await post(token)).status).toBe(401);
+    });
+
+    test('is refused without the scope of the route, and learns its name', async () => {
+      const other = await stack.createClient('acme', { scopes: ['users.read'] });
+      const token = await tokenOf(other, 'users.read');
+      const refused = await post(token);
+      expect([refused.status, refused.body.code]).toEqual([403, 'insufficient_scope']);
+      const metadata = `${stack.gateway}/.well-known/oauth-protected-resource/mcp`;
+      expect(refused.headers.get('www-authenticate')).toBe(
+        `Bearer error="insufficient_scope", scope="notes.read", resource_metadata="${metadata}"`,
+      );
+      await expect(connect({ token: async () => token })).rejects.toMatchObject({
+        name: 'InsufficientScopeError',
+        requiredScope: 'notes.read',
+      });
+      await expect(connect(credentials(other))).rejects.toMatchObject({ code: 'invalid_scope' });
+    });
+
+    test('asks for the scope of a tool when it calls the tool, and is refused if it may not have it', async () => {
+      const connection = await connect(credentials(machine));
+      expect(connection.requests).not.toContain('POST /mcp 403');
+      await use(connection, 'add_note', { text: 'after a second token' });
+      expect(connection.requests).toContain('POST /mcp 403');
+      const reader = await stack.createClient('acme', { scopes: ['notes.read'] });
+      const refused = use(await connect(credentials(reader)), 'add_note', { text: 'never written' });
+      await expect(refused).rejects.toMatchObject({ code: 'invalid_scope' });
+      expect(JSON.stringify(await use(connection, 'list_notes'))).not.toContain('never written');
+    });
+  });
+
+  describe('a session of the MCP transport', () => {
+    test('passes the gateway with its id, its streams and its end', async () => {
+      const token = await tokenOf(machine, 'notes.read');
+      const { transport } = await connect({ token: async () => token });
+      const session = { 'mcp-session-id': transport.sessionId ?? '' };
+      const answer = await post(token, session);
+      expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+      await transport.terminateSession();
+      expect((await post(token, session)).status).toBe(404);
+    });
+
+    test('is unknown to another client, of the same tenant or of another', async () => {
+      const { transport } = await connect(credentials(machine));
+      const session = { 'mcp-session-id': transport.sessionId ?? '' };
+      const same = await stack.createClient('acme', { scopes: notes });
+      const foreign = await stack.createClient('globex', { scopes: notes });
+      expect((await post(await tokenOf(machine, 'notes.read'), session)).status).toBe(200);
+      const unknown = await post(await tokenOf(same, 'notes.read'), { 'mcp-session-id': randomUUID() });
+      for (const other of [same, foreign]) {
+        const refused = await post(await tokenOf(other, 'notes.read'), session);
+        expect([refused.status, refused.text]).toEqual([404, unknown.text]);
+      }
+    });
+
+    test('gives a request no scope that only an earlier request of the session had', async () => {
+      const { transport } = await connect({ token: () => tokenOf(machine, notes.join(' ')) });
+      const added = await call(stack.mcp.href, {
+        token: await tokenOf(machine, 'notes.read'),
+        headers: { accept: 'application/json, text/event-stream', 'mcp-session-id': transport.sessionId ?? '' },
+        body: { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'add_note', arguments: { text: 'x' } } },
+      });
+      expect([added.status, added.headers.get('www-authenticate')]).toEqual([
+        403,
+        expect.stringContaining('scope="notes.write"'),
+      ]);
+    });
+  });
+});

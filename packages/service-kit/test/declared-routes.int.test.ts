@@ -24,6 +24,7 @@ import {
 const errors = {
   ...commonErrors,
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  insufficient_scope: { status: 403, fault: 'caller', title: 'The token lacks a scope.' },
   sold_out: { status: 409, fault: 'caller', title: 'There is none left.' },
   on_loan: { status: 409, fault: 'caller', title: 'Another reader has it.' },
 } as const;
@@ -89,7 +90,8 @@ const exportBooks = endpoint({
   operationId: 'exportBooks',
   tag: 'Books',
   summary: 'Export the books',
-  callers: ['user'],
+  callers: ['user', 'client'],
+  scopes: ['books.read'],
   responses: { 200: { description: 'One line a book.', schema: z.string(), mediaType: 'text/csv' } },
   errors: [],
 });
@@ -125,6 +127,7 @@ const document = JSON.stringify(describeApi(api));
 const { admin, agent } = people;
 const json = 'application/json';
 const form = 'application/x-www-form-urlencoded';
+const reader: IdentityFacts = { kind: 'client', clientId: 'client-7', context: { scope: ['books.read'] } };
 const anonymous: IdentityFacts = { kind: 'anonymous' };
 
 describe('a declared route', () => {
@@ -264,6 +267,12 @@ describe('a declared route', () => {
     expect([response.status, response.body.code]).toEqual([403, 'identity_not_allowed']);
   });
 
+  test('refuses a token without its scopes, and names them', async () => {
+    const response = await call(asUser(agent), 'get', '/v1/books.csv');
+    expect([response.status, response.body.code]).toEqual([403, 'insufficient_scope']);
+    expect(response.headers['www-authenticate']).toContain('scope="books.read"');
+  });
+
   test('creates with a location, and takes forms and uploads', async () => {
     const created = await call(asUser(admin), 'post', '/v1/books', { body: '{"title":"Emma"}', type: json });
     expect([created.status, created.headers.location]).toEqual([201, '/v1/books/b1']);
@@ -271,7 +280,7 @@ describe('a declared route', () => {
     expect((await call(anonymous, 'post', '/v1/loans', { body: 'id=b1', type: form })).status).toBe(204);
     const cover = await call(asUser(agent), 'put', '/v1/cover', { body: 'x'.repeat(200_000), type: 'image/png' });
     expect(cover.body).toEqual({ bytes: 200_000 });
-    expect((await call(asUser(agent), 'get', '/v1/books.csv')).text).toBe('id,title\r\n');
+    expect((await call(reader, 'get', '/v1/books.csv')).text).toBe('id,title\r\n');
   });
 
   test('stands on an API page in a sandbox, for everyone whom the gateway lets in', async () => {
@@ -308,6 +317,7 @@ describe('the description', () => {
     });
     expect(paths['/v1/loans']?.post?.requestBody).toMatchObject({ content: { [form]: {} } });
     expect(paths['/v1/cover']?.put?.requestBody).toMatchObject({ content: { 'image/png': {} } });
+    expect(paths['/v1/books.csv']?.get?.security).toContainEqual({ accessToken: ['books.read'] });
     expect(paths['/v1/books.csv']?.get?.responses).toMatchObject({
       200: { description: 'One line a book.', content: { 'text/csv': {} } },
     });

@@ -32,6 +32,8 @@ export type Endpoint<Code extends string = string> = Readonly<{
   callers: readonly IdentityKind[];
   /** Accepts only users, and services acting for users, with one of these roles. */
   roles?: readonly string[];
+  /** Accepts only tokens with all of these scopes (RFC 6749 section 3.3). */
+  scopes?: readonly string[];
   /** Path parameters. A value that does not match gets 404 `not_found`: no resource can have that path. */
   params?: z.ZodObject;
   query?: z.ZodType;

@@ -19,8 +19,6 @@ export type Api = Readonly<{
   endpoints: readonly Endpoint[];
 }>;
 
-const withToken: readonly Json[] = [{ accessToken: [] }, { boundAccessToken: [] }];
-
 const securitySchemes = {
   accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT (RFC 9068)' },
   boundAccessToken: { type: 'http', scheme: 'dpop', description: 'RFC 9449, with a proof in `DPoP`.' },
@@ -110,7 +108,8 @@ function gatewayResponseOf({ gatewayErrors }: Api, components: Components): Json
   };
 }
 
-function securityOf({ callers }: Endpoint): readonly Json[] {
+function securityOf({ callers, scopes = [] }: Endpoint): readonly Json[] {
+  const withToken = [{ accessToken: scopes }, { boundAccessToken: scopes }];
   if (!callers.some((kind) => kind !== 'gateway' && kind !== 'service')) return [{ gatewaySignature: [] }];
   return callers.includes('anonymous') ? (callers.length === 1 ? [] : [{}, ...withToken]) : withToken;
 }

@@ -1,4 +1,4 @@
-import { requireIdentity, requireRole } from '@countersign/identity/express';
+import { requireIdentity, requireRole, requireScope } from '@countersign/identity/express';
 import type { Request, RequestHandler, Router } from 'express';
 import { AppError } from '../errors.ts';
 import { formBody, jsonBody } from '../http/body.ts';
@@ -10,9 +10,10 @@ export function serve<E extends Endpoint>(
   declared: E,
   handle: (call: Call<E>) => Promise<unknown> | unknown,
 ): void {
-  const { method, path, callers, roles } = declared;
+  const { method, path, callers, roles, scopes } = declared;
   const guards: RequestHandler[] = [requireIdentity(...callers)];
   if (roles !== undefined) guards.push(requireRole(...roles));
+  if (scopes !== undefined) guards.push(requireScope(...scopes));
   router[method](path, ...guards, async (req, res) => {
     if (declared.upload !== undefined) assertMediaType(req, Object.keys(declared.upload));
     const call = {

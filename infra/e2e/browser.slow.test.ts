@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import type { StartedProcess } from '@countersign/testing';
+import { eventually, type StartedProcess } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { build } from 'esbuild';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -132,6 +132,24 @@ describe('in Chromium, through the gateway', () => {
       expect(await second.evaluate('seen')).toEqual(['agent@acme.test', undefined]);
       expect(await role(second)).toBe('token_missing');
       expect(await resume(first)).toBeUndefined();
+    });
+
+    test('live events arrive with the token in a header, bound to a key', async () => {
+      const page = await openTab({ dpop: true });
+      await logIn(page);
+      await page.evaluate(`void (async () => {
+        globalThis.events = [];
+        for await (const { event, data } of client.events('/v1/complaints/events')) events.push([event, JSON.parse(data)]);
+      })()`);
+      const file = `client.api.POST('/v1/complaints', {
+        body: { title: 'Dark street', description: 'No light.', category: 'Lights' },
+        headers: { 'idempotency-key': crypto.randomUUID() } }).then(({ response }) => response.status)`;
+      // Until the stream is open, what happens is not sent to it.
+      await eventually(async () => {
+        expect(await page.evaluate(file)).toBe(201);
+        expect(await page.evaluate('events.length')).toBeGreaterThan(0);
+      });
+      expect(await page.evaluate('events[0][0]')).toEqual(expect.any(String));
     });
 
     test('a session is bound to a key that outlives the page and cannot be exported', async () => {

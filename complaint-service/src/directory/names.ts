@@ -26,6 +26,7 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
   const cache = new LRUCache<string, { name: string | undefined }>({
     max: maxKept,
     ttl: keptMs,
+    ttlResolution: 0,
     perf: { now: nowMs },
   });
   let pausedUntilMs = 0;

@@ -1,0 +1,42 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { decodePosition, encodePosition, orders, positionOf } from './list-order.ts';
+
+const time = fc.date({ min: new Date(0), max: new Date('9999-12-31T23:59:59.999Z'), noInvalidDate: true });
+const row = fc.record({
+  id: fc.uuid(),
+  created_at: time,
+  updated_at: time,
+  due_at: time,
+  priority: fc.integer({ min: 0, max: 3 }),
+});
+const position = fc.tuple(fc.constantFrom(...orders), row).map(([order, each]) => positionOf(order, each));
+
+test('a cursor decodes to the position it encodes', () => {
+  fc.assert(fc.property(position, (place) => expect(decodePosition(encodePosition(place))).toEqual(place)));
+});
+
+test('only the canonical form of a cursor is accepted', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ unit: 'binary' })), (text) => {
+      const decoded = decodePosition(text);
+      if (decoded !== undefined) expect(encodePosition(decoded)).toBe(text);
+    }),
+  );
+});
+
+const id = '0197c2a0-0000-7000-8000-000000000000';
+const encoded = (text: string) => Buffer.from(text).toString('base64url');
+test.each([
+  ['empty', ''],
+  ['of an unknown order', encoded(`title.a.${id}`)],
+  ['with too few keys', encoded(`priority.a.${id}`)],
+  ['with too many keys', encoded(`newest.a.b.${id}`)],
+  ['with a leading zero', encoded(`newest.0a.${id}`)],
+  ['of the year 10000', encoded(`newest.${Date.UTC(10_000, 0, 1).toString(36)}.${id}`)],
+  ['with SQL for an id', encoded(`newest.a.' or true --`)],
+  ['with more behind it', encoded(`newest.a.${id}\n`)],
+  ['padded', `${encoded(`newest.a.${id}`)}=`],
+])('refuses one that is %s', (_what, cursor) => {
+  expect(decodePosition(cursor)).toBeUndefined();
+});

@@ -21,6 +21,7 @@ const schema = z.object({
     .optional(),
   /** For development: webhooks may go to this machine, and over plain http. */
   COMPLAINTS_WEBHOOK_REACH: z.enum(['public', 'loopback']).default('public'),
+  SEED_FILE: z.string().optional(),
   /** Of one tenant, in MiB. */
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
 });
@@ -33,6 +34,10 @@ export function readComplaintsConfig(env: Environment): ComplaintsConfig {
   assertPrivateKeyFile(env);
   if (config.NODE_ENV === 'production' && config.COMPLAINTS_WEBHOOK_REACH !== 'public') {
     throw new ConfigError(['COMPLAINTS_WEBHOOK_REACH: must be public in production']);
+  }
+  // The accounts of demo tenants have a published password, so production must not start with them.
+  if (config.NODE_ENV === 'production' && config.SEED_FILE !== undefined) {
+    throw new ConfigError(['SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it']);
   }
   return config;
 }

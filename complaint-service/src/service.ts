@@ -15,6 +15,8 @@ import type { FlowParts } from './flows/parts.ts';
 import { webhookMaster } from './outgoing/webhook-master.ts';
 import { isUpload } from './routes/attachments/attachments.ts';
 import { eventSocket } from './routes/events/event-socket.ts';
+import { readSeed } from './seed/read-seed.ts';
+import { seed } from './seed/seed.ts';
 import { complaintsDatabase } from './store/database.ts';
 import type { ComplaintsSchema } from './store/schema/schema.ts';
 
@@ -27,6 +29,7 @@ export async function start(
   config: ComplaintsConfig,
   logger = createLogger(name, config.LOG_LEVEL),
 ): Promise<Running & Readonly<{ port: number }>> {
+  const seeded = config.SEED_FILE === undefined ? [] : readSeed(config.SEED_FILE);
   const db = await openDatabase<ComplaintsSchema>({
     location: locationFrom(
       config.COMPLAINTS_DATABASE_URL,
@@ -72,7 +75,10 @@ export async function start(
     async beforeDrain() {
       await Promise.all([feed.end(), stopBackground()]);
     },
-    createApp: (parts) => createApp(parts, flows),
+    async createApp(parts) {
+      await seed(flows, seeded);
+      return createApp(parts, flows);
+    },
   });
   return running.catch(async (error: unknown) => {
     await stopBackground();

@@ -90,6 +90,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'background.ts',
       'config.ts',
       'app.ts',
+      'seed',
       'routes',
       'flows',
       'directory',

@@ -41,6 +41,6 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
       AUTH_SCOPES: settings.scopes,
     }),
     service('users-service', ports.USERS_PORT, seeded),
-    service('complaint-service', ports.COMPLAINTS_PORT, keyOf('complaint-service')),
+    service('complaint-service', ports.COMPLAINTS_PORT, { ...seeded, ...keyOf('complaint-service') }),
   ];
 }

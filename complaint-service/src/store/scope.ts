@@ -1,5 +1,5 @@
 import type { Database } from '@countersign/database';
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { appRole, newsRole } from './roles.ts';
 import type { ComplaintsSchema } from './schema/schema.ts';
 
@@ -21,4 +21,9 @@ export function asUser<T>(
 /** Runs one transaction for news from the auth-service, in the tenant that they name. */
 export function asNews<T>(db: ComplaintsDatabase, tenantId: string, work: (trx: Trx) => Promise<T>): Promise<T> {
   return db.transaction({ role: newsRole, tenantId }, work);
+}
+
+/** Makes another user of the tenant act in the rest of a transaction, for rows that were written by several people. */
+export async function becomeUser(trx: Trx, { userId, role }: Omit<ScopeUser, 'tenantId'>): Promise<void> {
+  await sql`select set_config('app.user_id', ${userId}, true), set_config('app.role', ${role}, true)`.execute(trx);
 }

@@ -1,0 +1,34 @@
+import { Readable } from 'node:stream';
+import sharp from 'sharp';
+import { attachFile } from '../flows/attachments/attach-file.ts';
+import type { FlowParts } from '../flows/parts.ts';
+import type { Random } from './random.ts';
+import type { Story } from './story.ts';
+
+const size = 320;
+
+/** Attaches a drawn picture to some of the complaints, as the people who filed them. */
+export async function seedImages(
+  parts: FlowParts,
+  random: Random,
+  { stories, images }: Readonly<{ stories: readonly Story[]; images: number }>,
+): Promise<void> {
+  for (let index = 0; index < images; index += 1) {
+    const { row, filedBy } = random.pick(stories);
+    const at = row.created_at;
+    const body = Readable.from([await drawnPicture(random)]);
+    const user = { kind: 'user', requestId: random.id(at), context: {}, tenantId: row.tenant_id, ...filedBy } as const;
+    const then = { ...parts, now: () => at };
+    await attachFile(then, user, { complaintId: row.id, name: `photo-${index + 1}.png`, body });
+  }
+}
+
+/** A wall with a dark hole, in colors that the generator picks. */
+function drawnPicture(random: Random): Promise<Buffer> {
+  const part = () => Math.floor(random.next() * 256);
+  const [x, y, radius] = [40 + part(), 40 + part(), 20 + Math.floor(random.next() * 60)];
+  const drawing = `<svg width="${size}" height="${size}" xmlns="http://www.w3.org/2000/svg">
+    <rect width="${size}" height="${size}" fill="rgb(${part()},${part()},${part()})"/>
+    <circle cx="${x}" cy="${y}" r="${radius}" fill="rgb(20,20,20)"/></svg>`;
+  return sharp(Buffer.from(drawing)).png().toBuffer();
+}

@@ -1,0 +1,17 @@
+import type { FlowParts } from '../flows/parts.ts';
+import { createRandom } from './random.ts';
+import { type SeededTenant, seedTenant } from './seed-complaints.ts';
+import { seedImages } from './seed-images.ts';
+
+const complaintsOfATenant = 200;
+const imagesOfATenant = 6;
+
+/** Gives demo tenants that have no complaint yet a year of them, always the same. Later starts change nothing. */
+export async function seed(parts: FlowParts, tenants: readonly SeededTenant[]): Promise<void> {
+  for (const [index, tenant] of tenants.entries()) {
+    const wanted = { now: parts.now(), seed: index + 1, complaints: complaintsOfATenant };
+    const stories = await seedTenant(parts.db, tenant, wanted);
+    if (stories.length === 0) continue;
+    await seedImages(parts, createRandom(index + 1_001), { stories, images: imagesOfATenant });
+  }
+}

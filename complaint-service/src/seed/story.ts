@@ -1,0 +1,143 @@
+import { answeredBy, clocksAfterMove, dueTimes, type Targets } from '../domain/complaints/service-level.ts';
+import { afterAssigning, type Status } from '../domain/complaints/workflow.ts';
+import { type Measured, timesEnded } from '../domain/statistics/rollups.ts';
+import type { HistoryEvent, NewComplaint } from '../store/schema/complaints.ts';
+import type { Random } from './random.ts';
+import { answers, notes, reasons, replies, streets, type Topic } from './texts.ts';
+
+export type Actor = Readonly<{ userId: string; role: string }>;
+export type Cast = Readonly<{ complainants: readonly Actor[]; agents: readonly Actor[]; admins: readonly Actor[] }>;
+type Said = Readonly<{ at: Date; actor: Actor; body: string; internal: boolean }>;
+type Happened = Readonly<{ at: Date; actor: Actor; event: HistoryEvent }>;
+type Row = NewComplaint & { status: Status; first_answered_at: Date | null; resolved_at: Date | null };
+
+/** One complaint with everything that happened to it. */
+export type Story = { row: Row; filedBy: Actor; history: Happened[]; comments: Said[]; times: Measured[] };
+
+export type Setting = Readonly<{
+  tenantId: string;
+  cast: Cast;
+  topic: Topic;
+  category: Targets & Readonly<{ id: string; teamId: string }>;
+  filedAt: Date;
+  now: Date;
+}>;
+
+const hourMs = 3_600_000;
+
+/** The ways that a complaint goes, and how often: once it is old, and while it is recent. */
+const ways: readonly Readonly<{ steps: readonly (Status | 'comment')[]; old: number; recent: number }>[] = [
+  { steps: [], old: 1, recent: 30 },
+  { steps: ['assigned', 'comment'], old: 2, recent: 20 },
+  { steps: ['assigned', 'in_progress', 'comment', 'comment'], old: 5, recent: 25 },
+  { steps: ['comment', 'assigned', 'in_progress', 'comment', 'resolved'], old: 5, recent: 15 },
+  { steps: ['comment', 'assigned', 'in_progress', 'comment', 'resolved', 'closed'], old: 60, recent: 3 },
+  {
+    steps: ['assigned', 'in_progress', 'resolved', 'reopened', 'comment', 'in_progress', 'resolved', 'closed'],
+    old: 12,
+    recent: 2,
+  },
+  { steps: ['comment', 'rejected'], old: 9, recent: 3 },
+  { steps: ['withdrawn'], old: 6, recent: 2 },
+];
+
+/** Tells the story of one complaint. Steps in the future have not happened yet. */
+export function tellStory(random: Random, setting: Setting): Story {
+  const { cast, filedAt, now } = setting;
+  const story = fileOne(random, setting);
+  const agent = random.pick(cast.agents);
+  const isOld = now.getTime() - filedAt.getTime() > 30 * 24 * hourMs;
+  const way = ways[random.weighted(ways.map((each) => (isOld ? each.old : each.recent)))];
+  let at = filedAt;
+  for (const step of way?.steps ?? []) {
+    at = new Date(at.getTime() + Math.round((0.3 + 60 * random.next() ** 3) * hourMs));
+    if (at > now) break;
+    if (step === 'comment') comment(random, story, { at, agent });
+    else if (step === 'assigned') assign(story, { at, actor: random.pick([agent, ...cast.admins]), agent });
+    else move(random, story, { at, to: step, agent, targets: setting.category });
+  }
+  return story;
+}
+
+function fileOne(random: Random, { tenantId, cast, topic, category, filedAt }: Setting): Story {
+  const complainant = random.pick(cast.complainants);
+  const isCall = random.next() < 0.2;
+  const filedBy = isCall ? random.pick(cast.agents) : complainant;
+  const clocks = { created_at: filedAt, clock_started_at: filedAt };
+  const row: Row = {
+    tenant_id: tenantId,
+    id: random.id(filedAt),
+    title: random.pick(topic.titles),
+    description: `${random.pick(topic.details)} ${random.pick(topic.details)}`,
+    category_id: category.id,
+    team_id: category.teamId,
+    status: 'open',
+    priority: random.weighted([1, 6, 2, 1]),
+    complainant_id: complainant.userId,
+    created_by: filedBy.userId,
+    contact_preference: random.pick(['email', 'email', 'phone', 'none']),
+    latitude: 48.2 + random.next() / 50,
+    longitude: 16.35 + random.next() / 50,
+    address: `${random.pick(streets)} ${1 + Math.floor(random.next() * 80)}`,
+    ...clocks,
+    ...dueTimes(category, clocks),
+    first_answered_at: null,
+    resolved_at: null,
+    revision: random.id(filedAt),
+    updated_at: filedAt,
+  };
+  const filed = { at: filedAt, actor: filedBy, event: { action: 'filed', detail: {} } } as const;
+  return { row, filedBy, history: [filed], comments: [], times: [] };
+}
+
+type Step = Readonly<{ at: Date; agent: Actor }>;
+
+function comment(random: Random, story: Story, { at, agent }: Step): void {
+  const { row, comments } = story;
+  const kind = random.weighted([5, 3, 2]);
+  const complainant = { userId: row.complainant_id ?? agent.userId, role: 'complainant' };
+  const [actor, body] =
+    kind === 1 ? [complainant, random.pick(replies)] : [agent, random.pick(kind === 0 ? answers : notes)];
+  comments.push({ at, actor, body, internal: kind === 2 });
+  if (kind === 0) change(random, story, at, answeredBy(clocksOf(row), at));
+}
+
+function assign(story: Story, { at, actor, agent }: Step & Readonly<{ actor: Actor }>): void {
+  const { row, history } = story;
+  const status = afterAssigning(row.status);
+  const detail = { from: null, to: agent.userId, status: { from: row.status, to: status } };
+  history.push({ at, actor, event: { action: 'assigned', detail } });
+  Object.assign(row, { status, assignee_id: agent.userId, updated_at: at });
+}
+
+function move(
+  random: Random,
+  story: Story,
+  { at, to, agent, targets }: Step & Readonly<{ to: Status; targets: Targets }>,
+): void {
+  const { row, history } = story;
+  const byComplainant = to === 'withdrawn' || to === 'reopened' || (to === 'closed' && random.next() < 0.4);
+  const actor = byComplainant ? { userId: row.complainant_id ?? agent.userId, role: 'complainant' } : agent;
+  const why = to in reasons ? random.pick(reasons[to as keyof typeof reasons]) : undefined;
+  const detail = { from: row.status, to, ...(why !== undefined && { reason: why }) };
+  history.push({ at, actor, event: { action: 'moved', detail } });
+  change(random, story, at, { status: to, ...clocksAfterMove(clocksOf(row), to, at, targets) });
+}
+
+/** Changes the complaint, and counts the times that end with it. */
+function change(random: Random, story: Story, at: Date, changes: Partial<Row>): void {
+  const before = { ...clocksOf(story.row), category_id: story.row.category_id };
+  Object.assign(story.row, changes, { updated_at: at, revision: random.id(at) });
+  story.times.push(...timesEnded(before, { ...clocksOf(story.row), category_id: story.row.category_id }));
+}
+
+function clocksOf(row: Row) {
+  return {
+    created_at: row.created_at,
+    clock_started_at: row.clock_started_at,
+    first_answer_due_at: row.first_answer_due_at ?? null,
+    first_answered_at: row.first_answered_at,
+    resolution_due_at: row.resolution_due_at ?? null,
+    resolved_at: row.resolved_at,
+  };
+}

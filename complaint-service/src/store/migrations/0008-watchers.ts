@@ -1,6 +1,6 @@
 import type { Migration } from '@countersign/database';
 import { appRole } from '../roles.ts';
-import { currentUser, isStaff, restrictRequests, seesComplaint, tenantTable } from './policies.ts';
+import { allForStaff, currentUser, restrictRequests, seesComplaint, tenantTable } from './policies.ts';
 
 const watchers = `
   create table watchers (
@@ -19,7 +19,7 @@ export const watchersMigration: Migration = {
     ...tenantTable('watchers'),
     `grant select, insert, delete on watchers to ${appRole}`,
     restrictRequests('watchers', {
-      using: `${isStaff} or (user_id = ${currentUser} and ${seesComplaint('watchers')})`,
+      using: allForStaff(`user_id = ${currentUser} and ${seesComplaint('watchers')}`),
     }),
     // Complainants who have an account follow what they filed.
     `alter table complaints no force row level security`,

@@ -1,6 +1,7 @@
 import type { Migration } from '@countersign/database';
 import { appRole, upkeepRole } from '../roles.ts';
 import {
+  allForStaff,
   currentUser,
   isKnown,
   isStaff,
@@ -46,7 +47,7 @@ export const attachmentsMigration: Migration = {
     `create index attachments_by_uploader on attachments (tenant_id, uploader_id)`,
     ...tenantTable('attachments'),
     `grant select, insert, delete on attachments to ${appRole}`,
-    restrictRequests('attachments', { using: `${isStaff} or (not internal and ${seesComplaint('attachments')})` }),
+    restrictRequests('attachments', { using: allForStaff(`not internal and ${seesComplaint('attachments')}`) }),
     restrictCommand('attachments', 'insert', `uploader_id = ${currentUser}`),
     restrictCommand('attachments', 'delete', `${isStaff} or uploader_id = ${currentUser}`),
     // Stored files without a row are removed. Their names are ids, and do not tell the tenant.

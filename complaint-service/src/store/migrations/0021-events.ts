@@ -1,7 +1,7 @@
 import type { Migration } from '@countersign/database';
 import { eventTypes } from '../../domain/events/event-types.ts';
 import { appRole, newsRole, upkeepRole } from '../roles.ts';
-import { currentUser, isStaff, restrictCommand, restrictRequests, seesComplaint, tenantTable } from './policies.ts';
+import { allForStaff, currentUser, restrictCommand, restrictRequests, seesComplaint, tenantTable } from './policies.ts';
 
 // What happened to complaints, written in the transaction in which it happened. Streams and webhooks read it.
 const events = `
@@ -27,7 +27,7 @@ export const eventsMigration: Migration = {
     `create index events_by_complaint on events (tenant_id, complaint_id)`,
     `create index events_by_age on events (created_at)`,
     ...tenantTable('events'),
-    restrictRequests('events', { using: `${isStaff} or (not internal and ${seesComplaint('events')})` }),
+    restrictRequests('events', { using: allForStaff(`not internal and ${seesComplaint('events')}`) }),
     restrictCommand('events', 'insert', `actor_id = ${currentUser}`),
     `grant select, insert on events to ${appRole}`,
     `grant insert on events to ${newsRole}`,

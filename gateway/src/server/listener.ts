@@ -3,8 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import { GatewayResponse, type Handlers } from './handlers.ts';
-import { codeForParseError, refusalForLine } from './parse-errors.ts';
-import { type RequestLines, trackRequestLines } from './request-lines.ts';
+import { codeForParseError, type RequestLines, refusalForLine, trackRequestLines } from './request-lines.ts';
 import { createTlsServer } from './tls-server.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { AppError, type Code } from '../errors.ts';
+import { maxTargetBytes } from '../routing/request-target.ts';
 
 // The parser does not count the spaces around values, so its own limit bounds no head.
 const maxHeadBytes = 64 * 1024;
@@ -222,4 +224,32 @@ function trackStream(socket: Duplex, refuseLongHead: () => void): RequestLines {
     queueMicrotask(endChunk);
   });
   return lines;
+}
+
+/** The refusal of a request whose line or head has this problem. */
+export function refusalForLine(problem: LineProblem | undefined): AppError | undefined {
+  if (problem === undefined) return undefined;
+  const code = problem === 'long head' ? 'headers_too_large' : 'invalid_request';
+  return new AppError(code, { detail: { reason: problem }, headers: { connection: 'close' } });
+}
+
+/** The error code for a request that the parser could not read. */
+export function codeForParseError({ code }: NodeJS.ErrnoException, lines: RequestLines | undefined): Code {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return isLongTarget(lines?.unread()) ? 'uri_too_long' : 'headers_too_large';
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'request_timeout';
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 'payload_too_large';
+    default:
+      return 'invalid_request';
+  }
+}
+
+/** Whether the request line is longer than the longest target. */
+function isLongTarget(received: Buffer | undefined): boolean {
+  if (received === undefined || !/^[A-Z]+ /.test(received.toString('latin1', 0, 16))) return false;
+  const end = received.indexOf('\n');
+  return end === -1 || end > maxTargetBytes;
 }

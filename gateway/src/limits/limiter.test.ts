@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createLimiter, createLocalLimiter } from './limiter.ts';
+import { createLimiter, LocalLimiter } from './limiter.ts';
 
 const limit = { requests: 2, perSec: 86_400, by: 'address', onStoreFailure: 'local' } as const;
 
@@ -49,7 +49,7 @@ test('counts like a list of buckets, for any keys and times', () => {
   fc.assert(
     fc.property(steps, fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 4 }), (taken, requests, maxKeys) => {
       let nowMs = 0;
-      const limiter = createLocalLimiter({ requests, perSec: 2 }, maxKeys, () => nowMs);
+      const limiter = new LocalLimiter({ requests, perSec: 2 }, maxKeys, () => nowMs);
       const expected = model(requests, 2, maxKeys);
       for (const { key, laterMs } of taken) {
         nowMs += laterMs;
@@ -61,7 +61,7 @@ test('counts like a list of buckets, for any keys and times', () => {
 
 test('a new window begins exactly when the old one ends', () => {
   let nowMs = 0;
-  const limiter = createLocalLimiter({ requests: 1, perSec: 10 }, 10, () => nowMs);
+  const limiter = new LocalLimiter({ requests: 1, perSec: 10 }, 10, () => nowMs);
   expect(limiter.take('a')).toEqual({ allowed: true, remaining: 0, resetSec: 10 });
   nowMs = 9_999;
   expect(limiter.take('a')).toEqual({ allowed: false, remaining: 0, resetSec: 1 });

@@ -31,7 +31,7 @@ export function createLimiter(
   store: LimitStore | undefined,
   maxLocalKeys = 100_000,
 ): Limiter {
-  const local = createLocalLimiter(limit, maxLocalKeys);
+  const local = new LocalLimiter(limit, maxLocalKeys);
   if (store === undefined) return local;
 
   const shared = new RateLimiterRedis({
@@ -119,64 +119,73 @@ type Bucket = {
  * @param maxKeys Beyond that, the least recently used bucket is dropped.
  * @param nowMs Whole milliseconds of a monotonic clock. Default: those of `performance.now`.
  */
-export function createLocalLimiter(
-  { requests, perSec }: Pick<Limit, 'requests' | 'perSec'>,
-  maxKeys: number,
-  nowMs: () => number = () => Math.floor(performance.now()),
-): Readonly<{ take(key: string): LimitResult }> {
-  const buckets = new Map<string, Bucket>();
-  let oldest: Bucket | undefined;
-  let newest: Bucket | undefined;
+export class LocalLimiter implements Limiter {
+  readonly #requests: number;
+  readonly #windowMs: number;
+  readonly #maxKeys: number;
+  readonly #nowMs: () => number;
+  readonly #buckets = new Map<string, Bucket>();
+  #oldest: Bucket | undefined;
+  #newest: Bucket | undefined;
 
-  function unlink({ older, newer }: Bucket): void {
-    if (older === undefined) oldest = newer;
-    else older.newer = newer;
-    if (newer === undefined) newest = older;
-    else newer.older = older;
+  constructor({ requests, perSec }: Pick<Limit, 'requests' | 'perSec'>, maxKeys: number, nowMs = wholeMs) {
+    this.#requests = requests;
+    this.#windowMs = perSec * 1000;
+    this.#maxKeys = maxKeys;
+    this.#nowMs = nowMs;
   }
 
-  function append(bucket: Bucket): void {
-    bucket.older = newest;
-    bucket.newer = undefined;
-    if (newest === undefined) oldest = bucket;
-    else newest.newer = bucket;
-    newest = bucket;
+  take(key: string): LimitResult {
+    const now = this.#nowMs();
+    const bucket = this.#buckets.get(key) ?? this.#open(key, now);
+    if (bucket !== this.#newest) {
+      this.#unlink(bucket);
+      this.#append(bucket);
+    }
+    if (bucket.endsAtMs <= now) {
+      bucket.taken = 0;
+      bucket.endsAtMs = now + this.#windowMs;
+    }
+    bucket.taken += 1;
+    return {
+      allowed: bucket.taken <= this.#requests,
+      remaining: Math.max(0, this.#requests - bucket.taken),
+      resetSec: Math.max(1, Math.ceil((bucket.endsAtMs - now) / 1000)),
+    };
   }
 
-  function dropOldest(mustDrop: (bucket: Bucket) => boolean): void {
-    if (oldest === undefined || !mustDrop(oldest)) return;
-    buckets.delete(oldest.key);
-    unlink(oldest);
-  }
-
-  function open(key: string, now: number): Bucket {
+  #open(key: string, now: number): Bucket {
     // Two for each new one, so that ended windows never accumulate.
-    for (let count = 0; count < 2; count += 1) dropOldest(({ endsAtMs }) => endsAtMs <= now);
-    if (buckets.size >= maxKeys) dropOldest(() => true);
-    const bucket: Bucket = { key, taken: 0, endsAtMs: now + perSec * 1000, older: undefined, newer: undefined };
-    buckets.set(key, bucket);
-    append(bucket);
+    for (let count = 0; count < 2; count += 1) this.#dropOldest(now);
+    if (this.#buckets.size >= this.#maxKeys) this.#dropOldest(Number.POSITIVE_INFINITY);
+    const bucket: Bucket = { key, taken: 0, endsAtMs: now + this.#windowMs, older: undefined, newer: undefined };
+    this.#buckets.set(key, bucket);
+    this.#append(bucket);
     return bucket;
   }
 
-  return {
-    take(key) {
-      const now = nowMs();
-      const bucket = buckets.get(key) ?? open(key, now);
-      if (bucket !== newest) {
-        unlink(bucket);
-        append(bucket);
-      }
-      if (bucket.endsAtMs <= now) {
-        bucket.taken = 0;
-        bucket.endsAtMs = now + perSec * 1000;
-      }
-      bucket.taken += 1;
-      return {
-        allowed: bucket.taken <= requests,
-        remaining: Math.max(0, requests - bucket.taken),
-        resetSec: Math.max(1, Math.ceil((bucket.endsAtMs - now) / 1000)),
-      };
-    },
-  };
+  /** Drops the least recently used bucket, if its window has ended by this time. */
+  #dropOldest(byMs: number): void {
+    const oldest = this.#oldest;
+    if (oldest === undefined || oldest.endsAtMs > byMs) return;
+    this.#buckets.delete(oldest.key);
+    this.#unlink(oldest);
+  }
+
+  #unlink({ older, newer }: Bucket): void {
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+  }
+
+  #append(bucket: Bucket): void {
+    bucket.older = this.#newest;
+    bucket.newer = undefined;
+    if (this.#newest === undefined) this.#oldest = bucket;
+    else this.#newest.newer = bucket;
+    this.#newest = bucket;
+  }
 }
+
+const wholeMs = (): number => Math.floor(performance.now());

@@ -44,8 +44,11 @@ export type Policy = readonly [Rule, ...Rule[]];
 /** The result of one rule for a caller. `refusal` is undefined if it passes. */
 export type Verdict = Readonly<{ rule: string; refusal: Code | undefined; why: string }>;
 
+/** All that the rules of a route depend on. */
+export type PolicyRules = Pick<Route, 'auth' | 'callers' | 'senderConstrained' | 'allow'>;
+
 /** Compiles the rules of a route, once per configuration. */
-export function compilePolicy(route: Route): Policy {
+export function compilePolicy(route: PolicyRules): Policy {
   const { roles, tenantParam, scopes, clients, actors, claims } = route.allow;
   const policy: [Rule, ...Rule[]] = [
     route.auth === 'service' ? callersRule(route.callers, route.allow) : authRule(route.auth, route.allow),

@@ -1,6 +1,6 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
-import { compilePolicy, type Params, type Policy } from './policy.ts';
+import { compilePolicy, type Params, type Policy, type PolicyRules } from './policy.ts';
 
 type Match =
   | Readonly<{ kind: 'route'; route: Route; policy: Policy; params: Params }>
@@ -75,8 +75,18 @@ export type RouteTableBuilder = RouteTable &
 
 export function createRouteTable(): RouteTableBuilder {
   const root = newNode();
+  // Routes with the same rules share one policy: ten thousand of them would not fit into the caches of a processor.
+  const policies = new Map<string, Policy>();
+  const policyOf = ({ auth, callers, senderConstrained, allow }: Route): Policy => {
+    // The policy is compiled from what the key shows, and from nothing else of the route.
+    const rules: PolicyRules = { auth, callers, senderConstrained, allow };
+    const key = JSON.stringify(rules, setsAsLists);
+    const policy = policies.get(key) ?? compilePolicy(rules);
+    policies.set(key, policy);
+    return policy;
+  };
   return {
-    add: (route) => insert(root, route),
+    add: (route) => insert(root, route, policyOf(route)),
     match(method, path) {
       const segments = path.slice(1).split('/');
       const place = find(root, segments, 0);
@@ -101,14 +111,16 @@ function readParams(params: CompiledRoute['params'], segments: readonly string[]
   return values;
 }
 
-function insert(root: RouteNode, route: Route): void {
+const setsAsLists = (_key: string, value: unknown): unknown => (value instanceof Set ? [...value] : value);
+
+function insert(root: RouteNode, route: Route, policy: Policy): void {
   const segments = parsePattern(route.path);
   if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
   const place = placeFor(root, segments);
   const params = segments.flatMap((segment, index) =>
     segment.kind === 'param' ? [[index, segment.name] as const] : [],
   );
-  const compiled = { route, policy: compilePolicy(route), params };
+  const compiled = { route, policy, params };
   for (const method of servedMethods(route.methods)) {
     if (place.routes.has(method)) throw new Error(`route ${route.name}: ${method} is already served at ${route.path}`);
     place.routes.set(method, compiled);

@@ -24,6 +24,7 @@ describe('a configuration', () => {
     ['auth as a boolean', route(', auth: false'), 'auth: must be one of'],
     ['an unknown key', route(', auth: public, requireAuth: "false"'), 'unknown key "requireAuth"'],
     ['a key of an upstream in a route', route(', auth: public, retry: { attempts: 1 }'), 'unknown key "retry"'],
+    ['an unknown key beside a number', `${exampleHead}${exampleRoutes}foo: b\n1: a\n`, 'unknown key "foo"'],
     ['a merge key', `${exampleHead}${exampleRoutes}<<: { version: 1 }\n`, 'unknown key "<<"'],
     ['no roles', route(', auth: required, allow: { roles: [] }'), 'allow.roles: must have at least 1 item'],
     ['an empty allow', route(', auth: required, allow: {}'), 'allow: has no condition'],

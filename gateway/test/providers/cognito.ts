@@ -30,6 +30,7 @@ const wrong: Shape['wrong'] = [
   },
   { title: 'no group of the map', claims: { 'cognito:groups': ['guests'] }, code: 'token_claims_invalid' },
   { title: 'no groups', claims: { 'cognito:groups': undefined }, code: 'token_claims_invalid' },
+  { title: 'a list of uses', claims: { token_use: ['access', 'id'] }, code: 'token_type_refused' },
   { title: 'no use', claims: { token_use: undefined }, code: 'token_type_refused' },
   { title: 'a session id that is a list', claims: { origin_jti: ['a'] }, code: 'token_claims_invalid' },
   { title: 'a header with a type', header: { typ: 'rt+jwt' }, code: 'token_type_refused' },

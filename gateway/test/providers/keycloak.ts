@@ -43,6 +43,8 @@ export const keycloak: Shape = {
   wrong: [
     { title: 'an ID token', claims: { typ: 'ID', at_hash: 'x', aud: 'web' }, code: 'token_type_refused' },
     { title: 'an ID token without its hash', claims: { typ: 'ID' }, code: 'token_type_refused' },
+    { title: 'a list of types', claims: { typ: ['Bearer', 'ID'] }, code: 'token_type_refused' },
+    { title: 'a list of one type', claims: { typ: ['Bearer'] }, code: 'token_type_refused' },
     { title: 'a refresh token', claims: { typ: 'Refresh' }, code: 'token_type_refused' },
     { title: 'an offline token', claims: { typ: 'Offline' }, code: 'token_type_refused' },
     {

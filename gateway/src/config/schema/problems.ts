@@ -34,7 +34,10 @@ export function problemsIn(
 ): readonly string[] {
   // Problems of the schema would only repeat that the file is unreadable.
   const findings = source.value === undefined ? [] : findingsOf(error?.issues ?? [], source.value, jsonSchema(of));
-  const ours = findings.filter(({ path, absent }) => !source.isBroken(absent === undefined ? path : [...path, absent]));
+  // A map with an unreadable key is broken as a whole, but its other keys are not.
+  const ours = findings.filter(
+    ({ path, absent, key }) => key !== undefined || !source.isBroken(absent === undefined ? path : [...path, absent]),
+  );
   return problemLines(file, source, [...source.problems, ...ours.map((finding) => problemAt(finding, source))]);
 }
 

@@ -86,11 +86,8 @@ export class NodeReader {
     for (const { key, value } of node.items) {
       const offset = (key as ParsedNode | null)?.range?.[0] ?? parentOffset;
       if (!isKey(key)) {
-        const isNumber = isScalar(key) && typeof key.value === 'number';
-        this.#problems.push({
-          offset,
-          message: `not a key: ${isNumber ? 'a number needs quotes' : 'keys are plain words'}`,
-        });
+        // The rest of the map says too little: a map of one entry would seem to be empty.
+        this.#refuse(path, offset, `not a key: ${whyNoKey(key)}`);
         continue;
       }
       const first = seen.get(key.value);
@@ -162,6 +159,13 @@ export class NodeReader {
 
 function isKey(key: unknown): key is Scalar<string> {
   return isScalar(key) && typeof key.value === 'string' && !unsafeKeys.has(key.value);
+}
+
+function whyNoKey(key: unknown): string {
+  if (!isScalar(key)) return 'keys are plain words';
+  if (typeof key.value === 'number') return 'a number needs quotes';
+  if (!unsafeKeys.has(String(key.value))) return 'keys are plain words';
+  return `"${key.value}" is reserved; for a value of a token, write a list of pairs: [[${key.value}, …]]`;
 }
 
 /** The node of each alias, found in one pass. The library searches the document again for every alias. */

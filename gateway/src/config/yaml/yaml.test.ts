@@ -57,8 +57,16 @@ describe('readYaml', () => {
     ['another version', '%YAML 1.1\n---\na: yes\n', ['1:1 only YAML 1.2 is supported']],
     ['a foreign tag', 'a: !!js/function x\n', ['1:18 tags ("!…") are not supported']],
     ['a binary tag', 'a: !!binary aGk=\n', ['1:13 tags ("!…") are not supported']],
-    ['__proto__', '__proto__: { admin: true }\n', ['1:1 not a key: keys are plain words']],
-    ['constructor', 'a: { constructor: 1 }\n', ['1:6 not a key: keys are plain words']],
+    [
+      '__proto__',
+      '__proto__: { admin: true }\n',
+      ['1:1 not a key: "__proto__" is reserved; for a value of a token, write a list of pairs: [[__proto__, …]]'],
+    ],
+    [
+      'constructor',
+      'a: { constructor: 1 }\n',
+      ['1:6 not a key: "constructor" is reserved; for a value of a token, write a list of pairs: [[constructor, …]]'],
+    ],
     ['a list as key', '? [a]\n: 1\n', ['1:3 not a key: keys are plain words']],
     ['a number as key', '1: a\n', ['1:1 not a key: a number needs quotes']],
     ['nothing', '', ['1:1 the file is empty']],

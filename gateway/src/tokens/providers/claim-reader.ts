@@ -8,7 +8,7 @@ import { described, type Finding } from './finding.ts';
 import { keptValues } from './kept-values.ts';
 import { readActor } from './read-actor.ts';
 import { textsOf } from './text-list.ts';
-import { compileSource, type ReadValue, type Value } from './value-source.ts';
+import { compileSource, type ReadValue, type Unread, type Value } from './value-source.ts';
 
 /** For subjects that are encoded: at most 128 characters of base64url. */
 const maxEncodedBytes = 96;
@@ -199,18 +199,16 @@ export class ClaimReader {
   }
 
   #value(key: string, value: Value, prefix: string, grammar: RegExp, wanted: string): string {
-    if (!('text' in value)) {
-      return this.#invalid(
-        value.claim,
-        value.wanted,
-        value.found,
-        `change claims.${key}, or the claim at the provider`,
-      );
-    }
+    if (!('text' in value)) return this.#invalid(value.claim, value.wanted, value.found, this.#fixFor(key, value));
     const whole = prefix + value.text;
     if (grammar.test(value.text) && grammar.test(whole)) return whole;
     const { path = [key] } = this.#issuer.claims[key === 'role' ? 'role' : 'tenantId'] as { path?: ClaimPath };
     return this.#invalid(pathText(path), wanted, described(value.text), `map its values in claims.${key}`);
+  }
+
+  #fixFor(key: string, { claim, found, isList }: Unread): string {
+    if (isList !== true || found === '[]') return `change claims.${key}, or the claim at the provider`;
+    return `the claim is a list: choose from it with claims.${key}: { from: ${claim}, map: { … } }`;
   }
 
   /** A machine has no session. */

@@ -19,7 +19,10 @@ export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: str
 const maxText = 80;
 const maxItems = 8;
 
-/** A value of a token in a few words, safe for a terminal and of bounded length. */
+/**
+ * A value of a token in a few words, safe for a terminal and of bounded length. Characters outside of ASCII are escaped: a letter that
+ * looks like another one would make two different values look equal.
+ */
 export function described(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (typeof value === 'string') return quoted(value);
@@ -36,11 +39,11 @@ export function described(value: unknown): string {
 }
 
 function quoted(text: string): string {
-  const plain = JSON.stringify(text.length > maxText ? `${text.slice(0, maxText)}…` : text);
-  return plain.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  const shown = JSON.stringify(text.slice(0, maxText)).replace(
+    /[^ -~]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+  return text.length > maxText ? `${shown.slice(0, -1)}…"` : shown;
 }
 
 /** A list of accepted values in a few words. */

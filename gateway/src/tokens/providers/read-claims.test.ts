@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { exampleIssuer } from '../../../test/kit/example-issuer.ts';
 import type { Issuer } from '../../config/issuer.ts';
 import { presets } from '../../config/presets/index.ts';
-import { readClaims } from './read-claims.ts';
+import { described } from './finding.ts';
+import { examineClaims, readClaims } from './read-claims.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 const nowSec = nowMs / 1000;
@@ -345,6 +346,24 @@ test('a user came through a client, whose id a strict issuer must keep in the gr
 test('an actor without iss is one of the issuer of the token', () => {
   expect(read({ act: { sub: 'agent-1' } }).act).toEqual({ sub: 'agent-1', iss: 'http://issuer.test' });
   expect(() => read({ act: { sub: 'agent 1' } })).toThrow(refusedWith('token_actor_invalid'));
+});
+
+test.each(['typ', 'token_use'])('a list of types in %s is refused, also where nothing tests it', (name) => {
+  for (const types of [['ID'], ['Bearer'], []])
+    expect(() => read({ [name]: types })).toThrow(refusedWith('token_type_refused'));
+});
+
+test('a role that is a list is refused with the cure', () => {
+  const list = { ...good, role: ['admin', 'agent'] };
+  const [finding] = examineClaims(header, list, issuer, nowMs).findings;
+  expect(finding?.fix).toBe('the claim is a list: choose from it with claims.role: { from: role, map: { … } }');
+});
+
+test('a value that only looks like the wanted one is shown with escapes', () => {
+  const [finding] = examineClaims(header, { ...good, aud: 'complaints-\u0430pi' }, issuer, nowMs).findings;
+  expect([finding?.wanted, finding?.found]).toEqual(['"complaints-api"', '"complaints-\\u0430pi"']);
+  expect(described('e\u0301\u{1f600}\u202e"')).toBe('"e\\u0301\\ud83d\\ude00\\u202e\\""');
+  expect(described('é'.repeat(90))).toBe(`"${'\\u00e9'.repeat(80)}…"`);
 });
 
 describe('claims of Entra', () => {

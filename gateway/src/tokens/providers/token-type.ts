@@ -11,6 +11,8 @@ const typNames: Readonly<Record<string, readonly unknown[]>> = {
 /** Members that no access token has: those of ID tokens, of logout tokens and security events, and of DPoP proofs. */
 const foreignMembers = ['nonce', 'at_hash', 'c_hash', 's_hash', 'events', 'token_introspection', 'htm'] as const;
 const foreignToIdTokens = ['events', 'token_introspection', 'htm', 'scope', 'scp'] as const;
+/** The claims with which Keycloak and Cognito name the type of a token. */
+const typeClaims = ['typ', 'token_use'] as const;
 /** Keycloak's, in the payload. */
 const foreignTypes: readonly unknown[] = ['ID', 'Refresh', 'Offline', 'Logout'];
 
@@ -51,6 +53,9 @@ export function payloadType(header: Payload, payload: Payload, issuer: Issuer): 
   const isIdToken = issuer.types.includes('id-token');
   const member = (isIdToken ? foreignToIdTokens : foreignMembers).find((name) => Object.hasOwn(payload, name));
   if (member !== undefined) return wrongKind(member, 'nothing', 'a value', isIdToken);
+  // A list could name an access token and something else.
+  const list = typeClaims.find((name) => Array.isArray(claimOf(payload, name)));
+  if (list !== undefined) return wrongKind(list, 'one text', described(payload[list]), isIdToken);
   const typ = claimOf(payload, 'typ');
   if (isIdToken ? typ !== undefined && typ !== 'ID' : foreignTypes.includes(typ)) {
     return wrongKind('typ', isIdToken ? '"ID", or nothing' : 'the type of an access token', described(typ), isIdToken);

@@ -4,9 +4,10 @@ import { described, oneOfThese } from './finding.ts';
 import { textsOf } from './text-list.ts';
 
 /** A value read from a token, or why it could not be read. `all`: every mapped value of the token, where values are mapped. */
-export type Value =
-  | Readonly<{ text: string; all?: readonly string[] }>
-  | Readonly<{ claim: string; wanted: string; found: string }>;
+export type Value = Readonly<{ text: string; all?: readonly string[] }> | Unread;
+
+/** `isList`: the claim is a list where one text is read. */
+export type Unread = Readonly<{ claim: string; wanted: string; found: string; isList?: boolean }>;
 
 /** Reads a role or a tenant. `variable`: the variable of the issuer's template. */
 export type ReadValue = (payload: Payload, variable: string | undefined) => Value;
@@ -36,7 +37,8 @@ function compileClaim(path: readonly string[]): ReadValue {
   return (payload) => {
     const read = readPath(payload, path);
     if (typeof read === 'string') return { claim, wanted, found: foundAt(read) };
-    return typeof read.value === 'string' ? { text: read.value } : { claim, wanted, found: described(read.value) };
+    if (typeof read.value === 'string') return { text: read.value };
+    return { claim, wanted, found: described(read.value), isList: Array.isArray(read.value) };
   };
 }
 

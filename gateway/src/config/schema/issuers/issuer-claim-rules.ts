@@ -1,4 +1,4 @@
-import type { ClaimPath } from '../../issuer.ts';
+import type { ClaimPath, Conditions } from '../../issuer.ts';
 import { presets } from '../../presets/index.ts';
 import type { Refuse } from '../rules.ts';
 import type { IssuerPieces } from './issuers.ts';
@@ -37,12 +37,22 @@ export function checkIssuerClaims(
   const isForAll = tenants.some(
     (tenant) => tenant?.kind === 'constant' || (tenant?.kind === 'mapped' && tenant.otherwise !== undefined),
   );
-  if (provider !== undefined && presets[provider].isOpen && isForAll && required === undefined) {
-    refuse([], `"require" is required: anyone can have an account of ${provider}; such as { hd: [example.com] }`, {
-      absent: 'require',
-    });
+  if (provider !== undefined && presets[provider].isOpen && isForAll) {
+    const message = `"require" is required: anyone can have an account of ${provider}; such as { hd: [example.com] }`;
+    requireProof(required, message, refuse);
   }
 }
+
+/** Refuses an issuer whose `require` does not prove that a token has some claim: a claim that is absent proves nothing. */
+export function requireProof(required: Conditions | undefined, message: string, refuse: Refuse): void {
+  if (required === undefined) refuse([], message, { absent: 'require' });
+  else if (!proves(required)) {
+    refuse(['require'], 'proves nothing: each map must have a condition on a claim that is there, not only absent');
+  }
+}
+
+export const proves = (required: Conditions | undefined): boolean =>
+  required?.every((all) => all.some(({ expected }) => expected.is !== 'absent')) === true;
 
 function pathIn(source: NonNullable<IssuerPieces['claims']>['role']): ClaimPath | undefined {
   return source?.kind === 'claim' || source?.kind === 'mapped' ? source.path : undefined;

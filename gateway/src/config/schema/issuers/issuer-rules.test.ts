@@ -52,6 +52,26 @@ describe('an issuer', () => {
       '"require" is required with types other than at+jwt',
     ],
     [
+      'JWT with a test that proves nothing',
+      `${strict}, types: [JWT], machines: none, require: { zzz: absent }`,
+      'require: proves nothing',
+    ],
+    [
+      'JWT with a test of which one map proves nothing',
+      `${strict}, types: [JWT], machines: none, require: [{ typ: Bearer }, { a: absent, b: absent }]`,
+      'require: proves nothing',
+    ],
+    [
+      'a constant tenant at an open provider, where the test proves nothing',
+      'provider: google, issuer: https://a.test, audience: x, claims: { tenantId: { constant: t } }, require: { hd: absent }',
+      'require: proves nothing',
+    ],
+    [
+      'an audience of every client, where the test proves nothing',
+      'provider: keycloak, issuer: https://a.test, audience: account, require: { a: absent }',
+      '"account" is in the tokens of every client of keycloak',
+    ],
+    [
       'JWT without machines',
       `${strict}, types: [JWT], require: { typ: Bearer }`,
       '"machines" is required with types other than at+jwt',
@@ -141,6 +161,16 @@ describe('an issuer', () => {
       'claims.role.map.a: must be a role',
     ],
     ['a map without a claim', `${strict}, claims: { role: { map: { a: admin } } }`, 'claims.role: "from" is required'],
+    [
+      'a number as value of a map',
+      `${strict}, claims: { role: { from: r, map: { 10: admin } } }`,
+      'not a key: a number needs quotes',
+    ],
+    [
+      'a reserved value of a map',
+      `${strict}, claims: { role: { from: r, map: { constructor: admin } } }`,
+      '"constructor" is reserved',
+    ],
     ['an empty map', `${strict}, claims: { role: { from: r, map: {} } }`, 'must be a map of 1 to 200 values'],
     [
       'a value twice',

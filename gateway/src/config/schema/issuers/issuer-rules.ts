@@ -1,7 +1,7 @@
 import { presets } from '../../presets/index.ts';
 import { isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from '../../resolve-issuer.ts';
 import type { IsMalformed, Refuse } from '../rules.ts';
-import { checkIssuerClaims } from './issuer-claim-rules.ts';
+import { checkIssuerClaims, proves, requireProof } from './issuer-claim-rules.ts';
 import { overlaps, variablesIn } from './issuer-templates.ts';
 import type { IssuerPart, IssuerPieces } from './issuers.ts';
 import { checkTenants } from './tenant-rules.ts';
@@ -71,7 +71,7 @@ function checkAudience(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
   }
   const shared = provider === undefined ? [] : presets[provider].sharedAudiences;
   const named = audience.find((one) => shared.includes(one));
-  if (named !== undefined && clients === undefined && required === undefined && !isBad('require')) {
+  if (named !== undefined && clients === undefined && !proves(required) && !isBad('require')) {
     refuse(['audience'], `"${named}" is in the tokens of every client of ${provider}: add "clients" or "require"`);
   }
 }
@@ -86,10 +86,10 @@ function checkTypes(part: IssuerPieces, isBad: IsBad, refuse: Refuse): void {
     refuse(['types'], `${part.provider} sends ID tokens only: remove "types", or write [id-token]`);
   }
   if (isStrict(part) || preset !== undefined) return;
-  if (part.require === undefined && !isBad('require')) {
+  if (!isBad('require')) {
     const message =
       '"require" is required with types other than at+jwt: a claim that only these tokens have, since ID tokens look the same';
-    refuse([], message, { absent: 'require' });
+    requireProof(part.require, message, refuse);
   }
   if (part.machines === undefined && !isBad('machines')) {
     const message = '"machines" is required with types other than at+jwt: { when: … }, or none';

@@ -13,7 +13,7 @@ import { webhooksChannel } from '../src/store/webhooks/webhooks.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent, admin, stranger, strangerComplainant } = people;
-const base = '/v1/complaints/webhooks';
+const base = '/v1/webhooks';
 type Delivered = Readonly<{
   url: string;
   headers: IncomingHttpHeaders;

@@ -10,7 +10,7 @@ import { pageOfItems } from '../fields.ts';
 import { delivery, deliveryJson } from './webhook-json.ts';
 import { webhookPath } from './webhooks.ts';
 
-const path = '/v1/complaints/webhooks/:webhookId';
+const path = '/v1/webhooks/:webhookId';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
 
 const decodeCursor = (text: string) => (/^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined);

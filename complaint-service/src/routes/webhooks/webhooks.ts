@@ -15,13 +15,23 @@ import { listWebhooks } from '../../store/webhooks/webhooks.ts';
 import { endpoint } from '../endpoint.ts';
 import { webhook, webhookJson, webhookWithSecret } from './webhook-json.ts';
 
-const path = '/v1/complaints/webhooks';
+const path = '/v1/webhooks';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
 
 export const webhookPath = z.object({ webhookId: z.uuid() });
 
-const url = z.string().max(2_000).describe('An https URL of a public address, in its normal form.');
-const events = z.array(z.enum(eventTypes)).min(1).max(eventTypes.length);
+const url = z
+  .string()
+  .max(2_000)
+  .meta({
+    description: 'An https URL of a public address, in its normal form.',
+    examples: ['https://hooks.example/complaints'],
+  });
+const events = z
+  .array(z.enum(eventTypes))
+  .min(1)
+  .max(eventTypes.length)
+  .meta({ examples: [eventTypes.slice(0, 2)] });
 
 export const addWebhookEndpoint = endpoint({
   ...shared,

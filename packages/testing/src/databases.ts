@@ -1,4 +1,5 @@
 import { type Database, type Location, type OpenOptions, openDatabase } from '@countersign/database';
+import { sql } from 'kysely';
 import pg from 'pg';
 import { emptyPglite } from './empty-pglite.ts';
 
@@ -55,6 +56,25 @@ function testDatabase(kind: TestDatabase['kind'], serverUrl: string | undefined)
       };
     },
   };
+}
+
+/** Runs statements as a superuser, who sees every row: to fill tables in bulk, and for ANALYZE. */
+export async function runAsSuperuser<Schema>(
+  { db, name }: ThrowAway<Schema>,
+  statements: readonly string[],
+): Promise<void> {
+  const { DATABASE_URL: serverUrl = '' } = process.env;
+  if (db.kind === 'postgres') {
+    const url = new URL(serverUrl);
+    url.pathname = `/${name}`;
+    await asAdmin(url.href, async (admin) => {
+      for (const statement of statements) await admin.query(statement);
+    });
+    return;
+  }
+  await db.transaction({ role: 'postgres' }, async (trx) => {
+    for (const statement of statements) await sql.raw(statement).execute(trx);
+  });
 }
 
 function dropDatabase(serverUrl: string, name: string): Promise<void> {

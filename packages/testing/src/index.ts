@@ -4,6 +4,7 @@ export { type TestClock, testClock } from './clock.ts';
 export {
   databases,
   dropDatabases,
+  runAsSuperuser,
   type TestDatabase,
   type ThrowAway,
   tablesWithoutForcedRowSecurity,

@@ -1,0 +1,42 @@
+import { databases, runAsSuperuser, type ThrowAway } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { complaintsDatabase } from '../src/store/database.ts';
+import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
+import { asUser } from '../src/store/scope.ts';
+import { rebuildStatistics } from '../src/store/statistics/rebuild.ts';
+import { explain } from './scale/explain.ts';
+import { fillTenant } from './scale/many-complaints.ts';
+import { agent, list, queries } from './scale/queries.ts';
+
+const tenants = [
+  { tenantId: 'acme', complaints: 70_000, seed: 1 },
+  { tenantId: 'globex', complaints: 30_000, seed: 2 },
+];
+
+// With tsvector and @@ a search would read every complaint of the tenant: see docs/operations/complaints-at-scale.md.
+describe.each(databases())('plans for 100,000 complaints in two tenants, on %s', (_kind, database) => {
+  let made: ThrowAway<ComplaintsSchema>;
+  beforeAll(async () => {
+    made = await database.open<ComplaintsSchema>(complaintsDatabase);
+    await runAsSuperuser(made, [...tenants.flatMap(fillTenant), ...rebuildStatistics, 'analyze']);
+  }, 300_000);
+  afterAll(() => made.close());
+
+  test.each(queries.map((query) => [query.what, query] as const))(
+    '%s reads few rows',
+    async (_what, { user, work }) => {
+      const [explained] = await explain(made.db, user, work);
+      if (explained === undefined) throw new Error('no query was made');
+      expect(explained.plan).not.toMatch(/Seq Scan on (?:complaints|terms)[^\n]*\(actual/);
+      // A page has 21 rows. A query that reads the whole tenant would read 70,000.
+      expect([Math.max(...explained.rowsRead) < 5_000, explained.plan]).toEqual([true, explained.plan]);
+    },
+  );
+
+  test('a search finds complaints, and those of its own tenant only', async () => {
+    for (const tenantId of ['acme', 'globex']) {
+      const found = await asUser(made.db, { ...agent, tenantId }, list({ words: ['babababa'] }));
+      expect(found.map(({ tenant_id }) => tenant_id)).toEqual(Array.from({ length: 21 }, () => tenantId));
+    }
+  });
+});

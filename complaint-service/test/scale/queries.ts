@@ -1,0 +1,51 @@
+import { type ComplaintFilter, type ListWanted, listComplaints } from '../../src/store/complaints/list-complaints.ts';
+import type { ScopeUser, Trx } from '../../src/store/scope.ts';
+import { readByAge, readByStatus, readTimes } from '../../src/store/statistics/read.ts';
+
+export const agent: ScopeUser = { tenantId: 'acme', userId: 'agent-3', role: 'agent' };
+const complainant: ScopeUser = { tenantId: 'acme', userId: 'person-7', role: 'complainant' };
+export const own: ComplaintFilter = { complainantId: complainant.userId };
+
+const dayMs = 86_400_000;
+const now = new Date();
+const daysAgo = (days: number) => new Date(now.getTime() - days * dayMs);
+const middle = { order: 'newest', keys: [daysAgo(500).getTime()], id: '00000000-0000-0000-0000-000000000000' } as const;
+
+export type MeasuredQuery = Readonly<{ what: string; user: ScopeUser; work: (trx: Trx) => Promise<unknown> }>;
+
+export const list =
+  (filter: ComplaintFilter, more: Partial<ListWanted> = {}) =>
+  (trx: Trx) =>
+    listComplaints(trx, { filter, order: 'newest', after: undefined, limit: 21, ...more });
+
+const byAgent = (what: string, work: MeasuredQuery['work']): MeasuredQuery => ({ what, user: agent, work });
+
+/** What requests read: pages of lists and searches, and the statistics. */
+export const queries: readonly MeasuredQuery[] = [
+  byAgent('newest', list({})),
+  byAgent('a page in the middle', list({}, { after: middle })),
+  byAgent('oldest', list({}, { order: 'oldest' })),
+  byAgent('last changed', list({}, { order: 'updated' })),
+  byAgent('next due', list({}, { order: 'due' })),
+  byAgent('by priority', list({}, { order: 'priority' })),
+  byAgent('two statuses', list({ statuses: ['open', 'reopened'] })),
+  byAgent('of one agent', list({ assigneeId: 'agent-39' })),
+  byAgent('of one agent, in progress', list({ assigneeId: 'agent-39', statuses: ['in_progress'] })),
+  byAgent('unassigned', list({ unassigned: true })),
+  byAgent('overdue', list({ overdueAt: now })),
+  byAgent('overdue, the next due first', list({ overdueAt: now }, { order: 'due' })),
+  byAgent('urgent', list({ priority: 3 })),
+  byAgent('a month', list({ from: daysAgo(530), before: daysAgo(500) })),
+  byAgent('a month, by priority', list({ from: daysAgo(530), before: daysAgo(500) }, { order: 'priority' })),
+  byAgent('search: a common word', list({ words: ['babababa'] })),
+  byAgent('search: two prefixes', list({ words: ['bababa', 'ceba'] })),
+  byAgent('search: a rare prefix', list({ words: ['babace'] })),
+  byAgent('search: a rare prefix and a common one', list({ words: ['zuxi', 'ba'] })),
+  byAgent('search: oldest first', list({ words: ['bafo'] }, { order: 'oldest' })),
+  byAgent('search: no match', list({ words: ['nothinglikethis'] })),
+  { what: 'own complaints', user: complainant, work: list(own) },
+  { what: 'own complaints, with a search', user: complainant, work: list({ ...own, words: ['ba'] }) },
+  byAgent('statistics by status', readByStatus),
+  byAgent('statistics by age', readByAge),
+  byAgent('statistics of times', (trx) => readTimes(trx, '2025-01-01')),
+];

@@ -4,7 +4,7 @@ import { type AppError, errorTable } from './errors.ts';
 import type { Upgrade } from './http/subprotocols.ts';
 import type { Params, Policy } from './routing/policy.ts';
 import type { Transaction } from './tokens/txn-token.ts';
-import type { TokenStatus, VerifiedToken } from './tokens/verified-token.ts';
+import type { TokenStatus, VerifiedToken } from './tokens/verified-tokens.ts';
 
 /** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
 export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;

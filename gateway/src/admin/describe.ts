@@ -1,7 +1,7 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { servedMethods } from '../config/path-pattern.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
-import type { TrustedIssuer } from '../tokens/verified-token.ts';
+import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 import type { LastError, Target } from '../upstreams/pool/target.ts';
 

@@ -2,7 +2,7 @@ import type { Registry } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
-import type { TrustedIssuer } from '../tokens/verified-token.ts';
+import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 
 type GaugeSources = Readonly<{

@@ -6,7 +6,7 @@ import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
 import type { PolicyCaller, PolicyPrincipal } from '../routing/policy.ts';
 import type { Claims } from '../tokens/claims.ts';
-import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-token.ts';
+import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-tokens.ts';
 import type { Question } from './dry-run.ts';
 
 export type Header = readonly [name: string, value: string];

@@ -19,11 +19,11 @@ import { createOwnAnswers } from '../stages/own-answers.ts';
 import { createResourceMetadata } from '../stages/resource-metadata.ts';
 import { createSanitize } from '../stages/sanitize.ts';
 import { createSign } from '../stages/sign.ts';
-import type { AccessTokens } from '../tokens/access-token-cache.ts';
 import { createCertificateCheck } from '../tokens/certificate-binding.ts';
 import { createDpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
+import type { AccessTokens } from '../tokens/verified-tokens.ts';
 import type { Trust } from './trust.ts';
 
 export type PipelinesOptions = Readonly<{

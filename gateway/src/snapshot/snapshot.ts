@@ -9,7 +9,8 @@ import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { keySetRoutes } from '../server/express-app.ts';
 import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
 import { createMountedHandler } from '../server/mounted-handler.ts';
-import { type AccessTokens, createAccessTokens } from '../tokens/access-token-cache.ts';
+import { type AccessTokens, createAccessTokens } from '../tokens/verified-tokens.ts';
+import { createTokenVerifier } from '../tokens/verify-access-token.ts';
 import { createForwardHttp } from '../upstreams/http/forward-http.ts';
 import type { Admission } from '../upstreams/pool/open-connections.ts';
 import { type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
@@ -88,7 +89,13 @@ async function build(
     new Map([...config.upstreams].map(([name, upstream]) => [name, keep(shared.upstreams.acquire(upstream))])),
   );
   const trust = createTrust(config, { shared, gatewayKeys, keep, previous: previous?.trust.issuers });
-  const tokens = createAccessTokens(trust.issuers, nowMs, previous?.tokens, resources.tokenOutcomes);
+  const tokens = createAccessTokens(
+    trust.issuers,
+    createTokenVerifier(trust.issuers, nowMs),
+    nowMs,
+    previous?.tokens,
+    resources.tokenOutcomes,
+  );
   const { limiters, limiterFor } = createLimiters(resources.limitStore, previous?.limiters);
   const pipelines = await createPipelines({
     config,

@@ -10,7 +10,7 @@ import { AppError, type Code } from '../errors.ts';
 import type { Authenticated, Caller, Matched } from '../exchange.ts';
 import type { ServiceKeys } from '../keys/service-keys.ts';
 import type { PresentedTransaction, TxnTokens } from '../tokens/txn-token.ts';
-import { assertStillValid } from '../tokens/verified-token.ts';
+import { assertStillValid } from '../tokens/verified-tokens.ts';
 import { toAuthenticated } from './authenticate.ts';
 import { takeContent } from './read-body.ts';
 

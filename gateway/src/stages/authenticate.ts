@@ -2,11 +2,10 @@ import type { Scheme } from '../config/config.ts';
 import { AppError, type Code, errorTable } from '../errors.ts';
 import type { Authenticated, Caller, Exchange, Matched } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
-import type { AccessTokens } from '../tokens/access-token-cache.ts';
 import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
-import type { VerifiedToken } from '../tokens/verified-token.ts';
+import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
 import { createProofChecks } from './dpop-proofs.ts';
 
 export type AuthenticateOptions = Readonly<{

@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts';
 import type { Matched } from '../exchange.ts';
 import type { Dpop } from '../tokens/dpop/dpop.ts';
 import type { ProvenRequest } from '../tokens/dpop/dpop-proof.ts';
-import type { VerifiedToken } from '../tokens/verified-token.ts';
+import type { VerifiedToken } from '../tokens/verified-tokens.ts';
 
 type ProofChecks = Readonly<{
   /** For a bound token. @returns The key's thumbprint. @throws AppError `token_*`, `dpop_*`. */

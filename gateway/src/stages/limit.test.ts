@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Caller } from '../exchange.ts';
-import type { VerifiedToken } from '../tokens/verified-token.ts';
+import type { VerifiedToken } from '../tokens/verified-tokens.ts';
 import { bucketKey } from './limit.ts';
 
 const idText = fc.stringMatching(/^[A-Za-z0-9._~:@|*-]{1,12}$/);

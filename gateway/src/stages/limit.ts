@@ -4,7 +4,7 @@ import type { Admitted, Permitted } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import { redisTimeoutMs } from '../limits/limit-store.ts';
 import type { Limiter, LimitResult } from '../limits/limiter.ts';
-import type { BucketKeys, TokenStatus } from '../tokens/verified-token.ts';
+import type { BucketKeys, TokenStatus } from '../tokens/verified-tokens.ts';
 
 type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;
 /** The limits of one route, with their limiters. */

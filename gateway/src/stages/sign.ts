@@ -25,7 +25,7 @@ import { filterCookies } from '../http/cookies.ts';
 import type { KeyFor, Repeat } from '../keys/signing-keys.ts';
 import { contextOf, delegationOf } from '../tokens/claims.ts';
 import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
-import { assertStillValid } from '../tokens/verified-token.ts';
+import { assertStillValid } from '../tokens/verified-tokens.ts';
 import { takeContent } from './read-body.ts';
 
 export type SignStageOptions = Readonly<{

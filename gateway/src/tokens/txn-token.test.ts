@@ -17,7 +17,7 @@ import {
 } from '../keys/gateway-keys.ts';
 import type { Claims } from './claims.ts';
 import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';
-import type { TrustedIssuer } from './verified-token.ts';
+import type { TrustedIssuer } from './verified-tokens.ts';
 
 type UserTransaction = Extract<Transaction, { kind: 'user' }>;
 /** A token without scopes and actor. */

@@ -8,7 +8,7 @@ import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
 import { parseCompactToken } from './compact-token.ts';
 import { findIssuer } from './providers/find-issuer.ts';
-import type { TokenStatus, TrustedIssuer } from './verified-token.ts';
+import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
 /** A chain of calls that the request of one user or machine started. */
 export type Transaction = Readonly<{

@@ -4,7 +4,7 @@ import { mintIssuer, type TestIssuer } from '@countersign/testing';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { exampleIssuer } from '../../test/kit/example-issuer.ts';
 import type { Issuer } from '../config/config.ts';
-import type { TrustedIssuer } from './verified-token.ts';
+import type { TrustedIssuer } from './verified-tokens.ts';
 import { createTokenVerifier } from './verify-access-token.ts';
 
 const configOf = (issuer: string, algorithms: Issuer['algorithms'] = ['ES256']): Issuer =>

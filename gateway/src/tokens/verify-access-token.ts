@@ -7,7 +7,7 @@ import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from '
 import { findIssuer } from './providers/find-issuer.ts';
 import { type Finding, refusalFor } from './providers/finding.ts';
 import { readClaims } from './providers/read-claims.ts';
-import type { TrustedIssuer, VerifiedToken } from './verified-token.ts';
+import type { TrustedIssuer, VerifiedToken } from './verified-tokens.ts';
 
 /**
  * Creates the verifier of access tokens (RFC 9068). The token's issuer selects the key set and the allowed algorithms, so

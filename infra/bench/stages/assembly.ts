@@ -18,9 +18,10 @@ import { createSanitize } from '../../../gateway/src/stages/sanitize.ts';
 import { createSign } from '../../../gateway/src/stages/sign.ts';
 import { createAccessLog, type LogRequest } from '../../../gateway/src/telemetry/access-log.ts';
 import { type CountRequest, createRequestMetrics } from '../../../gateway/src/telemetry/metrics.ts';
-import { createAccessTokens } from '../../../gateway/src/tokens/access-token-cache.ts';
 import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
+import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
+import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
 import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
 import { readResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
 import type { UpstreamRequest } from '../../../gateway/src/upstreams/http-client/upstream-exchange.ts';
@@ -90,7 +91,10 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       sign,
       forwardHttp: createForwardHttp(forwardOptions),
     },
-    atFirstSight: () => authenticateWith(createAccessTokens(snapshot.trust.issuers, nowMs)),
+    atFirstSight: () =>
+      authenticateWith(
+        createAccessTokens(snapshot.trust.issuers, createTokenVerifier(snapshot.trust.issuers, nowMs), nowMs),
+      ),
     signAgain,
     responseHeaders: (signed) => [
       ...readResponseHead(200, serviceHeaders, signed, service.targets[0] ?? '').passing,

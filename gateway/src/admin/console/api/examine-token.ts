@@ -2,7 +2,7 @@ import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../../../config/config.ts';
 import { AppError, type Code } from '../../../errors.ts';
 import { reportToken, type TokenReport } from '../../../explain/token-report.ts';
-import { assertUnrevoked, type TrustedIssuer } from '../../../tokens/verified-token.ts';
+import { assertUnrevoked, type TrustedIssuer } from '../../../tokens/verified-tokens.ts';
 
 /** Examines a token with the keys and the revocations that the gateway holds. */
 export async function examineToken(

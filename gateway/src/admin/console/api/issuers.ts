@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { errorTable } from '../../../errors.ts';
-import type { TrustedIssuer } from '../../../tokens/verified-token.ts';
+import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
 import {
   count,
   counted,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { TrustedIssuer } from '../../../tokens/verified-token.ts';
+import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
 import { count, since, sinceOf, sum, time, timeOf, timeOrNull, worst } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
 

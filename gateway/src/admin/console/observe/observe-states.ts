@@ -1,7 +1,7 @@
 import type { Health } from '@countersign/service-kit';
 import type { ReloadState } from '../../../snapshot/reload.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
-import type { TrustedIssuer } from '../../../tokens/verified-token.ts';
+import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../../../upstreams/pool/open-upstream.ts';
 import type { Target } from '../../../upstreams/pool/target.ts';
 import type { Observed } from './state-history.ts';

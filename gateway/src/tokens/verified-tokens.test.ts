@@ -3,7 +3,8 @@ import { mintIssuer, type TestClock, type TestIssuer, testClock } from '@counter
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleIssuer } from '../../test/kit/example-issuer.ts';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
-import { type AccessTokens, createAccessTokens } from './access-token-cache.ts';
+import { type AccessTokens, createAccessTokens } from './verified-tokens.ts';
+import { createTokenVerifier } from './verify-access-token.ts';
 
 describe('the cache of access tokens', () => {
   let clock: TestClock;
@@ -35,7 +36,8 @@ describe('the cache of access tokens', () => {
       issuer: issuer.issuer,
       revocations: { url: '', maxStalenessMs: 30_000, onStale: 'allow' },
     });
-    tokens = createAccessTokens(new Map([[issuer.issuer, { config, keys, revocations }]]), clock.nowMs);
+    const issuers = new Map([[issuer.issuer, { config, keys, revocations }]]);
+    tokens = createAccessTokens(issuers, createTokenVerifier(issuers, clock.nowMs), clock.nowMs);
   });
 
   test('verifies a token once', async () => {

@@ -1,6 +1,8 @@
-import { resolve } from 'node:path';
-import { eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { eventually, freePorts } from '@countersign/testing';
 import { expect } from '@jest/globals';
+import { type ChildSpec, startChild } from '../local/child.ts';
 import { readSettings } from '../local/settings.ts';
 import { describeStack } from '../local/stack.ts';
 import { call, logIn } from './client.ts';
@@ -29,40 +31,40 @@ export type AgentsStack = Readonly<{
   stop(): Promise<void>;
 }>;
 
-/** Starts the gateway, the auth-service and examples/mcp, each a process, as the page's reader does. */
+/** Starts the gateway, the auth-service and examples/mcp, each a process, as a reader of docs/ai-agents.md does. */
 export async function startAgentsStack(): Promise<AgentsStack> {
   const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
   const [mcpPort = 0] = await freePorts(1);
   const gateway = `http://127.0.0.1:${place.ports.gateway}`;
-  const configure = (change: (config: GatewayYaml) => void) => writeGatewayConfig(place, 'gateway.yaml', change);
-  const configFile = configure(() => {});
+  const configFile = join(place.home, 'gateway.yaml');
+  copyFileSync(resolve(repository, 'infra/gateway.yaml'), configFile);
   const settings = readSettings({ ...place.env, GATEWAY_CONFIG: configFile });
-  const specs = (await describeStack(settings)).filter(({ name }) => name === 'gateway' || name === 'auth-service');
+  const mcpServer: ChildSpec = {
+    name: 'mcp-server',
+    args: ['examples/mcp/server.ts'],
+    env: {
+      PORT: String(mcpPort),
+      GATEWAY_KEYS_URL: `http://127.0.0.1:${place.ports.internal}/.well-known/jwks.json`,
+    },
+    readyUrl: `http://127.0.0.1:${mcpPort}/mcp`,
+    logFile: join(place.home, 'logs', 'mcp-server.log'),
+  };
+  const stack = (await describeStack(settings)).filter(({ name }) => name === 'gateway' || name === 'auth-service');
+  const specs = [...stack, mcpServer];
+  // A low cost, because the tests do not measure hashing.
   const env = { ...place.env, MCP_PORT: String(mcpPort), AUTH_BCRYPT_COST: '4', LOG_LEVEL: 'info' };
-  const started = new Map<string, StartedProcess>(
-    specs.map((spec) => [spec.name, startProcess({ args: spec.args, env: { ...env, ...spec.env }, cwd: repository })]),
-  );
-  started.set(
-    'mcp-server',
-    startProcess({
-      args: [resolve(repository, 'examples/mcp/server.ts')],
-      env: {
-        PORT: String(mcpPort),
-        GATEWAY_KEYS_URL: `http://127.0.0.1:${place.ports.internal}/.well-known/jwks.json`,
-      },
-    }),
-  );
+  const children = specs.map((spec) => startChild({ ...spec, env: { ...env, ...spec.env } }, repository));
   const stop = async () => {
-    await Promise.all([...started.values()].map((one) => one.stop()));
+    for (const child of children) child.stop();
+    await Promise.all(children.map(({ ended }) => ended));
     await place.remove();
   };
   try {
-    const urls = [...specs.map(({ readyUrl }) => readyUrl), `http://127.0.0.1:${mcpPort}/mcp`];
+    const statusOf = async ({ readyUrl }: ChildSpec) => (await fetch(readyUrl)).status;
     // The MCP server refuses an unsigned request with 401, and with 503 before it has the gateway's keys.
-    const statuses = async () => Promise.all(urls.map(async (url) => (await fetch(url)).status));
-    await eventually(async () => expect(await statuses()).toEqual([200, 200, 401]), 180_000);
+    await eventually(async () => expect(await Promise.all(specs.map(statusOf))).toEqual([200, 200, 401]), 180_000);
   } catch (error) {
-    const outputs = [...started].map(([name, { output }]) => `${name}\n${output()}`);
+    const outputs = children.map(({ name, lastLines }) => `${name}\n${lastLines()}`);
     await stop();
     throw new Error(outputs.join('\n'), { cause: error });
   }
@@ -80,9 +82,9 @@ export async function startAgentsStack(): Promise<AgentsStack> {
       expect([created.status, created.text]).toEqual([201, expect.anything()]);
       return { id: String(created.body.client_id), secret: String(created.body.client_secret) };
     },
-    configure,
+    configure: (change) => void writeGatewayConfig(place, 'gateway.yaml', change),
     logOf: (path) =>
-      (started.get('gateway')?.output() ?? '')
+      readFileSync(join(place.home, 'logs', 'gateway.log'), 'utf8')
         .split('\n')
         .filter((line) => line.includes(`"path":"${path}"`))
         .map((line) => JSON.parse(line)),

@@ -1,4 +1,7 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   type AuthProvider,
@@ -9,8 +12,11 @@ import {
   PrivateKeyJwtProvider,
   StreamableHTTPClientTransport,
 } from '@modelcontextprotocol/client';
+import { OnBehalfOf } from '../../examples/mcp/on-behalf-of.ts';
 import { type AgentsStack, type OAuthClient, startAgentsStack } from './agents-stack.ts';
-import { call } from './client.ts';
+import { call, logIn } from './client.ts';
+import { commandsOf, openShell, runAsPrinted } from './page-commands.ts';
+import { repository } from './stack.ts';
 
 const notes = ['notes.read', 'notes.write'];
 
@@ -28,6 +34,41 @@ describe('AI agents through the gateway', () => {
   afterAll(async () => {
     await Promise.all(open.map((client) => client.close()));
     await stack?.stop();
+  });
+
+  describe('docs/ai-agents.md', () => {
+    const read = (file: string) => readFileSync(resolve(repository, file), 'utf8');
+    const page = read('docs/ai-agents.md');
+
+    const parts = [...page.matchAll(/^<!-- (\S+) -->\n```\w+\n([\s\S]*?)^```$/gm)];
+
+    test.each(parts.map(([, file = '', part = '']) => [file, part] as const))('shows a part of %s', (file, part) => {
+      expect(read(file)).toContain(part);
+    });
+
+    test('works as printed', async () => {
+      const { gateway, admin, auth } = stack.place.ports;
+      const ports = { 8080: gateway, 9090: admin, 8081: auth, 3001: stack.mcpPort };
+      const here = (text: string) =>
+        Object.entries(ports).reduce(
+          (line, [port, free]) => line.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${free}`),
+          text,
+        );
+      const shell = openShell(repository, {
+        ...process.env,
+        NODE_OPTIONS: '',
+        PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
+        MCP_URL: stack.mcp.href,
+      });
+      try {
+        for (const { command, output } of commandsOf(page)) {
+          const moved = here(command).replaceAll('.countersign/', `${stack.place.home}/`);
+          await runAsPrinted(shell, { command: moved, output: here(output) });
+        }
+      } finally {
+        shell.close();
+      }
+    });
   });
 
   const credentials = ({ id, secret }: OAuthClient, more: object = {}) =>
@@ -201,6 +242,126 @@ describe('AI agents through the gateway', () => {
         403,
         expect.stringContaining('scope="notes.write"'),
       ]);
+    });
+  });
+
+  describe('an agent that acts for a user', () => {
+    const mayActFor = { scopes: notes, grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'] };
+    const ann = { email: 'agent@acme.test', id: '01936f00-0000-7000-8000-000000000012' };
+    let agent: OAuthClient;
+
+    beforeAll(async () => {
+      agent = await stack.createClient('acme', mayActFor);
+      stack.configure(({ routes }) => {
+        const mcp = routes.find(({ name }) => name === 'mcp') as { allow: { actors: string[] } };
+        mcp.allow.actors = [agent.id];
+      });
+      const { subjectToken } = await consent();
+      await eventually(async () => expect((await post(await delegated(subjectToken))).status).toBe(400), 60_000);
+    });
+
+    /** The user's consent, in a session of its own. */
+    async function consent({ email = ann.email, to = agent, scopes = notes } = {}) {
+      const { token: session } = await logIn(stack.gateway, email);
+      const given = { client_id: to.id, scopes, expires_in: 3600 };
+      const { status, body } = await call(`${stack.gateway}/v1/auth/delegations`, { token: session, body: given });
+      expect(status).toBe(201);
+      return { session, id: String(body.id), subjectToken: String(body.subject_token) };
+    }
+
+    const provider = (subjectToken: string, { id, secret } = agent) =>
+      new OnBehalfOf({ clientId: id, clientSecret: secret, expectedIssuer: stack.gateway, subjectToken });
+
+    async function delegated(subjectToken: string, client = agent): Promise<string> {
+      const response = await fetch(`${stack.gateway}/v1/auth/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${btoa(`${client.id}:${client.secret}`)}` },
+        body: provider(subjectToken, client).prepareTokenRequest(),
+      });
+      expect(response.status).toBe(200);
+      return ((await response.json()) as { access_token: string }).access_token;
+    }
+
+    /** A session of the MCP transport, with its open stream for messages of the server. */
+    async function openStream(token: string) {
+      const clientInfo = { name: 'test', version: '1.0.0' };
+      const started = await call(stack.mcp.href, {
+        token,
+        headers: { accept: 'application/json, text/event-stream' },
+        body: {
+          ...{ jsonrpc: '2.0', id: 0, method: 'initialize' },
+          params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo },
+        },
+      });
+      const session = { 'mcp-session-id': started.headers.get('mcp-session-id') ?? '' };
+      const stream = await fetch(stack.mcp, {
+        headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream', ...session },
+      });
+      expect([stream.status, stream.headers.get('content-type')]).toEqual([200, 'text/event-stream']);
+      const ended = stream.text().then(
+        () => performance.now(),
+        () => performance.now(),
+      );
+      return { session, ended };
+    }
+
+    test('gets a token by the consent of the user, and the server sees the user and the agent', async () => {
+      const connection = await connect(provider((await consent()).subjectToken));
+      const note = await use(connection, 'add_note', { text: 'written for Ann' });
+      expect(note).toMatchObject({ by: `user ${ann.id}`, through: agent.id });
+      const line = { identity: 'user', user_id: ann.id, actor: agent.id, status: 200 };
+      await eventually(() => expect(stack.logOf('/mcp')).toContainEqual(expect.objectContaining(line)));
+    });
+
+    test('gets no more than the user allowed', async () => {
+      const connection = await connect(provider((await consent({ scopes: ['notes.read'] })).subjectToken));
+      expect(await use(connection, 'list_notes')).toEqual(expect.any(Array));
+      await expect(use(connection, 'add_note', { text: 'x' })).rejects.toMatchObject({ code: 'invalid_scope' });
+    });
+
+    test('is refused by a route that does not name it, and cannot consent on', async () => {
+      const other = await stack.createClient('acme', mayActFor);
+      const token = await delegated((await consent({ to: other })).subjectToken, other);
+      const refused = await post(token);
+      expect([refused.status, refused.body.code]).toEqual([403, 'actor_not_allowed']);
+      const body = { client_id: agent.id, scopes: notes, expires_in: 3600 };
+      const onward = await call(`${stack.gateway}/v1/auth/delegations`, { token, body });
+      expect([onward.status, onward.body.code]).toEqual([403, 'actor_not_allowed']);
+      const line = { code: 'actor_not_allowed', user_id: ann.id, actor: other.id };
+      const log = () => stack.logOf('/v1/auth/delegations');
+      await eventually(() => expect(log()).toContainEqual(expect.objectContaining(line)));
+    });
+
+    test('cannot use a session that it opened for another user, nor can the user', async () => {
+      const token = await delegated((await consent()).subjectToken);
+      const { session } = await openStream(token);
+      expect((await post(token, session)).status).toBe(200);
+      const forAnother = await delegated((await consent({ email: 'complainant@acme.test' })).subjectToken);
+      expect((await post(forAnother, session)).status).toBe(404);
+      const itself = await stack.createClient('acme', { scopes: notes });
+      expect((await post(await tokenOf(itself, 'notes.read'), session)).status).toBe(404);
+    });
+
+    test.each<[string, (given: Readonly<{ session: string; id: string }>) => ReturnType<typeof call>]>([
+      [
+        'logs out',
+        ({ session }) => call(`${stack.gateway}/v1/auth/logout`, { token: session, method: 'POST', body: {} }),
+      ],
+      [
+        'withdraws the consent',
+        ({ session, id }) => call(`${stack.gateway}/v1/auth/delegations/${id}`, { token: session, method: 'DELETE' }),
+      ],
+    ])('ends within a second when the user %s, with its open streams', async (_name, end) => {
+      const given = await consent();
+      const token = await delegated(given.subjectToken);
+      const { session, ended } = await openStream(token);
+      expect((await post(token, session)).status).toBe(200);
+      expect((await end(given)).status).toBe(204);
+      const endedAt = performance.now();
+      await eventually(async () => expect((await post(token, session)).body.code).toBe('token_revoked'));
+      expect(performance.now() - endedAt).toBeLessThan(1_000);
+      expect((await ended) - endedAt).toBeLessThan(1_000);
+      await expect(connect(provider(given.subjectToken))).rejects.toMatchObject({ code: 'invalid_request' });
     });
   });
 });

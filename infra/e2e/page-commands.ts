@@ -52,6 +52,8 @@ export function openShell(cwd: string, env: NodeJS.ProcessEnv): Shell {
 export async function runAsPrinted(shell: Shell, { command, output }: PageCommand): Promise<void> {
   const isAsPrinted = async () => expect(await shell.run(command)).toMatch(patternOf(output));
   // Logouts and changed files take effect later. Requests without side effects can be repeated.
-  if (command.startsWith('curl') && !/ -[dX] /.test(command)) await eventually(isAsPrinted, 60_000);
+  const isRepeatable =
+    (command.startsWith('curl') && !/ -[dX] /.test(command)) || /^grep|agent\.ts list_/.test(command);
+  if (isRepeatable) await eventually(isAsPrinted, 60_000);
   else await isAsPrinted();
 }

@@ -14,6 +14,12 @@ import { listComplaintsEndpoint } from './complaints/list.ts';
 import { readStatisticsEndpoint } from './complaints/statistics.ts';
 import { moveComplaintEndpoint } from './complaints/transition.ts';
 import { listWatchersEndpoint, unwatchEndpoint, watchEndpoint } from './complaints/watchers.ts';
+import {
+  changeRetentionEndpoint,
+  erasePersonEndpoint,
+  listErasuresEndpoint,
+  readRetentionEndpoint,
+} from './erasure/erasure.ts';
 import { followEventsEndpoint } from './events/event-stream.ts';
 import { takeMemberNewsEndpoint } from './members/memberships.ts';
 import { listDeliveriesEndpoint, pingWebhookEndpoint, redeliverEndpoint } from './webhooks/deliveries.ts';
@@ -40,6 +46,7 @@ export const api: Api = {
     { name: 'Work', description: 'Assignments and the workflow.' },
     { name: 'Statistics', description: 'Counts and times of the tenant.' },
     { name: 'Catalogue', description: 'Categories, teams and settings of the tenant.' },
+    { name: 'Erasure', description: 'What is kept for how long, and people who are erased.' },
     { name: 'Internal', description: 'For other services, on no public route.' },
   ],
   errors,
@@ -48,6 +55,10 @@ export const api: Api = {
     listComplaintsEndpoint,
     exportComplaintsEndpoint,
     followEventsEndpoint,
+    readRetentionEndpoint,
+    changeRetentionEndpoint,
+    erasePersonEndpoint,
+    listErasuresEndpoint,
     addWebhookEndpoint,
     listWebhooksEndpoint,
     readWebhookEndpoint,

@@ -17,6 +17,7 @@ import { listRoutes } from './complaints/list.ts';
 import { statisticsRoutes } from './complaints/statistics.ts';
 import { transitionRoutes } from './complaints/transition.ts';
 import { watcherRoutes } from './complaints/watchers.ts';
+import { erasureRoutes } from './erasure/erasure.ts';
 import { eventRoutes } from './events/event-stream.ts';
 import { membershipRoutes } from './members/memberships.ts';
 import { deliveryRoutes } from './webhooks/deliveries.ts';
@@ -31,6 +32,7 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
     exportRoutes(parts),
     eventRoutes(parts),
     statisticsRoutes(parts),
+    erasureRoutes(parts),
     webhookRoutes(parts),
     deliveryRoutes(parts),
     listRoutes(parts),

@@ -6,7 +6,9 @@ export const newsRole = 'countersign_complaints_news';
 export const upkeepRole = 'countersign_complaints_upkeep';
 /** The role that delivers to webhooks of all tenants, and notes what became of it. */
 export const courierRole = 'countersign_complaints_courier';
+/** The role that erases complaints and people, in one tenant at a time. */
+export const eraserRole = 'countersign_complaints_eraser';
 /** The roles that transactions run as. */
-export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole, courierRole];
+export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole, courierRole, eraserRole];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_complaints';

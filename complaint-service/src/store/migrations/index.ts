@@ -14,6 +14,7 @@ import { requestPoliciesMigration } from './0012-request-policies.ts';
 import { attachmentsMigration } from './0020-attachments.ts';
 import { eventsMigration } from './0021-events.ts';
 import { webhooksMigration } from './0022-webhooks.ts';
+import { erasureMigration } from './0023-erasure.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -32,4 +33,5 @@ export const migrations: readonly Migration[] = [
   attachmentsMigration,
   eventsMigration,
   webhooksMigration,
+  erasureMigration,
 ];

@@ -1,6 +1,7 @@
 import type { AttachmentTables } from './attachments.ts';
 import type { CatalogueTables } from './catalogue.ts';
 import type { ComplaintTables } from './complaints.ts';
+import type { ErasureTables } from './erasure.ts';
 import type { EventTables } from './events.ts';
 import type { StatisticsTables } from './statistics.ts';
 import type { WebhookTables } from './webhooks.ts';
@@ -11,4 +12,5 @@ export type ComplaintsSchema = ComplaintTables &
   StatisticsTables &
   AttachmentTables &
   EventTables &
-  WebhookTables;
+  WebhookTables &
+  ErasureTables;

@@ -1,0 +1,38 @@
+import { type Logger, startRounds } from '@countersign/service-kit';
+import { upkeepChannel } from '../store/erasure/requests.ts';
+import { removeOldEvents } from '../store/events/events.ts';
+import { removeOldDeliveries } from '../store/webhooks/courier.ts';
+import { sweepFiles } from './attachments/sweep-files.ts';
+import { runErasures } from './erasure/run-erasures.ts';
+import type { FlowParts } from './parts.ts';
+
+const everyMs = 3600_000;
+
+/**
+ * Erases what is due, and removes what is no longer needed, every hour and when a person is to be erased.
+ *
+ * @returns Stops it, after the transaction under way.
+ */
+export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() => Promise<void>> {
+  let sweepAtMs = 0;
+  const rounds = startRounds({
+    async round(stopped) {
+      await runErasures({ ...parts, logger }, stopped);
+      if (performance.now() >= sweepAtMs && !stopped.aborted) {
+        sweepAtMs = performance.now() + everyMs;
+        const events = await removeOldEvents(parts.db);
+        const deliveries = await removeOldDeliveries(parts.db);
+        const files = await sweepFiles(parts, stopped);
+        logger.debug({ events, deliveries, files }, 'removed what is no longer needed');
+      }
+      return everyMs;
+    },
+    onError: (error) => logger.error({ err: error }, 'upkeep failed; it is tried again'),
+    afterFailureMs: 60_000,
+  });
+  const stopListening = await parts.db.listen(upkeepChannel, rounds.wake);
+  return async () => {
+    await stopListening();
+    await rounds.stop();
+  };
+}

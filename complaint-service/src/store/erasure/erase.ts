@@ -1,0 +1,160 @@
+import { sql } from 'kysely';
+import type { RetentionPolicy } from '../schema/erasure.ts';
+import type { Trx } from '../scope.ts';
+
+/** Stands where a person or a text was. */
+const erased = 'erased';
+const erasedText = '[erased]';
+
+/** What a transaction removed. The files of `attachments` are removed after the commit. */
+export type Removed = Readonly<{ complaints: number; comments: number; attachments: readonly string[] }>;
+
+/** Only one instance erases in a tenant at a time. @returns False while another one does. */
+export async function lockErasing(trx: Trx, tenantId: string): Promise<boolean> {
+  const { rows } = await sql<{ locked: boolean }>`
+    select pg_try_advisory_xact_lock(hashtextextended(${`erasing ${tenantId}`}, 0)) as locked`.execute(trx);
+  return rows[0]?.locked ?? false;
+}
+
+/** Locks finished complaints that changed last before `before`. */
+export async function lockExpired(trx: Trx, before: Date, limit: number): Promise<string[]> {
+  const rows = await trx
+    .selectFrom('complaints')
+    .select('id')
+    .where('status', 'in', ['closed', 'rejected', 'duplicate', 'withdrawn'])
+    .where(sql<boolean>`not active and erased_at is null`)
+    .where('updated_at', '<', before)
+    .orderBy('updated_at')
+    .limit(limit)
+    .forUpdate()
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** Locks complaints of a person, filed by them or for them. */
+export async function lockComplaintsOfPerson(trx: Trx, userId: string, limit: number): Promise<string[]> {
+  const rows = await trx
+    .selectFrom('complaints')
+    .select('id')
+    .where('complainant_id', '=', userId)
+    .limit(limit)
+    .forUpdate()
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** Deletes locked complaints with everything that belongs to them. */
+export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
+  const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
+  const comments = await deleteOf(trx, 'comments', ids);
+  for (const table of ['terms', 'watchers', 'history'] as const) await deleteOf(trx, table, ids);
+  await trx.updateTable('complaints').set({ duplicate_of: null }).where('duplicate_of', 'in', ids).execute();
+  await sql`
+    update statistics_by_status counted set complaints = counted.complaints - gone.count
+    from (select tenant_id, category_id, status, count(*) from complaints where id in (${sql.join(ids)}) group by 1, 2, 3) gone
+    where counted.tenant_id = gone.tenant_id and counted.category_id = gone.category_id
+      and counted.status = gone.status`.execute(trx);
+  await trx.deleteFrom('complaints').where('id', 'in', ids).execute();
+  return { complaints: ids.length, comments, attachments };
+}
+
+/** Removes persons and texts from locked complaints. What the statistics count stays. */
+export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
+  const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
+  const comments = await deleteOf(trx, 'comments', ids);
+  for (const table of ['watchers', 'events', 'idempotency_keys'] as const) await deleteOf(trx, table, ids);
+  await removeTexts(trx, ids);
+  await sql`update history set actor_id = ${erased} where complaint_id in (${sql.join(ids)})`.execute(trx);
+  await removePersons(trx, ids);
+  await sql`update complaints set created_by = ${erased}, assignee_id = null, erased_at = clock_timestamp()
+    where id in (${sql.join(ids)})`.execute(trx);
+  return { complaints: ids.length, comments, attachments };
+}
+
+/** Removes the person from locked complaints of theirs, and with `remove` what they and others wrote in them. */
+export async function eraseComplainant(
+  trx: Trx,
+  ids: readonly string[],
+  texts: RetentionPolicy['texts'],
+): Promise<Removed> {
+  if (texts === 'remove') await removeTexts(trx, ids);
+  // Answers that are kept for repeated requests hold the whole complaint.
+  await deleteOf(trx, 'idempotency_keys', ids);
+  await removePersons(trx, ids);
+  return { complaints: ids.length, comments: 0, attachments: [] };
+}
+
+/** Removes a person from a bounded part of everything else. @returns Undefined when nothing was left. */
+export async function eraseTraces(
+  trx: Trx,
+  { userId, texts, limit }: Readonly<{ userId: string; texts: RetentionPolicy['texts']; limit: number }>,
+): Promise<Removed | undefined> {
+  const part = (table: string, column: string, condition = sql``) =>
+    sql`(tenant_id, id) in (select tenant_id, id from ${sql.table(table)} where ${sql.ref(column)} = ${userId} ${condition} limit ${limit})`;
+  const attachments = await deleteAttachments(trx, part('attachments', 'uploader_id'));
+  const body = texts === 'remove' ? sql`, body = ${erasedText}` : sql``;
+  const comments = await run(
+    trx,
+    sql`update comments set author_id = ${erased} ${body} where ${part('comments', 'author_id')}`,
+  );
+  const detail = texts === 'remove' ? sql`, detail = detail - 'changes' - 'reason'` : sql``;
+  const counts = [
+    await run(trx, sql`update history set actor_id = ${erased} ${detail} where ${part('history', 'actor_id')}`),
+    await run(trx, sql`update history set detail = ${replaced('from')} where ${detailNames('from', userId, limit)}`),
+    await run(trx, sql`update history set detail = ${replaced('to')} where ${detailNames('to', userId, limit)}`),
+    await run(trx, sql`update complaints set created_by = ${erased} where ${part('complaints', 'created_by')}`),
+    await run(
+      trx,
+      sql`update complaints set assignee_id = null where ${part('complaints', 'assignee_id', sql`and not active`)}`,
+    ),
+    await run(
+      trx,
+      sql`delete from events where actor_id = ${userId} or detail ->> 'to' = ${userId} or detail ->> 'from' = ${userId}`,
+    ),
+    await run(
+      trx,
+      sql`delete from webhook_deliveries where state <> 'waiting' and position(to_json(${userId}::text)::text in payload) > 0`,
+    ),
+  ];
+  for (const table of ['watchers', 'team_members', 'members', 'idempotency_keys']) {
+    counts.push(await run(trx, sql`delete from ${sql.table(table)} where user_id = ${userId}`));
+  }
+  const total = attachments.length + comments + counts.reduce((sum, count) => sum + count, 0);
+  return total === 0 ? undefined : { complaints: 0, comments, attachments };
+}
+
+const replaced = (member: string) => sql`jsonb_set(detail, array[${member}::text], to_jsonb(${erased}::text))`;
+const detailNames = (member: string, userId: string, limit: number) =>
+  sql`(tenant_id, id) in (select tenant_id, id from history
+        where action in ('assigned', 'unassigned') and detail ->> ${member}::text = ${userId} limit ${limit})`;
+
+async function removeTexts(trx: Trx, ids: readonly string[]): Promise<void> {
+  await deleteOf(trx, 'terms', ids);
+  await sql`update history set detail = detail - 'changes' - 'reason' where complaint_id in (${sql.join(ids)})`.execute(
+    trx,
+  );
+  await sql`update complaints set title = ${erasedText}, description = ${erasedText}, address = null, latitude = null,
+    longitude = null, revision = gen_random_uuid() where id in (${sql.join(ids)})`.execute(trx);
+}
+
+async function removePersons(trx: Trx, ids: readonly string[]): Promise<void> {
+  await sql`update complaints set complainant_id = null, reporter_name = null, reporter_email = null,
+    reporter_phone = null, contact_preference = 'none', revision = gen_random_uuid()
+    where id in (${sql.join(ids)})`.execute(trx);
+}
+
+async function deleteAttachments(trx: Trx, which: ReturnType<typeof sql>): Promise<string[]> {
+  const { rows } = await sql<{ id: string; bytes: number }>`
+    delete from attachments where ${which} returning id, bytes`.execute(trx);
+  const bytes = rows.reduce((sum, row) => sum + row.bytes, 0);
+  if (rows.length > 0) await sql`update attachment_space set bytes = bytes - ${bytes}::bigint`.execute(trx);
+  return rows.map(({ id }) => id);
+}
+
+function deleteOf(trx: Trx, table: string, ids: readonly string[]): Promise<number> {
+  return run(trx, sql`delete from ${sql.table(table)} where complaint_id in (${sql.join(ids)})`);
+}
+
+async function run(trx: Trx, statement: ReturnType<typeof sql>): Promise<number> {
+  return Number((await statement.execute(trx)).numAffectedRows ?? 0n);
+}

@@ -1,0 +1,31 @@
+import type { Generated, Selectable } from 'kysely';
+
+type RetentionPoliciesTable = {
+  tenant_id: string;
+  /** Days after the last change of a finished complaint. Null keeps them. */
+  closed_days: number | null;
+  action: 'anonymise' | 'delete';
+  /** What becomes of the texts of a person who is erased. */
+  texts: 'keep' | 'remove';
+  updated_by: string;
+  updated_at: Date;
+};
+
+type ErasuresTable = {
+  tenant_id: string;
+  id: string;
+  kind: 'person' | 'retention';
+  /** The person to erase. */
+  user_id: string | null;
+  texts: 'keep' | 'remove' | null;
+  requested_by: string | null;
+  requested_at: Date;
+  finished_at: Date | null;
+  complaints: Generated<number>;
+  comments: Generated<number>;
+  attachments: Generated<number>;
+};
+
+export type RetentionPolicy = Selectable<RetentionPoliciesTable>;
+export type Erasure = Selectable<ErasuresTable>;
+export type ErasureTables = { retention_policies: RetentionPoliciesTable; erasures: ErasuresTable };

@@ -1,0 +1,214 @@
+import { readdir } from 'node:fs/promises';
+import { databases, eventually, silentLogger } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { runErasures } from '../src/flows/erasure/run-erasures.ts';
+import { startUpkeep } from '../src/flows/upkeep.ts';
+import { inErasing } from '../src/store/erasure/erasing.ts';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
+const dayMs = 24 * 3600_000;
+const never = new AbortController().signal;
+
+describe.each(databases())('erasure on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+  });
+  afterAll(() => world.close());
+
+  const run = () => runErasures({ ...world.flows, logger: silentLogger() }, never);
+  const files = async () =>
+    (await readdir(world.attachments, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
+      .length;
+  /** Files a complaint with everything that can belong to one. */
+  async function fileComplaint(who = complainant): Promise<string> {
+    const body = {
+      title: 'Private title',
+      description: 'Private words',
+      category: 'light',
+      location: { latitude: 1, longitude: 2, address: 'Private street' },
+    };
+    const id = (await world.call(who, 'POST', '/v1/complaints', { body }).expect(201)).body.id;
+    await world.call(who, 'PATCH', `/v1/complaints/${id}`, { body: { title: 'Private title 2' } }).expect(200);
+    await world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'Private comment' } }).expect(201);
+    await world
+      .call(who, 'POST', `/v1/complaints/${id}/attachments?name=private.txt`, {
+        upload: Buffer.from('Private file'),
+        contentType: 'text/plain',
+      })
+      .expect(201);
+    return id;
+  }
+  const reject = (id: string) =>
+    world
+      .call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'rejected', reason: 'Private reason' } })
+      .expect(200);
+  const keep = (who: typeof admin, policy: object) =>
+    world
+      .call(who, 'PUT', '/v1/complaints/retention', {
+        body: { closed_days: null, action: 'anonymise', texts: 'remove', ...policy },
+      })
+      .expect(200);
+  const erasures = async (who = admin) =>
+    (await world.call(who, 'GET', '/v1/complaints/erasures').expect(200)).body.items;
+  const everything = async () => JSON.stringify(await world.rows());
+  const of = async (id: string) => {
+    const [acme = {}] = await world.rows();
+    return Object.fromEntries(
+      Object.entries(acme).map(([table, rows]) => [table, rows.filter((row) => (row.complaint_id ?? row.id) === id)]),
+    );
+  };
+
+  test('finished complaints lose people, texts and files after the days of the policy, and statistics stay', async () => {
+    const open = await fileComplaint();
+    const old = await fileComplaint();
+    await reject(old);
+    const stored = await files();
+    const statistics = async () => (await world.rows())[0]?.statistics_by_status;
+    const counted = await statistics();
+    await keep(admin, { closed_days: 30 });
+    await run();
+    expect(await erasures()).toEqual([]);
+    world.moveClock(31 * dayMs);
+    const recent = await fileComplaint();
+    await reject(recent);
+    await run();
+    const left = await of(old);
+    expect(left.complaints).toMatchObject([
+      {
+        title: '[erased]',
+        description: '[erased]',
+        complainant_id: null,
+        created_by: 'erased',
+        address: null,
+        latitude: null,
+        status: 'rejected',
+      },
+    ]);
+    expect([left.comments, left.attachments, left.terms, left.watchers, left.events]).toEqual([[], [], [], [], []]);
+    expect(left.history?.map(({ action, actor_id, detail }) => [action, actor_id, detail])).toEqual(
+      expect.arrayContaining([
+        ['filed', 'erased', {}],
+        ['edited', 'erased', { fields: ['title'] }],
+        ['moved', 'erased', { from: 'open', to: 'rejected' }],
+      ]),
+    );
+    expect(JSON.stringify(left)).not.toContain('Private');
+    for (const kept of [open, recent]) expect(JSON.stringify(await of(kept))).toContain('Private title');
+    expect(await files()).toBe(stored);
+    expect((await statistics())?.length).toBe(counted?.length);
+    expect(await erasures()).toMatchObject([
+      { kind: 'retention', complaints: 1, comments: 1, attachments: 1, requested_by: null },
+    ]);
+    await run();
+    expect(await erasures()).toHaveLength(1);
+    await world.call(complainant, 'GET', `/v1/complaints/${old}`).expect(404);
+    await world.call(agent, 'GET', `/v1/complaints/${old}`).expect(200);
+  });
+
+  test('a policy that deletes leaves nothing, also of a complaint that others repeat', async () => {
+    const original = await fileComplaint();
+    const copy = await fileComplaint();
+    await world
+      .call(agent, 'POST', `/v1/complaints/${copy}/transition`, {
+        body: { to: 'duplicate', reason: 'Same', duplicate_of: original },
+      })
+      .expect(200);
+    await reject(original);
+    const before = await files();
+    await keep(admin, { closed_days: 1, action: 'delete' });
+    world.moveClock(2 * dayMs);
+    await run();
+    for (const id of [original, copy]) {
+      for (const rows of Object.values(await of(id))) expect(rows).toEqual([]);
+      await world.call(agent, 'GET', `/v1/complaints/${id}`).expect(404);
+    }
+    expect(await files()).toBeLessThan(before);
+    await keep(admin, {});
+  });
+
+  test('a person is erased everywhere in the tenant, and nowhere else', async () => {
+    const own = await fileComplaint();
+    const others = await fileComplaint(neighbour);
+    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: complainant.userId } }).expect(202);
+    const abroad = await fileComplaint(strangerComplainant);
+    await run();
+    const [acme = {}, globex = {}] = await world.rows();
+    const { erasures: records, ...rest } = acme;
+    expect(JSON.stringify(rest)).not.toContain(complainant.userId);
+    expect(JSON.stringify(records)).toContain(complainant.userId);
+    expect(JSON.stringify(await of(own))).not.toContain('Private');
+    expect(JSON.stringify(await of(others))).toContain('Private comment');
+    expect(JSON.stringify(globex)).toContain(complainant.userId);
+    await world.call(strangerComplainant, 'GET', `/v1/complaints/${abroad}`).expect(200);
+    const [record] = await erasures();
+    expect(record).toMatchObject({ kind: 'person', user_id: complainant.userId, requested_by: admin.userId });
+    expect(record.finished_at).not.toBeNull();
+    expect(record.complaints).toBeGreaterThan(0);
+    expect(record.attachments).toBeGreaterThan(0);
+  });
+
+  test('a tenant may keep the texts of people who are erased', async () => {
+    const id = await fileComplaint(neighbour);
+    await keep(admin, { texts: 'keep' });
+    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: neighbour.userId } }).expect(202);
+    await run();
+    const left = await of(id);
+    expect(left.complaints).toMatchObject([{ title: 'Private title 2', complainant_id: null }]);
+    expect(left.comments).toMatchObject([{ author_id: 'erased', body: 'Private comment' }]);
+    expect(left.attachments).toEqual([]);
+    await keep(admin, {});
+  });
+
+  test('an agent who assigned and was assigned is erased from the history', async () => {
+    const id = await fileComplaint();
+    await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: { assignee_id: agent.userId } }).expect(200);
+    await reject(id);
+    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: agent.userId } }).expect(202);
+    await run();
+    const { erasures: _, ...rest } = (await world.rows())[0] ?? {};
+    expect(JSON.stringify(rest)).not.toContain(agent.userId);
+    expect((await of(id)).history?.map(({ action, detail }) => [action, detail])).toContainEqual([
+      'assigned',
+      expect.objectContaining({ from: null, to: 'erased' }),
+    ]);
+  });
+
+  test('only admins of the tenant ask for it, and see what was erased', async () => {
+    for (const who of [complainant, agent]) {
+      await world.call(who, 'GET', '/v1/complaints/retention').expect(403);
+      await world
+        .call(who, 'PUT', '/v1/complaints/retention', { body: { closed_days: 1, action: 'delete', texts: 'keep' } })
+        .expect(403);
+      await world.call(who, 'POST', '/v1/complaints/erasures', { body: { user_id: admin.userId } }).expect(403);
+    }
+    expect(await erasures(stranger)).toEqual([]);
+    await world
+      .call(admin, 'PUT', '/v1/complaints/retention', { body: { closed_days: 0, action: 'delete', texts: 'keep' } })
+      .expect(422);
+    expect((await world.call(stranger, 'GET', '/v1/complaints/retention').expect(200)).body).toEqual({
+      closed_days: null,
+      action: 'anonymise',
+      texts: 'remove',
+    });
+  });
+
+  test('upkeep starts at once when a person is to be erased', async () => {
+    const stop = await startUpkeep(world.flows, silentLogger());
+    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: 'somebody-else' } }).expect(202);
+    await eventually(async () => expect((await erasures())[0].finished_at).not.toBeNull());
+    await stop();
+  });
+
+  test('an error in the middle removes nothing', async () => {
+    const id = await fileComplaint();
+    const before = await everything();
+    const failing = inErasing(world.db, complainant.tenantId, async (trx) => {
+      await trx.deleteFrom('comments').where('complaint_id', '=', id).execute();
+      throw new Error('in the middle');
+    });
+    await expect(failing).rejects.toThrow('in the middle');
+    expect(await everything()).toBe(before);
+  });
+});

@@ -196,7 +196,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
 
   test('upkeep starts at once when a person is to be erased', async () => {
     const stop = await startUpkeep(world.flows, silentLogger());
-    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: 'somebody-else' } }).expect(202);
+    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: 'another-person' } }).expect(202);
     await eventually(async () => expect((await erasures())[0].finished_at).not.toBeNull());
     await stop();
   });

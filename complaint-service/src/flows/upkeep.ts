@@ -9,7 +9,7 @@ import type { FlowParts } from './parts.ts';
 const everyMs = 3600_000;
 
 /**
- * Erases what is due, and removes what is no longer needed, every hour and when a person is to be erased.
+ * Erases what is due, and removes old events, deliveries and files, every hour and when a person is to be erased.
  *
  * @returns Stops it, after the transaction under way.
  */
@@ -23,7 +23,7 @@ export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() 
         const events = await removeOldEvents(parts.db);
         const deliveries = await removeOldDeliveries(parts.db);
         const files = await sweepFiles(parts, stopped);
-        logger.debug({ events, deliveries, files }, 'removed what is no longer needed');
+        logger.debug({ events, deliveries, files }, 'removed old events, deliveries and files');
       }
       return everyMs;
     },

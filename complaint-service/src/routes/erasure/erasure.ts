@@ -21,7 +21,7 @@ const policyFields = {
   action: z
     .enum(['anonymise', 'delete'])
     .describe('`anonymise` removes people, texts, comments and attachments, and keeps what statistics count.'),
-  texts: z.enum(['keep', 'remove']).describe('What becomes of the texts of a person who is erased.'),
+  texts: z.enum(['keep', 'remove']).describe('Whether the texts of an erased person stay.'),
 };
 
 const policy = z.object(policyFields).meta({ id: 'RetentionPolicy' });

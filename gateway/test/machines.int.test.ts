@@ -1,3 +1,7 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createVerifier, memoryReplay, staticGatewayKeys } from '@countersign/identity';
 import { eventually, type TestClock, testClock } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -14,6 +18,7 @@ const routes = `
   - { name: web, path: /v1/web, methods: [GET], upstream: things, auth: required, allow: { clients: [web] } }
   - { name: legal, path: /v1/legal, methods: [GET], upstream: things, auth: required, allow: { claims: { department: [legal] } } }
   - { name: staff-jobs, path: /v1/staff-jobs, methods: [GET], upstream: things, auth: required, allow: { clients: any, roles: [admin] } }
+  - { name: events, path: /v1/events, methods: [GET], upstream: things, auth: required, allow: { clients: any, actors: [agent-1] }, websocket: true }
   - { name: per-user, path: /v1/per-user, methods: [GET], upstream: things, auth: required, allow: { clients: any }, limits: [{ requests: 2, per: 1m, by: user }] }
   - { name: per-client, path: /v1/per-client, methods: [GET], upstream: things, auth: required, allow: { clients: any }, limits: [{ requests: 2, per: 1m, by: client }] }
   - { name: nested-agents, path: /internal/agents, methods: [GET], upstream: things, auth: service, callers: [things], allow: { actors: [agent-1], scopes: [orders.read] } }
@@ -30,10 +35,11 @@ describe('machines and agents', () => {
     clock = testClock(Math.floor(Date.now() / 1000) * 1000);
     gateway = await gatewayUnderTest({
       nowMs: clock.nowMs,
+      upstream: { upgrade },
       edits: [
         ...services.edits,
         ['    algorithms: [ES256]\n', '    algorithms: [ES256]\n    machines: { role: role, tenantId: tenant_id }\n'],
-        ['\nroutes:', `\nscopes: [orders.list]\nroutes:${routes}`],
+        ['\nroutes:', `\nscopes: [orders.list]\nwebsockets: { maxPerUser: 1 }\nroutes:${routes}`],
       ],
     });
     clock.advance(6_000); // The replay memory refuses calls that may have been used before it started.
@@ -217,6 +223,37 @@ describe('machines and agents', () => {
     );
   });
 
+  describe('on a WebSocket', () => {
+    /** Opens a socket, and waits for the response to its handshake. */
+    async function open(claims: Record<string, unknown>) {
+      const socket = connect(gateway.port, '127.0.0.1');
+      socket.write(
+        `GET /v1/events HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+          `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\nAuthorization: Bearer ${await tokenOf(claims)}\r\n\r\n`,
+      );
+      const [first] = (await once(socket, 'data')) as [Buffer];
+      return { socket, status: Number(first.toString().split(' ')[1]) };
+    }
+
+    test('the sockets of a machine are counted apart from those of the person with its id', async () => {
+      const opened = await Promise.all([open({ user_id: 'u-9' }), open({ ...machine, sub: 'u-9', client_id: 'u-9' })]);
+      expect(opened.map(({ status }) => status)).toEqual([101, 101]);
+      expect((await open({ ...machine, sub: 'u-9', client_id: 'u-9' })).status).toBe(429);
+      expect((await open({ user_id: 'u-9' })).status).toBe(429);
+      for (const { socket } of opened) socket.destroy();
+    });
+
+    test('that of an agent ends within a second of the logout of its user', async () => {
+      const { socket, status } = await open({ ...agent, user_id: 'u-8', sid: 's-8' });
+      expect(status).toBe(101);
+      const closed = once(socket.resume(), 'close');
+      const revokedAt = performance.now();
+      gateway.issuerServer.revoke(feedItem('session', { sid: 's-8' }));
+      await closed;
+      expect(performance.now() - revokedAt).toBeLessThan(1_000);
+    });
+  });
+
   test('the log names the machine, and the actor beside the user', async () => {
     await ask('/v1/jobs/1', machine);
     await ask('/v1/agents', agent);
@@ -302,6 +339,15 @@ describe('machines and agents', () => {
     expect((await gateway.ask('/v1/jobs/1', { token: machineToken })).status).toBe(200);
   });
 });
+
+const key = 'dGhlIHNhbXBsZSBub25jZQ==';
+
+/** The service accepts every WebSocket. */
+function upgrade(_request: unknown, socket: Duplex): void {
+  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+  const head = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket';
+  socket.write(`${head}\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+}
 
 /** A chain of actors, each inside the one before. */
 function chain(depth: number): Record<string, unknown> {

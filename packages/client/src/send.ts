@@ -4,17 +4,20 @@ import { type Outcome, type RetryOptions, sleep, waitBeforeRetry } from './retry
 
 export type Send = (request: Request) => Promise<Response>;
 
+/** An access token with its scheme. A session that began without a key stays a bearer session. */
+export type AccessToken = Readonly<{ value: string; scheme: 'Bearer' | 'DPoP' }>;
+
 /** Supplies the access token of each attempt. */
 export type TokenSource = Readonly<{
   /** Undefined without a session. Refreshes a token that is about to expire. */
-  token(): Promise<string | undefined>;
+  token(): Promise<AccessToken | undefined>;
   /** After a 401 for this token. Undefined when the session has ended. */
-  replace(token: string): Promise<string | undefined>;
+  replace(token: AccessToken): Promise<AccessToken | undefined>;
 }>;
 
 export type SendParts = Readonly<{
   fetch: (request: Request) => Promise<Response>;
-  /** Undefined: tokens are bearer tokens. */
+  /** Undefined: the client has no key, and its tokens are bearer tokens. */
   proofs: Proofs | undefined;
   retry: RetryOptions;
 }>;
@@ -29,14 +32,15 @@ const replaceable: ReadonlySet<string> = new Set(['token_expired', 'token_revoke
  * @param tokens Undefined for requests that need no session.
  */
 export function createSend({ fetch, proofs, retry }: SendParts, tokens?: TokenSource): Send {
-  async function attempt(request: Request, token: string | undefined): Promise<Response> {
+  async function attempt(request: Request, token: AccessToken | undefined): Promise<Response> {
     const headers = new Headers(request.headers);
-    if (token !== undefined) headers.set('authorization', `${proofs === undefined ? 'Bearer' : 'DPoP'} ${token}`);
-    if (proofs !== undefined) headers.set('dpop', await proofs.prove(request, token));
+    if (token !== undefined) headers.set('authorization', `${token.scheme} ${token.value}`);
+    const isProved = proofs !== undefined && token?.scheme !== 'Bearer';
+    if (isProved) headers.set('dpop', await proofs.prove(request, token?.value));
     return fetch(new Request(request.clone(), { headers }));
   }
 
-  async function exchange(request: Request, token: string | undefined): Promise<Outcome> {
+  async function exchange(request: Request, token: AccessToken | undefined): Promise<Outcome> {
     try {
       const response = await attempt(request, token);
       return { response, code: response.ok ? undefined : (await problemOf(response))?.code };

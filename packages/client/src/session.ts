@@ -1,6 +1,6 @@
 import type { components } from './api-types.ts';
 import { ApiError, type Problem } from './problem.ts';
-import type { TokenSource } from './send.ts';
+import type { AccessToken, TokenSource } from './send.ts';
 import { Tabs } from './tabs.ts';
 
 export type Tokens = components['schemas']['Tokens'];
@@ -36,7 +36,7 @@ export type SessionParts = Readonly<{
   onSession: (session: Session | undefined) => void;
 }>;
 
-type State = Readonly<{ accessToken: string; expiresAtMs: number; session: Session }>;
+type State = Readonly<{ accessToken: AccessToken; expiresAtMs: number; session: Session }>;
 
 /** A token is refreshed this long before it expires, so that it lasts for the request. */
 const aheadMs = 30_000;
@@ -67,13 +67,13 @@ export class SessionKeeper implements TokenSource {
     return this.#state?.session;
   }
 
-  async token(): Promise<string | undefined> {
+  async token(): Promise<AccessToken | undefined> {
     const state = this.#state;
     if (state === undefined || state.expiresAtMs - aheadMs > Date.now()) return state?.accessToken;
     return this.replace(state.accessToken);
   }
 
-  async replace(token: string): Promise<string | undefined> {
+  async replace(token: AccessToken): Promise<AccessToken | undefined> {
     return (await this.#refreshed(token))?.accessToken;
   }
 
@@ -84,10 +84,10 @@ export class SessionKeeper implements TokenSource {
 
   /** Takes the tokens of a login or a refresh. */
   async adopt(tokens: Tokens): Promise<State> {
-    const { access_token: accessToken, expires_in, refresh_token, session_id: id, user, tenant } = tokens;
+    const { access_token: value, token_type: scheme, expires_in, refresh_token, session_id: id, user, tenant } = tokens;
     if (refresh_token !== undefined) await this.#parts.store.write(refresh_token);
     const state: State = {
-      accessToken,
+      accessToken: { value, scheme },
       expiresAtMs: Date.now() + expires_in * 1000,
       session: { id, user, tenant },
     };
@@ -113,20 +113,20 @@ export class SessionKeeper implements TokenSource {
   }
 
   /** One refresh at a time, whatever number of requests waits for it. @param stale The token to replace. */
-  #refreshed(stale: string | undefined): Promise<State | undefined> {
-    if (this.#state?.accessToken !== stale) return Promise.resolve(this.#state);
+  #refreshed(stale: AccessToken | undefined): Promise<State | undefined> {
+    if (this.#state?.accessToken.value !== stale?.value) return Promise.resolve(this.#state);
     this.#flight ??= this.#inOneTab(stale).finally(() => {
       this.#flight = undefined;
     });
     return this.#flight;
   }
 
-  #inOneTab(stale: string | undefined): Promise<State | undefined> {
+  #inOneTab(stale: AccessToken | undefined): Promise<State | undefined> {
     const refresh = () => this.#refresh();
     if (this.#tabs === undefined) return refresh();
     return this.#tabs.inOneTab(
       refresh,
-      () => this.#state?.accessToken !== stale,
+      () => this.#state?.accessToken.value !== stale?.value,
       () => this.#state,
     );
   }

@@ -175,6 +175,15 @@ describe('a session', () => {
     expect([kept, client.session]).toEqual([undefined, undefined]);
   });
 
+  test('that began without a key stays a bearer session', async () => {
+    client = createClient({ baseUrl: server.url, dpop: true, store: { read: () => 'refresh-0', write() {} } });
+    script = [{ status: 200, body: tokens(1) }];
+    await client.resume();
+    expect(server.last().count('dpop')).toBe(1);
+    await client.api.GET('/v1/users');
+    expect([authorizationOf(server.last()), server.last().count('dpop')]).toEqual(['Bearer access-1', 0]);
+  });
+
   test('answers a nonce challenge of DPoP once, with a new proof', async () => {
     client = createClient({ baseUrl: server.url, dpop: true });
     const challenge: Scripted = { status: 400, code: 'use_dpop_nonce', headers: { 'dpop-nonce': 'n-1' } };

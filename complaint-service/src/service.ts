@@ -81,7 +81,8 @@ export async function start(
     },
   });
   return running.catch(async (error: unknown) => {
-    await stopBackground();
+    // The database is closed by now, so that stopping may fail too. The first error is the reason.
+    await Promise.allSettled([stopBackground()]);
     throw error;
   });
 }

@@ -20,8 +20,6 @@ export type AgentsStack = Readonly<{
   place: Place;
   gateway: string;
   mcp: URL;
-  mcpPort: number;
-  configFile: string;
   /** Creates an OAuth client as an administrator of the tenant. */
   createClient(tenant: TenantName, wanted: object): Promise<OAuthClient>;
   /** Rewrites the running gateway's configuration. */
@@ -73,8 +71,6 @@ export async function startAgentsStack(): Promise<AgentsStack> {
     place,
     gateway,
     mcp: new URL(`${gateway}/mcp`),
-    mcpPort,
-    configFile,
     async createClient(tenant, wanted) {
       const { token } = await logIn(gateway, `admin@${tenant}.test`);
       const body = { name: 'An agent', ...wanted };

@@ -1,122 +1,39 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import {
-  type AuthProvider,
-  Client,
-  ClientCredentialsProvider,
-  DpopSession,
-  type OAuthClientProvider,
-  PrivateKeyJwtProvider,
-  StreamableHTTPClientTransport,
-} from '@modelcontextprotocol/client';
+import { DpopSession, type OAuthClientProvider, PrivateKeyJwtProvider } from '@modelcontextprotocol/client';
+import { parse } from 'yaml';
 import { OnBehalfOf } from '../../examples/mcp/on-behalf-of.ts';
 import { type AgentsStack, type OAuthClient, startAgentsStack } from './agents-stack.ts';
 import { call, logIn } from './client.ts';
-import { commandsOf, openShell, runAsPrinted } from './page-commands.ts';
+import { mcpClients, use } from './mcp-client.ts';
 import { repository } from './stack.ts';
 
+const read = (file: string) => readFileSync(resolve(repository, file), 'utf8');
+const page = read('docs/ai-agents.md');
 const notes = ['notes.read', 'notes.write'];
-
-type Connection = Readonly<{ client: Client; transport: StreamableHTTPClientTransport; requests: string[] }>;
 
 describe('AI agents through the gateway', () => {
   let stack: AgentsStack;
   let machine: OAuthClient;
-  const open: Client[] = [];
 
   beforeAll(async () => {
     stack = await startAgentsStack();
     machine = await stack.createClient('acme', { scopes: notes });
   });
-  afterAll(async () => {
-    await Promise.all(open.map((client) => client.close()));
-    await stack?.stop();
-  });
+  afterAll(() => stack?.stop());
 
   describe('docs/ai-agents.md', () => {
-    const read = (file: string) => readFileSync(resolve(repository, file), 'utf8');
-    const page = read('docs/ai-agents.md');
-
     const parts = [...page.matchAll(/^<!-- (\S+) -->\n```\w+\n([\s\S]*?)^```$/gm)];
 
     test.each(parts.map(([, file = '', part = '']) => [file, part] as const))('shows a part of %s', (file, part) => {
       expect(read(file)).toContain(part);
     });
-
-    test('works as printed', async () => {
-      const { gateway, admin, auth } = stack.place.ports;
-      const ports = { 8080: gateway, 9090: admin, 8081: auth, 3001: stack.mcpPort };
-      const here = (text: string) =>
-        Object.entries(ports).reduce(
-          (line, [port, free]) => line.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${free}`),
-          text,
-        );
-      const shell = openShell(repository, {
-        ...process.env,
-        NODE_OPTIONS: '',
-        PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
-        MCP_URL: stack.mcp.href,
-      });
-      try {
-        for (const { command, output } of commandsOf(page)) {
-          const moved = here(command).replaceAll('.countersign/', `${stack.place.home}/`);
-          await runAsPrinted(shell, { command: moved, output: here(output) });
-        }
-      } finally {
-        shell.close();
-      }
-    });
   });
 
-  const credentials = ({ id, secret }: OAuthClient, more: object = {}) =>
-    new ClientCredentialsProvider({ clientId: id, clientSecret: secret, expectedIssuer: stack.gateway, ...more });
-
-  /** Connects a client of the MCP SDK. `requests` are all requests that it makes, its discovery included. */
-  async function connect(
-    authProvider: AuthProvider | OAuthClientProvider,
-    { mode = 'legacy', sessionId }: { mode?: 'legacy' | 'auto'; sessionId?: string } = {},
-  ): Promise<Connection> {
-    const requests: string[] = [];
-    const transport = new StreamableHTTPClientTransport(stack.mcp, {
-      authProvider,
-      ...(sessionId !== undefined && { sessionId }),
-      fetch: async (url, init) => {
-        const response = await fetch(url, init);
-        requests.push(`${init?.method ?? 'GET'} ${new URL(url).pathname} ${response.status}`);
-        return response;
-      },
-    });
-    const client = new Client({ name: 'test', version: '1.0.0' }, { versionNegotiation: { mode } });
-    open.push(client);
-    await client.connect(transport);
-    return { client, transport, requests };
-  }
-
-  async function use({ client }: Pick<Connection, 'client'>, name: string, args: Record<string, unknown> = {}) {
-    const { content } = await client.callTool({ name, arguments: args });
-    const [part] = content;
-    return JSON.parse(part?.type === 'text' ? part.text : '');
-  }
-
-  async function tokenOf({ id, secret }: OAuthClient, scope: string): Promise<string> {
-    const response = await fetch(`${stack.gateway}/v1/auth/token`, {
-      method: 'POST',
-      body: new URLSearchParams({ grant_type: 'client_credentials', client_id: id, client_secret: secret, scope }),
-    });
-    expect(response.status).toBe(200);
-    return ((await response.json()) as { access_token: string }).access_token;
-  }
-
-  /** A request of the MCP protocol without the SDK. */
-  const post = (token: string, headers: Record<string, string> = {}) =>
-    call(stack.mcp.href, {
-      token,
-      headers: { accept: 'application/json, text/event-stream', ...headers },
-      body: { jsonrpc: '2.0', id: 1, method: 'tools/list' },
-    });
+  const { credentials, connect, tokenOf, post } = mcpClients(() => stack);
 
   describe('a machine', () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -363,5 +280,31 @@ describe('AI agents through the gateway', () => {
       expect((await ended) - endedAt).toBeLessThan(1_000);
       await expect(connect(provider(given.subjectToken))).rejects.toMatchObject({ code: 'invalid_request' });
     });
+  });
+
+  test('agents in a browser pass with the `cors` of the page', async () => {
+    const [, shown = ''] = /^```yaml\n(cors:\n[\s\S]*?)^```$/m.exec(page) ?? [];
+    const { cors } = parse(shown) as { cors: { origins: string[]; headers: string[] } };
+    stack.configure((config) => Object.assign(config, { cors }));
+    const [origin = ''] = cors.origins;
+    const preflight = (path: string, method: string, headers: string[]) =>
+      call(stack.gateway + path, {
+        method: 'OPTIONS',
+        headers: {
+          origin,
+          'access-control-request-method': method,
+          'access-control-request-headers': headers.map((name) => name.toLowerCase()).join(','),
+        },
+      });
+    await eventually(async () => {
+      const { status } = await preflight('/mcp', 'POST', ['Authorization', 'Content-Type', ...cors.headers]);
+      expect(status).toBe(204);
+    }, 60_000);
+    for (const path of ['/.well-known/oauth-protected-resource/mcp', '/.well-known/oauth-authorization-server'])
+      expect((await preflight(path, 'GET', ['MCP-Protocol-Version'])).status).toBe(204);
+    expect((await preflight('/v1/auth/token', 'POST', ['Authorization', 'DPoP'])).status).toBe(204);
+    const { headers } = await call(stack.mcp.href, { method: 'POST', headers: { origin } });
+    expect(headers.get('access-control-allow-origin')).toBe(origin);
+    expect(headers.get('access-control-expose-headers')).toMatch(/www-authenticate.*mcp-session-id/i);
   });
 });

@@ -35,6 +35,8 @@ function kindOf(name: string): NameKind {
  * characters, or from the gateway.
  */
 export class FlatHeadResponse extends ServerResponse {
+  /** Told once that the response is sent or its connection closed. Cheaper than one more listener for `close`. */
+  watcher: Readonly<{ responseClosed(): void }> | undefined = undefined;
   // What node keeps of a head. Its own `_storeHeader` reads and sets the same fields.
   declare _header: string;
   declare _headerSent: boolean;

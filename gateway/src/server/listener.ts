@@ -173,6 +173,7 @@ function onClose(this: GatewayResponse): void {
   unanswered.splice(unanswered.indexOf(this), 1);
   queue.finish(this);
   if (unanswered.length === 0) connection.whenIdle?.();
+  this.watcher?.responseClosed();
 }
 
 /** Node removes its own listener for errors when it hands over a socket. Without one, a reset would end the process. */

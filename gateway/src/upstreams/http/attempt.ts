@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, type SignedOutbound, tokenStatusOf } from '../../exchange.ts';
+import { FlatHeadResponse } from '../../http/flat-head-response.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
 import type { ExchangeProgress, ResponseHandler, UpstreamExchange } from '../http-client/upstream-exchange.ts';
@@ -82,7 +83,7 @@ export class Attempt implements ResponseHandler {
     }
     if (this.#outbound.body !== 'stream') this.#awaitResponse();
     else if (!this.#openUpload()) return;
-    this.#response.on('close', this.#onClientClose);
+    this.#watchClient();
     this.#startedAt = performance.now();
     if (target.isBusy()) this.#leaveQueue = target.freeConnections();
     const { method, target: path, headers, signedFrom, body } = this.#outbound;
@@ -117,10 +118,16 @@ export class Attempt implements ResponseHandler {
     return true;
   }
 
-  // If the client disconnects, cancel the request to the service.
-  readonly #onClientClose = (): void => {
+  #watchClient(): void {
+    const response = this.#response;
+    if (response instanceof FlatHeadResponse) response.watcher = this;
+    else response.on('close', () => this.responseClosed());
+  }
+
+  /** If the client disconnects, cancels the request to the service. */
+  responseClosed(): void {
     if (!this.#isSettled && !this.#response.writableFinished) this.#stop(clientGone);
-  };
+  }
 
   #progress(): ExchangeProgress {
     return this.#exchange?.progress ?? 'unsent';

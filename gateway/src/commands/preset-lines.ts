@@ -35,7 +35,7 @@ function linesOf({
     `    user       ${pathText(claims.userId)}`,
     `    role       ${sourceText(claims.role)}`,
     `    tenant     ${sourceText(claims.tenantId)}`,
-    `    client     ${claims.client.join(' or ')}; a machine: ${machineText}`,
+    `    client     ${claims.client.join(' or ')}; a machine: ${machineText}, ${machines.isAccepted ? 'accepted' : 'refused'}`,
   ];
 }
 

@@ -69,6 +69,8 @@ const schema = z.object({
   AUTH_SCOPES: scopeList.default([]),
   AUTH_OPERATOR_SOCKET: z.string().optional(),
   SEED_FILE: z.string().optional(),
+  /** The secret of the demo clients in SEED_FILE. */
+  SEED_CLIENT_SECRET: z.string().min(32).optional(),
   /** The OpenAPI document that the API page at /docs shows; without it there is no page. */
   AUTH_API_DOCUMENT: z.string().optional(),
   AUTH_REGISTRATION: z.enum(['off', 'invite', 'open']).default('invite'),

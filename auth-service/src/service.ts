@@ -79,7 +79,9 @@ async function open(
   const metrics = createMetrics();
   const signingKeys = await openSigningKeys(db, config.AUTH_SIGNING_KEK, config.AUTH_SIGNING_ALGORITHM);
   const passwords = await openPasswords(config, metrics);
-  if (config.SEED_FILE !== undefined) await seed(db, passwords, config.SEED_FILE);
+  if (config.SEED_FILE !== undefined) {
+    await seed(db, passwords, { file: config.SEED_FILE, clientSecret: config.SEED_CLIENT_SECRET });
+  }
   const registration = registrationOf(config);
   await warnOfNowhere(db, registration, logger);
 

@@ -5,6 +5,7 @@ import { databases, type ThrowAway } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { v7 as uuidv7 } from 'uuid';
 import { seed } from '../src/flows/accounts/seed.ts';
+import { authenticateClient } from '../src/flows/clients/authenticate-client.ts';
 import type { LoginParts } from '../src/flows/sessions/log-in.ts';
 import { logIn } from '../src/flows/sessions/log-in.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
@@ -37,10 +38,11 @@ describe.each(databases())('seeding on %s', (_, database) => {
     name: slug,
     members: ['complainant', 'agent', 'admin'].map((role) => member(role, slug)),
   }));
+  const clientSecret = `countersign_secret_${'A'.repeat(43)}`;
   const file = (content: string) => {
     const path = join(home, 'tenants.json');
     writeFileSync(path, content);
-    return path;
+    return { file: path, clientSecret };
   };
   const attempt = (email: string, secret = password) =>
     codeOf(logIn(parts, { email, password: secret, tenant: undefined, transport: 'body' }, caller));
@@ -63,10 +65,33 @@ describe.each(databases())('seeding on %s', (_, database) => {
     expect(await attempt('agent@acme.test', 'another demo password')).toBe('invalid_credentials');
   });
 
+  test('creates clients with the given secret, adds a renewed one, and none without a secret', async () => {
+    const client = { client_id: `client-${uuidv7()}`, name: 'Export', scopes: ['users.read'] };
+    const [first = tenants[0]] = tenants;
+    const withClient = [{ ...first, clients: [{ ...client, grant_types: ['client_credentials'] }] }];
+    const given = file(JSON.stringify({ password, tenants: withClient }));
+    const count = () =>
+      probing(store.db, async (trx) => (await trx.selectFrom('client_secrets').select('id').execute()).length);
+    await seed(store.db, parts.passwords, { ...given, clientSecret: undefined });
+    expect(await count()).toBe(0);
+    const caller = { throttle: parts.throttle, db: store.db, issuer: { issuer: 'https://id.example.test' } };
+    const use = (secret: string) =>
+      codeOf(
+        authenticateClient(caller, { method: 'client_secret_post', clientId: client.client_id, secret }, '192.0.2.1'),
+      );
+    for (let run = 0; run < 2; run += 1) await seed(store.db, parts.passwords, given);
+    expect([await count(), await use(clientSecret)]).toEqual([1, 'ok']);
+    const renewed = clientSecret.replaceAll('A', 'B');
+    await seed(store.db, parts.passwords, { ...given, clientSecret: renewed });
+    expect([await count(), await use(renewed)]).toEqual([2, 'ok']);
+  });
+
   test('reports an invalid file in one sentence', async () => {
     await expect(seed(store.db, parts.passwords, file('{'))).rejects.toThrow(
       /^SEED_FILE: .*tenants.json cannot be used/,
     );
-    await expect(seed(store.db, parts.passwords, join(home, 'none.json'))).rejects.toThrow(/ENOENT/);
+    await expect(seed(store.db, parts.passwords, { file: join(home, 'none.json'), clientSecret })).rejects.toThrow(
+      /ENOENT/,
+    );
   });
 });

@@ -36,6 +36,25 @@ export function ensureAuthSecrets(home: string): SecretFiles {
   return Object.fromEntries(files);
 }
 
+const clientSecretForm = /^countersign_secret_[A-Za-z0-9_-]{43}$/;
+
+/**
+ * Creates once the secret that all demo clients have. The same home always returns the same one.
+ *
+ * @returns The file that holds it.
+ * @throws StartupError naming a file that is empty or broken.
+ */
+export function ensureDemoClientSecret(home: string): string {
+  const file = demoClientSecretFile(home);
+  mkdirSync(join(home, 'secrets'), { recursive: true, mode: 0o700 });
+  if (!existsSync(file)) createFile(file, `countersign_secret_${randomBytes(32).toString('base64url')}\n`, 0o600);
+  if (!clientSecretForm.test(readFileSync(file, 'utf8').trim()))
+    throw broken(file, 'programs that use the demo clients need the new one');
+  return file;
+}
+
+export const demoClientSecretFile = (home: string): string => join(home, 'secrets', 'demo-client-secret');
+
 function broken(file: string, cost: string): StartupError {
   return new StartupError(
     `${file}: is empty or broken. Restore it from a backup. Where there is none, delete it, and the next start makes another: ${cost}, if it was ever used`,

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChildSpec } from './child.ts';
-import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
+import { ensureAuthSecrets, ensureDemoClientSecret, ensureGatewayKey, ensureServiceKey } from './secrets.ts';
 import type { Settings } from './settings.ts';
 
 /** The four processes and their variables. Each process gets only the variables that it needs. */
@@ -35,6 +35,7 @@ export async function describeStack(settings: Settings): Promise<readonly ChildS
     service('auth-service', ports.AUTH_PORT, {
       ...seeded,
       ...ensureAuthSecrets(home),
+      ...(seedFile !== undefined && { SEED_CLIENT_SECRET_FILE: ensureDemoClientSecret(home) }),
       ...keyOf('auth-service'),
       ...settings.registration,
       AUTH_API_DOCUMENT: 'docs/openapi/countersign.json',

@@ -1,3 +1,4 @@
+import type { IdentityFacts } from '@countersign/identity';
 import { databases, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { usersWorld } from './world.ts';
@@ -23,6 +24,47 @@ describe.each(databases())('the directory on %s', (_kind, database) => {
     expect(await names('')).toEqual(['Admin Smith', 'Agent Smith', 'Complainant Smith']);
     expect(await names('', admin)).toEqual(await names(''));
     expect(await names('', stranger)).toEqual(['Stranger Smith']);
+  });
+
+  describe('for machines and agents', () => {
+    const machine = (scope: string[], tenantId = agent.tenantId as string | undefined) =>
+      ({ kind: 'client', clientId: 'client-1', ...(tenantId && { tenantId }), context: { scope } }) as const;
+    const actor = (person: typeof agent, scope: string[]) =>
+      ({
+        kind: 'user',
+        ...person,
+        context: { scope, act: { sub: 'client-2', iss: 'https://id.example.test' } },
+      }) as const;
+
+    const get = (facts: IdentityFacts, target: string) =>
+      world.send('GET', target, world.sign({ method: 'GET', target, facts }));
+
+    test('shows its tenant to a machine, and to an agent for a user with a role, with the scope', async () => {
+      for (const caller of [machine(['users.read']), actor(agent, ['complaints.read', 'users.read'])]) {
+        const { body } = await get(caller, '/v1/users').expect(200);
+        expect(body.items).toHaveLength(3);
+      }
+    });
+
+    test.each([
+      ['a machine without the scope', () => machine(['complaints.read']), 'insufficient_scope'],
+      ['a machine with the scope in another case', () => machine(['Users.Read']), 'insufficient_scope'],
+      ['a machine without a tenant', () => machine(['users.read'], ''), 'insufficient_scope'],
+      ['an agent without the scope', () => actor(agent, []), 'insufficient_scope'],
+      ['an agent for a user without a role', () => actor(complainant, ['users.read']), 'insufficient_role'],
+    ])('refuses %s', async (_name, caller, code) => {
+      const { body, headers } = await get(caller(), '/v1/users').expect(403);
+      expect(body.code).toBe(code);
+      if (code === 'insufficient_scope')
+        expect(headers['www-authenticate']).toBe('Bearer error="insufficient_scope", scope="users.read"');
+    });
+
+    test('keeps a machine from every other route', async () => {
+      for (const path of ['/v1/users/me', `/v1/users/${agent.userId}`]) {
+        const { body } = await get(machine(['users.read']), path).expect(403);
+        expect(body.code).toBe('identity_not_allowed');
+      }
+    });
   });
 
   test('finds by role, and by part of a name or an address', async () => {

@@ -1032,7 +1032,7 @@ export interface paths {
         };
         /**
          * List the members of your tenant
-         * @description For agents and administrators. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.
+         * @description For agents and administrators, and for machines with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.
          */
         get: operations["listUsers"];
         put?: never;
@@ -1598,6 +1598,13 @@ export interface components {
         InsufficientRoleProblem: components["schemas"]["Problem"] & {
             /** @constant */
             code: "insufficient_role";
+            /** @constant */
+            status: 403;
+        };
+        /** @description The access token lacks a scope that this needs. */
+        InsufficientScopeProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "insufficient_scope";
             /** @constant */
             status: 403;
         };
@@ -8172,13 +8179,13 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a scope that this needs. */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"] | components["schemas"]["InsufficientScopeProblem"];
                 };
             };
             /** @description `validation_failed`: Some fields are invalid. */

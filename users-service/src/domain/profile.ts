@@ -30,6 +30,9 @@ export function maySee(caller: Caller, userId: string): boolean {
   return caller.userId === userId || (directoryRoles as readonly string[]).includes(caller.role);
 }
 
+/** The scope with which machines, and agents that act for a user, read the directory. */
+export const directoryScope = 'users.read';
+
 const maxFoldedLength = 100;
 
 /**

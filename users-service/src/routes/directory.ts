@@ -1,8 +1,9 @@
+import type { ClientIdentity, UserIdentity } from '@countersign/identity';
 import { createRouter, idField, ifNoneMatchField, pageOf, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { cursorAt } from '../domain/cursor.ts';
-import { directoryRoles, maySee } from '../domain/profile.ts';
+import { directoryRoles, directoryScope, maySee } from '../domain/profile.ts';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
 import { findMember, listMembers } from '../store/members.ts';
@@ -18,12 +19,11 @@ export const listUsersEndpoint = endpoint({
   tag: 'Users',
   summary: 'List the members of your tenant',
   description:
-    'For agents and administrators. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
-  callers: ['user'],
-  roles: directoryRoles,
+    'For agents and administrators, and for machines with the scope `users.read`. Ordered by name. A parameter that is not listed is ignored. A repeated one is refused.',
+  callers: ['user', 'client'],
   query: directoryQuery,
   responses: { 200: z.object({ items: z.array(profile), next_cursor: z.string().nullable() }) },
-  errors: [],
+  errors: ['insufficient_role', 'insufficient_scope'],
 });
 
 export const readUserEndpoint = endpoint({
@@ -47,7 +47,8 @@ export function directoryRoutes({ db }: RouteParts): Router {
   serve(router, listUsersEndpoint, async ({ identity, query, reply }) => {
     const { role, q, cursor, limit } = query;
     const filter = { role, part: q, after: cursor, limit: limit + 1 };
-    const found = await inTenant(db, identity.tenantId, (trx) => listMembers(trx, filter));
+    const tenantId = directoryTenantOf(identity);
+    const found = await inTenant(db, tenantId, (trx) => listMembers(trx, filter));
     const { rows, nextCursor } = pageOf(found, limit, cursorAt);
     reply(200, { items: rows.map(profileJson), next_cursor: nextCursor });
   });
@@ -61,4 +62,22 @@ export function directoryRoutes({ db }: RouteParts): Router {
   });
 
   return router;
+}
+
+/**
+ * The tenant whose directory the caller may list. A user needs a role for it. Machines, and agents that act for a user, need a
+ * scope.
+ *
+ * @throws AppError `insufficient_role`, `insufficient_scope`.
+ */
+function directoryTenantOf(identity: UserIdentity | ClientIdentity): string {
+  const { kind, tenantId, context } = identity;
+  if (kind === 'user' && !(directoryRoles as readonly string[]).includes(identity.role))
+    throw new AppError('insufficient_role');
+  const needsScope = kind === 'client' || context.act !== undefined;
+  if (tenantId === undefined || (needsScope && context.scope?.includes(directoryScope) !== true)) {
+    const challenge = `Bearer error="insufficient_scope", scope="${directoryScope}"`;
+    throw new AppError('insufficient_scope', { headers: { 'www-authenticate': challenge } });
+  }
+  return tenantId;
 }

@@ -3,7 +3,9 @@ import { StartupError } from '@countersign/service-kit';
 import { z } from 'zod';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
 import type { Passwords, StoredPassword } from '../../domain/accounts/passwords.ts';
-import { addMember, addTenant, hasCredential } from '../../store/accounts/seed.ts';
+import { grantTypes, isClientId } from '../../domain/clients/client-rules.ts';
+import { hashSecret } from '../../domain/clients/client-secret.ts';
+import { addClient, addMember, addTenant, hasCredential } from '../../store/accounts/seed.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 
 const atOnce = 4;
@@ -16,12 +18,30 @@ const seedSchema = z.object({
       slug: z.string(),
       name: z.string(),
       members: z.array(z.object({ user_id: z.uuid(), email: z.email(), role: z.string() })),
+      clients: z
+        .array(
+          z.object({
+            client_id: z.string().refine(isClientId),
+            name: z.string(),
+            scopes: z.array(z.string()),
+            grant_types: z.array(z.enum(grantTypes)),
+          }),
+        )
+        .default([]),
     }),
   ),
 });
 
-/** Creates missing demo tenants and members. Existing ones stay unchanged, including changed passwords. */
-export async function seed(db: AuthDatabase, passwords: Passwords, file: string): Promise<void> {
+/**
+ * Creates missing demo tenants, members and clients. Existing ones stay unchanged, including changed passwords.
+ *
+ * @param clientSecret The secret of every demo client. Without it, none is created.
+ */
+export async function seed(
+  db: AuthDatabase,
+  passwords: Passwords,
+  { file, clientSecret }: Readonly<{ file: string; clientSecret: string | undefined }>,
+): Promise<void> {
   const { password, tenants } = await readSeed(file);
   for (const tenant of tenants) await addTenant(db, tenant);
   const people = new Set(tenants.flatMap(({ members }) => members.map((member) => member.user_id)));
@@ -30,6 +50,12 @@ export async function seed(db: AuthDatabase, passwords: Passwords, file: string)
     for (const { user_id: userId, email, role } of members) {
       await addMember(db, { tenantId, userId, email: canonicalEmail(email), role, password: hashes.get(userId) });
     }
+  }
+  if (clientSecret === undefined) return;
+  const hash = hashSecret(clientSecret);
+  for (const { id: tenantId, clients } of tenants) {
+    for (const { client_id: id, name, scopes, grant_types: grantTypes } of clients)
+      await addClient(db, { id, tenantId, name, scopes, grantTypes, createdBy: null, keys: undefined }, hash);
   }
 }
 

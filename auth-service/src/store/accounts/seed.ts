@@ -1,5 +1,8 @@
+import { insertSecret, readCurrentHashes } from '../clients/client-secrets.ts';
+import { insertClient, type NewClient } from '../clients/clients.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
+import { actAs, becomeClient, enterTenant } from '../scope.ts';
 import { insertTenant, type Tenant } from '../tenants/tenants.ts';
 
 const role = roles.accounts;
@@ -45,5 +48,20 @@ export async function addMember(
       .values({ tenant_id: tenantId, user_id: userId, role: member.role })
       .onConflict((conflict) => conflict.doNothing())
       .execute();
+  });
+}
+
+/** Adds a client. One that exists gets the secret too, unless it has it: the secret of the demo is a file that may be renewed. */
+export async function addClient(db: AuthDatabase, client: NewClient, hash: Buffer): Promise<void> {
+  const { tenantId, id: clientId } = client;
+  await db.transaction({ role: roles.clients }, async (trx) => {
+    await actAs(trx, role);
+    await enterTenant(trx, tenantId);
+    await insertClient(trx, client);
+    await actAs(trx, roles.clients);
+    await becomeClient(trx, clientId);
+    const known = await readCurrentHashes(trx);
+    await actAs(trx, role);
+    if (!known.some((one) => one.hash.equals(hash))) await insertSecret(trx, { tenantId, clientId, hash });
   });
 }

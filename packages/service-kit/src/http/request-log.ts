@@ -1,4 +1,4 @@
-import { userOf } from '@countersign/identity/express';
+import type { Identity } from '@countersign/identity';
 import type { NextFunction, Request, RequestHandler, Response } from 'express';
 import { validate as isUuid, v7 as uuidv7 } from 'uuid';
 import type { Logger } from '../process/logger.ts';
@@ -67,13 +67,20 @@ export const adoptRequestId: RequestHandler = (req, res, next) => {
 };
 
 /**
- * Adds the user, tenant and role to the log line, and keeps the response out of shared caches. Mount it after
- * `requireIdentity('user')`.
+ * Adds the user or machine, the tenant and the actor to the log line, and keeps the response out of shared caches. Mount it
+ * after `requireIdentity`.
  */
 export const describeCaller: RequestHandler = (req, res, next) => {
-  const { tenantId, userId, role } = userOf(req);
-  addToLog(res, { tenant_id: tenantId, user_id: userId, role });
+  addToLog(res, callerFields(req.identity));
   // The same path returns a different response to each user, so a cache must not share it.
   res.set('cache-control', 'private, no-cache');
   next();
 };
+
+function callerFields(identity: Identity): Record<string, unknown> {
+  const actor = identity.context.act && { actor: identity.context.act.sub };
+  if (identity.kind === 'user')
+    return { tenant_id: identity.tenantId, user_id: identity.userId, role: identity.role, ...actor };
+  if (identity.kind === 'client') return { tenant_id: identity.tenantId, client_id: identity.clientId, ...actor };
+  throw new Error(`the identity is a ${identity.kind}, not a user or a machine`);
+}

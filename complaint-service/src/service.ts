@@ -63,6 +63,13 @@ export async function start(
       reach: config.COMPLAINTS_WEBHOOK_REACH,
     },
   };
+  try {
+    await seed(flows, seeded);
+  } catch (error) {
+    await feed.end();
+    await db.close();
+    throw error;
+  }
   const stopBackground = await startBackground(flows, logger);
   const running = serveBehindGateway({
     name,
@@ -75,10 +82,7 @@ export async function start(
     async beforeDrain() {
       await Promise.all([feed.end(), stopBackground()]);
     },
-    async createApp(parts) {
-      await seed(flows, seeded);
-      return createApp(parts, flows);
-    },
+    createApp: (parts) => createApp(parts, flows),
   });
   return running.catch(async (error: unknown) => {
     // The database is closed by now, so that stopping may fail too. The first error is the reason.

@@ -1,7 +1,14 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { databases, people, type ThrowAway, tenants } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
+import { v7 as uuidv7 } from 'uuid';
+import { createAttachmentStore } from '../src/files/attachment-store.ts';
+import { createRandom } from '../src/seed/random.ts';
 import { seedTenant } from '../src/seed/seed-complaints.ts';
+import { seedImages } from '../src/seed/seed-images.ts';
 import { complaintsDatabase } from '../src/store/database.ts';
 import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
 import { asUser, type Trx } from '../src/store/scope.ts';
@@ -54,6 +61,16 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
       expect(values(kept)).toEqual(values(rows));
       expect((await trx.selectFrom('statistics_times').selectAll().execute()).length).toBeGreaterThan(5);
     });
+  });
+
+  test('has pictures, which are stored like those of clients', async () => {
+    const files = mkdtempSync(join(tmpdir(), 'countersign-seed-'));
+    const parts = { db: made.db, newId: uuidv7, now: () => wanted.now, files: createAttachmentStore(files) };
+    await seedImages({ ...parts, attachmentSpace: 1e8 }, createRandom(1), { stories, images: 2 });
+    const attached = await read((trx) => trx.selectFrom('attachments').selectAll().execute());
+    expect(attached).toHaveLength(2);
+    expect(attached[0]).toMatchObject({ media_type: 'image/png', width: 320, height: 320 });
+    rmSync(files, { recursive: true });
   });
 
   test('is the same for the same seed, and written once', async () => {

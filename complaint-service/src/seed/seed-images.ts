@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import sharp from 'sharp';
-import { attachFile } from '../flows/attachments/attach-file.ts';
-import type { FlowParts } from '../flows/parts.ts';
+import { attachFile, type UploadParts } from '../flows/attachments/attach-file.ts';
 import type { Random } from './random.ts';
 import type { Story } from './story.ts';
 
@@ -9,7 +8,7 @@ const size = 320;
 
 /** Attaches a drawn picture to some of the complaints, as the people who filed them. */
 export async function seedImages(
-  parts: FlowParts,
+  parts: UploadParts,
   random: Random,
   { stories, images }: Readonly<{ stories: readonly Story[]; images: number }>,
 ): Promise<void> {

@@ -20,6 +20,9 @@ export type Upload = Readonly<{
   body: Readable;
 }>;
 
+/** What an upload needs of the service. */
+export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'attachmentSpace'>;
+
 /**
  * Stores a file and its row. Access is checked before the body is read, and again with the row: the body may take
  * minutes.
@@ -27,7 +30,7 @@ export type Upload = Readonly<{
  * @throws AppError `not_found`, `unknown_comment`, `too_many_attachments` or `attachment_space_full`, and what
  * `AttachmentStore.receive` throws.
  */
-export async function attachFile(parts: FlowParts, user: UserIdentity, upload: Upload): Promise<Attachment> {
+export async function attachFile(parts: UploadParts, user: UserIdentity, upload: Upload): Promise<Attachment> {
   const { db, files, newId } = parts;
   await asUser(db, user, (trx) => admit(trx, user, upload, 'read'));
   const file = await files.receive(upload.body, maxFileBytes);
@@ -63,7 +66,7 @@ async function admit(
 
 async function addRow(
   trx: Trx,
-  parts: FlowParts,
+  parts: UploadParts,
   user: UserIdentity,
   { id, file, upload }: Readonly<{ id: string; file: ReceivedFile; upload: Upload }>,
 ): Promise<Attachment> {

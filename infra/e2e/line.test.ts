@@ -443,7 +443,10 @@ describe.each(storesToRunOn())('the whole line on %s', (_name, stores) => {
     expect(await everything.stop('SIGINT')).toBe(0);
     everything = await startEverything(place, { GATEWAY_CONFIG: gatewayConfig });
     const after = await call(`${gateway}/v1/complaints?limit=100`, { token });
-    expect(after.body.items).toEqual(before.body.items);
+    // The complaint-service keeps names for a minute, and the agent has just changed theirs.
+    const withoutNames = (items: unknown) =>
+      (items as Record<string, unknown>[]).map((item) => ({ ...item, assignee_name: null, created_by_name: null }));
+    expect(withoutNames(after.body.items)).toEqual(withoutNames(before.body.items));
     expect(
       (await call(`${gateway}/v1/users/me`, { token: (await logIn(gateway, 'agent@acme.test')).token })).body
         .display_name,

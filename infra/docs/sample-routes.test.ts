@@ -12,7 +12,7 @@ const sample = parse(read('infra/gateway.yaml')) as { routes: { path: string; me
 const served = sample.routes.flatMap(({ path, methods }) => methods.map((method) => callOf(method, path)));
 
 const inTable = (file: string) =>
-  [...read(file).matchAll(/^\| (GET|POST|PUT|PATCH|DELETE) (\/[^\s,]+)/gm)].map(([, method = '', path = '']) =>
+  [...read(file).matchAll(/^\| (GET|POST|PUT|PATCH|DELETE) (\/[^\s,;]+)/gm)].map(([, method = '', path = '']) =>
     callOf(method, path),
   );
 

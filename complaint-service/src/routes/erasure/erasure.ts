@@ -56,7 +56,7 @@ export const changeRetentionEndpoint = endpoint({
   path: '/v1/complaints/retention',
   operationId: 'changeRetention',
   summary: 'Change how long finished complaints are kept',
-  body: z.strictObject(policyFields),
+  body: z.strictObject(policyFields).meta({ examples: [{ closed_days: 730, action: 'anonymise', texts: 'remove' }] }),
   responses: { 200: policy },
   errors: [],
 });
@@ -69,7 +69,7 @@ export const erasePersonEndpoint = endpoint({
   summary: 'Erase a person from all complaints',
   description:
     'Removes their name, contact and attachments, and their texts unless the policy keeps them. It runs in the background. Disable the account first: what they do later is recorded again.',
-  body: z.strictObject({ user_id: idField }),
+  body: z.strictObject({ user_id: idField }).meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
   responses: { 202: erasure },
   errors: [],
 });

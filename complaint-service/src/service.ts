@@ -63,30 +63,21 @@ export async function start(
       reach: config.COMPLAINTS_WEBHOOK_REACH,
     },
   };
-  try {
-    await seed(flows, seeded);
-  } catch (error) {
-    await feed.end();
-    await db.close();
-    throw error;
-  }
-  const stopBackground = await startBackground(flows, logger);
-  const running = serveBehindGateway({
+  let stopBackground = async () => {};
+  return serveBehindGateway({
     name,
     port: config.COMPLAINTS_PORT,
     config,
     logger,
-    database: db,
+    // Background work uses the database, so it ends first: also when the service fails to start.
+    database: { ...db, close: () => stopBackground().then(db.close) },
     streams: isUpload,
     upgrade: eventSocket(flows, logger),
-    async beforeDrain() {
-      await Promise.all([feed.end(), stopBackground()]);
+    beforeDrain: () => feed.end(),
+    async createApp(parts) {
+      await seed(flows, seeded);
+      stopBackground = await startBackground(flows, logger);
+      return createApp(parts, flows);
     },
-    createApp: (parts) => createApp(parts, flows),
-  });
-  return running.catch(async (error: unknown) => {
-    // The database is closed by now, so that stopping may fail too. The first error is the reason.
-    await Promise.allSettled([stopBackground()]);
-    throw error;
   });
 }

@@ -1,12 +1,14 @@
 import { rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { z } from 'zod';
-import { views } from '../src/admin/console/console-data.ts';
-import { consolePages } from '../src/admin/console/console-pages.ts';
+import { type ConsoleData, views } from '../src/admin/console/console-data.ts';
+import { consolePages, frameFor } from '../src/admin/console/console-pages.ts';
+import { layout, type Page } from '../src/admin/console/pages/layout.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const csp =
   "default-src 'none';style-src 'self';script-src 'self';img-src 'self';connect-src 'self';form-action 'self';base-uri 'none';frame-ancestors 'none'";
+const assets = { style: '/s', script: '/j', icon: '/i' };
 const secretQuery = 'hunter2-in-the-query';
 
 describe('the console', () => {
@@ -92,6 +94,36 @@ describe('the console', () => {
     const text = await page('/console/requests');
     expect(text).toContain('/&lt;script&gt;alert(1)&lt;/script&gt;');
     expect(text).not.toContain('<script>alert');
+  });
+
+  test('escapes every text of every page, whatever it is', async () => {
+    const hostile = `"'><img src=x onerror=alert(1)>\u202e`;
+    const poison = (value: unknown): unknown => {
+      // Times are the gateway's own.
+      if (typeof value === 'string') return /^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(value) ? value : hostile;
+      if (Array.isArray(value)) return value.map(poison);
+      if (typeof value !== 'object' || value === null) return value;
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, poison(inner)]));
+    };
+    const data: ConsoleData = {
+      workers: () => [1],
+      explain: () => Promise.reject(new Error('not asked')),
+      read: async ({ endpoint }, query) =>
+        poison(await json(endpoint.path.replace(':name', query.name ?? '').replace(':id', query.id ?? ''))) as never,
+    };
+    for (const { path, page: pageOf } of consolePages) {
+      const query = { name: 'things', id: refusedId, q: hostile, user: hostile, path: hostile, headers: hostile };
+      const made = await pageOf({ data, nowMs: Date.now(), query });
+      const frame = await frameFor({ data, version: hostile, nowMs: Date.now(), assets, path: '/', query });
+      const { text } = layout(made as Page, frame);
+      expect([path, text.includes('<img src=x'), text.includes(`"'>`), text.includes('\u202e')]).toEqual([
+        path,
+        false,
+        false,
+        false,
+      ]);
+      expect([path, text.includes('&lt;img src=x')]).toEqual([path, true]);
+    }
   });
 
   test('contains no query and no token', async () => {

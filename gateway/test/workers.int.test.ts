@@ -93,6 +93,21 @@ describe(`a gateway with ${workers} workers`, () => {
     expect(broken).toMatchObject({ status: 400, code: 'invalid_request' });
   });
 
+  test('adds up all of them in the console, and shows each alone', async () => {
+    const read = async (path: string) => JSON.parse(await (await fetch(place.adminUrl + path)).text());
+    const { processes } = await read('/api/workers');
+    expect(processes.map(({ worker }: { worker: number }) => worker)).toEqual([1, 2, 3]);
+    const requestsOf = async (query: string) => (await read(`/api/routes/things${query}`)).route.requests;
+    const each = await Promise.all(['?worker=1', '?worker=2', '?worker=3'].map(requestsOf));
+    expect(await requestsOf('')).toBe(each.reduce((sum, count) => sum + count, 0));
+    expect(Math.min(...each)).toBeGreaterThan(0);
+    expect((await fetch(`${place.adminUrl}/api/routes?worker=4`)).status).toBe(404);
+    expect(await (await fetch(place.adminUrl)).text()).toContain('<option value="3"');
+    const body = new URLSearchParams({ method: 'GET', path: '/v1/things/1', role: 'agent' });
+    const explained = await fetch(`${place.adminUrl}/console/explain`, { method: 'POST', body });
+    expect([explained.status, (await explained.text()).includes('x-user-role')]).toEqual([200, true]);
+  });
+
   test('applies a new configuration in all of them on SIGHUP, and no bad one', async () => {
     const hash = async () => (await metric('countersign_config_info')).map(({ labels, value }) => `${labels} ${value}`);
     const [before = ''] = await hash();

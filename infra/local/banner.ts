@@ -35,7 +35,7 @@ export function banner(settings: Settings, demo: Demo | undefined): string {
     lines.push('', 'Paste these: log in, file a complaint, list complaints.', '');
     lines.push(...firstLines(url, first.email, demo.password), '');
   }
-  lines.push(`All calls: ${url}/docs`);
+  lines.push(`All calls: ${url}/docs`, `Console for operators: http://127.0.0.1:${settings.ports.GATEWAY_ADMIN_PORT}/`);
   lines.push(`Data, keys and logs: ${settings.home}`, 'Ctrl-C stops everything.');
   return lines.join('\n');
 }

@@ -41,7 +41,10 @@ export function stagesOf(
     if (at > endsAt) return { stage: name, verdict: 'not reached', notes: [], rules: [] };
     const ends = at === endsAt;
     const outcome = !ends ? 'passes' : answered === undefined ? 'refuses' : 'answers';
-    const why = ends && refusal !== undefined ? [`${refusal.code}${refusal.why ? `: ${refusal.why}` : ''}`] : [];
+    // The rules say it themselves.
+    const isTold = name === 'authorize' && explanation.rules.length > 0;
+    const why =
+      ends && refusal !== undefined && !isTold ? [`${refusal.code}${refusal.why ? `: ${refusal.why}` : ''}`] : [];
     return {
       stage: name,
       verdict: outcome,

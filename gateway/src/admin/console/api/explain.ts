@@ -151,7 +151,7 @@ function answerOf({ question, explanation, report, refused }: Known): ExplainAns
       status: refusal === undefined ? (explanation.status ?? null) : errorTable[refusal.code].status,
       code: refusal?.code ?? null,
       title: refusal === undefined ? null : errorTable[refusal.code].title,
-      why: refusal?.why || null,
+      why: refusal === undefined ? null : (whyOf(refusal, explanation) ?? null),
     },
     stages: stagesOf(explanation, tokenRefusal),
     route: route?.name ?? null,
@@ -161,6 +161,10 @@ function answerOf({ question, explanation, report, refused }: Known): ExplainAns
     responds: answered.map(([name, value]) => [name, value]),
   };
 }
+
+/** What the stage said, or the rule that refuses. */
+const whyOf = ({ code, why }: Readonly<{ code: Code; why: string | undefined }>, { rules }: Explanation) =>
+  why || rules.find(({ refusal }) => refusal === code)?.why;
 
 /** The fields that describe a token. */
 const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'issuer', 'bound'] as const;

@@ -15,8 +15,11 @@ export const eventTable = (events: readonly EventItem[], nowMs: number): Html =>
         cell: ({ kind, name, worker }) =>
           html`${kind} <span class="long">${name}</span>${worker === null ? '' : html` <span class="since">worker ${worker}</span>`}`,
       },
-      { label: 'Change', cell: ({ from, to }) => html`<span class="change">${from} → ${pill(to)}</span>` },
-      { label: 'Why', cell: ({ why }) => why ?? '' },
+      {
+        label: 'Change',
+        cell: ({ from, to, why }) =>
+          html`<span class="change">${from} → ${pill(to)}</span>${why === null ? '' : html` <span class="why">${why}</span>`}`,
+      },
     ],
     events,
     'Nothing changed since the start.',

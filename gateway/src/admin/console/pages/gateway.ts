@@ -6,7 +6,7 @@ import { eventTable } from './events.ts';
 import { ago, bytes, duration, exact, forTime, number, rate } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
-import { code, facts, pill, routeLink, section, stateSince, table } from './parts.ts';
+import { code, facts, pill, section, stateSince, table } from './parts.ts';
 
 /** Reloads: whether the last file is in force, and what each reload changed. */
 export function reloadsPage({ file, state, in_force, reloads }: ReloadList, nowMs: number): Page {
@@ -37,7 +37,7 @@ function reloadPart({ at, result, hash, problems, changed_routes, changes }: Rel
 ${problems.length === 0 ? '' : html`<ul class="problems">${problems.map((problem) => html`<li>${code(problem)}</li>`)}</ul>`}
 ${changes.map(
   ({ route, change, keys }) =>
-    html`<details><summary>${change === 'removed' ? route : routeLink(route)} ${pill(change, change === 'removed' ? 'warn' : 'quiet')}</summary><div class="diff">${keys.map(
+    html`<details><summary>${route} ${pill(change, change === 'removed' ? 'warn' : 'quiet')}</summary><div class="diff">${keys.map(
       ({ key, before, after }) =>
         html`${before === null ? '' : html`<p class="del"><span class="sign">−</span> ${key}: ${before}</p>`}${after === null ? '' : html`<p class="ins"><span class="sign">+</span> ${key}: ${after}</p>`}`,
     )}</div></details>`,

@@ -25,7 +25,8 @@ const faults = [
 export type TrafficCharts = Readonly<{ requests: Html; failures: Html; latency: Html }>;
 
 /** Requests by class, failures by fault, and latency, over the last hour. */
-export function trafficCharts(traffic: TrafficView): TrafficCharts {
+export function trafficCharts(whole: TrafficView): TrafficCharts {
+  const traffic = sinceFirstRequest(whole);
   const { start, step_sec, responses, failures, last_minute } = traffic;
   const size = responses['2xx'].length / joined(responses['2xx']).length;
   const stepSec = step_sec * size;
@@ -61,6 +62,29 @@ export function trafficCharts(traffic: TrafficView): TrafficCharts {
       format: (ms) => (ms === 0 ? '0' : milliseconds(ms)),
       summary: `in the last minute, half of the requests took up to ${milliseconds(p50)}, 95 % up to ${milliseconds(p95)}, 99 % up to ${milliseconds(p99)}`,
     }),
+  };
+}
+
+const shortestMs = 300_000;
+
+/** Leaves out the time before the first request, so that the charts of a young gateway are not empty. */
+function sinceFirstRequest(traffic: TrafficView): TrafficView {
+  const { start, step_sec, responses, failures, durations } = traffic;
+  const lists = Object.values(responses);
+  const length = responses['2xx'].length;
+  const first = responses['2xx'].findIndex((_, at) => lists.some((list) => (list[at] ?? 0) > 0));
+  const from = Math.max(0, Math.min(first === -1 ? length : first, length - shortestMs / 1000 / step_sec));
+  const cut = <Name extends string>(all: Readonly<Record<Name, number[]>>) =>
+    Object.fromEntries(Object.entries<number[]>(all).map(([name, list]) => [name, list.slice(from)])) as Record<
+      Name,
+      number[]
+    >;
+  return {
+    ...traffic,
+    start: new Date(Date.parse(start) + from * step_sec * 1000).toISOString(),
+    responses: cut(responses),
+    failures: cut(failures),
+    durations: { ...durations, counts: durations.counts.map((list) => list.slice(from)) },
   };
 }
 

@@ -1,0 +1,31 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { escapeHtml, html } from './html.ts';
+
+test('escapes every value, in elements and in attributes', () => {
+  const text = `<b title="x">&'\``;
+  expect(html`<p title="${text}">${text}</p>`.text).toBe(
+    '<p title="&lt;b title=&quot;x&quot;&gt;&amp;&#39;&#96;">&lt;b title=&quot;x&quot;&gt;&amp;&#39;&#96;</p>',
+  );
+});
+
+test('puts in the result of another template, and lists of them, as they are', () => {
+  const items = ['<1>', '2'].map((one) => html`<li>${one}</li>`);
+  expect(html`<ul>${items}</ul>`.text).toBe('<ul><li>&lt;1&gt;</li><li>2</li></ul>');
+});
+
+test('writes nothing for what is missing, but a zero', () => {
+  expect(html`<p>${undefined}${null}${false}${true}${''}${0}</p>`.text).toBe('<p>0</p>');
+});
+
+test('shows characters that would hide or turn a name', () => {
+  expect(escapeHtml('user\u202egnp.exe\u200b\u0000')).toBe('user\\u202egnp.exe\\u200b\\u0000');
+});
+
+test('no text leaves its element or its attribute', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      expect(html`${text}`.text).not.toMatch(/[<>"'`]|&(?!(?:amp|lt|gt|quot|#39|#96);)/);
+    }),
+  );
+});

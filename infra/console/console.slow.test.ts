@@ -1,0 +1,241 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { eventually } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import axe from 'axe-core';
+import type { Browser, Page } from 'playwright-core';
+import type { GatewayUnderTest } from '../../gateway/test/gateway-under-test.ts';
+import { openBrowser, watchPage } from './browser.ts';
+import { hostile, hostileSite } from './hostile-site.ts';
+
+const sizes = [
+  { width: 360, height: 740 },
+  { width: 768, height: 1024 },
+  { width: 1440, height: 900 },
+] as const;
+const paths = [
+  '/',
+  '/console/routes',
+  '/console/routes/things',
+  '/console/requests',
+  '/console/requests/:id',
+  '/console/explain',
+  '/console/upstreams',
+  '/console/issuers',
+  '/console/revocations',
+  '/console/limits',
+  '/console/reloads',
+  '/console/certificates',
+  '/console/workers',
+];
+
+type Finding = Readonly<{ id: string; nodes: readonly Readonly<{ html: string; failureSummary?: string }>[] }>;
+
+describe('the console in Chromium', () => {
+  let gateway: GatewayUnderTest;
+  let browser: Browser;
+  let origin: string;
+  let refusedId: string;
+  beforeAll(async () => {
+    browser = await openBrowser();
+    gateway = await hostileSite();
+    origin = `http://127.0.0.1:${gateway.running.ports.admin}`;
+    const refused = JSON.parse(await (await fetch(`${origin}/api/requests?code=insufficient_role`)).text());
+    refusedId = refused.requests[0].id;
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await gateway?.close();
+  });
+
+  const urlOf = (path: string) => origin + path.replace(':id', refusedId);
+  /** Opens a page, and checks afterwards that nothing was wrong with it. */
+  async function onPage(options: Parameters<Browser['newPage']>[0], use: (page: Page) => Promise<void>): Promise<void> {
+    const page = await browser.newPage(options);
+    const complaints = watchPage(page, origin);
+    await use(page);
+    expect(complaints).toEqual([]);
+    await page.close();
+  }
+  async function findings(page: Page): Promise<readonly Finding[]> {
+    await page.addScriptTag({ content: axe.source });
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const { violations } = (await page.evaluate(`axe.run(document, { runOnly: ${JSON.stringify(tags)} })`)) as {
+      violations: readonly Finding[];
+    };
+    return violations.map(({ id, nodes }) => ({
+      id,
+      nodes: nodes.map(({ html, failureSummary = '' }) => ({ html, failureSummary })),
+    }));
+  }
+
+  describe.each(sizes)('at $width by $height', (viewport) => {
+    test.each(['light', 'dark'] as const)(
+      '%s: no finding of axe, and nothing wider than the screen',
+      async (colorScheme) => {
+        // Only axe itself, which the test puts into the page, needs the policy out of its way.
+        await onPage({ viewport, colorScheme, bypassCSP: true }, async (page) => {
+          for (const path of paths) {
+            await page.goto(urlOf(path));
+            const overflow = await page.evaluate(
+              'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+            );
+            expect([path, await findings(page), overflow]).toEqual([path, [], 0]);
+          }
+        });
+      },
+    );
+
+    test('no page breaks its policy, or runs what a client or a file put into it', async () => {
+      await onPage({ viewport }, async (page) => {
+        for (const path of paths) {
+          const response = await page.goto(urlOf(path));
+          expect([path, response?.status()]).toEqual([path, 200]);
+          expect([path, await page.locator('main img, main script, main iframe').count()]).toEqual([path, 0]);
+        }
+      });
+    });
+
+    test('every control is reached by the keyboard, with a visible focus', async () => {
+      await onPage({ viewport }, async (page) => {
+        for (const path of paths) {
+          await page.goto(urlOf(path));
+          // A refresh would exchange the controls meanwhile.
+          const live = page.getByRole('button', { name: 'Live' });
+          if (await live.isVisible()) await live.click();
+          expect([path, await unreached(page)]).toEqual([path, []]);
+        }
+      });
+    });
+  });
+
+  test('the menu of a narrow screen opens, leads to a page and closes by keyboard alone', async () => {
+    await onPage({ viewport: sizes[0] }, async (page) => {
+      await page.goto(origin);
+      await page.getByRole('button', { name: 'Menu' }).focus();
+      await page.keyboard.press('Enter');
+      const entry = page.locator('#nav').getByRole('link', { name: 'Upstreams' });
+      expect(await entry.isVisible()).toBe(true);
+      await page.keyboard.press('Escape');
+      expect(await entry.isVisible()).toBe(false);
+      await page.keyboard.press('Enter');
+      await entry.focus();
+      await page.keyboard.press('Enter');
+      await page.waitForURL('**/console/upstreams');
+    });
+  });
+
+  test('shows why a request got 403 within two clicks of the overview', async () => {
+    await onPage({ viewport: sizes[2] }, async (page) => {
+      await page.goto(origin);
+      await page.getByRole('link', { name: 'All refusals' }).click();
+      await page
+        .getByRole('row', { name: /insufficient_role/ })
+        .first()
+        .getByRole('link')
+        .first()
+        .click();
+      await page.getByText("the caller's role is agent").waitFor();
+    });
+  });
+
+  test('names the upstream that is out, since when and why, on the overview', async () => {
+    await onPage({ viewport: sizes[2] }, async (page) => {
+      await page.goto(origin);
+      const item = page.getByRole('listitem').filter({ hasText: 'Upstream down' });
+      await item.getByText('out').waitFor();
+      expect(await item.getByRole('time').count()).toBe(1);
+      expect(await item.textContent()).toMatch(/for \d.*health check: ECONNREFUSED/);
+    });
+  });
+
+  test('explains a token that is typed in, and shows it nowhere afterwards', async () => {
+    await onPage({ viewport: sizes[2] }, async (page) => {
+      const token = await gateway.issuer.accessToken({ role: 'agent' });
+      await page.goto(
+        `${origin}/console/explain?method=GET&path=${encodeURIComponent(`/v1/things/${encodeURI(hostile)}`)}`,
+      );
+      await page.getByLabel('Path and query').fill('/v1/admin');
+      await page.getByLabel('Access token').fill(token);
+      await page.getByRole('button', { name: 'Explain' }).click();
+      await page.getByText('insufficient_role').first().waitFor();
+      expect(page.url()).toBe(`${origin}/console/explain`);
+      expect(await page.getByLabel('Access token').inputValue()).toBe('');
+      expect(await page.content()).not.toContain(token.slice(token.lastIndexOf('.') + 1));
+    });
+  });
+
+  test('refreshes by itself, keeps what is typed, and can be paused', async () => {
+    await onPage({ viewport: sizes[2] }, async (page) => {
+      await page.goto(`${origin}/console/requests`);
+      const made = page.locator('.made');
+      const before = await made.textContent();
+      await eventually(async () => expect(await made.textContent()).not.toBe(before), 15_000);
+      await page.getByRole('button', { name: 'Live' }).click();
+      expect(await page.getByRole('button', { name: 'Paused' }).getAttribute('aria-pressed')).toBe('false');
+      await page.getByRole('button', { name: 'Paused' }).click();
+      await page.getByLabel('Request id').fill(hostile);
+      const request = page.waitForResponse(`${origin}/console/requests**`);
+      await page.keyboard.press('Enter');
+      await request;
+      expect(await page.getByLabel('Request id').inputValue()).toBe(hostile);
+    });
+  });
+
+  test('works without script', async () => {
+    await onPage({ viewport: sizes[0], javaScriptEnabled: false }, async (page) => {
+      await page.goto(origin);
+      expect(await page.locator('#live').isVisible()).toBe(false);
+      await page.getByRole('button', { name: 'Menu' }).click();
+      await page.locator('#nav').getByRole('link', { name: 'Routes' }).click();
+      await page.getByLabel('Search').fill('limited-user');
+      await page.getByRole('button', { name: 'Search' }).click();
+      await page.getByRole('link', { name: 'limited-user' }).click();
+      expect(await page.getByRole('heading', { level: 1 }).textContent()).toBe('Route limited-user');
+    });
+  });
+
+  test('a page of another site can neither read it, frame it nor post to it', async () => {
+    const site = createServer((_request, response) => response.end('<!doctype html><title>evil</title>'));
+    site.listen(0, '127.0.0.1');
+    await once(site, 'listening');
+    const other = await browser.newPage();
+    await other.goto(`http://localhost:${(site.address() as AddressInfo).port}`);
+    const outcome = await other.evaluate(`(async () => {
+      const read = await fetch('${origin}/api/requests').then(() => 'read', () => 'refused');
+      const body = new URLSearchParams({ method: 'GET', path: '/' });
+      await fetch('${origin}/console/explain', { method: 'POST', mode: 'no-cors', body }).catch(() => {});
+      const frame = document.body.appendChild(document.createElement('iframe'));
+      frame.src = '${origin}/';
+      await new Promise((resolve) => { frame.onload = resolve; });
+      return read;
+    })()`);
+    expect(outcome).toBe('refused');
+    const refused = gateway.log.lines().filter(({ path, method }) => path === '/console/explain' && method === 'POST');
+    expect(refused.at(-1)).toMatchObject({ status: 403, code: 'origin_not_allowed' });
+    const framed = other.frames().find((frame) => frame !== other.mainFrame());
+    expect(await framed?.locator('#main').count()).toBe(0);
+    await other.close();
+    site.close();
+  });
+});
+
+/** Tabs through the page. @returns The controls that never got the focus, or got one that is not visible. */
+async function unreached(page: Page): Promise<readonly string[]> {
+  const list = `[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+    .filter((one) => one.checkVisibility() && !one.disabled)`;
+  const count = Number(await page.evaluate(`(window.controls = ${list}).length`));
+  await page.evaluate(`window.seen = new Set(); document.body.focus()`);
+  for (let press = 0; press < count + 2; press += 1) {
+    await page.keyboard.press('Tab');
+    await page.evaluate(`(() => {
+      const one = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(one);
+      if (outlineStyle !== 'none' && outlineWidth !== '0px') window.seen.add(one);
+    })()`);
+  }
+  return (await page.evaluate(
+    `window.controls.filter((one) => !window.seen.has(one)).map((one) => one.outerHTML.slice(0, 120))`,
+  )) as readonly string[];
+}

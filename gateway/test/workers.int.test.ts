@@ -94,6 +94,8 @@ describe(`a gateway with ${workers} workers`, () => {
   });
 
   test('adds up all of them in the console, and shows each alone', async () => {
+    const token = await place.issuer.accessToken();
+    for (let count = 0; count < 4 * workers; count += 1) expect(await ask('/v1/things/1', token)).toBe(200);
     const read = async (path: string) => JSON.parse(await (await fetch(place.adminUrl + path)).text());
     const { processes } = await read('/api/workers');
     expect(processes.map(({ worker }: { worker: number }) => worker)).toEqual([1, 2, 3]);

@@ -12,7 +12,7 @@ const finished = z
     id: z.string().describe('The `x-request-id`.'),
     at: time.describe('When it ended.'),
     method: z.string(),
-    path: z.string().describe('Without the query.'),
+    path: z.string().describe('Without the query. In a list at most 256 characters.'),
     status: z.int().describe('0: the client left before the response started.'),
     aborted: z.boolean(),
     route: text,
@@ -91,8 +91,14 @@ function newest(items: readonly RequestItem[], query: ViewQuery): RequestItem[] 
   return items
     .filter((item) => fits(item, query))
     .sort((a, b) => (a.at < b.at ? 1 : -1))
-    .slice(0, maxRequests);
+    .slice(0, maxRequests)
+    .map((item) => ({ ...item, path: shortened(item.path) }));
 }
+
+/** A path can have 16 KiB, which 1,000 rows would repeat. */
+const maxListedPath = 256;
+const shortened = (path: string): string =>
+  path.length > maxListedPath ? `${path.slice(0, maxListedPath - 1)}…` : path;
 
 function fits(item: RequestItem, { route, status, code, user, tenant, id, outcome }: ViewQuery): boolean {
   const is = (wanted: string | undefined, value: string | null) => !wanted || wanted === value;

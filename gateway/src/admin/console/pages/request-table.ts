@@ -15,7 +15,7 @@ export function requestTable(requests: readonly RequestItem[], empty: Content): 
         cell: ({ id, method, path }) =>
           requestLink(
             id,
-            html`<span class="method">${method || '–'}</span> <span class="path">${path || 'unreadable'}</span>`,
+            html`<span class="method">${method || '–'}</span> <span class="path one-line">${path || 'unreadable'}</span>`,
           ),
       },
       { label: 'Status', cell: statusOf },

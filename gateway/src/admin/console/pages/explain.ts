@@ -8,14 +8,14 @@ import { moodOfStatus } from './request-table.ts';
 /** What was wrong with the form. */
 export type FormError = Readonly<{ path: string; message: string }>;
 
-/** The form, and the answer to it. The token is never written into the page. */
+/** The form, and the answer to it, or what is wrong with the form: the browser scrolls to `#answer`. The token is never written into the page. */
 export function explainPage(asked: ViewQuery, answer?: ExplainAnswer, errors: readonly FormError[] = []): Page {
   return {
     title: 'Explain',
     place: '/console/explain',
     live: false,
     body: html`<p class="lead">Shows how the gateway would handle a request, decided by the engine that serves: the configuration, keys and revocations of now. Nothing is sent, and no limit is counted.</p>
-<div class="explain">${form(asked, errors)}<div class="answer" id="answer">${answer === undefined ? invitation : answerOf(answer)}</div></div>`,
+<div class="explain">${form(asked, errors)}<div class="answer" ${errors.length === 0 ? html`id="answer"` : ''}>${answer === undefined ? invitation : answerOf(answer)}</div></div>`,
   };
 }
 
@@ -29,8 +29,8 @@ function form(asked: ViewQuery, errors: readonly FormError[]): Html {
   };
   const input = (name: string, more: Content = '') =>
     html`<input id="${name}" name="${name}" value="${asked[name] ?? ''}" autocomplete="off" autocapitalize="off" spellcheck="false" ${errorOf(name) === undefined ? '' : html`aria-invalid="true" aria-describedby="${name}-error"`} ${more}>`;
-  return html`<form class="card form" method="post" action="/console/explain" autocomplete="off">
-${errors.length === 0 ? '' : html`<p class="error" role="alert">${errors.length === 1 ? 'One field needs a change.' : `${errors.length} fields need a change.`}</p>`}
+  return html`<form class="card form" method="post" action="/console/explain#answer" autocomplete="off">
+${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field needs a change.' : `${errors.length} fields need a change.`}</p>`}
 <div class="pair">${field('method', 'Method', input('method', html`required size="7"`))}${field('path', 'Path and query', input('path', html`required`))}</div>
 <fieldset><legend>The caller has a token</legend>${field(
     'token',

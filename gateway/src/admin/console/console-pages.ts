@@ -30,6 +30,8 @@ type ConsolePage = Readonly<{
   path: string;
   /** @returns Undefined when there is no such thing. */
   page(asked: Asked): Promise<Page | undefined>;
+  /** Says why there may be no such thing. */
+  missing?(query: ViewQuery): string;
 }>;
 
 /** Of a view that every gateway has. */
@@ -52,6 +54,7 @@ export const consolePages: readonly ConsolePage[] = [
       if (route === undefined) return undefined;
       return routePage(route, await always(data.read(requestsView, { route: query.name, worker: query.worker })));
     },
+    missing: ({ name = '' }) => `The configuration in force has no route ${name}.`,
   },
   {
     path: '/console/requests',
@@ -63,6 +66,8 @@ export const consolePages: readonly ConsolePage[] = [
       const request = await data.read(requestView, query);
       return request && requestPage(request);
     },
+    missing: ({ id = '' }) =>
+      `Only the last requests and the last refusals are kept, until the gateway restarts. Search the log for ${id}.`,
   },
   { path: '/console/explain', page: async ({ query: { token: _token, ...shown } }) => explainPage(shown) },
   {

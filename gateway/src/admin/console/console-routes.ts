@@ -10,6 +10,7 @@ import { consoleApi } from './openapi.ts';
 import { readAssets } from './pages/assets.ts';
 import { explainPage, type FormError } from './pages/explain.ts';
 import { layout, type Page } from './pages/layout.ts';
+import { notFoundPage } from './pages/not-found.ts';
 
 export type ConsoleRoutesOptions = Readonly<{
   data: ConsoleData;
@@ -51,7 +52,7 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
     const frame = await frameFor({ data, version, nowMs: nowMs(), assets: urls, path: req.path, query: queryOf(req) });
     res.status(status).type('html').send(layout(page, frame).text);
   };
-  for (const { path, page } of consolePages) {
+  for (const { path, page, missing } of consolePages) {
     if (path === '/console/explain') router.post(path, notStored, refuseCrossSite, parseForm(maxBodyBytes), explain);
     getOnly(
       router,
@@ -59,12 +60,14 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
       notStored,
       async (req, res) => {
         const made = await page({ data, nowMs: nowMs(), query: { ...queryOf(req), ...paramsOf(req) } });
-        if (made === undefined) throw new AppError('not_found');
-        await render(req, res, made);
+        if (made === undefined) await render(req, res, notFoundPage(missing?.(paramsOf(req))), 404);
+        else await render(req, res, made);
       },
       path === '/console/explain' ? 'GET, HEAD, POST' : undefined,
     );
   }
+
+  router.get('/console{/*rest}', notStored, (req, res) => render(req, res, notFoundPage(), 404));
 
   async function explain(req: Request, res: Response): Promise<void> {
     const given = (formBody(req) ?? {}) as ViewQuery;

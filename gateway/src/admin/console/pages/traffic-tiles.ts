@@ -8,8 +8,9 @@ import { trafficCharts } from './traffic-charts.ts';
 export function trafficTiles(traffic: TrafficView): Html {
   const { last_minute, last_hour } = traffic;
   const charts = trafficCharts(traffic);
-  const failed = sum(Object.values(last_minute.failures_per_sec));
-  const failedInHour = sum(Object.values(last_hour.failures));
+  const { caller = 0 } = last_hour.failures;
+  const failed = notByCallers(last_minute.failures_per_sec);
+  const failedInHour = notByCallers(last_hour.failures);
   const { p50, p95, p99 } = last_minute.latency_ms;
   return html`<div class="tiles">${[
     tile('Requests', rate(last_minute.requests_per_sec), 'per second in the last minute', [
@@ -17,7 +18,7 @@ export function trafficTiles(traffic: TrafficView): Html {
       charts.requests,
     ]),
     tile('Failures', percent(failed, last_minute.requests_per_sec), 'of the requests of the last minute', [
-      `${number(failedInHour)} in the last hour, ${percent(failedInHour, last_hour.requests)}`,
+      `${number(failedInHour)} in the last hour, ${percent(failedInHour, last_hour.requests)}. Not counted: ${number(caller)} refused by fault of the caller`,
       charts.failures,
     ]),
     tile('Latency', milliseconds(p50), 'median of the last minute', [
@@ -26,6 +27,10 @@ export function trafficTiles(traffic: TrafficView): Html {
     ]),
   ]}</div>`;
 }
+
+/** A 401, a 404 or a 429 is the caller's fault: it says nothing about the gateway and its services. */
+const notByCallers = ({ caller: _caller, ...others }: Readonly<Record<string, number>>): number =>
+  sum(Object.values(others));
 
 const tile = (label: string, value: string, unit: string, [note, chart]: readonly [Content, Html]): Html =>
   html`<section class="card tile"><h2 class="tile-label">${label}</h2><p class="big">${value} <span class="unit">${unit}</span></p><p class="small">${note}</p>${chart}</section>`;

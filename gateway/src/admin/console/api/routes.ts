@@ -30,7 +30,7 @@ const routeList = z.object({
   total: count.describe('All routes that the search finds.'),
   configured: count,
   offset: count,
-  unmatched: z.object({ requests: count, refused: count }).describe('Requests that matched no route.'),
+  unmatched: count.describe('Requests that were refused because they matched no route.'),
 });
 export type RouteList = z.output<typeof routeList>;
 
@@ -49,13 +49,13 @@ export const routesView = defineView({
     const found = routes.filter((route) => matches(route, q.toLowerCase()));
     const from = Math.max(0, Math.trunc(Number(offset)) || 0);
     const totals = totalsByRoute(sources);
-    const none = totals.get('none') ?? noTotals;
     return {
       routes: found.slice(from, from + pageSize).map((route) => listedOf(route, totals.get(route.name) ?? noTotals)),
       total: found.length,
       configured: routes.length,
       offset: from,
-      unmatched: { requests: none.requests, refused: none.refused },
+      // Of no route are also the requests that the gateway itself answers.
+      unmatched: sources.traffic.refusals.ofRoute('none').get('no_route') ?? 0,
     };
   },
   merge(parts) {
@@ -72,10 +72,7 @@ export const routesView = defineView({
         refused: total(route.name, 'refused'),
         failed: total(route.name, 'failed'),
       })),
-      unmatched: {
-        requests: sum(parts.map(({ unmatched }) => unmatched.requests)),
-        refused: sum(parts.map(({ unmatched }) => unmatched.refused)),
-      },
+      unmatched: sum(parts.map(({ unmatched }) => unmatched)),
     };
   },
 });
@@ -117,7 +114,7 @@ export const routeView = defineView({
         total: 1,
         configured: 1,
         offset: 0,
-        unmatched: { requests: 0, refused: 0 },
+        unmatched: 0,
       })),
       {},
     ) as RouteList;

@@ -21,7 +21,7 @@ export function requestTable(requests: readonly RequestItem[], empty: Content): 
       { label: 'Status', cell: statusOf },
       {
         label: 'Route',
-        cell: ({ route }) => (route === null ? html`<span class="since">none</span>` : routeLink(route)),
+        cell: routeOf,
       },
       { label: 'Caller', cell: callerOf },
       { label: 'Took', kind: 'number', cell: ({ total_ms }) => milliseconds(total_ms) },
@@ -29,6 +29,12 @@ export function requestTable(requests: readonly RequestItem[], empty: Content): 
     requests,
     empty,
   );
+}
+
+/** A request without a route was refused before one matched, or is one of those that the gateway answers. */
+export function routeOf({ route, code }: RequestItem): Html {
+  if (route !== null) return routeLink(route);
+  return html`<span class="since">${code === null ? 'the gateway itself' : 'none'}</span>`;
 }
 
 export function statusOf({ status, code, aborted }: RequestItem): Html {

@@ -3,8 +3,8 @@ import type { ViewQuery } from '../api/view.ts';
 import { exact, milliseconds } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
-import { code, facts, link, pill, routeLink, section } from './parts.ts';
-import { callerOf, requestTable, statusOf } from './request-table.ts';
+import { code, facts, link, pill, section } from './parts.ts';
+import { callerOf, requestTable, routeOf, statusOf } from './request-table.ts';
 
 const fields = [
   ['id', 'Request id'],
@@ -66,11 +66,11 @@ ${why.length === 0 ? '' : facts(why)}</section>`;
 }
 
 function decision(item: RequestItem): (readonly [string, Content])[] {
-  const { id, at, route, rule, upstream, target, attempts, retried_after, error, fault } = item;
+  const { id, at, rule, upstream, target, attempts, retried_after, error, fault } = item;
   return [
     ['Request id', code(id)],
     ['Ended', exact(at)],
-    ['Route', route === null ? 'none' : routeLink(route)],
+    ['Route', routeOf(item)],
     ['Rule evaluated last', rule === null ? '–' : code(rule)],
     ...(fault === null ? [] : [['Fault', fault] as const]),
     ['Upstream', upstream === null ? '–' : link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)],

@@ -16,7 +16,7 @@ export function routesPage({ routes, total, configured, offset, unmatched }: Rou
     body: html`<form class="filters" method="get" action="/console/routes" role="search">
 <label>Search <input type="search" name="q" id="q" value="${q}" placeholder="name, path, rule or upstream"></label>
 <button type="submit">Search</button>${q === '' ? '' : html`<a class="clear" href="/console/routes">Clear</a>`}</form>
-<p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched.requests)} requests matched no route.</p>
+<p class="lead">${number(total)} of ${number(configured)} routes. ${number(unmatched)} requests matched no route.</p>
 ${table('Routes', columns, routes, 'No route has this in its name, path, rules or upstream.')}
 ${pager(routes.length, total, offset, q)}`,
   };

@@ -83,6 +83,19 @@ describe('the console', () => {
     expect(route).toMatchObject({ requests: 4, refused: 1, rules: ['auth: public'] });
     expect(refusals).toMatchObject([{ code: 'rate_limited', fault: 'caller', count: 1 }]);
     expect(traffic.last_hour).toMatchObject({ requests: 4, failures: { caller: 1 } });
+    const text = await page('/console/routes/limited');
+    expect(text).toContain('<p class="big">0 % ');
+    expect(text).toContain('0 in the last hour, 0 %. Not counted: 1 refused by fault of the caller');
+  });
+
+  test("keeps the gateway's own responses apart from requests without a route", async () => {
+    const before = await json('/api/routes');
+    await fetch(`http://127.0.0.1:${gateway.running.ports.internal}/.well-known/jwks.json`);
+    await gateway.ask('/nothing/here');
+    expect((await json('/api/routes')).unmatched).toBe(before.unmatched + 1);
+    const rows = (await page('/console/requests')).split('<tr ');
+    expect(rows.find((row) => row.includes('/.well-known/jwks.json'))).toContain('the gateway itself');
+    expect(rows.find((row) => row.includes('/nothing/here'))).toContain('>none<');
   });
 
   test('shows the callers that have reached a limit', async () => {
@@ -94,6 +107,17 @@ describe('the console', () => {
     const text = await page('/console/requests');
     expect(text).toContain('/&lt;script&gt;alert(1)&lt;/script&gt;');
     expect(text).not.toContain('<script>alert');
+  });
+
+  test('shortens a long path in a list, and shows all of it on its own page', async () => {
+    const path = `/nothing/${'long'.repeat(250)}`;
+    await gateway.ask(path);
+    const { requests } = await json('/api/requests?code=no_route');
+    const listed = requests.find((one: { path: string }) => one.path.startsWith('/nothing/long'));
+    expect(listed.path).toBe(`${path.slice(0, 255)}…`);
+    expect(await page('/console/requests')).not.toContain(path.slice(0, 257));
+    expect((await json(`/api/requests/${listed.id}`)).path).toBe(path);
+    expect(await page(`/console/requests/${listed.id}`)).toContain(path);
   });
 
   test('escapes every text of every page, whatever it is', async () => {
@@ -175,6 +199,7 @@ describe('the console', () => {
     expect(answer.status).toBe(422);
     expect(text).toContain('id="tenant-error"');
     expect(text).toContain('value="/v1/things/&lt;1&gt;"');
+    expect(text.match(/<\w+[^>]* id="answer"/g)).toEqual(['<p class="error" id="answer"']);
   });
 
   test.each([
@@ -219,6 +244,19 @@ describe('the console', () => {
     'has nothing at %s',
     async (path) => expect((await fetch(origin + path)).status).toBe(404),
   );
+
+  test.each([
+    ['/console/requests/none', 'Search the log for none.'],
+    ['/console/routes/none', 'has no route none.'],
+    ['/console/requets', 'no page at this address'],
+    ['/console', 'no page at this address'],
+  ])('%s is a page with the navigation that tells why there is nothing', async (path, why) => {
+    const response = await fetch(origin + path);
+    const text = await response.text();
+    expect([response.status, response.headers.get('cache-control')]).toEqual([404, 'no-store']);
+    expect(text).toContain(why);
+    expect(text).toContain('<a href="/console/requests" >Requests</a>');
+  });
 
   test('shows the problems of a refused file, and the changes of an applied one', async () => {
     await expect(gateway.reload([['path: /v1/admin', 'path: v1/admin']])).rejects.toThrow();

@@ -11,7 +11,8 @@ import type { LoginParts } from '../src/flows/sessions/log-in.ts';
 import { refresh } from '../src/flows/sessions/refresh.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
-import { appendRevocations, pageSize, readFeed } from '../src/store/sessions/revocations.ts';
+import type { Trx } from '../src/store/scope.ts';
+import { appendRevocations, issueTimeSec, pageSize, readFeed } from '../src/store/sessions/revocations.ts';
 import { listOwnSessions } from '../src/store/sessions/sessions.ts';
 import { removeExpired } from '../src/store/upkeep.ts';
 import { caller, codeOf, grantFor, loginParts } from './support/flows.ts';
@@ -125,6 +126,51 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
       expect(items).toHaveLength(3);
       expect(new Set(items.map(({ not_before }) => not_before.getTime())).size).toBe(1);
     }
+  });
+
+  const clientEntry = (clientId = `client-${uuidv7()}`) => ({ kind: 'client', clientId, tenantId: tenant.id }) as const;
+  const asApp = <T>(work: (trx: Trx) => Promise<T>, userId?: string) =>
+    store.db.transaction({ role: roles.app, tenantId: tenant.id, ...(userId !== undefined && { userId }) }, work);
+
+  test('refuses for a client also tokens for a person, issued after a revocation of theirs in this second', async () => {
+    // Three times, because one run may cross the boundary of a second.
+    for (let round = 0; round < 3; round += 1) {
+      const userId = uuidv7();
+      const entry = clientEntry();
+      await revoke(userId);
+      const subject = { tenantId: tenant.id, userId, clientId: entry.clientId };
+      const issuedAtSec = await asApp((trx) => issueTimeSec(trx, subject), userId);
+      const { log, cursor } = await head();
+      await asApp((trx) => appendRevocations(trx, [entry], revocationInForceSec));
+      const [revoked] = await since({ log, cursor });
+      expect(issuedAtSec * 1000).toBeLessThan(revoked?.not_before.getTime() ?? Number.NaN);
+    }
+  });
+
+  test('does not date a client’s next token later for each other client that was revoked before', async () => {
+    const tenantId = uuidv7();
+    const inTenant = <T>(work: (trx: Trx) => Promise<T>) => store.db.transaction({ role: roles.app, tenantId }, work);
+    const end = (clientId: string) =>
+      inTenant((trx) => appendRevocations(trx, [{ kind: 'client', clientId, tenantId }], revocationInForceSec));
+    for (let count = 0; count < 20; count += 1) await end(`client-${uuidv7()}`);
+    const clientId = `client-${uuidv7()}`;
+    await end(clientId);
+    const issuedAtSec = await inTenant((trx) => issueTimeSec(trx, { tenantId, clientId }));
+    expect(issuedAtSec - Date.now() / 1000).toBeLessThanOrEqual(3);
+  });
+
+  test('holds a revocation of a client or tenant for as long as the tokens that it revokes live', async () => {
+    const entry = clientEntry();
+    const { log, cursor } = await head();
+    for (let count = 0; count < 10; count += 1)
+      await asApp((trx) => appendRevocations(trx, [entry], revocationInForceSec));
+    await store.db.transaction({ role: roles.operator }, (trx) =>
+      appendRevocations(trx, [{ kind: 'tenant', tenantId: tenant.id }], revocationInForceSec),
+    );
+    const entries = await since({ log, cursor });
+    expect(entries).toHaveLength(11);
+    for (const { not_before, expires_at } of entries)
+      expect(expires_at.getTime() - not_before.getTime()).toBeGreaterThanOrEqual(revocationInForceSec * 1000);
   });
 
   test('wakes waiting requests', async () => {

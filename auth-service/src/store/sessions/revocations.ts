@@ -8,6 +8,7 @@ import type { Trx } from '../scope.ts';
 
 export const revocationsChannel = 'countersign_revocations';
 export const pageSize = 5_000;
+const rowsPerInsert = 1_000;
 
 export type NewRevocation =
   | Readonly<{ kind: 'session'; sid: string; userId: string; tenantId: string }>
@@ -23,8 +24,9 @@ export type NewRevocation =
  * The lock is held until commit, so numbers appear in the order in which they were given: without it a slow writer's
  * lower number would turn up behind a cursor that has passed it. `not_before` is the next whole second, because `iat`
  * counts whole seconds and every earlier token must be older. For a key it is the end of the entry, because a thief of the
- * key can choose any `iat`. For a tenant or a client it is later than that of every revocation in the tenant: a token issued
- * after such a revocation in the same second carries its `not_before`, and no entry of its session ends it here.
+ * key can choose any `iat`. For a tenant or a client it is later than that of every revocation that `issueTimeSec` counts: a
+ * token issued after such a revocation in the same second carries its `not_before`, and no entry of its session ends it
+ * here. That is a second later than the next whole one even where none is found, because a role does not see all of them.
  *
  * @param inForceSec How long after that a token can live that the entry is about.
  */
@@ -38,24 +40,20 @@ export async function appendRevocations(
   await sql`select pg_notify(${revocationsChannel}, '')`.execute(trx);
   await holdLock(trx, 'revocationLog');
   const notBefore = sql<Date>`date_trunc('second', clock_timestamp()) + interval '1 second'`;
-  const latest = await latestIn(trx, tenantsAmong(entries));
-  const afterOthers = sql<Date>`greatest(${notBefore}, ${latest}::timestamptz + interval '1 second')`;
-  const end = sql<Date>`${notBefore} + make_interval(secs => ${inForceSec}::int)`;
-  const startOf = (entry: NewRevocation) => {
-    if (entry.kind === 'tenant' || entry.kind === 'client') return afterOthers;
-    return entry.kind === 'key' ? end : notBefore;
+  const latest = await latestAmong(trx, entries);
+  const afterOthers = sql<Date>`greatest(${notBefore}, ${latest}::timestamptz) + interval '1 second'`;
+  const timesOf = ({ kind }: NewRevocation) => {
+    const start = kind === 'tenant' || kind === 'client' ? afterOthers : notBefore;
+    const end = sql<Date>`${start} + make_interval(secs => ${inForceSec}::int)`;
+    return { not_before: kind === 'key' ? end : start, expires_at: end };
   };
-  await trx
-    .insertInto('revocations')
-    .values(
-      all.map((entry) => ({
-        kind: entry.kind,
-        ...subjectOf(entry),
-        not_before: startOf(entry),
-        expires_at: end,
-      })),
-    )
-    .execute();
+  const rows = all.map((entry) => ({ kind: entry.kind, ...subjectOf(entry), ...timesOf(entry) }));
+  // A statement takes at most 65,535 parameters.
+  for (let from = 0; from < rows.length; from += rowsPerInsert)
+    await trx
+      .insertInto('revocations')
+      .values(rows.slice(from, from + rowsPerInsert))
+      .execute();
 }
 
 /** With a session ends what its person delegated from it. Read under the lock of the session: a consent waits for it. */
@@ -64,19 +62,27 @@ async function delegatedEntries(trx: Trx, entries: readonly NewRevocation[]): Pr
   return (await delegatedFrom(trx, sids)).map((delegation) => ({ kind: 'session', ...delegation }));
 }
 
-const tenantsAmong = (entries: readonly NewRevocation[]): readonly string[] =>
-  entries.flatMap((entry) => (entry.kind === 'tenant' || entry.kind === 'client' ? [entry.tenantId] : []));
-
-/** Read once for all tenants: a read for each of thousands of tenants would scan all users' entries each time. */
-async function latestIn(trx: Trx, tenantIds: readonly string[]): Promise<Date | null> {
-  if (tenantIds.length === 0) return null;
+/**
+ * The latest `not_before` that a token of these tenants or clients may carry. Read once for all tenants: a read for each of
+ * thousands of tenants would scan all users' entries each time.
+ */
+async function latestAmong(trx: Trx, entries: readonly NewRevocation[]): Promise<Date | null> {
+  const tenants = entries.flatMap((entry) => (entry.kind === 'tenant' ? [entry.tenantId] : []));
+  const clients = entries.flatMap((entry) => (entry.kind === 'client' ? [entry] : []));
+  const concerned = [...tenants, ...clients.map(({ tenantId }) => tenantId)];
+  if (concerned.length === 0) return null;
   const { latest } = await trx
     .selectFrom('revocations')
     .select(sql<Date | null>`max(not_before)`.as('latest'))
     .where((is) =>
       is.or([
         is('kind', '=', 'user'),
-        is.and([is('kind', 'in', ['member', 'tenant', 'client']), is('tenant_id', 'in', [...tenantIds])]),
+        is.and([is('kind', 'in', ['member', 'tenant']), is('tenant_id', 'in', concerned)]),
+        ...(tenants.length === 0 ? [] : [is.and([is('kind', '=', 'client'), is('tenant_id', 'in', tenants)])]),
+        // Not those of other clients: each entry would push the tokens of the next client a second further ahead.
+        ...clients.map(({ tenantId, clientId }) =>
+          is.and([is('kind', '=', 'client'), is('tenant_id', '=', tenantId), is('client_id', '=', clientId)]),
+        ),
       ]),
     )
     .executeTakeFirstOrThrow();

@@ -60,6 +60,11 @@ export const errors = {
     title: 'The scope is malformed, or is more than the client may have.',
   },
   target_not_offered: { status: 400, fault: 'caller', title: 'No token is issued for this audience or resource.' },
+  too_many_delegations: {
+    status: 409,
+    fault: 'caller',
+    title: 'You let clients act for you as often as you may. Withdraw a consent first.',
+  },
   actor_not_allowed: { status: 403, fault: 'caller', title: 'This actor is not allowed to act for the caller here.' },
   refresh_token_reused: {
     status: 401,

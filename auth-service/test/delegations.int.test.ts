@@ -1,6 +1,7 @@
 import type { IdentityFacts } from '@countersign/identity';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { sql } from 'kysely';
 import { disableUser } from '../src/flows/operator/operate.ts';
 import { type Account, type AccountsWorld, accountsWorld } from './support/accounts-world.ts';
 import {
@@ -283,6 +284,45 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
       'delegation.granted',
       'session.started',
     ]);
+  });
+
+  /** As many consents as a session could get before there was a limit. */
+  const addDelegations = (person: Account, count: number) =>
+    probing(world.store.db, (trx) =>
+      sql`insert into delegations (id, tenant_id, user_id, client_id, session_id, scopes, token_hash, expires_at)
+          select gen_random_uuid()::text, ${admin.tenant.id}, ${person.userId}, ${agent.id}, ${person.sid}, '{users.read}',
+            sha256(gen_random_uuid()::text::bytea), clock_timestamp() + interval '1 hour'
+          from generate_series(1, ${count}::int)`.execute(trx),
+    );
+
+  test('a session ends, however many consents were given in it', async () => {
+    const ann = await world.account('agent');
+    // With five parameters each, more than one statement can take.
+    await addDelegations(ann, 13_200);
+    expect((await world.post('/v1/auth/logout', {}, ann)).status).toBe(204);
+    const { rows } = await probing(world.store.db, (trx) =>
+      sql<{ count: number }>`select count(*)::int as count from revocations where user_id = ${ann.userId}`.execute(trx),
+    );
+    expect(rows[0]?.count).toBe(13_201);
+    await probing(world.store.db, (trx) => trx.deleteFrom('revocations').where('user_id', '=', ann.userId).execute());
+  });
+
+  test('a person has at most 100 live consents, also when they consent many times at once', async () => {
+    const ann = await world.account('agent');
+    await addDelegations(ann, 95);
+    const answers = await Promise.all(Array.from({ length: 10 }, () => consent(ann)));
+    const refused = answers.filter(({ status }) => status !== 201);
+    expect(refused.map(({ status, body }) => [status, body.code])).toEqual(
+      Array.from({ length: 5 }, () => [409, 'too_many_delegations']),
+    );
+    const [newest] = await list(ann);
+    await world.call('DELETE', `/v1/auth/delegations/${newest?.id}`, { as: world.as(ann) });
+    expect((await consent(ann)).status).toBe(201);
+    expect((await consent(ann)).status).toBe(409);
+    const { body } = await world.logIn(ann.email);
+    await world.post('/v1/auth/logout', {}, ann);
+    // The consents of an ended session do not count.
+    expect((await consent({ ...ann, sid: body.session_id })).status).toBe(201);
   });
 
   test('shows a person the agents of their tenant', async () => {

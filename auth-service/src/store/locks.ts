@@ -3,10 +3,10 @@ import type { Trx } from './scope.ts';
 
 /*
  * The order in which everything here locks, so that no two transactions wait for each other:
- * user → membership → tenant → session → client → delegation → invitation → audit chain → revocation log.
+ * user → membership → tenant → session → client → a person's delegations → delegation → invitation → audit chain → revocation log.
  * Of several audit chains, the operator's is first and the tenants' follow in the order of their ids.
  */
-const names = { auditChain: 1, revocationLog: 2, signingKeys: 3, upkeep: 4 } as const;
+const names = { auditChain: 1, revocationLog: 2, signingKeys: 3, upkeep: 4, delegations: 5 } as const;
 
 /** Holds a named lock until the transaction ends; `of` splits it, e.g. by tenant. */
 export async function holdLock(trx: Trx, name: keyof typeof names, of = ''): Promise<void> {

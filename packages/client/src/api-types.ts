@@ -2015,6 +2015,13 @@ export interface components {
             /** @constant */
             status: 429;
         };
+        /** @description You let clients act for you as often as you may. Withdraw a consent first. */
+        TooManyDelegationsProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "too_many_delegations";
+            /** @constant */
+            status: 409;
+        };
         /** @description You have too many event streams open. Close some first. */
         TooManyStreamsProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -2419,6 +2426,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["SessionRevokedProblem"];
+                };
+            };
+            /** @description `too_many_delegations`: You let clients act for you as often as you may. Withdraw a consent first. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyDelegationsProblem"];
                 };
             };
             /** @description `payload_too_large`: The request body is too large. */

@@ -6,6 +6,8 @@ export const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 
 export const minDelegationSec = 60;
 export const maxDelegationSec = 30 * 24 * 3600;
+/** Live delegations of a person in a tenant. Each is an entry of the revocation log when the session ends. */
+export const maxDelegations = 100;
 
 /** A subject token of 256 random bits. Only the client that the consent names can exchange it. */
 export function newDelegationToken(): Readonly<{ token: string; hash: Buffer }> {

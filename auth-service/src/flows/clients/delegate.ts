@@ -1,12 +1,18 @@
 import { v7 as uuidv7 } from 'uuid';
-import { newDelegationToken } from '../../domain/clients/delegation-token.ts';
+import { maxDelegations, newDelegationToken } from '../../domain/clients/delegation-token.ts';
 import { revocationInForceSec } from '../../domain/sessions/session-rules.ts';
 import { AppError } from '../../errors.ts';
 import { lockHolder } from '../../store/accounts/accounts.ts';
 import { appendAudit } from '../../store/audit/audit.ts';
 import { type Client, holdClient } from '../../store/clients/clients.ts';
-import { type Delegation, insertDelegation, revokeOwnDelegation } from '../../store/clients/delegations.ts';
+import {
+  countDelegations,
+  type Delegation,
+  insertDelegation,
+  revokeOwnDelegation,
+} from '../../store/clients/delegations.ts';
 import type { AuthDatabase } from '../../store/database.ts';
+import { holdLock } from '../../store/locks.ts';
 import { roles } from '../../store/roles.ts';
 import { enterTenant, type Trx } from '../../store/scope.ts';
 import { appendRevocations } from '../../store/sessions/revocations.ts';
@@ -26,7 +32,7 @@ export type GrantedDelegation = Readonly<{ delegation: Delegation; clientName: s
  * A person lets a client of their tenant act for them (RFC 8693): with these scopes, for so long, and no longer than the session
  * that they consent in.
  *
- * @throws AppError `session_revoked`; `validation_failed` for a client that is no agent, and for scopes that it cannot have.
+ * @throws AppError `session_revoked`, `too_many_delegations`; `validation_failed` for a client that is no agent, and for scopes that it cannot have.
  */
 export function delegate(
   { db, scopes: known }: DelegateParts,
@@ -44,6 +50,9 @@ export function delegate(
       scopes,
       client.scopes.filter((scope) => known.includes(scope)),
     );
+    // The locks above are shared: without this one, parallel consents would count the same ones.
+    await holdLock(trx, 'delegations', userId);
+    if ((await countDelegations(trx, tenantId, userId)) >= maxDelegations) throw new AppError('too_many_delegations');
     const { token, hash } = newDelegationToken();
     const wanted = { id: uuidv7(), tenantId, userId, clientId, sessionId, scopes, tokenHash: hash, lifetimeSec };
     const delegation = await insertDelegation(trx, wanted);

@@ -58,7 +58,7 @@ export const delegateEndpoint = endpoint({
       ],
     }),
   responses: { 201: granted },
-  errors: ['session_revoked'],
+  errors: ['session_revoked', 'too_many_delegations'],
 });
 
 export const listDelegationsEndpoint = endpoint({

@@ -7,6 +7,8 @@ import { usedSince } from './clients.ts';
 const now = sql<Date>`clock_timestamp()`;
 const isLive = sql<boolean>`(revoked_at is null and expires_at > clock_timestamp())`;
 
+const inSession = sql<boolean>`clock_timestamp() < least(sessions.idle_expires_at, sessions.absolute_expires_at)`;
+
 /** A person's consent that a client acts for them. It ends with the session it was given in. */
 export type Delegation = Readonly<{
   /** Also the `sid` of the tokens made from it. */
@@ -52,6 +54,22 @@ export async function insertDelegation(trx: Trx, delegation: NewDelegation): Pro
     })
     .returning(columns)
     .executeTakeFirstOrThrow();
+}
+
+/** How many live delegations a person has in a tenant. Those of ended sessions hold no more, and do not count. */
+export async function countDelegations(trx: Trx, tenantId: string, userId: string): Promise<number> {
+  const { count } = await trx
+    .selectFrom('delegations')
+    .innerJoin('sessions', 'sessions.id', 'delegations.session_id')
+    .select(sql<number>`count(*)::int`.as('count'))
+    .where('delegations.tenant_id', '=', tenantId)
+    .where('delegations.user_id', '=', userId)
+    .where('delegations.revoked_at', 'is', null)
+    .where('delegations.expires_at', '>', now)
+    .where('sessions.revoked_at', 'is', null)
+    .where(inSession)
+    .executeTakeFirstOrThrow();
+  return count;
 }
 
 type ClientKey = Readonly<{ tenantId: string; clientId: string }>;
@@ -110,7 +128,7 @@ export function listOwnDelegations(
       .where('delegations.revoked_at', 'is', null)
       .where('delegations.expires_at', '>', now)
       .where('sessions.revoked_at', 'is', null)
-      .where(sql<boolean>`${now} < least(sessions.idle_expires_at, sessions.absolute_expires_at)`)
+      .where(inSession)
       .orderBy('delegations.id', 'desc')
       .execute(),
   );

@@ -2,6 +2,10 @@ import { databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { assertionType } from '../src/domain/clients/client-assertion.ts';
+import { type AuthenticatedClient, authenticateClient } from '../src/flows/clients/authenticate-client.ts';
+import { issueClientToken } from '../src/flows/clients/issue-client-token.ts';
+import { createThrottle } from '../src/flows/sessions/throttle.ts';
+import { databaseAttempts } from '../src/store/sessions/attempts-database.ts';
 import { type Account, type AccountsWorld, accountsWorld, freshAddress } from './support/accounts-world.ts';
 import {
   askForToken,
@@ -15,6 +19,7 @@ import {
   withAssertion,
   withSecret,
 } from './support/clients.ts';
+import { caller, codeOf } from './support/flows.ts';
 import { probing } from './support/probed-database.ts';
 import { issuer } from './support/service.ts';
 
@@ -318,6 +323,13 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         await expectRefused(ask(withAssertion(await key.assertion(keyed, claims(), header))), 401, 'invalid_client');
       });
 
+      test.each([[{ toString: 1 }], [{}], [[]], [5]])('refuses an unsigned assertion with the sub %j', async (sub) => {
+        const [header, payload] = [{ alg: 'ES256', kid: 'x' }, { sub }].map((part) =>
+          Buffer.from(JSON.stringify(part)).toString('base64url'),
+        );
+        await expectRefused(ask(withAssertion(`${header}.${payload}.${'A'.repeat(86)}`)), 401, 'invalid_client');
+      });
+
       test('refuses a used assertion, and a second one with its jti', async () => {
         const assertion = await key.assertion(keyed, { jti: 'once' });
         expect((await ask(withAssertion(assertion))).status).toBe(200);
@@ -353,6 +365,30 @@ describe.each(databases())('the token endpoint on %s', (_, database) => {
         const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${payload}.`;
         await expectRefused(ask(withAssertion(none)), 401, 'invalid_client');
         await expectRefused(ask(withAssertion('no.jwt')), 401, 'invalid_client');
+      });
+
+      test('issues no token when the key was replaced since it was checked, even by one with its kid', async () => {
+        const { db } = world.store;
+        const parts = { db, throttle: createThrottle(databaseAttempts(db)), issuer: { issuer } };
+        const { id } = await makeClient(world, admin, { jwks: { keys: [key.jwk] } });
+        const authenticate = async ({ assertion }: typeof key) =>
+          authenticateClient(
+            parts,
+            { method: 'private_key_jwt', clientId: id, assertion: await assertion(id) },
+            freshAddress(),
+          );
+        const issue = (authenticated: AuthenticatedClient) =>
+          issueClientToken({ db, scopes: scopes.split(' ') }, authenticated, { asked: undefined, caller });
+        const stolen = await authenticate(key);
+        expect(await codeOf(issue(stolen))).toBe('ok');
+        const next = await clientKey('ES256', key.jwk.kid);
+        const body = { jwks: { keys: [next.jwk] }, revoke_tokens: true };
+        expect((await world.call('PATCH', `${tenantPath()}/${id}`, { as: world.as(admin), body })).status).toBe(200);
+        expect(await codeOf(issue(stolen))).toBe('invalid_client');
+        expect(await codeOf(issue(await authenticate(next)))).toBe('ok');
+        const used = await authenticate(next);
+        await world.call('POST', `${tenantPath()}/${id}/secrets`, { as: world.as(admin), body: {} });
+        expect(await codeOf(issue(used))).toBe('invalid_client');
       });
 
       test('refuses a client_id beside it that names another client', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
+import { calculateJwkThumbprint, createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose';
 import { assertionAlgorithms, type ClientKeySet } from './client-keys.ts';
 
 /** `client_assertion_type` of RFC 7523 section 2.2. */
@@ -13,8 +13,8 @@ const maxJtiLength = 256;
 /** `typ` of the header: absent or `JWT` (RFC 7523), or the explicit type of its successor (draft-ietf-oauth-rfc7523bis). */
 const types: readonly (string | undefined)[] = [undefined, 'JWT', 'client-authentication+jwt'];
 
-/** A verified assertion. It may be used once: `hash` names it until `expiresAt`. */
-export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date }>;
+/** A verified assertion. It may be used once: `hash` names it until `expiresAt`. `keyThumbprint`: of the key that signed it. */
+export type VerifiedAssertion = Readonly<{ hash: Buffer; expiresAt: Date; keyThumbprint: string }>;
 
 /** Why an assertion is refused: text for `error_description`. */
 export type AssertionRefusal = Readonly<{ refused: string }>;
@@ -22,7 +22,8 @@ export type AssertionRefusal = Readonly<{ refused: string }>;
 /** The client that an assertion claims to be from. Nothing of it is verified yet. */
 export function claimedClient(assertion: string): string | undefined {
   try {
-    return decodeJwt(assertion).sub;
+    const { sub } = decodeJwt(assertion);
+    return typeof sub === 'string' ? sub : undefined;
   } catch {
     return undefined;
   }
@@ -41,6 +42,7 @@ export async function verifyAssertion(
   expected: Readonly<{ clientId: string; audiences: readonly string[]; now: Date }>,
 ): Promise<VerifiedAssertion | AssertionRefusal> {
   let payload: JWTPayload;
+  let keyThumbprint: string;
   try {
     const verified = await jwtVerify(assertion, createLocalJWKSet(keys), {
       algorithms: [...assertionAlgorithms],
@@ -52,6 +54,7 @@ export async function verifyAssertion(
     });
     if (!types.includes(verified.protectedHeader.typ)) return { refused: 'The assertion has another typ.' };
     payload = verified.payload;
+    keyThumbprint = await calculateJwkThumbprint(verified.key);
   } catch (error) {
     if (error instanceof errors.JOSEError) return { refused: reasonOf(error) };
     throw error;
@@ -68,7 +71,13 @@ export async function verifyAssertion(
   const hash = createHash('sha256')
     .update(JSON.stringify([expected.clientId, jti]))
     .digest();
-  return { hash, expiresAt: new Date((exp + clockToleranceSec) * 1000) };
+  return { hash, expiresAt: new Date((exp + clockToleranceSec) * 1000), keyThumbprint };
+}
+
+/** Whether a client has this very key (RFC 7638). Not its `kid`, which another key can have later. */
+export async function hasKey(keys: ClientKeySet | undefined, thumbprint: string): Promise<boolean> {
+  const thumbprints = await Promise.all((keys?.keys ?? []).map((key) => calculateJwkThumbprint(key)));
+  return thumbprints.includes(thumbprint);
 }
 
 function reasonOf(error: errors.JOSEError): string {

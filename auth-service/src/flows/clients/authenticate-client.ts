@@ -24,8 +24,8 @@ export type AuthenticatedClient = Readonly<{
   tenantId: string;
   clientId: string;
   method: ClientCredentials['method'];
-  /** The secret that was used. */
-  secretId: string | undefined;
+  /** What it authenticated with: a secret, or one of its keys. */
+  proof: Readonly<{ secretId: string } | { keyThumbprint: string }>;
 }>;
 
 /**
@@ -47,12 +47,12 @@ export async function authenticateClient(
     const { client } = found;
     const authenticated = { tenantId: client.tenantId, clientId: client.id, method: credentials.method };
     if (credentials.method === 'private_key_jwt') {
-      await checkAssertion(parts, credentials.assertion, found);
-      return { ...authenticated, secretId: undefined };
+      const { keyThumbprint } = await checkAssertion(parts, credentials.assertion, found);
+      return { ...authenticated, proof: { keyThumbprint } };
     }
     const secret = matchSecret(credentials.secret, found.secrets);
     if (secret === undefined) throw new AppError('invalid_client');
-    return { ...authenticated, secretId: secret.id };
+    return { ...authenticated, proof: { secretId: secret.id } };
   });
 }
 
@@ -70,12 +70,13 @@ async function checkAssertion(
   { db, issuer: { issuer } }: AuthenticateParts,
   assertion: string,
   { client, now }: Found,
-): Promise<void> {
+): Promise<VerifiedAssertion> {
   if (client.keys === undefined) throw new AppError('invalid_client');
   const audiences = assertionAudiences(issuer);
   const verified = await verifyAssertion(assertion, client.keys, { clientId: client.id, audiences, now });
   if ('refused' in verified) throw refusal(verified.refused);
   if (!(await isFirstUse(db, client, verified))) throw refusal('The assertion was used before: jti.');
+  return verified;
 }
 
 /** Committed at once: an assertion is used up whatever becomes of its request. */

@@ -1,3 +1,4 @@
+import { hasKey } from '../../domain/clients/client-assertion.ts';
 import type { GrantType } from '../../domain/clients/client-rules.ts';
 import { chooseScopes } from '../../domain/clients/scopes.ts';
 import type { ClientFacts } from '../../domain/sessions/access-token.ts';
@@ -53,19 +54,20 @@ export function issueClientToken(
 }
 
 /**
- * Locks a client FOR SHARE and notes its use. It may have been disabled, or its secret ended, since it authenticated.
+ * Locks a client FOR SHARE and notes its use. It may have been disabled, or lost its secret or key, since it authenticated.
  *
  * @throws AppError `invalid_client`, `unauthorized_client`.
  */
 export async function holdUsableClient(
   trx: Trx,
-  { tenantId, clientId, secretId }: AuthenticatedClient,
+  { tenantId, clientId, proof }: AuthenticatedClient,
   grantType: GrantType,
 ): Promise<Client> {
   await markClientUsed(trx, tenantId, clientId);
   const client = await holdClient(trx, tenantId, clientId);
   if (client === undefined || client.status !== 'active') throw new AppError('invalid_client');
-  if (secretId !== undefined && !(await useSecret(trx, client, secretId))) throw new AppError('invalid_client');
+  const holds = 'secretId' in proof ? useSecret(trx, client, proof.secretId) : hasKey(client.keys, proof.keyThumbprint);
+  if (!(await holds)) throw new AppError('invalid_client');
   if (!client.grantTypes.includes(grantType)) throw new AppError('unauthorized_client');
   return client;
 }

@@ -4,7 +4,7 @@ import type { Trx } from '../scope.ts';
 /** Uses an assertion up, for all instances. @returns false when it was used before. */
 export async function useAssertion(
   trx: Trx,
-  { hash, expiresAt }: VerifiedAssertion,
+  { hash, expiresAt }: Pick<VerifiedAssertion, 'hash' | 'expiresAt'>,
   { tenantId, clientId }: Readonly<{ tenantId: string; clientId: string }>,
 ): Promise<boolean> {
   const { numInsertedOrUpdatedRows = 0n } = await trx

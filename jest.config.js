@@ -53,6 +53,7 @@ export default {
     'packages/jwks',
     'packages/service-kit',
     'packages/database',
+    'packages/mail',
     'packages/testing',
     'packages/client',
     'gateway',

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Location, locationFrom } from '@countersign/database';
+import { mailConfig, mailProblems } from '@countersign/mail';
 import {
   assertPrivateKeyFile,
   ConfigError,
@@ -51,6 +52,7 @@ const scopeList = z.string().transform((text, context) => {
 const schema = z.object({
   ...commonConfig,
   ...callerConfig,
+  ...mailConfig,
   AUTH_PORT: port(8081),
   GATEWAY_PORT: port(8080),
   AUTH_DATABASE_URL: z.url().optional(),
@@ -80,9 +82,6 @@ const schema = z.object({
     .string()
     .regex(/^[a-z0-9_-]{1,64}$/, 'must be the name of a role')
     .default('complainant'),
-  /** Where mail goes; without it, into files under COUNTERSIGN_HOME. */
-  AUTH_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
-  AUTH_MAIL_FROM: z.string().min(3).default('Countersign <no-reply@countersign.invalid>'),
   /** Base URL of the pages that links in mails open. */
   AUTH_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
 });
@@ -93,13 +92,10 @@ export type AuthConfig = z.infer<typeof schema>;
 /** @throws ConfigError with every problem at once. */
 export function readAuthConfig(env: Environment): AuthConfig {
   const config = readConfig(schema, env);
-  const problems: string[] = [];
+  const problems = mailProblems(config);
   if (config.AUTH_REGISTRATION_ROLE === adminRole) problems.push('AUTH_REGISTRATION_ROLE: must not be admin');
   if (config.NODE_ENV === 'production') {
     if (config.SEED_FILE !== undefined) problems.push('SEED_FILE: demo accounts are never made in production');
-    if (config.AUTH_SMTP_URL === undefined) problems.push('AUTH_SMTP_URL: is required in production');
-    if (config.AUTH_MAIL_FROM.includes('countersign.invalid'))
-      problems.push('AUTH_MAIL_FROM: is required in production');
     if (config.AUTH_BCRYPT_COST < 10) problems.push('AUTH_BCRYPT_COST: must be 10 or more in production');
   }
   assertPrivateKeyFile(env);

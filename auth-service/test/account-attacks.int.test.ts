@@ -8,9 +8,9 @@ import {
   freshEmail,
   newPassword,
 } from './support/accounts-world.ts';
+import { tokenIn } from './support/mailed-token.ts';
 import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
-import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('attacks on accounts, on %s', (_, database) => {
   let world: AccountsWorld;

@@ -8,9 +8,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { sendCommand } from '../src/operator/client.ts';
 import { type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
+import { tokenIn } from './support/mailed-token.ts';
 import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
-import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('an operator’s tenants on %s', (_, database) => {
   let home: string;

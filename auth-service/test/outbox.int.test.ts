@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openDatabase } from '@countersign/database';
+import { smtpMailer } from '@countersign/mail';
 import {
   capturingLogger,
   databases,
@@ -19,7 +20,6 @@ import { v7 as uuidv7 } from 'uuid';
 import { leaseSec, maxMailAttempts, retryDelaySec } from '../src/domain/mail/outbox-rules.ts';
 import { startCourier } from '../src/flows/mail/deliver.ts';
 import { orderMail, tellMembership } from '../src/flows/mail/outbox-messages.ts';
-import { smtpMailer } from '../src/mail/smtp-mailer.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
 import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed, nextDueMs } from '../src/store/mail/outbox.ts';
@@ -27,9 +27,9 @@ import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { testGateway } from './support/gateway.ts';
+import { tokenIn } from './support/mailed-token.ts';
 import { openProbed, probedDatabase, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
-import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('the outbox on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;

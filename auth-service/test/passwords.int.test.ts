@@ -2,9 +2,9 @@ import { databases, redisServers } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
+import { tokenIn } from './support/mailed-token.ts';
 import { makeTenant, password } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
-import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('passwords on %s', (_, database) => {
   // One run has no Redis and the other does: that changes where attempts are counted.

@@ -4,10 +4,10 @@ import { forgotPassword } from '../src/flows/accounts/reset-password.ts';
 import { type AccountsWorld, accountsWorld, freshAddress, freshEmail, newPassword } from './support/accounts-world.ts';
 import { caller, loginParts } from './support/flows.ts';
 import { testGateway } from './support/gateway.ts';
+import { tokenIn } from './support/mailed-token.ts';
 import { makeTenant } from './support/people.ts';
 import { openProbed, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
-import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('registration on %s', (_, database) => {
   // One run has no Redis and the other does: that changes where attempts are counted.

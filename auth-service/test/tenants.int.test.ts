@@ -5,9 +5,9 @@ import { sql } from 'kysely';
 import { verifyAudit } from '../src/flows/audit/verify-audit.ts';
 import { type Account, type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
 import { gatewayItself } from './support/gateway.ts';
+import { tokenIn } from './support/mailed-token.ts';
 import { makeTenant, password, type Tenant } from './support/people.ts';
 import { probing } from './support/probed-database.ts';
-import { tokenIn } from './support/smtp-sink.ts';
 
 describe.each(databases())('a tenant on %s', (_, database) => {
   // One run has no Redis and the other does: that changes where attempts are counted.

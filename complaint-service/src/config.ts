@@ -1,3 +1,4 @@
+import { mailConfig, mailProblems } from '@countersign/mail';
 import {
   assertPrivateKeyFile,
   ConfigError,
@@ -13,6 +14,7 @@ import { z } from 'zod';
 const schema = z.object({
   ...commonConfig,
   ...callerConfig,
+  ...mailConfig,
   COMPLAINTS_PORT: port(8083),
   COMPLAINTS_DATABASE_URL: z.url().optional(),
   COMPLAINTS_WEBHOOK_KEY: z
@@ -21,6 +23,8 @@ const schema = z.object({
     .optional(),
   /** For development: webhooks may go to this machine, and over plain http. */
   COMPLAINTS_WEBHOOK_REACH: z.enum(['public', 'loopback']).default('public'),
+  /** The page of a complaint is this URL and the id; without it, mails have no link. */
+  COMPLAINTS_LINK_BASE_URL: z.url({ protocol: /^https?$/ }).optional(),
   SEED_FILE: z.string().optional(),
   /** Of one tenant, in MiB. */
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
@@ -32,12 +36,16 @@ export type ComplaintsConfig = z.infer<typeof schema>;
 export function readComplaintsConfig(env: Environment): ComplaintsConfig {
   const config = readConfig(schema, env);
   assertPrivateKeyFile(env);
-  if (config.NODE_ENV === 'production' && config.COMPLAINTS_WEBHOOK_REACH !== 'public') {
-    throw new ConfigError(['COMPLAINTS_WEBHOOK_REACH: must be public in production']);
+  const problems = mailProblems(config);
+  if (config.NODE_ENV === 'production') {
+    if (config.COMPLAINTS_WEBHOOK_REACH !== 'public') {
+      problems.push('COMPLAINTS_WEBHOOK_REACH: must be public in production');
+    }
+    // The accounts of demo tenants have a published password, so production must not start with them.
+    if (config.SEED_FILE !== undefined) {
+      problems.push('SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it');
+    }
   }
-  // The accounts of demo tenants have a published password, so production must not start with them.
-  if (config.NODE_ENV === 'production' && config.SEED_FILE !== undefined) {
-    throw new ConfigError(['SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it']);
-  }
+  if (problems.length > 0) throw new ConfigError(problems);
   return config;
 }

@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { locationFrom, openDatabase } from '@countersign/database';
 import { serviceCaller } from '@countersign/identity';
+import { openMailer } from '@countersign/mail';
 import { createLogger, gatewayInternalUrl, type Running, serveBehindGateway } from '@countersign/service-kit';
 import { v7 as uuidv7 } from 'uuid';
 import { createApp } from './app.ts';
 import { startBackground } from './background.ts';
 import type { ComplaintsConfig } from './config.ts';
+import { createAddressBook } from './directory/addresses.ts';
 import { createPeopleDirectory } from './directory/people-directory.ts';
 import { webhookKeys } from './domain/webhooks/webhook-keys.ts';
 import { createAttachmentStore } from './files/attachment-store.ts';
@@ -63,6 +65,11 @@ export async function start(
       reach: config.COMPLAINTS_WEBHOOK_REACH,
     },
   };
+  const mail = {
+    mailer: openMailer(config, logger),
+    addresses: createAddressBook(callService),
+    linkBase: config.COMPLAINTS_LINK_BASE_URL?.replace(/\/+$/, ''),
+  };
   let stopBackground = async () => {};
   return serveBehindGateway({
     name,
@@ -76,7 +83,7 @@ export async function start(
     beforeDrain: () => feed.end(),
     async createApp(parts) {
       await seed(flows, seeded);
-      stopBackground = await startBackground(flows, logger);
+      stopBackground = await startBackground(flows, { logger, mail });
       return createApp(parts, flows);
     },
   });

@@ -52,6 +52,7 @@ const tables = [
   'webhook_deliveries',
   'retention_policies',
   'erasures',
+  'mail_outbox',
   'members',
   'statistics_by_status',
   'statistics_by_age',

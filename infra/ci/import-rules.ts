@@ -59,6 +59,9 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'roca.ts',
     ],
   },
+  'packages/mail': {
+    rooms: ['index.ts', 'config.ts', 'file-mailer.ts', 'smtp-mailer.ts', 'mailer.ts'],
+  },
   'packages/service-kit': {
     rooms: ['index.ts', 'gateway', 'api', 'http', 'process', 'errors.ts'],
   },
@@ -72,7 +75,6 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'operator',
       'routes',
       'flows',
-      'mail',
       'store',
       'domain',
       'errors.ts',

@@ -7,6 +7,7 @@ export const errors = {
   acting_user_required: { status: 403, fault: 'caller', title: 'The calling service must act for a user.' },
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
   insufficient_scope: { status: 403, fault: 'caller', title: 'The access token lacks a scope that this needs.' },
+  not_a_mailer: { status: 403, fault: 'caller', title: 'Only the complaint-service can read addresses.' },
   not_the_source: { status: 403, fault: 'caller', title: 'Only the auth-service can change memberships.' },
   unknown_user: { status: 404, fault: 'caller', title: 'No user of this tenant has this id.' },
 } as const satisfies ErrorTable;

@@ -1,6 +1,8 @@
 import type { IdentityFacts } from '@countersign/identity';
 import { asUser, databases, type Person, people } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { inTenantOfNews } from '../src/store/in-tenant.ts';
+import { applyNews } from '../src/store/members.ts';
 import { usersWorld } from './world.ts';
 
 const { complainant, agent, admin, stranger } = people;
@@ -69,6 +71,36 @@ describe.each(databases())('looking a user up for another service, on %s', (_kin
       Array.from({ length: 301 }, (_, n) => `u${n}`),
     ).expect(422);
     expect((await names(service(), asked).expect(403)).body.code).toBe('acting_user_required');
+  });
+
+  test('returns addresses of active members of the named tenant, to the complaint-service alone', async () => {
+    const target = '/internal/users/addresses';
+    const addresses = (facts: IdentityFacts, body: object) => {
+      const text = JSON.stringify(body);
+      const signed = world.sign({ method: 'POST', target, body: text, facts, contentType: 'application/json' });
+      return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, text);
+    };
+    const mailing = { kind: 'service', serviceId: 'complaint-service' } as const;
+    const ids = [agent.userId, stranger.userId, 'unknown'];
+    expect((await addresses(mailing, { tenant_id: agent.tenantId, ids }).expect(200)).body).toEqual({
+      members: [{ id: agent.userId, role: 'agent', status: 'active', email: 'agent@acme.test' }],
+    });
+    const news = { tenant_id: agent.tenantId, user_id: agent.userId, role: 'agent', email: 'agent@acme.test' };
+    const stamp = { revision: '0197c2a0-0000-7000-8000-0000000000f1', at: new Date() };
+    for (const [status, sequence, found] of [
+      ['inactive', 1, 0],
+      ['active', 2, 1],
+    ] as const) {
+      await inTenantOfNews(world.db, agent.tenantId, (trx) => applyNews(trx, { ...news, status, sequence }, stamp));
+      const { body } = await addresses(mailing, { tenant_id: agent.tenantId, ids }).expect(200);
+      expect(body.members).toHaveLength(found);
+    }
+    const before = world.transactions();
+    const other = { ...mailing, serviceId: 'auth-service' };
+    expect((await addresses(other, { tenant_id: agent.tenantId, ids }).expect(403)).body.code).toBe('not_a_mailer');
+    await addresses(asUser(admin), { tenant_id: agent.tenantId, ids }).expect(403);
+    await addresses(mailing, { ids }).expect(422);
+    expect(world.transactions()).toBe(before);
   });
 
   test('a service cannot use the routes for users', async () => {

@@ -2,7 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { IdentityFacts } from '@countersign/identity';
-import { type CapturingLogger, capturingLogger, type TestDatabase, type ThrowAway } from '@countersign/testing';
+import {
+  type CapturingLogger,
+  capturingLogger,
+  type SmtpSink,
+  smtpSink,
+  type TestDatabase,
+  type ThrowAway,
+} from '@countersign/testing';
 import request from 'supertest';
 import { v7 as uuidv7 } from 'uuid';
 import type { RunningService } from '../../src/service.ts';
@@ -12,7 +19,6 @@ import { type Call, type TestGateway, testGateway } from './gateway.ts';
 import { makeTenant, password, type Tenant, testPasswords } from './people.ts';
 import { openProbed } from './probed-database.ts';
 import { startService } from './service.ts';
-import { type SmtpSink, smtpSink } from './smtp-sink.ts';
 
 export type Account = Readonly<{ userId: string; email: string; role: string; tenant: Tenant; sid: string }>;
 

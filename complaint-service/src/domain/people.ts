@@ -14,6 +14,16 @@ export type PeopleDirectory = Readonly<{
   namesOf: (caller: UserIdentity, userIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 }>;
 
+/** A member with the address that mail to them goes to. */
+export type Addressee = Member & Readonly<{ email: string }>;
+
+/**
+ * Finds the address of a member of a tenant. Undefined for an unknown member and for one without an address.
+ *
+ * @throws When the users-service has no answer.
+ */
+export type AddressBook = (tenantId: string, userId: string, signal: AbortSignal) => Promise<Addressee | undefined>;
+
 export const isActive = (member: Pick<Member, 'status'> | undefined): boolean => member?.status === 'active';
 
 /** Whether a member may take complaints: active agents only. */

@@ -8,7 +8,9 @@ export const upkeepRole = 'countersign_complaints_upkeep';
 export const courierRole = 'countersign_complaints_courier';
 /** The role that erases complaints and people, in one tenant at a time. */
 export const eraserRole = 'countersign_complaints_eraser';
+/** The role that sends mails of all tenants. It reads recipients and titles in one tenant at a time. */
+export const mailerRole = 'countersign_complaints_mailer';
 /** The roles that transactions run as. */
-export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole, courierRole, eraserRole];
+export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole, courierRole, eraserRole, mailerRole];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_complaints';

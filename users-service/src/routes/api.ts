@@ -3,7 +3,7 @@ import { errors } from '../errors.ts';
 import { listUsersEndpoint, readUserEndpoint } from './directory.ts';
 import { changeOwnProfileEndpoint, readOwnProfileEndpoint } from './me.ts';
 import { takeMembershipNewsEndpoint } from './memberships.ts';
-import { lookUpUserEndpoint, readNamesEndpoint } from './user-lookup.ts';
+import { lookUpUserEndpoint, readAddressesEndpoint, readNamesEndpoint } from './user-lookup.ts';
 
 /** The routes and the description of this service. A test fails when a route is missing. */
 export const api: Api = {
@@ -21,6 +21,7 @@ export const api: Api = {
     readUserEndpoint,
     lookUpUserEndpoint,
     readNamesEndpoint,
+    readAddressesEndpoint,
     takeMembershipNewsEndpoint,
   ],
 };

@@ -4,7 +4,7 @@ import type { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { inTenant } from '../store/in-tenant.ts';
-import { findMember, findNames } from '../store/members.ts';
+import { findAddresses, findMember, findNames } from '../store/members.ts';
 import { endpoint } from './endpoint.ts';
 import type { RouteParts } from './route-parts.ts';
 
@@ -42,7 +42,28 @@ export const readNamesEndpoint = endpoint({
   errors: ['acting_user_required'],
 });
 
-/** Routes on which other services look up a member of the tenant in which they act. */
+/** The only service that may read addresses. This check holds even if gateway.yaml lets other services through. */
+const mailingService = 'complaint-service';
+
+export const readAddressesEndpoint = endpoint({
+  method: 'post',
+  path: '/internal/users/addresses',
+  operationId: 'readAddresses',
+  tag: 'Internal',
+  summary: 'Read the e-mail addresses of active members of a tenant; for the complaint-service, which mails them',
+  callers: ['service'],
+  body: z.strictObject({ tenant_id: idField, ids: z.array(idField).max(maxNames) }),
+  responses: {
+    200: z.object({
+      members: z
+        .array(z.object({ id: z.string(), role: z.string(), status: z.literal('active'), email: z.string() }))
+        .describe('Unknown and disabled people, and people without an address, are left out.'),
+    }),
+  },
+  errors: ['not_a_mailer'],
+});
+
+/** Routes on which other services look up a member of the tenant in which they act, and addresses to mail to. */
 export function userLookupRoutes({ db }: RouteParts): Router {
   const router = createRouter();
 
@@ -64,6 +85,16 @@ export function userLookupRoutes({ db }: RouteParts): Router {
     const found = await inTenant(db, tenantId, (trx) => findNames(trx, body.ids));
     res.set('cache-control', 'no-store');
     reply(200, { names: Object.fromEntries(found.map((member) => [member.user_id, member.display_name])) });
+  });
+
+  // A mail is sent after its request has ended, so no user is served, and the body names the tenant.
+  serve(router, readAddressesEndpoint, async ({ res, identity, body, reply }) => {
+    if (identity.serviceId !== mailingService) throw new AppError('not_a_mailer');
+    addToLog(res, { service_id: identity.serviceId, tenant_id: body.tenant_id });
+    const found = await inTenant(db, body.tenant_id, (trx) => findAddresses(trx, body.ids));
+    res.set('cache-control', 'no-store');
+    const members = found.map(({ user_id: id, role, email }) => ({ id, role, status: 'active', email }) as const);
+    reply(200, { members });
   });
 
   return router;

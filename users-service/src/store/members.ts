@@ -34,6 +34,21 @@ export async function findNames(
     .execute();
 }
 
+/** Returns active members of the tenant with their addresses, where they have one. */
+export async function findAddresses(
+  trx: Trx,
+  userIds: readonly string[],
+): Promise<(Pick<Member, 'user_id' | 'role'> & Readonly<{ email: string }>)[]> {
+  return trx
+    .selectFrom('members')
+    .select(['user_id', 'role'])
+    .select(sql<string>`email`.as('email'))
+    .where('user_id', '=', sql<string>`any(${userIds}::text[])`)
+    .where('status', '=', 'active')
+    .where(sql<boolean>`email <> ''`)
+    .execute();
+}
+
 /** Like {@link findMember}, and locks the row until this transaction ends. */
 export function lockMember(trx: Trx, userId: string): Promise<Member | undefined> {
   return trx.selectFrom('members').selectAll().where('user_id', '=', userId).forUpdate().executeTakeFirst();

@@ -6,8 +6,6 @@ export type MailFacts =
   | Readonly<{ kind: 'password_changed' }>
   | Readonly<{ kind: 'invitation'; link: string; lifetimeSec: number; tenantName: string; role: string }>;
 
-export type MailKind = MailFacts['kind'];
-
 export type MailText = Readonly<{ subject: string; text: string }>;
 
 /** Builds plain text only, so that a mail cannot run or load anything or hide the target of a link. */

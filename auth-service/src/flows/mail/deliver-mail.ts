@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import type { Mailer } from '@countersign/mail';
 import {
   type RegistrationMode,
   resetLifetimeSec,
   verificationLifetimeSec,
 } from '../../domain/accounts/account-rules.ts';
 import { type MailFacts, mailText } from '../../domain/mail/mail-messages.ts';
-import type { Mailer } from '../../mail/mailer.ts';
 import { dropWaiting, findWaiting } from '../../store/accounts/registrations.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { type MailedTokenSubject, saveMailedToken } from '../../store/mail/mailed-tokens.ts';

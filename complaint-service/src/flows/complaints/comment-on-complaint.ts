@@ -9,6 +9,7 @@ import type { Comment, Complaint } from '../../store/schema/complaints.ts';
 import type { Trx } from '../../store/scope.ts';
 import { addToStatistics } from '../../store/statistics/counts.ts';
 import { announce } from '../events/announce.ts';
+import { queueMail } from '../mail/queue-mail.ts';
 import type { FlowParts } from '../parts.ts';
 import { reachComplaint } from './reach-complaint.ts';
 
@@ -40,7 +41,10 @@ export async function commentOnComplaint(
   });
   const detail = { comment_id: comment.id };
   await announce(trx, parts, { complaint, type: 'comment.added', detail, internal, actor: user, at });
-  if (!internal && isStaff(user) && user.userId !== complaint.complainant_id) await answer(trx, parts, complaint, at);
+  if (!internal && isStaff(user) && user.userId !== complaint.complainant_id) {
+    await answer(trx, parts, complaint, at);
+    await queueMail(trx, parts, complaint, { kind: 'answered', actorId: user.userId });
+  }
   return comment;
 }
 

@@ -5,6 +5,7 @@ import type { Complaint, ComplaintChanges, HistoryEvent } from '../../store/sche
 import type { Trx } from '../../store/scope.ts';
 import { addToStatistics } from '../../store/statistics/counts.ts';
 import { announce, newsOf } from '../events/announce.ts';
+import { mailOf, queueMail } from '../mail/queue-mail.ts';
 import type { FlowParts } from '../parts.ts';
 
 export type Change = Readonly<{
@@ -25,6 +26,7 @@ export async function recordChange(
   const happened = typeof event === 'function' ? event(after) : event;
   await addHistory(trx, after, { id: newId(), at, actor, event: happened });
   await announce(trx, { newId }, { complaint: after, ...newsOf(happened), internal: false, actor, at });
+  await queueMail(trx, { newId }, after, { kind: mailOf(happened), actorId: actor.userId });
   await addToStatistics(trx, after.tenant_id, { ...countDeltas(before, after), times: timesEnded(before, after) });
   return after;
 }

@@ -47,7 +47,7 @@ export async function lockComplaintsOfPerson(trx: Trx, userId: string, limit: nu
 export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);
-  for (const table of ['terms', 'watchers', 'history'] as const) await deleteOf(trx, table, ids);
+  for (const table of ['terms', 'watchers', 'history', 'mail_outbox'] as const) await deleteOf(trx, table, ids);
   await trx.updateTable('complaints').set({ duplicate_of: null }).where('duplicate_of', 'in', ids).execute();
   await sql`
     update statistics_by_status counted set complaints = counted.complaints - gone.count
@@ -62,7 +62,8 @@ export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promis
 export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);
-  for (const table of ['watchers', 'events', 'idempotency_keys'] as const) await deleteOf(trx, table, ids);
+  for (const table of ['watchers', 'events', 'idempotency_keys', 'mail_outbox'] as const)
+    await deleteOf(trx, table, ids);
   await removeTexts(trx, ids);
   await sql`update history set actor_id = ${erased} where complaint_id in (${sql.join(ids)})`.execute(trx);
   await removePersons(trx, ids);
@@ -116,7 +117,8 @@ export async function eraseTraces(
       sql`delete from webhook_deliveries where state <> 'waiting' and position(to_json(${userId}::text)::text in payload) > 0`,
     ),
   ];
-  for (const table of ['watchers', 'team_members', 'members', 'idempotency_keys']) {
+  counts.push(await run(trx, sql`delete from mail_outbox where actor_id = ${userId}`));
+  for (const table of ['watchers', 'team_members', 'members', 'idempotency_keys', 'mail_outbox']) {
     counts.push(await run(trx, sql`delete from ${sql.table(table)} where user_id = ${userId}`));
   }
   const total = attachments.length + comments + counts.reduce((sum, count) => sum + count, 0);

@@ -15,6 +15,7 @@ import { attachmentsMigration } from './0020-attachments.ts';
 import { eventsMigration } from './0021-events.ts';
 import { webhooksMigration } from './0022-webhooks.ts';
 import { erasureMigration } from './0023-erasure.ts';
+import { mailOutboxMigration } from './0024-mail-outbox.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -34,4 +35,5 @@ export const migrations: readonly Migration[] = [
   eventsMigration,
   webhooksMigration,
   erasureMigration,
+  mailOutboxMigration,
 ];

@@ -3,6 +3,7 @@ import type { CatalogueTables } from './catalogue.ts';
 import type { ComplaintTables } from './complaints.ts';
 import type { ErasureTables } from './erasure.ts';
 import type { EventTables } from './events.ts';
+import type { MailTables } from './mail.ts';
 import type { StatisticsTables } from './statistics.ts';
 import type { WebhookTables } from './webhooks.ts';
 
@@ -13,4 +14,5 @@ export type ComplaintsSchema = ComplaintTables &
   AttachmentTables &
   EventTables &
   WebhookTables &
-  ErasureTables;
+  ErasureTables &
+  MailTables;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { eventually } from '@countersign/testing';
+import { eventually } from './eventually.ts';
 
 export type ReceivedMail = Readonly<{ to: string; subject: string; text: string; raw: string }>;
 
@@ -93,10 +93,3 @@ const unquote = (text: string): string =>
   text
     .replaceAll('=\n', '')
     .replaceAll(/(=[0-9A-F]{2})+/g, (run) => Buffer.from(run.replaceAll('=', ''), 'hex').toString('utf8'));
-
-/** The token of the link in a mail. @throws Error when there is none. */
-export function tokenIn(mail: ReceivedMail): string {
-  const token = /#token=([A-Za-z0-9_-]{43})\s/.exec(mail.text)?.[1];
-  if (token === undefined) throw new Error(`no link in: ${mail.text}`);
-  return token;
-}

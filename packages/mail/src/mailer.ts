@@ -1,6 +1,5 @@
-import type { MailKind, MailText } from '../domain/mail/mail-messages.ts';
-
-export type Mail = MailText & Readonly<{ kind: MailKind; to: string; link: string | undefined }>;
+/** A mail of plain text. `kind` names it in logs and file names. `link` is the link in the text, for the log of the file mailer. */
+export type Mail = Readonly<{ kind: string; to: string; subject: string; text: string; link: string | undefined }>;
 
 /**
  * Sends a mail. `send` resolves when the receiving server or the disk has accepted the mail. @throws The error that prevented it,

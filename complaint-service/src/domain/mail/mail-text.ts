@@ -1,0 +1,32 @@
+/** What mails tell of. */
+export type MailKind = 'answered' | 'assigned' | 'resolved' | 'closed' | 'rejected' | 'duplicate';
+
+const happened: Readonly<Record<MailKind, string>> = {
+  answered: 'has a new answer',
+  assigned: 'was assigned',
+  resolved: 'was resolved',
+  closed: 'was closed',
+  rejected: 'was rejected',
+  duplicate: 'was marked as a duplicate',
+};
+
+export type MailFacts = Readonly<{
+  kind: MailKind;
+  title: string;
+  id: string;
+  /** Undefined for a person without an account: the page needs a login. */
+  link: string | undefined;
+}>;
+
+/** Builds plain text with the title alone: comments, reasons and names stay behind the login. */
+export function mailText({ kind, title, id, link }: MailFacts): Readonly<{ subject: string; text: string }> {
+  const line = oneLine(title);
+  const where = link === undefined ? '' : `\nTo read more, open:\n\n${link}\n`;
+  return {
+    subject: `A complaint ${happened[kind]}: ${line}`,
+    text: `The complaint "${line}" ${happened[kind]}.\n${where}\nNumber of the complaint: ${id}\n`,
+  };
+}
+
+/** A line break in a title could otherwise look like text of ours. */
+const oneLine = (text: string) => text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ').trim();

@@ -1,0 +1,28 @@
+import type { MailKind } from '../../domain/mail/mail-text.ts';
+import { addMail } from '../../store/mail/outbox.ts';
+import type { HistoryEvent } from '../../store/schema/complaints.ts';
+import type { Trx } from '../../store/scope.ts';
+import type { FlowParts } from '../parts.ts';
+
+const mailedStatuses = ['resolved', 'closed', 'rejected', 'duplicate'] as const;
+
+/**
+ * Queues the mails of a change in its transaction, so that both commit or neither does. The recipients are found later:
+ * a complainant's transaction sees no other watcher.
+ */
+export async function queueMail(
+  trx: Trx,
+  { newId }: Pick<FlowParts, 'newId'>,
+  complaint: Readonly<{ tenant_id: string; id: string }>,
+  { kind, actorId }: Readonly<{ kind: MailKind | undefined; actorId: string }>,
+): Promise<void> {
+  if (kind === undefined) return;
+  const { tenant_id, id: complaint_id } = complaint;
+  await addMail(trx, { tenant_id, id: newId(), complaint_id, kind, actor_id: actorId });
+}
+
+/** Which mail a change brings, if any. A change of the team alone brings none. */
+export function mailOf({ action, detail }: HistoryEvent): MailKind | undefined {
+  if (action === 'assigned') return detail.to === detail.from ? undefined : 'assigned';
+  return action === 'moved' ? mailedStatuses.find((status) => status === detail.to) : undefined;
+}

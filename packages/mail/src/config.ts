@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import type { Logger } from '@countersign/service-kit';
+import { z } from 'zod';
+import { fileMailer } from './file-mailer.ts';
+import type { Mailer } from './mailer.ts';
+import { smtpMailer } from './smtp-mailer.ts';
+
+/** Variables of every service that sends mails. */
+export const mailConfig = {
+  /** Where mail goes; without it, into files under COUNTERSIGN_HOME. */
+  AUTH_SMTP_URL: z.url({ protocol: /^smtps?$/ }).optional(),
+  AUTH_MAIL_FROM: z.string().min(3).default('Countersign <no-reply@countersign.invalid>'),
+};
+
+type MailConfig = z.infer<z.ZodObject<typeof mailConfig>> & Readonly<{ NODE_ENV: string; COUNTERSIGN_HOME: string }>;
+
+/** What production refuses to start with: mails that reach no one, and a sender that does not exist. */
+export function mailProblems(config: MailConfig): string[] {
+  if (config.NODE_ENV !== 'production') return [];
+  const problems: string[] = [];
+  if (config.AUTH_SMTP_URL === undefined) problems.push('AUTH_SMTP_URL: is required in production');
+  if (config.AUTH_MAIL_FROM.includes('countersign.invalid')) problems.push('AUTH_MAIL_FROM: is required in production');
+  return problems;
+}
+
+/** Opens the mailer of a configuration: the SMTP server, or else files under COUNTERSIGN_HOME. */
+export function openMailer(config: MailConfig, logger: Logger): Mailer {
+  const { AUTH_SMTP_URL: url, AUTH_MAIL_FROM: from } = config;
+  if (url !== undefined) return smtpMailer({ url, from, requireTls: needsTls(url, config.NODE_ENV) });
+  return fileMailer({ directory: join(config.COUNTERSIGN_HOME, 'mail'), from, logger });
+}
+
+/** Requires TLS in production, except on localhost, where traffic stays on the machine and a mail catcher has no TLS. */
+function needsTls(url: string, environment: string): boolean {
+  const { hostname } = new URL(url);
+  return environment === 'production' && !['127.0.0.1', 'localhost', '[::1]'].includes(hostname);
+}

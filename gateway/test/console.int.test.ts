@@ -98,6 +98,14 @@ describe('the console', () => {
     expect(rows.find((row) => row.includes('/nothing/here'))).toContain('>none<');
   });
 
+  test('shows how old the keys of the gateway are', async () => {
+    const { gateway_keys } = await json('/api/issuers');
+    expect(gateway_keys).toMatchObject([{ algorithm: 'Ed25519', state: 'in use', until: null }]);
+    const ageMs = Date.now() - Date.parse(gateway_keys[0].from);
+    expect([ageMs >= 60_000, ageMs < 600_000]).toEqual([true, true]);
+    expect(await page('/console/issuers')).toContain(`<code class="long">${gateway_keys[0].kid}</code>`);
+  });
+
   test('shows the callers that have reached a limit', async () => {
     const { callers } = await json('/api/limits');
     expect(callers).toMatchObject([{ route: 'limited', limit: 'address', ip: '127.0.0.1', refused: 1, now: true }]);

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { errorTable } from '../../../errors.ts';
+import { isActive } from '../../../keys/gateway-keys.ts';
 import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
 import {
   count,
@@ -23,7 +24,9 @@ const issuer = z
     provider: z.string().nullable(),
     source: z.string().describe('The URL or the file of its keys.'),
     state: since,
-    keys: z.array(z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('Since when it is held.') })),
+    keys: z.array(
+      z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('Since when this process holds it.') }),
+    ),
     confirmed: time.nullable().describe('When the key set was last confirmed.'),
     next_fetch: time.nullable(),
     fetches: count,
@@ -40,8 +43,17 @@ export type IssuerView = z.output<typeof issuer>;
 
 const cache = z.object({ size: count, hits: count, misses: count, refused_from_memory: count });
 
+const gatewayKey = z.object({
+  kid: z.string(),
+  algorithm: z.string(),
+  state: z.enum(['in use', 'next', 'replaced', 'expired']),
+  from: time.describe('From when it may be used. It is published before.'),
+  until: time.nullable().describe('Null: until it is retired.'),
+});
+
 const issuerList = z.object({
   issuers: z.array(issuer),
+  gateway_keys: z.array(gatewayKey).describe('The keys of this gateway, with which it signs or encrypts identity.'),
   unknown: counted.describe('Refused tokens that name none of these issuers, or that are malformed.'),
   refused_requests: z
     .array(z.object({ code: z.string(), title: z.string(), count }))
@@ -63,6 +75,7 @@ export const issuersView = defineView({
     const { size, hits, misses, refusedFromMemory } = tokens.stats;
     return {
       issuers: [...trust.issuers.values()].map((one) => issuerOf(one, sources)),
+      gateway_keys: gatewayKeysOf(sources),
       unknown: countedOf(sources.tokenOutcomes.of(undefined).refused),
       refused_requests: withTitles(refusedTokens(sources)),
       cache: { size, hits, misses, refused_from_memory: refusedFromMemory },
@@ -79,6 +92,7 @@ export const issuersView = defineView({
       issuers: first.issuers.map((one) =>
         mergeIssuer(parts.flatMap(({ issuers }) => issuers.filter(({ issuer: name }) => name === one.issuer))),
       ),
+      gateway_keys: first.gateway_keys,
       unknown: mergeCounted(parts.map(({ unknown }) => unknown)),
       refused_requests: withTitles(mergeCounted(requests)),
       cache: {
@@ -90,6 +104,34 @@ export const issuersView = defineView({
     };
   },
 });
+
+function gatewayKeysOf({ current, nowMs }: ConsoleSources): IssuerList['gateway_keys'] {
+  const { keys, agreementKeys } = current().gatewayKeys;
+  const signing = keys.map((key) => ({ ...key, kid: key.keyid }));
+  return [
+    ...describeKeys('Ed25519', signing, nowMs() / 1000),
+    ...describeKeys('X25519', agreementKeys, nowMs() / 1000),
+  ];
+}
+
+type TimedKey = Readonly<{ kid: string; notBeforeSec: number; expiresSec: number | undefined }>;
+
+/** @param keys The newest last. The newest one that may be used is in use. */
+function describeKeys(algorithm: string, keys: readonly TimedKey[], nowSec: number): IssuerList['gateway_keys'] {
+  const used = keys.findLast((key) => isActive(key, nowSec));
+  const stateOf = (key: TimedKey) => {
+    if (key === used) return 'in use';
+    if (key.notBeforeSec > nowSec) return 'next';
+    return isActive(key, nowSec) ? 'replaced' : 'expired';
+  };
+  return keys.map((key) => ({
+    kid: key.kid,
+    algorithm,
+    state: stateOf(key),
+    from: timeOf(key.notBeforeSec * 1000),
+    until: timeOrNull(key.expiresSec === undefined ? undefined : key.expiresSec * 1000),
+  }));
+}
 
 function issuerOf(
   { config, keys }: TrustedIssuer,

@@ -1,19 +1,23 @@
 import type { IssuerList, IssuerView } from '../api/issuers.ts';
 import type { RevocationList, RevocationsItem } from '../api/revocations.ts';
 import type { Counted } from '../api/values.ts';
-import { ago, duration, exact, milliseconds, number, percent } from './format.ts';
+import { ago, duration, exact, forTime, milliseconds, number, percent } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
-import { code, facts, link, section, stateSince, table } from './parts.ts';
+import { code, facts, link, pill, section, stateSince, table } from './parts.ts';
 
 /** Issuers: how old their keys are, what was ignored, which tokens are refused and why. */
-export function issuersPage({ issuers, unknown, refused_requests, cache }: IssuerList, nowMs: number): Page {
+export function issuersPage(
+  { issuers, gateway_keys, unknown, refused_requests, cache }: IssuerList,
+  nowMs: number,
+): Page {
   const lookups = cache.hits + cache.misses;
   return {
     title: 'Issuers',
     place: '/console/issuers',
     live: true,
     body: html`${issuers.length === 0 ? html`<p class="empty">The configuration trusts no issuer.</p>` : issuers.map((one) => issuerPart(one, nowMs))}
+${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which services verify identity with')}
 <div class="columns">${section(
       'Requests refused because of their token',
       table(
@@ -44,6 +48,20 @@ export function issuersPage({ issuers, unknown, refused_requests, cache }: Issue
   };
 }
 
+const gatewayKeyTable = (keys: IssuerList['gateway_keys'], nowMs: number): Html =>
+  table(
+    'Keys of this gateway',
+    [
+      { label: 'Key', kind: 'main', cell: ({ kid }) => html`<code class="long">${kid}</code>` },
+      { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
+      { label: 'State', cell: ({ state }) => pill(state, state === 'in use' ? 'good' : 'quiet') },
+      { label: 'From', cell: ({ from }) => ago(from, nowMs) },
+      { label: 'Until', cell: ({ until }) => (until === null ? 'it is retired' : ago(until, nowMs)) },
+    ],
+    keys,
+    'The gateway has no key.',
+  );
+
 function issuerPart(one: IssuerView, nowMs: number): Html {
   const { issuer, name, provider, source, state, keys, ignored, confirmed, next_fetch, failure } = one;
   const label = [name, provider].filter((part) => part !== null).join(', ');
@@ -69,7 +87,7 @@ function issuerPart(one: IssuerView, nowMs: number): Html {
     [
       { label: 'Key', kind: 'main', cell: ({ kid }) => html`<code class="long">${kid}</code>` },
       { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
-      { label: 'Held', cell: ({ since }) => ago(since, nowMs) },
+      { label: 'Held by this process for', cell: ({ since }) => forTime(since, nowMs) },
     ],
     keys,
     'No usable key is held.',

@@ -78,6 +78,12 @@ describe('the console', () => {
     expect(await json(`/api/requests/${refusedId}`)).toMatchObject({ status: 403, route: 'admin', target: null });
   });
 
+  test('finds a request by an id with spaces around it', async () => {
+    const { requests } = await json(`/api/requests?id=%20${refusedId}%20&status=+403`);
+    expect(requests).toMatchObject([{ id: refusedId }]);
+    expect(await page(`/console/requests?id=+${refusedId}%0a`)).toContain(`value="${refusedId}"`);
+  });
+
   test('counts the requests and refusals of a route', async () => {
     const { route, refusals, traffic } = await json('/api/routes/limited');
     expect(route).toMatchObject({ requests: 4, refused: 1, rules: ['auth: public'] });

@@ -109,9 +109,10 @@ const notStored: RequestHandler = (_req, res, next) => {
   next();
 };
 
-/** A repeated parameter counts once. */
+/** A repeated parameter counts once. Spaces around a value come from copying it. */
 function queryOf(req: Request): ViewQuery {
-  return Object.fromEntries(new URL(req.originalUrl, 'http://admin').searchParams);
+  const { searchParams } = new URL(req.originalUrl, 'http://admin');
+  return Object.fromEntries([...searchParams].map(([name, value]) => [name, value.trim()]));
 }
 
 const paramsOf = (req: Request): ViewQuery => req.params as ViewQuery;

@@ -34,7 +34,7 @@ function reloadPart({ at, result, hash, problems, changed_routes, changes }: Rel
           ? 'no route changed'
           : `${number(changed_routes)} route${changed_routes === 1 ? '' : 's'} changed`;
   return html`<li class="reload"><p>${pill(result)} ${ago(at, nowMs)} <span class="since">${exact(at)}</span> ${code(hash === null ? 'unreadable' : hash.slice(0, 12))} ${what}</p>
-${problems.length === 0 ? '' : html`<ul class="problems">${problems.map((problem) => html`<li>${code(problem)}</li>`)}</ul>`}
+${problemList(problems)}
 ${changes.map(
   ({ route, change, keys }) =>
     html`<details><summary>${route} ${pill(change, change === 'removed' ? 'warn' : 'quiet')}</summary><div class="diff">${keys.map(
@@ -42,6 +42,15 @@ ${changes.map(
         html`${before === null ? '' : html`<p class="del"><span class="sign">−</span> ${key}: ${before}</p>`}${after === null ? '' : html`<p class="ins"><span class="sign">+</span> ${key}: ${after}</p>`}`,
     )}</div></details>`,
 )}</li>`;
+}
+
+const shownProblems = 10;
+
+function problemList(problems: readonly string[]): Content {
+  if (problems.length === 0) return '';
+  const items = problems.map((problem) => html`<li>${code(problem)}</li>`);
+  const rest = items.slice(shownProblems);
+  return html`<div class="problems"><ul>${items.slice(0, shownProblems)}</ul>${rest.length === 0 ? '' : html`<details><summary>${number(rest.length)} more</summary><ul>${rest}</ul></details>`}</div>`;
 }
 
 /** Certificates: which of them expires next. */

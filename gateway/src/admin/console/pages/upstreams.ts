@@ -1,5 +1,5 @@
 import { quantileOf } from '../api/quantile.ts';
-import type { UpstreamList, UpstreamView } from '../api/upstreams.ts';
+import { type UpstreamList, type UpstreamView, upstreamStates } from '../api/upstreams.ts';
 import { chart } from './chart.ts';
 import { ago, duration, milliseconds, number } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
@@ -17,9 +17,12 @@ export function upstreamsPage({ upstreams }: UpstreamList, nowMs: number): Page 
     body:
       upstreams.length === 0
         ? html`<p class="empty">The configuration has no upstream.</p>`
-        : upstreams.map((one) => upstreamPart(one, nowMs)),
+        : upstreams.toSorted((a, b) => rankOf(b) - rankOf(a)).map((one) => upstreamPart(one, nowMs)),
   };
 }
+
+/** The worst state has the highest rank, so that it comes first. */
+const rankOf = ({ state }: UpstreamView): number => upstreamStates.indexOf(state.state);
 
 function upstreamPart(upstream: UpstreamView, nowMs: number): Html {
   const { name, state, targets } = upstream;

@@ -75,6 +75,9 @@ describe('the console', () => {
     expect(text).toContain('<code>insufficient_role</code>');
     expect(text).toContain('allow.roles: admin');
     expect(text).toContain('the caller&#39;s role is agent');
+    expect(text.match(/<code>allow\.roles: admin<\/code>/g)).toHaveLength(1);
+    expect(text).toContain('>Decide and refuse<');
+    expect(text).not.toContain('>Wait for the service<');
     expect(await json(`/api/requests/${refusedId}`)).toMatchObject({ status: 403, route: 'admin', target: null });
   });
 

@@ -4,7 +4,7 @@ import { exact, milliseconds } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import { code, facts, link, pill, section } from './parts.ts';
-import { callerOf, requestTable, routeOf, statusOf } from './request-table.ts';
+import { requestTable, routeOf, statusOf } from './request-table.ts';
 
 const fields = [
   ['id', 'Request id'],
@@ -66,12 +66,13 @@ ${why.length === 0 ? '' : facts(why)}</section>`;
 }
 
 function decision(item: RequestItem): (readonly [string, Content])[] {
-  const { id, at, rule, upstream, target, attempts, retried_after, error, fault } = item;
+  const { id, at, rule, code: refusal, upstream, target, attempts, retried_after, error, fault } = item;
   return [
     ['Request id', code(id)],
     ['Ended', exact(at)],
     ['Route', routeOf(item)],
-    ['Rule evaluated last', rule === null ? '–' : code(rule)],
+    // The verdict above shows the rule that refused.
+    ...(refusal === null ? [['Rule evaluated last', rule === null ? '–' : code(rule)] as const] : []),
     ...(fault === null ? [] : [['Fault', fault] as const]),
     ['Upstream', upstream === null ? '–' : link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)],
     ['Target', target ?? 'not sent'],
@@ -83,7 +84,7 @@ function decision(item: RequestItem): (readonly [string, Content])[] {
 
 function caller(item: RequestItem): (readonly [string, Content])[] {
   return [
-    ['Identity', callerOf(item)],
+    ['Identity', item.identity ?? 'not identified'],
     ['User', item.user_id ?? '–'],
     ['Tenant', item.tenant_id ?? '–'],
     ['Address', item.ip ?? '–'],
@@ -97,18 +98,23 @@ function caller(item: RequestItem): (readonly [string, Content])[] {
 const width = 600;
 
 /** The parts of the time one after another, as bars. */
-function timing({ total_ms, decided_ms, waited_ms, upstream_ms }: RequestItem): Html {
-  const known = (decided_ms ?? 0) + (waited_ms ?? 0) + (upstream_ms ?? 0);
+function timing({ code: refusal, total_ms, decided_ms, waited_ms, upstream_ms }: RequestItem): Html {
+  const elapsed = (decided_ms ?? 0) + (waited_ms ?? 0) + (upstream_ms ?? 0);
   const parts: readonly (readonly [string, number | null, string])[] = [
     ['Decide and sign', decided_ms, 'c-accent'],
     ['Wait for a connection', waited_ms, 'c-warn'],
     ['Wait for the service', upstream_ms, 'c-violet'],
     upstream_ms === null
-      ? ['Until the end', Math.max(0, total_ms - known), 'c-warn']
-      : ['Send the response', Math.max(0, total_ms - known), 'c-good'],
+      ? [
+          refusal === null || decided_ms !== null ? 'Until the end' : 'Decide and refuse',
+          Math.max(0, total_ms - elapsed),
+          'c-warn',
+        ]
+      : ['Send the response', Math.max(0, total_ms - elapsed), 'c-good'],
   ];
+  const known = parts.filter(([, ms]) => ms !== null);
   let from = 0;
-  return html`<table class="timing"><tbody>${parts.map(([label, ms, look]) => {
+  return html`<table class="timing"><tbody>${known.map(([label, ms, look]) => {
     const start = (from * width) / Math.max(total_ms, 0.01);
     from += ms ?? 0;
     const length = Math.max(1, ((ms ?? 0) * width) / Math.max(total_ms, 0.01));

@@ -104,6 +104,12 @@ describe(`a gateway with ${workers} workers`, () => {
     expect(await requestsOf('')).toBe(each.reduce((sum, count) => sum + count, 0));
     expect(Math.min(...each)).toBeGreaterThan(0);
     expect((await fetch(`${place.adminUrl}/api/routes?worker=4`)).status).toBe(404);
+    const text = await (await fetch(`${place.adminUrl}/console/routes?worker=2`)).text();
+    const [, main = ''] = text.split('<main');
+    const links = [...main.matchAll(/href="([^"]*)"/g)].map(([, to]) => to ?? '');
+    expect(links.length).toBeGreaterThan(0);
+    expect(links.filter((to) => !/[?;]worker=2(#|$)/.test(to))).toEqual([]);
+    expect(main).toContain('role="search"><input type="hidden" name="worker" value="2">');
     expect(await (await fetch(place.adminUrl)).text()).toContain('<option value="3"');
     const body = new URLSearchParams({ method: 'GET', path: '/v1/things/1', role: 'agent' });
     const explained = await fetch(`${place.adminUrl}/console/explain`, { method: 'POST', body });

@@ -2,6 +2,7 @@ import type { SinceView } from '../api/values.ts';
 import type { AssetUrls } from './assets.ts';
 import { exact, forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
+import { keepWorker } from './keep-worker.ts';
 import { moodOf, pill } from './parts.ts';
 
 /** What every page shows. */
@@ -78,7 +79,7 @@ ${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pre
           html`<li><a href="${path}${workerQuery(frame)}" ${path === place ? html`aria-current="page"` : ''}>${label}</a></li>`,
       )}</ul>`,
   )}<p class="about">Version ${version}<br><a href="/api/openapi.json">API</a> · <a href="/metrics">Metrics</a></p></nav>
-<main id="main" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${body}
+<main id="main" tabindex="-1" ${live ? html`data-live` : ''}><h1>${title}</h1>${keepWorker(html`${body}`, frame.worker)}
 <p class="made">As of ${exact(new Date(nowMs).toISOString())}.</p></main></body></html>`;
 }
 

@@ -128,20 +128,17 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
     }
   });
 
-  const clientEntry = (clientId = `client-${uuidv7()}`) => ({ kind: 'client', clientId, tenantId: tenant.id }) as const;
-  const asApp = <T>(work: (trx: Trx) => Promise<T>, userId?: string) =>
-    store.db.transaction({ role: roles.app, tenantId: tenant.id, ...(userId !== undefined && { userId }) }, work);
-
   test('refuses for a client also tokens for a person, issued after a revocation of theirs in this second', async () => {
     // Three times, because one run may cross the boundary of a second.
     for (let round = 0; round < 3; round += 1) {
-      const userId = uuidv7();
-      const entry = clientEntry();
+      const [tenantId, userId, clientId] = [uuidv7(), uuidv7(), `client-${uuidv7()}`];
+      const inTenant = <T>(work: (trx: Trx) => Promise<T>, who: { userId?: string } = {}) =>
+        store.db.transaction({ role: roles.app, tenantId, ...who }, work);
       await revoke(userId);
-      const subject = { tenantId: tenant.id, userId, clientId: entry.clientId };
-      const issuedAtSec = await asApp((trx) => issueTimeSec(trx, subject), userId);
+      const issuedAtSec = await inTenant((trx) => issueTimeSec(trx, { tenantId, userId, clientId }), { userId });
       const { log, cursor } = await head();
-      await asApp((trx) => appendRevocations(trx, [entry], revocationInForceSec));
+      const entry = { kind: 'client', clientId, tenantId } as const;
+      await inTenant((trx) => appendRevocations(trx, [entry], revocationInForceSec));
       const [revoked] = await since({ log, cursor });
       expect(issuedAtSec * 1000).toBeLessThan(revoked?.not_before.getTime() ?? Number.NaN);
     }
@@ -160,10 +157,12 @@ describe.each(databases())('the revocation log on %s', (_, database) => {
   });
 
   test('holds a revocation of a client or tenant for as long as the tokens that it revokes live', async () => {
-    const entry = clientEntry();
+    const entry = { kind: 'client', clientId: `client-${uuidv7()}`, tenantId: tenant.id } as const;
     const { log, cursor } = await head();
     for (let count = 0; count < 10; count += 1)
-      await asApp((trx) => appendRevocations(trx, [entry], revocationInForceSec));
+      await store.db.transaction({ role: roles.app, tenantId: tenant.id }, (trx) =>
+        appendRevocations(trx, [entry], revocationInForceSec),
+      );
     await store.db.transaction({ role: roles.operator }, (trx) =>
       appendRevocations(trx, [{ kind: 'tenant', tenantId: tenant.id }], revocationInForceSec),
     );

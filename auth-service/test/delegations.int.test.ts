@@ -372,6 +372,16 @@ describe.each(databases())('an agent that acts for a person on %s', (_, database
       expect(await list(ann)).toEqual([]);
     });
 
+    test('the session, also a consent whose last tokens verifiers still accept', async () => {
+      const ann = await world.account('agent');
+      const { id } = await consented(ann);
+      await probing(world.store.db, (trx) =>
+        trx.updateTable('delegations').set({ expires_at: sql<Date>`clock_timestamp()` }).where('id', '=', id).execute(),
+      );
+      await world.post('/v1/auth/logout', {}, ann);
+      expect(await revokedSessions()).toContain(id);
+    });
+
     test('the client', async () => {
       const client = await makeClient(world, admin, { grant_types: [exchangeGrant] });
       const ann = await world.account('agent');

@@ -115,6 +115,15 @@ describe.each(databases())('row-level security on %s', (_, database) => {
         }),
       );
     }
+    for (const userId of [bob.userId, '', undefined])
+      await expect(
+        store.db.transaction({ role: roles.app, tenantId: acme.id, ...(userId !== undefined && { userId }) }, (trx) =>
+          insertDelegation(trx, {
+            ...{ id: 'd-other', tenantId: acme.id, userId: ann.userId, clientId: clientId.replace(/c$/, 'd') },
+            ...{ sessionId: 's', scopes: ['a'], lifetimeSec: 60, tokenHash: Buffer.alloc(32) },
+          }),
+        ),
+      ).rejects.toThrow(/row-level security/);
     const ids = (role: string, scope: { tenantId?: string; userId?: string }) =>
       store.db.transaction({ role, ...scope }, async (trx) =>
         (await trx.selectFrom('delegations').select('id').execute()).map(({ id }) => id),

@@ -11,7 +11,7 @@ export const graceSec = 30;
 /** Maximum age of the login for changes to login credentials. */
 export const freshLoginSec = 300;
 /** Clocks of verifiers may be this far behind. */
-const clockToleranceSec = 5;
+export const clockToleranceSec = 5;
 
 /** How long a revocation stays in the feed: as long as a verifier could accept a token issued before it. */
 export const revocationInForceSec = accessTokenLifetimeSec + clockToleranceSec;

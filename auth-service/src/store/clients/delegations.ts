@@ -1,4 +1,5 @@
 import { sql } from 'kysely';
+import { clockToleranceSec } from '../../domain/sessions/session-rules.ts';
 import type { AuthDatabase } from '../database.ts';
 import { roles } from '../roles.ts';
 import type { Trx } from '../scope.ts';
@@ -150,7 +151,7 @@ export function revokeOwnDelegation(
     .executeTakeFirst();
 }
 
-/** What was delegated from these sessions and could still have tokens. */
+/** What was delegated from these sessions and could still have tokens: verifiers accept them a little after their end. */
 export async function delegatedFrom(
   trx: Trx,
   sessionIds: readonly string[],
@@ -160,6 +161,7 @@ export async function delegatedFrom(
     .selectFrom('delegations')
     .select(['id as sid', 'user_id as userId', 'tenant_id as tenantId'])
     .where('session_id', 'in', [...sessionIds])
-    .where(isLive)
+    .where('revoked_at', 'is', null)
+    .where('expires_at', '>', sql<Date>`${now} - make_interval(secs => ${clockToleranceSec}::int)`)
     .execute();
 }

@@ -21,6 +21,7 @@ import { upkeepIndexesMigration } from './0020-upkeep-indexes.ts';
 import { revocationsOfHoldersMigration } from './0021-revocations-of-holders.ts';
 import { clientsMigration } from './0022-clients.ts';
 import { delegationsMigration } from './0023-delegations.ts';
+import { ownDelegationsMigration } from './0024-own-delegations.ts';
 
 /** All migrations in order. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   revocationsOfHoldersMigration,
   clientsMigration,
   delegationsMigration,
+  ownDelegationsMigration,
 ];

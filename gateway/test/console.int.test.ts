@@ -219,6 +219,16 @@ describe('the console', () => {
     expect(text.match(/<\w+[^>]* id="answer"/g)).toEqual(['<p class="error" id="answer"']);
   });
 
+  test('refuses headers that are not lines of "Name: value" without delay, however long they are', async () => {
+    const startedAt = process.cpuUsage();
+    const body = JSON.stringify({ method: 'GET', path: '/', headers: `a:${' '.repeat(60_000)}\u0001` });
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(`${origin}/api/explain`, { method: 'POST', body, headers });
+    const { user } = process.cpuUsage(startedAt);
+    expect(answer.status).toBe(422);
+    expect(user / 1_000).toBeLessThan(1_000);
+  });
+
   test.each([
     ['another origin', { origin: 'https://evil.test' }],
     ['an opaque origin', { origin: 'null' }],

@@ -32,7 +32,7 @@ export const explainQuestion = z
         .string()
         .max(16_384)
         .regex(
-          /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[ \t]*[\t -~]*(?:\r?\n|$))*$/,
+          /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*(?:\r?\n|$))*$/,
           'must be lines of the form "Name: value"',
         ),
     ).describe('Lines of the form `Name: value`.'),

@@ -285,6 +285,15 @@ describe('the console', () => {
     expect(text).toContain('<a href="/console/requests" >Requests</a>');
   });
 
+  test('still tells why a request got 403 after many anonymous requests that match no route', async () => {
+    for (let count = 0; count < 26; count += 1) {
+      await Promise.all(Array.from({ length: 20 }, (_, at) => gateway.ask(`/nothing/${count * 20 + at}`)));
+    }
+    expect(await json(`/api/requests/${refusedId}`)).toMatchObject({ code: 'insufficient_role' });
+    const { requests } = await json('/api/requests?code=insufficient_role');
+    expect(requests.map(({ id }: { id: string }) => id)).toEqual([refusedId]);
+  });
+
   test('shows the problems of a refused file, and the changes of an applied one', async () => {
     await expect(gateway.reload([['path: /v1/admin', 'path: v1/admin']])).rejects.toThrow();
     const refused = await json('/api/reloads');

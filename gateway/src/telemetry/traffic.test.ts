@@ -86,6 +86,8 @@ describe('the traffic of a process', () => {
       traffic.keep(record, status, false, durationMs);
     };
   });
+  const refusedIds = () =>
+    traffic.refused.flatMap((ring) => [...ring.newestFirst()].map(({ record }) => record.requestId));
   const totals = (lists: Readonly<Record<string, readonly number[]>>) =>
     Object.fromEntries(
       Object.entries(lists).flatMap(([name, list]) => {
@@ -122,7 +124,21 @@ describe('the traffic of a process', () => {
     finish({ requestId: 'refused', code: 'no_route', fault: 'caller' }, 404);
     for (let count = 0; count < 600; count += 1) finish({}, 200);
     expect([...traffic.recent.newestFirst()].some(({ record }) => record.requestId === 'refused')).toBe(false);
-    expect([...traffic.refused.newestFirst()].map(({ record }) => record.requestId)).toEqual(['refused']);
+    expect(refusedIds()).toEqual(['refused']);
+  });
+
+  test('keeps the refusals of identified callers when anonymous clients cause many others', () => {
+    const caller = 'caller';
+    finish({ requestId: 'r1', route: 'a', identity: 'user', code: 'insufficient_role', fault: caller }, 403);
+    finish({ requestId: 'r2', route: 'a', identity: 'user', code: 'upstream_timeout', fault: 'upstream' }, 504);
+    for (let count = 0; count < 600; count += 1) {
+      finish({ code: 'no_route', fault: caller }, 404);
+      finish({ route: 'a', code: 'token_malformed', fault: caller }, 401);
+      finish({ route: 'a', identity: 'anonymous', code: 'rate_limited', fault: caller }, 429);
+      finish({ route: 'a', identity: 'user', code: 'rate_limited', fault: caller }, 429);
+    }
+    expect(refusedIds()).toEqual(expect.arrayContaining(['r1', 'r2']));
+    expect(refusedIds().length).toBeLessThanOrEqual(1_000);
   });
 
   test('remembers a limited caller by its bucket, and since when', () => {

@@ -31,10 +31,7 @@ export const explainQuestion = z
       z
         .string()
         .max(16_384)
-        .regex(
-          /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*(?:\r?\n|$))*$/,
-          'must be lines of the form "Name: value"',
-        ),
+        .regex(/^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*(?:\r?\n|$))*$/, 'must be lines of the form "Name: value"'),
     ).describe('Lines of the form `Name: value`.'),
     token: optional(z.string().max(16_384)).describe('An access token. It is verified, and neither stored nor logged.'),
     role: optional(role).describe('Instead of a token: the caller has a valid one with this role.'),

@@ -46,7 +46,7 @@ const requestList = z.object({ requests: z.array(finished) });
 export type RequestList = z.output<typeof requestList>;
 
 /** How many a response has at most. */
-export const maxRequests = 500;
+export const maxRequests = 1_500;
 
 const filters = {
   route: z.string().optional(),
@@ -62,7 +62,7 @@ export const requestsView = defineView({
   path: '/requests',
   operationId: 'listRequests',
   tag: 'Traffic',
-  summary: 'The last 500 requests and the last 500 refusals, newest first',
+  summary: 'The last 500 requests, and the last 250 refusals of each kind, newest first',
   query: z.object(filters),
   response: requestList,
   read: (sources, query) => ({ requests: newest(itemsOf(sources), query) }),
@@ -127,7 +127,7 @@ export function outcomeOf({ code, status, aborted }: RequestItem): 'refused' | '
 function itemsOf({ traffic: { recent, refused }, nowMs }: ConsoleSources): RequestItem[] {
   const offsetMs = nowMs() - performance.now();
   const items = new Map<string, RequestItem>();
-  for (const request of [...recent.newestFirst(), ...refused.newestFirst()]) {
+  for (const request of [...recent.newestFirst(), ...refused.flatMap((ring) => [...ring.newestFirst()])]) {
     if (!items.has(request.record.requestId)) items.set(request.record.requestId, itemOf(request, offsetMs));
   }
   return [...items.values()];

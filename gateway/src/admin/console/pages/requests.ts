@@ -32,7 +32,7 @@ export function requestsPage({ requests }: RequestList, query: ViewQuery): Page 
     )}</select></label>
 ${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" placeholder="${name === 'status' ? '403 or 4xx' : ''}" autocomplete="off" spellcheck="false"></label>`)}
 <button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
-<p class="lead">${requests.length === 0 ? 'None' : requests.length} of the last 500 requests and the last 500 refusals${isFiltered ? ', filtered' : ''}, newest first. Times are UTC.</p>
+<p class="lead">${requests.length === 0 ? 'None' : requests.length} of the last 500 requests and the last 250 refusals of each kind${isFiltered ? ', filtered' : ''}, newest first. Times are UTC.</p>
 ${requestTable(shown, isFiltered ? 'None of the last requests fits these filters.' : 'No request has arrived since the start.')}
 ${shown.length === requests.length ? '' : html`<p>${link(`/console/requests?${more}`, `Show all ${requests.length}`)}</p>`}`,
   };

@@ -219,6 +219,11 @@ describe('the console', () => {
     expect(text.match(/<\w+[^>]* id="answer"/g)).toEqual(['<p class="error" id="answer"']);
   });
 
+  test('keeps the lines of the headers as they were typed', async () => {
+    const text = await (await explain({ method: 'GET', path: '/', headers: 'x-a: 1\r\nx-b:\t2' })).text();
+    expect(text).toContain('>x-a: 1\nx-b:&#x9;2</textarea>');
+  });
+
   test('refuses headers that are not lines of "Name: value" without delay, however long they are', async () => {
     const startedAt = process.cpuUsage();
     const body = JSON.stringify({ method: 'GET', path: '/', headers: `a:${' '.repeat(60_000)}\u0001` });

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TrafficSeries } from '../../../telemetry/traffic-history.ts';
 import { StateHistory } from '../observe/state-history.ts';
 import { quantileOf } from './quantile.ts';
+import { outcomeOf } from './requests.ts';
 import { describeTraffic, mergeTraffic } from './traffic.ts';
 import { worst } from './values.ts';
 
@@ -53,6 +54,16 @@ test('the state of several workers is the worst one, since the first of them had
     { state: 'out', since: '2026-01-01T00:01:00.000Z', why: 'a' },
   ];
   expect(worst(states, ['up', 'degraded', 'out'])).toEqual(states[2]);
+});
+
+test.each([
+  ['failed', { code: 'upstream_timeout', fault: 'upstream', status: 504 }],
+  ['failed', { code: null, fault: null, status: 500 }],
+  ['failed', { code: null, fault: null, status: 0 }],
+  ['refused', { code: 'insufficient_role', fault: 'caller', status: 403 }],
+  ['served', { code: null, fault: null, status: 200 }],
+])('the outcome is %s for %j', (outcome, request) => {
+  expect(outcomeOf({ ...request, aborted: false })).toBe(outcome);
 });
 
 describe('the history of states', () => {

@@ -118,10 +118,16 @@ function fitsStatus(status: string, wanted: string | undefined): boolean {
   return /^[1-5]xx$/.test(wanted) ? status.length === 3 && status[0] === wanted[0] : status === wanted;
 }
 
-/** `refused` by the gateway, `failed` at the service, or `served`. */
-export function outcomeOf({ code, status, aborted }: RequestItem): 'refused' | 'failed' | 'served' {
+/** `refused` by a rule or a limit; `failed` at the service, on the way to it or in the gateway; or `served`. */
+export function outcomeOf({
+  code,
+  fault,
+  status,
+  aborted,
+}: Pick<RequestItem, 'code' | 'fault' | 'status' | 'aborted'>): 'refused' | 'failed' | 'served' {
+  if (status >= 500 || fault === 'upstream' || fault === 'ours') return 'failed';
   if (code !== null) return 'refused';
-  return status >= 500 || status === 0 || aborted ? 'failed' : 'served';
+  return status === 0 || aborted ? 'failed' : 'served';
 }
 
 function itemsOf({ traffic: { recent, refused }, nowMs }: ConsoleSources): RequestItem[] {

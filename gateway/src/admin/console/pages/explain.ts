@@ -1,6 +1,6 @@
 import type { ExplainAnswer } from '../api/explain.ts';
 import type { ViewQuery } from '../api/view.ts';
-import { type Content, type Html, html } from './html.ts';
+import { type Content, formValue, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import { code, facts, pill, routeLink, section, table } from './parts.ts';
 import { moodOfStatus } from './request-table.ts';
@@ -28,7 +28,7 @@ function form(asked: ViewQuery, errors: readonly FormError[]): Html {
     return html`<div class="field"><label for="${name}">${label}</label>${control}${hint === '' ? '' : html`<p class="hint" id="${name}-hint">${hint}</p>`}${error === undefined ? '' : html`<p class="error" id="${name}-error">${error.message}</p>`}</div>`;
   };
   const input = (name: string, more: Content = '') =>
-    html`<input id="${name}" name="${name}" value="${asked[name] ?? ''}" autocomplete="off" autocapitalize="off" spellcheck="false" ${errorOf(name) === undefined ? '' : html`aria-invalid="true" aria-describedby="${name}-error"`} ${more}>`;
+    html`<input id="${name}" name="${name}" value="${formValue(asked[name] ?? '')}" autocomplete="off" autocapitalize="off" spellcheck="false" ${errorOf(name) === undefined ? '' : html`aria-invalid="true" aria-describedby="${name}-error"`} ${more}>`;
   return html`<form class="card form" method="post" action="/console/explain#answer" autocomplete="off">
 ${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field needs a change.' : `${errors.length} fields need a change.`}</p>`}
 <div class="pair">${field('method', 'Method', input('method', html`required size="7"`))}${field('path', 'Path and query', input('path', html`required`))}</div>
@@ -42,7 +42,7 @@ ${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${er
 ${field('issuer', 'Issuer', input('issuer'), 'Empty: the first one.')}
 <label class="check"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP), and the proof is valid</label>
 ${field('service', 'Service, on the internal listener', input('service'))}</fieldset>
-${field('headers', 'Request headers', html`<textarea id="headers" name="headers" rows="3" spellcheck="false" placeholder="Name: value" ${errorOf('headers') === undefined ? '' : html`aria-invalid="true" aria-describedby="headers-error"`}>${asked.headers ?? ''}</textarea>`, 'One a line.')}
+${field('headers', 'Request headers', html`<textarea id="headers" name="headers" rows="3" spellcheck="false" placeholder="Name: value" ${errorOf('headers') === undefined ? '' : html`aria-invalid="true" aria-describedby="headers-error"`}>${formValue(asked.headers ?? '')}</textarea>`, 'One a line.')}
 <button type="submit" class="primary">Explain</button></form>`;
 }
 

@@ -28,11 +28,17 @@ const entities: Readonly<Record<string, string>> = {
 const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Escapes a text for an element or a quoted attribute. Invisible characters become visible as `\u202e`. */
-export function escapeHtml(text: string): string {
+export const escapeHtml = (text: string): string => escaped(text, (hex) => `\\u${hex.padStart(4, '0')}`);
+
+/** Escapes the value of a form control, which comes back when the form is sent. So its characters stay as they are. */
+export const formValue = (text: string): Html =>
+  new Html(escaped(text.replaceAll('\r\n', '\n'), (hex) => `&#x${hex};`));
+
+function escaped(text: string, show: (hex: string) => string): string {
   return text
     .replace(/[&<>"'`]/g, (character) => entities[character] ?? character)
     .replace(invisible, (character) =>
-      character === '\n' ? character : `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`,
+      character === '\n' ? character : show((character.codePointAt(0) ?? 0).toString(16)),
     );
 }
 

@@ -40,7 +40,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   'contract/header-names.ts': { functions: ['isReservedHeader'] },
   'keys/keys.ts': {
     functions: ['signBase', 'signBaseAsBase64', 'secretKeyid', 'assertStrongSecret'],
-    lines: ['const minSecretBytes', 'key === undefined'],
+    lines: ['const minSecretBytes', 'hmac === undefined'],
   },
   // OpenSSL refuses an all-zero result itself, and a salt of zeros is the same as none.
   'keys/agreement.ts': { functions: ['agreeAsGateway'], lines: ['shared.every', 'new Uint8Array(0)'] },

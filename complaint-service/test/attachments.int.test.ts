@@ -4,6 +4,7 @@ import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import sharp from 'sharp';
 import { maxAttachments } from '../src/domain/attachments/attachment-limits.ts';
+import { attachFile } from '../src/flows/attachments/attach-file.ts';
 import { sweepFiles } from '../src/flows/attachments/sweep-files.ts';
 import { attachmentSpace, complaintsWorld, people } from './world.ts';
 
@@ -187,10 +188,28 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     await upload(strangerComplainant, id, half).expect(201);
   });
 
+  test.each([
+    ['a photo', () => photo],
+    ['a document', () => Buffer.from('It hums.')],
+  ])('%s is not stored after its client closed the connection', async (_what, make) => {
+    const complaintId = await fileComplaint();
+    const [rows, stored] = [await world.rows(), await files()];
+    const client = new AbortController();
+    async function* body() {
+      yield make();
+      client.abort(new Error('closed'));
+    }
+    const upload = { complaintId, name: 'a', body: Readable.from(body()), signal: client.signal };
+    const user = { kind: 'user', ...complainant, requestId: 'r1', context: {} } as const;
+    await expect(attachFile(world.flows, user, upload)).rejects.toThrow('closed');
+    expect(await world.rows()).toEqual(rows);
+    expect(await files()).toBe(stored);
+  });
+
   test('the sweep removes old files without a row, and no other', async () => {
     const id = await fileComplaint();
     const { headers } = await upload(complainant, id, photo).expect(201);
-    const orphan = await world.files.receive(Readable.from([Buffer.from('x')]), 10);
+    const orphan = await world.files.receive(Readable.from([Buffer.from('x')]), 10, { ...complainant, signal: never });
     await orphan.keepAs('0197c2a0-0000-7000-8000-00000000dead');
     const before = await files();
     const parts = (laterMs: number) => ({

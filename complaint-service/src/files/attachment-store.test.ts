@@ -18,6 +18,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(directory, { recursive: true }));
 
+const turn = { tenantId: 'acme', userId: 'ann', signal: new AbortController().signal };
+const receive = (body: Readable, maxBytes: number) => store.receive(body, maxBytes, turn);
 const filesLeft = async () =>
   (await readdir(directory, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
 const inPieces = (bytes: Buffer, size: number) =>
@@ -58,7 +60,7 @@ describe('an image', () => {
       .toBuffer();
     expect(withPlace.includes('Nosy Camera')).toBe(true);
     for (const size of [1, 7, most]) {
-      const file = await store.receive(inPieces(withPlace, size), most);
+      const file = await receive(inPieces(withPlace, size), most);
       expect(file).toMatchObject({ type: { mediaType: 'image/jpeg' }, width: 20, height: 40 });
       await file.keepAs(id);
       const stored = await buffer(await store.open(id));
@@ -72,7 +74,7 @@ describe('an image', () => {
   test('loses what is hidden behind it', async () => {
     const png = await photo(10, 10).png().toBuffer();
     const polyglot = Buffer.concat([png, Buffer.from('<script>alert(1)</script>PK\x05\x06')]);
-    const file = await store.receive(Readable.from([polyglot]), most);
+    const file = await receive(Readable.from([polyglot]), most);
     await file.keepAs(id);
     expect((await buffer(await store.open(id))).includes('script')).toBe(false);
   });
@@ -83,10 +85,10 @@ describe('an image', () => {
     })
       .webp({ loop: 0, delay: [100, 100] })
       .toBuffer();
-    const still = await store.receive(Readable.from([frames]), most);
+    const still = await receive(Readable.from([frames]), most);
     expect(still).toMatchObject({ type: { mediaType: 'image/webp' }, width: 20, height: 20 });
     await still.discard();
-    const wide = await store.receive(Readable.from([await photo(6000, 30).png().toBuffer()]), most);
+    const wide = await receive(Readable.from([await photo(6000, 30).png().toBuffer()]), most);
     expect(wide).toMatchObject({ width: 4096, height: 20 });
     await wide.discard();
   });
@@ -100,14 +102,14 @@ describe('an image', () => {
     ['is empty after its first bytes', () => Buffer.from('\x89PNG\r\n\x1a\n\0\0\0\rIHDR', 'latin1')],
   ])('is refused and removed when it %s', async (_what, make) => {
     const before = await filesLeft();
-    await expect(store.receive(Readable.from([await make()]), most)).rejects.toThrow('unreadable_image');
+    await expect(receive(Readable.from([await make()]), most)).rejects.toThrow('unreadable_image');
     expect(await filesLeft()).toEqual(before);
   });
 });
 
 describe('any file', () => {
   test('keeps its bytes when it is a document', async () => {
-    const file = await store.receive(Readable.from([Buffer.from('It was '), Buffer.from('late.')]), most);
+    const file = await receive(Readable.from([Buffer.from('It was '), Buffer.from('late.')]), most);
     expect(file).toMatchObject({ type: { extension: 'txt' }, bytes: 12, width: null });
     await file.keepAs(id);
     expect(await readFile(join(directory, 'files', 'f1', id), 'utf8')).toBe('It was late.');
@@ -143,14 +145,14 @@ describe('any file', () => {
     ],
   ])('is refused when it %s, and leaves nothing behind', async (_what, body, code) => {
     const before = await filesLeft();
-    await expect(store.receive(body(), 10_000)).rejects.toThrow(code);
+    await expect(receive(body(), 10_000)).rejects.toThrow(code);
     expect(await filesLeft()).toEqual(before);
   });
 
   test('is found when it is old, and an abandoned upload is removed', async () => {
-    const kept = await store.receive(Readable.from([Buffer.from('kept')]), most);
+    const kept = await receive(Readable.from([Buffer.from('kept')]), most);
     await kept.keepAs(id);
-    await store.receive(Readable.from([Buffer.from('abandoned')]), most);
+    await receive(Readable.from([Buffer.from('abandoned')]), most);
     const old = async (before: number) => {
       const found: string[] = [];
       for await (const each of store.oldFiles(before)) found.push(each);

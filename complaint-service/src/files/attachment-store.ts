@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { type FileType, isWhole, startBytes, typeByStart } from '../domain/attachments/file-types.ts';
 import { AppError } from '../errors.ts';
 import { encodeAgain } from './image-encoder.ts';
-import { createSlots } from './slots.ts';
+import { createSlots, type Turn } from './slots.ts';
 
 /** A file that was received, checked and written in its final form, under a temporary name. */
 export type ReceivedFile = Readonly<{
@@ -29,7 +29,7 @@ export type AttachmentStore = Readonly<{
    * @throws AppError `payload_too_large`, `unsupported_file_type`, `unreadable_image`, `attachments_busy`, or
    *   `invalid_request` when the client stops in the middle. Nothing is left on disk then.
    */
-  receive(body: Readable, maxBytes: number): Promise<ReceivedFile>;
+  receive(body: Readable, maxBytes: number, turn: Turn): Promise<ReceivedFile>;
   /** Opens a stored file. @throws The system's error, ENOENT when there is none. */
   open(id: string): Promise<ReadStream>;
   /** Removes a file. Removing one that is not there is no error. */
@@ -38,7 +38,7 @@ export type AttachmentStore = Readonly<{
   oldFiles(olderThanMs: number): AsyncIterable<string>;
 }>;
 
-const decoding = createSlots({ atOnce: 2, maxWaiting: 16 });
+const decoding = createSlots({ atOnce: 2, maxWaiting: 16, maxWaitMs: 10_000, perUser: 2, perTenant: 4 });
 const mode = { directory: 0o700, file: 0o600 };
 
 /** @param directory Shared by all instances of the service. */
@@ -48,7 +48,7 @@ export function createAttachmentStore(directory: string): AttachmentStore {
   const pathOf = (id: string) => join(directory, 'files', id.slice(-2), id);
 
   return {
-    async receive(body, maxBytes) {
+    async receive(body, maxBytes, turn) {
       await mkdir(incoming, { recursive: true, mode: mode.directory });
       const raw = join(incoming, randomUUID());
       const encoded = `${raw}.image`;
@@ -58,7 +58,7 @@ export function createAttachmentStore(directory: string): AttachmentStore {
           if (!isWhole(type, await readFile(raw))) throw new AppError('unsupported_file_type');
           return received(raw, { type, bytes, width: null, height: null });
         }
-        const image = await decoding(() => encodeAgain(raw, encoded, type));
+        const image = await decoding(turn, () => encodeAgain(raw, encoded, type));
         await rm(raw);
         return received(encoded, { type, ...image });
       } catch (error) {

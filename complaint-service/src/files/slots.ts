@@ -1,29 +1,95 @@
 import { AppError } from '../errors.ts';
 
-/** Runs work in turn. @throws AppError `attachments_busy` when too much is waiting already. */
-export type Slots = <T>(work: () => Promise<T>) => Promise<T>;
+/** Whose work it is. The signal ends the wait when the client no longer waits for the answer. */
+export type Turn = Readonly<{ tenantId: string; userId: string; signal: AbortSignal }>;
+
+/**
+ * Runs work in turn.
+ *
+ * @throws AppError `attachments_busy` when too much of the user, of the tenant or of all waits already, or when the wait
+ *   takes too long. Throws the signal's reason when it aborts during the wait.
+ */
+export type Slots = <T>(turn: Turn, work: () => Promise<T>) => Promise<T>;
+
+export type SlotLimits = Readonly<{
+  atOnce: number;
+  maxWaiting: number;
+  maxWaitMs: number;
+  /** Running and waiting together. One user runs one at a time. */
+  perUser: number;
+  perTenant: number;
+}>;
 
 /**
  * Bounds how much work runs and waits at the same time. Decoding an image takes one of libuv's four threads and up to 200
- * MB for a moment: without a bound, a few uploads could stop a whole instance.
+ * MB for a moment: without a bound, a few uploads could stop a whole instance. The bounds for users and tenants keep the
+ * slots free for others.
  */
-export function createSlots({ atOnce, maxWaiting }: Readonly<{ atOnce: number; maxWaiting: number }>): Slots {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running >= atOnce) {
-      if (waiting.length >= maxWaiting) throw new AppError('attachments_busy');
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    } else {
-      running += 1;
-    }
+export function createSlots(limits: SlotLimits): Slots {
+  const running = new Set<Turn>();
+  const waiting = new Map<Turn, () => void>();
+
+  return async (turn, work) => {
+    if (isFull(turn)) throw new AppError('attachments_busy');
+    await start(turn);
     try {
       return await work();
     } finally {
-      // The place goes to the next in line, so `running` stays the same.
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
+      running.delete(turn);
+      startNext();
     }
   };
+
+  function isFull(turn: Turn): boolean {
+    const all = [...running, ...waiting.keys()];
+    return (
+      waiting.size >= limits.maxWaiting ||
+      all.filter(ofTenant(turn)).length >= limits.perTenant ||
+      all.filter(ofUser(turn)).length >= limits.perUser
+    );
+  }
+
+  async function start(turn: Turn): Promise<void> {
+    turn.signal.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const timer = setTimeout(() => leave(new AppError('attachments_busy')), limits.maxWaitMs);
+    const onAbort = () => leave(turn.signal.reason);
+    const leave = (reason: unknown) => {
+      waiting.delete(turn);
+      reject(reason);
+    };
+    turn.signal.addEventListener('abort', onAbort);
+    waiting.set(turn, resolve);
+    startNext();
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      turn.signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** A tenant without running work goes first: two users of one tenant could otherwise hold up all others. */
+  function startNext(): void {
+    while (running.size < limits.atOnce) {
+      const turns = [...waiting.keys()];
+      const next =
+        turns.find((turn) => ![...running].some(ofTenant(turn))) ??
+        turns.find((turn) => ![...running].some(ofUser(turn)));
+      if (next === undefined) return;
+      running.add(next);
+      waiting.get(next)?.();
+      waiting.delete(next);
+    }
+  }
 }
+
+const ofTenant =
+  ({ tenantId }: Turn) =>
+  (other: Turn) =>
+    other.tenantId === tenantId;
+
+const ofUser =
+  ({ tenantId, userId }: Turn) =>
+  (other: Turn) =>
+    other.tenantId === tenantId && other.userId === userId;

@@ -12,13 +12,14 @@ export async function seedImages(
   random: Random,
   { stories, images }: Readonly<{ stories: readonly Story[]; images: number }>,
 ): Promise<void> {
+  const { signal } = new AbortController();
   for (let index = 0; index < images; index += 1) {
     const { row, filedBy } = random.pick(stories);
     const at = row.created_at;
     const body = Readable.from([await drawnPicture(random)]);
     const user = { kind: 'user', requestId: random.id(at), context: {}, tenantId: row.tenant_id, ...filedBy } as const;
     const then = { ...parts, now: () => at };
-    await attachFile(then, user, { complaintId: row.id, name: `photo-${index + 1}.png`, body });
+    await attachFile(then, user, { complaintId: row.id, name: `photo-${index + 1}.png`, body, signal });
   }
 }
 

@@ -18,6 +18,8 @@ export type Upload = Readonly<{
   /** The client's file name. */
   name: string;
   body: Readable;
+  /** Aborts when the client no longer waits. Nothing is stored then. */
+  signal: AbortSignal;
 }>;
 
 /** What an upload needs of the service. */
@@ -33,7 +35,8 @@ export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'at
 export async function attachFile(parts: UploadParts, user: UserIdentity, upload: Upload): Promise<Attachment> {
   const { db, files, newId } = parts;
   await asUser(db, user, (trx) => admit(trx, user, upload, 'read'));
-  const file = await files.receive(upload.body, maxFileBytes);
+  const { tenantId, userId } = user;
+  const file = await files.receive(upload.body, maxFileBytes, { tenantId, userId, signal: upload.signal });
   const id = newId();
   try {
     // Before the row: a row must never name a file that is not there.
@@ -70,6 +73,7 @@ async function addRow(
   user: UserIdentity,
   { id, file, upload }: Readonly<{ id: string; file: ReceivedFile; upload: Upload }>,
 ): Promise<Attachment> {
+  upload.signal.throwIfAborted();
   const internal = await admit(trx, user, upload, 'change');
   const { tenantId } = user;
   if (!(await takeSpace(trx, { tenantId, bytes: file.bytes, most: parts.attachmentSpace }))) {

@@ -1,7 +1,8 @@
 import { createRouter, serve } from '@countersign/service-kit';
-import type { Request, Router } from 'express';
+import type { Request, Response, Router } from 'express';
 import { z } from 'zod';
 import { maxAttachments, maxFileBytes } from '../../domain/attachments/attachment-limits.ts';
+import { AppError } from '../../errors.ts';
 import { attachFile } from '../../flows/attachments/attach-file.ts';
 import { removeAttachment } from '../../flows/attachments/remove-attachment.ts';
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
@@ -96,7 +97,13 @@ export function attachmentRoutes(parts: FlowParts): Router {
   const router = createRouter();
 
   serve(router, attachFileEndpoint, async ({ req, res, identity, params, query, reply }) => {
-    const upload = { complaintId: params.id, commentId: query.comment_id, name: query.name, body: req };
+    const upload = {
+      complaintId: params.id,
+      commentId: query.comment_id,
+      name: query.name,
+      body: req,
+      signal: closeOf(res),
+    };
     const added = await attachFile(parts, identity, upload);
     const names = await parts.people.namesOf(identity, [identity.userId]);
     res.location(`/v1/complaints/${params.id}/attachments/${added.id}`);
@@ -119,6 +126,15 @@ export function attachmentRoutes(parts: FlowParts): Router {
   });
 
   return router;
+}
+
+/** Aborts when the connection closes before the answer is sent. */
+function closeOf(res: Response): AbortSignal {
+  const closed = new AbortController();
+  res.on('close', () => {
+    closed.abort(new AppError('invalid_request', { detail: { reason: 'the client closed the request' } }));
+  });
+  return closed.signal;
 }
 
 function attachmentJson(row: Attachment, names: ReadonlyMap<string, string>): z.output<typeof attachment> {

@@ -14,6 +14,11 @@ test.each([
   ['an escape character', 'a\x1bb', false, false],
   ['a C1 control character', 'a\x85b', false, false],
   ['a lone surrogate', 'a\ud800', false, false],
+  ['a right-to-left override', 'txt.\u202eexe', false, true],
+  ['an isolate', '\u2066a\u2069', false, true],
+  ['only format characters', '\u200b\u2060\u00ad', false, true],
+  ['only fillers that count as letters', '\u3164 \uffa0', false, true],
+  ['joined emoji and letters with a joiner', '👩‍🔧 می‌خواهم', true, true],
   ['letters of any script', 'Ünï 漢字 🙂', true, true],
 ])('checks %s', (_what, value, inLine, inText) => {
   expect(lineField(20).safeParse(value).success).toBe(inLine);

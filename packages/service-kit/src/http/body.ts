@@ -55,9 +55,14 @@ export function formBody(req: Request): unknown {
 
 /**
  * A trimmed line of text of 1 to `max` UTF-16 units. Control characters are refused, because the text reaches logs, mails
- * and terminals.
+ * and terminals. So are controls of the writing direction, which make text read as something else, and lines in which
+ * nothing can be seen.
  */
-export const lineField = (max: number) => textWithout(max, /\p{Cc}/u, 'must be one line of text');
+export const lineField = (max: number) =>
+  textWithout(max, /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u, 'must be one line of text').regex(
+    /[^\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}]/u,
+    'must have a visible character',
+  );
 
 /** Like {@link lineField}, but line breaks and tabs are allowed. */
 export const textField = (max: number) => textWithout(max, /[^\P{Cc}\n\r\t]/u, 'must be text');

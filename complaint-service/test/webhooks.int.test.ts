@@ -374,6 +374,27 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     expect(statuses.filter((status) => status === 409)).toHaveLength(2);
   });
 
+  test('slow receivers of a tenant take five lanes, and do not delay the receiver of another tenant', async () => {
+    let held = 0;
+    const slow = await receiver(() => {
+      held += 1;
+    });
+    for (let at = 0; at < maxWebhooks; at += 1) await add(slow.url);
+    await stop();
+    stop = await startCourier({ timeoutMs: 20_000 });
+    await fileComplaint();
+    await eventually(() => expect(held).toBe(5));
+    const fast = await receiver();
+    const body = { url: fast.url, events: ['complaint.filed'] };
+    const hook = (await world.call(stranger, 'POST', base, { body }).expect(201)).body;
+    await world.call(stranger, 'POST', `${base}/${hook.id}/ping`).expect(202);
+    await eventually(() => expect(fast.types()).toEqual(['ping']));
+    expect(held).toBe(5);
+    await world.call(stranger, 'DELETE', `${base}/${hook.id}`).expect(204);
+    await stop();
+    stop = await startCourier();
+  });
+
   test('upkeep removes deliveries from the log after 30 days, unless they wait', async () => {
     const { url, types } = await receiver();
     const { id } = await add(url);

@@ -38,7 +38,10 @@ export type WebhookCourierParts = Readonly<{
 
 /** Receivers that are served at the same time, by one instance. */
 const maxLanes = 20;
+const maxLanesOfTenant = 5;
 const idleMs = 30_000;
+/** Until the lanes of a tenant are counted again, which other instances may hold. */
+const busyMs = 1_000;
 const leaseMs = 60_000;
 /** A lane stops early enough that its last attempt ends within the lease. */
 const laneMs = 40_000;
@@ -58,7 +61,8 @@ export async function startWebhookCourier(parts: WebhookCourierParts): Promise<(
   rounds = startRounds({
     async round(stopped) {
       const free = maxLanes - lanes.size;
-      const claimed = free === 0 ? [] : await claimWebhooks(parts.db, { limit: free, leaseMs });
+      const claimed =
+        free === 0 ? [] : await claimWebhooks(parts.db, { limit: free, perTenant: maxLanesOfTenant, leaseMs });
       for (const lane of claimed) {
         const running: Promise<void> = runLane(parts, lane, stopped).finally(() => {
           lanes.delete(running);
@@ -66,7 +70,10 @@ export async function startWebhookCourier(parts: WebhookCourierParts): Promise<(
         });
         lanes.add(running);
       }
-      return free === 0 ? idleMs : Math.min(idleMs, (await nextDueMs(parts.db)) ?? idleMs);
+      if (free === 0) return idleMs;
+      // What is due now and was not claimed waits for a lane of its tenant.
+      const dueMs = (await nextDueMs(parts.db)) ?? idleMs;
+      return dueMs === 0 ? busyMs : Math.min(idleMs, dueMs);
     },
     onError: (error) => parts.logger.error({ err: error }, 'webhooks cannot be read; they are tried again'),
   });

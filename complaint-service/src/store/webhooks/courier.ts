@@ -15,20 +15,29 @@ type Key = Readonly<{ tenant_id: string; id: string }>;
 /**
  * Leases webhooks with something due, of all tenants, so that no other instance delivers to them at the same time. A
  * receiver that hangs holds up its own webhook alone. After the lease, another instance takes over from a dead process.
+ * A tenant has up to `perTenant` leases at once, so that its slow receivers never take all lanes.
  */
 export async function claimWebhooks(
   db: ComplaintsDatabase,
-  { limit, leaseMs }: Readonly<{ limit: number; leaseMs: number }>,
+  { limit, perTenant, leaseMs }: Readonly<{ limit: number; perTenant: number; leaseMs: number }>,
 ): Promise<Key[]> {
   const { rows } = await asCourier(db, (trx) =>
     sql<Key>`
-      update webhooks set leased_until = ${inMs(leaseMs)}
-      where (tenant_id, id) in (
-        select tenant_id, id from webhooks w
+      with leased as (select tenant_id, count(*) from webhooks where leased_until > ${now} group by tenant_id),
+      due as (
+        select tenant_id, id, row_number() over (
+          partition by tenant_id order by leased_until nulls first, created_at) as turn
+        from webhooks w
         where state = 'active' and coalesce(retry_at <= ${now}, true) and coalesce(leased_until <= ${now}, true)
           and exists (select from webhook_deliveries d where d.tenant_id = w.tenant_id and d.webhook_id = w.id
-            and d.state = 'waiting' and d.due_at <= ${now})
-        order by coalesce(leased_until, created_at) limit ${limit} for update skip locked)
+            and d.state = 'waiting' and d.due_at <= ${now}))
+      update webhooks set leased_until = ${inMs(leaseMs)}
+      where (tenant_id, id) in (
+        select w.tenant_id, w.id from webhooks w
+        join due on due.tenant_id = w.tenant_id and due.id = w.id
+        left join leased on leased.tenant_id = w.tenant_id
+        where turn <= ${perTenant}::int - coalesce(leased.count, 0) and coalesce(w.leased_until <= ${now}, true)
+        order by w.leased_until nulls first, w.created_at limit ${limit} for update of w skip locked)
       returning tenant_id, id`.execute(trx),
   );
   return rows;
@@ -126,8 +135,9 @@ export function endWebhook(db: ComplaintsDatabase, webhook: Key, reason: 'gone' 
   });
 }
 
+/** Ends a lease now. The time stays, so that the webhook that was served longest ago comes first. */
 export function releaseWebhook(db: ComplaintsDatabase, webhook: Key): Promise<void> {
-  return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: null }));
+  return asCourier(db, (trx) => updateWebhook(trx, webhook, { leased_until: now }));
 }
 
 /** Removes the oldest part of the log, of all tenants. */

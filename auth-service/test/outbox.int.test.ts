@@ -22,7 +22,14 @@ import { startCourier } from '../src/flows/mail/deliver.ts';
 import { orderMail, tellMembership } from '../src/flows/mail/outbox-messages.ts';
 import type { RunningService } from '../src/service.ts';
 import type { AuthDatabase } from '../src/store/database.ts';
-import { claimDeliveries, type Delivery, deliveryDone, deliveryFailed, nextDueMs } from '../src/store/mail/outbox.ts';
+import {
+  addToOutbox,
+  claimDeliveries,
+  type Delivery,
+  deliveryDone,
+  deliveryFailed,
+  nextDueMs,
+} from '../src/store/mail/outbox.ts';
 import { roles } from '../src/store/roles.ts';
 import type { AuthSchema } from '../src/store/schema.ts';
 import { type AccountsWorld, accountsWorld, freshEmail, newPassword } from './support/accounts-world.ts';
@@ -41,15 +48,7 @@ describe.each(databases())('the outbox on %s', (_, database) => {
 
   const tell = (userId: string, role = 'agent', beforeCommit = async () => {}) =>
     store.db.transaction({ role: roles.accounts }, async (trx) => {
-      await tellMembership(trx, {
-        event_id: uuidv7(),
-        sequence: 1,
-        tenant_id: 't',
-        user_id: userId,
-        email: 'e',
-        role,
-        status: 'active',
-      });
+      await addToOutbox(trx, { topic: 'membership', key: `member ${userId}`, payload: { user_id: userId, role } });
       await beforeCommit();
     });
   const claim = (db = store.db) => claimDeliveries(db, { topic: 'membership', limit: 10, leaseSec });

@@ -328,7 +328,7 @@ describe.each(databases())('a tenant on %s', (_, database) => {
           trx
             .selectFrom('outbox')
             .select('payload')
-            .where('payload', 'like', `%${bob.userId}%`)
+            .where('ordering_key', '=', `member ${world.acme.id} ${bob.userId}`)
             .orderBy('seq')
             .execute(),
         );

@@ -1,7 +1,7 @@
 import type { CallService } from '@countersign/identity';
 import { z } from 'zod';
 import type { Deliver } from './deliver.ts';
-import { membershipFact } from './outbox-messages.ts';
+import { membershipNews } from './outbox-messages.ts';
 
 /** The receiver refused the delivery. */
 class NotTaken extends Error {
@@ -16,21 +16,20 @@ class NotTaken extends Error {
 const problem = z.object({ code: z.string() });
 
 /**
- * Sends a member's state to the users-service and the complaint-service through the gateway. The calls carry no user, because the
- * original request is over. When one fails, both are repeated: they use the sequence to ignore duplicates and older states.
+ * Sends a member's state to a service through the gateway. The calls carry no user, because the original request is over. They may be
+ * repeated: the receivers use the sequence to ignore duplicates and older states.
  */
 export function deliverMembership(callService: CallService): Deliver {
   return async ({ payload }, signal) => {
-    const { email, ...fact } = membershipFact.parse(payload);
-    const post = async (path: string, json: unknown) => {
-      const answer = await callService({ method: 'POST', path, json, signal });
-      const body: unknown = await answer.json().catch(() => undefined);
-      return { status: answer.status, ok: answer.ok, code: problem.safeParse(body).data?.code };
-    };
-    const users = await post('/internal/memberships', { ...fact, email });
-    if (!users.ok) throw new NotTaken('users-service', users.status);
-    const complaints = await post('/internal/complaints/memberships', fact);
+    const { receiver, email, ...fact } = membershipNews.parse(payload);
+    const answer =
+      receiver === 'users-service'
+        ? await callService({ method: 'POST', path: '/internal/memberships', json: { ...fact, email }, signal })
+        : await callService({ method: 'POST', path: '/internal/complaints/memberships', json: fact, signal });
+    const body: unknown = await answer.json().catch(() => undefined);
+    if (answer.ok) return;
     // A gateway without this route belongs to a deployment without a complaint-service.
-    if (!complaints.ok && complaints.code !== 'no_route') throw new NotTaken('complaint-service', complaints.status);
+    if (receiver === 'complaint-service' && problem.safeParse(body).data?.code === 'no_route') return;
+    throw new NotTaken(receiver, answer.status);
   };
 }

@@ -27,12 +27,23 @@ export const membershipFact = z.object({
 
 export type MembershipFact = z.infer<typeof membershipFact>;
 
+/** A fact on its way to one service. */
+export const membershipNews = membershipFact.extend({
+  receiver: z.enum(['users-service', 'complaint-service']).default('users-service'),
+});
+
 /** @param id The subject of the mail; mails about different subjects never wait for each other. */
 export async function orderMail(trx: Trx, id: string, order: MailOrder): Promise<void> {
   await addToOutbox(trx, { topic: 'mail', key: `mail ${id}`, payload: order });
 }
 
-/** Call it under a lock on the membership, so that the states of one member are queued in order. */
+/**
+ * Call it under a lock on the membership, so that the states of one member are queued in order. Each service has a delivery of
+ * its own, so that one that is down delays no other.
+ */
 export async function tellMembership(trx: Trx, fact: MembershipFact): Promise<void> {
-  await addToOutbox(trx, { topic: 'membership', key: `member ${fact.tenant_id} ${fact.user_id}`, payload: fact });
+  const member = `${fact.tenant_id} ${fact.user_id}`;
+  await addToOutbox(trx, { topic: 'membership', key: `member ${member}`, payload: fact });
+  const payload = { ...fact, receiver: 'complaint-service' };
+  await addToOutbox(trx, { topic: 'membership', key: `complaints of ${member}`, payload });
 }

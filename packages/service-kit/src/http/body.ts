@@ -60,7 +60,8 @@ export function formBody(req: Request): unknown {
  */
 export const lineField = (max: number) =>
   textWithout(max, /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u, 'must be one line of text').regex(
-    /[^\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}]/u,
+    // An empty text is refused for its length.
+    /^$|[^\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}]/u,
     'must have a visible character',
   );
 

@@ -160,7 +160,7 @@ describe('the console in Chromium', () => {
       await page.getByLabel('Access token').fill(token);
       await page.getByRole('button', { name: 'Explain' }).click();
       await page.getByText('insufficient_role').first().waitFor();
-      expect(page.url()).toBe(`${origin}/console/explain`);
+      expect(page.url()).toBe(`${origin}/console/explain#answer`);
       expect(await page.getByLabel('Access token').inputValue()).toBe('');
       expect(await page.content()).not.toContain(token.slice(token.lastIndexOf('.') + 1));
     });

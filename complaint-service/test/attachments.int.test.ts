@@ -31,11 +31,12 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
   const comment = async (who: typeof agent, id: string, internal: boolean): Promise<string> =>
     (await world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'See', internal } }).expect(201))
       .body.id;
-  type Options = Readonly<{ name?: string; commentId?: string; contentType?: string }>;
+  type Options = Readonly<{ name?: string; commentId?: string; contentType?: string; key?: string }>;
   function upload(who: typeof agent, id: string, file: Buffer, options: Options = {}) {
-    const { name = 'a.jpg', commentId, contentType = 'application/octet-stream' } = options;
+    const { name = 'a.jpg', commentId, contentType = 'application/octet-stream', key } = options;
     const query = new URLSearchParams({ name, ...(commentId !== undefined && { comment_id: commentId }) });
-    return world.call(who, 'POST', `/v1/complaints/${id}/attachments?${query}`, { upload: file, contentType });
+    const headers = key === undefined ? {} : { 'idempotency-key': key };
+    return world.call(who, 'POST', `/v1/complaints/${id}/attachments?${query}`, { upload: file, contentType, headers });
   }
   const files = async () =>
     (await readdir(world.attachments, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
@@ -172,6 +173,62 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     expect(await files()).toBe(stored);
   });
 
+  describe('with an Idempotency-Key', () => {
+    const stored = async () => ({ rows: await world.rows(), files: await files() });
+
+    test('the same file again gets the same answer, and is stored once', async () => {
+      const id = await fileComplaint();
+      const first = await upload(complainant, id, photo, { key: 'a-1' }).expect(201);
+      const before = await stored();
+      const again = await upload(complainant, id, photo, { key: '"a-1"' }).expect(201);
+      expect([again.body, again.headers.location]).toEqual([first.body, first.headers.location]);
+      expect(await stored()).toEqual(before);
+      await world.call(complainant, 'GET', first.headers.location ?? '').expect(200);
+    });
+
+    test('of concurrent requests, one stores the file and all get its answer', async () => {
+      const id = await fileComplaint();
+      const before = await files();
+      const text = Buffer.from('It hums.');
+      const answers = await Promise.all([1, 2, 3].map(() => upload(complainant, id, text, { key: 'b-1' })));
+      expect(answers.map(({ status }) => status)).toEqual([201, 201, 201]);
+      expect(new Set(answers.map(({ body }) => body.id)).size).toBe(1);
+      expect(await files()).toBe(before + 1);
+    });
+
+    test('another file, name or complaint with the key is refused, and leaves no file', async () => {
+      const id = await fileComplaint();
+      const other = await fileComplaint();
+      await upload(complainant, id, photo, { key: 'c-1' }).expect(201);
+      const before = await stored();
+      for (const [place, file, name] of [
+        [id, Buffer.from('It hums.'), 'a.jpg'],
+        [id, photo, 'b.jpg'],
+        [other, photo, 'a.jpg'],
+      ] as const) {
+        const { body } = await upload(complainant, place, file, { key: 'c-1', name }).expect(422);
+        expect(body.code).toBe('idempotency_key_reused');
+      }
+      expect(await stored()).toEqual(before);
+      expect((await upload(agent, id, photo, { key: 'c-1' }).expect(201)).body.uploader_id).toBe(agent.userId);
+    });
+
+    test('a refused file leaves no key', async () => {
+      const id = await fileComplaint();
+      await upload(complainant, id, svg, { key: 'd-1' }).expect(415);
+      await upload(complainant, id, photo, { key: 'd-1' }).expect(201);
+    });
+
+    test('the last file of a full complaint can be repeated', async () => {
+      const id = await fileComplaint();
+      const x = Buffer.from('x');
+      for (let at = 1; at < maxAttachments; at += 1) await upload(complainant, id, x).expect(201);
+      const last = await upload(complainant, id, x, { key: 'e-1' }).expect(201);
+      expect((await upload(complainant, id, x, { key: 'e-1' }).expect(201)).body).toEqual(last.body);
+      await upload(complainant, id, x, { key: 'e-2' }).expect(409);
+    });
+  });
+
   test('two uploads at once never take more space than a tenant has, and a refused one leaves no file', async () => {
     const id = (
       await world
@@ -201,7 +258,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     }
     const upload = { complaintId, name: 'a', body: Readable.from(body()), signal: client.signal };
     const user = { kind: 'user', ...complainant, requestId: 'r1', context: {} } as const;
-    await expect(attachFile(world.flows, user, upload)).rejects.toThrow('closed');
+    await expect(attachFile(world.flows, user, upload, (row) => row)).rejects.toThrow('closed');
     expect(await world.rows()).toEqual(rows);
     expect(await files()).toBe(stored);
   });

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -12,6 +12,8 @@ import { createSlots, type Turn } from './slots.ts';
 export type ReceivedFile = Readonly<{
   type: FileType;
   bytes: number;
+  /** SHA-256 of the body as it arrived, in hexadecimal. */
+  digest: string;
   /** Of images. */
   width: number | null;
   height: number | null;
@@ -53,14 +55,14 @@ export function createAttachmentStore(directory: string): AttachmentStore {
       const raw = join(incoming, randomUUID());
       const encoded = `${raw}.image`;
       try {
-        const { type, bytes } = await writeBody(body, raw, maxBytes);
+        const { type, bytes, digest } = await writeBody(body, raw, maxBytes);
         if (type.kind === 'document') {
           if (!isWhole(type, await readFile(raw))) throw new AppError('unsupported_file_type');
-          return received(raw, { type, bytes, width: null, height: null });
+          return received(raw, { type, bytes, digest, width: null, height: null });
         }
         const image = await decoding(turn, () => encodeAgain(raw, encoded, type));
         await rm(raw);
-        return received(encoded, { type, ...image });
+        return received(encoded, { type, digest, ...image });
       } catch (error) {
         await Promise.all([rm(raw, { force: true }), rm(encoded, { force: true })]);
         throw error;
@@ -100,12 +102,13 @@ async function writeBody(
   body: Readable,
   path: string,
   maxBytes: number,
-): Promise<Readonly<{ type: FileType; bytes: number }>> {
+): Promise<Pick<ReceivedFile, 'type' | 'bytes' | 'digest'>> {
   const file = await open(path, 'wx', mode.file);
   try {
     let start = Buffer.alloc(0);
     let type: FileType | undefined;
     let bytes = 0;
+    const hash = createHash('sha256');
     for await (const chunk of chunksOf(body)) {
       bytes += chunk.length;
       if (bytes > maxBytes) throw new AppError('payload_too_large');
@@ -113,9 +116,10 @@ async function writeBody(
         start = Buffer.concat([start, chunk.subarray(0, startBytes)]);
         type = start.length < startBytes ? undefined : demandType(start);
       }
+      hash.update(chunk);
       await writeAll(file, chunk);
     }
-    return { type: type ?? demandType(start), bytes };
+    return { type: type ?? demandType(start), bytes, digest: hash.digest('hex') };
   } finally {
     await file.close();
   }

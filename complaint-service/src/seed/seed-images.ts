@@ -19,7 +19,8 @@ export async function seedImages(
     const body = Readable.from([await drawnPicture(random)]);
     const user = { kind: 'user', requestId: random.id(at), context: {}, tenantId: row.tenant_id, ...filedBy } as const;
     const then = { ...parts, now: () => at };
-    await attachFile(then, user, { complaintId: row.id, name: `photo-${index + 1}.png`, body, signal });
+    const upload = { complaintId: row.id, name: `photo-${index + 1}.png`, body, signal };
+    await attachFile(then, user, upload, (added) => added);
   }
 }
 

@@ -6461,7 +6461,9 @@ export interface operations {
                 comment_id?: string;
                 name?: string;
             };
-            header?: never;
+            header?: {
+                "idempotency-key"?: string;
+            };
             path: {
                 id: string;
             };
@@ -6542,13 +6544,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["UnsupportedFileTypeProblem"] | components["schemas"]["UnsupportedMediaTypeProblem"];
                 };
             };
-            /** @description `unknown_comment`: This id does not belong to a comment of yours on the complaint. `unreadable_image`: The image is damaged or has too many pixels. `validation_failed`: Some fields are invalid. */
+            /** @description `unknown_comment`: This id does not belong to a comment of yours on the complaint. `unreadable_image`: The image is damaged or has too many pixels. `idempotency_key_reused`: This Idempotency-Key was sent with another request. Use a new key for each request. `validation_failed`: Some fields are invalid. */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["UnknownCommentProblem"] | components["schemas"]["UnreadableImageProblem"] | components["schemas"]["ValidationFailedProblem"];
+                    "application/problem+json": components["schemas"]["UnknownCommentProblem"] | components["schemas"]["UnreadableImageProblem"] | components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */

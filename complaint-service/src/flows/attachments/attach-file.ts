@@ -5,9 +5,11 @@ import { safeFileName } from '../../domain/attachments/file-name.ts';
 import { AppError } from '../../errors.ts';
 import type { ReceivedFile } from '../../files/attachment-store.ts';
 import { countAttachments, findOwnComment, insertAttachment, takeSpace } from '../../store/attachments/attachments.ts';
+import { isClaimed } from '../../store/idempotency/keys.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import { reachComplaint } from '../complaints/reach-complaint.ts';
+import { createOnce, type Idempotent } from '../create-once.ts';
 import { announce } from '../events/announce.ts';
 import type { FlowParts } from '../parts.ts';
 
@@ -18,6 +20,8 @@ export type Upload = Readonly<{
   /** The client's file name. */
   name: string;
   body: Readable;
+  /** The `Idempotency-Key`. */
+  key?: string | undefined;
   /** Aborts when the client no longer waits. Nothing is stored then. */
   signal: AbortSignal;
 }>;
@@ -27,21 +31,35 @@ export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'at
 
 /**
  * Stores a file and its row. Access is checked before the body is read, and again with the row: the body may take
- * minutes.
+ * minutes. A repeated request is read to its end too, because its bytes tell whether it is the same.
+ *
+ * @param answerOf Makes the answer, which is kept for repeated requests.
  *
  * @throws AppError `not_found`, `unknown_comment`, `too_many_attachments` or `attachment_space_full`, and what
- * `AttachmentStore.receive` throws.
+ * `AttachmentStore.receive` and `createOnce` throw.
  */
-export async function attachFile(parts: UploadParts, user: UserIdentity, upload: Upload): Promise<Attachment> {
+export async function attachFile<Answer extends Readonly<{ id: string }>>(
+  parts: UploadParts,
+  user: UserIdentity,
+  upload: Upload,
+  answerOf: (added: Attachment) => Answer,
+): Promise<Answer> {
   const { db, files, newId } = parts;
-  await asUser(db, user, (trx) => admit(trx, user, upload, 'read'));
+  await asUser(db, user, (trx) => admit(trx, user, upload));
   const { tenantId, userId } = user;
   const file = await files.receive(upload.body, maxFileBytes, { tenantId, userId, signal: upload.signal });
   const id = newId();
   try {
     // Before the row: a row must never name a file that is not there.
     await file.keepAs(id);
-    return await asUser(db, user, (trx) => addRow(trx, parts, user, { id, file, upload }));
+    const answer = await asUser(db, user, (trx) =>
+      createOnce(trx, parts, user, repeatable(upload, file), async () => {
+        const added = await addRow(trx, parts, user, { id, file, upload });
+        return { complaintId: upload.complaintId, answer: answerOf(added) };
+      }),
+    );
+    if (answer.id !== id) await files.remove(id);
+    return answer;
   } catch (error) {
     await file.discard();
     // After a lost connection the row may be there. If it is not, `sweepFiles` removes the file.
@@ -50,21 +68,33 @@ export async function attachFile(parts: UploadParts, user: UserIdentity, upload:
   }
 }
 
+const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: ReceivedFile): Idempotent => ({
+  key,
+  request: ['attach', complaintId, commentId ?? null, name, digest],
+});
+
+/** Refuses early what would be refused anyway. The answer to a repeated request needs no room. */
+async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
+  await reachTarget(trx, user, upload, 'read');
+  if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await demandRoom(trx, upload);
+}
+
 /** @returns Whether the attachment is internal. */
-async function admit(
+async function reachTarget(
   trx: Trx,
   user: UserIdentity,
   { complaintId, commentId }: Upload,
   purpose: 'read' | 'change',
 ): Promise<boolean> {
   await reachComplaint(trx, complaintId, purpose);
-  const comment =
-    commentId === undefined
-      ? { internal: false }
-      : await findOwnComment(trx, { complaintId, id: commentId, authorId: user.userId });
+  if (commentId === undefined) return false;
+  const comment = await findOwnComment(trx, { complaintId, id: commentId, authorId: user.userId });
   if (comment === undefined) throw new AppError('unknown_comment');
-  if ((await countAttachments(trx, complaintId)) >= maxAttachments) throw new AppError('too_many_attachments');
   return comment.internal;
+}
+
+async function demandRoom(trx: Trx, { complaintId }: Upload): Promise<void> {
+  if ((await countAttachments(trx, complaintId)) >= maxAttachments) throw new AppError('too_many_attachments');
 }
 
 async function addRow(
@@ -74,7 +104,8 @@ async function addRow(
   { id, file, upload }: Readonly<{ id: string; file: ReceivedFile; upload: Upload }>,
 ): Promise<Attachment> {
   upload.signal.throwIfAborted();
-  const internal = await admit(trx, user, upload, 'change');
+  const internal = await reachTarget(trx, user, upload, 'change');
+  await demandRoom(trx, upload);
   const { tenantId } = user;
   if (!(await takeSpace(trx, { tenantId, bytes: file.bytes, most: parts.attachmentSpace }))) {
     throw new AppError('attachment_space_full');

@@ -13,6 +13,7 @@ import { asUser } from '../../store/scope.ts';
 import { displayName } from '../complaints/complaint-json.ts';
 import { endpoint } from '../endpoint.ts';
 import { complaintPath, time } from '../fields.ts';
+import { creationHeaders } from '../idempotency-key.ts';
 
 const attachment = z
   .object({
@@ -44,6 +45,7 @@ export const attachFileEndpoint = endpoint({
   description: `The body is the file, up to ${maxFileBytes / 1024 / 1024} MiB. Its bytes decide what it is: a JPEG, PNG or WebP image, a PDF document or plain text in UTF-8. Images are encoded again without metadata. A complaint has up to ${maxAttachments} attachments.`,
   callers: ['user'],
   params: complaintPath,
+  headers: creationHeaders,
   query: z.object({
     name: z.string().max(1_000).default('').describe('The name of the file.'),
     comment_id: z.uuid().optional().describe('A comment of the caller. The attachment is as visible as it is.'),
@@ -58,6 +60,7 @@ export const attachFileEndpoint = endpoint({
     'too_many_attachments',
     'attachment_space_full',
     'attachments_busy',
+    'idempotency_key_reused',
   ],
 });
 
@@ -96,18 +99,19 @@ export function isUpload({ method, originalUrl }: Pick<Request, 'method' | 'orig
 export function attachmentRoutes(parts: FlowParts): Router {
   const router = createRouter();
 
-  serve(router, attachFileEndpoint, async ({ req, res, identity, params, query, reply }) => {
+  serve(router, attachFileEndpoint, async ({ req, res, identity, params, query, headers, reply }) => {
+    const names = await parts.people.namesOf(identity, [identity.userId]);
     const upload = {
       complaintId: params.id,
       commentId: query.comment_id,
       name: query.name,
       body: req,
+      key: headers['idempotency-key'],
       signal: closeOf(res),
     };
-    const added = await attachFile(parts, identity, upload);
-    const names = await parts.people.namesOf(identity, [identity.userId]);
+    const added = await attachFile(parts, identity, upload, (row) => attachmentJson(row, names));
     res.location(`/v1/complaints/${params.id}/attachments/${added.id}`);
-    reply(201, attachmentJson(added, names));
+    reply(201, added);
   });
 
   serve(router, listAttachmentsEndpoint, async ({ identity, params, reply }) => {

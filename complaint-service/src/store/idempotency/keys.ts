@@ -38,6 +38,12 @@ export async function claimKey(
   return { isNew: false, fingerprint: Buffer.from(known.fingerprint), answer: known.answer };
 }
 
+/** Whether a key of the user of the transaction was claimed. Reads only: the claim itself decides. */
+export async function isClaimed(trx: Trx, key: string): Promise<boolean> {
+  const found = await trx.selectFrom('idempotency_keys').select('key').where('key', '=', key).executeTakeFirst();
+  return found !== undefined;
+}
+
 /** Keeps the answer of a claimed key, until the complaint that it shows is deleted. */
 export async function keepAnswer(
   trx: Trx,

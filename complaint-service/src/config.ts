@@ -28,6 +28,8 @@ const schema = z.object({
   SEED_FILE: z.string().optional(),
   /** Of one tenant, in MiB. */
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
+  /** What one user attaches within 24 hours, in MiB. */
+  COMPLAINTS_ATTACHED_PER_DAY_MB: wholeNumber(1, 100_000_000).default(250),
 });
 
 export type ComplaintsConfig = z.infer<typeof schema>;

@@ -62,6 +62,12 @@ export const errors = {
     fault: 'capacity',
     title: 'The attachments of your tenant take up all the space that it has.',
   },
+  too_many_attached_bytes: {
+    status: 429,
+    fault: 'caller',
+    title: 'What you attached within 24 hours is as large as it may be. Remove some of it, or try again later.',
+    retryAfterSec: 3_600,
+  },
   attachments_busy: {
     status: 503,
     fault: 'capacity',

@@ -49,7 +49,10 @@ export async function start(
   });
   const people = createPeopleDirectory(callService, { logger });
   const files = createAttachmentStore(join(config.COUNTERSIGN_HOME, 'data', 'complaint-attachments'));
-  const attachmentSpace = config.COMPLAINTS_ATTACHMENT_SPACE_MB * 1024 * 1024;
+  const attachmentSpace = {
+    ofTenant: config.COMPLAINTS_ATTACHMENT_SPACE_MB * 1024 * 1024,
+    ofUserPerDay: config.COMPLAINTS_ATTACHED_PER_DAY_MB * 1024 * 1024,
+  };
   const feed = await openEventFeed(db);
   const flows: FlowParts = {
     db,

@@ -8,7 +8,7 @@ import { attachFile } from '../src/flows/attachments/attach-file.ts';
 import { sweepFiles } from '../src/flows/attachments/sweep-files.ts';
 import { attachmentSpace, complaintsWorld, people } from './world.ts';
 
-const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
+const { complainant, neighbour, agent, secondAgent, admin, stranger, strangerComplainant } = people;
 const never = new AbortController().signal;
 
 describe.each(databases())('attachments on %s', (_kind, database) => {
@@ -235,7 +235,7 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
         .call(strangerComplainant, 'POST', '/v1/complaints', { body: { title: 'a', description: 'b', category: 'c' } })
         .expect(201)
     ).body.id;
-    const half = Buffer.alloc(attachmentSpace / 2 + 1, 'a');
+    const half = Buffer.alloc(attachmentSpace.ofTenant / 2 + 1, 'a');
     const stored = await files();
     const answers = await Promise.all([1, 2, 3].map(() => upload(strangerComplainant, id, half)));
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
@@ -243,6 +243,31 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     const at = answers.find(({ status }) => status === 201)?.headers.location ?? '';
     await world.call(strangerComplainant, 'DELETE', at).expect(204);
     await upload(strangerComplainant, id, half).expect(201);
+  });
+
+  test('a user attaches a bounded number of bytes within a day, also at once; the answer says when there is room', async () => {
+    const body = { title: 'a', description: 'b', category: 'c' };
+    const { body: complaint } = await world.call(secondAgent, 'POST', '/v1/complaints', { body }).expect(201);
+    const file = Buffer.alloc(attachmentSpace.ofUserPerDay / 2, 'a');
+    const first = await upload(secondAgent, complaint.id, file).expect(201);
+    world.moveClock(3_600_000);
+    const stored = await files();
+    const answers = await Promise.all([1, 2].map(() => upload(secondAgent, complaint.id, file)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 429]);
+    expect(await files()).toBe(stored + 1);
+    const small = () => upload(secondAgent, complaint.id, Buffer.from('x'));
+    const refused = await small().expect(429);
+    expect(refused.body.code).toBe('too_many_attached_bytes');
+    const waitSec = Number(refused.headers['retry-after']);
+    expect(waitSec).toBeGreaterThan(23 * 3600 - 60);
+    expect(waitSec).toBeLessThanOrEqual(23 * 3600);
+    await upload(agent, complaint.id, Buffer.from('x')).expect(201);
+    world.moveClock(waitSec * 1000);
+    await small().expect(201);
+    world.moveClock(-waitSec * 1000);
+    await world.call(secondAgent, 'DELETE', first.headers.location ?? '').expect(204);
+    await small().expect(201);
+    world.moveClock(-3_600_000);
   });
 
   test.each([

@@ -66,7 +66,10 @@ describe.each(databases())('the seed of a demo tenant on %s', (_kind, database) 
   test('has pictures, which are stored like those of clients', async () => {
     const files = mkdtempSync(join(tmpdir(), 'countersign-seed-'));
     const parts = { db: made.db, newId: uuidv7, now: () => wanted.now, files: createAttachmentStore(files) };
-    await seedImages({ ...parts, attachmentSpace: 1e8 }, createRandom(1), { stories, images: 2 });
+    await seedImages({ ...parts, attachmentSpace: { ofTenant: 1e8, ofUserPerDay: 1e8 } }, createRandom(1), {
+      stories,
+      images: 2,
+    });
     const attached = await read((trx) => trx.selectFrom('attachments').selectAll().execute());
     expect(attached).toHaveLength(2);
     expect(attached[0]).toMatchObject({ media_type: 'image/png', width: 320, height: 320 });

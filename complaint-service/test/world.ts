@@ -60,7 +60,7 @@ const tables = [
 ] as const;
 
 /** Small, so that tests can fill it. */
-export const attachmentSpace = 2 * 1024 * 1024;
+export const attachmentSpace = { ofTenant: 2 * 1024 * 1024, ofUserPerDay: 1024 * 1024 };
 
 /** Short, so that tests see what a quiet stream sends. */
 const quietMs = 300;

@@ -14,8 +14,8 @@ export type FlowParts = Readonly<{
   now: () => Date;
   people: PeopleDirectory;
   files: AttachmentStore;
-  /** How many bytes the attachments of one tenant may take. */
-  attachmentSpace: number;
+  /** How many bytes the attachments of one tenant may take, and those that one user adds within 24 hours. */
+  attachmentSpace: Readonly<{ ofTenant: number; ofUserPerDay: number }>;
   feed: EventFeed;
   streams: OpenStreams;
   /** The keys that sign deliveries, and where they may go. */

@@ -1994,6 +1994,13 @@ export interface components {
                 id: string;
             };
         };
+        /** @description What you attached within 24 hours is as large as it may be. Remove some of it, or try again later. */
+        TooManyAttachedBytesProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "too_many_attached_bytes";
+            /** @constant */
+            status: 429;
+        };
         /** @description The complaint has as many attachments as it may have. */
         TooManyAttachmentsProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -6551,6 +6558,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["UnknownCommentProblem"] | components["schemas"]["UnreadableImageProblem"] | components["schemas"]["IdempotencyKeyReusedProblem"] | components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `too_many_attached_bytes`: What you attached within 24 hours is as large as it may be. Remove some of it, or try again later. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["TooManyAttachedBytesProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */

@@ -1,10 +1,17 @@
 import type { Readable } from 'node:stream';
 import type { UserIdentity } from '@countersign/identity';
-import { maxAttachments, maxFileBytes } from '../../domain/attachments/attachment-limits.ts';
+import { attachWindowMs, maxAttachments, maxFileBytes } from '../../domain/attachments/attachment-limits.ts';
 import { safeFileName } from '../../domain/attachments/file-name.ts';
+import { secondsToWait } from '../../domain/sliding-window.ts';
 import { AppError } from '../../errors.ts';
 import type { ReceivedFile } from '../../files/attachment-store.ts';
-import { countAttachments, findOwnComment, insertAttachment, takeSpace } from '../../store/attachments/attachments.ts';
+import {
+  countAttachments,
+  findOwnComment,
+  insertAttachment,
+  limitingAttachment,
+  takeSpace,
+} from '../../store/attachments/attachments.ts';
 import { isClaimed } from '../../store/idempotency/keys.ts';
 import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
@@ -35,8 +42,8 @@ export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'at
  *
  * @param answerOf Makes the answer, which is kept for repeated requests.
  *
- * @throws AppError `not_found`, `unknown_comment`, `too_many_attachments` or `attachment_space_full`, and what
- * `AttachmentStore.receive` and `createOnce` throw.
+ * @throws AppError `not_found`, `unknown_comment`, `too_many_attachments`, `attachment_space_full` or
+ * `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
  */
 export async function attachFile<Answer extends Readonly<{ id: string }>>(
   parts: UploadParts,
@@ -97,6 +104,20 @@ async function demandRoom(trx: Trx, { complaintId }: Upload): Promise<void> {
   if ((await countAttachments(trx, complaintId)) >= maxAttachments) throw new AppError('too_many_attachments');
 }
 
+async function demandSpace(
+  trx: Trx,
+  { attachmentSpace }: UploadParts,
+  { tenantId, userId }: UserIdentity,
+  { bytes, at }: Readonly<{ bytes: number; at: Date }>,
+): Promise<void> {
+  const hasSpace = await takeSpace(trx, { tenantId, bytes, most: attachmentSpace.ofTenant });
+  if (!hasSpace) throw new AppError('attachment_space_full');
+  const since = new Date(at.getTime() - attachWindowMs);
+  const limiting = await limitingAttachment(trx, { userId, since, bytes, most: attachmentSpace.ofUserPerDay });
+  const waitSec = secondsToWait(limiting, at, attachWindowMs);
+  if (waitSec > 0) throw new AppError('too_many_attached_bytes', { headers: { 'retry-after': String(waitSec) } });
+}
+
 async function addRow(
   trx: Trx,
   parts: UploadParts,
@@ -107,10 +128,8 @@ async function addRow(
   const internal = await reachTarget(trx, user, upload, 'change');
   await demandRoom(trx, upload);
   const { tenantId } = user;
-  if (!(await takeSpace(trx, { tenantId, bytes: file.bytes, most: parts.attachmentSpace }))) {
-    throw new AppError('attachment_space_full');
-  }
   const at = parts.now();
+  await demandSpace(trx, parts, user, { bytes: file.bytes, at });
   const added = await insertAttachment(trx, {
     tenant_id: tenantId,
     id,

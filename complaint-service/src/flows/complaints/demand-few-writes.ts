@@ -1,4 +1,5 @@
-import { maxWrites, secondsToWait } from '../../domain/complaints/write-limit.ts';
+import { maxWrites, writeWindowMs } from '../../domain/complaints/write-limit.ts';
+import { secondsToWait } from '../../domain/sliding-window.ts';
 import { AppError } from '../../errors.ts';
 import { oldestOfLatestWrites } from '../../store/complaints/history.ts';
 import type { ScopeUser, Trx } from '../../store/scope.ts';
@@ -9,6 +10,6 @@ import type { ScopeUser, Trx } from '../../store/scope.ts';
  * @throws AppError `too_many_changes`, with the seconds to wait.
  */
 export async function demandFewWrites(trx: Trx, user: ScopeUser, at: Date): Promise<void> {
-  const waitSec = secondsToWait(await oldestOfLatestWrites(trx, user, maxWrites), at);
+  const waitSec = secondsToWait(await oldestOfLatestWrites(trx, user, maxWrites), at, writeWindowMs);
   if (waitSec > 0) throw new AppError('too_many_changes', { headers: { 'retry-after': String(waitSec) } });
 }

@@ -59,6 +59,7 @@ export const attachFileEndpoint = endpoint({
     'unreadable_image',
     'too_many_attachments',
     'attachment_space_full',
+    'too_many_attached_bytes',
     'attachments_busy',
     'idempotency_key_reused',
   ],

@@ -75,6 +75,25 @@ export async function takeSpace(
   return rows.length > 0;
 }
 
+/**
+ * Which of a user's attachments since `since` leaves no room for more bytes: the newest one with which they take too much.
+ * To be called after {@link takeSpace}, whose lock makes uploads of a tenant wait for each other.
+ *
+ * @returns When it was added; undefined when there is room.
+ */
+export async function limitingAttachment(
+  trx: Trx,
+  { userId, since, bytes, most }: Readonly<{ userId: string; since: Date; bytes: number; most: number }>,
+): Promise<Date | undefined> {
+  const { rows } = await sql<{ created_at: Date }>`
+    select created_at from (
+      select created_at, sum(bytes) over (order by created_at desc, id desc) as total
+      from attachments where uploader_id = ${userId} and created_at > ${since}) newest
+    where total + ${bytes}::bigint > ${most}::bigint
+    order by total limit 1`.execute(trx);
+  return rows[0]?.created_at;
+}
+
 export async function returnSpace(trx: Trx, tenantId: string, bytes: number): Promise<void> {
   await trx
     .updateTable('attachment_space')

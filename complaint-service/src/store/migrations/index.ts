@@ -16,6 +16,7 @@ import { eventsMigration } from './0021-events.ts';
 import { webhooksMigration } from './0022-webhooks.ts';
 import { erasureMigration } from './0023-erasure.ts';
 import { mailOutboxMigration } from './0024-mail-outbox.ts';
+import { attachedByDayMigration } from './0025-attached-by-day.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -36,4 +37,5 @@ export const migrations: readonly Migration[] = [
   webhooksMigration,
   erasureMigration,
   mailOutboxMigration,
+  attachedByDayMigration,
 ];

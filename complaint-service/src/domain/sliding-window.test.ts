@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { secondsToWait } from './write-limit.ts';
+import { secondsToWait } from './sliding-window.ts';
 
 test.each([
   ['at once', undefined, 0],
@@ -10,5 +10,5 @@ test.each([
 ])('a user may write again %s', (_when, limitingMs, seconds) => {
   const now = new Date(1_000_000);
   const limiting = limitingMs === undefined ? undefined : new Date(now.getTime() + limitingMs);
-  expect(secondsToWait(limiting, now)).toBe(seconds);
+  expect(secondsToWait(limiting, now, 60_000)).toBe(seconds);
 });

@@ -214,7 +214,7 @@ describe('the console', () => {
     const answer = await explain({ method: 'GET', path: '/v1/things/<1>', tenant: 'acme', token: '' });
     const text = await answer.text();
     expect(answer.status).toBe(422);
-    expect(text).toContain('id="tenant-error"');
+    expect(text).toContain('id="role-error"');
     expect(text).toContain('value="/v1/things/&lt;1&gt;"');
     expect(text.match(/<\w+[^>]* id="answer"/g)).toEqual(['<p class="error" id="answer"']);
   });

@@ -189,13 +189,16 @@ export function toAuthenticated(matched: Matched, caller: Caller, content: Buffe
   record.identity = caller.kind;
   const principal = caller.kind === 'service' ? caller.principal : caller.kind === 'anonymous' ? undefined : caller;
   if (principal !== undefined) {
-    const { clientId, act } = principal.token.claims;
+    const { claims } = principal.token;
     if (principal.kind === 'user') record.userId = principal.userId;
-    record.clientId = clientId;
-    record.actor = act?.sub;
+    record.role = principal.role;
+    record.grant = claims;
+    record.clientId = claims.clientId;
+    record.actor = claims.act?.sub;
     record.tenantId = principal.tenantId;
   }
-  if (caller.kind === 'service' && caller.principal !== undefined) record.transactionId = caller.principal.id;
+  if (caller.kind === 'user' || caller.kind === 'client') record.isBound = caller.bound;
+  else if (caller.kind === 'service' && caller.principal !== undefined) record.transactionId = caller.principal.id;
   exchange.caller = caller;
   exchange.content = content;
   return matched as Authenticated;

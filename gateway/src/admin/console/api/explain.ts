@@ -10,6 +10,11 @@ import type { AcceptedToken, Header } from '../../../explain/example-request.ts'
 import { type Explanation, explainRequest } from '../../../explain/explanation.ts';
 import type { TokenReport } from '../../../explain/token-report.ts';
 import type { PolicyCaller } from '../../../routing/policy.ts';
+import { findIssuer } from '../../../tokens/providers/find-issuer.ts';
+import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
+import type { OpenUpstream } from '../../../upstreams/pool/open-upstream.ts';
+import { upstreamState } from '../observe/observe-states.ts';
+import { parseClaimLines } from './claim-lines.ts';
 import { examineToken } from './examine-token.ts';
 import { stage, stagesOf } from './explain-stages.ts';
 import type { ConsoleSources } from './view.ts';
@@ -20,37 +25,54 @@ const header = z.tuple([z.string(), z.string()]);
 const optional = <Type extends z.ZodType>(type: Type) =>
   z.preprocess((value) => (value === '' ? undefined : value), type.optional());
 
+/** @param name What the text is, for the reader. */
+const textUpTo = (length: number, name: string) =>
+  z.string({ error: `must be ${name}` }).max(length, `must have at most ${length} characters`);
+
 const scopesOf = (text: string): string[] => text.split(' ').filter((one) => one !== '');
 const areScopes = (text: string): boolean => scopesOf(text).every((one) => scopeName.safeParse(one).success);
 
 export const explainQuestion = z
   .object({
-    method: z.string().trim().min(1).max(40),
-    path: z.string().trim().min(1).max(8192).describe('With the query, as a client sends it.'),
+    method: textUpTo(40, 'an HTTP method, such as GET').trim().min(1, 'must be an HTTP method, such as GET'),
+    path: textUpTo(8192, 'a path, such as /v1/users?page=2')
+      .trim()
+      .min(1, 'must be a path, such as /v1/users?page=2')
+      .describe('With the query, as a client sends it.'),
     headers: optional(
-      z
-        .string()
-        .max(16_384)
-        .regex(/^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*(?:\r?\n|$))*$/, 'must be lines of the form "Name: value"'),
+      textUpTo(16_384, 'lines of the form "Name: value"').regex(
+        /^(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~]*(?:\r?\n|$))*$/,
+        'must be lines of the form "Name: value"',
+      ),
     ).describe('Lines of the form `Name: value`.'),
-    token: optional(z.string().max(16_384)).describe('An access token. It is verified, and neither stored nor logged.'),
+    token: optional(textUpTo(16_384, 'an access token')).describe(
+      'An access token. It is verified, and neither stored nor logged.',
+    ),
     role: optional(role).describe('Instead of a token: the caller has a valid one with this role.'),
     tenant: optional(id),
     user: optional(id),
     client: optional(partyName).describe(
       'The caller is this machine; with a user, the client through which the user came.',
     ),
-    scope: optional(z.string().max(4096).refine(areScopes, 'must be scopes with spaces between them')).describe(
+    scope: optional(textUpTo(4096, 'scopes').refine(areScopes, 'must be scopes with spaces between them')).describe(
       'Scopes of the token, with spaces between them.',
     ),
     actor: optional(partyName).describe('The `sub` of the actor in the token.'),
-    issuer: optional(z.string().max(512)).describe(
+    claims: optional(
+      textUpTo(8192, 'lines of the form "name: value"').refine(
+        (lines) => parseClaimLines(lines) !== undefined,
+        'must be lines of the form "name: value"',
+      ),
+    ).describe('Other claims of the token: lines of the form `name: value`.'),
+    issuer: optional(textUpTo(512, 'an issuer')).describe(
       'The issuer of the token, by issuer or name. Default: the first one.',
     ),
-    bound: optional(z.union([z.boolean(), z.literal('on')])).describe(
+    bound: optional(z.union([z.boolean(), z.literal('on')], { error: 'must be true or false' })).describe(
       'The token is bound to a key, and the proof is valid.',
     ),
-    service: optional(z.string().max(64)).describe('The caller is this service, on the internal listener.'),
+    service: optional(textUpTo(64, 'the name of a service')).describe(
+      'The caller is this service, on the internal listener.',
+    ),
   })
   .meta({ id: 'Question' });
 export type ExplainQuestion = z.output<typeof explainQuestion>;
@@ -69,7 +91,14 @@ export const explainAnswer = z
     method: z.string(),
     path: z.string(),
     caller: z.string(),
-    outcome: z.object({ allowed: z.boolean(), status: z.int().nullable(), code: text, title: text, why: text }),
+    outcome: z.object({
+      allowed: z.boolean(),
+      status: z.int().nullable(),
+      code: text,
+      title: text,
+      why: text,
+      warning: text.describe('Why an allowed request would fail now: the upstream of its route is out.'),
+    }),
     stages: z.array(stage),
     route: text,
     token: z
@@ -107,18 +136,19 @@ export async function explainNow(
   asked: ExplainQuestion,
   { current, nowMs }: Pick<ConsoleSources, 'current' | 'nowMs'>,
 ): Promise<ExplainAnswer> {
-  const { config, trust } = current();
+  const { config, trust, upstreams } = current();
   const method = asked.method.toUpperCase();
   const report =
     asked.token === undefined ? undefined : await examineToken(asked.token, config, trust.issuers, nowMs());
   const accepted = report?.accepted;
-  const caller = accepted === undefined ? callerOf(asked, config) : callerOfToken(accepted);
+  const caller = accepted === undefined ? callerOf(asked, config, trust.issuers) : callerOfToken(accepted);
   const question: Question = { method, target: asked.path, caller };
   const explanation = await explainRequest(config, question, headersOf(asked.headers), nowMs(), accepted);
   const route = config.routes.find(({ name }) => name === explanation.route?.name);
   const refused =
     report === undefined || accepted !== undefined || route?.auth === 'public' ? undefined : refusalOf(report);
-  return answerOf({ question, explanation, report, accepted, refused });
+  const warning = route && warningOf(upstreams.of(route.upstream));
+  return answerOf({ question, explanation, report, accepted, refused, warning });
 }
 
 type Known = Readonly<{
@@ -128,9 +158,10 @@ type Known = Readonly<{
   accepted: AcceptedToken | undefined;
   /** Why the token is refused. */
   refused: Readonly<{ code: Code; why: string }> | undefined;
+  warning: string | undefined;
 }>;
 
-function answerOf({ question, explanation, report, refused }: Known): ExplainAnswer {
+function answerOf({ question, explanation, report, refused, warning }: Known): ExplainAnswer {
   // Stages before authenticate refuse first.
   const isEarly = ['parser', 'sanitize', 'answerItself', 'checkOrigin', 'match'].includes(
     explanation.answer?.stage ?? '',
@@ -149,6 +180,7 @@ function answerOf({ question, explanation, report, refused }: Known): ExplainAns
       code: refusal?.code ?? null,
       title: refusal === undefined ? null : errorTable[refusal.code].title,
       why: refusal === undefined ? null : (whyOf(refusal, explanation) ?? null),
+      warning: isSent ? (warning ?? null) : null,
     },
     stages: stagesOf(explanation, tokenRefusal),
     route: route?.name ?? null,
@@ -159,14 +191,31 @@ function answerOf({ question, explanation, report, refused }: Known): ExplainAns
   };
 }
 
+/** Says what happens to a request that the gateway would forward while the upstream is out. */
+function warningOf(opened: OpenUpstream): string | undefined {
+  const { name } = opened.upstream;
+  const { state, why = 'unknown' } = upstreamState(opened);
+  if (state !== 'out') return undefined;
+  if (opened.breaker?.state(opened.nowMs()) === 'open') {
+    return `The circuit breaker of the upstream ${name} is open, so the request would get 503 upstream_circuit_open now.`;
+  }
+  return opened.targets.every((target) => target.isFull())
+    ? `Every target of the upstream ${name} is full, so the request would get 503 upstream_overloaded now.`
+    : `No target of the upstream ${name} is healthy, so the request would probably fail now. The last error: ${why}.`;
+}
+
 /** What the stage said, or the rule that refuses. */
 const whyOf = ({ code, why }: Readonly<{ code: Code; why: string | undefined }>, { rules }: Explanation) =>
   why || rules.find(({ refusal }) => refusal === code)?.why;
 
 /** The fields that describe a token. */
-const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'issuer', 'bound'] as const;
+const tokenFields = ['role', 'tenant', 'user', 'client', 'scope', 'actor', 'claims', 'issuer', 'bound'] as const;
 
-function callerOf(asked: ExplainQuestion, config: GatewayConfig): PolicyCaller {
+function callerOf(
+  asked: ExplainQuestion,
+  config: GatewayConfig,
+  trusted: ReadonlyMap<string, TrustedIssuer>,
+): PolicyCaller {
   const { role: itsRole, client, service, issuer: named } = asked;
   const described = tokenFields.find((field) => asked[field] !== undefined);
   if (asked.token !== undefined) {
@@ -175,13 +224,16 @@ function callerOf(asked: ExplainQuestion, config: GatewayConfig): PolicyCaller {
     return { kind: 'anonymous' };
   }
   if (itsRole === undefined && client === undefined) {
-    if (described !== undefined) throw unclear(described, 'needs a role, or a client for a machine');
+    if (described !== undefined) {
+      throw unclear('role', `must not be empty: a caller with "${described}" has a role, or is a client`);
+    }
     return service === undefined
       ? { kind: 'anonymous' }
       : { kind: 'service', serviceId: service, principal: undefined };
   }
-  const issuer = issuerOf(config, named);
-  if (named !== undefined && issuer === undefined) throw unclear('issuer', 'is none of the configuration');
+  // A token names the issuer itself, the configuration perhaps a template of it.
+  const issuer = issuerOf(config, named) ?? (named === undefined ? undefined : findIssuer(trusted, named)?.config);
+  if (named !== undefined && issuer === undefined) throw unclear('issuer', 'must be an issuer of the configuration');
   const principal = assumedPrincipal(assumedToken(asked), issuer);
   return service === undefined ? principal : { kind: 'service', serviceId: service, principal };
 }
@@ -193,11 +245,12 @@ function assumedToken({
   client,
   scope,
   actor,
+  claims,
   issuer,
   bound,
 }: ExplainQuestion): TestCaller {
   const userId = user ?? (client === undefined ? 'example-user' : undefined);
-  if (userId !== undefined && itsRole === undefined) throw unclear('user', 'needs a role');
+  if (userId !== undefined && itsRole === undefined) throw unclear('role', 'must not be empty: a user has a role');
   return {
     issuer,
     userId,
@@ -206,7 +259,7 @@ function assumedToken({
     client,
     scope: scopesOf(scope ?? ''),
     actor: actor === undefined ? undefined : { issuer: undefined, name: actor },
-    claims: {},
+    claims: parseClaimLines(claims ?? '') ?? {},
     bound: bound !== undefined && bound !== false,
   };
 }

@@ -44,30 +44,28 @@ function configurationState({ loadedAtMs, refused, refusedSinceMs }: ReloadState
     : { kind: 'configuration', name: '', state: 'refused', sinceMs: refusedSinceMs, why: refused.problems[0] };
 }
 
-function upstreamStates(opened: OpenUpstream): Observed[] {
-  const { upstream, targets, breaker, nowMs } = opened;
+/** Whether an upstream is out now: its breaker is open, or none of its targets is available. */
+export function upstreamState({ upstream, targets, breaker, nowMs }: OpenUpstream): Observed {
   const { name } = upstream;
   const now = nowMs();
   const available = targets.filter((target) => target.isAvailable(now)).length;
   const circuit = breaker?.state(now);
   const why = targets.find((target) => !target.isAvailable(now))?.lastError?.code;
-  const state: Observed =
-    circuit === 'open' || available === 0
-      ? { kind: 'upstream', name, state: 'out', why: circuit === 'open' ? 'the circuit breaker is open' : why }
-      : available < targets.length || circuit === 'half-open'
-        ? {
-            kind: 'upstream',
-            name,
-            state: 'degraded',
-            why: circuit === 'half-open' ? 'the circuit breaker is half open' : why,
-          }
-        : {
-            kind: 'upstream',
-            name,
-            state: targets.some(({ health }) => health.checks !== 'none') ? 'up' : 'not checked',
-          };
+  const kind = 'upstream';
+  if (circuit === 'open') return { kind, name, state: 'out', why: 'the circuit breaker is open' };
+  if (available === 0) return { kind, name, state: 'out', why };
+  if (circuit === 'half-open') return { kind, name, state: 'degraded', why: 'the circuit breaker is half open' };
+  if (available < targets.length) return { kind, name, state: 'degraded', why };
+  return { kind, name, state: targets.some(({ health }) => health.checks !== 'none') ? 'up' : 'not checked' };
+}
+
+function upstreamStates(opened: OpenUpstream): Observed[] {
+  const { upstream, targets, breaker, nowMs } = opened;
+  const { name } = upstream;
+  const now = nowMs();
+  const circuit = breaker?.state(now);
   return [
-    state,
+    upstreamState(opened),
     ...(circuit === undefined ? [] : [{ kind: 'breaker', name, state: circuit }]),
     ...targets.map((target) => ({ kind: 'target', name: `${name} ${target.origin}`, ...targetState(target, now) })),
   ];

@@ -1,8 +1,9 @@
 import type { ExplainAnswer } from '../api/explain.ts';
 import type { ViewQuery } from '../api/view.ts';
+import { neededFor } from './explain-request.ts';
 import { type Content, formValue, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
-import { code, facts, pill, routeLink, section, table } from './parts.ts';
+import { code, facts, link, pill, routeLink, section, table } from './parts.ts';
 import { moodOfStatus } from './request-table.ts';
 
 /** What was wrong with the form. */
@@ -21,29 +22,57 @@ export function explainPage(asked: ViewQuery, answer?: ExplainAnswer, errors: re
 
 const invitation = html`<section class="card"><h2>The answer</h2><p class="lead">Each stage with its verdict, each rule with its reason, everything that is wrong with the token, and the exact headers that the service would receive.</p></section>`;
 
+const hints: Readonly<Record<string, string>> = {
+  token: 'It is verified, and neither stored, logged nor shown again.',
+  claims: 'One a line: those that rules compare.',
+  issuer: 'Empty: the first one.',
+  headers: 'One a line.',
+};
+
 function form(asked: ViewQuery, errors: readonly FormError[]): Html {
   const errorOf = (name: string) => errors.find(({ path }) => path === name);
-  const field = (name: string, label: string, control: Html, hint: Content = '') => {
+  const field = (name: string, label: string, control: Html) => {
+    const hint = hints[name];
     const error = errorOf(name);
-    return html`<div class="field"><label for="${name}">${label}</label>${control}${hint === '' ? '' : html`<p class="hint" id="${name}-hint">${hint}</p>`}${error === undefined ? '' : html`<p class="error" id="${name}-error">${error.message}</p>`}</div>`;
+    return html`<div class="field"><label for="${name}">${label}</label>${control}${hint === undefined ? '' : html`<p class="hint" id="${name}-hint">${hint}</p>`}${error === undefined ? '' : html`<p class="error" id="${name}-error">${error.message}</p>`}</div>`;
   };
-  const input = (name: string, more: Content = '') =>
-    html`<input id="${name}" name="${name}" value="${formValue(asked[name] ?? '')}" autocomplete="off" autocapitalize="off" spellcheck="false" ${errorOf(name) === undefined ? '' : html`aria-invalid="true" aria-describedby="${name}-error"`} ${more}>`;
+  const marks = (name: string) => {
+    const isWrong = errorOf(name) !== undefined;
+    const ids = [...(isWrong ? [`${name}-error`] : []), ...(name in hints ? [`${name}-hint`] : [])].join(' ');
+    const isRequired = name === 'method' || name === 'path' || name === neededFor(asked.refused);
+    return html`id="${name}" name="${name}" autocapitalize="off" spellcheck="false" ${isRequired ? html`required` : ''} ${isWrong ? html`aria-invalid="true"` : ''} ${ids === '' ? '' : html`aria-describedby="${ids}"`}`;
+  };
+  const input = (name: string, label: string) =>
+    field(name, label, html`<input ${marks(name)} autocomplete="off" value="${formValue(asked[name] ?? '')}">`);
+  const area = (name: string, label: string, rows: number, placeholder: string) =>
+    field(
+      name,
+      label,
+      html`<textarea ${marks(name)} autocomplete="off" rows="${rows}" placeholder="${placeholder}">${name === 'token' ? '' : formValue(asked[name] ?? '')}</textarea>`,
+    );
   return html`<form class="card form" method="post" action="/console/explain#answer" autocomplete="off">
-${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field needs a change.' : `${errors.length} fields need a change.`}</p>`}
-<div class="pair">${field('method', 'Method', input('method', html`required size="7"`))}${field('path', 'Path and query', input('path', html`required`))}</div>
-<fieldset><legend>The caller has a token</legend>${field(
-    'token',
-    'Access token',
-    html`<textarea id="token" name="token" rows="4" autocomplete="off" autocapitalize="off" spellcheck="false" ${errorOf('token') === undefined ? '' : html`aria-invalid="true" aria-describedby="token-error"`}></textarea>`,
-    'It is verified, and neither stored, logged nor shown again.',
-  )}</fieldset>
-<fieldset><legend>Or a caller like this. Empty: anonymous</legend><div class="pair even">${field('role', 'Role', input('role'))}${field('tenant', 'Tenant', input('tenant'))}${field('user', 'User', input('user'))}${field('client', 'Client', input('client'))}${field('scope', 'Scopes', input('scope'))}${field('actor', 'Actor', input('actor'))}</div>
-${field('issuer', 'Issuer', input('issuer'), 'Empty: the first one.')}
+${refusedNote(asked)}${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field needs a change.' : `${errors.length} fields need a change.`}</p>`}
+<div class="pair">${input('method', 'Method')}${input('path', 'Path and query')}</div>
+<fieldset><legend>The caller has a token</legend>${area('token', 'Access token', 4, '')}</fieldset>
+<fieldset><legend>Or a caller like this. Empty: anonymous</legend><div class="pair even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
+${area('claims', 'Other claims', 2, 'name: value')}
+${input('issuer', 'Issuer')}
 <label class="check"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP), and the proof is valid</label>
-${field('service', 'Service, on the internal listener', input('service'))}</fieldset>
-${field('headers', 'Request headers', html`<textarea id="headers" name="headers" rows="3" spellcheck="false" placeholder="Name: value" ${errorOf('headers') === undefined ? '' : html`aria-invalid="true" aria-describedby="headers-error"`}>${formValue(asked.headers ?? '')}</textarea>`, 'One a line.')}
+${input('service', 'Service, on the internal listener')}</fieldset>
+${area('headers', 'Request headers', 3, 'Name: value')}
 <button type="submit" class="primary">Explain</button></form>`;
+}
+
+/** Says what a request needs that was refused before its caller was known. Without it, Explain would tell about another caller. */
+function refusedNote({ refused, method = '', path = '' }: ViewQuery): Content {
+  const needed = neededFor(refused);
+  if (needed === undefined) return '';
+  const missing =
+    needed === 'token'
+      ? 'The gateway keeps no tokens: paste the token to see why.'
+      : 'The gateway did not accept which service called: enter its name to see what it may call.';
+  const other = link(`/console/explain?${new URLSearchParams({ method, path })}`, 'Explain another caller');
+  return html`<input type="hidden" name="refused" value="${refused}"><p class="note">The request was refused with ${code(refused)}. ${missing} ${other}</p>`;
 }
 
 function answerOf({
@@ -58,11 +87,18 @@ function answerOf({
   dropped,
   responds,
 }: ExplainAnswer): Html {
-  const { allowed, status, code: refusal, title, why } = outcome;
-  const mood = allowed ? 'good' : moodOfStatus(status ?? 0);
-  const text = allowed ? 'forwarded' : refusal === null ? 'answered by the gateway' : 'refused';
+  const { allowed, status, code: refusal, title, why, warning } = outcome;
+  const mood = warning !== null ? 'warn' : allowed ? 'good' : moodOfStatus(status ?? 0);
+  const text =
+    warning !== null
+      ? 'allowed, but its upstream is out'
+      : allowed
+        ? 'forwarded'
+        : refusal === null
+          ? 'answered by the gateway'
+          : 'refused';
   return html`<section class="verdict ${mood}" role="status"><h2 class="headline">${pill(text, mood)} ${status === null ? '' : status} ${refusal === null ? '' : code(refusal)}</h2>
-<p>${code(method)} <code class="path">${path}</code> as ${caller}${route === null ? '' : html`, by route ${routeLink(route)}`}.</p>${title === null ? '' : html`<p>${title}</p>`}${why === null ? '' : html`<p class="why">${why}</p>`}</section>
+<p>${code(method)} <code class="path">${path}</code> as ${caller}${route === null ? '' : html`, by route ${routeLink(route)}`}.</p>${title === null ? '' : html`<p>${title}</p>`}${why === null ? '' : html`<p class="why">${why}</p>`}${warning === null ? '' : html`<p class="why">${warning} ${link('/console/upstreams', 'Upstreams')}</p>`}</section>
 ${section(
   'Stages',
   html`<ol class="stages">${stages.map(

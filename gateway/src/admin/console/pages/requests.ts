@@ -1,5 +1,6 @@
 import type { RequestItem, RequestList } from '../api/requests.ts';
 import type { ViewQuery } from '../api/view.ts';
+import { explainLink } from './explain-request.ts';
 import { exact, milliseconds } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
@@ -48,7 +49,7 @@ export function requestPage(item: RequestItem): Page {
 ${verdict(item)}
 <div class="columns">${section('Decision', facts(decision(item)))}${section('Caller', facts(caller(item)))}</div>
 ${section('Time', timing(item))}
-<p>${link(`/console/explain?${new URLSearchParams({ method: item.method, path: item.path, ...(item.user_id !== null && { user: item.user_id }), ...(item.tenant_id !== null && { tenant: item.tenant_id }) })}`, 'Explain this request with the configuration in force')}</p>`,
+<p>${explainLink(item)}</p>`,
   };
 }
 
@@ -86,10 +87,15 @@ function caller(item: RequestItem): (readonly [string, Content])[] {
   return [
     ['Identity', item.identity ?? 'not identified'],
     ['User', item.user_id ?? '–'],
+    ...(item.role === null ? [] : [['Role', item.role] as const]),
     ['Tenant', item.tenant_id ?? '–'],
     ['Address', item.ip ?? '–'],
     ...(item.client_id === null ? [] : [['Client', item.client_id] as const]),
     ...(item.actor === null ? [] : [['Actor', item.actor] as const]),
+    ...(item.scope.length === 0 ? [] : [['Scopes', item.scope.join(' ')] as const]),
+    ...Object.entries(item.claims).map(([name, values]) => [`Claim ${name}`, values.join(', ')] as const),
+    ...(item.issuer === null ? [] : [['Issuer', html`<span class="long">${item.issuer}</span>`] as const]),
+    ...(item.bound ? [['Token', 'bound to a key'] as const] : []),
     ...(item.service_id === null ? [] : [['Service', item.service_id] as const]),
     ...(item.transaction_id === null ? [] : [['Original request', code(item.transaction_id)] as const]),
   ];

@@ -1,0 +1,49 @@
+import { claimLines } from '../api/claim-lines.ts';
+import type { RequestItem } from '../api/requests.ts';
+import { type Content, html } from './html.ts';
+import { link } from './parts.ts';
+
+/** Refusals before the caller was known: Explain needs the token, which is not kept. `rate_limited`: too many bad tokens. */
+const ofToken = /^(?:token_(?!missing$)|dpop_|issuer_keys_|revocations_|rate_limited$)/;
+/** Likewise, on the internal listener. */
+const ofCall = /^(?:caller_|call_|txn_token_)/;
+
+/** What Explain needs before it can say the same as the gateway did. */
+export type Needed = 'token' | 'service' | undefined;
+
+/** @param refusal The code with which a request was refused before its caller was known. */
+export function neededFor(refusal: string | undefined): Needed {
+  if (refusal === undefined) return undefined;
+  return ofToken.test(refusal) ? 'token' : ofCall.test(refusal) ? 'service' : undefined;
+}
+
+/** A link to Explain with the request and its caller filled in. */
+export function explainLink(item: RequestItem): Content {
+  // A request line that cannot be parsed.
+  if (item.method === '' || item.path === '') return '';
+  const unidentified = item.route !== null && item.identity === null && item.code !== null ? item.code : undefined;
+  const needed = neededFor(unidentified);
+  const fields = Object.entries({
+    method: item.method,
+    path: item.path,
+    ...(needed === undefined ? callerOf(item) : { refused: item.code, service: item.service_id }),
+  }).filter((field): field is [string, string] => field[1] !== null && field[1] !== '');
+  const to = `/console/explain?${new URLSearchParams(fields)}`;
+  if (needed === 'token') return html`${link(to, 'Paste the token to see why')} it was refused. It is not kept.`;
+  if (needed === 'service') return link(to, 'Explain what a service may call here');
+  return html`${link(to, 'Explain this request')} with the configuration in force.`;
+}
+
+/** The caller as the rules saw it. */
+const callerOf = (item: RequestItem): Readonly<Record<string, string | null>> => ({
+  role: item.role,
+  tenant: item.tenant_id,
+  user: item.user_id,
+  client: item.client_id,
+  scope: item.scope.join(' '),
+  actor: item.actor,
+  issuer: item.issuer,
+  claims: claimLines(item.claims),
+  bound: item.bound ? 'on' : null,
+  service: item.service_id,
+});

@@ -161,6 +161,110 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     await keep(admin, {});
   });
 
+  test.each(['erased', 'auth-service', 'complaint-service', 'no id', '', 'x'.repeat(129)])(
+    'an id that is not one of a person is refused: %s',
+    async (user_id) => {
+      const before = await erasures();
+      const { body } = await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id } }).expect(422);
+      expect(body.errors[0].path).toBe('user_id');
+      expect(await erasures()).toEqual(before);
+    },
+  );
+
+  const erase = async (userId: string) => {
+    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: userId } }).expect(202);
+    await run();
+  };
+  /** Every request that changes a complaint. */
+  const changes: [string, string, string, object][] = [
+    ['edited', 'PATCH', '', { body: { title: 'New title' } }],
+    ['moved', 'POST', '/transition', { body: { to: 'reopened', reason: 'New reason' } }],
+    ['assigned', 'POST', '/assign', { body: { assignee_id: people.secondAgent.userId } }],
+    ['unassigned', 'POST', '/unassign', { body: {} }],
+    ['commented on', 'POST', '/comments', { body: { body: 'New comment', internal: true } }],
+    [
+      'given an attachment',
+      'POST',
+      '/attachments?name=new.txt',
+      { upload: Buffer.from('New'), contentType: 'text/plain' },
+    ],
+    ['freed of one', 'DELETE', '/attachments/0197c2a0-0000-7000-8000-000000000000', {}],
+    ['watched', 'PUT', '/watching', {}],
+    ['unwatched', 'DELETE', '/watching', {}],
+  ];
+  describe.each<[string, (id: string) => Promise<unknown>]>([
+    [
+      'retention',
+      async (id) => {
+        await reject(id);
+        await keep(admin, { closed_days: 1 });
+        world.moveClock(2 * dayMs);
+        await run();
+        await keep(admin, {});
+      },
+    ],
+    ['the erasure of its complainant', () => erase(complainant.userId)],
+  ])('a complaint that was anonymised by %s', (_what, anonymise) => {
+    let id: string;
+    let stored: string;
+    beforeAll(async () => {
+      id = await fileComplaint();
+      await anonymise(id);
+      stored = await everything();
+    });
+    test.each(changes)('cannot be %s', async (_change, method, path, options) => {
+      const { body } = await world.call(agent, method, `/v1/complaints/${id}${path}`, options).expect(409);
+      expect(body.code).toBe('complaint_locked');
+      expect(await everything()).toBe(stored);
+    });
+  });
+
+  test('an active complaint of an erased person is withdrawn, and its statistics with it', async () => {
+    const id = await fileComplaint();
+    const counted = async () => {
+      const { body } = await world.call(agent, 'GET', '/v1/complaints/statistics').expect(200);
+      const of = (status: string) =>
+        body.by_status.find((each: { status: string }) => each.status === status)?.complaints ?? 0;
+      return { active: body.active, open: of('open'), withdrawn: of('withdrawn') };
+    };
+    const before = await counted();
+    await erase(complainant.userId);
+    expect(await counted()).toEqual({
+      active: before.active - 1,
+      open: before.open - 1,
+      withdrawn: before.withdrawn + 1,
+    });
+    const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200);
+    expect(body.items.at(-1)).toMatchObject({ action: 'moved', from: 'open', to: 'withdrawn' });
+  });
+
+  test('active complaints of an erased agent return to the queue', async () => {
+    const { userId } = people.secondAgent;
+    const assigned = await fileComplaint();
+    const begun = await fileComplaint();
+    for (const id of [assigned, begun]) {
+      await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: { assignee_id: userId } }).expect(200);
+    }
+    await world.call(agent, 'POST', `/v1/complaints/${begun}/transition`, { body: { to: 'in_progress' } }).expect(200);
+    await erase(userId);
+    for (const id of [assigned, begun]) {
+      const { body } = await world.call(agent, 'GET', `/v1/complaints/${id}`).expect(200);
+      expect(body).toMatchObject({ status: 'open', assignee_id: null, title: 'Private title 2' });
+      const { items } = (await world.call(agent, 'GET', `/v1/complaints/${id}/history`).expect(200)).body;
+      expect(items.at(-1)).toMatchObject({
+        action: 'unassigned',
+        actor_id: 'complaint-service',
+        from: 'erased',
+        to: null,
+        reason: 'The assignee was erased.',
+      });
+    }
+    const { body: queue } = await world.call(agent, 'GET', '/v1/complaints?unassigned=true&limit=100').expect(200);
+    expect(queue.items.map(({ id }: { id: string }) => id)).toEqual(expect.arrayContaining([assigned, begun]));
+    const { erasures: _, ...rest } = (await world.rows())[0] ?? {};
+    expect(JSON.stringify(rest)).not.toContain(userId);
+  });
+
   test('an agent who assigned and was assigned is erased from the history', async () => {
     const id = await fileComplaint();
     await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: { assignee_id: agent.userId } }).expect(200);

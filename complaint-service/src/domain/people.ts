@@ -14,6 +14,20 @@ export type PeopleDirectory = Readonly<{
   namesOf: (caller: UserIdentity, userIds: readonly string[]) => Promise<ReadonlyMap<string, string>>;
 }>;
 
+/** Stands in rows where the id of an erased person was. */
+export const erasedId = 'erased';
+
+/** The actors in the history of changes that no person made. */
+export const serviceActors = {
+  authService: { userId: 'auth-service', role: 'service' },
+  complaintService: { userId: 'complaint-service', role: 'service' },
+} as const;
+
+const reservedIds: readonly string[] = [erasedId, ...Object.values(serviceActors).map(({ userId }) => userId)];
+
+/** Whether an id can belong to a person. To erase a reserved one would change the rows of everyone who was erased. */
+export const isPersonId = (id: string): boolean => !reservedIds.includes(id);
+
 /** A member with the address that mail to them goes to. */
 export type Addressee = Member & Readonly<{ email: string }>;
 

@@ -904,7 +904,7 @@ export interface paths {
         put?: never;
         /**
          * Erase a person from all complaints
-         * @description Removes their name, contact and attachments, and their texts unless the policy keeps them. It runs in the background. Disable the account first: what they do later is recorded again.
+         * @description Removes their name, contact and attachments. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised. It runs in the background. Disable the account first: what they do later is recorded again.
          */
         post: operations["erasePerson"];
         delete?: never;
@@ -6524,13 +6524,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `too_many_attachments`: The complaint has as many attachments as it may have. `attachment_space_full`: The attachments of your tenant take up all the space that it has. */
+            /** @description `complaint_locked`: The complaint cannot be changed any more. `too_many_attachments`: The complaint has as many attachments as it may have. `attachment_space_full`: The attachments of your tenant take up all the space that it has. */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["TooManyAttachmentsProblem"] | components["schemas"]["AttachmentSpaceFullProblem"];
+                    "application/problem+json": components["schemas"]["ComplaintLockedProblem"] | components["schemas"]["TooManyAttachmentsProblem"] | components["schemas"]["AttachmentSpaceFullProblem"];
                 };
             };
             /** @description `payload_too_large`: The request body is too large. */
@@ -6711,6 +6711,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ComplaintLockedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -6864,6 +6873,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ComplaintLockedProblem"];
                 };
             };
             /** @description `payload_too_large`: The request body is too large. */
@@ -7053,13 +7071,13 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
-            /** @description `illegal_transition`: The complaint cannot move from its current status to this one. */
+            /** @description `complaint_locked`: The complaint cannot be changed any more. `illegal_transition`: The complaint cannot move from its current status to this one. */
             409: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["IllegalTransitionProblem"];
+                    "application/problem+json": components["schemas"]["ComplaintLockedProblem"] | components["schemas"]["IllegalTransitionProblem"];
                 };
             };
             /** @description `precondition_failed`: The resource has changed since you read it. Read it again, then retry. */
@@ -7345,6 +7363,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ComplaintLockedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -7401,6 +7428,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `complaint_locked`: The complaint cannot be changed any more. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ComplaintLockedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */

@@ -42,7 +42,7 @@ export type UploadParts = Pick<FlowParts, 'db' | 'newId' | 'now' | 'files' | 'at
  *
  * @param answerOf Makes the answer, which is kept for repeated requests.
  *
- * @throws AppError `not_found`, `unknown_comment`, `too_many_attachments`, `attachment_space_full` or
+ * @throws AppError `not_found`, `complaint_locked`, `unknown_comment`, `too_many_attachments`, `attachment_space_full` or
  * `too_many_attached_bytes`, and what `AttachmentStore.receive` and `createOnce` throw.
  */
 export async function attachFile<Answer extends Readonly<{ id: string }>>(
@@ -82,18 +82,13 @@ const repeatable = ({ key, complaintId, commentId, name }: Upload, { digest }: R
 
 /** Refuses early what would be refused anyway. The answer to a repeated request needs no room. */
 async function admit(trx: Trx, user: UserIdentity, upload: Upload): Promise<void> {
-  await reachTarget(trx, user, upload, 'read');
+  await reachTarget(trx, user, upload);
   if (upload.key === undefined || !(await isClaimed(trx, upload.key))) await demandRoom(trx, upload);
 }
 
 /** @returns Whether the attachment is internal. */
-async function reachTarget(
-  trx: Trx,
-  user: UserIdentity,
-  { complaintId, commentId }: Upload,
-  purpose: 'read' | 'change',
-): Promise<boolean> {
-  await reachComplaint(trx, complaintId, purpose);
+async function reachTarget(trx: Trx, user: UserIdentity, { complaintId, commentId }: Upload): Promise<boolean> {
+  await reachComplaint(trx, complaintId, 'change');
   if (commentId === undefined) return false;
   const comment = await findOwnComment(trx, { complaintId, id: commentId, authorId: user.userId });
   if (comment === undefined) throw new AppError('unknown_comment');
@@ -125,7 +120,7 @@ async function addRow(
   { id, file, upload }: Readonly<{ id: string; file: ReceivedFile; upload: Upload }>,
 ): Promise<Attachment> {
   upload.signal.throwIfAborted();
-  const internal = await reachTarget(trx, user, upload, 'change');
+  const internal = await reachTarget(trx, user, upload);
   await demandRoom(trx, upload);
   const { tenantId } = user;
   const at = parts.now();

@@ -9,7 +9,7 @@ import type { FlowParts } from '../parts.ts';
 /**
  * Removes an attachment: agents and admins any, complainants their own.
  *
- * @throws AppError `not_found`, or `insufficient_role` for an attachment of another member.
+ * @throws AppError `not_found`, `complaint_locked`, or `insufficient_role` for an attachment of another member.
  */
 export async function removeAttachment(
   parts: FlowParts,

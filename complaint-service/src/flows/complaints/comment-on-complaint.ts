@@ -18,7 +18,7 @@ export type NewRemark = Readonly<{ body: string; internal: boolean }>;
 /**
  * Adds a comment, in every status. The first public one of an agent or admin answers the complaint.
  *
- * @throws AppError `not_found`, or `insufficient_role` for an internal comment by a complainant.
+ * @throws AppError `not_found`, `complaint_locked`, or `insufficient_role` for an internal comment by a complainant.
  */
 export async function commentOnComplaint(
   trx: Trx,

@@ -22,8 +22,8 @@ export type Move = Readonly<{
 /**
  * Moves a complaint to another status.
  *
- * @throws AppError `not_found`, `insufficient_role`, `illegal_transition` or `invalid_duplicate`, and what
- * `assertCurrent` throws.
+ * @throws AppError `not_found`, `complaint_locked`, `insufficient_role`, `illegal_transition` or `invalid_duplicate`, and
+ * what `assertCurrent` throws.
  */
 export async function moveComplaint(
   parts: FlowParts,

@@ -10,10 +10,12 @@ const queries = { read: findComplaint, change: lockComplaint };
  *
  * @param id A UUID.
  *
- * @throws AppError `not_found`: the same for unknown complaints, other tenants' and other complainants'.
+ * @throws AppError `not_found`: the same for unknown complaints, other tenants' and other complainants'. For a change of
+ * an anonymised complaint `complaint_locked`: what is added would stay for ever, because retention is done with it.
  */
 export async function reachComplaint(trx: Trx, id: string, purpose: 'read' | 'change'): Promise<Complaint> {
   const complaint = await queries[purpose](trx, id);
   if (complaint === undefined) throw new AppError('not_found');
+  if (purpose === 'change' && complaint.erased_at !== null) throw new AppError('complaint_locked');
   return complaint;
 }

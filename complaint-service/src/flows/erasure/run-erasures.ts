@@ -1,4 +1,6 @@
 import type { Logger } from '@countersign/service-kit';
+import { erasedId, serviceActors } from '../../domain/people.ts';
+import { lockComplaintsOf } from '../../store/complaints/complaints.ts';
 import {
   anonymiseComplaints,
   deleteComplaints,
@@ -11,6 +13,9 @@ import {
 import { countErased, finishErasure, inErasing } from '../../store/erasure/erasing.ts';
 import { insertErasure, pendingErasures } from '../../store/erasure/requests.ts';
 import type { Erasure, RetentionPolicy } from '../../store/schema/erasure.ts';
+import type { Trx } from '../../store/scope.ts';
+import { setAssignee } from '../complaints/assign-complaint.ts';
+import { recordChange } from '../complaints/record-change.ts';
 import type { FlowParts } from '../parts.ts';
 
 type Parts = Pick<FlowParts, 'db' | 'files' | 'newId' | 'now'> & Readonly<{ logger: Logger }>;
@@ -34,11 +39,10 @@ async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal)
   const how = texts ?? 'remove';
   for (let batch = 0; batch < maxBatches && !stopped.aborted; batch += 1) {
     const removed = await inErasing(parts.db, tenant_id, async (trx) => {
-      const ids = await lockComplaintsOfPerson(trx, userId, batchSize);
       const part =
-        ids.length > 0
-          ? await eraseComplainant(trx, ids, how)
-          : await eraseTraces(trx, { userId, texts: how, limit: batchSize });
+        (await returnToQueue(trx, parts, userId)) ??
+        (await eraseOwnComplaints(trx, parts, { userId, texts: how })) ??
+        (await eraseTraces(trx, { userId, texts: how, limit: batchSize }));
       if (part === undefined) await finishErasure(trx, id);
       else await countErased(trx, id, part);
       return part ?? 'finished';
@@ -50,6 +54,42 @@ async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal)
     }
     await removeFiles(parts, removed);
   }
+}
+
+const actor = serviceActors.complaintService;
+type Changing = Pick<Parts, 'newId' | 'now'>;
+
+/** Returns active complaints of an agent to the queue. @returns Undefined when there were none. */
+async function returnToQueue(trx: Trx, { newId, now }: Changing, userId: string): Promise<Removed | undefined> {
+  const assigned = await lockComplaintsOf(trx, userId, batchSize);
+  const returning = { assigneeId: null, actor, at: now(), reason: 'The assignee was erased.' };
+  for (const complaint of assigned) {
+    // History, event and webhooks never get the id that is about to be erased.
+    await setAssignee(trx, { newId }, { ...complaint, assignee_id: erasedId }, returning);
+  }
+  return assigned.length === 0 ? undefined : { complaints: 0, comments: 0, attachments: [] };
+}
+
+/**
+ * Erases a person from complaints of theirs. With their texts, nothing is left to work on: active complaints are withdrawn,
+ * and all are anonymised.
+ *
+ * @returns Undefined when there were none.
+ */
+async function eraseOwnComplaints(
+  trx: Trx,
+  { newId, now }: Changing,
+  { userId, texts }: Readonly<{ userId: string; texts: RetentionPolicy['texts'] }>,
+): Promise<Removed | undefined> {
+  const own = await lockComplaintsOfPerson(trx, userId, batchSize);
+  if (own.length === 0) return undefined;
+  const ids = own.map(({ id }) => id);
+  if (texts === 'keep') return eraseComplainant(trx, ids);
+  for (const complaint of own.filter(({ active }) => active)) {
+    const event = { action: 'moved', detail: { from: complaint.status, to: 'withdrawn' } } as const;
+    await recordChange(trx, { newId }, complaint, { actor, at: now(), changes: { status: 'withdrawn' }, event });
+  }
+  return anonymiseComplaints(trx, ids);
 }
 
 async function applyRetention(parts: Parts, policy: RetentionPolicy, stopped: AbortSignal): Promise<void> {

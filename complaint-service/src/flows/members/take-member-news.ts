@@ -1,4 +1,4 @@
-import { mayTakeComplaints } from '../../domain/people.ts';
+import { mayTakeComplaints, serviceActors } from '../../domain/people.ts';
 import { lockComplaintsOf } from '../../store/complaints/complaints.ts';
 import { lockMember, saveNews } from '../../store/members/members.ts';
 import type { MemberNews } from '../../store/schema/catalogue.ts';
@@ -8,9 +8,6 @@ import type { FlowParts } from '../parts.ts';
 
 /** Complaints that one transaction returns to the queue, so that it stays short. */
 const batch = 50;
-
-/** The actor in the history: no person returned the complaint. */
-const actor = { userId: 'auth-service', role: 'service' } as const;
 
 /**
  * Stores news of a member. If the member is not an active agent any more, their active complaints return to the queue.
@@ -28,7 +25,8 @@ export async function takeMemberNews({ db, newId, now }: FlowParts, news: Member
       const left = await lockComplaintsOf(trx, news.user_id, batch);
       const reason = news.status === 'active' ? 'The assignee is no longer an agent.' : 'The assignee was disabled.';
       for (const complaint of left) {
-        await setAssignee(trx, { newId }, complaint, { assigneeId: null, actor, at: now(), reason });
+        const returning = { assigneeId: null, actor: serviceActors.authService, at: now(), reason };
+        await setAssignee(trx, { newId }, complaint, returning);
       }
       return { isLatest: true, returned: left.length };
     });

@@ -54,6 +54,7 @@ export const attachFileEndpoint = endpoint({
   responses: { 201: { schema: attachment, headers: { location: 'The path of the file.' } } },
   errors: [
     'insufficient_role',
+    'complaint_locked',
     'unknown_comment',
     'unsupported_file_type',
     'unreadable_image',
@@ -86,7 +87,7 @@ export const removeAttachmentEndpoint = endpoint({
   callers: ['user'],
   params: attachmentPath,
   responses: { 204: null },
-  errors: ['insufficient_role'],
+  errors: ['insufficient_role', 'complaint_locked'],
 });
 
 const uploadTarget = /^\/v1\/complaints\/[^/?]+\/attachments(\?|$)/;

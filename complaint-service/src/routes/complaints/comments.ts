@@ -40,7 +40,7 @@ export const commentEndpoint = endpoint({
     .strictObject({ body: textField(5_000), internal: z.boolean().default(false) })
     .meta({ examples: [{ body: 'We are on our way.', internal: false }] }),
   responses: { 201: comment },
-  errors: ['insufficient_role', 'idempotency_key_reused'],
+  errors: ['insufficient_role', 'complaint_locked', 'idempotency_key_reused'],
 });
 
 export const listCommentsEndpoint = endpoint({

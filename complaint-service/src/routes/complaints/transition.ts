@@ -37,7 +37,7 @@ export const moveComplaintEndpoint = endpoint({
   headers: ifMatch,
   body: transition,
   responses: { 200: complaint },
-  errors: ['insufficient_role', 'illegal_transition', 'invalid_duplicate', 'precondition_failed'],
+  errors: ['insufficient_role', 'complaint_locked', 'illegal_transition', 'invalid_duplicate', 'precondition_failed'],
 });
 
 /** The route that moves a complaint along its workflow. */

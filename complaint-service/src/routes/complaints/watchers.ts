@@ -15,7 +15,7 @@ const watching = {
   callers: ['user'],
   params: complaintPath,
   responses: { 204: null },
-  errors: ['insufficient_role'],
+  errors: ['insufficient_role', 'complaint_locked'],
 } as const;
 
 export const watchEndpoint = endpoint({
@@ -50,14 +50,14 @@ export function watcherRoutes(parts: FlowParts): Router {
 
   serve(router, watchEndpoint, async ({ identity, params, reply }) => {
     await asUser(parts.db, identity, async (trx) => {
-      await addWatcher(trx, await reachComplaint(trx, params.id, 'read'), identity.userId, parts.now());
+      await addWatcher(trx, await reachComplaint(trx, params.id, 'change'), identity.userId, parts.now());
     });
     reply(204);
   });
 
   serve(router, unwatchEndpoint, async ({ identity, params, reply }) => {
     await asUser(parts.db, identity, async (trx) => {
-      await removeWatcher(trx, await reachComplaint(trx, params.id, 'read'), identity.userId);
+      await removeWatcher(trx, await reachComplaint(trx, params.id, 'change'), identity.userId);
     });
     reply(204);
   });

@@ -1,6 +1,7 @@
 import { createRouter, idField, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
+import { isPersonId } from '../../domain/people.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { insertErasure, listErasures, readPolicy, savePolicy } from '../../store/erasure/requests.ts';
 import type { Erasure } from '../../store/schema/erasure.ts';
@@ -68,8 +69,10 @@ export const erasePersonEndpoint = endpoint({
   operationId: 'erasePerson',
   summary: 'Erase a person from all complaints',
   description:
-    'Removes their name, contact and attachments, and their texts unless the policy keeps them. It runs in the background. Disable the account first: what they do later is recorded again.',
-  body: z.strictObject({ user_id: idField }).meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
+    'Removes their name, contact and attachments. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised. It runs in the background. Disable the account first: what they do later is recorded again.',
+  body: z
+    .strictObject({ user_id: idField.refine(isPersonId, 'is not the id of a person') })
+    .meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
   responses: { 202: erasure },
   errors: [],
 });

@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
+import { erasedId } from '../../domain/people.ts';
+import { selectComplaints } from '../complaints/complaints.ts';
+import type { Complaint } from '../schema/complaints.ts';
 import type { RetentionPolicy } from '../schema/erasure.ts';
 import type { Trx } from '../scope.ts';
 
-/** Stands where a person or a text was. */
-const erased = 'erased';
+/** Stands where a text was. */
 const erasedText = '[erased]';
 
 /** What a transaction removed. The files of `attachments` are removed after the commit. */
@@ -32,15 +34,9 @@ export async function lockExpired(trx: Trx, before: Date, limit: number): Promis
 }
 
 /** Locks complaints of a person, filed by them or for them. */
-export async function lockComplaintsOfPerson(trx: Trx, userId: string, limit: number): Promise<string[]> {
-  const rows = await trx
-    .selectFrom('complaints')
-    .select('id')
-    .where('complainant_id', '=', userId)
-    .limit(limit)
-    .forUpdate()
-    .execute();
-  return rows.map(({ id }) => id);
+export function lockComplaintsOfPerson(trx: Trx, userId: string, limit: number): Promise<Complaint[]> {
+  const theirs = selectComplaints(trx).where('complainant_id', '=', userId);
+  return theirs.orderBy('id').limit(limit).forUpdate().execute();
 }
 
 /** Deletes locked complaints with everything that belongs to them. */
@@ -58,27 +54,22 @@ export async function deleteComplaints(trx: Trx, ids: readonly string[]): Promis
   return { complaints: ids.length, comments, attachments };
 }
 
-/** Removes persons and texts from locked complaints. What the statistics count stays. */
+/** Removes persons and texts from locked complaints, which nothing changes any more. What the statistics count stays. */
 export async function anonymiseComplaints(trx: Trx, ids: readonly string[]): Promise<Removed> {
   const attachments = await deleteAttachments(trx, sql`complaint_id in (${sql.join(ids)})`);
   const comments = await deleteOf(trx, 'comments', ids);
   for (const table of ['watchers', 'events', 'idempotency_keys', 'mail_outbox'] as const)
     await deleteOf(trx, table, ids);
   await removeTexts(trx, ids);
-  await sql`update history set actor_id = ${erased} where complaint_id in (${sql.join(ids)})`.execute(trx);
+  await sql`update history set actor_id = ${erasedId} where complaint_id in (${sql.join(ids)})`.execute(trx);
   await removePersons(trx, ids);
-  await sql`update complaints set created_by = ${erased}, assignee_id = null, erased_at = clock_timestamp()
+  await sql`update complaints set created_by = ${erasedId}, assignee_id = null, erased_at = clock_timestamp()
     where id in (${sql.join(ids)})`.execute(trx);
   return { complaints: ids.length, comments, attachments };
 }
 
-/** Removes the person from locked complaints of theirs, and with `remove` what they and others wrote in them. */
-export async function eraseComplainant(
-  trx: Trx,
-  ids: readonly string[],
-  texts: RetentionPolicy['texts'],
-): Promise<Removed> {
-  if (texts === 'remove') await removeTexts(trx, ids);
+/** Removes the person from locked complaints of theirs, and keeps the texts. */
+export async function eraseComplainant(trx: Trx, ids: readonly string[]): Promise<Removed> {
   // Answers that are kept for repeated requests hold the whole complaint.
   await deleteOf(trx, 'idempotency_keys', ids);
   await removePersons(trx, ids);
@@ -96,14 +87,14 @@ export async function eraseTraces(
   const body = texts === 'remove' ? sql`, body = ${erasedText}` : sql``;
   const comments = await run(
     trx,
-    sql`update comments set author_id = ${erased} ${body} where ${part('comments', 'author_id')}`,
+    sql`update comments set author_id = ${erasedId} ${body} where ${part('comments', 'author_id')}`,
   );
   const detail = texts === 'remove' ? sql`, detail = detail - 'changes' - 'reason'` : sql``;
   const counts = [
-    await run(trx, sql`update history set actor_id = ${erased} ${detail} where ${part('history', 'actor_id')}`),
+    await run(trx, sql`update history set actor_id = ${erasedId} ${detail} where ${part('history', 'actor_id')}`),
     await run(trx, sql`update history set detail = ${replaced('from')} where ${detailNames('from', userId, limit)}`),
     await run(trx, sql`update history set detail = ${replaced('to')} where ${detailNames('to', userId, limit)}`),
-    await run(trx, sql`update complaints set created_by = ${erased} where ${part('complaints', 'created_by')}`),
+    await run(trx, sql`update complaints set created_by = ${erasedId} where ${part('complaints', 'created_by')}`),
     await run(
       trx,
       sql`update complaints set assignee_id = null where ${part('complaints', 'assignee_id', sql`and not active`)}`,
@@ -125,7 +116,7 @@ export async function eraseTraces(
   return total === 0 ? undefined : { complaints: 0, comments, attachments };
 }
 
-const replaced = (member: string) => sql`jsonb_set(detail, array[${member}::text], to_jsonb(${erased}::text))`;
+const replaced = (member: string) => sql`jsonb_set(detail, array[${member}::text], to_jsonb(${erasedId}::text))`;
 const detailNames = (member: string, userId: string, limit: number) =>
   sql`(tenant_id, id) in (select tenant_id, id from history
         where action in ('assigned', 'unassigned') and detail ->> ${member}::text = ${userId} limit ${limit})`;

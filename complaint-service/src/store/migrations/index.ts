@@ -17,6 +17,7 @@ import { webhooksMigration } from './0022-webhooks.ts';
 import { erasureMigration } from './0023-erasure.ts';
 import { mailOutboxMigration } from './0024-mail-outbox.ts';
 import { attachedByDayMigration } from './0025-attached-by-day.ts';
+import { erasingActiveComplaintsMigration } from './0026-erasing-active-complaints.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -38,4 +39,5 @@ export const migrations: readonly Migration[] = [
   erasureMigration,
   mailOutboxMigration,
   attachedByDayMigration,
+  erasingActiveComplaintsMigration,
 ];

@@ -34,6 +34,8 @@ type ComplaintsTable = {
   active: GeneratedAlways<boolean>;
   /** When the next target ends; null where no clock runs. */
   due_at: GeneratedAlways<Date | null>;
+  /** When people and texts were removed from it. Nothing changes it afterwards. */
+  erased_at: GeneratedAlways<Date | null>;
   /** Changes with every update. It is part of the entity tag, so it must never repeat. */
   revision: string;
   created_at: Date;

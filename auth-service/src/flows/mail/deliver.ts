@@ -1,4 +1,4 @@
-import type { Logger } from '@countersign/service-kit';
+import { type Logger, type Rounds, startRounds } from '@countersign/service-kit';
 import { deliveryTimeoutMs, leaseSec, maxMailAttempts, retryDelaySec } from '../../domain/mail/outbox-rules.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import {
@@ -28,7 +28,6 @@ export type CourierParts = Readonly<{
 
 const atOnce = 10;
 const idleMs = 30_000;
-const afterFailureMs = 2_000;
 // Other services learn of members only this way, so a delivery is retried until it succeeds, and more often than a mail.
 const longestMembershipDelaySec = 30;
 
@@ -42,20 +41,20 @@ const graceMs = 5_000;
  * @returns Stops it, after the rounds under way, or five seconds.
  */
 export async function startCourier(parts: CourierParts): Promise<() => Promise<void>> {
-  const stopped = new AbortController();
   const late = new AbortController();
-  let wakes: (() => void)[] = [];
-  const wake = () => {
-    for (const each of wakes) each();
-  };
-  const stopListening = await parts.db.listen(outboxChannel, wake);
-  const rounds = outboxTopics.map((topic) => startRounds(parts, topic, { stopped: stopped.signal, late: late.signal }));
-  wakes = rounds.map(({ wake }) => wake);
+  let rounds: readonly Rounds[] = [];
+  const stopListening = await parts.db.listen(outboxChannel, () => {
+    for (const { wake } of rounds) wake();
+  });
+  rounds = outboxTopics.map((topic) =>
+    startRounds({
+      round: (stopped) => round(parts, topic, { stopped, late: late.signal }),
+      onError: (error) => parts.logger.error({ err: error }, 'the outbox cannot be read; it is tried again'),
+    }),
+  );
   return async () => {
-    stopped.abort();
     const timer = setTimeout(() => late.abort(), graceMs);
-    wake();
-    await Promise.all(rounds.map(({ ended }) => ended));
+    await Promise.all(rounds.map(({ stop }) => stop()));
     clearTimeout(timer);
     await stopListening();
   };
@@ -63,41 +62,6 @@ export async function startCourier(parts: CourierParts): Promise<() => Promise<v
 
 /** `stopped`: start no more deliveries. `late`: abort those under way too. */
 type Ending = Readonly<{ stopped: AbortSignal; late: AbortSignal }>;
-
-function startRounds(
-  parts: CourierParts,
-  topic: OutboxTopic,
-  ending: Ending,
-): Readonly<{ wake(): void; ended: Promise<void> }> {
-  let wakeUp = () => {};
-  let news = true;
-
-  async function run(): Promise<void> {
-    while (!ending.stopped.aborted) {
-      news = false;
-      const waitMs = await round(parts, topic, ending).catch((error: unknown) => {
-        parts.logger.error({ err: error }, 'the outbox cannot be read; it is tried again');
-        return afterFailureMs;
-      });
-      if (news || ending.stopped.aborted) continue;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, waitMs);
-        wakeUp = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
-
-  return {
-    wake() {
-      news = true;
-      wakeUp();
-    },
-    ended: run(),
-  };
-}
 
 /** Delivers all due messages of a topic. @returns Milliseconds until the next one is due. */
 async function round(parts: CourierParts, topic: OutboxTopic, { stopped, late }: Ending): Promise<number> {

@@ -1,12 +1,12 @@
 import { serviceCaller } from '@countersign/identity';
 import { openMailer } from '@countersign/mail';
-import { gatewayInternalUrl, type Logger, type Registry } from '@countersign/service-kit';
+import { gatewayInternalUrl, type Logger, outboxMetrics, type Registry } from '@countersign/service-kit';
 import { type AuthConfig, linkBaseOf } from './config.ts';
 import { startCourier } from './flows/mail/deliver.ts';
 import { deliverMail } from './flows/mail/deliver-mail.ts';
 import { deliverMembership } from './flows/mail/deliver-membership.ts';
-import { outboxMetrics } from './flows/mail/outbox-metrics.ts';
 import type { AuthDatabase } from './store/database.ts';
+import { outboxDepth } from './store/mail/outbox.ts';
 
 /** Starts the delivery of mail and membership updates. @returns Stops it. */
 export async function startOutgoing(
@@ -27,7 +27,14 @@ export async function startOutgoing(
       }),
       membership: deliverMembership(callService),
     },
-    onResult: outboxMetrics(metrics, db),
+    onResult: outboxMetrics(metrics, {
+      name: 'auth_outbox',
+      results: 'delivered, retried, parked (given up)',
+      depth: () => outboxDepth(db),
+      gauges: {
+        parked: { help: 'Mails that were given up and are kept for 30 days.', measure: ({ parked }) => parked },
+      },
+    }),
   });
   const stop = await courier.catch((error: unknown) => {
     mailer.close();

@@ -1,26 +1,44 @@
 import type { Mailer } from '@countersign/mail';
-import type { Logger } from '@countersign/service-kit';
+import { type Logger, outboxMetrics, type Registry } from '@countersign/service-kit';
 import type { AddressBook } from './domain/people.ts';
+import type { DeliveryResult } from './flows/delivery-result.ts';
 import { startMailCourier } from './flows/mail/deliver-mail.ts';
 import type { FlowParts } from './flows/parts.ts';
 import { startUpkeep } from './flows/upkeep.ts';
 import { startWebhookCourier } from './flows/webhooks/deliver-webhooks.ts';
+import { mailDepth } from './store/mail/outbox.ts';
+import type { ComplaintsDatabase } from './store/scope.ts';
+import { webhookDepth } from './store/webhooks/courier.ts';
 
 type MailParts = Readonly<{ mailer: Mailer; addresses: AddressBook; linkBase: string | undefined }>;
 
 /** Starts what runs beside the requests. @returns Stops it. */
 export async function startBackground(
   parts: FlowParts,
-  { logger, mail }: Readonly<{ logger: Logger; mail: MailParts }>,
+  { logger, metrics, mail }: Readonly<{ logger: Logger; metrics: Registry; mail: MailParts }>,
 ): Promise<() => Promise<void>> {
   const { db, now, webhooks } = parts;
+  const count = deliveryMetrics(metrics, db);
   const stops = [
-    await startWebhookCourier({ db, logger, now, ...webhooks }),
-    await startMailCourier({ db, logger, now, ...mail }),
+    await startWebhookCourier({ db, logger, now, ...webhooks, onResult: count.webhook }),
+    await startMailCourier({ db, logger, now, ...mail, onResult: count.mail }),
     await startUpkeep(parts, logger),
   ];
   return async () => {
     await Promise.all(stops.map((stop) => stop()));
     mail.mailer.close();
+  };
+}
+
+/** Counts deliveries by topic and result, and reports what waits. @returns What the couriers call for their results. */
+export function deliveryMetrics(metrics: Registry, db: ComplaintsDatabase) {
+  const count = outboxMetrics(metrics, {
+    name: 'complaints_outbox',
+    results: 'delivered, retried, given_up',
+    depth: () => Promise.all([mailDepth(db), webhookDepth(db)]),
+  });
+  return {
+    mail: (result: DeliveryResult) => count('mail', result),
+    webhook: (result: DeliveryResult, deliveries?: number) => count('webhook', result, deliveries),
   };
 }

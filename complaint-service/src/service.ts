@@ -86,7 +86,7 @@ export async function start(
     beforeDrain: () => feed.end(),
     async createApp(parts) {
       await seed(flows, seeded);
-      stopBackground = await startBackground(flows, { logger, mail });
+      stopBackground = await startBackground(flows, { logger, metrics: parts.metrics, mail });
       return createApp(parts, flows);
     },
   });

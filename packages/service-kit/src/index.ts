@@ -49,6 +49,7 @@ export { describeStartError, type Running, runProcess, StartupError, stopRequest
 export { createLineWriter, jsonString } from './process/log-line.ts';
 export { createLogger, type Logger } from './process/logger.ts';
 export { createMetrics, type Registry } from './process/metrics.ts';
+export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
 export { connectRedis } from './process/redis.ts';
 export { type Rounds, type RoundsOptions, startRounds } from './process/rounds.ts';
 export { withTimeout } from './process/with-timeout.ts';

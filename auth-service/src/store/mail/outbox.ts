@@ -103,7 +103,7 @@ export async function nextDueMs(db: AuthDatabase, topic: OutboxTopic): Promise<n
   });
 }
 
-export type OutboxDepth = Readonly<{ topic: OutboxTopic; waiting: number; parked: number; oldestSec: number }>;
+type OutboxDepth = Readonly<{ topic: OutboxTopic; waiting: number; parked: number; oldestSec: number }>;
 
 /** Counts of waiting and parked deliveries, for the metrics. */
 export async function outboxDepth(db: AuthDatabase): Promise<OutboxDepth[]> {

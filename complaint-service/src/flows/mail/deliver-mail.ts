@@ -24,6 +24,7 @@ import {
 } from '../../store/mail/outbox.ts';
 import type { QueuedMail } from '../../store/schema/mail.ts';
 import type { ComplaintsDatabase } from '../../store/scope.ts';
+import type { DeliveryResult } from '../delivery-result.ts';
 
 export type MailCourierParts = Readonly<{
   db: ComplaintsDatabase;
@@ -35,6 +36,8 @@ export type MailCourierParts = Readonly<{
   linkBase: string | undefined;
   now: () => Date;
   random?: () => number;
+  /** Called for each mail that was sent, failed or was given up. */
+  onResult?: (result: DeliveryResult) => void;
 }>;
 
 const batchSize = 10;
@@ -70,8 +73,9 @@ async function deliver(parts: MailCourierParts, mail: QueuedMail, stopped: Abort
   try {
     stopped.throwIfAborted();
     if (mail.recipient === 'all') return await spread(parts, mail);
-    await send(parts, mail, AbortSignal.any([stopped, AbortSignal.timeout(attemptTimeoutMs)]));
+    const isSent = await send(parts, mail, AbortSignal.any([stopped, AbortSignal.timeout(attemptTimeoutMs)]));
     await asMailer(db, tenant_id, (trx) => removeMail(trx, mail));
+    if (isSent) parts.onResult?.('delivered');
   } catch (error) {
     // The process stops: the attempt says nothing about the mail server.
     if (stopped.aborted) await asMailer(db, tenant_id, (trx) => postponeMail(trx, mail, { delayMs: 0, failures: 0 }));
@@ -92,21 +96,22 @@ async function spread({ db }: MailCourierParts, mail: QueuedMail): Promise<void>
   });
 }
 
-/** Sends one mail, unless its recipient may not or does not want to get it any more. */
-async function send(parts: MailCourierParts, mail: QueuedMail, signal: AbortSignal): Promise<void> {
+/** Sends one mail, unless its recipient may not or does not want to get it any more. @returns Whether it was sent. */
+async function send(parts: MailCourierParts, mail: QueuedMail, signal: AbortSignal): Promise<boolean> {
   const { tenant_id, complaint_id: id, kind, user_id } = mail;
   const complaint = await asMailer(parts.db, tenant_id, (trx) => findMailed(trx, id));
-  if (complaint === undefined) return;
+  if (complaint === undefined) return false;
   const member = user_id === null ? undefined : await parts.addresses(tenant_id, user_id, signal);
   const isAllowed = member !== undefined && mayBeMailed(complaint, member);
   const to = user_id === null ? reporterAddress(complaint) : isAllowed ? member.email : undefined;
-  if (to === undefined) return;
+  if (to === undefined) return false;
   const link = user_id === null || parts.linkBase === undefined ? undefined : `${parts.linkBase}/${id}`;
   await parts.mailer.send({ ...mailText({ kind, title: complaint.title, id, link }), kind, to, link }, signal);
+  return true;
 }
 
 async function failed(parts: MailCourierParts, mail: QueuedMail, error: unknown): Promise<void> {
-  const { db, logger, now, random = Math.random } = parts;
+  const { db, logger, now, random = Math.random, onResult } = parts;
   const { tenant_id, complaint_id, kind, attempts } = mail;
   // Without the message: mail servers repeat the address in it.
   const { name, code } = error as NodeJS.ErrnoException;
@@ -114,9 +119,11 @@ async function failed(parts: MailCourierParts, mail: QueuedMail, error: unknown)
   if (now().getTime() - mail.queued_at.getTime() > giveUpAfterMs) {
     await asMailer(db, tenant_id, (trx) => removeMail(trx, mail));
     logger.error(facts, 'a mail was given up');
+    onResult?.('given_up');
     return;
   }
   const delayMs = retryDelayMs(attempts + 1, random());
   await asMailer(db, tenant_id, (trx) => postponeMail(trx, mail, { delayMs, failures: 1 }));
   logger.warn(facts, 'a mail could not be sent; it is tried again');
+  onResult?.('retried');
 }

@@ -25,6 +25,7 @@ import {
   releaseWebhook,
 } from '../../store/webhooks/courier.ts';
 import { webhooksChannel } from '../../store/webhooks/webhooks.ts';
+import type { DeliveryResult } from '../delivery-result.ts';
 
 export type WebhookCourierParts = Readonly<{
   db: ComplaintsDatabase;
@@ -34,6 +35,8 @@ export type WebhookCourierParts = Readonly<{
   now: () => Date;
   random?: () => number;
   timeoutMs?: number;
+  /** Called for each attempt, and for the deliveries that are given up with a webhook. */
+  onResult?: (result: DeliveryResult, deliveries?: number) => void;
 }>;
 
 /** Receivers that are served at the same time, by one instance. */
@@ -103,7 +106,7 @@ async function runLane(parts: WebhookCourierParts, lane: Lane, stopped: AbortSig
 }
 
 async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: AbortSignal): Promise<void> {
-  const { db, now, random = Math.random, timeoutMs = attemptTimeoutMs } = parts;
+  const { db, now, random = Math.random, timeoutMs = attemptTimeoutMs, onResult } = parts;
   const { webhook, delivery } = due;
   const body = Buffer.from(delivery.payload);
   const createdSec = Math.floor(now().getTime() / 1000);
@@ -112,22 +115,28 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
   const result = await postGuarded({ url: webhook.url, headers, body, reach: parts.reach, timeoutMs, signal: stopped });
   const made: Attempt = { result, durationMs: Math.round(performance.now() - startedAt) };
   const verdict = verdictOn(result);
-  if (verdict === 'taken') return deliveryTaken(db, due, made);
+  if (verdict === 'taken') {
+    await deliveryTaken(db, due, made);
+    onResult?.('delivered');
+    return;
+  }
   const failures = webhook.failures + 1;
   // Without any status, the receiver is down: what else waits would fail too.
   const isDown = 'failure' in result || failures >= maxFailuresInRow;
-  await deliveryFailed(db, due, made, {
+  const state = await deliveryFailed(db, due, made, {
     delayMs: retryDelayMs(delivery.attempts + 1, random()),
     pauseMs: isDown ? retryDelayMs(failures, random()) : undefined,
     giveUpAfterMs,
   });
+  onResult?.(state === 'failed' ? 'given_up' : 'retried');
   const failingMs = webhook.failing_since === null ? 0 : now().getTime() - webhook.failing_since.getTime();
   if (verdict === 'gone') await end(parts, webhook, 'gone');
   else if (failingMs > giveUpAfterMs) await end(parts, webhook, 'failing');
 }
 
-async function end({ db, logger }: WebhookCourierParts, webhook: Webhook, reason: 'gone' | 'failing'): Promise<void> {
-  await endWebhook(db, webhook, reason);
+async function end(parts: WebhookCourierParts, webhook: Webhook, reason: 'gone' | 'failing'): Promise<void> {
+  const { db, logger, onResult } = parts;
+  onResult?.('given_up', await endWebhook(db, webhook, reason));
   logger.warn({ tenant_id: webhook.tenant_id, webhook_id: webhook.id, reason }, 'a webhook was ended');
 }
 

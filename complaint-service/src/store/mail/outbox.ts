@@ -1,3 +1,4 @@
+import type { OutboxDepth } from '@countersign/service-kit';
 import { sql } from 'kysely';
 import type { Mailed } from '../../domain/mail/mail-rules.ts';
 import { mailerRole } from '../roles.ts';
@@ -49,6 +50,16 @@ export async function nextMailMs(db: ComplaintsDatabase): Promise<number | undef
   );
   const ms = rows[0]?.ms ?? undefined;
   return ms === undefined ? undefined : Math.max(0, ms);
+}
+
+/** What waits in all tenants. A change whose recipients are not known yet counts as one mail. */
+export async function mailDepth(db: ComplaintsDatabase): Promise<OutboxDepth> {
+  const { rows } = await db.transaction({ role: mailerRole }, (trx) =>
+    sql<Omit<OutboxDepth, 'topic'>>`
+      select count(*)::int as waiting, coalesce(extract(epoch from ${now} - min(queued_at)), 0)::float8 as "oldestSec"
+      from mail_outbox`.execute(trx),
+  );
+  return { topic: 'mail', waiting: 0, oldestSec: 0, ...rows[0] };
 }
 
 /** The complaint of a mail, as far as mails tell of it. */

@@ -1,3 +1,4 @@
+import type { OutboxDepth } from '@countersign/service-kit';
 import { sql, type UpdateObject } from 'kysely';
 import type { PostResult } from '../../domain/webhooks/post-result.ts';
 import { courierRole, upkeepRole } from '../roles.ts';
@@ -57,6 +58,17 @@ export async function nextDueMs(db: ComplaintsDatabase): Promise<number | undefi
   return ms === undefined ? undefined : Math.max(0, ms);
 }
 
+/** What waits for active webhooks, of all tenants. A paused one waits for its admin, not for a receiver. */
+export async function webhookDepth(db: ComplaintsDatabase): Promise<OutboxDepth> {
+  const { rows } = await asCourier(db, (trx) =>
+    sql<Omit<OutboxDepth, 'topic'>>`
+      select count(*)::int as waiting, coalesce(extract(epoch from ${now} - min(d.queued_at)), 0)::float8 as "oldestSec"
+      from webhook_deliveries d join webhooks w on w.tenant_id = d.tenant_id and w.id = d.webhook_id
+      where d.state = 'waiting' and w.state = 'active'`.execute(trx),
+  );
+  return { topic: 'webhook', waiting: 0, oldestSec: 0, ...rows[0] };
+}
+
 export type DueDelivery = Readonly<{ webhook: Webhook; delivery: WebhookDelivery }>;
 
 /** The next due delivery of a webhook, which may have been changed or paused since the last one. */
@@ -101,37 +113,43 @@ export function deliveryTaken(
   });
 }
 
-/** Notes a failed attempt, and when the delivery and, after several, the webhook are tried again. */
+/**
+ * Notes a failed attempt, and when the delivery and, after several, the webhook are tried again.
+ *
+ * @returns Whether the delivery still waits; undefined when its webhook was removed meanwhile.
+ */
 export function deliveryFailed(
   db: ComplaintsDatabase,
   { webhook, delivery }: DueDelivery,
   attempt: Attempt,
   next: Readonly<{ delayMs: number; pauseMs: number | undefined; giveUpAfterMs: number }>,
-): Promise<void> {
+): Promise<WebhookDelivery['state'] | undefined> {
   const state = sql<
     'failed' | 'waiting'
   >`case when queued_at < ${inMs(-next.giveUpAfterMs)} then 'failed' else 'waiting' end`;
   return asCourier(db, async (trx) => {
-    await noteAttempt(trx, delivery, attempt, { state, due_at: inMs(next.delayMs) });
+    const noted = await noteAttempt(trx, delivery, attempt, { state, due_at: inMs(next.delayMs) });
     await updateWebhook(trx, webhook, {
       failures: sql<number>`failures + 1`,
       failing_since: sql<Date>`coalesce(failing_since, ${now})`,
       ...(next.pauseMs !== undefined && { retry_at: inMs(next.pauseMs) }),
     });
+    return noted?.state;
   });
 }
 
-/** Ends a webhook, and gives up what still waits for it. */
-export function endWebhook(db: ComplaintsDatabase, webhook: Key, reason: 'gone' | 'failing'): Promise<void> {
+/** Ends a webhook, and gives up what still waits for it. @returns How many deliveries. */
+export function endWebhook(db: ComplaintsDatabase, webhook: Key, reason: 'gone' | 'failing'): Promise<number> {
   return asCourier(db, async (trx) => {
     await updateWebhook(trx, webhook, { state: 'ended', ended_reason: reason });
-    await trx
+    const { numUpdatedRows } = await trx
       .updateTable('webhook_deliveries')
       .set({ state: 'failed' })
       .where('tenant_id', '=', webhook.tenant_id)
       .where('webhook_id', '=', webhook.id)
       .where('state', '=', 'waiting')
-      .execute();
+      .executeTakeFirst();
+    return Number(numUpdatedRows);
   });
 }
 
@@ -154,13 +172,13 @@ async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<
   await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
 }
 
-async function noteAttempt(
+function noteAttempt(
   trx: Trx,
   { tenant_id, id }: Key,
   { result, durationMs }: Attempt,
   next: Changes<'webhook_deliveries'>,
-): Promise<void> {
-  await trx
+): Promise<Pick<WebhookDelivery, 'state'> | undefined> {
+  return trx
     .updateTable('webhook_deliveries')
     .set({
       attempts: sql<number>`attempts + 1`,
@@ -172,5 +190,6 @@ async function noteAttempt(
     })
     .where('tenant_id', '=', tenant_id)
     .where('id', '=', id)
-    .execute();
+    .returning('state')
+    .executeTakeFirst();
 }

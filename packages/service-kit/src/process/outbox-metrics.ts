@@ -1,0 +1,59 @@
+import { Counter, Gauge, type Registry } from 'prom-client';
+
+/** What waits in an outbox, for one topic. */
+export type OutboxDepth = Readonly<{ topic: string; waiting: number; oldestSec: number }>;
+
+export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{
+  /** The start of each name, such as `auth_outbox`. */
+  name: string;
+  /** The results that deliveries are counted by, for the help text. */
+  results: string;
+  /** Read for each scrape. A topic that is left out has no series. */
+  depth: () => Promise<readonly Depth[]>;
+  /** Gauges of this outbox alone, by the end of their names. */
+  gauges?: Readonly<Record<string, Readonly<{ help: string; measure: (depth: Depth) => number }>>>;
+}>;
+
+/** Counts deliveries out of an outbox, and reports what waits in it. @returns Counts deliveries, one by default. */
+export function outboxMetrics<Depth extends OutboxDepth>(
+  registry: Registry,
+  { name, results, depth, gauges = {} }: OutboxMetricsOptions<Depth>,
+): (topic: Depth['topic'], result: string, count?: number) => void {
+  const registers = [registry];
+  const deliveries = new Counter({
+    name: `${name}_deliveries_total`,
+    help: `Deliveries out of the outbox, by what became of them: ${results}.`,
+    labelNames: ['topic', 'result'],
+    registers,
+  });
+  const shared = sharedRead(depth);
+  const all: NonNullable<typeof gauges> = {
+    waiting: { help: 'Deliveries that wait to be sent.', measure: ({ waiting }) => waiting },
+    ...gauges,
+    oldest_seconds: { help: 'How long the oldest delivery has waited.', measure: ({ oldestSec }) => oldestSec },
+  };
+  for (const [end, { help, measure }] of Object.entries(all)) {
+    new Gauge({
+      name: `${name}_${end}`,
+      help,
+      labelNames: ['topic'],
+      registers,
+      async collect() {
+        this.reset();
+        for (const each of await shared()) this.set({ topic: each.topic }, measure(each));
+      },
+    });
+  }
+  return (topic, result, count = 1) => deliveries.inc({ topic, result }, count);
+}
+
+/** Shares one read among concurrent callers. */
+function sharedRead<T>(read: () => Promise<T>): () => Promise<T> {
+  let underWay: Promise<T> | undefined;
+  return () => {
+    underWay ??= read().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
+}

@@ -4,7 +4,9 @@ import { capturingLogger, rawRequest } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Registry } from 'prom-client';
 import { requireAdminHost } from '../src/admin/admin-host.ts';
+import { consoleRoutes } from '../src/admin/console/console-routes.ts';
 import { createPrimaryAdminApp } from '../src/workers/primary-admin-app.ts';
+import { workersData } from '../src/workers/workers-data.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 
 const allowedHosts = ['gateway.internal', 'localhost:9999', '192.0.2.7:80'];
@@ -56,6 +58,17 @@ describe('the admin listener, against DNS rebinding', () => {
     },
   );
 
+  test.each(['http://[/', 'http://evil.test/', '*'])(
+    'checks the Host before it refuses the target %s, which is no path',
+    async (target) => {
+      const foreign = await ask(gateway.running.ports.admin, 'evil.test', target);
+      expect([foreign.status, foreign.code]).toEqual([421, 'misdirected_request']);
+      const own = await ask(gateway.running.ports.admin, 'localhost:PORT', target);
+      expect([own.status, own.code]).toEqual([400, 'invalid_target']);
+      expect(own.headers['content-security-policy']).toContain("default-src 'none'");
+    },
+  );
+
   test('answers an HTTP/1.0 probe without Host', async () => {
     const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, 'GET /healthz HTTP/1.0\r\n\r\n'));
     expect(answer.status).toBe(200);
@@ -90,7 +103,7 @@ test('the admin listener of several workers applies the same rule', async () => 
       metrics: new Registry(),
       workers: () => [],
       logger: capturingLogger().logger,
-      consoleRoutes: undefined,
+      consoleRoutes: consoleRoutes({ data: workersData(() => []), version: '1.0.0', nowMs: Date.now }),
       requireHost: requireAdminHost({
         admin: { allowedHosts },
         listen: { public: address, admin: address, internal: address },
@@ -100,5 +113,11 @@ test('the admin listener of several workers applies the same rule', async () => 
   const port = await listen(server, address, 'admin listener');
   for (const host of good) expect([host, (await ask(port, host)).status]).toEqual([host, 200]);
   for (const host of bad) expect([host, (await ask(port, host)).status]).toEqual([host, 421]);
+  expect((await ask(port, 'evil.test', 'http://[/')).status).toBe(421);
+  expect((await ask(port, 'localhost:PORT', 'http://[/')).status).toBe(400);
+  // No worker serves, and the console says so as a page.
+  const answer = await ask(port, 'localhost:PORT', '/console/requests');
+  expect([answer.status, answer.headers['content-type']]).toEqual([503, 'text/html; charset=utf-8']);
+  expect(answer.body).toContain('No worker answers.');
   await new Promise((resolve) => server.close(resolve));
 });

@@ -290,6 +290,30 @@ describe('the console', () => {
     expect(text).toContain('<a href="/console/requests" >Requests</a>');
   });
 
+  test.each([
+    ['/requests?outcome=odd', 'outcome', 'must be one of refused, failed, served'],
+    ['/requests?status=40x', 'status', 'must be a status such as 403, or a class such as 4xx'],
+    ['/routes?offset=-1', 'offset', 'must be a whole number'],
+    ['/routes?offset=1e3', 'offset', 'must be a whole number'],
+  ])('refuses %s, in the API and as a page', async (address, path, message) => {
+    const refused = await fetch(`${origin}/api${address}`);
+    expect([refused.status, JSON.parse(await refused.text()).errors]).toEqual([422, [{ path, message }]]);
+    const response = await fetch(`${origin}/console${address}`);
+    expect([response.status, response.headers.get('content-type')]).toEqual([422, 'text/html; charset=utf-8']);
+    expect(await response.text()).toContain(`<code>${path}</code> ${message}.`);
+  });
+
+  test('takes an empty filter for none', async () => {
+    expect((await json('/api/requests?outcome=&status=&route=')).requests.length).toBeGreaterThan(0);
+  });
+
+  test('shows the last page of routes for an offset behind it', async () => {
+    const { total } = await json('/api/routes');
+    expect(await json('/api/routes?offset=999999999')).toMatchObject({ offset: 0, total });
+    expect(await page('/console/routes?offset=999999999')).not.toContain('No route has this');
+    expect(await json('/api/routes?q=none-such&offset=7')).toMatchObject({ offset: 0, total: 0, routes: [] });
+  });
+
   test('still tells why a request got 403 after many anonymous requests that match no route', async () => {
     for (let count = 0; count < 26; count += 1) {
       await Promise.all(Array.from({ length: 20 }, (_, at) => gateway.ask(`/nothing/${count * 20 + at}`)));

@@ -104,6 +104,10 @@ describe(`a gateway with ${workers} workers`, () => {
     expect(await requestsOf('')).toBe(each.reduce((sum, count) => sum + count, 0));
     expect(Math.min(...each)).toBeGreaterThan(0);
     expect((await fetch(`${place.adminUrl}/api/routes?worker=4`)).status).toBe(404);
+    const unknown = await fetch(`${place.adminUrl}/console/routes?worker=4`);
+    expect([unknown.status, unknown.headers.get('content-type')]).toEqual([404, 'text/html; charset=utf-8']);
+    expect(await unknown.text()).toMatch(/No worker 4 serves\.[\s\S]*$/);
+    expect((await fetch(`${place.adminUrl}/console/requests?outcome=odd`)).status).toBe(422);
     const text = await (await fetch(`${place.adminUrl}/console/routes?worker=2`)).text();
     const [, main = ''] = text.split('<main');
     const links = [...main.matchAll(/href="([^"]*)"/g)].map(([, to]) => to ?? '');

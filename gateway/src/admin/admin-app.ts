@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import {
   type Health,
   healthRoutes,
@@ -7,12 +8,13 @@ import {
   requestLog,
   respondWithProblem,
 } from '@countersign/service-kit';
-import type { Express, RequestHandler, Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import { errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp, keySetRoutes } from '../server/express-app.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
+import { adminListener, requirePath } from './admin-target.ts';
 import { adminHeaders } from './console/console-security.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
 
@@ -31,11 +33,12 @@ export type AdminOptions = Readonly<{
 }>;
 
 /** The admin listener, for operators and the orchestrator. It must not be public: it holds no secret, but maps the network. */
-export function createAdminApp(options: AdminOptions): Express {
+export function createAdminApp(options: AdminOptions): RequestListener {
   const { health, metrics, keySet, current, nowMs, reloadState, logger, requireHost, moreRoutes } = options;
   const app = bareApp();
   app.use(requestLog(logger), adminHeaders, requireWellFormed);
   if (requireHost !== undefined) app.use(requireHost);
+  app.use(requirePath);
   app.use(healthRoutes(health, metrics));
   app.use(keySetRoutes(keySet).router);
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));
@@ -50,5 +53,5 @@ export function createAdminApp(options: AdminOptions): Express {
   });
   for (const router of moreRoutes) app.use(router);
   app.use(notFound, respondWithProblem(errorTable));
-  return app;
+  return adminListener(app);
 }

@@ -1,3 +1,4 @@
+import type { RequestListener } from 'node:http';
 import {
   type Health,
   healthRoutes,
@@ -7,8 +8,9 @@ import {
   requestLog,
   respondWithProblem,
 } from '@countersign/service-kit';
-import type { Express, RequestHandler, Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
+import { adminListener, requirePath } from '../admin/admin-target.ts';
 import { adminHeaders } from '../admin/console/console-security.ts';
 import { AppError, errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
@@ -31,10 +33,10 @@ export type PrimaryAdminOptions = Readonly<{
 const askedOfOneWorker = ['/.well-known/jwks.json', '/config', '/routes', '/upstreams'];
 
 /** The admin listener of a gateway with several workers. It adds up their metrics, and passes other requests to one of them. */
-export function createPrimaryAdminApp(options: PrimaryAdminOptions): Express {
+export function createPrimaryAdminApp(options: PrimaryAdminOptions): RequestListener {
   const { health, metrics, workers, logger, requireHost, consoleRoutes } = options;
   const app = bareApp();
-  app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost);
+  app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost, requirePath);
   const { contentType } = metrics;
   app.use(healthRoutes(health, { contentType, metrics: () => sumMetrics(metrics, workers()) }));
   app.get(askedOfOneWorker, async (req, res) => {
@@ -43,7 +45,7 @@ export function createPrimaryAdminApp(options: PrimaryAdminOptions): Express {
   });
   if (consoleRoutes !== undefined) app.use(consoleRoutes);
   app.use(notFound, respondWithProblem(errorTable));
-  return app;
+  return adminListener(app);
 }
 
 async function firstAnswer(workers: readonly WorkerAdminClient[], path: string): Promise<WorkerAnswer> {

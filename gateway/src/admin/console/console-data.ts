@@ -10,7 +10,7 @@ import { revocationsView } from './api/revocations.ts';
 import { routesView, routeView } from './api/routes.ts';
 import { trafficView } from './api/traffic.ts';
 import { upstreamsView } from './api/upstreams.ts';
-import type { ConsoleSources, View, ViewQuery } from './api/view.ts';
+import { type ConsoleSources, checkedQuery, type View, type ViewQuery } from './api/view.ts';
 
 const all: readonly unknown[] = [
   trafficView,
@@ -33,7 +33,7 @@ export const views = all as readonly View[];
 
 /** Where the console's routes get their data: from this process, or from all workers. */
 export type ConsoleData = Readonly<{
-  /** @returns Undefined when there is no such thing. */
+  /** @returns Undefined when there is no such thing. @throws ZodError, or AppError `validation_failed`, for a bad query. */
   read<Data>(view: View<Data>, query: ViewQuery): Promise<Data | undefined>;
   explain(asked: ExplainQuestion): Promise<ExplainAnswer>;
   /** The numbers of the workers. Empty without workers. */
@@ -42,7 +42,7 @@ export type ConsoleData = Readonly<{
 
 /** The data of this process alone. */
 export const ownData = (sources: ConsoleSources): ConsoleData => ({
-  read: async (view, query) => view.read(sources, query),
+  read: async (view, query) => view.read(sources, checkedQuery(view, query)),
   explain: (asked) => explainNow(asked, sources),
   workers: () => [],
 });

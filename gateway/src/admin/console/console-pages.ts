@@ -140,22 +140,24 @@ type FrameParts = Readonly<{
   query: ViewQuery;
 }>;
 
+/** What surrounds a page while no worker answers. */
+export function bareFrame({ data, version, nowMs, assets, path, query }: FrameParts): Frame {
+  const unknown = { state: 'no answer', since: new Date(nowMs).toISOString(), why: null };
+  const workers = data.workers();
+  const worker = workers.find((one) => String(one) === query.worker);
+  return { gateway: unknown, configuration: unknown, version, nowMs, assets, workers, worker, path, query };
+}
+
 /** What surrounds every page. */
-export async function frameFor({ data, version, nowMs, assets, path, query }: FrameParts): Promise<Frame> {
+export async function frameFor(parts: FrameParts): Promise<Frame> {
+  const { data } = parts;
   const [{ processes }, { state }] = await Promise.all([
     always(data.read(processesView, {})),
     always(data.read(reloadsView, {})),
   ]);
-  const worker = query.worker ? Number(query.worker) : undefined;
   return {
+    ...bareFrame(parts),
     gateway: gatewayState(processes),
     configuration: state,
-    version,
-    nowMs,
-    assets,
-    workers: data.workers(),
-    worker,
-    path,
-    query,
   };
 }

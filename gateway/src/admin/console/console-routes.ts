@@ -4,13 +4,13 @@ import { ZodError } from 'zod';
 import { explainEndpoint, explainQuestion } from './api/explain.ts';
 import type { View, ViewQuery } from './api/view.ts';
 import { type ConsoleData, views } from './console-data.ts';
-import { consolePages, frameFor } from './console-pages.ts';
+import { bareFrame, consolePages, frameFor } from './console-pages.ts';
 import { refuseCrossSite } from './console-security.ts';
 import { consoleApi } from './openapi.ts';
 import { readAssets } from './pages/assets.ts';
 import { explainPage, type FormError } from './pages/explain.ts';
+import { badQueryPage, noAnswerPage, notFoundPage } from './pages/failures.ts';
 import { layout, type Page } from './pages/layout.ts';
-import { notFoundPage } from './pages/not-found.ts';
 
 export type ConsoleRoutesOptions = Readonly<{
   data: ConsoleData;
@@ -49,7 +49,8 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
     );
   }
   const render = async (req: Request, res: Response, page: Page, status = 200) => {
-    const frame = await frameFor({ data, version, nowMs: nowMs(), assets: urls, path: req.path, query: queryOf(req) });
+    const parts = { data, version, nowMs: nowMs(), assets: urls, path: req.path, query: queryOf(req) };
+    const frame = status === 503 ? bareFrame(parts) : await frameFor(parts);
     res.status(status).type('html').send(layout(page, frame).text);
   };
   for (const { path, page, missing } of consolePages) {
@@ -59,9 +60,15 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
       path,
       notStored,
       async (req, res) => {
-        const made = await page({ data, nowMs: nowMs(), query: { ...queryOf(req), ...paramsOf(req) } });
-        if (made === undefined) await render(req, res, notFoundPage(missing?.(paramsOf(req))), 404);
-        else await render(req, res, made);
+        try {
+          const made = await page({ data, nowMs: nowMs(), query: { ...queryOf(req), ...paramsOf(req) } });
+          if (made === undefined) await render(req, res, notFoundPage(missing?.(paramsOf(req))), 404);
+          else await render(req, res, made);
+        } catch (error) {
+          const failed = failureOf(error, queryOf(req));
+          if (failed === undefined) throw error;
+          await render(req, res, failed.page, failed.status);
+        }
       },
       path === '/console/explain' ? 'GET, HEAD, POST' : undefined,
     );
@@ -77,8 +84,10 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
       await render(req, res, explainPage(shown, await data.explain(explainQuestion.parse(given))));
     } catch (error) {
       const errors = formErrors(error);
-      if (errors === undefined) throw error;
-      await render(req, res, explainPage(shown, undefined, errors), 422);
+      const failed =
+        errors === undefined ? failureOf(error, {}) : { page: explainPage(shown, undefined, errors), status: 422 };
+      if (failed === undefined) throw error;
+      await render(req, res, failed.page, failed.status);
     }
   }
   return router;
@@ -116,6 +125,15 @@ function queryOf(req: Request): ViewQuery {
 }
 
 const paramsOf = (req: Request): ViewQuery => req.params as ViewQuery;
+
+/** A page for an error that its reader can act on. */
+function failureOf(error: unknown, { worker }: ViewQuery): Readonly<{ page: Page; status: number }> | undefined {
+  const errors = formErrors(error);
+  if (errors !== undefined) return { page: badQueryPage(errors), status: 422 };
+  if (!(error instanceof AppError)) return undefined;
+  if (error.code === 'not_found' && worker) return { page: notFoundPage(`No worker ${worker} serves.`), status: 404 };
+  return error.code === 'unavailable' ? { page: noAnswerPage, status: 503 } : undefined;
+}
 
 function formErrors(error: unknown): readonly FormError[] | undefined {
   if (error instanceof ZodError) return error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));

@@ -55,14 +55,20 @@ export type RequestList = z.output<typeof requestList>;
 /** How many a response has at most. */
 export const maxRequests = 1_500;
 
+export const outcomes = ['refused', 'failed', 'served'] as const;
+
 const filters = {
   route: z.string().optional(),
-  status: z.string().optional().describe('A status, or a class such as `4xx`.'),
+  status: z
+    .string()
+    .regex(/^(?:[1-5]xx|[1-5]\d\d|0)$/, 'must be a status such as 403, or a class such as 4xx')
+    .optional()
+    .describe('A status, or a class such as `4xx`. 0: the client left.'),
   code: z.string().optional(),
   user: z.string().optional(),
   tenant: z.string().optional(),
   id: z.string().optional().describe('The beginning of a request id.'),
-  outcome: z.enum(['refused', 'failed', 'served']).optional(),
+  outcome: z.enum(outcomes, { error: `must be one of ${outcomes.join(', ')}` }).optional(),
 };
 
 export const requestsView = defineView({

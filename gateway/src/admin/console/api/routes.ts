@@ -23,7 +23,7 @@ const listed = z
   .meta({ id: 'Route' });
 export type ListedRoute = z.output<typeof listed>;
 
-const pageSize = 200;
+export const pageSize = 200;
 
 const routeList = z.object({
   routes: z.array(listed),
@@ -41,13 +41,17 @@ export const routesView = defineView({
   summary: 'The routes in force, with their rules and totals',
   query: z.object({
     q: z.string().optional().describe('A part of a name, a path, a rule or an upstream.'),
-    offset: z.string().optional().describe(`The first one; a response has at most ${pageSize}.`),
+    offset: z
+      .string()
+      .regex(/^\d{1,9}$/, 'must be a whole number')
+      .optional()
+      .describe(`The first one; a response has at most ${pageSize}. Behind the last one: the last page.`),
   }),
   response: routeList,
   read(sources, { q = '', offset = '0' }) {
     const { routes } = sources.current().config;
     const found = routes.filter((route) => matches(route, q.toLowerCase()));
-    const from = Math.max(0, Math.trunc(Number(offset)) || 0);
+    const from = Number(offset) < found.length ? Number(offset) : lastPageOf(found.length);
     const totals = totalsByRoute(sources);
     return {
       routes: found.slice(from, from + pageSize).map((route) => listedOf(route, totals.get(route.name) ?? noTotals)),
@@ -76,6 +80,8 @@ export const routesView = defineView({
     };
   },
 });
+
+const lastPageOf = (total: number): number => Math.floor(Math.max(0, total - 1) / pageSize) * pageSize;
 
 const oneRoute = z.object({
   route: listed,

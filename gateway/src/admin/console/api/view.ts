@@ -30,6 +30,17 @@ export type ConsoleSources = Readonly<{
 /** The values of a request to a view: its path parameters and its query. */
 export type ViewQuery = Readonly<Record<string, string | undefined>>;
 
+/**
+ * Checks the query of a view. An empty value counts as absent, as forms send it.
+ *
+ * @throws ZodError
+ */
+export function checkedQuery({ endpoint }: Pick<View, 'endpoint'>, query: ViewQuery): ViewQuery {
+  const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''));
+  endpoint.query?.parse(given);
+  return given;
+}
+
 /** One view of the gateway: read in each process, and merged by the primary of several workers. */
 export type View<Data = unknown> = Readonly<{
   /** The route under `/api`, with the schemas of its query and its response. */

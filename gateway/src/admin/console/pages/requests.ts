@@ -1,4 +1,4 @@
-import type { RequestItem, RequestList } from '../api/requests.ts';
+import { outcomes, type RequestItem, type RequestList } from '../api/requests.ts';
 import type { ViewQuery } from '../api/view.ts';
 import { explainLink } from './explain-request.ts';
 import { exact, milliseconds } from './format.ts';
@@ -16,7 +16,6 @@ const fields = [
   ['tenant', 'Tenant'],
 ] as const;
 const shownAtOnce = 100;
-const outcomes = ['refused', 'failed', 'served'];
 
 /** The last requests, with filters. */
 export function requestsPage({ requests }: RequestList, query: ViewQuery): Page {
@@ -31,7 +30,7 @@ export function requestsPage({ requests }: RequestList, query: ViewQuery): Page 
 <label>Outcome <select name="outcome" id="outcome"><option value="">all</option>${outcomes.map(
       (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
     )}</select></label>
-${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" placeholder="${name === 'status' ? '403 or 4xx' : ''}" autocomplete="off" spellcheck="false"></label>`)}
+${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${name === 'status' ? html`placeholder="403 or 4xx" pattern="[1-5]xx|[1-5][0-9][0-9]|0" title="A status such as 403, or a class such as 4xx"` : ''} autocomplete="off" spellcheck="false"></label>`)}
 <button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
 <p class="lead">${requests.length === 0 ? 'None' : requests.length} of the last 500 requests and the last 250 refusals of each kind${isFiltered ? ', filtered' : ''}, newest first. Times are UTC.</p>
 ${requestTable(shown, isFiltered ? 'None of the last requests fits these filters.' : 'No request has arrived since the start.')}

@@ -1,5 +1,5 @@
 import type { RequestList } from '../api/requests.ts';
-import type { ListedRoute, OneRoute, RouteList } from '../api/routes.ts';
+import { type ListedRoute, type OneRoute, pageSize, type RouteList } from '../api/routes.ts';
 import { milliseconds, number, percent, rate } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
@@ -52,8 +52,8 @@ const columns = [
 function pager(shown: number, total: number, offset: number, q: string): Html | string {
   if (shown === total) return '';
   const to = (from: number) => `/console/routes?${new URLSearchParams({ q, offset: String(from) })}`;
-  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? link(to(Math.max(0, offset - 200)), 'Previous') : ''}
-<span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? link(to(offset + 200), 'Next') : ''}</nav>`;
+  return html`<nav class="pager" aria-label="Pages">${offset > 0 ? link(to(Math.max(0, offset - pageSize)), 'Previous') : ''}
+<span>${number(offset + 1)} to ${number(offset + shown)} of ${number(total)}</span>${offset + shown < total ? link(to(offset + pageSize), 'Next') : ''}</nav>`;
 }
 
 /** One route, with its last requests. */

@@ -1,0 +1,22 @@
+import type { FormError } from './explain.ts';
+import { html } from './html.ts';
+import type { Page } from './layout.ts';
+
+// Pages instead of what was asked for. They keep the navigation in reach of a reader whose address is old or mistyped.
+
+const onlyText = (title: string, body: Page['body']): Page => ({ title, place: '', live: false, body });
+
+export const notFoundPage = (why = 'The console has no page at this address.'): Page =>
+  onlyText('Not found', html`<p class="lead">${why}</p>`);
+
+/** For a filter with a value that it cannot have. */
+export const badQueryPage = (errors: readonly FormError[]): Page =>
+  onlyText(
+    'Not understood',
+    html`<ul class="plain">${errors.map(({ path, message }) => html`<li class="error"><code>${path}</code> ${message}.</li>`)}</ul>`,
+  );
+
+export const noAnswerPage: Page = onlyText(
+  'No answer',
+  html`<p class="lead">No worker answers. The log tells why.</p>`,
+);

@@ -234,23 +234,44 @@ describe('the console', () => {
     expect(user / 1_000).toBeLessThan(1_000);
   });
 
+  async function statusFor(method: string, path: string, fields: Readonly<Record<string, string>>) {
+    const own = { host: origin.slice(7), connection: 'close', 'content-length': '0' };
+    const head = Object.entries({ ...own, ...fields }).map(([name, value]) => `${name}: ${value}\r\n`);
+    const bytes = `${method} ${path} HTTP/1.1\r\n${head.join('')}\r\n`;
+    const { status, code } = parseAnswer(await rawRequest(gateway.running.ports.admin, bytes));
+    return code === undefined ? status : `${status} ${code}`;
+  }
+  const link = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
+
   test.each([
-    ['another origin', { origin: 'https://evil.test' }],
-    ['an opaque origin', { origin: 'null' }],
-    ['another site', { 'sec-fetch-site': 'cross-site' }],
-    ['a sibling of the site', { 'sec-fetch-site': 'same-site' }],
-  ])('refuses a form of %s', async (_case, headers) => {
-    for (const path of ['/console/explain', '/api/explain']) {
-      const bytes = [
-        'POST',
-        path,
-        'HTTP/1.1\r\nHost:',
-        `${origin.slice(7)}\r\nContent-Length: 0\r\nConnection: close`,
-      ].join(' ');
-      const fields = Object.entries(headers).map(([name, value]) => `\r\n${name}: ${value}`);
-      const answer = parseAnswer(await rawRequest(gateway.running.ports.admin, `${bytes}${fields.join('')}\r\n\r\n`));
-      expect([answer.status, answer.code]).toEqual([403, 'origin_not_allowed']);
+    ['a form of another origin', 'POST', { origin: 'https://evil.test' }],
+    ['a form of an opaque origin', 'POST', { origin: 'null' }],
+    ['a form of another site', 'POST', { ...link, 'sec-fetch-site': 'cross-site' }],
+    ['a form of a sibling of the site', 'POST', { ...link, 'sec-fetch-site': 'same-site' }],
+    ['a script of another origin', 'GET', { origin: 'https://evil.test' }],
+    ['a script of another site', 'GET', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'cors' }],
+    ['an image of another site', 'GET', { 'sec-fetch-site': 'cross-site', 'sec-fetch-dest': 'image' }],
+    ['a frame of another site', 'GET', { 'sec-fetch-site': 'cross-site', ...link, 'sec-fetch-dest': 'iframe' }],
+  ])('refuses %s', async (_case, method, fields) => {
+    for (const path of ['/console/explain', '/api/explain', '/api/requests', '/metrics']) {
+      expect([path, await statusFor(method, path, fields)]).toEqual([path, '403 origin_not_allowed']);
     }
+  });
+
+  test.each([
+    ['a link of another site', 'GET', '/console/requests', { 'sec-fetch-site': 'cross-site', ...link }, 200],
+    ['an address that is typed in', 'GET', '/', { 'sec-fetch-site': 'none', ...link }, 200],
+    ['its own script', 'GET', '/', { 'sec-fetch-site': 'same-origin', 'sec-fetch-mode': 'cors' }, 200],
+    // A proxy in front of the listener may speak TLS.
+    [
+      'its own form',
+      'POST',
+      '/console/explain',
+      { 'sec-fetch-site': 'same-origin', origin: 'https://console.test' },
+      422,
+    ],
+  ])('answers to %s', async (_case, method, path, fields, status) => {
+    expect(await statusFor(method, path, fields)).toBe(status);
   });
 
   test.each(['/', '/console/requests', '/console/explain', '/api/requests', '/api/openapi.json'])(

@@ -15,7 +15,7 @@ import { bareApp, keySetRoutes } from '../server/express-app.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { adminListener, requirePath } from './admin-target.ts';
-import { adminHeaders } from './console/console-security.ts';
+import { adminHeaders, refuseCrossSite } from './console/console-security.ts';
 import { describeConfig, describeIssuer, describeRoute, describeUpstream } from './describe.ts';
 
 export type AdminOptions = Readonly<{
@@ -38,7 +38,7 @@ export function createAdminApp(options: AdminOptions): RequestListener {
   const app = bareApp();
   app.use(requestLog(logger), adminHeaders, requireWellFormed);
   if (requireHost !== undefined) app.use(requireHost);
-  app.use(requirePath);
+  app.use(requirePath, refuseCrossSite);
   app.use(healthRoutes(health, metrics));
   app.use(keySetRoutes(keySet).router);
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));

@@ -11,7 +11,7 @@ import {
 import type { RequestHandler, Router } from 'express';
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
 import { adminListener, requirePath } from '../admin/admin-target.ts';
-import { adminHeaders } from '../admin/console/console-security.ts';
+import { adminHeaders, refuseCrossSite } from '../admin/console/console-security.ts';
 import { AppError, errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp } from '../server/express-app.ts';
@@ -36,7 +36,7 @@ const askedOfOneWorker = ['/.well-known/jwks.json', '/config', '/routes', '/upst
 export function createPrimaryAdminApp(options: PrimaryAdminOptions): RequestListener {
   const { health, metrics, workers, logger, requireHost, consoleRoutes } = options;
   const app = bareApp();
-  app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost, requirePath);
+  app.use(requestLog(logger), adminHeaders, requireWellFormed, requireHost, requirePath, refuseCrossSite);
   const { contentType } = metrics;
   app.use(healthRoutes(health, { contentType, metrics: () => sumMetrics(metrics, workers()) }));
   app.get(askedOfOneWorker, async (req, res) => {

@@ -5,7 +5,6 @@ import { explainEndpoint, explainQuestion } from './api/explain.ts';
 import type { View, ViewQuery } from './api/view.ts';
 import { type ConsoleData, views } from './console-data.ts';
 import { bareFrame, consolePages, frameFor } from './console-pages.ts';
-import { refuseCrossSite } from './console-security.ts';
 import { consoleApi } from './openapi.ts';
 import { readAssets } from './pages/assets.ts';
 import { explainPage, type FormError } from './pages/explain.ts';
@@ -28,7 +27,7 @@ export function consoleApiRoutes(data: ConsoleData): Router {
   for (const view of views) serveView(router, view, data);
   const description = JSON.stringify(consoleApi());
   getOnly(router, '/api/openapi.json', (_req, res) => void res.type('application/json').send(description));
-  router.post(explainEndpoint.path, refuseCrossSite, parseJson(maxBodyBytes), async (req, res) => {
+  router.post(explainEndpoint.path, parseJson(maxBodyBytes), async (req, res) => {
     res.json(await data.explain(explainQuestion.parse(jsonBody(req) ?? {})));
   });
   router.all(explainEndpoint.path, allowOnly('POST'));
@@ -54,7 +53,7 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
     res.status(status).type('html').send(layout(page, frame).text);
   };
   for (const { path, page, missing } of consolePages) {
-    if (path === '/console/explain') router.post(path, notStored, refuseCrossSite, parseForm(maxBodyBytes), explain);
+    if (path === '/console/explain') router.post(path, notStored, parseForm(maxBodyBytes), explain);
     getOnly(
       router,
       path,

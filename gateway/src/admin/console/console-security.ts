@@ -26,16 +26,24 @@ export const adminHeaders: RequestHandler = helmet({
 });
 
 /**
- * Refuses a POST that another site caused. The listener has no login and no cookie, but it is reached through an
- * operator's browser. A request without both headers does not come from a browser.
+ * Refuses what another site causes. The listener has no login and no cookie, but it is reached through an operator's
+ * browser. Another site may only link to a page: a navigation shows the page to the operator, and nothing to that site.
+ *
+ * Browsers send `Sec-Fetch-Site` over TLS and to loopback addresses, and a site cannot forge it. Elsewhere `Origin` tells
+ * the same of a POST and of a script's request. A request without both does not come from a browser, or is a link.
  *
  * The middleware passes on AppError `origin_not_allowed`.
  */
-export const refuseCrossSite: RequestHandler = ({ headers, socket }, _res, next) => {
+export const refuseCrossSite: RequestHandler = ({ method, headers, socket }, _res, next) => {
+  const { origin, host } = headers;
   const site = headers['sec-fetch-site'];
+  const isRead = method === 'GET' || method === 'HEAD';
   const scheme = 'encrypted' in socket ? 'https' : 'http';
-  const isOwnSite = site === undefined || site === 'same-origin';
-  const isOwnOrigin = headers.origin === undefined || headers.origin === `${scheme}://${headers.host}`;
-  if (isOwnSite && isOwnOrigin) next();
+  const isOwn =
+    site === undefined
+      ? origin === undefined || origin === `${scheme}://${host}`
+      : site === 'same-origin' || (isRead && site === 'none');
+  const isLink = isRead && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document';
+  if (isOwn || (site !== undefined && isLink)) next();
   else next(new AppError('origin_not_allowed'));
 };

@@ -43,6 +43,15 @@ test('asks once for all people who are not in the cache, the nameless included',
   expect(asked).toHaveLength(3);
 });
 
+test.each(['constructor', '__proto__', 'toString', 'hasOwnProperty'])(
+  'a person without a name has none, also with the id %s',
+  async (id) => {
+    const callService: CallService = async () => Response.json({ names: {} });
+    const names = createNames(callService, { logger: capturingLogger().logger });
+    expect([...(await names(caller('acme'), [id]))]).toEqual([]);
+  },
+);
+
 test('never shows the name that another tenant knows, whatever its id looks like', async () => {
   const { read } = world();
   await read('acme', 'ann', 'x","ann');

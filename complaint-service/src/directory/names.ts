@@ -35,7 +35,7 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
     if (ids.length === 0 || caller.txnToken === undefined || nowMs() < pausedUntilMs) return;
     try {
       const names = await ask(callService, caller.txnToken, ids);
-      for (const id of ids) cache.set(keyOf(caller.tenantId, id), { name: names[id] });
+      for (const id of ids) cache.set(keyOf(caller.tenantId, id), { name: names.get(id) });
     } catch (error) {
       pausedUntilMs = nowMs() + pauseMs;
       logger.warn({ err: error }, 'display names are not available, and are left out');
@@ -65,7 +65,7 @@ async function ask(
   callService: CallService,
   txnToken: string,
   ids: readonly string[],
-): Promise<Record<string, string>> {
+): Promise<ReadonlyMap<string, string>> {
   const response = await callService({
     method: 'POST',
     path: '/internal/users/names',
@@ -77,5 +77,6 @@ async function ask(
     await response.body?.cancel();
     throw new Error(`the users-service answered ${response.status}`);
   }
-  return answer.parse(await response.json()).names;
+  // A map, because a person's id may be `constructor`.
+  return new Map(Object.entries(answer.parse(await response.json()).names));
 }

@@ -123,8 +123,15 @@ describe.each(databases())('the life of a complaint on %s', (_kind, database) =>
       reason: 'On leave',
       status: { from: 'in_progress', to: 'open' },
     });
+    // The reason is for staff alone.
+    expect((await history(id, admin)).at(-1)).toHaveProperty('reason', 'On leave');
+    const [shown] = (await history(id, complainant)).slice(-1);
+    expect(shown).toMatchObject({ action: 'unassigned', to: null });
+    expect(shown).not.toHaveProperty('reason');
     await post(agent, `/${id}/unassign`, {}).expect(200);
     expect(await history(id)).toHaveLength(4);
+    await move(id, 'rejected', agent, { reason: 'Not ours' }).expect(200);
+    expect((await history(id, complainant)).at(-1)).toMatchObject({ action: 'moved', reason: 'Not ours' });
   });
 
   test('goes to a team without an agent, and keeps its status', async () => {

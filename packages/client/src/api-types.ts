@@ -1565,6 +1565,7 @@ export interface components {
             from?: string | null;
             /** Format: uuid */
             id: string;
+            /** @description Of `unassigned` for agents and admins, of `moved` for all. */
             reason?: string;
             /** @description Of `assigned` and `unassigned`: the status that followed. */
             status?: {

@@ -38,7 +38,7 @@ const entry = z
       .object({ from: z.uuid().nullable(), to: z.uuid().nullable() })
       .optional()
       .describe('Of `assigned`: the ids of teams.'),
-    reason: z.string().optional(),
+    reason: z.string().optional().describe('Of `unassigned` for agents and admins, of `moved` for all.'),
     duplicate_of: z.uuid().optional().describe('For agents and admins.'),
     created_at: time,
   })
@@ -79,7 +79,7 @@ function historyJson(
   caller: UserIdentity,
   names: ReadonlyMap<string, string>,
 ): z.output<typeof entry> {
-  const { duplicate_of, ...detail } = row.detail as Readonly<Record<string, unknown>>;
+  const { duplicate_of, reason, ...detail } = row.detail as Readonly<Record<string, unknown>>;
   return {
     id: row.id,
     complaint_id: row.complaint_id,
@@ -88,6 +88,8 @@ function historyJson(
     actor_role: row.actor_role,
     action: row.action,
     ...detail,
+    // Why an agent gave a complaint back is between agents: it may speak of a person.
+    ...((isStaff(caller) || row.action !== 'unassigned') && typeof reason === 'string' && { reason }),
     // A complainant cannot see the other complaint.
     ...(isStaff(caller) && typeof duplicate_of === 'string' && { duplicate_of }),
     created_at: row.created_at.toISOString(),

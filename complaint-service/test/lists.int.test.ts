@@ -5,6 +5,8 @@ import { complaintsWorld, people } from './world.ts';
 const { complainant, neighbour, agent, secondAgent, admin } = people;
 type Page = { items: { id: string; title: string; [member: string]: unknown }[]; next_cursor: string | null };
 const minuteMs = 60_000;
+/** A cursor of the right shape that the service did not make. */
+const forged = (text: string) => Buffer.from(`${text}.0197c2a0-0000-7000-8000-000000000000`).toString('base64url');
 
 describe.each(databases())('finding complaints on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
@@ -83,6 +85,17 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     expect(await titles(`before=${withOffset}`)).toEqual(['A']);
   });
 
+  test.each([
+    ['from=0001-01-01T00:00:00Z', 6],
+    ['before=0001-01-01T00:00:00Z', 0],
+    ['before=9999-12-31T23:59:59Z', 6],
+    ['from=9999-12-31T23:59:59.999Z', 0],
+    [`sort=priority&cursor=${forged('priority.0.0')}`, 0],
+    [`sort=priority&cursor=${forged(`priority.3.${(Date.UTC(10_000, 0, 1) - 1).toString(36)}`)}`, 6],
+  ])('at the bounds of %s', async (query, count) => {
+    expect(await titles(query)).toHaveLength(count);
+  });
+
   test('by a team', async () => {
     expect(await titles(`team=${team}`)).toEqual(['C', 'A']);
   });
@@ -124,6 +137,21 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     ['team', 'team=lights'],
     ['from', 'from=yesterday'],
     ['before', 'before=2026-02-30T00:00:00Z'],
+    ['from', 'from=0000-01-01'],
+    ['from', 'from=0000-01-01T00:00:00Z'],
+    ['from', 'from=0001-01-01T00:00:00%2B00:01'],
+    ['before', 'before=0000-12-31T23:59:59Z'],
+    ['before', 'before=9999-12-31T23:59:59-00:01'],
+    ['before', 'before=10000-01-01T00:00:00Z'],
+    ['before', 'before=2026-12-31T23:59:60Z'],
+    ['category', 'category=%00'],
+    ['category', 'category=%20'],
+    ['assignee', 'assignee=%00'],
+    ['cursor', `sort=priority&cursor=${forged('priority.2s.0')}`],
+    ['cursor', `sort=priority&cursor=${forged('priority.4.0')}`],
+    ['cursor', `sort=priority&cursor=${forged('priority.zzzzzzzzzz.0')}`],
+    ['cursor', `sort=priority&cursor=${forged('priority.0.zzzzzzzzzz')}`],
+    ['cursor', `sort=due&cursor=${forged('due.zzzzzzzzzz')}`],
     ['sort', 'sort=title'],
     ['assignee', 'assignee=a%20b'],
     ['category', `category=${'x'.repeat(51)}`],

@@ -1,9 +1,9 @@
+import { isStoredTime } from './stored-times.ts';
+
 /** A position in a list that is ordered by time, then by id. */
 export type Position = Readonly<{ createdAt: Date; id: string }>;
 
 const shape = /^([0-9a-z]{1,10})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
-// Postgres and PGlite do not agree on the form of later years.
-const endOfYear9999 = Date.UTC(10_000, 0, 1);
 
 /** Encodes a position in a list as base64url of the sort key. Clients treat it as opaque. */
 export function encodeCursor({ createdAt, id }: Position): string {
@@ -15,7 +15,7 @@ export function decodeCursor(cursor: string): Position | undefined {
   const [, time, id] = shape.exec(Buffer.from(cursor, 'base64url').toString('latin1')) ?? [];
   if (time === undefined || id === undefined) return undefined;
   const ms = Number.parseInt(time, 36);
-  if (ms >= endOfYear9999) return undefined;
+  if (!isStoredTime(ms)) return undefined;
   const position = { createdAt: new Date(ms), id };
   // Accept only the canonical form: Buffer skips invalid base64url characters, and parseInt accepts leading zeros.
   return encodeCursor(position) === cursor ? position : undefined;

@@ -1,3 +1,6 @@
+import { priorities } from '../complaints/priority.ts';
+import { isStoredTime } from './stored-times.ts';
+
 /** The orders of the list of complaints. */
 export const orders = ['newest', 'oldest', 'updated', 'due', 'priority'] as const;
 export type Order = (typeof orders)[number];
@@ -16,6 +19,8 @@ export const sortColumns = {
   priority: ['priority', 'created_at'],
 } as const satisfies Record<Order, readonly (keyof Sorted)[]>;
 
+type SortColumn = (typeof sortColumns)[Order][number];
+
 export const isAscending = (order: Order): boolean => order === 'oldest' || order === 'due';
 
 export function positionOf(order: Order, row: Sorted): ListPosition {
@@ -23,8 +28,6 @@ export function positionOf(order: Order, row: Sorted): ListPosition {
 }
 
 const shape = /^([a-z]{1,8})((?:\.[0-9a-z]{1,10}){1,2})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
-// Postgres and PGlite do not agree on the form of later years.
-const endOfYear9999 = Date.UTC(10_000, 0, 1);
 
 /** Encodes a position as base64url. Clients treat it as opaque. */
 export function encodePosition({ order, keys, id }: ListPosition): string {
@@ -41,7 +44,13 @@ export function decodePosition(cursor: string): ListPosition | undefined {
     .split('.')
     .map((key) => Number.parseInt(key, 36));
   const position = { order, keys, id };
-  const isPossible = keys.length === sortColumns[order].length && keys.every((key) => key < endOfYear9999);
+  const columns = sortColumns[order];
+  const isPossible =
+    keys.length === columns.length && columns.every((column, index) => isPossibleKey(column, keys[index] ?? 0));
   // Accept only the canonical form: Buffer skips invalid base64url characters, and parseInt accepts leading zeros.
   return isPossible && encodePosition(position) === cursor ? position : undefined;
 }
+
+/** The database would refuse to compare a column with a key that it cannot have. */
+const isPossibleKey = (column: SortColumn, key: number): boolean =>
+  column === 'priority' ? key < priorities.length : isStoredTime(key);

@@ -1,7 +1,8 @@
-import { idField } from '@countersign/service-kit';
+import { idField, lineField } from '@countersign/service-kit';
 import { z } from 'zod';
 import { priorityRank } from '../../domain/complaints/priority.ts';
 import { type Status, statuses } from '../../domain/complaints/workflow.ts';
+import { isStoredTime } from '../../domain/search/stored-times.ts';
 import { queryTerms } from '../../domain/search/terms.ts';
 import type { Filter } from '../../flows/complaints/list-complaints.ts';
 import { priority } from './complaint-json.ts';
@@ -10,7 +11,10 @@ const flag = z
   .enum(['true', 'false'])
   .transform((text) => text === 'true')
   .meta({ type: 'boolean', enum: undefined });
-const instant = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const instant = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(text))
+  .refine((at) => isStoredTime(at.getTime()), 'must be in the years 1 to 9999');
 
 const isStatus = (text: string): text is Status => (statuses as readonly string[]).includes(text);
 
@@ -31,7 +35,7 @@ export const filterFields = {
   mine: flag.optional().describe('For agents and admins: assigned to them. For complainants: their own.'),
   unassigned: flag.optional().describe('Active complaints without an assignee.'),
   assignee: idField.optional(),
-  category: z.string().min(1).max(50).optional().describe('The id or the name of a category.'),
+  category: lineField(50).optional().describe('The id or the name of a category.'),
   team: z.uuid().optional(),
   priority: priority.optional(),
   overdue: flag.optional().describe('Complaints with a running clock that has passed its target.'),

@@ -7,8 +7,11 @@ export const reason = lineField(500);
 /** A point in time of an answer. */
 export const time = z.iso.datetime();
 
+/** A UUID in a request. In upper case it is the same id (RFC 9562 section 4), so it is read in lower case. */
+export const uuidField = z.uuid().toLowerCase();
+
 /** The path of one complaint. A path that is no UUID gets 404, because no complaint can have it. */
-export const complaintPath = z.object({ id: z.uuid() });
+export const complaintPath = z.object({ id: uuidField });
 
 /** The query of lists that are read forward. Unknown parameters are ignored; repeated ones are refused. */
 export const pageQuery = z.object(pageFields({ maxLength: 200, decode: decodeCursor }));

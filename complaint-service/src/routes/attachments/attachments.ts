@@ -12,7 +12,7 @@ import type { Attachment } from '../../store/schema/attachments.ts';
 import { asUser } from '../../store/scope.ts';
 import { displayName } from '../complaints/complaint-json.ts';
 import { endpoint } from '../endpoint.ts';
-import { complaintPath, time } from '../fields.ts';
+import { complaintPath, time, uuidField } from '../fields.ts';
 import { creationHeaders } from '../idempotency-key.ts';
 
 const attachment = z
@@ -32,7 +32,7 @@ const attachment = z
   })
   .meta({ id: 'Attachment' });
 
-export const attachmentPath = complaintPath.extend({ attachmentId: z.uuid() });
+export const attachmentPath = complaintPath.extend({ attachmentId: uuidField });
 
 const path = '/v1/complaints/:id/attachments';
 
@@ -48,7 +48,7 @@ export const attachFileEndpoint = endpoint({
   headers: creationHeaders,
   query: z.object({
     name: z.string().max(1_000).default('').describe('The name of the file.'),
-    comment_id: z.uuid().optional().describe('A comment of the caller. The attachment is as visible as it is.'),
+    comment_id: uuidField.optional().describe('A comment of the caller. The attachment is as visible as it is.'),
   }),
   upload: { 'application/octet-stream': null, 'image/*': null, 'application/pdf': null, 'text/plain': null },
   responses: { 201: { schema: attachment, headers: { location: 'The path of the file.' } } },

@@ -7,7 +7,7 @@ import { listCategories } from '../../store/catalogue/categories.ts';
 import type { Category } from '../../store/schema/catalogue.ts';
 import { asUser } from '../../store/scope.ts';
 import { endpoint } from '../endpoint.ts';
-import { complaintPath, ifMatch, time } from '../fields.ts';
+import { complaintPath, ifMatch, time, uuidField } from '../fields.ts';
 
 const tag = 'Catalogue';
 const tenYearsInMinutes = 10 * 366 * 24 * 60;
@@ -16,7 +16,7 @@ const minutes = z.int().min(1).max(tenYearsInMinutes).nullable();
 const wantedCategory = z.strictObject({
   name: lineField(50),
   description: z.union([z.literal(''), textField(1_000)]).optional(),
-  team_id: z.uuid().nullable().optional().describe('The team of new complaints.'),
+  team_id: uuidField.nullable().optional().describe('The team of new complaints.'),
   first_answer_minutes: minutes.optional().describe('Target for the first answer. Null: none.'),
   resolution_minutes: minutes.optional().describe('Target for the resolution. Null: none.'),
   active: z.boolean().optional().describe('New complaints take only active categories.'),

@@ -5,14 +5,14 @@ import { staffRoles } from '../../domain/access.ts';
 import { assignComplaint, unassignComplaint } from '../../flows/complaints/assign-complaint.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { endpoint } from '../endpoint.ts';
-import { complaintPath, ifMatch, reason } from '../fields.ts';
+import { complaintPath, ifMatch, reason, uuidField } from '../fields.ts';
 import { complaint, sendComplaint } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
 
 const assignment = z
   .strictObject({
     assignee_id: idField.optional().describe('An active agent of the tenant.'),
-    team_id: z.uuid().nullable().optional().describe('Null takes the complaint from its team.'),
+    team_id: uuidField.nullable().optional().describe('Null takes the complaint from its team.'),
   })
   .refine((body) => body.assignee_id !== undefined || body.team_id !== undefined, {
     path: ['assignee_id'],

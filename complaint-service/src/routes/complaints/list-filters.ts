@@ -5,6 +5,7 @@ import { type Status, statuses } from '../../domain/complaints/workflow.ts';
 import { isStoredTime } from '../../domain/search/stored-times.ts';
 import { queryTerms } from '../../domain/search/terms.ts';
 import type { Filter } from '../../flows/complaints/list-complaints.ts';
+import { uuidField } from '../fields.ts';
 import { priority } from './complaint-json.ts';
 
 const flag = z
@@ -36,7 +37,7 @@ export const filterFields = {
   unassigned: flag.optional().describe('Active complaints without an assignee.'),
   assignee: idField.optional(),
   category: lineField(50).optional().describe('The id or the name of a category.'),
-  team: z.uuid().optional(),
+  team: uuidField.optional(),
   priority: priority.optional(),
   overdue: flag.optional().describe('Complaints with a running clock that has passed its target.'),
   from: instant.optional().describe('Filed at this time or later.'),

@@ -5,7 +5,7 @@ import { statusesWithReason } from '../../domain/complaints/workflow.ts';
 import { moveComplaint } from '../../flows/complaints/move-complaint.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { endpoint } from '../endpoint.ts';
-import { complaintPath, ifMatch, reason } from '../fields.ts';
+import { complaintPath, ifMatch, reason, uuidField } from '../fields.ts';
 import { complaint, sendComplaint, status } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
 
@@ -13,7 +13,7 @@ const transition = z
   .strictObject({
     to: status,
     reason: reason.optional().describe('Needed for `rejected`, `duplicate`, `withdrawn` and `reopened`.'),
-    duplicate_of: z.uuid().optional().describe('Needed for `duplicate`: the complaint that this one repeats.'),
+    duplicate_of: uuidField.optional().describe('Needed for `duplicate`: the complaint that this one repeats.'),
   })
   .refine(({ to, reason: why }) => why !== undefined || !statusesWithReason.includes(to), {
     path: ['reason'],

@@ -6,7 +6,7 @@ import { demandWebhook, pingWebhook, redeliver } from '../../flows/webhooks/mana
 import { asUser } from '../../store/scope.ts';
 import { listDeliveries } from '../../store/webhooks/webhooks.ts';
 import { endpoint } from '../endpoint.ts';
-import { pageOfItems } from '../fields.ts';
+import { pageOfItems, uuidField } from '../fields.ts';
 import { delivery, deliveryJson } from './webhook-json.ts';
 import { webhookPath } from './webhooks.ts';
 
@@ -48,7 +48,7 @@ export const redeliverEndpoint = endpoint({
   path: `${path}/deliveries/:deliveryId/redeliver`,
   operationId: 'redeliverWebhook',
   summary: 'Send a delivery again',
-  params: webhookPath.extend({ deliveryId: z.uuid() }),
+  params: webhookPath.extend({ deliveryId: uuidField }),
   responses: { 202: delivery },
   errors: ['webhook_not_active'],
 });

@@ -13,12 +13,13 @@ import {
 import { asUser } from '../../store/scope.ts';
 import { listWebhooks } from '../../store/webhooks/webhooks.ts';
 import { endpoint } from '../endpoint.ts';
+import { uuidField } from '../fields.ts';
 import { webhook, webhookJson, webhookWithSecret } from './webhook-json.ts';
 
 const path = '/v1/webhooks';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
 
-export const webhookPath = z.object({ webhookId: z.uuid() });
+export const webhookPath = z.object({ webhookId: uuidField });
 
 const url = z
   .string()

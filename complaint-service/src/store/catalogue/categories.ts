@@ -7,7 +7,7 @@ export function findCategory(trx: Trx, id: string): Promise<Category | undefined
   return trx.selectFrom('categories').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
-const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const uuid = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** Finds a category by its id or its name, active or not. */
 export async function findCategoryNamed(trx: Trx, idOrName: string): Promise<Category | undefined> {

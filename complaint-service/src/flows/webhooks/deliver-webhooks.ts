@@ -136,7 +136,8 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
 
 async function end(parts: WebhookCourierParts, webhook: Webhook, reason: 'gone' | 'failing'): Promise<void> {
   const { db, logger, onResult } = parts;
-  onResult?.('given_up', await endWebhook(db, webhook, reason));
+  const givenUp = await endWebhook(db, webhook, reason);
+  onResult?.('given_up', givenUp);
   logger.warn({ tenant_id: webhook.tenant_id, webhook_id: webhook.id, reason }, 'a webhook was ended');
 }
 

@@ -2,7 +2,7 @@ import type { KeyPair } from 'dpop';
 import createApi, { type Client as Api } from 'openapi-fetch';
 import type { operations, paths } from './api-types.ts';
 import type { StreamEvent } from './event-parser.ts';
-import { type EventStreamOptions, readEvents } from './events.ts';
+import { type EventPath, type EventStreamOptions, readEvents } from './events.ts';
 import { Proofs } from './proofs.ts';
 import type { RetryOptions } from './retry.ts';
 import { createSend } from './send.ts';
@@ -140,9 +140,12 @@ export class Client {
   /**
    * Reads the server-sent events of a path, with the session's token. See `readEvents` for how it reconnects.
    *
-   *     for await (const { event, data } of client.events('/v1/…')) …
+   *     for await (const { event, data } of client.events('/v1/complaints/events')) …
    */
-  events(path: string, options: EventStreamOptions = {}): AsyncGenerator<StreamEvent, void, undefined> {
+  events(
+    path: EventPath | `${EventPath}?${string}`,
+    options: EventStreamOptions = {},
+  ): AsyncGenerator<StreamEvent, void, undefined> {
     return readEvents(this.#send, this.#baseUrl + path, options);
   }
 

@@ -1,7 +1,17 @@
+import type { paths } from './api-types.ts';
 import { EventParser, type StreamEvent } from './event-parser.ts';
 import { ApiError, problemOf } from './problem.ts';
 import { sleep } from './retry.ts';
 import type { Send } from './send.ts';
+
+type EventStream = Readonly<{
+  get: { responses: { 200: { content: { 'text/event-stream': string } } } };
+}>;
+
+/** The paths that send server-sent events. */
+export type EventPath = {
+  [Path in keyof paths]: paths[Path] extends EventStream ? Path : never;
+}[keyof paths];
 
 export type EventStreamOptions = Readonly<{
   /** Ends the stream; the loop over it then ends too. */

@@ -22,7 +22,7 @@ const broken = (text: string) => (res: ServerResponse) => {
 
 async function read(options = {}): Promise<StreamEvent[]> {
   const events: StreamEvent[] = [];
-  for await (const event of client.events('/v1/events?of=me', options)) events.push(event);
+  for await (const event of client.events('/v1/complaints/events?of=me', options)) events.push(event);
   return events;
 }
 const lastIds = () => server.requests.map(({ headers }) => headers['last-event-id']);
@@ -41,7 +41,10 @@ test('reads events, and continues after the last one when the stream ends or bre
     { id: '2', event: 'message', data: 'second' },
   ]);
   expect(lastIds()).toEqual([undefined, '1', '2', '2', '2', '2']);
-  expect(server.last()).toMatchObject({ target: '/v1/events?of=me', headers: { accept: 'text/event-stream' } });
+  expect(server.last()).toMatchObject({
+    target: '/v1/complaints/events?of=me',
+    headers: { accept: 'text/event-stream' },
+  });
 });
 
 test('starts after a given event', async () => {
@@ -62,12 +65,12 @@ test('closes the connection when the loop is left, and ends when the signal is a
     res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: one\n\n');
   };
   answers = [lasting, lasting];
-  for await (const { data } of client.events('/v1/events')) {
+  for await (const { data } of client.events('/v1/complaints/events')) {
     expect(data).toBe('one');
     break;
   }
   const aborter = new AbortController();
-  for await (const { data } of client.events('/v1/events', { signal: aborter.signal })) {
+  for await (const { data } of client.events('/v1/complaints/events', { signal: aborter.signal })) {
     expect(data).toBe('one');
     aborter.abort();
   }

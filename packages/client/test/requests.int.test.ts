@@ -218,4 +218,10 @@ async () => {
   await client.api.GET('/v1/users', { params: { query: { limit: '5' } } });
   // @ts-expect-error no such path
   await client.api.GET('/v1/nothing');
+  client.events('/v1/complaints/events');
+  client.events('/v1/complaints/events?last_event_id=4');
+  // @ts-expect-error it sends JSON, and no events
+  client.events('/v1/complaints');
+  // @ts-expect-error no such path
+  client.events('/v1/events');
 };

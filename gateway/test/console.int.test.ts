@@ -389,3 +389,20 @@ test('without the console, its addresses do not exist, and the other endpoints s
   }
   await gateway.close();
 });
+
+test('groups the last refusals by route and code, so that one flood hides no others', async () => {
+  const gateway = await gatewayUnderTest();
+  await gateway.ask('/v1/admin', { token: await gateway.issuer.accessToken({ role: 'agent' }) });
+  await gateway.ask('/nothing');
+  for (let count = 0; count < 303; count += 1) await gateway.ask('/v1/limited');
+  const { refusals } = JSON.parse(await (await gateway.admin('/api/refusals')).text());
+  expect(refusals).toMatchObject([
+    { route: 'limited', code: 'rate_limited', status: 429, count: 300 },
+    { route: null, code: 'no_route', count: 1 },
+    { route: 'admin', code: 'insufficient_role', fault: 'caller', count: 1, title: 'Your role does not allow this.' },
+  ]);
+  const text = await (await gateway.admin('/')).text();
+  expect(text).toContain('href="/console/requests?route=admin&amp;code=insufficient_role"');
+  expect(text.match(/code=rate_limited/g)).toHaveLength(1);
+  await gateway.close();
+});

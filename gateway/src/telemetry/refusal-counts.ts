@@ -18,6 +18,9 @@ export type LimitedCaller = {
   refused: number;
 };
 
+/** How many requests were refused with one code since the process started, and when the last of them was. */
+export type RefusalCount = { count: number; lastMs: number };
+
 const maxLimitedCallers = 1_000;
 
 /** The route of requests that match none. */
@@ -25,7 +28,7 @@ export const noRouteName = 'none';
 
 /** Counts refused requests by route and code, and remembers whom the limits refuse. Served requests cost nothing here. */
 export class RefusalCounts {
-  readonly #byRoute = new Map<string, Map<string, number>>();
+  readonly #byRoute = new Map<string, Map<string, RefusalCount>>();
   readonly #byFault = new Map<string, Map<string, number>>();
   readonly #limited = new LRUCache<string, LimitedCaller>({ max: maxLimitedCallers });
 
@@ -33,7 +36,13 @@ export class RefusalCounts {
     const { code, fault = 'ours' satisfies Fault } = record;
     if (code === undefined) return;
     const route = record.route ?? noRouteName;
-    increment(mapIn(this.#byRoute, route), code);
+    const codes = mapIn(this.#byRoute, route);
+    const counted = codes.get(code);
+    if (counted === undefined) codes.set(code, { count: 1, lastMs: nowMs });
+    else {
+      counted.count += 1;
+      counted.lastMs = nowMs;
+    }
     const faults = mapIn(this.#byFault, route);
     increment(faults, fault);
     if (status >= 500) increment(faults, 'status 5xx');
@@ -41,7 +50,7 @@ export class RefusalCounts {
   }
 
   /** By code, since the process started. */
-  ofRoute(route: string): ReadonlyMap<string, number> {
+  ofRoute(route: string): ReadonlyMap<string, Readonly<RefusalCount>> {
     return this.#byRoute.get(route) ?? new Map();
   }
 
@@ -50,7 +59,7 @@ export class RefusalCounts {
     return this.#byFault;
   }
 
-  routes(): Iterable<readonly [route: string, codes: ReadonlyMap<string, number>]> {
+  routes(): Iterable<readonly [route: string, codes: ReadonlyMap<string, Readonly<RefusalCount>>]> {
     return this.#byRoute;
   }
 
@@ -92,7 +101,7 @@ function resetSec({ limits }: RequestRecord): number {
   return Number(seconds);
 }
 
-function mapIn(maps: Map<string, Map<string, number>>, key: string): Map<string, number> {
+function mapIn<Value>(maps: Map<string, Map<string, Value>>, key: string): Map<string, Value> {
   let map = maps.get(key);
   if (map === undefined) {
     map = new Map();

@@ -4,6 +4,7 @@ import { type ExplainAnswer, type ExplainQuestion, explainNow } from './api/expl
 import { issuersView } from './api/issuers.ts';
 import { limitsView } from './api/limits.ts';
 import { processesView } from './api/process.ts';
+import { refusalsView } from './api/refusals.ts';
 import { reloadsView } from './api/reloads.ts';
 import { requestsView, requestView } from './api/requests.ts';
 import { revocationsView } from './api/revocations.ts';
@@ -18,6 +19,7 @@ const all: readonly unknown[] = [
   routeView,
   requestsView,
   requestView,
+  refusalsView,
   upstreamsView,
   issuersView,
   revocationsView,

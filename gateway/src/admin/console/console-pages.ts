@@ -4,6 +4,7 @@ import { eventsView } from './api/events.ts';
 import { issuersView } from './api/issuers.ts';
 import { limitsView } from './api/limits.ts';
 import { gatewayState, processesView } from './api/process.ts';
+import { refusalsView } from './api/refusals.ts';
 import { reloadsView } from './api/reloads.ts';
 import { requestsView, requestView } from './api/requests.ts';
 import { revocationsView } from './api/revocations.ts';
@@ -103,7 +104,7 @@ export const consolePages: readonly ConsolePage[] = [
 
 async function overview({ data, query: { worker }, nowMs }: Asked): Promise<Page> {
   const query = { worker };
-  const [traffic, processes, upstreams, issuers, revocations, reloads, limits, certificates, refused, events] =
+  const [traffic, processes, upstreams, issuers, revocations, reloads, limits, certificates, refusals, events] =
     await Promise.all([
       always(data.read(trafficView, query)),
       always(data.read(processesView, query)),
@@ -113,7 +114,7 @@ async function overview({ data, query: { worker }, nowMs }: Asked): Promise<Page
       always(data.read(reloadsView, query)),
       always(data.read(limitsView, query)),
       always(data.read(certificatesView, query)),
-      always(data.read(requestsView, { worker, outcome: 'refused' })),
+      always(data.read(refusalsView, query)),
       always(data.read(eventsView, query)),
     ]);
   const trust = { issuers, revocations };
@@ -125,7 +126,7 @@ async function overview({ data, query: { worker }, nowMs }: Asked): Promise<Page
     reloads,
     limits,
     certificates,
-    refused,
+    refusals,
     events,
     nowMs,
   });

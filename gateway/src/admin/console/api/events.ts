@@ -20,30 +20,33 @@ export type EventItem = z.output<typeof change>;
 const eventList = z.object({ events: z.array(change) });
 export type EventList = z.output<typeof eventList>;
 
-const keptEvents = 200;
+const maxEvents = 500;
 
 export const eventsView = defineView({
   path: '/events',
   operationId: 'listEvents',
   tag: 'State',
-  summary: 'The last 200 changes of states, newest first',
+  summary: 'The last 20 changes of the state of each part, 500 in all, newest first',
   response: eventList,
   read: ({ states }) => ({
-    events: states.changes().map(({ atMs, kind, name, from, to, why }) => ({
-      at: timeOf(atMs),
-      kind,
-      name,
-      from,
-      to,
-      why: why === undefined || why === '' ? null : why,
-      worker: null,
-    })),
+    events: states
+      .changes()
+      .slice(0, maxEvents)
+      .map(({ atMs, kind, name, from, to, why }) => ({
+        at: timeOf(atMs),
+        kind,
+        name,
+        from,
+        to,
+        why: why === undefined || why === '' ? null : why,
+        worker: null,
+      })),
   }),
   number: ({ events }, worker) => ({ events: events.map((event) => ({ ...event, worker })) }),
   merge: (parts) => ({
     events: parts
       .flatMap(({ events }) => events)
       .sort((a, b) => (a.at < b.at ? 1 : -1))
-      .slice(0, keptEvents),
+      .slice(0, maxEvents),
   }),
 });

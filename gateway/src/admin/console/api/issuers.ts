@@ -184,7 +184,9 @@ function mergeIssuer(parts: readonly IssuerView[]): IssuerView {
 
 function refusedTokens({ traffic: { refusals } }: ConsoleSources): z.output<typeof counted> {
   const isOfToken = (code: string) => code.startsWith('token_') || code.startsWith('dpop_');
-  const lists = [...refusals.routes()].map(([, codes]) => countedOf([...codes].filter(([code]) => isOfToken(code))));
+  const lists = [...refusals.routes()].map(([, codes]) =>
+    countedOf([...codes].filter(([code]) => isOfToken(code)).map(([code, { count }]) => [code, count])),
+  );
   return mergeCounted(lists);
 }
 

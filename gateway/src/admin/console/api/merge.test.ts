@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TrafficSeries } from '../../../telemetry/traffic-history.ts';
 import { StateHistory } from '../observe/state-history.ts';
 import { quantileOf } from './quantile.ts';
+import { refusalsView } from './refusals.ts';
 import { outcomeOf } from './requests.ts';
 import { describeTraffic, mergeTraffic } from './traffic.ts';
 import { worst } from './values.ts';
@@ -66,6 +67,16 @@ test.each([
   expect(outcomeOf({ ...request, aborted: false })).toBe(outcome);
 });
 
+test('the refusals of several workers are counted together, the last ones first', () => {
+  const refusal = { code: 'no_route', fault: 'caller', status: 404, title: '' };
+  const at = (route: string | null, count: number, second: number) => ({
+    refusals: [{ ...refusal, route, count, last: `2026-01-01T00:00:0${second}.000Z` }],
+  });
+  expect(refusalsView.merge([at(null, 1, 3), at('a', 1, 4), at(null, 2, 5)], {})).toEqual({
+    refusals: [...at(null, 3, 5).refusals, ...at('a', 1, 4).refusals],
+  });
+});
+
 describe('the history of states', () => {
   const upstream = (state: string, why?: string) => [{ kind: 'upstream', name: 'a', state, why }];
 
@@ -81,11 +92,21 @@ describe('the history of states', () => {
     ]);
   });
 
-  test('forgets a part that a reload removed, and keeps 200 changes', () => {
+  test('keeps the last 20 changes of each part, whatever the others do', () => {
     const history = new StateHistory();
-    for (let at = 0; at < 500; at += 1) history.observe(upstream(at % 2 === 0 ? 'up' : 'out'), at);
-    expect(history.changes()).toHaveLength(200);
-    history.observe([], 501);
+    history.observe([...upstream('up'), { kind: 'upstream', name: 'b', state: 'up' }], 1);
+    for (let at = 2; at < 500; at += 1) {
+      history.observe([...upstream(at % 2 === 0 ? 'out' : 'up'), { kind: 'upstream', name: 'b', state: 'out' }], at);
+    }
+    const changes = history.changes();
+    expect(changes.map(({ atMs }) => atMs)).toEqual([...Array.from({ length: 20 }, (_, back) => 499 - back), 2]);
+    expect(changes.at(-1)).toMatchObject({ name: 'b', from: 'up', to: 'out' });
+  });
+
+  test('forgets a part that a reload removed', () => {
+    const history = new StateHistory();
+    history.observe(upstream('up'), 1);
+    history.observe([], 2);
     expect(history.of('upstream', 'a')).toBeUndefined();
   });
 });

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import type { Route } from '../../../config/config.ts';
-import { errorTable } from '../../../errors.ts';
 import { compilePolicy } from '../../../routing/policy.ts';
+import { noRouteName } from '../../../telemetry/refusal-counts.ts';
 import { describeRoute } from '../../describe.ts';
+import { meaningOf } from './refusals.ts';
 import { describeTraffic, mergeTraffic, traffic } from './traffic.ts';
 import { count, counted, countedOf, mergeCounted, sum } from './values.ts';
 import { type ConsoleSources, defineView } from './view.ts';
@@ -59,7 +60,7 @@ export const routesView = defineView({
       configured: routes.length,
       offset: from,
       // Of no route are also the requests that the gateway itself answers.
-      unmatched: sources.traffic.refusals.ofRoute('none').get('no_route') ?? 0,
+      unmatched: sources.traffic.refusals.ofRoute(noRouteName).get('no_route')?.count ?? 0,
     };
   },
   merge(parts) {
@@ -108,7 +109,7 @@ export const routeView = defineView({
       definition: describeRoute(route),
       traffic: describeTraffic(kept.history.ofRoute(name, nowMs()), nowMs() - startedAtMs),
       statuses: countedOf(statuses),
-      refusals: refusalsOf(kept.refusals.ofRoute(name)),
+      refusals: refusalsOf([...kept.refusals.ofRoute(name)].map(([code, { count: number }]) => [code, number])),
     };
   },
   merge(parts) {
@@ -139,10 +140,7 @@ export const routeView = defineView({
 
 /** Codes with their meaning, most first. */
 function refusalsOf(codes: Iterable<readonly [code: string, count: number]>): OneRoute['refusals'] {
-  return countedOf(codes).map(({ name: code, count: number }) => {
-    const { fault, status, title } = errorTable[code as keyof typeof errorTable] ?? errorTable.internal_error;
-    return { code, fault, status, title, count: number };
-  });
+  return countedOf(codes).map(({ name: code, count: number }) => ({ code, ...meaningOf(code), count: number }));
 }
 
 type Totals = Readonly<{ requests: number; refused: number; failed: number }>;
@@ -154,7 +152,7 @@ function totalsByRoute({ traffic: { history, refusals } }: ConsoleSources): Read
     const all = [...statuses];
     totals.set(name, {
       requests: sum(all.map(([, number]) => number)),
-      refused: sum([...refusals.ofRoute(name).values()]),
+      refused: sum([...refusals.ofRoute(name).values()].map((one) => one.count)),
       failed: sum(all.filter(([status]) => status >= '500').map(([, number]) => number)),
     });
   }

@@ -21,40 +21,49 @@ export type Observed = Readonly<{
   sinceMs?: number | undefined;
 }>;
 
-const maxChanges = 200;
+const keptChanges = 20;
+
+type Part = Readonly<{ since: Since; changes: readonly Change[] }>;
+
+const noChanges: readonly Change[] = [];
 
 /**
- * Remembers since when each state holds, and the last changes. The parts of the gateway are looked at once a second, so
- * that none of them needs a history of its own.
+ * Remembers since when each state holds, and the last 20 changes of each part, so that a part that changes all the time
+ * pushes out no others. The parts of the gateway are looked at once a second, so that none of them needs a history of
+ * its own.
  */
 export class StateHistory {
-  #states = new Map<string, Since>();
-  readonly #changes: Change[] = [];
+  #parts = new Map<string, Part>();
 
   /** Takes all states of one moment. A part that is missing is forgotten. */
   observe(all: readonly Observed[], nowMs: number): void {
-    const states = new Map<string, Since>();
-    for (const { kind, name, state, why, sinceMs } of all) {
-      const key = keyOf(kind, name);
-      const before = this.#states.get(key);
-      const isSame = before?.state === state;
-      if (before !== undefined && !isSame) {
-        this.#changes.push({ atMs: sinceMs ?? nowMs, kind, name, from: before.state, to: state, why });
-      }
-      states.set(key, { state, why, sinceMs: sinceMs ?? (isSame ? before.sinceMs : nowMs) });
+    const parts = new Map<string, Part>();
+    for (const observed of all) {
+      const key = keyOf(observed.kind, observed.name);
+      parts.set(key, nextOf(this.#parts.get(key), observed, nowMs));
     }
-    this.#states = states;
-    this.#changes.splice(0, this.#changes.length - maxChanges);
+    this.#parts = parts;
   }
 
   of(kind: string, name: string): Since | undefined {
-    return this.#states.get(keyOf(kind, name));
+    return this.#parts.get(keyOf(kind, name))?.since;
   }
 
-  /** The last 200, newest first. */
+  /** Newest first. */
   changes(): readonly Change[] {
-    return this.#changes.toReversed();
+    return [...this.#parts.values()].flatMap(({ changes }) => changes).sort((a, b) => b.atMs - a.atMs);
   }
+}
+
+function nextOf(before: Part | undefined, { kind, name, state, why, sinceMs }: Observed, nowMs: number): Part {
+  if (before?.since.state === state) {
+    const { since, changes } = before;
+    return { since: { state, why, sinceMs: sinceMs ?? since.sinceMs }, changes };
+  }
+  const since = { state, why, sinceMs: sinceMs ?? nowMs };
+  if (before === undefined) return { since, changes: noChanges };
+  const change = { atMs: since.sinceMs, kind, name, from: before.since.state, to: state, why };
+  return { since, changes: [change, ...before.changes].slice(0, keptChanges) };
 }
 
 const keyOf = (kind: string, name: string): string => `${kind} ${name}`;

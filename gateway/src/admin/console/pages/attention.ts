@@ -15,7 +15,7 @@ export type Attention = Readonly<{
 const soonDays = 21;
 
 /** Everything that is not in order, the worst first. */
-export function attentionOf(data: Omit<OverviewData, 'refused' | 'events' | 'traffic'>): readonly Attention[] {
+export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'traffic'>): readonly Attention[] {
   const { processes, upstreams, issuers, revocations, reloads, limits, certificates } = data;
   const all: Attention[] = [];
   const add = (

@@ -131,6 +131,6 @@ ${section(
     'No worker serves.',
   ),
 )}
-<div id="changes">${section('Changes of states', eventTable(events, nowMs), 'the last 200')}</div>`,
+<div id="changes">${section('Changes of states', eventTable(events, nowMs), 'the last 20 of each part')}</div>`,
   };
 }

@@ -3,8 +3,8 @@ import type { EventList } from '../api/events.ts';
 import type { IssuerList } from '../api/issuers.ts';
 import type { LimitList } from '../api/limits.ts';
 import type { ProcessList } from '../api/process.ts';
+import type { RefusalList } from '../api/refusals.ts';
 import type { ReloadList } from '../api/reloads.ts';
-import type { RequestList } from '../api/requests.ts';
 import type { RevocationList } from '../api/revocations.ts';
 import type { TrafficView } from '../api/traffic.ts';
 import type { UpstreamList } from '../api/upstreams.ts';
@@ -19,7 +19,7 @@ export type OverviewData = Readonly<{
   reloads: ReloadList;
   limits: LimitList;
   certificates: CertificateList;
-  refused: RequestList;
+  refusals: RefusalList;
   events: EventList;
   nowMs: number;
 }>;

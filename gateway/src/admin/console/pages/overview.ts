@@ -1,3 +1,5 @@
+import type { EventItem } from '../api/events.ts';
+import type { Refusal } from '../api/refusals.ts';
 import { earliest, latest, type SinceView, sum } from '../api/values.ts';
 import { attentionOf } from './attention.ts';
 import { eventTable } from './events.ts';
@@ -5,16 +7,16 @@ import { ago, forTime, milliseconds, number } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import type { OverviewData } from './overview-data.ts';
-import { facts, link, pill, section, stateSince, table } from './parts.ts';
-import { requestTable } from './request-table.ts';
+import { code, facts, link, pill, routeLink, section, stateSince, table } from './parts.ts';
+import { moodOfStatus } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 
-const shownRefusals = 8;
+const shownRefusals = 10;
 const shownEvents = 8;
 
 /** What an operator sees first: what needs attention, the traffic, and the state of every part. */
 export function overviewPage(data: OverviewData): Page {
-  const { traffic, refused, events, nowMs } = data;
+  const { traffic, events, nowMs } = data;
   return {
     title: 'Overview',
     place: '/',
@@ -22,16 +24,51 @@ export function overviewPage(data: OverviewData): Page {
     body: html`${attention(data)}${trafficTiles(traffic)}
 <div class="columns"><div class="stack">${upstreamPart(data)}${gatewayPart(data)}</div><div class="stack">${trustPart(data)}${section(
       'Last changes',
-      eventTable(events.events.slice(0, shownEvents), nowMs),
+      eventTable(lastOfEach(events.events).slice(0, shownEvents), nowMs),
       link('/console/workers#changes', 'All changes'),
     )}</div></div>
-${section(
-  'Last refusals',
-  requestTable(refused.requests.slice(0, shownRefusals), 'No request was refused since the start.'),
-  link('/console/requests?outcome=refused', 'All refusals'),
-)}`,
+${refusalPart(data)}`,
   };
 }
+
+/** The last change of each part, so that one that changes all the time hides no others. */
+function lastOfEach(events: readonly EventItem[]): readonly EventItem[] {
+  const seen = new Set<string>();
+  return events.filter(({ kind, name }) => {
+    const part = `${kind} ${name}`;
+    return !seen.has(part) && seen.add(part);
+  });
+}
+
+/** By route and code, so that many of one kind hide no others. */
+function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
+  const rows = table(
+    'Last refusals',
+    [
+      {
+        label: 'Code',
+        kind: 'main',
+        cell: (one) => link(`/console/requests?${new URLSearchParams(filtersOf(one))}`, code(one.code)),
+      },
+      { label: 'Status', cell: ({ status }) => pill(String(status), moodOfStatus(status)) },
+      {
+        label: 'Route',
+        cell: ({ route }) => (route === null ? html`<span class="since">none</span>` : routeLink(route)),
+      },
+      { label: 'Count', kind: 'number', cell: ({ count }) => number(count) },
+      { label: 'Last', cell: ({ last }) => ago(last, nowMs) },
+      { label: 'What the client was told', cell: ({ title }) => title },
+    ],
+    refusals.slice(0, shownRefusals),
+    'No request was refused since the start.',
+  );
+  return section('Last refusals', rows, link('/console/requests?outcome=refused', 'All refusals'));
+}
+
+const filtersOf = ({ route, code: refusal }: Refusal): Record<string, string> => ({
+  ...(route !== null && { route }),
+  code: refusal,
+});
 
 /** The states that {@link attentionOf} looks at. */
 const statesOf = ({ processes, reloads, upstreams, issuers, revocations }: OverviewData): readonly SinceView[] => [

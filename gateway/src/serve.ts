@@ -166,7 +166,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     ...(operatorConsole === undefined ? [] : [operatorConsole.routes(worker === undefined ? 'pages' : 'json')]),
   ];
   const servers = {
-    internal: createListener(() => current().handlers.internal, { times: listenerTimes }),
+    internal: createListener(snapshot.serving.internal, { times: listenerTimes }),
     admin: createServiceServer(
       createAdminApp({
         health,
@@ -180,7 +180,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         moreRoutes,
       }),
     ),
-    public: createListener(() => current().handlers.public, {
+    public: createListener(snapshot.serving.public, {
       // A reload can replace the certificate, but cannot switch TLS on or off.
       certificateNow: certificate && (() => current().config.certificate ?? certificate),
       times: listenerTimes,

@@ -4,7 +4,7 @@ import { newRequestId } from '@countersign/identity';
 import type { Express, Request, Response } from 'express';
 import { AppError } from '../errors.ts';
 import { Exchange, RequestRecord } from '../exchange.ts';
-import { FlatHeadResponse } from '../http/flat-head-response.ts';
+import { FlatHeadResponse } from '../http/client-response.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Respond } from '../respond.ts';
 import type { LogRequest } from '../telemetry/access-log.ts';
@@ -29,6 +29,9 @@ export type Handlers = Readonly<{
   /** Ends a request whose body is malformed. */
   refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void;
 }>;
+
+/** What one listener serves with now. A reload replaces the handlers. */
+export type Serving = { readonly handlers: Handlers };
 
 /** The requests that one snapshot still serves. */
 export type InFlight = Readonly<{

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerOptions, ty
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { GatewayResponse, type Handlers } from './handlers.ts';
+import { GatewayResponse, type Serving } from './handlers.ts';
 import { codeForParseError, type RequestLines, refusalForLine, trackRequestLines } from './request-lines.ts';
 import { createTlsServer } from './tls-server.ts';
 
@@ -52,10 +52,10 @@ const connectionOf = (socket: Duplex) => (socket as TrackedSocket)[connectionKey
  * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where they are read, and
  * streams have an idle timeout.
  *
- * @param currentHandlers Called once per request, so that every stage of a request sees the same configuration. A connection may
- *   outlive several configurations.
+ * @param serving Read once per request, so that every stage of a request sees the same configuration. A connection may outlive
+ *   several configurations.
  */
-export function createListener(currentHandlers: () => Handlers, options: ListenerOptions = {}): Server {
+export function createListener(serving: Serving, options: ListenerOptions = {}): Server {
   const { headMs = 15_000, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
   const httpOptions: ServerOptions = {
     ServerResponse: GatewayResponse as typeof ServerResponse,
@@ -80,7 +80,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
 
   const run = (turn: GatewayResponse | UpgradeTurn): void => {
     if ('upgrade' in turn) turn.upgrade();
-    else currentHandlers().request(turn.req, turn, turn.refusal);
+    else serving.handlers.request(turn.req, turn, turn.refusal);
   };
 
   function accept(request: IncomingMessage, response: GatewayResponse, refusal?: AppError): void {
@@ -115,8 +115,8 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
       req,
       upgrade: () =>
         refusal === undefined
-          ? currentHandlers().upgrade(req, socket, head)
-          : currentHandlers().refuseSocket(refusal, socket),
+          ? serving.handlers.upgrade(req, socket, head)
+          : serving.handlers.refuseSocket(refusal, socket),
     });
   }
 
@@ -134,11 +134,11 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     const last = connection?.unanswered.at(-1);
     // The TLS handshake failed, so no response can be sent.
     if (connection === undefined) socket.destroy();
-    else if (last === undefined) currentHandlers().refuseSocket(refusal, socket);
+    else if (last === undefined) serving.handlers.refuseSocket(refusal, socket);
     // Complete requests precede the malformed one. Their responses go out first, so none of them gets this error.
-    else if (last.req.complete) connection.whenIdle ??= () => currentHandlers().refuseSocket(refusal, socket);
+    else if (last.req.complete) connection.whenIdle ??= () => serving.handlers.refuseSocket(refusal, socket);
     // The body of the current request is malformed.
-    else if (connection.unanswered.length === 1) currentHandlers().refuseBody(refusal, last, socket);
+    else if (connection.unanswered.length === 1) serving.handlers.refuseBody(refusal, last, socket);
     else socket.destroy();
   }
 
@@ -159,7 +159,7 @@ export function createListener(currentHandlers: () => Handlers, options: Listene
     destroyOnError(socket);
     const { lines, queue } = connectionOf(socket) as InboundConnection;
     lines.stop();
-    queue.add({ req, upgrade: () => currentHandlers().refuseSocket(new AppError('invalid_target'), socket) });
+    queue.add({ req, upgrade: () => serving.handlers.refuseSocket(new AppError('invalid_target'), socket) });
   });
   server.on('clientError', refuseUnparsed);
   return server;

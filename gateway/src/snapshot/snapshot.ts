@@ -7,7 +7,7 @@ import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { keySetRoutes } from '../server/express-app.ts';
-import { createHandlers, createInFlight, type Handlers } from '../server/handlers.ts';
+import { createHandlers, createInFlight, type Handlers, type Serving } from '../server/handlers.ts';
 import { createMountedHandler } from '../server/mounted-handler.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
@@ -151,6 +151,8 @@ async function build(
 /** The current snapshot. A reload replaces it. */
 export type CurrentSnapshot = Readonly<{
   current(): Snapshot;
+  /** What the listeners serve with. */
+  serving: Readonly<{ public: Serving; internal: Serving }>;
   /**
    * Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests.
    *
@@ -169,16 +171,23 @@ export async function createCurrentSnapshot(
   resources: ProcessResources,
 ): Promise<CurrentSnapshot> {
   let current = await createSnapshot(first, resources);
+  const serving = {
+    public: { handlers: current.handlers.public },
+    internal: { handlers: current.handlers.internal },
+  };
 
   function swapIn(fresh: Snapshot): void {
     const old = current;
     current = fresh;
+    serving.public.handlers = fresh.handlers.public;
+    serving.internal.handlers = fresh.handlers.internal;
     resources.connections.keepOnly(stillAllowedBy(fresh));
     old.retire();
   }
 
   return {
     current: () => current,
+    serving,
     async replace(config, withinMs) {
       const fresh = await createSnapshot(config, resources, current);
       try {

@@ -20,7 +20,7 @@ export function startClient(requestsFile: string, cores: string | undefined): Ch
 }
 
 export const openListener = (handlers: Handlers): Promise<BatchServer> =>
-  openBatchServer(createListener(() => handlers));
+  openBatchServer(createListener({ handlers }));
 
 /** Node's server alone, as the base of comparison. */
 export const openBareServer = (hold: (response: ServerResponse) => void): Promise<BatchServer> =>

@@ -2,17 +2,16 @@ import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, type SignedOutbound, tokenStatusOf } from '../../exchange.ts';
-import { FlatHeadResponse } from '../../http/flat-head-response.ts';
+import { breakOff, endAndClose, endWith, FlatHeadResponse } from '../../http/client-response.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
 import type { ExchangeProgress, ResponseHandler, UpstreamExchange } from '../http-client/upstream-exchange.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
-
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
 import { readResponseHead } from './response-headers.ts';
-import { breakOff, endAndClose, endWith, ResponseWriter } from './response-writer.ts';
+import { ResponseWriter } from './response-writer.ts';
 
 /** Hears of its attempts. Exactly one of `failed` and `done` is called. `responded` comes before `done`. */
 export type AttemptOwner = {

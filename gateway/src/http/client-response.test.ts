@@ -2,7 +2,7 @@ import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { FlatHeadResponse } from './flat-head-response.ts';
+import { FlatHeadResponse } from './client-response.ts';
 
 const names = ['X-A', 'x-a', 'ETag', 'Content-Type', 'Date', 'date', 'Set-Cookie', 'set-cookie', 'Vary', 'Keep-Aliv'];
 const special = ['content-length', 'Content-Length', 'Connection', 'keep-alive', 'Transfer-Encoding', 'TE'];

@@ -86,7 +86,9 @@ export class RequestLines {
       this.#skip -= length;
       return;
     }
-    if (this.unread().length > maxHeadBytes) {
+    this.#takeChunk();
+    this.#read();
+    if (this.#bytes.length - this.#at > maxHeadBytes) {
       this.#refuseLongHead();
       this.stop();
       return;

@@ -19,8 +19,7 @@ export function startClient(requestsFile: string, cores: string | undefined): Ch
   return forkPinned(program, { args: [requestsFile, String(batchSize)], cores }).process;
 }
 
-export const openListener = (handlers: Handlers): Promise<BatchServer> =>
-  openBatchServer(createListener({ handlers }));
+export const openListener = (handlers: Handlers): Promise<BatchServer> => openBatchServer(createListener({ handlers }));
 
 /** Node's server alone, as the base of comparison. */
 export const openBareServer = (hold: (response: ServerResponse) => void): Promise<BatchServer> =>

@@ -7,6 +7,7 @@ import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import type { GatewayUnderTest } from '../../gateway/test/gateway-under-test.ts';
 import { openBrowser, watchPage } from './browser.ts';
+import { certificateSite } from './certificate-site.ts';
 import { hostile, hostileSite } from './hostile-site.ts';
 
 const sizes = [
@@ -30,6 +31,7 @@ const paths = [
   '/console/workers',
 ];
 
+/** What axe finds on a page. */
 type Finding = Readonly<{ id: string; nodes: readonly Readonly<{ html: string; failureSummary?: string }>[] }>;
 
 describe('the console in Chromium', () => {
@@ -58,17 +60,6 @@ describe('the console in Chromium', () => {
     expect(complaints).toEqual([]);
     await page.close();
   }
-  async function findings(page: Page): Promise<readonly Finding[]> {
-    await page.addScriptTag({ content: axe.source });
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-    const { violations } = (await page.evaluate(`axe.run(document, { runOnly: ${JSON.stringify(tags)} })`)) as {
-      violations: readonly Finding[];
-    };
-    return violations.map(({ id, nodes }) => ({
-      id,
-      nodes: nodes.map(({ html, failureSummary = '' }) => ({ html, failureSummary })),
-    }));
-  }
 
   describe.each(sizes)('at $width by $height', (viewport) => {
     test.each(['light', 'dark'] as const)(
@@ -78,10 +69,7 @@ describe('the console in Chromium', () => {
         await onPage({ viewport, colorScheme, bypassCSP: true }, async (page) => {
           for (const path of paths) {
             await page.goto(urlOf(path));
-            const overflow = await page.evaluate(
-              'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-            );
-            expect([path, await findings(page), overflow]).toEqual([path, [], 0]);
+            expect([path, await findings(page), await overflow(page)]).toEqual([path, [], 0]);
           }
         });
       },
@@ -220,6 +208,77 @@ describe('the console in Chromium', () => {
     site.close();
   });
 });
+
+describe('the page of certificates, with real ones', () => {
+  let gateway: GatewayUnderTest;
+  let browser: Browser;
+  let origin: string;
+  beforeAll(async () => {
+    browser = await openBrowser();
+    gateway = await certificateSite();
+    origin = `http://127.0.0.1:${gateway.running.ports.admin}`;
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await gateway?.close();
+  });
+
+  test.each(sizes)('at $width by $height: no finding of axe, and no text is cut off', async (viewport) => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const page = await browser.newPage({ viewport, colorScheme, bypassCSP: true });
+      await page.goto(`${origin}/console/certificates`);
+      const table = page.getByRole('region', { name: 'Certificates' });
+      const cut = await table.evaluate((region: { scrollWidth: number; clientWidth: number }) =>
+        Math.max(0, region.scrollWidth - region.clientWidth),
+      );
+      expect([colorScheme, await findings(page), await overflow(page), cut]).toEqual([colorScheme, [], 0, 0]);
+      await page.close();
+    }
+  });
+
+  test('says how long each is valid, the soonest first, and shows one that several use once', async () => {
+    const page = await browser.newPage({ viewport: sizes[2] });
+    await page.goto(`${origin}/console/certificates`);
+    const rows = await page.getByRole('row').allTextContents();
+    const expected = [
+      /^upstream payments leaf.*expired \d+ (?:s|min) ago/,
+      /^upstream invoices leaf.*11 h \d+ min left/,
+      /^public listener leaf.*for gateway\.eu-central-1.*4 d 23 h left/,
+      /^clients of the public listener CA.*self-signed.*19 d 23 h left/,
+      /^upstream orders leaf.*89 d 23 h left/,
+      /^public listener chainupstream payments CAupstream orders CAupstream invoices CA.*399 d 23 h left/,
+    ];
+    expect(rows.slice(1)).toEqual(expected.map((row) => expect.stringMatching(row)));
+    await page.goto(origin);
+    const attention = page.getByRole('region', { name: 'Needs attention' }).getByRole('listitem');
+    expect(await attention.first().textContent()).toMatch(/Certificate of the upstream payments.*expired/);
+    await page.close();
+  });
+
+  test('says which files cannot be read again', async () => {
+    const page = await browser.newPage({ viewport: sizes[2] });
+    await eventually(async () => {
+      await page.goto(`${origin}/console/certificates`);
+      expect(await page.locator('main').textContent()).toMatch(/TLS files of upstream orders.*holds no certificate/);
+    }, 15_000);
+    await page.close();
+  });
+});
+
+async function findings(page: Page): Promise<readonly Finding[]> {
+  await page.addScriptTag({ content: axe.source });
+  const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+  const { violations } = (await page.evaluate(`axe.run(document, { runOnly: ${JSON.stringify(tags)} })`)) as {
+    violations: readonly Finding[];
+  };
+  return violations.map(({ id, nodes }) => ({
+    id,
+    nodes: nodes.map(({ html, failureSummary = '' }) => ({ html, failureSummary })),
+  }));
+}
+
+const overflow = (page: Page) =>
+  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 
 /** Tabs through the page. @returns The controls that never got the focus, or got one that is not visible. */
 async function unreached(page: Page): Promise<readonly string[]> {

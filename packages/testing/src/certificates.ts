@@ -14,7 +14,7 @@ export type TestAuthority = Readonly<{
 const anHour = 60 * 60 * 1000;
 
 /** Creates a certificate authority for one test, so that the repository holds no signing keys and no expiring certificates. */
-export function testAuthority(name = 'test authority'): TestAuthority {
+export function testAuthority(name = 'test authority', authorityMs = anHour): TestAuthority {
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const own = certificate({
     issuer: name,
@@ -22,7 +22,7 @@ export function testAuthority(name = 'test authority'): TestAuthority {
     publicKey: keys.publicKey,
     signer: keys.privateKey,
     names: [],
-    validMs: anHour,
+    validMs: authorityMs,
   });
   return {
     ca: own,

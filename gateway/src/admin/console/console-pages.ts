@@ -14,8 +14,9 @@ import { upstreamsView } from './api/upstreams.ts';
 import type { ViewQuery } from './api/view.ts';
 import type { ConsoleData } from './console-data.ts';
 import type { AssetUrls } from './pages/assets.ts';
+import { certificatesPage } from './pages/certificates.ts';
 import { explainPage } from './pages/explain.ts';
-import { certificatesPage, reloadsPage, workersPage } from './pages/gateway.ts';
+import { reloadsPage, workersPage } from './pages/gateway.ts';
 import type { Frame, Page } from './pages/layout.ts';
 import { limitsPage } from './pages/limits.ts';
 import { overviewPage } from './pages/overview.ts';
@@ -50,16 +51,20 @@ export const consolePages: readonly ConsolePage[] = [
   },
   {
     path: '/console/routes/:name',
-    async page({ data, query }) {
+    async page({ data, query, nowMs }) {
       const route = await data.read(routeView, query);
       if (route === undefined) return undefined;
-      return routePage(route, await always(data.read(requestsView, { route: query.name, worker: query.worker })));
+      return routePage(
+        route,
+        await always(data.read(requestsView, { route: query.name, worker: query.worker })),
+        nowMs,
+      );
     },
     missing: ({ name = '' }) => `The configuration in force has no route ${name}.`,
   },
   {
     path: '/console/requests',
-    page: async ({ data, query }) => requestsPage(await always(data.read(requestsView, query)), query),
+    page: async ({ data, query, nowMs }) => requestsPage(await always(data.read(requestsView, query)), query, nowMs),
   },
   {
     path: '/console/requests/:id',

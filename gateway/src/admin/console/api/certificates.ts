@@ -56,7 +56,7 @@ function listenerCertificates({ current, nowMs }: ConsoleSources): CertificateIt
   const use = 'public listener';
   return [
     ...readAll(own.cert).map((one, at) => describe(one, use, at === 0 ? 'leaf' : 'chain', nowMs())),
-    ...readAll(own.clients?.ca ?? '').map((one) => describe(one, `${use}, clients`, 'CA', nowMs())),
+    ...readAll(own.clients?.ca ?? '').map((one) => describe(one, `clients of the ${use}`, 'CA', nowMs())),
   ];
 }
 

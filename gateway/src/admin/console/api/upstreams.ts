@@ -50,9 +50,9 @@ const upstreamList = z.object({ upstreams: z.array(upstream) });
 export type UpstreamList = z.output<typeof upstreamList>;
 
 /** From good to bad. */
-export const upstreamStates = ['up', 'not checked', 'degraded', 'out'];
+const upstreamStates = ['up', 'not checked', 'degraded', 'out'];
 const breakerStates = ['closed', 'half-open', 'open'];
-export const targetStates = ['healthy', 'not checked', 'full', 'ejected', 'checks fail'];
+const targetStates = ['healthy', 'not checked', 'full', 'ejected', 'checks fail'];
 const latencySlices = 10;
 
 export const upstreamsView = defineView({

@@ -1,4 +1,4 @@
-import { duration } from './format.ts';
+import { soonestFirst, validityOf } from './certificates.ts';
 import type { OverviewData } from './overview-data.ts';
 import { type Mood, moodOf } from './parts.ts';
 
@@ -11,8 +11,6 @@ export type Attention = Readonly<{
   why: string;
   to: string;
 }>;
-
-const soonDays = 21;
 
 /** Everything that is not in order, the worst first. */
 export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'traffic'>): readonly Attention[] {
@@ -55,18 +53,12 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
     const why = 'limits follow onStoreFailure';
     all.push({ mood: 'bad', what: 'Redis', state: 'not connected', since: undefined, why, to: '/console/limits' });
   }
-  for (const { use, subject, days_left } of certificates.certificates) {
-    if (days_left > soonDays) continue;
-    const state = days_left < 0 ? 'expired' : `${duration(days_left * 86_400_000)} left`;
-    const mood = days_left < 7 ? 'bad' : 'warn';
-    all.push({
-      mood,
-      what: `Certificate of the ${use}`,
-      state,
-      since: undefined,
-      why: subject,
-      to: '/console/certificates',
-    });
+  for (const [certificate, ...others] of soonestFirst(certificates.certificates)) {
+    const { text, mood } = validityOf(certificate, data.nowMs);
+    if (mood === 'good') continue;
+    const { use, subject } = certificate;
+    const what = `Certificate of the ${use}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+    all.push({ mood, what, state: text, since: undefined, why: subject, to: '/console/certificates' });
   }
   for (const { use, problem } of certificates.trouble) {
     all.push({

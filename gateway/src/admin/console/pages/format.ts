@@ -59,6 +59,9 @@ export const forTime = (time: string, nowMs: number): Html =>
 /** `2026-11-26 09:41:07 UTC`. */
 export const exact = (time: string): string => `${time.slice(0, 19).replace('T', ' ')} UTC`;
 
-/** `09:41:07`, of today. */
-export const clock = (time: string): Html =>
-  html`<time datetime="${time}" title="${exact(time)}">${time.slice(11, 19)}</time>`;
+/** `09:41:07`, or with the date if it is another day. */
+export function clock(time: string, nowMs: number): Html {
+  const isToday = time.slice(0, 10) === new Date(nowMs).toISOString().slice(0, 10);
+  const text = isToday ? time.slice(11, 19) : `${time.slice(0, 10)} ${time.slice(11, 16)}`;
+  return html`<time datetime="${time}" title="${exact(time)}">${text}</time>`;
+}

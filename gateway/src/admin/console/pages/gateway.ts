@@ -1,4 +1,3 @@
-import type { CertificateList } from '../api/certificates.ts';
 import type { EventList } from '../api/events.ts';
 import type { ProcessList } from '../api/process.ts';
 import type { ReloadItem, ReloadList } from '../api/reloads.ts';
@@ -51,43 +50,6 @@ function problemList(problems: readonly string[]): Content {
   const items = problems.map((problem) => html`<li>${code(problem)}</li>`);
   const rest = items.slice(shownProblems);
   return html`<div class="problems"><ul>${items.slice(0, shownProblems)}</ul>${rest.length === 0 ? '' : html`<details><summary>${number(rest.length)} more</summary><ul>${rest}</ul></details>`}</div>`;
-}
-
-/** Certificates: which of them expires next. */
-export function certificatesPage({ certificates, trouble, public_tls }: CertificateList, nowMs: number): Page {
-  return {
-    title: 'Certificates',
-    place: '/console/certificates',
-    live: true,
-    body: html`${public_tls ? '' : html`<p class="lead">The public listener serves plain HTTP.</p>`}
-${trouble.map(({ use, problem }) => html`<section class="verdict warn"><h2 class="headline">TLS files of ${use}</h2><p>${problem}</p><p>The last good files stay in use.</p></section>`)}
-${section(
-  'Certificates',
-  table(
-    'Certificates',
-    [
-      {
-        label: 'Used by',
-        kind: 'main',
-        cell: ({ use, position }) => html`${use} <span class="since">${position}</span>`,
-      },
-      {
-        label: 'Subject',
-        cell: ({ subject, names }) => html`${subject}<br><span class="since">${names.join(', ')}</span>`,
-      },
-      { label: 'Issuer', cell: ({ issuer }) => issuer },
-      {
-        label: 'Expires',
-        cell: ({ until, days_left }) =>
-          html`${pill(days_left < 0 ? 'expired' : duration(days_left * 86_400_000), days_left < 7 ? 'bad' : days_left <= 21 ? 'warn' : 'good')} <span class="since">${exact(until)}</span>`,
-      },
-      { label: 'SHA-256', kind: 'mono', cell: ({ sha256 }) => html`<span class="long">${sha256.toLowerCase()}</span>` },
-    ],
-    certificates.toSorted((a, b) => (a.until < b.until ? -1 : 1)),
-    'No certificate is configured.',
-  ),
-)}<p class="made">${certificates.length === 0 ? '' : html`Sorted by expiry, as of ${exact(new Date(nowMs).toISOString())}.`}</p>`,
-  };
 }
 
 /** Workers, and the changes of all states. */

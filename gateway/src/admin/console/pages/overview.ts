@@ -10,6 +10,7 @@ import type { OverviewData } from './overview-data.ts';
 import { code, facts, link, pill, routeLink, section, stateSince, table } from './parts.ts';
 import { moodOfStatus } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
+import { worstFirst } from './upstreams.ts';
 
 const shownRefusals = 10;
 const shownEvents = 8;
@@ -31,12 +32,15 @@ ${refusalPart(data)}`,
   };
 }
 
-/** The last change of each part, so that one that changes all the time hides no others. */
-function lastOfEach(events: readonly EventItem[]): readonly EventItem[] {
+/**
+ * The last change of each part, so that one that changes all the time hides no others. The change of an upstream says
+ * what its targets and its breaker did.
+ */
+export function lastOfEach(events: readonly EventItem[]): readonly EventItem[] {
   const seen = new Set<string>();
   return events.filter(({ kind, name }) => {
     const part = `${kind} ${name}`;
-    return !seen.has(part) && seen.add(part);
+    return kind !== 'target' && kind !== 'breaker' && !seen.has(part) && seen.add(part);
   });
 }
 
@@ -108,7 +112,7 @@ function upstreamPart({ upstreams: { upstreams }, nowMs }: OverviewData): Html {
       },
       { label: 'p95', kind: 'number', cell: ({ latency_ms }) => milliseconds(latency_ms.p95) },
     ],
-    upstreams,
+    worstFirst(upstreams),
     'The configuration has no upstream.',
   );
   return section('Upstreams', rows, link('/console/upstreams', 'Details'));

@@ -4,11 +4,11 @@ import { type Content, type Html, html } from './html.ts';
 import { type Mood, pill, requestLink, routeLink, table } from './parts.ts';
 
 /** Requests, one a row, each with a link to its own page. */
-export function requestTable(requests: readonly RequestItem[], empty: Content): Html {
+export function requestTable(requests: readonly RequestItem[], empty: Content, nowMs: number): Html {
   return table(
     'Requests',
     [
-      { label: 'Time', cell: ({ at }) => clock(at) },
+      { label: 'Time', cell: ({ at }) => clock(at, nowMs) },
       {
         label: 'Request',
         kind: 'main',

@@ -18,7 +18,7 @@ const fields = [
 const shownAtOnce = 100;
 
 /** The last requests, with filters. */
-export function requestsPage({ requests }: RequestList, query: ViewQuery): Page {
+export function requestsPage({ requests }: RequestList, query: ViewQuery, nowMs: number): Page {
   const shown = query.show === 'all' ? requests : requests.slice(0, shownAtOnce);
   const more = new URLSearchParams({ ...(query as Record<string, string>), show: 'all' });
   const isFiltered = [...fields.map(([name]) => name), 'outcome'].some((name) => query[name]);
@@ -32,8 +32,8 @@ export function requestsPage({ requests }: RequestList, query: ViewQuery): Page 
     )}</select></label>
 ${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${name === 'status' ? html`placeholder="403 or 4xx" pattern="[1-5]xx|[1-5][0-9][0-9]|0" title="A status such as 403, or a class such as 4xx"` : ''} autocomplete="off" spellcheck="false"></label>`)}
 <button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
-<p class="lead">${requests.length === 0 ? 'None' : requests.length} of the last 500 requests and the last 250 refusals of each kind${isFiltered ? ', filtered' : ''}, newest first. Times are UTC.</p>
-${requestTable(shown, isFiltered ? 'None of the last requests fits these filters.' : 'No request has arrived since the start.')}
+<p class="lead">${isFiltered ? `${requests.length} found in` : `${requests.length}:`} the last 500 requests and the last 250 refusals of each kind, newest first. Times are UTC.</p>
+${requestTable(shown, isFiltered ? 'None of the last requests fits these filters.' : 'No request has arrived since the start.', nowMs)}
 ${shown.length === requests.length ? '' : html`<p>${link(`/console/requests?${more}`, `Show all ${requests.length}`)}</p>`}`,
   };
 }
@@ -46,11 +46,18 @@ export function requestPage(item: RequestItem): Page {
     live: false,
     body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>
 ${verdict(item)}
+<p>${explainLink(item)}</p>
 <div class="columns">${section('Decision', facts(decision(item)))}${section('Caller', facts(caller(item)))}</div>
-${section('Time', timing(item))}
-<p>${explainLink(item)}</p>`,
+${section('Time', timing(item))}`,
   };
 }
+
+const detailLabels: Readonly<Record<string, string>> = {
+  why: 'Why',
+  claim: 'Claim',
+  wanted: 'Expected',
+  found: 'Found',
+};
 
 /** In one sentence, why it ended as it did. */
 function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: RequestItem): Html {
@@ -61,8 +68,8 @@ function verdict({ code: refusal, title, rule, fault, upstream, status, detail, 
   const why = Object.entries(detail);
   const mood = fault === 'caller' ? 'warn' : 'bad';
   return html`<section class="verdict ${mood}"><h2 class="headline">${pill('refused', mood)} ${code(refusal)}</h2>
-<p>${title ?? ''} ${fault === null ? '' : `By fault: ${fault}.`}</p>${rule === null ? '' : html`<p>Rule: ${code(rule)}</p>`}
-${why.length === 0 ? '' : facts(why)}</section>`;
+<p>${title ?? ''}</p>${rule === null ? '' : html`<p>Rule: ${code(rule)}</p>`}
+${why.length === 0 ? '' : facts(why.map(([name, value]) => [detailLabels[name] ?? name, value]))}</section>`;
 }
 
 function decision(item: RequestItem): (readonly [string, Content])[] {

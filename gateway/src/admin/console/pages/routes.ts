@@ -60,6 +60,7 @@ function pager(shown: number, total: number, offset: number, q: string): Html | 
 export function routePage(
   { route, definition, traffic, statuses, refusals }: OneRoute,
   { requests }: RequestList,
+  nowMs: number,
 ): Page {
   const { name, path, methods, upstream, rules, listener } = route;
   const example = new URLSearchParams({ method: methods[0] ?? 'GET', path: examplePath(path) });
@@ -103,7 +104,7 @@ ${trafficTiles(traffic)}
         ...statuses.map((one) => [one.name === '0' ? 'Client left' : `Status ${one.name}`, number(one.count)] as const),
       ]),
     )}${section('Definition', facts(Object.entries(definition).map(([key, value]) => [key, html`<code>${JSON.stringify(value)}</code>`])))}</div>
-${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last requests was for this route.'), link(`/console/requests?${new URLSearchParams({ route: name })}`, 'All'))}`,
+${section('Last requests', requestTable(requests.slice(0, 20), 'None of the last requests was for this route.', nowMs), link(`/console/requests?${new URLSearchParams({ route: name })}`, 'All'))}`,
   };
 }
 

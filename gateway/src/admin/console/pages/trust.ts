@@ -48,14 +48,14 @@ ${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which s
   };
 }
 
-const gatewayKeyTable = (keys: IssuerList['gateway_keys'], nowMs: number): Html =>
+export const gatewayKeyTable = (keys: IssuerList['gateway_keys'], nowMs: number): Html =>
   table(
     'Keys of this gateway',
     [
       { label: 'Key', kind: 'main', cell: ({ kid }) => html`<code class="long">${kid}</code>` },
       { label: 'Algorithm', cell: ({ algorithm }) => algorithm },
       { label: 'State', cell: ({ state }) => pill(state, state === 'in use' ? 'good' : 'quiet') },
-      { label: 'From', cell: ({ from }) => ago(from, nowMs) },
+      { label: 'From', cell: ({ from }) => (Date.parse(from) === 0 ? 'always' : ago(from, nowMs)) },
       { label: 'Until', cell: ({ until }) => (until === null ? 'it is retired' : ago(until, nowMs)) },
     ],
     keys,

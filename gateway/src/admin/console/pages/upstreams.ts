@@ -1,5 +1,5 @@
 import { quantileOf } from '../api/quantile.ts';
-import { type UpstreamList, type UpstreamView, upstreamStates } from '../api/upstreams.ts';
+import type { UpstreamList, UpstreamView } from '../api/upstreams.ts';
 import { chart } from './chart.ts';
 import { ago, duration, milliseconds, number } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
@@ -17,12 +17,15 @@ export function upstreamsPage({ upstreams }: UpstreamList, nowMs: number): Page 
     body:
       upstreams.length === 0
         ? html`<p class="empty">The configuration has no upstream.</p>`
-        : upstreams.toSorted((a, b) => rankOf(b) - rankOf(a)).map((one) => upstreamPart(one, nowMs)),
+        : worstFirst(upstreams).map((one) => upstreamPart(one, nowMs)),
   };
 }
 
-/** The worst state has the highest rank, so that it comes first. */
-const rankOf = ({ state }: UpstreamView): number => upstreamStates.indexOf(state.state);
+/** Those that are out, then those that are degraded, then the others in the order of the file. */
+export const worstFirst = (upstreams: readonly UpstreamView[]): readonly UpstreamView[] =>
+  upstreams.toSorted((a, b) => rankOf(b) - rankOf(a));
+
+const rankOf = ({ state: { state } }: UpstreamView): number => (state === 'out' ? 2 : state === 'degraded' ? 1 : 0);
 
 function upstreamPart(upstream: UpstreamView, nowMs: number): Html {
   const { name, state, targets } = upstream;
@@ -63,7 +66,9 @@ function factsOf(upstream: UpstreamView, nowMs: number): (readonly [string, Cont
     ['Pending requests', number(pending)],
     [
       'Latency, ten minutes',
-      `p50 ${milliseconds(latency_ms.p50)}, p95 ${milliseconds(latency_ms.p95)}, p99 ${milliseconds(latency_ms.p99)}`,
+      latency_ms.p50 === null
+        ? 'no request'
+        : `p50 ${milliseconds(latency_ms.p50)}, p95 ${milliseconds(latency_ms.p95)}, p99 ${milliseconds(latency_ms.p99)}`,
     ],
     ['Retries', `${number(retries.made)} made, ${number(retries.over_budget)} over the budget`],
     [
@@ -76,6 +81,9 @@ function factsOf(upstream: UpstreamView, nowMs: number): (readonly [string, Cont
 }
 
 function latencyChart({ durations: { bounds_ms, counts }, latency_ms }: UpstreamView, nowMs: number): Html {
+  if (counts.every((bucket) => bucket.every((count) => count === 0))) {
+    return html`<p class="empty">It has answered no request in the last hour.</p>`;
+  }
   const minutes = counts[0]?.length ?? 0;
   const at = (share: number) =>
     Array.from(

@@ -5,6 +5,7 @@ export const errors = {
   ...commonErrors,
   ...preconditionErrors,
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  insufficient_scope: { status: 403, fault: 'caller', title: 'The access token lacks a scope that this needs.' },
   not_the_source: { status: 403, fault: 'caller', title: 'Only the auth-service can change memberships.' },
   illegal_transition: {
     status: 409,

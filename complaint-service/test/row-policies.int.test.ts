@@ -1,7 +1,7 @@
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
-import { appRole, newsRole } from '../src/store/roles.ts';
+import { appRole, newsRole, readerRole } from '../src/store/roles.ts';
 import type { Trx } from '../src/store/scope.ts';
 import { complaintsWorld, directoryOf, people } from './world.ts';
 
@@ -30,6 +30,8 @@ const outsiders: [what: string, scope: Scope][] = [
   ['no user', { role: appRole, tenantId: acme, userRole: 'agent' }],
   ['an empty user', { role: appRole, tenantId: acme, userId: '', userRole: 'agent' }],
   ['neither user nor role', { role: appRole, tenantId: acme }],
+  ['no tenant, as the role of machines', { role: readerRole }],
+  ['another tenant, as the role of machines', { role: readerRole, tenantId: stranger.tenantId }],
   ['no tenant, as the role for news', { role: newsRole }],
   ['another tenant, as the role for news', { role: newsRole, tenantId: stranger.tenantId }],
 ];
@@ -103,7 +105,7 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
   const updatesOf = (table: string) =>
     world.as(admin, async (trx) => {
       const updates = new Map<string, string>();
-      for (const role of [appRole, newsRole]) {
+      for (const role of [appRole, readerRole, newsRole]) {
         const { rows } = await sql<{ column: string }>`
           select attname as column from pg_attribute
           where attrelid = ${table}::regclass and attnum > 0 and not attisdropped
@@ -195,6 +197,16 @@ describe.each(databases())('row-level policies on %s, with one connection', (_ki
          values ('${acme}', gen_random_uuid(), '${written?.id}', '${actor}', 'agent', 'filed', '{}', now()) returning 1`,
       );
     expect(await history(agent.userId)).toBeUndefined();
+  });
+
+  test('a machine sees the complaints of its tenant with their categories and words, and writes nothing', async () => {
+    const seen: string[] = [];
+    for (const table of statements.keys()) {
+      const { select, ...written } = await verbs({ role: readerRole, tenantId: acme }, table);
+      if (select > 0) seen.push(table);
+      expect({ table, ...written }).toEqual({ table, update: 0, delete: 0, insert: undefined });
+    }
+    expect(seen.toSorted()).toEqual(['categories', 'complaints', 'terms']);
   });
 
   test('only an admin changes the catalogue, the teams and the settings', async () => {

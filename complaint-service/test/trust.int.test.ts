@@ -3,8 +3,9 @@ import { complaintsWorld } from './world.ts';
 
 describeTrust({
   world: complaintsWorld,
-  target: '/v1/complaints',
-  otherTarget: '/v1/complaints/0197c2a0-0000-7000-8000-000000000000',
-  change: { method: 'POST', body: '{"title":"Mallory","description":"was here","category":"x"}' },
+  // Machines are admitted to the list of complaints.
+  target: '/v1/categories',
+  otherTarget: '/v1/categories/0197c2a0-0000-7000-8000-000000000000',
+  change: { method: 'POST', body: '{"name":"Mallory was here"}' },
   otherService: 'users-service',
 });

@@ -23,11 +23,11 @@ describe('OAuth clients of a tenant', () => {
   beforeAll(async () => {
     place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
     gateway = `http://127.0.0.1:${place.ports.gateway}`;
-    const specs = (await describeStack(readSettings(place.env))).filter(({ name }) => name !== 'complaint-service');
+    const specs = await describeStack(readSettings(place.env));
     const env = { ...place.env, AUTH_BCRYPT_COST: '4' };
     started = specs.map((spec) => startProcess({ args: spec.args, env: { ...env, ...spec.env }, cwd: repository }));
     const statuses = () => Promise.all(specs.map(async ({ readyUrl }) => (await fetch(readyUrl)).status));
-    await eventually(async () => expect(await statuses()).toEqual([200, 200, 200]), 180_000);
+    await eventually(async () => expect(await statuses()).toEqual([200, 200, 200, 200]), 180_000);
   });
   afterAll(async () => {
     await Promise.all(started.map((one) => one.stop()));
@@ -77,6 +77,13 @@ describe('OAuth clients of a tenant', () => {
     expect(refusal(await call(url(clientsOfAcme), { token }))).toEqual([403, 'client_not_allowed']);
     const { access_token: narrow } = await oauth.clientCredentialsGrant(config, { scope: 'complaints.read' });
     expect(refusal(await call(url('/v1/users'), { token: narrow }))).toEqual([403, 'insufficient_scope']);
+    const complaints = await call(url('/v1/complaints?limit=2'), { token: narrow });
+    expect([complaints.status, complaints.body.items?.length]).toEqual([200, 2]);
+    const [{ id: complaint }] = complaints.body.items as [{ id: string }];
+    expect((await call(url(`/v1/complaints/${complaint}`), { token: narrow })).body.tenant_id).toBe(acme);
+    const comments = await call(url(`/v1/complaints/${complaint}/comments`), { token: narrow });
+    expect(refusal(comments)).toEqual([403, 'client_not_allowed']);
+    expect(refusal(await call(url('/v1/complaints'), { token }))).toEqual([403, 'insufficient_scope']);
     await expectEnded(token, disable, 200);
     await expect(oauth.clientCredentialsGrant(config)).rejects.toMatchObject({ status: 401 });
   });

@@ -1,3 +1,5 @@
+import type { ClientIdentity, UserIdentity } from '@countersign/identity';
+
 /** The user of the signed identity. */
 export type Caller = Readonly<{ userId: string; role: string }>;
 
@@ -8,4 +10,15 @@ export const knownRoles = ['complainant', ...staffRoles] as const;
 
 export function isStaff({ role }: Caller): boolean {
   return (staffRoles as readonly string[]).includes(role);
+}
+
+/** The scope with which machines, and agents that act for a user, read complaints. */
+export const readScope = 'complaints.read';
+
+/** Who reads complaints: a user, or a machine of a tenant, which sees all of them and no comment. */
+export type Reader = UserIdentity | (ClientIdentity & Readonly<{ tenantId: string }>);
+
+/** Whether all complaints of the tenant are visible. */
+export function seesTenant(reader: Reader): boolean {
+  return reader.kind === 'client' || isStaff(reader);
 }

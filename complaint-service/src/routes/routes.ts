@@ -1,6 +1,6 @@
 import { requireIdentity, requireRole } from '@countersign/identity/express';
 import { createRouter, describeCaller } from '@countersign/service-kit';
-import type { Router } from 'express';
+import type { RequestHandler, Router } from 'express';
 import { knownRoles } from '../domain/access.ts';
 import type { FlowParts } from '../flows/parts.ts';
 import { attachmentRoutes } from './attachments/attachments.ts';
@@ -23,10 +23,19 @@ import { membershipRoutes } from './members/memberships.ts';
 import { deliveryRoutes } from './webhooks/deliveries.ts';
 import { webhookRoutes } from './webhooks/webhooks.ts';
 
-/** Routes under /v1 serve signed-in users of one tenant. Routes under /internal serve other services. */
+const requireKnownRole = requireRole(...knownRoles);
+
+/** Machines have scopes instead of roles. */
+const requireRoleOfUsers: RequestHandler = (req, res, next) =>
+  req.identity.kind === 'client' ? next() : requireKnownRole(req, res, next);
+
+/**
+ * Routes under /v1 serve signed-in users of one tenant, and machines where a route names them. Routes under /internal serve
+ * other services.
+ */
 export function complaintServiceRoutes(parts: FlowParts): Router {
   const router = createRouter();
-  router.use('/v1', requireIdentity('user'), requireRole(...knownRoles), describeCaller);
+  router.use('/v1', requireIdentity('user', 'client'), requireRoleOfUsers, describeCaller);
   return router.use(
     // Before the routes of one complaint, for which the last part of these paths would be an id.
     exportRoutes(parts),

@@ -10,7 +10,17 @@ export const courierRole = 'countersign_complaints_courier';
 export const eraserRole = 'countersign_complaints_eraser';
 /** The role that sends mails of all tenants. It reads recipients and titles in one tenant at a time. */
 export const mailerRole = 'countersign_complaints_mailer';
+/** The role of machines. It reads the complaints and categories of one tenant, and writes nothing. */
+export const readerRole = 'countersign_complaints_reader';
 /** The roles that transactions run as. */
-export const requestRoles: readonly string[] = [appRole, newsRole, upkeepRole, courierRole, eraserRole, mailerRole];
+export const requestRoles: readonly string[] = [
+  appRole,
+  readerRole,
+  newsRole,
+  upkeepRole,
+  courierRole,
+  eraserRole,
+  mailerRole,
+];
 /** The role that connects and owns the tables. Row-level security applies to it too. */
 export const loginRole = 'countersign_complaints';

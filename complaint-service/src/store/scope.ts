@@ -1,6 +1,7 @@
 import type { Database } from '@countersign/database';
 import { sql, type Transaction } from 'kysely';
-import { appRole, newsRole } from './roles.ts';
+import type { Reader } from '../domain/access.ts';
+import { appRole, newsRole, readerRole } from './roles.ts';
 import type { ComplaintsSchema } from './schema/schema.ts';
 
 export type ComplaintsDatabase = Database<ComplaintsSchema>;
@@ -16,6 +17,12 @@ export function asUser<T>(
   work: (trx: Trx) => Promise<T>,
 ): Promise<T> {
   return db.transaction({ role: appRole, tenantId, userId, userRole }, work);
+}
+
+/** Runs one transaction that reads complaints, for a user or for a machine, which sees no other table. */
+export function asReader<T>(db: ComplaintsDatabase, reader: Reader, work: (trx: Trx) => Promise<T>): Promise<T> {
+  if (reader.kind === 'user') return asUser(db, reader, work);
+  return db.transaction({ role: readerRole, tenantId: reader.tenantId }, work);
 }
 
 /** Runs one transaction for news from the auth-service, in the tenant that they name. */

@@ -699,7 +699,7 @@ export interface paths {
         };
         /**
          * Find complaints
-         * @description Complainants find their own complaints, agents and admins all of their tenant.
+         * @description Complainants find their own complaints. Agents, admins, and machines with the scope `complaints.read` find all of their tenant.
          */
         get: operations["listComplaints"];
         put?: never;
@@ -718,7 +718,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Read a complaint */
+        /**
+         * Read a complaint
+         * @description Machines need the scope `complaints.read`.
+         */
         get: operations["readComplaint"];
         put?: never;
         post?: never;
@@ -5887,13 +5890,13 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a scope that this needs. */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"] | components["schemas"]["InsufficientScopeProblem"];
                 };
             };
             /** @description `validation_failed`: Some fields are invalid. */
@@ -6088,13 +6091,13 @@ export interface operations {
                 content?: never;
             };
             401: components["responses"]["GatewayProblem"];
-            /** @description `insufficient_role`: Your role does not allow this. */
+            /** @description `insufficient_role`: Your role does not allow this. `insufficient_scope`: The access token lacks a scope that this needs. */
             403: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"] | components["schemas"]["InsufficientScopeProblem"];
                 };
             };
             /** @description `not_found`: The resource was not found. */

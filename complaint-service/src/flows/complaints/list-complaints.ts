@@ -1,16 +1,15 @@
-import type { UserIdentity } from '@countersign/identity';
-import { isStaff } from '../../domain/access.ts';
+import { type Caller, isStaff, type Reader } from '../../domain/access.ts';
 import type { Status } from '../../domain/complaints/workflow.ts';
 import type { ListPosition, Order } from '../../domain/search/list-order.ts';
 import { findCategoryNamed } from '../../store/catalogue/categories.ts';
 import { type ComplaintFilter, listComplaints } from '../../store/complaints/list-complaints.ts';
 import type { Complaint } from '../../store/schema/complaints.ts';
-import { asUser } from '../../store/scope.ts';
+import { asReader } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
 
 export type Filter = Readonly<{
   statuses?: readonly Status[] | undefined;
-  /** For staff the complaints assigned to them, for complainants their own. */
+  /** For staff the complaints assigned to them, for complainants their own. Machines have none. */
   mine?: boolean | undefined;
   unassigned?: boolean | undefined;
   overdue?: boolean | undefined;
@@ -26,19 +25,24 @@ export type Filter = Readonly<{
 
 export type Wanted = Filter & Readonly<{ order: Order; after: ListPosition | undefined; limit: number }>;
 
-/** Lists the complaints that the user may see: all of the tenant for staff, their own for complainants. */
-export function findComplaints(parts: FlowParts, user: UserIdentity, wanted: Wanted): Promise<Complaint[]> {
+/** Lists the complaints that the reader may see: complainants their own, others all of the tenant. */
+export async function findComplaints(parts: FlowParts, reader: Reader, wanted: Wanted): Promise<Complaint[]> {
   const { mine, overdue, category: named, order, after, limit, ...filter } = wanted;
-  return asUser(parts.db, user, async (trx) => {
+  if (mine === true && reader.kind === 'client') return [];
+  return asReader(parts.db, reader, async (trx) => {
     const category = named === undefined ? undefined : await findCategoryNamed(trx, named);
     if (named !== undefined && category === undefined) return [];
     const whole: ComplaintFilter = {
       ...filter,
       ...(category !== undefined && { categoryId: category.id }),
       ...(overdue === true && { overdueAt: parts.now() }),
-      ...(mine === true && isStaff(user) && { assigneeId: user.userId }),
-      ...(!isStaff(user) && { complainantId: user.userId }),
+      ...(reader.kind === 'user' && ownFilter(reader, mine)),
     };
     return listComplaints(trx, { filter: whole, order, after, limit });
   });
+}
+
+function ownFilter(user: Caller, mine: boolean | undefined): ComplaintFilter {
+  if (!isStaff(user)) return { complainantId: user.userId };
+  return mine === true ? { assigneeId: user.userId } : {};
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { UserIdentity } from '@countersign/identity';
 import { entityTag } from '@countersign/service-kit';
 import type { Response } from 'express';
 import { z } from 'zod';
-import { isStaff } from '../../domain/access.ts';
+import { type Reader, seesTenant } from '../../domain/access.ts';
 import { contactPreferences } from '../../domain/complaints/contact.ts';
 import { described } from '../../domain/complaints/described.ts';
 import { priorities } from '../../domain/complaints/priority.ts';
@@ -69,19 +68,28 @@ export const complaint = z
 export type ComplaintJson = z.infer<typeof complaint>;
 
 /** What the JSON of a complaint depends on besides its row. */
-export type View = Readonly<{ caller: UserIdentity; now: Date; names: ReadonlyMap<string, string> }>;
+export type View = Readonly<{ caller: Reader; now: Date; names: ReadonlyMap<string, string> }>;
 
 /** The people whom the JSON of a complaint names. */
 export const peopleOf = ({ complainant_id, created_by, assignee_id }: Complaint): readonly string[] =>
   [complainant_id, created_by, assignee_id].filter((id) => id !== null);
 
+/** Machines get no names: those with the scope for the directory read them there. */
+async function namesFor(
+  people: FlowParts['people'],
+  reader: Reader,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  return reader.kind === 'client' ? new Map() : people.namesOf(reader, ids);
+}
+
 /** Returns the JSON of complaints, with one question for all names. */
 export async function complaintsJson(
   { people, now }: Pick<FlowParts, 'people' | 'now'>,
-  caller: UserIdentity,
+  caller: Reader,
   complaints: readonly Complaint[],
 ): Promise<ComplaintJson[]> {
-  const view = { caller, now: now(), names: await people.namesOf(caller, complaints.flatMap(peopleOf)) };
+  const view = { caller, now: now(), names: await namesFor(people, caller, complaints.flatMap(peopleOf)) };
   return complaints.map((each) => complaintJson(each, view));
 }
 
@@ -106,7 +114,7 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
     assignee_id: row.assignee_id,
     assignee_name: nameOf(row.assignee_id),
     // A complainant cannot see the other complaint, so its id would only reveal when it was filed.
-    duplicate_of: isStaff(caller) ? row.duplicate_of : null,
+    duplicate_of: seesTenant(caller) ? row.duplicate_of : null,
     overdue: row.due_at !== null && row.due_at < now,
     service_level: {
       first_answer_due_at: timeOf(row.first_answer_due_at),
@@ -133,7 +141,7 @@ export function tagOf(row: Complaint, json: ComplaintJson): string {
 }
 
 type Answering = Readonly<{
-  identity: UserIdentity;
+  identity: Reader;
   res: Response;
   reply: (status: 200, body: ComplaintJson) => void;
 }>;
@@ -144,7 +152,7 @@ export async function sendComplaint(
   { identity, res, reply }: Answering,
   row: Complaint,
 ): Promise<void> {
-  const view = { caller: identity, now: now(), names: await people.namesOf(identity, peopleOf(row)) };
+  const view = { caller: identity, now: now(), names: await namesFor(people, identity, peopleOf(row)) };
   const json = complaintJson(row, view);
   res.set('etag', tagOf(row, json));
   reply(200, json);

@@ -7,10 +7,11 @@ import { checkFiling, type Filing, fileComplaint } from '../../flows/complaints/
 import { reachComplaint } from '../../flows/complaints/reach-complaint.ts';
 import { createOnce } from '../../flows/create-once.ts';
 import type { FlowParts } from '../../flows/parts.ts';
-import { asUser } from '../../store/scope.ts';
+import { asReader, asUser } from '../../store/scope.ts';
 import { endpoint } from '../endpoint.ts';
 import { complaintPath, ifMatch } from '../fields.ts';
 import { creationHeaders } from '../idempotency-key.ts';
+import { readerOf } from '../reader.ts';
 import { complaint, complaintJson, contactPreference, priority, sendComplaint, tagOf } from './complaint-json.ts';
 import { assertIfMatch } from './precondition.ts';
 
@@ -86,10 +87,11 @@ export const readComplaintEndpoint = endpoint({
   operationId: 'readComplaint',
   tag: 'Complaints',
   summary: 'Read a complaint',
-  callers: ['user'],
+  description: 'Machines need the scope `complaints.read`.',
+  callers: ['user', 'client'],
   params: complaintPath,
   responses: { 200: { schema: complaint, headers: tagged }, 304: null },
-  errors: ['insufficient_role', 'not_found'],
+  errors: ['insufficient_role', 'insufficient_scope', 'not_found'],
 });
 
 export const editComplaintEndpoint = endpoint({
@@ -127,8 +129,9 @@ export function filingRoutes(parts: FlowParts): Router {
   });
 
   serve(router, readComplaintEndpoint, async (call) => {
-    const { identity, params } = call;
-    await sendComplaint(parts, call, await asUser(parts.db, identity, (trx) => reachComplaint(trx, params.id, 'read')));
+    const reader = readerOf(call.identity);
+    const found = await asReader(parts.db, reader, (trx) => reachComplaint(trx, call.params.id, 'read'));
+    await sendComplaint(parts, { ...call, identity: reader }, found);
   });
 
   serve(router, editComplaintEndpoint, async (call) => {

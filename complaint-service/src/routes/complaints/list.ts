@@ -6,6 +6,7 @@ import { findComplaints } from '../../flows/complaints/list-complaints.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { endpoint } from '../endpoint.ts';
 import { pageOfItems } from '../fields.ts';
+import { readerOf } from '../reader.ts';
 import { complaint, complaintsJson } from './complaint-json.ts';
 import { filterFields, filterOf } from './list-filters.ts';
 
@@ -30,21 +31,23 @@ export const listComplaintsEndpoint = endpoint({
   operationId: 'listComplaints',
   tag: 'Complaints',
   summary: 'Find complaints',
-  description: 'Complainants find their own complaints, agents and admins all of their tenant.',
-  callers: ['user'],
+  description:
+    'Complainants find their own complaints. Agents, admins, and machines with the scope `complaints.read` find all of their tenant.',
+  callers: ['user', 'client'],
   query: listQuery,
   responses: { 200: pageOfItems(complaint) },
-  errors: ['insufficient_role'],
+  errors: ['insufficient_role', 'insufficient_scope'],
 });
 
 /** The route that lists, filters and searches complaints. */
 export function listRoutes(parts: FlowParts): Router {
   const router = createRouter();
   serve(router, listComplaintsEndpoint, async ({ identity, query, reply }) => {
+    const reader = readerOf(identity);
     const page = { order: query.sort, after: query.cursor, limit: query.limit + 1 };
-    const found = await findComplaints(parts, identity, { ...filterOf(query), ...page });
+    const found = await findComplaints(parts, reader, { ...filterOf(query), ...page });
     const { rows, nextCursor } = pageOf(found, query.limit, (row) => encodePosition(positionOf(query.sort, row)));
-    reply(200, { items: await complaintsJson(parts, identity, rows), next_cursor: nextCursor });
+    reply(200, { items: await complaintsJson(parts, reader, rows), next_cursor: nextCursor });
   });
   return router;
 }

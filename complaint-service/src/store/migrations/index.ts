@@ -18,6 +18,7 @@ import { erasureMigration } from './0023-erasure.ts';
 import { mailOutboxMigration } from './0024-mail-outbox.ts';
 import { attachedByDayMigration } from './0025-attached-by-day.ts';
 import { erasingActiveComplaintsMigration } from './0026-erasing-active-complaints.ts';
+import { readersMigration } from './0027-readers.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -40,4 +41,5 @@ export const migrations: readonly Migration[] = [
   mailOutboxMigration,
   attachedByDayMigration,
   erasingActiveComplaintsMigration,
+  readersMigration,
 ];

@@ -1,0 +1,88 @@
+import type { IdentityFacts } from '@countersign/identity';
+import { databases } from '@countersign/testing';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, agent, stranger } = people;
+
+describe.each(databases())('machines on %s', (_kind, database) => {
+  let world: Awaited<ReturnType<typeof complaintsWorld>>;
+  let id: string;
+  let foreign: string;
+  beforeAll(async () => {
+    world = await complaintsWorld(database);
+    id = await file(complainant, 'Lamp');
+    foreign = await file(stranger, 'Lamp');
+  });
+  afterAll(() => world.close());
+
+  const file = async (who: typeof agent, title: string): Promise<string> =>
+    (
+      await world
+        .call(who, 'POST', '/v1/complaints', { body: { title, description: 'Dark', category: 'light' } })
+        .expect(201)
+    ).body.id;
+  const machine = (scope: string[], tenantId = agent.tenantId as string | undefined) =>
+    ({ kind: 'client', clientId: 'client-1', ...(tenantId && { tenantId }), context: { scope } }) as const;
+  const actor = (person: typeof agent, scope: string[]) =>
+    ({
+      kind: 'user',
+      ...person,
+      context: { scope, act: { sub: 'client-2', iss: 'https://id.example.test' } },
+    }) as const;
+  const get = (facts: IdentityFacts, target: string) =>
+    world.send('GET', target, world.sign({ method: 'GET', target, facts }));
+  const reader = machine(['complaints.read']);
+
+  test('a machine with the scope lists, searches and reads the complaints of its tenant', async () => {
+    const duplicate = await file(complainant, 'Lamp again');
+    const merge = { to: 'duplicate', duplicate_of: id, reason: 'Same' };
+    await world.call(agent, 'POST', `/v1/complaints/${duplicate}/transition`, { body: merge }).expect(200);
+    const { body } = await get(reader, '/v1/complaints?q=lamp&category=light').expect(200);
+    expect(body.items.map((item: { id: string }) => item.id)).toEqual([duplicate, id]);
+    const { body: read, headers } = await get(reader, `/v1/complaints/${duplicate}`).expect(200);
+    expect(read).toMatchObject({ complainant_id: complainant.userId, complainant_name: null, duplicate_of: id });
+    expect(headers.etag).toBeDefined();
+    await get(reader, `/v1/complaints/${foreign}`).expect(404);
+    expect((await get(reader, '/v1/complaints?mine=true').expect(200)).body.items).toEqual([]);
+  });
+
+  test('an agent that acts for a user reads what the user sees, with the scope', async () => {
+    await file(agent, 'Filed by an agent');
+    const { body } = await get(actor(complainant, ['complaints.read']), '/v1/complaints?limit=100').expect(200);
+    const owners = new Set(body.items.map((item: { complainant_id: string }) => item.complainant_id));
+    expect([...owners]).toEqual([complainant.userId]);
+  });
+
+  test.each<[string, () => IdentityFacts]>([
+    ['a machine without the scope', () => machine(['users.read'])],
+    ['a machine with the scope to write alone', () => machine(['complaints.write'])],
+    ['a machine with the scope in another case', () => machine(['Complaints.Read'])],
+    ['a machine without a tenant', () => machine(['complaints.read'], '')],
+    ['an agent without the scope', () => actor(agent, [])],
+  ])('refuses %s', async (_name, caller) => {
+    const before = world.transactions();
+    for (const target of ['/v1/complaints', `/v1/complaints/${id}`]) {
+      const { body, headers } = await get(caller(), target).expect(403);
+      expect(body.code).toBe('insufficient_scope');
+      expect(headers['www-authenticate']).toBe('Bearer error="insufficient_scope", scope="complaints.read"');
+    }
+    expect(world.transactions()).toBe(before);
+  });
+
+  test('a machine, whatever its role, is kept from every other route', async () => {
+    const admin = { ...reader, role: 'admin' };
+    for (const path of ['comments', 'history', 'attachments', 'watchers'].map((end) => `/v1/complaints/${id}/${end}`)) {
+      expect((await get(admin, path).expect(403)).body.code).toBe('identity_not_allowed');
+    }
+    for (const end of ['export', 'events', 'statistics', 'retention']) {
+      expect((await get(admin, `/v1/complaints/${end}`).expect(403)).body.code).toBe('identity_not_allowed');
+    }
+    const body = JSON.stringify({ title: 'a', description: 'b', category: 'c' });
+    const post = { method: 'POST', target: '/v1/complaints', facts: admin, body, contentType: 'application/json' };
+    const headers = { ...world.sign(post), 'content-type': 'application/json' };
+    expect((await world.send('POST', '/v1/complaints', headers, body).expect(403)).body.code).toBe(
+      'identity_not_allowed',
+    );
+  });
+});

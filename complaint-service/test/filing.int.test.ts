@@ -1,5 +1,6 @@
-import { databases } from '@countersign/testing';
+import { databases, eventually, silentLogger } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { startUpkeep } from '../src/flows/upkeep.ts';
 import { complaintsWorld, directoryOf, people } from './world.ts';
 
 const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
@@ -153,6 +154,28 @@ describe.each(databases())('filing a complaint on %s', (_kind, database) => {
       world.moveClock(120_000);
       expect((await once(agent, 'f-1').expect(201)).body.id).not.toBe(first.body.id);
       world.moveClock(-24 * 3_600_000 - 60_000);
+    });
+
+    test('an expired answer is removed by upkeep, in every tenant', async () => {
+      const keys = async () => {
+        const read = [agent, stranger].map((who) =>
+          world.as(who, (trx) =>
+            trx.selectFrom('idempotency_keys').select('key').where('key', 'like', 'h-%').execute(),
+          ),
+        );
+        return (await Promise.all(read))
+          .flat()
+          .map(({ key }) => key)
+          .sort();
+      };
+      world.moveClock(-26 * 3_600_000);
+      for (const who of [agent, stranger]) await once(who, 'h-old').expect(201);
+      world.moveClock(26 * 3_600_000);
+      await once(agent, 'h-new').expect(201);
+      expect(await keys()).toEqual(['h-new', 'h-old', 'h-old']);
+      const stop = await startUpkeep(world.flows, silentLogger());
+      await eventually(async () => expect(await keys()).toEqual(['h-new']));
+      await stop();
     });
 
     test.each(['', ' ', '"', 'a b', 'ä', 'x'.repeat(256), 'a"b'])('%j is not a key', async (key) => {

@@ -4,9 +4,10 @@ import { complaintsDatabase } from '../src/store/database.ts';
 import type { ComplaintsSchema } from '../src/store/schema/schema.ts';
 import { asUser } from '../src/store/scope.ts';
 import { rebuildStatistics } from '../src/store/statistics/rebuild.ts';
-import { explain } from './scale/explain.ts';
+import { explain, explainTransactions } from './scale/explain.ts';
 import { fillTenant } from './scale/many-complaints.ts';
-import { agent, list, queries } from './scale/queries.ts';
+import { manyDeliveries } from './scale/many-deliveries.ts';
+import { agent, background, list, queries } from './scale/queries.ts';
 
 const tenants = [
   { tenantId: 'acme', complaints: 70_000, seed: 1 },
@@ -18,7 +19,7 @@ describe.each(databases())('plans for 100,000 complaints in two tenants, on %s',
   let made: ThrowAway<ComplaintsSchema>;
   beforeAll(async () => {
     made = await database.open<ComplaintsSchema>(complaintsDatabase);
-    await runAsSuperuser(made, [...tenants.flatMap(fillTenant), ...rebuildStatistics, 'analyze']);
+    await runAsSuperuser(made, [...tenants.flatMap(fillTenant), ...rebuildStatistics, ...manyDeliveries, 'analyze']);
   }, 300_000);
   afterAll(() => made.close());
 
@@ -30,6 +31,18 @@ describe.each(databases())('plans for 100,000 complaints in two tenants, on %s',
       expect(explained.plan).not.toMatch(/Seq Scan on (?:complaints|terms)[^\n]*\(actual/);
       // A page has 21 rows. A query that reads the whole tenant would read 70,000.
       expect([Math.max(...explained.rowsRead) < 5_000, explained.plan]).toEqual([true, explained.plan]);
+    },
+  );
+
+  test.each(background.map((query) => [query.what, query] as const))(
+    'background work reads few rows: %s',
+    async (_what, { work, maxRows }) => {
+      const explained = await explainTransactions(made.db, work);
+      expect(explained).not.toEqual([]);
+      for (const { plan, rowsRead } of explained) {
+        expect(plan).not.toMatch(/Seq Scan on (?:webhook_deliveries|events|idempotency_keys)[^\n]*\(actual/);
+        expect([Math.max(...rowsRead) <= maxRows, plan]).toEqual([true, plan]);
+      }
     },
   );
 

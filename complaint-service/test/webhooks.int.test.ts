@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { createVerifier, httpbis } from 'http-message-signatures';
 import { sql } from 'kysely';
 import { maxWebhooks } from '../src/domain/webhooks/retry-rules.ts';
+import { startUpkeep } from '../src/flows/upkeep.ts';
 import { startWebhookCourier } from '../src/flows/webhooks/deliver-webhooks.ts';
 import { courierRole } from '../src/store/roles.ts';
 import { removeOldDeliveries } from '../src/store/webhooks/courier.ts';
@@ -393,6 +394,39 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     await world.call(stranger, 'DELETE', `${base}/${hook.id}`).expect(204);
     await stop();
     stop = await startCourier();
+  });
+
+  test('upkeep gives up what waits for a webhook that has ended, or was paused for three days', async () => {
+    const { url } = await receiver();
+    const hooks = { ended: await add(url), paused: await add(url), resumed: await add(url) };
+    await stop();
+    for (const { id } of Object.values(hooks)) {
+      await world.call(admin, 'PATCH', `${base}/${id}`, { body: { state: 'paused' } }).expect(200);
+    }
+    const states = async () => {
+      const logs = await Promise.all(Object.values(hooks).map(({ id }) => log(id)));
+      return logs.map((entries) => entries.map(({ state }: { state: string }) => state));
+    };
+    /** After upkeep, the deliveries of each are in these states, the newest first. */
+    const upkeepLeaves = async (expected: string[][]) => {
+      const stopUpkeep = await startUpkeep(world.flows, world.log.logger);
+      await eventually(async () => expect(await states()).toEqual(expected));
+      await stopUpkeep();
+    };
+    await fileComplaint();
+    // As if a transaction that had not seen the end had queued this one.
+    await world.db.transaction({ role: courierRole }, (trx) =>
+      sql`update webhooks set state = 'ended', ended_reason = 'failing' where id = ${hooks.ended.id}`.execute(trx),
+    );
+    await upkeepLeaves([['failed'], ['waiting'], ['waiting']]);
+    await world.as(admin, (trx) =>
+      sql`update webhook_deliveries set queued_at = queued_at - interval '73 hours'`.execute(trx),
+    );
+    await fileComplaint();
+    await world.call(admin, 'PATCH', `${base}/${hooks.resumed.id}`, { body: { state: 'active' } }).expect(200);
+    await upkeepLeaves([['failed'], ['waiting', 'failed'], ['waiting', 'waiting']]);
+    stop = await startCourier();
+    await eventually(async () => expect((await states())[2]).toEqual(['delivered', 'delivered']));
   });
 
   test('upkeep removes deliveries from the log after 30 days, unless they wait', async () => {

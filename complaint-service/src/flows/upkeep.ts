@@ -1,7 +1,9 @@
 import { type Logger, startRounds } from '@countersign/service-kit';
+import { giveUpAfterMs } from '../domain/webhooks/retry-rules.ts';
 import { upkeepChannel } from '../store/erasure/requests.ts';
 import { removeOldEvents } from '../store/events/events.ts';
-import { removeOldDeliveries } from '../store/webhooks/courier.ts';
+import { removeExpiredAnswers } from '../store/idempotency/keys.ts';
+import { giveUpWaiting, removeOldDeliveries } from '../store/webhooks/courier.ts';
 import { sweepFiles } from './attachments/sweep-files.ts';
 import { runErasures } from './erasure/run-erasures.ts';
 import type { FlowParts } from './parts.ts';
@@ -9,7 +11,8 @@ import type { FlowParts } from './parts.ts';
 const everyMs = 3600_000;
 
 /**
- * Erases what is due, and removes old events, deliveries and files, every hour and when a person is to be erased.
+ * Erases what is due, every hour and when a person is to be erased. Every hour, also removes old events, answers, deliveries
+ * and files, and gives up deliveries that nothing would send.
  *
  * @returns Stops it, after the transaction under way.
  */
@@ -21,9 +24,11 @@ export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() 
       if (performance.now() >= sweepAtMs && !stopped.aborted) {
         sweepAtMs = performance.now() + everyMs;
         const events = await removeOldEvents(parts.db);
+        const answers = await removeExpiredAnswers(parts.db);
+        const givenUp = await giveUpWaiting(parts.db, { giveUpAfterMs });
         const deliveries = await removeOldDeliveries(parts.db);
         const files = await sweepFiles(parts, stopped);
-        logger.debug({ events, deliveries, files }, 'removed old events, deliveries and files');
+        logger.debug({ events, answers, givenUp, deliveries, files }, 'removed old rows and files');
       }
       return everyMs;
     },

@@ -1,7 +1,6 @@
-import type { Database } from '@countersign/database';
 import type { CompiledQuery } from 'kysely';
-import type { ComplaintsSchema } from '../../src/store/schema/schema.ts';
-import { asUser, type ScopeUser, type Trx } from '../../src/store/scope.ts';
+import { sql } from 'kysely';
+import { asUser, type ComplaintsDatabase, type ScopeUser, type Trx } from '../../src/store/scope.ts';
 
 export type Explained = Readonly<{
   plan: string;
@@ -10,34 +9,57 @@ export type Explained = Readonly<{
 }>;
 
 /** Runs the built queries of `work` for a user, and returns their plans with real numbers of rows. */
-export async function explain(
-  db: Database<ComplaintsSchema>,
+export function explain(
+  db: ComplaintsDatabase,
   user: ScopeUser,
   work: (trx: Trx) => Promise<unknown>,
-): Promise<Explained[]> {
-  return asUser(db, user, async (trx) => {
-    const compiled: CompiledQuery[] = [];
-    const recording = trx.withPlugin({
-      transformQuery: ({ node, queryId }) => {
-        compiled.push(trx.getExecutor().compileQuery(node, queryId));
-        return node;
-      },
-      transformResult: async ({ result }) => result,
-    });
-    await work(recording);
-    const explained: Explained[] = [];
-    for (const query of compiled) {
-      const { rows } = await trx.executeQuery<{ 'QUERY PLAN': string }>({
-        ...query,
-        sql: `explain (analyze, timing off, costs off) ${query.sql}`,
-      });
-      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
-      const returned = [...plan.matchAll(/actual rows=([\d.]+) loops=(\d+)/g)].map(
-        ([, count, loops]) => Number(count) * Number(loops),
-      );
-      const removed = [...plan.matchAll(/Rows Removed by Filter: (\d+)/g)].map(([, count]) => Number(count));
-      explained.push({ plan, rowsRead: [...returned, ...removed] });
-    }
-    return explained;
+): Promise<readonly Explained[]> {
+  return asUser(db, user, async (trx) => (await explainIn(trx, work)).explained);
+}
+
+/** The same for work that begins its own transactions. Each is undone, and explained on the rows that it found. */
+export async function explainTransactions(
+  db: ComplaintsDatabase,
+  work: (db: ComplaintsDatabase) => Promise<unknown>,
+): Promise<readonly Explained[]> {
+  const all: Explained[] = [];
+  await work({
+    ...db,
+    transaction: (scope, inner) =>
+      db.transaction(scope, async (trx) => {
+        const { result, explained } = await explainIn(trx, inner);
+        all.push(...explained);
+        return result;
+      }),
   });
+  return all;
+}
+
+async function explainIn<T>(trx: Trx, work: (trx: Trx) => Promise<T>) {
+  const compiled: CompiledQuery[] = [];
+  const recording = trx.withPlugin({
+    transformQuery: ({ node, queryId }) => {
+      compiled.push(trx.getExecutor().compileQuery(node, queryId));
+      return node;
+    },
+    transformResult: async ({ result }) => result,
+  });
+  await sql`savepoint before_work`.execute(trx);
+  const result = await work(recording);
+  const explained: Explained[] = [];
+  for (const query of compiled) {
+    await sql`rollback to savepoint before_work`.execute(trx);
+    const { rows } = await trx.executeQuery<{ 'QUERY PLAN': string }>({
+      ...query,
+      sql: `explain (analyze, timing off, costs off) ${query.sql}`,
+    });
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    const returned = [...plan.matchAll(/actual rows=([\d.]+) loops=(\d+)/g)].map(
+      ([, count, loops]) => Number(count) * Number(loops),
+    );
+    const removed = [...plan.matchAll(/Rows Removed by Filter: (\d+)/g)].map(([, count]) => Number(count));
+    explained.push({ plan, rowsRead: [...returned, ...removed] });
+  }
+  await sql`rollback to savepoint before_work`.execute(trx);
+  return { result, explained };
 }

@@ -1,6 +1,16 @@
+import { createHash } from 'node:crypto';
 import { type ComplaintFilter, type ListWanted, listComplaints } from '../../src/store/complaints/list-complaints.ts';
-import type { ScopeUser, Trx } from '../../src/store/scope.ts';
+import { removeOldEvents } from '../../src/store/events/events.ts';
+import { removeExpiredAnswers } from '../../src/store/idempotency/keys.ts';
+import type { ComplaintsDatabase, ScopeUser, Trx } from '../../src/store/scope.ts';
 import { readByAge, readByStatus, readTimes } from '../../src/store/statistics/read.ts';
+import {
+  claimWebhooks,
+  giveUpWaiting,
+  nextDelivery,
+  nextDueMs,
+  removeOldDeliveries,
+} from '../../src/store/webhooks/courier.ts';
 
 export const agent: ScopeUser = { tenantId: 'acme', userId: 'agent-3', role: 'agent' };
 const complainant: ScopeUser = { tenantId: 'acme', userId: 'person-7', role: 'complainant' };
@@ -48,4 +58,30 @@ export const queries: readonly MeasuredQuery[] = [
   byAgent('statistics by status', readByStatus),
   byAgent('statistics by age', readByAge),
   byAgent('statistics of times', (trx) => readTimes(trx, '2025-01-01')),
+];
+
+export type BackgroundQuery = Readonly<{
+  what: string;
+  work: (db: ComplaintsDatabase) => Promise<unknown>;
+  maxRows: number;
+}>;
+
+/** What couriers and upkeep read, among 100,000 deliveries, 50,000 events and as many kept answers. */
+export const background: readonly BackgroundQuery[] = [
+  {
+    what: 'the webhooks with something due',
+    work: (db) => claimWebhooks(db, { limit: 20, perTenant: 5, leaseMs: 60_000 }),
+    maxRows: 100,
+  },
+  { what: 'when a webhook has something due', work: nextDueMs, maxRows: 100 },
+  {
+    what: 'the next delivery of a webhook',
+    // The active webhook 2 of acme, as in manyDeliveries.
+    work: (db) => nextDelivery(db, { tenant_id: 'acme', id: createHash('md5').update('acme2').digest('hex') }),
+    maxRows: 100,
+  },
+  { what: 'what waits in vain', work: (db) => giveUpWaiting(db, { giveUpAfterMs: 3 * dayMs }), maxRows: 20_000 },
+  { what: 'old deliveries', work: removeOldDeliveries, maxRows: 0 },
+  { what: 'old events', work: removeOldEvents, maxRows: 0 },
+  { what: 'expired answers', work: removeExpiredAnswers, maxRows: 0 },
 ];

@@ -34,7 +34,7 @@ export async function newestEvent(trx: Trx): Promise<number> {
 /** Removes events of all tenants that are no longer kept. The policy of the role sees no others. */
 export async function removeOldEvents(db: ComplaintsDatabase): Promise<number> {
   const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
-    trx.deleteFrom('events').where('created_at', '<', sql<Date>`clock_timestamp()`).executeTakeFirst(),
+    trx.deleteFrom('events').where('created_at', '<', sql<Date>`statement_timestamp()`).executeTakeFirst(),
   );
   return Number(numDeletedRows);
 }

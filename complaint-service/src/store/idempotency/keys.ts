@@ -1,4 +1,6 @@
-import type { Trx } from '../scope.ts';
+import { sql } from 'kysely';
+import { upkeepRole } from '../roles.ts';
+import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 /** A request that a client may repeat. */
 export type Repeatable = Readonly<{
@@ -13,7 +15,7 @@ export type Claim = Readonly<{ isNew: true }> | Readonly<{ isNew: false; fingerp
 
 /**
  * Claims a key for this transaction. When another one has claimed it, this waits until that one commits or fails.
- * Expired keys of the tenant are deleted first, a few at a time.
+ * An expired key is new again.
  */
 export async function claimKey(
   trx: Trx,
@@ -22,7 +24,13 @@ export async function claimKey(
 ): Promise<Claim> {
   const { tenantId, userId, key, fingerprint } = request;
   const oldest = new Date(now.getTime() - keptMs);
-  await trx.deleteFrom('idempotency_keys').where('created_at', '<=', oldest).execute();
+  await trx
+    .deleteFrom('idempotency_keys')
+    .where('tenant_id', '=', tenantId)
+    .where('user_id', '=', userId)
+    .where('key', '=', key)
+    .where('created_at', '<=', oldest)
+    .execute();
   const claimed = await trx
     .insertInto('idempotency_keys')
     .values({ tenant_id: tenantId, user_id: userId, key, fingerprint, created_at: now })
@@ -55,4 +63,12 @@ export async function keepAnswer(
     .set({ complaint_id: complaintId, answer: JSON.stringify(answer) })
     .where('key', '=', key)
     .execute();
+}
+
+/** Removes expired answers of all tenants. The policy of the role sees no others. */
+export async function removeExpiredAnswers(db: ComplaintsDatabase): Promise<number> {
+  const { numDeletedRows } = await db.transaction({ role: upkeepRole }, (trx) =>
+    trx.deleteFrom('idempotency_keys').where('created_at', '<', sql<Date>`statement_timestamp()`).executeTakeFirst(),
+  );
+  return Number(numDeletedRows);
 }

@@ -19,6 +19,8 @@ import { mailOutboxMigration } from './0024-mail-outbox.ts';
 import { attachedByDayMigration } from './0025-attached-by-day.ts';
 import { erasingActiveComplaintsMigration } from './0026-erasing-active-complaints.ts';
 import { readersMigration } from './0027-readers.ts';
+import { expiredAnswersMigration } from './0028-expired-answers.ts';
+import { upkeepByIndexMigration } from './0029-upkeep-by-index.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -42,4 +44,6 @@ export const migrations: readonly Migration[] = [
   attachedByDayMigration,
   erasingActiveComplaintsMigration,
   readersMigration,
+  expiredAnswersMigration,
+  upkeepByIndexMigration,
 ];

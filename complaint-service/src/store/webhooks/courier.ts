@@ -8,8 +8,9 @@ import type { ComplaintsDatabase, Trx } from '../scope.ts';
 
 const asCourier = <T>(db: ComplaintsDatabase, work: (trx: Trx) => Promise<T>) =>
   db.transaction({ role: courierRole }, work);
-const now = sql<Date>`clock_timestamp()`;
-const inMs = (ms: number) => sql<Date>`clock_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
+// Of the statement, so that an index can be searched for it.
+const now = sql<Date>`statement_timestamp()`;
+const inMs = (ms: number) => sql<Date>`statement_timestamp() + make_interval(secs => ${ms / 1000}::float8)`;
 
 type Key = Readonly<{ tenant_id: string; id: string }>;
 
@@ -151,6 +152,26 @@ export function endWebhook(db: ComplaintsDatabase, webhook: Key, reason: 'gone' 
       .executeTakeFirst();
     return Number(numUpdatedRows);
   });
+}
+
+/**
+ * Gives up deliveries that no courier would send: those of ended webhooks, queued by a transaction that had not seen the
+ * end, and those that waited longer than `giveUpAfterMs` for a paused one.
+ */
+export async function giveUpWaiting(
+  db: ComplaintsDatabase,
+  { giveUpAfterMs }: Readonly<{ giveUpAfterMs: number }>,
+): Promise<number> {
+  const { numAffectedRows = 0n } = await asCourier(db, (trx) =>
+    sql`
+      update webhook_deliveries set state = 'failed'
+      from webhooks w
+      where w.tenant_id = webhook_deliveries.tenant_id and w.id = webhook_deliveries.webhook_id and w.state <> 'active'
+        and webhook_deliveries.state = 'waiting' and (w.state = 'ended' or queued_at < ${inMs(-giveUpAfterMs)})`.execute(
+      trx,
+    ),
+  );
+  return Number(numAffectedRows);
 }
 
 /** Ends a lease now. The time stays, so that the webhook that was served longest ago comes first. */

@@ -1,44 +1,14 @@
 import { type LookupAddress, lookup } from 'node:dns';
 import { type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { Readable } from 'node:stream';
-import { isForbiddenTarget } from '../config/schema/values/urls.ts';
+import { type AddressReach, reachOf } from '@countersign/service-kit';
 
-/** How far from the internet an address is. A wider reach includes the narrower ones. */
-export type Reach = 'public' | 'private' | 'loopback';
+/** How far from the internet an address may be. A wider reach includes the narrower ones. */
+export type Reach = Exclude<AddressReach, 'forbidden'>;
 
-const reaches: readonly Reach[] = ['public', 'private', 'loopback'];
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4'); // also inside IPv6, as ::ffff:127.0.0.1
-loopback.addAddress('::1', 'ipv6');
-
-const internal = new BlockList();
-for (const [address, prefix] of [
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10], // RFC 6598
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15], // RFC 2544
-  ['224.0.0.0', 3], // multicast and reserved
-] as const) {
-  internal.addSubnet(address, prefix, 'ipv4');
-  // The same networks behind NAT64 (RFC 6052).
-  internal.addSubnet(`64:ff9b::${address}`, 96 + prefix, 'ipv6');
-}
-internal.addSubnet('64:ff9b::127.0.0.0', 104, 'ipv6');
-internal.addSubnet('fc00::', 7, 'ipv6');
-internal.addSubnet('fec0::', 10, 'ipv6');
-internal.addSubnet('ff00::', 8, 'ipv6');
-internal.addSubnet('2002::', 16, 'ipv6'); // 6to4, which can hold any IPv4 address
-
-function reachOf(address: string): Reach {
-  const family = isIP(address) === 4 ? 'ipv4' : 'ipv6';
-  if (loopback.check(address, family)) return 'loopback';
-  return internal.check(address, family) ? 'private' : 'public';
-}
+const reaches: readonly AddressReach[] = ['public', 'private', 'loopback', 'forbidden'];
 
 export type GuardedFetch = Readonly<{
   /** Uses a new connection for each request. Follows no redirect, and accepts no compression. */
@@ -56,18 +26,12 @@ export type GuardedFetch = Readonly<{
 export function guardedFetch(mayReach: () => Reach): GuardedFetch {
   let reached: Reach = 'public';
 
-  function accept(address: string): boolean {
-    const reach = reachOf(address);
-    const isForbidden = isForbiddenTarget(isIP(address) === 6 ? `[${address}]` : address);
-    if (isForbidden || reaches.indexOf(reach) > reaches.indexOf(mayReach())) return false;
-    return true;
-  }
+  const accept = (address: string): boolean => isWithin(reachOf(address), mayReach());
 
   /** Only an address that answered counts. A name may resolve to others, which are not connected to. */
   function answered(address: string | undefined): void {
-    if (address === undefined) return;
-    const reach = reachOf(address);
-    if (reaches.indexOf(reach) > reaches.indexOf(reached)) reached = reach;
+    const reach = reachOf(address ?? '');
+    if (reach !== 'forbidden' && !isWithin(reach, reached)) reached = reach;
   }
 
   const checkedLookup: LookupFunction = (hostname, options, callback) => {
@@ -91,6 +55,10 @@ export function guardedFetch(mayReach: () => Reach): GuardedFetch {
     },
     reached: () => reached,
   };
+}
+
+function isWithin(reach: AddressReach, limit: Reach): boolean {
+  return reaches.indexOf(reach) <= reaches.indexOf(limit);
 }
 
 function send(

@@ -9,6 +9,7 @@ export { AppError, commonErrors, type ErrorTable, type Fault } from './errors.ts
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { serveBehindGateway } from './gateway/serve-behind-gateway.ts';
 export { trustGateway } from './gateway/trust-gateway.ts';
+export { type AddressReach, reachOf } from './http/address-reach.ts';
 export { formBody, jsonBody, lineField, parseForm, parseJson, textField } from './http/body.ts';
 export {
   assertIfMatch,

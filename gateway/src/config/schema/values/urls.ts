@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import { reachOf } from '@countersign/service-kit';
 import { parsedText } from './scalars.ts';
 
 const urlText = /^[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s@#]+$/;
@@ -111,20 +112,6 @@ function callable(text: string): URL | undefined {
   return url === undefined || isForbiddenTarget(url.hostname) ? undefined : url;
 }
 
-const forbidden = new BlockList();
-forbidden.addSubnet('169.254.0.0', 16, 'ipv4'); // link-local, with the metadata service of most clouds
-forbidden.addSubnet('0.0.0.0', 8, 'ipv4');
-forbidden.addAddress('100.100.100.200', 'ipv4'); // Alibaba Cloud
-forbidden.addAddress('168.63.129.16', 'ipv4'); // Azure
-forbidden.addAddress('192.0.0.192', 'ipv4'); // Oracle Cloud
-forbidden.addSubnet('fe80::', 10, 'ipv6');
-forbidden.addAddress('fd00:ec2::254', 'ipv6'); // AWS
-forbidden.addAddress('fd20:ce::254', 'ipv6'); // Google Cloud
-// IPv4 link-local inside IPv6: NAT64, 6to4, and the form that RFC 4291 deprecates. BlockList checks mapped addresses as IPv4.
-forbidden.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
-forbidden.addSubnet('2002:a9fe::', 32, 'ipv6');
-forbidden.addSubnet('::a9fe:0', 112, 'ipv6');
-forbidden.addAddress('::', 'ipv6');
 const forbiddenNames = new Set([
   'metadata.google.internal',
   'metadata.goog',
@@ -140,9 +127,7 @@ const forbiddenNames = new Set([
  */
 export function isForbiddenTarget(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  const version = isIP(host);
-  if (version !== 0) return forbidden.check(host, version === 4 ? 'ipv4' : 'ipv6');
-  return forbiddenNames.has(host);
+  return isIP(host) === 0 ? forbiddenNames.has(host) : reachOf(host) === 'forbidden';
 }
 
 export const plainHttp =
@@ -159,12 +144,7 @@ export function isLoopback(url: string): boolean {
   return isLoopbackHost(host);
 }
 
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4'); // also inside IPv6, as ::ffff:127.0.0.1
-loopback.addAddress('::1', 'ipv6');
-
 export function isLoopbackHost(host: string): boolean {
-  const version = isIP(host);
-  if (version !== 0) return loopback.check(host, version === 4 ? 'ipv4' : 'ipv6');
+  if (isIP(host) !== 0) return reachOf(host) === 'loopback';
   return /^(?:.+\.)?localhost\.?$/.test(host);
 }

@@ -17,7 +17,10 @@ const upstreams = `
   broken: { targets: ["http://127.0.0.1:1"], retry: { attempts: 0 }, breaker: { minimum: 5, window: 10s, cooldown: 1m } }`;
 
 type Claims = Readonly<Record<string, unknown>>;
-type Explained = Readonly<{ outcome: { allowed: boolean; code: string | null; warning: string | null } }>;
+type Explained = Readonly<{
+  outcome: { allowed: boolean; code: string | null; warning: string | null };
+  stages: readonly { stage: string; verdict: string; notes: readonly string[] }[];
+}>;
 
 describe('Explain', () => {
   const services = callingServices();
@@ -178,8 +181,10 @@ describe('Explain', () => {
   test('warns that an allowed request would be refused, because the circuit breaker is open', async () => {
     for (let count = 0; count < 5; count += 1) await gateway.ask('/v1/broken');
     expect((await gateway.ask('/v1/broken')).code).toBe('upstream_circuit_open');
-    const { outcome } = await explain({ method: 'GET', path: '/v1/broken' });
+    const { outcome, stages } = await explain({ method: 'GET', path: '/v1/broken' });
     expect(outcome.warning).toContain('would get 503 upstream_circuit_open now');
+    expect(stages.at(-1)).toMatchObject({ stage: 'forward', verdict: 'fails now' });
+    expect(stages.at(-1)?.notes).toContain(outcome.warning);
     expect((await explain({ method: 'GET', path: '/v1/open/1' })).outcome.warning).toBeNull();
   });
 });

@@ -321,7 +321,9 @@ describe('the console', () => {
     expect([refused.status, JSON.parse(await refused.text()).errors]).toEqual([422, [{ path, message }]]);
     const response = await fetch(`${origin}/console${address}`);
     expect([response.status, response.headers.get('content-type')]).toEqual([422, 'text/html; charset=utf-8']);
-    expect(await response.text()).toContain(`<code>${path}</code> ${message}.`);
+    const text = await response.text();
+    expect(text).toContain(`<code>${path}</code> ${message}.`);
+    expect(text).toContain(`<a href="/console${address.split('?')[0]}">Show all</a>`);
   });
 
   test('takes an empty filter for none', async () => {

@@ -154,6 +154,53 @@ describe('the console in Chromium', () => {
     });
   });
 
+  test('carries the caller of a refused request over to Explain, which refuses it too', async () => {
+    await onPage({ viewport: sizes[2] }, async (page) => {
+      await page.goto(`${origin}/console/requests/${refusedId}`);
+      await page.getByRole('link', { name: 'Explain this request' }).click();
+      expect(await page.getByLabel('Role').inputValue()).toBe('agent');
+      await page.getByRole('button', { name: 'Explain' }).click();
+      await page.getByRole('status').getByText('insufficient_role').waitFor();
+    });
+  });
+
+  test('asks for the token of a request whose token was refused', async () => {
+    await onPage({ viewport: sizes[0] }, async (page) => {
+      await page.goto(`${origin}/console/requests?code=token_issuer_unknown`);
+      await page.getByRole('row').getByRole('link').first().click();
+      await page.getByRole('link', { name: 'Paste the token to see why' }).click();
+      await page.getByText('The gateway keeps no tokens').waitFor();
+      await page.getByRole('button', { name: 'Explain' }).click();
+      expect(
+        await page
+          .getByLabel('Access token')
+          .evaluate((field: { matches(css: string): boolean }) => field.matches(':invalid')),
+      ).toBe(true);
+      expect(page.url()).toContain('refused=token_issuer_unknown');
+    });
+  });
+
+  test.each(sizes)('shows at $width by $height that the form was refused, below its bar', async (viewport) => {
+    const page = await browser.newPage({ viewport });
+    await page.goto(`${origin}/console/explain?method=GET&path=/&tenant=acme`);
+    await page.getByRole('button', { name: 'Explain' }).click();
+    const alert = await page.getByRole('alert').boundingBox();
+    const bar = await page.getByRole('banner').boundingBox();
+    expect(alert?.y).toBeGreaterThanOrEqual((bar?.y ?? 0) + (bar?.height ?? 0));
+    await page.close();
+  });
+
+  test('shows what is wrong with a field below it, and leaves its neighbors as they are', async () => {
+    const page = await browser.newPage({ viewport: sizes[2] });
+    await page.goto(`${origin}/console/explain?method=GET&path=/&tenant=acme`);
+    const tenant = page.getByLabel('Tenant');
+    const before = await tenant.boundingBox();
+    await page.getByRole('button', { name: 'Explain' }).click();
+    expect(await page.locator('#role-error').textContent()).toContain('must not be empty');
+    expect((await tenant.boundingBox())?.height).toBe(before?.height);
+    await page.close();
+  });
+
   test('refreshes by itself, keeps what is typed, and can be paused', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       await page.goto(`${origin}/console/requests`);

@@ -64,7 +64,7 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
           if (made === undefined) await render(req, res, notFoundPage(missing?.(paramsOf(req))), 404);
           else await render(req, res, made);
         } catch (error) {
-          const failed = failureOf(error, queryOf(req));
+          const failed = failureOf(error, req);
           if (failed === undefined) throw error;
           await render(req, res, failed.page, failed.status);
         }
@@ -84,7 +84,7 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
     } catch (error) {
       const errors = formErrors(error);
       const failed =
-        errors === undefined ? failureOf(error, {}) : { page: explainPage(shown, undefined, errors), status: 422 };
+        errors === undefined ? failureOf(error, req) : { page: explainPage(shown, undefined, errors), status: 422 };
       if (failed === undefined) throw error;
       await render(req, res, failed.page, failed.status);
     }
@@ -126,9 +126,10 @@ function queryOf(req: Request): ViewQuery {
 const paramsOf = (req: Request): ViewQuery => req.params as ViewQuery;
 
 /** A page for an error that its reader can act on. */
-function failureOf(error: unknown, { worker }: ViewQuery): Readonly<{ page: Page; status: number }> | undefined {
+function failureOf(error: unknown, req: Request): Readonly<{ page: Page; status: number }> | undefined {
   const errors = formErrors(error);
-  if (errors !== undefined) return { page: badQueryPage(errors), status: 422 };
+  const { worker } = queryOf(req);
+  if (errors !== undefined) return { page: badQueryPage(errors, req.path), status: 422 };
   if (!(error instanceof AppError)) return undefined;
   if (error.code === 'not_found' && worker) return { page: notFoundPage(`No worker ${worker} serves.`), status: 404 };
   return error.code === 'unavailable' ? { page: noAnswerPage, status: 503 } : undefined;

@@ -6,7 +6,7 @@ const verdict = z.object({ rule: z.string(), refusal: z.string().nullable(), why
 
 export const stage = z.object({
   stage: z.string(),
-  verdict: z.enum(['passes', 'refuses', 'answers', 'not reached']),
+  verdict: z.enum(['passes', 'refuses', 'answers', 'fails now', 'not reached']),
   notes: z.array(z.string()),
   rules: z.array(verdict),
 });
@@ -28,10 +28,12 @@ const stages: readonly Readonly<{ stage: string; functions: readonly string[] }>
  * Each stage with its verdict.
  *
  * @param tokenRefusal Set if authenticate refuses the token.
+ * @param warning Why forward would fail now.
  */
 export function stagesOf(
   explanation: Explanation,
   tokenRefusal: Readonly<{ code: Code; why: string }> | undefined,
+  warning: string | undefined,
 ): Stage[] {
   const { answer, answered } = explanation;
   const refusal = tokenRefusal ?? answer;
@@ -40,7 +42,8 @@ export function stagesOf(
   return stages.map(({ stage: name }, at) => {
     if (at > endsAt) return { stage: name, verdict: 'not reached', notes: [], rules: [] };
     const ends = at === endsAt;
-    const outcome = !ends ? 'passes' : answered === undefined ? 'refuses' : 'answers';
+    const fails = name === 'forward' && !ends && warning !== undefined;
+    const outcome = fails ? 'fails now' : !ends ? 'passes' : answered === undefined ? 'refuses' : 'answers';
     // The rules say it themselves.
     const isTold = name === 'authorize' && explanation.rules.length > 0;
     const why =
@@ -48,7 +51,7 @@ export function stagesOf(
     return {
       stage: name,
       verdict: outcome,
-      notes: [...why, ...notesOf(name, explanation)],
+      notes: [...why, ...(fails ? [warning] : []), ...notesOf(name, explanation)],
       rules: rulesOf(name, explanation),
     };
   });

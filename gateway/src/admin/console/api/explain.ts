@@ -182,7 +182,7 @@ function answerOf({ question, explanation, report, refused, warning }: Known): E
       why: refusal === undefined ? null : (whyOf(refusal, explanation) ?? null),
       warning: isSent ? (warning ?? null) : null,
     },
-    stages: stagesOf(explanation, tokenRefusal),
+    stages: stagesOf(explanation, tokenRefusal, isSent ? warning : undefined),
     route: route?.name ?? null,
     token: report === undefined ? null : describeReport(report),
     sends: isSent ? { ...sends, headers: sends.headers.map(([name, value]) => [name, value]) } : null,

@@ -82,14 +82,14 @@ function areaPath(values: readonly (number | null)[], base: readonly number[], t
   return `M${corners(upper, (at) => at).join('L')}L${corners(lower, (at) => count - 1 - at).join('L')}Z`;
 }
 
-/** An unknown value interrupts the line. A value between two unknown ones is a short stroke. */
+/** An unknown value interrupts the line. A value between two unknown ones is a short stroke, which ends at the edge. */
 function linePath(values: readonly (number | null)[], top: number): string {
   let path = '';
   for (const [at, value] of values.entries()) {
     if (value === null) continue;
     const before = values[at - 1];
     const isFirst = before === undefined || before === null;
-    path += `${isFirst ? 'M' : 'L'}${xOf(at, values.length)} ${yOf(value, top)}${isFirst ? 'h3' : ''}`;
+    path += `${isFirst ? 'M' : 'L'}${xOf(at, values.length)} ${yOf(value, top)}${isFirst ? (at === values.length - 1 ? 'h-3' : 'h3') : ''}`;
   }
   return path;
 }

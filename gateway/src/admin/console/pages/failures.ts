@@ -1,6 +1,7 @@
 import type { FormError } from './explain.ts';
 import { html } from './html.ts';
 import type { Page } from './layout.ts';
+import { link } from './parts.ts';
 
 // Pages instead of what was asked for. They keep the navigation in reach of a reader whose address is old or mistyped.
 
@@ -10,10 +11,11 @@ export const notFoundPage = (why = 'The console has no page at this address.'): 
   onlyText('Not found', html`<p class="lead">${why}</p>`);
 
 /** For a filter with a value that it cannot have. */
-export const badQueryPage = (errors: readonly FormError[]): Page =>
+export const badQueryPage = (errors: readonly FormError[], path: string): Page =>
   onlyText(
     'Not understood',
-    html`<ul class="plain">${errors.map(({ path, message }) => html`<li class="error"><code>${path}</code> ${message}.</li>`)}</ul>`,
+    html`<ul class="plain">${errors.map(({ path: name, message }) => html`<li class="error"><code>${name}</code> ${message}.</li>`)}</ul>
+<p>${link(path, 'Show all')}</p>`,
   );
 
 export const noAnswerPage: Page = onlyText(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { UpstreamView } from '../api/upstreams.ts';
+import { chart } from './chart.ts';
 import { clock } from './format.ts';
 import { html } from './html.ts';
 import { lastOfEach } from './overview.ts';
@@ -59,6 +60,13 @@ describe('the pages of the console', () => {
       event('upstream', 'b', 'up'),
     ];
     expect(lastOfEach(events)).toEqual([events[0], events[4]]);
+  });
+
+  test('draw a single value at the end of a chart inside of it', () => {
+    const line = { label: 'p50', look: 'c-good', values: [null, null, 5] };
+    const options = { title: 't', start: at, stepSec: 60, format: String, summary: 's' };
+    const { text } = chart({ ...options, lines: [line], kind: 'lines' });
+    expect(text).toMatch(/class="line c-good" d="M600\.0 [\d.]+h-3"/);
   });
 
   test('show the date of a request of another day', () => {

@@ -61,7 +61,10 @@ function factsOf(upstream: UpstreamView, nowMs: number): (readonly [string, Cont
       ? []
       : ([
           ['In its window', `${number(breaker.failures)} of ${number(breaker.failures + breaker.successes)} failed`],
-          ['Opened', `${number(breaker.opened)} times; ${number(breaker.refused)} requests refused`],
+          [
+            'Opened',
+            `${number(breaker.opened)} time${breaker.opened === 1 ? '' : 's'}; ${number(breaker.refused)} requests refused`,
+          ],
         ] as const)),
     ['Pending requests', number(pending)],
     [

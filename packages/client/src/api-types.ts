@@ -6482,10 +6482,10 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/octet-stream": string;
-                "application/pdf": string;
-                "image/*": string;
-                "text/plain": string;
+                "application/octet-stream": Blob;
+                "application/pdf": Blob;
+                "image/*": Blob;
+                "text/plain": Blob;
             };
         };
         responses: {
@@ -6618,7 +6618,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "*/*": string;
+                    "*/*": Blob;
                 };
             };
             /** @description Not modified: the client has the current revision. */

@@ -96,6 +96,21 @@ describe('retries', () => {
     expect(server.requests.slice(3).map(({ body }) => body.toString())).toEqual(Array(2).fill('{"email":"a@b.test"}'));
   });
 
+  test('sends a file as it is, and repeats it with an Idempotency-Key', async () => {
+    script = ['hang up', { status: 201 }];
+    const file = new Blob([Uint8Array.of(0xff, 0xd8, 0xff, 0, 1)], { type: 'image/jpeg' });
+    const { response } = await client.api.POST('/v1/complaints/{id}/attachments', {
+      params: { path: { id: 'c1' }, query: { name: 'lamp.jpg' }, header: { 'idempotency-key': 'k-1' } },
+      headers: { 'content-type': file.type },
+      body: file,
+      bodySerializer: (body) => body,
+    });
+    expect([response.status, server.requests.length]).toEqual([201, 2]);
+    for (const { body, headers } of server.requests) {
+      expect([headers['content-type'], [...body]]).toEqual(['image/jpeg', [0xff, 0xd8, 0xff, 0, 1]]);
+    }
+  });
+
   test('ends a wait when the caller aborts', async () => {
     script = [{ status: 503, code: 'unavailable' }];
     const aborter = new AbortController();
@@ -216,6 +231,12 @@ async () => {
   void data.access_token;
   // @ts-expect-error a limit is a number
   await client.api.GET('/v1/users', { params: { query: { limit: '5' } } });
+  const path = { id: 'c1', attachmentId: 'a1' };
+  const file = await client.api.GET('/v1/complaints/{id}/attachments/{attachmentId}', {
+    params: { path },
+    parseAs: 'blob',
+  });
+  void (file.data satisfies Blob | undefined);
   // @ts-expect-error no such path
   await client.api.GET('/v1/nothing');
   client.events('/v1/complaints/events');

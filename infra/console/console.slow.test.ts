@@ -184,6 +184,7 @@ describe('the console in Chromium', () => {
     const page = await browser.newPage({ viewport });
     await page.goto(`${origin}/console/explain?method=GET&path=/&tenant=acme`);
     await page.getByRole('button', { name: 'Explain' }).click();
+    await page.waitForURL(`${origin}/console/explain#answer`);
     const alert = await page.getByRole('alert').boundingBox();
     const bar = await page.getByRole('banner').boundingBox();
     expect(alert?.y).toBeGreaterThanOrEqual((bar?.y ?? 0) + (bar?.height ?? 0));
@@ -196,6 +197,7 @@ describe('the console in Chromium', () => {
     const tenant = page.getByLabel('Tenant');
     const before = await tenant.boundingBox();
     await page.getByRole('button', { name: 'Explain' }).click();
+    await page.waitForURL(`${origin}/console/explain#answer`);
     expect(await page.locator('#role-error').textContent()).toContain('must not be empty');
     expect((await tenant.boundingBox())?.height).toBe(before?.height);
     await page.close();

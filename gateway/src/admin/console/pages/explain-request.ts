@@ -8,6 +8,9 @@ const ofToken = /^(?:token_(?!missing$)|dpop_|issuer_keys_|revocations_|rate_lim
 /** Likewise, on the internal listener. */
 const ofCall = /^(?:caller_|call_|txn_token_)/;
 
+/** The refusal of a DPoP proof. Explain checks no proofs, only the token that came with it. */
+export const isOfProof = (refusal: string): boolean => refusal.startsWith('dpop_');
+
 /** What Explain needs before it can say the same as the gateway did. */
 export type Needed = 'token' | 'service' | undefined;
 
@@ -29,9 +32,12 @@ export function explainLink(item: RequestItem): Content {
     ...(needed === undefined ? callerOf(item) : { refused: item.code, service: item.service_id }),
   }).filter((field): field is [string, string] => field[1] !== null && field[1] !== '');
   const to = `/console/explain?${new URLSearchParams(fields)}`;
+  if (unidentified !== undefined && isOfProof(unidentified)) {
+    return html`${link(to, 'Paste the token to explain the rest')}: the gateway keeps neither it nor the proof.`;
+  }
   if (needed === 'token') return html`${link(to, 'Paste the token to see why')} it was refused. It is not kept.`;
   if (needed === 'service') return link(to, 'Explain what a service may call here');
-  return html`${link(to, 'Explain this request')} with the configuration in force.`;
+  return html`${link(to, 'Explain this request')} with the configuration in force. Its headers and its body are not kept.`;
 }
 
 /** The caller as the rules saw it. */

@@ -1,6 +1,6 @@
 import type { ExplainAnswer } from '../api/explain.ts';
 import type { ViewQuery } from '../api/view.ts';
-import { neededFor } from './explain-request.ts';
+import { isOfProof, neededFor } from './explain-request.ts';
 import { type Content, formValue, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import { code, facts, link, pill, routeLink, section, table } from './parts.ts';
@@ -68,9 +68,11 @@ function refusedNote({ refused, method = '', path = '' }: ViewQuery): Content {
   const needed = neededFor(refused);
   if (needed === undefined) return '';
   const missing =
-    needed === 'token'
-      ? 'The gateway keeps no tokens: paste the token to see why.'
-      : 'The gateway did not accept which service called: enter its name to see what it may call.';
+    needed === 'service'
+      ? 'The gateway could not tell which service called: enter its name to see what it may call.'
+      : isOfProof(refused ?? '')
+        ? 'Explain checks no proofs: paste the token to see what it allows.'
+        : 'The gateway keeps no tokens: paste the token to see why.';
   const other = link(`/console/explain?${new URLSearchParams({ method, path })}`, 'Explain another caller');
   return html`<input type="hidden" name="refused" value="${refused}"><p class="note">The request was refused with ${code(refused)}. ${missing} ${other}</p>`;
 }

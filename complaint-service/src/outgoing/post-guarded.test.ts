@@ -1,10 +1,17 @@
+import { scrypt } from 'node:crypto';
+import { createSocket, type Socket as DatagramSocket } from 'node:dgram';
+import { readFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { promisify } from 'node:util';
+import { eventually } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { postGuarded } from './post-guarded.ts';
 
 const open: { server: Server; sockets: Set<Socket> }[] = [];
+const sockets: DatagramSocket[] = [];
 afterEach(async () => {
+  for (const socket of sockets.splice(0)) await new Promise<void>((resolve) => socket.close(resolve));
   for (const { server, sockets } of open.splice(0)) {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
@@ -22,6 +29,44 @@ const http = (listener: RequestListener) => port(createServer(listener));
 const tcp = (onConnection: (socket: Socket) => void) =>
   port(createTcpServer((socket) => onConnection(socket.on('error', () => socket.destroy()))));
 const says = (bytes: string) => tcp((socket) => socket.once('data', () => socket.write(bytes)));
+
+type Answers = Readonly<{ A?: readonly string[]; AAAA?: readonly string[] }>;
+
+function bytesOf(address: string): Buffer {
+  if (address.includes('.')) return Buffer.from(address.split('.').map(Number));
+  const whole = (group: string) => group.padStart(4, '0');
+  const hex = address.replaceAll(/[0-9a-f]+/g, whole).split('::');
+  const [before = '', after = ''] = hex.map((part) => part.replaceAll(':', ''));
+  return Buffer.from(before.padEnd(32 - after.length, '0') + after, 'hex');
+}
+
+/** A DNS server that has the same answers for every name, or never answers (RFC 1035 section 4.1). */
+async function dns(answers: Answers | 'silent'): Promise<Readonly<{ server: string; asked: string[] }>> {
+  const asked: string[] = [];
+  const socket = createSocket('udp4');
+  sockets.push(socket);
+  socket.on('message', (query, from) => {
+    const labels: string[] = [];
+    let at = 12;
+    for (let length = query.readUInt8(at); length > 0; length = query.readUInt8(at)) {
+      labels.push(query.toString('latin1', at + 1, at + 1 + length));
+      at += 1 + length;
+    }
+    const type = query.readUInt16BE(at + 1) === 28 ? 'AAAA' : 'A';
+    asked.push(`${type} ${labels.join('.')}`);
+    if (answers === 'silent') return;
+    const records = (answers[type] ?? []).map((address) => {
+      const bytes = bytesOf(address);
+      const head = Buffer.from([0xc0, 12, 0, type === 'AAAA' ? 28 : 1, 0, 1, 0, 0, 0, 0, 0, bytes.length]);
+      return Buffer.concat([head, bytes]);
+    });
+    const header = Buffer.from([0, 0, 0x81, 0x80, 0, 1, 0, records.length, 0, 0, 0, 0]);
+    query.copy(header, 0, 0, 2);
+    socket.send(Buffer.concat([header, query.subarray(12, at + 5), ...records]), from.port, from.address);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  return { server: `127.0.0.1:${socket.address().port}`, asked };
+}
 
 type Options = Partial<Parameters<typeof postGuarded>[0]>;
 const post = (url: string, options: Options = {}) =>
@@ -134,6 +179,83 @@ describe('an address inside', () => {
     });
     expect(await post(`${host}:${at}/`, { reach: 'public' })).toEqual({ failure: 'address_refused' });
     expect(connections).toBe(0);
+  });
+});
+
+describe('the name of a receiver', () => {
+  const named = async (dnsServers: string[], options: Options = {}) => {
+    let connections = 0;
+    const at = await http((_req, res) => {
+      connections += 1;
+      res.end();
+    });
+    const result = await post(`http://hooks.example.com:${at}/`, { dnsServers, ...options });
+    return { result, connections };
+  };
+
+  test('is asked of DNS servers, once for each family', async () => {
+    const { server, asked } = await dns({ A: ['127.0.0.1'] });
+    expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
+    expect(asked.toSorted()).toEqual(['A hooks.example.com', 'AAAA hooks.example.com']);
+  });
+
+  test('with an address inside leads to its other addresses alone', async () => {
+    const { server } = await dns({ A: ['10.0.0.1', '169.254.169.254', '127.0.0.1'], AAAA: ['fd00::1'] });
+    expect(await named([server])).toEqual({ result: { status: 200 }, connections: 1 });
+  });
+
+  test.each<[Answers]>([
+    [{ A: ['127.0.0.1'] }],
+    [{ AAAA: ['::1'] }],
+    [{ AAAA: ['::ffff:7f00:1'] }],
+    [{ A: ['10.0.0.1', '127.0.0.1'], AAAA: ['::1'] }],
+  ])('with %j alone gets no connection', async (answers) => {
+    const { server } = await dns(answers);
+    expect(await named([server], { reach: 'public' })).toEqual({
+      result: { failure: 'address_refused' },
+      connections: 0,
+    });
+  });
+
+  test('without an address is a failed connection', async () => {
+    const { server } = await dns({});
+    expect(await named([server])).toEqual({ result: { failure: 'connection_failed' }, connections: 0 });
+  });
+
+  test('that no DNS server answers for holds up no other work, and fails in time', async () => {
+    const { server, asked } = await dns('silent');
+    let ended = 0;
+    // More than libuv's pool has threads.
+    const attempts = Array.from({ length: 8 }, async (_, n) => {
+      const result = await post(`http://hooks-${n}.example.com/`, { dnsServers: [server], timeoutMs: 2_500 });
+      ended += 1;
+      return result;
+    });
+    await eventually(() => expect(asked).toHaveLength(16));
+    await Promise.all(Array.from({ length: 4 }, () => readFile(import.meta.filename)));
+    await promisify(scrypt)('password', 'salt', 32);
+    expect(ended).toBe(0);
+    expect(await Promise.all(attempts)).toEqual(Array.from({ length: 8 }, () => ({ failure: 'timeout' })));
+  });
+
+  test('is asked for within 2 s, and no longer than the attempt lasts', async () => {
+    const { server } = await dns('silent');
+    const tookMs = async (timeoutMs: number) => {
+      const begun = performance.now();
+      expect(await named([server], { timeoutMs })).toEqual({ result: { failure: 'timeout' }, connections: 0 });
+      return performance.now() - begun;
+    };
+    expect(await tookMs(60_000)).toBeLessThan(20_000);
+    expect(await tookMs(100)).toBeLessThan(1_900);
+  });
+
+  test('is not waited for when the process ends', async () => {
+    const { server, asked } = await dns('silent');
+    const stopping = new AbortController();
+    const attempt = named([server], { signal: stopping.signal, timeoutMs: 60_000 });
+    await eventually(() => expect(asked).toHaveLength(2));
+    stopping.abort();
+    await expect(attempt).rejects.toThrow('aborted');
   });
 });
 

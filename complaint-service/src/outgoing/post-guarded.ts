@@ -1,9 +1,10 @@
-import { type LookupAddress, lookup } from 'node:dns';
+import type { LookupAddress } from 'node:dns';
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 import { mayConnectTo, type WebhookReach } from '../domain/webhooks/addresses.ts';
 import type { PostFailure, PostResult } from '../domain/webhooks/post-result.ts';
+import { addressesOf } from './addresses-of.ts';
 
 export type GuardedPost = Readonly<{
   url: string;
@@ -12,21 +13,25 @@ export type GuardedPost = Readonly<{
   reach: WebhookReach;
   timeoutMs: number;
   signal: AbortSignal;
+  /** The DNS servers that are asked. By default, those of the machine. */
+  dnsServers?: readonly string[];
 }>;
 
 /**
- * Sends one POST to a URL that a tenant chose. The address is checked when it connects, after the lookup, so a name that
- * resolves elsewhere the next time is checked again. Redirects are not followed. Only the status is read: what an answer
- * says could otherwise carry the page of an internal service to the tenant.
+ * Sends one POST to a URL that a tenant chose. Each call looks the name up, judges its addresses and connects to those that
+ * it judged, so a name that resolves elsewhere the next time is judged again. Redirects are not followed. Only the status is
+ * read: what an answer says could otherwise carry the page of an internal service to the tenant.
  */
 export async function postGuarded(post: GuardedPost): Promise<PostResult> {
   const url = new URL(post.url);
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  // A literal address is never looked up.
-  if (isIP(host) !== 0 && !mayConnectTo(host, post.reach)) return { failure: 'address_refused' };
   const timeout = AbortSignal.timeout(post.timeoutMs);
+  const signal = AbortSignal.any([timeout, post.signal]);
   try {
-    return { status: await send(url, post, AbortSignal.any([timeout, post.signal])) };
+    const found = await addressesOf(host, { signal, servers: post.dnsServers });
+    const allowed = found.filter(({ address }) => mayConnectTo(address, post.reach));
+    if (allowed.length === 0) return { failure: 'address_refused' };
+    return { status: await send(url, allowed, post, signal) };
   } catch (error) {
     if (timeout.aborted) return { failure: 'timeout' };
     // The process stops: the attempt says nothing about the receiver.
@@ -35,14 +40,19 @@ export async function postGuarded(post: GuardedPost): Promise<PostResult> {
   }
 }
 
-function send(url: URL, { headers, body, reach }: GuardedPost, signal: AbortSignal): Promise<number> {
+function send(
+  url: URL,
+  addresses: readonly LookupAddress[],
+  { headers, body }: GuardedPost,
+  signal: AbortSignal,
+): Promise<number> {
   const request = url.protocol === 'https:' ? requestHttps : requestHttp;
   return new Promise((resolve, reject) => {
     const sent = request(url, {
       method: 'POST',
-      // A new connection each time: a pooled one would skip the check of the address.
+      // A new connection each time: a pooled one would go to an address of an earlier lookup.
       agent: false,
-      lookup: checkedLookup(reach),
+      lookup: answerWith(addresses),
       signal,
       maxHeaderSize: 16 * 1024,
       headers: { ...headers, 'content-length': body.length, 'user-agent': 'countersign-webhook', connection: 'close' },
@@ -61,22 +71,18 @@ function send(url: URL, { headers, body, reach }: GuardedPost, signal: AbortSign
   });
 }
 
-function checkedLookup(reach: WebhookReach): LookupFunction {
-  return (hostname, options, callback) => {
-    lookup(hostname, { ...options, all: true }, (error, found) => {
-      if (error !== null) return callback(error, '', 0);
-      const allowed = (found as readonly LookupAddress[]).filter(({ address }) => mayConnectTo(address, reach));
-      const [first] = allowed;
-      if (first === undefined) {
-        return callback(Object.assign(new Error('no public address'), { code: 'ADDRESS_REFUSED' }), '', 0);
-      }
-      return options.all === true ? callback(null, allowed) : callback(null, first.address, first.family);
-    });
+/** Answers the lookup of a connection with addresses that were judged. A literal address is connected to without one. */
+function answerWith(addresses: readonly LookupAddress[]): LookupFunction {
+  return (_hostname, options, callback) => {
+    const [first] = addresses;
+    if (options.all === true) callback(null, [...addresses]);
+    else callback(null, first?.address ?? '', first?.family);
   };
 }
 
 function failureOf({ code = '' }: NodeJS.ErrnoException): PostFailure {
-  if (code === 'ADDRESS_REFUSED') return 'address_refused';
+  // Of a DNS server.
+  if (code === 'ETIMEOUT') return 'timeout';
   if (code.startsWith('HPE_')) return 'bad_answer';
   if (
     code.startsWith('ERR_TLS') ||

@@ -4,7 +4,8 @@ import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Si
 import type { OwnAnswer } from './stages/resource-metadata.ts';
 
 /**
- * One function per stage. Each takes the result of the previous one and returns the next type, or throws an `AppError`.
+ * One function per stage, from the file of its name in `stages/`; `snapshot/pipelines.ts` builds them. Each takes the
+ * result of the previous one and returns the next type, or throws an `AppError`.
  */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;

@@ -16,7 +16,7 @@ export class GatewayResponse extends FlatHeadResponse {
   refusal: AppError | undefined = undefined;
   record: RequestRecord | undefined = undefined;
   /** Called once the response is sent, or its connection is closed. */
-  ended: ((response: GatewayResponse) => void) | undefined = undefined;
+  whenClosed: ((response: GatewayResponse) => void) | undefined = undefined;
 }
 
 /** A listener passes each request to one of these. */
@@ -89,7 +89,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
     }
   }
 
-  function ended(response: GatewayResponse): void {
+  function responseClosed(response: GatewayResponse): void {
     const record = response.record as RequestRecord;
     inFlight.end(record);
     // Node's default status is 200, but a client that left early got no response.
@@ -103,7 +103,8 @@ export function createHandlers(options: HandlerOptions): Handlers {
       const record = recordOf(request);
       inFlight.begin(record);
       response.record = record;
-      response.ended = ended;
+      response.whenClosed = responseClosed;
+      // The app passes everything but the gateway's own endpoints to `proxy`, before its router.
       if (refusal === undefined) app(request, response);
       else respond.http(refusal, record, request, response);
     },

@@ -92,7 +92,7 @@ export function createListener(serving: Serving, options: ListenerOptions = {}):
       return;
     }
     unanswered.push(response);
-    response.on('close', onClose);
+    response.on('close', responseClosed);
     response.refusal = refusalForLine(lines.problemOf(request)) ?? refusal;
     queue.add(response);
   }
@@ -166,8 +166,8 @@ export function createListener(serving: Serving, options: ListenerOptions = {}):
 }
 
 /** The one hook of a response: it is sent, or its connection is closed. */
-function onClose(this: GatewayResponse): void {
-  this.ended?.(this);
+function responseClosed(this: GatewayResponse): void {
+  this.whenClosed?.(this);
   const connection = connectionOf(this.req.socket) as InboundConnection;
   const { unanswered, queue } = connection;
   unanswered.splice(unanswered.indexOf(this), 1);

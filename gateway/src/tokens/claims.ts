@@ -1,6 +1,5 @@
 import { type Actor, type IdentityContext, idPattern } from '@countersign/identity';
-import { type Scalar, toleranceMs } from '../config/config.ts';
-import { AppError } from '../errors.ts';
+import type { Scalar } from '../config/config.ts';
 
 type CommonClaims = Readonly<{
   issuer: string;
@@ -53,15 +52,6 @@ export type Claims = PersonClaims | MachineClaims;
 
 /** A subject or token id: visible ASCII characters. */
 export const visibleText = /^[\x21-\x7e]{1,256}$/;
-
-/**
- * Checks the expiry, with tolerance. Call it on every use of a token, cached ones too.
- *
- * @throws AppError `token_expired`.
- */
-export function assertUnexpired(claims: Pick<Claims, 'expiresAtSec'>, nowMs: number): void {
-  if (nowMs >= claims.expiresAtSec * 1000 + toleranceMs) throw new AppError('token_expired');
-}
 
 /**
  * What services learn of a token besides its user or machine.

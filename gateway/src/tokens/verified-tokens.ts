@@ -1,10 +1,10 @@
 import type { PreparedIdentity } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import { LRUCache } from 'lru-cache';
-import type { Issuer } from '../config/config.ts';
+import { type Issuer, toleranceMs } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Revocations } from '../revocations/revocations.ts';
-import { assertUnexpired, type Claims } from './claims.ts';
+import type { Claims } from './claims.ts';
 import { createRefusedTokens, rememberedRefusal } from './refused-tokens.ts';
 import type { TokenOutcomes } from './token-outcomes.ts';
 
@@ -55,13 +55,13 @@ export type VerifiedToken = Readonly<{
 };
 
 /**
- * Checks expiry and revocation. Call it on every use of a token: from the cache, before signing (the user may log out
+ * Checks expiry, with tolerance, and revocation. Call it on every use of a token: from the cache, before signing (the user may log out
  * while a slow body arrives), and while a connection stays open.
  *
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
 export function assertStillValid(token: TokenStatus, nowMs: number): void {
-  assertUnexpired(token.claims, nowMs);
+  if (nowMs >= token.claims.expiresAtSec * 1000 + toleranceMs) throw new AppError('token_expired');
   assertUnrevoked(token, nowMs);
 }
 

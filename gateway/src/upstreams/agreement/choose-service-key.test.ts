@@ -9,7 +9,7 @@ import { type CapturingLogger, capturingLogger, eventually, testAuthority } from
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AppError } from '../../errors.ts';
 import { createSocketOpener } from '../http-client/open-socket.ts';
-import { openTlsFiles, type TlsFiles } from '../pool/connector.ts';
+import { openTlsFiles, type TlsFiles } from '../pool/upstream-tls-files.ts';
 import { createUpstreamAgreement, type UpstreamAgreement } from './choose-service-key.ts';
 
 const setOf = (...jwks: readonly object[]): RequestListener => {

@@ -5,9 +5,9 @@ import { noSignatures, type SignatureCounts } from '../../keys/signing-keys.ts';
 import { createUpstreamAgreement, type UpstreamAgreement } from '../agreement/choose-service-key.ts';
 import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
-import { openTlsFiles, type TlsFiles } from './connector.ts';
 import { createRetryBudget, type RetryBudget } from './retry.ts';
 import { openTarget, type Target } from './target.ts';
+import { openTlsFiles, type TlsFiles } from './upstream-tls-files.ts';
 
 /** An upstream at run time: its targets, their connections and its statistics. */
 export type OpenUpstream = Readonly<{

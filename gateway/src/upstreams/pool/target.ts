@@ -3,10 +3,10 @@ import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 import { ConnectionPool } from '../http-client/connection-pool.ts';
 import { createSocketOpener, type SocketOpener } from '../http-client/open-socket.ts';
-import type { TlsFiles } from './connector.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
 import { createStalledResponses, type StalledResponses } from './open-connections.ts';
 import { createTargetHealth, type TargetHealth } from './target-health.ts';
+import type { TlsFiles } from './upstream-tls-files.ts';
 
 /** The last failure, for operators. */
 export type LastError = Readonly<{ code: string; atMs: number }>;

@@ -23,7 +23,7 @@ import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
 import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
-import { readResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
+import { filterResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
 import type { UpstreamRequest } from '../../../gateway/src/upstreams/http-client/upstream-exchange.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
@@ -97,7 +97,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       ),
     signAgain,
     responseHeaders: (signed) => [
-      ...readResponseHead(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
+      ...filterResponseHead(200, serviceHeaders, signed, service.targets[0] ?? '').passing,
       'x-request-id',
       signed.record.requestId,
     ],

@@ -10,7 +10,7 @@ import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/o
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
-import { readResponseHead } from './response-headers.ts';
+import { filterResponseHead } from './response-headers.ts';
 import { ResponseWriter } from './response-writer.ts';
 
 /** Hears of its attempts. Exactly one of `failed` and `done` is called. `responded` comes before `done`. */
@@ -42,7 +42,7 @@ export class Attempt implements ResponseHandler {
   readonly #target: Target;
   readonly #counts: TargetCounts;
   /** Undefined until the request is passed to the pool. */
-  #exchange: UpstreamExchange | undefined;
+  #upstreamExchange: UpstreamExchange | undefined;
   #isSettled = false;
   #startedAt = 0;
   #sentAt = 0;
@@ -87,7 +87,7 @@ export class Attempt implements ResponseHandler {
     if (target.isBusy()) this.#leaveQueue = target.freeConnections();
     const { method, target: path, headers, signedFrom, body } = this.#outbound;
     const isStream = body === 'stream';
-    this.#exchange = target.pool.send(
+    this.#upstreamExchange = target.pool.send(
       {
         method,
         path,
@@ -129,13 +129,13 @@ export class Attempt implements ResponseHandler {
   }
 
   #progress(): ExchangeProgress {
-    return this.#exchange?.progress ?? 'unsent';
+    return this.#upstreamExchange?.progress ?? 'unsent';
   }
 
   /** Ends the attempt, even if it is still waiting for a connection. */
   #stop(reason: AppError): void {
-    if (this.#exchange === undefined) this.#fail(reason);
-    else this.#exchange.abort(reason);
+    if (this.#upstreamExchange === undefined) this.#fail(reason);
+    else this.#upstreamExchange.abort(reason);
   }
 
   onSent(): void {
@@ -151,7 +151,7 @@ export class Attempt implements ResponseHandler {
     this.#counts.answered();
     this.#owner.responded(this.#target);
     record.upstreamMs = performance.now() - this.#sentAt;
-    const { passing, lifetime, contentLength } = readResponseHead(status, rawHeaders, signed, this.#target.origin);
+    const { passing, lifetime, contentLength } = filterResponseHead(status, rawHeaders, signed, this.#target.origin);
     if (lifetime === 'endless' && !this.#counts.takeStream()) throw this.#overloaded();
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
@@ -188,7 +188,7 @@ export class Attempt implements ResponseHandler {
   #bodyWriter(): ResponseWriter {
     this.#writer ??= new ResponseWriter(this.#response, this.#signed.route.upstream, () => {
       this.#clearStall?.();
-      this.#exchange?.resume();
+      this.#upstreamExchange?.resume();
     });
     return this.#writer;
   }

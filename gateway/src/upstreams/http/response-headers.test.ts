@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { exampleRoute } from '../../../test/kit/example-route.ts';
 import { RequestRecord } from '../../exchange.ts';
-import { responseHeaders } from './response-headers.ts';
+import { filterHeaders } from './response-headers.ts';
 
 test.each([
   ['endless', ['content-type', 'text/event-stream']],
@@ -18,5 +18,5 @@ test.each([
 ])('a response is %s with %j', (lifetime, headers) => {
   const client = { address: '192.0.2.1', protocol: 'http', host: 'gateway.test', origin: undefined } as const;
   const record = new RequestRecord('id', 'GET', '/', 0);
-  expect(responseHeaders(headers, { route: exampleRoute({ path: '/' }), client, record }).lifetime).toBe(lifetime);
+  expect(filterHeaders(headers, { route: exampleRoute({ path: '/' }), client, record }).lifetime).toBe(lifetime);
 });

@@ -84,7 +84,7 @@ function classify(lower: string, folded: string): ResponseDisposition {
  *
  * @param raw Alternating names and values, as received.
  */
-export function responseHeaders(
+export function filterHeaders(
   raw: readonly string[],
   { route, client, record }: Pick<Signed, 'route' | 'client' | 'record'>,
 ): ResponseHeaders {
@@ -148,19 +148,19 @@ export function responseHeaders(
 }
 
 /**
- * Reads the head of an HTTP response.
+ * Filters the head of an HTTP response for the client, and refuses one that must not reach it.
  *
  * @param raw Alternating names and values, as received.
  * @param target The origin that responded.
  * @throws AppError `identity_refused`, `identity_unavailable`, `upstream_invalid_response`.
  */
-export function readResponseHead(
+export function filterResponseHead(
   status: number,
   raw: readonly string[],
   signed: Signed,
   target: string,
 ): ResponseHeaders {
-  const headers = responseHeaders(raw, signed);
+  const headers = filterHeaders(raw, signed);
   const { passing, transferEncoding } = headers;
   if (status === 401 || status === 503) {
     const refusal = refusedIdentity(status, headers, { upstream: signed.route.upstream.name, target });

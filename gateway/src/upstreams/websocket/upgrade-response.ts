@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
 import { chosenSubprotocol } from '../../http/subprotocols.ts';
-import { dropLength, refusedIdentity, responseHeaders } from '../http/response-headers.ts';
+import { dropLength, filterHeaders, refusedIdentity } from '../http/response-headers.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { Target } from '../pool/target.ts';
 
@@ -43,7 +43,7 @@ export function handleUpgradeResponse(
     handlers.onResponse();
     socket.off('close', giveUp);
     record.upstreamMs = performance.now() - sentAt;
-    const headers = responseHeaders(response.rawHeaders, signed);
+    const headers = filterHeaders(response.rawHeaders, signed);
     const { passing } = headers;
     if (response.statusCode === 101 || response.statusCode === 204) dropLength(passing);
     response.headers = headerObject([...passing, 'x-request-id', record.requestId]);

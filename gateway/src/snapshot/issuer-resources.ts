@@ -9,8 +9,8 @@ import { openIssuerKeyFile } from '../keys/issuer-key-set.ts';
 import type { KeyFor } from '../keys/signing-keys.ts';
 import { followRevocations, type RevocationFeed } from '../revocations/feed.ts';
 import { createRevocations, type Revocations } from '../revocations/revocations.ts';
-import { createRevocationSource } from '../upstreams/http/revocation-source.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
+import { createRevocationSource } from '../upstreams/revocation-source.ts';
 
 /** The configuration of an issuer's key set. */
 export type IssuerKeysConfig = Pick<Issuer, 'issuer' | 'jwks' | 'discovery' | 'algorithms'>;

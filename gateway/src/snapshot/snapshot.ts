@@ -11,7 +11,7 @@ import { createHandlers, createInFlight, type Handlers, type Serving } from '../
 import { createMountedHandler } from '../server/mounted-handler.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
-import { createForwardHttp } from '../upstreams/http/forward-http.ts';
+import { createForwardHttp } from '../upstreams/forward/forward-http.ts';
 import type { Admission } from '../upstreams/pool/open-connections.ts';
 import { type OpenUpstreams, upstreamsOf } from '../upstreams/pool/open-upstream.ts';
 import { createForwardUpgrade } from '../upstreams/websocket/forward-upgrade.ts';

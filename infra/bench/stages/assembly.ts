@@ -22,8 +22,8 @@ import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
-import { createForwardHttp } from '../../../gateway/src/upstreams/http/forward-http.ts';
-import { filterResponseHead } from '../../../gateway/src/upstreams/http/response-headers.ts';
+import { createForwardHttp } from '../../../gateway/src/upstreams/forward/forward-http.ts';
+import { filterResponseHead } from '../../../gateway/src/upstreams/forward/response-headers.ts';
 import type { UpstreamRequest } from '../../../gateway/src/upstreams/http-client/upstream-exchange.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
 import { chosenSubprotocol } from '../../http/subprotocols.ts';
-import { dropLength, filterHeaders, refusedIdentity } from '../http/response-headers.ts';
+import { dropLength, filterHeaders, refusedIdentity } from '../forward/response-headers.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { Target } from '../pool/target.ts';
 

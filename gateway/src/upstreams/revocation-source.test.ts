@@ -4,8 +4,8 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { silentLogger } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
-import { exampleConfig } from '../../../test/kit/example-config.ts';
-import { openUpstream } from '../pool/open-upstream.ts';
+import { exampleConfig } from '../../test/kit/example-config.ts';
+import { openUpstream } from './pool/open-upstream.ts';
 import { createRevocationSource } from './revocation-source.ts';
 
 const drip: RequestListener = (_req, res) => {

@@ -1,12 +1,12 @@
 import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
-import type { Upstream } from '../../config/config.ts';
-import { AppError } from '../../errors.ts';
-import type { KeyFor } from '../../keys/signing-keys.ts';
-import type { FeedRequest } from '../../revocations/feed.ts';
-import { type RevocationPage, readRevocationPage } from '../../revocations/page.ts';
-import { get, headerOf } from '../http-client/get.ts';
-import type { OpenUpstream } from '../pool/open-upstream.ts';
-import type { Target } from '../pool/target.ts';
+import type { Upstream } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import type { KeyFor } from '../keys/signing-keys.ts';
+import type { FeedRequest } from '../revocations/feed.ts';
+import { type RevocationPage, readRevocationPage } from '../revocations/page.ts';
+import { get, headerOf } from './http-client/get.ts';
+import type { OpenUpstream } from './pool/open-upstream.ts';
+import type { Target } from './pool/target.ts';
 
 export type RevocationSourceOptions = Readonly<{
   /** The feed, at one of the upstream's targets. */

@@ -27,7 +27,8 @@ export class ConnectionPool implements ConnectionOwner {
   readonly #connections = new Set<Connection>();
   /** The last one was used last. */
   readonly #idle: Connection[] = [];
-  readonly #resting = new Set<Connection>();
+  /** Not ready yet: a faulty service may still send a body that must not come. */
+  readonly #settling = new Set<Connection>();
   readonly #queue: UpstreamExchange[] = [];
   #assigned: Connection[] = [];
   #isClosing = false;
@@ -73,7 +74,7 @@ export class ConnectionPool implements ConnectionOwner {
   /** Closes idle connections now, and others after their exchanges. Queued requests are still sent. */
   close(): Promise<void> {
     this.#isClosing = true;
-    for (const connection of [...this.#idle, ...this.#resting]) connection.close();
+    for (const connection of [...this.#idle, ...this.#settling]) connection.close();
     return new Promise((resolve) => {
       const before = this.#onClosed;
       this.#onClosed = () => {
@@ -93,21 +94,21 @@ export class ConnectionPool implements ConnectionOwner {
   }
 
   connectionReady(connection: Connection): void {
-    this.#resting.delete(connection);
+    this.#settling.delete(connection);
     const next = connection.mayBeReused() ? this.#nextQueued() : undefined;
     if (next !== undefined) this.#assign(connection, next);
     else if (this.#isClosing || !connection.mayBeReused()) connection.close();
     else this.#idle.push(connection);
   }
 
-  connectionResting(connection: Connection): void {
+  connectionSettling(connection: Connection): void {
     if (this.#isClosing || this.#queue.length > 0) connection.close();
-    else this.#resting.add(connection);
+    else this.#settling.add(connection);
   }
 
   connectionClosed(connection: Connection, unsent: UpstreamExchange | undefined): void {
     this.#connections.delete(connection);
-    this.#resting.delete(connection);
+    this.#settling.delete(connection);
     const at = this.#idle.lastIndexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
     const next = unsent ?? this.#nextQueued();
@@ -117,7 +118,7 @@ export class ConnectionPool implements ConnectionOwner {
 
   #place(exchange: UpstreamExchange): void {
     const idle = this.#takeIdle();
-    if (idle === undefined && this.#connections.size >= this.#options.maxConnections) this.#closeOneResting();
+    if (idle === undefined && this.#connections.size >= this.#options.maxConnections) this.#closeOneSettling();
     if (idle !== undefined) this.#assign(idle, exchange);
     else if (this.#connections.size < this.#options.maxConnections) this.#open(exchange);
     else {
@@ -126,8 +127,8 @@ export class ConnectionPool implements ConnectionOwner {
     }
   }
 
-  #closeOneResting(): void {
-    for (const connection of this.#resting) {
+  #closeOneSettling(): void {
+    for (const connection of this.#settling) {
       connection.close();
       return;
     }

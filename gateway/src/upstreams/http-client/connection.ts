@@ -13,18 +13,19 @@ export interface ConnectionOwner {
   readonly timeouts: ConnectionTimeouts;
   /** The connection can carry a request. */
   connectionReady(connection: Connection): void;
-  /** The connection will be ready later. It may be closed instead. */
-  connectionResting(connection: Connection): void;
+  /** The connection will be ready after `settleMs`. It may be closed instead. */
+  connectionSettling(connection: Connection): void;
   /** The last call. @param unsent An exchange that needs another connection. */
   connectionClosed(connection: Connection, unsent: UpstreamExchange | undefined): void;
 }
 
-type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'resting' | 'closed';
+type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'settling' | 'closed';
 
 // A request that is not written by then was answered early.
 const maxFlushTurns = 3;
-// A faulty service that sends a body after HEAD or 304 sends it at once. It would be read as the next response.
-const restMs = 1_000;
+// How long a connection is watched after HEAD or 304. A faulty service sends a body at once, and it would be read as the
+// next response.
+const settleMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
 
 /** One connection to a service. It carries one exchange at a time, and never one after an unclear end of another. */
@@ -115,7 +116,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (this.#phase === 'head') this.abort(new ExchangeError('UPSTREAM_HEAD_TIMEOUT', 'no response head in time'));
     else if (this.#phase === 'body') this.abort(new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no response data in time'));
     else if (this.#phase === 'idle') this.close();
-    else if (this.#phase === 'resting') this.#becomeIdle();
+    else if (this.#phase === 'settling') this.#becomeIdle();
   }
 
   socketConnected(): void {
@@ -229,7 +230,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
       this.#phase = 'flushing';
       if (turnsLeft === 0) this.close();
       else setImmediate(() => this.#awaitFlush(turnsLeft - 1));
-    } else if (this.#parser.framing.mayBeFollowed) this.#rest();
+    } else if (this.#parser.framing.mayBeFollowed) this.#settle();
     else this.#becomeIdle();
   }
 
@@ -241,10 +242,10 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     this.#owner.connectionReady(this);
   }
 
-  #rest(): void {
-    this.#phase = 'resting';
-    this.#deadlineMs = this.#owner.clock.after(restMs);
-    this.#owner.connectionResting(this);
+  #settle(): void {
+    this.#phase = 'settling';
+    this.#deadlineMs = this.#owner.clock.after(settleMs);
+    this.#owner.connectionSettling(this);
   }
 
   /** Closes a connection on which nothing of the assigned request was sent. */

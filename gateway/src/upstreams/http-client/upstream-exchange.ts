@@ -31,7 +31,10 @@ export interface Carrier {
   resume(): void;
 }
 
-/** One request and its response. */
+/**
+ * One request and its response on the service's side; the client's side is `Exchange` in exchange.ts. This file also
+ * writes the request (`requestHead`, `writeRequest`). `response-head.ts` and `response-parser.ts` read the response.
+ */
 export class UpstreamExchange {
   readonly request: UpstreamRequest;
   readonly handler: ResponseHandler;

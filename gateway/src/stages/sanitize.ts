@@ -3,8 +3,8 @@ import { foldHeaderName } from '@countersign/identity';
 import type { GatewayConfig, Network } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from '../exchange.ts';
+import { plainAddress } from '../http/ip-address.ts';
 import { readSubprotocols, type Upgrade } from '../http/subprotocols.ts';
-import { plainAddress } from '../limits/address-key.ts';
 import { createHeaderClassifier, type InboundHeaders, namedByConnection, sortHeaders } from './inbound-headers.ts';
 
 const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;

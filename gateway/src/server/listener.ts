@@ -29,6 +29,9 @@ export type ListenerOptions = Readonly<{
   times?: ListenerTimes | undefined;
 }>;
 
+/** A request that may have to wait for others. */
+type Turn = Readonly<{ req: IncomingMessage }>;
+
 /** An upgrade that waits for the responses before it. */
 type UpgradeTurn = Turn & Readonly<{ upgrade: () => void }>;
 
@@ -181,9 +184,6 @@ const destroyOnError = (socket: Duplex) => void socket.on('error', () => socket.
 
 /** The parser counts no spaces around values, so it accepts such a head. */
 const longHead = () => Object.assign(new Error('The head of a request is too long.'), { code: 'HPE_HEADER_OVERFLOW' });
-
-/** A request that may have to wait for others. */
-type Turn = Readonly<{ req: IncomingMessage }>;
 
 const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import type { GatewayConfig, PolicyTest } from './config.ts';
 import { readConfigFile } from './files.ts';
 import { resolveTest } from './resolve.ts';
+import { withCrossChecks } from './schema/cross-checks.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';
-import { withRules } from './schema/rules.ts';
 import { schema, wellFormed } from './schema/schema.ts';
 import { readYaml } from './yaml/yaml.ts';
 
@@ -26,7 +26,7 @@ export function loadTests(file: string, env: Environment, config: GatewayConfig)
     issuers: new Set(config.issuers.flatMap(({ issuer, name }) => [issuer, name])),
   };
   const source = readYaml(readConfigFile(file), env);
-  const parsed = withRules(fileSchema, (tests, _isMalformed, refuse) =>
+  const parsed = withCrossChecks(fileSchema, (tests, _isMalformed, refuse) =>
     checkTests(wellFormed(tests).tests, known, refuse),
   ).safeParse(source.value);
   const problems = problemsIn(file, source, parsed.error, fileSchema);

@@ -5,21 +5,21 @@ import type { GatewayConfig } from './config.ts';
 import { hashOf, readConfigFile } from './files.ts';
 import { redactedConfig } from './redacted-config.ts';
 import { resolveConfig } from './resolve.ts';
+import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
 import { checkDpop } from './schema/dpop.ts';
-import { checkIssuers } from './schema/issuers/issuer-rules.ts';
+import { checkIssuers } from './schema/issuers/issuer-checks.ts';
 import {
   checkDiscoveredHosts,
   checkIssuerKeyFiles,
   checkIssuerUrls,
   checkRevocationFeeds,
-} from './schema/issuers/issuer-url-rules.ts';
+} from './schema/issuers/issuer-url-checks.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
 import { checkListeners, checkStartSettings, type StartSettings } from './schema/listeners.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';
-import { checkRedisForWorkers } from './schema/redis-rule.ts';
-import { checkRoutes } from './schema/route-rules.ts';
-import { type Rules, withRules } from './schema/rules.ts';
+import { checkRedisForWorkers } from './schema/redis-check.ts';
+import { checkRoutes } from './schema/route-checks.ts';
 import { type Document, schema, wellFormed } from './schema/schema.ts';
 import {
   checkAgreedInFips,
@@ -59,8 +59,8 @@ type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
 export function parseConfig(text: string, { file, env, ...context }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
-  const { check, read } = rulesFor(source, dirname(absolute), context);
-  const parsed = withRules(schema, check).safeParse(source.value);
+  const { check, read } = crossChecksFor(source, dirname(absolute), context);
+  const parsed = withCrossChecks(schema, check).safeParse(source.value);
   const problems = problemsIn(file, source, parsed.error);
   const { secrets, certificate } = read;
   if (problems.length > 0 || !parsed.success || secrets === undefined || certificate === undefined) {
@@ -85,14 +85,14 @@ function namesOfIssuers(issuers: readonly IssuerPieces[]): ReadonlySet<string | 
 
 type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 
-/** @returns All rules of a file. They put the content of the files that it names into `read`. */
-function rulesFor(
+/** @returns All cross-checks of a file. They put the content of the files that it names into `read`. */
+function crossChecksFor(
   source: Source,
   directory: string,
   { running, workers = 1, isFips = getFips() === 1 }: LoadContext,
-): Readonly<{ check: Rules<Document>; read: FilesRead }> {
+): Readonly<{ check: CrossChecks<Document>; read: FilesRead }> {
   const read: FilesRead = {};
-  const check: Rules<Document> = (document, isMalformed, refuse) => {
+  const check: CrossChecks<Document> = (document, isMalformed, refuse) => {
     const file = wellFormed(document);
     const { listen, issuers, upstreams, routes } = file;
     // A malformed map could contain every name.

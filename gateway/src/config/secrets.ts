@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { DpopNonceSettings, UpstreamIdentity } from './config.ts';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
+import type { Pieces, Refuse } from './schema/cross-checks.ts';
 import type { DpopPart } from './schema/dpop.ts';
-import type { Pieces, Refuse } from './schema/rules.ts';
 import type { UpstreamPart } from './schema/upstreams.ts';
 import type { Path, Source } from './yaml/source.ts';
 

@@ -4,8 +4,8 @@ import { createSecureContext } from 'node:tls';
 import { StartupError } from '@countersign/service-kit';
 import type { Certificate, UpstreamTls } from './config.ts';
 import { type FileRead, hashOf, readNamedFile, whyUnreadable } from './files.ts';
+import type { Refuse } from './schema/cross-checks.ts';
 import type { ListenPieces } from './schema/listeners.ts';
-import type { Refuse } from './schema/rules.ts';
 
 /** As `tls.connect` takes it. */
 export type TlsMaterial = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;

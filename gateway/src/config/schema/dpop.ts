@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { Pieces, Refuse } from './cross-checks.ts';
 import type { RoutePart } from './routes.ts';
-import type { Pieces, Refuse } from './rules.ts';
 import { filePath, seconds, text } from './values/scalars.ts';
 
 /** Additional checks of DPoP proofs. Those of RFC 9449 section 4.3 always apply. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import type { Address, GatewayConfig } from '../config.ts';
-import type { IsMalformed, Pieces, Refuse } from './rules.ts';
+import type { IsMalformed, Pieces, Refuse } from './cross-checks.ts';
 import { address, filePath } from './values/scalars.ts';
 import { isLoopback, isLoopbackHost } from './values/urls.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { actor, claimValues } from './allow.ts';
+import type { Pieces, Refuse } from './cross-checks.ts';
 import { method } from './routes.ts';
-import type { Pieces, Refuse } from './rules.ts';
 import { id, name, partyName, role, scopeName, text, unique, wholeNumber } from './values/scalars.ts';
 
 export const testCase = z.strictObject({

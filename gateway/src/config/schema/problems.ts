@@ -2,8 +2,8 @@ import type { z } from 'zod';
 import type { FileProblem, Path, Source } from '../yaml/source.ts';
 import { printable } from '../yaml/syntax.ts';
 import { closest } from './closest.ts';
+import type { CheckParams } from './cross-checks.ts';
 import { type JsonSchema, jsonSchema, schemasAt } from './json-schema.ts';
-import type { RuleParams } from './rules.ts';
 import { schema } from './schema.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -104,7 +104,7 @@ function findingsOfIssue(issue: Issue, raw: unknown, root: JsonSchema): readonly
   switch (issue.code) {
     case 'custom':
       if (issue.params === undefined) break;
-      return [{ path, message: issue.message, ...(issue.params as RuleParams).rule }];
+      return [{ path, message: issue.message, ...(issue.params as CheckParams).conflict }];
     case 'unrecognized_keys':
       return issue.keys.map((key) => ({ path, key, ...unknownKey(key, schemasAt(root, path)) }));
     case 'invalid_key':

@@ -1,11 +1,11 @@
 import { foldHeaderName, isReservedHeader } from '@countersign/identity';
 import { z } from 'zod';
+import type { Pieces } from './cross-checks.ts';
 import { dpop } from './dpop.ts';
 import { type IssuerPart, issuer } from './issuers/issuers.ts';
 import { listen } from './listeners.ts';
 import { type TestPart, testCase } from './policy-tests.ts';
 import { type RoutePart, route } from './routes.ts';
-import type { Pieces } from './rules.ts';
 import { type UpstreamPart, upstream } from './upstreams.ts';
 import { network } from './values/networks.ts';
 import { filePath, headerName, name, scopeName, seconds, unique, wholeNumber } from './values/scalars.ts';
@@ -126,7 +126,7 @@ export type WellFormed = Readonly<{
 }> &
   Pieces<Pick<Document, 'admin' | 'dpop' | 'insecureTransport' | 'publicOrigins' | 'redis'>>;
 
-/** @param file From {@link withRules}: a malformed piece is undefined, whatever the type says. */
+/** @param file From {@link withCrossChecks}: a malformed piece is undefined, whatever the type says. */
 export function wellFormed(file: Pieces<Document>): WellFormed {
   return {
     ...file,

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { readTlsFiles, resolveTls, UnusableTlsFile } from '../tls-files.ts';
 import type { Path } from '../yaml/source.ts';
+import type { Pieces, Refuse } from './cross-checks.ts';
 import { type ListenPieces, ownListenerAt } from './listeners.ts';
-import type { Pieces, Refuse } from './rules.ts';
 import { duration, filePath, hostName, pathOnly, size, text, unique, wholeNumber } from './values/scalars.ts';
 import { isPlainHttp, plainHttp, targetOrigin } from './values/urls.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Conditions, providers, signingAlgorithms, tokenTypes, type ValueSource } from '../../issuer.ts';
-import type { Pieces } from '../rules.ts';
+import type { Pieces } from '../cross-checks.ts';
 import { claimName, duration, id, name, role, seconds, text, unique } from '../values/scalars.ts';
 import { isList, isMap, isText, oneShape } from '../values/shapes.ts';
 import { calledUrl, issuerIdentifier, keySource } from '../values/urls.ts';

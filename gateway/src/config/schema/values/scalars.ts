@@ -10,7 +10,7 @@ const durationText = /^(\d{1,9})(ms|s|m|h|d)$/;
 const sizeText = /^(\d{1,9})(B|KiB|MiB|GiB)$/;
 
 /**
- * A whole number between two bounds. `z.int` aborts the parse of the whole file, and then zod skips even the rules that always run.
+ * A whole number between two bounds. `z.int` aborts the parse of the whole file, and then zod skips even the cross-checks that always run.
  */
 export function wholeNumber(min: number, max: number) {
   return z

@@ -1,5 +1,5 @@
+import type { Pieces, Refuse } from './cross-checks.ts';
 import type { RoutePart } from './routes.ts';
-import type { Pieces, Refuse } from './rules.ts';
 
 type Sharing = Readonly<{
   routes: readonly Pieces<RoutePart>[];

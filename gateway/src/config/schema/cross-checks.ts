@@ -15,29 +15,29 @@ export type Conflict = Readonly<{ other?: Path; absent?: string }>;
 export type Refuse = (path: Path, message: string, conflict?: Conflict) => void;
 
 /** The malformed keys of `file` are undefined, whatever its type says. */
-export type Rules<File> = (file: File, isMalformed: IsMalformed, refuse: Refuse) => void;
+export type CrossChecks<File> = (file: File, isMalformed: IsMalformed, refuse: Refuse) => void;
 
-/** Marks the problems of rules among zod's own: their messages are complete. */
-export type RuleParams = Readonly<{ rule: Conflict }>;
+/** Marks the problems of cross-checks among zod's own: their messages are complete. */
+export type CheckParams = Readonly<{ conflict: Conflict }>;
 
 /**
- * Adds rules that compare several values of the file.
+ * Adds checks that compare several values of the file.
  *
- * Without `when`, zod skips the refinements of a malformed object, and the file would show its problems in two rounds. So the rules
+ * Without `when`, zod skips the refinements of a malformed object, and the file would show its problems in two rounds. So the checks
  * always run, and the malformed pieces are removed first.
  */
-export function withRules<Shape extends z.ZodObject>(shape: Shape, rules: Rules<z.output<Shape>>): Shape {
+export function withCrossChecks<Shape extends z.ZodObject>(shape: Shape, checks: CrossChecks<z.output<Shape>>): Shape {
   return shape.superRefine(
     (file, context) => {
       const malformed = context.issues.flatMap(malformedPaths).map(pieceOf);
       const known = new Set(malformed.map(keyOf));
       // zod has built these objects itself, so the input stays as it is.
       for (const path of malformed) remove(file, path);
-      rules(
+      checks(
         file,
         (...path) => known.has(keyOf(path)),
-        (path, message, rule = {}) =>
-          context.addIssue({ code: 'custom', path: [...path], message, params: { rule } satisfies RuleParams }),
+        (path, message, conflict = {}) =>
+          context.addIssue({ code: 'custom', path: [...path], message, params: { conflict } satisfies CheckParams }),
       );
     },
     { when: ({ value }) => isRecord(value) && !Array.isArray(value) },

@@ -1,6 +1,6 @@
 import type { Issuer, ValueSource } from '../../issuer.ts';
 import type { Path } from '../../yaml/source.ts';
-import type { Refuse } from '../rules.ts';
+import type { Refuse } from '../cross-checks.ts';
 import type { IssuerPieces } from './issuers.ts';
 
 /** The tenants that an issuer can name: a list, or everything under a prefix. Undefined: any. */

@@ -1,10 +1,10 @@
 import { presets } from '../../presets/index.ts';
 import { isDiscovered, isStrict, mayLackAudience, resolveIssuers, typesOf } from '../../resolve-issuer.ts';
-import type { IsMalformed, Refuse } from '../rules.ts';
-import { checkIssuerClaims, proves, requireProof } from './issuer-claim-rules.ts';
+import type { IsMalformed, Refuse } from '../cross-checks.ts';
+import { checkIssuerClaims, proves, requireProof } from './issuer-claim-checks.ts';
 import { overlaps, variablesIn } from './issuer-templates.ts';
 import type { IssuerPart, IssuerPieces } from './issuers.ts';
-import { checkTenants } from './tenant-rules.ts';
+import { checkTenants } from './tenant-checks.ts';
 
 const nothingKept = { scopes: new Set<string>(), claims: [] };
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { whyNoIssuerKeys } from '../../issuer-key-file.ts';
 import { algorithmsOf, isDiscovered } from '../../resolve-issuer.ts';
-import type { IsMalformed, Pieces, Refuse } from '../rules.ts';
+import type { IsMalformed, Pieces, Refuse } from '../cross-checks.ts';
 import type { UpstreamPart } from '../upstreams.ts';
 import { isFetched, isForbiddenTarget, isPlainHttp, plainHttp } from '../values/urls.ts';
 import type { IssuerPieces } from './issuers.ts';

@@ -1,6 +1,6 @@
 import type { ClaimPath, Conditions } from '../../issuer.ts';
 import { presets } from '../../presets/index.ts';
-import type { Refuse } from '../rules.ts';
+import type { Refuse } from '../cross-checks.ts';
 import type { IssuerPieces } from './issuers.ts';
 
 /** A person can get another's old address or name, and some providers let people choose them. */

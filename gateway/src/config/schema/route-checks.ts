@@ -1,9 +1,9 @@
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
 import type { Path } from '../yaml/source.ts';
 import { closest } from './closest.ts';
+import type { IsMalformed, Pieces, Refuse } from './cross-checks.ts';
 import type { IssuerPieces } from './issuers/issuers.ts';
 import type { RoutePart } from './routes.ts';
-import type { IsMalformed, Pieces, Refuse } from './rules.ts';
 
 type RoutePieces = Pieces<RoutePart>;
 

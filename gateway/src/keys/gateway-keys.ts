@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { type AgreementJwk, type AgreementKeyPair, publicAgreementJwk } from '@countersign/identity';
 import { createFile, type Logger, replaceFile, StartupError } from '@countersign/service-kit';
 import { type GatewayAgreementKey, readAgreementKeys } from './agreement-key-files.ts';
-import { type GatewayKey, newKeyFile, type PublicJwk, parseKeyFile, publicJwkOf, withExpiry } from './key-file.ts';
+import { type PublicJwk, publicJwkOf } from './ed25519-jwk.ts';
+import { type GatewayKey, newKeyFile, parseKeyFile, withExpiry } from './key-file.ts';
 import { createReloader, type Reloading } from './reloader.ts';
 import { codeOf, readSecretFile } from './secret-file.ts';
 

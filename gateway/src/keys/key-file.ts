@@ -1,5 +1,6 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { thumbprintOf } from './ed25519-jwk.ts';
 
 /** An ed25519 key that signs identity, and the time in which it may sign. */
 export type GatewayKey = Readonly<{
@@ -11,9 +12,6 @@ export type GatewayKey = Readonly<{
   /** Unix seconds. Undefined: it may sign until it is retired. */
   expiresSec: number | undefined;
 }>;
-
-/** The public key as services fetch it, without `d`. */
-export type PublicJwk = Readonly<{ kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; alg: 'EdDSA'; use: 'sig' }>;
 
 const bytes32 = z.string().regex(/^[A-Za-z0-9_-]{43}$/, { error: 'is not 32 bytes of base64url' });
 
@@ -79,12 +77,6 @@ export function withExpiry(key: GatewayKey, expiresSec: number): string {
   return writeKeyFile({ x, d, keyid: key.keyid, notBeforeSec: key.notBeforeSec, expiresSec });
 }
 
-export function publicJwkOf(key: GatewayKey): PublicJwk {
-  const { x } = createPublicKey(key.privateKey).export({ format: 'jwk' });
-  if (x === undefined) throw new Error('not an ed25519 key');
-  return { kty: 'OKP', crv: 'Ed25519', x, kid: key.keyid, alg: 'EdDSA', use: 'sig' };
-}
-
 function writeKeyFile(key: {
   x: string;
   d: string;
@@ -94,11 +86,4 @@ function writeKeyFile(key: {
 }) {
   const { x, d, keyid: kid, notBeforeSec: nbf, expiresSec: exp } = key;
   return `${JSON.stringify({ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid, nbf, exp, x, d }, null, 2)}\n`;
-}
-
-// RFC 7638 section 3.2, with the members of RFC 8037 appendix A.3.
-function thumbprintOf(x: string): string {
-  return createHash('sha256')
-    .update(JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x }))
-    .digest('base64url');
 }

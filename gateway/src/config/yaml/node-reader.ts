@@ -14,7 +14,7 @@ import {
   type YAMLMap,
 } from 'yaml';
 import type { FileProblem, Path, Source, Variable } from './source.ts';
-import { maxDepth, tooDeep } from './tokens.ts';
+import { maxDepth, tooDeepMessage } from './tokens.ts';
 import { substitute } from './variables.ts';
 import { rememberKeys } from './written-keys.ts';
 
@@ -58,7 +58,7 @@ export class NodeReader {
   #valueOf(node: Node | null, path: Path, depth: number, parentOffset: number): unknown {
     const offset = node?.range?.[0] ?? parentOffset;
     this.#visited += 1;
-    if (depth > maxDepth) return this.#stop(offset, tooDeep);
+    if (depth > maxDepth) return this.#stop(offset, tooDeepMessage);
     if (this.#visited > maxNodes) return this.#stop(offset, 'too many values, including those that aliases repeat');
 
     if (isAlias(node)) {

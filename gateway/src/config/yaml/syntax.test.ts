@@ -78,6 +78,15 @@ test.each<[string, string, string, string]>([
   expect(told.length).toBeLessThanOrEqual(problem.endsWith('twice') ? 2 : 1);
 });
 
+test.each([
+  ['bracket', '[GET, POST]', '[GET, POST', '4:14 not YAML: this "[" is not closed by a "]"'],
+  ['quote', 'path: /b', 'path: "/b', '7:11 not YAML: this " is not closed'],
+])('a byte order mark does not move the place of a %s that is not closed', (_name, from, to, problem) => {
+  const source = readYaml(`\ufeff${good.replace(from, to)}`, {});
+  const told = source.problems.map(({ offset, message }) => `${source.lineColumn(offset)} ${message}`);
+  expect(told).toEqual([expect.stringContaining(problem)]);
+});
+
 const suite: { cases: Record<string, string> } = JSON.parse(
   readFileSync(new URL('../../../test/kit/yaml-test-suite-failing.json', import.meta.url), 'utf8'),
 );

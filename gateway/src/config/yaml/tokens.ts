@@ -2,7 +2,7 @@ import { type CST, Lexer, type Parser } from 'yaml';
 
 /** The maximum depth of a file, and the problem of a deeper one. */
 export const maxDepth = 24;
-export const tooDeep = `nested deeper than ${maxDepth} levels`;
+export const tooDeepMessage = `nested deeper than ${maxDepth} levels`;
 
 const maxBlockColumns = 160;
 
@@ -11,14 +11,14 @@ export class TooDeep extends Error {
   readonly offset: number;
 
   constructor(offset: number) {
-    super(tooDeep);
+    super(tooDeepMessage);
     this.offset = offset;
   }
 }
 
 /**
- * Parses a file into the tokens of the parser, with bounded depth. The composer recurses over them, and for `- - - -…` V8 would run out
- * of stack without an exception that could be caught. Brackets are counted, and each level of a block takes at least one column.
+ * Parses a file into the tokens of the parser, with bounded depth. The composer recurses over them. Deep nesting such as `- - - -…` would
+ * overflow V8's stack, which cannot be caught. Brackets are counted, and each level of a block takes at least one column.
  *
  * @throws TooDeep for a file that is nested too deeply. Blocks are bounded roughly here, and exactly when the values are read.
  */
@@ -34,16 +34,16 @@ export function* boundedTokens(text: string, parser: Parser): Generator<CST.Toke
   yield* parser.end();
 }
 
-/** Finds the innermost bracket that is open at a place, whether it closes later, and the last quote that opened before the place. */
+/** Finds the innermost bracket that is open at an offset, whether it closes later, and the last quote that opened before the offset. */
 export function openAt(
   file: string,
-  place: number,
+  offset: number,
 ): Readonly<{ bracket: number | undefined; isClosed: boolean; quote: number | undefined }> {
   const brackets: number[] = [];
   let bracket: number | undefined;
   let quote: number | undefined;
   for (const token of tokensOf(file)) {
-    const isBefore = token.offset < place;
+    const isBefore = token.offset < offset;
     if (!isBefore) {
       bracket ??= brackets.at(-1);
       if (bracket === undefined) break;
@@ -59,15 +59,15 @@ export function openAt(
 
 type Token = Readonly<{ text: string; offset: number }>;
 
-/** Tokens that the lexer adds to the text: a document, the end of flow, a scalar, a byte order mark. */
-const marks: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f', '\ufeff']);
+/** Tokens that the lexer inserts, which are not in the text: the start of a document, the end of a flow, the start of a scalar. */
+const controlTokens: ReadonlySet<string> = new Set(['\u0002', '\u0018', '\u001f']);
 
-/** Splits a file into its tokens, also one that is not YAML. */
+/** Splits a file into its tokens, even if it is not valid YAML. */
 function* tokensOf(file: string): Generator<Token> {
   let offset = 0;
   for (const text of new Lexer().lex(file)) {
     yield { text, offset };
-    if (!marks.has(text)) offset += text.length;
+    if (!controlTokens.has(text)) offset += text.length;
   }
 }
 

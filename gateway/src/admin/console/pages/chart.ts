@@ -102,6 +102,8 @@ function niceCeiling(value: number): number {
   return step * power;
 }
 
-/** A number of the axis. */
-export const axisNumber = (value: number): string =>
-  value >= 10 ? number(Math.round(value)) : String(Number(value.toPrecision(2)));
+/** A number of the axis: exact, because half of 25 is not 13. */
+export function axisNumber(value: number): string {
+  const rounded = Number(value.toPrecision(3));
+  return rounded >= 1 ? number(rounded) : String(rounded);
+}

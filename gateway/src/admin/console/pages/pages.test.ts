@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { UpstreamView } from '../api/upstreams.ts';
-import { chart } from './chart.ts';
+import { axisNumber, chart } from './chart.ts';
 import { clock } from './format.ts';
 import { html } from './html.ts';
 import { lastOfEach } from './overview.ts';
@@ -67,6 +67,16 @@ describe('the pages of the console', () => {
     const options = { title: 't', start: at, stepSec: 60, format: String, summary: 's' };
     const { text } = chart({ ...options, lines: [line], kind: 'lines' });
     expect(text).toMatch(/class="line c-good" d="M600\.0 [\d.]+h-3"/);
+  });
+
+  test.each([
+    [1.25, '1.25'],
+    [12.5, '12.5'],
+    [0.0125, '0.0125'],
+    [2500, '2,500'],
+    [125_000, '125,000'],
+  ])('label the axis of a chart with %d exactly', (value, label) => {
+    expect(axisNumber(value)).toBe(label);
   });
 
   test('show the date of a request of another day', () => {

@@ -387,7 +387,7 @@ describe('the merged description of several services', () => {
       'a schema',
       { ...films, endpoints: [{ ...film, responses: { 200: z.object({ id: z.int() }).meta({ id: 'Book' }) } }] },
     ],
-  ])('refuses %s that means two things', (_, other) => {
+  ])('refuses two definitions of %s', (_, other) => {
     expect(() => describeApi(mergeApis([api, other], options))).toThrow();
   });
 });

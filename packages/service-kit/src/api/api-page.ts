@@ -24,8 +24,8 @@ const pagePolicy = [
 type File = Readonly<{ path: string; type: string; body: Buffer; headers?: Readonly<Record<string, string>> }>;
 
 /**
- * Serves an OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`. Both are for everyone whom the
- * gateway's route lets in. The files are read once.
+ * Serves an OpenAPI document at `/openapi.json`, and a page that shows it at `/docs`. The gateway's
+ * routes decide who may read them. The files are read once.
  *
  * @param document The text of the document.
  */

@@ -53,8 +53,8 @@ export type Endpoint<Code extends string = string> = Readonly<{
   /** Its error codes, besides those of every route: see `errorCodesOf`. */
   errors: readonly Code[];
   /**
-   * The JSON body of errors that are the caller's fault, where a standard prescribes another one than problem+json. The
-   * service's `formatError` makes it.
+   * The JSON body of errors that are the caller's fault, if a standard prescribes a format other than problem+json. The
+   * service's `formatError` creates it.
    */
   errorBody?: z.ZodType;
 }>;

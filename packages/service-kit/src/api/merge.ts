@@ -6,15 +6,15 @@ import type { Api } from './openapi.ts';
 export type MergeOptions = Readonly<{
   title: string;
   description: string;
-  /** The errors of the gateway, which every operation can answer with. */
+  /** The gateway's errors, which every operation can return. */
   gatewayErrors: ErrorTable;
 }>;
 
 /**
- * One API of several services, as clients see it through the gateway: without routes for services and the gateway.
- * `describeApi` refuses two operations of one name or place, and two schemas of one name.
+ * Merges the APIs of several services into one, as clients see it through the gateway. Routes that only services or the
+ * gateway may call are left out. `describeApi` refuses duplicate operations and schemas.
  *
- * @throws Error when one error code or tag means two things.
+ * @throws Error if two services define an error code or tag differently.
  */
 export function mergeApis(apis: readonly Api[], { title, description, gatewayErrors }: MergeOptions): Api {
   const endpoints = apis.flatMap((api) => api.endpoints.filter(isForClients));
@@ -42,7 +42,7 @@ function mergeTables<Entry>(what: string, ...tables: Readonly<Record<string, Ent
   for (const [name, entry] of tables.flatMap((table) => Object.entries(table))) {
     const known = merged[name];
     if (known !== undefined && !isDeepStrictEqual(known, entry))
-      throw new Error(`the ${what} ${name} means two things`);
+      throw new Error(`two services define the ${what} ${name} differently`);
     merged[name] = entry;
   }
   return merged;

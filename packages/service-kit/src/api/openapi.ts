@@ -13,7 +13,7 @@ export type Api = Readonly<{
   tags: readonly Readonly<{ name: string; description: string }>[];
   errors: ErrorTable;
   problemMembers?: ProblemMembers;
-  /** What the gateway can answer before any route. Without it, such problems are described without their codes. */
+  /** The errors that the gateway returns before a route is reached. Without them, their codes are not described. */
   gatewayErrors?: ErrorTable;
   /** Every route behind the identity check, in the order of the description. */
   endpoints: readonly Endpoint[];
@@ -33,8 +33,8 @@ const securitySchemes = {
 /**
  * The OpenAPI 3.1 description of a service, made from the schemas that check its requests.
  *
- * @throws Error for what no document can say: two operations or components of one name, two operations of one path and
- * method, a tag or an error code that is not declared.
+ * @throws Error if two operations or components share a name, two operations share a path and method, or a tag or error
+ * code is not declared.
  */
 export function describeApi(api: Api): Json {
   const components = new Components();
@@ -44,7 +44,7 @@ export function describeApi(api: Api): Json {
     const path = endpoint.path.replaceAll(/:([a-zA-Z]+)/g, '{$1}');
     const { operationId, method } = endpoint;
     if (names.has(operationId) || paths[path]?.[method] !== undefined)
-      throw new Error(`${operationId}, ${method} ${path}: there is another operation of this name or place`);
+      throw new Error(`${operationId}, ${method} ${path}: another operation has this name, or this method and path`);
     names.add(operationId);
     paths[path] = { ...paths[path], [endpoint.method]: operationOf(endpoint, api, components) };
   }

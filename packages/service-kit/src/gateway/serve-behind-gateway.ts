@@ -25,7 +25,7 @@ export type ServeOptions = Readonly<{
   streams?: (req: Request) => boolean;
   /** Takes over sockets whose upgrade was verified, e.g. WebSockets. Absent: upgrades are served as plain requests. */
   upgrade?: (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
-  /** Ends what would never end by itself, such as streams and background work, before the server drains. */
+  /** Ends streams and background work, which never end by themselves, before the server drains. */
   beforeDrain?: () => Promise<void>;
   createApp(
     parts: Pick<ServiceParts, 'identity' | 'health' | 'metrics' | 'logger'>,
@@ -33,9 +33,9 @@ export type ServeOptions = Readonly<{
 }>;
 
 /**
- * Serves an app that depends on its database alone. It listens once it can verify requests, because a client can retry
- * a refused connection on another instance. It waits at most two seconds for the gateway and Redis, then answers 503
- * until they are available: two processes that wait for each other never start.
+ * Serves an app behind the gateway. It listens once it can verify requests, because a client can retry a refused
+ * connection on another instance. It waits at most two seconds for the gateway and Redis, then answers 503 until they
+ * are available. Without this limit, two processes that wait for each other would never start.
  *
  * @returns The running service and its port.
  * @throws StartupError when the port cannot be opened. ConfigError, see trustGateway. Errors of `createApp` pass through.
@@ -71,7 +71,7 @@ export async function serveBehindGateway(options: ServeOptions): Promise<Running
   }
 }
 
-/** Upgraded sockets are no longer the server's: when it drains, `beforeDrain` must end them. */
+/** The server does not track upgraded sockets, so `beforeDrain` must end them. */
 function acceptUpgrades(server: Server, trust: GatewayTrust, { upgrade, logger }: ServeOptions): void {
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     trust.upgrade(req, socket).then(

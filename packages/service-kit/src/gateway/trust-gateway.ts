@@ -123,7 +123,7 @@ function agreementOf({ config, logger }: TrustOptions): AgreementOptions | undef
   };
 }
 
-/** Keys in memory with a shared replay store, or a directory that cannot be used. */
+/** Reports keys in memory with a shared replay store, or an unusable directory, as a ConfigError. */
 function orConfigError<T>(make: () => T): T {
   try {
     return make();

@@ -55,8 +55,8 @@ export function formBody(req: Request): unknown {
 
 /**
  * A trimmed line of text of 1 to `max` UTF-16 units. Control characters are refused, because the text reaches logs, mails
- * and terminals. So are controls of the writing direction, which make text read as something else, and lines in which
- * nothing can be seen.
+ * and terminals. So are bidirectional controls, which can disguise text, and lines without a
+ * visible character.
  */
 export const lineField = (max: number) =>
   textWithout(max, /[\p{Cc}\u202a-\u202e\u2066-\u2069]/u, 'must be one line of text').regex(

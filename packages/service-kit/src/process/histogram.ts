@@ -9,7 +9,7 @@ export type HistogramOptions<Label extends string> = Readonly<{
   registry: Registry;
 }>;
 
-/** A histogram whose series are made once and then kept by the caller. */
+/** A histogram whose series are created once and then held by the caller. */
 export type Histogram<Label extends string> = Readonly<{
   buckets: readonly number[];
   /** All series, in the order in which they were made. */

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
 
-/** What waits in an outbox, for one topic. */
+/** The deliveries that wait in an outbox, for one topic. */
 export type OutboxDepth = Readonly<{ topic: string; waiting: number; oldestSec: number }>;
 
 export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{
@@ -14,7 +14,7 @@ export type OutboxMetricsOptions<Depth extends OutboxDepth> = Readonly<{
   gauges?: Readonly<Record<string, Readonly<{ help: string; measure: (depth: Depth) => number }>>>;
 }>;
 
-/** Counts deliveries out of an outbox, and reports what waits in it. @returns Counts deliveries, one by default. */
+/** Counts deliveries from an outbox, and reports those that wait in it. @returns Counts deliveries, one by default. */
 export function outboxMetrics<Depth extends OutboxDepth>(
   registry: Registry,
   { name, results, depth, gauges = {} }: OutboxMetricsOptions<Depth>,

@@ -6,7 +6,7 @@ export type Rounds = Readonly<{
 }>;
 
 export type RoundsOptions = Readonly<{
-  /** Does what is due. `stopped` aborts when the process stops. Returns the milliseconds until something is due again. */
+  /** Does the work that is due. `stopped` aborts when the process stops. Returns the milliseconds until something is due again. */
   round: (stopped: AbortSignal) => Promise<number>;
   /** Called with the error of a failed round. The next one follows after `afterFailureMs`. */
   onError: (error: unknown) => void;

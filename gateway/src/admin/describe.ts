@@ -34,7 +34,7 @@ export function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: nu
             ready: revocations.ready,
             held: revocations.size,
             staleness_ms: revocations.stalenessMs(nowMs) ?? null,
-            /** Tokens issued before this time are refused, because more was revoked than fits one by one. */
+            /** Tokens issued before this time are refused, because there are more revocations than fit in memory. */
             refused_before: refusedBeforeMs === undefined ? null : timeOf(refusedBeforeMs),
           },
   };
@@ -42,7 +42,7 @@ export function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: nu
 
 const timeOf = (ms: number): string => new Date(ms).toISOString();
 
-/** A route in `GET /routes`, with its defaults and the keys of the file. */
+/** A route in `GET /routes`, with defaults applied, under the file's key names. */
 export function describeRoute(route: Route) {
   const { roles, tenantParam, scopes, clients, actors, claims } = route.allow;
   return {
@@ -107,7 +107,7 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
   const fallback = typeof key === 'string' ? key : gatewayKid === undefined ? 'no_gateway_key' : null;
   return {
     algorithm,
-    /** `agreed`, or `ed25519` with the reason. */
+    /** `agreed`; or `ed25519`, and `fallback` says why. */
     uses: fallback === null ? 'agreed' : 'ed25519',
     keyid: typeof key === 'string' || gatewayKid === undefined ? null : `${gatewayKid}.${key.kid}`,
     fallback,
@@ -128,7 +128,7 @@ function describeTarget(target: Target, nowMs: number) {
   const { checks, ejectedForMs, ejections } = target.health;
   return {
     origin: target.origin,
-    /** Whether it gets requests while other targets do too. */
+    /** If false, it gets requests only when no target is available. */
     healthy: target.isAvailable(nowMs),
     checks,
     ejected_for_ms: Math.round(ejectedForMs),

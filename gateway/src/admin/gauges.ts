@@ -55,7 +55,7 @@ export function registerGauges({ current, connections, nowMs }: GaugeSources, re
   gauge('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size);
   gauge(
     'revocations_refused_before_timestamp_seconds',
-    'Tokens issued before this time are refused, because more was revoked than fits one by one. Usually absent.',
+    'Tokens issued before this time are refused, because there are more revocations than fit in memory. Usually absent.',
     ({ revocations }) => inSeconds(revocations?.refusedBeforeMs(nowMs())),
   );
   gauge('revocation_feed_answers', 'Responses of the feed so far.', (issuer) => feedOf(issuer)?.answers, 'sum');

@@ -5,7 +5,7 @@ import { createDryRun, type Question } from './dry-run.ts';
 import type { AcceptedToken, Header } from './example-request.ts';
 import { sentHeaders } from './sent-headers.ts';
 
-/** How the gateway would handle a request, step by step, as far as the configuration decides it. */
+/** How the gateway would handle a request, step by step, according to the configuration. */
 export type Explanation = Readonly<{
   /** Undefined when no route serves the request. `answer` has the reason. */
   route: Pick<Route, 'name' | 'path'> | undefined;
@@ -15,7 +15,7 @@ export type Explanation = Readonly<{
   body: string | undefined;
   websocket: boolean;
   cors: readonly string[] | undefined;
-  /** The gateway's refusal. Undefined when the request is forwarded or answered with 204. */
+  /** The gateway's refusal. Undefined when the request is forwarded, or when the gateway answers it itself. */
   answer:
     | Readonly<{
         status: number;

@@ -7,7 +7,7 @@ export async function describeUnready(workers: readonly SupervisedWorker[]): Pro
     const admin = worker.admin();
     return admin === undefined ? [] : [{ number: worker.number, admin }];
   });
-  if (serving.length === 0) return 'none serves';
+  if (serving.length === 0) return 'no worker is serving';
   const answers = await Promise.all(
     serving.map(async ({ number, admin }) => {
       try {

@@ -4,7 +4,7 @@ import type { ExchangeProgress } from '../http-client/upstream-exchange.ts';
 
 export type FailedAttempt = Readonly<{ code: Code; progress: ExchangeProgress }>;
 
-/** RFC 9110 section 9.2.2, as far as routes can have these methods. */
+/** The idempotent methods (RFC 9110 section 9.2.2) that routes can have. */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /**
@@ -45,9 +45,7 @@ export type RetryBudget = Readonly<{
 
 /** One retry for five requests. */
 const retriesPerRequest = 0.2;
-/**
- * The most that is saved up, and the initial amount: with little traffic, the restart of one instance is survived too.
- */
+/** The maximum and the initial number of saved retries. With little traffic, they cover the restart of one instance. */
 export const maxSavedRetries = 10;
 
 export function createRetryBudget(): RetryBudget {

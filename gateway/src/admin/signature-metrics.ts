@@ -2,12 +2,12 @@ import type { Registry } from '@countersign/service-kit';
 import { Counter } from 'prom-client';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 
-/** Registers the counts of signatures. They are read when metrics are scraped, so requests pay nothing for them. */
+/** Registers the counts of signatures. They are read when metrics are scraped, so they cost requests nothing. */
 export function registerSignatureMetrics(current: () => Iterable<OpenUpstream>, registry: Registry): void {
   const registers = [registry];
   new Counter({
     name: 'countersign_signatures_total',
-    help: 'Signed requests, each retry included, by the key: `ed25519`, `hmac-sha256` (a secret) or `agreed`.',
+    help: 'Signed requests, including retries, by kind of key: `ed25519`, `hmac-sha256` (a secret) or `agreed`.',
     labelNames: ['upstream', 'algorithm'],
     registers,
     collect() {

@@ -6,7 +6,7 @@ import type { Target } from '../upstreams/pool/target.ts';
 const breakerStates = ['closed', 'half-open', 'open'] as const;
 
 /**
- * Registers metrics of the current upstreams. They read their value when metrics are scraped, so requests pay nothing for them.
+ * Registers metrics of the current upstreams. They read their value when metrics are scraped, so they cost requests nothing.
  * Counters start again when a reload changes an upstream's configuration.
  */
 export function registerUpstreamMetrics(current: () => Iterable<OpenUpstream>, registry: Registry): void {

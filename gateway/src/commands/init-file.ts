@@ -8,7 +8,7 @@ export type Answers = Readonly<{
   audience: string | undefined;
 }>;
 
-/** The first port of each list that neither the issuer nor the service has on this machine. */
+/** The first port of each list that neither the issuer nor the service uses on this machine. */
 export function portsFor({ issuer, upstream }: Answers): Readonly<{ public: number; admin: number; internal: number }> {
   const taken = new Set([issuer, upstream].map((url) => Number(URL.parse(url)?.port)));
   const free = (...ports: readonly number[]) => ports.find((port) => !taken.has(port)) ?? 0;
@@ -50,12 +50,12 @@ routes:
 function issuerLines(answers: Answers): readonly string[] {
   const { provider, issuer } = answers;
   const first =
-    provider === undefined ? `  - issuer: ${quoted(issuer)} # exactly as iss says it` : `  - provider: ${provider}`;
+    provider === undefined ? `  - issuer: ${quoted(issuer)} # exactly as in iss` : `  - provider: ${provider}`;
   return [
     first,
     ...(provider === undefined
       ? ['    discovery: true # finds the keys at the issuer']
-      : [`    issuer: ${quoted(issuer)} # exactly as iss says it`]),
+      : [`    issuer: ${quoted(issuer)} # exactly as in iss`]),
     ...audienceLines(answers),
     ...claimLines(provider),
   ];
@@ -80,7 +80,7 @@ function audienceLines({ provider, audience = 'api' }: Answers): readonly string
   }
 }
 
-/** An example of the provider's own claims, in force where a preset has no tenant or role of its own. */
+/** The claims of the issuer. With a preset, they are an example in a comment. */
 function claimLines(provider: Provider | undefined): readonly string[] {
   if (provider === undefined) {
     return ['    claims: { userId: sub, role: { constant: user }, tenantId: { constant: default } }'];
@@ -90,7 +90,7 @@ function claimLines(provider: Provider | undefined): readonly string[] {
   return [
     '    # Every user has the role "user"' +
       (tenantId.kind === 'constant' ? ' and the tenant "default"' : '') +
-      ', until claims say more:',
+      ', unless claims are set:',
     `    # claims: { ${example} }`,
   ];
 }

@@ -9,7 +9,7 @@ export const token: Command = {
   summary: 'show everything that is wrong with a token, for each issuer; - reads standard input',
   options: [
     configOption.help,
-    ['--offline', 'do not fetch the keys of the issuer, and leave the signature out'],
+    ['--offline', 'do not fetch the keys of the issuer, and skip the signature'],
     ['--json', 'print JSON'],
   ],
   parse: { ...configOption.parse, offline: { type: 'boolean' }, json: { type: 'boolean' } },
@@ -63,7 +63,7 @@ function issuerLines(report: IssuerReport, terminal: Terminal, isOffline: boolea
   ];
 }
 
-/** What the service learns of the caller. */
+/** What the service is told about the caller. */
 function identityLines(identity: NonNullable<IssuerReport['identity']>): readonly string[] {
   const { kind, userId, clientId, role, tenantId, sessionId, scope, roles, act, bound } = identity;
   const facts: readonly (readonly [label: string, value: string | undefined])[] = [
@@ -83,7 +83,7 @@ function identityLines(identity: NonNullable<IssuerReport['identity']>): readonl
 
 const maxShown = 2_000;
 
-/** Without characters that a terminal would act on. */
+/** Escapes characters that a terminal would interpret. */
 const shownText = (text: string): string =>
   text.replace(
     /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,

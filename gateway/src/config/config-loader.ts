@@ -15,7 +15,7 @@ export type LoadResponse = Readonly<{
   fault?: string;
 }>;
 
-/** A configuration between threads. Its routes follow in pieces: to deserialize ten thousand at once would block requests. */
+/** A configuration, as one thread sends it to another. Its routes are in pieces: deserializing ten thousand at once would block requests. */
 export type Loaded = Readonly<{
   /** Without tests, which a running gateway does not need. */
   config: Omit<GatewayConfig, 'routes' | 'tests'>;
@@ -23,7 +23,7 @@ export type Loaded = Readonly<{
   routes: readonly Uint8Array[];
 }>;
 
-/** A route with the name of its upstream: otherwise each piece would contain copies of upstreams. */
+/** A route with the name of its upstream, because each piece would otherwise contain copies of upstreams. */
 export type LoadedRoute = Omit<Route, 'upstream'> & Readonly<{ upstream: string }>;
 
 /** Reads configurations while the gateway serves requests. */
@@ -42,8 +42,8 @@ const idleMs = 30_000;
 const maxMemoryMb = 1024;
 
 /**
- * Reads configurations in a thread. A thousand routes take a third of a second, and a hostile file takes longer: requests would run
- * into their time limits meanwhile. The thread ends after half a minute without work.
+ * Reads configurations in a thread. A thousand routes take a third of a second, and a hostile file takes longer: requests would
+ * time out meanwhile. The thread ends after half a minute without work.
  */
 export function createConfigLoader(): ConfigLoader {
   let thread: Worker | undefined;
@@ -98,7 +98,7 @@ async function assemble({ config, routes: pieces }: Loaded): Promise<GatewayConf
   await inSlices(pieces, (piece) => {
     for (const route of deserialize(piece) as readonly LoadedRoute[]) {
       const upstream = config.upstreams.get(route.upstream);
-      if (upstream === undefined) throw new Error(`${route.upstream} was not checked`);
+      if (upstream === undefined) throw new Error(`the upstream ${route.upstream} was not checked`);
       routes.push({ ...route, upstream });
     }
   });

@@ -1,4 +1,4 @@
-/** JOSE names of the signing algorithms that an issuer may use. Symmetric ones are not among them: verifying with one needs its secret. */
+/** JOSE names of the signing algorithms that an issuer may use. Symmetric ones are excluded: verification would need the issuer's secret. */
 export const signingAlgorithms = [
   'ES256',
   'ES384',
@@ -81,7 +81,7 @@ export type KeptClaims = Readonly<{
   claims: readonly string[];
 }>;
 
-/** An issuer of tokens, and the claims that its tokens may have. Plain data: it crosses from the thread that loads the file. */
+/** An issuer of tokens, and the claims that its tokens may have. Plain data, because the loading thread sends it to the main thread. */
 export type Issuer = Readonly<{
   /** Compared with `iss` byte by byte. With a template for any value, it contains the variable in braces. */
   issuer: string;
@@ -101,7 +101,7 @@ export type Issuer = Readonly<{
   discovery: boolean;
   algorithms: readonly (typeof signingAlgorithms)[number][];
   types: readonly TokenType[];
-  /** What an access token (or an ID token) must have if its header does not tell. */
+  /** Conditions on an access token (or an ID token) whose header does not state its kind. */
   typeTest: Conditions;
   require: Conditions;
   claims: Readonly<{

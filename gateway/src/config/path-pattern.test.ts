@@ -9,10 +9,10 @@ describe('parsePattern', () => {
     ['//a', 'has an empty segment ("//")'],
     ['/a/../b', 'has a dot segment'],
     ['/a/.', 'has a dot segment'],
-    ['/**/a', '"**" may only be the last segment'],
-    ['/:a/:a', '":a" is in it twice'],
-    ['/:', '":" is not a parameter: write ":" and a name of letters, digits and "_"'],
-    ['/:a-b', '":a-b" is not a parameter: write ":" and a name of letters, digits and "_"'],
+    ['/**/a', 'has "**" before its end: it may only be the last segment'],
+    ['/:a/:a', 'has ":a" twice'],
+    ['/:', 'has the invalid parameter ":": write ":" and a name of letters, digits and "_"'],
+    ['/:a-b', 'has the invalid parameter ":a-b": write ":" and a name of letters, digits and "_"'],
     [`/${'a/'.repeat(40)}`, 'has more than 32 segments'],
   ])('refuses %s', (pattern, problem) => {
     expect(parsePattern(pattern)).toBe(problem);
@@ -21,7 +21,7 @@ describe('parsePattern', () => {
   test.each(['/a*', '/*', '/a%20b', '/a b', '/(a|b)', '/a;b', '/é', '/a:b', '/***', '/{id}'])(
     'refuses %s: only unreserved characters have one spelling',
     (pattern) => {
-      expect(parsePattern(pattern)).toMatch(/is not a segment/);
+      expect(parsePattern(pattern)).toMatch(/has the invalid segment/);
     },
   );
 

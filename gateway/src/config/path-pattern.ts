@@ -20,12 +20,13 @@ export function parsePattern(pattern: string): readonly Segment[] | string {
   for (const [index, part] of parts.entries()) {
     const last = index === parts.length - 1;
     if (part === '**') {
-      if (!last) return '"**" may only be the last segment';
+      if (!last) return 'has "**" before its end: it may only be the last segment';
       segments.push({ kind: 'rest' });
     } else if (part.startsWith(':')) {
       const name = part.slice(1);
-      if (!paramName.test(name)) return `"${part}" is not a parameter: write ":" and a name of letters, digits and "_"`;
-      if (names.has(name)) return `":${name}" is in it twice`;
+      if (!paramName.test(name))
+        return `has the invalid parameter "${part}": write ":" and a name of letters, digits and "_"`;
+      if (names.has(name)) return `has ":${name}" twice`;
       names.add(name);
       segments.push({ kind: 'param', name });
     } else if (part === '') {
@@ -34,7 +35,7 @@ export function parsePattern(pattern: string): readonly Segment[] | string {
     } else if (part === '.' || part === '..') {
       return 'has a dot segment';
     } else if (!literalText.test(part)) {
-      return `"${part}" is not a segment: letters, digits and "-._~", ":name" for one segment, or "**" at the end for any number`;
+      return `has the invalid segment "${part}": use letters, digits and "-._~", ":name" for one segment, or "**" at the end for any number`;
     } else {
       segments.push({ kind: 'literal', text: part });
     }

@@ -492,7 +492,7 @@ describe('a configuration', () => {
   // Many secrets are valid names: lower-case letters and digits.
   test.each([
     ['as an upstream', changed('upstream: users-service', 'upstream: "${CANARY}"'), '"${CANARY}" is not an upstream'],
-    ['in a path', changed('path: /v1/users/me', 'path: "/v1/${CANARY}*"'), '"/v1/${CANARY}*" is not a segment'],
+    ['in a path', changed('path: /v1/users/me', 'path: "/v1/${CANARY}*"'), 'the invalid segment "/v1/${CANARY}*"'],
     ['as a caller', route(', auth: service, callers: ["${CANARY}"]'), '"${CANARY}" is not a service'],
     [
       'as a CA',
@@ -511,7 +511,7 @@ describe('a configuration', () => {
     const text = changed('path: /v1/users/me', 'path: "/v1/${CANARY}/x"');
     for (const secret of ['a"c0ffee"b', '"c0ffee"/c0ffee"']) {
       const problems = problemsOf(text, { CANARY: secret }).join('\n');
-      expect(problems).toContain('the path "/v1/${CANARY}/x" is not a segment: letters, digits and "-._~"');
+      expect(problems).toContain('the path has the invalid segment "/v1/${CANARY}/x": use letters, digits and "-._~"');
       expect(problems).not.toContain('c0ffee');
     }
   });

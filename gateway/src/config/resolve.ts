@@ -189,6 +189,6 @@ const callerOf = ({
 
 function known<Value>(values: ReadonlyMap<string, Value>, name: string): Value {
   const value = values.get(name);
-  if (value === undefined) throw new Error(`${name} was not checked`);
+  if (value === undefined) throw new Error(`the name ${name} was not checked`);
   return value;
 }

@@ -175,7 +175,7 @@ async function signatureFindings(
     return keyIssuerFinding(keyIssuer(key), String(payload.iss), issuer);
   } catch (error) {
     if (error instanceof KeySetUnavailable) {
-      const fix = 'check that this machine reaches the URL, or use --offline to leave the signature out';
+      const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
       return [
         { code: 'issuer_keys_unavailable', claim: 'keys', wanted: `the keys at ${issuer.jwks}`, found: why(), fix },
       ];

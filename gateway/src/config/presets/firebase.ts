@@ -1,7 +1,7 @@
 import { everyUser, oneTenant, type Preset, present, standardClient } from './preset.ts';
 
 export const firebase: Preset = {
-  // What clients send is an ID token: https://firebase.google.com/docs/auth/admin/verify-id-tokens
+  // Clients send ID tokens: https://firebase.google.com/docs/auth/admin/verify-id-tokens
   types: ['id-token'],
   // https://firebase.google.com/docs/auth/admin/verify-id-tokens#verify_id_tokens_using_a_third-party_jwt_library
   algorithms: ['RS256'],
@@ -16,7 +16,7 @@ export const firebase: Preset = {
   claims: {
     // https://firebase.google.com/docs/auth/admin/verify-id-tokens#verify_id_tokens_using_a_third-party_jwt_library
     userId: ['sub'],
-    // Custom claims stand at the top level: https://firebase.google.com/docs/auth/admin/custom-claims
+    // Custom claims are at the top level: https://firebase.google.com/docs/auth/admin/custom-claims
     role: everyUser,
     // With Identity Platform, `firebase.tenant`: https://cloud.google.com/identity-platform/docs/multi-tenancy-authentication
     tenantId: oneTenant,

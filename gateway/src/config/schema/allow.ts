@@ -7,7 +7,7 @@ import { issuerIdentifier } from './values/urls.ts';
 
 const iss = issuerIdentifier.describe('The issuer of the name. Required with two or more issuers.');
 
-/** A client or an actor: its name at the issuer of the token, or with an issuer of its own. */
+/** A client or an actor, by its name at the token's issuer or at another issuer. */
 function party(named: z.ZodType<AllowedParty>, key: string) {
   return oneShape<AllowedParty>('text or map', `a text, or { iss, ${key} }`, [
     { fits: isText, schema: partyName.transform((name) => ({ issuer: undefined, name })) },

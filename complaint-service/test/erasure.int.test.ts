@@ -265,6 +265,30 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     expect(JSON.stringify(rest)).not.toContain(userId);
   });
 
+  test('a person is erased from deliveries that wait, and the deliveries stay', async () => {
+    const { userId } = people.secondAgent;
+    // No courier runs here, so they wait.
+    const hook = { url: 'https://hooks.example/', events: ['complaint.assigned', 'complaint.moved'] };
+    const webhook = (await world.call(admin, 'POST', '/v1/webhooks', { body: hook }).expect(201)).body.id;
+    const id = await fileComplaint();
+    const post = (path: string, body: object) =>
+      world.call(people.secondAgent, 'POST', `/v1/complaints/${id}/${path}`, { body }).expect(200);
+    await post('assign', { assignee_id: userId });
+    await post('transition', { to: 'rejected', reason: 'Not ours' });
+    await erase(userId);
+    const { body } = await world.call(admin, 'GET', `/v1/webhooks/${webhook}/deliveries`).expect(200);
+    const waiting = body.items.map(({ state, payload }: { state: string; payload: string }) => {
+      const { actor_id, detail } = JSON.parse(payload);
+      return [state, actor_id, detail];
+    });
+    expect(waiting).toEqual([
+      ['waiting', 'erased', { from: 'assigned', to: 'rejected' }],
+      ['waiting', 'erased', { from: null, to: 'erased' }],
+    ]);
+    expect((await erasures())[0].finished_at).not.toBeNull();
+    await world.call(admin, 'DELETE', `/v1/webhooks/${webhook}`).expect(204);
+  });
+
   test('an agent who assigned and was assigned is erased from the history', async () => {
     const id = await fileComplaint();
     await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: { assignee_id: agent.userId } }).expect(200);

@@ -108,12 +108,23 @@ export async function eraseTraces(
       sql`delete from webhook_deliveries where state <> 'waiting' and position(to_json(${userId}::text)::text in payload) > 0`,
     ),
   ];
+  for (const member of ['actor_id', 'from', 'to'] as const) {
+    counts.push(await run(trx, eraseFromWaiting(member, userId)));
+  }
   counts.push(await run(trx, sql`delete from mail_outbox where actor_id = ${userId}`));
   for (const table of ['watchers', 'team_members', 'members', 'idempotency_keys', 'mail_outbox']) {
     counts.push(await run(trx, sql`delete from ${sql.table(table)} where user_id = ${userId}`));
   }
   const total = attachments.length + comments + counts.reduce((sum, count) => sum + count, 0);
   return total === 0 ? undefined : { complaints: 0, comments, attachments };
+}
+
+/** Receivers still get what waits for them, without the person. By member: an id may spell a status or a role. */
+function eraseFromWaiting(member: 'actor_id' | 'from' | 'to', userId: string) {
+  const [named, anonymous] = [userId, erasedId].map((id) => `"${member}":${JSON.stringify(id)}`);
+  const types = member === 'actor_id' ? sql`` : sql`and type in ('complaint.assigned', 'complaint.unassigned')`;
+  return sql`update webhook_deliveries set payload = replace(payload, ${named}, ${anonymous})
+    where state = 'waiting' ${types} and position(${named}::text in payload) > 0`;
 }
 
 const replaced = (member: string) => sql`jsonb_set(detail, array[${member}::text], to_jsonb(${erasedId}::text))`;

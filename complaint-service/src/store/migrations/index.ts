@@ -21,6 +21,7 @@ import { erasingActiveComplaintsMigration } from './0026-erasing-active-complain
 import { readersMigration } from './0027-readers.ts';
 import { expiredAnswersMigration } from './0028-expired-answers.ts';
 import { upkeepByIndexMigration } from './0029-upkeep-by-index.ts';
+import { erasingWaitingDeliveriesMigration } from './0030-erasing-waiting-deliveries.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -46,4 +47,5 @@ export const migrations: readonly Migration[] = [
   readersMigration,
   expiredAnswersMigration,
   upkeepByIndexMigration,
+  erasingWaitingDeliveriesMigration,
 ];

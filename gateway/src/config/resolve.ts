@@ -42,6 +42,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
       resolveUpstream(name, part, known(options.secrets.identities, name), directory),
     ]),
   );
+  const shareParts = createPartSharing();
   const hasOrigins = document.publicOrigins.length > 0;
   const kept = keptClaims(document);
   return {
@@ -64,10 +65,12 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
       Object.entries(document.services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
     ),
     upstreams,
-    routes: document.routes.map((part) => ({
-      ...resolveRoute(part, known(upstreams, part.upstream)),
-      schemes: schemesOf(part, hasOrigins),
-    })),
+    routes: document.routes.map((part) =>
+      shareParts({
+        ...resolveRoute(part, known(upstreams, part.upstream)),
+        schemes: schemesOf(part, hasOrigins),
+      }),
+    ),
     cors: document.cors && resolveCors(document.cors),
     websockets: document.websockets,
     uploads: document.uploads,
@@ -126,6 +129,31 @@ function resolveRoute(part: RoutePart, upstream: Upstream): Omit<Route, 'schemes
     forward: { ...part.forward, cookies: new Set(part.forward.cookies) },
   };
 }
+
+/**
+ * Routes with equal parts share one object for each. Otherwise the parts of ten thousand routes would not fit into the
+ * caches of a processor.
+ */
+function createPartSharing(): (route: Route) => Route {
+  const known = new Map<string, unknown>();
+  const shared = <Part>(part: Part): Part => {
+    const key = JSON.stringify(part, setsAsLists);
+    if (!known.has(key)) known.set(key, part);
+    return known.get(key) as Part;
+  };
+  return (route) => ({
+    ...route,
+    methods: shared(route.methods),
+    allow: shared(route.allow),
+    schemes: shared(route.schemes),
+    callers: shared(route.callers),
+    limits: shared(route.limits),
+    body: shared(route.body),
+    forward: shared(route.forward),
+  });
+}
+
+const setsAsLists = (_key: string, value: unknown): unknown => (value instanceof Set ? { set: [...value] } : value);
 
 function resolveAllow({ roles, tenant, scopes, clients, actors, claims }: NonNullable<RoutePart['allow']> = {}): Allow {
   return {

@@ -40,7 +40,8 @@ type RoutePlace = {
 };
 
 type RouteNode = {
-  readonly literals: Map<string, RouteNode>;
+  /** Undefined where no literal follows. Most nodes are the last ones of their routes. */
+  literals: Map<string, RouteNode> | undefined;
   param: RouteNode | undefined;
   /** Routes whose path ends at this node. */
   end: RoutePlace | undefined;
@@ -75,8 +76,19 @@ export type RouteTableBuilder = RouteTable &
 
 export function createRouteTable(): RouteTableBuilder {
   const root = newNode();
-  // Routes with the same rules share one policy: ten thousand of them would not fit into the caches of a processor.
+  // Routes with the same rules share one policy: ten thousand of them would not fit into the caches of a processor. So
+  // do routes with the same parameters.
   const policies = new Map<string, Policy>();
+  const paramLists = new Map<string, CompiledRoute['params']>();
+  const paramsOf = (segments: readonly Segment[]): CompiledRoute['params'] => {
+    const params = segments.flatMap((segment, index) =>
+      segment.kind === 'param' ? [[index, segment.name] as const] : [],
+    );
+    const key = params.join('/');
+    const shared = paramLists.get(key) ?? params;
+    paramLists.set(key, shared);
+    return shared;
+  };
   const policyOf = ({ auth, callers, senderConstrained, allow }: Route): Policy => {
     // The policy is compiled from what the key shows, and from nothing else of the route.
     const rules: PolicyRules = { auth, callers, senderConstrained, allow };
@@ -86,7 +98,11 @@ export function createRouteTable(): RouteTableBuilder {
     return policy;
   };
   return {
-    add: (route) => insert(root, route, policyOf(route)),
+    add(route) {
+      const segments = parsePattern(route.path);
+      if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
+      insert(placeFor(root, segments), { route, policy: policyOf(route), params: paramsOf(segments) });
+    },
     match(method, path) {
       const segments = path.slice(1).split('/');
       const place = find(root, segments, 0);
@@ -113,14 +129,8 @@ function readParams(params: CompiledRoute['params'], segments: readonly string[]
 
 const setsAsLists = (_key: string, value: unknown): unknown => (value instanceof Set ? [...value] : value);
 
-function insert(root: RouteNode, route: Route, policy: Policy): void {
-  const segments = parsePattern(route.path);
-  if (typeof segments === 'string') throw new Error(`route ${route.name}: path ${segments}`);
-  const place = placeFor(root, segments);
-  const params = segments.flatMap((segment, index) =>
-    segment.kind === 'param' ? [[index, segment.name] as const] : [],
-  );
-  const compiled = { route, policy, params };
+function insert(place: RoutePlace, compiled: CompiledRoute): void {
+  const { route } = compiled;
   for (const method of servedMethods(route.methods)) {
     if (place.routes.has(method)) throw new Error(`route ${route.name}: ${method} is already served at ${route.path}`);
     place.routes.set(method, compiled);
@@ -139,6 +149,7 @@ function placeFor(root: RouteNode, segments: readonly Segment[]): RoutePlace {
       node.param ??= newNode();
       node = node.param;
     } else {
+      node.literals ??= new Map();
       const next = node.literals.get(segment.text) ?? newNode();
       node.literals.set(segment.text, next);
       node = next;
@@ -152,7 +163,7 @@ function find(node: RouteNode, segments: readonly string[], depth: number): Rout
   const segment = segments[depth];
   if (segment === undefined) return node.end ?? node.rest;
 
-  const literal = node.literals.get(segment);
+  const literal = node.literals?.get(segment);
   const byLiteral = literal && find(literal, segments, depth + 1);
   if (byLiteral !== undefined) return byLiteral;
 
@@ -161,5 +172,5 @@ function find(node: RouteNode, segments: readonly string[], depth: number): Rout
   return byParam ?? node.rest;
 }
 
-const newNode = (): RouteNode => ({ literals: new Map(), param: undefined, end: undefined, rest: undefined });
+const newNode = (): RouteNode => ({ literals: undefined, param: undefined, end: undefined, rest: undefined });
 const newPlace = (): RoutePlace => ({ routes: new Map(), allow: [] });

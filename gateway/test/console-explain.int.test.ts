@@ -174,7 +174,7 @@ describe('Explain', () => {
       });
     });
     const text = await (await form({ method: 'GET', path: '/v1/down' })).text();
-    expect(text).toContain('>allowed, but its upstream is out<');
+    expect(text).toContain('>allowed, but its upstream is unavailable<');
     expect(text).not.toContain('>forwarded<');
   });
 

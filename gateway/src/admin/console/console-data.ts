@@ -30,12 +30,12 @@ const all: readonly unknown[] = [
   eventsView,
 ];
 
-/** All views, in the order of the API. Each has data of its own type, which its own `read`, `merge` and `number` share. */
+/** All views, in the order of the API. Each view's `read`, `merge` and `number` share one data type. */
 export const views = all as readonly View[];
 
 /** Where the console's routes get their data: from this process, or from all workers. */
 export type ConsoleData = Readonly<{
-  /** @returns Undefined when there is no such thing. @throws ZodError, or AppError `validation_failed`, for a bad query. */
+  /** @returns Undefined if the item does not exist. @throws ZodError, or AppError `validation_failed`, for a bad query. */
   read<Data>(view: View<Data>, query: ViewQuery): Promise<Data | undefined>;
   explain(asked: ExplainQuestion): Promise<ExplainAnswer>;
   /** The numbers of the workers. Empty without workers. */

@@ -27,16 +27,16 @@ import { upstreamsPage } from './pages/upstreams.ts';
 
 type Asked = Readonly<{ data: ConsoleData; nowMs: number; query: ViewQuery }>;
 
-/** A page of the console. It is made from the same views that the API serves. */
+/** A page of the console, made from the views that the API serves. */
 type ConsolePage = Readonly<{
   path: string;
-  /** @returns Undefined when there is no such thing. */
+  /** @returns Undefined if the item does not exist. */
   page(asked: Asked): Promise<Page | undefined>;
-  /** Says why there may be no such thing. */
+  /** Says why the item may be missing. */
   missing?(query: ViewQuery): string;
 }>;
 
-/** Of a view that every gateway has. */
+/** Reads a view that always exists. */
 async function always<Data>(reading: Promise<Data | undefined>): Promise<Data> {
   const data = await reading;
   if (data === undefined) throw new AppError('not_found');
@@ -146,7 +146,7 @@ type FrameParts = Readonly<{
   query: ViewQuery;
 }>;
 
-/** What surrounds a page while no worker answers. */
+/** The frame of a page while no worker answers. */
 export function bareFrame({ data, version, nowMs, assets, path, query }: FrameParts): Frame {
   const unknown = { state: 'no answer', since: new Date(nowMs).toISOString(), why: null };
   const workers = data.workers();
@@ -154,7 +154,7 @@ export function bareFrame({ data, version, nowMs, assets, path, query }: FramePa
   return { gateway: unknown, configuration: unknown, version, nowMs, assets, workers, worker, path, query };
 }
 
-/** What surrounds every page. */
+/** The frame of every page. */
 export async function frameFor(parts: FrameParts): Promise<Frame> {
   const { data } = parts;
   const [{ processes }, { state }] = await Promise.all([

@@ -3,8 +3,8 @@ import helmet from 'helmet';
 import { AppError } from '../../errors.ts';
 
 /**
- * Security headers of the admin listener. Pages load only what this listener serves, and no script or style stands in
- * the page itself.
+ * Security headers of the admin listener. Pages load only what this listener serves, and have no inline scripts or
+ * styles.
  */
 export const adminHeaders: RequestHandler = helmet({
   contentSecurityPolicy: {
@@ -26,11 +26,11 @@ export const adminHeaders: RequestHandler = helmet({
 });
 
 /**
- * Refuses what another site causes. The listener has no login and no cookie, but it is reached through an operator's
- * browser. Another site may only link to a page: a navigation shows the page to the operator, and nothing to that site.
+ * Refuses cross-site requests. The listener has no login and no cookie, but it is reached through an operator's browser.
+ * Cross-site links are allowed, because the other site cannot read the page.
  *
- * Browsers send `Sec-Fetch-Site` over TLS and to loopback addresses, and a site cannot forge it. Elsewhere `Origin` tells
- * the same of a POST and of a script's request. A request without both does not come from a browser, or is a link.
+ * Browsers send `Sec-Fetch-Site` over TLS and to loopback addresses, and a site cannot forge it. Otherwise `Origin`
+ * identifies the site, for POSTs and fetches. A request with neither header is a plain link or not from a browser.
  *
  * The middleware passes on AppError `origin_not_allowed`.
  */

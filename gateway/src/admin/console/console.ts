@@ -9,7 +9,7 @@ import { ReloadLog } from './observe/reload-log.ts';
 import { RevocationLag } from './observe/revocation-lag.ts';
 import { StateHistory } from './observe/state-history.ts';
 
-/** What the console records while the gateway runs. Made before the parts that report to it. */
+/** What the console records while the gateway runs. Created before the parts that report to it. */
 export type Observations = Readonly<{
   states: StateHistory;
   reloads: ReloadLog;
@@ -33,9 +33,9 @@ export function createObservations(nowMs: () => number): Observations {
 }
 
 export type Console = Readonly<{
-  /** With pages; or the JSON alone, for the primary of several workers. */
+  /** `pages`: the HTML pages and the API. `json`: the API only, for the primary process. */
   routes(kind: 'pages' | 'json'): Router;
-  /** Starts to look at the states of all parts, once a second. */
+  /** Samples traffic and component states once a second. */
   start(): void;
   stop(): void;
 }>;

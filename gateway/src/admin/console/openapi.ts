@@ -6,10 +6,10 @@ import { views } from './console-data.ts';
 const api: Api = {
   title: 'Countersign console',
   description:
-    'What the console on the admin listener shows, as JSON. With several workers, `?worker=N` is one of them; otherwise their data is merged.',
+    'What the console on the admin listener shows, as JSON. With several workers, their data is merged; `?worker=N` selects one.',
   tags: [
-    { name: 'Traffic', description: 'Requests, by route and one by one.' },
-    { name: 'State', description: 'What the gateway depends on, and since when it is as it is.' },
+    { name: 'Traffic', description: 'Requests, by route and individually.' },
+    { name: 'State', description: 'The state of each part of the gateway, and when it began.' },
     { name: 'Explain', description: 'How a request would be handled.' },
   ],
   errors: errorTable,

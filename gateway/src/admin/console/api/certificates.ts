@@ -21,7 +21,9 @@ export type CertificateItem = z.output<typeof certificate>;
 
 const certificateList = z.object({
   certificates: z.array(certificate),
-  trouble: z.array(z.object({ use: z.string(), problem: z.string() })).describe('Files that cannot be read again.'),
+  trouble: z
+    .array(z.object({ use: z.string(), problem: z.string() }))
+    .describe('TLS files that cannot be read. The last good ones stay in use.'),
   public_tls: z.boolean(),
 });
 export type CertificateList = z.output<typeof certificateList>;
@@ -74,7 +76,7 @@ function upstreamCertificates({ current, nowMs }: ConsoleSources): CertificateIt
 const dayMs = 86_400_000;
 const pem = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
-/** The files were checked when they were read. */
+/** Cannot fail: the files were checked when they were read. */
 const readAll = (text: string): X509Certificate[] => (text.match(pem) ?? []).map((one) => new X509Certificate(one));
 
 function describe(one: X509Certificate, use: string, position: string, nowMs: number): CertificateItem {

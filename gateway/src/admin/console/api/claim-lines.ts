@@ -5,7 +5,7 @@ type Claims = Readonly<Record<string, readonly Scalar[]>>;
 /**
  * Reads claims from lines of the form `name: value`. A value is a JSON scalar, or else a text. A claim with several values has several lines.
  *
- * @returns Undefined for another form.
+ * @returns Undefined if a line has another form.
  */
 export function parseClaimLines(text: string): Claims | undefined {
   const claims: Record<string, readonly Scalar[]> = Object.create(null);

@@ -35,19 +35,22 @@ export function stagesOf(
   tokenRefusal: Readonly<{ code: Code; why: string }> | undefined,
   warning: string | undefined,
 ): Stage[] {
-  const { answer, answered } = explanation;
-  const refusal = tokenRefusal ?? answer;
-  const ending = tokenRefusal !== undefined ? 'authenticate' : answered !== undefined ? 'answerItself' : answer?.stage;
+  const { answer: refused, answered: ownAnswer } = explanation;
+  const refusal = tokenRefusal ?? refused;
+  const ending =
+    tokenRefusal !== undefined ? 'authenticate' : ownAnswer !== undefined ? 'answerItself' : refused?.stage;
   const endsAt = ending === undefined ? stages.length : stages.findIndex(({ functions }) => functions.includes(ending));
   return stages.map(({ stage: name }, at) => {
     if (at > endsAt) return { stage: name, verdict: 'not reached', notes: [], rules: [] };
     const ends = at === endsAt;
     const fails = name === 'forward' && !ends && warning !== undefined;
-    const outcome = fails ? 'fails now' : !ends ? 'passes' : answered === undefined ? 'refuses' : 'answers';
-    // The rules say it themselves.
-    const isTold = name === 'authorize' && explanation.rules.length > 0;
+    const outcome = fails ? 'fails now' : !ends ? 'passes' : ownAnswer === undefined ? 'refuses' : 'answers';
+    // The rules already show the reason.
+    const rulesShowReason = name === 'authorize' && explanation.rules.length > 0;
     const why =
-      ends && refusal !== undefined && !isTold ? [`${refusal.code}${refusal.why ? `: ${refusal.why}` : ''}`] : [];
+      ends && refusal !== undefined && !rulesShowReason
+        ? [`${refusal.code}${refusal.why ? `: ${refusal.why}` : ''}`]
+        : [];
     return {
       stage: name,
       verdict: outcome,
@@ -64,7 +67,7 @@ function rulesOf(name: string, { rules }: Explanation): Stage['rules'] {
 
 function notesOf(
   name: string,
-  { route, dropped, limits, cors, answer, upstream, body, websocket }: Explanation,
+  { route, dropped, limits, cors, answer: refusal, upstream, body, websocket }: Explanation,
 ): string[] {
   switch (name) {
     case 'sanitize':
@@ -73,7 +76,7 @@ function notesOf(
       return cors === undefined ? [] : [`CORS for ${cors.join(', ')}`];
     case 'match':
       if (route !== undefined) return [`route ${route.name}, ${route.path}${websocket ? ', WebSocket' : ''}`];
-      return answer?.allow === undefined ? [] : [`allowed here: ${answer.allow.join(', ')}`];
+      return refusal?.allow === undefined ? [] : [`allowed here: ${refusal.allow.join(', ')}`];
     case 'limit':
       return [...limits.map((limit) => `${limit}; not counted here`), ...(body === undefined ? [] : [`body: ${body}`])];
     case 'sign':

@@ -26,7 +26,7 @@ export const refusalsView = defineView({
   path: '/refusals',
   operationId: 'listRefusals',
   tag: 'Traffic',
-  summary: 'Refusals by route and code, and when each was the last; last ones first',
+  summary: 'Refusals by route and code, with the time of the last one, newest first',
   response: refusalList,
   read: ({ traffic: { refusals } }) => ({
     refusals: newest(
@@ -58,7 +58,7 @@ export const refusalsView = defineView({
 const newest = (refusals: readonly Refusal[]): Refusal[] =>
   refusals.toSorted((a, b) => (a.last < b.last ? 1 : -1)).slice(0, maxRefusals);
 
-/** What a code means, and who can change it. */
+/** The meaning of an error code, and whose fault it is. */
 export function meaningOf(code: string): Pick<Refusal, 'fault' | 'status' | 'title'> {
   const { fault, status, title } = errorTable[code as Code] ?? errorTable.internal_error;
   return { fault, status, title };

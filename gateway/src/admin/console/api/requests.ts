@@ -52,7 +52,7 @@ export type RequestItem = z.output<typeof finished>;
 const requestList = z.object({ requests: z.array(finished) });
 export type RequestList = z.output<typeof requestList>;
 
-/** How many a response has at most. */
+/** The maximum number of requests in a response. */
 export const maxRequests = 1_500;
 
 export const outcomes = ['refused', 'failed', 'served'] as const;
@@ -67,7 +67,7 @@ const filters = {
   code: z.string().optional(),
   user: z.string().optional(),
   tenant: z.string().optional(),
-  id: z.string().optional().describe('The beginning of a request id.'),
+  id: z.string().optional().describe('The start of a request id.'),
   outcome: z.enum(outcomes, { error: `must be one of ${outcomes.join(', ')}` }).optional(),
 };
 
@@ -108,7 +108,7 @@ function newest(items: readonly RequestItem[], query: ViewQuery): RequestItem[] 
     .map((item) => ({ ...item, path: shortened(item.path) }));
 }
 
-/** A path can have 16 KiB, which 1,000 rows would repeat. */
+/** In a list. A path can have 16 KiB, and a list has many rows. */
 const maxListedPath = 256;
 const shortened = (path: string): string =>
   path.length > maxListedPath ? `${path.slice(0, maxListedPath - 1)}…` : path;
@@ -191,7 +191,7 @@ function itemOf({ record, status, isAborted, durationMs }: FinishedRequest, offs
   };
 }
 
-/** The members that stages write for operators. Others could hold what a client sent. */
+/** The members that stages write for operators. Others could hold input of the client. */
 const shownMembers = [
   'why',
   'reason',

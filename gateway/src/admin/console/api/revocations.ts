@@ -16,7 +16,7 @@ const followed = z
     on_stale: z.enum(['allow', 'deny']),
     refused_before: time
       .nullable()
-      .describe('All older tokens are refused, because more was revoked than fits in memory.'),
+      .describe('All older tokens are refused, because there are more revocations than fit in memory.'),
     lag: z
       .object({ last_ms: z.number(), max_ms: z.number(), count, last_at: time })
       .nullable()

@@ -46,7 +46,7 @@ export const routesView = defineView({
       .string()
       .regex(/^\d{1,9}$/, 'must be a whole number')
       .optional()
-      .describe(`The first one; a response has at most ${pageSize}. Behind the last one: the last page.`),
+      .describe(`The first one; a response has at most ${pageSize}. After the last route: the last page.`),
   }),
   response: routeList,
   read(sources, { q = '', offset = '0' }) {
@@ -59,7 +59,7 @@ export const routesView = defineView({
       total: found.length,
       configured: routes.length,
       offset: from,
-      // Of no route are also the requests that the gateway itself answers.
+      // The requests that the gateway answers itself have no route either.
       unmatched: sources.traffic.refusals.ofRoute(noRouteName).get('no_route')?.count ?? 0,
     };
   },

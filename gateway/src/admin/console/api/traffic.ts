@@ -55,7 +55,7 @@ export const traffic = z
     last_hour: z.object({ requests: count, failures: z.record(z.string(), z.number()), latency_ms: latency }),
   })
   .meta({ id: 'Traffic' })
-  .describe('The last hour in slices. The last slice is not over yet.');
+  .describe('The last hour in slices. The last slice has not ended.');
 export type TrafficView = z.output<typeof traffic>;
 
 export type Series = Pick<TrafficView, 'start' | 'step_sec' | 'responses' | 'failures' | 'durations'>;
@@ -71,7 +71,7 @@ export const trafficView = defineView({
   merge: (parts) => mergeTraffic(parts),
 });
 
-/** @param aliveMs How long the process runs: a rate needs a time. */
+/** @param aliveMs How long the process has run, for rates. */
 export function describeTraffic(series: TrafficSeries, aliveMs: number): TrafficView {
   const { startMs, stepMs, responses: byClass, failures: byFault, durations: counts, boundsMs } = series;
   return summarized(
@@ -86,7 +86,7 @@ export function describeTraffic(series: TrafficSeries, aliveMs: number): Traffic
   );
 }
 
-/** Adds up processes. Their slices start at the same times, so a process that is one slice ahead loses its oldest. */
+/** Adds up the traffic of processes. Their slices start at the same times, so a process that is one slice ahead loses its oldest. */
 export function mergeTraffic(parts: readonly TrafficView[]): TrafficView {
   const start = latest(parts.map((part) => part.start));
   const aligned = parts.map((part) =>
@@ -137,7 +137,7 @@ function summarized(series: Series, aliveMs: number): TrafficView {
   const { step_sec, responses: byClass, failures: byFault, durations: all } = series;
   const slices = Math.max(1, Math.round(60 / step_sec));
   const length = byClass['2xx'].length;
-  // Without the current slice, which is not over. A young process has no other.
+  // Without the current slice, which has not ended. A young process has no other.
   const isYoung = aliveMs < 2 * step_sec * 1000;
   const end = isYoung ? length : length - 1;
   const seconds = Math.max(1, Math.min(slices * step_sec, aliveMs / 1000));

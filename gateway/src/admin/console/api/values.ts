@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Since } from '../observe/state-history.ts';
 
-// What several views share.
+// Shared by several views.
 
 export const time = z.iso.datetime().describe('RFC 3339, UTC.');
 export const count = z.int().nonnegative();
@@ -12,7 +12,7 @@ export const timeOrNull = (ms: number | undefined): string | null => (ms === und
 export const since = z
   .object({ state: z.string(), since: time, why: z.string().nullable() })
   .meta({ id: 'Since' })
-  .describe('A state, and since when it holds.');
+  .describe('A state, and when it began.');
 export type SinceView = z.output<typeof since>;
 
 /** @param startedAtMs When nothing was observed yet. */
@@ -22,7 +22,7 @@ export function sinceOf(observed: Since | undefined, unknown: string, startedAtM
 }
 
 /**
- * The state of several processes: the worst one, since the first of them had it.
+ * The worst state of several processes, from when the first of them had it.
  *
  * @param order From good to bad. A state that is not listed is the worst.
  */

@@ -8,7 +8,7 @@ import type { ReloadLog } from '../observe/reload-log.ts';
 import type { RevocationLag } from '../observe/revocation-lag.ts';
 import type { StateHistory } from '../observe/state-history.ts';
 
-/** What the console of one process is made from. */
+/** The sources of the console of one process. */
 export type ConsoleSources = Readonly<{
   current(): Snapshot;
   health: Health;
@@ -45,7 +45,7 @@ export function checkedQuery({ endpoint }: Pick<View, 'endpoint'>, query: ViewQu
 export type View<Data = unknown> = Readonly<{
   /** The route under `/api`, with the schemas of its query and its response. */
   endpoint: Endpoint;
-  /** @returns Undefined when there is no such thing, which is a 404. */
+  /** @returns Undefined if the item does not exist, which is a 404. */
   read(sources: ConsoleSources, query: ViewQuery): Data | undefined;
   /** @param parts At least one, of one process each. */
   merge(parts: readonly Data[], query: ViewQuery): Data;

@@ -1,4 +1,4 @@
-/** A state with the time since which it holds. */
+/** A state, and when it began. */
 export type Since = Readonly<{ state: string; sinceMs: number; why: string | undefined }>;
 
 /** One change of a state. */
@@ -28,14 +28,13 @@ type Part = Readonly<{ since: Since; changes: readonly Change[] }>;
 const noChanges: readonly Change[] = [];
 
 /**
- * Remembers since when each state holds, and the last 20 changes of each part, so that a part that changes all the time
- * pushes out no others. The parts of the gateway are looked at once a second, so that none of them needs a history of
- * its own.
+ * Remembers when each state began, and the last 20 changes of each part. The limit is per part, so that one part cannot
+ * push out the changes of others. The states are sampled once a second, so no part of the gateway needs its own history.
  */
 export class StateHistory {
   #parts = new Map<string, Part>();
 
-  /** Takes all states of one moment. A part that is missing is forgotten. */
+  /** Records all states at one moment. A part that is missing is forgotten. */
   observe(all: readonly Observed[], nowMs: number): void {
     const parts = new Map<string, Part>();
     for (const observed of all) {

@@ -12,7 +12,7 @@ export type Attention = Readonly<{
   to: string;
 }>;
 
-/** Everything that is not in order, the worst first. */
+/** Every problem, the worst first. */
 export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'traffic'>): readonly Attention[] {
   const { processes, upstreams, issuers, revocations, reloads, limits, certificates } = data;
   const all: Attention[] = [];
@@ -38,7 +38,7 @@ export function attentionOf(data: Omit<OverviewData, 'refusals' | 'events' | 'tr
   for (const { issuer, state, refused_before } of revocations.issuers) {
     add(`Revocations of ${issuer}`, '/console/revocations', state);
     if (refused_before !== null) {
-      const why = 'more was revoked than fits in memory, so older tokens are refused';
+      const why = 'there are more revocations than fit in memory, so older tokens are refused';
       all.push({
         mood: 'bad',
         what: `Revocations of ${issuer}`,

@@ -7,17 +7,17 @@ import { type Mood, pill, section, table } from './parts.ts';
 
 const dayMs = 86_400_000;
 const soonMs = 21 * dayMs;
-const nowOrNeverMs = 7 * dayMs;
+const urgentMs = 7 * dayMs;
 
-/** What an operator should know about the validity of a certificate now. */
+/** The validity of a certificate now. */
 export function validityOf({ from, until }: CertificateItem, nowMs: number): Readonly<{ text: string; mood: Mood }> {
   const leftMs = Date.parse(until) - nowMs;
   if (leftMs <= 0) return { text: `expired ${duration(-leftMs)} ago`, mood: 'bad' };
   if (Date.parse(from) > nowMs) return { text: 'not valid yet', mood: 'bad' };
-  return { text: `${duration(leftMs)} left`, mood: leftMs < nowOrNeverMs ? 'bad' : leftMs <= soonMs ? 'warn' : 'good' };
+  return { text: `${duration(leftMs)} left`, mood: leftMs < urgentMs ? 'bad' : leftMs <= soonMs ? 'warn' : 'good' };
 }
 
-/** Certificates: which of them expires next. One that is used in several places is one row. */
+/** The certificates by expiry. One that is used in several places is one row. */
 export function certificatesPage({ certificates, trouble, public_tls }: CertificateList, nowMs: number): Page {
   return {
     title: 'Certificates',
@@ -46,7 +46,7 @@ ${section(
 /** One certificate in the places that use it. */
 type Same = readonly [CertificateItem, ...CertificateItem[]];
 
-/** By expiry. A certificate that is used in several places is there once. */
+/** Sorts by expiry, and groups the uses of one certificate. */
 export function soonestFirst(certificates: readonly CertificateItem[]): readonly Same[] {
   const sorted = certificates.toSorted((a, b) => (a.until < b.until ? -1 : 1));
   return grouped(sorted, ({ sha256 }) => sha256).map(atLeastOne);
@@ -58,21 +58,21 @@ function atLeastOne([first, ...rest]: readonly CertificateItem[]): Same {
 }
 
 const usesOf = (same: Same): Content =>
-  html`<ul class="plain">${same.map(({ use, position }) => html`<li>${use} <span class="since">${position}</span></li>`)}</ul>`;
+  html`<ul class="plain">${same.map(({ use, position }) => html`<li>${use} <span class="muted">${position}</span></li>`)}</ul>`;
 
 /** Without the type in front of each name, such as `DNS:`. */
 const nameOf = (name: string): string => name.replace(/^(?:DNS|IP Address|URI):/, '');
 
 function subjectOf({ subject, issuer, names }: CertificateItem): Html {
   const by = issuer === subject ? 'self-signed' : `by ${issuer}`;
-  return html`<span class="subject">${subject}<br><span class="since">${by}</span>${names.length === 0 ? '' : html`<br><span class="since">for ${names.map(nameOf).join(', ')}</span>`}</span>`;
+  return html`<span class="subject">${subject}<br><span class="muted">${by}</span>${names.length === 0 ? '' : html`<br><span class="muted">for ${names.map(nameOf).join(', ')}</span>`}</span>`;
 }
 
 function expiryOf(one: CertificateItem, nowMs: number): Html {
   const { text, mood } = validityOf(one, nowMs);
-  return html`${pill(text, mood)} <span class="since whole">${exact(one.until)}</span>`;
+  return html`${pill(text, mood)} <span class="muted whole">${exact(one.until)}</span>`;
 }
 
-/** In groups that stay together where a line breaks. */
+/** Splits it into groups, so that lines break only between groups. */
 const fingerprint = (sha256: string): Html =>
   html`<span class="fingerprint">${(sha256.toLowerCase().match(/.{1,24}/g) ?? []).map((group) => html`<span>${group}</span>`)}</span>`;

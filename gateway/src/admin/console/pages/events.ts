@@ -13,7 +13,7 @@ export const eventTable = (events: readonly EventItem[], nowMs: number): Html =>
         label: 'What',
         kind: 'main',
         cell: ({ kind, name, worker }) =>
-          html`${kind} <span class="long">${name}</span>${worker === null ? '' : html` <span class="since">worker ${worker}</span>`}`,
+          html`${kind} <span class="long">${name}</span>${worker === null ? '' : html` <span class="muted">worker ${worker}</span>`}`,
       },
       {
         label: 'Change',

@@ -6,27 +6,27 @@ import type { Page } from './layout.ts';
 import { code, facts, link, pill, routeLink, section, table } from './parts.ts';
 import { moodOfStatus } from './request-table.ts';
 
-/** What was wrong with the form. */
+/** An invalid field of the form. */
 export type FormError = Readonly<{ path: string; message: string }>;
 
-/** The form, and the answer to it, or what is wrong with the form: the browser scrolls to `#answer`. The token is never written into the page. */
+/** Renders the form with the answer or the form errors. The browser scrolls to `#answer`. The token is never written into the page. */
 export function explainPage(asked: ViewQuery, answer?: ExplainAnswer, errors: readonly FormError[] = []): Page {
   return {
     title: 'Explain',
     place: '/console/explain',
     live: false,
-    body: html`<p class="lead">Shows how the gateway would handle a request, decided by the engine that serves: the configuration, keys and revocations of now. Nothing is sent, and no limit is counted.</p>
+    body: html`<p class="lead">Shows how the gateway would handle a request, using the running configuration, keys and revocations. No request is sent; rate limits are not counted.</p>
 <div class="explain">${form(asked, errors)}<div class="answer" ${errors.length === 0 ? html`id="answer"` : ''}>${answer === undefined ? invitation : answerOf(answer)}</div></div>`,
   };
 }
 
-const invitation = html`<section class="card"><h2>The answer</h2><p class="lead">Each stage with its verdict, each rule with its reason, everything that is wrong with the token, and the exact headers that the service would receive.</p></section>`;
+const invitation = html`<section class="card"><h2>The answer</h2><p class="lead">Shows the verdict of each stage, the reason of each rule, every problem with the token, and the exact headers that the service would receive.</p></section>`;
 
 const hints: Readonly<Record<string, string>> = {
   token: 'It is verified, and neither stored, logged nor shown again.',
-  claims: 'One a line: those that rules compare.',
-  issuer: 'Empty: the first one.',
-  headers: 'One a line.',
+  claims: 'One per line. Only claims that route rules check.',
+  issuer: 'Default: the first issuer.',
+  headers: 'One per line.',
 };
 
 function form(asked: ViewQuery, errors: readonly FormError[]): Html {
@@ -51,10 +51,10 @@ function form(asked: ViewQuery, errors: readonly FormError[]): Html {
       html`<textarea ${marks(name)} autocomplete="off" rows="${rows}" placeholder="${placeholder}">${name === 'token' ? '' : formValue(asked[name] ?? '')}</textarea>`,
     );
   return html`<form class="card form" method="post" action="/console/explain#answer" autocomplete="off">
-${refusedNote(asked)}${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field needs a change.' : `${errors.length} fields need a change.`}</p>`}
+${refusedNote(asked)}${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field is invalid.' : `${errors.length} fields are invalid.`}</p>`}
 <div class="pair">${input('method', 'Method')}${input('path', 'Path and query')}</div>
 <fieldset><legend>The caller has a token</legend>${area('token', 'Access token', 4, '')}</fieldset>
-<fieldset><legend>Or a caller like this. Empty: anonymous</legend><div class="pair even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
+<fieldset><legend>Or describe the caller (leave empty for anonymous)</legend><div class="pair even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
 ${area('claims', 'Other claims', 2, 'name: value')}
 ${input('issuer', 'Issuer')}
 <label class="check"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP), and the proof is valid</label>
@@ -63,13 +63,16 @@ ${area('headers', 'Request headers', 3, 'Name: value')}
 <button type="submit" class="primary">Explain</button></form>`;
 }
 
-/** Says what a request needs that was refused before its caller was known. Without it, Explain would tell about another caller. */
+/**
+ * Names the input that is missing for a request refused before its caller was known. Without it, Explain would answer for
+ * another caller.
+ */
 function refusedNote({ refused, method = '', path = '' }: ViewQuery): Content {
   const needed = neededFor(refused);
   if (needed === undefined) return '';
   const missing =
     needed === 'service'
-      ? 'The gateway could not tell which service called: enter its name to see what it may call.'
+      ? 'The gateway could not authenticate the calling service: enter its name to see what it may call.'
       : isOfProof(refused ?? '')
         ? 'Explain checks no proofs: paste the token to see what it allows.'
         : 'The gateway keeps no tokens: paste the token to see why.';
@@ -93,7 +96,7 @@ function answerOf({
   const mood = warning !== null ? 'warn' : allowed ? 'good' : moodOfStatus(status ?? 0);
   const text =
     warning !== null
-      ? 'allowed, but its upstream is out'
+      ? 'allowed, but its upstream is unavailable'
       : allowed
         ? 'forwarded'
         : refusal === null
@@ -105,11 +108,11 @@ ${section(
   'Stages',
   html`<ol class="stages">${stages.map(
     ({ stage, verdict, notes, rules }) =>
-      html`<li class="${verdict === 'not reached' ? 'quiet' : ''}"><div class="stage"><b>${stage}</b> ${pill(verdict)}</div>${rules.length === 0 ? '' : html`<ul>${rules.map((rule) => html`<li>${rule.refusal === null ? pill('passes') : pill(rule.refusal, 'bad')} ${code(rule.rule)} <span class="since">${rule.why}</span></li>`)}</ul>`}${notes.map((note) => html`<p>${note}</p>`)}</li>`,
+      html`<li class="${verdict === 'not reached' ? 'quiet' : ''}"><div class="stage"><b>${stage}</b> ${pill(verdict)}</div>${rules.length === 0 ? '' : html`<ul>${rules.map((rule) => html`<li>${rule.refusal === null ? pill('passes') : pill(rule.refusal, 'bad')} ${code(rule.rule)} <span class="muted">${rule.why}</span></li>`)}</ul>`}${notes.map((note) => html`<p>${note}</p>`)}</li>`,
   )}</ol>`,
 )}
 ${token === null ? '' : tokenPart(token)}
-${sends === null ? '' : section('What the service receives', html`<p>${code(`${sends.method} ${sends.target}`)}</p>${headerTable('Headers', sends.headers)}`, 'exact, but for values that differ in each request')}
+${sends === null ? '' : section('What the service receives', html`<p>${code(`${sends.method} ${sends.target}`)}</p>${headerTable('Headers', sends.headers)}`, 'exact, except values that change per request')}
 ${responds.length === 0 ? '' : section('The response', headerTable('Response headers', responds))}
 ${dropped.length === 0 ? '' : section('Dropped', facts(dropped.map(({ name, why: reason }) => [name, reason])))}`;
 }

@@ -3,7 +3,7 @@ import { html } from './html.ts';
 import type { Page } from './layout.ts';
 import { link } from './parts.ts';
 
-// Pages instead of what was asked for. They keep the navigation in reach of a reader whose address is old or mistyped.
+// Error pages. They keep the navigation, for a reader whose address is old or mistyped.
 
 const onlyText = (title: string, body: Page['body']): Page => ({ title, place: '', live: false, body });
 
@@ -13,12 +13,9 @@ export const notFoundPage = (why = 'The console has no page at this address.'): 
 /** For a filter with a value that it cannot have. */
 export const badQueryPage = (errors: readonly FormError[], path: string): Page =>
   onlyText(
-    'Not understood',
+    'Invalid filter',
     html`<ul class="plain">${errors.map(({ path: name, message }) => html`<li class="error"><code>${name}</code> ${message}.</li>`)}</ul>
 <p>${link(path, 'Show all')}</p>`,
   );
 
-export const noAnswerPage: Page = onlyText(
-  'No answer',
-  html`<p class="lead">No worker answers. The log tells why.</p>`,
-);
+export const noAnswerPage: Page = onlyText('No answer', html`<p class="lead">No worker answers. The log says why.</p>`);

@@ -45,14 +45,14 @@ export function percent(part: number, whole: number): string {
 
 export const bytes = (value: number): string => `${Math.round(value / 1024 / 1024)} MiB`;
 
-/** How long ago, with the exact time for a pointer and for programs. */
+/** How long ago, with the exact time in a tooltip and for programs. */
 export function ago(time: string, nowMs: number): Html {
   const ms = nowMs - Date.parse(time);
   const text = ms < 0 ? `in ${duration(-ms)}` : `${duration(ms)} ago`;
   return html`<time datetime="${time}" title="${exact(time)}">${text}</time>`;
 }
 
-/** For how long something has been so. */
+/** How long a state has lasted. */
 export const forTime = (time: string, nowMs: number): Html =>
   html`<time datetime="${time}" title="since ${exact(time)}">${duration(nowMs - Date.parse(time))}</time>`;
 

@@ -18,7 +18,7 @@ export function reloadsPage({ file, state, in_force, reloads }: ReloadList, nowM
     place: '/console/reloads',
     live: true,
     body: html`<section class="verdict ${state.state === 'refused' ? 'bad' : 'good'}"><h2 class="headline">${stateSince({ ...state, why: null }, nowMs)}</h2><p>${meaning}</p></section>
-${section('In force', facts([['File', html`<span class="long">${file}</span>`], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code class="long">${hash}</code> <span class="since">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
+${section('In force', facts([['File', html`<span class="long">${file}</span>`], ...in_force.map(({ hash, loaded, processes }) => ['SHA-256', html`<code class="long">${hash}</code> <span class="muted">loaded ${ago(loaded, nowMs)}${in_force.length > 1 ? `, by ${processes} workers` : ''}</span>`] as const)]))}
 ${section('Last reloads', reloads.length === 0 ? html`<p class="empty">The file was not reloaded since the start.</p>` : html`<ol>${reloads.map((one) => reloadPart(one, nowMs))}</ol>`)}`,
   };
 }
@@ -32,7 +32,7 @@ function reloadPart({ at, result, hash, problems, changed_routes, changes }: Rel
         : changed_routes === 0
           ? 'no route changed'
           : `${number(changed_routes)} route${changed_routes === 1 ? '' : 's'} changed`;
-  return html`<li class="reload"><p>${pill(result)} ${ago(at, nowMs)} <span class="since">${exact(at)}</span> ${code(hash === null ? 'unreadable' : hash.slice(0, 12))} ${what}</p>
+  return html`<li class="reload"><p>${pill(result)} ${ago(at, nowMs)} <span class="muted">${exact(at)}</span> ${code(hash === null ? 'unreadable' : hash.slice(0, 12))} ${what}</p>
 ${problemList(problems)}
 ${changes.map(
   ({ route, change, keys }) =>
@@ -69,7 +69,7 @@ ${section(
         label: isAlone ? 'Process' : 'Worker',
         kind: 'main',
         cell: ({ worker, pid }): Content =>
-          html`${worker === null ? '' : html`<a href="/console/workers?worker=${worker}">${worker}</a> `}<span class="since">pid ${pid}</span>`,
+          html`${worker === null ? '' : html`<a href="/console/workers?worker=${worker}">${worker}</a> `}<span class="muted">pid ${pid}</span>`,
       },
       { label: 'State', cell: ({ state }) => stateSince(state, nowMs) },
       { label: 'Running', cell: ({ started }) => forTime(started, nowMs) },
@@ -80,13 +80,13 @@ ${section(
         label: 'Memory',
         kind: 'number',
         cell: ({ rss_bytes, heap_used_bytes }) =>
-          html`${bytes(rss_bytes)} <span class="since">heap ${bytes(heap_used_bytes)}</span>`,
+          html`${bytes(rss_bytes)} <span class="muted">heap ${bytes(heap_used_bytes)}</span>`,
       },
       { label: 'CPU', kind: 'number', cell: ({ cpu_ms }) => duration(cpu_ms) },
       {
         label: 'Configuration',
         cell: ({ config_hash, config_loaded }) =>
-          html`${code(config_hash.slice(0, 12))} <span class="since">${ago(config_loaded, nowMs)}</span>`,
+          html`${code(config_hash.slice(0, 12))} <span class="muted">${ago(config_loaded, nowMs)}</span>`,
       },
     ],
     processes,

@@ -1,4 +1,4 @@
-/** Text that is HTML already. Only {@link html} makes it. */
+/** Escaped HTML. Construct it only from escaped text. */
 export class Html {
   readonly text: string;
 
@@ -11,7 +11,7 @@ export class Html {
   }
 }
 
-/** What a template takes. `undefined`, `null` and `false` become nothing. */
+/** A value in a template. `undefined`, `null`, `true` and `false` render as nothing. */
 export type Content = Html | string | number | boolean | undefined | null | readonly Content[];
 
 const entities: Readonly<Record<string, string>> = {
@@ -20,17 +20,17 @@ const entities: Readonly<Record<string, string>> = {
   '>': '&gt;',
   '"': '&quot;',
   "'": '&#39;',
-  // Older browsers end an attribute at it.
+  // Older browsers treat a backtick as a quote.
   '`': '&#96;',
 };
 
-/** Marks without a glyph, and those that turn the direction of the text after them, which could disguise a name. */
+/** Control and format characters. Bidirectional overrides could disguise a name. */
 const invisible = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Escapes a text for an element or a quoted attribute. Invisible characters become visible as `\u202e`. */
 export const escapeHtml = (text: string): string => escaped(text, (hex) => `\\u${hex.padStart(4, '0')}`);
 
-/** Escapes the value of a form control, which comes back when the form is sent. So its characters stay as they are. */
+/** Escapes a form value. Invisible characters become entities, so the submitted value is unchanged. */
 export const formValue = (text: string): Html =>
   new Html(escaped(text.replaceAll('\r\n', '\n'), (hex) => `&#x${hex};`));
 

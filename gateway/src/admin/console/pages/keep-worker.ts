@@ -1,8 +1,8 @@
 import { Html } from './html.ts';
 
 /**
- * Makes the links and forms of a page about one worker stay with that worker. It changes the markup alone: a text cannot
- * contain `href="`, because the template escapes quotes.
+ * Keeps the links and forms of one worker's page on that worker. It changes markup only: a text cannot contain `href="`,
+ * because the template escapes quotes.
  */
 export function keepWorker(page: Html, worker: number | undefined): Html {
   if (worker === undefined) return page;
@@ -11,7 +11,7 @@ export function keepWorker(page: Html, worker: number | undefined): Html {
     (whole, name: string, to: string, fragment = '') =>
       /[?;]worker=/.test(to) ? whole : ` ${name}="${to}${to.includes('?') ? '&amp;' : '?'}worker=${worker}${fragment}"`,
   );
-  // A browser replaces the query of a form's address by the form's fields.
+  // For a GET form, the browser replaces the query of the action with the form's fields.
   return new Html(
     linked.replace(/<form [^>]*method="get"[^>]*>/g, `$&<input type="hidden" name="worker" value="${worker}">`),
   );

@@ -86,9 +86,9 @@ ${workerForm(frame)}<button type="button" class="live" id="live" hidden aria-pre
 function statusOf({ gateway, configuration, nowMs }: Frame): Html {
   const file =
     configuration.state === 'refused'
-      ? html`<a class="pill bad" href="/console/reloads">file refused</a> <span class="since">for ${forTime(configuration.since, nowMs)}</span>`
+      ? html`<a class="pill bad" href="/console/reloads">file refused</a> <span class="muted">for ${forTime(configuration.since, nowMs)}</span>`
       : '';
-  return html`${pill(gateway.state, moodOf(gateway.state))} <span class="since">for ${forTime(gateway.since, nowMs)}</span> ${file}`;
+  return html`${pill(gateway.state, moodOf(gateway.state))} <span class="muted">for ${forTime(gateway.since, nowMs)}</span> ${file}`;
 }
 
 function workerForm({ workers, worker, path, query }: Frame): Content {

@@ -9,7 +9,7 @@ export function limitsPage({ callers, limits, counted_in, redis }: LimitList, no
   const where =
     counted_in === 'process'
       ? 'Each process counts for itself.'
-      : html`Counted in Redis, for all gateways. ${pill(redis === 'ready' ? 'connected' : 'not connected')} The callers are those that this gateway refused.`;
+      : html`Counted in Redis, for all gateways. ${pill(redis === 'ready' ? 'connected' : 'not connected')} The list has only callers that this gateway refused.`;
   return {
     title: 'Limits',
     place: '/console/limits',
@@ -25,8 +25,8 @@ ${section(
         label: 'Now',
         cell: ({ now, until }) =>
           now
-            ? html`${pill('limited', 'warn')} <span class="since">ends ${ago(until, nowMs)}</span>`
-            : pill('over', 'quiet'),
+            ? html`${pill('limited', 'warn')} <span class="muted">ends ${ago(until, nowMs)}</span>`
+            : pill('ended', 'quiet'),
       },
       { label: 'Limit', cell: ({ limit }) => limit },
       { label: 'Route', cell: ({ route }) => routeLink(route) },
@@ -63,6 +63,6 @@ function callerOf({ limit, user_id, tenant_id, ip }: LimitedItem): Content {
   if (limit.startsWith('route')) return 'everyone on this route';
   if (limit.startsWith('tenant') && tenant_id !== null) return html`tenant <span class="id">${tenant_id}</span>`;
   if (limit.startsWith('user') && user_id !== null)
-    return html`<span class="id">${user_id}</span> <span class="since">${tenant_id}</span>`;
+    return html`<span class="id">${user_id}</span> <span class="muted">${tenant_id}</span>`;
   return html`address <span class="id">${ip}</span>`;
 }

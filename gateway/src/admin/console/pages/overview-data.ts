@@ -9,7 +9,7 @@ import type { RevocationList } from '../api/revocations.ts';
 import type { TrafficView } from '../api/traffic.ts';
 import type { UpstreamList } from '../api/upstreams.ts';
 
-/** What the overview is made from: the other views. */
+/** The views that the overview page shows. */
 export type OverviewData = Readonly<{
   traffic: TrafficView;
   processes: ProcessList;

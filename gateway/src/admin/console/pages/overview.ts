@@ -57,7 +57,7 @@ function refusalPart({ refusals: { refusals }, nowMs }: OverviewData): Html {
       { label: 'Status', cell: ({ status }) => pill(String(status), moodOfStatus(status)) },
       {
         label: 'Route',
-        cell: ({ route }) => (route === null ? html`<span class="since">none</span>` : routeLink(route)),
+        cell: ({ route }) => (route === null ? html`<span class="muted">none</span>` : routeLink(route)),
       },
       { label: 'Count', kind: 'number', cell: ({ count }) => number(count) },
       { label: 'Last', cell: ({ last }) => ago(last, nowMs) },
@@ -91,7 +91,7 @@ function attention(data: OverviewData): Html {
   }
   return html`<section class="attention" aria-label="Needs attention"><h2>Needs attention</h2><ul>${all.map(
     ({ mood, what, state, since, why, to }) =>
-      html`<li class="${mood}"><a class="what" href="${to}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="since">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
+      html`<li class="${mood}"><a class="what" href="${to}">${what}</a> ${pill(state, mood)} ${since === undefined ? '' : html`<span class="muted">for ${forTime(since, data.nowMs)}</span>`} <span class="why">${why}</span></li>`,
   )}</ul></section>`;
 }
 
@@ -135,7 +135,7 @@ function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): 
           const followed = revocations.issuers.find((one) => one.issuer === issuer);
           if (followed === undefined) return 'no feed';
           const lag =
-            followed.lag === null ? '' : html` <span class="since">lag ${milliseconds(followed.lag.last_ms)}</span>`;
+            followed.lag === null ? '' : html` <span class="muted">lag ${milliseconds(followed.lag.last_ms)}</span>`;
           return html`${stateSince(followed.state, nowMs)}${lag}`;
         },
       },

@@ -31,9 +31,9 @@ export const moodOf = (state: string): Mood => moods[state] ?? 'bad';
 /** A state as a word with a mark. The mark's shape differs too, not only its color. */
 export const pill = (text: string, mood: Mood = moodOf(text)): Html => html`<span class="pill ${mood}">${text}</span>`;
 
-/** A state with the time since which it holds. */
+/** A state, and how long it has lasted. */
 export const stateSince = ({ state, since, why }: SinceView, nowMs: number): Html =>
-  html`${pill(state)} <span class="since">for ${forTime(since, nowMs)}</span>${why === null ? '' : html` <span class="why">${why}</span>`}`;
+  html`${pill(state)} <span class="muted">for ${forTime(since, nowMs)}</span>${why === null ? '' : html` <span class="why">${why}</span>`}`;
 
 export type Column<Row> = Readonly<{
   label: string;
@@ -63,7 +63,7 @@ function cellOf<Row>({ label, kind, cell }: Column<Row>, row: Row): Html {
   return html`<td role="cell" class="${kind ?? ''}" data-label="${label}">${content}</td>`;
 }
 
-/** Names with their values. */
+/** A list of names and values. */
 export const facts = (rows: readonly (readonly [label: string, value: Content])[]): Html =>
   html`<dl class="facts">${rows.map(([label, value]) => html`<div><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>`;
 

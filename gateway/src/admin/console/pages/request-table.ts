@@ -3,7 +3,7 @@ import { clock, milliseconds } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import { type Mood, pill, requestLink, routeLink, table } from './parts.ts';
 
-/** Requests, one a row, each with a link to its own page. */
+/** Requests, one per row, each with a link to its own page. */
 export function requestTable(requests: readonly RequestItem[], empty: Content, nowMs: number): Html {
   return table(
     'Requests',
@@ -31,14 +31,14 @@ export function requestTable(requests: readonly RequestItem[], empty: Content, n
   );
 }
 
-/** A request without a route was refused before one matched, or is one of those that the gateway answers. */
+/** A request without a route was refused before one matched, or the gateway answered it itself. */
 export function routeOf({ route, code }: RequestItem): Html {
   if (route !== null) return routeLink(route);
-  return html`<span class="since">${code === null ? 'the gateway itself' : 'none'}</span>`;
+  return html`<span class="muted">${code === null ? 'the gateway itself' : 'none'}</span>`;
 }
 
 export function statusOf({ status, code, aborted }: RequestItem): Html {
-  return html`${pill(status === 0 ? 'left' : String(status), moodOfStatus(status))} ${code === null ? '' : html`<code>${code}</code>`}${aborted ? html` <span class="since">aborted</span>` : ''}`;
+  return html`${pill(status === 0 ? 'client left' : String(status), moodOfStatus(status))} ${code === null ? '' : html`<code>${code}</code>`}${aborted ? html` <span class="muted">aborted</span>` : ''}`;
 }
 
 export function moodOfStatus(status: number): Mood {
@@ -51,8 +51,8 @@ export function callerOf({ identity, user_id, tenant_id, service_id, client_id }
   const user =
     user_id === null
       ? ''
-      : html`<span class="caller id">${user_id}</span> <span class="caller since">${tenant_id}</span>`;
+      : html`<span class="caller id">${user_id}</span> <span class="caller muted">${tenant_id}</span>`;
   if (service_id !== null) return html`service ${service_id} ${user}`;
   if (user_id === null && client_id !== null) return html`client <span class="id">${client_id}</span>`;
-  return user_id === null ? html`<span class="since">${identity ?? 'not identified'}</span>` : html`${user}`;
+  return user_id === null ? html`<span class="muted">${identity ?? 'not identified'}</span>` : html`${user}`;
 }

@@ -33,7 +33,7 @@ export function requestsPage({ requests }: RequestList, query: ViewQuery, nowMs:
 ${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${name === 'status' ? html`placeholder="403 or 4xx" pattern="[1-5]xx|[1-5][0-9][0-9]|0" title="A status such as 403, or a class such as 4xx"` : ''} autocomplete="off" spellcheck="false"></label>`)}
 <button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
 <p class="lead">${isFiltered ? `${requests.length} found in` : `${requests.length}:`} the last 500 requests and the last 250 refusals of each kind, newest first. Times are UTC.</p>
-${requestTable(shown, isFiltered ? 'None of the last requests fits these filters.' : 'No request has arrived since the start.', nowMs)}
+${requestTable(shown, isFiltered ? 'None of the last requests matches these filters.' : 'No request has arrived since the start.', nowMs)}
 ${shown.length === requests.length ? '' : html`<p>${link(`/console/requests?${more}`, `Show all ${requests.length}`)}</p>`}`,
   };
 }
@@ -59,7 +59,7 @@ const detailLabels: Readonly<Record<string, string>> = {
   found: 'Found',
 };
 
-/** In one sentence, why it ended as it did. */
+/** One sentence on why the request ended as it did. */
 function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: RequestItem): Html {
   if (refusal === null) {
     const end = aborted ? ', and the response was cut off' : '';

@@ -22,7 +22,7 @@ ${pager(routes.length, total, offset, q)}`,
   };
 }
 
-const none = html`<span class="since">–</span>`;
+const none = html`<span class="muted">–</span>`;
 const share = (part: number, whole: number) => (part === 0 ? none : percent(part, whole));
 
 const columns = [

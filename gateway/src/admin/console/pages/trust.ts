@@ -77,7 +77,7 @@ function issuerPart(one: IssuerView, nowMs: number): Html {
       : [
           [
             'Failing',
-            html`<span class="why">${failure.reason}</span> <span class="since">${number(failure.in_a_row)} in a row</span>`,
+            html`<span class="why">${failure.reason}</span> <span class="muted">${number(failure.in_a_row)} in a row</span>`,
           ] as const,
         ]),
     ['Tokens verified', number(one.verified)],
@@ -146,11 +146,11 @@ function followedPart(one: RevocationsItem, nowMs: number): Html {
       'Last lag',
       lag === null
         ? 'no revocation since the start'
-        : html`${milliseconds(lag.last_ms)} <span class="since">${ago(lag.last_at, nowMs)}</span>`,
+        : html`${milliseconds(lag.last_ms)} <span class="muted">${ago(lag.last_at, nowMs)}</span>`,
     ],
     [
       'Longest lag',
-      lag === null ? '–' : html`${milliseconds(lag.max_ms)} <span class="since">of ${number(lag.count)}</span>`,
+      lag === null ? '–' : html`${milliseconds(lag.max_ms)} <span class="muted">of ${number(lag.count)}</span>`,
     ],
     ...(refused_before === null
       ? []

@@ -8,7 +8,7 @@ import { code, facts, stateSince, table } from './parts.ts';
 
 const hourMs = 3_600_000;
 
-/** Upstreams: which is out since when, and why. */
+/** Upstreams: which are out, since when, and why. */
 export function upstreamsPage({ upstreams }: UpstreamList, nowMs: number): Page {
   return {
     title: 'Upstreams',
@@ -37,14 +37,14 @@ ${table(
     {
       label: 'State',
       cell: (one) =>
-        html`${stateSince(one.state, nowMs)}${one.ejected_for_ms > 0 ? html` <span class="since">for ${duration(one.ejected_for_ms)} more</span>` : ''}`,
+        html`${stateSince(one.state, nowMs)}${one.ejected_for_ms > 0 ? html` <span class="muted">for ${duration(one.ejected_for_ms)} more</span>` : ''}`,
     },
     { label: 'Pending', kind: 'number', cell: ({ pending }) => number(pending) },
     { label: 'Ejections', kind: 'number', cell: ({ ejections }) => number(ejections) },
     {
       label: 'Last error',
       cell: ({ last_error: last }) =>
-        last === null ? 'none' : html`${code(last.code)} <span class="since">${ago(last.at, nowMs)}</span>`,
+        last === null ? 'none' : html`${code(last.code)} <span class="muted">${ago(last.at, nowMs)}</span>`,
     },
   ],
   targets,
@@ -76,7 +76,7 @@ function factsOf(upstream: UpstreamView, nowMs: number): (readonly [string, Cont
     ['Retries', `${number(retries.made)} made, ${number(retries.over_budget)} over the budget`],
     [
       'Signs with',
-      html`${code(identity.uses)}${identity.fallback === null ? '' : html` <span class="since">because of ${identity.fallback}</span>`}`,
+      html`${code(identity.uses)}${identity.fallback === null ? '' : html` <span class="muted">because of ${identity.fallback}</span>`}`,
     ],
     ['Balance', balance],
     ...(tls_trouble === null ? [] : [['TLS files', html`<span class="why">${tls_trouble}</span>`] as const]),

@@ -3,6 +3,7 @@ import type { Route, Scheme } from './config/config.ts';
 import { type AppError, errorTable } from './errors.ts';
 import type { Upgrade } from './http/subprotocols.ts';
 import type { Grant, Params, Policy } from './routing/policy.ts';
+import type { Claims } from './tokens/claims.ts';
 import type { Transaction } from './tokens/txn-token.ts';
 import type { TokenStatus, VerifiedToken } from './tokens/verified-tokens.ts';
 
@@ -35,10 +36,9 @@ export class RequestRecord {
   host: string | undefined = undefined;
   identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
   userId: string | undefined = undefined;
-  /** Not in the log line, like the two below: the console explains the request with them. */
+  /** These two are not in the log line. The console explains the request with them. */
   role: string | undefined = undefined;
-  grant: Grant | undefined = undefined;
-  isBound = false;
+  grant: (Grant & Partial<Pick<Claims, 'jkt' | 'certificate'>>) | undefined = undefined;
   /** The machine, or the client through which the user came. */
   clientId: string | undefined = undefined;
   /** The `sub` of the actor that acts for the caller. */

@@ -1,5 +1,6 @@
 import { eventually, type TestClock, testClock } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { dpopClient } from './dpop-client.ts';
 import { acme, type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { callingServices, sendCall, signCall } from './nested-caller.ts';
 
@@ -114,6 +115,24 @@ describe('Explain', () => {
     expect(answer.code).toBe(code);
     const { outcome } = await explain(await carriedOver());
     expect(outcome).toMatchObject({ allowed: code === undefined, code: code ?? null });
+  });
+
+  test('decides the request of a token that is bound to a key as the gateway did', async () => {
+    const client = dpopClient('ES256', clock.nowMs);
+    const token = await gateway.issuer.accessToken({ cnf: { jkt: client.thumbprint } });
+    const ask = (dpop: string) => gateway.ask('/v1/bound', { headers: { authorization: `DPoP ${token}`, dpop } });
+    expect(await ask(client.proof({ url: 'http://gateway.test/v1/bound', token }))).toMatchObject({ status: 200 });
+    const fields = await carriedOver();
+    expect(fields).toMatchObject({ bound: 'on' });
+    expect((await explain(fields)).outcome).toMatchObject({ allowed: true });
+    expect(await ask(client.proof({ url: 'http://gateway.test/', token }))).toMatchObject({
+      code: 'dpop_proof_mismatch',
+    });
+    const refused = await carriedOver();
+    expect(refused).toMatchObject({ refused: 'dpop_proof_mismatch' });
+    expect(await page(`/console/explain?${new URLSearchParams(refused)}`)).toContain(
+      'Explain checks no proofs: paste the token',
+    );
   });
 
   test('asks for a token that was refused, because it is not kept', async () => {

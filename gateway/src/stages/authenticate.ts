@@ -197,8 +197,7 @@ export function toAuthenticated(matched: Matched, caller: Caller, content: Buffe
     record.actor = claims.act?.sub;
     record.tenantId = principal.tenantId;
   }
-  if (caller.kind === 'user' || caller.kind === 'client') record.isBound = caller.bound;
-  else if (caller.kind === 'service' && caller.principal !== undefined) record.transactionId = caller.principal.id;
+  if (caller.kind === 'service' && caller.principal !== undefined) record.transactionId = caller.principal.id;
   exchange.caller = caller;
   exchange.content = content;
   return matched as Authenticated;

@@ -176,7 +176,7 @@ function itemOf({ record, status, isAborted, durationMs }: FinishedRequest, offs
     issuer: record.grant?.issuer ?? null,
     scope: [...(record.grant?.scope ?? [])],
     claims: Object.fromEntries([...(record.grant?.kept ?? [])].map(([name, values]) => [name, [...values]])),
-    bound: record.isBound,
+    bound: record.grant?.jkt !== undefined || record.grant?.certificate !== undefined,
     transaction_id: record.transactionId ?? null,
     ip: record.address ?? null,
     upstream: record.upstream ?? null,

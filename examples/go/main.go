@@ -16,7 +16,10 @@ import (
 
 func main() {
 	keys := fetchKeys(cmp.Or(os.Getenv("GATEWAY_KEYS_URL"), "http://127.0.0.1:8090/.well-known/jwks.json"))
-	verify := verifier.New("my-service", keys, nil, time.Now().Unix()+1, 5, 60)
+	verify, err := verifier.New("my-service", keys, nil, time.Now().Unix()+1, 5, 60)
+	if err != nil {
+		log.Fatal(err)
+	}
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		identity, err := verify.Verify(requestOf(w, r), time.Now().Unix())
 		switch {

@@ -36,7 +36,7 @@ function presence({ present, name }: HeaderRule): string {
 }
 
 function coverage(rule: HeaderRule): string {
-  if (rule.coveredWith !== undefined) return `if \`${rule.coveredWith}\` is present too`;
-  if (rule.onlyWith !== undefined) return `with \`${rule.onlyWith}\``;
+  if (rule.coveredWith !== undefined) return `if present, and \`${rule.coveredWith}\` is too`;
+  if (rule.onlyWith !== undefined) return 'see below';
   return presence(rule) === 'always' ? 'always' : 'if present';
 }

@@ -60,7 +60,7 @@ func requestOf(from vectorRequest, stream bool) Request {
 	for _, header := range from.Headers {
 		headers = append(headers, [2]string{latin1(header[0]), latin1(header[1])})
 	}
-	return Request{Method: from.Method, Target: latin1(from.Target), Headers: headers, Body: body, Stream: stream}
+	return Request{Method: latin1(from.Method), Target: latin1(from.Target), Headers: headers, Body: body, Stream: stream}
 }
 
 func TestVectors(t *testing.T) {
@@ -82,7 +82,10 @@ func TestVectors(t *testing.T) {
 	for _, each := range all.Vectors {
 		t.Run(each.Name, func(t *testing.T) {
 			options := all.Verifier
-			v := New(options.Audience, all.Keys.JWKS.Keys, secrets, each.MemoryBegan, options.Tolerance, options.MaxLifetime)
+			v, err := New(options.Audience, all.Keys.JWKS.Keys, secrets, each.MemoryBegan, options.Tolerance, options.MaxLifetime)
+			if err != nil {
+				t.Fatal(err)
+			}
 			check(t, v, each)
 		})
 	}
@@ -124,5 +127,11 @@ func check(t *testing.T, v *Verifier, each vector) {
 	_ = json.Unmarshal(text, &plain)
 	if !reflect.DeepEqual(plain, each.Identity) {
 		t.Fatalf("got %v, expected %v", plain, each.Identity)
+	}
+}
+
+func TestShortSecret(t *testing.T) {
+	if _, err := New("my-service", nil, map[string][]byte{"a": make([]byte, 31)}, 0, 5, 60); err == nil {
+		t.Fatal("a secret of 31 bytes was accepted")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,8 +20,8 @@ type Refused string
 
 func (r Refused) Error() string { return string(r) }
 
-// Key is one key of the gateway's key set.
-type Key struct{ Kty, Crv, Kid, X string }
+// Key is one entry of the gateway's key set, as it stands in the JSON.
+type Key map[string]any
 
 // Identity has the members of section 10: kind, request_id, context, and so on.
 type Identity map[string]any
@@ -45,27 +46,31 @@ type Verifier struct {
 }
 
 // New makes a verifier. began is the Unix second when its memory of nonces begins; secrets maps keyids to HMAC secrets.
-func New(audience string, keys []Key, secrets map[string][]byte, began, tolerance, maxLifetime int64) *Verifier {
+func New(audience string, keys []Key, secrets map[string][]byte, began, tolerance, maxLifetime int64) (*Verifier, error) {
 	count := map[string]int{}
 	for _, key := range keys {
-		count[key.Kid]++
+		if kid, isText := key["kid"].(string); isText {
+			count[kid]++
+		}
 	}
 	public := map[string]ed25519.PublicKey{}
 	for _, key := range keys {
-		x, err := base64.RawURLEncoding.DecodeString(key.X)
-		_, isSecret := secrets[key.Kid]
-		if err == nil && key.Crv == "Ed25519" && len(x) == ed25519.PublicKeySize && count[key.Kid] == 1 && !isSecret {
-			public[key.Kid] = x
+		kid, x := signingKey(key)
+		if _, isSecret := secrets[kid]; x != nil && count[kid] == 1 && !isSecret {
+			public[kid] = x
 		}
 	}
 	usable := map[string][]byte{}
 	for keyid, secret := range secrets {
+		if len(secret) < 32 {
+			return nil, errors.New("a secret needs 32 bytes or more")
+		}
 		if count[keyid] == 0 {
 			usable[keyid] = secret
 		}
 	}
 	return &Verifier{audience: audience, public: public, secrets: usable, began: began, tolerance: tolerance,
-		maxLifetime: maxLifetime, nonces: map[[2]string]int64{}}
+		maxLifetime: maxLifetime, nonces: map[[2]string]int64{}}, nil
 }
 
 // Verify returns the identity, or a Refused. now is in Unix seconds.
@@ -192,7 +197,7 @@ func (v *Verifier) claim(given signature, now int64) error {
 	if _, isUsed := v.nonces[key]; isUsed {
 		return Refused("replayed")
 	}
-	v.nonces[key] = given.expires + v.tolerance
+	v.nonces[key] = given.expires + 3*v.tolerance
 	return nil
 }
 

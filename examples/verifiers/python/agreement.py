@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 KEYID = re.compile(r"([A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})")
 PRIME = 2**255 - 19
 LOW_ORDER = {
-    0, 1, PRIME - 1,
-    325606250916557431795983626356110631294008115727848805560023387167927233504,
-    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+    "7P_______________________________________38", "4Ot6fDtBuK4WVuP68Z_EatoJjeucMrH9hmIFFl9JuAA",
+    "X5yVvKNQjCSx0LFVnIPvWwREXMRYHI6G2CJO3dCfEVc",
 }
 
 
@@ -40,8 +40,7 @@ def public_bytes(jwk):
     raw = decode(jwk.get("x"))
     if raw is None or len(raw) != 32 or jwk.get("kid") != thumbprint(jwk["x"]):
         return None
-    value = int.from_bytes(raw, "little")
-    return raw if value < PRIME and value not in LOW_ORDER else None
+    return raw if int.from_bytes(raw, "little") < PRIME and jwk["x"] not in LOW_ORDER else None
 
 
 def usable_keys(jwks):

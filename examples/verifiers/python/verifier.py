@@ -30,6 +30,17 @@ DOT_SEGMENT = re.compile(r"/(?:\.|%2[eE]){1,2}(?:/|$)")
 EXEMPT = re.compile(r"/\.well-known(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 PREFIXES = ("x-identity", "x-user", "x-tenant", "x-service")
 KINDS = ("user", "client", "anonymous", "service", "gateway")
+# Section 3: members of private keys, and public keys under which anyone can sign.
+PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
+SMALL_ORDER = {
+    "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+    "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAIA",
+    "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_AU", "JuiVj8KyJ7BFw_SJ8u-Y8NXfrAXTxjM5sTgCiG1T_IU",
+    "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA3o", "xxdqcD1N2E-6PAt2DRBnDyogU_osOczGTsf9d5KsA_o",
+    "7P_______________________________________38", "7P________________________________________8",
+    "7f_______________________________________38", "7f________________________________________8",
+    "7v_______________________________________38", "7v________________________________________8",
+}
 
 
 def is_digest(value):
@@ -91,6 +102,17 @@ def without_identity(headers):
     return [(name, value) for name, value in headers if not is_identity_header(name)[0]]
 
 
+def is_signing_key(key):
+    """Whether an entry of the key set is a public ed25519 key that may be used (section 3)."""
+    good = key.get("kty") == "OKP" and key.get("crv") == "Ed25519" and isinstance(key.get("kid"), str)
+    named = key.get("alg", "EdDSA") in ("EdDSA", "Ed25519") and key.get("use", "sig") == "sig"
+    operations = key.get("key_ops", ["verify"])
+    signs = named and isinstance(operations, list) and "verify" in operations
+    raw = agreement.decode(key.get("x"))
+    strong = raw is not None and len(raw) == 32 and key["x"] not in SMALL_ORDER
+    return good and signs and strong and not PRIVATE.intersection(key)
+
+
 class Verifier:
     """`jwks` is the gateway's key set, `secrets` maps keyids to HMAC secrets, `began` is when the nonce memory began.
 
@@ -99,10 +121,12 @@ class Verifier:
 
     def __init__(self, audience, jwks, secrets, began, tolerance=5, max_lifetime=60, agreement_jwks=()):
         self.audience, self.began, self.tolerance, self.max_lifetime = audience, began, tolerance, max_lifetime
-        kids = [key["kid"] for key in jwks["keys"]]
-        usable = [key for key in jwks["keys"] if key.get("crv") == "Ed25519" and kids.count(key["kid"]) == 1]
-        public = {key["kid"]: base64.urlsafe_b64decode(key["x"] + "=") for key in usable}
-        self.public = {kid: Ed25519PublicKey.from_public_bytes(x) for kid, x in public.items() if kid not in secrets}
+        if any(len(secret) < 32 for secret in secrets.values()):
+            raise ValueError("a secret needs 32 bytes or more")
+        kids = [key.get("kid") for key in jwks["keys"]]
+        usable = [key for key in jwks["keys"] if is_signing_key(key) and kids.count(key["kid"]) == 1]
+        public = {key["kid"]: agreement.decode(key["x"]) for key in usable if key["kid"] not in secrets}
+        self.public = {kid: Ed25519PublicKey.from_public_bytes(x) for kid, x in public.items()}
         self.secrets = {keyid: secret for keyid, secret in secrets.items() if keyid not in kids}
         # A keyid of the reserved form is an agreed key or none.
         for keys in (self.public, self.secrets):
@@ -168,7 +192,7 @@ class Verifier:
         self.nonces = {key: until for key, until in self.nonces.items() if until >= now}
         if (keyid, nonce) in self.nonces:
             raise Refused("replayed")
-        self.nonces[keyid, nonce] = expires + self.tolerance
+        self.nonces[keyid, nonce] = expires + 3 * self.tolerance
 
 
 def split_target(method, target):

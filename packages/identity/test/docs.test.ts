@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { coveredComponents, coveredRules } from '../src/contract/contract.ts';
 import { contractHeaders, refusalReasons } from '../src/index.ts';
+import { badPoints } from './agreed-points.ts';
 import { genuine } from './forge.ts';
+import { smallOrderPoints } from './key-set.ts';
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8');
 const contract = read('../../../docs/identity-contract.md');
@@ -23,6 +25,17 @@ describe('docs/identity-contract.md', () => {
     const section = contract.slice(contract.indexOf('## 3.'), contract.indexOf('## 4.'));
     const named = [...section.matchAll(/^\| \d+ \| `([^`]+)` \|/gm)].map(([, component]) => component);
     expect(named).toEqual(coveredComponents((1 << coveredRules.length) - 1).names);
+  });
+
+  test('lists the public values that a verifier must not use', () => {
+    const values = (heading: string) =>
+      contract
+        .split(/^(?=## )/m)
+        .find((section) => section.startsWith(heading))
+        ?.match(/(?<![\w-])[\w-]{43}(?![\w-])/g);
+    const weak = badPoints.filter(({ refused }) => refused === 'weak').map(({ bytes }) => bytes);
+    expect(values('## 3.')).toEqual(smallOrderPoints.map((point) => point.toString('base64url')));
+    expect(values('## 11.')?.sort()).toEqual(weak.map((point) => point.toString('base64url')).sort());
   });
 
   test('shows the exact bytes that the code signs', () => {

@@ -1,8 +1,6 @@
 import type { RefusalReason } from '../src/index.ts';
 import {
-  ambiguousKeys,
   componentsOf,
-  duplicateKidKeys,
   forged,
   genuine,
   hmacKey,
@@ -14,9 +12,12 @@ import {
   withHeader,
   without,
 } from './forge.ts';
+import { ambiguousKeys, duplicateKidKeys } from './key-set.ts';
 import { accepted, bare, exemptCases } from './vector-accepted.ts';
+import { addressAccepted, addressRefused } from './vector-addresses.ts';
 import { characterRefused } from './vector-characters.ts';
 import { grammarAccepted, grammarRefused } from './vector-grammar.ts';
+import { keyAccepted, keyRefused } from './vector-keys.ts';
 import { machineAccepted, machineRefused } from './vector-machines.ts';
 import { orderRefused } from './vector-order.ts';
 import {
@@ -284,20 +285,31 @@ const refusedFor: Refused = {
   },
 };
 
-const refused = [refusedFor, tableRefused, machineRefused, characterRefused, orderRefused, grammarRefused].flatMap(
-  (table) =>
-    Object.entries(table).flatMap(([reason, cases]) =>
-      Object.entries(cases).map(([name, given]): VectorCase => {
-        const rest = 'message' in given ? given : { message: given as Message };
-        return { name: `${reason}: ${name}`, message: get(), ...rest, refused: reason as RefusalReason };
-      }),
-    ),
+const tables = [
+  refusedFor,
+  tableRefused,
+  machineRefused,
+  characterRefused,
+  orderRefused,
+  grammarRefused,
+  keyRefused,
+  addressRefused,
+];
+const refused = tables.flatMap((table) =>
+  Object.entries(table).flatMap(([reason, cases]) =>
+    Object.entries(cases).map(([name, given]): VectorCase => {
+      const rest = 'message' in given ? given : { message: given as Message };
+      return { name: `${reason}: ${name}`, message: get(), ...rest, refused: reason as RefusalReason };
+    }),
+  ),
 );
 
 export const vectorCases: readonly VectorCase[] = [
   ...accepted,
   ...machineAccepted,
   ...grammarAccepted,
+  ...keyAccepted,
+  ...addressAccepted,
   ...exemptCases,
   ...refused,
 ];

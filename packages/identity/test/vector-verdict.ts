@@ -3,6 +3,7 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { stripIdentityHeaders } from '../src/adapters/node-request.ts';
 import type * as library from '../src/index.ts';
+import type { GatewayKeys } from '../src/index.ts';
 import type { isExempt } from '../src/verify/exempt.ts';
 import { combineKeys, toSnake } from './verifier.ts';
 
@@ -54,15 +55,11 @@ export async function verdictOf(library: Library, vector: Vector, file = vectorF
     return { exempt: true, headers_left: left.rawHeaders.filter((_text, index) => index % 2 === 0) };
   }
   const { verifier: options, keys } = file;
-  const secrets = keys.secrets.map(({ secret_base64 }) => ({ secret: Buffer.from(secret_base64, 'base64') }));
   const verifier = library.createVerifier({
     audience: options.audience,
     toleranceSec: options.tolerance_sec,
     maxLifetimeSec: options.max_lifetime_sec,
-    keys: combineKeys(
-      library.staticGatewayKeys(keys.jwks),
-      secrets.length === 0 ? { lookup: () => undefined } : library.secretGatewayKeys(secrets),
-    ),
+    keys: keysOf(library, keys),
     ...(keys.agreement && { agreement: { keys: keys.agreement } }),
     replay: library.memoryReplay({ nowMs: () => (memory_began - 1) * 1000 }),
     nowMs: () => now * 1000,
@@ -77,6 +74,24 @@ export async function verdictOf(library: Library, vector: Vector, file = vectorF
     if (error instanceof library.IdentityRefused) return { refused: error.reason };
     throw error;
   }
+}
+
+const combined = new WeakMap<Library, Map<VectorFile['keys'], GatewayKeys>>();
+
+/** The keys of a file hold nothing of a request, so they are imported once. */
+function keysOf(library: Library, keys: VectorFile['keys']): GatewayKeys {
+  const ofLibrary = combined.get(library) ?? new Map<VectorFile['keys'], GatewayKeys>();
+  combined.set(library, ofLibrary);
+  const known = ofLibrary.get(keys);
+  if (known !== undefined) return known;
+  const secrets = keys.secrets.map(({ secret_base64 }) => ({ secret: Buffer.from(secret_base64, 'base64') }));
+  const made = combineKeys(
+    keys.jwks,
+    library.staticGatewayKeys(keys.jwks),
+    secrets.length === 0 ? { lookup: () => undefined } : library.secretGatewayKeys(secrets),
+  );
+  ofLibrary.set(keys, made);
+  return made;
 }
 
 /** The result that vectors.json expects. */

@@ -1,16 +1,7 @@
 import { parseSignatureInput } from '../src/contract/rfc9421.ts';
 import { memoryReplay, secretKeyid, type VerifierOptions } from '../src/index.ts';
-import {
-  ambiguousSecret,
-  audience,
-  componentsOf,
-  componentValue,
-  ed25519Jwk,
-  jwks,
-  type Message,
-  nowSec,
-  secret,
-} from './forge.ts';
+import { audience, componentsOf, componentValue, ed25519Jwk, type Message, nowSec } from './forge.ts';
+import { jwks, secrets } from './key-set.ts';
 import { vectorCases } from './vector-cases.ts';
 import type { VectorCase } from './vector-parts.ts';
 import { deliver, toSnake, verifierAt } from './verifier.ts';
@@ -63,7 +54,7 @@ export async function makeVectors(): Promise<string> {
     verifier: { audience, tolerance_sec: 5, max_lifetime_sec: 60 },
     keys: {
       jwks,
-      secrets: [secret, ambiguousSecret].map((bytes) => ({
+      secrets: secrets.map((bytes) => ({
         keyid: secretKeyid(bytes),
         alg: 'hmac-sha256',
         secret_base64: bytes.toString('base64'),

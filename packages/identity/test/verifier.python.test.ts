@@ -10,3 +10,12 @@ test.each(['run_vectors.py', 'run_agreed_vectors.py'])('the reference verifier i
   const { status, stdout, stderr } = spawnSync(python, [resolve(directory, script)], { encoding: 'utf8' });
   expect([status, stderr, stdout.trim()]).toEqual([0, '', expect.stringMatching(/^\d{3,} passed, 0 failed$/)]);
 });
+
+test('the reference verifier in Python refuses to start with a secret of 31 bytes', () => {
+  const program = 'from verifier import Verifier; Verifier("my-service", {"keys": []}, {"k": bytes(31)}, 0)';
+  const { status, stderr } = spawnSync(process.env.VERIFIER_PYTHON ?? '', ['-c', program], {
+    cwd: directory,
+    encoding: 'utf8',
+  });
+  expect([status, stderr]).toEqual([1, expect.stringContaining('ValueError: a secret needs 32 bytes or more')]);
+});

@@ -9,21 +9,33 @@ import {
   type Verifier,
   type VerifierOptions,
 } from '../src/index.ts';
-import { ambiguousSecret, audience, jwks, type Message, nowSec, secret } from './forge.ts';
+import { audience, type Message, nowSec } from './forge.ts';
+import { jwks, secrets } from './key-set.ts';
 
-const ed = staticGatewayKeys(jwks);
-const hmac = secretGatewayKeys([{ secret }, { secret: ambiguousSecret }]);
 /** Public keys and secrets together, as in a service that migrates between them. */
-export const bothKeys: GatewayKeys = combineKeys(ed, hmac);
+export const bothKeys: GatewayKeys = combineKeys(
+  jwks,
+  staticGatewayKeys(jwks),
+  secretGatewayKeys(secrets.map((secret) => ({ secret }))),
+);
 
-/** Combines two sources. A keyid in both finds no key, because the signature would otherwise choose the algorithm. */
-export function combineKeys(one: GatewayKeys, other: GatewayKeys): GatewayKeys {
+/**
+ * Combines a key set and secrets. A secret whose keyid an entry of the key set has, usable or not, is not used, nor is that
+ * entry: the signature would otherwise choose the algorithm.
+ */
+export function combineKeys(
+  { keys }: Readonly<{ keys: readonly unknown[] }>,
+  keySet: GatewayKeys,
+  ofSecrets: GatewayKeys,
+): GatewayKeys {
+  const kids = new Set(keys.map((entry) => (entry as { kid?: unknown }).kid));
   return {
     async lookup(keyid) {
-      const [first, second] = [await one.lookup(keyid), await other.lookup(keyid)];
-      return first !== undefined && second !== undefined ? undefined : (first ?? second);
+      const secret = await ofSecrets.lookup(keyid);
+      if (secret === undefined) return keySet.lookup(keyid);
+      return kids.has(keyid) ? undefined : secret;
     },
-    lookupAgreementKey: (kid) => one.lookupAgreementKey?.(kid) ?? other.lookupAgreementKey?.(kid),
+    lookupAgreementKey: (kid) => keySet.lookupAgreementKey?.(kid),
   };
 }
 

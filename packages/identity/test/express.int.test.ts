@@ -449,6 +449,34 @@ test("the response shows the service's own request id", async () => {
   expect(JSON.parse(answer.body).request_id).toBe(requestId.replace('01a2', '0fff'));
 });
 
+describe('the answer to a refused request', () => {
+  const answerTo = async (message: Message) => {
+    const { status, body } = await sendMessage(await start(), message);
+    const { instance, request_id } = JSON.parse(Buffer.from(body, 'latin1').toString());
+    return { status, reason: refusals.join(), instance, request_id };
+  };
+
+  test.each([requestId, requestId.replace('01a2', '0fff')])('a second x-request-id: %s', async (second) => {
+    const { request_id, ...rest } = await answerTo(plus(get('/whoami'), ['x-request-id', second]));
+    expect(rest).toEqual({ status: 401, reason: 'header_duplicated', instance: '/whoami' });
+    expect(request_id).toMatch(/^[0-9a-f-]{14}7/);
+    expect([requestId, second]).not.toContain(request_id);
+  });
+
+  test('more than 256 lines', async () => {
+    const lines = Array.from({ length: 256 }, (): Pair => ['y', 'z']);
+    expect(await answerTo(plus(get('/whoami'), ...lines))).toMatchObject({
+      reason: 'header_malformed',
+      request_id: requestId,
+    });
+  });
+
+  test('a long path', async () => {
+    const { instance } = await answerTo(withHeader(get(`/${'a'.repeat(2000)}`), 'x-user-id', 'root'));
+    expect(instance).toBe(`/${'a'.repeat(1023)}`);
+  });
+});
+
 test.each<[string, Pair[]]>([
   ['one', [['x-user-id', 'root']]],
   ['many', genuine({ target: '/elsewhere' }).headers.map(([n, v]): Pair => [n, v])],

@@ -595,6 +595,13 @@ describe('refuses 64 KiB of hostile headers in under 1 ms', () => {
 });
 
 describe('throws IdentityUnavailable instead of refusing', () => {
+  test('when the gateway keys are unknown, unless an earlier check fails', async () => {
+    const keys = { lookup: () => Promise.reject(new IdentityUnavailable('no keys', { reason: 'keys_unavailable' })) };
+    const verifier = verifierAt(undefined, { keys });
+    await expect(deliver(verifier, genuine())).rejects.toThrow(IdentityUnavailable);
+    expect(await verdictOn(genuine({ method: 'DELETE', streamed: true }), verifier)).toBe('content_digest_missing');
+  });
+
   test('when the nonce memory is full', async () => {
     const verifier = verifierAt(nowSec, { replay: memoryReplay({ nowMs: () => 0, maxNonces: 1 }) });
     expect(await verdictOn(genuine(), verifier)).toBe('accepted');

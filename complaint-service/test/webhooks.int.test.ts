@@ -95,8 +95,8 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
   /** Makes every retry due now, as if its time had passed. */
   const passTime = (change = sql``) =>
     world.db.transaction({ role: courierRole }, async (trx) => {
-      await sql`update webhook_deliveries set due_at = clock_timestamp() where state = 'waiting'`.execute(trx);
       await sql`update webhooks set retry_at = null ${change}`.execute(trx);
+      await sql`update webhook_deliveries set due_at = clock_timestamp() where state = 'waiting'`.execute(trx);
       await sql`select pg_notify(${webhooksChannel}, '')`.execute(trx);
     });
 

@@ -3,6 +3,7 @@ import type { EventType } from '../../domain/events/event-types.ts';
 import { problemOfUrl } from '../../domain/webhooks/addresses.ts';
 import { maxWebhooks, previousSecretMs } from '../../domain/webhooks/retry-rules.ts';
 import { AppError } from '../../errors.ts';
+import { holdEvents } from '../../store/events/events.ts';
 import type { Webhook, WebhookDelivery } from '../../store/schema/webhooks.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import {
@@ -70,7 +71,11 @@ export async function editWebhook(parts: FlowParts, user: UserIdentity, id: stri
 
 /** Removes a webhook with its log. @throws AppError `not_found` */
 export async function removeWebhook(parts: FlowParts, user: UserIdentity, id: string): Promise<void> {
-  const isRemoved = await asUser(parts.db, user, (trx) => deleteWebhook(trx, id));
+  const isRemoved = await asUser(parts.db, user, async (trx) => {
+    // Otherwise a transaction that has just read the webhook would queue a delivery for one that is gone, and fail.
+    await holdEvents(trx, user.tenantId);
+    return deleteWebhook(trx, id);
+  });
   if (!isRemoved) throw new AppError('not_found');
 }
 
@@ -97,6 +102,7 @@ export async function rotateSecret(parts: FlowParts, user: UserIdentity, id: str
 /** Queues a test delivery. @throws AppError `not_found`, or `webhook_not_active`. */
 export async function pingWebhook(parts: FlowParts, user: UserIdentity, id: string): Promise<WebhookDelivery> {
   return asUser(parts.db, user, async (trx) => {
+    await holdEvents(trx, user.tenantId);
     const webhook = await demandWebhook(trx, id);
     if (webhook.state !== 'active') throw new AppError('webhook_not_active');
     const event = { id: parts.newId(), type: 'ping', tenant_id: user.tenantId, created_at: parts.now().toISOString() };

@@ -12,13 +12,20 @@ export const eventsChannel = 'countersign_complaint_events';
  * before the first event, or two such transactions could wait for each other.
  */
 export async function addEvent(trx: Trx, event: NewEvent): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`events of ${event.tenant_id}`}, 0)),
+  await sql`select ${eventsLock(event.tenant_id)},
                    pg_notify(${eventsChannel}, ${event.tenant_id})`.execute(trx);
   await trx
     .insertInto('events')
     .values({ ...event, detail: JSON.stringify(event.detail) })
     .execute();
 }
+
+/** Waits for the transactions of a tenant that have added events, and makes the next ones wait for this transaction. */
+export async function holdEvents(trx: Trx, tenantId: string): Promise<void> {
+  await sql`select ${eventsLock(tenantId)}`.execute(trx);
+}
+
+const eventsLock = (tenantId: string) => sql`pg_advisory_xact_lock(hashtextextended(${`events of ${tenantId}`}, 0))`;
 
 /** The next events that the user of the transaction may see. */
 export function listEvents(trx: Trx, after: number, limit: number): Promise<ComplaintEvent[]> {

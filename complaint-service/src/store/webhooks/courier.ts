@@ -109,8 +109,8 @@ export function deliveryTaken(
   attempt: Attempt,
 ): Promise<void> {
   return asCourier(db, async (trx) => {
-    await noteAttempt(trx, delivery, attempt, { state: 'delivered' });
     await updateWebhook(trx, webhook, { failures: 0, failing_since: null, retry_at: null });
+    await noteAttempt(trx, delivery, attempt, { state: 'delivered' });
   });
 }
 
@@ -129,12 +129,12 @@ export function deliveryFailed(
     'failed' | 'waiting'
   >`case when queued_at < ${inMs(-next.giveUpAfterMs)} then 'failed' else 'waiting' end`;
   return asCourier(db, async (trx) => {
-    const noted = await noteAttempt(trx, delivery, attempt, { state, due_at: inMs(next.delayMs) });
     await updateWebhook(trx, webhook, {
       failures: sql<number>`failures + 1`,
       failing_since: sql<Date>`coalesce(failing_since, ${now})`,
       ...(next.pauseMs !== undefined && { retry_at: inMs(next.pauseMs) }),
     });
+    const noted = await noteAttempt(trx, delivery, attempt, { state, due_at: inMs(next.delayMs) });
     return noted?.state;
   });
 }
@@ -189,6 +189,7 @@ export async function removeOldDeliveries(db: ComplaintsDatabase): Promise<numbe
 
 type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<ComplaintsSchema, Table>;
 
+/** Before its deliveries, in the order in which removing a webhook locks them: two that differ could wait for each other. */
 async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<void> {
   await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
 }

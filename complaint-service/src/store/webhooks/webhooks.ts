@@ -62,7 +62,10 @@ export async function wakeCouriers(trx: Trx): Promise<void> {
   await sql`select pg_notify(${webhooksChannel}, '')`.execute(trx);
 }
 
-/** Queues a delivery for every webhook of the tenant that wants this type. Paused ones get theirs when they resume. */
+/**
+ * Queues a delivery for every webhook of the tenant that wants this type. Paused ones get theirs when they resume. To be
+ * called after `addEvent`, whose lock keeps the webhooks from being removed meanwhile.
+ */
 export async function queueDeliveries(
   trx: Trx,
   { tenantId, type, payload }: Readonly<{ tenantId: string; type: string; payload: string }>,

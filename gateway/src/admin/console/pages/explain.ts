@@ -54,7 +54,7 @@ function form(asked: ViewQuery, errors: readonly FormError[]): Html {
 ${refusedNote(asked)}${errors.length === 0 ? '' : html`<p class="error" id="answer" role="alert">${errors.length === 1 ? 'One field is invalid.' : `${errors.length} fields are invalid.`}</p>`}
 <div class="pair">${input('method', 'Method')}${input('path', 'Path and query')}</div>
 <fieldset><legend>The caller has a token</legend>${area('token', 'Access token', 4, '')}</fieldset>
-<fieldset><legend>Or describe the caller (leave empty for anonymous)</legend><div class="pair even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
+<fieldset aria-describedby="caller-hint"><legend>Or describe the caller</legend><p class="hint" id="caller-hint">Leave these fields empty for an anonymous caller.</p><div class="pair even">${input('role', 'Role')}${input('tenant', 'Tenant')}${input('user', 'User')}${input('client', 'Client')}${input('scope', 'Scopes')}${input('actor', 'Actor')}</div>
 ${area('claims', 'Other claims', 2, 'name: value')}
 ${input('issuer', 'Issuer')}
 <label class="check"><input type="checkbox" name="bound" id="bound" ${asked.bound === 'on' ? html`checked` : ''}> The token is bound to a key (DPoP), and the proof is valid</label>

@@ -47,6 +47,16 @@ describe.each(databases())('machines on %s', (_kind, database) => {
     expect((await get(reader, '/v1/complaints?mine=true').expect(200)).body.items).toEqual([]);
   });
 
+  test('a machine gets neither name nor contact of a person without an account', async () => {
+    const reporter = { name: 'Robin Reporter', email: 'robin@example.test', phone: '+49 30 1234' };
+    const body = { title: 'By phone', description: 'Dark', category: 'phone', reporter };
+    const { body: filed } = await world.call(agent, 'POST', '/v1/complaints', { body }).expect(201);
+    expect(filed.reporter).toEqual(reporter);
+    const { body: read } = await get(reader, `/v1/complaints/${filed.id}`).expect(200);
+    const { body: list } = await get(reader, '/v1/complaints?category=phone').expect(200);
+    expect([read, ...list.items]).toMatchObject([{ reporter: null }, { reporter: null }]);
+  });
+
   test('an agent that acts for a user reads what the user sees, with the scope', async () => {
     await file(agent, 'Filed by an agent');
     const { body } = await get(actor(complainant, ['complaints.read']), '/v1/complaints?limit=100').expect(200);

@@ -1431,7 +1431,7 @@ export interface components {
             /** @description Whether a running clock has passed its target. */
             overdue: boolean;
             priority: components["schemas"]["Priority"];
-            /** @description The person without an account for whom an agent filed it. */
+            /** @description The person without an account for whom an agent filed it. Null for machines. */
             reporter: {
                 email: string | null;
                 name: string;

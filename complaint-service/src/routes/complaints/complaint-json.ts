@@ -45,7 +45,7 @@ export const complaint = z
     reporter: z
       .object({ name: z.string(), email: z.string().nullable(), phone: z.string().nullable() })
       .nullable()
-      .describe('The person without an account for whom an agent filed it.'),
+      .describe('The person without an account for whom an agent filed it. Null for machines.'),
     created_by: z.string(),
     created_by_name: displayName,
     assignee_id: z.string().nullable(),
@@ -105,8 +105,9 @@ export function complaintJson(row: Complaint, { caller, now, names }: View): Com
     status: row.status,
     complainant_id: row.complainant_id,
     complainant_name: nameOf(row.complainant_id),
+    // The scope of machines promises no names.
     reporter:
-      row.reporter_name === null
+      row.reporter_name === null || caller.kind === 'client'
         ? null
         : { name: row.reporter_name, email: row.reporter_email, phone: row.reporter_phone },
     created_by: row.created_by,

@@ -5,7 +5,7 @@ import { mayTakeComplaints } from '../../domain/people.ts';
 import { AppError } from '../../errors.ts';
 import { findCategory } from '../../store/catalogue/categories.ts';
 import { hasDuplicates, lockComplaints } from '../../store/complaints/complaints.ts';
-import { findNews } from '../../store/members/members.ts';
+import { findNews, lockMember } from '../../store/members/members.ts';
 import type { Complaint, ComplaintChanges } from '../../store/schema/complaints.ts';
 import { asUser, type Trx } from '../../store/scope.ts';
 import type { AssertCurrent, FlowParts } from '../parts.ts';
@@ -32,6 +32,7 @@ export async function moveComplaint(
 ): Promise<Complaint> {
   const { to, reason, duplicateOf } = move;
   return asUser(parts.db, user, async (trx) => {
+    if (to === 'reopened') await lockAssignee(trx, user, id);
     const original = duplicateOf === undefined ? undefined : await lockBoth(trx, id, duplicateOf);
     const current = await reachComplaint(trx, id, 'change');
     const verdict = judgeTransition(user, current.status, to);
@@ -60,6 +61,12 @@ async function changesOf(trx: Trx, current: Complaint, { to, duplicateOf }: Move
     ...clocksAfterMove(current, to, at, category),
     ...(to === 'reopened' && (await hasLeft(trx, current.assignee_id)) && { assignee_id: null }),
   };
+}
+
+/** Before the complaint, as in assigning. Otherwise it could become active just after all of theirs returned to the queue. */
+async function lockAssignee(trx: Trx, { tenantId }: UserIdentity, id: string): Promise<void> {
+  const { assignee_id: userId } = await reachComplaint(trx, id, 'read');
+  if (userId !== null) await lockMember(trx, { tenantId, userId });
 }
 
 /** Whether an agent is known to have left or changed role since the assignment. Active complaints return to the queue then. */

@@ -286,6 +286,26 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     expect(failing.got[2]?.body).toBe(failing.got[0]?.body);
   });
 
+  test.each<[string, (res: ServerResponse) => unknown]>([
+    ['that it is gone', (res) => res.writeHead(410).end()],
+    ['nothing', (res) => res.destroy()],
+  ])(
+    'a webhook that gets a new URL while the old one answers %s is neither ended nor held back',
+    async (_name, answer) => {
+      const next = await receiver();
+      const old = await receiver(async (res) => {
+        await world.call(admin, 'PATCH', `${base}/${id}`, { body: { url: next.url } }).expect(200);
+        answer(res);
+      });
+      const { id } = await add(old.url);
+      const complaint = await fileComplaint();
+      await eventually(async () => expect((await log(id))[0]).toMatchObject({ attempts: 1 }));
+      expect(await read(id)).toMatchObject({ state: 'active', failures: 0 });
+      await comment(complaint, false);
+      await eventually(() => expect(next.types()).toEqual(['comment.added']));
+    },
+  );
+
   test('a paused webhook gets what happened when it resumes', async () => {
     const { url, types } = await receiver();
     const { id } = await add(url);

@@ -137,6 +137,7 @@ async function attempt(parts: WebhookCourierParts, due: DueDelivery, stopped: Ab
 async function end(parts: WebhookCourierParts, webhook: Webhook, reason: 'gone' | 'failing'): Promise<void> {
   const { db, logger, onResult } = parts;
   const givenUp = await endWebhook(db, webhook, reason);
+  if (givenUp === undefined) return;
   onResult?.('given_up', givenUp);
   logger.warn({ tenant_id: webhook.tenant_id, webhook_id: webhook.id, reason }, 'a webhook was ended');
 }

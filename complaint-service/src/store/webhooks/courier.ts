@@ -129,7 +129,7 @@ export function deliveryFailed(
     'failed' | 'waiting'
   >`case when queued_at < ${inMs(-next.giveUpAfterMs)} then 'failed' else 'waiting' end`;
   return asCourier(db, async (trx) => {
-    await updateWebhook(trx, webhook, {
+    await updateAttempted(trx, webhook, {
       failures: sql<number>`failures + 1`,
       failing_since: sql<Date>`coalesce(failing_since, ${now})`,
       ...(next.pauseMs !== undefined && { retry_at: inMs(next.pauseMs) }),
@@ -139,10 +139,19 @@ export function deliveryFailed(
   });
 }
 
-/** Ends a webhook, and gives up what still waits for it. @returns How many deliveries. */
-export function endWebhook(db: ComplaintsDatabase, webhook: Key, reason: 'gone' | 'failing'): Promise<number> {
+/**
+ * Ends a webhook after an attempt, and gives up what still waits for it.
+ *
+ * @returns How many deliveries; undefined when an admin has changed the webhook since the attempt began.
+ */
+export function endWebhook(
+  db: ComplaintsDatabase,
+  webhook: Webhook,
+  reason: 'gone' | 'failing',
+): Promise<number | undefined> {
   return asCourier(db, async (trx) => {
-    await updateWebhook(trx, webhook, { state: 'ended', ended_reason: reason });
+    const isEnded = await updateAttempted(trx, webhook, { state: 'ended', ended_reason: reason });
+    if (!isEnded) return undefined;
     const { numUpdatedRows } = await trx
       .updateTable('webhook_deliveries')
       .set({ state: 'failed' })
@@ -192,6 +201,22 @@ type Changes<Table extends 'webhooks' | 'webhook_deliveries'> = UpdateObject<Com
 /** Before its deliveries, in the order in which removing a webhook locks them: two that differ could wait for each other. */
 async function updateWebhook(trx: Trx, { tenant_id, id }: Key, changes: Changes<'webhooks'>): Promise<void> {
   await trx.updateTable('webhooks').set(changes).where('tenant_id', '=', tenant_id).where('id', '=', id).execute();
+}
+
+/** Changes a webhook after an attempt, unless an admin has changed it since: what an old URL does says nothing of a new one. */
+async function updateAttempted(
+  trx: Trx,
+  { tenant_id, id, updated_at }: Webhook,
+  changes: Changes<'webhooks'>,
+): Promise<boolean> {
+  const { numUpdatedRows } = await trx
+    .updateTable('webhooks')
+    .set(changes)
+    .where('tenant_id', '=', tenant_id)
+    .where('id', '=', id)
+    .where('updated_at', '=', updated_at)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }
 
 function noteAttempt(

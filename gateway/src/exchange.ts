@@ -22,6 +22,8 @@ export class RequestRecord {
   readonly startedAt: number;
   /** The request keeps its configuration in use. */
   isInFlight = false;
+  /** The request is over. The console shows the record as it was logged, so nothing changes it anymore. */
+  isLogged = false;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
   /** The route's rule that was evaluated last: the one that refused the request, or the last one that passed. */
@@ -81,8 +83,12 @@ export class RequestRecord {
   }
 }
 
-/** Records an error that comes too late for an error response, because the response has started. */
+/**
+ * Records an error, also one that comes too late for an error response. A client that disconnects ends its request, so
+ * the error that this causes on the way to the service is not recorded.
+ */
 export function recordFailure(record: RequestRecord, { code }: AppError): void {
+  if (record.isLogged) return;
   record.code = code;
   record.fault = errorTable[code].fault;
 }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
 import type { Scheme } from './config/config.ts';
 import { AppError, type Code, errorTable } from './errors.ts';
-import type { RequestRecord } from './exchange.ts';
+import { type RequestRecord, recordFailure } from './exchange.ts';
 import { headersFrom } from './http/flat-headers.ts';
 import { discardBody } from './http/lingering-close.ts';
 import { securityHeaders } from './http/security-headers.ts';
@@ -25,8 +25,7 @@ export function createRespond(): Respond {
   function responseFor(thrown: unknown, record: RequestRecord): Answer {
     const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
     const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
-    record.code = error.code;
-    record.fault = response.entry.fault;
+    recordFailure(record, error);
     if (error.detail !== undefined) record.detail = error.detail;
     if (response.status >= 500) record.err = error.cause ?? error;
     return {
@@ -46,8 +45,8 @@ export function createRespond(): Respond {
 
   return {
     http(thrown, record, request, response) {
-      // The body was malformed, and a response was written to the socket already.
-      if (record.status !== undefined) return;
+      // The client disconnected, or the body was malformed, and a response was written to the socket already.
+      if (record.isLogged || record.status !== undefined) return;
       const { status, headers, body } = responseFor(thrown, record);
       if (response.headersSent || response.destroyed) {
         response.destroy();
@@ -62,6 +61,7 @@ export function createRespond(): Respond {
       discardBody(request, () => response.end());
     },
     socket(thrown, record, socket) {
+      if (record.isLogged) return;
       const { status, headers, body } = responseFor(thrown, record);
       record.status = status;
       if (!socket.writable) {

@@ -1,4 +1,5 @@
-import { rawRequest } from '@countersign/testing';
+import { connect } from 'node:net';
+import { eventually, rawRequest, type UpstreamOptions } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { z } from 'zod';
 import { type ConsoleData, views } from '../src/admin/console/console-data.ts';
@@ -406,5 +407,34 @@ test('groups the last refusals by route and code, so that one flood hides no oth
   const text = await (await gateway.admin('/')).text();
   expect(text).toContain('href="/console/requests?route=admin&amp;code=insufficient_role"');
   expect(text.match(/code=rate_limited/g)).toHaveLength(1);
+  await gateway.close();
+});
+
+test('shows a request whose client disconnected as it was logged, not as refused', async () => {
+  const answer: UpstreamOptions['answer'] = ({ target }, res) => {
+    if (target === '/v1/open/events') res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
+  };
+  const gateway = await gatewayUnderTest({ upstream: { answer } });
+  const leave = async (path: string, isStarted: () => boolean) => {
+    const client = connect(gateway.port, '127.0.0.1');
+    let text = '';
+    client.on('data', (chunk) => {
+      text += chunk;
+    });
+    client.write(`GET ${path} HTTP/1.1\r\nHost: gateway.test\r\n\r\n`);
+    await eventually(() => expect(isStarted() || text.includes('data: 1')).toBe(true));
+    client.destroy();
+    await eventually(() => expect(gateway.upstream.underWay()).toBe(0));
+  };
+  await leave('/v1/open/events', () => false);
+  await leave('/v1/open/hang', () => gateway.upstream.requests.length === 2);
+  const { requests } = JSON.parse(await (await gateway.admin('/api/requests')).text());
+  const left = requests.filter(({ path }: { path: string }) => path.startsWith('/v1/open/'));
+  expect(left).toMatchObject([
+    { path: '/v1/open/hang', status: 0, aborted: true, code: null, detail: {} },
+    { path: '/v1/open/events', status: 200, aborted: true, code: null, detail: {} },
+  ]);
+  const text = await (await gateway.admin(`/console/requests/${left[0].id}`)).text();
+  expect(text).toContain('<p class="verdict quiet">The client left before a response started.');
   await gateway.close();
 });

@@ -16,6 +16,7 @@ export function createAccessLog(logger: Logger, countRequest: CountRequest, keep
   const write = createLineWriter(logger, 'info', 'request');
   return (record, status, isAborted) => {
     const durationMs = performance.now() - record.startedAt;
+    record.isLogged = true;
     countRequest(record, status, durationMs);
     keepRequest?.(record, status, isAborted, durationMs);
     if (status >= 500) logger.error(fieldsOf(record, status, isAborted, durationMs), 'request');

@@ -5,7 +5,7 @@ import { exact, milliseconds } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import { code, facts, link, pill, section } from './parts.ts';
-import { requestTable, routeOf, statusOf } from './request-table.ts';
+import { moodOfStatus, requestTable, routeOf, statusOf } from './request-table.ts';
 
 const fields = [
   ['id', 'Request id'],
@@ -63,7 +63,7 @@ const detailLabels: Readonly<Record<string, string>> = {
 function verdict({ code: refusal, title, rule, fault, upstream, status, detail, aborted }: RequestItem): Html {
   if (refusal === null) {
     const end = aborted ? ', and the response was cut off' : '';
-    return html`<p class="verdict good">${status === 0 ? 'The client left before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
+    return html`<p class="verdict ${moodOfStatus(status)}">${status === 0 ? 'The client left before a response started.' : `${upstream === null ? 'The gateway' : `The service ${upstream}`} responded with ${status}${end}.`}</p>`;
   }
   const why = Object.entries(detail);
   const mood = fault === 'caller' ? 'warn' : 'bad';

@@ -6,6 +6,7 @@ import { type ConsoleData, views } from '../src/admin/console/console-data.ts';
 import { consolePages, frameFor } from '../src/admin/console/console-pages.ts';
 import { layout, type Page } from '../src/admin/console/pages/layout.ts';
 import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
+import { feedItem } from './issuer-server.ts';
 
 const csp =
   "default-src 'none';style-src 'self';script-src 'self';img-src 'self';connect-src 'self';form-action 'self';base-uri 'none';frame-ancestors 'none'";
@@ -436,5 +437,34 @@ test('shows a request whose client disconnected as it was logged, not as refused
   ]);
   const text = await (await gateway.admin(`/console/requests/${left[0].id}`)).text();
   expect(text).toContain('<p class="verdict quiet">The client left before a response started.');
+  await gateway.close();
+});
+
+test('counts the refused tokens of an issuer that has a name, and shows whose they were', async () => {
+  const gateway = await gatewayUnderTest({
+    edits: [['audience: complaints-api', 'audience: complaints-api\n    name: main']],
+  });
+  const read = async (path: string) => JSON.parse(await (await gateway.admin(path)).text());
+  const elsewhere = await gateway.issuer.accessToken({ sub: 'user-1', aud: 'elsewhere' });
+  const ended = await gateway.issuer.accessToken({ sub: 'user-2', sid: 'session-2' });
+  gateway.issuerServer.revoke(feedItem('session', { sid: 'session-2' }));
+  await eventually(async () => expect((await read('/api/revocations')).issuers).toMatchObject([{ held: 1 }]));
+  for (const token of [elsewhere, ended]) expect((await gateway.ask('/v1/things/1', { token })).status).toBe(401);
+  const { issuers, unknown } = await read('/api/issuers');
+  expect([unknown, issuers[0].refused]).toEqual([
+    [],
+    [
+      { name: 'token_audience_refused', count: 1 },
+      { name: 'token_revoked', count: 1 },
+    ],
+  ]);
+  const { requests } = await read('/api/requests?status=401');
+  const { issuer } = gateway.issuer;
+  expect(requests).toMatchObject([
+    { code: 'token_revoked', detail: { issuer, subject: 'user-2' }, user_id: null },
+    { code: 'token_audience_refused', detail: { issuer, subject: 'user-1' }, user_id: null },
+  ]);
+  const text = await (await gateway.admin(`/console/requests/${requests[0].id}`)).text();
+  expect(text).toContain('Subject of the token');
   await gateway.close();
 });

@@ -61,7 +61,8 @@ describe('the cache of access tokens', () => {
     clock.advance(904_000);
     expect(tokens.recall(text)).toBeDefined();
     clock.advance(1_000);
-    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_expired' }));
+    const detail = { issuer: issuer.issuer, subject: '01890a5d-ac96-774b-bcce-b302099a8057' };
+    expect(() => tokens.recall(text)).toThrow(expect.objectContaining({ code: 'token_expired', detail }));
   });
 
   test('refuses a cached token once its session is revoked', async () => {

@@ -2,7 +2,7 @@ import type { PreparedIdentity } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import { LRUCache } from 'lru-cache';
 import { type Issuer, toleranceMs } from '../config/config.ts';
-import { AppError } from '../errors.ts';
+import { AppError, type Code } from '../errors.ts';
 import type { Revocations } from '../revocations/revocations.ts';
 import type { Claims } from './claims.ts';
 import { createRefusedTokens, rememberedRefusal } from './refused-tokens.ts';
@@ -61,7 +61,9 @@ export type VerifiedToken = Readonly<{
  * @throws AppError `token_expired`, `token_revoked`, `revocations_unavailable`.
  */
 export function assertStillValid(token: TokenStatus, nowMs: number): void {
-  if (nowMs >= token.claims.expiresAtSec * 1000 + toleranceMs) throw new AppError('token_expired');
+  if (nowMs >= token.claims.expiresAtSec * 1000 + toleranceMs) {
+    throw new AppError('token_expired', { detail: sourceOf(token) });
+  }
   assertUnrevoked(token, nowMs);
 }
 
@@ -70,9 +72,18 @@ export function assertStillValid(token: TokenStatus, nowMs: number): void {
  *
  * @throws AppError `token_revoked`, `revocations_unavailable`.
  */
-export function assertUnrevoked({ issuer, claims, kid }: TokenStatus, nowMs: number): void {
-  issuer.revocations?.assertNotRevoked(claims, kid, nowMs);
+export function assertUnrevoked(token: TokenStatus, nowMs: number): void {
+  const { issuer, claims, kid } = token;
+  try {
+    issuer.revocations?.assertNotRevoked(claims, kid, nowMs);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new AppError(error.code as Code, { detail: { ...error.detail, ...sourceOf(token) } });
+  }
 }
+
+/** Says for operators which token was refused. */
+const sourceOf = ({ issuer, claims }: TokenStatus) => ({ issuer: issuer.config.issuer, subject: claims.subject });
 
 export type AccessTokens = Readonly<{
   /**

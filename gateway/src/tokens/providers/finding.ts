@@ -1,4 +1,5 @@
 import { AppError, type Code } from '../../errors.ts';
+import { visibleText } from '../claims.ts';
 
 /** One thing that is wrong with a token. The texts are for operators: they name claims and their values, and no signature. */
 export type Finding = Readonly<{
@@ -11,9 +12,18 @@ export type Finding = Readonly<{
   fix: string;
 }>;
 
-/** The refusal that a finding causes. `detail` reaches the log only. */
-export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: string): AppError {
-  return new AppError(code, { detail: { claim, wanted, found, ...(issuer !== undefined && { issuer }) } });
+/**
+ * The refusal that a finding causes. `detail` reaches the log only.
+ *
+ * @param issuer An issuer of the configuration.
+ * @param subject The `sub` of a token with a valid signature.
+ */
+export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: string, subject?: unknown): AppError {
+  const source = {
+    ...(issuer !== undefined && { issuer }),
+    ...(typeof subject === 'string' && visibleText.test(subject) && { subject }),
+  };
+  return new AppError(code, { detail: { claim, wanted, found, ...source } });
 }
 
 const maxText = 80;

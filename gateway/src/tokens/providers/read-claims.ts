@@ -31,7 +31,7 @@ export type ExaminedClaims = Readonly<{
 export function readClaims(header: Payload, payload: Payload, issuer: Issuer, nowMs: number): Claims {
   const { claims, findings } = examineClaims(header, payload, issuer, nowMs);
   const [first] = findings;
-  if (first !== undefined) throw refusalFor(first, issuer.name ?? issuer.issuer);
+  if (first !== undefined) throw refusalFor(first, issuer.issuer, payload.sub);
   return claims;
 }
 

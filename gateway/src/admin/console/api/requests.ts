@@ -199,6 +199,7 @@ const shownMembers = [
   'wanted',
   'found',
   'issuer',
+  'subject',
   'kid',
   'header',
   'limit',

@@ -54,9 +54,13 @@ ${section('Time', timing(item))}`,
 
 const detailLabels: Readonly<Record<string, string>> = {
   why: 'Why',
+  reason: 'Why',
   claim: 'Claim',
   wanted: 'Expected',
   found: 'Found',
+  issuer: 'Issuer',
+  subject: 'Subject of the token',
+  kid: 'Key',
 };
 
 /** One sentence on why the request ended as it did. */

@@ -48,7 +48,7 @@ const machines = oneShape<MachinesPart>('none, or map', 'none, or a map with `wh
 ]);
 
 export const issuer = z.strictObject({
-  name: name.optional().describe('A name for logs and for `countersign token`.'),
+  name: name.optional().describe('A name for the console, `countersign explain` and `countersign token`.'),
   provider: z
     .enum(providers)
     .optional()

@@ -74,6 +74,19 @@ test('leaves names out while the users-service fails, without asking for every l
   expect(await read('acme', 'ann')).toEqual({ ann: 'ann of acme' });
 });
 
+test.each([401, 403])('an answer %i, as after a logout, keeps names from that caller alone', async (status) => {
+  const log = capturingLogger();
+  const callService: CallService = async ({ txnToken }) =>
+    txnToken === 'revoked'
+      ? Response.json({ code: 'token_revoked' }, { status })
+      : Response.json({ names: { ann: 'Ann' } });
+  const names = createNames(callService, { logger: log.logger });
+  expect([...(await names(caller('acme', 'revoked'), ['ann']))]).toEqual([]);
+  expect([...(await names(caller('globex'), ['ann']))]).toEqual([['ann', 'Ann']]);
+  expect([...(await names(caller('acme'), ['ann']))]).toEqual([['ann', 'Ann']]);
+  expect(log.text()).toBe('');
+});
+
 test('asks nothing without people or without a txn-token', async () => {
   const calls: unknown[] = [];
   const names = createNames(

@@ -35,6 +35,7 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
     if (ids.length === 0 || caller.txnToken === undefined || nowMs() < pausedUntilMs) return;
     try {
       const names = await ask(callService, caller.txnToken, ids);
+      if (names === undefined) return;
       for (const id of ids) cache.set(keyOf(caller.tenantId, id), { name: names.get(id) });
     } catch (error) {
       pausedUntilMs = nowMs() + pauseMs;
@@ -61,11 +62,12 @@ export function createNames(callService: CallService, { logger, nowMs = Date.now
 /** Ids may contain every separator, so that joined ids of two tenants could be equal. */
 const keyOf = (tenantId: string, userId: string) => JSON.stringify([tenantId, userId]);
 
+/** @returns Undefined where the caller is refused, as after a logout: that says nothing about the users-service. */
 async function ask(
   callService: CallService,
   txnToken: string,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
+): Promise<ReadonlyMap<string, string> | undefined> {
   const response = await callService({
     method: 'POST',
     path: '/internal/users/names',
@@ -75,6 +77,7 @@ async function ask(
   });
   if (!response.ok) {
     await response.body?.cancel();
+    if (response.status === 401 || response.status === 403) return undefined;
     throw new Error(`the users-service answered ${response.status}`);
   }
   // A map, because a person's id may be `constructor`.

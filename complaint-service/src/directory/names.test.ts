@@ -74,12 +74,10 @@ test('leaves names out while the users-service fails, without asking for every l
   expect(await read('acme', 'ann')).toEqual({ ann: 'ann of acme' });
 });
 
-test.each([401, 403])('an answer %i, as after a logout, keeps names from that caller alone', async (status) => {
+test.each(['token_revoked', 'txn_token_expired'])('the refusal %s keeps names from that caller alone', async (code) => {
   const log = capturingLogger();
   const callService: CallService = async ({ txnToken }) =>
-    txnToken === 'revoked'
-      ? Response.json({ code: 'token_revoked' }, { status })
-      : Response.json({ names: { ann: 'Ann' } });
+    txnToken === 'revoked' ? Response.json({ code }, { status: 401 }) : Response.json({ names: { ann: 'Ann' } });
   const names = createNames(callService, { logger: log.logger });
   expect([...(await names(caller('acme', 'revoked'), ['ann']))]).toEqual([]);
   expect([...(await names(caller('globex'), ['ann']))]).toEqual([['ann', 'Ann']]);

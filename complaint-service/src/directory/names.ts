@@ -5,6 +5,9 @@ import { z } from 'zod';
 import type { PeopleDirectory } from '../domain/people.ts';
 
 const answer = z.object({ names: z.record(z.string(), z.string()) });
+const problem = z.object({ code: z.string() });
+/** Refusals of the gateway for this caller alone. */
+const refusalsOfCaller = ['token_revoked', 'txn_token_expired'];
 
 /** A changed name appears within this time. */
 const keptMs = 60_000;
@@ -76,9 +79,9 @@ async function ask(
     signal: AbortSignal.timeout(timeoutMs),
   });
   if (!response.ok) {
-    await response.body?.cancel();
-    if (response.status === 401 || response.status === 403) return undefined;
-    throw new Error(`the users-service answered ${response.status}`);
+    const { code } = problem.parse(await response.json());
+    if (refusalsOfCaller.includes(code)) return undefined;
+    throw new Error(`the users-service answered ${response.status} ${code}`);
   }
   // A map, because a person's id may be `constructor`.
   return new Map(Object.entries(answer.parse(await response.json()).names));

@@ -94,6 +94,8 @@ describe('the console', () => {
     expect(route).toMatchObject({ requests: 4, refused: 1, rules: ['auth: public'] });
     expect(refusals).toMatchObject([{ code: 'rate_limited', fault: 'caller', count: 1 }]);
     expect(traffic.last_hour).toMatchObject({ requests: 4, failures: { caller: 1 } });
+    const { requests } = await json('/api/requests?code=rate_limited');
+    expect(await page(`/console/requests/${requests[0].id}`)).toContain('Explain counts no rate limits');
     const text = await page('/console/routes/limited');
     expect(text).toContain('<p class="big">0 % ');
     expect(text).toContain('0 in the last hour, 0 %. Not counted: 1 refused by fault of the caller');

@@ -37,7 +37,11 @@ export function explainLink(item: RequestItem): Content {
   }
   if (needed === 'token') return html`${link(to, 'Paste the token to see why')} it was refused. It is not kept.`;
   if (needed === 'service') return link(to, 'Explain what a service may call here');
-  return html`${link(to, 'Explain this request')} with the configuration in force. Its headers and its body are not kept.`;
+  const uncounted =
+    item.code === 'rate_limited'
+      ? html` Explain counts no rate limits: see ${link('/console/limits', 'Limits')} for callers at a limit.`
+      : '';
+  return html`${link(to, 'Explain this request')} with the configuration in force. Its headers and its body are not kept.${uncounted}`;
 }
 
 /** The caller as the rules saw it. */

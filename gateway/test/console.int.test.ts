@@ -460,6 +460,9 @@ test('counts the refused tokens of an issuer that has a name, and shows whose th
       { name: 'token_revoked', count: 1 },
     ],
   ]);
+  const page = await (await gateway.admin('/console/issuers')).text();
+  expect(page).toContain('<dt>Tokens verified</dt><dd>0</dd>');
+  expect(page).toContain('<dt>Not found, so checked</dt><dd>2</dd>');
   const { requests } = await read('/api/requests?status=401');
   const { issuer } = gateway.issuer;
   expect(requests).toMatchObject([

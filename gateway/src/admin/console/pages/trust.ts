@@ -36,13 +36,13 @@ ${section('Keys of this gateway', gatewayKeyTable(gateway_keys, nowMs), 'which s
       ),
       'on all routes, since the start',
     )}${section(
-      'Verified tokens',
+      'Cache of verified tokens',
       facts([
-        ['Cached', number(cache.size)],
-        ['Found in the cache', `${number(cache.hits)} (${percent(cache.hits, lookups)})`],
-        ['Verified', number(cache.misses)],
+        ['Held', number(cache.size)],
+        ['Found', `${number(cache.hits)} (${percent(cache.hits, lookups)})`],
+        ['Not found, so checked', number(cache.misses)],
         ['Refused from memory', number(cache.refused_from_memory)],
-        ['Refused, of no issuer here', reasons(unknown)],
+        ['Refused, of no configured issuer', reasons(unknown)],
       ]),
     )}</div>`,
   };

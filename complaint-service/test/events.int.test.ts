@@ -97,6 +97,16 @@ describe.each(databases())('events on %s', (_kind, database) => {
   const comment = (who: typeof agent, id: string, internal = false) =>
     world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'Secret words', internal } }).expect(201);
 
+  test('HEAD is answered at once, and takes no stream', async () => {
+    for (let at = 0; at <= maxStreamsPerUser; at += 1) {
+      const signed = world.sign({ method: 'HEAD', target: path, facts: asUser(neighbour) });
+      const sent = request({ method: 'HEAD', host: '127.0.0.1', port, path, headers: signed }).end();
+      const [answer] = (await once(sent, 'response', { signal: AbortSignal.timeout(5_000) })) as [IncomingMessage];
+      expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/event-stream']);
+      await once(answer.resume(), 'end');
+    }
+  });
+
   test('each user receives exactly the events they may see, on streams and sockets alike', async () => {
     const watching = [agent, admin, complainant, neighbour, stranger, strangerComplainant];
     const streams = await Promise.all(watching.map((who) => stream(who)));

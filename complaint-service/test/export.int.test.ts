@@ -1,5 +1,6 @@
-import { databases } from '@countersign/testing';
+import { asUser, databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import request from 'supertest';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, agent, stranger } = people;
@@ -40,6 +41,16 @@ describe.each(databases())('the export on %s', (_kind, database) => {
     expect(new Set(all).size).toBe(166);
     expect(rowsOf((await exported('?q=beta')).text)).toHaveLength(55);
     expect(rowsOf((await exported('?status=closed')).text)).toEqual([]);
+  });
+
+  test('HEAD is answered without reading complaints', async () => {
+    const target = '/v1/complaints/export';
+    const before = world.transactions();
+    const answer = await request(world.app)
+      .head(target)
+      .set(world.sign({ method: 'HEAD', target, facts: asUser(agent) }));
+    expect([answer.status, answer.headers['content-type']]).toEqual([200, 'text/csv; charset=utf-8; header=present']);
+    expect(world.transactions()).toBe(before);
   });
 
   test('is for agents and admins, of their own tenant', async () => {

@@ -33,21 +33,24 @@ export const exportComplaintsEndpoint = endpoint({
 /** The route that exports complaints. */
 export function exportRoutes(parts: FlowParts): Router {
   const router = createRouter();
-  serve(router, exportComplaintsEndpoint, async ({ res, identity, query }) => {
+  serve(router, exportComplaintsEndpoint, async ({ req, res, identity, query }) => {
+    const described = {
+      'content-type': 'text/csv; charset=utf-8; header=present',
+      'content-disposition': `attachment; filename="complaints-${parts.now().toISOString().slice(0, 10)}.csv"`,
+      'x-content-type-options': 'nosniff',
+    };
+    // Otherwise the answer would wait until all of it has been read.
+    if (req.method === 'HEAD') return res.set(described).end();
     const rows = exportComplaints(parts, identity, filterOf(query));
     // Read the first part before the headers are sent, so that a failure still gets a proper answer.
     const head = await rows.next();
     const first = await rows.next();
-    res.set({
-      'content-type': 'text/csv; charset=utf-8; header=present',
-      'content-disposition': `attachment; filename="complaints-${parts.now().toISOString().slice(0, 10)}.csv"`,
-      'x-content-type-options': 'nosniff',
-    });
+    res.set(described);
     async function* whole() {
       yield* [head.value, first.value].filter((part) => part !== undefined);
       yield* rows;
     }
-    await pipeline(Readable.from(whole()), res).catch((error: unknown) => {
+    return pipeline(Readable.from(whole()), res).catch((error: unknown) => {
       // The client left, or the rest could not be read: without the last chunk, it sees that the file is incomplete.
       if (!res.destroyed) res.destroy();
       if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;

@@ -30,27 +30,31 @@ export const followEventsEndpoint = endpoint({
   errors: ['insufficient_role', 'too_many_streams'],
 });
 
+const streamHeaders = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  // nginx would otherwise hold events back.
+  'x-accel-buffering': 'no',
+};
+
 /** The stream of server-sent events. */
 export function eventRoutes({ feed, now, streams }: FlowParts): Router {
   const router = createRouter();
-  serve(router, followEventsEndpoint, async ({ res, identity, headers, query }) => {
+  serve(router, followEventsEndpoint, async ({ req, res, identity, headers, query }) => {
+    // Node.js sends the headers of an answer without a body when it ends, and a stream never does.
+    if (req.method === 'HEAD') return res.writeHead(200, streamHeaders).end();
     const close = streams.open(identity);
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     try {
       const last = headers['last-event-id'] ?? query.last_event_id;
       const after = last === undefined ? undefined : decodeEventId(last, now());
-      res.writeHead(200, {
-        'content-type': 'text/event-stream',
-        'cache-control': 'no-store',
-        // nginx would otherwise hold events back.
-        'x-accel-buffering': 'no',
-      });
+      res.writeHead(200, streamHeaders);
       await write(res, after === 'gone' ? 'retry: 2000\nevent: reset\ndata: {}\n\n' : 'retry: 2000\n\n', gone.signal);
       for await (const events of feed.follow(identity, after === 'gone' ? undefined : after, gone.signal)) {
         await write(res, events.length === 0 ? ':\n\n' : events.map(serverSentEvent).join(''), gone.signal);
       }
-      res.end();
+      return res.end();
     } catch (error) {
       if (!gone.signal.aborted) throw error;
     } finally {

@@ -4,8 +4,8 @@ import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Si
 import type { OwnAnswer } from './stages/resource-metadata.ts';
 
 /**
- * One function per stage, from the file of its name in `stages/`; `snapshot/pipelines.ts` builds them. Each takes the
- * result of the previous one and returns the next type, or throws an `AppError`.
+ * One function per stage, from the file of its name in `stages/`. Each takes the result of the previous one and returns the
+ * next type, or throws an `AppError`. `forwardHttp` and `forwardUpgrade` are in `upstreams/`.
  */
 export type Stages = Readonly<{
   sanitize(arrival: Arrival): Incoming;

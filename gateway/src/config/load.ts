@@ -6,7 +6,7 @@ import { hashOf, readConfigFile } from './files.ts';
 import { redactedConfig } from './redacted-config.ts';
 import { resolveConfig } from './resolve.ts';
 import { type CrossChecks, withCrossChecks } from './schema/cross-checks.ts';
-import { checkDpop } from './schema/dpop.ts';
+import { checkDpop } from './schema/dpop-checks.ts';
 import { checkIssuers } from './schema/issuers/issuer-checks.ts';
 import {
   checkDiscoveredHosts,

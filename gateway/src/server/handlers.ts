@@ -89,7 +89,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
     }
   }
 
-  function responseClosed(response: GatewayResponse): void {
+  function logResponse(response: GatewayResponse): void {
     const record = response.record as RequestRecord;
     inFlight.end(record);
     // Node's default status is 200, but a client that left early got no response.
@@ -103,7 +103,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
       const record = recordOf(request);
       inFlight.begin(record);
       response.record = record;
-      response.whenClosed = responseClosed;
+      response.whenClosed = logResponse;
       // The app passes everything but the gateway's own endpoints to `proxy`, before its router.
       if (refusal === undefined) app(request, response);
       else respond.http(refusal, record, request, response);

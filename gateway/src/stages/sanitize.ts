@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net';
-import { foldHeaderName } from '@countersign/identity';
 import type { GatewayConfig, Network } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from '../exchange.ts';
+import { withoutHeaders } from '../http/flat-headers.ts';
 import { plainAddress } from '../http/ip-address.ts';
 import { readSubprotocols, type Upgrade } from '../http/subprotocols.ts';
 import { createHeaderClassifier, type InboundHeaders, namedByConnection, sortHeaders } from './inbound-headers.ts';
@@ -47,7 +47,7 @@ export function createSanitize(
     const host = checkHost(read.host);
     const named = namedByConnection(read.connection);
     const body = readFraming(read, isNamed(named, 'content-type') ? undefined : read['content-type'], httpVersion);
-    const headers = named === undefined ? passing : withoutNamed(passing, named);
+    const headers = named === undefined ? passing : withoutHeaders(passing, named);
     if (body.type !== undefined) headers.push('content-type', body.type);
     // Without a body it means nothing, and a service that requires digests would refuse a header that no digest covers.
     if (body.encoding !== undefined && body.present) headers.push('content-encoding', body.encoding);
@@ -73,10 +73,6 @@ export function createSanitize(
 type Named = ReadonlySet<string> | undefined;
 
 const isNamed = (named: Named, folded: string): boolean => named?.has(folded) === true;
-
-function withoutNamed(headers: readonly string[], named: ReadonlySet<string>): string[] {
-  return headers.filter((_, at) => !named.has(foldHeaderName(headers[at - (at % 2)] ?? '')));
-}
 
 function readFraming(read: InboundHeaders['read'], type: string | undefined, httpVersion: string): InboundBody {
   const length = read['content-length'];

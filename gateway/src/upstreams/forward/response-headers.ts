@@ -2,6 +2,7 @@ import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
 import { AppError } from '../../errors.ts';
 import type { Signed } from '../../exchange.ts';
 import { maySetCookie } from '../../http/cookies.ts';
+import { withoutHeaders } from '../../http/flat-headers.ts';
 import { defaultSecurityHeaders } from '../../http/security-headers.ts';
 import type { ResponseLifetime } from '../pool/open-connections.ts';
 
@@ -190,7 +191,7 @@ function withoutNamed(headers: string[], connection: string | undefined): string
   const named = new Set(connection.split(',').map((token) => foldHeaderName(token.trim())));
   named.delete('keep-alive');
   named.delete('close');
-  return headers.filter((_, at) => !named.has(foldHeaderName(headers[at - (at % 2)] ?? '')));
+  return withoutHeaders(headers, named);
 }
 
 /** The default headers among these, as bits. */

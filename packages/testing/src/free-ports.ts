@@ -1,21 +1,38 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
+
+// Linux gives the ports from 32768 on to outgoing connections and to servers that listen on 0. One of those could take the port before
+// the process that is told it.
+const firstPort = 10_000;
+const endOfPorts = 32_768;
 
 /**
  * Ports that were free a moment ago, all different. Only for processes that must be told their port; a server in the test's
  * own process listens on 0.
  */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    ports.push((server.address() as AddressInfo).port);
+  const servers = new Map<number, Server>();
+  while (servers.size < count) {
+    const port = randomInt(firstPort, endOfPorts);
+    const server = await listenOn(port);
+    if (server !== undefined) servers.set(port, server);
   }
-  for (const server of servers) {
+  for (const server of servers.values()) {
     server.close();
     await once(server, 'close');
   }
-  return ports;
+  return [...servers.keys()];
+}
+
+/** @returns Undefined if the port is taken. */
+async function listenOn(port: number): Promise<Server | undefined> {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+    return server;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
 }

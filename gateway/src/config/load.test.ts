@@ -31,6 +31,23 @@ describe('a configuration', () => {
     });
   });
 
+  test('shares equal parts among routes, and no others', () => {
+    const rules = (roles: string, more = '') =>
+      `methods: [GET], upstream: users-service, auth: required, allow: { roles: ${roles} }${more}`;
+    const { routes } = exampleConfig(`routes:
+  - { name: a, path: /v1/a, ${rules('[admin]')} }
+  - { name: b, path: /v1/b, ${rules('[admin]')} }
+  - { name: c, path: /v1/c, ${rules('[agent]', ', forward: { cookies: [sid] }')} }
+`);
+    const [a, b, c] = routes;
+    for (const part of ['methods', 'allow', 'schemes', 'callers', 'limits', 'body', 'forward'] as const) {
+      expect(b?.[part]).toBe(a?.[part]);
+    }
+    expect([...(c?.allow.roles ?? [])]).toEqual(['agent']);
+    expect([...(c?.forward.cookies ?? [])]).toEqual(['sid']);
+    expect([...(a?.forward.cookies ?? [])]).toEqual([]);
+  });
+
   test('accepts every key', () => {
     const config = exampleConfig(
       `  hmac-service:

@@ -12,6 +12,7 @@ import type {
 } from './config.ts';
 import type { FileRead } from './files.ts';
 import type { KeptClaims } from './issuer.ts';
+import { createPartSharing } from './part-sharing.ts';
 import { resolveIssuers } from './resolve-issuer.ts';
 import type { TestPart } from './schema/policy-tests.ts';
 import type { RoutePart } from './schema/routes.ts';
@@ -129,31 +130,6 @@ function resolveRoute(part: RoutePart, upstream: Upstream): Omit<Route, 'schemes
     forward: { ...part.forward, cookies: new Set(part.forward.cookies) },
   };
 }
-
-/**
- * Routes with equal parts share one object for each. Otherwise the parts of ten thousand routes would not fit into the
- * caches of a processor.
- */
-function createPartSharing(): (route: Route) => Route {
-  const known = new Map<string, unknown>();
-  const shared = <Part>(part: Part): Part => {
-    const key = JSON.stringify(part, setsAsLists);
-    if (!known.has(key)) known.set(key, part);
-    return known.get(key) as Part;
-  };
-  return (route) => ({
-    ...route,
-    methods: shared(route.methods),
-    allow: shared(route.allow),
-    schemes: shared(route.schemes),
-    callers: shared(route.callers),
-    limits: shared(route.limits),
-    body: shared(route.body),
-    forward: shared(route.forward),
-  });
-}
-
-const setsAsLists = (_key: string, value: unknown): unknown => (value instanceof Set ? { set: [...value] } : value);
 
 function resolveAllow({ roles, tenant, scopes, clients, actors, claims }: NonNullable<RoutePart['allow']> = {}): Allow {
   return {

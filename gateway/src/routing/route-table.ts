@@ -1,4 +1,5 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
+import { textOf } from '../config/part-sharing.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
 import { compilePolicy, type Params, type Policy, type PolicyRules } from './policy.ts';
 
@@ -92,7 +93,7 @@ export function createRouteTable(): RouteTableBuilder {
   const policyOf = ({ auth, callers, senderConstrained, allow }: Route): Policy => {
     // The policy is compiled from what the key shows, and from nothing else of the route.
     const rules: PolicyRules = { auth, callers, senderConstrained, allow };
-    const key = JSON.stringify(rules, setsAsLists);
+    const key = textOf(rules);
     const policy = policies.get(key) ?? compilePolicy(rules);
     policies.set(key, policy);
     return policy;
@@ -126,8 +127,6 @@ function readParams(params: CompiledRoute['params'], segments: readonly string[]
   for (const [index, name] of params) values[name] = decodeURIComponent(segments[index] ?? '');
   return values;
 }
-
-const setsAsLists = (_key: string, value: unknown): unknown => (value instanceof Set ? [...value] : value);
 
 function insert(place: RoutePlace, compiled: CompiledRoute): void {
   const { route } = compiled;

@@ -33,7 +33,7 @@ export function describeIssuer({ config, revocations }: TrustedIssuer, nowMs: nu
         : {
             ready: revocations.ready,
             held: revocations.size,
-            staleness_ms: revocations.stalenessMs(nowMs) ?? null,
+            staleness_ms: revocations.stalenessMs() ?? null,
             /** Tokens issued before this time are refused, because there are more revocations than fit in memory. */
             refused_before: refusedBeforeMs === undefined ? null : timeOf(refusedBeforeMs),
           },

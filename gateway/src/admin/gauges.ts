@@ -50,7 +50,7 @@ export function registerGauges({ current, connections, nowMs }: GaugeSources, re
   gauge(
     'revocations_staleness_seconds',
     'Time since the revocation feed last reported no further items.',
-    ({ revocations }) => inSeconds(revocations?.stalenessMs(nowMs())),
+    ({ revocations }) => inSeconds(revocations?.stalenessMs()),
   );
   gauge('revocations_held', 'Revocations in force.', ({ revocations }) => revocations?.size);
   gauge(

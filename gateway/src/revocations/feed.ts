@@ -44,11 +44,12 @@ const earlyAnswerPauseMs = 200;
  */
 export function followRevocations(options: FeedOptions): RevocationFeed {
   const { revocations, logger, issuer, nowMs } = options;
+  const monotonicMs = () => performance.now();
   // A response without news must arrive before the revocations count as stale. Below 1.2 s, the feed does not wait.
   const waitSec = Math.min(longestWaitSec, Math.floor((options.maxStalenessMs * 5) / 6 / 1000));
   const stats = { answers: 0, failures: 0, snapshots: 0, unknownItems: 0 };
-  const outages = createOutageLog(nowMs);
-  const overflow = createOutageLog(nowMs);
+  const outages = createOutageLog(monotonicMs);
+  const overflow = createOutageLog(monotonicMs);
   let stopping: AbortController | undefined;
   /** The snapshot being read. */
   let snapshot: SnapshotProgress | undefined;
@@ -68,7 +69,7 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
    * reading continues from the last page, because a long log might never be read in one go.
    */
   async function readSnapshot(signal: AbortSignal): Promise<FeedPosition> {
-    snapshot ??= { position: undefined, entries: 0, sinceMs: nowMs(), slow: createOutageLog(nowMs) };
+    snapshot ??= { position: undefined, entries: 0, sinceMs: monotonicMs(), slow: createOutageLog(monotonicMs) };
     for (;;) {
       const { position, slow } = snapshot;
       const page = await fetchPage({ position, waitSec: 0 }, signal);
@@ -82,7 +83,10 @@ export function followRevocations(options: FeedOptions): RevocationFeed {
         revocations.applySnapshot(page.entries, nowMs());
         revocations.confirmCurrent(nowMs());
         stats.snapshots += 1;
-        logger.info({ issuer, entries, took_ms: nowMs() - snapshot.sinceMs, log: page.log }, 'revocations read');
+        logger.info(
+          { issuer, entries, took_ms: Math.round(monotonicMs() - snapshot.sinceMs), log: page.log },
+          'revocations read',
+        );
         snapshot = undefined;
         return positionAfter(page);
       }

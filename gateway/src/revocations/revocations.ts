@@ -40,7 +40,7 @@ export type Revocations = Readonly<{
   /** Whether a snapshot was read. */
   readonly ready: boolean;
   /** Milliseconds since the last {@link confirmCurrent}. Undefined before the first. */
-  stalenessMs(nowMs: number): number | undefined;
+  stalenessMs(): number | undefined;
   readonly size: number;
   /**
    * Tokens issued before this moment are all refused, because there are more revocations than fit in memory. Undefined:
@@ -69,15 +69,21 @@ const maxSweptPerTurn = 10_000;
  * @param options.onStale `allow`: tokens without a known revocation pass. `deny`: all tokens get 503 until the feed recovers.
  */
 export function createRevocations(
-  options: Readonly<{ maxStalenessMs: number; onStale: 'allow' | 'deny'; maxHeld?: number }>,
+  options: Readonly<{
+    maxStalenessMs: number;
+    onStale: 'allow' | 'deny';
+    maxHeld?: number;
+    monotonicMs?: () => number;
+  }>,
 ): Revocations {
-  const { maxHeld = defaultMaxHeld } = options;
+  const { maxHeld = defaultMaxHeld, monotonicMs = () => performance.now() } = options;
   const table = new RevocationTable();
   const digest = new Int32Array(digestWords);
   // When the last entry of each kind expires. Usually there are only sessions, and the other kinds need no lookup.
   const lastExpirySec = { session: 0, member: 0, user: 0, tenant: 0, key: 0, client: 0 };
   let cutoff: TableEntry = { notBeforeSec: 0, expiresAtSec: 0 };
   let sweptAtMs = Number.NEGATIVE_INFINITY;
+  /** Of the monotonic clock: after a corrected jump of the system's clock, the age would be wrong by the jump. */
   let currentAtMs: number | undefined;
   let ready = false;
   const listeners = new Set<() => void>();
@@ -140,6 +146,8 @@ export function createRevocations(
     return cutoff.expiresAtSec > nowSec ? cutoff.notBeforeSec : undefined;
   }
 
+  const stalenessMs = () => (currentAtMs === undefined ? undefined : Math.round(monotonicMs() - currentAtMs));
+
   function isRevoked(claims: Subject, kid: string, nowSec: number): boolean {
     if (table.size === 0) return false;
     const token = digestsOf(claims, kid);
@@ -168,7 +176,7 @@ export function createRevocations(
       if (isBefore(claims, refusedBeforeSec(nowSec))) {
         throw new AppError('token_revoked', { detail: { reason: 'too many revocations: older tokens are refused' } });
       }
-      if (options.onStale === 'deny' && nowMs - (currentAtMs ?? 0) > options.maxStalenessMs) {
+      if (options.onStale === 'deny' && (stalenessMs() ?? 0) > options.maxStalenessMs) {
         throw new AppError('revocations_unavailable', { detail: { reason: 'stale' } });
       }
     },
@@ -188,7 +196,7 @@ export function createRevocations(
       notify(nowMs);
     },
     confirmCurrent(nowMs) {
-      currentAtMs = nowMs;
+      currentAtMs = monotonicMs();
       sweep(nowMs);
     },
     onChange(listener) {
@@ -198,7 +206,7 @@ export function createRevocations(
     get ready() {
       return ready;
     },
-    stalenessMs: (nowMs) => (currentAtMs === undefined ? undefined : nowMs - currentAtMs),
+    stalenessMs,
     get size() {
       return table.size;
     },

@@ -67,7 +67,7 @@ export function createProcessResources(
   return {
     shared: createSharedResources({ connections, nowMs, logger, keySets, onRevocationLag }),
     connections,
-    throttle: createFailureThrottle(refusedTokensPerMinute, nowMs),
+    throttle: createFailureThrottle(refusedTokensPerMinute, () => performance.now()),
     limitStore,
     // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),

@@ -14,18 +14,18 @@ const windowMs = 60_000;
 const maxAddresses = 20_000;
 
 /** @param limit Failures allowed in one minute. At the limit, the address waits until the minute ends. */
-export function createFailureThrottle(limit: number, nowMs: () => number): FailureThrottle {
+export function createFailureThrottle(limit: number, monotonicMs: () => number): FailureThrottle {
   const windows = new LRUCache<string, { startMs: number; failures: number }>({ max: maxAddresses });
   return {
     waitSec(address) {
       const window = windows.get(address);
       if (window === undefined || window.failures < limit) return 0;
-      return Math.max(0, Math.ceil((window.startMs + windowMs - nowMs()) / 1000));
+      return Math.max(0, Math.ceil((window.startMs + windowMs - monotonicMs()) / 1000));
     },
     failed(address) {
       const window = windows.get(address);
-      if (window === undefined || nowMs() >= window.startMs + windowMs) {
-        windows.set(address, { startMs: nowMs(), failures: 1 });
+      if (window === undefined || monotonicMs() >= window.startMs + windowMs) {
+        windows.set(address, { startMs: monotonicMs(), failures: 1 });
       } else {
         window.failures += 1;
       }

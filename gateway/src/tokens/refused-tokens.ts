@@ -38,16 +38,17 @@ const lastingCodes: ReadonlySet<Code> = new Set([
   'token_expired',
 ]);
 
-export function createRefusedTokens(nowMs: () => number): RefusedTokens {
+/** @param monotonicMs Of a clock that nothing sets: a correction of the system's clock would prolong a refusal. */
+export function createRefusedTokens(monotonicMs: () => number): RefusedTokens {
   const refused = new LRUCache<string, Refusal>({ max: maxRefused });
   return {
     recall(text, keys) {
       const refusal = refused.get(text);
-      if (refusal === undefined || refusal.keys !== keys || nowMs() >= refusal.untilMs) return undefined;
+      if (refusal === undefined || refusal.keys !== keys || monotonicMs() >= refusal.untilMs) return undefined;
       return rememberedRefusal(refusal);
     },
     remember(text, keys, { code, detail }) {
-      if (lastingCodes.has(code)) refused.set(text, { code, detail, keys, untilMs: nowMs() + refusedForMs });
+      if (lastingCodes.has(code)) refused.set(text, { code, detail, keys, untilMs: monotonicMs() + refusedForMs });
     },
   };
 }

@@ -8,6 +8,7 @@ import { createTokenVerifier } from './verify-access-token.ts';
 
 describe('the cache of access tokens', () => {
   let clock: TestClock;
+  let uptime: TestClock;
   let issuer: TestIssuer;
   let revocations: Revocations;
   let generation: number;
@@ -16,6 +17,7 @@ describe('the cache of access tokens', () => {
 
   beforeEach(async () => {
     clock = testClock();
+    uptime = testClock(0);
     issuer = await mintIssuer({ nowMs: clock.nowMs });
     revocations = createRevocations({ maxStalenessMs: 30_000, onStale: 'allow' });
     revocations.applySnapshot([], clock.nowMs());
@@ -37,7 +39,8 @@ describe('the cache of access tokens', () => {
       revocations: { url: '', maxStalenessMs: 30_000, onStale: 'allow' },
     });
     const issuers = new Map([[issuer.issuer, { config, keys, revocations }]]);
-    tokens = createAccessTokens(issuers, createTokenVerifier(issuers, clock.nowMs), clock.nowMs);
+    const verify = createTokenVerifier(issuers, clock.nowMs);
+    tokens = createAccessTokens(issuers, verify, clock.nowMs, undefined, undefined, uptime.nowMs);
   });
 
   test('verifies a token once', async () => {
@@ -98,9 +101,18 @@ describe('the cache of access tokens', () => {
       await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_audience_refused' });
     }
     expect(tokens.stats).toMatchObject({ misses: 1, refusedFromMemory: 50 });
-    clock.advance(5_000);
+    uptime.advance(5_000);
     await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_audience_refused' });
     expect(tokens.stats).toMatchObject({ misses: 2, refusedFromMemory: 50 });
+  });
+
+  test('accepts a token within 5 s after the system’s clock jumped ahead and was corrected', async () => {
+    const text = await issuer.accessToken();
+    clock.advance(3_600_000);
+    await expect(tokens.verify(text)).rejects.toMatchObject({ code: 'token_expired' });
+    clock.advance(-3_600_000);
+    uptime.advance(5_000);
+    await expect(tokens.verify(text)).resolves.toBeDefined();
   });
 
   test.each([

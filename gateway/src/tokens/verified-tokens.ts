@@ -131,13 +131,14 @@ export function createAccessTokens(
   nowMs: () => number,
   previous?: Pick<AccessTokens, 'entries' | 'stats'>,
   outcomes?: TokenOutcomes,
+  monotonicMs: () => number = () => performance.now(),
 ): AccessTokens {
   const verified = new LRUCache<string, Entry>({
     max: maxTokens,
     maxSize: maxCharacters,
     sizeCalculation: ({ text }) => text.length,
   });
-  const refused = createRefusedTokens(nowMs);
+  const refused = createRefusedTokens(monotonicMs);
   /** Verifications in progress. */
   const pending = new Map<string, Promise<VerifiedToken>>();
   const { hits, misses, refusedFromMemory } = previous?.stats ?? { hits: 0, misses: 0, refusedFromMemory: 0 };

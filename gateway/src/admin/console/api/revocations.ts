@@ -74,7 +74,7 @@ function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSour
       source: feed.url,
       state: sinceOf(states.of('revocations', issuer), 'not read', startedAtMs),
       held: revocations.size,
-      staleness_ms: revocations.stalenessMs(now) ?? null,
+      staleness_ms: revocations.stalenessMs() ?? null,
       max_staleness_ms: feed.maxStalenessMs,
       on_stale: feed.onStale,
       refused_before: timeOrNull(revocations.refusedBeforeMs(now)),

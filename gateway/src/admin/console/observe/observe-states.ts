@@ -12,12 +12,11 @@ export type StateSources = Readonly<{
   reloadState(): ReloadState;
   /** Undefined without Redis. */
   redisStatus(): string | undefined;
-  nowMs(): number;
 }>;
 
 /** The states of all parts now. */
 export async function observeStates(sources: StateSources): Promise<readonly Observed[]> {
-  const { current, health, reloadState, redisStatus, nowMs } = sources;
+  const { current, health, reloadState, redisStatus } = sources;
   const { trust, upstreams } = current();
   const { ok, checks } = await health.ready();
   const failing = Object.entries(checks).filter(([, state]) => state !== 'ok');
@@ -34,7 +33,7 @@ export async function observeStates(sources: StateSources): Promise<readonly Obs
       ? []
       : [{ kind: 'redis', name: '', state: redis === 'ready' ? 'connected' : 'not connected' }]),
     ...[...upstreams.all()].flatMap(upstreamStates),
-    ...[...trust.issuers.values()].flatMap((issuer) => issuerStates(issuer, nowMs())),
+    ...[...trust.issuers.values()].flatMap(issuerStates),
   ];
 }
 
@@ -80,7 +79,7 @@ function targetState(target: Target, now: number): Pick<Observed, 'state' | 'why
   return { state: checks === 'passing' ? 'healthy' : 'not checked' };
 }
 
-function issuerStates({ config, keys, revocations }: TrustedIssuer, now: number): Observed[] {
+function issuerStates({ config, keys, revocations }: TrustedIssuer): Observed[] {
   const { issuer: name } = config;
   const { failure, held } = keys.stats;
   const states: Observed[] = [
@@ -93,7 +92,7 @@ function issuerStates({ config, keys, revocations }: TrustedIssuer, now: number)
     ...held.map(({ kid, alg }) => ({ kind: 'key', name: `${name} ${alg} ${kid}`, state: 'held' })),
   ];
   if (revocations === undefined) return states;
-  const staleness = revocations.stalenessMs(now);
+  const staleness = revocations.stalenessMs();
   const isStale = staleness !== undefined && staleness > (config.revocations?.maxStalenessMs ?? 0);
   const state = !revocations.ready ? 'not read' : isStale ? 'stale' : 'current';
   return [...states, { kind: 'revocations', name, state }];

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { expandIPv6, lastIPv4, plainAddress } from '../http/ip-address.ts';
+import { expandIPv6, lastIPv4, plainAddress } from '@countersign/service-kit';
 
 /**
  * The bucket key of an address: an IPv4 address as it is, an IPv6 address by its /64, since one customer owns a whole

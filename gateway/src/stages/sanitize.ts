@@ -1,9 +1,9 @@
 import { BlockList, isIP } from 'node:net';
+import { plainAddress } from '@countersign/service-kit';
 import type { GatewayConfig, Network } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Arrival, Exchange, InboundBody, Incoming } from '../exchange.ts';
 import { withoutHeaders } from '../http/flat-headers.ts';
-import { plainAddress } from '../http/ip-address.ts';
 import { readSubprotocols, type Upgrade } from '../http/subprotocols.ts';
 import { createHeaderClassifier, type InboundHeaders, namedByConnection, sortHeaders } from './inbound-headers.ts';
 

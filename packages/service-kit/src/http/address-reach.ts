@@ -1,4 +1,5 @@
 import { BlockList, isIP } from 'node:net';
+import { expandIPv6, lastIPv4 } from './ip-address.ts';
 
 /**
  * How far from the internet an IP address is. `private` addresses are also shared, reserved or without an assignment.
@@ -6,7 +7,7 @@ import { BlockList, isIP } from 'node:net';
  */
 export type AddressReach = 'public' | 'private' | 'loopback' | 'forbidden';
 
-// A BlockList checks an IPv4 address inside IPv6 (::ffff:10.0.0.1) as IPv4.
+// A BlockList checks an IPv4-mapped IPv6 address (::ffff:10.0.0.1) as IPv4.
 const forbidden = new BlockList();
 forbidden.addSubnet('169.254.0.0', 16, 'ipv4'); // with the metadata service of most clouds
 forbidden.addSubnet('0.0.0.0', 8, 'ipv4');
@@ -16,10 +17,6 @@ forbidden.addAddress('192.0.0.192', 'ipv4'); // Oracle Cloud
 forbidden.addSubnet('fe80::', 10, 'ipv6');
 forbidden.addAddress('fd00:ec2::254', 'ipv6'); // AWS
 forbidden.addAddress('fd20:ce::254', 'ipv6'); // Google Cloud
-// IPv4 link-local inside IPv6: NAT64, 6to4, and the form that RFC 4291 deprecates.
-forbidden.addSubnet('64:ff9b::a9fe:0', 112, 'ipv6');
-forbidden.addSubnet('2002:a9fe::', 32, 'ipv6');
-forbidden.addSubnet('::a9fe:0', 112, 'ipv6');
 forbidden.addAddress('::', 'ipv6');
 
 const loopback = new BlockList();
@@ -30,7 +27,6 @@ const special = new BlockList();
 for (const [address, prefix] of [
   ['10.0.0.0', 8],
   ['100.64.0.0', 10], // RFC 6598
-  ['127.0.0.0', 8],
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
   ['192.0.2.0', 24], // RFC 5737, like the other two of documentation
@@ -42,21 +38,19 @@ for (const [address, prefix] of [
   ['224.0.0.0', 3], // multicast and reserved
 ] as const) {
   special.addSubnet(address, prefix, 'ipv4');
-  // The same networks behind NAT64 (RFC 6052).
-  special.addSubnet(`64:ff9b::${address}`, 96 + prefix, 'ipv6');
 }
-special.addSubnet('2001::', 23, 'ipv6'); // RFC 2928, with Teredo, which can hold any IPv4 address
+special.addSubnet('2001::', 23, 'ipv6'); // RFC 2928, with Teredo
 special.addSubnet('2001:db8::', 32, 'ipv6');
-special.addSubnet('2002::', 16, 'ipv6'); // 6to4, which can hold any IPv4 address
+special.addSubnet('2002::', 16, 'ipv6'); // 6to4
 special.addSubnet('3fff::', 20, 'ipv6');
 
 const assigned = new BlockList();
 assigned.addSubnet('0.0.0.0', 0, 'ipv4');
 assigned.addSubnet('2000::', 3, 'ipv6'); // RFC 4291 section 2.4
-assigned.addSubnet('64:ff9b::', 96, 'ipv6');
 
 /**
- * Judges an IP address before a connection, or the one of a connection.
+ * Judges an IP address before a connection, or the one of a connection. An IPv6 address that stands for an IPv4 address is
+ * judged by that one: a translator or tunnel on the way would connect to it.
  *
  * @param address IPv4 or IPv6, without brackets. Anything else is `forbidden`.
  */
@@ -64,8 +58,39 @@ export function reachOf(address: string): AddressReach {
   const [plain = ''] = address.split('%'); // without the zone of a link-local address
   const version = isIP(plain);
   if (version === 0) return 'forbidden';
-  const family = version === 4 ? 'ipv4' : 'ipv6';
-  if (forbidden.check(plain, family)) return 'forbidden';
-  if (loopback.check(plain, family)) return 'loopback';
-  return assigned.check(plain, family) && !special.check(plain, family) ? 'public' : 'private';
+  if (version === 4) return ownReach(plain, 'ipv4');
+  const own = ownReach(plain, 'ipv6');
+  if (own === 'loopback' || own === 'forbidden') return own;
+  const groups = expandIPv6(plain);
+  if (startsWith(groups, nat64)) {
+    const translated = reachOf(lastIPv4(groups));
+    return translated === 'loopback' ? 'private' : translated; // of the translator, not of this machine
+  }
+  return embeddedIPv4(groups).some((v4) => reachOf(v4) === 'forbidden') ? 'forbidden' : own;
 }
+
+function ownReach(address: string, family: 'ipv4' | 'ipv6'): AddressReach {
+  if (forbidden.check(address, family)) return 'forbidden';
+  if (loopback.check(address, family)) return 'loopback';
+  return assigned.check(address, family) && !special.check(address, family) ? 'public' : 'private';
+}
+
+const nat64 = [0x64, 0xff9b, 0, 0, 0, 0]; // 64:ff9b::/96, RFC 6052 section 2.1
+
+/** The IPv4 addresses that an address in a deprecated or local format can stand for. Such an address is never public. */
+function embeddedIPv4(groups: readonly number[]): string[] {
+  const bytes = groups.flatMap((group) => [group >> 8, group & 255]);
+  const at = (...places: readonly number[]) => places.map((place) => bytes[place]).join('.');
+  if (startsWith(groups, [0x2002])) return [at(2, 3, 4, 5)]; // 6to4, RFC 3056 section 2
+  // Teredo, RFC 4380 section 4: the client's address with all bits inverted.
+  if (startsWith(groups, [0x2001, 0])) return [lastIPv4(groups.map((group) => group ^ 0xffff))];
+  // IPv4-compatible (RFC 4291 section 2.5.5.1) and IPv4-translated (RFC 2765 section 2.1).
+  if (startsWith(groups, [0, 0, 0, 0])) return [lastIPv4(groups)];
+  if (!startsWith(groups, [0x64, 0xff9b, 1])) return [];
+  // Local NAT64 (RFC 8215): the operator chose one of these layouts of RFC 6052 section 2.2. Unused ones begin with 0.
+  const layouts = [at(6, 7, 9, 10), at(7, 9, 10, 11), at(9, 10, 11, 12), at(12, 13, 14, 15)];
+  return layouts.filter((v4) => !v4.startsWith('0.'));
+}
+
+const startsWith = (groups: readonly number[], prefix: readonly number[]): boolean =>
+  prefix.every((group, place) => groups[place] === group);

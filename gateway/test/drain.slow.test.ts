@@ -98,6 +98,23 @@ test('SIGTERM during a reload does not wait for the reload', async () => {
   expect(gateway.output()).not.toContain('configuration reloaded');
 });
 
+test.each([
+  ['one process', []],
+  ['two workers', ['--workers', '2']],
+])('SIGTERM while the file is being read logs no error, with %s', async (_name, args) => {
+  place = await run({ DRAIN_DELAY_MS: '200' });
+  const gateway = await place.start(...args);
+  // Reading it takes seconds.
+  const routes = Array.from(
+    { length: 5_000 },
+    (_, at) => `  - { name: r${at}, path: "/r${at}", methods: [GET], upstream: things, auth: public }\n`,
+  );
+  place.write(place.yaml + routes.join(''));
+  process.kill(gateway.pid, 'SIGHUP');
+  expect(await gateway.stop()).toBe(0);
+  expect(gateway.output()).not.toMatch(/"level":(?:50|"error")|configuration re/);
+});
+
 test('a second SIGTERM, two seconds after the first, does not wait for requests in progress', async () => {
   place = await run({ DRAIN_DELAY_MS: '0', SHUTDOWN_GRACE_MS: '600000' });
   const gateway = await place.start();

@@ -20,6 +20,7 @@ export type ConfigReloader = Readonly<{
   reload(): Promise<ReloadState>;
   state(): ReloadState;
   start(): void;
+  /** Abandons a reload that has not been applied yet. */
   stop(): void;
 }>;
 
@@ -63,18 +64,22 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
   let refusedSinceMs: number | undefined;
   let lastRead: readonly FileRead[] = current().config.files;
   let pending: Promise<void> = Promise.resolve();
+  let isStopped = false;
   const timers: { stop(): void }[] = [];
 
   async function apply(files: readonly FileRead[]): Promise<void> {
+    if (isStopped) return;
     lastRead = files;
     try {
       const config = await load();
+      if (isStopped) return;
       const before = current().config;
       await snapshot.replace(config, warmUpMs);
       lastRead = config.files;
       recordApplied(config, before);
     } catch (error) {
-      recordRefused(files[0], problemsOf(error));
+      // A gateway that stops ends the loading thread, which is no fault of the file.
+      if (!isStopped) recordRefused(files[0], problemsOf(error));
     }
   }
 
@@ -133,6 +138,7 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
       );
     },
     stop() {
+      isStopped = true;
       for (const timer of timers) timer.stop();
     },
   };

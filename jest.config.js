@@ -50,6 +50,7 @@ export default {
   testTimeout: 120_000,
   projects: [
     'packages/identity',
+    'packages/http1-client',
     'packages/jwks',
     'packages/service-kit',
     'packages/database',

@@ -2,9 +2,8 @@ import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { ConnectionPool, createSocketOpener } from '@countersign/http1-client';
 import { Pool } from 'undici';
-import { ConnectionPool } from '../../gateway/src/upstreams/http-client/connection-pool.ts';
-import { createSocketOpener } from '../../gateway/src/upstreams/http-client/open-socket.ts';
 
 // `npm run bench:client`: CPU per request of a bare forwarder with the gateway's own client, and with undici under the
 // same limits. The forwarder has core 0; wrk and the upstream have core 1. Rounds alternate.

@@ -45,6 +45,24 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
   'packages/identity': {
     rooms: ['testing.ts', 'index.ts', 'adapters', 'nested', 'verify', 'sign', 'keys', 'replay', 'contract'],
   },
+  'packages/http1-client': {
+    rooms: [
+      'index.ts',
+      'get.ts',
+      'single-use-pool.ts',
+      'connection-pool.ts',
+      'connection.ts',
+      'upstream-exchange.ts',
+      'upload.ts',
+      'timeouts.ts',
+      'open-socket.ts',
+      'tls-transport.ts',
+      'response-parser.ts',
+      'response-head.ts',
+      'chunk-line.ts',
+      'exchange-error.ts',
+    ],
+  },
   'packages/jwks': {
     rooms: [
       'index.ts',

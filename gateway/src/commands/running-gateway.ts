@@ -1,8 +1,6 @@
+import { createSocketOpener, get, singleUsePool } from '@countersign/http1-client';
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
-import { get } from '../upstreams/http-client/get.ts';
-import { createSocketOpener } from '../upstreams/http-client/open-socket.ts';
-import { singleUsePool } from '../upstreams/http-client/single-use-pool.ts';
 
 const upstreams = z.object({
   upstreams: z.array(

@@ -1,10 +1,10 @@
+import { get, headerOf } from '@countersign/http1-client';
 import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
 import type { Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { KeyFor } from '../keys/signing-keys.ts';
 import type { FeedRequest } from '../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../revocations/page.ts';
-import { get, headerOf } from './http-client/get.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
 

@@ -1,10 +1,14 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import {
+  ConnectionPool,
+  createSocketOpener,
+  type GetOptions,
+  get as getFrom,
+  headerOf,
+} from '@countersign/http1-client';
 import type { Registry } from '@countersign/service-kit';
 import { Router } from 'express';
-import { ConnectionPool } from '../upstreams/http-client/connection-pool.ts';
-import { type GetOptions, get as getFrom, headerOf } from '../upstreams/http-client/get.ts';
-import { createSocketOpener } from '../upstreams/http-client/open-socket.ts';
 
 // A worker's admin listener is a Unix socket in a directory that only the gateway's user can open. The primary reads it.
 

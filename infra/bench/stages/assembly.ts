@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import type { UpstreamRequest } from '@countersign/http1-client';
 import { createLogger, createMetrics } from '@countersign/service-kit';
 import { eventually } from '@countersign/testing';
 import { loadConfig } from '../../../gateway/src/config/load.ts';
@@ -24,7 +25,6 @@ import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
 import { createForwardHttp } from '../../../gateway/src/upstreams/forward/forward-http.ts';
 import { filterResponseHead } from '../../../gateway/src/upstreams/forward/response-headers.ts';
-import type { UpstreamRequest } from '../../../gateway/src/upstreams/http-client/upstream-exchange.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
 /** A request that has arrived and waits for its response. */

@@ -4,11 +4,11 @@ import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSocketOpener } from '@countersign/http1-client';
 import { newAgreementJwk, type PrivateAgreementJwk } from '@countersign/identity';
 import { type CapturingLogger, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AppError } from '../../errors.ts';
-import { createSocketOpener } from '../http-client/open-socket.ts';
 import { openTlsFiles, type TlsFiles } from '../pool/upstream-tls-files.ts';
 import { createUpstreamAgreement, type UpstreamAgreement } from './choose-service-key.ts';
 

@@ -1,6 +1,5 @@
+import { type ConnectionPool, get, headerOf } from '@countersign/http1-client';
 import { type AgreementPublicKey, agreementKeysIn } from '@countersign/identity';
-import type { ConnectionPool } from '../http-client/connection-pool.ts';
-import { get, headerOf } from '../http-client/get.ts';
 
 /** The keys that a target publishes, or the reason why they are not known. */
 export type FetchedKeys = readonly AgreementPublicKey[] | string;

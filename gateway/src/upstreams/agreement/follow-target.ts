@@ -1,5 +1,5 @@
+import { type SingleUseAddress, singleUsePool } from '@countersign/http1-client';
 import type { AgreementPublicKey } from '@countersign/identity';
-import { type SingleUseAddress, singleUsePool } from '../http-client/single-use-pool.ts';
 import { fetchAgreementKeys, keySetTimeoutMs } from './fetch-keys.ts';
 
 /** Where a target is, and how to connect to it. */

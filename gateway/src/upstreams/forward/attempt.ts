@@ -1,11 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
+import type { ExchangeProgress, ResponseHandler, UpstreamExchange } from '@countersign/http1-client';
 import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, type SignedOutbound, tokenStatusOf } from '../../exchange.ts';
 import { breakOff, endAndClose, endWith, FlatHeadResponse } from '../../http/client-response.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
-import type { ExchangeProgress, ResponseHandler, UpstreamExchange } from '../http-client/upstream-exchange.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import { type Target, TargetCounts } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';

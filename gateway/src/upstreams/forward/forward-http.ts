@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
+import type { ExchangeProgress } from '@countersign/http1-client';
 import { type AppError, type Code, errorTable } from '../../errors.ts';
 import type { Signed, SignedOutbound } from '../../exchange.ts';
-import type { ExchangeProgress } from '../http-client/upstream-exchange.ts';
 import type { Outcome, Permit } from '../pool/breaker.ts';
 import type { OpenUpstream, OpenUpstreams } from '../pool/open-upstream.ts';
 import { mayRetry } from '../pool/retry.ts';

@@ -1,6 +1,5 @@
+import { get, type SingleUseAddress, singleUsePool } from '@countersign/http1-client';
 import type { Upstream } from '../../config/config.ts';
-import { get } from '../http-client/get.ts';
-import { type SingleUseAddress, singleUsePool } from '../http-client/single-use-pool.ts';
 
 export type HealthChecksOptions = SingleUseAddress &
   Readonly<{

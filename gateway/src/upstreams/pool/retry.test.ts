@@ -1,6 +1,6 @@
+import type { ExchangeProgress } from '@countersign/http1-client';
 import { describe, expect, test } from '@jest/globals';
 import type { Code } from '../../errors.ts';
-import type { ExchangeProgress } from '../http-client/upstream-exchange.ts';
 import { createRetryBudget, maxSavedRetries, mayRetry } from './retry.ts';
 
 const body = Buffer.from('{}');

@@ -1,6 +1,6 @@
+import type { ExchangeProgress } from '@countersign/http1-client';
 import type { Code } from '../../errors.ts';
 import type { Signed } from '../../exchange.ts';
-import type { ExchangeProgress } from '../http-client/upstream-exchange.ts';
 
 export type FailedAttempt = Readonly<{ code: Code; progress: ExchangeProgress }>;
 

@@ -1,8 +1,7 @@
+import { ConnectionPool, createSocketOpener, type SocketOpener } from '@countersign/http1-client';
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
-import { ConnectionPool } from '../http-client/connection-pool.ts';
-import { createSocketOpener, type SocketOpener } from '../http-client/open-socket.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
 import { createStalledResponses, type StalledResponses } from './open-connections.ts';
 import { createTargetHealth, type TargetHealth } from './target-health.ts';

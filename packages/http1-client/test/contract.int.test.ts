@@ -5,9 +5,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { type OpenClient, openClient, type Settings } from './client-contract/open-client.ts';
-import { type Spoiling, serviceInOtherThread } from './client-contract/other-thread.ts';
-import { answers, type Script, type ScriptedService, scriptedService } from './client-contract/scripted-service.ts';
+import { type OpenClient, openClient, type Settings } from './contract/open-client.ts';
+import { type Spoiling, serviceInOtherThread } from './contract/other-thread.ts';
+import { answers, type Script, type ScriptedService, scriptedService } from './contract/scripted-service.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const okChunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n';
@@ -249,7 +249,7 @@ describe('an invalid response', () => {
         },
         { headMs: 200, bodyMs: 200 },
       );
-      expect(await ask()).toMatchObject({ code: 'upstream_invalid_response' });
+      expect(await ask()).toMatchObject({ failure: 'invalid' });
       isEvil = false;
       expect(await ask()).toMatchObject({ status: 200, body: 'ok' });
       expect(service.connections).toHaveLength(2);
@@ -263,22 +263,22 @@ describe('a response that ends too early', () => {
   const untilClose = 'HTTP/1.1 200 OK\r\n\r\nhalf!';
   const end = (socket: Socket) => void socket.end();
   const reset = (socket: Socket) => void socket.resetAndDestroy();
-  test.each<[name: string, bytes: string, finish: (socket: Socket) => void, code: string]>([
-    ['before its head, closed', '', end, 'upstream_broken'],
-    ['before its head, reset', '', reset, 'upstream_broken'],
-    ['in its status line, closed', 'HTTP/1.1 20', end, 'upstream_broken'],
-    ['in its headers, closed', 'HTTP/1.1 200 OK\r\nX-A: b', end, 'upstream_broken'],
-    ['in a body with a length, closed', length, end, 'upstream_broken'],
-    ['in a body with a length, reset', length, reset, 'upstream_broken'],
-    ['in a body with a length, silent', length, () => {}, 'upstream_timeout'],
-    ['in chunks, closed', chunks, end, 'upstream_broken'],
-    ['in chunks, reset', chunks, reset, 'upstream_broken'],
-    ['in chunks, silent', chunks, () => {}, 'upstream_timeout'],
-    ['in trailers, closed', `${chunks}0\r\nX-A: b\r\n`, end, 'upstream_broken'],
-    ['in a body until the end, reset', untilClose, reset, 'upstream_broken'],
-    ['in a body until the end, silent', untilClose, () => {}, 'upstream_timeout'],
-    ['before its head, silent', '', () => {}, 'upstream_timeout'],
-  ])('%s is an error', async (_name, bytes, finish, code) => {
+  test.each<[name: string, bytes: string, finish: (socket: Socket) => void, failure: string]>([
+    ['before its head, closed', '', end, 'closed'],
+    ['before its head, reset', '', reset, 'closed'],
+    ['in its status line, closed', 'HTTP/1.1 20', end, 'closed'],
+    ['in its headers, closed', 'HTTP/1.1 200 OK\r\nX-A: b', end, 'closed'],
+    ['in a body with a length, closed', length, end, 'closed'],
+    ['in a body with a length, reset', length, reset, 'closed'],
+    ['in a body with a length, silent', length, () => {}, 'timeout'],
+    ['in chunks, closed', chunks, end, 'closed'],
+    ['in chunks, reset', chunks, reset, 'closed'],
+    ['in chunks, silent', chunks, () => {}, 'timeout'],
+    ['in trailers, closed', `${chunks}0\r\nX-A: b\r\n`, end, 'closed'],
+    ['in a body until the end, reset', untilClose, reset, 'closed'],
+    ['in a body until the end, silent', untilClose, () => {}, 'timeout'],
+    ['before its head, silent', '', () => {}, 'timeout'],
+  ])('%s is an error', async (_name, bytes, finish, failure) => {
     let sender: Socket | undefined;
     const { client } = await serve(
       (socket) => {
@@ -295,7 +295,7 @@ describe('a response that ends too early', () => {
       },
     });
     const got = await outcome;
-    expect(got.code).toBe(code);
+    expect(got.failure).toBe(failure);
     expect(got.trailers).toBeUndefined();
   });
 });
@@ -380,7 +380,7 @@ describe('the queue', () => {
     );
     const slow = ask('/slow');
     await eventually(() => expect(first).toBeDefined());
-    expect(await ask('/late')).toMatchObject({ code: 'upstream_overloaded' });
+    expect(await ask('/late')).toMatchObject({ failure: 'queue' });
     first?.write(ok);
     expect(await slow).toMatchObject({ body: 'ok' });
     expect(await ask('/next')).toMatchObject({ body: 'ok' });
@@ -396,7 +396,7 @@ describe('the queue', () => {
       { maxConnections: 1 },
     );
     const [broken, next] = await Promise.all([ask('/1'), ask('/2')]);
-    expect(broken).toMatchObject({ code: 'upstream_broken' });
+    expect(broken).toMatchObject({ failure: 'closed' });
     expect(next).toMatchObject({ body: 'ok' });
     expect(service.connections).toHaveLength(2);
   });
@@ -470,7 +470,7 @@ describe('an upload', () => {
       headMs: 300,
     });
     expect(await upload(client, Readable.from([Buffer.from('all')])).outcome).toMatchObject({
-      code: 'upstream_timeout',
+      failure: 'timeout',
     });
     const endless = Readable.from(
       (function* () {
@@ -478,7 +478,7 @@ describe('an upload', () => {
       })(),
     );
     const unread = client.send({ method: 'POST', path: '/unread', body: endless });
-    expect(await unread.outcome).toMatchObject({ code: 'upstream_timeout' });
+    expect(await unread.outcome).toMatchObject({ failure: 'timeout' });
     await eventually(() => expect(endless.destroyed).toBe(true));
   });
 
@@ -534,8 +534,8 @@ describe('an upload', () => {
     ['shorter', 8],
   ])('that is %s than announced fails, and no request follows on its connection', async (_name, length) => {
     const { service, client, ask } = await serve((socket, head) => void (head.startsWith('GET') && socket.write(ok)));
-    const { code, error } = await upload(client, Readable.from([Buffer.from('hello')]), length).outcome;
-    expect([code, error]).toEqual(['internal_error', expect.any(Error)]);
+    const { failure, error } = await upload(client, Readable.from([Buffer.from('hello')]), length).outcome;
+    expect([failure, error]).toEqual(['other', expect.any(Error)]);
     expect(await ask()).toMatchObject({ status: 200 });
     const posts = service.connections
       .map((_, index) => service.received(index))
@@ -589,7 +589,7 @@ describe('the body timeout', () => {
         return false;
       },
     });
-    expect(await sent.outcome).toMatchObject({ body: 'first', code: 'upstream_timeout' });
+    expect(await sent.outcome).toMatchObject({ body: 'first', failure: 'timeout' });
   });
 });
 
@@ -653,8 +653,8 @@ describe('connecting', () => {
   test('to a closed port is unreachable', async () => {
     const { service } = await serve(() => {});
     service.close();
-    const { code } = await open(service.origin).send().outcome;
-    expect(code).toBe('upstream_unreachable');
+    const { failure } = await open(service.origin).send().outcome;
+    expect(failure).toBe('unreachable');
   });
 
   test('tries the addresses of both families', async () => {
@@ -676,7 +676,7 @@ describe('connecting', () => {
     const aborted = client.send({ path: '/aborted' });
     aborted.abort(new Error('gone'));
     expect(await ask('/next')).toMatchObject({ body: 'ok' });
-    expect(await aborted.outcome).toMatchObject({ code: 'internal_error' });
+    expect(await aborted.outcome).toMatchObject({ failure: 'other' });
     expect(service.heads.map((head) => head.split(' ')[1])).toEqual(['/next']);
   });
 });

@@ -1,5 +1,5 @@
-import { ExchangeError } from '../../src/upstreams/http-client/exchange-error.ts';
-import { ResponseParser } from '../../src/upstreams/http-client/response-parser.ts';
+import { ExchangeError } from '../../src/exchange-error.ts';
+import { ResponseParser } from '../../src/response-parser.ts';
 import { nothingRead, type Reading, type Wire } from './read-response.ts';
 
 /** Reads a response with the parser of the gateway's own client. */

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
-import { ConnectionPool } from '../../src/upstreams/http-client/connection-pool.ts';
-import { createSocketOpener } from '../../src/upstreams/http-client/open-socket.ts';
-import type { ResponseHandler } from '../../src/upstreams/http-client/upstream-exchange.ts';
-import { toUpstreamError } from '../../src/upstreams/pool/upstream-error.ts';
+import { ConnectionPool } from '../../src/connection-pool.ts';
+import { createSocketOpener } from '../../src/open-socket.ts';
+import type { ResponseHandler } from '../../src/upstream-exchange.ts';
+import { type Failure, failureOf } from './failure.ts';
 
 export type TlsSettings = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
 
@@ -35,8 +35,7 @@ export type Outcome = {
   headers?: readonly string[];
   body: string;
   trailers?: readonly string[];
-  /** The gateway's code of the failure. */
-  code?: string;
+  failure?: Failure;
   error?: unknown;
 };
 
@@ -52,7 +51,7 @@ export type OpenClient = Readonly<{
   close(): Promise<void>;
 }>;
 
-/** Opens the gateway's upstream client for one origin. */
+/** Opens a client for one origin. */
 export function openClient(origin: string, settings: Settings = {}): OpenClient {
   const { maxConnections = 10, connectMs = 1_000, headMs = 2_000, bodyMs = 2_000, idleMs = 4_000, tls } = settings;
   const pool = new ConnectionPool({
@@ -89,7 +88,6 @@ class Collector implements ResponseHandler {
   readonly outcome: Promise<Outcome>;
   readonly #request: RequestToSend;
   readonly #seen: Outcome = { body: '' };
-  #isSent = false;
   #settle: (outcome: Outcome) => void = () => {};
 
   constructor(request: RequestToSend) {
@@ -99,9 +97,7 @@ class Collector implements ResponseHandler {
     });
   }
 
-  onSent(): void {
-    this.#isSent = true;
-  }
+  onSent(): void {}
 
   onHead(status: number, headers: readonly string[]): void {
     this.#seen.status = status;
@@ -119,7 +115,6 @@ class Collector implements ResponseHandler {
   }
 
   onError(error: unknown): void {
-    const { code } = toUpstreamError(error, { upstream: 'a', target: 'b', isConnected: this.#isSent });
-    this.#settle({ ...this.#seen, code, error });
+    this.#settle({ ...this.#seen, failure: failureOf(error), error });
   }
 }

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { createServer as createTlsServer, type SecureVersion, type TLSSocket } from 'node:tls';
 import { type CertificateAndKey, testAuthority } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { type OpenClient, openClient, type Settings, type TlsSettings } from './client-contract/open-client.ts';
+import { type OpenClient, openClient, type Settings, type TlsSettings } from './contract/open-client.ts';
 
 const authority = testAuthority('services');
 const clients = testAuthority('clients');
@@ -78,37 +78,37 @@ test('requests and uploads reach a service whose CA is known, on one connection'
 
 const own = (names: readonly string[], validMs?: number) => ({ own: authority.issue(names, validMs) });
 const us = clients.issue(['gateway']);
-test.each<[name: string, options: ServeOptions, tls: TlsSettings, code: string | undefined]>([
+test.each<[name: string, options: ServeOptions, tls: TlsSettings, failure: string | undefined]>([
   ['under another name that is configured', own(['service.test']), { ca, servername: 'service.test' }, undefined],
   ['that accepts our certificate', { isMutual: true }, { ca, ...us }, undefined],
-  ['whose CA is not known', {}, {}, 'upstream_untrusted'],
-  ['of another CA', {}, { ca: testAuthority().ca }, 'upstream_untrusted'],
-  ['under another name', own(['service.test']), { ca }, 'upstream_untrusted'],
-  ['for another server name', {}, { ca, servername: 'service.test' }, 'upstream_untrusted'],
-  ['with an expired certificate', own(['127.0.0.1'], 1_000), { ca }, 'upstream_untrusted'],
-  ['that requires a certificate', { isMutual: true, maxVersion: 'TLSv1.2' }, { ca }, 'upstream_untrusted'],
-])('a service %s', async (_name, options, tls, code) => {
+  ['whose CA is not known', {}, {}, 'untrusted'],
+  ['of another CA', {}, { ca: testAuthority().ca }, 'untrusted'],
+  ['under another name', own(['service.test']), { ca }, 'untrusted'],
+  ['for another server name', {}, { ca, servername: 'service.test' }, 'untrusted'],
+  ['with an expired certificate', own(['127.0.0.1'], 1_000), { ca }, 'untrusted'],
+  ['that requires a certificate', { isMutual: true, maxVersion: 'TLSv1.2' }, { ca }, 'untrusted'],
+])('a service %s', async (_name, options, tls, failure) => {
   const service = await serve(answer, options);
   const outcome = await open(service.origin, tls).send().outcome;
-  expect(outcome.code).toBe(code);
-  if (code === undefined) expect(outcome).toMatchObject({ status: 200, body: 'ok' });
-  if (options.isMutual && code === undefined) expect(service.peers).toEqual(['gateway']);
+  expect(outcome.failure).toBe(failure);
+  if (failure === undefined) expect(outcome).toMatchObject({ status: 200, body: 'ok' });
+  if (options.isMutual && failure === undefined) expect(service.peers).toEqual(['gateway']);
 });
 
 test('a service that requires a certificate in TLS 1.3 refuses after the request was sent', async () => {
   const { origin } = await serve(answer, { isMutual: true });
-  const { code } = await open(origin).send().outcome;
-  expect(['upstream_untrusted', 'upstream_broken']).toContain(code);
+  const { failure } = await open(origin).send().outcome;
+  expect(['untrusted', 'closed']).toContain(failure);
 });
 
 test('a service that does not speak TLS is untrusted, and a silent one times out', async () => {
   const plain = await listen(
     createServer((socket) => void socket.on('error', () => {}).end('HTTP/1.1 400 No\r\n\r\n')),
   );
-  expect(await open(plain).send().outcome).toMatchObject({ code: 'upstream_untrusted' });
+  expect(await open(plain).send().outcome).toMatchObject({ failure: 'untrusted' });
   const silent = await listen(createServer((socket) => void cleanups.push(() => socket.destroy())));
   const outcome = await open(silent, { ca }, { connectMs: 200 }).send().outcome;
-  expect(outcome).toMatchObject({ code: 'upstream_timeout' });
+  expect(outcome).toMatchObject({ failure: 'timeout' });
 });
 
 test.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a new connection resumes the session, %s', async (maxVersion) => {
@@ -147,15 +147,15 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
       maxVersion,
     });
     const outcome = await open(service.origin).send().outcome;
-    expect([outcome.body === `first${last}`, outcome.trailers, outcome.code]).toEqual([true, [], undefined]);
+    expect([outcome.body === `first${last}`, outcome.trailers, outcome.failure]).toEqual([true, [], undefined]);
   });
 
   test.each(parts)('is an error without it (ends with a record %#)', async (last) => {
     const service = await serve((socket) => sendParts(socket, [head, 'first', last], () => void socket.destroy()), {
       maxVersion,
     });
-    const { code, trailers } = await open(service.origin).send().outcome;
-    expect([code, trailers]).toEqual(['upstream_broken', undefined]);
+    const { failure, trailers } = await open(service.origin).send().outcome;
+    expect([failure, trailers]).toEqual(['closed', undefined]);
   });
 
   test.each(['close_notify', 'a bare FIN'])('arrives byte by byte and ends with %s', async (end) => {
@@ -165,7 +165,7 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
       maxVersion,
     });
     const { outcome } = open(await listen(slowly(service.origin))).send();
-    expect(await outcome).toMatchObject(isClean ? { body: 'firstok', trailers: [] } : { code: 'upstream_broken' });
+    expect(await outcome).toMatchObject(isClean ? { body: 'firstok', trailers: [] } : { failure: 'closed' });
   });
 
   test('of 4 MiB with pauses is complete with close_notify', async () => {
@@ -186,7 +186,7 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
   test('is an error when a record was cut', async () => {
     const service = await serve((socket) => sendParts(socket, [head, 'x'.repeat(10_000)], () => {}), { maxVersion });
     const { outcome } = open(await listen(cutAfter(service.origin, 5_000))).send();
-    expect(await outcome).toMatchObject({ code: 'upstream_broken' });
+    expect(await outcome).toMatchObject({ failure: 'closed' });
   });
 });
 
@@ -195,7 +195,7 @@ test('a body with a length is an error when it ends early, with close_notify or 
     const service = await serve((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf!', () => void socket[end]());
     });
-    expect(await open(service.origin).send().outcome).toMatchObject({ code: 'upstream_broken' });
+    expect(await open(service.origin).send().outcome).toMatchObject({ failure: 'closed' });
   }
 });
 

@@ -1,0 +1,25 @@
+import { cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+// The last step of `npm run build`. These packages are not published, so the gateway's package contains their builds: this script
+// copies each to dist, and makes each import of it relative.
+
+const bundled = ['service-kit', 'http1-client'];
+const dist = resolve(import.meta.dirname, '../dist');
+
+for (const name of bundled) {
+  const copy = join(dist, name);
+  rmSync(copy, { recursive: true, force: true });
+  cpSync(resolve(import.meta.dirname, '../../packages', name, 'dist'), copy, { recursive: true });
+}
+
+for (const file of globSync('**/*.{js,d.ts}', { cwd: dist })) {
+  const path = join(dist, file);
+  let text = readFileSync(path, 'utf8');
+  for (const name of bundled) {
+    const steps = relative(dirname(path), join(dist, name, 'index.js'));
+    const own = steps.startsWith('.') ? steps : `./${steps}`;
+    text = text.replaceAll(`'@countersign/${name}'`, `'${own}'`).replaceAll(`"@countersign/${name}"`, `'${own}'`);
+  }
+  writeFileSync(path, text);
+}

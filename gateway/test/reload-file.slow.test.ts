@@ -1,9 +1,38 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: gateway.yaml writes variables like this
 import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { eventually } from '@countersign/testing';
+import { eventually, type StartedProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { gatewayProcess } from './gateway-process.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
+
+test.each<[string, string[], (running: StartedProcess) => void]>([
+  ['a change', [], () => {}],
+  ['a change with two workers', ['--workers', '2'], () => {}],
+  ['SIGHUP', [], ({ pid }) => process.kill(pid, 'SIGHUP')],
+])(
+  '%s right after the start is in force within a second',
+  async (_how, args, then) => {
+    const gateway = await gatewayProcess();
+    try {
+      const running = await gateway.start(...args);
+      const changedAt = performance.now();
+      gateway.write(gateway.yaml.replace('auth: public', 'auth: required'));
+      then(running);
+      await eventually(async () => {
+        // Each connection can go to another worker.
+        const answers = await Promise.all(
+          Array.from({ length: 8 }, () => fetch(`${gateway.url}/v1/open/1`, { headers: { connection: 'close' } })),
+        );
+        expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(401));
+      });
+      expect(performance.now() - changedAt).toBeLessThan(1_000);
+    } finally {
+      await gateway.close();
+    }
+  },
+  30_000,
+);
 
 const isOpen = 'upstream: things, auth: public, forward';
 const isClosed = 'upstream: things, auth: required, forward';

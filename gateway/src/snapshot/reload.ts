@@ -25,7 +25,7 @@ export type ConfigReloader = Readonly<{
 }>;
 
 export type ReloadTiming = Readonly<{
-  /** How often the file is checked for changes. Default 500 ms. */
+  /** How often the file is checked for changes. Default 250 ms. */
   checkEveryMs?: number;
   /** How often a refused file is tried again. Default 10 s. */
   retryEveryMs?: number;
@@ -57,7 +57,7 @@ export type ConfigReloaderOptions = Readonly<{
  */
 export function createConfigReloader(options: ConfigReloaderOptions): ConfigReloader {
   const { snapshot, load, logger, nowMs, onReload } = options;
-  const { checkEveryMs = 500, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
+  const { checkEveryMs = 250, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
   const { current } = snapshot;
   let loadedAtMs = nowMs();
   let refused: ReloadState['refused'];

@@ -68,6 +68,8 @@ export const errorTable = {
     fault: 'caller',
     title: 'The DPoP proof must contain the nonce from this response.',
   },
+  role_missing: { status: 403, fault: 'caller', title: 'Your account has no role in this application.' },
+  tenant_missing: { status: 403, fault: 'caller', title: 'Your account belongs to no tenant of this application.' },
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
   insufficient_scope: { status: 403, fault: 'caller', title: 'The access token lacks a scope that this needs.' },
   client_not_allowed: { status: 403, fault: 'caller', title: 'This client is not allowed to do this.' },

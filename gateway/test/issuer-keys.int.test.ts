@@ -264,6 +264,38 @@ test('keys from a file work like fetched ones, and belong to one issuer', async 
   rmSync(directory, { recursive: true });
 });
 
+test('a valid token without a mapped role is 403 without a challenge, and does not count against its address', async () => {
+  const gateway = await gatewayUnderTest({
+    edits: [
+      [
+        'algorithms: [ES256]',
+        'algorithms: [ES256]\n    claims: { role: { from: groups, map: { staff: agent } }, tenantId: tenant_id }',
+      ],
+    ],
+  });
+  const guest = await gateway.issuer.accessToken({ groups: ['guests'] });
+  const raw = `GET /v1/things/1 HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${guest}\r\n<close>\r\n\r\n`;
+  const { status, code, headers } = await gateway.raw(raw);
+  expect([status, code, headers['www-authenticate']]).toEqual([403, 'role_missing', undefined]);
+  // An address may send 600 refused tokens a minute.
+  for (let count = 0; count < 620; count += 20) {
+    const all = await Promise.all(Array.from({ length: 20 }, () => gateway.ask('/v1/maybe', { token: guest })));
+    expect(new Set(all.map((answer) => `${answer.status} ${answer.code}`))).toEqual(new Set(['403 role_missing']));
+  }
+  expect(gateway.upstream.requests).toEqual([]);
+  const staff = await gateway.issuer.accessToken({ groups: ['staff'] });
+  expect(await gateway.ask('/v1/things/1', { token: staff })).toMatchObject({ status: 200 });
+  await gateway.reload([
+    [
+      'algorithms: [ES256]',
+      'algorithms: [ES256]\n    claims: { role: { from: groups, map: { staff: agent }, otherwise: guest }, tenantId: tenant_id }',
+    ],
+  ]);
+  expect(await gateway.ask('/v1/things/1', { token: guest })).toMatchObject({ status: 200 });
+  expect(gateway.upstream.last().headers['x-user-role']).toBe('guest');
+  await gateway.close();
+});
+
 describe('a gateway that starts while the issuer is down', () => {
   test.each<[name: string, answer: RequestListener]>([
     ['breaks connections', answers.breakOff],

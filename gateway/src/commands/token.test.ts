@@ -75,8 +75,8 @@ describe('countersign token', () => {
       '  aud  (token_audience_refused)',
       '  azp  (token_client_refused)',
       '  sub  (token_claims_invalid)',
-      '  realm_access.roles  (token_claims_invalid)',
       '  exp  (token_expired)',
+      '  realm_access.roles  (role_missing)',
     ]);
     expect(out).toContain('expected  one of "account", "orders-api"\n    found     "other"\n');
     expect(out).toContain('change    a dot is part of a name: write the path as [realm_access, roles]');

@@ -128,8 +128,9 @@ function withAdvice(finding: Finding, { provider, claims }: Issuer, payload: Unv
   const isMapped = [claims.role, claims.tenantId].some(
     (source) => 'path' in source && pathText(source.path) === finding.claim,
   );
-  const general =
-    finding.code === 'token_claims_invalid' && !isMapped ? undefined : provider && advice[provider]?.[finding.code];
+  const isMissing = finding.code === 'role_missing' || finding.code === 'tenant_missing';
+  const code = isMissing ? 'token_claims_invalid' : finding.code;
+  const general = code === 'token_claims_invalid' && !isMapped ? undefined : provider && advice[provider]?.[code];
   const atProvider =
     (finding.found === 'nothing' ? provider && missing[provider]?.[finding.claim] : undefined) ?? general;
   return atProvider === undefined ? finding : { ...finding, fix: `${finding.fix}; ${atProvider}` };

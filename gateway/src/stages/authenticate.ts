@@ -22,7 +22,8 @@ export type AuthenticateOptions = Readonly<{
  * public` ignore the token. On `optional` routes it may be missing, but not invalid (CVE-2021-21378). A token that is
  * bound to a key needs a proof of that key.
  *
- * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. At token endpoints it
+ * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token without a role
+ * or a tenant gets `role_missing` or `tenant_missing`. At token endpoints it
  * throws `invalid_dpop_proof` and `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. Faults
  * on our side are `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. It throws
  * synchronously for a malformed header and a cached bearer token, and rejects otherwise.
@@ -124,8 +125,13 @@ export function createAuthenticate({
   }
 }
 
-/** A client learns of a nonce by being asked for one, so that does not count as an attempt. */
-const uncounted: ReadonlySet<Code> = new Set(['dpop_nonce_required', 'use_dpop_nonce']);
+/** A client learns of a nonce by being asked for one, and a token without a role is valid, so neither counts as an attempt. */
+const uncounted: ReadonlySet<Code> = new Set([
+  'dpop_nonce_required',
+  'use_dpop_nonce',
+  'role_missing',
+  'tenant_missing',
+]);
 
 function countsAsAttempt(error: unknown): boolean {
   return error instanceof AppError && errorTable[error.code as Code].fault === 'caller' && !uncounted.has(error.code);

@@ -36,6 +36,8 @@ const lastingCodes: ReadonlySet<Code> = new Set([
   'token_requirement_unmet',
   'token_lifetime_refused',
   'token_expired',
+  'role_missing',
+  'tenant_missing',
 ]);
 
 /** @param monotonicMs Of a clock that nothing sets: a correction of the system's clock would prolong a refusal. */

@@ -28,7 +28,7 @@ const wrong: Shape['wrong'] = [
   {
     title: 'a role that is not in the map',
     claims: { 'https://orders.example.test/roles': ['root'] },
-    code: 'token_claims_invalid',
+    code: 'role_missing',
   },
   {
     title: 'a role that is an object',

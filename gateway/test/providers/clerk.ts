@@ -52,13 +52,13 @@ export const clerkV2: Shape = {
   gives,
   wrong: [
     ...wrong,
-    { title: 'no organization', claims: { o: undefined }, code: 'token_claims_invalid' },
+    { title: 'no organization', claims: { o: undefined }, code: 'role_missing' },
     {
       title: 'an organization in a list',
       claims: { o: [{ id: 'org_1', rol: 'admin' }] },
       code: 'token_claims_invalid',
     },
-    { title: 'a role with its prefix', claims: { o: { id: 'org_1', rol: 'org:admin' } }, code: 'token_claims_invalid' },
+    { title: 'a role with its prefix', claims: { o: { id: 'org_1', rol: 'org:admin' } }, code: 'role_missing' },
   ],
 };
 
@@ -70,5 +70,5 @@ export const clerkV1: Shape = {
   header: { typ: 'JWT' },
   claims: { ...common, org_id: gives.tenantId, org_role: 'org:admin', org_slug: 'acme', org_permissions: [] },
   gives,
-  wrong: [...wrong, { title: 'no organization', claims: { org_id: undefined }, code: 'token_claims_invalid' }],
+  wrong: [...wrong, { title: 'no organization', claims: { org_id: undefined }, code: 'tenant_missing' }],
 };

@@ -62,7 +62,7 @@ const wrong: Shape['wrong'] = [
     claims: { iss: 'https://login.microsoftonline.com/{tid}/v2.0' },
     code: 'token_issuer_unknown',
   },
-  { title: 'a role that is not in the map', claims: { roles: ['Tasks.Root'] }, code: 'token_claims_invalid' },
+  { title: 'a role that is not in the map', claims: { roles: ['Tasks.Root'] }, code: 'role_missing' },
   { title: 'no oid', claims: { oid: undefined }, code: 'token_claims_invalid' },
 ];
 

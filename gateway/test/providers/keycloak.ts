@@ -64,12 +64,12 @@ export const keycloak: Shape = {
     {
       title: 'no role of the map',
       claims: { realm_access: { roles: ['uma_authorization'] } },
-      code: 'token_claims_invalid',
+      code: 'role_missing',
     },
     {
       title: 'a role in another case',
       claims: { realm_access: { roles: ['Orders-Agent'] } },
-      code: 'token_claims_invalid',
+      code: 'role_missing',
     },
     { title: 'roles that are one text', claims: { realm_access: 'orders-admin' }, code: 'token_claims_invalid' },
     {

@@ -48,7 +48,7 @@ export const okta: Shape = {
       code: 'token_issuer_unknown',
     },
     { title: 'another audience', claims: { aud: 'api://default' }, code: 'token_audience_refused' },
-    { title: 'no group of the map', claims: { groups: ['Everyone'] }, code: 'token_claims_invalid' },
+    { title: 'no group of the map', claims: { groups: ['Everyone'] }, code: 'role_missing' },
     { title: 'a user id with a slash', claims: { uid: 'a/b' }, code: 'token_claims_invalid' },
   ],
 };

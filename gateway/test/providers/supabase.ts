@@ -53,7 +53,7 @@ export const supabase: Shape = {
     {
       title: 'a tenant only in the metadata of the user',
       claims: { app_metadata: { provider: 'email' } },
-      code: 'token_claims_invalid',
+      code: 'tenant_missing',
     },
     {
       title: 'metadata that is a text',

@@ -37,11 +37,11 @@ export const zitadel: Shape = {
       code: 'token_issuer_unknown',
     },
     { title: 'roles that are an object', claims: { roles: { agent: { '1': 'acme' } } }, code: 'token_claims_invalid' },
-    { title: 'no roles', claims: { roles: undefined }, code: 'token_claims_invalid' },
+    { title: 'no roles', claims: { roles: undefined }, code: 'role_missing' },
     {
       title: 'no organization',
       claims: { 'urn:zitadel:iam:user:resourceowner:id': undefined },
-      code: 'token_claims_invalid',
+      code: 'tenant_missing',
     },
     {
       title: 'an organization that is a number',

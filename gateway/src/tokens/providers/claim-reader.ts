@@ -16,6 +16,8 @@ const maxAuthMethods = 16;
 const thumbprintLength = 43;
 
 const idGrammar = 'letters, digits and "._~:@|-", 128 at most';
+type ClaimKey = 'role' | 'tenantId';
+
 const roleGrammar = 'lower-case letters, digits, "_" and "-", 64 at most';
 
 type Sources = Readonly<{ role: ReadValue; tenantId: ReadValue; machineRole?: ReadValue; machineTenant?: ReadValue }>;
@@ -198,12 +200,25 @@ export class ClaimReader {
     return this.#invalid(claim, `${idGrammar}, with the prefix "${prefix}"`, described(value), 'shorten the prefix');
   }
 
-  #value(key: string, value: Value, prefix: string, grammar: RegExp, wanted: string): string {
-    if (!('text' in value)) return this.#invalid(value.claim, value.wanted, value.found, this.#fixFor(key, value));
+  #value(key: ClaimKey, value: Value, prefix: string, grammar: RegExp, wanted: string): string {
+    if (!('text' in value)) return this.#unread(key, value);
     const whole = prefix + value.text;
     if (grammar.test(value.text) && grammar.test(whole)) return whole;
-    const { path = [key] } = this.#issuer.claims[key === 'role' ? 'role' : 'tenantId'] as { path?: ClaimPath };
+    const { path = [key] } = this.#issuer.claims[key] as { path?: ClaimPath };
     return this.#invalid(pathText(path), wanted, described(value.text), `map its values in claims.${key}`);
+  }
+
+  /** A strict issuer always sends its claims (RFC 9068), so only a map can leave its users without a role. */
+  #unread(key: ClaimKey, value: Unread): '' {
+    const { claim, wanted, found, missing } = value;
+    if (missing === undefined || (missing === 'claim' && this.#issuer.isStrict)) {
+      return this.#invalid(claim, wanted, found, this.#fixFor(key, value));
+    }
+    const [code, what] =
+      key === 'role' ? (['role_missing', 'a role'] as const) : (['tenant_missing', 'a tenant'] as const);
+    const fix = `assign ${what} at the provider, map what the token has in claims.${key}, or set its otherwise`;
+    this.#report({ code, claim, wanted, found, fix });
+    return '';
   }
 
   #fixFor(key: string, { claim, found, isList }: Unread): string {

@@ -242,6 +242,31 @@ describe('scopes', () => {
   });
 });
 
+describe('a valid token without a role or a tenant', () => {
+  const source = (path: string) =>
+    ({ kind: 'mapped', path: [path], map: [['staff', 'agent']], otherwise: undefined }) as const;
+  const mapped: Issuer = { ...issuer, claims: { ...issuer.claims, role: source('groups'), tenantId: source('org') } };
+  const plain: Issuer = { ...issuer, isStrict: false };
+
+  test.each<[name: string, claims: Record<string, unknown>, by: Issuer, code: string]>([
+    ['no claim', { groups: undefined, org: 'staff' }, mapped, 'role_missing'],
+    ['an empty list', { groups: [], org: 'staff' }, mapped, 'role_missing'],
+    ['no value of the map', { groups: ['guests'], org: 'staff' }, mapped, 'role_missing'],
+    ['no tenant of the map', { groups: ['staff'], org: 'other' }, mapped, 'tenant_missing'],
+    ['neither', {}, mapped, 'role_missing'],
+    ['no claim, where the role is not mapped', { role: undefined }, plain, 'role_missing'],
+    ['no claim, where the tenant is not mapped', { tenant_id: undefined }, plain, 'tenant_missing'],
+    ['a claim of another type', { groups: { staff: true }, org: 'staff' }, mapped, 'token_claims_invalid'],
+    ['a role outside of the grammar', { role: 'Admin' }, plain, 'token_claims_invalid'],
+    // The client must replace these tokens first.
+    ['no role, and has expired', { org: 'staff', exp: nowSec - 60 }, mapped, 'token_expired'],
+    ['no role, and another audience', { org: 'staff', aud: 'other' }, mapped, 'token_audience_refused'],
+    ['no role, and no subject', { org: 'staff', sub: undefined }, mapped, 'token_claims_invalid'],
+  ])('that has %s', (_name, claims, by, code) => {
+    expect(() => read(claims, by)).toThrow(refusedWith(code));
+  });
+});
+
 describe('the claims that routes check', () => {
   const by: Issuer = { ...issuer, kept: { scopes: new Set(), claims: ['department', 'scope', '__proto__'] } };
   test.each<[unknown, unknown]>([

@@ -1,6 +1,7 @@
 import { ContextTooLong, isUnixSeconds, prepareIdentity } from '@countersign/identity';
 import { toleranceMs } from '../../config/config.ts';
 import type { Issuer } from '../../config/issuer.ts';
+import { errorTable } from '../../errors.ts';
 import { type Claims, contextOf } from '../claims.ts';
 import { audienceFinding, checkMachine, clientOf } from './audience.ts';
 import { claimOf, type Payload } from './claim-path.ts';
@@ -25,7 +26,8 @@ export type ExaminedClaims = Readonly<{
  * @param nowMs Unix milliseconds.
  * @throws AppError `token_type_refused`, `token_audience_refused`, `token_client_refused`, `token_machine_refused`,
  *   `token_requirement_unmet`, `token_claims_invalid`, `token_actor_invalid`, `token_tenant_refused`,
- *   `token_role_refused`, `token_lifetime_refused`, `token_expired`, `token_not_yet_valid`, `token_context_too_long`. The detail says what came and what was wanted.
+ *   `token_role_refused`, `token_lifetime_refused`, `token_expired`, `token_not_yet_valid`, `token_context_too_long`.
+ *   `role_missing` and `tenant_missing` for a valid token without a role or a tenant. The detail says what came and what was wanted.
  * @see RFC 9068 section 4, RFC 7519 section 4.1
  */
 export function readClaims(header: Payload, payload: Payload, issuer: Issuer, nowMs: number): Claims {
@@ -37,8 +39,12 @@ export function readClaims(header: Payload, payload: Payload, issuer: Issuer, no
 
 /** Finds everything that is wrong with the claims of a token, in the order in which it would be refused. */
 export function examineClaims(header: Payload, payload: Payload, issuer: Issuer, nowMs: number): ExaminedClaims {
-  const findings: Finding[] = [];
-  const report = (finding: Finding | undefined) => void (finding !== undefined && findings.push(finding));
+  const invalid: Finding[] = [];
+  /** Only a token that is valid otherwise gets 403: an expired one must be replaced first. */
+  const forbidden: Finding[] = [];
+  const report = (finding: Finding | undefined) => {
+    if (finding !== undefined) (errorTable[finding.code].status === 403 ? forbidden : invalid).push(finding);
+  };
   const client = clientOf(payload, issuer);
   report(payloadType(header, payload, issuer));
   report(audienceFinding(payload, issuer, client));
@@ -52,8 +58,8 @@ export function examineClaims(header: Payload, payload: Payload, issuer: Issuer,
   report(lifetimeFinding(claims, issuer));
   report(expiryFinding(claims, nowMs));
   report(startFinding(payload, claims, nowMs));
-  if (findings.length === 0) report(contextFinding(claims));
-  return { claims, findings };
+  if (invalid.length === 0) report(contextFinding(claims));
+  return { claims, findings: [...invalid, ...forbidden] };
 }
 
 function requirementFinding(payload: Payload, { require: required }: Issuer): Finding | undefined {

@@ -6,8 +6,17 @@ import { textsOf } from './text-list.ts';
 /** A value read from a token, or why it could not be read. `all`: every mapped value of the token, where values are mapped. */
 export type Value = Readonly<{ text: string; all?: readonly string[] }> | Unread;
 
-/** `isList`: the claim is a list where one text is read. */
-export type Unread = Readonly<{ claim: string; wanted: string; found: string; isList?: boolean }>;
+/**
+ * `isList`: the claim is a list where one text is read. `missing`: the token is well formed, but it has no such claim, or none of
+ * the values in the map.
+ */
+export type Unread = Readonly<{
+  claim: string;
+  wanted: string;
+  found: string;
+  isList?: boolean;
+  missing?: 'claim' | 'mapping';
+}>;
 
 /** Reads a role or a tenant. `variable`: the variable of the issuer's template. */
 export type ReadValue = (payload: Payload, variable: string | undefined) => Value;
@@ -36,7 +45,8 @@ function compileClaim(path: readonly string[]): ReadValue {
   const wanted = 'one text';
   return (payload) => {
     const read = readPath(payload, path);
-    if (typeof read === 'string') return { claim, wanted, found: foundAt(read) };
+    if (read === 'absent') return { claim, wanted, found: foundAt(read), missing: 'claim' };
+    if (read === 'blocked') return { claim, wanted, found: foundAt(read) };
     if (typeof read.value === 'string') return { text: read.value };
     return { claim, wanted, found: described(read.value), isList: Array.isArray(read.value) };
   };
@@ -59,12 +69,12 @@ function compileMap({ path, map, otherwise }: Extract<ValueSource, { kind: 'mapp
 
   return (payload) => {
     const read = readPath(payload, path);
-    if (read === 'absent') return fallback ?? { claim, wanted, found: foundAt(read) };
+    if (read === 'absent') return fallback ?? { claim, wanted, found: foundAt(read), missing: 'mapping' };
     if (read === 'blocked') return { claim, wanted: wantedType, found: foundAt(read) };
     const { value } = read;
     const given = textsOf(value, path);
     if (given === undefined) return { claim, wanted: wantedType, found: described(value) };
-    return mapped(given) ?? { claim, wanted, found: described(value) };
+    return mapped(given) ?? { claim, wanted, found: described(value), missing: 'mapping' };
   };
 }
 

@@ -183,7 +183,7 @@ function mergeIssuer(parts: readonly IssuerView[]): IssuerView {
 }
 
 function refusedTokens({ traffic: { refusals } }: ConsoleSources): z.output<typeof counted> {
-  const isOfToken = (code: string) => code.startsWith('token_') || code.startsWith('dpop_');
+  const isOfToken = (code: string) => /^(?:token_|dpop_|(?:role|tenant)_missing$)/.test(code);
   const lists = [...refusals.routes()].map(([, codes]) =>
     countedOf([...codes].filter(([code]) => isOfToken(code)).map(([code, { count }]) => [code, count])),
   );

@@ -7,6 +7,8 @@ test.each([
   ['issuer_keys_unavailable', 'token'],
   ['revocations_unavailable', 'token'],
   ['dpop_proof_expired', 'token'],
+  ['role_missing', 'token'],
+  ['tenant_missing', 'token'],
   ['rate_limited', 'token'],
   ['caller_signature_refused', 'service'],
   ['call_expired', 'service'],

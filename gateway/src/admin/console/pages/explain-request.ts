@@ -4,7 +4,7 @@ import { type Content, html } from './html.ts';
 import { link } from './parts.ts';
 
 /** Refusals before the caller was known: Explain needs the token, which is not kept. `rate_limited`: too many bad tokens. */
-const ofToken = /^(?:token_(?!missing$)|dpop_|issuer_keys_|revocations_|rate_limited$)/;
+const ofToken = /^(?:token_(?!missing$)|(?:role|tenant)_missing$|dpop_|issuer_keys_|revocations_|rate_limited$)/;
 /** Likewise, on the internal listener. */
 const ofCall = /^(?:caller_|call_|txn_token_)/;
 

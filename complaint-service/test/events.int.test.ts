@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -5,7 +6,6 @@ import { createServiceServer } from '@countersign/service-kit';
 import { asUser, databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
-import { encodeEventId } from '../src/domain/events/event-cursor.ts';
 import { announce } from '../src/flows/events/announce.ts';
 import { maxStreamsPerUser } from '../src/flows/events/open-streams.ts';
 import { eventSocket } from '../src/routes/events/event-socket.ts';
@@ -157,8 +157,13 @@ describe.each(databases())('events on %s', (_kind, database) => {
     expect(new Set(again.ids()).size).toBe(120);
     const bySocket = await socket(complainant, `?last_event_id=${last}`);
     await eventually(() => expect(bySocket.types()).toEqual(Array(60).fill('comment.added')));
-    const old = encodeEventId({ seq: 1, atMs: Date.now() - 25 * 3600_000 });
-    for (const lost of [old, 'nonsense']) {
+    world.moveClock(-25 * 3600_000);
+    await comment(agent, id);
+    world.moveClock(25 * 3600_000);
+    const old = await world.as(agent, (trx) =>
+      trx.selectFrom('events').select('id').orderBy('seq', 'desc').limit(1).executeTakeFirstOrThrow(),
+    );
+    for (const lost of [old.id, 'nonsense', '1', '42-1795685240059', last.toUpperCase(), '', randomUUID()]) {
       const reset = await stream(agent, { 'last-event-id': lost });
       await eventually(() => expect(reset.types()).toEqual(['reset']));
       await reset.end();
@@ -166,14 +171,49 @@ describe.each(databases())('events on %s', (_kind, database) => {
     await again.end();
     bySocket.ws.terminate();
     await bySocket.closed;
+    await removeOldEvents(world.db);
+  });
+
+  test('the ids that a complainant receives count neither internal notes nor other tenants, and continue nothing else', async () => {
+    const mine = await stream(complainant);
+    const theirs = await stream(stranger);
+    const id = await fileComplaint();
+    await eventually(() => expect(mine.ids()).toHaveLength(1));
+    const [before = ''] = mine.ids();
+    await comment(agent, id, true);
+    const note = await world.as(agent, (trx) =>
+      trx
+        .selectFrom('events')
+        .selectAll()
+        .where('internal', '=', true)
+        .orderBy('seq', 'desc')
+        .executeTakeFirstOrThrow(),
+    );
+    await fileComplaint(strangerComplainant);
+    await comment(agent, id);
+    await eventually(() => expect(mine.ids()).toHaveLength(2));
+    await eventually(() => expect(theirs.ids()).toHaveLength(1));
+    for (const each of [...mine.ids(), ...theirs.ids()]) expect(each).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7/);
+    expect(mine.text()).not.toMatch(/"seq"/);
+    await mine.end();
+    await theirs.end();
+    const again = await stream(complainant, { 'last-event-id': before });
+    await eventually(() => expect(again.types()).toEqual(['comment.added']));
+    await again.end();
+    // The id of an event that the user may not see says no more than one that was never given.
+    for (const unseen of [note.id, theirs.ids()[0] ?? '']) {
+      const reset = await stream(complainant, { 'last-event-id': unseen });
+      await eventually(() => expect(reset.types()).toEqual(['reset']));
+      await reset.end();
+    }
   });
 
   test('a quiet stream sends comments, and a quiet socket pings', async () => {
     const quiet = await stream(stranger);
     const silent = await socket(stranger);
     await eventually(() => {
-      expect(quiet.text()).toMatch(/\n:\n\n/);
-      expect(silent.pings()).toBeGreaterThan(0);
+      expect(quiet.text()).toMatch(/(:\n\n){2}/);
+      expect(silent.pings()).toBeGreaterThan(1);
     });
     await quiet.end();
     silent.ws.terminate();

@@ -306,6 +306,24 @@ describe.each(databases())('webhooks on %s', (_kind, database) => {
     },
   );
 
+  test('the delivery log is read in pages, and shows no number that counts the deliveries of others', async () => {
+    const { url, got } = await receiver();
+    const { id } = await add(url);
+    for (let at = 0; at < 3; at += 1) await fileComplaint();
+    await eventually(() => expect(got).toHaveLength(3));
+    const whole = await log(id);
+    const read: unknown[] = [];
+    for (let cursor = ''; cursor !== 'end'; ) {
+      const query = `?limit=2${cursor && `&cursor=${cursor}`}`;
+      const { body } = await world.call(admin, 'GET', `${base}/${id}/deliveries${query}`).expect(200);
+      read.push(...body.items);
+      cursor = body.next_cursor ?? 'end';
+      expect([...whole.map((each: { id: string }) => each.id), 'end']).toContain(cursor);
+    }
+    expect(read).toEqual(whole);
+    expect(JSON.stringify(whole)).not.toContain('"seq"');
+  });
+
   test('a paused webhook gets what happened when it resumes', async () => {
     const { url, types } = await receiver();
     const { id } = await add(url);

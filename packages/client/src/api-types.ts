@@ -2161,7 +2161,6 @@ export interface components {
             id: string;
             /** @description The body, exactly as it is sent. */
             payload: string;
-            seq: number;
             /** @enum {string} */
             state: "waiting" | "delivered" | "failed";
             /** @description Of the last attempt, if it was answered. */

@@ -1,15 +1,17 @@
-import type { EventPosition } from '../../domain/events/event-cursor.ts';
-import { eventsChannel, listEvents, newestEvent } from '../../store/events/events.ts';
+import { eventsChannel, listEvents, positionAfter } from '../../store/events/events.ts';
 import type { ComplaintEvent } from '../../store/schema/events.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser } from '../../store/scope.ts';
 
 /** Events as they happen, for the users who may see them. */
 export type EventFeed = Readonly<{
   /**
-   * Yields the events that this user may see, one batch at a time, and an empty batch after `quietMs` without one. The
-   * next batch is read when it is asked for, so a slow client holds no events in memory. Ends with `signal` or the feed.
+   * Yields the events that this user may see, one batch at a time, and an empty batch at the start and after `quietMs`
+   * without one. The next batch is read when it is asked for, so a slow client holds no events in memory. Ends with `signal`
+   * or the feed.
+   *
+   * @param lastId The last event that the client has seen. `missed` comes first when the feed cannot continue after it.
    */
-  follow(user: ScopeUser, after: EventPosition | undefined, signal: AbortSignal): AsyncGenerator<ComplaintEvent[]>;
+  follow(user: ScopeUser, lastId: string | undefined, signal: AbortSignal): AsyncGenerator<ComplaintEvent[] | 'missed'>;
   /** Ends all followers, and stops listening. */
   end(): Promise<void>;
 }>;
@@ -65,8 +67,10 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
   }
 
   return {
-    async *follow(user, after, signal) {
-      let seq = after?.seq ?? (await asUser(db, user, newestEvent));
+    async *follow(user, lastId, signal) {
+      const start = await asUser(db, user, (trx) => positionAfter(trx, lastId));
+      yield start.missed ? 'missed' : [];
+      let { seq } = start;
       let quietAtMs = performance.now() + quietMs;
       while (!ended && !signal.aborted) {
         const news = nextNews(user.tenantId, quietAtMs - performance.now(), signal);

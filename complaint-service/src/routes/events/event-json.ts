@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { type EventPosition, encodeEventId } from '../../domain/events/event-cursor.ts';
 import { eventTypes } from '../../domain/events/event-types.ts';
 import type { ComplaintEvent } from '../../store/schema/events.ts';
 import { time } from '../fields.ts';
@@ -34,6 +33,3 @@ export function eventJson(event: ComplaintEvent): z.output<typeof complaintEvent
 
 const copyOf = (value: ComplaintEvent['detail'][string]) =>
   value === null || typeof value === 'string' ? value : [...value];
-
-export const positionAt = ({ seq, created_at }: ComplaintEvent): EventPosition => ({ seq, atMs: created_at.getTime() });
-export const eventId = (event: ComplaintEvent): string => encodeEventId(positionAt(event));

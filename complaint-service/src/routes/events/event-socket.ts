@@ -4,9 +4,8 @@ import type { Identity, UserIdentity } from '@countersign/identity';
 import type { Logger } from '@countersign/service-kit';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { knownRoles } from '../../domain/access.ts';
-import { decodeEventId } from '../../domain/events/event-cursor.ts';
 import type { FlowParts } from '../../flows/parts.ts';
-import { eventId, eventJson } from './event-json.ts';
+import { eventJson } from './event-json.ts';
 import { eventsPath, slowClientMs } from './event-stream.ts';
 
 /** Takes over the socket of a verified upgrade. */
@@ -48,7 +47,7 @@ export function eventSocket(parts: FlowParts, logger: Logger): TakeUpgrade {
 }
 
 async function follow(
-  { feed, now, streams }: FlowParts,
+  { feed, streams }: FlowParts,
   { ws, identity, last }: Readonly<{ ws: WebSocket; identity: UserIdentity; last: string | undefined }>,
 ): Promise<void> {
   const gone = new AbortController();
@@ -63,11 +62,10 @@ async function follow(
     return;
   }
   try {
-    const after = last === undefined ? undefined : decodeEventId(last, now());
-    if (after === 'gone') await send(ws, JSON.stringify({ event: { type: 'reset' } }));
-    for await (const events of feed.follow(identity, after === 'gone' ? undefined : after, gone.signal)) {
-      if (events.length === 0) ws.ping();
-      for (const event of events) await send(ws, JSON.stringify({ id: eventId(event), event: eventJson(event) }));
+    for await (const news of feed.follow(identity, last, gone.signal)) {
+      if (news === 'missed') await send(ws, JSON.stringify({ event: { type: 'reset' } }));
+      else if (news.length === 0) ws.ping();
+      else for (const event of news) await send(ws, JSON.stringify({ id: event.id, event: eventJson(event) }));
     }
     ws.close(goingAway);
     setTimeout(() => ws.terminate(), closeWithinMs).unref();

@@ -2,11 +2,10 @@ import { once } from 'node:events';
 import { createRouter, serve } from '@countersign/service-kit';
 import type { Response, Router } from 'express';
 import { z } from 'zod';
-import { decodeEventId } from '../../domain/events/event-cursor.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import type { ComplaintEvent } from '../../store/schema/events.ts';
 import { endpoint } from '../endpoint.ts';
-import { eventId, eventJson } from './event-json.ts';
+import { eventJson } from './event-json.ts';
 
 export const eventsPath = '/v1/complaints/events';
 
@@ -38,7 +37,7 @@ const streamHeaders = {
 };
 
 /** The stream of server-sent events. */
-export function eventRoutes({ feed, now, streams }: FlowParts): Router {
+export function eventRoutes({ feed, streams }: FlowParts): Router {
   const router = createRouter();
   serve(router, followEventsEndpoint, async ({ req, res, identity, headers, query }) => {
     // Node.js sends the headers of an answer without a body when it ends, and a stream never does.
@@ -48,11 +47,13 @@ export function eventRoutes({ feed, now, streams }: FlowParts): Router {
     res.once('close', () => gone.abort());
     try {
       const last = headers['last-event-id'] ?? query.last_event_id;
-      const after = last === undefined ? undefined : decodeEventId(last, now());
-      res.writeHead(200, streamHeaders);
-      await write(res, after === 'gone' ? 'retry: 2000\nevent: reset\ndata: {}\n\n' : 'retry: 2000\n\n', gone.signal);
-      for await (const events of feed.follow(identity, after === 'gone' ? undefined : after, gone.signal)) {
-        await write(res, events.length === 0 ? ':\n\n' : events.map(serverSentEvent).join(''), gone.signal);
+      for await (const news of feed.follow(identity, last, gone.signal)) {
+        // Only now is it known where the stream begins: the client misses nothing of what happens after these headers.
+        if (!res.headersSent) {
+          res.writeHead(200, streamHeaders);
+          await write(res, 'retry: 2000\n\n', gone.signal);
+        }
+        await write(res, serverSent(news), gone.signal);
       }
       return res.end();
     } catch (error) {
@@ -64,9 +65,13 @@ export function eventRoutes({ feed, now, streams }: FlowParts): Router {
   return router;
 }
 
-/** One event in the format of the HTML standard. JSON has no line breaks, so it is one line. */
-function serverSentEvent(event: ComplaintEvent): string {
-  return `id: ${eventId(event)}\nevent: ${event.type}\ndata: ${JSON.stringify(eventJson(event))}\n\n`;
+/** The format of the HTML standard. JSON has no line breaks, so an event is one line of data. */
+function serverSent(news: ComplaintEvent[] | 'missed'): string {
+  if (news === 'missed') return 'event: reset\ndata: {}\n\n';
+  if (news.length === 0) return ':\n\n';
+  return news
+    .map((event) => `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventJson(event))}\n\n`)
+    .join('');
 }
 
 /** Waits until the client has taken the text, or has taken nothing for too long. */

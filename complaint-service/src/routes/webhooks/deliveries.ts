@@ -13,7 +13,8 @@ import { webhookPath } from './webhooks.ts';
 const path = '/v1/webhooks/:webhookId';
 const shared = { tag: 'Webhooks', callers: ['user'], roles: ['admin'] } as const;
 
-const decodeCursor = (text: string) => (/^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined);
+// The id of a delivery. Its number would tell how much is delivered to other tenants.
+const decodeCursor = (text: string) => uuidField.safeParse(text).data;
 
 export const listDeliveriesEndpoint = endpoint({
   ...shared,
@@ -25,7 +26,7 @@ export const listDeliveriesEndpoint = endpoint({
   params: webhookPath,
   query: z.object({
     state: z.enum(['waiting', 'delivered', 'failed']).optional(),
-    ...pageFields({ maxLength: 15, decode: decodeCursor }),
+    ...pageFields({ maxLength: 36, decode: decodeCursor }),
   }),
   responses: { 200: pageOfItems(delivery) },
   errors: [],
@@ -63,7 +64,7 @@ export function deliveryRoutes(parts: FlowParts): Router {
       const { id } = await demandWebhook(trx, params.webhookId);
       return listDeliveries(trx, id, { state, before: cursor, limit: limit + 1 });
     });
-    const { rows, nextCursor } = pageOf(found, limit, ({ seq }) => String(seq));
+    const { rows, nextCursor } = pageOf(found, limit, ({ id }) => id);
     reply(200, { items: rows.map(deliveryJson), next_cursor: nextCursor });
   });
 

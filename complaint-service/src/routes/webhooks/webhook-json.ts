@@ -29,7 +29,6 @@ export const webhookWithSecret = webhook.extend({
 
 export const delivery = z
   .object({
-    seq: z.int(),
     id: z.uuid(),
     webhook_id: z.uuid(),
     type: z.string(),
@@ -69,7 +68,6 @@ export function webhookJson(row: Webhook): z.output<typeof webhook> {
 
 export function deliveryJson(row: WebhookDelivery): z.output<typeof delivery> {
   return {
-    seq: row.seq,
     id: row.id,
     webhook_id: row.webhook_id,
     type: row.type,

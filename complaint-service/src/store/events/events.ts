@@ -32,11 +32,26 @@ export function listEvents(trx: Trx, after: number, limit: number): Promise<Comp
   return trx.selectFrom('events').selectAll().where('seq', '>', after).orderBy('seq').limit(limit).execute();
 }
 
-/** The number of the newest event that the user of the transaction may see; 0 without one. */
-export async function newestEvent(trx: Trx): Promise<number> {
-  const newest = await trx.selectFrom('events').select('seq').orderBy('seq', 'desc').limit(1).executeTakeFirst();
-  return newest?.seq ?? 0;
+/**
+ * Where a stream begins: after the event with this id, or after the newest one that the user of the transaction may see.
+ *
+ * @returns `missed` when the id is of no event that is kept and visible, so that the client may have missed some.
+ */
+export async function positionAfter(trx: Trx, id: string | undefined): Promise<EventPosition> {
+  const visible = trx.selectFrom('events').select('seq');
+  const last =
+    id !== undefined && uuid.test(id) ? await visible.where('id', '=', id).where(isKept).executeTakeFirst() : undefined;
+  if (last !== undefined) return { seq: last.seq, missed: false };
+  const newest = await visible.orderBy('seq', 'desc').limit(1).executeTakeFirst();
+  return { seq: newest?.seq ?? 0, missed: id !== undefined };
 }
+
+export type EventPosition = Readonly<{ seq: number; missed: boolean }>;
+
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+// A minute less than events are kept, so that none is removed between this check and the first read.
+const isKept = sql<boolean>`created_at > clock_timestamp() - interval '23 hours 59 minutes'`;
 
 /** Removes events of all tenants that are no longer kept. The policy of the role sees no others. */
 export async function removeOldEvents(db: ComplaintsDatabase): Promise<number> {

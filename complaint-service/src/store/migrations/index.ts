@@ -22,6 +22,7 @@ import { readersMigration } from './0027-readers.ts';
 import { expiredAnswersMigration } from './0028-expired-answers.ts';
 import { upkeepByIndexMigration } from './0029-upkeep-by-index.ts';
 import { erasingWaitingDeliveriesMigration } from './0030-erasing-waiting-deliveries.ts';
+import { eventIdsMigration } from './0031-event-ids.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -48,4 +49,5 @@ export const migrations: readonly Migration[] = [
   expiredAnswersMigration,
   upkeepByIndexMigration,
   erasingWaitingDeliveriesMigration,
+  eventIdsMigration,
 ];

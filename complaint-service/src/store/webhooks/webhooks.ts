@@ -85,7 +85,8 @@ export function insertDelivery(trx: Trx, delivery: NewDelivery): Promise<Webhook
 
 export type LogWanted = Readonly<{
   state?: WebhookDelivery['state'] | undefined;
-  before?: number | undefined;
+  /** The id of a delivery. */
+  before?: string | undefined;
   limit: number;
 }>;
 
@@ -97,7 +98,11 @@ export function listDeliveries(
 ): Promise<WebhookDelivery[]> {
   let query = trx.selectFrom('webhook_deliveries').selectAll().where('webhook_id', '=', webhookId);
   if (state !== undefined) query = query.where('state', '=', state);
-  if (before !== undefined) query = query.where('seq', '<', before);
+  if (before !== undefined) {
+    query = query.where('seq', '<', (of) =>
+      of.selectFrom('webhook_deliveries').select('seq').where('webhook_id', '=', webhookId).where('id', '=', before),
+    );
+  }
   return query.orderBy('seq', 'desc').limit(limit).execute();
 }
 

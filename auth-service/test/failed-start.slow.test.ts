@@ -27,7 +27,7 @@ if (serverUrl) afterAll(() => dropDatabases(serverUrl, prefix));
 describe.each(databases())('a start that fails on %s', () => {
   test.each<[string, (home: string) => Record<string, string>, RegExp]>([
     ['its port is taken', () => ({}), /failed: auth-service: 127\.0\.0\.1:\d+ is already in use/],
-    ['a migration fails', () => ({ BROKEN: '1' }), /failed: database: migration 0002-sessions failed/],
+    ['a migration fails', () => ({ BROKEN: '1' }), /failed: database \w+: its migration 0002-sessions failed/],
     ['there is no seed', (home) => ({ SEED_FILE: join(home, 'none.json') }), /failed: .*none\.json/],
     [
       'the seed is none',
@@ -46,7 +46,7 @@ describe.each(databases())('a start that fails on %s', () => {
       const location = serverUrl ? { serverUrl } : { dataDir: join(home, 'data', 'auth') };
       const migrations = [{ name: '0001-accounts', statements: [] }];
       const name = `${own}_auth`;
-      await (await openDatabase<AuthSchema>({ ...authDatabase, migrations, location, name })).close();
+      await (await openDatabase<AuthSchema>({ ...authDatabase, roles: [], migrations, location, name })).close();
     }
     const gateway = await testGateway();
     const taken = createServer().listen(0, '127.0.0.1');

@@ -21,11 +21,14 @@ test.each(databases())(
     const { location: anywhere, name, drop } = database.locate();
     const home = mkdtempSync(join(tmpdir(), 'countersign-auth-'));
     const location: Location = 'dataDir' in anywhere ? { dataDir: join(home, 'data') } : anywhere;
-    const open = (migrations = authDatabase.migrations) =>
-      openDatabase<AuthSchema>({ ...authDatabase, migrations, location, name });
+    const open = (of: Partial<typeof authDatabase> = {}) =>
+      openDatabase<AuthSchema>({ ...authDatabase, ...of, location, name });
     const [email, token, first] = [freshEmail(), 'A'.repeat(43), 'what the attacker knows'];
 
-    const before = await open(authDatabase.migrations.filter((migration) => migration.name < '0019'));
+    const before = await open({
+      roles: authDatabase.roles.filter((role) => role !== roles.clients),
+      migrations: authDatabase.migrations.filter((migration) => migration.name < '0019'),
+    });
     await makeTenant(before, 'acme');
     const { hash, pepperKid } = await (await testPasswords()).hash(first);
     await before.transaction({ role: roles.accounts }, (trx) =>

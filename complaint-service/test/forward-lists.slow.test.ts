@@ -64,15 +64,10 @@ test.each(databases())('rows of an earlier release keep their order, on %s', asy
   const { location: server, name, drop } = database.locate();
   const dataDir = mkdtempSync(path.join(tmpdir(), 'countersign-complaints-'));
   const location = kind === 'pglite' ? { dataDir } : server;
-  const open = (upTo: number) =>
-    openDatabase<ComplaintsSchema>({
-      location,
-      name,
-      ...complaintsDatabase,
-      migrations: migrations.slice(0, upTo),
-    });
+  const open = (of: Partial<typeof complaintsDatabase> = {}) =>
+    openDatabase<ComplaintsSchema>({ location, name, ...complaintsDatabase, ...of });
   const ids = ['a', 'b', 'c'].map((last) => `0197c2a0-0000-7000-8000-00000000000${last}`);
-  const earlier = await open(3);
+  const earlier = await open({ roles: [appRole], migrations: migrations.slice(0, 3) });
   for (const tenantId of ['acme', 'globex']) {
     await earlier.transaction({ role: appRole, tenantId }, async (trx) => {
       const id = ids[0];
@@ -88,7 +83,7 @@ test.each(databases())('rows of an earlier release keep their order, on %s', asy
     });
   }
   await earlier.close();
-  const now = await open(migrations.length);
+  const now = await open();
   for (const tenantId of ['acme', 'globex']) {
     await asUser(now, { tenantId, userId: 'u', role: 'agent' }, async (trx) => {
       const added = await insertComment(trx, {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { sql } from 'kysely';
 import pg from 'pg';
 import type { Database } from './database.ts';
@@ -158,17 +158,67 @@ if (serverUrl !== undefined) {
 
   test('refuses to run as a superuser on postgres, and creates nothing', async () => {
     const own = `${name}_super`;
-    await (await openDatabase<Schema>({ ...options, migrations: [], name: own, location: { serverUrl } })).close();
+    await (
+      await openDatabase<Schema>({ ...options, roles: [], migrations: [], name: own, location: { serverUrl } })
+    ).close();
     const databaseUrl = Object.assign(new URL(serverUrl), { pathname: `/${own}` }).href;
     await expect(openDatabase<Schema>({ ...options, location: { databaseUrl } })).rejects.toThrow(
       /bypasses row-level security/,
     );
-    const superuser = new pg.Client({ connectionString: databaseUrl });
-    await superuser.connect();
-    const { rows } = await superuser.query(`select to_regclass('notes') as notes`);
-    await superuser.end();
+    const { rows } = await onServer(`select to_regclass('notes') as notes`, databaseUrl);
     expect(rows).toEqual([{ notes: null }]);
     await dropDatabase(own);
+  });
+
+  describe('a dump restored on postgres where its roles did not exist', () => {
+    const own = `${name}_restored`;
+    const roles = { login: `${own}_login`, roles: [`${own}_app`] };
+    const notes = ['create table notes (text text)', `grant select on notes to ${roles.roles}`];
+    const open = () =>
+      openDatabase<Schema>({
+        ...roles,
+        migrations: [{ name: '0001-notes', statements: notes }],
+        name: own,
+        location: { serverUrl },
+      });
+    const there = Object.assign(new URL(serverUrl), { pathname: `/${own}` }).href;
+    /** As pg_restore leaves it: the tables belong to who restored, and what names an unknown role is not there. */
+    const asSuperuser = (...statements: string[]) => onServer(statements.join(';'), there);
+    beforeEach(async () => (await open()).close());
+    afterEach(async () => {
+      await dropDatabase(own);
+      await onServer(`drop role ${roles.login}, ${roles.roles}`);
+    });
+
+    test('is refused with its name and the next step, and the roles are created', async () => {
+      await asSuperuser(
+        `reassign owned by ${roles.login} to current_user`,
+        `drop owned by ${roles.login}, ${roles.roles}`,
+        `drop role ${roles.login}, ${roles.roles}`,
+      );
+      const sentence =
+        /^database \w+_restored: was restored where its roles did not exist, so its tables belong to \w+\. They exist now: restore the dump again/;
+      await expect(open()).rejects.toThrow(sentence);
+      const { rows } = await onServer(
+        `select rolcanlogin from pg_roles where starts_with(rolname, '${own}') order by 1`,
+      );
+      expect(rows).toEqual([{ rolcanlogin: false }, { rolcanlogin: true }]);
+    });
+
+    test('is refused if the tables have the right owner, but policies and grants are missing', async () => {
+      await asSuperuser(`drop owned by ${roles.roles}`, `drop role ${roles.roles}`);
+      await expect(open()).rejects.toThrow(/did not exist, so \w+_restored_app has no grant in it/);
+    });
+
+    test('belongs to the login role afterwards, and no other role may connect', async () => {
+      await asSuperuser(`alter database ${own} owner to current_user`, `grant connect on database ${own} to public`);
+      await (await open()).close();
+      const { rows } = await onServer(
+        `select pg_get_userbyid(datdba) as owner, has_database_privilege('public', oid, 'connect') as public
+         from pg_database where datname = '${own}'`,
+      );
+      expect(rows).toEqual([{ owner: roles.login, public: false }]);
+    });
   });
 }
 
@@ -179,9 +229,14 @@ test('reports an unreachable server in one sentence', async () => {
   );
 });
 
-async function dropDatabase(database = name): Promise<void> {
-  const admin = new pg.Client({ connectionString: serverUrl });
+async function onServer(statement: string, connectionString = serverUrl): Promise<pg.QueryResult> {
+  const admin = new pg.Client({ connectionString });
   await admin.connect();
-  await admin.query(`drop database if exists ${database} with (force)`);
-  await admin.end();
+  try {
+    return await admin.query(statement);
+  } finally {
+    await admin.end();
+  }
 }
+
+const dropDatabase = (database = name) => onServer(`drop database if exists ${database} with (force)`);

@@ -23,5 +23,13 @@ export async function migrate(kysely: Kysely<unknown>, migrations: readonly Migr
   const { error, results } = await migrator.migrateToLatest();
   if (error === undefined) return;
   const failed = results?.find((result) => result.status === 'Error')?.migrationName;
-  throw new StartupError(`database: migration ${failed ?? ''} failed: ${(error as Error).message}`, { cause: error });
+  const step = failed === undefined ? 'its migrations' : `its migration ${failed}`;
+  const name = await databaseName(kysely);
+  throw new StartupError(`database ${name}: ${step} failed: ${(error as Error).message}`, { cause: error });
+}
+
+/** The name that the server gives this database, for messages to an operator. */
+export async function databaseName(kysely: Kysely<unknown>): Promise<string> {
+  const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(kysely);
+  return rows[0]?.name ?? '';
 }

@@ -4,7 +4,7 @@ import { type Migration, migrate } from './migrate.ts';
 import { openPglite, type PgliteLocation } from './open-pglite.ts';
 import { openPostgres } from './open-postgres.ts';
 import { provision } from './provision.ts';
-import { checkRoles } from './role-check.ts';
+import { checkOwner, checkPolicies, checkRoles } from './role-check.ts';
 
 /** The location of a database: a server on which it is created, an existing database, or PGlite in a directory or in memory. */
 export type Location = Readonly<{ serverUrl: string }> | Readonly<{ databaseUrl: string }> | PgliteLocation;
@@ -27,10 +27,13 @@ export type OpenOptions = Readonly<{
 /** Opens, checks and migrates a service's database; the same SQL runs on every location. */
 export async function openDatabase<Schema>(options: OpenOptions): Promise<Database<Schema>> {
   const { kysely, driver } = await open<Schema>(options);
+  const untyped = kysely as unknown as Kysely<unknown>;
   try {
     // Check roles first: tables that a superuser created by mistake would stay the superuser's.
-    await checkRoles(kysely as unknown as Kysely<unknown>, driver.kind, options.roles);
-    await migrate(kysely as unknown as Kysely<unknown>, options.migrations);
+    await checkRoles(untyped, driver.kind, options.roles);
+    await checkOwner(untyped);
+    await migrate(untyped, options.migrations);
+    await checkPolicies(untyped, options.roles);
   } catch (error) {
     await driver.close();
     throw error;

@@ -5,7 +5,7 @@ import pg from 'pg';
 export type Provisioned = Readonly<{ name: string; login: string; roles: readonly string[] }>;
 
 /**
- * Creates a service's database, its login role and its request roles, where they do not exist.
+ * Creates a service's database, its login role and its request roles, where they do not exist. The login role owns the database.
  * The login role is neither superuser nor able to bypass row-level security, whatever the server's URL names.
  *
  * @param serverUrl The URL of a user with the right to create databases and roles.
@@ -28,12 +28,20 @@ export async function provision(serverUrl: string, wanted: Provisioned): Promise
       await createRole(admin, role, 'NOLOGIN');
       await admin.query(`grant ${pg.escapeIdentifier(role)} to ${pg.escapeIdentifier(wanted.login)}`);
     }
-    const { rowCount } = await admin.query('select 1 from pg_database where datname = $1', [wanted.name]);
-    if (rowCount === 0) {
-      const database = pg.escapeIdentifier(wanted.name);
+    const { rows } = await admin.query<{ owner: string }>(
+      'select pg_get_userbyid(datdba) as owner from pg_database where datname = $1',
+      [wanted.name],
+    );
+    if (rows[0]?.owner !== wanted.login) {
+      const [database, login] = [wanted.name, wanted.login].map(pg.escapeIdentifier);
       // A creator without superuser rights must be a member of the owner role.
-      await admin.query(`grant ${pg.escapeIdentifier(wanted.login)} to current_user`).catch(ignoreSelfGrant);
-      await admin.query(`create database ${database} owner ${pg.escapeIdentifier(wanted.login)}`);
+      await admin.query(`grant ${login} to current_user`).catch(ignoreSelfGrant);
+      // Who restores a dump may have created the database for it.
+      await admin.query(
+        rows.length === 0
+          ? `create database ${database} owner ${login}`
+          : `alter database ${database} owner to ${login}`,
+      );
       await admin.query(`revoke all on database ${database} from public`);
     }
   } catch (error) {

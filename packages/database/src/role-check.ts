@@ -1,5 +1,6 @@
 import { StartupError } from '@countersign/service-kit';
 import { type Kysely, sql } from 'kysely';
+import { databaseName } from './migrate.ts';
 
 /**
  * Refuses to start where row-level security would not hold: a session that is, or could become, a role that bypasses it,
@@ -12,26 +13,54 @@ export async function checkRoles(
   kind: 'pglite' | 'postgres',
   roles: readonly string[],
 ): Promise<void> {
+  const name = await databaseName(kysely);
   if (kind === 'postgres') {
     const { rows } = await sql<{ rolname: string }>`
       select rolname from pg_roles
       where (rolsuper or rolbypassrls) and pg_has_role(session_user, oid, 'MEMBER') order by rolname`.execute(kysely);
     if (rows.length > 0) {
       throw new StartupError(
-        `database: the connection could become ${rows.map((row) => row.rolname).join(', ')}, which bypasses row-level security; use a role that cannot`,
+        `database ${name}: the connection could become ${rows.map((row) => row.rolname).join(', ')}, which bypasses row-level security; use a role that cannot`,
       );
     }
   }
   for (const role of roles) {
     const bypasses = await kysely.connection().execute(async (connection) => {
       await sql`set role ${sql.id(role)}`.execute(connection).catch((error: Error) => {
-        throw new StartupError(`database: cannot act as ${role}: ${error.message}`, { cause: error });
+        throw new StartupError(
+          `database ${name}: cannot act as ${role}: ${error.message}. A start with DATABASE_URL creates and grants all roles`,
+          { cause: error },
+        );
       });
       const { rows } = await sql<{ bypasses: boolean }>`
         select rolsuper or rolbypassrls as bypasses from pg_roles where rolname = current_user`.execute(connection);
       await sql`reset role`.execute(connection);
       return rows[0]?.bypasses ?? true;
     });
-    if (bypasses) throw new StartupError(`database: ${role} bypasses row-level security`);
+    if (bypasses) throw new StartupError(`database ${name}: ${role} bypasses row-level security`);
   }
+}
+
+/** Refuses tables of another owner: a dump that was restored where the roles did not exist. */
+export async function checkOwner(kysely: Kysely<unknown>): Promise<void> {
+  const { rows } = await sql<{ owner: string }>`
+    select pg_get_userbyid(relowner) as owner from pg_class
+    where oid = to_regclass('kysely_migration_lock') and relowner <> current_user::regrole`.execute(kysely);
+  if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `its tables belong to ${rows[0].owner}`);
+}
+
+/** Refuses a migrated database in which a role has no grant. In a dump restored as the right owner, nothing else shows that it is so. */
+export async function checkPolicies(kysely: Kysely<unknown>, roles: readonly string[]): Promise<void> {
+  const { rows } = await sql<{ role: string }>`
+    select rolname as role from pg_roles where rolname = any(${[...roles]}) and not exists (
+      select from pg_shdepend d join pg_database b on b.oid = d.dbid and b.datname = current_database()
+      where d.refclassid = 'pg_authid'::regclass and d.refobjid = pg_roles.oid)`.execute(kysely);
+  if (rows[0] !== undefined) throw await restoredWithoutRoles(kysely, `${rows[0].role} has no grant in it`);
+}
+
+/** The server says of a restore that grants and policies failed, but leaves the tables, which no service could use. */
+async function restoredWithoutRoles(kysely: Kysely<unknown>, sign: string): Promise<StartupError> {
+  return new StartupError(
+    `database ${await databaseName(kysely)}: was restored where its roles did not exist, so ${sign}. They exist now: restore the dump again with pg_restore --clean --if-exists, then start`,
+  );
 }

@@ -159,6 +159,8 @@ export type Outbound = Readonly<{
   signedFrom: number;
   /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
   body: Buffer | 'stream' | undefined;
+  createdSec: number;
+  nonce: string;
 }>;
 
 /**

@@ -16,8 +16,8 @@ export type Stages = Readonly<{
   authorize(authenticated: Authenticated): Permitted;
   limit(permitted: Permitted): Admitted | Promise<Admitted>;
   sign(admitted: Admitted): Signed | Promise<Signed>;
-  /** Signs each retry afresh. */
-  signAgain(signed: Signed): Signed['outbound'];
+  /** Signs a retry: afresh, or with the nonce and time of an attempt that was refused. */
+  signAgain(signed: Signed, refused?: Signed['outbound']): Signed['outbound'];
   /** Streamed bodies only: throws if this address has too many of them open. */
   admitUpload(signed: Signed): void;
   /** Upgrades only: throw if the page's origin is not allowed, or if this user has too many sockets open. */

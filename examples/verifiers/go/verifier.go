@@ -42,7 +42,7 @@ type Verifier struct {
 	secrets                       map[string][]byte
 	began, tolerance, maxLifetime int64
 	mutex                         sync.Mutex
-	nonces                        map[[2]string]int64
+	nonces                        map[string]int64
 }
 
 // New makes a verifier. began is the Unix second when its memory of nonces begins; secrets maps keyids to HMAC secrets.
@@ -70,7 +70,7 @@ func New(audience string, keys []Key, secrets map[string][]byte, began, toleranc
 		}
 	}
 	return &Verifier{audience: audience, public: public, secrets: usable, began: began, tolerance: tolerance,
-		maxLifetime: maxLifetime, nonces: map[[2]string]int64{}}, nil
+		maxLifetime: maxLifetime, nonces: map[string]int64{}}, nil
 }
 
 // Verify returns the identity, or a Refused. now is in Unix seconds.
@@ -188,16 +188,15 @@ func (v *Verifier) claim(given signature, now int64) error {
 	if given.created < v.began {
 		return Refused("created_before_start")
 	}
-	for key, until := range v.nonces {
+	for nonce, until := range v.nonces {
 		if until < now {
-			delete(v.nonces, key)
+			delete(v.nonces, nonce)
 		}
 	}
-	key := [2]string{given.keyid, given.nonce}
-	if _, isUsed := v.nonces[key]; isUsed {
+	if _, isUsed := v.nonces[given.nonce]; isUsed {
 		return Refused("replayed")
 	}
-	v.nonces[key] = given.expires + 3*v.tolerance
+	v.nonces[given.nonce] = given.expires + 3*v.tolerance
 	return nil
 }
 

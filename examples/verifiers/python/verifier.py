@@ -168,7 +168,7 @@ class Verifier:
         digest = "sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()).decode() + ":"
         if found.get("content-digest", digest) != digest:
             raise Refused("content_digest_mismatch")
-        self.claim(given["keyid"], given["nonce"], created, expires, now)
+        self.claim(given["nonce"], created, expires, now)
         return identity
 
     def check_signature(self, given, base, signature):
@@ -186,13 +186,13 @@ class Verifier:
         except InvalidSignature:
             raise Refused("signature_invalid") from None
 
-    def claim(self, keyid, nonce, created, expires, now):
+    def claim(self, nonce, created, expires, now):
         if created < self.began:
             raise Refused("created_before_start")
-        self.nonces = {key: until for key, until in self.nonces.items() if until >= now}
-        if (keyid, nonce) in self.nonces:
+        self.nonces = {known: until for known, until in self.nonces.items() if until >= now}
+        if nonce in self.nonces:
             raise Refused("replayed")
-        self.nonces[keyid, nonce] = expires + 3 * self.tolerance
+        self.nonces[nonce] = expires + 3 * self.tolerance
 
 
 def split_target(method, target):

@@ -49,6 +49,21 @@ test('a retry is signed into an outbound of its own, with a new nonce and the sa
   expect(retry.headers.filter((_, at) => at % 2 === 0)).toEqual(first.headers.filter((_, at) => at % 2 === 0));
 });
 
+test('the repeat of a refused attempt keeps its nonce and times, so that a service accepts only one of the two', async () => {
+  let nowMs = 1_790_000_000_000;
+  const { sign, signAgain } = createSign({
+    keyFor: (_upstream, nowSec) => ({ ...key, keyid: `k-${nowSec}` }),
+    txnTokens: { mint: () => '' },
+    lifetimeSec: 30,
+    nowMs: () => nowMs,
+  });
+  const signed = await sign(admitted());
+  nowMs += 20_000;
+  const inputOf = ({ headers }: Pick<typeof signed.outbound, 'headers'>) => headerOf(headers, 'signature-input');
+  const repeat = inputOf(signAgain(signed, signed.outbound));
+  expect(repeat).toBe(inputOf(signed.outbound)?.replace('k-1790000000', 'k-1790000020'));
+});
+
 test('the contract accepts every method and target that the gateway forwards', () => {
   const anonymous = prepareIdentity({ kind: 'anonymous' }, 'users-service');
   const isForwarded = (raw: string) => {

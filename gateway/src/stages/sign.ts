@@ -41,6 +41,8 @@ type Body = Outbound['body'];
  * Signs the caller's identity for this one request, and settles exactly what the service receives. The route's body
  * mode is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same
  * request id and body, a new nonce and time. The retry gets an outbound of its own, which the first attempt never sees.
+ * With `refused`, an attempt that was not handled, it keeps that attempt's nonce and time, so that the service can accept
+ * only one of the two: someone on the way may have held the first and refused it in the service's name.
  *
  * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout` and
  * `call_too_deep`. They check the token again, because a slow body can outlive a logout: see {@link assertStillValid}
@@ -48,7 +50,7 @@ type Body = Outbound['body'];
  */
 export function createSign(options: SignStageOptions): Readonly<{
   sign(admitted: Admitted): Signed | Promise<Signed>;
-  signAgain(signed: Signed): SignedOutbound;
+  signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
 }> {
   const { keyFor, txnTokens, lifetimeSec, nowMs } = options;
   const anonymous = new Map<string, PreparedIdentity>();
@@ -68,26 +70,27 @@ export function createSign(options: SignStageOptions): Readonly<{
     return identity;
   }
 
-  function signAttempt(admitted: Admitted, body: Body): SignedOutbound {
+  function signAttempt(admitted: Admitted, body: Body, refused?: Outbound): SignedOutbound {
     const { method, path, query, route, caller, record } = admitted;
     const now = nowMs();
     const token = tokenStatusOf(caller);
     if (token !== undefined) assertStillValid(token, now);
     const { upstream } = route;
-    const createdSec = Math.floor(now / 1000);
+    const nowSec = Math.floor(now / 1000);
+    const { createdSec, nonce } = refused ?? { createdSec: nowSec, nonce: newNonce() };
     const transaction = upstream.txnToken ? nextTransaction(admitted) : undefined;
     const txnToken = transaction && txnTokens.mint(transaction, upstream.name);
     const headers = forwardedHeaders(admitted);
     const signedFrom = headers.length;
     appendSignedHeaders(
       headers,
-      keyFor(upstream, createdSec, repeatOf(admitted, body)),
+      keyFor(upstream, nowSec, repeatOf(admitted, body)),
       preparedFor(caller, upstream.name),
       requestToSign(admitted, body, txnToken),
-      { createdSec, lifetimeSec, nonce: newNonce() },
+      { createdSec, lifetimeSec, nonce },
     );
     record.decidedMs ??= performance.now() - record.startedAt;
-    const outbound: Outbound = { method, target: path + query, headers, signedFrom, body };
+    const outbound: Outbound = { method, target: path + query, headers, signedFrom, body, createdSec, nonce };
     return outbound as SignedOutbound;
   }
 
@@ -105,7 +108,7 @@ export function createSign(options: SignStageOptions): Readonly<{
         ? content.then((bytes) => signFirst(admitted, bytes))
         : signFirst(admitted, content);
     },
-    signAgain: (signed) => signAttempt(signed, signed.outbound.body),
+    signAgain: (signed, refused) => signAttempt(signed, signed.outbound.body, refused),
   };
 }
 

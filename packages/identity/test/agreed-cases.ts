@@ -107,12 +107,10 @@ const accepted: readonly VectorCase[] = [
     name: `agreed: ed25519 is accepted too, under a keyid ${name}`,
     message: genuine({ key: { ...edKey, keyid } as typeof edKey }),
   })),
-  {
-    name: 'agreed: the nonce of a request that another pair signed',
-    message: get(),
-    before: [genuine({ key: agreedKey(nextGateway, service) })],
-  },
 ];
+
+const held = genuine({ ...postDraft(), key });
+const repeat = genuine(postDraft());
 
 function postDraft() {
   return { method: 'POST', target: '/v1/complaints', body: '{"title":"Noise"}', contentType: 'application/json' };
@@ -183,6 +181,13 @@ const refusedFor: Refused = {
     'another path': { ...get(), target: '/v1/users?status=open' },
   },
   replayed: {
+    // Someone on the way refused the first in the service's name, so the gateway repeated it, and then delivers both.
+    'the nonce of its repeat with ed25519': { message: held, before: [repeat] },
+    'the repeat with ed25519 of a request that was accepted': { message: repeat, before: [held] },
+    'the nonce of a request that another pair signed': {
+      message: get(),
+      before: [genuine({ key: agreedKey(nextGateway, service) })],
+    },
     'the second delivery': { message: get(), deliveredBefore: 1 },
     'the third delivery, 5 s after expires': { message: get(), deliveredBefore: 2, at: nowSec + 35 },
   },

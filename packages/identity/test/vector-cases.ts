@@ -279,6 +279,8 @@ const refusedFor: Refused = {
   },
   replayed: {
     'the nonce of another request': { message: genuine({ target: '/v1/users' }), before: [get()] },
+    'a nonce that was used with another key': { message: genuine({ key: hmacKey }), before: [get()] },
+    'a nonce that was used with a secret': { message: get(), before: [genuine({ key: hmacKey })] },
 
     'the second delivery': { message: get(), deliveredBefore: 1 },
     'the third delivery, 5 s after expires': { message: get(), deliveredBefore: 2, at: nowSec + 35 },

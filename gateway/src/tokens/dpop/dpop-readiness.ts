@@ -24,7 +24,7 @@ export function createReplayCheck(
   return async () => {
     if (hasBegun || !expectsProofs(config())) return undefined;
     const nowSec = Math.floor(nowMs() / 1000);
-    const probe = { audience: 'dpop', keyid: 'readiness', nonce: randomUUID() };
+    const probe = { audience: 'dpop', nonce: `readiness ${randomUUID()}` };
     try {
       const at = { createdSec: nowSec - toleranceSec, keepUntilSec: nowSec, nowSec };
       hasBegun = (await replay.claim({ ...probe, ...at })) !== 'before_start';

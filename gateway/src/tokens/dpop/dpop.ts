@@ -56,9 +56,8 @@ function checkNonce(nonces: DpopNonces | undefined, nonce: unknown): void {
 async function claimJti({ thumbprint, tokenId, issuedAtSec }: DpopProof, replay: ReplayStore, nowSec: number) {
   const verdict = await claim(replay, {
     audience: 'dpop',
-    keyid: thumbprint,
-    // A hash has a fixed length for any `jti` of the client (RFC 9449 section 11.1).
-    nonce: createHash('sha256').update(tokenId).digest('base64url'),
+    // Per key, because clients choose their `jti`. A hash has a fixed length for any of them (RFC 9449 section 11.1).
+    nonce: `${thumbprint} ${createHash('sha256').update(tokenId).digest('base64url')}`,
     // The earliest second in which the proof was valid, because the client's clock may be ahead.
     createdSec: issuedAtSec - toleranceSec,
     // A gateway accepts a proof until `iat + lifetime + tolerance` on its own clock. The clocks of two gateways that share a

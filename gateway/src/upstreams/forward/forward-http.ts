@@ -10,8 +10,12 @@ import { Attempt, type AttemptOptions, type AttemptOwner } from './attempt.ts';
 
 export type ForwardHttpOptions = AttemptOptions & Readonly<{ upstreams: OpenUpstreams }>;
 
-/** Signs a request again for a retry, after checking its token again. */
-export type SignAgain = (signed: Signed) => SignedOutbound;
+/**
+ * Signs a request again, after checking its token again.
+ *
+ * @param refused An attempt whose nonce and time the new one keeps, so that the service accepts one of the two.
+ */
+export type SignAgain = (signed: Signed, refused?: SignedOutbound) => SignedOutbound;
 
 /**
  * Streams a signed request to its service and the response back. Takes only a `Signed`, and adds nothing to it.
@@ -47,6 +51,8 @@ class Forwarding implements AttemptOwner {
   readonly #permit: Permit;
   #attempts = 0;
   #isSettled = false;
+  /** Of the current attempt. */
+  #outbound: SignedOutbound;
   /** Sent again with another key. That is not a retry: the service has handled nothing. */
   #isRepeated = false;
 
@@ -61,6 +67,7 @@ class Forwarding implements AttemptOwner {
   ) {
     this.#options = options;
     this.#signed = signed;
+    this.#outbound = signed.outbound;
     this.#response = response;
     this.#signAgain = signAgain;
     this.#resolve = resolve;
@@ -72,18 +79,18 @@ class Forwarding implements AttemptOwner {
   start(): void {
     this.#upstream.budget.deposit();
     try {
-      this.#attempt(this.#signed.outbound, this.#upstream.choose());
+      this.#attempt(this.#upstream.choose());
     } catch (refusal) {
       this.#fail(refusal, 'neutral');
     }
   }
 
-  #attempt(outbound: SignedOutbound, target: Target): void {
+  #attempt(target: Target): void {
     const { record } = this.#signed;
     this.#attempts += 1;
     record.attempts = this.#attempts;
     record.target = target.origin;
-    new Attempt(this.#options, this, this.#signed, outbound, this.#response, target).start();
+    new Attempt(this.#options, this, this.#signed, this.#outbound, this.#response, target).start();
   }
 
   responded(target: Target): void {
@@ -98,23 +105,26 @@ class Forwarding implements AttemptOwner {
 
   failed(error: AppError, progress: ExchangeProgress, target: Target): void {
     const { code } = error;
-    if (!this.#isRepeated && this.#upstream.agreement?.shouldRepeat(error, this.#signed.outbound.headers) === true) {
+    if (!this.#isRepeated && this.#upstream.agreement?.shouldRepeat(error, this.#outbound.headers) === true) {
       this.#isRepeated = true;
-      this.#sendAgain(target, code);
+      this.#sendAgain(target, code, this.#outbound);
       return;
     }
     if (blamesUpstream(code)) {
       if (progress === 'responded') target.responseBroke(code);
       else target.failed(code);
     }
-    if (this.#takeRetry(code, progress)) this.#sendAgain(target, code);
+    // The refusal of a repeated request may not have come from the service, which may still receive that attempt.
+    const refused = this.#isRepeated && progress === 'unsent' ? this.#outbound : undefined;
+    if (this.#takeRetry(code, progress)) this.#sendAgain(target, code, refused);
     else this.#fail(error, progress !== 'responded' && isOutage(code) ? 'failure' : 'neutral');
   }
 
-  #sendAgain(failed: Target, code: Code): void {
+  #sendAgain(failed: Target, code: Code, refused: SignedOutbound | undefined): void {
     this.#signed.record.retriedAfter = code;
     try {
-      this.#attempt(this.#signAgain(this.#signed), this.#upstream.choose(failed));
+      this.#outbound = this.#signAgain(this.#signed, refused);
+      this.#attempt(this.#upstream.choose(failed));
     } catch (refusal) {
       this.#fail(refusal, 'neutral');
     }

@@ -61,7 +61,7 @@ class MemoryReplayStore implements MemoryReplay {
     this.#sweep(claim.nowSec);
     // The clock was set back. This nonce may have been claimed and then removed.
     if (claim.keepUntilSec < this.#sweptSec) return 'before_start';
-    const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
+    const key = `${claim.audience} ${claim.nonce}`;
     if (this.#live.has(key)) return 'replayed';
     if (this.#live.size >= this.#maxNonces)
       throw new IdentityUnavailable('the nonce memory is full', { reason: 'replay_unavailable' });

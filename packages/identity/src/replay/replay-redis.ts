@@ -110,7 +110,7 @@ class RedisReplayStore implements RedisReplay {
     const local = await this.#localMemory.claim(claim);
     if (local !== 'fresh') return local;
     if (!this.#available) return this.#claimWithoutRedis(claim, undefined);
-    const key = `${claim.audience} ${claim.keyid} ${claim.nonce}`;
+    const key = `${claim.audience} ${claim.nonce}`;
     try {
       const lifeMs = (claim.keepUntilSec - claim.nowSec + 1) * 1000;
       const verdict = await this.#withTimeout(this.#claimInRedis(key, claim.createdSec - this.#aheadSec, lifeMs));

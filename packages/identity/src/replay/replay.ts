@@ -1,8 +1,7 @@
 /** One nonce to claim. */
 export type NonceClaim = Readonly<{
-  /** Nonces are separate for each audience and key. */
+  /** Nonces are separate for each audience, and for nothing else: one nonce under two keys is used once. */
   audience: string;
-  keyid: string;
   nonce: string;
   createdSec: number;
   /**

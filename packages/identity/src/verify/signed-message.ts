@@ -96,10 +96,10 @@ export async function claimNonce(
   at: { nowSec: number; rules: FreshnessRules; earliestUseSec?: number },
 ): Promise<void> {
   assertFresh(input, at.nowSec, at.rules);
-  const { keyid, nonce } = input;
+  const { nonce } = input;
   const createdSec = at.earliestUseSec ?? input.createdSec;
   const keepUntilSec = nonceKeepUntilSec(input, at.rules);
-  const verdict = await replay.claim({ audience, keyid, nonce, createdSec, keepUntilSec, nowSec: at.nowSec });
+  const verdict = await replay.claim({ audience, nonce, createdSec, keepUntilSec, nowSec: at.nowSec });
   if (verdict === 'replayed') throw new IdentityRefused('replayed');
   if (verdict === 'before_start') throw new IdentityRefused('created_before_start');
 }

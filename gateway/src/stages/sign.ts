@@ -116,11 +116,11 @@ export function createSign(options: SignStageOptions): Readonly<{
 const repeatOf = ({ upgrade }: Admitted, body: Body): Repeat =>
   body === 'stream' || upgrade !== undefined ? 'once' : 'repeatable';
 
-/** What the signature covers of this request. The body is covered in digest mode, even if it is empty. */
+/** What the signature covers of this request. The body is covered even if it is empty, except in stream mode. */
 function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefined): RequestToSign {
   const { method, path, query, route, client, record, upgrade } = admitted;
   const plain = { method, path, query, requestId: record.requestId, ip: client.address };
-  const isDigested = route.body.mode === 'digest' && hasContent(method);
+  const isDigested = route.body.mode !== 'stream' && hasContent(method);
   if (!isDigested && txnToken === undefined && upgrade === undefined) return plain;
   return {
     ...plain,

@@ -92,7 +92,7 @@ export const route = z.strictObject({
         .enum(['digest', 'stream', 'none'])
         .prefault('digest')
         .describe(
-          '`digest`: buffered and covered by the signature. `stream`: forwarded as it arrives. `none`: refused.',
+          '`digest`: buffered and covered by the signature. `stream`: forwarded as it arrives. `none`: refused; the empty body is covered.',
         ),
       maxBytes: size({ min: '1B', max: '16GiB' })
         .prefault('1MiB')

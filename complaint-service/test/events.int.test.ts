@@ -1,94 +1,31 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { type IncomingMessage, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { createServiceServer } from '@countersign/service-kit';
+import { type IncomingMessage, request } from 'node:http';
 import { asUser, databases, eventually } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { announce } from '../src/flows/events/announce.ts';
 import { maxStreamsPerUser } from '../src/flows/events/open-streams.ts';
-import { eventSocket } from '../src/routes/events/event-socket.ts';
+import { eventsPath } from '../src/routes/events/event-stream.ts';
 import { removeOldEvents } from '../src/store/events/events.ts';
+import { eventClients } from './event-clients.ts';
 import { complaintsWorld, people } from './world.ts';
 
 const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
-const path = '/v1/complaints/events';
 
 describe.each(databases())('events on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
-  let server: Server;
-  let port: number;
+  let clients: Awaited<ReturnType<typeof eventClients>>;
   beforeAll(async () => {
     world = await complaintsWorld(database);
-    server = createServiceServer(world.app);
-    const take = eventSocket(world.flows, world.log.logger);
-    server.on('upgrade', async (req, socket, head) => {
-      const identity = await world.upgrade(req, socket);
-      if (identity !== undefined) take(identity, req, socket, head);
-    });
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    port = (server.address() as AddressInfo).port;
+    clients = await eventClients(world);
   });
   afterAll(async () => {
-    server.closeAllConnections();
-    server.close();
+    clients.close();
     await world.close();
   });
-
-  type Stream = Readonly<{
-    text(): string;
-    types(): string[];
-    ids(): string[];
-    status: number;
-    end(): Promise<void>;
-    ended: Promise<unknown>;
-  }>;
-  async function stream(who: typeof agent, headers: Record<string, string> = {}): Promise<Stream> {
-    const signed = world.sign({ method: 'GET', target: path, facts: asUser(who) });
-    const sent = request({ host: '127.0.0.1', port, path, headers: { ...signed, ...headers } }).end();
-    const [answer] = (await once(sent, 'response')) as [IncomingMessage];
-    let text = '';
-    answer.setEncoding('utf8').on('data', (part: string) => {
-      text += part;
-    });
-    answer.on('error', () => {});
-    const found = (pattern: RegExp) => [...text.matchAll(pattern)].map(([, value = '']) => value);
-    const ended = once(answer, 'close');
-    if (answer.statusCode === 200) await eventually(() => expect(text).toContain('retry:'));
-    return {
-      text: () => text,
-      types: () => found(/^event: (.*)$/gm),
-      ids: () => found(/^id: (.*)$/gm),
-      status: answer.statusCode ?? 0,
-      ended,
-      async end() {
-        answer.destroy();
-        await ended;
-      },
-    };
-  }
-
-  async function socket(who: typeof agent, query = '') {
-    const target = path + query;
-    const ws = new WebSocket(`ws://127.0.0.1:${port}${target}`, {
-      finishRequest(req) {
-        const webSocketKey = String(req.getHeader('sec-websocket-key'));
-        const signed = world.sign({ method: 'GET', target, facts: asUser(who), webSocketKey });
-        for (const [name, value] of Object.entries(signed)) req.setHeader(name, value);
-        req.end();
-      },
-    });
-    const messages: { id?: string; event: { type: string; complaint_id?: string } }[] = [];
-    let pings = 0;
-    ws.on('message', (data) => messages.push(JSON.parse(String(data))));
-    ws.on('ping', () => {
-      pings += 1;
-    });
-    const closed = once(ws, 'close');
-    await once(ws, 'open');
-    return { ws, messages, types: () => messages.map(({ event }) => event.type), pings: () => pings, closed };
-  }
+  const stream: typeof clients.stream = (...given) => clients.stream(...given);
+  const socket: typeof clients.socket = (...given) => clients.socket(...given);
 
   async function fileComplaint(who = complainant): Promise<string> {
     const body = { title: 'Secret title', description: 'Secret text', category: 'light' };
@@ -99,8 +36,14 @@ describe.each(databases())('events on %s', (_kind, database) => {
 
   test('HEAD is answered at once, and takes no stream', async () => {
     for (let at = 0; at <= maxStreamsPerUser; at += 1) {
-      const signed = world.sign({ method: 'HEAD', target: path, facts: asUser(neighbour) });
-      const sent = request({ method: 'HEAD', host: '127.0.0.1', port, path, headers: signed }).end();
+      const signed = world.sign({ method: 'HEAD', target: eventsPath, facts: asUser(neighbour) });
+      const sent = request({
+        method: 'HEAD',
+        host: '127.0.0.1',
+        port: clients.port,
+        path: eventsPath,
+        headers: signed,
+      }).end();
       const [answer] = (await once(sent, 'response', { signal: AbortSignal.timeout(5_000) })) as [IncomingMessage];
       expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/event-stream']);
       await once(answer.resume(), 'end');
@@ -243,12 +186,12 @@ describe.each(databases())('events on %s', (_kind, database) => {
 
   test('an upgrade that the gateway did not sign, or of another role or path, gets no socket', async () => {
     const tries = [
-      { who: agent, target: path, sign: false },
-      { who: { ...agent, role: 'auditor' }, target: path, sign: true },
+      { who: agent, target: eventsPath, sign: false },
+      { who: { ...agent, role: 'auditor' }, target: eventsPath, sign: true },
       { who: agent, target: '/v1/complaints/other', sign: true },
     ];
     const statuses = tries.map(async ({ who, target, sign }) => {
-      const ws = new WebSocket(`ws://127.0.0.1:${port}${target}`, {
+      const ws = new WebSocket(`ws://127.0.0.1:${clients.port}${target}`, {
         finishRequest(req) {
           const webSocketKey = String(req.getHeader('sec-websocket-key'));
           const signed = sign ? world.sign({ method: 'GET', target, facts: asUser(who), webSocketKey }) : {};

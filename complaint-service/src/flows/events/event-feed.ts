@@ -1,28 +1,39 @@
-import { eventsChannel, listEvents, positionAfter } from '../../store/events/events.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type EventPosition, eventsChannel, listEvents, positionAfter } from '../../store/events/events.ts';
 import type { ComplaintEvent } from '../../store/schema/events.ts';
 import { asUser, type ComplaintsDatabase, type ScopeUser } from '../../store/scope.ts';
+
+export type Following = Readonly<{
+  /** The last event that the client has seen. Without one, the feed begins with what happens next. */
+  lastId: string | undefined;
+  signal: AbortSignal;
+  /** Called whenever `quietMs` have passed without a batch, also while the database does not answer. */
+  onQuiet: () => void;
+}>;
 
 /** Events as they happen, for the users who may see them. */
 export type EventFeed = Readonly<{
   /**
-   * Yields the events that this user may see, one batch at a time, and an empty batch at the start and after `quietMs`
-   * without one. The next batch is read when it is asked for, so a slow client holds no events in memory. Ends with `signal`
-   * or the feed.
-   *
-   * @param lastId The last event that the client has seen. `missed` comes first when the feed cannot continue after it.
+   * Yields the events that this user may see, one batch at a time. The next batch is read when it is asked for, so a slow
+   * client holds no events in memory. The first batch says that the client can be answered: it is empty, or `missed` when
+   * the feed cannot continue where the client was. While the database cannot be reached, the feed waits, and then goes on
+   * without a gap. Ends with `signal` or the feed.
    */
-  follow(user: ScopeUser, lastId: string | undefined, signal: AbortSignal): AsyncGenerator<ComplaintEvent[] | 'missed'>;
+  follow(user: ScopeUser, following: Following): AsyncGenerator<ComplaintEvent[] | 'missed'>;
   /** Ends all followers, and stops listening. */
   end(): Promise<void>;
 }>;
 
 const batchSize = 100;
+const retryMs = 1_000;
+/** Clients are answered within this time, since `EventSource` gives up after any status but 200. */
+const openWithinMs = 2_000;
 
 /** @param quietMs Shorter than any proxy on the way closes a silent connection. */
 export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): Promise<EventFeed> {
   const waiters = new Map<string, Set<() => void>>();
   const reads = new Map<string, Promise<ComplaintEvent[]>>();
-  let ended = false;
+  const ending = new AbortController();
   let notified = 0;
   const wake = (tenants: Iterable<Set<() => void>>) => {
     for (const each of tenants) for (const resolve of [...each]) resolve();
@@ -34,18 +45,21 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
     wake(tenantId === undefined ? waiters.values() : waiting === undefined ? [] : [waiting]);
   });
 
-  /** Registers before the read, so that an event committed between read and wait still wakes the follower. */
-  function nextNews(tenantId: string, waitMs: number, signal: AbortSignal) {
-    const { promise, resolve } = Promise.withResolvers<'news' | 'quiet'>();
-    const notify = () => resolve('news');
+  /**
+   * Resolves with the next notification, and after `quietMs` in case one was lost. Registers before the read, so that an
+   * event committed between read and wait still wakes the follower.
+   */
+  function nextNews(tenantId: string, stop: AbortSignal) {
+    const { promise, resolve } = Promise.withResolvers<void>();
     const waiting = waiters.get(tenantId) ?? new Set();
-    waiters.set(tenantId, waiting.add(notify));
-    const timer = setTimeout(() => resolve('quiet'), Math.max(0, waitMs));
-    signal.addEventListener('abort', notify, { once: true });
+    waiters.set(tenantId, waiting.add(resolve));
+    const timer = setTimeout(resolve, quietMs);
+    const abort = () => resolve();
+    stop.addEventListener('abort', abort, { once: true });
     const release = () => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', notify);
-      waiting.delete(notify);
+      stop.removeEventListener('abort', abort);
+      waiting.delete(resolve);
       if (waiting.size === 0 && waiters.get(tenantId) === waiting) waiters.delete(tenantId);
     };
     return { promise, release };
@@ -66,31 +80,66 @@ export async function openEventFeed(db: ComplaintsDatabase, quietMs = 15_000): P
     return started;
   }
 
+  async function place(user: ScopeUser, lastId: string | undefined, stop: AbortSignal): Promise<EventPosition> {
+    while (!stop.aborted) {
+      const found = await unlessUnavailable(
+        asUser(db, user, (trx) => positionAfter(trx, lastId)),
+        stop,
+      );
+      if (found !== undefined) return found;
+    }
+    return { seq: 0, missed: false };
+  }
+
+  async function* start(user: ScopeUser, lastId: string | undefined, stop: AbortSignal) {
+    const placing = place(user, lastId, stop);
+    placing.catch(() => {}); // It is awaited below, unless the client leaves before.
+    const inTime = await Promise.race([placing, delay(openWithinMs, undefined, { ref: false })]);
+    if (inTime === undefined) yield [];
+    const { seq, missed } = inTime ?? (await placing);
+    // A client that was answered before its place was known may have missed what happened in between.
+    yield missed || (inTime === undefined && lastId === undefined) ? ('missed' as const) : [];
+    return seq;
+  }
+
   return {
-    async *follow(user, lastId, signal) {
-      const start = await asUser(db, user, (trx) => positionAfter(trx, lastId));
-      yield start.missed ? 'missed' : [];
-      let { seq } = start;
-      let quietAtMs = performance.now() + quietMs;
-      while (!ended && !signal.aborted) {
-        const news = nextNews(user.tenantId, quietAtMs - performance.now(), signal);
-        try {
-          const events = await read(user, seq);
-          const isQuiet = events.length === 0 && (await news.promise) === 'quiet';
-          seq = events.at(-1)?.seq ?? seq;
-          // Without an event after a wake-up, another user may see it: this one must not learn even that.
-          if (signal.aborted || (!isQuiet && events.length === 0)) continue;
-          yield events;
-          quietAtMs = performance.now() + quietMs;
-        } finally {
-          news.release();
+    async *follow(user, { lastId, signal, onQuiet }) {
+      const stop = AbortSignal.any([signal, ending.signal]);
+      const quiet = setInterval(onQuiet, quietMs);
+      try {
+        let seq = yield* start(user, lastId, stop);
+        while (!stop.aborted) {
+          const news = nextNews(user.tenantId, stop);
+          try {
+            const events = await unlessUnavailable(read(user, seq), stop);
+            // Without an event after a wake-up, another user may see it: this one must not learn even that.
+            if (events?.length === 0) await news.promise;
+            if (events === undefined || events.length === 0 || stop.aborted) continue;
+            seq = events.at(-1)?.seq ?? seq;
+            yield events;
+            quiet.refresh();
+          } finally {
+            news.release();
+          }
         }
+      } finally {
+        clearInterval(quiet);
       }
     },
     async end() {
-      ended = true;
-      wake(waiters.values());
+      ending.abort();
       await stopListening();
     },
   };
+}
+
+/** Returns undefined, after a pause, when the database cannot be reached. */
+async function unlessUnavailable<T>(work: Promise<T>, stop: AbortSignal): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'unavailable') throw error;
+    await delay(retryMs, undefined, { signal: stop }).catch(() => {});
+    return undefined;
+  }
 }

@@ -37,8 +37,8 @@ export function eventSocket(parts: FlowParts, logger: Logger): TakeUpgrade {
       return;
     }
     server.handleUpgrade(req, socket, head, (ws) => {
-      const last = new URLSearchParams(query).get('last_event_id') ?? undefined;
-      follow(parts, { ws, identity, last }).catch((error: unknown) => {
+      const lastId = new URLSearchParams(query).get('last_event_id') ?? undefined;
+      follow(parts, { ws, identity, lastId }).catch((error: unknown) => {
         logger.error({ err: error }, 'an event socket failed');
         ws.close(internalError);
       });
@@ -48,7 +48,7 @@ export function eventSocket(parts: FlowParts, logger: Logger): TakeUpgrade {
 
 async function follow(
   { feed, streams }: FlowParts,
-  { ws, identity, last }: Readonly<{ ws: WebSocket; identity: UserIdentity; last: string | undefined }>,
+  { ws, identity, lastId }: Readonly<{ ws: WebSocket; identity: UserIdentity; lastId: string | undefined }>,
 ): Promise<void> {
   const gone = new AbortController();
   ws.once('close', () => gone.abort());
@@ -62,9 +62,8 @@ async function follow(
     return;
   }
   try {
-    for await (const news of feed.follow(identity, last, gone.signal)) {
+    for await (const news of feed.follow(identity, { lastId, signal: gone.signal, onQuiet: () => ws.ping() })) {
       if (news === 'missed') await send(ws, JSON.stringify({ event: { type: 'reset' } }));
-      else if (news.length === 0) ws.ping();
       else for (const event of news) await send(ws, JSON.stringify({ id: event.id, event: eventJson(event) }));
     }
     ws.close(goingAway);

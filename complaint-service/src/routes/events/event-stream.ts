@@ -46,8 +46,10 @@ export function eventRoutes({ feed, streams }: FlowParts): Router {
     const gone = new AbortController();
     res.once('close', () => gone.abort());
     try {
-      const last = headers['last-event-id'] ?? query.last_event_id;
-      for await (const news of feed.follow(identity, last, gone.signal)) {
+      const lastId = headers['last-event-id'] ?? query.last_event_id;
+      // Nothing is written while the client has yet to take what was written before.
+      const onQuiet = () => res.headersSent && !res.writableNeedDrain && res.write(':\n\n');
+      for await (const news of feed.follow(identity, { lastId, signal: gone.signal, onQuiet })) {
         // Only now is it known where the stream begins: the client misses nothing of what happens after these headers.
         if (!res.headersSent) {
           res.writeHead(200, streamHeaders);
@@ -68,7 +70,6 @@ export function eventRoutes({ feed, streams }: FlowParts): Router {
 /** The format of the HTML standard. JSON has no line breaks, so an event is one line of data. */
 function serverSent(news: ComplaintEvent[] | 'missed'): string {
   if (news === 'missed') return 'event: reset\ndata: {}\n\n';
-  if (news.length === 0) return ':\n\n';
   return news
     .map((event) => `id: ${event.id}\nevent: ${event.type}\ndata: ${JSON.stringify(eventJson(event))}\n\n`)
     .join('');

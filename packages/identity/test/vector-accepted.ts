@@ -91,6 +91,9 @@ export const accepted: VectorCase[] = [
     message: plus(get(), ['content-type', '']),
   },
   { name: 'a segment of three dots', message: genuine({ target: '/a/.../b' }) },
+  ...['/a/...;/b', '/a/b;../c', '/a/;../b', '/a/..b;/c', '/a/%3b../b', '/a/..%3c/b', '/a/..%253b/b', '/a?b=/..;/c'].map(
+    (target) => ({ name: `dots beside a semicolon: ${target}`, message: genuine({ target }) }),
+  ),
   { name: 'dots in the query', message: genuine({ target: '/a?b=/../c' }) },
   { name: 'a path of 16384 characters', message: genuine({ target: `/${'a'.repeat(16_383)}` }) },
   { name: 'a query of 16384 characters', message: genuine({ target: `/?${'a'.repeat(16_383)}` }) },

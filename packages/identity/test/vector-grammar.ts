@@ -69,6 +69,9 @@ export const grammarRefused: Refused = {
       withTarget,
     ),
     ...cases(["/v1/a?b='", '//v1/a', '/v1/../a', '/v1/./a', '/..', '/v1/a/.', '/v1/%2e%2E/a', '/.%2e/a'], withTarget),
+    // Servlet containers drop path parameters before they resolve dots.
+    ...cases(['/public/..;/admin/x', '/v1/..;a=b/c', '/v1/.;/a', '/v1/..;', '/..;..', '/v1/.;x./a'], withTarget),
+    ...cases(['/v1/..%3b/a', '/v1/..%3B', '/v1/%2e%2E;x/a', '/v1/.%2e%3bx/a', '/v1/%2E%3B', '/a;b/..;c'], withTarget),
     'a path of 16385 characters': withTarget(`/${'a'.repeat(16_384)}`),
     'a query of 16385 characters': withTarget(`/?${'a'.repeat(16_384)}`),
     ...cases(['get', 'Get', 'M-SEARCH-X', 'GET1', 'A'.repeat(21), `A-${'B'.repeat(21)}`], (method) =>

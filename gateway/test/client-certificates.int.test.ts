@@ -46,7 +46,8 @@ async function ask(gateway: GatewayUnderTest, token: string, certificate: Partia
   // A refused certificate ends the connection after the handshake of TLS 1.3.
   socket.on('error', () => socket.destroy());
   socket.write(
-    `GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`,
+    `GET /v1/things/1 HTTP/1.1\r\nHost: gateway.test\r\nAuthorization: Bearer ${token}\r\n` +
+      'Client-Cert: evil\r\nX-SSL-Client-Verify: evil\r\nX-Forwarded-Client-Cert: evil\r\nConnection: close\r\n\r\n',
   );
   await closed;
   const { status, code } = parseAnswer(Buffer.concat(chunks).toString('latin1'));
@@ -66,6 +67,7 @@ describe('a listener that asks for client certificates', () => {
     const before = gateway.upstream.requests.length;
     expect(await ask(gateway, bound, client)).toEqual([200, undefined]);
     expect(gateway.upstream.requests.length).toBe(before + 1);
+    expect(JSON.stringify(gateway.upstream.last().rawHeaders)).not.toContain('evil');
   });
 
   test.each<[string, Partial<CertificateAndKey>, string]>([

@@ -32,7 +32,30 @@ const others = [
   'x-forwarded-user',
 ];
 const others2 = ['x-forwarded-groups', 'x-original-uri', 'x-rewrite-url', 'x-middleware-subrequest', 'x-remote-user'];
-const every = [...contractHeaders, ...others, ...others2].flatMap(spellingsOf);
+const others3 = [
+  'client-cert',
+  'client-cert-chain',
+  'x-client-cert',
+  'x-client-cert-fingerprint',
+  'ssl-client-verify',
+  'ssl-client-cert',
+  'x-ssl-client-s-dn',
+  'x-arr-clientcert',
+  'x-auth-request-user',
+  'x-auth-request-email',
+  'x-ms-client-principal',
+  'x-ms-client-principal-id',
+  'x-amzn-oidc-identity',
+  'x-amzn-oidc-data',
+  'x-goog-iap-jwt-assertion',
+  'x-goog-authenticated-user-email',
+  'cf-connecting-ip',
+  'cf-access-authenticated-user-email',
+  'cf-access-jwt-assertion',
+  'impersonate-user',
+  'impersonate-extra-scopes',
+];
+const every = [...contractHeaders, ...others, ...others2, ...others3].flatMap(spellingsOf);
 /** As many spellings as fit into one request beside its own headers. */
 const packets = Array.from({ length: Math.ceil(every.length / 80) }, (_, at) => every.slice(at * 80, at * 80 + 80));
 const linesOf = (names: readonly string[]) => names.map((name) => `${name}: evil\r\n`).join('');

@@ -15,6 +15,31 @@ const contract = [
   'signature-input',
   'signature',
 ];
+const ofOtherProxies = [
+  'Client-Cert',
+  'Client-Cert-Chain',
+  'X-Client-Cert',
+  'X-Client-Cert-Fingerprint',
+  'SSL-Client-Verify',
+  'SSL_CLIENT_CERT',
+  'X-SSL-Client-S-DN',
+  'X-ARR-ClientCert',
+  'X-Auth-Request-User',
+  'X-Auth-Request-Email',
+  'X-MS-Client-Principal',
+  'X-MS-CLIENT-PRINCIPAL-ID',
+  'X-Amzn-Oidc-Identity',
+  'X-Amzn-Oidc-Data',
+  'X-Goog-IAP-JWT-Assertion',
+  'X-Goog-Authenticated-User-Email',
+  'CF-Connecting-IP',
+  'CF-Access-Authenticated-User-Email',
+  'CF-Access-Jwt-Assertion',
+  'Impersonate-User',
+  'Impersonate-Extra-Scopes',
+];
+const upgrade =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 const user = '01890a5d-ac96-774b-bcce-b302099a8057';
 
 describe('identity headers of a client', () => {
@@ -97,11 +122,28 @@ describe('identity headers of a client', () => {
     'TE',
     'Keep-Alive',
     'HTTP2-Settings',
+    ...ofOtherProxies,
   ])('%s never reaches a service', async (name) => {
     const { status } = await send(`${name}: evil\r\n`);
     expect(status).toBe(200);
     expectOnlyTheGatewaysWord();
     expect(Object.keys(arrived().headers)).not.toContain(name.toLowerCase());
+  });
+
+  test.each(ofOtherProxies)('%s never reaches a service on a public route or a WebSocket', async (name) => {
+    for (const spelling of [name, name.replaceAll(/[-_]/g, '_'), name.toUpperCase(), name.replaceAll('-', '.')]) {
+      for (const [path, more] of [
+        ['/v1/open/1', '<close>\r\n'],
+        ['/v1/socket', upgrade],
+      ]) {
+        const before = gateway.upstream.requests.length;
+        await gateway.raw(
+          `GET ${path} HTTP/1.1\r\n<host>\r\nAuthorization: Bearer ${token}\r\n${spelling}: evil\r\n${more}\r\n`,
+        );
+        expect(gateway.upstream.requests.length).toBe(before + 1);
+        expect(JSON.stringify(gateway.upstream.last().rawHeaders)).not.toContain('evil');
+      }
+    }
   });
 
   test('Expect: 100-continue changes nothing', async () => {

@@ -1,4 +1,4 @@
-import { type HeaderRule, headerRules } from '../../packages/identity/src/index.ts';
+import { type HeaderRule, headerRules, proxyHeaders } from '../../packages/identity/src/index.ts';
 
 const rules: readonly HeaderRule[] = headerRules;
 const everyKind = Object.keys(headerRules[0].present).length;
@@ -10,6 +10,21 @@ export function headersTable(): string {
     .map((rule) => `| \`${rule.name}\` | ${presence(rule)} | ${rule.grammar.text} | ${rule.meaning} |`);
   return ['| header | present | value | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }
+
+/** The headers of other proxies that the gateway removes from a client's request, as a Markdown list. */
+export function proxyHeadersList(): string {
+  const lines = Object.entries(proxyHeaders).map(
+    ([about, names]) => `- ${about}: ${names.map((name) => `\`${name}\``).join(', ')}`,
+  );
+  return lines.map(wrapped).join('\n');
+}
+
+/** Breaks a list item where its lines would get longer than 120 characters. */
+const wrapped = (line: string): string =>
+  line.split(' ').reduce((text, word) => {
+    const last = text.slice(text.lastIndexOf('\n') + 1);
+    return `${text}${last.length + word.length < 119 ? ' ' : '\n  '}${word}`;
+  });
 
 /** What a signature covers, in its order, as a Markdown table. */
 export function componentsTable(): string {

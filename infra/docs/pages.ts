@@ -4,7 +4,7 @@ import { overview } from '../../gateway/src/commands/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { clientTypes } from './client-types.ts';
-import { componentsTable, headersTable } from './contract-tables.ts';
+import { componentsTable, headersTable, proxyHeadersList } from './contract-tables.ts';
 import { errorsPage } from './errors-page.ts';
 import { mergedApi, serviceApis } from './merged-api.ts';
 import { metricsTable } from './metrics-table.ts';
@@ -20,7 +20,10 @@ export const pages: readonly [file: string, render: Render][] = [
   ['docs/gateway-yaml.md', (current) => between(current, 'table', referenceTable())],
   [
     'docs/identity-contract.md',
-    (current) => between(between(current, 'headers', headersTable()), 'components', componentsTable()),
+    (current) => {
+      const tables = between(between(current, 'headers', headersTable()), 'components', componentsTable());
+      return between(tables, 'proxy-headers', proxyHeadersList());
+    },
   ],
   [
     'gateway/README.md',

@@ -12,7 +12,13 @@ export {
   isUnixSeconds,
   rolePattern,
 } from './contract/grammar.ts';
-export { contractHeaders, foldHeaderName, isIdentityHeader, isReservedHeader } from './contract/header-names.ts';
+export {
+  contractHeaders,
+  foldHeaderName,
+  isIdentityHeader,
+  isReservedHeader,
+  proxyHeaders,
+} from './contract/header-names.ts';
 export type {
   Actor,
   AnonymousIdentity,

@@ -37,7 +37,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   'verify/exempt.ts': { lines: ["split('?', 1)"] },
   'verify/freshness.ts': { lines: ['2 * rules.toleranceSec'] }, // Matters only between two clocks: see skewed-clocks.int.test.ts.
   'contract/grammar.ts': { lines: ['text: ', 'value.slice(', 'isUnixSeconds = '] }, // An integer of the dictionary is one.
-  'contract/header-names.ts': { functions: ['isReservedHeader'] },
+  'contract/header-names.ts': { functions: ['isReservedHeader'], lines: ['const proxyPrefixes'] },
   'keys/gateway-keys.ts': {
     functions: ['gatewayKeys', 'warn', 'fetchKey', 'fetchAgreementKey', 'unavailable'],
     // agreed-lookup.ts looks for no other key under a keyid of an agreed key. A lookup finds what is held too.

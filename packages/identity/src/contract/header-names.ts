@@ -8,21 +8,44 @@ export const contractHeaders: readonly string[] = reservedRules.map(({ name }) =
 export const identityPrefixes: readonly string[] = [...new Set(reservedRules.flatMap(({ prefix }) => prefix ?? []))];
 
 /**
- * Headers that a proxy or framework behind the gateway may trust for the client's address, the target or the method.
+ * Headers in which a proxy tells a service something that the service then trusts. None of a client may pass. A `*` stands
+ * for any ending.
  */
-const frameworkTrustedPrefixes = ['x-forwarded', 'x-original', 'x-rewrite', 'x-middleware'];
-const frameworkTrustedNames: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-real-ip',
-  'true-client-ip',
-  'x-client-ip',
-  'remote-user',
-  'x-remote-user',
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
-  'proxy',
-]);
+export const proxyHeaders: Readonly<Record<string, readonly string[]>> = {
+  "the client's address and host": [
+    'forwarded',
+    'x-forwarded*',
+    'x-real-ip',
+    'true-client-ip',
+    'x-client-ip',
+    'cf-connecting-ip',
+  ],
+  'the method and target': [
+    'x-original*',
+    'x-rewrite*',
+    'x-middleware*',
+    'x-http-method',
+    'x-http-method-override',
+    'x-method-override',
+  ],
+  "the client's certificate": ['client-cert*', 'x-client-cert*', 'ssl-client-*', 'x-ssl-client-*', 'x-arr-clientcert'],
+  'the user': [
+    'remote-user',
+    'x-remote-user',
+    'x-auth-request-*',
+    'x-ms-client-principal*',
+    'x-amzn-oidc-*',
+    'x-goog-iap-*',
+    'x-goog-authenticated-user-*',
+    'cf-access-*',
+    'impersonate-*',
+  ],
+  // CGI programs take it for their outgoing proxy (CVE-2016-5385).
+  'a proxy to use': ['proxy'],
+};
+
+const proxyNames = new Set(Object.values(proxyHeaders).flat());
+const proxyPrefixes = [...proxyNames].filter((name) => name.endsWith('*')).map((name) => name.slice(0, -1));
 
 const contractNames: ReadonlySet<string> = new Set(contractHeaders);
 
@@ -46,7 +69,7 @@ export function isIdentityHeader(foldedName: string): boolean {
 export function isReservedHeader(foldedName: string): boolean {
   return (
     isIdentityHeader(foldedName) ||
-    frameworkTrustedNames.has(foldedName) ||
-    frameworkTrustedPrefixes.some((prefix) => foldedName.startsWith(prefix))
+    proxyNames.has(foldedName) ||
+    proxyPrefixes.some((prefix) => foldedName.startsWith(prefix))
   );
 }

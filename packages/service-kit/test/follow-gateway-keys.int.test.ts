@@ -14,7 +14,7 @@ test("metrics and log show the age and number of the gateway's keys, and failed 
   const { port } = server.address() as AddressInfo;
   const [log, metrics] = [capturingLogger(), createMetrics()];
   const url = `http://127.0.0.1:${port}/`;
-  const followed = followGatewayKeys(url, { logger: log.logger, metrics });
+  const followed = followGatewayKeys({ url, insecureTransport: false }, { logger: log.logger, metrics });
   const shown = async (name: string) => (await metrics.getSingleMetricAsString(`gateway_keys_${name}`)).split('\n')[2];
   try {
     expect(await shown('held')).toBe('gateway_keys_held 0');

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { eventually, freePorts } from '@countersign/testing';
-import { expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { genuine, publicJwk, secret } from '../../test/forge.ts';
 import { deliver, verifierAt } from '../../test/verifier.ts';
 import { listen } from '../../test/wire.ts';
@@ -113,4 +113,45 @@ test('finds secrets by keyid, and refuses short secrets, an empty list and a rep
       { keyid: 'a', secret: Buffer.alloc(32, 1) },
     ]),
   ).toThrow(RangeError);
+});
+
+describe('plain http to another machine', () => {
+  const environment = process.env.NODE_ENV;
+  afterEach(() => {
+    jest.restoreAllMocks();
+    process.env.NODE_ENV = environment;
+  });
+  const warningsOf = (make: () => unknown) => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    make();
+    return warn.mock.calls;
+  };
+  const others = ['http://gateway:8090/', 'http://10.0.0.5/', 'http://[fd00::1]/', 'http://localhost.example/'];
+  const allowed = [
+    'https://gateway/',
+    'http://127.0.0.1:8090/',
+    'http://127.9.9.9/',
+    'http://[::1]/',
+    'http://localhost:8090/',
+    'http://gateway.localhost/',
+  ];
+
+  test.each(others)('warns, and is refused in production: %s', (url) => {
+    const [[message, options] = []] = warningsOf(() => gatewayKeys({ url }));
+    expect(message).toContain(url);
+    expect(options).toEqual({ code: 'COUNTERSIGN_INSECURE_TRANSPORT' });
+    process.env.NODE_ENV = 'production';
+    expect(() => gatewayKeys({ url })).toThrow(RangeError);
+    expect(() => gatewayKeys({ url })).toThrow(/insecureTransport: true where the network is trusted$/);
+  });
+
+  test.each(others)('is accepted with insecureTransport, without a warning: %s', (url) => {
+    process.env.NODE_ENV = 'production';
+    expect(warningsOf(() => gatewayKeys({ url, insecureTransport: true }))).toEqual([]);
+  });
+
+  test.each(allowed)('is not what this is: %s', (url) => {
+    process.env.NODE_ENV = 'production';
+    expect(warningsOf(() => gatewayKeys({ url }))).toEqual([]);
+  });
 });

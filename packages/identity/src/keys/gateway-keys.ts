@@ -37,6 +37,11 @@ export type GatewayKeysOptions = Readonly<{
    * there.
    */
   url: string;
+  /**
+   * Whether `url` may be plain http to another machine. Whoever controls the network could replace the keys, and then
+   * be any caller. Default: no, which is a Node.js warning, and an error where NODE_ENV is production.
+   */
+  insecureTransport?: boolean;
   /** How long keys stay usable after the last successful fetch, in milliseconds. Default 1 hour. */
   maxStaleMs?: number;
   cacheMaxAgeMs?: number;
@@ -74,14 +79,16 @@ export type RemoteGatewayKeys = GatewayKeys &
 /**
  * Fetches the gateway's public keys from its key set and keeps them fresh. Call `start` once.
  *
- * @throws RangeError when `url` is not an http or https URL, or contains credentials.
+ * @throws RangeError when `url` is not an http or https URL, or contains credentials. Where NODE_ENV is production, also
+ *   when it is plain http to another machine, unless `insecureTransport` is set.
  */
 export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
-  const { url, onEvent, onStateChange = warn } = options;
+  const { url, insecureTransport = false, onEvent, onStateChange = warn } = options;
   const attempted = Promise.withResolvers<void>();
   let isAvailable = true;
   let last: KeysOutage = { url, reason: 'not fetched yet', detail: undefined };
   const set = remoteKeySet({ maxStaleMs: 3_600_000, ...options, ...imports, onEvent: handleEvent });
+  if (!insecureTransport && isPlainHttp(url)) refusePlainHttp(url);
 
   function handleEvent(event: KeySetEvent): void {
     if (event.type === 'fetched' && !isAvailable) {
@@ -120,6 +127,19 @@ export function gatewayKeys(options: GatewayKeysOptions): RemoteGatewayKeys {
       return set.stats;
     },
   };
+}
+
+function isPlainHttp(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'http:' && !/^(?:(?:.+\.)?localhost\.?|127(?:\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+function refusePlainHttp(url: string): void {
+  const problem =
+    `the gateway's keys come by plain http from another machine (${url}), so whoever controls the network can be any ` +
+    'caller: use https, or set insecureTransport: true where the network is trusted';
+  if (process.env.NODE_ENV === 'production') throw new RangeError(problem);
+  process.emitWarning(problem, { code: 'COUNTERSIGN_INSECURE_TRANSPORT' });
 }
 
 function warn(_state: 'available' | 'unavailable', why: KeysOutage | undefined): void {

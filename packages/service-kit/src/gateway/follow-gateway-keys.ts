@@ -7,11 +7,12 @@ import type { Logger } from '../process/logger.ts';
  * an hour while fetches fail, so operators can act before requests are refused.
  */
 export function followGatewayKeys(
-  url: string,
+  { url, insecureTransport }: Readonly<{ url: string; insecureTransport: boolean }>,
   { logger, metrics }: Readonly<{ logger: Logger; metrics: Registry }>,
 ): RemoteGatewayKeys {
   const keys = gatewayKeys({
     url,
+    insecureTransport,
     onEvent(event) {
       const { type: _type, ...facts } = event;
       switch (event.type) {

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { expect, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
+import { z } from 'zod';
+import { commonConfig, readConfig } from '../process/config.ts';
 import { createLogger } from '../process/logger.ts';
 import { createMetrics } from '../process/metrics.ts';
 import { trustGateway } from './trust-gateway.ts';
@@ -17,6 +19,7 @@ test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', 
     audience: 'things',
     config: {
       GATEWAY_KEYS_URL: undefined,
+      GATEWAY_INSECURE_TRANSPORT: false,
       GATEWAY_INTERNAL_PORT: 8090,
       GATEWAY_SECRET: randomBytes(32),
       GATEWAY_SECRET_NEXT: undefined,
@@ -28,4 +31,27 @@ test.each<[name: string, withRedis: boolean, withoutRedis: 'refuse' | 'memory', 
   });
   expect(await checks.replay_memory()).toBe(reason);
   redis?.disconnect();
+});
+
+describe('keys by plain http from another machine', () => {
+  const environment = process.env.NODE_ENV;
+  afterEach(() => {
+    process.env.NODE_ENV = environment;
+  });
+  const trust = (env: Readonly<Record<string, string>>) =>
+    trustGateway({
+      audience: 'things',
+      config: readConfig(z.object(commonConfig), { GATEWAY_KEYS_URL: 'http://gateway:8090/keys', ...env }),
+      redis: undefined,
+      logger: createLogger('things', 'silent', { write() {} }),
+      metrics: createMetrics(),
+    });
+
+  test('keep a service in production from starting, unless it says that the network is trusted', () => {
+    process.env.NODE_ENV = 'production';
+    expect(() => trust({})).toThrow(
+      /^GATEWAY_KEYS_URL: .*\(http:\/\/gateway:8090\/keys\).* set GATEWAY_INSECURE_TRANSPORT=true where the network is trusted$/,
+    );
+    expect(() => trust({ GATEWAY_INSECURE_TRANSPORT: 'true' })).not.toThrow();
+  });
 });

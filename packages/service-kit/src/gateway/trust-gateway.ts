@@ -26,6 +26,7 @@ import { followGatewayKeys } from './follow-gateway-keys.ts';
 type TrustConfig = Pick<
   CommonConfig,
   | 'GATEWAY_KEYS_URL'
+  | 'GATEWAY_INSECURE_TRANSPORT'
   | 'GATEWAY_INTERNAL_PORT'
   | 'GATEWAY_SECRET'
   | 'GATEWAY_SECRET_NEXT'
@@ -69,7 +70,7 @@ const checkAgainMs = 20;
 /**
  * Verifies the gateway's signed identity, the same way in every service.
  *
- * @throws ConfigError when the keys for agreement cannot be used as they are configured.
+ * @throws ConfigError when the keys for agreement, or the URL of the gateway's keys, cannot be used as they are configured.
  */
 export function trustGateway(options: TrustOptions): GatewayTrust {
   const { audience, logger } = options;
@@ -78,7 +79,9 @@ export function trustGateway(options: TrustOptions): GatewayTrust {
   const agreement = agreementOf(options);
   const parts = { audience, keys: source.keys, replay };
   const verifier =
-    agreement === undefined ? createVerifier(parts) : orConfigError(() => createVerifier({ ...parts, agreement }));
+    agreement === undefined
+      ? createVerifier(parts)
+      : orConfigError('AGREEMENT_KEYS', () => createVerifier({ ...parts, agreement }));
   const checks = {
     gateway_keys: () => (source.isReady() ? undefined : "the gateway's keys are not loaded"),
     replay_memory: check,
@@ -123,12 +126,15 @@ function agreementOf({ config, logger }: TrustOptions): AgreementOptions | undef
   };
 }
 
-/** Reports keys in memory with a shared replay store, or an unusable directory, as a ConfigError. */
-function orConfigError<T>(make: () => T): T {
+/** Reports what the library refuses as a ConfigError: for example keys in memory with a shared replay store. */
+function orConfigError<T>(variable: keyof TrustConfig, make: () => T): T {
   try {
     return make();
   } catch (error) {
-    throw new ConfigError([`AGREEMENT_KEYS: ${error instanceof Error ? error.message : error}`]);
+    const message = error instanceof Error ? error.message : String(error);
+    // The library names its own option.
+    const problem = message.replace('insecureTransport: true', 'GATEWAY_INSECURE_TRANSPORT=true');
+    throw new ConfigError([`${variable}: ${problem}`]);
   }
 }
 
@@ -175,6 +181,7 @@ function keySource({ config, logger, metrics }: TrustOptions): GatewayKeySource 
     const keys = secretGatewayKeys(secrets.map((secret) => ({ secret })));
     return { keys, isReady: () => true, async start() {}, stop() {} };
   }
-  const keys = followGatewayKeys(gatewayKeysUrl(config), { logger, metrics });
+  const from = { url: gatewayKeysUrl(config), insecureTransport: config.GATEWAY_INSECURE_TRANSPORT };
+  const keys = orConfigError('GATEWAY_KEYS_URL', () => followGatewayKeys(from, { logger, metrics }));
   return { keys, isReady: () => keys.ready, start: () => keys.start(), stop: () => keys.stop() };
 }

@@ -121,6 +121,11 @@ export const commonConfig = {
   COUNTERSIGN_HOME: z.string().default('.countersign'),
   GATEWAY_INTERNAL_PORT: port(8090),
   GATEWAY_KEYS_URL: z.url().optional(),
+  /** Whether GATEWAY_KEYS_URL may be plain http to another machine. In production it is refused otherwise. */
+  GATEWAY_INSECURE_TRANSPORT: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((value) => value === 'true'),
   /** When the gateway signs for this service with `hmac-sha256`: the current secret, and the next one during rotation. */
   GATEWAY_SECRET: sharedSecret.optional(),
   GATEWAY_SECRET_NEXT: sharedSecret.optional(),

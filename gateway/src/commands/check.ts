@@ -1,6 +1,7 @@
 import { ConfigError, createLogger, StartupError } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { openAdminProblem } from '../config/schema/listeners.ts';
 import { readAgreementKeys } from '../keys/agreement-key-files.ts';
 import { missingAgreementKey } from '../keys/signing-keys.ts';
 import {
@@ -60,6 +61,8 @@ export async function checkGateway(
   ];
   const missing = missingAgreementKey(config, readAgreementKeys(config.identity.keysDir));
   if (missing !== undefined) terminal.err(`warning: ${missing}`);
+  const openAdmin = openAdminProblem(config);
+  if (openAdmin !== undefined) terminal.err(`warning: ${openAdmin}. Where NODE_ENV is production, this is refused`);
   terminal.out(`${terminal.paint('good', 'good')} ${file}: ${counts.join(', ')}`);
   for (const line of presetLines(config.issuers)) terminal.out(terminal.paint('quiet', line));
   return 0;

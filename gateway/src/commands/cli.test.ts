@@ -162,6 +162,25 @@ describe.each([
     expect(err).toContain(`${file}:1:10: version: must be 1\n`);
   });
 
+  test.each(['0.0.0.0', '[::]', '10.0.0.5', 'gateway.internal'])(
+    'warns of an admin listener at %s, refuses it in production, and accepts it where the network is trusted',
+    async (host) => {
+      const open = `${exampleHead}${exampleRoutes}listen: { admin: "${host}:9090" }\n`;
+      writeFileSync(file, open);
+      await run('keys', 'create', '-c', file);
+      const problem =
+        'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true where the network is trusted';
+      expect(await checked()).toMatchObject({
+        code: 0,
+        err: `warning: ${problem}. Where NODE_ENV is production, this is refused`,
+      });
+      env = { NODE_ENV: 'production' };
+      expect(await checked()).toMatchObject({ code: 1, err: `${file}:12:18: listen.admin: ${problem}\n1 problem` });
+      writeFileSync(file, `${open}insecureTransport: true\n`);
+      expect(await checked()).toMatchObject({ code: 0, err: '' });
+    },
+  );
+
   test('sends nothing over the network', async () => {
     let connections = 0;
     const service = createServer(() => {

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
+import { openAdminProblem } from '../config/schema/listeners.ts';
 import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilMayClose } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
 import { type Command, configFile, configOption, readServeSettings, workersOf, workersOption } from './command.ts';
@@ -35,6 +36,9 @@ export const serve: Command = {
         shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
       };
       const adminSocket = adminSocketOfWorker(terminal.env);
+      const openAdmin = openAdminProblem(config);
+      // Only the primary has this listener.
+      if (openAdmin !== undefined && adminSocket === undefined) common.logger.warn(openAdmin);
       // Imported here: the other commands start five times as fast without a server.
       if (count > 1 && adminSocket === undefined) {
         const { servePrimary } = await import('../workers/primary.ts');

@@ -15,7 +15,7 @@ import {
   checkRevocationFeeds,
 } from './schema/issuers/issuer-url-checks.ts';
 import type { IssuerPieces } from './schema/issuers/issuers.ts';
-import { checkListeners, checkStartSettings, type StartSettings } from './schema/listeners.ts';
+import { checkListeners, checkStartSettings, openAdminProblem, type StartSettings } from './schema/listeners.ts';
 import { checkTests } from './schema/policy-tests.ts';
 import { problemsIn } from './schema/problems.ts';
 import { checkRedisForWorkers } from './schema/redis-check.ts';
@@ -59,7 +59,8 @@ type ParseOptions = LoadContext & Readonly<{ file: string; env: Environment }>;
 export function parseConfig(text: string, { file, env, ...context }: ParseOptions): GatewayConfig {
   const absolute = resolve(file);
   const source = readYaml(text, env);
-  const { check, read } = crossChecksFor(source, dirname(absolute), context);
+  const isProduction = env.NODE_ENV === 'production';
+  const { check, read } = crossChecksFor(source, dirname(absolute), { ...context, isProduction });
   const parsed = withCrossChecks(schema, check).safeParse(source.value);
   const problems = problemsIn(file, source, parsed.error);
   const { secrets, certificate } = read;
@@ -89,7 +90,7 @@ type FilesRead = { secrets?: Secrets; certificate?: ListenerCertificate };
 function crossChecksFor(
   source: Source,
   directory: string,
-  { running, workers = 1, isFips = getFips() === 1 }: LoadContext,
+  { running, workers = 1, isFips = getFips() === 1, isProduction }: LoadContext & Readonly<{ isProduction: boolean }>,
 ): Readonly<{ check: CrossChecks<Document>; read: FilesRead }> {
   const read: FilesRead = {};
   const check: CrossChecks<Document> = (document, isMalformed, refuse) => {
@@ -98,6 +99,8 @@ function crossChecksFor(
     // A malformed map could contain every name.
     const services = isMalformed('services') ? { has: () => true } : file.services;
     checkListeners(listen, refuse);
+    const openAdmin = openAdminProblem(file);
+    if (isProduction && openAdmin !== undefined) refuse(['listen', 'admin'], openAdmin);
     read.certificate = readListenerCertificate(listen, directory, refuse);
     checkIssuers(issuers, isMalformed, refuse);
     checkIssuerKeyFiles(issuers, directory, isMalformed, refuse);

@@ -49,6 +49,15 @@ export function checkListeners(listen: ListenPieces, refuse: Refuse): void {
   }
 }
 
+/** @returns Undefined: only this machine reaches the admin listener, or the file says that the network is trusted. */
+export function openAdminProblem({
+  listen: { admin },
+  insecureTransport,
+}: Readonly<{ listen: ListenPieces; insecureTransport?: boolean | undefined }>): string | undefined {
+  if (insecureTransport || admin === undefined || isLoopbackHost(admin.host)) return undefined;
+  return 'other machines reach the admin listener, which has no login: use a loopback address, or set insecureTransport: true where the network is trusted';
+}
+
 /** Refuses a reload that changes a start setting. Half of the new file would be neither the old configuration nor the new one. */
 export function checkStartSettings(
   file: Pieces<Pick<StartSettings, 'admin' | 'redis'>> & Readonly<{ listen: ListenPieces }>,

@@ -63,7 +63,12 @@ export const schema = z
       .prefault([])
       .describe('The public origins of the gateway. If set, another `Host` gets 421.'),
     trustedProxies: z.array(network).prefault([]).describe('The proxies whose `X-Forwarded-For` is trusted.'),
-    insecureTransport: z.boolean().default(false).describe('Whether plain http to other machines is allowed.'),
+    insecureTransport: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the network is trusted: allows plain http to other machines, and an admin listener that they reach.',
+      ),
     redis: redisUrl
       .optional()
       .describe(

@@ -38,8 +38,8 @@ export type GatewayKeysOptions = Readonly<{
    */
   url: string;
   /**
-   * Whether `url` may be plain http to another machine. Whoever controls the network could replace the keys, and then
-   * be any caller. Default: no, which is a Node.js warning, and an error where NODE_ENV is production.
+   * Whether `url` may be plain http to another machine. An attacker on the network could replace the keys and forge
+   * any identity. Default: no. Such a URL is then a Node.js warning, and an error where NODE_ENV is production.
    */
   insecureTransport?: boolean;
   /** How long keys stay usable after the last successful fetch, in milliseconds. Default 1 hour. */
@@ -136,8 +136,8 @@ function isPlainHttp(url: string): boolean {
 
 function refusePlainHttp(url: string): void {
   const problem =
-    `the gateway's keys come by plain http from another machine (${url}), so whoever controls the network can be any ` +
-    'caller: use https, or set insecureTransport: true where the network is trusted';
+    `the gateway's keys come by plain http from another machine (${url}), so an attacker on the network can forge any ` +
+    'identity: use https, or set insecureTransport: true where the network is trusted';
   if (process.env.NODE_ENV === 'production') throw new RangeError(problem);
   process.emitWarning(problem, { code: 'COUNTERSIGN_INSECURE_TRANSPORT' });
 }

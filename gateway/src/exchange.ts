@@ -22,6 +22,8 @@ export class RequestRecord {
   readonly startedAt: number;
   /** The request keeps its configuration in use. */
   isInFlight = false;
+  /** No route matched, so another handler of the application serves the request. */
+  isPassedOn = false;
   /** The request is over. The console shows the record as it was logged, so nothing changes it anymore. */
   isLogged = false;
   address: string | undefined = undefined;

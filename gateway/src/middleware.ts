@@ -1,18 +1,17 @@
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
 import {
-  createHealth,
   createLogger,
   createMetrics,
+  type Environment,
   type Health,
   type Logger,
   type Registry,
 } from '@countersign/service-kit';
 import type { RequestHandler } from 'express';
-import { registerGauges } from './admin/gauges.ts';
-import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { createProcessResources } from './snapshot/process-resources.ts';
-import { readinessChecks } from './snapshot/readiness.ts';
-import { type CurrentSnapshot, createCurrentSnapshot } from './snapshot/snapshot.ts';
+import { type Gateway, openGateway } from './gateway.ts';
+import type { ReloadState } from './snapshot/reload.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
   /** Gets one line for each request. Default: JSON lines on standard output. */
@@ -21,12 +20,18 @@ export type GatewayMiddlewareOptions = Readonly<{
   metrics?: Registry;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
+  /** The variables that a reload substitutes in the file. Default: none. */
+  env?: Environment;
+  /** Whether to apply the file when it changes. Default: only `reload` reads it again. */
+  watch?: boolean;
 }>;
 
 export type GatewayMiddleware = RequestHandler &
   Readonly<{
+    /** Serves a WebSocket. Pass it to the server: `server.on('upgrade', gateway.upgrade)`. */
+    upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
     /** Readiness: the gateway can sign, and knows the keys and revocations of every issuer. */
-    health: Health;
+    health: Pick<Health, 'ready'>;
     metrics: Registry;
     /**
      * The public keys with which services verify identity. Serve them at the URL that the services are given.
@@ -34,66 +39,60 @@ export type GatewayMiddleware = RequestHandler &
      * @throws Error before the gateway has opened its keys.
      */
     publicKeys(): unknown;
+    /** Reads the file again. A bad file changes nothing, and the result has its problems. */
+    reload(): Promise<ReloadState>;
     /** Closes what the gateway opened: connections to services, feeds and stores. Call it when the server no longer accepts requests. */
     close(): Promise<void>;
   }>;
 
-const reviewMs = 1_000;
-
 /**
- * Returns the gateway's public routes as Express middleware, for a server that is not the gateway's own.
+ * Returns the gateway's public routes as Express middleware. `countersign serve` mounts the same handlers.
  *
  * Mount it before body parsers, because it forwards the body as it arrives. It reads `originalUrl`. A request that matches no route of the
  * configuration goes to the next handler. Every other request is answered here, refusals included.
  *
  * The server's own settings apply to parsing. docs/middleware.md lists what only the gateway's own listener checks.
  *
- * @param config From `loadConfig`. Its listeners are not opened, and the file is not watched.
+ * @param config From `loadConfig`. Its listeners are not opened.
  */
 export function countersignGateway(config: GatewayConfig, options: GatewayMiddlewareOptions = {}): GatewayMiddleware {
-  const { logger = createLogger('gateway', 'info'), metrics = createMetrics(), nowMs = Date.now } = options;
-  const nowSec = () => Math.floor(nowMs() / 1000);
-  let isClosed = false;
-  const resources = createProcessResources(config, {
-    metrics,
-    logger,
-    keySets: undefined,
-    isDraining: () => isClosed,
+  const {
+    logger = createLogger('gateway', 'info'),
+    metrics = createMetrics(),
     nowMs,
-  });
-  const { connections, limitStore } = resources;
-  let snapshot: CurrentSnapshot | undefined;
-  const current = () => {
-    if (snapshot === undefined) throw new Error('the gateway has not opened its configuration yet');
-    return snapshot.current();
-  };
-  const opened = createCurrentSnapshot(structuredClone(config), resources).then((created) => {
-    snapshot = created;
-    limitStore?.start();
-    created.current().start();
-    registerGauges({ current, connections, nowMs }, metrics);
-    registerUpstreamMetrics(() => current().upstreams.all(), metrics);
+    env = {},
+    watch = false,
+  } = options;
+  let gateway: Gateway | undefined;
+  const opening = openGateway(config, { logger, metrics, nowMs, env, unmatched: 'next' }).then((opened) => {
+    gateway = opened;
+    opened.start();
+    if (watch) opened.reloader.start();
+    return opened;
   });
   // Each request reports the failure too.
-  opened.catch((error: unknown) => logger.fatal({ err: error }, 'the gateway cannot open its configuration'));
-  const review = setInterval(connections.review, reviewMs).unref();
+  opening.catch((error: unknown) => logger.fatal({ err: error }, 'the gateway cannot open its configuration'));
 
-  const handle: RequestHandler = async (request, response, next) => {
-    if (snapshot === undefined) await opened;
-    return current().handlers.mounted(request, response, next);
+  const handle: RequestHandler = (request, response, next) => {
+    if (gateway !== undefined) return gateway.snapshot.current().handlers.public.request(request, response, next);
+    return opening.then(({ snapshot }) => snapshot.current().handlers.public.request(request, response, next));
   };
   return Object.assign(handle, {
-    health: createHealth(readinessChecks(current, nowSec)),
+    upgrade(request: IncomingMessage, socket: Duplex, head: Buffer) {
+      if (gateway === undefined) socket.destroy();
+      else gateway.snapshot.current().handlers.public.upgrade(request, socket, head);
+    },
+    health: { ready: async () => (await opening).health.ready() },
     metrics,
-    publicKeys: () => current().gatewayKeys.publicJwks(nowSec()),
+    publicKeys() {
+      if (gateway === undefined) throw new Error('the gateway has not opened its configuration yet');
+      return gateway.keySet();
+    },
+    reload: async () => (await opening).reloader.reload(),
     async close() {
-      isClosed = true;
-      clearInterval(review);
-      connections.endAll();
-      await opened.catch(() => {});
-      snapshot?.close();
-      limitStore?.close();
-      await resources.shared.closed();
+      const opened = await opening.catch(() => undefined);
+      await opened?.drain();
+      await opened?.close();
     },
   });
 }

@@ -1,5 +1,4 @@
 import {
-  createHealth,
   createMetrics,
   createServiceServer,
   drainServer,
@@ -11,20 +10,14 @@ import {
 import { createAdminApp } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-host.ts';
 import { createConsole, createObservations } from './admin/console/console.ts';
-import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
-import { registerSignatureMetrics } from './admin/signature-metrics.ts';
-import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
+import type { ConfigLoader } from './config/config-loader.ts';
 import { version } from './config/version.ts';
-import { missingAgreementKey } from './keys/signing-keys.ts';
-import { createListener, type ListenerTimes } from './server/listener.ts';
+import { openGateway } from './gateway.ts';
+import { createListenerApp, keySetRoutes } from './listen/express-app.ts';
+import { createListener, type ListenerTimes } from './listen/listener.ts';
 import type { KeySetTiming } from './snapshot/issuer-resources.ts';
-import { createProcessResources } from './snapshot/process-resources.ts';
-import { readinessChecks } from './snapshot/readiness.ts';
-import { type ConfigReloader, createConfigReloader, type ReloadTiming } from './snapshot/reload.ts';
-import { createCurrentSnapshot } from './snapshot/snapshot.ts';
-import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
+import type { ConfigReloader, ReloadTiming } from './snapshot/reload.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 
 export type GatewayDeps = Readonly<{
@@ -62,8 +55,6 @@ export type RunningGateway = Running &
     reload: ConfigReloader['reload'];
   }>;
 
-const reviewMs = 1_000;
-
 /** A gateway before it starts. It has read its files, but does not listen and has sent nothing over the network. */
 export type BuiltGateway = Readonly<{
   /** @throws StartupError when a port is taken. Everything is closed then. */
@@ -89,60 +80,22 @@ export async function serveGateway(config: GatewayConfig, deps: GatewayDeps): Pr
  * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
  */
 export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Promise<BuiltGateway> {
-  const {
-    logger,
-    drainDelayMs = 500,
-    shutdownGraceMs = 10_000,
-    nowMs = Date.now,
-    env,
-    reloadTiming,
-    keySets,
-    listenerTimes,
-    worker,
-  } = deps;
+  const { logger, drainDelayMs = 500, shutdownGraceMs = 10_000, nowMs = Date.now, env, listenerTimes, worker } = deps;
   const { certificate } = config;
-  const nowSec = () => Math.floor(nowMs() / 1000);
   const metrics = createMetrics();
-  const isDraining = () => health.draining;
   const observations = config.admin.console ? createObservations(nowMs) : undefined;
-  const resources = createProcessResources(config, {
+  const gateway = await openGateway(config, {
+    ...deps,
+    env,
     metrics,
-    logger,
-    keySets,
-    isDraining,
-    nowMs,
+    workers: worker?.count,
     keepsTraffic: observations !== undefined,
     onLag: observations?.onLag,
+    onReload: observations?.onReload,
+    unmatched: 'refuse',
   });
-  const { connections, limitStore } = resources;
-  // A reload loads the file in a thread, which clones the configuration. This clone makes the two comparable.
-  const snapshot = await createCurrentSnapshot(structuredClone(config), resources).catch((error: unknown) => {
-    limitStore?.close();
-    throw error;
-  });
+  const { resources, snapshot, health, reloader, keySet } = gateway;
   const { current } = snapshot;
-  const health = createHealth({
-    ...readinessChecks(current, nowSec),
-    dpop_replay: createReplayCheck(() => current().config, resources.replay, nowMs),
-  });
-  registerGauges({ current, connections, nowMs }, metrics);
-  registerUpstreamMetrics(() => current().upstreams.all(), metrics);
-  registerSignatureMetrics(() => current().upstreams.all(), metrics);
-  const loader = createConfigLoader();
-  const { load = loader.load } = deps;
-  const countReload = registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics);
-  const reloader: ConfigReloader = createConfigReloader({
-    snapshot,
-    load: () => load(config.file, env, { running: config, workers: worker?.count ?? 1 }),
-    onReload(reload) {
-      countReload(reload.result);
-      observations?.onReload(reload);
-    },
-    logger,
-    nowMs,
-    timing: reloadTiming,
-  });
-  const keySet = () => current().gatewayKeys.publicJwks(nowSec());
   const operatorConsole =
     observations &&
     resources.traffic &&
@@ -154,8 +107,8 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         reloadState: reloader.state,
         traffic: resources.traffic,
         tokenOutcomes: resources.tokenOutcomes,
-        openConnections: () => connections.size,
-        redisStatus: () => limitStore?.redis.status,
+        openConnections: () => resources.connections.size,
+        redisStatus: () => resources.limitStore?.redis.status,
         nowMs,
         version: version(),
       },
@@ -166,7 +119,12 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     ...(operatorConsole === undefined ? [] : [operatorConsole.routes(worker === undefined ? 'pages' : 'json')]),
   ];
   const servers = {
-    internal: createListener(snapshot.serving.internal, { times: listenerTimes }),
+    internal: createListener(
+      createListenerApp(() => current().handlers.internal, keySetRoutes(keySet)),
+      {
+        times: listenerTimes,
+      },
+    ),
     admin: createServiceServer(
       createAdminApp({
         health,
@@ -180,45 +138,37 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         moreRoutes,
       }),
     ),
-    public: createListener(snapshot.serving.public, {
-      // A reload can replace the certificate, but cannot switch TLS on or off.
-      certificateNow: certificate && (() => current().config.certificate ?? certificate),
-      times: listenerTimes,
-    }),
+    public: createListener(
+      createListenerApp(() => current().handlers.public),
+      {
+        // A reload can replace the certificate, but cannot switch TLS on or off.
+        certificateNow: certificate && (() => current().config.certificate ?? certificate),
+        times: listenerTimes,
+      },
+    ),
   };
-  let review: NodeJS.Timeout | undefined;
 
   async function stop(): Promise<void> {
-    reloader.stop();
-    await loader.stop();
-    health.drain();
-    connections.endAll();
+    await gateway.drain();
     await worker?.waitUntilMayClose();
     await drainServer(servers.public, shutdownGraceMs);
     // Later, because public requests in flight may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);
-    clearInterval(review);
     operatorConsole?.stop();
-    snapshot.close();
-    limitStore?.close();
-    await resources.shared.closed();
+    await gateway.close();
     // Last, so that an orchestrator sees "not ready" until the end, and not a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }
 
   /** Opens the internal listener first: services need its key set to become ready, and may start at the same time. */
   async function start(): Promise<RunningGateway> {
-    review = setInterval(connections.review, reviewMs).unref();
-    limitStore?.start();
     try {
       const internal = await listen(servers.internal, config.listen.internal, 'internal listener');
       const admin =
         worker === undefined
           ? await listen(servers.admin, config.listen.admin, 'admin listener')
           : await listenOnSocket(servers.admin, worker.adminSocket);
-      current().start();
-      const missing = missingAgreementKey(config, current().gatewayKeys.agreementKeys);
-      if (missing !== undefined) logger.warn(missing);
+      gateway.start();
       reloader.start();
       operatorConsole?.start();
       const ports = { public: await listen(servers.public, config.listen.public, 'public listener'), admin, internal };

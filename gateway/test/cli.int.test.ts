@@ -66,6 +66,19 @@ describe('the countersign command', () => {
     );
   });
 
+  test("refuses to start with Node's lenient parser", async () => {
+    write(exampleHead + exampleRoutes);
+    const running = startProcess({
+      args: [bin, 'serve'],
+      cwd: directory,
+      env: { NODE_OPTIONS: '--insecure-http-parser' },
+    });
+    expect(await running.exited).toBe(1);
+    expect(running.output()).toContain(
+      'gateway: Remove --insecure-http-parser from NODE_OPTIONS: it accepts ambiguous requests.\n',
+    );
+  });
+
   test('reports a port in use in one message, with exit code 1', async () => {
     const ports = await freePorts(3);
     const taken = createServer();

@@ -1,7 +1,7 @@
 import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../src/config/load.ts';
+import type { ListenerTimes } from '../src/listen/listener.ts';
 import { serveGateway } from '../src/serve.ts';
-import type { ListenerTimes } from '../src/server/listener.ts';
 
 // `countersign serve --config FILE` with short listener timeouts, for tests.
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -32,17 +32,22 @@ describe('countersignGateway in another Express app', () => {
   let server: Server;
   let port = 0;
   let token = '';
+  let file = '';
 
   beforeAll(async () => {
     createGatewayKey(join(home, 'keys'), Math.floor(Date.now() / 1000) - 60);
     issuer = await mintIssuer();
     auth = await issuerServer(issuer);
     upstream = await recordingUpstream({
+      upgrade: (_request, socket) =>
+        void socket.end(
+          'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\nhello',
+        ),
       answer: ({ target }, res) =>
         void (target === '/v1/things/unanswered' ? undefined : res.end(`answer to ${target}`)),
     });
     token = await issuer.accessToken();
-    const file = join(home, 'gateway.yaml');
+    file = join(home, 'gateway.yaml');
     writeFileSync(
       file,
       `version: 1
@@ -59,6 +64,7 @@ routes:
   - { name: things, path: "/v1/things/**", methods: [GET, POST], upstream: things, auth: required, body: { mode: digest, maxBytes: 1KiB } }
   - { name: stream, path: /v1/stream, methods: [POST], upstream: things, auth: public, body: { mode: stream } }
   - { name: mounted, path: "/mounted/**", methods: [GET], upstream: things, auth: public }
+  - { name: socket, path: /v1/socket, methods: [GET], upstream: things, auth: required, websocket: true }
 `,
     );
     log = capturingLogger();
@@ -74,7 +80,7 @@ routes:
     app.use(
       (error: Error, _req: Request, res: Response, _next: NextFunction) => void res.status(500).send(error.message),
     );
-    server = createServer(app);
+    server = createServer(app).on('upgrade', gateway.upgrade);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     ({ port } = server.address() as AddressInfo);
@@ -177,6 +183,28 @@ routes:
     const answer = await rawRequest(port, `${head}body`);
     expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 100', 'HTTP/1.1 200']);
     expect(upstream.last().body.toString()).toBe('body');
+  });
+
+  const socketHead = (more: string) =>
+    `GET /v1/socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${more}\r\n`;
+
+  test('carries a WebSocket, and refuses one without a token', async () => {
+    const before = upstream.requests.length;
+    expect(await rawRequest(port, socketHead(''))).toMatch(/^HTTP\/1\.1 401 (?:.|\s)*"code":"token_missing"/);
+    expect(arrivedSince(before)).toEqual([]);
+    expect(await rawRequest(port, socketHead(`Authorization: ${bearer()}\r\n`))).toMatch(/^HTTP\/1\.1 101 /);
+    expect(upstream.last().headers).toMatchObject({ 'x-identity': 'user', upgrade: 'websocket' });
+  });
+
+  test('applies a changed file, and keeps the last good one', async () => {
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, `${text}  - { name: new, path: /v1/new, methods: [GET], upstream: things, auth: public }\n`);
+    expect((await request(server).get('/v1/new')).status).toBe(404);
+    expect((await gateway.reload()).refused).toBeUndefined();
+    expect((await request(server).get('/v1/new')).text).toBe('answer to /v1/new');
+    writeFileSync(file, 'version: 2\n');
+    expect((await gateway.reload()).refused?.problems).not.toEqual([]);
+    expect((await request(server).get('/v1/new')).text).toBe('answer to /v1/new');
   });
 
   test('cancels the request to the service when the client leaves', async () => {

@@ -11,7 +11,7 @@ import {
 import type { RequestHandler, Router } from 'express';
 import { errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
-import { bareApp, keySetRoutes } from '../server/express-app.ts';
+import { bareApp, keySetRouter } from '../listen/express-app.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { adminListener, requirePath } from './admin-target.ts';
@@ -40,7 +40,7 @@ export function createAdminApp(options: AdminOptions): RequestListener {
   if (requireHost !== undefined) app.use(requireHost);
   app.use(requirePath, refuseCrossSite);
   app.use(healthRoutes(health, metrics));
-  app.use(keySetRoutes(keySet).router);
+  app.use(keySetRouter(keySet));
   app.get('/config', (_req, res) => void res.json(describeConfig(current().config, reloadState())));
   app.get('/routes', (_req, res) => void res.json({ routes: current().config.routes.map(describeRoute) }));
   app.get('/upstreams', (_req, res) => {

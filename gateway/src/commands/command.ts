@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
-import { commonConfig, type Environment, readConfig } from '@countersign/service-kit';
+import { commonConfig, type Environment, readConfig, StartupError } from '@countersign/service-kit';
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
@@ -81,6 +81,18 @@ const settings = z.object({
  * @throws ConfigError naming every variable that is wrong.
  */
 export const readServeSettings = (env: Environment) => readConfig(settings, env);
+
+const lenientParser = '--insecure-http-parser';
+
+/**
+ * Refuses Node's lenient HTTP parser, which accepts requests that two parsers can read differently.
+ *
+ * @throws StartupError
+ */
+export function refuseLenientParser({ NODE_OPTIONS = '' }: Environment, execArgv: readonly string[]): void {
+  if (!NODE_OPTIONS.split(/\s+/).includes(lenientParser) && !execArgv.includes(lenientParser)) return;
+  throw new StartupError(`Remove ${lenientParser} from NODE_OPTIONS: it accepts ambiguous requests.`);
+}
 
 export function text(value: Values[string]): string | undefined {
   return typeof value === 'string' ? value : undefined;

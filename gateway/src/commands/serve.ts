@@ -4,7 +4,15 @@ import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listeners.ts';
 import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilMayClose } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
-import { type Command, configFile, configOption, readServeSettings, workersOf, workersOption } from './command.ts';
+import {
+  type Command,
+  configFile,
+  configOption,
+  readServeSettings,
+  refuseLenientParser,
+  workersOf,
+  workersOption,
+} from './command.ts';
 
 /**
  * A request passes many small functions. By default V8 stops inlining long before the end of a stage. Set before any of
@@ -28,6 +36,7 @@ export const serve: Command = {
     for (const flag of compilerFlags) setFlagsFromString(flag);
     const hangUp = catchHangUp();
     await runProcess('gateway', async () => {
+      refuseLenientParser(terminal.env, process.execArgv);
       const settings = readServeSettings(terminal.env);
       const config = loadConfig(configFile(values, positionals), terminal.env, { workers: count });
       const common = {

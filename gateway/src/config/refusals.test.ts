@@ -201,6 +201,11 @@ describe('a configuration', () => {
       'gateway.yaml:12:22: routes[1].path: route "a" serves HEAD at the same place (gateway.yaml:11:22)',
     ],
     [
+      'a route on a path of the gateway',
+      route(', auth: public').replace('/a/:id', '/.well-known/countersign/events/:name'),
+      'routes[0].path: is a path that the gateway answers itself',
+    ],
+    [
       'two routes of one name',
       `${route(', auth: public')}  - { name: a, path: /b, methods: [GET], upstream: users-service, auth: public }\n`,
       'gateway.yaml:12:13: routes[1].name: routes[0] is called "a" too: names are unique (gateway.yaml:11:13)',

@@ -2,7 +2,7 @@ import type { GatewayConfig, Route } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
 import { evaluatePolicy, type PolicyCaller, refusalOf, type Verdict } from '../routing/policy.ts';
 import { parseTarget, rewritePath } from '../routing/request-target.ts';
-import { compileRoutes, type RouteTable, routesOn } from '../routing/route-table.ts';
+import { compileRoutes, type RouteTable } from '../routing/route-table.ts';
 import { refusedEarlier, whyMachineRefused } from './assumed-caller.ts';
 
 /** The outcome of a request, without limits, bodies and services. */
@@ -27,8 +27,8 @@ export type Question = Readonly<{ method: string; target: string; caller: Policy
  */
 export function createDryRun(config: GatewayConfig): (question: Question) => Decision {
   const tables = {
-    public: compileRoutes(routesOn('public', config)),
-    internal: compileRoutes(routesOn('internal', config)),
+    public: compileRoutes('public', config),
+    internal: compileRoutes('internal', config),
   };
   return (question) => {
     const decision = decide(question.caller.kind === 'service' ? tables.internal : tables.public, question);

@@ -6,7 +6,7 @@ import { AppError, type Code } from '../errors.ts';
 import type { Matched, Signed } from '../exchange.ts';
 import type { Repeat } from '../keys/signing-keys.ts';
 import { createPipeline } from '../pipeline.ts';
-import { compileRoutes, routesOn } from '../routing/route-table.ts';
+import { compileRoutes } from '../routing/route-table.ts';
 import { toAuthenticated } from '../stages/authenticate.ts';
 import { authorize } from '../stages/authorize.ts';
 import { createCors, createUpgradeOrigin } from '../stages/cors.ts';
@@ -104,8 +104,7 @@ function noting<All extends Readonly<Record<string, unknown>>>(stages: All, note
 
 function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number, accepted: AcceptedToken | undefined) {
   const isNested = caller.kind === 'service';
-  const routes = routesOn(isNested ? 'internal' : 'public', config);
-  const table = compileRoutes(routes);
+  const table = compileRoutes(isNested ? 'internal' : 'public', config);
   const metadata = isNested ? undefined : createResourceMetadata(config, table);
   const methodsAt = (path: string) => metadata?.methodsAt(path) ?? table.methodsAt(path);
   return {

@@ -4,10 +4,12 @@ import { exampleRoute } from '../../test/kit/example-route.ts';
 import { fastestMs } from '../../test/kit/fastest.ts';
 import type { Route } from '../config/config.ts';
 import { parsePattern, servedMethods } from '../config/path-pattern.ts';
-import { compileRoutes, routesOn } from './route-table.ts';
+import { compileRoutes } from './route-table.ts';
 
 const table = (...routes: readonly (readonly [path: string, methods?: readonly string[]])[]) =>
-  compileRoutes(routes.map(([path, methods = ['GET']], index) => exampleRoute({ name: `r${index}`, path, methods })));
+  compileRoutes('public', {
+    routes: routes.map(([path, methods = ['GET']], index) => exampleRoute({ name: `r${index}`, path, methods })),
+  });
 
 const chosen = (of: ReturnType<typeof table>, path: string, method = 'GET') => {
   const match = of.match(method, path);
@@ -92,11 +94,20 @@ describe('the route table', () => {
       exampleRoute({ name: 'inner', path: '/internal/:id', auth: 'service' }),
     ];
     const [publicTable, internalTable] = (['public', 'internal'] as const).map((listener) =>
-      compileRoutes(routesOn(listener, { routes })),
+      compileRoutes(listener, { routes }),
     );
     expect(publicTable?.match('GET', '/internal/1').kind).toBe('no_route');
     expect(internalTable?.match('GET', '/internal/1').kind).toBe('route');
     expect(internalTable?.match('GET', '/a').kind).toBe('no_route');
+  });
+
+  test('covers no path of the gateway itself', () => {
+    const of = table(['/**'], ['/.well-known/:x/:y']);
+    expect(chosen(of, '/.well-known/countersign/events/sso')).toBe('no_route');
+    expect(chosen(of, '/.well-known/countersign')).toBe('no_route');
+    expect(of.methodsAt('/.well-known/countersign/a')).toBeUndefined();
+    expect(chosen(of, '/.well-known/countersigned')).toBe('/**');
+    expect(chosen(of, '/.well-known/other/a')).toBe('/.well-known/:x/:y');
   });
 
   test('refuses two routes with the same path and method', () => {
@@ -121,7 +132,7 @@ describe('the route table', () => {
           const routes = patterns.map((text, index) =>
             exampleRoute({ name: `r${index}`, path: text, methods: ['GET'] }),
           );
-          const match = compileRoutes(routes).match('GET', asked);
+          const match = compileRoutes('public', { routes }).match('GET', asked);
           expect(match.kind === 'route' ? match.route.name : undefined).toBe(model(routes, asked)?.name);
         },
       ),

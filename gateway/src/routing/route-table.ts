@@ -1,4 +1,5 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
+import { ownPatterns } from '../config/own-paths.ts';
 import { textOf } from '../config/part-sharing.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
 import { compilePolicy, type Params, type Policy, type PolicyRules } from './policy.ts';
@@ -34,7 +35,7 @@ type CompiledRoute = Readonly<{
   params: readonly (readonly [index: number, name: string])[];
 }>;
 
-/** The routes of one path, by method. */
+/** The routes of one path, by method. Without routes: a path of the gateway itself. */
 type RoutePlace = {
   readonly routes: Map<string, CompiledRoute>;
   allow: readonly string[];
@@ -53,15 +54,17 @@ type RouteNode = {
 const noRoute: Match = { kind: 'no_route' };
 const noParams: Params = Object.create(null);
 
+type ListenerName = keyof typeof ownPatterns;
+
 /** The routes of one listener: those with `auth: service` are internal, all others public. */
-export function routesOn(listener: 'public' | 'internal', config: Pick<GatewayConfig, 'routes'>): readonly Route[] {
+export function routesOn(listener: ListenerName, config: Pick<GatewayConfig, 'routes'>): readonly Route[] {
   return config.routes.filter((route) => (route.auth === 'service') === (listener === 'internal'));
 }
 
-/** Builds a table from a list of routes. */
-export function compileRoutes(routes: readonly Route[]): RouteTable {
-  const table = createRouteTable();
-  for (const route of routes) table.add(route);
+/** Builds the table of one listener. */
+export function compileRoutes(listener: ListenerName, config: Pick<GatewayConfig, 'routes'>): RouteTable {
+  const table = createRouteTable(listener);
+  for (const route of routesOn(listener, config)) table.add(route);
   return table;
 }
 
@@ -75,8 +78,13 @@ export type RouteTableBuilder = RouteTable &
     add(route: Route): void;
   }>;
 
-export function createRouteTable(): RouteTableBuilder {
+export function createRouteTable(listener: ListenerName): RouteTableBuilder {
   const root = newNode();
+  for (const pattern of ownPatterns[listener]) placeFor(root, parsePattern(pattern) as readonly Segment[]);
+  const placeOf = (path: string, segments = path.slice(1).split('/')): RoutePlace | undefined => {
+    const place = find(root, segments, 0);
+    return place?.routes.size === 0 ? undefined : place;
+  };
   // Routes with the same rules share one policy: ten thousand of them would not fit into the caches of a processor. So
   // do routes with the same parameters.
   const policies = new Map<string, Policy>();
@@ -106,17 +114,16 @@ export function createRouteTable(): RouteTableBuilder {
     },
     match(method, path) {
       const segments = path.slice(1).split('/');
-      const place = find(root, segments, 0);
+      const place = placeOf(path, segments);
       if (place === undefined) return noRoute;
       const found = place.routes.get(method);
       if (found === undefined) return { kind: 'method_not_allowed', allow: place.allow };
       const { route, policy, params } = found;
       return { kind: 'route', route, policy, params: params.length === 0 ? noParams : readParams(params, segments) };
     },
-    methodsAt: (path) => find(root, path.slice(1).split('/'), 0)?.allow,
+    methodsAt: (path) => placeOf(path)?.allow,
     routesAt(path) {
-      const place = find(root, path.slice(1).split('/'), 0);
-      return [...(place?.routes.values() ?? [])].map(({ route }) => route);
+      return [...(placeOf(path)?.routes.values() ?? [])].map(({ route }) => route);
     },
   };
 }

@@ -56,8 +56,8 @@ export async function createPipelines(
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
   const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
   const built = {
-    public: await buildRoutes(routesOn('public', config), limiterFor),
-    internal: await buildRoutes(routesOn('internal', config), limiterFor),
+    public: await buildRoutes('public', config, limiterFor),
+    internal: await buildRoutes('internal', config, limiterFor),
   };
   const { table: publicTable } = built.public;
   const metadata = createResourceMetadata(config, publicTable);
@@ -110,10 +110,14 @@ export async function createPipelines(
 
 type BuiltRoutes = Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>;
 
-async function buildRoutes(routes: readonly Route[], limiterFor: PipelinesOptions['limiterFor']): Promise<BuiltRoutes> {
-  const table = createRouteTable();
+async function buildRoutes(
+  listener: 'public' | 'internal',
+  config: GatewayConfig,
+  limiterFor: PipelinesOptions['limiterFor'],
+): Promise<BuiltRoutes> {
+  const table = createRouteTable(listener);
   const limitsOf = new Map<Route, RouteLimits>();
-  await inSlices(routes, (route) => {
+  await inSlices(routesOn(listener, config), (route) => {
     table.add(route);
     if (route.limits.length > 0) limitsOf.set(route, compileLimits(route, limiterFor));
   });

@@ -3,6 +3,7 @@ import type { Logger, Registry } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { type ConcurrencyCounter, createConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
+import type { HandlerOptions } from '../listen/request-handler.ts';
 import { createRespond, type Respond } from '../respond.ts';
 import { createAccessLog, type LogRequest } from '../telemetry/access-log.ts';
 import { createRequestMetrics, createRevocationLagMetric } from '../telemetry/metrics.ts';
@@ -32,6 +33,8 @@ export type ProcessResources = Readonly<{
   traffic: Traffic | undefined;
   isDraining(): boolean;
   nowMs(): number;
+  /** What happens to a public request that matches no route. */
+  unmatched: HandlerOptions['unmatched'];
 }>;
 
 export type ProcessResourcesOptions = Readonly<{
@@ -44,6 +47,7 @@ export type ProcessResourcesOptions = Readonly<{
   onLag?: ((issuer: string, lagMs: number) => void) | undefined;
   isDraining(): boolean;
   nowMs(): number;
+  unmatched: HandlerOptions['unmatched'];
 }>;
 
 const refusedTokensPerMinute = 600;
@@ -53,7 +57,7 @@ export function createProcessResources(
   { redis }: Pick<GatewayConfig, 'redis'>,
   options: ProcessResourcesOptions,
 ): ProcessResources {
-  const { metrics, logger, keySets, isDraining, nowMs, keepsTraffic, onLag } = options;
+  const { metrics, logger, keySets, isDraining, nowMs, unmatched, keepsTraffic, onLag } = options;
   const connections = createOpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
@@ -79,5 +83,6 @@ export function createProcessResources(
     traffic,
     isDraining,
     nowMs,
+    unmatched,
   };
 }

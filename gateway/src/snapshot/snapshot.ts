@@ -1,14 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { StartupError } from '@countersign/service-kit';
-import type { RequestHandler } from 'express';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
-import { keySetRoutes } from '../server/express-app.ts';
-import { createHandlers, createInFlight, type Handlers, type Serving } from '../server/handlers.ts';
-import { createMountedHandler } from '../server/mounted-handler.ts';
+import { createInFlight, createRequestHandler, type Handlers } from '../listen/request-handler.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../tokens/verify-access-token.ts';
 import { createForwardHttp } from '../upstreams/forward/forward-http.ts';
@@ -23,8 +20,7 @@ import { createTrust, type Trust } from './trust.ts';
 /** One configuration with its open resources. A reload builds another snapshot, and new requests go to that one. */
 export type Snapshot = Readonly<{
   config: GatewayConfig;
-  /** `mounted` serves the public routes inside another application. */
-  handlers: Readonly<{ public: Handlers; internal: Handlers; mounted: RequestHandler }>;
+  handlers: Readonly<{ public: Handlers; internal: Handlers }>;
   gatewayKeys: CurrentGatewayKeys;
   trust: Trust;
   upstreams: OpenUpstreams;
@@ -81,7 +77,7 @@ async function build(
   refs: Refs,
   previous?: Snapshot,
 ): Promise<Snapshot> {
-  const { shared, connections, respond, logRequest, isDraining, nowMs } = resources;
+  const { shared, connections, respond, logRequest, isDraining, nowMs, unmatched } = resources;
   const { keep, releaseAll } = refs;
   const gatewayKeys = keep(shared.gatewayKeys.acquire(config.identity.keysDir));
   const serviceKeys = keep(shared.serviceKeys.acquire(config.services));
@@ -116,13 +112,11 @@ async function build(
   });
   const inFlight = createInFlight();
   const common = { respond, logRequest, isDraining, inFlight };
-  const ownRoutes = keySetRoutes(() => gatewayKeys.publicJwks(Math.floor(nowMs() / 1000)));
   return {
     config,
     handlers: {
-      public: createHandlers({ ...common, pipeline: pipelines.public }),
-      internal: createHandlers({ ...common, pipeline: pipelines.internal, ownRoutes }),
-      mounted: createMountedHandler({ ...common, pipeline: pipelines.public }),
+      public: createRequestHandler({ ...common, pipeline: pipelines.public, unmatched }),
+      internal: createRequestHandler({ ...common, pipeline: pipelines.internal, unmatched: 'refuse' }),
     },
     gatewayKeys,
     trust,
@@ -151,8 +145,6 @@ async function build(
 /** The current snapshot. A reload replaces it. */
 export type CurrentSnapshot = Readonly<{
   current(): Snapshot;
-  /** What the listeners serve with. */
-  serving: Readonly<{ public: Serving; internal: Serving }>;
   /**
    * Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests.
    *
@@ -171,23 +163,16 @@ export async function createCurrentSnapshot(
   resources: ProcessResources,
 ): Promise<CurrentSnapshot> {
   let current = await createSnapshot(first, resources);
-  const serving = {
-    public: { handlers: current.handlers.public },
-    internal: { handlers: current.handlers.internal },
-  };
 
   function swapIn(fresh: Snapshot): void {
     const old = current;
     current = fresh;
-    serving.public.handlers = fresh.handlers.public;
-    serving.internal.handlers = fresh.handlers.internal;
     resources.connections.keepOnly(stillAllowedBy(fresh));
     old.retire();
   }
 
   return {
     current: () => current,
-    serving,
     async replace(config, withinMs) {
       const fresh = await createSnapshot(config, resources, current);
       try {

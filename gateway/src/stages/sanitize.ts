@@ -35,7 +35,10 @@ export function createSanitize(
     const { rawHeaders, socket, httpVersion } = request;
     // Node's parser also accepts a line without a version (as 0.9), and the name of HTTP/2. WebSockets need 1.1.
     if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
-      throw new AppError('invalid_request', { detail: { reason: 'version', version: httpVersion } });
+      throw new AppError('invalid_request', {
+        detail: { reason: 'version', version: httpVersion },
+        headers: { connection: 'close' },
+      });
     }
     const { passing, read } = sortHeaders(rawHeaders, dispositionOf);
     const forwardedFor = read['x-forwarded-for'];

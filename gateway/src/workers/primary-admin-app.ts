@@ -14,7 +14,7 @@ import { adminListener, requirePath } from '../admin/admin-target.ts';
 import { adminHeaders, refuseCrossSite } from '../admin/console/console-security.ts';
 import { AppError, errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
-import { bareApp } from '../server/express-app.ts';
+import { bareApp } from '../listen/express-app.ts';
 import type { WorkerAdminClient, WorkerAnswer } from './worker-admin.ts';
 
 export type PrimaryAdminOptions = Readonly<{

@@ -6,9 +6,9 @@ import { loadConfig } from '../../../gateway/src/config/load.ts';
 import type { Arrival, Signed } from '../../../gateway/src/exchange.ts';
 import { createSigningKeys } from '../../../gateway/src/keys/signing-keys.ts';
 import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
+import { createInFlight, createRequestHandler, type Handlers } from '../../../gateway/src/listen/request-handler.ts';
 import type { Stages } from '../../../gateway/src/pipeline.ts';
 import { createRouteTable, routesOn } from '../../../gateway/src/routing/route-table.ts';
-import { createHandlers, createInFlight, type Handlers } from '../../../gateway/src/server/handlers.ts';
 import { createProcessResources } from '../../../gateway/src/snapshot/process-resources.ts';
 import { createSnapshot } from '../../../gateway/src/snapshot/snapshot.ts';
 import { createAuthenticate } from '../../../gateway/src/stages/authenticate.ts';
@@ -57,7 +57,14 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   const isDraining = () => false;
   const metrics = createMetrics();
   const logger = createLogger('gateway', 'info');
-  const resources = createProcessResources(config, { metrics, logger, keySets: undefined, isDraining, nowMs });
+  const resources = createProcessResources(config, {
+    metrics,
+    logger,
+    keySets: undefined,
+    isDraining,
+    nowMs,
+    unmatched: 'refuse',
+  });
   const snapshot = await createSnapshot(config, resources);
   snapshot.start();
   await eventually(() => {
@@ -68,7 +75,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     }
   });
 
-  const table = createRouteTable();
+  const table = createRouteTable('public');
   const routes = routesOn('public', config);
   for (const route of routes) table.add(route);
   const { limiterFor } = createLimiters(undefined, undefined);
@@ -113,7 +120,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     log: createAccessLog(logger, () => {}),
     count: createRequestMetrics(createMetrics()).count,
     holdingHandlers: (hold) =>
-      createHandlers({
+      createRequestHandler({
         pipeline: {
           async http(arrival, response) {
             hold({ arrival, response });
@@ -126,6 +133,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
         logRequest: () => {},
         isDraining,
         inFlight: createInFlight(),
+        unmatched: 'refuse',
       }),
     handlers: snapshot.handlers.public,
   };

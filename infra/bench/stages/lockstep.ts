@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { Handlers } from '../../../gateway/src/server/handlers.ts';
-import { createListener } from '../../../gateway/src/server/listener.ts';
+import { createListenerApp } from '../../../gateway/src/listen/express-app.ts';
+import { createListener } from '../../../gateway/src/listen/listener.ts';
+import type { Handlers } from '../../../gateway/src/listen/request-handler.ts';
 import { forkPinned } from '../machine/fork-pinned.ts';
 
 /** How many requests arrive at once, each on its own connection. */
@@ -19,7 +20,8 @@ export function startClient(requestsFile: string, cores: string | undefined): Ch
   return forkPinned(program, { args: [requestsFile, String(batchSize)], cores }).process;
 }
 
-export const openListener = (handlers: Handlers): Promise<BatchServer> => openBatchServer(createListener({ handlers }));
+export const openListener = (handlers: Handlers): Promise<BatchServer> =>
+  openBatchServer(createListener(createListenerApp(() => handlers)));
 
 /** Node's server alone, as the base of comparison. */
 export const openBareServer = (hold: (response: ServerResponse) => void): Promise<BatchServer> =>

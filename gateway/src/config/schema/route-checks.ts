@@ -1,3 +1,4 @@
+import { isOwnPath } from '../own-paths.ts';
 import { parsePattern, type Segment, servedMethods, shapeOf } from '../path-pattern.ts';
 import type { Path } from '../yaml/source.ts';
 import { closest } from './closest.ts';
@@ -130,6 +131,9 @@ function checkShape(route: RoutePieces, refuse: Refuse): void {
   if (route.websocket && route.methods?.includes('GET') === false) refuse(['websocket'], 'needs GET among the methods');
   if (route.body?.mode === 'digest' && route.body.maxBytes > 64 * 1024 ** 2) {
     refuse(['body', 'maxBytes'], 'must be at most 64MiB in mode digest, which holds the body in memory');
+  }
+  if (route.path !== undefined && isOwnPath(route.auth === 'service' ? 'internal' : 'public', route.path)) {
+    refuse(['path'], 'is a path that the gateway answers itself');
   }
   const from = route.rewrite?.prefix.from;
   const segments = segmentsOf(route);

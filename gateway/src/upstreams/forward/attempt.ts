@@ -3,7 +3,7 @@ import type { Transform } from 'node:stream';
 import type { ExchangeProgress, ResponseHandler, UpstreamExchange } from '@countersign/http1-client';
 import { AppError } from '../../errors.ts';
 import { recordFailure, type Signed, type SignedOutbound, tokenStatusOf } from '../../exchange.ts';
-import { breakOff, endAndClose, endWith, FlatHeadResponse } from '../../http/client-response.ts';
+import { breakOff, endAndClose, endWith } from '../../http/client-response.ts';
 import { discardBody } from '../../http/lingering-close.ts';
 import { uploadRate } from '../../limits/min-rate.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
@@ -118,9 +118,7 @@ export class Attempt implements ResponseHandler {
   }
 
   #watchClient(): void {
-    const response = this.#response;
-    if (response instanceof FlatHeadResponse) response.watcher = this;
-    else response.on('close', () => this.responseClosed());
+    this.#response.on('close', () => this.responseClosed());
   }
 
   /** If the client disconnects, cancels the request to the service. */

@@ -1,13 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificate } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import { GatewayResponse, type Serving } from './handlers.ts';
-import { codeForParseError, type RequestLines, refusalForLine, trackRequestLines } from './request-lines.ts';
+import type { ListenerApp } from './express-app.ts';
+import { codeForParseError, type ParseError } from './parse-error.ts';
+import type { GatewayResponse } from './request-handler.ts';
 import { createTlsServer } from './tls-server.ts';
 
 // In bytes. Leaves room for an 8 KiB target and 12 KiB of headers. Each has its own limit, which gives a better error code.
 const maxHeaderSize = 20 * 1024;
+
+// The parser does not count spaces around values. Node reads up to 64 KiB at once, so the bytes that arrived until the parser reports a
+// request are the head and at most 64 KiB more.
+const maxHeadBytes = 128 * 1024;
 
 // Maximum unanswered requests per connection. Node keeps reading while they wait, and each costs about 2 KB. One 64 KiB read holds fewer
 // than this, so only a client that keeps sending without reading responses hits the limit.
@@ -30,7 +36,7 @@ export type ListenerOptions = Readonly<{
 }>;
 
 /** A request that may have to wait for others. */
-type Turn = Readonly<{ req: IncomingMessage }>;
+type Turn = Readonly<{ req: IncomingMessage; refusal?: AppError | undefined }>;
 
 /** An upgrade that waits for the responses before it. */
 type UpgradeTurn = Turn & Readonly<{ upgrade: () => void }>;
@@ -38,15 +44,18 @@ type UpgradeTurn = Turn & Readonly<{ upgrade: () => void }>;
 type InboundConnection = {
   /** In the order in which they arrived. */
   readonly unanswered: GatewayResponse[];
-  readonly lines: RequestLines;
   readonly queue: RequestQueue<GatewayResponse | UpgradeTurn>;
+  /** The bytes that had arrived when the last request arrived, and when the last one was answered. */
+  arrivedAtBytes: number;
+  answeredAtBytes: number;
+  /** No later request is served. */
+  isStopped: boolean;
   /** Called when every request is answered. */
   whenIdle: (() => void) | undefined;
 };
 
-type TrackedSocket = Duplex & { [connectionKey]?: InboundConnection };
-const connectionKey = Symbol('connection');
-const connectionOf = (socket: Duplex) => (socket as TrackedSocket)[connectionKey];
+const connections = new WeakMap<Duplex, InboundConnection>();
+const connectionOf = (socket: Duplex) => connections.get(socket) as InboundConnection;
 
 /**
  * The public or the internal listener. The internal one is just as strict, because its clients are not trusted either. Node's strict parser
@@ -55,13 +64,12 @@ const connectionOf = (socket: Duplex) => (socket as TrackedSocket)[connectionKey
  * There is no overall body timeout here, because a stream may run for a long time. Buffered bodies are limited where they are read, and
  * streams have an idle timeout.
  *
- * @param serving Read once per request, so that every stage of a request sees the same configuration. A connection may outlive
- *   several configurations.
+ * @param app Serves the requests. A connection may outlive several configurations.
  */
-export function createListener(serving: Serving, options: ListenerOptions = {}): Server {
+export function createListener(app: ListenerApp, options: ListenerOptions = {}): Server {
   const { headMs = 15_000, keepAliveMs = 60_000, checkEveryMs = 5_000 } = options.times ?? {};
   const httpOptions: ServerOptions = {
-    ServerResponse: GatewayResponse as typeof ServerResponse,
+    ...app.classes,
     maxHeaderSize,
     insecureHTTPParser: false,
     optimizeEmptyRequests: true,
@@ -83,20 +91,23 @@ export function createListener(serving: Serving, options: ListenerOptions = {}):
 
   const run = (turn: GatewayResponse | UpgradeTurn): void => {
     if ('upgrade' in turn) turn.upgrade();
-    else serving.handlers.request(turn.req, turn, turn.refusal);
+    else if (turn.refusal !== undefined) app.handlers().refuse(turn.refusal, turn.req, turn);
+    else app.serve(turn.req, turn);
   };
 
   function accept(request: IncomingMessage, response: GatewayResponse, refusal?: AppError): void {
-    const { lines, unanswered, queue } = connectionOf(request.socket) as InboundConnection;
-    // A request of this connection was refused, and the connection is about to close.
-    if (lines.isStopped) return;
+    const { socket } = request;
+    const connection = connectionOf(socket);
+    const { unanswered, queue } = connection;
+    if (connection.isStopped) return;
     if (unanswered.length >= maxPipelined) {
-      request.socket.destroy();
+      socket.destroy();
       return;
     }
+    response.refusal = hasLongHead(socket, connection) ? longHead() : refusal;
+    connection.arrivedAtBytes = socket.bytesRead;
     unanswered.push(response);
     response.on('close', responseClosed);
-    response.refusal = refusalForLine(lines.problemOf(request)) ?? refusal;
     queue.add(response);
   }
 
@@ -111,47 +122,47 @@ export function createListener(serving: Serving, options: ListenerOptions = {}):
     const { socket } = req;
     destroyOnError(socket);
     if (stream !== socket) destroyOnError(stream);
-    const { lines, queue } = connectionOf(socket) as InboundConnection;
-    const refusal = refusalForLine(lines.problemOf(req));
-    lines.stop();
-    queue.add({
+    const connection = connectionOf(socket);
+    connection.isStopped = true;
+    const isRefused = hasLongHead(socket, connection);
+    connection.queue.add({
       req,
       upgrade: () =>
-        refusal === undefined
-          ? serving.handlers.upgrade(req, socket, head)
-          : serving.handlers.refuseSocket(refusal, socket),
+        isRefused ? app.handlers().refuseSocket(longHead(), socket) : app.handlers().upgrade(req, socket, head),
     });
   }
 
-  function refuseUnparsed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  function refuseUnparsed(error: ParseError, socket: Duplex): void {
     if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
       socket.destroy();
       return;
     }
-    const connection = connectionOf(socket);
-    const refusal = new AppError(codeForParseError(error, connection?.lines), {
-      cause: error,
-      detail: { parser: error.code },
-    });
-    connection?.lines.stop();
-    const last = connection?.unanswered.at(-1);
+    const connection = connections.get(socket);
     // The TLS handshake failed, so no response can be sent.
-    if (connection === undefined) socket.destroy();
-    else if (last === undefined) serving.handlers.refuseSocket(refusal, socket);
+    if (connection === undefined) {
+      socket.destroy();
+      return;
+    }
+    connection.isStopped = true;
+    const refusal = new AppError(codeForParseError(error), { cause: error, detail: { parser: error.code } });
+    const last = connection.unanswered.at(-1);
+    if (last === undefined) app.handlers().refuseSocket(refusal, socket);
     // Complete requests precede the malformed one. Their responses go out first, so none of them gets this error.
-    else if (last.req.complete) connection.whenIdle ??= () => serving.handlers.refuseSocket(refusal, socket);
+    else if (last.req.complete) connection.whenIdle ??= () => app.handlers().refuseSocket(refusal, socket);
     // The body of the current request is malformed.
-    else if (connection.unanswered.length === 1) serving.handlers.refuseBody(refusal, last, socket);
+    else if (connection.unanswered.length === 1) app.handlers().refuseBody(refusal, last, socket);
     else socket.destroy();
   }
 
-  server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: TrackedSocket) => {
-    socket[connectionKey] = {
+  server.on(certificateNow === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
+    connections.set(socket, {
       unanswered: [],
-      lines: trackRequestLines(socket, () => refuseUnparsed(longHead(), socket)),
       queue: new RequestQueue(run),
+      arrivedAtBytes: socket.bytesRead,
+      answeredAtBytes: socket.bytesRead,
+      isStopped: false,
       whenIdle: undefined,
-    };
+    });
   });
   server.on('request', (request, response) => accept(request, response as GatewayResponse));
   server.on('checkContinue', acceptExpecting);
@@ -160,38 +171,52 @@ export function createListener(serving: Serving, options: ListenerOptions = {}):
   server.on('connect', (req) => {
     const { socket } = req;
     destroyOnError(socket);
-    const { lines, queue } = connectionOf(socket) as InboundConnection;
-    lines.stop();
-    queue.add({ req, upgrade: () => serving.handlers.refuseSocket(new AppError('invalid_target'), socket) });
+    const connection = connectionOf(socket);
+    connection.isStopped = true;
+    const refuse = () => app.handlers().refuseSocket(new AppError('invalid_target'), socket);
+    connection.queue.add({ req, upgrade: refuse });
   });
   server.on('clientError', refuseUnparsed);
   return server;
 }
 
-/** The one hook of a response: it is sent, or its connection is closed. */
+/** Whether more arrived for this head than a head may have. Unknown behind a body that may still be arriving. */
+function hasLongHead(socket: Socket, { unanswered, arrivedAtBytes, answeredAtBytes }: InboundConnection): boolean {
+  const before = unanswered.at(-1);
+  if (before !== undefined && hasBody(before.req)) return false;
+  const from = before === undefined ? answeredAtBytes : arrivedAtBytes;
+  return socket.bytesRead - from > maxHeadBytes;
+}
+
+const longHead = () =>
+  new AppError('headers_too_large', { detail: { reason: 'long head' }, headers: { connection: 'close' } });
+
+/** The response is sent, or its connection is closed. */
 function responseClosed(this: GatewayResponse): void {
-  this.whenClosed?.(this);
-  const connection = connectionOf(this.req.socket) as InboundConnection;
+  const { socket } = this.req;
+  const connection = connectionOf(socket);
   const { unanswered, queue } = connection;
+  connection.answeredAtBytes = socket.bytesRead;
   unanswered.splice(unanswered.indexOf(this), 1);
   queue.finish(this);
   if (unanswered.length === 0) connection.whenIdle?.();
-  this.watcher?.responseClosed();
 }
 
 /** Node removes its own listener for errors when it hands over a socket. Without one, a reset would end the process. */
 const destroyOnError = (socket: Duplex) => void socket.on('error', () => socket.destroy());
 
-/** The parser counts no spaces around values, so it accepts such a head. */
-const longHead = () => Object.assign(new Error('The head of a request is too long.'), { code: 'HPE_HEADER_OVERFLOW' });
-
 const safeMethods: ReadonlySet<string | undefined> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
 
-const isSafe = ({ req: { method, headers, upgrade } }: Turn & Readonly<{ req: { upgrade?: boolean } }>): boolean =>
-  safeMethods.has(method) &&
-  upgrade !== true &&
-  headers['content-length'] === undefined &&
-  headers['transfer-encoding'] === undefined;
+/** A request that is refused for its head or its version closes the connection, so what follows it must wait. */
+const isSafe = ({ refusal, req }: Turn & Readonly<{ req: { upgrade?: boolean } }>): boolean =>
+  refusal === undefined &&
+  (req.httpVersion === '1.1' || req.httpVersion === '1.0') &&
+  safeMethods.has(req.method) &&
+  req.upgrade !== true &&
+  !hasBody(req);
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
 
 /**
  * Orders the pipelined requests of one connection. Node hands out all of them at once and orders only their responses, so a request could

@@ -1,0 +1,118 @@
+import { createHealth, type Environment, type Health, type Logger, type Registry } from '@countersign/service-kit';
+import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
+import { registerSignatureMetrics } from './admin/signature-metrics.ts';
+import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
+import type { GatewayConfig } from './config/config.ts';
+import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
+import { missingAgreementKey } from './keys/signing-keys.ts';
+import {
+  createProcessResources,
+  type ProcessResources,
+  type ProcessResourcesOptions,
+} from './snapshot/process-resources.ts';
+import { readinessChecks } from './snapshot/readiness.ts';
+import { type ConfigReloader, createConfigReloader, type Reload, type ReloadTiming } from './snapshot/reload.ts';
+import { type CurrentSnapshot, createCurrentSnapshot } from './snapshot/snapshot.ts';
+import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
+
+export type GatewayOptions = Omit<ProcessResourcesOptions, 'isDraining' | 'nowMs' | 'keySets'> &
+  Readonly<{
+    metrics: Registry;
+    logger: Logger;
+    /** The variables that a reload substitutes in the file. */
+    env: Environment;
+    /** Unix milliseconds. Default: the system's clock. */
+    nowMs?: (() => number) | undefined;
+    keySets?: ProcessResourcesOptions['keySets'];
+    reloadTiming?: ReloadTiming | undefined;
+    /** Reads the file when it changed. Default: in a worker thread. */
+    load?: ConfigLoader['load'] | undefined;
+    /** How many processes share the work. Default 1. */
+    workers?: number | undefined;
+    onReload?: ((reload: Reload) => void) | undefined;
+  }>;
+
+/** A gateway without listeners: what its configuration describes, kept up to date. */
+export type Gateway = Readonly<{
+  resources: ProcessResources;
+  snapshot: CurrentSnapshot;
+  health: Health;
+  reloader: ConfigReloader;
+  /** The public keys with which services verify identity. */
+  keySet(): unknown;
+  /** Starts to fetch keys, to follow revocations, to check upstreams and to connect to Redis. */
+  start(): void;
+  /** Ends long connections and refuses new ones. No reload happens any more. */
+  drain(): Promise<void>;
+  /** Closes what is open. Call it when no request can arrive any more. */
+  close(): Promise<void>;
+}>;
+
+const reviewMs = 1_000;
+
+/**
+ * Opens everything that a gateway serves with. It lives as long as the process; a snapshot holds what depends on one configuration.
+ *
+ * @throws StartupError when a file that the configuration names cannot be used. Everything is closed then.
+ */
+export async function openGateway(config: GatewayConfig, options: GatewayOptions): Promise<Gateway> {
+  const { metrics, logger, env, nowMs = Date.now, keySets, onReload, workers = 1 } = options;
+  const nowSec = () => Math.floor(nowMs() / 1000);
+  const resources = createProcessResources(config, { ...options, nowMs, keySets, isDraining: () => health.draining });
+  const { connections, limitStore } = resources;
+  // A reload loads the file in a thread, which clones the configuration. This clone makes the two comparable.
+  const snapshot = await createCurrentSnapshot(structuredClone(config), resources).catch((error: unknown) => {
+    limitStore?.close();
+    throw error;
+  });
+  const { current } = snapshot;
+  const health = createHealth({
+    ...readinessChecks(current, nowSec),
+    dpop_replay: createReplayCheck(() => current().config, resources.replay, nowMs),
+  });
+  const loader = createConfigLoader();
+  const { load = loader.load } = options;
+  registerGauges({ current, connections, nowMs }, metrics);
+  registerUpstreamMetrics(() => current().upstreams.all(), metrics);
+  registerSignatureMetrics(() => current().upstreams.all(), metrics);
+  const countReload = registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics);
+  const reloader: ConfigReloader = createConfigReloader({
+    snapshot,
+    load: () => load(config.file, env, { running: config, workers }),
+    onReload(reload) {
+      countReload(reload.result);
+      onReload?.(reload);
+    },
+    logger,
+    nowMs,
+    timing: options.reloadTiming,
+  });
+  let review: NodeJS.Timeout | undefined;
+
+  return {
+    resources,
+    snapshot,
+    health,
+    reloader,
+    keySet: () => current().gatewayKeys.publicJwks(nowSec()),
+    start() {
+      review = setInterval(connections.review, reviewMs).unref();
+      limitStore?.start();
+      current().start();
+      const missing = missingAgreementKey(config, current().gatewayKeys.agreementKeys);
+      if (missing !== undefined) logger.warn(missing);
+    },
+    async drain() {
+      reloader.stop();
+      await loader.stop();
+      health.drain();
+      connections.endAll();
+    },
+    async close() {
+      clearInterval(review);
+      snapshot.close();
+      limitStore?.close();
+      await resources.shared.closed();
+    },
+  };
+}

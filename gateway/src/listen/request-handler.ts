@@ -1,0 +1,177 @@
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { newRequestId } from '@countersign/identity';
+import express, { type NextFunction, type Request } from 'express';
+import { AppError } from '../errors.ts';
+import { Exchange, RequestRecord } from '../exchange.ts';
+import type { Pipeline } from '../pipeline.ts';
+import type { Respond } from '../respond.ts';
+import type { LogRequest } from '../telemetry/access-log.ts';
+
+/** A response of the gateway's own listeners, with what they keep for the request. */
+export class GatewayResponse extends ServerResponse {
+  /** Why the listener refused the request, before any stage. */
+  refusal: AppError | undefined = undefined;
+  record: RequestRecord | undefined = undefined;
+}
+Object.setPrototypeOf(GatewayResponse.prototype, express.response);
+
+/** The requests that one snapshot still serves. */
+export type InFlight = Readonly<{
+  begin(record: RequestRecord): void;
+  /** The request is over, or became a connection that no longer needs the snapshot. A second call does nothing. */
+  end(record: RequestRecord): void;
+  /** Calls back once no request is left. No request may begin after that. */
+  whenIdle(callback: () => void): void;
+}>;
+
+export function createInFlight(): InFlight {
+  let count = 0;
+  let idle: (() => void) | undefined;
+  return {
+    begin(record) {
+      record.isInFlight = true;
+      count += 1;
+    },
+    end(record) {
+      if (!record.isInFlight) return;
+      record.isInFlight = false;
+      count -= 1;
+      if (count === 0) idle?.();
+    },
+    whenIdle(callback) {
+      if (count === 0) callback();
+      else idle = callback;
+    },
+  };
+}
+
+export type HandlerOptions = Readonly<{
+  pipeline: Pipeline;
+  respond: Respond;
+  logRequest: LogRequest;
+  isDraining(): boolean;
+  inFlight: InFlight;
+  /** What happens to a request that matches no route: it is refused, or goes to the next handler of the application. */
+  unmatched: 'refuse' | 'next';
+}>;
+
+/** How one snapshot serves a listener. */
+export type Handlers = Readonly<{
+  /**
+   * Serves a request as the last middleware of an Express application. The target is `originalUrl`, so routes name the whole path
+   * wherever this is mounted.
+   *
+   * @throws Error if something has read the body.
+   */
+  request(request: Request, response: ServerResponse, next: NextFunction): void;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Opens the record of a request that the gateway answers itself. Its end is logged. */
+  begin(request: IncomingMessage, response: ServerResponse): RequestRecord;
+  /** Answers a request that no stage sees. */
+  refuse(error: unknown, request: IncomingMessage, response: ServerResponse): void;
+  /** Answers bytes that the parser could not read as a request. */
+  refuseSocket(error: AppError, socket: Duplex): void;
+  /** Ends a request whose body is malformed. */
+  refuseBody(error: AppError, response: GatewayResponse, socket: Duplex): void;
+}>;
+
+/**
+ * Opens the record of each request, runs the pipeline, answers its errors, and logs the request when its response or its connection
+ * closes.
+ */
+export function createRequestHandler(options: HandlerOptions): Handlers {
+  const { pipeline, respond, logRequest, isDraining, inFlight, unmatched } = options;
+
+  function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
+    const record = recordOf(request);
+    inFlight.begin(record);
+    if (response instanceof GatewayResponse) response.record = record;
+    response.on('close', () => {
+      inFlight.end(record);
+      if (record.isPassedOn) return;
+      // Node's default status is 200, but a client that left early got no response.
+      const status = record.status ?? (response.headersSent ? response.statusCode : 0);
+      logRequest(record, status, record.status === undefined && !response.writableFinished);
+    });
+    return record;
+  }
+
+  async function serve(request: Request, response: ServerResponse, next: NextFunction): Promise<void> {
+    const { url } = request;
+    request.url = request.originalUrl;
+    const record = begin(request, response);
+    try {
+      await pipeline.http(new Exchange(request, record, response, inFlight.end), response);
+    } catch (error) {
+      if (unmatched === 'refuse' || !(error instanceof AppError && error.code === 'no_route')) {
+        respond.http(error, record, request, response);
+        return;
+      }
+      record.isPassedOn = true;
+      inFlight.end(record);
+      request.url = url;
+      next();
+    }
+  }
+
+  return {
+    begin,
+    request(request, response, next) {
+      if (!(response instanceof GatewayResponse)) prepareForeign(request, response);
+      void serve(request, response, next);
+    },
+    upgrade(request, socket, head) {
+      const record = recordOf(request);
+      inFlight.begin(record);
+      socket.once('close', () => {
+        inFlight.end(record);
+        logRequest(record, record.status ?? 0, record.status === undefined);
+      });
+      socket.on('error', () => socket.destroy());
+      if (isDraining()) {
+        respond.socket(new AppError('unavailable'), record, socket);
+        return;
+      }
+      pipeline
+        .upgrade(new Exchange(request, record, undefined, inFlight.end), socket, head)
+        .catch((error: unknown) => respond.socket(error, record, socket));
+    },
+    refuse(error, request, response) {
+      respond.http(error, begin(request, response), request, response);
+    },
+    refuseBody(error, response, socket) {
+      const record = response.record as RequestRecord;
+      if (!response.headersSent) respond.socket(error, record, socket);
+      // A refusal was waiting for the rest of the body, which will not come.
+      else if (record.code !== undefined) response.end();
+      // The service's response must not look complete.
+      else response.destroy();
+    },
+    refuseSocket(error, socket) {
+      const record = new RequestRecord(newRequestId(), '', '', performance.now());
+      socket.once('close', () => logRequest(record, record.status ?? 0, false));
+      respond.socket(error, record, socket);
+    },
+  };
+}
+
+/** A request of a server that is not the gateway's own. Node has sent `100 Continue` to its client already. */
+function prepareForeign(request: IncomingMessage, response: ServerResponse): void {
+  const { 'content-length': length = '0', 'transfer-encoding': encoding, expect } = request.headers;
+  const hasBody = encoding !== undefined || Number(length) !== 0;
+  if (hasBody && (request.readableDidRead || request.readableFlowing !== null)) throw new Error(bodyTaken);
+  if (expect !== undefined) response.writeContinue = () => {};
+}
+
+const bodyTaken =
+  'countersignGateway must come before body parsers: something has read the body of this request, so it cannot be forwarded';
+
+const maxLoggedPathLength = 1024;
+
+function recordOf(request: IncomingMessage): RequestRecord {
+  const target = request.url ?? '';
+  const query = target.indexOf('?');
+  const path = query === -1 ? target : target.slice(0, query);
+  return new RequestRecord(newRequestId(), request.method ?? '', path.slice(0, maxLoggedPathLength), performance.now());
+}

@@ -161,7 +161,7 @@ describe('its own key', () => {
     expect(readComplaintsConfig({ SERVICE_KEY_FILE: keyFile(0o600) }).SERVICE_KEY.keyid).toBe(serviceKey.kid);
     const open = keyFile(0o644);
     expect(() => readComplaintsConfig({ SERVICE_KEY_FILE: open })).toThrow(
-      `other users can read ${open}. Run chmod 600 on it`,
+      `SERVICE_KEY_FILE: ${open}: others may read it (mode 644). Run chmod 600 on it`,
     );
   });
 

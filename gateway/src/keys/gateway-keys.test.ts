@@ -90,7 +90,7 @@ describe('the gateway keys', () => {
     expect(() => loadGatewayKeys(directory, now)).toThrow('holds no keys');
   });
 
-  test.each([0o644, 0o640, 0o604, 0o620])('refuses a key file that others can access, mode %o', (mode) => {
+  test.each([0o644, 0o660, 0o604, 0o620])('refuses a key file that others can access, mode %o', (mode) => {
     chmodSync(fileOf(createGatewayKey(directory, now)), mode);
     expect(() => loadGatewayKeys(directory, now)).toThrow(`others may read it (mode ${mode.toString(8)})`);
   });

@@ -1,23 +1,22 @@
 import { readFileSync, statSync } from 'node:fs';
+import { whyNotPrivate } from '@countersign/identity';
 import { StartupError } from '@countersign/service-kit';
 
 /**
  * Reads a file with a private key.
  *
- * @throws StartupError when it cannot be read, or when others may read it.
+ * @throws StartupError when it cannot be read, or when others may read it: see `whyNotPrivate`.
  */
 export function readSecretFile(path: string): string {
   let text: string;
-  let mode: number;
+  let open: string | undefined;
   try {
-    mode = statSync(path).mode;
+    open = whyNotPrivate(statSync(path));
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new StartupError(`${path}: cannot be read (${codeOf(error)})`, { cause: error });
   }
-  if ((mode & 0o077) !== 0) {
-    throw new StartupError(`${path}: others may read it (mode ${(mode & 0o777).toString(8)}). Run chmod 600 on it`);
-  }
+  if (open !== undefined) throw new StartupError(`${path}: ${open}`);
   return text;
 }
 

@@ -75,6 +75,7 @@ export {
   staticGatewayKeys,
 } from './keys/gateway-keys.ts';
 export { type SigningKey, secretKeyid, type VerifyingKey } from './keys/keys.ts';
+export { whyNotPrivate } from './keys/private-file.ts';
 
 // Key agreement: gateway and service derive an HMAC key from keys that each publishes.
 

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { agreementKeyFromJwk, newAgreementJwk } from './agreement-jwk.ts';
 import type { DatedKey } from './agreement-schedule.ts';
+import { whyNotPrivate } from './private-file.ts';
 
 /** Numbered, so that of several instances that make the next key at once only one succeeds. */
 const fileName = /^agreement-([1-9][0-9]{0,8})\.jwk\.json$/;
@@ -87,15 +88,15 @@ function filesIn(directory: string): readonly Numbered[] {
 /** Undefined: another instance has just deleted it. */
 function readKeyFile(path: string): DatedKey | undefined {
   let text: string;
-  let mode: number;
+  let open: string | undefined;
   try {
-    mode = statSync(path).mode;
+    open = whyNotPrivate(statSync(path));
     text = readFileSync(path, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
-  if ((mode & 0o077) !== 0) throw new Error(`${path}: others may read it. Run chmod 600 on it`);
+  if (open !== undefined) throw new Error(`${path}: ${open}`);
   try {
     const { iat, ...jwk } = JSON.parse(text);
     if (!Number.isSafeInteger(iat) || iat < 0) throw new RangeError('it has no iat in Unix seconds');

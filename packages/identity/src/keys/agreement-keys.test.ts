@@ -116,7 +116,7 @@ describe('keys in a directory', () => {
       'can be read by others',
       () => {
         open(home);
-        chmodSync(join(home, 'agreement-1.jwk.json'), 0o640);
+        chmodSync(join(home, 'agreement-1.jwk.json'), 0o644);
       },
       'others may read it',
     ],

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { type ServiceKey, serviceKeyFromJwk } from '@countersign/identity';
+import { type ServiceKey, serviceKeyFromJwk, whyNotPrivate } from '@countersign/identity';
 import { z } from 'zod';
 import { type CommonConfig, ConfigError, type Environment } from '../process/config.ts';
 
@@ -17,12 +17,11 @@ type CallerConfig = z.infer<z.ZodObject<typeof callerConfig>>;
 /**
  * Checks the permissions of `SERVICE_KEY_FILE`. A process that can read the key can call the gateway as this service.
  *
- * @throws ConfigError when group or others have access to the file.
+ * @throws ConfigError when others have access to the file: see `whyNotPrivate`.
  */
 export function assertPrivateKeyFile({ SERVICE_KEY_FILE: file }: Environment): void {
-  if (file && (statSync(file).mode & 0o077) !== 0) {
-    throw new ConfigError([`SERVICE_KEY_FILE: other users can read ${file}. Run chmod 600 on it`]);
-  }
+  const open = file ? whyNotPrivate(statSync(file)) : undefined;
+  if (open !== undefined) throw new ConfigError([`SERVICE_KEY_FILE: ${file}: ${open}`]);
 }
 
 /** The URL of the gateway's internal listener, which forwards calls between services. */

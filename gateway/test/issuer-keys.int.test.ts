@@ -188,6 +188,40 @@ describe('the keys of an issuer', () => {
     expect(await status(remembered)).toBe('401 token_key_unknown');
   });
 
+  test('may be replaced under the same kid: the next token fetches them, and forged ones cost one fetch in 30 s', async () => {
+    world = await gatewayWithManualClock();
+    const { gateway, clock, status } = world;
+    const { kid } = gateway.issuer;
+    const remembered = await gateway.issuer.accessToken();
+    expect(await status(remembered)).toBe('200');
+    const forger = await mintIssuer({ kid });
+    const forge = async () => status(await forger.accessToken());
+    const fetches = gateway.issuerServer.keyFetches();
+    let arrived = gateway.upstream.requests.length;
+    const flood = async () => new Set(await Promise.all(Array.from({ length: 20 }, forge)));
+    const refused = new Set(['401 token_signature_invalid']);
+    expect(await flood()).toEqual(refused);
+    expect(await flood()).toEqual(refused);
+    expect(gateway.issuerServer.keyFetches()).toBe(fetches + 1);
+    expect(gateway.upstream.requests.length).toBe(arrived);
+    expect(gateway.log.lines().find(({ code }) => code === 'token_signature_invalid')).toMatchObject({
+      detail: { kid, reason: expect.stringContaining('the key may have changed') },
+    });
+
+    const replaced = await mintIssuer({ kid });
+    gateway.issuerServer.answerKeys(answers.json(replaced.jwks));
+    clock.nowMs += 30_000;
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => replaced.accessToken()));
+    expect(new Set(await Promise.all(tokens.map(status)))).toEqual(new Set(['200']));
+    expect(gateway.issuerServer.keyFetches()).toBe(fetches + 2);
+    arrived = gateway.upstream.requests.length;
+    // The key of its signature is gone, though the gateway verified it before.
+    expect(await status(remembered)).toBe('401 token_signature_invalid');
+    expect(await flood()).toEqual(refused);
+    expect(gateway.issuerServer.keyFetches()).toBe(fetches + 3);
+    expect(gateway.upstream.requests.length).toBe(arrived);
+  });
+
   test('that are unknown while their endpoint fails are 503, and not counted against an address', async () => {
     world = await gatewayWithManualClock();
     const { gateway, status, refresh } = world;

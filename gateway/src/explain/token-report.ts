@@ -1,5 +1,4 @@
 import { type KeySet, KeySetUnavailable, keyIssuer } from '@countersign/jwks';
-import { compactVerify } from 'jose';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { Claims } from '../tokens/claims.ts';
@@ -10,6 +9,7 @@ import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from '
 import { findIssuer } from '../tokens/providers/find-issuer.ts';
 import { described, type Finding } from '../tokens/providers/finding.ts';
 import { examineClaims } from '../tokens/providers/read-claims.ts';
+import { keyAlgorithmOf, verifySignature } from '../tokens/verify-signature.ts';
 import { bindingFindings, type Listener } from './binding-findings.ts';
 import type { AcceptedToken } from './example-request.ts';
 
@@ -158,7 +158,7 @@ async function signatureFindings(
   const kid = String(header.kid);
   const { keys, why } = openKeys(issuer);
   try {
-    const key = await keys.lookup(kid, named === 'Ed25519' ? 'EdDSA' : named);
+    const key = await keys.lookup(kid, keyAlgorithmOf(named));
     if (key === undefined) {
       const fix =
         'compare the kid with the key set of the issuer: the token may be of another issuer, or its key withdrawn';
@@ -172,16 +172,10 @@ async function signatureFindings(
         },
       ];
     }
-    await compactVerify(text, key, { algorithms: [named] });
-    return keyIssuerFinding(keyIssuer(key), String(payload.iss), issuer);
-  } catch (error) {
-    if (error instanceof KeySetUnavailable) {
-      const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
-      return [
-        { code: 'issuer_keys_unavailable', claim: 'keys', wanted: `the keys at ${issuer.jwks}`, found: why(), fix },
-      ];
-    }
-    const fix = 'the token was changed or cut, or signed by someone else: get a new one';
+    const signature = await verifySignature(text, keys, kid, named);
+    if (signature !== undefined) return keyIssuerFinding(keyIssuer(signature.key), String(payload.iss), issuer);
+    const fix =
+      'the token was changed or cut, or signed by someone else, or the key may have changed and kept its kid: get a new one';
     return [
       {
         code: 'token_signature_invalid',
@@ -190,6 +184,12 @@ async function signatureFindings(
         found: 'an invalid one',
         fix,
       },
+    ];
+  } catch (error) {
+    if (!(error instanceof KeySetUnavailable)) throw error;
+    const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
+    return [
+      { code: 'issuer_keys_unavailable', claim: 'keys', wanted: `the keys at ${issuer.jwks}`, found: why(), fix },
     ];
   } finally {
     keys.stop();

@@ -81,10 +81,10 @@ class DiscoveredKeySet implements KeySet {
     return this.#held?.keys.find(kid, alg);
   }
 
-  async lookup(kid: string, alg: string): ReturnType<KeySet['lookup']> {
+  async lookup(...key: Parameters<KeySet['lookup']>): ReturnType<KeySet['lookup']> {
     if (this.#held === undefined && this.#now() >= this.#retryAtMs) await this.#discover();
     if (this.#held === undefined) throw new KeySetUnavailable('the metadata of the issuer cannot be used');
-    return this.#held.keys.lookup(kid, alg);
+    return this.#held.keys.lookup(...key);
   }
 
   start(): void {

@@ -1,5 +1,4 @@
 import { KeySetUnavailable, keyIssuer } from '@countersign/jwks';
-import { compactVerify } from 'jose';
 import { AppError } from '../errors.ts';
 import { parseCompactToken } from './compact-token.ts';
 import { sourcesOf } from './providers/claim-reader.ts';
@@ -8,6 +7,7 @@ import { findIssuer } from './providers/find-issuer.ts';
 import { type Finding, refusalFor } from './providers/finding.ts';
 import { readClaims } from './providers/read-claims.ts';
 import type { TrustedIssuer, VerifiedToken } from './verified-tokens.ts';
+import { keyAlgorithmOf, verifySignature } from './verify-signature.ts';
 
 /**
  * Creates the verifier of access tokens (RFC 9068). The token's issuer selects the key set and the allowed algorithms, so
@@ -26,8 +26,7 @@ export function createTokenVerifier(
   return async (token) => {
     const { header, payload } = parseCompactToken(token);
     const { algorithm: named, kid } = readHeader(header);
-    // RFC 9864 renames EdDSA to Ed25519. The configuration uses the old name.
-    const algorithm = named === 'Ed25519' ? 'EdDSA' : named;
+    const algorithm = keyAlgorithmOf(named);
     const iss = Object.hasOwn(payload, 'iss') ? payload.iss : undefined;
     const issuer = typeof iss === 'string' ? findIssuer(issuers, iss) : undefined;
     if (issuer === undefined) throw refusalFor(issuerFinding(iss, issuers.values()));
@@ -35,16 +34,14 @@ export function createTokenVerifier(
     refuseFirst(examineHeader(header, config), config);
 
     if (!keys.ready || keys.find(kid, algorithm) === undefined) await lookUpKey(issuer, kid, algorithm);
-    // Read the generation together with the key: a later change of the key set makes the cached result void.
-    const { generation } = keys;
-    const key = keys.find(kid, algorithm);
-    if (key === undefined) throw new AppError('token_key_unknown', { detail: { kid, issuer: config.issuer } });
-    try {
-      await compactVerify(token, key, { algorithms: [named] });
-    } catch (cause) {
-      // Any error of jose is the token's fault, including an ECDSA signature in DER or with r = s = 0.
-      throw new AppError('token_signature_invalid', { cause, detail: { kid, issuer: config.issuer } });
+    const detail = { kid, issuer: config.issuer };
+    if (keys.find(kid, algorithm) === undefined) throw new AppError('token_key_unknown', { detail });
+    const signature = await verifySignature(token, keys, kid, named);
+    if (signature === undefined) {
+      const reason = 'the token was changed or forged, or the key may have changed and kept its kid';
+      throw new AppError('token_signature_invalid', { detail: { ...detail, reason } });
     }
+    const { key, generation } = signature;
     refuseFirst(keyIssuerFinding(keyIssuer(key), String(iss), config), config);
     const claims = readClaims(header, payload, config, nowMs());
     return { claims, kid, issuer, generation, prepared: new Map(), bucketKeys: undefined };

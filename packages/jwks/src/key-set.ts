@@ -38,10 +38,12 @@ export interface KeySet {
    * Like {@link find}, but an unknown `kid` may trigger one fetch, which concurrent lookups share. At most one fetch that
    * does not find its key runs per cool-down.
    *
+   * @param except A held key that did not verify a signature. It counts as unknown, because an issuer may replace a key and
+   *   keep its `kid`. A set that is not fetched may return it again.
    * @throws KeySetUnavailable when no usable set is held, or when the `kid` is unknown and the last fetch failed. The
    *   token is not at fault.
    */
-  lookup(kid: string, alg: string): Promise<KeyObject | undefined>;
+  lookup(kid: string, alg: string, except?: KeyObject): Promise<KeyObject | undefined>;
   /** Starts fetching and refreshing in the background. The timers do not keep the process alive. */
   start(): void;
   stop(): void;

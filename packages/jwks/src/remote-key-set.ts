@@ -31,7 +31,7 @@ export type RemoteKeySetOptions = Readonly<{
   /** Longest time between two fetches. `max-age` can only shorten it. Default 10 min. */
   cacheMaxAgeMs?: number;
   /**
-   * Unknown `kid`s cause at most one fetch without a result in this time, whether it succeeds or fails. It is also the
+   * Unknown `kid`s and bad signatures cause at most one fetch without a result in this time, whether it succeeds or fails. It is also the
    * shortest lifetime of a set. Default 30 s.
    */
   cooldownMs?: number;
@@ -131,25 +131,29 @@ class RemoteKeySet implements KeySet {
     return this.ready ? this.#held?.keys.get(keyIndex(kid, alg)) : undefined;
   }
 
-  async lookup(kid: string, alg: string): Promise<KeyObject | undefined> {
-    const known = this.find(kid, alg);
+  async lookup(kid: string, alg: string, except?: KeyObject): Promise<KeyObject | undefined> {
+    const find = (): KeyObject | undefined => {
+      const key = this.find(kid, alg);
+      return except !== undefined && key?.equals(except) ? undefined : key;
+    };
+    const known = find();
     if (known !== undefined) return known;
     if (!this.ready) {
       await this.#fetchUnlessBackedOff();
       if (!this.ready) throw new KeySetUnavailable('no usable key set');
-      return this.find(kid, alg);
+      return find();
     }
     if (this.#pending !== undefined) {
       // After a failure, the running fetch may fail or hang as well. Do not wait for it.
       this.#assertLastFetchWorked();
       await this.#pending;
-      const arrived = this.find(kid, alg);
+      const arrived = find();
       if (arrived !== undefined) return arrived;
       this.#assertLastFetchWorked();
       // The response may be from just before this key was published, so fetch once more below.
     }
     if (this.#pending === undefined) {
-      // The cool-down starts before the fetch, so that a flood of made-up kids costs one fetch while the endpoint fails, too.
+      // The cool-down starts before the fetch, so that a flood of made-up kids or signatures costs one fetch while the endpoint fails, too.
       if (this.#nowMs() - this.#cooldownFromMs < this.#cooldownMs) {
         this.#assertLastFetchWorked();
         return undefined;
@@ -158,8 +162,8 @@ class RemoteKeySet implements KeySet {
     }
     // Fetch without an ETag: a coarse ETag may stay the same across two rotations within a second.
     await this.#fetch(undefined);
-    const found = this.find(kid, alg);
-    // The kid exists, so end the cool-down. The next rotation does not have to wait for it.
+    const found = find();
+    // The key exists, so end the cool-down. The next rotation does not have to wait for it.
     if (found !== undefined) this.#cooldownFromMs = Number.NEGATIVE_INFINITY;
     else this.#assertLastFetchWorked();
     return found;

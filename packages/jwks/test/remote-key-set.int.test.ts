@@ -214,6 +214,53 @@ describe('before the first success', () => {
   });
 });
 
+describe('a key that did not verify', () => {
+  const replaced = es256('first');
+  const again = async () => set.lookup('first', 'ES256', set.find('first', 'ES256'));
+
+  test('is looked up again, so that a new key of the same kid is noticed, and ends the cool-down', async () => {
+    await openWith([first]);
+    const old = set.find('first', 'ES256');
+    server.answer = json({ keys: [replaced] });
+    const asked = await Promise.all(Array.from({ length: 50 }, async () => set.lookup('first', 'ES256', old)));
+    expect(asked.every((key) => key !== undefined && old?.equals(key) === false)).toBe(true);
+    expect(server.requests).toHaveLength(2);
+    expect(set.generation).toBe(2);
+    server.answer = json({ keys: [first] });
+    expect((await again())?.equals(old as typeof old & object)).toBe(true);
+    expect(server.requests).toHaveLength(3);
+  });
+
+  test.each([
+    ['healthy', json({ keys: [first] }), 'none'],
+    ['failing', status(500), 'KeySetUnavailable'],
+  ] as [string, RequestListener, string][])(
+    'costs one fetch per cool-down, together with unknown kids, on a %s endpoint',
+    async (_name, answer, outcome) => {
+      await openWith([first]);
+      server.answer = answer;
+      const flood = () =>
+        Promise.all(
+          Array.from({ length: 50 }, (_, n) =>
+            (n % 2 === 0 ? again() : set.lookup(`made-up-${n}`, 'ES256')).then(
+              (key) => (key === undefined ? 'none' : 'found'),
+              (error: Error) => error.name,
+            ),
+          ),
+        );
+      expect(new Set(await flood())).toEqual(new Set([outcome]));
+      await flood();
+      expect(server.requests).toHaveLength(2);
+      timers.nowMs += 29_999;
+      await flood();
+      expect(server.requests).toHaveLength(2);
+      timers.nowMs += 1;
+      await flood();
+      expect(server.requests).toHaveLength(3);
+    },
+  );
+});
+
 describe('an unknown kid', () => {
   test('triggers a fetch at once, so that a rotation is noticed', async () => {
     await openWith([first]);

@@ -28,7 +28,7 @@ const borrowed = (keys: KeySet): KeySet => ({
   ready: keys.ready,
   stats: keys.stats,
   find: (kid, alg) => keys.find(kid, alg),
-  lookup: (kid, alg) => keys.lookup(kid, alg),
+  lookup: (...key) => keys.lookup(...key),
   start() {},
   stop() {},
 });

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { eventually } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { UpstreamList } from '../src/admin/console/api/upstreams.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { rawService, thingsAt } from './kit/raw-service.ts';
 
@@ -148,6 +149,46 @@ describe('health checks', () => {
     await askMany(20);
     expect(good.checks).toBeLessThanOrEqual(checks + 1);
     await gateway.reload([thingsAt([good.url, other.url], health)]);
+  });
+});
+
+describe('without health checks, an upstream whose process is killed', () => {
+  const read = async (gateway: GatewayUnderTest) => {
+    const { upstreams } = (await (await gateway.admin('/api/upstreams')).json()) as UpstreamList;
+    const metrics = await (await gateway.admin('/metrics')).text();
+    const overview = await (await gateway.admin('/')).text();
+    const [, gauge] = /^countersign_upstream_target_healthy\{upstream="things".*\} (.*)$/m.exec(metrics) ?? [];
+    const things = upstreams.find(({ name }) => name === 'things');
+    const { state } = things ?? {};
+    expect(things?.targets[0]?.state).toEqual(state);
+    return { state: state?.state, since: state?.since, why: state?.why, gauge, calm: overview.includes('All is well') };
+  };
+
+  test('is failing, with the time of the first failure, until a request succeeds', async () => {
+    const service = await checkedService();
+    const { port } = service.server.address() as AddressInfo;
+    const gateway = await gatewayUnderTest({ edits: [thingsAt([service.url])] });
+    expect((await gateway.ask('/v1/open/1')).status).toBe(200);
+    await eventually(async () =>
+      expect(await read(gateway)).toMatchObject({ state: 'not checked', gauge: '1', calm: true }),
+    );
+    service.server.close();
+    service.server.closeAllConnections();
+    expect((await gateway.ask('/v1/open/1')).code).toBe('upstream_unreachable');
+    const first = await read(gateway);
+    expect(first).toMatchObject({ state: 'failing', gauge: '0', calm: false });
+    expect(first.why).toMatch(/^upstream_unreachable; 1 of 1 failed; last success 2\d{3}-/);
+    // Three failures in a row eject it.
+    for (let count = 2; count <= 3; count += 1) await gateway.ask('/v1/open/1');
+    const later = await read(gateway);
+    expect(later).toEqual({ ...first, why: first.why?.replace('1 of 1', '3 of 3') });
+    service.server.listen(port, '127.0.0.1');
+    await once(service.server, 'listening');
+    expect((await gateway.ask('/v1/open/1')).status).toBe(200);
+    expect(await read(gateway)).toMatchObject({ state: 'not checked', why: null, gauge: '1', calm: true });
+    await gateway.close();
+    service.server.close();
+    service.server.closeAllConnections();
   });
 });
 

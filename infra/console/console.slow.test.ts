@@ -128,13 +128,13 @@ describe('the console in Chromium', () => {
     });
   });
 
-  test('names the upstream that is out, since when and why, on the overview', async () => {
+  test('names the upstream that is failing, since when and why, on the overview', async () => {
     await onPage({ viewport: sizes[2] }, async (page) => {
       await page.goto(origin);
       const item = page.getByRole('listitem').filter({ hasText: 'Upstream down' });
-      await item.getByText('out').waitFor();
+      await item.getByText('failing', { exact: true }).waitFor();
       expect(await item.getByRole('time').count()).toBe(1);
-      expect(await item.textContent()).toMatch(/for \d.*health check: ECONNREFUSED/);
+      expect(await item.textContent()).toMatch(/for \d.*upstream_unreachable; 3\d* of 3\d* failed; none has succeeded/);
     });
   });
 

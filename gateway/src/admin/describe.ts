@@ -3,6 +3,7 @@ import { servedMethods } from '../config/path-pattern.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
+import type { Failing } from '../upstreams/pool/request-outcomes.ts';
 import type { LastError, Target } from '../upstreams/pool/target.ts';
 
 // The JSON that the admin listener shows. None of it is secret.
@@ -124,19 +125,36 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
   };
 }
 
+/** Whether the last request succeeded, the checks do not fail, and the target is neither full nor ejected. */
+export const isHealthy = (target: Target, nowMs: number): boolean =>
+  target.outcomes.failing === undefined && target.isAvailable(nowMs);
+
 function describeTarget(target: Target, nowMs: number) {
   const { checks, ejectedForMs, ejections } = target.health;
+  const { failing, lastSuccessMs } = target.outcomes;
   return {
     origin: target.origin,
-    /** If false, it gets requests only when no target is available. */
-    healthy: target.isAvailable(nowMs),
+    healthy: isHealthy(target, nowMs),
     checks,
     ejected_for_ms: Math.round(ejectedForMs),
     ejections,
     pending: target.pending,
+    /** Requests since the last one that succeeded. Null: the last request succeeded, or there was none. */
+    failing: describeFailing(failing),
+    last_success: lastSuccessMs === undefined ? null : timeOf(lastSuccessMs),
     last_error: describeError(target.lastError),
   };
 }
 
+const describeFailing = (failing: Failing | undefined) =>
+  failing === undefined
+    ? null
+    : {
+        since: timeOf(failing.sinceMs),
+        last: timeOf(failing.lastMs),
+        code: failing.code,
+        requests: failing.count,
+      };
+
 const describeError = (error: LastError | undefined) =>
-  error === undefined ? null : { code: error.code, at: new Date(error.atMs).toISOString() };
+  error === undefined ? null : { code: error.code, at: timeOf(error.atMs) };

@@ -2,6 +2,7 @@ import type { Registry } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 import type { Target } from '../upstreams/pool/target.ts';
+import { isHealthy } from './describe.ts';
 
 const breakerStates = ['closed', 'half-open', 'open'] as const;
 
@@ -21,9 +22,9 @@ export function registerUpstreamMetrics(current: () => Iterable<OpenUpstream>, r
   // `aggregator`: how several workers' values combine.
   const targetGauge = (
     name: string,
-    aggregator: 'min' | 'sum',
+    aggregator: 'min' | 'max' | 'sum',
     help: string,
-    read: (target: Target, nowMs: number) => number,
+    read: (target: Target, nowMs: number) => number | undefined,
   ) =>
     new Gauge({
       name: `countersign_upstream_target_${name}`,
@@ -33,7 +34,8 @@ export function registerUpstreamMetrics(current: () => Iterable<OpenUpstream>, r
       collect() {
         this.reset();
         for (const [{ upstream, nowMs }, target] of eachTarget()) {
-          this.set({ upstream: upstream.name, target: target.origin }, read(target, nowMs()));
+          const value = read(target, nowMs());
+          if (value !== undefined) this.set({ upstream: upstream.name, target: target.origin }, value);
         }
       },
     });
@@ -80,8 +82,21 @@ export function registerUpstreamMetrics(current: () => Iterable<OpenUpstream>, r
   targetGauge(
     'healthy',
     'min',
-    'Whether the target gets requests: its checks pass and it is not ejected.',
-    (target, nowMs) => Number(target.isAvailable(nowMs)),
+    'Whether its last request succeeded, its checks do not fail, and it is neither full nor ejected. 1 before the first request.',
+    (target, nowMs) => Number(isHealthy(target, nowMs)),
+  );
+  const inSeconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000);
+  targetGauge(
+    'last_success_timestamp_seconds',
+    'max',
+    'When the last request succeeded. Absent before.',
+    ({ outcomes }) => inSeconds(outcomes.lastSuccessMs),
+  );
+  targetGauge(
+    'last_failure_timestamp_seconds',
+    'max',
+    'When the last request failed. Absent once a later one has succeeded.',
+    ({ outcomes }) => inSeconds(outcomes.failing?.lastMs),
   );
   targetGauge('pending', 'sum', 'Requests and WebSockets in progress.', ({ pending }) => pending);
   targetCounter('ejections', 'Times the target was ejected because consecutive requests failed.', ({ health }) =>

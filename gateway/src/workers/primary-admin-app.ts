@@ -15,6 +15,7 @@ import { adminHeaders, refuseCrossSite } from '../admin/console/console-security
 import { AppError, errorTable } from '../errors.ts';
 import { requireWellFormed } from '../http/well-formed.ts';
 import { bareApp } from '../listen/express-app.ts';
+import { withoutOutdatedFailures } from './outdated-failures.ts';
 import type { WorkerAdminClient, WorkerAnswer } from './worker-admin.ts';
 
 export type PrimaryAdminOptions = Readonly<{
@@ -65,5 +66,5 @@ async function sumMetrics(own: Registry, workers: readonly WorkerAdminClient[]):
   const answers = await Promise.allSettled(workers.map((worker) => worker.metrics()));
   const counted = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   const all = counted.map(({ body }) => JSON.parse(body) as MetricObjectWithValues<MetricValue<string>>[]);
-  return AggregatorRegistry.aggregate([...all, await own.getMetricsAsJSON()]).metrics();
+  return AggregatorRegistry.aggregate([...withoutOutdatedFailures(all), await own.getMetricsAsJSON()]).metrics();
 }

@@ -150,7 +150,10 @@ export class Attempt implements ResponseHandler {
     this.#owner.responded(this.#target);
     record.upstreamMs = performance.now() - this.#sentAt;
     const { passing, lifetime, contentLength } = filterResponseHead(status, rawHeaders, signed, this.#target.origin);
-    if (lifetime === 'endless' && !this.#counts.takeStream()) throw this.#overloaded();
+    if (lifetime === 'endless') {
+      if (!this.#counts.takeStream()) throw this.#overloaded();
+      this.#target.succeeded();
+    }
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.

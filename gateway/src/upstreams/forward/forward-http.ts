@@ -94,12 +94,13 @@ class Forwarding implements AttemptOwner {
   }
 
   responded(target: Target): void {
-    target.succeeded();
+    target.responded();
     this.#settle('success');
   }
 
   done(failure: AppError | undefined, target: Target): void {
     if (failure !== undefined && blamesUpstream(failure.code)) target.responseBroke(failure.code);
+    else target.succeeded();
     this.#resolve();
   }
 

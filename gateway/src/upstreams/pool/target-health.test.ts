@@ -42,8 +42,16 @@ describe("a target's health", () => {
     expect(failUntilEjected()).toEqual([1, firstEjectionMs * 4]);
     for (let count = 0; count < 100; count += 1) failUntilEjected();
     expect(failUntilEjected()).toEqual([1, maxEjectionMs]);
-    health.succeeded();
+    health.responded();
     expect(failUntilEjected()).toEqual([ejectedAfter, firstEjectionMs]);
+  });
+
+  test('is available again as soon as a request gets a response', () => {
+    const health = create();
+    for (let count = 0; count < ejectedAfter; count += 1) health.failed(0);
+    expect(health.isAvailable(1)).toBe(false);
+    health.responded();
+    expect([health.isAvailable(1), health.state(1).ejectedForMs]).toEqual([true, 0]);
   });
 
   test('does not count requests sent before the ejection', () => {

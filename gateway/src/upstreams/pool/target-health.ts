@@ -1,7 +1,7 @@
 /** The health of one target, from its requests and its health checks. */
 export type TargetHealth = Readonly<{
-  /** A request got a response, of any status. */
-  succeeded(): void;
+  /** A response began, of any status. It ends an ejection: with no other target, requests still come here. */
+  responded(): void;
   /** A request could not connect, or got no response in time. */
   failed(nowMs: number): void;
   /** Records a health check. */
@@ -45,8 +45,9 @@ export function createTargetHealth(thresholds: CheckThresholds): TargetHealth {
   let against = 0;
 
   return {
-    succeeded() {
+    responded() {
       failures = 0;
+      ejectedUntilMs = Number.NEGATIVE_INFINITY;
     },
     failed(nowMs) {
       // Requests that were sent before the ejection do not extend it.

@@ -4,6 +4,7 @@ import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
 import { createStalledResponses, type StalledResponses } from './open-connections.ts';
+import { RequestOutcomes } from './request-outcomes.ts';
 import { createTargetHealth, type TargetHealth } from './target-health.ts';
 import type { TlsFiles } from './upstream-tls-files.ts';
 
@@ -28,6 +29,7 @@ export type Target = {
   readonly stalled: StalledResponses;
   readonly health: ReturnType<TargetHealth['state']>;
   readonly lastError: LastError | undefined;
+  readonly outcomes: Pick<RequestOutcomes, 'lastSuccessMs' | 'failing'>;
   /** How many checks have failed. */
   readonly failedChecks: number;
   isAvailable(nowMs: number): boolean;
@@ -44,11 +46,13 @@ export type Target = {
   freeConnections(): () => void;
   /** Another stream may begin. */
   hasRoomForStream(): boolean;
-  /** A request got a response, of any status. */
+  /** A response began, of any status. It may still break off. */
+  responded(): void;
+  /** A response arrived whole, of any status; or an endless one began. */
   succeeded(): void;
-  /** A request got no response. Only outages count against the target. */
+  /** A request got no response. Only outages count towards an ejection. */
   failed(code: Code): void;
-  /** A response broke off. Shown to operators; it does not count against the target. */
+  /** A response was invalid or broke off. It does not count towards an ejection. */
   responseBroke(code: Code): void;
   /** Runs a health check now, if checks are configured. */
   checkNow(): void;
@@ -110,6 +114,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     bodyTimeoutMs: timeouts.idleMs,
     idleTimeoutMs: idleConnectionMs,
   });
+  const outcomes = new RequestOutcomes();
   let lastError: LastError | undefined;
   let failedChecks = 0;
   let checks: HealthChecks | undefined;
@@ -129,7 +134,9 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
   }
 
   function responseBroke(code: Code): void {
-    lastError = { code, atMs: Date.now() };
+    const nowMs = Date.now();
+    lastError = { code, atMs: nowMs };
+    outcomes.failed(code, nowMs);
   }
 
   return {
@@ -137,6 +144,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     host,
     pool,
     opener,
+    outcomes,
     pending: 0,
     connections: 0,
     unanswered: 0,
@@ -173,7 +181,8 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     hasRoomForStream() {
       return this.streams < maxStreamsPerTarget;
     },
-    succeeded: health.succeeded,
+    responded: health.responded,
+    succeeded: () => outcomes.succeeded(Date.now()),
     responseBroke,
     failed(code) {
       responseBroke(code);

@@ -107,11 +107,12 @@ export function createForwardUpgrade(
       onResponse() {
         hasResponded = true;
         responseReceived();
-        target.succeeded();
+        target.responded();
         settle('success');
       },
       onUpgraded(service) {
         isDone = true;
+        target.succeeded();
         const end = linkSockets(socket as Socket, service, route.upstream.timeouts.idleMs);
         const release = options.open.add('endless', { route, token: tokenStatusOf(caller) }, end);
         signed.detach();
@@ -119,6 +120,7 @@ export function createForwardUpgrade(
       },
       onDeclined(response, lifetime) {
         isBegun = true;
+        target.succeeded();
         followDeclined(response, lifetime, { signed, socket: socket as Socket, open: options.open });
       },
     });

@@ -13,7 +13,7 @@ import type { PolicyCaller } from '../../../routing/policy.ts';
 import { findIssuer } from '../../../tokens/providers/find-issuer.ts';
 import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../../../upstreams/pool/open-upstream.ts';
-import { upstreamState } from '../observe/observe-states.ts';
+import { upstreamStates } from '../observe/upstream-states.ts';
 import { parseClaimLines } from './claim-lines.ts';
 import { examineToken } from './examine-token.ts';
 import { stage, stagesOf } from './explain-stages.ts';
@@ -195,11 +195,12 @@ function answerOf({ question, explanation, report, refused, warning }: Known): E
 /** Says what happens to a request that the gateway would forward while the upstream is out. */
 function warningOf(opened: OpenUpstream): string | undefined {
   const { name } = opened.upstream;
-  const { state, why = 'unknown' } = upstreamState(opened);
-  if (state !== 'out') return undefined;
+  const { state, why = 'unknown' } = upstreamStates(opened).upstream;
+  if (state !== 'out' && state !== 'failing') return undefined;
   if (opened.breaker?.state(opened.nowMs()) === 'open') {
     return `The circuit breaker of the upstream ${name} is open, so the request would get 503 upstream_circuit_open now.`;
   }
+  if (state === 'failing') return `The last requests to the upstream ${name} failed, so this one may fail too: ${why}.`;
   return opened.targets.every((target) => target.isFull())
     ? `Every target of the upstream ${name} is full, so the request would get 503 upstream_overloaded now.`
     : `No target of the upstream ${name} is healthy, so the request would probably fail now. The last error: ${why}.`;

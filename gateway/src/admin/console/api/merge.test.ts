@@ -5,6 +5,7 @@ import { quantileOf } from './quantile.ts';
 import { refusalsView } from './refusals.ts';
 import { outcomeOf } from './requests.ts';
 import { describeTraffic, mergeTraffic } from './traffic.ts';
+import { type UpstreamList, upstreamsView } from './upstreams.ts';
 import { worst } from './values.ts';
 
 const zero = [0, 0, 0];
@@ -55,6 +56,75 @@ test('the state of several workers is the worst one, since the first of them had
     { state: 'out', since: '2026-01-01T00:01:00.000Z', why: 'a' },
   ];
   expect(worst(states, ['up', 'degraded', 'out'])).toEqual(states[2]);
+});
+
+describe('an upstream of several workers', () => {
+  const at = (second: number) => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000Z`;
+  type Requests = Readonly<{ success: number | null; failed?: readonly [since: number, last: number, count: number] }>;
+  const workerOf = ({ success, failed }: Requests): UpstreamList => {
+    const state = { state: failed === undefined ? 'not checked' : 'failing', since: at(failed?.[0] ?? 0), why: null };
+    const failing = failed && { since: at(failed[0]), last: at(failed[1]), code: 'ECONN', requests: failed[2] };
+    return {
+      upstreams: [
+        {
+          ...{ name: 'a', state, balance: 'round-robin', pending: 0, breaker: null, tls_trouble: null },
+          retries: { made: 0, over_budget: 0 },
+          identity: { algorithm: 'ed25519', uses: 'ed25519', fallback: null },
+          latency_ms: { p50: null, p95: null, p99: null },
+          durations: { bounds_ms: [1], counts: [[0], [0]] },
+          targets: [
+            {
+              ...{ origin: 'http://a', state, pending: 0, ejections: 0, ejected_for_ms: 0, last_error: null },
+              failing: failing ?? null,
+              last_success: success === null ? null : at(success),
+            },
+          ],
+        },
+      ],
+    };
+  };
+  const merged = (...workers: Requests[]) => upstreamsView.merge(workers.map(workerOf), {}).upstreams[0];
+
+  test.each<[string, Requests[], number, string]>([
+    [
+      'one of them, whose request failed last',
+      [{ success: 1 }, { success: 2, failed: [5, 8, 2] }],
+      5,
+      '2 of 2 failed; last success 2026-01-01T00:00:02.000Z',
+    ],
+    [
+      'both, since the first of them',
+      [
+        { success: 1, failed: [4, 9, 3] },
+        { success: 2, failed: [5, 8, 2] },
+      ],
+      4,
+      '5 of 5 failed; last success 2026-01-01T00:00:02.000Z',
+    ],
+    [
+      'both, and none ever succeeded',
+      [{ success: null, failed: [4, 4, 1] }, { success: null }],
+      4,
+      '1 of 1 failed; none has succeeded',
+    ],
+    [
+      'one of them before a success of the other, and again after it',
+      [{ success: 1, failed: [4, 9, 3] }, { success: 6 }],
+      9,
+      '1 of 1 failed; last success 2026-01-01T00:00:06.000Z',
+    ],
+  ])('is failing for %s', (_case, workers, since, why) => {
+    const state = { state: 'failing', since: at(since), why: `ECONN; ${why}` };
+    expect(merged(...workers)).toMatchObject({ state, targets: [{ state }] });
+  });
+
+  test('is not failing once a request of any worker succeeded', () => {
+    const state = { state: 'not checked', since: at(0) };
+    expect(merged({ success: 1, failed: [4, 9, 3] }, { success: 10 })).toMatchObject({
+      state,
+      targets: [{ state, failing: null }],
+    });
+  });
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Since } from '../observe/state-history.ts';
+import type { Observed, Since, StateHistory } from '../observe/state-history.ts';
 
 // Shared by several views.
 
@@ -20,6 +20,15 @@ export function sinceOf(observed: Since | undefined, unknown: string, startedAtM
   const { state = unknown, sinceMs = startedAtMs, why } = observed ?? {};
   return { state, since: timeOf(sinceMs), why: why === undefined || why === '' ? null : why };
 }
+
+/** A state that is read now; the history knows since when it holds, unless the state says so itself. */
+export function sinceNow({ kind, name, state, why = '', sinceMs }: Observed, { states, nowMs }: Clocked): SinceView {
+  const known = states.of(kind, name);
+  const begun = sinceMs ?? (known?.state === state ? known.sinceMs : nowMs());
+  return { state, since: timeOf(begun), why: why === '' ? null : why };
+}
+
+type Clocked = Readonly<{ states: StateHistory; nowMs(): number }>;
 
 /**
  * The worst state of several processes, from when the first of them had it.

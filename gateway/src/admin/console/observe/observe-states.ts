@@ -2,9 +2,8 @@ import type { Health } from '@countersign/service-kit';
 import type { ReloadState } from '../../../snapshot/reload.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
-import type { OpenUpstream } from '../../../upstreams/pool/open-upstream.ts';
-import type { Target } from '../../../upstreams/pool/target.ts';
 import type { Observed } from './state-history.ts';
+import { upstreamStates } from './upstream-states.ts';
 
 export type StateSources = Readonly<{
   current(): Pick<Snapshot, 'config' | 'trust' | 'upstreams'>;
@@ -32,7 +31,10 @@ export async function observeStates(sources: StateSources): Promise<readonly Obs
     ...(redis === undefined
       ? []
       : [{ kind: 'redis', name: '', state: redis === 'ready' ? 'connected' : 'not connected' }]),
-    ...[...upstreams.all()].flatMap(upstreamStates),
+    ...[...upstreams.all()].flatMap((opened) => {
+      const { upstream, breaker, targets } = upstreamStates(opened);
+      return [upstream, ...(breaker ? [breaker] : []), ...targets];
+    }),
     ...[...trust.issuers.values()].flatMap(issuerStates),
   ];
 }
@@ -41,42 +43,6 @@ function configurationState({ loadedAtMs, refused, refusedSinceMs }: ReloadState
   return refused === undefined
     ? { kind: 'configuration', name: '', state: 'in force', sinceMs: loadedAtMs }
     : { kind: 'configuration', name: '', state: 'refused', sinceMs: refusedSinceMs, why: refused.problems[0] };
-}
-
-/** Whether an upstream is out now: its breaker is open, or none of its targets is available. */
-export function upstreamState({ upstream, targets, breaker, nowMs }: OpenUpstream): Observed {
-  const { name } = upstream;
-  const now = nowMs();
-  const available = targets.filter((target) => target.isAvailable(now)).length;
-  const circuit = breaker?.state(now);
-  const why = targets.find((target) => !target.isAvailable(now))?.lastError?.code;
-  const kind = 'upstream';
-  if (circuit === 'open') return { kind, name, state: 'out', why: 'the circuit breaker is open' };
-  if (available === 0) return { kind, name, state: 'out', why };
-  if (circuit === 'half-open') return { kind, name, state: 'degraded', why: 'the circuit breaker is half open' };
-  if (available < targets.length) return { kind, name, state: 'degraded', why };
-  return { kind, name, state: targets.some(({ health }) => health.checks !== 'none') ? 'up' : 'not checked' };
-}
-
-function upstreamStates(opened: OpenUpstream): Observed[] {
-  const { upstream, targets, breaker, nowMs } = opened;
-  const { name } = upstream;
-  const now = nowMs();
-  const circuit = breaker?.state(now);
-  return [
-    upstreamState(opened),
-    ...(circuit === undefined ? [] : [{ kind: 'breaker', name, state: circuit }]),
-    ...targets.map((target) => ({ kind: 'target', name: `${name} ${target.origin}`, ...targetState(target, now) })),
-  ];
-}
-
-function targetState(target: Target, now: number): Pick<Observed, 'state' | 'why'> {
-  const { checks, ejectedForMs } = target.health;
-  const why = target.lastError?.code;
-  if (checks === 'failing') return { state: 'checks fail', why };
-  if (ejectedForMs > 0) return { state: 'ejected', why };
-  if (!target.isAvailable(now)) return { state: 'full' };
-  return { state: checks === 'passing' ? 'healthy' : 'not checked' };
 }
 
 function issuerStates({ config, keys, revocations }: TrustedIssuer): Observed[] {

@@ -21,11 +21,12 @@ export function upstreamsPage({ upstreams }: UpstreamList, nowMs: number): Page 
   };
 }
 
-/** Those that are out, then those that are degraded, then the others in the order of the file. */
+/** Those that fail or are out, then those that are degraded, then the others in the order of the file. */
 export const worstFirst = (upstreams: readonly UpstreamView[]): readonly UpstreamView[] =>
   upstreams.toSorted((a, b) => rankOf(b) - rankOf(a));
 
-const rankOf = ({ state: { state } }: UpstreamView): number => (state === 'out' ? 2 : state === 'degraded' ? 1 : 0);
+const ranks: Readonly<Record<string, number>> = { failing: 2, out: 2, degraded: 1 };
+const rankOf = ({ state: { state } }: UpstreamView): number => ranks[state] ?? 0;
 
 function upstreamPart(upstream: UpstreamView, nowMs: number): Html {
   const { name, state, targets } = upstream;

@@ -1,5 +1,4 @@
-import { createHash, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
-import { HmacSha256 } from './hmac.ts';
+import { createHash, createHmac, createSecretKey, type KeyObject, sign, timingSafeEqual, verify } from 'node:crypto';
 
 export type SigningKey =
   | Readonly<{ algorithm: 'ed25519'; keyid: string; privateKey: KeyObject }>
@@ -33,7 +32,7 @@ export function signBase(key: SigningKey, base: string): Buffer {
 /** Like {@link signBase}, in base64. */
 export function signBaseAsBase64(key: SigningKey, base: string): string {
   if (key.algorithm === 'ed25519') return sign(null, Buffer.from(base, 'latin1'), key.privateKey).toString('base64');
-  return hmacOf(key.secret).base64(base);
+  return hmac(key.secret, base).digest('base64');
 }
 
 /**
@@ -44,18 +43,18 @@ export function verifyBase(key: VerifyingKey, base: string, signature: Uint8Arra
   if (key.algorithm === 'ed25519') {
     return verify(null, Buffer.from(base, 'latin1'), key.publicKey, signature);
   }
-  const expected = hmacOf(key.secret).bytes(base);
+  const expected = hmac(key.secret, base).digest();
   return signature.byteLength === expected.byteLength && timingSafeEqual(expected, signature);
 }
 
-const hmacs = new WeakMap<Uint8Array, HmacSha256>();
+const secretKeys = new WeakMap<Uint8Array, KeyObject>();
 
-function hmacOf(secret: Uint8Array): HmacSha256 {
-  let hmac = hmacs.get(secret);
-  if (hmac === undefined) {
+function hmac(secret: Uint8Array, base: string) {
+  let key = secretKeys.get(secret);
+  if (key === undefined) {
     assertStrongSecret(secret);
-    hmac = new HmacSha256(secret);
-    hmacs.set(secret, hmac);
+    key = createSecretKey(secret);
+    secretKeys.set(secret, key);
   }
-  return hmac;
+  return createHmac('sha256', key).update(base, 'latin1');
 }

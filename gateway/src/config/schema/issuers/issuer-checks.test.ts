@@ -317,6 +317,21 @@ describe('two issuers', () => {
       'tenants: [acme], userPrefix: "b:"',
     ],
     [
+      'one tenant, with prefixes of users, and machines in tenants of their own',
+      'tenants: [acme, a-robots], userPrefix: "a:", machines: { tenantId: { constant: a-robots } }',
+      'tenants: [acme, b-robots], userPrefix: "b:", machines: { tenantId: { constant: b-robots } }',
+    ],
+    [
+      'one tenant, with prefixes of users, and machines with clients of their own',
+      'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }, clients: [web, worker]',
+      'tenants: [acme], userPrefix: "b:", machines: { tenantId: tenant }, clients: [importer]',
+    ],
+    [
+      'one tenant, with prefixes of users, and machines that are the same',
+      'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }, sameSubjects: true',
+      'tenants: [acme], userPrefix: "b:", machines: { tenantId: tenant }, sameSubjects: true',
+    ],
+    [
       'one tenant, with machines that have no tenant',
       'tenants: [acme], userPrefix: "a:", machines: {}',
       'tenants: [acme], userPrefix: "b:", machines: {}',
@@ -352,6 +367,16 @@ describe('two issuers', () => {
       'tenants: [acme], userPrefix: "a:", machines: { tenantId: { constant: acme } }',
       'tenants: [acme], userPrefix: "b:", machines: { tenantId: { constant: acme } }',
     ],
+    [
+      'machines of both in one tenant, with prefixes of users and one client in common',
+      'tenants: [acme], userPrefix: "a:", machines: { tenantId: tenant }, clients: [web, worker]',
+      'tenants: [acme], userPrefix: "b:", machines: { tenantId: tenant }, clients: [worker]',
+    ],
+    [
+      'machines of both in one tenant, with clients of their own and no prefixes of users',
+      'tenants: [acme], machines: { tenantId: tenant }, clients: [web]',
+      'tenants: [acme], machines: { tenantId: tenant }, clients: [worker]',
+    ],
     ['one tenant, with a prefix of users on one side', 'tenants: [acme], userPrefix: "a:"', 'tenants: [acme]'],
     [
       'one tenant, with prefixes of users that begin one another',
@@ -366,6 +391,41 @@ describe('two issuers', () => {
   ])('are refused with %s', (_how, first, second) => {
     expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([
       expect.stringMatching(/^issuers\[1\]: can name the tenant "[^"]+" of issuers\[0\]/),
+    ]);
+  });
+
+  const prefixed = (prefix: string) => `tenants: [acme, globex], userPrefix: "${prefix}"`;
+
+  test.each<[string, string, string, string]>([
+    [
+      'users',
+      'tenants: [acme]',
+      'tenants: [acme]',
+      'so users of https://b.test and https://a.test could have the same id in it: give each its own tenants, or its own userPrefix;',
+    ],
+    [
+      'machines, since client ids have no prefix',
+      `${prefixed('a:')}, machines: { tenantId: { constant: acme } }`,
+      `${prefixed('b:')}, machines: { tenantId: { constant: acme } }`,
+      'so machines of https://b.test and https://a.test could have the same id in it: give each its own machines.tenantId, or its own list of clients;',
+    ],
+    [
+      'users and machines',
+      'tenants: [acme], machines: { tenantId: tenant }',
+      'tenants: [acme], machines: { tenantId: tenant }, name: second',
+      'so users and machines of second and https://a.test could have the same id in it: give each its own tenants, or its own userPrefix and its own list of clients;',
+    ],
+    [
+      'users of one and machines of the other',
+      'claims: { tenantId: { constant: acme } }',
+      'claims: { tenantId: { constant: b } }, machines: { tenantId: { constant: acme } }',
+      'so callers of https://b.test and https://a.test would share it: give each its own tenants, or its own userPrefix;',
+    ],
+  ])('are named when they share a tenant, with what to write for %s', (_who, first, second, why) => {
+    expect(problems(`{ ${a}, ${first} }`, `{ ${b}, ${second} }`)).toEqual([
+      expect.stringContaining(
+        `issuers[1]: can name the tenant "acme" of issuers[0], ${why} or set sameSubjects: true on both, if one id means one caller (`,
+      ),
     ]);
   });
 

@@ -21,10 +21,10 @@ export function checkTenants(
   const count = all.length + resolved.filter((issuers) => issuers === undefined).length;
   if (count < 2) return;
   const reported = new Set<number>();
-  const known: { index: number; tenants: NonNullable<Tenants>; hasMachines: boolean }[] = [];
+  const known: Known[] = [];
   for (const { index, issuer } of all) {
     if (reported.has(index)) continue;
-    const tenants = tenantsOf(issuer);
+    const tenants = tenantsOf(issuer, [issuer.claims.tenantId, issuer.machines.tenantId]);
     const report = (message: string, ...conflict: readonly { other: Path }[]) => {
       reported.add(index);
       refuse(['issuers', index], message, ...conflict);
@@ -32,39 +32,79 @@ export function checkTenants(
     if (tenants === undefined) report(required('tenants', 'or set claims.tenantId or tenantPrefix'));
     if (hasAnyRole(issuer)) report(required('roles', 'or map them in claims.role'));
     if (tenants === undefined) continue;
-    // Clients have no prefix that would tell those of two issuers apart.
-    const hasMachines = issuer.machines.tenantId !== undefined;
-    const clash = known.find(
-      (other) =>
-        meet(other.tenants, tenants) &&
-        !haveSameSubjects(parts[other.index], parts[index]) &&
-        ((hasMachines && other.hasMachines) || !haveDistinctUsers(parts[other.index], parts[index])),
-    );
-    if (clash !== undefined) {
+    const one: Known = {
+      index,
+      issuer,
+      part: parts[index],
+      tenants,
+      users: tenantsOf(issuer, [issuer.claims.tenantId]),
+      machines: tenantsOf(issuer, [issuer.machines.tenantId]),
+    };
+    const clash = known.find((other) => mustNotMeet(one, other));
+    if (clash?.index === index) {
       const name = sharedBy(clash.tenants, tenants);
-      const prefix = hasMachines && clash.hasMachines ? '' : ', or its own userPrefix';
-      const remedy = `give each its own tenants${prefix}; or set sameSubjects: true on both`;
-      if (clash.index === index)
-        report(
-          `two values of the template can name the tenant "${name}": read it fromIssuer, or set sameSubjects: true`,
-        );
-      else
-        report(`can name the tenant "${name}" of issuers[${clash.index}]: ${remedy}`, {
-          other: ['issuers', clash.index],
-        });
+      report(`two values of the template can name the tenant "${name}": read it fromIssuer, or set sameSubjects: true`);
+    } else if (clash !== undefined) {
+      report(clashBetween(one, clash), { other: ['issuers', clash.index] });
     }
-    known.push({ index, tenants, hasMachines });
+    known.push(one);
   }
 }
+
+/** The tenants of all callers of an issuer, of its users and of its machines. */
+type Known = Readonly<{
+  index: number;
+  issuer: Issuer;
+  part: IssuerPieces | undefined;
+  tenants: Tenants;
+  users: Tenants;
+  machines: Tenants;
+}>;
+
+function mustNotMeet(a: Known, b: Known): boolean {
+  if (!meet(a.tenants, b.tenants) || haveSameSubjects(a.part, b.part)) return false;
+  return !haveDistinctUsers(a.part, b.part) || mayShareMachines(a, b);
+}
+
+/** Whether a service could take a machine of one for a machine of the other. `userPrefix` does not change client ids. */
+function mayShareMachines(a: Known, b: Known): boolean {
+  if (!meet(a.machines, b.machines)) return false;
+  const [ours, theirs] = [a.issuer.clients, b.issuer.clients];
+  return ours === undefined || theirs === undefined || ours.some((client) => theirs.includes(client));
+}
+
+function clashBetween(one: Known, other: Known): string {
+  const hasOwnUsers = haveDistinctUsers(one.part, other.part);
+  const machines = mayShareMachines(one, other);
+  const name = hasOwnUsers ? sharedBy(one.machines, other.machines) : sharedBy(one.tenants, other.tenants);
+  const callers = [
+    ...(!hasOwnUsers && meet(one.users, other.users) ? ['users'] : []),
+    ...(machines ? ['machines'] : []),
+  ];
+  const both = `${nameOf(one)} and ${nameOf(other)}`;
+  const why =
+    callers.length === 0
+      ? `callers of ${both} would share it`
+      : `${callers.join(' and ')} of ${both} could have the same id in it`;
+  const remedy = hasOwnUsers
+    ? 'give each its own machines.tenantId, or its own list of clients'
+    : `give each its own tenants, or its own userPrefix${machines ? ' and its own list of clients' : ''}`;
+  return `can name the tenant "${name}" of issuers[${other.index}], so ${why}: ${remedy}; or set sameSubjects: true on both, if one id means one caller`;
+}
+
+const nameOf = ({ issuer }: Known): string => issuer.name ?? issuer.issuer;
 
 const required = (key: string, instead: string): string =>
   `"${key}" is required with two or more issuers: the ${key} this one may name, ${instead}`;
 
-/** The tenants of people and of machines. */
-function tenantsOf({ tenants, tenantPrefix, claims, machines, template }: Issuer): Tenants {
+/** The tenants that an issuer can read from these sources. */
+function tenantsOf(
+  { tenants, tenantPrefix, template }: Issuer,
+  sources: readonly (ValueSource | undefined)[],
+): Tenants {
+  const values = valuesOfAll(sources, template)?.map((value) => tenantPrefix + value);
+  if (values !== undefined) return { list: new Set(values.filter((value) => tenants?.has(value) ?? true)) };
   if (tenants !== undefined) return { list: tenants };
-  const values = valuesOfAll([claims.tenantId, machines.tenantId], template);
-  if (values !== undefined) return { list: new Set(values.map((value) => tenantPrefix + value)) };
   return tenantPrefix === '' ? undefined : { prefix: tenantPrefix };
 }
 
@@ -94,9 +134,7 @@ function valuesOf(source: ValueSource, template: Issuer['template']): readonly s
 const hasAnyRole = ({ roles, claims, machines, template }: Issuer): boolean =>
   roles === undefined && valuesOfAll([claims.role, machines.role], template) === undefined;
 
-function meet(a: NonNullable<Tenants>, b: NonNullable<Tenants>): boolean {
-  return sharedBy(a, b) !== undefined;
-}
+const meet = (a: Tenants, b: Tenants): boolean => sharedBy(a, b) !== undefined;
 
 /** A tenant or prefix that both can name. */
 function sharedBy(a: Tenants, b: Tenants): string | undefined {

@@ -12,6 +12,7 @@ import {
   eventually,
   type RecordingUpstream,
   recordingUpstream,
+  startProcess,
   type ThrowAway,
 } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -37,6 +38,14 @@ import { testGateway } from './support/gateway.ts';
 import { tokenIn } from './support/mailed-token.ts';
 import { openProbed, probedDatabase, probing } from './support/probed-database.ts';
 import { startService } from './support/service.ts';
+
+/** Claims mails, and waits for a mail server that never answers. */
+const sendsForEver = `
+  import { startCourier } from ${JSON.stringify(new URL('../src/flows/mail/deliver.ts', import.meta.url).href)};
+  import { openAgain } from ${JSON.stringify(new URL('./support/probed-database.ts', import.meta.url).href)};
+  const db = await openAgain({ location: JSON.parse(process.env.LOCATION), name: process.env.NAME });
+  const mail = () => new Promise(() => { console.log('sending'); setInterval(() => {}, 60_000); });
+  await startCourier({ db, logger: console, deliver: { mail, membership: mail } });`;
 
 describe.each(databases())('the outbox on %s', (_, database) => {
   let store: ThrowAway<AuthSchema>;
@@ -203,6 +212,41 @@ describe.each(databases())('the outbox on %s', (_, database) => {
     });
     await stop();
   });
+
+  if (database.kind === 'postgres') {
+    test('a mail that a process is sending is never sent by another, and within seconds after that process was killed', async () => {
+      const victim = startProcess({
+        args: ['--input-type=module', '--eval', sendsForEver],
+        env: { LOCATION: JSON.stringify(store.location), NAME: store.name },
+      });
+      await store.db.transaction({ role: roles.accounts }, (trx) =>
+        orderMail(trx, 'm', { kind: 'password_reset', email: 'e', requestId: 'r' }),
+      );
+      await victim.waitFor(/sending/);
+      const leasedUntil = async () => {
+        const rows = await probing(store.db, (trx) => trx.selectFrom('outbox').selectAll().execute());
+        return rows[0]?.leased_until?.getTime() ?? 0;
+      };
+      const first = await leasedUntil();
+      const sent: Delivery[] = [];
+      const mail = async (delivery: Delivery) => void sent.push(delivery);
+      const { logger } = capturingLogger();
+      const stop = await startCourier({ db: store.db, logger, deliver: { mail, membership: mail } });
+      try {
+        // Past the end of the lease that it began with.
+        await eventually(async () => {
+          expect(Date.now()).toBeGreaterThan(first + 1_000);
+          expect(await leasedUntil()).toBeGreaterThan(Date.now());
+        }, 30_000);
+        expect(sent).toEqual([]);
+        await victim.stop('SIGKILL');
+        await eventually(() => expect(sent).toHaveLength(1), 15_000);
+      } finally {
+        await victim.stop('SIGKILL');
+        await stop();
+      }
+    });
+  }
 
   const again = async ({ location, name }: ThrowAway<AuthSchema>): Promise<AuthDatabase> =>
     openDatabase<AuthSchema>({ ...probedDatabase, location, name });

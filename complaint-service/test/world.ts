@@ -100,6 +100,7 @@ export async function complaintsWorld(
   });
   return {
     ...world,
+    database,
     files,
     feed,
     flows: flows(database.db),

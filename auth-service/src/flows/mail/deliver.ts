@@ -1,5 +1,11 @@
 import { type Logger, type Rounds, startRounds } from '@countersign/service-kit';
-import { deliveryTimeoutMs, leaseSec, maxMailAttempts, retryDelaySec } from '../../domain/mail/outbox-rules.ts';
+import {
+  deliveryTimeoutMs,
+  leaseSec,
+  maxMailAttempts,
+  renewEveryMs,
+  retryDelaySec,
+} from '../../domain/mail/outbox-rules.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import {
   claimDeliveries,
@@ -8,6 +14,7 @@ import {
   deliveryFailed,
   nextDueMs,
   outboxChannel,
+  renewLeases,
 } from '../../store/mail/outbox.ts';
 import { type OutboxTopic, outboxTopics } from '../../store/schema.ts';
 
@@ -20,7 +27,7 @@ export type CourierParts = Readonly<{
   db: AuthDatabase;
   logger: Logger;
   deliver: Readonly<Record<OutboxTopic, Deliver>>;
-  /** How long one delivery may take; shorter than its lease. */
+  /** How long one delivery may take. */
   timeoutMs?: number;
   /** For the metrics. */
   onResult?: (topic: OutboxTopic, result: DeliveryResult) => void;
@@ -42,35 +49,48 @@ const graceMs = 5_000;
  */
 export async function startCourier(parts: CourierParts): Promise<() => Promise<void>> {
   const late = new AbortController();
+  const underWay = new Set<Delivery>();
   let rounds: readonly Rounds[] = [];
   const stopListening = await parts.db.listen(outboxChannel, () => {
     for (const { wake } of rounds) wake();
   });
   rounds = outboxTopics.map((topic) =>
     startRounds({
-      round: (stopped) => round(parts, topic, { stopped, late: late.signal }),
+      round: (stopped) => round(parts, topic, { underWay, stopped, late: late.signal }),
       onError: (error) => parts.logger.error({ err: error }, 'the outbox cannot be read; it is tried again'),
     }),
   );
+  const renewals = startRounds({
+    async round() {
+      if (underWay.size > 0) await renewLeases(parts.db, [...underWay], leaseSec);
+      return renewEveryMs;
+    },
+    onError: (error) => parts.logger.error({ err: error }, 'leases cannot be renewed; it is tried again'),
+  });
   return async () => {
     const timer = setTimeout(() => late.abort(), graceMs);
     await Promise.all(rounds.map(({ stop }) => stop()));
     clearTimeout(timer);
+    await renewals.stop();
     await stopListening();
   };
 }
 
-/** `stopped`: start no more deliveries. `late`: abort those under way too. */
-type Ending = Readonly<{ stopped: AbortSignal; late: AbortSignal }>;
+/** `underWay`: whose leases are renewed. `stopped`: start no more deliveries. `late`: abort those under way too. */
+type Run = Readonly<{ underWay: Set<Delivery>; stopped: AbortSignal; late: AbortSignal }>;
 
 /** Delivers all due messages of a topic. @returns Milliseconds until the next one is due. */
-async function round(parts: CourierParts, topic: OutboxTopic, { stopped, late }: Ending): Promise<number> {
+async function round(parts: CourierParts, topic: OutboxTopic, { underWay, stopped, late }: Run): Promise<number> {
   for (;;) {
     const claimed = await claimDeliveries(parts.db, { topic, limit: atOnce, leaseSec });
     if (claimed.length === 0) return Math.min(idleMs, (await nextDueMs(parts.db, topic)) ?? idleMs);
-    // A server that answers very slowly never hits an idle timeout. After the lease, another instance would take the message.
+    // A server that answers very slowly never hits an idle timeout.
     const signal = AbortSignal.any([late, AbortSignal.timeout(parts.timeoutMs ?? deliveryTimeoutMs)]);
-    await Promise.all(claimed.map((delivery) => attempt(parts, delivery, signal)));
+    const deliver = (delivery: Delivery) => {
+      underWay.add(delivery);
+      return attempt(parts, delivery, signal).finally(() => underWay.delete(delivery));
+    };
+    await Promise.all(claimed.map(deliver));
     if (stopped.aborted) return 0;
   }
 }

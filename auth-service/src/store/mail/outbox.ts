@@ -37,7 +37,7 @@ const isFirstOfItsKey = sql<boolean>`not exists (select from outbox earlier
   where earlier.ordering_key = o.ordering_key and earlier.seq < o.seq and earlier.parked_at is null)`;
 
 /**
- * Leases due deliveries of a topic for `leaseSec`. No other instance gets them until then, so a dead process delays them only briefly.
+ * Leases due deliveries of a topic for `leaseSec`. No other instance gets them until then, or as long as the lease is renewed.
  * Takes only the first delivery of each key, and skips rows that another instance is taking.
  */
 export async function claimDeliveries(
@@ -57,6 +57,20 @@ export async function claimDeliveries(
       returning seq, topic, payload, attempts`.execute(trx),
   );
   return rows.map((row) => ({ ...row, payload: JSON.parse(row.payload) as unknown }));
+}
+
+/** Renews the leases of deliveries under way, except of those that another instance took after ours expired. */
+export async function renewLeases(db: AuthDatabase, deliveries: readonly Delivery[], leaseSec: number): Promise<void> {
+  await db.transaction({ role: roles.courier }, (trx) =>
+    trx
+      .updateTable('outbox')
+      .set({ leased_until: sql<Date>`clock_timestamp() + make_interval(secs => ${leaseSec}::int)` })
+      .where((eb) =>
+        eb.or(deliveries.map(({ seq, attempts }) => eb.and([eb('seq', '=', seq), eb('attempts', '=', attempts)]))),
+      )
+      .where('leased_until', 'is not', null)
+      .execute(),
+  );
 }
 
 export async function deliveryDone(db: AuthDatabase, { seq }: Delivery): Promise<void> {

@@ -20,6 +20,7 @@ import {
   postponeMail,
   type Recipient,
   removeMail,
+  renewMails,
   spreadMail,
 } from '../../store/mail/outbox.ts';
 import type { QueuedMail } from '../../store/schema/mail.ts';
@@ -42,8 +43,9 @@ export type MailCourierParts = Readonly<{
 
 const batchSize = 10;
 const idleMs = 30_000;
-/** Longer than a batch whose attempts all run into their timeout. */
-const leaseMs = 10 * 60_000;
+/** Renewed while this process sends; after a crash, another one takes over this soon. */
+const leaseMs = 10_000;
+const renewEveryMs = 3_000;
 
 /**
  * Sends what transactions queued, at least once, until it is stopped. Any number of instances may do this at once.
@@ -52,18 +54,34 @@ const leaseMs = 10 * 60_000;
  */
 export async function startMailCourier(parts: MailCourierParts): Promise<() => Promise<void>> {
   let rounds: Rounds | undefined;
+  const leased = new Set<QueuedMail>();
   const stopListening = await parts.db.listen(mailChannel, () => rounds?.wake());
   rounds = startRounds({
     async round(stopped) {
-      const claimed = await claimMails(parts.db, { limit: batchSize, leaseMs });
-      for (const mail of claimed) await deliver(parts, mail, stopped);
+      for (const mail of await claimMails(parts.db, { limit: batchSize, leaseMs })) leased.add(mail);
+      try {
+        for (const mail of leased) {
+          await deliver(parts, mail, stopped);
+          leased.delete(mail);
+        }
+      } finally {
+        leased.clear();
+      }
       return Math.min(idleMs, (await nextMailMs(parts.db)) ?? idleMs);
     },
     onError: (error) => parts.logger.error({ err: error }, 'mails cannot be read; they are tried again'),
   });
+  const renewals = startRounds({
+    async round() {
+      if (leased.size > 0) await renewMails(parts.db, leased, leaseMs);
+      return renewEveryMs;
+    },
+    onError: (error) => parts.logger.error({ err: error }, 'leases of mails cannot be renewed; it is tried again'),
+  });
   const started = rounds;
   return async () => {
     await started.stop();
+    await renewals.stop();
     await stopListening();
   };
 }

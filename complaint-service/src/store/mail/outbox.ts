@@ -28,7 +28,7 @@ export async function addMail(
   await sql`select pg_notify(${mailChannel}, '')`.execute(trx);
 }
 
-/** Leases due mails of all tenants. After the lease, another instance takes over from a dead process. */
+/** Leases due mails of all tenants. After the lease, unless it is renewed, another instance takes over from a dead process. */
 export async function claimMails(
   db: ComplaintsDatabase,
   { limit, leaseMs }: Readonly<{ limit: number; leaseMs: number }>,
@@ -41,6 +41,14 @@ export async function claimMails(
       returning *`.execute(trx),
   );
   return rows;
+}
+
+/** Renews the leases of mails that are being sent. */
+export async function renewMails(db: ComplaintsDatabase, mails: Iterable<QueuedMail>, leaseMs: number): Promise<void> {
+  const held = Array.from(mails, ({ tenant_id, id }) => sql`(${tenant_id}, ${id}::uuid)`);
+  await db.transaction({ role: mailerRole }, (trx) =>
+    sql`update mail_outbox set due_at = ${inMs(leaseMs)} where (tenant_id, id) in (${sql.join(held)})`.execute(trx),
+  );
 }
 
 /** Milliseconds until a mail is due; undefined when none waits. */

@@ -1,0 +1,64 @@
+import { smtpMailer } from '@countersign/mail';
+import { databases, eventually, smtpSink, startProcess } from '@countersign/testing';
+import { expect, test } from '@jest/globals';
+import { startMailCourier } from '../src/flows/mail/deliver-mail.ts';
+import { complaintsWorld, people } from './world.ts';
+
+const { complainant, agent } = people;
+const source = (path: string) => JSON.stringify(new URL(`../src/${path}`, import.meta.url).href);
+
+/** Claims mails, and waits for a mail server that never answers. */
+const sendsForEver = `
+  import { openDatabase } from '@countersign/database';
+  import { startMailCourier } from ${source('flows/mail/deliver-mail.ts')};
+  import { complaintsDatabase } from ${source('store/database.ts')};
+  const db = await openDatabase({ ...complaintsDatabase, location: JSON.parse(process.env.LOCATION), name: process.env.NAME });
+  const mailer = { send: () => new Promise(() => { console.log('sending'); setInterval(() => {}, 60_000); }), close() {} };
+  const addresses = async (_tenant, id) => ({ id, role: 'complainant', status: 'active', email: 'a@mail.test' });
+  await startMailCourier({ db, logger: console, mailer, addresses, linkBase: undefined, now: () => new Date() });`;
+
+test.each(databases())(
+  'a mail that a process is sending is never sent by another, and within seconds after that process was killed, on %s',
+  async (_, database) => {
+    const world = await complaintsWorld(database);
+    const sink = await smtpSink();
+    const mailer = smtpMailer({ url: sink.url, from: 'a@countersign.test', requireTls: false });
+    const text = { title: 'Lamp', description: 'Dark', category: 'light' };
+    const { body } = await world.call(complainant, 'POST', '/v1/complaints', { body: text }).expect(201);
+    await world.call(agent, 'POST', `/v1/complaints/${body.id}/comments`, { body: { body: 'Answer' } }).expect(201);
+    const victim = startProcess({
+      args: ['--input-type=module', '--eval', sendsForEver],
+      env: { LOCATION: JSON.stringify(world.database.location), NAME: world.database.name },
+    });
+    await victim.waitFor(/sending/);
+    const leasedUntil = async () => {
+      const [row] = (await world.rows())[0]?.mail_outbox ?? [];
+      return new Date(String(row?.due_at)).getTime();
+    };
+    const first = await leasedUntil();
+    const stop = await startMailCourier({
+      db: world.db,
+      logger: world.log.logger,
+      mailer,
+      addresses: async (_tenant, id) => ({ id, role: 'complainant', status: 'active', email: 'a@mail.test' }),
+      linkBase: undefined,
+      now: () => new Date(),
+    });
+    try {
+      // Past the end of the lease that it began with.
+      await eventually(async () => {
+        expect(Date.now()).toBeGreaterThan(first + 1_000);
+        expect(await leasedUntil()).toBeGreaterThan(Date.now());
+      }, 30_000);
+      expect(sink.received).toEqual([]);
+      await victim.stop('SIGKILL');
+      await eventually(() => expect(sink.received).toHaveLength(1), 15_000);
+    } finally {
+      await victim.stop('SIGKILL');
+      await stop();
+      mailer.close();
+      await sink.close();
+      await world.close();
+    }
+  },
+);

@@ -6,6 +6,8 @@ export type Answers = Readonly<{
   issuer: string;
   upstream: string;
   audience: string | undefined;
+  /** Whether plain http to other machines is allowed. */
+  insecureTransport: boolean;
 }>;
 
 /** The first port of each list that neither the issuer nor the service uses on this machine. */
@@ -26,7 +28,7 @@ listen:
   public: "127.0.0.1:${ports.public}" # for clients
   admin: "127.0.0.1:${ports.admin}" # for operators: /healthz, /readyz, /metrics
   internal: "127.0.0.1:${ports.internal}" # for services: the keys that verify the signature
-
+${answers.insecureTransport ? 'insecureTransport: true # the network is trusted: plain http to other machines is allowed\n' : ''}
 issuers:
 ${issuerLines(answers).join('\n')}
 

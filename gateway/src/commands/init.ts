@@ -6,7 +6,7 @@ import { parseConfig } from '../config/load.ts';
 import { editorSchema } from '../config/schema/json-schema.ts';
 import { createGatewayKey, hasGatewayKeys } from '../keys/gateway-keys.ts';
 import { type Command, text, UsageError, type Values } from './command.ts';
-import { fileFor, portsFor } from './init-file.ts';
+import { type Answers, fileFor, portsFor } from './init-file.ts';
 import type { Terminal } from './terminal.ts';
 
 export const init: Command = {
@@ -18,6 +18,7 @@ export const init: Command = {
     ['--issuer URL', 'the `iss` of its tokens, exactly'],
     ['--upstream URL', 'the origin of your service, such as http://127.0.0.1:3000'],
     ['--audience A', 'what `aud` must contain, or for cognito and clerk the client; default: api'],
+    ['--insecure-transport', 'the network is trusted: allow plain http to other machines'],
     ['--dir DIRECTORY', 'where to write; default: this directory'],
   ],
   parse: {
@@ -25,6 +26,7 @@ export const init: Command = {
     issuer: { type: 'string' },
     upstream: { type: 'string' },
     audience: { type: 'string' },
+    'insecure-transport': { type: 'boolean' },
     dir: { type: 'string' },
   },
   run(terminal, values, positionals) {
@@ -36,9 +38,14 @@ export const init: Command = {
 function write(terminal: Terminal, values: Values): number {
   const file = resolve(text(values.dir) ?? '.', 'gateway.yaml');
   const directory = dirname(file);
-  const issuer = required(values, 'issuer');
-  const upstream = originOf(required(values, 'upstream'));
-  const answers = { provider: providerOf(values), issuer, upstream, audience: text(values.audience) };
+  const provider = providerOf(values);
+  const answers: Answers = {
+    provider,
+    issuer: issuerOf(required(values, 'issuer'), provider),
+    upstream: originOf(required(values, 'upstream')),
+    audience: text(values.audience),
+    insecureTransport: values['insecure-transport'] === true,
+  };
   const yaml = fileFor(answers);
   const problems = problemsOf(yaml, file, terminal);
   if (problems.length > 0) {
@@ -54,6 +61,7 @@ function write(terminal: Terminal, values: Values): number {
   createFile(join(directory, 'gateway.schema.json'), `${JSON.stringify(editorSchema(), null, 2)}\n`, 0o644);
   const keys = join(directory, 'gateway-keys');
   if (!hasGatewayKeys(keys)) createGatewayKey(keys, Math.floor(terminal.nowMs() / 1000));
+  createFile(join(keys, '.gitignore'), '*\n', 0o600);
   for (const line of nextSteps(directory, portsFor(answers).public)) terminal.out(line);
   return 0;
 }
@@ -62,7 +70,7 @@ const nextSteps = (directory: string, port: number): readonly string[] => [
   `${directory}:`,
   '  gateway.yaml         your configuration',
   '  gateway.schema.json  for editors',
-  '  gateway-keys/        signs the identity of your users: keep it secret, and out of version control',
+  '  gateway-keys/        signs the identity of your users: keep it secret; git ignores it',
   '',
   'Next:',
   '  countersign check',
@@ -76,6 +84,12 @@ function required(values: Values, name: string): string {
   const value = text(values[name]);
   if (value === undefined || value === '') throw new UsageError(`--${name} is required`);
   return value;
+}
+
+/** An Auth0 issuer ends with a slash: its dashboard shows the domain without it, but `iss` has it. */
+function issuerOf(given: string, provider: Provider | undefined): string {
+  const isAuth0 = provider === 'auth0' || /^https:\/\/[a-z0-9.-]+\.auth0\.com$/i.test(given);
+  return isAuth0 && !given.endsWith('/') ? `${given}/` : given;
 }
 
 function providerOf(values: Values): Provider | undefined {
@@ -94,13 +108,28 @@ function originOf(given: string): string {
   return url.origin;
 }
 
-/** The problems that `check` would find, before anything is written. */
+/** The problems that `check` would find, by option: there is no file yet. */
 function problemsOf(yaml: string, file: string, { env }: Terminal): readonly string[] {
   try {
     parseConfig(yaml, { file, env });
     return [];
   } catch (error) {
-    if (error instanceof ConfigError) return error.problems;
+    if (error instanceof ConfigError) return error.problems.map((problem) => byOption(problem.slice(file.length)));
     throw error;
   }
+}
+
+const optionOf = [
+  ['upstreams.api.targets[0]', '--upstream'],
+  ['issuers[0].issuer', '--issuer'],
+  ['issuers[0].audience', '--audience'],
+  ['issuers[0].clients', '--audience'],
+] as const;
+
+/** @param problem `:line:column: path: what is wrong`. */
+function byOption(problem: string): string {
+  const [, path = '', message = ''] = /^:\d+:\d+: (?:(\S+): )?(.*)$/s.exec(problem) ?? [];
+  const option = optionOf.find(([key]) => path.startsWith(key))?.[1] ?? path;
+  const advice = message.replace('set insecureTransport: true', 'add --insecure-transport');
+  return option === '' ? advice : `${option}: ${advice}`;
 }

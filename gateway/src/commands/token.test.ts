@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -236,11 +237,46 @@ describe('countersign init', () => {
     expect(readdirSync(directory)).toEqual(['keys.json']);
   });
 
-  test('writes nothing that check would refuse', async () => {
-    const { code, err } = await made('--issuer', 'http://10.0.0.1/realm', ...upstream);
-    expect(code).toBe(1);
-    expect(err).toContain('plain http leaves this machine');
+  const plainHttp =
+    'plain http leaves this machine: use https, or add --insecure-transport where the network is trusted';
+
+  test.each([
+    ['--upstream', ['--issuer', 'https://a.test', '--upstream', 'http://orders.default.svc:8080'], plainHttp],
+    ['--issuer', ['--issuer', 'http://10.0.0.1/realm', ...upstream], plainHttp],
+    ['--issuer', ['--issuer', 'realm', ...upstream], 'must be an http or https URL of at most 512'],
+    ['--audience', ['--issuer', 'https://a.test', ...upstream, '--audience', ''], 'must be a text'],
+  ])('writes nothing that check would refuse, and names %s, not a line of a file', async (option, args, problem) => {
+    const { code, err } = await made(...args);
+    expect([code, err]).toEqual([1, expect.stringMatching(new RegExp(`^${option}: .*\nnothing was written$`))]);
+    expect(err).toContain(problem);
     expect(readdirSync(directory)).toEqual(['keys.json']);
+  });
+
+  test('allows plain http to another machine where it is told that the network is trusted', async () => {
+    const service = ['--upstream', 'http://orders.default.svc:8080', '--insecure-transport'];
+    expect((await made('--issuer', 'https://a.test', ...service)).code).toBe(0);
+    expect(readFileSync(file(), 'utf8')).toContain('\ninsecureTransport: true #');
+    expect((await run('check', file())).code).toBe(0);
+  });
+
+  test.each([
+    ['auth0', 'https://acme.eu.auth0.com', 'https://acme.eu.auth0.com/'],
+    ['auth0', 'https://acme.eu.auth0.com/', 'https://acme.eu.auth0.com/'],
+    ['auth0', 'https://login.acme.example', 'https://login.acme.example/'],
+    [undefined, 'https://acme.eu.auth0.com', 'https://acme.eu.auth0.com/'],
+    ['keycloak', 'https://sso.acme.example/realms/a', 'https://sso.acme.example/realms/a'],
+  ])('writes the issuer of %s as its tokens have it: %s', async (provider, issuer, written) => {
+    const named = provider === undefined ? [] : ['--provider', provider];
+    expect((await made(...named, '--issuer', issuer, ...upstream)).code).toBe(0);
+    expect(readFileSync(file(), 'utf8')).toContain(`issuer: "${written}" # exactly as in iss\n`);
+  });
+
+  test('keeps the keys out of git', async () => {
+    await made('--issuer', 'https://a.test', ...upstream);
+    const git = (...args: readonly string[]) => execFileSync('git', args, { cwd: directory, encoding: 'utf8' });
+    git('init', '--quiet');
+    git('add', '.');
+    expect(git('ls-files').trim().split('\n')).toEqual(['gateway.schema.json', 'gateway.yaml', 'keys.json']);
   });
 });
 

@@ -28,8 +28,13 @@ export class RequestRecord {
   isLogged = false;
   address: string | undefined = undefined;
   route: string | undefined = undefined;
-  /** The route's rule that was evaluated last: the one that refused the request, or the last one that passed. */
+  /**
+   * The rule that decided: the one that refused the request, or the last one of the route, which allowed it. Undefined
+   * if something else decided, such as a service that is down.
+   */
   rule: string | undefined = undefined;
+  /** The last rule of the route, once all have passed. It becomes `rule` if nothing refuses the request later. */
+  allowedBy: string | undefined = undefined;
   /** The schemes that the route accepts, and the one that the client used. A challenge depends on both. */
   schemes: readonly Scheme[] | undefined = undefined;
   scheme: Scheme | undefined = undefined;

@@ -5,8 +5,10 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { eventually, rawRequest } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
+import type { RequestList } from '../src/admin/console/api/requests.ts';
 import { gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
+import { thingsAt } from './kit/raw-service.ts';
 
 describe('a gateway in operation', () => {
   test('logs one line for each request, with every decision and no secret', async () => {
@@ -46,16 +48,36 @@ describe('a gateway in operation', () => {
     ['in the wrong role', '/v1/admin', 'agent', 403, 'allow.roles: admin'],
     ['in the right role', '/v1/admin', 'admin', 200, 'allow.roles: admin'],
     ['of another tenant', '/v1/tenants/elsewhere/settings', 'agent', 403, 'allow.tenant: :tenantId'],
-    ['within a limit', '/v1/limited', undefined, 200, 'limits: address'],
-    ['within its own limit', '/v1/limited-user', 'agent', 200, 'limits: user'],
+    ['within a limit', '/v1/limited', undefined, 200, 'auth: public'],
+    ['within its own limit', '/v1/limited-user', 'agent', 200, 'auth: required'],
     ['where there is no route', '/v1/nothing', undefined, 404, undefined],
-  ])('logs the last checked rule: a caller %s', async (_name, path, role, status, rule) => {
+  ])('logs the rule that decided: a caller %s', async (_name, path, role, status, rule) => {
     const gateway = await gatewayUnderTest();
     const token = role && (await gateway.issuer.accessToken({ role }));
     const answer = await gateway.ask(path, token === undefined ? {} : { token });
     expect(answer.status).toBe(status);
     await eventually(() => expect(gateway.log.lines()).toContainEqual(expect.objectContaining({ msg: 'request' })));
     expect(gateway.log.lines().find(({ msg }) => msg === 'request')?.rule).toBe(rule);
+    await gateway.close();
+  });
+
+  test.each<[string, string, string, string | undefined]>([
+    ['over its limit', '/v1/limited', 'rate_limited', 'limits: address'],
+    ['whose service is down', '/v1/admin', 'upstream_unreachable', undefined],
+    ['whose body is too large', '/v1/things/1', 'payload_too_large', undefined],
+  ])('logs only the rule that decided: a caller %s', async (_name, path, code, rule) => {
+    const gateway = await gatewayUnderTest({ edits: [thingsAt(['http://127.0.0.1:1'])] });
+    const token = await gateway.issuer.accessToken({ role: 'admin' });
+    const body = { method: 'POST', body: Buffer.alloc(65 * 1024) } as const;
+    const ask = () => gateway.ask(path, { token, ...(code === 'payload_too_large' && body) });
+    await eventually(async () => expect((await ask()).code).toBe(code));
+    const refused = () => gateway.log.lines().find((line) => line.code === code);
+    await eventually(() => expect(refused()).toBeDefined());
+    expect(refused()?.rule).toBe(rule);
+    const { requests } = (await (await gateway.admin(`/api/requests?code=${code}`)).json()) as RequestList;
+    expect(requests[0]?.rule).toBe(rule ?? null);
+    const page = await (await gateway.admin(`/console/requests/${requests[0]?.id}`)).text();
+    expect(page.includes('Rule:')).toBe(rule !== undefined);
     await gateway.close();
   });
 

@@ -115,9 +115,10 @@ export function createAuthenticate({
     return error;
   }
 
-  function assertNotThrottled({ client }: Matched): void {
+  function assertNotThrottled({ client, record }: Matched): void {
     const waitSec = throttle.waitSec(addressKey(client.address));
     if (waitSec === 0) return;
+    record.rule = undefined;
     throw new AppError('rate_limited', {
       headers: { 'retry-after': String(waitSec) },
       detail: { limit: 'refused tokens by address' },

@@ -15,5 +15,7 @@ export function authorize(authenticated: Authenticated): Permitted {
     const refusal = rule.refusal(caller, params);
     if (refusal !== undefined) throw new AppError(refusal, { detail: { why: rule.why(caller, params) } });
   }
+  record.allowedBy = record.rule;
+  record.rule = undefined;
   return authenticated as Permitted;
 }

@@ -6,7 +6,8 @@ import { redisTimeoutMs } from '../limits/limit-store.ts';
 import type { Limiter, LimitResult } from '../limits/limiter.ts';
 import type { BucketKeys, TokenStatus } from '../tokens/verified-tokens.ts';
 
-type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string }>;
+/** `policy`: its name in the headers. `rule`: its name in the log. */
+type RouteLimit = Readonly<{ limit: Limit; limiter: Limiter; policy: string; rule: string }>;
 /** The limits of one route, with their limiters. */
 export type RouteLimits = Readonly<{ limits: readonly RouteLimit[]; policies: string }>;
 
@@ -49,8 +50,8 @@ function takeFrom(
 ): Admitted | Promise<Admitted> {
   let tightest = before;
   for (let at = index; at < limits.length; at += 1) {
-    const { limit, limiter, policy } = limits[at] as RouteLimit;
-    permitted.record.rule = `limits: ${policy}`;
+    const { limit, limiter, policy, rule } = limits[at] as RouteLimit;
+    permitted.record.rule = rule;
     const result = limiter.take(bucketKey(limit, permitted), untilMs);
     if (result instanceof Promise) {
       return result.then((later) => {
@@ -73,6 +74,7 @@ function admit(permitted: Permitted, policies: string, { policy, result }: Tight
   const { allowed, remaining, resetSec } = result;
   permitted.record.limits = ['ratelimit-policy', policies, 'ratelimit', `"${policy}";r=${remaining};t=${resetSec}`];
   if (!allowed) throw new AppError('rate_limited', { headers: { 'retry-after': String(resetSec) } });
+  permitted.record.rule = undefined;
   return permitted as Admitted;
 }
 
@@ -80,12 +82,10 @@ function admit(permitted: Permitted, policies: string, { policy, result }: Tight
 export function compileLimits(route: Route, limiterFor: (name: string, limit: Limit) => Limiter): RouteLimits {
   const numbered = route.limits.map((limit, index) => {
     const before = route.limits.slice(0, index).filter(({ by }) => by === limit.by).length;
-    return {
-      limit,
-      limiter: limiterFor(`${route.name} ${index} ${limit.by} ${limit.perSec}`, limit),
-      // Policy names must be unique in their list, also for two limits by user.
-      policy: before === 0 ? limit.by : `${limit.by}-${before + 1}`,
-    };
+    // Policy names must be unique in their list, also for two limits by user.
+    const policy = before === 0 ? limit.by : `${limit.by}-${before + 1}`;
+    const limiter = limiterFor(`${route.name} ${index} ${limit.by} ${limit.perSec}`, limit);
+    return { limit, limiter, policy, rule: `limits: ${policy}` };
   });
   return {
     limits: numbered.toSorted((a, b) => narrowestFirst.indexOf(a.limit.by) - narrowestFirst.indexOf(b.limit.by)),

@@ -24,13 +24,13 @@ export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (i
     const exchange: Exchange = incoming;
     const { record } = exchange;
     record.route = route.name;
-    record.rule = `auth: ${route.auth}`;
     record.schemes = route.schemes;
     record.scopes = route.allow.scopes;
     record.metadata = metadata;
     record.host = exchange.client?.host;
     record.upstream = route.upstream.name;
     if (exchange.kind === 'upgrade' && !route.websocket) throw new AppError('upgrade_not_allowed');
+    record.rule = `auth: ${route.auth}`;
     exchange.route = route;
     exchange.policy = match.policy;
     exchange.params = match.params;

@@ -71,10 +71,14 @@ export function createSign(options: SignStageOptions): Readonly<{
   }
 
   function signAttempt(admitted: Admitted, body: Body, refused?: Outbound): SignedOutbound {
-    const { method, path, query, route, caller, record } = admitted;
+    const { method, path, query, route, policy, caller, record } = admitted;
     const now = nowMs();
     const token = tokenStatusOf(caller);
-    if (token !== undefined) assertStillValid(token, now);
+    if (token !== undefined) {
+      record.rule = policy[0].text;
+      assertStillValid(token, now);
+      record.rule = undefined;
+    }
     const { upstream } = route;
     const nowSec = Math.floor(now / 1000);
     const { createdSec, nonce } = refused ?? { createdSec: nowSec, nonce: newNonce() };

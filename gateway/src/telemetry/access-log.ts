@@ -17,6 +17,7 @@ export function createAccessLog(logger: Logger, countRequest: CountRequest, keep
   return (record, status, isAborted) => {
     const durationMs = performance.now() - record.startedAt;
     record.isLogged = true;
+    if (record.code === undefined) record.rule = record.allowedBy;
     countRequest(record, status, durationMs);
     keepRequest?.(record, status, isAborted, durationMs);
     if (status >= 500) logger.error(fieldsOf(record, status, isAborted, durationMs), 'request');

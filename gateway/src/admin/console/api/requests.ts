@@ -16,7 +16,9 @@ const finished = z
     status: z.int().describe('0: the client left before the response started.'),
     aborted: z.boolean(),
     route: text,
-    rule: text.describe('The rule that refused it, or the last one that passed.'),
+    rule: text.describe(
+      'The rule that refused it, or the last rule of its route, which allowed it. Null: no rule decided.',
+    ),
     code: text.describe('Null: the gateway did not refuse it.'),
     fault: text,
     title: text.describe('What the client was told.'),

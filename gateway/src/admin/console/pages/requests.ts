@@ -83,7 +83,7 @@ function decision(item: RequestItem): (readonly [string, Content])[] {
     ['Ended', exact(at)],
     ['Route', routeOf(item)],
     // The verdict above shows the rule that refused.
-    ...(refusal === null ? [['Rule evaluated last', rule === null ? '–' : code(rule)] as const] : []),
+    ...(refusal === null ? [['Allowed by', rule === null ? '–' : code(rule)] as const] : []),
     ...(fault === null ? [] : [['Fault', fault] as const]),
     ['Upstream', upstream === null ? '–' : link(`/console/upstreams#${encodeURIComponent(upstream)}`, upstream)],
     ['Target', target ?? 'not sent'],

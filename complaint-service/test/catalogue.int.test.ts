@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { IdentityFacts } from '@countersign/identity';
 import { databases } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -8,7 +9,7 @@ const { complainant, agent, secondAgent, admin, stranger } = people;
 describe.each(databases())('the catalogue and the people of a tenant on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   beforeAll(async () => {
-    world = await complaintsWorld(database);
+    world = await complaintsWorld(database, undefined, { categories: [] });
   });
   afterAll(() => world.close());
   const post = (who: typeof agent, path: string, body: unknown) => world.call(who, 'POST', path, { body });
@@ -42,29 +43,49 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     expect((await categories()).filter(({ name }) => name === 'Street lights')).toHaveLength(1);
   });
 
-  test('an unknown name becomes a category while the catalogue is open, also for two at once', async () => {
-    const answers = await Promise.all([file('Graffiti'), file('graffiti', agent)]);
+  test('an unknown name is refused, and becomes a category only for staff of a tenant that opened its catalogue', async () => {
+    expect((await world.call(agent, 'GET', '/v1/complaint-settings').expect(200)).body.open_catalogue).toBe(false);
+    const before = await world.rows();
+    for (const who of [complainant, agent, admin]) {
+      expect((await file('Graffiti', who).expect(422)).body).toMatchObject({
+        code: 'unknown_category',
+        errors: [{ path: 'category' }],
+      });
+    }
+    expect(await world.rows()).toEqual(before);
+    await patch(admin, '/v1/complaint-settings', { open_catalogue: true }).expect(200);
+    await file('Graffiti').expect(422);
+    const answers = await Promise.all([file('Graffiti', agent), file('graffiti', admin)]);
     expect(answers.map(({ status }) => status)).toEqual([201, 201]);
     expect(new Set(answers.map(({ body }) => body.category_id)).size).toBe(1);
+    await file('graffiti').expect(201);
     expect(await categories(stranger)).toEqual([]);
+    await patch(admin, '/v1/complaint-settings', { open_catalogue: false }).expect(200);
   });
 
-  test('a closed catalogue refuses unknown names, and inactive categories take no new complaint', async () => {
+  test('the database lets no complainant add a category', async () => {
+    const row = { tenant_id: complainant.tenantId, name: 'Mine', name_key: 'mine', revision: randomUUID() };
+    const at = new Date();
+    const insert = (who: typeof agent) =>
+      world.as(who, (trx) =>
+        trx
+          .insertInto('categories')
+          .values({ ...row, id: randomUUID(), created_at: at, updated_at: at })
+          .execute(),
+      );
+    await expect(insert(complainant)).rejects.toThrow(/row-level security/);
+    await insert(agent);
+  });
+
+  test('inactive categories take no new complaint', async () => {
     const { body } = await post(admin, '/v1/categories', { name: 'Old' }).expect(201);
     await file('Old').expect(201);
-    await patch(admin, '/v1/complaint-settings', { open_catalogue: false }).expect(200);
-    expect((await world.call(agent, 'GET', '/v1/complaint-settings').expect(200)).body.open_catalogue).toBe(false);
-    expect((await file('Something else').expect(422)).body).toMatchObject({
-      code: 'unknown_category',
-      errors: [{ path: 'category' }],
-    });
-    await file('Something else', people.strangerComplainant).expect(201);
     await patch(admin, `/v1/categories/${body.id}`, { active: false }).expect(200);
     await file('Old').expect(422);
     await file(body.id).expect(422);
     await patch(admin, '/v1/complaint-settings', { open_catalogue: true }).expect(200);
     // An admin took it out of the catalogue: naming it does not bring it back.
-    await file('old').expect(422);
+    await file('old', agent).expect(422);
   });
 
   test('names are unique whatever their spelling, and a change needs the state that was read', async () => {
@@ -102,7 +123,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
     await patch(stranger, `/v1/teams/${team.body.id}`, { name: 'Mine' }).expect(404);
     const foreign = await post(stranger, '/v1/categories', { name: 'Parks', team_id: team.body.id }).expect(422);
     expect(foreign.body.code).toBe('unknown_team');
-    await file(category.body.id, people.strangerComplainant).expect(201); // As a name of their own catalogue.
+    await file(category.body.id, people.strangerComplainant).expect(422);
     expect((await world.rows())[0]).toEqual(before[0]);
   });
 
@@ -140,6 +161,7 @@ describe.each(databases())('the catalogue and the people of a tenant on %s', (_k
       const signed = world.sign({ method: 'POST', target, body, facts, contentType: 'application/json' });
       return world.send('POST', target, { ...signed, 'content-type': 'application/json' }, body);
     };
+    beforeAll(() => post(admin, '/v1/categories', { name: 'Roads' }).expect(201));
     const assigned = async (...path: string[]) => {
       const { body } = await file('Roads').expect(201);
       const assignTo = { assignee_id: secondAgent.userId };

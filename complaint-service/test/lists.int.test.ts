@@ -19,7 +19,7 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
 
   /** Files A to F, a minute apart. */
   beforeAll(async () => {
-    world = await complaintsWorld(database);
+    world = await complaintsWorld(database, undefined, { categories: ['Parks'] });
     team = (await post(admin, '/v1/teams', { name: 'Lights' }).expect(201)).body.id;
     const lights = { name: 'Lights', team_id: team, first_answer_minutes: 60 };
     await post(admin, '/v1/categories', lights).expect(201);

@@ -46,12 +46,12 @@ const run = (more: Record<string, string | undefined> = {}) => {
   return start(readComplaintsConfig(environment), silentLogger());
 };
 
-const signed = (method: string, body?: string) =>
+const signed = (method: string, body?: string, target = '/v1/complaints', who = people.complainant) =>
   gateway.sign({
     method,
-    target: '/v1/complaints',
+    target,
     body,
-    facts: asUser(people.complainant),
+    facts: asUser(who),
     audience,
     ...(body !== undefined && { contentType: 'application/json' }),
   });
@@ -64,11 +64,15 @@ const titles = (port: number) =>
     return (body.items as { title: string }[]).map(({ title }) => title);
   });
 
-const file = (port: number, title: string) => {
-  const body = JSON.stringify({ title, description: 'Dark', category: 'light' });
-  const headers = { ...signed('POST', body), 'content-type': 'application/json' };
-  return supertest(`http://127.0.0.1:${port}`).post('/v1/complaints').set(headers).send(body).expect(201);
-};
+async function file(port: number, title: string): Promise<void> {
+  const post = (target: string, who: typeof people.complainant, content: object) => {
+    const body = JSON.stringify(content);
+    const headers = { ...signed('POST', body, target, who), 'content-type': 'application/json' };
+    return supertest(`http://127.0.0.1:${port}`).post(target).set(headers).send(body).expect(201);
+  };
+  await post('/v1/categories', people.admin, { name: 'light' });
+  await post('/v1/complaints', people.complainant, { title, description: 'Dark', category: 'light' });
+}
 
 // The service creates and migrates a separate database for this test.
 const prefix = `complaints_test_${process.pid}`;

@@ -65,11 +65,14 @@ export const attachmentSpace = { ofTenant: 2 * 1024 * 1024, ofUserPerDay: 1024 *
 /** Short, so that tests see what a quiet stream sends. */
 const quietMs = 300;
 
-/** Starts the service on an empty database. Tests can choose new ids and read every row. */
+/** The catalogue of both tenants, where a test does not choose its own. */
+const usualCategories = ['light', 'noise', 'praise', 'phone', 'house', 'street', 'c'];
+
+/** Starts the service on a database without complaints. Tests can choose new ids and read every row. */
 export async function complaintsWorld(
   where: TestDatabase,
   directory: PeopleDirectory = directoryOf(),
-  pool: Readonly<{ maxConnections?: number }> = {},
+  { categories = usualCategories, ...pool }: Readonly<{ maxConnections?: number; categories?: readonly string[] }> = {},
 ) {
   const database = await where.open<ComplaintsSchema>({ ...complaintsDatabase, ...pool });
   let forcedId: string | undefined;
@@ -98,6 +101,11 @@ export async function complaintsWorld(
     streams: isUpload,
     createApp: ({ db, ...parts }) => createApp(parts, flows(db)),
   });
+  for (const name of categories) {
+    for (const who of [people.admin, { ...people.admin, tenantId: tenants.globex }]) {
+      await world.call(who, 'POST', '/v1/categories', { body: { name } }).expect(201);
+    }
+  }
   return {
     ...world,
     database,

@@ -142,7 +142,7 @@ describe('in Chromium, through the gateway', () => {
         for await (const { event, data } of client.events('/v1/complaints/events')) events.push([event, JSON.parse(data)]);
       })()`);
       const file = `client.api.POST('/v1/complaints', {
-        body: { title: 'Dark street', description: 'No light.', category: 'Lights' },
+        body: { title: 'Dark street', description: 'No light.', category: 'Lighting' },
         headers: { 'idempotency-key': crypto.randomUUID() } }).then(({ response }) => response.status)`;
       // Until the stream is open, what happens is not sent to it.
       await eventually(async () => {

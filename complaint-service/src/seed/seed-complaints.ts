@@ -6,7 +6,7 @@ import { asUser, becomeUser, type ComplaintsDatabase, type Trx } from '../store/
 import { addToStatistics } from '../store/statistics/counts.ts';
 import { createRandom, type Random } from './random.ts';
 import { type Actor, type Cast, type Story, tellStory } from './story.ts';
-import { type Topic, topics } from './texts.ts';
+import { quietCategories, type Topic, topics } from './texts.ts';
 
 export type SeededTenant = Readonly<{ id: string; members: readonly Readonly<{ user_id: string; role: string }>[] }>;
 
@@ -74,6 +74,10 @@ async function seedCatalogue(
         revision: random.id(at),
       })),
     )
+    .execute();
+  await trx
+    .insertInto('categories')
+    .values(quietCategories.map((name) => ({ id: random.id(at), revision: random.id(at), ...named(name) })))
     .execute();
   return categories;
 }

@@ -58,6 +58,19 @@ export const topics: readonly Topic[] = [
   },
 ];
 
+/** Categories of the demo tenants in which nothing was filed yet. */
+export const quietCategories = [
+  'Facilities',
+  'Housing',
+  'Billing',
+  'Service',
+  'Delivery',
+  'Staff',
+  'Safety',
+  'General',
+  'Other',
+];
+
 export const streets = ['Mill Lane', 'Station Road', 'Market Square', 'Church Street', 'Harbour Way', 'Garden Row'];
 
 export const answers = [

@@ -1462,7 +1462,7 @@ export interface components {
             status: 409;
         };
         ComplaintSettings: {
-            /** @description Whether filing a complaint may add a category by naming it. If not, an unknown name is refused. */
+            /** @description Whether agents and admins add a category by naming it in a complaint. Complainants never do. By default, an unknown name is refused. */
             open_catalogue: boolean;
         };
         /** @enum {string} */
@@ -5769,7 +5769,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Whether filing a complaint may add a category by naming it. If not, an unknown name is refused. */
+                    /** @description Whether agents and admins add a category by naming it in a complaint. Complainants never do. By default, an unknown name is refused. */
                     open_catalogue: boolean;
                 };
             };

@@ -1,3 +1,4 @@
+import { isStaff } from '../../domain/access.ts';
 import { foldName, maxOpenCategories } from '../../domain/catalogue/category-name.ts';
 import { AppError } from '../../errors.ts';
 import { addNamedCategory, countCategories, findCategoryNamed } from '../../store/catalogue/categories.ts';
@@ -7,7 +8,8 @@ import type { ScopeUser, Trx } from '../../store/scope.ts';
 import type { FlowParts } from '../parts.ts';
 
 /**
- * Returns the category of this id or name. While the catalogue is open, an unknown name becomes a category.
+ * Returns the category of this id or name. While the catalogue is open, a name that an agent or admin gives becomes a
+ * category.
  *
  * @throws AppError `unknown_category`.
  */
@@ -21,7 +23,8 @@ export async function chooseCategory(
   if (known?.active === true) return known;
   const mayAdd =
     known === undefined &&
-    ((await findSettings(trx))?.open_catalogue ?? true) &&
+    isStaff(user) &&
+    (await findSettings(trx))?.open_catalogue === true &&
     (await countCategories(trx)) < maxOpenCategories;
   if (!mayAdd) throw new AppError('unknown_category', { errors: [{ path: 'category', message: 'is not offered' }] });
   await addNamedCategory(trx, {

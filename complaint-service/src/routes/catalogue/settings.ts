@@ -9,7 +9,9 @@ import { endpoint } from '../endpoint.ts';
 
 const openCatalogue = z
   .boolean()
-  .describe('Whether filing a complaint may add a category by naming it. If not, an unknown name is refused.');
+  .describe(
+    'Whether agents and admins add a category by naming it in a complaint. Complainants never do. By default, an unknown name is refused.',
+  );
 
 const settings = z.object({ open_catalogue: openCatalogue }).meta({ id: 'ComplaintSettings' });
 
@@ -44,7 +46,7 @@ export function settingsRoutes({ db, newId, now }: FlowParts): Router {
 
   serve(router, readSettingsEndpoint, async ({ identity, reply }) => {
     const found = await asUser(db, identity, findSettings);
-    reply(200, { open_catalogue: found?.open_catalogue ?? true });
+    reply(200, { open_catalogue: found?.open_catalogue ?? false });
   });
 
   serve(router, changeSettingsEndpoint, async ({ identity, body, reply }) => {

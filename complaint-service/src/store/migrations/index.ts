@@ -23,6 +23,7 @@ import { expiredAnswersMigration } from './0028-expired-answers.ts';
 import { upkeepByIndexMigration } from './0029-upkeep-by-index.ts';
 import { erasingWaitingDeliveriesMigration } from './0030-erasing-waiting-deliveries.ts';
 import { eventIdsMigration } from './0031-event-ids.ts';
+import { closedCatalogueMigration } from './0032-closed-catalogue.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -50,4 +51,5 @@ export const migrations: readonly Migration[] = [
   upkeepByIndexMigration,
   erasingWaitingDeliveriesMigration,
   eventIdsMigration,
+  closedCatalogueMigration,
 ];

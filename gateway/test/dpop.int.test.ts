@@ -120,7 +120,8 @@ describe('a token that is bound to a key', () => {
       for (let count = 0; count < 5; count += 1)
         expect((await ask({ auth: `DPoP ${token}`, proofs: [good()] })).status).toBe(200);
       const after = await gateway.admin('/metrics').then((answer) => answer.text());
-      const misses = (text: string) => Number(/countersign_token_cache\{what="misses"\} (\d+)/.exec(text)?.[1]);
+      const misses = (text: string) =>
+        Number(/countersign_token_cache_lookups_total\{result="miss"\} (\d+)/.exec(text)?.[1]);
       expect(misses(after)).toBe(misses(before));
     });
   });

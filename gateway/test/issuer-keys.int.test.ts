@@ -30,10 +30,10 @@ async function gatewayWithManualClock(options: GatewayOptions = {}) {
   };
   /** Moves the clock until the gateway fetches the set again, and waits for the result. */
   async function refresh(): Promise<void> {
-    const before = (await metric(gateway, 'jwks_fetches')) || 0;
+    const before = (await metric(gateway, 'jwks_fetches_total')) || 0;
     clock.advance(10 * minuteMs);
     await eventually(async () => {
-      expect(await metric(gateway, 'jwks_fetches')).toBe(before + 1);
+      expect(await metric(gateway, 'jwks_fetches_total')).toBe(before + 1);
       expect(clock.delays).toHaveLength(1);
     });
   }
@@ -99,10 +99,10 @@ describe('while the endpoint of the issuer’s keys', () => {
   ])('%s, known keys still work, and unknown ones cost one fetch', async (_name, answer) => {
     const { gateway, status, refresh } = world;
     const known = await gateway.issuer.accessToken();
-    const failures = await metric(gateway, 'jwks_fetch_failures');
+    const failures = await metric(gateway, 'jwks_fetch_failures_total');
     gateway.issuerServer.answerKeys(answer);
     await refresh();
-    expect(await metric(gateway, 'jwks_fetch_failures')).toBe(failures + 1);
+    expect(await metric(gateway, 'jwks_fetch_failures_total')).toBe(failures + 1);
     expect(await metric(gateway, 'jwks_keys')).toBe(1);
     expect(await metric(gateway, 'jwks_age_seconds')).toBeGreaterThanOrEqual(600);
 
@@ -339,7 +339,7 @@ describe('a gateway that starts while the issuer is down', () => {
   ])('and %s is not ready, serves public routes, and recovers by itself', async (_name, answer) => {
     const gateway = await gatewayUnderTest({ isReady: false, answerKeys: answer, keySets: { timeoutMs: 300 } });
     const token = await gateway.issuer.accessToken();
-    await eventually(async () => expect(await metric(gateway, 'jwks_fetch_failures')).toBeGreaterThan(0));
+    await eventually(async () => expect(await metric(gateway, 'jwks_fetch_failures_total')).toBeGreaterThan(0));
     expect((await gateway.admin('/healthz')).status).toBe(200);
     const ready = await gateway.admin('/readyz');
     expect([ready.status, await ready.text()]).toEqual([503, expect.stringContaining('no keys of http://issuer.test')]);

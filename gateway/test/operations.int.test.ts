@@ -99,13 +99,15 @@ describe('a gateway in operation', () => {
       expect(metrics).toMatch(/countersign_request_duration_seconds_count\{route="things",status="200"\} 1/);
       expect(metrics).toMatch(/countersign_refusals_total\{code="token_missing",fault="caller"\} 1/);
       expect(metrics).toMatch(/countersign_jwks_keys\{issuer="http:\/\/issuer.test"\} 1/);
-      expect(metrics).toMatch(/countersign_jwks_fetches\{issuer="http:\/\/issuer.test"\} 1/);
+      expect(metrics).toMatch(/countersign_jwks_fetches_total\{issuer="http:\/\/issuer.test"\} 1/);
       expect(metrics).toMatch(/countersign_revocations_staleness_seconds\{issuer="http:\/\/issuer.test"\} [\d.]+/);
-      expect(metrics).toMatch(/countersign_token_cache\{what="misses"\} 1/);
+      expect(metrics).toMatch(/countersign_token_cache_lookups_total\{result="miss"\} 1/);
     });
     const page = readFileSync(join(import.meta.dirname, '../../docs/operations/metrics.md'), 'utf8');
-    const names = (await (await gateway.admin('/metrics')).text()).matchAll(/^# HELP (countersign_\S+)/gm);
-    expect([...names].map(([, name]) => name).filter((name) => !page.includes(`| \`${name}\` |`))).toEqual([]);
+    const types = (await (await gateway.admin('/metrics')).text()).matchAll(/^# TYPE (countersign_\S+) (\S+)/gm);
+    const all = [...types].map(([, name = '', type]) => ({ name, type }));
+    expect(all.filter(({ name }) => !page.includes(`| \`${name}\` |`))).toEqual([]);
+    expect(all.filter(({ name, type }) => name.endsWith('_total') !== (type === 'counter'))).toEqual([]);
     await gateway.close();
   });
 

@@ -83,7 +83,7 @@ describe('a new configuration', () => {
     expect(await codeOf('/v1/things/1', token)).toBe(200);
     const fetches = gateway.issuerServer.keyFetches();
     const misses = async () =>
-      /token_cache\{what="misses"\} (\d+)/.exec(await (await gateway.admin('/metrics')).text())?.[1];
+      /token_cache_lookups_total\{result="miss"\} (\d+)/.exec(await (await gateway.admin('/metrics')).text())?.[1];
     const before = await misses();
     // The issuer answers no more requests from here on.
     gateway.issuerServer.setHealthy(false);

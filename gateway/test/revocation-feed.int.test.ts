@@ -209,5 +209,5 @@ describe.each([
 
 async function failures(gateway: GatewayUnderTest): Promise<number> {
   const metrics = await (await gateway.admin('/metrics')).text();
-  return Number(/countersign_revocation_feed_failures\{[^}]*\} (\d+)/.exec(metrics)?.[1]);
+  return Number(/countersign_revocation_feed_failures_total\{[^}]*\} (\d+)/.exec(metrics)?.[1]);
 }

@@ -13,26 +13,35 @@ type GaugeSources = Readonly<{
 
 /** Registers gauges that read their value when metrics are scraped. A value that does not exist is absent, never 0. */
 export function registerGauges({ current, connections, nowMs }: GaugeSources, registry: Registry): void {
-  const gauge = (
-    name: string,
-    help: string,
-    read: (issuer: TrustedIssuer) => number | undefined,
-    // How several workers' values combine: counts are added up, and of states the worst one is shown.
-    aggregator: 'max' | 'sum' = 'max',
-  ) =>
+  function* eachIssuer(read: (issuer: TrustedIssuer) => number | undefined) {
+    for (const trusted of current().trust.issuers.values()) {
+      const value = read(trusted);
+      if (value !== undefined) yield [{ issuer: trusted.config.issuer }, value] as const;
+    }
+  }
+  const registers = [registry];
+  const ofIssuers = { labelNames: ['issuer'], registers } as const;
+  const gauge = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined) =>
     new Gauge({
       name: `countersign_${name}`,
       help,
-      aggregator,
-      labelNames: ['issuer'],
-      registers: [registry],
+      // Of several workers' states, the worst one is shown.
+      aggregator: 'max',
+      ...ofIssuers,
       collect() {
         // Drops the values of issuers that are no longer trusted.
         this.reset();
-        for (const issuer of current().trust.issuers.values()) {
-          const value = read(issuer);
-          if (value !== undefined) this.set({ issuer: issuer.config.issuer }, value);
-        }
+        for (const [labels, value] of eachIssuer(read)) this.set(labels, value);
+      },
+    });
+  const counter = (name: string, help: string, read: (issuer: TrustedIssuer) => number | undefined) =>
+    new Counter({
+      name: `countersign_${name}_total`,
+      help,
+      ...ofIssuers,
+      collect() {
+        this.reset();
+        for (const [labels, value] of eachIssuer(read)) this.inc(labels, value);
       },
     });
   const feedOf = (issuer: TrustedIssuer) => current().trust.followed.get(issuer.config.issuer)?.feed.stats;
@@ -40,13 +49,8 @@ export function registerGauges({ current, connections, nowMs }: GaugeSources, re
 
   gauge('jwks_age_seconds', 'Time since the key set was last confirmed.', ({ keys }) => inSeconds(keys.stats.ageMs));
   gauge('jwks_keys', 'Usable keys held.', ({ keys }) => keys.stats.keys);
-  gauge('jwks_fetches', 'Attempts to fetch the key set so far.', ({ keys }) => keys.stats.fetches, 'sum');
-  gauge(
-    'jwks_fetch_failures',
-    'Failed attempts to fetch the key set so far.',
-    ({ keys }) => keys.stats.failures,
-    'sum',
-  );
+  counter('jwks_fetches', 'Attempts to fetch the key set.', ({ keys }) => keys.stats.fetches);
+  counter('jwks_fetch_failures', 'Failed attempts to fetch the key set.', ({ keys }) => keys.stats.failures);
   gauge(
     'revocations_staleness_seconds',
     'Time since the revocation feed last reported no further items.',
@@ -58,31 +62,33 @@ export function registerGauges({ current, connections, nowMs }: GaugeSources, re
     'Tokens issued before this time are refused, because there are more revocations than fit in memory. Usually absent.',
     ({ revocations }) => inSeconds(revocations?.refusedBeforeMs(nowMs())),
   );
-  gauge('revocation_feed_answers', 'Responses of the feed so far.', (issuer) => feedOf(issuer)?.answers, 'sum');
-  gauge(
-    'revocation_feed_failures',
-    'Failed attempts to read the feed so far.',
-    (issuer) => feedOf(issuer)?.failures,
-    'sum',
-  );
-  gauge(
-    'revocation_feed_snapshots',
-    'Complete snapshots of the feed read so far.',
-    (issuer) => feedOf(issuer)?.snapshots,
-    'sum',
-  );
-  gauge(
+  counter('revocation_feed_answers', 'Responses of the feed.', (issuer) => feedOf(issuer)?.answers);
+  counter('revocation_feed_failures', 'Failed attempts to read the feed.', (issuer) => feedOf(issuer)?.failures);
+  counter('revocation_feed_snapshots', 'Complete snapshots of the feed read.', (issuer) => feedOf(issuer)?.snapshots);
+  counter(
     'revocation_feed_unknown_items',
     'Feed items of an unknown kind, which are ignored.',
     (issuer) => feedOf(issuer)?.unknownItems,
   );
   new Gauge({
-    name: 'countersign_token_cache',
-    help: 'The cache of verified tokens: its size, hits, misses, and refusals from memory.',
-    labelNames: ['what'],
+    name: 'countersign_token_cache_tokens',
+    help: 'Verified tokens held.',
     registers: [registry],
     collect() {
-      for (const [what, value] of Object.entries(current().tokens.stats)) this.set({ what }, value);
+      this.set(current().tokens.stats.size);
+    },
+  });
+  new Counter({
+    name: 'countersign_token_cache_lookups_total',
+    help: 'Lookups of tokens: `hit`, `miss` (verified), or `refused` from memory.',
+    labelNames: ['result'],
+    registers: [registry],
+    collect() {
+      const { hits, misses, refusedFromMemory } = current().tokens.stats;
+      this.reset();
+      this.inc({ result: 'hit' }, hits);
+      this.inc({ result: 'miss' }, misses);
+      this.inc({ result: 'refused' }, refusedFromMemory);
     },
   });
   new Gauge({

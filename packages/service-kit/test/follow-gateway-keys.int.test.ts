@@ -34,8 +34,8 @@ test("metrics and log show the age and number of the gateway's keys, and failed 
     expect(await shown('age_seconds')).toMatch(/^gateway_keys_age_seconds [0-9.]+$/);
     const { fetches, failures } = followed.stats;
     expect(failures).toBeGreaterThan(0);
-    expect(await shown('fetches')).toBe(`gateway_keys_fetches ${fetches}`);
-    expect(await shown('fetch_failures')).toBe(`gateway_keys_fetch_failures ${failures}`);
+    expect(await shown('fetches_total')).toBe(`gateway_keys_fetches_total ${fetches}`);
+    expect(await shown('fetch_failures_total')).toBe(`gateway_keys_fetch_failures_total ${failures}`);
   } finally {
     followed.stop();
     server.closeAllConnections();

@@ -1,5 +1,5 @@
 import { gatewayKeys, type RemoteGatewayKeys } from '@countersign/identity';
-import { Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 import type { Logger } from '../process/logger.ts';
 
 /**
@@ -49,7 +49,17 @@ export function followGatewayKeys(
     return ageMs === undefined ? undefined : ageMs / 1000;
   });
   gauge('held', 'Usable gateway keys held.', () => keys.stats.keys);
-  gauge('fetches', "Attempts to fetch the gateway's key set so far.", () => keys.stats.fetches);
-  gauge('fetch_failures', 'Attempts that failed so far.', () => keys.stats.failures);
+  const counter = (name: string, help: string, read: () => number) =>
+    new Counter({
+      name: `gateway_keys_${name}_total`,
+      help,
+      registers: [metrics],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  counter('fetches', "Attempts to fetch the gateway's key set.", () => keys.stats.fetches);
+  counter('fetch_failures', 'Attempts that failed.', () => keys.stats.failures);
   return keys;
 }

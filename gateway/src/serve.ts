@@ -46,6 +46,8 @@ export type WorkerSettings = Readonly<{
   count: number;
   /** Settles when this process may stop accepting connections. */
   waitUntilMayClose(): Promise<void>;
+  /** Settles when the primary has read the metrics after the last request. */
+  waitUntilCounted(): Promise<void>;
 }>;
 
 export type RunningGateway = Running &
@@ -156,6 +158,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     await drainServer(servers.internal, shutdownGraceMs);
     operatorConsole?.stop();
     await gateway.close();
+    await worker?.waitUntilCounted();
     // Last, so that an orchestrator sees "not ready" until the end, and not a refused connection.
     await drainServer(servers.admin, shutdownGraceMs);
   }

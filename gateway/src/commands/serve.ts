@@ -2,7 +2,13 @@ import { setFlagsFromString } from 'node:v8';
 import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listeners.ts';
-import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilMayClose } from '../workers/worker-process.ts';
+import {
+  adminSocketOfWorker,
+  outlivePrimary,
+  reportReady,
+  waitUntilCounted,
+  waitUntilMayClose,
+} from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
 import {
   type Command,
@@ -56,7 +62,8 @@ export const serve: Command = {
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
-      const worker = adminSocket === undefined ? undefined : { adminSocket, count, waitUntilMayClose };
+      const worker =
+        adminSocket === undefined ? undefined : { adminSocket, count, waitUntilMayClose, waitUntilCounted };
       const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
       hangUp.follow(() => void gateway.reload());
       if (worker !== undefined) {

@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
 import { trackHandovers } from './cluster-sockets.ts';
-import { createWorkerAdminClient, type WorkerAdminClient } from './worker-admin.ts';
-import { adminSocketVariable, letWorkerClose, type WorkerReady, waitUntilReady } from './worker-process.ts';
+import { createWorkerAdminClient, type Metric, type WorkerAdminClient } from './worker-admin.ts';
+import { WorkerCounts } from './worker-counts.ts';
+import { adminSocketVariable, letWorkerStop, type WorkerReady, waitUntilReady } from './worker-process.ts';
 
 /** One worker, which is started again whenever it exits. */
 export type SupervisedWorker = Readonly<{
@@ -14,6 +15,8 @@ export type SupervisedWorker = Readonly<{
   /** Undefined while no process serves. */
   admin(): WorkerAdminClient | undefined;
   readonly restarts: number;
+  /** Its metrics, and what its ended processes counted. Only the counts if it does not answer within 2 s. */
+  metrics(): Promise<readonly Metric[]>;
   signal(signal: NodeJS.Signals): void;
   /** How many connections the process was sent and has not taken yet. */
   pendingHandovers(): number;
@@ -54,6 +57,7 @@ export function createRestartDelay(): (ranMs: number) => number {
 export function superviseWorker(number: number, options: SuperviseOptions): SupervisedWorker {
   const { directory, logger, listenerClosed } = options;
   const restartDelay = createRestartDelay();
+  const counts = new WorkerCounts();
   let worker: Worker | undefined;
   let admin: WorkerAdminClient | undefined;
   let restarting: NodeJS.Timeout | undefined;
@@ -68,8 +72,9 @@ export function superviseWorker(number: number, options: SuperviseOptions): Supe
     const startedAt = performance.now();
     worker = fresh;
     pendingHandovers = trackHandovers(fresh.process);
-    letWorkerClose(fresh, listenerClosed);
+    letWorkerStop(fresh, { closing: listenerClosed, answered: readLast });
     fresh.once('exit', (code, signal) => {
+      counts.end();
       void admin?.close();
       admin = undefined;
       worker = undefined;
@@ -89,9 +94,16 @@ export function superviseWorker(number: number, options: SuperviseOptions): Supe
     void ready.then((answer) => {
       if (answer === undefined) return;
       admin = createWorkerAdminClient(socketPath);
+      counts.begin(admin);
       logger.info({ worker: number, worker_pid: fresh.process.pid }, 'worker serves');
     });
     return ready;
+  }
+
+  /** The second reading starts after the call. The first one may be another caller's. */
+  async function readLast(): Promise<void> {
+    await counts.read();
+    await counts.read();
   }
 
   return {
@@ -101,6 +113,7 @@ export function superviseWorker(number: number, options: SuperviseOptions): Supe
     get restarts() {
       return restarts;
     },
+    metrics: () => counts.read(),
     signal: (signal) => void worker?.process.kill(signal),
     pendingHandovers: () => pendingHandovers(),
     reload: () => void (admin !== undefined && worker?.process.kill('SIGHUP')),

@@ -9,6 +9,7 @@ import {
 } from '@countersign/http1-client';
 import type { Registry } from '@countersign/service-kit';
 import { Router } from 'express';
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
 
 // A worker's admin listener is a Unix socket in a directory that only the gateway's user can open. The primary reads it.
 
@@ -23,14 +24,17 @@ const maxBodyBytes = 256 * 1024 * 1024;
 /** An answer of a worker's admin listener. */
 export type WorkerAnswer = Readonly<{ status: number; type: string; body: string }>;
 
+/** A metric as prom-client writes and aggregates it. */
+export type Metric = MetricObjectWithValues<MetricValue<string>>;
+
 /** The primary's client for one worker's admin listener. */
 export type WorkerAdminClient = Readonly<{
   /** @throws Error when the worker does not answer within 2 s. */
   get(path: string): Promise<WorkerAnswer>;
   /** Posts JSON. @throws Error when the worker does not answer within 10 s. */
   post(path: string, body: string): Promise<WorkerAnswer>;
-  /** @returns The worker's metrics as JSON, which prom-client can aggregate. */
-  metrics(): Promise<WorkerAnswer>;
+  /** @throws Error when the worker does not answer within 2 s. */
+  metrics(): Promise<readonly Metric[]>;
   close(): Promise<void>;
 }>;
 
@@ -57,7 +61,11 @@ export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
     get,
     post: (path, body) =>
       ask(path, { headers: ['content-type', 'application/json'], post: Buffer.from(body), timeoutMs: explainWithinMs }),
-    metrics: () => get(workerMetricsPath),
+    async metrics() {
+      const { status, body } = await get(workerMetricsPath);
+      if (status !== 200) throw new Error(`the worker responded with ${status}`);
+      return JSON.parse(body);
+    },
     close: () => {
       pool.destroy();
       return pool.close();

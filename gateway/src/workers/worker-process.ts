@@ -5,7 +5,9 @@ import cluster, { type Worker } from 'node:cluster';
 /** A worker sends this to the primary once it serves. */
 export type WorkerReady = Readonly<{ ports: Readonly<{ public: number; internal: number }> }>;
 
-type CloseMessage = { countersign?: 'closing' | 'close' };
+/** A worker that stops asks before it closes its listeners, and again when it has answered its last request. The answer is the same word. */
+type StopStep = 'closing' | 'answered';
+type StopMessage = { countersign?: StopStep };
 
 /** The environment variable that tells a worker the path of its admin socket. Other processes ignore it. */
 export const adminSocketVariable = 'COUNTERSIGN_WORKER_ADMIN';
@@ -31,23 +33,28 @@ export function outlivePrimary(): void {
  * Waits until the primary lets this worker stop accepting connections. When all workers stop, the primary closes its listening socket
  * first, and the connections it has accepted by then still go to a worker.
  */
-export function waitUntilMayClose(): Promise<void> {
+export const waitUntilMayClose = (): Promise<void> => waitForPrimary('closing');
+
+/** Waits until the primary has read this worker's metrics after its last request. */
+export const waitUntilCounted = (): Promise<void> => waitForPrimary('answered');
+
+function waitForPrimary(step: StopStep): Promise<void> {
   return new Promise((resolve) => {
-    process.on('message', ({ countersign }: CloseMessage) => {
-      if (countersign === 'close') resolve();
+    process.on('message', ({ countersign }: StopMessage) => {
+      if (countersign === step) resolve();
     });
     process.once('disconnect', resolve);
-    if (process.connected) process.send?.({ countersign: 'closing' });
+    if (process.connected) process.send?.({ countersign: step });
     else resolve();
   });
 }
 
-/** Answers {@link waitUntilMayClose} of one worker once `listenerClosed` settles. */
-export function letWorkerClose(worker: Worker, listenerClosed: () => Promise<void>): void {
-  worker.on('message', async ({ countersign }: CloseMessage) => {
-    if (countersign !== 'closing') return;
-    await listenerClosed();
-    if (worker.isConnected()) worker.send({ countersign: 'close' });
+/** Answers one worker that stops, once the work of its step is done. */
+export function letWorkerStop(worker: Worker, steps: Readonly<Record<StopStep, () => Promise<unknown>>>): void {
+  worker.on('message', async ({ countersign: step }: StopMessage) => {
+    if (step !== 'closing' && step !== 'answered') return;
+    await steps[step]();
+    if (worker.isConnected()) worker.send({ countersign: step });
   });
 }
 

@@ -1,4 +1,6 @@
-import { Counter, Gauge, Registry } from 'prom-client';
+import type { MetricsSource } from '@countersign/service-kit';
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { withoutOutdatedFailures } from './outdated-failures.ts';
 import type { SupervisedWorker } from './supervised-worker.ts';
 
 /** @returns Undefined when every worker that accepts connections is ready. A worker that is restarting accepts none. */
@@ -28,8 +30,8 @@ function failedChecks(body: string): string {
   return failed.map(([name, state]) => `${name}: ${state}`).join(', ');
 }
 
-/** The primary's own metrics. */
-export function createWorkerMetrics(workers: readonly SupervisedWorker[]): Registry {
+/** The metrics of the primary: those of all workers, added up, and its own. */
+export function createWorkerMetrics(workers: readonly SupervisedWorker[]): MetricsSource {
   const registry = new Registry();
   const registers = [registry];
   new Gauge({
@@ -49,5 +51,14 @@ export function createWorkerMetrics(workers: readonly SupervisedWorker[]): Regis
       this.inc(workers.reduce((sum, { restarts }) => sum + restarts, 0));
     },
   });
-  return registry;
+  return {
+    contentType: registry.contentType,
+    async metrics() {
+      const all = await Promise.all(workers.map((worker) => worker.metrics()));
+      return AggregatorRegistry.aggregate([
+        ...withoutOutdatedFailures(all),
+        await registry.getMetricsAsJSON(),
+      ]).metrics();
+    },
+  };
 }

@@ -50,7 +50,7 @@ export { createHistogram, type Histogram, type Series } from './process/histogra
 export { describeStartError, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
 export { createLineWriter, jsonString } from './process/log-line.ts';
 export { createLogger, type Logger } from './process/logger.ts';
-export { createMetrics, type Registry } from './process/metrics.ts';
+export { createMetrics, type MetricsSource, type Registry } from './process/metrics.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
 export { connectRedis } from './process/redis.ts';
 export { type Rounds, type RoundsOptions, startRounds } from './process/rounds.ts';

@@ -1,0 +1,28 @@
+import { createLogger, runProcess } from '@countersign/service-kit';
+import { loadConfig } from '../src/config/load.ts';
+import { serveGateway } from '../src/serve.ts';
+import { servePrimary } from '../src/workers/primary.ts';
+import {
+  adminSocketOfWorker,
+  outlivePrimary,
+  reportReady,
+  waitUntilCounted,
+  waitUntilMayClose,
+} from '../src/workers/worker-process.ts';
+
+// `countersign serve --config FILE` with two workers, for tests.
+
+const [, , file = ''] = process.argv.slice(2);
+const count = 2;
+const common = { logger: createLogger('gateway', 'info'), drainDelayMs: 0, shutdownGraceMs: 5_000 };
+const config = loadConfig(file, process.env, { workers: count });
+const adminSocket = adminSocketOfWorker(process.env);
+
+await runProcess('gateway', async () => {
+  if (adminSocket === undefined) return servePrimary(config, { ...common, count });
+  const worker = { adminSocket, count, waitUntilMayClose, waitUntilCounted };
+  const gateway = await serveGateway(config, { ...common, env: process.env, worker });
+  outlivePrimary();
+  reportReady({ ports: gateway.ports });
+  return gateway;
+});

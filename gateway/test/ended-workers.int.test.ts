@@ -81,10 +81,27 @@ describe('a primary whose workers end', () => {
     await eventually(async () => expect(await counted()).toBe(40));
   });
 
+  test('kills a worker that does not answer, and starts another', async () => {
+    const hung = pidOf(2);
+    const asked = performance.now();
+    await replaced(2, () => process.kill(hung, 'SIGSTOP'));
+    expect(performance.now() - asked).toBeGreaterThan(3_000);
+    expect(logged()).toContainEqual(
+      expect.objectContaining({ level: 50, worker: 2, worker_pid: hung, msg: 'worker does not answer: killed' }),
+    );
+    expect(logged()).toContainEqual(
+      expect.objectContaining({ worker: 2, worker_pid: hung, signal: 'SIGKILL', msg: 'worker ended' }),
+    );
+    expect(logged().filter(({ msg, worker }) => msg === 'worker does not answer: killed' && worker === 1)).toEqual([]);
+    await send(10);
+    await eventually(async () => expect(await counted()).toBe(50));
+    expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);
+  });
+
   test('shows the counts of a worker that does not answer now', async () => {
     const silent = pidOf(1);
     process.kill(silent, 'SIGSTOP');
-    expect(await counted()).toBe(40);
+    expect(await counted()).toBe(50);
     resume(silent);
     expect(await primary.stop()).toBe(0);
   });

@@ -10,7 +10,7 @@ import {
   waitUntilMayClose,
 } from '../src/workers/worker-process.ts';
 
-// `countersign serve --config FILE` with two workers, for tests.
+// `countersign serve --config FILE` with two workers, for tests: one that hangs is replaced after 3 s.
 
 const [, , file = ''] = process.argv.slice(2);
 const count = 2;
@@ -19,7 +19,7 @@ const config = loadConfig(file, process.env, { workers: count });
 const adminSocket = adminSocketOfWorker(process.env);
 
 await runProcess('gateway', async () => {
-  if (adminSocket === undefined) return servePrimary(config, { ...common, count });
+  if (adminSocket === undefined) return servePrimary(config, { ...common, count, hungAfterMs: 3_000 });
   const worker = { adminSocket, count, waitUntilMayClose, waitUntilCounted };
   const gateway = await serveGateway(config, { ...common, env: process.env, worker });
   outlivePrimary();

@@ -28,6 +28,8 @@ export type PrimaryOptions = Readonly<{
   /** The workers' own settings. A worker that takes longer than both, and some time to exit, is killed. */
   drainDelayMs: number;
   shutdownGraceMs: number;
+  /** A worker that does not answer the primary for this long is killed and replaced. Default 30 s. */
+  hungAfterMs?: number;
 }>;
 
 export type RunningPrimary = Running & Readonly<{ reload(): void }>;
@@ -41,7 +43,7 @@ const killAfterMs = 5_000;
  * @throws StartupError when a worker exits before it serves. That worker has logged why.
  */
 export async function servePrimary(config: GatewayConfig, options: PrimaryOptions): Promise<RunningPrimary> {
-  const { count, logger, drainDelayMs, shutdownGraceMs } = options;
+  const { count, logger, drainDelayMs, shutdownGraceMs, hungAfterMs = 30_000 } = options;
   // Mode 0700: only this user can open the sockets in it.
   const directory = mkdtempSync(join(tmpdir(), 'countersign-workers-'));
   const workers: SupervisedWorker[] = [];
@@ -91,7 +93,8 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   }
 
   const startNext = () => {
-    const worker = superviseWorker(workers.length + 1, { directory, logger, listenerClosed: async () => publicClosed });
+    const listenerClosed = async () => publicClosed;
+    const worker = superviseWorker(workers.length + 1, { directory, logger, hungAfterMs, listenerClosed });
     workers.push(worker);
     return worker.started;
   };

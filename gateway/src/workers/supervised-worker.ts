@@ -6,6 +6,7 @@ import { trackHandovers } from './cluster-sockets.ts';
 import { createWorkerAdminClient, type Metric, type WorkerAdminClient } from './worker-admin.ts';
 import { WorkerCounts } from './worker-counts.ts';
 import { adminSocketVariable, letWorkerStop, type WorkerReady, waitUntilReady } from './worker-process.ts';
+import { watchWorker } from './worker-watch.ts';
 
 /** One worker, which is started again whenever it exits. */
 export type SupervisedWorker = Readonly<{
@@ -30,6 +31,8 @@ export type SuperviseOptions = Readonly<{
   /** The directory of the workers' admin sockets. */
   directory: string;
   logger: Logger;
+  /** A process that does not answer for this long is killed. */
+  hungAfterMs: number;
   /** Settles when a worker may stop accepting connections. */
   listenerClosed(): Promise<void>;
 }>;
@@ -55,11 +58,12 @@ export function createRestartDelay(): (ranMs: number) => number {
 }
 
 export function superviseWorker(number: number, options: SuperviseOptions): SupervisedWorker {
-  const { directory, logger, listenerClosed } = options;
+  const { directory, logger, hungAfterMs, listenerClosed } = options;
   const restartDelay = createRestartDelay();
   const counts = new WorkerCounts();
   let worker: Worker | undefined;
   let admin: WorkerAdminClient | undefined;
+  let stopWatching = () => {};
   let restarting: NodeJS.Timeout | undefined;
   let pendingHandovers = () => 0;
   let restarts = 0;
@@ -74,6 +78,7 @@ export function superviseWorker(number: number, options: SuperviseOptions): Supe
     pendingHandovers = trackHandovers(fresh.process);
     letWorkerStop(fresh, { closing: listenerClosed, answered: readLast });
     fresh.once('exit', (code, signal) => {
+      stopWatching();
       counts.end();
       void admin?.close();
       admin = undefined;
@@ -93,11 +98,22 @@ export function superviseWorker(number: number, options: SuperviseOptions): Supe
     const ready = waitUntilReady(fresh);
     void ready.then((answer) => {
       if (answer === undefined) return;
-      admin = createWorkerAdminClient(socketPath);
-      counts.begin(admin);
+      const client = createWorkerAdminClient(socketPath);
+      admin = client;
+      counts.begin(client);
+      stopWatching = watchWorker(
+        () => client.get('/healthz'),
+        hungAfterMs,
+        () => endHung(fresh),
+      );
       logger.info({ worker: number, worker_pid: fresh.process.pid }, 'worker serves');
     });
     return ready;
+  }
+
+  function endHung({ process: hung }: Worker): void {
+    logger.error({ worker: number, worker_pid: hung.pid, silent_ms: hungAfterMs }, 'worker does not answer: killed');
+    hung.kill('SIGKILL');
   }
 
   /** The second reading starts after the call. The first one may be another caller's. */

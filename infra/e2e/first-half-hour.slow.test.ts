@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { freePorts, type StartedProcess, startProcess } from '@countersign/testing';
-import { test } from '@jest/globals';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
+import { expect, test } from '@jest/globals';
 import { commandsOf, openShell, runAsPrinted } from './page-commands.ts';
 import { makePlace, type Place, repository, startEverything } from './stack.ts';
 
@@ -28,7 +29,37 @@ async function follow(place: Place, servicePort: number): Promise<void> {
   }
 }
 
-test('docs/first-half-hour.md works as printed', async () => {
+/** Pastes the service of README.md into a file of the clone, runs it as README.md says, and calls it. */
+async function followReadme(place: Place, servicePort: number): Promise<string> {
+  const { gateway, internal } = place.ports;
+  const readme = readFileSync(resolve(repository, 'README.md'), 'utf8')
+    .replaceAll('127.0.0.1:8080', `127.0.0.1:${gateway}`)
+    .replaceAll('127.0.0.1:8090', `127.0.0.1:${internal}`)
+    .replace('listen(3000', `listen(${servicePort}`);
+  const [, code = ''] = /^```js\n([\s\S]*?)^```$/m.exec(readme) ?? [];
+  const [run = '', call = ''] = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
+  const clone = mkdtempSync(join(repository, '.readme-'));
+  writeFileSync(join(clone, 'hello.mjs'), code);
+  const service = spawn('sh', ['-c', `exec ${run}`], {
+    cwd: clone,
+    env: { ...process.env, NODE_OPTIONS: '' },
+    detached: true,
+  });
+  const shell = openShell(clone, { ...process.env, NODE_OPTIONS: '' });
+  try {
+    return await eventually(async () => {
+      const answer = await shell.run(call);
+      expect(answer).toContain('"kind"');
+      return answer;
+    }, 60_000);
+  } finally {
+    shell.close();
+    process.kill(-(service.pid ?? 0), 'SIGKILL');
+    rmSync(clone, { recursive: true });
+  }
+}
+
+test('docs/first-half-hour.md and the service of README.md work as printed', async () => {
   const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
   const [servicePort = 0] = await freePorts(1);
   let everything: StartedProcess | undefined;
@@ -43,6 +74,9 @@ test('docs/first-half-hour.md works as printed', async () => {
       },
     });
     await follow(place, servicePort);
+    await service.stop();
+    const { kind, role } = JSON.parse(await followReadme(place, servicePort));
+    expect([kind, role]).toEqual(['user', 'agent']);
   } finally {
     await service?.stop();
     await everything?.stop();

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { ConfigError } from './config.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
-import { saferNodeRelease } from './node-release.ts';
+import { saferNodeRelease, unsupportedNode } from './node-release.ts';
 
 /** A startup problem that an operator can fix. {@link runProcess} prints the message and exits with code 1. */
 export class StartupError extends Error {
@@ -29,13 +29,16 @@ export type Running = Readonly<{
 export async function runProcess(name: string, start: () => Promise<Running>): Promise<void> {
   let running: Running;
   try {
+    const unsupported = unsupportedNode(process.versions.node);
+    if (unsupported !== undefined) throw new StartupError(unsupported);
     running = await start();
   } catch (error) {
     process.stderr.write(`${name}: ${describeStartError(error)}\n`);
     process.exit(1);
   }
   const { health, logger } = running;
-  const safer = saferNodeRelease(process.versions.node);
+  // Elsewhere it is the project's own Node.js: npm has no newer one, as SECURITY.md says.
+  const safer = process.env.NODE_ENV === 'production' ? saferNodeRelease(process.versions.node) : undefined;
   if (safer !== undefined) {
     logger.warn({ node: process.versions.node, safer }, 'this release of Node.js lacks security fixes: upgrade it');
   }

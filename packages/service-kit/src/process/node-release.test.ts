@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { saferNodeRelease } from './node-release.ts';
+import { saferNodeRelease, unsupportedNode } from './node-release.ts';
 
 test.each([
   ['26.12.1', undefined],
@@ -15,4 +15,12 @@ test.each([
   ['20.20.0', '22.23.4'],
 ])('Node.js %s needs an upgrade to %s', (version, wanted) => {
   expect(saferNodeRelease(version)).toBe(wanted);
+});
+
+test.each(['22.19.0', '22.23.3', '24.0.0', '26.0.0', '27.1.0'])('runs on Node.js %s', (version) => {
+  expect(unsupportedNode(version)).toBeUndefined();
+});
+
+test.each(['18.20.0', '20.20.2', '22.18.0', '23.11.0', '25.9.0'])('does not run on Node.js %s', (version) => {
+  expect(unsupportedNode(version)).toBe(`needs Node.js 22 (from 22.19), 24, or 26 and later, and this is ${version}`);
 });

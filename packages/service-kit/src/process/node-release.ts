@@ -6,6 +6,18 @@ const firstFixed: readonly (readonly [major: number, minor: number, patch: numbe
 ];
 
 /**
+ * Says in a sentence that Countersign does not run on this release of Node.js. `engines` of each package.json has the same range,
+ * which every dependency allows.
+ *
+ * @param version Like `process.versions.node`, such as `26.10.0`.
+ */
+export function unsupportedNode(version: string): string | undefined {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if ((major === 22 && minor >= 19) || major === 24 || major >= 26) return undefined;
+  return `needs Node.js 22 (from 22.19), 24, or 26 and later, and this is ${version}`;
+}
+
+/**
  * The release of Node.js to upgrade to, if this one lacks security fixes. A line that is no longer maintained gets none.
  *
  * @param version Like `process.versions.node`, such as `26.10.0`.

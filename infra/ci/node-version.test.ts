@@ -1,0 +1,73 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { unsupportedNode } from '../../packages/service-kit/src/process/node-release.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+const read = (path: string) => readFileSync(resolve(repository, path), 'utf8');
+const tracked = (...patterns: string[]) =>
+  execFileSync('git', ['ls-files', '-z', ...patterns], { cwd: repository, encoding: 'utf8' })
+    .split('\0')
+    .filter(Boolean);
+
+const range = '^22.19.0 || ^24.0.0 || >=26.0.0';
+const phrase = 'Node.js 22 (from 22.19), 24, or 26 and later';
+const lowest = ['22.19.0', '24.0.0', '26.0.0'];
+
+type Package = Readonly<{ engines?: { node?: string }; optional?: boolean }>;
+
+/** Whether a version is in a range of npm's, as far as package-lock.json uses them. */
+function isIn(version: string, wanted: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const meets = (one: string): boolean => {
+    const [, operator = '', first = '*', second = '0'] = /^([<>=^]*)(\d+|\*)(?:\.(\d+))?/.exec(one) ?? [];
+    if (first === '*') return true;
+    const order = major - Number(first) || minor - Number(second);
+    if (operator === '<') return order < 0;
+    return order >= 0 && (operator === '>=' || major === Number(first));
+  };
+  return wanted.split('||').some((part) =>
+    part
+      .trim()
+      .replaceAll(/([<>=^])\s+/g, '$1')
+      .split(/\s+/)
+      .every(meets),
+  );
+}
+
+test('every package.json has the range that the processes check', () => {
+  for (const path of tracked('package.json', '**/package.json')) {
+    const { engines }: Package = JSON.parse(read(path));
+    expect([path, engines?.node ?? range]).toEqual([path, range]);
+  }
+  for (const version of [...lowest, '22.18.0', '23.11.0', '25.9.0', '26.10.0'])
+    expect([version, unsupportedNode(version) === undefined]).toEqual([version, isIn(version, range)]);
+});
+
+test('every dependency allows it, and so does .nvmrc', () => {
+  const { packages }: { packages: Record<string, Package> } = JSON.parse(read('package-lock.json'));
+  const refusals = Object.entries(packages)
+    .filter(([, { optional }]) => !optional)
+    .flatMap(([name, { engines }]) =>
+      lowest.filter((version) => !isIn(version, engines?.node ?? '*')).map((version) => `${name} refuses ${version}`),
+    );
+  expect(refusals).toEqual([]);
+  expect(unsupportedNode(read('.nvmrc').trim())).toBeUndefined();
+});
+
+test('every page and every message that names the versions says the same', () => {
+  const texts = tracked('*.md', '*/bin/*.js', 'infra/local/*.js', 'infra/docker/Dockerfile').filter(
+    (path) => !/decisions|benchmarks|CHANGELOG|^\.changeset/.test(path),
+  );
+  const others = texts.flatMap((path) =>
+    [
+      ...read(path)
+        .replaceAll(phrase, '')
+        .matchAll(/.*Node(?:\.js)?[ v](?:2\d|v\d).*/g),
+    ]
+      .filter(([line]) => !line.includes('bench'))
+      .map(([line]) => `${path}: ${line}`),
+  );
+  expect(others).toEqual([]);
+});

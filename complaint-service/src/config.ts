@@ -43,6 +43,11 @@ export function readComplaintsConfig(env: Environment): ComplaintsConfig {
     if (config.COMPLAINTS_WEBHOOK_REACH !== 'public') {
       problems.push('COMPLAINTS_WEBHOOK_REACH: must be public in production');
     }
+    if (config.COMPLAINTS_WEBHOOK_KEY === undefined) {
+      problems.push(
+        'COMPLAINTS_WEBHOOK_KEY: is required in production. If webhooks exist, it is the text of complaint-webhook.key under COUNTERSIGN_HOME',
+      );
+    }
     // The accounts of demo tenants have a published password, so production must not start with them.
     if (config.SEED_FILE !== undefined) {
       problems.push('SEED_FILE: demo tenants are never seeded where NODE_ENV is production; unset it');

@@ -155,6 +155,20 @@ test('looks an assignee up through the gateway, with its own key and the receive
   await internal.close();
 });
 
+test('production demands the key of webhooks, which a lost file would change', () => {
+  const env = {
+    NODE_ENV: 'production',
+    SERVICE_KEY: JSON.stringify(serviceKey),
+    AUTH_SMTP_URL: 'smtps://mail.example.test',
+    AUTH_MAIL_FROM: 'a@example.test',
+  };
+  expect(() => readComplaintsConfig(env)).toThrow(/^COMPLAINTS_WEBHOOK_KEY: is required in production/);
+  const file = join(home, 'webhook-key');
+  writeFileSync(file, `${'k'.repeat(43)}\n`);
+  const { COMPLAINTS_WEBHOOK_KEY } = readComplaintsConfig({ ...env, COMPLAINTS_WEBHOOK_KEY_FILE: file });
+  expect(COMPLAINTS_WEBHOOK_KEY).toBe('k'.repeat(43));
+});
+
 describe('its own key', () => {
   const keyFile = (mode: number, text = JSON.stringify(serviceKey)) => {
     const path = join(mkdtempSync(join(home, 'key-')), 'key.jwk.json');

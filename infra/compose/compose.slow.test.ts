@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { appendFileSync, globSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -8,29 +8,27 @@ import { loadConfig } from '../../gateway/src/config/load.ts';
 const infra = resolve(import.meta.dirname, '..');
 const place = mkdtempSync(join(tmpdir(), 'countersign-compose-'));
 const directory = join(place, 'secrets');
-const run = (command: string, ...args: string[]) => spawnSync(command, args, { cwd: infra, encoding: 'utf8' });
-const prepare = () => run(process.execPath, '--conditions=source', 'compose/prepare.ts', directory);
+const gatewayFile = join(directory, 'gateway/gateway.yaml');
+const run = (command: string, args: readonly string[], env = {}) =>
+  spawnSync(command, args, { cwd: infra, encoding: 'utf8', env: { ...process.env, ...env } });
+const prepare = () => run(process.execPath, ['--conditions=source', 'compose/prepare.ts', directory]);
 const contents = () =>
   globSync('**/*', { cwd: directory, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'));
 
+const compose = (variables: Readonly<Record<string, string>> = {}) => {
+  const args = ['--env-file', join(place, '.env'), '-f', 'compose.yaml', 'config', '--format', 'json'];
+  const { status, stdout, stderr } = run('docker-compose', args, variables);
+  expect([status, stderr]).toEqual([0, '']);
+  return JSON.parse(stdout);
+};
+
 beforeAll(() => expect(prepare().stderr).toBe(''));
 afterAll(() => rmSync(place, { recursive: true }));
 
 test('docker-compose accepts compose.yaml, and every file that it mounts exists', () => {
-  const { status, stdout, stderr } = run(
-    'docker-compose',
-    '--env-file',
-    join(place, '.env'),
-    '-f',
-    'compose.yaml',
-    'config',
-    '--format',
-    'json',
-  );
-  expect([status, stderr]).toEqual([0, '']);
-  const { services, secrets } = JSON.parse(stdout);
+  const { services, secrets } = compose();
   const mounts = Object.values<{ volumes?: { type: string; source: string }[] }>(services)
     .flatMap(({ volumes = [] }) => volumes)
     .filter(({ type }) => type === 'bind')
@@ -50,19 +48,71 @@ test('docker-compose accepts compose.yaml, and every file that it mounts exists'
     ]);
 });
 
+test('attachments, mails in files and the databases are in volumes, and the key of webhooks is a secret', () => {
+  const { services, volumes } = compose();
+  const kept: [name: string, target: string][] = [
+    ['postgres', '/var/lib/postgresql/data'],
+    ['auth-service', '/var/lib/countersign'],
+    ['complaint-service', '/var/lib/countersign'],
+  ];
+  for (const [name, target] of kept) {
+    const [volume] = services[name].volumes;
+    expect([name, volume.type, volume.target]).toEqual([name, 'volume', target]);
+    expect(volumes).toHaveProperty([volume.source]);
+    expect(services[name].tmpfs ?? []).not.toContainEqual(expect.stringContaining(target));
+  }
+  expect(services['complaint-service']).toMatchObject({
+    environment: { COMPLAINTS_WEBHOOK_KEY_FILE: '/run/secrets/complaint-webhook-key' },
+    secrets: expect.arrayContaining([expect.objectContaining({ source: 'complaint-webhook-key' })]),
+  });
+});
+
+test('the gateway sees the directory of gateway.yaml, so that it sees a file that is renamed over it', () => {
+  const [mount] = compose().services.gateway.volumes;
+  expect(mount).toMatchObject({ source: join(directory, 'gateway'), target: '/etc/countersign', read_only: true });
+  expect(globSync('**', { cwd: mount.source }).filter((path) => /secret|auth-service\.jwk\.json/.test(path))).toEqual(
+    [],
+  );
+});
+
+test('PUBLIC_URL sets the issuer, the origin and the base of links, and without it they are local', () => {
+  const url = 'https://api.example.test';
+  const read = (variables: Readonly<Record<string, string>>) => {
+    const { services } = compose(variables);
+    const auth = services['auth-service'].environment;
+    const config = loadConfig(gatewayFile, { PUBLIC_URL: services.gateway.environment.PUBLIC_URL });
+    return {
+      issuers: [auth.AUTH_ISSUER, ...config.issuers.map(({ issuer }) => issuer)],
+      origins: [...config.publicOrigins],
+      // The auth-service falls back to its issuer.
+      links: [auth.AUTH_LINK_BASE_URL, services['complaint-service'].environment.COMPLAINTS_LINK_BASE_URL],
+    };
+  };
+  expect(read({ PUBLIC_URL: url })).toEqual({ issuers: [url, url], origins: [url], links: ['', `${url}/complaints`] });
+  const local = 'http://127.0.0.1:8080';
+  expect(read({})).toEqual({ issuers: [local, local], origins: [local], links: ['', ''] });
+});
+
 test('the gateway starts with the configuration that is prepared', () => {
-  const file = join(directory, 'gateway.yaml');
-  const mounted = readFileSync(file, 'utf8').replaceAll('/etc/countersign', directory);
-  expect(mounted).not.toContain('127.0.0.1:80');
-  const config = loadConfig(file, {});
+  expect(readFileSync(gatewayFile, 'utf8')).not.toContain('127.0.0.1:8081');
+  const config = loadConfig(gatewayFile, {});
   expect([...config.upstreams.keys()]).toEqual(['auth-service', 'users-service', 'complaint-service']);
 });
 
-test('a second run keeps every key and secret; compose.yaml contains none', () => {
+test('a second run keeps what was edited, and every key and secret; compose.yaml contains none', () => {
+  const env = join(place, '.env');
+  writeFileSync(env, `AUTH_SMTP_URL=smtp://mail.example.test\nCOUNTERSIGN_USER=1000:1000`);
+  appendFileSync(gatewayFile, '# ours\n');
+  writeFileSync(join(directory, 'secrets/database-url'), 'postgres://ours@db.example.test/postgres');
   const before = contents();
-  expect(prepare().status).toBe(0);
+  const { status, stdout } = prepare();
+  expect(status).toBe(0);
   expect(contents()).toEqual(before);
-  const compose = readFileSync(join(infra, 'compose.yaml'), 'utf8');
-  for (const name of ['postgres-password', 'auth-signing-kek'])
-    expect(compose).not.toContain(readFileSync(join(directory, 'secrets', name), 'utf8').trim());
+  expect(stdout).toContain(`Kept as it is, though infra/gateway.yaml would give another one: ${gatewayFile}\n`);
+  expect(readFileSync(env, 'utf8')).toBe(
+    `AUTH_SMTP_URL=smtp://mail.example.test\nCOUNTERSIGN_USER=1000:1000\nCOUNTERSIGN_SECRETS=${directory}\n`,
+  );
+  const file = readFileSync(join(infra, 'compose.yaml'), 'utf8');
+  for (const name of ['postgres-password', 'auth-signing-kek', 'complaint-webhook-key'])
+    expect(file).not.toContain(readFileSync(join(directory, 'secrets', name), 'utf8').trim());
 });

@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chownSync, existsSync, globSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { createFile, replaceFile } from '@countersign/service-kit';
+import { createFile } from '@countersign/service-kit';
 import { parseDocument, type YAMLMap, type YAMLSeq } from 'yaml';
 import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/secrets.ts';
 
-// `npm run compose:prepare [DIRECTORY]`: creates what compose.yaml mounts: keys, secrets, and a gateway.yaml for its network. A second run
-// keeps the keys and the secrets.
+// `npm run compose:prepare [DIRECTORY]`: creates what compose.yaml mounts: keys, secrets, and a gateway.yaml for its network. A second
+// run creates only what is missing, and changes no file that exists.
 
 const infra = resolve(import.meta.dirname, '..');
 const directory = resolve(process.argv[2] ?? join(infra, 'secrets'));
+/** All that the gateway's container sees. */
+const gateway = join(directory, 'gateway');
 /** The user of the images, when root prepares; otherwise the containers run as the user who prepares. */
 const imageUser = 10_001;
 
@@ -22,9 +24,13 @@ function gatewayConfig(): string {
     ['internal', 8090],
   ] as const)
     document.setIn(['listen', listener], `0.0.0.0:${port}`);
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
+  const publicUrl = '${PUBLIC_URL:-http://127.0.0.1:8080}';
+  document.setIn(['publicOrigins'], document.createNode([publicUrl], { flow: true }));
+  document.setIn(['issuers', 0, 'issuer'], publicUrl);
   // The containers share a network that no other process can reach.
   document.setIn(['insecureTransport'], true);
-  document.setIn(['identity', 'keys'], '/etc/countersign/gateway-keys');
+  document.setIn(['identity', 'keys'], './gateway-keys');
   document.setIn(['issuers', 0, 'jwks'], 'http://auth-service:8081/.well-known/jwks.json');
   document.setIn(['issuers', 0, 'revocations', 'url'], 'http://auth-service:8081/internal/revocations');
   for (const [name, port] of [
@@ -34,7 +40,7 @@ function gatewayConfig(): string {
   ] as const)
     document.setIn(['upstreams', name, 'targets'], [`http://${name}:${port}`]);
   for (const name of ['auth-service', 'complaint-service'])
-    document.setIn(['services', name, 'keys'], `/etc/countersign/service-keys/${name}.jwks.json`);
+    document.setIn(['services', name, 'keys'], `./service-keys/${name}.jwks.json`);
   // The example services of `npm start` are not among the containers.
   for (const name of ['my-service', 'mcp-server']) document.deleteIn(['upstreams', name]);
   for (const [list, place] of [
@@ -47,20 +53,35 @@ function gatewayConfig(): string {
   return document.toString({ lineWidth: 0 });
 }
 
-mkdirSync(directory, { recursive: true, mode: 0o700 });
-ensureAuthSecrets(directory);
-ensureGatewayKey(directory);
-for (const name of ['auth-service', 'complaint-service']) ensureServiceKey(directory, name);
+/** Appends the variables that the file does not set. */
+function completeEnv(file: string, variables: Readonly<Record<string, string>>): void {
+  createFile(file, '', 0o600);
+  const text = readFileSync(file, 'utf8');
+  const isSet = (name: string) => new RegExp(`^\\s*(export\\s+)?${name}\\s*=`, 'm').test(text);
+  const missing = Object.entries(variables).filter(([name]) => !isSet(name));
+  const end = text === '' || text.endsWith('\n') ? '' : '\n';
+  appendFileSync(file, end + missing.map(([name, value]) => `${name}=${value}\n`).join(''));
+}
 
-const passwordFile = join(directory, 'secrets', 'postgres-password');
-if (!existsSync(passwordFile)) createFile(passwordFile, randomBytes(24).toString('base64url'), 0o600);
-const password = readFileSync(passwordFile, 'utf8').trim();
-replaceFile(
-  join(directory, 'secrets', 'database-url'),
-  `postgres://postgres:${password}@postgres:5432/postgres\n`,
-  0o600,
-);
-replaceFile(join(directory, 'gateway.yaml'), gatewayConfig(), 0o600);
+mkdirSync(gateway, { recursive: true, mode: 0o700 });
+// Where an earlier release put them.
+for (const name of ['gateway.yaml', 'gateway-keys'])
+  if (existsSync(join(directory, name))) renameSync(join(directory, name), join(gateway, name));
+ensureAuthSecrets(directory);
+ensureGatewayKey(gateway);
+mkdirSync(join(gateway, 'service-keys'), { recursive: true, mode: 0o700 });
+for (const name of ['auth-service', 'complaint-service']) {
+  ensureServiceKey(directory, name);
+  const publicHalf = join('service-keys', `${name}.jwks.json`);
+  createFile(join(gateway, publicHalf), readFileSync(join(directory, publicHalf), 'utf8'), 0o644);
+}
+const secret = (name: string, text: string) => createFile(join(directory, 'secrets', name), text, 0o600);
+secret('complaint-webhook-key', `${randomBytes(32).toString('base64url')}\n`);
+secret('postgres-password', randomBytes(24).toString('base64url'));
+const password = readFileSync(join(directory, 'secrets', 'postgres-password'), 'utf8').trim();
+secret('database-url', `postgres://postgres:${password}@postgres:5432/postgres\n`);
+const file = join(gateway, 'gateway.yaml');
+const isEdited = !createFile(file, gatewayConfig(), 0o600) && readFileSync(file, 'utf8') !== gatewayConfig();
 
 const [user, group] = [process.getuid?.() ?? imageUser, process.getgid?.() ?? imageUser];
 const isRoot = user === 0;
@@ -68,12 +89,13 @@ if (isRoot) {
   for (const entry of globSync('**', { cwd: directory })) chownSync(join(directory, entry), imageUser, imageUser);
   chownSync(directory, imageUser, imageUser);
 }
-const env = join(dirname(directory), '.env');
-writeFileSync(
-  env,
-  `COUNTERSIGN_USER=${isRoot ? `${imageUser}:${imageUser}` : `${user}:${group}`}\nCOUNTERSIGN_SECRETS=${directory}\n`,
-);
-chmodSync(env, 0o644);
+const { PUBLIC_URL } = process.env;
+completeEnv(join(dirname(directory), '.env'), {
+  COUNTERSIGN_USER: isRoot ? `${imageUser}:${imageUser}` : `${user}:${group}`,
+  COUNTERSIGN_SECRETS: directory,
+  ...(PUBLIC_URL && { PUBLIC_URL }),
+});
+if (isEdited) process.stdout.write(`Kept as it is, though infra/gateway.yaml would give another one: ${file}\n`);
 process.stdout.write(
   `Keys, secrets and gateway.yaml: ${directory}\nNext: docker compose -f infra/compose.yaml up --build --wait\n`,
 );

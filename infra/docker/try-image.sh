@@ -126,6 +126,7 @@ enter() {
     AUTH_PASSWORD_PEPPERS_FILE=/var/lib/countersign/secrets/auth-password-peppers \
     AUTH_REFRESH_MAC_KEYS_FILE=/var/lib/countersign/secrets/auth-refresh-mac-keys \
     SERVICE_KEY_FILE="/var/lib/countersign/service-keys/$target.jwk.json" \
+    COMPLAINTS_WEBHOOK_KEY=only-for-this-run-of-the-images-32-bytes \
     unshare --mount --propagation private sh -euc '
       root="$1" home="$2" config="$3"
       shift 3

@@ -56,6 +56,38 @@ describe('the console', () => {
     },
   );
 
+  test.each(views.map(({ endpoint }) => endpoint.path))('%s refuses an unknown name in its query', async (path) => {
+    const found = async (query: string) => {
+      const response = await fetch(origin + filled(path) + query);
+      return [response.status, JSON.parse(await response.text()).errors?.map((error: { path: string }) => error.path)];
+    };
+    expect(await found('?usr=user-1')).toEqual([422, ['usr']]);
+    expect(await found('?usr=')).toEqual([422, ['usr']]);
+    expect(await found('?worker=')).toEqual([200, undefined]);
+    expect((await found('?worker=1'))[0]).toBe(404);
+    expect(await found('?worker=one')).toEqual([422, ['worker']]);
+  });
+
+  test('finds requests by the time at which they ended', async () => {
+    const { requests } = await json('/api/requests');
+    const [newest, oldest] = [requests[0].at, requests.at(-1).at];
+    const found = async (query: Record<string, string>) =>
+      (await json(`/api/requests?${new URLSearchParams(query)}`)).requests.map(({ at }: { at: string }) => at);
+    const all = requests.map(({ at }: { at: string }) => at);
+    expect(newest > oldest).toBe(true);
+    expect(await found({ since: oldest })).toEqual(all);
+    expect(await found({ until: oldest })).toEqual([]);
+    expect(await found({ until: newest })).toEqual(all.filter((at: string) => at < newest));
+    // The same time, two hours east.
+    const east = new Date(Date.parse(newest) + 7_200_000).toISOString().replace('Z', '+02:00');
+    expect(await found({ since: east })).toEqual(all.filter((at: string) => at >= newest));
+    for (const query of ['since=yesterday', 'until=2026-01-01', 'since=2026-01-01T00:00:00']) {
+      const response = await fetch(`${origin}/api/requests?${query}`);
+      expect([query, response.status]).toEqual([query, 422]);
+    }
+    expect(await page(`/console/requests?since=${oldest}`)).toContain(`id="since" value="${oldest}"`);
+  });
+
   test('the description names every route of the API', async () => {
     const { openapi, paths } = await json('/api/openapi.json');
     const described = views.map(({ endpoint }) => endpoint.path.replaceAll(/:(\w+)/g, '{$1}'));
@@ -469,6 +501,8 @@ test('counts the refused tokens of an issuer that has a name, and shows whose th
     { code: 'token_revoked', detail: { issuer, subject: 'user-2' }, user_id: null },
     { code: 'token_audience_refused', detail: { issuer, subject: 'user-1' }, user_id: null },
   ]);
+  expect((await read('/api/requests?user=user-2')).requests).toMatchObject([{ code: 'token_revoked' }]);
+  expect((await read('/api/requests?user=user-3')).requests).toEqual([]);
   const text = await (await gateway.admin(`/console/requests/${requests[0].id}`)).text();
   expect(text).toContain('Subject of the token');
   await gateway.close();

@@ -108,6 +108,13 @@ describe(`a gateway with ${workers} workers`, () => {
     expect([unknown.status, unknown.headers.get('content-type')]).toEqual([404, 'text/html; charset=utf-8']);
     expect(await unknown.text()).toMatch(/No worker 4 serves\.[\s\S]*$/);
     expect((await fetch(`${place.adminUrl}/console/requests?outcome=odd`)).status).toBe(422);
+    expect((await fetch(`${place.adminUrl}/api/requests?usr=user-1`)).status).toBe(422);
+    // `:name` of the path begins with this name of the query.
+    expect((await fetch(`${place.adminUrl}/console/routes/things?n=open`)).status).toBe(200);
+    const { requests } = await read('/api/requests');
+    const after = await read(`/api/requests?since=${requests[3].at}&until=${requests[0].at}`);
+    expect(after.requests.length).toBeGreaterThan(0);
+    expect(after.requests.length).toBeLessThan(requests.length);
     const text = await (await fetch(`${place.adminUrl}/console/routes?worker=2`)).text();
     const [, main = ''] = text.split('<main');
     const links = [...main.matchAll(/href="([^"]*)"/g)].map(([, to]) => to ?? '');

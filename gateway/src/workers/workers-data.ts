@@ -24,7 +24,7 @@ export function workersData(workers: () => readonly NumberedWorker[]): ConsoleDa
     workers: () => workers().map(({ number }) => number),
     async read<Data>(view: View<Data>, query: ViewQuery): Promise<Data | undefined> {
       const chosen = asked(query);
-      const path = pathOf(view.endpoint.path, query);
+      const path = pathOf(view, query);
       const answers = await Promise.allSettled(chosen.map(({ admin }) => admin.get(path)));
       if (answers.every(({ status }) => status === 'rejected')) throw noAnswer(answers);
       const parts = answers.flatMap((answer, at) => {
@@ -43,16 +43,12 @@ export function workersData(workers: () => readonly NumberedWorker[]): ConsoleDa
   };
 }
 
-/** Puts the path's parameters in, and the rest into the query. */
-function pathOf(path: string, query: ViewQuery): string {
-  const rest = new URLSearchParams();
-  let filled = path;
-  for (const [name, value] of Object.entries(query)) {
-    if (value === undefined || value === '' || name === 'worker') continue;
-    if (filled.includes(`:${name}`)) filled = filled.replace(`:${name}`, () => encodeURIComponent(value));
-    else rest.set(name, value);
-  }
-  return rest.size === 0 ? filled : `${filled}?${rest}`;
+/** Fills in the path's parameters, and adds the query that the view knows. The query of a page may have other names. */
+function pathOf({ endpoint }: Pick<View, 'endpoint'>, query: ViewQuery): string {
+  const path = endpoint.path.replaceAll(/:(\w+)/g, (_, name: string) => encodeURIComponent(query[name] ?? ''));
+  const names = Object.keys(endpoint.query.shape).filter((name) => name !== 'worker' && query[name]);
+  const rest = new URLSearchParams(names.map((name) => [name, query[name] ?? '']));
+  return rest.size === 0 ? path : `${path}?${rest}`;
 }
 
 const problem = z.object({

@@ -1,3 +1,4 @@
+import { AppError } from '../../errors.ts';
 import { certificatesView } from './api/certificates.ts';
 import { eventsView } from './api/events.ts';
 import { type ExplainAnswer, type ExplainQuestion, explainNow } from './api/explain.ts';
@@ -44,7 +45,10 @@ export type ConsoleData = Readonly<{
 
 /** The data of this process alone. */
 export const ownData = (sources: ConsoleSources): ConsoleData => ({
-  read: async (view, query) => view.read(sources, checkedQuery(view, query)),
+  async read(view, query) {
+    if (query.worker) throw new AppError('not_found');
+    return view.read(sources, checkedQuery(view, query));
+  },
   explain: (asked) => explainNow(asked, sources),
   workers: () => [],
 });

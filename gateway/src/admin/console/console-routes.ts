@@ -2,7 +2,7 @@ import { AppError, createRouter, formBody, jsonBody, parseForm, parseJson } from
 import type { Request, RequestHandler, Response, Router } from 'express';
 import { ZodError } from 'zod';
 import { explainEndpoint, explainQuestion } from './api/explain.ts';
-import type { View, ViewQuery } from './api/view.ts';
+import { strictQuery, type View, type ViewQuery } from './api/view.ts';
 import { type ConsoleData, views } from './console-data.ts';
 import { bareFrame, consolePages, frameFor } from './console-pages.ts';
 import { consoleApi } from './openapi.ts';
@@ -94,7 +94,7 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
 
 function serveView(router: Router, view: View, data: ConsoleData): void {
   getOnly(router, view.endpoint.path, async (req, res) => {
-    const found = await data.read(view, { ...queryOf(req), ...paramsOf(req) });
+    const found = await data.read(view, { ...strictQuery(view, queryOf(req)), ...paramsOf(req) });
     if (found === undefined) throw new AppError('not_found');
     res.json(found);
   });

@@ -59,6 +59,10 @@ export const maxRequests = 1_500;
 
 export const outcomes = ['refused', 'failed', 'served'] as const;
 
+const filterTime = z.iso
+  .datetime({ offset: true, error: 'must be a time with its offset, such as 2026-11-26T09:41:07Z' })
+  .optional();
+
 const filters = {
   route: z.string().optional(),
   status: z
@@ -67,9 +71,11 @@ const filters = {
     .optional()
     .describe('A status, or a class such as `4xx`. 0: the client left.'),
   code: z.string().optional(),
-  user: z.string().optional(),
+  user: z.string().optional().describe('A user id, or the subject of a refused token.'),
   tenant: z.string().optional(),
   id: z.string().optional().describe('The start of a request id.'),
+  since: filterTime.describe('Ended at this time or later, RFC 3339.'),
+  until: filterTime.describe('Ended before this time, RFC 3339.'),
   outcome: z.enum(outcomes, { error: `must be one of ${outcomes.join(', ')}` }).optional(),
 };
 
@@ -78,7 +84,7 @@ export const requestsView = defineView({
   operationId: 'listRequests',
   tag: 'Traffic',
   summary: 'The last 500 requests, and the last 250 refusals of each kind, newest first',
-  query: z.object(filters),
+  query: filters,
   response: requestList,
   read: (sources, query) => ({ requests: newest(itemsOf(sources), query) }),
   merge: (parts, query) => ({
@@ -115,15 +121,18 @@ const maxListedPath = 256;
 const shortened = (path: string): string =>
   path.length > maxListedPath ? `${path.slice(0, maxListedPath - 1)}…` : path;
 
-function fits(item: RequestItem, { route, status, code, user, tenant, id, outcome }: ViewQuery): boolean {
+function fits(item: RequestItem, query: ViewQuery): boolean {
+  const { route, status, code, user, tenant, id, since, until, outcome } = query;
   const is = (wanted: string | undefined, value: string | null) => !wanted || wanted === value;
   return (
     is(route, item.route) &&
     is(code, item.code) &&
-    is(user, item.user_id) &&
+    (is(user, item.user_id) || user === item.detail.subject) &&
     is(tenant, item.tenant_id) &&
     item.id.startsWith(id ?? '') &&
     fitsStatus(String(item.status), status) &&
+    (!since || Date.parse(item.at) >= Date.parse(since)) &&
+    (!until || Date.parse(item.at) < Date.parse(until)) &&
     (!outcome || outcome === outcomeOf(item))
   );
 }
@@ -145,16 +154,20 @@ export function outcomeOf({
   return status === 0 || aborted ? 'failed' : 'served';
 }
 
+/** The wall clock minus the monotonic clock. It changes only when one of them was set: read anew, it varies by 1 ms. */
+let offsetMs = Number.NaN;
+
 function itemsOf({ traffic: { recent, refused }, nowMs }: ConsoleSources): RequestItem[] {
-  const offsetMs = nowMs() - performance.now();
+  const offsetNowMs = nowMs() - performance.now();
+  if (!(Math.abs(offsetNowMs - offsetMs) < 10)) offsetMs = offsetNowMs;
   const items = new Map<string, RequestItem>();
   for (const request of [...recent.newestFirst(), ...refused.flatMap((ring) => [...ring.newestFirst()])]) {
-    if (!items.has(request.record.requestId)) items.set(request.record.requestId, itemOf(request, offsetMs));
+    if (!items.has(request.record.requestId)) items.set(request.record.requestId, itemOf(request));
   }
   return [...items.values()];
 }
 
-function itemOf({ record, status, isAborted, durationMs }: FinishedRequest, offsetMs: number): RequestItem {
+function itemOf({ record, status, isAborted, durationMs }: FinishedRequest): RequestItem {
   return {
     id: record.requestId,
     at: timeOf(record.startedAt + durationMs + offsetMs),

@@ -40,14 +40,14 @@ export const routesView = defineView({
   operationId: 'listRoutes',
   tag: 'Traffic',
   summary: 'The routes in force, with their rules and totals',
-  query: z.object({
+  query: {
     q: z.string().optional().describe('A part of a name, a path, a rule or an upstream.'),
     offset: z
       .string()
       .regex(/^\d{1,9}$/, 'must be a whole number')
       .optional()
       .describe(`The first one; a response has at most ${pageSize}. After the last route: the last page.`),
-  }),
+  },
   response: routeList,
   read(sources, { q = '', offset = '0' }) {
     const { routes } = sources.current().config;

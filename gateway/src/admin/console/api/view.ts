@@ -1,5 +1,5 @@
 import type { Endpoint, Health } from '@countersign/service-kit';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ReloadState } from '../../../snapshot/reload.ts';
 import type { Snapshot } from '../../../snapshot/snapshot.ts';
 import type { Traffic } from '../../../telemetry/traffic.ts';
@@ -30,21 +30,28 @@ export type ConsoleSources = Readonly<{
 /** The values of a request to a view: its path parameters and its query. */
 export type ViewQuery = Readonly<Record<string, string | undefined>>;
 
-/**
- * Checks the query of a view. An empty value counts as absent, as forms send it.
- *
- * @throws ZodError
- */
+/** An empty value counts as absent, as forms send it. */
+const givenIn = (query: ViewQuery): ViewQuery =>
+  Object.fromEntries(Object.entries(query).map(([name, value]) => [name, value === '' ? undefined : value]));
+
+/** Checks the query of a request to the API. @throws ZodError, also for a name that the view does not know. */
+export function strictQuery({ endpoint }: Pick<View, 'endpoint'>, query: ViewQuery): ViewQuery {
+  const given = givenIn(query);
+  endpoint.query.parse(given);
+  return given;
+}
+
+/** Checks what a view reads of a query. Pages have names of their own in theirs. @throws ZodError */
 export function checkedQuery({ endpoint }: Pick<View, 'endpoint'>, query: ViewQuery): ViewQuery {
-  const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ''));
-  endpoint.query?.parse(given);
+  const given = givenIn(query);
+  endpoint.query.strip().parse(given);
   return given;
 }
 
 /** One view of the gateway: read in each process, and merged by the primary of several workers. */
 export type View<Data = unknown> = Readonly<{
   /** The route under `/api`, with the schemas of its query and its response. */
-  endpoint: Endpoint;
+  endpoint: Endpoint & Readonly<{ query: z.ZodObject }>;
   /** @returns Undefined if the item does not exist, which is a 404. */
   read(sources: ConsoleSources, query: ViewQuery): Data | undefined;
   /** @param parts At least one, of one process each. */
@@ -53,12 +60,19 @@ export type View<Data = unknown> = Readonly<{
   number?(part: Data, worker: number): Data;
 }>;
 
+const worker = z
+  .string()
+  .regex(/^[1-9]\d{0,3}$/, 'must be the number of a worker')
+  .optional()
+  .describe('One of several workers, by its number.');
+
 type ViewParts<Schema extends z.ZodType> = Readonly<{
   path: string;
   operationId: string;
   tag: string;
   summary: string;
-  query?: z.ZodObject;
+  /** The names of its query, besides `worker`. */
+  query?: z.ZodRawShape;
   response: Schema;
 }> &
   Pick<View<z.output<Schema>>, 'read' | 'merge' | 'number'>;
@@ -66,14 +80,14 @@ type ViewParts<Schema extends z.ZodType> = Readonly<{
 /** Declares a view. */
 export function defineView<Schema extends z.ZodType>(parts: ViewParts<Schema>): View<z.output<Schema>> {
   const { path, operationId, tag, summary, query, response, read, merge, number } = parts;
-  const endpoint: Endpoint = {
-    method: 'get',
+  const endpoint = {
+    method: 'get' as const,
     path: `/api${path}`,
     operationId,
     tag,
     summary,
-    callers: ['anonymous'],
-    ...(query !== undefined && { query }),
+    callers: ['anonymous'] as const,
+    query: z.strictObject({ ...query, worker }),
     responses: { 200: response },
     errors: [],
   };

@@ -14,7 +14,15 @@ const fields = [
   ['route', 'Route'],
   ['user', 'User'],
   ['tenant', 'Tenant'],
+  ['since', 'Since'],
+  ['until', 'Until'],
 ] as const;
+const timeHint = html`placeholder="2026-11-26T09:41Z" title="A time with its offset, such as 2026-11-26T09:41:07Z"`;
+const hints: Readonly<Record<string, Html>> = {
+  status: html`placeholder="403 or 4xx" pattern="[1-5]xx|[1-5][0-9][0-9]|0" title="A status such as 403, or a class such as 4xx"`,
+  since: timeHint,
+  until: timeHint,
+};
 const shownAtOnce = 100;
 
 /** The last requests, with filters. */
@@ -30,7 +38,7 @@ export function requestsPage({ requests }: RequestList, query: ViewQuery, nowMs:
 <label>Outcome <select name="outcome" id="outcome"><option value="">all</option>${outcomes.map(
       (one) => html`<option ${query.outcome === one ? html`selected` : ''}>${one}</option>`,
     )}</select></label>
-${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${name === 'status' ? html`placeholder="403 or 4xx" pattern="[1-5]xx|[1-5][0-9][0-9]|0" title="A status such as 403, or a class such as 4xx"` : ''} autocomplete="off" spellcheck="false"></label>`)}
+${fields.map(([name, label]) => html`<label>${label} <input name="${name}" id="${name}" value="${query[name] ?? ''}" ${hints[name] ?? ''} autocomplete="off" spellcheck="false"></label>`)}
 <button type="submit">Filter</button>${isFiltered ? html`<a class="clear" href="/console/requests">Clear</a>` : ''}</form>
 <p class="lead">${isFiltered ? `${requests.length} found in` : `${requests.length}:`} the last 500 requests and the last 250 refusals of each kind, newest first. Times are UTC.</p>
 ${requestTable(shown, isFiltered ? 'None of the last requests matches these filters.' : 'No request has arrived since the start.', nowMs)}

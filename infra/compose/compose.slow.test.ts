@@ -88,9 +88,17 @@ test('PUBLIC_URL sets the issuer, the origin and the base of links, and without 
       links: [auth.AUTH_LINK_BASE_URL, services['complaint-service'].environment.COMPLAINTS_LINK_BASE_URL],
     };
   };
-  expect(read({ PUBLIC_URL: url })).toEqual({ issuers: [url, url], origins: [url], links: ['', `${url}/complaints`] });
+  expect(read({ PUBLIC_URL: url })).toEqual({
+    issuers: [url, url],
+    origins: [url, 'http://localhost:8080'],
+    links: ['', `${url}/complaints`],
+  });
   const local = 'http://127.0.0.1:8080';
-  expect(read({})).toEqual({ issuers: [local, local], origins: [local], links: ['', ''] });
+  expect(read({})).toEqual({
+    issuers: [local, local],
+    origins: [local, 'http://localhost:8080'],
+    links: ['', ''],
+  });
 });
 
 test('the gateway starts with the configuration that is prepared', () => {

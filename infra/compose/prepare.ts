@@ -26,7 +26,8 @@ function gatewayConfig(): string {
     document.setIn(['listen', listener], `0.0.0.0:${port}`);
   // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gateway.yaml
   const publicUrl = '${PUBLIC_URL:-http://127.0.0.1:8080}';
-  document.setIn(['publicOrigins'], document.createNode([publicUrl], { flow: true }));
+  // The port is published on this machine alone.
+  document.setIn(['publicOrigins'], document.createNode([publicUrl, 'http://localhost:8080'], { flow: true }));
   document.setIn(['issuers', 0, 'issuer'], publicUrl);
   // The containers share a network that no other process can reach.
   document.setIn(['insecureTransport'], true);

@@ -2,7 +2,7 @@ import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ConnectionPool, createSocketOpener } from '@countersign/http1-client';
+import { ConnectionPool, createSocketOpener, type Dispatcher, latin1Fields } from '@countersign/http1-client';
 import { Pool } from 'undici';
 
 // `npm run bench:client`: CPU per request of a bare forwarder with the gateway's own client, and with undici under the
@@ -43,25 +43,22 @@ function outgoing(raw: readonly string[]): string[] {
 
 const hopByHop = new Set(['connection', 'keep-alive', 'transfer-encoding']);
 
-function passing(raw: readonly (string | Buffer)[]): string[] {
+function passing(raw: readonly string[]): string[] {
   const headers: string[] = [];
   for (let at = 0; at < raw.length; at += 2) {
-    const name = String(raw[at]);
-    if (!hopByHop.has(name.toLowerCase())) headers.push(name, String(raw[at + 1]));
+    const name = raw[at] ?? '';
+    if (!hopByHop.has(name.toLowerCase())) headers.push(name, raw[at + 1] ?? '');
   }
   return headers;
 }
 
-const clientPool = (origin: string): ConnectionPool =>
-  new ConnectionPool({
-    host: new URL(origin).host,
-    opener: createSocketOpener({ origin, connectTimeoutMs: 1_000 }),
-    maxConnections: 2_048,
-    queueTimeoutMs: 1_000,
-    headTimeoutMs: 30_000,
-    bodyTimeoutMs: 60_000,
-    idleTimeoutMs: 4_000,
-  });
+const limits = { connections: 2_048, headersTimeout: 30_000, bodyTimeout: 60_000, keepAliveTimeout: 4_000 };
+
+const clients: Record<'undici' | 'client', (origin: string) => Dispatcher> = {
+  undici: (origin) => new Pool(origin, { ...limits, pipelining: 1, allowH2: false }),
+  client: (origin) =>
+    new ConnectionPool(origin, { ...limits, opener: createSocketOpener({ origin, connectTimeoutMs: 1_000 }) }),
+};
 
 const forwarders: Record<string, (origin: string) => RequestListener> = {
   /** Answers by itself, to show what the rest costs. */
@@ -70,63 +67,40 @@ const forwarders: Record<string, (origin: string) => RequestListener> = {
     res.writeHead(200, passing(['content-type', 'application/json', 'date', 'x', 'content-length', '39']));
     res.end(Buffer.alloc(39, 'a'));
   },
-  undici(origin) {
-    const pool = new Pool(origin, {
-      pipelining: 1,
-      connections: 2_048,
-      headersTimeout: 30_000,
-      bodyTimeout: 60_000,
-      keepAliveTimeout: 4_000,
-      allowH2: false,
-    });
-    return (req, res) => {
-      pool.dispatch(
-        { path: req.url ?? '/', method: 'GET', headers: outgoing(req.rawHeaders), body: null },
-        {
-          onRequestStart() {},
-          onResponseStart(controller, status) {
-            res.writeHead(status, passing(controller.rawHeaders as Buffer[]));
-          },
-          onResponseData: (_controller, chunk) => void res.write(chunk),
-          onResponseEnd: () => void res.end(),
-          onResponseError: () => void res.destroy(),
-        },
-      );
-    };
-  },
-  client(origin) {
-    const pool = clientPool(origin);
-    return (req, res) => {
-      pool.send(
-        { path: req.url ?? '/', method: 'GET', headers: outgoing(req.rawHeaders), body: null },
-        {
-          onSent() {},
-          onHead: (status, headers) => void res.writeHead(status, passing(headers)),
-          onData: (chunk) => res.write(chunk),
-          onEnd: () => void res.end(),
-          onError: () => void res.destroy(),
-        },
-      );
-    };
-  },
+  undici: (origin) => forwardWith(clients.undici(origin)),
+  client: (origin) => forwardWith(clients.client(origin)),
 };
+
+function forwardWith(dispatcher: Dispatcher): RequestListener {
+  return (req, res) => {
+    dispatcher.dispatch(
+      { path: req.url ?? '/', method: 'GET', headers: outgoing(req.rawHeaders), body: null },
+      {
+        onRequestStart() {},
+        onResponseStart: ({ rawHeaders }, status) => void res.writeHead(status, passing(latin1Fields(rawHeaders))),
+        onResponseData: (_controller, chunk) => void res.write(chunk),
+        onResponseEnd: () => void res.end(),
+        onResponseError: () => void res.destroy(),
+      },
+    );
+  };
+}
 
 /** As `client`, but a whole small response leaves as one string. */
 forwarders['client, joined'] = (origin) => {
-  const pool = clientPool(origin);
+  const dispatcher = clients.client(origin);
   return (req, res) => {
     let body = '';
-    pool.send(
+    dispatcher.dispatch(
       { path: req.url ?? '/', method: 'GET', headers: outgoing(req.rawHeaders), body: null },
       {
-        onSent() {},
-        onHead: (status, headers) => void res.writeHead(status, passing(headers)),
-        onData(chunk) {
+        onRequestStart() {},
+        onResponseStart: ({ rawHeaders }, status) => void res.writeHead(status, passing(latin1Fields(rawHeaders))),
+        onResponseData(_controller, chunk) {
           body += chunk.toString('latin1');
-          return true;
         },
-        onEnd: () => void res.end(body, 'latin1'),
-        onError: () => void res.destroy(),
+        onResponseEnd: () => void res.end(body, 'latin1'),
+        onResponseError: () => void res.destroy(),
       },
     );
   };

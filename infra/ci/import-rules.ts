@@ -50,10 +50,10 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
     rooms: [
       'index.ts',
       'get.ts',
-      'single-use-pool.ts',
       'connection-pool.ts',
       'connection.ts',
-      'upstream-exchange.ts',
+      'request-head.ts',
+      'exchange.ts',
       'upload.ts',
       'timeouts.ts',
       'open-socket.ts',
@@ -62,6 +62,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'response-head.ts',
       'chunk-line.ts',
       'exchange-error.ts',
+      'dispatcher.ts',
     ],
   },
   'packages/jwks': {

@@ -37,7 +37,7 @@ export const adminUrl = ({ listen: { admin } }: GatewayConfig): string =>
  */
 export async function askIdentities(config: GatewayConfig): Promise<ReadonlyMap<string, IdentityNow> | undefined> {
   const opener = createSocketOpener({ origin: adminUrl(config), connectTimeoutMs: timeoutMs });
-  const pool = singleUsePool({ host: `localhost:${config.listen.admin.port}`, opener }, timeoutMs);
+  const pool = singleUsePool(`http://localhost:${config.listen.admin.port}`, opener, timeoutMs);
   try {
     const { status, body } = await get(pool, '/upstreams', { maxBodyBytes, timeoutMs });
     if (status !== 200) return undefined;
@@ -47,6 +47,6 @@ export async function askIdentities(config: GatewayConfig): Promise<ReadonlyMap<
     // No gateway runs, or another program has the port.
     return undefined;
   } finally {
-    pool.destroy();
+    await pool.destroy();
   }
 }

@@ -39,14 +39,13 @@ export type WorkerAdminClient = Readonly<{
 }>;
 
 export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
-  const pool = new ConnectionPool({
-    host: 'worker',
-    opener: createSocketOpener({ origin: 'http://worker', socketPath, connectTimeoutMs: answerWithinMs }),
-    maxConnections: 4,
-    queueTimeoutMs: answerWithinMs,
-    headTimeoutMs: answerWithinMs,
-    bodyTimeoutMs: answerWithinMs,
-    idleTimeoutMs: idleMs,
+  const origin = 'http://worker';
+  const pool = new ConnectionPool(origin, {
+    opener: createSocketOpener({ origin, socketPath, connectTimeoutMs: answerWithinMs }),
+    connections: 4,
+    headersTimeout: answerWithinMs,
+    bodyTimeout: answerWithinMs,
+    keepAliveTimeout: idleMs,
   });
   async function ask(path: string, options: Pick<GetOptions, 'headers' | 'post' | 'timeoutMs'>): Promise<WorkerAnswer> {
     const response = await getFrom(pool, path, { maxBodyBytes, ...options });
@@ -66,10 +65,7 @@ export function createWorkerAdminClient(socketPath: string): WorkerAdminClient {
       if (status !== 200) throw new Error(`the worker responded with ${status}`);
       return JSON.parse(body);
     },
-    close: () => {
-      pool.destroy();
-      return pool.close();
-    },
+    close: () => pool.destroy(),
   };
 }
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { UpstreamRequest } from '@countersign/http1-client';
+import type { DispatchOptions } from '@countersign/http1-client';
 import { createLogger, createMetrics } from '@countersign/service-kit';
 import { eventually } from '@countersign/testing';
 import { loadConfig } from '../../../gateway/src/config/load.ts';
@@ -39,7 +39,7 @@ export type Assembly = Readonly<{
   /** The headers of the client's response to this request, when the service sends its usual ones. */
   responseHeaders(signed: Signed): string[];
   /** What the upstream client is told to send. */
-  upstreamRequest(signed: Signed): UpstreamRequest;
+  upstreamRequest(signed: Signed): DispatchOptions;
   /** Writes a response as the gateway writes the response of a service. */
   respond(response: ServerResponse, headers: string[], body: Buffer): void;
   log: LogRequest;
@@ -111,7 +111,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     upstreamRequest: ({ outbound }) => ({
       method: 'GET',
       path: outbound.target,
-      headers: outbound.headers,
+      headers: [...outbound.headers],
       body: null,
     }),
     respond(response, headers, body) {

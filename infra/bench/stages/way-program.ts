@@ -16,14 +16,12 @@ const settings = JSON.parse(process.argv[2] ?? '') as WaySettings;
 const client = startClient(settings.requestsFile, settings.clientCores);
 
 const body = Buffer.from(serviceBody);
-const pool = new ConnectionPool({
-  host: new URL(settings.upstreamOrigin).host,
+const pool = new ConnectionPool(settings.upstreamOrigin, {
   opener: createSocketOpener({ origin: settings.upstreamOrigin, connectTimeoutMs: 1_000 }),
-  maxConnections: batchSize,
-  queueTimeoutMs: 1_000,
-  headTimeoutMs: 30_000,
-  bodyTimeoutMs: 30_000,
-  idleTimeoutMs: 4_000,
+  connections: batchSize,
+  headersTimeout: 30_000,
+  bodyTimeout: 30_000,
+  keepAliveTimeout: 4_000,
 });
 const held: Held[] = [];
 const responses: ServerResponse[] = [];
@@ -74,15 +72,15 @@ async function exchangeAlone(request: ReturnType<Assembly['upstreamRequest']>, m
   await new Promise<void>((resolve, reject) => {
     let open = batchSize;
     for (let index = 0; index < batchSize; index += 1) {
-      pool.send(request, {
-        onSent() {},
-        onHead() {},
-        onData: () => true,
-        onEnd() {
+      pool.dispatch(request, {
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData() {},
+        onResponseEnd() {
           open -= 1;
           if (open === 0) resolve();
         },
-        onError: reject,
+        onResponseError: (_controller, error) => reject(error),
       });
     }
   });

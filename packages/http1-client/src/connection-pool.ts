@@ -1,47 +1,49 @@
 import { Connection, type ConnectionOwner } from './connection.ts';
+import type { Dispatcher, DispatchHandler, DispatchOptions } from './dispatcher.ts';
+import { Exchange } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
+import { requestHead } from './request-head.ts';
 import { type ConnectionTimeouts, TickClock } from './timeouts.ts';
-import { type ResponseHandler, requestHead, UpstreamExchange, type UpstreamRequest } from './upstream-exchange.ts';
 
+/** Named like the options of undici's `Pool`. */
 export type ConnectionPoolOptions = ConnectionTimeouts &
   Readonly<{
-    /** The value of `Host`. */
-    host: string;
     opener: SocketOpener;
-    maxConnections: number;
-    /** How long a request waits for a connection when all are in use. */
-    queueTimeoutMs: number;
+    /** How many at most. Further requests wait until one is free, as long as their handlers do not abort them. */
+    connections: number;
   }>;
 
 const minTickMs = 10;
 const maxTickMs = 100;
 
 /** The connections to one target. Each carries one request at a time; the others wait in order. */
-export class ConnectionPool implements ConnectionOwner {
+export class ConnectionPool implements Dispatcher, ConnectionOwner {
   readonly opener: SocketOpener;
   readonly clock: TickClock;
   readonly timeouts: ConnectionTimeouts;
-  readonly #options: ConnectionPoolOptions;
+  readonly #maxConnections: number;
   readonly #ownLines: string;
   readonly #connections = new Set<Connection>();
   /** The last one was used last. */
   readonly #idle: Connection[] = [];
   /** Not ready yet: a faulty service may still send a body that must not come. */
   readonly #settling = new Set<Connection>();
-  readonly #queue: UpstreamExchange[] = [];
+  readonly #queue: Exchange[] = [];
   #assigned: Connection[] = [];
   #isClosing = false;
   #onClosed: (() => void) | undefined;
 
-  constructor(options: ConnectionPoolOptions) {
-    const { headTimeoutMs, bodyTimeoutMs, idleTimeoutMs, queueTimeoutMs, host, opener } = options;
-    const shortest = Math.min(headTimeoutMs, bodyTimeoutMs, idleTimeoutMs || Number.POSITIVE_INFINITY, queueTimeoutMs);
-    this.#options = options;
+  /** @param origin Its host and port are the value of `Host`. The opener says where to connect. */
+  constructor(origin: string, options: ConnectionPoolOptions) {
+    const { headersTimeout, bodyTimeout, keepAliveTimeout, connections, opener } = options;
+    const shortest = Math.min(headersTimeout, bodyTimeout, keepAliveTimeout || Number.POSITIVE_INFINITY);
+    this.#maxConnections = connections;
     this.opener = opener;
     this.timeouts = options;
     this.clock = new TickClock(Math.max(minTickMs, Math.min(maxTickMs, shortest / 8)), this.#onTick);
-    this.#ownLines = `host: ${host}\r\nconnection: ${idleTimeoutMs > 0 ? 'keep-alive' : 'close'}\r\n`;
+    const connection = keepAliveTimeout > 0 ? 'keep-alive' : 'close';
+    this.#ownLines = `host: ${new URL(origin).host}\r\nconnection: ${connection}\r\n`;
   }
 
   /** Connections, with those that are still connecting. */
@@ -53,25 +55,19 @@ export class ConnectionPool implements ConnectionOwner {
     return this.#idle.length;
   }
 
-  /**
-   * Sends a request, as soon as there is a connection. Failures reach the handler, and may do so before this returns.
-   */
-  send(request: UpstreamRequest, handler: ResponseHandler): UpstreamExchange {
-    let head = '';
-    let refusal: unknown;
+  dispatch(options: DispatchOptions, handler: DispatchHandler): boolean {
+    const exchange = new Exchange(options, handler);
     try {
-      if (this.#isClosing) throw new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed');
-      head = requestHead(request, this.#ownLines);
+      if (this.#isClosing) throw closed();
+      exchange.head = requestHead(options, this.#ownLines);
+      this.#place(exchange);
     } catch (error) {
-      refusal = error;
+      exchange.fail(error);
     }
-    const exchange = new UpstreamExchange(request, handler, head);
-    if (refusal === undefined) this.#place(exchange);
-    else exchange.fail(refusal);
-    return exchange;
+    return this.#queue.length === 0;
   }
 
-  /** Closes idle connections now, and others after their exchanges. Queued requests are still sent. */
+  /** Queued requests are still sent. */
   close(): Promise<void> {
     this.#isClosing = true;
     for (const connection of [...this.#idle, ...this.#settling]) connection.close();
@@ -85,17 +81,16 @@ export class ConnectionPool implements ConnectionOwner {
     });
   }
 
-  /** Closes all connections now. Unfinished exchanges fail with `reason`. */
-  destroy(reason: unknown = new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed')): void {
+  destroy(): Promise<void> {
     this.#isClosing = true;
-    for (const exchange of this.#queue.splice(0)) exchange.fail(reason);
-    for (const connection of [...this.#connections]) connection.abort(reason);
-    for (const connection of [...this.#connections]) connection.close();
+    for (const exchange of this.#queue.splice(0)) exchange.fail(closed());
+    for (const connection of [...this.#connections]) connection.abort(closed());
+    return this.close();
   }
 
   connectionReady(connection: Connection): void {
     this.#settling.delete(connection);
-    const next = connection.mayBeReused() ? this.#nextQueued() : undefined;
+    const next = connection.mayBeReused() ? this.#queue.shift() : undefined;
     if (next !== undefined) this.#assign(connection, next);
     else if (this.#isClosing || !connection.mayBeReused()) connection.close();
     else this.#idle.push(connection);
@@ -106,25 +101,22 @@ export class ConnectionPool implements ConnectionOwner {
     else this.#settling.add(connection);
   }
 
-  connectionClosed(connection: Connection, unsent: UpstreamExchange | undefined): void {
+  connectionClosed(connection: Connection, unsent: Exchange | undefined): void {
     this.#connections.delete(connection);
     this.#settling.delete(connection);
     const at = this.#idle.lastIndexOf(connection);
     if (at !== -1) this.#idle.splice(at, 1);
-    const next = unsent ?? this.#nextQueued();
+    const next = unsent ?? this.#queue.shift();
     if (next !== undefined) this.#place(next);
     else this.#closeIfDone();
   }
 
-  #place(exchange: UpstreamExchange): void {
+  #place(exchange: Exchange): void {
     const idle = this.#takeIdle();
-    if (idle === undefined && this.#connections.size >= this.#options.maxConnections) this.#closeOneSettling();
+    if (idle === undefined && this.#connections.size >= this.#maxConnections) this.#closeOneSettling();
     if (idle !== undefined) this.#assign(idle, exchange);
-    else if (this.#connections.size < this.#options.maxConnections) this.#open(exchange);
-    else {
-      exchange.queuedUntilMs = this.clock.after(this.#options.queueTimeoutMs);
-      this.#queue.push(exchange);
-    }
+    else if (this.#connections.size < this.#maxConnections) this.#open(exchange);
+    else this.#queue.push(exchange);
   }
 
   #closeOneSettling(): void {
@@ -134,7 +126,7 @@ export class ConnectionPool implements ConnectionOwner {
     }
   }
 
-  #open(exchange: UpstreamExchange): void {
+  #open(exchange: Exchange): void {
     this.clock.start();
     const connection = new Connection(this);
     this.#connections.add(connection);
@@ -153,7 +145,7 @@ export class ConnectionPool implements ConnectionOwner {
    * Sends the request after the poll phase of the event loop. Bytes or a FIN that arrived before the request have been
    * seen by then, so that they are never taken for its response.
    */
-  #assign(connection: Connection, exchange: UpstreamExchange): void {
+  #assign(connection: Connection, exchange: Exchange): void {
     connection.assign(exchange);
     this.#assigned.push(connection);
     if (this.#assigned.length === 1) setImmediate(this.#beginAssigned);
@@ -165,19 +157,9 @@ export class ConnectionPool implements ConnectionOwner {
     for (const connection of assigned) connection.begin();
   };
 
-  #nextQueued(): UpstreamExchange | undefined {
-    for (;;) {
-      const exchange = this.#queue.shift();
-      if (exchange === undefined || !exchange.isOver) return exchange;
-    }
-  }
-
   readonly #onTick = (): void => {
     const { nowMs } = this.clock;
     for (const connection of this.#connections) connection.tick(nowMs);
-    while (this.#queue[0] !== undefined && (this.#queue[0].isOver || this.#queue[0].queuedUntilMs <= nowMs)) {
-      this.#queue.shift()?.fail(new ExchangeError('UPSTREAM_QUEUE_TIMEOUT', 'no connection became free in time'));
-    }
   };
 
   #closeIfDone(): void {
@@ -186,3 +168,5 @@ export class ConnectionPool implements ConnectionOwner {
     if (this.#isClosing) this.#onClosed?.();
   }
 }
+
+const closed = (): ExchangeError => new ExchangeError('UPSTREAM_POOL_CLOSED', 'the pool is closed');

@@ -1,10 +1,11 @@
 import type { Socket } from 'node:net';
+import type { Exchange } from './exchange.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener, SocketUser, TlsIdentity } from './open-socket.ts';
+import { writeRequest } from './request-head.ts';
 import { ResponseParser, type ResponseReceiver } from './response-parser.ts';
 import { type ConnectionTimeouts, idleTimeMs, type TickClock } from './timeouts.ts';
 import type { Upload, UploadOwner } from './upload.ts';
-import { type UpstreamExchange, writeRequest } from './upstream-exchange.ts';
 
 /** The pool of a connection. */
 export interface ConnectionOwner {
@@ -16,7 +17,7 @@ export interface ConnectionOwner {
   /** The connection will be ready after `settleMs`. It may be closed instead. */
   connectionSettling(connection: Connection): void;
   /** The last call. @param unsent An exchange that needs another connection. */
-  connectionClosed(connection: Connection, unsent: UpstreamExchange | undefined): void;
+  connectionClosed(connection: Connection, unsent: Exchange | undefined): void;
 }
 
 type ConnectionPhase = 'connecting' | 'idle' | 'assigned' | 'head' | 'body' | 'flushing' | 'settling' | 'closed';
@@ -27,17 +28,24 @@ const maxFlushTurns = 3;
 // next response.
 const settleMs = 1_000;
 const never = Number.POSITIVE_INFINITY;
+/** This client leaves the headers to the handler: see `DispatchHandler`. */
+const none = {};
 
-/** One connection to a service. It carries one exchange at a time, and never one after an unclear end of another. */
+/**
+ * One connection to a service. It carries one exchange at a time. A connection whose last response ended ambiguously is
+ * closed, never reused.
+ */
 export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   readonly #owner: ConnectionOwner;
   readonly #parser: ResponseParser;
   readonly #identity: TlsIdentity | undefined;
   readonly #socket: Socket;
   #phase: ConnectionPhase = 'connecting';
-  #exchange: UpstreamExchange | undefined;
+  #exchange: Exchange | undefined;
   #upload: Upload | undefined;
   #isPaused = false;
+  /** Bytes of the current response have arrived. */
+  #hasResponded = false;
   /** The bytes that are being read are overwritten afterwards. */
   #isShared = false;
   #deadlineMs = never;
@@ -60,7 +68,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   }
 
   /** Reserves the connection for an exchange. `begin` sends it; a new connection sends it by itself. */
-  assign(exchange: UpstreamExchange): void {
+  assign(exchange: Exchange): void {
     this.#exchange = exchange;
     exchange.connection = this;
     if (this.#phase === 'idle') this.#phase = 'assigned';
@@ -70,11 +78,8 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   begin(): void {
     const exchange = this.#exchange;
     if (this.#phase !== 'assigned' || exchange === undefined) return;
-    this.#phase = 'head';
-    this.#parser.expect(exchange.request.method);
-    exchange.progress = 'sent';
     try {
-      exchange.handler.onSent();
+      exchange.handler.onRequestStart(exchange, null);
       if (this.#exchange === exchange) this.#send(exchange);
     } catch (error) {
       this.abort(error);
@@ -86,8 +91,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (this.#phase === 'assigned') {
       // Nothing was sent, so the connection stays usable.
       this.#exchange = undefined;
-      this.#phase = 'idle';
-      this.#owner.connectionReady(this);
+      this.#becomeIdle();
     } else this.close();
     exchange?.fail(reason);
   }
@@ -100,7 +104,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   }
 
   /** Closes it at once. @param unsent An exchange that needs another connection. */
-  close(unsent?: UpstreamExchange): void {
+  close(unsent?: Exchange): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#exchange = undefined;
@@ -122,6 +126,7 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   socketConnected(): void {
     if (this.#phase !== 'connecting') return;
     this.#phase = 'assigned';
+    this.#setIdleTime();
     this.begin();
   }
 
@@ -134,10 +139,10 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
       this.#closeUnused();
       return;
     }
-    if (exchange !== undefined) exchange.progress = 'responded';
     try {
+      if (!this.#hasResponded) exchange?.handler.onResponseStarted?.();
+      this.#hasResponded = true;
       this.#parser.read(bytes, length);
-      if (exchange !== undefined && this.#exchange === exchange) exchange.handler.onPart?.();
     } catch (error) {
       if (exchange === undefined || exchange.isOver) {
         this.close();
@@ -150,7 +155,11 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
   receiveHead(status: number, fields: string[]): void {
     this.#phase = 'body';
     this.#deadlineMs = this.#bodyDeadline();
-    this.#exchange?.handler.onHead(status, fields);
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    exchange.rawHeaders = fields;
+    exchange.handler.onResponseStart(exchange, status, none);
+    this.#pauseIfAsked(exchange);
   }
 
   receiveData(bytes: Buffer, start: number, end: number): void {
@@ -160,13 +169,12 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
       bytes.copy(chunk, 0, start, end);
     } else chunk = bytes.subarray(start, end);
     const exchange = this.#exchange;
-    if (exchange?.handler.onData(chunk) !== false || this.#exchange !== exchange) return;
-    this.#isPaused = true;
-    this.#deadlineMs = never;
-    this.#socket.pause();
+    if (exchange === undefined) return;
+    exchange.handler.onResponseData(exchange, chunk);
+    this.#pauseIfAsked(exchange);
   }
 
-  receiveEnd(trailers: readonly string[]): void {
+  receiveEnd(trailers: string[]): void {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     // While a request is still being sent, the next one would become a part of its body.
@@ -200,7 +208,17 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
     if (this.#phase === 'head') this.#deadlineMs = this.#headDeadline();
   }
 
-  #send(exchange: UpstreamExchange): void {
+  #pauseIfAsked(exchange: Exchange): void {
+    if (!exchange.paused || this.#exchange !== exchange) return;
+    this.#isPaused = true;
+    this.#deadlineMs = never;
+    this.#socket.pause();
+  }
+
+  #send(exchange: Exchange): void {
+    this.#phase = 'head';
+    this.#hasResponded = false;
+    this.#parser.expect(exchange.request.method);
     this.#upload = writeRequest(exchange, this.#socket, this);
     this.#deadlineMs = this.#upload === undefined ? this.#headDeadline() : never;
     this.#upload?.start(exchange.head);
@@ -208,12 +226,12 @@ export class Connection implements ResponseReceiver, SocketUser, UploadOwner {
 
   #headDeadline(): number {
     const { clock, timeouts } = this.#owner;
-    return clock.after(this.#exchange?.request.headTimeoutMs ?? timeouts.headTimeoutMs);
+    return clock.after(this.#exchange?.request.headersTimeout ?? timeouts.headersTimeout);
   }
 
   #bodyDeadline(): number {
     const { clock, timeouts } = this.#owner;
-    return clock.after(this.#exchange?.request.bodyTimeoutMs ?? timeouts.bodyTimeoutMs);
+    return clock.after(this.#exchange?.request.bodyTimeout ?? timeouts.bodyTimeout);
   }
 
   /** @returns False if the service closes idle connections too soon for another request. */

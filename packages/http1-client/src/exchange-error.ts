@@ -5,11 +5,9 @@
 export type ExchangeErrorCode =
   /** No connection, TLS included, within `connectTimeoutMs`. */
   | 'UPSTREAM_CONNECT_TIMEOUT'
-  /** No connection became free within `queueTimeoutMs`. */
-  | 'UPSTREAM_QUEUE_TIMEOUT'
-  /** The request is complete, or the service stopped reading it, and no response head came within `headTimeoutMs`. */
+  /** The request is complete, or the service stopped reading it, and no response head came within `headersTimeout`. */
   | 'UPSTREAM_HEAD_TIMEOUT'
-  /** No byte of the response body came within `bodyTimeoutMs`. */
+  /** No byte of the response body came within `bodyTimeout`. */
   | 'UPSTREAM_BODY_TIMEOUT'
   /** The service closed the connection before the response was complete. */
   | 'UPSTREAM_CLOSED'
@@ -19,7 +17,7 @@ export type ExchangeErrorCode =
   | 'UPSTREAM_RESPONSE_TOO_LARGE'
   /** The request cannot be written as HTTP/1.1, e.g. because a value contains CR, LF or NUL. Nothing was sent. */
   | 'UPSTREAM_INVALID_REQUEST'
-  /** The request body has more or fewer bytes than `bodyLength`. */
+  /** The request body has more or fewer bytes than its `Content-Length`. */
   | 'UPSTREAM_BODY_LENGTH'
   /** The stream of the request body closed before its end. */
   | 'UPSTREAM_BODY_ABORTED'

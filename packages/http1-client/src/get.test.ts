@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { eventually } from '@countersign/testing';
 import { afterEach, expect, test } from '@jest/globals';
 import { ConnectionPool } from './connection-pool.ts';
 import { type GetOptions, get, headerOf } from './get.ts';
@@ -14,9 +15,9 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
-const timeouts = { queueTimeoutMs: 1_000, bodyTimeoutMs: 5_000 };
+const bodyTimeout = 5_000;
 
-async function poolAt(answer: RequestListener, idleTimeoutMs = 4_000, socketPath?: string, headTimeoutMs = 5_000) {
+async function poolAt(answer: RequestListener, keepAliveTimeout = 4_000, socketPath?: string, headersTimeout = 5_000) {
   let connections = 0;
   const server = createServer(answer).on('connection', () => {
     connections += 1;
@@ -27,16 +28,9 @@ async function poolAt(answer: RequestListener, idleTimeoutMs = 4_000, socketPath
   const origin =
     socketPath === undefined ? `http://127.0.0.1:${(server.address() as AddressInfo).port}` : 'http://worker';
   const opener = createSocketOpener({ origin, socketPath, connectTimeoutMs: 1_000 });
-  const pool = new ConnectionPool({
-    host: new URL(origin).host,
-    opener,
-    maxConnections: 4,
-    idleTimeoutMs,
-    headTimeoutMs,
-    ...timeouts,
-  });
+  const pool = new ConnectionPool(origin, { opener, connections: 4, keepAliveTimeout, headersTimeout, bodyTimeout });
   cleanups.push(() => {
-    pool.destroy();
+    void pool.destroy();
     server.close();
     server.closeAllConnections();
   });
@@ -104,14 +98,28 @@ test('a request may wait longer than others of its pool', async () => {
 });
 
 test('a signal ends the exchange with its reason', async () => {
-  const { pool } = await poolAt(() => {});
   const stop = new AbortController();
-  const pending = get(pool, '/', { ...limits, signal: stop.signal });
   const reason = new Error('not needed any more');
-  stop.abort(reason);
+  const { pool } = await poolAt(() => stop.abort(reason));
+  const pending = get(pool, '/', { ...limits, signal: stop.signal });
   await expect(pending).rejects.toBe(reason);
   await expect(get(pool, '/', { ...limits, signal: stop.signal })).rejects.toBe(reason);
   expect(pool.size).toBe(0);
+});
+
+test('a request that is aborted before it has a connection is never sent, and its connection serves the next one', async () => {
+  const seen: unknown[] = [];
+  const { pool, connections } = await poolAt((req, res) => {
+    seen.push(req.url);
+    res.end('ok');
+  });
+  const stop = new AbortController();
+  const pending = get(pool, '/never', { ...limits, signal: stop.signal });
+  stop.abort(new Error('not needed any more'));
+  await expect(pending).rejects.toBe(stop.signal.reason);
+  await eventually(() => expect(pool.idle).toBe(1));
+  await get(pool, '/next', limits);
+  expect([seen, connections()]).toEqual([['/next'], 1]);
 });
 
 test('a closed pool refuses requests, and closes when the last response has arrived', async () => {

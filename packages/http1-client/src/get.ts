@@ -1,6 +1,7 @@
-import type { ConnectionPool } from './connection-pool.ts';
+import { ConnectionPool } from './connection-pool.ts';
+import { type DispatchController, type Dispatcher, type DispatchHandler, latin1Fields } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
-import type { ResponseHandler } from './upstream-exchange.ts';
+import type { SocketOpener } from './open-socket.ts';
 
 export type GetOptions = Readonly<{
   /** Alternating names and values. */
@@ -29,28 +30,37 @@ export type GotResponse = Readonly<{
  * @throws ExchangeError, `UPSTREAM_RESPONSE_TOO_LARGE` and `UPSTREAM_HEAD_TIMEOUT` or `UPSTREAM_BODY_TIMEOUT` included, or the
  *   reason of the signal.
  */
-export function get(pool: ConnectionPool, path: string, options: GetOptions): Promise<GotResponse> {
+export function get(dispatcher: Dispatcher, path: string, options: GetOptions): Promise<GotResponse> {
   const { headers = [], timeoutMs, signal, post } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
       return;
     }
-    const whole = new WholeResponse(options);
-    const timeouts = { headTimeoutMs: timeoutMs, bodyTimeoutMs: timeoutMs };
-    const exchange = pool.send(
-      { method: post === undefined ? 'GET' : 'POST', path, headers, body: post ?? null, ...timeouts },
-      whole,
-    );
-    const timer = setTimeout(() => exchange.abort(whole.timeout()), timeoutMs);
-    const onAbort = () => exchange.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort);
-    whole.settled.then(resolve, reject).finally(() => {
+    const onAbort = () => whole.stop(signal?.reason);
+    const whole = new WholeResponse(options, () => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
+      if (whole.failure === undefined) resolve(whole.response());
+      else reject(whole.failure);
     });
+    const timer = setTimeout(() => whole.stop(whole.timeout()), timeoutMs);
+    signal?.addEventListener('abort', onAbort);
+    const method = post === undefined ? 'GET' : 'POST';
+    const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs };
+    dispatcher.dispatch({ method, path, headers: [...headers], body: post ?? null, ...timeouts }, whole);
   });
 }
+
+/** A pool for occasional requests. Each opens a connection of its own, so it never meets one that the service is closing. */
+export const singleUsePool = (origin: string, opener: SocketOpener, timeoutMs: number): ConnectionPool =>
+  new ConnectionPool(origin, {
+    opener,
+    connections: Number.POSITIVE_INFINITY,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    keepAliveTimeout: 0,
+  });
 
 /** The value of a header, by its name in lower case; undefined if it is missing or repeated. */
 export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: string): string | undefined {
@@ -63,22 +73,24 @@ export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: s
   return found;
 }
 
-class WholeResponse implements ResponseHandler {
-  readonly settled: Promise<GotResponse>;
+class WholeResponse implements DispatchHandler {
+  failure: unknown;
   readonly #options: GetOptions;
+  readonly #onEnd: () => void;
   readonly #chunks: Buffer[] = [];
+  #isOver = false;
+  #controller: DispatchController | undefined;
   #bytes = 0;
   #status = 0;
   #headers: readonly string[] = [];
-  #resolve: (response: GotResponse) => void = () => {};
-  #reject: (error: unknown) => void = () => {};
 
-  constructor(options: GetOptions) {
+  constructor(options: GetOptions, onEnd: () => void) {
     this.#options = options;
-    this.settled = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    this.#onEnd = onEnd;
+  }
+
+  response(): GotResponse {
+    return { status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) };
   }
 
   timeout(): ExchangeError {
@@ -87,29 +99,41 @@ class WholeResponse implements ResponseHandler {
       : new ExchangeError('UPSTREAM_BODY_TIMEOUT', 'no complete response in time');
   }
 
-  onSent(): void {}
-
-  onHead(status: number, headers: string[]): void {
-    this.#status = status;
-    this.#headers = headers;
+  /** Also before the request has a connection. */
+  stop(reason: Error): void {
+    this.onResponseError(null, reason);
+    this.#controller?.abort(reason);
   }
 
-  onData(chunk: Buffer): boolean {
+  onRequestStart(controller: DispatchController): void {
+    this.#controller = controller;
+    if (this.#isOver) controller.abort(this.failure as Error);
+  }
+
+  onResponseStart({ rawHeaders }: DispatchController, status: number): void {
+    if (status < 200) return;
+    this.#status = status;
+    this.#headers = latin1Fields(rawHeaders);
+  }
+
+  onResponseData(_controller: DispatchController, chunk: Buffer): void {
     const { maxBodyBytes, largerBody } = this.#options;
     this.#bytes += chunk.length;
     if (this.#bytes > maxBodyBytes) {
-      if (largerBody === 'cut') this.onEnd();
+      if (largerBody === 'cut') this.onResponseEnd();
       throw new ExchangeError('UPSTREAM_RESPONSE_TOO_LARGE', `the response has more than ${maxBodyBytes} bytes`);
     }
     this.#chunks.push(chunk);
-    return true;
   }
 
-  onEnd(): void {
-    this.#resolve({ status: this.#status, headers: this.#headers, body: Buffer.concat(this.#chunks) });
+  onResponseEnd(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onEnd();
   }
 
-  onError(error: unknown): void {
-    this.#reject(error);
+  onResponseError(_controller: DispatchController | null, error: unknown): void {
+    if (!this.#isOver) this.failure = error;
+    this.onResponseEnd();
   }
 }

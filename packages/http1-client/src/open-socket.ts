@@ -110,6 +110,16 @@ export function createSocketOpener(options: SocketOpenerOptions): SocketOpener {
   };
 }
 
+/** The opener as undici's option `connect`. */
+export const undiciConnector =
+  (opener: SocketOpener) =>
+  (_options: unknown, connected: (...result: [null, Socket] | [Error, null]) => void): void => {
+    const socket = opener.openUnread();
+    socket
+      .once('encrypted' in socket ? 'secureConnect' : 'connect', () => connected(null, socket))
+      .once('error', (error) => connected(error, null));
+  };
+
 type OpenPlain = (onread: OnReadOpts) => Socket;
 
 function readPlain(user: SocketUser, openPlain: OpenPlain): Socket {

@@ -9,7 +9,7 @@ export interface ResponseReceiver {
   /** At most once for each call of `read`. `bytes` may be overwritten after it returns. */
   receiveData(bytes: Buffer, start: number, end: number): void;
   /** @param trailers Alternating names and values. */
-  receiveEnd(trailers: readonly string[]): void;
+  receiveEnd(trailers: string[]): void;
 }
 
 type State =

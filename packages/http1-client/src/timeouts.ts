@@ -1,11 +1,11 @@
 /** All in milliseconds. */
 export type ConnectionTimeouts = Readonly<{
   /** From the end of the request to the response head. Also while the service does not read the request. */
-  headTimeoutMs: number;
+  headersTimeout: number;
   /** Between two reads of a response body, while it is not paused. */
-  bodyTimeoutMs: number;
+  bodyTimeout: number;
   /** How long an idle connection is kept, unless the service names a time. With 0, each request gets a new one. */
-  idleTimeoutMs: number;
+  keepAliveTimeout: number;
 }>;
 
 const maxIdleMs = 600_000;
@@ -15,13 +15,13 @@ const maxIdleMs = 600_000;
  *
  * @param keepAlive The service's `Keep-Alive`. A second less than its time, so that a request does not meet a closing connection.
  */
-export function idleTimeMs({ idleTimeoutMs }: ConnectionTimeouts, keepAlive: string | undefined): number {
-  if (keepAlive === undefined || idleTimeoutMs === 0) return idleTimeoutMs;
+export function idleTimeMs({ keepAliveTimeout }: ConnectionTimeouts, keepAlive: string | undefined): number {
+  if (keepAlive === undefined || keepAliveTimeout === 0) return keepAliveTimeout;
   if (keepAlive !== lastKeepAlive) {
     lastSeconds = /(?:^|[\s,;])timeout\s*=\s*"?([0-9]{1,9})(?![0-9])/i.exec(keepAlive)?.[1];
     lastKeepAlive = keepAlive;
   }
-  return lastSeconds === undefined ? idleTimeoutMs : Math.min(Number(lastSeconds) * 1000 - 1000, maxIdleMs);
+  return lastSeconds === undefined ? keepAliveTimeout : Math.min(Number(lastSeconds) * 1000 - 1000, maxIdleMs);
 }
 
 // A service sends the same value each time.

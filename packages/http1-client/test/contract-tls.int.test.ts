@@ -3,8 +3,10 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { Readable } from 'node:stream';
 import { createServer as createTlsServer, type SecureVersion, type TLSSocket } from 'node:tls';
 import { type CertificateAndKey, testAuthority } from '@countersign/testing';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect } from '@jest/globals';
+import { onBoth } from './contract/on-both.ts';
 import { type OpenClient, openClient, type Settings, type TlsSettings } from './contract/open-client.ts';
+import { undiciFailsWithTls } from './contract/undici-fails.ts';
 
 const authority = testAuthority('services');
 const clients = testAuthority('clients');
@@ -20,6 +22,8 @@ type TlsService = Readonly<{
   resumed: readonly boolean[];
 }>;
 type ServeOptions = Readonly<{ own?: CertificateAndKey; isMutual?: boolean; maxVersion?: SecureVersion }>;
+
+const test = onBoth(undiciFailsWithTls);
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -58,7 +62,7 @@ async function serve(script: Script, options: ServeOptions = {}): Promise<TlsSer
 }
 
 function open(origin: string, tls: TlsSettings = { ca }, settings: Settings = {}): OpenClient {
-  const opened = openClient(origin, { tls: () => tls, ...settings });
+  const opened = openClient(test.client(), origin, { tls: () => tls, ...settings });
   cleanups.push(() => opened.close());
   return opened;
 }
@@ -111,14 +115,17 @@ test('a service that does not speak TLS is untrusted, and a silent one times out
   expect(outcome).toMatchObject({ failure: 'timeout' });
 });
 
-test.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a new connection resumes the session, %s', async (maxVersion) => {
-  const service = await serve((socket) => void socket.end(ok.replace('OK', 'OK\r\nConnection: close')), {
-    maxVersion,
-  });
-  const client = open(service.origin);
-  for (let count = 0; count < 2; count += 1) expect(await client.send().outcome).toMatchObject({ body: 'ok' });
-  expect(service.resumed).toEqual([false, true]);
-});
+test.each<[SecureVersion]>([['TLSv1.2'], ['TLSv1.3']])(
+  'a new connection resumes the session, %s',
+  async (maxVersion) => {
+    const service = await serve((socket) => void socket.end(ok.replace('OK', 'OK\r\nConnection: close')), {
+      maxVersion,
+    });
+    const client = open(service.origin);
+    for (let count = 0; count < 2; count += 1) expect(await client.send().outcome).toMatchObject({ body: 'ok' });
+    expect(service.resumed).toEqual([false, true]);
+  },
+);
 
 test('changed certificates apply to new connections, without the old session', async () => {
   const service = await serve(answer, { isMutual: true });
@@ -142,7 +149,7 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
     else socket.write(part, () => sendParts(socket, rest, end));
   };
 
-  test.each(parts)('is complete with close_notify (ends with a record %#)', async (last) => {
+  test.each(parts.map((part) => [part]))('is complete with close_notify (ends with a record %#)', async (last) => {
     const service = await serve((socket) => sendParts(socket, [head, 'first', last], () => void socket.end()), {
       maxVersion,
     });
@@ -150,7 +157,7 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
     expect([outcome.body === `first${last}`, outcome.trailers, outcome.failure]).toEqual([true, [], undefined]);
   });
 
-  test.each(parts)('is an error without it (ends with a record %#)', async (last) => {
+  test.each(parts.map((part) => [part]))('is an error without it (ends with a record %#)', async (last) => {
     const service = await serve((socket) => sendParts(socket, [head, 'first', last], () => void socket.destroy()), {
       maxVersion,
     });
@@ -158,7 +165,7 @@ describe.each<SecureVersion>(['TLSv1.2', 'TLSv1.3'])('a body until the end of th
     expect([failure, trailers]).toEqual(['closed', undefined]);
   });
 
-  test.each(['close_notify', 'a bare FIN'])('arrives byte by byte and ends with %s', async (end) => {
+  test.each([['close_notify'], ['a bare FIN']])('arrives byte by byte and ends with %s', async (end) => {
     const isClean = end === 'close_notify';
     const finish = (socket: TLSSocket) => void (isClean ? socket.end() : socket.destroy());
     const service = await serve((socket) => sendParts(socket, [head, 'first', 'ok'], () => finish(socket)), {

@@ -4,15 +4,19 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { PassThrough, Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '@countersign/testing';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect } from '@jest/globals';
+import { onBoth } from './contract/on-both.ts';
 import { type OpenClient, openClient, type Settings } from './contract/open-client.ts';
 import { type Spoiling, serviceInOtherThread } from './contract/other-thread.ts';
 import { answers, type Script, type ScriptedService, scriptedService } from './contract/scripted-service.ts';
+import { undiciFails } from './contract/undici-fails.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const okChunked = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n';
 const hints = 'HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n';
 const continued = 'HTTP/1.1 100 Continue\r\n\r\n';
+
+const test = onBoth(undiciFails);
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -20,7 +24,7 @@ afterEach(async () => {
 });
 
 function open(origin: string, settings?: Settings): OpenClient {
-  const opened = openClient(origin, settings);
+  const opened = openClient(test.client(), origin, settings);
   cleanups.push(() => opened.close());
   return opened;
 }
@@ -102,11 +106,11 @@ describe('a response', () => {
     }
   });
 
-  const empty = [
+  const empty: [method: string, bytes: string][] = [
     ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n'],
     ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 60\r\n\r\n'],
-  ] as const;
+  ];
   test.each(empty)(
     'to %s that announces a body has none, and its connection is used again: %j',
     async (method, bytes) => {
@@ -144,7 +148,7 @@ describe('a response', () => {
     expect(service.connections).toHaveLength(2);
   });
 
-  test.each([1, 9])('may follow %i early hints', async (count) => {
+  test.each([[1], [9]])('may follow %i early hints', async (count) => {
     const { ask } = await serve(answers(continued.repeat(9 - count) + hints.repeat(count) + ok));
     expect(await ask()).toMatchObject({ status: 200, body: 'ok' });
   });
@@ -369,24 +373,6 @@ describe('the queue', () => {
     expect(service.heads.map((head) => head.split(' ')[1]).sort()).toEqual(['/1', '/2', '/3', '/4', '/5']);
   });
 
-  test('never sends a request that waited too long, and serves the others', async () => {
-    let first: Socket | undefined;
-    const { service, ask } = await serve(
-      (socket, _head, count) => {
-        if (count === 1) first = socket;
-        else socket.write(ok);
-      },
-      { maxConnections: 1, connectMs: 300 },
-    );
-    const slow = ask('/slow');
-    await eventually(() => expect(first).toBeDefined());
-    expect(await ask('/late')).toMatchObject({ failure: 'queue' });
-    first?.write(ok);
-    expect(await slow).toMatchObject({ body: 'ok' });
-    expect(await ask('/next')).toMatchObject({ body: 'ok' });
-    expect(service.heads.map((head) => head.split(' ')[1])).toEqual(['/slow', '/next']);
-  });
-
   test('opens another connection for a waiting request when one breaks', async () => {
     const { service, ask } = await serve(
       (socket, _head, count) => {
@@ -578,7 +564,7 @@ describe('the body timeout', () => {
     expect(await sent.outcome).toMatchObject({ body: 'firstagain', trailers: [] });
   });
 
-  test.each([100, 500])('counts again after a pause of %i ms', async (pauseMs) => {
+  test.each([[100], [500]])('counts again after a pause of %i ms', async (pauseMs) => {
     const { client } = await serve(
       (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst'),
       { bodyMs: 250 },
@@ -594,7 +580,7 @@ describe('the body timeout', () => {
 });
 
 describe('an exchange', () => {
-  test.each(['before', 'after'])(
+  test.each([['before'], ['after']])(
     'that is aborted %s the head ends with the reason, and its connection closes',
     async (when) => {
       const { service, client } = await serve(
@@ -611,7 +597,7 @@ describe('an exchange', () => {
       await eventually(() => expect([service.heads.length, parts]).toEqual([1, when === 'after' ? 1 : 0]));
       sent.abort(reason);
       expect((await sent.outcome).error).toBe(reason);
-      await once(service.connections[0] as Socket, 'end');
+      await eventually(() => expect(service.connections[0]?.readableEnded).toBe(true));
     },
   );
 
@@ -624,7 +610,7 @@ describe('an exchange', () => {
       },
     });
     expect((await outcome).error).toBe(failure);
-    await once(service.connections[0] as Socket, 'end');
+    await eventually(() => expect(service.connections[0]?.readableEnded).toBe(true));
   });
 
   test.each<readonly [name: string, request: { path?: string; method?: string; headers?: readonly string[] }]>([
@@ -643,7 +629,7 @@ describe('an exchange', () => {
   ])('with %s is refused, and nothing arrives', async (_name, request) => {
     const { service, client, ask } = await serve(answers(ok));
     const { error } = await client.send(request).outcome;
-    expect(error).toMatchObject({ code: 'UPSTREAM_INVALID_REQUEST' });
+    expect(error).toMatchObject({ code: expect.stringMatching(/^(UPSTREAM_INVALID_REQUEST|UND_ERR_INVALID_ARG)$/) });
     expect(await ask('/good')).toMatchObject({ body: 'ok' });
     expect(service.heads.map((head) => head.split(' ')[1])).toEqual(['/good']);
   });

@@ -56,7 +56,6 @@ describe('the keys of an upstream', () => {
       upstream: 'things',
       targets: origins.map((origin) => ({
         origin,
-        host: new URL(origin).host,
         opener: createSocketOpener({ origin, connectTimeoutMs: 1_000, tls: tls && (() => tls.current()) }),
       })),
       logger: log.logger,

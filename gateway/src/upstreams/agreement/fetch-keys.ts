@@ -1,4 +1,4 @@
-import { type ConnectionPool, get, headerOf } from '@countersign/http1-client';
+import { type Dispatcher, get, headerOf } from '@countersign/http1-client';
 import { type AgreementPublicKey, agreementKeysIn } from '@countersign/identity';
 
 /** The keys that a target publishes, or the reason why they are not known. */
@@ -15,7 +15,7 @@ const maxKeys = 4;
  *
  * @returns The keys for agreement, at most four. None if the target publishes no key set.
  */
-export async function fetchAgreementKeys(pool: ConnectionPool, stopped: AbortSignal): Promise<FetchedKeys> {
+export async function fetchAgreementKeys(pool: Dispatcher, stopped: AbortSignal): Promise<FetchedKeys> {
   try {
     const response = await get(pool, path, {
       headers: ['user-agent', 'countersign-keys', 'accept', 'application/jwk-set+json, application/json'],

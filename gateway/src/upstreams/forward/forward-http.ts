@@ -1,21 +1,31 @@
 import type { ServerResponse } from 'node:http';
-import type { ExchangeProgress } from '@countersign/http1-client';
-import { type AppError, type Code, errorTable } from '../../errors.ts';
-import type { Signed, SignedOutbound } from '../../exchange.ts';
-import type { Outcome, Permit } from '../pool/breaker.ts';
-import type { OpenUpstream, OpenUpstreams } from '../pool/open-upstream.ts';
-import { mayRetry } from '../pool/retry.ts';
-import { isOutage, type Target } from '../pool/target.ts';
-import { Attempt, type AttemptOptions, type AttemptOwner } from './attempt.ts';
+import type { Transform } from 'node:stream';
+import { type DispatchController, type DispatchHandler, latin1Fields } from '@countersign/http1-client';
+import { AppError, type Code } from '../../errors.ts';
+import { recordFailure, type Signed, type SignedOutbound, tokenStatusOf } from '../../exchange.ts';
+import { breakOff, endAndClose, endWith } from '../../http/client-response.ts';
+import { discardBody } from '../../http/lingering-close.ts';
+import type { OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
+import type { OpenUpstream, OpenUpstreams, Permit } from '../pool/open-upstream.ts';
+import type { AttemptProgress } from '../pool/retry.ts';
+import { isOutage, type Target, TargetCounts } from '../pool/target.ts';
+import { blamesUpstream, toUpstreamError } from '../pool/upstream-error.ts';
+import { requestBody } from './request-body.ts';
+import { filterResponseHead } from './response-headers.ts';
+import { ResponseWriter } from './response-writer.ts';
 
-export type ForwardHttpOptions = AttemptOptions & Readonly<{ upstreams: OpenUpstreams }>;
+export type ForwardHttpOptions = Readonly<{
+  upstreams: OpenUpstreams;
+  open: OpenConnections;
+  /** While true, each response closes its connection. */
+  isDraining(): boolean;
+}>;
 
-/**
- * Signs a request again, after checking its token again.
- *
- * @param refused An attempt whose nonce and time the new one keeps, so that the service accepts one of the two.
- */
+/** Signs a request again, after checking its token again. @see createSign */
 export type SignAgain = (signed: Signed, refused?: SignedOutbound) => SignedOutbound;
+
+const stopping = new AppError('unavailable', { detail: { reason: 'the gateway is shutting down' } });
+const clientGone = new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
 
 /**
  * Streams a signed request to its service and the response back. Takes only a `Signed`, and adds nothing to it.
@@ -26,133 +36,262 @@ export type SignAgain = (signed: Signed, refused?: SignedOutbound) => SignedOutb
  * `identity_refused` or `identity_unavailable`. It also throws what `signAgain` throws. After that it closes the
  * client's connection, so that a truncated response never looks complete.
  */
-export function createForwardHttp(
-  options: ForwardHttpOptions,
-): (signed: Signed, response: ServerResponse, signAgain: SignAgain) => Promise<void> {
-  return (signed, response, signAgain) =>
-    new Promise((resolve, reject) => {
-      new Forwarding(options, signed, response, signAgain, resolve, reject).start();
-    });
+export const createForwardHttp =
+  (options: ForwardHttpOptions) =>
+  (signed: Signed, response: ServerResponse, signAgain: SignAgain): Promise<void> =>
+    forward(options, signed, response, signAgain);
+
+async function forward(options: ForwardHttpOptions, signed: Signed, response: ServerResponse, signAgain: SignAgain) {
+  const { record, route } = signed;
+  const upstream = options.upstreams.of(route.upstream);
+  const permit = upstream.admit();
+  upstream.budget.deposit();
+  let { outbound } = signed;
+  let target: Target | undefined;
+  // Sent again with another key. That is not a retry: the service has handled nothing.
+  let isRepeated = false;
+  try {
+    for (let attempts = 1; ; attempts += 1) {
+      target = upstream.choose(target);
+      record.attempts = attempts;
+      record.target = target.origin;
+      const attempt = new Attempt({ options, signed, outbound, response, target, permit });
+      const error = await attempt.relay();
+      if (error === undefined) return;
+      const isRefused: boolean = !isRepeated && upstream.agreement?.shouldRepeat(error, outbound.headers) === true;
+      const retries = isRepeated ? attempts - 2 : attempts - 1;
+      if (!isRefused && !takeRetry(upstream, attempt, error.code, retries)) throw error;
+      // The refusal of a repeated request may not have come from the service, which may still receive that attempt.
+      const keepsNonce = isRefused || (isRepeated && attempt.progress === 'unsent');
+      isRepeated ||= isRefused;
+      record.retriedAfter = error.code;
+      outbound = signAgain(signed, keepsNonce ? outbound : undefined);
+    }
+  } finally {
+    permit.settle('neutral');
+  }
 }
 
-/** Whether an error counts against the service, and not against a client or the gateway. */
-const blamesUpstream = (code: Code): boolean =>
-  errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
+/** Counts a failed attempt. @returns Whether the request may be sent again; then its retry is taken from the budget. */
+function takeRetry(upstream: OpenUpstream, { progress, sending }: Attempt, code: Code, retries: number): boolean {
+  const { target, outbound, response, permit } = sending;
+  const hasResponded = progress === 'responded';
+  if (blamesUpstream(code)) target[hasResponded ? 'responseBroke' : 'failed'](code);
+  const isOpen = retries < upstream.upstream.retry.attempts && !response.destroyed;
+  if (isOpen && upstream.takeRetry(outbound, { code, progress })) return true;
+  if (!hasResponded && isOutage(code)) permit.settle('failure');
+  return false;
+}
 
-/** One request with all its attempts, of which one runs at a time. */
-class Forwarding implements AttemptOwner {
-  readonly #options: ForwardHttpOptions;
-  readonly #signed: Signed;
-  readonly #response: ServerResponse;
-  readonly #signAgain: SignAgain;
-  readonly #resolve: () => void;
-  readonly #reject: (error: unknown) => void;
-  readonly #upstream: OpenUpstream;
-  readonly #permit: Permit;
-  #attempts = 0;
-  #isSettled = false;
-  /** Of the current attempt. */
-  #outbound: SignedOutbound;
-  /** Sent again with another key. That is not a retry: the service has handled nothing. */
-  #isRepeated = false;
+/** `outbound` is of this attempt alone. A retry has another one. */
+type Sending = Readonly<{
+  options: ForwardHttpOptions;
+  signed: Signed;
+  outbound: SignedOutbound;
+  response: ServerResponse;
+  target: Target;
+  permit: Permit;
+}>;
 
-  /** @throws AppError `upstream_circuit_open`. */
-  constructor(
-    options: ForwardHttpOptions,
-    signed: Signed,
-    response: ServerResponse,
-    signAgain: SignAgain,
-    resolve: () => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#options = options;
-    this.#signed = signed;
-    this.#outbound = signed.outbound;
-    this.#response = response;
-    this.#signAgain = signAgain;
-    this.#resolve = resolve;
-    this.#reject = reject;
-    this.#upstream = options.upstreams.of(signed.route.upstream);
-    this.#permit = this.#upstream.admit();
+/** One attempt to send a request to one target, and to pass the response to the client. */
+class Attempt implements DispatchHandler {
+  readonly sending: Sending;
+  readonly #counts: TargetCounts;
+  progress: AttemptProgress = 'unsent';
+  #resolve: (failure?: AppError) => void = () => {};
+  /** Undefined while the request waits for a connection. */
+  #controller: DispatchController | undefined;
+  #isOver = false;
+  #startedAt = 0;
+  #sentAt = 0;
+  #bodyLength: number | undefined;
+  /** A body that arrived whole: it goes out together with the head. */
+  #wholeBody: Buffer | undefined;
+  #hasBody = false;
+  /** For a body that arrives in parts, or that the client reads slowly. */
+  #writer: ResponseWriter | undefined;
+  #upload: Transform | undefined;
+  #leaveQueue: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
+
+  constructor(sending: Sending) {
+    this.sending = sending;
+    this.#counts = new TargetCounts(sending.target);
   }
 
-  start(): void {
-    this.#upstream.budget.deposit();
-    try {
-      this.#attempt(this.#upstream.choose());
-    } catch (refusal) {
-      this.#fail(refusal, 'neutral');
+  /** @returns The failure, if no part of a response was sent to the client. */
+  relay(): Promise<AppError | undefined> {
+    const { response, outbound } = this.sending;
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      if (response.destroyed) this.#fail(clientGone);
+      else if (outbound.body !== 'stream') {
+        this.#counts.awaitResponse();
+        this.#send(outbound.headers as string[], outbound.body ?? null);
+      } else if (this.#counts.takeStream()) this.#sendStream();
+      else this.#fail(this.#overloaded('streams'));
+    });
+  }
+
+  #sendStream(): void {
+    const { signed, outbound } = this.sending;
+    const { request, body } = signed;
+    signed.acceptBody();
+    this.#upload = requestBody(signed);
+    this.#watchRevocation('long');
+    request.once('end', () => {
+      this.#counts.releaseStream();
+      this.#counts.awaitResponse();
+    });
+    const length = body.length === undefined ? [] : ['content-length', String(body.length)];
+    this.#send([...outbound.headers, ...length], this.#upload);
+  }
+
+  #send(headers: string[], body: Buffer | Transform | null): void {
+    const { response, target, outbound } = this.sending;
+    const { method, target: path, signedFrom: trustedFrom } = outbound;
+    // If the client disconnects, cancels the request to the service.
+    response.on('close', () => {
+      if (!this.#isOver && !response.writableFinished) this.#stop(clientGone);
+    });
+    this.#startedAt = performance.now();
+    if (target.isBusy()) this.#leaveQueue = target.freeConnections(() => this.#stop(this.#overloaded('connections')));
+    target.pool.dispatch({ method, path, headers, trustedFrom, body }, this);
+  }
+
+  onRequestStart(controller: DispatchController): void {
+    if (this.#isOver) {
+      controller.abort(clientGone);
+      return;
     }
+    this.#controller = controller;
+    this.progress = 'sent';
+    this.#leaveQueue?.();
+    this.#sentAt = performance.now();
+    this.sending.signed.record.waitedMs = this.#sentAt - this.#startedAt;
   }
 
-  #attempt(target: Target): void {
-    const { record } = this.#signed;
-    this.#attempts += 1;
-    record.attempts = this.#attempts;
-    record.target = target.origin;
-    new Attempt(this.#options, this, this.#signed, this.#outbound, this.#response, target).start();
+  onResponseStarted(): void {
+    this.progress = 'responded';
   }
 
-  responded(target: Target): void {
+  onResponseStart({ rawHeaders }: DispatchController, status: number): void {
+    if (status < 200) return;
+    const { options, signed, outbound, response, target, permit } = this.sending;
+    const { record, request } = signed;
+    this.#counts.answered();
     target.responded();
-    this.#settle('success');
+    permit.settle('success');
+    record.upstreamMs = performance.now() - this.#sentAt;
+    const head = filterResponseHead(status, latin1Fields(rawHeaders), signed, target.origin);
+    const { passing, lifetime, contentLength } = head;
+    if (lifetime === 'endless') {
+      if (!this.#counts.takeStream()) throw this.#overloaded('streams');
+      target.succeeded();
+    }
+    passing.push('x-request-id', record.requestId);
+    // The response started before the request was complete. The rest of the request is discarded, so the connection
+    // cannot be reused.
+    const isEarly = outbound.body === 'stream' && !request.complete;
+    if (isEarly || options.isDraining()) passing.push('connection', 'close');
+    response.writeHead(status, passing);
+    this.#watchRevocation(lifetime);
+    if (contentLength !== undefined && !isEarly) this.#bodyLength = Number(contentLength);
+    // Runs when all that has arrived was read: a body that came with the head goes out with it.
+    process.nextTick(Attempt.#flushHead, this);
   }
 
-  done(failure: AppError | undefined, target: Target): void {
-    if (failure !== undefined && blamesUpstream(failure.code)) target.responseBroke(failure.code);
+  static #flushHead(this: void, attempt: Attempt): void {
+    if (!attempt.#hasBody && !attempt.#isOver) attempt.sending.response.flushHeaders();
+  }
+
+  onResponseData(controller: DispatchController, chunk: Buffer): void {
+    const isWhole = !this.#hasBody && chunk.length === this.#bodyLength;
+    this.#hasBody = true;
+    // The end follows at once, and the whole response is written then.
+    if (isWhole) this.#wholeBody = chunk;
+    else this.#bodyWriter(controller).write(chunk);
+  }
+
+  #bodyWriter(controller: DispatchController): ResponseWriter {
+    const { response, signed, target } = this.sending;
+    this.#writer ??= new ResponseWriter(response, signed.route.upstream, target.stalled, controller);
+    return this.#writer;
+  }
+
+  onResponseEnd(controller: DispatchController): void {
+    const { response, signed, outbound, target } = this.sending;
+    this.#finish();
+    if (outbound.body === 'stream' && !signed.request.complete) {
+      // A client may wait for the response headers before it sends the rest of its body.
+      response.flushHeaders();
+      discardBody(signed.request, () => response.end());
+    } else {
+      endWith(response, this.#wholeBody);
+      if (response.writableLength > 0 && !response.destroyed) this.#bodyWriter(controller).watchEnd();
+    }
+    target.succeeded();
+    this.#resolve();
+  }
+
+  onResponseError(_controller: DispatchController | null, error: unknown): void {
+    this.#fail(toUpstreamError(error, { ...this.#where(), isConnected: this.progress !== 'unsent' }));
+  }
+
+  /** Ends the attempt at once. A request that still waits for a connection is dropped when its turn comes. */
+  #stop(reason: AppError): void {
+    if (this.#controller === undefined) this.#fail(reason);
+    else this.#controller.abort(reason);
+  }
+
+  #fail(failure: AppError): void {
+    if (this.#isOver) return;
+    const { response } = this.sending;
+    this.#finish();
+    this.#writer?.stop();
+    if (!response.headersSent) this.#resolve(failure);
+    else this.#breakOff(failure);
+  }
+
+  #breakOff(failure: AppError): void {
+    const { response, signed, target } = this.sending;
+    if (!response.writableEnded) {
+      recordFailure(signed.record, failure);
+      breakOff(response);
+    }
+    if (blamesUpstream(failure.code)) target.responseBroke(failure.code);
     else target.succeeded();
     this.#resolve();
   }
 
-  failed(error: AppError, progress: ExchangeProgress, target: Target): void {
-    const { code } = error;
-    if (!this.#isRepeated && this.#upstream.agreement?.shouldRepeat(error, this.#outbound.headers) === true) {
-      this.#isRepeated = true;
-      this.#sendAgain(target, code, this.#outbound);
-      return;
-    }
-    if (blamesUpstream(code)) {
-      if (progress === 'responded') target.responseBroke(code);
-      else target.failed(code);
-    }
-    // The refusal of a repeated request may not have come from the service, which may still receive that attempt.
-    const refused = this.#isRepeated && progress === 'unsent' ? this.#outbound : undefined;
-    if (this.#takeRetry(code, progress)) this.#sendAgain(target, code, refused);
-    else this.#fail(error, progress !== 'responded' && isOutage(code) ? 'failure' : 'neutral');
+  #finish(): void {
+    this.#isOver = true;
+    this.#counts.end();
+    this.#leaveQueue?.();
+    this.#unwatch?.();
+    this.#writer?.releaseService();
+    // Detaches the client's body, which an error response may have to read and discard.
+    if (this.progress === 'unsent') this.#upload?.destroy();
   }
 
-  #sendAgain(failed: Target, code: Code, refused: SignedOutbound | undefined): void {
-    this.#signed.record.retriedAfter = code;
-    try {
-      this.#outbound = this.#signAgain(this.#signed, refused);
-      this.#attempt(this.#upstream.choose(failed));
-    } catch (refusal) {
-      this.#fail(refusal, 'neutral');
-    }
+  #overloaded(reason: 'streams' | 'connections'): AppError {
+    return new AppError('upstream_overloaded', { detail: { ...this.#where(), reason } });
   }
 
-  #takeRetry(code: Code, progress: ExchangeProgress): boolean {
-    const { outbound, route } = this.#signed;
-    const { budget, stats, targets } = this.#upstream;
-    const attempts = this.#isRepeated ? this.#attempts - 1 : this.#attempts;
-    if (attempts > route.upstream.retry.attempts || this.#response.destroyed) return false;
-    if (!mayRetry(outbound, { code, progress }, targets.length > 1)) return false;
-    if (budget.withdraw()) {
-      stats.retries += 1;
-      return true;
-    }
-    stats.retriesRefused += 1;
-    return false;
+  #where() {
+    return { upstream: this.sending.signed.route.upstream.name, target: this.sending.target.origin };
   }
 
-  #fail(error: unknown, outcome: Outcome): void {
-    this.#settle(outcome);
-    this.#reject(error);
-  }
-
-  #settle(outcome: Outcome): void {
-    if (this.#isSettled) return;
-    this.#isSettled = true;
-    this.#upstream.settle(this.#permit, outcome);
+  /** Ends a long exchange when its token is revoked. Endless ones also end at `exp` and when their route changes. */
+  #watchRevocation(lifetime: ResponseLifetime): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    if (lifetime === 'short') return;
+    const { route, caller } = this.sending.signed;
+    this.#unwatch = this.sending.options.open.add(lifetime, { route, token: tokenStatusOf(caller) }, (reason) => {
+      if (reason === undefined) endAndClose(this.sending.response);
+      this.#stop(reason ?? stopping);
+    });
+    if (lifetime === 'endless') this.sending.signed.detach();
   }
 }

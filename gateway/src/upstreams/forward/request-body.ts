@@ -1,29 +1,25 @@
-import type { IncomingMessage } from 'node:http';
 import { Transform } from 'node:stream';
 import { AppError } from '../../errors.ts';
-import { type MinRate, watchRate } from '../../limits/min-rate.ts';
+import type { Signed } from '../../exchange.ts';
+import { uploadRate, watchRate } from '../../limits/min-rate.ts';
 
 /**
  * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys its body, and
  * destroying the request itself would destroy the socket for the response.
- *
- * @param limits `rate` counts only while the service accepts more.
  */
-export function requestBody(
-  request: IncomingMessage,
-  limits: Readonly<{ maxBytes: number; rate: MinRate }>,
-): Transform {
+export function requestBody({ request, route }: Signed): Transform {
+  const { maxBytes } = route.body;
   let bytes = 0;
   const body = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
-      if (bytes > limits.maxBytes) done(new AppError('payload_too_large', { detail: { maxBytes: limits.maxBytes } }));
+      if (bytes > maxBytes) done(new AppError('payload_too_large', { detail: { maxBytes } }));
       else done(null, chunk);
     },
   });
   // A full buffer means that the service is slow, which has a timeout of its own.
   const bytesNow = () => (body.writableNeedDrain ? undefined : bytes);
-  const watch = watchRate(limits.rate, bytesNow, () => body.destroy(new AppError('request_timeout')));
+  const watch = watchRate(uploadRate(route.upstream), bytesNow, () => body.destroy(new AppError('request_timeout')));
   const onClose = () => {
     if (!request.complete)
       body.destroy(new AppError('invalid_request', { detail: { reason: 'the client disconnected' } }));

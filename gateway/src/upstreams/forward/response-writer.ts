@@ -1,6 +1,8 @@
 import type { ServerResponse } from 'node:http';
+import type { DispatchController } from '@countersign/http1-client';
 import type { Upstream } from '../../config/config.ts';
 import { downloadRate, type RateWatch, watchRate } from '../../limits/min-rate.ts';
+import type { StalledResponses } from '../pool/open-connections.ts';
 
 /**
  * Writes a long response's body at the client's pace, and disconnects a client that reads more slowly than the minimum
@@ -10,27 +12,32 @@ import { downloadRate, type RateWatch, watchRate } from '../../limits/min-rate.t
 export class ResponseWriter {
   readonly #response: ServerResponse;
   readonly #limits: Upstream;
-  readonly #onDrain: () => void;
+  readonly #stalled: StalledResponses;
+  readonly #controller: DispatchController;
   #watching: RateWatch | undefined;
   #written = 0;
+  /** The connection to the service is no longer held. */
+  releaseService: () => void = () => {};
 
-  /** @param onDrain Called when more may be written, after `write` returned false. */
-  constructor(response: ServerResponse, limits: Upstream, onDrain: () => void) {
+  constructor(response: ServerResponse, limits: Upstream, stalled: StalledResponses, controller: DispatchController) {
     this.#response = response;
     this.#limits = limits;
-    this.#onDrain = onDrain;
+    this.#stalled = stalled;
+    this.#controller = controller;
   }
 
-  /** @returns Whether more may be written at once. */
-  write(chunk: Buffer): boolean {
+  write(chunk: Buffer): void {
+    const response = this.#response;
     this.#written += chunk.length;
-    if (this.#response.write(chunk)) return true;
+    if (response.write(chunk)) return;
+    this.#controller.pause();
+    this.releaseService = this.#stalled.add(() => response.destroy());
     this.#watch();
-    this.#response.once('drain', () => {
+    response.once('drain', () => {
       this.stop();
-      this.#onDrain();
+      this.releaseService();
+      this.#controller.resume();
     });
-    return false;
   }
 
   /** Watches the last bytes too, after the response has ended. */

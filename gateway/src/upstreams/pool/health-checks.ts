@@ -1,16 +1,17 @@
-import { get, type SingleUseAddress, singleUsePool } from '@countersign/http1-client';
+import { get, type SocketOpener, singleUsePool } from '@countersign/http1-client';
 import type { Upstream } from '../../config/config.ts';
 
-export type HealthChecksOptions = SingleUseAddress &
-  Readonly<{
-    rules: NonNullable<Upstream['health']>;
-    /** Called after every check. `reason` is a status or an error code; undefined if healthy. */
-    onChecked(reason: string | undefined): void;
-    /** Whether requests are refused until a check passes. Then checks run more often. */
-    isUrgent(): boolean;
-    /** From 0 to 1. */
-    random(): number;
-  }>;
+export type HealthChecksOptions = Readonly<{
+  origin: string;
+  opener: SocketOpener;
+  rules: NonNullable<Upstream['health']>;
+  /** Called after every check. `reason` is a status or an error code; undefined if healthy. */
+  onChecked(reason: string | undefined): void;
+  /** Whether requests are refused until a check passes. Then checks run more often. */
+  isUrgent(): boolean;
+  /** From 0 to 1. */
+  random(): number;
+}>;
 
 export type HealthChecks = Readonly<{
   /** Runs the next check now, unless one is running. */
@@ -32,7 +33,7 @@ const maxBodyBytes = 16 * 1024;
 export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
   const { rules, onChecked, isUrgent, random } = options;
   const { timeoutMs } = rules;
-  const pool = singleUsePool(options, timeoutMs);
+  const pool = singleUsePool(options.origin, options.opener, timeoutMs);
   const stopped = new AbortController();
   let timer: NodeJS.Timeout | undefined;
 
@@ -78,8 +79,7 @@ export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
     async stop() {
       clearTimeout(timer);
       stopped.abort();
-      pool.destroy();
-      await pool.close();
+      await pool.destroy();
     },
   };
 }

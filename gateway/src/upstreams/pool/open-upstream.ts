@@ -1,11 +1,12 @@
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
+import type { Outbound } from '../../exchange.ts';
 import { noSignatures, type SignatureCounts } from '../../keys/signing-keys.ts';
 import { createUpstreamAgreement, type UpstreamAgreement } from '../agreement/choose-service-key.ts';
-import { type Breaker, createBreaker, type Outcome, type Permit } from './breaker.ts';
+import { type Breaker, createBreaker, type Outcome } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
-import { createRetryBudget, type RetryBudget } from './retry.ts';
+import { createRetryBudget, type FailedAttempt, mayRetry, type RetryBudget } from './retry.ts';
 import { openTarget, type Target } from './target.ts';
 import { openTlsFiles, type TlsFiles } from './upstream-tls-files.ts';
 
@@ -23,14 +24,15 @@ export type OpenUpstream = Readonly<{
   /** The clock of all its parts. */
   nowMs(): number;
   /**
-   * Admits one request. Settle the permit exactly once.
+   * Admits one request, whose permit must be settled.
    *
    * @throws AppError `upstream_circuit_open` with `Retry-After`.
    */
   admit(): Permit;
-  settle(permit: Permit, outcome: Outcome): void;
   /** @param except The target that just failed. @throws AppError `upstream_overloaded`. */
   choose(except?: Target): Target;
+  /** Whether a failed attempt may be repeated, and the budget has a retry left for it. Then it is taken. */
+  takeRetry(outbound: Pick<Outbound, 'method' | 'body'>, failed: FailedAttempt): boolean;
   /** Starts the health checks and the watch of the TLS files. Calling it again is harmless. */
   start(): void;
   /** Stops the checks and closes idle connections at once, other connections after their responses. */
@@ -48,8 +50,11 @@ export type UpstreamDeps = Readonly<{
   random?: () => number;
 }>;
 
+/** One admitted request. Its first outcome counts, further ones do not. */
+export type Permit = Readonly<{ settle(outcome: Outcome): void }>;
+
 // Without a breaker all requests are admitted.
-const noPermit: Permit = -1;
+const noPermit: Permit = { settle() {} };
 
 /**
  * Opens an upstream. Connections open when they are first needed, and no check runs before `start`.
@@ -73,11 +78,28 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
   const only = targets.length === 1 ? targets[0] : undefined;
   const stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
 
+  const budget = createRetryBudget();
+
+  function permitOf(admitting: Breaker, permit: number): Permit {
+    let isSettled = false;
+    return {
+      settle(outcome) {
+        if (isSettled) return;
+        isSettled = true;
+        const before = admitting.opened;
+        admitting.settle(permit, outcome, monotonicMs());
+        if (admitting.opened === before) return;
+        logger.warn({ upstream: upstream.name }, 'the circuit breaker of an upstream opened');
+        for (const target of targets) target.checkNow();
+      },
+    };
+  }
+
   return {
     upstream,
     targets,
     breaker,
-    budget: createRetryBudget(),
+    budget,
     tls,
     stats,
     signatures: noSignatures(),
@@ -87,7 +109,7 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
       if (breaker === undefined) return noPermit;
       const nowMs = monotonicMs();
       const permit = breaker.admit(nowMs);
-      if (permit !== undefined) return permit;
+      if (permit !== undefined) return permitOf(breaker, permit);
       stats.circuitRefusals += 1;
       const retryAfterSec = Math.max(1, Math.ceil(breaker.retryAfterMs(nowMs) / 1000));
       throw new AppError('upstream_circuit_open', {
@@ -95,13 +117,11 @@ export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstre
         detail: { upstream: upstream.name },
       });
     },
-    settle(permit, outcome) {
-      if (breaker === undefined) return;
-      const before = breaker.opened;
-      breaker.settle(permit, outcome, monotonicMs());
-      if (breaker.opened === before) return;
-      logger.warn({ upstream: upstream.name }, 'the circuit breaker of an upstream opened');
-      for (const target of targets) target.checkNow();
+    takeRetry(outbound, failed) {
+      if (!mayRetry(outbound, failed, targets.length > 1)) return false;
+      const isGranted = budget.withdraw();
+      stats[isGranted ? 'retries' : 'retriesRefused'] += 1;
+      return isGranted;
     },
     choose(except) {
       const target = only ?? choose(monotonicMs(), except);

@@ -1,12 +1,11 @@
-import type { ExchangeProgress } from '@countersign/http1-client';
 import { describe, expect, test } from '@jest/globals';
 import type { Code } from '../../errors.ts';
-import { createRetryBudget, maxSavedRetries, mayRetry } from './retry.ts';
+import { type AttemptProgress, createRetryBudget, maxSavedRetries, mayRetry } from './retry.ts';
 
 const body = Buffer.from('{}');
 
 describe('retries', () => {
-  test.each<[string, Buffer | 'stream' | undefined, Code, ExchangeProgress, 'other' | 'same', boolean]>([
+  test.each<[string, Buffer | 'stream' | undefined, Code, AttemptProgress, 'other' | 'same', boolean]>([
     ['GET', undefined, 'upstream_broken', 'sent', 'same', true],
     ['HEAD', undefined, 'upstream_broken', 'sent', 'other', true],
     ['OPTIONS', undefined, 'upstream_broken', 'sent', 'same', true],

@@ -1,8 +1,10 @@
-import type { ExchangeProgress } from '@countersign/http1-client';
 import type { Code } from '../../errors.ts';
 import type { Signed } from '../../exchange.ts';
 
-export type FailedAttempt = Readonly<{ code: Code; progress: ExchangeProgress }>;
+/** How far an attempt got: nothing sent, something sent, or a byte of the response received. */
+export type AttemptProgress = 'unsent' | 'sent' | 'responded';
+
+export type FailedAttempt = Readonly<{ code: Code; progress: AttemptProgress }>;
 
 /** The idempotent methods (RFC 9110 section 9.2.2) that routes can have. */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);

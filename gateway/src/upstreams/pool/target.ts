@@ -1,4 +1,4 @@
-import { ConnectionPool, createSocketOpener, type SocketOpener } from '@countersign/http1-client';
+import { ConnectionPool, createSocketOpener, type Dispatcher, type SocketOpener } from '@countersign/http1-client';
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
@@ -15,7 +15,7 @@ export type LastError = Readonly<{ code: string; atMs: number }>;
 export type Target = {
   readonly origin: string;
   readonly host: string;
-  readonly pool: ConnectionPool;
+  readonly pool: Dispatcher;
   readonly opener: SocketOpener;
   /** Unfinished requests and upgraded connections. Each caller that raises it lowers it again. */
   pending: number;
@@ -41,9 +41,10 @@ export type Target = {
   /**
    * Ends responses whose clients have stopped reading, while a request waits for one of their connections.
    *
+   * @param giveUp Called when the request has waited as long as it may.
    * @returns A function that stops this.
    */
-  freeConnections(): () => void;
+  freeConnections(giveUp: () => void): () => void;
   /** Another stream may begin. */
   hasRoomForStream(): boolean;
   /** A response began, of any status. It may still break off. */
@@ -105,14 +106,12 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     connectTimeoutMs: timeouts.connectMs,
     tls: tls && (() => tls.current()),
   });
-  const pool = new ConnectionPool({
-    host,
+  const pool = new ConnectionPool(origin, {
     opener,
-    maxConnections: maxConnectionsPerTarget,
-    queueTimeoutMs: timeouts.connectMs,
-    headTimeoutMs: timeouts.responseMs,
-    bodyTimeoutMs: timeouts.idleMs,
-    idleTimeoutMs: idleConnectionMs,
+    connections: maxConnectionsPerTarget,
+    headersTimeout: timeouts.responseMs,
+    bodyTimeout: timeouts.idleMs,
+    keepAliveTimeout: idleConnectionMs,
   });
   const outcomes = new RequestOutcomes();
   let lastError: LastError | undefined;
@@ -171,11 +170,17 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     isBusy() {
       return this.connections > maxConnectionsPerTarget;
     },
-    freeConnections() {
+    freeConnections(giveUp) {
       const { endOldest } = this.stalled;
       endOldest();
+      // Counted in turns, so that hardly any time passes while the event loop is blocked.
+      let turnsLeft = Math.ceil(timeouts.connectMs / evictEveryMs);
       // Repeated, because another queued request may get the connection that this frees up.
-      const eviction = setInterval(endOldest, evictEveryMs);
+      const eviction = setInterval(() => {
+        turnsLeft -= 1;
+        if (turnsLeft > 0) endOldest();
+        else giveUp();
+      }, evictEveryMs);
       return () => clearInterval(eviction);
     },
     hasRoomForStream() {
@@ -198,7 +203,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     checkNow: () => checks?.checkNow(),
     start() {
       const { isUrgent } = deps;
-      checks ??= rules && startHealthChecks({ host, rules, opener, onChecked, isUrgent, random });
+      checks ??= rules && startHealthChecks({ origin, rules, opener, onChecked, isUrgent, random });
     },
     async close() {
       await checks?.stop();
@@ -211,6 +216,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
 export class TargetCounts {
   readonly #target: Target;
   #isUnanswered = false;
+  #isAnswered = false;
   #holdsStream = false;
 
   constructor(target: Target) {
@@ -219,8 +225,9 @@ export class TargetCounts {
     target.connections += 1;
   }
 
-  /** The request is complete, and has no response yet. */
+  /** The request is complete. It waits for a response, unless that came first. */
   awaitResponse(): void {
+    if (this.#isAnswered) return;
     this.#isUnanswered = true;
     this.#target.unanswered += 1;
   }
@@ -228,6 +235,7 @@ export class TargetCounts {
   answered(): void {
     if (this.#isUnanswered) this.#target.unanswered -= 1;
     this.#isUnanswered = false;
+    this.#isAnswered = true;
   }
 
   /** Counts a stream, instead of the one that was counted before. @returns False at the limit. */

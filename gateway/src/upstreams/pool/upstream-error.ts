@@ -1,4 +1,4 @@
-import { AppError, type Code } from '../../errors.ts';
+import { AppError, type Code, errorTable } from '../../errors.ts';
 
 const codes: Readonly<Record<string, Code>> = {
   ECONNREFUSED: 'upstream_unreachable',
@@ -13,11 +13,14 @@ const codes: Readonly<Record<string, Code>> = {
   UPSTREAM_CONNECT_TIMEOUT: 'upstream_timeout',
   UPSTREAM_HEAD_TIMEOUT: 'upstream_timeout',
   UPSTREAM_BODY_TIMEOUT: 'upstream_timeout',
-  UPSTREAM_QUEUE_TIMEOUT: 'upstream_overloaded',
   UPSTREAM_CLOSED: 'upstream_broken',
   UPSTREAM_INVALID_RESPONSE: 'upstream_invalid_response',
   UPSTREAM_RESPONSE_TOO_LARGE: 'upstream_invalid_response',
 };
+
+/** Whether an error counts against the service, and not against a client or the gateway. */
+export const blamesUpstream = (code: Code): boolean =>
+  errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
 
 /** The failed attempt, and how far it got. */
 export type FailedAt = Readonly<{
@@ -52,7 +55,7 @@ function codeFor(cause: unknown, isConnected: boolean): Code {
 
 /** An error that neither the system nor the service reported is a bug of ours, and must not count against a target. */
 function codeWithoutConnection(name: string): Code {
-  if (codes[name] === 'upstream_timeout' || codes[name] === 'upstream_overloaded') return codes[name];
+  if (codes[name] === 'upstream_timeout') return codes[name];
   return /^E(?!RR_)/.test(name) || name === 'UPSTREAM_CLOSED' ? 'upstream_unreachable' : 'internal_error';
 }
 

@@ -5,7 +5,6 @@ import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
 import type { AppError } from '../../errors.ts';
 import { type RequestRecord, recordFailure, type Signed, tokenStatusOf } from '../../exchange.ts';
-import type { Outcome } from '../pool/breaker.ts';
 import type { OpenConnections } from '../pool/open-connections.ts';
 import type { OpenUpstreams } from '../pool/open-upstream.ts';
 import { isOutage, type Target } from '../pool/target.ts';
@@ -53,16 +52,11 @@ export function createForwardUpgrade(
     const { request, record, caller, outbound, route } = signed;
     const upstream = options.upstreams.of(route.upstream);
     const permit = upstream.admit();
-    let isSettled = false;
-    const settle = (outcome: Outcome) => {
-      if (!isSettled) upstream.settle(permit, outcome);
-      isSettled = true;
-    };
     let target: Target;
     try {
       target = upstream.choose();
     } catch (refusal) {
-      settle('neutral');
+      permit.settle('neutral');
       throw refusal;
     }
     target.pending += 1;
@@ -92,7 +86,7 @@ export function createForwardUpgrade(
         });
         if (hasResponded) target.responseBroke(failure.code);
         else target.failed(failure.code);
-        settle(isOutage(failure.code) ? 'failure' : 'neutral');
+        permit.settle(isOutage(failure.code) ? 'failure' : 'neutral');
         if (!isBegun) {
           options.refuse(failure, record, socket);
           return;
@@ -108,7 +102,7 @@ export function createForwardUpgrade(
         hasResponded = true;
         responseReceived();
         target.responded();
-        settle('success');
+        permit.settle('success');
       },
       onUpgraded(service) {
         isDone = true;
@@ -130,7 +124,7 @@ export function createForwardUpgrade(
     await closed;
     target.pending -= 1;
     responseReceived();
-    settle('neutral');
+    permit.settle('neutral');
   };
 }
 

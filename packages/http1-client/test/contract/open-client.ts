@@ -1,14 +1,16 @@
 import type { Readable } from 'node:stream';
+import { Pool } from 'undici';
 import { ConnectionPool } from '../../src/connection-pool.ts';
-import { createSocketOpener } from '../../src/open-socket.ts';
-import type { ResponseHandler } from '../../src/upstream-exchange.ts';
+import { type DispatchController, type Dispatcher, type DispatchHandler, latin1Fields } from '../../src/dispatcher.ts';
+import { createSocketOpener, undiciConnector } from '../../src/open-socket.ts';
 import { type Failure, failureOf } from './failure.ts';
+
+export type ClientName = 'own' | 'undici';
 
 export type TlsSettings = Readonly<{ ca?: string; cert?: string; key?: string; servername?: string }>;
 
 export type Settings = Readonly<{
   maxConnections?: number;
-  /** For connecting, and for waiting for a connection. */
   connectMs?: number;
   headMs?: number;
   bodyMs?: number;
@@ -52,69 +54,81 @@ export type OpenClient = Readonly<{
 }>;
 
 /** Opens a client for one origin. */
-export function openClient(origin: string, settings: Settings = {}): OpenClient {
+export function openClient(name: ClientName, origin: string, settings: Settings = {}): OpenClient {
   const { maxConnections = 10, connectMs = 1_000, headMs = 2_000, bodyMs = 2_000, idleMs = 4_000, tls } = settings;
-  const pool = new ConnectionPool({
-    host: new URL(origin).host,
-    opener: createSocketOpener({ origin, connectTimeoutMs: connectMs, tls }),
-    maxConnections,
-    queueTimeoutMs: connectMs,
-    headTimeoutMs: headMs,
-    bodyTimeoutMs: bodyMs,
-    idleTimeoutMs: idleMs,
-  });
+  const opener = createSocketOpener({ origin, connectTimeoutMs: connectMs, tls });
+  const options = {
+    connections: maxConnections,
+    headersTimeout: headMs,
+    bodyTimeout: bodyMs,
+    keepAliveTimeout: idleMs,
+  };
+  const dispatcher: Dispatcher =
+    name === 'own'
+      ? new ConnectionPool(origin, { ...options, opener })
+      : new Pool(origin, { ...options, connect: undiciConnector(opener), allowH2: false });
   return {
-    send: (request = {}) => send(pool, request),
-    async close() {
-      pool.destroy();
-      await pool.close();
-    },
+    send: (request = {}) => send(dispatcher, request),
+    close: () => dispatcher.destroy(),
   };
 }
 
-function send(pool: ConnectionPool, request: RequestToSend): SentRequest {
+function send(dispatcher: Dispatcher, request: RequestToSend): SentRequest {
   const { method = 'GET', path = '/', headers = [], body = null, bodyLength } = request;
   const collector = new Collector(request);
-  const exchange = pool.send({ method, path, headers, body, bodyLength }, collector);
-  return {
-    outcome: collector.outcome,
-    abort: (reason) => exchange.abort(reason),
-    resume: () => exchange.resume(),
-  };
+  const length = bodyLength === undefined ? [] : ['content-length', String(bodyLength)];
+  dispatcher.dispatch({ method, path, headers: [...headers, ...length], body }, collector);
+  return collector;
 }
 
 /** Collects an exchange's calls into an outcome. */
-class Collector implements ResponseHandler {
+class Collector implements DispatchHandler, SentRequest {
   readonly outcome: Promise<Outcome>;
   readonly #request: RequestToSend;
   readonly #seen: Outcome = { body: '' };
+  #controller: DispatchController | undefined;
+  #aborted: Error | undefined;
   #settle: (outcome: Outcome) => void = () => {};
 
   constructor(request: RequestToSend) {
     this.#request = request;
     this.outcome = new Promise((resolve) => {
-      this.#settle = resolve;
+      // undici uses a connection again a turn of the event loop later.
+      this.#settle = (outcome) => setImmediate(() => setImmediate(resolve, outcome));
     });
   }
 
-  onSent(): void {}
+  readonly resume = (): void => this.#controller?.resume();
 
-  onHead(status: number, headers: readonly string[]): void {
+  /** Without a connection yet, the request is dropped when its turn comes. */
+  abort(reason: Error): void {
+    this.#aborted = reason;
+    if (this.#controller === undefined) this.onResponseError(null, reason);
+    else this.#controller.abort(reason);
+  }
+
+  onRequestStart(controller: DispatchController): void {
+    this.#controller = controller;
+    if (this.#aborted !== undefined) controller.abort(this.#aborted);
+  }
+
+  onResponseStart({ rawHeaders }: DispatchController, status: number): void {
+    if (status < 200) return;
     this.#seen.status = status;
-    this.#seen.headers = headers;
+    this.#seen.headers = latin1Fields(rawHeaders);
     this.#request.onHead?.(status);
   }
 
-  onData(chunk: Buffer): boolean {
+  onResponseData(controller: DispatchController, chunk: Buffer): void {
     this.#seen.body += chunk.toString('latin1');
-    return this.#request.onData?.(chunk) ?? true;
+    if (this.#request.onData?.(chunk) === false) controller.pause();
   }
 
-  onEnd(trailers: readonly string[]): void {
-    this.#settle({ ...this.#seen, trailers });
+  onResponseEnd({ rawTrailers }: DispatchController): void {
+    this.#settle({ ...this.#seen, trailers: latin1Fields(rawTrailers) });
   }
 
-  onError(error: unknown): void {
+  onResponseError(_controller: DispatchController | null, error: unknown): void {
     this.#settle({ ...this.#seen, failure: failureOf(error), error });
   }
 }

@@ -1,16 +1,17 @@
 import { Readable } from 'node:stream';
 import { describe, expect, test } from '@jest/globals';
-import { requestHead, type UpstreamRequest } from './upstream-exchange.ts';
+import type { DispatchOptions } from './dispatcher.ts';
+import { requestHead } from './request-head.ts';
 
-const get: UpstreamRequest = { method: 'GET', path: '/', headers: [], body: null };
+const get: DispatchOptions = { method: 'GET', path: '/', headers: [], body: null };
 
 describe('the head of a request', () => {
-  test.each<[name: string, request: Partial<UpstreamRequest>, framing: string]>([
+  test.each<[name: string, request: Partial<DispatchOptions>, framing: string]>([
     ['GET without a body', {}, ''],
     ['DELETE without a body', { method: 'DELETE' }, ''],
     ['POST without a body', { method: 'POST' }, 'content-length: 0\r\n'],
     ['bytes', { method: 'POST', body: Buffer.from('abc') }, 'content-length: 3\r\n'],
-    ['a stream with a length', { body: Readable.from([]), bodyLength: 7 }, 'content-length: 7\r\n'],
+    ['a stream with a length', { body: Readable.from([]), headers: ['content-length', '7'] }, 'content-length: 7\r\n'],
     ['a stream without one', { body: Readable.from([]) }, 'transfer-encoding: chunked\r\n'],
   ])('has the framing of %s', (_name, request, framing) => {
     expect(requestHead({ ...get, ...request }, 'host: a\r\n')).toMatch(
@@ -19,28 +20,32 @@ describe('the head of a request', () => {
   });
 
   const names = ['Host', 'connection', 'Content-Length', 'TRANSFER-ENCODING', 'keep-alive', 'Proxy-Connection'];
-  test.each<[name: string, request: Partial<UpstreamRequest>]>([
+  test.each<[name: string, request: Partial<DispatchOptions>]>([
     ...[...names, 'upgrade', 'Expect', '', 'a b', 'a:', 'a\r', 'a\0', '\xe9'].map(
-      (name): [string, Partial<UpstreamRequest>] => [
+      (name): [string, Partial<DispatchOptions>] => [
         `a header named ${JSON.stringify(name)}`,
         { headers: [name, 'a'] },
       ],
     ),
-    ...['\r', '\n', '\0', '\x0b', '\x7f', '\u010a', '\u0100'].map((value): [string, Partial<UpstreamRequest>] => [
+    ...['\r', '\n', '\0', '\x0b', '\x7f', '\u010a', '\u0100'].map((value): [string, Partial<DispatchOptions>] => [
       `a value with ${JSON.stringify(value)}`,
       { headers: ['a', `b${value}c`] },
     ]),
-    ...['', ' ', '/a b', '/\r\n', '/\0', '/\u010a'].map((path): [string, Partial<UpstreamRequest>] => [
+    ...['', ' ', '/a b', '/\r\n', '/\0', '/\u010a'].map((path): [string, Partial<DispatchOptions>] => [
       `the path ${JSON.stringify(path)}`,
       { path },
     ]),
-    ...['', 'CONNECT', 'GET ', 'G\nT'].map((method): [string, Partial<UpstreamRequest>] => [
+    ...['', 'CONNECT', 'GET ', 'G\nT'].map((method): [string, Partial<DispatchOptions>] => [
       `the method ${JSON.stringify(method)}`,
       { method },
     ]),
     ['a header without a value', { headers: ['a'] }],
-    ['a negative length', { body: Readable.from([]), bodyLength: -1 }],
-    ['a length that is no number', { body: Readable.from([]), bodyLength: Number.NaN }],
+    ...['-1', '+1', '1e3', '', '9'.repeat(20)].map((length): [string, Partial<DispatchOptions>] => [
+      `the length ${JSON.stringify(length)}`,
+      { body: Readable.from([]), headers: ['content-length', length] },
+    ]),
+    ['two lengths', { body: Readable.from([]), headers: ['content-length', '1', 'Content-Length', '1'] }],
+    ['a length beside bytes', { body: Buffer.from('a'), headers: ['content-length', '1'] }],
   ])('is refused with %s', (_name, request) => {
     expect(() => requestHead({ ...get, ...request }, '')).toThrow(
       expect.objectContaining({ code: 'UPSTREAM_INVALID_REQUEST' }),

@@ -1,0 +1,43 @@
+import { format } from 'node:util';
+import { expect, test } from '@jest/globals';
+import type { ClientName } from './open-client.ts';
+
+/** Like Jest's `test`, once for each client. */
+export type ContractTest = ((title: string, body: () => unknown) => void) &
+  Readonly<{
+    each<Row extends readonly unknown[]>(rows: readonly Row[]): (title: string, body: (...row: Row) => unknown) => void;
+    /** The client of the case that runs. */
+    client(): ClientName;
+  }>;
+
+// A case that undici fails may hang.
+const failsWithinMs = 10_000;
+
+/**
+ * Runs each case with this client and with undici.
+ *
+ * @param failsOnUndici The cases that undici fails. One that passes fails the suite, so the list can only shrink.
+ */
+export function onBoth(failsOnUndici: readonly string[]): ContractTest {
+  const titles = new Set<string>();
+  let client: ClientName = 'own';
+  const caseFor = (name: ClientName, body: () => unknown) => async () => {
+    client = name;
+    await body();
+  };
+  const one = (title: string, body: () => unknown) => {
+    titles.add(title);
+    test(`${title} (own)`, caseFor('own', body));
+    if (failsOnUndici.includes(title)) test.failing(`${title} (fails: undici)`, caseFor('undici', body), failsWithinMs);
+    else test(`${title} (undici)`, caseFor('undici', body));
+  };
+  const each: ContractTest['each'] = (rows) => (title, body) => {
+    const placeholders = title.match(/%[sij]/g)?.length ?? 0;
+    for (const [index, row] of rows.entries())
+      one(format(title.replace('%#', String(index)), ...row.slice(0, placeholders)), () => body(...row));
+  };
+  test('each case that undici fails exists', () => {
+    expect(failsOnUndici.filter((title) => !titles.has(title))).toEqual([]);
+  });
+  return Object.assign(one, { each, client: () => client });
+}

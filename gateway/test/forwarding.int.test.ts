@@ -7,7 +7,7 @@ import { type GatewayUnderTest, gatewayUnderTest, parseAnswer } from './gateway-
 
 const big = Buffer.alloc(4 * 1024 * 1024, 'x');
 
-describe('an answer of a service', () => {
+describe.each(['own', 'undici'])('an answer of a service, read by the client `%s`,', (httpClient) => {
   let gateway: GatewayUnderTest;
   let token: string;
   const open = new Map<string, ServerResponse>();
@@ -67,7 +67,10 @@ describe('an answer of a service', () => {
   }
 
   beforeAll(async () => {
-    gateway = await gatewayUnderTest({ upstream: { answer } });
+    gateway = await gatewayUnderTest({
+      upstream: { answer },
+      edits: [['version: 1', `version: 1\nhttpClient: ${httpClient}`]],
+    });
     token = await gateway.issuer.accessToken();
   });
   afterAll(() => gateway.close());

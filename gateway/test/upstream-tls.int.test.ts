@@ -127,41 +127,45 @@ describe('an https upstream', () => {
     await gateway.close();
   });
 
-  test('is verified with the current files, or with the last good ones while those are bad', async () => {
-    const { port } = services.mutual;
-    const mine = writePair('renewed', clients.issue(['first']));
-    const log = capturingLogger();
-    const opened = openUpstream(
-      {
-        ...exampleUpstream,
-        targets: [`https://127.0.0.1:${port}`],
-        tls: { caFile: ca, certFile: mine.cert, keyFile: mine.key, serverName: undefined },
-      },
-      { logger: log.logger },
-    );
-    const ask = async () => {
-      await get(opened.choose().pool, '/', { maxBodyBytes: 100, timeoutMs: 5_000 });
-      return services.mutual.peers.at(-1);
-    };
-    expect(await ask()).toBe('first');
-    writePair('renewed', clients.issue(['second']));
-    opened.tls?.reload();
-    expect(await ask()).toBe('second');
-    for (const bad of ['', 'nonsense', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n']) {
-      write('renewed.pem', bad);
+  test.each(['own', 'undici'] as const)(
+    'is verified with the current files, or with the last good ones while those are bad, by %s',
+    async (httpClient) => {
+      const { port } = services.mutual;
+      const mine = writePair('renewed', clients.issue(['first']));
+      const log = capturingLogger();
+      const opened = openUpstream(
+        {
+          ...exampleUpstream,
+          httpClient,
+          targets: [`https://127.0.0.1:${port}`],
+          tls: { caFile: ca, certFile: mine.cert, keyFile: mine.key, serverName: undefined },
+        },
+        { logger: log.logger },
+      );
+      const ask = async () => {
+        await get(opened.choose().pool, '/', { maxBodyBytes: 100, timeoutMs: 5_000 });
+        return services.mutual.peers.at(-1);
+      };
+      expect(await ask()).toBe('first');
+      writePair('renewed', clients.issue(['second']));
       opened.tls?.reload();
-      expect(opened.tls?.failure()).toContain('renewed.pem');
       expect(await ask()).toBe('second');
-    }
-    // A certificate without its key is an unfinished renewal.
-    write('renewed.pem', clients.issue(['third']).cert);
-    opened.tls?.reload();
-    expect([opened.tls?.failure() !== undefined, await ask()]).toEqual([true, 'second']);
-    writePair('renewed', clients.issue(['fourth']));
-    opened.tls?.reload();
-    await eventually(async () => expect([opened.tls?.failure(), await ask()]).toEqual([undefined, 'fourth']));
-    expect(log.text()).toContain('the last good ones stay in use');
-    expect(log.text()).not.toContain('PRIVATE KEY');
-    await opened.close();
-  });
+      for (const bad of ['', 'nonsense', '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n']) {
+        write('renewed.pem', bad);
+        opened.tls?.reload();
+        expect(opened.tls?.failure()).toContain('renewed.pem');
+        expect(await ask()).toBe('second');
+      }
+      // A certificate without its key is an unfinished renewal.
+      write('renewed.pem', clients.issue(['third']).cert);
+      opened.tls?.reload();
+      expect([opened.tls?.failure() !== undefined, await ask()]).toEqual([true, 'second']);
+      writePair('renewed', clients.issue(['fourth']));
+      opened.tls?.reload();
+      await eventually(async () => expect([opened.tls?.failure(), await ask()]).toEqual([undefined, 'fourth']));
+      expect(log.text()).toContain('the last good ones stay in use');
+      expect(log.text()).not.toContain('PRIVATE KEY');
+      await opened.close();
+    },
+  );
 });

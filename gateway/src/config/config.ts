@@ -38,6 +38,8 @@ export type Upstream = Readonly<{
   targets: readonly string[];
   identity: UpstreamIdentity;
   txnToken: boolean;
+  /** Of the file: the same for all upstreams. */
+  httpClient: 'own' | 'undici';
   timeouts: Readonly<{ connectMs: number; responseMs: number; idleMs: number }>;
   /** The minimum rate in bytes per second at which a client sends a body or reads a response. 0: no minimum. */
   minRate: number;

@@ -40,7 +40,10 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
   const upstreams = new Map(
     Object.entries(document.upstreams).map(([name, part]): [string, Upstream] => [
       name,
-      resolveUpstream(name, part, known(options.secrets.identities, name), directory),
+      {
+        ...resolveUpstream(name, part, known(options.secrets.identities, name), directory),
+        httpClient: document.httpClient,
+      },
     ]),
   );
   const shareParts = createPartSharing();
@@ -80,7 +83,12 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
   };
 }
 
-function resolveUpstream(name: string, part: UpstreamPart, identity: UpstreamIdentity, directory: string): Upstream {
+function resolveUpstream(
+  name: string,
+  part: UpstreamPart,
+  identity: UpstreamIdentity,
+  directory: string,
+): Omit<Upstream, 'httpClient'> {
   const { timeouts, health, retry, breaker, tls } = part;
   return {
     name,

@@ -5,6 +5,7 @@ export const exampleUpstream: Upstream = {
   targets: ['http://127.0.0.1:8082'],
   identity: { algorithm: 'ed25519' },
   txnToken: false,
+  httpClient: 'own',
   timeouts: { connectMs: 2000, responseMs: 30_000, idleMs: 60_000 },
   minRate: 1024,
   balance: 'round-robin',

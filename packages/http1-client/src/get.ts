@@ -1,4 +1,4 @@
-import { ConnectionPool } from './connection-pool.ts';
+import { ConnectionPool, type ConnectionPoolOptions } from './connection-pool.ts';
 import { type DispatchController, type Dispatcher, type DispatchHandler, latin1Fields } from './dispatcher.ts';
 import { ExchangeError } from './exchange-error.ts';
 import type { SocketOpener } from './open-socket.ts';
@@ -52,15 +52,20 @@ export function get(dispatcher: Dispatcher, path: string, options: GetOptions): 
   });
 }
 
-/** A pool for occasional requests. Each opens a connection of its own, so it never meets one that the service is closing. */
+/**
+ * The options of a pool for occasional requests. Each opens a connection of its own, so it never meets one that the
+ * service is closing.
+ */
+export const singleUse = (opener: SocketOpener, timeoutMs: number): ConnectionPoolOptions => ({
+  opener,
+  connections: Number.POSITIVE_INFINITY,
+  headersTimeout: timeoutMs,
+  bodyTimeout: timeoutMs,
+  keepAliveTimeout: 0,
+});
+
 export const singleUsePool = (origin: string, opener: SocketOpener, timeoutMs: number): ConnectionPool =>
-  new ConnectionPool(origin, {
-    opener,
-    connections: Number.POSITIVE_INFINITY,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    keepAliveTimeout: 0,
-  });
+  new ConnectionPool(origin, singleUse(opener, timeoutMs));
 
 /** The value of a header, by its name in lower case; undefined if it is missing or repeated. */
 export function headerOf({ headers }: Pick<GotResponse, 'headers'>, lowerName: string): string | undefined {

@@ -7,7 +7,7 @@ export {
   latin1Fields,
 } from './dispatcher.ts';
 export { ExchangeError, type ExchangeErrorCode } from './exchange-error.ts';
-export { type GetOptions, type GotResponse, get, headerOf, singleUsePool } from './get.ts';
+export { type GetOptions, type GotResponse, get, headerOf, singleUse, singleUsePool } from './get.ts';
 export {
   createSocketOpener,
   type SocketOpener,

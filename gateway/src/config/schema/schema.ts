@@ -93,6 +93,10 @@ export const schema = z
       .prefault({})
       .describe('The services that may call on the internal listener, by name.'),
     upstreams: z.record(name, upstream).describe('The services behind the gateway, by name.'),
+    httpClient: z
+      .enum(['own', 'undici'])
+      .default('own')
+      .describe('What carries requests to services: the strict client of this gateway, or undici.'),
     routes: z.array(route).min(1).max(10_000).describe('The routes, in any order.'),
     cors: cors.optional().describe('Allows pages of other origins to call. The gateway responds to preflights itself.'),
     websockets,

@@ -1,9 +1,9 @@
-import { type SocketOpener, singleUsePool } from '@countersign/http1-client';
+import type { Dispatcher } from '@countersign/http1-client';
 import type { AgreementPublicKey } from '@countersign/identity';
 import { fetchAgreementKeys, keySetTimeoutMs } from './fetch-keys.ts';
 
 /** Where a target is, and how to connect to it. */
-export type FollowedAddress = Readonly<{ origin: string; opener: SocketOpener }>;
+export type FollowedAddress = Readonly<{ origin: string; openSingleUse(timeoutMs: number): Dispatcher }>;
 
 type FollowOptions = FollowedAddress &
   Readonly<{
@@ -42,8 +42,8 @@ const soonestMs = 1_000;
 
 /** Follows a target's key set, over connections like those of requests. A failed fetch keeps the keys that are known. */
 export function followTarget(options: FollowOptions): FollowedTarget {
-  const { origin, opener, onFetched, monotonicMs, random } = options;
-  const pool = singleUsePool(origin, opener, keySetTimeoutMs);
+  const { origin, onFetched, monotonicMs, random } = options;
+  const pool = options.openSingleUse(keySetTimeoutMs);
   const stopped = new AbortController();
   let keys: readonly AgreementPublicKey[] | undefined;
   let confirmedAtMs = Number.NEGATIVE_INFINITY;

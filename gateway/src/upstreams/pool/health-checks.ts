@@ -1,9 +1,9 @@
-import { get, type SocketOpener, singleUsePool } from '@countersign/http1-client';
+import { type Dispatcher, get } from '@countersign/http1-client';
 import type { Upstream } from '../../config/config.ts';
 
 export type HealthChecksOptions = Readonly<{
-  origin: string;
-  opener: SocketOpener;
+  /** Each check opens a connection of its own. */
+  openSingleUse(timeoutMs: number): Dispatcher;
   rules: NonNullable<Upstream['health']>;
   /** Called after every check. `reason` is a status or an error code; undefined if healthy. */
   onChecked(reason: string | undefined): void;
@@ -33,7 +33,7 @@ const maxBodyBytes = 16 * 1024;
 export function startHealthChecks(options: HealthChecksOptions): HealthChecks {
   const { rules, onChecked, isUrgent, random } = options;
   const { timeoutMs } = rules;
-  const pool = singleUsePool(options.origin, options.opener, timeoutMs);
+  const pool = options.openSingleUse(timeoutMs);
   const stopped = new AbortController();
   let timer: NodeJS.Timeout | undefined;
 

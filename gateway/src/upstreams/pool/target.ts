@@ -1,9 +1,10 @@
-import { ConnectionPool, createSocketOpener, type Dispatcher, type SocketOpener } from '@countersign/http1-client';
+import { createSocketOpener, type Dispatcher, type SocketOpener, singleUse } from '@countersign/http1-client';
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 import { type HealthChecks, startHealthChecks } from './health-checks.ts';
 import { createStalledResponses, type StalledResponses } from './open-connections.ts';
+import { openPool } from './open-pool.ts';
 import { RequestOutcomes } from './request-outcomes.ts';
 import { createTargetHealth, type TargetHealth } from './target-health.ts';
 import type { TlsFiles } from './upstream-tls-files.ts';
@@ -17,6 +18,8 @@ export type Target = {
   readonly host: string;
   readonly pool: Dispatcher;
   readonly opener: SocketOpener;
+  /** Opens a pool whose requests each have a connection of their own. */
+  openSingleUse(timeoutMs: number): Dispatcher;
   /** Unfinished requests and upgraded connections. Each caller that raises it lowers it again. */
   pending: number;
   /** Requests that hold a connection of the pool or are queued for one. Each caller that raises it lowers it again. */
@@ -106,7 +109,8 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     connectTimeoutMs: timeouts.connectMs,
     tls: tls && (() => tls.current()),
   });
-  const pool = new ConnectionPool(origin, {
+  const openSingleUse = (timeoutMs: number) => openPool(upstream.httpClient, origin, singleUse(opener, timeoutMs));
+  const pool = openPool(upstream.httpClient, origin, {
     opener,
     connections: maxConnectionsPerTarget,
     headersTimeout: timeouts.responseMs,
@@ -143,6 +147,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     host,
     pool,
     opener,
+    openSingleUse,
     outcomes,
     pending: 0,
     connections: 0,
@@ -203,7 +208,7 @@ export function openTarget(origin: string, deps: TargetDeps): Target {
     checkNow: () => checks?.checkNow(),
     start() {
       const { isUrgent } = deps;
-      checks ??= rules && startHealthChecks({ origin, rules, opener, onChecked, isUrgent, random });
+      checks ??= rules && startHealthChecks({ rules, openSingleUse, onChecked, isUrgent, random });
     },
     async close() {
       await checks?.stop();

@@ -30,6 +30,10 @@ describe('the code of a failed attempt', () => {
     [coded('UPSTREAM_BODY_TIMEOUT'), 'connected', 'upstream_timeout'],
     [coded('UPSTREAM_RESPONSE_TOO_LARGE'), 'connected', 'upstream_invalid_response'],
     [coded('UPSTREAM_INVALID_RESPONSE'), 'connected', 'upstream_invalid_response'],
+    [coded('UND_ERR_SOCKET'), 'connected', 'upstream_broken'],
+    [coded('UND_ERR_HEADERS_TIMEOUT'), 'connected', 'upstream_timeout'],
+    [coded('UND_ERR_DESTROYED'), 'not connected', 'internal_error'],
+    [Object.assign(new Error('a'), { name: 'HTTPParserError' }), 'connected', 'upstream_invalid_response'],
     [coded('HPE_INVALID_HEADER_TOKEN'), 'connected', 'upstream_invalid_response'],
     [new AppError('identity_refused'), 'connected', 'identity_refused'],
     // A bug of ours must not look like a fault of the service.

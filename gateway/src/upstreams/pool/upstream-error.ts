@@ -16,6 +16,13 @@ const codes: Readonly<Record<string, Code>> = {
   UPSTREAM_CLOSED: 'upstream_broken',
   UPSTREAM_INVALID_RESPONSE: 'upstream_invalid_response',
   UPSTREAM_RESPONSE_TOO_LARGE: 'upstream_invalid_response',
+  // Of undici. Errors of its parser have a name and no code.
+  UND_ERR_HEADERS_TIMEOUT: 'upstream_timeout',
+  UND_ERR_BODY_TIMEOUT: 'upstream_timeout',
+  UND_ERR_SOCKET: 'upstream_broken',
+  UND_ERR_HEADERS_OVERFLOW: 'upstream_invalid_response',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'upstream_invalid_response',
+  HTTPParserError: 'upstream_invalid_response',
 };
 
 /** Whether an error counts against the service, and not against a client or the gateway. */
@@ -45,7 +52,7 @@ export function toUpstreamError(error: unknown, { isConnected, ...detail }: Fail
 const firstError = (error: unknown): unknown => (error instanceof AggregateError ? error.errors[0] : error);
 
 function codeFor(cause: unknown, isConnected: boolean): Code {
-  const name = (cause as { code?: unknown } | null)?.code;
+  const { name: kind, code: name = kind } = (cause ?? {}) as { name?: unknown; code?: unknown };
   if (typeof name !== 'string') return 'internal_error';
   if (isTlsFailure(name)) return 'upstream_untrusted';
   if (!isConnected) return codeWithoutConnection(name);

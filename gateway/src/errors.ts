@@ -114,6 +114,13 @@ export const errorTable = {
     retryAfterSec: 2,
   },
 
+  body_memory_full: {
+    status: 503,
+    fault: 'capacity',
+    title: 'The gateway holds too many request bodies. Try again shortly.',
+    retryAfterSec: 1,
+  },
+
   identity_refused: { status: 502, fault: 'configuration', title: "The service refused the gateway's signature." },
   upstream_unreachable: { status: 502, fault: 'upstream', title: 'The service cannot be reached.' },
   upstream_untrusted: {

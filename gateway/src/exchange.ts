@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Route, Scheme } from './config/config.ts';
 import { type AppError, errorTable } from './errors.ts';
 import type { Upgrade } from './http/subprotocols.ts';
+import type { HeldBody } from './limits/body-memory.ts';
 import type { Grant, Params, Policy } from './routing/policy.ts';
 import type { Claims } from './tokens/claims.ts';
 import type { Transaction } from './tokens/txn-token.ts';
@@ -24,6 +25,8 @@ export class RequestRecord {
   isInFlight = false;
   /** No route matched, so another handler of the application serves the request. */
   isPassedOn = false;
+  /** The body, if it is held in memory. Released when the response closes. */
+  heldBody: HeldBody | undefined = undefined;
   /** The request is over. The console shows the record as it was logged, so nothing changes it anymore. */
   isLogged = false;
   address: string | undefined = undefined;
@@ -182,6 +185,8 @@ export class Exchange {
   readonly response: ServerResponse | undefined;
   /** Called when the exchange no longer keeps its configuration in use. */
   readonly release: (record: RequestRecord) => void;
+  /** Makes the account of a body that is going to be held in memory. */
+  readonly holdBody: (address: string) => HeldBody;
 
   // Filled in by sanitize.
   method = '';
@@ -216,12 +221,14 @@ export class Exchange {
     record: RequestRecord,
     response: ServerResponse | undefined,
     release: (record: RequestRecord) => void,
+    holdBody: (address: string) => HeldBody,
   ) {
     this.request = request;
     this.kind = response === undefined ? 'upgrade' : 'http';
     this.record = record;
     this.response = response;
     this.release = release;
+    this.holdBody = holdBody;
   }
 
   /**

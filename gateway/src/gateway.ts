@@ -72,7 +72,7 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
   });
   const loader = createConfigLoader();
   const { load = loader.load } = options;
-  registerGauges({ current, connections, nowMs }, metrics);
+  registerGauges({ current, connections, bodies: resources.bodies, nowMs }, metrics);
   registerUpstreamMetrics(() => current().upstreams.all(), metrics);
   registerSignatureMetrics(() => current().upstreams.all(), metrics);
   const countReload = registerReloadMetrics({ current, reloads: () => reloader.state() }, metrics);

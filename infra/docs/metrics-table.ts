@@ -13,7 +13,7 @@ export function metricsTable(): string {
   };
   createRequestMetrics(registry);
   createRevocationLagMetric(registry);
-  registerGauges({ current: unread, connections: { size: 0 }, nowMs: unread }, registry);
+  registerGauges({ current: unread, connections: { size: 0 }, bodies: { bytes: 0 }, nowMs: unread }, registry);
   registerSignatureMetrics(unread, registry);
   registerUpstreamMetrics(unread, registry);
   registerReloadMetrics({ current: unread, reloads: unread }, registry);

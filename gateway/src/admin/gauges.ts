@@ -1,5 +1,6 @@
 import type { Registry } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
+import type { BodyMemory } from '../limits/body-memory.ts';
 import type { ReloadState } from '../snapshot/reload.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
@@ -8,11 +9,12 @@ import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 type GaugeSources = Readonly<{
   current(): Pick<Snapshot, 'config' | 'trust' | 'tokens'>;
   connections: Pick<OpenConnections, 'size'>;
+  bodies: Pick<BodyMemory, 'bytes'>;
   nowMs(): number;
 }>;
 
 /** Registers gauges that read their value when metrics are scraped. A value that does not exist is absent, never 0. */
-export function registerGauges({ current, connections, nowMs }: GaugeSources, registry: Registry): void {
+export function registerGauges({ current, connections, bodies, nowMs }: GaugeSources, registry: Registry): void {
   function* eachIssuer(read: (issuer: TrustedIssuer) => number | undefined) {
     for (const trusted of current().trust.issuers.values()) {
       const value = read(trusted);
@@ -97,6 +99,14 @@ export function registerGauges({ current, connections, nowMs }: GaugeSources, re
     registers: [registry],
     collect() {
       this.set(connections.size);
+    },
+  });
+  new Gauge({
+    name: 'countersign_buffered_body_bytes',
+    help: 'Bytes of request bodies in memory. The bound is `uploads.maxBuffered` for each process.',
+    registers: [registry],
+    collect() {
+      this.set(bodies.bytes);
     },
   });
   new Gauge({

@@ -209,7 +209,12 @@ export type GatewayConfig = Readonly<{
   /** Undefined: no CORS headers. */
   cors: Cors | undefined;
   websockets: Readonly<{ maxPerUser: number }>;
-  uploads: Readonly<{ maxPerAddress: number }>;
+  uploads: Readonly<{
+    maxPerAddress: number;
+    /** Bytes. Undefined: a share of the memory. */
+    maxBuffered: number | undefined;
+    maxBufferedPerAddress: number | undefined;
+  }>;
   headers: Readonly<{ strip: readonly string[]; security: boolean }>;
   tests: readonly PolicyTest[];
 }>;

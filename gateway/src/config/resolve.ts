@@ -77,7 +77,7 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     ),
     cors: document.cors && resolveCors(document.cors),
     websockets: document.websockets,
-    uploads: document.uploads,
+    uploads: { maxBuffered: undefined, maxBufferedPerAddress: undefined, ...document.uploads },
     headers: { ...document.headers, strip: document.headers.strip.map((name) => name.toLowerCase()) },
     tests: document.tests.map((test, index) => resolveTest(test, options.placeOfTest(index))),
   };

@@ -4,6 +4,7 @@ import { newRequestId } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
+import { BodyMemory, HeldBody } from '../limits/body-memory.ts';
 import type { PolicyCaller, PolicyPrincipal } from '../routing/policy.ts';
 import type { Claims } from '../tokens/claims.ts';
 import type { TrustedIssuer, VerifiedToken } from '../tokens/verified-tokens.ts';
@@ -35,7 +36,14 @@ export function exampleArrival(
   request.push(null);
   const record = new RequestRecord(newRequestId(), method, target, 0);
   const response = isUpgrade(method, headers) ? undefined : new ServerResponse(request);
-  return new Exchange(request, record, response, () => {});
+  const held = new HeldBody(new BodyMemory(), { bytes: 0, bytesPerAddress: 0 }, exampleAddress);
+  return new Exchange(
+    request,
+    record,
+    response,
+    () => {},
+    () => held,
+  );
 }
 
 /** The same rule as Node's parser and the listener. */

@@ -4,6 +4,7 @@ import { newRequestId } from '@countersign/identity';
 import express, { type NextFunction, type Request } from 'express';
 import { AppError } from '../errors.ts';
 import { Exchange, RequestRecord } from '../exchange.ts';
+import type { HeldBody } from '../limits/body-memory.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Respond } from '../respond.ts';
 import type { LogRequest } from '../telemetry/access-log.ts';
@@ -52,6 +53,8 @@ export type HandlerOptions = Readonly<{
   logRequest: LogRequest;
   isDraining(): boolean;
   inFlight: InFlight;
+  /** Makes the account of a body that is going to be held in memory. */
+  holdBody(address: string): HeldBody;
   /** What happens to a request that matches no route: it is refused, or goes to the next handler of the application. */
   unmatched: 'refuse' | 'next';
 }>;
@@ -81,7 +84,7 @@ export type Handlers = Readonly<{
  * closes.
  */
 export function createRequestHandler(options: HandlerOptions): Handlers {
-  const { pipeline, respond, logRequest, isDraining, inFlight, unmatched } = options;
+  const { pipeline, respond, logRequest, isDraining, inFlight, holdBody, unmatched } = options;
 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
     const record = recordOf(request);
@@ -89,6 +92,7 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
     if (response instanceof GatewayResponse) response.record = record;
     response.on('close', () => {
       inFlight.end(record);
+      record.heldBody?.release();
       if (record.isPassedOn) return;
       // Node's default status is 200, but a client that left early got no response.
       const status = record.status ?? (response.headersSent ? response.statusCode : 0);
@@ -102,7 +106,7 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
     request.url = request.originalUrl;
     const record = begin(request, response);
     try {
-      await pipeline.http(new Exchange(request, record, response, inFlight.end), response);
+      await pipeline.http(new Exchange(request, record, response, inFlight.end, holdBody), response);
     } catch (error) {
       if (unmatched === 'refuse' || !(error instanceof AppError && error.code === 'no_route')) {
         respond.http(error, record, request, response);
@@ -134,7 +138,7 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
         return;
       }
       pipeline
-        .upgrade(new Exchange(request, record, undefined, inFlight.end), socket, head)
+        .upgrade(new Exchange(request, record, undefined, inFlight.end, holdBody), socket, head)
         .catch((error: unknown) => respond.socket(error, record, socket));
     },
     refuse(error, request, response) {

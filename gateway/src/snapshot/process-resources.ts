@@ -1,6 +1,8 @@
+import { totalmem } from 'node:os';
 import { memoryReplay, type ReplayStore, redisReplay } from '@countersign/identity';
 import type { Logger, Registry } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
+import { BodyMemory } from '../limits/body-memory.ts';
 import { type ConcurrencyCounter, createConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
 import type { HandlerOptions } from '../listen/request-handler.ts';
@@ -26,6 +28,9 @@ export type ProcessResources = Readonly<{
   /** Counts of open sockets and of uploads, which may outlive a configuration. */
   sockets: ConcurrencyCounter;
   uploads: ConcurrencyCounter;
+  /** The request bodies in memory, and what this process has of the machine's or the container's. */
+  bodies: BodyMemory;
+  memoryBytes: number;
   respond: Respond;
   logRequest: LogRequest;
   tokenOutcomes: TokenOutcomes;
@@ -43,6 +48,8 @@ export type ProcessResourcesOptions = Readonly<{
   keySets: KeySetTiming | undefined;
   /** Whether to keep the last requests and the traffic of the last hour, for the console. */
   keepsTraffic?: boolean | undefined;
+  /** How many processes share the memory. Default 1. */
+  workers?: number | undefined;
   /** Called with the time that each revocation took to come into force. */
   onLag?: ((issuer: string, lagMs: number) => void) | undefined;
   isDraining(): boolean;
@@ -52,12 +59,15 @@ export type ProcessResourcesOptions = Readonly<{
 
 const refusedTokensPerMinute = 600;
 
+/** The container's memory, or the machine's where nothing limits it. */
+const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+
 /** Connects to nothing yet. `limitStore.start` connects to Redis. */
 export function createProcessResources(
   { redis }: Pick<GatewayConfig, 'redis'>,
   options: ProcessResourcesOptions,
 ): ProcessResources {
-  const { metrics, logger, keySets, isDraining, nowMs, unmatched, keepsTraffic, onLag } = options;
+  const { metrics, logger, keySets, isDraining, nowMs, unmatched, keepsTraffic, onLag, workers = 1 } = options;
   const connections = createOpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
@@ -77,6 +87,8 @@ export function createProcessResources(
     replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
     sockets: createConcurrencyCounter(),
     uploads: createConcurrencyCounter(),
+    bodies: new BodyMemory(),
+    memoryBytes: memoryOfAllWorkers() / workers,
     respond: createRespond(),
     logRequest,
     tokenOutcomes: new TokenOutcomes(),

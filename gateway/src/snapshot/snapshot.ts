@@ -4,6 +4,7 @@ import { StartupError } from '@countersign/service-kit';
 import type { GatewayConfig, Route } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
+import { bodyLimits, HeldBody } from '../limits/body-memory.ts';
 import { createLimiters, type Limiters } from '../limits/limiter.ts';
 import { createInFlight, createRequestHandler, type Handlers } from '../listen/request-handler.ts';
 import { type AccessTokens, createAccessTokens } from '../tokens/verified-tokens.ts';
@@ -111,7 +112,9 @@ async function build(
     nowMs,
   });
   const inFlight = createInFlight();
-  const common = { respond, logRequest, isDraining, inFlight };
+  const limits = bodyLimits(config, resources.memoryBytes);
+  const holdBody = (address: string) => new HeldBody(resources.bodies, limits, address);
+  const common = { respond, logRequest, isDraining, inFlight, holdBody };
   return {
     config,
     handlers: {

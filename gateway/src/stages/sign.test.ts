@@ -15,7 +15,7 @@ const key = { algorithm: 'hmac-sha256', keyid: 'k', secret: Buffer.alloc(32, 1) 
 
 function admitted(): Admitted {
   const record = new RequestRecord(requestId, 'GET', '/a', 0);
-  const exchange = new Exchange(new IncomingMessage(new Socket()), record, undefined, () => {});
+  const exchange = new Exchange(new IncomingMessage(new Socket()), record, undefined, () => {}, withoutBody);
   return Object.assign(exchange, {
     method: 'GET',
     path: '/a',
@@ -27,6 +27,10 @@ function admitted(): Admitted {
     caller: { kind: 'anonymous', jkt: undefined },
   }) as unknown as Admitted;
 }
+
+const withoutBody = (): never => {
+  throw new Error('there is no body');
+};
 
 const headerOf = (headers: readonly string[], name: string) => headers[headers.indexOf(name) + 1];
 

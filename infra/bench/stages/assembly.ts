@@ -5,6 +5,7 @@ import { eventually } from '@countersign/testing';
 import { loadConfig } from '../../../gateway/src/config/load.ts';
 import type { Arrival, Signed } from '../../../gateway/src/exchange.ts';
 import { createSigningKeys } from '../../../gateway/src/keys/signing-keys.ts';
+import { HeldBody } from '../../../gateway/src/limits/body-memory.ts';
 import { createLimiters } from '../../../gateway/src/limits/limiter.ts';
 import { createInFlight, createRequestHandler, type Handlers } from '../../../gateway/src/listen/request-handler.ts';
 import type { Stages } from '../../../gateway/src/pipeline.ts';
@@ -133,6 +134,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
         logRequest: () => {},
         isDraining,
         inFlight: createInFlight(),
+        holdBody: () => new HeldBody(resources.bodies, { bytes: 0, bytesPerAddress: 0 }, ''),
         unmatched: 'refuse',
       }),
     handlers: snapshot.handlers.public,

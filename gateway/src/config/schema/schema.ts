@@ -8,7 +8,7 @@ import { type TestPart, testCase } from './policy-tests.ts';
 import { type RoutePart, route } from './routes.ts';
 import { type UpstreamPart, upstream } from './upstreams.ts';
 import { network } from './values/networks.ts';
-import { filePath, headerName, name, scopeName, seconds, unique, wholeNumber } from './values/scalars.ts';
+import { filePath, headerName, name, scopeName, seconds, size, unique, wholeNumber } from './values/scalars.ts';
 import { allowedHost, publicOrigin, redisUrl } from './values/urls.ts';
 
 /** Without `*`: it would also allow unknown headers, and browsers ignore it for requests with credentials. */
@@ -104,10 +104,20 @@ export const schema = z
       .strictObject({
         maxPerAddress: wholeNumber(1, 10_000)
           .default(256)
-          .describe('The maximum at once from one client address (IPv6: one /64), over all routes of a process.'),
+          .describe(
+            'With `mode: stream`: the maximum at once from one client address (IPv6: one /64), over all routes of a process.',
+          ),
+        maxBuffered: size({ min: '1MiB', max: '64GiB' })
+          .optional()
+          .describe(
+            'With `mode: digest`: the bytes that a process holds at once. Default: an eighth of the memory, divided by the workers.',
+          ),
+        maxBufferedPerAddress: size({ min: '1MiB', max: '64GiB' })
+          .optional()
+          .describe('The same for one client address (IPv6: one /64). Default: a quarter of `maxBuffered`.'),
       })
       .prefault({})
-      .describe('Request bodies of routes with `mode: stream`.'),
+      .describe('Request bodies, over all routes. No bound is below the largest `maxBytes` of a route with `digest`.'),
     headers: z
       .strictObject({
         strip: unique(headerName).prefault([]).describe('Additional request headers that are removed.'),

@@ -184,11 +184,12 @@ describe.each(databases())('events on %s', (_kind, database) => {
     });
   });
 
-  test('an upgrade that the gateway did not sign, or of another role or path, gets no socket', async () => {
+  test('an upgrade that the gateway did not sign, or of another role, path or query, gets no socket', async () => {
     const tries = [
       { who: agent, target: eventsPath, sign: false },
       { who: { ...agent, role: 'auditor' }, target: eventsPath, sign: true },
       { who: agent, target: '/v1/complaints/other', sign: true },
+      { who: agent, target: `${eventsPath}?last_event=x`, sign: true },
     ];
     const statuses = tries.map(async ({ who, target, sign }) => {
       const ws = new WebSocket(`ws://127.0.0.1:${clients.port}${target}`, {
@@ -204,7 +205,7 @@ describe.each(databases())('events on %s', (_kind, database) => {
       answer.destroy();
       return answer.statusCode;
     });
-    expect(await Promise.all(statuses)).toEqual([401, 403, 404]);
+    expect(await Promise.all(statuses)).toEqual([401, 403, 404, 422]);
   });
 
   test('events are written with what they tell of, or not at all', async () => {

@@ -58,5 +58,7 @@ describe.each(databases())('the export on %s', (_kind, database) => {
     const { text } = await world.call(stranger, 'GET', '/v1/complaints/export').expect(200);
     expect(rowsOf(text)).toEqual([]);
     await world.call(agent, 'GET', '/v1/complaints/export?status=nonsense').expect(422);
+    const misspelt = await world.call(agent, 'GET', '/v1/complaints/export?statuss=open').expect(422);
+    expect(misspelt.body.errors).toEqual([{ path: 'statuss', message: 'is not a known field' }]);
   });
 });

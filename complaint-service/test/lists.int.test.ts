@@ -144,6 +144,7 @@ describe.each(databases())('finding complaints on %s', (_kind, database) => {
     ['before', 'before=9999-12-31T23:59:59-00:01'],
     ['before', 'before=10000-01-01T00:00:00Z'],
     ['before', 'before=2026-12-31T23:59:60Z'],
+    ['statuses', 'statuses=open'],
     ['category', 'category=%00'],
     ['category', 'category=%20'],
     ['assignee', 'assignee=%00'],

@@ -13,8 +13,8 @@ export const uuidField = z.uuid().toLowerCase();
 /** The path of one complaint. A path that is no UUID gets 404, because no complaint can have it. */
 export const complaintPath = z.object({ id: uuidField });
 
-/** The query of lists that are read forward. Unknown parameters are ignored; repeated ones are refused. */
-export const pageQuery = z.object(pageFields({ maxLength: 200, decode: decodeCursor }));
+/** The query of lists that are read forward. */
+export const pageQuery = z.strictObject(pageFields({ maxLength: 200, decode: decodeCursor }));
 
 /** The header with which a client changes only the state it has read. */
 export const ifMatch = z.object({

@@ -2227,6 +2227,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -2372,6 +2381,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -2529,6 +2547,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -3346,6 +3373,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -3401,6 +3437,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["MfaNotEnrolledProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -3465,6 +3510,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["MfaAlreadyEnabledProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -3518,6 +3572,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["MfaNotEnrolledProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -4164,6 +4227,15 @@ export interface operations {
                 };
             };
             401: components["responses"]["GatewayProblem"];
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -4211,6 +4283,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -4574,6 +4655,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -4631,6 +4721,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -4918,6 +5017,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -5155,6 +5263,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -5443,6 +5560,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -5736,6 +5862,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -6108,6 +6243,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -6444,6 +6588,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -6721,6 +6874,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ComplaintLockedProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -7308,6 +7470,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -7373,6 +7544,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["ComplaintLockedProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -7442,6 +7622,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ComplaintLockedProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -7491,6 +7680,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -7776,6 +7974,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -7987,6 +8194,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -8550,6 +8766,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -8750,6 +8975,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -8806,6 +9040,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -9070,6 +9313,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["WebhookNotActiveProblem"];
                 };
             };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
             /** @description `internal_error`: Something went wrong on our side. */
             500: {
                 headers: {
@@ -9137,6 +9389,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["WebhookNotActiveProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */
@@ -9230,6 +9491,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["WebhookHasNoSecretProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
                 };
             };
             /** @description `internal_error`: Something went wrong on our side. */

@@ -5,6 +5,7 @@ export { type MergeOptions, mergeApis } from './api/merge.ts';
 export { type Api, describeApi } from './api/openapi.ts';
 export { errorBodyOf, errorCodesOf, type ProblemMembers, problemSchema } from './api/problems.ts';
 export { serve } from './api/serve.ts';
+export { ignoresUnknown } from './api/strict.ts';
 export { AppError, commonErrors, type ErrorTable, type Fault } from './errors.ts';
 export { assertPrivateKeyFile, callerConfig, gatewayInternalUrl } from './gateway/caller-config.ts';
 export { serveBehindGateway } from './gateway/serve-behind-gateway.ts';

@@ -16,6 +16,7 @@ import {
   createServiceApp,
   describeApi,
   endpointsWith,
+  ignoresUnknown,
   mergeApis,
   serve,
   wholeNumberField,
@@ -40,7 +41,7 @@ const readBook = endpoint({
   summary: 'Read one book',
   callers: ['user'],
   params: z.object({ id: z.string().regex(/^b[0-9]+$/) }),
-  query: z.object({ copies: wholeNumberField({ min: 1, max: 9 }).default(2) }),
+  query: z.strictObject({ copies: wholeNumberField({ min: 1, max: 9 }).default(2) }),
   headers: z.object({ 'x-shelf': z.string().max(5).optional() }),
   responses: { 200: book.extend({ copies: z.int(), shelf: z.string().nullable() }) },
   errors: [],
@@ -54,7 +55,7 @@ const addBook = endpoint({
   summary: 'Add a book',
   callers: ['user'],
   roles: ['admin'],
-  body: z.object({ title: z.string().min(1) }).meta({ examples: [{ title: 'Emma' }] }),
+  body: z.strictObject({ title: z.string().min(1) }).meta({ examples: [{ title: 'Emma' }] }),
   responses: { 201: { schema: book, headers: { location: 'The path of the book.' } } },
   errors: ['sold_out', 'on_loan'],
 });
@@ -66,7 +67,7 @@ const lendBook = endpoint({
   tag: 'Books',
   summary: 'Lend a book, by a form',
   callers: ['anonymous', 'user'],
-  body: z.object({ id: z.string() }),
+  body: z.strictObject({ id: z.string() }),
   encoding: 'form',
   responses: { 204: null },
   errors: [],
@@ -191,6 +192,34 @@ describe('a declared route', () => {
   test.each([
     ['a path parameter that cannot exist', agent, 'get', '/v1/books/x', {}, 404, 'not_found'],
     ['a query out of bounds', agent, 'get', '/v1/books/b1?copies=10', {}, 422, 'validation_failed'],
+    ['a query name that it does not declare', agent, 'get', '/v1/books/b1?copy=3', {}, 422, 'validation_failed'],
+    [
+      'a query where it declares none',
+      admin,
+      'post',
+      '/v1/books?dry',
+      { body: '{"title":"Emma"}', type: json },
+      422,
+      'validation_failed',
+    ],
+    [
+      'a member that it does not declare',
+      admin,
+      'post',
+      '/v1/books',
+      { body: '{"title":"Emma","id":"b9"}', type: json },
+      422,
+      'validation_failed',
+    ],
+    [
+      'a field of a form that it does not declare',
+      admin,
+      'post',
+      '/v1/loans',
+      { body: 'id=b1&to=ann', type: form },
+      422,
+      'validation_failed',
+    ],
     ['a number in another notation', agent, 'get', '/v1/books/b1?copies=0x2', {}, 422, 'validation_failed'],
     [
       'a header that is too long',
@@ -260,6 +289,22 @@ describe('a declared route', () => {
   ] as const)('refuses %s', async (_, who, method, target, given, status, code) => {
     const response = await call(asUser(who), method, target, given);
     expect([response.status, response.body.code]).toEqual([status, code]);
+  });
+
+  test.each<[string, z.ZodType]>([
+    ['', z.object({ title: z.string() })],
+    [' inside another one', z.strictObject({ book: z.object({ title: z.string() }).nullish() })],
+    [' in a list', z.strictObject({ books: z.array(z.object({ title: z.string() })).default([]) })],
+    [' in a choice', z.union([z.strictObject({ isbn: z.string() }), z.object({ title: z.string() })])],
+    [' before a transformation', z.object({ title: z.string() }).transform(({ title }) => title)],
+  ])('cannot be declared with an object%s that ignores unknown members, unless a standard says so', (_where, body) => {
+    const declare = (input: { body: z.ZodType } | { query: z.ZodType }) => () =>
+      endpoint({ ...addBook, operationId: 'addBook', ...input });
+    const message = /^addBook: the object of title ignores unknown members/;
+    expect(declare({ body })).toThrow(message);
+    expect(declare({ query: body })).toThrow(message);
+    const key = z.object({ title: z.string() }).register(ignoresUnknown, { source: 'RFC 7517 section 4' });
+    expect(declare({ body: z.strictObject({ key: key.refine(() => true) }) })).not.toThrow();
   });
 
   test('refuses a kind of caller that it does not name', async () => {

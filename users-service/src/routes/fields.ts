@@ -23,8 +23,8 @@ export const profilePatch = z
     timeZone: body.time_zone,
   }));
 
-/** GET /v1/users. Unknown parameters are ignored; repeated ones are refused. */
-export const directoryQuery = z.object({
+/** GET /v1/users. */
+export const directoryQuery = z.strictObject({
   role: roleField.optional(),
   q: lineField(100)
     .transform(foldName)

@@ -10,7 +10,7 @@ import type { RouteParts } from './route-parts.ts';
 /** The only service that may change memberships. This check holds even if gateway.yaml lets other services through. */
 const source = 'auth-service';
 
-const membershipNews = z.object({
+const membershipNews = z.strictObject({
   event_id: z.string().max(128),
   sequence: z.int().positive().describe('Grows with every change of a member.'),
   tenant_id: idField,

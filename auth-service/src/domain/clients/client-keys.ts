@@ -1,4 +1,5 @@
 import { createPublicKey, type JsonWebKeyInput } from 'node:crypto';
+import { ignoresUnknown } from '@countersign/service-kit';
 import { z } from 'zod';
 import { maxClientKeys } from './client-rules.ts';
 
@@ -13,17 +14,24 @@ const named = {
   d: z.never('is a private key: give the public one alone').exactOptional(),
 };
 
-const ellipticKey = z.object({ ...named, kty: z.literal('EC'), crv: z.enum(['P-256', 'P-384']), x: value, y: value });
-const edwardsKey = z.object({ ...named, kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: value });
-const rsaKey = z.object({
-  ...named,
-  kty: z.literal('RSA'),
-  // Without it, one key would serve two algorithms. The other types of key have one algorithm each.
-  alg: z.enum(['RS256', 'PS256']),
-  n: value,
-  // A large exponent makes each verification expensive.
-  e: z.literal('AQAB'),
-});
+const source = 'RFC 7517 section 4';
+const ellipticKey = z
+  .object({ ...named, kty: z.literal('EC'), crv: z.enum(['P-256', 'P-384']), x: value, y: value })
+  .register(ignoresUnknown, { source });
+const edwardsKey = z
+  .object({ ...named, kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: value })
+  .register(ignoresUnknown, { source });
+const rsaKey = z
+  .object({
+    ...named,
+    kty: z.literal('RSA'),
+    // Without it, one key would serve two algorithms. The other types of key have one algorithm each.
+    alg: z.enum(['RS256', 'PS256']),
+    n: value,
+    // A large exponent makes each verification expensive.
+    e: z.literal('AQAB'),
+  })
+  .register(ignoresUnknown, { source });
 
 /** Public keys for signatures only. */
 const publicKey = z
@@ -33,6 +41,7 @@ const publicKey = z
 /** A client's public keys (RFC 7517), each with a `kid` of its own. */
 export const clientKeySet = z
   .object({ keys: z.array(publicKey).min(1).max(maxClientKeys) })
+  .register(ignoresUnknown, { source: 'RFC 7517 section 5' })
   .refine(({ keys }) => new Set(keys.map(({ kid }) => kid)).size === keys.length, 'each key needs a kid of its own')
   .meta({ id: 'ClientKeySet' });
 

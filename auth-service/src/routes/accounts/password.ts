@@ -16,7 +16,7 @@ export const forgotPasswordEndpoint = endpoint({
   summary: 'Ask for a link to a new password',
   description: 'The answer is the same whether or not the address has an account.',
   callers: ['anonymous', 'user'],
-  body: z.object({ email: emailAddress }),
+  body: z.strictObject({ email: emailAddress }),
   responses: { 202: null },
   errors: ['too_many_attempts'],
 });
@@ -29,7 +29,7 @@ export const resetPasswordEndpoint = endpoint({
   summary: 'Choose a new password with a mailed token',
   description: 'Every session ends.',
   callers: ['anonymous', 'user'],
-  body: z.object({ token: mailedToken, password: newPassword }),
+  body: z.strictObject({ token: mailedToken, password: newPassword }),
   responses: { 204: null },
   errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
 });
@@ -42,7 +42,7 @@ export const changePasswordEndpoint = endpoint({
   summary: 'Change your password',
   description: 'Every other session ends.',
   callers: ['user'],
-  body: z.object({
+  body: z.strictObject({
     current_password: secretText(maxPasswordLength).meta({ examples: ['battery staple correct horse'] }),
     new_password: newPassword,
   }),

@@ -14,7 +14,7 @@ export const registerEndpoint = endpoint({
   summary: 'Ask for an account',
   description: 'The answer is the same whether or not the address has an account. The rest comes by mail.',
   callers: ['anonymous', 'user'],
-  body: z.object({ email: emailAddress }),
+  body: z.strictObject({ email: emailAddress }),
   responses: { 202: null },
   errors: ['registration_off', 'too_many_attempts'],
 });
@@ -27,7 +27,7 @@ export const verifyEmailEndpoint = endpoint({
   summary: 'Confirm an address and choose a password',
   description: 'With the token that was mailed. This creates the account.',
   callers: ['anonymous', 'user'],
-  body: z.object({ token: mailedToken, password: newPassword }),
+  body: z.strictObject({ token: mailedToken, password: newPassword }),
   responses: { 204: null },
   errors: ['invalid_token', 'too_many_attempts', 'login_busy'],
 });
@@ -40,7 +40,7 @@ export const resendEmailEndpoint = endpoint({
   summary: 'Send the confirmation again',
   description: 'If one is awaited. The answer is always the same.',
   callers: ['anonymous', 'user'],
-  body: z.object({ email: emailAddress }),
+  body: z.strictObject({ email: emailAddress }),
   responses: { 202: null },
   errors: ['too_many_attempts'],
 });

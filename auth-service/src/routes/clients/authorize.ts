@@ -1,5 +1,6 @@
 import { createRouter, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
+import { z } from 'zod';
 import { authorizationPath } from '../../domain/clients/token-endpoint.ts';
 import { AppError } from '../../errors.ts';
 import { endpoint } from '../endpoint.ts';
@@ -14,6 +15,7 @@ export const authorizeEndpoint = endpoint({
   description:
     'Clients get tokens at the token endpoint. The metadata names this endpoint because OAuth libraries refuse metadata without one.',
   callers: ['anonymous'],
+  query: z.looseObject({}), // RFC 6749 section 3.1
   responses: {},
   errors: ['unsupported_response_type'],
   errorBody: oauthError,

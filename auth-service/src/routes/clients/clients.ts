@@ -70,7 +70,7 @@ export const createClientEndpoint = endpoint({
     'Without `jwks` the client gets a secret. Scopes must be among those that the installation knows (AUTH_SCOPES).',
   params: ofTenant,
   body: z
-    .object({
+    .strictObject({
       name: lineField(100),
       scopes: scopeList,
       grant_types: grantTypeList.default(['client_credentials']),
@@ -88,7 +88,7 @@ export const listClientsEndpoint = endpoint({
   operationId: 'listClients',
   summary: 'List the OAuth clients of one’s own tenant, newest first; for administrators',
   params: ofTenant,
-  query: z.object(pageFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
+  query: z.strictObject(pageFields({ maxLength: 43, decode: (text) => (isClientId(text) ? text : undefined) })),
   responses: { 200: z.object({ items: z.array(client), next_cursor: z.string().nullable() }) },
   errors: adminErrors,
 });
@@ -114,7 +114,7 @@ export const changeClientEndpoint = endpoint({
     'Disabling a client, or taking a scope or grant type from it, ends its tokens at once. `jwks` replaces its keys and secrets.',
   params: ofClient,
   body: z
-    .object({
+    .strictObject({
       name: lineField(100).optional(),
       scopes: scopeList.optional(),
       grant_types: grantTypeList.optional(),
@@ -147,7 +147,7 @@ export const rotateSecretEndpoint = endpoint({
   description: 'The latest old secret stays valid for `keep_old_for` seconds. Older ones and keys end.',
   params: ofClient,
   body: z
-    .object({
+    .strictObject({
       keep_old_for: z.int().min(0).max(maxSecretOverlapSec).default(defaultSecretOverlapSec).describe('Seconds.'),
       revoke_tokens: revokeTokens,
     })

@@ -43,7 +43,7 @@ export const delegateEndpoint = endpoint({
     'The client gets no more than these scopes, for no longer than `expires_in` seconds and than this session. It exchanges ' +
     '`subject_token` for access tokens (RFC 8693). A client that acts for a person already cannot consent for them.',
   body: z
-    .object({
+    .strictObject({
       client_id: z.string().refine(isClientId, 'is not the id of a client'),
       scopes: z.array(z.string()).min(1).max(maxScopes),
       expires_in: z.int().min(minDelegationSec).max(maxDelegationSec).describe('Seconds.'),

@@ -43,6 +43,7 @@ export const issueTokenEndpoint = endpoint({
     '`client_secret_basic`, `client_secret_post` or `private_key_jwt` (RFC 7523), one of them in a request. With a DPoP proof the ' +
     'token is bound to its key (RFC 9449). Parameters belong in the body, never in the URL.',
   callers: ['anonymous'],
+  query: z.looseObject({}), // `readForm` refuses it in the words of OAuth.
   upload: { 'application/x-www-form-urlencoded': tokenForm },
   responses: { 200: clientToken },
   errors: [

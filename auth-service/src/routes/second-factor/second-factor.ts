@@ -59,7 +59,7 @@ export const confirmTotpEndpoint = endpoint({
   summary: 'Confirm the authenticator app with a code',
   description: freshLogin,
   callers: ['user'],
-  body: z.object({ code: secondFactorCode }),
+  body: z.strictObject({ code: secondFactorCode }),
   responses: { 200: recoveryCodes },
   errors: ['fresh_login_required', 'mfa_not_enrolled', 'mfa_already_enabled', 'invalid_code', 'too_many_attempts'],
 });

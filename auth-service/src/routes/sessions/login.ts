@@ -23,7 +23,7 @@ export const logInEndpoint = endpoint({
   summary: 'Log in with e-mail and password',
   callers: ['anonymous', 'user'],
   body: z
-    .object({
+    .strictObject({
       email: text(254),
       password: secretText(maxPasswordLength),
       tenant: text(64).optional().describe('The slug of the tenant to enter, for people who belong to several.'),
@@ -48,7 +48,7 @@ export const chooseTenantEndpoint = endpoint({
   tag: 'Sessions',
   summary: 'Choose the tenant of a login',
   callers: ['anonymous', 'user'],
-  body: z.object({ selection_token: loginToken, tenant_id: tenantIdField }),
+  body: z.strictObject({ selection_token: loginToken, tenant_id: tenantIdField }),
   ...admissionResponses,
   errors: ['invalid_selection_token', 'mfa_required', 'cross_site_refused', 'too_many_attempts'],
 });
@@ -61,7 +61,7 @@ export const showSecondFactorEndpoint = endpoint({
   summary: 'Finish a login with a second factor',
   description: 'A code of the authenticator app, or a recovery code.',
   callers: ['anonymous', 'user'],
-  body: z.object({ mfa_token: loginToken, code: secondFactorCode }),
+  body: z.strictObject({ mfa_token: loginToken, code: secondFactorCode }),
   ...admissionResponses,
   errors: ['invalid_mfa_token', 'invalid_code', 'cross_site_refused', 'too_many_attempts'],
 });

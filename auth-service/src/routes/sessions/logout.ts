@@ -20,7 +20,7 @@ export const logOutEndpoint = endpoint({
     'Without an access token, a refresh token names the session: in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`. The cookie is cleared, unless only the others end.',
   callers: ['anonymous', 'user'],
   body: z
-    .object({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
+    .strictObject({ scope: z.enum(['this', 'others', 'all']).default('this'), refresh_token: refreshToken })
     .default({ scope: 'this' }),
   responses: { 204: null },
   errors: ['invalid_refresh_token', 'two_refresh_tokens', 'cross_site_refused'],

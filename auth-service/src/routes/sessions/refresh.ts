@@ -18,7 +18,7 @@ export const refreshEndpoint = endpoint({
   description:
     'The token is in the body, or in the cookie `__Host-rt` together with an `Origin` that is allowed and `X-Requested-With`; then the successor is in the cookie too.',
   callers: ['anonymous', 'user'],
-  body: z.object({ refresh_token: refreshToken }).default({}),
+  body: z.strictObject({ refresh_token: refreshToken }).default({}),
   responses: { 200: tokens },
   errors: [
     'invalid_refresh_token',

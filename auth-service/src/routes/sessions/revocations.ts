@@ -7,7 +7,7 @@ import { endpoint } from '../endpoint.ts';
 
 const maxWaitSec = 30;
 
-const feedQuery = z.object({
+const feedQuery = z.strictObject({
   log: z.string().max(128).optional(),
   after: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
   wait: z.coerce.number().int().min(0).max(maxWaitSec).default(0),

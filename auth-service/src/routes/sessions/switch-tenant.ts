@@ -19,7 +19,7 @@ export const switchTenantEndpoint = endpoint({
   summary: 'Start a session in another of your tenants',
   description: 'You do not log in again.',
   callers: ['user'],
-  body: z.object({ tenant_id: tenantIdField, transport }),
+  body: z.strictObject({ tenant_id: tenantIdField, transport }),
   ...admissionResponses,
   errors: ['not_a_member', 'mfa_required', 'session_revoked', 'cross_site_refused', 'too_many_attempts'],
 });

@@ -37,7 +37,7 @@ export const readAuditEndpoint = endpoint({
   summary: 'Read the audit log of your tenant',
   description: 'For administrators. Newest first.',
   callers: ['user'],
-  query: z.object(pageFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
+  query: z.strictObject(pageFields({ maxLength: 10, decode: (text) => place.safeParse(text).data })),
   responses: { 200: z.object({ items: z.array(auditEntry), next_cursor: z.string().nullable() }) },
   errors: ['insufficient_role'],
 });

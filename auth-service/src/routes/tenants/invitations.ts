@@ -35,7 +35,7 @@ export const inviteEndpoint = endpoint({
   summary: 'Invite an address to your tenant',
   description: 'For administrators.',
   callers: ['user'],
-  body: z.object({ email: emailAddress, role: roleName }),
+  body: z.strictObject({ email: emailAddress, role: roleName }),
   responses: { 201: invitation },
   errors: ['insufficient_role', 'tenant_mismatch', 'already_member', 'already_invited', 'too_many_attempts'],
 });
@@ -48,7 +48,7 @@ export const listInvitationsEndpoint = endpoint({
   summary: 'List open invitations',
   description: 'For administrators. Newest first.',
   callers: ['user'],
-  query: z.object(pageFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
+  query: z.strictObject(pageFields({ maxLength: 36, decode: (text) => cursor.safeParse(text).data })),
   responses: { 200: z.object({ items: z.array(invitation), next_cursor: z.string().nullable() }) },
   errors: ['insufficient_role', 'tenant_mismatch'],
 });
@@ -73,7 +73,7 @@ export const acceptInvitationEndpoint = endpoint({
   summary: 'Accept an invitation',
   description: 'With the token that was mailed. You are logged in to the tenant.',
   callers: ['anonymous', 'user'],
-  body: z.object({
+  body: z.strictObject({
     token: mailedToken,
     password: secretText(maxPasswordLength)
       .optional()

@@ -18,7 +18,7 @@ export const changeMemberEndpoint = endpoint({
   description: 'For administrators. The member’s sessions in the tenant end.',
   callers: ['user'],
   body: z
-    .object({ role: roleName.optional(), status: status.optional() })
+    .strictObject({ role: roleName.optional(), status: status.optional() })
     .refine(({ role, status: state }) => role !== undefined || state !== undefined, 'must name a role or a status'),
   responses: {
     200: z.object({ tenant_id: z.string(), user_id: z.string(), email: z.string(), role: z.string(), status }),

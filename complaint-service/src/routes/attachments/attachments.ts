@@ -46,7 +46,7 @@ export const attachFileEndpoint = endpoint({
   callers: ['user'],
   params: complaintPath,
   headers: creationHeaders,
-  query: z.object({
+  query: z.strictObject({
     name: z.string().max(1_000).default('').describe('The name of the file.'),
     comment_id: uuidField.optional().describe('A comment of the caller. The attachment is as visible as it is.'),
   }),

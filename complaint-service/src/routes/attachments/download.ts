@@ -20,7 +20,7 @@ export const downloadAttachmentEndpoint = endpoint({
   summary: 'Download an attachment',
   callers: ['user'],
   params: attachmentPath,
-  query: z.object({
+  query: z.strictObject({
     disposition: z
       .enum(['attachment', 'inline'])
       .default('attachment')

@@ -7,7 +7,7 @@ import { staffRoles } from '../../domain/access.ts';
 import { exportComplaints } from '../../flows/export/export-complaints.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { endpoint } from '../endpoint.ts';
-import { filterFields, filterOf } from './list-filters.ts';
+import { filterOf, filters } from './list-filters.ts';
 
 export const exportComplaintsEndpoint = endpoint({
   method: 'get',
@@ -19,7 +19,7 @@ export const exportComplaintsEndpoint = endpoint({
     'RFC 4180 in UTF-8, with a header row. Takes the filters of the list. A cell that a spreadsheet would take for a formula begins with an apostrophe. An export that fails half-way ends without its last chunk, so that clients notice.',
   callers: ['user'],
   roles: staffRoles,
-  query: z.object(filterFields),
+  query: filters,
   responses: {
     200: {
       schema: z.string(),

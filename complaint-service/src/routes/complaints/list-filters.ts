@@ -51,7 +51,7 @@ export const filterFields = {
     .describe('Words of the title and the description; each may be the beginning of one.'),
 };
 
-const filters = z.object(filterFields);
+export const filters = z.strictObject(filterFields);
 
 /** `false` is the same as a missing parameter. */
 export function filterOf(query: z.output<typeof filters>): Filter {

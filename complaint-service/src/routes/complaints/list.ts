@@ -10,9 +10,8 @@ import { readerOf } from '../reader.ts';
 import { complaint, complaintsJson } from './complaint-json.ts';
 import { filterFields, filterOf } from './list-filters.ts';
 
-/** Unknown parameters are ignored; repeated ones are refused. */
 const listQuery = z
-  .object({
+  .strictObject({
     ...filterFields,
     sort: z
       .enum(orders)

@@ -52,7 +52,9 @@ export const readStatisticsEndpoint = endpoint({
   summary: 'Read the statistics of the tenant',
   callers: ['user'],
   roles: staffRoles,
-  query: z.object({ months: wholeNumberField({ min: 1, max: 120 }).default(12).describe('How many months of times.') }),
+  query: z.strictObject({
+    months: wholeNumberField({ min: 1, max: 120 }).default(12).describe('How many months of times.'),
+  }),
   responses: { 200: statistics },
   errors: [],
 });

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { parse as parseQuery } from 'node:querystring';
 import type { Duplex } from 'node:stream';
 import type { Identity, UserIdentity } from '@countersign/identity';
 import type { Logger } from '@countersign/service-kit';
@@ -6,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { knownRoles } from '../../domain/access.ts';
 import type { FlowParts } from '../../flows/parts.ts';
 import { eventJson } from './event-json.ts';
-import { eventsPath, slowClientMs } from './event-stream.ts';
+import { eventsPath, eventsQuery, slowClientMs } from './event-stream.ts';
 
 /** Takes over the socket of a verified upgrade. */
 export type TakeUpgrade = (identity: Identity, req: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -32,13 +33,13 @@ export function eventSocket(parts: FlowParts, logger: Logger): TakeUpgrade {
   return (identity, req, socket, head) => {
     const [path, query = ''] = (req.url ?? '').split('?');
     const isKnown = identity.kind === 'user' && (knownRoles as readonly string[]).includes(identity.role);
-    if (path !== eventsPath || !isKnown) {
-      socket.end(`HTTP/1.1 ${path === eventsPath ? '403 Forbidden' : '404 Not Found'}\r\nconnection: close\r\n\r\n`);
-      return;
-    }
+    const refuse = (status: string) => socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n\r\n`);
+    if (path !== eventsPath) return refuse('404 Not Found');
+    if (!isKnown) return refuse('403 Forbidden');
+    const wanted = eventsQuery.safeParse(parseQuery(query));
+    if (!wanted.success) return refuse('422 Unprocessable Content');
     server.handleUpgrade(req, socket, head, (ws) => {
-      const lastId = new URLSearchParams(query).get('last_event_id') ?? undefined;
-      follow(parts, { ws, identity, lastId }).catch((error: unknown) => {
+      follow(parts, { ws, identity, lastId: wanted.data.last_event_id }).catch((error: unknown) => {
         logger.error({ err: error }, 'an event socket failed');
         ws.close(internalError);
       });

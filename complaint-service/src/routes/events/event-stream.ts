@@ -12,6 +12,10 @@ export const eventsPath = '/v1/complaints/events';
 /** A client that takes nothing for this long is cut off. It continues with `Last-Event-ID`. */
 export const slowClientMs = 30_000;
 
+export const eventsQuery = z.strictObject({
+  last_event_id: z.string().max(40).optional().describe('For clients that cannot send the header.'),
+});
+
 export const followEventsEndpoint = endpoint({
   method: 'get',
   path: eventsPath,
@@ -21,9 +25,7 @@ export const followEventsEndpoint = endpoint({
   description:
     'Server-sent events: `event` is the type, `data` a ComplaintEvent in JSON. Agents and admins receive what happens in their tenant, complainants what happens to their own complaints, without internal notes. After a break, `Last-Event-ID` continues without a gap for 24 hours. An event `reset` says that events were missed: read the lists again. The same path upgrades to a WebSocket, which sends `{id, event}` for each event; `last_event_id` in the query continues it.',
   callers: ['user'],
-  query: z.object({
-    last_event_id: z.string().max(40).optional().describe('For clients that cannot send the header.'),
-  }),
+  query: eventsQuery,
   headers: z.object({ 'last-event-id': z.string().max(40).optional() }),
   responses: { 200: { schema: z.string(), mediaType: 'text/event-stream' } },
   errors: ['insufficient_role', 'too_many_streams'],

@@ -17,7 +17,7 @@ export const takeMemberNewsEndpoint = endpoint({
   summary: 'Take news of a membership; for the auth-service',
   description: 'If the person is not an active agent any more, their complaints return to the queue.',
   callers: ['service'],
-  body: z.object({
+  body: z.strictObject({
     event_id: z.string().max(128),
     sequence: z.int().positive().describe('Grows with every change of a member.'),
     tenant_id: idField,

@@ -24,7 +24,7 @@ export const listDeliveriesEndpoint = endpoint({
   summary: 'Read the delivery log of a webhook, newest first',
   description: 'Deliveries are kept for 30 days. What a receiver answers besides its status is never read.',
   params: webhookPath,
-  query: z.object({
+  query: z.strictObject({
     state: z.enum(['waiting', 'delivered', 'failed']).optional(),
     ...pageFields({ maxLength: 36, decode: decodeCursor }),
   }),

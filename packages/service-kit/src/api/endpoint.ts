@@ -1,6 +1,7 @@
 import type { Identity, IdentityKind } from '@countersign/identity';
 import type { Request, Response } from 'express';
 import type { z } from 'zod';
+import { assertStrict } from './strict.ts';
 
 /** A response that is more than a JSON body, or that needs a description of its own. */
 export type ResponseSpec = Readonly<{
@@ -36,10 +37,11 @@ export type Endpoint<Code extends string = string> = Readonly<{
   scopes?: readonly string[];
   /** Path parameters. A value that does not match gets 404 `not_found`: no resource can have that path. */
   params?: z.ZodObject;
+  /** Query parameters, strict. Absent: the route takes none, and refuses every one. */
   query?: z.ZodType;
   /** Request headers, by lower-case name. */
   headers?: z.ZodObject;
-  /** Absent: no body is read. */
+  /** Strict, with every object in it. Absent: no body is read. */
   body?: z.ZodType;
   /** How `body` is encoded: JSON by default, or `application/x-www-form-urlencoded`. */
   encoding?: 'json' | 'form';
@@ -62,11 +64,17 @@ export type Endpoint<Code extends string = string> = Readonly<{
 /** Refuses properties that {@link Endpoint} lacks, which an inferred type would let through. */
 type Exact<E> = E & { readonly [Key in Exclude<keyof E, keyof Endpoint>]: never };
 
-/** Creates the function with which a service declares its routes. `Code` is the service's error codes. */
+/**
+ * Creates the function with which a service declares its routes. `Code` is the service's error codes. A declaration throws
+ * when its query or body would ignore unknown members.
+ */
 export const endpointsWith =
   <Code extends string>() =>
-  <const E extends Endpoint<Code>>(declared: Exact<E>): E =>
-    declared;
+  <const E extends Endpoint<Code>>(declared: Exact<E>): E => {
+    for (const schema of [declared.query, declared.body])
+      if (schema !== undefined) assertStrict(declared.operationId, schema);
+    return declared;
+  };
 
 type Parsed<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
 

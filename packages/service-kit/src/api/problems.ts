@@ -24,8 +24,7 @@ const always = ['internal_error', 'unavailable'];
 const withBody = ['invalid_request', 'payload_too_large', 'unsupported_media_type'];
 
 /** All error codes of a route: its own, and the ones that follow from what it reads and accepts. */
-export function errorCodesOf({ errors, roles, scopes, params, query, headers, body, upload }: Endpoint): string[] {
-  const validates = query !== undefined || headers !== undefined || body !== undefined;
+export function errorCodesOf({ errors, roles, scopes, params, body, upload, errorBody }: Endpoint): string[] {
   return [
     ...new Set([
       ...errors,
@@ -33,7 +32,7 @@ export function errorCodesOf({ errors, roles, scopes, params, query, headers, bo
       ...(scopes === undefined ? [] : ['insufficient_scope']),
       ...(params === undefined ? [] : ['not_found']),
       ...(body === undefined && upload === undefined ? [] : withBody),
-      ...(validates ? ['validation_failed'] : []),
+      ...(errorBody === undefined ? ['validation_failed'] : []),
       ...always,
     ]),
   ];

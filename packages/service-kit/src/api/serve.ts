@@ -1,8 +1,11 @@
 import { requireIdentity, requireRole, requireScope } from '@countersign/identity/express';
 import type { Request, RequestHandler, Router } from 'express';
+import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import { formBody, jsonBody } from '../http/body.ts';
 import type { Call, Endpoint } from './endpoint.ts';
+
+const noQuery = z.strictObject({});
 
 /** Adds a declared route to a router: checks the caller, validates the input, then runs the handler. */
 export function serve<E extends Endpoint>(
@@ -22,7 +25,7 @@ export function serve<E extends Endpoint>(
       identity: req.identity,
       params: paramsOf(declared, req),
       headers: declared.headers?.parse(req.headers),
-      query: declared.query?.parse(req.query),
+      query: (declared.query ?? noQuery).parse(req.query),
       body: declared.body?.parse(declared.encoding === 'form' ? formBody(req) : jsonBody(req)),
       reply(status: number, body?: unknown) {
         res.status(status);

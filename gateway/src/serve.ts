@@ -44,8 +44,6 @@ export type WorkerSettings = Readonly<{
   adminSocket: string;
   /** How many workers there are. */
   count: number;
-  /** Settles when this process may stop accepting connections. */
-  waitUntilMayClose(): Promise<void>;
   /** Settles when the primary has read the metrics after the last request. */
   waitUntilCounted(): Promise<void>;
 }>;
@@ -152,7 +150,6 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
 
   async function stop(): Promise<void> {
     await gateway.drain();
-    await worker?.waitUntilMayClose();
     await drainServer(servers.public, shutdownGraceMs);
     // Later, because public requests in flight may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);

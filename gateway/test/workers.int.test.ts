@@ -164,24 +164,6 @@ describe(`a gateway with ${workers} workers`, () => {
     expect((await fetch(`${place.adminUrl}/readyz`)).status).toBe(200);
   });
 
-  test('closes a connection whose worker was killed before it accepted the connection', async () => {
-    const [victim = 0] = pids();
-    process.kill(victim, 'SIGSTOP');
-    const answers: unknown[] = [];
-    const asked = Array.from({ length: 2 * workers }, () =>
-      ask('/v1/open/1').then(
-        (answer) => answers.push(answer),
-        ({ code }) => answers.push(code),
-      ),
-    );
-    await eventually(() => expect(answers).toHaveLength(2 * workers - 1));
-    process.kill(victim, 'SIGKILL');
-    await Promise.all(asked);
-    expect(answers.slice(0, -1)).toEqual(Array.from({ length: 2 * workers - 1 }, () => 200));
-    expect(answers.at(-1)).toMatch(/^(UND_ERR_SOCKET|ECONNRESET)$/);
-    await allServe();
-  });
-
   test('drains all of them on SIGTERM, and no request fails', async () => {
     const token = await place.issuer.accessToken();
     const load = loadOn(place.url, { path: '/v1/things/1', perSecond: 200, token });

@@ -2,13 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { createLogger, runProcess } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listeners.ts';
-import {
-  adminSocketOfWorker,
-  outlivePrimary,
-  reportReady,
-  waitUntilCounted,
-  waitUntilMayClose,
-} from '../workers/worker-process.ts';
+import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilCounted } from '../workers/worker-process.ts';
 import { checkGateway } from './check.ts';
 import {
   type Command,
@@ -62,8 +56,7 @@ export const serve: Command = {
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
-      const worker =
-        adminSocket === undefined ? undefined : { adminSocket, count, waitUntilMayClose, waitUntilCounted };
+      const worker = adminSocket === undefined ? undefined : { adminSocket, count, waitUntilCounted };
       const gateway = await serveGateway(config, { ...common, env: terminal.env, worker });
       hangUp.follow(() => void gateway.reload());
       if (worker !== undefined) {

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   createHealth,
   createServiceServer,
@@ -15,7 +14,6 @@ import { requireAdminHost } from '../admin/admin-host.ts';
 import { consoleRoutes } from '../admin/console/console-routes.ts';
 import type { GatewayConfig } from '../config/config.ts';
 import { version } from '../config/version.ts';
-import { trackWorkerListeners } from './cluster-sockets.ts';
 import { createPrimaryAdminApp } from './primary-admin-app.ts';
 import { type SupervisedWorker, superviseWorker } from './supervised-worker.ts';
 import { createWorkerMetrics, describeUnready } from './worker-status.ts';
@@ -47,9 +45,6 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   // Mode 0700: only this user can open the sockets in it.
   const directory = mkdtempSync(join(tmpdir(), 'countersign-workers-'));
   const workers: SupervisedWorker[] = [];
-  const listeners = trackWorkerListeners();
-  let publicPort = 0;
-  let publicClosed: Promise<void> | undefined;
   const health = createHealth({ workers: () => describeUnready(workers) });
   const serving = () =>
     workers.flatMap((worker) => {
@@ -68,19 +63,10 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
     }),
   );
 
-  /** Stops accepting, and waits until workers took every accepted connection. Requests in flight may still need the internal listener. */
-  async function closePublic(): Promise<void> {
-    await delay(drainDelayMs);
-    const untilMs = performance.now() + shutdownGraceMs;
-    await listeners.close(publicPort, shutdownGraceMs / 2);
-    while (workers.some((worker) => worker.pendingHandovers() > 0) && performance.now() < untilMs) await delay(1);
-  }
-
   async function stop(): Promise<void> {
     health.drain();
     const ended = Promise.all(workers.map((worker) => worker.ended()));
     for (const worker of workers) worker.signal('SIGTERM');
-    publicClosed = closePublic();
     // A worker drains its listeners one after the other.
     const patienceMs = drainDelayMs + 3 * shutdownGraceMs + killAfterMs;
     const kill = setTimeout(() => {
@@ -93,8 +79,7 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
   }
 
   const startNext = () => {
-    const listenerClosed = async () => publicClosed;
-    const worker = superviseWorker(workers.length + 1, { directory, logger, hungAfterMs, listenerClosed });
+    const worker = superviseWorker(workers.length + 1, { directory, logger, hungAfterMs });
     workers.push(worker);
     return worker.started;
   };
@@ -105,7 +90,6 @@ export async function servePrimary(config: GatewayConfig, options: PrimaryOption
     if (first === undefined || others.includes(undefined)) {
       throw new StartupError('a worker exited before it served');
     }
-    publicPort = first.ports.public;
     const ports = { ...first.ports, admin: await listen(admin, config.listen.admin, 'admin listener') };
     logger.info({ ports, workers: count, config: config.hash.slice(0, 12) }, 'gateway listens');
   } catch (error) {

@@ -2,7 +2,6 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Logger } from '@countersign/service-kit';
-import { trackHandovers } from './cluster-sockets.ts';
 import { createWorkerAdminClient, type Metric, type WorkerAdminClient } from './worker-admin.ts';
 import { WorkerCounts } from './worker-counts.ts';
 import { adminSocketVariable, letWorkerStop, type WorkerReady, waitUntilReady } from './worker-process.ts';
@@ -19,8 +18,6 @@ export type SupervisedWorker = Readonly<{
   /** Its metrics, and what its ended processes counted. Only the counts if it does not answer within 2 s. */
   metrics(): Promise<readonly Metric[]>;
   signal(signal: NodeJS.Signals): void;
-  /** How many connections the process was sent and has not taken yet. */
-  pendingHandovers(): number;
   /** Makes the process read the configuration again. A process that is still starting reads it anyway. */
   reload(): void;
   /** Stops restarting. Settles when the process has exited. */
@@ -33,8 +30,6 @@ export type SuperviseOptions = Readonly<{
   logger: Logger;
   /** A process that does not answer for this long is killed. */
   hungAfterMs: number;
-  /** Settles when a worker may stop accepting connections. */
-  listenerClosed(): Promise<void>;
 }>;
 
 const firstRestartMs = 250;
@@ -58,14 +53,13 @@ export function createRestartDelay(): (ranMs: number) => number {
 }
 
 export function superviseWorker(number: number, options: SuperviseOptions): SupervisedWorker {
-  const { directory, logger, hungAfterMs, listenerClosed } = options;
+  const { directory, logger, hungAfterMs } = options;
   const restartDelay = createRestartDelay();
   const counts = new WorkerCounts();
   let worker: Worker | undefined;
   let admin: WorkerAdminClient | undefined;
   let stopWatching = () => {};
   let restarting: NodeJS.Timeout | undefined;
-  let pendingHandovers = () => 0;
   let restarts = 0;
   let isStopping = false;
 
@@ -75,15 +69,13 @@ export function superviseWorker(number: number, options: SuperviseOptions): Supe
     const fresh = cluster.fork({ [adminSocketVariable]: socketPath });
     const startedAt = performance.now();
     worker = fresh;
-    pendingHandovers = trackHandovers(fresh.process);
-    letWorkerStop(fresh, { closing: listenerClosed, answered: readLast });
+    letWorkerStop(fresh, readLast);
     fresh.once('exit', (code, signal) => {
       stopWatching();
       counts.end();
       void admin?.close();
       admin = undefined;
       worker = undefined;
-      pendingHandovers = () => 0;
       if (isStopping) return;
       const againMs = restartDelay(performance.now() - startedAt);
       logger.error(
@@ -131,7 +123,6 @@ export function superviseWorker(number: number, options: SuperviseOptions): Supe
     },
     metrics: () => counts.read(),
     signal: (signal) => void worker?.process.kill(signal),
-    pendingHandovers: () => pendingHandovers(),
     reload: () => void (admin !== undefined && worker?.process.kill('SIGHUP')),
     async ended() {
       isStopping = true;

@@ -5,9 +5,8 @@ import cluster, { type Worker } from 'node:cluster';
 /** A worker sends this to the primary once it serves. */
 export type WorkerReady = Readonly<{ ports: Readonly<{ public: number; internal: number }> }>;
 
-/** A worker that stops asks before it closes its listeners, and again when it has answered its last request. The answer is the same word. */
-type StopStep = 'closing' | 'answered';
-type StopMessage = { countersign?: StopStep };
+/** A worker that stops sends this when it has answered its last request. The primary sends it back. */
+type StopMessage = { countersign?: 'answered' };
 
 /** The environment variable that tells a worker the path of its admin socket. Other processes ignore it. */
 export const adminSocketVariable = 'COUNTERSIGN_WORKER_ADMIN';
@@ -29,32 +28,24 @@ export function outlivePrimary(): void {
   });
 }
 
-/**
- * Waits until the primary lets this worker stop accepting connections. When all workers stop, the primary closes its listening socket
- * first, and the connections it has accepted by then still go to a worker.
- */
-export const waitUntilMayClose = (): Promise<void> => waitForPrimary('closing');
-
 /** Waits until the primary has read this worker's metrics after its last request. */
-export const waitUntilCounted = (): Promise<void> => waitForPrimary('answered');
-
-function waitForPrimary(step: StopStep): Promise<void> {
+export function waitUntilCounted(): Promise<void> {
   return new Promise((resolve) => {
     process.on('message', ({ countersign }: StopMessage) => {
-      if (countersign === step) resolve();
+      if (countersign === 'answered') resolve();
     });
     process.once('disconnect', resolve);
-    if (process.connected) process.send?.({ countersign: step });
+    if (process.connected) process.send?.({ countersign: 'answered' });
     else resolve();
   });
 }
 
-/** Answers one worker that stops, once the work of its step is done. */
-export function letWorkerStop(worker: Worker, steps: Readonly<Record<StopStep, () => Promise<unknown>>>): void {
-  worker.on('message', async ({ countersign: step }: StopMessage) => {
-    if (step !== 'closing' && step !== 'answered') return;
-    await steps[step]();
-    if (worker.isConnected()) worker.send({ countersign: step });
+/** Lets a worker that stops exit once `readLast` is done. */
+export function letWorkerStop(worker: Worker, readLast: () => Promise<unknown>): void {
+  worker.on('message', async ({ countersign }: StopMessage) => {
+    if (countersign !== 'answered') return;
+    await readLast();
+    if (worker.isConnected()) worker.send({ countersign });
   });
 }
 

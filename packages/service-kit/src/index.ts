@@ -22,7 +22,7 @@ export {
 } from './http/entity-tag.ts';
 export { idField, roleField } from './http/identity-fields.ts';
 export { expandIPv6, lastIPv4, plainAddress } from './http/ip-address.ts';
-export { closeListening, drainServer, listen } from './http/listening.ts';
+export { drainServer, listen } from './http/listening.ts';
 export { pageFields, pageOf, wholeNumberField } from './http/page.ts';
 export {
   type Answer,

@@ -69,6 +69,11 @@ export const errors = {
     title: 'What you attached within 24 hours is as large as it may be. Remove some of it, or try again later.',
     retryAfterSec: 3_600,
   },
+  attachment_lost: {
+    status: 410,
+    fault: 'ours',
+    title: 'The file of this attachment was lost. Attach it again, if you have it.',
+  },
   attachments_busy: {
     status: 503,
     fault: 'capacity',

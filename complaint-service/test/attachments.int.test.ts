@@ -152,6 +152,19 @@ describe.each(databases())('attachments on %s', (_kind, database) => {
     await world.call(complainant, 'GET', at.replace(id, other)).expect(404);
   });
 
+  test('an attachment whose file is lost has a code of its own, is logged as our fault, and can be removed', async () => {
+    const id = await fileComplaint();
+    const { body, headers } = await upload(complainant, id, photo).expect(201);
+    const path = headers.location ?? '';
+    await world.files.remove(body.id);
+    const { body: problem } = await world.call(complainant, 'GET', path).expect(410);
+    expect(problem.code).toBe('attachment_lost');
+    const line = world.log.lines().find(({ request_id: of }) => of === problem.request_id);
+    expect(line).toMatchObject({ level: 50, code: 'attachment_lost', fault: 'ours', path });
+    await world.call(complainant, 'DELETE', path).expect(204);
+    await world.call(complainant, 'GET', path).expect(404);
+  });
+
   test('a complainant removes only what they uploaded, and the file goes too', async () => {
     const id = await fileComplaint();
     const own = (await upload(complainant, id, photo).expect(201)).headers.location ?? '';

@@ -32,8 +32,8 @@ export type AttachmentStore = Readonly<{
    *   `invalid_request` when the client stops in the middle. Nothing is left on disk then.
    */
   receive(body: Readable, maxBytes: number, turn: Turn): Promise<ReceivedFile>;
-  /** Opens a stored file. @throws The system's error, ENOENT when there is none. */
-  open(id: string): Promise<ReadStream>;
+  /** Opens a stored file; undefined when there is none. */
+  open(id: string): Promise<ReadStream | undefined>;
   /** Removes a file. Removing one that is not there is no error. */
   remove(id: string): Promise<void>;
   /** Files last changed before `olderThanMs`: first abandoned uploads, which it removes, then ids of stored files. */
@@ -69,8 +69,8 @@ export function createAttachmentStore(directory: string): AttachmentStore {
       }
     },
     async open(id) {
-      const file = await open(pathOf(id), 'r');
-      return createReadStream('', { fd: file });
+      const file = await unlessMissing(open(pathOf(id), 'r'));
+      return file && createReadStream('', { fd: file });
     },
     remove: (id) => rm(pathOf(id), { force: true }),
     async *oldFiles(olderThanMs) {
@@ -155,20 +155,19 @@ async function flush(path: string): Promise<void> {
 }
 
 async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return (await readdir(directory)).map((name) => join(directory, name));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+  return ((await unlessMissing(readdir(directory))) ?? []).map((name) => join(directory, name));
 }
 
 /** Infinity for a file that another instance removed meanwhile. */
 async function changedAtMs(path: string): Promise<number> {
+  return (await unlessMissing(stat(path)))?.mtimeMs ?? Number.POSITIVE_INFINITY;
+}
+
+async function unlessMissing<T>(work: Promise<T>): Promise<T | undefined> {
   try {
-    return (await stat(path)).mtimeMs;
+    return await work;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Number.POSITIVE_INFINITY;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -1243,6 +1243,13 @@ export interface components {
             /** @description Of images, in pixels. */
             width: number | null;
         };
+        /** @description The file of this attachment was lost. Attach it again, if you have it. */
+        AttachmentLostProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "attachment_lost";
+            /** @constant */
+            status: 410;
+        };
         /** @description Too many images are processed right now. Try again shortly. */
         AttachmentsBusyProblem: components["schemas"]["Problem"] & {
             /** @constant */
@@ -6797,6 +6804,15 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `attachment_lost`: The file of this attachment was lost. Attach it again, if you have it. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["AttachmentLostProblem"];
                 };
             };
             /** @description `validation_failed`: Some fields are invalid. */

@@ -35,7 +35,7 @@ export const downloadAttachmentEndpoint = endpoint({
     },
     304: null,
   },
-  errors: ['insufficient_role'],
+  errors: ['insufficient_role', 'attachment_lost'],
 });
 
 /** The route that sends the file of an attachment. */
@@ -43,14 +43,18 @@ export function downloadRoutes(parts: FlowParts): Router {
   const router = createRouter();
   serve(router, downloadAttachmentEndpoint, async ({ req, res, identity, params, query }) => {
     const place = { complaintId: params.id, id: params.attachmentId };
-    const found = await asUser(parts.db, identity, async (trx) => {
-      await reachComplaint(trx, place.complaintId, 'read');
-      return findAttachment(trx, place);
-    });
+    const find = () =>
+      asUser(parts.db, identity, async (trx) => {
+        await reachComplaint(trx, place.complaintId, 'read');
+        return findAttachment(trx, place);
+      });
+    const found = await find();
     if (found === undefined) throw new AppError('not_found');
     res.set('etag', entityTag(found.id));
     if (req.fresh) return res.status(304).end();
     const file = await parts.files.open(found.id);
+    // Someone may have removed the attachment meanwhile: its row goes before its file.
+    if (file === undefined) throw new AppError((await find()) === undefined ? 'not_found' : 'attachment_lost');
     setSafeHeaders(res, found, query.disposition);
     // A client that stops in the middle is no error.
     return pipeline(file, res).catch((error: unknown) => {

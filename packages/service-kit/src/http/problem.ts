@@ -71,7 +71,7 @@ export function respondWithProblem(table: ErrorTable, format?: FormatError): Err
       : problem.headers;
     const body = formatted ? JSON.stringify(formatted.body) : problem.body;
     addToLog(res, { code: error.code, fault: entry.fault, ...(error.detail && { detail: error.detail }) });
-    if (status >= 500) addToLog(res, { err: error.cause ?? error });
+    if (status >= 500 || entry.fault === 'ours') addToLog(res, { err: error.cause ?? error });
     if (res.headersSent) {
       res.destroy();
       return;

@@ -46,7 +46,7 @@ export function requestLog(logger: Logger) {
         ...locals.log,
       };
       if (probes.has(path)) logger.debug(line, 'request');
-      else if (res.statusCode >= 500) logger.error(line, 'request');
+      else if (res.statusCode >= 500 || locals.log.fault === 'ours') logger.error(line, 'request');
       else logger.info(line, 'request');
     });
     next();

@@ -1,4 +1,5 @@
 import type { Document, YAMLError } from 'yaml';
+import { indentationProblem } from './indentation.ts';
 import type { FileProblem } from './source.ts';
 import { openAt } from './tokens.ts';
 
@@ -53,7 +54,7 @@ function structureProblem(error: YAMLError, text: string): FileProblem {
   if (error.code === 'MISSING_CHAR' && error.message.includes('quote') && quote !== undefined) {
     return notYaml(quote, `this ${text[quote]} is not closed`);
   }
-  if (bracket === undefined) return notYaml(at, plainMessage(error, inBlock));
+  if (bracket === undefined) return indentationProblem(error, text) ?? notYaml(at, plainMessage(error, inBlock));
   // The parser notices a missing bracket at the next line, also where that line closes brackets of its own.
   const isMissing = error.code === 'BAD_INDENT' && error.message.includes('end with a');
   if (isClosed && (!isMissing || /[\]}]/.test(text.charAt(at)))) return notYaml(at, plainMessage(error, inBrackets));

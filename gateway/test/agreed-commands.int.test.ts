@@ -37,6 +37,7 @@ async function runWith(env: Readonly<Record<string, string>>, ...args: readonly 
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
     paint: (_style, text) => text,
+    isInteractive: false,
     env,
     nowMs: () => nowMs,
   });

@@ -1,12 +1,14 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { freePorts, startProcess } from '@countersign/testing';
+import { eventually, freePorts, startProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type GatewayProcess, gatewayProcess } from './gateway-process.ts';
 import { exampleHead, exampleRoutes } from './kit/example-config.ts';
 
 const bin = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
@@ -121,5 +123,45 @@ describe('the countersign command', () => {
     await gateway.waitFor(/gateway\.yaml:1:9: not YAML: .*configuration refused/);
     expect(await status()).toBe(401);
     expect(await gateway.stop()).toBe(0);
+  });
+});
+
+describe('the log of countersign serve', () => {
+  let gateway: GatewayProcess;
+  beforeEach(async () => {
+    gateway = await gatewayProcess();
+  });
+  afterEach(() => gateway.close());
+
+  const text = /^\d\d:\d\d:\d\d GET \/v1\/open\/1 200 [\d.]+ ms route=open upstream=things target=\S+ request_id=\S+$/m;
+
+  test.each([
+    ['JSON in a pipe', [], /^\{"level":30,.*"path":"\/v1\/open\/1","status":200/m],
+    ['JSON if asked for', ['--log-format', 'json'], /^\{"level":30,.*"path":"\/v1\/open\/1","status":200/m],
+    ['text if asked for', ['--log-format', 'text'], text],
+  ])('is %s', async (_how, args, expected) => {
+    const running = await gateway.start(...args);
+    await running.waitFor(/gateway is ready/);
+    expect((await fetch(`${gateway.url}/v1/open/1`)).status).toBe(200);
+    await running.waitFor(expected);
+    await running.stop();
+  });
+
+  test('is text in a terminal', async () => {
+    const command = [process.execPath, '--conditions=source', bin, 'serve', '--config', gateway.file].join(' ');
+    // `script` of util-linux runs it in a pseudo terminal, and copies what it writes.
+    const terminal = spawn('script', ['-qefc', command, '/dev/null'], { env: { ...process.env, NO_COLOR: '1' } });
+    let output = '';
+    terminal.stdout.on('data', (chunk) => {
+      output += String(chunk).replaceAll('\r', '');
+    });
+    try {
+      await eventually(() => expect(output).toMatch(/^\d\d:\d\d:\d\d gateway is ready$/m), 60_000);
+      await fetch(`${gateway.url}/v1/open/1`);
+      await eventually(() => expect(output).toMatch(text));
+    } finally {
+      terminal.kill('SIGTERM');
+      await once(terminal, 'close');
+    }
   });
 });

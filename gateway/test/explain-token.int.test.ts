@@ -49,6 +49,7 @@ async function run(token: string, args: Args, { file, hmacSecret } = gateway) {
     out: (line) => void out.push(line),
     err: (line) => void out.push(line),
     paint: (_style, text) => text,
+    isInteractive: false,
     env: { HASHED_SECRET: hmacSecret },
     nowMs: Date.now,
   });

@@ -28,7 +28,8 @@ export type GatewayProcess = Readonly<{
   upstream: RecordingUpstream;
   issuer: TestIssuer;
   issuerServer: IssuerServer;
-  /** The current content of its file. */
+  /** The path of its file, and the first content. */
+  file: string;
   yaml: string;
   write(yaml: string): void;
   /** Starts the gateway; settles when it is ready. */
@@ -80,6 +81,7 @@ routes:
     upstream,
     issuer,
     issuerServer: auth,
+    file,
     yaml,
     write: (text) => writeFileSync(file, text),
     async start(...args) {

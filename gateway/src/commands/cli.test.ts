@@ -30,6 +30,7 @@ async function runPainted(paint: (text: string) => string, ...args: readonly str
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
     paint: (_style, text) => paint(text),
+    isInteractive: false,
     env,
     nowMs: () => nowMs,
   };

@@ -1,5 +1,6 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
-import { createLogger, runProcess } from '@countersign/service-kit';
+import { createLogger, type Running, runProcess, standardOutput } from '@countersign/service-kit';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listeners.ts';
 import { adminSocketOfWorker, outlivePrimary, reportReady, waitUntilCounted } from '../workers/worker-process.ts';
@@ -10,9 +11,14 @@ import {
   configOption,
   readServeSettings,
   refuseLenientParser,
+  text,
+  UsageError,
+  type Values,
   workersOf,
   workersOption,
 } from './command.ts';
+import { logText } from './log-text.ts';
+import type { Terminal } from './terminal.ts';
 
 /**
  * A request passes many small functions. By default V8 stops inlining long before the end of a stage. Set before any of
@@ -27,12 +33,19 @@ export const serve: Command = {
   options: [
     configOption.help,
     workersOption.help,
+    ['--log-format json|text', 'how to log; default: text in a terminal, and otherwise json'],
     ['--check-only', 'run `countersign check` instead, without starting anything'],
   ],
-  parse: { ...configOption.parse, ...workersOption.parse, 'check-only': { type: 'boolean' } },
+  parse: {
+    ...configOption.parse,
+    ...workersOption.parse,
+    'log-format': { type: 'string' },
+    'check-only': { type: 'boolean' },
+  },
   async run(terminal, values, positionals) {
     if (values['check-only'] === true) return checkGateway(terminal, values, positionals);
     const count = workersOf(values);
+    const isText = isLogText(terminal, values);
     for (const flag of compilerFlags) setFlagsFromString(flag);
     const hangUp = catchHangUp();
     await runProcess('gateway', async () => {
@@ -40,7 +53,7 @@ export const serve: Command = {
       const settings = readServeSettings(terminal.env);
       const config = loadConfig(configFile(values, positionals), terminal.env, { workers: count });
       const common = {
-        logger: createLogger('gateway', settings.LOG_LEVEL),
+        logger: createLogger('gateway', settings.LOG_LEVEL, isText ? textOutput(terminal) : undefined),
         drainDelayMs: settings.DRAIN_DELAY_MS,
         shutdownGraceMs: settings.SHUTDOWN_GRACE_MS,
       };
@@ -53,6 +66,7 @@ export const serve: Command = {
         const { servePrimary } = await import('../workers/primary.ts');
         const primary = await servePrimary(config, { ...common, count });
         hangUp.follow(primary.reload);
+        void announceReady(primary);
         return primary;
       }
       const { serveGateway } = await import('../serve.ts');
@@ -62,12 +76,31 @@ export const serve: Command = {
       if (worker !== undefined) {
         outlivePrimary();
         reportReady({ ports: gateway.ports });
-      }
+      } else void announceReady(gateway);
       return gateway;
     });
     return 0;
   },
 };
+
+function isLogText({ isInteractive }: Terminal, values: Values): boolean {
+  const format = text(values['log-format']) ?? (isInteractive ? 'text' : 'json');
+  if (format !== 'text' && format !== 'json') throw new UsageError('--log-format must be json or text');
+  return format === 'text';
+}
+
+const textOutput = ({ paint }: Terminal) => standardOutput('gateway', (line) => logText(line, paint));
+
+const readyCheckEveryMs = 50;
+
+/** Logs once that `/readyz` answers 200: keys and revocations of every issuer are there. */
+async function announceReady({ health, logger }: Pick<Running, 'health' | 'logger'>): Promise<void> {
+  while (!(await health.ready()).ok) {
+    if (health.draining) return;
+    await delay(readyCheckEveryMs, undefined, { ref: false });
+  }
+  logger.info('gateway is ready');
+}
 
 /** Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one causes a reload once the gateway runs. */
 function catchHangUp(): Readonly<{ follow(reload: () => void): void }> {

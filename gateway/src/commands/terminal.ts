@@ -9,6 +9,8 @@ export type Terminal = Readonly<{
   err(line: string): void;
   /** Colors text for `out`, if `out` is a terminal. `err` has no colors, because it may be a file. */
   paint(style: Paint, text: string): string;
+  /** Whether `out` is a terminal, and not a file or a pipe. */
+  isInteractive: boolean;
   env: Environment;
   nowMs(): number;
 }>;
@@ -19,11 +21,13 @@ const formats = { good: 'green', bad: 'red', quiet: 'dim', strong: 'bold' } as c
 export function processTerminal(env: Environment): Terminal {
   // A reader such as `head -3` may close the pipe early. The exit code stays the command's.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', ignoreClosedPipe);
-  const isColored = process.stdout.isTTY === true && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
+  const isInteractive = process.stdout.isTTY === true;
+  const isColored = isInteractive && (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
   return {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),
     paint: (style, text) => (isColored ? styleText(formats[style], text, { validateStream: false }) : text),
+    isInteractive,
     env,
     nowMs: Date.now,
   };

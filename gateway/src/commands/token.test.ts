@@ -24,6 +24,7 @@ async function run(...args: readonly string[]) {
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
     paint: (_style, text) => text,
+    isInteractive: false,
     env: {},
     nowMs: Date.now,
   });

@@ -33,7 +33,7 @@ const redactedPaths = [
  * Lines below the level `warn` are written within 100 ms, and when the process exits or crashes. SIGKILL loses them. A
  * line at `warn` or above is written at once, after the lines before it.
  *
- * @param to A stream for tests. Default: standard output.
+ * @param to Default: standard output.
  */
 export function createLogger(name: string, level: string, to?: DestinationStream): Logger {
   return pino(
@@ -48,17 +48,21 @@ export function createLogger(name: string, level: string, to?: DestinationStream
   );
 }
 
-function standardOutput(name: string): LogStream {
+/** @param format Changes each line. Default: JSON lines as they are. */
+export function standardOutput(name: string, format = (line: string): string => line): LogStream {
   const pipe = openLogPipe(1, {
     lossLine: (lost) =>
-      `${JSON.stringify({ level: 40, time: isoTime(Date.now()), name, pid: process.pid, lost, msg: 'log lines were lost: the reader is too slow' })}\n`,
+      format(
+        `${JSON.stringify({ level: 40, time: isoTime(Date.now()), name, pid: process.pid, lost, msg: 'log lines were lost: the reader is too slow' })}\n`,
+      ),
   });
   return {
     ...pipe,
     write(line) {
-      if (isUrgent(line)) pipe.write(line);
-      else pipe.append(line);
+      if (isUrgent(line)) pipe.write(format(line));
+      else pipe.append(format(line));
     },
+    append: (line) => pipe.append(format(line)),
   };
 }
 

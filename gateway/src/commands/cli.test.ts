@@ -97,6 +97,24 @@ describe('countersign', () => {
   });
 });
 
+test.each([
+  [['check', '--confg', 'x'], 'check: unknown option --confg; did you mean --config?'],
+  [['serve', '--log-fromat=text'], 'serve: unknown option --log-fromat; did you mean --log-format?'],
+  [['check', '--fast'], 'check: unknown option --fast; known: --config, --workers, --help'],
+  [['check', '-x'], 'check: unknown option -x; known: --config, --workers, --help'],
+  [['check', '--constructor'], 'check: unknown option --constructor; known: --config, --workers, --help'],
+  [['check', '--config'], 'check: --config needs a value'],
+  [['check', '-c', '--workers', '2'], 'check: -c needs a value; if it begins with "-", write --config=VALUE'],
+  [['serve', '--check-only=yes'], 'serve: --check-only takes no value'],
+  [['serve', '--log-format', 'xml'], 'serve: --log-format must be json or text'],
+])('%j is refused in our own words', async ([name = '', ...args], problem) => {
+  expect(await run(name, ...args)).toEqual({
+    code: 2,
+    out: '',
+    err: `countersign ${problem}\nHelp: countersign ${name} --help`,
+  });
+});
+
 describe.each([
   ['check', ['check']],
   ['serve --check-only', ['serve', '--check-only']],

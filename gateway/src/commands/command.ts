@@ -4,6 +4,7 @@ import { commonConfig, type Environment, readConfig, StartupError } from '@count
 import { z } from 'zod';
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
+import { closest } from '../config/schema/closest.ts';
 import type { Terminal } from './terminal.ts';
 
 type OptionValue = string | boolean | undefined;
@@ -29,14 +30,28 @@ export const configOption = {
   help: ['-c, --config FILE', 'the configuration file; default: gateway.yaml in this directory'],
 } as const;
 
+/** @throws UsageError for an unknown option, or one without the value that it needs. */
 export function parseCommandLine(command: Command, args: readonly string[]) {
-  const options = { ...command.parse, help: { type: 'boolean', short: 'h' } } as const;
-  try {
-    return parseArgs({ args: [...args], options, allowPositionals: true, strict: true });
-  } catch (error) {
-    // Node's messages name the option and the problem.
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+  const options: ParseArgsOptionsConfig = { ...command.parse, help: { type: 'boolean', short: 'h' } };
+  // Not strict, since Node's own messages advise on its syntax, and name no known option.
+  const parsed = parseArgs({ args: [...args], options, allowPositionals: true, strict: false, tokens: true });
+  for (const token of parsed.tokens) {
+    if (token.kind !== 'option') continue;
+    const { name, rawName, value, inlineValue } = token;
+    const option = Object.hasOwn(options, name) ? options[name] : undefined;
+    if (option === undefined) throw new UsageError(`unknown option ${rawName}${hintFor(name, Object.keys(options))}`);
+    if (option.type === 'boolean' && value !== undefined) throw new UsageError(`${rawName} takes no value`);
+    const isAnotherOption = inlineValue === false && value !== undefined && /^-./.test(value);
+    if (option.type !== 'string' || (value !== undefined && !isAnotherOption)) continue;
+    const advice = isAnotherOption ? `; if it begins with "-", write --${name}=VALUE` : '';
+    throw new UsageError(`${rawName} needs a value${advice}`);
   }
+  return { values: parsed.values as Values, positionals: parsed.positionals };
+}
+
+function hintFor(name: string, known: readonly string[]): string {
+  const meant = closest(name, known);
+  return meant === undefined ? `; known: ${known.map((one) => `--${one}`).join(', ')}` : `; did you mean --${meant}?`;
 }
 
 /** The configuration file: `--config`, or the argument of a command that takes only a file. */

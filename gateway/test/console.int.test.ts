@@ -507,3 +507,38 @@ test('counts the refused tokens of an issuer that has a name, and shows whose th
   expect(text).toContain('Subject of the token');
   await gateway.close();
 });
+
+test('shows no value of a variable in the URLs of an issuer', async () => {
+  const query = '?apikey=\u0024{HASHED_SECRET}';
+  const gateway = await gatewayUnderTest({
+    edits: [
+      ['/jwks.json"', `/jwks.json${query}"`],
+      ['/internal/revocations"', `/internal/revocations${query}"`],
+    ],
+  });
+  const read = async (path: string) => (await gateway.admin(path)).text();
+  const token = await gateway.issuer.accessToken();
+  expect((await gateway.ask('/v1/things/1', { token })).status).toBe(200);
+  const unknown = token.replace(/^[^.]+/, (head) => {
+    const header = JSON.parse(Buffer.from(head, 'base64url').toString());
+    return Buffer.from(JSON.stringify({ ...header, kid: 'unknown' })).toString('base64url');
+  });
+  const explained = await fetch(`http://127.0.0.1:${gateway.running.ports.admin}/api/explain`, {
+    method: 'POST',
+    body: JSON.stringify({ method: 'GET', path: '/v1/things/1', token: unknown }),
+    headers: { 'content-type': 'application/json' },
+  });
+  const { url } = gateway.issuerServer;
+  const { issuers } = JSON.parse(await read('/api/issuers'));
+  expect(issuers).toMatchObject([{ source: `${url}/jwks.json${query}` }]);
+  expect(JSON.parse(await read('/api/revocations')).issuers).toMatchObject([
+    { source: `${url}/internal/revocations${query}` },
+  ]);
+  const texts = [await explained.text(), gateway.log.text()];
+  expect(texts[0]).toContain(`a key at ${url}/jwks.json${query}`);
+  const paths = [...views.map(({ endpoint }) => endpoint.path), ...consolePages.map(({ path }) => path)];
+  for (const path of ['/config', '/routes', '/upstreams', '/metrics', ...paths])
+    texts.push(await read(path.replace(':name', 'things')));
+  expect(texts.filter((text) => text.includes(gateway.hmacSecret))).toEqual([]);
+  await gateway.close();
+});

@@ -23,7 +23,7 @@ function linesOf({
   typeTest,
   algorithms,
   discovery,
-  jwks,
+  shownJwks,
   claims,
   machines,
 }: Issuer): readonly string[] {
@@ -31,7 +31,7 @@ function linesOf({
   return [
     `  ${issuer} (${provider})`,
     `    types      ${types.join(', ')}; ${conditionsText(typeTest) || 'no further test'}`,
-    `    keys       ${discovery ? 'from the metadata of the issuer' : jwks}; ${algorithms.join(', ')}`,
+    `    keys       ${discovery ? 'from the metadata of the issuer' : shownJwks}; ${algorithms.join(', ')}`,
     `    user       ${pathText(claims.userId)}`,
     `    role       ${sourceText(claims.role)}`,
     `    tenant     ${sourceText(claims.tenantId)}`,

@@ -98,6 +98,8 @@ export type Issuer = Readonly<{
   clients: readonly string[] | undefined;
   /** A URL, or the absolute path of a file. With `discovery`, the URL of the metadata document. */
   jwks: string;
+  /** `jwks` for operators, with the names of variables in place of their values. */
+  shownJwks: string;
   discovery: boolean;
   algorithms: readonly (typeof signingAlgorithms)[number][];
   types: readonly TokenType[];
@@ -125,5 +127,13 @@ export type Issuer = Readonly<{
   /** The tenants that its tokens may name. Undefined: any, which only a single issuer may have. */
   tenants: ReadonlySet<string> | undefined;
   roles: ReadonlySet<string> | undefined;
-  revocations: Readonly<{ url: string; maxStalenessMs: number; onStale: 'allow' | 'deny' }> | undefined;
+  revocations:
+    | Readonly<{
+        url: string;
+        /** `url` for operators, with the names of variables in place of their values. */
+        shownUrl: string;
+        maxStalenessMs: number;
+        onStale: 'allow' | 'deny';
+      }>
+    | undefined;
 }>;

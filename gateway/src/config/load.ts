@@ -74,6 +74,7 @@ export function parseConfig(text: string, { file, env, ...context }: ParseOption
     certificate: certificate.certificate,
     files: [...secrets.files, ...certificate.files],
     redacted: redactedConfig(source),
+    redactedAt: source.redactedAt,
     placeOfTest: (index) => `${file}:${source.lineColumn(source.offsetOf(['tests', index]))}`,
   });
 }

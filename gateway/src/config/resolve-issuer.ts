@@ -24,10 +24,18 @@ export const isDiscovered = ({ discovery, jwks, provider }: IssuerPieces): boole
 export const mayLackAudience = (part: IssuerPieces): boolean =>
   part.provider !== undefined && presets[part.provider].mayLackAudience && !typesOf(part).includes('id-token');
 
+/** A string of the issuer's entry with the names of its variables. Empty: it has none. */
+type RedactedAt = (...keys: readonly string[]) => string;
+
 /** The issuers of one entry of the file: one, or one for each value of its template. */
-export function resolveIssuers(part: IssuerPart, directory: string, kept: KeptClaims): readonly Issuer[] {
+export function resolveIssuers(
+  part: IssuerPart,
+  directory: string,
+  kept: KeptClaims,
+  redactedAt: RedactedAt,
+): readonly Issuer[] {
   const one = (issuer: string, template: Issuer['template']) => ({
-    ...resolveOne(part, directory, issuer, template),
+    ...resolveOne(part, directory, issuer, template, redactedAt),
     kept,
   });
   const [variable, values] = Object.entries(part.template ?? {})[0] ?? [];
@@ -52,10 +60,12 @@ function resolveOne(
   directory: string,
   issuer: string,
   template: Issuer['template'],
+  redactedAt: RedactedAt,
 ): Omit<Issuer, 'kept'> {
   const types = typesOf(part);
   const { revocations } = part;
   const discovery = isDiscovered(part);
+  const jwks = discovery ? issuer : keysOf(part.jwks ?? '', directory);
   return {
     issuer,
     name: part.name,
@@ -64,7 +74,8 @@ function resolveOne(
     audience: part.audience ?? [],
     mayLackAudience: mayLackAudience(part),
     clients: part.clients,
-    jwks: discovery ? issuer : keysOf(part.jwks ?? '', directory),
+    jwks,
+    shownJwks: redactedAt('jwks') || jwks,
     discovery,
     algorithms: algorithmsOf(part),
     types,
@@ -81,6 +92,7 @@ function resolveOne(
     roles: part.roles && new Set(part.roles),
     revocations: revocations && {
       url: revocations.url,
+      shownUrl: redactedAt('revocations', 'url') || revocations.url,
       maxStalenessMs: revocations.maxStaleness,
       onStale: revocations.onStale,
     },

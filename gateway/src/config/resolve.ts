@@ -20,6 +20,7 @@ import type { Document } from './schema/schema.ts';
 import type { UpstreamPart } from './schema/upstreams.ts';
 import type { Secrets } from './secrets.ts';
 import { resolveTls } from './tls-files.ts';
+import type { Source } from './yaml/source.ts';
 
 export type ResolveOptions = Readonly<{
   /** The absolute path of gateway.yaml. */
@@ -30,6 +31,8 @@ export type ResolveOptions = Readonly<{
   /** The other files that the configuration was read from. */
   files: readonly FileRead[];
   redacted: string;
+  /** A string of the file, redacted in the same way. Empty: it has no variable. */
+  redactedAt: Source['redactedAt'];
   /** `file:line:column` of a test. */
   placeOfTest: (index: number) => string;
 }>;
@@ -61,7 +64,9 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
     trustedProxies: document.trustedProxies,
     insecureTransport: document.insecureTransport,
     redis: document.redis,
-    issuers: document.issuers.flatMap((part) => resolveIssuers(part, directory, kept)),
+    issuers: document.issuers.flatMap((part, index) =>
+      resolveIssuers(part, directory, kept, (...keys) => options.redactedAt(['issuers', index, ...keys])),
+    ),
     scopes: [...kept.scopes],
     identity: { keysDir: resolve(directory, document.identity.keys), lifetimeSec: document.identity.lifetime },
     dpop: { nonces: options.secrets.nonces },

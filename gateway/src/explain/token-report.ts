@@ -166,7 +166,7 @@ async function signatureFindings(
         {
           code: 'token_key_unknown',
           claim: 'header kid',
-          wanted: `a key at ${issuer.jwks}`,
+          wanted: `a key at ${issuer.shownJwks}`,
           found: described(kid),
           fix,
         },
@@ -189,7 +189,7 @@ async function signatureFindings(
     if (!(error instanceof KeySetUnavailable)) throw error;
     const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
     return [
-      { code: 'issuer_keys_unavailable', claim: 'keys', wanted: `the keys at ${issuer.jwks}`, found: why(), fix },
+      { code: 'issuer_keys_unavailable', claim: 'keys', wanted: `the keys at ${issuer.shownJwks}`, found: why(), fix },
     ];
   } finally {
     keys.stop();

@@ -36,7 +36,7 @@ describe('the cache of access tokens', () => {
     };
     const config = exampleIssuer({
       issuer: issuer.issuer,
-      revocations: { url: '', maxStalenessMs: 30_000, onStale: 'allow' },
+      revocations: { url: '', shownUrl: '', maxStalenessMs: 30_000, onStale: 'allow' },
     });
     const issuers = new Map([[issuer.issuer, { config, keys, revocations }]]);
     const verify = createTokenVerifier(issuers, clock.nowMs);

@@ -11,6 +11,7 @@ export function exampleIssuer(changes: Partial<Issuer> = {}): Issuer {
     mayLackAudience: false,
     clients: undefined,
     jwks: 'http://issuer.test/jwks.json',
+    shownJwks: 'http://issuer.test/jwks.json',
     discovery: false,
     algorithms: ['ES256'],
     types: ['at+jwt'],

@@ -10,7 +10,7 @@ const nowMs = Date.UTC(2026, 0, 1);
 const nowSec = nowMs / 1000;
 const header = { typ: 'at+jwt' };
 const issuer = exampleIssuer({
-  revocations: { url: 'http://issuer.test/feed', maxStalenessMs: 30_000, onStale: 'allow' },
+  revocations: { url: 'http://issuer.test/feed', shownUrl: '', maxStalenessMs: 30_000, onStale: 'allow' },
 });
 const good: Record<string, unknown> = {
   iss: 'http://issuer.test',

@@ -22,7 +22,9 @@ const issuer = z
     issuer: z.string(),
     name: z.string().nullable(),
     provider: z.string().nullable(),
-    source: z.string().describe('The URL or the file of its keys.'),
+    source: z
+      .string()
+      .describe('The URL or the file of its keys, with the names of variables in place of their values.'),
     state: since,
     keys: z.array(
       z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('Since when this process holds it.') }),
@@ -137,7 +139,7 @@ function issuerOf(
   { config, keys }: TrustedIssuer,
   { states, tokenOutcomes, nowMs, startedAtMs }: ConsoleSources,
 ): IssuerView {
-  const { issuer: name, provider, jwks } = config;
+  const { issuer: name, provider, shownJwks } = config;
   const { ageMs, fetches, failures, held, ignored, nextInMs, failure } = keys.stats;
   const { verified, refused } = tokenOutcomes.of(name);
   const now = nowMs();
@@ -145,7 +147,7 @@ function issuerOf(
     issuer: name,
     name: config.name ?? null,
     provider: provider ?? null,
-    source: jwks,
+    source: shownJwks,
     state: sinceOf(states.of('keys', name), 'none', startedAtMs),
     keys: held.map(({ kid, alg }) => ({
       kid,

@@ -8,7 +8,7 @@ const ms = z.number().nullable();
 const followed = z
   .object({
     issuer: z.string(),
-    source: z.string(),
+    source: z.string().describe('The URL of the feed, with the names of variables in place of their values.'),
     state: since,
     held: count.describe('Revocations in force.'),
     staleness_ms: ms.describe('Since the feed last reported no further items.'),
@@ -71,7 +71,7 @@ function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSour
   return [
     {
       issuer,
-      source: feed.url,
+      source: feed.shownUrl,
       state: sinceOf(states.of('revocations', issuer), 'not read', startedAtMs),
       held: revocations.size,
       staleness_ms: revocations.stalenessMs() ?? null,

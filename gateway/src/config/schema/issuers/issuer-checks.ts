@@ -26,7 +26,9 @@ export function checkIssuers(issuers: readonly IssuerPieces[], isMalformed: IsMa
     issuers.map((part, index) => {
       const whole = Object.keys(part).every((key) => !isMalformed('issuers', index, key));
       // A malformed part could be the one that bounds the tenants.
-      return whole && part.issuer !== undefined ? resolveIssuers(part as IssuerPart, '', nothingKept) : undefined;
+      return whole && part.issuer !== undefined
+        ? resolveIssuers(part as IssuerPart, '', nothingKept, () => '')
+        : undefined;
     }),
     issuers,
     refuse,

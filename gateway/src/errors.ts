@@ -120,6 +120,12 @@ export const errorTable = {
     title: 'The gateway holds too many request bodies. Try again shortly.',
     retryAfterSec: 1,
   },
+  console_busy: {
+    status: 429,
+    fault: 'capacity',
+    title: 'Too many readers of the console are waiting. Try again shortly.',
+    retryAfterSec: 1,
+  },
 
   identity_refused: { status: 502, fault: 'configuration', title: "The service refused the gateway's signature." },
   upstream_unreachable: { status: 502, fault: 'upstream', title: 'The service cannot be reached.' },

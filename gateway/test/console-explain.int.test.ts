@@ -51,7 +51,12 @@ describe('Explain', () => {
     services.remove();
   });
 
-  const page = async (path: string) => (await fetch(origin + path)).text();
+  let pages = 0;
+  /** A page is kept for a second by its URL. More separators make another URL with the same query. */
+  const page = async (path: string) => {
+    pages += 1;
+    return (await fetch(`${origin}${path}${path.includes('?') ? '' : '?'}${'&'.repeat(pages)}`)).text();
+  };
   const form = (fields: Record<string, string>) =>
     fetch(`${origin}/console/explain`, { method: 'POST', body: new URLSearchParams(fields) });
   async function explain(fields: Record<string, unknown>): Promise<Explained> {

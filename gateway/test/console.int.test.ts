@@ -32,7 +32,12 @@ describe('the console', () => {
   afterAll(() => gateway.close());
 
   const json = async (path: string) => JSON.parse(await (await fetch(origin + path)).text());
-  const page = async (path: string) => (await fetch(origin + path)).text();
+  let pages = 0;
+  /** A page is kept for a second by its URL. More separators make another URL with the same query. */
+  const page = async (path: string) => {
+    pages += 1;
+    return (await fetch(`${origin}${path}${path.includes('?') ? '' : '?'}${'&'.repeat(pages)}`)).text();
+  };
   const filled = (path: string) => path.replace(':name', 'things').replace(':id', refusedId);
   const explain = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
     fetch(`${origin}/console/explain`, { method: 'POST', body: new URLSearchParams(fields), headers });
@@ -154,6 +159,28 @@ describe('the console', () => {
   test('shows the callers that have reached a limit', async () => {
     const { callers } = await json('/api/limits');
     expect(callers).toMatchObject([{ route: 'limited', limit: 'address', ip: '127.0.0.1', refused: 1, now: true }]);
+  });
+
+  test('refuses readers beyond a few that wait, and serves requests meanwhile', async () => {
+    const all = Array.from({ length: 60 }, (_, at) => fetch(`${origin}/console/requests?id=${at}`));
+    expect((await gateway.ask('/v1/things/1', { token })).status).toBe(200);
+    const answers = await Promise.all(all);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(17);
+    expect(refused.length).toBe(60 - answers.filter(({ status }) => status === 200).length);
+    expect(refused[0]?.headers.get('retry-after')).toBe('1');
+    expect(JSON.parse(await (refused[0] as Response).text())).toMatchObject({ code: 'console_busy' });
+    await eventually(async () => expect((await fetch(`${origin}/api/requests`)).status).toBe(200));
+  });
+
+  test('renders a page once a second for all who read it', async () => {
+    const read = async () => {
+      await gateway.ask('/v1/things/1', { token });
+      return (await fetch(`${origin}/console/requests?route=things`)).text();
+    };
+    const first = await read();
+    expect(await read()).toBe(first);
+    await eventually(async () => expect(await read()).not.toBe(first));
   });
 
   test('escapes what clients send', async () => {

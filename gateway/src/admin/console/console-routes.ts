@@ -10,6 +10,7 @@ import { readAssets } from './pages/assets.ts';
 import { explainPage, type FormError } from './pages/explain.ts';
 import { badQueryPage, noAnswerPage, notFoundPage } from './pages/failures.ts';
 import { layout, type Page } from './pages/layout.ts';
+import { type Rendered, Renderings } from './renderings.ts';
 
 export type ConsoleRoutesOptions = Readonly<{
   data: ConsoleData;
@@ -20,15 +21,15 @@ export type ConsoleRoutesOptions = Readonly<{
 /** A token of 16 KiB, twice the longest that the gateway accepts, with its escapes. */
 const maxBodyBytes = 64 * 1024;
 
-/** The JSON of the console. A worker serves only this, to the primary. */
-export function consoleApiRoutes(data: ConsoleData): Router {
+/** The JSON of the console. A worker serves only this, to the primary, which waits in turn already. */
+export function consoleApiRoutes(data: ConsoleData, inTurn: Renderings['inTurn'] = (render) => render()): Router {
   const router = createRouter();
   router.use(['/api'], notStored);
-  for (const view of views) serveView(router, view, data);
+  for (const view of views) serveView(router, view, data, inTurn);
   const description = JSON.stringify(consoleApi());
   getOnly(router, '/api/openapi.json', (_req, res) => void res.type('application/json').send(description));
   router.post(explainEndpoint.path, parseJson(maxBodyBytes), async (req, res) => {
-    res.json(await data.explain(explainQuestion.parse(jsonBody(req) ?? {})));
+    send(res, await inTurn(async () => jsonOf(await data.explain(explainQuestion.parse(jsonBody(req) ?? {})))));
   });
   router.all(explainEndpoint.path, allowOnly('POST'));
   return router;
@@ -39,7 +40,8 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
   const { data, nowMs, version } = options;
   const { assets, urls } = readAssets();
   const router = createRouter();
-  router.use(consoleApiRoutes(data));
+  const renderings = new Renderings();
+  router.use(consoleApiRoutes(data, (render) => renderings.inTurn(render)));
   for (const { path, type, body } of assets) {
     getOnly(
       router,
@@ -47,58 +49,78 @@ export function consoleRoutes(options: ConsoleRoutesOptions): Router {
       (_req, res) => void res.set('cache-control', 'public, max-age=31536000, immutable').type(type).send(body),
     );
   }
-  const render = async (req: Request, res: Response, page: Page, status = 200) => {
+  const render = async (req: Request, page: Page, status = 200): Promise<Rendered> => {
     const parts = { data, version, nowMs: nowMs(), assets: urls, path: req.path, query: queryOf(req) };
     const frame = status === 503 ? bareFrame(parts) : await frameFor(parts);
-    res.status(status).type('html').send(layout(page, frame).text);
+    return { status, type: 'text/html; charset=utf-8', body: Buffer.from(layout(page, frame).text) };
   };
   for (const { path, page, missing } of consolePages) {
-    if (path === '/console/explain') router.post(path, notStored, parseForm(maxBodyBytes), explain);
+    if (path === '/console/explain') {
+      router.post(path, notStored, parseForm(maxBodyBytes), async (req, res) =>
+        send(res, await renderings.inTurn(() => explain(req))),
+      );
+    }
     getOnly(
       router,
       path,
       notStored,
       async (req, res) => {
-        try {
-          const made = await page({ data, nowMs: nowMs(), query: { ...queryOf(req), ...paramsOf(req) } });
-          if (made === undefined) await render(req, res, notFoundPage(missing?.(paramsOf(req))), 404);
-          else await render(req, res, made);
-        } catch (error) {
-          const failed = failureOf(error, req);
-          if (failed === undefined) throw error;
-          await render(req, res, failed.page, failed.status);
-        }
+        const rendered = renderings.kept(req.originalUrl, async () => {
+          try {
+            const made = await page({ data, nowMs: nowMs(), query: { ...queryOf(req), ...paramsOf(req) } });
+            if (made === undefined) return await render(req, notFoundPage(missing?.(paramsOf(req))), 404);
+            return await render(req, made);
+          } catch (error) {
+            const failed = failureOf(error, req);
+            if (failed === undefined) throw error;
+            return render(req, failed.page, failed.status);
+          }
+        });
+        send(res, await rendered);
       },
       path === '/console/explain' ? 'GET, HEAD, POST' : undefined,
     );
   }
 
-  router.get('/console{/*rest}', notStored, (req, res) => render(req, res, notFoundPage(), 404));
+  router.get('/console{/*rest}', notStored, async (req, res) =>
+    send(res, await renderings.inTurn(() => render(req, notFoundPage(), 404))),
+  );
 
-  async function explain(req: Request, res: Response): Promise<void> {
+  async function explain(req: Request): Promise<Rendered> {
     const given = (formBody(req) ?? {}) as ViewQuery;
     // The token must not come back in the page.
     const { token: _token, ...shown } = given;
     try {
-      await render(req, res, explainPage(shown, await data.explain(explainQuestion.parse(given))));
+      return await render(req, explainPage(shown, await data.explain(explainQuestion.parse(given))));
     } catch (error) {
       const errors = formErrors(error);
       const failed =
         errors === undefined ? failureOf(error, req) : { page: explainPage(shown, undefined, errors), status: 422 };
       if (failed === undefined) throw error;
-      await render(req, res, failed.page, failed.status);
+      return render(req, failed.page, failed.status);
     }
   }
   return router;
 }
 
-function serveView(router: Router, view: View, data: ConsoleData): void {
+function serveView(router: Router, view: View, data: ConsoleData, inTurn: Renderings['inTurn']): void {
   getOnly(router, view.endpoint.path, async (req, res) => {
-    const found = await data.read(view, { ...strictQuery(view, queryOf(req)), ...paramsOf(req) });
-    if (found === undefined) throw new AppError('not_found');
-    res.json(found);
+    const rendered = await inTurn(async () => {
+      const found = await data.read(view, { ...strictQuery(view, queryOf(req)), ...paramsOf(req) });
+      if (found === undefined) throw new AppError('not_found');
+      return jsonOf(found);
+    });
+    send(res, rendered);
   });
 }
+
+const jsonOf = (data: unknown): Rendered => ({
+  status: 200,
+  type: 'application/json; charset=utf-8',
+  body: Buffer.from(JSON.stringify(data)),
+});
+
+const send = (res: Response, { status, type, body }: Rendered) => void res.status(status).type(type).send(body);
 
 function getOnly(router: Router, path: string, ...rest: readonly (RequestHandler | string | undefined)[]): void {
   const handlers = rest.filter((one) => typeof one === 'function');

@@ -30,6 +30,10 @@ async function refresh() {
   if (isInUse()) return;
   try {
     const response = await fetch(location.href, { headers: { accept: 'text/html' }, cache: 'no-store' });
+    if (response.status === 429) {
+      show('Busy');
+      return;
+    }
     if (!response.ok) throw new Error(String(response.status));
     const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
     if (isInUse()) return;

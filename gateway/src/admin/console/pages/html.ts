@@ -34,7 +34,11 @@ export const escapeHtml = (text: string): string => escaped(text, (hex) => `\\u$
 export const formValue = (text: string): Html =>
   new Html(escaped(text.replaceAll('\r\n', '\n'), (hex) => `&#x${hex};`));
 
+const special = /[&<>"'`\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+
 function escaped(text: string, show: (hex: string) => string): string {
+  // Most texts are plain, and a page has thousands of them.
+  if (!special.test(text)) return text;
   return text
     .replace(/[&<>"'`]/g, (character) => entities[character] ?? character)
     .replace(invisible, (character) =>

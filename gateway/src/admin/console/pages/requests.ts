@@ -23,7 +23,7 @@ const hints: Readonly<Record<string, Html>> = {
   since: timeHint,
   until: timeHint,
 };
-const shownAtOnce = 100;
+const shownAtOnce = 50;
 
 /** The last requests, with filters. */
 export function requestsPage({ requests }: RequestList, query: ViewQuery, nowMs: number): Page {

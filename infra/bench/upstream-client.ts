@@ -54,12 +54,6 @@ function passing(raw: readonly string[]): string[] {
 
 const limits = { connections: 2_048, headersTimeout: 30_000, bodyTimeout: 60_000, keepAliveTimeout: 4_000 };
 
-const clients: Record<'undici' | 'client', (origin: string) => Dispatcher> = {
-  undici: (origin) => new Pool(origin, { ...limits, pipelining: 1, allowH2: false }),
-  client: (origin) =>
-    new ConnectionPool(origin, { ...limits, opener: createSocketOpener({ origin, connectTimeoutMs: 1_000 }) }),
-};
-
 const forwarders: Record<string, (origin: string) => RequestListener> = {
   /** Answers by itself, to show what the rest costs. */
   none: () => (req, res) => {
@@ -67,8 +61,11 @@ const forwarders: Record<string, (origin: string) => RequestListener> = {
     res.writeHead(200, passing(['content-type', 'application/json', 'date', 'x', 'content-length', '39']));
     res.end(Buffer.alloc(39, 'a'));
   },
-  undici: (origin) => forwardWith(clients.undici(origin)),
-  client: (origin) => forwardWith(clients.client(origin)),
+  undici: (origin) => forwardWith(new Pool(origin, { ...limits, pipelining: 1, allowH2: false })),
+  client: (origin) =>
+    forwardWith(
+      new ConnectionPool(origin, { ...limits, opener: createSocketOpener({ origin, connectTimeoutMs: 1_000 }) }),
+    ),
 };
 
 function forwardWith(dispatcher: Dispatcher): RequestListener {
@@ -85,26 +82,6 @@ function forwardWith(dispatcher: Dispatcher): RequestListener {
     );
   };
 }
-
-/** As `client`, but a whole small response leaves as one string. */
-forwarders['client, joined'] = (origin) => {
-  const dispatcher = clients.client(origin);
-  return (req, res) => {
-    let body = '';
-    dispatcher.dispatch(
-      { path: req.url ?? '/', method: 'GET', headers: outgoing(req.rawHeaders), body: null },
-      {
-        onRequestStart() {},
-        onResponseStart: ({ rawHeaders }, status) => void res.writeHead(status, passing(latin1Fields(rawHeaders))),
-        onResponseData(_controller, chunk) {
-          body += chunk.toString('latin1');
-        },
-        onResponseEnd: () => void res.end(body, 'latin1'),
-        onResponseError: () => void res.destroy(),
-      },
-    );
-  };
-};
 
 async function listening(server: Server): Promise<string> {
   server.listen(0, '127.0.0.1');

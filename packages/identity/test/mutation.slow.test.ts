@@ -39,7 +39,15 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   'contract/grammar.ts': { lines: ['text: ', 'value.slice(', 'isUnixSeconds = '] }, // An integer of the dictionary is one.
   'contract/header-names.ts': { functions: ['isReservedHeader'], lines: ['const proxyPrefixes'] },
   'keys/gateway-keys.ts': {
-    functions: ['gatewayKeys', 'warn', 'fetchKey', 'fetchAgreementKey', 'unavailable'],
+    functions: [
+      'gatewayKeys',
+      'isPlainHttp',
+      'refusePlainHttp',
+      'warn',
+      'fetchKey',
+      'fetchAgreementKey',
+      'unavailable',
+    ],
     // agreed-lookup.ts looks for no other key under a keyid of an agreed key. A lookup finds what is held too.
     lines: ['parseAgreedKeyid(', 'keys.size === 0', 'publicKey === undefined ?'],
   },
@@ -82,7 +90,7 @@ const files: Readonly<Record<string, Readonly<{ functions?: readonly string[]; l
   },
   'keys/keys.ts': {
     functions: ['signBase', 'signBaseAsBase64', 'secretKeyid', 'assertStrongSecret'],
-    lines: ['const minSecretBytes', 'hmac === undefined'],
+    lines: ['const minSecretBytes', 'key === undefined'],
   },
   // OpenSSL refuses an all-zero result itself, and a salt of zeros is the same as none.
   'keys/agreement.ts': { functions: ['agreeAsGateway'], lines: ['shared.every', 'new Uint8Array(0)'] },

@@ -34,6 +34,11 @@ test.each<[string, object, string]>([
     'GET /a 401 1 ms code=token_expired detail={"kid":"k"}',
   ],
   [
+    'a request that the parser refused',
+    { method: '', path: '', status: 400, code: 'invalid_request', duration_ms: 1, msg: 'request' },
+    '- - 400 1 ms code=invalid_request',
+  ],
+  [
     'an error',
     { level: 50, err: { type: 'Error', message: 'm', stack: 'Error: m\n    at here' }, msg: 'failed' },
     '!error: failed!\n  Error: m\n  at here',

@@ -34,7 +34,9 @@ export function logText(json: string, paint: Terminal['paint']): string {
   const { err, ...others } = msg === 'request' ? ofRequest(members) : members;
   const { method, path, status, duration_ms: durationMs } = members;
   const what =
-    msg === 'request' ? `${method} ${path} ${status} ${durationMs} ms` : `${labels[Number(level)] ?? ''}${msg}`;
+    msg === 'request'
+      ? `${method || '-'} ${path || '-'} ${status} ${durationMs} ms`
+      : `${labels[Number(level)] ?? ''}${msg}`;
   const facts = Object.entries(others).map(([key, value]) => ` ${key}=${valueText(value)}`);
   const clock = new Date(String(time)).toTimeString().slice(0, 8);
   const isBad = Number(level) >= 40;

@@ -47,10 +47,31 @@ function isCommon(folded: string): boolean {
 /** The same few characters again and again: `abcabcabcabc`. */
 const repeats = (password: string): boolean => /^(.{1,4})\1+.{0,3}$/su.test(password);
 
-const rows = ['abcdefghijklmnopqrstuvwxyz', '01234567890123456789', 'qwertyuiopasdfghjklzxcvbnm'];
+/** The alphabet, the digits, and what lies side by side on keyboards: QWERTY, QWERTZ, AZERTY, with and without the shift key. */
+const rows = [
+  'abcdefghijklmnopqrstuvwxyz',
+  '01234567890123456789',
+  ...['1234567890-=', '!@#$%^&*()_+', 'qwertyuiop[]\\', 'qwertyuiop{}|', "asdfghjkl;'", 'asdfghjkl:"'],
+  ...['zxcvbnm,./', 'zxcvbnm<>?', '1qaz', '2wsx', '3edc', '4rfv', '5tgb', '6yhn', '7ujm', '8ik,', '9ol.', '0p;/'],
+  ...['1234567890ß', '!"§$%&/()=?', 'qwertzuiopü+', 'qwertzuiopü*', 'asdfghjklöä#', "asdfghjklöä'", '<yxcvbnm,.-'],
+  ...['qwertzuiopè', 'asdfghjkléà$', '>yxcvbnm;:_', '&é"\'(-è_çà)=', '1234567890°+', 'azertyuiop^$'],
+  ...['qsdfghjklmù*', 'qsdfghjklm%µ', '<wxcvbn,;:!', 'wxcvbn?./§'],
+].map((row) => row.normalize('NFKC'));
+const bothWays = [...rows, ...rows.map((row) => [...row].reverse().join(''))];
 
-/** A stretch of the alphabet, the digits or the keyboard, in either direction. */
+/** Characters next to such stretches, as in `qwertyuiop[]!1`, that do not make a password harder to guess. */
+const looseCharacters = 3;
+
+/** Consists of stretches of three characters or more of {@link rows}, in either direction, each character once or repeated. */
 function runs(password: string): boolean {
-  const backwards = [...password].reverse().join('');
-  return rows.some((row) => row.includes(password) || row.includes(backwards));
+  const characters = [...password.replaceAll(/(.)\1+/gsu, '$1')];
+  let loose = 0;
+  for (let at = 0; at < characters.length && loose <= looseCharacters; ) {
+    let length = 3;
+    const isRun = () => bothWays.some((row) => row.includes(characters.slice(at, at + length).join('')));
+    while (at + length <= characters.length && isRun()) length += 1;
+    if (length === 3) loose += 1;
+    at += length === 3 ? 1 : length - 1;
+  }
+  return loose <= looseCharacters;
 }

@@ -1,5 +1,12 @@
 import type { IdentityFacts } from '@countersign/identity';
-import { type CapturingLogger, capturingLogger, databases, redisServers, type ThrowAway } from '@countersign/testing';
+import {
+  type CapturingLogger,
+  capturingLogger,
+  databases,
+  eventually,
+  redisServers,
+  type ThrowAway,
+} from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import request from 'supertest';
@@ -249,6 +256,14 @@ describe.each(databases())('the auth-service on %s', (_, database) => {
       const refused = await guess(ann.email);
       expect([refused.status, refused.body.code]).toEqual([429, 'too_many_attempts']);
       expect(Number(refused.headers['retry-after'])).toBeGreaterThan(800);
+      // Written after the response.
+      await eventually(async () => {
+        const detail = JSON.stringify({ ip, reason: 'too_many_attempts' });
+        const entry = await probing(store.db, (trx) =>
+          trx.selectFrom('audit_log').select('action').where('detail', '=', detail).executeTakeFirstOrThrow(),
+        );
+        expect(entry.action).toBe('login.throttled');
+      });
     });
 
     test('serves its key set publicly, cacheable for five minutes', async () => {

@@ -64,6 +64,18 @@ export const invitationLimit = (tenantId: string, email: string): Limit => ({
   refuseAbove: 5,
 });
 
+const recordedPerHour = { 'login.failed': 10, 'login.throttled': 10, known: 1_000, unknown: 100 } as const;
+
+/**
+ * Limits entries of the audit log about refused logins, so that an attacker cannot flood it: failures of one person, throttled
+ * attempts from one network, and in all, of each action, about people with an account and about addresses without one.
+ */
+export const auditLimit = (kind: keyof typeof recordedPerHour, subject: string): Limit => ({
+  key: keyOf('audit', kind, subject),
+  windowSec: hourSec,
+  refuseAbove: recordedPerHour[kind],
+});
+
 /** Delay of an attempt once an e-mail was tried more than 100 times in the hour; it grows up to 2 s. */
 export function slowdownMs(emailAttempts: number): number {
   return Math.min(2_000, Math.max(0, emailAttempts - emailFreeAttempts) * 50);

@@ -25,12 +25,15 @@ export async function showSecondFactor(
   given: Readonly<{ mfaToken: string; code: string; mayUse(transport: Transport): void }>,
   caller: Caller,
 ): Promise<Admission> {
+  let userId: string | undefined;
   return admit(
     parts,
     {
       refusal: 'invalid_mfa_token',
+      whose: () => (userId === undefined ? undefined : { userId }),
       async reserve(throttle, network) {
         const holder = await parts.db.transaction({ role: roles.factors }, (trx) => findMfaHolder(trx, given.mfaToken));
+        userId = holder?.userId;
         return holder === undefined ? throttle.reserveToken(network) : throttle.reserveCode(holder.userId, network);
       },
       async verify() {

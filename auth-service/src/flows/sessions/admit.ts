@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Logger } from '@countersign/service-kit';
 import { networkOf } from '../../domain/accounts/network.ts';
 import type { KeyRing } from '../../domain/keys/key-ring.ts';
 import { mfaLifetimeSec, selectionLifetimeSec, type Transport } from '../../domain/sessions/session-rules.ts';
@@ -7,11 +8,12 @@ import type { Membership } from '../../store/accounts/accounts.ts';
 import type { AuthDatabase } from '../../store/database.ts';
 import { saveStep } from '../../store/sessions/one-time-tokens.ts';
 import type { SessionKey } from '../../store/sessions/refresh-family.ts';
+import { recordRefusal, type Whose } from '../audit/record-refusal.ts';
 import type { Caller, Grant } from './grant.ts';
 import { startSession } from './start-session.ts';
 import { judge, type Reservation, type Throttle } from './throttle.ts';
 
-export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing }>;
+export type AdmitParts = Readonly<{ db: AuthDatabase; throttle: Throttle; macKeys: KeyRing; logger: Logger }>;
 
 /** The proven identity of a person, and the tenants they may enter. */
 export type Proven = Readonly<{
@@ -39,6 +41,8 @@ export type Attempt = Readonly<{
   verify(): Promise<Proven | undefined>;
   /** The error code for every cause. */
   refusal: ErrorCode;
+  /** Whose login it is, for the audit log of refusals. Without it, none is written. */
+  whose?(): Whose | undefined;
 }>;
 
 export type Admission =
@@ -55,16 +59,25 @@ export type Admission =
  * @throws AppError `attempt.refusal`, `too_many_attempts`, and whatever `verify` throws.
  */
 export async function admit(parts: AdmitParts, attempt: Attempt, caller: Caller): Promise<Admission> {
-  const reservation = await attempt.reserve(parts.throttle, networkOf(caller.ip ?? undefined));
-  const { admission, onAdmitted } = await judge(reservation, async () => {
-    const proven = await attempt.verify();
-    const admission = proven && (await proceed(parts, proven, caller));
-    if (admission === undefined) throw new AppError(attempt.refusal);
-    return { admission, onAdmitted: proven?.onAdmitted };
-  });
-  await onAdmitted?.();
-  return admission;
+  try {
+    const reservation = await attempt.reserve(parts.throttle, networkOf(caller.ip ?? undefined));
+    const { admission, onAdmitted } = await judge(reservation, async () => {
+      const proven = await attempt.verify();
+      const admission = proven && (await proceed(parts, proven, caller));
+      if (admission === undefined) throw new AppError(attempt.refusal);
+      return { admission, onAdmitted: proven?.onAdmitted };
+    });
+    await onAdmitted?.();
+    return admission;
+  } catch (error) {
+    const whose = attempt.whose?.();
+    if (whose !== undefined && error instanceof AppError && failedLogins.has(error.code))
+      recordRefusal(parts, { whose, code: error.code, caller });
+    throw error;
+  }
 }
+
+const failedLogins: ReadonlySet<ErrorCode> = new Set(['invalid_credentials', 'invalid_code', 'too_many_attempts']);
 
 async function proceed(parts: AdmitParts, proven: Proven, caller: Caller): Promise<Admission | undefined> {
   const { userId, tenants, provenAt, amr, transport } = proven;

@@ -1,4 +1,3 @@
-import type { Logger } from '@countersign/service-kit';
 import { canonicalEmail } from '../../domain/accounts/email.ts';
 import type { Passwords } from '../../domain/accounts/passwords.ts';
 import type { Transport } from '../../domain/sessions/session-rules.ts';
@@ -7,7 +6,7 @@ import { takeSelection } from '../../store/sessions/one-time-tokens.ts';
 import { type Admission, type AdmitParts, admit } from './admit.ts';
 import type { Caller } from './grant.ts';
 
-export type LoginParts = AdmitParts & Readonly<{ passwords: Passwords; logger: Logger }>;
+export type LoginParts = AdmitParts & Readonly<{ passwords: Passwords }>;
 
 export type Credentials = Readonly<{
   email: string;
@@ -33,6 +32,7 @@ async function logInWithPlace(parts: LoginParts, given: Credentials, caller: Cal
     parts,
     {
       refusal: 'invalid_credentials',
+      whose: () => ({ email }),
       reserve: (throttle, network) => throttle.reserveLogin(email, network),
       async verify() {
         const candidate = await findCandidate(parts.db, email);

@@ -42,6 +42,8 @@ export type Throttle = Readonly<{
   reserveMail(request: MailRequest, network: string): Promise<boolean>;
   /** For invitations by a tenant's administrators. @throws AppError `too_many_attempts` with `retry-after`. */
   reserveInvitation(tenantId: string, email: string): Promise<void>;
+  /** For entries of the audit log about refused logins. @returns Whether to write it. */
+  mayRecord(limit: Limit): Promise<boolean>;
 }>;
 
 export function createThrottle(attempts: Attempts): Throttle {
@@ -109,6 +111,10 @@ export function createThrottle(attempts: Attempts): Throttle {
     },
     async reserveInvitation(tenantId, email) {
       await reserve([invitationLimit(tenantId, email)]);
+    },
+    async mayRecord(limit) {
+      const [count] = await attempts.add([limit]);
+      return !isOver({ limit, count });
     },
   };
 }

@@ -56,6 +56,7 @@ export async function acceptInvitation(parts: LoginParts, given: Acceptance, cal
       refusal: 'invalid_credentials',
       // Password guesses are counted together with those at the login.
       reserve: (throttle) => throttle.reserveLogin(email, network),
+      whose: () => ({ email }),
       async verify() {
         const { transport } = given;
         const proof =

@@ -6,6 +6,8 @@ import type { Trx } from '../scope.ts';
 import { type AuditEntry, auditHash, chainStart } from './audit-chain.ts';
 
 export type AuditAction =
+  | 'login.failed'
+  | 'login.throttled'
   | 'session.started'
   | 'session.ended'
   | 'mfa.enabled'

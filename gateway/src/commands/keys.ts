@@ -19,7 +19,7 @@ export const keys: Command = {
   options: [
     configOption.help,
     ['--dir DIRECTORY', 'the directory of the keys, instead of a configuration file'],
-    ['--now', 'rotate: sign with the new key at once; retire: remove the key at once'],
+    ['--now', 'rotate: sign with the new key within 15 s; retire: remove the key at once'],
   ],
   parse: { ...configOption.parse, dir: { type: 'string' }, now: { type: 'boolean' } },
   run(terminal, values, [action, keyid, ...more]) {
@@ -104,10 +104,12 @@ function create(terminal: Terminal, directory: string, wanted: readonly KeyKind[
 
 function rotate(terminal: Terminal, directory: string, aheadSec: number): number {
   const kinds = new Set(readManagedKeys(directory).map(({ kind }) => kind));
-  const fromSec = nowSecOf(terminal) + aheadSec;
-  for (const kind of kinds) publish(terminal, kind, directory, fromSec);
-  if (aheadSec === 0)
-    terminal.err('services refuse the new key until they have fetched it: use --now in emergencies only');
+  const nowSec = nowSecOf(terminal);
+  for (const kind of kinds) {
+    if (aheadSec > 0) publish(terminal, kind, directory, nowSec + aheadSec);
+    else terminal.out(`${createKey(kind, directory, nowSec)}  published within 5 s, ${useOf[kind].now} within 15 s`);
+  }
+  if (aheadSec === 0) terminal.err('services fetch the new key when it first signs: use --now in emergencies only');
   return 0;
 }
 
@@ -136,7 +138,9 @@ function remove(terminal: Terminal, directory: string, keyid: string): number {
   const key = named(all, keyid);
   if (successorOf(key, all, nowSecOf(terminal)) === undefined) return refuseLast(terminal, key);
   key.remove();
-  terminal.out(`${keyid}  removed. If it was stolen, restart the services: they keep key sets for up to 10 minutes`);
+  terminal.out(
+    `${keyid}  removed. If it was stolen, wait 15 s and restart the services: they keep key sets for up to 10 minutes`,
+  );
   return 0;
 }
 

@@ -2,8 +2,17 @@ import { createPublicKey, sign, verify } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { capturingLogger } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createGatewayKey, loadGatewayKeys, readKeys, removeGatewayKey, retireGatewayKey } from './gateway-keys.ts';
+import { createAgreementKey } from './agreement-key-files.ts';
+import {
+  createGatewayKey,
+  loadGatewayKeys,
+  openGatewayKeys,
+  readKeys,
+  removeGatewayKey,
+  retireGatewayKey,
+} from './gateway-keys.ts';
 import { newKeyFile } from './key-file.ts';
 
 const now = 1_800_000_000;
@@ -116,5 +125,58 @@ describe('the gateway keys', () => {
     const keyid = createGatewayKey(directory, now);
     writeFileSync(fileOf(keyid), '{');
     expect(() => loadGatewayKeys(directory, now)).toThrow(`${fileOf(keyid)}: is not JSON`);
+  });
+});
+
+describe('the keys of a running gateway', () => {
+  /** The gateway at a time, after it has read the directory. */
+  function opened() {
+    let nowSec = now;
+    const keys = openGatewayKeys(directory, () => nowSec, capturingLogger().logger);
+    return (at: number) => {
+      nowSec = now + at;
+      keys.reload();
+      const published = keys.publicJwks(nowSec).keys.map(({ kid }) => kid);
+      return { signs: keys.signingKey(nowSec).keyid, agrees: keys.agreementKey(nowSec)?.kid, published };
+    };
+  }
+
+  test('publish a new one for ten seconds before it signs, so that every worker has read it', () => {
+    const old = createGatewayKey(directory, now - 60);
+    const oldAgreement = createAgreementKey(directory, now - 60);
+    const at = opened();
+    const fresh = createGatewayKey(directory, now + 1);
+    const freshAgreement = createAgreementKey(directory, now + 1);
+    const published = expect.arrayContaining([old, oldAgreement, fresh, freshAgreement]);
+    for (const second of [4, 9, 13]) {
+      expect(at(second)).toEqual({ signs: old, agrees: oldAgreement, published });
+    }
+    expect(at(14)).toEqual({ signs: fresh, agrees: freshAgreement, published });
+  });
+
+  test('keep the old one in use until a new one was published, even when its file is gone', () => {
+    const old = createGatewayKey(directory, now - 60);
+    const at = opened();
+    const fresh = createGatewayKey(directory, now + 1);
+    rmSync(fileOf(old));
+    expect(at(4)).toMatchObject({ signs: old, published: [old, fresh] });
+    expect(at(13)).toMatchObject({ signs: old, published: [old, fresh] });
+    expect(at(14)).toMatchObject({ signs: fresh, published: [fresh] });
+  });
+
+  test('withdraw a removed one at once when another was published before', () => {
+    const old = createGatewayKey(directory, now - 60);
+    const next = createGatewayKey(directory, now - 30);
+    const at = opened();
+    rmSync(fileOf(next));
+    expect(at(4)).toMatchObject({ signs: old, published: [old] });
+  });
+
+  test('use a new one at once when no other may sign', () => {
+    const old = createGatewayKey(directory, now - 60);
+    rewrite(old, (jwk) => Object.assign(jwk, { exp: now + 3 }));
+    const at = opened();
+    const fresh = createGatewayKey(directory, now + 1);
+    expect(at(4)).toMatchObject({ signs: fresh, published: [old, fresh] });
   });
 });

@@ -52,15 +52,45 @@ export function loadGatewayKeys(directory: string, nowSec: number): GatewayKeySe
 }
 
 /**
+ * For this long, a key that appears while the gateway runs is published and does not sign. A service that meets an unknown key
+ * asks any worker or gateway for it, and after a wrong answer it does not ask again for 30 s. Each of them reads the directory
+ * every 5 s.
+ */
+const publishFirstSec = 10;
+
+/**
  * Reads the gateway's keys and reloads them. The files and the time decide which key signs, so replicas that share the
- * directory agree: each publishes a new key within seconds and signs with it from its `nbf` on.
+ * directory agree: each publishes a new key within seconds and signs with it from its `nbf` on, but never in the first
+ * seconds. The key in use signs until then, even when its file is gone.
  *
  * @throws StartupError when a file cannot be read.
  */
 export function openGatewayKeys(directory: string, nowSec: () => number, logger: Logger): CurrentGatewayKeys {
+  const usableFromSec = new Map<string, number>();
+  let before: GatewayKeySet | undefined;
+
+  function publishFirst<Key extends Timed>(id: string, key: Key): Key {
+    const fromSec = usableFromSec.get(id) ?? (before === undefined ? 0 : nowSec() + publishFirstSec);
+    usableFromSec.set(id, fromSec);
+    return { ...key, notBeforeSec: Math.max(key.notBeforeSec, fromSec) };
+  }
+
+  function load(): GatewayKeySet {
+    const now = nowSec();
+    const files = loadGatewayKeys(directory, now);
+    const keys = files.keys.map((key) => publishFirst(key.keyid, key));
+    const agreementKeys = files.agreementKeys.map((key) => publishFirst(key.kid, key));
+    const inUse = before?.keys.findLast((key) => isActive(key, now));
+    const isReplaced = inUse !== undefined && !keys.some((key) => isActive(key, now));
+    const byStart = (a: Timed, b: Timed) => a.notBeforeSec - b.notBeforeSec;
+    const all = (isReplaced ? [inUse, ...keys] : keys).sort(byStart);
+    before = all.some((key) => isActive(key, now)) ? keySetOf(all, agreementKeys.sort(byStart), directory) : files;
+    return before;
+  }
+
   const { current, ...reloading } = createReloader({
     what: 'gateway keys',
-    load: () => loadGatewayKeys(directory, nowSec()),
+    load,
     fingerprint: ({ keys, agreementKeys }) =>
       JSON.stringify([
         keys.map((key) => [key.keyid, key.notBeforeSec, key.expiresSec]),

@@ -30,6 +30,8 @@ const schema = z.object({
   COMPLAINTS_ATTACHMENT_SPACE_MB: wholeNumber(1, 100_000_000).default(5_000),
   /** What one user attaches within 24 hours, in MiB. */
   COMPLAINTS_ATTACHED_PER_DAY_MB: wholeNumber(1, 100_000_000).default(250),
+  /** Between the request to erase a person and the erasure, 30 days at most. */
+  COMPLAINTS_ERASURE_GRACE_MINUTES: wholeNumber(1, 30 * 24 * 60).default(3 * 24 * 60),
 });
 
 export type ComplaintsConfig = z.infer<typeof schema>;

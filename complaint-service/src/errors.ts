@@ -5,6 +5,8 @@ export const errors = {
   ...commonErrors,
   ...preconditionErrors,
   insufficient_role: { status: 403, fault: 'caller', title: 'Your role does not allow this.' },
+  // The auth-service has the same code, for the second factor.
+  fresh_login_required: { status: 401, fault: 'caller', title: 'Log in again, then repeat this within five minutes.' },
   insufficient_scope: { status: 403, fault: 'caller', title: 'The access token lacks a scope that this needs.' },
   not_the_source: { status: 403, fault: 'caller', title: 'Only the auth-service can change memberships.' },
   illegal_transition: {
@@ -13,6 +15,17 @@ export const errors = {
     title: 'The complaint cannot move from its current status to this one.',
   },
   complaint_locked: { status: 409, fault: 'caller', title: 'The complaint cannot be changed any more.' },
+  member_active: {
+    status: 409,
+    fault: 'caller',
+    title: 'This person is an active member. Disable the account first.',
+  },
+  erasure_scheduled: { status: 409, fault: 'caller', title: 'This person is scheduled to be erased already.' },
+  erasure_not_cancellable: {
+    status: 409,
+    fault: 'caller',
+    title: 'The erasure has begun, or was cancelled already.',
+  },
   name_taken: { status: 409, fault: 'caller', title: 'Another entry of the catalogue has this name.' },
   idempotency_key_reused: {
     status: 422,

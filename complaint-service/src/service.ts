@@ -61,6 +61,7 @@ export async function start(
     people,
     files,
     attachmentSpace,
+    erasureGraceMs: config.COMPLAINTS_ERASURE_GRACE_MINUTES * 60_000,
     feed,
     streams: new OpenStreams(),
     webhooks: {

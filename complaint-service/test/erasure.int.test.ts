@@ -1,64 +1,19 @@
-import { readdir } from 'node:fs/promises';
-import { databases, eventually, silentLogger } from '@countersign/testing';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runErasures } from '../src/flows/erasure/run-erasures.ts';
-import { startUpkeep } from '../src/flows/upkeep.ts';
+import { databases } from '@countersign/testing';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import { inErasing } from '../src/store/erasure/erasing.ts';
-import { complaintsWorld, people } from './world.ts';
+import { dayMs, erasureWorld } from './erasure-world.ts';
+import { people } from './world.ts';
 
 const { complainant, neighbour, agent, admin, stranger, strangerComplainant } = people;
-const dayMs = 24 * 3600_000;
-const never = new AbortController().signal;
 
 describe.each(databases())('erasure on %s', (_kind, database) => {
-  let world: Awaited<ReturnType<typeof complaintsWorld>>;
-  beforeAll(async () => {
-    world = await complaintsWorld(database);
+  const place = erasureWorld(database);
+  const { fresh, moveClock, schedule, erase, run, files, fileComplaint, reject, keep, erasures, everything, of } =
+    place;
+  let world: ReturnType<typeof place.world>;
+  beforeAll(() => {
+    world = place.world();
   });
-  afterAll(() => world.close());
-
-  const run = () => runErasures({ ...world.flows, logger: silentLogger() }, never);
-  const files = async () =>
-    (await readdir(world.attachments, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile())
-      .length;
-  /** Files a complaint with everything that can belong to one. */
-  async function fileComplaint(who = complainant): Promise<string> {
-    const body = {
-      title: 'Private title',
-      description: 'Private words',
-      category: 'light',
-      location: { latitude: 1, longitude: 2, address: 'Private street' },
-    };
-    const id = (await world.call(who, 'POST', '/v1/complaints', { body }).expect(201)).body.id;
-    await world.call(who, 'PATCH', `/v1/complaints/${id}`, { body: { title: 'Private title 2' } }).expect(200);
-    await world.call(who, 'POST', `/v1/complaints/${id}/comments`, { body: { body: 'Private comment' } }).expect(201);
-    await world
-      .call(who, 'POST', `/v1/complaints/${id}/attachments?name=private.txt`, {
-        upload: Buffer.from('Private file'),
-        contentType: 'text/plain',
-      })
-      .expect(201);
-    return id;
-  }
-  const reject = (id: string) =>
-    world
-      .call(agent, 'POST', `/v1/complaints/${id}/transition`, { body: { to: 'rejected', reason: 'Private reason' } })
-      .expect(200);
-  const keep = (who: typeof admin, policy: object) =>
-    world
-      .call(who, 'PUT', '/v1/complaints/retention', {
-        body: { closed_days: null, action: 'anonymise', texts: 'remove', ...policy },
-      })
-      .expect(200);
-  const erasures = async (who = admin) =>
-    (await world.call(who, 'GET', '/v1/complaints/erasures').expect(200)).body.items;
-  const everything = async () => JSON.stringify(await world.rows());
-  const of = async (id: string) => {
-    const [acme = {}] = await world.rows();
-    return Object.fromEntries(
-      Object.entries(acme).map(([table, rows]) => [table, rows.filter((row) => (row.complaint_id ?? row.id) === id)]),
-    );
-  };
 
   test('finished complaints lose people, texts and files after the days of the policy, and statistics stay', async () => {
     const open = await fileComplaint();
@@ -70,7 +25,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     await keep(admin, { closed_days: 30 });
     await run();
     expect(await erasures()).toEqual([]);
-    world.moveClock(31 * dayMs);
+    moveClock(31 * dayMs);
     const recent = await fileComplaint();
     await reject(recent);
     await run();
@@ -118,7 +73,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     await reject(original);
     const before = await files();
     await keep(admin, { closed_days: 1, action: 'delete' });
-    world.moveClock(2 * dayMs);
+    moveClock(2 * dayMs);
     await run();
     for (const id of [original, copy]) {
       for (const rows of Object.values(await of(id))) expect(rows).toEqual([]);
@@ -131,9 +86,8 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
   test('a person is erased everywhere in the tenant, and nowhere else', async () => {
     const own = await fileComplaint();
     const others = await fileComplaint(neighbour);
-    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: complainant.userId } }).expect(202);
     const abroad = await fileComplaint(strangerComplainant);
-    await run();
+    await erase(complainant.userId);
     const [acme = {}, globex = {}] = await world.rows();
     const { erasures: records, ...rest } = acme;
     expect(JSON.stringify(rest)).not.toContain(complainant.userId);
@@ -152,8 +106,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
   test('a tenant may keep the texts of people who are erased', async () => {
     const id = await fileComplaint(neighbour);
     await keep(admin, { texts: 'keep' });
-    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: neighbour.userId } }).expect(202);
-    await run();
+    await erase(neighbour.userId);
     const left = await of(id);
     expect(left.complaints).toMatchObject([{ title: 'Private title 2', complainant_id: null }]);
     expect(left.comments).toMatchObject([{ author_id: 'erased', body: 'Private comment' }]);
@@ -165,16 +118,12 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     'an id that is not one of a person is refused: %s',
     async (user_id) => {
       const before = await erasures();
-      const { body } = await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id } }).expect(422);
+      const { body } = await schedule(user_id).expect(422);
       expect(body.errors[0].path).toBe('user_id');
       expect(await erasures()).toEqual(before);
     },
   );
 
-  const erase = async (userId: string) => {
-    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: userId } }).expect(202);
-    await run();
-  };
   /** Every request that changes a complaint. */
   const changes: [string, string, string, object][] = [
     ['edited', 'PATCH', '', { body: { title: 'New title' } }],
@@ -198,7 +147,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
       async (id) => {
         await reject(id);
         await keep(admin, { closed_days: 1 });
-        world.moveClock(2 * dayMs);
+        moveClock(2 * dayMs);
         await run();
         await keep(admin, {});
       },
@@ -293,8 +242,7 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
     const id = await fileComplaint();
     await world.call(agent, 'POST', `/v1/complaints/${id}/assign`, { body: { assignee_id: agent.userId } }).expect(200);
     await reject(id);
-    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: agent.userId } }).expect(202);
-    await run();
+    await erase(agent.userId);
     const { erasures: _, ...rest } = (await world.rows())[0] ?? {};
     expect(JSON.stringify(rest)).not.toContain(agent.userId);
     expect((await of(id)).history?.map(({ action, detail }) => [action, detail])).toContainEqual([
@@ -309,24 +257,21 @@ describe.each(databases())('erasure on %s', (_kind, database) => {
       await world
         .call(who, 'PUT', '/v1/complaints/retention', { body: { closed_days: 1, action: 'delete', texts: 'keep' } })
         .expect(403);
-      await world.call(who, 'POST', '/v1/complaints/erasures', { body: { user_id: admin.userId } }).expect(403);
+      await world.call(who, 'GET', `/v1/complaints/erasures/preview?user_id=${admin.userId}`).expect(403);
+      await schedule(admin.userId, fresh(), who).expect(403);
     }
     expect(await erasures(stranger)).toEqual([]);
     await world
-      .call(admin, 'PUT', '/v1/complaints/retention', { body: { closed_days: 0, action: 'delete', texts: 'keep' } })
+      .call(admin, 'PUT', '/v1/complaints/retention', {
+        body: { closed_days: 0, action: 'delete', texts: 'keep' },
+        context: fresh(),
+      })
       .expect(422);
     expect((await world.call(stranger, 'GET', '/v1/complaints/retention').expect(200)).body).toEqual({
       closed_days: null,
       action: 'anonymise',
       texts: 'remove',
     });
-  });
-
-  test('upkeep starts at once when a person is to be erased', async () => {
-    const stop = await startUpkeep(world.flows, silentLogger());
-    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: 'another-person' } }).expect(202);
-    await eventually(async () => expect((await erasures())[0].finished_at).not.toBeNull());
-    await stop();
   });
 
   test('an error in the middle removes nothing', async () => {

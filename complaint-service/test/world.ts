@@ -90,6 +90,7 @@ export async function complaintsWorld(
     people: directory,
     files,
     attachmentSpace,
+    erasureGraceMs: 3 * 24 * 3600_000,
     feed,
     streams,
     webhooks: { keys: webhookKeys(Buffer.alloc(32, 1)), reach: 'loopback' },

@@ -16,6 +16,8 @@ export type FlowParts = Readonly<{
   files: AttachmentStore;
   /** How many bytes the attachments of one tenant may take, and those that one user adds within 24 hours. */
   attachmentSpace: Readonly<{ ofTenant: number; ofUserPerDay: number }>;
+  /** How long an admin can cancel the erasure of a person. */
+  erasureGraceMs: number;
   feed: EventFeed;
   streams: OpenStreams;
   /** The keys that sign deliveries, and where they may go. */

@@ -11,7 +11,7 @@ import type { FlowParts } from './parts.ts';
 const everyMs = 3600_000;
 
 /**
- * Erases what is due, every hour and when a person is to be erased. Every hour, also removes old events, answers, deliveries
+ * Erases what is due, every hour and when a person is due. Every hour, also removes old events, answers, deliveries
  * and files, and gives up deliveries that nothing would send.
  *
  * @returns Stops it, after the transaction under way.
@@ -20,7 +20,7 @@ export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() 
   let sweepAtMs = 0;
   const rounds = startRounds({
     async round(stopped) {
-      await runErasures({ ...parts, logger }, stopped);
+      const nextAt = await runErasures({ ...parts, logger }, stopped);
       if (performance.now() >= sweepAtMs && !stopped.aborted) {
         sweepAtMs = performance.now() + everyMs;
         const events = await removeOldEvents(parts.db);
@@ -30,7 +30,7 @@ export async function startUpkeep(parts: FlowParts, logger: Logger): Promise<() 
         const files = await sweepFiles(parts, stopped);
         logger.debug({ events, answers, givenUp, deliveries, files }, 'removed old rows and files');
       }
-      return everyMs;
+      return nextAt === undefined ? everyMs : Math.min(everyMs, Math.max(0, nextAt.getTime() - parts.now().getTime()));
     },
     onError: (error) => logger.error({ err: error }, 'upkeep failed; it is tried again'),
     afterFailureMs: 60_000,

@@ -15,11 +15,12 @@ import { readStatisticsEndpoint } from './complaints/statistics.ts';
 import { moveComplaintEndpoint } from './complaints/transition.ts';
 import { listWatchersEndpoint, unwatchEndpoint, watchEndpoint } from './complaints/watchers.ts';
 import {
-  changeRetentionEndpoint,
+  cancelErasureEndpoint,
   erasePersonEndpoint,
   listErasuresEndpoint,
-  readRetentionEndpoint,
+  previewErasureEndpoint,
 } from './erasure/erasure.ts';
+import { changeRetentionEndpoint, readRetentionEndpoint } from './erasure/retention.ts';
 import { followEventsEndpoint } from './events/event-stream.ts';
 import { takeMemberNewsEndpoint } from './members/memberships.ts';
 import { listDeliveriesEndpoint, pingWebhookEndpoint, redeliverEndpoint } from './webhooks/deliveries.ts';
@@ -57,7 +58,9 @@ export const api: Api = {
     followEventsEndpoint,
     readRetentionEndpoint,
     changeRetentionEndpoint,
+    previewErasureEndpoint,
     erasePersonEndpoint,
+    cancelErasureEndpoint,
     listErasuresEndpoint,
     addWebhookEndpoint,
     listWebhooksEndpoint,

@@ -18,6 +18,7 @@ import { statisticsRoutes } from './complaints/statistics.ts';
 import { transitionRoutes } from './complaints/transition.ts';
 import { watcherRoutes } from './complaints/watchers.ts';
 import { erasureRoutes } from './erasure/erasure.ts';
+import { retentionRoutes } from './erasure/retention.ts';
 import { eventRoutes } from './events/event-stream.ts';
 import { membershipRoutes } from './members/memberships.ts';
 import { deliveryRoutes } from './webhooks/deliveries.ts';
@@ -41,6 +42,7 @@ export function complaintServiceRoutes(parts: FlowParts): Router {
     exportRoutes(parts),
     eventRoutes(parts),
     statisticsRoutes(parts),
+    retentionRoutes(parts),
     erasureRoutes(parts),
     webhookRoutes(parts),
     deliveryRoutes(parts),

@@ -902,14 +902,48 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List the latest 100 erasures */
+        /** List the latest 100 erasures: scheduled, cancelled and carried out */
         get: operations["listErasures"];
         put?: never;
         /**
-         * Erase a person from all complaints
-         * @description Removes their name, contact and attachments. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised. It runs in the background. Disable the account first: what they do later is recorded again.
+         * Schedule the erasure of a person from all complaints
+         * @description Needs a login within the last five minutes, and an account that is disabled. It is carried out at `due_at`, and can be cancelled before. It removes the name, contact and attachments of the person. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised.
          */
         post: operations["erasePerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/complaints/erasures/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel an erasure that is not due yet */
+        post: operations["cancelErasure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/complaints/erasures/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count what erasing a person would remove */
+        get: operations["previewErasure"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -965,7 +999,10 @@ export interface paths {
         };
         /** Read how long finished complaints are kept */
         get: operations["readRetention"];
-        /** Change how long finished complaints are kept */
+        /**
+         * Change how long finished complaints are kept
+         * @description Needs a login within the last five minutes.
+         */
         put: operations["changeRetention"];
         post?: never;
         delete?: never;
@@ -1501,18 +1538,66 @@ export interface components {
         };
         Erasure: {
             attachments: number;
+            cancelled_at: string | null;
+            /** @description An admin; `complaint-service` when the person had become an active member again. */
+            cancelled_by: string | null;
             comments: number;
             complaints: number;
+            /**
+             * Format: date-time
+             * @description It can be cancelled until then.
+             */
+            due_at: string;
             finished_at: string | null;
             /** Format: uuid */
             id: string;
             /** @enum {string} */
             kind: "person" | "retention";
+            /** @description The request, as in the logs. */
+            request_id: string | null;
             /** Format: date-time */
             requested_at: string;
             /** @description Null for what the retention policy erased. */
             requested_by: string | null;
+            /** @description The session in which it was requested. */
+            session_id: string | null;
+            texts: ("keep" | "remove") | null;
             user_id: string | null;
+        };
+        /** @description The erasure has begun, or was cancelled already. */
+        ErasureNotCancellableProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "erasure_not_cancellable";
+            /** @constant */
+            status: 409;
+        };
+        ErasurePreview: {
+            /** @description Of these: withdrawn, if the texts are removed. */
+            active_complaints: number;
+            /** @description Active ones, which return to the queue. */
+            assigned_complaints: number;
+            /** @description With `remove`, also those of others on their complaints. */
+            attachments: number;
+            /** @description With `remove`, also those of others on their complaints. */
+            comments: number;
+            /** @description Their own. */
+            complaints: number;
+            history_entries: number;
+            /** @description `active` cannot be erased. Null: no member of the tenant any more. */
+            member: string | null;
+            /**
+             * @description Whether the texts of an erased person stay.
+             * @enum {string}
+             */
+            texts: "keep" | "remove";
+            user_id: string;
+        };
+        /** @description This person is scheduled to be erased already. */
+        ErasureScheduledProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "erasure_scheduled";
+            /** @constant */
+            status: 409;
         };
         /** @description Log in again, then repeat this within five minutes. */
         FreshLoginRequiredProblem: components["schemas"]["Problem"] & {
@@ -1714,6 +1799,13 @@ export interface components {
             code: "login_busy";
             /** @constant */
             status: 503;
+        };
+        /** @description This person is an active member. Disable the account first. */
+        MemberActiveProblem: components["schemas"]["Problem"] & {
+            /** @constant */
+            code: "member_active";
+            /** @constant */
+            status: 409;
         };
         /** @description There is a second factor already; remove it first. */
         MfaAlreadyEnabledProblem: components["schemas"]["Problem"] & {
@@ -7761,7 +7853,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            401: components["responses"]["GatewayProblem"];
+            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"];
+                };
+            };
             /** @description `insufficient_role`: Your role does not allow this. */
             403: {
                 headers: {
@@ -7769,6 +7869,24 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `member_active`: This person is an active member. Disable the account first. `erasure_scheduled`: This person is scheduled to be erased already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["MemberActiveProblem"] | components["schemas"]["ErasureScheduledProblem"];
                 };
             };
             /** @description `payload_too_large`: The request body is too large. */
@@ -7807,6 +7925,84 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InternalErrorProblem"];
                 };
             };
+            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PeopleUnavailableProblem"] | components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    cancelErasure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Erasure"];
+                };
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `erasure_not_cancellable`: The erasure has begun, or was cancelled already. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ErasureNotCancellableProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
             /** @description `unavailable`: The service is temporarily unavailable. Try again shortly. */
             503: {
                 headers: {
@@ -7814,6 +8010,75 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["UnavailableProblem"];
+                };
+            };
+            default: components["responses"]["GatewayProblem"];
+        };
+    };
+    previewErasure: {
+        parameters: {
+            query: {
+                user_id: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The result. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasurePreview"];
+                };
+            };
+            401: components["responses"]["GatewayProblem"];
+            /** @description `insufficient_role`: Your role does not allow this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InsufficientRoleProblem"];
+                };
+            };
+            /** @description `not_found`: The resource was not found. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["NotFoundProblem"];
+                };
+            };
+            /** @description `validation_failed`: Some fields are invalid. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ValidationFailedProblem"];
+                };
+            };
+            /** @description `internal_error`: Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["InternalErrorProblem"];
+                };
+            };
+            /** @description `people_unavailable`: A person cannot be checked right now. Try again shortly. `unavailable`: The service is temporarily unavailable. Try again shortly. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["PeopleUnavailableProblem"] | components["schemas"]["UnavailableProblem"];
                 };
             };
             default: components["responses"]["GatewayProblem"];
@@ -8064,7 +8329,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["InvalidRequestProblem"];
                 };
             };
-            401: components["responses"]["GatewayProblem"];
+            /** @description `fresh_login_required`: Log in again, then repeat this within five minutes. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["FreshLoginRequiredProblem"];
+                };
+            };
             /** @description `insufficient_role`: Your role does not allow this. */
             403: {
                 headers: {

@@ -1,6 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { Database } from '@countersign/database';
-import { createVerifier, gatewayKeys, memoryReplay, verifyUpgrade } from '@countersign/identity';
+import { createVerifier, gatewayKeys, type IdentityFacts, memoryReplay, verifyUpgrade } from '@countersign/identity';
 import { verifyIdentity } from '@countersign/identity/express';
 import { type Api, createHealth, createMetrics, type ServiceParts } from '@countersign/service-kit';
 import type { Request } from 'express';
@@ -22,6 +22,8 @@ export type CallOptions = Readonly<{
   /** Default `application/json`, where there is a body. */
   contentType?: string;
   headers?: Record<string, string>;
+  /** What the gateway knows of the caller besides, e.g. when they logged in. */
+  context?: IdentityFacts['context'];
 }>;
 
 export type ServiceWorld<Schema> = Readonly<{
@@ -95,11 +97,20 @@ export async function serviceWorld<Schema>(options: WorldOptions<Schema>): Promi
     upgrade: verifyUpgrade({ verifier }),
     transactions: counted.transactions,
     sign: (unsigned) => gateway.sign({ audience, ...unsigned }),
-    call(who, method, target, { rawBody, body: json, upload, contentType = 'application/json', headers: more } = {}) {
+    call(
+      who,
+      method,
+      target,
+      { rawBody, body: json, upload, contentType = 'application/json', headers: more, context } = {},
+    ) {
       const signed = rawBody ?? (json === undefined ? undefined : JSON.stringify(json));
       const body = upload ?? signed;
       const typed = signed === undefined ? {} : { contentType };
-      const facts = { facts: asUser(who), audience, ...(upload !== undefined && { streamed: true }) };
+      const facts = {
+        facts: { ...asUser(who), ...(context && { context }) },
+        audience,
+        ...(upload !== undefined && { streamed: true }),
+      };
       const headers = gateway.sign({ method, target, body: signed, ...facts, ...typed });
       return send(
         method,

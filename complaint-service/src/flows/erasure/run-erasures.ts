@@ -1,5 +1,5 @@
 import type { Logger } from '@countersign/service-kit';
-import { erasedId, serviceActors } from '../../domain/people.ts';
+import { erasedId, isActive, serviceActors } from '../../domain/people.ts';
 import { lockComplaintsOf } from '../../store/complaints/complaints.ts';
 import {
   anonymiseComplaints,
@@ -10,8 +10,9 @@ import {
   lockExpired,
   type Removed,
 } from '../../store/erasure/erase.ts';
-import { countErased, finishErasure, inErasing } from '../../store/erasure/erasing.ts';
+import { countErased, dropErasure, finishErasure, inErasing, lockErasure } from '../../store/erasure/erasing.ts';
 import { insertErasure, pendingErasures } from '../../store/erasure/requests.ts';
+import { findNews } from '../../store/members/members.ts';
 import type { Erasure, RetentionPolicy } from '../../store/schema/erasure.ts';
 import type { Trx } from '../../store/scope.ts';
 import { setAssignee } from '../complaints/assign-complaint.ts';
@@ -26,11 +27,16 @@ const batchSize = 100;
 const maxBatches = 50;
 const dayMs = 24 * 3600_000;
 
-/** Erases what was asked for and what has been kept long enough, in all tenants. */
-export async function runErasures(parts: Parts, stopped: AbortSignal): Promise<void> {
-  const { persons, policies } = await pendingErasures(parts.db);
+/**
+ * Erases the people who are due, and complaints that have been kept long enough, in all tenants.
+ *
+ * @returns When the next person is due.
+ */
+export async function runErasures(parts: Parts, stopped: AbortSignal): Promise<Date | undefined> {
+  const { persons, policies, nextAt } = await pendingErasures(parts.db, parts.now());
   for (const person of persons) await erasePerson(parts, person, stopped);
   for (const policy of policies) await applyRetention(parts, policy, stopped);
+  return nextAt;
 }
 
 async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal): Promise<void> {
@@ -39,6 +45,11 @@ async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal)
   const how = texts ?? 'remove';
   for (let batch = 0; batch < maxBatches && !stopped.aborted; batch += 1) {
     const removed = await inErasing(parts.db, tenant_id, async (trx) => {
+      if (!(await lockErasure(trx, id))) return undefined;
+      if (isActive(await findNews(trx, userId))) {
+        await dropErasure(trx, id, actor.userId);
+        return 'active';
+      }
       const part =
         (await returnToQueue(trx, parts, userId)) ??
         (await eraseOwnComplaints(trx, parts, { userId, texts: how })) ??
@@ -48,8 +59,9 @@ async function erasePerson(parts: Parts, erasure: Erasure, stopped: AbortSignal)
       return part ?? 'finished';
     });
     if (removed === undefined) return;
-    if (removed === 'finished') {
-      parts.logger.info({ tenant_id, erasure_id: id }, 'a person was erased');
+    if (removed === 'finished' || removed === 'active') {
+      const what = removed === 'finished' ? 'a person was erased' : 'a person was not erased: an active member again';
+      parts.logger.info({ tenant_id, erasure_id: id }, what);
       return;
     }
     await removeFiles(parts, removed);
@@ -104,7 +116,8 @@ async function applyRetention(parts: Parts, policy: RetentionPolicy, stopped: Ab
       if (batch === 0) {
         const record = { kind: 'retention', user_id: null, texts: null, requested_by: null } as const;
         const requested_at = parts.now();
-        await insertErasure(trx, { tenant_id, id: erasureId, ...record, requested_at, finished_at: requested_at });
+        const times = { requested_at, due_at: requested_at, finished_at: requested_at };
+        await insertErasure(trx, { tenant_id, id: erasureId, ...record, ...times });
       }
       const erase = action === 'delete' ? deleteComplaints : anonymiseComplaints;
       const part = await erase(trx, ids);

@@ -2,38 +2,52 @@ import { createRouter, idField, serve } from '@countersign/service-kit';
 import type { Router } from 'express';
 import { z } from 'zod';
 import { isPersonId } from '../../domain/people.ts';
+import { cancelScheduled, previewErasure, scheduleErasure } from '../../flows/erasure/schedule-erasure.ts';
 import type { FlowParts } from '../../flows/parts.ts';
-import { insertErasure, listErasures, readPolicy, savePolicy } from '../../store/erasure/requests.ts';
+import { listErasures } from '../../store/erasure/requests.ts';
 import type { Erasure } from '../../store/schema/erasure.ts';
 import { asUser } from '../../store/scope.ts';
 import { endpoint } from '../endpoint.ts';
-import { time } from '../fields.ts';
+import { complaintPath, time } from '../fields.ts';
+import { demandFreshLogin } from './fresh-login.ts';
+import { keptTexts } from './retention.ts';
 
 const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'] } as const;
+const path = '/v1/complaints/erasures';
 const shownErasures = 100;
 
-const policyFields = {
-  closed_days: z
-    .int()
-    .min(1)
-    .max(36_500)
-    .nullable()
-    .describe('Days after the last change of a finished complaint. Null keeps them for ever.'),
-  action: z
-    .enum(['anonymise', 'delete'])
-    .describe('`anonymise` removes people, texts, comments and attachments, and keeps what statistics count.'),
-  texts: z.enum(['keep', 'remove']).describe('Whether the texts of an erased person stay.'),
-};
+const person = z.strictObject({ user_id: idField.refine(isPersonId, 'is not the id of a person') });
 
-const policy = z.object(policyFields).meta({ id: 'RetentionPolicy' });
+const preview = z
+  .object({
+    user_id: z.string(),
+    member: z.string().nullable().describe('`active` cannot be erased. Null: no member of the tenant any more.'),
+    texts: keptTexts,
+    complaints: z.int().describe('Their own.'),
+    active_complaints: z.int().describe('Of these: withdrawn, if the texts are removed.'),
+    assigned_complaints: z.int().describe('Active ones, which return to the queue.'),
+    comments: z.int().describe('With `remove`, also those of others on their complaints.'),
+    attachments: z.int().describe('With `remove`, also those of others on their complaints.'),
+    history_entries: z.int(),
+  })
+  .meta({ id: 'ErasurePreview' });
 
 const erasure = z
   .object({
     id: z.uuid(),
     kind: z.enum(['person', 'retention']),
     user_id: z.string().nullable(),
+    texts: keptTexts.nullable(),
     requested_by: z.string().nullable().describe('Null for what the retention policy erased.'),
+    session_id: z.string().nullable().describe('The session in which it was requested.'),
+    request_id: z.string().nullable().describe('The request, as in the logs.'),
     requested_at: time,
+    due_at: time.describe('It can be cancelled until then.'),
+    cancelled_at: time.nullable(),
+    cancelled_by: z
+      .string()
+      .nullable()
+      .describe('An admin; `complaint-service` when the person had become an active member again.'),
     finished_at: time.nullable(),
     complaints: z.int(),
     comments: z.int(),
@@ -41,104 +55,83 @@ const erasure = z
   })
   .meta({ id: 'Erasure' });
 
-export const readRetentionEndpoint = endpoint({
+export const previewErasureEndpoint = endpoint({
   ...shared,
   method: 'get',
-  path: '/v1/complaints/retention',
-  operationId: 'readRetention',
-  summary: 'Read how long finished complaints are kept',
-  responses: { 200: policy },
-  errors: [],
-});
-
-export const changeRetentionEndpoint = endpoint({
-  ...shared,
-  method: 'put',
-  path: '/v1/complaints/retention',
-  operationId: 'changeRetention',
-  summary: 'Change how long finished complaints are kept',
-  body: z.strictObject(policyFields).meta({ examples: [{ closed_days: 730, action: 'anonymise', texts: 'remove' }] }),
-  responses: { 200: policy },
-  errors: [],
+  path: `${path}/preview`,
+  operationId: 'previewErasure',
+  summary: 'Count what erasing a person would remove',
+  query: person,
+  responses: { 200: preview },
+  errors: ['not_found', 'people_unavailable'],
 });
 
 export const erasePersonEndpoint = endpoint({
   ...shared,
   method: 'post',
-  path: '/v1/complaints/erasures',
+  path,
   operationId: 'erasePerson',
-  summary: 'Erase a person from all complaints',
+  summary: 'Schedule the erasure of a person from all complaints',
   description:
-    'Removes their name, contact and attachments. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised. It runs in the background. Disable the account first: what they do later is recorded again.',
-  body: z
-    .strictObject({ user_id: idField.refine(isPersonId, 'is not the id of a person') })
-    .meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
+    'Needs a login within the last five minutes, and an account that is disabled. It is carried out at `due_at`, and can be cancelled before. It removes the name, contact and attachments of the person. Their active complaints as an agent return to the queue. Their texts go too, unless the policy keeps them: their own complaints are then withdrawn and anonymised.',
+  body: person.meta({ examples: [{ user_id: '01936f00-0000-7000-8000-000000000011' }] }),
   responses: { 202: erasure },
-  errors: [],
+  errors: ['fresh_login_required', 'not_found', 'member_active', 'erasure_scheduled', 'people_unavailable'],
+});
+
+export const cancelErasureEndpoint = endpoint({
+  ...shared,
+  method: 'post',
+  path: `${path}/:id/cancel`,
+  operationId: 'cancelErasure',
+  summary: 'Cancel an erasure that is not due yet',
+  params: complaintPath,
+  responses: { 200: erasure },
+  errors: ['erasure_not_cancellable'],
 });
 
 export const listErasuresEndpoint = endpoint({
   ...shared,
   method: 'get',
-  path: '/v1/complaints/erasures',
+  path,
   operationId: 'listErasures',
-  summary: `List the latest ${shownErasures} erasures`,
+  summary: `List the latest ${shownErasures} erasures: scheduled, cancelled and carried out`,
   responses: { 200: z.object({ items: z.array(erasure) }) },
   errors: [],
 });
 
-const usual: z.output<typeof policy> = { closed_days: null, action: 'anonymise', texts: 'remove' };
-
-/** Routes with which admins decide what is kept, and have people erased. */
-export function erasureRoutes({ db, newId, now }: FlowParts): Router {
+/** Routes with which admins have people erased. */
+export function erasureRoutes(parts: FlowParts): Router {
   const router = createRouter();
 
-  serve(router, readRetentionEndpoint, async ({ identity, reply }) => {
-    const found = (await asUser(db, identity, readPolicy)) ?? usual;
-    reply(200, { closed_days: found.closed_days, action: found.action, texts: found.texts });
-  });
-
-  serve(router, changeRetentionEndpoint, async ({ identity, body, reply }) => {
-    const changed = { ...body, tenant_id: identity.tenantId, updated_by: identity.userId, updated_at: now() };
-    const saved = await asUser(db, identity, (trx) => savePolicy(trx, changed));
-    reply(200, { closed_days: saved.closed_days, action: saved.action, texts: saved.texts });
+  serve(router, previewErasureEndpoint, async ({ identity, query, reply }) => {
+    const { member, texts, traces } = await previewErasure(parts, identity, query.user_id);
+    reply(200, { user_id: query.user_id, member, texts, ...traces });
   });
 
   serve(router, erasePersonEndpoint, async ({ identity, body, reply }) => {
-    const added = await asUser(db, identity, async (trx) => {
-      const { texts } = (await readPolicy(trx)) ?? usual;
-      return insertErasure(trx, {
-        tenant_id: identity.tenantId,
-        id: newId(),
-        kind: 'person',
-        user_id: body.user_id,
-        texts,
-        requested_by: identity.userId,
-        requested_at: now(),
-        finished_at: null,
-      });
-    });
-    reply(202, erasureJson(added));
+    demandFreshLogin(identity, parts.now());
+    reply(202, erasureJson(await scheduleErasure(parts, identity, body.user_id)));
+  });
+
+  serve(router, cancelErasureEndpoint, async ({ identity, params, reply }) => {
+    reply(200, erasureJson(await cancelScheduled(parts, identity, params.id)));
   });
 
   serve(router, listErasuresEndpoint, async ({ identity, reply }) => {
-    const found = await asUser(db, identity, (trx) => listErasures(trx, shownErasures));
+    const found = await asUser(parts.db, identity, (trx) => listErasures(trx, shownErasures));
     reply(200, { items: found.map(erasureJson) });
   });
 
   return router;
 }
 
-function erasureJson(row: Erasure): z.output<typeof erasure> {
+function erasureJson({ tenant_id: _, ...row }: Erasure): z.output<typeof erasure> {
   return {
-    id: row.id,
-    kind: row.kind,
-    user_id: row.user_id,
-    requested_by: row.requested_by,
+    ...row,
     requested_at: row.requested_at.toISOString(),
+    due_at: row.due_at.toISOString(),
+    cancelled_at: row.cancelled_at?.toISOString() ?? null,
     finished_at: row.finished_at?.toISOString() ?? null,
-    complaints: row.complaints,
-    comments: row.comments,
-    attachments: row.attachments,
   };
 }

@@ -27,6 +27,19 @@ export async function countErased(trx: Trx, id: string, removed: Removed): Promi
     .execute();
 }
 
+/** Locks the record of an erasure under way. @returns False when it is done, or was cancelled meanwhile. */
+export async function lockErasure(trx: Trx, id: string): Promise<boolean> {
+  const waiting = trx.selectFrom('erasures').select('id').where('id', '=', id);
+  const found = await waiting.where('finished_at', 'is', null).where('cancelled_at', 'is', null).forUpdate().execute();
+  return found.length > 0;
+}
+
+/** The person became an active member again in the grace period. */
+export async function dropErasure(trx: Trx, id: string, by: string): Promise<void> {
+  const cancelled = { cancelled_at: sql<Date>`clock_timestamp()`, cancelled_by: by };
+  await trx.updateTable('erasures').set(cancelled).where('id', '=', id).execute();
+}
+
 export async function finishErasure(trx: Trx, id: string): Promise<void> {
   await trx.updateTable('erasures').set({ finished_at: sql<Date>`clock_timestamp()` }).where('id', '=', id).execute();
 }

@@ -6,6 +6,9 @@ import type { ComplaintsDatabase, Trx } from '../scope.ts';
 /** Wakes the upkeep of all instances. */
 export const upkeepChannel = 'countersign_complaint_upkeep';
 
+/** Where a tenant has chosen nothing. */
+export const usualPolicy = { closed_days: null, action: 'anonymise', texts: 'remove' } as const;
+
 export function readPolicy(trx: Trx): Promise<RetentionPolicy | undefined> {
   return trx.selectFrom('retention_policies').selectAll().executeTakeFirst();
 }
@@ -36,18 +39,40 @@ export function listErasures(trx: Trx, limit: number): Promise<Erasure[]> {
     .execute();
 }
 
-/** What is to be erased, in all tenants. */
+/** Cancels an erasure of a person that is not due yet. @returns Undefined when there is none. */
+export function cancelErasure(
+  trx: Trx,
+  { id, by, at }: Readonly<{ id: string; by: string; at: Date }>,
+): Promise<Erasure | undefined> {
+  return trx
+    .updateTable('erasures')
+    .set({ cancelled_at: at, cancelled_by: by })
+    .where('id', '=', id)
+    .where('kind', '=', 'person')
+    .where('finished_at', 'is', null)
+    .where('cancelled_at', 'is', null)
+    .where('due_at', '>', at)
+    .returningAll()
+    .executeTakeFirst();
+}
+
+/** What is to be erased by now, in all tenants, and when the next person is due. */
 export function pendingErasures(
   db: ComplaintsDatabase,
-): Promise<Readonly<{ persons: Erasure[]; policies: RetentionPolicy[] }>> {
-  return db.transaction({ role: upkeepRole }, async (trx) => ({
-    persons: await trx
+  now: Date,
+): Promise<Readonly<{ persons: Erasure[]; policies: RetentionPolicy[]; nextAt: Date | undefined }>> {
+  return db.transaction({ role: upkeepRole }, async (trx) => {
+    const waiting = trx
       .selectFrom('erasures')
-      .selectAll()
+      .where('kind', '=', 'person')
       .where('finished_at', 'is', null)
-      .orderBy('requested_at')
-      .limit(100)
-      .execute(),
-    policies: await trx.selectFrom('retention_policies').selectAll().where('closed_days', 'is not', null).execute(),
-  }));
+      .where('cancelled_at', 'is', null)
+      .orderBy('due_at');
+    const next = await waiting.select('due_at').where('due_at', '>', now).limit(1).executeTakeFirst();
+    return {
+      persons: await waiting.selectAll().where('due_at', '<=', now).limit(100).execute(),
+      policies: await trx.selectFrom('retention_policies').selectAll().where('closed_days', 'is not', null).execute(),
+      nextAt: next?.due_at,
+    };
+  });
 }

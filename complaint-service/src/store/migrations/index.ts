@@ -24,6 +24,7 @@ import { upkeepByIndexMigration } from './0029-upkeep-by-index.ts';
 import { erasingWaitingDeliveriesMigration } from './0030-erasing-waiting-deliveries.ts';
 import { eventIdsMigration } from './0031-event-ids.ts';
 import { closedCatalogueMigration } from './0032-closed-catalogue.ts';
+import { scheduledErasuresMigration } from './0033-scheduled-erasures.ts';
 
 /** All migrations in order, one subject each. The statements of a released one never change. */
 export const migrations: readonly Migration[] = [
@@ -52,4 +53,5 @@ export const migrations: readonly Migration[] = [
   erasingWaitingDeliveriesMigration,
   eventIdsMigration,
   closedCatalogueMigration,
+  scheduledErasuresMigration,
 ];

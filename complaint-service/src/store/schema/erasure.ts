@@ -19,7 +19,15 @@ type ErasuresTable = {
   user_id: string | null;
   texts: 'keep' | 'remove' | null;
   requested_by: string | null;
+  /** The session and the request in which it was asked for. */
+  session_id: Generated<string | null>;
+  request_id: Generated<string | null>;
   requested_at: Date;
+  /** Nothing is erased before. */
+  due_at: Date;
+  cancelled_at: Generated<Date | null>;
+  /** An admin, or this service when the person became an active member again. */
+  cancelled_by: Generated<string | null>;
   finished_at: Date | null;
   complaints: Generated<number>;
   comments: Generated<number>;

@@ -1,0 +1,66 @@
+import { createRouter, serve } from '@countersign/service-kit';
+import type { Router } from 'express';
+import { z } from 'zod';
+import type { FlowParts } from '../../flows/parts.ts';
+import { readPolicy, savePolicy, usualPolicy } from '../../store/erasure/requests.ts';
+import { asUser } from '../../store/scope.ts';
+import { endpoint } from '../endpoint.ts';
+import { demandFreshLogin } from './fresh-login.ts';
+
+const shared = { tag: 'Erasure', callers: ['user'], roles: ['admin'], path: '/v1/complaints/retention' } as const;
+
+export const keptTexts = z.enum(['keep', 'remove']).describe('Whether the texts of an erased person stay.');
+
+const policyFields = {
+  closed_days: z
+    .int()
+    .min(1)
+    .max(36_500)
+    .nullable()
+    .describe('Days after the last change of a finished complaint. Null keeps them for ever.'),
+  action: z
+    .enum(['anonymise', 'delete'])
+    .describe('`anonymise` removes people, texts, comments and attachments, and keeps what statistics count.'),
+  texts: keptTexts,
+};
+
+const policy = z.object(policyFields).meta({ id: 'RetentionPolicy' });
+
+export const readRetentionEndpoint = endpoint({
+  ...shared,
+  method: 'get',
+  operationId: 'readRetention',
+  summary: 'Read how long finished complaints are kept',
+  responses: { 200: policy },
+  errors: [],
+});
+
+export const changeRetentionEndpoint = endpoint({
+  ...shared,
+  method: 'put',
+  operationId: 'changeRetention',
+  summary: 'Change how long finished complaints are kept',
+  description: 'Needs a login within the last five minutes.',
+  body: z.strictObject(policyFields).meta({ examples: [{ closed_days: 730, action: 'anonymise', texts: 'remove' }] }),
+  responses: { 200: policy },
+  errors: ['fresh_login_required'],
+});
+
+/** Routes with which admins decide how long complaints are kept. */
+export function retentionRoutes({ db, now }: FlowParts): Router {
+  const router = createRouter();
+
+  serve(router, readRetentionEndpoint, async ({ identity, reply }) => {
+    const found = (await asUser(db, identity, readPolicy)) ?? usualPolicy;
+    reply(200, { closed_days: found.closed_days, action: found.action, texts: found.texts });
+  });
+
+  serve(router, changeRetentionEndpoint, async ({ identity, body, reply }) => {
+    demandFreshLogin(identity, now());
+    const changed = { ...body, tenant_id: identity.tenantId, updated_by: identity.userId, updated_at: now() };
+    const saved = await asUser(db, identity, (trx) => savePolicy(trx, changed));
+    reply(200, { closed_days: saved.closed_days, action: saved.action, texts: saved.texts });
+  });
+
+  return router;
+}

@@ -1,0 +1,32 @@
+import { sql } from 'kysely';
+import type { RetentionPolicy } from '../schema/erasure.ts';
+import type { Trx } from '../scope.ts';
+
+/** What the complaints of a tenant hold of a person. */
+export type Traces = Readonly<{
+  /** Their own, and how many of these work is still to be done on. */
+  complaints: number;
+  active_complaints: number;
+  /** Active ones of others, which return to the queue. */
+  assigned_complaints: number;
+  /** Also those of others, where they go with the person's complaints. */
+  comments: number;
+  attachments: number;
+  history_entries: number;
+}>;
+
+export async function countTraces(
+  trx: Trx,
+  { userId, texts }: Readonly<{ userId: string; texts: RetentionPolicy['texts'] }>,
+): Promise<Traces> {
+  const own = sql`select id from complaints where complainant_id = ${userId}`;
+  const withTheirs = texts === 'remove' ? sql`or complaint_id in (${own})` : sql``;
+  const { rows } = await sql<Traces>`select
+    (select count(*) from complaints where complainant_id = ${userId})::int as complaints,
+    (select count(*) from complaints where complainant_id = ${userId} and active)::int as active_complaints,
+    (select count(*) from complaints where assignee_id = ${userId} and active)::int as assigned_complaints,
+    (select count(*) from comments where author_id = ${userId} ${withTheirs})::int as comments,
+    (select count(*) from attachments where uploader_id = ${userId} ${withTheirs})::int as attachments,
+    (select count(*) from history where actor_id = ${userId})::int as history_entries`.execute(trx);
+  return rows[0] as Traces;
+}

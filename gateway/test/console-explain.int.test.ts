@@ -122,6 +122,14 @@ describe('Explain', () => {
     expect(outcome).toMatchObject({ allowed: code === undefined, code: code ?? null });
   });
 
+  test('names the issuer to which a client belongs', async () => {
+    const fields = { method: 'GET', path: '/v1/things/1', role: 'agent', user: 'u', client: 'web' };
+    const caller = 'agent u of example-tenant, through web, issuer http://issuer.test';
+    expect(await explain(fields)).toMatchObject({ caller, issuer: 'http://issuer.test' });
+    expect(await (await form(fields)).text()).toContain(`as ${caller}`);
+    expect(await explain({ method: 'GET', path: '/v1/open/1' })).toMatchObject({ issuer: null });
+  });
+
   test('decides the request of a token that is bound to a key as the gateway did', async () => {
     const client = dpopClient('ES256', clock.nowMs);
     const token = await gateway.issuer.accessToken({ cnf: { jkt: client.thumbprint } });

@@ -120,6 +120,16 @@ describe('the console', () => {
     expect(await json(`/api/requests/${refusedId}`)).toMatchObject({ status: 403, route: 'admin', target: null });
   });
 
+  test('gives requests of the same second different titles', async () => {
+    const { requests } = await json('/api/requests');
+    const two: { id: string }[] = requests.slice(0, 2);
+    const titles = await Promise.all(
+      two.map(async ({ id }) => /<h1>(.*)<\/h1>/.exec(await page(`/console/requests/${id}`))?.[1]),
+    );
+    expect(titles).toEqual(two.map(({ id }) => `Request …${id.slice(-8)}`));
+    expect(new Set(titles).size).toBe(2);
+  });
+
   test('finds a request by an id with spaces around it', async () => {
     const { requests } = await json(`/api/requests?id=%20${refusedId}%20&status=+403`);
     expect(requests).toMatchObject([{ id: refusedId }]);

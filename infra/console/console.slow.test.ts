@@ -9,6 +9,7 @@ import type { GatewayUnderTest } from '../../gateway/test/gateway-under-test.ts'
 import { openBrowser, watchPage } from './browser.ts';
 import { certificateSite } from './certificate-site.ts';
 import { hostile, hostileSite } from './hostile-site.ts';
+import { otherRealm, realm, realmSite } from './realm-site.ts';
 
 const sizes = [
   { width: 360, height: 740 },
@@ -255,6 +256,48 @@ describe('the console in Chromium', () => {
     expect(await framed?.locator('#main').count()).toBe(0);
     await other.close();
     site.close();
+  });
+});
+
+describe('a gateway that trusts realms with long addresses', () => {
+  let gateway: GatewayUnderTest;
+  let browser: Browser;
+  let page: Page;
+  let origin: string;
+  beforeAll(async () => {
+    browser = await openBrowser();
+    page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+    gateway = await realmSite();
+    origin = `http://127.0.0.1:${gateway.running.ports.admin}`;
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await gateway?.close();
+  });
+
+  /** The tables that are wider than their place. */
+  const cutTables = () =>
+    page
+      .locator('.scroll')
+      .evaluateAll((all: { scrollWidth: number; clientWidth: number; getAttribute(name: string): string | null }[]) =>
+        all.filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.getAttribute('aria-label')),
+      );
+
+  test.each(paths.filter((path) => !path.includes(':id')))('no table of %s is cut off at 1400 px', async (path) => {
+    await page.goto(origin + path.replace('things', 'exports'));
+    expect([await cutTables(), await overflow(page)]).toEqual([[], 0]);
+  });
+
+  test.each([
+    [realm, `${realm}/another`],
+    [otherRealm, `${realm}/another`],
+    [`${realm}/unknown`, 'complaints-api'],
+  ])('no finding about a token of %s for %s is cut off at 1400 px', async (iss, aud) => {
+    await page.goto(`${origin}/console/explain?method=GET&path=/v1/exports/1`);
+    await page.getByLabel('Access token').fill(await gateway.issuer.accessToken({ iss, aud, tenant_id: 'acme' }));
+    await page.getByRole('button', { name: 'Explain' }).click();
+    await page.getByText('Header and claims').waitFor();
+    expect([await cutTables(), await overflow(page)]).toEqual([[], 0]);
   });
 });
 

@@ -79,8 +79,10 @@ test('the tests of a file can be as a machine, as an agent, and with scopes and 
   const { code, out } = await run('test');
   expect(out).not.toContain('FAIL');
   expect([code, out.split('\n').at(-1)]).toEqual([0, '11 passed, 0 failed']);
-  expect(out).toContain('pass GET /orders as agent u of acme, through web, with orders.read, bot acts');
-  expect(out).toContain('pass GET /nested as service api for client job, with orders.read');
+  expect(out).toContain(
+    'pass GET /orders as agent u of acme, through web, issuer https://a.test, with orders.read, bot acts',
+  );
+  expect(out).toContain('pass GET /nested as service api for client job, issuer https://a.test, with orders.read');
 });
 
 describe('explain', () => {
@@ -90,13 +92,30 @@ describe('explain', () => {
     [
       '/jobs',
       ['--client', 'job', '--role', 'service', '--tenant', 'acme'],
-      ['as client job of acme, role service', 'x-identity: client', 'x-client-id: job', 'x-user-role: service'],
+      [
+        'as client job of acme, role service, issuer https://a.test',
+        'x-identity: client',
+        'x-client-id: job',
+        'x-user-role: service',
+      ],
     ],
-    ['/jobs', ['--client', 'job'], [/rule {6}allow\.clients: job {2}holds {2}\(the caller is the client job\)/]],
+    [
+      '/jobs',
+      ['--client', 'job'],
+      ['rule      allow.clients: job of https://a.test  holds  (the caller is the client job of https://a.test)'],
+    ],
     [
       '/jobs',
       ['--client', 'job', '--issuer', 'partners'],
       ['answer    401 token_machine_refused', '(set machines for'],
+    ],
+    [
+      '/jobs',
+      ['--client', 'job', '--role', 'agent', '--user', 'u', '--tenant', 'globex', '--issuer', 'partners'],
+      [
+        'as agent u of globex, through job, issuer https://b.test',
+        'rule      allow.clients: job of https://a.test  client_not_allowed  (the client is job of https://b.test)',
+      ],
     ],
     ['/orders', ['--client', 'job'], [/rule {6}auth: required {2}client_not_allowed {2}\(job is a machine/]],
     [
@@ -117,7 +136,7 @@ describe('explain', () => {
       ],
       [
         'client="web", scope=("orders.read"), act="bot";iss="https://a.test"',
-        /rule {6}allow\.actors: bot {2}holds {2}\(the actor is bot of https:\/\/a\.test\)/,
+        'rule      allow.actors: bot of https://a.test  holds  (the actor is bot of https://a.test)',
         /rule {6}allow\.scopes: orders\.read {2}holds/,
       ],
     ],
@@ -157,7 +176,7 @@ describe('explain', () => {
   test('prints a machine as JSON', async () => {
     const { out } = await explain('/jobs', '--client', 'job', '--scope', 'orders.read', '--json');
     expect(JSON.parse(out)).toMatchObject({
-      caller: { kind: 'client', clientId: 'job', scope: ['orders.read'] },
+      caller: { kind: 'client', clientId: 'job', issuer: 'https://a.test', scope: ['orders.read'] },
       sends: { target: '/jobs' },
     });
   });

@@ -46,12 +46,13 @@ export function callerText(caller: PolicyCaller): string {
 
 function principalText(principal: PolicyPrincipal): string {
   const { role, tenantId, token } = principal;
-  const { clientId, scope, act } = token.claims;
+  const { clientId, issuer, scope, act } = token.claims;
   const name = principal.kind === 'user' ? `${role} ${principal.userId}` : `client ${principal.clientId}`;
   const parts = [
     `${name}${tenantId === undefined ? '' : ` of ${tenantId}`}`,
     ...(principal.kind === 'client' && role !== undefined ? [`role ${role}`] : []),
     ...(principal.kind === 'user' && clientId !== undefined ? [`through ${clientId}`] : []),
+    ...(clientId !== undefined && issuer !== '' ? [`issuer ${issuer}`] : []),
     ...(scope.length > 0 ? [`with ${scope.join(' ')}`] : []),
     ...(act === undefined ? [] : [`${act.sub} acts`]),
   ];
@@ -66,6 +67,6 @@ export function callerJson(caller: PolicyCaller): Readonly<Record<string, unknow
     return { ...service, ...(principal && { principal: callerJson({ ...principal, bound: false }) }) };
   }
   const { token, ...facts } = caller;
-  const { clientId, scope, act } = token.claims;
-  return { ...facts, clientId, scope, act };
+  const { clientId, issuer, scope, act } = token.claims;
+  return { ...facts, clientId, issuer, scope, act };
 }

@@ -141,7 +141,7 @@ const bindingRule: Rule = {
 const actorsRule = (actors: readonly AllowedParty[]): Rule => {
   const allows = compileParties(actors);
   return {
-    text: `allow.actors: ${actors.map(({ name }) => name).join(', ')}`,
+    text: `allow.actors: ${actors.map(partyText).join(', ')}`,
     refusal(caller) {
       const claims = principalOf(caller)?.token.claims;
       if (claims?.act === undefined) return undefined;
@@ -157,7 +157,7 @@ const actorsRule = (actors: readonly AllowedParty[]): Rule => {
 const clientsRule = (clients: 'any' | readonly AllowedParty[]): Rule => {
   const allows = clients === 'any' ? () => true : compileParties(clients);
   return {
-    text: `allow.clients: ${clients === 'any' ? 'any' : clients.map(({ name }) => name).join(', ')}`,
+    text: `allow.clients: ${clients === 'any' ? 'any' : clients.map(partyText).join(', ')}`,
     refusal(caller) {
       const principal = principalOf(caller);
       if (principal === undefined) return 'client_not_allowed';
@@ -167,12 +167,16 @@ const clientsRule = (clients: 'any' | readonly AllowedParty[]): Rule => {
     },
     why(caller) {
       const principal = principalOf(caller);
-      const clientId = principal?.token.claims.clientId;
-      if (clientId === undefined) return 'the caller has no client';
-      return principal?.kind === 'client' ? `the caller is the client ${clientId}` : `the client is ${clientId}`;
+      const { clientId: name, issuer } = principal?.token.claims ?? {};
+      if (name === undefined) return 'the caller has no client';
+      const client = partyText({ name, issuer });
+      return principal?.kind === 'client' ? `the caller is the client ${client}` : `the client is ${client}`;
     },
   };
 };
+
+/** Clients of two issuers may have the same name. Without an issuer, it is that of the token. */
+const partyText = ({ name, issuer }: AllowedParty): string => (issuer ? `${name} of ${issuer}` : name);
 
 /**
  * Compiles a list of clients or actors to one look-up by name.

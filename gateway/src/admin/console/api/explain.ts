@@ -9,7 +9,7 @@ import type { Question } from '../../../explain/dry-run.ts';
 import type { AcceptedToken, Header } from '../../../explain/example-request.ts';
 import { type Explanation, explainRequest } from '../../../explain/explanation.ts';
 import type { TokenReport } from '../../../explain/token-report.ts';
-import type { PolicyCaller } from '../../../routing/policy.ts';
+import { type PolicyCaller, principalOf } from '../../../routing/policy.ts';
 import { findIssuer } from '../../../tokens/providers/find-issuer.ts';
 import type { TrustedIssuer } from '../../../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../../../upstreams/pool/open-upstream.ts';
@@ -91,6 +91,7 @@ export const explainAnswer = z
     method: z.string(),
     path: z.string(),
     caller: z.string(),
+    issuer: text.describe("The issuer of the caller's token, to which its client belongs."),
     outcome: z.object({
       allowed: z.boolean(),
       status: z.int().nullable(),
@@ -175,6 +176,7 @@ function answerOf({ question, explanation, report, refused, warning }: Known): E
     method: question.method,
     path: question.target,
     caller: describeCaller(question.caller, report),
+    issuer: principalOf(question.caller)?.token.claims.issuer || null,
     outcome: {
       allowed: isSent,
       status: refusal === undefined ? (explanation.status ?? null) : errorTable[refusal.code].status,

@@ -1,7 +1,7 @@
 import type { EventItem } from '../api/events.ts';
 import { ago } from './format.ts';
 import { type Html, html } from './html.ts';
-import { pill, table } from './parts.ts';
+import { breakable, pill, table } from './parts.ts';
 
 /** Changes of states, newest first. */
 export const eventTable = (events: readonly EventItem[], nowMs: number): Html =>
@@ -13,7 +13,7 @@ export const eventTable = (events: readonly EventItem[], nowMs: number): Html =>
         label: 'What',
         kind: 'main',
         cell: ({ kind, name, worker }) =>
-          html`${kind} <span class="long">${name}</span>${worker === null ? '' : html` <span class="muted">worker ${worker}</span>`}`,
+          html`${kind} <span class="long">${breakable(name)}</span>${worker === null ? '' : html` <span class="muted">worker ${worker}</span>`}`,
       },
       {
         label: 'Change',

@@ -7,7 +7,7 @@ import { ago, forTime, milliseconds, number } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';
 import type { OverviewData } from './overview-data.ts';
-import { code, facts, link, pill, routeLink, section, stateSince, table } from './parts.ts';
+import { breakable, code, facts, link, pill, routeLink, section, stateSince, table } from './parts.ts';
 import { moodOfStatus } from './request-table.ts';
 import { trafficTiles } from './traffic-tiles.ts';
 import { worstFirst } from './upstreams.ts';
@@ -125,7 +125,7 @@ function trustPart({ issuers: { issuers }, revocations, nowMs }: OverviewData): 
       {
         label: 'Issuer',
         kind: 'main',
-        cell: ({ issuer }) => html`<a class="long" href="/console/issuers">${issuer}</a>`,
+        cell: ({ issuer }) => html`<a class="long" href="/console/issuers">${breakable(issuer)}</a>`,
       },
       { label: 'Keys', cell: ({ state }) => stateSince(state, nowMs) },
       { label: 'Confirmed', cell: ({ confirmed }) => (confirmed === null ? 'never' : ago(confirmed, nowMs)) },

@@ -58,10 +58,15 @@ export function table<Row>(label: string, columns: readonly Column<Row>[], rows:
 }
 
 function cellOf<Row>({ label, kind, cell }: Column<Row>, row: Row): Html {
-  const content = html`<span class="cell">${cell(row)}</span>`;
+  const value = cell(row);
+  const content = html`<span class="cell">${typeof value === 'string' ? breakable(value) : value}</span>`;
   if (kind === 'main') return html`<th role="rowheader" scope="row" class="main">${content}</th>`;
   return html`<td role="cell" class="${kind ?? ''}" data-label="${label}">${content}</td>`;
 }
+
+/** Lets an address break between its parts. As one word, it would push the next columns out of the table. */
+export const breakable = (text: string): Content =>
+  text.includes('://') ? text.split(/(?<=[/.:?&=-])/).map((part) => html`${part}<wbr>`) : text;
 
 /** A list of names and values. */
 export const facts = (rows: readonly (readonly [label: string, value: Content])[]): Html =>

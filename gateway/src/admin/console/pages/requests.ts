@@ -49,7 +49,8 @@ ${shown.length === requests.length ? '' : html`<p>${link(`/console/requests?${mo
 /** One request: how it was decided, where it went, how long each part took. */
 export function requestPage(item: RequestItem): Page {
   return {
-    title: `Request ${item.id.slice(0, 8)}`,
+    // The start of a UUIDv7 is its time: the same for all requests of a minute.
+    title: `Request …${item.id.slice(-8)}`,
     place: '/console/requests',
     live: false,
     body: html`<p class="lead">${code(item.method)} <code class="path">${item.path}</code> ${statusOf(item)}</p>

@@ -16,6 +16,17 @@ test.each([
   ['a riddle in a comment', 'a.ts', '// Who\u0065ver asks gets it.', ['1: riddle']],
   ['a riddle in a page', 'a.md', 'What is\u0020no request is dropped.', ['1: riddle']],
   ['the plain form', 'a.ts', '// The client gets it.', []],
+  ['a private member', 'a.ts', 'server._handle.listen(1);', ['1: private member']],
+  [
+    'a private member by its text',
+    'a.ts',
+    "Reflect.get(response, '_header'); socket['_handle'];",
+    ['1: private member'],
+  ],
+  ['a symbol of a library', 'a.ts', 'logger[pino.symbols.streamSym]', ['1: private member']],
+  ['a symbol of Node', 'a.ts', 'parser[kOnExecute] = proceed;', ['1: private member']],
+  ['a private member in a test', 'test/a.ts', 'server._handle.listen(1);', []],
+  ['a parameter that is not used', 'a.ts', 'const f = (_request: Request) => {};', []],
 ])('%s', (_name, file, text, expected) => {
   expect(rulesOf(file, text)).toEqual(expected);
 });

@@ -2,7 +2,7 @@ import { capturingLogger } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { RequestRecord } from '../exchange.ts';
-import { createAccessLog, fieldsOf } from './access-log.ts';
+import { createAccessLog } from './access-log.ts';
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 120 }),
@@ -44,22 +44,23 @@ const records = fc
   })
   .map(({ refusal, ...record }) => ({ ...record, ...refusal }) as RequestRecord);
 
-/** The time and the duration differ between two lines. */
-const comparable = (line: string | undefined) =>
-  line?.replace(/"time":"[^"]*"/, '"time":""').replace(/"duration_ms":[0-9.]+/, '"duration_ms":0');
+const membersOf = (line: string) => {
+  const { level: _level, time: _time, duration_ms: _ms, ...members } = JSON.parse(line);
+  return JSON.stringify(members);
+};
 
-test('a line without an object is the line that pino writes for the same request', () => {
+test('a line has the same members, in the same order, whichever way it is written', () => {
   const log = capturingLogger();
   let seen = 0;
   const write = createAccessLog(log.logger, () => {});
   fc.assert(
-    fc.property(records, fc.constantFrom(0, 200, 404), fc.boolean(), (record, status, isAborted) => {
-      write(record, status, isAborted);
-      log.logger.info(fieldsOf(record, status, isAborted, 0), 'request');
-      const [ours, pinos] = log.text().slice(seen).split('\n');
+    fc.property(records, fc.boolean(), (record, isAborted) => {
+      write(record, 200, isAborted);
+      // pino writes a line with a detail.
+      write({ ...record, detail: {} } as RequestRecord, 200, isAborted);
+      const [plain = '', detailed = ''] = log.text().slice(seen).split('\n');
       seen = log.text().length;
-      expect(comparable(ours)).toBe(comparable(pinos));
-      expect(() => JSON.parse(ours ?? '')).not.toThrow();
+      expect(membersOf(plain)).toBe(membersOf(detailed).replace(',"detail":{}', ''));
     }),
   );
 });

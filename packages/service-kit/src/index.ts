@@ -49,8 +49,7 @@ export {
 export { createHealth, type Health, type HealthCheck } from './process/health.ts';
 export { createHistogram, type Histogram, type Series } from './process/histogram.ts';
 export { describeStartError, type Running, runProcess, StartupError, stopRequested } from './process/lifecycle.ts';
-export { createLineWriter, jsonString } from './process/log-line.ts';
-export { createLogger, type Logger, standardOutput } from './process/logger.ts';
+export { createLineWriter, createLogger, type Logger, standardOutput } from './process/logger.ts';
 export { createMetrics, type MetricsSource, type Registry } from './process/metrics.ts';
 export { type OutboxDepth, outboxMetrics } from './process/outbox-metrics.ts';
 export { connectRedis } from './process/redis.ts';

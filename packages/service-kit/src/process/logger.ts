@@ -35,17 +35,46 @@ const redactedPaths = [
  *
  * @param to Default: standard output.
  */
-export function createLogger(name: string, level: string, to?: DestinationStream): Logger {
-  return pino(
+export function createLogger(name: string, level: string, to?: LogStream): Logger {
+  const stream = to ?? standardOutput(name);
+  const base = { name, pid: process.pid };
+  const logger = pino(
     {
       name,
       level,
-      base: { name, pid: process.pid },
+      base,
       timestamp: () => `,"time":"${isoTime(Date.now())}"`,
       redact: { paths: redactedPaths, censor: '[redacted]' },
     },
-    to ?? standardOutput(name),
+    stream,
   );
+  outputs.set(logger, { stream, members: membersOf(base) });
+  return logger;
+}
+
+/** Where the loggers of this file write, and the members that each of their lines begins with. */
+const outputs = new WeakMap<Logger, Readonly<{ stream: LogStream; members: string }>>();
+
+const membersOf = (object: object): string => JSON.stringify(object).slice(1, -1);
+
+/**
+ * Writes lines at level `info` like the logger, at a third of the cost: nothing is redacted. Give it no secret, and no object
+ * that may hold one.
+ *
+ * @param logger A logger that is not from {@link createLogger} writes the lines itself.
+ * @returns Writes one line. `fields` has at least one member.
+ */
+export function createLineWriter(logger: Logger, message: string): (fields: object) => void {
+  const output = outputs.get(logger);
+  if (output === undefined) return (fields) => logger.info(fields, message);
+  const { stream, members } = output;
+  const end = `,"msg":${JSON.stringify(message)}}\n`;
+  return (fields) => {
+    if (!logger.isLevelEnabled('info')) return;
+    const line = `{"level":30,"time":"${isoTime(Date.now())}",${members},${membersOf(fields)}${end}`;
+    if (stream.append === undefined) stream.write(line);
+    else stream.append(line);
+  };
 }
 
 /** @param format Changes each line. Default: JSON lines as they are. */

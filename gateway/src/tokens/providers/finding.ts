@@ -26,7 +26,8 @@ export function refusalFor({ code, claim, wanted, found }: Finding, issuer?: str
   return new AppError(code, { detail: { claim, wanted, found, ...source } });
 }
 
-const maxText = 80;
+/** An issuer of a realm in full. */
+const maxText = 200;
 const maxItems = 8;
 
 /**

@@ -173,23 +173,19 @@ describe.each([
   ['deny', 'revocations_unavailable'],
 ] as const)('a feed that is down for longer than maxStaleness, with onStale: %s', (onStale, outcome) => {
   test(`unrevoked tokens are ${outcome}, revoked ones stay refused, and both recover with the feed`, async () => {
-    let nowMs = Date.now();
     const gateway = await gatewayUnderTest({
-      nowMs: () => nowMs,
-      edits: [['maxStaleness: 30s, onStale: allow', `maxStaleness: 30s, onStale: ${onStale}`]],
+      edits: [['maxStaleness: 30s, onStale: allow', `maxStaleness: 2s, onStale: ${onStale}`]],
     });
     const [revoked, other] = await Promise.all(['s-1', 's-2'].map((sid) => gateway.issuer.accessToken({ sid })));
     const ask = async (token = '') => {
       const { status, code } = await gateway.ask('/v1/things/1', { token });
       return status === 200 ? 200 : code;
     };
-    gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }, nowMs));
+    gateway.issuerServer.revoke(feedItem('session', { sid: 's-1' }));
     await eventually(async () => expect(await ask(revoked)).toBe('token_revoked'));
     gateway.issuerServer.answerFeed((_req, res) => void res.writeHead(500).end());
-    await eventually(async () => expect(await failures(gateway)).toBeGreaterThan(0));
-    nowMs += 30_000;
-    expect([await ask(revoked), await ask(other)]).toEqual(['token_revoked', 200]);
-    nowMs += 1;
+    await eventually(async () => expect(await metricOf(gateway, 'revocations_staleness_seconds')).toBeGreaterThan(2));
+    expect(await metricOf(gateway, 'revocation_feed_failures_total')).toBeGreaterThan(0);
     const before = gateway.upstream.requests.length;
     expect([await ask(revoked), await ask(other)]).toEqual(['token_revoked', outcome]);
     expect(gateway.upstream.requests.length - before).toBe(outcome === 200 ? 1 : 0);
@@ -207,7 +203,8 @@ describe.each([
   });
 });
 
-async function failures(gateway: GatewayUnderTest): Promise<number> {
+/** The value of a metric with one series. */
+async function metricOf(gateway: GatewayUnderTest, name: string): Promise<number> {
   const metrics = await (await gateway.admin('/metrics')).text();
-  return Number(/countersign_revocation_feed_failures_total\{[^}]*\} (\d+)/.exec(metrics)?.[1]);
+  return Number(new RegExp(`^countersign_${name}\\{[^}]*\\} (\\S+)$`, 'm').exec(metrics)?.[1]);
 }

@@ -30,7 +30,7 @@ export type GatewayMiddleware = RequestHandler &
   Readonly<{
     /** Serves a WebSocket. Pass it to the server: `server.on('upgrade', gateway.upgrade)`. */
     upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-    /** Readiness: the gateway can sign, and knows the keys and revocations of every issuer. */
+    /** Readiness: the gateway can sign, and knows the keys and revocations of every issuer or has waited ten seconds for them. */
     health: Pick<Health, 'ready'>;
     metrics: Registry;
     /**

@@ -29,8 +29,11 @@ async function untilReady(child: Child, startedAt: number, deadline: number, giv
     const signal = AbortSignal.any([given, AbortSignal.timeout(2_000)]);
     const answer = await fetch(child.readyUrl, { signal }).catch(() => undefined);
     if (given.aborted) return;
-    await answer?.body?.cancel();
-    if (answer?.status === 200) break;
+    // A gateway can be ready without its issuer's keys.
+    const { checks = {} } = ((await answer?.json().catch(() => undefined)) ?? {}) as {
+      checks?: Record<string, string>;
+    };
+    if (answer?.status === 200 && Object.values(checks).every((state) => state === 'ok')) break;
     if (performance.now() > deadline) {
       throw new StartupError(
         `${child.name} is not ready (${child.readyUrl}). Its last lines:\n\n${indent(child.lastLines())}`,

@@ -93,13 +93,17 @@ const textOutput = ({ paint }: Terminal) => standardOutput('gateway', (line) => 
 
 const readyCheckEveryMs = 50;
 
-/** Logs once that `/readyz` answers 200: keys and revocations of every issuer are there. */
+/** Logs once that `/readyz` answers 200, and what is missing then. */
 async function announceReady({ health, logger }: Pick<Running, 'health' | 'logger'>): Promise<void> {
-  while (!(await health.ready()).ok) {
+  let ready = await health.ready();
+  while (!ready.ok) {
     if (health.draining) return;
     await delay(readyCheckEveryMs, undefined, { ref: false });
+    ready = await health.ready();
   }
-  logger.info('gateway is ready');
+  const missing = Object.entries(ready.checks).filter(([, state]) => state !== 'ok');
+  if (missing.length === 0) logger.info('gateway is ready');
+  else logger.warn({ missing: Object.fromEntries(missing) }, 'gateway is ready, and some tokens get 503');
 }
 
 /** Catches SIGHUP from the start, because an unhandled SIGHUP ends the process. An early one causes a reload once the gateway runs. */

@@ -1,13 +1,26 @@
 import type { HealthCheck } from '@countersign/service-kit';
 import type { Snapshot } from './snapshot.ts';
 
-/** The gateway is ready when it can sign, and knows the keys and revocations of every issuer. */
+/**
+ * An issuer may answer only once this gateway is ready: a Kubernetes Service has no address for a Pod that is not ready, and the
+ * auth-service needs the gateway's keys to be ready.
+ */
+const waitForIssuersMs = 10_000;
+
+/**
+ * The gateway is ready when it can sign. After the start it waits up to ten seconds for the keys and revocations of every issuer.
+ * Without them it is ready too, and tokens of that issuer get 503.
+ */
 export function readinessChecks(
   current: () => Pick<Snapshot, 'gatewayKeys' | 'unready'>,
   nowSec: () => number,
 ): Readonly<Record<string, HealthCheck>> {
-  const missing = (what: string, names: readonly string[]) =>
-    names.length === 0 ? undefined : `no ${what} of ${names.join(', ')} yet`;
+  const waitsUntilMs = performance.now() + waitForIssuersMs;
+  const missing = (what: string, names: readonly string[]) => {
+    if (names.length === 0) return undefined;
+    const reason = `no ${what} of ${names.join(', ')} yet`;
+    return performance.now() < waitsUntilMs ? reason : { usableWithout: `${reason}: tokens get 503` };
+  };
   return {
     signing_key() {
       current().gatewayKeys.signingKey(nowSec());

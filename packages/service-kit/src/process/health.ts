@@ -1,5 +1,10 @@
-/** Checks one part. Returns undefined when it is usable, and otherwise returns or throws the reason. */
-export type HealthCheck = () => string | undefined | Promise<string | undefined>;
+/**
+ * Checks one part. Returns undefined when it is usable, and otherwise returns or throws the reason. With `usableWithout`, the
+ * process is ready all the same, and the reason is shown.
+ */
+export type HealthCheck = () => Finding | Promise<Finding>;
+
+type Finding = string | Readonly<{ usableWithout: string }> | undefined;
 
 /** Readiness of one process. After `drain`, `/readyz` answers 503 while the listeners are still open. */
 export type Health = Readonly<{
@@ -14,16 +19,17 @@ export function createHealth(checks: Readonly<Record<string, HealthCheck>>): Hea
   return {
     async ready() {
       const entries = await Promise.all(
-        Object.entries(checks).map(async ([name, check]): Promise<[string, string]> => {
+        Object.entries(checks).map(async ([name, check]): Promise<[name: string, state: string, ok: boolean]> => {
           try {
-            return [name, (await check()) ?? 'ok'];
+            const finding = (await check()) ?? { usableWithout: 'ok' };
+            return typeof finding === 'string' ? [name, finding, false] : [name, finding.usableWithout, true];
           } catch (error) {
-            return [name, error instanceof Error ? error.message : 'failed'];
+            return [name, error instanceof Error ? error.message : 'failed', false];
           }
         }),
       );
-      if (draining) entries.push(['lifecycle', 'draining']);
-      return { ok: entries.every(([, state]) => state === 'ok'), checks: Object.fromEntries(entries) };
+      if (draining) entries.push(['lifecycle', 'draining', false]);
+      return { ok: entries.every(([, , ok]) => ok), checks: Object.fromEntries(entries) };
     },
     drain() {
       draining = true;

@@ -1,0 +1,48 @@
+import { createHealth } from '@countersign/service-kit';
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { readinessChecks } from './readiness.ts';
+
+beforeEach(() => {
+  jest.useFakeTimers();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+const issuer = 'http://issuer.test';
+const readinessOf = (unready: { keys: string[]; revocations: string[] }, signingKey = () => ({})) => {
+  const current = { gatewayKeys: { signingKey }, unready: () => unready };
+  return createHealth(
+    readinessChecks(
+      () => current as never,
+      () => 0,
+    ),
+  );
+};
+
+test('waits ten seconds for an issuer, and is ready without it then, because it may answer only a ready gateway', async () => {
+  const health = readinessOf({ keys: [issuer], revocations: [issuer] });
+  jest.advanceTimersByTime(9_999);
+  expect(await health.ready()).toMatchObject({ ok: false, checks: { issuer_keys: `no keys of ${issuer} yet` } });
+  jest.advanceTimersByTime(1);
+  expect(await health.ready()).toEqual({
+    ok: true,
+    checks: {
+      signing_key: 'ok',
+      issuer_keys: `no keys of ${issuer} yet: tokens get 503`,
+      revocations: `no revocations of ${issuer} yet: tokens get 503`,
+    },
+  });
+});
+
+test('is ready at once when every issuer is known', async () => {
+  expect((await readinessOf({ keys: [], revocations: [] }).ready()).ok).toBe(true);
+});
+
+test('is never ready without a key that may sign', async () => {
+  const health = readinessOf({ keys: [], revocations: [] }, () => {
+    throw new Error('no key may sign now');
+  });
+  jest.advanceTimersByTime(60_000);
+  expect(await health.ready()).toMatchObject({ ok: false, checks: { signing_key: 'no key may sign now' } });
+});

@@ -1,0 +1,68 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { eventually, type StartedProcess, startProcess } from '@countersign/testing';
+import { afterEach, expect, test } from '@jest/globals';
+import { readSettings } from '../local/settings.ts';
+import { describeStack } from '../local/stack.ts';
+import { makePlace, repository } from './stack.ts';
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** An address like that of a Kubernetes Service: it refuses connections until `readyUrl` answers 200. */
+async function readyOnly(port: number, readyUrl: string): Promise<number> {
+  const server = createServer(async (client) => {
+    client.on('error', () => {});
+    const answer = await fetch(readyUrl).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer?.status !== 200) return void client.resetAndDestroy();
+    const process = connect(port, '127.0.0.1').on('error', () => client.destroy());
+    client.on('close', () => process.destroy());
+    client.pipe(process).pipe(client);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+test('a gateway and an auth-service that reach each other only when ready start, in either order', async () => {
+  const password = 'correct horse battery staple';
+  for (const isGatewayFirst of [true, false]) {
+    const place = await makePlace({ databaseUrl: undefined, redisUrl: undefined });
+    closing.push(place.remove);
+    const [gateway, auth] = await describeStack(readSettings(place.env));
+    if (gateway === undefined || auth === undefined) throw new Error('the stack has changed');
+    const gatewayAddress = await readyOnly(place.ports.internal, gateway.readyUrl);
+    const authAddress = await readyOnly(place.ports.auth, auth.readyUrl);
+    const keysUrl = `http://127.0.0.1:${gatewayAddress}/.well-known/jwks.json`;
+    const start = ({ args, env }: typeof gateway, more: Readonly<Record<string, string>>): StartedProcess => {
+      const started = startProcess({ args, env: { ...place.env, ...env, ...more }, cwd: repository });
+      closing.push(() => started.stop());
+      return started;
+    };
+    const starts = [
+      () => start(gateway, { AUTH_PORT: String(authAddress) }),
+      () => start(auth, { GATEWAY_KEYS_URL: keysUrl }),
+    ];
+    for (const one of isGatewayFirst ? starts : starts.reverse()) one();
+    for (const { readyUrl } of [gateway, auth]) {
+      await eventually(async () => expect((await fetch(readyUrl)).status).toBe(200), 60_000);
+    }
+    const url = `http://127.0.0.1:${place.ports.gateway}/v1/auth`;
+    await eventually(async () => {
+      const body = JSON.stringify({ email: 'agent@acme.test', password });
+      const login = await fetch(`${url}/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
+      const { access_token: token } = (await login.json()) as { access_token: string };
+      const sessions = await fetch(`${url}/sessions`, { headers: { authorization: `Bearer ${token}` } });
+      expect([login.status, sessions.status]).toEqual([200, 200]);
+    }, 30_000);
+    for (const close of closing.splice(0).reverse()) await close();
+  }
+}, 240_000);

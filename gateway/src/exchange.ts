@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { Route, Scheme } from './config/config.ts';
 import { type AppError, errorTable } from './errors.ts';
 import type { Upgrade } from './http/subprotocols.ts';
@@ -173,25 +173,47 @@ export type Outbound = Readonly<{
   nonce: string;
 }>;
 
+/** The other end of a connection: a socket, or what stands for one. */
+export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: boolean }>;
+
+/** A body as it arrives, such as Node's `IncomingMessage`. `complete`: all of it has arrived. */
+export type BodyStream = Readable & Readonly<{ complete: boolean }>;
+
+/** A request as plain values, whichever entrance it came by. */
+export type RawRequest = Readonly<{
+  kind: 'http' | 'upgrade';
+  method: string;
+  /** The request line's target, byte for byte. */
+  rawTarget: string;
+  httpVersion: string;
+  /** Alternating names and values, as received. */
+  rawHeaders: readonly string[];
+  peer: Peer;
+  stream: BodyStream;
+  /** Tells a client that waits for it to send the body. Undefined for an upgrade. */
+  interim: Readonly<{ writeContinue(): void }> | undefined;
+}>;
+
 /**
  * One request on its way through the stages. All stages share this object, and each fills in its own fields. The type
  * shows how far the request is: each stage takes the type of the stage before it, and returns its own.
  */
 export class Exchange {
-  readonly request: IncomingMessage;
   readonly kind: 'http' | 'upgrade';
+  readonly method: string;
+  readonly rawTarget: string;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+  readonly peer: Peer;
+  readonly stream: BodyStream;
+  readonly interim: RawRequest['interim'];
   readonly record: RequestRecord;
-  /** Undefined for an upgrade. */
-  readonly response: ServerResponse | undefined;
   /** Called when the exchange no longer keeps its configuration in use. */
   readonly release: (record: RequestRecord) => void;
   /** Makes the account of a body that is going to be held in memory. */
   readonly holdBody: (address: string) => HeldBody;
 
   // Filled in by sanitize.
-  method = '';
-  /** The request line's target, byte for byte. */
-  rawTarget = '';
   /**
    * Alternating names and values. Holds no header that the gateway writes itself, no hop-by-hop header and no credentials.
    */
@@ -217,16 +239,20 @@ export class Exchange {
   outbound: Outbound | undefined = undefined;
 
   constructor(
-    request: IncomingMessage,
+    request: RawRequest,
     record: RequestRecord,
-    response: ServerResponse | undefined,
     release: (record: RequestRecord) => void,
     holdBody: (address: string) => HeldBody,
   ) {
-    this.request = request;
-    this.kind = response === undefined ? 'upgrade' : 'http';
+    this.kind = request.kind;
+    this.method = request.method;
+    this.rawTarget = request.rawTarget;
+    this.httpVersion = request.httpVersion;
+    this.rawHeaders = request.rawHeaders;
+    this.peer = request.peer;
+    this.stream = request.stream;
+    this.interim = request.interim;
     this.record = record;
-    this.response = response;
     this.release = release;
     this.holdBody = holdBody;
   }
@@ -236,8 +262,7 @@ export class Exchange {
    * read: a refused client never sends its body.
    */
   acceptBody(): void {
-    const { httpVersion, headers } = this.request;
-    if (httpVersion === '1.1' && headers.expect?.toLowerCase() === '100-continue') this.response?.writeContinue();
+    if (this.httpVersion === '1.1' && expectsContinue(this.rawHeaders)) this.interim?.writeContinue();
   }
 
   /** Called when the exchange becomes a connection that may stay open for long. */
@@ -246,12 +271,17 @@ export class Exchange {
   }
 }
 
+const expectsContinue = (rawHeaders: readonly string[]): boolean =>
+  rawHeaders.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'expect' && is100Continue(rawHeaders[at + 1]));
+
+const is100Continue = (value: string | undefined): boolean => value?.toLowerCase() === '100-continue';
+
 // The mark of a stage cannot be set without a cast, and stages.test.ts checks that each cast stands in one file of
 // `stages/`.
 declare const passed: unique symbol;
 type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
 
-/** A request as Node's parser delivers it. Nothing in it is trusted yet. */
+/** A request as its entrance delivers it. Nothing in it is trusted yet. */
 export type Arrival = Readonly<Exchange>;
 
 export type Incoming = Arrival &

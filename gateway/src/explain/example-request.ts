@@ -1,9 +1,8 @@
-import { IncomingMessage, ServerResponse } from 'node:http';
-import { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
 import type { KeySet } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
-import { type Arrival, type Caller, Exchange, RequestRecord } from '../exchange.ts';
+import { type Arrival, type Caller, Exchange, type RawRequest, RequestRecord } from '../exchange.ts';
 import { BodyMemory, HeldBody } from '../limits/body-memory.ts';
 import type { PolicyCaller, PolicyPrincipal } from '../routing/policy.ts';
 import type { Claims } from '../tokens/claims.ts';
@@ -17,30 +16,30 @@ const exampleAddress = '192.0.2.1';
 // The example of RFC 7638.
 const exampleThumbprint = 'NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs';
 
-/** A request as Node's parser would produce it, without a connection. */
+/** A request as a listener would deliver it, without a connection. */
 export function exampleArrival(
   { method, target }: Question,
   headers: readonly Header[],
   config: GatewayConfig,
 ): Arrival {
-  const socket = new Socket();
-  Object.defineProperty(socket, 'remoteAddress', { value: exampleAddress });
-  const request = new IncomingMessage(socket);
   const hasHost = headers.some(([name]) => name.toLowerCase() === 'host');
   const host: readonly Header[] = hasHost ? [] : [['Host', new URL(config.publicOrigins[0] ?? 'http://gateway').host]];
-  request.method = method;
-  request.url = target;
-  request.httpVersion = '1.1';
-  request.rawHeaders = [...host, ...headers].flat();
-  // The body is known from its headers only. Ends the stream, so that no stage waits for its bytes.
-  request.push(null);
   const record = new RequestRecord(newRequestId(), method, target, 0);
-  const response = isUpgrade(method, headers) ? undefined : new ServerResponse(request);
+  const request: RawRequest = {
+    kind: isUpgrade(method, headers) ? 'upgrade' : 'http',
+    method,
+    rawTarget: target,
+    httpVersion: '1.1',
+    rawHeaders: [...host, ...headers].flat(),
+    peer: { remoteAddress: exampleAddress },
+    // The body is known from its headers only, so no stage waits for its bytes.
+    stream: Object.assign(Readable.from([]), { complete: true }),
+    interim: undefined,
+  };
   const held = new HeldBody(new BodyMemory(), { bytes: 0, bytesPerAddress: 0 }, exampleAddress);
   return new Exchange(
     request,
     record,
-    response,
     () => {},
     () => held,
   );

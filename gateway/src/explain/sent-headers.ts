@@ -1,5 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { METHODS, ServerResponse } from 'node:http';
+import { METHODS } from 'node:http';
 import { secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError, type Code } from '../errors.ts';
@@ -48,37 +48,22 @@ export async function sentHeaders(
 ): Promise<Sent | Answered | RefusedRequest> {
   const unparsed = refusedMethod(question.method);
   if (unparsed !== undefined) return unparsed;
-  let signed: Signed | undefined;
-  let answered: Answered = { status: 0, answered: [] };
-  const forward = async (reached: Signed) => {
-    signed = reached;
-  };
   let stage = 'parser';
-  const pipeline = createPipeline({
-    ...noting(stagesFor(config, question, nowMs, accepted), (name) => {
+  const pipeline = createPipeline(
+    noting(stagesFor(config, question, nowMs, accepted), (name) => {
       stage = name;
     }),
-    forwardHttp: forward,
-    forwardUpgrade: forward,
-  });
-  const arrival = exampleArrival(question, headers, config);
-  const response: ServerResponse = Object.assign(arrival.response ?? new ServerResponse(arrival.request), {
-    writeHead(status: number, given: Record<string, string>) {
-      answered = { status, answered: Object.entries(given).map(readable) };
-      return response;
-    },
-    end: () => response,
-  });
+  );
   try {
-    if (arrival.kind === 'http') await pipeline.http(arrival, response);
-    else await pipeline.upgrade(arrival, arrival.request.socket, Buffer.alloc(0));
+    const decided = await pipeline(exampleArrival(question, headers, config));
+    if ('outbound' in decided) return sentOf(decided, headers, config);
+    return { status: decided.status, answered: Object.entries(decided.headers).map(readable) };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const { reason, header } = error.detail ?? {};
     const why = [reason, header].filter((text) => text !== undefined).join(': ');
     return { refusal: error.code as Code, why, stage };
   }
-  return signed === undefined ? answered : sentOf(signed, headers, config);
 }
 
 /** Node's parser and the listener refuse these methods before the pipeline. */
@@ -124,14 +109,12 @@ function stagesFor(config: GatewayConfig, { caller }: Question, nowMs: number, a
     },
     authorize,
     limit: createLimit(new Map()),
-    ...createSign({
+    sign: createSign({
       keyFor: throwAwayKey,
       txnTokens: { mint: () => 'TXN.TOKEN.EXAMPLE' },
       lifetimeSec: config.identity.lifetimeSec,
       nowMs: () => nowMs,
-    }),
-    admitUpload() {},
-    admitSocket() {},
+    }).sign,
   };
 }
 

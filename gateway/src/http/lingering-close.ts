@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 
 // Bounds of the unread body that is read, so that a client that is still sending can read the response.
 const lingerBytes = 1024 * 1024;
@@ -10,11 +10,11 @@ const lingerMs = 2_000;
  *
  * @param end Called once: at the end of the body, when the client disconnects, after 1 MiB or after 2 s.
  */
-export function discardBody(request: IncomingMessage, end: () => void): void {
+export function discardBody(stream: Readable, end: () => void): void {
   let bytes = 0;
   const finish = () => {
     clearTimeout(timer);
-    request.off('data', count).off('end', finish).off('close', finish);
+    stream.off('data', count).off('end', finish).off('close', finish);
     end();
   };
   const count = (chunk: Buffer) => {
@@ -22,6 +22,6 @@ export function discardBody(request: IncomingMessage, end: () => void): void {
     if (bytes > lingerBytes) finish();
   };
   const timer = setTimeout(finish, lingerMs);
-  request.on('data', count).once('end', finish).once('close', finish);
-  request.resume();
+  stream.on('data', count).once('end', finish).once('close', finish);
+  stream.resume();
 }

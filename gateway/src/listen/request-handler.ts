@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
 import express, { type NextFunction, type Request } from 'express';
 import { AppError } from '../errors.ts';
-import { Exchange, RequestRecord } from '../exchange.ts';
+import { Exchange, type RawRequest, RequestRecord } from '../exchange.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
-import type { Pipeline } from '../pipeline.ts';
+import type { Forward, Pipeline } from '../pipeline.ts';
 import type { Respond } from '../respond.ts';
 import type { LogRequest } from '../telemetry/access-log.ts';
 
@@ -49,6 +49,7 @@ export function createInFlight(): InFlight {
 
 export type HandlerOptions = Readonly<{
   pipeline: Pipeline;
+  forward: Forward;
   respond: Respond;
   logRequest: LogRequest;
   isDraining(): boolean;
@@ -84,7 +85,7 @@ export type Handlers = Readonly<{
  * closes.
  */
 export function createRequestHandler(options: HandlerOptions): Handlers {
-  const { pipeline, respond, logRequest, isDraining, inFlight, holdBody, unmatched } = options;
+  const { pipeline, forward, respond, logRequest, isDraining, inFlight, holdBody, unmatched } = options;
 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
     const record = recordOf(request);
@@ -106,7 +107,9 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
     request.url = request.originalUrl;
     const record = begin(request, response);
     try {
-      await pipeline.http(new Exchange(request, record, response, inFlight.end, holdBody), response);
+      const decided = await pipeline(new Exchange(rawRequest(request, response), record, inFlight.end, holdBody));
+      if ('outbound' in decided) await forward.http(decided, response);
+      else response.writeHead(decided.status, decided.headers).end(decided.body);
     } catch (error) {
       if (unmatched === 'refuse' || !(error instanceof AppError && error.code === 'no_route')) {
         respond.http(error, record, request, response);
@@ -125,7 +128,7 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
       if (!(response instanceof GatewayResponse)) prepareForeign(request, response);
       void serve(request, response, next);
     },
-    upgrade(request, socket, head) {
+    async upgrade(request, socket, head) {
       const record = recordOf(request);
       inFlight.begin(record);
       socket.once('close', () => {
@@ -137,9 +140,12 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
         respond.socket(new AppError('unavailable'), record, socket);
         return;
       }
-      pipeline
-        .upgrade(new Exchange(request, record, undefined, inFlight.end, holdBody), socket, head)
-        .catch((error: unknown) => respond.socket(error, record, socket));
+      try {
+        const decided = await pipeline(new Exchange(rawRequest(request), record, inFlight.end, holdBody));
+        if ('outbound' in decided) await forward.upgrade(decided, request, socket, head);
+      } catch (error) {
+        respond.socket(error, record, socket);
+      }
     },
     refuse(error, request, response) {
       respond.http(error, begin(request, response), request, response);
@@ -159,6 +165,18 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
     },
   };
 }
+
+/** @param response Undefined for an upgrade. */
+const rawRequest = (request: IncomingMessage, response?: ServerResponse): RawRequest => ({
+  kind: response === undefined ? 'upgrade' : 'http',
+  method: request.method ?? '',
+  rawTarget: request.url ?? '',
+  httpVersion: request.httpVersion,
+  rawHeaders: request.rawHeaders,
+  peer: request.socket,
+  stream: request,
+  interim: response,
+});
 
 /** A request of a server that is not the gateway's own. Node has sent `100 Continue` to its client already. */
 function prepareForeign(request: IncomingMessage, response: ServerResponse): void {

@@ -6,7 +6,7 @@ import type { ServiceKeys } from '../keys/service-keys.ts';
 import type { KeyFor } from '../keys/signing-keys.ts';
 import type { ConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import type { Limiter } from '../limits/limiter.ts';
-import { createPipeline, type Pipeline, type Stages } from '../pipeline.ts';
+import { createPipeline, type Forward, type Pipeline } from '../pipeline.ts';
 import { createRouteTable, type RouteTable, routesOn } from '../routing/route-table.ts';
 import { createAdmitSocket, createAdmitUpload } from '../stages/admit.ts';
 import { createAuthenticate } from '../stages/authenticate.ts';
@@ -24,6 +24,7 @@ import { createDpop } from '../tokens/dpop/dpop.ts';
 import type { FailureThrottle } from '../tokens/failure-throttle.ts';
 import { createTxnTokens } from '../tokens/txn-token.ts';
 import type { AccessTokens } from '../tokens/verified-tokens.ts';
+import type { createForwardHttp, SignAgain } from '../upstreams/forward/forward-http.ts';
 import type { Trust } from './trust.ts';
 
 export type PipelinesOptions = Readonly<{
@@ -38,9 +39,13 @@ export type PipelinesOptions = Readonly<{
   replay: ReplayStore;
   sockets: ConcurrencyCounter;
   uploads: ConcurrencyCounter;
-  forward: Pick<Stages, 'forwardHttp' | 'forwardUpgrade'>;
+  forwardHttp: ReturnType<typeof createForwardHttp>;
+  forwardUpgrade: Forward['upgrade'];
   nowMs(): number;
 }>;
+
+/** `forward` is the last step of both listeners. */
+export type Pipelines = Readonly<{ public: Pipeline; internal: Pipeline; forward: Forward }>;
 
 /**
  * Builds the pipelines of the two listeners. The public one authenticates users by token, the internal one services by signature; each
@@ -48,13 +53,10 @@ export type PipelinesOptions = Readonly<{
  *
  * There may be ten thousand routes, so this yields to the event loop while it adds them.
  */
-export async function createPipelines(
-  options: PipelinesOptions,
-): Promise<Readonly<{ public: Pipeline; internal: Pipeline }>> {
-  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, sockets, uploads, forward, nowMs } =
-    options;
+export async function createPipelines(options: PipelinesOptions): Promise<Pipelines> {
+  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, nowMs } = options;
   const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
-  const sign = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
+  const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
   const built = {
     public: await buildRoutes('public', config, limiterFor),
     internal: await buildRoutes('internal', config, limiterFor),
@@ -64,10 +66,7 @@ export async function createPipelines(
   const onRoutes = ({ limitsOf }: BuiltRoutes) => ({
     authorize,
     limit: createLimit(limitsOf),
-    ...sign,
-    admitSocket: createAdmitSocket(sockets, config.websockets.maxPerUser),
-    admitUpload: createAdmitUpload(uploads, config.uploads.maxPerAddress),
-    ...forward,
+    sign,
   });
   return {
     public: createPipeline({
@@ -105,6 +104,23 @@ export async function createPipelines(
         nowMs,
       }),
     }),
+    forward: createForward(options, signAgain),
+  };
+}
+
+function createForward(options: PipelinesOptions, signAgain: SignAgain): Forward {
+  const { config, sockets, uploads, forwardHttp, forwardUpgrade } = options;
+  const admitSocket = createAdmitSocket(sockets, config.websockets.maxPerUser);
+  const admitUpload = createAdmitUpload(uploads, config.uploads.maxPerAddress);
+  return {
+    http(signed, response) {
+      if (signed.outbound.body === 'stream') admitUpload(signed);
+      return forwardHttp(signed, response, signAgain);
+    },
+    upgrade(signed, request, socket, head) {
+      admitSocket(signed, socket);
+      return forwardUpgrade(signed, request, socket, head);
+    },
   };
 }
 

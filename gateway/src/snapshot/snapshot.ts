@@ -105,16 +105,15 @@ async function build(
     replay: resources.replay,
     sockets: resources.sockets,
     uploads: resources.uploads,
-    forward: {
-      forwardHttp: createForwardHttp({ upstreams, open: connections, isDraining }),
-      forwardUpgrade: createForwardUpgrade({ upstreams, open: connections, refuse: respond.socket }),
-    },
+    forwardHttp: createForwardHttp({ upstreams, open: connections, isDraining }),
+    forwardUpgrade: createForwardUpgrade({ upstreams, open: connections, refuse: respond.socket }),
     nowMs,
   });
   const inFlight = createInFlight();
   const limits = bodyLimits(config, resources.memoryBytes);
   const holdBody = (address: string) => new HeldBody(resources.bodies, limits, address);
-  const common = { respond, logRequest, isDraining, inFlight, holdBody };
+  const { forward } = pipelines;
+  const common = { forward, respond, logRequest, isDraining, inFlight, holdBody };
   return {
     config,
     handlers: {

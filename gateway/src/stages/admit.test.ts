@@ -7,7 +7,11 @@ import { createConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import { createAdmitUpload } from './admit.ts';
 
 const upload = (address = '192.0.2.1') =>
-  ({ outbound: { body: 'stream' }, client: { address }, request: new IncomingMessage(new Socket()) }) as Signed;
+  ({
+    outbound: { body: 'stream' },
+    client: { address },
+    stream: new IncomingMessage(new Socket()),
+  }) as unknown as Signed;
 
 test('limits the uploads of one address, and each one that ends makes room', async () => {
   const admit = createAdmitUpload(createConcurrencyCounter(), 2);
@@ -16,12 +20,12 @@ test('limits the uploads of one address, and each one that ends makes room', asy
   admit(second);
   expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
   admit(upload('192.0.2.2'));
-  first.request.push(null);
-  first.request.resume();
-  await once(first.request, 'end');
+  first.stream.push(null);
+  first.stream.resume();
+  await once(first.stream, 'end');
   admit(upload());
-  second.request.destroy();
-  await once(second.request, 'close');
+  second.stream.destroy();
+  await once(second.stream, 'close');
   admit(upload());
   expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
 });
@@ -29,8 +33,8 @@ test('limits the uploads of one address, and each one that ends makes room', asy
 test('a client that disconnected earlier takes no place', async () => {
   const admit = createAdmitUpload(createConcurrencyCounter(), 1);
   const gone = upload();
-  gone.request.destroy();
-  await once(gone.request, 'close');
+  gone.stream.destroy();
+  await once(gone.stream, 'close');
   admit(gone);
   admit(upload());
 });

@@ -15,9 +15,9 @@ const retryAfterSec = 1;
  * The stage throws AppError `rate_limited` with `Retry-After`.
  */
 export function createAdmitUpload(uploads: ConcurrencyCounter, maxPerAddress: number): (signed: Signed) => void {
-  return ({ outbound, client, request }) => {
+  return ({ outbound, client, stream }) => {
     // A client that disconnected earlier emits no further event, so its place would never be released.
-    if (outbound.body !== 'stream' || request.complete || request.destroyed) return;
+    if (outbound.body !== 'stream' || stream.complete || stream.destroyed) return;
     const release = uploads.take(addressKey(client.address), maxPerAddress);
     if (release === undefined) {
       throw new AppError('rate_limited', {
@@ -25,7 +25,7 @@ export function createAdmitUpload(uploads: ConcurrencyCounter, maxPerAddress: nu
         detail: { reason: 'uploads of one address', maxPerAddress },
       });
     }
-    request.once('end', release).once('close', release);
+    stream.once('end', release).once('close', release);
   };
 }
 

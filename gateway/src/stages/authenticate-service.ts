@@ -48,9 +48,9 @@ export function createAuthenticateService(
   }
 
   return async (matched) => {
-    const { method, rawTarget: target, request, record } = matched;
+    const { method, rawTarget: target, rawHeaders, record } = matched;
     try {
-      const head = verifier.verifyHead({ method, target, rawHeaders: request.rawHeaders });
+      const head = verifier.verifyHead({ method, target, rawHeaders });
       const { serviceId } = head;
       record.serviceId = serviceId;
       const principal = principalOf(head);

@@ -73,7 +73,7 @@ export function createAuthenticate({
       const token = remembered ?? (await tokens.verify(text));
       const isBound = matched.record.scheme === 'DPoP';
       if (isBound) {
-        certificates(token.claims, matched.request.socket);
+        certificates(token.claims, matched.peer);
         return toAuthenticated(
           matched,
           bearerCaller(token, await proofs.forBoundToken(matched, text, token)),
@@ -88,9 +88,9 @@ export function createAuthenticate({
   }
 
   /** @throws AppError `token_proof_missing` for a bound token: without a proof, a thief could use it. */
-  function asBearer(token: VerifiedToken, { request }: Matched): VerifiedToken {
+  function asBearer(token: VerifiedToken, { peer }: Matched): VerifiedToken {
     if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
-    if (token.claims.certificate !== undefined) certificates(token.claims, request.socket);
+    if (token.claims.certificate !== undefined) certificates(token.claims, peer);
     return token;
   }
 

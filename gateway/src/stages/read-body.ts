@@ -1,6 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { AppError } from '../errors.ts';
-import { hasContent, type Matched } from '../exchange.ts';
+import { type BodyStream, hasContent, type Matched } from '../exchange.ts';
 import { addressKey } from '../limits/address-key.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
@@ -67,7 +66,7 @@ class GrowingBody {
  *   `rate_limited` or `body_memory_full` when there is no memory for more of it.
  */
 export function readBody(
-  request: IncomingMessage,
+  stream: BodyStream,
   { maxBytes, rate, held }: Readonly<{ maxBytes: number; rate: MinRate; held: Pick<HeldBody, 'grow' | 'release'> }>,
 ): Promise<Buffer> {
   return new Promise((resolve, reject) => {
@@ -91,7 +90,7 @@ export function readBody(
     const timer = setTimeout(onTooSlow, wholeBodyMs);
     const watch = watchRate(rate, () => body.bytes, onTooSlow);
     // The client disconnected earlier, so no further event comes.
-    if (request.destroyed) {
+    if (stream.destroyed) {
       onBroken();
       return;
     }
@@ -99,12 +98,12 @@ export function readBody(
     function settle(how: () => void): void {
       clearTimeout(timer);
       watch.stop();
-      request.off('data', onData).off('end', onEnd).off('close', onBroken);
+      stream.off('data', onData).off('end', onEnd).off('close', onBroken);
       // Pauses the request: the response decides what happens to the rest of the body.
-      request.pause();
+      stream.pause();
       how();
     }
-    request.on('data', onData).once('end', onEnd).once('error', onBroken).once('close', onBroken);
+    stream.on('data', onData).once('end', onEnd).once('error', onBroken).once('close', onBroken);
   });
 }
 
@@ -116,7 +115,7 @@ export function readBody(
  *   `invalid_request`, `rate_limited` and `body_memory_full` too.
  */
 export function takeContent(matched: Matched): Buffer | 'stream' | undefined | Promise<Buffer> {
-  const { route, method, body, request } = matched;
+  const { route, method, body, stream } = matched;
   if (!body.present) return undefined;
   if (route.body.mode === 'none' || !hasContent(method)) throw new AppError('body_not_allowed');
   if ((body.length ?? 0) > route.body.maxBytes) throw new AppError('payload_too_large');
@@ -128,7 +127,7 @@ export function takeContent(matched: Matched): Buffer | 'stream' | undefined | P
   matched.acceptBody();
   const held = matched.holdBody(addressKey(matched.client.address));
   matched.record.heldBody = held;
-  return readBody(request, {
+  return readBody(stream, {
     maxBytes: body.length ?? route.body.maxBytes,
     rate: wholeBodyRate(route.upstream),
     held,

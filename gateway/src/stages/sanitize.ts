@@ -31,8 +31,7 @@ export function createSanitize(
   const hasDefaults = config.headers.security;
 
   return (arrival) => {
-    const { request, record, kind } = arrival;
-    const { rawHeaders, socket, httpVersion } = request;
+    const { record, kind, rawHeaders, peer, httpVersion } = arrival;
     // Node's parser also accepts a line without a version (as 0.9), and the name of HTTP/2. WebSockets need 1.1.
     if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
       throw new AppError('invalid_request', {
@@ -42,7 +41,7 @@ export function createSanitize(
     }
     const { passing, read } = sortHeaders(rawHeaders, dispositionOf);
     const forwardedFor = read['x-forwarded-for'];
-    const address = clientAddress(socket.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);
+    const address = clientAddress(peer.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);
     // Without an address the socket is closed already, so no response can be sent.
     if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
     record.address = address;
@@ -58,15 +57,13 @@ export function createSanitize(
     const upgrade = kind === 'upgrade' ? readUpgrade(read, named, body, headers) : undefined;
     const authorization = isNamed(named, 'authorization') ? undefined : read.authorization;
     const exchange: Exchange = arrival;
-    exchange.method = request.method ?? '';
-    exchange.rawTarget = request.url ?? '';
     exchange.headers = headers;
     exchange.credentials = {
       authorization: singleCredential(authorization, upgrade?.authorization),
       dpop: isNamed(named, 'dpop') ? undefined : read.dpop,
       cookie: isNamed(named, 'cookie') ? undefined : read.cookie,
     };
-    exchange.client = { address, protocol: 'encrypted' in socket ? 'https' : 'http', host, origin: read.origin };
+    exchange.client = { address, protocol: peer.encrypted === true ? 'https' : 'http', host, origin: read.origin };
     exchange.body = body;
     exchange.upgrade = upgrade?.upgrade;
     return arrival as Incoming;

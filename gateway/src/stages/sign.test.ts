@@ -15,9 +15,18 @@ const key = { algorithm: 'hmac-sha256', keyid: 'k', secret: Buffer.alloc(32, 1) 
 
 function admitted(): Admitted {
   const record = new RequestRecord(requestId, 'GET', '/a', 0);
-  const exchange = new Exchange(new IncomingMessage(new Socket()), record, undefined, () => {}, withoutBody);
-  return Object.assign(exchange, {
+  const request = {
+    kind: 'http',
     method: 'GET',
+    rawTarget: '/a',
+    httpVersion: '1.1',
+    rawHeaders: [],
+    peer: {},
+    stream: new IncomingMessage(new Socket()),
+    interim: undefined,
+  } as const;
+  const exchange = new Exchange(request, record, () => {}, withoutBody);
+  return Object.assign(exchange, {
     path: '/a',
     headers: ['accept', '*/*'],
     credentials: { authorization: undefined, dpop: undefined, cookie: undefined },

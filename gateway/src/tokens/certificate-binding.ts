@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Certificate } from '../config/config.ts';
 import { AppError } from '../errors.ts';
@@ -12,29 +11,29 @@ import type { Claims } from './claims.ts';
  * @throws AppError `token_certificate_missing`, `token_certificate_mismatch`; `token_certificate_unsupported` where the listener
  *   does not ask for certificates, so that nothing could be compared.
  */
-export type CertificateCheck = (claims: Pick<Claims, 'certificate'>, socket: Socket) => void;
+export type CertificateCheck = (claims: Pick<Claims, 'certificate'>, peer: object) => void;
 
 export function createCertificateCheck(listener: Pick<Certificate, 'clients'> | undefined): CertificateCheck {
   const isAsked = listener?.clients !== undefined;
   // A connection keeps its certificate, and hashing it takes longer than a look-up.
-  const thumbprints = new WeakMap<Socket, string>();
+  const thumbprints = new WeakMap<object, string>();
 
-  function thumbprintOf(socket: Socket): string | undefined {
-    const known = thumbprints.get(socket);
+  function thumbprintOf(peer: object): string | undefined {
+    const known = thumbprints.get(peer);
     if (known !== undefined) return known;
     // An unknown CA counts as no certificate.
-    if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-    const certificate = socket.getPeerX509Certificate();
+    if (!(peer instanceof TLSSocket) || !peer.authorized) return undefined;
+    const certificate = peer.getPeerX509Certificate();
     if (certificate === undefined) return undefined;
     const thumbprint = createHash('sha256').update(certificate.raw).digest('base64url');
-    thumbprints.set(socket, thumbprint);
+    thumbprints.set(peer, thumbprint);
     return thumbprint;
   }
 
-  return ({ certificate }, socket) => {
+  return ({ certificate }, peer) => {
     if (certificate === undefined) return;
     if (!isAsked) throw new AppError('token_certificate_unsupported');
-    const thumbprint = thumbprintOf(socket);
+    const thumbprint = thumbprintOf(peer);
     if (thumbprint === undefined) throw new AppError('token_certificate_missing');
     if (thumbprint !== certificate) throw new AppError('token_certificate_mismatch');
   };

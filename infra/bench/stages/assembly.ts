@@ -24,7 +24,7 @@ import { createDpop } from '../../../gateway/src/tokens/dpop/dpop.ts';
 import { createTxnTokens } from '../../../gateway/src/tokens/txn-token.ts';
 import { createAccessTokens } from '../../../gateway/src/tokens/verified-tokens.ts';
 import { createTokenVerifier } from '../../../gateway/src/tokens/verify-access-token.ts';
-import { createForwardHttp } from '../../../gateway/src/upstreams/forward/forward-http.ts';
+import { createForwardHttp, type SignAgain } from '../../../gateway/src/upstreams/forward/forward-http.ts';
 import { filterResponseHead } from '../../../gateway/src/upstreams/forward/response-headers.ts';
 import { serviceHeaders } from '../site/service-response.ts';
 
@@ -33,10 +33,12 @@ export type Held = Readonly<{ arrival: Arrival; response: ServerResponse }>;
 
 /** The parts of one gateway, each to be called alone. This file is the only one that follows changes of the gateway. */
 export type Assembly = Readonly<{
-  stages: Pick<Stages, 'sanitize' | 'match' | 'authenticate' | 'authorize' | 'limit' | 'sign' | 'forwardHttp'>;
+  stages: Pick<Stages, 'sanitize' | 'match' | 'authenticate' | 'authorize' | 'limit' | 'sign'>;
+  /** The last step, with {@link signAgain}. */
+  forwardHttp(signed: Signed, response: ServerResponse): Promise<void>;
   /** Authenticates with an empty cache. */
   atFirstSight(): Stages['authenticate'];
-  signAgain: Stages['signAgain'];
+  signAgain: SignAgain;
   /** The headers of the client's response to this request, when the service sends its usual ones. */
   responseHeaders(signed: Signed): string[];
   /** What the upstream client is told to send. */
@@ -87,6 +89,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   const authenticateWith = (tokens: typeof snapshot.tokens) =>
     createAuthenticate({ tokens, throttle: resources.throttle, dpop });
   const forwardOptions = { upstreams: snapshot.upstreams, open: resources.connections, isDraining };
+  const forwardHttp = createForwardHttp(forwardOptions);
   const service = routes[0]?.upstream;
   if (service === undefined) throw new Error('the configuration has no route');
   return {
@@ -97,8 +100,8 @@ export async function assembleGateway(file: string): Promise<Assembly> {
       authorize,
       limit: createLimit(new Map(routes.map((route) => [route, compileLimits(route, limiterFor)]))),
       sign,
-      forwardHttp: createForwardHttp(forwardOptions),
     },
+    forwardHttp: (signed, response) => forwardHttp(signed, response, signAgain),
     atFirstSight: () =>
       authenticateWith(
         createAccessTokens(snapshot.trust.issuers, createTokenVerifier(snapshot.trust.issuers, nowMs), nowMs),
@@ -122,11 +125,12 @@ export async function assembleGateway(file: string): Promise<Assembly> {
     count: createRequestMetrics(createMetrics()).count,
     holdingHandlers: (hold) =>
       createRequestHandler({
-        pipeline: {
+        pipeline: async (arrival) => arrival as Signed,
+        forward: {
           async http(arrival, response) {
             hold({ arrival, response });
           },
-          async upgrade(_arrival, socket) {
+          async upgrade(_arrival, _request, socket) {
             socket.destroy();
           },
         },

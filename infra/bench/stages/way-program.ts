@@ -106,9 +106,7 @@ async function measureStages(
   const signed = await meter.each(`sign, ${algorithm}`, admitted, stages.sign);
   const answered = holding.answered();
   const before = cpuMicros();
-  const forwarded = signed.map((request, index) =>
-    stages.forwardHttp(request, (batch[index] as Held).response, gateway.signAgain),
-  );
+  const forwarded = signed.map((request, index) => gateway.forwardHttp(request, (batch[index] as Held).response));
   meter.add('request out', cpuMicros() - before, signed.length);
   await Promise.all([...forwarded, answered]);
   meter.add('forward', cpuMicros() - before, signed.length);

@@ -135,11 +135,11 @@ class Attempt implements DispatchHandler {
 
   #sendStream(): void {
     const { signed, outbound } = this.sending;
-    const { request, body } = signed;
+    const { stream, body } = signed;
     signed.acceptBody();
     this.#upload = requestBody(signed);
     this.#watchRevocation('long');
-    request.once('end', () => {
+    stream.once('end', () => {
       this.#counts.releaseStream();
       this.#counts.awaitResponse();
     });
@@ -178,7 +178,7 @@ class Attempt implements DispatchHandler {
   onResponseStart({ rawHeaders }: DispatchController, status: number): void {
     if (status < 200) return;
     const { options, signed, outbound, response, target, permit } = this.sending;
-    const { record, request } = signed;
+    const { record, stream } = signed;
     this.#counts.answered();
     target.responded();
     permit.settle('success');
@@ -192,7 +192,7 @@ class Attempt implements DispatchHandler {
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.
-    const isEarly = outbound.body === 'stream' && !request.complete;
+    const isEarly = outbound.body === 'stream' && !stream.complete;
     if (isEarly || options.isDraining()) passing.push('connection', 'close');
     response.writeHead(status, passing);
     this.#watchRevocation(lifetime);
@@ -222,10 +222,10 @@ class Attempt implements DispatchHandler {
   onResponseEnd(controller: DispatchController): void {
     const { response, signed, outbound, target } = this.sending;
     this.#finish();
-    if (outbound.body === 'stream' && !signed.request.complete) {
+    if (outbound.body === 'stream' && !signed.stream.complete) {
       // A client may wait for the response headers before it sends the rest of its body.
       response.flushHeaders();
-      discardBody(signed.request, () => response.end());
+      discardBody(signed.stream, () => response.end());
     } else {
       endWith(response, this.#wholeBody);
       if (response.writableLength > 0 && !response.destroyed) this.#bodyWriter(controller).watchEnd();

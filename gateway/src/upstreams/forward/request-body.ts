@@ -7,7 +7,7 @@ import { uploadRate, watchRate } from '../../limits/min-rate.ts';
  * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys its body, and
  * destroying the request itself would destroy the socket for the response.
  */
-export function requestBody({ request, route }: Signed): Transform {
+export function requestBody({ stream, route }: Signed): Transform {
   const { maxBytes } = route.body;
   let bytes = 0;
   const body = new Transform({
@@ -21,17 +21,17 @@ export function requestBody({ request, route }: Signed): Transform {
   const bytesNow = () => (body.writableNeedDrain ? undefined : bytes);
   const watch = watchRate(uploadRate(route.upstream), bytesNow, () => body.destroy(new AppError('request_timeout')));
   const onClose = () => {
-    if (!request.complete)
+    if (!stream.complete)
       body.destroy(new AppError('invalid_request', { detail: { reason: 'the client disconnected' } }));
   };
   // The attempt that reads the body reports its errors. After the response errors no longer matter.
   body.on('error', () => {}).on('drain', watch.restart);
-  request.once('end', watch.stop).once('close', onClose);
+  stream.once('end', watch.stop).once('close', onClose);
   body.once('close', () => {
     watch.stop();
-    request.off('end', watch.stop).off('close', onClose);
-    request.unpipe(body);
+    stream.off('end', watch.stop).off('close', onClose);
+    stream.unpipe(body);
   });
-  request.pipe(body);
+  stream.pipe(body);
   return body;
 }

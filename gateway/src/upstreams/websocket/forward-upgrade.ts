@@ -33,7 +33,7 @@ export type ForwardUpgradeOptions = Readonly<{
  */
 export function createForwardUpgrade(
   options: ForwardUpgradeOptions,
-): (signed: Signed, socket: Duplex, head: Buffer) => Promise<void> {
+): (signed: Signed, request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void> {
   const attempts = new WeakMap<IncomingMessage, UpgradeAttempt>();
   const proxies = new WeakMap<Target, ReturnType<typeof proxyTo>>();
 
@@ -46,10 +46,10 @@ export function createForwardUpgrade(
     return proxy;
   }
 
-  return async (signed, socket, head) => {
+  return async (signed, request, socket, head) => {
     // A closed socket emits no further event.
     if (socket.destroyed) return;
-    const { request, record, caller, outbound, route } = signed;
+    const { record, caller, outbound, route } = signed;
     const upstream = options.upstreams.of(route.upstream);
     const permit = upstream.admit();
     let target: Target;

@@ -13,14 +13,7 @@ export function erasureWorld(database: TestDatabase) {
   /** The people whose accounts are disabled. */
   const disabled = new Set<string>();
   beforeAll(async () => {
-    const { find, ...rest } = directoryOf();
-    world = await complaintsWorld(database, {
-      ...rest,
-      async find(caller, userId) {
-        const found = await find(caller, userId);
-        return found && { ...found, status: disabled.has(userId) ? 'inactive' : 'active' };
-      },
-    });
+    world = await complaintsWorld(database, directoryOf(undefined, disabled));
   });
   afterAll(() => world.close());
 

@@ -7,7 +7,7 @@ import { runErasures } from '../src/flows/erasure/run-erasures.ts';
 import { startMailCourier } from '../src/flows/mail/deliver-mail.ts';
 import { mailChannel } from '../src/store/mail/outbox.ts';
 import { mailerRole } from '../src/store/roles.ts';
-import { complaintsWorld, people } from './world.ts';
+import { complaintsWorld, directoryOf, people } from './world.ts';
 
 const { complainant, agent, secondAgent, admin } = people;
 const day = 24 * 3600_000;
@@ -16,6 +16,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
   let world: Awaited<ReturnType<typeof complaintsWorld>>;
   let sink: SmtpSink;
   let stop: () => Promise<void>;
+  const disabled = new Set<string>();
   /** What the users-service knows when a mail is sent. */
   const directory = new Map<string, Addressee>();
   const fillDirectory = () => {
@@ -35,7 +36,7 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     });
   };
   beforeAll(async () => {
-    world = await complaintsWorld(database);
+    world = await complaintsWorld(database, directoryOf(undefined, disabled));
     sink = await smtpSink();
     fillDirectory();
     stop = await start();
@@ -186,7 +187,15 @@ describe.each(databases())('mail on %s', (_kind, database) => {
     sink.refuseWith('451 not now');
     await post(agent, `/${await file('Lamp 13')}/comments`, { body: 'Answer' }).expect(201);
     await failedOnce();
-    await world.call(admin, 'POST', '/v1/complaints/erasures', { body: { user_id: complainant.userId } }).expect(202);
+    disabled.add(complainant.userId);
+    await world
+      .call(admin, 'POST', '/v1/complaints/erasures', {
+        body: { user_id: complainant.userId },
+        context: { authTime: Math.floor(Date.now() / 1000) - 60 },
+      })
+      .expect(202);
+    world.moveClock(3 * day);
+    expect(await waiting()).toHaveLength(1);
     await runErasures({ ...world.flows, logger: world.log.logger }, new AbortController().signal);
     expect(await waiting()).toEqual([]);
   });

@@ -27,10 +27,14 @@ export const people = {
 };
 
 /** The users-service of a test: these people are active members of their tenants, and have no names. */
-export const directoryOf = (members: readonly (typeof people.agent)[] = Object.values(people)): PeopleDirectory => ({
+/** @param disabled The ids of people whose accounts are disabled. It may change. */
+export const directoryOf = (
+  members: readonly (typeof people.agent)[] = Object.values(people),
+  disabled: ReadonlySet<string> = new Set(),
+): PeopleDirectory => ({
   async find({ tenantId }, userId): Promise<Member | undefined> {
     const found = members.find((each) => each.tenantId === tenantId && each.userId === userId);
-    return found && { id: userId, role: found.role, status: 'active' };
+    return found && { id: userId, role: found.role, status: disabled.has(userId) ? 'inactive' : 'active' };
   },
   namesOf: async () => new Map(),
 });

@@ -10,6 +10,8 @@ describe('a primary whose workers end', () => {
   beforeAll(async () => {
     place = await gatewayProcess({ program: fileURLToPath(new URL('watchful-primary.ts', import.meta.url)) });
     primary = await place.start();
+    // Lines are written a little later than the primary is ready.
+    await eventually(() => expect(started()).toHaveLength(2));
   });
   afterAll(async () => {
     // A process that is still suspended would outlive the primary.
@@ -48,11 +50,9 @@ describe('a primary whose workers end', () => {
     }
   };
   const replaced = async (number: number, end: () => void) => {
-    const before = started().length;
     const ended = pidOf(number);
     end();
-    await eventually(() => expect(started()).toHaveLength(before + 1), 60_000);
-    expect(pidOf(number)).not.toBe(ended);
+    await eventually(() => expect(pidOf(number)).not.toBe(ended), 60_000);
   };
 
   test('no total goes backwards when a worker is killed, and the new process adds to it', async () => {

@@ -74,7 +74,7 @@ describe('a WebSocket', () => {
     await eventually(() => expect(text !== '' || ended).toBe(true));
     return { socket, text: () => text, ended: () => ended };
   }
-  const ended = (connection: { ended(): boolean }) => eventually(() => expect(connection.ended()).toBe(true), 3_000);
+  const ended = (connection: { ended(): boolean }) => eventually(() => expect(connection.ended()).toBe(true), 10_000);
 
   test('opens with a valid token, signed, and relays bytes both ways', async () => {
     const connection = await talk(handshake(`${bearer()}X-User-Id: evil\r\nX_User_Role: evil\r\nSignature: evil\r\n`));

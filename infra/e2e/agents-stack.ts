@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { eventually, freePorts } from '@countersign/testing';
 import { expect } from '@jest/globals';
 import { type ChildSpec, startChild } from '../local/child.ts';
+import { isCompletelyReady } from '../local/completely-ready.ts';
 import { readSettings } from '../local/settings.ts';
 import { describeStack } from '../local/stack.ts';
 import { call, logIn } from './client.ts';
@@ -58,9 +59,11 @@ export async function startAgentsStack(): Promise<AgentsStack> {
     await place.remove();
   };
   try {
-    const statusOf = async ({ readyUrl }: ChildSpec) => (await fetch(readyUrl)).status;
+    for (const { readyUrl } of stack) {
+      await eventually(async () => expect(await isCompletelyReady(readyUrl)).toBe(true), 180_000);
+    }
     // The MCP server refuses an unsigned request with 401, and with 503 before it has the gateway's keys.
-    await eventually(async () => expect(await Promise.all(specs.map(statusOf))).toEqual([200, 200, 401]), 180_000);
+    await eventually(async () => expect((await fetch(mcpServer.readyUrl)).status).toBe(401), 180_000);
   } catch (error) {
     const outputs = children.map(({ name, lastLines }) => `${name}\n${lastLines()}`);
     await stop();

@@ -3,6 +3,7 @@ import { eventually, type StartedProcess, startProcess } from '@countersign/test
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { decodeJwt, exportJWK, generateKeyPair } from 'jose';
 import * as oauth from 'openid-client';
+import { isCompletelyReady } from '../local/completely-ready.ts';
 import { demoClientSecretFile } from '../local/secrets.ts';
 import { readSettings } from '../local/settings.ts';
 import { describeStack } from '../local/stack.ts';
@@ -26,8 +27,9 @@ describe('OAuth clients of a tenant', () => {
     const specs = await describeStack(readSettings(place.env));
     const env = { ...place.env, AUTH_BCRYPT_COST: '4' };
     started = specs.map((spec) => startProcess({ args: spec.args, env: { ...env, ...spec.env }, cwd: repository }));
-    const statuses = () => Promise.all(specs.map(async ({ readyUrl }) => (await fetch(readyUrl)).status));
-    await eventually(async () => expect(await statuses()).toEqual([200, 200, 200, 200]), 180_000);
+    for (const { readyUrl } of specs) {
+      await eventually(async () => expect(await isCompletelyReady(readyUrl)).toBe(true), 180_000);
+    }
   });
   afterAll(async () => {
     await Promise.all(started.map((one) => one.stop()));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { eventually, type StartedProcess, startProcess } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { isCompletelyReady } from '../local/completely-ready.ts';
 import { readSettings } from '../local/settings.ts';
 import { describeStack } from '../local/stack.ts';
 import { call, logIn } from './client.ts';
@@ -24,7 +25,7 @@ describe.each(storesToRunOn().slice(-1))('users-service learns of members on %s'
       running.set(name, startProcess({ args, env: { ...place.env, ...env, ...quick }, cwd: repository }));
     }
     for (const { readyUrl } of specs) {
-      await eventually(async () => expect((await fetch(readyUrl)).status).toBe(200), 60_000);
+      await eventually(async () => expect(await isCompletelyReady(readyUrl)).toBe(true), 60_000);
     }
   };
   const stop = async (name: string, signal: NodeJS.Signals) => {

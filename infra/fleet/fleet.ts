@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { dropDatabases, eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
+import { isCompletelyReady } from '../local/completely-ready.ts';
 import { ensureAuthSecrets, ensureGatewayKey, ensureServiceKey } from '../local/secrets.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
@@ -112,8 +113,7 @@ function member(url: string, readyUrl: string, args: readonly string[], env: Rea
     },
     async ready() {
       await eventually(async () => {
-        const { status } = await fetch(readyUrl);
-        if (status !== 200) throw new Error(`${readyUrl} answers ${status}`);
+        if (!(await isCompletelyReady(readyUrl))) throw new Error(`${readyUrl} is not complete`);
       }, 60_000);
     },
     async stop(signal = 'SIGTERM') {

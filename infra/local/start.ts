@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describeStartError, StartupError, stopRequested } from '@countersign/service-kit';
 import { banner } from './banner.ts';
 import { type Child, type ChildSpec, startChild } from './child.ts';
+import { isCompletelyReady } from './completely-ready.ts';
 import { keep, type Running } from './keep.ts';
 import { requireFreePorts } from './ports-free.ts';
 import { readSettings, type Settings } from './settings.ts';
@@ -27,13 +28,9 @@ const howItEnded = (child: Child, how: string): string =>
 async function untilReady(child: Child, startedAt: number, deadline: number, given: AbortSignal): Promise<void> {
   for (;;) {
     const signal = AbortSignal.any([given, AbortSignal.timeout(2_000)]);
-    const answer = await fetch(child.readyUrl, { signal }).catch(() => undefined);
+    const isReady = await isCompletelyReady(child.readyUrl, signal);
     if (given.aborted) return;
-    // A gateway can be ready without its issuer's keys.
-    const { checks = {} } = ((await answer?.json().catch(() => undefined)) ?? {}) as {
-      checks?: Record<string, string>;
-    };
-    if (answer?.status === 200 && Object.values(checks).every((state) => state === 'ok')) break;
+    if (isReady) break;
     if (performance.now() > deadline) {
       throw new StartupError(
         `${child.name} is not ready (${child.readyUrl}). Its last lines:\n\n${indent(child.lastLines())}`,

@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdtempSync, openSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { freePorts } from '@countersign/testing';
+import { isCompletelyReady } from '../../local/completely-ready.ts';
 import { type RunningServer, startServer } from '../machine/start-server.ts';
-import { expectOk, type Site } from './site.ts';
+import type { Site } from './site.ts';
 
 /** The gateway of this checkout. */
 export const ownGateway = resolve(import.meta.dirname, '../../../gateway');
@@ -71,7 +72,9 @@ export async function startGateway(site: Site, options: GatewayOptions): Promise
       cores,
       env: { LOG_LEVEL: 'info' },
       stdout: log,
-      ready: () => expectOk(`http://127.0.0.1:${admin}/readyz`),
+      async ready() {
+        if (!(await isCompletelyReady(`http://127.0.0.1:${admin}/readyz`))) throw new Error('the gateway is not ready');
+      },
     });
     return { ...server, origin: `http://127.0.0.1:${publicPort}` };
   } finally {

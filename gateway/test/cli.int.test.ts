@@ -81,6 +81,15 @@ describe('the countersign command', () => {
     );
   });
 
+  test('reports a second file in one message, with exit code 2 and no stack', async () => {
+    const { code, output } = await run('serve', 'a.yaml', 'b.yaml');
+    expect([code, output]).toEqual([
+      2,
+      expect.stringMatching(/^countersign: only one file is allowed; also given: b\.yaml\n/),
+    ]);
+    expect(output).not.toContain('    at ');
+  });
+
   test('reports a port in use in one message, with exit code 1', async () => {
     const ports = await freePorts(3);
     const taken = createServer();

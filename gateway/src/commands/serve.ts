@@ -44,6 +44,7 @@ export const serve: Command = {
   },
   async run(terminal, values, positionals) {
     if (values['check-only'] === true) return checkGateway(terminal, values, positionals);
+    const file = configFile(values, positionals);
     const count = workersOf(values);
     const isText = isLogText(terminal, values);
     for (const flag of compilerFlags) setFlagsFromString(flag);
@@ -51,7 +52,7 @@ export const serve: Command = {
     await runProcess('gateway', async () => {
       refuseLenientParser(terminal.env, process.execArgv);
       const settings = readServeSettings(terminal.env);
-      const config = loadConfig(configFile(values, positionals), terminal.env, { workers: count });
+      const config = loadConfig(file, terminal.env, { workers: count });
       const common = {
         logger: createLogger('gateway', settings.LOG_LEVEL, isText ? textOutput(terminal) : undefined),
         drainDelayMs: settings.DRAIN_DELAY_MS,

@@ -85,6 +85,17 @@ const uploadCover = endpoint({
   errors: [],
 });
 
+const returnBooks = endpoint({
+  method: 'post',
+  path: '/v1/returns',
+  operationId: 'returnBooks',
+  tag: 'Books',
+  summary: 'Return all books',
+  callers: ['user'],
+  responses: { 204: null },
+  errors: [],
+});
+
 const exportBooks = endpoint({
   method: 'get',
   path: '/v1/books.csv',
@@ -102,11 +113,12 @@ const api: Api = {
   description: 'Books.',
   tags: [{ name: 'Books', description: 'Everything.' }],
   errors,
-  endpoints: [readBook, addBook, lendBook, uploadCover, exportBooks],
+  endpoints: [readBook, addBook, lendBook, returnBooks, uploadCover, exportBooks],
 };
 
 function routes() {
   const router = createRouter();
+  serve(router, returnBooks, ({ reply }) => reply(204));
   serve(router, exportBooks, ({ res }) => void res.type('text/csv').end('id,title\r\n'));
   serve(router, readBook, ({ reply, params, query, headers }) =>
     reply(200, { id: params.id, title: 'Emma', copies: query.copies, shelf: headers['x-shelf'] ?? null }),
@@ -183,6 +195,11 @@ describe('a declared route', () => {
     return response;
   }
 
+  test('takes no body, or an empty object, where none is declared', async () => {
+    expect((await call(asUser(agent), 'post', '/v1/returns')).status).toBe(204);
+    expect((await call(asUser(agent), 'post', '/v1/returns', { body: '{}', type: json })).status).toBe(204);
+  });
+
   test('gives its handler the validated path, query and headers', async () => {
     const { body } = await call(asUser(agent), 'get', '/v1/books/b7?copies=3', { headers: { 'x-shelf': 'A' } });
     expect(body).toEqual({ id: 'b7', title: 'Emma', copies: 3, shelf: 'A' });
@@ -208,6 +225,15 @@ describe('a declared route', () => {
       'post',
       '/v1/books',
       { body: '{"title":"Emma","id":"b9"}', type: json },
+      422,
+      'validation_failed',
+    ],
+    [
+      'a member where it declares no body',
+      agent,
+      'post',
+      '/v1/returns',
+      { body: '{"id":"b1"}', type: json },
       422,
       'validation_failed',
     ],

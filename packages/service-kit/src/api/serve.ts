@@ -5,7 +5,8 @@ import { AppError } from '../errors.ts';
 import { formBody, jsonBody } from '../http/body.ts';
 import type { Call, Endpoint } from './endpoint.ts';
 
-const noQuery = z.strictObject({});
+/** A route takes no query and no body unless it declares one. */
+const nothing = z.strictObject({});
 
 /** Adds a declared route to a router: checks the caller, validates the input, then runs the handler. */
 export function serve<E extends Endpoint>(
@@ -25,8 +26,8 @@ export function serve<E extends Endpoint>(
       identity: req.identity,
       params: paramsOf(declared, req),
       headers: declared.headers?.parse(req.headers),
-      query: (declared.query ?? noQuery).parse(req.query),
-      body: declared.body?.parse(declared.encoding === 'form' ? formBody(req) : jsonBody(req)),
+      query: (declared.query ?? nothing).parse(req.query),
+      body: bodyOf(declared, req),
       reply(status: number, body?: unknown) {
         res.status(status);
         if (body === undefined) res.end();
@@ -42,6 +43,13 @@ function paramsOf({ params }: Endpoint, req: Request): unknown {
   const parsed = params.safeParse(req.params);
   if (!parsed.success) throw new AppError('not_found');
   return parsed.data;
+}
+
+function bodyOf({ body, encoding, upload }: Endpoint, req: Request): unknown {
+  // The handler reads an upload itself.
+  if (upload !== undefined) return undefined;
+  if (body === undefined) return void nothing.parse(jsonBody(req) ?? {});
+  return body.parse(encoding === 'form' ? formBody(req) : jsonBody(req));
 }
 
 function assertMediaType(req: Request, accepted: string[]): void {

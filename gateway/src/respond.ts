@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream';
 import { type Answer, answerOf } from '@countersign/service-kit';
 import type { Scheme } from './config/config.ts';
 import { AppError, type Code, errorTable } from './errors.ts';
-import { type RequestRecord, recordFailure } from './exchange.ts';
 import { headersFrom } from './http/flat-headers.ts';
 import { discardBody } from './http/lingering-close.ts';
 import { securityHeaders } from './http/security-headers.ts';
+import { type RequestRecord, recordFailure } from './request-record.ts';
 import { proofAlgorithms } from './tokens/dpop/dpop-key.ts';
 
 /** The only place that turns an error into an HTTP response. */

@@ -33,6 +33,7 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'upstreams',
       'telemetry',
       'exchange.ts',
+      'request-record.ts',
       'tokens',
       'revocations',
       'limits',

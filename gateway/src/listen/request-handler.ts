@@ -3,9 +3,10 @@ import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
 import express, { type NextFunction, type Request } from 'express';
 import { AppError } from '../errors.ts';
-import { Exchange, type RawRequest, RequestRecord } from '../exchange.ts';
+import { Exchange, type RawRequest } from '../exchange.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
 import type { Forward, Pipeline } from '../pipeline.ts';
+import { RequestRecord } from '../request-record.ts';
 import type { Respond } from '../respond.ts';
 import type { LogRequest } from '../telemetry/access-log.ts';
 

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts';
-import type { ChallengeMetadata, Exchange, Incoming, Matched } from '../exchange.ts';
+import type { Exchange, Incoming, Matched } from '../exchange.ts';
+import type { ChallengeMetadata } from '../request-record.ts';
 import { parseTarget, rewritePath } from '../routing/request-target.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 

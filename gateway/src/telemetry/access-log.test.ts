@@ -1,7 +1,7 @@
 import { capturingLogger } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { RequestRecord } from '../exchange.ts';
+import type { RequestRecord } from '../request-record.ts';
 import { createAccessLog } from './access-log.ts';
 
 const text = fc.oneof(

@@ -1,5 +1,5 @@
 import { createLineWriter, type Logger } from '@countersign/service-kit';
-import type { RequestRecord } from '../exchange.ts';
+import type { RequestRecord } from '../request-record.ts';
 import type { CountRequest } from './metrics.ts';
 
 /** Logs and counts one request. Called once, when the request is over, however it ended. */

@@ -1,6 +1,6 @@
 import { createHistogram, type Histogram, type Registry, type Series } from '@countersign/service-kit';
 import { Counter } from 'prom-client';
-import type { RequestRecord } from '../exchange.ts';
+import type { RequestRecord } from '../request-record.ts';
 
 /** Counts one finished request. */
 export type CountRequest = (record: RequestRecord, status: number, durationMs: number) => void;

@@ -1,4 +1,4 @@
-import type { RequestRecord } from '../exchange.ts';
+import type { RequestRecord } from '../request-record.ts';
 
 /** A finished request, for operators. */
 export type FinishedRequest = Readonly<{

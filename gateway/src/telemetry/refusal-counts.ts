@@ -1,6 +1,6 @@
 import type { Fault } from '@countersign/service-kit';
 import { LRUCache } from 'lru-cache';
-import type { RequestRecord } from '../exchange.ts';
+import type { RequestRecord } from '../request-record.ts';
 
 /** A caller that a limit refused. */
 export type LimitedCaller = {

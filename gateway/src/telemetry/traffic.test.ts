@@ -1,6 +1,6 @@
 import { createMetrics } from '@countersign/service-kit';
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { RequestRecord } from '../exchange.ts';
+import { RequestRecord } from '../request-record.ts';
 import { createRequestMetrics } from './metrics.ts';
 import { RecentRequests } from './recent-requests.ts';
 import { TimeSlots } from './time-slots.ts';

@@ -1,4 +1,4 @@
-import type { RequestRecord } from '../exchange.ts';
+import type { RequestRecord } from '../request-record.ts';
 import type { KeepRequest } from './access-log.ts';
 import type { RequestMetrics } from './metrics.ts';
 import { RecentRequests } from './recent-requests.ts';

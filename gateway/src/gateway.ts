@@ -9,10 +9,10 @@ import {
   createProcessResources,
   type ProcessResources,
   type ProcessResourcesOptions,
-} from './snapshot/process-resources.ts';
-import { readinessChecks } from './snapshot/readiness.ts';
-import { type ConfigReloader, createConfigReloader, type Reload, type ReloadTiming } from './snapshot/reload.ts';
-import { type CurrentSnapshot, createCurrentSnapshot } from './snapshot/snapshot.ts';
+} from './reload/process-resources.ts';
+import { readinessChecks } from './reload/readiness.ts';
+import { type ConfigReloader, createConfigReloader, type Reload, type ReloadTiming } from './reload/reload.ts';
+import { type CurrentSnapshot, createCurrentSnapshot } from './reload/snapshot.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 
 export type GatewayOptions = Omit<ProcessResourcesOptions, 'isDraining' | 'nowMs' | 'keySets'> &

@@ -11,7 +11,7 @@ import {
 import type { RequestHandler } from 'express';
 import type { GatewayConfig } from './config/config.ts';
 import { type Gateway, openGateway } from './gateway.ts';
-import type { ReloadState } from './snapshot/reload.ts';
+import type { ReloadState } from './reload/reload.ts';
 
 export type GatewayMiddlewareOptions = Readonly<{
   /** Gets one line for each request. Default: JSON lines on standard output. */

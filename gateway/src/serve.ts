@@ -16,8 +16,8 @@ import { version } from './config/version.ts';
 import { openGateway } from './gateway.ts';
 import { createListenerApp, keySetRoutes } from './listen/express-app.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
-import type { KeySetTiming } from './snapshot/issuer-resources.ts';
-import type { ConfigReloader, ReloadTiming } from './snapshot/reload.ts';
+import type { KeySetTiming } from './reload/issuer-resources.ts';
+import type { ConfigReloader, ReloadTiming } from './reload/reload.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 
 export type GatewayDeps = Readonly<{

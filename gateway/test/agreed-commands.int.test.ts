@@ -5,7 +5,7 @@ import { newAgreementJwk } from '@countersign/identity';
 import { ConfigError } from '@countersign/service-kit';
 import { eventually, freePorts } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { runCli } from '../src/commands/cli.ts';
+import { runCli } from '../src/cli/cli.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { readAgreementKeys } from '../src/keys/agreement-key-files.ts';
 import { readKeys } from '../src/keys/gateway-keys.ts';

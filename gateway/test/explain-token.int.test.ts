@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { mintIssuer, type TestIssuer, testAuthority } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { runCli } from '../src/commands/cli.ts';
+import { runCli } from '../src/cli/cli.ts';
 import type { Header } from '../src/explain/example-request.ts';
 import { dpopClient } from './dpop-client.ts';
 import { dpopGateway, origin } from './dpop-gateway.ts';

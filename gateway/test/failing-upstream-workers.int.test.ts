@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { eventually, freePorts } from '@countersign/testing';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { request } from 'undici';
-import type { UpstreamList } from '../src/admin/console/api/upstreams.ts';
+import type { UpstreamList } from '../src/admin/api/upstreams.ts';
 import { type GatewayProcess, gatewayProcess } from './gateway-process.ts';
 
 let place: GatewayProcess;

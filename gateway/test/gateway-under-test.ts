@@ -21,8 +21,8 @@ import type { GatewayConfig } from '../src/config/config.ts';
 import { loadConfig } from '../src/config/load.ts';
 import { createAgreementKey } from '../src/keys/agreement-key-files.ts';
 import { createGatewayKey } from '../src/keys/gateway-keys.ts';
+import type { ReloadTiming } from '../src/reload/reload.ts';
 import { type GatewayDeps, type RunningGateway, serveGateway } from '../src/serve.ts';
-import type { ReloadTiming } from '../src/snapshot/reload.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
 export const acme = '01890a5d-ac96-774b-bcce-b302099a8001';

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { eventually, rawRequest } from '@countersign/testing';
 import { describe, expect, test } from '@jest/globals';
-import type { RequestList } from '../src/admin/console/api/requests.ts';
+import type { RequestList } from '../src/admin/api/requests.ts';
 import { gatewayUnderTest, parseAnswer } from './gateway-under-test.ts';
 import { feedItem } from './issuer-server.ts';
 import { thingsAt } from './kit/raw-service.ts';

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { eventually } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { UpstreamList } from '../src/admin/console/api/upstreams.ts';
+import type { UpstreamList } from '../src/admin/api/upstreams.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { rawService, thingsAt } from './kit/raw-service.ts';
 

@@ -110,7 +110,10 @@ function againstRules(rules: Rules, one: Import): string[] {
   const [folder, rule] = Object.entries(rules).find(([name]) => isIn(from, `${name}/src`)) ?? [];
   if (rule === undefined || from.endsWith('.test.ts')) return [];
   const { rooms, forbidden } = rule;
-  const roomOf = (of: string) => rooms.findIndex((room) => isIn(of, `${folder}/src/${room}`));
+  const roomOf = (of: string) => {
+    const matching = rooms.filter((room) => isIn(of, `${folder}/src/${room}`));
+    return rooms.indexOf(matching.find((room) => matching.every((other) => other.length <= room.length)) ?? '');
+  };
   const own = roomOf(from);
   if (own === -1) return [`${from} is in no room of ${folder}: add it to import-rules.ts`];
   if (file !== undefined && isIn(file, `${folder}`) && roomOf(file) < own)

@@ -2,7 +2,7 @@ import { createMetrics } from '@countersign/service-kit';
 import { registerGauges, registerReloadMetrics } from '../../gateway/src/admin/gauges.ts';
 import { registerSignatureMetrics } from '../../gateway/src/admin/signature-metrics.ts';
 import { registerUpstreamMetrics } from '../../gateway/src/admin/upstream-metrics.ts';
-import { createRequestMetrics, createRevocationLagMetric } from '../../gateway/src/telemetry/metrics.ts';
+import { createRequestMetrics, createRevocationLagMetric } from '../../gateway/src/metrics/metrics.ts';
 
 /** Every metric of the gateway's own as a Markdown table. That none is missing is a test of the gateway. */
 export function metricsTable(): string {

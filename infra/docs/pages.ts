@@ -1,6 +1,6 @@
 import { describeApi } from '@countersign/service-kit';
 import { usage as operatorUsage } from '../../auth-service/src/operator/commands.ts';
-import { overview } from '../../gateway/src/commands/cli.ts';
+import { overview } from '../../gateway/src/cli/cli.ts';
 import { editorSchema } from '../../gateway/src/config/schema/json-schema.ts';
 import { referenceTable } from '../../gateway/src/config/schema/reference.ts';
 import { clientTypes } from './client-types.ts';

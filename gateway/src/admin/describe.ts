@@ -1,6 +1,6 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { servedMethods } from '../config/path-pattern.ts';
-import type { ReloadState } from '../snapshot/reload.ts';
+import type { ReloadState } from '../reload/reload.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 import type { Failing } from '../upstreams/pool/request-outcomes.ts';

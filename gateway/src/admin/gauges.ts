@@ -1,8 +1,8 @@
 import type { Registry } from '@countersign/service-kit';
 import { Counter, Gauge } from 'prom-client';
 import type { BodyMemory } from '../limits/body-memory.ts';
-import type { ReloadState } from '../snapshot/reload.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { ReloadState } from '../reload/reload.ts';
+import type { Snapshot } from '../reload/snapshot.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 

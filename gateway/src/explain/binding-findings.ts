@@ -1,6 +1,6 @@
 import type { GatewayConfig } from '../config/config.ts';
+import type { Finding } from '../tokens/claim-mapping/finding.ts';
 import type { Claims } from '../tokens/claims.ts';
-import type { Finding } from '../tokens/providers/finding.ts';
 
 /** The settings that decide which bound tokens the public listener can accept. */
 export type Listener = Pick<GatewayConfig, 'publicOrigins' | 'certificate'>;

@@ -1,14 +1,19 @@
 import { type KeySet, KeySetUnavailable, keyIssuer } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
 import { AppError } from '../errors.ts';
+import { advice, missing } from '../tokens/claim-mapping/advice.ts';
+import { pathText } from '../tokens/claim-mapping/claim-path.ts';
+import {
+  examineHeader,
+  headerFindings,
+  issuerFinding,
+  keyIssuerFinding,
+} from '../tokens/claim-mapping/examine-header.ts';
+import { findIssuer } from '../tokens/claim-mapping/find-issuer.ts';
+import { described, type Finding } from '../tokens/claim-mapping/finding.ts';
+import { examineClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
-import { advice, missing } from '../tokens/providers/advice.ts';
-import { pathText } from '../tokens/providers/claim-path.ts';
-import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from '../tokens/providers/examine-header.ts';
-import { findIssuer } from '../tokens/providers/find-issuer.ts';
-import { described, type Finding } from '../tokens/providers/finding.ts';
-import { examineClaims } from '../tokens/providers/read-claims.ts';
 import { keyAlgorithmOf, verifySignature } from '../tokens/verify-signature.ts';
 import { bindingFindings, type Listener } from './binding-findings.ts';
 import type { AcceptedToken } from './example-request.ts';

@@ -3,12 +3,12 @@ import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
 import express, { type NextFunction, type Request } from 'express';
 import { AppError } from '../errors.ts';
-import { Exchange, type RawRequest } from '../exchange.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
-import type { Forward, Pipeline } from '../pipeline.ts';
-import { RequestRecord } from '../request-record.ts';
-import type { Respond } from '../respond.ts';
-import type { LogRequest } from '../telemetry/access-log.ts';
+import type { LogRequest } from '../metrics/access-log.ts';
+import { Exchange, type RawRequest } from '../pipeline/exchange.ts';
+import type { Forward, Pipeline } from '../pipeline/pipeline.ts';
+import { RequestRecord } from '../pipeline/request-record.ts';
+import type { Respond } from '../pipeline/respond.ts';
 
 /** A response of the gateway's own listeners, with what they keep for the request. */
 export class GatewayResponse extends ServerResponse {

@@ -6,8 +6,8 @@ import { id, name, partyName, role, scopeName } from '../config/schema/values/sc
 import { AppError } from '../errors.ts';
 import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
+import { findIssuer } from './claim-mapping/find-issuer.ts';
 import { parseCompactToken } from './compact-token.ts';
-import { findIssuer } from './providers/find-issuer.ts';
 import type { TokenStatus, TrustedIssuer } from './verified-tokens.ts';
 
 /** A chain of calls that the request of one user or machine started. */

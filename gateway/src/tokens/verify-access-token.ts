@@ -1,11 +1,11 @@
 import { KeySetUnavailable, keyIssuer } from '@countersign/jwks';
 import { AppError } from '../errors.ts';
+import { sourcesOf } from './claim-mapping/claim-reader.ts';
+import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from './claim-mapping/examine-header.ts';
+import { findIssuer } from './claim-mapping/find-issuer.ts';
+import { type Finding, refusalFor } from './claim-mapping/finding.ts';
+import { readClaims } from './claim-mapping/read-claims.ts';
 import { parseCompactToken } from './compact-token.ts';
-import { sourcesOf } from './providers/claim-reader.ts';
-import { examineHeader, headerFindings, issuerFinding, keyIssuerFinding } from './providers/examine-header.ts';
-import { findIssuer } from './providers/find-issuer.ts';
-import { type Finding, refusalFor } from './providers/finding.ts';
-import { readClaims } from './providers/read-claims.ts';
 import type { TrustedIssuer, VerifiedToken } from './verified-tokens.ts';
 import { keyAlgorithmOf, verifySignature } from './verify-signature.ts';
 

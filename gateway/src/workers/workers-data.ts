@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { type ExplainAnswer, explainAnswer, explainEndpoint } from '../admin/console/api/explain.ts';
-import type { View, ViewQuery } from '../admin/console/api/view.ts';
+import { type ExplainAnswer, explainAnswer, explainEndpoint } from '../admin/api/explain.ts';
+import type { View, ViewQuery } from '../admin/api/view.ts';
 import type { ConsoleData } from '../admin/console/console-data.ts';
 import { AppError } from '../errors.ts';
 import type { WorkerAdminClient, WorkerAnswer } from './worker-admin.ts';

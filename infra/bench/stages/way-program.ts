@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { ConnectionPool, createSocketOpener } from '@countersign/http1-client';
-import type { Signed } from '../../../gateway/src/exchange.ts';
+import type { Signed } from '../../../gateway/src/pipeline/exchange.ts';
 import { serviceBody, serviceHeaders } from '../site/service-response.ts';
 import { type Assembly, assembleGateway, type Held } from './assembly.ts';
 import { type BatchServer, batchSize, openBareServer, openListener, startClient } from './lockstep.ts';

@@ -1,18 +1,18 @@
 import { AppError } from '../../errors.ts';
-import { certificatesView } from './api/certificates.ts';
-import { eventsView } from './api/events.ts';
-import { type ExplainAnswer, type ExplainQuestion, explainNow } from './api/explain.ts';
-import { issuersView } from './api/issuers.ts';
-import { limitsView } from './api/limits.ts';
-import { processesView } from './api/process.ts';
-import { refusalsView } from './api/refusals.ts';
-import { reloadsView } from './api/reloads.ts';
-import { requestsView, requestView } from './api/requests.ts';
-import { revocationsView } from './api/revocations.ts';
-import { routesView, routeView } from './api/routes.ts';
-import { trafficView } from './api/traffic.ts';
-import { upstreamsView } from './api/upstreams.ts';
-import { type ConsoleSources, checkedQuery, type View, type ViewQuery } from './api/view.ts';
+import { certificatesView } from '../api/certificates.ts';
+import { eventsView } from '../api/events.ts';
+import { type ExplainAnswer, type ExplainQuestion, explainNow } from '../api/explain.ts';
+import { issuersView } from '../api/issuers.ts';
+import { limitsView } from '../api/limits.ts';
+import { processesView } from '../api/process.ts';
+import { refusalsView } from '../api/refusals.ts';
+import { reloadsView } from '../api/reloads.ts';
+import { requestsView, requestView } from '../api/requests.ts';
+import { revocationsView } from '../api/revocations.ts';
+import { routesView, routeView } from '../api/routes.ts';
+import { trafficView } from '../api/traffic.ts';
+import { upstreamsView } from '../api/upstreams.ts';
+import { type ConsoleSources, checkedQuery, type View, type ViewQuery } from '../api/view.ts';
 
 const all: readonly unknown[] = [
   trafficView,

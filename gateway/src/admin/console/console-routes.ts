@@ -1,8 +1,8 @@
 import { AppError, createRouter, formBody, jsonBody, parseForm, parseJson } from '@countersign/service-kit';
 import type { Request, RequestHandler, Response, Router } from 'express';
 import { ZodError } from 'zod';
-import { explainEndpoint, explainQuestion } from './api/explain.ts';
-import { strictQuery, type View, type ViewQuery } from './api/view.ts';
+import { explainEndpoint, explainQuestion } from '../api/explain.ts';
+import { strictQuery, type View, type ViewQuery } from '../api/view.ts';
 import { type ConsoleData, views } from './console-data.ts';
 import { bareFrame, consolePages, frameFor } from './console-pages.ts';
 import { consoleApi } from './openapi.ts';

@@ -1,13 +1,13 @@
 import type { Logger } from '@countersign/service-kit';
 import type { Router } from 'express';
-import type { Reload } from '../../snapshot/reload.ts';
-import type { ConsoleSources } from './api/view.ts';
+import type { Reload } from '../../reload/reload.ts';
+import type { ConsoleSources } from '../api/view.ts';
+import { observeStates } from '../observe/observe-states.ts';
+import { ReloadLog } from '../observe/reload-log.ts';
+import { RevocationLag } from '../observe/revocation-lag.ts';
+import { StateHistory } from '../observe/state-history.ts';
 import { ownData } from './console-data.ts';
 import { consoleApiRoutes, consoleRoutes } from './console-routes.ts';
-import { observeStates } from './observe/observe-states.ts';
-import { ReloadLog } from './observe/reload-log.ts';
-import { RevocationLag } from './observe/revocation-lag.ts';
-import { StateHistory } from './observe/state-history.ts';
 
 /** What the console records while the gateway runs. Created before the parts that report to it. */
 export type Observations = Readonly<{

@@ -1,6 +1,6 @@
 import { type Api, describeApi } from '@countersign/service-kit';
 import { errorTable } from '../../errors.ts';
-import { explainEndpoint } from './api/explain.ts';
+import { explainEndpoint } from '../api/explain.ts';
 import { views } from './console-data.ts';
 
 const api: Api = {

@@ -1,7 +1,7 @@
 import { Transform } from 'node:stream';
 import { AppError } from '../../errors.ts';
-import type { Signed } from '../../exchange.ts';
 import { uploadRate, watchRate } from '../../limits/min-rate.ts';
+import type { Signed } from '../../pipeline/exchange.ts';
 
 /**
  * Pipes the client's body into a stream for the service, with backpressure. A failed attempt destroys its body, and

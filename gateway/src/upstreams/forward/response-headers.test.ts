@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { exampleRoute } from '../../../test/kit/example-route.ts';
-import { RequestRecord } from '../../request-record.ts';
+import { RequestRecord } from '../../pipeline/request-record.ts';
 import { filterHeaders } from './response-headers.ts';
 
 test.each([

@@ -1,9 +1,9 @@
 import { foldHeaderName, isIdentityHeader } from '@countersign/identity';
 import { AppError } from '../../errors.ts';
-import type { Signed } from '../../exchange.ts';
 import { maySetCookie } from '../../http/cookies.ts';
 import { withoutHeaders } from '../../http/flat-headers.ts';
 import { defaultSecurityHeaders } from '../../http/security-headers.ts';
+import type { Signed } from '../../pipeline/exchange.ts';
 import type { ResponseLifetime } from '../pool/open-connections.ts';
 
 export type ResponseHeaders = Readonly<{

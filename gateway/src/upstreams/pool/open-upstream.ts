@@ -1,8 +1,8 @@
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import type { Outbound } from '../../exchange.ts';
 import { noSignatures, type SignatureCounts } from '../../keys/signing-keys.ts';
+import type { Outbound } from '../../pipeline/exchange.ts';
 import { createUpstreamAgreement, type UpstreamAgreement } from '../agreement/choose-service-key.ts';
 import { type Breaker, createBreaker, type Outcome } from './breaker.ts';
 import { createChooser } from './choose-target.ts';

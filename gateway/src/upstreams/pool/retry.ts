@@ -1,5 +1,5 @@
 import type { Code } from '../../errors.ts';
-import type { Signed } from '../../exchange.ts';
+import type { Signed } from '../../pipeline/exchange.ts';
 
 /** How far an attempt got: nothing sent, something sent, or a byte of the response received. */
 export type AttemptProgress = 'unsent' | 'sent' | 'responded';

@@ -1,9 +1,9 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { AppError } from '../../errors.ts';
-import { type Signed, tokenStatusOf } from '../../exchange.ts';
 import { chosenSubprotocol } from '../../http/subprotocols.ts';
-import { recordFailure } from '../../request-record.ts';
+import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
+import { recordFailure } from '../../pipeline/request-record.ts';
 import { dropLength, filterHeaders, refusedIdentity } from '../forward/response-headers.ts';
 import type { EndConnection, OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { Target } from '../pool/target.ts';

@@ -1,5 +1,5 @@
-import type { CertificateItem, CertificateList } from '../api/certificates.ts';
-import { grouped } from '../api/values.ts';
+import type { CertificateItem, CertificateList } from '../../api/certificates.ts';
+import { grouped } from '../../api/values.ts';
 import { duration, exact } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';

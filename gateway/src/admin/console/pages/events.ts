@@ -1,4 +1,4 @@
-import type { EventItem } from '../api/events.ts';
+import type { EventItem } from '../../api/events.ts';
 import { ago } from './format.ts';
 import { type Html, html } from './html.ts';
 import { breakable, pill, table } from './parts.ts';

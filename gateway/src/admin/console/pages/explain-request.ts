@@ -1,5 +1,5 @@
-import { claimLines } from '../api/claim-lines.ts';
-import type { RequestItem } from '../api/requests.ts';
+import { claimLines } from '../../api/claim-lines.ts';
+import type { RequestItem } from '../../api/requests.ts';
 import { type Content, html } from './html.ts';
 import { link } from './parts.ts';
 

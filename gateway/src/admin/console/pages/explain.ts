@@ -1,5 +1,5 @@
-import type { ExplainAnswer } from '../api/explain.ts';
-import type { ViewQuery } from '../api/view.ts';
+import type { ExplainAnswer } from '../../api/explain.ts';
+import type { ViewQuery } from '../../api/view.ts';
 import { isOfProof, neededFor } from './explain-request.ts';
 import { type Content, formValue, type Html, html } from './html.ts';
 import type { Page } from './layout.ts';

@@ -1,6 +1,6 @@
-import type { EventList } from '../api/events.ts';
-import type { ProcessList } from '../api/process.ts';
-import type { ReloadItem, ReloadList } from '../api/reloads.ts';
+import type { EventList } from '../../api/events.ts';
+import type { ProcessList } from '../../api/process.ts';
+import type { ReloadItem, ReloadList } from '../../api/reloads.ts';
 import { eventTable } from './events.ts';
 import { ago, bytes, duration, exact, forTime, number, rate } from './format.ts';
 import { type Content, type Html, html } from './html.ts';

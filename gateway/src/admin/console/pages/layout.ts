@@ -1,4 +1,4 @@
-import type { SinceView } from '../api/values.ts';
+import type { SinceView } from '../../api/values.ts';
 import type { AssetUrls } from './assets.ts';
 import { exact, forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';

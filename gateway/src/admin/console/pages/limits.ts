@@ -1,4 +1,4 @@
-import type { LimitedItem, LimitList } from '../api/limits.ts';
+import type { LimitedItem, LimitList } from '../../api/limits.ts';
 import { ago, duration, forTime, number } from './format.ts';
 import { type Content, html } from './html.ts';
 import type { Page } from './layout.ts';

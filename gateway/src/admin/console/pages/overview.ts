@@ -1,6 +1,6 @@
-import type { EventItem } from '../api/events.ts';
-import type { Refusal } from '../api/refusals.ts';
-import { earliest, latest, type SinceView, sum } from '../api/values.ts';
+import type { EventItem } from '../../api/events.ts';
+import type { Refusal } from '../../api/refusals.ts';
+import { earliest, latest, type SinceView, sum } from '../../api/values.ts';
 import { attentionOf } from './attention.ts';
 import { eventTable } from './events.ts';
 import { ago, forTime, milliseconds, number } from './format.ts';

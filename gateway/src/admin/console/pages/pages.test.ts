@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { UpstreamView } from '../api/upstreams.ts';
+import type { UpstreamView } from '../../api/upstreams.ts';
 import { axisNumber, chart } from './chart.ts';
 import { clock } from './format.ts';
 import { html } from './html.ts';

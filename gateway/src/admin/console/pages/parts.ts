@@ -1,4 +1,4 @@
-import type { SinceView } from '../api/values.ts';
+import type { SinceView } from '../../api/values.ts';
 import { forTime } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 

@@ -1,4 +1,4 @@
-import type { RequestItem } from '../api/requests.ts';
+import type { RequestItem } from '../../api/requests.ts';
 import { clock, milliseconds } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import { type Mood, pill, requestLink, routeLink, table } from './parts.ts';

@@ -1,5 +1,5 @@
-import { outcomes, type RequestItem, type RequestList } from '../api/requests.ts';
-import type { ViewQuery } from '../api/view.ts';
+import { outcomes, type RequestItem, type RequestList } from '../../api/requests.ts';
+import type { ViewQuery } from '../../api/view.ts';
 import { explainLink } from './explain-request.ts';
 import { exact, milliseconds } from './format.ts';
 import { type Content, type Html, html } from './html.ts';

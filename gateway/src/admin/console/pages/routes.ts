@@ -1,5 +1,5 @@
-import type { RequestList } from '../api/requests.ts';
-import { type ListedRoute, type OneRoute, pageSize, type RouteList } from '../api/routes.ts';
+import type { RequestList } from '../../api/requests.ts';
+import { type ListedRoute, type OneRoute, pageSize, type RouteList } from '../../api/routes.ts';
 import { milliseconds, number, percent, rate } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';

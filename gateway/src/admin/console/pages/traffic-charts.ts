@@ -1,5 +1,5 @@
-import { quantileOf } from '../api/quantile.ts';
-import type { TrafficView } from '../api/traffic.ts';
+import { quantileOf } from '../../api/quantile.ts';
+import type { TrafficView } from '../../api/traffic.ts';
 import { axisNumber, chart, joined, type Line } from './chart.ts';
 import { milliseconds, rate } from './format.ts';
 import type { Html } from './html.ts';

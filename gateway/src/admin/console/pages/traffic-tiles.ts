@@ -1,5 +1,5 @@
-import type { TrafficView } from '../api/traffic.ts';
-import { sum } from '../api/values.ts';
+import type { TrafficView } from '../../api/traffic.ts';
+import { sum } from '../../api/values.ts';
 import { milliseconds, number, percent, rate } from './format.ts';
 import { type Content, type Html, html } from './html.ts';
 import { trafficCharts } from './traffic-charts.ts';

@@ -1,6 +1,6 @@
-import type { IssuerList, IssuerView } from '../api/issuers.ts';
-import type { RevocationList, RevocationsItem } from '../api/revocations.ts';
-import type { Counted } from '../api/values.ts';
+import type { IssuerList, IssuerView } from '../../api/issuers.ts';
+import type { RevocationList, RevocationsItem } from '../../api/revocations.ts';
+import type { Counted } from '../../api/values.ts';
 import { ago, duration, exact, forTime, milliseconds, number, percent } from './format.ts';
 import { type Html, html } from './html.ts';
 import type { Page } from './layout.ts';

@@ -1,5 +1,5 @@
-import { quantileOf } from '../api/quantile.ts';
-import type { UpstreamList, UpstreamView } from '../api/upstreams.ts';
+import { quantileOf } from '../../api/quantile.ts';
+import type { UpstreamList, UpstreamView } from '../../api/upstreams.ts';
 import { chart } from './chart.ts';
 import { ago, duration, milliseconds, number } from './format.ts';
 import { type Content, type Html, html } from './html.ts';

@@ -1,0 +1,200 @@
+import { z } from 'zod';
+import { errorTable } from '../../errors.ts';
+import { isActive } from '../../keys/gateway-keys.ts';
+import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
+import {
+  count,
+  counted,
+  countedOf,
+  mergeCounted,
+  since,
+  sinceOf,
+  sum,
+  time,
+  timeOf,
+  timeOrNull,
+  worst,
+} from './values.ts';
+import { type ConsoleSources, defineView } from './view.ts';
+
+const issuer = z
+  .object({
+    issuer: z.string(),
+    name: z.string().nullable(),
+    provider: z.string().nullable(),
+    source: z
+      .string()
+      .describe('The URL or the file of its keys, with the names of variables in place of their values.'),
+    state: since,
+    keys: z.array(
+      z.object({ kid: z.string(), algorithm: z.string(), since: time.describe('Since when this process holds it.') }),
+    ),
+    confirmed: time.nullable().describe('When the key set was last confirmed.'),
+    next_fetch: time.nullable(),
+    fetches: count,
+    failed_fetches: count,
+    failure: z.object({ reason: z.string(), in_a_row: count }).nullable().describe('While fetches fail.'),
+    ignored: z
+      .array(z.object({ kid: z.string().nullable(), reason: z.string() }))
+      .describe('Keys that cannot be used.'),
+    verified: count.describe('Tokens, not requests: a verified token is cached.'),
+    refused: counted.describe('Tokens that were refused when they were verified, by code.'),
+  })
+  .meta({ id: 'Issuer' });
+export type IssuerView = z.output<typeof issuer>;
+
+const cache = z.object({ size: count, hits: count, misses: count, refused_from_memory: count });
+
+const gatewayKey = z.object({
+  kid: z.string(),
+  algorithm: z.string(),
+  state: z.enum(['in use', 'next', 'replaced', 'expired']),
+  from: time.describe('From when it may be used. It is published before.'),
+  until: time.nullable().describe('Null: until it is retired.'),
+});
+
+const issuerList = z.object({
+  issuers: z.array(issuer),
+  gateway_keys: z.array(gatewayKey).describe('The keys of this gateway, with which it signs or encrypts identity.'),
+  unknown: counted.describe('Refused tokens that name none of these issuers, or that are malformed.'),
+  refused_requests: z
+    .array(z.object({ code: z.string(), title: z.string(), count }))
+    .describe('Requests that were refused because of their token, on all routes.'),
+  cache,
+});
+export type IssuerList = z.output<typeof issuerList>;
+
+export const keyStates = ['current', 'cannot be refreshed', 'none'];
+
+export const issuersView = defineView({
+  path: '/issuers',
+  operationId: 'listIssuers',
+  tag: 'State',
+  summary: 'Token issuers: their keys, and the tokens verified and refused',
+  response: issuerList,
+  read(sources) {
+    const { trust, tokens } = sources.current();
+    const { size, hits, misses, refusedFromMemory } = tokens.stats;
+    return {
+      issuers: [...trust.issuers.values()].map((one) => issuerOf(one, sources)),
+      gateway_keys: gatewayKeysOf(sources),
+      unknown: countedOf(sources.tokenOutcomes.of(undefined).refused),
+      refused_requests: withTitles(refusedTokens(sources)),
+      cache: { size, hits, misses, refused_from_memory: refusedFromMemory },
+    };
+  },
+  merge(parts) {
+    const [first] = parts;
+    if (first === undefined) throw new Error('no parts');
+    const total = (key: keyof z.output<typeof cache>) => sum(parts.map((part) => part.cache[key]));
+    const requests = parts.map((part) =>
+      part.refused_requests.map(({ code, count: number }) => ({ name: code, count: number })),
+    );
+    return {
+      issuers: first.issuers.map((one) =>
+        mergeIssuer(parts.flatMap(({ issuers }) => issuers.filter(({ issuer: name }) => name === one.issuer))),
+      ),
+      gateway_keys: first.gateway_keys,
+      unknown: mergeCounted(parts.map(({ unknown }) => unknown)),
+      refused_requests: withTitles(mergeCounted(requests)),
+      cache: {
+        size: total('size'),
+        hits: total('hits'),
+        misses: total('misses'),
+        refused_from_memory: total('refused_from_memory'),
+      },
+    };
+  },
+});
+
+function gatewayKeysOf({ current, nowMs }: ConsoleSources): IssuerList['gateway_keys'] {
+  const { keys, agreementKeys } = current().gatewayKeys;
+  const signing = keys.map((key) => ({ ...key, kid: key.keyid }));
+  return [
+    ...describeKeys('Ed25519', signing, nowMs() / 1000),
+    ...describeKeys('X25519', agreementKeys, nowMs() / 1000),
+  ];
+}
+
+type TimedKey = Readonly<{ kid: string; notBeforeSec: number; expiresSec: number | undefined }>;
+
+/** @param keys The newest last. The newest one that may be used is in use. */
+function describeKeys(algorithm: string, keys: readonly TimedKey[], nowSec: number): IssuerList['gateway_keys'] {
+  const used = keys.findLast((key) => isActive(key, nowSec));
+  const stateOf = (key: TimedKey) => {
+    if (key === used) return 'in use';
+    if (key.notBeforeSec > nowSec) return 'next';
+    return isActive(key, nowSec) ? 'replaced' : 'expired';
+  };
+  return keys.map((key) => ({
+    kid: key.kid,
+    algorithm,
+    state: stateOf(key),
+    from: timeOf(key.notBeforeSec * 1000),
+    until: timeOrNull(key.expiresSec === undefined ? undefined : key.expiresSec * 1000),
+  }));
+}
+
+function issuerOf(
+  { config, keys }: TrustedIssuer,
+  { states, tokenOutcomes, nowMs, startedAtMs }: ConsoleSources,
+): IssuerView {
+  const { issuer: name, provider, shownJwks } = config;
+  const { ageMs, fetches, failures, held, ignored, nextInMs, failure } = keys.stats;
+  const { verified, refused } = tokenOutcomes.of(name);
+  const now = nowMs();
+  return {
+    issuer: name,
+    name: config.name ?? null,
+    provider: provider ?? null,
+    source: shownJwks,
+    state: sinceOf(states.of('keys', name), 'none', startedAtMs),
+    keys: held.map(({ kid, alg }) => ({
+      kid,
+      algorithm: alg,
+      since: timeOf(states.of('key', `${name} ${alg} ${kid}`)?.sinceMs ?? now),
+    })),
+    confirmed: ageMs === undefined ? null : timeOf(now - ageMs),
+    next_fetch: timeOrNull(nextInMs === undefined ? undefined : now + nextInMs),
+    fetches,
+    failed_fetches: failures,
+    failure: failure === undefined ? null : { reason: failure.reason, in_a_row: failure.failuresInARow },
+    ignored: ignored.map(({ kid, reason }) => ({ kid: kid ?? null, reason })),
+    verified,
+    refused: countedOf(refused),
+  };
+}
+
+function mergeIssuer(parts: readonly IssuerView[]): IssuerView {
+  const [first] = parts;
+  if (first === undefined) throw new Error('no parts');
+  const state = worst(
+    parts.map((part) => part.state),
+    keyStates,
+  );
+  // Of the process whose keys are worst.
+  const shown = parts.find((part) => part.state.state === state.state) ?? first;
+  return {
+    ...shown,
+    state,
+    fetches: sum(parts.map(({ fetches }) => fetches)),
+    failed_fetches: sum(parts.map(({ failed_fetches }) => failed_fetches)),
+    verified: sum(parts.map(({ verified }) => verified)),
+    refused: mergeCounted(parts.map(({ refused }) => refused)),
+  };
+}
+
+function refusedTokens({ traffic: { refusals } }: ConsoleSources): z.output<typeof counted> {
+  const isOfToken = (code: string) => /^(?:token_|dpop_|(?:role|tenant)_missing$)/.test(code);
+  const lists = [...refusals.routes()].map(([, codes]) =>
+    countedOf([...codes].filter(([code]) => isOfToken(code)).map(([code, { count }]) => [code, count])),
+  );
+  return mergeCounted(lists);
+}
+
+const withTitles = (codes: z.output<typeof counted>): IssuerList['refused_requests'] =>
+  codes.map(({ name: code, count: number }) => ({
+    code,
+    title: errorTable[code as keyof typeof errorTable]?.title ?? '',
+    count: number,
+  }));

@@ -1,0 +1,182 @@
+import { describe, expect, test } from '@jest/globals';
+import type { TrafficSeries } from '../../metrics/traffic-history.ts';
+import { StateHistory } from '../observe/state-history.ts';
+import { quantileOf } from './quantile.ts';
+import { refusalsView } from './refusals.ts';
+import { outcomeOf } from './requests.ts';
+import { describeTraffic, mergeTraffic } from './traffic.ts';
+import { type UpstreamList, upstreamsView } from './upstreams.ts';
+import { worst } from './values.ts';
+
+const zero = [0, 0, 0];
+const seriesOf = (startMs: number, ok: readonly number[]): TrafficSeries => ({
+  startMs,
+  stepMs: 10_000,
+  responses: { '1xx': zero, '2xx': ok, '3xx': zero, '4xx': zero, '5xx': zero, none: zero },
+  failures: { caller: zero, configuration: zero, capacity: zero, upstream: zero, ours: zero, service: zero },
+  boundsMs: [1, 10],
+  durations: [ok, zero, zero],
+});
+
+describe('the traffic of several workers', () => {
+  test('is added slice by slice, also when one of them is a slice ahead', () => {
+    const merged = mergeTraffic([
+      describeTraffic(seriesOf(0, [1, 2, 3]), 3_600_000),
+      describeTraffic(seriesOf(10_000, [20, 30, 40]), 3_600_000),
+    ]);
+    expect(merged.start).toBe('1970-01-01T00:00:10.000Z');
+    expect(merged.responses['2xx']).toEqual([22, 33, 40]);
+    expect(merged.durations.counts[0]).toEqual([22, 33, 40]);
+  });
+
+  test('has a rate over the time that the process runs', () => {
+    const young = describeTraffic(seriesOf(0, [0, 0, 30]), 5_000);
+    expect(young.last_minute.requests_per_sec).toBe(6);
+  });
+});
+
+describe('a quantile', () => {
+  test.each([
+    [0.5, [10, 0, 0], 0.5],
+    [0.5, [5, 5, 0], 1],
+    [0.95, [0, 10, 0], 9.55],
+    [0.99, [0, 0, 3], 10],
+    [0.5, [0, 0, 0], undefined],
+  ])('of %d in %j is %p', (share, counts, expected) => {
+    const value = quantileOf(share, counts, [1, 10]);
+    if (expected === undefined) expect(value).toBeUndefined();
+    else expect(value).toBeCloseTo(expected);
+  });
+});
+
+test('the state of several workers is the worst one, since the first of them had it', () => {
+  const states = [
+    { state: 'up', since: '2026-01-01T00:00:00.000Z', why: null },
+    { state: 'out', since: '2026-01-01T00:02:00.000Z', why: 'b' },
+    { state: 'out', since: '2026-01-01T00:01:00.000Z', why: 'a' },
+  ];
+  expect(worst(states, ['up', 'degraded', 'out'])).toEqual(states[2]);
+});
+
+describe('an upstream of several workers', () => {
+  const at = (second: number) => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000Z`;
+  type Requests = Readonly<{ success: number | null; failed?: readonly [since: number, last: number, count: number] }>;
+  const workerOf = ({ success, failed }: Requests): UpstreamList => {
+    const state = { state: failed === undefined ? 'not checked' : 'failing', since: at(failed?.[0] ?? 0), why: null };
+    const failing = failed && { since: at(failed[0]), last: at(failed[1]), code: 'ECONN', requests: failed[2] };
+    return {
+      upstreams: [
+        {
+          ...{ name: 'a', state, balance: 'round-robin', pending: 0, breaker: null, tls_trouble: null },
+          retries: { made: 0, over_budget: 0 },
+          identity: { algorithm: 'ed25519', uses: 'ed25519', fallback: null },
+          latency_ms: { p50: null, p95: null, p99: null },
+          durations: { bounds_ms: [1], counts: [[0], [0]] },
+          targets: [
+            {
+              ...{ origin: 'http://a', state, pending: 0, ejections: 0, ejected_for_ms: 0, last_error: null },
+              failing: failing ?? null,
+              last_success: success === null ? null : at(success),
+            },
+          ],
+        },
+      ],
+    };
+  };
+  const merged = (...workers: Requests[]) => upstreamsView.merge(workers.map(workerOf), {}).upstreams[0];
+
+  test.each<[string, Requests[], number, string]>([
+    [
+      'one of them, whose request failed last',
+      [{ success: 1 }, { success: 2, failed: [5, 8, 2] }],
+      5,
+      '2 of 2 failed; last success 2026-01-01T00:00:02.000Z',
+    ],
+    [
+      'both, since the first of them',
+      [
+        { success: 1, failed: [4, 9, 3] },
+        { success: 2, failed: [5, 8, 2] },
+      ],
+      4,
+      '5 of 5 failed; last success 2026-01-01T00:00:02.000Z',
+    ],
+    [
+      'both, and none ever succeeded',
+      [{ success: null, failed: [4, 4, 1] }, { success: null }],
+      4,
+      '1 of 1 failed; none has succeeded',
+    ],
+    [
+      'one of them before a success of the other, and again after it',
+      [{ success: 1, failed: [4, 9, 3] }, { success: 6 }],
+      9,
+      '1 of 1 failed; last success 2026-01-01T00:00:06.000Z',
+    ],
+  ])('is failing for %s', (_case, workers, since, why) => {
+    const state = { state: 'failing', since: at(since), why: `ECONN; ${why}` };
+    expect(merged(...workers)).toMatchObject({ state, targets: [{ state }] });
+  });
+
+  test('is not failing once a request of any worker succeeded', () => {
+    const state = { state: 'not checked', since: at(0) };
+    expect(merged({ success: 1, failed: [4, 9, 3] }, { success: 10 })).toMatchObject({
+      state,
+      targets: [{ state, failing: null }],
+    });
+  });
+});
+
+test.each([
+  ['failed', { code: 'upstream_timeout', fault: 'upstream', status: 504 }],
+  ['failed', { code: null, fault: null, status: 500 }],
+  ['failed', { code: null, fault: null, status: 0 }],
+  ['refused', { code: 'insufficient_role', fault: 'caller', status: 403 }],
+  ['served', { code: null, fault: null, status: 200 }],
+])('the outcome is %s for %j', (outcome, request) => {
+  expect(outcomeOf({ ...request, aborted: false })).toBe(outcome);
+});
+
+test('the refusals of several workers are counted together, the last ones first', () => {
+  const refusal = { code: 'no_route', fault: 'caller', status: 404, title: '' };
+  const at = (route: string | null, count: number, second: number) => ({
+    refusals: [{ ...refusal, route, count, last: `2026-01-01T00:00:0${second}.000Z` }],
+  });
+  expect(refusalsView.merge([at(null, 1, 3), at('a', 1, 4), at(null, 2, 5)], {})).toEqual({
+    refusals: [...at(null, 3, 5).refusals, ...at('a', 1, 4).refusals],
+  });
+});
+
+describe('the history of states', () => {
+  const upstream = (state: string, why?: string) => [{ kind: 'upstream', name: 'a', state, why }];
+
+  test('knows since when a state holds, and what it was before', () => {
+    const history = new StateHistory();
+    history.observe(upstream('up'), 1);
+    history.observe(upstream('up'), 2);
+    expect(history.of('upstream', 'a')).toEqual({ state: 'up', sinceMs: 1, why: undefined });
+    history.observe(upstream('out', 'ECONNREFUSED'), 3);
+    expect(history.of('upstream', 'a')).toEqual({ state: 'out', sinceMs: 3, why: 'ECONNREFUSED' });
+    expect(history.changes()).toEqual([
+      { atMs: 3, kind: 'upstream', name: 'a', from: 'up', to: 'out', why: 'ECONNREFUSED' },
+    ]);
+  });
+
+  test('keeps the last 20 changes of each part, whatever the others do', () => {
+    const history = new StateHistory();
+    history.observe([...upstream('up'), { kind: 'upstream', name: 'b', state: 'up' }], 1);
+    for (let at = 2; at < 500; at += 1) {
+      history.observe([...upstream(at % 2 === 0 ? 'out' : 'up'), { kind: 'upstream', name: 'b', state: 'out' }], at);
+    }
+    const changes = history.changes();
+    expect(changes.map(({ atMs }) => atMs)).toEqual([...Array.from({ length: 20 }, (_, back) => 499 - back), 2]);
+    expect(changes.at(-1)).toMatchObject({ name: 'b', from: 'up', to: 'out' });
+  });
+
+  test('forgets a part that a reload removed', () => {
+    const history = new StateHistory();
+    history.observe(upstream('up'), 1);
+    history.observe([], 2);
+    expect(history.of('upstream', 'a')).toBeUndefined();
+  });
+});

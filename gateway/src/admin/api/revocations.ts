@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
+import { count, since, sinceOf, sum, time, timeOf, timeOrNull, worst } from './values.ts';
+import { type ConsoleSources, defineView } from './view.ts';
+
+const ms = z.number().nullable();
+
+const followed = z
+  .object({
+    issuer: z.string(),
+    source: z.string().describe('The URL of the feed, with the names of variables in place of their values.'),
+    state: since,
+    held: count.describe('Revocations in force.'),
+    staleness_ms: ms.describe('Since the feed last reported no further items.'),
+    max_staleness_ms: z.number(),
+    on_stale: z.enum(['allow', 'deny']),
+    refused_before: time
+      .nullable()
+      .describe('All older tokens are refused, because there are more revocations than fit in memory.'),
+    lag: z
+      .object({ last_ms: z.number(), max_ms: z.number(), count, last_at: time })
+      .nullable()
+      .describe(
+        'From the time a revocation takes effect until it is in force here. Null: none arrived since the start.',
+      ),
+    answers: count,
+    failures: count,
+    snapshots: count,
+    unknown_items: count,
+  })
+  .meta({ id: 'Revocations' });
+export type RevocationsItem = z.output<typeof followed>;
+
+const revocationList = z.object({
+  issuers: z.array(followed),
+  without: z.array(z.string()).describe('Issuers without a feed: their tokens end at `exp`.'),
+});
+export type RevocationList = z.output<typeof revocationList>;
+
+export const revocationStates = ['current', 'stale', 'not read'];
+
+export const revocationsView = defineView({
+  path: '/revocations',
+  operationId: 'listRevocations',
+  tag: 'State',
+  summary: 'Revocations held, their lag and their staleness, by issuer',
+  response: revocationList,
+  read(sources) {
+    const issuers = [...sources.current().trust.issuers.values()];
+    return {
+      issuers: issuers.flatMap((issuer) => followedOf(issuer, sources)),
+      without: issuers.filter(({ revocations }) => revocations === undefined).map(({ config }) => config.issuer),
+    };
+  },
+  merge(parts) {
+    const [first] = parts;
+    if (first === undefined) throw new Error('no parts');
+    const named = (name: string) => parts.flatMap(({ issuers }) => issuers.filter(({ issuer }) => issuer === name));
+    return { ...first, issuers: first.issuers.map(({ issuer }) => mergeFollowed(named(issuer))) };
+  },
+});
+
+function followedOf({ config, revocations }: TrustedIssuer, sources: ConsoleSources): RevocationsItem[] {
+  const feed = config.revocations;
+  const { current, states, lag, nowMs, startedAtMs } = sources;
+  if (revocations === undefined || feed === undefined) return [];
+  const { issuer } = config;
+  const stats = current().trust.followed.get(issuer)?.feed.stats;
+  const measured = lag.of(issuer);
+  const now = nowMs();
+  return [
+    {
+      issuer,
+      source: feed.shownUrl,
+      state: sinceOf(states.of('revocations', issuer), 'not read', startedAtMs),
+      held: revocations.size,
+      staleness_ms: revocations.stalenessMs() ?? null,
+      max_staleness_ms: feed.maxStalenessMs,
+      on_stale: feed.onStale,
+      refused_before: timeOrNull(revocations.refusedBeforeMs(now)),
+      lag: measured
+        ? {
+            last_ms: measured.lastMs,
+            max_ms: measured.maxMs,
+            count: measured.count,
+            last_at: timeOf(measured.lastAtMs),
+          }
+        : null,
+      answers: stats?.answers ?? 0,
+      failures: stats?.failures ?? 0,
+      snapshots: stats?.snapshots ?? 0,
+      unknown_items: stats?.unknownItems ?? 0,
+    },
+  ];
+}
+
+function mergeFollowed(parts: readonly RevocationsItem[]): RevocationsItem {
+  const [first] = parts;
+  if (first === undefined) throw new Error('no parts');
+  const lags = parts.flatMap(({ lag }) => lag ?? []).sort((a, b) => (a.last_at < b.last_at ? 1 : -1));
+  const [latest] = lags;
+  const total = (key: 'answers' | 'failures' | 'snapshots' | 'unknown_items') => sum(parts.map((part) => part[key]));
+  const stalest = parts.map(({ staleness_ms }) => staleness_ms ?? Number.POSITIVE_INFINITY);
+  const staleness = Math.max(...stalest);
+  return {
+    ...first,
+    state: worst(
+      parts.map(({ state }) => state),
+      revocationStates,
+    ),
+    held: Math.max(...parts.map(({ held }) => held)),
+    staleness_ms: Number.isFinite(staleness) ? staleness : null,
+    refused_before: parts.find(({ refused_before }) => refused_before !== null)?.refused_before ?? null,
+    // Each worker receives every revocation.
+    lag: latest === undefined ? null : { ...latest, max_ms: Math.max(...lags.map(({ max_ms }) => max_ms)) },
+    answers: total('answers'),
+    failures: total('failures'),
+    snapshots: total('snapshots'),
+    unknown_items: total('unknown_items'),
+  };
+}

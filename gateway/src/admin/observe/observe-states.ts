@@ -1,0 +1,65 @@
+import type { Health } from '@countersign/service-kit';
+import type { ReloadState } from '../../reload/reload.ts';
+import type { Snapshot } from '../../reload/snapshot.ts';
+import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
+import type { Observed } from './state-history.ts';
+import { upstreamStates } from './upstream-states.ts';
+
+export type StateSources = Readonly<{
+  current(): Pick<Snapshot, 'config' | 'trust' | 'upstreams'>;
+  health: Pick<Health, 'ready'>;
+  reloadState(): ReloadState;
+  /** Undefined without Redis. */
+  redisStatus(): string | undefined;
+}>;
+
+/** The states of all parts now. */
+export async function observeStates(sources: StateSources): Promise<readonly Observed[]> {
+  const { current, health, reloadState, redisStatus } = sources;
+  const { trust, upstreams } = current();
+  const { ok, checks } = await health.ready();
+  const failing = Object.entries(checks).filter(([, state]) => state !== 'ok');
+  const redis = redisStatus();
+  return [
+    {
+      kind: 'gateway',
+      name: '',
+      state: ok ? 'ready' : 'not ready',
+      why: failing.map((check) => check.join(': ')).join('; '),
+    },
+    configurationState(reloadState()),
+    ...(redis === undefined
+      ? []
+      : [{ kind: 'redis', name: '', state: redis === 'ready' ? 'connected' : 'not connected' }]),
+    ...[...upstreams.all()].flatMap((opened) => {
+      const { upstream, breaker, targets } = upstreamStates(opened);
+      return [upstream, ...(breaker ? [breaker] : []), ...targets];
+    }),
+    ...[...trust.issuers.values()].flatMap(issuerStates),
+  ];
+}
+
+function configurationState({ loadedAtMs, refused, refusedSinceMs }: ReloadState): Observed {
+  return refused === undefined
+    ? { kind: 'configuration', name: '', state: 'in force', sinceMs: loadedAtMs }
+    : { kind: 'configuration', name: '', state: 'refused', sinceMs: refusedSinceMs, why: refused.problems[0] };
+}
+
+function issuerStates({ config, keys, revocations }: TrustedIssuer): Observed[] {
+  const { issuer: name } = config;
+  const { failure, held } = keys.stats;
+  const states: Observed[] = [
+    {
+      kind: 'keys',
+      name,
+      state: !keys.ready ? 'none' : failure === undefined ? 'current' : 'cannot be refreshed',
+      why: failure?.reason,
+    },
+    ...held.map(({ kid, alg }) => ({ kind: 'key', name: `${name} ${alg} ${kid}`, state: 'held' })),
+  ];
+  if (revocations === undefined) return states;
+  const staleness = revocations.stalenessMs();
+  const isStale = staleness !== undefined && staleness > (config.revocations?.maxStalenessMs ?? 0);
+  const state = !revocations.ready ? 'not read' : isStale ? 'stale' : 'current';
+  return [...states, { kind: 'revocations', name, state }];
+}

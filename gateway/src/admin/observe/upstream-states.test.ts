@@ -1,0 +1,58 @@
+import { capturingLogger } from '@countersign/testing';
+import { expect, test } from '@jest/globals';
+import { exampleConfig } from '../../../test/kit/example-config.ts';
+import type { Upstream } from '../../config/config.ts';
+import { openUpstream } from '../../upstreams/pool/open-upstream.ts';
+import { maxEjectionMs } from '../../upstreams/pool/target-health.ts';
+import { isHealthy } from '../describe.ts';
+import { upstreamStates } from './upstream-states.ts';
+
+const [example] = exampleConfig().upstreams.values();
+
+function opened(settings: Partial<Upstream>) {
+  let nowMs = 0;
+  const { logger } = capturingLogger();
+  const upstream = openUpstream({ ...(example as Upstream), ...settings }, { logger, monotonicMs: () => nowMs });
+  return {
+    targets: upstream.targets,
+    pass(ms: number) {
+      nowMs += ms;
+    },
+    states() {
+      const { upstream: whole, targets } = upstreamStates(upstream);
+      return [whole, ...targets].map(({ state }) => state);
+    },
+    healthy: () => upstream.targets.map((target) => isHealthy(target, nowMs)),
+    since: () => upstreamStates(upstream).upstream.sinceMs,
+  };
+}
+
+test('an upstream is failing from its first failed request until one succeeds, whatever its ejections do', () => {
+  const { targets, states, healthy, since, pass } = opened({ targets: ['http://127.0.0.1:1'] });
+  expect([states(), healthy()]).toEqual([['not checked', 'not checked'], [true]]);
+  targets[0]?.failed('upstream_unreachable');
+  const first = since();
+  expect([states(), healthy(), typeof first]).toEqual([['failing', 'failing'], [false], 'number']);
+  for (let count = 0; count < 6; count += 1) {
+    targets[0]?.failed('upstream_unreachable');
+    expect([states(), healthy(), since()]).toEqual([['failing', 'failing'], [false], first]);
+    pass(maxEjectionMs);
+    expect([states(), healthy(), since()]).toEqual([['failing', 'failing'], [false], first]);
+  }
+  targets[0]?.responded();
+  expect(states()).toEqual(['failing', 'failing']);
+  targets[0]?.responseBroke('upstream_broken');
+  expect([states(), since()]).toEqual([['failing', 'failing'], first]);
+  targets[0]?.succeeded();
+  expect([states(), healthy()]).toEqual([['not checked', 'not checked'], [true]]);
+});
+
+test('an upstream is degraded while requests to one of its targets fail', () => {
+  const { targets, states } = opened({ targets: ['http://127.0.0.1:1', 'http://127.0.0.1:2'] });
+  targets[0]?.failed('upstream_untrusted');
+  expect(states()).toEqual(['degraded', 'failing', 'not checked']);
+  targets[1]?.failed('upstream_untrusted');
+  expect(states()).toEqual(['failing', 'failing', 'failing']);
+  targets[1]?.succeeded();
+  expect(states()).toEqual(['degraded', 'failing', 'not checked']);
+});

@@ -1,0 +1,164 @@
+import { createMetrics } from '@countersign/service-kit';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { RequestRecord } from '../pipeline/request-record.ts';
+import { createRequestMetrics } from './metrics.ts';
+import { RecentRequests } from './recent-requests.ts';
+import { TimeSlots } from './time-slots.ts';
+import { createTraffic, type Traffic } from './traffic.ts';
+
+function recordOf(fields: Partial<RequestRecord>): RequestRecord {
+  return Object.assign(new RequestRecord('id', 'GET', '/', 0), fields);
+}
+
+describe('recent requests', () => {
+  test('keeps the last ones, newest first', () => {
+    const recent = new RecentRequests(3);
+    for (let count = 1; count <= 5; count += 1) {
+      recent.keep(recordOf({ requestId: String(count) }), 200 + count, count === 4, count / 2);
+    }
+    const kept = [...recent.newestFirst()].map(({ record, ...rest }) => ({ id: record.requestId, ...rest }));
+    expect(kept).toEqual([
+      { id: '5', status: 205, isAborted: false, durationMs: 2.5 },
+      { id: '4', status: 204, isAborted: true, durationMs: 2 },
+      { id: '3', status: 203, isAborted: false, durationMs: 1.5 },
+    ]);
+  });
+
+  test('keeps the record itself', () => {
+    const recent = new RecentRequests(2);
+    const record = recordOf({});
+    recent.keep(record, 200, false, 1);
+    expect([...recent.newestFirst()].map((one) => one.record)).toEqual([record]);
+  });
+});
+
+describe('time slots', () => {
+  const step = { stepMs: 10, length: 3, columns: 2 };
+
+  test('drop what is older than the ring', () => {
+    const slots = new TimeSlots(step);
+    slots.add(5, 0, 1);
+    slots.add(12, 1, 2);
+    slots.add(39, 0, 4);
+    expect(slots.read(39)).toEqual({
+      startMs: 10,
+      columns: [
+        [0, 0, 4],
+        [2, 0, 0],
+      ],
+    });
+  });
+
+  test('are empty after a long pause', () => {
+    const slots = new TimeSlots(step);
+    slots.add(5, 0, 1);
+    expect(slots.read(1_000_000).columns).toEqual([
+      [0, 0, 0],
+      [0, 0, 0],
+    ]);
+  });
+
+  test('add to the newest slice when the clock is set back', () => {
+    const slots = new TimeSlots(step);
+    slots.add(25, 0, 1);
+    slots.add(5, 0, 1);
+    expect(slots.read(5)).toEqual({
+      startMs: 0,
+      columns: [
+        [0, 0, 2],
+        [0, 0, 0],
+      ],
+    });
+  });
+});
+
+describe('the traffic of a process', () => {
+  let nowMs: number;
+  let traffic: Traffic;
+  let finish: (fields: Partial<RequestRecord>, status: number, durationMs?: number) => void;
+  beforeEach(() => {
+    nowMs = 3_600_000;
+    const metrics = createRequestMetrics(createMetrics());
+    traffic = createTraffic(metrics, () => nowMs);
+    finish = (fields, status, durationMs = 3) => {
+      const record = recordOf(fields);
+      metrics.count(record, status, durationMs);
+      traffic.keep(record, status, false, durationMs);
+    };
+  });
+  const refusedIds = () =>
+    traffic.refused.flatMap((ring) => [...ring.newestFirst()].map(({ record }) => record.requestId));
+  const totals = (lists: Readonly<Record<string, readonly number[]>>) =>
+    Object.fromEntries(
+      Object.entries(lists).flatMap(([name, list]) => {
+        const total = list.reduce((sum, count) => sum + count, 0);
+        return total === 0 ? [] : [[name, total]];
+      }),
+    );
+
+  test('counts responses by class, and failures by fault', () => {
+    finish({ route: 'a' }, 200);
+    finish({ route: 'a' }, 500);
+    finish({ route: 'a', code: 'insufficient_role', fault: 'caller' }, 403);
+    finish({ route: 'b', code: 'upstream_timeout', fault: 'upstream' }, 504);
+    const all = traffic.history.ofProcess(nowMs);
+    expect(totals(all.responses)).toEqual({ '2xx': 1, '4xx': 1, '5xx': 2 });
+    // The 504 is the gateway's, the 500 is the service's.
+    expect(totals(all.failures)).toEqual({ caller: 1, upstream: 1, service: 1 });
+    expect(totals(traffic.history.ofRoute('b', nowMs).failures)).toEqual({ upstream: 1 });
+  });
+
+  test('counts a request once, however often it is read', () => {
+    finish({ route: 'a' }, 200);
+    traffic.history.sample(nowMs);
+    nowMs += 60_000;
+    traffic.history.sample(nowMs);
+    finish({ route: 'a' }, 200);
+    expect(totals(traffic.history.ofProcess(nowMs).responses)).toEqual({ '2xx': 2 });
+    nowMs += 3_590_000;
+    expect(totals(traffic.history.ofProcess(nowMs).responses)).toEqual({ '2xx': 1 });
+    expect(traffic.history.statuses().get('a')?.get('200')).toBe(2);
+  });
+
+  test('keeps refusals when many requests follow', () => {
+    finish({ requestId: 'refused', code: 'no_route', fault: 'caller' }, 404);
+    for (let count = 0; count < 600; count += 1) finish({}, 200);
+    expect([...traffic.recent.newestFirst()].some(({ record }) => record.requestId === 'refused')).toBe(false);
+    expect(refusedIds()).toEqual(['refused']);
+  });
+
+  test('keeps the refusals of identified callers when anonymous clients cause many others', () => {
+    const caller = 'caller';
+    finish({ requestId: 'r1', route: 'a', identity: 'user', code: 'insufficient_role', fault: caller }, 403);
+    finish({ requestId: 'r2', route: 'a', identity: 'user', code: 'upstream_timeout', fault: 'upstream' }, 504);
+    for (let count = 0; count < 600; count += 1) {
+      finish({ code: 'no_route', fault: caller }, 404);
+      finish({ route: 'a', code: 'token_malformed', fault: caller }, 401);
+      finish({ route: 'a', identity: 'anonymous', code: 'rate_limited', fault: caller }, 429);
+      finish({ route: 'a', identity: 'user', code: 'rate_limited', fault: caller }, 429);
+    }
+    expect(refusedIds()).toEqual(expect.arrayContaining(['r1', 'r2']));
+    expect(refusedIds().length).toBeLessThanOrEqual(1_000);
+  });
+
+  test('remembers a limited caller by its bucket, and since when', () => {
+    const limited = {
+      route: 'a',
+      rule: 'limits: user',
+      code: 'rate_limited',
+      fault: 'caller',
+      userId: 'u1',
+      tenantId: 'acme',
+      limits: ['ratelimit-policy', '"user";q=2;w=60', 'ratelimit', '"user";r=0;t=42'],
+    };
+    finish({ ...limited, address: '192.0.2.1' }, 429);
+    nowMs += 1_000;
+    finish({ ...limited, address: '192.0.2.2' }, 429);
+    expect(traffic.refusals.limited()).toMatchObject([
+      { limit: 'user', userId: 'u1', refused: 2, sinceMs: 3_600_000, untilMs: 3_643_000 },
+    ]);
+    nowMs += 100_000;
+    finish({ ...limited, address: '192.0.2.2' }, 429);
+    expect(traffic.refusals.limited()).toMatchObject([{ refused: 1, sinceMs: 3_701_000 }]);
+  });
+});

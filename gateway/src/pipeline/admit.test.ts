@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import { expect, test } from '@jest/globals';
+import { createConcurrencyCounter } from '../limits/concurrency-counter.ts';
+import { createAdmitUpload } from './admit.ts';
+import type { Signed } from './exchange.ts';
+
+const upload = (address = '192.0.2.1') =>
+  ({
+    outbound: { body: 'stream' },
+    client: { address },
+    stream: new IncomingMessage(new Socket()),
+  }) as unknown as Signed;
+
+test('limits the uploads of one address, and each one that ends makes room', async () => {
+  const admit = createAdmitUpload(createConcurrencyCounter(), 2);
+  const [first, second] = [upload(), upload()];
+  admit(first);
+  admit(second);
+  expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
+  admit(upload('192.0.2.2'));
+  first.stream.push(null);
+  first.stream.resume();
+  await once(first.stream, 'end');
+  admit(upload());
+  second.stream.destroy();
+  await once(second.stream, 'close');
+  admit(upload());
+  expect(() => admit(upload())).toThrow(expect.objectContaining({ code: 'rate_limited' }));
+});
+
+test('a client that disconnected earlier takes no place', async () => {
+  const admit = createAdmitUpload(createConcurrencyCounter(), 1);
+  const gone = upload();
+  gone.stream.destroy();
+  await once(gone.stream, 'close');
+  admit(gone);
+  admit(upload());
+});

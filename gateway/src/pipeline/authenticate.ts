@@ -1,0 +1,211 @@
+import type { Scheme } from '../config/config.ts';
+import { AppError, type Code, errorTable } from '../errors.ts';
+import { addressKey } from '../limits/address-key.ts';
+import { type CertificateCheck, createCertificateCheck } from '../tokens/certificate-binding.ts';
+import type { Dpop } from '../tokens/dpop/dpop.ts';
+import type { FailureThrottle } from '../tokens/failure-throttle.ts';
+import type { AccessTokens, VerifiedToken } from '../tokens/verified-tokens.ts';
+import { createProofChecks } from './dpop-proofs.ts';
+import type { Authenticated, Caller, Exchange, Matched } from './exchange.ts';
+
+export type AuthenticateOptions = Readonly<{
+  tokens: AccessTokens;
+  throttle: FailureThrottle;
+  /** Undefined: proofs cannot be checked, so bound tokens are refused. */
+  dpop: Dpop | undefined;
+  /** Checks the client certificate of tokens that are bound to one. Default: such tokens are refused. */
+  certificates?: CertificateCheck;
+}>;
+
+/**
+ * Identifies the caller by the access token. Whether the caller may do this is decided by authorize. Routes with `auth:
+ * public` ignore the token. On `optional` routes it may be missing, but not invalid (CVE-2021-21378). A token that is
+ * bound to a key needs a proof of that key.
+ *
+ * The stage throws AppError `invalid_request` for a malformed header, and `token_*` and `dpop_*`. A valid token without a role
+ * or a tenant gets `role_missing` or `tenant_missing`. At token endpoints it
+ * throws `invalid_dpop_proof` and `use_dpop_nonce`. An address with too many refused tokens gets `rate_limited`. Faults
+ * on our side are `issuer_keys_unavailable`, `revocations_unavailable` and `dpop_replay_unavailable`. It throws
+ * synchronously for a malformed header and a cached bearer token, and rejects otherwise.
+ */
+export function createAuthenticate({
+  tokens,
+  throttle,
+  dpop,
+  certificates = createCertificateCheck(undefined),
+}: AuthenticateOptions): (matched: Matched) => Authenticated | Promise<Authenticated> {
+  const proofs = createProofChecks(dpop);
+
+  return (matched) => {
+    const { route, record, credentials } = matched;
+    const { authorization } = credentials;
+    const hasSenderProof = credentials.dpop !== undefined && route.forward.dpop;
+    if (route.auth === 'public' || authorization === undefined) {
+      return hasSenderProof ? withoutToken(matched) : toAuthenticated(matched, anonymous, undefined);
+    }
+    // The cache holds only tokens that were parsed before, so most requests need no parsing. A cached token that has
+    // expired or was revoked does not count as an attempt: it costs no verification. Otherwise clients that have not
+    // noticed a logout would block others at their address.
+    if (authorization.startsWith('Bearer ') && !hasSenderProof) {
+      record.scheme = 'Bearer';
+      const known = tokens.recall(authorization.slice('Bearer '.length));
+      if (known !== undefined)
+        return toAuthenticated(matched, bearerCaller(asBearer(known, matched), undefined), undefined);
+    }
+    const { scheme, text } = readCredentials(authorization, route.schemes);
+    record.scheme = scheme;
+    const remembered = tokens.recall(text);
+    if (remembered !== undefined && scheme === 'Bearer' && !hasSenderProof) {
+      return toAuthenticated(matched, bearerCaller(asBearer(remembered, matched), undefined), undefined);
+    }
+    return withToken(matched, text, remembered, hasSenderProof);
+  };
+
+  async function withToken(
+    matched: Matched,
+    text: string,
+    remembered: VerifiedToken | undefined,
+    hasSenderProof: boolean,
+  ): Promise<Authenticated> {
+    // A token that is known to be valid passes, even if others at the same address send bad ones.
+    if (remembered === undefined) assertNotThrottled(matched);
+    try {
+      const token = remembered ?? (await tokens.verify(text));
+      const isBound = matched.record.scheme === 'DPoP';
+      if (isBound) {
+        certificates(token.claims, matched.peer);
+        return toAuthenticated(
+          matched,
+          bearerCaller(token, await proofs.forBoundToken(matched, text, token)),
+          undefined,
+        );
+      }
+      const jkt = hasSenderProof ? await proofs.forSender(matched) : undefined;
+      return toAuthenticated(matched, bearerCaller(asBearer(token, matched), jkt), undefined);
+    } catch (error) {
+      throw countFailure(error, matched);
+    }
+  }
+
+  /** @throws AppError `token_proof_missing` for a bound token: without a proof, a thief could use it. */
+  function asBearer(token: VerifiedToken, { peer }: Matched): VerifiedToken {
+    if (token.claims.jkt !== undefined) throw new AppError('token_proof_missing');
+    if (token.claims.certificate !== undefined) certificates(token.claims, peer);
+    return token;
+  }
+
+  async function withoutToken(matched: Matched): Promise<Authenticated> {
+    assertNotThrottled(matched);
+    try {
+      return toAuthenticated(matched, { kind: 'anonymous', jkt: await proofs.forSender(matched) }, undefined);
+    } catch (error) {
+      throw countFailure(error, matched);
+    }
+  }
+
+  /**
+   * A cached token skips the check of the throttle. If its proof is bad, the check is made here, so that it gets 429
+   * too.
+   */
+  function countFailure(error: unknown, matched: Matched): unknown {
+    if (countsAsAttempt(error)) {
+      assertNotThrottled(matched);
+      throttle.failed(addressKey(matched.client.address));
+    }
+    return error;
+  }
+
+  function assertNotThrottled({ client, record }: Matched): void {
+    const waitSec = throttle.waitSec(addressKey(client.address));
+    if (waitSec === 0) return;
+    record.rule = undefined;
+    throw new AppError('rate_limited', {
+      headers: { 'retry-after': String(waitSec) },
+      detail: { limit: 'refused tokens by address' },
+    });
+  }
+}
+
+/** A client learns of a nonce by being asked for one, and a token without a role is valid, so neither counts as an attempt. */
+const uncounted: ReadonlySet<Code> = new Set([
+  'dpop_nonce_required',
+  'use_dpop_nonce',
+  'role_missing',
+  'tenant_missing',
+]);
+
+function countsAsAttempt(error: unknown): boolean {
+  return error instanceof AppError && errorTable[error.code as Code].fault === 'caller' && !uncounted.has(error.code);
+}
+
+const anonymous: Caller = { kind: 'anonymous', jkt: undefined };
+
+function bearerCaller(token: VerifiedToken, jkt: string | undefined): Caller {
+  const { claims } = token;
+  const bound = claims.jkt !== undefined || claims.certificate !== undefined;
+  if (claims.kind === 'client') {
+    const { kind, clientId, role, tenantId } = claims;
+    return { kind, clientId, role, tenantId, token, bound, jkt };
+  }
+  const { kind, userId, role, tenantId } = claims;
+  return { kind, userId, role, tenantId, token, bound, jkt };
+}
+
+// One scheme in any case (RFC 9110 section 11.1), one space, one token: no list, no parameters.
+// See RFC 6750 section 2.1 and RFC 9449 section 7.1.
+const credentials = /^(bearer|dpop) ([A-Za-z0-9._~+/-]+=*)$/i;
+const knownScheme = /^(bearer|dpop)(?:\s|,|$)/i;
+
+/**
+ * Parses an `Authorization` header.
+ *
+ * @param offered The schemes that the route accepts. DPoP counts as unknown if the route does not offer it, because
+ *   without public origins no proof can be checked. Bearer is always parsed, so that the error says what is wrong with
+ *   the token.
+ * @throws AppError `invalid_request` if it is malformed, `token_missing` for another scheme.
+ */
+function readCredentials(
+  authorization: string,
+  offered: readonly Scheme[],
+): Readonly<{ scheme: Scheme; text: string }> {
+  const [, named, text] = credentials.exec(authorization) ?? [];
+  if (named !== undefined && text !== undefined) {
+    const scheme = schemeOf(named);
+    if (scheme === 'Bearer' || offered.includes(scheme)) return { scheme, text };
+  } else {
+    const scheme = knownScheme.exec(authorization)?.[1];
+    if (scheme !== undefined) {
+      throw new AppError('invalid_request', {
+        detail: { reason: 'malformed Authorization header' },
+        headers: { 'www-authenticate': `${schemeOf(scheme)} error="invalid_request"` },
+      });
+    }
+  }
+  throw new AppError('token_missing', { detail: { reason: 'a scheme other than Bearer or DPoP' } });
+}
+
+const schemeOf = (named: string): Scheme => (named.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer');
+
+/**
+ * The last step of authenticate and authenticate-service: writes the caller into the record, and marks the request as
+ * authenticated.
+ */
+export function toAuthenticated(matched: Matched, caller: Caller, content: Buffer | undefined): Authenticated {
+  const exchange: Exchange = matched;
+  const { record } = exchange;
+  record.identity = caller.kind;
+  const principal = caller.kind === 'service' ? caller.principal : caller.kind === 'anonymous' ? undefined : caller;
+  if (principal !== undefined) {
+    const { claims } = principal.token;
+    if (principal.kind === 'user') record.userId = principal.userId;
+    record.role = principal.role;
+    record.grant = claims;
+    record.clientId = claims.clientId;
+    record.actor = claims.act?.sub;
+    record.tenantId = principal.tenantId;
+  }
+  if (caller.kind === 'service' && caller.principal !== undefined) record.transactionId = caller.principal.id;
+  exchange.caller = caller;
+  exchange.content = content;
+  return matched as Authenticated;
+}

@@ -1,0 +1,115 @@
+import type { Cors, GatewayConfig } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { securityHeaders } from '../http/security-headers.ts';
+import { parseTarget } from '../routing/request-target.ts';
+import type { RouteTable } from '../routing/route-table.ts';
+import type { Incoming } from './exchange.ts';
+import { hostsOf } from './sanitize.ts';
+
+// Request headers that a page may send: for login, refresh by cookie, tokens and proofs, conditional and repeated writes, and
+// event streams that continue.
+const settable = [
+  'Authorization',
+  'Content-Type',
+  'DPoP',
+  'Idempotency-Key',
+  'If-Match',
+  'If-None-Match',
+  'Last-Event-ID',
+  'X-Requested-With',
+];
+// Response headers that a page may read: for support, rate limits, retries, new resources and new proofs.
+const readable = [
+  'X-Request-Id',
+  'RateLimit',
+  'RateLimit-Policy',
+  'Retry-After',
+  'WWW-Authenticate',
+  'DPoP-Nonce',
+  'ETag',
+  'Location',
+];
+
+/** The headers of a 204, the response to a preflight. */
+export type PreflightHeaders = Readonly<Record<string, string>>;
+
+/**
+ * Handles CORS for all services: their own CORS headers are dropped. The headers go into the record, so that errors
+ * carry them too and a page can tell a 401 from a 429. Preflights are served from the route table without a token:
+ * whether a path exists is not secret, since 404 and 401 differ too.
+ *
+ * Origins match byte by byte; an origin that is not listed gets no CORS headers. Neither `null` nor `*` can be listed.
+ *
+ * The stage throws AppError `origin_not_allowed` for a preflight of an origin that is not listed, `no_route`,
+ * `invalid_target`.
+ * @returns Undefined unless the request is a preflight.
+ * @see Fetch Standard section 3.3; DESIGN section 3: after sanitize
+ */
+export function createCors(
+  config: Cors,
+  table: Pick<RouteTable, 'methodsAt'>,
+): (incoming: Incoming) => PreflightHeaders | undefined {
+  const vary = ['vary', 'Origin'];
+  const listed = new Map(
+    config.origins.map((origin) => [
+      origin,
+      [
+        ...['access-control-allow-origin', origin],
+        ...(config.credentials ? ['access-control-allow-credentials', 'true'] : []),
+        ...['access-control-expose-headers', [...readable, ...config.expose].join(', ')],
+        ...vary,
+      ],
+    ]),
+  );
+  const preflight = {
+    ...securityHeaders,
+    'access-control-allow-headers': [...settable, ...config.headers].join(', '),
+    'access-control-max-age': String(config.maxAgeSec),
+    ...(config.credentials && { 'access-control-allow-credentials': 'true' }),
+    vary: 'Origin',
+  };
+
+  return (incoming) => {
+    const { record, client } = incoming;
+    const allowed = client.origin === undefined ? undefined : listed.get(client.origin);
+    record.cors = allowed ?? vary;
+    if (client.origin === undefined || !isPreflight(incoming)) return undefined;
+    if (allowed === undefined) throw new AppError('origin_not_allowed');
+    const methods = table.methodsAt(parseTarget(incoming.rawTarget).path);
+    if (methods === undefined) throw new AppError('no_route');
+    return {
+      ...preflight,
+      'access-control-allow-origin': client.origin,
+      'access-control-allow-methods': methods.join(', '),
+      'x-request-id': record.requestId,
+    };
+  };
+}
+
+const isPreflight = ({ method, headers }: Incoming): boolean =>
+  method === 'OPTIONS' &&
+  headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'access-control-request-method');
+
+const maxLoggedOrigin = 200;
+
+/**
+ * Checks the origin of a WebSocket handshake. Browsers let any page open a WebSocket with the user's cookies, so the
+ * server must check `Origin` (RFC 6455 section 10.2). Public origins and those of `cors` are allowed. If neither is
+ * configured, the page's host must equal the requested host. Clients that send no `Origin` are not browsers, and pass.
+ *
+ * @returns A check that throws AppError `origin_not_allowed`.
+ */
+export function createUpgradeOrigin({
+  publicOrigins,
+  cors,
+}: Pick<GatewayConfig, 'publicOrigins' | 'cors'>): (incoming: Incoming) => void {
+  const listed = new Set([...publicOrigins, ...(cors?.origins ?? [])]);
+  return ({ client: { origin, host } }) => {
+    if (origin === undefined) return;
+    if (listed.size > 0 ? listed.has(origin) : isOwn(origin, host)) return;
+    throw new AppError('origin_not_allowed', { detail: { origin: origin.slice(0, maxLoggedOrigin) } });
+  };
+}
+
+const isOwn = (origin: string, host: string): boolean =>
+  URL.parse(origin)?.origin === origin && hostsOf(origin).includes(host);

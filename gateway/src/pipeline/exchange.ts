@@ -1,0 +1,208 @@
+import type { Readable } from 'node:stream';
+import type { Route } from '../config/config.ts';
+import type { Upgrade } from '../http/subprotocols.ts';
+import type { HeldBody } from '../limits/body-memory.ts';
+import type { Params, Policy } from '../routing/policy.ts';
+import type { Transaction } from '../tokens/txn-token.ts';
+import type { TokenStatus, VerifiedToken } from '../tokens/verified-tokens.ts';
+import type { RequestRecord } from './request-record.ts';
+
+/** The body's framing, as the parser understood it. The bytes are still in the socket. */
+export type InboundBody = Readonly<{
+  /** A body was announced: a length above zero, or chunks. */
+  present: boolean;
+  /** Undefined for a chunked body and for no body. */
+  length: number | undefined;
+  type: string | undefined;
+  encoding: string | undefined;
+}>;
+
+/** The body of a GET or HEAD has no defined meaning (RFC 9110 section 9.3.1). */
+export const hasContent = (method: string): boolean => method !== 'GET' && method !== 'HEAD';
+
+/** Kept apart from the other headers: the route decides which of them are forwarded. */
+export type Credentials = Readonly<{
+  authorization: string | undefined;
+  dpop: string | undefined;
+  cookie: string | undefined;
+}>;
+
+/** The client as the gateway sees it. `address` depends on `trustedProxies`. */
+export type Client = Readonly<{
+  address: string;
+  protocol: 'http' | 'https';
+  host: string;
+  /** The origin of the page that makes the request, as the browser states it (RFC 6454 section 7). */
+  origin: string | undefined;
+}>;
+
+/**
+ * The authenticated caller. `anonymous` is a result too: the request has no identity, and the route's authentication
+ * allows that.
+ */
+export type Caller =
+  | Readonly<{ kind: 'anonymous'; jkt: string | undefined }>
+  | (Readonly<{ kind: 'user'; userId: string; role: string; tenantId: string }> & Bearer)
+  /** A machine with a token of its own. It is never a user. */
+  | (Readonly<{ kind: 'client'; clientId: string; role: string | undefined; tenantId: string | undefined }> & Bearer)
+  /** A service, on the internal listener. Without `principal` it calls for itself. */
+  | Readonly<{ kind: 'service'; serviceId: string; principal?: Transaction | undefined }>;
+
+type Bearer = Readonly<{
+  token: VerifiedToken;
+  /** Whether the token is bound to a key. If it is, a proof showed that this request comes from the key's holder. */
+  bound: boolean;
+  /** Thumbprint of the key whose proof came with this request; at a token endpoint also without a bound token. */
+  jkt: string | undefined;
+}>;
+
+/** The token behind a request, which must stay valid while the request goes on. */
+export function tokenStatusOf(caller: Caller): TokenStatus | undefined {
+  if (caller.kind === 'anonymous') return undefined;
+  return caller.kind === 'service' ? caller.principal?.token : caller.token;
+}
+
+/** What the service receives in one attempt. Nothing is added or removed after it is signed. */
+export type Outbound = Readonly<{
+  method: string;
+  /** Path and query, as signed. */
+  target: string;
+  /** Alternating names and values. */
+  headers: readonly string[];
+  /** Where the headers begin that the gateway signed. Their values match the identity contract. */
+  signedFrom: number;
+  /** Buffered in digest mode; `stream`: the client's body, forwarded as it arrives. */
+  body: Buffer | 'stream' | undefined;
+  createdSec: number;
+  nonce: string;
+}>;
+
+/** The other end of a connection: a socket, or what stands for one. */
+export type Peer = Readonly<{ remoteAddress?: string | undefined; encrypted?: boolean }>;
+
+/** A body as it arrives, such as Node's `IncomingMessage`. `complete`: all of it has arrived. */
+export type BodyStream = Readable & Readonly<{ complete: boolean }>;
+
+/** A request as plain values, whichever entrance it came by. */
+export type RawRequest = Readonly<{
+  kind: 'http' | 'upgrade';
+  method: string;
+  /** The request line's target, byte for byte. */
+  rawTarget: string;
+  httpVersion: string;
+  /** Alternating names and values, as received. */
+  rawHeaders: readonly string[];
+  peer: Peer;
+  stream: BodyStream;
+  /** Tells a client that waits for it to send the body. Undefined for an upgrade. */
+  interim: Readonly<{ writeContinue(): void }> | undefined;
+}>;
+
+/**
+ * One request on its way through the stages. All stages share this object, and each fills in its own fields. The type
+ * shows how far the request is: each stage takes the type of the stage before it, and returns its own.
+ */
+export class Exchange {
+  readonly kind: 'http' | 'upgrade';
+  readonly method: string;
+  readonly rawTarget: string;
+  readonly httpVersion: string;
+  readonly rawHeaders: readonly string[];
+  readonly peer: Peer;
+  readonly stream: BodyStream;
+  readonly interim: RawRequest['interim'];
+  readonly record: RequestRecord;
+  /** Called when the exchange no longer keeps its configuration in use. */
+  readonly release: (record: RequestRecord) => void;
+  /** Makes the account of a body that is going to be held in memory. */
+  readonly holdBody: (address: string) => HeldBody;
+
+  // Filled in by sanitize.
+  /**
+   * Alternating names and values. Holds no header that the gateway writes itself, no hop-by-hop header and no credentials.
+   */
+  headers: readonly string[] | undefined = undefined;
+  credentials: Credentials | undefined = undefined;
+  client: Client | undefined = undefined;
+  body: InboundBody | undefined = undefined;
+  /** Upgrades only. */
+  upgrade: Upgrade | undefined = undefined;
+
+  // By match. `path` and `query` are canonical, and are what the service receives.
+  route: Route | undefined = undefined;
+  policy: Policy | undefined = undefined;
+  params: Params | undefined = undefined;
+  path = '';
+  query = '';
+
+  // By authenticate. `content` is the body, where authentication had to read it.
+  caller: Caller | undefined = undefined;
+  content: Buffer | undefined = undefined;
+
+  // By sign, for the first attempt.
+  outbound: Outbound | undefined = undefined;
+
+  constructor(
+    request: RawRequest,
+    record: RequestRecord,
+    release: (record: RequestRecord) => void,
+    holdBody: (address: string) => HeldBody,
+  ) {
+    this.kind = request.kind;
+    this.method = request.method;
+    this.rawTarget = request.rawTarget;
+    this.httpVersion = request.httpVersion;
+    this.rawHeaders = request.rawHeaders;
+    this.peer = request.peer;
+    this.stream = request.stream;
+    this.interim = request.interim;
+    this.record = record;
+    this.release = release;
+    this.holdBody = holdBody;
+  }
+
+  /**
+   * Sends `100 Continue` to a client that asked for it (RFC 9110 section 10.1.1). Called once, just before the body is
+   * read: a refused client never sends its body.
+   */
+  acceptBody(): void {
+    if (this.httpVersion === '1.1' && expectsContinue(this.rawHeaders)) this.interim?.writeContinue();
+  }
+
+  /** Called when the exchange becomes a connection that may stay open for long. */
+  detach(): void {
+    this.release(this.record);
+  }
+}
+
+const expectsContinue = (rawHeaders: readonly string[]): boolean =>
+  rawHeaders.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'expect' && is100Continue(rawHeaders[at + 1]));
+
+const is100Continue = (value: string | undefined): boolean => value?.toLowerCase() === '100-continue';
+
+// The mark of a stage cannot be set without a cast, and stages.test.ts checks that each cast stands in one file of
+// this folder.
+declare const passed: unique symbol;
+type Passed<Stage extends string> = { readonly [passed]: { readonly [Name in Stage]: true } };
+
+/** A request as its entrance delivers it. Nothing in it is trusted yet. */
+export type Arrival = Readonly<Exchange>;
+
+export type Incoming = Arrival &
+  Readonly<{ headers: readonly string[]; credentials: Credentials; client: Client; body: InboundBody }> &
+  Passed<'sanitize'>;
+
+export type Matched = Incoming & Readonly<{ route: Route; policy: Policy; params: Params }> & Passed<'match'>;
+
+export type Authenticated = Matched & Readonly<{ caller: Caller }> & Passed<'authenticate'>;
+
+/** Every rule of the route passed for this caller. */
+export type Permitted = Authenticated & Passed<'authorize'>;
+
+/** The route's limits allow the request too. */
+export type Admitted = Permitted & Passed<'limit'>;
+
+/** A retry is signed again. Its attempt gets an outbound of its own, which the first attempt never sees. */
+export type SignedOutbound = Outbound & Passed<'sign'>;
+
+export type Signed = Admitted & Readonly<{ outbound: SignedOutbound }> & Passed<'sign'>;

@@ -1,0 +1,42 @@
+import { AppError } from '../errors.ts';
+import { parseTarget, rewritePath } from '../routing/request-target.ts';
+import type { RouteTable } from '../routing/route-table.ts';
+import type { Exchange, Incoming, Matched } from './exchange.ts';
+import type { ChallengeMetadata } from './request-record.ts';
+
+/**
+ * Finds the route by the bytes of the target, and sets the path and query that the service receives. Nothing is decoded
+ * or normalized: the matched bytes are signed and sent (CVE-2026-33494).
+ *
+ * @param metadata Public listener only: named in challenges.
+ *
+ * The stage throws AppError `invalid_target`, `uri_too_long`, `no_route`, and `method_not_allowed` with `Allow`. It
+ * throws `upgrade_not_allowed` if the route takes no WebSockets.
+ */
+export function createMatch(table: RouteTable, metadata?: ChallengeMetadata): (incoming: Incoming) => Matched {
+  return (incoming) => {
+    const target = parseTarget(incoming.rawTarget);
+    const match = table.match(incoming.method, target.path);
+    if (match.kind === 'no_route') throw new AppError('no_route');
+    if (match.kind === 'method_not_allowed') {
+      throw new AppError('method_not_allowed', { headers: { allow: match.allow.join(', ') } });
+    }
+    const { route } = match;
+    const exchange: Exchange = incoming;
+    const { record } = exchange;
+    record.route = route.name;
+    record.schemes = route.schemes;
+    record.scopes = route.allow.scopes;
+    record.metadata = metadata;
+    record.host = exchange.client?.host;
+    record.upstream = route.upstream.name;
+    if (exchange.kind === 'upgrade' && !route.websocket) throw new AppError('upgrade_not_allowed');
+    record.rule = `auth: ${route.auth}`;
+    exchange.route = route;
+    exchange.policy = match.policy;
+    exchange.params = match.params;
+    exchange.path = rewritePath(target.path, route.rewrite);
+    exchange.query = target.query;
+    return incoming as Matched;
+  };
+}

@@ -1,0 +1,60 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Admitted, Arrival, Authenticated, Incoming, Matched, Permitted, Signed } from './exchange.ts';
+import type { OwnAnswer } from './resource-metadata.ts';
+
+/**
+ * One function per stage, from the file of its name. Each takes the result of the previous one and returns the
+ * next type, or throws an `AppError`.
+ */
+export type Stages = Readonly<{
+  sanitize(arrival: Arrival): Incoming;
+  /** Preflights, `OPTIONS *` and metadata: what no service answers. */
+  answerItself(incoming: Incoming): OwnAnswer | undefined;
+  /** Upgrades only: throws if the page's origin is not allowed. */
+  checkOrigin?(incoming: Incoming): void;
+  match(incoming: Incoming): Matched;
+  authenticate(matched: Matched): Authenticated | Promise<Authenticated>;
+  authorize(authenticated: Authenticated): Permitted;
+  limit(permitted: Permitted): Admitted | Promise<Admitted>;
+  sign(admitted: Admitted): Signed | Promise<Signed>;
+}>;
+
+/**
+ * Decides about a request, whichever entrance it came by. The entrance takes the last step, such as {@link Forward}.
+ *
+ * @returns The signed request, or an answer of the gateway's own. Rejects with an `AppError` for every known reason.
+ */
+export type Pipeline = (arrival: Arrival) => Promise<Signed | OwnAnswer>;
+
+/**
+ * The last step of the gateway's listeners. Both settle when the exchange is over. They reject only before a response has
+ * started, with an `AppError` for every known reason.
+ */
+export type Forward = Readonly<{
+  http(signed: Signed, response: ServerResponse): Promise<void>;
+  upgrade(signed: Signed, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
+}>;
+
+/**
+ * Runs the stages in order. Requests and upgrades differ in the last step only, so neither can bypass a stage. Waits
+ * only where a stage returns a promise: most requests reach their service without a pause.
+ *
+ *     sanitize ─► match ─► authenticate ─► authorize ─► limit ─► sign
+ */
+export function createPipeline(stages: Stages): Pipeline {
+  return async (arrival) => {
+    const incoming = stages.sanitize(arrival);
+    // An upgrade is never a preflight, but its record gets the CORS headers too.
+    const answer = stages.answerItself(incoming);
+    if (arrival.kind === 'upgrade') stages.checkOrigin?.(incoming);
+    else if (answer !== undefined) return answer;
+    const matched = stages.match(incoming);
+    const authenticating = stages.authenticate(matched);
+    const authenticated = authenticating instanceof Promise ? await authenticating : authenticating;
+    const permitted = stages.authorize(authenticated);
+    const limiting = stages.limit(permitted);
+    const admitted = limiting instanceof Promise ? await limiting : limiting;
+    return stages.sign(admitted);
+  };
+}

@@ -1,0 +1,135 @@
+import { AppError } from '../errors.ts';
+import { addressKey } from '../limits/address-key.ts';
+import type { HeldBody } from '../limits/body-memory.ts';
+import { type MinRate, watchRate, wholeBodyRate } from '../limits/min-rate.ts';
+import { type BodyStream, hasContent, type Matched } from './exchange.ts';
+
+// Bounds a body that arrives steadily but never ends.
+const wholeBodyMs = 30_000;
+
+const minGrownBytes = 16 * 1024;
+const nothing: Buffer = Buffer.alloc(0);
+
+/** A body on its way into one piece of memory, which grows with it. */
+class GrowingBody {
+  readonly #held: Pick<HeldBody, 'grow'>;
+  readonly #maxBytes: number;
+  #memory = nothing;
+  #isOwn = false;
+  bytes = 0;
+
+  constructor(held: Pick<HeldBody, 'grow'>, maxBytes: number) {
+    this.#held = held;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** @throws AppError `payload_too_large`, and what `held` throws. */
+  add(chunk: Buffer): void {
+    const bytes = this.bytes + chunk.length;
+    if (bytes > this.#maxBytes) throw new AppError('payload_too_large', { detail: { maxBytes: this.#maxBytes } });
+    if (this.bytes === 0) {
+      // Most bodies arrive as one chunk, which is not copied.
+      this.#held.grow(bytes);
+      this.#memory = chunk;
+    } else {
+      if (bytes > this.#memory.length) this.#grow(bytes);
+      chunk.copy(this.#memory, this.bytes);
+    }
+    this.bytes = bytes;
+  }
+
+  #grow(neededBytes: number): void {
+    const memory = this.#memory;
+    const size = Math.min(this.#maxBytes, Math.max(neededBytes, 2 * memory.length, minGrownBytes));
+    this.#held.grow(size - memory.length);
+    if (this.#isOwn) {
+      // This frees the old memory at once. Garbage of this size would be collected too late.
+      this.#memory = Buffer.from((memory.buffer as ArrayBuffer).transfer(size));
+    } else {
+      this.#memory = Buffer.from(new ArrayBuffer(size));
+      memory.copy(this.#memory);
+      this.#isOwn = true;
+    }
+  }
+
+  whole(): Buffer {
+    return this.bytes === this.#memory.length ? this.#memory : this.#memory.subarray(0, this.bytes);
+  }
+}
+
+/**
+ * Reads a whole body into memory, never more than `maxBytes` of it.
+ *
+ * @param held Counts the memory. Released here if the body is refused, and otherwise when the response closes.
+ * @throws AppError `payload_too_large` as soon as `maxBytes` is exceeded. `request_timeout` after 30 s, or if the body
+ *   arrives more slowly than `rate`. `invalid_request` if the client disconnects or its chunks are malformed.
+ *   `rate_limited` or `body_memory_full` when there is no memory for more of it.
+ */
+export function readBody(
+  stream: BodyStream,
+  { maxBytes, rate, held }: Readonly<{ maxBytes: number; rate: MinRate; held: Pick<HeldBody, 'grow' | 'release'> }>,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const body = new GrowingBody(held, maxBytes);
+    const onTooSlow = () => refuse(new AppError('request_timeout'));
+
+    function onData(chunk: Buffer): void {
+      try {
+        body.add(chunk);
+      } catch (refusal) {
+        refuse(refusal);
+      }
+    }
+    const onEnd = () => settle(() => resolve(body.whole()));
+    const onBroken = () => refuse(new AppError('invalid_request', { detail: { reason: 'the body is incomplete' } }));
+    const refuse = (refusal: unknown) =>
+      settle(() => {
+        held.release();
+        reject(refusal);
+      });
+    const timer = setTimeout(onTooSlow, wholeBodyMs);
+    const watch = watchRate(rate, () => body.bytes, onTooSlow);
+    // The client disconnected earlier, so no further event comes.
+    if (stream.destroyed) {
+      onBroken();
+      return;
+    }
+
+    function settle(how: () => void): void {
+      clearTimeout(timer);
+      watch.stop();
+      stream.off('data', onData).off('end', onEnd).off('close', onBroken);
+      // Pauses the request: the response decides what happens to the rest of the body.
+      stream.pause();
+      how();
+    }
+    stream.on('data', onData).once('end', onEnd).once('error', onBroken).once('close', onBroken);
+  });
+}
+
+/**
+ * Applies the route's body mode: reads the body whole, leaves it to be streamed, or refuses it.
+ *
+ * @returns A promise only if bytes must be read; undefined if there is no body.
+ * @throws AppError `body_not_allowed`, `payload_too_large`, `unsupported_media_type`. Rejects with `request_timeout`,
+ *   `invalid_request`, `rate_limited` and `body_memory_full` too.
+ */
+export function takeContent(matched: Matched): Buffer | 'stream' | undefined | Promise<Buffer> {
+  const { route, method, body, stream } = matched;
+  if (!body.present) return undefined;
+  if (route.body.mode === 'none' || !hasContent(method)) throw new AppError('body_not_allowed');
+  if ((body.length ?? 0) > route.body.maxBytes) throw new AppError('payload_too_large');
+  if (route.body.mode === 'stream') return 'stream';
+  // A decoder would see other bytes than the signed ones, and perhaps very many of them.
+  if (body.encoding !== undefined) {
+    throw new AppError('unsupported_media_type', { detail: { reason: 'content-encoding' } });
+  }
+  matched.acceptBody();
+  const held = matched.holdBody(addressKey(matched.client.address));
+  matched.record.heldBody = held;
+  return readBody(stream, {
+    maxBytes: body.length ?? route.body.maxBytes,
+    rate: wholeBodyRate(route.upstream),
+    held,
+  });
+}

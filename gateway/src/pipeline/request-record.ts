@@ -1,0 +1,100 @@
+import type { Scheme } from '../config/config.ts';
+import { type AppError, errorTable } from '../errors.ts';
+import type { HeldBody } from '../limits/body-memory.ts';
+import type { Grant } from '../routing/policy.ts';
+import type { Claims } from '../tokens/claims.ts';
+
+/** Where clients find metadata about the path that refused them (RFC 9728 section 5.1). */
+export type ChallengeMetadata = Readonly<{ urlFor(host: string | undefined, path: string): string }>;
+
+/**
+ * The contents of the request's one log line. Each stage adds what it learns, so that a refusal is logged with it too.
+ * All fields exist from the start: an object that grows costs more than the work of some stages.
+ */
+export class RequestRecord {
+  readonly requestId: string;
+  readonly method: string;
+  /** Without the query, which may hold secrets. */
+  readonly path: string;
+  readonly startedAt: number;
+  /** The request keeps its configuration in use. */
+  isInFlight = false;
+  /** No route matched, so another handler of the application serves the request. */
+  isPassedOn = false;
+  /** The body, if it is held in memory. Released when the response closes. */
+  heldBody: HeldBody | undefined = undefined;
+  /** The request is over. The console shows the record as it was logged, so nothing changes it anymore. */
+  isLogged = false;
+  address: string | undefined = undefined;
+  route: string | undefined = undefined;
+  /**
+   * The rule that decided: the one that refused the request, or the last one of the route, which allowed it. Undefined
+   * if something else decided, such as a service that is down.
+   */
+  rule: string | undefined = undefined;
+  /** The last rule of the route, once all have passed. It becomes `rule` if nothing refuses the request later. */
+  allowedBy: string | undefined = undefined;
+  /** The schemes that the route accepts, and the one that the client used. A challenge depends on both. */
+  schemes: readonly Scheme[] | undefined = undefined;
+  scheme: Scheme | undefined = undefined;
+  /** The scopes that the route requires, and where clients find the authorization server. A challenge names both. */
+  scopes: readonly string[] | undefined = undefined;
+  metadata: ChallengeMetadata | undefined = undefined;
+  /** The host that the client named, in lower case. */
+  host: string | undefined = undefined;
+  identity: 'user' | 'client' | 'anonymous' | 'service' | undefined = undefined;
+  userId: string | undefined = undefined;
+  /** These two are not in the log line. The console explains the request with them. */
+  role: string | undefined = undefined;
+  grant: (Grant & Partial<Pick<Claims, 'jkt' | 'certificate'>>) | undefined = undefined;
+  /** The machine, or the client through which the user came. */
+  clientId: string | undefined = undefined;
+  /** The `sub` of the actor that acts for the caller. */
+  actor: string | undefined = undefined;
+  serviceId: string | undefined = undefined;
+  /** On nested calls for a user or a machine: the id of its original request. */
+  transactionId: string | undefined = undefined;
+  tenantId: string | undefined = undefined;
+  upstream: string | undefined = undefined;
+  /** Of the response, where no `ServerResponse` has it: upgrades and parser errors. */
+  status: number | undefined = undefined;
+  /** The origin that was tried last, and the number of attempts. */
+  target: string | undefined = undefined;
+  attempts: number | undefined = undefined;
+  /** The error code of the attempt before the last. */
+  retriedAfter: string | undefined = undefined;
+  /** Milliseconds: until the request was signed, then until it had a connection, then until the response began. */
+  decidedMs: number | undefined = undefined;
+  waitedMs: number | undefined = undefined;
+  upstreamMs: number | undefined = undefined;
+  code: string | undefined = undefined;
+  fault: string | undefined = undefined;
+  detail: Readonly<Record<string, unknown>> | undefined = undefined;
+  /** The cause of a 5xx. */
+  err: unknown = undefined;
+  /** Response headers, alternating names and values: what is left of the route's limits. Errors carry them too. */
+  limits: readonly string[] | undefined = undefined;
+  /** Likewise: the CORS headers. Where they are set, they replace those of the service. */
+  cors: readonly string[] | undefined = undefined;
+  /** Likewise: the nonce for the client's next DPoP proof. */
+  nonce: readonly string[] | undefined = undefined;
+  /** Likewise: whether security headers are added that the service does not send. */
+  hasDefaults = false;
+
+  constructor(requestId: string, method: string, path: string, startedAt: number) {
+    this.requestId = requestId;
+    this.method = method;
+    this.path = path;
+    this.startedAt = startedAt;
+  }
+}
+
+/**
+ * Records an error, also one that comes too late for an error response. A client that disconnects ends its request, so
+ * the error that this causes on the way to the service is not recorded.
+ */
+export function recordFailure(record: RequestRecord, { code }: AppError): void {
+  if (record.isLogged) return;
+  record.code = code;
+  record.fault = errorTable[code].fault;
+}

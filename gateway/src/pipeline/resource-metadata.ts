@@ -1,0 +1,108 @@
+import type { GatewayConfig } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { securityHeaders } from '../http/security-headers.ts';
+import { parseTarget } from '../routing/request-target.ts';
+import type { RouteTable } from '../routing/route-table.ts';
+import { proofAlgorithms } from '../tokens/dpop/dpop-key.ts';
+import type { Incoming } from './exchange.ts';
+import { hostsOf } from './sanitize.ts';
+
+/** A response that the gateway gives itself, without a service. */
+export type OwnAnswer = Readonly<{
+  status: number;
+  headers: Readonly<Record<string, string>>;
+  body: string | undefined;
+}>;
+
+/** Where clients find which authorization server issues tokens for this gateway. */
+export type ResourceMetadata = Readonly<{
+  /** The URL of the document about a path, for a challenge. */
+  urlFor(host: string | undefined, path: string): string;
+  /** @returns Undefined unless the path is that of a document. */
+  methodsAt(path: string): readonly string[] | undefined;
+  /**
+   * @returns Undefined unless the request asks for a document.
+   * @throws AppError `method_not_allowed`, `body_not_allowed`.
+   */
+  answer(incoming: Incoming): OwnAnswer | undefined;
+}>;
+
+const prefix = '/.well-known/oauth-protected-resource';
+const methods = ['GET', 'HEAD'] as const;
+const maxAgeSec = 300;
+/** The longest path that a challenge names. For a longer one, the document about the whole gateway is named. */
+const maxNamedPath = 512;
+
+/**
+ * Serves OAuth 2.0 protected resource metadata (RFC 9728): of the whole gateway, and of each path with a token, which MCP
+ * clients ask for first. The resource is the public origin that the client named, followed by the path.
+ *
+ * @returns Undefined without `publicOrigins` or issuers, and where the configuration has a route of its own there.
+ */
+export function createResourceMetadata(
+  config: Pick<GatewayConfig, 'publicOrigins' | 'issuers' | 'scopes' | 'certificate' | 'routes'>,
+  table: RouteTable,
+): ResourceMetadata | undefined {
+  const { publicOrigins, issuers, scopes, certificate, routes } = config;
+  const [firstOrigin] = publicOrigins;
+  if (firstOrigin === undefined || issuers.length === 0) return undefined;
+  if (routes.some(({ path }) => path.startsWith(prefix))) return undefined;
+  // The first of two origins with one host wins.
+  const originOf = new Map(
+    publicOrigins.toReversed().flatMap((origin) => hostsOf(origin).map((host) => [host, origin] as const)),
+  );
+  const common = {
+    // Any issuer of a template could be meant, so none can be named.
+    authorization_servers: [
+      ...new Set(issuers.flatMap(({ issuer, template }) => (issuer.includes(`{${template?.variable}}`) ? [] : issuer))),
+    ],
+    bearer_methods_supported: ['header'],
+    dpop_signing_alg_values_supported: proofAlgorithms,
+    ...(certificate?.clients && { tls_client_certificate_bound_access_tokens: true }),
+  };
+  const originFor = (host: string | undefined) => originOf.get(host ?? '') ?? firstOrigin;
+
+  function documentOf(path: string, host: string): string | undefined {
+    if (path === '') return JSON.stringify({ resource: originFor(host), ...common, scopes_supported: scopes });
+    const guarded = table.routesAt(path).filter(({ auth }) => auth === 'required' || auth === 'optional');
+    if (guarded.length === 0) return undefined;
+    return JSON.stringify({
+      resource: originFor(host) + path,
+      ...common,
+      scopes_supported: [...new Set(guarded.flatMap(({ allow }) => allow.scopes))],
+      ...(guarded.every(({ senderConstrained }) => senderConstrained) && {
+        dpop_bound_access_tokens_required: true,
+      }),
+    });
+  }
+
+  const isAsked = (path: string) =>
+    path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === '/');
+
+  return {
+    urlFor: (host, path) => originFor(host) + prefix + (path === '/' || path.length > maxNamedPath ? '' : path),
+    methodsAt: (path) =>
+      isAsked(path) && documentOf(path.slice(prefix.length), firstOrigin) !== undefined ? methods : undefined,
+    answer({ rawTarget, method, client, body, record }) {
+      if (!rawTarget.startsWith(prefix)) return undefined;
+      const { path, query } = parseTarget(rawTarget);
+      const document = isAsked(path) && query === '' ? documentOf(path.slice(prefix.length), client.host) : undefined;
+      if (document === undefined) return undefined;
+      if (method !== 'GET' && method !== 'HEAD') {
+        throw new AppError('method_not_allowed', { headers: { allow: methods.join(', ') } });
+      }
+      if (body.present) throw new AppError('body_not_allowed');
+      return {
+        status: 200,
+        headers: {
+          ...securityHeaders,
+          'content-type': 'application/json',
+          'cache-control': `public, max-age=${maxAgeSec}`,
+          'content-length': String(Buffer.byteLength(document)),
+          'x-request-id': record.requestId,
+        },
+        body: method === 'GET' ? document : undefined,
+      };
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type Answer, answerOf } from '@countersign/service-kit';
+import type { Scheme } from '../config/config.ts';
+import { AppError, type Code, errorTable } from '../errors.ts';
+import { headersFrom } from '../http/flat-headers.ts';
+import { discardBody } from '../http/lingering-close.ts';
+import { securityHeaders } from '../http/security-headers.ts';
+import { proofAlgorithms } from '../tokens/dpop/dpop-key.ts';
+import { type RequestRecord, recordFailure } from './request-record.ts';
+
+/** The only place that turns an error into an HTTP response. */
+export type Respond = Readonly<{
+  /** Responds to a request that has no response yet. If one has started, closes the connection instead. */
+  http(thrown: unknown, record: RequestRecord, request: IncomingMessage, response: ServerResponse): void;
+  /** Responds on a bare socket, for upgrades and parser errors, and closes it. */
+  socket(thrown: unknown, record: RequestRecord, socket: Duplex): void;
+}>;
+
+// Time for a client on a bare socket to read the response and close its side.
+const lingerMs = 2_000;
+
+export function createRespond(): Respond {
+  /** Builds the response, and writes the error into the record. */
+  function responseFor(thrown: unknown, record: RequestRecord): Answer {
+    const error = thrown instanceof AppError ? thrown : new AppError('internal_error', { cause: thrown });
+    const response = answerOf(error, errorTable, { id: record.requestId, path: record.path });
+    recordFailure(record, error);
+    if (error.detail !== undefined) record.detail = error.detail;
+    if (response.status >= 500) record.err = error.cause ?? error;
+    return {
+      ...response,
+      headers: {
+        ...securityHeaders,
+        ...challengeFor(error.code, record),
+        ...response.headers,
+        ...headersFrom(record.limits),
+        ...headersFrom(record.cors),
+        ...headersFrom(record.nonce),
+        'content-length': String(Buffer.byteLength(response.body)),
+        'x-request-id': record.requestId,
+      },
+    };
+  }
+
+  return {
+    http(thrown, record, request, response) {
+      // The client disconnected, or the body was malformed, and a response was written to the socket already.
+      if (record.isLogged || record.status !== undefined) return;
+      const { status, headers, body } = responseFor(thrown, record);
+      if (response.headersSent || response.destroyed) {
+        response.destroy();
+        return;
+      }
+      if (request.complete || !hasUnreadBody(request)) {
+        response.writeHead(status, headers).end(body);
+        return;
+      }
+      response.writeHead(status, { ...headers, connection: 'close' });
+      if (request.method !== 'HEAD') response.write(body);
+      discardBody(request, () => response.end());
+    },
+    socket(thrown, record, socket) {
+      if (record.isLogged) return;
+      const { status, headers, body } = responseFor(thrown, record);
+      record.status = status;
+      if (!socket.writable) {
+        socket.destroy();
+        return;
+      }
+      const head = Object.entries({ ...headers, connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${head.join('')}\r\n${body}`);
+      // Frees the socket of a client that does not close its side.
+      const cut = setTimeout(() => socket.destroy(), lingerMs);
+      socket.once('close', () => clearTimeout(cut));
+      socket.resume();
+    },
+  };
+}
+
+const hasUnreadBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/**
+ * Errors that only a proof or a bound token would fix. They are reported under the DPoP scheme, whatever scheme the
+ * client used.
+ */
+const proofErrors: Partial<Record<Code, string>> = {
+  token_proof_missing: 'invalid_token',
+  token_unbound: 'invalid_token',
+  token_key_mismatch: 'invalid_token',
+  dpop_proof_invalid: 'invalid_dpop_proof',
+  dpop_proof_mismatch: 'invalid_dpop_proof',
+  dpop_proof_expired: 'invalid_dpop_proof',
+  dpop_proof_replayed: 'invalid_dpop_proof',
+  dpop_nonce_required: 'use_dpop_nonce',
+};
+
+type Challenged = Pick<RequestRecord, 'scheme' | 'schemes' | 'scopes' | 'metadata' | 'host' | 'path'>;
+
+/**
+ * `WWW-Authenticate` of a refusal, in the scheme that the client used. A client without a token learns which scheme the
+ * route accepts: Bearer, or DPoP where only bound tokens are accepted. Every challenge of the public listener names the
+ * metadata of the resource, if there is any.
+ *
+ * @see RFC 6750 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1
+ */
+export function challengeFor(code: Code, record: Challenged): Readonly<Record<string, string>> {
+  const { scheme = 'Bearer', schemes = ['Bearer'] } = record;
+  if (code === 'token_missing')
+    return challenge(schemes.includes('Bearer') ? 'Bearer' : 'DPoP', record, scopeOf(record));
+  if (code === 'insufficient_role') return challenge(scheme, record, { error: 'insufficient_scope' });
+  if (code === 'insufficient_scope') return challenge(scheme, record, { error: code, ...scopeOf(record) });
+  const { status, title } = errorTable[code];
+  const proofError = proofErrors[code];
+  if (proofError !== undefined) return challenge('DPoP', record, { error: proofError, error_description: title });
+  if (status !== 401) return {};
+  // A 401 must name a scheme (RFC 9110 section 15.5.2), but none is registered for a service that authenticates by its
+  // signature.
+  if (!code.startsWith('token_')) return { 'www-authenticate': 'Countersign' };
+  return challenge(scheme, record, { error: 'invalid_token', error_description: title });
+}
+
+/** The scopes of the route, with which a client asks for a token that passes. */
+const scopeOf = ({ scopes = [] }: Challenged): Readonly<Record<string, string>> =>
+  scopes.length === 0 ? {} : { scope: scopes.join(' ') };
+
+function challenge(
+  scheme: Scheme,
+  { metadata, host, path }: Challenged,
+  parameters: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const all = {
+    ...parameters,
+    ...(scheme === 'DPoP' && { algs: proofAlgorithms.join(' ') }),
+    ...(metadata && { resource_metadata: metadata.urlFor(host, path) }),
+  };
+  // No value has a quote or a backslash: titles are ours, and the grammars of scopes and paths have neither.
+  const text = Object.entries(all).map(([name, value]) => `${name}="${value}"`);
+  return { 'www-authenticate': [scheme, text.join(', ')].join(' ').trimEnd() };
+}

@@ -1,0 +1,219 @@
+import { BlockList, isIP } from 'node:net';
+import { plainAddress } from '@countersign/service-kit';
+import type { GatewayConfig, Network } from '../config/config.ts';
+import { AppError } from '../errors.ts';
+import { withoutHeaders } from '../http/flat-headers.ts';
+import { readSubprotocols, type Upgrade } from '../http/subprotocols.ts';
+import type { Arrival, Exchange, InboundBody, Incoming } from './exchange.ts';
+import { createHeaderClassifier, type InboundHeaders, namedByConnection, sortHeaders } from './inbound-headers.ts';
+
+const contentTypeGrammar = /^[!-~](?:[ -~]*[!-~])?$/;
+const contentLengthGrammar = /^(?:0|[1-9][0-9]{0,15})$/;
+const maxContentType = 1024;
+const webSocketKey = /^[A-Za-z0-9+/]{22}==$/;
+
+/**
+ * The first stage, on every route. Checks what the parser accepted, and drops each header that only the gateway may
+ * write, in any spelling. Drops hop-by-hop headers too, and sets credentials apart.
+ *
+ * Reads `rawHeaders`, because Node joins repeated headers or keeps only the first.
+ *
+ * The stage throws AppError `headers_too_large`, `invalid_host`, `misdirected_request`, `invalid_request`.
+ * @see DESIGN section 3, "Strip, then sign"
+ */
+export function createSanitize(
+  config: Pick<GatewayConfig, 'headers' | 'publicOrigins' | 'trustedProxies'>,
+): (arrival: Arrival) => Incoming {
+  const dispositionOf = createHeaderClassifier(config.headers.strip);
+  const checkHost = createHostCheck(config.publicOrigins);
+  const clientAddress = createClientAddress(config.trustedProxies);
+  const passesOrigin = !config.headers.strip.includes('origin');
+  const hasDefaults = config.headers.security;
+
+  return (arrival) => {
+    const { record, kind, rawHeaders, peer, httpVersion } = arrival;
+    // Node's parser also accepts a line without a version (as 0.9), and the name of HTTP/2. WebSockets need 1.1.
+    if (httpVersion !== '1.1' && (httpVersion !== '1.0' || kind === 'upgrade')) {
+      throw new AppError('invalid_request', {
+        detail: { reason: 'version', version: httpVersion },
+        headers: { connection: 'close' },
+      });
+    }
+    const { passing, read } = sortHeaders(rawHeaders, dispositionOf);
+    const forwardedFor = read['x-forwarded-for'];
+    const address = clientAddress(peer.remoteAddress ?? '', forwardedFor === undefined ? [] : [forwardedFor]);
+    // Without an address the socket is closed already, so no response can be sent.
+    if (address === '') throw new AppError('invalid_request', { detail: { reason: 'the client disconnected' } });
+    record.address = address;
+    record.hasDefaults = hasDefaults;
+    const host = checkHost(read.host);
+    const named = namedByConnection(read.connection);
+    const body = readFraming(read, isNamed(named, 'content-type') ? undefined : read['content-type'], httpVersion);
+    const headers = named === undefined ? passing : withoutHeaders(passing, named);
+    if (body.type !== undefined) headers.push('content-type', body.type);
+    // Without a body it means nothing, and a service that requires digests would refuse a header that no digest covers.
+    if (body.encoding !== undefined && body.present) headers.push('content-encoding', body.encoding);
+    if (read.origin !== undefined && passesOrigin && !isNamed(named, 'origin')) headers.push('origin', read.origin);
+    const upgrade = kind === 'upgrade' ? readUpgrade(read, named, body, headers) : undefined;
+    const authorization = isNamed(named, 'authorization') ? undefined : read.authorization;
+    const exchange: Exchange = arrival;
+    exchange.headers = headers;
+    exchange.credentials = {
+      authorization: singleCredential(authorization, upgrade?.authorization),
+      dpop: isNamed(named, 'dpop') ? undefined : read.dpop,
+      cookie: isNamed(named, 'cookie') ? undefined : read.cookie,
+    };
+    exchange.client = { address, protocol: peer.encrypted === true ? 'https' : 'http', host, origin: read.origin };
+    exchange.body = body;
+    exchange.upgrade = upgrade?.upgrade;
+    return arrival as Incoming;
+  };
+}
+
+type Named = ReadonlySet<string> | undefined;
+
+const isNamed = (named: Named, folded: string): boolean => named?.has(folded) === true;
+
+function readFraming(read: InboundHeaders['read'], type: string | undefined, httpVersion: string): InboundBody {
+  const length = read['content-length'];
+  const coding = read['transfer-encoding'];
+  if (type !== undefined && (type.length > maxContentType || !contentTypeGrammar.test(type))) {
+    throw new AppError('invalid_request', { detail: { reason: 'content-type' } });
+  }
+  if (length !== undefined && !contentLengthGrammar.test(length)) {
+    throw framingError('content-length');
+  }
+  // Node decodes `chunked` only: with any other coding the bytes are not the body (RFC 9112 sections 6.1, 6.3).
+  if (coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion !== '1.1')) {
+    throw framingError('transfer-encoding');
+  }
+  const bytes = length === undefined ? undefined : Number(length);
+  return {
+    present: coding !== undefined || (bytes ?? 0) > 0,
+    length: bytes,
+    type,
+    // Kept even if Connection names it: dropping the name would not decode the body.
+    encoding: read['content-encoding'],
+  };
+}
+
+function readUpgrade(
+  read: InboundHeaders['read'],
+  named: Named,
+  body: InboundBody,
+  headers: string[],
+): Readonly<{ upgrade: Upgrade; authorization: string | undefined }> {
+  const key = read['sec-websocket-key'];
+  const version = read['sec-websocket-version'];
+  const protocols = read['sec-websocket-protocol'];
+  if (body.present) throw new AppError('body_not_allowed');
+  if (key === undefined || !webSocketKey.test(key)) {
+    throw new AppError('invalid_request', { detail: { reason: 'sec-websocket-key' } });
+  }
+  const hasProtocols = protocols !== undefined && !isNamed(named, 'sec-websocket-protocol');
+  const { offered, isMarked, token } = readSubprotocols(hasProtocols ? [protocols] : []);
+  headers.push('sec-websocket-key', key);
+  if (version !== undefined) headers.push('sec-websocket-version', version);
+  if (offered.length > 0) headers.push('sec-websocket-protocol', offered.join(', '));
+  return {
+    upgrade: { protocol: 'websocket', key, version, subprotocols: offered, isMarked },
+    authorization: token === undefined ? undefined : `Bearer ${token}`,
+  };
+}
+
+/** Rejects two credentials: which one wins would be ambiguous. */
+function singleCredential(header: string | undefined, subprotocol: string | undefined): string | undefined {
+  if (header !== undefined && subprotocol !== undefined) {
+    throw new AppError('invalid_request', {
+      detail: { reason: 'a token in Authorization and another in a subprotocol' },
+    });
+  }
+  return header ?? subprotocol;
+}
+
+/** The end of the body is ambiguous, and so is the start of the next request on this connection. */
+const framingError = (header: string): AppError =>
+  new AppError('invalid_request', { detail: { reason: 'framing', header }, headers: { connection: 'close' } });
+
+/**
+ * Returns the client's address. `X-Forwarded-For` counts only as far as trusted proxies wrote it. Read from the right,
+ * the first address that is not a trusted proxy is the client (CVE-2026-40575).
+ *
+ * @param peer The socket's remote address.
+ * @param forwardedFor Every `X-Forwarded-For` value, in the order received.
+ */
+export type ClientAddress = (peer: string, forwardedFor: readonly string[]) => string;
+
+/** @param trustedProxies If empty, the peer is the client and the header is ignored. */
+export function createClientAddress(trustedProxies: readonly Network[]): ClientAddress {
+  if (trustedProxies.length === 0) return (peer) => (peer.includes(':') ? plainAddress(peer) : peer);
+  const trusted = new BlockList();
+  for (const { address, prefix, family } of trustedProxies) trusted.addSubnet(address, prefix, family);
+  const isTrusted = (address: string) => trusted.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+
+  return (peer, forwardedFor) => {
+    let address = plainAddress(peer);
+    const hops = forwardedFor.join(',').split(',');
+    while (hops.length > 0 && isTrusted(address)) {
+      const hop = hopAddress(hops.pop() ?? '');
+      // An invalid entry ends the search: the proxy that forwarded it is the last known address.
+      if (hop === undefined) break;
+      address = hop;
+    }
+    return address;
+  };
+}
+
+// Some proxies append the client's port. IPv6 then stands in brackets.
+const withPort = /^(?:\[([^\]]+)\]|([^:]+))(?::\d{1,5})?$/;
+
+function hopAddress(entry: string): string | undefined {
+  const text = entry.trim();
+  const [, v6, other] = withPort.exec(text) ?? [];
+  const address = v6 ?? other ?? text;
+  const version = isIP(address);
+  if (version === 0 || (v6 !== undefined && version !== 6)) return undefined;
+  return plainAddress(address);
+}
+
+const hostGrammar = /^(?:[a-z0-9](?:[a-z0-9.-]{0,253})|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/;
+
+/**
+ * Checks `Host`.
+ *
+ * @param publicOrigins Origins that clients may name. If empty, any well-formed host is accepted.
+ * @returns A check that returns the host in lower case, and throws AppError `invalid_host` or `misdirected_request`.
+ */
+export function createHostCheck(publicOrigins: readonly string[]): (host: string | undefined) => string {
+  const served = new Set(publicOrigins.flatMap(hostsOf));
+  // Most requests name the same host. It is checked once.
+  let last: string | undefined;
+  let lastLower = '';
+  return (host) => {
+    if (host !== undefined && host === last) return lastLower;
+    const lower = checked(host);
+    last = host;
+    lastLower = lower;
+    return lower;
+  };
+
+  function checked(host: string | undefined): string {
+    const lower = host?.toLowerCase() ?? '';
+    // Configured hosts are well-formed, so the usual request needs one lookup only.
+    if (served.has(lower)) return lower;
+    const port = hostGrammar.exec(lower);
+    if (port === null || Number(port[1] ?? 0) > 65_535) throw new AppError('invalid_host');
+    if (served.size > 0) throw new AppError('misdirected_request');
+    return lower;
+  }
+}
+
+/**
+ * The hosts of an origin. On its default port it may be named with or without the port.
+ *
+ * @param origin As `URL` writes it.
+ */
+export function hostsOf(origin: string): readonly string[] {
+  const { host, port, protocol } = new URL(origin);
+  return port === '' ? [host, `${host}:${protocol === 'https:' ? 443 : 80}`] : [host];
+}

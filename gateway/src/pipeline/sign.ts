@@ -1,0 +1,209 @@
+import {
+  appendSignedHeaders,
+  type ClientClaims,
+  ContextTooLong,
+  contentDigest,
+  emptyContentDigest,
+  type IdentityFacts,
+  newNonce,
+  type PreparedIdentity,
+  prepareIdentity,
+  type RequestToSign,
+} from '@countersign/identity';
+import { AppError } from '../errors.ts';
+import { filterCookies } from '../http/cookies.ts';
+import type { KeyFor, Repeat } from '../keys/signing-keys.ts';
+import { contextOf, delegationOf } from '../tokens/claims.ts';
+import { maxDepth, type Transaction, type TxnTokens } from '../tokens/txn-token.ts';
+import { assertStillValid } from '../tokens/verified-tokens.ts';
+import {
+  type Admitted,
+  type Caller,
+  type Exchange,
+  hasContent,
+  type Outbound,
+  type Signed,
+  type SignedOutbound,
+  tokenStatusOf,
+} from './exchange.ts';
+import { takeContent } from './read-body.ts';
+
+export type SignStageOptions = Readonly<{
+  keyFor: KeyFor;
+  txnTokens: Pick<TxnTokens, 'mint'>;
+  lifetimeSec: number;
+  nowMs(): number;
+}>;
+
+type Body = Outbound['body'];
+
+/**
+ * Signs the caller's identity for this one request, and settles exactly what the service receives. The route's body
+ * mode is applied here, because in digest mode the signature covers the body. `signAgain` is for a retry: the same
+ * request id and body, a new nonce and time. The retry gets an outbound of its own, which the first attempt never sees.
+ * With `refused`, an attempt that was not handled, it keeps that attempt's nonce and time, so that the service can accept
+ * only one of the two: someone on the way may have held the first and refused it in the service's name.
+ *
+ * Both throw AppError `body_not_allowed`, `unsupported_media_type`, `payload_too_large`, `request_timeout` and
+ * `call_too_deep`. They check the token again, because a slow body can outlive a logout: see {@link assertStillValid}
+ * for its codes.
+ */
+export function createSign(options: SignStageOptions): Readonly<{
+  sign(admitted: Admitted): Signed | Promise<Signed>;
+  signAgain(signed: Signed, refused?: SignedOutbound): SignedOutbound;
+}> {
+  const { keyFor, txnTokens, lifetimeSec, nowMs } = options;
+  const anonymous = new Map<string, PreparedIdentity>();
+
+  function preparedFor(caller: Caller, audience: string): PreparedIdentity {
+    // Each nested call has a txn-token of its own, so a cache would never hit.
+    if (caller.kind === 'service') return prepareCaller(caller, audience);
+    // The key of a proof without a bound token belongs to this request only.
+    if (caller.jkt !== undefined && (caller.kind === 'anonymous' || !caller.bound))
+      return prepareCaller(caller, audience);
+    const known = caller.kind === 'anonymous' ? anonymous : caller.token.prepared;
+    let identity = known.get(audience);
+    if (identity === undefined) {
+      identity = prepareCaller(caller, audience);
+      known.set(audience, identity);
+    }
+    return identity;
+  }
+
+  function signAttempt(admitted: Admitted, body: Body, refused?: Outbound): SignedOutbound {
+    const { method, path, query, route, policy, caller, record } = admitted;
+    const now = nowMs();
+    const token = tokenStatusOf(caller);
+    if (token !== undefined) {
+      record.rule = policy[0].text;
+      assertStillValid(token, now);
+      record.rule = undefined;
+    }
+    const { upstream } = route;
+    const nowSec = Math.floor(now / 1000);
+    const { createdSec, nonce } = refused ?? { createdSec: nowSec, nonce: newNonce() };
+    const transaction = upstream.txnToken ? nextTransaction(admitted) : undefined;
+    const txnToken = transaction && txnTokens.mint(transaction, upstream.name);
+    const headers = forwardedHeaders(admitted);
+    const signedFrom = headers.length;
+    appendSignedHeaders(
+      headers,
+      keyFor(upstream, nowSec, repeatOf(admitted, body)),
+      preparedFor(caller, upstream.name),
+      requestToSign(admitted, body, txnToken),
+      { createdSec, lifetimeSec, nonce },
+    );
+    record.decidedMs ??= performance.now() - record.startedAt;
+    const outbound: Outbound = { method, target: path + query, headers, signedFrom, body, createdSec, nonce };
+    return outbound as SignedOutbound;
+  }
+
+  function signFirst(admitted: Admitted, body: Body): Signed {
+    const exchange: Exchange = admitted;
+    exchange.outbound = signAttempt(admitted, body);
+    return admitted as Signed;
+  }
+
+  return {
+    sign(admitted) {
+      if (!admitted.body.present) return signFirst(admitted, undefined);
+      const content = admitted.content ?? takeContent(admitted);
+      return content instanceof Promise
+        ? content.then((bytes) => signFirst(admitted, bytes))
+        : signFirst(admitted, content);
+    },
+    signAgain: (signed, refused) => signAttempt(signed, signed.outbound.body, refused),
+  };
+}
+
+/** Upgrades and streamed bodies cannot be sent again, should the service not know the key. */
+const repeatOf = ({ upgrade }: Admitted, body: Body): Repeat =>
+  body === 'stream' || upgrade !== undefined ? 'once' : 'repeatable';
+
+/** What the signature covers of this request. The body is covered even if it is empty, except in stream mode. */
+function requestToSign(admitted: Admitted, body: Body, txnToken: string | undefined): RequestToSign {
+  const { method, path, query, route, client, record, upgrade } = admitted;
+  const plain = { method, path, query, requestId: record.requestId, ip: client.address };
+  const isDigested = route.body.mode !== 'stream' && hasContent(method);
+  if (!isDigested && txnToken === undefined && upgrade === undefined) return plain;
+  return {
+    ...plain,
+    ...(txnToken !== undefined && { txnToken }),
+    ...(isDigested && { contentDigest: Buffer.isBuffer(body) ? contentDigest(body) : emptyContentDigest }),
+    ...(isDigested && admitted.body.type !== undefined && { contentType: admitted.body.type }),
+    ...(upgrade && { upgrade }),
+  };
+}
+
+/** The transaction that the service may continue in a nested call; undefined if there is neither user nor machine. */
+function nextTransaction({ caller, record }: Admitted): Transaction | undefined {
+  if (caller.kind === 'anonymous') return undefined;
+  if (caller.kind !== 'service') return { ...caller, id: record.requestId, depth: 1 };
+  if (caller.principal === undefined) return undefined;
+  const depth = caller.principal.depth + 1;
+  if (depth > maxDepth) throw new AppError('call_too_deep', { detail: { depth } });
+  return { ...caller.principal, depth };
+}
+
+/** The client's headers that may pass, and what the gateway knows of the client. A new list, because it grows. */
+function forwardedHeaders({ headers, credentials, client, route }: Admitted): string[] {
+  const passing = headers.slice();
+  passing.push(
+    'x-forwarded-for',
+    client.address,
+    'x-forwarded-proto',
+    client.protocol,
+    'x-forwarded-host',
+    client.host,
+  );
+  const { authorization, dpop, cookie } = credentials;
+  if (authorization !== undefined && route.forward.authorization) passing.push('authorization', authorization);
+  if (dpop !== undefined && route.forward.dpop) passing.push('dpop', dpop);
+  const cookies = cookie === undefined ? undefined : filterCookies(cookie, route.forward.cookies);
+  if (cookies !== undefined) passing.push('cookie', cookies);
+  return passing;
+}
+
+/**
+ * Prepares what is signed about a caller. The result can be reused for the same caller and audience.
+ *
+ * @throws AppError `token_context_too_long`; `token_claims_invalid` if a claim does not fit the contract.
+ */
+function prepareCaller(caller: Caller, audience: string): PreparedIdentity {
+  try {
+    return prepareIdentity(factsOf(caller), audience);
+  } catch (cause) {
+    if (cause instanceof ContextTooLong) throw new AppError('token_context_too_long', { cause });
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new AppError('token_claims_invalid', { cause });
+  }
+}
+
+function factsOf(caller: Caller): IdentityFacts {
+  switch (caller.kind) {
+    case 'anonymous':
+      return caller.jkt === undefined ? { kind: 'anonymous' } : { kind: 'anonymous', context: { jkt: caller.jkt } };
+    case 'user': {
+      const { kind, userId, role, tenantId, token, jkt } = caller;
+      return { kind, userId, role, tenantId, context: contextOf(token.claims, jkt) };
+    }
+    case 'client':
+      return { kind: 'client', ...clientOf(caller), context: contextOf(caller.token.claims, caller.jkt) };
+    case 'service': {
+      const { kind, serviceId, principal } = caller;
+      if (principal === undefined) return { kind, serviceId };
+      const context = delegationOf(principal.token.claims);
+      if (principal.kind === 'client') return { kind, serviceId, client: clientOf(principal), context };
+      const { userId, role, tenantId } = principal;
+      return { kind, serviceId, user: { userId, role, tenantId }, context };
+    }
+  }
+}
+
+type Machine = Readonly<{ clientId: string; role: string | undefined; tenantId: string | undefined }>;
+
+const clientOf = ({ clientId, role, tenantId }: Machine): ClientClaims => ({
+  clientId,
+  ...(role !== undefined && { role }),
+  ...(tenantId !== undefined && { tenantId }),
+});

@@ -1,0 +1,141 @@
+import type { ReplayStore } from '@countersign/identity';
+import type { GatewayConfig, Limit, Route } from '../config/config.ts';
+import { inSlices } from '../config/in-slices.ts';
+import type { GatewayKeySet } from '../keys/gateway-keys.ts';
+import type { ServiceKeys } from '../keys/service-keys.ts';
+import type { KeyFor } from '../keys/signing-keys.ts';
+import type { ConcurrencyCounter } from '../limits/concurrency-counter.ts';
+import type { Limiter } from '../limits/limiter.ts';
+import { createAdmitSocket, createAdmitUpload } from '../pipeline/admit.ts';
+import { createAuthenticate } from '../pipeline/authenticate.ts';
+import { createAuthenticateService } from '../pipeline/authenticate-service.ts';
+import { authorize } from '../pipeline/authorize.ts';
+import { createCors, createUpgradeOrigin } from '../pipeline/cors.ts';
+import { compileLimits, createLimit, type RouteLimits } from '../pipeline/limit.ts';
+import { createMatch } from '../pipeline/match.ts';
+import { createOwnAnswers } from '../pipeline/own-answers.ts';
+import { createPipeline, type Forward, type Pipeline } from '../pipeline/pipeline.ts';
+import { createResourceMetadata } from '../pipeline/resource-metadata.ts';
+import { createSanitize } from '../pipeline/sanitize.ts';
+import { createSign } from '../pipeline/sign.ts';
+import { createRouteTable, type RouteTable, routesOn } from '../routing/route-table.ts';
+import { createCertificateCheck } from '../tokens/certificate-binding.ts';
+import { createDpop } from '../tokens/dpop/dpop.ts';
+import type { FailureThrottle } from '../tokens/failure-throttle.ts';
+import { createTxnTokens } from '../tokens/txn-token.ts';
+import type { AccessTokens } from '../tokens/verified-tokens.ts';
+import type { createForwardHttp, SignAgain } from '../upstreams/forward/forward-http.ts';
+import type { Trust } from './trust.ts';
+
+export type PipelinesOptions = Readonly<{
+  config: GatewayConfig;
+  keys: Readonly<{ gateway: GatewayKeySet; services: Pick<ServiceKeys, 'find'> }>;
+  keyFor: KeyFor;
+  tokens: AccessTokens;
+  trust: Trust;
+  limiterFor(name: string, limit: Limit): Limiter;
+  throttle: FailureThrottle;
+  /** Nonces of nested calls, and DPoP proofs. */
+  replay: ReplayStore;
+  sockets: ConcurrencyCounter;
+  uploads: ConcurrencyCounter;
+  forwardHttp: ReturnType<typeof createForwardHttp>;
+  forwardUpgrade: Forward['upgrade'];
+  nowMs(): number;
+}>;
+
+/** `forward` is the last step of both listeners. */
+export type Pipelines = Readonly<{ public: Pipeline; internal: Pipeline; forward: Forward }>;
+
+/**
+ * Builds the pipelines of the two listeners. The public one authenticates users by token, the internal one services by signature; each
+ * serves its own routes.
+ *
+ * There may be ten thousand routes, so this yields to the event loop while it adds them.
+ */
+export async function createPipelines(options: PipelinesOptions): Promise<Pipelines> {
+  const { config, keys, keyFor, tokens, trust, limiterFor, throttle, replay, nowMs } = options;
+  const txnTokens = createTxnTokens({ keys: keys.gateway, issuers: trust.issuers, nowMs });
+  const { sign, signAgain } = createSign({ keyFor, txnTokens, lifetimeSec: config.identity.lifetimeSec, nowMs });
+  const built = {
+    public: await buildRoutes('public', config, limiterFor),
+    internal: await buildRoutes('internal', config, limiterFor),
+  };
+  const { table: publicTable } = built.public;
+  const metadata = createResourceMetadata(config, publicTable);
+  const onRoutes = ({ limitsOf }: BuiltRoutes) => ({
+    authorize,
+    limit: createLimit(limitsOf),
+    sign,
+  });
+  return {
+    public: createPipeline({
+      ...onRoutes(built.public),
+      sanitize: createSanitize(config),
+      answerItself: createOwnAnswers({
+        cors:
+          config.cors &&
+          createCors(config.cors, { methodsAt: (path) => metadata?.methodsAt(path) ?? publicTable.methodsAt(path) }),
+        metadata,
+      }),
+      match: createMatch(publicTable, metadata),
+      checkOrigin: createUpgradeOrigin(config),
+      authenticate: createAuthenticate({
+        tokens,
+        throttle,
+        dpop: createDpop({ config, replay, nowMs }),
+        certificates: createCertificateCheck(config.certificate),
+      }),
+    }),
+    internal: createPipeline({
+      ...onRoutes(built.internal),
+      // Services may use any host name, and no proxy stands between them and this listener.
+      sanitize: createSanitize({
+        headers: { ...config.headers, security: false },
+        publicOrigins: [],
+        trustedProxies: [],
+      }),
+      answerItself: createOwnAnswers({}),
+      match: createMatch(built.internal.table),
+      authenticate: createAuthenticateService({
+        findKey: keys.services.find,
+        replay,
+        txnTokens,
+        nowMs,
+      }),
+    }),
+    forward: createForward(options, signAgain),
+  };
+}
+
+function createForward(options: PipelinesOptions, signAgain: SignAgain): Forward {
+  const { config, sockets, uploads, forwardHttp, forwardUpgrade } = options;
+  const admitSocket = createAdmitSocket(sockets, config.websockets.maxPerUser);
+  const admitUpload = createAdmitUpload(uploads, config.uploads.maxPerAddress);
+  return {
+    http(signed, response) {
+      if (signed.outbound.body === 'stream') admitUpload(signed);
+      return forwardHttp(signed, response, signAgain);
+    },
+    upgrade(signed, request, socket, head) {
+      admitSocket(signed, socket);
+      return forwardUpgrade(signed, request, socket, head);
+    },
+  };
+}
+
+type BuiltRoutes = Readonly<{ table: RouteTable; limitsOf: ReadonlyMap<Route, RouteLimits> }>;
+
+async function buildRoutes(
+  listener: 'public' | 'internal',
+  config: GatewayConfig,
+  limiterFor: PipelinesOptions['limiterFor'],
+): Promise<BuiltRoutes> {
+  const table = createRouteTable(listener);
+  const limitsOf = new Map<Route, RouteLimits>();
+  await inSlices(routesOn(listener, config), (route) => {
+    table.add(route);
+    if (route.limits.length > 0) limitsOf.set(route, compileLimits(route, limiterFor));
+  });
+  return { table, limitsOf };
+}

@@ -1,0 +1,100 @@
+import { totalmem } from 'node:os';
+import { memoryReplay, type ReplayStore, redisReplay } from '@countersign/identity';
+import type { Logger, Registry } from '@countersign/service-kit';
+import type { GatewayConfig } from '../config/config.ts';
+import { BodyMemory } from '../limits/body-memory.ts';
+import { type ConcurrencyCounter, createConcurrencyCounter } from '../limits/concurrency-counter.ts';
+import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
+import type { HandlerOptions } from '../listen/request-handler.ts';
+import { createAccessLog, type LogRequest } from '../metrics/access-log.ts';
+import { createRequestMetrics, createRevocationLagMetric } from '../metrics/metrics.ts';
+import { createTraffic, type Traffic } from '../metrics/traffic.ts';
+import { createRespond, type Respond } from '../pipeline/respond.ts';
+import { createFailureThrottle, type FailureThrottle } from '../tokens/failure-throttle.ts';
+import { TokenOutcomes } from '../tokens/token-outcomes.ts';
+import { createOpenConnections, type OpenConnections } from '../upstreams/pool/open-connections.ts';
+import type { KeySetTiming } from './issuer-resources.ts';
+import { createSharedResources, type SharedResources } from './shared-resources.ts';
+
+/** What lives as long as the process, across all configurations. */
+export type ProcessResources = Readonly<{
+  shared: SharedResources;
+  connections: OpenConnections;
+  throttle: FailureThrottle;
+  /** Where rate limits are counted. Undefined: in this process. */
+  limitStore: LimitStore | undefined;
+  /** Used nonces of nested calls and DPoP proofs. A store for each configuration would allow replays after a reload. */
+  replay: ReplayStore;
+  /** Counts of open sockets and of uploads, which may outlive a configuration. */
+  sockets: ConcurrencyCounter;
+  uploads: ConcurrencyCounter;
+  /** The request bodies in memory, and what this process has of the machine's or the container's. */
+  bodies: BodyMemory;
+  memoryBytes: number;
+  respond: Respond;
+  logRequest: LogRequest;
+  tokenOutcomes: TokenOutcomes;
+  /** Undefined without the console. */
+  traffic: Traffic | undefined;
+  isDraining(): boolean;
+  nowMs(): number;
+  /** What happens to a public request that matches no route. */
+  unmatched: HandlerOptions['unmatched'];
+}>;
+
+export type ProcessResourcesOptions = Readonly<{
+  metrics: Registry;
+  logger: Logger;
+  keySets: KeySetTiming | undefined;
+  /** Whether to keep the last requests and the traffic of the last hour, for the console. */
+  keepsTraffic?: boolean | undefined;
+  /** How many processes share the memory. Default 1. */
+  workers?: number | undefined;
+  /** Called with the time that each revocation took to come into force. */
+  onLag?: ((issuer: string, lagMs: number) => void) | undefined;
+  isDraining(): boolean;
+  nowMs(): number;
+  unmatched: HandlerOptions['unmatched'];
+}>;
+
+const refusedTokensPerMinute = 600;
+
+/** The container's memory, or the machine's where nothing limits it. */
+const memoryOfAllWorkers = (): number => Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+
+/** Connects to nothing yet. `limitStore.start` connects to Redis. */
+export function createProcessResources(
+  { redis }: Pick<GatewayConfig, 'redis'>,
+  options: ProcessResourcesOptions,
+): ProcessResources {
+  const { metrics, logger, keySets, isDraining, nowMs, unmatched, keepsTraffic, onLag, workers = 1 } = options;
+  const connections = createOpenConnections(nowMs);
+  const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
+  const requestMetrics = createRequestMetrics(metrics);
+  const traffic = keepsTraffic ? createTraffic(requestMetrics, nowMs) : undefined;
+  const logRequest = createAccessLog(logger, requestMetrics.count, traffic?.keep);
+  const countLag = createRevocationLagMetric(metrics);
+  const onRevocationLag = (issuer: string, lagMs: number) => {
+    countLag(issuer, lagMs);
+    onLag?.(issuer, lagMs);
+  };
+  return {
+    shared: createSharedResources({ connections, nowMs, logger, keySets, onRevocationLag }),
+    connections,
+    throttle: createFailureThrottle(refusedTokensPerMinute, () => performance.now()),
+    limitStore,
+    // While Redis is unreachable, nested calls and proofs get 503, because they could be replays.
+    replay: limitStore === undefined ? memoryReplay({ nowMs }) : redisReplay(limitStore.redis),
+    sockets: createConcurrencyCounter(),
+    uploads: createConcurrencyCounter(),
+    bodies: new BodyMemory(),
+    memoryBytes: memoryOfAllWorkers() / workers,
+    respond: createRespond(),
+    logRequest,
+    tokenOutcomes: new TokenOutcomes(),
+    traffic,
+    isDraining,
+    nowMs,
+    unmatched,
+  };
+}

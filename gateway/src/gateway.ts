@@ -3,7 +3,7 @@ import { registerGauges, registerReloadMetrics } from './admin/gauges.ts';
 import { registerSignatureMetrics } from './admin/signature-metrics.ts';
 import { registerUpstreamMetrics } from './admin/upstream-metrics.ts';
 import type { GatewayConfig } from './config/config.ts';
-import { type ConfigLoader, createConfigLoader } from './config/config-loader.ts';
+import { loadWhileServing } from './config/config-loader.ts';
 import { missingAgreementKey } from './keys/signing-keys.ts';
 import {
   createProcessResources,
@@ -25,8 +25,8 @@ export type GatewayOptions = Omit<ProcessResourcesOptions, 'isDraining' | 'nowMs
     nowMs?: (() => number) | undefined;
     keySets?: ProcessResourcesOptions['keySets'];
     reloadTiming?: ReloadTiming | undefined;
-    /** Reads the file when it changed. Default: in a worker thread. */
-    load?: ConfigLoader['load'] | undefined;
+    /** Reads the file when it changed. Default: a large one in a worker thread. */
+    load?: typeof loadWhileServing | undefined;
     /** How many processes share the work. Default 1. */
     workers?: number | undefined;
     onReload?: ((reload: Reload) => void) | undefined;
@@ -43,7 +43,7 @@ export type Gateway = Readonly<{
   /** Starts to fetch keys, to follow revocations, to check upstreams and to connect to Redis. */
   start(): void;
   /** Ends long connections and refuses new ones. No reload happens any more. */
-  drain(): Promise<void>;
+  drain(): void;
   /** Closes what is open. Call it when no request can arrive any more. */
   close(): Promise<void>;
 }>;
@@ -60,8 +60,7 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
   const nowSec = () => Math.floor(nowMs() / 1000);
   const resources = createProcessResources(config, { ...options, nowMs, keySets, isDraining: () => health.draining });
   const { connections, limitStore } = resources;
-  // A reload loads the file in a thread, which clones the configuration. This clone makes the two comparable.
-  const snapshot = await createCurrentSnapshot(structuredClone(config), resources).catch((error: unknown) => {
+  const snapshot = await createCurrentSnapshot(config, resources).catch((error: unknown) => {
     limitStore?.close();
     throw error;
   });
@@ -70,8 +69,7 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
     ...readinessChecks(current, nowSec),
     dpop_replay: createReplayCheck(() => current().config, resources.replay, nowMs),
   });
-  const loader = createConfigLoader();
-  const { load = loader.load } = options;
+  const { load = loadWhileServing } = options;
   registerGauges({ current, connections, bodies: resources.bodies, nowMs }, metrics);
   registerUpstreamMetrics(() => current().upstreams.all(), metrics);
   registerSignatureMetrics(() => current().upstreams.all(), metrics);
@@ -102,9 +100,8 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
       const missing = missingAgreementKey(config, current().gatewayKeys.agreementKeys);
       if (missing !== undefined) logger.warn(missing);
     },
-    async drain() {
+    drain() {
       reloader.stop();
-      await loader.stop();
       health.drain();
       connections.endAll();
     },

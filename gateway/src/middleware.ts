@@ -91,7 +91,7 @@ export function countersignGateway(config: GatewayConfig, options: GatewayMiddle
     reload: async () => (await opening).reloader.reload(),
     async close() {
       const opened = await opening.catch(() => undefined);
-      await opened?.drain();
+      opened?.drain();
       await opened?.close();
     },
   });

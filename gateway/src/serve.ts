@@ -11,7 +11,7 @@ import { createAdminApp } from './admin/admin-app.ts';
 import { requireAdminHost } from './admin/admin-host.ts';
 import { createConsole, createObservations } from './admin/console/console.ts';
 import type { GatewayConfig } from './config/config.ts';
-import type { ConfigLoader } from './config/config-loader.ts';
+import type { loadWhileServing } from './config/config-loader.ts';
 import { version } from './config/version.ts';
 import { openGateway } from './gateway.ts';
 import { createListenerApp, keySetRoutes } from './listen/express-app.ts';
@@ -29,8 +29,8 @@ export type GatewayDeps = Readonly<{
   /** How long requests in flight may take when the gateway stops. Default 10 s. */
   shutdownGraceMs?: number;
   reloadTiming?: ReloadTiming | undefined;
-  /** Reads the file when it changed. Default: in a worker thread. */
-  load?: ConfigLoader['load'] | undefined;
+  /** Reads the file when it changed. Default: a large one in a worker thread. */
+  load?: typeof loadWhileServing | undefined;
   /** Unix milliseconds. Default: the system's clock. */
   nowMs?: () => number;
   keySets?: KeySetTiming;
@@ -149,7 +149,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
   };
 
   async function stop(): Promise<void> {
-    await gateway.drain();
+    gateway.drain();
     await drainServer(servers.public, shutdownGraceMs);
     // Later, because public requests in flight may need nested calls.
     await drainServer(servers.internal, shutdownGraceMs);

@@ -146,7 +146,7 @@ routes:${routes}
   const write = (edits: Edits = []) => writeFileSync(file, edited(yaml, edits));
   write(options.edits);
   const loadHere = async (...which: Parameters<typeof loadConfig>) => {
-    const config = structuredClone(loadConfig(...which));
+    const config = loadConfig(...which);
     options.loaded?.(config);
     return config;
   };

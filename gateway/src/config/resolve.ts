@@ -12,7 +12,6 @@ import type {
 } from './config.ts';
 import type { FileRead } from './files.ts';
 import type { KeptClaims } from './issuer.ts';
-import { createPartSharing } from './part-sharing.ts';
 import { resolveIssuers } from './resolve-issuer.ts';
 import type { TestPart } from './schema/policy-tests.ts';
 import type { RoutePart } from './schema/routes.ts';
@@ -49,7 +48,6 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
       },
     ]),
   );
-  const shareParts = createPartSharing();
   const hasOrigins = document.publicOrigins.length > 0;
   const kept = keptClaims(document);
   return {
@@ -74,12 +72,10 @@ export function resolveConfig(document: Document, options: ResolveOptions): Gate
       Object.entries(document.services).map(([name, { keys }]) => [name, { name, keysFile: resolve(directory, keys) }]),
     ),
     upstreams,
-    routes: document.routes.map((part) =>
-      shareParts({
-        ...resolveRoute(part, known(upstreams, part.upstream)),
-        schemes: schemesOf(part, hasOrigins),
-      }),
-    ),
+    routes: document.routes.map((part) => ({
+      ...resolveRoute(part, known(upstreams, part.upstream)),
+      schemes: schemesOf(part, hasOrigins),
+    })),
     cors: document.cors && resolveCors(document.cors),
     websockets: document.websockets,
     uploads: { maxBuffered: undefined, maxBufferedPerAddress: undefined, ...document.uploads },

@@ -97,7 +97,8 @@ function readSecret(
   const owner = reader.owners.get(bytes.toString('base64'));
   if (owner !== undefined) return refuse(`is the same as ${owner}: each needs its own`);
   reader.owners.set(bytes.toString('base64'), `${holder}'s ${key}`);
-  return bytes;
+  // Not a Buffer: in a configuration that came from another thread it would not equal this one.
+  return new Uint8Array(bytes);
 }
 
 function readFile(file: string, { directory, files }: Reader): Buffer | string {

@@ -78,7 +78,6 @@ export function createConfigReloader(options: ConfigReloaderOptions): ConfigRelo
       lastRead = config.files;
       recordApplied(config, before);
     } catch (error) {
-      // A gateway that stops ends the loading thread, which is no fault of the file.
       if (!isStopped) recordRefused(files[0], problemsOf(error));
     }
   }

@@ -1,6 +1,5 @@
 import type { GatewayConfig, Route } from '../config/config.ts';
 import { ownPatterns } from '../config/own-paths.ts';
-import { textOf } from '../config/part-sharing.ts';
 import { parsePattern, type Segment, servedMethods } from '../config/path-pattern.ts';
 import { compilePolicy, type Params, type Policy, type PolicyRules } from './policy.ts';
 
@@ -53,6 +52,10 @@ type RouteNode = {
 
 const noRoute: Match = { kind: 'no_route' };
 const noParams: Params = Object.create(null);
+
+/** A text that is the same for equal rules, sets included. */
+const textOf = (rules: PolicyRules): string =>
+  JSON.stringify(rules, (_key, part: unknown) => (part instanceof Set ? { set: [...part] } : part));
 
 type ListenerName = keyof typeof ownPatterns;
 

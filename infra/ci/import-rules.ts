@@ -73,9 +73,10 @@ export const importRules: Readonly<Record<string, WorkspaceRules>> = {
       'fetch-jwks.ts',
       'parse-jwks.ts',
       'key-set.ts',
-      'ignored-key.ts',
       'import-jwk.ts',
       'roca.ts',
+      'base64url.ts',
+      'thumbprint.ts',
     ],
   },
   'packages/mail': {

@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
+import { isBase64url } from './base64url.ts';
 import { isRocaModulus } from './roca.ts';
 
 export type JwkRefusal =
@@ -89,13 +90,6 @@ function keyMembersOf(jwk: Jwk): Record<string, string> | undefined {
   if (!isBase64url(x, bytes)) return undefined;
   if (kty === 'OKP') return { kty, crv: String(crv), x };
   return kty === 'EC' && isBase64url(y, bytes) ? { kty, crv: String(crv), x, y } : undefined;
-}
-
-/** Whether a value is canonical base64url, and decodes to exactly `bytes` bytes if given. */
-function isBase64url(value: unknown, bytes?: number): value is string {
-  if (typeof value !== 'string' || value.length === 0) return false;
-  const decoded = Buffer.from(value, 'base64url');
-  return (bytes === undefined || decoded.length === bytes) && decoded.toString('base64url') === value;
 }
 
 function isWeak(key: KeyObject, members: Record<string, string>): boolean {

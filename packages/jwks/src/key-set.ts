@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { IgnoredKey } from './ignored-key.ts';
+import type { JwkRefusal } from './import-jwk.ts';
 
 export type KeySetStats = Readonly<{
   /** Milliseconds since a fetch last confirmed the held set. Undefined while no set is held. */
@@ -21,6 +21,12 @@ export type KeySetStats = Readonly<{
 
 /** One usable key: its id, and the JOSE name of its algorithm. */
 export type HeldKey = Readonly<{ kid: string; alg: string }>;
+
+/** An entry of a key set that cannot be used, and why. */
+export type IgnoredKey = Readonly<{
+  kid: string | undefined;
+  reason: JwkRefusal | 'kid_missing' | 'kid_duplicate';
+}>;
 
 /**
  * The public keys of one signer. Use one key set per issuer: a `kid` of one issuer must never select the key of another

@@ -1,7 +1,6 @@
 import type { KeyObject } from 'node:crypto';
-import type { IgnoredKey } from './ignored-key.ts';
 import { type ImportJwk, importPublicJwk } from './import-jwk.ts';
-import { keyIndex } from './key-set.ts';
+import { type IgnoredKey, keyIndex } from './key-set.ts';
 
 export type ParsedJwks = Readonly<{
   /** By {@link keyIndex}. */

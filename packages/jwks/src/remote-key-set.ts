@@ -1,9 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { assertUrl, type FetchedJwks, type FetchFailure, fetchJwks } from './fetch-jwks.ts';
-import type { IgnoredKey } from './ignored-key.ts';
 import type { ImportJwk } from './import-jwk.ts';
-import { heldKeys, type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
+import { heldKeys, type IgnoredKey, type KeySet, type KeySetStats, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { type ParsedJwks, parseJwks } from './parse-jwks.ts';
 import { refreshDelayMs, retryDelayMs, type Timers, unrefTimers } from './schedule.ts';
 

@@ -1,6 +1,5 @@
-import type { IgnoredKey } from './ignored-key.ts';
 import type { ImportJwk } from './import-jwk.ts';
-import { heldKeys, type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
+import { heldKeys, type IgnoredKey, type KeySet, KeySetUnavailable, keyIndex } from './key-set.ts';
 import { parseJwks } from './parse-jwks.ts';
 
 export type StaticKeySetOptions = Readonly<{

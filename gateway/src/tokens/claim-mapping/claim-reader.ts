@@ -1,7 +1,7 @@
 import { idPattern, isAuthMethod, isUnixSeconds, rolePattern } from '@countersign/identity';
+import { isBase64url } from '@countersign/jwks';
 import type { ClaimPath, Issuer } from '../../config/issuer.ts';
 import { type Claims, visibleText } from '../claims.ts';
-import { isCanonicalBase64url } from '../compact-token.ts';
 import { claimOf, type Payload, pathText, readPath } from './claim-path.ts';
 import { variableOf } from './find-issuer.ts';
 import { described, type Finding } from './finding.ts';
@@ -13,7 +13,6 @@ import { compileSource, type ReadValue, type Unread, type Value } from './value-
 /** For subjects that are encoded: at most 128 characters of base64url. */
 const maxEncodedBytes = 96;
 const maxAuthMethods = 16;
-const thumbprintLength = 43;
 
 const idGrammar = 'letters, digits and "._~:@|-", 128 at most';
 type ClaimKey = 'role' | 'tenantId';
@@ -258,7 +257,7 @@ export class ClaimReader {
     const { cnf } = this.#payload;
     const isMap = typeof cnf === 'object' && cnf !== null && !Array.isArray(cnf);
     const members = isMap ? Object.entries(cnf) : [];
-    const fits = members.every(([name, value]) => (name === 'jkt' || name === 'x5t#S256') && isThumbprint(value));
+    const fits = members.every(([name, value]) => (name === 'jkt' || name === 'x5t#S256') && isBase64url(value, 32));
     if (members.length === 0 || !fits) {
       this.#invalid(
         'cnf',
@@ -284,6 +283,3 @@ export class ClaimReader {
     }
   }
 }
-
-const isThumbprint = (value: unknown): boolean =>
-  typeof value === 'string' && value.length === thumbprintLength && isCanonicalBase64url(value);

@@ -1,5 +1,5 @@
-import { createHash, type KeyObject } from 'node:crypto';
-import { importPublicJwk } from '@countersign/jwks';
+import type { KeyObject } from 'node:crypto';
+import { importPublicJwk, jwkThumbprint } from '@countersign/jwks';
 
 /** Allowed signature algorithms, also sent as `algs` in a challenge. Asymmetric only (RFC 9449 section 4.3, point 5). */
 export const proofAlgorithms = ['ES256', 'ES384', 'EdDSA', 'Ed25519', 'RS256', 'PS256'] as const;
@@ -29,16 +29,9 @@ export function importProofKey(jwk: unknown, algorithm: ProofAlgorithm): ProofKe
   if ('refused' in imported) return `jwk is ${imported.refused}`;
   const { key } = imported;
   if ((key.asymmetricKeyDetails?.modulusLength ?? 0) > maxRsaBits) return 'jwk is too large';
-  return { key, thumbprint: thumbprintOf(members) };
+  return { key, thumbprint: jwkThumbprint(members) };
 }
 
 export function isProofAlgorithm(name: unknown): name is ProofAlgorithm {
   return (proofAlgorithms as readonly unknown[]).includes(name);
-}
-
-/** @param jwk An imported key: its members are canonical base64url and need no escapes. */
-function thumbprintOf({ kty, crv, x, y, n, e }: Readonly<Record<string, unknown>>): string {
-  // The required members, sorted by name (RFC 7638 section 3.2, RFC 8037 section 2).
-  const members = kty === 'RSA' ? { e, kty, n } : kty === 'OKP' ? { crv, kty, x } : { crv, kty, x, y };
-  return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
 }

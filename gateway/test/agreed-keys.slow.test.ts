@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { newAgreementJwk } from '@countersign/identity';
 import { eventually } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createAgreementKey } from '../src/keys/agreement-key-files.ts';
+import { createKey } from '../src/keys/key-files.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { type AgreedService, agreedService } from './kit/agreed-service.ts';
 import { thingsAt } from './kit/raw-service.ts';
@@ -93,7 +93,7 @@ describe('an upstream with algorithm: agreed', () => {
     const [service] = (await start(1)) as [AgreedService];
     await service.trust(keysUrl(), { keys: [newAgreementJwk()] });
     const { keyid: old } = await uses('agreed');
-    const next = createAgreementKey(join(dirname(gateway.file), 'keys'), Math.floor(Date.now() / 1000));
+    const next = createKey('x25519', join(dirname(gateway.file), 'keys'), Math.floor(Date.now() / 1000));
     // The gateway reads its keys again every 5 s.
     await eventually(async () => expect((await described()).keyid).toMatch(new RegExp(`^${next}\\.`)), 20_000);
     expect((await described()).keyid).not.toBe(old);

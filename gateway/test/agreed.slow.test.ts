@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { newAgreementJwk } from '@countersign/identity';
 import { eventually, freePorts, type StartedProcess, startProcess } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createAgreementKey, readAgreementKeys, removeAgreementKey } from '../src/keys/agreement-key-files.ts';
+import { createKey, readAgreementKeys, removeKey } from '../src/keys/key-files.ts';
 import { type GatewayProcess, gatewayProcess, type Load, loadOn } from './gateway-process.ts';
 
 const program = fileURLToPath(new URL('./kit/agreed-service-process.ts', import.meta.url));
@@ -22,7 +22,7 @@ describe('agreed keys under load, with a gateway and two instances of a service 
   beforeEach(async () => {
     home = mkdtempSync(join(tmpdir(), 'countersign-agreed-'));
     gateway = await gatewayProcess();
-    createAgreementKey(gateway.keysDir, Math.floor(Date.now() / 1000) - 60);
+    createKey('x25519', gateway.keysDir, Math.floor(Date.now() / 1000) - 60);
     const ports = await freePorts(2);
     instances = ports.map((port) => instance(port));
     const targets = JSON.stringify(instances.map(({ url }) => url));
@@ -139,13 +139,13 @@ describe('agreed keys under load, with a gateway and two instances of a service 
 
   test('the gateway replaces its key, first published and then at once', async () => {
     const before = await begin();
-    createAgreementKey(gateway.keysDir, Math.floor(Date.now() / 1000) + 20);
+    createKey('x25519', gateway.keysDir, Math.floor(Date.now() / 1000) + 20);
     const second = await agreedOn(before);
     await answered(perSecond);
     // In an emergency: services have not fetched the new key, and the old one is gone.
-    const third = createAgreementKey(gateway.keysDir, Math.floor(Date.now() / 1000));
+    const third = createKey('x25519', gateway.keysDir, Math.floor(Date.now() / 1000));
     for (const key of readAgreementKeys(gateway.keysDir)) {
-      if (key.kid !== third) removeAgreementKey(gateway.keysDir, key);
+      if (key.kid !== third) removeKey(gateway.keysDir, key);
     }
     await agreedOn(second);
     await answered(2 * perSecond);

@@ -14,7 +14,7 @@ import {
   type UpstreamOptions,
 } from '@countersign/testing';
 import { Pool } from 'undici';
-import { createGatewayKey } from '../src/keys/gateway-keys.ts';
+import { createKey } from '../src/keys/key-files.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
 const bin = fileURLToPath(new URL('../bin/countersign.js', import.meta.url));
@@ -47,7 +47,7 @@ export async function gatewayProcess(
   }> = {},
 ): Promise<GatewayProcess> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-process-'));
-  createGatewayKey(join(home, 'keys'), Math.floor(Date.now() / 1000) - 60);
+  createKey('ed25519', join(home, 'keys'), Math.floor(Date.now() / 1000) - 60);
   const issuer = await mintIssuer();
   const auth = await issuerServer(issuer);
   const upstream = await recordingUpstream(options.upstream);

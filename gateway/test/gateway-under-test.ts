@@ -19,8 +19,7 @@ import {
 import { request } from 'undici';
 import type { GatewayConfig } from '../src/config/config.ts';
 import { loadConfig } from '../src/config/load.ts';
-import { createAgreementKey } from '../src/keys/agreement-key-files.ts';
-import { createGatewayKey } from '../src/keys/gateway-keys.ts';
+import { createKey } from '../src/keys/key-files.ts';
 import type { ReloadTiming } from '../src/reload/reload.ts';
 import { type GatewayDeps, type RunningGateway, serveGateway } from '../src/serve.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
@@ -113,8 +112,8 @@ export type RawAnswer = Readonly<{
 export async function gatewayUnderTest(options: GatewayOptions = {}): Promise<GatewayUnderTest> {
   const home = mkdtempSync(join(tmpdir(), 'countersign-gateway-'));
   const nowMs = options.nowMs ?? Date.now;
-  createGatewayKey(join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
-  if (options.hasAgreementKey === true) createAgreementKey(join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
+  createKey('ed25519', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
+  if (options.hasAgreementKey === true) createKey('x25519', join(home, 'keys'), Math.floor(nowMs() / 1000) - 60);
   const issuer = await mintIssuer({ nowMs });
   const auth = await issuerServer(issuer, options.pageSize);
   auth.setHealthy(options.isIssuerHealthy ?? true);

@@ -19,7 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import request from 'supertest';
 import { countersignGateway, type GatewayMiddleware, loadConfig } from '../src/index.ts';
-import { createGatewayKey } from '../src/keys/gateway-keys.ts';
+import { createKey } from '../src/keys/key-files.ts';
 import { type IssuerServer, issuerServer } from './issuer-server.ts';
 
 describe('countersignGateway in another Express app', () => {
@@ -35,7 +35,7 @@ describe('countersignGateway in another Express app', () => {
   let file = '';
 
   beforeAll(async () => {
-    createGatewayKey(join(home, 'keys'), Math.floor(Date.now() / 1000) - 60);
+    createKey('ed25519', join(home, 'keys'), Math.floor(Date.now() / 1000) - 60);
     issuer = await mintIssuer();
     auth = await issuerServer(issuer);
     upstream = await recordingUpstream({

@@ -10,7 +10,7 @@ import { verifyIdentity } from '@countersign/identity/express';
 import { eventually } from '@countersign/testing';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import express from 'express';
-import { readKeys } from '../src/keys/gateway-keys.ts';
+import { readKeys } from '../src/keys/key-files.ts';
 import { gatewayProcess, loadOn } from './gateway-process.ts';
 import { gatewayUnderTest } from './gateway-under-test.ts';
 
@@ -54,7 +54,7 @@ const ways: readonly (readonly [name: string, rotate: (directory: string) => voi
     (directory) => {
       const before = readKeys(directory);
       command(directory, 'rotate', '--now');
-      for (const { keyid } of before) command(directory, 'retire', keyid, '--now');
+      for (const { kid } of before) command(directory, 'retire', kid, '--now');
     },
   ],
 ];
@@ -78,7 +78,7 @@ async function outcomesOf({ url, token, directory, service, rotate, whenToRotate
   await eventually(() => expect(load.outcomes['200']).toBeGreaterThan(100));
   await whenToRotate();
   rotate(directory);
-  const newest = readKeys(directory).at(-1)?.keyid ?? '';
+  const newest = readKeys(directory).at(-1)?.kid ?? '';
   try {
     await eventually(() => expect([...service.signers].at(-1)).toBe(newest), 60_000);
     await delay(2 * readEveryMs);

@@ -2,8 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes } f
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
-import { createAgreementKey, readAgreementKeys } from '../../gateway/src/keys/agreement-key-files.ts';
-import { createGatewayKey, hasGatewayKeys } from '../../gateway/src/keys/gateway-keys.ts';
+import { createKey, hasGatewayKeys, readAgreementKeys } from '../../gateway/src/keys/key-files.ts';
 
 /** The auth-service's secret variables, and the files that hold them on this machine. */
 export type SecretFiles = Readonly<Record<`${string}_FILE`, string>>;
@@ -67,8 +66,8 @@ function broken(file: string, cost: string): StartupError {
  */
 export function ensureGatewayKey(home: string): void {
   const directory = join(home, 'gateway-keys');
-  if (!hasGatewayKeys(directory)) createGatewayKey(directory, 0);
-  if (readAgreementKeys(directory).length === 0) createAgreementKey(directory, 0);
+  if (!hasGatewayKeys(directory)) createKey('ed25519', directory, 0);
+  if (readAgreementKeys(directory).length === 0) createKey('x25519', directory, 0);
 }
 
 /**

@@ -2,7 +2,7 @@ import { ConfigError, createLogger, StartupError } from '@countersign/service-ki
 import type { GatewayConfig } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { openAdminProblem } from '../config/schema/listeners.ts';
-import { readAgreementKeys } from '../keys/agreement-key-files.ts';
+import { readAgreementKeys } from '../keys/key-files.ts';
 import { missingAgreementKey } from '../keys/signing-keys.ts';
 import {
   type Command,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { exampleHead, exampleRoutes } from '../../test/kit/example-config.ts';
-import { readKeys } from '../keys/gateway-keys.ts';
+import { readKeys } from '../keys/key-files.ts';
 import { overview, runCli } from './cli.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -461,7 +461,7 @@ describe('explain', () => {
 
 describe('keys', () => {
   const dir = () => join(directory, 'gateway-keys');
-  const keyids = () => readKeys(dir()).map((key) => key.keyid);
+  const keyids = () => readKeys(dir()).map((key) => key.kid);
 
   test('creates the first key beside the configuration, and no second one', async () => {
     writeFileSync(file, exampleHead + exampleRoutes);

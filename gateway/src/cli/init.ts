@@ -4,7 +4,7 @@ import { ConfigError, createFile } from '@countersign/service-kit';
 import { type Provider, providers } from '../config/issuer.ts';
 import { parseConfig } from '../config/load.ts';
 import { editorSchema } from '../config/schema/json-schema.ts';
-import { createGatewayKey, hasGatewayKeys } from '../keys/gateway-keys.ts';
+import { createKey, hasGatewayKeys } from '../keys/key-files.ts';
 import { type Command, text, UsageError, type Values } from './command.ts';
 import { type Answers, fileFor, portsFor } from './init-file.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,7 +60,7 @@ function write(terminal: Terminal, values: Values): number {
   }
   createFile(join(directory, 'gateway.schema.json'), `${JSON.stringify(editorSchema(), null, 2)}\n`, 0o644);
   const keys = join(directory, 'gateway-keys');
-  if (!hasGatewayKeys(keys)) createGatewayKey(keys, Math.floor(terminal.nowMs() / 1000));
+  if (!hasGatewayKeys(keys)) createKey('ed25519', keys, Math.floor(terminal.nowMs() / 1000));
   createFile(join(keys, '.gitignore'), '*\n', 0o600);
   for (const line of nextSteps(directory, portsFor(answers).public)) terminal.out(line);
   return 0;

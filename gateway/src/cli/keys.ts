@@ -1,8 +1,16 @@
 import { resolve } from 'node:path';
 import { secretKeyid } from '@countersign/identity';
 import type { GatewayConfig } from '../config/config.ts';
-import { hasGatewayKeys } from '../keys/gateway-keys.ts';
-import { createKey, type KeyKind, keyInUse, type ManagedKey, readManagedKeys } from '../keys/managed-keys.ts';
+import { keyInUse } from '../keys/gateway-keys.ts';
+import {
+  createKey,
+  hasGatewayKeys,
+  type KeyKind,
+  type ManagedKey,
+  readAllKeys,
+  removeKey,
+  retireKey,
+} from '../keys/key-files.ts';
 import { type Command, configOption, loadNamed, text, UsageError, type Values } from './command.ts';
 import { adminUrl, askIdentities } from './running-gateway.ts';
 import type { Terminal } from './terminal.ts';
@@ -49,7 +57,7 @@ function directoryOf(terminal: Terminal, values: Values): string {
 
 async function list(terminal: Terminal, values: Values, directory: string): Promise<number> {
   const nowSec = nowSecOf(terminal);
-  const all = readManagedKeys(directory);
+  const all = readAllKeys(directory);
   for (const key of all) terminal.out(`${key.kid}  ${key.kind}  ${stateOf(key, all, nowSec)}`);
   if (text(values.dir) !== undefined) return 0;
   const config = loadNamed(terminal, values, []);
@@ -88,7 +96,7 @@ function kindsFor(terminal: Terminal, values: Values): readonly KeyKind[] {
 
 function create(terminal: Terminal, directory: string, wanted: readonly KeyKind[]): number {
   const nowSec = nowSecOf(terminal);
-  const existing = hasGatewayKeys(directory) ? readManagedKeys(directory).map(({ kind }) => kind) : [];
+  const existing = hasGatewayKeys(directory) ? readAllKeys(directory).map(({ kind }) => kind) : [];
   const missing = wanted.filter((kind) => !existing.includes(kind));
   if (missing.length === 0) {
     terminal.err(`${directory} has keys already. To replace them: countersign keys rotate`);
@@ -103,7 +111,7 @@ function create(terminal: Terminal, directory: string, wanted: readonly KeyKind[
 }
 
 function rotate(terminal: Terminal, directory: string, aheadSec: number): number {
-  const kinds = new Set(readManagedKeys(directory).map(({ kind }) => kind));
+  const kinds = new Set(readAllKeys(directory).map(({ kind }) => kind));
   const nowSec = nowSecOf(terminal);
   for (const kind of kinds) {
     if (aheadSec > 0) publish(terminal, kind, directory, nowSec + aheadSec);
@@ -119,25 +127,25 @@ function publish(terminal: Terminal, kind: KeyKind, directory: string, fromSec: 
 
 function retire(terminal: Terminal, directory: string, keyid: string): number {
   const nowSec = nowSecOf(terminal);
-  const all = readManagedKeys(directory);
+  const all = readAllKeys(directory);
   const key = named(all, keyid);
   if (successorOf(key, all, nowSec) === undefined) return refuseLast(terminal, key);
-  if (keyInUse(all, key.kind, nowSec) === key) {
+  if (inUse(all, key.kind, nowSec) === key) {
     const { now } = useOf[key.kind];
     terminal.err(`${keyid} ${now} now. First: countersign keys rotate, then wait until the new key ${now}`);
     return 1;
   }
   const endSec = nowSec + runOutSec;
-  key.retire(endSec);
+  retireKey(directory, key, endSec);
   terminal.out(`${keyid}  accepted until ${time(endSec)}, then removed`);
   return 0;
 }
 
 function remove(terminal: Terminal, directory: string, keyid: string): number {
-  const all = readManagedKeys(directory);
+  const all = readAllKeys(directory);
   const key = named(all, keyid);
   if (successorOf(key, all, nowSecOf(terminal)) === undefined) return refuseLast(terminal, key);
-  key.remove();
+  removeKey(directory, key);
   terminal.out(
     `${keyid}  removed. If it was stolen, wait 15 s and restart the services: they keep key sets for up to 10 minutes`,
   );
@@ -147,8 +155,14 @@ function remove(terminal: Terminal, directory: string, keyid: string): number {
 /** The key of its kind that the gateway would use without it. */
 function successorOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): ManagedKey | undefined {
   const others = all.filter((other) => other !== key);
-  return keyInUse(others, key.kind, nowSec);
+  return inUse(others, key.kind, nowSec);
 }
+
+const inUse = (keys: readonly ManagedKey[], kind: KeyKind, nowSec: number): ManagedKey | undefined =>
+  keyInUse(
+    keys.filter((key) => key.kind === kind),
+    nowSec,
+  );
 
 const useOf = {
   ed25519: { now: 'signs', may: 'sign' },
@@ -168,7 +182,7 @@ function named(all: readonly ManagedKey[], keyid: string): ManagedKey {
 
 function stateOf(key: ManagedKey, all: readonly ManagedKey[], nowSec: number): string {
   const { now } = useOf[key.kind];
-  if (key === keyInUse(all, key.kind, nowSec)) return now;
+  if (key === inUse(all, key.kind, nowSec)) return now;
   if (key.notBeforeSec > nowSec) return `published, ${now} from ${time(key.notBeforeSec)}`;
   if (key.expiresSec === undefined) return `published, a newer key ${now}: can be retired`;
   return key.expiresSec > nowSec ? `published until ${time(key.expiresSec)}` : `ended ${time(key.expiresSec)}`;

@@ -4,16 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capturingLogger } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createAgreementKey } from './agreement-key-files.ts';
-import {
-  createGatewayKey,
-  loadGatewayKeys,
-  openGatewayKeys,
-  readKeys,
-  removeGatewayKey,
-  retireGatewayKey,
-} from './gateway-keys.ts';
-import { newKeyFile } from './key-file.ts';
+import { loadGatewayKeys, openGatewayKeys } from './gateway-keys.ts';
+import { createKey, newSigningJwk, readKeys, removeKey, retireKey } from './key-files.ts';
 
 const now = 1_800_000_000;
 let directory = '';
@@ -31,10 +23,10 @@ const rewrite = (keyid: string, change: (jwk: Record<string, unknown>) => void) 
 
 describe('the gateway keys', () => {
   test('a new key signs, and its published key verifies', () => {
-    const keyid = createGatewayKey(directory, now);
+    const keyid = createKey('ed25519', directory, now);
     const set = loadGatewayKeys(directory, now);
     const key = set.signingKey(now);
-    expect(key.keyid).toBe(keyid);
+    expect(key.kid).toBe(keyid);
     const { keys } = set.publicJwks(now);
     expect(keys).toEqual([{ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid: keyid, x: expect.any(String) }]);
     const [jwk] = keys;
@@ -43,34 +35,34 @@ describe('the gateway keys', () => {
   });
 
   test('creates files that only the owner can read', () => {
-    const keyid = createGatewayKey(directory, now);
+    const keyid = createKey('ed25519', directory, now);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(statSync(fileOf(keyid)).mode & 0o777).toBe(0o600);
     expect(readdirSync(directory)).toEqual([`${keyid}.jwk.json`]);
   });
 
   test('the next key is published before it signs, and signs from its nbf on', () => {
-    const first = createGatewayKey(directory, now);
-    const second = createGatewayKey(directory, now + 900);
+    const first = createKey('ed25519', directory, now);
+    const second = createKey('ed25519', directory, now + 900);
     const set = loadGatewayKeys(directory, now);
     expect(set.publicJwks(now).keys.map((key) => key.kid)).toEqual([first, second]);
-    expect(set.signingKey(now + 899).keyid).toBe(first);
-    expect(set.signingKey(now + 900).keyid).toBe(second);
+    expect(set.signingKey(now + 899).kid).toBe(first);
+    expect(set.signingKey(now + 900).kid).toBe(second);
   });
 
   test('a retired key stays published until its last signatures expire', () => {
-    const first = createGatewayKey(directory, now - 1000);
-    createGatewayKey(directory, now - 10);
+    const first = createKey('ed25519', directory, now - 1000);
+    createKey('ed25519', directory, now - 10);
     const [oldest] = readKeys(directory);
     if (oldest === undefined) throw new Error('no key');
-    retireGatewayKey(directory, oldest, now + 65);
+    retireKey(directory, oldest, now + 65);
     const set = loadGatewayKeys(directory, now);
     const published = (at: number) => set.publicJwks(at).keys.some((key) => key.kid === first);
     expect([published(now), published(now + 69), published(now + 70)]).toEqual([true, true, false]);
   });
 
   test('never signs with a key before its nbf or after its exp', () => {
-    const keyid = createGatewayKey(directory, now);
+    const keyid = createKey('ed25519', directory, now);
     rewrite(keyid, (jwk) => Object.assign(jwk, { exp: now + 10 }));
     const set = loadGatewayKeys(directory, now);
     expect(() => set.signingKey(now - 1)).toThrow('no key may sign now');
@@ -79,17 +71,17 @@ describe('the gateway keys', () => {
   });
 
   test('no keyid starts with a dash, which a command line reads as an option', () => {
-    const keyids = Array.from({ length: 500 }, () => newKeyFile(now).keyid);
+    const keyids = Array.from({ length: 500 }, () => newSigningJwk().kid);
     expect(keyids.filter((keyid) => keyid.startsWith('-'))).toEqual([]);
   });
 
   test('a removed key is not published', () => {
-    createGatewayKey(directory, now - 10);
+    createKey('ed25519', directory, now - 10);
     const [key] = readKeys(directory);
     if (key === undefined) throw new Error('no key');
-    createGatewayKey(directory, now);
-    removeGatewayKey(directory, key);
-    expect(readKeys(directory).map((other) => other.keyid)).not.toContain(key.keyid);
+    createKey('ed25519', directory, now);
+    removeKey(directory, key);
+    expect(readKeys(directory).map((other) => other.kid)).not.toContain(key.kid);
   });
 
   test('refuses a missing or empty directory', () => {
@@ -100,7 +92,7 @@ describe('the gateway keys', () => {
   });
 
   test.each([0o644, 0o660, 0o604, 0o620])('refuses a key file that others can access, mode %o', (mode) => {
-    chmodSync(fileOf(createGatewayKey(directory, now)), mode);
+    chmodSync(fileOf(createKey('ed25519', directory, now)), mode);
     expect(() => loadGatewayKeys(directory, now)).toThrow(`others may read it (mode ${mode.toString(8)})`);
   });
 
@@ -113,8 +105,8 @@ describe('the gateway keys', () => {
     ['an unknown member', (jwk) => Object.assign(jwk, { note: 'x' }), 'is not an ed25519 private JWK'],
     ['the d of another key', (jwk) => Object.assign(jwk, { d: 'A'.repeat(43) }), 'an x that does not belong to its d'],
   ])('refuses a key with %s beside a valid one, and reveals nothing of it', (_name, change, problem) => {
-    createGatewayKey(directory, now);
-    const keyid = createGatewayKey(directory, now);
+    createKey('ed25519', directory, now);
+    const keyid = createKey('ed25519', directory, now);
     const { d } = JSON.parse(readFileSync(fileOf(keyid), 'utf8')) as { d: string };
     rewrite(keyid, change);
     expect(() => loadGatewayKeys(directory, now)).toThrow(problem);
@@ -122,7 +114,7 @@ describe('the gateway keys', () => {
   });
 
   test('refuses a file that is not JSON', () => {
-    const keyid = createGatewayKey(directory, now);
+    const keyid = createKey('ed25519', directory, now);
     writeFileSync(fileOf(keyid), '{');
     expect(() => loadGatewayKeys(directory, now)).toThrow(`${fileOf(keyid)}: is not JSON`);
   });
@@ -137,16 +129,16 @@ describe('the keys of a running gateway', () => {
       nowSec = now + at;
       keys.reload();
       const published = keys.publicJwks(nowSec).keys.map(({ kid }) => kid);
-      return { signs: keys.signingKey(nowSec).keyid, agrees: keys.agreementKey(nowSec)?.kid, published };
+      return { signs: keys.signingKey(nowSec).kid, agrees: keys.agreementKey(nowSec)?.kid, published };
     };
   }
 
   test('publish a new one for ten seconds before it signs, so that every worker has read it', () => {
-    const old = createGatewayKey(directory, now - 60);
-    const oldAgreement = createAgreementKey(directory, now - 60);
+    const old = createKey('ed25519', directory, now - 60);
+    const oldAgreement = createKey('x25519', directory, now - 60);
     const at = opened();
-    const fresh = createGatewayKey(directory, now + 1);
-    const freshAgreement = createAgreementKey(directory, now + 1);
+    const fresh = createKey('ed25519', directory, now + 1);
+    const freshAgreement = createKey('x25519', directory, now + 1);
     const published = expect.arrayContaining([old, oldAgreement, fresh, freshAgreement]);
     for (const second of [4, 9, 13]) {
       expect(at(second)).toEqual({ signs: old, agrees: oldAgreement, published });
@@ -155,9 +147,9 @@ describe('the keys of a running gateway', () => {
   });
 
   test('keep the old one in use until a new one was published, even when its file is gone', () => {
-    const old = createGatewayKey(directory, now - 60);
+    const old = createKey('ed25519', directory, now - 60);
     const at = opened();
-    const fresh = createGatewayKey(directory, now + 1);
+    const fresh = createKey('ed25519', directory, now + 1);
     rmSync(fileOf(old));
     expect(at(4)).toMatchObject({ signs: old, published: [old, fresh] });
     expect(at(13)).toMatchObject({ signs: old, published: [old, fresh] });
@@ -165,18 +157,18 @@ describe('the keys of a running gateway', () => {
   });
 
   test('withdraw a removed one at once when another was published before', () => {
-    const old = createGatewayKey(directory, now - 60);
-    const next = createGatewayKey(directory, now - 30);
+    const old = createKey('ed25519', directory, now - 60);
+    const next = createKey('ed25519', directory, now - 30);
     const at = opened();
     rmSync(fileOf(next));
     expect(at(4)).toMatchObject({ signs: old, published: [old] });
   });
 
   test('use a new one at once when no other may sign', () => {
-    const old = createGatewayKey(directory, now - 60);
+    const old = createKey('ed25519', directory, now - 60);
     rewrite(old, (jwk) => Object.assign(jwk, { exp: now + 3 }));
     const at = opened();
-    const fresh = createGatewayKey(directory, now + 1);
+    const fresh = createKey('ed25519', directory, now + 1);
     expect(at(4)).toMatchObject({ signs: fresh, published: [old, fresh] });
   });
 });

@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { capturingLogger } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { createGatewayKey, openGatewayKeys } from './gateway-keys.ts';
+import { openGatewayKeys } from './gateway-keys.ts';
+import { createKey } from './key-files.ts';
 import { openServiceKeys } from './service-keys.ts';
 
 const now = 1_800_000_000;
 let home = '';
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'countersign-keys-'));
-  createGatewayKey(join(home, 'gateway'), now - 60);
+  createKey('ed25519', join(home, 'gateway'), now - 60);
   writeService('complaint-service', publicJwk('c-1'));
   writeService('mail-service', publicJwk('m-1'));
 });
@@ -42,24 +43,24 @@ const open = (log = capturingLogger()) => {
 describe("the gateway's own keys while it runs", () => {
   test('every replica publishes a new key before any signs with it, and all start to use it at its nbf', () => {
     const replicas = [open(), open()];
-    const first = replicas[0]?.gateway.signingKey(now).keyid;
-    const second = createGatewayKey(join(home, 'gateway'), now + 900);
+    const first = replicas[0]?.gateway.signingKey(now).kid;
+    const second = createKey('ed25519', join(home, 'gateway'), now + 900);
     for (const { reload, gateway } of replicas) {
       reload();
       expect(gateway.publicJwks(now).keys.map(({ kid }) => kid)).toEqual([first, second]);
-      expect(gateway.signingKey(now + 899).keyid).toBe(first);
-      expect(gateway.signingKey(now + 900).keyid).toBe(second);
+      expect(gateway.signingKey(now + 899).kid).toBe(first);
+      expect(gateway.signingKey(now + 900).kid).toBe(second);
     }
   });
 
   test('a directory that becomes invalid changes nothing, and is logged once', () => {
     const log = capturingLogger();
     const { gateway, reload } = open(log);
-    const { keyid } = gateway.signingKey(now);
-    const bad = createGatewayKey(join(home, 'gateway'), now);
+    const { kid } = gateway.signingKey(now);
+    const bad = createKey('ed25519', join(home, 'gateway'), now);
     chmodSync(join(home, 'gateway', `${bad}.jwk.json`), 0o644);
     for (let count = 0; count < 3; count += 1) reload();
-    expect(gateway.signingKey(now).keyid).toBe(keyid);
+    expect(gateway.signingKey(now).kid).toBe(kid);
     expect(log.lines().filter(({ msg }) => String(msg).includes('the last good ones stay in use'))).toHaveLength(1);
     chmodSync(join(home, 'gateway', `${bad}.jwk.json`), 0o600);
     reload();

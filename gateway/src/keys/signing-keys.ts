@@ -1,7 +1,8 @@
 import { type AgreementPublicKey, agreeAsGateway, type SigningKey, secretKeyid } from '@countersign/identity';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
-import type { GatewayKey, GatewayKeySet } from './gateway-keys.ts';
+import type { GatewayKeySet } from './gateway-keys.ts';
+import type { GatewayKey } from './key-files.ts';
 
 /** Returns the key to sign a request with, and counts it. */
 export type KeyFor = (upstream: Upstream, nowSec: number, repeat: Repeat) => SigningKey;
@@ -26,7 +27,7 @@ export function createSigningKeys(
   function ed25519({ signatures }: SignedUpstream, nowSec: number): SigningKey {
     signatures.algorithms.ed25519 += 1;
     if (current !== undefined && currentSec === nowSec) return current;
-    const { keyid, privateKey } = requireSigningKey(keys, nowSec);
+    const { kid: keyid, privateKey } = requireSigningKey(keys, nowSec);
     current = { algorithm: 'ed25519', keyid, privateKey };
     currentSec = nowSec;
     return current;

@@ -8,13 +8,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import { exampleConfig } from '../../test/kit/example-config.ts';
-import {
-  createGatewayKey,
-  loadGatewayKeys,
-  readKeys,
-  removeGatewayKey,
-  retireGatewayKey,
-} from '../keys/gateway-keys.ts';
+import { loadGatewayKeys } from '../keys/gateway-keys.ts';
+import { createKey, readKeys, removeKey, retireKey } from '../keys/key-files.ts';
 import type { Claims } from './claims.ts';
 import { createTxnTokens, maxDepth, type Transaction } from './txn-token.ts';
 import type { TrustedIssuer } from './verified-tokens.ts';
@@ -31,7 +26,7 @@ describe('a txn-token', () => {
   beforeEach(async () => {
     home = mkdtempSync(join(tmpdir(), 'countersign-txn-'));
     clock = testClock();
-    createGatewayKey(home, nowSec() - 60);
+    createKey('ed25519', home, nowSec() - 60);
     const [config] = exampleConfig().issuers;
     if (config === undefined) throw new Error('no issuer');
     const { jwks } = await mintIssuer();
@@ -139,7 +134,7 @@ describe('a txn-token', () => {
   test('has the header and claims of the draft', () => {
     const token = replica().mint(transaction(), 'complaint-service');
     const [key] = readKeys(home);
-    expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'txntoken+jwt', kid: key?.keyid });
+    expect(decodeProtectedHeader(token)).toEqual({ alg: 'HS256', typ: 'txntoken+jwt', kid: key?.kid });
     expect(decodeJwt(token)).toEqual({
       aud: 'countersign-internal',
       iat: nowSec(),
@@ -214,14 +209,14 @@ describe('a txn-token', () => {
 
   test('stays valid after a rotation of the gateway keys and the end of its own key', () => {
     const before = replica().mint(transaction(), 'a');
-    createGatewayKey(home, nowSec());
+    createKey('ed25519', home, nowSec());
     const after = replica().mint(transaction(), 'a');
     expect(decodeProtectedHeader(after).kid).not.toBe(decodeProtectedHeader(before).kid);
     replica().read(before, 'a');
     replica().read(after, 'a');
     const [old] = readKeys(home);
     if (old === undefined) throw new Error('no key');
-    retireGatewayKey(home, old, nowSec() + 70);
+    retireKey(home, old, nowSec() + 70);
     clock.advance(64_000);
     replica().read(before, 'a');
   });
@@ -230,8 +225,8 @@ describe('a txn-token', () => {
     const token = replica().mint(transaction(), 'a');
     const [old] = readKeys(home);
     if (old === undefined) throw new Error('no key');
-    createGatewayKey(home, nowSec());
-    removeGatewayKey(home, old);
+    createKey('ed25519', home, nowSec());
+    removeKey(home, old);
     expect(() => replica().read(token, 'a')).toThrow(refusal('txn_token_invalid'));
   });
 

@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { toleranceMs } from '../config/config.ts';
 import { id, name, partyName, role, scopeName } from '../config/schema/values/scalars.ts';
 import { AppError } from '../errors.ts';
-import type { GatewayKey, GatewayKeySet } from '../keys/gateway-keys.ts';
+import type { GatewayKeySet } from '../keys/gateway-keys.ts';
+import type { GatewayKey } from '../keys/key-files.ts';
 import { requireSigningKey } from '../keys/signing-keys.ts';
 import { findIssuer } from './claim-mapping/find-issuer.ts';
 import { parseCompactToken } from './compact-token.ts';
@@ -113,7 +114,7 @@ export function createTxnTokens({ keys, issuers, nowMs }: TxnTokenOptions): TxnT
         depth,
         token: { iss: claims.issuer, sub: claims.subject, kid, iat: claims.issuedAtSec, exp: claims.expiresAtSec },
       };
-      const header: z.input<typeof headerShape> = { alg: algorithm, typ: type, kid: key.keyid };
+      const header: z.input<typeof headerShape> = { alg: algorithm, typ: type, kid: key.kid };
       const signed = `${encode(header)}.${encode(payload)}`;
       const text = `${signed}.${macOf(key, signed).toString('base64url')}`;
       if (text.length > maxLength) throw new AppError('token_context_too_long', { detail: { reason: 'txn-token' } });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { errorTable } from '../../errors.ts';
-import { isActive } from '../../keys/gateway-keys.ts';
+import { isActive, keyInUse } from '../../keys/gateway-keys.ts';
+import type { ManagedKey } from '../../keys/key-files.ts';
 import type { TrustedIssuer } from '../../tokens/verified-tokens.ts';
 import {
   count,
@@ -109,19 +110,13 @@ export const issuersView = defineView({
 
 function gatewayKeysOf({ current, nowMs }: ConsoleSources): IssuerList['gateway_keys'] {
   const { keys, agreementKeys } = current().gatewayKeys;
-  const signing = keys.map((key) => ({ ...key, kid: key.keyid }));
-  return [
-    ...describeKeys('Ed25519', signing, nowMs() / 1000),
-    ...describeKeys('X25519', agreementKeys, nowMs() / 1000),
-  ];
+  return [...describeKeys('Ed25519', keys, nowMs() / 1000), ...describeKeys('X25519', agreementKeys, nowMs() / 1000)];
 }
 
-type TimedKey = Readonly<{ kid: string; notBeforeSec: number; expiresSec: number | undefined }>;
-
 /** @param keys The newest last. The newest one that may be used is in use. */
-function describeKeys(algorithm: string, keys: readonly TimedKey[], nowSec: number): IssuerList['gateway_keys'] {
-  const used = keys.findLast((key) => isActive(key, nowSec));
-  const stateOf = (key: TimedKey) => {
+function describeKeys(algorithm: string, keys: readonly ManagedKey[], nowSec: number): IssuerList['gateway_keys'] {
+  const used = keyInUse(keys, nowSec);
+  const stateOf = (key: ManagedKey) => {
     if (key === used) return 'in use';
     if (key.notBeforeSec > nowSec) return 'next';
     return isActive(key, nowSec) ? 'replaced' : 'expired';

@@ -1,0 +1,211 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type AgreementJwk,
+  type AgreementKeyPair,
+  agreementKeyFromJwk,
+  newAgreementJwk,
+  publicAgreementJwk,
+  whyNotPrivate,
+} from '@countersign/identity';
+import { isBase64url, jwkThumbprint } from '@countersign/jwks';
+import { createFile, replaceFile, StartupError } from '@countersign/service-kit';
+import { z } from 'zod';
+
+/** What a key is for: ed25519 signs, x25519 is agreed on with services. Each has a successor of its own kind. */
+export type KeyKind = 'ed25519' | 'x25519';
+
+/** A key of the gateway, and the time in which it may be used. It is published as soon as it exists. */
+export type ManagedKey = Readonly<{
+  kind: KeyKind;
+  /** Its RFC 7638 thumbprint. */
+  kid: string;
+  /** Unix seconds. */
+  notBeforeSec: number;
+  /** Unix seconds. Undefined: it may be used until it is retired. */
+  expiresSec: number | undefined;
+}>;
+
+/** The public key as services fetch it, without `d`. */
+export type PublicJwk = Readonly<{ kty: 'OKP'; crv: 'Ed25519'; x: string; kid: string; alg: 'EdDSA'; use: 'sig' }>;
+
+/** An ed25519 key that signs identity. */
+export type GatewayKey = ManagedKey & Readonly<{ kind: 'ed25519'; privateKey: KeyObject; publicJwk: PublicJwk }>;
+
+/** An X25519 key, on which the gateway and its services agree. */
+export type GatewayAgreementKey = ManagedKey & AgreementKeyPair & Readonly<{ kind: 'x25519'; publicJwk: AgreementJwk }>;
+
+// A gateway of an older version would refuse a directory with X25519 keys under the suffix of the others.
+const suffixes: Readonly<Record<KeyKind, string>> = { ed25519: '.jwk.json', x25519: '.x25519.json' };
+
+/**
+ * Reads the ed25519 keys of the directory of `identity.keys`, newest `nbf` last.
+ *
+ * @throws StartupError when the directory is missing, empty or unreadable, or a file is malformed or readable by others.
+ */
+export function readKeys(directory: string): readonly GatewayKey[] {
+  const keys = readFiles(directory, 'ed25519', parseSigningKey);
+  if (keys.length > 0) return keys;
+  throw new StartupError(`${directory}: holds no keys (*${suffixes.ed25519}). ${remedyFor(directory)}`);
+}
+
+/** Like {@link readKeys}, for X25519 keys. There may be none. */
+export function readAgreementKeys(directory: string): readonly GatewayAgreementKey[] {
+  return readFiles(directory, 'x25519', parseAgreementKey);
+}
+
+/** Reads all keys of a directory, each kind with its newest last, as {@link readKeys} does. */
+export function readAllKeys(directory: string): readonly ManagedKey[] {
+  return [...readKeys(directory), ...readAgreementKeys(directory)];
+}
+
+/** Whether the directory exists and holds a key. */
+export function hasGatewayKeys(directory: string): boolean {
+  return existsSync(directory) && fileNames(directory, 'ed25519').length > 0;
+}
+
+/**
+ * Creates a key file.
+ *
+ * @param notBeforeSec When the gateway begins to use the key. Services must have fetched it by then.
+ * @returns The kid.
+ */
+export function createKey(kind: KeyKind, directory: string, notBeforeSec: number): string {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const jwk = kind === 'ed25519' ? newSigningJwk() : newAgreementJwk();
+  createFile(fileOf(directory, { kind, kid: jwk.kid }), textOf({ ...jwk, nbf: notBeforeSec }), 0o600);
+  return jwk.kid;
+}
+
+type Named = Pick<ManagedKey, 'kind' | 'kid'>;
+
+/** Gives a key an expiry, so that requests signed shortly before stay valid until then. */
+export function retireKey(directory: string, key: Named, expiresSec: number): void {
+  const file = fileOf(directory, key);
+  replaceFile(file, textOf({ ...JSON.parse(readSecretFile(file)), exp: expiresSec }), 0o600);
+}
+
+/** Deletes a key at once. Services then refuse requests signed shortly before, too. */
+export function removeKey(directory: string, key: Named): void {
+  unlinkSync(fileOf(directory, key));
+}
+
+/** Generates a key. The kid never starts with `-`, which a command line would read as an option. */
+export function newSigningJwk(): PublicJwk & Readonly<{ d: string }> {
+  const { x, d } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  if (x === undefined || d === undefined) throw new Error('node made a key without x or d');
+  const kid = jwkThumbprint({ kty: 'OKP', crv: 'Ed25519', x });
+  if (kid.startsWith('-')) return newSigningJwk();
+  return { kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid, x, d };
+}
+
+export const remedyFor = (directory: string): string => `Make one: countersign keys create --dir ${directory}`;
+
+const fileOf = (directory: string, { kind, kid }: Named) => join(directory, kid + suffixes[kind]);
+
+const textOf = (jwk: object) => `${JSON.stringify(jwk, null, 2)}\n`;
+
+function fileNames(directory: string, kind: KeyKind): readonly string[] {
+  try {
+    return readdirSync(directory).filter((name) => name.endsWith(suffixes[kind]) && !name.startsWith('.'));
+  } catch (cause) {
+    throw new StartupError(`${directory}: cannot be read (${codeOf(cause)}). ${remedyFor(directory)}`, { cause });
+  }
+}
+
+/** @param parse Throws RangeError with a message that reveals nothing of the key. */
+function readFiles<Key extends ManagedKey>(
+  directory: string,
+  kind: Key['kind'],
+  parse: (text: string) => Key,
+): readonly Key[] {
+  const keys = fileNames(directory, kind).map((name) => {
+    const file = join(directory, name);
+    const text = readSecretFile(file);
+    if (text.trim() === '') {
+      throw new StartupError(`${file}: is empty, so it was never a key. Delete it. ${remedyFor(directory)}`);
+    }
+    try {
+      return parse(text);
+    } catch (error) {
+      // The message of another error, and the error itself, could quote the private key.
+      throw new StartupError(`${file}: ${error instanceof RangeError ? error.message : 'is not JSON'}`);
+    }
+  });
+  return keys.sort((a, b) => a.notBeforeSec - b.notBeforeSec || (a.kid < b.kid ? -1 : 1));
+}
+
+/** @throws StartupError when the file cannot be read, or when others may read it: see `whyNotPrivate`. */
+function readSecretFile(file: string): string {
+  let text: string;
+  let open: string | undefined;
+  try {
+    open = whyNotPrivate(statSync(file));
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new StartupError(`${file}: cannot be read (${codeOf(cause)})`, { cause });
+  }
+  if (open !== undefined) throw new StartupError(`${file}: ${open}`);
+  return text;
+}
+
+const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code ?? 'error';
+
+/** Of both kinds, in Unix seconds. */
+const times = { nbf: z.int().min(0).optional(), exp: z.int().min(0).optional() };
+
+function periodOf({ nbf = 0, exp }: z.infer<z.ZodObject<typeof times>>) {
+  if (exp !== undefined && exp <= nbf) throw new RangeError('expires before it begins');
+  return { notBeforeSec: nbf, expiresSec: exp };
+}
+
+const bytes32 = z.string().refine((text) => isBase64url(text, 32));
+const signingKeyFile = z.strictObject({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: bytes32,
+  d: bytes32,
+  kid: z.string(),
+  alg: z.literal('EdDSA').optional(),
+  use: z.literal('sig').optional(),
+  ...times,
+});
+
+/** Reads a private JWK (RFC 8037) with `nbf` and `exp`. */
+function parseSigningKey(text: string): GatewayKey {
+  const parsed = signingKeyFile.safeParse(JSON.parse(text));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new RangeError(`is not an ed25519 private JWK (${issue?.path.join('.') || issue?.code})`);
+  }
+  const { kty, crv, x, d, kid } = parsed.data;
+  if (kid !== jwkThumbprint({ kty, crv, x })) throw new RangeError('has a kid that is not its RFC 7638 thumbprint');
+  const period = periodOf(parsed.data);
+  const privateKey = privateKeyOf({ kty, crv, x, d });
+  // Before Node.js 26, OpenSSL does not check `x`. The published key must be the one that `d` signs for.
+  const derived = privateKey && createPublicKey(privateKey.export({ format: 'pem', type: 'pkcs8' }));
+  if (privateKey === undefined || derived?.export({ format: 'jwk' }).x !== x) {
+    throw new RangeError('has an x that does not belong to its d');
+  }
+  return { kind: 'ed25519', kid, privateKey, publicJwk: { kty, crv, x, kid, alg: 'EdDSA', use: 'sig' }, ...period };
+}
+
+function privateKeyOf(key: Readonly<{ kty: string; crv: string; x: string; d: string }>): KeyObject | undefined {
+  try {
+    return createPrivateKey({ format: 'jwk', key });
+  } catch {
+    return undefined;
+  }
+}
+
+function parseAgreementKey(text: string): GatewayAgreementKey {
+  try {
+    const { nbf, exp, ...jwk } = z.looseObject(times).parse(JSON.parse(text));
+    const pair = agreementKeyFromJwk(jwk);
+    return { kind: 'x25519', ...pair, publicJwk: publicAgreementJwk(pair), ...periodOf({ nbf, exp }) };
+  } catch (error) {
+    const why = error instanceof RangeError ? error.message : 'it is not a JWK';
+    throw new RangeError(`is no key for agreement (${why})`);
+  }
+}

@@ -8,7 +8,7 @@ import type { TLSSocket } from 'node:tls';
 import { get } from '@countersign/http1-client';
 import { type CertificateAndKey, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { openUpstream } from '../src/upstreams/pool/open-upstream.ts';
+import { OpenUpstream } from '../src/upstreams/pool/open-upstream.ts';
 import { type GatewayUnderTest, gatewayUnderTest } from './gateway-under-test.ts';
 import { exampleUpstream } from './kit/example-route.ts';
 import { thingsAt } from './kit/raw-service.ts';
@@ -133,7 +133,7 @@ describe('an https upstream', () => {
       const { port } = services.mutual;
       const mine = writePair('renewed', clients.issue(['first']));
       const log = capturingLogger();
-      const opened = openUpstream(
+      const opened = new OpenUpstream(
         {
           ...exampleUpstream,
           httpClient,

@@ -3,8 +3,7 @@ import { servedMethods } from '../config/path-pattern.ts';
 import type { ReloadState } from '../reload/reload.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
 import type { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
-import type { Failing } from '../upstreams/pool/request-outcomes.ts';
-import type { LastError, Target } from '../upstreams/pool/target.ts';
+import type { Failing, LastError, Target } from '../upstreams/pool/target.ts';
 
 // The JSON that the admin listener shows. None of it is secret.
 
@@ -113,13 +112,13 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
     keyid: typeof key === 'string' || gatewayKid === undefined ? null : `${gatewayKid}.${key.kid}`,
     fallback,
     published: agreement.targets.map(({ origin, keys, confirmedAtMs, failure }) => {
-      const kids = keys()?.map(({ kid }) => kid);
+      const kids = keys?.map(({ kid }) => kid);
       return {
         target: origin,
         /** Null: not fetched yet. */
         kids: kids ?? null,
-        confirmed_ms_ago: kids === undefined ? null : Math.round(nowMs() - confirmedAtMs()),
-        failure: failure() ?? null,
+        confirmed_ms_ago: kids === undefined ? null : Math.round(nowMs() - confirmedAtMs),
+        failure: failure ?? null,
       };
     }),
   };
@@ -127,17 +126,16 @@ function describeIdentity({ upstream, agreement, nowMs }: OpenUpstream, gatewayK
 
 /** Whether the last request succeeded, the checks do not fail, and the target is neither full nor ejected. */
 export const isHealthy = (target: Target, nowMs: number): boolean =>
-  target.outcomes.failing === undefined && target.isAvailable(nowMs);
+  target.failing === undefined && target.isAvailable(nowMs);
 
 function describeTarget(target: Target, nowMs: number) {
-  const { checks, ejectedForMs, ejections } = target.health;
-  const { failing, lastSuccessMs } = target.outcomes;
+  const { health, failing, lastSuccessMs } = target;
   return {
     origin: target.origin,
     healthy: isHealthy(target, nowMs),
-    checks,
-    ejected_for_ms: Math.round(ejectedForMs),
-    ejections,
+    checks: health.checks,
+    ejected_for_ms: Math.round(health.ejectedForMs(nowMs)),
+    ejections: health.ejections,
     pending: target.pending,
     /** Requests since the last one that succeeded. Null: the last request succeeded, or there was none. */
     failing: describeFailing(failing),

@@ -90,13 +90,13 @@ export function registerUpstreamMetrics(current: () => Iterable<OpenUpstream>, r
     'last_success_timestamp_seconds',
     'max',
     'When the last request succeeded. Absent before.',
-    ({ outcomes }) => inSeconds(outcomes.lastSuccessMs),
+    ({ lastSuccessMs }) => inSeconds(lastSuccessMs),
   );
   targetGauge(
     'last_failure_timestamp_seconds',
     'max',
     'When the last request failed. Absent once a later one has succeeded.',
-    ({ outcomes }) => inSeconds(outcomes.failing?.lastMs),
+    ({ failing }) => inSeconds(failing?.lastMs),
   );
   targetGauge('pending', 'sum', 'Requests and WebSockets in progress.', ({ pending }) => pending);
   targetCounter('ejections', 'Times the target was ejected because consecutive requests failed.', ({ health }) =>

@@ -1,6 +1,6 @@
 import { createLogger } from '@countersign/service-kit';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
-import { openUpstream } from '../upstreams/pool/open-upstream.ts';
+import { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 
 const timeoutMs = 5_000;
 
@@ -19,7 +19,7 @@ export async function differingKeys({ upstreams }: GatewayConfig): Promise<reado
 }
 
 async function problemOf(upstream: Upstream): Promise<string | undefined> {
-  const opened = openUpstream(upstream, { logger: createLogger('gateway', 'silent') });
+  const opened = new OpenUpstream(upstream, { logger: createLogger('gateway', 'silent') });
   try {
     const targets = opened.agreement?.targets ?? [];
     const answers = await Promise.all(

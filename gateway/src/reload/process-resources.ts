@@ -12,7 +12,7 @@ import { createTraffic, type Traffic } from '../metrics/traffic.ts';
 import { createRespond, type Respond } from '../pipeline/respond.ts';
 import { createFailureThrottle, type FailureThrottle } from '../tokens/failure-throttle.ts';
 import { TokenOutcomes } from '../tokens/token-outcomes.ts';
-import { createOpenConnections, type OpenConnections } from '../upstreams/pool/open-connections.ts';
+import { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import type { KeySetTiming } from './issuer-resources.ts';
 import { createSharedResources, type SharedResources } from './shared-resources.ts';
 
@@ -68,7 +68,7 @@ export function createProcessResources(
   options: ProcessResourcesOptions,
 ): ProcessResources {
   const { metrics, logger, keySets, isDraining, nowMs, unmatched, keepsTraffic, onLag, workers = 1 } = options;
-  const connections = createOpenConnections(nowMs);
+  const connections = new OpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
   const traffic = keepsTraffic ? createTraffic(requestMetrics, nowMs) : undefined;

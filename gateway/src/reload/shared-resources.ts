@@ -5,7 +5,7 @@ import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.t
 import { type CurrentServiceKeys, openServiceKeys } from '../keys/service-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
-import { type OpenUpstream, openUpstream } from '../upstreams/pool/open-upstream.ts';
+import { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
 import {
   type FollowedRevocations,
   type IssuerKeysConfig,
@@ -52,7 +52,7 @@ export function createSharedResources(options: SharedResourcesOptions): SharedRe
   });
   const upstreams = createSharedResource<Upstream, OpenUpstream>({
     nameOf: ({ name }) => name,
-    open: (upstream) => openUpstream(upstream, { logger }),
+    open: (upstream) => new OpenUpstream(upstream, { logger }),
     close: (opened) => opened.close(),
   });
   const issuerKeys = createSharedResource<IssuerKeysConfig, KeySet>({

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { silentLogger } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import { exampleConfig } from '../../test/kit/example-config.ts';
-import { openUpstream } from './pool/open-upstream.ts';
+import { OpenUpstream } from './pool/open-upstream.ts';
 import { createRevocationSource } from './revocation-source.ts';
 
 const drip: RequestListener = (_req, res) => {
@@ -19,7 +19,7 @@ function sourceAt(targets: readonly string[]) {
   const example = exampleConfig().upstreams.get('users-service');
   if (example === undefined) throw new Error('no upstream');
   const upstream = { ...example, targets };
-  const opened = openUpstream(upstream, { logger: silentLogger() });
+  const opened = new OpenUpstream(upstream, { logger: silentLogger() });
   const { privateKey } = generateKeyPairSync('ed25519');
   const ask = createRevocationSource({
     url: `${targets[0]}/internal/revocations`,

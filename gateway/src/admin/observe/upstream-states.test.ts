@@ -2,7 +2,7 @@ import { capturingLogger } from '@countersign/testing';
 import { expect, test } from '@jest/globals';
 import { exampleConfig } from '../../../test/kit/example-config.ts';
 import type { Upstream } from '../../config/config.ts';
-import { openUpstream } from '../../upstreams/pool/open-upstream.ts';
+import { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
 import { maxEjectionMs } from '../../upstreams/pool/target-health.ts';
 import { isHealthy } from '../describe.ts';
 import { upstreamStates } from './upstream-states.ts';
@@ -12,7 +12,7 @@ const [example] = exampleConfig().upstreams.values();
 function opened(settings: Partial<Upstream>) {
   let nowMs = 0;
   const { logger } = capturingLogger();
-  const upstream = openUpstream({ ...(example as Upstream), ...settings }, { logger, monotonicMs: () => nowMs });
+  const upstream = new OpenUpstream({ ...(example as Upstream), ...settings }, { logger, monotonicMs: () => nowMs });
   return {
     targets: upstream.targets,
     pass(ms: number) {
@@ -39,7 +39,7 @@ test('an upstream is failing from its first failed request until one succeeds, w
     pass(maxEjectionMs);
     expect([states(), healthy(), since()]).toEqual([['failing', 'failing'], [false], first]);
   }
-  targets[0]?.responded();
+  targets[0]?.health.responded();
   expect(states()).toEqual(['failing', 'failing']);
   targets[0]?.responseBroke('upstream_broken');
   expect([states(), since()]).toEqual([['failing', 'failing'], first]);

@@ -1,7 +1,6 @@
 import type { BreakerState } from '../../upstreams/pool/breaker.ts';
 import type { OpenUpstream } from '../../upstreams/pool/open-upstream.ts';
-import type { Failing } from '../../upstreams/pool/request-outcomes.ts';
-import type { Target } from '../../upstreams/pool/target.ts';
+import type { Failing, Target } from '../../upstreams/pool/target.ts';
 import type { Observed } from './state-history.ts';
 
 /** A state. `sinceMs` is set where it does not begin when it is first observed. */
@@ -64,15 +63,14 @@ export function upstreamState(targets: readonly TargetState[], circuit: BreakerS
 }
 
 function targetState(target: Target, now: number): TargetState {
-  const { checks, ejectedForMs } = target.health;
-  const { failing, lastSuccessMs } = target.outcomes;
+  const { health, failing, lastSuccessMs } = target;
   const why = target.lastError?.code;
   const stateNow = (): State => {
     if (failing !== undefined) return failingState(failing, lastSuccessMs);
-    if (checks === 'failing') return { state: 'checks fail', why };
-    if (ejectedForMs > 0) return { state: 'ejected', why };
+    if (health.checks === 'failing') return { state: 'checks fail', why };
+    if (health.ejectedForMs(now) > 0) return { state: 'ejected', why };
     if (!target.isAvailable(now)) return { state: 'full' };
-    return { state: checks === 'passing' ? 'healthy' : 'not checked' };
+    return { state: health.checks === 'passing' ? 'healthy' : 'not checked' };
   };
   return { ...stateNow(), failing, lastSuccessMs };
 }

@@ -9,8 +9,8 @@ import { newAgreementJwk, type PrivateAgreementJwk } from '@countersign/identity
 import { type CapturingLogger, capturingLogger, eventually, testAuthority } from '@countersign/testing';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { AppError } from '../../errors.ts';
-import { openTlsFiles, type TlsFiles } from '../pool/upstream-tls-files.ts';
-import { createUpstreamAgreement, type UpstreamAgreement } from './choose-service-key.ts';
+import { openTlsFiles, type TlsFiles } from '../pool/connect-pool.ts';
+import { UpstreamAgreement } from './choose-service-key.ts';
 
 const setOf = (...jwks: readonly object[]): RequestListener => {
   const text = JSON.stringify({ keys: jwks });
@@ -52,7 +52,7 @@ describe('the keys of an upstream', () => {
   }
 
   function follow({ origins, tls }: Followed): UpstreamAgreement {
-    agreement = createUpstreamAgreement({
+    agreement = new UpstreamAgreement({
       upstream: 'things',
       targets: origins.map((origin) => ({
         origin,
@@ -119,7 +119,7 @@ describe('the keys of an upstream', () => {
     follow({ origins: [served.url] });
     await eventually(() => {
       const [one] = agreement.targets;
-      expect(one?.failure() ?? one?.keys()).toBeDefined();
+      expect(one?.failure ?? one?.keys).toBeDefined();
     });
     expect(chosen()).toBe(expected);
   });
@@ -145,7 +145,7 @@ describe('the keys of an upstream', () => {
     await settled(jwk.kid);
     served.answer = answer;
     await fetchAgain(served);
-    await eventually(() => expect(agreement.targets[0]?.failure()).toBeDefined());
+    await eventually(() => expect(agreement.targets[0]?.failure).toBeDefined());
     expect(chosen()).toBe(jwk.kid);
     nowMs = 3_600_000;
     expect(chosen()).toBe(jwk.kid);
@@ -174,7 +174,7 @@ describe('the keys of an upstream', () => {
     closes.push(() => trusted.stop());
     await settled(jwk.kid);
     follow({ origins: [origin] });
-    await eventually(() => expect(agreement.targets[0]?.failure()).toBeDefined());
+    await eventually(() => expect(agreement.targets[0]?.failure).toBeDefined());
     expect(chosen()).toBe('keys_unknown');
     rmSync(home, { recursive: true });
   });
@@ -185,7 +185,7 @@ describe('the keys of an upstream', () => {
     const two = await target(setOf(...jwks.slice(4)));
     follow({ origins: [one.url, two.url] });
     await settled('no_common_key');
-    expect(agreement.targets[0]?.keys()).toHaveLength(4);
+    expect(agreement.targets[0]?.keys).toHaveLength(4);
   });
 
   test('targets with different keys are logged once', async () => {
@@ -194,7 +194,7 @@ describe('the keys of an upstream', () => {
     follow({ origins: [one.url, two.url] });
     await settled('no_common_key');
     await fetchAgain(one);
-    await eventually(() => expect(agreement.targets[1]?.keys()).toHaveLength(1));
+    await eventually(() => expect(agreement.targets[1]?.keys).toHaveLength(1));
     const warnings = log.lines().filter(({ msg }) => String(msg).includes('publish different keys'));
     expect(warnings).toHaveLength(1);
   });
@@ -239,7 +239,7 @@ describe('the keys of an upstream', () => {
     for (let count = 0; count < 100; count += 1) {
       agreement.shouldRepeat(refusal('key_unknown'), ['signature-input', agreedInput]);
     }
-    await eventually(() => expect(agreement.targets[0]?.confirmedAtMs()).toBe(5_000));
+    await eventually(() => expect(agreement.targets[0]?.confirmedAtMs).toBe(5_000));
     expect(served.fetches).toBe(2);
   });
 });

@@ -2,26 +2,9 @@ import type { AgreementPublicKey } from '@countersign/identity';
 import type { Logger } from '@countersign/service-kit';
 import type { AppError } from '../../errors.ts';
 import type { FallbackReason } from '../../keys/signing-keys.ts';
-import { type FollowedAddress, type FollowedTarget, followTarget } from './follow-target.ts';
+import { type FollowedAddress, FollowedTarget } from './follow-target.ts';
 
-/** The service's side of an agreement: which of its keys to use. */
-export type UpstreamAgreement = Readonly<{
-  targets: readonly FollowedTarget[];
-  /** The key that every target publishes, or the reason why requests are signed with ed25519. */
-  serviceKey(): AgreementPublicKey | FallbackReason;
-  /**
-   * Handles a refused request. If the service does not know the key of this request, requests are signed with ed25519 for 30 s, and
-   * the key sets are fetched again.
-   *
-   * @param headers The headers of the refused request, as alternating names and values.
-   * @returns Whether to send the request again. That is safe: the service refused it before handling it.
-   */
-  shouldRepeat(error: AppError, headers: readonly string[]): boolean;
-  start(): void;
-  stop(): Promise<void>;
-}>;
-
-export type UpstreamAgreementOptions = Readonly<{
+type AgreementOptions = Readonly<{
   upstream: string;
   targets: readonly FollowedAddress[];
   logger: Logger;
@@ -36,77 +19,89 @@ const fallbackMs = 30_000;
 
 const agreedKeyid = /;keyid="[A-Za-z0-9_-]{43}\.[A-Za-z0-9_-]{43}";/;
 
-/** Creates the service's side of an agreement. It fetches nothing before `start`. */
-export function createUpstreamAgreement(options: UpstreamAgreementOptions): UpstreamAgreement {
-  const { upstream, logger, monotonicMs, random } = options;
-  const targets = options.targets.map((address) => followTarget({ ...address, onFetched, monotonicMs, random }));
-  let chosen: AgreementPublicKey | FallbackReason = 'keys_unknown';
-  let validUntilMs = Number.NEGATIVE_INFINITY;
-  let fallbackUntilMs = Number.NEGATIVE_INFINITY;
-  let logged = '';
+/** The service's side of an agreement: which of its keys to use. Fetches nothing before `start`. */
+export class UpstreamAgreement {
+  readonly targets: readonly FollowedTarget[];
+  readonly #options: AgreementOptions;
+  #chosen: AgreementPublicKey | FallbackReason = 'keys_unknown';
+  #validUntilMs = Number.NEGATIVE_INFINITY;
+  #fallbackUntilMs = Number.NEGATIVE_INFINITY;
+  #logged = '';
 
-  function onFetched(): void {
-    const before = chosen;
-    chosen = chooseKey(targets);
-    validUntilMs = Math.min(...targets.map((target) => target.confirmedAtMs())) + maxAgeMs;
-    // Reuse the object of an unchanged key: the derived key is cached by it.
-    if (typeof chosen !== 'string' && typeof before !== 'string' && chosen.kid === before.kid) chosen = before;
-    logChange();
+  constructor(options: AgreementOptions) {
+    const { monotonicMs, random } = options;
+    const onFetched = () => this.#onFetched();
+    this.#options = options;
+    this.targets = options.targets.map((address) => new FollowedTarget(address, { onFetched, monotonicMs, random }));
   }
 
-  function logChange(): void {
-    const published = targets.map(({ origin, keys }) => ({ target: origin, kids: keys()?.map(({ kid }) => kid) }));
-    const differ = chosen === 'no_common_key' && published.filter(({ kids }) => kids?.length).length > 1;
-    const now = JSON.stringify([typeof chosen === 'string' ? chosen : chosen.kid, differ && published]);
-    if (now === logged) return;
-    logged = now;
-    if (typeof chosen !== 'string') {
-      logger.info({ upstream, kid: chosen.kid }, 'requests are signed with a key that both sides agree on');
-    } else if (differ) {
-      logger.warn(
-        { upstream, published },
-        'the targets of an upstream publish different keys, so requests are signed with ed25519: give them one key',
-      );
-    } else if (chosen === 'no_common_key') {
-      logger.warn(
-        { upstream, published },
-        'a target of an upstream publishes no key for agreement, so requests are signed with ed25519',
-      );
+  /** The key that every target publishes, or the reason why requests are signed with ed25519. */
+  serviceKey(): AgreementPublicKey | FallbackReason {
+    const nowMs = this.#options.monotonicMs();
+    if (nowMs < this.#fallbackUntilMs) return 'key_unknown';
+    return nowMs > this.#validUntilMs ? 'keys_unknown' : this.#chosen;
+  }
+
+  /**
+   * Handles a refused request. If the service does not know the key of this request, requests are signed with ed25519 for 30 s, and
+   * the key sets are fetched again.
+   *
+   * @param headers The headers of the refused request, as alternating names and values.
+   * @returns Whether to send the request again. That is safe: the service refused it before handling it.
+   */
+  shouldRepeat({ code, detail }: AppError, headers: readonly string[]): boolean {
+    if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
+    // The last one: a client's header may have this value.
+    const input = headers[headers.lastIndexOf('signature-input') + 1];
+    if (input === undefined || !agreedKeyid.test(input)) return false;
+    const { upstream, logger, monotonicMs } = this.#options;
+    const nowMs = monotonicMs();
+    if (nowMs >= this.#fallbackUntilMs) {
+      logger.warn({ upstream, ...detail }, 'a service does not know the agreed key: ed25519 is used for 30 s');
     }
+    this.#fallbackUntilMs = nowMs + fallbackMs;
+    for (const target of this.targets) target.fetchNow();
+    return true;
   }
 
-  return {
-    targets,
-    serviceKey() {
-      const nowMs = monotonicMs();
-      if (nowMs < fallbackUntilMs) return 'key_unknown';
-      return nowMs > validUntilMs ? 'keys_unknown' : chosen;
-    },
-    shouldRepeat({ code, detail }, headers) {
-      if (code !== 'identity_refused' || detail?.reason !== 'key_unknown') return false;
-      // The last one: a client's header may have this value.
-      const input = headers[headers.lastIndexOf('signature-input') + 1];
-      if (input === undefined || !agreedKeyid.test(input)) return false;
-      const nowMs = monotonicMs();
-      if (nowMs >= fallbackUntilMs) {
-        logger.warn({ upstream, ...detail }, 'a service does not know the agreed key: ed25519 is used for 30 s');
-      }
-      fallbackUntilMs = nowMs + fallbackMs;
-      for (const target of targets) target.fetchNow();
-      return true;
-    },
-    start() {
-      for (const target of targets) target.start();
-    },
-    async stop() {
-      await Promise.all(targets.map((target) => target.stop()));
-    },
-  };
+  start(): void {
+    for (const target of this.targets) target.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.targets.map((target) => target.stop()));
+  }
+
+  #onFetched(): void {
+    const before = this.#chosen;
+    const next = chooseKey(this.targets);
+    this.#validUntilMs = Math.min(...this.targets.map(({ confirmedAtMs }) => confirmedAtMs)) + maxAgeMs;
+    // Reuse the object of an unchanged key: the derived key is cached by it.
+    this.#chosen = typeof next !== 'string' && typeof before !== 'string' && next.kid === before.kid ? before : next;
+    this.#logChange();
+  }
+
+  #logChange(): void {
+    const { upstream, logger } = this.#options;
+    const kid = typeof this.#chosen === 'string' ? undefined : this.#chosen.kid;
+    const published = this.targets.map(({ origin, keys }) => ({ target: origin, kids: keys?.map((key) => key.kid) }));
+    const isNone = this.#chosen === 'no_common_key';
+    const differ = isNone && published.filter(({ kids }) => kids?.length).length > 1;
+    const now = JSON.stringify([kid ?? this.#chosen, differ && published]);
+    if (now === this.#logged) return;
+    this.#logged = now;
+    if (kid !== undefined) logger.info({ upstream, kid }, 'requests are signed with a key that both sides agree on');
+    if (!isNone) return;
+    const why = differ
+      ? 'the targets of an upstream publish different keys, so requests are signed with ed25519: give them one key'
+      : 'a target of an upstream publishes no key for agreement, so requests are signed with ed25519';
+    logger.warn({ upstream, published }, why);
+  }
 }
 
 /** The first target's first key that every other target also publishes. Services publish the preferred key first. */
 function chooseKey(targets: readonly FollowedTarget[]): AgreementPublicKey | FallbackReason {
-  const published = targets.map((target) => target.keys());
+  const published = targets.map(({ keys }) => keys);
   if (published.includes(undefined)) return 'keys_unknown';
   const [first, ...others] = published;
   const isCommon = ({ kid }: AgreementPublicKey) => others.every((keys) => keys?.some((key) => key.kid === kid));

@@ -1,37 +1,21 @@
-import type { Dispatcher } from '@countersign/http1-client';
-import type { AgreementPublicKey } from '@countersign/identity';
-import { fetchAgreementKeys, keySetTimeoutMs } from './fetch-keys.ts';
+import { type Dispatcher, get, headerOf } from '@countersign/http1-client';
+import { type AgreementPublicKey, agreementKeysIn } from '@countersign/identity';
+import { noAnswerReason, Poll } from '../pool/poll.ts';
 
 /** Where a target is, and how to connect to it. */
 export type FollowedAddress = Readonly<{ origin: string; openSingleUse(timeoutMs: number): Dispatcher }>;
 
-type FollowOptions = FollowedAddress &
-  Readonly<{
-    /** Called after every fetch. */
-    onFetched(): void;
-    /** Milliseconds of a monotonic clock. */
-    monotonicMs(): number;
-    /** From 0 to 1. */
-    random(): number;
-  }>;
-
-/** The keys of one target, fetched again and again. */
-export type FollowedTarget = Readonly<{
-  origin: string;
-  /** The keys that the target published last. Undefined: not fetched yet. */
-  keys(): readonly AgreementPublicKey[] | undefined;
-  /** When a fetch confirmed them, in monotonic milliseconds. */
-  confirmedAtMs(): number;
-  /** Why the last fetch failed. Undefined: it succeeded, or there was none. */
-  failure(): string | undefined;
-  /** Fetches once, without `start`. Undefined: the target does not answer with a key set in this time. */
-  fetchOnce(timeoutMs: number): Promise<readonly AgreementPublicKey[] | undefined>;
-  /** Fetches now, unless a fetch is under way or one began in the last second. */
-  fetchNow(): void;
-  /** Calling it again is harmless. */
-  start(): void;
-  stop(): Promise<void>;
+type FollowOptions = Readonly<{
+  /** Called after every fetch. */
+  onFetched(): void;
+  /** Milliseconds of a monotonic clock. */
+  monotonicMs(): number;
+  /** From 0 to 1. */
+  random(): number;
 }>;
+
+/** The keys that a target publishes, or the reason why they are not known. */
+type FetchedKeys = readonly AgreementPublicKey[] | string;
 
 /** Shorter than the 15 minutes in which a service publishes its old key beside the new one. */
 const refreshMs = 60_000;
@@ -40,70 +24,93 @@ const firstRetryMs = 250;
 const longestRetryMs = 5_000;
 const soonestMs = 1_000;
 
-/** Follows a target's key set, over connections like those of requests. A failed fetch keeps the keys that are known. */
-export function followTarget(options: FollowOptions): FollowedTarget {
-  const { origin, onFetched, monotonicMs, random } = options;
-  const pool = options.openSingleUse(keySetTimeoutMs);
-  const stopped = new AbortController();
-  let keys: readonly AgreementPublicKey[] | undefined;
-  let confirmedAtMs = Number.NEGATIVE_INFINITY;
-  let beganAtMs = Number.NEGATIVE_INFINITY;
-  let failure: string | undefined;
-  let failuresInARow = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let isRunning = false;
+/** The keys of one target, fetched again and again. A failed fetch keeps the keys that are known. */
+export class FollowedTarget {
+  readonly origin: string;
+  /** The keys that the target published last. Undefined: not fetched yet. */
+  keys: readonly AgreementPublicKey[] | undefined;
+  /** When a fetch confirmed them, in monotonic milliseconds. */
+  confirmedAtMs = Number.NEGATIVE_INFINITY;
+  /** Why the last fetch failed. Undefined: it succeeded, or there was none. */
+  failure: string | undefined;
+  readonly #options: FollowOptions;
+  readonly #poll: Poll<FetchedKeys>;
+  #beganAtMs = Number.NEGATIVE_INFINITY;
+  #failuresInARow = 0;
 
-  async function refresh(): Promise<void> {
-    clearTimeout(timer);
-    timer = undefined;
-    beganAtMs = monotonicMs();
-    const fetched = await fetchAgreementKeys(pool, stopped.signal);
-    if (stopped.signal.aborted) return;
+  constructor({ origin, openSingleUse }: FollowedAddress, options: FollowOptions) {
+    this.origin = origin;
+    this.#options = options;
+    const pool = openSingleUse(timeoutMs);
+    this.#poll = new Poll({
+      pool,
+      random: options.random,
+      ask: (stopped) => {
+        this.#beganAtMs = options.monotonicMs();
+        return fetchAgreementKeys(pool, stopped);
+      },
+      onAnswer: (fetched) => this.#onFetched(fetched),
+    });
+  }
+
+  /** Calling it again is harmless. */
+  start(): void {
+    this.#poll.start(0);
+  }
+
+  /** Fetches now, unless a fetch is under way or one began in the last second. */
+  fetchNow(): void {
+    this.#poll.askIn(Math.max(0, this.#beganAtMs + soonestMs - this.#options.monotonicMs()));
+  }
+
+  /** Fetches once, without `start`. Undefined: the target does not answer with a key set in this time. */
+  async fetchOnce(timeoutMs: number): Promise<readonly AgreementPublicKey[] | undefined> {
+    const fetched = await this.#poll.askOnce(timeoutMs);
+    return typeof fetched === 'string' ? undefined : fetched;
+  }
+
+  stop(): Promise<void> {
+    return this.#poll.stop();
+  }
+
+  #onFetched(fetched: FetchedKeys): number {
     if (typeof fetched === 'string') {
-      failure = fetched;
-      failuresInARow += 1;
+      this.failure = fetched;
+      this.#failuresInARow += 1;
     } else {
-      failure = undefined;
-      failuresInARow = 0;
-      keys = fetched;
-      confirmedAtMs = monotonicMs();
+      this.failure = undefined;
+      this.#failuresInARow = 0;
+      this.keys = fetched;
+      this.confirmedAtMs = this.#options.monotonicMs();
     }
-    onFetched();
-    const waitMs =
-      failuresInARow === 0 ? refreshMs : Math.min(longestRetryMs, firstRetryMs * 2 ** (failuresInARow - 1));
-    // Spreads the fetches of gateways that started at the same time.
-    schedule(waitMs * (0.9 + 0.2 * random()));
+    this.#options.onFetched();
+    const failures = this.#failuresInARow;
+    return failures === 0 ? refreshMs : Math.min(longestRetryMs, firstRetryMs * 2 ** (failures - 1));
   }
+}
 
-  function schedule(ms: number): void {
-    timer = setTimeout(() => void refresh(), ms).unref();
+const path = '/.well-known/jwks.json';
+const timeoutMs = 5_000;
+const maxBodyBytes = 64 * 1024;
+/** A service publishes one key, and two while it replaces it. */
+const maxKeys = 4;
+
+/**
+ * Fetches a target's key set once. Redirects are not followed: another host could supply any key.
+ *
+ * @returns The keys for agreement, at most four. None if the target publishes no key set.
+ */
+async function fetchAgreementKeys(pool: Dispatcher, signal: AbortSignal): Promise<FetchedKeys> {
+  try {
+    const headers = ['user-agent', 'countersign-keys', 'accept', 'application/jwk-set+json, application/json'];
+    const response = await get(pool, path, { headers, maxBodyBytes, timeoutMs, signal });
+    const { status, body } = response;
+    if (status !== 200) return status === 404 || status === 410 ? [] : `status ${status}`;
+    if (headerOf(response, 'content-encoding') !== undefined) return 'content-encoding';
+    return agreementKeysIn(JSON.parse(body.toString('utf8')))?.slice(0, maxKeys) ?? 'not a key set';
+  } catch (error) {
+    if (error instanceof SyntaxError) return 'not a key set';
+    const reason = noAnswerReason(error);
+    return reason === 'UPSTREAM_RESPONSE_TOO_LARGE' ? 'too large' : reason;
   }
-
-  return {
-    origin,
-    keys: () => keys,
-    confirmedAtMs: () => confirmedAtMs,
-    failure: () => failure,
-    async fetchOnce(timeoutMs) {
-      const fetched = await fetchAgreementKeys(pool, AbortSignal.any([stopped.signal, AbortSignal.timeout(timeoutMs)]));
-      return typeof fetched === 'string' ? undefined : fetched;
-    },
-    fetchNow() {
-      if (timer === undefined) return;
-      clearTimeout(timer);
-      const waitMs = beganAtMs + soonestMs - monotonicMs();
-      if (waitMs > 0) schedule(waitMs);
-      else void refresh();
-    },
-    start() {
-      if (isRunning) return;
-      isRunning = true;
-      void refresh();
-    },
-    async stop() {
-      clearTimeout(timer);
-      stopped.abort();
-      await pool.destroy();
-    },
-  };
 }

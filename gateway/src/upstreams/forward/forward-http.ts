@@ -117,7 +117,7 @@ class Attempt implements DispatchHandler {
 
   constructor(sending: Sending) {
     this.sending = sending;
-    this.#counts = new TargetCounts(sending.target);
+    this.#counts = new TargetCounts(sending.target, 'requests');
   }
 
   /** @returns The failure, if no part of a response was sent to the client. */
@@ -181,7 +181,7 @@ class Attempt implements DispatchHandler {
     const { options, signed, outbound, response, target, permit } = this.sending;
     const { record, stream } = signed;
     this.#counts.answered();
-    target.responded();
+    target.health.responded();
     permit.settle('success');
     record.upstreamMs = performance.now() - this.#sentAt;
     const head = filterResponseHead(status, latin1Fields(rawHeaders), signed, target.origin);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { type BreakerRules, createBreaker, type Outcome, type Permit, slices, trials } from './breaker.ts';
+import { Breaker, type BreakerRules, type Outcome, type Permit, slices, trials } from './breaker.ts';
 
 const rules: BreakerRules = { failureRate: 0.5, minimum: 4, windowMs: 1_000, cooldownMs: 500 };
 
@@ -98,7 +98,7 @@ describe('a circuit breaker', () => {
     let opened = 0;
     fc.assert(
       fc.property(anyRules, fc.array(step, { maxLength: 120, size: 'max' }), (given, steps) => {
-        const breaker = createBreaker(given);
+        const breaker = new Breaker(given);
         const model = modelOf(given);
         const pending: { ours: Permit; models: number }[] = [];
         let nowMs = 12_345;
@@ -129,12 +129,12 @@ describe('a circuit breaker', () => {
     expect(opened).toBeGreaterThan(100);
   });
 
-  const fail = (breaker: ReturnType<typeof createBreaker>, times: number, nowMs: number) => {
+  const fail = (breaker: Breaker, times: number, nowMs: number) => {
     for (let count = 0; count < times; count += 1) breaker.settle(breaker.admit(nowMs) as Permit, 'failure', nowMs);
   };
 
   test('opens at the rate, not before the minimum, and says how long to wait', () => {
-    const breaker = createBreaker(rules);
+    const breaker = new Breaker(rules);
     fail(breaker, 3, 0);
     expect(breaker.state(0)).toBe('closed');
     fail(breaker, 1, 0);
@@ -142,7 +142,7 @@ describe('a circuit breaker', () => {
   });
 
   test('lets three try after the cool-down, and closes when they succeed', () => {
-    const breaker = createBreaker(rules);
+    const breaker = new Breaker(rules);
     fail(breaker, 4, 0);
     const permits = [breaker.admit(500), breaker.admit(500), breaker.admit(500)] as Permit[];
     expect(breaker.admit(500)).toBeUndefined();
@@ -151,7 +151,7 @@ describe('a circuit breaker', () => {
   });
 
   test('opens again at the first failed trial, and reuses the place of a neutral trial', () => {
-    const breaker = createBreaker(rules);
+    const breaker = new Breaker(rules);
     fail(breaker, 4, 0);
     const [first, second] = [breaker.admit(500), breaker.admit(500)] as [Permit, Permit];
     breaker.settle(first, 'neutral', 510);
@@ -163,7 +163,7 @@ describe('a circuit breaker', () => {
   });
 
   test('lets three try as soon as a health check passes', () => {
-    const breaker = createBreaker(rules);
+    const breaker = new Breaker(rules);
     breaker.checked(true);
     fail(breaker, 4, 0);
     expect(breaker.admit(1)).toBeUndefined();
@@ -174,7 +174,7 @@ describe('a circuit breaker', () => {
   });
 
   test('lets three try when an earlier request is answered while checks fail', () => {
-    const breaker = createBreaker({ ...rules, hasChecks: true });
+    const breaker = new Breaker({ ...rules, hasChecks: true });
     const [early, another] = [breaker.admit(0), breaker.admit(0)] as [Permit, Permit];
     breaker.checked(true);
     fail(breaker, 4, 0);
@@ -186,7 +186,7 @@ describe('a circuit breaker', () => {
   });
 
   test('closes when enough earlier requests are answered in a row while checks fail', () => {
-    const breaker = createBreaker({ ...rules, minimum: 3, hasChecks: true });
+    const breaker = new Breaker({ ...rules, minimum: 3, hasChecks: true });
     const early = Array.from({ length: 6 }, () => breaker.admit(0) as Permit);
     fail(breaker, 3, 0);
     const outcomes: Outcome[] = ['success', 'success', 'failure', 'success', 'success', 'success'];
@@ -198,7 +198,7 @@ describe('a circuit breaker', () => {
   });
 
   test('waits for the cool-down if checks pass but trials fail, until a check fails', () => {
-    const breaker = createBreaker(rules);
+    const breaker = new Breaker(rules);
     fail(breaker, 4, 0);
     breaker.checked(true);
     fail(breaker, 1, 10);
@@ -210,7 +210,7 @@ describe('a circuit breaker', () => {
   });
 
   test('does not count requests of an earlier state', () => {
-    const breaker = createBreaker(rules);
+    const breaker = new Breaker(rules);
     const early = [breaker.admit(0), breaker.admit(0), breaker.admit(0)] as Permit[];
     fail(breaker, 4, 0);
     expect(breaker.admit(500)).toBeDefined();

@@ -18,36 +18,6 @@ export type Outcome = 'success' | 'failure' | 'neutral';
 /** Stands for one admitted request until its outcome is settled. */
 export type Permit = number;
 
-/**
- * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without a
- * clock of its own. Closed: it opens when the share of failures in the window is too high. Open: it becomes half-open
- * after the cool-down or a passing health check. Half-open: one failed trial opens it again, enough successful ones
- * close it.
- */
-export type Breaker = Readonly<{
-  /** @returns Undefined if the request must be refused. Settle each permit exactly once. */
-  admit(nowMs: number): Permit | undefined;
-  /**
-   * Records the outcome of a request. An outcome of an earlier state does not count, with one exception. While health
-   * checks fail, a late response ends the cool-down, and `minimum` of them in a row close the breaker. Such a service
-   * is back, but its queue may delay the trials.
-   */
-  settle(permit: Permit, outcome: Outcome, nowMs: number): void;
-  /**
-   * Records a health check. A passing check ends the cool-down, unless a trial failed although the last check had
-   * passed. Then checks are not believed until one fails.
-   */
-  checked(isGood: boolean): void;
-  /** The state that a request would meet now. */
-  state(nowMs: number): BreakerState;
-  /** The shortest useful wait; 0 if closed. */
-  retryAfterMs(nowMs: number): number;
-  /** Outcomes in the window. */
-  counts(nowMs: number): Readonly<{ successes: number; failures: number }>;
-  /** How often it has opened. */
-  readonly opened: number;
-}>;
-
 /** Concurrent trials while half-open. All of them must succeed to close the breaker. */
 export const trials = 3;
 /** Slices of the window: an outcome is dropped between nine and ten tenths of `windowMs` after it. */
@@ -56,95 +26,121 @@ export const slices = 10;
 /** Health checks notice within this time that a service is back. */
 const checkedWithinMs = 1_000;
 
-/** @param rules The `nowMs` of the methods comes from a monotonic clock. */
-export function createBreaker(rules: BreakerRules): Breaker {
-  const window = createWindow(rules.windowMs / slices);
-  let now: BreakerState = 'closed';
-  // Changes with every change of state, to recognize late outcomes.
-  let epoch = 0;
-  let openedAtMs = 0;
-  let opened = 0;
-  let running = 0;
-  let passed = 0;
-  let isCheckGood = false;
+/**
+ * Stops sending requests to a failing service, to protect both the service and the gateway. A state machine without a
+ * clock of its own: `nowMs` comes from a monotonic clock. Closed: it opens when the share of failures in the window is
+ * too high. Open: it becomes half-open after the cool-down or a passing health check. Half-open: one failed trial opens
+ * it again, enough successful ones close it.
+ */
+export class Breaker {
+  /** How often it has opened. */
+  opened = 0;
+  readonly #rules: BreakerRules;
+  readonly #window: ReturnType<typeof createWindow>;
+  #state: BreakerState = 'closed';
+  /** Changes with every change of state, to recognize late outcomes. */
+  #epoch = 0;
+  #openedAtMs = 0;
+  #running = 0;
+  #passed = 0;
+  #isCheckGood = false;
+  #areChecksMisleading = false;
   /** Late responses in a row while checks fail. */
-  let lateResponses = 0;
-  let areChecksMisleading = false;
+  #lateResponses = 0;
 
-  function enter(state: BreakerState): void {
-    now = state;
-    epoch += 1;
-    running = 0;
-    passed = 0;
-    window.clear();
+  constructor(rules: BreakerRules) {
+    this.#rules = rules;
+    this.#window = createWindow(rules.windowMs / slices);
   }
 
-  function open(nowMs: number): void {
-    areChecksMisleading = now === 'half-open' && isCheckGood;
-    enter('open');
-    openedAtMs = nowMs;
-    opened += 1;
-    lateResponses = 0;
+  /** @returns Undefined if the request must be refused. Settle each permit exactly once. */
+  admit(nowMs: number): Permit | undefined {
+    if (this.#state === 'open' && this.state(nowMs) === 'half-open') this.#enter('half-open');
+    if (this.#state === 'closed') return this.#epoch;
+    if (this.#state === 'open' || this.#running + this.#passed >= trials) return undefined;
+    this.#running += 1;
+    return this.#epoch;
+  }
+
+  /**
+   * Records the outcome of a request. An outcome of an earlier state does not count, with one exception. While health
+   * checks fail, a late response ends the cool-down, and `minimum` of them in a row close the breaker. Such a service
+   * is back, but its queue may delay the trials.
+   */
+  settle(permit: Permit, outcome: Outcome, nowMs: number): void {
+    if (permit !== this.#epoch) {
+      if (this.#rules.hasChecks && !this.#isCheckGood) this.#settleLate(outcome);
+    } else if (this.#state === 'half-open') this.#settleTrial(outcome, nowMs);
+    else if (outcome !== 'neutral') {
+      this.#window.add(outcome, nowMs);
+      const { successes, failures } = this.#window.counts(nowMs);
+      const total = successes + failures;
+      const { minimum, failureRate } = this.#rules;
+      if (failures > 0 && total >= minimum && failures / total >= failureRate) this.#open(nowMs);
+    }
+  }
+
+  /**
+   * Records a health check. A passing check ends the cool-down, unless a trial failed although the last check had
+   * passed. Then checks are not believed until one fails.
+   */
+  checked(isGood: boolean): void {
+    this.#isCheckGood = isGood;
+    if (!isGood) this.#areChecksMisleading = false;
+    else if (this.#state === 'open' && !this.#areChecksMisleading) this.#enter('half-open');
+  }
+
+  /** The state that a request would meet now. */
+  state(nowMs: number): BreakerState {
+    const hasCooledDown = nowMs - this.#openedAtMs >= this.#rules.cooldownMs;
+    return this.#state === 'open' && hasCooledDown ? 'half-open' : this.#state;
+  }
+
+  /** The shortest useful wait; 0 if closed. */
+  retryAfterMs(nowMs: number): number {
+    // While half-open, trials are running, and their outcome is not known sooner.
+    if (this.#state !== 'open') return this.#state === 'half-open' ? 1_000 : 0;
+    const coolInMs = Math.max(0, this.#openedAtMs + this.#rules.cooldownMs - nowMs);
+    return this.#rules.hasChecks && !this.#areChecksMisleading ? Math.min(coolInMs, checkedWithinMs) : coolInMs;
+  }
+
+  /** Outcomes in the window. */
+  counts(nowMs: number): Readonly<{ successes: number; failures: number }> {
+    return this.#window.counts(nowMs);
+  }
+
+  #enter(state: BreakerState): void {
+    this.#state = state;
+    this.#epoch += 1;
+    this.#running = 0;
+    this.#passed = 0;
+    this.#window.clear();
+  }
+
+  #open(nowMs: number): void {
+    this.#areChecksMisleading = this.#state === 'half-open' && this.#isCheckGood;
+    this.#enter('open');
+    this.#openedAtMs = nowMs;
+    this.opened += 1;
+    this.#lateResponses = 0;
+  }
+
+  #settleTrial(outcome: Outcome, nowMs: number): void {
+    this.#running -= 1;
+    if (outcome === 'failure') this.#open(nowMs);
+    else if (outcome === 'success') {
+      this.#passed += 1;
+      if (this.#passed >= trials) this.#enter('closed');
+    }
   }
 
   /** A service that hung may finish old requests before it accepts the connection of the next check. */
-  function settleLate(outcome: Outcome): void {
-    if (now === 'closed' || outcome === 'neutral') return;
-    lateResponses = outcome === 'success' ? lateResponses + 1 : 0;
-    if (lateResponses >= rules.minimum) enter('closed');
-    else if (now === 'open' && outcome === 'success') enter('half-open');
+  #settleLate(outcome: Outcome): void {
+    if (this.#state === 'closed' || outcome === 'neutral') return;
+    this.#lateResponses = outcome === 'success' ? this.#lateResponses + 1 : 0;
+    if (this.#lateResponses >= this.#rules.minimum) this.#enter('closed');
+    else if (this.#state === 'open' && outcome === 'success') this.#enter('half-open');
   }
-
-  const hasCooledDown = (nowMs: number) => nowMs - openedAtMs >= rules.cooldownMs;
-
-  return {
-    admit(nowMs) {
-      if (now === 'open' && hasCooledDown(nowMs)) enter('half-open');
-      if (now === 'closed') return epoch;
-      if (now === 'open' || running + passed >= trials) return undefined;
-      running += 1;
-      return epoch;
-    },
-    settle(permit, outcome, nowMs) {
-      if (permit !== epoch) {
-        if (rules.hasChecks && !isCheckGood) settleLate(outcome);
-        return;
-      }
-      if (now === 'half-open') {
-        running -= 1;
-        if (outcome === 'failure') open(nowMs);
-        else if (outcome === 'success') {
-          passed += 1;
-          if (passed >= trials) enter('closed');
-        }
-        return;
-      }
-      if (outcome === 'neutral') return;
-      window.add(outcome, nowMs);
-      const { successes, failures } = window.counts(nowMs);
-      if (failures === 0) return;
-      const total = successes + failures;
-      if (total >= rules.minimum && failures / total >= rules.failureRate) open(nowMs);
-    },
-    checked(isGood) {
-      isCheckGood = isGood;
-      if (!isGood) areChecksMisleading = false;
-      else if (now === 'open' && !areChecksMisleading) enter('half-open');
-    },
-    state: (nowMs) => (now === 'open' && hasCooledDown(nowMs) ? 'half-open' : now),
-    retryAfterMs(nowMs) {
-      if (now === 'open') {
-        const coolInMs = Math.max(0, openedAtMs + rules.cooldownMs - nowMs);
-        return rules.hasChecks && !areChecksMisleading ? Math.min(coolInMs, checkedWithinMs) : coolInMs;
-      }
-      // Trials are running, and their outcome is not known sooner.
-      return now === 'half-open' ? 1_000 : 0;
-    },
-    counts: window.counts,
-    get opened() {
-      return opened;
-    },
-  };
 }
 
 /** Counts of the last ten slices. Memory and time do not depend on the number of outcomes. */
@@ -154,10 +150,7 @@ function createWindow(sliceMs: number) {
   let last = Number.NEGATIVE_INFINITY;
 
   function clear(): void {
-    for (const outcome of ['success', 'failure'] as const) {
-      bySlice[outcome].fill(0);
-      total[outcome] = 0;
-    }
+    for (let at = 0; at < slices; at += 1) forget(at);
   }
 
   /** Clears the slices that have passed. @returns The index of the current slice. */

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
-import { createStalledResponses } from './open-connections.ts';
+import { StalledResponses } from './open-connections.ts';
 
 test('ends the response that has stalled longest first, and none that stalled a moment ago', () => {
   let nowMs = 0;
-  const stalled = createStalledResponses(() => nowMs);
+  const stalled = new StalledResponses(() => nowMs);
   const ended: string[] = [];
   stalled.add(() => ended.push('first'));
   const readsOn = stalled.add(() => ended.push('reads on'));

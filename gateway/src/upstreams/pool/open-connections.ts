@@ -11,8 +11,24 @@ export type EndConnection = (reason: AppError | undefined) => void;
 /** Whether a response is short, long-running or endless. */
 export type ResponseLifetime = 'endless' | 'long' | 'short';
 
+type Open = Readonly<{ admission: Admission; end: EndConnection }>;
+
 /** Responses, uploads and WebSockets that must end when their token or route is revoked. */
-export type OpenConnections = Readonly<{
+export class OpenConnections {
+  readonly #nowMs: () => number;
+  readonly #endless = new Set<Open>();
+  readonly #long = new Set<Open>();
+  #mayStay = (_admission: Admission) => true;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** The number of endless ones. */
+  get size(): number {
+    return this.#endless.size;
+  }
+
   /**
    * Endless ones, WebSockets and event streams, end when their token expires. Long ones, uploads and long responses,
    * may outlast `exp`, but not a revocation. Short ones are not tracked.
@@ -20,34 +36,41 @@ export type OpenConnections = Readonly<{
    * @param end Called at once if the current configuration does not admit an endless one.
    * @returns A function that removes it.
    */
-  add(lifetime: ResponseLifetime, admission: Admission, end: EndConnection): () => void;
+  add(lifetime: ResponseLifetime, admission: Admission, end: EndConnection): () => void {
+    const connection = { admission, end };
+    const open = lifetime === 'endless' ? this.#endless : this.#long;
+    if (lifetime === 'endless' && !this.#mayStay(admission)) end(undefined);
+    else if (lifetime === 'endless' || (lifetime === 'long' && admission.token !== undefined)) open.add(connection);
+    return () => open.delete(connection);
+  }
+
   /** Ends all whose token is no longer valid. Called on new revocations, and every second for expiry. */
-  review(): void;
+  readonly review = (): void => {
+    this.#endInvalid(this.#endless, assertStillValid);
+    this.#endInvalid(this.#long, assertUnrevoked);
+  };
+
   /** Sets which endless ones may stay open from now on, and ends the others. */
-  keepOnly(mayStay: (admission: Admission) => boolean): void;
+  keepOnly(mayStay: (admission: Admission) => boolean): void {
+    this.#mayStay = mayStay;
+    this.#endUnless(mayStay);
+  }
+
   /** Ends the endless ones, because the process stops. */
-  endAll(): void;
-  /** The number of endless ones. */
-  readonly size: number;
-}>;
+  endAll(): void {
+    this.#endUnless(() => false);
+  }
 
-type Open = Readonly<{ admission: Admission; end: EndConnection }>;
-
-export function createOpenConnections(nowMs: () => number): OpenConnections {
-  const endless = new Set<Open>();
-  const long = new Set<Open>();
-  let mayStay = (_admission: Admission) => true;
-
-  function endUnless(mayStayOpen: (admission: Admission) => boolean): void {
-    for (const connection of endless) {
-      if (mayStayOpen(connection.admission)) continue;
-      endless.delete(connection);
+  #endUnless(mayStay: (admission: Admission) => boolean): void {
+    for (const connection of this.#endless) {
+      if (mayStay(connection.admission)) continue;
+      this.#endless.delete(connection);
       connection.end(undefined);
     }
   }
 
-  function endInvalid(open: Set<Open>, assertValid: (token: TokenStatus, nowMs: number) => void): void {
-    const now = nowMs();
+  #endInvalid(open: Set<Open>, assertValid: (token: TokenStatus, nowMs: number) => void): void {
+    const now = this.#nowMs();
     for (const connection of open) {
       const { token } = connection.admission;
       if (token === undefined) continue;
@@ -59,68 +82,40 @@ export function createOpenConnections(nowMs: () => number): OpenConnections {
       }
     }
   }
-
-  return {
-    add(lifetime, admission, end) {
-      const connection = { admission, end };
-      if (lifetime === 'endless') {
-        if (mayStay(admission)) endless.add(connection);
-        else end(undefined);
-        return () => endless.delete(connection);
-      }
-      if (lifetime === 'long' && admission.token !== undefined) long.add(connection);
-      return () => long.delete(connection);
-    },
-    review() {
-      endInvalid(endless, assertStillValid);
-      endInvalid(long, assertUnrevoked);
-    },
-    keepOnly(next) {
-      mayStay = next;
-      endUnless(next);
-    },
-    endAll() {
-      endUnless(() => false);
-    },
-    get size() {
-      return endless.size;
-    },
-  };
 }
-
-/** Responses whose clients have stopped reading. Each holds a connection to its service. */
-export type StalledResponses = Readonly<{
-  /**
-   * @param end Disconnects the client.
-   * @returns A function that removes the response, because its client reads again or it has ended.
-   */
-  add(end: () => void): () => void;
-  /**
-   * Ends the response that has stalled longest, to free its connection. Responses that stalled only a moment ago are
-   * left alone.
-   */
-  endOldest(): void;
-}>;
 
 // A client that reads as fast as its line allows never stalls this long.
 const minStallMs = 1_000;
 
-export function createStalledResponses(monotonicMs: () => number): StalledResponses {
-  // Ordered by the start of the stall.
-  const stalled = new Map<object, Readonly<{ end: () => void; sinceMs: number }>>();
-  return {
-    add(end) {
-      const key = {};
-      stalled.set(key, { end, sinceMs: monotonicMs() });
-      return () => stalled.delete(key);
-    },
-    endOldest() {
-      const [oldest] = stalled;
-      if (oldest === undefined) return;
-      const [key, { end, sinceMs }] = oldest;
-      if (monotonicMs() - sinceMs < minStallMs) return;
-      stalled.delete(key);
+/** Responses whose clients have stopped reading. Each holds a connection to its service. */
+export class StalledResponses {
+  readonly #monotonicMs: () => number;
+  /** Functions that disconnect a client, with the start of its stall. The oldest is first. */
+  readonly #stalled = new Map<() => void, number>();
+
+  constructor(monotonicMs: () => number) {
+    this.#monotonicMs = monotonicMs;
+  }
+
+  /**
+   * @param end Disconnects the client. Another function for each stall.
+   * @returns A function that removes the response, because its client reads again or it has ended.
+   */
+  add(end: () => void): () => void {
+    this.#stalled.set(end, this.#monotonicMs());
+    return () => this.#stalled.delete(end);
+  }
+
+  /**
+   * Ends the response that has stalled longest, to free its connection. Responses that stalled only a moment ago are
+   * left alone.
+   */
+  endOldest(): void {
+    for (const [end, sinceMs] of this.#stalled) {
+      if (this.#monotonicMs() - sinceMs < minStallMs) return;
+      this.#stalled.delete(end);
       end();
-    },
-  };
+      return;
+    }
+  }
 }

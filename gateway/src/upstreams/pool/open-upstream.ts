@@ -1,43 +1,14 @@
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import { AppError } from '../../errors.ts';
-import { noSignatures, type SignatureCounts } from '../../keys/signing-keys.ts';
+import { noSignatures } from '../../keys/signing-keys.ts';
 import type { Outbound } from '../../pipeline/exchange.ts';
-import { createUpstreamAgreement, type UpstreamAgreement } from '../agreement/choose-service-key.ts';
-import { type Breaker, createBreaker, type Outcome } from './breaker.ts';
+import { UpstreamAgreement } from '../agreement/choose-service-key.ts';
+import { Breaker, type Outcome } from './breaker.ts';
 import { createChooser } from './choose-target.ts';
-import { createRetryBudget, type FailedAttempt, mayRetry, type RetryBudget } from './retry.ts';
-import { openTarget, type Target } from './target.ts';
-import { openTlsFiles, type TlsFiles } from './upstream-tls-files.ts';
-
-/** An upstream at run time: its targets, their connections and its statistics. */
-export type OpenUpstream = Readonly<{
-  upstream: Upstream;
-  targets: readonly Target[];
-  breaker: Breaker | undefined;
-  budget: RetryBudget;
-  tls: TlsFiles | undefined;
-  stats: UpstreamStats;
-  signatures: SignatureCounts;
-  /** Undefined unless its identity is `agreed`. */
-  agreement: UpstreamAgreement | undefined;
-  /** The clock of all its parts. */
-  nowMs(): number;
-  /**
-   * Admits one request, whose permit must be settled.
-   *
-   * @throws AppError `upstream_circuit_open` with `Retry-After`.
-   */
-  admit(): Permit;
-  /** @param except The target that just failed. @throws AppError `upstream_overloaded`. */
-  choose(except?: Target): Target;
-  /** Whether a failed attempt may be repeated, and the budget has a retry left for it. Then it is taken. */
-  takeRetry(outbound: Pick<Outbound, 'method' | 'body'>, failed: FailedAttempt): boolean;
-  /** Starts the health checks and the watch of the TLS files. Calling it again is harmless. */
-  start(): void;
-  /** Stops the checks and closes idle connections at once, other connections after their responses. */
-  close(): Promise<void>;
-}>;
+import { openTlsFiles, type TlsFiles } from './connect-pool.ts';
+import { type FailedAttempt, mayRetry, RetryBudget } from './retry.ts';
+import { Target } from './target.ts';
 
 /** Counted since the upstream was opened. */
 export type UpstreamStats = { retries: number; retriesRefused: number; circuitRefusals: number };
@@ -56,89 +27,110 @@ export type Permit = Readonly<{ settle(outcome: Outcome): void }>;
 // Without a breaker all requests are admitted.
 const noPermit: Permit = { settle() {} };
 
-/**
- * Opens an upstream. Connections open when they are first needed, and no check runs before `start`.
- *
- * @throws StartupError if its TLS files are bad.
- */
-export function openUpstream(upstream: Upstream, deps: UpstreamDeps): OpenUpstream {
-  const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
-  const tls = upstream.tls && openTlsFiles(upstream.name, upstream.tls, logger);
-  const breaker = upstream.breaker && createBreaker({ ...upstream.breaker, hasChecks: upstream.health !== undefined });
-  const onChecked = (isGood: boolean) => breaker?.checked(isGood);
-  const isUrgent = () => breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
-  const targets = upstream.targets.map((origin) =>
-    openTarget(origin, { upstream, tls, logger, monotonicMs, random, onChecked, isUrgent }),
-  );
-  const agreement =
-    upstream.identity.algorithm === 'agreed'
-      ? createUpstreamAgreement({ upstream: upstream.name, targets, logger, monotonicMs, random })
-      : undefined;
-  const choose = createChooser(targets, upstream.balance);
-  const only = targets.length === 1 ? targets[0] : undefined;
-  const stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
+/** An upstream at run time: its targets, their connections and its statistics. */
+export class OpenUpstream {
+  readonly upstream: Upstream;
+  readonly targets: readonly Target[];
+  readonly breaker: Breaker | undefined;
+  readonly budget = new RetryBudget();
+  readonly tls: TlsFiles | undefined;
+  readonly stats: UpstreamStats = { retries: 0, retriesRefused: 0, circuitRefusals: 0 };
+  readonly signatures = noSignatures();
+  /** Undefined unless its identity is `agreed`. */
+  readonly agreement: UpstreamAgreement | undefined;
+  /** The clock of all its parts. */
+  readonly nowMs: () => number;
+  readonly #logger: Logger;
+  readonly #choose: (nowMs: number, except?: Target) => Target;
 
-  const budget = createRetryBudget();
+  /**
+   * Opens an upstream. Connections open when they are first needed, and no check runs before `start`.
+   *
+   * @throws StartupError if its TLS files are bad.
+   */
+  constructor(upstream: Upstream, deps: UpstreamDeps) {
+    const { logger, monotonicMs = () => performance.now(), random = Math.random } = deps;
+    const tls = upstream.tls && openTlsFiles(upstream.name, upstream.tls, logger);
+    const breaker = upstream.breaker && new Breaker({ ...upstream.breaker, hasChecks: upstream.health !== undefined });
+    const onChecked = (isGood: boolean) => breaker?.checked(isGood);
+    const isUrgent = () => breaker !== undefined && breaker.state(monotonicMs()) !== 'closed';
+    const targets = upstream.targets.map(
+      (origin) => new Target(origin, { upstream, tls, logger, monotonicMs, random, onChecked, isUrgent }),
+    );
+    this.upstream = upstream;
+    this.targets = targets;
+    this.breaker = breaker;
+    this.tls = tls;
+    if (upstream.identity.algorithm === 'agreed') {
+      this.agreement = new UpstreamAgreement({ upstream: upstream.name, targets, logger, monotonicMs, random });
+    }
+    this.nowMs = monotonicMs;
+    this.#logger = logger;
+    this.#choose = createChooser(targets, upstream.balance);
+  }
 
-  function permitOf(admitting: Breaker, permit: number): Permit {
+  /**
+   * Admits one request, whose permit must be settled.
+   *
+   * @throws AppError `upstream_circuit_open` with `Retry-After`.
+   */
+  admit(): Permit {
+    const { breaker } = this;
+    if (breaker === undefined) return noPermit;
+    const nowMs = this.nowMs();
+    const permit = breaker.admit(nowMs);
+    if (permit !== undefined) return this.#permitOf(breaker, permit);
+    this.stats.circuitRefusals += 1;
+    const retryAfterSec = Math.max(1, Math.ceil(breaker.retryAfterMs(nowMs) / 1000));
+    throw new AppError('upstream_circuit_open', {
+      headers: { 'retry-after': String(retryAfterSec) },
+      detail: { upstream: this.upstream.name },
+    });
+  }
+
+  /** @param except The target that just failed. @throws AppError `upstream_overloaded`. */
+  choose(except?: Target): Target {
+    const target = this.#choose(this.nowMs(), except);
+    if (!target.isFull()) return target;
+    throw new AppError('upstream_overloaded', { detail: { upstream: this.upstream.name, target: target.origin } });
+  }
+
+  /** Whether a failed attempt may be repeated, and the budget has a retry left for it. Then it is taken. */
+  takeRetry(outbound: Pick<Outbound, 'method' | 'body'>, failed: FailedAttempt): boolean {
+    if (!mayRetry(outbound, failed, this.targets.length > 1)) return false;
+    const isGranted = this.budget.withdraw();
+    this.stats[isGranted ? 'retries' : 'retriesRefused'] += 1;
+    return isGranted;
+  }
+
+  /** Starts the health checks and the watch of the TLS files. Calling it again is harmless. */
+  start(): void {
+    this.tls?.start();
+    for (const target of this.targets) target.start();
+    this.agreement?.start();
+  }
+
+  /** Stops the checks and closes idle connections at once, other connections after their responses. */
+  async close(): Promise<void> {
+    this.tls?.stop();
+    await this.agreement?.stop();
+    await Promise.all(this.targets.map((target) => target.close()));
+  }
+
+  #permitOf(breaker: Breaker, permit: number): Permit {
     let isSettled = false;
     return {
-      settle(outcome) {
+      settle: (outcome) => {
         if (isSettled) return;
         isSettled = true;
-        const before = admitting.opened;
-        admitting.settle(permit, outcome, monotonicMs());
-        if (admitting.opened === before) return;
-        logger.warn({ upstream: upstream.name }, 'the circuit breaker of an upstream opened');
-        for (const target of targets) target.checkNow();
+        const before = breaker.opened;
+        breaker.settle(permit, outcome, this.nowMs());
+        if (breaker.opened === before) return;
+        this.#logger.warn({ upstream: this.upstream.name }, 'the circuit breaker of an upstream opened');
+        for (const target of this.targets) target.checkNow();
       },
     };
   }
-
-  return {
-    upstream,
-    targets,
-    breaker,
-    budget,
-    tls,
-    stats,
-    signatures: noSignatures(),
-    agreement,
-    nowMs: monotonicMs,
-    admit() {
-      if (breaker === undefined) return noPermit;
-      const nowMs = monotonicMs();
-      const permit = breaker.admit(nowMs);
-      if (permit !== undefined) return permitOf(breaker, permit);
-      stats.circuitRefusals += 1;
-      const retryAfterSec = Math.max(1, Math.ceil(breaker.retryAfterMs(nowMs) / 1000));
-      throw new AppError('upstream_circuit_open', {
-        headers: { 'retry-after': String(retryAfterSec) },
-        detail: { upstream: upstream.name },
-      });
-    },
-    takeRetry(outbound, failed) {
-      if (!mayRetry(outbound, failed, targets.length > 1)) return false;
-      const isGranted = budget.withdraw();
-      stats[isGranted ? 'retries' : 'retriesRefused'] += 1;
-      return isGranted;
-    },
-    choose(except) {
-      const target = only ?? choose(monotonicMs(), except);
-      if (!target.isFull()) return target;
-      throw new AppError('upstream_overloaded', { detail: { upstream: upstream.name, target: target.origin } });
-    },
-    start() {
-      tls?.start();
-      for (const target of targets) target.start();
-      agreement?.start();
-    },
-    async close() {
-      tls?.stop();
-      await agreement?.stop();
-      await Promise.all(targets.map((target) => target.close()));
-    },
-  };
 }
 
 /** The upstreams of one configuration. */

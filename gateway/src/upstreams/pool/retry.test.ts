@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Code } from '../../errors.ts';
-import { type AttemptProgress, createRetryBudget, maxSavedRetries, mayRetry } from './retry.ts';
+import { type AttemptProgress, maxSavedRetries, mayRetry, RetryBudget } from './retry.ts';
 
 const body = Buffer.from('{}');
 
@@ -39,7 +39,7 @@ describe('retries', () => {
   });
 
   test('add at most a fifth to the requests, beyond the saved ones', () => {
-    const budget = createRetryBudget();
+    const budget = new RetryBudget();
     let retries = 0;
     for (let request = 0; request < 1_000; request += 1) {
       budget.deposit();

@@ -1,12 +1,17 @@
 import { describe, expect, test } from '@jest/globals';
-import { createTargetHealth, ejectedAfter, firstEjectionMs, maxEjectionMs } from './target-health.ts';
+import { ejectedAfter, firstEjectionMs, maxEjectionMs, TargetHealth } from './target-health.ts';
 
-const create = () => createTargetHealth({ unhealthyAfter: 2, healthyAfter: 3 });
+const create = () => new TargetHealth({ unhealthyAfter: 2, healthyAfter: 3 });
 
 describe("a target's health", () => {
   test('is good until checks or requests fail', () => {
     const health = create();
-    expect([health.isAvailable(0), health.state(0)]).toEqual([true, { checks: 'none', ejectedForMs: 0, ejections: 0 }]);
+    expect([health.isAvailable(0), health.checks, health.ejectedForMs(0), health.ejections]).toEqual([
+      true,
+      'none',
+      0,
+      0,
+    ]);
   });
 
   test.each([
@@ -33,7 +38,7 @@ describe("a target's health", () => {
         health.failed(nowMs);
         failures += 1;
       }
-      const { ejectedForMs } = health.state(nowMs);
+      const ejectedForMs = health.ejectedForMs(nowMs);
       nowMs += ejectedForMs;
       return [failures, ejectedForMs];
     };
@@ -51,14 +56,14 @@ describe("a target's health", () => {
     for (let count = 0; count < ejectedAfter; count += 1) health.failed(0);
     expect(health.isAvailable(1)).toBe(false);
     health.responded();
-    expect([health.isAvailable(1), health.state(1).ejectedForMs]).toEqual([true, 0]);
+    expect([health.isAvailable(1), health.ejectedForMs(1)]).toEqual([true, 0]);
   });
 
   test('does not count requests sent before the ejection', () => {
     const health = create();
     for (let count = 0; count < 50; count += 1) health.failed(0);
-    expect(health.state(0)).toMatchObject({ ejectedForMs: firstEjectionMs, ejections: 1 });
+    expect([health.ejectedForMs(0), health.ejections]).toEqual([firstEjectionMs, 1]);
     health.failed(firstEjectionMs);
-    expect(health.state(firstEjectionMs).ejectedForMs).toBe(firstEjectionMs * 2);
+    expect(health.ejectedForMs(firstEjectionMs)).toBe(firstEjectionMs * 2);
   });
 });

@@ -1,25 +1,3 @@
-/** The health of one target, from its requests and its health checks. */
-export type TargetHealth = Readonly<{
-  /** A response began, of any status. It ends an ejection: with no other target, requests still come here. */
-  responded(): void;
-  /** A request could not connect, or got no response in time. */
-  failed(nowMs: number): void;
-  /** Records a health check. */
-  checked(isGood: boolean): void;
-  /** Whether requests should go to this target. */
-  isAvailable(nowMs: number): boolean;
-  /** Also true while the target is ejected, and before the first check. */
-  passesChecks(): boolean;
-  state(nowMs: number): Readonly<{
-    /** `none`: no check has finished. */
-    checks: 'none' | 'passing' | 'failing';
-    /** Milliseconds until the ejection ends; 0 if the target is not ejected. */
-    ejectedForMs: number;
-    /** How often it has been ejected. */
-    ejections: number;
-  }>;
-}>;
-
 export type CheckThresholds = Readonly<{
   /** Failed checks in a row that take a target out. */
   unhealthyAfter: number;
@@ -34,42 +12,66 @@ export const firstEjectionMs = 5_000;
 export const maxEjectionMs = 60_000;
 
 /**
- * A target counts as healthy until checks or consecutive requests fail, so that a start does not wait for checks. Both
- * conditions end by themselves.
+ * The health of one target, from its requests and its health checks. A target counts as healthy until checks or
+ * consecutive requests fail, so that a start does not wait for checks. Both conditions end by themselves.
  */
-export function createTargetHealth(thresholds: CheckThresholds): TargetHealth {
-  let failures = 0;
-  let ejectedUntilMs = Number.NEGATIVE_INFINITY;
-  let ejections = 0;
-  let checks: 'none' | 'passing' | 'failing' = 'none';
-  let against = 0;
+export class TargetHealth {
+  /** `none`: no check has finished. */
+  checks: 'none' | 'passing' | 'failing' = 'none';
+  /** How often it has been ejected. */
+  ejections = 0;
+  readonly #thresholds: CheckThresholds;
+  #failures = 0;
+  #ejectedUntilMs = Number.NEGATIVE_INFINITY;
+  /** Checks in a row that contradict `checks`. */
+  #against = 0;
 
-  return {
-    responded() {
-      failures = 0;
-      ejectedUntilMs = Number.NEGATIVE_INFINITY;
-    },
-    failed(nowMs) {
-      // Requests that were sent before the ejection do not extend it.
-      if (nowMs < ejectedUntilMs) return;
-      failures += 1;
-      if (failures < ejectedAfter) return;
-      ejectedUntilMs = nowMs + Math.min(firstEjectionMs * 2 ** (failures - ejectedAfter), maxEjectionMs);
-      ejections += 1;
-    },
-    checked(isGood) {
-      if (isGood === (checks !== 'failing')) {
-        against = 0;
-        if (checks === 'none') checks = 'passing';
-        return;
-      }
-      against += 1;
-      if (against < (isGood ? thresholds.healthyAfter : thresholds.unhealthyAfter)) return;
-      against = 0;
-      checks = isGood ? 'passing' : 'failing';
-    },
-    passesChecks: () => checks !== 'failing',
-    isAvailable: (nowMs) => checks !== 'failing' && nowMs >= ejectedUntilMs,
-    state: (nowMs) => ({ checks, ejectedForMs: Math.max(0, ejectedUntilMs - nowMs), ejections }),
-  };
+  constructor(thresholds: CheckThresholds) {
+    this.#thresholds = thresholds;
+  }
+
+  /** A response began, of any status. It ends an ejection: with no other target, requests still come here. */
+  responded(): void {
+    this.#failures = 0;
+    this.#ejectedUntilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** A request could not connect, or got no response in time. @returns Whether that ejects the target. */
+  failed(nowMs: number): boolean {
+    // Requests that were sent before the ejection do not extend it.
+    if (nowMs < this.#ejectedUntilMs) return false;
+    this.#failures += 1;
+    if (this.#failures < ejectedAfter) return false;
+    this.#ejectedUntilMs = nowMs + Math.min(firstEjectionMs * 2 ** (this.#failures - ejectedAfter), maxEjectionMs);
+    this.ejections += 1;
+    return true;
+  }
+
+  /** Records a health check. */
+  checked(isGood: boolean): void {
+    if (isGood === (this.checks !== 'failing')) {
+      this.#against = 0;
+      if (this.checks === 'none') this.checks = 'passing';
+      return;
+    }
+    this.#against += 1;
+    if (this.#against < this.#thresholds[isGood ? 'healthyAfter' : 'unhealthyAfter']) return;
+    this.#against = 0;
+    this.checks = isGood ? 'passing' : 'failing';
+  }
+
+  /** Also true while the target is ejected, and before the first check. */
+  passesChecks(): boolean {
+    return this.checks !== 'failing';
+  }
+
+  /** Whether requests should go to this target. */
+  isAvailable(nowMs: number): boolean {
+    return this.passesChecks() && nowMs >= this.#ejectedUntilMs;
+  }
+
+  /** Milliseconds until the ejection ends; 0 if the target is not ejected. */
+  ejectedForMs(nowMs: number): number {
+    return Math.max(0, this.#ejectedUntilMs - nowMs);
+  }
 }

@@ -2,68 +2,17 @@ import { createSocketOpener, type Dispatcher, type SocketOpener, singleUse } fro
 import type { Logger } from '@countersign/service-kit';
 import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
-import { type HealthChecks, startHealthChecks } from './health-checks.ts';
-import { createStalledResponses, type StalledResponses } from './open-connections.ts';
-import { openPool } from './open-pool.ts';
-import { RequestOutcomes } from './request-outcomes.ts';
-import { createTargetHealth, type TargetHealth } from './target-health.ts';
-import type { TlsFiles } from './upstream-tls-files.ts';
+import { connectPool, type TlsFiles } from './connect-pool.ts';
+import { createHealthChecks } from './health-checks.ts';
+import { StalledResponses } from './open-connections.ts';
+import type { Poll } from './poll.ts';
+import { TargetHealth } from './target-health.ts';
 
 /** The last failure, for operators. */
 export type LastError = Readonly<{ code: string; atMs: number }>;
 
-/** One address of a service, with its connections and its health. */
-export type Target = {
-  readonly origin: string;
-  readonly host: string;
-  readonly pool: Dispatcher;
-  readonly opener: SocketOpener;
-  /** Opens a pool whose requests each have a connection of their own. */
-  openSingleUse(timeoutMs: number): Dispatcher;
-  /** Unfinished requests and upgraded connections. Each caller that raises it lowers it again. */
-  pending: number;
-  /** Requests that hold a connection of the pool or are queued for one. Each caller that raises it lowers it again. */
-  connections: number;
-  /** Requests that are complete but have no response. Each caller that raises it lowers it again. */
-  unanswered: number;
-  /** Streams that may last as long as their clients like. Each caller that raises it lowers it again. */
-  streams: number;
-  /** Responses whose clients have stopped reading. */
-  readonly stalled: StalledResponses;
-  readonly health: ReturnType<TargetHealth['state']>;
-  readonly lastError: LastError | undefined;
-  readonly outcomes: Pick<RequestOutcomes, 'lastSuccessMs' | 'failing'>;
-  /** How many checks have failed. */
-  readonly failedChecks: number;
-  isAvailable(nowMs: number): boolean;
-  passesChecks(): boolean;
-  /** The limit of requests without a response is reached. */
-  isFull(): boolean;
-  /** A new request must wait for a connection. */
-  isBusy(): boolean;
-  /**
-   * Ends responses whose clients have stopped reading, while a request waits for one of their connections.
-   *
-   * @param giveUp Called when the request has waited as long as it may.
-   * @returns A function that stops this.
-   */
-  freeConnections(giveUp: () => void): () => void;
-  /** Another stream may begin. */
-  hasRoomForStream(): boolean;
-  /** A response began, of any status. It may still break off. */
-  responded(): void;
-  /** A response arrived whole, of any status; or an endless one began. */
-  succeeded(): void;
-  /** A request got no response. Only outages count towards an ejection. */
-  failed(code: Code): void;
-  /** A response was invalid or broke off. It does not count towards an ejection. */
-  responseBroke(code: Code): void;
-  /** Runs a health check now, if checks are configured. */
-  checkNow(): void;
-  /** Starts the health checks. Calling it again is harmless. */
-  start(): void;
-  close(): Promise<void>;
-};
+/** Requests that failed since the last one that succeeded. Times are Unix milliseconds. */
+export type Failing = Readonly<{ sinceMs: number; lastMs: number; code: string; count: number }>;
 
 /** Most of these are streams and slow clients: they cost memory, but the service does no work for them. */
 export const maxConnectionsPerTarget = 2_048;
@@ -97,137 +46,187 @@ type TargetDeps = Readonly<{
 /** Connect errors and timeouts: the service is unreachable or does not respond. After any other error it responded. */
 export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
 
-/** Opens one address. Connections open when they are first needed. */
-export function openTarget(origin: string, deps: TargetDeps): Target {
-  const { upstream, tls, logger, monotonicMs, random } = deps;
-  const { timeouts, health: rules } = upstream;
-  const health = createTargetHealth(rules ?? { unhealthyAfter: 1, healthyAfter: 1 });
-  const logFields = { upstream: upstream.name, target: origin };
-  const { host } = new URL(origin);
-  const opener = createSocketOpener({
-    origin,
-    connectTimeoutMs: timeouts.connectMs,
-    tls: tls && (() => tls.current()),
-  });
-  const openSingleUse = (timeoutMs: number) => openPool(upstream.httpClient, origin, singleUse(opener, timeoutMs));
-  const pool = openPool(upstream.httpClient, origin, {
-    opener,
-    connections: maxConnectionsPerTarget,
-    headersTimeout: timeouts.responseMs,
-    bodyTimeout: timeouts.idleMs,
-    keepAliveTimeout: idleConnectionMs,
-  });
-  const outcomes = new RequestOutcomes();
-  let lastError: LastError | undefined;
-  let failedChecks = 0;
-  let checks: HealthChecks | undefined;
+/** One address of a service, with its connections and its health. Connections open when they are first needed. */
+export class Target {
+  readonly origin: string;
+  readonly host: string;
+  readonly pool: Dispatcher;
+  readonly opener: SocketOpener;
+  readonly health: TargetHealth;
+  /** Responses whose clients have stopped reading. */
+  readonly stalled: StalledResponses;
 
-  function onChecked(reason: string | undefined): void {
-    const before = health.state(monotonicMs()).checks;
-    health.checked(reason === undefined);
-    deps.onChecked(reason === undefined);
-    const { checks: after } = health.state(monotonicMs());
+  // Attempts count themselves here: see TargetCounts.
+  /** Requests that hold a connection of the pool or are queued for one. */
+  requests = 0;
+  /** Unfinished upgrades and upgraded connections. */
+  upgrades = 0;
+  /** Requests and upgrades that are complete but have no response. */
+  unanswered = 0;
+  /** Streams that may last as long as their clients like. */
+  streams = 0;
+
+  lastError: LastError | undefined;
+  /** Undefined: the last request succeeded, or there was none. Neither time nor a health check ends it. */
+  failing: Failing | undefined;
+  /** Undefined: no request has succeeded. */
+  lastSuccessMs: number | undefined;
+  /** How many health checks have failed. */
+  failedChecks = 0;
+  readonly #deps: TargetDeps;
+  readonly #checks: Poll<string | undefined> | undefined;
+
+  constructor(origin: string, deps: TargetDeps) {
+    const { upstream, tls, random, isUrgent } = deps;
+    const { timeouts, health: rules } = upstream;
+    this.origin = origin;
+    this.host = new URL(origin).host;
+    this.#deps = deps;
+    this.opener = createSocketOpener({
+      origin,
+      connectTimeoutMs: timeouts.connectMs,
+      tls: tls && (() => tls.current()),
+    });
+    this.pool = connectPool(upstream.httpClient, origin, {
+      opener: this.opener,
+      connections: maxConnectionsPerTarget,
+      headersTimeout: timeouts.responseMs,
+      bodyTimeout: timeouts.idleMs,
+      keepAliveTimeout: idleConnectionMs,
+    });
+    this.health = new TargetHealth(rules ?? { unhealthyAfter: 1, healthyAfter: 1 });
+    this.stalled = new StalledResponses(deps.monotonicMs);
+    this.#checks =
+      rules &&
+      createHealthChecks({
+        rules,
+        pool: this.openSingleUse(rules.timeoutMs),
+        onChecked: (reason) => this.#onChecked(reason),
+        isUrgent,
+        random,
+      });
+  }
+
+  /** Opens a pool whose requests each have a connection of their own. */
+  readonly openSingleUse = (timeoutMs: number): Dispatcher =>
+    connectPool(this.#deps.upstream.httpClient, this.origin, singleUse(this.opener, timeoutMs));
+
+  /** Unfinished requests and upgraded connections. */
+  get pending(): number {
+    return this.requests + this.upgrades;
+  }
+
+  isAvailable(nowMs: number): boolean {
+    return this.health.isAvailable(nowMs) && !this.isFull();
+  }
+
+  passesChecks(): boolean {
+    return this.health.passesChecks() && !this.isFull();
+  }
+
+  /** The limit of requests without a response is reached. */
+  isFull(): boolean {
+    return this.unanswered >= maxUnansweredPerTarget;
+  }
+
+  /** A new request must wait for a connection. */
+  isBusy(): boolean {
+    return this.requests > maxConnectionsPerTarget;
+  }
+
+  /**
+   * Ends responses whose clients have stopped reading, while a request waits for one of their connections.
+   *
+   * @param giveUp Called when the request has waited as long as it may.
+   * @returns A function that stops this.
+   */
+  freeConnections(giveUp: () => void): () => void {
+    this.stalled.endOldest();
+    // Counted in turns, so that hardly any time passes while the event loop is blocked.
+    let turnsLeft = Math.ceil(this.#deps.upstream.timeouts.connectMs / evictEveryMs);
+    // Repeated, because another queued request may get the connection that this frees up.
+    const eviction = setInterval(() => {
+      turnsLeft -= 1;
+      if (turnsLeft > 0) this.stalled.endOldest();
+      else giveUp();
+    }, evictEveryMs);
+    return () => clearInterval(eviction);
+  }
+
+  /** A response arrived whole, of any status; or an endless one began. */
+  succeeded(): void {
+    this.lastSuccessMs = Date.now();
+    this.failing = undefined;
+  }
+
+  /** A response was invalid or broke off. It does not count towards an ejection. */
+  responseBroke(code: Code): void {
+    const nowMs = Date.now();
+    const { sinceMs, count } = this.failing ?? { sinceMs: nowMs, count: 0 };
+    this.failing = { sinceMs, lastMs: nowMs, code, count: count + 1 };
+    this.lastError = { code, atMs: nowMs };
+  }
+
+  /** A request got no response. Only outages count towards an ejection. */
+  failed(code: Code): void {
+    this.responseBroke(code);
+    const nowMs = this.#deps.monotonicMs();
+    if (!isOutage(code) || !this.health.failed(nowMs)) return;
+    const { logger } = this.#deps;
+    const forMs = this.health.ejectedForMs(nowMs);
+    logger.warn({ ...this.#logFields(), code, for_ms: forMs }, 'target is ejected: its requests fail');
+  }
+
+  /** Runs a health check now, if checks are configured. */
+  checkNow(): void {
+    this.#checks?.askIn(0);
+  }
+
+  /** Starts the health checks. Calling it again is harmless. */
+  start(): void {
+    const { upstream, random } = this.#deps;
+    // Soon, at a random moment.
+    this.#checks?.start(Math.min(upstream.health?.intervalMs ?? 0, 1_000) * random());
+  }
+
+  async close(): Promise<void> {
+    await this.#checks?.stop();
+    await this.pool.close();
+  }
+
+  #onChecked(reason: string | undefined): void {
+    const { logger } = this.#deps;
+    const { checks: before } = this.health;
+    this.health.checked(reason === undefined);
+    this.#deps.onChecked(reason === undefined);
+    const { checks: after } = this.health;
     if (reason !== undefined) {
-      failedChecks += 1;
-      lastError = { code: `health check: ${reason}`, atMs: Date.now() };
+      this.failedChecks += 1;
+      this.lastError = { code: `health check: ${reason}`, atMs: Date.now() };
     }
     if (after === before) return;
-    if (after === 'failing') logger.warn({ ...logFields, reason }, 'target is unhealthy: its health checks fail');
-    else if (before === 'failing') logger.info(logFields, 'target is healthy again: its health checks pass');
+    const fields = this.#logFields();
+    if (after === 'failing') logger.warn({ ...fields, reason }, 'target is unhealthy: its health checks fail');
+    else if (before === 'failing') logger.info(fields, 'target is healthy again: its health checks pass');
   }
 
-  function responseBroke(code: Code): void {
-    const nowMs = Date.now();
-    lastError = { code, atMs: nowMs };
-    outcomes.failed(code, nowMs);
+  #logFields() {
+    return { upstream: this.#deps.upstream.name, target: this.origin };
   }
-
-  return {
-    origin,
-    host,
-    pool,
-    opener,
-    openSingleUse,
-    outcomes,
-    pending: 0,
-    connections: 0,
-    unanswered: 0,
-    streams: 0,
-    stalled: createStalledResponses(monotonicMs),
-    get health() {
-      return health.state(monotonicMs());
-    },
-    get lastError() {
-      return lastError;
-    },
-    get failedChecks() {
-      return failedChecks;
-    },
-    isAvailable(nowMs) {
-      return health.isAvailable(nowMs) && !this.isFull();
-    },
-    passesChecks() {
-      return health.passesChecks() && !this.isFull();
-    },
-    isFull() {
-      return this.unanswered >= maxUnansweredPerTarget;
-    },
-    isBusy() {
-      return this.connections > maxConnectionsPerTarget;
-    },
-    freeConnections(giveUp) {
-      const { endOldest } = this.stalled;
-      endOldest();
-      // Counted in turns, so that hardly any time passes while the event loop is blocked.
-      let turnsLeft = Math.ceil(timeouts.connectMs / evictEveryMs);
-      // Repeated, because another queued request may get the connection that this frees up.
-      const eviction = setInterval(() => {
-        turnsLeft -= 1;
-        if (turnsLeft > 0) endOldest();
-        else giveUp();
-      }, evictEveryMs);
-      return () => clearInterval(eviction);
-    },
-    hasRoomForStream() {
-      return this.streams < maxStreamsPerTarget;
-    },
-    responded: health.responded,
-    succeeded: () => outcomes.succeeded(Date.now()),
-    responseBroke,
-    failed(code) {
-      responseBroke(code);
-      if (!isOutage(code)) return;
-      const nowMs = monotonicMs();
-      const { ejections } = health.state(nowMs);
-      health.failed(nowMs);
-      const after = health.state(nowMs);
-      if (after.ejections > ejections) {
-        logger.warn({ ...logFields, code, for_ms: after.ejectedForMs }, 'target is ejected: its requests fail');
-      }
-    },
-    checkNow: () => checks?.checkNow(),
-    start() {
-      const { isUrgent } = deps;
-      checks ??= rules && startHealthChecks({ rules, openSingleUse, onChecked, isUrgent, random });
-    },
-    async close() {
-      await checks?.stop();
-      await pool.close();
-    },
-  };
 }
 
 /** What one attempt counts at its target, and takes back when it ends. */
 export class TargetCounts {
   readonly #target: Target;
+  readonly #kind: 'requests' | 'upgrades';
   #isUnanswered = false;
   #isAnswered = false;
   #holdsStream = false;
 
-  constructor(target: Target) {
+  constructor(target: Target, kind: 'requests' | 'upgrades') {
     this.#target = target;
-    target.pending += 1;
-    target.connections += 1;
+    this.#kind = kind;
+    target[kind] += 1;
   }
 
   /** The request is complete. It waits for a response, unless that came first. */
@@ -237,6 +236,7 @@ export class TargetCounts {
     this.#target.unanswered += 1;
   }
 
+  /** A response began, of any status. */
   answered(): void {
     if (this.#isUnanswered) this.#target.unanswered -= 1;
     this.#isUnanswered = false;
@@ -246,7 +246,7 @@ export class TargetCounts {
   /** Counts a stream, instead of the one that was counted before. @returns False at the limit. */
   takeStream(): boolean {
     this.releaseStream();
-    this.#holdsStream = this.#target.hasRoomForStream();
+    this.#holdsStream = this.#target.streams < maxStreamsPerTarget;
     if (this.#holdsStream) this.#target.streams += 1;
     return this.#holdsStream;
   }
@@ -258,8 +258,7 @@ export class TargetCounts {
 
   /** Called once. */
   end(): void {
-    this.#target.pending -= 1;
-    this.#target.connections -= 1;
+    this.#target[this.#kind] -= 1;
     this.releaseStream();
     this.answered();
   }

@@ -8,7 +8,7 @@ import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';
 import type { OpenConnections } from '../pool/open-connections.ts';
 import type { OpenUpstreams } from '../pool/open-upstream.ts';
-import { isOutage, type Target } from '../pool/target.ts';
+import { isOutage, type Target, TargetCounts } from '../pool/target.ts';
 import { toUpstreamError } from '../pool/upstream-error.ts';
 import { linkSockets } from './link-sockets.ts';
 import { followDeclined, handleUpgradeResponse, type UpgradeAttempt } from './upgrade-response.ts';
@@ -60,13 +60,8 @@ export function createForwardUpgrade(
       permit.settle('neutral');
       throw refusal;
     }
-    target.pending += 1;
-    target.unanswered += 1;
-    let isUnanswered = true;
-    const responseReceived = () => {
-      if (isUnanswered) target.unanswered -= 1;
-      isUnanswered = false;
-    };
+    const counts = new TargetCounts(target, 'upgrades');
+    counts.awaitResponse();
     record.target = target.origin;
     record.attempts = 1;
     const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -101,8 +96,8 @@ export function createForwardUpgrade(
       },
       onResponse() {
         hasResponded = true;
-        responseReceived();
-        target.responded();
+        counts.answered();
+        target.health.responded();
         permit.settle('success');
       },
       onUpgraded(service) {
@@ -123,8 +118,7 @@ export function createForwardUpgrade(
     request.headers = upgradeHeaders(outbound.headers, target.host);
     proxyOf(target).upgrade(request, socket as Socket, head);
     await closed;
-    target.pending -= 1;
-    responseReceived();
+    counts.end();
     permit.settle('neutral');
   };
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import {
   ConnectionPool,
@@ -5,11 +6,35 @@ import {
   type Dispatcher,
   undiciConnector,
 } from '@countersign/http1-client';
-import type { Upstream } from '../../config/config.ts';
+import type { Logger } from '@countersign/service-kit';
+import type { Upstream, UpstreamTls } from '../../config/config.ts';
+import { readTlsFiles, type TlsMaterial } from '../../config/tls-files.ts';
+import { createReloader, type Reloader } from '../../keys/reloader.ts';
+
+export type TlsFiles = Reloader<TlsMaterial>;
+
+/**
+ * Reads an upstream's PEM files now and every 5 s. Bad files never replace good ones.
+ *
+ * @throws StartupError if they are bad at first. Its message holds no content of a file.
+ */
+export const openTlsFiles = (name: string, tls: UpstreamTls, logger: Logger): TlsFiles =>
+  createReloader({
+    what: `TLS files of upstream ${name}`,
+    load: () => readTlsFiles(tls),
+    fingerprint: ({ ca, cert, key }) =>
+      createHash('sha256')
+        .update(JSON.stringify([ca, cert, key]))
+        .digest('base64'),
+    logger,
+  });
 
 /** Opens the connections to one target, with the client that the configuration names. */
-export const openPool = (client: Upstream['httpClient'], origin: string, options: ConnectionPoolOptions): Dispatcher =>
-  client === 'own' ? new ConnectionPool(origin, options) : undiciPool(origin, options);
+export const connectPool = (
+  client: Upstream['httpClient'],
+  origin: string,
+  options: ConnectionPoolOptions,
+): Dispatcher => (client === 'own' ? new ConnectionPool(origin, options) : undiciPool(origin, options));
 
 /** Like the pool of our own client, which does not reuse a connection after its certificates have changed. */
 function undiciPool(origin: string, options: ConnectionPoolOptions): Dispatcher {

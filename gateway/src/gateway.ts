@@ -12,10 +12,10 @@ import {
 } from './reload/process-resources.ts';
 import { readinessChecks } from './reload/readiness.ts';
 import { type ConfigReloader, createConfigReloader, type Reload, type ReloadTiming } from './reload/reload.ts';
-import { type CurrentSnapshot, createCurrentSnapshot } from './reload/snapshot.ts';
+import { type CurrentSnapshot, createCurrentSnapshot, type Snapshot } from './reload/snapshot.ts';
 import { createReplayCheck } from './tokens/dpop/dpop-readiness.ts';
 
-export type GatewayOptions = Omit<ProcessResourcesOptions, 'isDraining' | 'nowMs' | 'keySets'> &
+export type GatewayOptions = Omit<ProcessResourcesOptions, 'health' | 'nowMs' | 'keySets'> &
   Readonly<{
     metrics: Registry;
     logger: Logger;
@@ -36,6 +36,7 @@ export type GatewayOptions = Omit<ProcessResourcesOptions, 'isDraining' | 'nowMs
 export type Gateway = Readonly<{
   resources: ProcessResources;
   snapshot: CurrentSnapshot;
+  current(): Snapshot;
   health: Health;
   reloader: ConfigReloader;
   /** The public keys with which services verify identity. */
@@ -58,17 +59,18 @@ const reviewMs = 1_000;
 export async function openGateway(config: GatewayConfig, options: GatewayOptions): Promise<Gateway> {
   const { metrics, logger, env, nowMs = Date.now, keySets, onReload, workers = 1 } = options;
   const nowSec = () => Math.floor(nowMs() / 1000);
-  const resources = createProcessResources(config, { ...options, nowMs, keySets, isDraining: () => health.draining });
+  const current = () => snapshot.current;
+  const health = createHealth({
+    ...readinessChecks(current, nowSec),
+    dpop_replay: () => checkReplay(),
+  });
+  const resources = createProcessResources(config, { ...options, nowMs, keySets, health });
   const { connections, limitStore } = resources;
   const snapshot = await createCurrentSnapshot(config, resources).catch((error: unknown) => {
     limitStore?.close();
     throw error;
   });
-  const { current } = snapshot;
-  const health = createHealth({
-    ...readinessChecks(current, nowSec),
-    dpop_replay: createReplayCheck(() => current().config, resources.replay, nowMs),
-  });
+  const checkReplay = createReplayCheck(() => current().config, resources.replay, nowMs);
   const { load = loadWhileServing } = options;
   registerGauges({ current, connections, bodies: resources.bodies, nowMs }, metrics);
   registerUpstreamMetrics(() => current().upstreams.all(), metrics);
@@ -90,6 +92,7 @@ export async function openGateway(config: GatewayConfig, options: GatewayOptions
   return {
     resources,
     snapshot,
+    current,
     health,
     reloader,
     keySet: () => current().gatewayKeys.publicJwks(nowSec()),

@@ -74,13 +74,13 @@ export function countersignGateway(config: GatewayConfig, options: GatewayMiddle
   opening.catch((error: unknown) => logger.fatal({ err: error }, 'the gateway cannot open its configuration'));
 
   const handle: RequestHandler = (request, response, next) => {
-    if (gateway !== undefined) return gateway.snapshot.current().handlers.public.request(request, response, next);
-    return opening.then(({ snapshot }) => snapshot.current().handlers.public.request(request, response, next));
+    if (gateway !== undefined) return gateway.snapshot.current.handlers.public.request(request, response, next);
+    return opening.then(({ snapshot }) => snapshot.current.handlers.public.request(request, response, next));
   };
   return Object.assign(handle, {
     upgrade(request: IncomingMessage, socket: Duplex, head: Buffer) {
       if (gateway === undefined) socket.destroy();
-      else gateway.snapshot.current().handlers.public.upgrade(request, socket, head);
+      else gateway.snapshot.current.handlers.public.upgrade(request, socket, head);
     },
     health: { ready: async () => (await opening).health.ready() },
     metrics,

@@ -94,8 +94,7 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     onReload: observations?.onReload,
     unmatched: 'refuse',
   });
-  const { resources, snapshot, health, reloader, keySet } = gateway;
-  const { current } = snapshot;
+  const { resources, snapshot, current, health, reloader, keySet } = gateway;
   const operatorConsole =
     observations &&
     resources.traffic &&
@@ -119,12 +118,9 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
     ...(operatorConsole === undefined ? [] : [operatorConsole.routes(worker === undefined ? 'pages' : 'json')]),
   ];
   const servers = {
-    internal: createListener(
-      createListenerApp(() => current().handlers.internal, keySetRoutes(keySet)),
-      {
-        times: listenerTimes,
-      },
-    ),
+    internal: createListener(createListenerApp(snapshot, 'internal', keySetRoutes(keySet)), {
+      times: listenerTimes,
+    }),
     admin: createServiceServer(
       createAdminApp({
         health,
@@ -138,14 +134,11 @@ export async function buildGateway(config: GatewayConfig, deps: GatewayDeps): Pr
         moreRoutes,
       }),
     ),
-    public: createListener(
-      createListenerApp(() => current().handlers.public),
-      {
-        // A reload can replace the certificate, but cannot switch TLS on or off.
-        certificateNow: certificate && (() => current().config.certificate ?? certificate),
-        times: listenerTimes,
-      },
-    ),
+    public: createListener(createListenerApp(snapshot, 'public'), {
+      // A reload can replace the certificate, but cannot switch TLS on or off.
+      certificateNow: certificate && (() => current().config.certificate ?? certificate),
+      times: listenerTimes,
+    }),
   };
 
   async function stop(): Promise<void> {

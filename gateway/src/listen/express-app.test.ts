@@ -16,7 +16,10 @@ test('Express finds the prototypes that it sets on each request, so it changes n
       (response as Response).status(200).json({ ip: request.ip });
     },
   };
-  const app = createListenerApp(() => handlers as Handlers);
+  const app = createListenerApp(
+    { current: { handlers: { public: handlers as Handlers, internal: handlers as Handlers } } },
+    'public',
+  );
   const server = createServer(app.classes, (request, response) => {
     created.push(Object.getPrototypeOf(request), Object.getPrototypeOf(response));
     app.serve(request, response as GatewayResponse);

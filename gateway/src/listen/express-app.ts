@@ -24,12 +24,16 @@ export type ListenerApp = Readonly<{
   handlers(): Handlers;
 }>;
 
+/** What serves each listener now. A reload replaces it. */
+export type Served = Readonly<{ current: Readonly<{ handlers: Readonly<Record<'public' | 'internal', Handlers>> }> }>;
+
 /**
  * The Express application of the public or the internal listener: what the gateway serves itself, then the routes of the configuration.
  *
- * @param handlers Read once per request, so that every stage of a request sees the same configuration.
+ * @param served Read once per request, so that every stage of a request sees the same configuration.
  */
-export function createListenerApp(handlers: () => Handlers, own?: OwnRoutes): ListenerApp {
+export function createListenerApp(served: Served, listener: 'public' | 'internal', own?: OwnRoutes): ListenerApp {
+  const handlers = () => served.current.handlers[listener];
   const app = bareApp();
   if (own !== undefined) {
     app.use((request, response, next) => {

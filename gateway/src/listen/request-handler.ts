@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newRequestId } from '@countersign/identity';
+import type { Health } from '@countersign/service-kit';
 import express, { type NextFunction, type Request } from 'express';
 import { AppError } from '../errors.ts';
 import type { HeldBody } from '../limits/body-memory.ts';
@@ -53,7 +54,7 @@ export type HandlerOptions = Readonly<{
   forward: Forward;
   respond: Respond;
   logRequest: LogRequest;
-  isDraining(): boolean;
+  health: Pick<Health, 'draining'>;
   inFlight: InFlight;
   /** Makes the account of a body that is going to be held in memory. */
   holdBody(address: string): HeldBody;
@@ -86,7 +87,7 @@ export type Handlers = Readonly<{
  * closes.
  */
 export function createRequestHandler(options: HandlerOptions): Handlers {
-  const { pipeline, forward, respond, logRequest, isDraining, inFlight, holdBody, unmatched } = options;
+  const { pipeline, forward, respond, logRequest, health, inFlight, holdBody, unmatched } = options;
 
   function begin(request: IncomingMessage, response: ServerResponse): RequestRecord {
     const record = recordOf(request);
@@ -137,7 +138,7 @@ export function createRequestHandler(options: HandlerOptions): Handlers {
         logRequest(record, record.status ?? 0, record.status === undefined);
       });
       socket.on('error', () => socket.destroy());
-      if (isDraining()) {
+      if (health.draining) {
         respond.socket(new AppError('unavailable'), record, socket);
         return;
       }

@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os';
 import { memoryReplay, type ReplayStore, redisReplay } from '@countersign/identity';
-import type { Logger, Registry } from '@countersign/service-kit';
+import type { Health, Logger, Registry } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
 import { type ConcurrencyCounter, createConcurrencyCounter } from '../limits/concurrency-counter.ts';
@@ -36,7 +36,7 @@ export type ProcessResources = Readonly<{
   tokenOutcomes: TokenOutcomes;
   /** Undefined without the console. */
   traffic: Traffic | undefined;
-  isDraining(): boolean;
+  health: Pick<Health, 'draining'>;
   nowMs(): number;
   /** What happens to a public request that matches no route. */
   unmatched: HandlerOptions['unmatched'];
@@ -52,7 +52,7 @@ export type ProcessResourcesOptions = Readonly<{
   workers?: number | undefined;
   /** Called with the time that each revocation took to come into force. */
   onLag?: ((issuer: string, lagMs: number) => void) | undefined;
-  isDraining(): boolean;
+  health: Pick<Health, 'draining'>;
   nowMs(): number;
   unmatched: HandlerOptions['unmatched'];
 }>;
@@ -67,7 +67,7 @@ export function createProcessResources(
   { redis }: Pick<GatewayConfig, 'redis'>,
   options: ProcessResourcesOptions,
 ): ProcessResources {
-  const { metrics, logger, keySets, isDraining, nowMs, unmatched, keepsTraffic, onLag, workers = 1 } = options;
+  const { metrics, logger, keySets, health, nowMs, unmatched, keepsTraffic, onLag, workers = 1 } = options;
   const connections = new OpenConnections(nowMs);
   const limitStore = redis === undefined ? undefined : openLimitStore(redis, logger);
   const requestMetrics = createRequestMetrics(metrics);
@@ -93,7 +93,7 @@ export function createProcessResources(
     logRequest,
     tokenOutcomes: new TokenOutcomes(),
     traffic,
-    isDraining,
+    health,
     nowMs,
     unmatched,
   };

@@ -58,7 +58,7 @@ export type ConfigReloaderOptions = Readonly<{
 export function createConfigReloader(options: ConfigReloaderOptions): ConfigReloader {
   const { snapshot, load, logger, nowMs, onReload } = options;
   const { checkEveryMs = 250, retryEveryMs = 10_000, warmUpMs = 10_000 } = options.timing ?? {};
-  const { current } = snapshot;
+  const current = () => snapshot.current;
   let loadedAtMs = nowMs();
   let refused: ReloadState['refused'];
   let refusedSinceMs: number | undefined;

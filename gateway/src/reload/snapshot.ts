@@ -78,7 +78,7 @@ async function build(
   refs: Refs,
   previous?: Snapshot,
 ): Promise<Snapshot> {
-  const { shared, connections, respond, logRequest, isDraining, nowMs, unmatched } = resources;
+  const { shared, connections, respond, logRequest, health, nowMs, unmatched } = resources;
   const { keep, releaseAll } = refs;
   const gatewayKeys = keep(shared.gatewayKeys.acquire(config.identity.keysDir));
   const serviceKeys = keep(shared.serviceKeys.acquire(config.services));
@@ -105,7 +105,7 @@ async function build(
     replay: resources.replay,
     sockets: resources.sockets,
     uploads: resources.uploads,
-    forwardHttp: createForwardHttp({ upstreams, open: connections, isDraining }),
+    forwardHttp: createForwardHttp({ upstreams, open: connections, health }),
     forwardUpgrade: createForwardUpgrade({ upstreams, open: connections, refuse: respond.socket }),
     nowMs,
   });
@@ -113,7 +113,7 @@ async function build(
   const limits = bodyLimits(config, resources.memoryBytes);
   const holdBody = (address: string) => new HeldBody(resources.bodies, limits, address);
   const { forward } = pipelines;
-  const common = { forward, respond, logRequest, isDraining, inFlight, holdBody };
+  const common = { forward, respond, logRequest, health, inFlight, holdBody };
   return {
     config,
     handlers: {
@@ -146,7 +146,7 @@ async function build(
 
 /** The current snapshot. A reload replaces it. */
 export type CurrentSnapshot = Readonly<{
-  current(): Snapshot;
+  readonly current: Snapshot;
   /**
    * Builds a snapshot, waits until it can verify tokens, and then uses it for all new requests.
    *
@@ -164,30 +164,25 @@ export async function createCurrentSnapshot(
   first: GatewayConfig,
   resources: ProcessResources,
 ): Promise<CurrentSnapshot> {
-  let current = await createSnapshot(first, resources);
-
-  function swapIn(fresh: Snapshot): void {
-    const old = current;
-    current = fresh;
-    resources.connections.keepOnly(stillAllowedBy(fresh));
-    old.retire();
-  }
-
-  return {
-    current: () => current,
-    async replace(config, withinMs) {
-      const fresh = await createSnapshot(config, resources, current);
+  const inForce = {
+    current: await createSnapshot(first, resources),
+    async replace(config: GatewayConfig, withinMs: number) {
+      const old = inForce.current;
+      const fresh = await createSnapshot(config, resources, old);
       try {
         fresh.start();
-        await waitUntilReady(fresh, current, withinMs);
+        await waitUntilReady(fresh, old, withinMs);
       } catch (error) {
         fresh.retire();
         throw error;
       }
-      swapIn(fresh);
+      inForce.current = fresh;
+      resources.connections.keepOnly(stillAllowedBy(fresh));
+      old.retire();
     },
-    close: () => current.retire(),
+    close: () => inForce.current.retire(),
   };
+  return inForce;
 }
 
 /**

@@ -57,14 +57,14 @@ export type Assembly = Readonly<{
 export async function assembleGateway(file: string): Promise<Assembly> {
   const config = loadConfig(file, {});
   const nowMs = Date.now;
-  const isDraining = () => false;
+  const health = { draining: false };
   const metrics = createMetrics();
   const logger = createLogger('gateway', 'info');
   const resources = createProcessResources(config, {
     metrics,
     logger,
     keySets: undefined,
-    isDraining,
+    health,
     nowMs,
     unmatched: 'refuse',
   });
@@ -88,7 +88,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
   const dpop = createDpop({ config, replay: resources.replay, nowMs });
   const authenticateWith = (tokens: typeof snapshot.tokens) =>
     createAuthenticate({ tokens, throttle: resources.throttle, dpop });
-  const forwardOptions = { upstreams: snapshot.upstreams, open: resources.connections, isDraining };
+  const forwardOptions = { upstreams: snapshot.upstreams, open: resources.connections, health };
   const forwardHttp = createForwardHttp(forwardOptions);
   const service = routes[0]?.upstream;
   if (service === undefined) throw new Error('the configuration has no route');
@@ -136,7 +136,7 @@ export async function assembleGateway(file: string): Promise<Assembly> {
         },
         respond: resources.respond,
         logRequest: () => {},
-        isDraining,
+        health,
         inFlight: createInFlight(),
         holdBody: () => new HeldBody(resources.bodies, { bytes: 0, bytesPerAddress: 0 }, ''),
         unmatched: 'refuse',

@@ -21,7 +21,9 @@ export function startClient(requestsFile: string, cores: string | undefined): Ch
 }
 
 export const openListener = (handlers: Handlers): Promise<BatchServer> =>
-  openBatchServer(createListener(createListenerApp(() => handlers)));
+  openBatchServer(
+    createListener(createListenerApp({ current: { handlers: { public: handlers, internal: handlers } } }, 'public')),
+  );
 
 /** Node's server alone, as the base of comparison. */
 export const openBareServer = (hold: (response: ServerResponse) => void): Promise<BatchServer> =>

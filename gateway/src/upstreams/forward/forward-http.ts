@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Transform } from 'node:stream';
 import { type DispatchController, type DispatchHandler, latin1Fields } from '@countersign/http1-client';
+import type { Health } from '@countersign/service-kit';
 import { AppError, type Code } from '../../errors.ts';
 import { breakOff, endAndClose, endWith } from '../../http/client-response.ts';
 import { discardBody } from '../../http/lingering-close.ts';
@@ -18,8 +19,8 @@ import { ResponseWriter } from './response-writer.ts';
 export type ForwardHttpOptions = Readonly<{
   upstreams: OpenUpstreams;
   open: OpenConnections;
-  /** While true, each response closes its connection. */
-  isDraining(): boolean;
+  /** While it drains, each response closes its connection. */
+  health: Pick<Health, 'draining'>;
 }>;
 
 /** Signs a request again, after checking its token again. @see createSign */
@@ -194,7 +195,7 @@ class Attempt implements DispatchHandler {
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.
     const isEarly = outbound.body === 'stream' && !stream.complete;
-    if (isEarly || options.isDraining()) passing.push('connection', 'close');
+    if (isEarly || options.health.draining) passing.push('connection', 'close');
     response.writeHead(status, passing);
     this.#watchRevocation(lifetime);
     if (contentLength !== undefined && !isEarly) this.#bodyLength = Number(contentLength);

@@ -15,8 +15,8 @@ export type Health = Readonly<{
 
 /** @param checks This process's own parts. Two processes that check each other's readiness never start. */
 export function createHealth(checks: Readonly<Record<string, HealthCheck>>): Health {
-  let draining = false;
-  return {
+  const health = {
+    draining: false,
     async ready() {
       const entries = await Promise.all(
         Object.entries(checks).map(async ([name, check]): Promise<[name: string, state: string, ok: boolean]> => {
@@ -28,14 +28,12 @@ export function createHealth(checks: Readonly<Record<string, HealthCheck>>): Hea
           }
         }),
       );
-      if (draining) entries.push(['lifecycle', 'draining', false]);
+      if (health.draining) entries.push(['lifecycle', 'draining', false]);
       return { ok: entries.every(([, , ok]) => ok), checks: Object.fromEntries(entries) };
     },
     drain() {
-      draining = true;
-    },
-    get draining() {
-      return draining;
+      health.draining = true;
     },
   };
+  return health;
 }

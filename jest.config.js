@@ -31,8 +31,9 @@ const ignored = [
   '/node_modules/',
   ...(process.env.DATABASE_URL ? [] : ['\\.postgres\\.test\\.ts$']),
   ...(python ? [] : ['\\.python\\.test\\.ts$']),
-  // `npm run test:slow` runs these alone.
+  // `npm run test:slow` and `npm run test:nightly` run these alone.
   ...(process.env.SLOW ? [] : ['\\.slow\\.test\\.ts$']),
+  ...(process.env.NIGHTLY ? [] : ['\\.nightly\\.test\\.ts$']),
 ];
 
 const project = (path) => ({

@@ -18,8 +18,9 @@ function capture(level = 'info') {
   return { logger, lines };
 }
 
-/** The time differs between two lines. */
-const withoutTime = (line: string | undefined) => line?.replace(/"time":"[^"]*"/, '"time":""');
+/** In their order. The time differs between two lines. */
+const membersOf = (line: string | undefined) =>
+  Object.entries(JSON.parse(line ?? '')).map(([name, value]) => (name === 'time' ? name : [name, value]));
 
 test('writes the same line as the logger', () => {
   const { logger, lines } = capture();
@@ -30,7 +31,8 @@ test('writes the same line as the logger', () => {
       logger.info({ text, number, absent: undefined }, 'request');
       write({ text, number, absent: undefined });
       expect(lines).toHaveLength(2);
-      expect(withoutTime(lines[1])).toBe(withoutTime(lines[0]));
+      // Parsed: pino escapes lone surrogates only on Node 25 and later.
+      expect(membersOf(lines[1])).toEqual(membersOf(lines[0]));
       expect(lines[1]?.match(/\n/g)).toHaveLength(1);
     }),
   );

@@ -30,18 +30,18 @@ function opened(settings: Partial<Upstream>) {
 test('an upstream is failing from its first failed request until one succeeds, whatever its ejections do', () => {
   const { targets, states, healthy, since, pass } = opened({ targets: ['http://127.0.0.1:1'] });
   expect([states(), healthy()]).toEqual([['not checked', 'not checked'], [true]]);
-  targets[0]?.failed('upstream_unreachable');
+  targets[0]?.failed('upstream_unreachable', 'unsent');
   const first = since();
   expect([states(), healthy(), typeof first]).toEqual([['failing', 'failing'], [false], 'number']);
   for (let count = 0; count < 6; count += 1) {
-    targets[0]?.failed('upstream_unreachable');
+    targets[0]?.failed('upstream_unreachable', 'unsent');
     expect([states(), healthy(), since()]).toEqual([['failing', 'failing'], [false], first]);
     pass(maxEjectionMs);
     expect([states(), healthy(), since()]).toEqual([['failing', 'failing'], [false], first]);
   }
   targets[0]?.health.responded();
   expect(states()).toEqual(['failing', 'failing']);
-  targets[0]?.responseBroke('upstream_broken');
+  targets[0]?.failed('upstream_broken', 'responded');
   expect([states(), since()]).toEqual([['failing', 'failing'], first]);
   targets[0]?.succeeded();
   expect([states(), healthy()]).toEqual([['not checked', 'not checked'], [true]]);
@@ -49,9 +49,9 @@ test('an upstream is failing from its first failed request until one succeeds, w
 
 test('an upstream is degraded while requests to one of its targets fail', () => {
   const { targets, states } = opened({ targets: ['http://127.0.0.1:1', 'http://127.0.0.1:2'] });
-  targets[0]?.failed('upstream_untrusted');
+  targets[0]?.failed('upstream_untrusted', 'unsent');
   expect(states()).toEqual(['degraded', 'failing', 'not checked']);
-  targets[1]?.failed('upstream_untrusted');
+  targets[1]?.failed('upstream_untrusted', 'unsent');
   expect(states()).toEqual(['failing', 'failing', 'failing']);
   targets[1]?.succeeded();
   expect(states()).toEqual(['degraded', 'failing', 'not checked']);

@@ -10,8 +10,8 @@ import { recordFailure } from '../../pipeline/request-record.ts';
 import type { OpenConnections, ResponseLifetime } from '../pool/open-connections.ts';
 import type { OpenUpstream, OpenUpstreams, Permit } from '../pool/open-upstream.ts';
 import type { AttemptProgress } from '../pool/retry.ts';
-import { isOutage, type Target, TargetCounts } from '../pool/target.ts';
-import { blamesUpstream, toUpstreamError } from '../pool/upstream-error.ts';
+import { type Target, TargetCounts } from '../pool/target.ts';
+import { blamesUpstream, isOutage, toUpstreamError } from '../pool/upstream-error.ts';
 import { requestBody } from './request-body.ts';
 import { filterResponseHead } from './response-headers.ts';
 import { ResponseWriter } from './response-writer.ts';
@@ -78,7 +78,7 @@ async function forward(options: ForwardHttpOptions, signed: Signed, response: Se
 function takeRetry(upstream: OpenUpstream, { progress, sending }: Attempt, code: Code, retries: number): boolean {
   const { target, outbound, response, permit } = sending;
   const hasResponded = progress === 'responded';
-  if (blamesUpstream(code)) target[hasResponded ? 'responseBroke' : 'failed'](code);
+  target.failed(code, progress);
   const isOpen = retries < upstream.upstream.retry.attempts && !response.destroyed;
   if (isOpen && upstream.takeRetry(outbound, { code, progress })) return true;
   if (!hasResponded && isOutage(code)) permit.settle('failure');
@@ -128,9 +128,9 @@ class Attempt implements DispatchHandler {
       this.#resolve = resolve;
       if (response.destroyed) this.#fail(clientGone);
       else if (outbound.body !== 'stream') {
-        this.#counts.awaitResponse();
+        this.#counts.requestComplete();
         this.#send(outbound.headers as string[], outbound.body ?? null);
-      } else if (this.#counts.takeStream()) this.#sendStream();
+      } else if (this.#counts.uploadBegan()) this.#sendStream();
       else this.#fail(this.#overloaded('streams'));
     });
   }
@@ -141,10 +141,7 @@ class Attempt implements DispatchHandler {
     signed.acceptBody();
     this.#upload = requestBody(signed);
     this.#watchRevocation('long');
-    stream.once('end', () => {
-      this.#counts.releaseStream();
-      this.#counts.awaitResponse();
-    });
+    stream.once('end', () => this.#counts.requestComplete());
     const length = body.length === undefined ? [] : ['content-length', String(body.length)];
     this.#send([...outbound.headers, ...length], this.#upload);
   }
@@ -181,16 +178,13 @@ class Attempt implements DispatchHandler {
     if (status < 200) return;
     const { options, signed, outbound, response, target, permit } = this.sending;
     const { record, stream } = signed;
-    this.#counts.answered();
     target.health.responded();
     permit.settle('success');
     record.upstreamMs = performance.now() - this.#sentAt;
     const head = filterResponseHead(status, latin1Fields(rawHeaders), signed, target.origin);
     const { passing, lifetime, contentLength } = head;
-    if (lifetime === 'endless') {
-      if (!this.#counts.takeStream()) throw this.#overloaded('streams');
-      target.succeeded();
-    }
+    if (!this.#counts.responseBegan(lifetime)) throw this.#overloaded('streams');
+    if (lifetime === 'endless') target.succeeded();
     passing.push('x-request-id', record.requestId);
     // The response started before the request was complete. The rest of the request is discarded, so the connection
     // cannot be reused.
@@ -261,7 +255,7 @@ class Attempt implements DispatchHandler {
       recordFailure(signed.record, failure);
       breakOff(response);
     }
-    if (blamesUpstream(failure.code)) target.responseBroke(failure.code);
+    if (blamesUpstream(failure.code)) target.failed(failure.code, 'responded');
     else target.succeeded();
     this.#resolve();
   }

@@ -4,9 +4,11 @@ import type { Upstream } from '../../config/config.ts';
 import type { Code } from '../../errors.ts';
 import { connectPool, type TlsFiles } from './connect-pool.ts';
 import { createHealthChecks } from './health-checks.ts';
-import { StalledResponses } from './open-connections.ts';
+import { type ResponseLifetime, StalledResponses } from './open-connections.ts';
 import type { Poll } from './poll.ts';
+import type { AttemptProgress } from './retry.ts';
 import { TargetHealth } from './target-health.ts';
+import { blamesUpstream, isOutage } from './upstream-error.ts';
 
 /** The last failure, for operators. */
 export type LastError = Readonly<{ code: string; atMs: number }>;
@@ -42,9 +44,6 @@ type TargetDeps = Readonly<{
   /** Whether requests are refused until a health check passes. */
   isUrgent(): boolean;
 }>;
-
-/** Connect errors and timeouts: the service is unreachable or does not respond. After any other error it responded. */
-export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
 
 /** One address of a service, with its connections and its health. Connections open when they are first needed. */
 export class Target {
@@ -159,20 +158,16 @@ export class Target {
     this.failing = undefined;
   }
 
-  /** A response was invalid or broke off. It does not count towards an ejection. */
-  responseBroke(code: Code): void {
-    const nowMs = Date.now();
-    const { sinceMs, count } = this.failing ?? { sinceMs: nowMs, count: 0 };
-    this.failing = { sinceMs, lastMs: nowMs, code, count: count + 1 };
-    this.lastError = { code, atMs: nowMs };
-  }
-
-  /** A request got no response. Only outages count towards an ejection. */
-  failed(code: Code): void {
-    this.responseBroke(code);
-    const nowMs = this.#deps.monotonicMs();
-    if (!isOutage(code) || !this.health.failed(nowMs)) return;
-    const { logger } = this.#deps;
+  /** An attempt failed. Only faults of the service count, and only outages without a response towards an ejection. */
+  failed(code: Code, progress: AttemptProgress): void {
+    if (!blamesUpstream(code)) return;
+    const atMs = Date.now();
+    const { sinceMs, count } = this.failing ?? { sinceMs: atMs, count: 0 };
+    this.failing = { sinceMs, lastMs: atMs, code, count: count + 1 };
+    this.lastError = { code, atMs };
+    const { logger, monotonicMs } = this.#deps;
+    const nowMs = monotonicMs();
+    if (progress === 'responded' || !isOutage(code) || !this.health.failed(nowMs)) return;
     const forMs = this.health.ejectedForMs(nowMs);
     logger.warn({ ...this.#logFields(), code, for_ms: forMs }, 'target is ejected: its requests fail');
   }
@@ -219,9 +214,8 @@ export class Target {
 export class TargetCounts {
   readonly #target: Target;
   readonly #kind: 'requests' | 'upgrades';
-  #isUnanswered = false;
-  #isAnswered = false;
-  #holdsStream = false;
+  #countedAs: 'unanswered' | 'streams' | undefined;
+  #response: ResponseLifetime | undefined;
 
   constructor(target: Target, kind: 'requests' | 'upgrades') {
     this.#target = target;
@@ -229,37 +223,35 @@ export class TargetCounts {
     target[kind] += 1;
   }
 
-  /** The request is complete. It waits for a response, unless that came first. */
-  awaitResponse(): void {
-    if (this.#isAnswered) return;
-    this.#isUnanswered = true;
-    this.#target.unanswered += 1;
+  /** The client's body begins to arrive. @returns False at the limit of streams. */
+  uploadBegan(): boolean {
+    return this.#countAs('streams');
   }
 
-  /** A response began, of any status. */
-  answered(): void {
-    if (this.#isUnanswered) this.#target.unanswered -= 1;
-    this.#isUnanswered = false;
-    this.#isAnswered = true;
+  /** The request is complete. It waits for a response, unless that began first. */
+  requestComplete(): void {
+    if (this.#response === undefined) this.#countAs('unanswered');
+    else if (this.#response !== 'endless') this.#countAs(undefined);
   }
 
-  /** Counts a stream, instead of the one that was counted before. @returns False at the limit. */
-  takeStream(): boolean {
-    this.releaseStream();
-    this.#holdsStream = this.#target.streams < maxStreamsPerTarget;
-    if (this.#holdsStream) this.#target.streams += 1;
-    return this.#holdsStream;
-  }
-
-  releaseStream(): void {
-    if (this.#holdsStream) this.#target.streams -= 1;
-    this.#holdsStream = false;
+  /** A response began, of any status. @returns False if it is endless, and at the limit of streams. */
+  responseBegan(lifetime: ResponseLifetime): boolean {
+    this.#response = lifetime;
+    if (lifetime === 'endless') return this.#countAs('streams');
+    return this.#countedAs === 'streams' || this.#countAs(undefined);
   }
 
   /** Called once. */
   end(): void {
     this.#target[this.#kind] -= 1;
-    this.releaseStream();
-    this.answered();
+    this.#countAs(undefined);
+  }
+
+  #countAs(next: 'unanswered' | 'streams' | undefined): boolean {
+    const target = this.#target;
+    if (this.#countedAs !== undefined) target[this.#countedAs] -= 1;
+    this.#countedAs = next === 'streams' && target.streams >= maxStreamsPerTarget ? undefined : next;
+    if (this.#countedAs !== undefined) target[this.#countedAs] += 1;
+    return this.#countedAs === next;
   }
 }

@@ -29,6 +29,9 @@ const codes: Readonly<Record<string, Code>> = {
 export const blamesUpstream = (code: Code): boolean =>
   errorTable[code].fault === 'upstream' || errorTable[code].fault === 'configuration';
 
+/** Connect errors and timeouts: the service is unreachable or does not respond. After any other error it responded. */
+export const isOutage = (code: Code): boolean => code === 'upstream_unreachable' || code === 'upstream_timeout';
+
 /** The failed attempt, and how far it got. */
 export type FailedAt = Readonly<{
   upstream: string;

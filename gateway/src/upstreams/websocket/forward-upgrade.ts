@@ -1,17 +1,18 @@
-import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { type ClientRequest, Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createProxyMiddleware } from 'http-proxy-middleware';
-import type { AppError } from '../../errors.ts';
+import { AppError } from '../../errors.ts';
+import { chosenSubprotocol } from '../../http/subprotocols.ts';
 import { type Signed, tokenStatusOf } from '../../pipeline/exchange.ts';
 import { type RequestRecord, recordFailure } from '../../pipeline/request-record.ts';
-import type { OpenConnections } from '../pool/open-connections.ts';
-import type { OpenUpstreams } from '../pool/open-upstream.ts';
-import { isOutage, type Target, TargetCounts } from '../pool/target.ts';
-import { toUpstreamError } from '../pool/upstream-error.ts';
+import { dropLength, filterHeaders, type ResponseHeaders, refusedIdentity } from '../forward/response-headers.ts';
+import type { EndConnection, OpenConnections } from '../pool/open-connections.ts';
+import type { OpenUpstreams, Permit } from '../pool/open-upstream.ts';
+import { type Target, TargetCounts } from '../pool/target.ts';
+import { isOutage, toUpstreamError } from '../pool/upstream-error.ts';
 import { linkSockets } from './link-sockets.ts';
-import { followDeclined, handleUpgradeResponse, type UpgradeAttempt } from './upgrade-response.ts';
 
 export type ForwardUpgradeOptions = Readonly<{
   upstreams: OpenUpstreams;
@@ -32,115 +33,201 @@ export type ForwardUpgradeOptions = Readonly<{
  * The promise settles when the connection is over. Later failures are handled here, because the socket does not wait.
  * Before that the stage throws AppError `upstream_circuit_open`, `upstream_overloaded`.
  */
-export function createForwardUpgrade(
-  options: ForwardUpgradeOptions,
-): (signed: Signed, request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void> {
-  const attempts = new WeakMap<IncomingMessage, UpgradeAttempt>();
-  const proxies = new WeakMap<Target, ReturnType<typeof proxyTo>>();
-
-  function proxyOf(target: Target) {
-    let proxy = proxies.get(target);
-    if (proxy === undefined) {
-      proxy = proxyTo(target, attempts);
-      proxies.set(target, proxy);
-    }
-    return proxy;
-  }
-
-  return async (signed, request, socket, head) => {
+export const createForwardUpgrade =
+  (options: ForwardUpgradeOptions) =>
+  async (signed: Signed, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
     // A closed socket emits no further event.
     if (socket.destroyed) return;
-    const { record, caller, outbound, route } = signed;
-    const upstream = options.upstreams.of(route.upstream);
+    const upstream = options.upstreams.of(signed.route.upstream);
     const permit = upstream.admit();
-    let target: Target;
     try {
-      target = upstream.choose();
-    } catch (refusal) {
+      const target = upstream.choose();
+      await new UpgradeAttempt({ ...options, signed, socket: socket as Socket, target, permit }).relay(request, head);
+    } finally {
       permit.settle('neutral');
-      throw refusal;
     }
-    const counts = new TargetCounts(target, 'upgrades');
-    counts.awaitResponse();
+  };
+
+// Time for the client to read the response and close its side.
+const lingerMs = 2_000;
+
+type Upgrading = Pick<ForwardUpgradeOptions, 'open' | 'refuse'> &
+  Readonly<{ signed: Signed; socket: Socket; target: Target; permit: Permit }>;
+
+/** One upgrade. Handles the service's response before http-proxy-middleware does, which attaches its listeners later. */
+class UpgradeAttempt {
+  readonly #upgrading: Upgrading;
+  readonly #counts: TargetCounts;
+  /** `declined`: the client gets a response other than 101. `over`: it has a WebSocket, or an error. */
+  #progress: 'unsent' | 'sent' | 'responded' | 'declined' | 'over' = 'unsent';
+  #sentAt = 0;
+
+  constructor(upgrading: Upgrading) {
+    this.#upgrading = upgrading;
+    this.#counts = new TargetCounts(upgrading.target, 'upgrades');
+  }
+
+  /** Settles when the client's connection is over. */
+  async relay(request: IncomingMessage, head: Buffer): Promise<void> {
+    const { signed, socket, target } = this.#upgrading;
+    const { record, outbound } = signed;
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    this.#counts.requestComplete();
     record.target = target.origin;
     record.attempts = 1;
-    const closed = new Promise((resolve) => socket.once('close', resolve));
-    let isConnected = false;
-    let hasResponded = false;
-    let isBegun = false;
-    let isDone = false;
-    attempts.set(request, {
-      signed,
-      target,
-      fail(error) {
-        if (isDone || socket.destroyed) return;
-        isDone = true;
-        const failure = toUpstreamError(error, {
-          upstream: upstream.upstream.name,
-          target: target.origin,
-          isConnected,
-        });
-        if (hasResponded) target.responseBroke(failure.code);
-        else target.failed(failure.code);
-        permit.settle(isOutage(failure.code) ? 'failure' : 'neutral');
-        if (!isBegun) {
-          options.refuse(failure, record, socket);
-          return;
-        }
-        // Part of a response was sent: an error would be read as the rest of it.
-        recordFailure(record, failure);
-        socket.destroy();
-      },
-      onConnected() {
-        isConnected = true;
-      },
-      onResponse() {
-        hasResponded = true;
-        counts.answered();
-        target.health.responded();
-        permit.settle('success');
-      },
-      onUpgraded(service) {
-        isDone = true;
-        target.succeeded();
-        const end = linkSockets(socket as Socket, service, route.upstream.timeouts.idleMs);
-        const release = options.open.add('endless', { route, token: tokenStatusOf(caller) }, end);
-        signed.detach();
-        socket.once('close', release);
-      },
-      onDeclined(response, lifetime) {
-        isBegun = true;
-        target.succeeded();
-        followDeclined(response, lifetime, { signed, socket: socket as Socket, open: options.open });
-      },
-    });
     request.url = outbound.target;
-    request.headers = upgradeHeaders(outbound.headers, target.host);
-    proxyOf(target).upgrade(request, socket as Socket, head);
+    // These hop-by-hop headers were dropped on the way in; this hop needs its own.
+    const ownHeaders = { host: target.host, connection: 'Upgrade', upgrade: 'websocket' };
+    request.headers = { ...headerObject(outbound.headers), ...ownHeaders };
+    this.#proxy().upgrade(request, socket, head);
     await closed;
-    counts.end();
-    permit.settle('neutral');
-  };
-}
+    this.#counts.end();
+  }
 
-/** One proxy per target, since the agent cannot be chosen per request. */
-function proxyTo(target: Target, attempts: WeakMap<IncomingMessage, UpgradeAttempt>) {
-  return createProxyMiddleware<IncomingMessage>({
-    target: target.origin,
-    agent: agentFor(target),
-    // The default plugins log to the console and write responses of their own.
-    ejectPlugins: true,
-    plugins: [
-      (server) => {
-        server.on('error', (error, request) => request && attempts.get(request)?.fail(error));
-        server.on('proxyReqWs', (outgoing, request, socket) => {
-          const carried = attempts.get(request);
-          if (carried === undefined) outgoing.destroy();
-          else handleUpgradeResponse(outgoing, socket, carried);
+  #proxy() {
+    const { target } = this.#upgrading;
+    return createProxyMiddleware<IncomingMessage>({
+      target: target.origin,
+      agent: agentFor(target),
+      // The default plugins log to the console and write responses of their own.
+      ejectPlugins: true,
+      plugins: [
+        (server) => {
+          server.on('error', (error) => this.#fail(error));
+          server.on('proxyReqWs', (outgoing) => this.#await(outgoing));
+        },
+      ],
+    });
+  }
+
+  #await(outgoing: ClientRequest): void {
+    const { signed, socket, target } = this.#upgrading;
+    this.#sentAt = performance.now();
+    const timer = setTimeout(
+      () => outgoing.destroy(new AppError('upstream_timeout')),
+      signed.route.upstream.timeouts.responseMs,
+    );
+    const giveUp = () => outgoing.destroy();
+    const onResponse = () => {
+      clearTimeout(timer);
+      socket.off('close', giveUp);
+    };
+    socket.once('close', giveUp);
+    outgoing
+      .once('close', () => clearTimeout(timer))
+      .once('response', onResponse)
+      .once('upgrade', onResponse)
+      .once('response', (response: IncomingMessage) => this.#decline(response))
+      .once('upgrade', (response: IncomingMessage, service: Socket) => this.#upgrade(response, service))
+      .once('socket', (service: Socket) => {
+        service.once(target.origin.startsWith('https:') ? 'secureConnect' : 'connect', () => {
+          this.#progress = 'sent';
         });
-      },
-    ],
-  });
+      });
+  }
+
+  /** Replaces the headers of the response by those for the client. */
+  #receive(response: IncomingMessage): ResponseHeaders {
+    const { signed, target, permit } = this.#upgrading;
+    this.#progress = 'responded';
+    this.#counts.responseBegan('long');
+    target.health.responded();
+    permit.settle('success');
+    signed.record.upstreamMs = performance.now() - this.#sentAt;
+    const headers = filterHeaders(response.rawHeaders, signed);
+    const { passing } = headers;
+    if (response.statusCode === 101 || response.statusCode === 204) dropLength(passing);
+    response.headers = headerObject([...passing, 'x-request-id', signed.record.requestId]);
+    return headers;
+  }
+
+  /**
+   * Passes on a response other than 101. It may be endless: a service without WebSocket support may send an event
+   * stream. So it ends with its token or route like every response, and after the idle timeout. The client sees its
+   * connection close, because it already has the head.
+   */
+  #decline(response: IncomingMessage): void {
+    const { signed, socket, target, open } = this.#upgrading;
+    const { record, route, caller } = signed;
+    const framing = response.headers['transfer-encoding'];
+    const headers = this.#receive(response);
+    record.status = response.statusCode ?? 502;
+    const refusal = refusedIdentity(record.status, headers, this.#where());
+    if (refusal !== undefined) {
+      this.#fail(refusal);
+      return;
+    }
+    if (response.statusCode === 101) {
+      this.#failInvalid('101 without an Upgrade header');
+      return;
+    }
+    this.#progress = 'declined';
+    target.succeeded();
+    const end: EndConnection = (reason) => {
+      if (reason !== undefined) recordFailure(record, reason);
+      socket.destroy();
+    };
+    response.setTimeout(route.upstream.timeouts.idleMs, () => end(new AppError('upstream_timeout')));
+    socket.once('close', open.add(headers.lifetime, { route, token: tokenStatusOf(caller) }, end));
+    if (headers.lifetime === 'endless') signed.detach();
+    if (framing !== undefined) response.headers['transfer-encoding'] = framing;
+    // Discards what the client still sends; unread bytes would keep the socket open.
+    socket.resume();
+    socket.once('finish', () => {
+      const timer = setTimeout(() => socket.destroy(), lingerMs);
+      socket.once('close', () => clearTimeout(timer));
+    });
+  }
+
+  #upgrade(response: IncomingMessage, service: Socket): void {
+    const { signed, socket, target, open } = this.#upgrading;
+    const { record, route, caller, upgrade } = signed;
+    const protocol = response.headers.upgrade?.toLowerCase();
+    this.#receive(response);
+    const subprotocol = chosenSubprotocol(response.headers['sec-websocket-protocol'], upgrade);
+    if (protocol !== 'websocket' || subprotocol === undefined) {
+      service.destroy();
+      this.#failInvalid(
+        protocol === 'websocket'
+          ? 'the service chose a subprotocol that was not offered'
+          : 'the service switched to another protocol',
+      );
+      return;
+    }
+    record.status = 101;
+    response.headers = { ...response.headers, ...subprotocol, connection: 'Upgrade', upgrade: 'websocket' };
+    this.#progress = 'over';
+    target.succeeded();
+    const end = linkSockets(socket, service, route.upstream.timeouts.idleMs);
+    socket.once('close', open.add('endless', { route, token: tokenStatusOf(caller) }, end));
+    signed.detach();
+  }
+
+  #failInvalid(reason: string): void {
+    this.#fail(new AppError('upstream_invalid_response', { detail: { ...this.#where(), reason } }));
+    this.#upgrading.socket.destroySoon();
+  }
+
+  #fail(error: unknown): void {
+    const { signed, socket, target, permit, refuse } = this.#upgrading;
+    const progress = this.#progress;
+    if (progress === 'over' || socket.destroyed) return;
+    this.#progress = 'over';
+    const failure = toUpstreamError(error, { ...this.#where(), isConnected: progress !== 'unsent' });
+    target.failed(failure.code, progress === 'declined' ? 'responded' : progress);
+    permit.settle(isOutage(failure.code) ? 'failure' : 'neutral');
+    if (progress !== 'declined') {
+      refuse(failure, signed.record, socket);
+      return;
+    }
+    // Part of a response was sent: an error would be read as the rest of it.
+    recordFailure(signed.record, failure);
+    socket.destroy();
+  }
+
+  #where() {
+    return { upstream: this.#upgrading.signed.route.upstream.name, target: this.#upgrading.target.origin };
+  }
 }
 
 /** Connects like requests do: with the same timeout and certificates. */
@@ -153,15 +240,14 @@ function agentFor({ origin, opener }: Target): HttpAgent {
   return agent;
 }
 
-/** The signed headers as Node's client takes them, with those of an upgrade. */
-function upgradeHeaders(headers: readonly string[], host: string): IncomingHttpHeaders {
-  const written: Record<string, string | string[]> = Object.create(null);
-  for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] ?? '';
-    const value = headers[at + 1] ?? '';
-    const before = written[name];
-    written[name] = before === undefined ? value : [before, value].flat();
+/** @param flat Alternating names and values; repeated names become a list. */
+function headerObject(flat: readonly string[]): IncomingHttpHeaders {
+  const headers: Record<string, string | string[]> = Object.create(null);
+  for (let at = 0; at < flat.length; at += 2) {
+    const name = (flat[at] ?? '').toLowerCase();
+    const value = flat[at + 1] ?? '';
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [before, value].flat();
   }
-  // These hop-by-hop headers were dropped on the way in; this hop needs its own.
-  return { ...written, host, connection: 'Upgrade', upgrade: 'websocket' };
+  return headers;
 }

@@ -14,9 +14,9 @@ import type { GatewayConfig } from './config/config.ts';
 import type { loadWhileServing } from './config/config-loader.ts';
 import { version } from './config/version.ts';
 import { openGateway } from './gateway.ts';
+import type { KeySetTiming } from './keys/issuer-keys.ts';
 import { createListenerApp, keySetRoutes } from './listen/express-app.ts';
 import { createListener, type ListenerTimes } from './listen/listener.ts';
-import type { KeySetTiming } from './reload/issuer-resources.ts';
 import type { ConfigReloader, ReloadTiming } from './reload/reload.ts';
 import { listenOnSocket, workerAdminRoutes } from './workers/worker-admin.ts';
 

@@ -45,7 +45,7 @@ export async function reportFor(
 ): Promise<TokenReport> {
   // Imported here, so that the other commands start faster.
   const { reportToken } = await import('../explain/token-report.ts');
-  const { openIssuerKeys } = await import('../reload/issuer-resources.ts');
+  const { openIssuerKeys } = await import('../keys/issuer-keys.ts');
   const openKeys = (issuer: Issuer) => {
     let why = 'no answer';
     const write = (line: string) => {

@@ -1,6 +1,7 @@
-import { type KeySet, KeySetUnavailable, keyIssuer } from '@countersign/jwks';
+import { type KeySet, keyIssuer } from '@countersign/jwks';
 import type { GatewayConfig, Issuer } from '../config/config.ts';
-import { AppError } from '../errors.ts';
+import { AppError, type Code } from '../errors.ts';
+import { verifySignature } from '../keys/verify-signature.ts';
 import { advice, missing } from '../tokens/claim-mapping/advice.ts';
 import { pathText } from '../tokens/claim-mapping/claim-path.ts';
 import {
@@ -14,7 +15,6 @@ import { described, type Finding } from '../tokens/claim-mapping/finding.ts';
 import { examineClaims } from '../tokens/claim-mapping/read-claims.ts';
 import type { Claims } from '../tokens/claims.ts';
 import { parseCompactToken, type UnverifiedToken } from '../tokens/compact-token.ts';
-import { keyAlgorithmOf, verifySignature } from '../tokens/verify-signature.ts';
 import { bindingFindings, type Listener } from './binding-findings.ts';
 import type { AcceptedToken } from './example-request.ts';
 
@@ -159,46 +159,33 @@ async function signatureFindings(
   { header, payload }: UnverifiedToken,
   openKeys: NonNullable<ReportOptions['openKeys']>,
 ): Promise<readonly Finding[]> {
-  const named = String(header.alg);
   const kid = String(header.kid);
   const { keys, why } = openKeys(issuer);
   try {
-    const key = await keys.lookup(kid, keyAlgorithmOf(named));
-    if (key === undefined) {
-      const fix =
-        'compare the kid with the key set of the issuer: the token may be of another issuer, or its key withdrawn';
-      return [
-        {
-          code: 'token_key_unknown',
-          claim: 'header kid',
-          wanted: `a key at ${issuer.shownJwks}`,
-          found: described(kid),
-          fix,
-        },
-      ];
-    }
-    const signature = await verifySignature(text, keys, kid, named);
-    if (signature !== undefined) return keyIssuerFinding(keyIssuer(signature.key), String(payload.iss), issuer);
-    const fix =
-      'the token was changed or cut, or signed by someone else, or the key may have changed and kept its kid: get a new one';
-    return [
-      {
-        code: 'token_signature_invalid',
-        claim: 'signature',
-        wanted: 'a valid signature',
-        found: 'an invalid one',
-        fix,
-      },
-    ];
+    const { key } = await verifySignature(text, { alg: String(header.alg), kid }, keys, issuer.issuer);
+    return keyIssuerFinding(keyIssuer(key), String(payload.iss), issuer);
   } catch (error) {
-    if (!(error instanceof KeySetUnavailable)) throw error;
-    const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
-    return [
-      { code: 'issuer_keys_unavailable', claim: 'keys', wanted: `the keys at ${issuer.shownJwks}`, found: why(), fix },
-    ];
+    if (!(error instanceof AppError)) throw error;
+    return [signatureFinding(error.code as Code, issuer, kid, why)];
   } finally {
     keys.stop();
   }
+}
+
+/** @param why Says why the keys cannot be fetched. */
+function signatureFinding(code: Code, { shownJwks }: Issuer, kid: string, why: () => string): Finding {
+  if (code === 'token_key_unknown') {
+    const fix =
+      'compare the kid with the key set of the issuer: the token may be of another issuer, or its key withdrawn';
+    return { code, claim: 'header kid', wanted: `a key at ${shownJwks}`, found: described(kid), fix };
+  }
+  if (code === 'issuer_keys_unavailable') {
+    const fix = 'check that this machine reaches the URL, or use --offline to skip the signature';
+    return { code, claim: 'keys', wanted: `the keys at ${shownJwks}`, found: why(), fix };
+  }
+  const fix =
+    'the token was changed or cut, or signed by someone else, or the key may have changed and kept its kid: get a new one';
+  return { code, claim: 'signature', wanted: 'a valid signature', found: 'an invalid one', fix };
 }
 
 function whyUnreadable(text: string, { code, detail }: AppError): string {

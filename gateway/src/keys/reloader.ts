@@ -4,6 +4,8 @@ import type { Logger } from '@countersign/service-kit';
 export type Reloader<T> = Readonly<{
   /** The last value that was read without an error. */
   current(): T;
+  /** 1, and one more after each change. */
+  generation(): number;
   /** Why the last reading failed. Undefined: it succeeded. */
   failure(): string | undefined;
   /** Reads the files now. A failure is logged and keeps the current value. */
@@ -36,6 +38,7 @@ const everyMs = 5_000;
 export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOptions<T>): Reloader<T> {
   let held = load();
   let heldFingerprint = fingerprint(held);
+  let generation = 1;
   let failure: string | undefined;
   let timer: NodeJS.Timeout | undefined;
 
@@ -56,11 +59,13 @@ export function createReloader<T>({ what, load, fingerprint, logger }: ReloadOpt
     if (freshFingerprint === heldFingerprint) return;
     held = fresh;
     heldFingerprint = freshFingerprint;
+    generation += 1;
     logger.info(`${what} changed`);
   }
 
   return {
     current: () => held,
+    generation: () => generation,
     failure: () => failure,
     reload,
     start() {

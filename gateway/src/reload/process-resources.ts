@@ -2,6 +2,7 @@ import { totalmem } from 'node:os';
 import { memoryReplay, type ReplayStore, redisReplay } from '@countersign/identity';
 import type { Health, Logger, Registry } from '@countersign/service-kit';
 import type { GatewayConfig } from '../config/config.ts';
+import type { KeySetTiming } from '../keys/issuer-keys.ts';
 import { BodyMemory } from '../limits/body-memory.ts';
 import { type ConcurrencyCounter, createConcurrencyCounter } from '../limits/concurrency-counter.ts';
 import { type LimitStore, openLimitStore } from '../limits/limit-store.ts';
@@ -13,7 +14,6 @@ import { createRespond, type Respond } from '../pipeline/respond.ts';
 import { createFailureThrottle, type FailureThrottle } from '../tokens/failure-throttle.ts';
 import { TokenOutcomes } from '../tokens/token-outcomes.ts';
 import { OpenConnections } from '../upstreams/pool/open-connections.ts';
-import type { KeySetTiming } from './issuer-resources.ts';
 import { createSharedResources, type SharedResources } from './shared-resources.ts';
 
 /** What lives as long as the process, across all configurations. */

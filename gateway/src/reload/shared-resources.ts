@@ -2,18 +2,12 @@ import type { KeySet } from '@countersign/jwks';
 import type { Logger } from '@countersign/service-kit';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import { type CurrentGatewayKeys, openGatewayKeys } from '../keys/gateway-keys.ts';
+import { type IssuerKeysConfig, type KeySetTiming, openIssuerKeys } from '../keys/issuer-keys.ts';
 import { type CurrentServiceKeys, openServiceKeys } from '../keys/service-keys.ts';
 import { createSigningKeys } from '../keys/signing-keys.ts';
 import type { OpenConnections } from '../upstreams/pool/open-connections.ts';
 import { OpenUpstream } from '../upstreams/pool/open-upstream.ts';
-import {
-  type FollowedRevocations,
-  type IssuerKeysConfig,
-  type KeySetTiming,
-  openIssuerKeys,
-  openRevocations,
-  type RevocationsConfig,
-} from './issuer-resources.ts';
+import { type FollowedRevocations, openRevocations, type RevocationsConfig } from '../upstreams/revocation-source.ts';
 import { createSharedResource, type ResourceRef, type SharedResource } from './shared-resource.ts';
 
 /** The resources that snapshots share: keys, upstream connections and revocations. */

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { GatewayConfig, Upstream } from '../config/config.ts';
 import type { CurrentGatewayKeys } from '../keys/gateway-keys.ts';
 import type { TrustedIssuer } from '../tokens/verified-tokens.ts';
-import type { FollowedRevocations } from './issuer-resources.ts';
+import type { FollowedRevocations } from '../upstreams/revocation-source.ts';
 import type { ResourceRef } from './shared-resource.ts';
 import type { SharedResources } from './shared-resources.ts';
 

@@ -1,12 +1,58 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { get, headerOf } from '@countersign/http1-client';
 import { newNonce, newRequestId, type PreparedIdentity, prepareIdentity, signRequest } from '@countersign/identity';
-import type { Upstream } from '../config/config.ts';
+import type { Logger } from '@countersign/service-kit';
+import type { Issuer, Upstream } from '../config/config.ts';
 import { AppError } from '../errors.ts';
 import type { KeyFor } from '../keys/signing-keys.ts';
-import type { FeedRequest } from '../revocations/feed.ts';
+import { type FeedRequest, followRevocations, type RevocationFeed } from '../revocations/feed.ts';
 import { type RevocationPage, readRevocationPage } from '../revocations/page.ts';
+import { createRevocations, type Revocations } from '../revocations/revocations.ts';
 import type { OpenUpstream } from './pool/open-upstream.ts';
 import type { Target } from './pool/target.ts';
+
+/** The configuration of an issuer's revocation feed. The feed is at a target of `upstream`. */
+export type RevocationsConfig = Readonly<{
+  issuer: string;
+  feed: NonNullable<Issuer['revocations']>;
+  upstream: Upstream;
+  lifetimeSec: number;
+}>;
+
+export type FollowedRevocations = Readonly<{ revocations: Revocations; feed: RevocationFeed }>;
+
+export type RevocationsOptions = Readonly<{
+  opened: OpenUpstream;
+  keyFor: KeyFor;
+  nowMs(): number;
+  logger: Logger;
+  onLag?: ((issuer: string, lagMs: number) => void) | undefined;
+}>;
+
+export function openRevocations(
+  { issuer, feed, upstream, lifetimeSec }: RevocationsConfig,
+  { opened, keyFor, nowMs, logger, onLag }: RevocationsOptions,
+): FollowedRevocations {
+  const revocations = createRevocations(feed);
+  const fetchPage = createRevocationSource({ url: feed.url, upstream, opened, keyFor, lifetimeSec, nowMs });
+  return {
+    revocations,
+    feed: followRevocations({
+      issuer,
+      revocations,
+      fetchPage,
+      maxStalenessMs: feed.maxStalenessMs,
+      logger,
+      onLag: (lagMs) => onLag?.(issuer, lagMs),
+      nowMs,
+      random: Math.random,
+      async pause(ms, signal) {
+        // An abort rejects. The feed checks the signal itself.
+        await delay(ms, undefined, { signal, ref: false }).catch(() => {});
+      },
+    }),
+  };
+}
 
 export type RevocationSourceOptions = Readonly<{
   /** The feed, at one of the upstream's targets. */

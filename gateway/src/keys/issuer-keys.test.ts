@@ -5,7 +5,7 @@ import { KeySetUnavailable } from '@countersign/jwks';
 import { StartupError } from '@countersign/service-kit';
 import { capturingLogger, mintIssuer, type TestIssuer } from '@countersign/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { openIssuerKeyFile } from './issuer-key-set.ts';
+import { openIssuerKeyFile } from './issuer-keys.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'countersign-issuer-keys-'));
 const file = join(directory, 'issuer.jwks.json');

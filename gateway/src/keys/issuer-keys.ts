@@ -1,0 +1,121 @@
+import {
+  type IgnoredKey,
+  type KeySet,
+  KeySetUnavailable,
+  type RemoteKeySetOptions,
+  remoteKeySet,
+  staticKeySet,
+} from '@countersign/jwks';
+import { type Logger, StartupError } from '@countersign/service-kit';
+import type { Issuer } from '../config/config.ts';
+import { readNamedFile } from '../config/files.ts';
+import { whyUnusable } from '../config/issuer-key-file.ts';
+import { isFetched } from '../config/schema/values/urls.ts';
+import { createOutageLog } from '../http/outage-log.ts';
+import { discoveredKeySet } from './discovery.ts';
+import { createReloader } from './reloader.ts';
+
+/** The configuration of an issuer's key set. */
+export type IssuerKeysConfig = Pick<Issuer, 'issuer' | 'jwks' | 'discovery' | 'algorithms'>;
+
+/** How keys are fetched. The defaults are those of packages/jwks. */
+export type KeySetTiming = Pick<RemoteKeySetOptions, 'cooldownMs' | 'timeoutMs' | 'nowMs' | 'random' | 'timers'>;
+
+const maxStaleMs = 24 * 60 * 60 * 1000;
+
+/** @throws StartupError when the keys are in a file that cannot be read. */
+export function openIssuerKeys(config: IssuerKeysConfig, logger: Logger, timing: KeySetTiming = {}): KeySet {
+  const { issuer, jwks, discovery, algorithms } = config;
+  if (!isFetched(jwks)) return openIssuerKeyFile(config, logger);
+  const outages = createOutageLog(() => performance.now());
+  let isKnown = false;
+  const options: Omit<RemoteKeySetOptions, 'url'> = {
+    ...timing,
+    algorithms,
+    maxStaleMs,
+    onEvent(event) {
+      const { type: _type, ...facts } = event;
+      switch (event.type) {
+        case 'fetched':
+          outages.recovered();
+          isKnown = true;
+          if (event.changed) logger.info({ issuer, ...facts }, 'issuer keys fetched');
+          return;
+        case 'failed': {
+          const level = outages.failed(isKnown);
+          if (level !== undefined) logger[level]({ issuer, ...facts }, 'issuer keys cannot be fetched');
+          return;
+        }
+        case 'key_ignored': {
+          // A key for encryption or agreement beside the issuer's keys is no mistake.
+          const level = event.reason === 'not_for_signatures' ? 'info' : 'warn';
+          logger[level]({ issuer, ...facts }, 'issuer key ignored');
+        }
+      }
+    },
+  };
+  if (!discovery) return remoteKeySet({ ...options, url: jwks });
+  return discoveredKeySet(issuer, {
+    ...options,
+    onDiscovery(event) {
+      if (event.type === 'found') logger.info({ issuer, jwks: event.url }, 'issuer metadata fetched');
+      else logger.warn({ issuer, reason: event.reason, detail: event.detail }, 'issuer metadata cannot be used');
+    },
+  });
+}
+
+/**
+ * The keys of an issuer in a JWK set file, read every 5 s under the same rules as a fetched set. A file that cannot be
+ * read, or holds no usable key, never replaces the current keys.
+ *
+ * @throws StartupError when the first reading fails.
+ */
+export function openIssuerKeyFile(
+  { issuer, jwks: file, algorithms }: Pick<Issuer, 'issuer' | 'jwks' | 'algorithms'>,
+  logger: Logger,
+): KeySet {
+  let loggedText: string | undefined;
+  const { current, generation, failure, start, stop } = createReloader({
+    what: `keys of ${issuer}`,
+    load,
+    fingerprint: ({ text }) => text,
+    logger,
+  });
+
+  function load(): Readonly<{ text: string; keys: KeySet }> {
+    try {
+      const text = readNamedFile(file).toString();
+      // Log ignored keys once per content, not at every reading.
+      const isNew = text !== loggedText;
+      loggedText = text;
+      const onIgnored = (ignored: IgnoredKey) => {
+        if (isNew) logger.warn({ issuer, ...ignored }, 'issuer key ignored');
+      };
+      return { text, keys: staticKeySet(JSON.parse(text), { algorithms, onIgnored }) };
+    } catch (cause) {
+      throw new StartupError(`${file}: ${whyUnusable(cause)}`, { cause });
+    }
+  }
+
+  const find: KeySet['find'] = (kid, algorithm) => current().keys.find(kid, algorithm);
+  return {
+    get generation() {
+      return generation();
+    },
+    ready: true,
+    get stats() {
+      return current().keys.stats;
+    },
+    find,
+    async lookup(kid, algorithm) {
+      const key = find(kid, algorithm);
+      const cause = failure();
+      if (key === undefined && cause !== undefined) {
+        throw new KeySetUnavailable(`the key is not held, and the file cannot be read: ${cause}`);
+      }
+      return key;
+    },
+    start,
+    stop,
+  };
+}
